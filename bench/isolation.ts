@@ -37,7 +37,7 @@ const stores = createStores(
   },
 );
 
-/** Uses a new reader for each read, as a job does. */
+/** Uses a new reader for each read, like a job. */
 async function read(store: string, key: string): Promise<number> {
   const started = performance.now();
   const reader = createReader({ open: (name) => stores.open(name), onRead: async () => undefined });

@@ -32,7 +32,7 @@ async function counted(fakeStore: RunningFakeStore, work: (bare: Bare) => Promis
 
 const target = (operation: string) => ({ 'x-amz-target': `secretsmanager.${operation}` });
 
-/** Lists all secrets, 100 a page. */
+/** Lists all secrets, 100 per page. */
 export function awsListPages(fakeStore: RunningFakeStore): Promise<number> {
   return counted(fakeStore, async ({ ask }) => {
     for (let token: unknown, first = true; first || token !== undefined; first = false) {
@@ -50,7 +50,7 @@ export function awsBatches(fakeStore: RunningFakeStore, keys: readonly string[])
   });
 }
 
-/** Lists all secrets, 25 a page, without the login. */
+/** Lists all secrets, 25 per page. The login is not counted. */
 export async function azureListPages(fakeStore: RunningFakeStore, token: string): Promise<number> {
   return counted(fakeStore, async ({ ask }) => {
     let next: unknown = '/secrets?api-version=7.4&maxresults=25';
@@ -59,7 +59,7 @@ export async function azureListPages(fakeStore: RunningFakeStore, token: string)
   });
 }
 
-/** Reads each key with one request, without the login. */
+/** Reads each key with one request. The login is not counted. */
 export function vaultReads(fakeStore: RunningFakeStore, keys: readonly string[]): Promise<number> {
   return counted(fakeStore, async ({ ask }) => {
     for (const key of keys) await ask(`/v1/secret/data/${key}`);

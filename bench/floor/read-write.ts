@@ -4,7 +4,7 @@ import { assertStatus } from '../../test/integration/services/kubernetes-api.ts'
 import type { Lab } from '../world/lab.ts';
 import { FIELD } from '../world/secret-watch.ts';
 
-/** Writes a value to a Secret with one request on kept-alive connections. The first write creates the Secret. */
+/** Writes a value to a Secret with one request on a kept-alive connection. The first write creates the Secret. */
 export type Write = (name: string, value: string) => Promise<void>;
 
 export async function createBareWriter({ kubernetes }: Lab, namespace: string): Promise<Write> {

@@ -48,7 +48,7 @@ function rounded(value: number): number {
 }
 
 export interface BenchOptions {
-  /** Runs once at a tenth of the size, as a smoke test. */
+  /** Whether to run once at a tenth of the size, as a smoke test. */
   readonly quick: boolean;
   readonly report: (line: string) => void;
   /** Called for each server that a benchmark uses. */

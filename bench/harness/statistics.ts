@@ -1,4 +1,4 @@
-/** Returns the median. For an even number of values it is the mean of the middle two. NaN without values. */
+/** Returns the median. For an even number of values, that is the mean of the middle two. NaN without values. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
   const middle = Math.floor(sorted.length / 2);

@@ -5,7 +5,7 @@ export interface Bar {
   readonly label: string;
   readonly value: number;
   readonly unit: string;
-  /** The least possible value, drawn as a line. */
+  /** The smallest possible value, drawn as a line. */
   readonly floor?: number;
   /** The goal, drawn as a dashed line. */
   readonly goal?: number;

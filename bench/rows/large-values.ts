@@ -8,7 +8,7 @@ import { isReady, waitFor, waitUntil } from '../world/wait.ts';
 const TARGETS = 90;
 /** Base64 data and metadata must fit into etcd's limit of 1.5 MiB. */
 const BYTES = 2 ** 20 - 64 * 1_024;
-/** AWS allows at most 64 KiB, so all values are in Vault. */
+/** All values are in Vault, because AWS allows at most 64 KiB. */
 const REFRESH_S = 20;
 
 export const largeValues: Benchmark = {

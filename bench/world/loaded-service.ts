@@ -15,7 +15,7 @@ import { startProgram } from './program.ts';
 import { TARGET_CHANGED } from './runs.ts';
 import { FIELD, watchSecrets } from './secret-watch.ts';
 
-/** A running service whose targets can all become due at once. */
+/** A running service. All its targets can be made due at the same time. */
 export interface LoadedService extends AsyncDisposable {
   /**
    * Changes every value in the store. Returns when a sweep has found the changes and the first target is written. All

@@ -64,7 +64,7 @@ export function chartSchema(): string {
         type: 'array',
         items: { ...tenant, required: ['name', 'namespaces', 'stores', 'keys', 'mappings'] },
       },
-      // Helm reads YAML 1.1, where a bare `off` means false.
+      // Helm reads YAML 1.1, in which an unquoted `off` means false.
       check: exactly({ enabled: flag, doctor: { enum: ['warn', 'fail', 'off', false] } }),
       persistence: exactly({
         size: text,

@@ -24,9 +24,10 @@ export function maskCode(raw: string): string {
   );
 }
 
-/** Sentences end at `.`, `!` or `?`, at the items of a list, at tags of a docstring and at empty lines. */
+/** Splits text into sentences. They end at `.`, `!` or `?`, at list items, at docstring tags and at empty lines. */
 export function splitSentences(text: string): Sentence[] {
-  const ends = /(?<=[.!?]["')\]*_]*)\s+(?=["'([*_`]*(?:[A-Z0-9_]|secretbridge\b))|\n\s*\n| · |\n\s*(?=- |\d+\. |@|\|)|\\n/g;
+  const ends =
+    /(?<=[.!?]["')\]*_]*)\s+(?=["'([*_`]*(?:[A-Z0-9_]|secretbridge\b))|\n\s*\n| · |\n\s*(?=- |\d+\. |@|\|)|\\n/g;
   const sentences: Sentence[] = [];
   let start = 0;
   for (const { index, 0: end } of [...text.matchAll(ends), { index: text.length, 0: '' }]) {

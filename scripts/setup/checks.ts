@@ -1,6 +1,6 @@
 import type { Step } from './steps.ts';
 
-/** The fast tests use only the processor, and Vitest would leave one core unused by default. */
+/** Use all cores, because the fast tests never wait. Vitest would leave one core unused by default. */
 export const FAST_TESTS = ['vitest', 'run', '--project', 'fast', '--maxWorkers=100%'] as const;
 
 /** Checks without a test runner. `npm run check` and `npm test` run the same checks. */

@@ -48,11 +48,11 @@ export interface AppDeps {
   readonly stop?: AbortSignal;
 }
 
-/** Observes external requests, for the metrics of a service. */
+/** Observes requests to other systems, for the metrics of a service. */
 export interface AppObserver extends StoreObserver {
   /** Called for each request that changes the cluster. */
   onClusterWrite: OnWrite;
-  /** Called when records of this process are durable. */
+  /** Called when records of this process are durably stored. */
   onRecords(records: readonly AuditRecord[]): void;
 }
 

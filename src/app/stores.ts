@@ -128,7 +128,7 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
     const { lastSuccess } = guard.state();
     if (lastSuccess !== undefined) successes.set(name, lastSuccess);
     guards.delete(name);
-    // A failed close has no further effect.
+    // Ignore a failed close.
     const closed = Promise.allSettled([guard.retire()]).then(() => retiring.delete(guard));
     retiring.set(guard, closed);
   };

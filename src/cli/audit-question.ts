@@ -2,7 +2,7 @@ import { type AuditQuery, isReversedRange, parseInstant, toFilter } from '../aud
 import type { RecordFilter } from '../audit/store.ts';
 import { UsageError } from './usage-error.ts';
 
-/** Parses a time with `parseInstant`. @throws UsageError */
+/** Parses a point in time with `parseInstant`. @throws UsageError */
 export function parseTimeOption(text: string, now: number): string {
   const time = parseInstant(text, now);
   if (time === undefined)

@@ -16,13 +16,14 @@ import { requireConfig } from './require-config.ts';
 import { UsageError } from './usage-error.ts';
 
 export interface AuditOptions extends GlobalOptions {
-  /** Path of an audit store, or the URL of one on PostgreSQL. Without it, the store of the configuration is used. */
+  /** The path of an audit store, or the URL of a PostgreSQL audit store. Default: the store of the configuration. */
   readonly audit?: string;
 }
 
 /**
- * Resolves the credentials that opening a store and computing fingerprints need. The cluster is opened only to read a
- * Secret, so most queries work without it. Without a configuration, no Secret can be read.
+ * Returns a function that resolves the credentials for opening a store and for computing fingerprints. The cluster is
+ * opened only if a credential is in a Secret, so most queries work without the cluster. Without a configuration, no
+ * Secret can be read.
  */
 export function auditCredentials(
   { env, clock }: Pick<Context, 'env' | 'clock'>,
@@ -36,13 +37,13 @@ export function auditCredentials(
 }
 
 /**
- * The error never contains the URL, which can have a password. @throws UsageError for an unknown URL scheme or an
- * invalid PostgreSQL URL
+ * Checks the value of an option that names an audit store. Error messages omit the URL, which can contain a password.
+ * @throws UsageError for an unknown URL scheme or an invalid PostgreSQL URL
  */
 export function checkAuditLocation(option: string, place: string | undefined): void {
   if (place === undefined) return;
   if (!isPostgres(place)) {
-    // Taken as a path, the URL would become the name of a new file, with its password.
+    // Without this check, the URL would be used as the name of a new file, including its password.
     if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(place)) return;
     throw new UsageError(`${option}: a URL must begin with postgres://; anything else is a path`);
   }
@@ -55,8 +56,9 @@ export function checkAuditLocation(option: string, place: string | undefined): v
 }
 
 /**
- * A store named on the command line must exist; waiting for it would not help. A store of the configuration may appear
- * later, with its volume. An export cannot be searched. @throws UsageError
+ * Checks that a file named on the command line is an audit store. It must exist, because waiting would not help. (A
+ * store of the configuration may appear later, with its volume.) An export is rejected, because it cannot be searched.
+ * @throws UsageError
  */
 export async function requireStoreFile(option: string, path: string, shown: string): Promise<void> {
   const what = `${option} ${shown} cannot be read`;
@@ -74,8 +76,8 @@ export async function requireStoreFile(option: string, path: string, shown: stri
 }
 
 /**
- * Opens the audit store of `--audit`, or of the configuration. Returns undefined and prints the problems if the
- * configuration is invalid.
+ * Opens the audit store of `--audit`, or of the configuration. If the configuration is invalid, prints its problems and
+ * returns undefined.
  */
 export async function openAuditForReading(
   context: Context,

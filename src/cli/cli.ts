@@ -25,7 +25,7 @@ import { printError, printNotice } from './texts/output.ts';
 import { UsageError } from './usage-error.ts';
 import { VERSION } from './version.ts';
 
-/** Runs one command line and returns its exit code. The code of a command is loaded when the command runs. */
+/** Runs one command line and returns its exit code. The code of a command is loaded only when the command runs. */
 export async function runCli(args: readonly string[], context: Context): Promise<number> {
   let code: number = EXIT.ok;
   let output: GlobalOptions['output'] = 'human';
@@ -58,7 +58,10 @@ export async function runCli(args: readonly string[], context: Context): Promise
   }
 }
 
-/** Removes argument texts from commander's errors about excess arguments and unknown options: they can be values. */
+/**
+ * Removes argument texts from commander's errors about excess arguments and unknown options, because they can be secret
+ * values.
+ */
 function redactArguments(text: string): string {
   return text
     .replace(/(Expected \d+ arguments? but got \d+): .*/s, '$1.\n')

@@ -1,7 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
 
-/** The process environment of a command. `main.ts` builds it from the real process; tests build their own. */
+/** The environment in which a command runs. `main.ts` creates it from the process; tests create their own. */
 export interface Context {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
@@ -9,17 +9,17 @@ export interface Context {
   readonly stderr: Writable;
   /** Whether `stderr` is an interactive terminal. */
   readonly interactive: boolean;
-  /** Columns of that terminal, or a default. */
+  /** The number of columns of `stderr`, or a default. */
   readonly width: number;
-  /** Columns of `stdout`, if it is a terminal. */
+  /** The number of columns of `stdout`, if it is a terminal. */
   readonly columns?: number;
   readonly color: boolean;
   readonly clock: Clock;
   /** The operating system's user name. */
   readonly user: string;
-  /** For prompts. Undefined without a terminal. */
+  /** The terminal for prompts. Undefined without a terminal. */
   readonly ask?: { readonly input: Readable; readonly output: Writable };
-  /** Standard input: a pipe, a file or a terminal. */
+  /** Standard input, which can be a pipe, a file or a terminal. */
   readonly stdin?: Readable;
   /** Aborted by Ctrl-C or SIGTERM. */
   readonly signal: AbortSignal;
@@ -27,7 +27,7 @@ export interface Context {
   readonly onHangup?: (listener: () => void) => void;
 }
 
-/** Options that every command has. */
+/** The options that every command has. */
 export interface GlobalOptions {
   readonly config?: readonly string[];
   readonly output: 'human' | 'json' | 'yaml';

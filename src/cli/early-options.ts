@@ -4,8 +4,8 @@ const NAMES = ['--config', '--output', '--log-level'];
 const SHORT = ['-c', '-o'];
 
 /**
- * Moves common options from before the command name to after it. `kubectl` and others accept such options there;
- * commander does not.
+ * Moves common options from before the command name to after it. commander rejects options before the name, but
+ * `kubectl` and other programs accept them.
  */
 export function moveEarlyOptions(args: readonly string[], program: Command): readonly string[] {
   const early: string[] = [];
@@ -17,7 +17,7 @@ export function moveEarlyOptions(args: readonly string[], program: Command): rea
     rest = rest.slice(count);
     const word: string | undefined = rest[0];
     group = group.commands.find((command) => command.name() === word);
-    // Without a command, commander should report the missing command and not these options.
+    // If there is no command, return the arguments unchanged, so that commander reports the missing command.
     if (word === undefined) return words;
     if (group === undefined) break;
     words.push(word);
@@ -26,7 +26,7 @@ export function moveEarlyOptions(args: readonly string[], program: Command): rea
   return words.length === 0 ? [...rest, ...early] : [...words, ...early, ...rest];
 }
 
-/** The number of leading arguments that are common options, including their values. */
+/** Returns the number of leading arguments that are common options or their values. */
 function countLeadingOptions(args: readonly string[]): number {
   let count = 0;
   for (let arg = args[0]; arg !== undefined; arg = args[count]) {

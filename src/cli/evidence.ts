@@ -13,18 +13,18 @@ import { fileError } from './file-error.ts';
 import { UsageError } from './usage-error.ts';
 
 export interface EvidenceOptions {
-  /** Checkpoint files, or logs that contain checkpoints. */
+  /** Checkpoint files, or log files that contain checkpoints. */
   readonly checkpoints?: readonly string[];
-  /** PEM, base64, or the path of a file with one of them. */
+  /** Public keys: PEM, base64, or the path of a file that contains PEM or base64. */
   readonly key?: readonly string[];
 }
 
 export interface LoadedEvidence extends Evidence {
-  /** Configured checkpoint locations without a checkpoint of this instance. */
+  /** The configured checkpoint locations that contain no checkpoint of this instance. */
   readonly missing: readonly string[];
 }
 
-/** Loads checkpoints and keys from the options. What is not given comes from the configuration, if there is one. */
+/** Loads checkpoints and keys from the options. For a missing option, uses the configuration, if there is one. */
 export async function loadEvidence(
   context: Context,
   { checkpoints, key }: EvidenceOptions,
@@ -38,7 +38,9 @@ export async function loadEvidence(
   };
 }
 
-/** If checkpoint files are named but contain no checkpoint, "verified" would claim too much. */
+/**
+ * Reads the named checkpoint files. Fails if they contain no checkpoint, because "verified" would then be misleading.
+ */
 async function readNamedFiles(context: Context, paths: readonly string[]) {
   const checkpoints = (await Promise.all(paths.map((path) => readCheckpointFile(context, path)))).flat();
   if (checkpoints.length === 0)
@@ -52,7 +54,10 @@ async function readCheckpointFile({ cwd, stderr }: Context, path: string) {
   return checkpoints;
 }
 
-/** Works without the network. Checkpoints from the cluster or standard output must be saved to a file first. */
+/**
+ * Reads the checkpoint files of the configuration. No network is used, so checkpoints in the cluster or on standard
+ * output must be saved to a file first.
+ */
 async function readConfiguredFiles(
   { stderr }: Context,
   config: Config | undefined,
@@ -76,7 +81,7 @@ async function readConfiguredFiles(
 
 async function configuredKeys(context: Context, config: Config | undefined): Promise<PublicKeys> {
   if (config === undefined) return new Map();
-  // Also works without the network. A public key that is in the cluster must be given with `--key`.
+  // This works without the network. A public key that is stored in the cluster must be passed with `--key`.
   return knownCheckpointKeys(config.keys.checkpoint, { credential: auditCredentials(context, undefined) });
 }
 
@@ -97,7 +102,7 @@ async function readTextOption(option: string, path: string, cwd: string): Promis
   try {
     return await readFile(resolve(cwd, path), 'utf8');
   } catch (error) {
-    // The argument may be a private key instead of a path, so it is not printed.
+    // Print the argument only if it looks like a path, because it may be a private key.
     const shown = path.includes('-----BEGIN') || path.includes('\n') ? '(not shown)' : path;
     throw fileError(error, `${option} ${shown} cannot be read`);
   }

@@ -1,20 +1,20 @@
 import { isErrorCode } from '../core/error-codes.ts';
 import { type AppError, isTransient } from '../core/errors.ts';
 
-/** The exit code contract. The first that applies wins, in this order. */
+/** The exit codes, in order of precedence. They are part of the public contract. */
 export const EXIT = { usage: 64, config: 3, retry: 1, person: 4, changes: 2, ok: 0 } as const;
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 export interface Verdict {
-  /** Something was refused or is held, which needs a person whatever its code is. */
+  /** Whether a change was refused or is held. Such a change needs a person, independent of its code. */
   readonly person?: boolean;
-  /** Changes are pending. */
+  /** Whether changes are pending. */
   readonly changes?: boolean;
 }
 
 /**
- * The exit code of a command that ended with an error. It depends on the code alone, so that scripts can rely on it.
- * The exception is a refusal, which has the same exit code as in a run.
+ * Returns the exit code of a command that ended with an error. Scripts can rely on it, because it depends only on the
+ * error code. The exception is a refusal, which needs a person even if its code is transient.
  */
 export function exitCodeOf({ code, isRefusal }: AppError): ExitCode {
   if (code === 'CONFIG_INVALID') return EXIT.config;
@@ -22,8 +22,8 @@ export function exitCodeOf({ code, isRefusal }: AppError): ExitCode {
 }
 
 /**
- * The exit code of a run with these failures. CONFIG_INVALID of a single target does not make the whole configuration
- * invalid. An unknown code from a newer service needs a person.
+ * Returns the exit code of a run with these failures. CONFIG_INVALID of one target does not mean that the whole
+ * configuration is invalid. An unknown code from a newer service needs a person.
  */
 export function exitCode(failures: readonly string[], { person, changes }: Verdict = {}): ExitCode {
   if (failures.some((code) => isErrorCode(code) && isTransient(code))) return EXIT.retry;

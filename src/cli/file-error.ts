@@ -2,7 +2,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { codeOf, FILE_FAILURES } from '../core/system-errors.ts';
 import { UsageError } from './usage-error.ts';
 
-/** The command line is correct, but the machine has no space or resources left: exit code 1. */
+/** The command line is correct, but the disk is full or another resource is used up. Exit code 1. */
 export class OutOfSpaceError extends Error {
   constructor(message: string) {
     super(message);
@@ -12,7 +12,10 @@ export class OutOfSpaceError extends Error {
 
 const OUT_OF_SPACE: readonly string[] = ['EDQUOT', 'EFBIG', 'EIO', 'EMFILE', 'ENFILE', 'ENOMEM', 'ENOSPC'];
 
-/** Converts the error of a file on the command line, usually to a usage error. Other errors are returned unchanged. */
+/**
+ * Converts the error of a file that was named on the command line, usually to a usage error. Other errors are returned
+ * unchanged.
+ */
 export function fileError(error: unknown, what: string): unknown {
   const code = codeOf(error);
   if (code === undefined) return error;
@@ -21,12 +24,14 @@ export function fileError(error: unknown, what: string): unknown {
   return OUT_OF_SPACE.includes(code) ? new OutOfSpaceError(message) : new UsageError(message);
 }
 
-/** Writes a file completely or not at all. The next attempt would refuse to overwrite a partial file. */
+/**
+ * Writes a file completely or not at all. A partial file would prevent the next attempt, which never overwrites a file.
+ */
 export async function writeAllOrNothing(path: string, text: string, flag: 'w' | 'wx'): Promise<void> {
   try {
     await writeFile(path, text, { flag });
   } catch (error) {
-    // If the error came earlier, the file was not opened and may belong to somebody else.
+    // Remove the file only if writing to it failed. After an earlier error it may be an existing file.
     if (error instanceof Error && 'syscall' in error && error.syscall === 'write')
       await rm(path, { force: true });
     throw error;

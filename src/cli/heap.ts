@@ -4,37 +4,44 @@ import { runInNewContext } from 'node:vm';
 import { codeOf } from '../core/system-errors.ts';
 
 const MIB = 2 ** 20;
-/** Size of the young generation. Below this size, collections cost as much as the work between them. */
+/**
+ * The maximum size of the young generation. With a smaller size, garbage collection would take as much time as the
+ * work.
+ */
 const YOUNG_GENERATION_BYTES = 4 * MIB;
-/** Growth of the old generation in percent before it is collected. */
+/** By how many percent the old generation grows before it is collected. */
 const GROWTH_PERCENT = 20;
-/** The same two limits while the process is small. */
+/** The same two limits for a process that is still small. */
 const SMALL_YOUNG_GENERATION_BYTES = 16 * MIB;
 const SMALL_GROWTH_PERCENT = 50;
-/** Resident size. The promise is 256 MiB, and a thousand targets need 180 to 200 MiB. */
+/**
+ * A process below this resident size is small. The promised maximum is 256 MiB, and a thousand targets need 180 to 200
+ * MiB.
+ */
 const SMALL_PROCESS_BYTES = 208 * MIB;
 
 /**
- * Limits the heap. V8 sizes it by the machine: with several gigabytes the young generation gets 128 MiB, and old
- * objects are collected only when three quarters are garbage. A mostly idle service does not benefit from that. V8
- * reads the flags at each collection but does not shrink the heap, so call this before loading the service.
- * docs/adr/0015-bound-the-memory-of-the-service.md
+ * Limits the size of the heap. By default, V8 chooses it by the memory of the machine. With several gigabytes, the
+ * young generation gets 128 MiB, and old objects are collected only when three quarters are garbage. A mostly idle
+ * service does not benefit from that. V8 reads the flags at each collection but never shrinks the heap, so call this
+ * before loading the service. See docs/adr/0015-bound-the-memory-of-the-service.md
  */
 export function keepHeapSmall(): void {
   setFlagsFromString(`--heap-growing-percent=${SMALL_GROWTH_PERCENT}`);
   setFlagsFromString('--semi-space-growth-factor=1');
-  // For a small heap, waking other threads takes longer than they save.
+  // In a small heap, waking other threads would take more time than it saves.
   setFlagsFromString('--no-parallel-scavenge');
   const collect = createCollector();
   let mayGrow = false;
   let most = SMALL_YOUNG_GENERATION_BYTES;
-  // The young generation starts with 1 MiB and returns to it after each full collection.
+  // The young generation starts with 1 MiB. After each full collection it has this size again.
   const observer = new PerformanceObserver(() => {
     if (most !== YOUNG_GENERATION_BYTES && (readUsage(process.memoryUsage.rss) ?? 0) > SMALL_PROCESS_BYTES) {
-      // Switch only once. Near the limit it would switch back and forth, and each switch takes a tenth of a second.
+      // Switch to the low limits only once. Each switch takes a tenth of a second, and near the limit the process would
+      // switch again and again.
       most = YOUNG_GENERATION_BYTES;
       setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`);
-      // V8 reads both limits at a full collection.
+      // V8 applies both limits at a full collection.
       collect();
     }
     const isSmall = youngGenerationSize() < most;
@@ -47,13 +54,13 @@ export function keepHeapSmall(): void {
 
 function youngGenerationSize(): number {
   const young = getHeapSpaceStatistics().find(({ space_name: name }) => name === 'new_space');
-  // Another release of V8 may not have this space. Then the limits stay unchanged.
+  // Another version of V8 may not have this heap space. In this case, the limits stay unchanged.
   return young?.space_size ?? SMALL_YOUNG_GENERATION_BYTES;
 }
 
 type Usage = Pick<NodeJS.MemoryUsage, 'rss' | 'heapUsed'>;
 
-/** The resident size is read from a file. Without free file descriptors it is unknown. */
+/** Returns the memory usage. Undefined if it cannot be read, for example because no file descriptors are free. */
 function readUsage<T>(ask: () => T): T | undefined {
   try {
     return ask();
@@ -72,25 +79,31 @@ export interface MemoryTrimmerDeps {
 export interface MemoryTrimmer {
   /** Returns memory to the system if enough has accumulated since the last call. */
   trim(): void;
-  /** Reports that large values with this many bytes were processed. */
+  /** Reports that a run has processed this many bytes of large values. */
   addLargeValue(bytes: number): void;
 }
 
-/** Node and the command line, before the service is loaded. */
+/** The resident size of Node and the command line before the service is loaded. */
 const INITIAL_RSS_BYTES = 64 * MIB;
-/** Less would be allocated again with the next work. In a large installation, the usage varies by about 30 MiB. */
+/**
+ * The smallest amount to return to the system. A smaller amount would soon be allocated again: in a large installation,
+ * memory usage varies by about 30 MiB.
+ */
 const MIN_TRIM_BYTES = 40 * MIB;
 /**
- * Threshold for large values. V8 collects only after 30 MiB of strings and as much of buffers. Each mebibyte of a value
- * leaves about a dozen as garbage on its way into a Secret.
+ * After this many bytes of large values, all garbage is collected. V8 itself collects only after 30 MiB of strings and
+ * 30 MiB of buffers. Each MiB of a value causes about 12 MiB of garbage on its way into a Secret.
  */
 const LARGE_VALUE_BYTES = 4 * MIB;
-/** A full collection takes about a third of a second for 100 MiB, and blocks everything else. */
+/**
+ * In a larger heap, no full collection is forced: it takes about a third of a second for 100 MiB, and blocks the event
+ * loop.
+ */
 const MAX_HEAP_BYTES = 256 * MIB;
 
 /**
- * Reading a configuration and a first sync allocate memory that is not used again. V8 keeps it while the process is
- * active.
+ * Returns memory that a configuration or a first sync has allocated and that is no longer used. V8 itself keeps this
+ * memory while the process is active.
  */
 export function createMemoryTrimmer({
   usage = () => readUsage(process.memoryUsage),
@@ -116,7 +129,8 @@ export function createMemoryTrimmer({
 }
 
 function createCollector(): () => void {
-  // Only a context created while the flag is set has `gc`. No other code should see it.
+  // `gc` exists only in contexts that are created while the flag is set. Unset the flag, so that no other code can use
+  // it.
   setFlagsFromString('--expose-gc');
   const gc = runInNewContext('gc') as NodeJS.GCFunction;
   setFlagsFromString('--no-expose-gc');

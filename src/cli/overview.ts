@@ -12,15 +12,15 @@ import {
 import { EXAMPLES, NOTES } from './texts/help-notes.ts';
 import { VERSION } from './version.ts';
 
-/** The terminal that an answer is printed on. */
+/** The terminal on which the output is printed. */
 interface Terminal {
   readonly width: number;
   readonly color: boolean;
 }
 
 /**
- * Returns the output of `--version` and `--help` without loading the rest of the program: commander takes half as long
- * to load as Node takes to start. Returns undefined for other command lines.
+ * Returns the output of `--version` and `--help` without loading the rest of the program. Loading commander takes half
+ * as long as starting Node. Returns undefined for other command lines.
  */
 export function quickOutput(args: readonly string[], terminal: Terminal): string | undefined {
   const [only = '', ...more] = args;
@@ -29,7 +29,7 @@ export function quickOutput(args: readonly string[], terminal: Terminal): string
   return ['--help', '-h'].includes(only) ? overviewText(terminal) : undefined;
 }
 
-/** The main help in commander's layout. `overview.json` is generated from the same commands. */
+/** Returns the main help in commander's layout. `overview.json` is generated from the commands. */
 function overviewText(terminal: Terminal): string {
   const { usage, about, groups } = overview;
   const width = helpWidth(terminal.width);
@@ -56,7 +56,7 @@ function overviewText(terminal: Terminal): string {
 
 const COLOR_CODES = /\u001b\[\d+m/g;
 
-/** Breaks lines at spaces. */
+/** Wraps text at spaces. */
 function wrap(text: string, width: number): string {
   if (width < MIN_WRAP_WIDTH) return text;
   return text

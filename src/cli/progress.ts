@@ -1,11 +1,11 @@
 import type { Context } from './context.ts';
 
 export interface Progress extends Disposable {
-  /** Shows the progress: in place on a terminal, elsewhere a line every few seconds. */
+  /** Shows progress: on a terminal in one line that is updated, otherwise as a new line every few seconds. */
   step(done: number, total: number, what: string): void;
 }
 
-/** Writes to stderr, so that stdout contains only the result. */
+/** Writes progress to stderr, so that stdout contains only the result. */
 export function createProgress({ stderr, interactive, width, clock }: Context, title: string): Progress {
   let shownAt = Number.NEGATIVE_INFINITY;
   const interval = interactive ? 50 : 5_000;

@@ -6,7 +6,7 @@ import { painter, print, printErrorHint, printNotice } from './texts/output.ts';
 import { problemsText } from './texts/problems.ts';
 
 /**
- * Loads the configuration. Returns undefined and prints the problems if it is invalid.
+ * Loads the configuration. If it is invalid, prints its problems and returns undefined.
  * @param meanwhile Work to do while another thread parses a long configuration.
  */
 export async function requireConfig(

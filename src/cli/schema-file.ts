@@ -6,8 +6,8 @@ import { fileError, writeAllOrNothing } from './file-error.ts';
 import { UsageError } from './usage-error.ts';
 
 /**
- * Checks whether the JSON Schema may be written to this path, and returns a function that writes it. It overwrites a
- * schema of another version, and no other file.
+ * Checks whether the JSON Schema may be written to this path, and returns a function that writes it. Overwrites only an
+ * existing schema of secretbridge, of any version.
  * @throws UsageError if it may not be written
  */
 export async function prepareSchema(path: string, shown: string): Promise<() => Promise<void>> {
@@ -33,7 +33,7 @@ async function readExisting(path: string, shown: string): Promise<string | undef
   }
 }
 
-/** The title of a JSON Schema. Undefined for other text. */
+/** Returns the title of a JSON Schema. Undefined if the text is no schema. */
 function titleOf(text: string): unknown {
   const parsed = parseAny(text);
   return typeof parsed === 'object' && parsed !== null && 'title' in parsed ? parsed.title : undefined;

@@ -5,13 +5,13 @@ import { UsageError } from './usage-error.ts';
 export interface StdinLimit {
   /** Maximum size in bytes. */
   readonly maxBytes: number;
-  /** The message for larger input. */
+  /** The message if the input is larger. */
   readonly tooLarge: string;
 }
 
 /**
- * Reads all of standard input. Returns nothing if there is none.
- * @throws UsageError if it is too large; AppError INTERRUPTED on abort, because the writer may never finish
+ * Reads standard input to its end. Returns an empty buffer if there is no standard input.
+ * @throws UsageError if the input is too large; AppError INTERRUPTED on abort, because the writer may never finish
  */
 export async function readStdin(
   stdin: Readable | undefined,

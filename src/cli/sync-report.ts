@@ -10,12 +10,12 @@ import { safeText } from './service/error.ts';
 import { type HeldChange, heldText, pinText, targetData } from './targets.ts';
 import { count, type Paint, print, printErrorHint, printNotice } from './texts/output.ts';
 
-/** The printable result of a run, from this process or a service. */
+/** The printable result of a run, either of this process or of a service. */
 interface Run {
   readonly summary: Readonly<Record<string, number>>;
   readonly targets: readonly RunTarget[];
   readonly held: readonly HeldChange[];
-  /** Why some targets were not processed. */
+  /** The reason why some targets were not processed. */
   readonly unfinished?: string | undefined;
 }
 
@@ -28,7 +28,7 @@ interface RunTarget {
   readonly pinned?: number | undefined;
 }
 
-/** Prints the result of a run and returns its exit code. */
+/** Prints the result of a run, and returns the exit code. */
 export function printReport(context: Context, { output }: GlobalOptions, report: SyncReport): ExitCode {
   const { ok, requestId, summary, targets, held, unseen, waiting, unrestarted, interrupted } = report;
   const { unrotated = [] } = report;
@@ -66,14 +66,14 @@ function restartData({ error: { code }, ...restart }: FailedRestart): object {
   return { ...restart, code };
 }
 
-/** The Secret is updated, but its pods still use the previous content. */
+/** The Secret is updated, but its pods still use the old content. */
 function failedRestartText({ workload, namespace, secret, error }: FailedRestart): string {
   return `not restarted after the change of ${namespace}/${secret}: ${workload}: ${error.code}: ${error.message}`;
 }
 
 type OverdueSource = NonNullable<SyncReport['unrotated']>[number];
 
-/** Uses the field names of `audit report`. */
+/** Returns the source with the field names of `audit report`. */
 function overdueData({ mapping, store, key, madeAt, ageMs, maxAgeMs }: OverdueSource) {
   const since = new Date(madeAt).toISOString();
   return { mapping, store, key, since, days: days(ageMs), maxDays: days(maxAgeMs) };
@@ -83,7 +83,7 @@ function days(ms: number): number {
   return Math.floor(ms / 86_400_000);
 }
 
-/** Maximum number of listed sources; there may be one for each key of a store. */
+/** Maximum number of listed sources. There may be one for each key of a store. */
 const MAX_LISTED = 10;
 
 function overdueTexts(unrotated: readonly OverdueSource[]): readonly string[] {
@@ -97,7 +97,7 @@ function overdueTexts(unrotated: readonly OverdueSource[]): readonly string[] {
   ];
 }
 
-/** Prints the result of a run in a service and returns its exit code. */
+/** Prints the result of a run of the service and returns its exit code. */
 export function printServiceResult(
   context: Context,
   { output }: GlobalOptions,
@@ -147,8 +147,8 @@ function runTarget({
 }
 
 /**
- * A run that is not ok without a failure has refused or held targets. A failed restart is a failure, because pods still
- * use an old value. A missing workload has no pods, so it is not.
+ * Returns the exit code. If `ok` is false although nothing failed, targets were refused or are held. A failed restart
+ * counts as a failure, because pods still use an old value. A missing workload does not, because it has no pods.
  */
 function verdict(
   ok: boolean,
@@ -163,18 +163,24 @@ function verdict(
   );
 }
 
-/** A target that could not be checked, by this process or a service. */
+/** A target that this process or a service could not check. */
 export interface UncheckedTarget {
   readonly what: string;
   readonly error: { readonly code: string };
 }
 
-/** Names each target that could not be checked, so that a missing entry is not taken as "no change". */
+/**
+ * Describes a target that could not be checked. Without this line, users could conclude that the target does not
+ * change.
+ */
 export function uncheckedText({ what, error }: UncheckedTarget): string {
   return `could not be checked, and may be orphaned: ${what}: ${error.code}`;
 }
 
-/** A rename creates the new target before it removes the old one. Creating the new one can take long. */
+/**
+ * Describes an orphaned target that waits. After a rename, the old target is removed only when the new one exists,
+ * which can take long.
+ */
 export function waitingText({ mapping, target, until }: AwaitingReplacement): string {
   if (formatTarget(until) === formatTarget(target))
     return `orphaned keys of mapping ${mapping} stay in ${formatTarget(target)} until all other mappings have merged into it`;

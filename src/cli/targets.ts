@@ -27,7 +27,7 @@ export function pinText(pinned: number | undefined): string {
   return pinned === undefined ? '' : `, pinned to record ${pinned}`;
 }
 
-/** A change that waits for a person, found by this process or a service. */
+/** A held change, found by this process or by a service. */
 export interface HeldChange extends TargetId {
   readonly id: string;
   readonly keys: readonly { readonly name: string }[];
@@ -51,7 +51,7 @@ const SIGNS: Readonly<Record<KeyPlan['action'], readonly [string, Style]>> = {
   keep: ['=', 'dim'],
 };
 
-/** One line for each key. A value is never shown, only a placeholder and its fingerprint. */
+/** Returns one line for each key. Values are never shown, only a placeholder and the fingerprint. */
 export function keyLines(keys: readonly KeyPlan[], paint: Paint): readonly string[] {
   const width = Math.max(0, ...keys.map(({ name }) => name.length));
   return keys.map(({ name, action, before, after }) => {

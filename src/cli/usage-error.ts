@@ -1,4 +1,4 @@
-/** The command line is wrong: exit code 64. */
+/** An error in the command line. Exit code 64. */
 export class UsageError extends Error {
   constructor(message: string) {
     super(message);

@@ -14,9 +14,9 @@ import { UsageError } from './usage-error.ts';
 const TOO_LARGE = 'the value is larger than 1 MiB, so no Secret can contain it';
 
 /**
- * Asks for a value and returns its fingerprints: one for each key of the configuration and each form that the value can
- * have in a store. Returns undefined if the configuration is invalid. The value is not an argument, because other users
- * can see process arguments, and typing it is not echoed.
+ * Prompts for a value and returns its fingerprints: one for each combination of a fingerprint key and a form that the
+ * value can have in a store. Returns undefined if the configuration is invalid. A command line argument would be
+ * visible to other users of the machine. The terminal does not show the typed value.
  */
 export async function promptFingerprints(
   context: Context,
@@ -31,8 +31,8 @@ export async function promptFingerprints(
 }
 
 /**
- * Most tools print a final newline that is not part of the value; in a file it often is. Therefore both forms are
- * tried.
+ * Reads the value and returns it both with and without the final newline. Most tools print a newline that is not part
+ * of the value, but in a file it often is.
  */
 async function readValueForms(context: Context): Promise<readonly SecretValue[]> {
   const { ask, stdin, signal } = context;
@@ -52,10 +52,10 @@ async function promptForValue(
   { input, output }: NonNullable<Context['ask']>,
   signal: AbortSignal,
 ): Promise<Buffer> {
-  // SIGTERM, or Ctrl-C before readline has the terminal, aborts only the signal of the process.
+  // Check the signal first. SIGTERM, or Ctrl-C before readline controls the terminal, does not reach readline.
   if (signal.aborted) throw new AppError('INTERRUPTED');
   output.write('Value (hidden): ');
-  // In terminal mode readline echoes each key. Its output is discarded.
+  // In terminal mode, readline echoes each key. Discard its output to hide the value.
   const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
   const reader = createInterface({ input, output: nowhere, terminal: true, historySize: 0 });
   const stopped = Promise.withResolvers<never>();

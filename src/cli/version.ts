@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-/** The version in `package.json`. */
+/** The version of the program, from `package.json`. */
 export const VERSION: string = readVersion();
 
 function readVersion(): string {

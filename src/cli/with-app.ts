@@ -13,13 +13,13 @@ import { UsageError } from './usage-error.ts';
 import { VERSION } from './version.ts';
 
 export interface CommandParts {
-  /** Changes the configuration for this command. */
+  /** Adapts the configuration for this command. */
   readonly adapt?: (config: Config) => Config;
-  /** Loads the command's own code while a long configuration is parsed. */
+  /** Loads the command's code while a long configuration is parsed. */
   readonly load?: () => Promise<unknown>;
 }
 
-/** Opens the app, runs a command with it, and always closes it. */
+/** Opens the app, runs the command with it, and always closes the app. */
 export async function withApp(
   context: Context,
   options: GlobalOptions & { readonly mapping?: string },
@@ -37,7 +37,7 @@ export async function withApp(
   const app = stack.use(await openApp(config, appDeps(context, options, config)));
   warnAboutAudit(app, context);
   const code = await command(app);
-  // Closing writes the last checkpoint.
+  // Close the app before printing the warning, because closing writes the last checkpoint.
   await stack.disposeAsync();
   warnAboutCheckpoints(app, context);
   return code;
@@ -45,10 +45,10 @@ export async function withApp(
 
 const loadApp = () => import('../app/app.ts');
 
-/** Nearly every app with a long configuration has a Kubernetes cluster, so load its client early. */
+/** Load the Kubernetes client early: almost every long configuration uses a Kubernetes cluster. */
 export const loadKubernetes = () => import('../cluster/kubernetes.ts');
 
-/** Read-only commands continue; changes to the cluster are refused. */
+/** Warns that the audit log cannot be trusted. Read-only commands continue; changes to the cluster are refused. */
 function warnAboutAudit({ checkpoints }: App, context: Context): void {
   const paint = painter(context.color);
   for (const { place, checkpoint } of checkpoints?.untrusted() ?? [])
@@ -62,7 +62,7 @@ function warnAboutAudit({ checkpoints }: App, context: Context): void {
   printNotice(context, `${paint('yellow', 'warning')} ${doubt.code}: ${what}`);
 }
 
-/** A service reports this in its log and its status. */
+/** Warns if the last checkpoint could not be written. A service reports this in its log and status instead. */
 function warnAboutCheckpoints({ checkpoints }: App, context: Context): void {
   const failing = checkpoints?.writeError();
   if (failing === undefined) return;
@@ -75,7 +75,7 @@ function warnAboutCheckpoints({ checkpoints }: App, context: Context): void {
   );
 }
 
-/** A wrong name on the command line is a usage error. */
+/** Checks the names on the command line. A wrong name is a usage error. */
 function checkMapping({ mappings }: Config, wanted: string): void {
   const names = mappings.map(({ name }) => name);
   if (names.includes(wanted)) return;
@@ -87,17 +87,17 @@ function checkMapping({ mappings }: Config, wanted: string): void {
 export function appDeps(context: Context, { logLevel }: GlobalOptions, { log }: Config): AppDeps {
   const { stderr } = context;
   const scrubber = createScrubber();
-  // Logging is off by default, because people read the result.
+  // Logging is off by default, because commands print their result for people.
   const logger =
     logLevel === undefined
       ? silentLogger
       : createLogger({ level: logLevel, format: log.format, stream: stderr, scrubber });
-  // Standard output contains only the result.
+  // Log to stderr, because stdout contains only the result.
   const deps = sharedDeps(context, { logger, scrubber, print: (line) => stderr.write(`${line}\n`) });
   return { ...deps, stop: context.signal };
 }
 
-/** Dependencies shared by one-shot commands and the service. */
+/** Returns the dependencies that one-shot commands and the service share. */
 export function sharedDeps(
   { env, clock, user }: Context,
   {

@@ -30,15 +30,17 @@ export const WORKLOAD_APIS: Readonly<Record<WorkloadKind, Api>> = {
   Rollout: { group: 'argoproj.io', version: 'v1alpha1', plural: 'rollouts' },
 };
 
-/** How often to send a patch again after a conflict. Controllers write the same object frequently. */
+/**
+ * The maximum number of attempts for one patch. Controllers write the same object frequently, so conflicts are common.
+ */
 const MAX_ATTEMPTS = 4;
 
-/** @param mutate Sends requests that change something. */
+/** @param mutate Sends a write request. */
 export function createWorkloads(
   client: KubeClient,
   mutate: (request: KubeRequest) => Promise<KubeResponse>,
 ): Workloads {
-  // A Rollout with `workloadRef` takes its pods from another workload, so it has no template to annotate.
+  // A Rollout with `workloadRef` uses the pod template of another workload, so it has no template to annotate.
   const withWorkloadRef = new WeakSet<LiveWorkload>();
 
   function toLiveWorkload(item: JsonObject, id: WorkloadId): LiveWorkload {
@@ -57,8 +59,8 @@ export function createWorkloads(
   }
 
   /**
-   * Whether the cluster does not have this kind, such as Rollouts in a cluster without Argo Rollouts. The API server
-   * answers with a plain 404, but a wrong path or a proxy does too. So check the API discovery lists.
+   * Whether the cluster lacks this kind, such as Rollout without Argo Rollouts. A plain 404 is no proof, because a
+   * wrong path or a proxy also returns it. The API discovery lists are proof.
    */
   async function isUnknownKind(kind: WorkloadKind, signal?: AbortSignal): Promise<boolean> {
     const { group, version, plural } = WORKLOAD_APIS[kind];
@@ -126,8 +128,9 @@ export function createWorkloads(
         method: 'PATCH',
         path: `${pathOf(id)}?fieldManager=${FIELD_MANAGER}`,
         contentType: 'application/merge-patch+json',
-        // Without a resourceVersion, concurrent changes to other fields stay. The uid is immutable, so the patch fails
-        // on a new workload of the same name. A new workload already started with the new content.
+        // Without a resourceVersion, the patch keeps concurrent changes to other fields. With the uid, the patch fails
+        // if another workload now has this name. Such a workload needs no restart, because its pods started after the
+        // Secret changed.
         body: { metadata: { uid }, spec: { template: { metadata: { annotations } } } },
         signal,
       };
@@ -149,7 +152,7 @@ function subjectOf({ kind, namespace, name }: WorkloadId): string {
   return `${kind} ${namespace}/${name}`;
 }
 
-/** Names of workloads are DNS subdomains, like names of Secrets. */
+/** Workload names are DNS subdomains, like Secret names. */
 function checkWorkload({ kind, namespace, name }: WorkloadId): void {
   if (!WORKLOAD_KINDS.includes(kind)) {
     throw new AppError('CONFIG_INVALID', {

@@ -18,16 +18,17 @@ import { createRequestRateLimiter } from './rate-limiter.ts';
 import { type RetryDeps, retryWhileBusy } from './retry-busy.ts';
 
 export interface KubeClientOptions extends KubeconfigOptions, RetryDeps {
-  /** Limit for this process. Unset means no limit. */
+  /** The request rate limit of this process. Unset means no limit. */
   readonly requestsPerSecond?: number | undefined;
   /**
-   * Time limit for one request, from its start to the end of the response. For a stream, to the start of the response.
+   * Time limit for one request, from its start to the end of the response. For a stream, the limit covers the time
+   * until the response starts.
    */
   readonly timeoutMs?: number;
   readonly clock: Clock;
-  /** Time limit for one login, for example by a plugin. */
+  /** Time limit for one login, for example by a credential plugin. */
   readonly loginMs?: number;
-  /** Aborted when the process stops. A hanging login is then no longer awaited. */
+  /** Aborted when the process stops, so that the client no longer waits for a hanging login. */
   readonly stop?: AbortSignal | undefined;
 }
 
@@ -43,7 +44,7 @@ export interface KubeRequest {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** A response that stays open until its signal aborts. */
+/** A response that stays open until the caller's signal aborts it. */
 export interface KubeStream {
   readonly status: 200;
   readonly chunks: AsyncIterable<Uint8Array>;
@@ -51,15 +52,18 @@ export interface KubeStream {
 
 export interface KubeClient extends AsyncDisposable {
   readonly address: string;
-  /** Whether the client uses the identity of its pod. */
+  /** Whether the client uses the service account of its pod. */
   readonly inCluster: boolean;
   /** The namespace of the pod, or of the kubeconfig's context. */
   readonly namespace: string | undefined;
-  /** Returns the response with any status; a short 429 is retried. Throws an AppError if there is no response. */
+  /**
+   * Returns the response with any status. Retries a 429 that asks for a short wait. Throws an AppError if there is no
+   * response.
+   */
   send(request: KubeRequest): Promise<KubeResponse>;
   /**
-   * Opens a streaming response on a connection pool separate from `send`. Any status other than 200 is returned as a
-   * complete response.
+   * Opens a streaming response on a separate connection pool. A response with a status other than 200 is read
+   * completely and returned.
    */
   open(
     request: Pick<KubeRequest, 'path' | 'accept'> & { signal: AbortSignal },
@@ -67,14 +71,15 @@ export interface KubeClient extends AsyncDisposable {
 }
 
 /**
- * client-node reads the kubeconfig and runs plugins, but undici sends the requests. The library's own requests open one
- * connection each, leak an agent, and follow redirects with the body. They also map objects to models and drop unknown
- * fields. Its watches end at the first error other than a 410, and skip lines that they cannot parse.
+ * Uses client-node only to read the kubeconfig and to run plugins; undici sends the requests. The requests of
+ * client-node open one connection each, leak an agent, and resend the body on redirects. They also map objects to
+ * models and drop unknown fields. The watches of client-node end at the first error other than a 410, and skip lines
+ * that they cannot parse.
  */
 export async function createKubeClient(options: KubeClientOptions): Promise<KubeClient> {
   const { timeoutMs = 15_000, clock, loginMs, stop } = options;
   const requests = createPool();
-  // Each watch holds a connection while it is open. A hundred watches must not starve the requests.
+  // Each watch keeps a connection open. A separate pool keeps a hundred watches from starving the requests.
   const streams = createPool(null);
   const waitForRate = createRequestRateLimiter(options.requestsPerSecond, { clock });
   const closing = new AbortController();
@@ -96,7 +101,7 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
     try {
       return await used.identity();
     } catch (error) {
-      // The kubeconfig may have a new login. Retrying the same login, such as a plugin, would only fail again.
+      // Retry only with a changed kubeconfig. The same login, such as a failing plugin, would fail again.
       if (!reloadLogin(used, false)) throw error;
       return login.identity();
     }
@@ -107,7 +112,7 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
     pool: Pool,
     signal: AbortSignal,
   ): Promise<Dispatcher.ResponseData> {
-    // The request must end in time even if a login hangs.
+    // End the request at its time limit even if the login hangs.
     const { headers, connection } = await unlessAborted(identity(), signal);
     const { method, path, body, contentType = 'application/json', accept = 'application/json' } = kubeRequest;
     return request(server.replace(/\/+$/, '') + path, {
@@ -121,7 +126,7 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
       body: body === undefined ? null : toJson(body),
       signal,
       dispatcher: pool.dispatcher(connection),
-      // The reader of a stream decides how long it may be silent.
+      // Streams have no body timeout, because the reader of the stream detects silence.
       ...(pool === streams ? { bodyTimeout: 0 } : {}),
     });
   }
@@ -164,21 +169,21 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
   /**
    * Loads the kubeconfig again, because tokens and certificates rotate in their files and in the kubeconfig itself.
    * @param acceptUnchanged Whether to log in again even if the kubeconfig did not change.
-   * @returns Whether there is a newer login than `used`.
+   * @returns Whether a login newer than `used` is available.
    */
   function reloadLogin(used: typeof login, acceptUnchanged: boolean): boolean {
     if (login !== used) return true;
     if (Math.abs(clock.now() - loadedAt) < IDENTITY_TTL_MS) return false;
     loadedAt = clock.now();
     try {
-      // The current context may have changed to another cluster. Never send a login to a server that it is not for.
+      // The kubeconfig may now name another cluster. Never send its credentials to the old server.
       const next = config.currentContext === POD_CONTEXT ? load() : load(config.currentContext);
       if (clusterOf(next.config)?.server !== server) return false;
       if (!acceptUnchanged && isDeepStrictEqual(next.config, used.config)) return false;
       login = next;
       return true;
     } catch (error) {
-      // The kubeconfig may be half-written. Keep the current response; a later request checks again.
+      // The kubeconfig may be half-written. Keep the current login; a later request tries again.
       if (error instanceof AppError) return false;
       throw error;
     }
@@ -191,11 +196,11 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
     try {
       const used = login;
       const response = await attempt().catch((thrown: unknown) => {
-        // The request was not sent. The kubeconfig may now hold a new CA or client certificate.
+        // The handshake failed, so no request was sent. The kubeconfig may now contain a new CA or client certificate.
         if (isTlsError(thrown) && reloadLogin(used, false)) return attempt();
         throw thrown;
       });
-      // A 401 means nothing was done, so retry once with a new login.
+      // A request with a 401 has no effect, so retry it once with a new login.
       return response.status === 401 && reloadLogin(used, true) ? await attempt() : response;
     } catch (thrown) {
       // An abort reason can be any value, so check the signal instead.

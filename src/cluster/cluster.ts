@@ -11,27 +11,27 @@ export type { LiveSecret, MergeManifest, SecretChange, SecretManifest };
 /** The field manager name that the API server records for our fields (`metadata.managedFields`). */
 export const FIELD_MANAGER = 'secretbridge';
 
-/** `conflict`: the object changed since it was read, and nothing was written. Read it and decide again. */
+/** `conflict`: the object changed since it was read, and nothing was written. The caller must read it again. */
 export type WriteResult =
   | { readonly kind: 'written'; readonly resourceVersion: string }
   | { readonly kind: 'conflict' };
 
-/** An access check for one namespace, as `doctor` uses it. */
+/** A permission check for one namespace, used by `doctor`. */
 export interface AccessRequest {
   readonly namespace: string;
   readonly verb: 'get' | 'list' | 'create' | 'update' | 'patch' | 'delete';
-  /** A Secret's name; leave it out for `create` and `list`. */
+  /** The name of the Secret. Leave it out for `create` and `list`. */
   readonly secret?: string;
-  /** Checks this workload instead of Secrets. Without a name, it checks all workloads of the kind. */
+  /** Checks access to this workload instead of Secrets. Without a name, checks access to all workloads of the kind. */
   readonly workload?: { readonly kind: WorkloadKind; readonly name?: string };
 }
 
 export type RemoveResult = { readonly kind: 'removed' } | { readonly kind: 'conflict' };
 
 /**
- * Only `written` means that something was written. `conflict` with `keys`: other managers hold these keys with other
- * values, so a retry does not help. An empty list means that the conflict is in a label or an annotation. `conflict`
- * without `keys`: read and decide again.
+ * Only `written` means that something was written. `conflict` without `keys`: the object changed, so the caller must
+ * read it again. `conflict` with `keys`: other managers own these keys with other values, so a retry does not help. An
+ * empty list means that the conflict is in a label or an annotation.
  */
 export type MergeResult =
   | { readonly kind: 'written'; readonly resourceVersion: string }
@@ -43,11 +43,11 @@ export interface CallOptions {
 }
 
 export interface WriteOptions extends CallOptions {
-  /** Let the API server validate the request without writing anything. */
+  /** The API server validates the request without writing anything. */
   readonly dryRun?: boolean;
 }
 
-/** The metadata of a Secret, as a watch reports it. It has no content. */
+/** The metadata of a Secret from a watch, without the content. */
 export interface SecretMeta {
   readonly id: TargetId;
   readonly uid: string;
@@ -55,16 +55,19 @@ export interface SecretMeta {
   readonly labels: Readonly<Record<string, string>>;
   readonly annotations: Readonly<Record<string, string>>;
   readonly deleting: boolean;
-  /** The fields that our field manager holds. `undefined`: we never wrote this object. */
+  /** The fields that our field manager owns. `undefined`: we never wrote this object. */
   readonly ours: OwnedFields | undefined;
   /**
    * Whether another manager last wrote part of the content that we write (data, type, immutability). `unknown`: this
-   * cluster does not record it.
+   * cluster does not record field managers.
    */
   readonly foreign: boolean | 'unknown';
 }
 
-/** All Secrets of a namespace, or one Secret by name (a watch with a field selector, for `scope: names`). */
+/**
+ * Without `secret`, all Secrets of the namespace. With `secret`, one Secret, watched with a field selector (`scope:
+ * names`).
+ */
 export interface WatchScope {
   readonly namespace: string;
   readonly secret?: string;
@@ -72,15 +75,19 @@ export interface WatchScope {
 
 /** Handlers run one at a time, in the order of the events. */
 export interface WatchHandlers {
-  /** For other Secrets only the names are needed. Default: all Secrets are of interest. */
+  /**
+   * Whether the caller needs the metadata of this Secret. For other Secrets, the watch keeps only the names. Default:
+   * all Secrets are of interest.
+   */
   isOfInterest?(secret: string): boolean;
   /**
-   * Called with the full list, at the start and whenever the watch restarts. A Secret that is not in it was deleted.
+   * Called with the full list at the start and after each restart of the watch. A Secret that is missing from the list
+   * was deleted.
    */
   listed(metas: readonly SecretMeta[]): void;
   changed(meta: SecretMeta): void;
   deleted(id: TargetId): void;
-  /** The watch is active: a response, an event, a bookmark, or an attempt that failed with an error. */
+  /** Called for each sign of activity: a response, an event, a bookmark, or a failed attempt with its error. */
   progress(error?: AppError): void;
 }
 
@@ -91,38 +98,47 @@ export interface NamespaceHandlers {
 }
 
 /**
- * A Kubernetes cluster or a directory. Every failure is a typed error. `undefined` means only that the Secret itself
+ * A Kubernetes cluster or a directory. Every failure is a typed error. A read returns `undefined` only if the Secret
  * definitely does not exist.
  */
 export interface Cluster extends AsyncDisposable {
   /** Watches the metadata of the Secrets in a scope until disposed. Failures are retried. */
   watch(scope: WatchScope, handlers: WatchHandlers): AsyncDisposable;
-  /** Watches the namespaces in the same way. */
+  /** Watches all namespaces until disposed. Failures are retried. */
   watchNamespaces(handlers: NamespaceHandlers): AsyncDisposable;
-  /** Token and access reviews, and workloads. `undefined`: not supported by this cluster. */
+  /** Token and access reviews. `undefined`: not supported by this cluster. */
   readonly identities: Identities | undefined;
+  /** `undefined`: not supported by this cluster. */
   readonly workloads: Workloads | undefined;
   /** `undefined`: not supported by this cluster. */
   readonly configMaps: ConfigMaps | undefined;
   /** The address or path of the cluster, for display. */
   readonly address: string;
-  /** Whether the process runs in this cluster with the identity of its pod. */
+  /** Whether the process runs in this cluster with the service account of its pod. */
   readonly inCluster: boolean;
   read(id: TargetId, options?: CallOptions): Promise<LiveSecret | undefined>;
   create(id: TargetId, manifest: SecretManifest, options?: WriteOptions): Promise<WriteResult>;
-  /** Replaces exactly the object that was read. A different `uid` or `resourceVersion` is a conflict. */
+  /**
+   * Replaces the object only if it is unchanged since the read. A different `uid` or `resourceVersion` is a conflict.
+   */
   replace(live: LiveSecret, change: SecretChange, options?: WriteOptions): Promise<WriteResult>;
   /**
-   * Deletes exactly the object that was read. A different `uid` or `resourceVersion` is a conflict. The result is
-   * `removed` if the object is already gone, or if finalizers still hold it. While finalizers hold it, it is read as
-   * `deleting`.
+   * Deletes the object only if it is unchanged since the read. A different `uid` or `resourceVersion` is a conflict.
+   * Returns `removed` also if the object is already gone or waits for its finalizers. While it waits, reads return it
+   * as `deleting`.
    */
   remove(live: LiveSecret, options?: WriteOptions): Promise<RemoveResult>;
-  /** Applies fields by server-side apply without force to the Secret that was read, even if others changed it since. */
+  /**
+   * Sets fields of the Secret by server-side apply without force. Later changes by others are not a conflict, unless
+   * they own the same fields.
+   */
   merge(live: LiveSecret, manifest: MergeManifest, options?: WriteOptions): Promise<MergeResult>;
-  /** The data keys that a manager holds by server-side apply in a Secret that was read. */
+  /** The data keys of this Secret that a manager owns by server-side apply. */
   mergedKeys(live: LiveSecret, manager: string): readonly string[];
-  /** The fields that only these managers hold by server-side apply. These managers can change them without force. */
+  /**
+   * The fields of this Secret that only these managers own by server-side apply. They can change such fields without
+   * force.
+   */
   exclusivelyOwned(live: LiveSecret, managers: readonly string[]): OwnedFields;
   /** The Secrets of one namespace that carry a label. */
   list(
@@ -135,14 +151,14 @@ export interface Cluster extends AsyncDisposable {
     matchLabels: Readonly<Record<string, string>>,
     options?: CallOptions,
   ): Promise<readonly string[]>;
-  /** One key of a Secret in the bridge's own namespace, for `secretRef`. */
+  /** Reads one key of a Secret in the bridge's own namespace, for `secretRef`. */
   ownSecret(name: string, key: string, options?: CallOptions): Promise<SecretValue | undefined>;
   /** The bridge's own namespace, which no mapping may target. */
   ownNamespace(): string | undefined;
   checkAccess(question: AccessRequest, options?: CallOptions): Promise<boolean>;
   /**
-   * One cheap call that shows that the cluster answers and accepts our identity. Returns the cluster's clock if it
-   * reports one.
+   * Makes one cheap call to verify that the cluster answers and accepts our identity. Returns the cluster's time if the
+   * response contains it.
    */
   ping(options?: CallOptions): Promise<{ readonly time?: number }>;
 }

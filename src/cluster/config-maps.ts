@@ -12,14 +12,14 @@ export interface ConfigMap {
   readonly resourceVersion: string;
 }
 
-/** ConfigMaps hold small public data that the bridge keeps in the cluster, such as audit checkpoints. */
+/** ConfigMaps store small public data of the bridge in the cluster, such as audit checkpoints. */
 export interface ConfigMaps {
-  /** Returns `undefined` only if the ConfigMap itself definitely does not exist. */
+  /** Returns `undefined` only if the ConfigMap definitely does not exist. */
   read(namespace: string, name: string, options?: CallOptions): Promise<ConfigMap | undefined>;
   /**
-   * Replaces exactly the object that was read, or creates it if `read` is undefined. Labels and annotations of other
-   * writers stay. `conflict`: the object changed meanwhile, and nothing was written.
-   * @param options.dryRun The cluster checks the request as usual and writes nothing.
+   * Replaces the ConfigMap if it is unchanged since `read`, or creates it if `read` is undefined. Keeps labels and
+   * annotations of other writers. `conflict`: the ConfigMap changed meanwhile, and nothing was written.
+   * @param options.dryRun The cluster validates the request and writes nothing.
    */
   write(
     place: { readonly namespace: string; readonly name: string },
@@ -31,7 +31,8 @@ export interface ConfigMaps {
 
 /** https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/config-map-v1/ */
 export function createConfigMaps(client: KubeClient): ConfigMaps {
-  // A PUT sends the object as it was read, so keep each raw object for as long as the caller keeps its view.
+  // A PUT must send the whole object, including unknown fields. So keep each raw object for as long as the caller keeps
+  // the parsed one.
   const rawByConfigMap = new WeakMap<ConfigMap, JsonObject>();
   return {
     async read(namespace, name, { signal } = {}) {
@@ -67,7 +68,7 @@ export function createConfigMaps(client: KubeClient): ConfigMaps {
             },
       );
       if (response.status === 200 || response.status === 201) return 'written';
-      // 404 in response to a PUT: the object was deleted since it was read.
+      // A PUT returns 404 if the object was deleted since it was read.
       if (isNotFound(response, 'configmaps')) return 'conflict';
       const error = errorFromResponse(response, `ConfigMap ${namespace}/${name}`);
       if (error.code === 'CONFLICT') return 'conflict';

@@ -10,23 +10,23 @@ export interface CustomKind {
 }
 
 export interface CustomObjects {
-  /** Objects with `apiVersion` and `kind`, which list items lack. */
+  /** The objects, with `apiVersion` and `kind` added, because list items lack both. */
   readonly objects: readonly JsonObject[];
-  /** What could not be listed, one sentence each. */
+  /** One sentence for each list that failed. */
   readonly warnings: readonly string[];
 }
 
 interface CustomObjectsRequest {
   readonly group: string;
-  /** API versions in order of preference. The first one that the cluster serves is used. */
+  /** API versions in order of preference. The first version that the cluster serves is used. */
   readonly versions: readonly string[];
   readonly kinds: readonly CustomKind[];
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Lists custom resources in every namespace that the identity may list. Missing permissions narrow the result and are
- * reported in `warnings`.
+ * Lists custom resources in every namespace where the identity may list them. Missing permissions leave objects out and
+ * are reported in `warnings`.
  */
 export async function listCustomObjects(
   client: KubeClient,
@@ -56,7 +56,10 @@ export async function listCustomObjects(
   return { objects, warnings: [...new Set(warnings)] };
 }
 
-/** Returns `undefined` if the cluster serves none of the versions. A kind that may not be listed counts as served. */
+/**
+ * The first version that the cluster serves, or `undefined` if it serves none. A kind counts as served even if listing
+ * it is forbidden.
+ */
 async function servedVersion(
   client: KubeClient,
   { plural }: CustomKind,
@@ -114,7 +117,7 @@ async function namespacesOf(
   }
 }
 
-/** Reads one object by its path. Returns `undefined` if it does not exist or may not be read. */
+/** Reads one object by its path. Returns `undefined` if it does not exist or reading it is forbidden. */
 export async function readObject(
   client: KubeClient,
   path: string,

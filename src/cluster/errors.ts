@@ -12,14 +12,13 @@ export interface KubeResponse {
 }
 
 /**
- * The fields of a Status that decide what a response means
- * (https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/). `text` is only searched and never
- * shown, because it can quote values.
+ * The fields of a Status (https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/status/) that classify
+ * a response. `text` is only searched and never shown, because it can quote values.
  */
 interface Status {
   readonly reason: string | undefined;
   readonly text: string;
-  /** The plural of the kind that the response is about. */
+  /** The plural resource name that the response refers to, such as `secrets`. */
   readonly kind: string | undefined;
   readonly causes: readonly JsonObject[];
 }
@@ -37,49 +36,50 @@ function statusOf(response: KubeResponse): Status | undefined {
 }
 
 /**
- * Whether the response definitely says that the Secret does not exist. Any other 404 comes from a wrong path, a proxy
- * or a login page.
+ * Whether the API server reports that the Secret does not exist. Any other 404 comes from a wrong path, a proxy or a
+ * login page.
  */
 export function isSecretNotFound(response: KubeResponse): boolean {
   return isNotFound(response, 'secrets');
 }
 
 /**
- * Whether the response definitely says that the object does not exist.
- * @param plural The plural of the object's kind.
+ * Whether the API server reports that the object does not exist.
+ * @param plural The plural resource name of the object's kind.
  */
 export function isNotFound(response: KubeResponse, plural: string): boolean {
   return response.status === 404 && statusOf(response)?.kind === plural;
 }
 
 /**
- * The sorted keys that other managers hold with other values. `undefined` if the response is no such conflict. Empty if
- * the conflict is in labels or annotations. The API server names a field once for each manager that holds it.
+ * The sorted keys that other managers own with other values. `undefined`: the response is not a field conflict. Empty:
+ * the conflict is in labels or annotations. The API server lists a field once for each manager that owns it, so
+ * duplicates are removed.
  */
 export function conflictingKeys(response: KubeResponse): readonly string[] | undefined {
   const causes = response.status === 409 ? statusOf(response)?.causes : undefined;
   const conflicts = causes?.filter(({ reason }) => reason === 'FieldManagerConflict') ?? [];
   if (conflicts.length === 0) return undefined;
-  // A key is everything after `.data.`, including its dots.
+  // A key may contain dots, so it is everything after `.data.`.
   const keys = conflicts.map((cause) => /^\.data\.(.+)$/s.exec(textIn(cause, 'field') ?? '')?.[1]);
   return [...new Set(keys.filter((key) => key !== undefined))].sort(compareText);
 }
 
 /**
- * Whether the name now belongs to another object. A `uid` is immutable, so the API server rejects a patch with a
- * different one.
+ * Whether another object now has this name. A `uid` is immutable, so the API server rejects a patch with a different
+ * uid.
  */
 export function isUidMismatch(response: KubeResponse): boolean {
   const causes = response.status === 422 ? statusOf(response)?.causes : undefined;
   return causes?.some(({ field }) => field === 'metadata.uid') ?? false;
 }
 
-/** Whether the list position (continue token or resourceVersion) is too old for the server. */
+/** Whether the continue token or the resourceVersion has expired. */
 export function isExpired(response: KubeResponse): boolean {
   return response.status === 410 && statusOf(response) !== undefined;
 }
 
-/** Permissions do not help if the API server does not accept the identity. */
+/** Used if the API server rejects the identity, because granting permissions does not help then. */
 export const LOGIN_REMEDY =
   'Renew the token or certificate of the pod, or the login of `cluster.kubeconfig`. To check it, run `kubectl auth whoami` with that kubeconfig.';
 
@@ -99,7 +99,7 @@ export function errorFromResponse(response: KubeResponse, subject: string): AppE
       code,
       code === 'CLUSTER_REFUSED' ? REFUSALS.find(([pattern]) => pattern.test(text))?.[1] : undefined,
     );
-  // A response without a Status does not come from the API server.
+  // A response without a Status comes from a proxy or another server.
   const notFromApiServer = () =>
     fail('CLUSTER_UNAVAILABLE', `status ${response.status}; the response does not come from an API server`);
   switch (response.status) {
@@ -141,7 +141,10 @@ const WEBHOOK_FAILED = /failed calling webhook/;
 const WEBHOOK_REMEDY =
   'No action needed. If it persists, check the webhooks of the cluster (`kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations`) and the services behind them.';
 
-/** Patterns of Kubernetes' own messages. Those messages contain names and users, so show these sentences instead. */
+/**
+ * Patterns of Kubernetes' own messages, with the sentences shown instead. The original messages contain object and user
+ * names.
+ */
 const REFUSALS: readonly (readonly [by: RegExp, what: string])[] = [
   [/exceeded quota: /, 'a quota of the namespace is used up'],
   [/admission webhook ".*" denied the request/, 'an admission webhook denied the request'],
@@ -149,14 +152,14 @@ const REFUSALS: readonly (readonly [by: RegExp, what: string])[] = [
 ];
 
 /**
- * The API server passes on etcd's error for objects above 1.5 MiB, and its client's error for requests above 2 MiB. The
+ * Matches the errors for objects above 1.5 MiB (from etcd) and for requests above 2 MiB (from the etcd client). The
  * names of the keys count toward the size.
  */
 const TOO_LARGE_FOR_ETCD = /etcdserver: request is too large|trying to send message larger than max/;
 
 /**
- * Admission also answers with 403, so check the text. RBAC's message has been stable since RBAC exists; quotas,
- * policies and webhooks use other messages.
+ * Both RBAC and admission answer with 403, so check the text. The RBAC message has never changed; quotas, policies and
+ * webhooks use other messages.
  */
 function codeOfForbidden({
   text,
@@ -174,7 +177,7 @@ function codeOfInvalid({ causes }: Status): 'IMMUTABLE' | 'TOO_LARGE' | 'CLUSTER
   return causes.some((cause) => cause.reason === 'FieldValueTooLong') ? 'TOO_LARGE' : 'CLUSTER_REFUSED';
 }
 
-/** `Retry-After` in seconds (RFC 9110, 10.2.3); the API server never sends a date. */
+/** Reads `Retry-After` in seconds (RFC 9110, 10.2.3). The API server never sends a date. */
 export function retryAfterOf({ headers }: Pick<KubeResponse, 'headers'>): { retryAfterMs?: number } {
   const seconds = Number(headers['retry-after'] ?? Number.NaN);
   return Number.isFinite(seconds) && seconds >= 0 ? { retryAfterMs: seconds * 1000 } : {};
@@ -205,7 +208,7 @@ const TRANSPORT_DETAILS: Readonly<Record<string, string>> = {
   PATH_LENGTH_EXCEEDED: "TLS: the server's certificate, or one of its issuers, may not be used for this",
   EPROTO: 'TLS: the server does not use TLS, or offers no version that we accept',
   UND_ERR_PRX_CONN: 'the proxy closed the connection',
-  // Only a proxy tunnel can exceed this timeout; every request has a shorter one.
+  // Every direct request ends before this timeout, so the timeout comes from a proxy tunnel.
   UND_ERR_HEADERS_TIMEOUT: 'the proxy does not answer',
 };
 
@@ -213,7 +216,8 @@ const CERTIFICATE_REJECTED_ALERT =
   /^ERR_SSL_.*_ALERT_(UNKNOWN_CA|(BAD|UNSUPPORTED)_CERTIFICATE|CERTIFICATE_(EXPIRED|REVOKED|UNKNOWN))$/;
 
 /**
- * What is wrong with the client certificate, its key or a header. The TLS alerts are defined in RFC 8446, section 6.2.
+ * Describes the problem with the client certificate, its key or the token. The TLS alerts are defined in RFC 8446,
+ * section 6.2.
  */
 function clientCredentialDetail(code: string): string | undefined {
   if (/^ERR_SSL_.*_ALERT_CERTIFICATE_REQUIRED$/.test(code))
@@ -223,7 +227,7 @@ function clientCredentialDetail(code: string): string | undefined {
     return 'the client certificate and its key do not match';
   if (/^ERR_OSSL_/.test(code))
     return 'the client certificate or its key is not valid PEM, or the key has a password';
-  // The token is the only part of a request that comes from outside without encoding.
+  // undici rejects invalid headers. The token is the only external input that is sent without encoding.
   if (code === 'UND_ERR_INVALID_ARG')
     return 'the token has characters that are not allowed in a token, such as line breaks';
   return undefined;
@@ -238,15 +242,15 @@ export function isTlsError(thrown: unknown): boolean {
 }
 
 /**
- * Turns a failure without a response (network, DNS, TLS, timeout) into an AppError. Unknown failures become INTERNAL,
- * with their text kept internal.
+ * Turns a failure without a response (network, DNS, TLS, timeout) into an AppError. An unknown failure becomes
+ * INTERNAL, and its text stays internal.
  */
 export function errorFromTransport(thrown: unknown, timeoutMs: number): AppError {
   if (thrown instanceof AppError) return thrown;
   const name = thrown instanceof Error ? thrown.name : '';
   const code = codeOf(thrown) ?? '';
   if (name === 'TimeoutError') return unavailable(`no answer within ${timeoutMs / 1000} s`, thrown);
-  // undici reports a proxy's refusal only in this message, with and without a tunnel.
+  // If a proxy refuses a connection, undici reports it only in this message.
   const refusal = /^Proxy (?:response|Authentication Required) \((\d{3})\)/.exec(
     thrown instanceof Error ? thrown.message : '',
   )?.[1];
@@ -264,7 +268,7 @@ export function errorFromTransport(thrown: unknown, timeoutMs: number): AppError
     });
   if (/^(ERR_SSL_|ERR_TLS_|CERT_)/.test(code)) return unavailable('TLS: the handshake failed', thrown);
   if (/^(UND_ERR_|HPE_)/.test(code)) return unavailable('the connection failed', thrown);
-  // System errors: no more connections can be opened, no address is free, or a firewall denies access.
+  // System errors, for example no free file descriptor or address, or a firewall that denies access.
   if (/^E(AI_)?[A-Z]+$/.test(code))
     return unavailable(`cannot open a connection: ${resourceShortageOf(thrown) ?? code}`, thrown);
   return new AppError('INTERNAL', { cause: thrown });

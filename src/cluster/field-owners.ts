@@ -15,20 +15,20 @@ import {
 } from './managed-fields.ts';
 import type { RawSecret } from './manifest.ts';
 
-/** The manager name for fields that others share with us. The real owners of most fields are not recorded. */
+/** The recorded manager name for fields that other managers share with us. The real names are not recorded. */
 const OTHER_MANAGERS = 'others';
 
 type Texts = Readonly<Record<string, unknown>>;
 
-/** `keys`: the keys that others hold with another value. */
+/** `keys`: the keys that other managers own with another value. */
 export type Merged =
   | { readonly kind: 'merged'; readonly raw: RawSecret }
   | { readonly kind: 'conflict'; readonly keys: readonly string[] };
 
 /**
- * Server-side apply without force, for clusters without an API server. Fields without a recorded manager count as held
- * by others, because somebody wrote them by hand.
- * @param body The fields that the manager wants to hold afterwards, from `appliedSecret`.
+ * Implements server-side apply without force, for clusters without an API server. A field without a recorded manager
+ * was written by hand, so it counts as owned by others.
+ * @param body The fields that the manager wants to own afterwards, from `appliedSecret`.
  */
 export function applyTo(raw: RawSecret, body: RawSecret, manager: string): Merged {
   const metadata = objectIn(raw, 'metadata') ?? {};
@@ -87,7 +87,7 @@ export function applyTo(raw: RawSecret, body: RawSecret, manager: string): Merge
   };
 }
 
-/** Changing or removing a field takes it away from the managers that held it. */
+/** Updates the ownership entries for a change. A manager loses each field that was changed or removed. */
 export function entriesAfterUpdate(before: RawSecret, after: RawSecret): readonly FieldsEntry[] {
   const isSame = (part: Part, name: string) =>
     textOf(partOf(before, part), name) === textOf(partOf(after, part), name);
@@ -97,7 +97,7 @@ export function entriesAfterUpdate(before: RawSecret, after: RawSecret): readonl
   }));
 }
 
-/** Records what we own after our write, because there is no API server to do it. */
+/** Records the fields that we own after our write. An API server would do this. */
 export function withOwnership(raw: RawSecret, before?: RawSecret): RawSecret {
   const metadata = objectIn(raw, 'metadata') ?? {};
   const metadataMaps = (of: RawSecret | undefined) => ({
@@ -116,7 +116,7 @@ export function withOwnership(raw: RawSecret, before?: RawSecret): RawSecret {
   return { ...raw, metadata: { ...metadata, managedFields } };
 }
 
-/** Merges entries of the same manager and operation, and drops entries without fields. */
+/** Merges entries with the same manager and operation, and drops entries without fields. */
 export function compactEntries(entries: readonly FieldsEntry[]): readonly JsonObject[] {
   const groups = Map.groupBy(entries, ({ manager, operation }) => `${operation} ${manager}`);
   return [...groups.values()].flatMap((group) => {
@@ -133,7 +133,7 @@ export function partOf(raw: RawSecret, part: Part): Texts {
   return objectIn(part === 'data' ? raw : (objectIn(raw, 'metadata') ?? {}), part) ?? {};
 }
 
-/** Kubernetes allows the key `__proto__`. */
+/** Use `hasOwn`, because Kubernetes allows the key `__proto__`. */
 function textOf(texts: Texts, name: string): unknown {
   return Object.hasOwn(texts, name) ? texts[name] : undefined;
 }

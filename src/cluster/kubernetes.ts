@@ -33,13 +33,13 @@ import type { WatchTuning } from './watch.ts';
 import { watchNamespaces, watchSecrets } from './watches.ts';
 
 export interface KubernetesClusterOptions extends KubeClientOptions {
-  /** Called when a request that may change something is sent, except for a dry run. */
+  /** Called when a write request is sent, except for a dry run. */
   readonly onWrite?: OnWrite | undefined;
   readonly watches?: WatchTuning;
 }
 
 /**
- * Implements the cluster port with an API server.
+ * Creates a cluster that is backed by an API server.
  * @throws AppError CONFIG_INVALID if no kubeconfig names an API server.
  */
 export async function createKubernetesCluster(options: KubernetesClusterOptions): Promise<Cluster> {
@@ -50,7 +50,8 @@ function kubernetesCluster(
   client: KubeClient,
   { onWrite, watches: tuning }: Pick<KubernetesClusterOptions, 'onWrite' | 'watches'>,
 ): Cluster {
-  // A PUT sends the object as it was read, so keep each raw object for as long as the caller keeps its view.
+  // A PUT must send the whole object, including unknown fields. So keep each raw object for as long as the caller keeps
+  // the parsed one.
   const rawByLive = new WeakMap<LiveSecret, RawSecret>();
   const watches = createOpenWatches();
 
@@ -64,14 +65,14 @@ function kubernetesCluster(
     if (response.status === 200 || response.status === 201) {
       return { kind: 'written', resourceVersion: versionIn(response, id) };
     }
-    // 404 in response to a PUT: the object was deleted since it was read.
+    // A PUT returns 404 if the object was deleted since it was read.
     if (isSecretNotFound(response)) return { kind: 'conflict' };
     const error = errorFromResponse(response, formatTarget(id));
     if (error.code === 'CONFLICT') return { kind: 'conflict' };
     throw error;
   }
 
-  /** A dry run writes no version, so check only that the response is a Secret. */
+  /** The response of a dry run contains no new version, so check only that it is a Secret. */
   async function dryRunWrite(request: KubeRequest, id: TargetId): Promise<WriteResult> {
     const response = await client.send({ ...request, path: `${request.path}&dryRun=All` });
     const isAccepted = response.status === 201 || response.status === 200;
@@ -138,7 +139,8 @@ function kubernetesCluster(
       const preconditions = { uid, resourceVersion };
       const options = { apiVersion: 'v1', kind: 'DeleteOptions', preconditions };
       const request = { method: 'DELETE', path: pathOf(id), signal } as const;
-      // The API server ignores the query if there is a body. The query makes the dry run visible in its audit log.
+      // If a DELETE has a body, the API server ignores the query. The query only makes the dry run visible in the
+      // server's audit log.
       const dryRunRequest = { path: `${request.path}?dryRun=All`, body: { ...options, dryRun: ['All'] } };
       const response = dryRun
         ? await client.send({ ...request, ...dryRunRequest })
@@ -170,8 +172,8 @@ function kubernetesCluster(
       if (isUidMismatch(response)) return { kind: 'conflict' };
       const error = errorFromResponse(response, formatTarget(id));
       if (error.code !== 'CONFLICT') throw error;
-      // An apply creates missing objects, so the API server never answers "not found". Read to see whether the Secret
-      // is gone.
+      // An apply request creates missing objects, so the API server never answers "not found". Read the Secret to find
+      // out whether it is gone.
       return (await read(id, signal ? { signal } : {})) === undefined
         ? { kind: 'missing' }
         : { kind: 'conflict' };
@@ -213,7 +215,8 @@ function kubernetesCluster(
     checkAccess: (question, { signal } = {}) => reviewOwnAccess(client, question, signal),
     async ping({ signal } = {}) {
       const response = await client.send({ method: 'GET', path: '/version', signal });
-      // The cluster decides who may see the version. A 403 also shows that it answers and accepts our identity.
+      // The cluster may forbid reading the version. A 403 still proves that the cluster answers and accepts our
+      // identity.
       if (response.status !== 200 && response.status !== 403)
         throw errorFromResponse(response, client.address);
       const time = Date.parse(String(response.headers.date));
@@ -229,8 +232,8 @@ function kubernetesCluster(
 const VERBS = { POST: 'create', PUT: 'update', PATCH: 'patch', DELETE: 'delete' } as const;
 
 /**
- * Ask for metadata only: we need the version and not the values. A server that does not support this format returns the
- * whole object.
+ * Asks for metadata only, because the version is needed and the values are not. A server without this format returns
+ * the whole object.
  */
 const METADATA_ONLY = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json';
 
@@ -244,7 +247,7 @@ function pathOf(id: TargetId): string {
   return `${collectionOf(id)}/${id.secret}`;
 }
 
-/** The resourceVersion of the written object. A login page has none. */
+/** The resourceVersion of the written object. A login page contains none, so it is rejected. */
 function versionIn(response: KubeResponse, id: TargetId): string {
   const item = parseObject(response.text) ?? {};
   const meta = toMeta(item, id.namespace);
@@ -253,7 +256,10 @@ function versionIn(response: KubeResponse, id: TargetId): string {
   return meta.resourceVersion;
 }
 
-/** A deletion returns a Status of success, or the object itself while finalizers hold it. A login page is neither. */
+/**
+ * Whether a response confirms a deletion. The API server returns a Status of success, or the object itself if
+ * finalizers delay the deletion. A login page is neither.
+ */
 function isRemoved(response: KubeResponse, id: TargetId): boolean {
   const body = parseObject(response.text) ?? {};
   return body.kind === 'Status' ? body.status === 'Success' : toLive(body, id) !== undefined;

@@ -3,14 +3,14 @@ import { unavailable } from './errors.ts';
 const LINE_FEED = 10;
 
 /**
- * Large enough for the metadata of any object that etcd accepts (1.5 MiB), written as JSON. A longer line is not an
- * event and would fill the memory.
+ * Enough for the metadata, as JSON, of any object that etcd accepts (1.5 MiB). A longer line is not an event and could
+ * fill the memory.
  */
 const MAX_LINE_BYTES = 8 * 1024 * 1024;
 
 /**
- * Yields each line of a stream when the line is complete.
- * @throws AppError CLUSTER_UNAVAILABLE if a line is too long, not UTF-8, or cut off by the end of the stream.
+ * Yields each complete line of a stream.
+ * @throws AppError CLUSTER_UNAVAILABLE if a line is too long, is not UTF-8, or has no end.
  */
 export async function* linesOf(
   chunks: AsyncIterable<Uint8Array>,

@@ -4,7 +4,7 @@ import type { OwnedFields } from '../core/secret.ts';
 import { compareText } from '../core/target.ts';
 import { listIn, objectIn, textIn } from './json.ts';
 
-/** The labels and annotations that one field manager holds. */
+/** The labels and annotations that one field manager owns. */
 export interface Ownership {
   readonly labels: readonly string[];
   readonly annotations: readonly string[];
@@ -35,7 +35,7 @@ export function entriesIn(metadata: JsonObject): readonly FieldsEntry[] {
     }));
 }
 
-/** The fields in all entries of a manager. `undefined`: the manager has no entry. */
+/** All fields that a manager owns, from all of its entries. `undefined`: the manager has no entry. */
 export function ownershipIn(metadata: JsonObject, manager: string): Ownership | undefined {
   const entries = entriesIn(metadata).filter((entry) => entry.manager === manager);
   if (entries.length === 0) return undefined;
@@ -48,22 +48,22 @@ export function ownershipIn(metadata: JsonObject, manager: string): Ownership | 
  */
 const MANAGER_BYTES = 128;
 
-/** A manager name within the API server's limit. A longer name is cut and gets a hash that keeps it unique. */
+/** Shortens a manager name to the API server's limit. A longer name is cut and gets a hash that keeps it unique. */
 export function managerName(name: string): string {
   if (name.length <= MANAGER_BYTES) return name;
   const hash = createHash('sha256').update(name).digest('hex').slice(0, 32);
-  // Names of instances and mappings are ASCII, so each character is one byte.
+  // Instance and mapping names are ASCII, so each character is one byte.
   return `${name.slice(0, MANAGER_BYTES - hash.length - 1)}.${hash}`;
 }
 
-/** The fields that a manager holds by server-side apply. */
+/** The fields that a manager owns by server-side apply. */
 export function appliedIn(metadata: JsonObject, manager: string): OwnedFields {
   return mergeHoldings(
     entriesIn(metadata).filter((entry) => entry.manager === manager && entry.operation === 'Apply'),
   );
 }
 
-/** The fields that only these managers hold by server-side apply. */
+/** The fields that only these managers own by server-side apply. */
 export function exclusivelyOwnedIn(metadata: JsonObject, managers: readonly string[]): OwnedFields {
   const isSelected = ({ manager, operation }: FieldsEntry) =>
     managers.includes(manager) && operation === 'Apply';
@@ -84,7 +84,7 @@ export function holdingsOf(names: (part: Part) => readonly string[]): OwnedField
   return { labels: names('labels'), annotations: names('annotations'), data: names('data') };
 }
 
-/** `f:<name>` is a member; `.` is the map itself. */
+/** `f:<name>` is a member of the map; `.` is the map itself. */
 function membersUnder(entry: JsonObject, part: Part): readonly string[] {
   const fields = objectIn(entry, 'fieldsV1') ?? {};
   const parent = part === 'data' ? fields : (objectIn(fields, 'f:metadata') ?? {});
@@ -93,7 +93,7 @@ function membersUnder(entry: JsonObject, part: Part): readonly string[] {
     .map((name) => name.slice(2));
 }
 
-/** The annotations of a pod template that the manager does not hold. Empty if the cluster does not record managers. */
+/** The annotations of a pod template that other managers own. Empty if the cluster does not record managers. */
 export function foreignPodAnnotations(
   metadata: JsonObject,
   names: readonly string[],
@@ -130,8 +130,8 @@ type MetadataMaps = {
 };
 
 /**
- * The fields that a manager owns after its write, by the API server's rule: fields that it set now, and fields that it
- * owned and kept.
+ * The fields that a manager owns after its write. As in an API server, these are the fields that it changed and the
+ * fields that it already owned and kept.
  */
 export function ownershipAfter(
   previous: Ownership | undefined,

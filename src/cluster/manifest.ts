@@ -12,8 +12,8 @@ import { listIn, objectIn, textIn } from './json.ts';
 import { ownershipIn } from './managed-fields.ts';
 
 /**
- * A Secret as the cluster returned it, including unknown fields. A PUT replaces the whole object, so a field that is
- * left out is deleted: finalizers, fields of a newer version, labels of other writers.
+ * A Secret as returned by the cluster, including unknown fields. A PUT replaces the whole object. It would delete every
+ * field that we left out: finalizers, fields of a newer API version, labels of other writers.
  */
 export type RawSecret = JsonObject;
 
@@ -62,7 +62,7 @@ export function newSecret(id: TargetId, manifest: SecretManifest): RawSecret {
   };
 }
 
-/** The object as it was read, with only our changes. */
+/** The original object with only our changes applied. */
 export function changedSecret(raw: RawSecret, change: SecretChange): RawSecret {
   const { immutable, stringData: _, ...rest } = raw;
   const { ownerReferences, ...metadata } = objectIn(raw, 'metadata') ?? {};
@@ -75,16 +75,17 @@ export function changedSecret(raw: RawSecret, change: SecretChange): RawSecret {
       annotations: mergedMetadata(metadata, 'annotations', change.annotations, change.dropAnnotations),
     },
     type: change.type,
-    // Set it only if it was set before or is wanted: the server rejects `false` on an immutable Secret.
+    // Send `immutable` only if it was set before or is wanted, because the server rejects `false` on an immutable
+    // Secret.
     ...(change.immutable || immutable !== undefined ? { immutable: change.immutable } : {}),
     data: encodeAll(change.data),
   };
 }
 
 /**
- * The body of an apply: exactly the fields that its manager shall hold. Empty maps are left out, because `data: {}`
- * would hold the map itself. With the `uid`, the API server neither recreates a deleted Secret nor writes into a new
- * one of the same name.
+ * The body of an apply request: exactly the fields that its manager shall own. Empty maps are left out, because `data:
+ * {}` would claim the map itself. The `uid` keeps the API server from recreating a deleted Secret and from writing into
+ * a new Secret with the same name.
  */
 export function appliedSecret({ id, uid }: LiveSecret, manifest: MergeManifest): RawSecret {
   const { labels, annotations } = manifest;
@@ -104,7 +105,7 @@ export function appliedSecret({ id, uid }: LiveSecret, manifest: MergeManifest):
   };
 }
 
-/** Whether the API server would reject the change, so that the Secret must be recreated. */
+/** Whether the API server would reject the change in place, so that the Secret must be deleted and created again. */
 export function needsRecreation(live: LiveSecret, change: SecretManifest): boolean {
   if (live.type !== change.type) return true;
   if (!live.immutable) return false;
@@ -125,7 +126,7 @@ function mergedMetadata(
   return Object.fromEntries([...kept, ...Object.entries(desired)]);
 }
 
-/** A map of strings. `undefined`: the value is something else. */
+/** Reads a map of strings. `undefined`: the value has another type. */
 export function stringMapIn(parent: JsonObject, name: string): Readonly<Record<string, string>> | undefined {
   const entries = Object.entries(objectIn(parent, name) ?? {});
   // The API server treats a null value as empty.

@@ -3,7 +3,7 @@ import { isLabelKey, isLabelValue, isNamespaceName, isSecretName } from '../core
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { WatchScope } from './cluster.ts';
 
-/** Checks names before they become part of a path in a URL or on disk, so that they contain no `..` or `/`. */
+/** Validates names before they become part of a URL or a file path, so that they contain no `..` or `/`. */
 export function checkTarget(id: TargetId): void {
   if (!isNamespaceName(id.namespace)) throw invalid(id, 'the namespace is not a DNS label');
   if (!isSecretName(id.secret)) throw invalid(id, 'the name is not a DNS subdomain');
@@ -29,7 +29,10 @@ export function formatScope({ namespace, secret }: WatchScope): string {
   return secret === undefined ? `Secrets of namespace ${namespace}` : formatTarget({ namespace, secret });
 }
 
-/** The labels as a selector. The check keeps a comma, `!` or parenthesis from widening the selection. */
+/**
+ * Formats labels as a label selector. The check rejects characters that would widen the selection, such as a comma, `!`
+ * or parenthesis.
+ */
 export function selectorOf(labels: Readonly<Record<string, string>>): string {
   for (const [name, value] of Object.entries(labels)) {
     if (isLabelKey(name) && isLabelValue(value)) continue;

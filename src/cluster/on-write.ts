@@ -1,2 +1,2 @@
-/** Called for each requested change, with its RBAC verb. */
+/** Called for each write request, with its RBAC verb. */
 export type OnWrite = (verb: 'create' | 'update' | 'patch' | 'delete') => void;

@@ -1,6 +1,6 @@
 /** The open watches of a cluster. Disposing the cluster ends them. */
 export interface OpenWatches extends AsyncDisposable {
-  /** Registers a watch. Disposing the returned watch ends and removes it. */
+  /** Registers a watch. Disposing the returned handle ends the watch and removes it. */
   add(watch: AsyncDisposable): AsyncDisposable;
 }
 

@@ -5,22 +5,22 @@ import { errorFromResponse, isExpired, unavailable } from './errors.ts';
 import { objectIn, textIn } from './json.ts';
 
 /**
- * A Secret takes up to 1.4 MiB of a response. 500 of them, the usual page size, could exceed the longest string in
- * Node.
+ * Smaller than the usual page size of 500. A Secret can take 1.4 MiB of a response, so 500 of them could exceed the
+ * longest string in Node.
  */
 export const PAGE_SIZE = 100;
 
 /**
- * Target size of one response. After a larger page, the next pages are proportionally smaller, because annotations can
- * be large.
+ * The target size of a page. Annotations can be large, so a page above this size makes the next pages proportionally
+ * smaller.
  */
 const MAX_PAGE_CHARACTERS = 4 * 1024 * 1024;
 
-/** How often a list is started, if the API server expires its continue token. */
+/** The maximum number of attempts for one list. An attempt ends early if the API server expires its continue token. */
 const MAX_STARTS = 5;
 
 export interface ListRequest {
-  /** The path without a query. */
+  /** The path without a query string. */
   readonly path: string;
   readonly selector: string;
   readonly fieldSelector?: string | undefined;
@@ -30,25 +30,26 @@ export interface ListRequest {
   /** For messages. */
   readonly subject: string;
   readonly signal?: AbortSignal | undefined;
-  /** Called at each response, to show progress. */
+  /** Called for each page, to report progress. */
   readonly onPage?: () => void;
 }
 
-/** All objects of a list, with the version that it shows. */
+/** All objects of a list, with the resourceVersion of the snapshot. */
 export interface VersionedList<T> {
   readonly items: readonly T[];
   readonly resourceVersion: string | undefined;
 }
 
 /**
- * Lists all objects page by page, from one snapshot. It fails as a whole: a partial list must not pass for a complete
- * one. https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
+ * Lists all objects page by page, from one snapshot. If a page fails, the whole list fails, so that a partial list
+ * never counts as complete.
+ * https://kubernetes.io/docs/reference/using-api/api-concepts/#retrieving-large-results-sets-in-chunks
  */
 export async function listAll(client: KubeClient, request: ListRequest): Promise<readonly JsonObject[]> {
   return (await listWithVersion(client, request, (item) => item)).items;
 }
 
-/** @param take Converts each object, so that a long list is not kept in memory completely. */
+/** @param take Converts each object at once, so that the complete objects of a long list do not stay in memory. */
 export async function listWithVersion<T>(
   client: KubeClient,
   request: ListRequest,
@@ -100,7 +101,7 @@ function pageOf(text: string, format: ListRequest['format']): Page | undefined {
   const { apiVersion, kind, items } = list ?? {};
   if (apiVersion !== (format?.apiVersion ?? 'v1') || typeof kind !== 'string') return undefined;
   if (format?.kind === undefined ? !kind.endsWith('List') : kind !== format.kind) return undefined;
-  // Some versions return `null` for an empty list. A missing `items` is not a list.
+  // Some server versions return `null` for an empty list. A response without `items` is not a list.
   if (items !== null && !(Array.isArray(items) && items.every(isObject))) return undefined;
   const metadata = objectIn(list ?? {}, 'metadata') ?? {};
   const continueToken = textIn(metadata, 'continue');
@@ -115,7 +116,6 @@ export function nameOf(item: JsonObject): string {
   return textIn(objectIn(item, 'metadata') ?? {}, 'name') ?? '';
 }
 
-/** Whether a namespace is being deleted. */
 export function isTerminating(namespace: JsonObject): boolean {
   const { deletionTimestamp } = objectIn(namespace, 'metadata') ?? {};
   return deletionTimestamp !== undefined || objectIn(namespace, 'status')?.phase === 'Terminating';

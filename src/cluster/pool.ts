@@ -1,39 +1,42 @@
 import { getCACertificates } from 'node:tls';
 import { Agent, buildConnector, type Dispatcher, ProxyAgent, Pool as UndiciPool } from 'undici';
 
-/** The settings that distinguish connections to the same server. */
+/** The connection settings. Two requests with the same settings can share a connection. */
 export interface Connection {
   readonly ca?: string | Buffer | undefined;
   readonly cert?: string | Buffer | undefined;
   readonly key?: string | Buffer | undefined;
   readonly servername?: string | undefined;
-  /** Default: true. NODE_TLS_REJECT_UNAUTHORIZED must not switch verification off. */
+  /** Default: true, even if NODE_TLS_REJECT_UNAUTHORIZED is set to switch verification off. */
   readonly rejectUnauthorized?: boolean | undefined;
   readonly proxy?: string | undefined;
 }
 
 export interface Pool extends AsyncDisposable {
   /**
-   * Returns the same dispatcher for the same connection. A changed certificate creates a new dispatcher and retires the
+   * Returns one shared dispatcher for equal settings. A changed certificate creates a new dispatcher and retires the
    * old one.
    */
   dispatcher(connection: Connection): Dispatcher;
 }
 
 const CONNECT_TIMEOUT_MS = 10_000;
-/** Shorter than the idle limits of API servers (90 s) and load balancers (60 s), so that we close first. */
+/**
+ * Shorter than the idle timeouts of API servers (90 s) and load balancers (60 s), so that we close idle connections
+ * first.
+ */
 const IDLE_MS = 30_000;
 
 /**
  * @param connections The maximum number of open connections; null means no limit.
- * @param connectMs Time limit for a connection, and for a tunnel through a proxy.
+ * @param connectMs Time limit for opening a connection, and for opening a tunnel through a proxy.
  */
 export function createPool(connections: number | null = 32, connectMs = CONNECT_TIMEOUT_MS): Pool {
   let current: { readonly signature: string; readonly dispatcher: Dispatcher } | undefined;
   const retired = new Set<Promise<void>>();
 
   function retire(dispatcher: Dispatcher): void {
-    // `close` lets pending requests finish. It rejects only if called twice.
+    // `close` waits for pending requests. It rejects only if it is called twice.
     const closing = dispatcher.close().finally(() => retired.delete(closing));
     retired.add(closing);
   }
@@ -61,7 +64,7 @@ function createDispatcher(
   connectMs: number,
 ): Dispatcher {
   const tls = tlsOptions(connection);
-  // Without HTTP/2: in undici 8, new requests hang after a GOAWAY with an open stream.
+  // HTTP/2 is off: in undici 8, new requests hang after a GOAWAY while a stream is open.
   const options = { allowH2: false, connections, keepAliveTimeout: IDLE_MS, keepAliveMaxTimeout: IDLE_MS };
   if (!proxy) {
     const alive = { timeout: connectMs, keepAlive: true, keepAliveInitialDelay: IDLE_MS };
@@ -73,10 +76,10 @@ function createDispatcher(
     uri: proxy,
     requestTls: { ...tls, timeout: connectMs },
     proxyTls: { rejectUnauthorized: true },
-    // Limits the wait for the response to CONNECT. Nothing else limits it, and later requests wait for the same
+    // Limits the wait for the response to CONNECT, which has no other time limit. Later requests wait for the same
     // response.
     clientFactory: (origin, more) => new UndiciPool(origin, { ...more, headersTimeout: connectMs }),
-    // These connections go through the tunnel, or to the proxy if there is no tunnel.
+    // Creates the connections through the tunnel, or to the proxy if there is no tunnel.
     factory: (origin, more: UndiciPool.Options) => {
       const { connect } = more;
       return new UndiciPool(
@@ -88,8 +91,8 @@ function createDispatcher(
 }
 
 /**
- * With TLS 1.3 a server rejects a client certificate after the handshake and then closes the connection. Keep the TLS
- * error, because undici would report only the close.
+ * Keeps the TLS error of a rejected client certificate. With TLS 1.3 the server rejects the certificate after the
+ * handshake and closes the connection, and undici would report only the close.
  */
 function keepTlsError(connect: buildConnector.connector): buildConnector.connector {
   return (options, callback) =>
@@ -102,7 +105,7 @@ function keepTlsError(connect: buildConnector.connector): buildConnector.connect
 
 function tlsOptions({ ca, cert, key, servername, rejectUnauthorized = true }: Connection): object {
   return {
-    // A `ca` replaces Node's own list, including NODE_EXTRA_CA_CERTS, so add that one again.
+    // A `ca` replaces all CAs that Node trusts, including NODE_EXTRA_CA_CERTS, so add those again.
     ...(ca === undefined ? {} : { ca: [ca, ...getCACertificates('extra')] }),
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),

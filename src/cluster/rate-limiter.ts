@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import { createRateLimiter } from '../core/rate-limiter.ts';
 import { MAX_TIMER_MS } from '../core/timer.ts';
 
-/** Resolves when the next request may start. Rejects with the signal's reason. */
+/** Resolves when the next request may start. Rejects with the signal's abort reason. */
 export type RateLimiter = (signal?: AbortSignal) => Promise<void>;
 
 export interface RateLimiterDeps {
@@ -11,7 +11,7 @@ export interface RateLimiterDeps {
   readonly wait?: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
 
-/** Spaces requests evenly, and allows a burst of one second's worth after a pause. Without a rate there is no limit. */
+/** Spaces requests evenly. After a pause, it allows a burst of one second's worth. Without a rate there is no limit. */
 export function createRequestRateLimiter(
   perSecond: number | undefined,
   { clock, wait = sleepMs }: RateLimiterDeps,

@@ -2,18 +2,20 @@ import { compareText } from '../core/target.ts';
 import { WORKLOAD_APIS } from './api-workloads.ts';
 import { WORKLOAD_KINDS, type WorkloadKind } from './workloads.ts';
 
-/** A Secret that a mapping writes, with the operations that it may need beyond create and update. */
+/** A Secret that a mapping writes, with the permissions that it needs. */
 export interface RbacSecret {
   readonly secret: string;
-  /** The mapping has `onSourceMissing: delete`, `onMappingRemoved: delete` or `recreate`. */
+  /** Set if the mapping has `onSourceMissing: delete`, `onMappingRemoved: delete` or `recreate`. */
   readonly deletes?: boolean;
-  /** With `mode: merge` the Secret is patched, never created or replaced. */
+  /** Set for `mode: merge`. The bridge then patches the Secret and never creates or replaces it. */
   readonly merges?: boolean;
-  /** Workloads of its namespace that restart when it changes. */
+  /** Workloads in the same namespace that restart when the Secret changes. */
   readonly restarts?: readonly RbacRestart[];
 }
 
-/** A workload to restart. Without a name it is a selector, which can match any workload. */
+/**
+ * A workload to restart. Without a name, a label selector chooses the workloads, so any workload of the kind may match.
+ */
 export interface RbacRestart {
   readonly kind: WorkloadKind;
   readonly name?: string | undefined;
@@ -27,15 +29,15 @@ export interface PolicyRule {
 }
 
 export interface Scope {
-  /** `names`: only the targets. `namespace`: every Secret in their namespaces. */
+  /** `names`: rules only for the target Secrets. `namespace`: rules for every Secret in their namespaces. */
   readonly scope: 'names' | 'namespace';
-  /** Whether targets are watched. The running service watches them; a one-shot run does not. */
+  /** Whether targets are watched: true for the running service, false for a one-shot run. */
   readonly watch: boolean;
 }
 
 /**
- * The minimal rules for these Secrets and the workloads that they restart, for one namespace or for every namespace
- * where the role is bound.
+ * The minimal rules for these Secrets and the workloads that restart with them. A Role applies them to one namespace, a
+ * ClusterRole to every namespace where it is bound.
  */
 export function rulesFor(targets: readonly RbacSecret[], scope: Scope): readonly PolicyRule[] {
   return [...secretRules(targets, scope), ...workloadRules(targets)];
@@ -60,12 +62,12 @@ function secretRules(targets: readonly RbacSecret[], { scope, watch }: Scope): r
   const names = (list: readonly RbacSecret[]) => sortedUnique(list.map(({ secret }) => secret));
   const owned = names(targets.filter(({ merges }) => !merges));
   const merged = names(targets.filter(({ merges }) => merges));
-  // A merged Secret is never deleted: removing the mapping only removes its keys.
+  // A merged Secret is never deleted. Removing the mapping removes only its keys.
   const deleted = names(targets.filter(({ deletes, merges }) => deletes && !merges));
   const rights: readonly (readonly [verb: string, names: readonly string[]])[] = [
     ['get', sortedUnique([...owned, ...merged])],
-    // With `resourceNames`, `list` and `watch` allow requests that select one object by name. Without it, `list` also
-    // finds targets that no mapping wants any more.
+    // With `resourceNames`, `list` and `watch` allow only requests for one object by name. Without `resourceNames`,
+    // `list` also finds orphaned targets.
     ['list', watch || scope === 'namespace' ? sortedUnique([...owned, ...merged]) : []],
     ['watch', watch ? sortedUnique([...owned, ...merged]) : []],
     ['update', owned],
@@ -92,13 +94,13 @@ export const NAMESPACES_RULE: PolicyRule = {
   verbs: ['list', 'watch'],
 };
 
-/** For `http.kubernetes`: check who holds a token and what that user may do. Reviews are not namespaced. */
+/** For `http.kubernetes`: reviews the caller's token and permissions. Reviews are not namespaced. */
 export const REVIEW_RULES: readonly PolicyRule[] = [
   { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
   { apiGroups: ['authorization.k8s.io'], resources: ['subjectaccessreviews'], verbs: ['create'] },
 ];
 
-/** For audit checkpoints. A POST cannot be limited by name. */
+/** For audit checkpoints. `create` cannot be limited by name. */
 export function checkpointRules(names: readonly string[]): readonly PolicyRule[] {
   const configMaps = { apiGroups: [''], resources: ['configmaps'] };
   return [

@@ -18,12 +18,12 @@ export type RbacTarget = RbacSecret & TargetId;
 export interface RbacInput extends Scope {
   readonly instance: string;
   readonly targets: readonly RbacTarget[];
-  /** Secrets of the mappings with a `namespaceSelector`. */
+  /** The Secrets of mappings with a `namespaceSelector`. */
   readonly selected?: readonly RbacSecret[];
-  /** The namespace of the bridge and its `secretRef`s. */
+  /** The namespace of the bridge, which also contains the Secrets of `secretRefs`. */
   readonly ownNamespace: string;
   readonly secretRefs: readonly string[];
-  /** ConfigMaps for audit checkpoints. Default namespace: the bridge's own. */
+  /** ConfigMaps for audit checkpoints. The default namespace is the bridge's own. */
   readonly checkpoints?: readonly { readonly namespace?: string | undefined; readonly name: string }[];
   /** Whether `http.kubernetes` is used. */
   readonly reviews?: boolean;
@@ -58,9 +58,9 @@ export interface RbacBinding {
 export type RbacObject = RbacRole | RbacBinding;
 
 /**
- * The minimal permissions for a configuration. First come a Role and its RoleBinding for each namespace with targets,
- * sorted by namespace. Then follow the credentials in the bridge's own namespace, and ClusterRoles for selectors and
- * for callers with a Kubernetes identity. The result does not depend on the order of the input lists.
+ * The minimal permissions for a configuration. The result contains a Role and a RoleBinding for each namespace with
+ * targets, sorted by namespace. Roles for credentials and checkpoints follow, then ClusterRoles for namespace selectors
+ * and for `http.kubernetes`. The result does not depend on the order of the input lists.
  */
 export function rbacObjects(input: RbacInput): readonly RbacObject[] {
   const name = `secretbridge-${input.instance}`;
@@ -78,8 +78,8 @@ export function rbacObjects(input: RbacInput): readonly RbacObject[] {
     roles.push(
       role(input, `${name}-checkpoints`, namespace, checkpointRules(list.map((configMap) => configMap.name))),
     );
-  // The namespaces of a selector are not known in advance, so it needs ClusterRoles. There are two, so that the second
-  // can be bound more narrowly.
+  // The namespaces of a selector are not known in advance, so ClusterRoles are needed. The second one can be bound to
+  // fewer namespaces than the first.
   if (input.selected !== undefined && input.selected.length > 0) {
     roles.push(role(input, `${name}-namespaces`, undefined, [NAMESPACES_RULE]));
     roles.push(role(input, `${name}-selected`, undefined, rulesFor(input.selected, input)));
@@ -88,7 +88,7 @@ export function rbacObjects(input: RbacInput): readonly RbacObject[] {
   return roles.flatMap((createdRole) => [createdRole, binding(input, createdRole)]);
 }
 
-/** Without a namespace it creates a ClusterRole. */
+/** Creates a Role, or a ClusterRole if there is no namespace. */
 function role(
   { instance }: RbacInput,
   name: string,

@@ -7,13 +7,13 @@ export interface RetryDeps extends Pick<RateLimiterDeps, 'wait'> {
 }
 
 const MAX_ATTEMPTS = 3;
-/** For longer waits, the queue retries instead. */
+/** The longest wait here. If the server asks for more, the queue retries later. */
 const MAX_WAIT_MS = 2_000;
 const JITTER_MS = 1_000;
 
 /**
- * Sends a request again after a 429 of the API server. A request with a 429 was not carried out, so even a write is
- * safe to repeat. The response says how long to wait, usually one second
+ * Sends a request again after a 429 of the API server. The server did not carry out the request, so even a write is
+ * safe to repeat. The response contains the wait, usually one second
  * (https://kubernetes.io/docs/concepts/cluster-administration/flow-control/).
  */
 export async function retryWhileBusy(
@@ -26,7 +26,7 @@ export async function retryWhileBusy(
     const { retryAfterMs } = retryAfterOf(response);
     const isBusy = response.status === 429 && retryAfterMs !== undefined && retryAfterMs <= MAX_WAIT_MS;
     if (!isBusy || attempt === MAX_ATTEMPTS) return response;
-    // Jitter keeps rejected requests from returning all at once.
+    // Jitter keeps rejected requests from returning all at the same time.
     await wait(retryAfterMs + random() * JITTER_MS, signal);
     signal?.throwIfAborted();
   }

@@ -5,7 +5,7 @@ import { listIn, objectIn, textIn } from './json.ts';
 import { entriesIn, mergeHoldings } from './managed-fields.ts';
 import { stringMapIn } from './manifest.ts';
 
-/** The fields of a Secret that our writes set completely. */
+/** Our writes replace these fields of a Secret completely. */
 const CONTENT = ['f:data', 'f:stringData'] as const;
 const SCALARS = ['f:type', 'f:immutable'] as const;
 
@@ -34,8 +34,8 @@ export function toMeta(item: JsonObject, namespace: string): SecretMeta | undefi
 }
 
 /**
- * Whether another manager holds part of the content, or we hold nothing. A deleted key has no manager; it shows as
- * missing from `ours`.
+ * Whether another manager owns part of the content, or we own nothing. If somebody deletes a key, no manager owns it,
+ * and the key is missing from `ours`.
  */
 function isChangedByOthers(metadata: JsonObject): boolean {
   const entries = listIn(metadata, 'managedFields').filter(isObject);
@@ -45,7 +45,7 @@ function isChangedByOthers(metadata: JsonObject): boolean {
 
 function holdsContent(entry: JsonObject): boolean {
   const fields = objectIn(entry, 'fieldsV1') ?? {};
-  // `.` is the map itself. Its first writer keeps holding it, even if others write its members.
+  // `.` is the map itself. The first writer of the map stays its owner even if others write its members.
   const members = (name: string) => Object.keys(objectIn(fields, name) ?? {}).filter((key) => key !== '.');
   return SCALARS.some((name) => name in fields) || CONTENT.some((name) => members(name).length > 0);
 }

@@ -6,7 +6,7 @@ import type { Caller, Identities } from './identities.ts';
 import { listIn, objectIn, textIn } from './json.ts';
 import { unexpectedResponse } from './pages.ts';
 
-/** Identifies callers by TokenReviews of the API server. Results are not cached here. */
+/** Authenticates callers by TokenReviews of the API server. Results are not cached here. */
 export function createIdentities(client: KubeClient): Identities {
   async function review(path: string, body: JsonObject, signal: AbortSignal | undefined) {
     const subject = `identity review (${String(body.kind)})`;
@@ -33,8 +33,8 @@ export function createIdentities(client: KubeClient): Identities {
         signal,
       );
       if (status.authenticated !== true) return undefined;
-      // A server or webhook without support for audiences returns none. The token might then be meant for the API
-      // server.
+      // A server or webhook without support for audiences returns no audience. The token might then be meant for the
+      // API server itself.
       if (!listIn(status, 'audiences').includes(audience)) return undefined;
       const caller = callerOf(objectIn(status, 'user') ?? {});
       if (caller === undefined) throw unexpectedResponse(subject);
@@ -84,7 +84,7 @@ function callerOf(user: JsonObject): Caller | undefined {
 const stringsOf = (values: unknown): readonly string[] =>
   Array.isArray(values) ? values.filter((value) => typeof value === 'string') : [];
 
-/** Returns `undefined` if the bytes cannot be a token, so that no request is needed. */
+/** The token as text, or `undefined` if the bytes cannot be a token. Such bytes need no TokenReview. */
 function textOf(token: SecretValue): string | undefined {
   const text = token.revealText('latin1');
   // Token characters as in RFC 6750, section 2.1.

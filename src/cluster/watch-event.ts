@@ -3,11 +3,11 @@ import { errorFromResponse, isExpired } from './errors.ts';
 import { objectIn, textIn } from './json.ts';
 import { unexpectedResponse } from './pages.ts';
 
-/** `place` is the resourceVersion that this event reaches. */
+/** `place` is the resourceVersion after this event. */
 export type WatchEvent =
   | { readonly kind: 'changed' | 'gone'; readonly item: JsonObject; readonly place: string }
   | { readonly kind: 'bookmark'; readonly place: string }
-  /** The server no longer knows the version to continue from. */
+  /** The server has expired the resourceVersion of the watch. */
   | { readonly kind: 'expired' };
 
 const KINDS = { ADDED: 'changed', MODIFIED: 'changed', DELETED: 'gone' } as const;
@@ -31,7 +31,7 @@ export function eventIn(line: string, subject: string): WatchEvent {
   throw unexpectedResponse(subject);
 }
 
-/** An ERROR event contains the Status that a failed request would return, so it means the same. */
+/** An ERROR event contains the same Status as a failed request, so handle it like a failed request. */
 function eventFromStatus(status: JsonObject, subject: string): WatchEvent {
   const seconds = objectIn(status, 'details')?.retryAfterSeconds;
   const headers = typeof seconds === 'number' ? { 'retry-after': String(seconds) } : {};

@@ -8,9 +8,9 @@ import { listWithVersion, unexpectedResponse } from './pages.ts';
 import { eventIn } from './watch-event.ts';
 
 export interface WatchTuning {
-  /** A connection without data for this long counts as dead. API servers send a bookmark about once a minute. */
+  /** A connection without data for this long counts as broken. API servers send a bookmark about once a minute. */
   readonly silenceMs?: number;
-  /** The first wait after a failure, before jitter. It doubles up to `longestWaitMs`. */
+  /** The delay after the first failure, before jitter. It doubles up to `longestWaitMs`. */
   readonly firstWaitMs?: number;
   readonly longestWaitMs?: number;
   /** From 0 to 1. */
@@ -18,18 +18,18 @@ export interface WatchTuning {
 }
 
 export interface WatchedCollection {
-  /** The path of the collection, without a query. */
+  /** The path of the collection, without a query string. */
   readonly path: string;
   readonly fieldSelector?: string | undefined;
   /** For messages. */
   readonly subject: string;
 }
 
-/** Receives objects with metadata only. If a method throws, the watch restarts with a list. */
+/** Receives objects with metadata only. If a method throws, the objects are listed again. */
 export interface WatchSink<T> {
-  /** Converts an object to what the sink needs. */
+  /** Reduces an object to the data that the sink keeps. */
   convert(item: JsonObject): T;
-  /** Returns whether the items are complete. If not, the objects are listed again. */
+  /** Returns whether the items were complete. If not, the objects are listed again. */
   listed(items: readonly T[]): boolean;
   changed(item: T): void;
   deleted(item: T): void;
@@ -45,26 +45,35 @@ const METADATA_LIST = {
   kind: 'PartialObjectMetadataList',
 } as const;
 const EVENTS_ACCEPT = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1';
-/** Without its data a Secret is small. */
+/** Larger than the page size for complete Secrets, because metadata is small. */
 const METADATA_PAGE_SIZE = 500;
 
-/** A server may end a watch at any time. With a requested timeout it ends without losing events. */
+/**
+ * The requested watch duration. A server may end a watch at any time, but it ends a requested duration without losing
+ * events.
+ */
 const MIN_WATCH_S = 240;
-/** Jitter, so that watches opened together do not all reconnect together. */
+/** Random extra duration, so that watches that started together do not all reconnect together. */
 const WATCH_JITTER_S = 120;
-/** A shorter connection counts as a failure, so that a server that hangs up at once is not called in a loop. */
+/**
+ * A shorter connection counts as a failure. Otherwise a server that closes each connection at once would be called in a
+ * loop.
+ */
 const MIN_CONNECTION_MS = 1_000;
-/** The longest `Retry-After` to follow. An API server asks for one second; a proxy's hour would stop the watch. */
+/**
+ * The longest `Retry-After` that the watch follows. API servers ask for one second. A proxy that asks for an hour would
+ * stop the watch.
+ */
 const MAX_RETRY_AFTER_MS = 60_000;
 
 /**
  * Lists and then watches a collection until disposed
  * (https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes).
  *
- * `resumeVersion` is the version up to which all events were delivered. With it the watch continues; without it the
- * watch restarts with a list. It is dropped when the server has expired it (410), when a line is invalid or the sink
- * rejects it, and when the connection was silent. It is also dropped after an attempt without events: a restored etcd
- * has older versions, and a watch from a future version waits in silence.
+ * All events up to `resumeVersion` were delivered. If it is set, the watch continues from there; otherwise the objects
+ * are listed again. It is cleared if the server has expired it (410), if a line is invalid, if the sink throws, or if
+ * the connection was silent. It is also cleared after an attempt without events: after etcd is restored, a watch from a
+ * version in the future would receive nothing.
  */
 export function listAndWatch<T>(
   client: KubeClient,
@@ -74,8 +83,8 @@ export function listAndWatch<T>(
 ): AsyncDisposable {
   const {
     silenceMs = 90_000,
-    // Limit before the first event. An API server was seen to send the first bookmark after two minutes without
-    // changes.
+    // The limit before the first event. In practice an API server may send the first bookmark only after two minutes
+    // without changes.
     silenceMs: firstSilenceMs = 150_000,
     firstWaitMs = 500,
     longestWaitMs = 30_000,
@@ -95,7 +104,7 @@ export function listAndWatch<T>(
     if (sink.listed(items)) resumeVersion = resourceVersion;
   }
 
-  /** Resolves when the server ended the watch or expired the version. */
+  /** Resolves when the server has ended the watch or expired the version. */
   async function watch(from: string, signal: AbortSignal, onActivity: () => void): Promise<void> {
     const query = new URLSearchParams({
       watch: 'true',
@@ -117,7 +126,7 @@ export function listAndWatch<T>(
     onActivity();
     for await (const line of linesOf(response.chunks)) {
       if (disposal.signal.aborted) return;
-      // Until the line is parsed and accepted, only a list could replace a lost event.
+      // If this event fails, only a new list can replace it. So clear the version until the event is handled.
       resumeVersion = undefined;
       const event = eventIn(line, subject);
       if (event.kind === 'expired') return;

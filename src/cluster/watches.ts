@@ -17,8 +17,8 @@ export function watchSecrets(
   const { namespace, secret } = scope;
   checkScope(scope);
   const subject = formatScope(scope);
-  // Secrets of no interest keep only their names. Otherwise the metadata of tens of thousands would stay in memory
-  // until the last page.
+  // For Secrets of no interest, keep only the names. Otherwise the metadata of tens of thousands of Secrets would stay
+  // in memory until the last page.
   const withoutMetadata = new WeakSet<SecretMeta>();
   const isOfInterest = ({ id }: SecretMeta): boolean => handlers.isOfInterest?.(id.secret) ?? true;
   const metaOf = (item: JsonObject): SecretMeta => {
@@ -32,14 +32,14 @@ export function watchSecrets(
   };
   const collection = {
     path: `/api/v1/namespaces/${namespace}/secrets`,
-    // RBAC rules with `resourceNames` allow a request with this selector.
+    // RBAC rules with `resourceNames` allow only requests with this field selector.
     fieldSelector: secret === undefined ? undefined : `metadata.name=${secret}`,
     subject,
   };
   const sink = {
     convert: metaOf,
     listed(metas: readonly SecretMeta[]) {
-      // A Secret may have become of interest since its page was read.
+      // A Secret may have become of interest after its page was read.
       if (metas.some((meta) => withoutMetadata.has(meta) && isOfInterest(meta))) return false;
       handlers.listed(metas);
       return true;
@@ -51,7 +51,7 @@ export function watchSecrets(
   return listAndWatch(client, collection, sink, tuning);
 }
 
-/** Reports only changes that affect namespace selection: existence, termination and labels. */
+/** Watches namespaces and reports only changes that affect their selection: existence, termination and labels. */
 export function watchNamespaces(
   client: KubeClient,
   handlers: NamespaceHandlers,

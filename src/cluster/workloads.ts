@@ -1,8 +1,8 @@
-/** The kinds whose pods are replaced when their template changes. */
+/** The kinds of workloads that replace their pods when the pod template changes. */
 export const WORKLOAD_KINDS = ['Deployment', 'StatefulSet', 'DaemonSet', 'Rollout'] as const;
 export type WorkloadKind = (typeof WORKLOAD_KINDS)[number];
 
-/** The text as a workload kind, or `undefined` if it is none. */
+/** Returns the text as a workload kind, or `undefined` if it is not a supported kind. */
 export function workloadKind(text: string): WorkloadKind | undefined {
   return WORKLOAD_KINDS.find((kind) => kind === text);
 }
@@ -20,17 +20,17 @@ export interface LiveWorkload {
   /** The annotations of the pod template. */
   readonly podAnnotations: Readonly<Record<string, string>>;
   /**
-   * Pod annotations that another manager wrote last, as `kubectl rollout undo` does. Empty if the cluster does not
-   * record managers.
+   * Pod annotations that another manager wrote last, for example through `kubectl rollout undo`. Empty if the cluster
+   * does not record managers.
    */
   readonly foreign?: readonly string[];
-  /** Whether its pods are being replaced now, by the status from its controller. */
+  /** Whether the status from the controller shows that the pods are being replaced. */
   readonly rolling: boolean;
 }
 
 /**
- * The workloads of a cluster. Every failure is a typed error. `undefined` and an empty list mean that they definitely
- * do not exist.
+ * The workloads of a cluster. Every failure is a typed error. `undefined` and an empty list mean that no such workload
+ * exists.
  */
 export interface Workloads {
   read(id: WorkloadId, options?: { signal?: AbortSignal }): Promise<LiveWorkload | undefined>;
@@ -40,7 +40,7 @@ export interface Workloads {
     matchLabels: Readonly<Record<string, string>>,
     options?: { signal?: AbortSignal },
   ): Promise<readonly LiveWorkload[]>;
-  /** Sets annotations of the pod template, which restarts the pods. `missing`: the workload was deleted meanwhile. */
+  /** Sets annotations of the pod template, which restarts the pods. `missing`: the workload no longer exists. */
   annotatePods(
     live: LiveWorkload,
     annotations: Readonly<Record<string, string>>,

@@ -1,12 +1,14 @@
 import { isCollection, type ParseOptions, parseDocument, type SchemaOptions, visit } from 'yaml';
 import { isObject, type JsonObject } from '../core/json.ts';
 
-/** Helm and kubectl read YAML 1.1, where `y`, `on`, `0755` and `12:30` are not strings. Quote such strings. */
+/**
+ * Quotes strings such as `y`, `on`, `0755` and `12:30`. Helm and kubectl read YAML 1.1, where these are not strings.
+ */
 export const KUBECTL_YAML = { lineWidth: 0, aliasDuplicateObjects: false, compat: 'yaml-1.1' } as const;
 
 /**
- * Parses a document with a map. Returns `undefined` if there is none or it is ambiguous. For unknown tags and for keys
- * that are no strings, the library would convert them and print process warnings that quote values.
+ * Parses a YAML document that is a map. Returns `undefined` if the text is something else or is ambiguous. Unknown tags
+ * and non-string keys count as ambiguous: the library would convert them and print process warnings that quote values.
  */
 export function parseMap(text: string, options: ParseOptions & SchemaOptions = {}): JsonObject | undefined {
   const document = parseDocument(text, { ...options, logLevel: 'error', prettyErrors: false });
@@ -25,7 +27,7 @@ function toJs(document: { toJS(): unknown }): unknown {
   try {
     return document.toJS();
   } catch (error) {
-    // Too many aliases, or an alias without an anchor.
+    // The library throws a ReferenceError for too many aliases, or for an alias without an anchor.
     if (error instanceof ReferenceError) return undefined;
     throw error;
   }

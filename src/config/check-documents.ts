@@ -22,7 +22,7 @@ import { resolveConfig, resolveHttp } from './resolve.ts';
 import { matches } from './shape/access.ts';
 
 /**
- * The result of a load. A usable configuration may have problems: a mapping without permission fails alone, and a
+ * The result of a load. A usable configuration may still have problems: a mapping without permission fails alone, and a
  * suspected credential may be harmless.
  */
 export type LoadResult =
@@ -31,18 +31,18 @@ export type LoadResult =
       readonly kind: 'invalid';
       readonly problems: readonly Problem[];
       /**
-       * Set if the `http` section is valid. A running service can then still answer there with its previous
-       * configuration.
+       * Set if the `http` section is valid. A service that keeps its previous configuration can then still listen at
+       * this address.
        */
       readonly http?: Config['http'];
     };
 
 export interface CheckDeps extends Omit<IncludeDeps, 'main'> {
-  /** The files of the documents. */
+  /** The main files, from which the documents were read. */
   readonly sources: Sources;
 }
 
-/** Reads included files, merges everything and checks it. Returns all problems at once. */
+/** Reads included files, merges all documents and checks the result. Returns all problems at once. */
 export async function checkDocuments(
   main: ReadDocuments,
   { sources, ...deps }: CheckDeps,
@@ -84,7 +84,7 @@ export async function checkDocuments(
     return { kind: 'usable', config: resolveConfig(parsed.whole, root, { ...paths, ...bounds }), problems };
   }
   const { http } = parsed.sections;
-  // Do not use an unintended address, because requests to it may carry a token.
+  // A wrong address could receive requests with a token, so use `http` only if it is unambiguous.
   const isDuplicated = merged.findings.some(({ path }) => path[0] === 'http');
   const isUnambiguous = !isDuplicated && !holdsUnclear(root, ['http']);
   const isUsableHttp = http !== undefined && isUnambiguous && (isWhole || !isMissing(root, ['http']));
@@ -95,7 +95,7 @@ interface CheckedDocuments {
   readonly root: Located;
   readonly parsed: Parsed;
   readonly boundOf: (index: number) => Bound | undefined;
-  /** Whether all files with other sections than mappings could be read. */
+  /** Whether all main files could be read completely. Included files contain only mappings and do not count. */
   readonly isWhole: boolean;
   readonly unreadable: readonly Problem[];
   readonly placed: readonly PlacedFinding[];
@@ -105,11 +105,11 @@ interface CheckedDocuments {
 function problemsIn({ root, parsed, boundOf, isWhole, unreadable, placed, texts }: CheckedDocuments) {
   const inBounds = (index: number, namespace: string): boolean =>
     boundOf(index)?.rule.namespaces.some((glob) => matches(glob, namespace)) ?? true;
-  // Partially read content would cause false problems.
+  // Drop findings that may be caused by a part that could not be read.
   const isReliable = ({ path }: Finding) => !isUnclear(root, path) && (isWhole || !isMissing(root, path));
   const place = (finding: Finding) => toProblem(finding, locate(root, finding.path, finding.at));
   const isFullyClear = !holdsUnclear(root, []);
-  // These checks compare several places, within an entry or across entries.
+  // Cross-checks compare several places, so all of these places must be readable.
   const isCertain = ({ path, code }: Finding) =>
     isFullyClear || (code !== 'TARGET_CLAIMED' && !holdsUnclear(root, path.slice(0, 2)));
   const crossFindings = crossCheck(root, parsed, { inBounds, isWhole }).filter(isCertain);
@@ -126,7 +126,7 @@ function problemsIn({ root, parsed, boundOf, isWhole, unreadable, placed, texts 
     ...(isWhole
       ? findAccessViolations(root, parsed, boundOf).filter(isCertain).filter(isReliable).map(place)
       : []),
-    // A literal in place of a reference is already reported.
+    // A literal in place of a credential reference is already reported at the same place.
     ...suspects.problems.filter(({ file, line, column }) => !places.has(`${file}:${line}:${column}`)),
   ];
   return {

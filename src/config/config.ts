@@ -7,7 +7,7 @@ import type { Rule } from './shape/access.ts';
 
 type File = z.output<typeof ConfigFile>;
 
-/** The complete configuration: defaults are filled in, durations are milliseconds, local paths are absolute. */
+/** The complete configuration. Defaults are filled in, durations are in milliseconds, and local paths are absolute. */
 export interface Config {
   readonly instance: string;
   readonly formerInstances: readonly string[];
@@ -21,7 +21,7 @@ export interface Config {
     readonly stdout: boolean;
   };
   readonly keys: {
-    /** The newest record first. */
+    /** Newest key first. */
     readonly fingerprint: readonly [Reference, ...Reference[]];
     readonly checkpoint: Reference;
   };
@@ -36,12 +36,15 @@ export interface Config {
   readonly mappings: readonly Mapping[];
   /** `undefined`: everything is allowed. */
   readonly access?: readonly Rule[] | undefined;
-  /** The bounds of the `include` for mappings of tenants' files, by mapping name. `createAccess` applies both. */
+  /**
+   * The bounds of mappings from tenants' files, by mapping name. An `include` sets them. `createAccess` applies both
+   * the rules and the bounds.
+   */
   readonly bounds: ReadonlyMap<string, Rule>;
   readonly places: Places;
 }
 
-/** Places in the files, for later checks. */
+/** Places in the files, for checks that run after the load. */
 export interface Places {
   readonly stores: ReadonlyMap<string, Place>;
   readonly mappings: ReadonlyMap<string, Place>;

@@ -18,7 +18,9 @@ export interface ConfigDiff {
   readonly restart: readonly Section[];
 }
 
-/** Sections that a running service applies without a restart, and sections that only record places. */
+/**
+ * Sections that do not need a restart. The service applies changes to them while it runs, or they only record places.
+ */
 type LiveSection = 'stores' | 'mappings' | 'access' | 'bounds' | 'events' | 'places';
 export type Section = Exclude<keyof Config, LiveSection>;
 
@@ -71,8 +73,8 @@ function diffByName(before: readonly { name: string }[], after: readonly { name:
 }
 
 /**
- * Gives the same result as comparing `canonicalJson`, in a tenth of the time. Comparing ten thousand entries blocks the
- * service.
+ * Gives the same result as comparing `canonicalJson`, in a tenth of the time. A slow comparison of ten thousand entries
+ * would block the service.
  */
 function isSame(first: unknown, second: unknown): boolean {
   if (Array.isArray(first) && Array.isArray(second))
@@ -84,12 +86,15 @@ function isSame(first: unknown, second: unknown): boolean {
   );
 }
 
-/** One matching rule is enough, so the order does not matter. Having no rules differs from an empty list. */
+/**
+ * The rules as sorted text, because their order does not matter: one matching rule is enough. Missing rules differ from
+ * an empty list.
+ */
 function rulesOf({ access, bounds }: Config): string {
   return canonicalJson([access && sortedTexts(access), sortedTexts([...bounds])]);
 }
 
-/** Several files may add former names in any order. */
+/** The order of former names does not matter, because several files may contribute them. */
 function sectionText(config: Config, name: Section): string {
   return name === 'formerInstances'
     ? canonicalJson([...config.formerInstances].sort())
@@ -100,7 +105,7 @@ function sortedTexts(items: readonly unknown[]): readonly string[] {
   return items.map(canonicalJson).sort();
 }
 
-/** JSON with sorted members and without undefined ones, so that equal content gives equal text. */
+/** JSON with sorted members and without undefined members, so that equal values produce equal text. */
 function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_, part: unknown) =>
     isObject(part) ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1))) : part,

@@ -6,14 +6,14 @@ import { readDocuments } from './files/read.ts';
 import type { Problem } from './problem.ts';
 
 export interface LoadOptions {
-  /** Files and folders from `--config`, in order. */
+  /** Files and folders from `--config`, in the order of the command line. */
   readonly paths: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly readFs?: ConfigFs;
-  /** A cache that avoids parsing unchanged files again. Without it, everything is parsed. */
+  /** A cache, so that unchanged files are not parsed again. Without it, everything is parsed. */
   readonly parsed?: ParsedFiles;
-  /** Work to do while another thread parses. */
+  /** Work for this thread while another thread parses. */
   readonly meanwhile?: (() => Promise<unknown>) | undefined;
 }
 
@@ -45,5 +45,5 @@ export async function validateText(
   return (await loadConfig({ paths: ['secretbridge.yaml'], env, cwd, readFs })).problems;
 }
 
-/** The schema and the checks take a fifth of a second to load. */
+/** Import lazily, because the schema and the checks take a fifth of a second to load. */
 const loadChecks = () => import('./check-documents.ts');

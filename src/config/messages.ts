@@ -5,12 +5,12 @@ import { memberOf } from './files/raw.ts';
 import { didYouMean, nearest } from './nearest.ts';
 import { type Finding, type Path, quoted } from './problem.ts';
 
-// Turns zod issues into sentences. The schemas describe what they expect in `error`; this file covers the rest. No
-// sentence contains a value from the file, because it may be a credential.
+// Turns zod issues into sentences. The schemas describe the expected value in `error`; this file adds the rest. No
+// sentence contains a value from the file, because the value may be a credential.
 
 type Issue = z.core.$ZodIssue;
 
-/** Schema details that an issue lacks. zod's `error` can return only text, so they are passed as JSON. */
+/** Schema details that a zod issue lacks. zod's `error` can return only text, so the details are passed as JSON. */
 interface Facts {
   readonly knownKeys?: readonly string[];
   readonly reference?: true;
@@ -49,8 +49,9 @@ function choiceOf(union: z.ZodDiscriminatedUnion): NonNullable<Facts['choice']> 
   return { by, among: values };
 }
 
-// Unknown keys of references also arrive as issues of their own. Adding a description creates a new schema with the
-// same shape, so compare shapes.
+// The shapes of all credential references. For a reference, zod reports unknown keys as separate issues, which are
+// recognized by shape. Schemas cannot be compared, because adding a description creates a new schema with the same
+// shape.
 const REFERENCE_SHAPES: readonly unknown[] = [
   ...Reference.options.map((option) => option.shape),
   ...Reference.options.flatMap((option) =>
@@ -58,7 +59,7 @@ const REFERENCE_SHAPES: readonly unknown[] = [
   ),
 ];
 
-/** @param base The value at `path`, from which the issue's own path starts. */
+/** @param base The value at `path`. The path of the issue starts there. */
 function explain(issue: Issue, base: unknown, path: Path): Finding[] {
   const customMessage = issue.message.startsWith(FACTS) ? undefined : issue.message;
   const facts: Facts = customMessage === undefined ? JSON.parse(issue.message.slice(FACTS.length)) : {};
@@ -124,7 +125,7 @@ const TYPE_TEXT: Readonly<Partial<Record<string, string>>> = {
 
 const WITHOUT_QUOTES = 'write it without quotes';
 
-/** Suggests a correction for text where another type is expected. It never shows the text itself. */
+/** Suggests a correction if text was written where another type is expected. It never shows the text itself. */
 function suggestionFor(value: unknown, expected: string, { choice }: Facts): Partial<Finding> {
   if (typeof value !== 'string') return {};
   if (expected === 'object' && choice !== undefined) {
@@ -174,7 +175,10 @@ function sizeText(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig): str
   return `a number of ${few ? 'at least' : 'at most'} ${bound}`;
 }
 
-/** Explains the branch of a union that was intended, by its discriminator or the type of the value. */
+/**
+ * Explains the union branch that the user probably intended. The discriminator or the type of the value identifies the
+ * branch.
+ */
 function explainUnion(issue: z.core.$ZodIssueInvalidUnion, value: unknown, path: Path): Finding[] {
   if (issue.errors.length === 0) {
     const options = 'options' in issue && Array.isArray(issue.options) ? issue.options.map(String) : [];
@@ -204,7 +208,7 @@ const A_REFERENCE = 'a reference such as `{ env: NAME }`, `{ file: PATH }` or `{
 
 const ONE_REFERENCE = `${A_REFERENCE}, with exactly one of the three`;
 
-/** Shows nothing from the file, not even field names: each may be the credential itself. */
+/** Shows nothing from the file, not even field names, because each may be the credential itself. */
 function explainReference(issue: z.core.$ZodIssueInvalidUnion, value: unknown, path: Path): Finding[] {
   const invalid = (message: string): Finding[] => [{ path, code: 'CONFIG_INVALID', message }];
   if (value === undefined || value === null) return invalid(expectation(A_REFERENCE, value));
@@ -224,7 +228,7 @@ function oneOf(options: readonly unknown[]): string {
   return marked.length < 2 ? last : `${marked.slice(0, -1).join(', ')} or ${last}`;
 }
 
-/** A custom check may set its own error code and a suggestion. */
+/** A custom check may set an error code and a suggestion. */
 function detailsFromParams(params: unknown): Partial<Finding> {
   if (typeof params !== 'object' || params === null) return {};
   const code = 'code' in params && isErrorCode(params.code) ? { code: params.code } : {};

@@ -1,4 +1,4 @@
-/** The closest candidate: at most two edits away, and fewer than half of the word's length. */
+/** Returns the closest candidate that is at most two edits away and less than half of the word's length. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
   let bestDistance = Math.min(2, Math.floor((word.length - 1) / 2)) + 1;
@@ -15,7 +15,7 @@ export function didYouMean(word: unknown, candidates: Iterable<string>): { sugge
 }
 
 /**
- * Counts insertions, deletions, replacements and swaps of neighboring characters (optimal string alignment). Returns at
+ * Counts insertions, deletions, replacements and swaps of adjacent characters (optimal string alignment). Returns at
  * most `limit`.
  */
 function editDistance(a: string, b: string, limit: number): number {

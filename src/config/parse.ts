@@ -9,7 +9,7 @@ import { AccessRule } from './shape/service.ts';
 
 /**
  * The parts of a configuration that match the schema. Sections and list entries are parsed separately, so that a
- * mistake in one does not hide findings in the others.
+ * mistake in one part does not hide findings in the others.
  */
 export interface Parsed {
   readonly sections: Partial<Omit<ParsedFile, 'stores' | 'mappings' | 'access'>>;
@@ -17,7 +17,7 @@ export interface Parsed {
   readonly stores: ReadonlyMap<number, ParsedFile['stores'][number]>;
   readonly mappings: ReadonlyMap<number, ParsedFile['mappings'][number]>;
   readonly access: ReadonlyMap<number, NonNullable<ParsedFile['access']>[number]>;
-  /** Set if everything is valid. */
+  /** The complete configuration, if every part is valid. */
   readonly whole: ParsedFile | undefined;
   readonly findings: readonly Finding[];
 }

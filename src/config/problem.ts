@@ -4,7 +4,7 @@ import { compareText } from '../core/target.ts';
 
 /** A position in a file. Lines and columns count from 1; a column is one UTF-16 unit, as in editors. */
 export interface Place {
-  /** The path as the user wrote it; a relative path stays relative. */
+  /** The path as written by the user. A relative path stays relative. */
   readonly file: string;
   readonly line: number;
   readonly column: number;
@@ -13,18 +13,18 @@ export interface Place {
 /** Field names and list indexes from the root of the configuration. */
 export type Path = readonly (string | number)[];
 
-/** A problem at a path of the configuration. `locate` in `merge.ts` finds the place in the files. */
+/** A problem at a path of the configuration. `locate` in `merge.ts` finds its place in the files. */
 export interface Finding {
   readonly path: Path;
-  /** Whether the key at the end of the path is wrong, rather than its value. */
+  /** Whether the problem is the key at the end of the path, rather than its value. */
   readonly at?: 'key';
   readonly code: ErrorCode;
-  /** One sentence. It may name fields and names, but never a value where a credential belongs. */
+  /** One sentence. It may contain field names and other names, but never a value of a credential field. */
   readonly message: string;
   readonly suggestion?: string;
 }
 
-/** One line of `secretbridge validate`. */
+/** Formats a problem as one line of `secretbridge validate`. */
 export interface Problem extends Place {
   readonly path: string;
   readonly code: ErrorCode;

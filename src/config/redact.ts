@@ -2,10 +2,10 @@ import { compareText } from '../core/target.ts';
 import type { Problem } from './problem.ts';
 
 const REDACTED = '[secret]';
-/** Shorter fragments would redact ordinary words. */
+/** The minimum length of a redacted fragment. Shorter fragments would redact ordinary words. */
 export const MIN_REDACTED_LENGTH = 6;
 
-/** Fragments with the same first characters. */
+/** Fragments that start with the same characters. */
 interface Group {
   readonly all: ReadonlySet<string>;
   /** Sorted by code units. */
@@ -16,7 +16,8 @@ interface Group {
 
 /**
  * Removes everything that looks like a credential from problems, because messages quote names and keys. There may be
- * many fragments and many problems, so each text is scanned once, by the first characters of a fragment.
+ * many fragments and many problems. So each text is scanned only once, with a lookup by the first characters of a
+ * fragment.
  */
 export function createRedactor(fragments: ReadonlySet<string>): (problem: Problem) => Problem {
   const byStart = Map.groupBy(fragments, (fragment) => fragment.slice(0, MIN_REDACTED_LENGTH));
@@ -56,13 +57,14 @@ function groupOf(fragments: readonly string[]): Group {
 }
 
 /**
- * The length of a fragment that starts at this position, including a fragment cut off at the end of a shortened name.
+ * The length of the fragment that starts at this position. A shortened name may contain only the beginning of a
+ * fragment.
  */
 function lengthAt({ all, sorted, lengths }: Group, text: string, at: number): number | undefined {
   const complete = lengths.find((length) => all.has(text.slice(at, at + length)));
   const longest = text.slice(at, at + (lengths[0] ?? 0));
   const cut = longest.indexOf('…', MIN_REDACTED_LENGTH);
-  // A complete fragment may be the beginning of a longer one that was cut.
+  // A complete fragment may also be the beginning of a longer fragment that was cut.
   if (cut <= (complete ?? 0)) return complete;
   const start = longest.slice(0, cut);
   return sorted[lowerBound(sorted, start)]?.startsWith(start) ? cut : complete;

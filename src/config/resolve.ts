@@ -14,18 +14,21 @@ import { namingOf } from './shape/naming.ts';
 export type ParsedFile = z.output<typeof ConfigFile>;
 
 export interface ResolveDeps {
-  /** The absolute path of a file, by its name in places. */
+  /** Returns the absolute path of a file, by its name in places. */
   absolute(file: string): string;
   /** The home folder, for paths that start with `~/`. */
   readonly home: string | undefined;
 }
 
 export interface ResolveOptions extends ResolveDeps {
-  /** The bounds of the mapping at this index, if it comes from a tenant's file. */
+  /** The bounds of the mapping at this index. `undefined` if it comes from a main file. */
   boundOf(index: number): Rule | undefined;
 }
 
-/** The service checks for due targets four times a second, so a shorter interval has no effect. */
+/**
+ * The minimum refresh interval. The service looks for due targets four times a second, so a shorter interval has no
+ * effect.
+ */
 const MIN_REFRESH_MS = 250;
 
 /** Fills in values that depend on other sections: mapping defaults, paths, key files. */
@@ -35,8 +38,8 @@ export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveOpti
     withAbsolutePaths(section, folderOf(path), deps.home);
 
   const audit = withLocalPaths(file.audit, ['audit']);
-  // Key files are created beside the SQLite database, so they move with it. For other stores, `checks/service.ts`
-  // requires them.
+  // Key files are created beside the SQLite database, so that they move with it. For other databases,
+  // `checks/service.ts` requires explicit keys.
   const state = audit.store.kind === 'sqlite' ? dirname(audit.store.path) : join(folderOf([]), 'state');
   const besideSqlite =
     audit.store.kind === 'sqlite' ? [{ kind: 'file' as const, path: join(state, 'checkpoints.jsonl') }] : [];
@@ -47,7 +50,7 @@ export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveOpti
     new Map(file[section].map(({ name }, index) => [name, locate(root, [section, index])]));
   return {
     instance: file.instance,
-    // Remove duplicates, because results for each name are added up.
+    // Remove duplicates, because the service adds up the results for all names.
     formerInstances: [...new Set(file.formerInstances)].filter((name) => name !== file.instance),
     cluster: withLocalPaths(file.cluster, ['cluster']),
     engine: withLocalPaths(file.engine, ['engine']),
@@ -77,7 +80,7 @@ export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveOpti
   };
 }
 
-/** Separate from `resolveConfig`, because a service needs its address even if other sections are invalid. */
+/** Resolves the `http` section alone, because a service needs its address even if other sections are invalid. */
 export function resolveHttp(http: ParsedFile['http'], root: Located, deps: ResolveDeps): Config['http'] {
   return withAbsolutePaths(http, folderIn(root, deps)(['http']), deps.home);
 }
@@ -128,14 +131,14 @@ function resolveSourceList(
 ): Spread | Search {
   const { store, decode, rename } = rest;
   if (find !== undefined) return { store, find, decode, rename, ...namings.get(store) };
-  // The schema guarantees that one of the two is set.
+  // The schema guarantees that either `find` or `key` is set.
   return { ...rest, key: key ?? '' };
 }
 
-/** Names of fields that contain local paths. Mappings have no such fields. */
+/** Names of fields that contain local paths. Mappings contain no such fields. */
 const LOCAL_PATH = /^(?:path|file|kubeconfig|[a-z]+File)$/;
 
-/** Makes paths absolute. Relative paths are relative to the file that contains them. */
+/** Makes local paths absolute. A relative path is relative to the file that contains it. */
 function withAbsolutePaths<T>(value: T, folder: string, home: string | undefined): T {
   return walk(value) as T;
 

@@ -35,7 +35,7 @@ export const StoreConfig = z.discriminatedUnion('kind', [
 /** A store's name and limits, with the fields of its own kind. */
 export type StoreConfig = z.output<typeof StoreConfig>;
 
-/** The complete format. Types, validation, JSON Schema and the reference page derive from it. */
+/** The complete format. Types, validation, JSON Schema and the reference page derive from this schema. */
 export const ConfigFile = z
   .strictObject({
     apiVersion: z.literal('secretbridge.dev/v1').meta({ description: 'Version of this format.' }),
@@ -72,5 +72,5 @@ export const ConfigFile = z
   })
   .meta({ title: 'secretbridge configuration' });
 
-/** Sections that several files may contain; their entries are combined. */
+/** Sections that several files may contain. Their entries are combined. */
 export const LIST_SECTIONS = ['formerInstances', 'include', 'stores', 'mappings', 'access'] as const;

@@ -88,7 +88,7 @@ function keysOf({ header, key }: RequestHead): readonly SecretValue[] {
   return key === undefined ? headerKeys : [...headerKeys, key];
 }
 
-/** Checks the form of the code, because the response echoes it. */
+/** Check the format of the value, because the response repeats it. */
 function validationCodeOf({ data }: CloudEvent): string {
   const code = textOf(memberOf(data, 'validationCode')) ?? '';
   if (!/^[\w.-]{1,128}$/.test(code)) throw invalid('the validation event has no valid code');

@@ -6,7 +6,7 @@ export interface ListenAddress {
   readonly port: number;
 }
 
-/** Parses `host:port`. An IPv6 address is in brackets. @throws AppError LISTEN_FAILED. */
+/** Parses `host:port`. An IPv6 address must be in brackets. @throws AppError LISTEN_FAILED. */
 export function parseListen(text: string): ListenAddress {
   const [, ipv6, name, digits] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
   const host = ipv6 ?? name;
@@ -15,7 +15,8 @@ export function parseListen(text: string): ListenAddress {
       subject: 'http.listen',
       detail: 'the address must have the form host:port',
     });
-  // `localhost` resolves to two addresses. Fastify would start two servers and only one would get renewed certificates.
+  // `localhost` resolves to two addresses. Fastify would start two servers, and only one of them would get renewed
+  // certificates.
   return { host: host === 'localhost' ? '127.0.0.1' : host, port: Number(digits) };
 }
 
@@ -24,7 +25,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied for this port',
   EADDRNOTAVAIL: 'this machine does not have the address',
   EAFNOSUPPORT: 'this machine does not support the address family',
-  // A link-local address (`fe80::…`) without a zone: every interface has one.
+  // The error for a link-local address (`fe80::…`) without a zone. Such an address exists on every interface.
   EINVAL: 'a link-local address needs an interface and cannot be used',
   ENOTFOUND: 'the host name does not resolve',
   EAI_AGAIN: 'the host name does not resolve',
@@ -38,8 +39,8 @@ export function listenError(thrown: unknown, address: string): unknown {
 }
 
 /**
- * Returns the key that limits count by: an IPv4 address, or the first 64 bits of an IPv6 address. The owner of an IPv6
- * network has 2^64 addresses.
+ * Returns the key for limits per address: an IPv4 address, or the first 64 bits of an IPv6 address. The owner of an
+ * IPv6 network has 2^64 addresses.
  */
 export function networkOf(ip: string): string {
   return ip.includes(':') && !ip.includes('.')

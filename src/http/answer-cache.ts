@@ -1,8 +1,8 @@
 import type { Clock } from '../core/clock.ts';
 
 /**
- * Caches answers to yes-or-no questions for a limited time. Failures are not cached. Concurrent callers for one key
- * share one load.
+ * Caches positive and negative answers for a limited time. Failures are not cached. Concurrent callers with the same
+ * key share one call of `load`.
  */
 export interface AnswerCache<T> {
   get(key: string, load: () => Promise<T>): Promise<T>;
@@ -10,7 +10,7 @@ export interface AnswerCache<T> {
 
 export interface AnswerCacheOptions<T> {
   readonly clock: Clock;
-  /** The limit for positive answers, and separately for negative ones. */
+  /** The maximum number of positive answers, and also of negative answers. */
   readonly max: number;
   readonly positiveTtlMs: number;
   readonly negativeTtlMs: number;
@@ -30,7 +30,7 @@ export function createAnswerCache<T>({
   negativeTtlMs,
   isPositive,
 }: AnswerCacheOptions<T>): AnswerCache<T> {
-  // Two maps, so that a flood of made-up tokens does not evict valid ones.
+  // Use separate maps, so that a flood of invented tokens does not evict the answers for valid tokens.
   const positive = new Map<string, CacheEntry<T>>();
   const negative = new Map<string, CacheEntry<T>>();
   const loading = new Map<string, Promise<T>>();
@@ -56,7 +56,7 @@ export function createAnswerCache<T>({
     async get(key, load) {
       for (const entries of [positive, negative]) {
         const entry = entries.get(key);
-        // Compare the absolute distance: after the clock is set back, an entry must not live for hours.
+        // Compare the absolute difference. Otherwise, after the clock is set back, an entry could stay valid for hours.
         if (entry !== undefined && Math.abs(clock.now() - entry.at) < entry.ttlMs) return entry.answer;
         entries.delete(key);
       }

@@ -5,7 +5,7 @@ const MAX_FAILURES = 30;
 const WINDOW_MS = 60_000;
 const MAX_ADDRESSES = 10_000;
 
-/** Counts the recent failed attempts of each address. */
+/** Counts the failed attempts of each address within a time window. */
 export interface AttemptLimiter {
   /** @throws AppError RATE_LIMITED after too many failures. */
   check(address: string): void;
@@ -19,7 +19,7 @@ export function createAttemptLimiter(clock: Clock): AttemptLimiter {
       const failures = failuresByAddress.get(address);
       if (failures === undefined) return;
       const remainingMs = failures.until - clock.now();
-      // More than a whole window remains only if the clock was set back.
+      // If more than a whole window remains, the clock was set back.
       if (remainingMs <= 0 || remainingMs > WINDOW_MS) failuresByAddress.delete(address);
       else if (failures.count >= MAX_FAILURES)
         throw new AppError('RATE_LIMITED', { retryAfterMs: remainingMs });
@@ -36,7 +36,7 @@ export function createAttemptLimiter(clock: Clock): AttemptLimiter {
   };
 }
 
-/** Makes room for one more entry: drops the oldest when the collection is full. */
+/** Removes the oldest entry if the collection is full, to make room for another one. */
 export function evictOldest<C extends Map<string, unknown> | Set<string>>(collection: C, max: number): C {
   const [oldest] = collection.keys();
   if (collection.size >= max && oldest !== undefined) collection.delete(oldest);

@@ -13,14 +13,14 @@ export interface StaticToken {
 
 export interface AuthOptions {
   readonly tokens: readonly StaticToken[];
-  /** Set when `http.kubernetes` is on. */
+  /** Undefined if `http.kubernetes` is off. */
   readonly identities?: Identities;
   readonly clock?: Clock;
-  /** Called with the names that share one token. */
+  /** Called with the names of the entries that share one token. */
   readonly onSharedToken?: (names: readonly string[]) => void;
 }
 
-/** Checks static tokens first: they cost no request and work while the API server is down. */
+/** Checks static tokens first: this needs no request, and works while the API server is down. */
 export function createAuthenticator(options: AuthOptions): Authenticator {
   const { tokens, identities, clock = systemClock, onSharedToken = () => undefined } = options;
   const staticLogins = createStaticTokens(tokens, onSharedToken);
@@ -42,7 +42,7 @@ function createStaticTokens(
   const accepted: { readonly name: string; readonly rank: number; readonly digest: Buffer }[] = [];
   for (const [tokenDigest, [first, ...others]] of Map.groupBy(nonEmpty, ({ token }) => digest(token))) {
     if (first === undefined) continue;
-    // Reject a shared token: the audit could not tell its owners apart.
+    // Reject a token that several entries share, because the audit log could not distinguish its owners.
     if (others.length > 0) onSharedToken([first, ...others].map(({ name }) => name));
     else
       accepted.push({ name: first.name, rank: ROLES.indexOf(first.role), digest: Buffer.from(tokenDigest) });
@@ -50,7 +50,7 @@ function createStaticTokens(
   return {
     async identify(token) {
       const presented = Buffer.from(digest(token));
-      // Compare with every token, so that timing reveals neither the matching token nor a matching prefix.
+      // Compare with every token, so that the duration reveals neither which token matches nor how much of it.
       const [match] = accepted.filter((candidate) => timingSafeEqual(candidate.digest, presented));
       if (match === undefined) return undefined;
       return { name: match.name, may: async (role) => ROLES.indexOf(role) <= match.rank };

@@ -3,14 +3,14 @@ import { AppError } from '../core/errors.ts';
 import { parseIfJson } from '../core/json.ts';
 
 /**
- * The schema of a route that takes no body members. Unknown members are refused, so that a caller does not believe they
- * had an effect.
+ * The schema of the body of a route without body fields. Unknown fields are rejected. Otherwise a caller could believe
+ * that they had an effect.
  */
 export const NO_BODY = { type: ['object', 'null'], additionalProperties: false, properties: {} } as const;
 
 /**
- * Accepts JSON bodies only. An empty body is allowed where the route needs none: some clients always send a content
- * type, such as `curl -d ''` and PowerShell, which send that of a form.
+ * Accepts only JSON bodies. An empty body with any content type is accepted by routes that need no body. Some clients
+ * always send a content type: `curl -d ''` and PowerShell send the type of a form.
  */
 export function acceptJsonOnly(app: FastifyInstance): void {
   app.addHook('preParsing', async ({ raw: { headers } }) => {
@@ -29,12 +29,12 @@ export function acceptJsonOnly(app: FastifyInstance): void {
   });
 }
 
-/** Refuses duplicate members: JSON parsers differ in which one they use (RFC 8259, section 4). */
+/** Rejects duplicate fields, because JSON parsers differ in which of them they use (RFC 8259, section 4). */
 function duplicateMemberError(text: string, names: readonly string[]): AppError | null {
   const node = parseIfJson(text.replace(/^\uFEFF/, ''));
   if (node === undefined) return new AppError('INVALID_REQUEST', { detail: 'the body is not JSON' });
   const memberNames = node.kind === 'object' ? node.members.map(([name]) => name) : [];
-  // Unknown names are refused by the schema, and must not be echoed.
+  // The schema rejects unknown names. Do not repeat them in the error message.
   const duplicate = names.find((name) => memberNames.indexOf(name) !== memberNames.lastIndexOf(name));
   if (duplicate === undefined) return null;
   return new AppError('INVALID_REQUEST', {

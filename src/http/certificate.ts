@@ -45,8 +45,8 @@ export interface CertificateWatchOptions {
 }
 
 /**
- * Polls the certificate files, since file system notifications miss how Kubernetes swaps a volume. A half-written pair
- * does not match, and the old pair stays in use until the next check.
+ * Polls the certificate files, because file system notifications miss the volume updates of Kubernetes. A partly
+ * updated pair does not match. In this case the old pair stays in use until the next check.
  */
 export function watchCertificate({ files, current, wake, logger, use }: CertificateWatchOptions): () => void {
   let inUse = current;

@@ -6,14 +6,14 @@ import { type Authenticator, createDigest, ROLES } from './identity.ts';
 
 const AUDIENCE = 'secretbridge';
 const TIMEOUT_MS = 5_000;
-/** The limit of concurrent requests: made-up tokens must not use up our request rate at the API server. */
+/** The maximum number of concurrent requests. Invented tokens must not use up our request rate at the API server. */
 const MAX_CONCURRENT = 16;
-/** How long an answer is cached. A revoked token or role works for at most this long. */
+/** The lifetime of a cached answer. A revoked token or role can be used for this time. */
 const POSITIVE_TTL_MS = 60_000;
 const NEGATIVE_TTL_MS = 10_000;
 const MAX_ANSWERS = 1_000;
 
-/** Authenticates Kubernetes tokens. The cluster's RBAC gives their roles. */
+/** Authenticates Kubernetes tokens. The roles of a caller are determined by the cluster's RBAC. */
 export function createClusterLogins(identities: Identities, clock: Clock): Authenticator {
   const digest = createDigest();
   const limits = { clock, max: MAX_ANSWERS, positiveTtlMs: POSITIVE_TTL_MS, negativeTtlMs: NEGATIVE_TTL_MS };

@@ -4,17 +4,18 @@ import { networkOf } from './address.ts';
 
 /** Tracks the open connections of a server, so that it can stop without waiting for idle clients. */
 export interface Connections {
-  /** Closes idle connections now, and the others after their current request. */
+  /** Closes idle connections immediately, and other connections after their current request. */
   drain(): void;
   destroyAll(): void;
 }
 
 /**
- * Limits the connections of one address. Excess connections are cut before they cost a TLS handshake. Node's own limit
- * counts all connections together, so a single client could shut out everybody, the cluster's probes too.
+ * Limits the number of connections per address. Further connections are closed before they cost a TLS handshake. Node's
+ * own limit counts all connections together. With it, a single client could lock out all others, even the cluster's
+ * probes.
  *
- * Node's `closeIdleConnections` skips connections that never sent anything or are in a TLS handshake. After `close`,
- * Node no longer checks for late requests. Either would delay the shutdown.
+ * `drain` is needed because Node's `closeIdleConnections` skips connections that never sent anything or are in a TLS
+ * handshake. After `close`, Node also stops enforcing request timeouts. Both would delay the shutdown.
  */
 export function trackConnections(server: Server, maxPerAddress: number): Connections {
   const sockets = new Map<string, Socket>();
@@ -24,7 +25,7 @@ export function trackConnections(server: Server, maxPerAddress: number): Connect
 
   server.on('connection', (socket: Socket) => {
     const name = nameOf(socket);
-    // The address is undefined when the client has disconnected already.
+    // The address is undefined if the client has already disconnected.
     const network = networkOf(socket.remoteAddress ?? '');
     const open = count(openByNetwork, network, 1);
     sockets.set(name, socket);
@@ -53,7 +54,7 @@ export function trackConnections(server: Server, maxPerAddress: number): Connect
   };
 }
 
-/** Returns the new count. */
+/** Changes the count of a name and returns the new count. */
 function count(counts: Map<string, number>, name: string, change: 1 | -1): number {
   const now = (counts.get(name) ?? 0) + change;
   if (now > 0) counts.set(name, now);
@@ -61,7 +62,10 @@ function count(counts: Map<string, number>, name: string, change: 1 | -1): numbe
   return now;
 }
 
-/** With TLS, a request has another socket object than its connection. Both have the same remote address and port. */
+/**
+ * Identify a connection by its remote address and port. With TLS, the socket object of a request differs from that of
+ * its connection.
+ */
 function nameOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`;
 }

@@ -9,7 +9,7 @@ import type { Requester, Service } from '../service/service.ts';
 import type { CertificateFiles } from './certificate.ts';
 import type { Authenticator, Identity, Role } from './identity.ts';
 
-/** The part of the `http` configuration that the server itself uses. */
+/** The part of the `http` configuration that the server uses. */
 export interface HttpConfig {
   readonly tls?: CertificateFiles | undefined;
   readonly metricsNeedToken: boolean;
@@ -18,11 +18,11 @@ export interface HttpConfig {
 export interface HttpDeps {
   readonly service: Service;
   readonly audit: Pick<AuditStore, 'list' | 'get' | 'storedRecords' | 'head' | 'base' | 'reviews' | 'append'>;
-  /** Checkpoints of the audit chain that are kept outside its store. */
+  /** Returns the checkpoints that are stored outside the audit store. */
   readonly evidence?: () => Promise<Evidence | undefined>;
   readonly metrics: Pick<Metrics, 'render'>;
   readonly auth: Authenticator;
-  /** Undefined: no event routes. */
+  /** If undefined, the server has no event routes. */
   readonly events?: HttpIntakes;
   readonly config: HttpConfig;
   readonly version: string;
@@ -31,14 +31,16 @@ export interface HttpDeps {
   readonly wake?: StartTimer;
 }
 
-/** The dependencies of route handlers, with defaults filled in. */
+/** The dependencies of route handlers, including defaults. */
 export type RouteDeps = HttpDeps & {
   readonly clock: Clock;
-  /** Aborted when the server closes. */
+  /** Aborted when the server starts to close. */
   readonly closing: AbortSignal;
 };
 
-/** Who may call a route. Every route declares it. `signed`: the request proves itself, by a signature or a key. */
+/**
+ * Who may call a route. Every route must declare it. `signed`: the request is authenticated by a signature or a key.
+ */
 export type Access = 'public' | 'signed' | Role;
 
 declare module 'fastify' {
@@ -48,7 +50,7 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The authenticated caller. Undefined on public routes. */
     requester: Requester | undefined;
-    /** The caller with a check of their roles. */
+    /** The identity of the caller, which checks roles. Undefined on public routes. */
     identity: Identity | undefined;
   }
 }

@@ -23,20 +23,20 @@ const STATUS: Partial<Readonly<Record<ErrorCode, number>>> = {
   NOT_HELD: 404,
   METHOD_NOT_ALLOWED: 405,
   RATE_LIMITED: 429,
-  // The fault is in another service, not in the request.
+  // The request is correct, but another service or the configuration of this service has a problem.
   AUDIT_TRUNCATED: 503,
   CLUSTER_FORBIDDEN: 503,
   CREDENTIAL_MISSING: 503,
   INTERNAL: 500,
 };
 
-/** Codes without an own status: 503 when a retry may help, 409 when a person must act first. */
+/** Codes without an entry in `STATUS`: 503 if a retry may help, 409 if a person must act first. */
 function statusOf(code: ErrorCode): number {
   const { category } = ERRORS[code];
   return STATUS[code] ?? (category === 'retry' || category === 'wait' ? 503 : CONFLICT);
 }
 
-/** A person must fix something first. */
+/** The status if a person must fix something first. */
 const CONFLICT = 409;
 
 export interface HttpError {
@@ -45,7 +45,7 @@ export interface HttpError {
 }
 
 /**
- * Maps anything thrown to a response. For framework errors only the code is used: their messages may quote the request.
+ * Converts any error to a response. The messages of framework errors are not used, because they may quote the request.
  */
 export function toHttpError(thrown: unknown): HttpError {
   if (thrown instanceof AppError)
@@ -54,10 +54,10 @@ export function toHttpError(thrown: unknown): HttpError {
   if (validation !== undefined) return invalid(400, validationDetail(validation, validationContext), thrown);
   const frameworkError = FRAMEWORK_ERRORS[code];
   if (frameworkError !== undefined) return invalid(...frameworkError, thrown);
-  // The client disconnected. The framework's status distinguishes this from a broken connection of ours.
+  // The client disconnected. An error of one of our own connections has the same code but no status from the framework.
   if (code === 'ECONNRESET' && isClientFault(statusCode))
     return invalid(400, 'the connection ended before the body arrived', thrown);
-  // Only the framework and its parser set a status on their errors.
+  // The status is only set on errors of the framework and its parser.
   const isMalformed = (code.startsWith('FST_') || thrown instanceof SyntaxError) && isClientFault(statusCode);
   return isMalformed
     ? invalid(statusCode, 'the request is malformed', thrown)
@@ -94,7 +94,7 @@ function invalid(status: number, detail: string, cause: unknown): HttpError {
   return { status, error: new AppError('INVALID_REQUEST', { detail, cause }) };
 }
 
-/** @param statusOverride A status to use instead of the error's own. */
+/** @param statusOverride A status that replaces the status of the error. */
 export function sendError(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -108,7 +108,7 @@ export function sendError(
   if (status === 401) reply.header('www-authenticate', challengeOf(request, error));
   if (error.retryAfterMs !== undefined)
     reply.header('retry-after', String(Math.max(1, Math.ceil(error.retryAfterMs / 1_000))));
-  // Close the connection: the unread rest of the body must not be parsed as the next request.
+  // Close the connection. Otherwise the unread rest of the body would be parsed as the next request.
   if (isUnread(request)) reply.header('connection', 'close');
   return reply.type('application/json; charset=utf-8').send(body);
 }
@@ -124,19 +124,19 @@ function isUnread({ raw: { complete, headers } }: FastifyRequest): boolean {
   return !complete && (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined);
 }
 
-/** The reason phrases of RFC 9110 and RFC 6585. Importing them from `node:http` would load Node's whole `fetch`. */
+/** The reason phrases of RFC 9110 and RFC 6585. Importing them from `node:http` would also load Node's `fetch`. */
 const PARSER_ERRORS: Readonly<Record<string, readonly [status: string, detail: string]>> = {
   HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'the headers are larger than 16 KiB'],
   ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'the request did not arrive in time'],
 };
 
-/** Answers 417. Node handles `100 Continue` itself, and no other expectation is supported. */
+/** Responds with 417. Node handles `100 Continue` itself, and no other expectation is supported. */
 export function rejectExpectation(response: ServerResponse, requestId: string): void {
   const { headers, body } = closingResponse('the value of the `Expect` header is not supported', requestId);
   response.writeHead(417, headers).end(body);
 }
 
-/** Answers a connection whose bytes never became a request. Only the socket exists at this point. */
+/** Responds to a connection that sent no valid HTTP request. There is no request object, only the socket. */
 export function answerUnparsable(error: { readonly code?: string }, socket: Socket, requestId: string): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
     socket.destroy();
@@ -151,7 +151,9 @@ export function answerUnparsable(error: { readonly code?: string }, socket: Sock
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy());
 }
 
-/** Builds a response without the framework. It closes its connection, so that nothing after it is read. */
+/**
+ * Builds a response without the framework. The response closes its connection, so that nothing else is read from it.
+ */
 function closingResponse(
   detail: string,
   requestId: string,

@@ -8,23 +8,23 @@ export type Role = (typeof ROLES)[number];
 
 /** The owner of a valid token. */
 export interface Identity {
-  /** The name that the audit records. */
+  /** The name for audit records. */
   readonly name: string;
-  /** @throws AppError when the check cannot be made. */
+  /** Checks whether the identity has a role. @throws AppError when the check cannot be made. */
   may(role: Role): Promise<boolean>;
 }
 
 export interface Authenticator {
   /**
-   * Returns undefined for an unknown token. @throws AppError when the check cannot be made, such as
+   * Returns undefined for an unknown token. @throws AppError when the token cannot be checked, such as
    * CLUSTER_UNAVAILABLE.
    */
   identify(token: SecretValue): Promise<Identity | undefined>;
 }
 
 /**
- * Returns a digest function with a random key. The digests are useless outside this process and have the same length
- * for every token.
+ * Returns a digest function with a random key. Its digests are useless outside this process, and equally long for all
+ * tokens.
  */
 export function createDigest(): (token: SecretValue) => string {
   const fingerprints = createFingerprinter(SecretValue.fromBytes(randomBytes(32)));

@@ -1,25 +1,28 @@
-/** The resource limits of the server against its clients. */
+/** The limits that protect the server against its clients. */
 export interface Limits {
   readonly bodyBytes: number;
   readonly headerBytes: number;
-  /** The timeout for the headers and for the TLS handshake. */
+  /** The timeout for receiving the headers, and for the TLS handshake. */
   readonly headersMs: number;
-  /** The timeout for the whole request. */
+  /** The timeout for receiving the whole request. */
   readonly requestMs: number;
-  /** The timeout without data in either direction. It must exceed the time that the slowest response takes to begin. */
+  /**
+   * The timeout without data in either direction. It must be longer than the slowest response needs for its first byte.
+   */
   readonly silenceMs: number;
   readonly keepAliveMs: number;
   readonly connections: number;
-  /** The limit for one address, so that no client shuts out the cluster's probes. */
+  /** The maximum for one address, so that a single client cannot lock out the cluster's probes. */
   readonly connectionsPerAddress: number;
-  /** Requests of one address within `windowMs`, without probes. */
+  /** The maximum number of requests of one address within `windowMs`. Probes are not counted. */
   readonly requests: number;
   readonly windowMs: number;
-  /**
-   * Events have limits of their own for each intake: a flood of events must not shut out other requests of the address.
-   */
+  /** The maximum size of a webhook event. */
   readonly webhookBytes: number;
-  /** Event Grid sends batches of up to this size, and never retries after a 413. */
+  /**
+   * The maximum size of an Event Grid batch. Event Grid sends batches of up to this size, and never retries after
+   * status 413.
+   */
   readonly eventGridBytes: number;
 }
 

@@ -5,7 +5,7 @@ import { SCHEMAS, type SchemaName } from './schemas.ts';
 
 declare module 'fastify' {
   interface FastifySchema {
-    /** Leaves the route out of the OpenAPI document. */
+    /** Omits the route from the OpenAPI document. */
     hide?: boolean;
   }
 }
@@ -17,14 +17,14 @@ export interface Description {
   readonly id: string;
   readonly tag: 'probes' | 'service' | 'mappings' | 'held' | 'audit' | 'events';
   readonly summary: string;
-  /** Undefined: needs no token. */
+  /** The required role. Undefined if the route needs no token. */
   readonly role?: Role;
   readonly query?: JsonSchema;
   readonly parameters?: Readonly<Record<string, JsonSchema>>;
   readonly body?: JsonSchema;
-  /** How the request authenticates without a token: by any one of these. */
+  /** The alternatives for authentication without a token. */
   readonly credentials?: readonly (keyof typeof EVENT_CREDENTIALS)[];
-  /** The status of a success. Default: 200. */
+  /** The status of a successful response. Default: 200. */
   readonly status?: 200 | 202;
   /** The schema of a JSON response. */
   readonly answer?: SchemaName;
@@ -33,7 +33,7 @@ export interface Description {
   readonly otherAnswers?: Readonly<Record<number, SchemaName>>;
 }
 
-/** The authentication of event routes, which take no token. */
+/** The authentication of event routes, which do not use tokens. */
 const EVENT_CREDENTIALS = {
   webhook: {
     type: 'apiKey',
@@ -56,12 +56,12 @@ const EVENT_CREDENTIALS = {
 } as const;
 
 /**
- * The schema of a route without query parameters. It refuses unknown ones, so that a token in the URL or an ignored
- * filter is noticed.
+ * The schema of a route without query parameters. Unknown parameters are rejected. Otherwise a token in the URL or a
+ * mistyped filter would stay unnoticed.
  */
 export const NO_QUERY = { type: 'object', additionalProperties: false, properties: {} } as const;
 
-/** Builds the schema that Fastify validates requests against and that the OpenAPI document shows. */
+/** Builds the schema of a route. Fastify validates requests against it, and the OpenAPI document contains it. */
 export function describe(description: Description): FastifySchema {
   const {
     id,
@@ -97,7 +97,7 @@ export function describe(description: Description): FastifySchema {
     response: {
       [status]: success(answer, mediaTypes),
       ...Object.fromEntries(Object.entries(others).map(([status, name]) => [status, reference(name)])),
-      // All other errors, such as a rate limit, have the same form.
+      // All other errors, such as a rate limit, have the same format.
       default: reference('Error'),
     },
   };
@@ -107,7 +107,7 @@ function success(answer: SchemaName | undefined, mediaTypes: readonly string[] |
   if (answer !== undefined) return reference(answer);
   const description = 'Done.';
   if (mediaTypes === undefined) return { description, type: 'object' };
-  // An empty list means an empty body.
+  // An empty list of media types means an empty body.
   if (mediaTypes.length === 0) return { description, type: 'null' };
   return {
     description,
@@ -121,7 +121,7 @@ function reference(name: SchemaName): JsonSchema {
   return { $ref: `${name}#` };
 }
 
-/** Call it before the routes are added. */
+/** Call this before the routes are added. */
 export async function addOpenApi(app: FastifyInstance, version: string): Promise<void> {
   await app.register(swagger, {
     openapi: {
@@ -144,7 +144,7 @@ export async function addOpenApi(app: FastifyInstance, version: string): Promise
     },
   });
   for (const [name, schema] of Object.entries(SCHEMAS)) app.addSchema({ $id: name, ...schema });
-  // Response schemas only document. They must not filter out members that are not documented yet.
+  // Response schemas are only documentation. They must not remove fields that are not documented yet.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
 }
 
@@ -153,7 +153,7 @@ interface RequestBody {
   readonly content: Readonly<Record<string, { readonly schema?: { readonly type?: unknown } }>>;
 }
 
-/** The plugin marks every body as required. A body that may be `null` may also be left out. */
+/** The plugin marks every body as required. But a body that may be `null` may also be omitted. */
 function setBodyRequired(body: RequestBody | undefined): void {
   if (body === undefined) return;
   const types = Object.values(body.content).flatMap(({ schema }) => schema?.type);

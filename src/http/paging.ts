@@ -10,7 +10,7 @@ export interface ListQuery {
 
 const MAX_LIMIT = 1_000;
 
-/** The query parameters of a list: its filters, and the page. */
+/** The query parameters of a list: its filters and the parameters for paging. */
 export function listQuery(
   filters: Readonly<Record<string, Parameter>>,
   { limit, cursor }: { readonly limit: number; readonly cursor: string },
@@ -34,12 +34,15 @@ export function listQuery(
 
 export const LIST_QUERY = listQuery({}, { limit: MAX_LIMIT, cursor: '^[-a-z0-9.!]{1,600}$' });
 
-/** Sorts before every character of a name, so that joined names sort like the single names. */
+/**
+ * A separator that sorts before every character of a name, so that joined names have the same order as the separate
+ * names.
+ */
 const SEPARATOR = '!';
 
 /**
- * Returns one page of an in-memory list. The cursor is the key of the last item, so paging survives added and removed
- * items.
+ * Returns one page of an in-memory list. The cursor is the key of the last item, so paging still works after items are
+ * added or removed.
  */
 export function pageOf<T>(
   items: readonly T[],

@@ -1,13 +1,13 @@
 import type { FastifyInstance } from 'fastify';
 
-/** The part of a JSON Schema that gives the types of parameters. */
+/** The part of a JSON Schema that contains the types of parameters. */
 interface ParametersSchema {
   readonly properties?: Readonly<Record<string, { readonly type?: unknown }>>;
 }
 
 /**
- * Converts URL parameters to the number or boolean that their schema asks for, since URLs hold text only. Bodies are
- * not converted: JSON has its own types.
+ * Converts URL parameters, which are text, to the numbers and booleans that their schema requires. Bodies are not
+ * converted, because JSON has its own types.
  */
 export function parseParameters(app: FastifyInstance): void {
   app.addHook('preValidation', async (request) => {
@@ -26,7 +26,7 @@ function withTypes(parameters: unknown, { properties = {} }: ParametersSchema = 
   return { ...texts, ...Object.fromEntries(parsed) };
 }
 
-/** Text of another form stays text, so validation refuses it. */
+/** Text that is not a number or boolean stays unchanged, so validation rejects it. */
 function parseText(text: string, type: unknown): unknown {
   if (type === 'integer' && /^-?\d+$/.test(text)) return Number(text);
   if (type === 'boolean' && /^(true|false)$/.test(text)) return text === 'true';

@@ -8,16 +8,16 @@ const MAX_ACCEPTED = 1_000;
 
 export interface RequestAuthenticator {
   /**
-   * @param address The network address that failures are counted by. Many clients may share it.
+   * @param address The network address for counting failures. Several clients may share it.
    * @throws AppError UNAUTHENTICATED, RATE_LIMITED, and the errors of the authenticator.
    */
   identify(authorization: string | undefined, address: string): Promise<Identity>;
 }
 
 /**
- * Limits token guessing by address. After too many failures an address gets no answer about any token, right or wrong,
- * until the window has passed. A token that was accepted from the address before still works, so an attacker behind a
- * shared proxy does not lock out other users.
+ * Limits token guessing by address. After too many failures, all tokens of the address are rejected until the window
+ * has passed, whether they are valid or not. A token that was accepted from this address before is still accepted. So
+ * an attacker behind a shared proxy does not lock out other users.
  */
 export function createRequestAuthenticator(auth: Authenticator, clock: Clock): RequestAuthenticator {
   const digest = createDigest();
@@ -42,7 +42,7 @@ export function createRequestAuthenticator(auth: Authenticator, clock: Clock): R
   };
 }
 
-/** Returns the token as the bytes that were sent (RFC 6750, section 2.1). Node decodes headers as Latin-1. */
+/** Returns the bytes of the token that the client sent (RFC 6750, section 2.1). Node decodes headers as Latin-1. */
 function bearerToken(authorization: string | undefined): SecretValue | undefined {
   const token = /^bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
   return token === undefined ? undefined : SecretValue.fromBytes(Buffer.from(token, 'latin1'));

@@ -1,4 +1,4 @@
-// The building blocks of the schemas of API responses.
+// Parts of the schemas of API responses.
 
 export const text = { type: 'string' } as const;
 export const integer = { type: 'integer' } as const;

@@ -3,7 +3,8 @@ import { SYNC_STATES } from '../service/service.ts';
 import { ROLES } from './identity.ts';
 import { boolean, health, integer, list, nullable, object, reference, text, time } from './schema-parts.ts';
 
-// The JSON Schemas of API responses, for the OpenAPI document only. Members may be added, never renamed.
+// The JSON Schemas of API responses, which are only used for the OpenAPI document. Fields may be added, but never
+// renamed.
 
 const error = { code: text, message: text, remedy: text } as const;
 const component = { kind: text, state: health } as const;

@@ -17,15 +17,20 @@ import { addOpenApi } from './openapi.ts';
 import { addRoutes } from './routes/routes.ts';
 
 export interface HttpServer extends AsyncDisposable {
-  /** For tests that use `app.inject`. */
+  /** The Fastify instance, for tests that use `app.inject`. */
   readonly app: FastifyInstance;
-  /** @param address `host:port`. Port 0 picks a free one. Returns the base URL. @throws AppError LISTEN_FAILED. */
+  /**
+   * Starts to listen. @param address `host:port`. Port 0 selects a free port. Returns the base URL. @throws AppError
+   * LISTEN_FAILED.
+   */
   listen(address: string): Promise<string>;
-  /** Refuses new requests, gives active ones `graceMs` to end, then cuts them. Never hangs. */
+  /** Rejects new requests, waits up to `graceMs` for active requests, then cuts them. Never hangs. */
   close(graceMs: number): Promise<void>;
 }
 
-/** Builds a server with all its routes. It does not listen yet. @throws AppError when the certificate is unusable. */
+/**
+ * Builds a server with all its routes, without starting to listen. @throws AppError when the certificate is unusable.
+ */
 export async function buildServer(httpDeps: HttpDeps, limits: Limits = LIMITS): Promise<HttpServer> {
   const { config, logger, clock = systemClock, wake = startBackgroundTimer } = httpDeps;
   const certificate = config.tls && (await readCertificate(config.tls));
@@ -41,7 +46,7 @@ export async function buildServer(httpDeps: HttpDeps, limits: Limits = LIMITS): 
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
   });
-  // After `onRequest`, where the rate limit runs.
+  // This hook runs after the rate limit, which uses `onRequest`.
   app.addHook('preParsing', async ({ raw: { httpVersion, headers } }) => {
     if (httpVersion === '1.1' && headers.host === undefined)
       throw new AppError('INVALID_REQUEST', { detail: 'the header `Host` is missing' });
@@ -100,11 +105,11 @@ const TLS_OPTIONS = { minVersion: 'TLSv1.2' } as const;
 function createApp(certificate: Certificate | undefined, limits: Limits): FastifyInstance {
   const connection = {
     headersTimeout: limits.headersMs,
-    // Node's default is 30 s.
+    // Node checks timeouts only every 30 s by default.
     connectionsCheckingInterval: Math.min(1_000, limits.headersMs),
     maxHeaderSize: limits.headerBytes,
     requestTimeout: limits.requestMs,
-    // Node's own refusal has an empty body. Ours has the common error format.
+    // Node would reject the request with an empty body. The hook above rejects it with the common error format.
     requireHostHeader: false,
   };
   const options = {
@@ -112,10 +117,10 @@ function createApp(certificate: Certificate | undefined, limits: Limits): Fastif
     connectionTimeout: limits.silenceMs,
     requestTimeout: limits.requestMs,
     keepAliveTimeout: limits.keepAliveMs,
-    // Do not trust a request id of the client: it could be anything, and not unique.
+    // Ignore request ids of clients: they can be any text, and need not be unique.
     requestIdHeader: false,
     genReqId: () => randomUUID(),
-    // Active requests are answered normally during shutdown. Their connections close afterwards.
+    // During shutdown, active requests get their normal response. Their connections close afterwards.
     return503OnClosing: false,
     ajv: { customOptions: { removeAdditional: false, coerceTypes: false } },
     frameworkErrors: (error, request, reply) => {
@@ -128,7 +133,7 @@ function createApp(certificate: Certificate | undefined, limits: Limits): Fastif
   return fastify({ ...options, https }) as unknown as FastifyInstance;
 }
 
-/** With a certificate, Fastify creates a `node:https` server. */
+/** With a certificate, Fastify creates a server of `node:https`. */
 function tlsServer(app: FastifyInstance): SecureServer {
   return app.server as unknown as SecureServer;
 }

@@ -1,4 +1,4 @@
-/** A validation error of ajv. Its messages and some parameters quote the input, so they are not used. */
+/** A validation error of ajv. Its messages and some of its parameters quote the input, so they are not used. */
 export interface Violation {
   readonly keyword: string;
   readonly instancePath: string;
@@ -11,14 +11,14 @@ const LOCATIONS: Readonly<Record<string, string>> = {
   body: 'member of the body',
 };
 
-/** Describes the first violation with words of our schemas only. */
+/** Describes the first violation. The text contains only words of our schemas, and nothing of the input. */
 export function validationDetail([first]: readonly Violation[], context: string | undefined): string {
   const location = LOCATIONS[context ?? ''] ?? 'field';
   if (first === undefined) return `a ${location} is not valid`;
   if (first.keyword === 'additionalProperties') return `there is an unknown ${location}`;
   if (first.keyword === 'required')
     return `the ${location} \`${String(first.params.missingProperty)}\` is missing`;
-  // The path holds schema names only: unknown names are handled above.
+  // The path contains only names of the schema, because unknown names are handled above.
   const name = first.instancePath.slice(1);
   if (name === '' && context === 'body') return 'the body must be a JSON object';
   return name === ''

@@ -9,11 +9,11 @@ import {
 import { withPauses } from '../audit/verify/with-pauses.ts';
 
 export interface Verification {
-  /** Verifies the whole chain. Concurrent callers share one run, since it reads every record. */
+  /** Verifies the whole chain. Concurrent callers share one verification, because it reads every record. */
   run(): Promise<VerifyReport>;
 }
 
-/** @param evidence The checkpoints that are kept outside the store. */
+/** @param evidence Returns the checkpoints that are stored outside the audit store. */
 export function createVerification(
   audit: Pick<AuditStore, 'storedRecords' | 'head' | 'base'>,
   signal: AbortSignal,
@@ -22,10 +22,10 @@ export function createVerification(
   let running: Promise<VerifyReport> | undefined;
 
   async function run(): Promise<VerifyReport> {
-    // Read the checkpoints first: records that are added meanwhile come after them.
+    // Read the checkpoints first, so that records added in the meantime come after the last checkpoint.
     const recordedEvidence = await evidence();
     const contents = await readVerifyInput(audit);
-    // Yield between records, so that probes are answered.
+    // Yield to the event loop between records, so that probes get an answer.
     const records = withPauses(contents.records, async () => {
       signal.throwIfAborted();
       await setImmediate();

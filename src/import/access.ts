@@ -10,9 +10,9 @@ export interface Bounds {
 }
 
 /**
- * Derives access bounds. A SecretStore serves only its own namespace; a ClusterSecretStore serves those that its
- * conditions name. Conditions without an exact equivalent become narrower, never wider: only the namespaces that use
- * the store now.
+ * Derives access bounds. A SecretStore serves only its own namespace. A ClusterSecretStore serves the namespaces in its
+ * conditions. A condition without an exact equivalent becomes narrower, never wider: it allows only the namespaces that
+ * use the store now.
  */
 export function boundsOf(object: ExternalObject, users: readonly string[], notes: Notes): Bounds {
   if (object.namespace !== undefined) return { namespaces: [object.namespace] };
@@ -30,7 +30,8 @@ function namespacesOfCondition(condition: Node, users: readonly string[], notes:
   const selector = condition.child('namespaceSelector');
   const inexactPatterns = globs.filter(({ glob }) => glob === undefined).map(({ pattern }) => pattern);
   selector?.ignore('matchLabels', 'matchExpressions');
-  // The labels of namespaces are unknown, but regular expressions can be matched against names.
+  // The labels of namespaces are unknown, so every current user may match a label selector. Regular expressions can be
+  // matched against the names.
   const currentUsers = users
     .filter(isNamespaceName)
     .filter(
@@ -42,7 +43,7 @@ function namespacesOfCondition(condition: Node, users: readonly string[], notes:
       `\`access\` matches by name, so the store is open only to the namespaces that use it now${currentUsers.length === 0 ? ' (none)' : ''}`,
       'Add namespaces to `access` that may use it later.',
     );
-  // Keep only literal names: in `access`, a `*` would be a glob.
+  // Keep only literal names, because in `access` a `*` is a glob.
   const names = condition.list('namespaces');
   const invalidNames = names.filter((name) => !isNamespaceName(name)).map((name) => JSON.stringify(name));
   if (invalidNames.length > 0)
@@ -55,8 +56,8 @@ function namespacesOfCondition(condition: Node, users: readonly string[], notes:
 }
 
 /**
- * Converts a regular expression of literal parts and `.*` to an anchored glob. Without anchors, the expression matches
- * anywhere. Any other `*` is a repetition, which a glob cannot express.
+ * Converts a regular expression of literal parts and `.*` to a glob for the whole name. Without anchors, the expression
+ * matches anywhere in the name. Any other `*` is a repetition, which a glob cannot express.
  */
 function globOf(pattern: string): string | undefined {
   const [, start, inner = '', end] = /^(\^?)(.*?)(\$?)$/s.exec(pattern) ?? [];

@@ -10,7 +10,7 @@ export function awsStore(aws: Node, context: StoreContext): Store | undefined {
   const service = aws.text('service');
   const region = aws.text('region');
   const prefix = aws.text('prefix');
-  // Settings for deleting pushed secrets, which an import does not need.
+  // Ignore the settings for deleting pushed secrets, because they do not affect reading.
   aws.ignore('secretsManager');
   if (service !== 'SecretsManager') {
     for (const field of [
@@ -53,7 +53,10 @@ export function awsStore(aws: Node, context: StoreContext): Store | undefined {
   };
 }
 
-/** The AWS SDK for Go accepts `us-east-1-fips` and `fips-us-east-1` as a region with its FIPS endpoints. */
+/**
+ * Converts a region. The AWS SDK for Go also accepts `us-east-1-fips` and `fips-us-east-1`, which select the FIPS
+ * endpoints of the region.
+ */
 function regionOf(region: string | undefined): Json {
   const plain = region?.replace(/^fips-|-fips(?=-|$)/g, '');
   return { region: plain, ...(plain === region ? {} : { fips: true }) };
@@ -141,7 +144,7 @@ function rolesOf(aws: Node, notes: Notes): readonly Json[] {
         `\`${roleArn}\` is not the ARN of a role`,
         'Write `assumeRole` of the store by hand.',
       );
-    // External Secrets sends these only with the last role.
+    // External Secrets sends the external id and the tags only with the last role.
     const last = role !== undefined && index === chain.length - 1;
     return {
       roleArn,

@@ -81,7 +81,7 @@ function authOf(azure: Node, context: StoreContext): Json {
         tenantId ??
         accountAnnotations['azure.workload.identity/tenant-id'] ??
         secrets.refer(keys?.child('tenantId'), undefined, owner);
-      // These fields repeat the values above.
+      // Ignore the fields that repeat the ids above.
       for (const field of ['clientId', 'tenantId']) keys?.ignore(field);
       const federate = "Add a federated credential for the bridge's service account to the application";
       notes.changed(
@@ -122,7 +122,7 @@ function authOf(azure: Node, context: StoreContext): Json {
   }
 }
 
-/** External Secrets keeps these ids in a Secret, beside the credential. */
+/** Converts an id, which External Secrets stores in a Secret beside the credential. */
 function identifier(keys: Node, field: string, { notes, secrets, object }: StoreContext): unknown {
   const ref = keys.child(field);
   if (ref === undefined)

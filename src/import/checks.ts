@@ -8,11 +8,11 @@ import { labelOf } from './objects.ts';
 export interface Refusal {
   readonly at: string;
   readonly what: string;
-  /** A more specific remedy than writing it by hand. */
+  /** A more specific remedy than "write it by hand". */
   readonly todo?: string;
 }
 
-/** Rejects mappings that our configuration check would refuse. */
+/** Rejects mappings that our configuration check would reject. */
 export interface Checks {
   check(mapping: Json, of: ExternalObject, notes: Notes): void;
 }

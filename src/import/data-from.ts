@@ -76,12 +76,12 @@ function searchOf(find: Node, steps: readonly Node[], { notes, store }: SourceCo
   const requestedPath = find.text('path');
   const name = find.child('name')?.text('regexp');
   const tags = find.texts('tags');
-  // Names in Azure are flat, and External Secrets ignores the path there.
+  // Azure names have no path, and External Secrets ignores a path there.
   const path =
     store.kind === 'azure-key-vault' || requestedPath === undefined
       ? ''
       : `${requestedPath.replace(/\/+$/, '')}/`;
-  // External Secrets keeps the path in names as written; the search itself may start elsewhere.
+  // External Secrets keeps the path in the names as written. The search itself may start at another path.
   const place = store.searchPath?.(path) ?? path;
   wholeSecret(find, { notes, store });
   if (store.prefix !== undefined)

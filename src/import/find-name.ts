@@ -1,14 +1,14 @@
 export interface Pattern {
   /** `undefined` if every name matches. */
   readonly text: string | undefined;
-  /** Whether the pattern may match other names than the original. */
+  /** Whether the converted pattern may match other names than the original. */
   readonly isApproximate: boolean;
 }
 
 const MATCH_ALL: Pattern = { text: undefined, isApproximate: false };
 
 /**
- * Converts a pattern for whole names to a pattern for names relative to the path.
+ * Converts a pattern for complete names to a pattern for names relative to the path.
  * @param path The path with a final `/`, or empty.
  * @returns `undefined` if no name below the path can match.
  */
@@ -22,7 +22,8 @@ export function relativePattern(name: string | undefined, path: string): Pattern
     if (name.startsWith(start) && !isRepeated(rest))
       return rest === '' ? MATCH_ALL : { text: `^${rest}`, isApproximate: false };
   }
-  // The literal prefix. A letter before a quantifier does not belong to it.
+  // The literal prefix of the pattern. A quantifier applies to the letter before it, so that letter is not part of the
+  // prefix.
   const [, letters = ''] = /^\^((?:[\w/-](?![*+?{]))*)/.exec(name) ?? [];
   if (!path.startsWith(letters)) return letters.startsWith(path) ? approximate : undefined;
   return /^(?:\.\*\$?)?$/.test(name.slice(1 + letters.length)) ? MATCH_ALL : approximate;
@@ -32,7 +33,7 @@ function isRepeated(rest: string): boolean {
   return /^[*+?{]/.test(rest);
 }
 
-/** A `|` outside of groups, so that the `^` applies only to the first alternative. */
+/** Whether a `|` occurs outside of groups. A leading `^` then applies only to the first alternative. */
 function hasAlternative(pattern: string): boolean {
   const outside = pattern
     .replace(/\\./gs, '')

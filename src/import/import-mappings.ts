@@ -13,7 +13,7 @@ export interface ImportContext {
   readonly stores: ImportedStores;
 }
 
-/** Converts an ExternalSecret to one mapping, or none if nothing remains. */
+/** Converts an ExternalSecret to one mapping, or to none if no part of it can be converted. */
 export function convertExternalSecret(
   object: ExternalObject,
   { notes, names, stores }: ImportContext,
@@ -37,8 +37,8 @@ interface MappingTarget {
 }
 
 /**
- * Converts a ClusterExternalSecret to one mapping. If its stores differ per namespace, it becomes one mapping for each
- * namespace.
+ * Converts a ClusterExternalSecret to one mapping, or to one mapping for each namespace if the stores differ between
+ * namespaces.
  */
 export function convertClusterExternalSecret(
   object: ExternalObject,
@@ -48,7 +48,7 @@ export function convertClusterExternalSecret(
   const inner = object.spec.externalSecretSpec;
   const metadata = spec.child('externalSecretMetadata');
   const secret = spec.text('externalSecretName') ?? object.name;
-  // How often External Secrets looks for namespaces, which has no equivalent.
+  // Ignore `refreshTime`, the interval at which External Secrets looks for namespaces. It has no equivalent.
   spec.ignore('externalSecretSpec', 'refreshTime');
   const metadataParts = {
     labels: metadata?.templates('labels') ?? {},
@@ -93,7 +93,7 @@ function targetsOf(
   return [{ name, where: more.length === 0 ? { namespace: first } : { namespaces: names }, users: names }];
 }
 
-/** Whether any reference names a SecretStore, which belongs to a namespace. */
+/** Whether any reference names a SecretStore, which exists only in its namespace. */
 function usesNamespaced(spec: Json): boolean {
   const entries = [spec.data, spec.dataFrom].flatMap((list) =>
     Array.isArray(list) ? list.filter(isObject) : [],

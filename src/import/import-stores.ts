@@ -10,13 +10,13 @@ import { accountOf, type Store } from './store.ts';
 import { convertStore } from './stores.ts';
 
 export interface ImportedStores {
-  /** Finds the store that a reference means for objects in these namespaces. Adds a note if it is not available. */
+  /** Finds the store of a reference for objects in these namespaces. Adds a note if the store is not available. */
   find(
     ref: Node | undefined,
     at: string,
     of: { readonly users: readonly string[]; readonly notes: Notes },
   ): Store | undefined;
-  /** Call this after all mappings are converted. */
+  /** Returns the converted stores. Call this after all mappings are converted. */
   finish(): readonly ImportedStore[];
 }
 
@@ -34,7 +34,7 @@ interface Entry {
   readonly users: Set<string>;
 }
 
-/** @param refused Stores that our configuration check refuses, by name. They are left out. */
+/** @param refused Stores that our configuration check rejects, by name. They are left out. */
 export function importStores(
   { externalObjects, accounts }: Objects,
   secrets: SecretRefs,
@@ -43,7 +43,7 @@ export function importStores(
   const names = createNames();
   const entries = new Map<string, Entry>();
   const all = externalObjects.filter(({ kind }) => kind === 'SecretStore' || kind === 'ClusterSecretStore');
-  // Stores of a namespace come first: their names contain the namespace, so they are unique.
+  // Convert namespaced stores first. Their names contain the namespace, so they are unique.
   const inOrder = all.toSorted(
     (a, b) => Number(a.namespace === undefined) - Number(b.namespace === undefined),
   );
@@ -106,7 +106,10 @@ export function importStores(
   };
 }
 
-/** If keys name the mount, a store becomes one store for each mount, and only some of them may be refused. */
+/**
+ * Rejects keys whose store was refused. A store whose keys start with the mount becomes one store for each mount, and
+ * only some of these may be refused.
+ */
 function withoutRefused(refused: ReadonlyMap<string, Refusal>, store: Store): Store {
   return {
     ...store,

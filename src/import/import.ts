@@ -15,11 +15,11 @@ import { configText, type Output } from './yaml.ts';
 
 export interface ImportOptions {
   readonly instance: string;
-  /** The bridge's own namespace, which contains its credentials and cannot contain targets. */
+  /** The bridge's own namespace. It contains the credentials and cannot contain targets. */
   readonly ownNamespace: string;
-  /** The output file, which the steps name. */
+  /** The output file to name in the steps. */
   readonly out?: string;
-  /** Stores and mappings that our configuration check refuses, by name. They are left out. */
+  /** Stores and mappings that our configuration check rejects, by name. They are left out. */
   readonly refused?: Refused;
 }
 
@@ -65,7 +65,7 @@ export function importExternalSecrets(objects: Objects, options: ImportOptions):
       if (refusal !== undefined)
         notes.lost(refusal.at, refusal.what, refusal.todo ?? 'Write the mapping by hand.');
     }
-    // Half of a mapping would remove the other half's keys from the Secret.
+    // Leave out a partly converted mapping, because it would remove the keys of its missing parts from the Secret.
     if (notes.incomplete) drafts.push(...converted.map((mapping) => ({ of: labelOf(object), mapping })));
     else mappings.push(...converted);
     imported.push({ object, notes, becomes: notes.incomplete ? [] : converted.map(nameOf) });
@@ -74,7 +74,7 @@ export function importExternalSecrets(objects: Objects, options: ImportOptions):
   const finished = stores.finish();
   for (const { object, notes, storeConfigs } of finished)
     imported.push({ object, notes, becomes: storeConfigs.map(nameOf) });
-  // Without `access` rules everything is allowed. As soon as one store is limited, every store needs a rule.
+  // Without `access` rules everything is allowed. If one store is limited, every store needs a rule.
   const isBounded = finished.some(({ bounds }) => bounds.namespaces !== undefined);
   const rules = finished
     .filter(({ storeConfigs, bounds }) => storeConfigs.length > 0 && bounds.namespaces?.length !== 0)

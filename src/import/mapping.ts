@@ -12,15 +12,15 @@ export interface MappingContext {
   readonly name: string;
   readonly notes: Notes;
   readonly metadata: Pick<ExternalObject, 'labels' | 'annotations'>;
-  /** The name of the ExternalSecret, which is the default name of the Secret. */
+  /** The name of the ExternalSecret. It is the default name of the Secret. */
   readonly secret: string;
-  /** `namespace`, `namespaces` or `namespaceSelector`. */
+  /** The field `namespace`, `namespaces` or `namespaceSelector` of the mapping's target. */
   readonly where: Json;
-  /** Finds the store of a reference. Returns `undefined` and adds a note if it was not converted. */
+  /** Finds the store of a reference. Returns `undefined` and adds a note if the store was not converted. */
   readonly storeOf: (ref: Node | undefined, at: string) => Store | undefined;
 }
 
-/** Converts the spec of an ExternalSecret to a mapping, as far as possible. */
+/** Converts the spec of an ExternalSecret to a mapping, and adds a note for each part that cannot be converted. */
 export function mappingOf(raw: Json, context: MappingContext): Json | undefined {
   const { name, notes, metadata, where, storeOf } = context;
   const spec = createNode(raw, 'spec', notes);
@@ -74,7 +74,7 @@ function sourcesOf(spec: Node, { notes, usual: defaultStoreRef, storeOf }: Sourc
       ? storeOf(other, other.path)
       : storeOf(defaultStoreRef, 'spec.secretStoreRef');
   };
-  // Every source may name its own store.
+  // Each source may name its own store.
   defaultStoreRef?.ignore('name', 'kind');
   const dataFrom: Json[] = [];
   for (const entry of spec.children('dataFrom')) {

@@ -4,8 +4,8 @@ const MAX = 63;
 
 export interface Names {
   /**
-   * Chooses a valid, unique name. The name is the same in every run, regardless of other objects, except for the second
-   * of two objects with the same preferred name.
+   * Chooses a valid, unique name. The name depends only on the object itself, unless an earlier object already has the
+   * same preferred name.
    */
   take(preferred: string, identity: string): string;
 }

@@ -2,12 +2,12 @@ import { createNode, isText, type Json, type Node } from './node.ts';
 import type { Notes } from './notes.ts';
 import type { ExternalObject } from './objects.ts';
 
-/** The namespaces of a ClusterExternalSecret: names, or labels that a mapping can select too. */
+/** The namespaces of a ClusterExternalSecret: a list of names, or labels that a mapping can select. */
 export type Where =
   | { readonly kind: 'names'; readonly names: readonly string[] }
   | { readonly kind: 'labels'; readonly matchLabels: Json };
 
-/** Returns `undefined` and adds a note if the namespaces cannot be expressed. */
+/** The namespaces of the object. Returns `undefined` and adds a note if a mapping cannot express them. */
 export function whereOf(spec: Node, status: Json, notes: Notes): Where | undefined {
   const names = spec.list('namespaces');
   const single = spec.child('namespaceSelector');
@@ -47,7 +47,7 @@ export function whereOf(spec: Node, status: Json, notes: Notes): Where | undefin
   return undefined;
 }
 
-/** The namespace names that a selector lists, if it selects only by name. */
+/** The namespace names of a selector that selects only by name. */
 function namedBy(selector: Node): readonly string[] | undefined {
   const labels = selector.texts('matchLabels');
   const expressions = selector.children('matchExpressions').map((node) => ({

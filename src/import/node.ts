@@ -5,13 +5,13 @@ export type Json = JsonObject;
 
 /**
  * Reads an imported object field by field. `finish` reports every field that was not read, because an unknown field may
- * matter.
+ * change the meaning.
  */
 export interface Node {
   readonly path: string;
   has(name: string): boolean;
   text(name: string): string | undefined;
-  /** A string that may contain a template or pattern of External Secrets, and so `{{` too. */
+  /** A string that may contain a template or pattern of External Secrets, and therefore `{{`. */
   template(name: string): string | undefined;
   flag(name: string): boolean;
   child(name: string): Node | undefined;
@@ -22,14 +22,14 @@ export interface Node {
   templates(name: string): Readonly<Record<string, string>>;
   /** A list of strings. */
   list(name: string): readonly string[];
-  /** Marks fields as read that have no effect on the import. */
+  /** Marks fields that have no effect on the import as read. */
   ignore(...names: readonly string[]): void;
   finish(): void;
 }
 
 export function createNode(value: Json, path: string, notes: Notes): Node {
   const readFields = new Set<string>();
-  /** One node for each field, so that all callers share the record of read fields. */
+  /** One child node for each field, so that all callers share the record of read fields. */
   const nodes = new Map<string, Node>();
 
   function readField<T>(
@@ -57,8 +57,8 @@ export function createNode(value: Json, path: string, notes: Notes): Node {
   };
 
   const checkRendered = (text: string, where: string): string => {
-    // External Secrets would use this text literally, and no store has such a name. It is a placeholder of a chart or
-    // of Flux.
+    // The text contains a placeholder of a chart or of Flux. External Secrets would use it literally, and no store has
+    // such a name.
     const [sign] = /\{\{|\$\{(?=[A-Za-z_])/.exec(text) ?? [];
     if (sign !== undefined) notes.lost(where, notRendered(sign), RENDER);
     return text;
@@ -133,7 +133,7 @@ export function isText(value: unknown): value is string {
   return typeof value === 'string';
 }
 
-/** YAML parses some unquoted texts as numbers or booleans. */
+/** YAML parses some unquoted texts as numbers or booleans, so accept these types as text. */
 function isScalar(value: unknown): value is string | number | boolean {
   return isText(value) || isBoolean(value) || (typeof value === 'number' && Number.isFinite(value));
 }

@@ -1,13 +1,13 @@
-/** A difference that the user has to know about an imported object. */
+/** A finding about an imported object that the user has to know. */
 export interface Finding {
   /**
-   * `changed`: converted, with a different behavior. `lost`: not converted, so the object is not active in the result.
+   * `changed`: converted, but behaves differently. `lost`: not converted, so the object has no effect in the result.
    */
   readonly level: 'changed' | 'lost';
   /** The path of the field from the object's root. */
   readonly at: string;
   readonly what: string;
-  /** What the user has to do, if anything. */
+  /** The action that the user has to take, if any. */
   readonly todo?: string;
 }
 
@@ -16,7 +16,7 @@ export interface Notes {
   changed(at: string, what: string, todo?: string): void;
   lost(at: string, what: string, todo: string): void;
   readonly findings: readonly Finding[];
-  /** Whether something was not converted. */
+  /** Whether a part could not be converted. */
   readonly incomplete: boolean;
 }
 
@@ -28,7 +28,7 @@ export function createNotes(): Notes {
   const add = (finding: Finding) => {
     const same = findings.filter(({ at }) => at === finding.at);
     if (same.some(({ what }) => what === finding.what)) return;
-    // A present but unusable field is already reported.
+    // The field is present but unusable, which is already reported.
     if (finding.what === MISSING && same.some(({ level }) => level === 'lost')) return;
     findings.push(finding);
   };

@@ -6,7 +6,7 @@ import { isText, type Json } from './node.ts';
 
 /** An input text with objects: YAML with one or several documents, or JSON. */
 export interface InputText {
-  /** The path as the user wrote it. */
+  /** The path as written by the user. */
   readonly name: string;
   readonly text: string;
 }
@@ -14,7 +14,7 @@ export interface InputText {
 const KINDS = ['ClusterExternalSecret', 'ClusterSecretStore', 'ExternalSecret', 'SecretStore'] as const;
 export type Kind = (typeof KINDS)[number];
 
-/** An input object of External Secrets. */
+/** An object of External Secrets from the input. */
 export interface ExternalObject {
   readonly kind: Kind;
   /** `undefined` for a cluster-scoped kind. */
@@ -27,7 +27,7 @@ export interface ExternalObject {
   readonly owners: readonly Json[];
 }
 
-/** A service account. Its annotations name the cloud identity that it uses. */
+/** A service account. Its annotations name its cloud identity. */
 export interface Account {
   readonly namespace: string;
   readonly name: string;
@@ -43,17 +43,17 @@ export interface Objects {
   readonly unreadable: readonly string[];
 }
 
-/** Longer than any valid object name with its namespace. */
+/** The maximum length of quoted text. It is longer than any valid object name with its namespace. */
 const MAX_QUOTED = 400;
 
 /**
- * `kubernetes-client.io` is the group of kubernetes-external-secrets, the predecessor project, which also has the kind
+ * `kubernetes-client.io` is the API group of kubernetes-external-secrets, the predecessor project. It also has a kind
  * ExternalSecret.
  */
 const GROUP = /^(?:(?:[a-z]+\.)?external-secrets\.io|kubernetes-client\.io)\//;
 const VERSIONS = ['external-secrets.io/v1', 'external-secrets.io/v1beta1'];
 
-/** @param namespace The namespace for objects without one, as with `kubectl apply --namespace`. */
+/** @param namespace The namespace for objects that name none, as in `kubectl apply --namespace`. */
 export function readObjects(texts: readonly InputText[], namespace: string): Objects {
   const unreadable: string[] = [];
   const places = new Map<Json, string>();
@@ -61,7 +61,7 @@ export function readObjects(texts: readonly InputText[], namespace: string): Obj
   return sortObjects(raw, { namespace, unreadable, places });
 }
 
-/** Sorts objects that are already parsed. */
+/** Groups parsed objects by kind. */
 export function sortObjects(
   raw: readonly Json[],
   { namespace, unreadable = [], places = new Map() }: SortOptions,
@@ -121,11 +121,11 @@ export function sortObjects(
 interface SortOptions {
   readonly namespace: string;
   readonly unreadable?: string[];
-  /** The file and line of each object. */
+  /** The file and line of each object, for messages. */
   readonly places?: ReadonlyMap<Json, string>;
 }
 
-/** Reports objects that occur in several files with different content, as with overlays. */
+/** Reports an object that occurs several times with different content, for example in overlays. */
 function reportDuplicates(
   id: string,
   copies: readonly [Json, ...Json[]],
@@ -152,10 +152,10 @@ function relevantFields({ spec, metadata }: Json): readonly unknown[] {
 
 const RENDER = 'Render a chart template first, for example with `helm template`';
 
-/** Names that only Helm fills in. Templates of External Secrets use other names. */
+/** Detects an unrendered Helm chart. Only Helm uses these names; templates of External Secrets use other names. */
 const CHART = /\{\{[^{}]*(?:\.(?:Values|Release|Chart|Capabilities|Files)\b|\binclude\s)/;
 
-/** The text may contain anything. */
+/** Shortens and quotes a text for a message, because the text may contain anything. */
 function quoted(text: string): string {
   return JSON.stringify(text.length > MAX_QUOTED ? `${text.slice(0, MAX_QUOTED)}…` : text);
 }
@@ -165,10 +165,10 @@ function byKindAndName(a: Objects['others'][number], b: Objects['others'][number
   return text(a) < text(b) ? -1 : 1;
 }
 
-/** Supports merge keys (`<<`), as kubectl does. */
+/** Parser options. `merge` accepts merge keys (`<<`), as kubectl does. */
 const OPTIONS = { prettyErrors: true, logLevel: 'silent', uniqueKeys: true, merge: true } as const;
 
-/** The parser's messages quote the text, which may contain a Secret. Report only the places. */
+/** Report only the places. The parser's messages quote the text, which may contain a Secret. */
 function documentsOf(
   { name, text }: InputText,
   unreadable: string[],
@@ -207,7 +207,7 @@ function toValue(
   }
 }
 
-/** Alias errors appear only when values are created: https://eemeli.org/yaml/#document-options */
+/** The parser reports alias errors only when it creates values: https://eemeli.org/yaml/#document-options */
 function wrongWithAliases({ name, message }: Error): string | undefined {
   if (message.startsWith('Merge sources')) return 'merges (`<<`) a value that is not an object';
   if (name !== 'ReferenceError') return undefined;
@@ -222,7 +222,7 @@ function flatten(value: unknown): readonly Json[] {
   return [value];
 }
 
-/** A display name such as `ExternalSecret payments/db`. */
+/** Formats an object for messages, such as `ExternalSecret payments/db`. */
 export function labelOf({
   kind,
   namespace,

@@ -15,7 +15,7 @@ export interface ObjectReport {
 }
 
 export interface ImportResult {
-  /** The created configuration, as YAML. */
+  /** The created configuration as YAML. */
   readonly config: string;
   readonly objects: readonly ObjectReport[];
   /** Objects of the same API group that are neither stores nor external secrets. */
@@ -23,7 +23,7 @@ export interface ImportResult {
   readonly unreadable: readonly string[];
   readonly copies: readonly SecretCopy[];
   readonly summary: Readonly<Record<Outcome, number>>;
-  /** Whether the user has to do something to get the same result. */
+  /** Whether the result behaves like the original only after the user has done something. */
   readonly needsPerson: boolean;
   readonly steps: readonly Step[];
 }

@@ -2,17 +2,17 @@ import type { Json, Node } from './node.ts';
 import { Untranslatable } from './template/lex.ts';
 import { parseTemplate } from './template/parse.ts';
 
-/** How keys are named, as far as `rename` and the search path can express it. */
+/** The naming of keys, limited to the features of `rename` and the search path. */
 export interface Naming {
   readonly case?: 'upper' | 'lower';
   readonly prefix: string;
   readonly replaceInvalid: boolean;
-  /** Whether the name still includes the search path. In our searches the name starts after the path. */
+  /** Whether the names still include the search path. In our own searches, names never include it. */
   readonly withPath: boolean;
 }
 
 /**
- * Applies one step of `rewrite` to the naming so far.
+ * Applies one step of `rewrite` to the current naming.
  * @param path The search path with a final `/`; empty for an object.
  * @returns `undefined` if the step has no equivalent.
  */
@@ -26,7 +26,7 @@ export function rewritten(naming: Naming, step: Node, path: string): Naming | un
   return undefined;
 }
 
-/** Supports only whole names, prefixes, and invalid characters. */
+/** Supports only expressions that match whole names, prefixes, or invalid characters. */
 function byRegExp(naming: Naming, source: string, target: string, path: string): Naming | undefined {
   const capture = /^\^?(.*?)\((\.\*|\.\+)\)\$?$/.exec(source);
   const into = /^((?:[^$]|\$\$)*)\$(?:1|\{1\})$/.exec(target);
@@ -39,14 +39,15 @@ function byRegExp(naming: Naming, source: string, target: string, path: string):
     const stripped = withoutStart(naming, start[1] ?? '', path);
     return stripped && withPrefix(stripped, target);
   }
-  // Without an anchor, the path could occur again within a name, but the prefix is almost certainly meant.
+  // Without an anchor, the expression could also match later in a name. Treat it as the prefix, because that is almost
+  // certainly meant.
   if (target === '' && literalOf(source) === path && path !== '') return withoutPath(naming);
-  // Not with `+`, which replaces a run of characters by one `_`.
+  // A pattern with `+` has no equivalent, because it replaces several characters by one `_`.
   if (target === '_' && INVALID_CLASSES.has(source)) return { ...naming, replaceInvalid: true };
   return undefined;
 }
 
-/** Character classes with the same effect as `invalid: replace`. */
+/** Character classes whose replacement by `_` has the same effect as `invalid: replace`. */
 const INVALID_CLASSES = new Set([
   '/',
   '[^a-zA-Z0-9\\-_.]',
@@ -64,7 +65,10 @@ function withoutStart(naming: Naming, pattern: string, path: string): Naming | u
   return literal === path ? withoutPath(naming) : undefined;
 }
 
-/** Valid only while the name starts with the unchanged path, because its `/` may already be replaced by `_`. */
+/**
+ * Removes the search path from names. Possible only if the names still start with the unchanged path; an earlier step
+ * may have replaced its `/` by `_`.
+ */
 function withoutPath(naming: Naming): Naming | undefined {
   const { withPath, prefix, replaceInvalid } = naming;
   if (!withPath || prefix !== '' || replaceInvalid || naming.case !== undefined) return undefined;
@@ -86,7 +90,7 @@ function withPrefix(naming: Naming, prefix: string): Naming {
   return prefix === '' ? naming : { ...naming, prefix: prefix + naming.prefix };
 }
 
-/** Supports `{{ .value }}` with a case change, a prefix, and the path removed. */
+/** Supports `{{ .value }}` with a case change, an added prefix, or the path removed. */
 function byTemplate(naming: Naming, template: string, path: string): Naming | undefined {
   try {
     const statements = parseTemplate(template);
@@ -143,7 +147,7 @@ function applied(naming: Naming, expression: Expression, path: string): Naming |
   }
 }
 
-/** Formats the naming as `rename`. A search path that stays in names becomes the end of the prefix. */
+/** Formats the naming as `rename`. If names still include the search path, the path becomes the end of the prefix. */
 export function renameOf(
   { case: letters, prefix, replaceInvalid, withPath }: Naming,
   path: string,

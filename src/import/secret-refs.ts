@@ -1,11 +1,11 @@
 import type { Node } from './node.ts';
 import type { Notes } from './notes.ts';
 
-/** A Secret that has to be copied to the bridge's namespace. */
+/** A Secret that the user has to copy to the bridge's namespace. */
 export interface SecretCopy {
   readonly namespace: string;
   readonly name: string;
-  /** Its name in the bridge's own namespace. */
+  /** The name of the copy in the bridge's own namespace. */
   readonly as: string;
 }
 
@@ -27,7 +27,7 @@ export interface Referrer {
   readonly notes: Notes;
 }
 
-/** @param own The bridge's own namespace, the only one where it reads credentials. */
+/** @param own The bridge's own namespace. The bridge reads credentials only there. */
 export function createSecretRefs(own: string): SecretRefs {
   const copies = new Map<string, SecretCopy>();
   return {
@@ -38,7 +38,7 @@ export function createSecretRefs(own: string): SecretRefs {
       const named = ref.text('namespace');
       // A SecretStore reads only in its own namespace, even if the reference names another one.
       const namespace = owner ?? named;
-      // These names appear in commands that users copy, so reject invalid names.
+      // Reject invalid names, because these names appear in commands that users copy.
       const parts = [name, key, namespace ?? ''];
       if (
         name === undefined ||

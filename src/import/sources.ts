@@ -39,19 +39,20 @@ export function sourceOf(ref: Node, { notes, store }: SourceContext): Json | und
 }
 
 /**
- * Converts a gjson path (https://github.com/tidwall/gjson/blob/master/SYNTAX.md). Names, dots and indexes mean the same
- * in both.
+ * Converts a gjson path (https://github.com/tidwall/gjson/blob/master/SYNTAX.md). Names, dots and indexes have the same
+ * meaning in both formats.
  */
 function propertyOf(ref: Node, notes: Notes): string | undefined {
   const property = ref.text('property');
   if (property === undefined) return undefined;
   const plain = property.replace(/\\\./g, '.');
   if (!/[*?|#@\\[\]{}!]/.test(plain)) {
-    // An escaped dot is part of a name. Our path tries the whole text as one name first.
+    // An escaped dot is part of a name. Our format first tries the whole text as one name, so it works only if there
+    // are no other dots.
     const isOneName = property.replace(/\\\./g, '').indexOf('.') < 0;
     if (plain === property || isOneName) return plain;
   }
-  // Literal names with these characters work in both, and they are rare.
+  // Literal names with one of these rare characters work in both formats.
   if (/^[\w-]*[@#!][\w-]*$/.test(property) && !/^[@#!]/.test(property)) return property;
   notes.lost(
     `${ref.path}.property`,
@@ -67,7 +68,7 @@ function versionOf(ref: Node, store: Store): string | undefined {
   if (version === undefined || (store.kind === 'aws-secrets-manager' && version === 'AWSCURRENT'))
     return undefined;
   if (store.kind === 'aws-secrets-manager') return version.replace(/^uuid\//, '');
-  // Version 1 of key/value has no versions, and External Secrets ignores the field.
+  // Version 1 of the key/value engine has no versions, and External Secrets ignores the field.
   return store.kvVersion === 1 ? undefined : version;
 }
 
@@ -84,7 +85,7 @@ export function decodeOf(ref: Node, notes: Notes): string | undefined {
   return undefined;
 }
 
-/** Whole Vault secrets are printed as JSON, with different escaping. */
+/** A complete Vault secret is formatted as JSON. External Secrets and the bridge escape it differently. */
 export function wholeSecret(ref: Node, { notes, store }: SourceContext): void {
   if (store.kind === 'vault')
     notes.changed(

@@ -8,7 +8,7 @@ export interface StepInput {
   readonly out: string | undefined;
   readonly copies: readonly SecretCopy[];
   readonly merges: boolean;
-  /** Whether the user has to handle findings first. */
+  /** Whether there are findings that the user has to handle first. */
   readonly todo: boolean;
   /** Whether any store was converted. */
   readonly isAny: boolean;
@@ -17,8 +17,9 @@ export interface StepInput {
 }
 
 /**
- * The steps of a migration without changed bytes or restarted pods. External Secrets must not run while the Secrets
- * change their owner. It would restore its owner reference, and deleting the owner would delete the Secret.
+ * The steps of a migration that changes no bytes and restarts no pods. External Secrets must not run while the
+ * ownership of the Secrets changes. It would restore its owner reference, and deleting the owner would then delete the
+ * Secret.
  */
 export function stepsOf(input: StepInput): readonly Step[] {
   const { isAny, isInForce } = input;

@@ -18,13 +18,13 @@ export interface Store {
   readonly kvVersion?: 1 | 2;
   /** The prefix that External Secrets adds to each key. */
   readonly prefix?: string;
-  /** Converts a key. Returns `undefined` and adds a note if the key has no meaning. */
+  /** Converts a key. Returns `undefined` and adds a note if the key is not valid in this store. */
   place(key: string, notes: Notes, at: string): Place | undefined;
-  /** The name of the store for searches; `undefined` if there is none. */
+  /** The name of the store to use for searches. `undefined` if the store cannot be searched. */
   readonly searched: string | undefined;
   /** Converts the path of a search. Default: unchanged. */
   readonly searchPath?: (path: string) => string;
-  /** The store configurations: one store, or one for each mount that is used. */
+  /** Returns the store configurations: one store, or one for each mount that is used. */
   readonly storeConfigs: () => readonly Json[];
 }
 
@@ -37,12 +37,12 @@ export interface StoreContext {
   readonly account: (ref: Node | undefined) => Account | undefined;
 }
 
-/** The path where the bridge expects a file of a store. */
+/** The path where the bridge expects a file that belongs to a store. */
 export function storeFile(store: string, file: string): string {
   return `/var/run/secretbridge/stores/${store}/${file}`;
 }
 
-/** The service account whose role the bridge needs, because it logs in with its own. */
+/** The service account whose role the bridge needs, because the bridge logs in with its own account. */
 export function accountOf(
   ref: Node | undefined,
   owner: string | undefined,

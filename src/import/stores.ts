@@ -7,7 +7,8 @@ import { vaultStore } from './vault.ts';
 export function convertStore(context: StoreContext): Store | undefined {
   const { object, notes } = context;
   const spec = createNode(object.spec, 'spec', notes);
-  // Retry settings, check interval and controller class have no equivalent. `access` uses `conditions`.
+  // Ignore retry settings, check interval and controller class, which have no equivalent. The `access` rules are
+  // derived from `conditions`.
   spec.ignore('retrySettings', 'refreshInterval', 'controller', 'conditions');
   const provider = spec.child('provider');
   const store = provider === undefined ? undefined : convertProvider(provider, context);

@@ -4,14 +4,14 @@ import type { Json, Node } from './node.ts';
 import type { Notes } from './notes.ts';
 import type { ExternalObject } from './objects.ts';
 
-/** The target settings of a mapping besides name and namespace, and its rules. */
+/** The target settings of a mapping without name and namespace, and the mapping's rules. */
 export interface Life {
   readonly target: Json;
   readonly rules: Json;
   readonly template: Node | undefined;
 }
 
-/** The rules for `deletionPolicy`; `Retain` is the default. */
+/** `onSourceMissing` for each `deletionPolicy`. The default, `Retain`, needs none. */
 const SOURCE_MISSING = new Map([
   ['Delete', 'delete'],
   ['Merge', 'removeKeys'],
@@ -68,8 +68,8 @@ export function lifeOf(
     },
     rules: {
       ...refreshOf(spec, notes),
-      // External Secrets owns the Secret by a controller reference, which is removed by the write that adopts the
-      // Secret.
+      // External Secrets owns the Secret through a controller reference. The write that adopts the Secret removes this
+      // reference.
       ...(isMerge ? {} : { onConflict: creation === 'Orphan' ? 'adopt' : 'adoptAndDropOwner' }),
       ...(sourceMissing === undefined ? {} : missing(sourceMissing)),
     },
@@ -81,7 +81,7 @@ function missing(onSourceMissing: string): Json {
   return { onSourceMissing, softDeletedIsMissing: true };
 }
 
-/** Searches in External Secrets remove keys that are no longer found, whatever the deletion policy is. */
+/** In External Secrets, a search removes keys that it no longer finds, regardless of the deletion policy. */
 export function withSearches(spec: Node, rules: Json, notes: Notes): Json {
   const all = spec.children('dataFrom');
   const searches = all.filter((entry) => entry.has('find'));
@@ -128,7 +128,7 @@ function refreshOf(spec: Node, notes: Notes): Json {
   return { refresh: durationText(Math.min(ms, MAX_MS)) };
 }
 
-/** Labels and annotations of other tools, which would claim the Secret, or of External Secrets itself. */
+/** Leave out labels and annotations of External Secrets, and of other tools that would claim the Secret. */
 const NOT_OURS =
   /^(?:kubectl\.kubernetes\.io\/|(?:[^/]*\.)?external-secrets\.io\/|(?:[^/]*\.)?secretbridge\.dev\/)/;
 

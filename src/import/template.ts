@@ -16,8 +16,8 @@ export interface Shape {
 const BY_HAND = 'Write the template by hand; see docs/reference/values.md for the template language.';
 
 /**
- * Converts templates. Our templates may not set a key of a source, but External Secrets templates usually do. So
- * sources that only feed templates get other names.
+ * Converts templates. In a mapping, a template must not set a key that a source also sets, but in External Secrets it
+ * usually does. So sources that only feed templates get other names.
  */
 export function withTemplate(sources: Shape, template: Node, notes: Notes): Shape {
   const isPartial = notes.incomplete;
@@ -81,7 +81,7 @@ export function withTemplate(sources: Shape, template: Node, notes: Notes): Shap
       `${plan.passed.join(', ')} ${plan.passed.length === 1 ? 'passes' : 'pass'} through a template, so the value must be text (UTF-8)`,
     );
   for (const key of plan.passed) templates[key] = `{{ ${keyName(plan.rename(key))} }}`;
-  // If a source is missing, its names are unknown too.
+  // If a source could not be converted, its names are unknown.
   const allKnown = plan.shape.dataFrom.length === 0 && !isPartial;
   const knownNames = allKnown ? Object.keys(plan.shape.data) : undefined;
   for (const [key, text] of Object.entries(templates)) {
@@ -101,7 +101,7 @@ interface Arrangement {
   readonly shape: Shape;
   readonly only: boolean;
   readonly rename: (name: string) => string;
-  /** Keys that stay unchanged, each through its own template. */
+  /** Keys that no template sets. Each keeps its name and value through a template of its own. */
   readonly passed: readonly string[];
 }
 
@@ -114,7 +114,7 @@ function arrange(shape: Shape, { keys, uses, isMerge }: ArrangeOptions): Arrange
     return { shape: sources, only: false, rename: (name) => name, passed: [] };
   if (isMerge && hasMany) return undefined;
   const taken = new Set([...names, ...keys]);
-  // The keys of an object are unknown and might collide with a template's key.
+  // The keys of an object are unknown and might collide with a template's key, so use a prefix.
   const prefix = hasMany ? unusedPrefix([...taken]) : '';
   const renamed = new Map(clashing.map((name) => [name, unusedName(name, taken)]));
   const rename = (name: string) => renamed.get(name) ?? (names.includes(name) ? name : `${prefix}${name}`);
@@ -130,7 +130,7 @@ function arrange(shape: Shape, { keys, uses, isMerge }: ArrangeOptions): Arrange
   });
   const passed = isMerge ? names.filter((name) => !clashing.includes(name)) : [];
   if (passed.length > 0) {
-    // A passed key now belongs to a template, so its source needs another name too.
+    // A template now sets the unchanged key, so its source needs another name.
     for (const name of passed) renamed.set(name, unusedName(name, taken));
     return {
       shape: {
@@ -154,14 +154,14 @@ function unusedName(name: string, taken: Set<string>): string {
   return candidate;
 }
 
-/** A prefix that no known name has, because the rest of the names is unknown. */
+/** Chooses a prefix that no known name starts with. The other names are unknown and all get this prefix. */
 function unusedPrefix(names: readonly string[]): string {
   let candidate = 'source_';
   while (names.some((name) => name.startsWith(candidate))) candidate = `source_${candidate}`;
   return candidate;
 }
 
-/** Replaces an object by the members that templates use, each by name. */
+/** Replaces an object by the members that the templates use. */
 function expandMembers(shape: Shape, uses: ReadonlySet<string>): Shape {
   const members = [...uses].filter((name) => !Object.hasOwn(shape.data, name));
   const memberSources = membersOf(shape, members);
@@ -173,14 +173,17 @@ function membersOf(shape: Shape, names: readonly string[]): Readonly<Record<stri
   if (only === undefined) return names.length === 0 ? {} : undefined;
   if (more.length > 0 || only.find !== undefined || only.property !== undefined) return undefined;
   const { rename, ...source } = only as { readonly rename?: Json };
-  // Only if names cannot have been changed.
+  // A renamed member can no longer be requested by its original name.
   if (rename !== undefined && (rename.case !== undefined || rename.prefix !== undefined)) return undefined;
-  // A `_` may stand for an invalid character; then no member has that name.
+  // A `_` may stand for a replaced character. The member then has another name.
   if (rename?.invalid !== undefined && names.some((name) => name.includes('_'))) return undefined;
   return Object.fromEntries(names.map((name) => [name, { ...source, property: name }]));
 }
 
-/** Templates that only return a value, decoded or not, become plain sources. Then binary values stay intact. */
+/**
+ * Converts templates that only return a value, decoded or not, to plain sources. Plain sources keep binary values
+ * intact.
+ */
 function withoutTemplate(shape: Shape, texts: Readonly<Record<string, string>>): Shape | undefined {
   const data = new Map<string, Json>();
   for (const [key, text] of Object.entries(texts)) {

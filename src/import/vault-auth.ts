@@ -60,7 +60,7 @@ const METHODS: Readonly<Record<string, Convert>> = {
     const role = node.text('role') ?? '';
     const secret = node.child('secretRef');
     const account = node.child('serviceAccountRef');
-    // The token of another account is stored in a Secret. The `jwt` method accepts any token at the same mount.
+    // The Secret contains the token of another account. The `jwt` method accepts any token at the same mount.
     if (secret !== undefined && account === undefined)
       return {
         method: 'jwt',
@@ -68,7 +68,7 @@ const METHODS: Readonly<Record<string, Convert>> = {
         jwt: refer(secret, 'token', context),
         ...(node.has('mountPath') ? {} : { mountPath: 'kubernetes' }),
       };
-    // External Secrets prefers the account if both are set.
+    // If both are set, External Secrets uses the account.
     secret?.ignore('name', 'key', 'namespace');
     noteAccount(account, role, context);
     return { method: 'kubernetes', role };

@@ -3,7 +3,7 @@ import { type Store, type StoreContext, storeFile } from './store.ts';
 import { vaultAuth } from './vault-auth.ts';
 
 /**
- * Converts stores of HashiCorp Vault and OpenBao. If a store names no mount, its keys start with the mount. Such a
+ * Converts stores of HashiCorp Vault and OpenBao. If a store names no mount, its keys start with the mount, and the
  * store becomes one store for each mount. https://external-secrets.io/latest/provider/hashicorp-vault/
  */
 export function vaultStore(vault: Node, context: StoreContext): Store | undefined {
@@ -14,7 +14,7 @@ export function vaultStore(vault: Node, context: StoreContext): Store | undefine
   const namespace = vault.text('namespace')?.replace(/^\/+|\/+$/g, '');
   const tls = tlsOf(vault, context);
   const auth = vaultAuth(vault.child('auth'), context, namespace);
-  // Applies only to writes, which the bridge never makes.
+  // Ignore this field, because it applies only to writes, and the bridge never writes.
   vault.ignore('checkAndSet');
   for (const field of ['readYourWrites', 'forwardInconsistent'])
     if (vault.flag(field))
@@ -80,7 +80,7 @@ export function vaultStore(vault: Node, context: StoreContext): Store | undefine
       return { store: nameOf(place.mount), key: place.key };
     },
     searched: mount === undefined ? undefined : nameOf(mount),
-    // Derive the search path from a key below it.
+    // `splitKey` needs a complete key, so append a letter to the path and remove it afterwards.
     searchPath: (path) =>
       mount === undefined ? path : (splitKey(`${path}x`, { mount, kvVersion })?.key.slice(0, -1) ?? path),
     storeConfigs: () => [...mounts].map(([at, named]) => ({ name: named, ...common, mount: at })),
@@ -94,7 +94,7 @@ interface Split {
 }
 
 /**
- * Splits a key as External Secrets builds the request path: the key may repeat the mount, and in version 2 also
+ * Splits a key as External Secrets builds the request path. The key may repeat the mount and, in version 2, also
  * `data/`.
  */
 function splitKey(

@@ -10,17 +10,17 @@ import type { ImportResult } from './result.ts';
 
 export interface Verified {
   readonly result: ImportResult;
-  /** The error of the whole configuration. It occurs only through a bug. */
+  /** An error of the whole configuration. It occurs only because of a bug. */
   readonly problems: readonly Problem[];
 }
 
-/** The result must not depend on the environment of the machine. */
+/** An empty environment, so that the result does not depend on this machine. */
 const NOWHERE = { env: {}, cwd: '/' };
 
-/** Problems can hide others; this is more than the number of such kinds. */
+/** The maximum number of validations. A problem can hide others, but never this many in a row. */
 const MOST_ROUNDS = 5;
 
-/** Imports objects and validates the result as `validate` does. Stores and mappings that fail are listed instead. */
+/** Imports objects and validates the result like `validate`. Stores and mappings that fail are left out and listed. */
 export async function importVerified(objects: Objects, options: ImportOptions): Promise<Verified> {
   const refused = { stores: new Map<string, Refusal>(), mappings: new Map<string, Refusal>() };
   for (let round = 1; ; round += 1) {
@@ -31,13 +31,13 @@ export async function importVerified(objects: Objects, options: ImportOptions): 
   }
 }
 
-/** Whether anything is newly refused. */
+/** Adds the failing stores and mappings to `refused`. Returns whether any was added. */
 function refuse(
   refused: Readonly<Record<Part, Map<string, Refusal>>>,
   config: string,
   problems: readonly Problem[],
 ): boolean {
-  // A process warning would quote the imported text.
+  // Suppress process warnings, because they would quote the imported text.
   const root: unknown = parse(config, { logLevel: 'error', prettyErrors: false });
   let isMore = false;
   for (const problem of problems) {
@@ -54,7 +54,8 @@ function refuse(
 }
 
 function refusalOf({ code, message, suggestion }: Problem, part: Part): Omit<Refusal, 'at'> {
-  // All `access` rules come from `conditions`, and allow all keys.
+  // All imported `access` rules are derived from `conditions` and allow all keys. So a violation means that the
+  // conditions exclude the namespace.
   if (code === 'NOT_ALLOWED' && !message.includes(AMBIGUOUS_KEY))
     return {
       what: `the \`conditions\` of its store exclude this namespace, so External Secrets refuses it too: ${message}`,

@@ -7,11 +7,11 @@ export interface Output {
   readonly mappings: readonly Json[];
   /** `undefined`: everything is allowed. An empty list: nothing is allowed. */
   readonly access: readonly Json[] | undefined;
-  /** Incomplete mappings, each with its object. */
+  /** Mappings that are incomplete, each with its original object. */
   readonly drafts: readonly { readonly of: string; readonly mapping: Json }[];
 }
 
-/** The text may be used as Helm values, and Helm reads YAML 1.1. */
+/** The text may be used as Helm values, so quote strings that YAML 1.1 would read differently. */
 const OPTIONS = { lineWidth: 0, aliasDuplicateObjects: false, compat: 'yaml-1.1' } as const;
 
 export function configText({ instance, stores, mappings, access, drafts }: Output): string {
@@ -31,12 +31,12 @@ export function configText({ instance, stores, mappings, access, drafts }: Outpu
   return `${head}${stringify(config, OPTIONS)}${rest.join('')}`;
 }
 
-/** Escape line breaks, which would end the comment. */
+/** Escape line breaks, because they would end the comment. */
 function inOneLine(text: string): string {
   return text.replace(/[\r\n\u0085\u2028\u2029]+/g, ' ');
 }
 
-/** All line breaks of any YAML version. Within quotes, the last three are literal. */
+/** The line breaks of all YAML versions. Within quotes, the last three are literal. */
 function commented(text: string): string {
   return text
     .split(/(?<=[\r\n\u0085\u2028\u2029])/)

@@ -1,8 +1,8 @@
 import { toAppError } from '../core/errors.ts';
 
 /**
- * Every field that a log line may have besides its constant message: names, counts and codes. The list is an
- * allow-list, so that adding a field is a visible decision.
+ * An allow-list of the fields that a log line may have besides its constant message: names, counts and codes. Each new
+ * field must be added here on purpose.
  */
 const FIELDS = {
   requestId: 'string',
@@ -12,7 +12,7 @@ const FIELDS = {
   secret: 'string',
   store: 'string',
   kind: 'string',
-  /** The name of a key in a store. */
+  /** The name of a key in a secret store. */
   key: 'string',
   version: 'string',
   action: 'string',
@@ -51,7 +51,10 @@ type Fields = typeof FIELDS;
 export type LogFields = {
   readonly [Name in keyof Fields]?: (Fields[Name] extends 'string' ? string : number) | undefined;
 } & {
-  /** Anything thrown. It is logged as its code and our own message, and for internal errors with stack locations. */
+  /**
+   * Any thrown value. The log contains its code and our own message. For internal errors it also contains stack
+   * locations.
+   */
   readonly error?: unknown;
 };
 
@@ -59,7 +62,10 @@ const MAX_LENGTH = 2048;
 
 export type PlainFields = Readonly<Record<string, string | number | readonly string[]>>;
 
-/** Returns the allowed fields in the order of the list above. It checks at run time, where types do not exist. */
+/**
+ * Returns the allowed fields, in the order of the allow-list. Fields are checked at run time, because types do not
+ * exist then.
+ */
 export function allowedFields(fields: LogFields): PlainFields {
   const plain: Record<string, string | number | readonly string[]> = {};
   const values = new Map<string, unknown>(Object.entries(fields));
@@ -79,14 +85,14 @@ function errorFields(thrown: unknown): PlainFields {
 }
 
 /**
- * Returns `file.ts:12:3` of the innermost calls. They are needed to debug internal errors, and hold no message or
- * value.
+ * Returns the innermost stack locations, such as `file.ts:12:3`. They are needed to debug internal errors, and contain
+ * no message or value.
  */
 function stackLocations(thrown: unknown): readonly string[] {
   if (!(thrown instanceof Error) || thrown.stack === undefined) return [];
   const { stack, message } = thrown;
   const start = stack.indexOf(message);
-  // The message may hold anything, also lines that look like stack locations.
+  // Skip the message, which can contain any text, even lines that look like stack locations.
   if (start === -1) return [];
   const locations = stack.slice(start + message.length).matchAll(/^\s+at .*?([\w.-]+:\d+:\d+)\)?$/gm);
   return Array.from(locations, ([, location = '']) => location).slice(0, 6);

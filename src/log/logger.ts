@@ -5,16 +5,16 @@ import { allowedFields, type LogFields } from './fields.ts';
 import { createScrubber, type Scrubber } from './scrub.ts';
 import { formatTextLine } from './text-line.ts';
 
-// Load pino on first use, so that `--help` does not. The load is synchronous, since a last line before exit cannot wait
-// for a promise.
+// Load pino on first use, because `--help` does not need it. Load it synchronously, because the last line before exit
+// cannot wait for a promise.
 const requireModule = createRequire(import.meta.url);
 
 export type { LogFields } from './fields.ts';
 
-/** Accepts only string literals: text that is built at run time does not compile. */
+/** Accepts only string literals. Text that is built at run time does not compile. */
 export type Constant<Text extends string> = Record<never, never> extends Record<Text, unknown> ? never : Text;
 
-/** The message is a constant that says what happened. The fields say to what. */
+/** The message is a constant that describes the event. The fields name the objects concerned. */
 export interface Logger {
   debug<Text extends string>(message: Constant<Text>, fields?: LogFields): void;
   info<Text extends string>(message: Constant<Text>, fields?: LogFields): void;
@@ -23,7 +23,7 @@ export interface Logger {
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
-/** One JSON object or one line of text for each message. */
+/** Writes each message as one JSON object or one line of text. */
 export type LogFormat = 'json' | 'text';
 
 export interface LogStream {
@@ -33,7 +33,7 @@ export interface LogStream {
 export interface LoggerOptions {
   readonly level: LogLevel;
   readonly format: LogFormat;
-  /** Standard error, so that standard output holds results only. */
+  /** Logs go to standard error, because standard output contains only results. */
   readonly stream: LogStream;
   readonly scrubber?: Scrubber;
   readonly clock?: Clock;

@@ -2,23 +2,23 @@ import { CREDENTIAL_SHAPES } from '../core/credential-shapes.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 
 /**
- * Removes credentials from outgoing text as a last line of defense. Types and allow-lists keep them out in the first
- * place.
+ * Removes credentials from outgoing text. This is the last line of defense: types and allow-lists prevent most leaks
+ * before.
  */
 export interface Scrubber {
   /**
-   * Registers a credential for the life of the process. Values that are too short are ignored: they could be ordinary
-   * words.
+   * Registers a credential for the lifetime of the process. Very short values are ignored, because they could be
+   * ordinary words.
    */
   register(value: SecretValue): void;
-  /** Replaces registered values, and text that looks like a credential, with `[secret]`. */
+  /** Replaces registered values, and text that looks like a credential, by `[secret]`. */
   scrub(text: string): string;
 }
 
 const REPLACEMENT = '[secret]';
 /**
- * The shortest form to replace, in bytes and in characters. Replacing every `ab` would make logs unreadable and hide
- * nothing.
+ * The minimum length of replaced text, in bytes and in characters. Replacing each `ab` would make logs unreadable
+ * without hiding anything.
  */
 const MIN_LENGTH = 4;
 
@@ -26,13 +26,14 @@ export function createScrubber(): Scrubber {
   const registered: SecretValue[] = [];
   let forms: readonly string[] | undefined;
   /**
-   * Computed once in each turn of the event loop and then dropped, so that no second copy of a credential stays in
-   * memory.
+   * Returns all forms of the registered values. They are dropped after the current turn of the event loop, so that
+   * memory does not keep second copies of credentials.
    */
   const currentForms = (): readonly string[] => {
     if (forms !== undefined) return forms;
     const all = new Set(registered.flatMap((value) => formsOf(value.reveal())));
-    // Longest first: replacing a short form inside a long one would leave the rest visible.
+    // Replace the longest forms first. If a short form inside a long one were replaced first, the rest would stay
+    // visible.
     forms = [...all].sort((a, b) => b.length - a.length);
     setImmediate(() => {
       forms = undefined;
@@ -59,7 +60,7 @@ function formsOf(bytes: Uint8Array): readonly string[] {
   const forms = [
     text,
     json,
-    // JSON inside a JSON string, as in a log line.
+    // JSON inside a JSON string, for example in a log line.
     JSON.stringify(json).slice(1, -1),
     url,
     url.replace(/%[0-9A-F]{2}/g, (octet) => octet.toLowerCase()),
@@ -73,8 +74,8 @@ function formsOf(bytes: Uint8Array): readonly string[] {
 }
 
 /**
- * Returns the value in Base64, and the parts that stay the same when other text surrounds it, such as `user:` in basic
- * authentication. The encoding depends on the offset within a group of three bytes.
+ * Returns the Base64 encodings of a value. The encoding depends on the value's offset within a group of three bytes. If
+ * other text surrounds the value (such as `user:` in basic authentication), only a part of the encoding is certain.
  */
 function base64Forms(buffer: Buffer): readonly string[] {
   const forms = [buffer.toString('base64'), buffer.toString('base64url')];
@@ -83,13 +84,15 @@ function base64Forms(buffer: Buffer): readonly string[] {
     const whole = padded.length - (padded.length % 3);
     const inner = padded.toString('base64', shift === 0 ? 0 : 3, whole);
     const innerUrl = padded.toString('base64url', shift === 0 ? 0 : 3, whole);
-    // Shorter parts would match by chance.
+    // Shorter parts would often match by chance.
     if (inner.length >= 8) forms.push(inner, innerUrl);
   }
   return forms;
 }
 
-/** Broader than the credential check of the configuration: a false match in a log costs little. */
+/**
+ * These patterns are broader than those that check the configuration, because a false match in a log does little harm.
+ */
 const LOG_PATTERNS: readonly RegExp[] = [
   // `scheme://user:password@host`.
   /(?<=:\/\/)[^\s"'/@:\\]*:[^\s"'/@\\]+(?=@)/g,

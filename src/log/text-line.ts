@@ -6,7 +6,7 @@ export function formatTextLine(json: string): string {
   return `${head}${pairs.join('')}\n`;
 }
 
-/** Quotes values that are not one plain word: a value must not move the cursor or imitate another field. */
+/** Quotes each value that is not one plain word. Otherwise a value could move the cursor or imitate another field. */
 function quoteIfNeeded(value: unknown): string {
   if (typeof value === 'string' && /^[\w./:@+-]+$/.test(value)) return value;
   return JSON.stringify(value).replace(

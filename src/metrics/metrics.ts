@@ -8,11 +8,11 @@ import { createStaleness } from './staleness.ts';
 
 /** The state of the service at the time of a scrape. */
 export interface ServiceSnapshot {
-  /** All configured targets. Series of other targets are removed. */
+  /** All configured targets. The series of all other targets are removed. */
   readonly targets: readonly TargetStatus[];
   readonly stores: readonly StoreStatus[];
   readonly held: number;
-  /** Undefined while the queue cannot be reached. */
+  /** Undefined while the queue is unreachable. */
   readonly queue?: JobCounts | undefined;
   readonly engineUp: boolean;
   readonly clusterUp: boolean;
@@ -25,7 +25,7 @@ export interface ServiceSnapshot {
 export interface SyncResult {
   readonly mapping: string;
   readonly namespace: string;
-  /** An outcome of a sync summary: `created`, `updated`, … */
+  /** An outcome from the summary of a sync: `created`, `updated`, … */
   readonly outcome: string;
   readonly seconds: number;
 }
@@ -33,26 +33,26 @@ export interface SyncResult {
 export interface ProviderRequest {
   readonly store: string;
   readonly operation: string;
-  /** `ok`, or the error code. */
+  /** `ok`, or an error code. */
   readonly outcome: string;
   readonly seconds: number;
 }
 
-/** Collects metrics and renders them in the Prometheus text format. Times are in milliseconds since 1970. */
+/** Collects metrics and returns them in the Prometheus text format. Times are in milliseconds since 1970. */
 export interface Metrics {
   syncDone(result: SyncResult): void;
   providerRequest(request: ProviderRequest): void;
-  /** @param intake Its name in the configuration. */
+  /** @param intake The name of the intake in the configuration. */
   event(intake: string, outcome: string, count?: number): void;
   intakeUp(intake: string, isUp: boolean): void;
-  /** Removes the series of an intake that left the configuration. */
+  /** Removes the series of an intake that is no longer configured. */
   intakeRemoved(intake: string): void;
   clusterWrite(verb: string): void;
   auditRecords(count: number): void;
   lastCycle(ms: number): void;
-  /** `undefined`: the time of the last source change is unknown. */
+  /** @param ms Undefined if the time of the last source change is unknown. */
   sourceChanged(mapping: string, namespace: string, ms: number | undefined): void;
-  /** `undefined`: the target no longer holds a certificate. */
+  /** @param ms Undefined if the target no longer contains a certificate. */
   certificateExpiry(mapping: string, namespace: string, ms: number | undefined): void;
   /** @throws the errors of `observe`. */
   render(): Promise<{ readonly contentType: string; readonly text: string }>;
@@ -62,7 +62,10 @@ export interface MetricsOptions {
   readonly version: string;
   readonly clock: Pick<Clock, 'now'>;
   observe(): Promise<ServiceSnapshot>;
-  /** Adds the metrics of Node and the process. They keep a garbage collection hook for the life of the process. */
+  /**
+   * Whether to add the metrics of Node and the process. They need a garbage collection hook, which stays active as long
+   * as the process runs.
+   */
   readonly processMetrics?: boolean;
 }
 
@@ -74,7 +77,7 @@ export function createMetrics({ version, clock, observe, processMetrics = true }
   const histogram = (name: HistogramName) =>
     new Histogram({ ...definitionOf(name), buckets: [...METRICS[name].buckets], registers });
 
-  // In the order of the documented list, which is also the order of the output.
+  // Keep the order of the documented list, which is also the order of the output.
   const syncs = counter('secretbridge_sync_total');
   const syncSeconds = histogram('secretbridge_sync_duration_seconds');
   const requests = counter('secretbridge_provider_requests_total');
@@ -99,7 +102,7 @@ export function createMetrics({ version, clock, observe, processMetrics = true }
   const configValid = gauge('secretbridge_config_valid');
   const stalled = gauge('secretbridge_stalled');
   gauge('secretbridge_build_info').set({ version }, 1);
-  // Without a cycle there is no series: 0 would mean 1970.
+  // Before the first cycle there must be no series: 0 would mean 1970.
   cycle.remove({});
   if (processMetrics) collectDefaultMetrics({ register: registry });
 
@@ -112,7 +115,7 @@ export function createMetrics({ version, clock, observe, processMetrics = true }
   const intakeSeries = createSeriesByName(events);
   const stalenessOf = createStaleness(clock);
 
-  /** Runs synchronously, so that concurrent scrapes do not see a partial update. */
+  /** Updates the gauges synchronously, so that concurrent scrapes never see a partial update. */
   function updateGauges(snapshot: ServiceSnapshot): void {
     const targets = new Set(snapshot.targets.map(({ mapping, namespace }) => targetName(mapping, namespace)));
     const stores = new Set(snapshot.stores.map(({ name }) => name));
@@ -129,7 +132,7 @@ export function createMetrics({ version, clock, observe, processMetrics = true }
       storeUp.set({ store: store.name }, Number(store.state !== 'down'));
       breakerOpen.set({ store: store.name }, Number(store.breakerOpen));
     }
-    // Skip healthy jobs: every running job is a loop, and there are as many as targets.
+    // Skip healthy jobs. Every running job is a loop, so there can be as many loops as targets.
     for (const loop of snapshot.loops)
       if (loop.stalled || !loop.name.startsWith('job '))
         stalled.set({ loop: loop.name }, Number(loop.stalled));

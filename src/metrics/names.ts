@@ -1,10 +1,10 @@
-/** The definition of a metric. A metric that is not a histogram and ends in `_total` is a counter. */
+/** The definition of a metric. A metric whose name ends in `_total` is a counter, except for histograms. */
 export interface MetricDefinition {
   readonly help: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
-  /** Configured names only, never a key, property or value: other systems store labels for a long time. */
+  /** Names from the configuration, but never keys, properties or values: other systems store labels for a long time. */
   readonly labels: readonly Label[];
-  /** Upper bounds in seconds. */
+  /** Upper bounds of the buckets, in seconds. */
   readonly buckets?: readonly number[];
 }
 
@@ -23,7 +23,7 @@ export type Label =
 
 const TARGET = ['mapping', 'namespace'] as const;
 
-/** Every metric. The names are part of the public contract. */
+/** All metrics. Their names are part of the public contract. */
 export const METRICS = {
   secretbridge_sync_total: {
     type: 'counter',

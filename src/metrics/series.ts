@@ -4,16 +4,17 @@ interface LabeledMetric {
   remove(labels: Labels): void;
 }
 
-/** Tracks the series of a metric by name, to remove them when the name leaves the configuration. */
+/** Tracks the series of a metric by name, so that they can be removed when the name is no longer configured. */
 export interface SeriesByName {
   add(name: string, labels: Labels): void;
-  /** Removes all series of the name. */
+  /** Removes all series of a name. */
   remove(name: string): void;
   names(): Iterable<string>;
 }
 
 export function createSeriesByName(metric: LabeledMetric): SeriesByName {
-  // Arrays and not maps: a name has few series, and with ten thousand names maps would take ten times the memory.
+  // Use arrays instead of maps, because each name has only a few series. For ten thousand names, maps would need ten
+  // times the memory.
   const byName = new Map<string, Labels[]>();
   return {
     add(name, labels) {
@@ -25,7 +26,7 @@ export function createSeriesByName(metric: LabeledMetric): SeriesByName {
       for (const labels of byName.get(name) ?? []) metric.remove(labels);
       byName.delete(name);
     },
-    // A copy, so that the caller may remove names while iterating.
+    // Return a copy, so that the caller may remove names while iterating.
     names: () => [...byName.keys()],
   };
 }

@@ -4,8 +4,8 @@ import type { TargetStatus } from '../service/service.ts';
 type StalenessInput = Pick<TargetStatus, 'mapping' | 'namespace' | 'staleSeconds'>;
 
 /**
- * Returns whole seconds since the last successful sync of a target. For a target that never synced, it counts from when
- * the target first appeared.
+ * Returns the seconds since the last successful sync of a target, as an integer. If the target never synced, returns
+ * the seconds since it first appeared.
  */
 type Staleness = (targets: readonly StalenessInput[]) => (target: StalenessInput) => number;
 

@@ -70,7 +70,7 @@ export function parseRetryAfter(header: string, clock: Clock): number | undefine
   return date === undefined ? undefined : Math.max(0, date - clock.now());
 }
 
-/** In milliseconds since 1970. */
+/** Returns milliseconds since 1970. Undefined if the header is not a date. */
 export function parseDate(header: string): number | undefined {
   const time = Date.parse(header);
   return Number.isNaN(time) ? undefined : time;

@@ -4,7 +4,8 @@ import { toAppError } from '../core/errors.ts';
 export type BatchedCall<Item, Answer> = (store: string, item: Item) => Promise<Answer>;
 
 /**
- * Collects the items requested in the same turn of the event loop and sends them to each store together.
+ * Collects the items that are requested in the same turn of the event loop. Sends them together, with one call per
+ * store.
  * @param callAll Returns one promise for each item, in order.
  */
 export function createBatcher<Item, Answer>(

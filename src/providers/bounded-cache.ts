@@ -1,15 +1,15 @@
-/** A cache of answers by id. It also shares answers that are still pending. */
+/** A cache of answers by id. Pending answers are shared too. */
 export interface BoundedCache<T> {
   get(id: string): Promise<T> | undefined;
-  /** Stores a pending answer, and keeps it after it settles while the budget allows. */
+  /** Stores a pending answer. After it settles, it is kept while the budget allows. */
   put(id: string, answer: Promise<T>, sizeOf: (value: T) => number): Promise<T>;
 }
 
-/** A size limit in bytes that several caches share: the caches of one reader, or those of all readers in a process. */
+/** A size limit in bytes that several caches share, such as the caches of one reader or of all readers in a process. */
 export interface CacheBudget {
   /**
-   * Registers a cache without keeping it alive. `evict` receives the cache as a parameter, so that the callback does
-   * not keep it alive either.
+   * Registers a cache without keeping it alive. `evict` receives the cache as a parameter, because a callback that
+   * captured the cache would keep it alive.
    */
   register<Cache extends object>(
     cache: Cache,
@@ -27,19 +27,19 @@ export interface CacheEntry {
   readonly bytes: number;
 }
 
-/** Per entry, in addition to its value: the id, promises and map entries. */
+/** The memory of an entry in addition to its value: the id, promises and map entries. */
 const ENTRY_OVERHEAD_BYTES = 256;
-/** A service has as many readers as concurrent requests, and each of them may cache this much. */
+/** The default limit. A service has as many readers as concurrent requests, and each reader may cache this much. */
 const MAX_BYTES = 8 * 2 ** 20;
 
-/** Evicts the entries that settled first. */
+/** Evicts entries in the order in which they settled. */
 export function createCacheBudget(maxBytes = MAX_BYTES): CacheBudget {
   const evictors = new Map<CacheEntry, (entry: CacheEntry) => void>();
   let total = 0;
   const free = (entry: CacheEntry): void => {
     if (evictors.delete(entry)) total -= entry.bytes;
   };
-  // Nothing disposes of a cache explicitly, so its bytes are released when it is garbage collected.
+  // Caches are not disposed of explicitly. When one is garbage collected, its bytes are released.
   const registry = new FinalizationRegistry<Set<CacheEntry>>((entries) => {
     for (const entry of entries) free(entry);
   });
@@ -69,7 +69,7 @@ export function createCacheBudget(maxBytes = MAX_BYTES): CacheBudget {
   };
 }
 
-/** Age counts from the time of the request. */
+/** The maximum age of answers, measured from the time of the request. */
 export interface MaxAge {
   readonly now: () => number;
   readonly maxMs: number;
@@ -78,7 +78,7 @@ export interface MaxAge {
 interface StoredAnswer<T> {
   readonly answer: Promise<T>;
   readonly askedAt: number;
-  /** Unset while the answer is pending. */
+  /** Set when the answer has settled. */
   entry?: CacheEntry;
 }
 
@@ -86,7 +86,7 @@ function evict<T>(answers: Map<string, StoredAnswer<T>>, entry: CacheEntry): voi
   if (answers.get(entry.id)?.entry === entry) answers.delete(entry.id);
 }
 
-/** @param maxAge The maximum age of an answer. A pending answer never expires. */
+/** @param maxAge The maximum age of answers. Pending answers never expire. */
 export function createBoundedCache<T>(
   budget: CacheBudget,
   maxAge: MaxAge = { now: () => 0, maxMs: 0 },
@@ -96,14 +96,14 @@ export function createBoundedCache<T>(
   return {
     get(id) {
       const stored = answers.get(id);
-      // Compares the distance, so that a clock that was set back also expires entries.
+      // Compare the absolute difference, so that entries also expire after the clock was set back.
       const isExpired = stored !== undefined && Math.abs(maxAge.now() - stored.askedAt) > maxAge.maxMs;
       return isExpired && stored.entry !== undefined ? undefined : stored?.answer;
     },
     put(id, answer, sizeOf) {
       const stored: StoredAnswer<T> = { answer, askedAt: maxAge.now() };
       answers.set(id, stored);
-      // A failure needs little space, and its caller handles the error.
+      // A failed answer needs little space. The caller handles its error.
       const settled = (bytes: number) => {
         stored.entry = { id, bytes: bytes + id.length + ENTRY_OVERHEAD_BYTES };
         account.charge(stored.entry);

@@ -4,55 +4,59 @@ import { AppError } from '../core/errors.ts';
 import { type StartTimer, startBackgroundTimer } from '../core/timer.ts';
 
 /**
- * The result of a call: its error, `undefined` for success, or `interrupted` if the caller aborted it, which says
- * nothing about the store.
+ * The result of a call: its error, `undefined` for success, or `interrupted` if the caller aborted it. An interrupted
+ * call is not evidence about the store.
  */
 export type CallResult = AppError | undefined | 'interrupted';
 
 export interface Breaker extends Disposable {
   /**
-   * `closed`: calls are made. `open`: no calls are made. `trial`: the probe succeeded, and one call at a time is made.
+   * `closed`: all calls are made. `open`: no calls are made. `trial`: the probe succeeded, and calls are made one at a
+   * time.
    */
   readonly state: 'closed' | 'open' | 'trial';
-  /** Why the breaker is open. While it is closed: the last error, once enough calls failed that a probe was due. */
+  /**
+   * While the breaker is open: the reason. While it is closed: the last error, if enough calls failed to require a
+   * probe.
+   */
   readonly error: AppError | undefined;
-  /** The error for skipped calls while the breaker is open. It has the code of the last error. */
+  /** The error for skipped calls while the breaker is open. Its code is the code of the last error. */
   readonly refusal: AppError | undefined;
   /** @throws AppError `refusal` */
   check(): void;
   /**
-   * Starts a call and returns a function that reports its result. Waits while another call is on trial.
-   * @throws AppError as `check` does; the signal's reason.
+   * Starts a call and returns a function that must be called with its result. Waits while another call is on trial.
+   * @throws AppError `refusal` while the breaker is open; the signal's reason.
    */
   enter(signal: AbortSignal | undefined): Promise<(result: CallResult) => void>;
 }
 
 export interface BreakerOptions {
-  /** A cheap call that checks whether the store answers. Returns its error if it fails. */
+  /** A cheap call that checks whether the store responds. Returns the error if it does not. */
   readonly probe: () => Promise<AppError | undefined>;
-  /** Called on every change of `state` or `error`. */
+  /** Called whenever `state` or `error` changes. */
   readonly onChange?: () => void;
   readonly wake?: StartTimer;
-  /** Returns a number from 0 up to, but excluding, 1. */
+  /** Returns a number from 0 (inclusive) to 1 (exclusive). */
   readonly random?: () => number;
 }
 
-/** Only these codes can mean that the whole store is down. With any other error the store has answered. */
+/** Only errors with these codes may mean that the whole store is down. Any other error is a response of the store. */
 const OUTAGE_CODES: ReadonlySet<ErrorCode> = new Set(['STORE_UNAVAILABLE', 'TIMEOUT', 'TLS_FAILED']);
 
 /**
- * After this many failures in a row, and after each further group of that size, a probe checks whether the store or a
- * single key is the problem.
+ * After every group of this many failures in a row, a probe determines whether the whole store or a single key is the
+ * problem.
  */
 const FAILURES_BEFORE_PROBE = 3;
 /**
- * After this many failures in a row the breaker opens without a probe. A server may answer the probe even if it cannot
- * read.
+ * After this many failures in a row, the breaker opens without a failed probe. A server may still respond to probes
+ * when it can no longer read.
  */
 const FAILURES_BEFORE_OPEN = 25;
 const FIRST_WAIT_MS = 2_000;
 const MAX_WAIT_MS = 20_000;
-/** Applies if the probe succeeds but the next call fails, because the probe is then unreliable. */
+/** The maximum wait after a probe succeeded but the following call failed. Such a probe is unreliable. */
 const MAX_DISTRUSTED_WAIT_MS = 60_000;
 
 export const CALL_SKIPPED = 'its last calls failed, so this call was skipped';
@@ -66,14 +70,15 @@ export const CALL_SKIPPED = 'its last calls failed, so this call was skipped';
  *        ╰──────────────────────────────── any call is answered, in any state ─────────────────────────────────╯
  *
  * A key that hangs does not open the breaker, because other keys are still answered. While the store is down, only
- * probes are sent (first after 2 s, then with doubling waits up to 20 s). They detect its recovery without any caller.
+ * probes are sent: the first after 2 s, the next ones after doubling waits of up to 20 s. They detect the recovery,
+ * even if there are no callers.
  */
 export function createBreaker(options: BreakerOptions): Breaker {
   const { probe, onChange = () => undefined, wake = startBackgroundTimer, random = Math.random } = options;
   let state: Breaker['state'] = 'closed';
   let error: AppError | undefined;
   let consecutiveFailures = 0;
-  /** Incremented on each state change, so that results of calls from an earlier state are ignored. */
+  /** Incremented on each state change. Failures of calls that started in an earlier state are ignored. */
   let epoch = 0;
   let probesSent = 0;
   let isDistrusted = false;
@@ -117,14 +122,14 @@ export function createBreaker(options: BreakerOptions): Breaker {
     if (isVerifying) return;
     isVerifying = true;
     const before = epoch;
-    // Any answer in the meantime proves that the store works.
+    // Any answered call meanwhile proves that the store works.
     const isResolved = () => isClosed || epoch !== before || consecutiveFailures < FAILURES_BEFORE_PROBE;
     await pause(requestedDelayOf(why));
     const failure = isResolved() ? undefined : await probe();
     isVerifying = false;
     if (failure !== undefined && !isResolved() && OUTAGE_CODES.has(failure.code)) open(failure);
   };
-  /** Waits until the time is over, or until a call is answered. */
+  /** Waits for the given time, or until a call is answered. */
   const pause = (ms: number): Promise<void> | undefined => {
     if (ms === 0) return undefined;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -198,7 +203,7 @@ export function createBreaker(options: BreakerOptions): Breaker {
   };
 }
 
-/** How long the store asked us to wait, also before a probe. Limited to one minute. */
+/** How long the store asked us to wait, at most one minute. Probes wait too. */
 function requestedDelayOf(error: AppError | undefined): number {
   return Math.min(error?.retryAfterMs ?? 0, MAX_DISTRUSTED_WAIT_MS);
 }

@@ -5,7 +5,7 @@ import { readFailureReason } from '../core/small-file.ts';
 import { isValidPath, PATH_RULE } from './path.ts';
 import { readFileWithTimeout } from './timed-file-read.ts';
 
-/** Where a credential is found. Never contains the credential itself. */
+/** The place where a credential is found. It never contains the credential itself. */
 export const Reference = z
   .union([
     z.strictObject({ env: z.string().min(1).meta({ description: 'Name of an environment variable.' }) }),
@@ -28,7 +28,7 @@ export const Reference = z
   });
 export type Reference = z.output<typeof Reference>;
 
-/** Describes the reference for messages. */
+/** Describes the place for messages. */
 export function describeReference(reference: Reference): string {
   if ('env' in reference) return `environment variable ${reference.env}`;
   if ('file' in reference) return `file ${reference.file}`;
@@ -38,7 +38,7 @@ export function describeReference(reference: Reference): string {
 
 export interface CredentialSources {
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Reads a key of a Secret in the bridge's own namespace. Undefined if it does not exist. */
+  /** Reads a key of a Secret in secretbridge's own namespace. Returns undefined if it does not exist. */
   secret?(name: string, key: string): Promise<SecretValue | undefined>;
 }
 
@@ -59,7 +59,7 @@ export async function resolveCredential(
   return value;
 }
 
-/** The credential, or undefined if it is missing. */
+/** Returns the credential, or undefined if it is missing. */
 export async function ifPresent(credential: Promise<SecretValue>): Promise<SecretValue | undefined> {
   try {
     return await credential;
@@ -76,7 +76,8 @@ async function fromFile(path: string): Promise<SecretValue> {
 }
 
 /**
- * Reads the file without changes. @throws AppError CREDENTIAL_MISSING, or TIMEOUT if the file system does not answer.
+ * Reads the exact bytes of the file. @throws AppError CREDENTIAL_MISSING, or TIMEOUT if the file system does not
+ * respond.
  */
 export async function readCredentialFile(path: string): Promise<SecretValue> {
   try {

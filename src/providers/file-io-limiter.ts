@@ -2,8 +2,8 @@ import { unlessAborted } from '../core/abort.ts';
 import { createSemaphore } from '../core/semaphore.ts';
 
 /**
- * Runs one file system operation. Operations with the same id run one after another. Rejects with the signal's reason,
- * but keeps its permit until the file system has answered.
+ * Runs one file system operation. Operations with the same id run one after another. Rejects with the signal's reason
+ * once the signal is aborted, but holds its permit until the file system has responded.
  */
 export type RunFileIo = <T>(
   id: string | undefined,
@@ -11,15 +11,15 @@ export type RunFileIo = <T>(
   signal: AbortSignal | undefined,
 ) => Promise<T>;
 
-/** One hanging key can occupy one permit, so other keys need a second one. */
+/** A hanging key can occupy one permit, so other keys need a second one. */
 const MAX_PER_LIMITER = 2;
-/** The limit for the process. Node has four I/O threads, and DNS lookups and other files need one of them. */
+/** The limit for the whole process. Node has four I/O threads, and DNS lookups and other files need one of them. */
 const processSemaphore = createSemaphore(3);
 
 /**
- * Limits file I/O, because an operation on a hanging file system (such as a network volume) occupies an I/O thread that
- * no timeout can free. Without limits, one such store or a few credentials could occupy all threads and block every
- * other store.
+ * Limits file I/O. An operation on a hanging file system, such as a network volume, occupies an I/O thread that no
+ * timeout can free. Without limits, one such store or a few credentials could occupy all threads and block every other
+ * store.
  */
 export function createFileIoLimiter(): RunFileIo {
   const ownSemaphore = createSemaphore(MAX_PER_LIMITER);

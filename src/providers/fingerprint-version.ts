@@ -3,8 +3,9 @@ import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 
 /**
- * The version for stores that keep only the current value: the fingerprint of the value. A requested version is a
- * condition, and may be a fingerprint under an older key. @throws AppError VERSION_GONE if the value differs.
+ * Returns the version for stores that keep only the current value: the fingerprint of the value. A requested version is
+ * a fingerprint that the value must match; it may have been made with an older key. @throws AppError VERSION_GONE if
+ * the value does not match.
  */
 export function fingerprintVersion(
   value: SecretValue,

@@ -11,19 +11,19 @@ import { thrownError } from './settle.ts';
 import type { Throttle } from './throttle.ts';
 import { type MakeDeadline, type Sleep, systemDeadline, systemSleep } from './timing.ts';
 
-/** A completed request and its duration. */
+/** One completed request. */
 export interface CallReport {
   readonly operation: Operation;
   readonly outcome: 'ok' | ErrorCode;
-  /** In milliseconds, without the time spent waiting for a permit. */
+  /** The duration in milliseconds, without the wait for a permit. */
   readonly ms: number;
 }
 
 export interface LimiterOptions {
-  /** The rate of this process. */
+  /** The maximum rate of this process. */
   readonly requestsPerSecond: number;
   readonly concurrency: number;
-  /** The timeout of one call, from its start. The wait for a permit does not count. */
+  /** The timeout of one call, without the wait for a permit. */
   readonly timeoutMs: number;
   readonly clock: Clock;
   readonly sleep?: Sleep;
@@ -43,21 +43,21 @@ export interface Limiter {
 const PROBE_MS = 5_000;
 const probeContext = new AsyncLocalStorage<true>();
 
-/** Calls inside `work` are sent at once, bypass all limits, and are not counted as calls. */
+/** Calls inside `work` are sent at once. They bypass all limits and do not affect the breaker and the throttle. */
 export function runAsProbe<T>(work: () => Promise<T>): Promise<T> {
   return probeContext.run(true, work);
 }
 
 /**
- * The `limit` of `ProviderDeps`. Calls start in order, within the limits for concurrency and rate. They are delayed
- * while the store asks us to slow down, and skipped while it does not answer.
+ * Creates the `limit` function of `ProviderDeps`. Calls start in order, within the limits for concurrency and rate.
+ * They are delayed while the store asks us to slow down, and skipped while it does not respond.
  */
 export function createLimiter(options: LimiterOptions): Limiter {
   const { concurrency, clock, sleep = systemSleep, deadline = systemDeadline, breaker, throttle } = options;
   const semaphore = createSemaphore(concurrency);
   const nextDelay = createRateLimiter({
     perSecond: () => options.requestsPerSecond * (throttle?.share() ?? 1),
-    // A tenth of the rate: a larger burst could double the load in the first second.
+    // A tenth of the rate, because a larger burst could double the load in the first second.
     burst: (perSecond) => perSecond / 10,
     clock,
   });
@@ -67,7 +67,7 @@ export function createLimiter(options: LimiterOptions): Limiter {
     throttle?.check();
   };
   const waitForRateLimit = async (signal: AbortSignal | undefined): Promise<void> => {
-    // The pause may be extended while it lasts.
+    // Check again after each sleep, because the pause may have been extended.
     for (let wait = throttle?.wait() ?? 0; wait > 0; wait = throttle?.wait() ?? 0) {
       throttle?.check();
       await sleep(Math.ceil(wait), signal);
@@ -87,7 +87,7 @@ export function createLimiter(options: LimiterOptions): Limiter {
     let settled: Settled<T>;
     try {
       const combinedSignal = signal === undefined ? timer.signal : AbortSignal.any([signal, timer.signal]);
-      // A call that ignores its signal must not hold its permit forever.
+      // Stop waiting for a call that ignores its signal, because it would hold its permit forever.
       settled = { value: await unlessAborted(send(combinedSignal), combinedSignal) };
     } catch (error) {
       settled = { error };

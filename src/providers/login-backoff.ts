@@ -5,18 +5,18 @@ const FIRST_WAIT_MS = 10_000;
 const MAX_WAIT_MS = 60_000;
 
 /**
- * How long to wait after this many refused logins in a row. The wait is bounded, because the credentials may change
- * meanwhile.
+ * Returns how long to wait after this many refused logins in a row. The wait is limited, because the credentials may
+ * change at any time.
  */
 export function loginWaitAfter(times: number): number {
   return Math.min(FIRST_WAIT_MS * 2 ** Math.max(0, times - 1), MAX_WAIT_MS);
 }
 
-/** Remembers refused logins of one identity, so that a login that a person must fix is not repeated for every read. */
+/** Remembers refused logins of one identity. Otherwise every read would repeat a login that only a person can fix. */
 export interface LoginBackoff {
-  /** @throws AppError The last error, until the wait is over. */
+  /** @throws AppError The error of the last login, until the wait is over. */
   check(): void;
-  /** Concurrent failures count as one. */
+  /** Records a refused login. Concurrent failures count as one. */
   record(error: AppError): void;
   clear(): void;
 }
@@ -34,7 +34,7 @@ export function createLoginBackoff(clock: Clock): LoginBackoff {
     },
     record(error) {
       if (recent() !== undefined) return;
-      // Looking for a missing credential costs the server nothing, so the wait does not grow.
+      // A missing credential sends no request to the server, so the wait does not grow.
       if (error.code !== 'CREDENTIAL_MISSING') times += 1;
       last = { error, at: clock.now() };
     },

@@ -1,14 +1,15 @@
 /** A message from an external queue. */
 export interface QueueMessage {
-  /** Identifies the message when it is removed from the queue. */
+  /** The id with which the message is removed from the queue. */
   readonly receipt: string;
   readonly body: string;
-  /** How often the queue delivered the message, including this time. */
+  /** The number of deliveries of this message so far, including this one. */
   readonly received: number;
 }
 
 /**
- * A message queue. A delivered message is hidden from other consumers for a while, and is delivered again after that.
+ * A message queue. A delivered message is hidden from other consumers for a while, and then delivered again unless it
+ * was removed.
  */
 export interface MessageQueue extends AsyncDisposable {
   /**
@@ -17,7 +18,8 @@ export interface MessageQueue extends AsyncDisposable {
    */
   receive(signal: AbortSignal): Promise<readonly QueueMessage[]>;
   /**
-   * Returns how many messages could not be removed. These are delivered again. @throws AppError if the request fails.
+   * Removes messages. Returns how many could not be removed; these are delivered again. @throws AppError if the request
+   * fails.
    */
   remove(receipts: readonly string[], signal: AbortSignal): Promise<number>;
   /**

@@ -1,7 +1,10 @@
 import type { ErrorCode } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
 
-/** Hints that follow from a store's settings, appended to the detail as a question: `is the region right?` */
+/**
+ * Possible causes that depend on the store's settings. They are appended to the error detail as questions, such as `is
+ * the region right?`.
+ */
 export interface NetworkHints {
   readonly unresolved?: string;
   readonly notTls?: string;
@@ -24,8 +27,8 @@ const CLIENT_REFUSED: Meaning = ['TLS_FAILED', 'the server does not accept our c
 const HANDSHAKE: Meaning = ['TLS_FAILED', 'the TLS handshake failed'];
 
 /**
- * Codes of Node (https://nodejs.org/api/errors.html, https://nodejs.org/api/tls.html#x509-certificate-error-codes),
- * OpenSSL, llhttp and undici.
+ * Error codes of Node (https://nodejs.org/api/errors.html,
+ * https://nodejs.org/api/tls.html#x509-certificate-error-codes), OpenSSL, llhttp and undici.
  */
 const BY_CODE: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
   ['ENOTFOUND', ['STORE_UNAVAILABLE', 'the host name cannot be resolved (DNS)', 'unresolved']],
@@ -74,10 +77,10 @@ const BY_CODE: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
   ['EPROTO', HANDSHAKE],
 ]);
 
-/** Families of codes that are too large to list. */
+/** Patterns for groups of codes that are too large to list. */
 const BY_FAMILY: readonly (readonly [family: RegExp, meaning: Meaning])[] = [
   [/^(HPE_|HTTPParserError$)/, ['BAD_ANSWER', 'the response is not HTTP']],
-  // TLS alerts (RFC 8446, 6.2). OpenSSL prefixes them with a protocol name, which it changed from `SSLV3` to `SSL/TLS`.
+  // TLS alerts (RFC 8446, 6.2). The pattern allows any protocol name, which OpenSSL changed from `SSLV3` to `SSL/TLS`.
   [
     /^ERR_SSL_.*_ALERT_(UNKNOWN_CA|(BAD|UNSUPPORTED)_CERTIFICATE|CERTIFICATE_(EXPIRED|REVOKED|UNKNOWN))$/,
     CLIENT_REFUSED,
@@ -86,11 +89,11 @@ const BY_FAMILY: readonly (readonly [family: RegExp, meaning: Meaning])[] = [
   [/^ERR_(SSL|TLS)_/, HANDSHAKE],
 ];
 
-/** An unknown error may be transient. */
+/** Unknown errors may be transient. */
 const UNKNOWN: Meaning = ['STORE_UNAVAILABLE', 'the connection failed'];
 
 /**
- * Converts a connection error to an AppError, for all stores that use the network. The original error is not kept,
+ * Converts a connection error to an AppError, for all stores that use the network. The original error is dropped,
  * because a parser error contains the bytes of the response.
  */
 export function fromNetwork(thrown: unknown, hints: NetworkHints = {}): AppError {
@@ -104,7 +107,7 @@ export function fromNetwork(thrown: unknown, hints: NetworkHints = {}): AppError
   });
 }
 
-/** `code`, or the code of the first of several attempts (IPv6, then IPv4). */
+/** Returns the `code` of an error. For several attempts (IPv6, then IPv4), returns the code of the first one. */
 function codeOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return 'UNKNOWN';
   if ('code' in thrown && typeof thrown.code === 'string')
@@ -114,8 +117,8 @@ function codeOf(thrown: unknown): string {
 }
 
 /**
- * `node:https` reports handshake failures only as EPROTO. The reason is part of the OpenSSL message:
- * `error:0A00010B:SSL routines:<function>:wrong version number:`.
+ * Returns a code for a failed handshake. `node:https` reports all of them as EPROTO, and the reason is only in the
+ * OpenSSL message: `error:0A00010B:SSL routines:<function>:wrong version number:`.
  */
 function codeOfHandshake(message: string): string {
   const reason = /:SSL routines:\w*:([a-z0-9/ ]{1,80}):/.exec(message)?.[1];

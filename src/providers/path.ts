@@ -1,4 +1,4 @@
-/** Whether the operating system can use the text as a path. Node throws on a path with a zero byte. */
+/** Whether the operating system accepts the text as a path. Node throws on a path with a zero byte. */
 export function isValidPath(text: string): boolean {
   return !text.includes('\0');
 }

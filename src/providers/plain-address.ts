@@ -1,6 +1,6 @@
-/** Whether the URL contains no possible credential, and no part that would be lost when a path is appended. */
+/** Whether the URL contains no credentials, and no part that would be lost when a path is appended. */
 export function isPlainAddress(address: string): boolean {
-  const url = URL.parse(address); // null: already reported as an invalid URL
+  const url = URL.parse(address); // null: reported elsewhere as an invalid URL
   return url === null || (url.username === '' && url.password === '' && !/[?#]/.test(address));
 }
 

@@ -10,11 +10,11 @@ import type { MakeDeadline, Sleep } from './timing.ts';
 
 export interface StoreState {
   /**
-   * `down`: no calls are made because the store did not answer, or no login is possible · `degraded`: throttled, or
-   * some calls fail · `up`: everything else, including the time before the first call.
+   * `down`: no calls are made because the store did not respond, or no login is possible · `degraded`: throttled, or
+   * some calls fail · `up`: in all other cases, including before the first call.
    */
   readonly state: 'up' | 'degraded' | 'down';
-  /** Milliseconds since 1970: the time of the last request without an error. */
+  /** The time of the last request without an error, in milliseconds since 1970. */
   readonly lastSuccess?: number;
   readonly error?: AppError;
   readonly breakerOpen: boolean;
@@ -32,27 +32,30 @@ export interface StorePolicyDeps extends Omit<ProviderDeps, 'limit'> {
   readonly random?: (() => number) | undefined;
 }
 
-/** An open store: its provider, wrapped in limits, breaker, throttle and retries. */
+/** A store with its provider, limits, breaker, throttle and retries. */
 export interface StorePolicy extends AsyncDisposable {
-  /** @throws AppError if the provider cannot be set up. The next call tries again. */
+  /**
+   * Sets up the provider if needed. The next call tries again after a failure. @throws AppError if the provider cannot
+   * be set up.
+   */
   open(): Promise<void>;
   use<T>(work: (provider: SecretProvider) => Promise<T>, judge: (result: T) => LoginStatus): Promise<T>;
   /**
-   * Bypasses the policy: a stream says nothing about the health of the store. The stream ends when the store is
-   * retired.
+   * Bypasses the limits and the breaker, because a stream is no evidence about the health of the store. The stream ends
+   * when the store is closed.
    */
   subscribe(listener: ChangeListener, options?: CallOptions): Promise<never>;
   state(): StoreState;
-  /** Waits for running calls to end, then closes the store. No new calls may follow. */
+  /** Waits for running calls to end, then closes the store. No new calls may be made after this call. */
   retire(): Promise<void>;
 }
 
-/** What a result says about the login: it works, an error, or nothing. */
+/** The login status that a result proves: `answered` if the login works, an error, or `unclear`. */
 export type LoginStatus = AppError | 'answered' | 'unclear';
 
-/** With these errors no key of the store can be read. */
+/** Errors that prevent reading any key of the store. */
 const LOGIN_ERRORS: readonly string[] = ['AUTH_FAILED', 'CREDENTIAL_MISSING'];
-/** Errors that a store returns only after it has accepted the login. A rejected login always gives AUTH_FAILED. */
+/** Errors that a store returns only after it has accepted the login. A rejected login is always AUTH_FAILED. */
 const AUTHENTICATED_ERRORS: readonly string[] = [
   'ACCESS_DENIED',
   'SOURCE_DELETED',
@@ -104,7 +107,7 @@ export function createStorePolicy(deps: StorePolicyDeps): StorePolicy {
       const mayRetry = () => !isDisposed && breaker.state !== 'open';
       return withRetry(withQuarantine(deps.name, provider), { clock, mayRetry, ...timing });
     } catch (thrown) {
-      // The next attempt may succeed, for example once a missing file or credential exists.
+      // Allow another attempt, because a missing file or credential may exist later.
       opening = undefined;
       loginError = toAppError(thrown);
       onChange();
@@ -117,7 +120,7 @@ export function createStorePolicy(deps: StorePolicyDeps): StorePolicy {
   };
   const note = (verdict: LoginStatus) => {
     const code = typeof verdict === 'string' ? verdict : verdict.code;
-    // An error while setting up the provider says nothing about the login.
+    // An error while setting up the provider proves nothing about the login.
     if (code === 'answered' || (rawProvider !== undefined && AUTHENTICATED_ERRORS.includes(code)))
       loginError = undefined;
     else if (typeof verdict !== 'string' && LOGIN_ERRORS.includes(code)) loginError = verdict;
@@ -167,7 +170,7 @@ export function createStorePolicy(deps: StorePolicyDeps): StorePolicy {
     },
     async [Symbol.asyncDispose]() {
       breaker[Symbol.dispose]();
-      // Running calls are abandoned. They must not wait for a permit or a retry, which would keep the process alive.
+      // Running calls are abandoned. If they waited for a permit or a retry, they would keep the process alive.
       isDisposed = true;
       await close(opening);
       opening = undefined;
@@ -190,7 +193,7 @@ async function failureOf(work: Promise<unknown>): Promise<AppError | undefined> 
   }
 }
 
-/** Passes on the timers that are set. For the others, each part uses its default. */
+/** Returns only the timers that are set. For all others, the breaker, throttle and retries use their defaults. */
 function timersOf({
   sleep,
   wake,

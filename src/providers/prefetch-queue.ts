@@ -1,13 +1,16 @@
 import { refId, type SourceRef, type StoreRef } from '../core/read-result.ts';
 
-/** References that will be requested later, for each store, in the order in which they were added. */
+/**
+ * References that will be requested later. They are stored separately for each store, in the order in which they were
+ * added.
+ */
 export interface PrefetchQueue {
   add(refs: readonly StoreRef[]): void;
-  /** Takes up to `limit` references that have not been requested yet. Each reference is returned once. */
+  /** Returns up to `limit` references that have not been requested yet, and removes them from the queue. */
   take(store: string, limit: number): readonly SourceRef[];
 }
 
-/** @param isRequested Whether the reference with this `refId` was already requested. */
+/** @param isRequested Whether the reference with this `refId` has already been requested. */
 export function createPrefetchQueue(isRequested: (id: string) => boolean): PrefetchQueue {
   const byStore = new Map<string, Map<string, SourceRef>>();
   return {

@@ -5,7 +5,7 @@ import { CALL_SKIPPED } from './breaker.ts';
 import type { CallOptions, ReadResult, SecretProvider } from './provider.ts';
 import { failedRead } from './settle.ts';
 
-/** The maximum number of concurrent reads of one reference, so that it does not use up all permits. */
+/** The maximum number of concurrent reads of one reference, so that they do not occupy all permits. */
 const MAX_CONCURRENT_READS = 2;
 /** The maximum number of hanging references to remember. */
 const MAX_REMEMBERED = 10_000;
@@ -13,17 +13,17 @@ const STILL_RUNNING = 'its last read timed out, and another read is still runnin
 
 interface Entry {
   running: number;
-  /** Its last read timed out. */
+  /** Whether the last read timed out. */
   isHanging: boolean;
-  /** Resolves when one of the running reads has ended. */
+  /** Resolves when one of the running reads ends. */
   ended: PromiseWithResolvers<void>;
 }
 
 /**
- * Limits reads of keys that hang, because each of them holds a permit until its timeout. At most two reads of one
- * reference run at a time, and further callers wait for them. After a timeout, one read at a time is made, and other
- * callers get TIMEOUT at once. Results are never shared between callers, because a result may be older than the request
- * for it.
+ * Limits reads of keys that hang, because each such read holds a permit until its timeout. At most two reads of one
+ * reference run at a time, and further callers wait. After a timeout, only one read at a time is made, and all other
+ * callers immediately get TIMEOUT. Callers never share results, because a result may be older than the caller's
+ * request.
  */
 export function withQuarantine(store: string, provider: SecretProvider): SecretProvider {
   const entries = new Map<string, Entry>();
@@ -45,7 +45,7 @@ export function withQuarantine(store: string, provider: SecretProvider): SecretP
     ended.resolve();
     if (entry.running > 0) return;
     entries.delete(id);
-    if (entry.isHanging) entries.set(id, entry); // moves it to the newest position
+    if (entry.isHanging) entries.set(id, entry); // moves the entry to the newest position
     if (entries.size > MAX_REMEMBERED) forgetOldest(entries);
   };
   const admissionOf = (id: string): 'no' | 'refused' | 'yes' => {
@@ -96,7 +96,7 @@ function isUnanswered(result: ReadResult): boolean {
   return result.kind === 'failed' && result.error.code === 'TIMEOUT' && result.error.detail !== CALL_SKIPPED;
 }
 
-/** A running entry is still needed. */
+/** Forgets the oldest entry that has no running reads. */
 function forgetOldest(entries: Map<string, Entry>): void {
   for (const [id, { running }] of entries) {
     if (running > 0) continue;

@@ -17,45 +17,48 @@ import type { CallOptions, FindQuery, SecretProvider, VersionOptions, VersionRes
 import { orElse } from './settle.ts';
 
 export interface Reader {
-  /** Results by `refId`. Each reference is read once while its value is cached, even with many callers. */
+  /** Returns results by `refId`. While a value is cached, its reference is read only once, even for many callers. */
   read(refs: readonly StoreRef[]): Promise<ReadonlyMap<string, ReadResult>>;
   /**
-   * Resolves when the last reads of these references are durable in the audit log. Nothing may act on a read before
-   * that.
+   * Resolves when the last reads of these references are durable in the audit log. Callers must not act on a read
+   * before that.
    */
   recorded(refs: readonly StoreRef[]): Promise<void>;
-  /** Returns the full keys that a search finds, sorted. Equal searches share one result, also a failure. */
+  /** Returns the full keys that a search finds, sorted. Equal searches share one result, even a failure. */
   find(store: string, query: FindQuery): Promise<readonly string[]>;
   /**
-   * Announces references that will be needed later, in about this order. They fill unused places in other batch requests,
-   * and never cause a request of their own.
+   * Announces references that will be needed later, in about this order. They fill free places in batch requests for
+   * other references, and never cause a request of their own.
    */
   prefetch(refs: readonly StoreRef[]): void;
-  /** Returns hints which keys have changed, in the order of the keys. `unknown` also if the store failed. */
+  /**
+   * Returns the current versions of keys, in the order of the keys, to find out which keys must be read. They are
+   * `unknown` if the store failed.
+   */
   versions(store: string, keys: readonly string[]): Promise<readonly VersionResult[]>;
 }
 
 export interface ReaderDeps {
-  /** Returns the provider of a store. Throws if it cannot be set up, for example without its credential. */
+  /** Returns the provider of a store. Throws if it cannot be set up, for example because its credential is missing. */
   readonly open: (store: string) => Promise<Pick<SecretProvider, 'read' | 'find' | 'versions'>>;
   /**
    * Called for each read before its result is returned. May return a record that becomes durable later. If the record
-   * could not be written, it is called again when the same reference is requested.
+   * could not be written, this function is called again when the same reference is next requested.
    */
   readonly onRead: (
     source: StoreRef,
     result: ReadResult,
     tookMs: number,
   ) => Promise<PendingRecord | undefined>;
-  /** The clock for `tookMs`. The duration covers the whole request to the store. Default: always 0. */
+  /** The clock for `tookMs`, the duration of the whole request to the store. Default: always 0. */
   readonly now?: () => number;
-  /** The last recorded version of a key that this process has not read. */
+  /** Returns the last recorded version of a key that this process has not read yet. */
   readonly lastReadVersion?: (store: string, key: string) => Promise<StampedVersion | undefined>;
-  /** Aborts the running reads, which then reject. */
+  /** If aborted, the running reads reject. */
   readonly signal?: AbortSignal | undefined;
-  /** The size limit for cached values and names. The oldest ones are evicted, and read again when they are needed. */
+  /** The size limit for cached values and names. The oldest ones are evicted, and are read again when needed. */
   readonly cacheBudget?: CacheBudget;
-  /** Older values are read again. By default, values are cached as long as the reader exists. */
+  /** The maximum age of cached values. By default, values are cached as long as the reader exists. */
   readonly maxAge?: MaxAge | undefined;
   /** The number of values that one request to a store can return. Default: 1. */
   readonly batchSizeOf?: (store: string) => number;
@@ -65,7 +68,7 @@ const UNKNOWN: VersionResult = { kind: 'unknown' };
 
 /**
  * Reads from stores for one sync context. References that are requested in the same turn of the event loop are sent to
- * their store together, so that stores with batch reads can use them. Values are cached while the reader exists.
+ * their store together, so that stores can read them in batches. Values are cached while the reader exists.
  */
 export function createReader(deps: ReaderDeps): Reader {
   const {
@@ -85,7 +88,7 @@ export function createReader(deps: ReaderDeps): Reader {
   const records = createReadRecords(onRead);
   const prefetchQueue = createPrefetchQueue((id) => reads.get(id) !== undefined);
 
-  /** Takes prefetched references that fit into the last request for these references. */
+  /** Takes as many prefetched references as the last batch request for `refs` has free places. */
   const takePrefetched = (store: string, refs: readonly SourceRef[]) => {
     const size = batchSizeOf(store);
     const rest = refs.filter(isCurrentSecretRef).length % size;
@@ -108,7 +111,7 @@ export function createReader(deps: ReaderDeps): Reader {
       await records.record({ store, ref }, answer, tookMs);
       return answer;
     });
-    // Prefetched references get the same result, including errors.
+    // The waiting callers of prefetched references get the same result, even an error.
     for (const [index, { settle }] of prefetched.entries())
       results[refs.length + index]?.then(settle.resolve, settle.reject);
     return results.slice(0, refs.length);
@@ -160,24 +163,25 @@ export function createReader(deps: ReaderDeps): Reader {
 }
 
 interface ReadRecords {
-  /** Resolves when the record of a read has its place in the write order. */
+  /** Resolves when the record of a read has its place in the audit log's order. The record may become durable later. */
   record(source: StoreRef, answer: ReadResult, tookMs: number): Promise<void>;
   /**
-   * Retries a record that could not be written, for a caller that needs the result now. The audit log may work again.
+   * Tries again to write a record that could not be written. A caller needs the result now, and the audit log may work
+   * again.
    */
   retryFailed(source: StoreRef, answer: ReadResult): Promise<void>;
   wait(ids: readonly string[]): Promise<void>;
 }
 
-/** Tracks pending and failed records. A read whose record failed is not on record. */
+/** Tracks records that are pending or could not be written. A read without a written record is not on record. */
 function createReadRecords(onRead: ReaderDeps['onRead']): ReadRecords {
   const open = new Map<string, Promise<unknown>>();
-  /** The value is how long the store took. */
+  /** The duration of the read, by id. */
   const failed = new Map<string, number>();
   const track = (id: string, durable: Promise<unknown>, tookMs: number): void => {
     failed.delete(id);
     open.set(id, durable);
-    // A failure is reported to the callers that wait for the record.
+    // Callers that wait for the record get the error of a failure.
     void Promise.allSettled([durable]).then(([{ status }]) => {
       if (open.get(id) !== durable) return;
       if (status === 'fulfilled') open.delete(id);
@@ -189,7 +193,7 @@ function createReadRecords(onRead: ReaderDeps['onRead']): ReadRecords {
       const id = refId(source);
       const recording = await onRead(source, answer, tookMs);
       if (recording !== undefined) return track(id, recording.durable, tookMs);
-      // The read was already on record, so earlier failures no longer matter.
+      // The read was already on record, so earlier failures do not matter any more.
       open.delete(id);
       failed.delete(id);
     },
@@ -212,7 +216,7 @@ function sizeOfNames(names: readonly string[]): number {
   return names.reduce((sum, name) => sum + 2 * name.length, 0);
 }
 
-/** If a store cannot be opened, only its own references fail. */
+/** Reads references of one store. If the store cannot be opened, only these references fail. */
 async function readAll(
   open: ReaderDeps['open'],
   store: string,

@@ -5,7 +5,7 @@ import { files } from './files/index.ts';
 import type { ProviderDefinition, ProviderDeps, SecretProvider } from './provider.ts';
 import { vault } from './vault/index.ts';
 
-/** All providers by kind. Importing this file loads no vendor package: `create` does. */
+/** All providers by kind. Importing this file loads no SDK, because `create` loads it. */
 export const PROVIDERS: Readonly<Record<string, ProviderDefinition>> = {
   [awsSecretsManager.kind]: awsSecretsManager,
   [azureKeyVault.kind]: azureKeyVault,
@@ -13,22 +13,22 @@ export const PROVIDERS: Readonly<Record<string, ProviderDefinition>> = {
   [vault.kind]: vault,
 };
 
-/** A store's configuration, validated by the schema of its kind. */
+/** The configuration of a store, validated by the schema of its kind. */
 export interface AnyConfig {
   readonly kind: string;
 }
 
-/** @throws AppError CONFIG_INVALID for a kind or login method that this version does not have. */
+/** @throws AppError CONFIG_INVALID for a kind or login method that this release does not support. */
 export async function createProvider(config: AnyConfig, deps: ProviderDeps): Promise<SecretProvider> {
   return definitionOf(config).create(config, deps);
 }
 
-/** The fields that identify a store. With another identity it is another store, even under the same name. */
+/** Returns the fields that identify a store. If they change, it is another store, even under the same name. */
 export function identityOf(config: AnyConfig): Readonly<Record<string, unknown>> {
   return definitionOf(config).identity(config);
 }
 
-/** The number of versions on one page of a list. Undefined if lists contain no versions. */
+/** Returns the number of versions on one page of a list. Undefined if lists contain no versions. */
 export function versionsPerPageOf(config: AnyConfig): number | undefined {
   return definitionOf(config).versionsPerPage?.(config);
 }

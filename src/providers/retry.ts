@@ -8,16 +8,16 @@ import { type Sleep, systemSleep } from './timing.ts';
 export interface RetryOptions {
   readonly clock: Clock;
   readonly sleep?: Sleep;
-  /** Returns a number from 0 up to, but excluding, 1. */
+  /** Returns a number from 0 (inclusive) to 1 (exclusive). */
   readonly random?: () => number;
-  /** Whether calls are currently made. While they are not, waiting for a retry would only block a worker. */
+  /** Whether calls are currently made. If not, waiting for a retry would only block a worker. */
   readonly mayRetry?: () => boolean;
 }
 
-/** Including the first attempt. */
+/** The maximum number of attempts, including the first one. */
 const MAX_ATTEMPTS = 3;
 const FIRST_WAIT_MS = 250;
-/** No further attempt after this much time, for example when each attempt times out. */
+/** No further attempt is made after this much time, for example if each attempt times out. */
 const MAX_TOTAL_MS = 20_000;
 
 interface Failed {
@@ -27,8 +27,8 @@ interface Failed {
 }
 
 /**
- * Retries transient failures only: with exponential backoff and full jitter, and not before the time in `Retry-After`.
- * `versions` and `check` are not retried, because the former is a hint and the latter must report the real state.
+ * Retries only transient failures, with exponential backoff and full jitter. Respects `Retry-After`. `versions` is not
+ * retried because it is only a hint, and `check` is not retried because it must report the real state.
  */
 export function withRetry(provider: SecretProvider, options: RetryOptions): SecretProvider {
   return {
@@ -51,7 +51,7 @@ export function withRetry(provider: SecretProvider, options: RetryOptions): Secr
       await tryAgain(options, { startedAt, signal: call?.signal }, failures, async (failed) => {
         const [few, rest] = takeSample(failed);
         await readAgain(few);
-        // Retries a sample first, so that a store that still has problems does not get thousands of requests.
+        // Retry a sample first. A store that still has problems then does not get thousands of requests.
         const better = few.some(({ index }) => !failures().some((failure) => failure.index === index));
         if (better && rest.length > 0) await readAgain(rest);
       });
@@ -91,7 +91,7 @@ async function tryAgain<Failure extends { readonly error: AppError }>(
   }
 }
 
-/** The first, middle and last item, because a single key may be the only slow one. */
+/** Takes the first, middle and last item, because a single key may be the only slow one. */
 function takeSample<T>(all: readonly T[]): readonly [few: readonly T[], rest: readonly T[]] {
   const few = new Set([0, Math.floor(all.length / 2), all.length - 1]);
   return [all.filter((_, index) => few.has(index)), all.filter((_, index) => !few.has(index))];

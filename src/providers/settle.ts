@@ -1,7 +1,7 @@
 import { AppError, toAppError } from '../core/errors.ts';
 import type { FindQuery, ReadResult, Settled } from './provider.ts';
 
-/** Returns the promise's value, or the fallback for an AppError. Other errors are rethrown. */
+/** Returns the promise's value. For an AppError, returns the fallback. Other errors are rethrown. */
 export async function orElse<T>(promise: Promise<T>, fallback: (error: AppError) => T): Promise<T> {
   try {
     return await promise;
@@ -11,7 +11,7 @@ export async function orElse<T>(promise: Promise<T>, fallback: (error: AppError)
   }
 }
 
-/** An error becomes the result of its own key, so that other keys do not fail. */
+/** Converts an error to the result of its key, so that the reads of other keys do not fail. */
 export function settleRead(store: string, key: string, read: Promise<ReadResult>): Promise<ReadResult> {
   return orElse(read, (error) => failedRead(store, key, error));
 }
@@ -20,14 +20,14 @@ export function failedRead(store: string, key: string, error: AppError): ReadRes
   return { kind: 'failed', error: error.withSubject(`store ${store}, key ${key}`) };
 }
 
-/** A search fails as a whole, and its error names the search. */
+/** Adds the name of the search to its errors. A search fails as a whole. */
 export function nameSearchErrors<T>(store: string, { path }: FindQuery, search: Promise<T>): Promise<T> {
   return orElse(search, (error) => {
     throw error.withSubject(`store ${store}, search below "${path}"`);
   });
 }
 
-/** Returns the value or the AppError. Other errors are rethrown. */
+/** Returns the promise's value or its AppError. Other errors are rethrown. */
 export async function settle<T>(
   promise: Promise<T>,
 ): Promise<{ readonly value: T } | { readonly error: AppError }> {
@@ -37,7 +37,7 @@ export async function settle<T>(
   );
 }
 
-/** For requests that only throw AppErrors. */
+/** Returns the error that a request has thrown. For requests that report all failures as AppErrors. */
 export function thrownError(ended: Settled<unknown>): AppError | undefined {
   return 'error' in ended ? toAppError(ended.error) : undefined;
 }

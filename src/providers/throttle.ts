@@ -1,17 +1,17 @@
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 
-/** Slows down calls to one store after it asks for that. */
+/** Slows down calls to one store when the store asks for it. */
 export interface Throttle {
-  /** Milliseconds until the next call may start. 0 means now. */
+  /** Returns the milliseconds until the next call may start. 0 means now. */
   wait(): number;
-  /** @throws AppError THROTTLED with `retryAfterMs`, if the wait is too long for a call. */
+  /** @throws AppError THROTTLED with `retryAfterMs`, if a call would have to wait too long. */
   check(): void;
-  /** The part of the configured rate that may be used now: above 0, at most 1. */
+  /** Returns the fraction of the configured rate that may be used now: above 0, at most 1. */
   share(): number;
   /** The error that caused the current slowdown. */
   readonly error: AppError | undefined;
-  /** Called at the start of a call. Returns the epoch to pass to `record`. */
+  /** Called at the start of a call. Returns the epoch, which must be passed to `record`. */
   begin(): number;
   /** Records the result of a call. */
   record(error: AppError | undefined, startEpoch: number): void;
@@ -19,34 +19,34 @@ export interface Throttle {
 
 export interface ThrottleOptions {
   readonly clock: Clock;
-  /** Returns a number from 0 up to, but excluding, 1. */
+  /** Returns a number from 0 (inclusive) to 1 (exclusive). */
   readonly random?: () => number;
 }
 
-/** The queue handles longer waits, so that a waiting call does not block a worker. */
+/** The longest wait of a call. Longer waits are left to the queue, because a waiting call blocks a worker. */
 export const MAX_CALL_WAIT_MS = 5_000;
 const FIRST_PAUSE_MS = 500;
 const MAX_BACKOFF_MS = 30_000;
-/** The maximum pause, even if the store asks for more. */
+/** The maximum pause, even if the store asks for a longer one. */
 const MAX_PAUSE_MS = 5 * 60_000;
 const MIN_SHARE = 1 / 32;
-/** The full rate is restored linearly within this time. */
+/** The time in which the rate recovers linearly from its minimum to the full rate. */
 const RECOVERY_MS = 60_000;
 
 /**
- * A throttled call pauses the store for as long as the store asks, and at least for an exponential backoff with full
- * jitter. The rate is halved and then grows back linearly. Concurrent throttled calls count as one.
+ * A throttled call pauses the store. The pause is as long as the store asks, but at least an exponential backoff with
+ * full jitter. The rate is halved, and then recovers linearly. Concurrent throttled calls count as one.
  */
 export function createThrottle({ clock, random = Math.random }: ThrottleOptions): Throttle {
   let consecutive = 0;
-  /** Calls that start in the same epoch are concurrent. */
+  /** Incremented after each throttled call. Calls that start in the same epoch count as concurrent. */
   let epoch = 0;
   let error: AppError | undefined;
   let pausedAt = 0;
   let pauseMs = 0;
   let reduction = { to: 1, at: 0 };
 
-  // A clock that was set back ends the pause, which would otherwise be extended.
+  // If the clock was set back, the pause ends. It would otherwise become longer.
   const since = (then: number): number => {
     const passed = clock.now() - then;
     return passed < 0 ? Number.POSITIVE_INFINITY : passed;

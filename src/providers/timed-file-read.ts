@@ -5,16 +5,18 @@ import { resourceShortageOf } from '../core/system-errors.ts';
 import { createFileIoLimiter } from './file-io-limiter.ts';
 import { systemDeadline } from './timing.ts';
 
-/** Well below the time after which a loop counts as stalled. Our files are small and local. */
+/** Much shorter than the time after which a loop counts as stalled. Credential files are small and usually local. */
 const TIMEOUT_MS = 10_000;
 
-/** Keyed by folder: usually a whole folder hangs, and a store may have up to four files in it. */
+/**
+ * The id of an operation is its folder, because usually a whole folder hangs. A store may have up to four files in it.
+ */
 const runFileIo = createFileIoLimiter();
 
 /**
  * Reads a credential or certificate file.
- * @throws AppError TIMEOUT if the file system does not answer, STORE_UNAVAILABLE if the process cannot open more files;
- * otherwise the error of Node, with a `code`.
+ * @throws AppError TIMEOUT if the file system does not respond, STORE_UNAVAILABLE if the process cannot open more
+ * files; otherwise Node's error, with a `code`.
  */
 export async function readFileWithTimeout(path: string): Promise<Buffer> {
   const limit = systemDeadline(TIMEOUT_MS);
@@ -22,7 +24,7 @@ export async function readFileWithTimeout(path: string): Promise<Buffer> {
     return await runFileIo(dirname(path), () => readSmallFile(path), limit.signal);
   } catch (thrown) {
     const shortage = resourceShortageOf(thrown);
-    // Otherwise the credential would be reported as missing now, and as changed later.
+    // Without this error, the credential would be reported as missing now, and as changed later.
     if (shortage !== undefined)
       throw new AppError('STORE_UNAVAILABLE', {
         subject: `file ${path}`,

@@ -5,7 +5,7 @@ import { readAuthorities } from '../core/small-file.ts';
 import { codeOf } from '../core/system-errors.ts';
 import { readFileWithTimeout } from './timed-file-read.ts';
 
-/** For stores whose servers usually have publicly trusted certificates. */
+/** TLS settings of stores whose servers usually have publicly trusted certificates. */
 export const Tls = z
   .strictObject({
     caFile: z
@@ -23,8 +23,9 @@ export const AllowHttp = z
   .meta({ description: 'Allow plain http to hosts other than loopback.' });
 
 /**
- * Trusts the default authorities, NODE_EXTRA_CA_CERTS and those in the file. Undefined if Node's default context is
- * enough. Creating the context takes longer than a request, so it should be created only once.
+ * Creates a TLS context that trusts the default authorities, NODE_EXTRA_CA_CERTS and the authorities in the file.
+ * Returns undefined if there is no file, because Node's default context is then enough. Create the context only once,
+ * because this takes longer than a request.
  * @throws AppError CONFIG_INVALID if the file cannot be read or is not PEM.
  */
 export async function secureContextWithCa(path: string | undefined): Promise<SecureContext | undefined> {

@@ -88,7 +88,7 @@ export interface Broadcast {
 export interface Queue extends AsyncDisposable {
   readonly kind: 'memory' | 'redis';
   /**
-   * @throws AppError QUEUE_UNAVAILABLE or QUEUE_MISCONFIGURED within seconds. A failed add can be repeated without
+   * @throws AppError QUEUE_UNAVAILABLE or QUEUE_MISCONFIGURED, within seconds. The add can then be repeated without
    * harm.
    */
   add(job: Job, options?: AddOptions): Promise<void>;

@@ -24,7 +24,7 @@ export function createRetainedMessages(): RetainedMessages {
       for (const listener of listeners) listener(topic, text);
     },
     subscribe(listener) {
-      // A function per call, so that subscribing the same listener twice makes two subscriptions.
+      // Use a new function for each call, so that two subscriptions of the same listener are independent.
       const own = (topic: string, text: string | undefined): void => listener(topic, text);
       listeners.add(own);
       for (const [topic, text] of [...messages]) own(topic, text);

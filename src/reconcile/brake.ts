@@ -17,9 +17,9 @@ export interface Population {
   readonly total: number;
   /** The targets that exist. */
   readonly alive: number;
-  /** Proposals of other processes that are not released. They count, and stay held. */
+  /** Other pending deletions, which this step does not carry out, for example held ones. The brake counts them too. */
   readonly proposedElsewhere?: number;
-  /** Further pending deletions that this step must not carry out, for example held ones. The brake counts them too. */
+  /** Targets that were destroyed although the audit does not record it yet. */
   readonly unrecorded?: number;
 }
 

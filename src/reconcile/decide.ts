@@ -19,9 +19,9 @@ import { type RecordedPin, readPinned } from './pins.ts';
 export interface DecideDeps extends GatherDeps, Instances {
   readonly cluster: Pick<Cluster, 'read' | 'mergedKeys' | 'exclusivelyOwned'>;
   readonly fingerprints: Fingerprinter;
-  /** Maps the name of each store to the hash of its definition. */
+  /** Maps each store name to the hash of the store's definition. */
   readonly stores: ReadonlyMap<string, string>;
-  /** Whether the recorded reads prove that a source is gone. */
+  /** Whether the recorded reads prove that the source no longer exists. */
   readonly isProvenAbsent: (source: Source, mapping: Mapping) => Promise<boolean>;
   /** Reads the pin of a target from the audit. */
   readonly readPin: (mapping: string, id: TargetId) => Promise<RecordedPin | undefined>;

@@ -13,7 +13,7 @@ import type { Proposal } from './outcome.ts';
 export interface OrphanDeps {
   readonly audit: Pick<AuditStore, 'targets' | 'latest'>;
   readonly cluster: Pick<Cluster, 'read' | 'list'>;
-  /** The current instance name and the former ones. */
+  /** The current name of the instance, and its former names. */
   readonly instances: readonly string[];
   /** Whether any mapping wants this target. */
   readonly isDesired: (id: TargetId) => boolean;

@@ -13,7 +13,7 @@ import { byNamespace, type DesiredTarget } from './targets.ts';
 
 export interface PresenceDeps {
   readonly cluster: Pick<Cluster, 'read' | 'mergedKeys'>;
-  /** The current instance name and the former ones. */
+  /** The current name of the instance, and its former names. */
   readonly instances: readonly string[];
 }
 

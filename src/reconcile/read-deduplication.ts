@@ -14,7 +14,7 @@ export interface ReadDeduplication {
    * lock. Without the lock, two concurrent tasks would both record a read that the audit does not contain yet.
    */
   lock(source: StoreRef): Promise<() => void>;
-  /** Sets whether the latest read of a reference by this process failed. An absence is not a failure. */
+  /** Stores whether the latest read of a reference by this process failed. An absence is not a failure. */
   setFailing(source: StoreRef, isFailed: boolean): void;
   /**
    * Whether the latest read by this process failed, or undefined if there was none. Only another read can end the
@@ -95,7 +95,7 @@ function keyOf({ store, ref }: StoreRef): string {
   return JSON.stringify([store, ref.key, objectTypeOf(ref)]);
 }
 
-/** For callers that read each source once. */
+/** For callers that read each source only once and need no deduplication. */
 export const noReadDeduplication: ReadDeduplication = {
   lookUp: async () => ({ isLast: () => false, remember: () => undefined }),
   forget: () => undefined,

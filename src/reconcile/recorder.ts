@@ -118,7 +118,7 @@ export interface RecorderDeps {
   readonly actor: Actor;
   readonly requestId: string;
   readonly fingerprints: Fingerprinter;
-  /** Maps the name of each store to the hash of its definition. */
+  /** Maps each store name to the hash of the store's definition. */
   readonly stores: ReadonlyMap<string, string>;
   /**
    * The current instance name and the former ones. Other instances that share the audit may have targets with the same
@@ -270,7 +270,7 @@ export function createRecorder({
 
     async recordRemoval(removal) {
       const previous = await lastStateRecord(removal.target, removal.mapping);
-      // The latest record decides, because a newer attempt may have succeeded.
+      // The latest record need not be the failed removal, because a newer attempt may have failed or been held.
       const isUnresolved = previous !== undefined && previous.outcome !== 'ok';
       const lateOutcome = isUnresolved ? await lateRemoval(audit, removal, instances) : undefined;
       if (lateOutcome !== undefined) await append(lateOutcome);

@@ -13,7 +13,7 @@ import { type Applied, SEEN_IN_CLUSTER, verifyWrite, type WriteVerification } fr
 export interface RecoverDeps {
   readonly audit: AuditStore;
   readonly cluster: Pick<Cluster, 'read'>;
-  /** The current instance name and the former ones. */
+  /** The current name of the instance, and its former names. */
   readonly instances: readonly string[];
   /**
    * The workloads that a mapping restarts. A change that is found during recovery restarts them like any other change.

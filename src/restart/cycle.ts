@@ -12,14 +12,15 @@ import { type Result, toResult } from './result.ts';
 import { checkRollouts } from './rollouts.ts';
 
 /**
- * Whether a mapping still restarts a workload, given as records name it. Also called for mappings that no longer exist.
+ * Whether a mapping still restarts a workload. The workload has the format of audit records. Also called for mappings
+ * that no longer exist.
  */
 export type IsRestartConfigured = (mapping: string, workload: string) => boolean;
 
 export interface RestartOptions {
-  /** Changes within this time share one restart. With 0, all pending restarts are due. */
+  /** All changes within this time cause only one restart. With 0, all pending restarts are due. */
   readonly windowMs: number;
-  /** The maximum number of workloads that roll out at the same time. */
+  /** The maximum number of workloads that may roll out at the same time. */
   readonly atOnce: number;
   readonly signal?: AbortSignal;
 }
@@ -29,22 +30,22 @@ export interface CycleDeps {
   readonly workloads: Workloads;
   readonly clock: Clock;
   readonly tracer?: Tracer;
-  /** Completed rollouts, so that they are not checked again. */
+  /** Rollouts that have completed and need no further check. */
   readonly completed: Set<string>;
   readonly onFailure?: OnRestartFailure | undefined;
   readonly isConfigured?: IsRestartConfigured | undefined;
 }
 
-/** How soon to check whether a running rollout has completed. */
+/** The delay before the next check of a running rollout. */
 const ROLLOUT_POLL_MS = 2_000;
-/** How soon to continue after an interruption or while the cluster does not answer. */
+/** The delay before the next cycle if this one was interrupted or the cluster does not answer. */
 const REMAINDER_MS = 10_000;
-/** By then, a configuration change has reached every replica. */
+/** The time within which a configuration change reaches every replica. */
 const CONFIG_PROPAGATION_MS = 2 * 60_000;
 
 /**
- * One cycle over all pending restarts. Returns the milliseconds until the next cycle, or undefined if nothing is
- * pending.
+ * Runs one cycle over all pending restarts. Returns the milliseconds until the next cycle, or undefined if no restart
+ * is pending.
  */
 export async function runCycle(
   { audit, workloads, clock, completed, onFailure, tracer = noTracer, isConfigured = () => true }: CycleDeps,
@@ -72,7 +73,7 @@ export async function runCycle(
     failures,
     call,
   });
-  /** Workloads with no pending restarts left. */
+  /** Workloads that have no more pending restarts. */
   const completedWorkloads = new Set<string>();
   for (const group of groups) {
     const wait = msUntilDue(oldestChange(group), windowMs, now);
@@ -86,8 +87,8 @@ export async function runCycle(
   return nextMs;
 
   /**
-   * Closes restarts that the mapping no longer asks for. Waits a while, because another replica may already have a
-   * newer configuration that asks for them.
+   * Closes restarts that the mapping no longer configures. Waits first, because another replica may already have a
+   * newer configuration that still requests them.
    */
   async function dropUnconfigured(): Promise<readonly PendingRestart[]> {
     const unconfigured = pending.filter(
@@ -100,7 +101,7 @@ export async function runCycle(
     return pending.filter((pendingRestart) => !unconfigured.includes(pendingRestart));
   }
 
-  /** Returns whether the budget allows more restarts. */
+  /** Restarts one workload if the budget allows. Returns whether to continue with the next workload. */
   async function restartWorkload(group: WorkloadGroup): Promise<boolean> {
     const { id } = group;
     const listed = group.live ?? liveWorkloads.get(keyOf(id));
@@ -116,7 +117,8 @@ export async function runCycle(
     }
     const annotations = missingAnnotations(live, group.pending);
     if (Object.keys(annotations).length === 0) {
-      // It was restarted before a crash, or by another process. A recorded rollout does not count twice.
+      // A crashed or other process has already restarted the workload. If its rollout is recorded, do not count it
+      // twice.
       const isNew = group.pending.some(({ intent }) => !isRecorded(id, intent.after));
       await recordRestart(group, live.rolling && isNew ? 1 : 0);
       return true;
@@ -134,7 +136,10 @@ export async function runCycle(
     return true;
   }
 
-  /** For a missing workload, restarts that name it fail. Selectors no longer match it. */
+  /**
+   * Handles a workload that does not exist. Restarts that name it fail. Restarts with a selector succeed, because the
+   * selector no longer matches it.
+   */
   async function recordMissingWorkload({ id, pending: requests }: WorkloadGroup): Promise<void> {
     completedWorkloads.add(keyOf(id));
     await failures.recordMissing(
@@ -159,7 +164,7 @@ export async function runCycle(
     );
   }
 
-  /** Adds a span to each request that changed the Secrets of the workload. */
+  /** Adds a span to the trace of each request that changed one of the Secrets. */
   function traceRestart({ pending: requests }: WorkloadGroup, answer: Result<string>, ms: number): void {
     const result = 'error' in answer ? { code: answer.error.code } : { outcome: answer.value };
     for (const { requestId, mapping, namespace, secret } of requests.map(({ intent }) => intent))

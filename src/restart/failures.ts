@@ -5,18 +5,18 @@ import { MAX_RETRY_AFTER_MS } from '../sync/schedule.ts';
 import type { PendingRestart } from './pending.ts';
 import { restartDelayed, restartOutcome } from './records.ts';
 
-/** A restart that failed. */
+/** A restart that has failed. */
 export interface FailedRestart {
   readonly mapping: string;
   readonly namespace: string;
   /** The Secret whose change requires the restart. */
   readonly secret: string;
-  /** As records name it: `Deployment/web`, or `Deployment` with a selector. */
+  /** In the format of audit records: `Deployment/web`, or `Deployment` with a selector. */
   readonly workload: string;
   readonly error: AppError;
 }
 
-/** @param isNew The failure has just begun, or its error code has changed. */
+/** @param isNew Whether the failure has just begun or its error code has changed. */
 export type OnRestartFailure = (failedRestart: FailedRestart, isNew: boolean) => void;
 
 export interface FailuresDeps {
@@ -27,13 +27,13 @@ export interface FailuresDeps {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Records, reports and reschedules the failures of one cycle. */
+/** Records, reports and reschedules the failed restarts of one cycle. */
 export interface Failures {
   /** Records a failure when it begins or changes, and schedules a retry. Gives up after a day. */
   recordFailure(pending: readonly PendingRestart[], error: AppError): Promise<void>;
   /** Records that the named workload does not exist. */
   recordMissing(pending: readonly PendingRestart[]): Promise<void>;
-  /** Whether the cluster does not answer, so that further calls would only wait. */
+  /** Whether so many calls have failed that the cluster counts as down. Further calls would only wait. */
   isClusterDown(): boolean;
 }
 
@@ -44,12 +44,12 @@ const LASTING_RETRY_MS = 5 * 60_000;
 const GIVE_UP_MS = 24 * 60 * 60_000;
 
 export function createFailures({ clock, record, scheduleNext, onFailure, signal }: FailuresDeps): Failures {
-  /** The codes recorded in this cycle. A selector fails once for all its workloads. */
+  /** The failures recorded in this cycle. A restart with a selector fails only once for all its workloads. */
   const recordedCodes = new Map<PendingRestart, string>();
   let isCutOff = false;
 
   const notify = (pending: readonly PendingRestart[], error: AppError, news = pending): void => {
-    // An interrupted restart did not fail.
+    // An interrupted restart is not a failure.
     if (signal?.aborted) return;
     for (const pendingRestart of pending) {
       const { mapping = '', namespace = '', secret = '', note: workload = '' } = pendingRestart.intent;
@@ -64,7 +64,7 @@ export function createFailures({ clock, record, scheduleNext, onFailure, signal 
       const now = clock.now();
       const isExpired = ({ changedAt }: PendingRestart): boolean => now - changedAt > GIVE_UP_MS;
       if (code === 'CLUSTER_UNAVAILABLE') isCutOff = true;
-      // Giving up is recorded once. Other failures are recorded only when they are new.
+      // Record every restart that is given up, but other failures only when they are new.
       const news = pending.filter((pendingRestart) =>
         isExpired(pendingRestart)
           ? !recordedCodes.has(pendingRestart)

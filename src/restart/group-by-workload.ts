@@ -7,7 +7,7 @@ import { type Result, toResult } from './result.ts';
 
 export interface WorkloadGroups {
   readonly groups: readonly WorkloadGroup[];
-  /** For each restart with a selector: the keys of the selected workloads. */
+  /** The keys of the selected workloads, for each restart with a selector. */
   readonly workloadsBySelector: ReadonlyMap<PendingRestart, readonly string[]>;
 }
 
@@ -17,7 +17,10 @@ export interface ByWorkloadDeps {
   readonly call: { readonly signal?: AbortSignal };
 }
 
-/** Groups the pending restarts by workload. Restarts whose workloads cannot be listed fail and are in no group. */
+/**
+ * Groups the pending restarts by workload. If the workloads of a restart cannot be listed, the restart fails and joins
+ * no group.
+ */
 export async function groupByWorkload(
   pending: readonly PendingRestart[],
   { workloads, failures, call }: ByWorkloadDeps,

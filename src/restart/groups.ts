@@ -7,12 +7,12 @@ import type { PendingRestart } from './pending.ts';
 /** All pending restarts of one workload. */
 export interface WorkloadGroup {
   readonly id: WorkloadId;
-  /** The workload from the list, if it was listed. */
+  /** The workload, if it was already read as part of a list. */
   live?: LiveWorkload | undefined;
   readonly pending: PendingRestart[];
 }
 
-/** The name of a workload in records. */
+/** Formats a workload for audit records. */
 export function nameOf({ kind, name }: Pick<WorkloadId, 'kind' | 'name'>): string {
   return `${kind}/${name}`;
 }
@@ -26,12 +26,12 @@ export function workloadId(namespace: string, kind: string, name: string): Workl
   return supportedKind && { kind: supportedKind, namespace, name };
 }
 
-/** When the oldest pending change was made, in milliseconds since 1970. */
+/** The time of the oldest pending change, in milliseconds since 1970. */
 export function oldestChange({ pending }: WorkloadGroup): number {
   return Math.min(...pending.map(({ changedAt }) => changedAt));
 }
 
-/** How many milliseconds a change must still wait. 0 or less means that it is due. */
+/** The milliseconds until a change is due. 0 or less means that it is due. */
 export function msUntilDue(changedAt: number, windowMs: number, now: number): number {
   return isInFuture(changedAt, now) ? 0 : changedAt + windowMs - now;
 }
@@ -44,8 +44,8 @@ export function sortGroups(groups: Iterable<WorkloadGroup>): readonly WorkloadGr
 }
 
 /**
- * The annotations that the pod template lacks: the latest fingerprint of each changed Secret. An annotation that was
- * set before and then removed by somebody is not set again, because only a content change restarts.
+ * The annotations that the pod template lacks: the latest fingerprint of each changed Secret. If this change already
+ * restarted the workload, a removed annotation is not set again, because only a content change may restart pods.
  */
 export function missingAnnotations(
   live: LiveWorkload,
@@ -66,8 +66,8 @@ export function missingAnnotations(
     if (podAnnotations[name] !== after) missing.push([name, after]);
     else if (foreign.includes(name)) reverted.push(sequence);
   }
-  // A rollback to an older template restores an old fingerprint, although its pods have read newer content. Setting the
-  // same value again would change nothing, so another annotation triggers the rollout.
+  // A rollback to an older template restores the old fingerprint, although the content has changed since. Setting the
+  // same value again would have no effect, so another annotation triggers the rollout.
   const restartMarker =
     reverted.length === 0 ? podAnnotations[RESTART_AGAIN_ANNOTATION] : String(Math.max(...reverted));
   if (restartMarker !== undefined && podAnnotations[RESTART_AGAIN_ANNOTATION] !== restartMarker)

@@ -1,18 +1,18 @@
 import type { AuditRecord } from '../audit/entry.ts';
 import { type AuditStore, pagesOf } from '../audit/store.ts';
 
-// Pending restarts exist only in the audit, as intents without an outcome. They are appended together with the record
-// of the change. Records without a phase report progress: a workload was restarted for a selector, or a restart is
+// Pending restarts are stored only in the audit, as intents without an outcome. Each intent is appended together with
+// the record of the change. Records without a phase report progress: a selected workload was restarted, or a restart is
 // delayed.
 
-/** The restart of one workload, or of all workloads of one selector, for one change of a Secret. */
+/** One change of a Secret, with the workload or the selector that it restarts. */
 export interface PendingRestart {
   readonly intent: AuditRecord;
   /** When the change was made, in milliseconds since 1970. */
   readonly changedAt: number;
-  /** The workloads that were already restarted for it, as records name them. */
+  /** The workloads that were already restarted for this change, in the format of audit records. */
   readonly restarted: ReadonlySet<string>;
-  /** The last recorded reason why it is still pending. */
+  /** The last recorded error code, if the restart is delayed. */
   readonly code?: string;
 }
 
@@ -21,32 +21,32 @@ export interface Rollout {
   readonly workload: string;
   readonly namespace: string;
   readonly startedAt: number;
-  /** The fingerprint of the content that caused the rollout. */
+  /** The fingerprint of the Secret content that caused the rollout. */
   readonly fingerprint?: string | undefined;
 }
 
 export interface RestartRecords {
-  /** Whether results are ordered oldest first. */
+  /** Pending restarts, oldest first. */
   readonly pending: readonly PendingRestart[];
   /** The latest rollout of each workload since `rolloutsSince`. */
   readonly rollouts: readonly Rollout[];
-  /** Records before this sequence are no longer needed. */
+  /** The lowest sequence number that is still needed. */
   readonly floor: number;
 }
 
 export interface ScanOptions {
-  /** The floor that the previous scan returned, or 0. */
+  /** The `floor` that the previous scan returned, or 0. */
   readonly floor: number;
-  /** The time of the oldest intent that may still be pending, in milliseconds since 1970. */
+  /** Older intents are ignored, in milliseconds since 1970. */
   readonly since: number;
-  /** In milliseconds since 1970. */
+  /** Older rollouts are ignored, in milliseconds since 1970. */
   readonly rolloutsSince: number;
   readonly instances: readonly string[];
 }
 
 const PAGE = 500;
 
-/** Reads the restart records, as far back as needed. */
+/** Reads the restart records from the newest down to `floor`. */
 export async function readRestarts(
   audit: Pick<AuditStore, 'list'>,
   { floor, since, rolloutsSince, instances }: ScanOptions,
@@ -110,7 +110,8 @@ async function newest(
 }
 
 /**
- * An outcome and its intent share this key. It includes the fingerprint, because one request may change a Secret twice.
+ * The key that an outcome shares with its intent. It includes the fingerprint, because one request may change a Secret
+ * twice.
  */
 function keyOf({ requestId, mapping, namespace, secret, attempt, after }: AuditRecord): string {
   return JSON.stringify([requestId, mapping, namespace, secret, attempt, after]);

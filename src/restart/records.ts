@@ -1,7 +1,7 @@
 import type { AuditRecord, Entry } from '../audit/entry.ts';
 import type { PendingRestart } from './pending.ts';
 
-/** Closes a pending restart. `code` is set if it failed. */
+/** Creates the outcome of a pending restart. `code` is set if the restart failed. */
 export function restartOutcome(
   { intent, changedAt }: PendingRestart,
   now: number,
@@ -15,7 +15,7 @@ export function restartOutcome(
   };
 }
 
-/** Records that one workload of a selector was restarted. Others may still be pending. */
+/** Creates a record for one restarted workload of a selector. Other workloads may still be pending. */
 export function workloadRestarted(
   { intent, changedAt }: PendingRestart,
   now: number,
@@ -25,7 +25,7 @@ export function workloadRestarted(
   return { ...baseEntry(intent, now - changedAt), outcome: 'ok', note: workload, counts: { rolled } };
 }
 
-/** Records why a restart is delayed, when the reason begins or changes. */
+/** Creates a record with the reason for a delay. Append it only when the reason begins or changes. */
 export function restartDelayed({ intent, changedAt }: PendingRestart, now: number, code: string): Entry {
   return { ...baseEntry(intent, now - changedAt), outcome: 'failed', code };
 }

@@ -10,7 +10,7 @@ import { type Rollout, readRestarts } from './pending.ts';
 export interface RestartsDeps {
   readonly audit: Pick<AuditStore, 'list' | 'append' | 'exclusively'>;
   readonly workloads: Workloads;
-  /** The current instance name and the former ones. */
+  /** The current name of the instance, and its former names. */
   readonly instances: readonly string[];
   readonly clock: Clock;
   readonly tracer?: Tracer;
@@ -21,23 +21,23 @@ export interface RestartsDeps {
 
 export interface Restarts {
   /**
-   * Restarts due workloads within the budget. `nextMs` is the delay until the next run, left out if nothing is pending.
-   * Cluster errors are recorded and retried. @throws AppError AUDIT_UNAVAILABLE
+   * Restarts due workloads within the budget. `nextMs` is the delay until the next run, and is missing if no restart is
+   * pending. Cluster errors are recorded and retried. @throws AppError AUDIT_UNAVAILABLE
    */
   run(options: RestartOptions): Promise<{ readonly nextMs?: number }>;
 }
 
 const DAY = 24 * 60 * 60_000;
 
-/** Older restarts are dropped, for example after a long downtime of the bridge. */
+/** The maximum age of a restart. Older restarts are dropped, for example after a long downtime of the bridge. */
 const HORIZON_MS = 7 * DAY;
 
-/** A longer rollout is stuck and no longer counts toward the budget. */
+/** The maximum time of a rollout. After this time it counts as stuck and no longer uses the budget. */
 const ROLLOUT_TIMEOUT_MS = 10 * 60_000;
 
 /**
- * Restarts workloads after changes of their Secrets. All state is in the audit and in the pod templates, so a run may
- * stop at any point and continue in another replica.
+ * Restarts workloads after their Secrets change. All state is in the audit and in the pod templates, so a run may stop
+ * at any point, and another replica can continue.
  */
 export function createRestarts({
   audit,
@@ -72,7 +72,7 @@ export function createRestarts({
         return {};
       }
       if (waitMs > 0) return { nextMs: waitMs };
-      // Two concurrent cycles would each use the whole budget.
+      // Run one cycle at a time, because two concurrent cycles would each use the whole budget.
       return audit.exclusively('restart', async () => {
         const records = await read();
         const parts = {
@@ -91,7 +91,7 @@ export function createRestarts({
   };
 }
 
-/** The milliseconds until the first restart is due, or undefined if none is pending. */
+/** The milliseconds until the first restart is due. Undefined if no restart is pending. */
 function msUntilFirstDue(
   { pending }: Awaited<ReturnType<typeof readRestarts>>,
   windowMs: number,
@@ -102,8 +102,9 @@ function msUntilFirstDue(
 }
 
 /**
- * Filters rollouts whose time is in the future, because the clock was set back after they started. Their timeout counts
- * from when they were first seen. Otherwise they would block others for as long as the clock was set back.
+ * Handles rollouts whose start time is in the future, which happens after the clock was set back. Their timeout counts
+ * from the time when they were first seen. Otherwise they would use the budget until the clock reaches their start
+ * time.
  */
 function createFutureRolloutFilter() {
   let firstSeen = new Map<string, number>();

@@ -7,17 +7,17 @@ import { toResult } from './result.ts';
 
 /** The status of the recorded rollouts. */
 export interface RolloutStatus {
-  /** The keys of workloads whose rollouts of ours are running. */
+  /** The keys of the workloads that we restarted and that are still rolling out. */
   readonly rolling: Set<string>;
-  /** The workloads that were read, by `keyOf`. */
+  /** The workloads that were read, by their `keyOf`. */
   readonly workloads: ReadonlyMap<string, LiveWorkload | undefined>;
-  /** Whether a rollout of a workload for this content is recorded. */
+  /** Whether the audit records a rollout of the workload for this content. */
   isRecorded(id: WorkloadId, after: string | undefined): boolean;
 }
 
 export interface RolloutDeps {
   readonly workloads: Pick<Workloads, 'read'>;
-  /** Completed rollouts, so that they are not checked again. */
+  /** Rollouts that have completed and need no further check. */
   readonly completed: Set<string>;
   readonly call: { readonly signal?: AbortSignal };
 }
@@ -41,7 +41,7 @@ export async function checkRollouts(
     const answer =
       unanswered < MAX_UNANSWERED_CALLS ? await toResult(() => workloads.read(id, call)) : undefined;
     if (answer !== undefined && 'value' in answer) liveWorkloads.set(keyOf(id), answer.value);
-    // An unreadable workload may be rolling out.
+    // A workload that cannot be read may be rolling out, so count it.
     if (answer === undefined || 'error' in answer || answer.value?.rolling) rolling.add(keyOf(id));
     else completed.add(rolloutKey(rollout));
     if (answer !== undefined && 'error' in answer && isClusterOutage(answer.error)) unanswered += 1;

@@ -2,24 +2,28 @@ import type { Clock } from '../core/clock.ts';
 import type { AppError } from '../core/errors.ts';
 import type { Logger } from '../log/logger.ts';
 
-/** Tracks whether the audit can be written, from the last failed write and from periodic probes. */
+/** Tracks whether the audit can be written. Uses the last failed write and periodic probes. */
 export interface AuditHealth {
-  /** @param subject Subject of the failed job, which will be retried. Omit it for sweep records, which have no job. */
+  /**
+   * @param subject Subject of the failed job, which will be retried. Omit it for sweep records, which belong to no job.
+   */
   writeFailed(error: AppError, subject?: string): void;
   /**
-   * The failed write has succeeded. A success of another job proves nothing, because that job may have written no
-   * record.
+   * The write that failed for this subject has succeeded. The success of another job does not count, because that job
+   * may have written no record.
    */
   writeSucceeded(subject?: string): void;
-  /** The result of a probe. An idle service may write no record for an hour. */
+  /** The result of a probe. Probes are needed because an idle service may write no record for an hour. */
   probed(error?: AppError): void;
-  /** Why the audit cannot be written, if it cannot. */
+  /** Why the audit cannot be written, or `undefined` if it can. */
   error(): AppError | undefined;
 }
 
-/** Failures closer together than this are one outage. Jobs that write no record still succeed in between. */
+/**
+ * Failures within this time count as one outage and are logged once. Jobs that write no record may succeed in between.
+ */
 const LOG_INTERVAL_MS = 60_000;
-/** A failure older than this no longer counts: its job was retried, taken over by another replica, or dropped. */
+/** After this time a failure is ignored: its job was retried, taken over by another replica, or dropped. */
 const FAILURE_TTL_MS = 60_000;
 
 const NO_SUBJECT = '';
@@ -58,7 +62,7 @@ export function createAuditHealth({
     probed(error) {
       if (error !== undefined) logFailure(error);
       probeError = error;
-      // Only a probe proves that writing works. A successful job may have written no record.
+      // Only a probe proves that the audit can be written. A successful job may have written no record.
       if (isRecovered || currentError() !== undefined) return;
       logger.info('the audit can be written again');
       isRecovered = true;

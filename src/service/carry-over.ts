@@ -10,7 +10,7 @@ export interface CarryOverDeps {
   readonly outbox: Pick<Outbox, 'retain' | 'trigger'>;
 }
 
-/** Carries target states, sweep states and pending requests over to a new configuration snapshot. */
+/** Transfers target states, sweep states and pending requests to a new configuration snapshot. */
 export function carryOver(
   { states, outbox }: CarryOverDeps,
   before: ConfigSnapshot,
@@ -23,9 +23,11 @@ export function carryOver(
   for (const state of states.all()) {
     const isDesired = desiredIn(now, state) !== undefined;
     if (!isDesired && state.kind !== 'held') states.forget(state.mapping, state.target);
-    // A held orphan is desired again. Queue it, because an in-sync Secret would not be checked otherwise.
+    // A held target was orphaned and is desired again. Queue it, because no other event checks a Secret that is in
+    // sync.
     const isBack = state.kind === 'held' && desiredIn(before, state) === undefined;
-    // The mapping that owns the Secret may no longer want it. No other event tells the mapping that was refused.
+    // The mapping that owned the Secret may no longer want it. Queue the target, because no event informs the mapping
+    // that was refused.
     const isFree =
       state.error?.code === 'TARGET_CLAIMED' &&
       now.forTarget(state.target).length < before.forTarget(state.target).length;
@@ -34,8 +36,8 @@ export function carryOver(
 }
 
 /**
- * A changed number of keys or targets may rename the shards of a store. Until their first round, new shards take the
- * oldest state of the previous shards.
+ * If the number of keys or targets changes, the shards of a store may have other names. Until their first round, new
+ * shards use the oldest state of the previous shards.
  */
 function carryOverSweeps(states: TargetStates, before: ConfigSnapshot, now: ConfigSnapshot): void {
   const shards = Map.groupBy(before.shards, ([, { sweep }]) => sweep.store);
@@ -47,7 +49,7 @@ function carryOverSweeps(states: TargetStates, before: ConfigSnapshot, now: Conf
     if (!former.has(id)) {
       const ofStore = shards.get(store) ?? [];
       const alike = ofStore.filter(([, shard]) => shard.sweep.refreshMs === refreshMs);
-      // A key that two mappings share may have moved to another interval.
+      // A key that two mappings share may have moved to another interval, so use all shards of the store.
       former.set(id, oldest((alike.length > 0 ? alike : ofStore).map(([shard]) => states.sweepState(shard))));
     }
     const swept = former.get(id);
@@ -55,7 +57,7 @@ function carryOverSweeps(states: TargetStates, before: ConfigSnapshot, now: Conf
   }
 }
 
-/** Considers only shards that have had a round. */
+/** Returns the oldest state of the shards that have had a round. */
 function oldest(all: readonly (SweepState | undefined)[]): SweepState | undefined {
   const swept = all.filter((sweepState) => sweepState !== undefined);
   if (swept.length === 0) return undefined;

@@ -8,19 +8,20 @@ import { refsOf } from './sweep/refs.ts';
 import { type Shard, shardsOf } from './sweep/shards.ts';
 
 /**
- * The targets of a configuration in the namespaces that exist now. A snapshot is immutable and is replaced as a whole.
+ * The targets of a configuration, including those in the namespaces that a selector matches now. A snapshot is
+ * immutable: a change creates a new one.
  */
 export interface ConfigSnapshot {
   readonly mappings: readonly Mapping[];
   readonly targets: readonly DesiredTarget[];
-  /** All mappings of one Secret. Several mappings may merge into it. */
+  /** All mappings that want this Secret. Several mappings may merge into it. */
   forTarget(target: TargetId): readonly DesiredTarget[];
   inNamespace(namespace: string): readonly DesiredTarget[];
   /** The targets that use a reference. */
   usersOf(ref: StoreRef): readonly DesiredTarget[];
   /** Keyed by subject. */
   readonly shards: ReadonlyMap<string, Shard>;
-  /** The shards that check a mapping's sources. */
+  /** The names of the shards that check the sources of a mapping. */
   shardsOf(mapping: Mapping): readonly string[];
   /** The stores of a target's mappings, sorted. */
   storesOf(target: TargetId): readonly string[];
@@ -75,8 +76,8 @@ export function storesOfMappings(mappings: readonly Mapping[]): readonly string[
 }
 
 /**
- * Keeps the previous targets of a mapping whose namespaces cannot be resolved. Otherwise a failed lookup would orphan
- * them.
+ * If the namespaces of a mapping cannot be resolved, keeps its previous targets. Otherwise a failed lookup would make
+ * them orphans.
  */
 export function keepUnresolved(
   now: readonly DesiredTarget[],
@@ -101,7 +102,7 @@ function selectsSameTargets({ target: before }: Mapping, { target: now }: Mappin
   return before.secret === now.secret && isDeepStrictEqual(before.namespaceSelector, now.namespaceSelector);
 }
 
-/** The target as this mapping wants it, or `undefined`. */
+/** The target of one mapping, or `undefined` if the mapping does not want it. */
 export function desiredIn(
   snapshot: ConfigSnapshot,
   { mapping, target }: { readonly mapping: string; readonly target: TargetId },
@@ -128,7 +129,7 @@ export function changedTargets(
   });
 }
 
-/** Whether a removed target belongs to a mapping with `onMappingRemoved: delete`. */
+/** Whether the change removes a target of a mapping with `onMappingRemoved: delete`. */
 export function removesTargets(before: ConfigSnapshot, now: ConfigSnapshot): boolean {
   const kept = new Set(now.targets.map(({ mapping, id }) => targetKey(mapping.name, id)));
   return before.targets.some(
@@ -137,7 +138,7 @@ export function removesTargets(before: ConfigSnapshot, now: ConfigSnapshot): boo
   );
 }
 
-/** Key of one mapping's target. Several mappings may merge into one Secret. */
+/** The key of a target of one mapping. The mapping is included, because several mappings may merge into one Secret. */
 export function targetKey(mapping: string, target: TargetId): string {
   return `${mapping} ${formatTarget(target)}`;
 }

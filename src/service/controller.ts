@@ -37,7 +37,7 @@ import { createObserver } from './watch/observer.ts';
 import { createWatchErrors } from './watch/watch-errors.ts';
 import { createWatches, isSelected } from './watch/watches.ts';
 
-/** The parts of a running service that its API and status need. */
+/** The parts of a running service that its API and its status use. */
 export interface Controller {
   readonly states: TargetStates;
   readonly loops: Loops;
@@ -48,37 +48,42 @@ export interface Controller {
   readonly auditHealth: AuditHealth;
   /** Receives event hints. */
   readonly takeHints: SubmitHints;
-  /** Queues a run for a caller that waits. @throws AppError QUEUE_UNAVAILABLE */
+  /** Queues a run. Resolves when the queue has accepted it. @throws AppError QUEUE_UNAVAILABLE */
   request(desired: DesiredTarget, requestId: string): Promise<void>;
-  /** Records an outcome that was decided outside the target's own job. */
+  /** Stores the outcome of a step outside the target's own job. */
   noteDeletion(outcome: Outcome, requestId: string): void;
-  /** Applies a changed configuration and queues the changed targets. `putInForce` installs it first. */
+  /**
+   * Applies a changed configuration and queues the changed targets. Calls `putInForce` first, which makes the
+   * configuration current.
+   */
   applyConfigChange(change: ConfigChange, putInForce?: () => Promise<void>): Promise<void>;
-  /** Queues failed targets and sweeps of a store that recovered or whose credentials or definition changed. */
+  /**
+   * After a store has recovered, or its credentials or definition have changed, queues its failed targets and sweeps.
+   */
   storeRecovered(store: string): void;
   close(graceMs: number): Promise<void>;
 }
 
-/** Interval of cheap periodic work. It delays short sweep intervals only slightly. */
+/** Interval of cheap periodic tasks. It is short, so that it hardly delays sweeps with a short interval. */
 const TICK_MS = 250;
 const RESEND_INTERVAL_MS = 20_000;
-/** A job counts as lost only after this time, since it may wait behind many others. */
+/** A job counts as lost only after this time, because many other jobs may run first. */
 const LOST_AFTER_MS = 60_000;
-/** Interval of the orphan check. A configuration change starts one at once. */
+/** Interval of the orphan check. A configuration change starts a check at once. */
 const HOUR_MS = 3_600_000;
-/** One cheap query. A killed process is recognized as ended only after a while. */
+/** Short, because each check costs one cheap query. The end of a killed process is recognized only after some time. */
 const RECOVERY_INTERVAL_MS = 10_000;
-/** Short, so that the readiness probe soon reports an audit that cannot be written. */
+/** Short, so that the readiness probe reports a failing audit soon. */
 const AUDIT_PROBE_MS = 10_000;
 
-/** Starts watches, sweeps and the worker. They continue after failures until the service is closed. */
+/** Starts the watches, the sweeps and the worker. They retry after failures until the service is closed. */
 export async function startController(parts: ServiceParts): Promise<Controller> {
   const { clock, logger, queue, cluster, audit, random } = parts;
-  // First, because it fails if the audit is unavailable. No other part has started then.
+  // Recover first: if the audit is unavailable, this step fails before any other part has started.
   await parts.recover();
-  // Monotonic, because a jump of the wall clock is not a stall.
+  // Use a monotonic clock, because a jump of the wall clock is not a stall.
   const loops = createLoops({ now: () => performance.now() });
-  // A memory queue has no other process to inform, and each serialized state costs memory.
+  // With a memory queue there is no other process to inform, and each serialized state costs memory.
   const broadcast = queue.kind === 'memory' ? undefined : queue.broadcast;
   const states = createTargetStates(broadcast, clock, parts.heldId, parts.configHashOf);
   let snapshot = createConfigSnapshot([], [], parts.stores.tellsVersions);
@@ -90,7 +95,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
   const actorOf = createActors(audit, hints.intakeOf);
   const openContext = async ({ requestId, reason }: Pick<Job, 'requestId' | 'reason'>) => {
     const actor = await actorOf(requestId, ACTOR_OF[reason]);
-    // Wait for the new snapshot, so that requests of the previous configuration do not run.
+    // Wait until the new snapshot is in use, so that no run uses the previous configuration.
     if (snapshot.mappings !== parts.mappings()) await serialize(async () => undefined);
     const context = await parts.openContext({ requestId, actor });
     return withPrefetch(context, {
@@ -131,7 +136,9 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     isNew,
   });
 
-  /** @param ask Queues targets and returns their keys, before the slower check of all other targets. */
+  /**
+   * @param ask Queues targets and returns their keys. It runs before all other targets are checked, which is slower.
+   */
   const resolveOnce = async (ask?: () => ReadonlySet<string>): Promise<void> => {
     const before = snapshot;
     const desired = keepUnresolved(await parts.resolve(), before.targets);
@@ -144,7 +151,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     const queued = ask?.();
     observer.all((id) => watches.isListed(id) && !queued?.has(formatTarget(id)));
   };
-  // One at a time, so that an older result never replaces a newer one.
+  // Resolve once at a time, so that an older result never replaces a newer one.
   const serialize = createSerialExecutor();
   const resolveAgain = (): Promise<void> => serialize(() => resolveOnce());
   const resolveSoon = createCoalescedTask(resolveAgain, (error) =>
@@ -169,18 +176,20 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     onEnd: watchErrors.forget,
   });
 
-  /** Runs of other replicas also complete requests of this process. */
+  /** A run in any replica can complete requests of this process. */
   const stopListening = states.onChange(({ target, requestId }) => {
-    // If several mappings merge into the target, each of them must have had a run.
+    // If several mappings merge into the target, the request is complete only after a run for each mapping.
     const starts = snapshot
       .forTarget(target)
       .map(({ mapping }) => states.get(mapping.name, target)?.startedAt ?? 0);
     outbox.done(target, Math.min(...starts), requestId);
   });
-  // Redis may have lost everything. A Redis that may evict jobs is never `up`, but it accepts jobs.
+  // After an outage, Redis may have lost all jobs. Do not wait for `up`: a Redis that may evict jobs stays `degraded`,
+  // but it accepts jobs.
   const stopHealth = queue.onHealth(({ state, asOf }) => {
     if (state === 'down') return;
-    // At startup, most requests were queued while the first health probe was running.
+    // Requests queued after `asOf` need no resend. At startup, most requests are queued while the first health probe is
+    // running.
     outbox.resendUntil(asOf ?? clock.now());
     schedule.requeueLost((shard) => states.sweepState(shard)?.at);
     dispatcher.requeueOrphanCheck();
@@ -229,7 +238,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     dispatcher.queuePendingDeletions();
     ages.warn(snapshot.mappings);
     if (dispatcher.auditHealth.error() !== undefined) void dispatcher.recordSweeps();
-    // No watch reports when an unresolved selector can be resolved.
+    // No watch reports that an unresolved selector can be resolved now, so try again.
     if (snapshot.targets.some(({ error }) => error !== undefined)) void resolveSoon();
   });
   intervals.every(RECOVERY_INTERVAL_MS, recoverCrashed);

@@ -1,6 +1,6 @@
 import type { Logger } from '../log/logger.ts';
 
-/** Periodic tasks that are stopped together. A task that is still running is not started again. */
+/** Periodic tasks that are stopped together. A task is not started again while it is running. */
 export interface Intervals extends Disposable {
   every(ms: number, work: () => void | Promise<void>): void;
 }
@@ -35,7 +35,7 @@ export function createIntervals({
   };
 }
 
-/** Runs a task one call at a time. Calls during a run are coalesced into one more run, also after an error. */
+/** Runs a task once at a time. Calls during a run cause one more run after it, even if it failed. */
 export function createCoalescedTask(
   work: () => Promise<void>,
   onError: (error: unknown) => void,

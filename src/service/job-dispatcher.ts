@@ -34,11 +34,14 @@ export interface JobDispatcherDeps extends ServiceParts, Pick<TargetRunnerDeps, 
 }
 
 export interface JobDispatcher {
-  /** Runs a job; never throws. Returns the delay in milliseconds until its subject runs again, or `undefined`. */
+  /**
+   * Runs a job; never throws. Returns the delay in milliseconds until the subject must run again, or `undefined` for no
+   * further run.
+   */
   process(job: Job, signal: AbortSignal): Promise<number | undefined>;
   readonly noteDeletion: NoteDeletion;
   queueOrphanCheck(): void;
-  /** Queues the orphan check again if this process has not finished one since the last request. */
+  /** Queues the orphan check again if this process has not completed one since the last request. */
   requeueOrphanCheck(): void;
   checkHeld(): void;
   queuePendingDeletions(): void;
@@ -49,35 +52,35 @@ export interface JobDispatcher {
   readonly auditHealth: AuditHealth;
 }
 
-/** Retry delay while the audit is unavailable and nothing may be changed. */
+/** Retry delay while the audit is unavailable, because nothing may be changed without it. */
 const AUDIT_WAIT_MS = 5_000;
-/** Short, since the job has already waited a minute for the lock. */
+/** Short, because the job has already waited a minute for the lock of the audit. */
 const LOCK_WAIT_MS = 5_000;
 const BUG_WAIT_MS = 60_000;
 const SWEEP_RETRY_MS = 15_000;
 const CONFIG_CHANGED_WAIT_MS = 100;
-/** Proposals that arrive together are decided together. */
+/** Delay before the deletion step, so that proposals that arrive together are decided together. */
 const DEBOUNCE_MS = 1_000;
-/** Deadline of a job without progress. Answers of its stores count as progress. */
+/** A job counts as stalled after this time without progress. Answers from its stores count as progress. */
 const JOB_DEADLINE_MS = 300_000;
-/** Longer, because this job reads every target on record, one at a time. */
+/** Longer, because a deletion job reads every target on record, one at a time. */
 const DELETION_DEADLINE_MS = 3_600_000;
 
-/** Runs the queue's jobs by the kind of their subject. */
+/** Runs each job of the queue according to the kind of its subject. */
 export function createJobDispatcher(deps: JobDispatcherDeps): JobDispatcher {
   const { states, outbox, contexts, snapshot, logger, clock, queue, random, loops, tracer = noTracer } = deps;
   const bulkhead = createBulkhead({
     concurrency: deps.concurrency,
     maxQueued: deps.concurrency * 2,
-    // Monotonic, because a jump of the wall clock would delay jobs.
+    // Use a monotonic clock, because a jump of the wall clock would delay jobs.
     now: () => performance.now(),
   });
   const storeProgress = createStoreProgress(() => performance.now());
   deps.stores.onAnswer(storeProgress.note);
-  /** For each job, the function that starts tracking its wait for stores. */
+  /** For each job, a function that starts counting answers from the job's stores as its progress. */
   const waitStarters = new WeakMap<object, () => () => void>();
   const progressContexts = contextsWithStoreProgress(contexts, (job) => waitStarters.get(job));
-  /** Waiting in the compartment also counts as waiting for the stores. */
+  /** Runs a job in its compartment. While the job waits there, answers from its stores count as progress. */
   const inCompartment = (
     compartment: string,
     job: Job,
@@ -131,11 +134,13 @@ export function createJobDispatcher(deps: JobDispatcherDeps): JobDispatcher {
       await queue.add({ subject: formatSubject(subject), reason: 'event', requestId: randomUUID() }, options);
     } catch (thrown) {
       const error = toAppError(thrown);
-      // A periodic task queues it again.
+      // Ignore the error: a periodic task queues the job again, and the queue's health reports the outage.
       if (!isQueueOutage(error)) logger.error('a job could not be queued', { error });
     }
   };
-  /** Whether any mapping names a workload. After the last one is removed, one more run drops the pending restarts. */
+  /**
+   * Whether any mapping names a workload. When no mapping names one any more, one more run drops the pending restarts.
+   */
   let hasWorkloads = true;
   const queueRestart = (): void => void add({ kind: 'restart' }, { delayMs: deps.restartWindowMs() });
   const queueDeletion = (): void => void add({ kind: 'destroy' }, { delayMs: DEBOUNCE_MS });
@@ -164,11 +169,11 @@ export function createJobDispatcher(deps: JobDispatcherDeps): JobDispatcher {
       () => sweep(shard, name, job, context, loop.beat),
       { requestId, isRoot: true, resultAttributes: ({ code }) => (code === undefined ? {} : { code }) },
     );
-    // No target job will reuse the values that this sweep read.
+    // The sweep has queued no target, so no job will reuse the values that it read.
     if (result.due === 0) contexts.end(job);
     deps.onCycle();
     sweepRecord.add(result);
-    // A store that is down reports its recovery. After a brief failure the sweep is retried soon.
+    // Retry soon after a brief failure. For a store that is down, its recovery queues the sweep.
     const isTransientOutage = result.code !== undefined && !deps.stores.isDown(shard.sweep.store);
     return isTransientOutage ? SWEEP_RETRY_MS * (1 + random()) : undefined;
   };
@@ -207,7 +212,7 @@ export function createJobDispatcher(deps: JobDispatcherDeps): JobDispatcher {
     async process(job, signal) {
       const subject = parseSubject(job.subject);
       if (subject === undefined) return unknownJobs.handBack(job.subject);
-      // Leave the job to another process.
+      // The queue is closing, so return the job for another process.
       if (signal.aborted) return 0;
       const isDestroying = subject.kind === 'left' || subject.kind === 'destroy';
       const deadlineMs = isDestroying ? DELETION_DEADLINE_MS : JOB_DEADLINE_MS;
@@ -217,10 +222,10 @@ export function createJobDispatcher(deps: JobDispatcherDeps): JobDispatcher {
         auditHealth.writeSucceeded(job.subject);
         return wait;
       } catch (thrown) {
-        // The audit was closed during shutdown. Return as if the job had not started.
+        // The audit was closed during the shutdown, so return the job for another process.
         if (signal.aborted) return 0;
         const error = toAppError(thrown);
-        // The configuration changed during the run, so run again under the new one.
+        // The configuration changed during the run, so run again with the new one.
         if (error.code === 'INTERRUPTED') return CONFIG_CHANGED_WAIT_MS;
         if (error.code === 'BUSY_ELSEWHERE') {
           logger.warn('waiting for another process to release the audit lock', {

@@ -8,13 +8,14 @@ export interface LostRetriesDeps {
   readonly outbox: Pick<Outbox, 'requestedAt' | 'trigger'>;
   readonly clock: Clock;
   readonly snapshot: () => ConfigSnapshot;
-  /** A retry may wait in the queue after its due time. It counts as lost only after this time. */
+  /** A retry counts as lost only this long after its due time, because it may still wait in the queue. */
   readonly lostAfterMs: number;
 }
 
 /**
- * Queues targets whose retry was lost with the queue. If the clock was set back, it also queues targets whose last run
- * ended in the future. Their retries would be late by the same amount, and sweeps skip targets with a pending retry.
+ * Queues targets whose retry was lost with the queue. If the clock was set back, the last run of a target may have
+ * ended in the future. Such targets are queued too, because their retries would be late and sweeps skip targets with a
+ * pending retry.
  */
 export function createLostRetries({
   states,

@@ -6,15 +6,21 @@ import { type ConfigSnapshot, targetKey } from './config-snapshot.ts';
 import type { TargetStates } from './target-states.ts';
 
 /**
- * Targets that a running service added and has not written yet, because of a new mapping or a newly selected namespace.
- * The audit may contain earlier Secrets of the same names. Their absence is not drift, since the present targets have not
- * been edited.
+ * Targets that were added while the service was running, by a new mapping or a newly selected namespace, and that are
+ * not written yet. The audit may contain earlier Secrets with the same names. A missing new target is not drift,
+ * because its Secret was not written for this target.
  */
 export interface NewTargets extends Disposable {
   has(mapping: string, target: TargetId): boolean;
-  /** The first snapshot of a process adds no new targets, because the previous configuration is unknown. */
+  /**
+   * Adds the targets that only the new snapshot contains. The first snapshot of a process adds none, because the
+   * previous configuration is unknown.
+   */
   note(before: ConfigSnapshot, now: ConfigSnapshot): void;
-  /** Removes a target that the watch shows as written by its mapping. No run follows for a target in sync. */
+  /**
+   * Removes a target that its mapping has written, according to the watch. If the target is in sync, no run would
+   * remove it.
+   */
   seen(meta: Pick<SecretMeta, 'id' | 'labels'>): void;
 }
 
@@ -22,14 +28,14 @@ export function createNewTargets(states: Pick<TargetStates, 'get' | 'onChange'>,
   /** The time at which each target was added. */
   const names = new Map<string, number>();
   let hasBaseline = false;
-  /** Another replica with the new configuration has already written it. Later changes are drift. */
+  /** Whether another replica with the new configuration has already written the target. Later changes are drift. */
   const isAlreadyWritten = (mapping: string, target: TargetId): boolean => {
     const state = states.get(mapping, target);
     return state !== undefined && (state.error === undefined || state.drifted === true);
   };
   const stop = states.onChange(({ mapping, target, error, startedAt }) => {
     const name = targetKey(mapping, target);
-    // A run that began earlier may have read a Secret that is gone now.
+    // Ignore a run that began before the target was added, because its Secret may have been deleted since.
     if (error === undefined && startedAt >= (names.get(name) ?? startedAt)) names.delete(name);
   });
   return {
@@ -39,7 +45,7 @@ export function createNewTargets(states: Pick<TargetStates, 'get' | 'onChange'>,
         new Set(targets.map(({ mapping, id }) => targetKey(mapping.name, id)));
       const [previousNames, currentNames] = [namesIn(before), namesIn(now)];
       for (const name of names.keys()) if (!currentNames.has(name)) names.delete(name);
-      // While its namespaces were unresolved, the mapping may have had any target.
+      // If the namespaces of a mapping were unresolved before, any of its targets may have existed.
       const unresolved = new Set(
         before.targets.flatMap(({ mapping, error }) => (error ? [mapping.name] : [])),
       );

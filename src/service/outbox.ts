@@ -11,50 +11,58 @@ import { formatSubject } from '../queue/subject.ts';
 import { MAX_CONTEXT_AGE_MS, type RequestTime } from './runs/sync-contexts.ts';
 
 /**
- * Requests of this process that are not done yet. Redis may lose queued jobs, so pending requests are sent again. A
+ * Requests of this process that no run has completed yet. They are sent again, because Redis may lose queued jobs. A
  * duplicate job does no harm.
  */
 export interface Outbox {
-  /** Queues a run. Never throws: if the queue is down, the request is sent later. */
+  /** Queues a run. Never throws: while the queue is down, the request waits in the outbox. */
   trigger(target: TargetId, reason: Reason, requestId: string): void;
-  /** Like `trigger`, for a caller that waits. @throws AppError QUEUE_UNAVAILABLE */
+  /** Like `trigger`, but resolves when the queue has accepted the run. @throws AppError QUEUE_UNAVAILABLE */
   request(target: TargetId, reason: Reason, requestId: string): Promise<void>;
   /**
-   * Removes the requests that a run has served. `by` is the request id of a run in another process, whose reads may be
-   * older than the run.
+   * Removes the requests that a run has completed. `by` is the request id of a run in another process. Such a run may
+   * use values that were read before it started.
    */
   done(target: TargetId, startedAt: number, by?: string): void;
-  /** Time of the last request, or of the last one by another request id. Values read before it are too old. */
+  /**
+   * Time of the last request for the target, in milliseconds since 1970. Values read earlier are too old. With
+   * `exceptBy`, the last request with another id.
+   */
   requestedAt(target: TargetId, exceptBy?: string): number | undefined;
-  /** Like `requestedAt`, with a counter that orders events within one millisecond. */
+  /** Like `requestedAt`, with a counter that orders requests within one millisecond. */
   lastRequest(target: TargetId, exceptBy?: string): RequestTime | undefined;
-  /** Counts batches of requests. A context opened now is newer than every request up to this tick. */
+  /**
+   * Number of the current batch of requests. A context that is opened now is newer than every request with this number
+   * or a lower one.
+   */
   readonly tick: number;
-  /** The pending targets of a request or its repeat, in the order of the requests. */
+  /** The targets for which a request or its repetition is pending, in the order of the requests. */
   targetsOf(requestId: string): readonly TargetId[];
-  /** Sends requests older than this again, and those that the queue did not accept. */
+  /** Sends requests again that are older than this or that the queue did not accept. */
   resend(olderThanMs: number): void;
-  /** Sends all requests again that were queued until this time. */
+  /** Sends requests again that were queued up to this time or that the queue did not accept. */
   resendUntil(time: number): void;
-  /** Drops requests for targets that are no longer desired. */
+  /** Removes requests for targets that are no longer desired. */
   retain(isDesired: (target: TargetId) => boolean): void;
   readonly size: number;
 }
 
 interface Entry {
-  /** The job to send again, with the most urgent reason requested. */
+  /** The job to send again. It has the most urgent reason of all requests for the target. */
   readonly job: Job;
   readonly target: TargetId;
   readonly requested: RequestTime;
   readonly requestId: string;
-  /** When a request other than the last one asked for this target. */
+  /** The time of the last request with another request id. */
   readonly requestedByOthers: RequestTime | undefined;
   addedAt: number;
 }
 
 type IsDue = (addedAt: number) => boolean;
 
-/** Number of requests sent at a time. The queue may still hold all of them. */
+/**
+ * Number of requests that are sent concurrently. There may be thousands, and the queue may still contain all of them.
+ */
 const RESEND_BATCH = 500;
 const NEVER = Number.NEGATIVE_INFINITY;
 
@@ -91,7 +99,7 @@ export function createOutbox(queue: Queue, { clock, logger, tracer = noTracer }:
       return true;
     } catch (thrown) {
       const error = toAppError(thrown);
-      // The queue's health reports an outage once.
+      // Do not log an outage, because the queue's health reports it once.
       if (!isQueueOutage(error)) logger.error('a job could not be queued', { error });
       return false;
     }
@@ -100,7 +108,7 @@ export function createOutbox(queue: Queue, { clock, logger, tracer = noTracer }:
     if (currentRequest !== requestId) {
       tick += 1;
       currentRequest = requestId;
-      // A later call of this request may follow newer information, so it starts a new tick.
+      // A later call with the same id may follow newer information, so it starts a new batch.
       queueMicrotask(() => {
         if (currentRequest === requestId) currentRequest = undefined;
       });
@@ -136,7 +144,7 @@ export function createOutbox(queue: Queue, { clock, logger, tracer = noTracer }:
       const taken = await Promise.all(
         batch.map(([, entry]) => addQuietly(entry, withResendMark(entry.job, mark))),
       );
-      // The queue is down. Its health triggers another attempt after recovery.
+      // The queue is down. When its health recovers, the requests are sent again.
       if (batch.length > 0 && !taken.includes(true)) return;
     }
   };
@@ -166,8 +174,7 @@ export function createOutbox(queue: Queue, { clock, logger, tracer = noTracer }:
       try {
         await add(entry, job);
       } catch (error) {
-        // The caller receives the error and may retry. Restore the earlier request, because only this outbox remembers
-        // it.
+        // The caller receives the error and may retry. Restore the earlier request, because no other place stores it.
         if (entries.get(id) === entry) {
           if (before === undefined) entries.delete(id);
           else entries.set(id, before);
@@ -180,7 +187,7 @@ export function createOutbox(queue: Queue, { clock, logger, tracer = noTracer }:
       const entry = entries.get(id);
       const isOwnRun = by === undefined || withoutSuffix(by) === entry?.requestId;
       const readAt = isOwnRun ? startedAt : startedAt - MAX_CONTEXT_AGE_MS;
-      // A time in the future means that the clock was set back.
+      // A time in the future shows that the clock was set back.
       if (entry !== undefined && (entry.requested.at <= readAt || entry.requested.at > clock.now()))
         entries.delete(id);
     },
@@ -196,7 +203,7 @@ export function createOutbox(queue: Queue, { clock, logger, tracer = noTracer }:
         .map(({ target }) => target);
     },
     resend: (olderThanMs) => void resend((addedAt) => Math.abs(clock.now() - addedAt) >= olderThanMs),
-    // A time in the future means that the clock was set back.
+    // A time in the future shows that the clock was set back.
     resendUntil: (time) => void resend((addedAt) => addedAt <= time || addedAt > clock.now()),
     retain(isDesired) {
       for (const [id, { target }] of entries) if (!isDesired(target)) entries.delete(id);

@@ -15,15 +15,15 @@ export interface PinCheckDeps {
   readonly clock: Clock;
 }
 
-/** Queues targets that do not show the last `rollback` or `unpin` on record. */
+/** Queues targets whose pin differs from the last `rollback` or `unpin` on record. */
 export type CheckPins = (requestId: string) => Promise<void>;
 
 const EVERY_MS = 10_000;
 const PAGE = 200;
 
 /**
- * The process that pins or unpins a target also writes it. If that process ends first, or runs without this service,
- * only the audit records show the pin.
+ * Normally the process that pins or unpins a target also writes it. If that process ends before the write, or is a
+ * command outside of this service, only the audit contains the new pin.
  */
 export function createPinCheck({ audit, snapshot, states, outbox, clock }: PinCheckDeps): CheckPins {
   let lastSequence = 0;
@@ -54,7 +54,7 @@ export function createPinCheck({ audit, snapshot, states, outbox, clock }: PinCh
       const desired = desiredIn(snapshot(), { mapping, target: { namespace, secret } });
       if (desired === undefined) continue;
       const meta = states.meta(desired.id);
-      // On a Secret of another owner the annotation does not show our pin.
+      // The annotation shows the pin only if the mapping owns the whole Secret.
       const isOwn = desired.mapping.target.mode === 'own';
       const state = states.get(desired.mapping.name, desired.id);
       const shown = isOwn && meta !== undefined ? parsePin(meta.annotations) : state?.pinned;

@@ -8,11 +8,11 @@ import type { Broadcast } from '../queue/queue.ts';
 export interface Presence extends Disposable {
   /** Announces this replica again. */
   announce(): void;
-  /** Replicas announced recently, including this one, sorted. */
+  /** Replicas with a recent announcement, including this one, sorted. */
   replicas(): readonly string[];
   /**
-   * Replicas that announce another configuration, sorted. A target that is new to one replica looks orphaned to
-   * another.
+   * Replicas with another configuration, sorted. A target that is new in one configuration looks orphaned to a replica
+   * with another one.
    */
   differing(): readonly string[];
 }
@@ -24,16 +24,17 @@ export interface PresenceOptions {
   /** Digest of the configuration in use. */
   readonly currentDigest: () => string;
   /**
-   * Called once if a live replica started before this one. A replica is live if it announces itself after our start.
+   * Called once if a live replica started before this one. A replica is live if it sends an announcement after our
+   * start.
    */
   readonly onOlderReplica: (replica: string) => void;
 }
 
 const TOPIC_PREFIX = 'r/';
-/** A replica without an announcement for this long has ended. */
+/** A replica counts as ended after this time without an announcement. */
 const REPLICA_TTL_MS = 45_000;
 
-/** A digest of the targets that the mappings want, independent of files and order. */
+/** A digest of the targets that the mappings want. The order and the files of the mappings do not matter. */
 export function configDigest(instances: readonly string[], mappings: readonly Mapping[]): string {
   const wants = mappings
     .map(({ name, target: { namespaces, namespaceSelector, secret, mode } }) =>
@@ -71,8 +72,8 @@ export function createPresence({
     if (name === replica || !Number.isFinite(at)) return;
     const { text: first } = firstMessages.get(name) ?? { text };
     if (!firstMessages.has(name)) firstMessages.set(name, { at: clock.now(), text });
-    // An ended replica may have left an old message in Redis. A replica that sends new ones is live, whatever its clock
-    // shows.
+    // Ignore an old message that an ended replica has left in Redis. A replica that sends new messages is live, even if
+    // its clock is wrong.
     if (first === text && !(Math.abs(clock.now() - at) < REPLICA_TTL_MS)) return;
     // Earlier releases do not announce a digest.
     replicas.set(name, { at: clock.now(), works: parts[2] });
@@ -88,7 +89,7 @@ export function createPresence({
   return {
     announce() {
       announce();
-      // A replica that sent nothing since our start may have ended long ago.
+      // Forget a replica that has sent nothing since our start, because it may have ended long ago.
       for (const [name, { at }] of firstMessages)
         if (clock.now() - (replicas.get(name)?.at ?? at) > REPLICA_TTL_MS) {
           forget(name);

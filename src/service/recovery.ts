@@ -1,13 +1,13 @@
 import type { Logger } from '../log/logger.ts';
 
-/** Resolves the intents that crashed runs or this process did not finish. Logs a failure once. */
+/** Resolves the intents that crashed runs or this process left without an outcome. Logs repeated failures once. */
 export function createRecovery({
   recover,
   onClosed,
   logger,
 }: {
   readonly recover: () => Promise<number>;
-  /** Changes that turn out to be written may require restarts. */
+  /** Called when intents were resolved, because their changes may require restarts. */
   readonly onClosed: () => void;
   readonly logger: Logger;
 }): () => Promise<void> {

@@ -41,14 +41,17 @@ export interface ServiceParts {
   readonly destroy: DeletionStepDeps['destroy'];
   /** Restarts pending workloads. Returns the delay until the next check. */
   readonly restart: () => Promise<number | undefined>;
-  /** Resolves the intents that a crash interrupted. */
+  /** Resolves intents without an outcome. */
   readonly recover: (onNotMade?: RecoverDeps['onNotApplied']) => Promise<number>;
-  /** Whether the latest record of a target is a failure. Defaults to none. */
+  /** Whether the latest record of a target is a failure. By default, no target has one. */
   readonly hasOpenFailure?: StaleFailuresDeps['hasOpenFailure'] | undefined;
-  /** Hash of the configuration that a mapping's runs use. Replicas may differ. Defaults to equal configurations. */
+  /**
+   * Hash of the configuration that a mapping's runs use in this replica. Without it, all replicas are assumed to have
+   * the same configuration.
+   */
   readonly configHashOf?: ((mapping: string) => string | undefined) | undefined;
   readonly isBehind?: TargetRunnerDeps['isBehind'];
-  /** A stable id of a held change. */
+  /** Returns the id of a held change, which stays the same while the change is the same. */
   readonly heldId: (held: TargetState) => string;
   readonly onOutcome: (outcome: Outcome, seconds: number) => void;
   /** Called with the size of large values that a run has read. */
@@ -65,6 +68,6 @@ export interface StoreParts {
   readonly isDown: (store: string) => boolean;
   /** Registers a listener for each finished request to a store, successful or not. */
   readonly onAnswer: (listener: (store: string) => void) => void;
-  /** All names that an event may use for a store's key. */
+  /** All names that an event may use for a key of a store. */
   readonly namesOf: (store: string, key: string) => readonly string[];
 }

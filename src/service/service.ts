@@ -5,7 +5,7 @@ import type { KeyPlan } from '../sync/compare.ts';
 
 export type Health = 'up' | 'degraded' | 'down';
 
-/** The state of a target. */
+/** The states of a target that `status` shows. */
 export const SYNC_STATES = [
   'synced',
   'stale',
@@ -27,12 +27,12 @@ export interface TargetStatus {
   readonly state: SyncState;
   /** RFC 3339: when the target last matched its sources; `null`: never. */
   readonly lastSuccess: string | null;
-  /** Whole seconds since then. */
+  /** Whole seconds since `lastSuccess`. */
   readonly staleSeconds: number | null;
   readonly code?: string;
   readonly message?: string;
   readonly remedy?: string;
-  /** The sequence of the record that the target is pinned to. */
+  /** The sequence number of the record to which the target is pinned. */
   readonly pinned?: number;
 }
 
@@ -40,7 +40,7 @@ export interface StoreStatus {
   readonly name: string;
   readonly kind: string;
   readonly state: Health;
-  /** RFC 3339; `null`: not yet. */
+  /** When a request last succeeded, in RFC 3339 format; `null`: not yet. */
   readonly lastSuccess: string | null;
   readonly code?: string;
   /** Whether the circuit breaker is open after failed calls. */
@@ -49,22 +49,22 @@ export interface StoreStatus {
   readonly way?: string;
   /** Requests of this replica in the last hour. */
   readonly callsPerHour?: number;
-  /** Expected requests an hour to check for changes, of all replicas together, while nothing changes. */
+  /** Expected requests per hour of all replicas together to check for changes, as long as nothing changes. */
   readonly expectedCallsPerHour?: number;
 }
 
-/** A source of events, as seen by the replica that answers. */
+/** A source of events, from the view of the replica that answers. */
 export interface IntakeStatus {
   readonly kind: Origin['kind'];
   readonly name: string;
-  /** `degraded`: it failed recently and is retried · `down`: it has failed for longer, or needs an operator. */
+  /** `degraded`: the source failed recently and is retried · `down`: it has failed for longer, or needs an operator. */
   readonly state: Health;
   /** RFC 3339: when the last valid event arrived. */
   readonly lastEvent?: string;
   readonly code?: string;
 }
 
-/** A change that waits for a person to release it. */
+/** A change that waits until a person releases it. */
 export interface HeldStatus {
   readonly id: string;
   readonly mapping: string;
@@ -89,10 +89,10 @@ export interface Status {
   };
   readonly cluster: { readonly kind: string; readonly state: Health; readonly code?: string };
   readonly config: {
-    /** Whether the current files are valid. Otherwise the last valid ones are in force. */
+    /** Whether the current files are valid. If not, the last valid configuration is used. */
     readonly valid: boolean;
     readonly problems: readonly object[];
-    /** Replicas with another configuration. While there are any, orphaned targets are not deleted. */
+    /** Replicas that use another configuration. While there are any, orphaned targets are not deleted. */
     readonly differing: readonly string[];
   };
   readonly stores: readonly StoreStatus[];
@@ -105,14 +105,14 @@ export interface Status {
 export interface MappingStatus {
   readonly mapping: string;
   readonly refreshSeconds: number;
-  /** Each named key, once. */
+  /** The keys that the mapping names, without duplicates. */
   readonly sources: readonly { readonly store: string; readonly key: string }[];
-  /** Searches for keys. Without a path, the whole store is searched. */
+  /** The searches of the mapping. Without a path, the whole store is searched. */
   readonly searches: readonly { readonly store: string; readonly path: string; readonly name?: string }[];
   readonly targets: readonly TargetStatus[];
 }
 
-/** The requester, for the audit. */
+/** The person or client that makes a request, for the audit. */
 export interface Requester {
   readonly name: string;
   readonly address?: string;
@@ -132,13 +132,13 @@ export interface SyncAnswer {
   readonly summary: Readonly<Record<string, number>>;
   readonly targets: readonly object[];
   readonly held: readonly HeldStatus[];
-  /** Number of targets whose run had not ended when the answer was due. The runs continue. */
+  /** Number of targets whose run had not ended at the time of the answer. These runs continue. */
   readonly pending: number;
 }
 
-/** Orphaned targets that were not deleted. */
+/** Orphaned targets that `prune` did not delete. */
 export interface SkippedTargets {
-  /** Orphans that stay until their mapping has written the replacement target. */
+  /** Orphans that are kept until their replacement is written. */
   readonly waiting?: readonly (TargetId & { readonly mapping: string; readonly until: TargetId })[];
   /** A target, or a whole namespace, that could not be read. */
   readonly unseen?: readonly { readonly what: string; readonly code: string }[];
@@ -158,7 +158,7 @@ export interface OrphansAnswer extends SkippedTargets {
 /** The output of `prune --yes`. */
 export type PruneAnswer = SyncAnswer & SkippedTargets;
 
-/** A loop of the service and the age of its last progress. */
+/** A loop of the service and the time since its last progress. */
 export interface LoopState {
   readonly name: string;
   readonly ageMs: number;
@@ -166,7 +166,7 @@ export interface LoopState {
   readonly stalled: boolean;
 }
 
-/** The running service, as used by the HTTP API and its clients. */
+/** The running service, as the HTTP API uses it. */
 export interface Service {
   status(): Promise<Status>;
   mappings(): readonly MappingStatus[];
@@ -176,7 +176,7 @@ export interface Service {
   /** @throws AppError QUEUE_UNAVAILABLE and others. Returns `undefined` for an unknown mapping. */
   sync(mapping: string, by: Requester, requestId: string): Promise<SyncAnswer | undefined>;
   /**
-   * Pins one target to the versions that a record names, and writes them.
+   * Pins one target to the source versions in a record, and writes them.
    *
    * @throws AppError RECORD_MISSING, NOT_A_CHANGE, VERSION_GONE and others; INVALID_REQUEST if the target is ambiguous.
    * Returns `undefined` for an unknown mapping.
@@ -196,7 +196,7 @@ export interface Service {
   ): Promise<SyncAnswer | undefined>;
   /** @throws AppError NOT_HELD. */
   release(id: string, by: Requester, requestId: string): Promise<SyncAnswer>;
-  /** The orphaned targets, which no mapping wants. */
+  /** The orphaned targets: those that no mapping wants. */
   orphans(by: Requester, requestId: string): Promise<OrphansAnswer>;
   /** Deletes the orphaned targets. The brake applies as for all other deletions. */
   prune(by: Requester, requestId: string): Promise<PruneAnswer>;

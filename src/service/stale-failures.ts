@@ -14,25 +14,25 @@ export interface StaleFailuresDeps {
 }
 
 /**
- * Recorded failures that were resolved while no process was running. A target that is in sync at startup gets no run,
- * so its failure would stay open and hide the next one.
+ * Finds failures on record whose cause was fixed while no process was running. A target that is in sync at startup gets
+ * no run. Without a check, its recorded failure would stay open and hide the next one.
  */
 export interface StaleFailures {
   /** Adds a target that is in sync and has had no run in this process. */
   enqueue(desired: DesiredTarget): void;
-  /** Checks the next batch and queues targets with an open failure. There may be thousands to check. */
+  /** Checks the next batch, because there may be thousands of targets. Queues those with an open failure. */
   checkNext(): Promise<void>;
 }
 
 const BATCH_SIZE = 50;
-/** Calls to skip after an audit error, since `checkNext` is called several times a second. */
+/** Number of calls to skip after an audit error, because `checkNext` is called several times a second. */
 const SKIPPED_AFTER_ERROR = 40;
 
 export function createStaleFailures({ states, outbox, hasOpenFailure }: StaleFailuresDeps): StaleFailures {
-  /** Each target is checked once. Later runs record their own recovery. */
+  /** The targets that were added before. Each target is checked once, because later runs record their own recovery. */
   const seen = new Set<string>();
   const waiting: DesiredTarget[] = [];
-  /** Shared by all targets, so that common sources are read once. */
+  /** All targets use the same id, so that sources that they share are read once. */
   const requestId = randomUUID();
   let skipped = SKIPPED_AFTER_ERROR;
 
@@ -42,12 +42,12 @@ export function createStaleFailures({ states, outbox, hasOpenFailure }: StaleFai
     const { mapping, id } = desired;
     if (states.get(mapping.name, id) !== undefined) return true;
     try {
-      // These runs write nothing and may cover every target after an outage, so changes take priority.
+      // Use the least urgent reason: these runs write nothing, and after an outage there may be one for every target.
       if (await hasOpenFailure(mapping.name, id)) outbox.trigger(id, 'sweep', requestId);
       return true;
     } catch (thrown) {
       if (!(thrown instanceof AppError)) throw thrown;
-      // The audit is unavailable, which is reported elsewhere.
+      // The audit is unavailable. Other parts report that, so only try again later.
       waiting.push(desired);
       skipped = 0;
       return false;

@@ -11,7 +11,7 @@ import type { HeldStatus, MappingStatus, SyncState, TargetStatus } from './servi
 import type { SweepState, TargetState } from './target-state.ts';
 import type { TargetStates } from './target-states.ts';
 
-/** A target is stale when its check is late by this factor of the interval. */
+/** A target is stale if it was not checked for this multiple of its interval. */
 const STALE_FACTOR = 1.5;
 const STALE_GRACE_MS = 30_000;
 
@@ -23,11 +23,11 @@ export interface StatusInput {
 
 export interface HeldInput {
   readonly states: TargetStates;
-  /** Computes the id under which a person releases a held change. */
+  /** Returns the id that a person uses to release a held change. */
   readonly idOf: (held: TargetState) => string;
 }
 
-/** The status of each target, by namespace, then name. */
+/** The status of each target, sorted by namespace, then by name. */
 export function targetStatuses({ snapshot, states, clock }: StatusInput): readonly TargetStatus[] {
   return snapshot.targets.map((desired) => targetStatus(desired, snapshot, states, clock.now()));
 }
@@ -42,13 +42,13 @@ export function targetStatus(
   const names = snapshot.shardsOf(mapping);
   const shards = names.map((name) => states.sweepState(name));
   const okAt = lastOk(targetState, lastFullSweepAt(shards));
-  // A target without sources cannot become stale. A target that was in sync at startup ages from then on until a round
-  // checks its sources.
+  // A target without sources cannot become stale. The age of a target that was in sync at startup counts from the start
+  // of the process until a round has checked its sources.
   const age = now - (okAt ?? states.startedAt);
   const isLate = shards.length > 0 && age > STALE_FACTOR * mapping.refreshMs + STALE_GRACE_MS;
   const meta = states.meta(id);
   const exists = meta?.labels[LABEL.mapping] === mapping.name;
-  // The last run knows the pin. Before the first run of this process, the annotation shows it.
+  // The pin according to the last run. Before the first run of this process, the annotation shows the pin.
   const shown = exists ? parsePin(meta.annotations) : undefined;
   const pinned = targetState === undefined || targetState.undecided ? shown : targetState.pinned;
   const state = stateOf(targetState, { isLate, exists, isPinned: pinned !== undefined });
@@ -64,7 +64,7 @@ export function targetStatus(
   };
 }
 
-/** The error of the last sweep, with its remedy. A newer replica may send an unknown code. */
+/** The error of the last sweep, with its remedy. A code from a newer replica may be unknown here. */
 function staleReason(
   shards: readonly string[],
   snapshot: ConfigSnapshot,
@@ -79,13 +79,13 @@ function staleReason(
   return {};
 }
 
-/** When all shards of the mapping's sources were last checked completely. */
+/** The time at which all shards of the mapping's sources had been checked completely, or `undefined`. */
 export function lastFullSweepAt(shards: readonly (SweepState | undefined)[]): number | undefined {
   const times = shards.map((shard) => shard?.okAt).filter((at) => at !== undefined);
   return times.length === 0 || times.length < shards.length ? undefined : Math.min(...times);
 }
 
-/** A sweep without changes confirms that the target is still right. */
+/** When the target last matched its sources. A sweep without changes confirms that it still does. */
 export function lastOk(
   targetState: TargetState | undefined,
   sweptAt: number | undefined,
@@ -105,12 +105,12 @@ function stateOf(
   if (targetState.drifted) return 'drifted';
   if (targetState.proposed || targetState.kind === 'held') return 'held';
   if (targetState.kind === 'refused') return 'refused';
-  // The Secret was deleted with its source. The next run, which is due, reports the missing source.
+  // The Secret was deleted because its source is missing. The next run will report the missing source.
   if (targetState.kind === 'deleted') return 'waiting';
   if (targetState.kind === 'failed') {
     if (targetState.error?.code === 'SECRET_MISSING') return 'waiting';
-    // The old content still exists and is kept if a store fails or a source is missing. If the run could not read the
-    // cluster, the watch knows more.
+    // The old content still exists and is kept while a store fails or a source is missing. If the run could not read
+    // the cluster, the watch shows whether the Secret exists.
     const stillExists = targetState.alive || (exists && targetState.error?.code === 'CLUSTER_UNAVAILABLE');
     const keepsContent = stillExists && (!targetState.person || targetState.error?.code === 'SOURCE_ABSENT');
     return keepsContent ? 'stale' : 'failed';
@@ -118,7 +118,7 @@ function stateOf(
   return inSync;
 }
 
-/** The sources and searches of a mapping. Several values may be members of one key. */
+/** The sources and searches of a mapping, without duplicates. Several values may be properties of one key. */
 export function sourcesAndSearches(mapping: Mapping): Pick<MappingStatus, 'sources' | 'searches'> {
   const named = sourcesOf(mapping).map(({ store, key }) => ({ store, key }));
   return {

@@ -8,20 +8,20 @@ import type { Controller } from './controller.ts';
 import type { HeldStatus, SyncAnswer } from './service.ts';
 import type { TargetState } from './target-state.ts';
 
-/** How long a sync request waits for its results. */
+/** Maximum time that a sync request waits for its results. */
 const ANSWER_TIMEOUT_MS = 25_000;
-/** How long to wait for our own run after another run has covered every target. */
+/** Maximum wait for the runs of this request after other runs have covered every target. */
 const OWN_RUN_WAIT_MS = 2_000;
 
 interface SyncRequest {
   readonly requestId: string;
   readonly clock: Clock;
   readonly held: () => readonly HeldStatus[];
-  /** The request covers this whole mapping, including its held orphans. */
+  /** Set if the request is for a whole mapping. The answer then includes its held orphans. */
   readonly wholeMapping?: string;
 }
 
-/** Queues runs and waits for their results, in whichever process they run. */
+/** Queues runs and waits for their results, whichever process runs them. */
 export async function requestSync(
   controller: Controller,
   desired: readonly DesiredTarget[],
@@ -37,13 +37,14 @@ export async function requestSync(
   const requested = new Set(desired.map(({ mapping, id }) => targetKey(mapping.name, id)));
   const onState = (state: TargetState): void => {
     const key = targetKey(state.mapping, state.target);
-    // Another replica's clock may be behind. A run with our request id started after the request.
+    // A run with our request id counts even if its start time is earlier, because the clock of another replica may be
+    // behind.
     const isOwn = withoutSuffix(state.requestId) === requestId;
     if (!requested.has(key) || ownEnded.has(key) || !(isOwn || state.startedAt >= askedAt)) return;
-    // The deletion step decides on the proposal soon.
+    // The deletion step will decide on the proposal soon, so wait for its result.
     if (state.proposed) return void (isOwn && proposed.add(key));
     results.set(key, state);
-    // Another request's run may use values read before this request. Our own run follows it.
+    // A run of another request may use values that were read before this request, so wait for our own run too.
     if (isOwn || proposed.has(key)) ownEnded.add(key);
     if (ownEnded.size === requested.size) resolve();
     else if (results.size === requested.size) othersTimer ??= setTimeout(resolve, OWN_RUN_WAIT_MS);

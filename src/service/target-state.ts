@@ -5,14 +5,14 @@ import { MAX_MESSAGE_LENGTH } from '../queue/queue.ts';
 import { OUTCOMES, type OutcomeKind } from '../reconcile/outcome.ts';
 import type { KeyPlan } from '../sync/compare.ts';
 
-/** The result of a target's last run: names, times and codes, as replicas share it. */
+/** The result of a target's last run: names, times and codes. Replicas share it. */
 export interface TargetState {
   readonly mapping: string;
   readonly target: TargetId;
   readonly requestId: string;
-  /** Hash of the configuration that the run used. Replicas may differ. */
+  /** Hash of the configuration that the run used. Replicas may use different configurations. */
   readonly by?: string;
-  /** In milliseconds since 1970. */
+  /** The current time in milliseconds since 1970. */
   readonly startedAt: number;
   readonly endedAt: number;
   readonly kind: OutcomeKind;
@@ -27,11 +27,11 @@ export interface TargetState {
   readonly okAt?: number;
   readonly alive: boolean;
   readonly drifted?: boolean;
-  /** Another controller keeps changing the target, so it is left alone until this time. */
+  /** Until this time the target is not repaired, because another controller keeps changing it. */
   readonly contestedUntil?: number;
-  /** The only run so far had no outcome, so only the audit knows the target's state. */
+  /** Set if the only run so far had no outcome. Then only the audit contains the target's state. */
   readonly undecided?: boolean;
-  /** Whether the run proposed a deletion that the deletion step has not decided yet. */
+  /** Whether the run proposed a deletion on which the deletion step has not decided yet. */
   readonly proposed?: boolean;
   /** For a `kubernetes.io/tls` target: when its certificate expires, in milliseconds since 1970. */
   readonly certificateExpiresAt?: number;
@@ -40,32 +40,32 @@ export interface TargetState {
   /** Version of the object that was last read or written. */
   readonly resourceVersion?: string;
   /**
-   * Changed or lost keys, and unchanged ones for a manual run. Contains fingerprints only. A state from another process
-   * may omit keys for lack of space.
+   * Changed or removed keys. After a manual run, also unchanged ones. Contains fingerprints, never values. A state from
+   * another process may lack keys, because messages have a limited size.
    */
   readonly keys: readonly KeyPlan[];
-  /** The id of a held change if `keys` is incomplete. */
+  /** The id of a held change. Set only if `keys` is incomplete. */
   readonly heldId?: string;
 }
 
-/** When a sweep shard was last checked completely, and how its last round ended. */
+/** When a sweep shard was last checked, when it was last checked completely, and the error code of its last round. */
 export interface SweepState {
   readonly at: number;
   readonly okAt?: number;
   readonly code?: string;
 }
 
-// Anyone with the Redis password can write these messages. Parse each field and ignore messages that do not validate.
+// Anyone with the Redis password can write these messages. Parse each field, and ignore invalid messages.
 
 const MESSAGE_LENGTHS = [300, 80];
-/** The largest time that a `Date` can hold. */
+/** The largest time that a `Date` can represent. */
 const MAX_DATE_MS = 8.64e15;
 
 /**
- * Serializes a state within the message limit. The remedy is omitted if it follows from the code or does not fit. Keys
- * that do not fit are dropped.
+ * Serializes a state within the message limit. The remedy is omitted if it is the default for the code or does not fit.
+ * Keys that do not fit are omitted.
  *
- * @param heldId Computes the id of a held change from all of its keys. The id is included when keys are dropped.
+ * @param heldId Computes the id of a held change from all of its keys. The id is included if keys are omitted.
  */
 export function formatTargetState(
   state: TargetState,
@@ -92,7 +92,7 @@ export function formatTargetState(
   const shortest = shorter.find((targetState) => sizeOf(targetState) <= MAX_MESSAGE_LENGTH) ?? bare(0, '');
   let room = MAX_MESSAGE_LENGTH - sizeOf(shortest);
   const included = new Set<KeyPlan>();
-  // Changed keys first.
+  // Include changed keys first.
   for (const key of [
     ...state.keys.filter(isChanged),
     ...state.keys.filter((keyPlan) => !isChanged(keyPlan)),

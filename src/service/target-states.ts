@@ -11,12 +11,12 @@ import {
 } from './target-state.ts';
 
 export interface TargetStates {
-  /** When this process started. It knows no earlier states. */
+  /** When this process started. Earlier states are unknown. */
   readonly startedAt: number;
   get(mapping: string, target: TargetId): TargetState | undefined;
   all(): Iterable<TargetState>;
   note(state: TargetState): void;
-  /** The last run by a replica with another configuration, since this process started. */
+  /** The last run of the target in a replica with another configuration, since this process started. */
   byOtherConfig(mapping: string, target: TargetId): TargetState | undefined;
   forget(mapping: string, target: TargetId): void;
   sweepState(shard: string): SweepState | undefined;
@@ -24,7 +24,10 @@ export interface TargetStates {
   /** Keyed by shard. */
   sweeps(): Iterable<readonly [string, SweepState]>;
   forgetSweep(shard: string): void;
-  /** Metadata from the watch. If `Watches.isListed` is true, `undefined` means that the Secret does not exist. */
+  /**
+   * Metadata from the watch. If the target's scope is listed (`Watches.isListed`), `undefined` means that the Secret
+   * does not exist.
+   */
   meta(target: TargetId): SecretMeta | undefined;
   setMeta(meta: SecretMeta): void;
   dropMeta(target: TargetId): void;
@@ -34,13 +37,13 @@ export interface TargetStates {
 }
 
 /**
- * The last known state of each target. It is kept in memory only, because cluster, stores and audit can restore it.
- * Replicas share it by broadcast to save work.
+ * Stores the last known state of each target. The states are in memory only, because they can be restored from the
+ * cluster, the stores and the audit. Replicas exchange them by broadcast, to avoid repeated work.
  *
  * @param broadcast Omit it if no other process shares the queue.
  * @param heldId Computes the id of a held change whose keys do not fit into a message.
  * @param configHashOf Hash of the configuration that a mapping's runs use now. States from another configuration are
- * kept apart, because they do not describe our target.
+ * stored separately, because they do not describe the target of this configuration.
  */
 export function createTargetStates(
   broadcast: Broadcast | undefined,
@@ -56,13 +59,13 @@ export function createTargetStates(
   const listeners = new Set<(state: TargetState) => void>();
 
   /**
-   * Whether the current entry is newer. An entry from the future, before the clock was set back, is older than any
-   * other.
+   * Whether the current entry is newer than the received one. If the current entry is in the future, the clock was set
+   * back, and the received entry counts as newer.
    */
   const isLater = (current: number, received: number): boolean =>
     current > received && !isInFuture(current, clock.now());
   const store = (topic: string, state: TargetState): void => {
-    // Keep the keys only while a deletion is held or proposed. There may be hundreds for each target.
+    // Store the keys only while a deletion is held or proposed, because a target may have hundreds of keys.
     const isOpen = state.kind === 'held' || state.proposed === true;
     byTopic.set(topic, isOpen ? state : { ...state, keys: [] });
     for (const listener of listeners) listener(state);
@@ -73,11 +76,11 @@ export function createTargetStates(
     const by = configHashOf(received.mapping);
     const isOtherConfig = by !== undefined && received.by !== by;
     if (!isOtherConfig) byOtherConfig.delete(topic);
-    // Ignore runs from before this process started. Their targets are checked at startup.
+    // Ignore runs from before the start of this process, because all targets are checked at startup.
     else if (received.endedAt > startedAt) byOtherConfig.set(topic, { ...received, keys: [] });
     if (isOtherConfig) return;
     const before = byTopic.get(topic);
-    // Messages of two processes may cross, and our own message returns in shortened form.
+    // Messages of two processes may arrive in another order, and our own message returns with fewer keys.
     if (before !== undefined && (isLater(before.endedAt, received.endedAt) || isSame(before, received)))
       return;
     store(topic, received);
@@ -138,7 +141,7 @@ export function createTargetStates(
 }
 
 const SWEEP_PREFIX = 's/';
-/** Ignore timestamps more than an hour ahead. */
+/** Timestamps further in the future are ignored. */
 const MAX_FUTURE_MS = 3_600_000;
 
 function topicOf(mapping: string, target: TargetId): string {

@@ -14,21 +14,21 @@ import {
 } from './ownership-metadata.ts';
 import { describeSource } from './value.ts';
 
-/** What is known about absent sources beyond the current reads. */
+/** The facts, besides the current reads, that decide about absent sources. */
 export interface AbsenceInput {
   readonly mapping: Mapping;
   readonly live: LiveSecret | undefined;
-  /** Maps the name of each store to the hash of its current definition. */
+  /** Maps each store name to the hash of the store's current definition. */
   readonly stores: ReadonlyMap<string, string>;
-  /** Whether the recorded reads prove that a source is gone. */
+  /** Whether the recorded reads prove that the source no longer exists. */
   readonly isProvenAbsent: (source: Source) => boolean;
-  /** For a missing target: whether its last recorded write lacked a source that an earlier write used. */
+  /** For a missing target: whether its last recorded write left out a source that an earlier write used. */
   readonly isWrittenWithout?: ((source: Source) => boolean) | undefined;
 }
 
 /**
- * `go`: write the data without the absent sources. `removed` lists the required ones, which the target must record.
- * `delete`: nothing of the target is left.
+ * `go`: write the target without the absent sources. `removed` lists the required sources among them, which the target
+ * must record. `delete`: all sources are gone, so delete the target. `stop`: fail with this error.
  */
 export type AbsenceVerdict =
   | { readonly kind: 'go'; readonly removed: readonly Source[] }
@@ -36,14 +36,14 @@ export type AbsenceVerdict =
   | { readonly kind: 'stop'; readonly error: AppError };
 
 /**
- * Decides what to do with a target whose sources are partly absent.
+ * Decides what to do with a target if some of its sources are absent.
  *
- * A source that the target was never made from removes nothing. If it is optional, it is skipped. Otherwise it is an
- * error, unless its keys were removed before, so that the other keys stay in sync.
+ * If the target was never made from an absent source, no key has to be removed. An optional source is then skipped. A
+ * required source causes an error, unless its keys were already removed; then the other keys stay in sync.
  *
- * A source that the target was made from is gone only with proof. It must have been read under the same store
- * definition and reported absent often and long enough. Then `optional` removes its keys; for other sources,
- * `onSourceMissing` decides.
+ * If the target was made from an absent source, proof is needed that the source is gone. The reads must have used the
+ * same store definition and reported the absence often and long enough. With proof, the keys of an optional source are
+ * removed. For a required source, `onSourceMissing` decides.
  */
 export function judgeAbsence(
   { absent, data }: Extract<Desired, { kind: 'ready' }>,
@@ -66,13 +66,14 @@ export function judgeAbsence(
   }
   const [first] = writtenFrom.filter(({ optional }) => !optional);
   if (first === undefined || mapping.onSourceMissing === 'removeKeys') {
-    // A key from a search is forgotten once it is removed. A source that the mapping names must be recorded as removed.
+    // Record the sources that the mapping names, because their keys must stay removed. Keys from a search need no
+    // record.
     const isNamed = (source: Source): boolean =>
       sources.some((other) => !other.optional && isSame(other, source));
     return { kind: 'go', removed: required.filter(isNamed) };
   }
-  // All sources must be proved gone, including those never written, because their values may be about to appear. A
-  // search has no fixed sources, so the data must be empty too.
+  // Delete the target only if all sources are proved gone, including sources that were never written, because their
+  // values may be about to appear. A search has no fixed sources, so the data must be empty too.
   const isGone = (source: Source): boolean =>
     absent.some((other) => isSame(other, source) && input.isProvenAbsent(other));
   const isAllGone = data.size === 0 && sources.every(isGone);
@@ -86,7 +87,7 @@ function isSame(a: Source, b: Source): boolean {
   );
 }
 
-/** Why an absence is not proved. Undefined if it is proved. */
+/** The reason why an absence is not proved. Undefined if it is proved. */
 function missingProof(source: Source, { live, stores, isProvenAbsent }: AbsenceInput): string | undefined {
   const before = parseStores(live?.annotations[ANNOTATION.stores])?.get(source.store);
   if (before === undefined || before !== stores.get(source.store))
@@ -97,9 +98,9 @@ function missingProof(source: Source, { live, stores, isProvenAbsent }: AbsenceI
 }
 
 /**
- * Whether the target was made from this source and lost its keys because the source is gone. The target records this
- * itself. For a missing target, the audit records it; otherwise the target could not be recreated before its source
- * returns.
+ * Whether the target was made from this source and its keys were then removed because the source is gone. The target
+ * itself records this. If the target is missing, the audit is used instead, so that the target can be recreated without
+ * the source.
  */
 function wasRemoved(
   source: Source,
@@ -111,7 +112,7 @@ function wasRemoved(
     : isListedAsRemoved(live.annotations[REMOVED], source);
 }
 
-/** Whether the live target was made from this source. If that is unknown, assume it was. */
+/** Whether the live target was made from this source. If this is unknown, assume that it was. */
 function wasWritten(source: Source, { live, mapping }: Pick<AbsenceInput, 'live' | 'mapping'>): boolean {
   if (live?.labels[LABEL.mapping] === undefined) return false;
   const written = parseSources(live.annotations[ANNOTATION.sources]);
@@ -125,7 +126,10 @@ function wasWritten(source: Source, { live, mapping }: Pick<AbsenceInput, 'live'
   );
 }
 
-/** Whether a target with unknown sources lacks the keys of this source, so that nothing would be lost. */
+/**
+ * Whether the target already lacks the keys of this source, so that removing them loses nothing. Used if the target
+ * does not record its sources.
+ */
 function lacksKeysOf(
   source: Source,
   { data: liveData }: LiveSecret,
@@ -137,8 +141,9 @@ function lacksKeysOf(
 }
 
 /**
- * Whether a key of the target was made from another object with the same name. The annotation does not record the
- * object type. It is taken from the mapping that wrote the target, unless several of its sources may give that key.
+ * Whether a key of the target was made from an object of another type with the same name. The annotation does not
+ * record the object type. So the type comes from the mapping that wrote the target, unless several sources of the
+ * mapping may produce the key.
  */
 function isFromOtherObject(name: string, source: Source, { data, dataFrom }: Mapping): boolean {
   const explicit = Object.entries(data).flatMap(([key, giver]) => (key === name ? [giver] : []));

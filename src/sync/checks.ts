@@ -4,10 +4,10 @@ import { type JsonNode, member, parseIfJson } from '../core/json.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { certificatesIn, PemError, privateKeyIn } from './template/pem.ts';
 
-/** The limit of the API server for all values of one Secret, in bytes. */
+/** The API server's limit for all values of one Secret, in bytes. */
 export const MAX_SECRET_BYTES = 1024 * 1024;
 
-/** Types that grant access to the cluster. A store must not be able to issue identities. */
+/** Types that grant access to the cluster. Values from a store must not create identities. */
 export const FORBIDDEN_TYPES = ['kubernetes.io/service-account-token', 'bootstrap.kubernetes.io/token'];
 
 type Data = ReadonlyMap<string, SecretValue>;
@@ -17,7 +17,7 @@ interface TypeRule {
   readonly check: (data: Data) => AppError | undefined;
 }
 
-/** The rules for each type: https://kubernetes.io/docs/concepts/configuration/secret/#secret-types */
+/** The rules of each Secret type: https://kubernetes.io/docs/concepts/configuration/secret/#secret-types */
 const RULES = new Map<string, TypeRule>([
   [
     'kubernetes.io/tls',
@@ -56,7 +56,7 @@ const RULES = new Map<string, TypeRule>([
   ],
 ]);
 
-/** Finds what would make the API server or a workload reject the target, before anything is written. */
+/** Finds problems for which the API server or a workload would reject the target, before anything is written. */
 export function checkTarget(type: string, data: Data): AppError | undefined {
   if (FORBIDDEN_TYPES.includes(type)) return new AppError('TYPE_FORBIDDEN', { detail: `type ${type}` });
   return checkSize(data) ?? RULES.get(type)?.check(data);
@@ -69,13 +69,16 @@ export function checkSize(data: Data): AppError | undefined {
     : undefined;
 }
 
-/** Checks a Secret into which only these keys are merged, if its type has rules about any of them. */
+/**
+ * Checks a Secret into which only these keys are merged. Applies the rules of its type only if they concern one of the
+ * keys.
+ */
 export function checkKeys(type: string, data: Data, keys: readonly string[]): AppError | undefined {
   const rule = RULES.get(type);
   return rule?.keys.some((key) => keys.includes(key)) ? rule.check(data) : undefined;
 }
 
-/** When the first certificate of a `kubernetes.io/tls` target expires, in milliseconds since 1970. */
+/** The time when the first certificate of a `kubernetes.io/tls` target expires, in milliseconds since 1970. */
 export function certificateExpiry(type: string, data: Data): number | undefined {
   const chain = data.get('tls.crt');
   if (type !== 'kubernetes.io/tls' || chain === undefined) return undefined;
@@ -98,8 +101,9 @@ function requireAll(data: Data, keys: readonly string[]): AppError | undefined {
 }
 
 /**
- * The API server accepts any JSON here, but the kubelet needs an object of registries.
- * @param registriesOf Finds that object in the file.
+ * Checks the content of a registry credential. The API server accepts any JSON here, but the kubelet needs an object of
+ * registries.
+ * @param registriesOf Returns the object of registries in the JSON.
  */
 function checkRegistries(
   data: Data,
@@ -117,7 +121,7 @@ function checkRegistries(
     : malformed(`${key} holds a registry that is not a JSON object`);
 }
 
-/** Servers use the first certificate and send the others as the chain, so all must parse. */
+/** Checks that all certificates parse. Servers use the first certificate and send the others as the chain. */
 function checkPair(data: Data): AppError | undefined {
   const textOf = (key: string) => data.get(key)?.revealText('latin1') ?? '';
   const chain = parsed('tls.crt', textOf('tls.crt'), certificatesIn);
@@ -141,7 +145,7 @@ function checkPair(data: Data): AppError | undefined {
 function parsed<T>(key: string, text: string, parse: (text: string) => T): T | AppError {
   // OpenSSL and Go recognize BEGIN and END only at the start of a line.
   if (/^[^\S\r\n]+-----(?:BEGIN|END) /m.test(text)) return mismatch(`${key} is indented`);
-  // They also do not accept CR alone as a line end.
+  // OpenSSL and Go do not accept CR alone as a line end.
   if (endsLineInCr(text)) return mismatch(`${key} has a line that ends in CR alone`);
   try {
     return parse(text);
@@ -151,7 +155,7 @@ function parsed<T>(key: string, text: string, parse: (text: string) => T): T | A
   }
 }
 
-/** Only within a block; text around it does not matter. */
+/** Check only the lines within a block, because the text around it does not matter. */
 function endsLineInCr(text: string): boolean {
   let isOpen = false;
   for (const line of text.split('\n')) {
@@ -166,7 +170,7 @@ function parseKey(pem: string): KeyObject | AppError {
   try {
     return createPrivateKey(pem);
   } catch (cause) {
-    // OpenSSL throws errors of many classes. Each means that the key is unusable.
+    // OpenSSL throws errors of many classes. Each of them means that the key is unusable.
     if (!(cause instanceof Error)) throw cause;
     const isEncrypted = /^-----BEGIN ENCRYPTED |^Proc-Type: 4,ENCRYPTED$/m.test(pem);
     return mismatch(isEncrypted ? 'tls.key is encrypted' : 'tls.key does not parse', cause);

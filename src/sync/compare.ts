@@ -9,7 +9,7 @@ export interface KeyPlan {
   readonly after?: Fingerprint;
 }
 
-/** The planned action for each key, sorted by name. */
+/** Plans an action for each key, sorted by name. */
 export function compareData(
   desired: ReadonlyMap<string, SecretValue>,
   live: ReadonlyMap<string, SecretValue>,

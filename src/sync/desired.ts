@@ -7,15 +7,15 @@ import type { TargetSource } from './ownership-metadata.ts';
 import { keyCollision, targetKey } from './target-keys.ts';
 import { createJsonCache, describeSource, membersOf, pickValue } from './value.ts';
 
-/** The desired content of a target, as far as its sources exist. */
+/** The desired content of a target, without the sources that do not exist. */
 export type Desired =
   | {
       readonly kind: 'ready';
       readonly data: ReadonlyMap<string, SecretValue>;
       readonly sources: ReadonlyMap<string, TargetSource>;
-      /** Sources that do not exist in the store. They contribute nothing to `data`. */
+      /** Sources that do not exist in the store. They add nothing to `data`. */
       readonly absent: readonly Source[];
-      /** For each key: when its version was created, in milliseconds since 1970, if the store returns it. */
+      /** The creation time of the version of each key, in milliseconds since 1970. Only for stores that return it. */
       readonly createdAt?: ReadonlyMap<string, number>;
     }
   | { readonly kind: 'failed'; readonly error: AppError };
@@ -40,8 +40,8 @@ export function isSpread(entry: Spread | Search): entry is Spread {
 }
 
 /**
- * Builds the data of the target from the read results. One failed source fails the whole target, because partial data
- * would look like a deletion.
+ * Builds the data of the target from the read results. If one source fails, the whole target fails, because partial
+ * data would look like a deletion.
  * @param finds The keys that the searches of the mapping found.
  */
 export function shapeDesired(
@@ -68,7 +68,7 @@ function shape(
   const absent: Source[] = [];
   const createdAt = new Map<string, number>();
   const parsed = createJsonCache();
-  // The last source that uses each reference. Its parsed JSON can be released afterwards.
+  // The last source that uses each reference. After it, the parsed JSON is released.
   const lastUses = new Map(sourcesOf(mapping).map((source) => [refId(storeRef(source)), source]));
 
   const put = (key: string, value: SecretValue, source: Source, result: FoundRead): void => {
@@ -119,7 +119,7 @@ function shape(
   return { kind: 'ready', data, sources, absent, createdAt };
 }
 
-/** A deleted but recoverable secret is missing only if the mapping sets `softDeletedIsMissing`. */
+/** A deleted but recoverable secret counts as missing only if the mapping sets `softDeletedIsMissing`. */
 function isMissing(reading: ReadResult, { softDeletedIsMissing }: Mapping): boolean {
   return (
     reading.kind === 'absent' ||
@@ -127,7 +127,7 @@ function isMissing(reading: ReadResult, { softDeletedIsMissing }: Mapping): bool
   );
 }
 
-/** `optional` also covers a missing property. */
+/** `optional` also allows a missing property. */
 function optionally(source: Source, use: () => void): void {
   try {
     use();

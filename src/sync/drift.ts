@@ -13,24 +13,26 @@ import {
   type TargetSource,
 } from './ownership-metadata.ts';
 
-// The annotations of a target record what it was made from. If they match the desired annotations and the target still
-// differs, it was changed by hand. Without that proof, a difference is an ordinary change.
+// Detects manual changes. The annotations of a target record the sources and the configuration of the last write. If
+// they match the desired annotations but the target still differs, it was changed by hand. Otherwise a difference is an
+// ordinary change.
 
 export interface DriftInput {
-  /** The target as read. For a foreign Secret, only our part. */
+  /** The live target. For a Secret of another owner, only the part that we merged. */
   readonly live: Pick<LiveSecret, 'labels' | 'annotations' | 'ours'>;
   readonly desired: OwnershipMetadata;
-  /** Whether a fingerprint under an older key matches the desired data. Undefined if we do not have that key. */
+  /** Whether a fingerprint under an older key matches the desired data. Undefined if the older key is not available. */
   matchesDesired(fingerprint: string): boolean | undefined;
 }
 
 /**
- * Whether a target that differs from the desired state was only changed by hand. That is so if the desired state is
- * what we wrote last. If the fingerprint's key is unknown, the recorded versions decide.
+ * Whether a target differs from the desired state only because somebody changed it by hand. This is the case if our
+ * last write already had the desired state. If the fingerprint's key is not available, the recorded sources and
+ * versions decide.
  */
 export function isDrift({ live, desired, matchesDesired }: DriftInput): boolean {
   const isUnchanged = (name: string): boolean => isSame(live, desired, name);
-  // Pinning or unpinning a target is not a manual change of it.
+  // A changed pin is a change of our own, not a manual change.
   if (live.annotations[PIN] !== desired.annotations[PIN]) return false;
   const written = live.annotations[ANNOTATION.fingerprint];
   const desiredFingerprint = desired.annotations[ANNOTATION.fingerprint] ?? '';
@@ -39,7 +41,7 @@ export function isDrift({ live, desired, matchesDesired }: DriftInput): boolean 
       const sameSources = live.annotations[ANNOTATION.sources] === desired.annotations[ANNOTATION.sources];
       if (!(matchesDesired(written) ?? sameSources)) return false;
     } else if (isAsWritten(live, 'annotations', ANNOTATION.fingerprint)) return false;
-    // The fingerprint is missing, changed by hand or not comparable, so all other annotations must match.
+    // The fingerprint is missing, changed by hand or not comparable. So all other annotations must match.
     if (![ANNOTATION.sources, ANNOTATION.stores, ANNOTATION.config].every(isUnchanged)) return false;
   }
   return changedMetadata(live, desired).every(({ part, name }) => !isAsWritten(live, part, name));
@@ -64,7 +66,9 @@ function changedMetadata(
   ];
 }
 
-/** Whether a label or annotation is as we wrote it. Without field managers, every existing one counts. */
+/**
+ * Whether a label or annotation still has the value that we wrote. Without field managers, every existing one counts.
+ */
 function isAsWritten(live: DriftInput['live'], part: Part, name: string): boolean {
   return live.ours === undefined ? live[part][name] !== undefined : live.ours[part].includes(name);
 }
@@ -75,7 +79,9 @@ export interface LastWrite {
   readonly sources: readonly TargetSource[];
 }
 
-/** Whether a missing target would be recreated with the same content and sources. If so, it was deleted by hand. */
+/**
+ * Whether a missing target was deleted by hand. That is so if it would be recreated with the same content and sources.
+ */
 export function isLoss(
   lastWrite: LastWrite,
   id: TargetId,

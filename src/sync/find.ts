@@ -13,22 +13,22 @@ export interface FoundKeys {
 }
 
 /**
- * The name that the search pattern matches and the target key is made from. Undefined for a key that is not below the
- * path.
+ * The part of the key below the search path. The search pattern matches it, and the target key is made from it.
+ * Undefined if the key is not below the path.
  */
 export function relativeName(search: Search, key: string): string | undefined {
   const prefix = prefixOf(search);
   return key.startsWith(prefix) && key.length > prefix.length ? key.slice(prefix.length) : undefined;
 }
 
-/** The part of each key before the relative name. */
+/** The part of each key that precedes the relative name. */
 function prefixOf({ find: { path }, isFlat }: Search): string {
   if (isFlat) return path;
   const folder = path.replace(/\/+$/, '');
   return folder === '' ? '' : `${folder}/`;
 }
 
-/** The found keys whose names match. */
+/** The keys whose relative names match the pattern of the search. */
 export function matching(search: Search, keys: readonly string[]): readonly string[] {
   const { name } = search.find;
   const pattern = name === undefined ? undefined : compilePattern(name);
@@ -44,24 +44,24 @@ export function matching(search: Search, keys: readonly string[]): readonly stri
   return [...new Set(matches)].sort(compareText);
 }
 
-/** Whether a name pattern has linear run time: https://github.com/google/re2/wiki/Syntax */
+/** Whether a name pattern can be matched in linear time: https://github.com/google/re2/wiki/Syntax */
 export function isNamePattern(text: string): boolean {
   return compilePattern(text) !== 'invalid';
 }
 
-/** Matches anywhere in the text. An invalid pattern matches nothing. */
+/** Matches anywhere in the text. An invalid pattern never matches. */
 export function matchesPattern(pattern: string, text: string): boolean {
   const compiled = compilePattern(pattern);
   return compiled !== 'invalid' && compiled.matcher(text).find();
 }
 
-/** A found key as a source. */
+/** Turns a found key into a source. */
 export function foundSource({ store, decode }: Search, key: string): Source {
   return { store, key, optional: false, ...(decode === undefined ? {} : { decode }) };
 }
 
 /**
- * The recorded sources that searches may have given: whole values under names that are not in `data`. Undefined if the
+ * The recorded sources that a search may have found: whole values whose target key is not in `data`. Undefined if the
  * annotation does not name the sources.
  */
 function sourcesFromSearches(
@@ -79,9 +79,9 @@ function sourcesFromSearches(
 }
 
 /**
- * Keys that this search gave to the live target and no longer finds. Each must be read separately, because a list alone
- * is no proof.
- * @param extra The keys of the live target that the mapping no longer gives.
+ * Keys that this search no longer finds but that the live target was made from. Each must be read separately, because a
+ * missing list entry does not prove that the key is gone.
+ * @param extra The keys of the live target that the mapping no longer produces.
  */
 export function findLostKeys(
   { search, keys }: FoundKeys,
@@ -98,22 +98,22 @@ export function findLostKeys(
 }
 
 /**
- * Whether a search could ever give a key. Anybody who may edit the target can write its annotation, so the recorded
- * names are checked. Aliases of a secret, such as ARNs, are in no list.
+ * Whether a search could ever find this key. The recorded names are not trusted, because anybody who may edit the
+ * target can write its annotation. Lists never contain aliases of a secret, such as ARNs.
  */
 export function couldFind(search: Search, key: string): boolean {
   if (search.unlisted === 'arns') return !/^arn:/i.test(key);
   return search.unlisted !== 'dotted' || !/(?:^|\/)\./.test(relativeName(search, key) ?? '');
 }
 
-/** Tests whether a key is one of these, ignoring case if the store does. */
+/** Returns a function that tests whether a key is in the list. It ignores case if the store does. */
 export function keyMatcher({ unlisted }: Search, keys: readonly string[]): (key: string) => boolean {
   const nameOf = (key: string) => (unlisted === 'anyCase' ? key.toLowerCase() : key);
   const names = new Set(keys.map(nameOf));
   return (key) => names.has(nameOf(key));
 }
 
-/** If the annotation is too long to name the sources, derives the source key from the target key if possible. */
+/** Derives the source key from the target key, for targets whose annotation is too long to name the sources. */
 function keyOf(search: Search, name: string): string | undefined {
   const { prefix = '', case: letters, invalid } = search.rename ?? {};
   if (!name.startsWith(prefix)) return undefined;
@@ -126,8 +126,8 @@ function keyOf(search: Search, name: string): string | undefined {
 }
 
 /**
- * Drops keys that are gone and that the target was never made from: deleted keys and keys without a current version.
- * Only some stores list deleted keys; this treats all stores alike.
+ * Drops keys that are deleted or have no current version, if the target was never made from them. Some stores list
+ * deleted keys; dropping them makes all stores behave alike.
  */
 export function dropNeverWritten(
   matches: FoundKeys,
@@ -146,13 +146,13 @@ export function dropNeverWritten(
   return { ...matches, keys };
 }
 
-/** Found keys are read without a version, so `VERSION_GONE` means that the key has no current version. */
+/** Searches read keys without a version, so `VERSION_GONE` means that the key has no current version. */
 function isGone(result: ReadResult | undefined): boolean {
   if (result?.kind !== 'failed') return result?.kind === 'absent';
   return result.error.code === 'SOURCE_DELETED' || result.error.code === 'VERSION_GONE';
 }
 
-/** The search in words, for messages. */
+/** Describes the search for messages. */
 export function describeSearch({ store, find: { path } }: Search): string {
   return `store ${store}, search ${path === '' ? 'of everything' : `below ${path}`}`;
 }

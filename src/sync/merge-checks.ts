@@ -10,17 +10,17 @@ interface DesiredFields {
   readonly data: ReadonlyMap<string, SecretValue>;
 }
 
-/** `view`: our part of the Secret. `exclusive`: the fields of it that only we own, if known. */
+/** `view`: the part of the Secret that we merged. `exclusive`: the fields of that part that only we own, if known. */
 interface OwnedPart {
   readonly view: LiveSecret;
   readonly exclusive: OwnedFields | undefined;
 }
 
-/** Unlike a lost race, this conflict does not resolve itself. */
+/** The remedy for a field conflict, which persists until a person resolves it. */
 const CONFLICT_REMEDY =
   'Remove the named fields from the mapping, or have their owner release them. `kubectl get secret -o yaml --show-managed-fields` shows the owner.';
 
-/** @param names The keys, labels and annotations to merge that others own. */
+/** @param names The keys, labels and annotations that others own. */
 export function heldByOthers(names: readonly string[]): AppError {
   return new AppError('CONFLICT', {
     detail: `others hold ${names.join(', ')} with another value`,
@@ -29,7 +29,7 @@ export function heldByOthers(names: readonly string[]): AppError {
   });
 }
 
-/** Why nothing may be merged into a Secret. Undefined if the merge is allowed. */
+/** Returns the reason why nothing may be merged into a Secret. Undefined if the merge is allowed. */
 export function mergeRefusal(
   live: LiveSecret,
   desired: DesiredFields,
@@ -47,7 +47,7 @@ export function mergeRefusal(
   if (live.immutable && keys.some(({ name, action }) => action !== 'keep' && !sameIn(live, data, name)))
     return new AppError('IMMUTABLE', { detail: 'it is immutable and its data would change' });
   const merged = new Map([...live.data, ...data]);
-  // Only our own keys are checked.
+  // Check only our own keys.
   const changedKeys = keys.filter(({ name, action }) => action !== 'keep' && data.has(name));
   return (
     checkSize(merged) ??

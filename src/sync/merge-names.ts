@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-// The names of a merge: its field manager and its annotation. Both must fit limits of the API server.
+// Creates the two names of a merge: its field manager and its annotation. Both must fit the limits of the API server.
 
 /** The API server allows 128 bytes: https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers */
 const MAX_MANAGER = 128;
@@ -12,7 +12,9 @@ export function mergeManager(instance: string, mapping: string): string {
 
 export const ANNOTATION_PREFIX = 'secretbridge.dev/merge-';
 
-/** The annotation of one mapping. It uses a hash, because two names of 63 characters would be too long. */
+/**
+ * The annotation name for one mapping. It contains a hash, because two names of 63 characters would exceed the limit.
+ */
 export function mergeAnnotation(instance: string, mapping: string): string {
   return `${ANNOTATION_PREFIX}${digest(instance, mapping).slice(0, 16)}`;
 }

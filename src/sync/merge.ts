@@ -22,10 +22,10 @@ import {
 import type { Plan, PlanInput } from './plan.ts';
 import { withTemplates } from './template.ts';
 
-// `mode: merge` writes our keys into a Secret that others own. The field manager tells which keys are ours. One
-// annotation per mapping records the sources, because several mappings may merge into one Secret.
+// Implements `mode: merge`, which writes our keys into a Secret that others own. The field manager identifies our keys.
+// Several mappings may merge into one Secret, so each has its own annotation with its sources.
 
-/** What one mapping wrote last, under the annotation names of an owned target. */
+/** The last write of one mapping. Uses the same annotation names as an owned target. */
 type MergeRecord = Readonly<Record<string, string>>;
 
 const FIELDS: Readonly<Record<string, string>> = {
@@ -36,7 +36,7 @@ const FIELDS: Readonly<Record<string, string>> = {
   onMappingRemoved: ANNOTATION.onMappingRemoved,
 };
 
-/** Fields that are written only if they have a value. */
+/** Fields of the record that may be missing. */
 const OPTIONAL_FIELDS: Readonly<Record<string, string>> = { pin: PIN, removed: REMOVED };
 
 function formatMergeRecord(instance: string, mapping: string, annotations: MergeRecord): string {
@@ -51,13 +51,14 @@ export interface MergeOwner {
   readonly mapping: string;
 }
 
-/** A mapping that merges, or has merged, into a Secret. */
+/** A mapping that is merged, or was merged, into a Secret. */
 export interface Merge extends MergeOwner {
   readonly onMappingRemoved: 'keep' | 'delete';
 }
 
 /**
- * The merges that annotations of the Secret record. Anybody can write annotations, so the content must match the name.
+ * The merges that annotations of the Secret record. Anybody can write annotations, so the content must match the
+ * annotation name.
  */
 export function mergesIn({ annotations }: Pick<LiveSecret, 'annotations'>): readonly Merge[] {
   return Object.entries(annotations).flatMap(([name, text]): readonly Merge[] => {
@@ -91,7 +92,7 @@ function membersOf(text: string): Readonly<Record<string, string | undefined>> {
   );
 }
 
-/** All write records in the annotations of a Secret: of its owner and of merges. */
+/** All write records in the annotations of a Secret: the record of its owner and the records of merges. */
 export function writeRecordsIn(live: LiveSecret): readonly MergeRecord[] {
   const merged = Object.entries(live.annotations)
     .filter(([name]) => name.startsWith(ANNOTATION_PREFIX))
@@ -99,7 +100,7 @@ export function writeRecordsIn(live: LiveSecret): readonly MergeRecord[] {
   return [live.annotations, ...merged];
 }
 
-/** The keys of a merge under a former instance or mapping name, which its field manager still holds. */
+/** A merge under a former instance or mapping name, with the keys that its field manager still owns. */
 export interface FormerMerge extends MergeOwner {
   readonly keys: readonly string[];
 }
@@ -109,7 +110,7 @@ interface ViewInput extends MergeOwner {
   readonly former?: readonly FormerMerge[] | undefined;
 }
 
-/** The Secret from the view of a merging mapping: only its own keys and their record. */
+/** The Secret as one merging mapping sees it: only its own keys and its own record. */
 export function mergedView(
   live: LiveSecret,
   { instance, mapping, merged, former = [] }: ViewInput,
@@ -118,7 +119,7 @@ export function mergedView(
     .map((merge) => parseMergeRecord(live.annotations[mergeAnnotation(merge.instance, merge.mapping)]))
     .find((readonly) => readonly !== undefined);
   const keys = new Set([...merged, ...former.flatMap((formerMerge) => formerMerge.keys)]);
-  // The annotation may be missing. Keys that our manager holds are still ours, but their sources are unknown.
+  // The annotation may be missing. Keys that our manager owns are still ours then, but their sources are unknown.
   const isOurs = written !== undefined || keys.size > 0;
   return {
     ...live,
@@ -140,7 +141,8 @@ export function planMerge(input: PlanInput): Plan {
 
   const viewOf = (former: PlanInput['former']): LiveSecret =>
     mergedView(live, { instance, mapping: mapping.name, merged, former });
-  // An orphaned merge that holds other keys as well is not a rename, and its keys stay.
+  // If an orphaned merge also has keys that this mapping does not name, it is not this mapping under a former name. Its
+  // keys stay.
   const namedKeys = new Set([...namedKeysOf(mapping), ...desired.data.keys()]);
   const renamed = orphaned.filter(({ keys }) => keys.length > 0 && keys.every((key) => namedKeys.has(key)));
   const former = [...(input.former ?? []), ...renamed];
@@ -148,7 +150,7 @@ export function planMerge(input: PlanInput): Plan {
   const absence = judgeAbsence(desired, sourcesOf(mapping), { ...input, live: view });
   if (absence.kind === 'stop') return fail(absence.error);
   const data = absence.kind === 'delete' ? new Map<string, SecretValue>() : withTemplates(mapping, desired);
-  // A key that others hold with the same value is added, so that both hold it.
+  // Add a key even if others already own it with the same value. Then both own it.
   const keys = compareData(data, view.data, fingerprints);
   const removed = absence.kind === 'go' ? absence.removed : [];
   const metadata = ownershipMetadata({ ...input, data, sources: desired.sources, removed });
@@ -177,7 +179,7 @@ export function planMerge(input: PlanInput): Plan {
       isEquivalentMetadata(name, view.annotations[name], metadata.annotations[name] ?? ''),
     );
   if (isUnchanged) return { kind: 'unchanged', keys };
-  // Field managers do not cover parts of our annotation, so its content is trusted.
+  // Field managers cover only whole annotations, so the content of our annotation is trusted.
   const written = { labels: {}, annotations: view.annotations, ours: undefined };
   const optional = Object.values(OPTIONAL_FIELDS).filter((name) => name in metadata.annotations);
   const desiredMetadata = {
@@ -196,15 +198,15 @@ export function planMerge(input: PlanInput): Plan {
   };
 }
 
-/** The keys that a mapping names explicitly. */
+/** The target keys that a mapping names explicitly. */
 function namedKeysOf({ data, template }: Mapping): readonly string[] {
   return [...Object.keys(data), ...Object.keys(template?.data ?? {})];
 }
 
 /**
- * A Secret that a bridge owns has exactly the keys of its owner, so a merge and the owner would undo each other's
- * writes. The same holds for two merges with one field manager, such as instance `a` with mapping `b.c` and instance
- * `a.b` with mapping `c`.
+ * Describes another claim on the Secret. If a bridge owns the Secret, its keys are exactly the keys of its owner, so
+ * the owner and a merge would undo each other's writes. So would two merges with the same field manager name, such as
+ * instance `a` with mapping `b.c` and instance `a.b` with mapping `c`.
  */
 function claimDescription(
   { labels, ...live }: LiveSecret,
@@ -228,8 +230,8 @@ function claimDescription(
 }
 
 /**
- * Holds a merge that would remove all our keys. The manager that holds the keys must release them, which is the former
- * name's manager after a rename.
+ * Holds a merge that would remove all our keys. The field manager that owns the keys must release them. After a rename,
+ * that is the manager of the former name.
  */
 function holdPlan(
   live: LiveSecret,
@@ -242,9 +244,9 @@ function holdPlan(
 }
 
 /**
- * Takes over the keys of a former name. The new manager first applies the same values, and then the old manager
- * releases them. The Secret never loses a key, and no force is needed, which would also take keys from others. The
- * record still describes the old content, so a crash in between leaves it correct.
+ * Takes over the keys of a former name. First the new manager applies the same values; then the old manager releases
+ * them. The Secret never loses a key. No force is needed, which could also take keys from others. The record still
+ * describes the old content, so it stays correct after a crash in between.
  */
 function takeoverSteps(
   view: LiveSecret,
@@ -268,7 +270,10 @@ function takeoverSteps(
   ];
 }
 
-/** The labels or annotations that already exist. The old manager may still hold another value of the others. */
+/**
+ * The labels or annotations that already have the desired value. The old manager may still own others with another
+ * value, which would be a conflict.
+ */
 function alreadyPresent(desired: MergeRecord, live: MergeRecord): MergeRecord {
   return Object.fromEntries(Object.entries(desired).filter(([name, value]) => live[name] === value));
 }
@@ -281,7 +286,7 @@ function fail(error: AppError): Plan {
   return { kind: 'fail', keys: [], error };
 }
 
-/** Ends a merge by applying an empty set, which removes only our keys. */
+/** Ends a merge by applying no fields, which removes only our keys. */
 export function mergeEnd({ instance, mapping }: MergeOwner): MergeManifest {
   return { manager: mergeManager(instance, mapping), labels: {}, annotations: {}, data: new Map() };
 }

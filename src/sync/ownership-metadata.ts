@@ -8,7 +8,7 @@ import { SecretValue } from '../core/secret-value.ts';
 import type { TargetId } from '../core/target.ts';
 import { compareText } from '../core/target.ts';
 
-/** The source and version of a target key. */
+/** The source of a target key, with its version. */
 export interface TargetSource {
   readonly store: string;
   readonly key: string;
@@ -24,24 +24,27 @@ export const LABEL = {
 } as const;
 
 export const ANNOTATION = {
-  /** JSON: target key to `{ store, key, property?, version }`; beyond 64 KiB `{ count, fingerprint }`. */
+  /** JSON: maps each target key to `{ store, key, property?, version }`. Beyond 64 KiB: `{ count, fingerprint }`. */
   sources: 'secretbridge.dev/sources',
-  /** JSON: store name to the hash of its identity, so that a moved store does not look like a missing source. */
+  /**
+   * JSON: maps each store name to the hash of the store's definition, so that a moved store does not look like a
+   * missing source.
+   */
   stores: 'secretbridge.dev/stores',
   /** The fingerprint of the target's name and data. */
   fingerprint: 'secretbridge.dev/fingerprint',
-  /** The hash of the configuration that shapes the target. */
+  /** The hash of the mapping fields that determine the content of the target. */
   config: 'secretbridge.dev/config',
   onMappingRemoved: 'secretbridge.dev/on-mapping-removed',
 } as const;
 
-/** The sequence of the record to which a target is pinned. Informational only: the audit decides. */
+/** The sequence number of the record to which a target is pinned. It is only information; the audit decides. */
 export const PIN = 'secretbridge.dev/pin';
 
-/** JSON: the sources whose keys were removed because they are proved gone (`onSourceMissing: removeKeys`). */
+/** JSON: the sources whose keys were removed because the sources are proved gone (`onSourceMissing: removeKeys`). */
 export const REMOVED = 'secretbridge.dev/removed';
 
-/** Whether a label or annotation belongs to us. */
+/** Whether a label or annotation name is one of ours. */
 export function isOwnName(name: string): boolean {
   return name.startsWith('secretbridge.dev/') || name === LABEL.managedBy;
 }
@@ -54,17 +57,17 @@ export interface OwnershipMetadataInput {
   readonly mapping: Mapping;
   readonly data: ReadonlyMap<string, SecretValue>;
   readonly sources: ReadonlyMap<string, TargetSource>;
-  /** Maps the name of each store to the hash of its definition. */
+  /** Maps each store name to the hash of the store's definition. */
   readonly stores: ReadonlyMap<string, string>;
   readonly fingerprints: Fingerprinter;
   readonly pin?: PinMetadata | undefined;
-  /** Sources that the mapping names, but whose keys were removed because they are gone. */
+  /** Sources that are gone and whose keys were therefore removed, although the mapping still names them. */
   readonly removed?: readonly Source[];
 }
 
 export interface PinMetadata {
   readonly to: number;
-  /** The mapping without the pin, which the `config` hash is about. */
+  /** The mapping without the pin. The `config` hash is computed from it. */
   readonly mapping: Mapping;
 }
 
@@ -103,7 +106,7 @@ function sourcesText(sources: ReadonlyMap<string, TargetSource>, fingerprints: F
   return JSON.stringify({ count: sources.size, fingerprint: fingerprints.value(SecretValue.fromText(text)) });
 }
 
-/** If the list is too long for the annotation, the sources are simply read again. */
+/** If the list is too long for the annotation, leave it out. The sources are then read again. */
 function removedAnnotation(sources: readonly Source[]): Readonly<Record<string, string>> {
   const texts = [...new Set(sources.map(removedText))].sort(compareText);
   const text = `[${texts.join(',')}]`;
@@ -116,7 +119,7 @@ function removedText(source: Source): string {
   return JSON.stringify({ store, key, ...(object === 'secret' ? {} : { object }) });
 }
 
-/** Whether an annotation lists a source whose keys were removed. */
+/** Whether the annotation lists this source as removed. */
 export function isListedAsRemoved(text: string | undefined, source: Source): boolean {
   const parsed = text === undefined ? undefined : parseAny(text);
   return Array.isArray(parsed) && parsed.some((entry) => JSON.stringify(entry) === removedText(source));
@@ -125,8 +128,8 @@ export function isListedAsRemoved(text: string | undefined, source: Source): boo
 const configHashes = new WeakMap<Mapping, string>();
 
 /**
- * Fields that are left out, such as refresh and policies, may change without a write. Mappings are immutable, and the
- * hash is needed at each event of each target, so it is cached.
+ * The hash of the mapping fields that require a write when they change. Others, such as refresh and policies, do not.
+ * Mappings are immutable, and each event of each target needs the hash, so it is cached.
  */
 export function configHash(mapping: Mapping): string {
   const hash = configHashes.get(mapping) ?? shortHash(hashedFields(mapping));
@@ -136,12 +139,15 @@ export function configHash(mapping: Mapping): string {
 
 function hashedFields({ name, target, data, dataFrom, template }: Mapping): object {
   const { secret, type, labels, annotations, immutable, mode } = target;
-  // Fields that follow from the kind of the store are not part of the mapping's configuration.
+  // Leave out fields that are derived from the store kind and are not part of the mapping's configuration.
   const entries = dataFrom.map((entry) => ({ ...entry, isFlat: undefined, unlisted: undefined }));
   return { name, secret, type, labels, annotations, immutable, mode, data, dataFrom: entries, template };
 }
 
-/** Only for configuration, which holds no secret values: anybody could test guesses against an unkeyed hash. */
+/**
+ * Use this only for configuration, which contains no secret values. Anybody could verify guesses against an unkeyed
+ * hash.
+ */
 export function shortHash(value: unknown): string {
   return createHash('sha256').update(sortedJson(value)).digest('hex').slice(0, 32);
 }
@@ -152,13 +158,13 @@ function sortedJson(value: unknown): string {
   );
 }
 
-/** The record to which a target is pinned, according to its annotation. */
+/** The sequence number of the record to which a target is pinned, from its annotation. */
 export function parsePin(annotations: Readonly<Record<string, string>>): number | undefined {
   const text = annotations[PIN];
   return text !== undefined && /^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined;
 }
 
-/** The sources that an annotation names. Undefined if it is missing, damaged or only a count. */
+/** The sources in an annotation. Undefined if the annotation is missing, damaged or contains only a count. */
 export function parseSources(text: string | undefined): ReadonlyMap<string, TargetSource> | undefined {
   const parsed = parseObject(text);
   if (parsed === undefined) return undefined;
@@ -168,13 +174,13 @@ export function parseSources(text: string | undefined): ReadonlyMap<string, Targ
     : undefined;
 }
 
-/** The number of sources, if the annotation has no room to name them. */
+/** The number of sources, if the annotation contains only a count. */
 export function countOfSources(text: string | undefined): number | undefined {
   const { count, fingerprint } = parseObject(text) ?? {};
   return typeof count === 'number' && typeof fingerprint === 'string' ? count : undefined;
 }
 
-/** Maps each store name to the hash of its definition when the target was written. */
+/** Maps each store name to the hash of the store's definition at the last write. */
 export function parseStores(text: string | undefined): ReadonlyMap<string, string> | undefined {
   const entries = Object.entries(parseObject(text) ?? {});
   return entries.every((entry): entry is [string, string] => typeof entry[1] === 'string')
@@ -189,7 +195,7 @@ function isTargetSource(value: unknown): value is TargetSource {
   return texts.every((part) => typeof part === 'string');
 }
 
-/** Whether all desired labels or annotations exist with their values. Others may exist too. */
+/** Whether all desired labels or annotations exist with their desired values. Others may exist too. */
 export function hasAll(
   live: Readonly<Record<string, string>>,
   desired: Readonly<Record<string, string>>,
@@ -198,8 +204,8 @@ export function hasAll(
 }
 
 /**
- * Whether two values of an annotation mean the same. Fingerprints under different keys cannot be compared and do not
- * cause a write. The next real write renews them.
+ * Whether two values of an annotation count as equal. Fingerprints under different keys cannot be compared, so they
+ * count as equal and cause no write. The next write renews them.
  */
 export function isEquivalentMetadata(name: string, live: string | undefined, desired: string): boolean {
   if (live === desired) return true;
@@ -221,19 +227,19 @@ export function isEquivalentMetadata(name: string, live: string | undefined, des
   });
 }
 
-/** Compares two annotations that hold only a count. */
+/** Compares two annotations that contain only a count. */
 function sameCount(live: string, desired: string): boolean {
   const [a, b] = [live, desired].map((text) => parseObject(text));
   const isKnown = countOfSources(live) !== undefined && countOfSources(live) === countOfSources(desired);
   return isKnown && isUnderOtherKey(String(a?.fingerprint), String(b?.fingerprint));
 }
 
-/** Whether both are fingerprints under different keys, so that they cannot be compared. */
+/** Whether both texts are fingerprints under different keys. Such fingerprints cannot be compared. */
 export function isUnderOtherKey(a: string, b: string): boolean {
   return isFingerprint(a) && isFingerprint(b) && keyIdOf(a) !== keyIdOf(b);
 }
 
-/** Whether the store's version differs from the written one. */
+/** Whether the store's current version differs from the written version. */
 export function isNewVersion(written: string, current: string): boolean {
   return written !== current && !isUnderOtherKey(written, current);
 }

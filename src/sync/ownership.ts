@@ -6,7 +6,7 @@ import { LABEL } from './ownership-metadata.ts';
 
 export interface Claim extends Instances {
   readonly mapping: Mapping;
-  /** Whether another configured mapping wants the same target. */
+  /** Whether another mapping of the configuration has this target. */
   readonly isDesiredBy: (mapping: string) => boolean;
 }
 
@@ -16,8 +16,9 @@ export type Ownership =
   | { readonly kind: 'refused'; readonly error: AppError };
 
 /**
- * A Secret is ours if both labels name this instance, or a former one, and the mapping. Removing one label by hand
- * releases it. Any other Secret becomes ours only if the mapping allows adoption.
+ * Decides whether a Secret is ours. Both labels must be present, and they must name the mapping and this instance or a
+ * former one. Removing one label by hand releases the Secret. Any other Secret becomes ours only if the mapping allows
+ * adoption.
  */
 export function ownership(live: LiveSecret, claim: Claim): Ownership {
   const instance = live.labels[LABEL.instance];
@@ -30,7 +31,7 @@ export function ownership(live: LiveSecret, claim: Claim): Ownership {
   return { kind: 'ours' };
 }
 
-/** A Secret that waits only for its finalizers must not be written. */
+/** A Secret that is being deleted and waits for its finalizers must not be written. */
 export function deletionInProgress({ deleting }: Pick<LiveSecret, 'deleting'>): AppError | undefined {
   const detail = 'it is being deleted';
   const todo = 'No action needed. If it persists, check which finalizers of the Secret block the deletion.';
@@ -41,20 +42,23 @@ function unownedResult(live: LiveSecret, claim: Claim): Ownership {
   const { mapping } = claim;
   if (mapping.onConflict === 'refuse')
     return isReleased(live, claim) ? releasedResult(live, claim) : refused('NOT_OWNED');
-  // The Secret would be deleted with its owner, even with our content.
+  // Kubernetes deletes the Secret together with its owner, even if it contains our data.
   if (live.controlled && mapping.onConflict !== 'adoptAndDropOwner')
     return refused('NOT_OWNED', 'a controller owns it; `onConflict: adoptAndDropOwner` would take it over');
   return { kind: 'adoptable' };
 }
 
-/** Whether one of our two labels, or our field manager, is left. */
+/**
+ * Whether somebody released the Secret by removing a label. In that case, our other label or our field manager is still
+ * present.
+ */
 function isReleased({ labels, ours: ownedFields }: LiveSecret, claim: Claim): boolean {
   const instance = labels[LABEL.instance];
   if (instance !== undefined) return instancesOf(claim).includes(instance);
   return labels[LABEL.mapping] === claim.mapping.name || ownedFields !== undefined;
 }
 
-/** Names the removed label, so that an operator sees what changed. */
+/** Names the removed label, so that an operator sees the cause. */
 function releasedResult({ labels }: LiveSecret, { mapping, instance }: Claim): Ownership {
   const expectedLabels = { [LABEL.instance]: instance, [LABEL.mapping]: mapping.name };
   const missingLabels = Object.entries(expectedLabels).filter(([name]) => labels[name] === undefined);

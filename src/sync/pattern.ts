@@ -1,11 +1,11 @@
 import { RE2JS, RE2JSSyntaxException } from 're2js';
 
 /**
- * The maximum number of steps of a pattern with its repetitions expanded. A step costs about a kilobyte, and a short
- * pattern can expand to a million steps, such as `a{1000}` nested.
+ * The maximum number of steps of a pattern after its repetitions are expanded. A step takes about a kilobyte of memory,
+ * and a short pattern can expand to a million steps, such as a nested `a{1000}`.
  */
 export const MAX_STEPS = 10_000;
-/** The total number of steps of all cached patterns. */
+/** The maximum total number of steps of all cached patterns. */
 const MAX_CACHED_STEPS = 50_000;
 
 type Compiled = RE2JS | 'invalid';
@@ -42,11 +42,11 @@ export function isSmallPattern(text: string): boolean {
 
 const ATOM = /\\[pPx]\{[^}]*\}|\\[\s\S]|\[\^?\]?(?:\\[\s\S]|\[:[^\]]*:\]|[^\]\\])*\]|[\s\S]/uy;
 const REPEAT = /\{(\d{1,9})(?:,(\d{0,9}))?\}/y;
-/** Quoted text up to its `\E` or the end, and flags, which are not a group. Neither contains other syntax. */
+/** Matches quoted text up to its `\E` or the end, and groups that only set flags. Neither contains other syntax. */
 const LITERAL_OR_FLAGS = /\\Q([\s\S]*?)(?:\\E|$)|\(\?[-\w]*\)/y;
 
 /**
- * Estimates the steps to within a small factor. The engine reports the real number only after it has compiled the
+ * Estimates the number of steps to within a small factor. The engine reports the real number only after compiling the
  * pattern.
  */
 function estimateSteps(text: string): number {
@@ -68,7 +68,7 @@ function estimateSteps(text: string): number {
     const [literal = '', quoted = ''] = LITERAL_OR_FLAGS.exec(text) ?? [];
     if (literal !== '') {
       steps += quoted.length;
-      // After flags or empty quotes, a repetition applies to the text before them.
+      // A repetition after flags or empty quotes applies to the text before them.
       if (quoted !== '') last = 1;
       position += literal.length;
       continue;

@@ -7,31 +7,31 @@ import type { TargetSource } from './ownership-metadata.ts';
 import { keyCollision, targetKey } from './target-keys.ts';
 import { describeSource } from './value.ts';
 
-/** Keeps a target at the versions that a record names, until it is unpinned. */
+/** A pin keeps a target at the versions of an audit record until it is unpinned. */
 export interface Pin {
-  /** The sequence of that record. */
+  /** The sequence number of that record. */
   readonly to: number;
   readonly sources: readonly TargetSource[];
   /**
-   * Maps the name of each store to the prefix of its definition hash at that time. In another store, a version means
-   * something else.
+   * Maps each store name to the prefix of the store's definition hash at that time. If the store has changed, its
+   * versions mean something else.
    */
   readonly stores: ReadonlyMap<string, string>;
 }
 
-/** The remedy when the versions of a pin are not available. Changing the mapping would not help. */
+/** The remedy if the versions of a pin are not available. Changing the mapping would not help. */
 export const PIN_REMEDY =
   'Roll back to another record. If the target is already pinned, run `secretbridge unpin`.';
 
 export interface Pinned {
   readonly mapping: Mapping;
-  /** The references with a pinned version, by `refId`. Others are read as the mapping says. */
+  /** The references with a pinned version, by `refId`. All others use the version of the mapping. */
   readonly refs: ReadonlySet<string>;
 }
 
 /**
- * Applies the versions of a pin to the current mapping. A search is replaced by the keys that it found at that time. A
- * source that the record does not name was added later and is read at its current version.
+ * Applies the versions of a pin to the current mapping. Each search is replaced by the keys that it found at that time.
+ * A source that is not in the record was added later and keeps its current version.
  * @throws AppError ROLLBACK_AMBIGUOUS, VERSION_GONE, KEY_COLLISION, KEY_INVALID
  */
 export function pinMapping(mapping: Mapping, pin: Pin, stores: ReadonlyMap<string, string>): Pinned {
@@ -75,13 +75,13 @@ export function pinMapping(mapping: Mapping, pin: Pin, stores: ReadonlyMap<strin
   return { mapping: pinnedMapping, refs };
 }
 
-/** The version that the record names for a source. Undefined if it does not name the source. */
+/** The recorded version of a source. Undefined if the source is not in the record. */
 function versionOf(source: Source, { to, sources }: Pin): string | undefined {
   const sameKey = sources.filter(({ store, key }) => store === source.store && key === source.key);
   const versions = distinct(sameKey);
   if (versions.length < 2) return versions[0];
-  // The record names two versions of one key, as with AWSCURRENT and AWSPREVIOUS. It does not say which target key was
-  // made from which, but the property may show it.
+  // The record contains two versions of one key, for example AWSCURRENT and AWSPREVIOUS. It does not link versions to
+  // target keys, but the property may identify the version.
   const sameProperty = distinct(sameKey.filter(({ property }) => isSameProperty(property, source.property)));
   if (sameProperty.length === 1) return sameProperty[0];
   throw new AppError('ROLLBACK_AMBIGUOUS', {
@@ -91,7 +91,7 @@ function versionOf(source: Source, { to, sources }: Pin): string | undefined {
 }
 
 function isSameProperty(written: string | undefined, property: string | undefined): boolean {
-  // For a spread object, the record names each member.
+  // The record contains each member of a spread object separately.
   return written === property || (property !== undefined && (written?.startsWith(`${property}.`) ?? false));
 }
 
@@ -105,7 +105,8 @@ function pinnedSearchSources(
   pin: Pin,
   explicit: readonly Source[],
 ): readonly (readonly [string, Source])[] {
-  // The mapping also names this key itself. With tags, it is unknown whether the search found it too.
+  // Ignore a key that the mapping also names explicitly if the search uses tags. It is then unknown whether the search
+  // found the key.
   const isNamed = (key: string): boolean =>
     explicit.some(
       (source) => source.store === search.store && source.key === key && source.property === undefined,

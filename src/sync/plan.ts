@@ -24,8 +24,8 @@ import { obsoleteNames, preserveForeignMetadata } from './preserved-metadata.ts'
 import { withTemplates } from './template.ts';
 
 /**
- * The planned change. `delete` is a proposal for the deletion step of the instance. `hold` is a proposal that only a
- * person may release. `refuse`: the change is not allowed. `fail`: the target cannot be decided.
+ * The planned change. `delete`: a proposal to the deletion step, which decides for the whole instance. `hold`: a
+ * proposal that only a person may release. `refuse`: the change is not allowed. `fail`: no decision is possible.
  */
 export type Plan =
   | { readonly kind: 'create'; readonly keys: readonly KeyPlan[]; readonly manifest: SecretManifest }
@@ -34,24 +34,24 @@ export type Plan =
       readonly keys: readonly KeyPlan[];
       readonly change: SecretChange;
       readonly live: LiveSecret;
-      /** The Secret was not ours before. */
+      /** Set if the Secret was not ours before. */
       readonly adopts: boolean;
-      /** The change only undoes a manual change. */
+      /** Whether the write only undoes a manual change. */
       readonly drift: boolean;
     }
   | {
-      /** Our keys are merged into a Secret of another owner. */
+      /** Merges our keys into a Secret of another owner. */
       readonly kind: 'merge';
       readonly keys: readonly KeyPlan[];
       readonly live: LiveSecret;
       readonly manifest: MergeManifest;
-      /** Steps to apply first, in this order. They take over what was merged under a former name. */
+      /** Steps to apply first, in this order. They take over the keys that were merged under a former name. */
       readonly first: readonly MergeManifest[];
       readonly drift: boolean;
     }
   | { readonly kind: 'unchanged'; readonly keys: readonly KeyPlan[] }
   | {
-      /** Like `delete`, followed by a creation, because the API server does not allow this change in place. */
+      /** Deletes the Secret and creates it again, because the API server does not allow this change in place. */
       readonly kind: 'recreate';
       readonly keys: readonly KeyPlan[];
       readonly live: LiveSecret;
@@ -69,7 +69,7 @@ export type Plan =
     }
   | { readonly kind: 'refuse' | 'fail'; readonly keys: readonly KeyPlan[]; readonly error: AppError };
 
-/** Whether the Secret belongs to somebody else, so that it is not a target of ours. */
+/** Whether the Secret belongs to somebody else and is therefore not a target of ours. */
 export function isForeign(plan: Plan): boolean {
   return plan.kind === 'refuse' && (plan.error.code === 'NOT_OWNED' || plan.error.code === 'TARGET_CLAIMED');
 }
@@ -80,15 +80,15 @@ export interface PlanInput extends Claim, Pick<AbsenceInput, 'isProvenAbsent' | 
   readonly live: LiveSecret | undefined;
   readonly stores: ReadonlyMap<string, string>;
   readonly fingerprints: Fingerprinter;
-  /** With `mode: merge`: the keys that the mapping's field manager holds. */
+  /** For `mode: merge`: the keys that the mapping's field manager owns. */
   readonly merged: readonly string[];
-  /** With `mode: merge`: the keys held under former names of the instance. */
+  /** For `mode: merge`: the merges under former names of the instance. */
   readonly former?: readonly FormerMerge[];
-  /** With `mode: merge`: the keys of orphaned mappings, because this mapping may be one of them under a new name. */
+  /** For `mode: merge`: the merges of orphaned mappings. This mapping may be one of these mappings under a new name. */
   readonly orphaned?: readonly FormerMerge[];
-  /** With `mode: merge`: returns the fields that only these merges hold. Left out if unknown. */
+  /** For `mode: merge`: returns the fields that only these merges own. Left out if unknown. */
   readonly exclusivelyOwned?: (merges: readonly MergeOwner[]) => OwnedFields;
-  /** Set if `mapping` and `desired` have the versions of a pin. */
+  /** Set if `mapping` and `desired` use the versions of a pin. */
   readonly pin?: PinMetadata | undefined;
 }
 
@@ -96,7 +96,7 @@ export function plan(input: PlanInput): Plan {
   try {
     return input.mapping.target.mode === 'merge' ? planMerge(input) : planOwn(input);
   } catch (error) {
-    // If a template cannot be rendered, the existing content stays.
+    // A template failed, so the existing content stays.
     if (error instanceof AppError) return { kind: 'fail', keys: [], error };
     throw error;
   }
@@ -110,7 +110,7 @@ function planOwn(input: PlanInput): Plan {
   const deletionError = live && deletionInProgress(live);
   if (deletionError !== undefined) return { kind: 'fail', keys: [], error: deletionError };
 
-  // A foreign Secret was never written by us, even if its annotations say so.
+  // If the Secret is not ours, ignore its annotations, even if they name this mapping.
   const owned = owner?.kind === 'ours' ? live : undefined;
   const absence = judgeAbsence(desired, sourcesOf(mapping), { ...input, live: owned });
   if (absence.kind === 'stop') return { kind: 'fail', keys: [], error: absence.error };
@@ -133,7 +133,7 @@ const EMPTY_FOREIGN_SECRET = {
   remedy: 'Check the sources of the mapping, or delete the Secret yourself.',
 };
 
-/** Here `recreate` would not help. */
+/** The remedy for a Secret that `recreate` must not delete. */
 const FOREIGN_REMEDY =
   'secretbridge never deletes what it did not create. Delete the Secret yourself, or keep its type and data.';
 
@@ -154,7 +154,7 @@ function planChange(
   const dropOwners = adopts && mapping.onConflict === 'adoptAndDropOwner';
   const sameData = keys.every(({ action }) => action === 'keep');
   const immutableChange = findImmutableChange(live, manifest, sameData);
-  // Never destroy a Secret that we did not write, even if its labels are ours.
+  // Never delete a Secret that we did not write, even if it has our labels.
   const mayDestroy = !adopts && live.ours !== undefined;
   if (immutableChange !== undefined && !(mapping.target.recreate && mayDestroy)) {
     const remedy =
@@ -191,7 +191,7 @@ function planChange(
   };
 }
 
-/** Plans the removal of a target. Labels can be copied with a Secret, so our field manager must be present too. */
+/** Plans the removal of a target. Labels can be copied to another Secret, so our field manager must be present too. */
 export function planRemoval(
   live: LiveSecret,
   { fingerprints, ...instances }: Pick<PlanInput, 'instance' | 'formerInstances' | 'fingerprints'>,
@@ -205,7 +205,7 @@ export function planRemoval(
   return { kind: 'refuse', keys: [], error: new AppError('NOT_OWNED', { detail }) };
 }
 
-/** Only the `immutable` field differs. */
+/** The detail if only the `immutable` field differs. */
 const IMMUTABLE_SET = 'it is immutable and would no longer be';
 const IMMUTABLE_REMEDY =
   'Set `target.immutable: true`, or delete the Secret yourself so that it is recreated.';
@@ -231,7 +231,7 @@ function hasSameMetadata(live: LiveSecret, { labels, annotations }: OwnershipMet
   );
 }
 
-/** The pin annotation informs people, so a forged one is removed. */
+/** Returns a pin annotation that somebody else wrote. It would misinform people, so it is removed. */
 function foreignPin(
   { annotations, ours: ownedFields }: LiveSecret,
   desired: OwnershipMetadata,
@@ -241,8 +241,8 @@ function foreignPin(
 }
 
 /**
- * The annotations of our earlier merges into a Secret that we now own. If they stayed, our keys could be removed by the
- * rules of those merges.
+ * The annotations of our earlier merges into a Secret that we now own. If they stayed, the rules of those merges could
+ * remove our keys.
  */
 function obsoleteMergeAnnotations(live: LiveSecret, instances: Instances): readonly string[] {
   const ownInstances = instancesOf(instances);

@@ -3,8 +3,8 @@ import type { LiveSecret, SecretManifest } from '../core/secret.ts';
 import { compareText } from '../core/target.ts';
 import { isOwnName } from './ownership-metadata.ts';
 
-// A recreated Secret keeps the labels and annotations that others had set. The API server then lists us as the owner of
-// all fields, so an annotation names the ones that are not ours.
+// A recreated Secret keeps the labels and annotations that others had set. The API server then records us as the
+// manager of all fields, so an annotation lists the names that are not ours.
 
 const PRESERVED = 'secretbridge.dev/carried';
 
@@ -12,12 +12,12 @@ const PARTS = ['labels', 'annotations'] as const;
 type Names = Readonly<Record<(typeof PARTS)[number], readonly string[]>>;
 
 /**
- * Written by `kubectl apply`, and includes the values. We never write a value into an annotation, least of all an
- * outdated one.
+ * `kubectl apply` writes this annotation, which includes the values. It is not preserved, because we never write a
+ * value into an annotation.
  */
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
 
-/** The names that we own only because we recreated the Secret. */
+/** The names that others had set before we recreated the Secret. */
 function preservedNames({ annotations }: LiveSecret): Names {
   const recorded = parseObject(annotations[PRESERVED]) ?? {};
   const namesIn = (part: keyof Names): readonly string[] => {
@@ -27,7 +27,7 @@ function preservedNames({ annotations }: LiveSecret): Names {
   return { labels: namesIn('labels'), annotations: [...namesIn('annotations'), PRESERVED] };
 }
 
-/** Names that we once set and no longer want. Names that others set are left alone. */
+/** Names that we set earlier and no longer want. Names that others set are not included. */
 export function obsoleteNames(
   live: LiveSecret,
   desired: Pick<SecretManifest, keyof Names>,
@@ -39,7 +39,7 @@ export function obsoleteNames(
   );
 }
 
-/** The manifest of a recreated Secret, with the labels and annotations that others had set. */
+/** Adds the labels and annotations that others had set to the manifest of a recreated Secret. */
 export function preserveForeignMetadata(live: LiveSecret, manifest: SecretManifest): SecretManifest {
   const foreignNames = (part: keyof Names): readonly string[] => {
     const ownNames = [...Object.keys(manifest[part]), ...obsoleteNames(live, manifest, part)];

@@ -9,7 +9,7 @@ interface OrphanMetadata {
 
 /**
  * Finds the mappings that may be the renamed mapping of an orphaned target. A renamed mapping reads all sources from
- * which the target was made. If those are unknown, every mapping is a candidate.
+ * which the target was made. If these sources are unknown, every mapping is a candidate.
  */
 export function renameCandidates<Target extends { readonly mapping: Mapping }>(
   targets: readonly Target[],
@@ -27,11 +27,11 @@ export function renameCandidates<Target extends { readonly mapping: Mapping }>(
     const writtenSources = parseSources(annotations[ANNOTATION.sources]);
     if (writtenSources === undefined) return owning;
     const sources = [...writtenSources.values()];
-    // Thousands of mappings may share one source, but few share all of them. Start with the rarest source.
+    // Thousands of mappings may share one source, so start with the source that the fewest mappings read.
     const [fewest] = sources
       .map((source) => bySource.get(nameOf(source)) ?? none)
       .toSorted((a, b) => a.size - b.size);
-    // A target that consists only of templates records no source.
+    // A target that consists only of templates has no recorded source.
     if (fewest === undefined) return [];
     const candidates = new Set([...fewest, ...searching]);
     return [...candidates].filter(({ mapping }) =>

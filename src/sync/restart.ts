@@ -3,7 +3,7 @@ import type { Workload } from '../core/mapping.ts';
 import { compareText } from '../core/target.ts';
 import { isContentDifferent } from './drift.ts';
 
-/** The content change of a target, as its audit record describes it. */
+/** The content change of a target, in the format of its audit record. */
 export interface ContentChange {
   readonly before?: string;
   readonly after?: string;
@@ -15,8 +15,8 @@ export interface ContentChange {
 }
 
 /**
- * Whether pods may have read other content before. No pod has read a new target. Annotations, labels and versions are
- * not content.
+ * Whether pods may have read other content before. A new target has no earlier content. Annotations, labels and
+ * versions do not count as content.
  */
 export function isContentChange({ before, after, keys }: ContentChange): boolean {
   const touched = keys.added.length + keys.changed.length + keys.removed.length;
@@ -24,24 +24,30 @@ export function isContentChange({ before, after, keys }: ContentChange): boolean
 }
 
 /**
- * The pod template annotation with the fingerprint of a Secret. It uses a hash, because Secret names may exceed the
- * limit of 63 characters.
+ * The name of the pod template annotation that stores the fingerprint of a Secret. It contains a hash, because Secret
+ * names may exceed the limit of 63 characters.
  */
 export function restartAnnotation(secret: string): string {
   return `restart.secretbridge.dev/${createHash('sha256').update(secret).digest('hex').slice(0, 16)}`;
 }
 
-/** Restarts pods whose template already has the fingerprint. Its value is the sequence of the change. */
+/**
+ * The annotation that restarts pods whose template already has the fingerprint. Its value is the sequence number of the
+ * change.
+ */
 export const RESTART_AGAIN_ANNOTATION = 'restart.secretbridge.dev/again';
 
-/** Formats a workload as in records: `Deployment/web`, or `Deployment with app=web,tier=front`. */
+/** Formats a workload for audit records: `Deployment/web`, or `Deployment with app=web,tier=front`. */
 export function formatWorkload({ kind, name, selector }: Workload): string {
   if (name !== undefined) return `${kind}/${name}`;
   const labels = Object.entries(selector?.matchLabels ?? {}).sort(([a], [b]) => compareText(a, b));
   return `${kind} with ${labels.map(([label, value]) => `${label}=${value}`).join(',')}`;
 }
 
-/** Returns undefined for another format. Names and labels contain none of the separators. */
+/**
+ * Parses the format of `formatWorkload`. Returns undefined for another format. Names and labels contain none of the
+ * separators.
+ */
 export function parseWorkload(text: string): Workload | undefined {
   const [, kind = '', name, labels] = /^(\w+)(?:\/([^\s/]+)| with (\S+))$/.exec(text) ?? [];
   if (name !== undefined) return { kind, name };

@@ -2,7 +2,7 @@ import type { ErrorCode } from '../core/error-codes.ts';
 import { isTransient } from '../core/errors.ts';
 import { MAX_TIMER_MS } from '../core/timer.ts';
 
-/** The result of a run, as far as it affects the next run. */
+/** The parts of a run's result that affect the next run. */
 export interface RunResult {
   /** `contested`: drift that is not repaired, because somebody else undoes each repair. */
   readonly kind:
@@ -24,9 +24,9 @@ export interface ScheduleInput {
   readonly failures: number;
   /** The maximum staleness of the target, in milliseconds. */
   readonly refreshMs: number;
-  /** Only a run of the target detects a changed source. By default, sweeps detect it. */
+  /** Set if no sweep reads the sources of the target. Only a run of the target then detects a changed source. */
   readonly isUnswept?: boolean;
-  /** Returns a number from 0 to 1, uniformly distributed. */
+  /** Returns a uniformly distributed number from 0 to 1. */
   readonly random: () => number;
 }
 
@@ -35,29 +35,32 @@ const MINUTE = 60 * SECOND;
 const MIN_DELAY = SECOND;
 const MAX_BACKOFF = 5 * MINUTE;
 const HOUR = 60 * MINUTE;
-/** The cap for a requested delay of a day or more. Nothing else would run the target earlier. */
+/**
+ * The maximum delay that a remote side can request. After a delay of a day or more, nothing else would run the target
+ * earlier.
+ */
 export const MAX_RETRY_AFTER_MS = HOUR;
-/** Write races are short. */
+/** Short, because a conflict with another writer resolves quickly. */
 const CONFLICT_BACKOFF = { first: SECOND / 4, longest: 30 * SECOND };
-/** For a namespace or Secret that somebody else is about to create. */
+/** The delay for a missing namespace or Secret that somebody else is about to create. */
 const MISSING_RESOURCE_DELAY = 30 * SECOND;
 
 /**
  * The milliseconds until the next run, or undefined to wait for the next sweep. Transient failures are retried with
- * exponential backoff and full jitter, so that an outage is not followed by a stampede. Failures that a person must fix
- * are retried slowly.
+ * exponential backoff and full jitter, so that not all targets return at once after an outage. Failures that a person
+ * must fix are retried slowly.
  */
 export function nextRun(
   result: RunResult,
   { failures, refreshMs, isUnswept = false, random }: ScheduleInput,
 ): number | undefined {
-  // With a shorter interval, failing or held targets would occupy the whole process.
+  // With a shorter interval, failing or held targets would keep the process busy.
   const refresh = clamp(refreshMs, MIN_DELAY, MAX_TIMER_MS, MAX_BACKOFF);
   const doublings = clamp(failures, 1, 40, 1) - 1;
   const chance = clamp(random(), 0, 1, 0.5);
   const retryAfterMs = clamp(result.retryAfterMs, 0, MAX_RETRY_AFTER_MS, 0);
   const backoff = (first: number, longest: number): number =>
-    // Wait at least as long as requested, plus jitter.
+    // Wait at least the requested delay, plus jitter.
     retryAfterMs + chance * Math.min(first * 2 ** doublings, longest);
   switch (result.kind) {
     case 'held':
@@ -67,7 +70,8 @@ export function nextRun(
     case 'refused':
       if (result.code === 'NAMESPACE_MISSING' || result.code === 'SECRET_MISSING')
         return roundUp(MISSING_RESOURCE_DELAY * (0.8 + 0.4 * chance));
-      // With `refused`, others hold our keys, so a quick retry would find the same.
+      // Only `failed` is retried quickly. With `refused`, others own our keys, so a quick retry would have the same
+      // result.
       if (result.kind === 'failed' && result.code === 'CONFLICT')
         return roundUp(backoff(CONFLICT_BACKOFF.first, Math.min(CONFLICT_BACKOFF.longest, refresh)));
       if (result.kind === 'failed' && (result.code === undefined || isTransient(result.code)))
@@ -78,7 +82,7 @@ export function nextRun(
   }
 }
 
-/** Retries slowly. A fix in the configuration, or a request, starts a run at once. */
+/** The delay for failures that a person must fix. A changed configuration, or a request, starts a run at once. */
 function lastingDelay(refresh: number, doublings: number): number {
   const first = Math.max(refresh, MAX_BACKOFF);
   return Math.max(first, Math.min(first * 2 ** doublings, HOUR));

@@ -1,12 +1,12 @@
 import { AppError } from '../core/errors.ts';
 import type { Rename } from '../core/mapping.ts';
 
-/** Whether Kubernetes allows the name as a key of a Secret. */
+/** Whether Kubernetes accepts the name as a key of a Secret. */
 export function isTargetKey(name: string): boolean {
   return /^[-._a-zA-Z0-9]{1,253}$/.test(name) && name !== '.' && !name.startsWith('..');
 }
 
-/** The target key for a name in a store. Applies `case`, then `prefix`, then `invalid`. */
+/** Makes the target key from a name in a store. Applies `case`, then `prefix`, then `invalid`. */
 export function targetKey(name: string, rename: Rename | undefined, subject: string): string {
   const cased =
     rename?.case === 'upper' ? name.toUpperCase() : rename?.case === 'lower' ? name.toLowerCase() : name;

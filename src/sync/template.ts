@@ -9,7 +9,7 @@ import { describeSource } from './value.ts';
 
 type Spec = NonNullable<Mapping['template']>;
 
-/** Templates are compiled once per configuration. */
+/** Each template is compiled once per configuration. */
 const compiledTemplates = new WeakMap<Spec, ReadonlyMap<string, Compiled>>();
 
 function compileAll(spec: Spec): ReadonlyMap<string, Compiled> {
@@ -21,8 +21,8 @@ function compileAll(spec: Spec): ReadonlyMap<string, Compiled> {
 }
 
 /**
- * The data of a target with its rendered templates. One failed template fails the whole target, so that the existing
- * content stays.
+ * The data of a target with its rendered templates. If one template fails, the whole target fails and keeps its
+ * existing content.
  * @throws AppError TEMPLATE_INVALID or TEMPLATE_FAILED, with line and column; KEY_COLLISION.
  */
 export function withTemplates(
@@ -30,7 +30,7 @@ export function withTemplates(
   { data, sources }: Pick<Extract<Desired, { kind: 'ready' }>, 'data' | 'sources'>,
 ): ReadonlyMap<string, SecretValue> {
   if (template === undefined) return data;
-  // A template may use the name of an absent optional source. Any other unknown name is an error.
+  // A template may use the names of absent optional sources. Any other unknown name is an error.
   const absent = Object.keys(dataSources).filter(
     (key) => dataSources[key]?.optional === true && !data.has(key),
   );
@@ -45,7 +45,7 @@ export function withTemplates(
   return template.only ? renderedValues : new Map([...data, ...renderedValues]);
 }
 
-/** Leaves out the version that was read, because the mapping need not name it. */
+/** Describes a source without its version, because the mapping need not name a version. */
 function describeGiver(source: TargetSource | undefined): string {
   return source === undefined ? 'a source' : describeSource({ ...source, version: undefined });
 }

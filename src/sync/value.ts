@@ -4,15 +4,16 @@ import type { Source } from '../core/mapping.ts';
 import type { FoundRead } from '../core/read-result.ts';
 import { SecretValue } from '../core/secret-value.ts';
 
-/** Members by name, in the store's order. */
+/** Members by name, in the order of the store. */
 type Members = ReadonlyMap<string, JsonNode>;
 
-/** A value from a store: its bytes, and the JSON text of its properties if that differs. */
+/** A value from a store: its bytes, and the JSON text of its properties if it differs from the bytes. */
 type StoreValue = Pick<FoundRead, 'value' | 'object'>;
 
 /**
- * Caches parsed JSON, so that a value with many used properties is parsed once. Parsing blocks the process. The parsed
- * form is another copy of the secret, several times its size, so it must not outlive one synchronous step.
+ * Caches parsed JSON, so that a value is parsed only once even if many of its properties are used. Parsing blocks the
+ * process. The parsed form is another copy of the secret, several times its size. So it must not outlive one
+ * synchronous step.
  */
 export interface JsonCache {
   node(storeValue: StoreValue): JsonNode;
@@ -52,7 +53,7 @@ export function pickValue(source: Source, storeValue: StoreValue, parsed = creat
   return decode(value, source);
 }
 
-/** The members of a spread source, in the store's order. Null members are skipped if the source is optional. */
+/** The members of a spread source, in the order of the store. Null members are skipped if the source is optional. */
 export function membersOf(
   source: Source,
   storeValue: StoreValue,
@@ -72,7 +73,7 @@ export function membersOf(
   return values;
 }
 
-/** The source in words, for messages. */
+/** Describes the source for messages. */
 export function describeSource({
   store,
   key,
@@ -138,7 +139,7 @@ function notAnObject(source: Source): AppError {
 
 function nodeValue(node: JsonNode, source: Source): SecretValue {
   if (node.kind !== 'string') return SecretValue.fromText(printJson(node));
-  // Half of a surrogate pair has no UTF-8 form, and U+FFFD would be another value.
+  // Half of a surrogate pair has no UTF-8 form. Encoding it as U+FFFD would change the value.
   if (!node.value.isWellFormed())
     throw new AppError('DECODE_FAILED', {
       subject: describeSource(source),
@@ -148,15 +149,15 @@ function nodeValue(node: JsonNode, source: Source): SecretValue {
 }
 
 /**
- * RFC 4648. `base64` needs its padding; for `base64url` it is optional. No other characters are allowed, and empty
- * stays empty.
+ * Decodes RFC 4648. `base64` requires padding; for `base64url` it is optional. No other characters are allowed. Empty
+ * input returns empty output.
  */
 function decode(value: SecretValue, source: Source): SecretValue {
   if (source.decode === undefined) return value;
   const text = value.revealText('latin1');
   const digits = source.decode === 'base64url' && text.length % 4 === 0 ? text.replace(/={1,2}$/, '') : text;
   const bytes = Buffer.from(digits, source.decode);
-  // Node skips unknown characters, so a round trip checks that all were valid.
+  // Node ignores invalid characters, so encode the result again to check that all were valid.
   if (bytes.toString(source.decode) !== digits)
     throw new AppError('DECODE_FAILED', {
       subject: describeSource(source),

@@ -8,33 +8,33 @@ import type { Tracing } from '../core/tracer.ts';
 import { createSpans } from './spans.ts';
 
 export interface OtlpDeps {
-  /** The base URL of a collector, without the signal's path. */
+  /** The base URL of a collector. The path for traces is added to it. */
   readonly endpoint: string;
   /**
-   * Header names with functions that read their values. They are called for each request, so a rotated value needs no
-   * restart.
+   * Functions that read header values, by header name. They are called for each request, so a rotated value takes
+   * effect without a restart.
    */
   readonly headers: Readonly<Record<string, () => Promise<SecretValue>>>;
   readonly service: { readonly version?: string; readonly instance: string; readonly replica: string };
   readonly clock: Clock;
-  /** Called with an error when spans begin to be lost, and without one when sending works again. */
+  /** Called with an error when spans can no longer be sent, and without an error when sending works again. */
   readonly onState: (error: AppError | undefined) => void;
-  /** How long closing waits for the last spans. */
+  /** How long `close` waits for the last spans to be sent. */
   readonly shutdownTimeoutMs?: number;
 }
 
 /**
- * The timeout of one request with its retries. It also bounds how long an unresponsive collector can keep the process
- * alive.
+ * The timeout of one request including its retries. It also limits how long an unresponsive collector can keep the
+ * process alive.
  */
 const REQUEST_TIMEOUT_MS = 5_000;
-/** Spans beyond this limit are lost while the collector is down: about 10 MB. */
+/** The maximum number of spans in memory: about 10 MB. While the collector is down, further spans are lost. */
 const MAX_QUEUED_SPANS = 8_192;
 const SHUTDOWN_TIMEOUT_MS = 2_000;
 
 /**
- * Sends traces by OTLP over HTTP as JSON: https://opentelemetry.io/docs/specs/otlp/#otlphttp. Every request is traced.
- * Sampling is left to the collector, which sees whole traces.
+ * Sends traces with OTLP over HTTP, as JSON: https://opentelemetry.io/docs/specs/otlp/#otlphttp. Every request is
+ * traced. The collector does the sampling, because it receives complete traces.
  */
 export function openOtlp(deps: OtlpDeps): Tracing {
   const { endpoint, headers, service, clock, onState, shutdownTimeoutMs = SHUTDOWN_TIMEOUT_MS } = deps;
@@ -45,7 +45,7 @@ export function openOtlp(deps: OtlpDeps): Tracing {
       url: `${endpoint.replace(/\/+$/, '')}/v1/traces`,
       timeoutMillis: REQUEST_TIMEOUT_MS,
       async headers() {
-        // Called before each attempt: the only hook where pending retries can be stopped.
+        // This function is called before each attempt. It is the only hook that can stop pending retries.
         if (isClosed) throw new AppError('INTERRUPTED');
         const entries = Object.entries(headers).map(async ([name, value]) => {
           const text = (await value()).revealText();
@@ -77,7 +77,7 @@ export function openOtlp(deps: OtlpDeps): Tracing {
   });
   return {
     tracer,
-    // The provider's own flush would leave a 30 s timer behind.
+    // Do not flush the provider, because its flush would leave a 30 s timer running.
     async flush(ms) {
       await endsWithin(ms, processor.forceFlush());
     },
@@ -85,13 +85,13 @@ export function openOtlp(deps: OtlpDeps): Tracing {
       const shutdown = provider.shutdown();
       const isSent = await endsWithin(shutdownTimeoutMs, shutdown);
       isClosed = true;
-      // A short run can end before its first request has failed.
+      // Report unsent spans, because a short run can end before its first request has failed.
       if (!isSent && !isFailing) onState(new AppError('TRACES_NOT_SENT'));
     },
   };
 }
 
-/** Waits up to `ms` and returns whether the work ended. Failures are reported elsewhere. */
+/** Waits up to `ms` and returns whether the work has ended. Failures are reported elsewhere. */
 async function endsWithin(ms: number, work: Promise<unknown>): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<false>();
   const timer = setTimeout(() => resolve(false), ms);
@@ -101,8 +101,7 @@ async function endsWithin(ms: number, work: Promise<unknown>): Promise<boolean> 
 }
 
 /**
- * Wraps an exporter and reports each change between success and failure. The collector's response text is not passed
- * on.
+ * Wraps an exporter to report each change between success and failure. The response text of the collector is discarded.
  */
 function reportStateChanges(exporter: SpanExporter, onState: OtlpDeps['onState']): SpanExporter {
   let isFailing = false;

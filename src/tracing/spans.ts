@@ -21,7 +21,7 @@ import { withoutSuffix } from '../core/request-id.ts';
 import type { SpanAttributes, SpanOptions, Tracer } from '../core/tracer.ts';
 import { type TraceIds, traceIdsOf } from './trace-ids.ts';
 
-/** The run-time allow-list of span attributes, in addition to the type. */
+/** The run-time allow-list of span attributes. It supplements the check by types. */
 const ATTRIBUTES = [
   'mapping',
   'namespace',
@@ -33,9 +33,11 @@ const ATTRIBUTES = [
   'code',
 ] as const satisfies readonly (keyof SpanAttributes)[];
 
-/** Longer than any name. */
+/** The maximum length of an attribute. Names are always shorter. */
 const MAX_LENGTH = 512;
-/** How many request ids are remembered. Older requests appear as if they began in another process. */
+/**
+ * The maximum number of request ids in memory. The spans of older requests look as if they began in another process.
+ */
 const MAX_REQUESTS = 4_096;
 
 export interface SpansDeps {
@@ -50,7 +52,8 @@ export interface Spans {
 }
 
 /**
- * A tracer on OpenTelemetry's SDK. It sets no globals, so other OpenTelemetry users in the process are not affected.
+ * Creates a tracer with OpenTelemetry's SDK. It sets no global variables, so it does not affect other users of
+ * OpenTelemetry in the process.
  */
 export function createSpans({ resource, processor, clock }: SpansDeps): Spans {
   const ids = createIdGenerator();
@@ -59,7 +62,7 @@ export function createSpans({ resource, processor, clock }: SpansDeps): Spans {
   const current = new AsyncLocalStorage<Context>();
   const startedRequests = new Set<string>();
 
-  /** Returns whether this is the first span of the request in this process. */
+  /** Marks the request as started. Returns true for its first span in this process. */
   const markStarted = (requestId: string): boolean => {
     const id = withoutSuffix(requestId);
     if (startedRequests.has(id)) return false;
@@ -99,7 +102,7 @@ export function createSpans({ resource, processor, clock }: SpansDeps): Spans {
           endSpan(span, resultAttributes?.(result) ?? {});
           return result;
         } catch (thrown) {
-          // Never use `recordException`: it would export the message and the stack.
+          // Never call `recordException`, because it would export the message and the stack.
           endSpan(span, { code: toAppError(thrown).code });
           throw thrown;
         }
@@ -139,7 +142,7 @@ function otelAttributes(attributes: SpanAttributes): Attributes {
   return allowed;
 }
 
-/** Generates random ids, except for root spans, whose ids every process must derive alike. */
+/** Generates random ids. The ids of root spans are not random, because every process must derive the same ids. */
 function createIdGenerator() {
   const random = new RandomIdGenerator();
   let fixedIds: TraceIds | undefined;
@@ -149,7 +152,7 @@ function createIdGenerator() {
   };
   return {
     generator,
-    /** The SDK asks for ids synchronously while it starts a span. */
+    /** The SDK calls the generator synchronously while it starts a span. */
     use(ids: TraceIds, work: () => Span): Span {
       fixedIds = ids;
       try {

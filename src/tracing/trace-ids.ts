@@ -2,16 +2,16 @@ import { createHash } from 'node:crypto';
 import { withoutSuffix } from '../core/request-id.ts';
 
 export interface TraceIds {
-  /** 32 hexadecimal digits. */
+  /** The id of the trace: 32 hexadecimal digits. */
   readonly traceId: string;
-  /** 16 hexadecimal digits. The id of the root span. */
+  /** The id of the root span: 16 hexadecimal digits. */
   readonly spanId: string;
 }
 
 /**
- * Derives the trace and the root span of a request from its id alone: jobs carry nothing else, and every process must
- * get the same ids. W3C Trace Context (https://www.w3.org/TR/trace-context/#trace-id) forbids ids of all zeros, which a
- * hash never gives in practice.
+ * Derives the ids of the trace and its root span from the request id alone. Jobs contain nothing else, and every
+ * process must derive the same ids. W3C Trace Context (https://www.w3.org/TR/trace-context/#trace-id) forbids ids of
+ * all zeros, which a hash practically never produces.
  */
 export function traceIdsOf(requestId: string): TraceIds {
   const hash = createHash('sha256').update(withoutSuffix(requestId)).digest('hex');

@@ -4,7 +4,7 @@ import type { Head } from '../../src/audit/chain.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 
-/** An audit store that answers queries on demand. */
+/** An audit store that answers a query only when the test lets it. */
 function open(askMs = 20) {
   const questions: PromiseWithResolvers<Head>[] = [];
   const audit = {
@@ -38,7 +38,7 @@ describe('audit status', () => {
     expect(questions).toHaveLength(1);
   });
 
-  it('reports down immediately while a hanging query has no answer', async () => {
+  it('reports the audit store as down immediately while a query hangs', async () => {
     const { ask, questions } = open();
     const first = ask();
     questions[0]?.resolve(head(7));

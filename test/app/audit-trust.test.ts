@@ -6,7 +6,10 @@ import { silentLogger } from '../../src/log/logger.ts';
 import type { Status } from '../../src/service/service.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 
-/** The status while a service waits for an acceptance, with the given head of its audit log. */
+/**
+ * Returns the status of a service that waits for a person to accept a truncated audit log. `head` reads the end of that
+ * log.
+ */
 async function shownWhile(head: () => Promise<Head>): Promise<Status | undefined> {
   const truncated = new AppError('AUDIT_TRUNCATED');
   const app = {
@@ -42,7 +45,7 @@ async function shownWhile(head: () => Promise<Head>): Promise<Status | undefined
 }
 
 describe('status while the audit log cannot be trusted', () => {
-  it('reports the reason and the last record', async () => {
+  it('reports the reason and the sequence number of the last record', async () => {
     const shown = await shownWhile(async () => ({ sequence: 7, hash: 'a'.repeat(64) }));
     expect(shown).toMatchObject({
       engine: { state: 'down', code: 'AUDIT_TRUNCATED' },
@@ -50,7 +53,7 @@ describe('status while the audit log cannot be trusted', () => {
     });
   });
 
-  it('reports the reason even if the audit store fails or hangs', async () => {
+  it('reports the reason even if the query of the last record fails or hangs', async () => {
     const heads = [
       () => Promise.reject(new AppError('AUDIT_UNAVAILABLE')),
       () => new Promise<Head>(() => {}),

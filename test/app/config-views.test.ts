@@ -16,12 +16,12 @@ describe('targets of mappings', () => {
     ).toEqual(['a/own y', 'a/shared x', 'a/shared z', 'b/shared z']);
   });
 
-  it('distinguishes targets of different mappings', () => {
+  it('reports a target as desired only for its own mapping', () => {
     const wants = desiredIndex(targetsOf(mappings));
     expect(wants('z', { namespace: 'b', secret: 'shared' })).toBe(true);
     expect(wants('y', { namespace: 'b', secret: 'shared' })).toBe(false);
     expect(wants('none', { namespace: 'b', secret: 'shared' })).toBe(false);
-    // Names with separators must not collide.
+    // A separator in a name must not make it match another target.
     expect(wants('y a', { namespace: 'own', secret: '' })).toBe(false);
   });
 });

@@ -44,7 +44,7 @@ describe('description of a configuration change', () => {
     expect(note.length).toBeLessThan(8_500);
   });
 
-  it('gives the counts at a start, and the changes since the last start in this process', () => {
+  it('contains the counts at a start, and also the changes when the same process starts the service again', () => {
     const config = { stores: [1], mappings: [1, 2] };
     expect(describeStart(config)).toBe('stores: 1, mappings: 2');
     expect(describeStart(config, diffOf({ restart: ['brake'] }))).toBe(
@@ -76,7 +76,7 @@ describe('records of configuration changes', () => {
     expect(notes()).toHaveLength(3);
   });
 
-  it('drops records beyond a thousand waiting ones', async () => {
+  it('keeps at most a thousand waiting records', async () => {
     const { audit, records, notes } = open();
     audit.failure = new AppError('AUDIT_UNAVAILABLE');
     for (let n = 0; n < 1_002; n += 1) await records.configured(`${n}`);

@@ -6,7 +6,7 @@ import { startAwsServer } from '../fakes/aws-server.ts';
 
 const KEYS = Array.from({ length: 60 }, (_, index) => `k${index}`);
 
-describe('doctor with a missing permission that only saves requests', () => {
+describe('doctor without a permission that would only reduce the number of requests', () => {
   it.each([
     [/ListSecrets/, /store aws: list: not allowed.*; it would save up to 24 of 36 requests per hour$/],
     [/Batch/, /store aws: read in batches: not allowed[^;]*; [^;]*$/],
@@ -14,7 +14,7 @@ describe('doctor with a missing permission that only saves requests', () => {
       /ListSecrets|Batch/,
       /store aws: read in batches: not allowed.*; it would save up to 684 of 720 requests per hour$/,
     ],
-  ])('reports what %s would save', async (refused, expected) => {
+  ])('reports how many requests a permission for %s would save', async (refused, expected) => {
     await using server = await startAwsServer({ region: 'eu-west-1', account: '123456789012' });
     for (const key of KEYS) server.store.put(key, 'x');
     server.fail(new AwsError('AccessDeniedException'), refused);

@@ -17,7 +17,7 @@ async function checksOf(bench: Bench, env: Readonly<Record<string, string>> = {}
   return (printed as { checks: readonly Check[] }).checks;
 }
 
-/** The reads, as `<name>: ok` or `<name>: <code>`. */
+/** The results of the read checks, as `<name>: ok` or `<name>: <code>`. */
 const readsOf = (checks: readonly Check[]): readonly string[] =>
   checks.filter(({ name }) => /^(read|find) /.test(name)).map(({ name, code = 'ok' }) => `${name}: ${code}`);
 
@@ -31,7 +31,7 @@ const SELECTED = `mappings:
 describe('doctor with namespace selectors', () => {
   const READS = ['read store local, key db.json: NOT_ALLOWED', 'read store local, key other.json: ok'];
 
-  it('reads nothing without an access rule while the selector matches no namespace', async () => {
+  it('reads only keys that an access rule allows while the selector matches no namespace', async () => {
     await using bench = await openBench(HEAD + OTHERS + SELECTED);
     expect(readsOf(await checksOf(bench))).toEqual(READS);
   });
@@ -78,7 +78,7 @@ describe('doctor with a search', () => {
     ]);
   });
 
-  it('reports failed searches and unreadable results, and skips deleted ones', async () => {
+  it('reports failed searches and unreadable results, and skips deleted keys', async () => {
     await using server = await startVaultServer();
     server.put('secret', 'flags/a', '{"x":"1"}');
     server.put('secret', 'flags/b', '{"x":"1"}');
@@ -138,7 +138,7 @@ mappings: []
 `,
       { db: { url } },
     );
-    // Nothing listens there. Only a check that has read the address can report it.
+    // The address has no listener, so a connection error proves that the command has read the address.
     const [audit] = await checksOf(bench);
     expect(audit).toMatchObject({ name: 'audit: write postgres', code: 'AUDIT_UNAVAILABLE' });
   });

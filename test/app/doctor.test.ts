@@ -41,7 +41,7 @@ const MAPPINGS = `mappings:
 async function openScene({
   store = '',
   cluster = '{ kind: directory, path: ./cluster }',
-  // An upper limit for answers, even on a busy machine.
+  // A limit for answers that is long enough for a busy machine.
   timeout = '10s',
   more = '',
 }: {
@@ -86,7 +86,7 @@ ${MAPPINGS.replaceAll('    data:', `${more}    data:`)}`),
       const failed = (await checks()).filter(({ ok }) => !ok);
       for (const { code, message, remedy } of failed) {
         expect(message).toContain(ERRORS[code ?? 'INTERNAL'].message);
-        // The remedy of the code, or a specific one that names the setting.
+        // The remedy is the default of the code, or a specific text that names the setting.
         if (remedy !== ERRORS[code ?? 'INTERNAL'].remedy)
           expect(remedy).toMatch(/`(cluster\.kubeconfig|audit\.(?:store|checkpoints))`.*\.$/);
       }
@@ -126,21 +126,21 @@ describe('doctor', () => {
     ['html', ['store vault: reach: BAD_ANSWER']],
     ['not HTTP', ['store vault: reach: BAD_ANSWER']],
     ['redirect', ['store vault: reach: BAD_ANSWER']],
-  ])('reports the store for: %s', async (fault, failures) => {
+  ])('reports the failed check of a faulty store: %s', async (fault, failures) => {
     await using scene = await openScene(fault === 'hang' ? { timeout: '200ms' } : {});
     scene.proxy.set(fault);
     expect(await scene.failures()).toEqual(failures);
     await expectOthersWell(scene);
   });
 
-  it('reports the login if the token is invalid (403 for everything)', async () => {
+  it('reports the login check for an invalid token (403 for every request)', async () => {
     await using scene = await openScene();
     scene.env.TOKEN = 'another';
     expect(await scene.failures()).toEqual(['store vault: login: AUTH_FAILED']);
     await expectOthersWell(scene);
   });
 
-  it('reports the key that may not be read (403 for one key)', async () => {
+  it('reports the key without read permission (403 for that key)', async () => {
     await using scene = await openScene();
     scene.server.deny(/data\/token/);
     expect(await scene.failures()).toEqual(['read store vault, key token: ACCESS_DENIED']);
@@ -163,7 +163,7 @@ describe('doctor', () => {
     await expectOthersWell(scene);
   });
 
-  it('reports an address that does not resolve, and one without a listener', async () => {
+  it('reports an unresolvable address and an address without a listener', async () => {
     for (const address of ['https://vault.invalid', 'http://127.0.0.1:1']) {
       await using scene = await openScene();
       const config = await scene.bench.read('secretbridge.yaml');
@@ -173,7 +173,7 @@ describe('doctor', () => {
     }
   });
 
-  it('reports TLS if the server has none, or if it is not trusted', async () => {
+  it('reports the TLS failure of a server without TLS or with an untrusted certificate', async () => {
     await using scene = await openScene();
     const config = await scene.bench.read('secretbridge.yaml');
     await scene.bench.write('secretbridge.yaml', config.replace('http://', 'https://'));
@@ -248,12 +248,12 @@ describe('doctor', () => {
     await expect(scene.bench.read('state/checkpoints.jsonl')).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
-  it('reports unreadable checkpoints before the first record', async () => {
+  it('reports unreadable checkpoints while the audit log is empty', async () => {
     await using scene = await openScene({
       store: 'audit: { checkpoints: [ { kind: file, path: ./store } ] }\n',
     });
     expect(await scene.failures()).toEqual(['audit: checkpoints: AUDIT_UNAVAILABLE']);
-    // As the first run would report.
+    // The first sync reports the same error.
     const { code, stderr } = await scene.bench.runWith({ env: scene.env }, 'sync');
     expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining('AUDIT_UNAVAILABLE') });
   });
@@ -284,7 +284,7 @@ describe('doctor', () => {
     expect(await scene.failures()).toEqual(['audit: checkpoints: CREDENTIAL_MISSING']);
   });
 
-  it('leaves only the record of its own run', async () => {
+  it('adds only the record of its own run', async () => {
     await using scene = await openScene();
     await scene.checks();
     const { json } = await scene.bench.run('audit', 'list', '--output', 'json');
@@ -300,7 +300,7 @@ describe('doctor with a cluster', () => {
     return openScene({ cluster: `{ kind: kubernetes, kubeconfig: ${api.kubeconfig} }`, more });
   }
 
-  /** Allows everything that a test does not forbid. */
+  /** Allows every request that a test does not forbid. */
   function allowAll(
     api: ApiServer,
     forbid: (verb: string, name: string, resource: string) => boolean = () => false,
@@ -330,7 +330,7 @@ describe('doctor with a cluster', () => {
     expect(failed?.message).toContain('update');
   });
 
-  it('reports each workload that may not be restarted once, whether it exists or not', async () => {
+  it('reports each workload without restart permission once, even if the workload does not exist', async () => {
     await using api = await startApiServer();
     allowAll(api, (verb, name, resource) => {
       if (resource === 'apps/deployments') return verb === 'patch' && name === 'web';
@@ -351,7 +351,7 @@ describe('doctor with a cluster', () => {
     ]);
   });
 
-  it('checks no permissions in a namespace that accepts no Secret', async () => {
+  it('checks no permissions in a namespace where Secrets cannot be created', async () => {
     await using api = await startApiServer();
     const permissionChecks: string[] = [];
     api.answer(({ method, url }, response) => {

@@ -25,10 +25,10 @@ async function open(mappings: string) {
   return { config: loaded.config, wanted: unresolvedTargets(loaded.config.mappings) };
 }
 
-describe('expected calls', () => {
+describe('estimate of the store requests', () => {
   it.each([
     ['aws', 1_000, { way: 'list', perHour: 12 * 10 }],
-    // If a list page and a batch cost the same, the list is used because it reads no value.
+    // If listing a page costs as much as reading a batch, the list is used, because it reads no values.
     ['aws', 15, { way: 'list', perHour: 12 }],
     ['aws', 2, { way: 'describe', perHour: 12 * 2 }],
     ['strict', 1_000, { way: 'batch', perHour: 12 * 50 }],
@@ -37,13 +37,13 @@ describe('expected calls', () => {
     ['azure', 2, { way: 'list', perHour: 12 }],
     ['azure', 1, { way: 'read', perHour: 12 }],
     ['vault', 300, { way: 'read', perHour: 12 * 300 }],
-  ])('uses %s for %i keys before the first sweep', async (store, keys, expected) => {
+  ])('assumes the cheapest read strategy of store %s for %i keys before the first sweep', async (store, keys, expected) => {
     const { config, wanted } = await open(mapping(store, keys));
     expect(expectedCalls(config, wanted)).toEqual([{ store, keys, ...expected }]);
     expect(unsharedCallsPerHour(wanted, store)).toBe(12 * keys);
   });
 
-  it('uses the observed sweeps', async () => {
+  it('follows the observed sweeps', async () => {
     const { config, wanted } = await open(mapping('aws', 100));
     const taken = () => [{ way: 'batch' as const, keys: 100, calls: 5 }];
     expect(expectedCalls(config, wanted, { taken })).toEqual([
@@ -76,7 +76,7 @@ describe('expected calls', () => {
     ]);
   });
 
-  it('shows what a permission saves', async () => {
+  it('is higher without the permissions to list and to read in batches', async () => {
     const { config, wanted } = await open(mapping('aws', 1_000));
     const perHour = (...lacks: ('list' | 'batch')[]) =>
       expectedCalls(config, wanted, { lacks: new Set(lacks) })[0]?.perHour;

@@ -34,7 +34,7 @@ describe('doctor with event intakes', () => {
     expect([ok, lines]).toEqual([false, ['events ci: secret: ok', 'events cd: secret: CREDENTIAL_MISSING']]);
   });
 
-  it('checks the key of a subscription even if eventChecks store is unreachable', async () => {
+  it('checks the key of a subscription even if its store is unreachable', async () => {
     const grid = 'events: { eventGrid: [ { name: g, store: azure, key: { env: GRID } } ] }';
     const loaded = await loadText(`${EMPTY}stores: [ ${GRID_STORE} ]\n${grid}\n`);
     if (loaded.kind === 'invalid') throw new Error(JSON.stringify(loaded.problems));
@@ -53,7 +53,7 @@ describe('doctor with event intakes', () => {
     expect(calls).toEqual([{ env: 'GRID' }, 'events g: key']);
   });
 
-  it('reports whether Vault has an event stream, and closes it', async () => {
+  it('reports whether Vault has an event stream, and closes the stream', async () => {
     await using server = await startVaultServer();
     await using events = await startVaultEvents(server);
     const store = `{ name: team, kind: vault, address: '${events.address}', auth: { method: token, token: { env: TOKEN } } }`;
@@ -64,7 +64,7 @@ describe('doctor with event intakes', () => {
     await expect.poll(() => events.streams).toBe(0);
     events.refuse = { status: 404 };
     expect((await look()).lines).toEqual(['events v: stream: CONFIG_INVALID']);
-    // A problem of the store is reported once.
+    // A problem of the store is reported only once.
     env.TOKEN = 'wrong';
     expect(await look()).toMatchObject({ ok: false, lines: [] });
   });

@@ -28,7 +28,7 @@ describe('event hints', () => {
   it.each([
     ['heals by itself', 'STORE_UNAVAILABLE'],
     ['a person must mend', 'ACCESS_DENIED'],
-  ] as const)('run a target immediately that waits after %s', async (_, code) => {
+  ] as const)('immediately run a target that waits for its retry after %s', async (_, code) => {
     const world = await openWorld({ mappings: DB_ONLY });
     world.store.fail('db', new AppError(code));
     await using setup = await open(world);

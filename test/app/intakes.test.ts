@@ -89,7 +89,7 @@ describe('event intakes', () => {
     expect(setup.state.counts.filter((text) => /taken|unknown/.test(text)).length).toBeGreaterThan(1);
   });
 
-  it('log the begin and the end of a failure once', async () => {
+  it('log the start and the end of a failure once each', async () => {
     await using server = await startSqsServer();
     server.faults.push(...Array.from({ length: 3 }, () => new AwsError('InternalError', 500)));
     await using setup = await open(`sqs: [ ${sqs('eu', server)} ]`);
@@ -115,7 +115,7 @@ describe('event intakes', () => {
     expect(setup.state.counts.filter((text) => text.includes('gone'))).toEqual(['two gone']);
   });
 
-  it('drop the metrics if another kind reuses the name', async () => {
+  it('remove the metrics of an intake when an intake of another kind takes its name', async () => {
     await using server = await startSqsServer();
     await using setup = await open(`sqs: [ ${sqs('eu', server)} ]`);
     await polled(server);
@@ -137,7 +137,7 @@ describe('event intakes', () => {
     expect(setup.loops()).toEqual(['events eu']);
   });
 
-  it('are found by name if events are posted to them', async () => {
+  it('are found by kind and name if they receive posted events', async () => {
     const grid = '{ name: grid, store: azure, key: { env: K } }';
     const ci = (stores: string) => `{ name: ci, stores: [ ${stores} ], secret: { env: S } }`;
     await using setup = await open(`webhooks: [ ${ci('aws')} ], eventGrid: [ ${grid} ]`);
@@ -152,7 +152,7 @@ describe('event intakes', () => {
       undefined,
       undefined,
     ]);
-    // It remembers the events it has seen.
+    // The webhook must stay the same object, because it remembers the events it has received.
     await setup.configure(`webhooks: [ ${ci('aws')} ]`);
     expect(posted.webhook('ci')).toBe(hook);
     await setup.configure(`webhooks: [ ${ci('aws, azure')} ]`);

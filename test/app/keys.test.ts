@@ -20,7 +20,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 describe('fingerprint key', () => {
-  it('is created on first use, readable only by its owner, and stays', async () => {
+  it('is created on first use with access for its owner only, and is then reused', async () => {
     const file = join(folder, 'state', 'fingerprint.key');
     const first = await key({ file });
     expect(first.size).toBe(32);
@@ -77,7 +77,7 @@ describe('fingerprint key', () => {
     expect((await key({ file })).size).toBe(32);
   });
 
-  it.skipIf(process.getuid?.() === 0)('is used from a read-only folder', async () => {
+  it.skipIf(process.getuid?.() === 0)('is read from a read-only folder', async () => {
     const file = join(folder, 'fingerprint.key');
     await writeFile(file, BASE64);
     await chmod(folder, 0o500);
@@ -85,7 +85,7 @@ describe('fingerprint key', () => {
     await chmod(folder, 0o700);
   });
 
-  it('is not touched if it exists: no temporary file is written', async () => {
+  it('is read without writing a temporary file if it exists', async () => {
     const file = join(folder, 'fingerprint.key');
     await writeFile(file, BASE64);
     const before = (await stat(folder, { bigint: true })).mtimeNs;
@@ -93,7 +93,7 @@ describe('fingerprint key', () => {
     expect((await stat(folder, { bigint: true })).mtimeNs).toBe(before);
   });
 
-  it('is reported with the reason if it can be neither read nor created', async () => {
+  it('cannot be used if it can be neither read nor created, and the error contains the reason', async () => {
     await writeFile(join(folder, 'file'), '');
     await expect(key({ file: join(folder, 'file', 'key') })).rejects.toMatchObject({
       code: 'CREDENTIAL_MISSING',
@@ -113,7 +113,7 @@ describe('checkpoint key', () => {
   const fresh = () =>
     generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 
-  it('is created on first use, readable only by its owner, with a public key file', async () => {
+  it('is created on first use with access for its owner only, together with a public key file', async () => {
     const file = join(folder, 'state', 'checkpoint.key');
     const [one, two] = await Promise.all([keysAt(file), keysAt(file)]);
     expect(one.signer.keyId).toBe(two.signer.keyId);
@@ -123,7 +123,7 @@ describe('checkpoint key', () => {
     );
   });
 
-  it('can be replaced, and its signatures are still accepted', async () => {
+  it('can be replaced, and signatures of the old key are still accepted', async () => {
     const file = join(folder, 'checkpoint.key');
     const old = await keysAt(file);
     const signed = old.signer.sign(unsigned);
@@ -143,7 +143,7 @@ describe('checkpoint key', () => {
     expect((await keysAt(file, false)).publicKeys.has(keyIdOf(old))).toBe(true);
   });
 
-  it('is not created if several replicas could create different keys; verification works without it', async () => {
+  it('is not created if several replicas could create different keys, and is not needed for verification', async () => {
     const file = join(folder, 'none.key');
     await expect(keysAt(file, false)).rejects.toMatchObject({ code: 'CREDENTIAL_MISSING' });
     expect((await knownCheckpointKeys({ file }, { credential })).size).toBe(0);
@@ -157,7 +157,7 @@ describe('checkpoint key', () => {
       'of another kind',
       generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }),
     ],
-  ])('is rejected if it is %s, without quoting it', async (_, text) => {
+  ])('is rejected if it is %s, and the error does not quote it', async (_, text) => {
     const file = join(folder, 'wrong.key');
     await writeFile(file, text);
     await expect(keysAt(file)).rejects.toMatchObject({

@@ -8,7 +8,7 @@ import { objectIn } from '../../src/cluster/json.ts';
 import { crashAt } from '../fakes/faulty.ts';
 import { APPS_DB, base64, DB_ONLY, openWorld, type World, type WorldOptions } from '../reconcile/world.ts';
 
-/** Syncs once for each text of `db`, and returns the record of each change. */
+/** Syncs once after each new value of `db`. Returns the sequence numbers of the records about the changes. */
 async function history(texts: readonly string[], options: WorldOptions = {}) {
   const world = await openWorld({ mappings: DB_ONLY, ...options });
   for (const [index, text] of texts.entries()) {
@@ -44,8 +44,8 @@ const metadata = (world: World) => objectIn(world.cluster.raw(APPS_DB) ?? {}, 'm
 const annotations = (world: World) => objectIn(metadata(world), 'annotations') ?? {};
 const data = (world: World) => objectIn(world.cluster.raw(APPS_DB) ?? {}, 'data') ?? {};
 
-describe('a version with different content', () => {
-  it('counts as gone: the key was recreated and its versions restart at 1', async () => {
+describe('a recreated key whose versions restart at 1', () => {
+  it('fails a rollback to a replaced version with VERSION_GONE', async () => {
     const { world, changes } = await history(THREE);
     world.store.put('db', db('a Secret of another owner'), '1');
     await expect(rollBack(world, changes[0] ?? 0)).rejects.toMatchObject({ code: 'VERSION_GONE' });
@@ -54,7 +54,7 @@ describe('a version with different content', () => {
     expect(annotations(world)).not.toHaveProperty('secretbridge.dev/pin');
   });
 
-  it('does not affect a target that is pinned already', async () => {
+  it('does not change the data of a target that is already pinned', async () => {
     const { world, changes } = await history(THREE);
     await rollBack(world, changes[0] ?? 0);
     world.store.put('db', db('a Secret of another owner'), '1');
@@ -64,7 +64,7 @@ describe('a version with different content', () => {
     expect(data(world).PASSWORD).toBe(base64('first'));
   });
 
-  it('can be used for a rollback after it was written', async () => {
+  it('allows a rollback to its own version once a sync has written it', async () => {
     const { world } = await history(THREE);
     world.store.put('db', db('anew'), '1');
     await world.sync();
@@ -76,8 +76,8 @@ describe('a version with different content', () => {
   });
 });
 
-describe('a pinned target keeps its data', () => {
-  it.each(['removeKeys', 'delete'])('if its source is removed with onSourceMissing: %s', async (what) => {
+describe('pinned data', () => {
+  it.each(['removeKeys', 'delete'])('stays if its source is removed with onSourceMissing: %s', async (what) => {
     const { world, changes } = await history(THREE, {
       mappings: DB_ONLY.replace('target:', `onSourceMissing: ${what}\n    target:`),
       more: 'absence: { readings: 1, over: 1ms }',
@@ -94,7 +94,7 @@ describe('a pinned target keeps its data', () => {
     expect(data(world).PASSWORD).toBe(base64('first'));
   });
 
-  it('and a rollback that would leave no key is refused without a pin', async () => {
+  it('is never empty: a rollback that would leave no key is refused and pins nothing', async () => {
     const { world, changes } = await history(THREE);
     await world.configure(DB_ONLY.replaceAll('key: db', 'key: token, optional: true'));
     world.store.put('token', '{}');
@@ -103,8 +103,8 @@ describe('a pinned target keeps its data', () => {
   });
 });
 
-describe('rollback target record', () => {
-  it('must belong to this installation, because another one has other stores', async () => {
+describe('record that a rollback restores', () => {
+  it('must belong to this installation, because another installation has other stores', async () => {
     const { world } = await history(THREE);
     await using process = await world.start();
     const record = {
@@ -131,7 +131,7 @@ describe('rollback target record', () => {
     expect(annotations(world)).toMatchObject({ 'secretbridge.dev/pin': String(pin) });
   });
 
-  it('can be removed from the audit log later, because the pin has the versions', async () => {
+  it('can be removed from the audit log later, because the pin record contains the versions', async () => {
     const { world, changes } = await history(THREE);
     await rollBack(world, changes[0] ?? 0);
     await using process = await world.start();
@@ -157,7 +157,7 @@ describe('a pinned target', () => {
     expect(world.story(length)).toContain('repair outcome db ok');
   });
 
-  it('has the same configuration fingerprint as an unpinned one', async () => {
+  it('has the same configuration hash as an unpinned target', async () => {
     const { world, changes } = await history(THREE);
     const before = annotations(world)['secretbridge.dev/config'];
     await rollBack(world, changes[0] ?? 0);
@@ -249,7 +249,7 @@ describe('an immutable target', () => {
   });
 
   it('is recreated if the mapping allows it', async () => {
-    // The last target is never deleted automatically.
+    // The last target is never deleted automatically, so the mapping has two.
     const more = immutable(true).replace('namespace: apps', 'namespaces: [apps, web]');
     const { world } = await history(THREE.slice(0, 1), { mappings: more, more: 'brake: { share: 1 }' });
     const first = changesOf(world)[0] ?? 0;
@@ -304,8 +304,8 @@ describe('a merge into a Secret of another owner', () => {
   });
 });
 
-describe('interrupted processes', () => {
-  it('at any point leave a state from which the next run follows the last pin record', async () => {
+describe('rollback', () => {
+  it('lets the next run follow the last pin record after a crash at any step', async () => {
     let steps = 1;
     let pinned = 0;
     for (let at = 1; at <= steps; at += 1) {
@@ -327,7 +327,7 @@ describe('interrupted processes', () => {
     expect([steps > 10, pinned > 4, pinned < steps - 4]).toEqual([true, true, true]);
   });
 
-  it('a run that was decided before the pin gets a conflict and decides again', async () => {
+  it('makes a concurrent run fail with a conflict and plan again', async () => {
     const { world, changes } = await history(THREE);
     world.store.put('db', db('fourth'), '4');
     let done = false;

@@ -81,7 +81,7 @@ describe('preflight', () => {
     expect(open).toBe(0);
   });
 
-  it('notes the age of the versions it looked up', async () => {
+  it('records the age of the versions it looked up', async () => {
     const noted: unknown[] = [];
     const versions = {
       k3: { kind: 'known', version: '1', createdAt: 900 },
@@ -100,7 +100,7 @@ describe('preflight', () => {
     expect((await runPreflight({ versions })).omitted).toEqual(['app-3', 'app-7']);
   });
 
-  it('omits missing targets and those of other owners', async () => {
+  it('omits missing targets and targets of other owners', async () => {
     const metas = {
       2: () => undefined,
       4: (target: DesiredTarget) => meta(target, { KEY: ['k4', '1'] }, { foreign: true }),
@@ -110,7 +110,7 @@ describe('preflight', () => {
     expect(missing).toEqual(['app-2']);
   });
 
-  it('omits sources that are not allowed, named versions and merges', async () => {
+  it('omits forbidden sources, named versions and merges', async () => {
     const targets = {
       1: wanted({ name: 'app-1', data: { KEY: source({ key: 'k1', version: '1' }) } }),
       5: wanted({ name: 'app-5', target: { mode: 'merge' }, data: { KEY: source({ key: 'k5' }) } }),
@@ -118,7 +118,7 @@ describe('preflight', () => {
     expect((await runPreflight({ targets, denied: 'k9' })).omitted).toEqual(['app-1', 'app-5', 'app-9']);
   });
 
-  it('finds nothing if lists are forbidden or contain no versions, with scope `names`, and for few targets', async () => {
+  it('finds nothing for few targets, with scope `names`, or if no list of versions is available', async () => {
     for (const scene of [{ listFails: true }, { kind: 'vault' }, { scope: 'names' as const }, { count: 5 }]) {
       const { inSync, missing, lookups, open } = await runPreflight(scene);
       expect([inSync.size, missing.length, lookups.flat().length, open]).toEqual([0, 0, 0, 0]);

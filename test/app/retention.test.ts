@@ -84,7 +84,7 @@ describe('retention while serving', () => {
     ]);
   });
 
-  it('does nothing without a retention or after closing', async () => {
+  it('does nothing without a configured retention, and nothing after closing', async () => {
     await using scene = await openRetention();
     await scene.append(0);
     await scene.append(20);

@@ -4,8 +4,8 @@ import { rollBackLocally, unpinLocally } from '../../src/app/rollback.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import { APPS_DB, base64, openWorld, type World } from '../reconcile/world.ts';
 
-// Laws of rollback over random histories: rotations, keys that a search finds and loses, equal values under different
-// versions, manual edits, rollbacks and unpins.
+// Checks properties of rollback over random histories. The histories contain rotations, keys that a search finds and
+// loses, equal values under different versions, manual edits, rollbacks and unpins.
 
 const MAPPINGS = `
   - name: db
@@ -38,7 +38,7 @@ const textOf = (key: string, text: string): string => {
   return key === 'env' ? JSON.stringify({ [`ENV_${text}`]: text, MODE: text }) : text;
 };
 
-/** A world whose sources have one version each, and the values of the sources. */
+/** Opens a world whose sources have one version each. Also returns the values of the sources. */
 async function open() {
   const world = await openWorld({ mappings: MAPPINGS });
   const current = new Map<string, string>();
@@ -57,7 +57,7 @@ const dataOf = (world: World) => objectIn(world.cluster.raw(APPS_DB) ?? {}, 'dat
 const annotationsOf = (world: World) =>
   objectIn(objectIn(world.cluster.raw(APPS_DB) ?? {}, 'metadata') ?? {}, 'annotations') ?? {};
 
-/** The content of a target that follows its sources. */
+/** The expected content of an unpinned target for the given source values. */
 function followed(current: ReadonlyMap<string, string>): Record<string, string> {
   const [db, token, env] = ['db', 'token', 'env'].map((key) => current.get(key) ?? '');
   const flags = [...current].filter(([key]) => key.startsWith('flags/'));
@@ -103,7 +103,7 @@ async function perform(
 }
 
 describe('rollback (property)', () => {
-  it('restores the content at any record for all later sweeps until unpin', async () => {
+  it('restores the content at any record, and every sweep keeps it until unpin', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 14 }), async (steps) => {
         const bench = await open();
@@ -126,7 +126,7 @@ describe('rollback (property)', () => {
           if (currentStep.kind === 'unpin') pinned = undefined;
           await world.sync();
           note();
-          // The configuration of the target has not changed, pinned or not.
+          // The configuration hash is the same with and without a pin.
           expect(annotationsOf(world)['secretbridge.dev/config']).toBe(config);
           expect(annotationsOf(world)['secretbridge.dev/pin']).toBe(
             pinned === undefined ? undefined : String(pinned),

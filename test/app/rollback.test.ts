@@ -40,7 +40,7 @@ const annotations = (world: World) =>
   objectIn(objectIn(world.cluster.raw(APPS_DB) ?? {}, 'metadata') ?? {}, 'annotations');
 
 describe('rollback', () => {
-  it('reads the recorded versions again and keeps the target there while its source changes', async () => {
+  it('restores the recorded versions, and keeps them while the source changes', async () => {
     const { world, changes } = await openRotated();
     const [first = 0] = changes;
     expect(await rollback(world, first)).toMatchObject({ ok: true, summary: { updated: 1 } });
@@ -55,7 +55,7 @@ describe('rollback', () => {
     expect(password(world)).toBe(base64('first'));
   });
 
-  it('records the versions and the actor, and the change under the same request id', async () => {
+  it('records the versions, the actor and the change under one request id', async () => {
     const { world, changes } = await openRotated();
     const { length } = world.records;
     const { requestId } = await rollback(world, changes[1] ?? 0);
@@ -91,7 +91,7 @@ describe('rollback', () => {
     expect(annotations(world)).not.toHaveProperty('secretbridge.dev/pin');
   });
 
-  it('keeps the target and reports it if its version is removed later', async () => {
+  it('keeps the target and reports an error if the pinned version is removed later', async () => {
     const { world, changes } = await openRotated();
     await rollback(world, changes[0] ?? 0);
     world.store.purge('db', '1');
@@ -140,7 +140,7 @@ describe('rollback', () => {
     expect(world.records.some(({ action }) => action === 'rollback')).toBe(false);
   });
 
-  it('asks for a namespace if the mapping has several, and leaves the others unchanged', async () => {
+  it('requires a namespace if the mapping has several, and leaves the other namespaces unchanged', async () => {
     const { world, changes } = await openRotated(
       DB_ONLY.replace('namespace: apps', 'namespaces: [apps, web]'),
     );
@@ -222,7 +222,7 @@ describe('unpin', () => {
 });
 
 describe('pin annotation', () => {
-  it('is display only: a forged one pins nothing and is removed', async () => {
+  it('only displays the pin: a forged annotation pins nothing and is removed', async () => {
     const { world } = await openRotated();
     world.cluster.edit(APPS_DB, (raw) => {
       const metadata = objectIn(raw, 'metadata') ?? {};

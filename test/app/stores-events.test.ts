@@ -43,7 +43,7 @@ async function open() {
     stores,
     states,
     calls,
-    /** Follows the stream until the signal ends it, and returns how it ended. */
+    /** Follows the stream until it ends or the signal is aborted. Returns the reason for the end. */
     follow(name = 'team', signal?: AbortSignal) {
       const listener = { onOpen: vi.fn(), onAlive: vi.fn(), onMessage: vi.fn() };
       const work = async () => (await stores.open(name)).subscribe?.(listener, signal && { signal });
@@ -60,7 +60,7 @@ async function open() {
   };
 }
 
-it('an event stream uses no read slot and reports keys', async () => {
+it('an event stream reports keys, and leaves all read slots to reads', async () => {
   await using setup = await open();
   const { listener } = setup.follow();
   await waitUntil(() => expect(listener.onOpen).toHaveBeenCalledOnce());
@@ -70,7 +70,7 @@ it('an event stream uses no read slot and reports keys', async () => {
   await waitUntil(() => expect(listener.onMessage).toHaveBeenCalledWith('k'));
 });
 
-it("an event stream ends with the store's credentials, and the next one uses the new ones", async () => {
+it("an event stream ends when the store's credentials change, and the next stream uses the new credentials", async () => {
   await using setup = await open();
   const first = setup.follow();
   await waitUntil(() => expect(first.listener.onOpen).toHaveBeenCalledOnce());
@@ -97,7 +97,7 @@ it("a missing or interrupted event stream does not change the store's state", as
   expect([setup.states, setup.stores.state('team').state]).toEqual([[], 'up']);
 });
 
-it('an event stream ends with its signal and with its store, and fails for a store without streams', async () => {
+it('an event stream ends when its signal is aborted or its store closes, and fails for a store without streams', async () => {
   await using setup = await open();
   const ending = new AbortController();
   const one = setup.follow('team', ending.signal);

@@ -60,7 +60,7 @@ async function openTwo(more: object = {}) {
       const wanted = keys.length === 0 ? ['k'] : keys;
       return (await provider.read(wanted.map((key) => ({ key })))).map(codeOf);
     },
-    /** Advances the time, and waits for what the timers started. */
+    /** Advances the clock, and waits for the work that its timers start. */
     async pass(ms: number, requests: number) {
       const before = proxy.requests.length;
       await time.advance(ms);
@@ -84,7 +84,7 @@ it('reports each request and its outcome for the metrics', async () => {
   expect(setup.outcomes).toEqual([
     'first login ok',
     'first read ok',
-    'first read ok', // an absent key is an answer
+    'first read ok', // an absent key is a successful read
     'first describe ok',
     'first list ok',
     'first describe ok',
@@ -123,7 +123,7 @@ it.each(['unavailable', 'reset', 'hang', 'sealed'] as const)(
   },
 );
 
-it('waits as long as a throttling server asks', async () => {
+it('waits for the time that a throttling server requests', async () => {
   await using setup = await openTwo();
   await setup.read('first');
   setup.proxy.set('throttled for an hour', /data/);
@@ -157,7 +157,7 @@ it('backs off after a refused login, and uses new credentials immediately after 
     expect(await setup.read('first', 'k', 'l')).toEqual(['AUTH_FAILED', 'AUTH_FAILED']);
     await setup.time.advance(1_000);
   }
-  expect(logins()).toBeLessThanOrEqual(8); // after 10, 20 and 40 s, then every minute
+  expect(logins()).toBeLessThanOrEqual(8); // retries after 10, 20 and 40 s, then every minute
   expect(setup.stores.state('first')).toMatchObject({ state: 'down', breakerOpen: false });
   setup.env.SECRET_ID = right;
   setup.stores.reset('first');
@@ -165,7 +165,7 @@ it('backs off after a refused login, and uses new credentials immediately after 
   expect(setup.states).toEqual(['first down AUTH_FAILED', 'first up']);
 });
 
-it('keeps a login from a wrapped secret id for the life of the process', async () => {
+it('reuses the login from a wrapped secret id until the process ends', async () => {
   await using setup = await openTwo({ secretIdWrapped: true });
   setup.env.SECRET_ID = setup.server.wrap(setup.server.appRole.secretId);
   expect(await setup.read('first')).toEqual(['found']);
@@ -173,7 +173,7 @@ it('keeps a login from a wrapped secret id for the life of the process', async (
   expect(await setup.read('first')).toEqual(['found']);
   setup.stores.reset('first');
   expect(await setup.read('first')).toEqual(['found']);
-  setup.env.SECRET_ID = ''; // deleted after use
+  setup.env.SECRET_ID = ''; // the secret id is deleted after use
   setup.stores.reset('first');
   expect(await setup.read('first')).toEqual(['found']);
   await using anew = createStores(setup.configs(), setup.deps);
@@ -182,7 +182,7 @@ it('keeps a login from a wrapped secret id for the life of the process', async (
   expect(setup.proxy.requests.filter(({ path }) => path.endsWith('/unwrap'))).toHaveLength(1);
 });
 
-it('unwraps a secret id once for concurrent logins, and accepts a replacement', async () => {
+it('unwraps a secret id once for concurrent logins, and accepts a new wrapped secret id', async () => {
   await using setup = await openTwo({ secretIdWrapped: true });
   setup.env.SECRET_ID = setup.server.wrap(setup.server.appRole.secretId);
   await using other = createStores(setup.configs(), setup.deps);
@@ -198,7 +198,7 @@ it('unwraps a secret id once for concurrent logins, and accepts a replacement', 
   expect(setup.proxy.requests.filter(({ path }) => path.endsWith('/unwrap'))).toHaveLength(2);
 });
 
-it('is up again when the login works, even if no key is readable', async () => {
+it('reports the store as up when the login works, even if no key is readable', async () => {
   await using setup = await openTwo();
   const right = setup.env.SECRET_ID;
   setup.env.SECRET_ID = 'wrong';
@@ -208,7 +208,7 @@ it('is up again when the login works, even if no key is readable', async () => {
   await setup.time.advance(60_000);
   expect(await setup.read('first')).toEqual(['ACCESS_DENIED']);
   expect(setup.states).toEqual(['first down AUTH_FAILED', 'first up']);
-  // The same answer is no failure of a login if the token has expired.
+  // After all tokens are revoked, the next read needs a new login, and that login fails.
   setup.server.revokeAll();
   setup.env.SECRET_ID = 'wrong';
   await setup.time.advance(60_000);

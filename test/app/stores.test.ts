@@ -23,7 +23,7 @@ function config(name: string, more: object = {}) {
   });
 }
 
-/** Stores whose calls are scripted by the test, and counted. */
+/** Stores whose answers are set by the test, with a log of their calls. */
 function world(...names: readonly string[]) {
   const time = createManualTime();
   const behaviours = new Map<string, Behaviour>();
@@ -131,7 +131,7 @@ async function until<T>(time: ReturnType<typeof createManualTime>, work: Promise
 }
 
 describe('an unreachable store', () => {
-  it('is down after the attempts of one read, and up after a successful probe', async () => {
+  it('is down after all attempts of one read have failed, and up after a successful probe', async () => {
     await using setup = world('a');
     setup.set('a', 'STORE_UNAVAILABLE');
     expect(await setup.read('a', 'k')).toEqual(['STORE_UNAVAILABLE']);
@@ -156,7 +156,7 @@ describe('an unreachable store', () => {
   });
 
   it.each(['hang', 'STORE_UNAVAILABLE', 'TLS_FAILED'] as const)(
-    'costs only a few requests a minute, whatever is read (%s)',
+    'receives only a few requests a minute, however many reads are requested (%s)',
     async (behaviour) => {
       await using setup = world('a');
       setup.set('a', behaviour);
@@ -189,7 +189,7 @@ describe('an unreachable store', () => {
         ended += 1;
       }),
     );
-    await setup.time.advance(10_000); // the first eight get no answer, and five seconds later neither does the probe
+    await setup.time.advance(10_000); // the first eight reads get no answer, and neither does the probe five seconds later
     await setup.time.advance(5_000);
     await setup.time.advance(0);
     expect(setup.stores.state('a').breakerOpen).toBe(true);
@@ -221,7 +221,7 @@ describe('a hanging key', () => {
   it('neither opens the breaker nor blocks other keys', async () => {
     await using setup = world('a');
     setup.set('a/slow', 'hang');
-    // A hundred targets use it, each with another key.
+    // A hundred targets read this key, and each also reads a key of its own.
     const slow = Array.from({ length: 100 }, () => readOf(setup.stores, 'a', 'slow'));
     await until(setup.time, Promise.all(slow));
     setup.calls.length = 0;
@@ -251,7 +251,7 @@ describe('a hanging key', () => {
 });
 
 describe('a refused login', () => {
-  it('makes the store down without opening the breaker, until a read succeeds', async () => {
+  it('marks the store as down until a read succeeds, but does not open the breaker', async () => {
     await using setup = world('a');
     setup.set('a', 'AUTH_FAILED');
     expect(await setup.read('a', 'k')).toEqual(['AUTH_FAILED']);
@@ -261,7 +261,7 @@ describe('a refused login', () => {
       error: { code: 'AUTH_FAILED' },
     });
     const provider = await setup.stores.open('a');
-    await provider.versions(['k']); // a failed hint proves nothing
+    await provider.versions(['k']); // a failed version lookup does not change the state
     expect(setup.states).toEqual(['a down AUTH_FAILED']);
     setup.set('a', 'ok');
     await setup.read('a', 'k');
@@ -269,7 +269,7 @@ describe('a refused login', () => {
   });
 
   it.each(['ACCESS_DENIED', 'SOURCE_DELETED', 'SOURCE_DISABLED', 'VERSION_GONE', 'MOUNT_NOT_FOUND'] as const)(
-    'makes the store up again after an answer that needs a login (%s)',
+    'marks the store as up again after an answer that requires a login (%s)',
     async (code) => {
       await using setup = world('a');
       setup.set('a', 'AUTH_FAILED');
@@ -280,7 +280,7 @@ describe('a refused login', () => {
     },
   );
 
-  it.each(['BAD_ANSWER', 'CONFIG_INVALID'] as const)('does not change the state after %s', async (code) => {
+  it.each(['BAD_ANSWER', 'CONFIG_INVALID'] as const)('leaves the store down after %s', async (code) => {
     await using setup = world('a');
     setup.set('a', 'AUTH_FAILED');
     await setup.read('a', 'k');
@@ -289,7 +289,7 @@ describe('a refused login', () => {
     expect(setup.states).toEqual(['a down AUTH_FAILED']);
   });
 
-  it('makes the store down if it cannot be opened for any reason', async () => {
+  it('marks the store as down if it cannot be opened for any reason', async () => {
     await using setup = world('a');
     setup.failCreation(new AppError('ACCESS_DENIED'));
     await expect(setup.stores.open('a')).rejects.toMatchObject({ code: 'ACCESS_DENIED' });
@@ -330,7 +330,7 @@ describe('a throttling store', () => {
 });
 
 describe('stores', () => {
-  it('report each request', async () => {
+  it('report each request and its result', async () => {
     await using setup = world('a');
     setup.set('a/bad', 'ACCESS_DENIED');
     await setup.read('a', 'k', 'bad');
@@ -402,7 +402,7 @@ describe('stores', () => {
     expect(setup.closed).toEqual(['a']);
   });
 
-  it('start without breaker and failures after a reset', async () => {
+  it('start with a closed breaker and no failures after a reset', async () => {
     await using setup = world('a');
     setup.set('a', 'STORE_UNAVAILABLE');
     await setup.read('a', 'k');
@@ -435,7 +435,7 @@ describe('stores', () => {
     expect(setup.stores.state('a').lastSuccess).toBeUndefined();
   });
 
-  it('keep earlier providers usable', async () => {
+  it('keep a provider usable that was opened before a reset', async () => {
     await using setup = world('a');
     const provider = await setup.stores.open('a');
     setup.stores.reset('a');
@@ -443,7 +443,7 @@ describe('stores', () => {
     expect(setup.opened).toEqual(['a', 'a']);
   });
 
-  it('continue unchanged ones through a new configuration, and reopen or forget the others', async () => {
+  it('keep unchanged stores open under a new configuration, reopen changed stores, and close removed stores', async () => {
     await using setup = world('same', 'moved', 'gone');
     for (const name of ['same', 'moved', 'gone']) await setup.read(name, 'k');
     const before = setup.stores.definitions;

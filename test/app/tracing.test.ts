@@ -84,7 +84,7 @@ describe('traces of a sync', () => {
 });
 
 describe('without `tracing`', () => {
-  it('loads no tracing package: a single file imports it on demand', () => {
+  it('loads no tracing package, because a single file imports it on demand', () => {
     const src = join(import.meta.dirname, '../../src');
     const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((path) =>
       path.endsWith('.ts'),

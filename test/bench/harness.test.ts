@@ -71,7 +71,7 @@ describe('a comparison', () => {
     expect(worse(calls(126, 100), calls(100, 100))).toEqual([]);
   });
 
-  it("compares ratios instead of values, because values depend on the speed of the machine", () => {
+  it('compares ratios instead of values, because values depend on the speed of the machine', () => {
     expect(worse(calls(100, 100), calls(900, 900))).toEqual([]);
   });
 

@@ -17,7 +17,7 @@ mappings: []
 `,
       { db: { url: inBase64('postgres://ann@127.0.0.1:1/audit') } },
     );
-    // Nothing listens there. Only a check that has read the address can report it.
+    // The address has no listener, so a connection error proves that the command has read the address.
     for (const command of [['list'], ['report'], ['verify']])
       expect(await bench.run('audit', ...command)).toMatchObject({
         code: 1,
@@ -40,7 +40,7 @@ mappings: []
     });
   });
 
-  it('need no cluster without credentials in it, and verify without a missing key', async () => {
+  it('need no cluster if all credentials are elsewhere, and `verify` needs no private key', async () => {
     await using api = await startApiServer();
     await using bench = await openBridgeBench(api, 'mappings: []\n');
     expect(await bench.run('sync')).toMatchObject({ code: 0 });

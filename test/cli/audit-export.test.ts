@@ -56,7 +56,7 @@ describe('audit export', () => {
     ['verify', '--audit', 'none.db'],
     ['export', '--format', 'csv', '--audit', 'none.db'],
     ['migrate', '--to', 'new.db', '--from', 'none.db'],
-  ])('reports a missing store on the command line as a usage error of `audit %s`', async (...args) => {
+  ])('reports a store that does not exist as a usage error of `audit %s`', async (...args) => {
     await using bench = await openSynced();
     const option = args.at(-2);
     const named = (stderr: string) => ({ code: 64, stdout: '', stderr });
@@ -79,7 +79,7 @@ describe('audit export', () => {
     expect(none).toMatchObject({ code: 0, stdout: '' });
   });
 
-  it('writes a complete file, readable only by its owner, or none', async () => {
+  it('writes either a complete file that only its owner can read, or no file', async () => {
     await using bench = await openSynced();
     const { code, stdout } = await bench.run('audit', 'export', '--format', 'ocsf', '--out', 'events.jsonl');
     expect({ code, stdout }).toEqual({ code: 0, stdout: 'Wrote 5 records to events.jsonl.\n' });

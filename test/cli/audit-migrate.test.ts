@@ -49,7 +49,7 @@ it.each([
   ],
   ['deleted', 'delete from records where sequence = 2', 'at record 2'],
   ['cut off', 'delete from records where sequence > 3', 'truncated at record 4'],
-])('audit migrate refuses a log that was %s, and names that log', async (_, tampering, where) => {
+])('audit migrate refuses and names a log with a record that was %s', async (_, tampering, where) => {
   await using bench = await openBench();
   await bench.run('sync');
   const database = new DatabaseSync(join(bench.folder, 'state/audit.db'));

@@ -18,7 +18,7 @@ function sql(bench: Bench, text: string): void {
 
 const cut = (bench: Bench, after: number): void => truncateLog(join(bench.folder, STORE), after);
 
-/** After a sync with a checkpoint, and a change of the source. */
+/** A bench after a sync that wrote a checkpoint, with a later change of the source. */
 async function synced(config?: string): Promise<Bench> {
   const bench = await openBench(config);
   expect((await bench.run('sync')).code).toBe(0);
@@ -33,7 +33,7 @@ async function verified(bench: Bench, ...args: readonly string[]) {
 
 const target = (bench: Bench) => bench.read('cluster/apps/db.yaml');
 
-it('rejects a pipe as a usage error, because it cannot be read twice', async () => {
+it('audit verify rejects a pipe as a usage error, because it reads the log twice', async () => {
   await using bench = await synced();
   execFileSync('sh', ['-c', 'mkfifo "$0"', join(bench.folder, 'pipe')]);
   const { code, stderr } = await bench.run('audit', 'verify', '--audit', 'pipe');
@@ -41,7 +41,7 @@ it('rejects a pipe as a usage error, because it cannot be read twice', async () 
 });
 
 it.each(['csv', 'ocsf'])(
-  'rejects an export as %s as a usage error, not as an altered log',
+  'audit verify rejects an export as %s as a usage error, and reports no altered log',
   async (format) => {
     await using bench = await synced();
     await bench.run('audit', 'export', '--format', format, '--out', 'export');
@@ -53,7 +53,7 @@ it.each(['csv', 'ocsf'])(
   },
 );
 
-it('explains that a filtered export has gaps', async () => {
+it('audit verify explains that a filtered export has gaps', async () => {
   await using bench = await synced();
   const filter = ['--secret', 'db'];
   await bench.run('audit', 'export', '--format', 'jsonl', '--out', 'part.jsonl', ...filter);
@@ -100,7 +100,7 @@ describe('checkpoints of one-shot runs', () => {
     expect(stderr).toContain('a ConfigMap needs `cluster.kind: kubernetes`');
   });
 
-  it('are reported but do not stop the run if they cannot be written', async () => {
+  it('cause a warning if they cannot be written, and do not fail the run', async () => {
     await using bench = await synced(
       `${HEAD}audit: { checkpoints: [ { kind: file, path: ./outside/checkpoints.jsonl } ] }\n${DB}`,
     );
@@ -117,7 +117,7 @@ describe('checkpoints of one-shot runs', () => {
 });
 
 describe('audit verify', () => {
-  it('verifies a store and reports what is proved', async () => {
+  it('verifies a store, and reports which records are proved', async () => {
     await using bench = await synced();
     expect(await verified(bench)).toMatchObject({ code: 0, ok: true, records: 5, checkpoints: 1 });
     const { stdout } = await bench.run('audit', 'verify');
@@ -149,7 +149,7 @@ describe('audit verify', () => {
     expect(await verified(bench)).toMatchObject({ code: 4, ok: false, problem });
   });
 
-  it('detects a rewritten end by its checkpoint', async () => {
+  it('detects rewritten final records by an external copy of a checkpoint', async () => {
     await using bench = await synced();
     cut(bench, 3);
     await bench.write('away.jsonl', await bench.read(CHECKPOINTS));
@@ -168,7 +168,7 @@ describe('audit verify', () => {
     await using bench = await synced(`${HEAD}audit: { ${places} }\n${DB}`);
     expect(await verified(bench)).not.toHaveProperty('missing');
     const [a, b] = ['a', 'b'].map((name) => `file ${join(bench.folder, name)}.jsonl`);
-    // The remaining one still proves its records.
+    // The checkpoint in the other location still proves its records.
     await bench.write('a.jsonl', '');
     expect(await verified(bench)).toMatchObject({ code: 0, ok: true, checkpoints: 1, missing: [a] });
     const one = (await bench.run('audit', 'verify')).stdout;
@@ -183,7 +183,7 @@ describe('audit verify', () => {
     expect(stdout).toContain('find out which before you trust this result');
   });
 
-  it('accepts several files if one of them has no checkpoint', async () => {
+  it('accepts several checkpoint files even if one contains no checkpoint', async () => {
     await using bench = await synced();
     await bench.write('quiet.log', 'nothing\n');
     const verification = await verified(bench, '--checkpoints', 'quiet.log', '--checkpoints', CHECKPOINTS);
@@ -259,7 +259,7 @@ describe('audit verify', () => {
     ['at the end', (line: string) => line.replace(/\}$/, ',"hash":"0"}')],
     ['within', (line: string) => line.replace('"keys":{', '"keys":{"added":["X"],')],
     ['with another spelling', (line: string) => line.replace('{', '{"\\u006futcome":"failed",')],
-  ])('detects a line of an export with a duplicate member, %s', async (_, edit) => {
+  ])('detects a duplicate JSON member in an exported line (%s)', async (_, edit) => {
     await using bench = await synced();
     const lines = (await bench.run('audit', 'export', '--format', 'jsonl')).stdout.trim().split('\n');
     const edited = lines.map((line, index) => (index === 2 ? edit(line) : line));
@@ -328,7 +328,7 @@ describe('audit verify', () => {
     [['--checkpoints', 'secretbridge.yaml'], 'no checkpoint found'],
     [['--key', 'secretbridge.yaml'], 'no Ed25519 public key'],
     [['--key', 'none.pem'], 'ENOENT'],
-  ])('rejects %j', async (args, message) => {
+  ])('rejects the options %j', async (args, message) => {
     await using bench = await synced();
     const { code, stderr } = await bench.run('audit', 'verify', ...args);
     expect(code).toBe(64);
@@ -361,7 +361,7 @@ describe('a truncated audit log', () => {
     expect((await bench.run('audit', 'accept')).stdout).toContain('Nothing to accept');
   });
 
-  it('can be accepted if files next to the store were left', async () => {
+  it('can be accepted even though a checkpoint covers the lost records', async () => {
     await using bench = await synced();
     sql(
       bench,
@@ -372,7 +372,7 @@ describe('a truncated audit log', () => {
     expect(await verified(bench)).toMatchObject({ code: 0, ok: true, accepted: 1 });
   });
 
-  it('reports what is missing and who accepted it', async () => {
+  it('is reported with the missing records and the person who accepted the loss', async () => {
     await using bench = await synced();
     cut(bench, 4);
     const { stdout } = await bench.run('audit', 'accept');
@@ -382,7 +382,7 @@ describe('a truncated audit log', () => {
     expect(stdout).toContain('Accepted by ann in record 5.');
   });
 
-  it('is not trusted if the checkpoint file is unreadable', async () => {
+  it('cannot be ruled out if the checkpoint file is unreadable, so the sync stops', async () => {
     await using bench = await openBench(
       `${HEAD}audit: { checkpoints: [ { kind: file, path: ./store } ] }\n${DB}`,
     );

@@ -29,7 +29,7 @@ ${DB}  - name: theirs
     expect(stdout).toMatch(/^Commands: 2$/m);
   });
 
-  it('lists search results that were not rotated', async () => {
+  it('lists keys of a search that were not rotated in time', async () => {
     await using bench = await openBench(`${HEAD}defaults: { maxAge: 5d }
 mappings:
   - name: flags

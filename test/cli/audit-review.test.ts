@@ -8,7 +8,7 @@ const RECORD = { sequence: 2, action: 'read', outcome: 'ok', reviewed: { state: 
 const ENV = { SECRETBRIDGE_TOKEN: 'token-of-ann' };
 
 describe('audit review', () => {
-  it('is recorded with its actor in this process if no service answers', async () => {
+  it('is recorded by the command itself with its actor, if no service answers', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     const { code, stdout } = await bench.run('audit', 'review', '2', '--state', 'flagged', '--note', 'why?');
@@ -23,7 +23,7 @@ describe('audit review', () => {
     expect(reviews.stdout).toMatch(/review +ok +record 2 +ann +flagged why\?$/m);
   });
 
-  it('is shown by its note, whatever the note begins with', async () => {
+  it('is listed with its note, even if the note starts like an internal note', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     await rm(join(bench.folder, 'store', 'db.json'));
@@ -40,7 +40,7 @@ describe('audit review', () => {
     expect(stdout).not.toContain('definition');
   });
 
-  it('accepts ranges, and skips reviews in them', async () => {
+  it('accepts ranges, and skips the records of reviews in them', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     await bench.run('audit', 'review', '1', '--state', 'reviewed');
@@ -120,7 +120,7 @@ describe('audit review', () => {
     });
   });
 
-  it('uses the service in `--server`, which also tells the reviews in a range', async () => {
+  it('uses the service in `--server`, and skips the records of reviews in a range', async () => {
     await using service = await openService({
       'GET /api/v1/audit/records/2': { body: RECORD },
       'GET /api/v1/audit/records/3': { body: { ...RECORD, sequence: 3, action: 'review' } },

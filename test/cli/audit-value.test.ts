@@ -17,7 +17,7 @@ const PROPERTY = `mappings:
       USER: { store: local, key: app.json, property: user }
 `;
 
-/** `hunter2` is one of two properties. */
+/** The value `hunter2` is one of two properties of its key. */
 async function openProperty(): Promise<Bench> {
   const bench = await openBench(HEAD + PROPERTY);
   await bench.write('store/app.json', '{"user":"ann","password":"hunter2"}');
@@ -25,7 +25,7 @@ async function openProperty(): Promise<Bench> {
   return bench;
 }
 
-/** `hunter2` with a final newline, later another value. */
+/** The value is first `hunter2` with a final newline, then another value. */
 async function openStory(): Promise<Bench> {
   const bench = await openBench(HEAD + RAW);
   await bench.write('store/token.txt', 'hunter2\n');
@@ -52,7 +52,7 @@ async function traced(bench: Bench, value: string | Uint8Array, ...args: string[
 }
 
 describe('audit list --value', () => {
-  it('follows a piped value with or without its final newline', async () => {
+  it('finds a piped value with or without a final newline', async () => {
     await using bench = await openStory();
     for (const value of ['hunter2\n', 'hunter2', 'hunter2\r\n']) {
       const { records, versions } = await traced(bench, value);
@@ -75,7 +75,7 @@ describe('audit list --value', () => {
     expect(stdout).toMatch(/^value +USER [0-9a-f]{8}:[0-9a-f]{64}$/m);
   });
 
-  it('knows fingerprints of an older key', async () => {
+  it('finds fingerprints that were made with an older key', async () => {
     await using bench = await openStory();
     await bench.write('state/new.key', `${Buffer.alloc(32, 7).toString('base64')}\n`);
     const keys = 'keys: { fingerprint: [ { file: ./state/new.key }, { file: ./state/fingerprint.key } ] }\n';
@@ -95,7 +95,7 @@ describe('audit list --value', () => {
     expect(stdout).toMatch(/^local +token.txt +[0-9a-f]{8}… +2027-03-01 12:00:00$/m);
   });
 
-  it('ends with Ctrl-C and at the end of the input', async () => {
+  it('is interrupted by Ctrl-C and by the end of the input', async () => {
     await using bench = await openStory();
     for (const key of ['\u0003', undefined]) {
       const [input, output] = [new PassThrough(), new Collector()];
@@ -106,7 +106,7 @@ describe('audit list --value', () => {
     }
   });
 
-  it('ends with a signal before and during the prompt', async () => {
+  it('ends on a signal before or during the prompt', async () => {
     await using bench = await openStory();
     const ended = { code: 1, stderr: expect.stringMatching(/^error INTERRUPTED/) };
     const [input, output] = [new PassThrough(), new Collector()];
@@ -128,14 +128,14 @@ describe('audit list --value', () => {
     expect(await waiting).toMatchObject(ended);
   });
 
-  it('rejects a missing or too large value, and a value with a fingerprint, as usage errors', async () => {
+  it('rejects a missing value, a too large value, and a value together with a fingerprint as usage errors', async () => {
     await using bench = await openStory();
     const list = ['audit', 'list', '--value'];
     expect(await bench.runWith({ stdin: Readable.from([]) }, ...list)).toMatchObject({ code: 64 });
     const large = Readable.from([Buffer.alloc(2 ** 20), Buffer.alloc(1)]);
     expect(await bench.runWith({ stdin: large }, ...list)).toMatchObject({ code: 64 });
     expect(await bench.run(...list, '--fingerprint', 'x')).toMatchObject({ code: 64 });
-    // Shortened as in `plan`, and without the name of its key.
+    // Neither the short form of `plan` nor a fingerprint without its key id is accepted.
     for (const part of ['03c66e02', '4b0f79b1'.repeat(8), ''])
       for (const more of [[], ['--trace']])
         expect(await bench.run('audit', 'list', '--fingerprint', part, ...more)).toMatchObject({
@@ -145,7 +145,7 @@ describe('audit list --value', () => {
     expect(await bench.run(...list, 'hunter2')).toMatchObject({ code: 64 });
   });
 
-  it('explains why a property was not found', async () => {
+  it('reports that a value was not found', async () => {
     await using bench = await openStory();
     const stdin = Readable.from(['nobody']);
     const { stdout } = await bench.runWith({ stdin }, 'audit', 'list', '--value');

@@ -35,7 +35,7 @@ describe('validate', () => {
     expect(stdout).toMatch(/The configuration has \d problems?\.\n$/);
   });
 
-  it('accepts several files and folders, and finds the configuration by default', async () => {
+  it('accepts several files and folders, and finds the configuration through SECRETBRIDGE_CONFIG', async () => {
     await using bench = await openBench(HEAD);
     await bench.write('more/db.yaml', DB);
     const both = await bench.run('validate', '-c', 'secretbridge.yaml', '-c', 'more');
@@ -103,7 +103,7 @@ describe('doctor', () => {
 });
 
 describe('rbac', () => {
-  it('prints manifests for kubectl, for the targets only', async () => {
+  it('prints manifests for kubectl that cover only the targets', async () => {
     await using bench = await openBench(KUBERNETES);
     const { code, stdout, stderr } = await bench.run('rbac', '--service-account', 'bridge/sb');
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -119,7 +119,7 @@ describe('rbac', () => {
   it('prints the same objects as a JSON list', async () => {
     await using bench = await openBench(KUBERNETES);
     const { json } = await bench.run('rbac', '--output', 'json');
-    // As YAML 1.1, which kubectl reads.
+    // kubectl reads YAML 1.1.
     const { stdout } = await bench.run('rbac', '--output', 'yaml', '--service-account', 'on/off');
     expect(stdout).toMatch(/- kind: ServiceAccount\n +name: "off"\n +namespace: "on"\n/);
     expect(json).toMatchObject({ kind: 'List', items: [{ kind: 'Role' }, {}, {}, {}] });

@@ -17,7 +17,7 @@ async function commands(bench: Bench, ...filter: readonly string[]) {
 }
 
 describe('audit records of commands', () => {
-  it('name the mapping, and are found by it', async () => {
+  it('name their mapping, and are found by that name', async () => {
     await using bench = await openBench(HEAD + DB + OTHER);
     await bench.run('sync');
     const { json } = await bench.run('audit', 'list', '--mapping', 'db', '--output', 'json');
@@ -55,7 +55,7 @@ describe('audit records of commands', () => {
     });
   });
 
-  it('contain no text that is not an id, because it may be a value', async () => {
+  it('omit an argument that is not an id, because it may be a secret value', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     const { code, stdout, stderr } = await bench.run('release', 'hunter2', '--output', 'json');

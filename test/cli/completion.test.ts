@@ -5,7 +5,7 @@ import { type Bench, openBench } from './harness.ts';
 
 const BASH = ['/bin/bash', '/usr/bin/bash'].find((path) => existsSync(path));
 
-/** The candidates of bash for the last word, which may be empty. */
+/** The completions that bash proposes for the last word, which may be empty. */
 async function proposed(bench: Bench, ...words: readonly string[]): Promise<readonly string[]> {
   const { stdout } = await bench.run('completion', 'bash');
   const script = `set -euo pipefail
@@ -48,10 +48,10 @@ describe.skipIf(BASH === undefined)('completion in bash (skipped where there is 
     [['explain-e'], ['explain-error']],
     [['explain-error', 'NOT_OW'], ['NOT_OWNED']],
     [['import', ''], ['external-secrets']],
-    // A shell cannot know the name of a mapping.
+    // The shell does not know the mapping names, so it proposes nothing.
     [['plan', '--mapping', ''], []],
     [['explain', ''], []],
-    // A value that equals a command name is a value.
+    // An option value that equals a command name is not taken for the command.
     [['plan', '--mapping', 'audit', '--al'], ['--all']],
     [['nope', ''], expect.arrayContaining(['plan'])],
   ])('completes %j', async (words, expected) => {

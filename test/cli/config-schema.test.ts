@@ -141,7 +141,7 @@ describe('schema of the configuration', () => {
 });
 
 describe('config-schema', () => {
-  it('prints the schema, and overwrites only an earlier schema', async () => {
+  it('prints the schema, and overwrites no file except an earlier schema', async () => {
     await using bench = await openBench();
     expect(await bench.run('config-schema')).toMatchObject({ code: 0, stdout: configurationSchema() });
     await bench.write('s.json', JSON.stringify({ title: 'secretbridge configuration', old: true }));

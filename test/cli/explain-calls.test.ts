@@ -10,7 +10,7 @@ const TWO = `${HEAD}${DB}  - name: copy
 `;
 
 describe('explain --calls', () => {
-  it('prints the requests per hour to the stores of a mapping, and its share', async () => {
+  it("prints the requests per hour to each store of a mapping, and the mapping's share", async () => {
     await using bench = await openBench(TWO);
     const { json } = await bench.run('explain', 'copy', '--calls', '--output', 'json');
     expect(json).toMatchObject({

@@ -48,7 +48,7 @@ describe('explain-error', () => {
     expect((await bench.run('explain-error', 'HELD', '-o', 'yaml')).stdout).toMatch(/^code: HELD$/m);
   });
 
-  it('has two exit codes if a target of a run ends differently', async () => {
+  it('prints two exit codes for a code that a command and a target report differently', async () => {
     await using bench = await openBench();
     const { json } = await bench.run('explain-error', 'CONFIG_INVALID', '--output', 'json');
     expect(json).toMatchObject({ exitCode: 3, targetExitCode: 4 });

@@ -12,7 +12,7 @@ import { type Bench, Collector, DB, HEAD, openBench } from './harness.ts';
 const REPORT = DB.replace('  - name: db\n', '  - name: db\n    onDrift: report\n');
 const TARGET = 'cluster/apps/db.yaml';
 
-/** After a sync of the target. */
+/** A bench after a sync of the target. */
 async function synced(config?: string): Promise<Bench> {
   const bench = await openBench(config);
   expect((await bench.run('sync')).code).toBe(0);
@@ -30,7 +30,7 @@ async function editByHand(bench: Bench): Promise<void> {
   await bench.write(TARGET, text.replace(/USER: .*/, 'USER: ZXZl'));
 }
 
-it('explains a manual edit with onDrift: report as drifted', async () => {
+it('reports a manual edit as drifted with onDrift: report', async () => {
   await using bench = await synced(HEAD + REPORT);
   expect(await explained(bench)).toMatchObject({ exit: 0, state: 'synced' });
   await editByHand(bench);
@@ -43,7 +43,7 @@ it('explains a manual edit with onDrift: report as drifted', async () => {
   });
 });
 
-it('explains a manual edit with onDrift: repair as stale', async () => {
+it('reports a manual edit as stale with onDrift: repair', async () => {
   await using bench = await synced();
   await editByHand(bench);
   const target = await explained(bench);
@@ -51,7 +51,7 @@ it('explains a manual edit with onDrift: repair as stale', async () => {
   expect(target).not.toHaveProperty('code');
 });
 
-it('explains a deleted target as drifted after the service has recorded it', async () => {
+it('reports a deleted target as drifted after the service has recorded the deletion', async () => {
   await using bench = await synced(`${HEAD}http: { listen: '127.0.0.1:0' }\n${REPORT}`);
   await rm(join(bench.folder, TARGET));
   const stop = new AbortController();
@@ -63,7 +63,7 @@ it('explains a deleted target as drifted after the service has recorded it', asy
   expect(await explained(bench)).toMatchObject({ exit: 4, state: 'drifted', code: 'DRIFTED' });
 });
 
-it('explains a target as stale if its store is down, and as failed if it never existed', async () => {
+it('reports a target as stale if its store is down, and as failed if the target does not exist either', async () => {
   await using bench = await synced();
   await rename(join(bench.folder, 'store'), join(bench.folder, 'away'));
   expect(await explained(bench)).toMatchObject({ exit: 1, state: 'stale', code: 'STORE_UNAVAILABLE' });
@@ -73,7 +73,7 @@ it('explains a target as stale if its store is down, and as failed if it never e
 
 it('explains why the cluster refused a write, until a write succeeds', async () => {
   await using bench = await openBench();
-  // The folder exists but is not accessible.
+  // A dangling link instead of the folder makes every write fail.
   await symlink('nowhere/at/all', join(bench.folder, 'cluster'));
   const { code: exit, json } = await bench.run('sync', '--output', 'json');
   const [{ code } = {}] = (json as { targets: readonly { readonly code?: string }[] }).targets;
@@ -173,7 +173,7 @@ it('names the source with an error, and the code of an absent key', async () => 
   expect(stdout).toContain('failed  local: db.json # x  PROPERTY_MISSING');
 });
 
-it('explains a deletion that needs no release as `plan` does', async () => {
+it('reports a recreation that needs no release as stale, just as `plan` reports an update', async () => {
   const mapping = (name: string, more: string) => `
   - name: ${name}
     target: { namespace: apps${more} }

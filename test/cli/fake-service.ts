@@ -9,7 +9,7 @@ export interface FakeAnswer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Answers by `GET /path`. A string is sent unchanged. */
+/** The answer to each request line, such as `GET /path`. A string is sent unchanged. */
 export type Routes = Record<string, FakeAnswer | ((request: IncomingMessage) => FakeAnswer)>;
 
 export interface FakeService extends AsyncDisposable {
@@ -18,7 +18,7 @@ export interface FakeService extends AsyncDisposable {
   /** Each request as `GET /path`, with its headers. */
   readonly requests: { readonly line: string; readonly headers: IncomingMessage['headers'] }[];
   readonly routes: Routes;
-  /** The body of each request that has one. */
+  /** The bodies of all requests that have a body. */
   readonly bodies: readonly string[];
 }
 

@@ -40,14 +40,14 @@ export const DB = `mappings:
       PASSWORD: { store: local, key: db.json, property: password }
 `;
 
-/** A Secret of somebody else. */
+/** A Secret of another owner. */
 export const FOREIGN = `apiVersion: v1
 kind: Secret
 metadata: { name: theirs, namespace: apps }
 stringData: { KEY: theirs }
 `;
 
-/** An address without a service: a service may run at the default address of this machine. */
+/** An address where no service listens. The default address may belong to a service on this machine. */
 const NOBODY_THERE = "\nhttp: { listen: '127.0.0.1:1' }\n";
 
 export async function openBench(config: string = HEAD + DB): Promise<Bench> {

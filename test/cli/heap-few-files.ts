@@ -5,11 +5,11 @@ import { codeOf } from '../../src/core/system-errors.ts';
 import { createLoops } from '../../src/service/liveness/loops.ts';
 import { watchEventLoop } from '../../src/service/liveness/watchdog.ts';
 
-// Runs the memory and thread handling of a service in a process without free file descriptors.
+// Runs the memory trimmer and the watchdog of a service in a process without free file descriptors.
 
 keepHeapSmall();
 const collected = Promise.withResolvers<void>();
-// Runs after the other observer.
+// This observer runs after the observer of `keepHeapSmall`.
 new PerformanceObserver(() => collected.resolve()).observe({ entryTypes: ['gc'] });
 const memory = createMemoryTrimmer();
 try {

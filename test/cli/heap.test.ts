@@ -39,14 +39,14 @@ describe('memory trimmer', () => {
     expect(state.collections).toBe(2);
   });
 
-  it('does not trim if a collection would block the work for long', () => {
+  it('does not trim a large heap, because the collection would block the process too long', () => {
     const { memory, state } = open({ rss: 900, heapUsed: 257 });
     memory.trim();
     memory.addLargeValue(4 * MIB);
     expect(state.collections).toBe(0);
   });
 
-  it('makes V8 return memory, and hides its flag from other code', () => {
+  it('makes V8 return memory, and hides the V8 flag that it uses from other code', () => {
     const { stdout, stderr } = spawnSync(process.execPath, [join(import.meta.dirname, 'heap-child.ts')], {
       encoding: 'utf8',
     });

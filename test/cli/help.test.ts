@@ -30,7 +30,7 @@ describe('help of the program', () => {
 
 describe('fast path for help and version', () => {
   it.each(['--help', '-h', '--version', '-V'])(
-    'prints `%s` byte for byte like the program, in every width and with colors',
+    'prints the same bytes for `%s` as the full program, in every width, with and without colors',
     async (option) => {
       await using bench = await openBench();
       for (const width of [1, 19, 20, 30, 41, 60, 79, 80, 100, 119, 120, 200])
@@ -42,7 +42,7 @@ describe('fast path for help and version', () => {
   );
 
   it.each([[[]], [['help']], [['plan', '--help']], [['--help', 'plan']], [['--version', '--help']]])(
-    'ignores %j',
+    'does not handle %j',
     (args) => {
       expect(quickOutput(args, { width: 80, color: false })).toBeUndefined();
     },
@@ -50,7 +50,7 @@ describe('fast path for help and version', () => {
 });
 
 describe('help of a command', () => {
-  it.each(PATHS)('`%s` fits 80 and 120 columns, except for longer words', async (path) => {
+  it.each(PATHS)('`%s` fits 80 and 120 columns', async (path) => {
     await using bench = await openBench();
     for (const width of [80, 120]) {
       const { stdout } = await bench.runWith({ width }, ...path.split(' ').filter(Boolean), '--help');
@@ -69,7 +69,7 @@ describe('help of a command', () => {
       else expect(PATHS).toContain(name);
   });
 
-  it('lists its own options before the common ones, and the exit codes', async () => {
+  it("lists the command's own options, then the common options, then the exit codes", async () => {
     await using bench = await openBench();
     const { stdout } = await bench.run('plan', '--help');
     const order = [

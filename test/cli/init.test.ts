@@ -115,7 +115,7 @@ it.each([
   ['./store', 'conf/store/db.json'],
   ['/srv/store', '/srv/store/db.json'],
   ['~/store', '~/store/db.json'],
-])('tells where to put the first value, with a store at %s', async (at, path) => {
+])('prints the path for the first value of a store at %s', async (at, path) => {
   await using bench = await openBench();
   await bench.write('conf/readme', '');
   const options = ['--store', 'files', '--at', at, '--key', 'db.json', '--out', 'conf/new.yaml'];
@@ -131,7 +131,7 @@ describe('schema for editors', () => {
     const [first] = (await bench.read('conf/new.yaml')).split('\n');
     expect(first).toBe('# yaml-language-server: $schema=./secretbridge.schema.json');
     expect(await bench.read('conf/secretbridge.schema.json')).toBe(configurationSchema());
-    // A configuration folder may contain it.
+    // A configuration folder may contain the schema file.
     expect(await bench.run('validate', '--config', 'conf')).toMatchObject({ code: 0 });
   });
 
@@ -142,7 +142,7 @@ describe('schema for editors', () => {
     await expect(bench.read('secretbridge.schema.json')).rejects.toThrow('ENOENT');
   });
 
-  it('stops `init` if another file has its name', async () => {
+  it("stops `init` if another file has the schema's name", async () => {
     await using bench = await openBench();
     await bench.write('secretbridge.schema.json', '{}');
     expect(await bench.run('init', ...OUT)).toMatchObject({ code: 64 });
@@ -194,14 +194,14 @@ describe('prompts of init', () => {
     expect(await bench.read('new.yaml')).toContain('address: https://bao:8200');
   });
 
-  it("offer the environment variables of the store's tools", async () => {
+  it("offer the values of the environment variables that the store's own tools use", async () => {
     await using bench = await openBench();
     const person = typing('', '', '', '', '', '', '', '', '');
     await bench.runWith({ ...person, env: { VAULT_ADDR: 'https://vault.here:8200' } }, 'init', ...OUT);
     expect(await bench.read('new.yaml')).toContain('address: https://vault.here:8200');
   });
 
-  it("do not start if the file exists, or a foreign file has the schema's name", async () => {
+  it("do not start if the configuration file exists, or another file has the schema's name", async () => {
     await using bench = await openBench();
     await bench.write('conf/secretbridge.schema.json', '{}');
     for (const out of ['secretbridge.yaml', 'conf/new.yaml']) {

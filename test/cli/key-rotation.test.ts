@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { startVaultServer } from '../fakes/vault-server.ts';
 import { type Bench, DB, HEAD, openBench } from './harness.ts';
 
-// For stores without versions, fingerprints are versions. Versions under a replaced key stay valid.
+// A store without versions uses fingerprints as versions. Versions under a replaced fingerprint key must stay valid.
 
 const NEWER = 'keys: { fingerprint: [ { file: ./new.key }, { file: ./state/fingerprint.key } ] }\n';
 
@@ -23,7 +23,7 @@ async function versionOf(bench: Bench): Promise<string> {
 }
 
 describe('after a fingerprint key rotation', () => {
-  it('a version named under the old key is still valid, and nothing is written', async () => {
+  it('a configured version under the old key is still valid, and nothing is written', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     const named = (HEAD + DB).replace(
@@ -88,7 +88,7 @@ mappings:
     });
   });
 
-  it('a missing older key is reported, also by `doctor`', async () => {
+  it('`sync` and `doctor` report a missing older key', async () => {
     await using bench = await openBench(
       `keys: { fingerprint: [ { file: ./state/fingerprint.key }, { file: ./gone.key } ] }\n${HEAD}${DB}`,
     );

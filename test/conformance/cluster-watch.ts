@@ -209,13 +209,16 @@ export function describeWatch(
       },
     );
 
-    it.runIf(!recordsManagers)('reports that the last writer is unknown (if the cluster does not record managers)', async () => {
-      await using h = await open();
-      await h.cluster.create(app(h), manifest());
-      await using log = openWatchLog(h.cluster, scope(h));
-      await log.until(({ now }) => now().has('app'));
-      expect(metaOf(log, 'app')).toMatchObject({ foreign: 'unknown', ours: { data: ['password'] } });
-    });
+    it.runIf(!recordsManagers)(
+      'reports that the last writer is unknown (if the cluster does not record managers)',
+      async () => {
+        await using h = await open();
+        await h.cluster.create(app(h), manifest());
+        await using log = openWatchLog(h.cluster, scope(h));
+        await log.until(({ now }) => now().has('app'));
+        expect(metaOf(log, 'app')).toMatchObject({ foreign: 'unknown', ours: { data: ['password'] } });
+      },
+    );
 
     it('ends at once and reports nothing afterwards', async () => {
       await using h = await open();

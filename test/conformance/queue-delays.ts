@@ -20,7 +20,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       expect(performance.now() - began).toBeGreaterThanOrEqual(998);
     });
 
-    it("moves a delayed job forward for an add without delay, and uses the reason of that add", async () => {
+    it('moves a delayed job forward for an add without delay, and uses the reason of that add', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const { seen, process } = recordingProcess();
@@ -62,18 +62,21 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
     it.each([
       ['before', [undefined, LATER_MS]],
       ['after', [LATER_MS, undefined]],
-    ])('starts the follow-up run at once when an add without delay arrives %s a delayed add', async (_, delays) => {
-      await using harness = await openHarness();
-      await using queue = await harness.open();
-      const release = Promise.withResolvers<undefined>();
-      const { seen, process } = recordingProcess(() => release.promise);
-      queue.start(process);
-      await queue.add(job('a'));
-      await eventually(() => seen.length === 1);
-      for (const delayMs of delays) await queue.add(job('a'), delayMs === undefined ? {} : { delayMs });
-      release.resolve(undefined);
-      await eventually(() => seen.length === 2);
-    });
+    ])(
+      'starts the follow-up run at once when an add without delay arrives %s a delayed add',
+      async (_, delays) => {
+        await using harness = await openHarness();
+        await using queue = await harness.open();
+        const release = Promise.withResolvers<undefined>();
+        const { seen, process } = recordingProcess(() => release.promise);
+        queue.start(process);
+        await queue.add(job('a'));
+        await eventually(() => seen.length === 1);
+        for (const delayMs of delays) await queue.add(job('a'), delayMs === undefined ? {} : { delayMs });
+        release.resolve(undefined);
+        await eventually(() => seen.length === 2);
+      },
+    );
 
     it('delays the follow-up run if all adds during the run were delayed', async () => {
       await using harness = await openHarness();

@@ -26,46 +26,49 @@ async function moment(random: (below: number) => number): Promise<void> {
 
 export function describeQueueRaces(name: string, openHarness: OpenHarness): void {
   describe(`races of ${name}`, () => {
-    it.each([1, 2, 3])('never runs a subject twice at the same time and never loses an add (%i)', async (seed) => {
-      await using harness = await openHarness();
-      const queues = [await harness.open({ concurrency: 4 })];
-      if (harness.shared) queues.push(await harness.open({ concurrency: 4 }));
-      let now = 0;
-      const running = new Set<string>();
-      const twice: string[] = [];
-      const starts = new Map<string, number>();
-      const adds: { subject: string; at: number }[] = [];
-      for (const [index, queue] of queues.entries()) {
-        const random = randomFrom(seed * 1000 + index);
-        queue.start(async ({ subject }) => {
-          if (running.has(subject)) twice.push(subject);
-          running.add(subject);
-          now += 1;
-          starts.set(subject, now);
-          await moment(random);
-          running.delete(subject);
-          // Some runs ask for a repeat. The long delay is so long that only a trigger can start that repeat.
-          return [undefined, undefined, undefined, 3, 600_000][random(5)];
-        });
-      }
-      const adder = async (index: number): Promise<void> => {
-        const random = randomFrom(seed * 100 + index);
-        for (let count = 0; count < ADDS; count += 1) {
-          const subject = `s${random(SUBJECTS)}`;
-          const reason = REASONS[random(REASONS.length)] ?? 'sweep';
-          const delayMs = [0, 0, 0, 2, 600_000][random(5)] ?? 0;
-          now += 1;
-          if (delayMs < 10) adds.push({ subject, at: now });
-          await queues[index % queues.length]?.add(job(subject, reason), { delayMs });
-          await moment(random);
+    it.each([1, 2, 3])(
+      'never runs a subject twice at the same time and never loses an add (%i)',
+      async (seed) => {
+        await using harness = await openHarness();
+        const queues = [await harness.open({ concurrency: 4 })];
+        if (harness.shared) queues.push(await harness.open({ concurrency: 4 }));
+        let now = 0;
+        const running = new Set<string>();
+        const twice: string[] = [];
+        const starts = new Map<string, number>();
+        const adds: { subject: string; at: number }[] = [];
+        for (const [index, queue] of queues.entries()) {
+          const random = randomFrom(seed * 1000 + index);
+          queue.start(async ({ subject }) => {
+            if (running.has(subject)) twice.push(subject);
+            running.add(subject);
+            now += 1;
+            starts.set(subject, now);
+            await moment(random);
+            running.delete(subject);
+            // Some runs ask for a repeat. The long delay is so long that only a trigger can start that repeat.
+            return [undefined, undefined, undefined, 3, 600_000][random(5)];
+          });
         }
-      };
-      await Promise.all(Array.from({ length: ADDERS }, (_, index) => adder(index)));
-      const lost = () => adds.filter(({ subject, at }) => (starts.get(subject) ?? 0) <= at);
-      await eventually(() => lost().length === 0);
-      expect(twice).toEqual([]);
-      for (const queue of queues) await queue.close(5_000);
-    });
+        const adder = async (index: number): Promise<void> => {
+          const random = randomFrom(seed * 100 + index);
+          for (let count = 0; count < ADDS; count += 1) {
+            const subject = `s${random(SUBJECTS)}`;
+            const reason = REASONS[random(REASONS.length)] ?? 'sweep';
+            const delayMs = [0, 0, 0, 2, 600_000][random(5)] ?? 0;
+            now += 1;
+            if (delayMs < 10) adds.push({ subject, at: now });
+            await queues[index % queues.length]?.add(job(subject, reason), { delayMs });
+            await moment(random);
+          }
+        };
+        await Promise.all(Array.from({ length: ADDERS }, (_, index) => adder(index)));
+        const lost = () => adds.filter(({ subject, at }) => (starts.get(subject) ?? 0) <= at);
+        await eventually(() => lost().length === 0);
+        expect(twice).toEqual([]);
+        for (const queue of queues) await queue.close(5_000);
+      },
+    );
 
     it('never postpones an immediate add when other processes add the same subject with a delay', async () => {
       await using harness = await openHarness();

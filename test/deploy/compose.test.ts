@@ -148,7 +148,7 @@ describe('the credentials of Compose', () => {
     expect(env.VAULT_TOKEN).toBe(service('openbao').environment?.BAO_DEV_ROOT_TOKEN_ID);
   });
 
-  it("use another database for tests than for the bridge", () => {
+  it('use another database for tests than for the bridge', () => {
     expect(new URL(composeServers().postgres).pathname).not.toBe(`/${env.POSTGRES_DB}`);
   });
 });

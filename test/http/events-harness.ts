@@ -23,7 +23,7 @@ export interface EventTestServer extends AsyncDisposable {
   readonly api: TestServer;
   readonly submissions: readonly Submission[];
   readonly refused: readonly (Origin & { readonly outcome: string })[];
-  /** In milliseconds since 1970. */
+  /** The current time in milliseconds since 1970. */
   now: number;
   /** Credentials by environment variable. Reading a missing variable fails. */
   readonly credentials: Map<string, string>;

@@ -12,7 +12,7 @@ describe('import external-secrets', () => {
     await using bench = await openBench();
     await bench.write('in.yaml', TEXT);
     const { stdout, stderr, code } = await bench.run('import', 'external-secrets', 'in.yaml');
-    // The store's role has to accept the bridge's service account.
+    // Vault must allow the bridge's service account to use the role.
     expect(code).toBe(4);
     expect(stderr).toContain('carried over        ExternalSecret apps/db  → apps.db');
     expect(stderr).toMatch(
@@ -22,7 +22,7 @@ describe('import external-secrets', () => {
     expect(await bench.run('validate', '--config', 'out.yaml')).toMatchObject({ code: 0 });
   });
 
-  it('reads standard input and writes new files', async () => {
+  it('reads standard input and writes to new files', async () => {
     await using bench = await openBench();
     const stdin = () => ({ stdin: Readable.from([TEXT]) }) as object;
     const args = ['import', 'external-secrets', '-', '--out', 'out.yaml', '--report', 'report.json'];
@@ -39,7 +39,7 @@ describe('import external-secrets', () => {
     });
   });
 
-  it('prints steps with the output file, and no migration steps if nothing is active', async () => {
+  it('prints the next steps with the output file, and no migration steps if no mapping is active', async () => {
     await using bench = await openBench();
     await bench.write('in.yaml', TEXT);
     const { stderr } = await bench.run('import', 'external-secrets', 'in.yaml', '--out', "it's mine.yaml");
@@ -71,7 +71,7 @@ describe('import external-secrets', () => {
     expect(stderr).not.toContain('hunter2');
   });
 
-  it('writes neither file if both have the same name', async () => {
+  it('writes no file if both outputs have the same name', async () => {
     await using bench = await openBench();
     await bench.write('in.yaml', TEXT);
     const from = ['import', 'external-secrets', 'in.yaml'];
@@ -82,7 +82,7 @@ describe('import external-secrets', () => {
     await expect(bench.read('out.yaml')).rejects.toThrow('ENOENT');
   });
 
-  it('writes neither file if one exists', async () => {
+  it('writes no file if one of them already exists', async () => {
     await using bench = await openBench();
     await bench.write('in.yaml', TEXT);
     await bench.write('out.yaml', 'mine');
@@ -95,7 +95,7 @@ describe('import external-secrets', () => {
     expect(await bench.read('out.yaml')).toBe('mine');
   });
 
-  it('prints one object on standard output for machines', async () => {
+  it('prints a single JSON object on standard output with --output json', async () => {
     await using bench = await openBench();
     await bench.write('in.yaml', TEXT);
     const { json, stderr } = await bench.run('import', 'external-secrets', 'in.yaml', '--output', 'json');
@@ -109,7 +109,7 @@ describe('import external-secrets', () => {
     const from = ['import', 'external-secrets', 'in.yaml'];
     const { stdout } = await bench.run(...from, '--instance', 'prod.eu-1');
     expect(stdout).toContain('\ninstance: prod.eu-1\n');
-    // Namespace names contain no dots.
+    // An instance name may contain dots, but a namespace name may not.
     expect(await bench.run(...from, '--own-namespace', 'a.b')).toMatchObject({ code: 64 });
   });
 
@@ -117,7 +117,7 @@ describe('import external-secrets', () => {
     [['nothing.yaml'], 'nothing.yaml cannot be read: no such file or folder (ENOENT)'],
     [['-', '-'], '`-` can be given only once'],
     [['--instance', 'A B', '-'], '--instance must be a name'],
-  ])('reports the problem with %j', async (args, message) => {
+  ])('reports the problem caused by %j', async (args, message) => {
     await using bench = await openBench();
     const result = await bench.run('import', 'external-secrets', ...args);
     expect(result.code).toBe(64);
@@ -137,7 +137,7 @@ describe('import external-secrets', () => {
     });
   });
 
-  it('ends when cancelled, even without input', async () => {
+  it('exits when cancelled, even while waiting for input', async () => {
     await using bench = await openBench();
     const stop = new AbortController();
     const waits = { stdin: new PassThrough(), signal: stop.signal };
@@ -154,7 +154,7 @@ describe('import external-secrets', () => {
     expect(stderr).toBe('No external-secrets.io objects were found.\n');
   });
 
-  it('prints no migration steps without convertible objects', async () => {
+  it('prints no migration steps if no object can be converted', async () => {
     await using bench = await openBench();
     const text = [
       'apiVersion: external-secrets.io/v1\nkind: PushSecret\nmetadata: { name: a, namespace: b }\n',
@@ -182,7 +182,7 @@ describe('import external-secrets', () => {
     expect(textResult.stderr.trimEnd().endsWith('0 objects.')).toBe(true);
   });
 
-  it('reports missing input without files and cluster', async () => {
+  it('reports missing input if there are no files and no cluster', async () => {
     await using bench = await openBench();
     const { code, stderr } = await bench.run('import', 'external-secrets');
     expect(code).toBe(3);

@@ -22,7 +22,7 @@ export function store(name: string, provider: object, more: object = {}) {
   };
 }
 
-/** An ExternalSecret `apps/db` with the store `vault`, unless overridden. */
+/** An ExternalSecret `apps/db` that uses the store `vault`, unless overridden. */
 export function external(spec: object, metadata: object = {}) {
   return {
     apiVersion: 'external-secrets.io/v1',
@@ -51,7 +51,7 @@ export interface Imported {
   report(kind: string, name: string): ObjectReport | undefined;
 }
 
-/** Imports objects, and requires the result to pass our own checks. */
+/** Imports objects and throws if the result has problems. */
 export async function imported(...objects: readonly object[]): Promise<Imported> {
   const texts = objects.map((object) => ({ name: 'in.json', text: JSON.stringify(object) }));
   const options = { instance: 'prod', ownNamespace: 'secretbridge' };
@@ -69,7 +69,7 @@ export async function imported(...objects: readonly object[]): Promise<Imported>
   };
 }
 
-/** The lost or changed fields, in order. */
+/** The paths of the lost or changed fields, in order. */
 export function places(report: ObjectReport | undefined, level: 'changed' | 'lost'): readonly string[] {
   return report?.findings.filter((finding) => finding.level === level).map(({ at }) => at) ?? [];
 }

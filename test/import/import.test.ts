@@ -35,7 +35,7 @@ describe('a ClusterExternalSecret', () => {
     ],
     [{ namespaces: ['b', 'a'] }, { namespaces: ['a', 'b'] }],
     [{ namespaceSelectors: [{ matchLabels: { 'kubernetes.io/metadata.name': 'a' } }] }, { namespace: 'a' }],
-  ])('with %j', async (where, target) => {
+  ])('selects the target namespaces with %j', async (where, target) => {
     const { mapping } = await imported(
       VAULT,
       cluster({ externalSecretSpec: inner, externalSecretName: 'db', ...where }),
@@ -43,7 +43,7 @@ describe('a ClusterExternalSecret', () => {
     expect(mapping).toMatchObject({ name: 'all', target: { ...target, secret: 'db' } });
   });
 
-  it('uses its current namespaces or is listed, if its selectors cannot be expressed', async () => {
+  it('uses its current namespaces, or is listed, if its selectors cannot be expressed', async () => {
     const spec = { externalSecretSpec: inner, namespaceSelectors: [{}, { matchLabels: { a: 'b' } }] };
     const now = await imported(VAULT, cluster(spec, { status: { provisionedNamespaces: ['x', 'y'] } }));
     expect(now.mapping?.target).toMatchObject({ namespaces: ['x', 'y'] });
@@ -53,7 +53,7 @@ describe('a ClusterExternalSecret', () => {
     ]);
   });
 
-  it('replaces the ExternalSecrets that it created', async () => {
+  it('takes the place of the ExternalSecrets that it created', async () => {
     const ownerReferences = [{ kind: 'ClusterExternalSecret', name: 'all' }];
     const made = external(one, { name: 'all', namespace: 'a', ownerReferences });
     const { result, mappings } = await imported(
@@ -65,7 +65,7 @@ describe('a ClusterExternalSecret', () => {
     expect(result.summary.skipped).toBe(1);
   });
 
-  it('with a store in each namespace becomes one mapping for each', async () => {
+  it('with a store in each namespace becomes one mapping per namespace', async () => {
     const local = (namespace: string) => ({
       ...VAULT,
       kind: 'SecretStore',
@@ -134,7 +134,7 @@ spec:
     expect(readObjects([{ name: 'x.yaml', text }], 'default').unreadable).toEqual([`x.yaml ${what}`]);
   });
 
-  it('that is not YAML is reported by line, without its content', () => {
+  it('that is not YAML is reported by line, without quoting it', () => {
     const { unreadable } = readObjects([{ name: 'x.yaml', text: 'a: "hunter2\nb: [' }], 'default');
     expect(unreadable).toHaveLength(1);
     expect(unreadable.join()).toMatch(/^x\.yaml:\d+ is not valid YAML or JSON$/);
@@ -144,20 +144,20 @@ spec:
     ['name: {{ .Release.Name }}', /^"ExternalSecret": an object without a name\. .*`helm template`$/],
     ['generateName: db-', /^"ExternalSecret": an object without a name\. /],
     ['name: {{ .Release.Name }}-db', /^chart\.yaml:\d+ is not valid YAML or JSON\. .*`helm template`$/],
-  ])('of a chart with `%s` is listed', (name, line) => {
+  ])('from an unrendered chart with `%s` is listed', (name, line) => {
     const text = `apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata:\n  ${name}\n`;
     const { externalObjects, unreadable } = readObjects([{ name: 'chart.yaml', text }], 'default');
     expect(externalObjects).toEqual([]);
     expect(unreadable).toEqual([expect.stringMatching(line)]);
   });
 
-  it('with duplicate objects is reported if they differ, otherwise ignored', () => {
+  it('may contain duplicate objects, and only duplicates that differ are reported', () => {
     const other = external({ data: [] });
     const { secretStoreRef } = other.spec;
     const text = (...objects: object[]) => objects.map((object) => JSON.stringify(object)).join('\n---\n');
     const texts = [
       { name: 'a.yaml', text: text(VAULT, external(one)) },
-      // Sorted alphabetically, as the API server returns it.
+      // The API server returns members in alphabetical order.
       { name: 'b.yaml', text: text(VAULT, { ...external(one), spec: { ...one, secretStoreRef } }) },
       { name: 'c.yaml', text: text(other, VAULT, { kind: 'List', items: [other] }) },
     ];
@@ -169,7 +169,7 @@ spec:
     ]);
   });
 
-  it('with an invalid name is listed, and cannot add lines to the report', async () => {
+  it('with an invalid object name is listed, and the name cannot add lines to the report', async () => {
     const texts = [
       VAULT,
       external(
@@ -192,7 +192,7 @@ spec:
     expect(result.config).not.toContain('evil');
   });
 
-  it('that is incomplete stays a comment, whatever line breaks it has', () => {
+  it('for an inactive mapping is a comment, regardless of its line breaks', () => {
     const breaks = ['\n', '\r\n', '\r', '\u0085', '\u2028', '\u2029'];
     const text = breaks.map((sign) => `${sign}evil: true`).join('');
     const config = configText({
@@ -206,7 +206,7 @@ spec:
     expect(parse(config)).toEqual({ apiVersion: 'secretbridge.dev/v1', instance: 'prod' });
   });
 
-  it('means the same in both API versions', async () => {
+  it('has the same result in both API versions', async () => {
     const objects = [
       VAULT,
       { ...VAULT, kind: 'SecretStore', metadata: { name: 'own', namespace: 'apps' } },
@@ -229,7 +229,7 @@ spec:
     expect(now.stores).toHaveLength(2);
   });
 
-  it('lists objects of other kinds and versions of the API group', () => {
+  it('lists objects of unsupported kinds and versions of the API group', () => {
     const text = JSON.stringify({
       apiVersion: 'external-secrets.io/v1alpha1',
       kind: 'PushSecret',
@@ -241,7 +241,7 @@ spec:
     ]);
   });
 
-  it('lists an ExternalSecret of the predecessor project, which has other fields', () => {
+  it('lists an ExternalSecret of the predecessor project, whose fields are different', () => {
     const text = JSON.stringify({
       apiVersion: 'kubernetes-client.io/v1',
       kind: 'ExternalSecret',
@@ -254,7 +254,7 @@ spec:
     expect(importExternalSecrets(objects, OPTIONS).needsPerson).toBe(true);
   });
 
-  it('gives the same output in any order', () => {
+  it('causes the same output in any order', () => {
     const objects = [
       VAULT,
       { ...VAULT, kind: 'SecretStore', metadata: { name: 'vault', namespace: 'apps' } },

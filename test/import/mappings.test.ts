@@ -4,7 +4,7 @@ import { AWS, AZURE, external, imported, places, store, VAULT } from './harness.
 const one = { data: [{ secretKey: 'PASSWORD', remoteRef: { key: 'app/db', property: 'password' } }] };
 
 describe('an ExternalSecret', () => {
-  it('becomes a mapping that adopts its Secret and drops the owner', async () => {
+  it('becomes a mapping that adopts its Secret and removes the owner reference', async () => {
     const { mapping, report } = await imported(VAULT, external({ ...one, refreshInterval: '1h30m0s' }));
     expect(mapping).toEqual({
       name: 'apps.db',
@@ -63,7 +63,7 @@ describe('an ExternalSecret', () => {
       },
       [],
     ],
-  ])('with the target %j', async (target, expected, changed) => {
+  ])('with the target %j becomes a corresponding mapping', async (target, expected, changed) => {
     const { mapping, report } = await imported(VAULT, external({ ...one, target }));
     expect(mapping).toMatchObject(expected);
     expect(places(report('ExternalSecret', 'db'), 'changed')).toEqual(changed);
@@ -82,7 +82,7 @@ describe('an ExternalSecret', () => {
     [{ refreshPolicy: 'Periodic', refreshInterval: '90s' }, { refresh: '1m30s' }, undefined],
     [{ refreshInterval: '1.5h' }, { refresh: '1h30m' }, undefined],
     [{}, { refresh: '1h' }, undefined],
-  ])('with the refresh %j', async (spec, expected, changed) => {
+  ])('with the refresh settings %j becomes a corresponding mapping', async (spec, expected, changed) => {
     const { mapping, report } = await imported(VAULT, external({ ...one, ...spec }));
     expect(mapping).toMatchObject(expected);
     expect(places(report('ExternalSecret', 'db'), 'changed')).toEqual(changed === undefined ? [] : [changed]);
@@ -139,7 +139,7 @@ describe('an ExternalSecret', () => {
     expect(result.needsPerson).toBe(true);
   });
 
-  it('with a lost part is not active, because it would remove the keys of that part', async () => {
+  it('with a part that is lost is inactive, because it would remove the keys of that part', async () => {
     const { result, mappings } = await imported(
       VAULT,
       external({ ...one, dataFrom: [{ sourceRef: { generatorRef: { kind: 'Password', name: 'p' } } }] }),
@@ -158,7 +158,7 @@ describe('an ExternalSecret', () => {
       { ...one, target: { template: { data: { ['__proto__']: 'x{{ .PASSWORD }}' } } } },
     ],
     ['dataFrom.0.find.tags.__proto__', { dataFrom: [{ find: { tags: { ['__proto__']: 'x' } } }] }],
-  ])('with an invalid name at %s is listed, and others are converted', async (at, spec) => {
+  ])('with an invalid name at %s is listed, and other objects are converted', async (at, spec) => {
     const { mappings, report } = await imported(
       VAULT,
       external(spec),
@@ -169,14 +169,14 @@ describe('an ExternalSecret', () => {
   });
 
   it.each(['toString', 'constructor', '__proto__'])(
-    'with an unknown policy keeps the default: %s',
+    'with an unknown policy uses the default: %s',
     async (deletionPolicy) => {
       const { mapping } = await imported(VAULT, external({ ...one, target: { deletionPolicy } }));
       expect(mapping).not.toHaveProperty('onSourceMissing');
     },
   );
 
-  it('explains what happens to a source that never existed, and to one of several', async () => {
+  it('reports how a missing source is handled, alone or among several sources', async () => {
     const policy = async (deletionPolicy: string) => {
       const { report } = await imported(VAULT, external({ ...one, target: { deletionPolicy } }));
       return report('ExternalSecret', 'db')
@@ -190,12 +190,12 @@ describe('an ExternalSecret', () => {
     expect(await policy('Merge')).not.toContain('while one source remains');
   });
 
-  it('lists an unknown field', async () => {
+  it('has its unknown fields listed', async () => {
     const { report } = await imported(VAULT, external({ ...one, target: { newField: 1 } }));
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.target.newField']);
   });
 
-  it('of an unrendered chart is not active, because placeholders would be used literally', async () => {
+  it('from an unrendered chart is inactive, because its placeholders would be used literally', async () => {
     for (const key of ['{{ .Values.path }}/db', `apps/\${CLUSTER_NAME}/db`]) {
       const { report, mappings } = await imported(
         VAULT,
@@ -209,7 +209,7 @@ describe('an ExternalSecret', () => {
     expect(places(found.report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.dataFrom[0].find.tags.env']);
   });
 
-  it('asks the user to check a template that only writes braces', async () => {
+  it('with a template that only prints braces must be checked by the user', async () => {
     const { report } = await imported(
       VAULT,
       external({ ...one, target: { template: { data: { k: 'a {{ `{{ .K }}` }}' } } } }),
@@ -222,7 +222,7 @@ describe('an ExternalSecret', () => {
     });
   });
 
-  it('asks the user for the encoding instead of guessing', async () => {
+  it('with automatic decoding requires the user to set the encoding', async () => {
     const remoteRef = { key: 'a', property: 'p', decodingStrategy: 'Auto' };
     const { mapping, report } = await imported(VAULT, external({ data: [{ secretKey: 'K', remoteRef }] }));
     expect(mapping?.data).toEqual({ K: { store: 'vault', key: 'a', property: 'p' } });
@@ -231,7 +231,7 @@ describe('an ExternalSecret', () => {
     ]);
   });
 
-  it('copies its labels, except for those of other tools', async () => {
+  it('has its labels copied, except for labels of other tools', async () => {
     const metadata = {
       labels: { team: 'a', 'app.kubernetes.io/managed-by': 'Helm' },
       annotations: { note: 'x', 'kubectl.kubernetes.io/last-applied-configuration': '{}' },
@@ -240,7 +240,7 @@ describe('an ExternalSecret', () => {
     expect(mapping?.target).toMatchObject({ labels: { team: 'a' }, annotations: { note: 'x' } });
   });
 
-  it("that writes another object's Secret is refused", async () => {
+  it("that writes the Secret of another object is refused", async () => {
     const { mappings, report } = await imported(
       VAULT,
       external(one),
@@ -291,7 +291,7 @@ describe('dataFrom', () => {
       { find: { path: 'dev/' } },
     ],
     [{ find: { tags: { env: 'dev' } } }, { find: { tags: { env: 'dev' } }, rename: { invalid: 'replace' } }],
-    // The path may repeat the mount, and it stays in the names.
+    // The path may start with the mount, which remains in the key names.
     [
       { find: { path: 'secret/data/dev', name: { regexp: '^secret/data/dev/db-' } } },
       { find: { path: 'dev/', name: '^db-' }, rename: { prefix: 'secret/data/dev/', invalid: 'replace' } },
@@ -334,7 +334,7 @@ describe('dataFrom', () => {
       { find: { name: { regexp: '.*' } }, rewrite: [{ merge: { into: 'x', strategy: 'JSON' } }] },
       'spec.dataFrom[0].rewrite[0]',
     ],
-    // The path contains no `/` any more at this step.
+    // At this step the path no longer contains `/`.
     ...[
       { regexp: { source: '^dev/', target: '' } },
       { regexp: { source: 'dev/', target: '' } },
@@ -358,7 +358,7 @@ describe('dataFrom', () => {
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([at]);
   });
 
-  it('with a property must read an object, not a string of JSON', async () => {
+  it('with a property must read an object, because a string with JSON is not parsed', async () => {
     const { mapping, report } = await from({ extract: { key: 'app', property: 'nested' } });
     expect(mapping?.dataFrom).toMatchObject([{ key: 'app', property: 'nested' }]);
     expect(report('ExternalSecret', 'db')?.findings).toMatchObject([
@@ -366,7 +366,7 @@ describe('dataFrom', () => {
     ]);
   });
 
-  it('with a search removes keys that are no longer found, unless other sources must stay', async () => {
+  it('with a search removes keys that are no longer found, unless other sources must keep theirs', async () => {
     const find = { path: 'dev', name: { regexp: '.*' } };
     const alone = await from({ find });
     expect(alone.mapping).toMatchObject({ onSourceMissing: 'removeKeys', softDeletedIsMissing: true });
@@ -386,7 +386,7 @@ describe('dataFrom', () => {
     expect(JSON.stringify(merged.report('ExternalSecret', 'db')?.findings)).not.toContain('found no more');
   });
 
-  it('with a Vault search explains how whole secrets are printed', async () => {
+  it('with a Vault search reports how whole secrets are printed', async () => {
     const searched = await from({ find: { path: 'dev', name: { regexp: '.*' } } });
     const named = await imported(VAULT, external({ data: [{ secretKey: 'K', remoteRef: { key: 'a' } }] }));
     const [finding, kept, ...more] = searched.report('ExternalSecret', 'db')?.findings ?? [];
@@ -396,7 +396,7 @@ describe('dataFrom', () => {
     expect(named.report('ExternalSecret', 'db')?.findings).toMatchObject([{ what: finding?.what }]);
   });
 
-  it("in AWS explains that the path is cut at a slash, and adds the store's prefix to keys", async () => {
+  it("in AWS reports that the path is cut at a slash, and adds the store's prefix to keys", async () => {
     const found = await from({ find: { path: 'dev', name: { regexp: '^dev/x' } } }, AWS);
     expect(places(found.report('ExternalSecret', 'db'), 'changed')).toEqual([
       'spec.dataFrom[0].find.path',
@@ -410,7 +410,7 @@ describe('dataFrom', () => {
     ]);
   });
 
-  it('accepts a prefix before a key with a leading slash in AWS, unless access is limited to namespaces', async () => {
+  it('in AWS may combine a prefix with a leading slash, unless access is limited to namespaces', async () => {
     const provider = { aws: { service: 'SecretsManager', region: 'eu-west-1', prefix: 'team/' } };
     const slashed = { extract: { key: '/app' } };
     expect((await from(slashed, store('aws', provider))).mapping?.dataFrom).toMatchObject([
@@ -445,9 +445,9 @@ describe('dataFrom by names below a path', () => {
     );
   });
 
-  // These patterns match at other positions, or in the path too.
+  // These patterns can also match elsewhere in the name or in the path.
   it.each(['^dev/a(b)|v', '^dev/a|b', '^dev/?a', '^dev/*', '^de?v/a', '^de[v]', 'v', 'a$', '^dev.a'])(
-    '%j needs a check by the user',
+    '%j must be checked by the user',
     async (regexp) => {
       const { mapping, report } = await find(regexp);
       expect(mapping?.dataFrom).toMatchObject([{ find: { path: 'dev/', name: regexp } }]);
@@ -460,7 +460,7 @@ describe('dataFrom by names below a path', () => {
     },
   );
 
-  it.each(['^b/', '^prod', '^deva', '^dev-'])('%j finds nothing', async (regexp) => {
+  it.each(['^b/', '^prod', '^deva', '^dev-'])('%j matches no name', async (regexp) => {
     const { mappings, report } = await find(regexp);
     expect(mappings).toEqual([]);
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.dataFrom[0].find.name.regexp']);
@@ -473,7 +473,7 @@ describe('dataFrom by tags', () => {
     [AWS, { name: { regexp: '^x' }, tags: { env: 'prod' } }, 1],
     [AWS, { name: { regexp: '^x' } }, 0],
     [AZURE, { tags: { env: 'prod' } }, 0],
-  ])('of %o with %j explains prefix matching of the store', async (from, find, count) => {
+  ])('of %o with %j notes prefix matching of tags %i times', async (from, find, count) => {
     const secretStoreRef = { name: from.metadata.name, kind: 'ClusterSecretStore' };
     const { report } = await imported(from, external({ secretStoreRef, dataFrom: [{ find }] }));
     const changed = places(report('ExternalSecret', 'db'), 'changed');
@@ -481,11 +481,11 @@ describe('dataFrom by tags', () => {
   });
 });
 
-describe('template', () => {
+describe('an ExternalSecret template', () => {
   const withTemplate = (template: object, sources: object = one) =>
     imported(VAULT, external({ ...sources, target: { template } }));
 
-  it('with Replace drops its sources, and with Merge keeps them', async () => {
+  it('with Replace drops the sources from the Secret, and with Merge keeps them', async () => {
     const data = { url: 'pg://{{ .PASSWORD }}@h' };
     expect((await withTemplate({ data })).mapping?.template).toEqual({
       data: { url: 'pg://{{ PASSWORD }}@h' },
@@ -496,7 +496,7 @@ describe('template', () => {
     });
   });
 
-  it('that only returns values becomes their sources, so that bytes stay intact', async () => {
+  it('that only returns values becomes the sources of these values, so that bytes stay intact', async () => {
     const { mapping } = await withTemplate({
       data: { key: '{{ .PASSWORD | b64dec }}', same: '{{ .PASSWORD }}' },
     });
@@ -519,7 +519,7 @@ describe('template', () => {
     expect(found?.what).toMatch(/^is not valid in the configuration: expected a key of `\[-\._a-zA-Z0-9\]`/);
   });
 
-  it('renames a source with the same name', async () => {
+  it('gives a source with the same name another name', async () => {
     const { mapping } = await withTemplate({ data: { PASSWORD: 'x{{ .PASSWORD }}' } });
     expect(Object.keys(mapping?.data ?? {})).toEqual(['source_PASSWORD']);
     expect(mapping?.template?.data).toEqual({ PASSWORD: 'x{{ source_PASSWORD }}' });
@@ -527,7 +527,7 @@ describe('template', () => {
     expect(merged.mapping?.template).toEqual({ only: true, data: { PASSWORD: 'x{{ source_PASSWORD }}' } });
   });
 
-  it('over one object lists the members that it uses', async () => {
+  it('over one object becomes sources for the members that it uses', async () => {
     const { mapping } = await withTemplate(
       { data: { url: '{{ .user }}:{{ index . "pass-word" }}' } },
       { dataFrom: [{ extract: { key: 'app' } }] },
@@ -540,7 +540,7 @@ describe('template', () => {
   });
 
   it.each(['{{ .constructor }}', '{{ .constructor | upper }}', '{{ .toString }}'])(
-    'over one object treats %s as a member',
+    'over one object uses %s as a member name',
     async (text) => {
       const { mapping } = await withTemplate(
         { data: { out: text } },
@@ -551,7 +551,7 @@ describe('template', () => {
     },
   );
 
-  it('over one object uses its keys if names may have been changed', async () => {
+  it('over one object uses its keys if the names may have been rewritten', async () => {
     const dataFrom = [{ extract: { key: 'app' } }];
     const { mapping } = await withTemplate(
       { data: { url: '{{ .db_user }}@h', same: '{{ .db_user }}' } },
@@ -572,7 +572,7 @@ describe('template', () => {
     expect(renamed.mapping?.data).toEqual({ same: { store: 'vault', key: 'app', property: 'db_user' } });
   });
 
-  it('with two loop variables asks the user to check, because a list would give other output', async () => {
+  it('with two loop variables must be checked by the user, because a list would cause other output', async () => {
     const loop = '{{ range $k, $v := fromJson .PASSWORD }}{{ $k }}={{ $v }}{{ end }}';
     const { mapping, report } = await withTemplate({ data: { all: loop } });
     expect(mapping?.template?.data.all).toContain('{% for ');
@@ -584,7 +584,7 @@ describe('template', () => {
     });
   });
 
-  it('over several objects separates their keys from its own', async () => {
+  it('over several objects keeps their keys apart from its own', async () => {
     const dataFrom = [{ extract: { key: 'a' } }, { extract: { key: 'b' } }];
     const { mapping } = await withTemplate({ data: { user: '{{ .user }}!' } }, { dataFrom });
     expect(mapping?.dataFrom?.map(({ rename }) => rename)).toEqual([
@@ -592,7 +592,7 @@ describe('template', () => {
       { invalid: 'replace', prefix: 'source_' },
     ]);
     expect(mapping?.template?.data).toEqual({ user: '{{ source_user }}!' });
-    // A member `user` would collide with the template's `source_user`.
+    // With the usual prefix, a member `user` would collide with the template's `source_user`.
     const named = await withTemplate({ data: { source_user: '{{ .user }}!' } }, { dataFrom });
     expect(named.mapping?.dataFrom).toMatchObject([
       { rename: { prefix: 'source_source_' } },
@@ -611,7 +611,7 @@ describe('template', () => {
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([at]);
   });
 
-  it('with a literal is not reported as stored in another object', async () => {
+  it('with a literal is reported as a literal, not as stored in another object', async () => {
     const { report } = await withTemplate({ templateFrom: [{ literal: '{{ .key }}: x' }] });
     const [finding] = report('ExternalSecret', 'db')?.findings ?? [];
     expect(finding).toMatchObject({ level: 'lost', what: expect.stringContaining('`literal`') });

@@ -2,7 +2,9 @@ import fc from 'fast-check';
 import { describe, it } from 'vitest';
 import { imported, VAULT } from './harness.ts';
 
-/** Values that an API server rejects, that YAML reads differently, or that JavaScript objects inherit. */
+/**
+ * Values that the API server rejects, that YAML parses differently, or that JavaScript objects inherit as member names.
+ */
 const odd = fc.constantFrom<unknown>(
   ...['', ' a', '/a/', 'a//b', '..', '__proto__', 'toString', 'constructor', 'é', 'x'.repeat(300)],
   ...['{{ .a }}', '{{ $x := .a }}{{ $x }}', '{% x %}', '}}', '0755', 'on', '~', 'a: b', '# c', '- a'],
@@ -29,7 +31,7 @@ const spec = () => ({
   },
 });
 
-/** Every field of an object, with its parent. */
+/** Every field of an object, together with its parent. */
 function fieldsOf(value: object): [object, string][] {
   return Object.entries(value).flatMap(([name, member]): [object, string][] => [
     [value, name],
@@ -37,7 +39,7 @@ function fieldsOf(value: object): [object, string][] {
   ]);
 }
 
-describe('any value in the fields of the objects', () => {
+describe('an arbitrary value in a field of an object', () => {
   it('is imported or listed, and the output is valid', async () => {
     const change = fc.record({ at: fc.nat(), to: odd, isName: fc.boolean() });
     await fc.assert(
@@ -48,7 +50,7 @@ describe('any value in the fields of the objects', () => {
           for (const { at, to, isName } of changes) {
             const fields = fieldsOf(made);
             const [where, name] = fields[at % fields.length] ?? [made, 'data'];
-            // Define it instead of assigning it, because `__proto__` is a possible name.
+            // Defines the member instead of assigning it, because the name may be `__proto__`.
             const called = isName && !Array.isArray(where) && typeof to === 'string' ? to : name;
             Object.defineProperty(where, called, {
               value: to,

@@ -9,7 +9,7 @@ const PAGE = readFileSync(
   'utf8',
 );
 
-/** The names in a column of the function table. */
+/** The names in one column of the function table. */
 function column(at: number): readonly string[] {
   const table = PAGE.slice(PAGE.indexOf('### Functions in templates'), PAGE.indexOf('Every other function'));
   const rows = table.split('\n').filter((line) => line.startsWith('| `'));
@@ -19,11 +19,11 @@ function column(at: number): readonly string[] {
 }
 
 describe('the migration page', () => {
-  it('lists exactly the converted functions', () => {
+  it('lists exactly the functions that can be converted', () => {
     expect(column(0).toSorted()).toEqual(Object.keys(FUNCTIONS).toSorted());
   });
 
-  it('lists existing filters', () => {
+  it('lists only existing filters', () => {
     for (const name of column(1)) expect(Object.keys(FILTERS)).toContain(name);
   });
 });

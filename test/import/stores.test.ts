@@ -9,7 +9,7 @@ const ref = (name: string, key?: string, namespace = 'secretbridge') => ({
 });
 const secretRef = (name: string, key: string) => ({ secretRef: { name, key } });
 
-describe('Vault', () => {
+describe('a Vault store', () => {
   const vault = (auth: object, more: object = {}) =>
     store('vault', { vault: { server: 'https://vault.internal:8200', path: 'secret', auth, ...more } });
 
@@ -53,7 +53,7 @@ describe('Vault', () => {
       { method: 'jwt', role: 'r', jwt: secretRef('s', 'token'), mountPath: 'kubernetes' },
     ],
     [
-      // As a cluster returns it, with defaults filled in.
+      // As returned by a cluster, with defaults filled in.
       { kubernetes: { mountPath: 'kubernetes', role: 'r', secretRef: ref('s') } },
       { method: 'jwt', role: 'r', jwt: secretRef('s', 'token'), mountPath: 'kubernetes' },
     ],
@@ -97,7 +97,7 @@ describe('Vault', () => {
         keyFile: '/var/run/secretbridge/stores/vault/login.key',
       },
     ],
-  ])('logs in with %j', async (auth, expected) => {
+  ])('is converted with the login %j', async (auth, expected) => {
     const { stores } = await imported(vault(auth), external(one));
     expect(stores).toEqual([
       {
@@ -111,7 +111,7 @@ describe('Vault', () => {
     ]);
   });
 
-  it.each([['iam'], ['gcp']])('has no login with %s', async (method) => {
+  it.each([['iam'], ['gcp']])('has no login if it is %s', async (method) => {
     const { stores, report } = await imported(vault({ [method]: { role: 'r' } }), external(one));
     expect(stores).toEqual([]);
     expect(places(report('ClusterSecretStore', 'vault'), 'lost')).toEqual([
@@ -120,7 +120,7 @@ describe('Vault', () => {
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.secretStoreRef']);
   });
 
-  it('that an object does not name is reported as missing', async () => {
+  it('is reported as missing if an object names no store', async () => {
     const data = [{ secretKey: 'A', remoteRef: { key: 'a' } }];
     const { report } = await imported(external({ secretStoreRef: undefined, data }));
     expect(report('ExternalSecret', 'db')?.findings).toMatchObject([
@@ -128,7 +128,7 @@ describe('Vault', () => {
     ]);
   });
 
-  it('keeps namespace, version and certificates, and explains how to provide the files', async () => {
+  it('keeps namespace, version and certificates, and the report describes how to provide the files', async () => {
     const more = {
       version: 'v1',
       namespace: 'admin/team',
@@ -152,7 +152,7 @@ describe('Vault', () => {
   });
 
   it.each(['a b/k', '?/k', '../k', 'ghp_abcdefghijklmnopqrstuvwxyz0123456789/k'])(
-    'without a mount lists the key %s, which cannot contain a mount, and converts the others',
+    'without a mount cannot be used by the key %s, which is listed, and other keys are converted',
     async (key) => {
       const named = (name: string, of: string) =>
         external(
@@ -170,7 +170,7 @@ describe('Vault', () => {
     },
   );
 
-  it('with a suspected credential is listed, together with the objects that use it', async () => {
+  it('with a suspected credential is listed together with the objects that use it', async () => {
     const path = 'ghp_abcdefghijklmnopqrstuvwxyz0123456789';
     const { stores, mappings, report } = await imported(
       vault({ kubernetes: { role: 'r' } }, { path }),
@@ -181,7 +181,7 @@ describe('Vault', () => {
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.secretStoreRef']);
   });
 
-  it('without a mount becomes one store for each mount in keys', async () => {
+  it('without a mount becomes one store per mount in the keys', async () => {
     const bare = store('vault', { vault: { server: 'https://v:8200', auth: { kubernetes: { role: 'r' } } } });
     const data = ['secret/app', 'team/kv/data/app'].map((key, at) => ({
       secretKey: `K${at}`,
@@ -198,7 +198,7 @@ describe('Vault', () => {
     });
   });
 
-  it('keeps plain http and reports it', async () => {
+  it('keeps plain http, and the report mentions it', async () => {
     const { stores, report } = await imported(
       vault({ kubernetes: { role: 'r' } }, { server: 'http://vault:8200' }),
       external(one),
@@ -208,7 +208,7 @@ describe('Vault', () => {
   });
 });
 
-describe('AWS', () => {
+describe('an AWS store', () => {
   const aws = (more: object) =>
     store('vault', { aws: { service: 'SecretsManager', region: 'eu-west-1', ...more } });
   const ROLE = 'arn:aws:iam::123456789012:role/reader';
@@ -241,12 +241,12 @@ describe('AWS', () => {
       { role: ROLE, additionalRoles: [`${ROLE}-1`], externalID: 'abc' },
       { method: 'default', assumeRole: [{ roleArn: `${ROLE}-1` }, { roleArn: ROLE, externalId: 'abc' }] },
     ],
-  ])('logs in with %j', async (more, auth) => {
+  ])('is converted with the login %j', async (more, auth) => {
     const { stores } = await imported(aws(more), external(one));
     expect(stores).toEqual([{ name: 'vault', kind: 'aws-secrets-manager', region: 'eu-west-1', auth }]);
   });
 
-  it.each(['us-east-1-fips', 'fips-us-east-1'])('has the FIPS endpoints of %s', async (region) => {
+  it.each(['us-east-1-fips', 'fips-us-east-1'])('uses the FIPS endpoints of %s', async (region) => {
     const { stores } = await imported(aws({ region }), external(one));
     expect(stores).toMatchObject([{ region: 'us-east-1', fips: true }]);
   });
@@ -265,14 +265,14 @@ describe('AWS', () => {
     expect(stores).toMatchObject([{ auth: { method: 'webIdentity', roleArn: ROLE } }]);
   });
 
-  it('is converted for Secrets Manager only', async () => {
+  it('is converted only for Secrets Manager', async () => {
     const { stores, report } = await imported(aws({ service: 'ParameterStore' }), external(one));
     expect(stores).toEqual([]);
     expect(places(report('ClusterSecretStore', 'vault'), 'lost')).toEqual(['spec.provider.aws.service']);
   });
 });
 
-describe('Azure', () => {
+describe('an Azure store', () => {
   const azure = (more: object) =>
     store('vault', { azurekv: { vaultUrl: 'https://contoso.vault.azure.net/', ...more } });
 
@@ -328,7 +328,7 @@ describe('Azure', () => {
       },
       false,
     ],
-  ])('logs in with %j', async (more, auth, needsPerson) => {
+  ])('is converted with the login %j', async (more, auth, needsPerson) => {
     const { stores, result } = await imported(
       azure(more),
       external({ data: [{ secretKey: 'K', remoteRef: { key: 'a' } }] }),
@@ -340,8 +340,8 @@ describe('Azure', () => {
   });
 });
 
-describe('Azure with a duplicate tenant', () => {
-  it.each(['WorkloadIdentity', 'ServicePrincipal'])('uses the inline one (%s)', async (authType) => {
+describe('an Azure store with two tenants', () => {
+  it.each(['WorkloadIdentity', 'ServicePrincipal'])('uses the inline tenant (%s)', async (authType) => {
     const keys = { clientId: ref('s', 'id'), tenantId: ref('s', 't') };
     const azure = {
       vaultUrl: 'https://c.vault.azure.net',
@@ -355,7 +355,7 @@ describe('Azure with a duplicate tenant', () => {
   });
 });
 
-describe('Azure without an id', () => {
+describe('an Azure store without a tenant or client id', () => {
   it('is not converted', async () => {
     const azure = {
       vaultUrl: 'https://c.vault.azure.net',
@@ -371,7 +371,7 @@ describe('Azure without an id', () => {
 });
 
 describe('credentials', () => {
-  it('of other namespaces must be copied once each, and the report explains how', async () => {
+  it('of other namespaces must be copied once each, and the report describes how', async () => {
     const local = (namespace: string) => ({
       apiVersion: 'external-secrets.io/v1beta1',
       kind: 'SecretStore',
@@ -414,7 +414,7 @@ describe('credentials', () => {
   });
 });
 
-describe('conditions of a store', () => {
+describe('the namespace conditions of a store', () => {
   const bounded = (conditions: readonly object[]) =>
     store(
       'vault',
@@ -426,7 +426,7 @@ describe('conditions of a store', () => {
     [[{ namespaces: ['apps', 'web'] }], ['apps', 'web']],
     [[{ namespaceRegexes: ['^apps$', '^team-.*'] }], ['apps', 'team-*']],
     [[{ namespaceSelector: { matchLabels: { a: 'b' } } }], ['apps']],
-    // In a regular expression, a bare `*` repeats the character before it.
+    // In a regular expression, `*` repeats the character before it.
     [[{ namespaceRegexes: ['^prod*$', '^app*s$'] }], ['apps']],
     [[{ namespaceRegexes: ['^prod*$'], namespaces: ['apps', 'team-*', '*'] }], ['apps']],
   ])('%j become access rules', async (conditions, namespaces) => {
@@ -434,7 +434,7 @@ describe('conditions of a store', () => {
     expect(access).toEqual([{ namespaces, stores: ['vault'], keys: ['**'] }]);
   });
 
-  it('with an invalid namespace name are reported, and open the store to no namespace', async () => {
+  it('with an invalid namespace name are reported and allow no namespace', async () => {
     const { access, mappings, report } = await imported(
       bounded([{ namespaces: ['*'], namespaceRegexes: ['^prod*$'] }]),
       external(one),
@@ -464,7 +464,7 @@ describe('conditions of a store', () => {
 });
 
 describe('a field of an unrendered chart', () => {
-  it('is reported once, even if YAML reads its braces as an object', async () => {
+  it('is reported once, even if YAML parses its braces as an object', async () => {
     const region = { '{ .Values.region }': null };
     const { report } = await imported(store('aws', { aws: { service: 'SecretsManager', region } }));
     const lost = report('ClusterSecretStore', 'aws')?.findings.filter(({ level }) => level === 'lost');
@@ -480,7 +480,7 @@ describe('a field of an unrendered chart', () => {
 });
 
 describe('invalid Kubernetes names', () => {
-  it('appear in no command', async () => {
+  it('are never printed as part of a command', async () => {
     const vault = store('vault', {
       vault: {
         server: 'https://v:8200',

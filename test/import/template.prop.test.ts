@@ -43,7 +43,7 @@ const templates = fc.oneof(
 );
 
 describe('any template text', () => {
-  it('is listed or becomes a valid template', () => {
+  it('is either listed or becomes a valid template', () => {
     fc.assert(
       fc.property(templates, (template) => {
         const result = translateTemplate(template);
@@ -55,7 +55,7 @@ describe('any template text', () => {
     );
   });
 
-  it('without actions stays unchanged to the byte', () => {
+  it('without actions stays unchanged, byte for byte', () => {
     fc.assert(
       fc.property(
         fc

@@ -16,11 +16,11 @@ const DATA = {
   encoded: 'aGk=',
   quote: 'say "hi" <b>',
   chain: one.ca + leaf.cert,
-  // Certificates of two authorities, with no leaf first.
+  // Certificates of two authorities, none of which is followed by its leaf.
   bundle: `Bag\n${another.ca}${leaf.key}${one.ca}${leaf.cert}`,
 };
 
-/** The output of our engine for the converted template. */
+/** Renders the converted template with our engine. */
 function rendered(template: string, rename?: (name: string) => string): string {
   const result = translateTemplate(template, rename === undefined ? undefined : { rename });
   if (result.kind === 'lost') return `lost: ${result.problems.map(({ message }) => message).join('; ')}`;
@@ -34,7 +34,7 @@ function rendered(template: string, rename?: (name: string) => string): string {
 }
 
 describe('a Go template', () => {
-  // The output of Go's text/template with sprig for each.
+  // Each expected text is the output of Go's text/template with sprig.
   it.each([
     ['{{ .a }}', 'A b'],
     ['{{.a}}', 'A b'],
@@ -80,10 +80,10 @@ describe('a Go template', () => {
     ['{{ splitList " " .a | join "+" }}', 'A+b'],
     ['{{/* nothing */}}z', 'z'],
     ['a {{- /* nothing */ -}} z', 'az'],
-    // The comment limits the whitespace trimming.
+    // The comment separates the text from the trim marker.
     ['a\n{{/* nothing */}} \n{{- .a }}', 'a\nA b'],
     ['{{ .a -}} {{/* nothing */}} z', 'A b z'],
-    // Quoted braces of Liquid.
+    // Quoted braces that Liquid would interpret.
     ['{{ (fromJson .json).n | quote }}', '"1"'],
     ['{{ (fromJson .json).n | toString | toRawJson }}', '"1"'],
     ['{{ print (fromJson .json).n | quote }}', '"1"'],
@@ -95,16 +95,16 @@ describe('a Go template', () => {
     ['{ {{- "x" }} }}', '{x }}'],
     ['{ {{- /* nothing */ -}} { "x"', '{{ "x"'],
     ['{{ `a"b` }}', 'a"b'],
-    // Characters that end a Liquid tag.
+    // Characters that would end a Liquid tag.
     ['{{ if eq .a "%}" }}1{{ else }}2{{ end }}', '2'],
     ['{{ $x := "%}" }}{{ $x }}{{ printf "-%%}%s" $x }}', '%}-%}%}'],
     ['{{ range splitList "%}" .a }}[{{ . }}]{{ end }}', '[A b]'],
     ['plain text', 'plain text'],
-  ])('%j gives the same text', (template, expected) => {
+  ])('%j renders the same text after conversion', (template, expected) => {
     expect(rendered(template)).toBe(expected);
   });
 
-  it('keeps the order of certificates, whether they are a chain or not', () => {
+  it('keeps the order of certificates in a chain or an unordered bundle', () => {
     const all = `${another.ca}${one.ca}${leaf.cert}`;
     expect(rendered('{{ .bundle | filterPEM "CERTIFICATE" }}')).toBe(all);
     expect(rendered('{{ filterPEM "CERTIFICATE" .bundle | b64enc }}')).toBe(btoa(all));
@@ -118,7 +118,7 @@ describe('a Go template', () => {
     ['intermediate', '', ''],
     ['root', one.ca, ', including its root; without a root External Secrets returns nothing'],
   ])(
-    'extracts the %s of a chain, and notes when External Secrets returns nothing',
+    'extracts the %s of a chain, and notes when External Secrets would return nothing',
     (part, expected, differs) => {
       const template = `{{ .chain | filterCertChain "${part}" }}`;
       expect(rendered(template)).toBe(expected);
@@ -147,16 +147,16 @@ describe('a Go template', () => {
     ['{{ end }}', 'without its beginning'],
     ['{{ printf "%5s" .a }}', '`printf` with these arguments'],
     ['{{ constructor .a }}', '`constructor` has no equivalent'],
-    // External Secrets returns all of them; filters for several items drop none.
+    // With several arguments, External Secrets prints all of them. Converted to filters, one argument would be lost.
     ['{{ quote .a .quote }}', '`quote` with these arguments'],
     ['{{ .a | quote .quote }}', '`quote` with these arguments'],
     ['{{ squote .a .quote }}', '`squote` with these arguments'],
     ['{{ urlquery .a .quote }}', '`urlquery` with these arguments'],
-    // Here the variable is the source itself, or the loop item.
+    // Converted, the variable would be the source itself or the loop item, and cannot be assigned.
     ['{{ with $x := .a }}{{ $x = "q" }}{{ end }}{{ .a }}', 'a new value for `$x`'],
     ['{{ if $x := .a }}{{ $x = "q" }}{{ end }}{{ .a }}', 'a new value for `$x`'],
     ['{{ range $v := (fromJson .json).list }}{{ $v = "z" }}{{ $v }}{{ end }}', 'a new value for `$v`'],
-  ])('%j is listed, not guessed', (template, why) => {
+  ])('%j is reported as not convertible', (template, why) => {
     expect(rendered(template)).toMatch(/^lost: /);
     expect(rendered(template)).toContain(why);
   });
@@ -170,24 +170,24 @@ describe('a Go template', () => {
       '{{ .encoded | b64dec | pkcs12key }}',
       /^the output of `base64_decode` must be text .* or be passed to /,
     ],
-  ])('%j notes its difference in meaning', (template, note) => {
+  ])('%j is converted with a note about the difference in meaning', (template, note) => {
     const result = translateTemplate(template);
     const notes = result.kind === 'done' ? result.value.notes.map(({ what }) => what) : [];
     expect(notes).toContainEqual(expect.stringMatching(note));
   });
 
-  it('of a text has no note about numbers', () => {
+  it('with plain text causes no note about numbers', () => {
     expect(translateTemplate('{{ .none | default "other" }}')).toMatchObject({ value: { notes: [] } });
   });
 
-  it('names the line of an unsupported part', () => {
+  it('is reported with the line of the unsupported part', () => {
     expect(translateTemplate('a\n{{ .a }}\n{{ now }}')).toEqual({
       kind: 'lost',
       problems: [{ line: 3, message: '`now` has no equivalent' }],
     });
   });
 
-  it('uses the new names of its sources', () => {
+  it('uses the new names of renamed sources', () => {
     expect(rendered('{{ .a }}{{ index . "a-b" }}', (name) => `source_${name}`)).toBe('A bdash');
   });
 });

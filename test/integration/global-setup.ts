@@ -2,8 +2,8 @@ import type { TestProject } from 'vitest/node';
 import { startServers } from './services/all.ts';
 import type { ClusterAccess } from './services/kubernetes-api.ts';
 
-// The servers start once for all integration tests. Tests run in other processes and receive the addresses as plain
-// data; `services/inject.ts` creates clients from it.
+// The servers start once for all integration tests. Tests run in other processes and receive the server addresses as
+// data. `services/inject.ts` creates clients from this data.
 declare module 'vitest' {
   interface ProvidedContext {
     kubernetes: ClusterAccess & { kubeconfig: string; auditLogPath?: string };

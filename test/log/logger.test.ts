@@ -18,7 +18,7 @@ function capture({ level = 'debug', format = 'json' }: { level?: LogLevel; forma
 }
 
 describe('the logger', () => {
-  it('writes one JSON object a line with a constant message and fields', () => {
+  it('writes one JSON object per line with a constant message and fields', () => {
     const { logger, lines, objects } = capture();
     logger.info('target written', { mapping: 'a', namespace: 'n', secret: 's', durationMs: 3 });
     expect(lines).toHaveLength(1);
@@ -50,7 +50,7 @@ describe('the logger', () => {
     expect(lines).toHaveLength(count);
   });
 
-  it('drops unknown fields and fields of another type', () => {
+  it('drops unknown fields and fields of the wrong type', () => {
     const { logger, lines, objects } = capture();
     const fields = {
       mapping: 'a',
@@ -62,7 +62,7 @@ describe('the logger', () => {
     expect(Object.keys(objects()[0])).toEqual(['level', 'time', 'mapping', 'message']);
   });
 
-  it('does not compile with a message built at run time', () => {
+  it('rejects messages built at run time when it is compiled', () => {
     const { logger } = capture();
     const text: string = ['put', 'together'].join(' ');
     // @ts-expect-error a message is a constant
@@ -121,7 +121,7 @@ describe('the logger', () => {
     expect(lines[0]?.length).toBeLessThan(5000);
   });
 
-  it('writes text lines in which a value cannot imitate another field', () => {
+  it('writes text lines in which no value can imitate another field', () => {
     const { logger, lines } = capture({ format: 'text' });
     logger.warn('read', { mapping: 'a-b.c', key: 'x y\n\u001b[31m\u009b\u202e"', count: 3 });
     expect(lines).toEqual([

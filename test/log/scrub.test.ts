@@ -32,19 +32,19 @@ describe('a registered credential', () => {
     expect(scrub(`before ${form(SECRET)} after`, SECRET)).toBe('before [secret] after');
   });
 
-  it.each(['u:', 'us:', 'user:'])('is hidden in the base64 of basic authentication after %s', (user) => {
+  it.each(['u:', 'us:', 'user:'])('is hidden in base64 of basic authentication after %s', (user) => {
     const header = Buffer.from(`${user}${SECRET}`).toString('base64');
     const shown = scrub(`Basic ${header}`, SECRET);
     expect(shown).toMatch(/^Basic [A-Za-z0-9+/]{0,8}\[secret\][A-Za-z0-9+/=]{0,4}$/);
   });
 
-  it('is hidden whole when it contains another credential', () => {
+  it('is hidden completely when it contains another credential', () => {
     expect(scrub('a password-long b password c', 'password', 'password-long')).toBe(
       'a [secret] b [secret] c',
     );
   });
 
-  it('is hidden from the next line on, also in the same turn', async () => {
+  it('is hidden in every line after its registration, even in the same event loop turn', async () => {
     const scrubber = createScrubber();
     scrubber.register(SecretValue.fromText('password-one'));
     expect(scrubber.scrub('password-one password-two')).toBe('[secret] password-two');
@@ -54,11 +54,11 @@ describe('a registered credential', () => {
     expect(scrubber.scrub('password-one password-two')).toBe('[secret] [secret]');
   });
 
-  it('that is too short does not hide ordinary text', () => {
+  it('is not hidden if it is so short that ordinary text would match', () => {
     expect(scrub('an ordinary line', 'an', 'ine')).toBe('an ordinary line');
   });
 
-  it('is hidden whatever its characters', () => {
+  it('is hidden regardless of its characters', () => {
     const unit = fc.constantFrom('a', 'B', '1', '/', '+', '"', '\\', '\n', ' ', '%', '\0', 'ü', '秘', '🔑');
     fc.assert(
       fc.property(fc.string({ unit, minLength: 4 }), fc.constantFrom(...FORMS), (text, [, form]) => {
@@ -105,11 +105,11 @@ describe('text that looks like a credential', () => {
     `0badcafe:${'0123456789abcdef'.repeat(4)}`,
     'bearer of bad news',
     '-----BEGIN CERTIFICATE-----',
-  ])('is not confused with %s', (text) => {
+  ])('does not include %s', (text) => {
     expect(scrub(text)).toBe(text);
   });
 
-  // With a backtracking expression each of these would take minutes.
+  // A backtracking expression would take minutes for each of these texts.
   it.each([
     ['PEM', '-----BEGIN PRIVATE KEY-----'.repeat(20_000)],
     ['PEM dashes', `-----BEGIN PRIVATE KEY-----${'-'.repeat(500_000)}`],
@@ -120,7 +120,7 @@ describe('text that looks like a credential', () => {
     ['an endless URL', `://${'a:'.repeat(250_000)}`],
     ['bearers', 'Bearer '.repeat(70_000)],
     ['keys', 'AKIA'.repeat(125_000)],
-  ])('takes linear time: %s', (_, text) => {
+  ])('is found in linear time: %s', (_, text) => {
     const started = performance.now();
     scrub(text);
     expect(performance.now() - started).toBeLessThan(2000);

@@ -33,26 +33,27 @@ import { fixedStores } from '../fakes/stores.ts';
 import { formsOf, type Marker, type Place } from '../leak-search.ts';
 
 export interface BenchOptions {
-  /** One store as a JSON entry of `stores`. Its name is `s`. */
+  /** The store as a JSON entry of `stores`, with the name `s`. */
   readonly store: Readonly<Record<string, unknown>>;
   /** The entries of `mappings` in YAML. */
   readonly mappings: string;
   readonly env: Readonly<Record<string, string>>;
-  /** Additional sections in YAML. */
+  /** Additional configuration sections in YAML. */
   readonly more?: string;
   readonly deadline?: (ms: number) => Deadline;
   readonly clock?: ManualTime;
 }
 
-/** The whole path from a configuration text to the bytes in an in-memory cluster, in one long-lived process. */
+/** A long-lived process that runs the whole path from a configuration text to the bytes in an in-memory cluster. */
 export interface Bench extends AsyncDisposable {
   readonly cluster: MemoryCluster;
   readonly clock: ManualTime;
-  /** Replaces the mappings from the next run on. */
+  /** Replaces the mappings. The next run uses the new ones. */
   configure(mappings: string): Promise<void>;
   sync(): Promise<SyncReport & { readonly exitCode: number }>;
   /**
-   * Everything that users and machines can see: output at level `debug`, audit records, ownership metadata and errors.
+   * Everything that is visible to users and machines: output at level `debug`, audit records, ownership metadata and
+   * errors.
    */
   seen(): Promise<readonly Place[]>;
 }
@@ -79,7 +80,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
   const provider = stack.use(await openStore());
   const owned = stack.move();
 
-  /** Like `stores.ts`, but waits take no real time. */
+  /** Opens the store like `stores.ts`, but with waits on the manual clock. */
   async function openStore(): Promise<SecretProvider> {
     const [store] = config.stores;
     if (store === undefined) throw new Error('a bench has one store');
@@ -99,7 +100,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
       return result.finally(() => running.delete(result));
     };
     const deps = { name: store.name, clock, fingerprints, credential, limit: watched };
-    // Waiting for a retry gives running calls enough time to end.
+    // Lets running calls end before the clock advances to the retry.
     const sleep = async (ms: number) => {
       await Promise.allSettled(running);
       await advance(ms);
@@ -223,14 +224,14 @@ ${more}
 mappings:${mappings}`;
 }
 
-/** The problems of a configuration. */
+/** The problems that loading a configuration reports. */
 export async function problemsOf(options: Parameters<typeof textOf>[0]): Promise<readonly Problem[]> {
   return (await loadText(textOf(options))).problems;
 }
 
 const configs = new Map<string, Promise<Config>>();
 
-/** Each text is loaded once, because hundreds of runs use the same one. */
+/** Loads each text only once, because hundreds of runs use the same text. */
 function configOf(text: string): Promise<Config> {
   const config = configs.get(text) ?? loadOf(text);
   configs.set(text, config);
@@ -243,7 +244,7 @@ async function loadOf(text: string): Promise<Config> {
   return loaded.config;
 }
 
-/** Like `findLeaks`, but searches each form once, because these markers consist of their core only. */
+/** Like `findLeaks`, but faster: these markers have no parts around their core, so each encoding is searched once. */
 export function leaksIn(places: readonly Place[], markers: readonly Marker[]): readonly string[] {
   return places.flatMap(({ name: placeName, bytes }) => {
     const hay = Buffer.from(bytes);

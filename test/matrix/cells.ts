@@ -1,7 +1,8 @@
 import type { TargetId } from '../../src/core/target.ts';
 
 /**
- * How a target uses the sources `gone`, which fails, and `stays`, which does not fail if the fault concerns one key.
+ * How a target uses the sources `gone` and `stays`. `gone` fails. `stays` fails too if the fault affects the whole
+ * store.
  */
 const SHAPES = {
   one: 'data: { GONE: { store: s, key: gone, property: a } }',
@@ -17,8 +18,8 @@ type Shape = keyof typeof SHAPES;
 const POLICIES = ['keep', 'removeKeys', 'delete'] as const;
 
 /**
- * `adopted`: adopted before the store failed. `adopting`: the mapping may adopt, and the store fails in its first
- * cycle.
+ * The owner of the target. `adopted`: adopted before the store failed. `adopting`: allowed to be adopted, but the store
+ * already fails in the first cycle.
  */
 export type Ownership = 'owned' | 'adopted' | 'foreign' | 'adopting' | 'missing' | 'merged';
 
@@ -49,7 +50,10 @@ export const cells: readonly Cell[] = (Object.keys(SHAPES_OF) as Ownership[]).fl
   ),
 );
 
-/** The targets that a healthy store serves first. The others are added when the store fails. */
+/**
+ * The owners of targets that exist while the store is healthy. Targets with other owners are added when the store
+ * fails.
+ */
 export const HEALTHY: readonly Ownership[] = ['owned', 'adopted', 'foreign', 'merged'];
 
 export const THEIRS = {
@@ -58,7 +62,7 @@ export const THEIRS = {
   data: { THEIRS: base64('theirs') },
 };
 
-/** The mappings in YAML, with an unaffected target that reads only `stays`. */
+/** The mappings in YAML. One more target reads only `stays` and must not be affected. */
 export function mappingsOf(
   key: (name: string) => string,
   ownerships: readonly Ownership[] = Object.keys(SHAPES_OF) as Ownership[],

@@ -3,7 +3,7 @@ import type { Deadline } from '../../src/providers/timing.ts';
 import type { Fault as AzureFault } from '../fakes/azure-server/faults.ts';
 import type { Fault as ProxyFault } from '../fakes/fault-proxy.ts';
 
-/** The failures for every store, except those that a kind of store cannot have. */
+/** The failures that each store must handle, except failures that its kind cannot have. */
 export const FAILURES = [
   '401',
   '403',
@@ -31,22 +31,22 @@ export type Failure = (typeof FAILURES)[number];
 export interface Fault<Store> {
   readonly failure: Failure;
   readonly title: string;
-  /** The whole store, or the keys with `gone` in their name. */
+  /** The affected part: the whole store, or the keys with `gone` in their name. */
   readonly scope: 'store' | 'key';
   /** The code that each affected target must report. */
   readonly code: ErrorCode;
   begin(store: Store): void | Promise<void>;
 }
 
-/** A store for the matrix. Its keys contain text, and any fault can be set for it. */
+/** A store for the matrix. It contains text values, and the test can set any fault on it. */
 export interface MatrixStore extends AsyncDisposable {
   readonly config: Readonly<Record<string, unknown>>;
   readonly env: Readonly<Record<string, string>>;
   readonly deadline?: (ms: number) => Deadline;
-  /** A name with `/`, if this kind of store allows it. */
+  /** A key that contains `/` if this kind of store allows it. */
   key(name: string): string;
   put(key: string, text: string): void | Promise<void>;
-  /** Removes all faults. Changed keys are restored by writing them again. */
+  /** Removes all faults, and writes changed keys again. */
   heal(): void | Promise<void>;
 }
 
@@ -58,7 +58,7 @@ export interface MatrixKind<Store extends MatrixStore = MatrixStore> {
   open(): Promise<Store>;
 }
 
-/** Combines the faults and the store of a kind, so that a list of kinds has one type. */
+/** Hides the concrete store type of a kind, so that all kinds fit into one list. */
 export function defineKind<Store extends MatrixStore>(kind: MatrixKind<Store>): MatrixKind {
   return kind as unknown as MatrixKind;
 }
@@ -68,7 +68,9 @@ const OTHER = 'unexpected response';
 
 type Canned = Exclude<ProxyFault | AzureFault, 'endless' | 'unavailable, endless'>;
 
-/** The failure for each predefined fault. Endless faults take long, so the conformance suite covers them. */
+/**
+ * The failure that each predefined fault represents. The conformance suite covers endless responses, which take long.
+ */
 export const CANNED: Readonly<Record<Canned, Failure>> = {
   'bad request': OTHER,
   unauthorized: '401',
@@ -111,7 +113,7 @@ export const CANNED: Readonly<Record<Canned, Failure>> = {
   empty: OTHER,
 };
 
-/** The faults of a list of codes, for the whole store or for the keys with `gone` in their name. */
+/** One fault for each code in a list, for the whole store or for the keys with `gone` in their name. */
 export function canned<Name extends string, Store>(
   codes: Readonly<Record<Name, ErrorCode>>,
   scope: 'store' | 'key',
@@ -128,7 +130,7 @@ export function canned<Name extends string, Store>(
     }));
 }
 
-/** Faults of the connection, for all stores that use the network. */
+/** Connection faults, for every store that uses the network. */
 export function onTheWay<Store>(
   show: (store: Store, face: 'another name' | 'expired') => void,
   loseName: (store: Store) => void,

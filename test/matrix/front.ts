@@ -10,12 +10,12 @@ export const FACES = ['good', 'another name', 'expired'] as const;
 export type Face = (typeof FACES)[number];
 
 /**
- * A TLS front for a server. Its certificate can change while the address stays the same, because another address would
- * be another store.
+ * A TLS proxy in front of a server. Its certificate can change under the same address. A new address would count as
+ * another store.
  */
 export interface Front extends AsyncDisposable {
   readonly port: number;
-  /** Takes effect at once and closes open connections. */
+  /** Replaces the certificate at once and closes open connections. */
   show(face: Face): void;
   /** Closes open connections. */
   cut(): void;
@@ -23,7 +23,7 @@ export interface Front extends AsyncDisposable {
 
 export interface FrontOptions {
   readonly authority: Authority;
-  /** The name for clients. */
+  /** The host name that clients use. */
   readonly host: string;
   readonly upstream: { readonly port: number; readonly secure: boolean };
 }
@@ -42,11 +42,11 @@ export async function startFront({ authority, host, upstream }: FrontOptions): P
   const sockets = new Set<Socket>();
   const server = tls.createServer(certificates.good, (client) => {
     const { port, secure } = upstream;
-    // The servers behind it are the fakes of this test, on this machine.
+    // Accepts any certificate, because the upstream servers are fakes on this machine.
     const behind = secure
       ? tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false })
       : net.connect({ port, host: '127.0.0.1' });
-    // Without this, small packets wait for each other.
+    // Disables Nagle's algorithm, which would delay small packets.
     client.setNoDelay(true);
     behind.setNoDelay(true);
     client.on('error', () => behind.destroy());
@@ -78,9 +78,9 @@ export async function startFront({ authority, host, upstream }: FrontOptions): P
   };
 }
 
-/** Resolves the names of this test to this machine, or fails. Only the DNS resolver is replaced. */
+/** Resolves the host names of this test to this machine, or fails to. Replaces only the DNS resolver. */
 export interface Names extends Disposable {
-  /** Makes the name unresolvable from now on. */
+  /** Makes the name fail to resolve from now on. */
   lose(host: string): void;
   find(host: string): void;
 }

@@ -7,17 +7,18 @@ import { type Bench, leaksIn, openBench } from './bench.ts';
 import { base64, type Cell, cells, HEALTHY, idOf, mappingsOf, THEIRS } from './cells.ts';
 import { FAILURES, type Fault, type MatrixKind, type MatrixStore } from './failures.ts';
 
-// Runs every store with every failure, for targets of every policy and owner: four cycles over more than
-// `absence.over`. Only a proved absence and the policy may delete, empty or adopt a target, and no target is partially
-// written. Values appear only in the store and the target.
+// Runs every store with every failure, for targets with every policy and owner. Each case runs four cycles, longer in
+// total than `absence.over`.
+// Only a proved absence together with the policy may delete, empty or adopt a target. No target is written partially.
+// Values appear only in the store and the target.
 
 const MINUTE = 60_000;
 const counts = { cells: 0, passes: 0, deleted: 0, keysRemoved: 0, held: 0 };
 const codes = new Set<string>();
-/** Codes of transient errors: exit code 1. */
+/** Codes of transient errors, which cause exit code 1. */
 const HEALS = ['THROTTLED', 'STORE_UNAVAILABLE', 'TIMEOUT', 'BAD_ANSWER'];
 
-/** Captures what this process prints directly, for example by a vendor's package. */
+/** Captures everything that this process prints directly, such as output of a vendor's package. */
 function watchOutput() {
   const captured: string[] = [];
   const note = (...args: unknown[]) => void captured.push(args.map(String).join(' '));
@@ -35,7 +36,7 @@ function watchOutput() {
   };
 }
 
-/** The key of the source that fails. A search gives the target a key of the same name. */
+/** The key of the source that fails. A search adds a Secret key with the same name. */
 const FAILING_KEY = 'gone';
 
 interface Values {
@@ -52,7 +53,7 @@ async function fill(store: MatrixStore, values: Values, stays: Marker): Promise<
   for (const name of ['stays', 'found/stays']) await store.put(store.key(name), json(stays));
 }
 
-/** The state of each target in the cluster. */
+/** The current state of each target in the cluster. */
 function snapshotTargets({ cluster }: Bench): ReadonlyMap<string, string> {
   return new Map(cells.map((cell) => [cell.name, JSON.stringify(cluster.raw(idOf(cell))) ?? 'none']));
 }
@@ -79,7 +80,9 @@ function expectedData({ shape, ownership }: Cell, values: Values, stays: Marker)
   }
 }
 
-/** The allowed effect of a proved absence on a target: `gone`, other data, `held`, or none. */
+/**
+ * The permitted state of a target after a proved absence: deleted (`gone`), other data, `held`, or unchanged (`kept`).
+ */
 function afterProof(cell: Cell, values: Values): 'gone' | 'kept' | 'held' | Record<string, string> {
   const { shape, policy, ownership } = cell;
   if (ownership === 'foreign') return 'kept';
@@ -97,7 +100,7 @@ function count(allowed: ReturnType<typeof afterProof>): void {
   if (typeof allowed === 'object') counts.keysRemoved += 1;
 }
 
-/** The expected result of a target while its store fails. */
+/** The code that a target must report while its store fails. */
 function codeOf({ ownership }: Cell, fault: Fault<MatrixStore>): string {
   return ownership === 'foreign' ? 'NOT_OWNED' : fault.code;
 }
@@ -134,7 +137,7 @@ async function run(kind: MatrixKind, store: MatrixStore, fault: Fault<MatrixStor
     const outcomes = new Map(report.targets.map(({ target, error }) => [target.secret, error?.code]));
     const now = snapshotTargets(bench);
     const wrong = cells.flatMap((cell) => {
-      // An optional source that was never written needs no proof of its absence.
+      // An optional source that never existed needs no proof of absence.
       const isNew = cell.shape === 'optional' && ['adopting', 'missing'].includes(cell.ownership);
       const allowed = isProof && (cycle >= 4 || isNew) ? afterProof(cell, values) : 'kept';
       const code = allowed === 'held' ? 'HELD' : codeOf(cell, fault);
@@ -149,7 +152,7 @@ async function run(kind: MatrixKind, store: MatrixStore, fault: Fault<MatrixStor
     });
     expect(wrong, `${where}, cycle ${cycle}`).toEqual([]);
     for (const code of outcomes.values()) if (code !== undefined) codes.add(code);
-    // A target that does not read from the failed source continues, unless a hanging call pauses the whole store.
+    // A target that does not read the failing key is still synced, unless hanging calls pause the whole store.
     const bystander = fault.code === 'TIMEOUT' ? [undefined, 'TIMEOUT'] : [undefined];
     expect(fault.scope === 'key' ? bystander : [fault.code], where).toContain(outcomes.get('bystander'));
     expect(report.exitCode, where).toBe(HEALS.includes(fault.code) ? 1 : 4);
@@ -172,16 +175,16 @@ async function run(kind: MatrixKind, store: MatrixStore, fault: Fault<MatrixStor
   expect(leaksIn(await bench.seen(), Object.values(values)), where).toEqual([]);
 }
 
-/** The first two cases of each failure and scope, or all of them in a long run. */
+/** The first two cases of each failure and scope. A long run includes all cases. */
 function chosen({ faults }: MatrixKind): readonly Fault<MatrixStore>[] {
   if (process.env.SECRETBRIDGE_TEST_RUNS !== undefined) return faults;
   const groups = Map.groupBy(faults, ({ failure, scope }) => `${failure} ${scope}`);
   return [...groups.values()].flatMap((group) => group.slice(0, 2));
 }
 
-/** Runs all cases for one kind of store. */
+/** Registers all cases for one kind of store. */
 export function describeMatrix(kind: MatrixKind): void {
-  describe(`the matrix of ${kind.title}`, () => {
+  describe(`the failure matrix of ${kind.title}`, () => {
     const output = watchOutput();
     let store: MatrixStore;
     beforeAll(async () => {
@@ -200,13 +203,13 @@ export function describeMatrix(kind: MatrixKind): void {
     });
 
     it.each(chosen(kind).map((fault) => [fault.scope, fault.title, fault] as const))(
-      'handles a failure of a %s: %s',
+      'changes targets only as allowed after a failure of a %s: %s',
       async (_, __, fault) => {
         await run(kind, store, fault);
       },
     );
 
-    it('has reached every expected result', () => {
+    it('has produced every kind of result, only documented codes, and no direct output', () => {
       expect(Math.min(counts.deleted, counts.keysRemoved, counts.held)).toBeGreaterThan(0);
       for (const code of codes) expect(ERRORS).toHaveProperty(code);
       expect(output.seen).toEqual([]);

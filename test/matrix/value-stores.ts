@@ -9,9 +9,9 @@ import { startVaultServer } from '../fakes/vault-server.ts';
 import type { Stored, StoreName } from './table/case.ts';
 import type { ValueStore } from './value-suite.ts';
 
-/** A fake store that can let a running search fail. */
+/** A fake store that can make a running search fail. */
 export interface FakeValueStore extends ValueStore {
-  /** Makes the next search below `path` (which has many keys) fail after it has started. */
+  /** Makes the next search below `path` fail halfway. The path must have many keys. */
   breakSearch(path: string): void | Promise<void>;
 }
 
@@ -23,7 +23,7 @@ export const STATIC_AUTH = {
   secretAccessKey: { env: 'SECRET_KEY' },
 };
 
-/** The JSON text of a Vault secret. */
+/** The content of a Vault secret as JSON text. */
 export function mapOf({ value, isObject }: Stored): string {
   return isObject ? String(value) : JSON.stringify({ value: String(value) });
 }

@@ -11,7 +11,7 @@ import {
 } from './table/case.ts';
 import { VALUES } from './values.ts';
 
-/** A store that holds the values of the table. */
+/** A store into which the suite writes the values of the table. */
 export interface ValueStore extends AsyncDisposable {
   readonly name: StoreName;
   readonly config: Readonly<Record<string, unknown>>;
@@ -25,7 +25,7 @@ export interface ValueStore extends AsyncDisposable {
 
 const all = VALUES.flatMap(({ title, cases }) => cases.map((one) => ({ ...one, group: title })));
 
-/** Runs every case through the whole path: configuration text, store, bytes in the cluster. */
+/** Runs every case from the configuration text through the store to the bytes in the cluster. */
 export function describeValues(title: string, open: () => Promise<ValueStore>, name: StoreName): void {
   describe(`values of ${title}`, () => {
     let results: ReadonlyMap<string, Gives>;
@@ -78,7 +78,7 @@ async function run(store: ValueStore): Promise<ReadonlyMap<string, Gives>> {
   }
   const options = { store: store.config, env: store.env };
   const results = new Map<string, Gives>();
-  // Configuration errors end here. They name the position of each problem.
+  // Configuration errors are the result of such a case. They state the position of each problem.
   for (const { path, code } of await problemsOf({ ...options, mappings: [...mappings.values()].join('') })) {
     const id = [...mappings.keys()][Number(/^mappings\[(\d+)\]/.exec(path)?.[1])] ?? path;
     results.set(id, { code });
@@ -101,7 +101,7 @@ function dataOf(raw: Readonly<Record<string, unknown>> | undefined): Readonly<Re
   return { ...(raw?.data as Readonly<Record<string, string>> | undefined) };
 }
 
-/** Data as the cluster has it: base64, in which every byte counts. */
+/** Encodes the expected data in base64 as the cluster returns it, so that every byte is compared. */
 function plain(gives: Gives): Gives {
   if ('code' in gives) return gives;
   const data = Object.entries(gives.data).map(([name, value]) => [

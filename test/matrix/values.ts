@@ -2,10 +2,7 @@ import type { Group } from './table/case.ts';
 import { DECODING, FINDING, SPREADING, VERSIONS } from './table/shapes.ts';
 import { OBJECTS, TEXTS } from './table/texts.ts';
 
-/**
- * The values in a store, and the result in a Secret. The tests run these cases, and `docs/reference/values.md` shows
- * them.
- */
+/** The test cases: values in a store and the resulting Secret. `docs/reference/values.md` displays the same cases. */
 export const VALUES: readonly Group[] = [
   { title: 'Whole values', cases: TEXTS },
   { title: 'JSON objects', cases: OBJECTS },

@@ -32,7 +32,7 @@ function open(first: Partial<ServiceSnapshot> = {}) {
   const clock = createManualTime();
   const observe = async () => world.seen;
   const metrics = createMetrics({ version: '1.2.3', clock, observe, processMetrics: false });
-  /** Returns the lines of one metric without its name. */
+  /** Returns the lines of one metric with the name removed. */
   const lines = async (name: string) =>
     (await metrics.render()).text
       .split('\n')
@@ -53,7 +53,7 @@ const FULL: Partial<ServiceSnapshot> = {
   loops: [{ name: 'queue', ageMs: 1, deadlineMs: 2, stalled: true }],
 };
 
-/** Records every kind of event once. */
+/** Metrics after every kind of event was recorded once. */
 function withAllMetrics() {
   const world = open(FULL);
   const { metrics } = world;
@@ -70,7 +70,7 @@ function withAllMetrics() {
 }
 
 describe('the metrics', () => {
-  it('match the documented names and labels', async () => {
+  it('have the documented names and labels', async () => {
     const { text } = await withAllMetrics().metrics.render();
     const labels = new Map<string, Set<string>>();
     for (const [, name = '', inner = ''] of text.matchAll(
@@ -111,7 +111,7 @@ describe('the metrics', () => {
     for (const [name, { type }] of Object.entries(METRICS)) expect(text).toContain(`# TYPE ${name} ${type}`);
   });
 
-  it('count events and measure in seconds', async () => {
+  it('count events and measure durations in seconds', async () => {
     const { lines } = withAllMetrics();
     expect(await lines('secretbridge_sync_total')).toEqual([
       '{mapping="db",namespace="shop",outcome="updated"} 1',
@@ -153,7 +153,7 @@ describe('the metrics', () => {
     expect(await lines('secretbridge_breaker_open')).toEqual(['{store="vault"} 1']);
   });
 
-  it('show a degraded store as up', async () => {
+  it('report a degraded store as up', async () => {
     expect(await open({ stores: [store({ state: 'degraded' })] }).lines('secretbridge_store_up')).toEqual([
       '{store="vault"} 1',
     ]);
@@ -169,13 +169,13 @@ describe('the metrics', () => {
     expect(await errors()).toEqual([]);
   });
 
-  it('have no series for unknown values', async () => {
+  it('contain no series for unknown values', async () => {
     const { lines } = open({ queue: undefined });
     expect(await lines('secretbridge_last_cycle_timestamp_seconds')).toEqual([]);
     expect(await lines('secretbridge_queue_jobs')).toEqual([]);
   });
 
-  it('measure a target that never synced from when it first appeared', async () => {
+  it('measure the staleness of a target that never synced from its first appearance', async () => {
     const { clock, lines, see } = open();
     const ages = () => lines('secretbridge_target_stale_seconds');
     const [name, other] = ['{mapping="db",namespace="shop"}', '{mapping="api",namespace="shop"}'];
@@ -189,19 +189,19 @@ describe('the metrics', () => {
     expect(await ages()).toEqual([`${name} 0`]);
   });
 
-  it('remove the expiry of a removed certificate', async () => {
+  it('drop the expiry of a removed certificate', async () => {
     const { metrics, lines } = withAllMetrics();
     metrics.certificateExpiry('db', 'shop', undefined);
     expect(await lines('secretbridge_certificate_expiry_timestamp_seconds')).toEqual([]);
   });
 
-  it('remove the change time of a source when it is unknown', async () => {
+  it('drop the change time of a source if it is unknown', async () => {
     const { metrics, lines } = withAllMetrics();
     metrics.sourceChanged('db', 'shop', undefined);
     expect(await lines('secretbridge_source_changed_timestamp_seconds')).toEqual([]);
   });
 
-  it('show only stalled jobs', async () => {
+  it('report only stalled jobs', async () => {
     const { lines, see } = open();
     const job = (name: string, stalled: boolean) => ({
       name: `job ${name}`,
@@ -213,7 +213,7 @@ describe('the metrics', () => {
     expect(await lines('secretbridge_stalled')).toEqual(['{loop="job target/apps/b"} 1']);
   });
 
-  it('remove all series of removed targets, stores and loops', async () => {
+  it('drop all series of removed targets, stores and loops', async () => {
     const { metrics, lines, see } = withAllMetrics();
     metrics.syncDone({ mapping: 'db', namespace: 'shop', outcome: 'failed', seconds: 1 });
     metrics.syncDone({ mapping: 'db', namespace: 'other', outcome: 'updated', seconds: 1 });
@@ -223,11 +223,11 @@ describe('the metrics', () => {
     expect(await lines('secretbridge_sync_total')).toEqual([
       '{mapping="db",namespace="other",outcome="updated"} 1',
     ]);
-    // Counters without a label only grow.
+    // Counters without labels are never removed.
     expect(await lines('secretbridge_sync_duration_seconds_count')).toEqual(['3']);
   });
 
-  it('remove all series of a removed intake', async () => {
+  it('drop all series of a removed intake', async () => {
     const { metrics, lines } = open();
     for (const outcome of ['taken', 'unknown', 'unknown']) metrics.event('eu', outcome);
     metrics.event('us', 'malformed');
@@ -243,7 +243,7 @@ describe('the metrics', () => {
     expect(await lines('secretbridge_intake_up')).toEqual(['{intake="us"} 0']);
   });
 
-  it('start at zero for a target that returns', async () => {
+  it('restart at zero for a target that is removed and added again', async () => {
     const { metrics, lines, see } = withAllMetrics();
     see({ targets: [] });
     await metrics.render();

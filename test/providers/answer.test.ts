@@ -13,7 +13,7 @@ describe('decodeText', () => {
   it.each([
     ['in another encoding', Buffer.from('{"errors":["é"]}', 'latin1')],
     ['truncated inside a character', inside],
-  ])('rejects %s in a success, and returns an empty text for other responses', (_, bytes) => {
+  ])('rejects %s in a successful response, and returns an empty text for other responses', (_, bytes) => {
     expect(() => decodeText(bytes)).toThrow(expect.objectContaining({ code: 'BAD_ANSWER' }));
     expect(decodeText(bytes, false)).toBe('');
   });
@@ -34,7 +34,7 @@ describe('isJsonType', () => {
     },
   );
 
-  it.each(['', '<!doctype html>', '{"errors":[]'])('does not make JSON of %j when it is missing', (text) => {
+  it.each(['', '<!doctype html>', '{"errors":[]'])('does not treat %j without a content type as JSON', (text) => {
     expect(parseJsonBody({ isJson: isJsonType(''), text })).toBeUndefined();
   });
 });

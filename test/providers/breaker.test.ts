@@ -6,7 +6,7 @@ import { createManualTime } from '../fakes/manual-time.ts';
 const AWAY = new AppError('STORE_UNAVAILABLE');
 const HUNG = new AppError('TIMEOUT');
 
-/** A breaker with a probe that the test controls. */
+/** A circuit breaker with a probe whose result the test controls. */
 function breakerWith(first: AppError | undefined, random = 0.5) {
   const time = createManualTime();
   const probes: number[] = [];
@@ -51,7 +51,7 @@ async function opened(verdict: AppError = AWAY) {
   return tested;
 }
 
-describe('a breaker', () => {
+describe('a circuit breaker', () => {
   it('opens after three failed calls in a row and a failed probe', async () => {
     const { breaker, call, probes } = breakerWith(AWAY);
     await call(AWAY, HUNG);
@@ -67,7 +67,7 @@ describe('a breaker', () => {
     await expect(breaker.enter(undefined)).rejects.toMatchObject(refusal);
   });
 
-  it('delays the first probe as long as the store asks', async () => {
+  it('delays the first probe as long as the store requests', async () => {
     const { breaker, call, time, probes } = breakerWith(AWAY, 0);
     const busy = new AppError('STORE_UNAVAILABLE', { retryAfterMs: 8_000 });
     await call(busy, busy, busy, busy, busy, busy);
@@ -77,7 +77,7 @@ describe('a breaker', () => {
     expect([breaker.state, probes.length]).toEqual(['open', 1]);
   });
 
-  it('skips the probe if any call is answered before it, and probes after new failures', async () => {
+  it('skips the probe if a call is answered first, and schedules a probe after new failures', async () => {
     const { breaker, call, time, probes } = breakerWith(AWAY);
     const busy = new AppError('STORE_UNAVAILABLE', { retryAfterMs: 8_000 });
     await call(busy, busy, busy, undefined);
@@ -88,7 +88,7 @@ describe('a breaker', () => {
     expect([breaker.state, probes.length]).toEqual(['open', 1]);
   });
 
-  it('stays closed for a hanging key while the probe succeeds', async () => {
+  it('stays closed when one key hangs, while the probe succeeds', async () => {
     const { breaker, call, probes } = breakerWith(undefined);
     await call(...Array.from({ length: 12 }, () => HUNG));
     expect(breaker.state).toBe('closed');
@@ -98,7 +98,7 @@ describe('a breaker', () => {
     expect(breaker.error).toBeUndefined();
   });
 
-  it('stays closed for a hanging key among other keys', async () => {
+  it('stays closed when one key hangs among calls for other keys', async () => {
     const { breaker, call, probes } = breakerWith(AWAY);
     for (let round = 0; round < 50; round += 1) await call(HUNG, HUNG, undefined);
     expect([breaker.state, probes.length]).toEqual(['closed', 0]);
@@ -111,7 +111,7 @@ describe('a breaker', () => {
   });
 
   it.each(['AUTH_FAILED', 'ACCESS_DENIED', 'THROTTLED', 'BAD_ANSWER', 'SOURCE_DISABLED'] as const)(
-    'treats %s as an answer',
+    'treats %s as a response of the store',
     async (code) => {
       const { breaker, call } = breakerWith(AWAY);
       for (let round = 0; round < 20; round += 1) await call(AWAY, AWAY, new AppError(code));
@@ -137,8 +137,8 @@ describe('a breaker', () => {
   });
 });
 
-describe('an open breaker', () => {
-  it('sends a few probes a minute, regardless of outage length and load', async () => {
+describe('an open circuit breaker', () => {
+  it('sends only a few probes per minute, regardless of load and duration of the outage', async () => {
     const { breaker, time, probes } = await opened();
     const start = time.now();
     for (let second = 0; second < 15 * 60; second += 1) {
@@ -146,7 +146,7 @@ describe('an open breaker', () => {
       await expect(breaker.enter(undefined)).rejects.toThrow();
     }
     const perMinute = Object.values(Object.groupBy(probes, (at) => Math.floor((at - start) / 60_000)));
-    expect(Math.max(...perMinute.map((all) => all?.length ?? 0))).toBeLessThanOrEqual(6); // the first minute
+    expect(Math.max(...perMinute.map((all) => all?.length ?? 0))).toBeLessThanOrEqual(6); // Skips the first minute.
     expect(probes.length).toBeLessThanOrEqual(15 * 4);
     expect(probes.length).toBeGreaterThan(15 * 2);
   });
@@ -154,7 +154,7 @@ describe('an open breaker', () => {
   it.each([
     [0, [1_800, 3_600, 7_200, 14_400, 18_000, 18_000]],
     [0.999999, [2_200, 4_400, 8_800, 17_600, 22_000, 22_000]],
-  ])('probes after two seconds, then less and less often, with jitter (%d)', async (random, waits) => {
+  ])('probes after two seconds, then at increasing intervals with jitter (%d)', async (random, waits) => {
     const { call, time, probes } = breakerWith(AWAY, random);
     await call(AWAY, AWAY, AWAY);
     await time.advance(80_000);
@@ -162,7 +162,7 @@ describe('an open breaker', () => {
     expect(gaps.slice(0, waits.length)).toEqual(waits);
   });
 
-  it('detects and reports the recovery of the store by itself', async () => {
+  it("detects the store's recovery without a call, and reports it", async () => {
     const { breaker, time, states, answer } = await opened();
     states.length = 0;
     await time.advance(5 * 60_000);
@@ -172,7 +172,7 @@ describe('an open breaker', () => {
     expect(() => breaker.check()).not.toThrow();
   });
 
-  it('lets one call try after the recovery, and the others after its answer', async () => {
+  it('lets one trial call pass after the recovery, and the other calls after the trial is answered', async () => {
     const { breaker, time, answer } = await opened();
     answer(undefined);
     await time.advance(3_000);
@@ -191,7 +191,7 @@ describe('an open breaker', () => {
     expect(breaker.state).toBe('closed');
   });
 
-  it('opens again if that call fails, and probes less and less often, up to once a minute', async () => {
+  it('opens again if the trial call fails, and then probes at increasing intervals of up to a minute', async () => {
     const { breaker, time, answer, probes } = await opened();
     answer(undefined);
     probes.length = 0;
@@ -207,7 +207,7 @@ describe('an open breaker', () => {
     expect(trials).toBeGreaterThan(25);
   });
 
-  it('lets the next call try if the trial call is aborted', async () => {
+  it('lets the next call be the trial if the trial call is aborted', async () => {
     const { breaker, time, answer } = await opened();
     answer(undefined);
     await time.advance(3_000);
@@ -219,7 +219,7 @@ describe('an open breaker', () => {
     expect(breaker.state).toBe('closed');
   });
 
-  it('lets one waiting call try then, not all of them', async () => {
+  it('lets only one waiting call become the next trial', async () => {
     const { breaker, time, answer } = await opened();
     answer(undefined);
     await time.advance(3_000);
@@ -238,7 +238,7 @@ describe('an open breaker', () => {
     expect(entered).toEqual(['one', 'two']);
   });
 
-  it('rejects a waiting call when its signal is aborted', async () => {
+  it('rejects a waiting call if its signal is aborted', async () => {
     const { breaker, time, answer } = await opened();
     answer(undefined);
     await time.advance(3_000);
@@ -249,7 +249,7 @@ describe('an open breaker', () => {
     await waiting;
   });
 
-  it('closes with any answer, also to an earlier call', async () => {
+  it('closes after any response, even to an earlier call', async () => {
     const { breaker, call } = breakerWith(AWAY);
     const leave = await breaker.enter(undefined);
     await call(AWAY, AWAY, AWAY);
@@ -258,7 +258,7 @@ describe('an open breaker', () => {
     expect(breaker.state).toBe('closed');
   });
 
-  it('ignores the failure of an earlier call during a trial', async () => {
+  it('ignores the failure of an earlier call during a trial call', async () => {
     const { breaker, call, time, answer } = breakerWith(AWAY);
     const leave = await breaker.enter(undefined);
     await call(AWAY, AWAY, AWAY);
@@ -268,7 +268,7 @@ describe('an open breaker', () => {
     expect(breaker.state).toBe('trial');
   });
 
-  it('waits as long as the store asks', async () => {
+  it('waits as long as the store requests', async () => {
     const { call, time, probes } = breakerWith(
       new AppError('STORE_UNAVAILABLE', { retryAfterMs: 30_000 }),
       0,
@@ -280,7 +280,7 @@ describe('an open breaker', () => {
     expect(probes).toHaveLength(2);
   });
 
-  it('leaves no timer behind, open or verifying', async () => {
+  it('keeps no timer after it is disposed, in any state', async () => {
     const { breaker, time } = await opened();
     breaker[Symbol.dispose]();
     expect(time.waiting).toEqual([]);
@@ -295,7 +295,7 @@ describe('an open breaker', () => {
   });
 });
 
-it('sends no probes for an unused store', async () => {
+it('sends no probes to an unused store', async () => {
   const { time, probes } = breakerWith(AWAY);
   await time.advance(3_600_000);
   expect(probes).toEqual([]);

@@ -27,7 +27,7 @@ it.each([
   ['token\n\n', 'token\n'],
   ['two\nlines', 'two\nlines'],
   ['token ', 'token '],
-])('removes one final newline from a Secret key, as from a file: %j', async (text, expected) => {
+])('removes one final newline from a Secret key and from a file: %j', async (text, expected) => {
   const secret = async () => SecretValue.fromText(text);
   const value = await resolveCredential({ secretRef: { name: 's', key: 'k' } }, { env: {}, secret });
   expect(value.revealText()).toBe(expected);
@@ -40,7 +40,7 @@ it('reports a Secret key that contains only a newline as missing', async () => {
   ).rejects.toMatchObject({ code: 'CREDENTIAL_MISSING' });
 });
 
-it('reports an authority file that is not a regular file', async () => {
+it('reports a CA file that is not a regular file', async () => {
   await expect(secureContextWithCa('/dev/null')).rejects.toMatchObject({
     code: 'CONFIG_INVALID',
     detail: 'file /dev/null cannot be read: it is not a regular file',

@@ -13,21 +13,22 @@ import { openAws, roleArn, STATIC } from './aws-secrets-manager/harness.ts';
 import { BY_SECRET, CLIENT_SECRET, openAzure } from './azure-key-vault/harness.ts';
 import { APP_ROLE, openVault } from './vault/harness.ts';
 
-/** The vendors' texts, which no error may contain. */
+/** Texts from the vendors that no error may contain. */
 const VENDOR_TEXTS = {
   aws: ['which must never be shown'],
   azure: ["a text of the vendor's", 'AADSTS', 'Sign in', 'aka.ms'],
 };
 const ROLE = { auth: { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] } };
 
-/** Checks that a text contains none of the secrets, in any encoding. */
+/** Checks that a text contains no secret in any encoding. */
 function expectNoLeaks(text: string, secrets: readonly string[]): void {
   const markers = [MARKER, ...secrets].map((secret, index) => markerOf(`secret ${index}`, secret));
   expect(findLeaks([{ name: 'text', bytes: text }], markers)).toEqual([]);
 }
 
-// The matrix searches for values after every failure. These search also for credentials, tokens and vendors' texts.
-describe('errors of Vault contain no secret', { tags: ['long'] }, () => {
+// The matrix tests search for values after every failure. These tests also search for credentials, tokens and vendor
+// texts.
+describe('errors about Vault contain no secret', { tags: ['long'] }, () => {
   it.each(FAULTS)('after "%s", during login and read', async (fault) => {
     for (const path of [/login/, /secret\/data|lookup-self/]) {
       await using store = await openVault({ config: APP_ROLE });
@@ -44,7 +45,7 @@ describe('errors of Vault contain no secret', { tags: ['long'] }, () => {
   });
 });
 
-describe('errors of AWS contain no secret and no vendor text', { tags: ['long'] }, () => {
+describe('errors about AWS contain no secret and no vendor text', { tags: ['long'] }, () => {
   async function expectNothingIn(aws: Awaited<ReturnType<typeof openAws>>): Promise<void> {
     const refs = ['a', 'b', 'none'].map((key) => ({ key }));
     const results = await aws.provider.read([...refs, { key: 'a', version: 'AWSPREVIOUS' }]);
@@ -83,7 +84,7 @@ describe('errors of AWS contain no secret and no vendor text', { tags: ['long'] 
   });
 });
 
-describe('errors of Key Vault contain no secret and no vendor text', { tags: ['long'] }, () => {
+describe('errors about Key Vault contain no secret and no vendor text', { tags: ['long'] }, () => {
   it.each(AZURE_FAULTS)('after "%s", during login, read and proof of absence', async (fault) => {
     for (const line of [/^authority POST/, /\/secrets\/a$|deletedsecrets/]) {
       await using store = await openAzure();
@@ -181,7 +182,7 @@ const SCRIPT = `
   console.log(results.map(({ kind }) => kind).join());
 `;
 
-describe('a process with a store', () => {
+describe('a process with an open store', () => {
   it.each([
     ['Vault', storeOnVault, 'vault', 'VaultConfig', 'vault', /node-vault/],
     ['AWS', storeOnAws, 'aws-secrets-manager', 'AwsConfig', 'awsSecretsManager', /aws|sdk/i],
@@ -195,7 +196,7 @@ describe('a process with a store', () => {
       undefined,
     ],
   ] as const)(
-    'prints nothing that it sends, even with the vendor’s logs enabled, and exits by itself: %s',
+    'prints nothing that it sends, even with vendor logs enabled, and exits without being stopped: %s',
     async (_, open, folder, schema, provider, vendor) => {
       await using store = await open();
       const { stdout, stderr } = await promisify(execFile)(

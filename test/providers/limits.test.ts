@@ -21,7 +21,7 @@ function limiter(options: { requestsPerSecond?: number; concurrency?: number; ti
   return { time, limit, clear, calls };
 }
 
-/** Calls that the test ends explicitly. */
+/** Calls that stay open until the test ends them. */
 function stage() {
   const started: number[] = [];
   const ends = new Map<number, () => void>();
@@ -36,7 +36,7 @@ function stage() {
 }
 
 describe('the concurrency limit', () => {
-  it('starts calls in order, no more than allowed at a time', async () => {
+  it('starts calls in order, and no more than allowed at a time', async () => {
     const { limit, time } = limiter({ concurrency: 2 });
     const { started, call, end } = stage();
     const all = [1, 2, 3, 4].map((id) => limit(call(id)));
@@ -60,7 +60,7 @@ describe('the concurrency limit', () => {
     expect(await next).toBe('next');
   });
 
-  it('removes an aborted call from the queue and never runs it', async () => {
+  it('removes an aborted call from the queue without running it', async () => {
     const { limit, time } = limiter({ concurrency: 1 });
     const { started, call, end } = stage();
     const first = limit(call(1));
@@ -94,7 +94,7 @@ describe('the rate limit', () => {
     await Promise.all(all);
   });
 
-  it('keeps going when the clock is set back', async () => {
+  it('still allows calls after the clock is set back', async () => {
     const { limit, time } = limiter({ requestsPerSecond: 1 });
     await limit(async () => 1);
     time.set(time.now() - 3_600_000);
@@ -105,7 +105,7 @@ describe('the rate limit', () => {
     await next;
   });
 
-  it('allows less than one call a second', async () => {
+  it('can be less than one call per second', async () => {
     const { limit, time } = limiter({ requestsPerSecond: 0.5 });
     let count = 0;
     const all = [1, 2].map(() => limit(async () => (count += 1)));
@@ -117,8 +117,8 @@ describe('the rate limit', () => {
   });
 });
 
-describe('the timeout', () => {
-  it('ends a call with TIMEOUT and releases its permit, even if the call ignores its signal', async () => {
+describe('the call timeout', () => {
+  it('ends a call with TIMEOUT and releases its permit, even if the call ignores its abort signal', async () => {
     const { limit, time } = limiter({ concurrency: 1, timeoutMs: 1_000 });
     const hanging = limit(() => new Promise(() => undefined));
     const outcome = expect(hanging).rejects.toMatchObject({ code: 'TIMEOUT' });
@@ -127,7 +127,7 @@ describe('the timeout', () => {
     expect(await limit(async () => 'next')).toBe('next');
   });
 
-  it('does not include the wait for a permit', async () => {
+  it('excludes the wait for a permit', async () => {
     const { limit, time } = limiter({ concurrency: 1, timeoutMs: 1_000 });
     const { call, end } = stage();
     const all = [1, 2, 3].map((id) => limit(call(id)));
@@ -138,7 +138,7 @@ describe('the timeout', () => {
     expect(await Promise.all(all)).toEqual([1, 2, 3]);
   });
 
-  it('leaves no timer behind', async () => {
+  it('keeps no timer after the call', async () => {
     const { limit, time } = limiter();
     await limit(async () => 1);
     expect(time.waiting).toEqual([]);
@@ -188,7 +188,7 @@ describe('the report of a call', () => {
     ]);
   });
 
-  it("uses the provider's interpretation of a response or a foreign error", async () => {
+  it("uses the provider's classification of a response or of a foreign error", async () => {
     const { limit, calls } = limiter();
     const throttled = () => new AppError('THROTTLED');
     expect(await limit(async () => 429, undefined, 'read', throttled)).toBe(429);
@@ -204,7 +204,7 @@ describe('the report of a call', () => {
     expect(calls.map(({ outcome }) => outcome)).toEqual(['THROTTLED', 'ok', 'INTERNAL']);
   });
 
-  it('has the outcome INTERRUPTED for an aborted call, and is omitted for one that never started', async () => {
+  it('has the outcome INTERRUPTED for an aborted call, and is omitted for a call that never started', async () => {
     const { limit, time, calls } = limiter({ concurrency: 1 });
     const giveUp = new AbortController();
     const both = [1, 2].map(() => limit(() => new Promise(() => undefined), giveUp.signal));
@@ -216,7 +216,7 @@ describe('the report of a call', () => {
   });
 });
 
-it('rejects all waiting calls, and lets running ones continue', async () => {
+it('clearing the limit rejects all waiting calls and lets running calls continue', async () => {
   const { limit, clear, time } = limiter({ concurrency: 1 });
   const { call, end, started } = stage();
   const first = limit(call(1));
@@ -233,7 +233,7 @@ it('rejects all waiting calls, and lets running ones continue', async () => {
   expect(await limit(async () => 'next')).toBe('next');
 });
 
-it('lets a probe bypass waiting calls, with a timeout of five seconds', async () => {
+it('a probe does not wait for other calls, and times out after five seconds', async () => {
   const { limit, time, calls } = limiter({ concurrency: 1, timeoutMs: 60_000 });
   const { call, end } = stage();
   const first = limit(call(1));

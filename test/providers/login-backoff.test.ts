@@ -5,7 +5,7 @@ import { createManualTime } from '../fakes/manual-time.ts';
 
 const REFUSED = new AppError('AUTH_FAILED');
 
-/** The seconds after each refusal until the next attempt is allowed. */
+/** Returns, for each refusal, the seconds until the next attempt is allowed. */
 async function waits(error: AppError, rounds: number): Promise<number[]> {
   const time = createManualTime();
   const refusals = createLoginBackoff(time);
@@ -33,7 +33,7 @@ it('waits ten seconds after a refused login, then longer, up to a minute', async
   expect(await waits(REFUSED, 5)).toEqual([10, 20, 40, 60, 60]);
 });
 
-it('looks for a missing credential every ten seconds', async () => {
+it('checks for a missing credential every ten seconds', async () => {
   expect(await waits(new AppError('CREDENTIAL_MISSING'), 4)).toEqual([10, 10, 10, 10]);
 });
 
@@ -45,7 +45,7 @@ it('counts concurrent refusals once', async () => {
   expect(refusals.check).not.toThrow();
 });
 
-it('ends the wait when the clock is set back', () => {
+it('ends the wait if the clock is set back', () => {
   const time = createManualTime();
   const refusals = createLoginBackoff(time);
   refusals.record(REFUSED);

@@ -13,7 +13,7 @@ import { listen } from '../fakes/loopback.ts';
 
 const withCode = (code: string) => Object.assign(new Error('MARKER'), { code, data: 'MARKER' });
 
-/** Listens, and answers each connection as given, whatever the request. */
+/** A server that treats each connection in the given manner, regardless of the request. */
 async function serve(answer: (socket: Socket) => void) {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
@@ -32,7 +32,7 @@ async function serve(answer: (socket: Socket) => void) {
   };
 }
 
-/** The error that our providers' HTTP clients throw, or undefined if they get a response. */
+/** The error that the HTTP clients of our providers throw, or undefined if they get a response. */
 const CLIENTS: readonly (readonly [string, (url: string) => Promise<unknown>])[] = [
   [
     'undici',
@@ -63,7 +63,7 @@ const CLIENTS: readonly (readonly [string, (url: string) => Promise<unknown>])[]
   ],
 ];
 
-describe.each(CLIENTS)('a connection error of %s', (_, get) => {
+describe.each(CLIENTS)('a connection error in %s', (_, get) => {
   it.each<[string, (socket: Socket) => void, ErrorCode, string]>([
     ['closes without a response', (socket) => socket.destroy(), 'STORE_UNAVAILABLE', 'closed before'],
     ['resets', (socket) => socket.resetAndDestroy(), 'STORE_UNAVAILABLE', 'closed before'],
@@ -86,13 +86,13 @@ describe.each(CLIENTS)('a connection error of %s', (_, get) => {
       'BAD_ANSWER',
       'headers are too large',
     ],
-  ])('for a server that %s', async (_, answer, code, words) => {
+  ])('states the cause if the server %s', async (_, answer, code, words) => {
     await using server = await serve(answer);
     const error = fromNetwork(await get(`http://${server.host}/`));
     expect(error).toMatchObject({ code, detail: expect.stringContaining(words) });
   });
 
-  it('for a server without TLS', async () => {
+  it('states the cause if the server uses no TLS', async () => {
     await using server = await serve((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
     const thrown = await get(`https://${server.host}/`);
     expect(fromNetwork(thrown)).toMatchObject({ code: 'TLS_FAILED', detail: 'the server does not use TLS' });
@@ -105,19 +105,19 @@ describe.each(CLIENTS)('a connection error of %s', (_, get) => {
     ['does not know our issuer', 48, 'the server does not accept our client certificate'],
     ['rejects our expired certificate', 45, 'the server does not accept our client certificate'],
     ['requires a client certificate', 116, 'the server requires a client certificate'],
-  ])('for a server that %s', async (_, alert, detail) => {
+  ])('states the cause if the server %s', async (_, alert, detail) => {
     await using server = await serve((socket) => socket.end(Buffer.of(0x15, 3, 3, 0, 2, 2, alert)));
     const error = fromNetwork(await get(`https://${server.host}/`));
     expect(error).toMatchObject({ code: 'TLS_FAILED', detail });
   });
 
-  it.each(['127.0.0.1', 'localhost'])('for nothing listening at %s', async (host) => {
+  it.each(['127.0.0.1', 'localhost'])('states the cause if nothing listens at %s', async (host) => {
     const error = fromNetwork(await get(`http://${host}:1/`));
     expect(error).toMatchObject({ code: 'STORE_UNAVAILABLE', detail: 'the connection was refused' });
   });
 });
 
-describe('the error code', () => {
+describe('the error code for a network error', () => {
   it.each<[ErrorCode, string, readonly string[]]>([
     ['STORE_UNAVAILABLE', 'the host name cannot be resolved (DNS)', ['ENOTFOUND']],
     ['STORE_UNAVAILABLE', 'the host name cannot be resolved at the moment (DNS)', ['EAI_AGAIN']],
@@ -188,15 +188,15 @@ describe('the error code', () => {
   });
 
   it.each([undefined, null, 'text', new Error('MARKER'), new AggregateError([]), withCode('ENEW')])(
-    'is STORE_UNAVAILABLE if it is missing: %s',
+    'is STORE_UNAVAILABLE if the network error has none: %s',
     (thrown) => {
       expect(fromNetwork(thrown)).toMatchObject({ code: 'STORE_UNAVAILABLE', category: 'retry' });
     },
   );
 });
 
-describe('an error of the network', () => {
-  it('keeps only the code of the original error', () => {
+describe('the message for a network error', () => {
+  it('contains only the code of the original error', () => {
     const error = fromNetwork(new Error('MARKER', { cause: withCode('HPE_INVALID_CONSTANT') }));
     expect(error.cause).toMatchObject({ message: 'HPE_INVALID_CONSTANT' });
     expect(
@@ -204,7 +204,7 @@ describe('an error of the network', () => {
     ).not.toContain('MARKER');
   });
 
-  it('has the same text for every store, apart from hints about the settings of that store', () => {
+  it('is the same for every store, apart from hints about the settings of that store', () => {
     const details = (code: string) =>
       [fromVault, fromAws, fromNetwork].map((convert) => convert(withCode(code)).detail);
     const unresolved = 'the host name cannot be resolved (DNS)';

@@ -7,7 +7,7 @@ import { withQuarantine } from '../../src/providers/quarantine.ts';
 const FOUND: ReadResult = { kind: 'found', value: SecretValue.fromText('x'), version: '1' };
 const HUNG: ReadResult = { kind: 'failed', error: new AppError('TIMEOUT') };
 
-/** A provider whose calls the test ends explicitly. */
+/** A provider whose calls stay open until the test ends them. */
 function staged() {
   const calls: { keys: string[]; end: (result: ReadResult) => void; fail: (error: Error) => void }[] = [];
   const inner: SecretProvider = {
@@ -43,7 +43,7 @@ it('reads many keys in one call, in order', async () => {
   expect(calls.map(({ keys }) => keys)).toEqual([['a', 'b', 'c']]);
 });
 
-it('lets two callers read one key at a time, and the others after them, each separately', async () => {
+it('lets two callers read the same key at a time, and the waiting callers after them, each separately', async () => {
   const { calls, read, settled } = staged();
   const all = Promise.all([1, 2, 3, 4].map(() => read('k')));
   await settled();
@@ -87,7 +87,7 @@ it('lets one caller at a time read a hanging key, and does not block other keys'
   expect(await second).toEqual(['TIMEOUT']);
 });
 
-it('ignores an aborted call', async () => {
+it('does not restrict callers after an aborted call', async () => {
   const { calls, read, settled } = staged();
   const first = read('k');
   calls[0]?.fail(new Error('enough'));

@@ -14,7 +14,8 @@ async function collectGarbage(): Promise<void> {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
   setFlagsFromString('--no-expose-gc');
-  // The target of a WeakRef that was created or dereferenced stays alive until the end of the turn.
+  // JavaScript keeps the target of a WeakRef alive until the end of the event loop turn that created or read the
+  // WeakRef.
   await new Promise((resolve) => setImmediate(resolve));
   collect();
 }
@@ -26,7 +27,7 @@ function readerWith(
     down?: readonly string[];
     batchSizeOf?: (store: string) => number;
     maxAge?: MaxAge;
-    /** The results of the first reads, in order. */
+    /** The result of recording each of the first reads, in order. */
     recordings?: readonly PendingRecord[];
   } = {},
 ) {
@@ -81,7 +82,7 @@ function at(store: string, key: string): StoreRef {
 }
 
 describe('a reader', () => {
-  it('reads each reference once, and references of the same turn in one call', async () => {
+  it('reads each reference once, and combines references of the same event loop turn into one call', async () => {
     const { read, reads, recordedKeys } = readerWith();
     await Promise.all([read('a', 'b'), read('b', 'c')]);
     await read('a', 'c');
@@ -89,7 +90,7 @@ describe('a reader', () => {
     expect(recordedKeys).toEqual(['a', 'b', 'c']);
   });
 
-  it('evicts values above its limit, and reads them again', async () => {
+  it('evicts values above its limit and reads them again when needed', async () => {
     const { read, reads, recordedKeys } = readerWith({ cacheBudget: createCacheBudget(4 * KIB) });
     for (const key of ['a', 'b', 'c', 'd']) await read(key);
     reads.length = 0;
@@ -100,7 +101,7 @@ describe('a reader', () => {
     expect(recordedKeys.filter((key) => key === 'a')).toHaveLength(2);
   });
 
-  it('shares its limit with other readers of the same budget', async () => {
+  it('shares its limit with other readers that use the same budget', async () => {
     const cacheBudget = createCacheBudget(4 * KIB);
     const [one, other] = [readerWith({ cacheBudget }), readerWith({ cacheBudget })];
     for (const key of ['a', 'b']) await one.read(key);
@@ -141,7 +142,7 @@ describe('a reader', () => {
     expect(reads.toSorted()).toEqual([['a'], ['a'], ['b'], ['h']]);
   });
 
-  it('reports when records are durable, and reports failed ones', async () => {
+  it('reports when records are durable, and which records failed', async () => {
     const durable = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const recordings = durable.map(({ promise }) => ({ durable: promise }));
     const { reader, read } = readerWith({ recordings });
@@ -162,7 +163,7 @@ describe('a reader', () => {
     expect(ended.slice(2)).toEqual(['ab rejected', 'b rejected']);
   });
 
-  it('repeats a record that could not be written for the next caller, without another read', async () => {
+  it('retries a failed record for the next caller, without another read', async () => {
     const { reader, read, reads, recordedKeys } = readerWith({ recordings: [failing(), failing()] });
     const recorded = () => reader.recorded([at('a', 'x')]);
     for (const count of [1, 2]) {
@@ -176,7 +177,7 @@ describe('a reader', () => {
     expect([reads, recordedKeys]).toEqual([[['x']], ['x', 'x', 'x']]);
   });
 
-  it('ignores a failed record once the reference was read and recorded again', async () => {
+  it('forgets a failed record once the reference was read and recorded again', async () => {
     let now = 0;
     const maxAge = { now: () => now, maxMs: 10 };
     const { reader, read, reads } = readerWith({ recordings: [failing()], maxAge });
@@ -188,7 +189,7 @@ describe('a reader', () => {
     expect(reads).toEqual([['x'], ['x']]);
   });
 
-  it('returns the value to every caller, however small its limit is', async () => {
+  it('returns the value to every caller, even if the value exceeds the limit', async () => {
     const { read } = readerWith({ cacheBudget: createCacheBudget(0) });
     const keys = Array.from({ length: 50 }, (_, index) => `k${index}`);
     const results = await read(...keys);
@@ -235,7 +236,7 @@ describe('a reader', () => {
     });
   });
 
-  it('does not wait for one store before it returns results of another', async () => {
+  it('returns the results of one store without waiting for another store', async () => {
     const { reader, read, release } = readerWith();
     const hanging = reader.read([at('hanging', 'k')]);
     expect((await read('k')).size).toBe(1);
@@ -259,7 +260,7 @@ describe('prefetching', () => {
   const expectAll = (reader: ReturnType<typeof readerWith>['reader'], ...keys: readonly string[]) =>
     reader.prefetch(keys.map((key) => at('a', key)));
 
-  it('fills the remaining space of a call, in order, and reads each reference once', async () => {
+  it('adds references to a call that has space left, in order and each once', async () => {
     const { reader, read, reads, recordedKeys } = readerWith({ batchSizeOf });
     expectAll(reader, 'a', 'b', 'c', 'd', 'e', 'f');
     await read('a', 'b');
@@ -272,7 +273,7 @@ describe('prefetching', () => {
     expect(recordedKeys).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
   });
 
-  it('causes no additional calls', async () => {
+  it('never causes an additional call', async () => {
     const { reader, read, reads } = readerWith({ batchSizeOf });
     expectAll(reader, 'x', 'y');
     await new Promise((resolve) => setImmediate(resolve));
@@ -281,14 +282,14 @@ describe('prefetching', () => {
     expect(reads).toEqual([['a', 'b', 'c', 'd']]);
   });
 
-  it('skips stores without batches and references that a batch cannot read', async () => {
+  it('skips stores without batches and references that cannot be part of a batch', async () => {
     const { reader, reads } = readerWith({ batchSizeOf });
     reader.prefetch([at('single', 'b'), { store: 'a', ref: { key: 'c', version: '1' } }]);
     await Promise.all([reader.read([at('single', 'a')]), reader.read([at('a', 'a')])]);
     expect(reads).toEqual([['a'], ['a']]);
   });
 
-  it('passes a failed call only to callers that request the prefetched reference', async () => {
+  it('reports a failed call only to callers that request the prefetched reference', async () => {
     const controller = new AbortController();
     const { reader, release } = readerWith({ batchSizeOf, signal: controller.signal });
     reader.prefetch([at('hanging', 'b')]);
@@ -314,7 +315,7 @@ describe('version hints', () => {
     expect(hints).toEqual([['x', 'y', 'z']]);
   });
 
-  it('give the store access to the recorded versions of its keys', async () => {
+  it('allow the store to look up the recorded versions of its keys', async () => {
     const lastVersions: (string | undefined)[] = [];
     const reader = createReader({
       open: async () => ({

@@ -6,7 +6,7 @@ import { VaultConfig } from '../../src/providers/vault/config.ts';
 import { testDeps } from '../conformance/provider-deps.ts';
 
 describe('the provider registry', () => {
-  it('is in alphabetical order, with each provider under its own kind', () => {
+  it('lists providers alphabetically, each under its own kind', () => {
     const kinds = Object.keys(PROVIDERS);
     expect(kinds).toEqual([...kinds].sort());
     for (const [kind, definition] of Object.entries(PROVIDERS)) expect(definition.kind).toBe(kind);
@@ -16,7 +16,7 @@ describe('the provider registry', () => {
     await expect(createProvider({ kind }, testDeps())).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
   });
 
-  it('identifies stores by location, not by login method', () => {
+  it('identifies a store by its location, not by its login method', () => {
     const parse = (more: object) =>
       identityOf(
         VaultConfig.parse({
@@ -37,7 +37,7 @@ describe('the provider registry', () => {
     }
   });
 
-  it('loads no vendor package by itself', async () => {
+  it('loads no vendor package until a store is opened', async () => {
     const script = `
       import { registerHooks } from 'node:module';
       const loaded = [];

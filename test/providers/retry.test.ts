@@ -77,7 +77,7 @@ describe('withRetry', () => {
     expect(calls).toHaveLength(3);
   });
 
-  it('doubles its waits, with full jitter', async () => {
+  it('doubles its waits, each with full jitter', async () => {
     for (const [random, expected] of [
       [0, [0, 0]],
       [0.5, [250, 500]],
@@ -89,7 +89,7 @@ describe('withRetry', () => {
     }
   });
 
-  it('waits as long as the store asks', async () => {
+  it('waits as long as the store requests', async () => {
     const { provider, waits } = retrying({
       a: [failed('THROTTLED', 3_000), FOUND],
       b: [failed('TIMEOUT'), FOUND],
@@ -99,13 +99,13 @@ describe('withRetry', () => {
     expect(waits).toEqual([3_000]);
   });
 
-  it('stops at once if the store asks for more than a few seconds', async () => {
+  it('stops at once if the store requests a wait of more than a few seconds', async () => {
     const { provider, waits, calls } = retrying({ a: [failed('THROTTLED', 60_000), FOUND] });
     await provider.read([{ key: 'a' }]);
     expect([waits, calls]).toEqual([[], [['a']]]);
   });
 
-  it('stops after attempts that took long', async () => {
+  it('stops after slow attempts', async () => {
     const time = createManualTime();
     const { provider, calls } = scripted({ a: [failed('TIMEOUT')] });
     const slow: SecretProvider = {
@@ -119,7 +119,7 @@ describe('withRetry', () => {
     expect(calls).toHaveLength(2);
   });
 
-  it('retries only three keys while the store still fails', async () => {
+  it('retries only three keys while the store keeps failing', async () => {
     const script = Object.fromEntries(keysOf(100).map(({ key }) => [key, [failed('THROTTLED')]]));
     const { provider, calls } = retrying(script);
     const results = await provider.read(keysOf(100));
@@ -153,7 +153,7 @@ describe('withRetry', () => {
     await expect(read).rejects.toThrow('enough');
   });
 
-  it('does not retry while calls are skipped', async () => {
+  it('does not retry if retries are not allowed', async () => {
     const time = createManualTime();
     const { provider, calls } = scripted({ a: [failed('TIMEOUT')] });
     await withRetry(provider, { clock: time, mayRetry: () => false }).read([{ key: 'a' }]);

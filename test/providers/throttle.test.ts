@@ -15,13 +15,13 @@ function throttleWith(random = 0.999999) {
 }
 
 describe('a throttled store', () => {
-  it('pauses as long as it asks', () => {
+  it('pauses as long as the store requests', () => {
     const { throttle, note } = throttleWith();
     note(throttled(3_000));
     expect(throttle.wait()).toBe(3_000);
   });
 
-  it('pauses for a doubling backoff if it names no time', async () => {
+  it('pauses with a doubling backoff if the store requests no time', async () => {
     const { throttle, note, time } = throttleWith();
     const pauses: number[] = [];
     for (let round = 0; round < 9; round += 1) {
@@ -43,13 +43,13 @@ describe('a throttled store', () => {
     expect(throttle.wait()).toBe(250);
   });
 
-  it('limits the pause, however long the store asks for', () => {
+  it('limits the pause, even if the store requests a longer one', () => {
     const { throttle, note } = throttleWith();
     note(throttled(86_400_000));
     expect(throttle.wait()).toBe(300_000);
   });
 
-  it('counts concurrent throttled calls once, and uses their longest wait', () => {
+  it('counts concurrent throttled calls as one and uses their longest wait', () => {
     const { throttle } = throttleWith();
     const begun = [1, 2, 3].map(() => throttle.begin());
     const delays = [undefined, 2_000, 1_000];
@@ -70,13 +70,13 @@ describe('a throttled store', () => {
     expect(throttle.error).toBeUndefined();
   });
 
-  it('always keeps a minimum rate', () => {
+  it('never falls below a minimum rate', () => {
     const { throttle, note } = throttleWith();
     for (let round = 0; round < 100; round += 1) note(throttled());
     expect(throttle.share()).toBe(1 / 32);
   });
 
-  it('rejects calls at once during a long wait, with the remaining time', async () => {
+  it('rejects calls at once during a long pause, with the remaining time', async () => {
     const { throttle, note, time } = throttleWith();
     note(throttled(20_000));
     await time.advance(1_000);
@@ -87,14 +87,14 @@ describe('a throttled store', () => {
     expect(() => throttle.check()).not.toThrow();
   });
 
-  it('keeps going when the clock is set back', () => {
+  it('still allows calls after the clock is set back', () => {
     const { throttle, note, time } = throttleWith();
     note(throttled(20_000));
     time.set(time.now() - 3_600_000);
     expect([throttle.wait(), throttle.share()]).toEqual([0, 1]);
   });
 
-  it('also pauses when it is unavailable and names a time', () => {
+  it('also pauses if it is unavailable and requests a wait', () => {
     const { throttle, note } = throttleWith();
     note(new AppError('STORE_UNAVAILABLE', { retryAfterMs: 20_000 }));
     expect(() => throttle.check()).toThrow(expect.objectContaining({ code: 'STORE_UNAVAILABLE' }));
@@ -130,7 +130,7 @@ describe('calls to a throttled store', () => {
     expect(Math.min(...delays)).toBe(2_000);
   });
 
-  it('fail at once during a long pause, including those that were waiting', async () => {
+  it('fail at once during a long pause, including calls that were already waiting', async () => {
     const { time, limit } = limited();
     const hold = Promise.withResolvers<never>();
     const first = expect(limit(() => hold.promise)).rejects.toThrow();

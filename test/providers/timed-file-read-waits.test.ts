@@ -5,7 +5,7 @@ import { afterEach, expect, it, vi } from 'vitest';
 import { resolveCredential } from '../../src/providers/credentials.ts';
 import { secureContextWithCa } from '../../src/providers/tls.ts';
 
-/** A file system whose server is down: each call to it blocks a thread until it returns. */
+/** A file system whose server is down. Each call blocks a thread until it returns. */
 const server = vi.hoisted(() => ({ isAway: false, held: [] as (() => void)[] }));
 
 vi.mock('node:fs/promises', async (original) => {
@@ -41,7 +41,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-it('a credential on a hanging file system blocks one thread only, and is read after recovery', async () => {
+it('a credential on a hanging file system blocks only one thread, and is read after the recovery', async () => {
   await using folder = await folderWith('token');
   const [file = ''] = folder.files;
   const read = () => resolveCredential({ file }, { env: {} });
@@ -65,7 +65,7 @@ it('a credential on a hanging file system blocks one thread only, and is read af
 it.each([
   ['one folder', 1, 1],
   ['several folders', 3, 2],
-])('many of %s leave threads for others, and all are read after recovery', async (_, count, held) => {
+])('many credential reads in %s leave threads free, and all complete after the recovery', async (_, count, held) => {
   await using folders = new AsyncDisposableStack();
   const opened = await Promise.all(
     Array.from({ length: count }, () => folderWith('token', 'ca', 'cert', 'key')),

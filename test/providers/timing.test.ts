@@ -3,7 +3,7 @@ import { systemDeadline, systemSleep } from '../../src/providers/timing.ts';
 
 const DAY = 86_400_000;
 
-describe('a time beyond the limit of timers', () => {
+describe('a delay beyond the limit of timers', () => {
   it.each([25, 3_650])('does not fire at once for %i days', (days) => {
     vi.useFakeTimers();
     try {

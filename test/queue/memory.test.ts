@@ -48,7 +48,7 @@ describe('memory queue', () => {
     expect(seen).toEqual(['a']);
   });
 
-  it('leaves no timer behind', async () => {
+  it('keeps no timer after the call', async () => {
     const timers = createManualTime();
     const queue = createMemoryQueue({ concurrency: 1, timers });
     queue.start(async () => 1_000);

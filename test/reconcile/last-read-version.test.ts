@@ -76,7 +76,8 @@ describe('last read version', () => {
     });
     const absent: ReadResult = { kind: 'absent' };
     expect([await read(made('one')), await read(made('one'))]).toEqual([false, false]);
-    // Vault restarts at version 1 when a key is deleted completely and created again.
+    // The same version may have another value: if a Vault key is deleted completely and created again, its versions
+    // restart at 1.
     expect([await read(made('two')), await read(made('two'))]).toEqual([true, true]);
     const [second, first] = await audit.list({}, { limit: 2 });
     expect(second?.before).toBe(first?.after);

@@ -88,7 +88,7 @@ export interface World {
   start(watch?: Watch, request?: string): Promise<Process>;
   /** Starts a process, runs one sync and ends it. */
   sync(watch?: Watch, options?: SyncOptions): Promise<Awaited<ReturnType<typeof syncTargets>>>;
-  /** Whether results are ordered oldest first. */
+  /** Oldest first. */
   readonly records: readonly AuditRecord[];
   /** Every record after a sequence, one line each. */
   story(after?: number): readonly string[];

@@ -4,31 +4,31 @@ import { encodedData, type Scene } from './scene.ts';
 import type { Witness } from './witness.ts';
 import { type Item, NAMESPACES, type World } from './world.ts';
 
-/** A change that the replicas must answer with a write. */
+/** A change to which a replica must react with a write. */
 export interface Trigger {
   readonly kind: 'rotation' | 'edited' | 'deleted';
   readonly target: string;
   readonly item: Item;
   /** The time of the change, in milliseconds since 1970. */
   readonly at: number;
-  /** The lowest source version that the target must have afterwards. */
+  /** The lowest source version that the target may have after the reaction. */
   readonly version: number;
 }
 
 export interface Changes {
   readonly triggers: readonly Trigger[];
-  /** `resourceVersion`s written by the test and not by a replica. */
+  /** The `resourceVersion`s of writes by the test. */
   readonly written: ReadonlySet<string>;
-  /** The number of deletions by the test, by target. */
+  /** The number of deletions by the test for each target. */
   readonly deleted: ReadonlyMap<string, number>;
   readonly done: Promise<void>;
 }
 
-/** The minimum time between two edits of a target, so that it does not become contested. */
+/** The minimum time between two edits of a target. A shorter time would make the target contested. */
 const REST_MS = 150_000;
 const MERGE = { 'content-type': 'application/merge-patch+json' };
 
-/** Until the end, writes new values into the stores and edits Secrets. */
+/** Writes new values into the stores and edits Secrets until the end of the run. */
 export function startChanges(
   scene: Scene,
   world: World,
@@ -96,7 +96,7 @@ export function startChanges(
   };
 }
 
-/** Repeats `work` until the end, at random intervals with this average. */
+/** Repeats `work` until the end of the run. The intervals are random and have this average. */
 export async function repeatedly(
   work: () => Promise<void>,
   everyMs: number,
@@ -114,7 +114,7 @@ export function pickRandom<T>(from: readonly T[], random: () => number): T {
   return item;
 }
 
-/** Acts as the Deployment controller, which this cluster lacks. Each rollout ends at the next poll. */
+/** Acts as the Deployment controller, because this cluster has none. Each poll completes all rollouts. */
 export async function runDeploymentController({ cluster }: Scene, signal: AbortSignal): Promise<void> {
   const path = '/apis/apps/v1/deployments';
   while (!signal.aborted) {

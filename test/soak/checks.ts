@@ -40,7 +40,7 @@ export interface RunEvidence {
   readonly wrong: readonly string[];
 }
 
-/** The exit code of a start with an invalid configuration. */
+/** The exit code of a process that starts with an invalid configuration. */
 const INVALID_CONFIG = '3';
 
 export async function finalChecks(run: RunEvidence): Promise<Result> {
@@ -227,7 +227,7 @@ function convergedText({ convergedMs, wrong }: RunEvidence): string {
   return `${Math.round(convergedMs / 1_000)} s after the last change`;
 }
 
-/** Verifies the chain with read access to the database, as an outside auditor would. */
+/** Verifies the chain with read access to the database, like an external auditor. */
 async function chainOf(scene: Scene): Promise<{ readonly ok: boolean; readonly text: string }> {
   await using audit = await openAt(scene.database.url, { readOnly: true });
   const state = await verify(audit.storedRecords(1), { until: await audit.head() });
@@ -247,7 +247,10 @@ function countNames(names: readonly string[]): string {
 const FLAT_MB_PER_MINUTE = 4;
 const LONG_MINUTES = 8;
 
-/** Measures growth in the last half of the longest run, because memory normally grows after a start. */
+/**
+ * Measures the growth in the second half of the longest run. The first half is excluded, because memory normally grows
+ * after a start.
+ */
 function memoryOf(
   { name, runs }: Replica,
   startedAt: number,
@@ -262,7 +265,8 @@ function memoryOf(
   const text =
     `${Math.round(Math.min(...all))} to ${Math.round(Math.max(...all))} MB in ${runs.length} lives; ` +
     `${perMinute.toFixed(2)} MB a minute over the last ${minutes.toFixed(1)} minutes of its longest`;
-  // After a start the heap grows to its usual size, and garbage collection alone causes a slope.
+  // A short run proves nothing. After a start, the heap grows to its usual size, and garbage collection alone causes a
+  // slope.
   return { name, text, ok: minutes < LONG_MINUTES || perMinute < FLAT_MB_PER_MINUTE };
 }
 
@@ -273,7 +277,7 @@ function readyText(lives: readonly ProcessRun[]): string {
   return `${lives.length}, ready after ${times.join(', ')} s`;
 }
 
-/** Calls per minute that came while the store was down. */
+/** Describes the number of calls that reached the store in each outage. */
 function outageCalls({ scene, faults }: RunEvidence): string {
   const outages = faults.past.filter(({ name }) => name.startsWith('the store is'));
   return outages
@@ -284,7 +288,7 @@ function outageCalls({ scene, faults }: RunEvidence): string {
     .join(', ');
 }
 
-/** Saves what is needed to analyze a failed run. It contains no values. */
+/** Saves the data that the analysis of a failed run needs, without any secret value. */
 async function keepEvidence(
   { scene, options, changes, witness, faults }: RunEvidence,
   more: object,

@@ -5,7 +5,10 @@ import type { Scene } from './scene.ts';
 import type { Change } from './witness.ts';
 import { type Item, NAMESPACES, type World } from './world.ts';
 
-/** Finds targets whose data matches no version of the source, and deletions of targets that still have a mapping. */
+/**
+ * Finds targets whose data matches no version of their source. Also finds deletions of targets that still have a
+ * mapping.
+ */
 export function judgeContent(
   changes: readonly Change[],
   items: readonly Item[],
@@ -23,7 +26,7 @@ export function judgeContent(
       deletionsByOthers.set(target, remaining - 1);
       return permanentNames.has(name) && remaining < 1 ? [`${target}: deleted at ${resourceVersion}`] : [];
     }
-    // Secrets to merge into existed before.
+    // The target of a merge existed before the run, with data of its own.
     if (version !== undefined || written.has(resourceVersion) || (type === 'ADDED' && isFirst)) return [];
     return [`${target}: the data of ${resourceVersion} matches no source version`];
   });
@@ -33,7 +36,7 @@ interface Annotated {
   readonly metadata: { readonly annotations?: Readonly<Record<string, string>> };
 }
 
-/** Finds workloads that were not restarted with the final content of their Secret. */
+/** Finds workloads that did not restart with the final content of their Secret. */
 export async function findWrongRestarts({ cluster }: Scene, world: World): Promise<readonly string[]> {
   const wrong: string[] = [];
   for (const { name, key } of world.items.filter(({ kind }) => kind === 'restart'))
@@ -43,7 +46,7 @@ export async function findWrongRestarts({ cluster }: Scene, world: World): Promi
       const { body } = await cluster<{ spec: { template: Annotated } }>('GET', path);
       const restartedWith = body.spec.template.metadata.annotations?.[restartAnnotation(name)];
       const current = secret.body.metadata.annotations?.[ANNOTATION.fingerprint];
-      // A Secret that never changed causes no restart.
+      // A Secret that never changed needs no restart.
       if (restartedWith === undefined ? world.version(key) > 1 : restartedWith !== current)
         wrong.push(`${namespace}/${name}: restarted with ${restartedWith}, has ${current}`);
     }

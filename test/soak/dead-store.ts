@@ -10,7 +10,10 @@ import { createWorld, type Item, NAMESPACES, type World } from './world.ts';
 
 const STORE_MS = 10;
 const INTERVAL_MS = 250;
-/** One of two stores is down for a long time: which requests reach it, how it affects the other, and how it recovers. */
+/**
+ * Measures an outage of one of two stores: which requests reach the store, how the outage affects the other store, and
+ * how the store recovers.
+ */
 const CALLS_A_MINUTE = 30;
 const MAX_SLOWDOWN = 1.5;
 
@@ -33,7 +36,7 @@ export async function deadStore(options: SoakOptions): Promise<Result> {
   const baselineMs = Math.max(60_000, (minutes * 60_000) / 3);
 
   report('Both stores answer …');
-  // Warms up the processes before the measurement.
+  // Runs for a while before the measurement, to warm up the processes.
   await syncs(scene, healthy, 20_000, random);
   const alone = await syncs(scene, healthy, baselineMs, random);
   report(`Alone: ${showDistribution(distribution(alone.times))}`);
@@ -99,7 +102,7 @@ export async function deadStore(options: SoakOptions): Promise<Result> {
   };
 }
 
-/** Requests syncs of random mappings, alternating between the replicas. */
+/** Requests syncs of random mappings, at alternating replicas. */
 async function syncs(
   { replicas }: Scene,
   items: readonly Item[],
@@ -126,7 +129,7 @@ async function syncs(
   return { times, failed };
 }
 
-/** During the outage, writes new values into the dead store and deletes Secrets that depend on it. */
+/** During the outage, writes new values into the unreachable store and deletes Secrets that depend on it. */
 async function changeDeadTargets(
   scene: Scene,
   world: World,
@@ -155,7 +158,7 @@ function stateOf(body: unknown): string {
   return stores.find(({ name }) => name === 'second')?.state ?? 'unknown';
 }
 
-/** Waits until every replica reports all targets as synced. Returns the duration. */
+/** Waits until every replica reports that all targets are synced. Returns the duration. */
 async function untilAllSynced({ replicas }: Scene, since: number): Promise<number | undefined> {
   while (Date.now() - since < 600_000) {
     const answers = await Promise.all(replicas.map((replica) => replica.get('/api/v1/status')));

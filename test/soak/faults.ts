@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Scene } from './scene.ts';
 import type { World } from './world.ts';
 
-/** A temporary fault. */
+/** A temporary fault during the run. */
 export interface Fault {
   readonly name: string;
   readonly startedAt: number;
@@ -12,7 +12,7 @@ export interface Fault {
 
 export interface Faults {
   readonly past: readonly Fault[];
-  /** The names of current faults. */
+  /** Returns the names of current faults. */
   now(): readonly string[];
   /** Resolves when every fault has ended. */
   readonly done: Promise<void>;
@@ -20,15 +20,15 @@ export interface Faults {
 
 interface Kind {
   readonly name: string;
-  /** The relative frequency. */
+  /** The relative frequency of the fault. */
   readonly weight: number;
   /** Starts the fault, waits and ends it. */
   run(): Promise<void>;
 }
 
 /**
- * Until the end, runs three parallel sequences of faults: servers fail, replicas are killed, and the configuration
- * changes. The seed determines the order.
+ * Causes three parallel sequences of faults until the end of the run: servers fail, replicas are killed, and the
+ * configuration changes. The seed determines the order.
  */
 export function startFaults(
   scene: Scene,
@@ -120,7 +120,7 @@ export function startFaults(
         await replica?.kill();
         await wait(1, 10);
         replica?.start();
-        // Other faults may last longer, so the replica waits until it can start.
+        // Another fault may last longer. The replica then waits before it can start.
         await replica?.ready(AbortSignal.timeout(180_000));
       },
     };
@@ -166,7 +166,7 @@ export function startFaults(
       fault.endedAt = Date.now();
     }
   };
-  // In the second half one replica is left alive, so that its memory can be watched for a long time.
+  // The second half spares one replica, so its memory can be measured over a long time.
   const kills = () => (isEarly() ? [kill(0), kill(1)] : [kill(1)]);
   const sequences = [
     runSequence(() => serverFaults, 8, 40),

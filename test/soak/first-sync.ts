@@ -21,7 +21,7 @@ const BOUND_MS = 5_000;
 const STORE_MS = 15;
 const [NAMESPACE] = NAMESPACES;
 
-/** Measures how long a new mapping waits for its first Secret while a refresh of every target is queued. */
+/** Measures how long a new mapping waits for its first Secret while the queue contains a job for every target. */
 export async function firstSync(options: SoakOptions & { readonly tries: number }): Promise<Result> {
   const { targets, tries, report } = options;
   const world = createWorld(targets, textMarker('a value').bytes.toString());
@@ -111,8 +111,8 @@ const FILL_SHARE = 0.95;
 const BATCH_SIZE = 200;
 
 /**
- * Fills the queue like sweeps that found every source changed, each with a separate read. Adds only missing jobs to
- * limit the load on the replicas. Returns the number of queued jobs.
+ * Adds jobs to the queue as if sweeps had found every source changed. Each job causes a separate read. Adds only
+ * missing jobs to limit the load on the replicas. Returns the number of queued jobs.
  */
 async function fillQueue(queue: Queue, world: World, random: () => number): Promise<number> {
   const targets = world.items

@@ -8,10 +8,10 @@ import { findPostgres } from '../integration/services/postgres.ts';
 import { formsOf, type Marker } from '../leak-search.ts';
 import type { Scene } from './scene.ts';
 
-/** Searches bytes for markers, and remembers only the places. */
+/** Searches bytes for markers. Remembers only the places of matches. */
 export interface LeakScan {
   readonly bytes: number;
-  /** Place and encoding of each match, never the marker itself. */
+  /** The place and the encoding of each match, without the marker itself. */
   readonly leaks: ReadonlySet<string>;
   search(place: string, bytes: Buffer | string): void;
   /** Streams the file instead of loading it into memory. */
@@ -21,7 +21,7 @@ export interface LeakScan {
 const OVERLAP = 4_096;
 
 export function createLeakScan(markers: readonly Marker[]): LeakScan {
-  // Removes duplicate needles, because hundreds of megabytes are searched.
+  // Removes duplicate search terms, because the search covers hundreds of megabytes.
   const forms = markers.flatMap(({ name, bytes, core }) =>
     [...formsOf(bytes), ...formsOf(core)].map(
       ([form, needle]) => [needle.toString('hex'), { what: `${name}, ${form}`, needle }] as const,
@@ -52,7 +52,7 @@ export function createLeakScan(markers: readonly Marker[]): LeakScan {
   };
 }
 
-/** Records all commands that Redis receives, across restarts. */
+/** Records all commands that Redis receives, including those after a restart. */
 export function recordRedis(scene: Scene, path: string): AsyncDisposable {
   const file: WriteStream = createWriteStream(path);
   let socket: Socket | undefined;
@@ -63,7 +63,7 @@ export function recordRedis(scene: Scene, path: string): AsyncDisposable {
     socket = connection;
     connection.on('connect', () => connection.write('MONITOR\r\n'));
     connection.on('data', (data) => file.write(data));
-    // Redis is down for a moment. The `close` handler that follows connects again.
+    // Redis is down for a moment. The `close` handler then connects again.
     connection.on('error', () => undefined);
     connection.on('close', () => setTimeout(open, 50));
   };
@@ -77,7 +77,7 @@ export function recordRedis(scene: Scene, path: string): AsyncDisposable {
   };
 }
 
-/** Searches everything in Redis: its uncompressed dump, and each key as a client reads it. */
+/** Searches everything in Redis: an uncompressed dump, and each key as clients read it. */
 export async function searchRedis(scene: Scene, scan: LeakScan): Promise<void> {
   const { redis } = scene;
   const configured = await redis.command('CONFIG', 'GET', 'dir');
@@ -102,7 +102,7 @@ export async function searchRedis(scene: Scene, scan: LeakScan): Promise<void> {
   }
 }
 
-/** Searches the whole database, dumped as text by `pg_dump`. */
+/** Searches the whole database as a text dump by `pg_dump`. */
 export async function searchPostgres({ database }: Scene, scan: LeakScan): Promise<void> {
   const folder = await findPostgres(() => undefined);
   const { stdout } = await promisify(execFile)(join(folder, 'pg_dump'), ['--dbname', database.url], {

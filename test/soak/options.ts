@@ -2,7 +2,7 @@ export interface SoakOptions {
   readonly minutes: number;
   readonly targets: number;
   readonly seed: number;
-  /** The path for the results as JSON. */
+  /** The path of the file for the results, as JSON. */
   readonly out: string | undefined;
   readonly keep: boolean;
   readonly report: (line: string) => void;
@@ -11,7 +11,7 @@ export interface SoakOptions {
 /** One line of the final table. */
 export interface Check {
   readonly name: string;
-  /** Undefined for a measurement, which cannot fail. */
+  /** Undefined for a measurement without a limit. */
   readonly ok: boolean | undefined;
   readonly says: string;
 }
@@ -19,7 +19,7 @@ export interface Check {
 export interface Result {
   readonly title: string;
   readonly checks: readonly Check[];
-  /** The measurements for programs. */
+  /** The measurements for evaluation by programs. */
   readonly figures: Readonly<Record<string, unknown>>;
 }
 

@@ -6,7 +6,7 @@ import type { Scene } from './scene.ts';
 import type { Change } from './witness.ts';
 import { NAMESPACES, type World } from './world.ts';
 
-/** A period with a pin on a target, which must keep its version. */
+/** A period in which a target is pinned and must keep its version. */
 export interface Pinned {
   readonly target: string;
   readonly version: number;
@@ -21,12 +21,12 @@ export interface Pinning {
 
 const INTERVAL_MS = 8_000;
 const RETRY_MS = 1_000;
-/** The store retains ten versions. */
+/** The store keeps ten versions of a secret. */
 const MAX_VERSIONS_BEHIND = 6;
-/** The longest time after a pin at which a write decided earlier may still arrive. */
+/** The maximum delay after a pin until an earlier write must have arrived. */
 const IN_FLIGHT_MS = 5_000;
 
-/** Until the end, rolls targets back and unpins them while their sources change. */
+/** Rolls targets back and unpins them until the end of the run, while their sources change. */
 export function startPinning(
   scene: Scene,
   world: World,
@@ -35,7 +35,7 @@ export function startPinning(
   const items = world.items.filter(({ kind }) => kind === 'pinned');
   const pinned: Pinned[] = [];
 
-  /** Sends until a replica accepts or rejects the request. A request without an answer may have taken effect. */
+  /** Repeats the request until a replica accepts or rejects it. A request without an answer may have taken effect. */
   const sendUntilAnswered = async (path: string, body: object): Promise<Answer> => {
     for (let n = 0; ; n += 1) {
       const answer = await scene.replicas[n % scene.replicas.length]?.post(path, body);
@@ -91,12 +91,12 @@ export function startPinning(
   };
 }
 
-/** When the first answer was lost, a repeated unpin is answered with NOT_PINNED. */
+/** A repeated unpin fails with NOT_PINNED when the first one took effect and its answer was lost. */
 export function isUnpinned({ status, body }: Answer): boolean {
   return status === 200 || (body as { readonly code?: string }).code === 'NOT_PINNED';
 }
 
-/** Finds writes that changed a pinned target. */
+/** Finds writes that changed the version of a pinned target. */
 export function judgePins(changes: readonly Change[], pinned: readonly Pinned[]): readonly string[] {
   const byTarget = Map.groupBy(changes, ({ target }) => target);
   return pinned.flatMap(({ target, version, from, until = Number.POSITIVE_INFINITY }) =>

@@ -3,11 +3,11 @@ import type { LeakScan } from './leaks.ts';
 import type { Replica } from './replica.ts';
 
 export interface PollResult {
-  /** How often a running replica reported stalled loops, by replica, status and loops. */
+  /** The number of `/livez` answers that reported stalled loops, by replica, status and loops. */
   readonly notLive: ReadonlyMap<string, number>;
   readonly liveProbes: number;
   readonly httpAnswers: number;
-  /** How often a circuit breaker was open. */
+  /** The number of answers that showed an open circuit breaker. */
   readonly breakerSeenOpen: number;
 }
 
@@ -19,7 +19,7 @@ const PATHS = [
   '/api/v1/audit/records?limit=200',
 ];
 
-/** Sends the requests of a kubelet, Prometheus and a person until it is aborted. */
+/** Sends requests like a kubelet, Prometheus and a user until the signal aborts. */
 export function startPolling(replicas: readonly Replica[], scan: LeakScan, signal: AbortSignal): PollResult {
   const notLive = new Map<string, number>();
   const result = { notLive, liveProbes: 0, httpAnswers: 0, breakerSeenOpen: 0 };

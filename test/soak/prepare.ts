@@ -9,7 +9,7 @@ export const ACCOUNT = { namespace: 'soak-bridge', name: 'secretbridge' };
 /** The prefix of every key in the store. */
 export const PREFIX = 'soak';
 
-/** Creates a login that may only read our keys. */
+/** Creates a login with the right to read only our keys. */
 export async function prepareStore(
   bao: Request,
   { ROLE_ID, SECRET_ID }: Readonly<Record<string, string>>,
@@ -26,7 +26,7 @@ export async function prepareStore(
   await send('POST', 'auth/approle/role/bridge/custom-secret-id', { secret_id: SECRET_ID });
 }
 
-/** Creates the foreign Secrets to merge into, and the workloads to restart. */
+/** Creates the foreign Secrets that mappings merge into, and the workloads that mappings restart. */
 export async function prepareCluster(cluster: Request, { items }: World): Promise<void> {
   for (const { name, kind } of items)
     for (const namespace of NAMESPACES) {
@@ -46,7 +46,7 @@ export async function prepareCluster(cluster: Request, { items }: World): Promis
     }
 }
 
-/** Grants exactly the rights that `rbac` prints. */
+/** Grants only the rights that `rbac` prints. */
 export async function grant(
   cluster: Request,
   command: (...args: readonly string[]) => Promise<Run>,

@@ -4,16 +4,16 @@ import { openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { type Answer, createRequest, tryRequest } from '../integration/services/http.ts';
 
-/** One run of a process. */
+/** One run of a replica's process. */
 export interface ProcessRun {
   readonly pid: number;
   readonly startedAt: number;
   endedAt?: number;
-  /** From the start until it was ready. */
+  /** The time from the start of the process until it was ready. */
   readyMs?: number;
   /** The exit code or signal of an unexpected exit. */
   unexpectedExit?: string;
-  /** Samples: milliseconds since 1970, and megabytes. */
+  /** Samples of memory usage: milliseconds since 1970, and megabytes. */
   readonly memory: [at: number, megabytes: number][];
 }
 
@@ -25,21 +25,21 @@ export interface ReplicaOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly port: number;
   readonly token: string;
-  /** The path of the log of all its runs. */
+  /** The path of the log file of all runs. */
   readonly log: string;
 }
 
 const RESTART_MS = 2_000;
 
-/** A `secretbridge serve` process that can be killed and restarted. */
+/** A `secretbridge serve` process that a test can kill and restart. */
 export interface Replica extends AsyncDisposable {
   readonly name: string;
   readonly log: string;
   readonly runs: readonly ProcessRun[];
   readonly isRunning: boolean;
   /**
-   * Starts the process, and restarts it after an unexpected exit like a kubelet. With an invalid configuration it exits
-   * at once. Use `ready` to wait.
+   * Starts the process, and restarts it after an unexpected exit like a kubelet. The process exits at once when its
+   * configuration is invalid. Use `ready` to wait.
    */
   start(): void;
   /** Waits until `/readyz` succeeds. */
@@ -47,7 +47,7 @@ export interface Replica extends AsyncDisposable {
   kill(): Promise<void>;
   /** Sends SIGTERM. Returns the exit code. */
   stop(): Promise<number | null>;
-  /** Undefined when nothing answers. */
+  /** Returns undefined when the replica does not answer. */
   get(path: string): Promise<Answer | undefined>;
   post(path: string, body?: object): Promise<Answer | undefined>;
   /** Records the current memory usage. */
@@ -68,7 +68,7 @@ export function createReplica(options: ReplicaOptions): Replica {
   let shouldRun = false;
 
   const get = (path: string) => tryRequest(send, 'GET', path);
-  // The servers end with this process, so the replica must too.
+  // The servers end with this process, so the replica must end too.
   process.once('exit', () => child?.kill('SIGKILL'));
   const replica: Replica = {
     name,
@@ -133,7 +133,7 @@ export function createReplica(options: ReplicaOptions): Replica {
   return replica;
 }
 
-/** Returns an empty text for a process that has just ended. */
+/** Returns an empty text when the process has just ended. */
 async function readStatus(pid: number): Promise<string> {
   try {
     return await readFile(`/proc/${pid}/status`, 'utf8');

@@ -20,35 +20,35 @@ import { createReplica, type Replica } from './replica.ts';
 import { type StoreProxy, startStoreProxy } from './store-proxy.ts';
 import { ABSENCE, expectedData, fieldsOf, mappingsText, NAMESPACES, secondKey, type World } from './world.ts';
 
-/** The servers, the proxies in front of them, and the replicas, which are not started yet. */
+/** The servers, the proxies in front of them, and the replicas. The replicas are not started yet. */
 export interface Scene extends AsyncDisposable {
   readonly folder: string;
   readonly kubernetes: Kubernetes;
-  /** As the administrator, bypassing the proxy. */
+  /** Requests as the administrator, which bypass the proxy. */
   readonly cluster: Request;
   readonly openbao: OpenBao;
   readonly postgres: Postgres;
   readonly database: Database;
-  /** Replaced after a restart. */
+  /** The current server. A restart replaces it. */
   redis: RedisServer;
   readonly toCluster: TcpProxy;
   readonly toStore: StoreProxy;
-  /** The same store under the name `second`. */
+  /** Another proxy for the same store, which the configuration calls `second`. */
   readonly toSecond: StoreProxy;
   readonly toPostgres: TcpProxy;
   readonly replicas: readonly Replica[];
-  /** The user name of the replicas. */
+  /** The Kubernetes user name of the replicas. */
   readonly user: string;
-  /** Values that must not appear anywhere. */
+  /** Values that must not appear outside the Secrets and the stores. */
   readonly credentials: Readonly<Record<string, string>>;
-  /** Runs a command with the configuration of the first replica. */
+  /** Runs a command of the program with the configuration of the first replica. */
   command(...args: readonly string[]): Promise<Run>;
   put(key: string, version: number): Promise<void>;
   /** Removes a key with all of its versions from the store. */
   remove(key: string): Promise<void>;
-  /** The configuration folder of all replicas. */
+  /** The path of the configuration folder that all replicas share. */
   readonly shared: string;
-  /** Writes the current mappings of the world. `broken` makes them invalid. */
+  /** Writes the configuration of the current mappings. `broken` makes the configuration invalid. */
   configure(broken?: boolean): Promise<void>;
 }
 
@@ -123,7 +123,7 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
 
   const replicas: Replica[] = [];
   const paths: string[] = [];
-  // A new object each time, because YAML would write a repeated object as an alias.
+  // Creates a new object each time, because YAML would write a shared object as an alias.
   const auth = () => ({ method: 'appRole', roleId: { env: 'ROLE_ID' }, secretId: { env: 'SECRET_ID' } });
   const env = { ...credentials, REDIS_URL: firstRedis.address, DATABASE_URL: toPostgres.url };
   for (let n = 0; n < options.replicas; n += 1) {
@@ -197,7 +197,7 @@ export async function openScene(options: SceneOptions): Promise<Scene> {
   return scene;
 }
 
-/** Also after Ctrl-C, because the folder contains the large recording of Redis. */
+/** Removes the folder at the end, even after Ctrl-C. The folder contains the large recording of Redis. */
 function removeAtEnd(stack: AsyncDisposableStack, folder: string): void {
   const remove = () => rmSync(folder, { recursive: true, force: true });
   process.once('exit', remove);
@@ -207,11 +207,11 @@ function removeAtEnd(stack: AsyncDisposableStack, folder: string): void {
   });
 }
 
-/** Copies the sources, so that replicas started later run the same program. */
+/** Copies the sources, so replicas that start later run the same program. */
 async function copySources(stack: AsyncDisposableStack): Promise<string> {
   const root = resolve(import.meta.dirname, '../..');
   await mkdir(join(root, 'state'), { recursive: true });
-  // Below the packages' folder, and in a folder that our tools ignore.
+  // The folder is in the checkout, because imports must find node_modules. Our tools ignore `state`.
   const folder = await mkdtemp(join(root, 'state', 'soak-'));
   removeAtEnd(stack, folder);
   await cp(join(root, 'src'), join(folder, 'src'), { recursive: true });
@@ -235,7 +235,7 @@ async function proxyKubeconfig({ url }: TcpProxy, kubernetes: Kubernetes, folder
   return path;
 }
 
-/** The data of a Secret as the API encodes it. */
+/** Returns the data of a Secret in the encoding of the API. */
 export function encodedData(
   world: World,
   item: World['items'][number],

@@ -3,7 +3,7 @@ import type { Scene } from './scene.ts';
 import type { Change } from './witness.ts';
 import { ABSENCE_MS, type Item, secondKey, type World } from './world.ts';
 
-/** A period without a key in its store. */
+/** A period in which a key is absent from its store. */
 export interface Absence {
   readonly key: string;
   readonly from: number;
@@ -16,10 +16,13 @@ export interface SecondSources {
 }
 
 const INTERVAL_MS = 12_000;
-/** A write may arrive this long after the source returned, when the API server did not answer. */
+/** The maximum delay of a write after its source returned. A write can be late when the API server does not answer. */
 const LATE_WRITE_MS = 90_000;
 
-/** Until the end, removes one of two sources of a Secret from its store, and restores it with another value. */
+/**
+ * Repeatedly removes one of two sources of a Secret from its store and restores it with another value, until the end of
+ * the run.
+ */
 export function startSecondSources(
   scene: Scene,
   world: World,
@@ -43,7 +46,10 @@ export function startSecondSources(
   };
 }
 
-/** A key may be removed only after its source was absent for long enough to prove it. */
+/**
+ * Finds removals of keys before the absence of their source was proven. An absence is proven after the source was
+ * absent for long enough.
+ */
 export function judgeRemovals(
   changes: readonly Change[],
   items: readonly Item[],

@@ -54,7 +54,7 @@ const SOUND = {
 };
 
 describe('judgeWrites', () => {
-  it('finds nothing when all three logs agree', () => {
+  it('reports nothing when all three logs agree', () => {
     expect(judgeWrites(SOUND).findings).toEqual([]);
   });
 
@@ -100,18 +100,18 @@ describe('judgeTriggers', () => {
     ['rotation', 90_000, 1],
     ['edited', 4_000, 0],
     ['edited', 6_000, 1],
-  ] as const)('%s answered after %i ms: %i late', (kind, ms, late) => {
+  ] as const)('a reaction to "%s" after %i ms: %i late', (kind, ms, late) => {
     expect(judge(kind, ms).late).toHaveLength(late);
   });
 
-  it('measures from the end of overlapping faults', () => {
+  it('counts the time after the end of overlapping faults', () => {
     const fault: Fault = { name: 'f', startedAt: 1_000_000, endedAt: 1_100_000 };
     expect(judge('edited', 130_000, [fault]).late).toEqual([]);
     expect(judge('edited', 170_000, [fault]).late).toHaveLength(1);
     expect(judge('edited', 130_000, [fault]).afterFaults.max).toBe(30_000);
   });
 
-  it('accepts neither an older value nor a change by others as an answer', () => {
+  it('counts neither an older value nor a change by others as a reaction', () => {
     const old = change('9', { at: 1_000_001, version: 1 });
     const ours = change('10', { at: 1_000_002, version: 2 });
     expect(judgeTriggers([trigger('rotation')], [old, ours], new Set(['10']), []).lost).toHaveLength(1);
@@ -121,7 +121,7 @@ describe('judgeTriggers', () => {
 describe('the world', () => {
   const world = createWorld(2_000, 'marker');
 
-  it('has mappings of every kind with unique names', () => {
+  it('contains mappings of every kind, with unique names', () => {
     const kinds = Map.groupBy(world.items, ({ kind }) => kind);
     expect([...kinds.keys()].sort()).toEqual([...KINDS].sort());
     expect(new Set(world.items.map(({ name }) => name)).size).toBe(world.items.length);
@@ -167,7 +167,7 @@ describe('the content checks', () => {
   const nameOf = (kind: Item['kind']) => world.items.find((item) => item.kind === kind)?.name ?? '';
   const noOthers = new Set<string>();
 
-  it('report a target that a replica has corrupted or deleted', () => {
+  it('report a target whose data a replica corrupted, or that a replica deleted', () => {
     const target = `a/${nameOf('plain')}`;
     const changes = [
       change('1', { target, type: 'ADDED' }),
@@ -203,13 +203,13 @@ describe('the content checks', () => {
     expect(removed(1_200_000)).toHaveLength(1);
   });
 
-  it('recognize an unpin whose answer was lost', () => {
+  it('recognize a successful unpin whose answer was lost', () => {
     expect(isUnpinned({ status: 200, body: {} })).toBe(true);
     expect(isUnpinned({ status: 409, body: { code: 'NOT_PINNED' } })).toBe(true);
     expect(isUnpinned({ status: 404, body: { code: 'NOT_FOUND' } })).toBe(false);
   });
 
-  it('report a write that changes a pinned target', () => {
+  it('report a write that changes the version of a pinned target', () => {
     const pinned = [{ target: TARGET, version: 2, from: 1_000, until: 60_000 }];
     const moved = (at: number, version: number) => judgePins([change('1', { at, version })], pinned);
     expect(moved(20_000, 2)).toEqual([]);

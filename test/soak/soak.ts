@@ -15,7 +15,7 @@ import { startSecondSources } from './second-sources.ts';
 import { startWitness, type Witness } from './witness.ts';
 import { createWorld, isExpected, isPresent, LONGEST_REFRESH_MS, NAMESPACES, type World } from './world.ts';
 
-/** Runs two replicas on real servers with random faults, and checks the final state. */
+/** Runs two replicas on real servers, causes random faults, and checks the final state. */
 export async function soak(options: SoakOptions): Promise<Result> {
   const { minutes, targets, seed, report } = options;
   const random = createRandom(seed);
@@ -56,7 +56,7 @@ export async function soak(options: SoakOptions): Promise<Result> {
   report('No more changes and faults …');
   const limitMs = LONGEST_REFRESH_MS * 1.06 + 90_000;
   const convergedMs = await untilConverged(scene, world, witness, limitMs, report);
-  // Waits for a full interval without changes. The replicas must not write during it.
+  // Waits for one full refresh interval without changes. The replicas must not write in this time.
   const calmFrom = Date.now();
   await sleep(LONGEST_REFRESH_MS * 1.06);
   ending.abort();
@@ -80,7 +80,7 @@ export function countTargets(world: World): number {
   return world.items.filter((item) => isPresent(world, item)).length * NAMESPACES.length;
 }
 
-/** Targets that differ from store and configuration. */
+/** Returns the targets that differ from the stores and the configuration. */
 export function wrongTargets(world: World, witness: Witness): readonly string[] {
   return world.items.flatMap((item) =>
     NAMESPACES.flatMap((namespace) => {
@@ -93,7 +93,7 @@ export function wrongTargets(world: World, witness: Witness): readonly string[] 
   );
 }
 
-/** Waits until no target is wrong. Returns the duration, or undefined at the limit. */
+/** Waits until all targets are correct. Returns the duration, or undefined when the limit is reached. */
 export async function untilConverged(
   scene: Scene,
   world: World,

@@ -6,14 +6,14 @@ export interface Distribution {
   readonly max: number;
 }
 
-/** Percentiles by the nearest rank. Zeros for an empty list. */
+/** Percentiles by nearest rank. All values are zero for an empty list. */
 export function distribution(values: readonly number[]): Distribution {
   const sorted = [...values].sort((a, b) => a - b);
   const at = (share: number) => sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? 0;
   return { count: sorted.length, p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1) };
 }
 
-/** The slope of y over x, by least squares. */
+/** The slope of the least-squares line of y over x. */
 export function slope(points: readonly (readonly [x: number, y: number])[]): number {
   const mean = (axis: 0 | 1) => points.reduce((sum, point) => sum + point[axis], 0) / points.length;
   const [mx, my] = [mean(0), mean(1)];

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { Agent, createServer, request } from 'node:http';
 import { listen } from '../fakes/loopback.ts';
 
-/** `silent` accepts and never answers. `gone` cuts each connection. `failing` answers 503. */
+/** `silent` accepts connections and never answers. `gone` cuts each connection. `failing` answers 503. */
 export type StoreMode = 'there' | 'silent' | 'gone' | 'failing';
 
 export interface StoreProxy extends AsyncDisposable {
@@ -14,7 +14,7 @@ export interface StoreProxy extends AsyncDisposable {
   readonly calls: readonly number[];
 }
 
-/** A proxy in front of an HTTP store. It can slow down, fail, and counts calls. */
+/** A proxy in front of an HTTP store. It can delay calls, fail them, and records their times. */
 export async function startStoreProxy(upstream: string): Promise<StoreProxy> {
   const calls: number[] = [];
   const agent = new Agent({ keepAlive: true, maxSockets: 256 });

@@ -5,9 +5,9 @@ import type { Change } from './witness.ts';
 
 export interface Answered {
   readonly trigger: Trigger;
-  /** The time until a replica's write answered the trigger. Undefined if none did. */
+  /** The time until a replica wrote in reaction to the trigger. Undefined without such a write. */
   readonly ms: number | undefined;
-  /** The time from the end of the last overlapping fault. Undefined without one. */
+  /** The reaction time, measured from the end of the last overlapping fault. Undefined without such a fault. */
   readonly afterFaultsMs: number | undefined;
   readonly faults: readonly string[];
 }
@@ -15,19 +15,19 @@ export interface Answered {
 export interface TriggerVerdict {
   readonly undisturbed: Distribution;
   readonly disturbed: Distribution;
-  /** The times of triggers during faults, measured from the end of the last overlapping fault. */
+  /** The reaction times of triggers during faults, measured from the end of the last overlapping fault. */
   readonly afterFaults: Distribution;
   readonly late: readonly Answered[];
   readonly lost: readonly Answered[];
 }
 
-/** A manual edit is repaired within this time. */
+/** The maximum time until a manual edit is repaired. */
 const DRIFT_MS = 5_000;
-/** The queue empties within this time, even when everything is due at once. */
+/** The maximum time until the queue is empty after everything became due at once. */
 const SWEEP_SLACK_MS = 15_000;
 /**
- * The time after a fault: breakers probe every 20 s, a backoff lasts one refresh at most, and another worker takes over
- * a job within a minute.
+ * The maximum recovery time after a fault. Breakers probe every 20 s, a backoff lasts at most one refresh, and another
+ * worker takes over a job within a minute.
  */
 const RECOVERY_MS = 60_000;
 
@@ -35,7 +35,7 @@ export function boundOf({ kind, item }: Trigger): number {
   return kind === 'rotation' ? item.refreshMs * 1.06 + SWEEP_SLACK_MS : DRIFT_MS;
 }
 
-/** Measures how fast triggers were answered, and finds late and lost ones. */
+/** Measures how fast replicas reacted to triggers. Finds late and lost reactions. */
 export function judgeTriggers(
   triggers: readonly Trigger[],
   changes: readonly Change[],
@@ -72,13 +72,13 @@ export function judgeTriggers(
   };
 }
 
-/** The time when the target first had the required version again. */
+/** Returns the time when the target first had the required version again. */
 function answerOf(
   trigger: Trigger,
   targetChanges: readonly Change[],
   others: ReadonlySet<string>,
 ): number | undefined {
-  // The event of a write may arrive slightly before the write request returns.
+  // The watch event of a write may arrive slightly before the write request returns.
   const from = trigger.kind === 'rotation' ? trigger.at : trigger.at - 1;
   const answer = targetChanges.find(
     ({ at, version, resourceVersion }) =>
@@ -87,7 +87,10 @@ function answerOf(
   return answer?.at;
 }
 
-/** The faults between a trigger and its answer. Faults that ended shortly before still count. */
+/**
+ * Returns the faults between a trigger and the reaction to it. A fault that ended shortly before the trigger counts
+ * too.
+ */
 function faultsDuring(
   at: number,
   answer: number,
@@ -96,7 +99,7 @@ function faultsDuring(
   const touching = faults.filter(
     ({ startedAt, endedAt = Number.POSITIVE_INFINITY }) => startedAt <= answer && endedAt + RECOVERY_MS >= at,
   );
-  // A fault that ended before the trigger counts from the trigger.
+  // For a fault that ended before the trigger, the time counts from the trigger.
   const endTimes = touching.map(({ endedAt }) => Math.max(at, endedAt ?? answer));
   return {
     names: touching.map(({ name }) => name),

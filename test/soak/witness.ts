@@ -4,7 +4,7 @@ import { Agent, request } from 'undici';
 import type { Cluster } from '../integration/e2e/witness.ts';
 import { type Item, moreIn, NAMESPACES, versionIn, type World } from './world.ts';
 
-/** One change of a Secret, as the API server reports it to watches. Contains no value. */
+/** One change of a Secret, as a watch reports it. Contains no secret value. */
 export interface Change {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
   /** `namespace/name` */
@@ -12,7 +12,7 @@ export interface Change {
   readonly resourceVersion: string;
   /** Milliseconds since 1970, by the clock of this process. */
   readonly at: number;
-  /** The source version of its data. Undefined when the data matches no version. */
+  /** The source version of the data. Undefined when the data matches no version. */
   readonly version: number | undefined;
   /** The version of the second source of a `partial` item. */
   readonly more?: number | undefined;
@@ -22,9 +22,9 @@ export interface Change {
 
 export interface Witness extends AsyncDisposable {
   readonly changes: readonly Change[];
-  /** The last change of a target. */
+  /** Returns the last change of a target. */
   last(target: string): Change | undefined;
-  /** Calls the listener for each further change. Call the result to stop. */
+  /** Calls the listener for each later change. Returns a function that stops the calls. */
   onChange(listener: (change: Change) => void): () => void;
 }
 
@@ -42,7 +42,7 @@ interface RawEvent {
   };
 }
 
-/** Watches the Secrets of the soak's namespaces as the administrator, bypassing the proxies. */
+/** Watches the Secrets in the namespaces of the soak test as the administrator, bypassing the proxies. */
 export async function startWitness(cluster: Cluster, world: World): Promise<Witness> {
   const dispatcher = new Agent({
     allowH2: false,

@@ -14,38 +14,40 @@ export const KINDS = [
 ] as const;
 export type Kind = (typeof KINDS)[number];
 
-/** A mapping of the soak. It creates one Secret of its name in each namespace. */
+/** A mapping of the soak test. It creates one Secret with its name in each namespace. */
 export interface Item {
   readonly name: string;
   readonly kind: Kind;
   readonly store: 'vault' | 'second' | 'local';
-  /** The key in its store, without the prefix. */
+  /** The key of the source in its store, without the prefix. */
   readonly key: string;
   readonly refreshMs: number;
-  /** Configuration changes add and remove this mapping. */
+  /** Whether changes of the configuration add and remove this mapping. */
   readonly swapped: boolean;
 }
 
-/** The key of the second source of a `partial` item, which is removed from its store and restored. */
+/**
+ * Returns the key of the second source of a `partial` item. The test removes this key from its store and restores it.
+ */
 export function secondKey({ key }: Item): string {
   return `${key}-second`;
 }
 
-/** The current content of stores and configuration, which every Secret is compared with. */
+/** The expected content: the current state of the stores and the configuration. Tests compare every Secret with it. */
 export interface World {
   readonly items: readonly Item[];
-  /** Part of every value, so that it can be searched for. */
+  /** A text in every value, which leak searches look for. */
   readonly marker: string;
-  /** The number of the last value written to a key. */
+  /** Returns the number of the last value that was written to a key. */
   version(key: string): number;
   setVersion(key: string, version: number): void;
   /** The keys that are absent from their store. */
   readonly absent: Set<string>;
-  /** The pinned version by target. */
+  /** The pinned source version of each pinned target. */
   readonly pins: Map<string, number>;
-  /** The names of the swapped mappings in the current configuration. */
+  /** The names of the swapped mappings that are in the current configuration. */
   readonly present: Set<string>;
-  /** The label of some mappings, which configuration changes alter. */
+  /** The value of a label of some mappings. Configuration changes alter it. */
   label: string;
 }
 
@@ -61,19 +63,20 @@ const MIX: readonly (readonly [Kind, number])[] = [
   ['partial', 5],
   ['pinned', 5],
 ];
-/** Short, so that an absence is proven within a few minutes. */
+/** The refresh is short, so an absence is proven within a few minutes. */
 const PARTIAL_REFRESH_MS = 20_000;
 export const ABSENCE = { readings: 3, over: '20s' } as const;
 export const ABSENCE_MS = 20_000;
 const SWAPPED = 6;
 
-/** @param second Whether half of the mappings use another store of the same kind. */
+/** @param second Whether half of the mappings use a second store of the same kind. */
 export function createWorld(targets: number, marker: string, second = false): World {
   const count = Math.max(20, Math.floor(targets / NAMESPACES.length) - SWAPPED);
   const kinds = MIX.flatMap(([kind, share]) => Array.from({ length: share }, () => kind));
   const items = Array.from({ length: count + SWAPPED }, (_, n): Item => {
     const swapped = n >= count;
-    // 37 has no common divisor with the length, so that small numbers of mappings include every kind.
+    // 37 has no common divisor with the length of the list. Even a small number of mappings therefore includes every
+    // kind.
     const kind = swapped ? 'plain' : (kinds[(n * 37) % kinds.length] ?? 'plain');
     return {
       name: `${swapped ? 'swap' : kind}-${n}`,
@@ -103,13 +106,13 @@ export function isPresent({ present }: World, { swapped, name }: Item): boolean 
   return !swapped || present.has(name);
 }
 
-/** The fields of a secret in the store. A file contains only the first field. */
+/** Returns the fields of a secret in the store. A file contains only the first field. */
 export function fieldsOf({ marker }: World, key: string, version: number): Record<string, string> {
   const value = (field: string) => `${marker}/${key} ${field} ü #${version}`;
   return { user: value('user'), pass: value('pass') };
 }
 
-/** The data of a Secret for a source version. For a `merge` item, only our part of the data. */
+/** Returns the data of a Secret for a source version. For a `merge` item, only the keys of our mapping. */
 export function expectedData(world: World, item: Item, version: number): Record<string, string> {
   const { user = '', pass = '' } = fieldsOf(world, item.key, version);
   switch (item.kind) {
@@ -135,7 +138,7 @@ const VERSION = /#(\d+)\s*$/;
 
 /**
  * The source version of a Secret. Undefined when its data matches no version.
- * @param data In base64, as the API server returns it.
+ * @param data The data in base64, as the API server returns it.
  */
 export function versionIn(
   world: World,
@@ -161,7 +164,10 @@ export function moreIn({ kind }: Item, { MORE = '' }: Readonly<Record<string, st
   return kind === 'partial' && version > 0 ? version : undefined;
 }
 
-/** Whether a target has the current version of its sources, or its pinned version. */
+/**
+ * Whether a target contains the current version of its sources. For a pinned target, whether it contains the pinned
+ * version.
+ */
 export function isExpected(
   world: World,
   item: Item,
@@ -174,7 +180,7 @@ export function isExpected(
   return version === (world.pins.get(target) ?? world.version(item.key)) && more === expectedMore;
 }
 
-/** The mappings as a configuration file. */
+/** Returns the mappings as the text of a configuration file. */
 export function mappingsText(world: World, prefix: string): string {
   const mappings = world.items
     .filter((item) => isPresent(world, item))

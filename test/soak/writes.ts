@@ -30,7 +30,7 @@ interface AuditEvent {
 
 const CHANGING = new Set(['create', 'update', 'patch', 'delete', 'deletecollection']);
 
-/** Returns the oldest first. The server starts a new file when one is full. */
+/** Returns the oldest change first. The server continues in a new log file when the current one is full. */
 export async function readWrites(path: string, user: string): Promise<readonly Write[]> {
   const stem = basename(path, '.log');
   const names = (await readdir(dirname(path))).filter(
@@ -59,7 +59,7 @@ export interface Evidence {
   readonly writes: readonly Write[];
   readonly changes: readonly Change[];
   readonly records: readonly AuditRecord[];
-  /** Resource versions written by others, and the number of their deletions by target. */
+  /** The resource versions that others wrote, and the number of deletions by others for each target. */
   readonly others: ReadonlySet<string>;
   readonly deletedByOthers: ReadonlyMap<string, number>;
 }
@@ -67,13 +67,13 @@ export interface Evidence {
 export interface Verdict {
   readonly writes: number;
   readonly records: number;
-  /** Contradictions, as sentences. */
+  /** The contradictions, one sentence each. */
   readonly findings: readonly string[];
 }
 
 /**
  * Compares three independent logs: requests in the API server's audit log, watch events, and our audit. Each write must
- * occur exactly once in each of them.
+ * occur exactly once in each log.
  */
 export function judgeWrites({ writes, changes, records, others, deletedByOthers }: Evidence): Verdict {
   const findings: string[] = [];
@@ -97,7 +97,7 @@ export function judgeWrites({ writes, changes, records, others, deletedByOthers 
       byOthers -= 1;
       return byOthers < 0;
     });
-    // Excludes Secrets that existed before the start, which are merged into.
+    // Excludes the first event of a Secret that existed before the start, as the target of a merge.
     const madeChanges = ownChanges.filter(
       ({ type }, n) => !(type === 'ADDED' && n === 0 && requested[0]?.verb === 'patch'),
     );
@@ -127,7 +127,7 @@ export function judgeWrites({ writes, changes, records, others, deletedByOthers 
   return { writes: writes.length, records: records.length, findings };
 }
 
-/** Finds writes that changed nothing. */
+/** Finds writes that left a Secret unchanged. */
 function redundant(target: string, all: readonly Change[], others: ReadonlySet<string>): readonly string[] {
   return all.flatMap((change, n) => {
     const before = all[n - 1];
@@ -139,7 +139,7 @@ function redundant(target: string, all: readonly Change[], others: ReadonlySet<s
   });
 }
 
-/** Finds intents without exactly one outcome, and outcomes without an earlier intent. */
+/** Finds intents that do not have exactly one outcome, and outcomes without an earlier intent. */
 function unpaired(records: readonly AuditRecord[]): readonly string[] {
   const findings: string[] = [];
   const open = new Map<string, number>();

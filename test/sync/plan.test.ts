@@ -27,7 +27,7 @@ function actions(result: ReturnType<typeof plan>): Record<string, string> {
   return Object.fromEntries(result.keys.map(({ name, action }) => [name, action]));
 }
 
-describe('a target of ours', () => {
+describe('a managed target', () => {
   const input = planInput({ desired: ready({ a: '1', b: '2' }) });
 
   it('is created with labels and annotations that contain no value', () => {

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { openTracing, recordOne } from './otlp-harness.ts';
 import { acceptSpans, openReceiver } from './receiver.ts';
 
-it('the OTLP exporter retries after the requested wait', async () => {
+it('the OTLP exporter retries after the delay that the collector requests', async () => {
   await using receiver = await openReceiver();
   await using tracing = await openTracing(receiver);
   receiver.answer((response) => {

@@ -29,7 +29,7 @@ describe('the OTLP exporter', () => {
     expect(tracing.states).toEqual([]);
   });
 
-  it('reads rotated headers without a restart', async () => {
+  it('uses rotated headers without a restart', async () => {
     await using receiver = await openReceiver();
     let header = 'old';
     await using tracing = await openTracing(receiver, async () => header);
@@ -72,7 +72,7 @@ describe('the OTLP exporter', () => {
     expect(receiver.requests).toEqual([]);
   });
 
-  it('does not block flush and shutdown on a hanging collector, and reports it', async () => {
+  it('does not block flush or shutdown while the collector hangs, and reports the hang', async () => {
     await using receiver = await openReceiver();
     receiver.answer(() => undefined);
     const began = performance.now();

@@ -9,10 +9,10 @@ export interface ReceivedSpan {
   readonly name: string;
   readonly startTimeUnixNano: string;
   readonly endTimeUnixNano: string;
-  /** 2 means error. */
+  /** The code 2 means error. */
   readonly status: { readonly code?: number; readonly message?: string };
   readonly events?: readonly unknown[];
-  /** Names without the `secretbridge.` prefix. */
+  /** The attribute names omit the `secretbridge.` prefix. */
   readonly attributes: Readonly<Record<string, string>>;
   readonly resource: Readonly<Record<string, string>>;
 }
@@ -24,7 +24,7 @@ export interface Receiver extends AsyncDisposable {
   readonly requests: readonly { readonly path: string; readonly headers: IncomingHttpHeaders }[];
   /** The raw request bodies. */
   readonly bodies: readonly string[];
-  /** Sets how requests are answered from now on. The default accepts everything. */
+  /** Sets the response to later requests. The default accepts everything. */
   answer(how: (response: ServerResponse) => void): void;
 }
 

@@ -23,7 +23,7 @@ function open() {
 }
 
 describe('a trace', () => {
-  it('has the same ids in every process', () => {
+  it('has the same ids when computed in another process', () => {
     expect(traceIdsOf(REQUEST)).toEqual({
       traceId: expect.stringMatching(/^[0-9a-f]{32}$/),
       spanId: expect.stringMatching(/^[0-9a-f]{16}$/),
@@ -32,7 +32,7 @@ describe('a trace', () => {
     expect(traceIdsOf('another')).not.toEqual(traceIdsOf(REQUEST));
   });
 
-  it('has one root span, and continues in another process', async () => {
+  it('has one root span, and can be continued by another process', async () => {
     const [here, there] = [open(), open()];
     here.tracer.recordTrigger(REQUEST, { reason: 'event' });
     here.tracer.recordTrigger(REQUEST, { reason: 'event' });
@@ -49,7 +49,7 @@ describe('a trace', () => {
     expect(job?.spanContext().spanId).not.toBe(trigger?.spanContext().spanId);
   });
 
-  it('of a sweep contains its targets', async () => {
+  it('of a sweep contains a span for each target', async () => {
     const { tracer, all, named } = open();
     await tracer.span('sweep', { store: 'aws' }, async () => tracer.recordTrigger(REQUEST, {}), {
       requestId: REQUEST,
@@ -61,7 +61,7 @@ describe('a trace', () => {
     expect(all()[1]?.parentSpanContext?.spanId).toBe(traceIdsOf(REQUEST).spanId);
   });
 
-  it('nests spans, also for concurrent work', async () => {
+  it('nests spans, including spans of concurrent work', async () => {
     const { tracer, all } = open();
     const job = (requestId: string) =>
       tracer.span(
@@ -84,14 +84,14 @@ describe('a trace', () => {
     }
   });
 
-  it('omits work that belongs to no request', async () => {
+  it('excludes work that belongs to no request', async () => {
     const { tracer, all } = open();
     tracer.recordSpan('store', { operation: 'login' }, 5);
     expect(await tracer.span('gather', {}, async () => 7)).toBe(7);
     expect(all()).toEqual([]);
   });
 
-  it('measures a step that has ended', async () => {
+  it('can record a step after the step has ended', async () => {
     const { tracer, clock, named } = open();
     tracer.recordSpan('restart', { outcome: 'written' }, 1_500, REQUEST);
     const span = named('restart');
@@ -101,7 +101,7 @@ describe('a trace', () => {
 });
 
 describe('a span', () => {
-  it('has only the code of an error', async () => {
+  it('records only the code of an error', async () => {
     const { tracer, named } = open();
     const error = new AppError('ACCESS_DENIED', { subject: 'store aws', cause: new Error('s3cr3t') });
     const failing = tracer.span('gather', {}, () => Promise.reject(error), { requestId: REQUEST });
@@ -123,7 +123,7 @@ describe('a span', () => {
     expect(named('plan')?.attributes).toEqual({ 'secretbridge.code': 'INTERNAL' });
   });
 
-  it('drops attributes that are not in the allow-list', async () => {
+  it('drops attributes outside the allow-list', async () => {
     const { tracer, named } = open();
     const attributes = { mapping: 'db', key: 'a/b', value: 's3cr3t' } as SpanAttributes;
     await tracer.span('job', attributes, async () => undefined, {

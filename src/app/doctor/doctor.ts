@@ -28,8 +28,8 @@ import { requireRights } from './rights.ts';
 import { checkSources } from './sources.ts';
 
 /**
- * Tests everything that a sync needs, and changes nothing. Each part is opened separately, so that one failure hides no
- * other.
+ * Tests everything that a sync needs, and changes nothing. Each part is opened separately, so that one failure does not
+ * hide another.
  */
 export async function runDoctor(
   config: Config,

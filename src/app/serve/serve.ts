@@ -37,7 +37,7 @@ export interface ServeDeps extends AppDeps, HttpFrontendDeps {
   readonly onOutdated: () => void;
   /** Called with the size of large values that a run has read. */
   readonly onLargeValue: (bytes: number) => void;
-  /** Called with the error because of which the service must stop. */
+  /** Called with the error that forces the service to stop. */
   readonly onFatal: (error: AppError) => void;
 }
 

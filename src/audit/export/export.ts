@@ -72,7 +72,7 @@ export async function* exportRecords(
 export interface ExportContext {
   readonly actor: Actor;
   readonly requestId: string;
-  /** In milliseconds since 1970. */
+  /** The current time in milliseconds since 1970. */
   readonly now: () => number;
 }
 

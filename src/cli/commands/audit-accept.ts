@@ -9,7 +9,7 @@ export async function auditAcceptCommand(context: Context, options: GlobalOption
   return withApp(context, options, async ({ checkpoints, audit }) => {
     const loss = checkpoints?.loss();
     const doubt = checkpoints?.storeError();
-    // An unreadable checkpoint location may prove more than the readable ones.
+    // Stop if a checkpoint location cannot be read: its checkpoints may prove a larger loss than the others.
     if (doubt !== undefined && doubt.code !== 'AUDIT_TRUNCATED') throw doubt;
     if (checkpoints === undefined || loss === undefined) {
       print(context, options.output, {
@@ -21,7 +21,7 @@ export async function auditAcceptCommand(context: Context, options: GlobalOption
     const { end, contradicting } = loss;
     const actor = { kind: 'cli', name: context.user } as const;
     const { sequence, time } = await checkpoints.accept(acceptanceEntry(loss, actor));
-    // A location that did not store the acceptance still contradicts the audit log.
+    // If a location did not store the acceptance, its checkpoint still contradicts the audit log.
     const remaining = checkpoints.storeError();
     if (remaining !== undefined) throw checkpoints.writeError() ?? remaining;
 

@@ -21,7 +21,10 @@ export interface ExportOptions extends AuditOptions, AuditQuery {
   readonly out?: string;
 }
 
-/** Only reads, so read access to the store is enough. An export through the service is recorded. */
+/**
+ * This command only reads, so read access to the store is enough. Exports through the service are recorded in the audit
+ * log.
+ */
 export async function auditExportCommand(context: Context, options: ExportOptions): Promise<number> {
   const { format, out } = options;
   const filter = filterOf(options, context.clock.now());
@@ -57,12 +60,12 @@ async function toStdout(chunks: AsyncIterable<string>, { stdout }: Context): Pro
   try {
     await pipeline(Readable.from(chunks), stdout, { end: false });
   } catch (error) {
-    // A reader that closes early, such as `head`, is no error. main.ts reports all other write errors.
+    // It is not an error if the reader closes early, such as `head`. main.ts reports all other write errors.
     if (codeOf(error) !== 'EPIPE' && !(error instanceof Error && 'syscall' in error)) throw error;
   }
 }
 
-/** Writes the file atomically, so that it is always complete. Only its owner can read it. */
+/** Writes the file atomically, so that it is never incomplete. Only its owner can read it. */
 async function toFile(chunks: AsyncIterable<string>, path: string, name: string): Promise<void> {
   const draft = `${path}.part`;
   try {
@@ -76,7 +79,10 @@ async function toFile(chunks: AsyncIterable<string>, path: string, name: string)
   await rename(draft, path);
 }
 
-/** Converts file errors only. Errors of the audit store have codes too. */
+/**
+ * Converts an error of the file system. Other errors are returned unchanged, although errors of the audit store have a
+ * `code` too.
+ */
 function writeError(error: unknown, name: string): unknown {
   return error instanceof Error && 'syscall' in error ? fileError(error, `${name} cannot be written`) : error;
 }
@@ -84,7 +90,10 @@ function writeError(error: unknown, name: string): unknown {
 const EXPORT_HEADERS = Object.values(FORMAT_PREFIXES);
 const MAX_HEADER_LENGTH = Math.max(...EXPORT_HEADERS.map((known) => known.length));
 
-/** Replaces an earlier export only. A name given by mistake may be the audit log itself. */
+/**
+ * Requires that the file does not exist or is an earlier export. The name of another file, such as the audit log, may
+ * be a mistake.
+ */
 async function requireExportOrNew(path: string, name: string): Promise<void> {
   try {
     if (!(await stat(path)).isFile())

@@ -16,7 +16,7 @@ export interface MigrateOptions extends GlobalOptions {
   readonly to: string;
 }
 
-/** `audit migrate --from PATH-or-URL --to PATH-or-URL` */
+/** Copies all records of an audit store to another store: `audit migrate --from PATH-or-URL --to PATH-or-URL` */
 export async function auditMigrateCommand(context: Context, options: MigrateOptions): Promise<number> {
   const { clock, signal, env } = context;
   checkAuditLocation('--from', options.from);
@@ -26,7 +26,7 @@ export async function auditMigrateCommand(context: Context, options: MigrateOpti
   if (from === to) throw new UsageError('--from and --to are the same store');
   if (!isPostgres(from)) await requireStoreFile('--from', from, options.from);
   const replica = `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
-  // Open the source first, because opening the target creates it.
+  // Open the source first: if it fails, the target must not be created.
   await using source = await openAuditAt(from, { clock, replica, readOnly: true, env });
   await using target = await openAuditAt(to, { clock, replica, readOnly: false, env });
   using copying = createProgress(context, 'Copying');

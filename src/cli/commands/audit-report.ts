@@ -26,7 +26,7 @@ export async function auditReportCommand(context: Context, options: ReportOption
   const until =
     options.until === undefined ? new Date(now).toISOString() : parseTimeOption(options.until, now);
   requireTimeOrder({ since, until });
-  // With `--audit` there is no configuration, so no `maxAge` is known.
+  // With `--audit`, no configuration is loaded, so `maxAge` is unknown.
   const config = options.audit === undefined ? await requireConfig(context, options) : undefined;
   if (options.audit === undefined && config === undefined) return EXIT.config;
   await using audit =
@@ -56,7 +56,10 @@ async function agesOf(
 
 const WRITES: readonly Action[] = ['create', 'update', 'repair', 'adopt'];
 
-/** The search results at the last write of a target of this mapping, from the audit log. No store is read. */
+/**
+ * Returns the keys that the searches of a mapping found at the last write of a target. They are read from the audit
+ * log; no store is read.
+ */
 async function lastSearchResults(
   mapping: Mapping,
   audit: Pick<AuditStore, 'latest'>,

@@ -22,13 +22,14 @@ export interface ReviewOptions extends GlobalOptions, ServerOptions {
 }
 
 /**
- * Records reviews: through the service, in the name of the token's owner, or in this process, in the name of its user.
+ * Records reviews. Through the service, the reviewer is the owner of the token. In this process, the reviewer is the
+ * user of the process.
  */
 interface Reviewer extends AsyncDisposable {
   /** @throws AppError RECORD_MISSING */
   isReview(sequence: number): Promise<boolean>;
   review(sequence: number): Promise<ReviewedRecord>;
-  /** Writes a checkpoint that covers the reviews. @throws AppError */
+  /** Writes a checkpoint that covers the new reviews. @throws AppError */
   writeCheckpoint(): Promise<void>;
 }
 
@@ -56,8 +57,8 @@ export async function auditReviewCommand(
 }
 
 /**
- * Looks up all records before the first review is written, so that a missing record stops the command before any
- * change.
+ * Looks up all records before the first review is written. A missing record thus stops the command before it changes
+ * anything.
  */
 async function sequencesIn(ranges: readonly Range[], reviewer: Reviewer): Promise<readonly number[]> {
   const [{ first, last } = { first: 0, last: 0 }] = ranges;
@@ -66,7 +67,7 @@ async function sequencesIn(ranges: readonly Range[], reviewer: Reviewer): Promis
   for (const range of ranges)
     for (let sequence = range.first; sequence <= range.last; sequence += 1) {
       const isReview = await reviewer.isReview(sequence);
-      // A range can contain reviews, which need no review.
+      // Skip reviews inside a range, because reviews need no review.
       if (!isReview || range.first === range.last) sequences.push(sequence);
     }
   return sequences;
@@ -119,14 +120,14 @@ function serviceReviewer(address: ServerAddress, context: Context, { state, note
     isReview: async (sequence) => (await client.get(path(sequence), AuditRecordAnswer)).action === 'review',
     async review(sequence) {
       const body = { state, ...(note === undefined ? {} : { note }) };
-      // Unknown fields from a newer service are printed unchanged.
+      // Unknown fields from a newer version of the service are printed unchanged.
       return (await client.post(
         `${path(sequence)}/review`,
         AuditRecordAnswer,
         body,
       )) as unknown as ReviewedRecord;
     },
-    // The service writes checkpoints itself.
+    // The service writes its checkpoints itself.
     writeCheckpoint: async () => undefined,
     [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
   };

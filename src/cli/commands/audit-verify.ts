@@ -28,15 +28,18 @@ export interface VerifyOptions extends AuditOptions, EvidenceOptions {
   readonly publicKey?: boolean;
 }
 
-/** Needs no running service. With a file, an export or a database, it also needs no network. */
+/**
+ * Verifies an audit log without a running service. A file, an export or a database can be verified without a
+ * configuration.
+ */
 export async function auditVerifyCommand(context: Context, options: VerifyOptions): Promise<number> {
   checkAuditLocation('--audit', options.audit);
   if (options.publicKey) return printPublicKey(context, options);
-  // A log from elsewhere is verified without a configuration.
+  // An audit log from another machine is verified without a configuration.
   const usesConfig = options.audit === undefined || options.config !== undefined;
   const config = usesConfig ? await requireConfig(context, options) : undefined;
   if (usesConfig && config === undefined) return EXIT.config;
-  // Read the checkpoints before the records, so that records added meanwhile come after the last checkpoint.
+  // Read the checkpoints before the records, so that records added in the meantime come after the last checkpoint.
   const evidence = await loadEvidence(context, options, config);
   const verification = await verifyAudit(context, options, evidence);
   if (verification === undefined) return EXIT.config;
@@ -69,7 +72,7 @@ async function verifyAudit(
     throw new UsageError(
       `--audit: ${place} looks like an export as ${format.toUpperCase()}, which cannot be verified: export with --format jsonl`,
     );
-  // An empty file counts as an export if checkpoints can show what it lacks.
+  // If there are checkpoints, treat an empty file as an export: the checkpoints show which records it lacks.
   const isExport = format === 'jsonl' || (format === 'empty' && evidence.checkpoints.length > 0);
   if (path !== undefined && isExport)
     return {
@@ -78,7 +81,7 @@ async function verifyAudit(
     };
   await using audit = await openAuditForReading(context, options);
   if (audit === undefined) return undefined;
-  // Await here: the store must stay open until the proof is complete.
+  // Await here, because the store must stay open until verification ends.
   return { proof: await verifyWithEvidence({ ...(await readVerifyInput(audit)), evidence }), isExport };
 }
 
@@ -86,7 +89,7 @@ async function isPipe(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isFIFO();
   } catch (error) {
-    // The reader of the file reports why it cannot be read.
+    // Ignore the error, because reading the file will fail too and describe the problem.
     if (codeOf(error) === undefined) throw error;
     return false;
   }
@@ -118,8 +121,8 @@ const PROBLEM_TEXTS: Readonly<Record<NonNullable<VerifyReport['problem']>['kind'
 };
 
 /**
- * An attacker who truncates the log also empties the checkpoint locations they can reach. The log cannot tell an
- * emptied location from a new one, so a person must check.
+ * Returns a warning about empty checkpoint locations. An attacker who truncates the log also empties the locations that
+ * they can reach. An emptied location looks like a new one, so a person must check.
  */
 function missingText(missing: readonly string[], paint: Paint): readonly string[] {
   if (missing.length === 0) return [];
@@ -136,7 +139,7 @@ function headline(problem: VerifyReport['problem'], paint: Paint): string {
 
 function proofText(proof: VerifyReport, { keys, checkpoints }: Evidence, paint: Paint): string {
   const { ok, from, problem, sealed, accepted, unchecked, cutProved } = proof;
-  // Between the last matching checkpoint and the first mismatch, every record can be the altered one.
+  // Any record between the last matching checkpoint and the first mismatch may be the altered one.
   const records =
     problem?.kind === 'checkpoint' ? Math.max(0, (problem.after ?? 0) - from + 1) : proof.records;
   const last = from + records - 1;

@@ -13,7 +13,7 @@ import { promptFingerprints } from '../value-prompt.ts';
 export interface ListOptions extends AuditOptions, AuditQuery {
   readonly limit: number;
   readonly cursor?: string;
-  /** Follow a value: with `trace` by its fingerprint, with `value` by the value itself, which is prompted for. */
+  /** Options that follow a value: `trace` by its fingerprint, `value` by the value itself, which is prompted for. */
   readonly trace?: boolean;
   readonly value?: boolean;
 }

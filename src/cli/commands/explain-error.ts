@@ -27,7 +27,7 @@ export function explainErrorCommand(context: Context, code: string | undefined, 
   return EXIT.ok;
 }
 
-/** Accepts `not_owned` and `not-owned` too. @throws UsageError */
+/** Finds the code for the text. Accepts other spellings, such as `not_owned` and `not-owned`. @throws UsageError */
 function parseCode(text: string): keyof typeof ERRORS {
   const code = text.toUpperCase().replaceAll('-', '_');
   if (isErrorCode(code)) return code;
@@ -40,10 +40,10 @@ function parseCode(text: string): keyof typeof ERRORS {
 }
 
 const MAX_SIMILAR = 5;
-/** Codes that share only a word like NOT are not similar. */
+/** Shorter words, such as NOT, do not make two codes similar. */
 const MIN_WORD_LENGTH = 3;
 
-/** Codes with a similar spelling, then codes that share a word. */
+/** Returns similar codes: first those with a similar spelling, then those that share a word. */
 function similarCodes(code: string): readonly string[] {
   const codes = Object.keys(ERRORS);
   const closest = nearest(code, codes);

@@ -32,7 +32,10 @@ export async function readCluster(
   };
 }
 
-/** Service account annotations name cloud roles. An unreadable account is reported where its role is needed. */
+/**
+ * Reads the service accounts, whose annotations name cloud roles. If an account cannot be read, the report mentions it
+ * for the store that needs its role.
+ */
 async function accountsOf(client: KubeClient, objects: readonly Json[], signal: AbortSignal) {
   const paths = new Set<string>();
   for (const { metadata, spec } of objects) {

@@ -11,7 +11,7 @@ const OUTCOME_TEXTS: Readonly<Record<Outcome, { readonly text: string; readonly 
   skipped: { text: 'made by another', style: 'dim' },
 };
 
-/** @param short Print only the totals, because a file has the rest. */
+/** @param short Print only the totals, because the details are in a file. */
 export function importReportText(
   result: ImportResult,
   paint: Paint,
@@ -55,7 +55,7 @@ function moveText(steps: ImportResult['steps'], paint: Paint): readonly string[]
   ];
 }
 
-/** Applies to every mapping, so it is printed once. */
+/** Notes that apply to every mapping, so they are printed once. */
 const GENERAL_NOTES = [
   'In secretbridge, a Secret stays when its mapping is removed from the configuration (`onMappingRemoved: keep`).',
   'External Secrets deletes it with its ExternalSecret. secretbridge writes values byte for byte;',

@@ -18,17 +18,17 @@ export interface ImportOptions extends Pick<GlobalOptions, 'output'> {
   readonly out?: string;
   readonly report?: string;
   readonly instance: string;
-  /** Namespace of objects without one. */
+  /** The namespace of objects that do not specify one. */
   readonly namespace: string;
   readonly ownNamespace: string;
   readonly kubeconfig?: string;
   readonly context?: string;
 }
 
-/** Larger input cannot be a set of manifests. */
+/** The size limit of the input. Manifests are never larger. */
 const MAX_BYTES = 64 * 1024 * 1024;
 
-/** @param files File names, or `-` for standard input. Without files, the current cluster is read. */
+/** @param files File names, or `-` for standard input. Without any file, the current cluster is read. */
 export async function importCommand(
   context: Context,
   files: readonly string[],
@@ -41,7 +41,7 @@ export async function importCommand(
   ] as const)
     if (!schema.safeParse(name).success)
       throw new UsageError(`${flag} must be a name of ${parts}, at most 63 characters`);
-  // Check both files before reading a cluster, and before one of them is written without the other.
+  // Check both output files now: before a cluster is read, and before one of the two files is written.
   const places = [options.out, options.report].filter((name) => name !== undefined);
   for (const name of places) await requireNewFile(context, name);
   if (places.length > new Set(places.map((name) => resolve(context.cwd, name))).size)
@@ -98,7 +98,10 @@ async function readOne({ cwd }: Context, name: string): Promise<string> {
   }
 }
 
-/** Windows PowerShell writes UTF-16. No object would be found in it, and keys in other encodings would be wrong. */
+/**
+ * Rejects other encodings. Windows PowerShell writes UTF-16, in which no object would be found. Other encodings would
+ * result in wrong keys.
+ */
 function decodeUtf8(name: string, bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -118,7 +121,7 @@ async function requireNewFile({ cwd }: Context, name: string): Promise<void> {
   throw new UsageError(`${name} cannot be written: it exists (EEXIST)`);
 }
 
-/** Never overwrites a file. */
+/** Creates a file. Never overwrites an existing one. */
 async function write({ cwd }: Context, name: string, text: string): Promise<void> {
   try {
     await writeAllOrNothing(resolve(cwd, name), text, 'wx');

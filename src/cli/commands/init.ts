@@ -13,27 +13,28 @@ import { UsageError } from '../usage-error.ts';
 export type InitOptions = GlobalOptions &
   OptionAnswers & {
     readonly out: string;
-    /** Whether the JSON Schema is written next to the configuration. */
+    /** Whether to write the JSON Schema next to the configuration. */
     readonly schema: boolean;
   };
 
 const SCHEMA_FILE = 'secretbridge.schema.json';
 
 /**
- * Writes a first configuration. Answers without an option are prompted for on a terminal; elsewhere the defaults apply.
+ * Writes an initial configuration. On a terminal, asks for all answers that no option provides. Without a terminal,
+ * uses the defaults.
  */
 export async function initCommand(context: Context, options: InitOptions): Promise<number> {
   const { cwd } = context;
   const { out } = options;
   const path = resolve(cwd, out);
   const schema = join(dirname(path), SCHEMA_FILE);
-  // Check this before asking any question.
+  // Check the file before asking any question.
   if (await isThere(path)) throw fileExists(path);
   const writeSchema = options.schema
     ? await prepareSchema(schema, join(dirname(out), SCHEMA_FILE))
     : undefined;
   const answers = await collectAnswers(context, options);
-  // Write the schema first, because it may be overwritten. If the disk is full, `init` can be run again.
+  // Write the schema first: an existing schema is overwritten, so `init` can be repeated if the disk was full.
   await writeSchema?.();
   await create(path, initialConfig(answers, writeSchema && SCHEMA_FILE));
   print(context, options.output, {
@@ -69,12 +70,15 @@ function nextText({ store, login, at, key }: Answers, { out, schema }: InitOptio
   ].join('\n');
 }
 
-/** The folder is relative to the configuration file, but the user types commands in the working folder. */
+/**
+ * The folder in the configuration is relative to the configuration file. The user types commands in the working folder,
+ * so convert the path.
+ */
 function relativeToOutput(out: string, folder: string): string {
   return isAbsolute(folder) || folder.startsWith('~/') ? folder : join(dirname(out), folder);
 }
 
-/** Never overwrites a file. */
+/** Creates a file. Never overwrites an existing one. */
 async function create(path: string, text: string): Promise<void> {
   try {
     await writeAllOrNothing(path, text, 'wx');

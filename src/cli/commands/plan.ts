@@ -39,7 +39,10 @@ export async function planCommand(
   return withApp(context, options, plan, options.adopt ? { adapt: withAdoption } : {});
 }
 
-/** Shows the effect of `onConflict` before it is added to the configuration. */
+/**
+ * Returns the configuration with adoption enabled in every mapping. So users can see the effect of `onConflict` before
+ * they add it.
+ */
 function withAdoption(config: Config): Config {
   return {
     ...config,
@@ -62,7 +65,7 @@ function keptOrphansText(kept = 0): readonly string[] {
   ];
 }
 
-/** A plan from this process, or the printable part of one from a service. */
+/** A plan of this process, or the printable part of a plan of a service. */
 type PrintablePlan = Omit<PlanReport, 'unseen'> & { readonly unseen?: readonly UncheckedTarget[] };
 
 /** Prints what would change and returns the number of targets that would change. */
@@ -90,7 +93,7 @@ export function printPlan(
 }
 
 function planText(report: PrintablePlan, all: boolean, summary: string, paint: Paint): string {
-  // Show pinned targets even if unchanged, because they differ from their sources.
+  // Always show pinned targets, because they differ from their sources even if nothing would change.
   const isShown = ({ action, pinned }: PlannedTarget) =>
     all || action !== 'unchanged' || pinned !== undefined;
   const shown = report.targets.filter(isShown);

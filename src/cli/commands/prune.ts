@@ -27,7 +27,7 @@ const ALL_WAITING =
 
 type Options = GlobalOptions & ServerOptions & { readonly yes?: boolean };
 
-/** Orphaned targets that are not deleted now. */
+/** Orphaned targets that `prune` does not delete now. */
 interface SkippedTargets {
   readonly waiting: readonly AwaitingReplacement[];
   readonly unseen: readonly UncheckedTarget[];

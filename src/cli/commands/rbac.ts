@@ -45,7 +45,7 @@ export async function rbacCommand(
     secretRefs: secretRefsOf(config),
     checkpoints: config.audit.checkpoints.filter((place) => place.kind === 'configMap'),
     reviews: config.http?.kubernetes ?? false,
-    // `serve` needs the watch; a one-shot run needs less.
+    // `serve` needs the `watch` permission; one-shot commands do not.
     watch: true,
   });
   print(context, options.output, {

@@ -17,7 +17,7 @@ export async function releaseCommand(
     return letService(namedAddress(options.server, options.allowHttp), context, id, options);
   const config = await requireConfig(context, options);
   if (config === undefined) return EXIT.config;
-  // A running service has the queue, and its audit log names the person who releases.
+  // Prefer a running service: it has the queue, and its audit log records the name of the person.
   const address = await answeringAddress(config, options.allowHttp, context);
   if (address !== undefined) return letService(address, context, id, options);
   const { signal } = context;

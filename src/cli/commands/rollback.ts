@@ -23,7 +23,7 @@ export async function rollbackCommand(
   });
 }
 
-/** A string means that the target is ambiguous; it says which option to add. */
+/** Prints the report. A string is the message for an ambiguous target, which becomes a usage error. */
 function printOrRefuse(context: Context, options: Options, report: SyncReport | string): number {
   if (typeof report === 'string') throw new UsageError(report);
   return printReport(context, options, report);
@@ -47,7 +47,7 @@ async function letService(
   try {
     return printServiceResult(context, options, await pinThrough(client, options, order));
   } catch (error) {
-    // The service uses the same text for an ambiguous target.
+    // The service reports an ambiguous target with this code and the same message.
     if (error instanceof AppError && error.code === 'INVALID_REQUEST')
       throw new UsageError(error.detail ?? error.message);
     throw error;

@@ -17,26 +17,29 @@ import { problemsText } from '../texts/problems.ts';
 import { VERSION } from '../version.ts';
 import { loadKubernetes, sharedDeps } from '../with-app.ts';
 
-/** The service code is more than half of what a start loads. Reading the configuration does not need it. */
+/**
+ * The code of the service is more than half of the code that `serve` loads at its start. Load it while the
+ * configuration is read.
+ */
 const loadParts = () => import('../../app/serve/serve.ts');
 
 const loadAll = () => Promise.all([loadParts(), loadKubernetes()]);
 
-/** A first sync of ten thousand targets takes half a minute. */
+/** The interval for returning memory to the system. A first sync of ten thousand targets takes half a minute. */
 const TRIM_INTERVAL_MS = 20_000;
 
 type Options = GlobalOptions & { readonly graceMs: number };
 
 /**
- * Runs until it is stopped. A configuration change is applied to the running service. If that is not possible, the
- * service is closed and opened again in this process.
+ * Runs until it is stopped. Applies configuration changes to the running service. A change that cannot be applied
+ * closes the service and opens it again in this process.
  */
 export async function serveCommand(context: Context, options: Options): Promise<number> {
   const { env, cwd } = context;
   let problems: readonly Problem[] = [];
   let config: Config | undefined;
   let server: Server | undefined;
-  /** The last configuration that a server has applied. */
+  /** The last configuration that was applied. */
   let inForce: Config | undefined;
   let changed = Promise.withResolvers<AppError | undefined>();
   const scrubber = createScrubber();
@@ -67,7 +70,7 @@ export async function serveCommand(context: Context, options: Options): Promise<
     else loggerOf(now).info('the configuration is valid again');
   };
 
-  /** If applying fails halfway, reopen the service with the complete configuration. */
+  /** If applying a change fails halfway, reopens the service with the complete configuration. */
   const applyOrReopen = async (running: Server, next: Config, diff: ConfigDiff): Promise<void> => {
     try {
       await running.apply(next, diff);
@@ -136,10 +139,10 @@ export async function serveCommand(context: Context, options: Options): Promise<
         onLargeValue: (bytes) => memory.addLargeValue(bytes),
       });
     } catch (error) {
-      // Stopped while it waited for a dependency.
+      // The service was stopped while it waited for a dependency.
       if (context.signal.aborted) break;
       if (!superseded.signal.aborted) throw error;
-      // The configuration may have fixed the problem meanwhile.
+      // A newer configuration may fix the problem, so try again with it.
       const fatal = await changed.promise;
       if (fatal !== undefined) throw fatal;
       logger.info('the service restarts with a new configuration');

@@ -21,7 +21,7 @@ export async function statusCommand(
 ): Promise<number> {
   const address = await addressOf(context, options);
   if (address === undefined) return EXIT.config;
-  // If no service runs, report that, and not a missing token.
+  // If no service answers, report that instead of the missing token.
   const isMissing = options.server === undefined && !context.env.SECRETBRIDGE_TOKEN;
   if (isMissing && !(await answersAt(address, context)))
     throw unreachable(address.url, 'no secretbridge service answers there');
@@ -47,7 +47,7 @@ async function addressOf(
   const { env, cwd } = context;
   const loaded = await loadConfig({ paths: options.config ?? [], env, cwd });
   if (loaded.kind === 'usable') return configuredAddress(loaded.config, options.allowHttp);
-  // The service continues with the last valid configuration and reports that itself.
+  // A running service keeps the last valid configuration, and its status reports the invalid one. So try to reach it.
   const { http, problems } = loaded;
   const address = http && (await addressOrUndefined(() => configuredAddress({ http }, options.allowHttp)));
   if (address !== undefined && (await answersAt(address, context))) return address;
@@ -55,7 +55,10 @@ async function addressOf(
   return undefined;
 }
 
-/** Undefined if the token must not be sent there. Then the configuration problems come first. */
+/**
+ * Returns undefined if the token must not be sent to the address. In this case, report the problems of the
+ * configuration first.
+ */
 async function addressOrUndefined<T>(find: () => Promise<T>): Promise<T | undefined> {
   try {
     return await find();
@@ -65,7 +68,7 @@ async function addressOrUndefined<T>(find: () => Promise<T>): Promise<T | undefi
   }
 }
 
-/** These states need a person even if their error code is transient. */
+/** States that need a person, even if the error code is transient. */
 const NEEDS_PERSON: readonly string[] = ['refused', 'held', 'contested', 'drifted'];
 
 function verdict({ config, engine, audit, cluster, stores, targets, held }: StatusAnswer): ExitCode {
@@ -76,7 +79,8 @@ function verdict({ config, engine, audit, cluster, stores, targets, held }: Stat
     ...parts.filter(({ state }) => state !== 'up'),
     ...targets.filter((target) => !needsNoAction(target) && !person(target.state)),
   ];
-  // A part without a code is starting: a target before its first run, or an engine that connects.
+  // A part without an error code is still starting: for example, a target before its first run, or an engine that is
+  // connecting.
   if (unhealthy.some(({ code }) => code === undefined)) return EXIT.retry;
   return exitCode(
     unhealthy.flatMap(({ code }) => code ?? []),

@@ -37,7 +37,7 @@ async function letService(
 async function run(context: Context, app: App, only?: string): Promise<SyncReport> {
   const { syncTargets } = await loadSync();
   using progress = createProgress(context, 'Syncing');
-  // Await here: disposing the progress line clears it.
+  // Await here, because the progress line is cleared at the end of this scope.
   return await syncTargets(app, {
     ...(only === undefined ? {} : { only }),
     onOutcome: ({ target, kind, proposal }, done, total) =>

@@ -1,6 +1,6 @@
 import { type CommandSpec, pathKey, type ValueSpec } from './command-spec.ts';
 
-/** Supports bash 3.2 (macOS) and newer: no associative arrays, no `mapfile`. */
+/** Supports bash 3.2 (macOS) and newer. So it uses neither associative arrays nor `mapfile`. */
 export function bashScript(specs: readonly CommandSpec[]): string {
   return `# Completion of secretbridge for bash. Made by \`secretbridge completion bash\`.
 

@@ -8,19 +8,19 @@ export type Shell = (typeof SHELLS)[number];
 export type ValueSpec =
   | { readonly kind: 'choices'; readonly choices: readonly string[] }
   | { readonly kind: 'files' }
-  /** A value that the shell cannot complete, such as the name of a mapping. */
+  /** A value that the shell cannot complete, such as a mapping name. */
   | { readonly kind: 'free'; readonly name: string };
 
 export interface OptionSpec {
-  /** `--output`, and `-o` if there is a short form. */
+  /** The long form, such as `--output`, and the short form if there is one, such as `-o`. */
   readonly flags: readonly string[];
   readonly about: string;
-  /** Undefined for a switch. */
+  /** Undefined for an option without a value. */
   readonly value?: ValueSpec;
 }
 
 export interface CommandSpec {
-  /** The words of the command after the program name. Empty for the program itself. */
+  /** The command names after the program name. Empty for the program itself. */
   readonly path: readonly string[];
   readonly commands: readonly { readonly name: string; readonly about: string }[];
   readonly options: readonly OptionSpec[];
@@ -28,7 +28,7 @@ export interface CommandSpec {
   readonly words?: ValueSpec;
 }
 
-/** Every command in the order of the help, parents before their children. */
+/** Returns every command in the order of the help, parents before their children. */
 export function commandSpecs(program: Command): readonly CommandSpec[] {
   const all = collectSpecs(program).filter(({ path }) => path[0] !== 'help');
   return [...all, ...all.map(helpSpec)];
@@ -49,12 +49,12 @@ function collectSpecs(command: Command): readonly CommandSpec[] {
   ];
 }
 
-/** `help` takes the words of any command. */
+/** Returns the `help` command, whose arguments are the names of the other commands. */
 function helpSpec({ path, commands }: CommandSpec): CommandSpec {
   return { path: ['help', ...path], commands, options: [] };
 }
 
-/** `/audit/list`: the scripts use this key to track the current command. */
+/** Returns a key such as `/audit/list`. The completion scripts use it to track the current command. */
 export function pathKey({ path }: Pick<CommandSpec, 'path'>): string {
   return path.map((word) => `/${word}`).join('');
 }

@@ -51,7 +51,7 @@ function candidates(value: ValueSpec): string {
   return value.kind === 'choices' ? `-a ${quoted(value.choices.join(' '))}` : '-F';
 }
 
-/** Single quotes in fish allow the escapes \\' and \\\\. */
+/** In fish, single-quoted text allows the escapes \\' and \\\\. */
 function quoted(text: string): string {
   return `'${text.replace(/[\\']/g, '\\$&')}'`;
 }

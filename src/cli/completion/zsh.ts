@@ -1,7 +1,8 @@
 import { type CommandSpec, type OptionSpec, pathKey, type ValueSpec } from './command-spec.ts';
 
 /**
- * https://zsh.sourceforge.io/Doc/Release/Completion-System.html: `_describe` for commands, `_arguments` for options.
+ * Returns the completion script. It uses `_describe` for commands and `_arguments` for options:
+ * https://zsh.sourceforge.io/Doc/Release/Completion-System.html
  */
 export function zshScript(commands: readonly CommandSpec[]): string {
   const paths = commands.map(pathKey).filter((path) => path !== '');
@@ -57,7 +58,10 @@ function caseOf({ path, commands, options, words }: CommandSpec): string {
   return [`    ('${pathKey({ path })}')`, ...body.map((line) => `      ${line}`), '      ;;'].join('\n');
 }
 
-/** `'*'{-o,--output=}'[output format]:format:(human json yaml)'`: `*` allows repetition, which some options need. */
+/**
+ * Returns a specification such as `'*'{-o,--output=}'[output format]:format:(human json yaml)'`. `*` allows repetition,
+ * which some options need.
+ */
 function optionSpec({ flags, about, value }: OptionSpec): string {
   const shown = flags.map((flag) => (value !== undefined && flag.startsWith('--') ? `${flag}=` : flag));
   const names = shown.length === 1 ? `${shown[0]}` : `{${shown.join(',')}}`;

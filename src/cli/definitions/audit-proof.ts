@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Context, GlobalOptions } from '../context.ts';
 import { collect, command, nonEmpty, type Run } from './options.ts';
 
-/** Commands that verify the audit log. */
+/** Adds the commands that verify the audit log. */
 export function addProof(audit: Command, context: Context, run: Run): void {
   command(
     audit,

@@ -16,7 +16,7 @@ import {
   withServer,
 } from './options.ts';
 
-/** `secretbridge audit …` */
+/** Adds the commands `secretbridge audit …`. */
 export function addAudit(program: Command, context: Context, run: Run): void {
   const audit = program
     .command('audit')
@@ -32,7 +32,7 @@ export function addAudit(program: Command, context: Context, run: Run): void {
   addMigrate(audit, context, run);
 }
 
-/** Adds `--audit`, which reads any store without a configuration. */
+/** Adds the option `--audit`, which selects an audit store without a configuration. */
 function withAuditOption(command: Command): Command {
   return command.option(
     '--audit <path or url>',

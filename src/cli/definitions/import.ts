@@ -3,7 +3,7 @@ import type { Context } from '../context.ts';
 import { example } from '../texts/help.ts';
 import { outputOption, type Run } from './options.ts';
 
-/** `secretbridge import …` */
+/** Adds the command `secretbridge import …`. */
 export function addImport(program: Command, context: Context, run: Run): void {
   program
     .command('import')

@@ -8,7 +8,7 @@ import { UsageError } from '../usage-error.ts';
 /** Runs the action of a command. */
 export type Run = (command: () => Promise<number>) => Promise<void>;
 
-/** Creates a command with the common options. commander copies the settings of the parent. */
+/** Creates a command with the common options. commander copies the settings of its parent. */
 export function command(
   parent: Command,
   name: string,
@@ -32,7 +32,7 @@ export function command(
     .addHelpText('after', example(examples));
 }
 
-/** For commands that talk to a running service. */
+/** Adds the options of commands that send requests to a running service. */
 export function withServer(command: Command, help: string): Command {
   return command
     .option('--server <url>', `${help}; the token is read from SECRETBRIDGE_TOKEN`)
@@ -48,15 +48,17 @@ export function outputOption(): Option {
 
 export function positiveInteger(text: string): number {
   const number = Number(text);
-  // Digits only: JavaScript also accepts `1e3` and `0x10`, which are typing errors here.
+  // Accepts digits only. JavaScript would also accept `1e3` and `0x10`, which are probably typing errors.
   if (!/^\d+$/.test(text) || !Number.isSafeInteger(number) || number < 1)
     throw new InvalidArgumentError('It must be a positive whole number.');
   return number;
 }
 
-/** An incomplete fingerprint would match no record, and the empty answer would look reliable. */
+/**
+ * Requires a complete fingerprint. An incomplete one would match no record, and the user would trust the empty result.
+ */
 export function fingerprint(text: string): string {
-  // Without the text, because it may be a value that was meant for `--value`.
+  // Do not print the text, because it may be a secret value that was meant for `--value`.
   if (!isFingerprint(text))
     throw new UsageError(
       '--fingerprint must be a complete fingerprint from a record: 8 hexadecimal digits, a colon and 64 hexadecimal digits',
@@ -64,7 +66,7 @@ export function fingerprint(text: string): string {
   return text;
 }
 
-/** An unknown code would match no record, and the empty answer would look reliable. */
+/** Requires a known code. An unknown code would match no record, and the user would trust the empty result. */
 export function errorCode(text: string): string {
   if (isErrorCode(text)) return text;
   const near = nearest(text, Object.keys(ERRORS));
@@ -73,25 +75,25 @@ export function errorCode(text: string): string {
   );
 }
 
-/** Rejects the empty text of an unset variable, which would name nothing or the working folder. */
+/** Rejects empty text, which usually comes from an unset variable. An empty path would mean the working folder. */
 export function nonEmpty(text: string): string {
   if (text === '') throw new InvalidArgumentError('It must not be empty.');
   return text;
 }
 
-/** An option with a fixed set of values. */
+/** Creates an option with a fixed set of values. */
 export function choiceOption(flags: string, description: string, words: readonly string[]): Option {
   return new Option(flags, description).choices(words);
 }
 
-/** For an option that may be given several times. */
+/** Collects the values of an option that can be repeated. */
 export function collect(text: string, before: readonly string[] = []): readonly string[] {
   return [...before, nonEmpty(text)];
 }
 
 /**
- * Rejects an option that is given twice, because commander would silently drop the first value. Applies to all
- * subcommands, so call it after all options are added. Repeatable options and switches are exempt.
+ * Rejects an option that is given twice, because commander would silently drop the first value. Repeatable options and
+ * options without a value are exempt. Covers all subcommands, so call this after all options are added.
  */
 export function refuseRepeated(command: Command): void {
   for (const option of command.options) {
@@ -99,7 +101,7 @@ export function refuseRepeated(command: Command): void {
     if (!option.required || parseArg === collect) continue;
     let isGiven = false;
     option.argParser((text: string, before: unknown) => {
-      // Without the text, which may be a value in the wrong place.
+      // Do not print the text, because it may be a secret value that was typed in the wrong place.
       if (isGiven) throw new UsageError(`${option.long ?? option.flags} can be given only once`);
       isGiven = true;
       return parseArg === undefined ? text : parseArg(text, before);

@@ -5,7 +5,7 @@ import type { Context, GlobalOptions } from '../context.ts';
 import { example } from '../texts/help.ts';
 import { outputOption, type Run } from './options.ts';
 
-/** Commands about the program itself. They need neither a configuration nor a service. */
+/** Adds commands about the program itself. They need neither a configuration nor a service. */
 export function addProgram(program: Command, context: Context, run: Run): void {
   addExplainError(program, context, run);
   addCompletion(program, context, run);
@@ -20,7 +20,7 @@ function addExplainError(program: Command, context: Context, run: Run): void {
     .description('Explain an error code: what it means and what to do.')
     .addArgument(
       new Argument('[code]', 'error code, in upper or lower case (default: list all codes)')
-        // Choices for completion only: the command also accepts lower case and suggests similar codes.
+        // The choices are only for completion. The command also accepts lower case, and suggests similar codes.
         .choices(Object.keys(ERRORS))
         .argParser((text: string) => text),
     )

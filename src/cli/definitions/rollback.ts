@@ -5,7 +5,7 @@ import { command, nonEmpty, positiveInteger, type Run, withServer } from './opti
 
 type PinOptions = GlobalOptions & ServerOptions & { namespace?: string };
 
-/** `secretbridge rollback` and `unpin` */
+/** Adds the commands `secretbridge rollback` and `unpin`. */
 export function addPins(program: Command, context: Context, run: Run): void {
   const rollback = command(
     program,

@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../../core/error-codes.ts';
 
 /**
- * What a reader needs to know about a code beyond its message and remedy. Markdown; links are relative to
+ * Additional information about a code, besides its message and remedy. Markdown; links are relative to
  * `docs/reference`.
  */
 export const ERROR_DETAILS: Partial<Readonly<Record<ErrorCode, string>>> = {

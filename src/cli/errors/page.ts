@@ -35,19 +35,19 @@ const RESOLUTIONS: Readonly<Record<ErrorCategory, string>> = {
   'report-bug': 'It can be temporary, but it is a bug in secretbridge.',
 };
 
-/** Everything about one error code. Texts are Markdown. */
+/** The texts about error codes that `explain-error` prints and `docs/reference/errors.md` contains. */
 export interface ErrorPage {
   readonly code: ErrorCode;
   readonly group: ErrorGroup;
-  /** A complete sentence. */
+  /** The message as a complete sentence. */
   readonly message: string;
   readonly remedy: string;
   readonly details?: string;
-  /** Whether the error is temporary, or what a person must do. */
+  /** States whether the error is temporary, or what a person must do. */
   readonly resolution: string;
-  /** Exit code of a command that ends with this error. */
+  /** The exit code of a command that ends with this error. */
   readonly exitCode: ExitCode;
-  /** Exit code of a run in which one target fails with this error. */
+  /** The exit code of a run in which one target fails with this error. */
   readonly targetExitCode: ExitCode;
 }
 
@@ -66,7 +66,7 @@ export function errorPageOf(code: ErrorCode): ErrorPage {
   };
 }
 
-/** The pages of all codes, in the order of the documentation. */
+/** Returns the pages of all codes, in the order of the documentation. */
 export function allErrorPages(): readonly ErrorPage[] {
   const pages = (Object.keys(ERRORS) as ErrorCode[]).map(errorPageOf);
   return (Object.keys(ERROR_GROUPS) as ErrorGroup[]).flatMap((group) =>
@@ -83,14 +83,14 @@ export function exitCodeText({
     : `Exit code ${whole}. If only a target of a run fails: ${part}.`;
 }
 
-/** The section about a code in the documentation, relative to the root of the package. */
+/** Returns the link to a code's section in the documentation, relative to the root of the package. */
 export function errorPagePath(code: ErrorCode): string {
   return `${REFERENCE}/errors.md#${code.toLowerCase()}`;
 }
 
 const REFERENCE = 'docs/reference';
 
-/** Converts Markdown for a terminal: a link becomes its text and its path. */
+/** Converts Markdown for a terminal. A link is replaced by its text and its path. */
 export function withoutLinks(markdown: string): string {
   return markdown.replace(
     /\[([^\]]+)\]\(([^)#]+)(#[^)]*)?\)/g,

@@ -7,20 +7,20 @@ import { UsageError } from '../usage-error.ts';
 import { CLUSTER_KINDS, LOGINS, STORE_KINDS, type StoreKind } from './choices.ts';
 import { type Answers, initialConfig } from './template.ts';
 
-/** Answers from the options. They are not prompted for. */
+/** Answers that the options provide. They are not prompted for. */
 export type OptionAnswers = { readonly [K in keyof Answers]?: string | undefined };
 
-/** Returns what is wrong with an answer, as text after its name. Undefined if the answer is valid. */
+/** Returns what is wrong with an answer. The text follows the name of the answer. Undefined if the answer is valid. */
 type Check = (text: string) => Promise<string | undefined>;
 
 interface LocationQuestion {
   readonly question: string;
-  /** Variables that the store's own tools read. */
+  /** Environment variables that the store's own tools read. */
   readonly variables: readonly string[];
   readonly fallback: string;
 }
 
-/** The question about the location for each kind of store. */
+/** The question about the location of each kind of store. */
 const LOCATION_QUESTIONS: Readonly<Record<StoreKind, LocationQuestion>> = {
   vault: {
     question: 'Address of Vault or OpenBao',
@@ -40,12 +40,12 @@ const LOCATION_QUESTIONS: Readonly<Record<StoreKind, LocationQuestion>> = {
   },
 };
 
-/** @throws UsageError for an invalid option; AppError INTERRUPTED if the user ends the prompt */
+/** Asks the questions. @throws UsageError for an invalid option; AppError INTERRUPTED if the user ends the prompt */
 export async function collectAnswers(context: Context, optionAnswers: OptionAnswers): Promise<Answers> {
   using questions = createQuestions(context, optionAnswers);
   const { choose } = questions;
-  // The answers so far, and defaults for the rest. A problem of the whole configuration is thus a problem of the latest
-  // answer.
+  // Valid answers and defaults. An answer is checked together with them as a whole configuration, so any problem is
+  // caused by this answer.
   let answers: Answers = {
     instance: 'default',
     cluster: 'kubernetes',
@@ -115,7 +115,7 @@ interface Questions extends Disposable {
 
 function createQuestions({ ask: person, signal }: Context, optionAnswers: OptionAnswers): Questions {
   const reader = person && createInterface({ input: person.input, signal });
-  // The iterator buffers lines that arrive before the question, for example pasted text.
+  // The iterator buffers lines that arrive before the question, such as pasted text.
   const lines = reader?.[Symbol.asyncIterator]();
   let isFirst = true;
 
@@ -132,7 +132,7 @@ function createQuestions({ ask: person, signal }: Context, optionAnswers: Option
     for (;;) {
       person.output.write(`${question} [${offer}]: `);
       const { done, value } = await lines.next();
-      // Ctrl-C or Ctrl-D: nothing is written.
+      // The user pressed Ctrl-C or Ctrl-D. Nothing is written.
       if (done) throw new AppError('INTERRUPTED');
       const text = value.trim() || offer;
       const wrong = await check(text);

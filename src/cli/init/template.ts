@@ -7,7 +7,7 @@ export interface Answers {
   readonly instance: string;
   readonly cluster: ClusterKind;
   readonly store: StoreKind;
-  /** Vault's address, a folder, an AWS region or a key vault URL, depending on the kind of store. */
+  /** Depending on the kind of store: the address of Vault, a folder, an AWS region, or the URL of a key vault. */
   readonly at: string;
   /** For Vault only. */
   readonly mount?: string;
@@ -17,7 +17,10 @@ export interface Answers {
   readonly secret: string;
 }
 
-/** Returns a commented configuration that `validate` accepts. @param schema The schema file next to it, for editors. */
+/**
+ * Returns a configuration with comments, which `validate` accepts. @param schema The name of the schema file, which
+ * editors read.
+ */
 export function initialConfig(answers: Answers, schema: string | undefined): string {
   const { instance, cluster, store, namespace, secret } = answers;
   const editor = schema === undefined ? '' : `# yaml-language-server: $schema=./${schema}\n`;
@@ -103,7 +106,7 @@ function needsAllowHttp(address: string): boolean {
   return address.startsWith('http:') && !isLoopback(address);
 }
 
-/** Quotes text that YAML would interpret, also inside braces. */
+/** Quotes text that YAML would interpret. The result is also valid inside braces. */
 function scalar(text: string): string {
   return /[,[\]{}\n]/.test(text) ? JSON.stringify(text) : stringify(text, { lineWidth: 0 }).trimEnd();
 }

@@ -14,28 +14,28 @@ import type { Context } from '../context.ts';
 import { parseServiceError, safeText, unreachable } from './error.ts';
 import { configuredAddress, type ServerAddress } from './server-address.ts';
 
-/** Client for the API of a running service, with the token in `SECRETBRIDGE_TOKEN`. */
+/** A client for the API of a running service. It sends the token in `SECRETBRIDGE_TOKEN`. */
 export interface Client extends AsyncDisposable {
   /**
-   * Returns the answer if it matches the schema.
-   * @throws AppError with the code of the service's answer; SERVICE_UNAVAILABLE if there is no usable answer
+   * Returns the response if it matches the schema.
+   * @throws AppError with the error code of the response; SERVICE_UNAVAILABLE if there is no usable response
    */
   get<T extends z.ZodType>(path: string, form: T): Promise<z.output<T>>;
   post<T extends z.ZodType>(path: string, form: T, body?: object): Promise<z.output<T>>;
 }
 
-/** A status with 20,000 targets has about 8 MB. */
+/** The maximum size of a response. A status with 20,000 targets has about 8 MB. */
 const MAX_BYTES = 64 * 1024 * 1024;
 const CONNECT_MS = 5_000;
-/** The service answers a request that waits for targets before this. */
+/** The timeout of a request. It is longer than the time for which the service waits for targets. */
 const ANSWER_MS = 120_000;
 const MAX_RETRIES = 10;
 const LONGEST_RETRY_MS = 60_000;
-/** The remedy if the service runs but its certificate is not trusted. */
+/** The remedy for an untrusted certificate. */
 const UNTRUSTED_REMEDY =
   'Check the certificate of the service (name, expiry, issuer), and that the service uses https. For your own issuers, set NODE_EXTRA_CA_CERTS to a file with their certificates.';
 
-/** Only a secretbridge service answers `/livez` like this. */
+/** The response of `/livez` that identifies a secretbridge service. */
 const Liveness = z.looseObject({ ok: z.boolean(), stalled: z.array(z.string()) });
 const ErrorAnswer = z.looseObject({ code: z.string(), message: z.string(), remedy: z.string().optional() });
 
@@ -84,7 +84,8 @@ export function createClient(address: ServerAddress, context: Context): Client {
       throw parseServiceError(error.code, safeText(error.message), {
         ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
         ...(error.remedy === undefined ? {} : { remedy: safeText(error.remedy) }),
-        // This applies even to a code that is usually transient.
+        // With status 409, the service refused the request. Then it needs a person, even if the code is usually
+        // transient.
         isRefusal: status === 409,
       });
     }
@@ -98,7 +99,7 @@ export function createClient(address: ServerAddress, context: Context): Client {
   };
 }
 
-/** Whether a secretbridge service answers at this address. The token is not sent. */
+/** Checks whether a secretbridge service answers at this address. The token is not sent. */
 export async function answersAt(
   address: ServerAddress,
   { signal }: Pick<Context, 'signal'>,
@@ -121,7 +122,8 @@ export async function answersAt(
 }
 
 /**
- * The address of the service with this configuration, if it runs. The check sends no token, so plain http is allowed.
+ * Returns the address of the service with this configuration. Undefined if the service does not answer. The check sends
+ * no token, so it may use plain http.
  */
 export async function answeringAddress(
   config: Pick<Config, 'http'>,
@@ -135,15 +137,15 @@ export async function answeringAddress(
 type Method = 'GET' | 'POST';
 
 interface Exchange {
-  /** JSON. */
+  /** The body as JSON. */
   readonly body?: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
-  /** Aborted by the user. Its reason is thrown. */
+  /** Aborted by the user. The request then rejects with the reason of this signal. */
   readonly stopped: AbortSignal;
 }
 
-/** Sends one request. Redirects are not followed, because the token would go to another address. */
+/** Sends one request. Redirects are not followed, because the token would be sent to another address. */
 async function sendRequest(
   { url }: ServerAddress,
   agent: Agent,
@@ -176,10 +178,10 @@ async function wait(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 function createAgent({ url, certificate }: ServerAddress): Agent {
-  // NODE_TLS_REJECT_UNAUTHORIZED must not disable verification, because the token is sent.
+  // Always verify the certificate, even with NODE_TLS_REJECT_UNAUTHORIZED=0, because the token is sent.
   const usual = { timeout: CONNECT_MS, rejectUnauthorized: true };
   if (certificate === undefined) return new Agent({ connect: usual });
-  // The certificate has the external name, but we connect to a local address. So compare the whole certificate instead
+  // We connect to a local address, but the certificate has the external name. So compare the whole certificate instead
   // of the name.
   const { raw } = certificateOf(certificate, url);
   return new Agent({
@@ -204,7 +206,7 @@ function certificateOf(pem: string, url: string): X509Certificate {
   }
 }
 
-/** A token with a line break could add headers. */
+/** Returns the token. Rejects characters such as line breaks, which could add headers. */
 function tokenOf({ env }: Context): string {
   const token = env.SECRETBRIDGE_TOKEN ?? '';
   if (token === '') throw tokenMissing('environment variable SECRETBRIDGE_TOKEN is not set or empty');

@@ -2,7 +2,9 @@ import { ERRORS, type ErrorCode } from '../../core/error-codes.ts';
 import { AppError, type AppErrorOptions } from '../../core/errors.ts';
 import { toPrintable } from '../../core/printable.ts';
 
-/** No secretbridge service answers, or its answer has an unknown format. */
+/**
+ * Creates the error for an address at which no secretbridge service answers, or whose response has an unknown format.
+ */
 export function unreachable(address: string, detail: string, todo?: string): AppError {
   return new AppError('SERVICE_UNAVAILABLE', {
     subject: address,
@@ -12,8 +14,8 @@ export function unreachable(address: string, detail: string, todo?: string): App
 }
 
 /**
- * Rebuilds the error of a service's answer. A message has the form `<subject>: <message of the code> (<detail>)`, so it
- * can be split.
+ * Converts the error of a response back to an AppError. The message has the form `<subject>: <message of the code>
+ * (<detail>)`, so it can be split.
  */
 export function parseServiceError(
   code: ErrorCode,
@@ -32,7 +34,7 @@ export function parseServiceError(
   });
 }
 
-/** Makes external text safe for a terminal and limits its length. `…` shows that it was cut. */
+/** Makes external text safe for a terminal, and limits its length. A truncated text ends with `…`. */
 export function safeText(text: string): string {
   const line = safeLine(text);
   return line.length > MAX_TEXT_LENGTH ? `${line.slice(0, MAX_TEXT_LENGTH)}…` : line;
@@ -41,8 +43,8 @@ export function safeText(text: string): string {
 const MAX_TEXT_LENGTH = 1_000;
 
 /**
- * Makes external text safe for a terminal, on one line. Invisible characters are escaped, because two names could look
- * equal.
+ * Converts external text to one line that is safe for a terminal. Invisible characters are escaped, because different
+ * names could look equal.
  */
 export function safeLine(text: string): string {
   return toPrintable(text.replace(/\s*[\n\r\t]\s*/g, ' '));

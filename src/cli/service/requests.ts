@@ -7,10 +7,10 @@ import { UsageError } from '../usage-error.ts';
 import { type Held, HeldList, MappingList, OrphansAnswer, PruneResult, SyncResult } from './answers.ts';
 import type { Client } from './client.ts';
 
-/** Number of mappings requested in parallel. */
+/** Number of mappings that are requested in parallel. */
 const AT_ONCE = 8;
 
-/** Syncs one mapping, or all mappings, in the running service. */
+/** Requests the sync of one mapping or of all mappings from the running service. */
 export async function syncThrough(
   client: Client,
   only: string | undefined,
@@ -20,7 +20,7 @@ export async function syncThrough(
     only === undefined
       ? withHeld(await syncEach(client, progress), await listHeld(client))
       : await forMapping(only, client.post(syncPath(only), SyncResult));
-  // An older service reports `ok: true` although a change is held.
+  // An older service reports `ok: true` even if a change is held.
   return { ...result, ok: result.ok && result.held.length === 0 };
 }
 
@@ -60,7 +60,7 @@ export function pinThrough(
   return forMapping(mapping, client.post(path, SyncResult, body));
 }
 
-/** An unknown name on the command line is a usage error. @throws UsageError */
+/** Converts the error for an unknown mapping name to a usage error. @throws UsageError */
 async function forMapping(name: string, answer: Promise<SyncResult>): Promise<SyncResult> {
   try {
     return await answer;
@@ -74,7 +74,7 @@ function syncPath(mapping: string): string {
   return `/api/v1/mappings/${encodeURIComponent(mapping)}/sync`;
 }
 
-/** A mapping can leave the configuration after it was listed. */
+/** Syncs a mapping. Returns undefined if the mapping was removed from the configuration after it was listed. */
 async function syncIfThere(client: Client, mapping: string): Promise<SyncResult | undefined> {
   try {
     return await client.post(syncPath(mapping), SyncResult);
@@ -91,13 +91,13 @@ async function mappingNames(client: Client): Promise<readonly string[]> {
     const { mappings, next } = await client.get(`/api/v1/mappings${query}`, MappingList);
     const before = names.size;
     for (const { mapping } of mappings) names.add(mapping);
-    // Stop at a page without new names, so that a faulty cursor cannot loop forever.
+    // Stop at a page without new names. Otherwise a faulty cursor could cause an endless loop.
     if (next === undefined || names.size === before) return [...names];
     query = `?cursor=${encodeURIComponent(next)}`;
   }
 }
 
-/** Merges the answers of several requests. Each has its own request id; the result has the last one. */
+/** Merges the results of several requests. Each request has its own request id; the merged result has the last one. */
 function mergeResults(results: readonly SyncResult[]): SyncResult {
   const sum = (kind: string): number =>
     results.reduce((total, { summary }) => total + (summary[kind] ?? 0), 0);
@@ -124,7 +124,10 @@ async function listHeld(client: Client): Promise<readonly Held[]> {
   }
 }
 
-/** Adds everything that is held. Orphaned targets belong to no requested mapping, so no answer contains them. */
+/**
+ * Adds all held changes. The results of single mappings lack the held changes of orphaned targets, because no mapping
+ * owns them.
+ */
 function withHeld(result: SyncResult, held: readonly Held[]): SyncResult {
   const nameOf = ({ mapping, ...id }: TargetId & { mapping: string }) => `${mapping} ${formatTarget(id)}`;
   const reported = new Set(result.targets.map(nameOf));

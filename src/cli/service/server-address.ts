@@ -6,21 +6,21 @@ import { UsageError } from '../usage-error.ts';
 
 /** The address of a service. */
 export interface ServerAddress {
-  /** Without a trailing slash. */
+  /** The base URL, without a trailing slash. */
   readonly url: string;
-  /** PEM. The server must present exactly this certificate, which its configuration names. */
+  /** The certificate of the configuration, as PEM. The server must present exactly this certificate. */
   readonly certificate?: string;
 }
 
-/** Options of commands that talk to a service. */
+/** Options of commands that send requests to a service. */
 export interface ServerOptions {
   readonly server?: string;
   readonly allowHttp?: boolean;
 }
 
 /**
- * Parses the address of `--server`. The token is sent in a header, so plain http is allowed only for loopback or with
- * `--allow-http`.
+ * Parses the address of `--server`. The token is sent in a header, so plain http is only allowed for loopback addresses
+ * or with `--allow-http`.
  */
 export function namedAddress(
   server: string,
@@ -39,7 +39,7 @@ export function namedAddress(
   return { url: url.href.replace(/\/+$/, '') };
 }
 
-/** The local address of the service with this configuration. */
+/** Returns the local address of the service with this configuration. */
 export async function configuredAddress(
   { http }: Pick<Config, 'http'>,
   allowHttp: boolean | undefined,
@@ -55,7 +55,10 @@ export async function configuredAddress(
   return { ...address, ...(certificate === undefined ? {} : { certificate }) };
 }
 
-/** Undefined if the file is unreadable, for example on another machine. Then the certificate is verified as usual. */
+/**
+ * Returns undefined if the file cannot be read, for example on another machine. The certificate is then verified as
+ * usual.
+ */
 async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return (await readSmallFile(path)).toString('utf8');

@@ -3,7 +3,10 @@ import { safeText } from '../service/error.ts';
 import { count, type Paint, shortFingerprint } from './output.ts';
 import { changedKeys, timeText } from './record.ts';
 
-/** The report as a mail: what needs attention first, then all other events. The length of each line is bounded. */
+/**
+ * Returns the report as the text of a mail. Findings that need attention come first, then all other events. The length
+ * of each line is limited.
+ */
 export function auditReportText(report: Report, paint: Paint): string {
   const { since, until, changes, review } = report;
   const kinds = Object.entries(changes.byAction).map(([action, number]) => `${number} ${action}`);

@@ -1,6 +1,6 @@
-/** Additional help texts of a command, besides its description, options and examples. */
+/** Further help texts of a command, besides its description, options and examples. */
 export interface Notes {
-  /** A second paragraph. */
+  /** The second paragraph of the description. */
   readonly more?: string;
   /** The exit codes that scripts can rely on. */
   readonly exits?: readonly (readonly [code: number, meaning: string])[];
@@ -12,14 +12,14 @@ const INVALID_CONFIG = [3, 'the configuration is invalid'] as const;
 const RETRYABLE = [1, 'a temporary failure: run it again'] as const;
 const NEEDS_PERSON = [4, 'a person must act: something was refused, is held, or failed permanently'] as const;
 
-/** Examples of the program itself. */
+/** The examples for the program as a whole. */
 export const EXAMPLES: readonly string[] = [
   'secretbridge validate --config secretbridge.yaml',
   'secretbridge plan',
   'secretbridge sync',
 ];
 
-/** By command path. The path of the program itself is empty. */
+/** Notes by command path, such as `audit list`. The path of the program itself is empty. */
 export const NOTES: Readonly<Record<string, Notes>> = {
   '': {
     more: '`secretbridge help COMMAND` describes a command. No command prints secret values.',

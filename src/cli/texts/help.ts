@@ -2,10 +2,10 @@ import { styleText } from 'node:util';
 import type { AddHelpTextContext, Command, Help, HelpConfiguration, Option } from 'commander';
 import { NOTES, type Notes } from './help-notes.ts';
 
-/** Heading of the common options, which come after the command's own. */
+/** The heading of the common options. They are listed after the command's own options. */
 export const COMMON = 'Common options:';
 
-/** The commands by purpose, in this order. Commands without a group come last, under `Commands:`. */
+/** Groups of commands by purpose, in the order of the help. Commands without a group come last, under `Commands:`. */
 export const GROUPS: readonly (readonly [heading: string, commands: readonly string[]])[] = [
   ['Get started:', ['init', 'validate', 'doctor']],
   ['Inspect:', ['plan', 'status', 'explain', 'explain-error']],
@@ -15,20 +15,23 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly str
   ['Other:', ['completion', 'config-schema', 'version', 'help']],
 ];
 
-/** Longer terms get their own line, so that the descriptions have enough space. */
+/** If a term is wider, its description starts on the next line, to leave enough space for the descriptions. */
 const MAX_TERM_WIDTH = 26;
-/** Longer lines are hard to read, even on wide terminals. */
+/** The maximum width of the help. Longer lines are hard to read, even on wide terminals. */
 const MAX_HELP_WIDTH = 120;
-/** A longer list of values is left out of the help. */
+/** The maximum number of values that the help of an option lists. */
 const MAX_LISTED_CHOICES = 20;
-/** Text is never wrapped below this width. */
+/** The minimum width for wrapping. On a narrower terminal, lines are longer than the terminal. */
 export const MIN_WRAP_WIDTH = 20;
 
 export function helpWidth(terminal: number): number {
   return Math.min(terminal, MAX_HELP_WIDTH);
 }
 
-/** The layout of commander's help. It is always colored; commander removes the colors if the terminal has none. */
+/**
+ * Returns the settings for commander's help. The help is always formatted in color; commander removes the colors if the
+ * terminal has none.
+ */
 export function helpFormat(): HelpConfiguration {
   return {
     minWidthToWrap: MIN_WRAP_WIDTH,
@@ -53,7 +56,7 @@ export function helpFormat(): HelpConfiguration {
         (room) => helper.boxWrap(description, room),
       ),
     groupItems: (all, visible, groupOf) => {
-      // If `--help` is the only common option, it needs no heading.
+      // If `--help` is the only common option, no separate heading is needed.
       const isFew = visible.filter((item) => groupOf(item) === COMMON).length < 2;
       const headingOf = (item: (typeof visible)[number]) =>
         isFew && groupOf(item) === COMMON ? 'Options:' : groupOf(item);
@@ -69,16 +72,16 @@ export function helpFormat(): HelpConfiguration {
 }
 
 interface Item {
-  /** The term as printed, with color codes. */
+  /** The term with its color codes. */
   readonly item: string;
-  /** Its width without color codes. */
+  /** The width of the term without its color codes. */
   readonly shown: number;
-  /** Width of the term column. */
+  /** The width of the column of terms. */
   readonly width: number;
   readonly helpWidth: number;
 }
 
-/** The width of a column with these terms. */
+/** Returns the width of a column that contains these terms. */
 export function columnWidth(terms: readonly string[]): number {
   return Math.max(...terms.map(({ length }) => (length > MAX_TERM_WIDTH ? 0 : length)), 0);
 }
@@ -92,7 +95,7 @@ export function formatItem({ item, shown, width, helpWidth }: Item, wrap: (room:
   return [head, ...rest.map((line) => `${' '.repeat(indent)}${line}`)].join('\n');
 }
 
-/** Puts the commands into groups, and adds exit codes and related pages to each help text. */
+/** Sorts the commands into groups, and adds exit codes and related pages to each help text. */
 export function decorateHelp(program: Command): void {
   for (const parent of [program, ...program.commands])
     if (parent.commands.length > 0) parent.usage('<command> [options]');
@@ -101,7 +104,7 @@ export function decorateHelp(program: Command): void {
   program.addHelpText('afterAll', ({ command }) => notesText(command));
 }
 
-/** The examples below a help text, which can be copied as they are printed. */
+/** Formats the examples below a help text. Users can copy them as they are printed. */
 export function example(lines: readonly string[]): (context: AddHelpTextContext) => string {
   return ({ command }) => `\n${exampleText(lines, widthOf(command))}`;
 }
@@ -111,7 +114,7 @@ export function exampleText(lines: readonly string[], width: number): string {
   return [title, ...lines.map((line) => wrapExample(line, width))].join('\n');
 }
 
-/** Continues a long command line on the next line, with a backslash. */
+/** Splits a long command line into several lines that end with a backslash. */
 function wrapExample(line: string, width: number): string {
   const lines: string[] = [];
   let current = '  ';
@@ -129,7 +132,7 @@ function widthOf(command: Command): number {
   return command.configureOutput().getOutHelpWidth?.() ?? 80;
 }
 
-/** `audit list`. Empty for the program itself. */
+/** Returns the path of a command, such as `audit list`. Empty for the program itself. */
 export function pathOf(command: Command): string {
   return command.parent === null ? '' : `${pathOf(command.parent)} ${command.name()}`.trimStart();
 }

@@ -9,22 +9,22 @@ import { createLogger } from '../../log/logger.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { wrapLines } from './wrap.ts';
 
-// Loading the package takes half of the time of `--help`, so load it on demand. Synchronous, because a result is
-// printed at once.
+// Load the package on demand, because loading it takes half of the time of `--help`. Load it synchronously, because
+// results are printed immediately.
 const load = createRequire(import.meta.url);
 
-/** The result of a command, for programs and for people. */
+/** The result of a command. `data` is for programs, `human` for people. */
 export interface CommandOutput {
   readonly data: object;
   readonly human: (paint: Paint) => string;
-  /** Other programs parse the human output too, so it is never wrapped. */
+  /** Never wrap the human output. Set if other programs parse it too. */
   readonly verbatim?: true;
 }
 
 export type Style = 'bold' | 'dim' | 'green' | 'yellow' | 'red' | 'cyan';
 export type Paint = (style: Style, text: string) => string;
 
-/** Prints the result on stdout. */
+/** Prints the result of a command on stdout. */
 export function print(context: Context, output: GlobalOptions['output'], answer: CommandOutput): void {
   context.stdout.write(`${format(context, output, answer).replace(/\n+$/, '')}\n`);
 }
@@ -45,7 +45,7 @@ function format(
   return columns === undefined ? text : wrapLines(text, columns);
 }
 
-/** Names come from other people. Escape every control sequence except our own colors. */
+/** Names come from users, so escape all control sequences except our own colors. */
 function escapeControlCharacters(text: string, color: boolean): string {
   return text.replace(/\u001b\[\d\d?m|[^\n\t\P{C}]/gu, (match) => {
     if (match.length > 2) return color ? match : `${escapeCharacter(match)}${match.slice(1)}`;
@@ -53,7 +53,7 @@ function escapeControlCharacters(text: string, color: boolean): string {
   });
 }
 
-/** Prints a message on stderr, next to the result. */
+/** Prints a message on stderr, in addition to the result on stdout. */
 export function printNotice({ stderr, interactive, width, color }: Context, text: string): void {
   const line = escapeControlCharacters(text, color);
   stderr.write(`${interactive ? wrapLines(line, width) : line}\n`);
@@ -63,7 +63,10 @@ export function painter(color: boolean): Paint {
   return (style, text) => (color ? styleText(style, text, { validateStream: false }) : text);
 }
 
-/** Prints the error that ended a command: on stderr for people, and as the only object on stdout for programs. */
+/**
+ * Prints the error that ended a command. For people, it is printed on stderr. For programs, it is the only object on
+ * stdout.
+ */
 export function printError(
   context: Context,
   output: GlobalOptions['output'],
@@ -77,7 +80,10 @@ export function printError(
   if (code === 'INTERNAL') printStack(context.stderr, error);
 }
 
-/** Names the command that explains the first of these codes. For people only, so not with JSON or YAML. */
+/**
+ * Prints a hint to the command that explains the first of these codes. Omitted with JSON or YAML output, which is for
+ * programs.
+ */
 export function printErrorHint(
   context: Context,
   output: GlobalOptions['output'],
@@ -91,7 +97,9 @@ function errorHint(code: string): string {
   return `Run "secretbridge explain-error ${code}" for details.`;
 }
 
-/** Prints an unexpected error without its own text. Only locations in our code are shown, for a bug report. */
+/**
+ * Prints an unexpected error without its own message. Only stack locations in our code are printed, for a bug report.
+ */
 export function printInternal(stderr: Writable, thrown: unknown): void {
   const { code, message, remedy } = toAppError(thrown);
   stderr.write(`error ${code}: ${message}\n  ${remedy}\n${errorHint(code)}\n`);
@@ -116,7 +124,7 @@ export function table(rows: readonly (readonly string[])[], gap = '  '): string 
     .join('\n');
 }
 
-/** `1 target`, `2 targets`. */
+/** Returns a number with its noun: `1 target`, `2 targets`. */
 export function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? '' : 's'}`;
 }

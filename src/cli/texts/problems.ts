@@ -2,7 +2,7 @@ import type { Problem } from '../../config/problem.ts';
 import { toPrintable } from '../../core/printable.ts';
 import { count, type Paint } from './output.ts';
 
-/** Formats problems as compilers do, so that editors and terminals turn the locations into links. */
+/** Formats problems like compilers do, so that editors and terminals show their locations as links. */
 export function problemsText(problems: readonly Problem[], paint: Paint): string {
   const lines = problems.flatMap(({ file, line, column, path, code, message, suggestion }) => [
     `${paint('bold', `${toPrintable(file)}:${line}:${column}`)}  ${paint('red', code)}${path === '' ? '' : `  ${paint('cyan', path)}`}`,

@@ -4,7 +4,7 @@ import type { RecordDetail } from '../../audit/query/record-detail.ts';
 import { safeLine, safeText } from '../service/error.ts';
 import { count, type Paint, shortFingerprint, table } from './output.ts';
 
-/** Records as a table, newest first. Names and notes come from other people, so control characters are escaped. */
+/** Formats records as a table, newest first. Names and notes come from users, so control characters are escaped. */
 export function listText(records: readonly ReviewedRecord[], next: string | undefined, paint: Paint): string {
   if (records.length === 0) return 'No record matches.';
   const head = ['SEQUENCE', 'TIME', 'ACTION', 'OUTCOME', 'SUBJECT', 'ACTOR', 'DETAILS'];
@@ -22,7 +22,7 @@ export function listText(records: readonly ReviewedRecord[], next: string | unde
   return [paint('dim', title ?? ''), ...lines.map((line) => line.trimEnd()), ...more].join('\n');
 }
 
-/** To the second, in UTC. */
+/** Formats a time in UTC with a resolution of one second. */
 export function timeText(time: string): string {
   return time.replace('T', ' ').replace(/(\.\d+)?Z$/, '');
 }
@@ -42,7 +42,7 @@ function noteOf({ code, note, keys, sources, action, counts, review, reviewed }:
   return [
     code,
     review?.state,
-    // The note of a read record is for programs.
+    // Omit the note of a `read` record, which is for programs.
     action === 'read' ? undefined : note,
     ...changedKeys(keys),
     ...version,
@@ -54,7 +54,7 @@ function noteOf({ code, note, keys, sources, action, counts, review, reviewed }:
     .join(' ');
 }
 
-/** `+added`, `~changed`, `-removed`. */
+/** Returns the changed keys as `+added`, `~changed`, `-removed`. */
 export function changedKeys({ added, changed, removed }: KeyChanges): readonly string[] {
   return [
     ...added.map((name) => `+${name}`),
@@ -67,7 +67,7 @@ function reviewText({ state, by, note }: NonNullable<ReviewedRecord['reviewed']>
   return `${state}${by === undefined ? '' : ` by ${by}`}${note === undefined ? '' : `: ${note}`}`;
 }
 
-/** One complete record with its related records and its position in the chain. */
+/** Formats one complete record with its related records and its position in the chain. */
 export function detailText({ counterpart, chain, ...record }: RecordDetail, paint: Paint): string {
   const members = Object.entries(orderMembers(record)).flatMap(([name, value]) =>
     memberRows(name, value, record),

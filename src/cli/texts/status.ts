@@ -6,7 +6,7 @@ import { safeText } from '../service/error.ts';
 import { heldText, pinText } from '../targets.ts';
 import { count, type Paint, type Style, table } from './output.ts';
 
-/** Worst first. Unknown states of a newer service come before all others. */
+/** The states, worst first. Unknown states of a newer service come before all others. */
 const ORDER: readonly string[] = [
   'failed',
   'refused',
@@ -19,7 +19,7 @@ const ORDER: readonly string[] = [
   'synced',
 ];
 const IN_SYNC: readonly string[] = ['synced'];
-/** Nothing is wrong, but the user should know. */
+/** States that need no action. `pinned` is listed anyway, because the user should know about it. */
 const NO_ACTION_NEEDED: readonly string[] = [...IN_SYNC, 'pinned'];
 
 const STYLES: Readonly<Record<string, Style>> = {
@@ -32,7 +32,7 @@ const STYLES: Readonly<Record<string, Style>> = {
   refused: 'red',
 };
 
-/** Aligns the blocks. */
+/** The width of the state column. */
 const STATE_WIDTH = 'degraded'.length;
 
 /** Maximum number of listed targets with the same problem. */
@@ -41,9 +41,9 @@ const MAX_LISTED = 10;
 const RELEASE = 'Approve with `secretbridge release ID`, or correct the mapping.';
 
 export interface StatusTextOptions {
-  /** In milliseconds since 1970. */
+  /** The current time in milliseconds since 1970. */
   readonly now: number;
-  /** List every target, including synced ones. */
+  /** Whether to list every target, including synced ones. */
   readonly all: boolean;
 }
 
@@ -98,7 +98,9 @@ function partsText({ engine, audit, cluster, targets }: StatusAnswer, paint: Pai
   ];
 }
 
-/** The message and remedy of each code. Codes of targets are explained in the list of targets. */
+/**
+ * Prints the message and remedy of each code. Codes of targets are omitted, because the list of targets explains them.
+ */
 function remediesText(
   codes: readonly (string | undefined)[],
   targets: readonly StatusTarget[],
@@ -193,7 +195,7 @@ function targetsText(
   { all }: StatusTextOptions,
   paint: Paint,
 ): readonly (readonly string[])[] {
-  // Held changes are listed below, with their ids.
+  // Held changes are listed separately, with their ids.
   const ids = new Set(held.map(({ mapping, ...target }) => `${mapping} ${formatTarget(target)}`));
   const shown = targets
     .filter((target) => all || !isInSync(target))
@@ -244,7 +246,10 @@ function rank({ state }: StatusTarget): number {
   return ORDER.indexOf(state);
 }
 
-/** `12s ago`, `3m ago`, `5h ago`, `2d ago`. Negative ages are 0, because the clocks of two machines can differ. */
+/**
+ * Formats an age: `12s ago`, `3m ago`, `5h ago`, `2d ago`. The clocks of two machines can differ, so a negative age is
+ * shown as 0.
+ */
 function ago(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   if (whole < 120) return `${whole}s ago`;

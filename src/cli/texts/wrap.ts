@@ -1,8 +1,8 @@
 import { stripVTControlCharacters } from 'node:util';
 
 /**
- * Breaks lines that are wider than the terminal at spaces. Continuation lines are indented. Words longer than the
- * terminal are not broken.
+ * Breaks lines that are wider than the terminal at spaces. Continuation lines are indented. A word that is longer than
+ * a line is not broken.
  */
 export function wrapLines(text: string, columns: number): string {
   return text
@@ -25,7 +25,7 @@ function wrapped(line: string, columns: number): string {
   return [...lines, current].join('\n');
 }
 
-/** Color codes have no width. */
+/** Ignore color codes, which have no width. */
 function widthOf(text: string): number {
   return stripVTControlCharacters(text).length;
 }

@@ -37,11 +37,11 @@ import { withFolderLock } from './lock.ts';
 import { watchFiles, watchFolders } from './watch.ts';
 
 export interface DirectoryClusterOptions {
-  /** The directory, created by the first write. */
+  /** The path of the directory. The first write creates it. */
   readonly path: string;
   readonly clock: Clock;
   readonly newUid?: () => string;
-  /** Called for each requested change, but not for a dry run. */
+  /** Called for each requested change, except for a dry run. */
   readonly onWrite?: OnWrite | undefined;
 }
 
@@ -52,8 +52,8 @@ interface ReadFile {
 }
 
 /**
- * Implements the cluster port with files `PATH/<namespace>/<secret>.yaml`. Each namespace is a folder, created with its
- * first Secret. Folders have mode 0700, files 0600. Each write replaces the file atomically, so a crash leaves the old
+ * A cluster stored as files `PATH/<namespace>/<secret>.yaml`. Each namespace is a folder, created with its first
+ * Secret. Folders have mode 0700, files 0600. Each write replaces the file atomically, so a crash keeps either the old
  * or the new file.
  */
 export function createDirectoryCluster(options: DirectoryClusterOptions): Cluster {
@@ -75,7 +75,7 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
     return { bytes: contents.bytes, raw, live };
   }
 
-  /** A dry run checks only that the files can be read and written. A folder has no admission rules. */
+  /** A dry run checks only that the files can be read and written, because a folder has no admission rules. */
   function dryRunWrite(
     id: TargetId,
     isExpected: (current: LiveSecret | undefined) => boolean,
@@ -97,7 +97,7 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
     return toFile(raw, uid, version, await readOrCreateKey(root));
   }
 
-  /** A write without a change keeps the resourceVersion, as in an API server. */
+  /** Keeps the resourceVersion if nothing changes, as an API server does. */
   async function rewrite({ bytes, raw: before, live }: ReadFile, raw: RawSecret) {
     if ((await textOf(raw, live.uid, versionOf(before))) === bytes.toString('utf8')) {
       return { kind: 'written', resourceVersion: live.resourceVersion } as const;
@@ -172,7 +172,7 @@ export function createDirectoryCluster(options: DirectoryClusterOptions): Cluste
       const before = readFileOf(live);
       const decide = async (): Promise<WriteResult> => {
         const current = await load(live.id);
-        // Compare the bytes, because a manual edit may leave the counter and the file time unchanged.
+        // Compare the bytes, because a manual edit may keep both the version counter and the file's modification time.
         if (current === undefined || !current.bytes.equals(before.bytes)) return { kind: 'conflict' };
         if (needsRecreation(live, change))
           throw new AppError('IMMUTABLE', { subject: formatTarget(live.id) });

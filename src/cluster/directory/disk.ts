@@ -17,8 +17,8 @@ export async function readWithMtime(path: string): Promise<{ bytes: Buffer; modi
 }
 
 /**
- * Writes a file atomically and durably: the content is on disk before the name appears. Only one writer may call it at
- * a time, so a temporary file left by a crash is safe to delete.
+ * Writes a file atomically and durably: the content is on disk before the file name appears. Only one writer may call
+ * it at a time, so it may delete a temporary file from an earlier crash.
  * @returns The modification time, or `undefined` if `exclusive` is set and the file exists.
  */
 export async function writeFileAtomically(
@@ -38,7 +38,7 @@ export async function writeFileAtomically(
     if (exclusive && codeOf(error) === 'EEXIST') return undefined;
     throw error;
   } finally {
-    // Also remove a partial file after a full disk: it holds part of a value and blocks other writers.
+    // A full disk leaves a partial file, which contains part of a value and blocks other writers. Remove it.
     await rm(temporaryFile, { force: true });
   }
   await syncFolder(dirname(path));
@@ -52,7 +52,7 @@ export async function removeFile(path: string): Promise<void> {
 }
 
 async function writeDurably(path: string, text: string): Promise<bigint> {
-  // `wx` does not follow a symbolic link that another user may have created.
+  // The flag `wx` refuses to follow a symbolic link that another user may have created.
   await using file = await open(path, 'wx', 0o600);
   await file.writeFile(text);
   await file.sync();
@@ -78,14 +78,14 @@ export async function withDiskErrors<T>(subject: string, work: () => Promise<T>)
   }
 }
 
-/** The counterpart of RBAC permissions. */
+/** The remedy for missing file permissions. In a Kubernetes cluster, RBAC rules play this role. */
 export const FOLDER_PERMISSIONS_REMEDY =
   'Let this user read and write the folder `cluster.path` and everything in it.';
 
-/** A file name, including `.yaml`, can have at most 255 bytes. */
+/** A file name can have at most 255 bytes, including `.yaml`. */
 const SHORTER_NAME_REMEDY = 'Set a name of at most 250 characters in `target.secret` of its mapping.';
 
-/** Reports that the directory, or one file in it, cannot be used. */
+/** The error for a directory, or a file in it, that cannot be used. */
 export function directoryUnavailable(
   detail: string,
   {
@@ -133,7 +133,7 @@ function errorFromDisk(thrown: unknown, subject: string): AppError {
     case 'ERR_SQLITE_ERROR':
       return unavailableNow('the lock file cannot be used');
     default:
-      // System error names such as ENOTDIR, EIO, EMFILE and ELOOP contain no values.
+      // Show the system error name, such as ENOTDIR, EIO, EMFILE or ELOOP. It contains no secret values.
       return /^E[A-Z]+$/.test(code) ? unavailableNow(code) : fail('INTERNAL', 'unexpected error');
   }
 }

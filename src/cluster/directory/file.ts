@@ -9,14 +9,14 @@ import { KUBECTL_YAML, parseMap } from '../yaml.ts';
 import { readState, writeState } from './state.ts';
 
 /**
- * An annotation with the state of the file as JSON (see `FileState`). An API server keeps these fields in `metadata`
- * (uid, resourceVersion, managedFields), but `kubectl apply -f` would reject them there.
+ * An annotation that stores the state of the file as JSON (see `FileState`). An API server stores this state in
+ * `metadata` (uid, resourceVersion, managedFields), but `kubectl apply -f` would reject these fields in a file.
  */
 const STATE = 'directory.secretbridge.dev/state';
 
 /**
- * Parses a manifest and completes it as an API server would. Returns `undefined` if the file is not a manifest of this
- * Secret.
+ * Parses a manifest and adds the fields that an API server would add. Returns `undefined` if the file is not a manifest
+ * of this Secret.
  */
 export function fromFile(
   bytes: Buffer,
@@ -38,15 +38,15 @@ export function fromFile(
       ...completed.metadata,
       namespace: metadata.namespace ?? id.namespace,
       uid: uid ?? textIn(metadata, 'uid') ?? uidOf(id),
-      // The version combines our counter with the file time, which a manual edit also changes. A hash would let an
-      // attacker verify guesses of the content.
+      // The version combines our counter with the modification time, because a manual edit changes only the time. A
+      // hash of the content would let an attacker verify guesses of the values.
       resourceVersion: `${version}-${modified.toString(36)}`,
       ...(managedFields === undefined ? {} : { managedFields }),
     },
   };
 }
 
-/** @param version The new value of the file's counter. */
+/** @param version The new value of the file's version counter. */
 export function toFile(raw: RawSecret, uid: string, version: number, fingerprints: Fingerprinter): string {
   const {
     uid: _,
@@ -57,7 +57,7 @@ export function toFile(raw: RawSecret, uid: string, version: number, fingerprint
   } = objectIn(raw, 'metadata') ?? {};
   const state = writeState(raw, { uid, version }, fingerprints);
   const kept = isObject(annotations) ? annotations : {};
-  // Do not fold lines: a base64 value on one line can be searched and compared.
+  // Do not fold lines, so that a base64 value stays on one line and can be searched and compared.
   return stringify(
     { ...raw, metadata: { ...metadata, annotations: { ...kept, [STATE]: state } } },
     KUBECTL_YAML,
@@ -72,7 +72,7 @@ export function parseYaml(bytes: Buffer): JsonObject | undefined {
   try {
     return parseMap(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch (error) {
-    if (error instanceof TypeError) return undefined; // not UTF-8
+    if (error instanceof TypeError) return undefined; // The value is not UTF-8.
     throw error;
   }
 }
@@ -84,7 +84,7 @@ function dataOf(raw: JsonObject): JsonObject | undefined {
   if (!data.every(([, value]) => value === null || isBase64(value))) return undefined;
   if (!texts.every(([, value]) => typeof value === 'string')) return undefined;
   return Object.fromEntries([
-    // The API server returns base64 without line breaks.
+    // Remove line breaks from base64, as an API server does.
     ...data.map(([key, value]) => [key, String(value ?? '').replaceAll(/[\r\n]/g, '')]),
     ...texts.map(([key, value]) => [key, Buffer.from(String(value), 'utf8').toString('base64')]),
   ]);

@@ -5,7 +5,7 @@ import { makeFolder } from '../../core/folders.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { directoryUnavailable, readWithMtime, writeFileAtomically } from './disk.ts';
 
-/** The file with the fingerprint key: 32 random bytes as base64 text, mode 0600. */
+/** The file that stores the fingerprint key: 32 random bytes as base64 text, mode 0600. */
 const KEY_FILE = '.merge.key';
 
 export async function readKey(root: string): Promise<Fingerprinter | undefined> {

@@ -24,9 +24,9 @@ export async function secretsIn(root: string, namespace: string): Promise<readon
 }
 
 /**
- * The sorted names of the namespaces that carry all these labels and are not terminating. A namespace is a folder, or a
+ * The sorted names of the namespaces that carry all these labels and are not terminating. A namespace is a folder, a
  * manifest `PATH/<name>.yaml` of kind Namespace, or both. The manifest can set labels. As in Kubernetes, each namespace
- * has a label with its name.
+ * also has a label with its own name.
  */
 export async function namespacesIn(
   root: string,
@@ -55,7 +55,7 @@ function metadataOf(manifest: JsonObject | undefined, name: string, root: string
   throw directoryUnavailable(`${file} is not a manifest of this namespace`, { file });
 }
 
-/** Reads manifests by name. A file that cannot be parsed is an error, because it could be the requested manifest. */
+/** Reads manifests by name. Throws for a file that cannot be parsed, because it could be a requested manifest. */
 async function manifestsIn(
   folder: string,
   isName: (name: string) => boolean,
@@ -66,7 +66,7 @@ async function manifestsIn(
     const path = join(folder, name);
     if (!name.endsWith(YAML) || !isName(stem) || (await isFolder(path))) continue;
     const file = await readWithMtime(path);
-    // The file may have been deleted meanwhile.
+    // The file may have been deleted since the folder was listed.
     if (file === undefined) continue;
     const manifest = parseYaml(file.bytes);
     if (manifest === undefined) throw directoryUnavailable(`${path} is not a manifest`, { file: path });

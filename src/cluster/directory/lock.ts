@@ -9,9 +9,9 @@ const TIMEOUT_MS = 10_000;
 const SQLITE_BUSY = 5;
 
 /**
- * Runs work under a lock between processes, held on an empty SQLite file. The kernel releases the lock when the process
- * ends, even after a crash. A file with a process id would fail in containers, where every process has id 1 and a dead
- * one looks alive.
+ * Runs work while this process holds an exclusive lock on an empty SQLite file. The kernel releases the lock when the
+ * process ends, even after a crash. A lock file with a process id would not work in containers: every process has id 1,
+ * so the process of an old lock looks alive.
  */
 export async function withFolderLock<T>(
   path: string,
@@ -32,8 +32,8 @@ export async function withFolderLock<T>(
 
 function tryLock(database: DatabaseSync): boolean {
   try {
-    // Nothing is written, so keep the journal in memory. A full disk has no room for a journal, and deleting a file
-    // needs none.
+    // Keep the journal in memory, because nothing is written to the database. A journal file would need disk space, but
+    // deleting a Secret must work even on a full disk.
     database.exec('PRAGMA journal_mode = memory; BEGIN EXCLUSIVE');
     return true;
   } catch (error) {

@@ -5,26 +5,28 @@ import { type AppError, toAppError } from '../../core/errors.ts';
 import { sleepUntilAborted } from '../../core/sleep.ts';
 import { codeOf } from '../../core/system-errors.ts';
 
-/** Some file systems report no changes, so scan at least this often. */
+/** The polling interval, for file systems that report no changes. */
 const POLL_MS = 1_000;
-/** One write causes several change events in a folder, so wait until they settle. */
+/** One write causes several change events in a folder, so wait this long for the last one. */
 const SETTLE_MS = 20;
 
 export interface PollHandlers<T> {
   /** A change in this folder triggers the next scan immediately. The folder need not exist. */
   readonly folder: string;
   scan(): Promise<T>;
-  /** `before` is the result of the previous scan. If this throws, the scan does not count. */
+  /** `before` is the result of the previous successful scan. A scan fails if this callback throws. */
   onScan(now: T, before: T | undefined): void;
   progress(error?: AppError): void;
 }
 
-/** Scans repeatedly until disposed, also after failures. */
+/** Scans repeatedly until disposed. Failures are reported, and the scans continue. */
 export function poll<T>({ folder, scan, onScan, progress }: PollHandlers<T>): AsyncDisposable {
   let ended = false;
   let wakeUp = new AbortController();
 
-  /** Opened again for each scan, because the folder may have been replaced by another one. */
+  /**
+   * Watches the folder until the next scan. Each scan needs a new watcher, because the folder may have been replaced.
+   */
   function watchForChange(path: string): Disposable {
     try {
       const watcher = watchFolder(path, () => wakeUp.abort());
@@ -33,7 +35,7 @@ export function poll<T>({ folder, scan, onScan, progress }: PollHandlers<T>): As
     } catch (error) {
       const code = codeOf(error);
       if (code === undefined) throw error;
-      // ENOENT: watch the parent, where the folder will be created. ENOSPC, EMFILE: the system has no watchers left, so
+      // ENOENT: the folder does not exist yet, so watch its parent. ENOSPC, EMFILE: the system has no watchers left, so
       // rely on polling.
       if (code === 'ENOENT' && path === folder) return watchForChange(dirname(folder));
       return { [Symbol.dispose]: () => undefined };
@@ -56,7 +58,7 @@ export function poll<T>({ folder, scan, onScan, progress }: PollHandlers<T>): As
       } catch (thrown) {
         if (ended) break;
         if (!failed) {
-          // Another process may be in the middle of a write.
+          // Another process may be in the middle of a write, so scan once more before reporting the failure.
           failed = true;
           await sleep(SETTLE_MS);
           continue;

@@ -16,9 +16,9 @@ import {
 import type { RawSecret } from '../manifest.ts';
 
 /**
- * The state that a file records about itself. `labels` and `annotations` are the ones that we own. `held` lists the
- * merged fields. Each name has the keyed fingerprint of its value. A value with a different fingerprint was changed by
- * someone else, because a folder does not record who wrote what.
+ * The state that a file records about itself. `labels` and `annotations` contain the names that we own; `held` contains
+ * the merged fields. Each name has a keyed fingerprint of its value. A folder does not record who changed a value. So a
+ * value with a different fingerprint counts as changed by someone else.
  */
 export interface FileState {
   /** `undefined`: no uid is recorded. */
@@ -34,12 +34,12 @@ export function readState(
   fingerprints: Fingerprinter | undefined,
 ): FileState {
   const state = (typeof text === 'string' ? parseObject(text) : undefined) ?? {};
-  // A copy of our file under another name is not ours.
+  // If our file was copied to another name, the copy is not ours.
   if (state.place !== formatTarget(id)) return { uid: undefined, version: 0, managedFields: undefined };
   const isUnchanged = (part: Part, name: string, recorded: unknown) => {
     const texts = partOf(raw, part);
     if (!Object.hasOwn(texts, name)) return false;
-    // Fingerprints of different keys cannot be compared, so keep the recorded ownership.
+    // Fingerprints under different keys cannot be compared, so assume that the value is unchanged.
     if (
       fingerprints === undefined ||
       typeof recorded !== 'string' ||
@@ -92,7 +92,7 @@ export function writeState(
       names.map((name) => [name, fingerprintOf(fingerprints, id, part, name, partOf(raw, part)[name])]),
     );
   const ownership = ownershipIn(metadata, FIELD_MANAGER);
-  // The fields of other managers.
+  // Ownership entries of other field managers, from merges.
   const merged = entriesIn(metadata).filter(({ manager }) => manager !== FIELD_MANAGER);
   const appliedEntries = merged.map(({ manager, operation, holds }) => ({
     manager,
@@ -124,7 +124,7 @@ function fingerprintOf(
   return fingerprints.target(id, new Map([[`${part}/${name}`, SecretValue.fromBytes(bytes)]]));
 }
 
-/** Names without fingerprints, from an older format. They cannot show whether a value changed. */
+/** A list of names without fingerprints, from an older format. It cannot show whether a value changed. */
 function plainNamesIn(state: JsonObject, part: Part): readonly string[] | undefined {
   const list = state[part];
   return Array.isArray(list) ? list.filter((name): name is string => typeof name === 'string') : undefined;

@@ -18,8 +18,8 @@ const YAML = '.yaml';
 type ScannedFiles = ReadonlyMap<string, { readonly stamp: string; readonly meta: SecretMeta | undefined }>;
 
 /**
- * Watches the files of a namespace. A file that cannot be loaded keeps its previous state and is reported through
- * `progress`; other files are not affected.
+ * Watches the files of a namespace. If a file cannot be loaded, its last known state stays, and `progress` reports the
+ * error. Other files are not affected.
  * @param load Reads the metadata of a Secret from its file, without the content.
  */
 export function watchFiles(
@@ -32,7 +32,7 @@ export function watchFiles(
   checkScope(scope);
   const folder = join(root, namespace);
   let files: ScannedFiles = new Map();
-  /** Load errors of the last scan, by name. */
+  /** Load errors of the last scan, by Secret name. */
   let loadErrors: ReadonlyMap<string, AppError> = new Map();
 
   async function scanFile(
@@ -70,7 +70,8 @@ export function watchFiles(
         );
         const newFailure = [...failed].find(([name]) => !loadErrors.has(name));
         loadErrors = failed;
-        // Another process may be in the middle of a write. Scan again at once; a second failure is reported.
+        // Another process may be in the middle of a write. Throwing starts a second scan at once; only a second failure
+        // is reported.
         if (newFailure !== undefined) throw newFailure[1];
         files = new Map(scanned.flat());
         return new Map([...files].flatMap(([name, { meta }]) => (meta === undefined ? [] : [[name, meta]])));
@@ -105,7 +106,7 @@ export function watchFolders(root: string, handlers: NamespaceHandlers): AsyncDi
   });
 }
 
-/** The folders and manifests that can define a namespace, each with a stamp that changes with it. */
+/** The folders and manifests that can define a namespace. Each has a stamp that changes when the file changes. */
 async function foldersIn(root: string): Promise<ReadonlyMap<string, string>> {
   const stamps = new Map<string, string>();
   for (const name of await namesIn(root)) {

@@ -4,16 +4,16 @@ import type { Kubeconfig } from './kubeconfig.ts';
 import { requireCredentials } from './plugin.ts';
 
 /**
- * Logs in with the complete client-node library. Its API models take 54 MiB, so load it only for logins that nothing
- * else supports: authentication providers older than plugins.
+ * Logs in with the complete client-node library. It is used only for authentication providers older than plugins,
+ * because its API models take 54 MiB of memory.
  */
 export async function createClientNodeLogin(
   config: Kubeconfig,
 ): Promise<(user: User, into: RequestOptions) => Promise<void>> {
   const { KubeConfig } = await import('@kubernetes/client-node');
   const kubeConfig = new KubeConfig();
-  // The library rejects plain http unless verification is off. `loadKubeconfig` has already decided whether http is
-  // allowed.
+  // The library rejects plain http unless verification is off. `loadKubeconfig` has already checked that http is
+  // allowed here.
   const clusters = config.clusters.map((cluster) =>
     cluster.server.startsWith('http:') ? { ...cluster, skipTLSVerify: true } : cluster,
   );

@@ -22,13 +22,13 @@ export interface Cluster extends ClusterOfLibrary {
 }
 
 export interface User extends UserOfLibrary {
-  /** Impersonation headers. A name may occur several times. */
+  /** Impersonation headers. A header name may occur several times. */
   readonly impersonation?: readonly (readonly [name: string, value: string])[];
 }
 
 /**
- * The entries of one kubeconfig, with absolute paths. As in kubectl, invalid entries are ignored. They may belong to
- * another context, such as one that `kubectl config set-context` left incomplete.
+ * The entries of one kubeconfig, with absolute paths. As in kubectl, invalid entries are ignored, because they may
+ * belong to an unused context. For example, `kubectl config set-context` can create an incomplete context.
  */
 export function entriesOf(document: JsonObject, folder: string) {
   const part = (list: string, entry: string) => {
@@ -65,7 +65,7 @@ function completedCluster(
   };
 }
 
-/** Adds what client-node 2.0 leaves out: `tokenFile`, relative paths, and most impersonation fields. */
+/** Adds the parts that client-node 2.0 ignores: `tokenFile`, relative paths, and most impersonation fields. */
 function completedUser(parsed: UserOfLibrary, raw: JsonObject, folder: string): User {
   const { certFile, keyFile, ...rest } = parsed;
   const user: User = {

@@ -12,32 +12,32 @@ import { clusterOf, type Kubeconfig, userOf } from './kubeconfig.ts';
 import { createOidc, isOidc, type OidcOptions } from './oidc.ts';
 import { createPlugin, requireCredentials } from './plugin.ts';
 
-/** How long to use an identity before checking whether it was renewed. */
+/** How long an identity is reused before its credentials are checked again. */
 export const IDENTITY_TTL_MS = 10_000;
 
 /** The credentials that a request carries. */
 export interface Identity {
-  /** A name may occur several times. */
+  /** A header name may occur several times. */
   readonly headers: readonly (readonly [string, string])[];
   readonly connection: Connection;
 }
 
-/** Adds the credentials of a login to a request: a header or a certificate. */
+/** Adds the credentials of a login to a request, as a header or as a client certificate. */
 type ApplyLogin = (user: User, into: RequestOptions) => Promise<void>;
 
-/** How long a login may take before another one starts. */
+/** The default time limit of one login. After this time, the next request starts another login. */
 const LOGIN_TIMEOUT_MS = 60_000;
 
 export interface IdentityOptions {
   readonly clock: Clock;
-  /** Ends processes and requests of a pending login. */
+  /** Aborting ends the processes and requests of a pending login. */
   readonly signal: AbortSignal;
   readonly loginMs?: number | undefined;
-  /** Aborted when the caller stops waiting. */
+  /** Aborted when the process stops. */
   readonly stop?: AbortSignal | undefined;
 }
 
-/** Logs in as the kubeconfig says (tokens, certificates, plugins, OIDC), at most once in `IDENTITY_TTL_MS`. */
+/** Logs in with the method of the kubeconfig (token, certificate, plugin, OIDC), at most once in `IDENTITY_TTL_MS`. */
 export function createIdentity(
   config: Kubeconfig,
   { clock, signal, loginMs = LOGIN_TIMEOUT_MS, stop }: IdentityOptions,
@@ -51,7 +51,7 @@ export function createIdentity(
     try {
       await addCertificates(options, cluster, user);
       if (user !== undefined) {
-        // Keeps the plugin's credential while it is valid.
+        // Create the login only once, because it caches the plugin's credential while that is valid.
         applyLogin ??= createLogin(config, user, { clock, signal, timeoutMs: loginMs });
         await (await applyLogin)(user, options);
       }
@@ -62,7 +62,7 @@ export function createIdentity(
   };
   return () => {
     const now = clock.now();
-    // Use the absolute difference: a clock that was set back must not keep an expired token.
+    // Use the absolute difference, so that a token expires even if the clock was set back.
     const age = current === undefined ? 0 : Math.abs(now - current.at);
     if (current === undefined || age >= (current.isUnderWay ? loginMs : IDENTITY_TTL_MS)) {
       const started = {
@@ -83,7 +83,7 @@ export function createIdentity(
 async function createLogin(config: Kubeconfig, user: User, options: OidcOptions): Promise<ApplyLogin> {
   const { exec, authProvider, token, username } = user;
   if (exec) return createPlugin({ ...options, cluster: clusterOf(config) });
-  // Inline credentials are always sent, so a second login is not needed and may have expired.
+  // Inline credentials take precedence. A second login is not needed and may have expired.
   if (!authProvider || token || username) return async () => undefined;
   const tokenFile: unknown = authProvider.config?.tokenFile;
   if (typeof tokenFile === 'string') {
@@ -116,7 +116,7 @@ async function addCertificates(
 
 async function authoritiesOf({ name, caFile, caData }: Cluster): Promise<string | undefined> {
   const subject = `kubeconfig cluster ${name}`;
-  // As in client-go, inline data takes precedence over a file, here and for users.
+  // As in client-go, inline data takes precedence over a file. The same applies to users.
   if (!caData) return caFile && readAuthorities(caFile, { code: 'CREDENTIAL_MISSING', subject });
   const text = fromBase64(caData);
   if (holdsCertificates(text)) return text;
@@ -164,7 +164,7 @@ function connectionOf(options: RequestOptions, cluster: Cluster | undefined): Co
 }
 
 function errorFromLogin(user: User | undefined, cause: unknown): AppError {
-  // A shortage of resources says nothing about the login itself.
+  // A shortage of files, memory or processes does not mean that the login is invalid.
   const shortage = resourceShortageOf(cause instanceof AppError ? cause.cause : cause);
   if (shortage !== undefined) return unavailable(`cannot log in: ${shortage}`, cause);
   if (cause instanceof AppError) return cause;

@@ -8,15 +8,18 @@ import { parseMap } from '../yaml.ts';
 import { type Cluster, type Context, entriesOf, type User } from './entries.ts';
 
 export interface KubeconfigOptions {
-  /** A file. Default: the pod's own identity, then `KUBECONFIG`, then `~/.kube/config`. */
+  /** The path of a kubeconfig. Default: the pod's service account, then `KUBECONFIG`, then `~/.kube/config`. */
   readonly kubeconfig?: string | undefined;
   readonly context?: string | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** The folder where Kubernetes mounts a pod's identity. */
+  /** The folder where Kubernetes mounts the pod's service account. */
   readonly podIdentity?: string;
 }
 
-/** All kubeconfig files merged, with absolute paths. The current context and its cluster exist. */
+/**
+ * The merged content of all kubeconfig files, with absolute paths. The current context and its cluster are guaranteed
+ * to exist.
+ */
 export interface Kubeconfig {
   readonly clusters: readonly Cluster[];
   readonly users: readonly User[];
@@ -24,18 +27,18 @@ export interface Kubeconfig {
   readonly currentContext: string;
 }
 
-/** The name of the context for the pod's own identity. */
+/** The context name for the pod's service account. */
 export const POD_CONTEXT = 'in-cluster';
 
 const POD_IDENTITY = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 /**
  * Loads and merges the kubeconfig files.
- * @throws AppError CONFIG_INVALID, which names the file.
+ * @throws AppError CONFIG_INVALID with the name of the file.
  */
 export function loadKubeconfig(options: KubeconfigOptions): Kubeconfig {
   const { env, context, podIdentity = POD_IDENTITY } = options;
-  // An explicit file or context takes precedence over the pod's identity.
+  // An explicit file or context takes precedence over the pod's service account.
   const isNamed = options.kubeconfig !== undefined || context !== undefined;
   const pod = isNamed ? undefined : loadPodIdentity(env, podIdentity);
   if (pod !== undefined) return pod;
@@ -112,7 +115,7 @@ function filesOf({ kubeconfig, env }: KubeconfigOptions): readonly string[] {
 function readKubeconfig(file: string): Kubeconfig {
   const text = readIfExists(file);
   if (text === undefined) throw invalid(`kubeconfig ${file} does not exist`);
-  // As in kubectl, an empty file is valid. It may be one of several files, created for later use.
+  // As in kubectl, an empty file is valid: it may be filled later.
   if (text.trim() === '') return EMPTY;
   try {
     const document = parseMap(text, { merge: true });
@@ -122,12 +125,12 @@ function readKubeconfig(file: string): Kubeconfig {
       currentContext: textIn(document, 'current-context') ?? '',
     };
   } catch (cause) {
-    // The library's message may quote the file, and a kubeconfig holds tokens.
+    // The library's message may quote the file, and a kubeconfig contains tokens.
     throw invalid(`kubeconfig ${file} is not a valid kubeconfig`, cause);
   }
 }
 
-/** Merges two kubeconfigs. As in kubectl, the first entry of a name wins, also across files. */
+/** Merges two kubeconfigs. As in kubectl, the first entry with a name wins. */
 function mergeKubeconfigs(first: Kubeconfig, second: Kubeconfig): Kubeconfig {
   return {
     clusters: firstByName(first.clusters, second.clusters),
@@ -141,14 +144,20 @@ function firstByName<T extends { readonly name: string }>(first: readonly T[], s
   return [...new Map([...second.toReversed(), ...first].map((entry) => [entry.name, entry])).values()];
 }
 
-/** A token must not travel in clear text. Plain http is allowed on loopback, where `kubectl proxy` listens. */
+/**
+ * Requires https, because a token must not be sent in clear text. Plain http is allowed only on loopback, where
+ * `kubectl proxy` listens.
+ */
 function requireTls(server: string): void {
   const protocol = URL.parse(server)?.protocol;
   if (protocol === 'https:' || (protocol === 'http:' && isLoopback(server))) return;
   throw invalid(`the API server's address must use https: ${server}`);
 }
 
-/** Without its user, requests would be anonymous or have more permissions than intended. */
+/**
+ * Rejects a context whose user or user settings are incomplete. Otherwise requests would be anonymous or have more
+ * permissions than intended.
+ */
 function requireUser(config: Kubeconfig, files: readonly string[]): void {
   const userName = contextOf(config)?.user;
   const user = userOf(config);
@@ -163,7 +172,7 @@ function requireUser(config: Kubeconfig, files: readonly string[]): void {
     throw invalid(
       `user ${userName} impersonates a group, uid or extra field (\`as-groups\` and similar) without a user: set \`as\``,
     );
-  // Check here. Otherwise the first request would fail and blame the token.
+  // Check the headers now. Otherwise the first request would fail, and its error would blame the token.
   const invalidHeader = impersonation.find(([, value]) => /[^\t\x20-\x7e\x80-\xff]/.test(value));
   if (invalidHeader !== undefined)
     throw invalid(
@@ -201,7 +210,7 @@ function readIfExists(file: string): string | undefined {
 }
 
 function invalid(detail: string, cause?: unknown): AppError {
-  // Not the general remedy: `validate` does not check the cluster.
+  // The general remedy of CONFIG_INVALID names `validate`, but `validate` does not check the cluster.
   const todo =
     'Set a valid kubeconfig in `KUBECONFIG` or `cluster.kubeconfig`, and one of its contexts in `cluster.context`.';
   return new AppError('CONFIG_INVALID', { subject: 'cluster', detail, remedy: todo, cause });

@@ -13,24 +13,24 @@ import type { User } from './entries.ts';
 
 export interface OidcOptions {
   readonly clock: Clock;
-  /** Time limit for one renewal. */
+  /** Time limit for one token renewal. */
   readonly timeoutMs: number;
   /** Aborted when the client closes. */
   readonly signal: AbortSignal;
 }
 
-/** Renew a token this long before it expires. An identity is used for up to 10 s, and clocks differ. */
+/** How long before its expiry a token is renewed. An identity is reused for up to 10 s, and clocks differ. */
 const RENEW_BEFORE_EXPIRY_MS = 15_000;
 
 interface Session {
   readonly runExclusively: ReturnType<typeof createSerialExecutor>;
-  /** `undefined` before the first renewal. */
+  /** The latest refresh token. `undefined` before the first renewal. */
   refreshToken: string | undefined;
 }
 
 /**
- * Many refresh tokens work only once, so the process shares the latest one. It survives a login that the API server
- * rejected and a restart of the service within the process. Renewals run one after another.
+ * Sessions shared by the whole process, because many refresh tokens work only once. The latest refresh token survives a
+ * rejected login and a restart of the service within the process. Renewals run one after another.
  */
 const sessions = new Map<string, Session>();
 
@@ -49,14 +49,14 @@ export function isOidc({ authProvider }: User): boolean {
 /**
  * Uses the id token of a kubeconfig and renews it with the refresh token
  * (https://openid.net/specs/openid-connect-core-1_0.html#RefreshTokens). client-node supports neither a client secret
- * nor the issuer's own CA.
+ * nor a custom CA of the issuer.
  */
 export function createOidc(user: User, options: OidcOptions): (into: RequestOptions) => Promise<void> {
   const { clock } = options;
   const config: JsonObject = isObject(user.authProvider.config) ? user.authProvider.config : {};
   const configuredRefreshToken = textIn(config, 'refresh-token') ?? '';
   const session = sessionOf(config);
-  // After a renewal, the token in the kubeconfig was rejected or has expired.
+  // If a renewal has happened before, the token in the kubeconfig was rejected or has expired. Do not use it again.
   let idToken = session.refreshToken === undefined ? (textIn(config, 'id-token') ?? '') : '';
   return async (into) => {
     const remainingMs = expiryOf(idToken) - clock.now();
@@ -121,7 +121,7 @@ async function renew(
   try {
     const discovery = await requestJson(`${issuer.replace(/\/+$/, '')}/.well-known/openid-configuration`);
     const endpoint = textIn(discovery, 'token_endpoint') ?? '';
-    // Another server may answer with its own page. Do not show what it contains.
+    // The response may be a page of another server, so its content is not shown.
     if (!URL.canParse(endpoint))
       throw refused('the issuer of the id token has no token endpoint: check `idp-issuer-url`');
     const { form, headers } = clientAuthentication(client, textIn(config, 'client-secret') ?? '', discovery);
@@ -142,7 +142,7 @@ async function renew(
   }
 }
 
-/** Client authentication as in RFC 6749, section 2.3.1. */
+/** Client authentication according to RFC 6749, section 2.3.1. */
 function clientAuthentication(client: string, secret: string, discovery: JsonObject) {
   const methods = listIn(discovery, 'token_endpoint_auth_methods_supported');
   const isHeader = methods.length === 0 || methods.includes('client_secret_basic');

@@ -8,11 +8,11 @@ import { listIn } from '../json.ts';
 import type { Cluster, User } from './entries.ts';
 
 export interface PluginOptions {
-  /** Time limit for one run. Otherwise hanging plugins would pile up. */
+  /** Time limit for one run. Without it, hanging plugins would pile up. */
   readonly timeoutMs: number;
-  /** Aborted when the client closes. A running plugin would keep the process from ending. */
+  /** Aborted when the client closes. Ends a running plugin, which would keep the process from exiting. */
   readonly signal: AbortSignal;
-  /** The cluster of the context, for plugins with `provideClusterInfo`. */
+  /** The cluster of the current context, for plugins with `provideClusterInfo`. */
   readonly cluster: Cluster | undefined;
 }
 
@@ -32,24 +32,25 @@ export async function createPlugin({
     const stop = AbortSignal.any([signal, timeout]);
     const child = spawn(command, args, {
       ...options,
-      // A plugin that prompts for input sees the end of its input instead of waiting.
+      // Close the input, so that a plugin that prompts for input fails instead of waiting.
       stdio: ['ignore', 'pipe', 'pipe'],
-      // A process group of its own lets us end the plugin's child processes too.
+      // Start the plugin in a process group of its own, so that its child processes can be ended too.
       detached: true,
     });
-    // If no more files can be opened, the child has no output, and the error event follows later.
+    // If no more files can be opened, the child has no output streams. The error event follows later.
     if ((child.stdout as Readable | undefined) === undefined) {
       child.once('error', () => undefined);
       throw unavailable(`cannot start the credential plugin: ${FILE_FAILURES.EMFILE}`);
     }
     const killAndClose = () => {
       killGroup(child);
-      // A child process of the plugin may hold its output open after the plugin ended.
+      // A child process of the plugin may keep its output open after the plugin has ended.
       child.stdout.destroy();
       child.stderr.destroy();
     };
     stop.addEventListener('abort', killAndClose, { once: true });
-    // A second termination signal ends this process at once, and the terminal does not signal other process groups.
+    // A second termination signal ends this process at once. The terminal does not signal other process groups, so end
+    // the plugin here.
     process.once('exit', killAndClose);
     child.once('close', () => {
       stop.removeEventListener('abort', killAndClose);
@@ -57,7 +58,7 @@ export async function createPlugin({
     });
     return child;
   };
-  // The library offers no other way to set how the plugin is started.
+  // The library has no option for starting the plugin differently, so replace its method.
   const createExecAuth = () => Object.defineProperty(new ExecAuth(), 'execFn', { value: run });
   let auth = createExecAuth();
   return async (user, into) => {
@@ -65,10 +66,10 @@ export async function createPlugin({
       await auth.applyAuthentication(withExecInfo(user, cluster, into), into);
       requireCredentials(into);
     } catch (error) {
-      // The library caches any JSON that the plugin printed, even if it is unusable.
+      // The library caches any JSON that the plugin printed, even unusable JSON. Start with an empty cache.
       auth = createExecAuth();
       if (error instanceof AppError) throw error;
-      // The service behind the plugin may be down, so the failure is temporary.
+      // The service that the plugin calls may be down, so treat the failure as temporary.
       if (timeout?.aborted)
         throw unavailable(`the credential plugin did not end within ${timeoutMs / 1_000} s`, error);
       throw errorFromPlugin(user, error);
@@ -77,12 +78,12 @@ export async function createPlugin({
 }
 
 function killGroup({ pid, exitCode, signalCode }: ChildProcess): void {
-  // If the plugin has ended, leave processes that it started on purpose, such as an agent.
+  // If the plugin has already ended, keep the processes that it started on purpose, such as an agent.
   if (pid === undefined || exitCode !== null || signalCode !== null) return;
   try {
     process.kill(-pid, 'SIGKILL');
   } catch (error) {
-    // The process has just ended.
+    // The process group has just ended.
     if (!['ESRCH', 'EPERM'].includes(codeOf(error) ?? '')) throw error;
   }
 }
@@ -91,7 +92,8 @@ function killGroup({ pid, exitCode, signalCode }: ChildProcess): void {
 function withExecInfo(user: User, cluster: Cluster | undefined, { ca }: RequestOptions): User {
   const { exec } = user;
   const spec = {
-    // Always report that there is no terminal, even with `interactiveMode: Always`. Some plugins do not need one.
+    // Always report that there is no terminal, even with `interactiveMode: Always`. Some plugins with that mode work
+    // without a terminal.
     interactive: false,
     ...(exec.provideClusterInfo === true && cluster !== undefined
       ? { cluster: clusterInfoOf(cluster, ca) }
@@ -143,8 +145,8 @@ function errorFromPlugin({ name, exec }: User, cause: unknown): AppError {
 }
 
 /**
- * Without credentials the request would be anonymous. An API server usually answers with 403, as if a Role were
- * missing.
+ * Fails if the login added no credentials. The API server would treat the request as anonymous and usually answer with
+ * 403, which looks like a missing Role.
  */
 export function requireCredentials({ headers, cert, key }: RequestOptions): void {
   const isNamed = headers !== undefined && 'Authorization' in headers;

@@ -8,11 +8,11 @@ import { allows, allowsSearch, isPlainKey, matches, type Rule } from '../shape/a
 import { Namespace } from '../shape/fields.ts';
 import { namingOf } from '../shape/naming.ts';
 
-/** Added to the description of a key that no rule can allow. */
+/** Explanation for a key that no rule can allow. */
 export const AMBIGUOUS_KEY = ', which may be read as another key,';
 
 interface Use {
-  /** The path of the key or the search. */
+  /** The configuration path of the key or the search. */
   readonly path: Path;
   /** A description such as "the key `a` of store `b`". */
   readonly what: string;
@@ -21,8 +21,8 @@ interface Use {
 
 /**
  * Finds sources that no `access` rule allows for a namespace of their mapping, or that exceed the bounds of its
- * `include`. Each violation fails only its own mapping. Results of selectors and searches are checked at run time. The
- * check uses the unparsed files, so other mistakes hide nothing.
+ * `include`. Each violation fails only its own mapping. The results of selectors and searches are checked at run time.
+ * The check uses the unvalidated files, so that other mistakes do not hide violations.
  */
 export function findAccessViolations(
   root: Located,
@@ -38,7 +38,8 @@ export function findAccessViolations(
   return listOf(root, 'mappings').flatMap((mapping, index) => {
     const path: Path = ['mappings', index];
     const uses = usesOf(mapping, path, flat);
-    // The schema already reports an invalid namespace name, which may be a typo of an allowed one.
+    // The schema already reports an invalid namespace name. It may be a typo of an allowed name, so do not report it
+    // twice.
     const named = namespacesIn(mapping, path).filter(([, name]) => Namespace.safeParse(name).success);
     const bound = boundOf(index);
     return [
@@ -48,7 +49,7 @@ export function findAccessViolations(
   });
 }
 
-/** Returns `undefined` if there are no rules or they are unclear. The intent of an invalid rule is unknown. */
+/** Returns `undefined` if there are no rules, or if a rule is invalid and its intent is therefore unknown. */
 function rulesIn(root: Located, valid: Parsed['access']): readonly Rule[] | undefined {
   const access = memberOf(root.value, 'access');
   if (!Array.isArray(access) || access.length > valid.size || holdsUnclear(root, ['access']))
@@ -63,7 +64,7 @@ function usesOf(mapping: unknown, mappingPath: Path, flat: ReadonlySet<string>):
     const find = memberOf(source, 'find');
     if (store === undefined || key === '') return [];
     if (key !== undefined) {
-      // No rule allows such a key, not even `**`.
+      // No rule allows an ambiguous key, not even `**`.
       const hint = isPlainKey(key) ? '' : AMBIGUOUS_KEY;
       return [
         {
@@ -101,7 +102,7 @@ function accessViolations(
   });
 }
 
-/** A bound is a single rule, so each part can be checked and reported separately. */
+/** A bound is a single rule, so its namespaces, stores and keys can be reported separately. */
 function includeViolations(
   { rule, place }: Bound,
   uses: readonly Use[],

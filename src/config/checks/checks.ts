@@ -11,16 +11,16 @@ import { checkMappings } from './mapping.ts';
 import { checkNeeds, checkService } from './service.ts';
 import { checkStoreNames } from './store-names.ts';
 
-// Checks across fields: names that refer to each other, and sections that need one another.
+// Checks that involve several fields: names that refer to each other, and sections that require each other.
 
 export interface CheckOptions {
-  /** Whether the mapping at this index may target the namespace at all. */
+  /** Whether the bounds of the mapping at this index include the namespace. */
   readonly inBounds: (index: number, namespace: string) => boolean;
-  /** Whether all files could be read. If not, names and sections may be missing only for that reason. */
+  /** Whether all files could be read. If not, a missing name or section may be in an unreadable file. */
   readonly isWhole: boolean;
 }
 
-/** @param root The files' content before parsing, so that a check also works on an entry with other mistakes. */
+/** @param root The unvalidated content of the files, so that an entry with other mistakes is checked too. */
 export function crossCheck(
   root: Located,
   parsed: Parsed,
@@ -62,7 +62,10 @@ function checkStoreReferences(root: Located): Finding[] {
   return findings;
 }
 
-/** A credential pasted as a variable name would appear in the message that the variable is not set. */
+/**
+ * Rejects invalid variable names, which may be pasted credentials. At run time, the message for an unset variable would
+ * print the name.
+ */
 function checkEnvironmentNames(root: Located): Finding[] {
   const findings: Finding[] = [];
   const visit = (value: unknown, path: Path) => {
@@ -77,7 +80,10 @@ function checkEnvironmentNames(root: Located): Finding[] {
   return findings;
 }
 
-/** Plain http would expose tokens and values. A provider may report the same problem; duplicates are removed later. */
+/**
+ * Reports plain http addresses, which would expose tokens and values. A provider may report the same problem;
+ * duplicates are removed later.
+ */
 function checkPlainHttp(root: Located): Finding[] {
   return listOf(root, 'stores').flatMap((store, index) =>
     (MAY_ALLOW_HTTP.has(textOf(store, 'kind')) ? entriesOf(store) : [])
@@ -92,12 +98,15 @@ function checkPlainHttp(root: Located): Finding[] {
   );
 }
 
-/** Store kinds that can allow plain http. The schemas of the other kinds reject it. */
+/** Store kinds that can allow plain http. The schemas of all other kinds reject it. */
 const MAY_ALLOW_HTTP: ReadonlySet<string | undefined> = new Set(
   StoreConfig.options.filter(({ shape }) => 'allowHttp' in shape).map(({ shape }) => shape.kind.value),
 );
 
-/** Retention needs signed checkpoints as proof, and must be longer than every period that reads old records. */
+/**
+ * Checks `audit.retention`. It needs signed checkpoints as proof, and must be longer than every period that reads old
+ * records.
+ */
 function checkRetention({ sections: { audit, brake, absence } }: Parsed): Finding[] {
   if (audit === undefined) return [];
   const { retention, archive, checkpoints, store } = audit;

@@ -8,8 +8,8 @@ export interface Suspect {
 }
 
 /**
- * Patterns only for configurations. In a log, `sk-…` may be the name of a Secret, and words may follow `Bearer`. In a
- * configuration, a person can mark a false positive.
+ * Credential patterns. The last two apply only to configurations, where a person can mark a false positive. In a log,
+ * `sk-…` may be the name of a Secret, and ordinary words may follow `Bearer`.
  */
 const SHAPES: readonly CredentialShape[] = [
   ...CREDENTIAL_SHAPES,
@@ -20,7 +20,7 @@ const SHAPES: readonly CredentialShape[] = [
 /** The password in the userinfo of a URL, as in RFC 3986. */
 const USERINFO = /:\/\/[^\s"'/@:\\]*:([^\s"'/@\\]+)@/g;
 
-/** A field name that suggests a credential, with a value: `password=…`, `"apiKey": "…"`. */
+/** A field name that suggests a credential, followed by a value: `password=…`, `"apiKey": "…"`. */
 const ASSIGNED =
   /(?<![\w.-])["']?[\w.-]{0,100}(?:passw(?:or)?d|passphrase|pwd|secret|token|api[-_]?key|(?:access|secret|private|account)[-_]?key|credentials?)["']?[ \t]*[:=][ \t]*["']?([^\s"',;&<>{}]{6,200})/gi;
 
@@ -29,9 +29,9 @@ const PLACEHOLDERS = /\{\{[^{}]*\}\}|\{%[^%]*%\}|\$\{[^${}]*\}|\$\([^$()]*\)/g;
 const HOLE = '\u0001';
 
 export interface TextContext {
-  /** Random text may be an identifier here, so only known credential formats count. */
+  /** Set for fields that may contain random identifiers, so that only known credential formats count. */
   readonly isName?: boolean;
-  /** Users choose the content here, so `password: …` is taken literally. */
+  /** Set for free-form fields, so that a value after `password:` counts as a credential. */
   readonly isFree?: boolean;
 }
 
@@ -41,7 +41,7 @@ export function findSuspects(
 ): readonly Suspect[] {
   if (text.length < 8) return [];
   const suspects: Suspect[] = [];
-  // `matchAll` would compile every expression again for each text.
+  // Use `match`, because `matchAll` would compile every expression again for each text.
   for (const { description, pattern } of SHAPES)
     for (const fragment of text.match(pattern) ?? [])
       if (!isMasked(fragment)) suspects.push({ description, fragment });
@@ -73,18 +73,19 @@ function isMasked(text: string): boolean {
 }
 
 /**
- * Names, paths, addresses, versions and section headers: `payments-db-2`, `/run/secrets/token`, `file:///x`,
- * `[default]`.
+ * Whether a text consists of words, as in names, paths, addresses, versions and section headers: `payments-db-2`,
+ * `/run/secrets/token`, `file:///x`, `[default]`.
  */
 function isWords(text: string): boolean {
-  // `credentials: |` may be followed by an AWS credentials file, whose first line is a section header.
+  // `credentials: |` may be followed by an AWS credentials file, which starts with a section header such as
+  // `[default]`.
   const words = text.replace(/^\[([^\][]+)\]?$/, '$1').split(/[-_./:@~]+/);
   return (
     text.includes('://') || words.every((word) => /^(?:[A-Za-z]*(?:\d{1,3}[A-Za-z]?)?|\d{1,5})$/.test(word))
   );
 }
 
-/** Public but random-looking: certificates, public keys, digests, UUIDs, ARNs. */
+/** Public values that look random: certificates, public keys, digests, UUIDs, ARNs. */
 const PUBLIC =
   /-----BEGIN (?:CERTIFICATE|CERTIFICATE REQUEST|X509 CRL|PUBLIC KEY|RSA PUBLIC KEY)-----[^-]*|\b(?:ssh-[a-z0-9]+|ecdsa-[a-z0-9-]+) AAAA[A-Za-z0-9+/=]+|\bsha(?:1|256|384|512)[-:][A-Za-z0-9+/=]+|\bage1[a-z0-9]{58}\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\barn:aws[^\s"',;]*/gi;
 
@@ -95,7 +96,8 @@ function randomParts(text: string): readonly string[] {
   return candidates.filter((candidate) => {
     const parts = candidate.split(/[^A-Za-z0-9]+/);
     if (parts.some((part) => isRandom(part))) return true;
-    // Both base64 alphabets contain symbols; paths and names with a random suffix contain words.
+    // A base64 value can contain symbols, so also test it as a whole. Leave out words and hexadecimal parts, which
+    // occur in paths and in names with a random suffix.
     const rest = parts
       .filter((part) => !isHex(part) && !(part.length >= 4 && changeRate(part) < 0.3))
       .join('');
@@ -108,8 +110,8 @@ function isHex(text: string): boolean {
 }
 
 /**
- * Detects random text. In names made of words, the character class (lower, upper, digit) changes only at word
- * boundaries. In random text it changes nearly every second character, and characters rarely repeat.
+ * Whether text looks random. In names made of words, the character class (lower, upper, digit) changes only at word
+ * boundaries. In random text it changes at nearly every second character, and characters rarely repeat.
  */
 function isRandom(text: string, minChanges = 0.4): boolean {
   if (text.length < 20 || isHex(text) || ULID.test(text)) return false;
@@ -124,7 +126,7 @@ function isRandom(text: string, minChanges = 0.4): boolean {
 /** https://github.com/ulid/spec */
 const ULID = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/i;
 
-/** The share of neighboring characters with different classes. */
+/** The share of adjacent characters whose classes differ. */
 function changeRate(text: string): number {
   const kinds = text.replace(/[a-z]/g, 'a').replace(/[A-Z]/g, 'A').replace(/\d/g, '0');
   let changes = 0;

@@ -9,7 +9,7 @@ export interface NamedEntry {
   readonly path: Path;
 }
 
-/** Finds names that an earlier entry already uses, with both places. */
+/** Finds entries whose name an earlier entry already uses. Reports both places. */
 export function findDuplicateNames(root: Located, entries: readonly NamedEntry[]): readonly Finding[] {
   const first = new Map<string, Path>();
   return entries.flatMap(({ value, path: entry }): Finding[] => {
@@ -24,7 +24,7 @@ export function findDuplicateNames(root: Located, entries: readonly NamedEntry[]
   });
 }
 
-/** The entries of the list at this path. */
+/** The entries of the list at this path that have a name. */
 export function namedEntries(list: unknown, path: Path): readonly NamedEntry[] {
   return entriesOf(list).map(([index, value]) => ({ value, path: [...path, index] }));
 }

@@ -5,7 +5,7 @@ import { didYouMean } from '../nearest.ts';
 import { type Finding, type Path, quoted } from '../problem.ts';
 import { findDuplicateNames } from './duplicate-names.ts';
 
-/** The store kind that an event source requires. `undefined`: any kind. */
+/** The store kind that each kind of event source requires. `undefined`: any kind. */
 const STORE_KIND_OF: Readonly<Record<string, string | undefined>> = {
   sqs: 'aws-secrets-manager',
   eventGrid: 'azure-key-vault',
@@ -19,13 +19,13 @@ interface Entry {
   readonly path: Path;
 }
 
-/** Checks the names of event sources, and how events are authenticated. */
+/** Checks the names of event sources, and the authentication of their events. */
 export function checkEvents(root: Located): readonly Finding[] {
   const entries = entriesIn(root);
   return [...findDuplicateNames(root, entries), ...entries.flatMap(checkProof)];
 }
 
-/** Checks the stores that event sources name, and the queue addresses. */
+/** Checks the store names and the queue addresses of event sources. */
 export function checkEventStores(root: Located): readonly Finding[] {
   return entriesIn(root).flatMap((entry) => [
     ...storesIn(entry).flatMap(([name, path]) => checkStore(root, entry, name, path)),
@@ -51,7 +51,7 @@ function storesIn({ value, path }: Entry): readonly (readonly [string, Path])[] 
 }
 
 function checkStore(root: Located, { kind }: Entry, name: string, path: Path): readonly Finding[] {
-  if (name === '') return []; // reported by the schema
+  if (name === '') return []; // The schema reports it.
   const stores = listOf(root, 'stores');
   const store = stores.find((candidate) => textOf(candidate, 'name') === name);
   if (store === undefined) {
@@ -67,13 +67,13 @@ function checkStore(root: Located, { kind }: Entry, name: string, path: Path): r
   ];
 }
 
-/** Requests to the queue carry the session token of the store's login. */
+/** Checks the queue address, because requests to the queue carry the session token of the store's login. */
 function checkQueue(root: Located, { kind, value, path: entry }: Entry): readonly Finding[] {
   const queueUrl = textOf(value, 'queueUrl');
   if (kind !== 'sqs' || queueUrl === undefined) return [];
   const path = [...entry, 'queueUrl'];
   const url = URL.parse(queueUrl);
-  if (url === null) return []; // reported by the schema
+  if (url === null) return []; // The schema reports it.
   const store = listOf(root, 'stores').find(
     (candidate) => textOf(candidate, 'name') === textOf(value, 'store'),
   );
@@ -94,7 +94,10 @@ function checkQueue(root: Located, { kind, value, path: entry }: Entry): readonl
   return [];
 }
 
-/** Without either one, anyone could send events. With both, it is unclear which one counts. */
+/**
+ * Exactly one of the two must be set. Without both, anyone could send events. With both, it is unclear which one
+ * applies.
+ */
 function checkProof({ kind, value, path }: Entry): readonly Finding[] {
   if (kind !== 'eventGrid' || typeof value !== 'object' || value === null) return [];
   const proofs = ['key', 'entra'].filter((name) => memberOf(value, name) !== undefined);

@@ -6,11 +6,11 @@ import { findSuspects } from './credential-shapes.ts';
 
 export interface CredentialFindings {
   readonly problems: readonly Problem[];
-  /** Text that no problem may show. */
+  /** Credential fragments to remove from all problems. */
   readonly fragments: ReadonlySet<string>;
 }
 
-/** Fields that contain external identifiers and expressions. */
+/** Fields whose values come from other systems and may look random. */
 const IDENTIFIER_FIELDS: ReadonlySet<string> = new Set([
   'version',
   'roleId',
@@ -21,7 +21,7 @@ const IDENTIFIER_FIELDS: ReadonlySet<string> = new Set([
 
 /**
  * Finds text that looks like a credential anywhere in the configuration. The comment `# secretbridge:allow` marks a
- * false positive, on the same line or on its own line above.
+ * false positive, at the end of the line or on the line above.
  */
 export function findCredentials(root: Located, texts: ReadonlyMap<string, string>): CredentialFindings {
   const problems: Problem[] = [];
@@ -30,7 +30,8 @@ export function findCredentials(root: Located, texts: ReadonlyMap<string, string
   const checkText = (text: string, field: string | undefined, path: Path, place: Place, at?: 'key') => {
     const isName = field !== undefined && IDENTIFIER_FIELDS.has(field);
     const isFreeForm = isFreeFormPath(path);
-    // In free-form fields the name describes the text, as in `password: …`. In our own format it does not.
+    // In free-form fields the field name describes the value, as in `password: …`. In our own format the name is no
+    // hint.
     const suspects = findSuspects(isFreeForm ? `${field}: ${text}` : text, { isName, isFree: isFreeForm });
     const [first] = suspects;
     if (first === undefined || isAllowed(place)) return;
@@ -59,7 +60,7 @@ export function findCredentials(root: Located, texts: ReadonlyMap<string, string
   return { problems, fragments };
 }
 
-/** Whether users choose the member names at this path. */
+/** Whether users choose the field names at this path. */
 function isFreeFormPath(path: Path): boolean {
   const [section, , part, kind] = path;
   return (
@@ -70,7 +71,7 @@ function isFreeFormPath(path: Path): boolean {
 
 function createAllowCheck(texts: ReadonlyMap<string, string>): (place: Place) => boolean {
   const lines = new Map<string, readonly string[]>();
-  // A file may be one line with thousands of suspects, so cache the result.
+  // A file may consist of one line with thousands of suspects, so cache the result.
   const allowedByPlace = new Map<string, boolean>();
   const isAllowed = (file: string, line: number): boolean => {
     const all = lines.get(file) ?? (texts.get(file) ?? '').split(/\r?\n/);
@@ -86,7 +87,10 @@ function createAllowCheck(texts: ReadonlyMap<string, string>): (place: Place) =>
   };
 }
 
-/** Search from the first `#`. A look-behind at each `#` would take quadratic time on a long line. */
+/**
+ * Whether the comment of a line contains the marker. Searches from the first `#`; a look-behind at each `#` would take
+ * quadratic time on a long line.
+ */
 function hasAllowComment(line: string): boolean {
   const comment = /(?:^|\s)#/.exec(line);
   return comment !== null && /\bsecretbridge:allow\b/.test(line.slice(comment.index));

@@ -6,10 +6,13 @@ import type { Located } from '../files/yaml.ts';
 import { didYouMean } from '../nearest.ts';
 import { type Finding, formatPlace, type Path, quoted } from '../problem.ts';
 
-/** Kubernetes limits names and values of annotations to 256 KiB in total. Our own annotations need up to 66 KiB. */
+/**
+ * Kubernetes limits the names and values of all annotations to 256 KiB in total. Our own annotations need up to 66 KiB
+ * of that.
+ */
 const MAX_ANNOTATIONS = (256 - 66) * 1024;
 
-/** Checks across the fields of a mapping. */
+/** Checks that involve several fields of a mapping. */
 export function checkMappings(
   root: Located,
   inBounds: (index: number, namespace: string) => boolean,
@@ -70,7 +73,10 @@ function checkMapping(root: Located, mapping: unknown, path: Path): Finding[] {
   return findings;
 }
 
-/** Several mappings may merge into one Secret, but only one may own it. A mapping outside its bounds claims nothing. */
+/**
+ * Finds targets of several mappings. Several mappings may merge into one Secret, but only one may own it. A target
+ * outside the bounds of its mapping does not count.
+ */
 function findDuplicateTargets(
   root: Located,
   inBounds: (index: number, namespace: string) => boolean,
@@ -105,7 +111,7 @@ function invalid(path: Path, message: string): Finding {
   return { path, code: 'CONFIG_INVALID', message };
 }
 
-/** Checks templates without their data. With `dataFrom` the key names are unknown. */
+/** Checks templates without their data. If `dataFrom` is used, the key names are unknown. */
 function templateFindings(mapping: unknown, path: Path): readonly Finding[] {
   const isSpread = !isMissingOrEmpty(memberOf(mapping, 'dataFrom'));
   const names = isSpread ? undefined : entriesOf(memberOf(mapping, 'data')).map(([key]) => String(key));

@@ -2,19 +2,25 @@ import { entriesOf, memberOf, textOf } from '../files/raw.ts';
 import type { Located } from '../files/yaml.ts';
 import type { Finding, Path } from '../problem.ts';
 
-// Finds contradictions and missing requirements between the service sections. The checks use the unparsed files, so
-// they also work beside other mistakes.
+// Finds contradictions within and between the service sections. The checks use the unvalidated files, so that other
+// mistakes do not hide a contradiction.
 
 export function checkService({ value: root }: Located): readonly Finding[] {
   return [...checkContradictions(root), ...checkTlsPairs(root)];
 }
 
-/** Run this only if all files could be read, because a section may be in an unreadable file. */
+/**
+ * Finds missing requirements. Call it only if all files could be read, because the missing section may be in an
+ * unreadable file.
+ */
 export function checkNeeds({ value: root }: Located): readonly Finding[] {
   return [...checkSharedKeys(root), ...checkKubernetesNeeds(root)];
 }
 
-/** All replicas must share the keys, and with PostgreSQL or Redis none can be created beside a database file. */
+/**
+ * Requires explicit keys with PostgreSQL or Redis. All replicas must share the keys, and there is no database file
+ * beside which they could be created.
+ */
 function checkSharedKeys(root: unknown): readonly Finding[] {
   const { engine, audit, keys } = sectionsOf(root);
   const shared =
@@ -31,7 +37,10 @@ function checkSharedKeys(root: unknown): readonly Finding[] {
     .map((name) => invalid(['keys', name], `is missing; with ${shared} all replicas must share this key`));
 }
 
-/** A directory has neither ConfigMaps nor identities, so the service could not start with such a configuration. */
+/**
+ * Rejects settings that need an API server if the cluster is a directory. A directory has neither ConfigMaps nor
+ * Kubernetes identities, so the service could not start.
+ */
 function checkKubernetesNeeds(root: unknown): readonly Finding[] {
   const { cluster, audit, http } = sectionsOf(root);
   if (textOf(cluster, 'kind') !== 'directory') return [];
@@ -54,7 +63,10 @@ function checkContradictions(root: unknown): readonly Finding[] {
     : [];
 }
 
-/** With only one of them no certificate is sent, and the server's error names neither. */
+/**
+ * Requires both the certificate and the key. With only one of the two, no certificate is sent, and the server's error
+ * does not explain why.
+ */
 function checkTlsPairs(root: unknown): readonly Finding[] {
   const { engine, audit } = sectionsOf(root);
   const places: readonly (readonly [unknown, Path])[] = [

@@ -3,17 +3,17 @@ import { entriesOf, listOf, memberOf, sourcesIn, textOf } from '../files/raw.ts'
 import type { Located } from '../files/yaml.ts';
 import { type Finding, type Path, quoted } from '../problem.ts';
 
-// Checks keys, versions and searches by the rules of each store. The providers check them too, because searches and
-// rollbacks can produce other names. The check here reports the place in the file before anything runs.
+// Checks keys, versions and searches by the rules of each store. The providers check them again at run time, because
+// searches and rollbacks can produce other names. The check here runs first and reports the place in the file.
 
 interface Expectation {
   /** Completes the sentence "expected …". */
   readonly expected: string;
-  /** A likely correction. */
+  /** The probable correction. */
   readonly suggested?: string;
 }
 
-/** Each rule returns what it expects, or `undefined` if the text is valid. */
+/** Each rule returns `undefined` if the text is valid, or a description of the expected text. */
 interface Rules {
   key(key: string): Expectation | undefined;
   version(version: string): Expectation | undefined;
@@ -27,7 +27,7 @@ type StoreFields = Readonly<Record<string, unknown>>;
 const RULES: Readonly<Record<string, (store: StoreFields) => Rules>> = {
   'aws-secrets-manager': ({ region }) => ({
     key: (key) => (/^arn:/i.test(key) ? checkAwsArn(key, region) : checkAwsName(key)),
-    // Writers of a version may choose its id and its stage labels.
+    // A version can be an id or a stage label. Writers of the version may choose both.
     version: (version) =>
       /^[\x20-\x7e]{1,256}$/.test(version)
         ? undefined
@@ -68,12 +68,15 @@ const RULES: Readonly<Record<string, (store: StoreFields) => Rules>> = {
   }),
 };
 
-/** Returns `undefined` for an unknown kind, which the schema reports. `hasOwn` excludes names such as `toString`. */
+/**
+ * Returns `undefined` for an unknown kind, which the schema reports. `hasOwn` rejects inherited names such as
+ * `toString`.
+ */
 function rulesOf(kind: string): ((store: StoreFields) => Rules) | undefined {
   return Object.hasOwn(RULES, kind) ? RULES[kind] : undefined;
 }
 
-/** @param root The files' content before parsing. */
+/** @param root The unvalidated content of the files. */
 export function checkStoreNames(root: Located): readonly Finding[] {
   const rules = new Map(
     listOf(root, 'stores').flatMap((store): [string, Rules][] => {
@@ -118,12 +121,12 @@ function finding(path: Path, { expected, suggested }: Expectation): Finding {
   return { path, code: 'CONFIG_INVALID', message: `expected ${expected}`, ...suggestion };
 }
 
-/** A search of the whole store. */
+/** An empty path searches the whole store. */
 function isRoot(path: string): boolean {
   return path === '' || path === '/';
 }
 
-/** Checks a path by the rules of Vault and file systems. */
+/** Checks a path by the rules that Vault and file systems share. */
 function checkPath(what: string, path: string): Expectation | undefined {
   const segments = path.split('/');
   if (segments.some((segment) => segment === '.' || segment === '..'))
@@ -149,7 +152,7 @@ function checkAwsName(name: string): Expectation | undefined {
   return undefined;
 }
 
-/** The start of a search. Names below it may contain `//` and end with `/`. */
+/** Checks the start path of a search. Names below the path may contain `//` and end with `/`. */
 function checkAwsPath(path: string): Expectation | undefined {
   const violation = checkAwsName(path);
   if (violation !== undefined || !path.split('/').slice(1).includes('')) return violation;
@@ -177,7 +180,9 @@ function checkAzureName(name: string): Expectation | undefined {
   return /^[0-9a-zA-Z-]{1,127}$/.test(suggested) ? { expected, suggested } : { expected };
 }
 
-/** In such a store, a version is a condition: the value must have this fingerprint. */
+/**
+ * The version rule of stores without versions. Their only valid version is a fingerprint, which the value must match.
+ */
 function fingerprintOnly(reason: string): (version: string) => Expectation | undefined {
   return (version) =>
     isFingerprint(version)

@@ -5,7 +5,7 @@ import { codeOf, FILE_FAILURES } from '../../core/system-errors.ts';
 import { compareText } from '../../core/target.ts';
 import { type Problem, toProblem } from '../problem.ts';
 
-/** The file system calls that loading needs. Errors carry Node's codes. */
+/** The file system calls that loading needs. Errors carry Node's error codes. */
 export interface ConfigFs {
   /** Follows symbolic links. */
   stat(path: string): Promise<{ isFile(): boolean; isDirectory(): boolean; readonly size: number }>;
@@ -16,7 +16,7 @@ export interface ConfigFs {
 export const realFs: ConfigFs = { stat, readdir, readFile };
 
 export interface SourceFile {
-  /** The path as the user wrote it. */
+  /** The path as written by the user. */
   readonly shown: string;
   readonly absolute: string;
 }
@@ -36,12 +36,12 @@ export interface FindOptions {
 const LOCAL_FILE = 'secretbridge.yaml';
 const SYSTEM_FOLDER = '/etc/secretbridge/';
 
-/** Enough for more than ten thousand mappings. A larger file is something else. */
+/** Enough for more than ten thousand mappings. A larger file is probably not a configuration. */
 const MAX_FILE_BYTES = 4 * 1024 * 1024;
 
 /**
- * Finds the configuration: `--config`, then SECRETBRIDGE_CONFIG (paths separated by colons), then ./secretbridge.yaml,
- * then /etc/secretbridge/.
+ * Finds the configuration files. It tries `--config`, then SECRETBRIDGE_CONFIG (paths separated by colons), then
+ * ./secretbridge.yaml, then /etc/secretbridge/.
  */
 export async function findSources(options: FindOptions): Promise<Sources> {
   const { cwd, env, fs } = options;
@@ -50,7 +50,7 @@ export async function findSources(options: FindOptions): Promise<Sources> {
   const sourceOf = (shown: string): SourceFile => ({ shown, absolute: resolve(cwd, shown) });
   if (named.length > 0) {
     const { files, problems } = await expandFolders(named.map(sourceOf), fs);
-    // A file named in addition to its folder counts once.
+    // A file that is named both directly and through its folder counts once.
     const lastByPath = new Map(files.toReversed().map((file) => [file.absolute, file]));
     return { files: files.filter((file) => lastByPath.get(file.absolute) === file), problems };
   }
@@ -81,14 +81,14 @@ export async function expandFolders(named: readonly SourceFile[], fs: ConfigFs):
 }
 
 /**
- * Read files concurrently, because a busy service delays each disk wait. Limit the number, because a process may open
- * only so many files.
+ * The number of files that are read concurrently. Concurrency helps because a busy service delays each disk wait; the
+ * limit is needed because a process may open only so many files.
  */
 export const MAX_OPEN_FILES = 64;
 
 /**
- * The sorted files of a folder, not recursive. In a mounted ConfigMap the files are links through a hidden folder
- * (`..data`). Links are followed and hidden entries are skipped, so each file is read once.
+ * The sorted files directly in a folder. In a mounted ConfigMap the files are links into a hidden folder (`..data`).
+ * Links are followed and hidden entries are skipped, so that each file is read once.
  */
 async function filesIn(folder: SourceFile, fs: ConfigFs): Promise<readonly SourceFile[]> {
   const names = (await fs.readdir(folder.absolute)).filter(isConfigName);
@@ -99,7 +99,7 @@ async function filesIn(folder: SourceFile, fs: ConfigFs): Promise<readonly Sourc
   return entries.filter((_, index) => areFolders[index] === false);
 }
 
-/** Whether a file in a folder belongs to the configuration, by its name. */
+/** Whether the name of a file in a folder marks it as part of the configuration. */
 export function isConfigName(name: string): boolean {
   return /^[^.].*\.ya?ml$/.test(name);
 }
@@ -143,7 +143,7 @@ async function exists(path: string, fs: ConfigFs): Promise<boolean> {
     await fs.stat(path);
     return true;
   } catch (error) {
-    // Any other error means that something exists, and is reported when it is read.
+    // After any other error the path exists, and reading it reports the error.
     if (codeOf(error) === 'ENOENT' || codeOf(error) === 'ENOTDIR') return false;
     return codeOf(error) !== undefined;
   }
@@ -153,7 +153,7 @@ async function isFolder(path: string, fs: ConfigFs): Promise<boolean> {
   try {
     return (await fs.stat(path)).isDirectory();
   } catch (error) {
-    describeFailure(error); // for example a broken link, reported when it is read
+    describeFailure(error); // For example a broken link. Reading it reports the error.
     return false;
   }
 }

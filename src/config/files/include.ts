@@ -13,7 +13,7 @@ import type { Located } from './yaml.ts';
 /** The limits that an `include` sets for the mappings of its files. */
 export interface Bound {
   readonly rule: Rule;
-  /** The place of the `include`. */
+  /** The place of the `include` entry. */
   readonly place: Place;
 }
 
@@ -24,11 +24,13 @@ export interface Included extends Omit<ReadDocuments, 'documents' | 'blank' | 'i
 
 export interface IncludeDeps extends ReadDeps {
   readonly home: string | undefined;
-  /** The main files, which have no bounds. */
+  /** The main files. Their mappings have no bounds. */
   readonly main: readonly SourceFile[];
 }
 
-/** Reads tenants' files, which may contain only mappings. Anything else makes the configuration invalid. */
+/**
+ * Reads the files that tenants write. They may contain only mappings; other content makes the configuration invalid.
+ */
 export async function readIncludes(root: Located, deps: IncludeDeps): Promise<Included> {
   const mappings: Included['mappings'][number][] = [];
   const findings: PlacedFinding[] = [];

@@ -2,18 +2,18 @@ import { type Finding, formatPlace, type Path, type Place, quoted } from '../pro
 import { LIST_SECTIONS } from '../schema.ts';
 import { appendItems, type Located, type Member } from './yaml.ts';
 
-/** A finding with a known place. */
+/** A finding whose place in the files is known. */
 export interface PlacedFinding extends Finding {
   readonly place: Place;
 }
 
 export interface Merged {
-  /** One object with all sections. Entries of list sections keep the places of their own files. */
+  /** One object with all sections. Entries of list sections keep their places in the original files. */
   readonly root: Located;
   readonly findings: readonly PlacedFinding[];
 }
 
-/** @param start The place for problems about missing content. */
+/** @param start The place to report for missing content. */
 export function mergeDocuments(documents: readonly Located[], start: Place): Merged {
   const members = new Map<string, Member>();
   const findings: PlacedFinding[] = [];
@@ -23,7 +23,7 @@ export function mergeDocuments(documents: readonly Located[], start: Place): Mer
     const first = members.get(name);
     if (first === undefined) members.set(name, member);
     else if (isListSection(name)) addList(name, first, member);
-    // Each file may repeat the format version.
+    // Each file may set the same `apiVersion`.
     else if (name !== 'apiVersion' || first.node.value !== member.node.value)
       addFinding(
         member.keyPlace,
@@ -36,7 +36,7 @@ export function mergeDocuments(documents: readonly Located[], start: Place): Mer
       members.set(name, appendItems(first, member.node.items));
       return;
     }
-    // The schema reports the remaining value if it is not a list either.
+    // If the kept value is not a list either, the schema reports it.
     const [kept, other] = first.node.items === undefined ? [member, first] : [first, member];
     members.set(name, kept);
     if (other.node.isUnclear !== true) addFinding(other.node.place, [name], 'expected a list');
@@ -51,7 +51,8 @@ export function mergeDocuments(documents: readonly Located[], start: Place): Mer
 }
 
 /**
- * The place of the value at a path, or of its key with `at`. If the path does not exist, the nearest parent's place.
+ * The place of the value at a path, or of its key if `at` is set. If the path does not exist, the place of its nearest
+ * parent.
  */
 export function locate(root: Located, path: Path, at: 'value' | 'key' = 'value'): Place {
   let node = root;
@@ -67,8 +68,8 @@ export function locate(root: Located, path: Path, at: 'value' | 'key' = 'value')
 }
 
 /**
- * Whether a node on the path is unclear, so that a problem found there may be false. In a partial object the existing
- * members are clear; only missing members are unclear.
+ * Whether a node on the path is unclear, so that a problem found there may be false. In a partial object, existing
+ * members are clear and missing members are unclear.
  */
 export function isUnclear(root: Located, path: Path): boolean {
   let node: Located = root;
@@ -82,7 +83,7 @@ export function isUnclear(root: Located, path: Path): boolean {
   return node.isPartial === true;
 }
 
-/** Whether any part of this node is unclear, so that a check across its parts may be wrong. */
+/** Whether any part of this node is unclear. A check that compares its parts may then be wrong. */
 export function holdsUnclear(root: Located, path: Path): boolean {
   let node: Located | undefined = root;
   for (const part of path)

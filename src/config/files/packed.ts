@@ -2,13 +2,13 @@ import type { Place } from '../problem.ts';
 import type { Located, Member, ParsedYaml } from './yaml.ts';
 
 /**
- * A compact form of parsed documents, about twice the size of their text. As objects they take twenty times that, and
- * sending them to another thread takes as long as parsing.
+ * A compact form of parsed documents, about twice the size of their text. As objects they would take twenty times the
+ * size of the text, and sending them to another thread would take as long as parsing.
  */
 export interface Packed {
   /** JSON: a scalar is itself, a list is `[0, item…]`, an object is `[1, name, value…]`. */
   readonly shape: string;
-  /** Line and column of each node and each name, in the order of the shape. */
+  /** Line and column of each node and each name, in the order of `shape`. */
   readonly places: Uint32Array<ArrayBuffer>;
 }
 

@@ -3,11 +3,11 @@ import { type Packed, pack, unpack } from './packed.ts';
 import { type Parse, type Parsing, parseTexts, type YamlText } from './parsing.ts';
 
 /**
- * A cache of parsed files. Parsing a thousand mappings takes ten times as long as all other work after a change, and
- * most files do not change.
+ * A cache of parsed files. Most files do not change, and parsing a thousand mappings takes ten times as long as all
+ * other work after a change.
  */
 export interface ParsedFiles {
-  /** Starts one load. Entries that the previous load did not use are dropped. */
+  /** Starts one load. Entries that the previous load did not use are dropped from the cache. */
   begin(): Parse;
 }
 

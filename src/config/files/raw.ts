@@ -23,14 +23,14 @@ export function entriesOf(value: unknown): readonly [string | number, unknown][]
   return typeof value === 'object' && value !== null ? Object.entries(value) : [];
 }
 
-/** Whether users choose the names within this member, such as session tags, so that the names mean nothing to us. */
+/** Whether users choose the member names below this field, as in session tags. */
 export function isFreeForm(name: string | number): boolean {
   return name === 'tags';
 }
 
 /**
- * Returns `undefined` if some store names are unknown, so that any reference may be valid. The schema reports the
- * cause.
+ * The names of all stores. Returns `undefined` if a store has no valid name, because any reference may then be correct.
+ * The schema reports the cause.
  */
 export function storeNamesIn(root: Located): readonly string[] | undefined {
   const section = memberOf(root.value, 'stores');
@@ -49,7 +49,7 @@ export function sourcesIn(mapping: unknown, path: Path): readonly [Path, unknown
   );
 }
 
-/** The namespaces that a mapping lists, each with its path. A selector lists none. */
+/** The namespaces that a mapping lists, each with its path. Empty for a selector. */
 export function namespacesIn(mapping: unknown, path: Path): readonly [Path, string][] {
   const target = memberOf(mapping, 'target');
   const at: [Path, unknown][] = [

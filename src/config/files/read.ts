@@ -8,18 +8,18 @@ export interface ReadDocuments {
   readonly documents: readonly Located[];
   /** Problems of files that could not be read or parsed. */
   readonly problems: readonly Problem[];
-  /** Problems of empty files. */
+  /** One problem for each empty file. */
   readonly blank: readonly Problem[];
-  /** Whether the documents contain everything in the files. */
+  /** Whether the documents contain the complete content of all files. */
   readonly isWhole: boolean;
-  /** The text of each file, by its name in places. */
+  /** The text of each file, by the file name in places. */
   readonly texts: ReadonlyMap<string, string>;
 }
 
 export interface ReadDeps {
   readonly fs: ConfigFs;
   readonly parse: Parse;
-  /** Work to do while another thread parses. */
+  /** Work for this thread while another thread parses. */
   readonly meanwhile: () => Promise<unknown>;
 }
 
@@ -50,8 +50,8 @@ export async function readDocuments(
 }
 
 /**
- * Editors empty a file before they write it, and a full disk or a failed program leaves it empty. Accepting it would
- * remove all of its mappings.
+ * Report an empty file instead of accepting it. Editors empty a file before they write it, and a full disk or a failed
+ * program can also empty it. An accepted empty file would remove all of its mappings.
  */
 function blankProblem(file: string): Problem {
   const message = 'the file is empty; delete it, or add a comment if this is intended';

@@ -11,7 +11,7 @@ import {
 } from 'yaml';
 import { formatPlace, type Place, quoted } from '../problem.ts';
 
-/** A value with the places of all its parts, so that findings can name line and column. */
+/** A value with the places of all its parts, so that findings can report line and column. */
 export interface Located {
   readonly value: unknown;
   readonly place: Place;
@@ -19,9 +19,14 @@ export interface Located {
   readonly members?: ReadonlyMap<string, Member>;
   /** Items of a list. */
   readonly items?: readonly Located[];
-  /** The value differs from what the file means (an alias or a tag), so it cannot be checked further. */
+  /**
+   * Set if the value was written with an alias or a tag. Its real meaning is unknown, so it cannot be checked further.
+   */
   readonly isUnclear?: true;
-  /** An object with an unreadable name, such as a merge key. Missing members may be defined by it. */
+  /**
+   * Set for an object with an unreadable name, such as a merge key. Members that seem to be missing may be defined
+   * there.
+   */
   readonly isPartial?: true;
 }
 
@@ -36,30 +41,33 @@ export interface SyntaxProblem {
 }
 
 export interface ParsedYaml {
-  /** Valid YAML documents with content. Unsupported features in them are reported as problems. */
+  /** The valid YAML documents that are not empty. Unsupported features in them are reported as problems. */
   readonly documents: readonly Located[];
   readonly problems: readonly SyntaxProblem[];
-  /** Whether the documents contain everything in the file. */
+  /** Whether the documents contain the complete content of the file. */
   readonly isWhole: boolean;
 }
 
-/** Further problems are usually consequences of the first ones. */
+/** Problems beyond this number are usually consequences of the first ones. */
 const MAX_SYNTAX_PROBLEMS = 10;
 
-/** These problems are independent of each other. The limit protects against a file made of aliases. */
+/**
+ * The limit for unsupported features, which are independent of each other. It protects against a file that consists of
+ * aliases.
+ */
 const MAX_UNSUPPORTED = 1_000;
 
-/** Enough for the format, and safe for recursion. */
+/** The maximum nesting depth. It is enough for the format and safe for recursion. */
 const MAX_DEPTH = 40;
 
 /**
  * Parses YAML 1.2 without features that make a configuration hard to review: anchors, aliases, merge keys, tags and
- * non-text keys. Aliases are never expanded, so a file cannot grow in memory.
+ * non-text keys. Aliases are never expanded, so a small file cannot use much memory.
  */
 export function parseYaml(text: string, file: string): ParsedYaml {
   const lines = new LineCounter();
-  // Use plain errors, because pretty errors quote the file, which may contain a credential. Compare keys ourselves: the
-  // library takes quadratic time and does not report the first place.
+  // Use plain errors, because pretty errors quote the file, which may contain a credential. Check for duplicate keys
+  // ourselves, because the library takes quadratic time and does not report the first place.
   const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
   const at = (offset: number): Place => {
     const { line, col } = lines.linePos(Math.min(offset, text.length));
@@ -85,7 +93,7 @@ export function parseYaml(text: string, file: string): ParsedYaml {
   };
 }
 
-/** Our own messages, because the library's may quote the file. */
+/** Use our own messages, because the library's messages may quote the file. */
 const SYNTAX: Readonly<Partial<Record<string, string>>> = {
   BAD_ALIAS: 'an alias (`*`) without a name; put the text in quotes if the asterisk is part of it',
   BAD_DIRECTIVE: 'a line that starts with `%` is a YAML directive, which is not supported here',
@@ -151,7 +159,7 @@ function createReader(at: (offset: number) => Place) {
       const key = pair.key as ParsedNode;
       const name = readKey(key);
       const keyPlace = at(key.range[0]);
-      // For `<<: *name`, the key's problem is enough.
+      // For `<<: *name`, report only the key.
       const isReported = name === undefined && isAlias(pair.value);
       const child = pair.value === null || isReported ? undefined : read(pair.value as ParsedNode, depth + 1);
       // An empty value has no text to point to, so use the place of its key.
@@ -173,7 +181,7 @@ function createReader(at: (offset: number) => Place) {
     return { ...map, isPartial: true };
   }
 
-  /** Returns `undefined` if the name cannot be determined. */
+  /** The name of a member, or `undefined` if it cannot be determined. */
   function readKey(key: ParsedNode): string | undefined {
     const offset = key.range[0];
     if (!isScalar(key)) {
@@ -182,7 +190,7 @@ function createReader(at: (offset: number) => Place) {
     }
     if (key.anchor !== undefined) report(offset, 'an anchor (`&name`) is not supported: remove it');
     if (key.tag !== undefined) report(offset, 'a tag (`!name`) is not supported: remove it');
-    // Use the source text: `1e3` and `0x10` are names here, not numbers.
+    // Use the source text, because `1e3` and `0x10` are names here, not numbers.
     const name = typeof key.value === 'string' ? key.value : (key.source ?? '');
     if (name === '<<') report(offset, 'a merge key (`<<`) is not supported: write the values out');
     else if (name === '__proto__') report(offset, 'the name `__proto__` is not supported');
@@ -194,8 +202,8 @@ function createReader(at: (offset: number) => Place) {
 }
 
 /**
- * Duplicates are ignored. But keep the entries of a duplicated list section, because other entries may refer to their
- * names.
+ * Keeps the entries of duplicated list sections, because other entries may refer to their names. All other duplicates
+ * are ignored.
  */
 function joinSections(members: Map<string, Member>, duplicates: readonly [string, Located][]): void {
   for (const [name, more] of Map.groupBy(duplicates, ([section]) => section)) {
@@ -211,7 +219,7 @@ export function appendItems(first: Member, more: readonly Located[]): Member {
   return { keyPlace: first.keyPlace, node: { ...first.node, items, value: items.map((item) => item.value) } };
 }
 
-/** Big integers and dates have no special type here; they become text. */
+/** Turns big integers and dates into text, because the format has no such types. */
 function scalarValue(value: unknown): unknown {
   const plain = value === null || ['string', 'number', 'boolean'].includes(typeof value);
   return plain ? value : String(value);

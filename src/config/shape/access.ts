@@ -1,7 +1,7 @@
 import { AppError } from '../../core/errors.ts';
 import { namingOf } from './naming.ts';
 
-/** Allows targets in these namespaces to use these keys of these stores. Each entry is an anchored glob. */
+/** Allows targets in these namespaces to use these keys of these stores. Each entry is a glob for the whole name. */
 export interface Rule {
   readonly namespaces: readonly string[];
   readonly stores: readonly string[];
@@ -9,31 +9,31 @@ export interface Rule {
 }
 
 export interface KeyUse {
-  /** `undefined`: ask whether any namespace may use it, for a target without a namespace yet. */
+  /** `undefined`: the target has no namespace yet, so check whether any namespace may use the key. */
   readonly namespace: string | undefined;
   readonly store: string;
   readonly key: string;
 }
 
 export interface SearchUse {
-  /** As in `KeyUse`. */
+  /** See `KeyUse`. */
   readonly namespace: string | undefined;
   readonly store: string;
-  /** The path as in `find`. */
+  /** The `path` of the search's `find`. */
   readonly path: string;
 }
 
 /**
- * Decides what mappings may use: by the `access` rules, and for mappings of tenants' files also by the bounds of their
- * `include`.
+ * Decides which keys and namespaces mappings may use. The `access` rules apply to all mappings, and the bounds of an
+ * `include` also apply to the mappings of tenants' files.
  */
 export interface Access {
   allows(use: KeyUse & { readonly mapping: string }): boolean;
-  /** Whether a search may run. Each result is checked separately with `allows`. */
+  /** Whether a search may run. Call `allows` for each result. */
   allowsSearch(use: SearchUse & { readonly mapping: string }): boolean;
-  /** Whether a mapping may target a namespace at all. If not, nothing is read or claimed there. */
+  /** Whether a mapping may target a namespace. If not, the mapping reads and claims nothing there. */
   allowsNamespace(use: { readonly mapping: string; readonly namespace: string }): boolean;
-  /** An error if no mapping may target this namespace, regardless of the rules. */
+  /** Returns an error for the bridge's own namespace, which no mapping may target, regardless of the rules. */
   forbiddenNamespace(namespace: string | undefined): AppError | undefined;
 }
 
@@ -81,7 +81,9 @@ export function createAccess(
   };
 }
 
-/** Whether one rule allows all three. An ambiguous key is never allowed; see `isPlainKey`. */
+/**
+ * Whether one rule allows the namespace, the store and the key. An ambiguous key is never allowed; see `isPlainKey`.
+ */
 export function allows(rules: readonly Rule[], { namespace, store, key }: KeyUse): boolean {
   if (!isPlainKey(key)) return false;
   return rules.some(
@@ -92,7 +94,7 @@ export function allows(rules: readonly Rule[], { namespace, store, key }: KeyUse
   );
 }
 
-/** Whether one rule allows every key that a search can find, now or later. */
+/** Whether one rule allows every key that a search could ever find. */
 export function allowsSearch(
   rules: readonly Rule[],
   { namespace, store, path, flat }: SearchUse & { readonly flat: boolean },
@@ -113,9 +115,9 @@ function coversNamespace({ namespaces }: Rule, namespace: string | undefined): b
 }
 
 /**
- * Matches a glob against the whole text. `*` matches any characters within one segment (between `/`), `**` any
- * characters; neither matches a line break. Every other character is literal, including `?` and `[`. Case and Unicode
- * form matter.
+ * Matches a glob against the whole text. `*` matches any characters within one segment (between `/`); `**` matches any
+ * characters. Neither matches a line break. Every other character is literal, including `?` and `[`. Letter case and
+ * Unicode form matter.
  */
 export function matches(glob: string, text: string): boolean {
   const tokens = tokensOf(glob);
@@ -135,7 +137,7 @@ function tokensOf(glob: string): readonly string[] {
 }
 
 /**
- * The glob positions that the text can reach: `[i]` is true if the first i tokens match it.
+ * The glob positions that the text can reach. `[i]` is true if the first i tokens match the text.
  *
  * All positions are tracked at once, so the time is bounded by the product of both lengths. A backtracking regular
  * expression has no such bound.
@@ -154,7 +156,7 @@ function matchPositions(tokens: readonly string[], text: string): readonly boole
   return states;
 }
 
-/** A star may match nothing, so also mark the position after it. */
+/** A star may match nothing, so the position after it is reached too. */
 function expandStars(tokens: readonly string[], states: boolean[]): boolean[] {
   for (const [index, token] of tokens.entries())
     if (states[index] && token.startsWith('*')) states[index + 1] = true;
@@ -162,17 +164,17 @@ function expandStars(tokens: readonly string[], states: boolean[]): boolean[] {
 }
 
 /**
- * An ARN is a second name for a key, and `a*` would match every ARN. So only globs that start with `arn:`, and `**`,
- * apply to ARNs.
+ * Whether a glob applies to a key. An ARN is an alias of a key, and a glob such as `a*` would match every ARN. So only
+ * `**` and globs that start with `arn:` apply to ARNs.
  */
 function appliesToKey(glob: string, key: string): boolean {
   return !/^arn:/i.test(key) || glob.startsWith('arn:') || glob === '**';
 }
 
 /**
- * Whether a key is unambiguous. A store, proxy or library could resolve an ambiguous key to another key. Ambiguous are
- * `.`, `..` and empty segments, backslashes, and invisible characters. The same holds for their percent-encoded and
- * Unicode-compatible forms. A leading `/` is allowed, because AWS names may have one.
+ * Whether a key is unambiguous. A store, proxy or library could resolve an ambiguous key to another key. These parts
+ * make a key ambiguous: `.`, `..` and empty segments, backslashes, and invisible characters, including their
+ * percent-encoded and Unicode-compatible forms. A leading `/` is allowed, because AWS names may start with it.
  */
 export function isPlainKey(key: string): boolean {
   if (/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\\]|%(?:2e|2f|5c|25|[01]|7f)/iu.test(key)) return false;

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { Reference } from '../../providers/credentials.ts';
 import { duration, HostAndPort, localPath, Name, Namespace, rate, wholeNumber } from './fields.ts';
 
-// The backends: cluster, queue, audit store and keys.
+// The schemas of the backends: cluster, queue, audit store and keys.
 
 export const Cluster = z
   .discriminatedUnion('kind', [
@@ -93,7 +93,10 @@ export const Engine = z
       'The queue of the service: in the memory of this process, or in a Redis that replicas share.',
   });
 
-/** Longer than any period that reads old records: a restart of workloads may be pending for 7 days. */
+/**
+ * The minimum retention. It must exceed every period that reads old records, such as the 7 days that a restart may be
+ * pending.
+ */
 const MIN_RETENTION_MS = 8 * 86_400_000;
 
 export const Audit = z

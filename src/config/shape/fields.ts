@@ -5,14 +5,17 @@ import { isValidPath, PATH_RULE } from '../../providers/path.ts';
 import { isTargetKey } from '../../sync/target-keys.ts';
 import { quoted } from '../problem.ts';
 
-// A schema's `error` names what is expected. `messages.ts` adds the rest of the sentence.
+// The `error` of a schema names the expected value. `messages.ts` adds the rest of the sentence.
 
-/** Text such as `30s`, `1h30m` or `90d`, converted to milliseconds. More than zero, at most ten years. */
+/**
+ * A duration such as `30s`, `1h30m` or `90d`, converted to milliseconds. It must be more than zero and at most ten
+ * years.
+ */
 export function duration() {
   return durationFrom(1, 'a duration of more than zero and at most 3650d');
 }
 
-/** Like `duration`, but also allows `0s`. */
+/** A duration that may also be `0s`. */
 export function durationOrZero() {
   return durationFrom(0, 'a duration of at most 3650d');
 }
@@ -36,13 +39,13 @@ export function rate(max: number) {
   return z.number({ error }).positive({ error }).max(max, { error });
 }
 
-/** A share from 0 to 1. */
+/** A fraction from 0 to 1. */
 export function share() {
   const error = 'a number from 0 to 1';
   return z.number({ error }).min(0, { error }).max(1, { error });
 }
 
-/** The name of an instance, a store or a mapping. Names become label values. */
+/** The name of an instance, a store or a mapping. Names are also used as label values. */
 export const Name = z
   .string()
   .check(nameCheck(/^[a-z0-9](?:[-a-z0-9.]{0,61}[a-z0-9])?$/, 'a-z, 0-9, `-` and `.`', /[^-a-z0-9.]/u, 63))
@@ -70,7 +73,7 @@ export const TargetKey = z
       params: { code: 'KEY_INVALID', suggested: plainKey(ctx.value) },
     });
   })
-  // Without look-ahead, which Helm does not support.
+  // The same rule without look-ahead, which Helm does not support.
   .meta({
     pattern: String.raw`^([-_a-zA-Z0-9][-._a-zA-Z0-9]{0,252}|\.[-_a-zA-Z0-9][-._a-zA-Z0-9]{0,251})$`,
   });
@@ -108,10 +111,10 @@ export const MatchLabels = z
   })
   .meta({ id: 'LabelSelector', title: 'Label selector', description: 'A label selector.' });
 
-/** Anchored globs; see `access.ts`. */
+/** Globs for the whole name; see `access.ts`. */
 export const Globs = z.array(z.string().min(1)).min(1);
 
-/** A path on this machine, relative to the file that contains it. */
+/** A path on this machine. A relative path is relative to the file that contains it. */
 export function localPath() {
   return z.string().min(1).refine(isValidPath, { error: PATH_RULE });
 }
@@ -147,7 +150,7 @@ function nameCheck(pattern: RegExp, allowed: string, notAllowed: RegExp, max: nu
   };
 }
 
-/** Suggests a valid name by replacing common separators. */
+/** Suggests a valid name, with common separators replaced. */
 function plainName(name: string, pattern: RegExp): string | undefined {
   const plain = name
     .toLowerCase()
@@ -156,7 +159,10 @@ function plainName(name: string, pattern: RegExp): string | undefined {
   return pattern.test(plain) ? plain : undefined;
 }
 
-/** Names the invalid character: `а` (Cyrillic) and `a` look the same, and some characters are invisible. */
+/**
+ * Names the first invalid character. Some characters are invisible, and others look alike, such as `а` (Cyrillic) and
+ * `a`.
+ */
 function invalidCharacterHint(text: string, notAllowed: RegExp): string {
   const char = notAllowed.exec(text)?.[0];
   if (char === undefined) return '';

@@ -14,12 +14,12 @@ import {
 } from './fields.ts';
 import { linearRegExp } from './linear-regexp.ts';
 
-/** Run rules about several fields even if one field is invalid, so that all problems appear at once. */
+/** Checks that involve several fields run even if one field is invalid, so that all problems appear at once. */
 function evenIfInvalid({ value }: z.core.ParsePayload): boolean {
   return isObject(value);
 }
 
-/** Fields that `defaults` sets for every mapping and a mapping may override. */
+/** Fields that `defaults` can set for every mapping. A mapping may override them. */
 const RULES = {
   refresh: duration().meta({
     description:
@@ -66,7 +66,8 @@ const decode = z.enum(['base64', 'base64url']).optional().meta({
     'Decode the value before it is used. Padding is required for `base64`, optional for `base64url`.',
 });
 
-// A version of digits may be written without quotes. Numbers above 15 digits lose precision.
+// A version that consists of digits may be written without quotes. Numbers above 15 digits lose precision, so they are
+// rejected.
 const VERSION = 'a version as text (put a long number in quotes)';
 const version = z
   .union([z.string().min(1), wholeNumber(0, 999_999_999_999_999, VERSION)], { error: VERSION })

@@ -9,7 +9,7 @@ const NAMINGS: Readonly<Record<string, Naming>> = {
   files: filesNaming,
 };
 
-/** The naming rules of a store kind. Empty for kinds without special rules, and for unknown kinds. */
+/** The naming rules of a store kind. Empty for unknown kinds and for kinds without special rules. */
 export function namingOf({ kind }: { readonly kind: string }): Naming {
   return Object.hasOwn(NAMINGS, kind) ? (NAMINGS[kind] ?? {}) : {};
 }

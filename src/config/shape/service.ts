@@ -12,7 +12,7 @@ import {
   wholeNumber,
 } from './fields.ts';
 
-// The service sections: limits, behavior and outputs.
+// The schemas of the service sections: limits, behavior and outputs.
 
 export const Include = z
   .strictObject({

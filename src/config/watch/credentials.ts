@@ -5,10 +5,13 @@ import { Reference, readCredentialFile } from '../../providers/credentials.ts';
 import { isFreeForm } from '../files/raw.ts';
 import { type LoopContext, startLoop } from './loop.ts';
 
-/** A credential reference, or a file that a client reads by path: a token, a certificate, a key. */
+/** A credential reference, or the path of a file that a client reads: a token, a certificate, a key. */
 export type WatchedCredential = Exclude<Reference, { env: string }> | { readonly path: string };
 
-/** The credentials of a configuration section that can change while the process runs. Environment variables cannot. */
+/**
+ * The credentials of a configuration section that can change while the process runs. Environment variables cannot
+ * change.
+ */
 export function watchedCredentialsIn(section: object): readonly WatchedCredential[] {
   const credentials = new Map<string, WatchedCredential>();
   const visit = (node: unknown): void => {
@@ -29,30 +32,38 @@ export function watchedCredentialsIn(section: object): readonly WatchedCredentia
 }
 
 export interface CredentialWatchOptions {
-  /** Credentials by owner, for example by store name. Called at each check, because the configuration may change. */
+  /**
+   * Returns the credentials by owner, for example by store name. Called at each check, because the configuration may
+   * change.
+   */
   readonly references: () => ReadonlyMap<string, readonly WatchedCredential[]>;
-  /** @throws AppError CREDENTIAL_MISSING if it does not exist. Any other error leaves its state unknown. */
+  /**
+   * @throws AppError CREDENTIAL_MISSING if the credential does not exist. After any other error its state is unknown.
+   */
   readonly resolve: (reference: Reference) => Promise<SecretValue>;
-  /** A keyed digest, so that no credential is kept for comparison. */
+  /** Computes a keyed digest, so that the watch stores no credentials for comparison. */
   readonly fingerprint: (value: SecretValue) => string;
-  /** Called when a credential of this owner changed or reappeared, at most once per check and owner. */
+  /** Called if a credential of this owner changed or reappeared, at most once per check and owner. */
   readonly onChange: (owner: string) => void | Promise<void>;
-  /** Called after each check, with an error if something could not be read. */
+  /** Called after each check, with an error if a credential could not be read. */
   readonly onProgress?: (error?: unknown) => void;
   readonly wake?: StartTimer;
   readonly settleMs?: number;
 }
 
 export interface CredentialWatch extends AsyncDisposable {
-  /** Checks everything now. Resolves after `onChange` has run. Never rejects. */
+  /** Checks all credentials now. Resolves after `onChange` has run. Never rejects. */
   check(): Promise<void>;
 }
 
-/** `missing` is set only when it is certain. Until then the previous state stays. */
+/**
+ * The digest of the content, or `missing` if the credential certainly does not exist. After other errors the previous
+ * state stays.
+ */
 type State = string | 'missing';
 
 const INTERVAL_MS = 5_000;
-/** Reading Secrets needs the API server, so check them less often. */
+/** Secrets are checked only at every third check, because reading them needs the API server. */
 const CHECKS_PER_SECRET = 3;
 
 /** Watches the content of credentials for changes. The first check only records the current state. */
@@ -82,7 +93,10 @@ export function watchCredentials(options: CredentialWatchOptions): CredentialWat
     }
   };
 
-  /** Whether the content changed and then stayed the same for a moment. A file may be half-written. */
+  /**
+   * Whether the content changed and then stayed the same for a moment. The wait is needed because a file may be
+   * half-written.
+   */
   const hasChanged = async (
     watched: WatchedCredential,
     context: LoopContext,
@@ -95,7 +109,7 @@ export function watchCredentials(options: CredentialWatchOptions): CredentialWat
     if (before !== undefined && now !== 'missing') {
       await context.pause(settleMs);
       const confirmed = await stateOf(watched, failures);
-      if (context.ending || confirmed !== now) return false; // the next check sees the change
+      if (context.ending || confirmed !== now) return false; // The next check sees the change.
       now = confirmed;
     }
     states.set(id, now);

@@ -4,19 +4,22 @@ import { mapConcurrently } from '../../core/map-concurrently.ts';
 import { codeOf } from '../../core/system-errors.ts';
 import { type ConfigFs, isConfigName, MAX_OPEN_FILES } from '../files/files.ts';
 
-/** The file system calls of a load, with a digest of each result. Equal results give an equal configuration. */
+/** The file system calls of one load, with a digest of each result. Equal digests mean an equal configuration. */
 export interface FileSnapshot {
-  /** Equal for equal content, even if files were touched, moved or replaced. */
+  /** Depends only on the content. It stays equal if files are touched, moved or replaced. */
   readonly digest: string;
-  /** The folders to watch. Each function tells whether an entry of that name is relevant. */
+  /** The folders to watch. Each function returns whether an entry with this name is relevant. */
   readonly folders: ReadonlyMap<string, (name: string) => boolean>;
-  /** Whether all results are still the same. */
+  /** Whether all calls would still return the same results. */
   isCurrent(fs: ConfigFs): Promise<boolean>;
 }
 
 type Verb = keyof ConfigFs;
 
-/** Digests stay in memory. A directory listing counts only names that can belong to a configuration. */
+/**
+ * The digest for each kind of call. Digests stay in memory. For a directory listing, only names that can belong to a
+ * configuration count.
+ */
 const DIGESTS = {
   stat: async (path: string, fs: ConfigFs) => {
     const info = await fs.stat(path);
@@ -26,7 +29,7 @@ const DIGESTS = {
   readFile: async (path: string, fs: ConfigFs) => sha256(await fs.readFile(path)),
 } satisfies Record<Verb, (path: string, fs: ConfigFs) => Promise<string>>;
 
-/** Marks a call that returned two different results during one load, so the load is not consistent. */
+/** The digest of a call that returned two different results during one load. The load is then inconsistent. */
 const INCONSISTENT = 'unsteady';
 
 export interface RecordingFs {
@@ -46,7 +49,7 @@ export function recordingFs(fs: ConfigFs, onAnswer: () => void = () => undefined
     const isConsistent = before === undefined || before.digest === digest;
     answers.set(id, { verb, path, digest: isConsistent ? digest : INCONSISTENT });
   };
-  /** Returns the real result and computes the digest from it, so that a file is read only once. */
+  /** Computes the digest from the returned result, so that a file is read only once. */
   const record = async <T>(
     verb: Verb,
     path: string,

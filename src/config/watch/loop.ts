@@ -1,8 +1,8 @@
 import type { StartTimer } from '../../core/timer.ts';
 
-/** The control that a check has over its loop. */
+/** The functions through which a check controls its loop. */
 export interface LoopContext {
-  /** Waits this long, or until the loop ends. */
+  /** Waits this long, but not after the loop has ended. */
   pause(ms: number): Promise<void>;
   readonly ending: boolean;
 }
@@ -10,27 +10,24 @@ export interface LoopContext {
 export interface LoopOptions {
   /** @param roused Whether the check was triggered rather than scheduled. */
   readonly check: (rounds: LoopContext, roused: boolean) => Promise<void>;
-  /** The time from the end of one check to the next. */
+  /** The time between the end of one check and the start of the next. */
   readonly everyMs: number;
   readonly wake: StartTimer;
-  /**
-   * Called after each check, with its error if it failed. A failed check also counts as progress, and the next one
-   * follows as usual.
-   */
+  /** Called after each check, with its error if it failed. After a failed check the loop continues as usual. */
   readonly onProgress: (error?: unknown) => void;
 }
 
 export interface Loop extends AsyncDisposable {
-  /** Runs the next check now. During a check, it runs one more afterwards. */
+  /** Starts the next check now. If a check is running, another one follows it. */
   trigger(): void;
-  /** Runs work between two checks and reports it to `onProgress`. Never rejects. */
+  /** Runs work while no check is running, and reports its error to `onProgress`. Never rejects. */
   runExclusively(work: () => Promise<void>): Promise<void>;
 }
 
-/** Do not wait longer for a check on a hanging file system when the loop ends. */
+/** The longest wait for a running check when the loop ends. The check may hang on a file system. */
 const SHUTDOWN_TIMEOUT_MS = 2_000;
 
-/** Runs one check at a time, repeatedly, until disposed. */
+/** Runs checks repeatedly, one at a time, until disposed. */
 export function startLoop({ check, everyMs, wake, onProgress }: LoopOptions): Loop {
   let ending = false;
   let roused = false;

@@ -7,8 +7,8 @@ import { type FileSnapshot, recordingFs } from './file-snapshot.ts';
 import { type LoopContext, startLoop } from './loop.ts';
 
 /**
- * Reports changes in a folder, with the entry's name if known. Returns `undefined` if the folder cannot be watched at
- * the moment.
+ * Watches a folder and reports changes, with the entry's name if known. Returns `undefined` if the folder cannot be
+ * watched at the moment.
  */
 export type WatchFolder = (
   path: string,
@@ -16,29 +16,32 @@ export type WatchFolder = (
 ) => Disposable | undefined;
 
 export interface WatchOptions {
-  /** Loads the configuration through this file system, which records the files it reads. */
+  /** Loads the configuration through this file system, which records the calls. */
   readonly load: (readFs: ConfigFs) => Promise<LoadResult>;
-  /** Called with each new content, valid or not, and awaited. Consecutive calls never get the same content. */
+  /** Called with each new configuration, valid or not, and awaited. Two consecutive calls never get equal content. */
   readonly onChange: (loaded: LoadResult) => void | Promise<void>;
-  /** Called after each check of the files, with the error of the check or of `onChange`. */
+  /** Called after each check of the files, with the error of the check or of `onChange` if one failed. */
   readonly onProgress?: (error?: unknown) => void;
   readonly readFs?: ConfigFs;
   readonly watchFolder?: WatchFolder;
   readonly wake?: StartTimer;
-  /** The longest delay until a change is noticed without file system events, for example on network file systems. */
+  /**
+   * The interval between checks. It limits the delay if there are no file system events, for example on network file
+   * systems.
+   */
   readonly everyMs?: number;
-  /** How long the content must stay the same before it counts as completely written. */
+  /** How long the content must stay the same to count as completely written. */
   readonly settleMs?: number;
   /** A monotonic clock in milliseconds. */
   readonly now?: () => number;
 }
 
 export interface ConfigWatch extends AsyncDisposable {
-  /** The configuration when the watch started. `onChange` is not called for it. */
+  /** The configuration at the start of the watch. `onChange` is not called for it. */
   readonly initial: LoadResult;
   /**
-   * Loads the files now (SIGHUP) and awaits `onChange` if they changed. Never rejects: errors go to `onProgress`, and
-   * the previous configuration is returned.
+   * Loads the files now (for SIGHUP) and awaits `onChange` if they changed. Never rejects. Errors are reported to
+   * `onProgress`, and the previous configuration is returned.
    */
   reload(): Promise<LoadResult>;
 }
@@ -46,19 +49,19 @@ export interface ConfigWatch extends AsyncDisposable {
 interface LoadedFiles {
   readonly loaded: LoadResult;
   readonly snapshot: FileSnapshot;
-  /** When the last file was read. */
+  /** The time when the last file was read. */
   readonly readAt: number;
 }
 
-/** Editors empty a file before they write it, so wait a moment before reading. */
+/** The delay after a file system event. Editors empty a file before they write it. */
 const BATCH_MS = 50;
 
-/** After this many checks with different content each time, accept the content. */
+/** The content is accepted after this many checks even if it changes each time. */
 const MAX_ROUNDS = 50;
 
 /**
- * Watches all files of the configuration, including files that do not exist yet. File system events only speed up
- * detection: each check compares the content.
+ * Watches all files of the configuration, including files that do not exist yet. Each check compares the content; file
+ * system events only make the next check start earlier.
  */
 export async function watchConfig(options: WatchOptions): Promise<ConfigWatch> {
   const {
@@ -85,7 +88,7 @@ export async function watchConfig(options: WatchOptions): Promise<ConfigWatch> {
   }
 
   async function checkFiles(rounds: LoopContext, roused: boolean): Promise<void> {
-    // Watch again each time, because the old watcher gets no events for a replaced folder.
+    // Create new watchers each time, because an old watcher gets no events for a replaced folder.
     if (roused) watchRelevantFolders();
     else if (await current.snapshot.isCurrent(readFs)) return;
     for (let round = 1; ; round++) {
@@ -93,7 +96,7 @@ export async function watchConfig(options: WatchOptions): Promise<ConfigWatch> {
       if (rounds.ending || (await current.snapshot.isCurrent(readFs))) return;
       const next = await loadFiles();
       if (next.snapshot.digest === current.snapshot.digest) return;
-      // Loading a thousand mappings takes a while, which counts toward the settle time.
+      // Count the time since the last file was read. Loading a thousand mappings may already have taken a while.
       await rounds.pause(Math.max(0, settleMs - (now() - next.readAt)));
       if (rounds.ending) return;
       if (round >= MAX_ROUNDS || (await next.snapshot.isCurrent(readFs))) return accept(next);
@@ -137,8 +140,8 @@ export async function watchConfig(options: WatchOptions): Promise<ConfigWatch> {
 }
 
 /**
- * Uses `fs.watch`. It may fail for a missing folder, missing permissions or too many watchers; then only the checks
- * find changes.
+ * Watches a folder with `fs.watch`. It may fail for a missing folder, missing permissions or too many watchers. Then
+ * only the periodic checks find changes.
  */
 const watchRealFolder: WatchFolder = (path, onEvent) => {
   try {

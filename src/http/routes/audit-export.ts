@@ -17,8 +17,8 @@ type Chunks = AsyncGenerator<string, void, undefined>;
 export function addExportRoute(app: FastifyInstance, { audit, clock, closing, version }: RouteDeps): void {
   const serialize = createSerialExecutor();
   /**
-   * Reads one chunk at a time for all exports together, and yields to the event loop after each. So probes never wait
-   * for more than one chunk.
+   * Reads one chunk at a time for all exports together. Yields to the event loop after each chunk, so that probes wait
+   * for at most one chunk.
    */
   const nextChunk = (chunks: Chunks): Promise<IteratorResult<string, void>> =>
     serialize(async () => {
@@ -26,13 +26,13 @@ export function addExportRoute(app: FastifyInstance, { audit, clock, closing, ve
       await setImmediate();
       return next;
     });
-  /** A slow client does not block other exports: sending is outside of `serialize`. */
+  /** Sending happens outside `serialize`, so a slow client does not delay other exports. */
   async function* allChunks(first: IteratorResult<string, void>, rest: Chunks): Chunks {
     for (let next = first; !next.done; next = await nextChunk(rest)) yield next.value;
   }
 
   const activeExports = new Set<Promise<unknown>>();
-  // The audit store is closed right after the server, so wait for active exports.
+  // Wait for active exports, because the audit store closes right after the server.
   app.addHook('onClose', async () => {
     await Promise.all(activeExports);
   });
@@ -41,7 +41,7 @@ export function addExportRoute(app: FastifyInstance, { audit, clock, closing, ve
     '/api/v1/audit/export',
     {
       config: { access: 'viewer' },
-      // A HEAD request would read all records and record an export that sent nothing.
+      // Not for HEAD: such a request would read all records, and record an export that sent nothing.
       exposeHeadRoute: false,
       schema: describe({
         id: 'exportRecords',
@@ -61,12 +61,12 @@ export function addExportRoute(app: FastifyInstance, { audit, clock, closing, ve
         { format, filter: filterOf(request.query, clock.now()), version, signal: closing },
         { actor: actorOf(request), requestId: request.id, now: () => clock.now() },
       );
-      // An error in the first chunk becomes an error response. Later errors can only cut the connection.
+      // An error in the first chunk becomes an error response. After a later error, the connection can only be cut.
       const first = await nextChunk(chunks);
       const stream = Readable.from(allChunks(first, chunks));
       const finished = Promise.withResolvers<void>();
       activeExports.add(finished.promise);
-      // Also without a first read: the audit records how each export ended.
+      // End the generator even if the stream was never read, because the audit log records how each export ended.
       stream.once('close', async () => {
         await Promise.allSettled([chunks.return()]);
         activeExports.delete(finished.promise);
@@ -80,7 +80,7 @@ export function addExportRoute(app: FastifyInstance, { audit, clock, closing, ve
   );
 }
 
-/** Media types without parameters, as OpenAPI names them. */
+/** Media types without parameters, as in OpenAPI. */
 const MEDIA_TYPE_NAMES = [...new Set(Object.values(MEDIA_TYPES).map((type) => type.replace(/;.*$/, '')))];
 
 const EXPORT_QUERY = {

@@ -3,7 +3,7 @@ import { type AuditQuery, isReversedRange, parseInstant, toFilter } from '../../
 import type { RecordFilter } from '../../audit/store.ts';
 import { AppError } from '../../core/errors.ts';
 
-/** Turns the query parameters into a record filter. @throws AppError INVALID_REQUEST */
+/** Converts the query parameters to a record filter. @throws AppError INVALID_REQUEST */
 export function filterOf(query: AuditQuery, now: number): RecordFilter {
   const filter = toFilter(query, (text) => {
     const time = parseInstant(text, now);
@@ -26,7 +26,7 @@ export const SEQUENCE = {
 const text = (description: string) =>
   ({ type: 'string', minLength: 1, maxLength: 512, description }) as const;
 
-/** The filters as JSON Schemas. Lists and exports share them. */
+/** The filters as JSON Schemas, shared by lists and exports. */
 export const FILTERS = {
   since: text('Records from this time on: `7d`, `2026-01-31` or `2026-01-31T08:00:00Z`.'),
   until: text('Records before this time.'),

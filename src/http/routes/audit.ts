@@ -73,7 +73,8 @@ export function addAuditRoutes(app: FastifyInstance, { audit, clock, closing, ev
       }),
     },
     ({ raw }) => {
-      // Reading all records can exceed the idle timeout. An injected request (in tests) has no real socket.
+      // Disable the idle timeout, because reading all records can take longer. An injected request (in tests) has no
+      // real socket.
       const { socket }: { readonly socket: Partial<Socket> } = raw;
       socket.setTimeout?.(0);
       return verification.run();

@@ -20,14 +20,14 @@ const WEBHOOK = '/events/webhook/:name';
 const EVENT_GRID = '/events/azure/:name';
 
 /**
- * Adds the event routes. They have their own body parsers, since signatures cover the raw bytes and senders use their
- * own content types.
+ * Adds the event routes. They have their own body parsers, because signatures cover the raw bytes and senders use
+ * various content types.
  */
 export async function addEventRoutes(app: FastifyInstance, deps: RouteDeps, limits: Limits): Promise<void> {
   const { events, clock, logger, wake = startBackgroundTimer } = deps;
   const attempts = createAttemptLimiter(clock);
   const logRefusal = createRefusalLog(logger, wake);
-  // Count each intake separately: behind an ingress, all senders have one address.
+  // Count each intake separately. Behind an ingress, all senders have the same address.
   const keyGenerator = (request: FastifyRequest): string => {
     const intake = findIntake(request as FastifyRequest<Named>);
     return `${networkOf(request.ip)} ${intake?.origin.name ?? ''}`;
@@ -39,7 +39,7 @@ export async function addEventRoutes(app: FastifyInstance, deps: RouteDeps, limi
     try {
       return routeOptions.url === WEBHOOK ? events?.webhook(params.name) : events?.eventGrid(params.name);
     } catch (error) {
-      // No intake is known while the service starts.
+      // While the service starts, the intakes are not known yet.
       if (error instanceof AppError) return undefined;
       throw error;
     }
@@ -50,8 +50,8 @@ export async function addEventRoutes(app: FastifyInstance, deps: RouteDeps, limi
     events?.eventGrid(params.name) ?? unknownIntake();
 
   /**
-   * Limits failed names and keys by address. A valid request is always accepted, so an attacker behind a shared proxy
-   * does not shut out other senders.
+   * Limits attempts with wrong names or keys by address. A valid request is always accepted, so an attacker behind a
+   * shared proxy does not lock out other senders.
    */
   async function limitAttempts<T>(request: FastifyRequest<Named>, work: () => T | Promise<T>): Promise<T> {
     try {
@@ -74,7 +74,8 @@ export async function addEventRoutes(app: FastifyInstance, deps: RouteDeps, limi
       const { status, error } = toHttpError(thrown);
       const intake = findIntake(request);
       if (intake === undefined || error.code === 'INTERNAL') return;
-      // A webhook signature covers the body. A body that was not read whole is not authenticated.
+      // A webhook is authenticated by a signature over the whole body. If the body could not be read, the sender is
+      // unknown, so the event counts as refused.
       const isProved = intake.origin.kind !== 'webhook' || thrown instanceof AppError;
       const isMalformed = isProved && error.code === 'INVALID_REQUEST';
       events?.onRefused?.(intake.origin, isMalformed ? 'malformed' : 'refused');
@@ -83,7 +84,8 @@ export async function addEventRoutes(app: FastifyInstance, deps: RouteDeps, limi
     scope.setErrorHandler((thrown, request, reply) => {
       const { status, error } = toHttpError(thrown);
       if (REQUEST_ERRORS.includes(error.code)) sendError(request, reply, thrown);
-      // Drop the details: the sender may not be authenticated, and the subject may be the path of a key file.
+      // Omit the details: the sender may not be authenticated, and the subject of the error may be the path of a key
+      // file.
       else sendError(request, reply, withoutDetails(error), status === 500 ? 500 : 503);
     });
 
@@ -158,7 +160,7 @@ export async function addEventRoutes(app: FastifyInstance, deps: RouteDeps, limi
       },
       async (request, reply) => {
         const origin = headOf(request).header('webhook-request-origin') ?? '';
-        // Checks the form of the code, because the response echoes it.
+        // Check the format of the value, because the response repeats it.
         if (!/^[\w.-]{1,253}$/.test(origin))
           throw new AppError('INVALID_REQUEST', {
             detail: 'the header WebHook-Request-Origin is missing or malformed',
@@ -171,7 +173,7 @@ export async function addEventRoutes(app: FastifyInstance, deps: RouteDeps, limi
   });
 }
 
-/** Errors that are safe to report in full. Others concern the server and its dependencies. */
+/** Errors that can be shown completely to senders. Other errors concern the server and its dependencies. */
 const REQUEST_ERRORS: readonly ErrorCode[] = [
   'EVENT_REFUSED',
   'INVALID_REQUEST',

@@ -5,8 +5,8 @@ import { sendError } from '../errors.ts';
 import { describe } from '../openapi.ts';
 
 /**
- * Probe responses hold names and codes only, since they need no token. Probes are not rate limited: a flood could
- * otherwise make the kubelet restart the pod.
+ * Adds the probe routes. They need no token, so their responses contain only names and codes. Probes have no rate
+ * limit, because a rejected probe could make the kubelet restart the pod.
  */
 export function addHealthRoutes(app: FastifyInstance, { service }: RouteDeps): void {
   const config = { access: 'public', rateLimit: false } as const;
@@ -45,7 +45,7 @@ export function addHealthRoutes(app: FastifyInstance, { service }: RouteDeps): v
     async (request, reply) => {
       const error = await service.notReady();
       if (error === undefined) return { ok: true };
-      // Leave out the subject, which may be the path of a file.
+      // Omit the subject, which may be the path of a file.
       return sendError(request, reply, new AppError(error.code), 503);
     },
   );

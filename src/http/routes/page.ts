@@ -15,8 +15,8 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Allows only the page's own scripts, styles and API. Trusted Types forbid markup made from text. See W3C Content
- * Security Policy Level 3.
+ * The Content Security Policy allows only the page's own scripts, styles and API. Trusted Types forbid creating markup
+ * from text. See W3C Content Security Policy Level 3.
  */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
@@ -31,15 +31,15 @@ const CONTENT_SECURITY_POLICY = [
   "trusted-types 'none'",
 ].join(';');
 
-/** Serves the review page, which holds no data before sign-in, and the session route that it uses to sign in. */
+/** Serves the review page, and the session route for signing in. The page contains no data before sign-in. */
 export function addPage(app: FastifyInstance): void {
-  // Each file has its own route, so a URL never becomes a file path.
+  // Each file has its own route, so no URL is used as a file path.
   for (const path of readdirSync(UI_DIRECTORY, { recursive: true, encoding: 'utf8' })) {
     const type = CONTENT_TYPES[path.slice(path.lastIndexOf('.') + 1)];
     if (type === undefined) continue;
     const content = readFileSync(join(UI_DIRECTORY, path));
     const url = path === 'index.html' ? '/' : `/ui/${path.replaceAll('\\', '/')}`;
-    // Browsers and proxies store URLs. Refuse a token in the query instead of ignoring it.
+    // Reject a token in the query instead of ignoring it, because browsers and proxies store URLs.
     const schema = { hide: true, querystring: NO_QUERY };
     app.get(url, { config: { access: 'public' }, schema }, async (_, reply) =>
       reply

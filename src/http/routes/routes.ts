@@ -42,7 +42,7 @@ export async function addRoutes(app: FastifyInstance, deps: RouteDeps, limits: L
   });
 }
 
-/** RFC 9110, section 15.5.6: another method on an existing URL gets 405 with the allowed methods. */
+/** Another method on an existing URL gets status 405 with the allowed methods (RFC 9110, section 15.5.6). */
 function refuseOtherMethods(
   app: FastifyInstance,
   methodsByUrl: ReadonlyMap<string, ReadonlySet<string>>,

@@ -1,5 +1,5 @@
-// Only this module knows the token. It keeps it in memory, not in the URL, a cookie or the browser's storage. So a
-// reload asks for it again, and no other site can make the browser send it.
+// Only this module has access to the token. It is kept in memory, and not in the URL, a cookie or the browser's
+// storage. So the user must enter it again after a reload, and no other site can make the browser send it.
 
 /**
  * @typedef {{ kind: string, name?: string, address?: string }} Actor
@@ -49,7 +49,7 @@
  * @typedef {Readonly<Record<string, string | number | undefined>>} Query
  */
 
-/** An error response of the service, or the failure to get a response. */
+/** An error response of the service, or a request without a response. */
 export class ApiError extends Error {
   /** @param {{ status: number, code: string, message: string, remedy?: string, requestId?: string }} fields */
   constructor({ status, code, message, remedy = '', requestId }) {
@@ -68,10 +68,10 @@ let onRefused = () => {};
 
 /**
  * @param {string} candidate
- * @returns {Promise<Session>} The owner of the token. The token is kept only when the service accepts it.
+ * @returns {Promise<Session>} The owner of the token. The token is stored only if the service accepts it.
  */
 export async function signIn(candidate) {
-  // A header cannot hold it, so `fetch` would fail.
+  // A header cannot contain this text, so `fetch` would fail.
   if (/[^\x20-\xff]/.test(candidate))
     throw new ApiError({ status: 401, code: 'UNAUTHENTICATED', message: 'This is not a valid token.' });
   const session = await call('GET', 'api/v1/session', { bearer: candidate });
@@ -120,7 +120,7 @@ export function post(path, body) {
 }
 
 /**
- * Returns the response for reading it as a stream.
+ * Returns the response, whose body can be read as a stream.
  * @param {string} path
  * @param {Query} query
  * @param {AbortSignal} signal
@@ -154,8 +154,8 @@ async function call(method, path, options) {
 }
 
 /**
- * `fetch` throws a TypeError for every network failure: without a response, in the middle of one, or for an invalid
- * header.
+ * Converts network failures to an ApiError. `fetch` throws a TypeError for all of them: no response, an incomplete
+ * response, or an invalid header.
  * @template T
  * @param {Promise<T>} answer
  * @param {string} message
@@ -208,7 +208,7 @@ async function errorOf(response) {
   }
 }
 
-/** The error for a response that is not ours, such as a proxy's. @param {number} status */
+/** Creates the error for a response from another server, such as a proxy. @param {number} status */
 function foreignResponse(status) {
   return new ApiError({
     status,

@@ -36,7 +36,7 @@ function showSignIn(reason) {
 
 /** @param {import('./api.js').Session} session */
 function enter(session) {
-  // A slow sign-in can complete after its form was replaced and another session began.
+  // A slow sign-in can complete after its form was replaced by another session. So end that session.
   endFrame?.();
   const rank = ROLES.indexOf(session.role);
   announce(`Signed in as ${session.name}, ${session.role}.`);
@@ -49,5 +49,5 @@ function enter(session) {
   });
 }
 
-// The browser's back-forward cache keeps the page with its data. Sign out when it is shown again.
+// The back-forward cache of the browser keeps the page with its data, so sign out when it is shown again.
 addEventListener('pageshow', ({ persisted }) => persisted && showSignIn());

@@ -1,4 +1,4 @@
-// Words of the API that the page offers as choices. A test compares them with the service's.
+// Words of the API that users can select on the page. A test compares them with the words of the service.
 
 export const ACTIONS = [
   'read',
@@ -22,7 +22,7 @@ export const ACTIONS = [
 ];
 export const OUTCOMES = ['ok', 'failed', 'refused', 'held'];
 export const REVIEW_STATES = ['unreviewed', 'reviewed', 'flagged'];
-/** Worst first. */
+/** The states, worst first. */
 export const TARGET_STATES = [
   'failed',
   'refused',

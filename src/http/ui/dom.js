@@ -1,11 +1,12 @@
-// Builds all DOM nodes. Markup is never parsed, so a name that contains markup is shown as text. The page's policy
-// (Trusted Types) forbids anything else.
+// Builds all DOM nodes without parsing markup, so markup in a name is shown as text. Trusted Types in the page's
+// Content Security Policy enforce this.
 
 /** @typedef {Node | string | number | false | null | undefined} Child */
 /** @typedef {Record<string, string | number | boolean | null | undefined | ((event: any) => void)>} Attributes */
 
 /**
- * Creates an element. `on…` adds a listener, `true` an attribute without a value; `false`, null and undefined are skipped.
+ * Creates an element. `on…` adds an event listener, and `true` adds an attribute without a value. `false`, null and
+ * undefined are skipped.
  * @template {keyof HTMLElementTagNameMap} T
  * @param {T} tag
  * @param {Attributes} [attributes]
@@ -17,7 +18,7 @@ export function h(tag, attributes = {}, ...children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value === undefined || value === null || value === false) continue;
     if (typeof value === 'function') element.addEventListener(name.slice(2), value);
-    // Links stay within the page, whatever a name contains.
+    // Links never leave the page, even if a name contains a URL.
     else if (name === 'href' && !String(value).startsWith('#'))
       throw new Error('a link must stay within the page');
     else element.setAttribute(name, value === true ? '' : String(value));
@@ -46,7 +47,7 @@ function nodes(children) {
 }
 
 /**
- * Renders text with code in backticks.
+ * Renders text. Parts in backticks become code elements.
  * @param {string} text
  */
 export function withCode(text) {
@@ -54,12 +55,12 @@ export function withCode(text) {
 }
 
 /**
- * Announces text that is visible elsewhere to screen readers.
+ * Announces text to screen readers. The text is visible elsewhere.
  * @param {string} text
  */
 export function announce(text) {
   const live = document.getElementById('live');
   if (live === null) return;
-  // Screen readers ignore unchanged text.
+  // Change the text slightly, because screen readers ignore unchanged text.
   live.textContent = live.textContent === text ? `${text}\u00a0` : text;
 }

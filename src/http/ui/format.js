@@ -17,7 +17,7 @@ export function utc(iso) {
 }
 
 /**
- * Renders local time with UTC as a tooltip.
+ * Renders a time in the local time zone, with UTC as a tooltip.
  * @param {string} iso RFC 3339
  * @param {{ long?: boolean }} [options]
  */

@@ -50,7 +50,7 @@ function viewOf({ path: [area, first, second, ...more] }) {
 }
 
 /**
- * Draws the header, the navigation and the current view. Returns a function that ends it.
+ * Draws the header, the navigation and the current view. Returns a function that removes them.
  * @param {HTMLElement} root
  * @param {import('./api.js').Session} session
  * @param {{ may: (role: string) => boolean, leave: () => void }} options
@@ -153,7 +153,7 @@ export function showFrame(root, session, { may, leave }) {
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof ApiError)) throw error;
-      // Keep the data that was read before, with the time of its last update.
+      // If data are already shown, keep them and the time of their last update.
       if (shown === '') replace(body, ...(view.form?.(route, context) ?? []), problem(error));
       else replace(updateNotice, problem(error));
     } finally {
@@ -179,7 +179,10 @@ export function showFrame(root, session, { may, leave }) {
     redraw(view.draw(data, route, context));
   }
 
-  /** Redraws the view and keeps the focus on the same control, if it still exists. @param {import('./dom.js').Child[]} children */
+  /**
+   * Redraws the view. The focus stays on the same control, if it still exists.
+   * @param {import('./dom.js').Child[]} children
+   */
   function redraw(children) {
     const { activeElement } = document;
     const inside = activeElement !== null && body.contains(activeElement);
@@ -200,7 +203,10 @@ export function showFrame(root, session, { may, leave }) {
     );
   }
 
-  /** Whether an action is running. A redraw would lose its state, except for a verification. */
+  /**
+   * Whether an action is running, so that a redraw would lose its state. A verification does not count, because it
+   * survives a redraw.
+   */
   function isBusy() {
     return body.querySelector('[aria-disabled="true"]:not(.verification *)') !== null;
   }

@@ -1,4 +1,4 @@
-// Routes are kept in the URL fragment, which the browser does not send to the server.
+// The route is stored in the URL fragment, which the browser does not send to the server.
 
 /** @typedef {{ path: readonly string[], query: Record<string, string> }} Route */
 

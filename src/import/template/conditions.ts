@@ -5,7 +5,7 @@ import type { Expression } from './parse.ts';
 import type { Scope } from './scope.ts';
 import type { Value } from './value.ts';
 
-/** Comparison functions, including `eq` and `ne` with more than two arguments. */
+/** Comparison functions. `eq` and `ne` with more than two arguments are unsupported too. */
 const COMPARISONS = ['eq', 'ne', 'lt', 'le', 'gt', 'ge', 'hasPrefix', 'hasSuffix', 'hasKey'];
 
 export interface Conditions {
@@ -13,8 +13,8 @@ export interface Conditions {
 }
 
 /**
- * Converts conditions. An empty text is false in Go but true in Liquid, so it is compared with `""`. Liquid has no
- * parentheses, so `and` and `or` cannot be mixed.
+ * Converts conditions. An empty text is false in Go but true in Liquid, so the result compares it with `""`. Liquid has
+ * no parentheses, so a condition cannot mix `and` and `or`.
  */
 export function createConditions({
   translated,
@@ -56,7 +56,7 @@ export function createConditions({
     return truth(operandOf(expression, scope, line));
   }
 
-  /** Negates by expression, not by text, because a literal in the text may contain `!=`. */
+  /** Negates the expression instead of its text, because a literal in the text may contain `!=`. */
   function negated(expression: Expression | undefined, scope: Scope, line: number): string {
     if (expression === undefined) throw new Untranslatable('a condition lacks a value', line);
     if (expression.kind === 'bool') return String(!expression.value);
@@ -79,7 +79,7 @@ export function createConditions({
     return `${name} and ${name} != ""`;
   }
 
-  /** A value used as a condition: it is true unless it is empty. */
+  /** Converts a value that is used as a condition. The condition is true if the value is not empty. */
   function operandOf(expression: Expression, scope: Scope, line: number): Value {
     if (expression.kind === 'call' && COMPARISONS.includes(expression.name))
       throw new Untranslatable(`\`${expression.name}\` in a condition has no equivalent`, line);

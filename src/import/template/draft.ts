@@ -4,7 +4,7 @@ import { liquidOf } from './value.ts';
 
 export interface Note {
   readonly what: string;
-  /** What the user has to check. */
+  /** The points that the user has to check. */
   readonly todo?: string | undefined;
 }
 
@@ -13,16 +13,16 @@ export interface Problem {
   readonly message: string;
 }
 
-/** Collects output and problems while a template is written. */
+/** Collects the output and the problems of one template. */
 export interface Draft extends Help {
-  /** A unique variable name. */
+  /** Returns a unique variable name. */
   fresh(name: string): string;
   /**
-   * Writes one tag. Parts without an equivalent are recorded, and writing continues, so that all of them are reported
+   * Writes one tag. If a part has no equivalent, records the problem and continues, so that all problems are reported
    * together.
    */
   attempt(line: number, work: () => string): string;
-  /** The tags that must precede the current one. Each is returned once. */
+  /** Returns and removes the tags that must precede the current one. */
   takeBefore(): readonly string[];
   readonly problems: readonly Problem[];
   notes(): readonly Note[];

@@ -10,7 +10,7 @@ import { literal, memberName, named, type Value } from './value.ts';
  */
 export type Translated = (expression: Expression, scope: Scope, line: number) => Value;
 
-/** @param root Returns the value of a key, by its original name. */
+/** @param root Returns the value of a top-level key, by its original name. */
 export function createExpressions({
   root,
   help,

@@ -1,11 +1,11 @@
 import { Untranslatable } from './lex.ts';
 import { literal, piped, quoted, type Value } from './value.ts';
 
-/** What a function needs from its template. */
+/** Helpers for the conversion of functions. */
 export interface Help {
-  /** Returns a value as a filter argument, which cannot have filters itself. */
+  /** Converts a value to a filter argument. An argument cannot have filters itself. */
   plain(value: Value): string;
-  /** Notes a difference in behavior, and what the user has to check. */
+  /** Reports a difference in behavior, and the points that the user has to check. */
   note(what: string, todo?: string): void;
 }
 
@@ -70,7 +70,7 @@ export const FUNCTIONS: Readonly<Record<string, Translate>> = {
     return piped(required(value), 'from_json', { json: true });
   },
   filterPEM([type, value], help) {
-    // External Secrets ignores the case of the type.
+    // External Secrets ignores upper and lower case in the type.
     const label = type?.literal?.toUpperCase();
     if (label === 'CERTIFICATE') {
       help.note(
@@ -121,7 +121,7 @@ function required(value: Value | undefined): Value {
   return value ?? none();
 }
 
-/** The caller adds the name of the function. */
+/** Throws for unsupported arguments. The caller adds the name of the function to the message. */
 function none(): never {
   throw new Untranslatable('these arguments have no equivalent');
 }
@@ -130,7 +130,7 @@ function filter(name: string): Translate {
   return ([value, ...more]) => (more.length === 0 ? piped(required(value), name) : none());
 }
 
-/** Go's `indent` moves every line, including the first and empty lines. Ours moves neither. */
+/** Go's `indent` indents every line, including the first line and empty lines. Ours indents neither of these. */
 function indented(value: Value, width: Value | undefined, before: string): Value {
   const count = /^\d{1,3}$/.test(width?.head ?? '') ? Number(width?.head) : Number.NaN;
   if (Number.isNaN(count)) return none();
@@ -139,7 +139,7 @@ function indented(value: Value, width: Value | undefined, before: string): Value
   return before + spaces === '' ? moved : piped(moved, `prepend: ${quoted(before + spaces)}`);
 }
 
-/** Supports `%s` and `%v` of text, `%q`, `%d` of a number in the template, and `%%` (https://pkg.go.dev/fmt). */
+/** Supports `%s` and `%v` for text, `%q`, `%d` for a number literal, and `%%` (https://pkg.go.dev/fmt). */
 function printf([format, ...args]: readonly Value[], help: Help): Value {
   if (format?.literal === undefined) return none();
   const remaining = [...args];

@@ -1,4 +1,4 @@
-/** A piece of a Go template (https://pkg.go.dev/text/template): text, or an action between `{{` and `}}`. */
+/** A part of a Go template (https://pkg.go.dev/text/template): text, or an action between `{{` and `}}`. */
 export type Piece =
   | { readonly kind: 'text'; readonly text: string }
   | {
@@ -12,13 +12,13 @@ export type Piece =
 export type Token =
   | { readonly kind: 'string'; readonly value: string }
   | { readonly kind: 'number'; readonly text: string }
-  /** `.a.b`; a single `.` has no names. */
+  /** A field such as `.a.b`. For a single `.`, `names` is empty. */
   | { readonly kind: 'field'; readonly names: readonly string[]; readonly attached: boolean }
   | { readonly kind: 'variable'; readonly name: string }
   | { readonly kind: 'word'; readonly text: string }
   | { readonly kind: 'sign'; readonly text: '|' | '(' | ')' | ':=' | '=' | ',' };
 
-/** A part without an equivalent in our templates, or an invalid Go template. */
+/** Thrown for a part without an equivalent in our templates, and for an invalid Go template. */
 export class Untranslatable extends Error {
   readonly line: number | undefined;
   constructor(message: string, line?: number) {
@@ -113,7 +113,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "'": "'",
 };
 
-/** String literals as in https://go.dev/ref/spec#String_literals, without escapes for single bytes. */
+/** String literals as in https://go.dev/ref/spec#String_literals, but without escapes for single bytes. */
 function unquote(word: string, line: number): string {
   return word.slice(1, -1).replace(/\\(u[0-9a-fA-F]{4}|.)/gs, (_, sign: string) => {
     if (sign.length === 5) return String.fromCharCode(Number.parseInt(sign.slice(1), 16));

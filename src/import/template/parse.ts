@@ -4,7 +4,7 @@ export type Expression =
   | { readonly kind: 'text'; readonly value: string }
   | { readonly kind: 'number'; readonly text: string }
   | { readonly kind: 'bool'; readonly value: boolean }
-  /** The dot and its members. */
+  /** The dot (`.`) and its members. */
   | { readonly kind: 'dot'; readonly names: readonly string[] }
   | { readonly kind: 'variable'; readonly name: string; readonly names: readonly string[] }
   | { readonly kind: 'call'; readonly name: string; readonly args: readonly Expression[] }
@@ -56,7 +56,7 @@ export function parseTemplate(template: string): readonly Statement[] {
 
 type Action = Extract<Piece, { kind: 'action' }>;
 
-/** Parses up to an `else` or `end`, which is not consumed. */
+/** Parses up to an `else` or `end`, which it does not consume. */
 function statements(pieces: readonly Piece[], cursor: { at: number }): readonly Statement[] {
   const parsed: Statement[] = [];
   for (;;) {
@@ -135,7 +135,7 @@ function headOf(tokens: readonly Token[], line: number): Pick<Branch, 'variables
   return { variables, value: expression(tokens.slice(assigned + 1), line) };
 }
 
-/** A pipeline: the value before a `|` is the last argument of the function after it. */
+/** Parses a pipeline. The value before a `|` becomes the last argument of the function after it. */
 function expression(tokens: readonly Token[], line: number): Expression {
   const reader = { tokens, at: 0, line };
   const value = pipeline(reader);
@@ -199,7 +199,7 @@ function operand(reader: Reader): Expression | undefined {
   }
 }
 
-/** In `$x.a` and `(f .x).a`, the field belongs to the preceding value without a space. */
+/** In `$x.a` and `(f .x).a` there is no space before the field, so the field belongs to the preceding value. */
 function attached(reader: Reader): readonly string[] {
   const token = reader.tokens[reader.at];
   if (token?.kind !== 'field' || !token.attached) return [];

@@ -8,10 +8,10 @@ import { liquidOf, named } from './value.ts';
 
 type Block = Extract<Statement, { kind: 'block' }>;
 
-/** A tag without effect, used only for its whitespace trimming. */
+/** A tag without output, used only to trim white space. */
 const NOTHING = '% # %';
 
-/** Writes Go template statements as Liquid text. */
+/** Converts Go template statements to Liquid text. */
 export function createStatements({
   draft,
   translated,
@@ -21,7 +21,7 @@ export function createStatements({
   readonly translated: Translated;
   readonly conditions: Conditions;
 }): (all: readonly Statement[], scope: Scope) => string {
-  /** Liquid variables that were assigned, so that they can be assigned again. */
+  /** Liquid variables that an `assign` tag created. Only these can be assigned again. */
   const assigned = new Set<string>();
 
   const writeAll = (all: readonly Statement[], scope: Scope): string => {
@@ -34,7 +34,7 @@ export function createStatements({
       case 'text':
         return asText(statement.text);
       case 'comment':
-        // Keep the tag even without trimming: it stops the trimming of its neighbors.
+        // Keep the tag even without trimming, because it separates its neighbors and so stops their trimming.
         return tags([NOTHING], statement);
       case 'output':
         return draft.attempt(statement.line, () => output(statement, scope));
@@ -47,7 +47,7 @@ export function createStatements({
 
   function output(statement: Extract<Statement, { kind: 'output' }>, scope: Scope): string {
     const value = translated(statement.value, scope, statement.line);
-    // A chart writes braces like this to protect a template for External Secrets from Helm.
+    // A Helm chart writes such braces to protect a template of External Secrets from Helm.
     if (value.literal?.includes('{{') === true)
       draft.note(
         'writes quoted braces, as a chart does for text that External Secrets renders',
@@ -59,7 +59,7 @@ export function createStatements({
   function assignment(statement: Extract<Statement, { kind: 'assign' }>, scope: Scope): string {
     const value = translated(statement.value, scope, statement.line);
     const variable = scope.variables.get(statement.name);
-    // A variable of `with`, `if` or `range` is an alias for the source or the item, so it cannot be assigned.
+    // A variable of `with`, `if` or `range` is an alias for the source or the item, so it cannot get a new value.
     if (!statement.isNew && variable !== undefined && !assigned.has(variable.head))
       throw new Untranslatable(`a new value for \`$${statement.name}\` has no equivalent`, statement.line);
     const name =
@@ -72,7 +72,8 @@ export function createStatements({
   function choice({ word, branches, otherwise, end }: Block, scope: Scope): string {
     const [first] = branches;
     if (first === undefined) return '';
-    // Assignments for later conditions also go before the first one, because there is no room between branches.
+    // Liquid has no place for assignments between branches. So assignments for all conditions precede the first
+    // condition.
     const heads: string[] = [];
     let opening = NOTHING;
     let text = '';
@@ -110,7 +111,7 @@ export function createStatements({
         throw new Untranslatable('`range` with the index of a list has no equivalent', line);
       const list = draft.plain(collection);
       setItem(inner, variables, item);
-      // A list would silently give different output: `item[0]` of a text is its first letter.
+      // Add a note, because a list would silently produce different output: for a text, `item[0]` is its first letter.
       if (variables.length > 1)
         draft.note(
           '`range` with two variables is treated as a loop over an object in member order; External Secrets sorts by name and also accepts a list',
@@ -137,7 +138,7 @@ function setItem(scope: Scope, variables: Branch['variables'], item: string): vo
   if (second !== undefined) scope.variables.set(second, named(`${item}[1]`, true));
 }
 
-/** Joins tags, with the original trimming at the outer edges. */
+/** Joins tags and keeps the original white space trimming at the outer edges. */
 function tags(
   inner: readonly string[],
   { trimLeft, trimRight }: Pick<Edges, 'trimLeft' | 'trimRight'>,
@@ -151,7 +152,7 @@ function tags(
     .join('');
 }
 
-/** Escapes Liquid delimiters, including ones that would arise with neighboring braces. */
+/** Escapes Liquid delimiters, including delimiters that would form with an adjacent brace. */
 function asText(text: string): string {
   return text.replace(/\{*(?:\{%|%\}|\{\{|\}\})|\{$/g, (sign) => `{{ ${JSON.stringify(sign)} }}`);
 }

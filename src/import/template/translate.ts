@@ -10,7 +10,7 @@ export interface Translation {
   readonly text: string;
   /** The source keys that the template uses. */
   readonly uses: readonly string[];
-  /** Differences in behavior. */
+  /** Notes about differences in behavior. */
   readonly notes: readonly Note[];
 }
 
@@ -19,7 +19,7 @@ export interface Names {
   readonly rename: (name: string) => string;
 }
 
-/** Converts a Go template to Liquid, or lists everything without an equivalent. */
+/** Converts a Go template to Liquid. If a part has no equivalent, returns all such parts instead. */
 export function translateTemplate(
   template: string,
   { rename }: Names = { rename: (name) => name },

@@ -1,11 +1,11 @@
-/** A value in a Liquid template with its filters. */
+/** A Liquid value with its filters. */
 export interface Value {
   /** A name, a quoted text or a number. */
   readonly head: string;
   readonly filters: readonly string[];
   /** The value comes from JSON and may have any type. */
   readonly json: boolean;
-  /** The text, if it is a literal in the template. */
+  /** The text, if the value is a literal in the template. */
   readonly literal?: string;
 }
 
@@ -25,7 +25,7 @@ export function liquidOf({ head, filters }: Value): string {
   return [head, ...filters].join(' | ');
 }
 
-/** Liquid has JavaScript's escapes. A tag ends at the first `%}`, even within quotes. */
+/** Liquid uses JavaScript's escapes. A tag ends at the first `%}`, even within quotes. */
 export function quoted(text: string): string {
   const escaped = text.replace(/[\\"\n\r\t]|%(?=\})/g, (char) => ESCAPES[char] ?? char);
   return `"${escaped}"`;
@@ -58,7 +58,7 @@ function isPlainName(name: string): boolean {
   return /^[A-Za-z_]\w*$/.test(name) && !WORDS.has(name);
 }
 
-/** Writes a key at the start of a value; `memberName` writes one after it. */
+/** Formats a top-level key. `memberName` formats a member after a dot. */
 export function keyName(name: string): string {
   return isPlainName(name) ? name : `[${quoted(name)}]`;
 }

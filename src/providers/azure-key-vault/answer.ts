@@ -2,11 +2,11 @@ import type { JsonNode } from '../../core/json.ts';
 import { type Answer as AnyAnswer, parseJsonBody } from '../answer.ts';
 
 export interface Answer extends AnyAnswer {
-  /** Lower-case names with the first value of each header. */
+  /** The first value of each header, by its lower-case name. */
   readonly headers: ReadonlyMap<string, string>;
 }
 
-/** Undefined if the body is not a JSON object. */
+/** Returns undefined if the body is not a JSON object. */
 export function jsonOf(answer: Pick<Answer, 'isJson' | 'text'>): JsonNode | undefined {
   const node = parseJsonBody(answer);
   return node?.kind === 'object' ? node : undefined;

@@ -8,14 +8,17 @@ const KEY = /-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----[^-]+-----END (?:[A-Z]+ )?PR
 
 interface ParsedSecret {
   readonly certificates: readonly X509Certificate[];
-  /** The public key of the private key next to the certificates, if it can be read. */
+  /**
+   * The public key of the private key that is stored with the certificates. Undefined if there is none or it cannot be
+   * read.
+   */
   readonly publicKey: KeyObject | undefined;
 }
 
 /**
- * The certificates in the secret behind a certificate object, as PEM. The certificate of the private key comes first,
- * then the issuer of each certificate, then unrelated certificates.
- * @param contentType `application/x-pem-file` or `application/x-pkcs12`; the latter is base64.
+ * Returns the certificates of a certificate object as PEM, from the text of the secret that belongs to it. The
+ * certificate of the private key comes first, followed by its chain of issuers, and then by unrelated certificates.
+ * @param contentType `application/x-pem-file` or `application/x-pkcs12`. For the latter, the text is base64.
  * @throws AppError DECODE_FAILED
  */
 export async function chainOf(text: string, contentType: string | undefined): Promise<string> {
@@ -25,7 +28,8 @@ export async function chainOf(text: string, contentType: string | undefined): Pr
   if (certificates.length === 0) throw undecodable();
   const { chain, others } = sortCertificates(certificates, {
     isOfKey: (x509Certificate) => publicKey?.equals(x509Certificate.publicKey) === true,
-    // The order in a PKCS#12 file has no meaning. A file with a missing issuer may start with the root.
+    // Prefer a certificate that is not an authority. The order in a PKCS#12 file has no meaning, and a file with a
+    // missing issuer may start with the root.
     isLikely: ({ ca }) => !ca,
   });
   return [...chain, ...others].map((certificate) => certificate.toString()).join('');
@@ -46,7 +50,9 @@ async function fromPkcs12(text: string, contentType: string | undefined): Promis
   return { certificates: parse(certificates), publicKey };
 }
 
-/** Without a public key, the leaf is found by other criteria, so an unknown key type is not an error. */
+/**
+ * Returns undefined for an unknown key type. This is not an error, because the leaf is then found by other criteria.
+ */
 function publicOf(key: Parameters<typeof createPublicKey>[0]): KeyObject | undefined {
   try {
     return createPublicKey(key);

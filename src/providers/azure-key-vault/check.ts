@@ -12,8 +12,8 @@ const LIST_DENIED =
   'the permission to list secrets of the whole vault allows both';
 
 /**
- * Checks connection, clock, login, read and list, in this order. Stops at the first failure, except for the clock
- * check.
+ * Runs the checks connection, clock, login, read and list in this order. Stops at the first failure, except for the
+ * clock check.
  */
 export async function checkStore(
   { vault, deps }: Store,
@@ -38,7 +38,7 @@ export async function checkStore(
   return failed === undefined ? [...checks, await checkList(vault, signal)] : checks;
 }
 
-/** A missing permission that only costs extra calls is reported in the name of the check. */
+/** If a missing permission only costs extra calls, the name of the check describes it. */
 async function checkList(vault: Store['vault'], signal: AbortSignal | undefined): Promise<Check> {
   try {
     await listSecrets(vault, signal, () => false);
@@ -73,7 +73,9 @@ async function failureOf(ask: () => Promise<unknown>): Promise<AppError | undefi
   }
 }
 
-/** The test secret does not exist. With a role for single secrets, the vault denies access to others instead. */
+/**
+ * The requested secret never exists. With a role for single secrets, the vault denies access instead of reporting that.
+ */
 function provesReadAccess(refusal: Refusal): boolean {
   return isNotFound(refusal) || (refusal.status === 403 && refusal.inner === 'ForbiddenByRbac');
 }

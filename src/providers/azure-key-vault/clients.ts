@@ -13,7 +13,7 @@ import { createHttpClient } from './http-client.ts';
 import type { Login } from './login.ts';
 import type { Transport } from './transport.ts';
 
-/** The vendor's clients of one vault, by object type. Each is loaded when it is first needed. */
+/** The Azure SDK clients of one vault, by object type. Each client is loaded when it is first needed. */
 export interface Clients {
   readonly secrets: SecretClient;
   readonly keys: KeyClient;
@@ -22,7 +22,7 @@ export interface Clients {
 
 export interface KeyVault {
   /**
-   * Runs one operation. Logs in if needed, and once more if the token is no longer accepted.
+   * Runs one operation. Logs in if needed, and logs in again if the token is no longer accepted.
    * @throws Refusal for an error response other than 401.
    * @throws AppError for everything else; the signal's reason once it is aborted.
    */
@@ -32,7 +32,7 @@ export interface KeyVault {
     signal: AbortSignal | undefined,
   ): Promise<T>;
   /**
-   * Sends one request without a login. Returns the server's clock in milliseconds since 1970. @throws Refusal, AppError
+   * Sends one request without a login. Returns the server's time in milliseconds since 1970. @throws Refusal, AppError
    */
   reach(signal: AbortSignal | undefined): Promise<number | undefined>;
 }
@@ -44,15 +44,19 @@ export interface KeyVaultDeps {
   readonly login: Login;
 }
 
-/** The name of a secret that does not exist, for requests that only test the connection. */
+/** The name of a secret that does not exist. Used by requests that only test the connection. */
 export const UNUSED_NAME = 'secretbridge-check';
-/** Sovereign clouds get new API versions late. This version has everything we need. */
+/** Sovereign clouds support new API versions late. This version has all needed features. */
 const SERVICE_VERSION = '7.4';
-/** How long a new token is assumed to be valid before its first success. */
+/**
+ * A new token that is refused within this time, before any success, counts as a failed login. After that, it counts as
+ * expired.
+ */
 const TRUST_NEW_TOKEN_MS = 60_000;
 
 /**
- * A client and its token. The client starts without a token, gets a challenge from the vault, and then keeps the token.
+ * A client and the state of its token. The client starts without a token, receives a challenge from the vault, and then
+ * keeps the token.
  */
 interface ClientState<Client> {
   readonly client: Promise<Client>;
@@ -60,7 +64,7 @@ interface ClientState<Client> {
   hasWorked: boolean;
   /**
    * Set while the first operation runs. It resolves with the first authenticated response, or when the operation ends.
-   * Other operations wait for it, so that they are not sent without a token.
+   * Other operations wait for it, because they would otherwise be sent without a token.
    */
   opening: PromiseWithResolvers<void> | undefined;
 }
@@ -73,7 +77,7 @@ export function createKeyVault({ config, deps, transport, login }: KeyVaultDeps)
       httpClient: createHttpClient(origin, deps, transport, onAnswer),
       serviceVersion: SERVICE_VERSION,
       retryOptions: { maxRetries: 0 },
-      // The check compares the host of the challenge with the vault's host, which fails for a loopback address.
+      // This verification compares the host of the challenge with the vault's host, so it fails for a loopback address.
       disableChallengeResourceVerification: isLoopback(origin),
     }) as const;
   const { credential } = login;
@@ -140,7 +144,7 @@ export function createKeyVault({ config, deps, transport, login }: KeyVaultDeps)
   };
 }
 
-/** The vault sent a challenge, so it is reachable. */
+/** Thrown when the vault sends a challenge, which proves that it is reachable. */
 class Challenged extends Error {}
 
 export function abortedBy(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
@@ -185,8 +189,8 @@ function isRefusedToken(error: unknown): error is AppError {
 }
 
 /**
- * Remaining errors are the client's interpretation of a response, such as a challenge for another host or an object
- * without an ID. They may quote the response, so they are not kept.
+ * All other errors come from the client's interpretation of a response, such as a challenge for another host or an
+ * object without an ID. They may quote the response, so they are not passed on.
  */
 function fromClient(error: unknown): AppError | Refusal {
   if (error instanceof AppError || error instanceof Refusal) return error;

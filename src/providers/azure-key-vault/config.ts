@@ -3,7 +3,8 @@ import type { Naming } from '../../core/mapping.ts';
 import { Reference } from '../credentials.ts';
 import { Tls } from '../tls.ts';
 
-// These IDs are not credentials, so the file may contain them. They are often stored next to a credential in a Secret.
+// These IDs are not credentials, so the configuration file may contain them. They are often stored next to a credential
+// in a Secret.
 const Identifier = z.union([z.string().min(1), Reference]);
 const tenantId = Identifier.meta({ description: 'The tenant (directory) ID, or a reference to it.' });
 const clientId = Identifier.meta({ description: 'The client (application) ID, or a reference to it.' });
@@ -52,7 +53,10 @@ export type AzureConfig = z.output<typeof AzureConfig>;
 
 export const azureNaming: Naming = { isFlat: true, unlisted: 'anyCase' };
 
-/** Azure's clients send a token over TLS only, and build the paths themselves. */
+/**
+ * The URL must use TLS, because the Azure clients send a token only over TLS. It must have no path, because the clients
+ * build the paths.
+ */
 function isVault(address: string): boolean {
   const url = URL.parse(address);
   if (url === null) return true; // already rejected as an invalid URL

@@ -3,15 +3,14 @@ import { member, textOf } from '../../core/json.ts';
 import { badAnswer } from '../answer.ts';
 import { type Answer, jsonOf } from './answer.ts';
 
-/**
- * An error response of Key Vault. The caller handles it, because a 404 means one thing for a secret and another for a
- * list.
- */
+/** An error response of Key Vault. The caller handles it, because the meaning of a 404 depends on the request. */
 export class Refusal extends Error {
   readonly status: number;
-  /** `error.code` of Key Vault. Undefined if something else answered, such as a proxy. */
+  /**
+   * `error.code` in the response. Undefined if the response does not come from Key Vault, but for example from a proxy.
+   */
   readonly code: string | undefined;
-  /** `error.innererror.code`. */
+  /** `error.innererror.code` in the response. */
   readonly inner: string | undefined;
   readonly retryAfterMs: number | undefined;
 
@@ -26,15 +25,15 @@ export class Refusal extends Error {
   }
 }
 
-/** A missing vault or resource has a similar code (`VaultNotFound`, `ResourceNotFound`). */
+/** Does not match the similar codes of a missing vault or resource (`VaultNotFound`, `ResourceNotFound`). */
 const OBJECT_NOT_FOUND = /^(Secret|Key|Certificate)NotFound$/;
 
-/** Whether the vault itself says that the object does not exist. A 404 about anything else proves nothing. */
+/** Whether the vault reports that the object does not exist. Any other 404 proves nothing. */
 export function isNotFound(error: unknown): boolean {
   return error instanceof Refusal && error.status === 404 && OBJECT_NOT_FOUND.test(error.code ?? '');
 }
 
-/** Inner codes of a 403, with our explanation. */
+/** Explanations of the inner codes of a 403. */
 const NOT_ALLOWED: Readonly<Record<string, string>> = {
   ForbiddenByFirewall: 'the firewall of the vault blocks our address',
   ForbiddenByConnection: 'the vault does not accept connections from the public network',
@@ -44,7 +43,7 @@ const NOT_ALLOWED: Readonly<Record<string, string>> = {
 };
 
 /**
- * Decides by status and codes, never by the message.
+ * Classifies an error response by its status and codes, never by the message.
  * https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
  */
 export function fromRefusal(refusal: Refusal): AppError {

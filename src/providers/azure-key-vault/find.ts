@@ -8,15 +8,16 @@ import { listSecrets } from './list.ts';
 import { checkPrefix } from './paths.ts';
 
 /**
- * The vault cannot search, so all secrets are listed and kept in memory: up to 50,000, with 25 on a page. All clients
- * together get 4,000 requests in ten seconds.
+ * The vault has no search, so all secrets are listed and kept in memory. This limit allows 50,000 secrets with 25 on a
+ * page. For comparison: the vault allows 4,000 requests in ten seconds for all clients together.
  */
 const MAX_PAGES = 2_000;
 
 /**
- * Finds the names that start with `path`. Omits disabled secrets, which cannot be read. A previously found secret is
- * read again before it counts as gone.
- * @throws AppError for any part of the search, because a partial result would look like deleted keys.
+ * Finds the names that start with `path`. Omits disabled secrets, which cannot be read. A secret that is missing from
+ * the result is read again before it counts as deleted.
+ * @throws AppError if any part of the search fails, because keys that are missing from a partial result would look
+ * deleted.
  */
 export async function findNames(
   vault: KeyVault,
@@ -32,7 +33,7 @@ export async function findNames(
   let found: string[] = [];
   let processed = 0;
   await listSecrets(vault, signal, (listed, pages) => {
-    // If the token is refused halfway, the list starts again.
+    // If the token is refused during the list, the list restarts from its first page.
     if (pages === 1) [found, processed] = [[], 0];
     for (const item of listed.slice(processed)) if (matches(item)) found.push(item.name);
     processed = listed.length;

@@ -13,9 +13,9 @@ import {
 } from './transport.ts';
 
 /**
- * The HTTP client of the vendor's clients. It applies the store's limits and sends requests to the vault only. A 401
- * goes back to the client, which logs in. Any other error response ends the operation here, because the client's own
- * error would quote the body.
+ * Creates the HTTP client for the Azure SDK clients. It applies the store's limits and sends requests only to the
+ * vault. A 401 is returned to the SDK client, which then logs in. Any other error response is thrown here, because the
+ * SDK's own error would quote the body.
  */
 export function createHttpClient(
   origin: string,
@@ -55,7 +55,7 @@ function operationOf(url: string): Operation {
   return name === '' ? 'list' : 'read';
 }
 
-/** The first 401 is the challenge of the vault. */
+/** A 401 without a token in the request is the vault's challenge, and not a failure. */
 function failureOf(ended: Settled<HttpResponse>, request: HttpRequest): AppError | undefined {
   if (!('error' in ended)) {
     const isRefused = ended.value.status === 401 && request.headers.has('authorization');

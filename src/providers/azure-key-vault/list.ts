@@ -2,22 +2,22 @@ import type { SecretProperties } from '@azure/keyvault-secrets';
 import { abortedBy, type KeyVault } from './clients.ts';
 import { fromRefusal, Refusal } from './errors.ts';
 
-/** The limit of the service. */
+/** The limit of Key Vault. */
 const PAGE_SIZE = 25;
 
 export interface ListedSecrets {
   readonly items: readonly SecretProperties[];
-  /** The number of requests. */
+  /** The number of requests that were made. */
   readonly pages: number;
-  /** False if `shouldContinue` stopped it. */
+  /** False if `shouldContinue` stopped the list. */
   readonly complete: boolean;
 }
 
 /**
- * Lists all secrets, page by page. The service sends empty pages, which do not end the list.
+ * Lists all secrets, page by page. Empty pages do not end the list.
  * https://learn.microsoft.com/rest/api/keyvault/secrets/get-secrets
  * @param shouldContinue Called after each page.
- * @throws AppError for any part of the list.
+ * @throws AppError if any part of the list fails.
  */
 export async function listSecrets(
   vault: KeyVault,
@@ -33,7 +33,7 @@ export async function listSecrets(
         for await (const page of secrets
           .listPropertiesOfSecrets(abortedBy(signal))
           .byPage({ maxPageSize: PAGE_SIZE })) {
-          signal?.throwIfAborted(); // the client checks the signal for the first page only
+          signal?.throwIfAborted(); // the SDK checks the signal only for the first page
           items.push(...page);
           pages += 1;
           if (!shouldContinue(items, pages)) return { items, pages, complete: false };

@@ -10,16 +10,16 @@ import { type Identity, makeCredential } from './credential.ts';
 import { loginFailure } from './login-errors.ts';
 import { type HttpClient, type HttpRequest, type Transport, toResponse } from './transport.ts';
 
-/** The login of a store. Its clients share it and renew it before it expires. */
+/** The login of a store. Its SDK clients share it and renew it before it expires. */
 export interface Login {
   readonly credential: TokenCredential;
-  /** Drops the token that the vault refused, so that the next one is new. */
+  /** Drops the current token, so that the next login gets a new one. */
   forget(): void;
-  /** @throws AppError if a login or its token was refused a moment ago. */
+  /** @throws AppError if a login or its token was refused recently. */
   throwIfRefused(): void;
   /** Records that the vault refused a new token. */
   refuse(error: AppError): void;
-  /** Whether the last login failed with this error. */
+  /** Whether this error is the error of the last failed login. */
   lastFailedWith(error: unknown): boolean;
 }
 
@@ -32,20 +32,20 @@ export interface LoginDeps {
   readonly closing: AbortSignal;
 }
 
-/** The vendor's clients renew a token this long before it expires. */
+/** The SDK clients renew a token this long before it expires. */
 const RENEW_BEFORE_END_MS = 120_000;
-/** The minimum time to use a token, so that not every read logs in. */
+/** The minimum time to use a token. It prevents a login for every read. */
 const MIN_TOKEN_USE_MS = 10_000;
 
 interface Attempt {
   send(request: HttpRequest): Promise<Answer>;
-  /** The original error, which the vendor's library wraps in an error that only quotes it. */
+  /** The original error. The SDK's own error would only quote it. */
   failure: AppError | undefined;
 }
 
 /**
- * The vendor's library keeps managed identities for the whole process, with the HTTP client of the first user. So all
- * stores share this client, which looks up the current login.
+ * The SDK keeps managed identities for the whole process, with the HTTP client of their first user. So all stores share
+ * one HTTP client, which finds the current login here.
  */
 const attempts = new AsyncLocalStorage<Attempt>();
 
@@ -53,7 +53,7 @@ const httpClient: HttpClient = {
   async sendRequest(request) {
     const attempt = attempts.getStore();
     if (attempt === undefined) throw new AppError('INTERNAL', { detail: 'a login without a caller' });
-    // Authorities use TLS only. Managed identity endpoints rarely do.
+    // Authorities only use TLS. Managed identity endpoints usually use plain HTTP.
     const where = request.url.startsWith('http:') ? 'at the managed identity endpoint' : 'at the login';
     try {
       const answer = await attempt.send(request);
@@ -105,8 +105,8 @@ export function createLogin({ config, deps, transport, identity, closing }: Logi
       async getToken(scopes, { claims, enableCae = false } = {}) {
         if (claims === undefined && held !== undefined && clock.now() < held.renewAt) return held.token;
         backoff.check();
-        // Omits the caller's signal, because all callers share the login. Omits the tenant that the vault names,
-        // because a credential is only sent to the configured tenant.
+        // Omit the caller's signal, because all callers share the login. Omit the tenant that the vault specifies,
+        // because credentials are only sent to the configured tenant.
         const options = { enableCae, ...(claims === undefined ? {} : { claims }) };
         const id = claims ?? '';
         const shared = running.get(id) ?? logIn(scopes, options).finally(() => running.delete(id));
@@ -143,7 +143,7 @@ function withLocation(where: string, { code, detail, retryAfterMs, cause }: AppE
   });
 }
 
-/** Other errors of the vendor's library are about IDs, certificates and responses. */
+/** All other SDK errors are about IDs, certificates and responses. */
 function asAppError(thrown: unknown): AppError {
   return thrown instanceof AppError
     ? thrown

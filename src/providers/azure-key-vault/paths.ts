@@ -1,8 +1,8 @@
 import { AppError } from '../../core/errors.ts';
 
 /**
- * Checks a name, which becomes part of a path without encoding.
- * @throws AppError CONFIG_INVALID if it cannot be the name of an object in Key Vault.
+ * Checks a name. It is later inserted into a path without encoding.
+ * @throws AppError CONFIG_INVALID if no object in Key Vault can have this name.
  */
 export function checkName(name: string): string {
   if (/^[0-9a-zA-Z-]{1,127}$/.test(name)) return name;
@@ -10,7 +10,8 @@ export function checkName(name: string): string {
 }
 
 /**
- * A version has 32 hexadecimal digits. Other versions are accepted if they fit in a path segment.
+ * Checks a version. Versions have 32 hexadecimal digits, but other texts are accepted if they are safe in a path
+ * segment.
  * @throws AppError CONFIG_INVALID
  */
 export function checkVersion(version: string): string {
@@ -19,7 +20,7 @@ export function checkVersion(version: string): string {
 }
 
 /**
- * Checks a name prefix. Key Vault has no folders.
+ * Checks a path, which is a name prefix because Key Vault has no folders.
  * @throws AppError CONFIG_INVALID
  */
 export function checkPrefix(path: string): string {

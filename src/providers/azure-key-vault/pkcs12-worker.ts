@@ -4,12 +4,15 @@ import forge from 'node-forge';
 import { codeOf } from '../../core/system-errors.ts';
 import type { Pkcs12Contents } from './pkcs12.ts';
 
-/** Key Vault returns such files without a password. Depending on the writer, that is an empty password or none. */
+/**
+ * Key Vault returns files without a password. Depending on the program that wrote the file, this means an empty
+ * password or none.
+ */
 const PASSWORDS = ['', undefined];
 
 /**
- * Reads a PKCS#12 file (RFC 7292). Undefined if it is not one or needs a password. node-forge understands only RSA
- * keys, and returns the raw structure of other keys and certificates.
+ * Reads a PKCS#12 file (RFC 7292). Returns undefined if the file is not PKCS#12 or needs a password. node-forge only
+ * understands RSA. For other keys and certificates, it returns their raw structure.
  */
 function contentsOf(file: Uint8Array): Pkcs12Contents | undefined {
   const bytes = Buffer.from(file).toString('binary');
@@ -20,14 +23,14 @@ function contentsOf(file: Uint8Array): Pkcs12Contents | undefined {
       const [key] = [...bagsOf(pfx, pkcs8ShroudedKeyBag), ...bagsOf(pfx, keyBag)];
       return { certificates: bagsOf(pfx, certBag).map(derOf), publicKey: key && publicOf(key) };
     } catch (error) {
-      if (!(error instanceof Error)) throw error; // node-forge throws plain errors
+      if (!(error instanceof Error)) throw error; // node-forge throws plain errors without a code
     }
   }
   return undefined;
 }
 
 /**
- * Skips the integrity check, as templates do. The store is trusted, and the library does not support every algorithm
+ * Skips the integrity check, as templates do. The store is trusted, and node-forge does not support every algorithm
  * (PBMAC1, RFC 9579).
  */
 function withoutIntegrityCheck(pfx: forge.asn1.Asn1): forge.asn1.Asn1 {
@@ -43,8 +46,8 @@ function derOf({ cert, asn1 }: forge.pkcs12.Bag): Uint8Array {
 }
 
 /**
- * Rebuilds the original certificate. node-forge changes the parameters of the signature algorithm, which makes the
- * signature invalid. The signed part still contains the original algorithm.
+ * Rebuilds the original certificate. node-forge changes the parameters of the signature algorithm, which invalidates
+ * the signature. The signed part still contains the original algorithm.
  */
 function originalCertificate({ tbsCertificate, signature }: forge.pki.Certificate): forge.asn1.Asn1 {
   const { asn1 } = forge;
@@ -58,7 +61,7 @@ function originalCertificate({ tbsCertificate, signature }: forge.pki.Certificat
   return asn1.create(Class.UNIVERSAL, Type.SEQUENCE, true, [tbsCertificate, algorithm, bits]);
 }
 
-/** DER. Undefined for a key that OpenSSL does not know either. */
+/** Returns the public key as DER. Undefined if OpenSSL does not know the key type. */
 function publicOf({ key, asn1 }: forge.pkcs12.Bag): Uint8Array | undefined {
   const { pki } = forge;
   const tree = key === undefined || key === null ? asn1 : pki.wrapRsaPrivateKey(pki.privateKeyToAsn1(key));

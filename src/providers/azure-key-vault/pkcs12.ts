@@ -9,15 +9,15 @@ export interface Pkcs12Contents {
   /** DER. */
   readonly certificates: readonly Uint8Array[];
   /**
-   * The public key of the private key in the file, if there is one, as DER. The private key itself is not passed on.
+   * The public key as DER, for the private key in the file, if there is one. The private key itself is not returned.
    */
   readonly publicKey: Uint8Array | undefined;
 }
 
 /**
- * Reads a PKCS#12 file without a password. Undefined if it is not such a file. The file sets the number of hash
- * iterations, up to two billion, so a separate thread reads it with a timeout.
- * @throws AppError DECODE_FAILED if it takes too much time or memory.
+ * Reads a PKCS#12 file without a password. Returns undefined if the file is not such a file. The file itself specifies
+ * the number of hash iterations, up to two billion. So a separate thread reads it, with a timeout.
+ * @throws AppError DECODE_FAILED if reading takes too much time or memory.
  */
 export async function contentsOf(
   file: Uint8Array,

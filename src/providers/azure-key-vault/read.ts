@@ -18,7 +18,7 @@ export interface Store {
 }
 
 /**
- * Ignores validity dates, like the vault itself: the user of the value must check them.
+ * Reads one reference. Ignores validity dates, as the vault does: consumers of the value must check them.
  * @throws AppError for every result other than found or absent.
  */
 export async function readOne(
@@ -62,7 +62,10 @@ async function readSecret(
   return { kind: 'found', value: SecretValue.fromText(text), version, ...times };
 }
 
-/** The chain is in the secret that belongs to the certificate. The private key in that secret is removed. */
+/**
+ * Reads a certificate from the secret that belongs to it, because this secret contains the whole chain. The private key
+ * in it is not returned.
+ */
 async function readCertificate(
   store: Store,
   ref: SourceRef,
@@ -108,7 +111,7 @@ async function getSecret(store: Store, ref: SourceRef, signal: AbortSignal | und
 }
 
 /**
- * Uses the key from the raw response, because the client renames members and loses the text of numbers.
+ * Takes the key from the raw response, because the SDK renames its members and loses the text of numbers.
  * https://learn.microsoft.com/rest/api/keyvault/keys/get-key
  */
 async function readKey(store: Store, ref: SourceRef, signal: AbortSignal | undefined): Promise<ReadResult> {
@@ -163,7 +166,9 @@ const deletedCertificate: GetDeleted = (vault, name, signal) =>
 const deletedKey: GetDeleted = (vault, name, signal) =>
   vault.call('keys', (keys) => keys.getDeletedKey(name, abortedBy(signal)), signal);
 
-/** Each call resolves if the object is deleted but recoverable. */
+/**
+ * The requests that check for a deleted object, by type. A request succeeds if the object is deleted but recoverable.
+ */
 const DELETED: Readonly<Record<NonNullable<SourceRef['object']>, readonly GetDeleted[]>> = {
   secret: [deletedSecret],
   certificate: [deletedSecret, deletedCertificate],
@@ -171,8 +176,8 @@ const DELETED: Readonly<Record<NonNullable<SourceRef['object']>, readonly GetDel
 };
 
 /**
- * Resolves if the vault says that no deleted object has this name either.
- * @throws AppError SOURCE_DELETED if one has; ACCESS_DENIED if the request is not allowed.
+ * Resolves if the vault reports that no deleted object has this name either.
+ * @throws AppError SOURCE_DELETED if there is one; ACCESS_DENIED if the request is not allowed.
  */
 async function proveAbsence(
   { vault }: Store,
@@ -186,7 +191,7 @@ async function proveAbsence(
       if (isNotFound(error)) continue;
       if (!(error instanceof Refusal)) throw error;
       const refused = fromRefusal(error);
-      // The vault answers this for a secret that was disabled before it was deleted.
+      // The vault returns this error for a secret that was disabled before it was deleted.
       if (refused.code === 'SOURCE_DISABLED') throw new AppError('SOURCE_DELETED');
       if (error.status !== 403) throw refused;
       const detail = 'the secret does not exist, but we are not allowed to check whether it is only deleted';

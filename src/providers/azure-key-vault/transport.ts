@@ -9,36 +9,36 @@ import { secureContextWithCa } from '../tls.ts';
 import type { Answer } from './answer.ts';
 import type { AzureConfig } from './config.ts';
 
-/** The HTTP client interface of the vendor's clients. */
+/** The HTTP client interface of the Azure SDK. */
 export type HttpClient = NonNullable<SecretClientOptions['httpClient']>;
 export type HttpRequest = Parameters<HttpClient['sendRequest']>[0];
 export type HttpResponse = Awaited<ReturnType<HttpClient['sendRequest']>>;
 
-/** The maximum response size. A page of a list is far smaller, and a value has at most 25 KB. */
+/** The maximum response size. A page of a list is far smaller, and values have at most 25 KB. */
 const MAX_BYTES = 4 * 1024 * 1024;
-/** Only the codes of an error response are needed. */
+/** Only the codes are needed from an error response. */
 const MAX_ERROR_BYTES = 64 * 1024;
 const IDLE_MS = 10_000;
 
 export interface Transport extends Disposable {
   /**
-   * Sends one request and returns its response with any status. Redirects are not followed, so that a token goes to no
-   * other host.
+   * Sends one request and returns its response, whatever its status. Redirects are not followed, so that the token is
+   * not sent to another host.
    * @throws AppError for connection errors; the signal's reason once it is aborted.
    */
   send(request: HttpRequest, signal: AbortSignal): Promise<Answer>;
 }
 
 /**
- * Creates one connection pool for a store. It replaces the vendor's HTTP client, which has no size limit, accepts
- * invalid UTF-8, and puts the body into error messages.
+ * Creates one connection pool for a store. It replaces the SDK's HTTP client, which has no size limit, accepts invalid
+ * UTF-8, and puts the body into error messages.
  * @throws AppError CONFIG_INVALID if `tls.caFile` cannot be read or is not PEM.
  */
 export async function createTransport({ tls }: AzureConfig, clock: Clock): Promise<Transport> {
   const secureContext = await secureContextWithCa(tls?.caFile);
   const secure = {
     rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not turn this off
-    // Created once, because it takes longer than a request and would otherwise be created for each connection.
+    // Created only once, because creating it for each connection would take longer than a request.
     ...(secureContext === undefined ? {} : { secureContext }),
   };
   const agent = new https.Agent({ keepAlive: true, timeout: IDLE_MS, ...secure });
@@ -64,13 +64,13 @@ function exchange(
 ): Promise<IncomingMessage> {
   const url = new URL(request.url);
   const plain = url.protocol === 'http:';
-  // Only managed identity endpoints, which are on this machine or next to it, use plain HTTP.
+  // Only managed identity endpoints use plain HTTP. They are on this machine or on the local network.
   if (plain && request.allowInsecureConnection !== true) throw badAnswer('it contains a URL without TLS');
   const { 'accept-encoding': _, ...headers } = request.headers.toJSON();
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const options = { method: request.method, headers, signal };
-  // The vendor's proxy policy sets an agent from HTTPS_PROXY and NO_PROXY, also for local endpoints. A proxy cannot
-  // reach those, and would see the identity's secret and token, so the agent is used for HTTPS only.
+  // The SDK's proxy policy sets an agent from HTTPS_PROXY and NO_PROXY, even for local endpoints. Use it only for
+  // HTTPS: a proxy cannot reach local endpoints, and would see the identity's secret and token.
   const proxy = request.agent instanceof http.Agent ? { agent: request.agent } : {};
   const call = plain
     ? http.request(url, options)
@@ -97,14 +97,14 @@ async function readAnswer(answer: IncomingMessage, clock: Clock): Promise<Answer
   };
 }
 
-/** Milliseconds (used by Azure's identity endpoints), seconds, or a date (RFC 9110, 10.2.3). */
+/** Parses the wait: milliseconds (used by Azure's identity endpoints), seconds, or a date (RFC 9110, 10.2.3). */
 function waitOf(headers: Answer['headers'], clock: Clock): number | undefined {
   const ms = headers.get('retry-after-ms') ?? headers.get('x-ms-retry-after-ms') ?? '';
   if (/^\d{1,12}$/.test(ms)) return Number(ms);
   return parseRetryAfter(headers.get('retry-after') ?? '', clock);
 }
 
-/** Converts to the response form of the vendor's clients. */
+/** Converts a response to the form that the SDK expects. */
 export function toResponse(request: HttpRequest, answer: Answer): HttpResponse {
   return { request, status: answer.status, headers: headersOf(answer.headers), bodyAsText: answer.text };
 }

@@ -9,13 +9,13 @@ import type { KeyVault } from './clients.ts';
 import { listSecrets } from './list.ts';
 
 /**
- * Remembers the versions that were read. A list contains the time of the last change in whole seconds, but no version.
- * While that time is unchanged, the version is unchanged.
+ * Remembers which versions were read. Lists contain no versions, but the time of the last change in whole seconds.
+ * While this time is unchanged, the version is unchanged too.
  */
 export interface SeenVersions {
   /**
-   * @param read `date` is the server's clock at the read, from the response header.
-   * @returns The stamp that lists show while this version is current. Undefined if a later change could have the same
+   * @param read `date` is the server's time at the read, from the response header.
+   * @returns The stamp of this version in lists while it is current. Undefined if a later change could have the same
    * stamp.
    */
   record(
@@ -23,7 +23,9 @@ export interface SeenVersions {
     read: { version: string; updatedOn: Date; date: string | undefined },
   ): string | undefined;
   get(name: string): StampedVersion | undefined;
-  /** Loads recorded versions of keys that this process has not read. Each is loaded once, unless that fails. */
+  /**
+   * Loads recorded versions of keys that this process has not read yet. Loads each key only once, unless loading fails.
+   */
   restore(
     names: readonly string[],
     lastReadVersion: NonNullable<VersionOptions['lastReadVersion']>,
@@ -31,10 +33,10 @@ export interface SeenVersions {
   ): Promise<void>;
 }
 
-/** A second change in the same second has the same stamp, so a read must be at least this much later. */
+/** The minimum age of a version to get a stamp. A second change in the same second would have the same stamp. */
 const MIN_AGE_MS = 2_000;
 
-/** The number of keys to load at a time, so that the audit log can answer others in between. */
+/** The number of keys to load at a time. Other users of the audit log can run between two batches. */
 const RESTORE_BATCH_SIZE = 25;
 
 export function createSeenVersions(): SeenVersions {
@@ -42,7 +44,7 @@ export function createSeenVersions(): SeenVersions {
   const byName = new Map<string, StampedVersion | undefined>();
   return {
     record(name, { version, updatedOn, date }) {
-      // Uses only the server's clock, because ours may be ahead.
+      // Compare two server times, because our own clock may be ahead.
       const age = Date.parse(date ?? '') - updatedOn.getTime();
       const stamp = age >= MIN_AGE_MS ? stampOf(updatedOn) : undefined;
       byName.set(name.toLowerCase(), stamp === undefined ? undefined : { version, stamp });
@@ -58,19 +60,19 @@ export function createSeenVersions(): SeenVersions {
         const recalled = await Promise.all(
           part.map(async (name) => [name.toLowerCase(), await lastReadVersion(name)] as const),
         );
-        // A read in the meantime is newer.
+        // If the key was read meanwhile, that version is newer.
         for (const [id, version] of recalled) if (!byName.has(id)) byName.set(id, version);
       }
     },
   };
 }
 
-/** Undefined for an invalid time. */
+/** Returns undefined for an invalid time. */
 function stampOf(updatedOn: Date | undefined): string | undefined {
   return validDate(updatedOn)?.toISOString();
 }
 
-/** A list entry of a secret. */
+/** A secret as shown in a list. */
 interface ListedVersion {
   readonly stamp: string;
   readonly times: { readonly createdAt?: number };
@@ -81,7 +83,10 @@ export type ReportVersions = (
   options: VersionOptions,
 ) => Promise<readonly VersionResult[]>;
 
-/** Stops a list when reading the keys would cost less, and does not repeat a list that was too long. */
+/**
+ * Reports versions by listing all secrets. Stops a list when reading the keys would need fewer requests. A list that
+ * was too long is not repeated soon.
+ */
 export function createVersions(
   vault: KeyVault,
   { seen, clock, onStrategy }: { seen: SeenVersions; clock: Clock; onStrategy?: ProviderDeps['onStrategy'] },
@@ -89,7 +94,7 @@ export function createVersions(
   const lists = createListCosts(clock);
   return async (keys, { signal, lastReadVersion }) => {
     const all = new Set(keys.map((key) => key.toLowerCase())).size;
-    // Identifies the group by its size, because each group always has the same keys.
+    // The number of keys is enough to identify the group, because a group always has the same keys.
     const name = String(all);
     const mayList = all > 1 && lists.isWorthListing(name, all - 1);
     if (mayList && lastReadVersion !== undefined) await seen.restore(keys, lastReadVersion, signal);
@@ -108,7 +113,7 @@ export function createVersions(
       if (read === undefined || listed?.stamp !== read.stamp) return { kind: 'unknown' };
       return { kind: 'known', version: read.version, ...listed.times };
     });
-    // A changed key is read once, and a key that the list does not show is read each time.
+    // Add the expected reads. A changed key is read once, but a key that the list does not show is read on each check.
     const unlisted = readKeys.size - found.size;
     const calls = pages + unlisted + (complete || unlisted === 0 ? 0 : 1);
     lists.record(name, calls);

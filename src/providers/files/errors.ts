@@ -2,7 +2,10 @@ import type { ErrorCode } from '../../core/error-codes.ts';
 import { AppError } from '../../core/errors.ts';
 import { codeOf } from '../../core/system-errors.ts';
 
-/** Codes of Node. Unlisted codes (EIO, ESTALE, EMFILE …) become STORE_UNAVAILABLE, because they may be transient. */
+/**
+ * Explanations of Node's error codes. Other codes (EIO, ESTALE, EMFILE …) become STORE_UNAVAILABLE, because they may be
+ * transient.
+ */
 const FILE_SYSTEM: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   EACCES: ['ACCESS_DENIED', 'no permission to read it'],
   EPERM: ['ACCESS_DENIED', 'no permission to read it'],
@@ -21,7 +24,7 @@ export function fromFileSystem(thrown: unknown): AppError {
   return new AppError(kind, { detail, cause: thrown });
 }
 
-/** Uses its own remedy, because a folder has no network address. */
+/** Uses its own remedy, because the general one is about network addresses. */
 export function unavailable(detail: string, cause?: unknown): AppError {
   const todo = 'No action needed. If it persists, check `path` of the store, and that its volume is mounted.';
   return new AppError('STORE_UNAVAILABLE', { detail, remedy: todo, cause });
@@ -31,10 +34,10 @@ export function changed(): AppError {
   return unavailable('it changed while being read');
 }
 
-/** Updating a mounted volume takes a moment, and several updates may follow each other. */
+/** An update of a mounted volume takes a moment, and several updates may follow each other. */
 const MAX_ATTEMPTS = 5;
 
-/** Retries at once while a volume update may be in progress. */
+/** Retries immediately after errors that an update of the volume can cause. */
 export async function retryDuringUpdate<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {

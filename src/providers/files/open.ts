@@ -40,8 +40,8 @@ export async function openFiles({ path }: FilesConfig, deps: ProviderDeps): Prom
           ),
         );
         const failureAt = (index: number) => ('error' in failures ? failures.error : failures.value[index]);
-        // A certificate and its key must come from the same update. So all keys must still resolve to the paths that
-        // were read.
+        // A certificate and its key must come from the same update. So every key must still resolve to the path that
+        // was read; otherwise read all again.
         if (
           'value' in failures &&
           attempt < MAX_BATCH_ATTEMPTS &&
@@ -54,7 +54,7 @@ export async function openFiles({ path }: FilesConfig, deps: ProviderDeps): Prom
         });
       }
     },
-    // The version is the fingerprint of the value, so the file must be read.
+    // Versions are fingerprints of the values, so each file must be read.
     versions: async (keys) => keys.map(() => ({ kind: 'unknown' })),
     find: (query, { signal } = {}) =>
       nameSearchErrors(
@@ -71,18 +71,18 @@ export async function openFiles({ path }: FilesConfig, deps: ProviderDeps): Prom
   };
 }
 
-/** The maximum number of times to read a batch while the volume is updated. */
+/** How often a batch is read if the volume keeps being updated. */
 const MAX_BATCH_ATTEMPTS = 3;
 
 interface ReadAttempt {
   readonly result: ReadResult;
-  /** The resolved path of the key. Undefined if the key was absent, or if its path does not matter. */
+  /** The resolved path of the key. Undefined if the key was absent or its read failed. */
   readonly realPath?: string;
 }
 
 /**
- * Returns an error for each key that must be read again.
- * @param inTime Limits the time of each single check, because thousands of checks may take long on a slow file system.
+ * Returns an error for each key whose path has changed, so that it must be read again.
+ * @param inTime Limits the time of each single check. Thousands of checks together may take long on a slow file system.
  */
 async function findMoved(
   path: string,
@@ -91,7 +91,7 @@ async function findMoved(
   inTime: (work: () => Promise<boolean>) => Promise<boolean>,
 ): Promise<readonly (AppError | undefined)[]> {
   const failures: (AppError | undefined)[] = [];
-  // One at a time, because each permit is for one operation.
+  // Check one key at a time, because a permit allows only one operation.
   for (const [index, { result, realPath }] of attempts.entries()) {
     const at = join(path, refs[index]?.key ?? '');
     const isUnchanged = result.kind === 'failed' || (await inTime(() => stillResolvesTo(realPath, at)));
@@ -100,7 +100,7 @@ async function findMoved(
   return failures;
 }
 
-/** The file system may have started to hang after the read. */
+/** The timeout of a check after the read, because the file system may start to hang at any time. */
 const TIMEOUT_MS = 15_000;
 
 async function withTimeout<T>(
@@ -142,9 +142,9 @@ async function readOne(path: string, ref: SourceRef, { fingerprints }: ProviderD
 const BYTE_ORDER_MARK = Buffer.from('\uFEFF');
 
 /**
- * The JSON text to read properties from. YAML is converted, and a JSON file only loses its byte order mark. Undefined
- * if the bytes themselves are used. If these are not JSON, properties fail with NOT_AN_OBJECT, but the whole file can
- * still be read.
+ * Returns the JSON text from which properties are read. Converts YAML, and removes the byte order mark of JSON files.
+ * Returns undefined if the original bytes are used. If these are not JSON, reading a property fails with NOT_AN_OBJECT,
+ * but the whole file can still be read.
  */
 function jsonOf(key: string, bytes: Buffer): string | undefined {
   const extension = extname(key).toLowerCase();

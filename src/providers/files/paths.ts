@@ -6,7 +6,7 @@ import { changed, fromFileSystem, unavailable } from './errors.ts';
 
 /**
  * Splits a key into its segments.
- * @throws AppError CONFIG_INVALID if it is not a plain relative path.
+ * @throws AppError CONFIG_INVALID if the key is not a plain relative path.
  */
 export function segmentsOf(key: string): readonly string[] {
   const segments = key.split('/');
@@ -24,7 +24,8 @@ function invalid(detail: string): AppError {
 }
 
 /**
- * The resolved path of the folder. A missing folder is a volume that is not mounted, not an empty store.
+ * Returns the resolved path of the store's folder. If it is missing, the volume is not mounted: this does not mean that
+ * the store is empty.
  * @throws AppError STORE_UNAVAILABLE, ACCESS_DENIED
  */
 export async function realRoot(path: string): Promise<string> {
@@ -43,9 +44,10 @@ export async function realRoot(path: string): Promise<string> {
 }
 
 /**
- * The resolved path of a key, behind symbolic links (mounted volumes use them). Undefined if it is absent.
+ * Returns the path of a key with all symbolic links resolved, because mounted volumes use links. Returns undefined if
+ * the key is absent.
  * @param root The result of `realRoot` for `path`.
- * @throws AppError ACCESS_DENIED if it leads out of the folder; STORE_UNAVAILABLE during an update.
+ * @throws AppError ACCESS_DENIED if a link leads out of the folder; STORE_UNAVAILABLE during an update.
  */
 export async function locate(
   path: string,
@@ -62,7 +64,7 @@ export async function locate(
   }
 }
 
-/** Whether a path still resolves to the same path. `undefined` means that it does not exist. */
+/** Whether a path still resolves to `expectedPath`, or still does not exist if that is undefined. */
 export async function stillResolvesTo(expectedPath: string | undefined, path: string): Promise<boolean> {
   try {
     return (await realpath(path)) === expectedPath;
@@ -78,10 +80,10 @@ export function assertInside(root: string, real: string): string {
 }
 
 /**
- * Proves that a key is absent. ENOENT alone is not enough: a dangling link gives it too, and so does a volume during an
- * update. The key must be missing from the list of its deepest existing folder. That folder must still be in use after
- * the list, because a volume update empties the replaced folder.
- * @throws AppError if the lists do not prove it.
+ * Proves that a key is absent. The error ENOENT is no proof, because dangling links and volume updates cause it too.
+ * The key must be missing from the list of its deepest existing folder. This folder must still be in use after it was
+ * listed, because a volume update empties the folder that it replaces.
+ * @throws AppError if absence cannot be proved.
  */
 async function proveAbsence(path: string, root: string, segments: readonly string[]): Promise<void> {
   let folder = root;

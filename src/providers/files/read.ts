@@ -6,8 +6,8 @@ import { changed, fromFileSystem } from './errors.ts';
 import { assertInside, locate, realRoot, segmentsOf, stillResolvesTo } from './paths.ts';
 
 const MAX_BYTES = 16 * 1024 * 1024;
-// O_NOFOLLOW: the path is already resolved, so a link at its end was added later. O_NONBLOCK: opening a FIFO never
-// hangs.
+// O_NOFOLLOW: the path is already resolved, so a link at its end was added later and is refused. O_NONBLOCK: opening a
+// FIFO never hangs.
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 export interface FileContent {
@@ -19,7 +19,7 @@ export interface FileContent {
 }
 
 /**
- * Reads the bytes of a file below `path`. Undefined if it is absent.
+ * Reads the bytes of a file below `path`. Returns undefined if the file is absent.
  * @throws AppError
  */
 export async function readBelow(path: string, key: string): Promise<FileContent | undefined> {
@@ -28,24 +28,27 @@ export async function readBelow(path: string, key: string): Promise<FileContent 
   const real = await locate(path, root, segments);
   if (real === undefined) return undefined;
   try {
-    // Opening a device can have side effects, so the file type is checked first.
+    // Check the file type first, because opening a device can have side effects.
     if (!(await stat(real)).isFile()) throw notAFile();
     await using file = await open(real, FLAGS);
     await checkOpenedPath(path, root, file);
     return { realPath: real, ...(await content(file)) };
   } catch (error) {
     if (error instanceof AppError) throw error;
-    // The file was removed after the check. The next attempt decides whether it is absent.
+    // The file was removed after the check. The next attempt determines whether it is absent.
     if (codeOf(error) === 'ENOENT') throw changed();
     throw fromFileSystem(error);
   }
 }
 
-/** A folder in the path may have been replaced by a link. Linux reports the path of the file that was really opened. */
+/**
+ * Checks the path of the file that was really opened, which Linux reports. A folder in the path may have been replaced
+ * by a link.
+ */
 async function checkOpenedPath(path: string, root: string, file: FileHandle): Promise<void> {
   if (process.platform !== 'linux') return;
   const openedPath = await readlink(`/proc/self/fd/${file.fd}`);
-  if (!(await stillResolvesTo(root, path))) throw changed(); // then `openedPath` may have moved with it
+  if (!(await stillResolvesTo(root, path))) throw changed(); // otherwise `openedPath` may have moved together with the root
   assertInside(root, openedPath);
 }
 

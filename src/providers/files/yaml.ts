@@ -1,17 +1,19 @@
 import { isMap, isScalar, isSeq, type Node, type Pair, parseDocument } from 'yaml';
 import { type JsonNode, printJson } from '../../core/json.ts';
 
-/** Longer documents give no properties, because parsing blocks the process for about a second per megabyte. */
+/**
+ * Properties are not supported in longer documents, because parsing blocks the process for about a second per megabyte.
+ */
 const MAX_LENGTH = 512 * 1024;
 const MAX_DEPTH = 500;
 /** RFC 8259, 6. */
 const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/;
 
 /**
- * Converts a YAML document to JSON text and keeps the order. Undefined if it has no exact JSON form: several documents,
- * anchors, aliases, tags, duplicate keys, keys that are lists or objects, or invalid YAML. Numbers keep their source
- * text. A number that JSON cannot represent (`007`, `0x1F`, `.5`, `.inf`) becomes text, and so does a key such as
- * `8080` or `true`.
+ * Converts a YAML document to JSON text and keeps the order of its members. Returns undefined for invalid YAML, and for
+ * YAML that has no exact JSON form: several documents, anchors, aliases, tags, duplicate keys, and keys that are lists
+ * or objects. Numbers keep their source text. A number that JSON cannot represent (`007`, `0x1F`, `.5`, `.inf`) becomes
+ * a string. Keys such as `8080` or `true` become strings too.
  */
 export function yamlToJson(text: string): string | undefined {
   if (text.length > MAX_LENGTH) return undefined;
@@ -25,12 +27,12 @@ function parse(text: string): Node | null | undefined {
     const { contents, errors, warnings } = parseDocument(text, {
       version: '1.2',
       schema: 'core',
-      uniqueKeys: false, // compares every pair: 40,000 keys took 90 s. `toJson` checks it instead.
-      prettyErrors: false, // searches each line from the start of the document
+      uniqueKeys: false, // would compare all pairs of keys, which took 90 s for 40,000 keys; `toJson` checks it instead
+      prettyErrors: false, // would search from the start of the document for each line
     });
     return errors.length + warnings.length > 0 ? undefined : contents;
   } catch (error) {
-    if (error instanceof RangeError) return undefined; // nested too deeply for the parser, which is recursive
+    if (error instanceof RangeError) return undefined; // nested too deeply for the recursive parser
     throw error;
   }
 }
@@ -68,7 +70,7 @@ function toMember(
   return json === undefined ? undefined : [name, json];
 }
 
-/** An anchor is for an alias, and a tag can change the meaning of the text. */
+/** Whether a node has an anchor or a tag. Anchors are used by aliases, and tags can change the meaning of the text. */
 function isMarked(node: Node): boolean {
   return ('anchor' in node && node.anchor !== undefined) || ('tag' in node && node.tag !== undefined);
 }

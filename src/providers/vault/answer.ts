@@ -13,12 +13,12 @@ export function numberOf(node: JsonNode | undefined): number | undefined {
   return node?.kind === 'number' ? Number(node.text) : undefined;
 }
 
-/** Vault treats null and missing members alike. */
+/** Whether a member is missing or null. Vault treats both alike. */
 export function isNothing(node: JsonNode | undefined): boolean {
   return node === undefined || node.kind === 'null';
 }
 
-/** The server's error texts, to distinguish cases. They must never be shown. */
+/** Returns the server's error texts. They are only used to distinguish cases, and must never be shown. */
 export function errorTexts(node: JsonNode | undefined): readonly string[] | undefined {
   const errors = member(node, 'errors');
   return errors?.kind === 'array' ? errors.items.map((item) => textOf(item) ?? '') : undefined;

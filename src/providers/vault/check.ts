@@ -8,7 +8,10 @@ import type { VaultClient } from './client.ts';
 import { fromStatus } from './errors.ts';
 import type { Store } from './read.ts';
 
-/** Checks connection, clock, login and mount, in this order. Stops at the first failure, except for the clock check. */
+/**
+ * Runs the checks connection, clock, login and mount in this order. Stops at the first failure, except for the clock
+ * check.
+ */
 export async function checkStore(
   store: Store,
   client: VaultClient,
@@ -32,7 +35,7 @@ export async function checkStore(
   return checks;
 }
 
-/** https://developer.hashicorp.com/vault/api-docs/system/health, which only the root namespace serves. */
+/** https://developer.hashicorp.com/vault/api-docs/system/health. Only the root namespace serves this path. */
 export async function reach(client: VaultClient, signal: AbortSignal | undefined): Promise<Answer> {
   const answer = await client.call(
     (vault, options) => vault.read('sys/health?standbyok=true&perfstandbyok=true', options),
@@ -42,20 +45,20 @@ export async function reach(client: VaultClient, signal: AbortSignal | undefined
     throw badAnswer('it is not Vault or OpenBao');
   }
   if (answer.status === 501) throw new AppError('STORE_UNAVAILABLE', { detail: 'it is not initialized' });
-  // Other statuses, such as from a proxy that blocks this path, are left to the login check.
+  // Ignore other statuses, for example from a proxy that blocks this path. The login check reports such problems.
   if (answer.status >= 300 && answer.status < 400) throw fromStatus(answer);
   if (answer.status >= 472) throw fromStatus(answer);
   return answer;
 }
 
-/** A token that may not look itself up is checked with the mount query. */
+/** Checks the login with the mount query, because not every token may look itself up. */
 async function logIn(store: Store, signal: AbortSignal | undefined): Promise<void> {
   await store.session.ensure(signal);
   const error = await failureOf(() => store.confirmMount(signal));
   if (error?.code === 'AUTH_FAILED') throw error;
 }
 
-/** Vault answers 403 for a missing mount, even to an identity with full access. */
+/** For a missing mount, Vault returns 403 even to an identity with full access. */
 async function confirmMount(store: Store, signal: AbortSignal | undefined): Promise<void> {
   const error = await failureOf(() => store.confirmMount(signal));
   if (error?.code !== 'ACCESS_DENIED') {

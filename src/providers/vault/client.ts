@@ -9,14 +9,14 @@ import { fromStatus, isVaultBody, loginBackendError } from './errors.ts';
 import { createReplicationIndex } from './replication-index.ts';
 import { createTransport, type TransportOptions } from './transport.ts';
 
-/** The options of one node-vault command. Created for each command, because node-vault modifies them. */
+/** The options of one node-vault command. They are created for each command, because node-vault modifies them. */
 export type CommandOptions = Record<string, unknown>;
 export type Command = (vault: nodeVault.client, options: CommandOptions) => Promise<unknown>;
 
 export interface CallAs {
   /** Unset for commands that need no login. */
   readonly token?: SecretValue;
-  /** `false` for requests to the server itself (`sys/health`). */
+  /** `false` for requests to the server itself (`sys/health`), which are sent without a namespace. */
   readonly inNamespace?: boolean;
   readonly signal?: AbortSignal | undefined;
   readonly operation: Operation;
@@ -24,18 +24,18 @@ export interface CallAs {
 
 export interface VaultClient extends AsyncDisposable {
   /**
-   * Runs one command within the store's limits. Returns responses with any status.
+   * Runs one command within the store's limits. Returns the response, whatever its status.
    * @throws AppError for connection errors; the signal's reason once it is aborted.
    */
   call(command: Command, as: CallAs): Promise<Answer>;
-  /** Uses new connections for later calls, with the current client certificate. */
+  /** Makes later calls use new connections, with the current client certificate. */
   reconnect(): void;
 }
 
 /**
- * Uses node-vault for paths and commands, with our own transport. Its transport leaks tokens in errors, follows
- * redirects with them, drops `Retry-After` and has no signal. Our transport reports every response as a success,
- * because node-vault's errors quote the body.
+ * Creates a client that uses node-vault for paths and commands, but has its own transport. node-vault's transport
+ * exposes tokens in errors, sends them along with redirects, drops `Retry-After` and supports no signal. Our transport
+ * reports every response as a success, because node-vault's errors quote the body.
  */
 export function createClient(config: VaultConfig, deps: ProviderDeps): VaultClient {
   const replicationIndex = createReplicationIndex();
@@ -51,8 +51,8 @@ export function createClient(config: VaultConfig, deps: ProviderDeps): VaultClie
     debug: () => undefined, // DEBUG=node-vault would print credentials
     'request-promise': { defaults: () => request },
   });
-  // By default these come from VAULT_TOKEN, VAULT_NAMESPACE and VAULT_PREFIX. We send token and namespace with each
-  // call.
+  // By default, node-vault takes these from VAULT_TOKEN, VAULT_NAMESPACE and VAULT_PREFIX. We send the token and the
+  // namespace with each call.
   Object.assign(vault, { token: '', namespace: '', pathPrefix: '' });
 
   return {
@@ -86,7 +86,10 @@ export function requestHeaders(
   return headers;
 }
 
-/** A token belongs to the namespace that issued it, which also renews, looks up and revokes it. */
+/**
+ * Returns the namespace for a request. A token belongs to the namespace of its login, which also renews, looks up and
+ * revokes it.
+ */
 function namespaceFor(
   { namespace, auth }: VaultConfig,
   operation: Operation,
@@ -116,7 +119,7 @@ function headerText(token: SecretValue): string {
   return text;
 }
 
-/** node-vault's commands return `any`: the response of our transport. */
+/** Checks the result of a node-vault command, which has the type `any`. It is the response of our transport. */
 function asAnswer(result: unknown): Answer {
   if (typeof result === 'object' && result !== null && 'status' in result && 'isJson' in result) {
     return result as Answer;

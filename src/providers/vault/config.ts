@@ -4,9 +4,9 @@ import { Reference } from '../credentials.ts';
 import { isPlainAddress, PLAIN_ADDRESS_RULE } from '../plain-address.ts';
 import { AllowHttp } from '../tls.ts';
 
-// An identifier such as a role ID or a user name is not a credential, so the file may contain it.
+// An identifier such as a role ID or a user name. It is not a credential, so the configuration file may contain it.
 const Identifier = z.union([z.string().min(1), Reference]);
-/** Where the login method is mounted. */
+/** The mount path of the login method. */
 const loginLocation = {
   mountPath: pathOf('Mount path of the login method, without `auth/`. Default: its usual name.').optional(),
   namespace: namespaceOf(
@@ -139,7 +139,10 @@ function namespaceOf(description: string) {
   });
 }
 
-/** One or more segments joined by `/`. Dot segments are rejected, because they would leave the surrounding path. */
+/**
+ * A path of one or more segments, joined by `/`. Dot segments are rejected, because they would leave the surrounding
+ * path.
+ */
 function pathOf(description: string) {
   return z
     .string()

@@ -4,7 +4,7 @@ import { readAuthorities, readPem } from '../../core/small-file.ts';
 import { readFileWithTimeout } from '../timed-file-read.ts';
 import type { VaultConfig } from './config.ts';
 
-/** PEM texts. */
+/** The contents of the configured PEM files. */
 interface Files {
   readonly ca: string | undefined;
   readonly cert: string | undefined;
@@ -12,15 +12,15 @@ interface Files {
 }
 
 /**
- * Creates connections. Trusts `tls.caFile` instead of the default authorities, and always `NODE_EXTRA_CA_CERTS`. The
- * files are read for each connection, because certificates are rotated at runtime. An unreadable file fails the
- * connection with CONFIG_INVALID, or with CREDENTIAL_MISSING if the certificate is the login.
+ * Creates connections. Trusts `tls.caFile` instead of the default authorities if it is set, and always
+ * `NODE_EXTRA_CA_CERTS`. Reads the files for each connection, because certificates are rotated at runtime. If a file
+ * cannot be read, the connection fails with CONFIG_INVALID, or with CREDENTIAL_MISSING if the certificate is the login.
  */
 export function createConnector(config: VaultConfig): buildConnector.connector {
   let latest: { readonly files: Files; readonly connect: buildConnector.connector } | undefined;
   const connectorOfNow = async (): Promise<buildConnector.connector> => {
     const files = await readFiles(config);
-    // Kept while the files are unchanged, to resume TLS sessions.
+    // Reuse the connector while the files are unchanged, so that TLS sessions can be resumed.
     if (latest === undefined || !same(latest.files, files)) {
       latest = { files, connect: connectorWith(files, config.tls?.serverName) };
     }
@@ -33,14 +33,14 @@ export function createConnector(config: VaultConfig): buildConnector.connector {
       try {
         connect(options, callback);
       } catch (error) {
-        fail(error); // OpenSSL rejects an unusable certificate or key
+        fail(error); // OpenSSL rejects unusable certificates and keys
       }
     }, fail);
   };
 }
 
 function connectorWith({ ca, cert, key }: Files, serverName: string | undefined): buildConnector.connector {
-  // Created once, because parsing the authorities takes longer than a request.
+  // Create the context only once, because parsing the authorities takes longer than a request.
   const secureContext =
     ca === undefined && cert === undefined && key === undefined
       ? undefined
@@ -59,8 +59,8 @@ function connectorWith({ ca, cert, key }: Files, serverName: string | undefined)
   return (options, callback) =>
     connect(options, (...result) => {
       const [, socket] = result;
-      // With TLS 1.3 a server rejects a client certificate after the handshake and then closes the connection. Keep the
-      // TLS error, because undici would report only the close.
+      // Keeps the TLS error of a rejected client certificate. With TLS 1.3 the server rejects the certificate after the
+      // handshake and closes the connection, and undici would report only the close.
       socket?.once('error', (error) => socket.destroy(error));
       callback(...result);
     });

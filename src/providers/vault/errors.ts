@@ -12,13 +12,16 @@ export function fromNetwork(thrown: unknown): AppError {
   });
 }
 
-/** Handles error statuses that do not depend on the caller. `session.ts` handles 403, and `read.ts` handles 404. */
+/**
+ * Converts an error status whose meaning does not depend on the request. `session.ts` handles 403, and `read.ts`
+ * handles 404.
+ */
 export function fromStatus(answer: Answer): AppError {
   const { status } = answer;
   const body = parseJsonBody(answer);
   const texts = errorTexts(body) ?? [];
   const includesText = (part: string) => texts.some((text) => text.includes(part));
-  // A standby answers 307 if it cannot forward a request to the active node.
+  // A standby returns 307 if it cannot forward a request to the active node.
   if (status === 307)
     return badAnswer(
       'it sent a redirect, and redirects are not followed; a standby without an active node does that',
@@ -38,12 +41,12 @@ export function fromStatus(answer: Answer): AppError {
   if (status === 472 || status === 473)
     return unavailable(answer, 'a standby that cannot serve reads answered');
   if (status === 474) return unavailable(answer, 'a standby that cannot reach its active node answered');
-  // `sys/health` reports a sealed Vault in the member `sealed`.
+  // `sys/health` reports a sealed Vault with the member `sealed`.
   const isSealed = includesText('sealed') || member(body, 'sealed')?.kind === 'true';
   if (status === 503 && isSealed) return unavailable(answer, 'it is sealed');
   if (status === 503 && includesText('locked by an administrator'))
     return unavailable(answer, 'an administrator locked its namespace');
-  // The mount is being upgraded to version 2. The status alone is not enough, because invalid requests get it too.
+  // The mount is being upgraded to version 2. Check the text too, because invalid requests have the same status.
   if (
     status === 400 &&
     (includesText('Upgrading from non-versioned') || includesText('to upgrade from non-versioned'))
@@ -55,14 +58,20 @@ export function fromStatus(answer: Answer): AppError {
   return badAnswer(`status ${status}`);
 }
 
-/** Whether the response comes from the server itself: it has `errors`, or warnings or a request ID. */
+/**
+ * Whether the response comes from Vault itself and not from a proxy. Vault's responses contain `errors`, warnings or a
+ * request ID.
+ */
 export function isVaultBody(body: JsonNode | undefined): boolean {
   const hasVaultMetadata =
     textOf(member(body, 'request_id')) !== undefined || !isNothing(member(body, 'warnings'));
   return hasVaultMetadata || errorTexts(body) !== undefined;
 }
 
-/** Errors of the external service that checks logins. Vault reports them with the status of wrong credentials. */
+/**
+ * Error texts for failures of the external service that checks logins. Vault reports these failures with the same
+ * status as wrong credentials.
+ */
 const BACKEND_FAILURES: readonly (readonly [words: RegExp, detail: string])[] = [
   [/failed to connect|Network Error/, 'it cannot reach the directory for logins'],
   [
@@ -71,7 +80,7 @@ const BACKEND_FAILURES: readonly (readonly [words: RegExp, detail: string])[] = 
   ],
 ];
 
-/** Undefined if the login itself was refused. */
+/** Returns undefined if the login itself was refused. */
 export function loginBackendError(answer: Answer): AppError | undefined {
   const texts = errorTexts(parseJsonBody(answer)) ?? [];
   const failure = BACKEND_FAILURES.find(([words]) => texts.some((text) => words.test(text)));

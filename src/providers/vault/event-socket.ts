@@ -4,11 +4,11 @@ import { AppError } from '../../core/errors.ts';
 import { firstHeaderValue } from '../answer.ts';
 import { fromNetwork } from './errors.ts';
 
-/** An event has a few hundred bytes. */
+/** The maximum size of an event. Events usually have a few hundred bytes. */
 const MAX_BYTES = 1024 * 1024;
 
 export interface EventSocket extends Disposable {
-  /** The number of bytes received so far, including answers to pings. */
+  /** The number of bytes received so far, including responses to pings. */
   readonly bytes: number;
   /** Sends a ping. */
   ping(): void;
@@ -16,14 +16,14 @@ export interface EventSocket extends Disposable {
   readonly closed: Promise<void>;
 }
 
-/** The response if the server declined the upgrade. */
+/** The response of a server that declined the upgrade to a WebSocket. */
 export interface DeclinedUpgrade {
   readonly status: number;
   readonly location: string;
 }
 
 export interface EventSocketOptions {
-  /** `https` or `http`. */
+  /** An `https` or `http` URL. */
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
   readonly connect: buildConnector.connector;
@@ -31,8 +31,8 @@ export interface EventSocketOptions {
 }
 
 /**
- * Opens Node's WebSocket (RFC 6455). It also observes the handshake, because the WebSocket error hides the status and
- * the cause.
+ * Opens a WebSocket (RFC 6455) and also observes the handshake. The errors of Node's WebSocket hide the status and the
+ * cause.
  * @throws AppError for connection errors; the signal's reason once it is aborted.
  */
 export async function openEventSocket(
@@ -58,7 +58,7 @@ export async function openEventSocket(
     if (typeof data === 'string') onText(data);
   });
   socket.addEventListener('open', () => opened.resolve());
-  // Without a listener the error would be thrown. A `close` event follows.
+  // Without a listener, the error would be thrown. A `close` event always follows it.
   socket.addEventListener('error', () => undefined);
   socket.addEventListener('close', () => {
     closed.resolve();

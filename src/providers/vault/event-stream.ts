@@ -11,7 +11,7 @@ import type { Store } from './read.ts';
 /** https://developer.hashicorp.com/vault/api-docs/system/events */
 const PATH = '/v1/sys/events/subscribe/kv*?json=true';
 const PING_MS = 20_000;
-/** The connection is closed after this many pings without any data. */
+/** The connection is closed after this many pings during which no data was received. */
 const MAX_MISSED_PINGS = 3;
 /** A standby redirects clients to the active node. */
 const MAX_REDIRECTS = 3;
@@ -21,8 +21,8 @@ export interface EventStreamDeps extends Pick<Store, 'config' | 'session' | 'dep
 }
 
 /**
- * Follows the events of the store's engine, over its own connection and with the store's login. Logs in again if the
- * token has expired.
+ * Follows the events of the store's mount. Uses its own connection and the store's login. Logs in again if the token
+ * has expired.
  * @throws AppError with the reason why the stream ended or could not start; the signal's reason once it is aborted.
  */
 export async function followEvents(
@@ -48,7 +48,7 @@ export async function followEvents(
   }
 }
 
-/** TCP alone keeps a connection to a vanished peer open for hours. */
+/** Detects a lost connection with pings. TCP alone would keep a connection to a lost peer open for hours. */
 function watchLiveness(
   socket: EventSocket,
   listener: ChangeListener,
@@ -83,7 +83,7 @@ async function open(
   const first = await handshake(stream, token, onText, signal);
   if (!('status' in first)) return first;
   if (first.status !== 403) throw refusal(first);
-  // The token may have expired. This call checks it, and logs in again if needed.
+  // The token may have expired. This call checks it, and logs in again if it has.
   await session.call('login', (vault, requestOptions) => vault.tokenLookupSelf({ requestOptions }), signal);
   const next = await session.token(signal);
   const second = next === token ? first : await handshake(stream, next, onText, signal);
@@ -103,7 +103,7 @@ async function handshake(
   const headers = requestHeaders(config.namespace, token);
   let url = new URL(config.address.replace(/\/+$/, '') + PATH);
   for (let hops = 0; ; hops += 1) {
-    // A declined upgrade says nothing about the health of the store.
+    // A declined upgrade is returned and not thrown, because it is no evidence about the health of the store.
     const answer = await deps.limit(
       (limited) => openEventSocket({ url, headers, connect, onText }, limited),
       signal,
@@ -111,7 +111,7 @@ async function handshake(
     );
     if (!('status' in answer) || answer.status !== 307 || hops === MAX_REDIRECTS) return answer;
     const next = URL.parse(answer.location, url.href);
-    // The redirected request carries the token, so only the same path and protocol are allowed.
+    // The redirected request contains the token, so only redirects with the same path and protocol are followed.
     if (next === null || next.protocol !== url.protocol || next.pathname !== url.pathname) return answer;
     url = new URL(next.pathname + url.search, next.origin);
   }

@@ -14,7 +14,8 @@ const MAX_FOLDERS = 10_000;
 
 /**
  * Finds the keys below `path` with LIST, folder by folder.
- * @throws AppError for any part of the search, because a partial result would look like deleted keys.
+ * @throws AppError if any part of the search fails, because keys that are missing from a partial result would look
+ * deleted.
  */
 export async function findKeys(
   store: Store,
@@ -25,7 +26,7 @@ export async function findKeys(
   if (tags.length > 0 && store.config.kvVersion === 1) {
     throw new AppError('CONFIG_INVALID', { detail: 'key/value version 1 has no tags' });
   }
-  // The first failure decides, so it aborts the other requests of the search.
+  // The first failure aborts all other requests of the search.
   const abortController = new AbortController();
   const combinedSignal =
     signal === undefined ? abortController.signal : AbortSignal.any([signal, abortController.signal]);
@@ -63,7 +64,7 @@ async function walk(store: Store, start: string, signal: AbortSignal | undefined
   return keys.sort(compareText);
 }
 
-/** LIST as GET with `?list=true`, because some proxies do not know the LIST method. */
+/** Sends LIST as GET with `?list=true`, because some proxies do not support the LIST method. */
 async function list(
   store: Store,
   folder: string,
@@ -87,7 +88,9 @@ async function list(
   });
 }
 
-/** Tags are the `custom_metadata` of the key. A key that was deleted after the list has none. */
+/**
+ * Whether a key has all tags, which are its `custom_metadata`. A key that was deleted after it was listed has no tags.
+ */
 async function hasTags(
   store: Store,
   key: string,

@@ -11,23 +11,23 @@ const REVOKE_MS = 2_000;
 /** The result of a login. */
 export interface Grant {
   readonly token: SecretValue;
-  /** Undefined if the token does not expire, or if the server does not report it. */
+  /** Undefined if the token does not expire, or if its lifetime is unknown. */
   readonly ttlMs: number | undefined;
   readonly renewable: boolean;
   /** The number of requests that the token allows (`token_num_uses`). Undefined if unlimited or unknown. */
   readonly uses?: number;
-  /** Whether a login created the token. Only then do we revoke it. */
+  /** Whether a login created the token. Only such tokens are revoked. */
   readonly isOwn: boolean;
 }
 
 /**
- * Reads the `auth` member of login and renewal responses.
+ * Parses the `auth` member of a login or renewal response.
  * @param mount The mount of the login method, without `auth/`.
  */
 export function grantOf(answer: Answer, mount: string): Grant {
   const { status } = answer;
   const isVaultRejection = (status === 400 || status === 404) && isVaultBody(parseJsonBody(answer));
-  // The server uses 400 and 403 for wrong credentials and for a missing login method.
+  // The server returns 400 and 403 for wrong credentials, and also for a missing login method.
   if (status === 403 || (isVaultRejection && !isNamespaceMissing(answer))) {
     throw (
       loginBackendError(answer) ??
@@ -42,7 +42,7 @@ export function grantOf(answer: Answer, mount: string): Grant {
   const token = textOf(member(auth, 'client_token'));
   if (token === undefined || token === '') throw badAnswer('a login without a token');
   const uses = numberOf(member(auth, 'num_uses')) ?? 0;
-  // A renewal would take a use, but another login gives new ones.
+  // Tokens with limited uses are not renewed. A renewal would consume a use, while a new login gives new uses.
   const limited = uses > 0 ? { uses, renewable: false } : {};
   return { token: SecretValue.fromText(token), ...lifetime(auth, 'lease_duration'), ...limited, isOwn: true };
 }
@@ -54,7 +54,7 @@ export async function grantOfConfiguredToken(
   signal: AbortSignal,
 ): Promise<Grant> {
   const answer = await lookUp(client, token, signal);
-  // The first read will show whether the token is valid.
+  // The first read will show whether this token is valid.
   if (isInconclusive(answer)) return { token, ttlMs: undefined, renewable: false, isOwn: false };
   const data = member(parseAnswer(success(answer)), 'data');
   if (data?.kind !== 'object') throw badAnswer('a token without its data');
@@ -62,7 +62,7 @@ export async function grantOfConfiguredToken(
 }
 
 /**
- * Reads the secret ID in a response-wrapping token, which can be unwrapped once.
+ * Unwraps the secret ID in a response-wrapping token. Each such token can be unwrapped only once.
  * https://developer.hashicorp.com/vault/api-docs/system/wrapping-unwrap
  */
 export async function unwrap(
@@ -91,11 +91,12 @@ export function lookUp(client: VaultClient, token: SecretValue, signal: AbortSig
   });
 }
 
-/** A token that is not revoked counts against the server's leases until it expires. */
+/** Revokes a token, because it would otherwise count against the server's leases until it expires. */
 export async function revoke(client: VaultClient, token: SecretValue): Promise<void> {
   const signal = AbortSignal.timeout(REVOKE_MS);
   try {
-    // node-vault's own command sends its options, and so the token, in the body, which logs may record.
+    // node-vault's own command would send its options in the body. They contain the token, and logs may record the
+    // body.
     const command: Command = (vault, options) => vault.write('auth/token/revoke-self', {}, options);
     await client.call(command, { token, signal, operation: 'login' });
   } catch (error) {
@@ -104,8 +105,8 @@ export async function revoke(client: VaultClient, token: SecretValue): Promise<v
 }
 
 /**
- * Whether `lookup-self` leaves open if the token is valid. 403 means an invalid token, or one without permission to
- * look itself up. 404 and 405 mean that a proxy blocks this path.
+ * Whether the response of `lookup-self` leaves the validity of the token open. 403 means that the token is invalid or
+ * may not look itself up. 404 and 405 mean that a proxy blocks this path.
  */
 export function isInconclusive(answer: Answer): boolean {
   const isHidden = (answer.status === 404 || answer.status === 405) && !isNamespaceMissing(answer);
@@ -116,7 +117,10 @@ function isNamespaceMissing(answer: Answer): boolean {
   return errorTexts(parseJsonBody(answer))?.some((error) => error.includes('namespace not found')) ?? false;
 }
 
-/** @param name The member with the seconds: 0 for a token that does not expire. It is missing if a proxy removes it. */
+/**
+ * @param name The member with the lifetime in seconds. It is 0 for a token that does not expire, and missing if a proxy
+ * removes it.
+ */
 function lifetime(source: JsonNode | undefined, name: string): Pick<Grant, 'ttlMs' | 'renewable'> {
   const ttl = numberOf(member(source, name)) ?? 0;
   const renewable = member(source, 'renewable')?.kind === 'true';

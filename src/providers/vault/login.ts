@@ -8,31 +8,31 @@ import { type Grant, grantOf, grantOfConfiguredToken, unwrap } from './grant.ts'
 import { encodePath } from './paths.ts';
 import { lastUnwrappedAt, unwrapOnce } from './unwrap-cache.ts';
 
-/** Where Kubernetes mounts and rotates the token of a pod's service account. */
+/** The path where Kubernetes mounts and rotates a pod's service account token. */
 const SERVICE_ACCOUNT_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/token';
 
 export interface Login {
   /**
-   * Logs in. Credentials are read each time, so that rotated ones are used.
-   * @param refused The token that the server no longer accepts.
+   * Logs in. Reads the credentials on each attempt, so that rotated ones are used.
+   * @param refused A token that the server no longer accepts.
    * @throws AppError AUTH_FAILED, CREDENTIAL_MISSING, or the error of the failed request.
    */
   attempt(signal: AbortSignal, refused?: SecretValue): Promise<Grant>;
   /** Whether the credentials have changed since the last attempt. */
   hasNewCredentials(): Promise<boolean>;
   /**
-   * Whether the server may lock the account after a few attempts like the last one. That would affect other users of
-   * the account.
+   * Whether a few more attempts like the last one may make the server lock the account. A locked account would affect
+   * its other users too.
    */
   readonly mayLock: boolean;
 }
 
-/** Methods with an account that Vault and OpenBao can lock: a user, or an AppRole role. */
+/** Login methods whose accounts (users or AppRole roles) Vault and OpenBao can lock. */
 const LOCKABLE: ReadonlySet<VaultAuth['method']> = new Set(['appRole', 'ldap', 'userpass']);
 
 type Auth<Method extends VaultAuth['method']> = Extract<VaultAuth, { method: Method }>;
 type Credential = ProviderDeps['credential'];
-/** Creates the login request with the current credentials. */
+/** Creates a login request with the current credentials. */
 type Prepare = (signal: AbortSignal) => Promise<Command>;
 
 export function createLogin(config: VaultConfig, client: VaultClient, deps: ProviderDeps): Login {
@@ -50,7 +50,7 @@ export function createLogin(config: VaultConfig, client: VaultClient, deps: Prov
   };
 }
 
-/** @param count Called with whether the server counted the attempt as wrong credentials. */
+/** @param count Called with true if the server counted the attempt as wrong credentials, otherwise with false. */
 function attemptOf(
   config: VaultConfig,
   client: VaultClient,
@@ -64,14 +64,14 @@ function attemptOf(
     count(false); // unwrapping a token is not a login
     const command = await prepare(signal);
     const answer = await client.call(command, { signal, operation: 'login' });
-    // 403 means a locked account or a missing login method. It is not counted, because it does not depend on the
+    // Count only 400. 403 means that the account is locked or the login method is missing, which does not depend on the
     // credentials.
     count(answer.status === 400);
     return grantOf(answer, mountOf(auth));
   };
 }
 
-/** Remembers the resolved credentials, to detect changes. */
+/** Resolves credentials and remembers them, to detect changes. */
 function trackCredentials(resolve: Credential) {
   const last = new Map<Reference, SecretValue | undefined>();
   return {
@@ -139,11 +139,12 @@ function appRole(auth: Auth<'appRole'>, context: LoginContext): Prepare {
 }
 
 /**
- * A wrapping token works once, but logins are needed again. Its content stays in memory, even if the token is removed
- * after its use. A different token at the same location is unwrapped again.
+ * Returns a function that unwraps the secret ID only once, because a wrapping token works only once but several logins
+ * are needed. The secret ID stays in memory, even if the token is removed after its use. A different token at the same
+ * location is unwrapped again.
  */
 function unwrappedOnce(auth: Auth<'appRole'>, { address, namespace, client, credential }: LoginContext) {
-  // Once the token is removed, its content may only be sent to the same server.
+  // The location includes the server, because the secret ID may only be sent to the server that issued it.
   const location = JSON.stringify([address, auth.namespace ?? namespace, mountOf(auth), auth.secretId]);
   return async (signal: AbortSignal): Promise<SecretValue> => {
     const lastToken = lastUnwrappedAt(location);
@@ -185,22 +186,22 @@ function bearer(auth: Auth<'jwt'> | Auth<'kubernetes'>, token: Reference, creden
 }
 
 /**
- * https://developer.hashicorp.com/vault/api-docs/auth/cert#login-with-tls-certificate-method. The TLS connection
- * carries the credential. node-vault's `certLogin` supports neither another mount nor a role.
+ * https://developer.hashicorp.com/vault/api-docs/auth/cert#login-with-tls-certificate-method. The credential is the
+ * client certificate of the TLS connection. node-vault's `certLogin` supports neither a custom mount nor a role.
  */
 function certificate(auth: Auth<'cert'>, client: VaultClient, credential: Credential): Prepare {
   const { role } = auth;
   const files = [{ file: auth.certFile }, { file: auth.keyFile }];
   const path = `auth/${encodePath(mountOf(auth))}/login`;
   return async () => {
-    await Promise.all(files.map(credential)); // the connection reads the files; this only reports missing ones
-    client.reconnect(); // old connections use the old certificate
+    await Promise.all(files.map(credential)); // only reports missing files, because the connection itself reads them
+    client.reconnect(); // existing connections use the old certificate
     const body = role === undefined ? {} : { name: role };
     return (vault, requestOptions) => vault.write(path, body, requestOptions);
   };
 }
 
-/** Without `auth/`. */
+/** The mount of the login method, without `auth/`. */
 function mountOf({ method, mountPath }: VaultAuth): string {
   return mountPath ?? (method === 'appRole' ? 'approle' : method);
 }

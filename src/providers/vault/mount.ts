@@ -9,16 +9,16 @@ import { fromStatus } from './errors.ts';
 import { encodePath } from './paths.ts';
 import type { Session } from './session.ts';
 
-/** A query that is allowed to any identity with some access to the mount. */
+/** A query that any identity with some access to the mount may send. */
 export function mountQuery({ mount }: Pick<VaultConfig, 'mount'>): Command {
   const path = `sys/internal/ui/mounts/${encodePath(mount)}`;
   return (vault, options) => vault.read(path, options);
 }
 
 /**
- * Resolves if the server confirms that the mount exists with the configured version. The request is sent after this
- * call. Without it a 404 proves nothing: a version 1 mount that is read as version 2 answers like a missing key, and a
- * mount may have been replaced.
+ * Resolves if the server confirms that the mount exists with the configured version. The request is always sent after
+ * this call. Without this check, a 404 proves nothing. A version 1 mount that is read as version 2 responds as if the
+ * key were missing, and a mount may have been replaced.
  * @throws AppError MOUNT_NOT_FOUND, ACCESS_DENIED, or the error of the failed request; the signal's reason once it is
  * aborted.
  */
@@ -36,8 +36,8 @@ export function createMountCheck(config: VaultConfig, session: Session): Confirm
     running = ask();
     return running;
   };
-  // The server may have sent a running answer before the 404, so new callers do not share it. They share the next one,
-  // so that a thousand absent keys cost a few requests.
+  // A new caller does not share a running query, which the server may have answered before the caller's 404. All
+  // callers that arrive meanwhile share the next query, so a thousand absent keys need only a few requests.
   return async (signal) => {
     signal?.throwIfAborted();
     next ??= Promise.allSettled([running]).then(start);
@@ -50,8 +50,8 @@ function checkMount({ namespace, mount, kvVersion }: VaultConfig, answer: Answer
   const data = member(parseAnswer(answer), 'data');
   const type = textOf(member(data, 'type'));
   if (type === undefined) throw badAnswer('a mount without its type');
-  // A path below a mount gives the mount itself, so `path` must be compared. A mount in a child namespace is reported
-  // with its full path.
+  // For a path below a mount, Vault returns the mount itself, so `path` must be compared. The path of a mount in a
+  // child namespace includes the namespace.
   const path = textOf(member(data, 'path'));
   const isOfNamespaceBelow = namespace !== undefined && path === `${namespace}/${mount}/`;
   if (path !== `${mount}/` && !isOfNamespaceBelow) throw missing('no such mount');
@@ -66,8 +66,8 @@ function missing(detail: string): AppError {
 }
 
 /**
- * Whether a 404 has no further information, as for a path that does not exist. A wrong mount, namespace or engine
- * version adds texts to `errors` or `warnings`.
+ * Whether a 404 contains no further information, as for a path that does not exist. For a wrong mount, namespace or
+ * engine version, Vault adds texts to `errors` or `warnings`.
  */
 export function isBare404(answer: Answer): boolean {
   if (answer.status !== 404) return false;

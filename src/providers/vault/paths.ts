@@ -1,8 +1,8 @@
 import { AppError } from '../../core/errors.ts';
 
 /**
- * Encodes a path for node-vault, which does not. `..` would leave the mount, and `?` and `#` would cut the path. Vault
- * decodes each segment once, so an encoded `/` is a `/` of the path.
+ * Encodes a path, which node-vault does not do. Unencoded, `..` would leave the mount, and `?` and `#` would cut off
+ * the path. Vault decodes each segment once, so an encoded `/` acts as a separator too.
  * @throws AppError CONFIG_INVALID for a segment that cannot be sent unchanged.
  */
 export function encodePath(...parts: readonly string[]): string {
@@ -16,16 +16,17 @@ function encodeSegment(segment: string): string {
   if (segment === '' || segment === '.' || segment === '..') {
     throw invalid('empty, `.` and `..` segments are not allowed in a path');
   }
-  // A lone surrogate has no UTF-8 form, and `encodeURIComponent` would throw a URIError.
+  // A lone surrogate has no UTF-8 form: `encodeURIComponent` would throw a URIError.
   if (!segment.isWellFormed() || /[\u0000-\u001f\u007f]/.test(segment)) {
     throw invalid('a path must be well-formed Unicode without control characters');
   }
-  // node-vault escapes names as HTML, and would write `'` as `&#39;`.
+  // node-vault escapes paths as HTML, and would turn `'` into `&#39;`.
   return encodeURIComponent(segment).replaceAll("'", '%27');
 }
 
 /**
- * A version in key/value version 2 is a whole number from 1. The server reads 0 as the current version.
+ * Checks a version, which is a whole number from 1 in key/value version 2. The server would treat 0 as the current
+ * version.
  * @throws AppError CONFIG_INVALID
  */
 export function checkVersion(version: string): string {

@@ -42,7 +42,7 @@ async function readVersion2(
   const path = `${encodePath(store.config.mount, 'data', ref.key)}${query}`;
   const answer = await store.session.call('read', (vault, options) => vault.read(path, options), signal);
   if (answer.status === 404) {
-    // Metadata without data: the version is deleted (recoverable) or destroyed.
+    // A response with metadata but without data: the version was deleted (recoverable) or destroyed.
     if (!isNothing(member(parseJsonBody(answer), 'data', 'metadata'))) {
       throw new AppError(version === undefined ? 'SOURCE_DELETED' : 'VERSION_GONE');
     }
@@ -55,8 +55,8 @@ async function readVersion2(
   const value = member(data, 'data');
   const currentVersion = numberOf(member(data, 'metadata', 'version'));
   if (value?.kind !== 'object' || currentVersion === undefined) {
-    await store.confirmMount(signal); // a version 1 mount may contain a key that starts with `data/`
-    // The server accepts `null`, which is neither a deletion nor an empty map.
+    await store.confirmMount(signal); // a version 1 mount may contain keys that start with `data/`
+    // The server allows `null` as a value. It is neither a deletion nor an empty map.
     if (value?.kind === 'null' && currentVersion !== undefined)
       throw new AppError('NOT_AN_OBJECT', { detail: 'the secret is `null`' });
     throw badAnswer('a secret without data or version');
@@ -88,7 +88,8 @@ async function readVersion1(
   const body = success(answer);
   const data = member(body, 'data');
   if (data?.kind !== 'object') throw badAnswer('a secret without data');
-  // A dynamic secrets engine creates a credential for each read and revokes it with our token.
+  // A secret with a lease comes from a dynamic secrets engine. Such an engine creates a credential for each read, and
+  // revokes it together with our token.
   if ((textOf(member(body, 'lease_id')) ?? '') !== '') {
     await store.confirmMount(signal);
     throw badAnswer('a secret with a lease');
@@ -124,7 +125,7 @@ export async function versionOf(
 }
 
 /**
- * Version 2 only. Undefined if the key is absent.
+ * Reads the metadata of a key, in key/value version 2 only. Returns undefined if the key is absent.
  * https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#read-secret-metadata
  */
 export async function readMetadata(store: Store, key: string, signal: AbortSignal | undefined) {

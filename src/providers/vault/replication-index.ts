@@ -1,14 +1,15 @@
 import { parseObject } from '../../core/json.ts';
 
 /**
- * Tracks the replication state of an OpenBao cluster. Standbys serve reads from their own copy, which is slightly late,
- * or very late if a standby is cut off. It could return an old version, or a 404 for a new key. So each request sends
- * the index of the earlier responses, and a standby that is behind forwards it to the active node.
+ * Tracks the replication state of an OpenBao cluster. Standbys serve reads from their own copy. The copy is slightly
+ * outdated, or very outdated if the standby is disconnected. A read could then return an old version, or a 404 for a
+ * new key. So each request includes the newest index of earlier responses, and an outdated standby forwards the request
+ * to the active node.
  */
 export interface ReplicationIndex {
-  /** The headers for the next request. */
+  /** Returns the headers for the next request. */
   headers(): Readonly<Record<string, string>>;
-  /** @param header `X-Vault-Index` of a response; empty if missing. */
+  /** @param header The header `X-Vault-Index` of a response, or an empty string if there is none. */
   record(header: string): void;
 }
 
@@ -28,7 +29,8 @@ export function createReplicationIndex(): ReplicationIndex {
     record(header) {
       const index = parse(header);
       if (index === undefined) return;
-      // Responses may arrive out of order. Another cluster, for example after a migration, starts with a new index.
+      // Responses may arrive out of order, so an older index is ignored. Another cluster, for example after a
+      // migration, starts with a new index.
       if (furthest?.cluster === index.cluster && furthest.value >= index.value) return;
       furthest = index;
     },
@@ -36,8 +38,8 @@ export function createReplicationIndex(): ReplicationIndex {
 }
 
 /**
- * Undefined if the header is not an OpenBao index. The index of Vault Enterprise has another format that cannot be
- * compared. Vault sends it for writes only, and stores it in the token itself.
+ * Returns undefined if the header is not an OpenBao index. Vault Enterprise sends an index in another format, which
+ * cannot be compared. It sends this index only for writes, and stores it in the token itself.
  */
 function parse(header: string): Index | undefined {
   if (!/^[A-Za-z0-9+/]{1,500}={0,2}$/.test(header)) return undefined;

@@ -14,9 +14,9 @@ import type { Login } from './login.ts';
 
 export interface Session extends AsyncDisposable {
   /**
-   * Runs one command with the identity of the store. Logs in if needed, and once more if the token has expired. Returns
-   * responses with status 200, 204 and 404.
-   * @param isCounted For tokens with limited uses: false for requests that the server does not count, such as the mount
+   * Runs one command with the identity of the store. Logs in if needed, and logs in again if the token has expired.
+   * Returns responses with status 200, 204 and 404.
+   * @param isCounted For tokens with limited uses: false if the server does not count the request, such as the mount
    * query.
    * @throws AppError for every other status and for connection errors.
    */
@@ -28,14 +28,17 @@ export interface Session extends AsyncDisposable {
   ): Promise<Answer>;
   /** Logs in if needed. @throws AppError */
   ensure(signal: AbortSignal | undefined): Promise<void>;
-  /** The current token, for requests that are not commands. @throws AppError */
+  /** Returns the current token, for requests that are not node-vault commands. @throws AppError */
   token(signal: AbortSignal | undefined): Promise<SecretValue>;
 }
 
 export interface SessionDeps {
   readonly client: VaultClient;
   readonly login: Login;
-  /** A command that every useful token may run, even one that may not look itself up. */
+  /**
+   * A command that every useful token may run. It proves that a token is valid, even if the token may not look itself
+   * up.
+   */
   readonly proof: Command;
   readonly clock: Clock;
   readonly wake?: StartTimer;
@@ -46,33 +49,33 @@ export function createSession(deps: SessionDeps): Session {
   return new VaultSession(deps);
 }
 
-/** How often to look for new credentials after a refused login. */
+/** How often to check for new credentials after a refused login. */
 const CREDENTIAL_CHECK_MS = 10_000;
 /**
- * Vault locks an account after five wrong attempts within 15 minutes of each other, and directories have their own
- * rules. After this many refused attempts, the next one waits for new credentials or for this time. Each replica counts
- * separately, so two replicas make four attempts, and the wait keeps later attempts apart.
+ * Avoids locking the account. Vault locks an account after five wrong attempts that are each less than 15 minutes
+ * apart, and directories have their own rules. After two refused attempts, the next one waits for new credentials, or
+ * for 45 minutes. Each replica counts separately, so two replicas together make four attempts.
  */
 const LOCKOUT = { attempts: 2, waitMs: 45 * 60_000 };
-/** How long the result of a token check is trusted. */
+/** How long the result of a token check is used. */
 const VERDICT_MS = 5_000;
-/** The same for a token that was valid at its login, but has no permission that would prove it. */
+/** How long a new token is considered valid without proof, because it has no permission that would prove it. */
 const UNPROVABLE_VERDICT_MS = 60_000;
 const MIN_RENEWAL_MS = 1_000;
 
 interface RefusedLogin {
   readonly error: AppError;
   readonly at: number;
-  /** How often the server refused these credentials. */
+  /** How often the server refused these credentials in a row. */
   readonly times: number;
-  /** When the credentials were last compared with those of the attempt. */
+  /** The time when the credentials were last checked for changes. */
   checkedAt: number;
 }
 
 /**
  * The login of a store. States: none → logging in (shared by all callers) → leased → renewed after two thirds of its
- * lifetime, by a timer that does not keep the process alive → expired. A token has expired by the clock, by its last
- * use, or by a 403 that `lookup-self` and the mount query confirm.
+ * lifetime → expired. The timer for renewals does not keep the process alive. A token counts as expired at its expiry
+ * time, after its last use, or after a 403 that `lookup-self` and the mount query confirm.
  */
 class VaultSession implements Session {
   readonly #client: VaultClient;
@@ -159,20 +162,26 @@ class VaultSession implements Session {
       const held = this.#lease;
       const lease = held !== undefined && !this.#hasEnded(held) ? held : await this.#logIn(signal);
       if (takeUse(lease)) return lease;
-      // Other callers of the same login may have taken all uses.
+      // Other callers that share the login may have taken all uses.
       if (this.#lease === lease) this.#lease = undefined;
     }
   }
 
-  /** Slightly early, so that no request is running when the token expires. */
+  /**
+   * Whether the lease has ended. It ends slightly before its expiry, so that no request is running when the token
+   * expires.
+   */
   #hasEnded({ expiresAt, ttlMs = 0 }: Lease): boolean {
     return expiresAt !== undefined && this.#clock.now() >= expiresAt - Math.min(5_000, ttlMs / 10);
   }
 
-  /** Gets a new login after the server refused `lease`, or the login that another caller has just made. */
+  /**
+   * Returns a new lease after the server refused this one. Uses the lease of another caller that has logged in
+   * meanwhile.
+   */
   async #replace(lease: Lease, signal: AbortSignal | undefined): Promise<Lease> {
     if (this.#lease === undefined || this.#lease === lease) {
-      // A configured token stays in use, because it may read other keys and no replacement exists.
+      // A configured token stays in use. It may still read other keys, and there is no replacement.
       if (lease.isOwn) this.#lease = undefined;
       const next = await this.#logIn(signal, lease.token);
       if (takeUse(next)) return next;
@@ -205,7 +214,7 @@ class VaultSession implements Session {
     }
   }
 
-  /** @throws AppError The error of the last attempt, while no new attempt is allowed. */
+  /** @throws AppError The error of the last attempt, while another attempt is not allowed yet. */
   async #timesRefused(): Promise<number> {
     const last = this.#refusedLogin;
     if (last === undefined) return 0;
@@ -231,7 +240,10 @@ class VaultSession implements Session {
     return Math.abs(this.#clock.now() - at) < ms;
   }
 
-  /** Distinguishes an expired token from a missing permission. All callers share one check. */
+  /**
+   * Whether the token is still accepted, which distinguishes a missing permission from an expired token. All callers
+   * share one check.
+   */
   async #isAccepted(lease: Lease, signal: AbortSignal | undefined): Promise<boolean> {
     signal?.throwIfAborted();
     const { verdict } = lease;
@@ -248,11 +260,11 @@ class VaultSession implements Session {
   async #ask(lease: Lease): Promise<boolean> {
     const { token } = lease;
     const { signal } = this.#closing;
-    // A running request may have taken the last use.
+    // A running request may have taken the last use, so the token is exhausted.
     if (!takeUse(lease)) return false;
     let answer = await lookUp(this.#client, token, signal).finally(() => endUse(lease, true));
-    // Without the `default` policy the token may not look itself up. Otherwise each denied key would cause a new login
-    // and leave a token behind.
+    // Without the `default` policy, a token may not look itself up, so prove its validity with another command.
+    // Otherwise each denied key would cause a new login, and would leave an unused token on the server.
     if (isInconclusive(answer))
       answer = await this.#client.call(this.#proof, { token, signal, operation: 'describe' });
     const accepted = answer.status !== 403;
@@ -271,7 +283,10 @@ class VaultSession implements Session {
     }, delay);
   }
 
-  /** A renewal that cannot succeed is abandoned. The first call after expiry logs in again. */
+  /**
+   * Renews the lease. If the renewal fails permanently, no further renewal is tried, and the first call after the
+   * expiry logs in again.
+   */
   async #renew(lease: Lease): Promise<void> {
     const { token, expiresAt = 0 } = lease;
     const { signal } = this.#closing;
@@ -281,7 +296,8 @@ class VaultSession implements Session {
       const renewed = { ...grantOf(answer, 'token'), own: lease.isOwn };
       this.#onRenewal();
       if (this.#lease !== lease) return;
-      // At its maximum lifetime, the server extends the token by nothing. Further renewals would follow ever faster.
+      // Once a token has reached its maximum lifetime, renewals do not extend it. Further renewals would follow at ever
+      // shorter intervals.
       const gained = this.#clock.now() + (renewed.ttlMs ?? 0) - expiresAt;
       this.#hold(gained > MIN_RENEWAL_MS ? renewed : { ...renewed, renewable: false }, lease.verdict);
     } catch (error) {

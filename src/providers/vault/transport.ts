@@ -16,10 +16,10 @@ import { fromNetwork } from './errors.ts';
 
 /** The maximum response size. A Kubernetes Secret holds 1 MiB, but a list of many keys may be longer. */
 const MAX_BYTES = 16 * 1024 * 1024;
-/** Only a few words of an error response are needed. */
+/** Only a few words are needed from an error response. */
 const MAX_ERROR_BYTES = 64 * 1024;
 
-/** The request options of node-vault, as far as we use them. */
+/** The request options of node-vault that we use. */
 export interface TransportOptions {
   readonly method: string;
   readonly uri: string;
@@ -30,12 +30,12 @@ export interface TransportOptions {
 
 export interface Transport extends AsyncDisposable {
   /**
-   * Sends one request and returns its response with any status. Redirects are not followed, so that the token goes to
-   * no other host.
+   * Sends one request and returns its response, whatever its status. Redirects are not followed, so that the token is
+   * not sent to another host.
    * @throws AppError for connection errors; the signal's reason once it is aborted.
    */
   send(options: TransportOptions): Promise<Answer>;
-  /** Uses new connections for later requests. Running requests keep theirs. */
+  /** Makes later requests use new connections. Running requests keep their connections. */
   reconnect(): void;
 }
 
@@ -43,7 +43,7 @@ type OnIndex = (header: string) => void;
 
 /**
  * Creates one connection pool for a store.
- * @param onIndex Called with the header `X-Vault-Index` of each response; empty if missing.
+ * @param onIndex Called with the header `X-Vault-Index` of each response, or with an empty string if there is none.
  */
 export function createTransport(
   config: VaultConfig,
@@ -53,7 +53,7 @@ export function createTransport(
   const connect = createConnector(config);
   const open = () => new Agent({ keepAliveTimeout: 10_000, connect });
   let agent = open();
-  // Running requests of the previous agent continue, and idle connections time out. `close` would wait for requests
+  // The previous agent's running requests continue, and its idle connections time out. `close` would wait for requests
   // that never end.
   let previous: Agent | undefined;
   return {

@@ -6,20 +6,20 @@ interface Unwrapped {
 }
 
 /**
- * For the whole process, by the location of the wrapping token. The token works once, but providers are recreated on
- * each configuration change, and logins are needed again.
+ * A cache for the whole process, by the location of the wrapping token. A wrapping token works only once, but each
+ * configuration change creates new providers, which must log in again.
  */
 const unwrapped = new Map<string, Unwrapped>();
 
 /**
- * The last token that was unwrapped for this location. Its content stays valid when the token is removed, which is
- * allowed after its use.
+ * Returns the last token that was unwrapped for this location. Its content stays valid when the token is removed, which
+ * is allowed after its use.
  */
 export function lastUnwrappedAt(location: string): SecretValue | undefined {
   return unwrapped.get(location)?.wrapping;
 }
 
-/** Returns the content of the token, and unwraps it only once per process. @throws whatever `open` throws */
+/** Returns the content of the token, and unwraps it only once per process. @throws Errors of `open` */
 export async function unwrapOnce(
   location: string,
   wrapping: SecretValue,
@@ -32,7 +32,7 @@ export async function unwrapOnce(
   try {
     return await entry.secretId;
   } catch (error) {
-    // A failed attempt may succeed the next time.
+    // Forget a failed attempt, because the next one may succeed.
     if (unwrapped.get(location) === entry) {
       unwrapped.delete(location);
       if (previous !== undefined && previous !== entry) unwrapped.set(location, previous);

@@ -5,16 +5,16 @@ import { targetKey } from '../config-snapshot.ts';
 import type { TargetState } from '../target-state.ts';
 import type { TargetStates } from '../target-states.ts';
 
-/** Orphaned targets that stay until their mapping has written the replacement. */
+/** Tracks orphaned targets that are kept until their replacement is written. */
 export interface AwaitedReplacements {
-  /** Replaces the awaited targets by those of a deletion step that began at `since`. Returns whether there are any. */
+  /** Sets the awaited replacements after a deletion step that began at `since`. Returns whether there are any. */
   note(waiting: readonly AwaitingReplacement[], since: number): boolean;
 }
 
 export interface AwaitedReplacementsDeps {
   readonly states: TargetStates;
   readonly logger: Logger;
-  /** Called when an awaited target has been written by any replica. */
+  /** Called when any replica has written an awaited replacement. */
   readonly onArrival: () => void;
 }
 
@@ -28,7 +28,7 @@ export function createAwaitedReplacements({
   states.onChange((state) => {
     if (awaited.has(targetKey(state.mapping, state.target)) && isWritten(state)) onArrival();
   });
-  /** The replacement may have been written during the step, before it was awaited. */
+  /** Whether the replacement was written during the deletion step, before it was awaited. */
   const hasArrived = ({ by, until }: AwaitingReplacement, since: number): boolean => {
     const state = states.get(by, until);
     return state !== undefined && isWritten(state) && state.endedAt >= since;

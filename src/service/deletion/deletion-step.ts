@@ -19,32 +19,32 @@ import type { TargetStates } from '../target-states.ts';
 import { createAwaitedReplacements } from './awaited-replacements.ts';
 import { createUnreadableOrphans } from './unreadable-orphans.ts';
 
-/** Input of the deletion step from the service. */
+/** Input that the service provides to the deletion step. */
 export interface DeletionInputs {
   /** Whether to scan for orphans too. The scan reads every target on record. */
   readonly includeOrphans: boolean;
-  /** Without a scan: the number of held orphans, which count for the brake. */
+  /** Without a scan: the number of known held orphans, which the brake counts. */
   readonly heldOrphans: number;
   readonly isProposed: (desired: DesiredTarget) => boolean;
   /** Whether no run has decided on the target since this process started. */
   readonly isUndecided: (desired: DesiredTarget) => boolean;
-  /** Called for a target whose proposed or held deletion no longer applies. */
+  /** Called for a target whose deletion was proposed or held and is no longer needed. */
   readonly onWithdrawn: (desired: DesiredTarget) => void;
-  /** Metadata from the watch. */
+  /** The target's metadata from the watch. */
   readonly meta: (id: TargetId) => SecretMeta | undefined;
   /** Whether all replicas use the same configuration now. */
   readonly replicasAgree: () => boolean;
-  /** Called after each orphan check, successful or not. */
+  /** Called after each target that the scan has checked, successfully or not. */
   readonly onProgress: () => void;
-  /** Receives the orphans that stay until their replacement is written. */
+  /** Called with the orphans that are kept until their replacement is written. */
   readonly onWaiting: (waiting: readonly AwaitingReplacement[]) => void;
-  /** Receives the possible orphans that could not be read. */
+  /** Called with the possible orphans that could not be read. */
   readonly onUnreadable: (unseen: readonly Unreadable[]) => void;
 }
 
 export interface DeletionStepDeps {
   readonly cluster: Pick<Cluster, 'read'>;
-  /** Returns `undefined` without a decision if the configuration changed meanwhile. */
+  /** Returns `undefined` if the configuration changed before a decision. */
   readonly destroy: (context: SyncContext, see: DeletionInputs) => Promise<readonly Outcome[] | undefined>;
   readonly contexts: SyncContexts<SyncContext>;
   readonly states: TargetStates;
@@ -54,7 +54,7 @@ export interface DeletionStepDeps {
   readonly isDesired: (state: Pick<TargetState, 'mapping' | 'target'>) => boolean;
   /** Receives each outcome. */
   readonly onOutcome: (outcome: Outcome, requestId: string, startedAt: number) => void;
-  /** Queues the orphan check with a delay that coalesces requests. */
+  /** Queues the orphan check with a short delay, so that several requests cause one check. */
   readonly queueOrphanCheck: () => void;
   /** Whether all replicas use the same configuration. */
   readonly replicasAgree: () => boolean;
@@ -64,32 +64,35 @@ export interface DeletionStepDeps {
 
 export interface DeletionStep {
   requestOrphanCheck(): void;
-  /** Queues the orphan check again if no check followed the last request. The queue may have lost it. */
+  /**
+   * Queues the orphan check again if none has been completed since the last request, because the queue may have lost
+   * the job.
+   */
   requeueOrphanCheck(): void;
-  /** Checks held orphans after a namespace changed, since they may have been deleted with it. */
+  /** Checks held orphans after a namespace changed, because they may have been deleted with it. */
   checkHeld(): void;
-  /** Runs one of the two job kinds. Returns the delay until the next run. */
+  /** Runs a deletion job. Returns the delay until its next run. */
   run(job: Job, kind: 'destroy' | 'left', onProgress: () => void): Promise<number | undefined>;
 }
 
-/** Checks awaited replacements this often, in case their message was lost. */
+/** Interval of checks while replacements are awaited, in case the message about a replacement was lost. */
 const AWAITED_RETRY_MS = 300_000;
-/** Exponential backoff after failed deletions. */
+/** The delay after a failed deletion. It doubles with each failure, up to an hour. */
 export function deletionBackoff(times: number): number {
   return Math.min(3_600_000, 60_000 * 2 ** times);
 }
 
-/** A new configuration reaches all replicas within a minute or two. */
+/** A new configuration normally reaches all replicas within two minutes. */
 const DISAGREEMENT_RETRY_MS = 15_000;
 
 /**
- * The deletion jobs: one for proposed deletions, and one that also scans for orphans. The scan reads every target on
- * record, so proposals do not start it. The brake counts both kinds. So one scan must have been made before, and held
- * orphans count.
+ * Creates the deletion jobs: `destroy` carries out proposed deletions, and `left` also scans for orphans. The scan
+ * reads every target on record, so a proposal does not start one. The brake counts proposals and orphans together. So
+ * `destroy` includes a scan if none was completed since the last request, and otherwise counts the held orphans.
  */
 export function createDeletionStep(deps: DeletionStepDeps): DeletionStep {
   const { states, clock, contexts, tracer, isDesired } = deps;
-  /** Number of requested orphan checks, and of those that were done. */
+  /** The number of the last requested orphan check, and of the last completed one. */
   const orphanChecks = { requested: 1, completed: 0 };
   const requestOrphanCheck = (): void => {
     orphanChecks.requested += 1;
@@ -97,21 +100,21 @@ export function createDeletionStep(deps: DeletionStepDeps): DeletionStep {
   };
   const awaited = createAwaitedReplacements({ states, logger: deps.logger, onArrival: requestOrphanCheck });
   const unreadable = createUnreadableOrphans(deps.logger);
-  // One job at a time, because both decide on the same targets.
+  // Run one job at a time, because both kinds decide on the same targets.
   const serialize = createSerialExecutor();
-  /** Progress callbacks of the running job and the waiting one. Progress counts for both. */
+  /** Progress callbacks of the running job and of the job that waits for it. Progress counts for both. */
   const beats = new Set<{ readonly beat: () => void }>();
   const beatAll = (): void => {
     for (const { beat } of beats) beat();
   };
   let wasDisagreeing = false;
-  /** Number of consecutive rounds with a failed deletion. */
+  /** Number of consecutive scans with a failed deletion of an orphan. */
   let failedRounds = 0;
 
   const heldOrphanStates = (): readonly TargetState[] =>
     [...states.all()].filter((state) => state.kind === 'held' && !isDesired(state));
 
-  /** Forgets orphans that are no longer held. */
+  /** Forgets the states of orphans that are no longer held. */
   const forgetReleased = (outcomes: readonly Outcome[]): void => {
     const held = new Set(outcomes.map(({ mapping, target }) => targetKey(mapping, target)));
     for (const { mapping, target } of heldOrphanStates())
@@ -126,7 +129,10 @@ export function createDeletionStep(deps: DeletionStepDeps): DeletionStep {
       throw error;
     }
   };
-  /** No watch covers orphans. A deleted one no longer counts for the brake, so request a new decision. */
+  /**
+   * If a held orphan was deleted, requests a new decision, because the brake no longer counts it. No watch reports the
+   * deletion of an orphan.
+   */
   const checkHeld = createCoalescedTask(
     async () => {
       for (const { target } of heldOrphanStates()) if (await isDeleted(target)) return requestOrphanCheck();
@@ -134,7 +140,7 @@ export function createDeletionStep(deps: DeletionStepDeps): DeletionStep {
     (error) => deps.logger.error('held orphans could not be checked', { error }),
   );
 
-  /** Returns the delay until the next orphan check, `undefined` if none is scheduled, or `undecided`. */
+  /** Returns the delay until the next orphan check, `undefined` for none, or `undecided`. */
   const run = async (
     job: Job,
     includeOrphans: boolean,
@@ -156,7 +162,7 @@ export function createDeletionStep(deps: DeletionStepDeps): DeletionStep {
           const state = states.get(mapping.name, id);
           return state === undefined || state.undecided === true;
         },
-        // The Secret may already be gone after a crash. Only the target's own job can write it again.
+        // After a crash, the Secret may already be deleted. Only the target's own job can write it again.
         onWithdrawn: ({ id }) => deps.queueTarget(id, job.requestId),
         meta: (id) => states.meta(id),
         replicasAgree: deps.replicasAgree,
@@ -177,12 +183,12 @@ export function createDeletionStep(deps: DeletionStepDeps): DeletionStep {
     if (!includeOrphans) return undefined;
     orphanChecks.completed = requested;
     forgetReleased(outcomes);
-    // An orphan has no job of its own that would retry.
+    // An orphan has no job of its own that would retry the deletion.
     failedRounds = outcomes.some((outcome) => outcome.error?.isTransient === true && !isDesired(outcome))
       ? failedRounds + 1
       : 0;
     if (failedRounds > 0) retries.push(deletionBackoff(failedRounds - 1));
-    // Some orphans may have been skipped while the replicas had different configurations.
+    // While the replicas had different configurations, some orphans may have been skipped.
     if (!deps.replicasAgree()) retries.push(DISAGREEMENT_RETRY_MS);
     return retries.length === 0 ? undefined : Math.min(...retries);
   };
@@ -195,8 +201,8 @@ export function createDeletionStep(deps: DeletionStepDeps): DeletionStep {
     checkHeld: () => void checkHeld(),
     async run(job, kind, onProgress) {
       const includeOrphans = () => kind === 'left' || orphanChecks.completed < orphanChecks.requested;
-      // A target unknown to one configuration may be new and wanted in another. Without the orphan count the brake
-      // cannot decide on proposals either.
+      // A target that one configuration does not contain may be new in another, so wait until all replicas agree.
+      // Proposals wait too if the number of orphans is unknown, because the brake needs it.
       const isDisagreeing = !deps.replicasAgree();
       if (isDisagreeing && !wasDisagreeing)
         deps.logger.warn('orphaned targets stay while replicas have different configurations');

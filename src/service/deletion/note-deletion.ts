@@ -20,7 +20,7 @@ export interface NoteDeletionDeps {
   readonly queueLater: (target: TargetId, delayMs: number) => void;
 }
 
-/** Short, but long enough not to interleave with other deletions. */
+/** Short, but long enough for other deletions to end first. */
 const DELETED_WAIT_MS = 10_000;
 
 /** Stores the outcome of a deletion or of a released change. */
@@ -39,14 +39,15 @@ export function createNoteDeletion(deps: NoteDeletionDeps): NoteDeletion {
       return;
     }
     const okAt = error === undefined ? startedAt : before?.okAt;
-    // A target held before this process started has no job that would notice the end of the hold.
+    // A target that was held before this process started has no retry time. Without one, no job would notice the end of
+    // the hold.
     const nextLook = before === undefined && desired ? clock.now() + desired.mapping.refreshMs : undefined;
-    // The target is gone and must be written again: retry now. A held target waits for its own retry.
+    // The target was deleted and must be written again, so retry now. A held target keeps its own retry time.
     const isLost = desired !== undefined && kind === 'failed' && !alive;
-    // The deletion failed temporarily or did not start. No other job would check before the refresh.
+    // The deletion failed temporarily or did not begin. Without a retry, the next check would be the refresh.
     const isNotDeleted = desired !== undefined && kind === 'failed' && alive && error?.isTransient === true;
     const failures = before?.failures ?? 0;
-    // The target was deleted with its source. Another run finds out what is missing.
+    // The target was deleted because its source is missing. Another run records which source is missing.
     const isDeleted = desired !== undefined && kind === 'deleted';
     const delayMs = isDeleted ? DELETED_WAIT_MS : deletionBackoff(failures);
     const keptRetryAt = error === undefined ? undefined : (before?.retryAt ?? nextLook);

@@ -1,13 +1,13 @@
 import type { Logger } from '../../log/logger.ts';
 import type { Unreadable } from '../../reconcile/orphans.ts';
 
-/** Possible orphans that could not be read. */
+/** Tracks possible orphans that could not be read. */
 export interface UnreadableOrphans {
-  /** Replaces the unreadable orphans. Returns the delay until the next check, or `undefined` for none. */
+  /** Sets the unreadable orphans. Returns the delay until the next check, or `undefined` for none. */
   note(unseen: readonly Unreadable[]): number | undefined;
 }
 
-/** Polls, because the cluster may recover without an event from a watch. */
+/** First delay of the checks. Checks are needed because no watch event reports that the cluster has recovered. */
 const MIN_RETRY_MS = 15_000;
 const MAX_RETRY_MS = 600_000;
 
@@ -19,7 +19,8 @@ export function createUnreadableOrphans(logger: Logger): UnreadableOrphans {
       for (const { what, error } of unseen)
         if (!logged.has(what)) logger.warn('an orphaned target could not be checked', { name: what, error });
       logged = new Set(unseen.map(({ what }) => what));
-      // Other errors need an operator. They are checked again each hour and after a configuration change.
+      // Other errors need an operator. The hourly orphan check, or one after a configuration change, reads those
+      // targets again.
       if (!unseen.some(({ error }) => error.isTransient)) {
         retries = 0;
         return undefined;

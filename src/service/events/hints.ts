@@ -9,14 +9,14 @@ import { createInterests, type Interests, targetsOf } from './interests.ts';
 
 export interface Hints extends Disposable {
   readonly take: SubmitHints;
-  /** The intake of a request, or `undefined` if no intake of this process received it. */
+  /** The intake through which the event of a request arrived. `undefined` if this process does not know it. */
   intakeOf(requestId: string): string | undefined;
 }
 
 export interface HintsDeps {
   readonly snapshot: () => ConfigSnapshot;
   readonly outbox: Pick<Outbox, 'trigger'>;
-  /** All names that an event may use for a store's key. */
+  /** All names that an event may use for a key of a store. */
   readonly namesOf: (store: string, key: string) => readonly string[];
   readonly clock: Clock;
   readonly logger: Logger;
@@ -24,37 +24,37 @@ export interface HintsDeps {
 }
 
 /**
- * Minimum time between two checks of a key or search, however many hints arrive. One rotation causes up to four hints,
- * and the new value may appear only with the last one. So the time must be short.
+ * Minimum time between two checks of a key or search, regardless of the number of hints. It is short, because a
+ * rotation causes up to four hints, and the new value may be readable only with the last one.
  */
 export const QUIET_MS = 500;
 /**
- * Keys with very many targets are checked less often. A flood of hints for ten thousand targets must not fill the queue
- * faster than it drains. The first hint always takes effect at once.
+ * Keys with very many targets are checked less often, so that a flood of hints cannot fill the queue faster than it
+ * drains. The first hint is always processed at once.
  */
 const TARGETS_PER_MS = 2;
 const LOG_EVERY_MS = 60_000;
-/** Maximum number of requests whose intake is remembered. */
+/** Maximum number of requests for which the intake is remembered. */
 const MAX_REQUESTS = 1_000;
 
 interface Recent {
   readonly at: number;
   /** Minimum time until the next check. */
   readonly quietMs: number;
-  /** The intake of a hint that arrived during the quiet time. */
+  /** The intake of the last hint within the quiet time. If set, the key is checked again afterwards. */
   repeatFor?: Origin;
 }
 
 /**
- * Queues the targets that a hint may concern. The first hint for a key takes effect at once. Later hints within the
- * quiet time are combined at its end, so a check always follows the last hint.
+ * Queues the targets that a hint may concern. The first hint for a key queues them at once. Later hints within the
+ * quiet time cause one check at its end, so a check always follows the last hint.
  *
- * A check that finds the old version is not repeated. If a store sends events before the new value is readable, the
- * next sweep finds it. A second check for each hint would double the reads for a rare case.
+ * If a check finds the old version, it is not repeated. A store may send an event before the new value is readable; the
+ * next sweep then finds the value. A second check for each hint would double the reads for a rare case.
  */
 export function createHints(deps: HintsDeps): Hints {
   const { snapshot, outbox, namesOf, clock, logger, wake = startBackgroundTimer } = deps;
-  /** Keyed by interest. */
+  /** Keyed by the id of the key or search. */
   const recent = new Map<string, Recent>();
   const requests = new Map<string, string>();
   let index: { readonly of: ConfigSnapshot; readonly interests: Interests } | undefined;
@@ -68,14 +68,14 @@ export function createHints(deps: HintsDeps): Hints {
     if (index?.of !== now) index = { of: now, interests: createInterests(now.targets, namesOf) };
     return index.interests;
   };
-  // Compare the absolute difference, so that a clock set back does not silence a key for hours.
+  // Compare the absolute difference, so that a clock set back does not suppress hints for hours.
   const isQuiet = ({ at, quietMs }: Recent): boolean => Math.abs(clock.now() - at) < quietMs;
   const remember = (requestId: string, { name }: Origin): string => {
     requests.set(requestId, name);
     for (const id of requests.keys()) if (requests.size > MAX_REQUESTS) requests.delete(id);
     return requestId;
   };
-  /** @param requestId Shared by all targets, so that they share reads. */
+  /** @param requestId All targets use the same id, so that they share reads. */
   const look = (ids: readonly string[], requestId: string): number => {
     const now = clock.now();
     for (const id of ids) {
@@ -88,7 +88,7 @@ export function createHints(deps: HintsDeps): Hints {
   };
   const schedule = (): void => {
     if (cancelTimer !== undefined || closed || recent.size === 0) return;
-    // At most the shortest quiet time, because a later hint may be due before all current ones.
+    // Wait at most the shortest quiet time, because a hint that arrives later may be due first.
     let ms = QUIET_MS;
     for (const { at, quietMs } of recent.values()) ms = Math.min(ms, Math.max(0, at + quietMs - clock.now()));
     cancelTimer = wake(() => {
@@ -112,7 +112,7 @@ export function createHints(deps: HintsDeps): Hints {
   const noteUnknown = (count: number, { name }: Origin): void => {
     unknownSince += count;
     if (unknownSince === 0 || Math.abs(clock.now() - loggedAt) < LOG_EVERY_MS) return;
-    // Without the key, because the sender controls its text.
+    // The log omits the key, because the sender of the hint controls its text.
     logger.debug('received hints for keys that no target uses', { name, count: unknownSince });
     loggedAt = clock.now();
     unknownSince = 0;
@@ -146,14 +146,14 @@ export function createHints(deps: HintsDeps): Hints {
     intakeOf: (requestId) => requests.get(requestId) ?? /@([-a-z0-9.]+)$/.exec(requestId)?.[1],
     [Symbol.dispose]() {
       closed = true;
-      // Queue acknowledged hints now, since other replicas share the queue.
+      // Queue acknowledged hints now. The queue is shared, so other replicas run them.
       lookAtDue(() => true);
       cancelTimer?.();
     },
   };
 }
 
-/** The request id contains the intake's name, so that any process can record it. */
+/** The request id contains the intake's name, so that any process can record which intake caused the run. */
 function requestIdOf(name: string): string {
   return `${randomUUID()}@${name}`;
 }

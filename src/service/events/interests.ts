@@ -5,9 +5,9 @@ import type { DesiredTarget } from '../../reconcile/targets.ts';
 import { isSpread, sourcesOf } from '../../sync/desired.ts';
 import { matching } from '../../sync/find.ts';
 
-/** A store's key, or a search in a store, that targets use. */
+/** A key of a store, or a search in a store, that targets use. */
 export interface Interest {
-  /** Stable across configurations while the key or search is unchanged. */
+  /** Stays the same in every configuration that contains this key or search. */
   readonly id: string;
   readonly targets: readonly TargetId[];
 }
@@ -18,7 +18,7 @@ export interface Interests {
   get(id: string): Interest | undefined;
 }
 
-/** No store has longer names. Hints may come from anyone with an access key, so limit them. */
+/** No store has longer names. The limit is needed because anyone with an access key can send hints. */
 const MAX_NAME_LENGTH = 1_024;
 const MAX_NAMES = 16;
 
@@ -31,7 +31,7 @@ interface SearchEntry extends Entry {
 }
 
 /**
- * Indexes interests by name, so that the cost of a hint does not depend on the number of targets.
+ * Indexes keys and searches by name, so that the cost of a hint does not depend on the number of targets.
  *
  * @param namesOf All names that an event may use for a store's key.
  */
@@ -97,7 +97,7 @@ export function createInterests(
         for (const entry of byName.get(nameKey(store, name)) ?? []) touched.add(entry);
         const byFolder = searches.get(store);
         if (byFolder === undefined) continue;
-        // The path of a search is a prefix of the names below it, so look up every prefix of this name.
+        // A search matches names below its path, so look up every prefix of this name.
         for (let end = 0; end <= name.length; end += 1)
           for (const entry of byFolder.get(name.slice(0, end)) ?? [])
             if (matching(entry.search, [name]).length > 0) touched.add(entry);
@@ -116,7 +116,7 @@ function folderOf(path: string): string {
   return path.replace(/\/+$/, '');
 }
 
-/** The targets of several interests, each once. */
+/** The targets of several keys and searches, without duplicates. */
 export function targetsOf(interests: Iterable<Interest>): ReadonlyMap<string, TargetId> {
   const targets = new Map<string, TargetId>();
   for (const interest of interests) for (const id of interest.targets) targets.set(formatTarget(id), id);

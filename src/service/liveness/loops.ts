@@ -1,16 +1,16 @@
 import type { Clock } from '../../core/clock.ts';
 import type { LoopState } from '../service.ts';
 
-/** The progress clock of one loop. */
+/** Tracks the progress of one loop. */
 export interface Loop {
   /** Records progress. A failure counts as progress too, so that an outage causes no restart. */
   beat(): void;
-  /** Ends the loop as intended. */
+  /** Stops tracking the loop, which has ended normally. */
   end(): void;
 }
 
 export interface Loops {
-  /** @param deadlineMs A loop without progress for this long counts as stalled. Starting counts as progress. */
+  /** @param deadlineMs Without progress for this time, the loop counts as stalled. Its start counts as progress. */
   begin(name: string, deadlineMs: number): Loop;
   states(): readonly LoopState[];
 }
@@ -32,7 +32,7 @@ export function createLoops(clock: Clock): Loops {
     },
     states: () =>
       [...running.values()].map(({ name, deadlineMs, beatAt }) => {
-        // A clock that was set back is not a stall.
+        // A clock that was set back does not show a stall.
         const ageMs = Math.max(0, clock.now() - beatAt);
         return { name, ageMs, deadlineMs, stalled: ageMs > deadlineMs };
       }),

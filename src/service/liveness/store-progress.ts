@@ -3,17 +3,21 @@ import type { SyncContexts } from '../runs/sync-contexts.ts';
 import type { Loop } from './loops.ts';
 
 /**
- * Counts answers of stores as progress of the jobs that wait for them. A target may have more keys than its store
- * delivers within the deadline. Reads are shared, so another job may have started the read.
+ * Counts answers from stores as progress of the jobs that wait for them. A store may need longer than the deadline for
+ * all keys of a target. The answer counts for every waiting job, because reads are shared and another job may have
+ * started the read.
  */
 export interface StoreProgress {
   /** Records that a request to the store has ended, successfully or not. */
   note(store: string): void;
-  /** Counts answers of these stores as progress until the returned function is called. That call also counts. */
+  /**
+   * Counts answers from these stores as progress of the loop until the returned function is called. That call counts as
+   * progress too.
+   */
   trackWait(loop: Loop, stores: readonly string[]): () => void;
 }
 
-/** Limits updates, since there may be thousands of requests a second and deadlines are minutes. */
+/** Minimum time between two updates, because there may be thousands of requests a second and deadlines are minutes. */
 const MIN_INTERVAL_MS = 1_000;
 
 /** @param now A monotonic clock in milliseconds. */
@@ -37,7 +41,7 @@ export function createStoreProgress(now: () => number): StoreProgress {
   };
 }
 
-/** Wraps a context so that answers of stores count as progress only while a call waits for them. */
+/** Wraps a context so that answers from stores count as progress while a call waits for them. */
 export function withStoreProgress(context: SyncContext, begin: () => () => void): SyncContext {
   const whileWaiting = async <T>(ask: () => Promise<T>): Promise<T> => {
     const end = begin();
@@ -55,7 +59,10 @@ export function withStoreProgress(context: SyncContext, begin: () => () => void)
   };
 }
 
-/** @param waitStarter Returns the function that starts tracking a job's wait, if any. */
+/**
+ * @param waitStarter Returns the function that starts counting answers from stores as progress of a job, if there is
+ * one.
+ */
 export function contextsWithStoreProgress(
   contexts: SyncContexts<SyncContext>,
   waitStarter: (job: object) => (() => () => void) | undefined,

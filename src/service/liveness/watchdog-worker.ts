@@ -1,6 +1,6 @@
 import type { writeSync as WriteSync } from 'node:fs';
 
-/** Shared with the watchdog thread: a counter of beats, negative after the end. */
+/** Data for the watchdog thread. `beats` contains a counter, which is negative after the watchdog was stopped. */
 export interface WatchdogData {
   readonly beats: SharedArrayBuffer;
   readonly afterMs: number;
@@ -11,11 +11,14 @@ export interface WatchdogData {
 
 /**
  * Runs in a worker thread, because a blocked event loop cannot report itself. The function is passed as source text, so
- * it must not use anything outside of it. Loading it as a module would compile its imports too and use more memory.
+ * it must not use anything from outside. A module would use more memory, because its imports would be compiled too.
  */
 export function watch({ beats, afterMs, everyMs, json }: WatchdogData, writeSync: typeof WriteSync): void {
   const counter = new Int32Array(beats);
-  /** Returns whether the line was written. A full pipe accepts it later; a closed pipe never does. */
+  /**
+   * Returns whether the line was written. Writing to a full pipe may succeed later; writing to a closed pipe never
+   * does.
+   */
   const report = (durationMs: number): boolean => {
     const time = new Date().toISOString();
     const message = 'the event loop is blocked';
@@ -34,7 +37,7 @@ export function watch({ beats, afterMs, everyMs, json }: WatchdogData, writeSync
   let seenAt = performance.now();
   let reported = false;
   for (;;) {
-    // Wakes at a beat or after the timeout.
+    // Returns when the counter changes or after the timeout.
     Atomics.wait(counter, 0, seen, everyMs);
     const now = Atomics.load(counter, 0);
     if (now < 0) return;

@@ -2,10 +2,10 @@ import type { Actor } from '../../audit/entry.ts';
 import type { AuditStore } from '../../audit/store.ts';
 import { withoutSuffix } from '../../core/request-id.ts';
 
-/** Returns the actor on record for a request. */
+/** Returns the actor that the audit records for a request. */
 export type ActorOf = (requestId: string, kind: Actor['kind']) => Promise<Actor>;
 
-/** @param intakeOf The event intake of a request, if any. */
+/** @param intakeOf Returns the intake through which the event of a request arrived, if any. */
 export function createActors(
   audit: Pick<AuditStore, 'list'>,
   intakeOf: (requestId: string) => string | undefined,

@@ -1,25 +1,28 @@
 import { type StartTimer, startBackgroundTimer } from '../../core/timer.ts';
 import { REASONS, type Reason } from '../../queue/queue.ts';
 
-/** Delay in milliseconds until the job runs again; `undefined` for none. */
+/** Delay in milliseconds until the job runs again; `undefined` for no further run. */
 type RetryAfter = number | undefined;
 
 /**
- * Limits concurrency for each set of stores, so that a stuck store blocks only its own jobs. A compartment holds the
- * jobs with the same stores.
+ * Limits concurrency for each set of stores, so that a store that does not answer blocks only its own jobs. The jobs
+ * with the same set of stores share a compartment.
  */
 export interface Bulkhead {
   /**
-   * Runs the work when the compartment has capacity, and returns its result. A rejected job gets a delay instead.
-   * Delays are spread at about twice the compartment's pace, since thousands of jobs retrying each second would cost
-   * more than the work.
+   * Runs the work when the compartment has capacity, and returns its result. If too many jobs are waiting, returns a
+   * retry delay instead. The delays let jobs return about twice as fast as the compartment completes them. Without that
+   * spread, thousands of retries each second would cost more than the work.
    */
   run(compartment: string, reason: Reason, work: () => Promise<RetryAfter>): Promise<RetryAfter>;
 }
 
 export interface BulkheadOptions {
   readonly concurrency: number;
-  /** Jobs that may always wait in line, beside the running ones. More may wait while the line moves quickly. */
+  /**
+   * Number of jobs that may always wait in the compartment, in addition to the running ones. More may wait while jobs
+   * start quickly.
+   */
   readonly maxQueued: number;
   /** A monotonic clock in milliseconds. */
   readonly now: () => number;
@@ -28,25 +31,25 @@ export interface BulkheadOptions {
 
 interface Compartment {
   running: number;
-  /** Waiting jobs by reason, the most urgent first. Each callback receives whether its job may start. */
+  /** Waiting jobs by reason, the most urgent reason first. Each callback receives whether its job may start. */
   readonly waiting: ((mayBegin: boolean) => void)[][];
-  /** Moving average of the time between two completions; `undefined` before the second one. */
+  /** Moving average of the time between two completed jobs. `undefined` before the second one. */
   paceMs: number | undefined;
-  /** When the compartment was opened or last completed a job. */
+  /** When the compartment last completed a job. Before the first one, when the compartment was created. */
   progressAt: number;
   isMeasured: boolean;
-  /** By reason: the latest retry time that was assigned. */
+  /** The latest assigned retry time for each reason. */
   readonly assignedUntil: number[];
 }
 
-/** A job that would wait longer returns to the queue, because a waiting job occupies a worker slot. */
+/** A job that would wait longer returns to the queue, because it occupies a worker slot while it waits. */
 const MAX_WAIT_MS = 1_000;
 const MIN_RETRY_MS = 500;
-/** An upper bound, because the compartment may become faster. */
+/** Upper bound of a retry delay, because the compartment may become faster. */
 const MAX_RETRY_MS = 60_000;
-/** Assumed pace before any measurement. */
+/** Assumed time between two completed jobs before any measurement. */
 const DEFAULT_PACE_MS = 20;
-/** Schedules more retries than the pace allows, so that the compartment is never idle. */
+/** The ratio of scheduled retries to completed jobs. It is above 1, so that the compartment is never idle. */
 const OVERSUBSCRIPTION = 2;
 /** Weight of the newest interval in the moving average. */
 const SMOOTHING = 0.1;
@@ -84,18 +87,18 @@ export function createBulkhead({
   const release = (name: string, compartment: Compartment): void => {
     measure(compartment);
     const next = compartment.waiting.find((line) => line.length > 0)?.shift();
-    // Hand the capacity over directly, so that no later job takes it.
+    // Pass the capacity to the next waiting job, so that no later job takes it.
     if (next !== undefined) next(true);
     else {
       compartment.running -= 1;
       if (compartment.running === 0) bulkhead.delete(name);
     }
   };
-  /** Whether a job behind `ahead` others can expect to start soon. */
+  /** Whether a job can expect to start soon if `ahead` others start first. */
   const isMovingFast = ({ paceMs = 0, progressAt }: Compartment, ahead: number): boolean =>
     now() - progressAt < MAX_WAIT_MS && ahead * paceMs < MAX_WAIT_MS;
 
-  /** Waits for capacity. Resolves with false if the job is rejected. */
+  /** Waits for capacity. Resolves with false if the job must retry later. */
   const acquire = async (compartment: Compartment, reason: Reason): Promise<boolean> => {
     if (compartment.running < concurrency) {
       compartment.running += 1;
@@ -103,9 +106,9 @@ export function createBulkhead({
     }
     const rank = REASONS.indexOf(reason);
     const line = compartment.waiting[rank] ?? [];
-    // Count only jobs that are at least as urgent, so that less urgent ones never cause a rejection.
+    // Count only jobs that are at least as urgent, so that less urgent jobs never cause a rejection.
     const ahead = compartment.waiting.slice(0, rank + 1).reduce((sum, { length }) => sum + length, 0);
-    // Manual requests are never rejected.
+    // A manual request is never rejected.
     const hasRoom = ahead < maxQueued || reason === 'manual';
     if (!hasRoom && !isMovingFast(compartment, ahead)) return false;
     const { promise, resolve } = Promise.withResolvers<boolean>();
@@ -129,7 +132,7 @@ export function createBulkhead({
     const soonest = now() + MIN_RETRY_MS;
     const next =
       (compartment.assignedUntil[rank] ?? 0) + (compartment.paceMs ?? DEFAULT_PACE_MS) / OVERSUBSCRIPTION;
-    // Beyond the upper bound, start again at the lower bound to stay spread.
+    // Beyond the upper bound, continue from the lower bound, so that the retries stay spread.
     const at = next > now() + MAX_RETRY_MS ? soonest : Math.max(soonest, next);
     compartment.assignedUntil[rank] = at;
     return at - now();

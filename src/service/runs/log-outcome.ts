@@ -3,10 +3,11 @@ import type { Logger } from '../../log/logger.ts';
 import type { Outcome } from '../../reconcile/outcome.ts';
 
 /**
- * Logs an outcome. `error`: an operator must act · `warn`: it is retried · `info`: a change · `debug`: everything else.
+ * Logs an outcome. `error`: an operator must act · `warn`: the run is retried · `info`: a change · `debug`: everything
+ * else.
  *
- * @param before Error code of the previous run. The same error is logged at `debug`.
- * @param reason The reason of the run, if known. It distinguishes repaired drift from a rotation.
+ * @param before Error code of the previous run. If the code is the same, the level is `debug`.
+ * @param reason The reason of the run, if known. It distinguishes a repair of drift from a rotation.
  */
 export function logOutcome(
   logger: Logger,
@@ -15,7 +16,7 @@ export function logOutcome(
   { before, reason }: { readonly before?: string | undefined; readonly reason?: string } = {},
 ): void {
   const fields = { requestId, mapping, ...target, outcome: kind, reason };
-  // The deletion step decides whether an operator must act. Usually it deletes within a second.
+  // The deletion step usually deletes the target within a second. It also decides whether an operator must act.
   if (proposal !== undefined) logger.debug('target proposes its deletion', fields);
   else if (error === undefined) {
     if (before !== undefined) logger.info('target is in sync again', fields);

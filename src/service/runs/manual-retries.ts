@@ -3,8 +3,8 @@ import { isQueueOutage, type Queue } from '../../queue/queue.ts';
 import type { TargetRunner } from './target-runner.ts';
 
 /**
- * Ends a manual request with its first outcome, which its caller receives. Retries run under the reason `sweep`. Under
- * `manual` they would repair later drift that the mapping only reports.
+ * Ends a manual request after its first outcome, which the caller receives. Retries run with the reason `sweep`. With
+ * `manual`, they would repair drift even if the mapping is configured to only report it.
  */
 export function demoteManualRetries(work: TargetRunner, queue: Pick<Queue, 'add'>): TargetRunner {
   return async (target, job, signal) => {
@@ -14,7 +14,7 @@ export function demoteManualRetries(work: TargetRunner, queue: Pick<Queue, 'add'
       await queue.add({ ...job, reason: 'sweep' }, { delayMs: wait });
       return undefined;
     } catch (thrown) {
-      // The queue is down. The caller keeps the retry under `manual`, which is better than losing it.
+      // The queue is down. Retry with the reason `manual`, which is better than losing the retry.
       if (isQueueOutage(toAppError(thrown))) return wait;
       throw thrown;
     }

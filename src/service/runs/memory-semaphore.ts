@@ -3,7 +3,7 @@ import type { SyncContext } from './sync-context.ts';
 
 /** Limits the memory that concurrent runs use for secret values. */
 export interface MemorySemaphore {
-  /** Opens a lease for one run. Disposing of it releases its memory. */
+  /** Opens a lease for one run. Disposing of the lease releases the memory of the run. */
   open(): MemoryLease;
 }
 
@@ -13,23 +13,23 @@ export interface MemoryLease extends Disposable {
 }
 
 /**
- * A written value exists about a dozen times: as text, as base64, in the request and in the response. Four Secrets of
- * maximum size keep one CPU busy.
+ * A value exists about a dozen times while it is written: as text, as base64, in the request and in the response. Four
+ * Secrets of maximum size are enough to keep one CPU busy.
  */
 const LIMIT_BYTES = 4 * 2 ** 20;
-/** Runs below this size neither wait nor count. Almost all targets are smaller. */
+/** Runs up to this size neither wait nor count. Almost all targets are smaller. */
 const FREE_BYTES = 64 * 2 ** 10;
 
 export interface MemorySemaphoreDeps {
   /** Limit for all runs together, in bytes. */
   readonly limitBytes?: number;
-  /** Size below which a run does not count, in bytes. */
+  /** Size up to which a run neither waits nor counts, in bytes. */
   readonly freeBytes?: number;
   /** Reports the bytes that a run has acquired. */
   readonly onAcquired?: ((bytes: number) => void) | undefined;
 }
 
-/** First come, first served. A run larger than the limit runs alone. */
+/** Runs acquire memory in the order of their requests. A run larger than the limit runs alone. */
 export function createMemorySemaphore({
   limitBytes = LIMIT_BYTES,
   freeBytes = FREE_BYTES,
@@ -80,7 +80,8 @@ export function withMemoryLease(context: SyncContext, lease: MemoryLease): SyncC
     ...context,
     async read(refs) {
       const results = await context.read(refs);
-      // Take the record now. During the wait another run may read the same reference again and replace it.
+      // Get the promise of the record before waiting for memory. During the wait, another run may read the same
+      // reference again and replace it.
       const record = context.whenRecorded(refs);
       records.push(record);
       void Promise.allSettled([record]);

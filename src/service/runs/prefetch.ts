@@ -15,7 +15,7 @@ export interface PrefetchDeps {
 
 /**
  * Announces the reads of all targets of a request to their shared context. Also reports a target as missing if the
- * watch does not list it and no run has written it. The watch may lag behind a run's write.
+ * watch shows no Secret for it and it has had no run. After a run, the watch may lag behind the written Secret.
  */
 export function withPrefetch(
   context: SyncContext,

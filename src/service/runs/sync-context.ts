@@ -4,15 +4,15 @@ import type { VersionResult } from '../../providers/provider.ts';
 import type { Reason } from '../../queue/queue.ts';
 import type { ReconcileDeps } from '../../reconcile/reconcile.ts';
 
-/** State shared by the runs of one request: the values read and the request id of their records. */
+/** State that the runs of one request share: the values read, and the request id of their records. */
 export interface SyncContext extends ReconcileDeps {
-  /** Announces references that will be read, in about this order. */
+  /** Announces references that will be read soon, approximately in this order. */
   expect(refs: readonly StoreRef[]): void;
-  /** Hints which keys have changed and must be read. In the order of the keys. */
+  /** Returns which keys have changed and must be read, in the order of the keys. The result is only a hint. */
   versions(store: string, keys: readonly string[]): Promise<readonly VersionResult[]>;
 }
 
-/** The actor on record for automatic work. */
+/** The actor on record for each reason. */
 export const ACTOR_OF: Readonly<Record<Reason, Actor['kind']>> = {
   manual: 'operator',
   first: 'startup',

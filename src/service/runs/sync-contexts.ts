@@ -2,25 +2,25 @@ import type { Clock } from '../../core/clock.ts';
 import type { Job } from '../../queue/queue.ts';
 
 /**
- * When a target was requested. A sweep requests all targets of a key in one tick. The first one may start before the
- * last is requested, and its reads are fresh enough for all.
+ * When a target was requested. The requests of one batch, such as all targets of a key in a sweep, have the same tick.
+ * The first target may start before the last is requested, but its reads are new enough for all of them.
  */
 export interface RequestTime {
-  /** In milliseconds since 1970. */
+  /** The current time in milliseconds since 1970. */
   readonly at: number;
-  /** A counter, since one millisecond may contain several ticks. */
+  /** The number of the batch, because one millisecond may contain several. */
   readonly tick: number;
 }
 
 export interface SyncContexts<Context> {
   /**
-   * Returns the context of a request. Opens a new one if the existing reads are not newer than `notBefore` and the
-   * request.
+   * Returns the shared context of a request. Opens a new one if the existing values may have been read before
+   * `notBefore` or before the request.
    */
   get(job: Pick<Job, 'requestId' | 'reason'>, notBefore: number, requested?: RequestTime): Promise<Context>;
-  /** Closes the context of a request that no other job will use, and releases its values. */
+  /** Closes the context of a request that no further job will use, and releases its values. */
   end(job: Pick<Job, 'requestId' | 'reason'>): void;
-  /** Closes expired contexts and releases their values. */
+  /** Closes contexts that have been idle too long, and releases their values. */
   evict(): void;
   /** Closes all contexts after a configuration change. */
   clear(): void;
@@ -32,15 +32,15 @@ const MAX_CONTEXTS = 32;
 
 interface OpenContext<Context> {
   readonly openedAt: number;
-  /** The request tick at which it was opened. */
+  /** The number of the latest batch of requests when the context was opened. */
   readonly tick: number;
   usedAt: number;
   readonly context: Promise<Context>;
 }
 
 /**
- * Shares reads between the jobs of one request, so that a key of two hundred targets is read once. A request may take
- * minutes; prefetched values of its last targets are kept meanwhile.
+ * Shares reads between the jobs of one request, so that a key with two hundred targets is read once. A request may take
+ * minutes; values that were prefetched for its last targets are kept until then.
  */
 export function createSyncContexts<Context>(
   clock: Clock,
@@ -62,13 +62,13 @@ export function createSyncContexts<Context>(
       const id = idOf(job);
       const existing = contexts.get(id);
       const now = clock.now();
-      // Lower bound of the age of all values in the context.
+      // No value in the context was read before this time.
       const readAt = Math.max(existing?.openedAt ?? 0, now - MAX_CONTEXT_AGE_MS);
       const isAfter = (request: RequestTime): boolean =>
         readAt > request.at || (existing?.tick ?? 0) >= request.tick;
       if (existing !== undefined && readAt > notBefore && (requested === undefined || isAfter(requested))) {
         existing.usedAt = now;
-        // Keep the map in order of last use.
+        // Insert the context again, so that the map stays in order of last use.
         contexts.delete(id);
         contexts.set(id, existing);
         return existing.context;

@@ -37,11 +37,13 @@ export interface TargetRunnerDeps {
   readonly tracer?: Tracer;
   readonly random: () => number;
   readonly ages: SourceAges;
-  /** A target proposed its deletion, which the deletion step decides. */
+  /** Called when a run proposes a deletion. The deletion step decides on it. */
   readonly onProposal: () => void;
-  /** Content was written, and its mapping names workloads to restart. */
+  /** Called when content was written for a mapping that names workloads to restart. */
   readonly onRestart: () => void;
-  /** A target was created after it had left the configuration, so no orphan check has seen it. */
+  /**
+   * Called when a target was created although it left the configuration during the run. No orphan check has seen it.
+   */
   readonly onOrphan: () => void;
   readonly onOutcome: (outcome: Outcome, seconds: number) => void;
   /** Called with the size of large values that a run has read. */
@@ -50,13 +52,15 @@ export interface TargetRunnerDeps {
    * Whether the target is new in the configuration and not written yet, so its absence is not drift. Defaults to false.
    */
   readonly isNew?: ((mapping: string, target: TargetId) => boolean) | undefined;
-  /** Whether the newest configuration is invalid here while other replicas may use it. Defaults to false. */
+  /**
+   * Whether the newest configuration is invalid in this replica, while other replicas may use it. Defaults to false.
+   */
   readonly isBehind?: (() => boolean) | undefined;
 }
 
-/** Retry time of a run that ended without an outcome. */
+/** Delay until the retry of a run that ended without an outcome. */
 const NO_OUTCOME_RETRY_MS = 60_000;
-/** A new configuration reaches all replicas within a minute or two. */
+/** A new configuration normally reaches all replicas within two minutes. */
 const ROLLOUT_MS = 5 * 60_000;
 
 /** Runs the job of one target, for each mapping that wants it. Returns the delay until the next run. */
@@ -73,7 +77,7 @@ export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
     let remaining = new Set(desired);
     try {
       const context = await contexts.get(job, readBefore(desired), outbox.lastRequest(target, job.requestId));
-      // Opening the context may have put a new configuration in force.
+      // A new configuration may have become current while the context was opened.
       desired = snapshot().forTarget(target);
       remaining = new Set(desired);
       for (const desiredTarget of desired) {
@@ -93,12 +97,12 @@ export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
   };
 
   /**
-   * A run reads values again that were read before the target's last run ended. They may be older than what that run
-   * wrote.
+   * The time after which a run must read its values: the end of the target's last run. Earlier values may be older than
+   * the content that the last run wrote.
    */
   function readBefore(desired: readonly DesiredTarget[]): number {
     const ended = desired.map(({ mapping, id }) => states.get(mapping.name, id)?.endedAt ?? 0);
-    // A time in the future means that the clock was set back. No context is older than that change.
+    // A time in the future shows that the clock was set back. Ignore it, because no context is newer.
     const now = clock.now();
     return Math.max(0, ...ended.filter((at) => !isInFuture(at, now)));
   }
@@ -147,7 +151,7 @@ export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
         random: deps.random,
       },
     );
-    // Only another run can tell whether the conflict is over.
+    // The conflict ends only when another run finds the target unchanged, so run again.
     const wait = next ?? (state.contestedUntil === undefined ? undefined : mapping.refreshMs);
     states.note(wait === undefined ? state : { ...state, retryAt: endedAt + wait });
     if (outcome.proposal !== undefined) deps.onProposal();
@@ -160,9 +164,9 @@ export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
   }
 
   /**
-   * How long to leave a Secret alone that a replica with another configuration wrote. That configuration may be the
-   * newer one. Repairing before it arrives here would restart pods back and forth. If it is invalid here, the wait
-   * continues.
+   * How long not to repair a Secret that a replica with another configuration wrote. That configuration may be newer
+   * and reach this replica soon. A repair before that would restart pods twice. If the newest configuration is invalid
+   * here, the wait continues.
    */
   function otherConfigWait({ mapping, id }: DesiredTarget, now: number): number {
     const other = states.byOtherConfig(mapping.name, id);
@@ -171,7 +175,7 @@ export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
     return deps.isBehind?.() ? ROLLOUT_MS : Math.min(ROLLOUT_MS, other.endedAt + ROLLOUT_MS - now);
   }
 
-  /** Sweeps confirmed the target until it began to fail. */
+  /** When the target last matched its sources before it began to fail. Sweeps count as well as runs. */
   function lastOkBefore(mapping: Mapping, before: TargetState | undefined): number | undefined {
     const sweeps = snapshot()
       .shardsOf(mapping)
@@ -180,8 +184,8 @@ export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
   }
 
   /**
-   * Notes a run without an outcome, after an audit outage or an internal error. Otherwise later sweeps would report the
-   * target as synced. An existing error stays, and so does a hold.
+   * Stores a failed state for a run that ended without an outcome, because of an audit outage or an internal error.
+   * Otherwise later sweeps would report the target as synced. An existing error or hold is kept.
    */
   function noteNoOutcome({ mapping, id }: DesiredTarget, job: Job, startedAt: number, error: AppError): void {
     const before = states.get(mapping.name, id);
@@ -200,17 +204,20 @@ export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
       error: error.toJSON(),
       person: false,
       failures: 0,
-      // The job retries by itself. This time is for a job that the queue loses.
+      // The queue retries the job. This time matters only if the queue loses the job.
       retryAt: endedAt + NO_OUTCOME_RETRY_MS,
       ...(okAt === undefined ? {} : { okAt }),
-      // A previous process may have held the target, which then counts for the brake.
+      // A previous process may have held the target, and the brake must then count it.
       ...(before === undefined ? { undecided: true } : {}),
       alive,
       keys: [],
     });
   }
 
-  /** Leaves a target alone that another controller changes as often as we repair it. It runs once per refresh. */
+  /**
+   * Stores and records that a target is contested: another controller changes it as often as we repair it. The target
+   * then runs only once per refresh.
+   */
   async function noteContested(
     desired: DesiredTarget,
     job: Job,
@@ -259,7 +266,7 @@ function stateAfter(
     outcome.certificateExpiresAt ?? (isTls(desired) ? before?.certificateExpiresAt : undefined);
   const isOk = error === undefined;
   const okAt = isOk ? startedAt : wasOkAt;
-  // The conflict lasts as long as repairs are needed.
+  // The conflict has not ended while runs still have something to repair.
   const isContestOngoing = before?.contestedUntil !== undefined && kind !== 'unchanged';
   return {
     mapping: desired.mapping.name,
@@ -272,17 +279,17 @@ function stateAfter(
     person: !isOk && !isTransient(error.code),
     failures: isOk ? 0 : (before?.failures ?? 0) + 1,
     ...(okAt === undefined ? {} : { okAt }),
-    // Keep the previous value if the run could not read the cluster.
+    // If the run could not read the cluster, keep the previous value.
     alive: alive || (error?.code === 'CLUSTER_UNAVAILABLE' && before?.alive === true),
     ...(drifted ? { drifted } : {}),
     ...(isContestOngoing ? { contestedUntil: endedAt + desired.mapping.refreshMs } : {}),
-    // A held target stays held until the deletion step decides again.
+    // A target that is already held stays held, instead of proposed, until the deletion step decides again.
     ...(proposal === undefined || (before?.kind === 'held' && !before.proposed) ? {} : { proposed: true }),
     ...(pinned === undefined ? {} : { pinned }),
     ...(resourceVersion === undefined ? {} : { resourceVersion }),
     ...(certificateExpiresAt === undefined ? {} : { certificateExpiresAt }),
-    // Keep all keys for held changes and manual runs. Otherwise keep only changed ones, since a target may have
-    // hundreds.
+    // Held changes and manual runs need all keys. Otherwise keep only changed ones, because a target may have hundreds
+    // of keys.
     keys: kind === 'held' || job.reason === 'manual' ? keys : keys.filter(isChanged),
   };
 }

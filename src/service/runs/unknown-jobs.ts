@@ -1,17 +1,17 @@
 import type { Clock } from '../../core/clock.ts';
 
 /**
- * Jobs for subjects that this process does not know. They may belong to a newer configuration or release of another
- * replica, so they return to the queue for a while.
+ * Handles jobs for subjects that this process does not know. They may belong to a newer configuration or release in
+ * another replica, so they return to the queue for two minutes.
  */
 export interface UnknownJobs {
-  /** Returns the delay until the job runs again, or `undefined` to drop it after two minutes. */
+  /** Returns the delay until the job runs again, or `undefined` if it is dropped after two minutes. */
   handBack(subject: string): number | undefined;
-  /** Forgets a subject that is known now. */
+  /** Forgets a subject that is now in the configuration. */
   forget(subject: string): void;
 }
 
-/** How long replicas may differ in their configuration. */
+/** Maximum time for which replicas normally have different configurations. */
 const HAND_BACK_FOR_MS = 120_000;
 const HAND_BACK_DELAY_MS = 1_000;
 
@@ -27,7 +27,8 @@ export function createUnknownJobs({
   const isExpired = (at: number): boolean => Math.abs(clock.now() - at) > HAND_BACK_FOR_MS;
   return {
     handBack(subject) {
-      // Another replica took a job that was not seen for this long. A new job for the same subject gets its own time.
+      // If a job has not returned for this long, another replica took it. A new job for the same subject then starts
+      // with a new time.
       for (const [name, { last }] of seen) if (isExpired(last)) seen.delete(name);
       const last = clock.now();
       const { since } = seen.get(subject) ?? { since: last };

@@ -11,7 +11,7 @@ import {
 import type { SyncContext } from '../runs/sync-context.ts';
 import type { SourceAges } from './source-ages.ts';
 
-/** The state of a reference in its store, without the value. */
+/** The result of the check of a reference, without its value. */
 export type Finding =
   | { readonly kind: 'version'; readonly version: string; readonly by: 'list' }
   | { readonly kind: 'version'; readonly version: string; readonly by: 'read'; readonly content: Fingerprint }
@@ -27,22 +27,25 @@ export interface CheckReferencesDeps {
   readonly onProgress: () => void;
 }
 
-/** References per audit query. A larger query would delay writers. */
+/** Number of references in one audit query. A larger query would delay writers. */
 const AUDIT_BATCH = 50;
 const READ_BATCH = 200;
 /** The first batch is small because the value sizes are unknown. */
 const FIRST_READ_BATCH = 5;
-/** Memory limit for values that are read only for their versions. */
+/** Memory limit for a batch of values that are read only for their versions. */
 const READ_BATCH_BYTES = 4 * 2 ** 20;
 
-/** The state of the given references, by `refId`. Uses listed versions where they cost less, and reads the rest. */
+/**
+ * Checks the given references. Returns the findings by `refId`. Uses listed versions if that costs less, and reads the
+ * other references.
+ */
 export async function checkReferences(
   store: string,
   refs: readonly StoreRef[],
   { context, ages, tellsVersions, onProgress }: CheckReferencesDeps,
 ): Promise<ReadonlyMap<string, Finding>> {
   const findings = new Map<string, Finding>();
-  // A list contains only the current version of plain keys.
+  // A list contains only current versions, and only those of plain secrets.
   const plain = refs.filter(({ ref }) => isCurrentSecretRef(ref));
   if (tellsVersions && plain.length > 0) {
     const keys = plain.map(({ ref }) => ref.key);
@@ -54,7 +57,7 @@ export async function checkReferences(
       ages.note(store, ref.ref.key, result);
     }
   }
-  // Read failing references too, so that the end of the failure is recorded.
+  // Read a listed reference too if its last read failed, so that the end of the failure is recorded.
   const unread: StoreRef[] = [];
   let pendingChecks: (readonly [StoreRef, Promise<boolean>])[] = [];
   const awaitChecks = async (): Promise<void> => {
@@ -62,7 +65,7 @@ export async function checkReferences(
     unread.push(...pendingChecks.filter((_, index) => isToRead[index]).map(([ref]) => ref));
     pendingChecks = [];
     onProgress();
-    // A file-based audit answers on this thread. Let probes and writes run in between.
+    // A file-based audit runs its queries on this thread, so let probes and writes run in between.
     await nextTurn();
   };
   for (const ref of refs) {
@@ -72,7 +75,7 @@ export async function checkReferences(
     if (pendingChecks.length === AUDIT_BATCH) await awaitChecks();
   }
   if (pendingChecks.length > 0) await awaitChecks();
-  // In batches, so that a long sweep shows progress.
+  // Read in batches, so that a long sweep shows progress.
   for (let start = 0, size = FIRST_READ_BATCH; start < unread.length; ) {
     const batch = unread.slice(start, start + size);
     const results = await context.read(batch);
@@ -83,17 +86,17 @@ export async function checkReferences(
       const id = refId(ref);
       const result = results.get(id);
       if (result === undefined) continue;
-      // A listed key has not failed. A failed read of it is not urgent.
+      // If the list contains the key, the listed version counts. The failed read is not urgent.
       if (result.kind !== 'failed' || !findings.has(id))
         findings.set(id, findingOf(result, context.fingerprints));
-      // A pinned version or another object does not describe the current value.
+      // A pinned version or another object type does not show the age of the current value.
       if (result.kind === 'found' && isCurrentSecretRef(ref.ref)) ages.note(store, ref.ref.key, result);
     }
   }
   return findings;
 }
 
-/** The size of the next batch, from the value sizes of the last one. */
+/** The size of the next batch, calculated from the value sizes of the last batch. */
 function nextBatchSize(results: ReadonlyMap<string, ReadResult>): number {
   const bytes = Math.max(1, totalSizeOf(results));
   return Math.max(1, Math.min(READ_BATCH, Math.floor((READ_BATCH_BYTES * results.size) / bytes)));

@@ -16,15 +16,17 @@ import { refsOf } from './refs.ts';
 export interface InSyncInput {
   readonly mapping: Mapping;
   readonly instance: string;
-  /** Maps the name of each store to the hash of its definition. */
+  /** Maps each store name to the hash of the store's definition. */
   readonly stores: ReadonlyMap<string, string>;
-  /** The pin that the last run found. Omit it before the first run; then an annotation requires a run. */
+  /**
+   * The pin according to the last run. Omit it before the first run. A target with a pin annotation then needs a run.
+   */
   readonly pin?: { readonly to: number | undefined } | undefined;
 }
 
 /**
- * Whether the metadata shows the target as in sync: our ownership metadata is current, and no other manager changed it
- * or the data. If not, or if unclear, a full run decides.
+ * Whether the metadata shows that the target is in sync: our labels and annotations are current, and no other manager
+ * changed them or the data. If that is unclear, returns false, and a full run decides.
  */
 export function looksInSync(meta: SecretMeta, { mapping, instance, stores, pin }: InSyncInput): boolean {
   const { labels, annotations, ours, foreign, deleting } = meta;
@@ -43,7 +45,10 @@ export function looksInSync(meta: SecretMeta, { mapping, instance, stores, pin }
   return ownsItsKeys(meta, ours, mapping);
 }
 
-/** A removed key is no longer in our managed fields. A key added by another manager is reported as `foreign`. */
+/**
+ * Whether our field manager owns all keys of the target. A removed key is no longer in our managed fields. A key that
+ * another manager added is reported in `foreign`.
+ */
 function ownsItsKeys(
   { annotations }: SecretMeta,
   { data }: NonNullable<SecretMeta['ours']>,
@@ -58,8 +63,8 @@ function ownsItsKeys(
 }
 
 /**
- * The version of each reference in the target's annotation, or `missing` if the source was absent. Omits references
- * that the annotation cannot distinguish.
+ * The version of each reference according to the target's annotation, or `missing` if the source was absent. Omits
+ * references that cannot be distinguished in the annotation.
  */
 export function sourceVersionsOf(
   { annotations }: Pick<SecretMeta, 'annotations'>,
@@ -76,8 +81,8 @@ export function sourceVersionsOf(
 type Versions = ReadonlyMap<string, string | 'missing'>;
 
 /**
- * Caches the parsed annotation. The targets of a mapping in many namespaces share it, and each is checked for all of
- * its sources.
+ * Caches the last parsed annotation of each mapping. It is often the same in many namespaces, and each target is
+ * checked once per source.
  */
 const parsedVersions = new WeakMap<
   Mapping,
@@ -94,7 +99,7 @@ function parseVersions(text: string | undefined, mapping: Mapping): Versions {
   const versions = new Map<string, string | 'missing'>();
   for (const [id, ref] of refs) {
     const writtenVersions = new Set((writtenByKey.get(nameOf(ref)) ?? []).map(({ version }) => version));
-    // The annotation does not say which of several references to one key gave which version.
+    // If several references use one key, the annotation does not show which version belongs to which reference.
     if (writtenVersions.size > 1 || (refsByKey.get(nameOf(ref))?.length ?? 0) > 1) continue;
     const [version = 'missing'] = writtenVersions;
     versions.set(id, version);

@@ -9,14 +9,14 @@ import { refsOf } from './refs.ts';
 
 export type Sweep = Extract<Subject, { kind: 'sweep' }>;
 
-/** A unit of a sweep: references of one store, and targets that need a full run. */
+/** A part of a sweep: references of one store, and targets that need a full run. */
 export interface Shard {
   readonly sweep: Sweep;
   readonly refs: readonly StoreRef[];
   readonly fullRuns: readonly DesiredTarget[];
 }
 
-/** Number of references in a shard of a store without version lists. */
+/** Number of references in a shard, for a store without version lists. */
 const READS_PER_SHARD = 25;
 const MAX_SHARDS = 64;
 
@@ -51,11 +51,11 @@ export function shardsOf(
       groupOf(ref.store, shortest.get(id) ?? mapping.refreshMs).refs.set(id, ref);
   }
   return [...groups.values()].flatMap(({ store, refreshMs, refs, whole }) => {
-    // One list gives all versions of a store. Reads are spread over several shards.
+    // One list returns all versions of a store, so one shard is enough. Reads are spread over several shards.
     const parts = Math.ceil(
       (tellsVersions(store) ? 1 : refs.size / READS_PER_SHARD) + whole.length / READS_PER_SHARD,
     );
-    // Powers of two, so that a new mapping rarely changes the shard names and their due times.
+    // Use powers of two, so that a new mapping rarely changes the names and due times of the shards.
     const shards = Math.min(MAX_SHARDS, 2 ** Math.ceil(Math.log2(Math.max(1, parts))));
     const shardOf = (id: string) => (shards === 1 ? 0 : hashOf(id) % shards);
     const inShard = Map.groupBy([...refs], ([id]) => shardOf(id));
@@ -78,8 +78,9 @@ function shortestRefresh(desired: readonly DesiredTarget[]): ReadonlyMap<string,
 }
 
 /**
- * The store of a mapping that needs full runs, or `undefined`. A search has no fixed list of references. In a shared
- * Secret, only the API server knows our keys.
+ * The store whose shards contain the targets of a mapping that needs full runs, or `undefined`. A mapping with a search
+ * needs them because its references are not fixed. A merging mapping needs them because only the API server can show
+ * our keys in a shared Secret.
  */
 export function fullRunStore(mapping: Mapping): string | undefined {
   const search = mapping.dataFrom.find((entry) => !isSpread(entry));
@@ -87,10 +88,10 @@ export function fullRunStore(mapping: Mapping): string | undefined {
   return mapping.target.mode === 'merge' ? sourcesOf(mapping)[0]?.store : undefined;
 }
 
-/** Maximum share of the interval that is added to each due time. */
+/** Maximum jitter of a due time, as a share of the interval. */
 const JITTER = 0.05;
 
-/** A round of a shard, from one due time to the next, in milliseconds since 1970. */
+/** A round of a shard: the time from one due time to the next, in milliseconds since 1970. */
 export interface Round {
   readonly round: number;
   readonly from: number;
@@ -98,8 +99,8 @@ export interface Round {
 }
 
 /**
- * The round of a shard at a given time. A hash of the shard's name spreads the due times over the interval. They are
- * the same in every replica and after a restart.
+ * The round of a shard at a given time. A hash of the shard's name spreads the due times over the interval. The due
+ * times are the same in every replica and after a restart.
  */
 export function roundAt(sweep: Sweep, now: number): Round {
   const { refreshMs } = sweep;

@@ -24,16 +24,22 @@ export interface Unrotated {
 
 /** Tracks the creation times of source values, as reported by the stores. */
 export interface SourceAges {
-  /** Records a version. The earliest time of a version counts, because a list may report the time of a tag change. */
+  /**
+   * Records a version and its creation time. For the same version the earliest time counts, because a list may show the
+   * time of a tag change.
+   */
   note(store: string, key: string, version: SourceVersion): void;
-  /** Records all sources of a run. Only a run knows which keys a search matches. */
+  /** Records all sources of a run. For a search, only a run shows which keys match. */
   noteRun(
     mapping: Mapping,
     sources: readonly (SourceVersion & { readonly store: string; readonly key: string })[],
   ): void;
-  /** When the mapping's newest source was created, in milliseconds since 1970. */
+  /** When the newest source of the mapping was created, in milliseconds since 1970. */
   changedAt(mapping: Mapping): number | undefined;
-  /** Logs a warning, once a day each, for sources older than their mapping's `maxAge`. Returns those sources. */
+  /**
+   * Logs a warning for each source older than its mapping's `maxAge`, at most once a day. Returns the sources that it
+   * logged.
+   */
   warn(mappings: readonly Mapping[]): readonly Unrotated[];
 }
 
@@ -55,7 +61,7 @@ export function createSourceAges({
   readonly logger: Logger;
 }): SourceAges {
   const known = new Map<string, KnownSource>();
-  /** Keyed by mapping, since a search matches the same keys for all of its targets. */
+  /** Keyed by mapping, because a search matches the same keys for all targets of the mapping. */
   const bySearch = new Map<string, readonly KnownSource[]>();
   const warnedAt = new Map<string, number>();
   let lastCleanup: { readonly mappings: readonly Mapping[] | undefined; readonly at: number } = {
@@ -81,7 +87,7 @@ export function createSourceAges({
       before.version = version;
     }
   };
-  /** Visits every key, which takes up to 0.1 s for tens of thousands. */
+  /** Removes unused entries. Visits every key, which takes up to 0.1 s for tens of thousands. */
   const cleanUp = (mappings: readonly Mapping[]): void => {
     lastCleanup = { mappings, at: clock.now() };
     const searching = new Set(mappings.filter(searches).map(({ name }) => name));
@@ -93,7 +99,7 @@ export function createSourceAges({
   return {
     note,
     noteRun(mapping, sources) {
-      // A pinned version or another object does not describe the current value.
+      // A pinned version or another object type does not show the age of the current value.
       const notCurrent = new Set(
         sourcesOf(mapping)
           .filter((source) => !isCurrentSecretRef(storeRef(source).ref))

@@ -4,10 +4,10 @@ import type { AuditHealth } from '../audit-health.ts';
 import type { ServiceParts } from '../service-parts.ts';
 import type { SweepResult } from './sweep.ts';
 
-/** Counts sweep results until they are recorded in the audit. */
+/** Adds up sweep results until they are recorded in the audit. */
 export interface SweepRecord {
   add(result: SweepResult): void;
-  /** Writes one audit record for all results. After an error the counts are kept for the next record. */
+  /** Writes one audit record for all results. After an error, the next record includes them. */
   flush(): Promise<void>;
 }
 

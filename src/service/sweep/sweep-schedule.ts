@@ -6,7 +6,10 @@ import { isQueueOutage, type Queue } from '../../queue/queue.ts';
 import type { ConfigSnapshot } from '../config-snapshot.ts';
 import { type Round, roundAt } from './shards.ts';
 
-/** With shorter intervals a late tick may skip a round. */
+/**
+ * A skipped round shows a clock jump only if the interval is longer than this. With a shorter interval, a late tick can
+ * skip a round.
+ */
 const JUMP_MS = 30_000;
 
 export interface SweepSchedule {
@@ -15,10 +18,10 @@ export interface SweepSchedule {
   /** Queues these shards now, because their store recovered. */
   queueNow(shards: Iterable<string>): void;
   /**
-   * Queues the current round of each shard again if it was queued and not swept. The queue may have lost it, and
-   * otherwise drops the duplicate.
+   * Queues the current round of each shard again if it was queued but not swept, because the queue may have lost it. If
+   * not, the queue drops the duplicate.
    *
-   * @param sweptAt Time of a shard's last sweep, in milliseconds since 1970.
+   * @param sweptAt Returns the time of a shard's last sweep, in milliseconds since 1970.
    */
   requeueLost(sweptAt: (shard: string) => number | undefined): void;
 }
@@ -51,7 +54,7 @@ export function createSweepSchedule({
       return true;
     } catch (thrown) {
       const error = toAppError(thrown);
-      // The next round follows. The queue's health reports an outage.
+      // No retry here: `tick` tries again, and the queue's health reports an outage.
       if (!isQueueOutage(error)) logger.error('a sweep could not be queued', { error });
       return false;
     }
@@ -74,12 +77,12 @@ export function createSweepSchedule({
         const next = roundAt(sweep, now);
         rounds.set(name, next);
         const [before, round] = [current?.round, next.round];
-        // A clock set back repeats old rounds. A clock that jumps forward, as after suspend, makes all shards due at
-        // once. Skip both, so that the rounds stay spread.
+        // Do not queue after a clock jump. A clock set back would repeat old rounds, and a clock set forward, as after
+        // a suspend, would make all shards due at once.
         const isJump = before !== undefined && round > before + 1 && sweep.refreshMs > JUMP_MS;
         if (before !== undefined && round > before && !isJump)
           void addRound(name, next, sweep.refreshMs).then((isQueued) => {
-            // Retry at the next tick. The queue drops the duplicate of another replica.
+            // Retry at the next tick. If another replica has queued the round meanwhile, the queue drops the duplicate.
             if (!isQueued && current !== undefined && rounds.get(name) === next) rounds.set(name, current);
           });
       }

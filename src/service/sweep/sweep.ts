@@ -37,7 +37,7 @@ export interface SweepResult {
   readonly keys: number;
   /** Number of targets queued. */
   readonly due: number;
-  /** Why the store could not be checked. */
+  /** The error code if the store could not be checked. */
   readonly code?: string;
 }
 
@@ -45,19 +45,19 @@ export interface SweepResult {
 interface PreviousFinding {
   readonly text: string;
   readonly isFailed: boolean;
-  /** When this finding first occurred, in milliseconds since 1970. */
+  /** When this process first had this finding, in milliseconds since 1970. */
   readonly since: number;
   /** Fingerprint of the last value read. */
   readonly content?: Fingerprint | undefined;
 }
 
-/** A finding compared with the previous one of this process. */
+/** The comparison of a finding with the previous one in this process. */
 interface Comparison {
-  /** The finding differs from the previous one. */
+  /** Whether the finding differs from the previous one. */
   readonly isChanged: boolean;
-  /** A different value has a version that was used before. */
+  /** Whether the version is the same as before although the value differs. */
   readonly isVersionReused: boolean;
-  /** The reference was never found before. */
+  /** Whether this process had no earlier finding of the reference. */
   readonly isFirst: boolean;
   readonly latest: PreviousFinding;
 }
@@ -71,20 +71,23 @@ export type SweepShard = (
   onProgress?: () => void,
 ) => Promise<SweepResult>;
 
-/** A read may return the old value for this long after a list shows a new version. */
+/** After a list shows a new version, a read may return the old value for this long. */
 const READ_LAG_MS = 60_000;
-/** An unknown shard may belong to another configuration. It is forgotten after this many intervals. */
+/**
+ * A shard that is not in this configuration may belong to the configuration of another replica. Its state is removed
+ * after this many intervals without an update.
+ */
 const FORGET_AFTER_INTERVALS = 3;
 
 /**
- * Checks one shard of a store. It lists versions if that costs less, reads the other references once, and queues
- * targets whose sources have changed. The runs decide what to do.
+ * Checks one shard of a store. Lists versions if that costs less, and reads the other references once. Queues targets
+ * whose sources have changed, and their runs decide whether to write.
  */
 export function createSweep({ snapshot, states, outbox, clock, ...deps }: SweepDeps): SweepShard {
   const previous = new Map<string, PreviousFinding>();
   let cleanedUpFor: ConfigSnapshot | undefined;
 
-  /** Forgets unused references and shards, once for each snapshot. */
+  /** Removes unused references and shards, once for each snapshot. */
   const cleanUp = (): void => {
     const now = snapshot();
     if (now === cleanedUpFor) return;
@@ -98,12 +101,13 @@ export function createSweep({ snapshot, states, outbox, clock, ...deps }: SweepD
     }
   };
 
-  /** @param replacedValues Reference ids whose version, according to the audit, had another value before. */
+  /** @param replacedValues Ids of references whose version had another value before, according to the audit. */
   const compare = (id: string, finding: Finding, replacedValues: ReadonlySet<string>): Comparison => {
     const before = previous.get(id);
     const text = JSON.stringify({ ...finding, by: undefined, content: undefined });
     const content = 'content' in finding ? finding.content : before?.content;
-    // The audit has the reads of all processes. This process may have reads that are not in the audit yet.
+    // Before the first read of this process, only the audit shows a replaced value. Afterwards use the last value,
+    // because reads of this process may not be in the audit yet.
     const isVersionReused =
       before?.content === undefined ? replacedValues.has(id) : before.content !== content;
     const isChanged = isVersionReused || (before !== undefined && before.text !== text);
@@ -114,7 +118,7 @@ export function createSweep({ snapshot, states, outbox, clock, ...deps }: SweepD
     return { isChanged, isVersionReused, isFirst: before === undefined, latest };
   };
 
-  /** Whether a target had a successful run since a finding that its annotation cannot confirm. */
+  /** Whether the target had a successful run since a finding that cannot be compared with its annotation. */
   const isSettled = (
     state: TargetState | undefined,
     { since }: PreviousFinding,
@@ -124,11 +128,11 @@ export function createSweep({ snapshot, states, outbox, clock, ...deps }: SweepD
     return state !== undefined && state.error === undefined && state.startedAt >= since + late;
   };
 
-  /** Whether each source of a target was found or is known to be absent. */
+  /** Whether each source of the target was found or is known to be absent. */
   const isAllFound = ({ mapping }: DesiredTarget): boolean =>
     [...refsOf(mapping).keys()].every((id) => previous.get(id)?.isFailed === false);
 
-  /** Whether this finding requires a run now. */
+  /** Whether the target needs a run now because of this finding. */
   const isDue = (
     desired: DesiredTarget,
     writtenVersion: string | undefined,
@@ -137,30 +141,33 @@ export function createSweep({ snapshot, states, outbox, clock, ...deps }: SweepD
   ): boolean => {
     const state = states.get(desired.mapping.name, desired.id);
     const isWaiting = (state?.retryAt ?? 0) > clock.now();
-    // A failing target waits for its retry unless a source changed. Each absent read counts toward its proof and runs
-    // now. After a restart the cause may have been fixed: run once when all sources have been found.
+    // A failing target waits for its retry unless a source changed. An absence needs a run now, because each absent
+    // read counts toward its proof. After a restart, the cause of an error may have been fixed, so run once when all
+    // sources have been found.
     if (isWaiting && !isChanged && !isAbsence(finding, desired))
       return isFirst && state?.person === true && isAllFound(desired);
-    // A source that became readable again may end the failure, even with the same version.
+    // A source that is readable again may end the failure, even with the same version.
     if (isChanged && state?.error !== undefined) return true;
     if (states.meta(desired.id) === undefined) {
-      // A target that is not created yet is already queued. Another request would open a new context and repeat its
-      // reads.
+      // A target that is not created yet is usually already queued. Another request would open a new context and repeat
+      // its reads.
       const isQueued = state === undefined && outbox.requestedAt(desired.id) !== undefined;
       return !isWaiting && (isChanged || !isQueued);
     }
-    // Only a run reads the expiry of the certificate. Sweeps spread these runs after a start.
+    // Only a run reads when the certificate expires. After a start, the sweeps spread these runs over time.
     if (state === undefined && desired.mapping.target.type === 'kubernetes.io/tls') return true;
-    // Pinned sources stay at their versions. A change may still concern a source that is not pinned, and the annotation
-    // does not say which sources those are.
+    // A pinned source keeps its version, but a change may concern a source that is not pinned. The annotation does not
+    // show which sources are pinned, so run once for each finding.
     if (state?.pinned !== undefined) return !isSettled(state, latest, finding);
     if (finding.kind === 'absent') return writtenVersion !== 'missing';
     if (finding.kind === 'failed') return true;
     if (writtenVersion === undefined || writtenVersion === 'missing')
       return !isSettled(state, latest, finding);
-    // Vault restarts at version 1 when a key is deleted completely and created again.
+    // The same version may have another value: if a Vault key is deleted completely and created again, its versions
+    // restart at 1.
     if (writtenVersion === finding.version) return isVersionReused;
-    // Fingerprints under another key cannot be compared. The next write renews them.
+    // Some versions are fingerprints. Two fingerprints under different keys cannot be compared, so run unless a run has
+    // happened since. The next write renews the annotation.
     return isNewVersion(writtenVersion, finding.version) || !isSettled(state, latest, finding);
   };
 
@@ -187,7 +194,8 @@ export function createSweep({ snapshot, states, outbox, clock, ...deps }: SweepD
     for (const ref of refs) {
       const id = refId(ref);
       const finding = findings.get(id);
-      // During an outage, failures say nothing about a key. The store's recovery queues its targets.
+      // During an outage, a failure reveals nothing about a single key. When the store recovers, its failed targets are
+      // queued.
       if (finding === undefined || (outage !== undefined && finding.kind === 'failed')) continue;
       const comparison = compare(id, finding, context.recorder.replacedValues);
       for (const desired of snapshot().usersOf(ref))
@@ -215,8 +223,8 @@ export function createSweep({ snapshot, states, outbox, clock, ...deps }: SweepD
 }
 
 /**
- * Whether the error is fixed in the store, where only a run would notice. Sweeps do not track the keys of searches and
- * merges.
+ * Whether the error is one that ends when the store's data is corrected. For searches and merges only a run can notice
+ * that, because sweeps do not track their keys.
  */
 function isFixedInStore(code: string | undefined): boolean {
   return isErrorCode(code) && (ERRORS[code].group === 'data' || SOURCE_CODES.includes(code));
@@ -229,10 +237,10 @@ const SOURCE_CODES: readonly string[] = [
   'VERSION_GONE',
 ] satisfies ErrorCode[];
 
-/** A rejected login fails for every key. */
+/** If the login is rejected, the reads of all keys fail. */
 const LOGIN_CODES: readonly ErrorCode[] = ['AUTH_FAILED', 'CREDENTIAL_MISSING'];
 
-/** The outage code if every reference failed with a store-wide error. */
+/** Returns an error code if the store is down, or if every reference failed with a transient error. */
 function outageIn(findings: readonly Finding[], isDown: boolean): ErrorCode | undefined {
   const codes = findings.flatMap((finding) => (finding.kind === 'failed' ? finding.code : []));
   const isSilent = codes.length === findings.length && codes.every(isTransient);

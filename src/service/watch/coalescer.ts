@@ -1,8 +1,8 @@
 import type { StartTimer } from '../../core/timer.ts';
 
-/** Delivers items in one batch while more are expected. */
+/** Delivers items in batches. Waits while more items are expected. */
 export interface Coalescer<T> extends Disposable {
-  /** Announces an item. Call the returned function when it has arrived or will not arrive. */
+  /** Announces an item. Call the returned function when the item has arrived or will not arrive. */
   expect(): () => void;
   add(nonNullable: T): void;
 }

@@ -2,15 +2,16 @@ import type { SecretMeta } from '../../cluster/cluster.ts';
 import type { DesiredTarget } from '../../reconcile/targets.ts';
 import { isOwnName } from '../../sync/ownership-metadata.ts';
 
-/** Maximum number of shared texts, each held once. */
+/** Maximum number of shared texts. Each is stored once. */
 const MAX_SHARED = 50_000;
-/** Long enough for instance and mapping names, hashes and the list of sources. */
+/** Enough for instance and mapping names, hashes and most lists of sources. */
 const MAX_SHARED_LENGTH = 4_096;
 
 type Texts = Readonly<Record<string, string>>;
 
 /**
- * Reduces a target's metadata to what checks need, and shares equal texts. Others may add any number of annotations.
+ * Reduces a target's metadata to the labels and annotations that checks need, because others may add any number of
+ * annotations. Equal texts share memory.
  */
 export function createMetadataFilter(): (meta: SecretMeta, desired: readonly DesiredTarget[]) => SecretMeta {
   const texts = new Map<string, string>();

@@ -19,26 +19,29 @@ export interface ObserverDeps {
   readonly outbox: Pick<Outbox, 'trigger'>;
   readonly clock: Clock;
   readonly instance: string;
-  /** Maps the name of each store to the hash of its definition. */
+  /** Maps each store name to the hash of the store's definition. */
   readonly stores: () => ReadonlyMap<string, string>;
-  /** A held target is gone. The deletion step must decide again. */
+  /** Called when a held target was deleted, because the deletion step must decide again. */
   readonly onHeldGone?: (() => void) | undefined;
-  /** Receives a target that looks in sync and has had no run. */
+  /** Called with a target that looks in sync and has had no run in this process. */
   readonly onUnverified?: ((desired: DesiredTarget) => void) | undefined;
 }
 
-/** Turns watch events into runs for targets that are not in sync. */
+/** Queues runs for targets that are not in sync, according to watch events. */
 export interface Observer {
   meta(meta: SecretMeta): void;
   deleted(target: TargetId): void;
   listed(scopes: readonly WatchScope[]): void;
-  /** Checks all listed targets again after the configuration or its selection changed. */
+  /** Checks all listed targets again after a change of the configuration or of the selected namespaces. */
   all(isListed: (target: TargetId) => boolean): void;
-  /** Queues runs for names that another owner gave up and that are still free. */
+  /** Queues runs for targets that were refused because of another owner, once the name has been free for a while. */
   queueFreedNames(): void;
 }
 
-/** The previous owner may recreate its Secret at once, as controllers and `kubectl replace --force` do. */
+/**
+ * Wait this long, because the previous owner may recreate its Secret at once. Controllers and `kubectl replace --force`
+ * do that.
+ */
 const FREED_WAIT_MS = 30_000;
 
 export function createObserver({ snapshot, states, outbox, clock, ...deps }: ObserverDeps): Observer {
@@ -49,7 +52,9 @@ export function createObserver({ snapshot, states, outbox, clock, ...deps }: Obs
 
   const queueRun = (target: TargetId, reason: Reason): void =>
     outbox.trigger(target, reason, burstRequestId());
-  /** Rate-limited, because the owner may change its Secret constantly. Retries and sweeps run anyway. */
+  /**
+   * Limits the rate of runs, because the owner may change its Secret constantly. Retries and sweeps run in any case.
+   */
   const queueForeign = (meta: SecretMeta): void => {
     if (mayQueue(formatTarget(meta.id))) queueRun(meta.id, 'drift');
   };
@@ -64,7 +69,7 @@ export function createObserver({ snapshot, states, outbox, clock, ...deps }: Obs
       return looksInSync(meta, { mapping, instance: deps.instance, stores: deps.stores(), pin });
     });
 
-  /** Whether a run has read exactly this version, or must wait because the target is contested. */
+  /** Whether no run is needed now: a run has already read exactly this version, or the target is contested. */
   const isAlreadySeen = (meta: SecretMeta, desired: readonly DesiredTarget[]): boolean =>
     desired.every(({ mapping, id }) => {
       const state = states.get(mapping.name, id);
@@ -72,14 +77,17 @@ export function createObserver({ snapshot, states, outbox, clock, ...deps }: Obs
       return state?.resourceVersion === meta.resourceVersion;
     });
 
-  /** Whether a refused target has changed and looks right now. */
+  /** Whether a refused target has changed and is in sync now. */
   const isFixed = (meta: SecretMeta, desired: readonly DesiredTarget[]): boolean =>
     desired.some(({ mapping, id }) => {
       const state = states.get(mapping.name, id);
       return state?.kind === 'refused' && state.resourceVersion !== meta.resourceVersion;
     });
 
-  /** A target in sync at startup gets no run. A later change of it is still drift. */
+  /**
+   * Whether the target was in sync before the change. If it was in sync at startup, it has had no run, but its change
+   * is still drift.
+   */
   const wasInSync = (before: SecretMeta | undefined, desired: readonly DesiredTarget[]): boolean =>
     before !== undefined && isInSync(before, desired);
 
@@ -97,15 +105,15 @@ export function createObserver({ snapshot, states, outbox, clock, ...deps }: Obs
 
   const missing = (desired: DesiredTarget, before?: SecretMeta): void => {
     const state = states.get(desired.mapping.name, desired.id);
-    // A target that could not be written waits for its own retry.
+    // Queue a target that has had no run. A target that a run could not write waits for its own retry.
     if (state === undefined) queueRun(desired.id, wasInSync(before, [desired]) ? 'drift' : 'first');
-    // The deletion step ends a hold. A repair would conflict with it.
+    // Only the deletion step ends a hold. A repair would conflict with it.
     else if (state.alive && state.kind === 'held') deps.onHeldGone?.();
     else if (state.alive && (state.contestedUntil ?? 0) <= clock.now()) queueRun(desired.id, 'drift');
-    // No event announces that the name is free again.
+    // Remember the name, because no further event reports that it is free.
     else if (isRefusedForOthers(state)) noteFreed(desired.id);
   };
-  /** Keep the first time, because a watch may reconnect every few seconds. */
+  /** Notes that the name is free. Keeps the time of the first note, because a watch may reconnect every few seconds. */
   const noteFreed = (target: TargetId): void => {
     const name = formatTarget(target);
     if (!freedNames.has(name)) freedNames.set(name, { target, since: clock.now() });
@@ -115,7 +123,7 @@ export function createObserver({ snapshot, states, outbox, clock, ...deps }: Obs
     meta(meta) {
       freedNames.delete(formatTarget(meta.id));
       const desired = snapshot().forTarget(meta.id);
-      // Ignore Secrets that are not targets, to save memory.
+      // Do not store Secrets that are not targets, to save memory.
       if (desired.length === 0) return;
       const before = states.meta(meta.id);
       states.setMeta(filterMetadata(meta, desired));
@@ -152,12 +160,12 @@ export function createObserver({ snapshot, states, outbox, clock, ...deps }: Obs
   };
 }
 
-/** Whether a target was refused because another owner has the name. */
+/** Whether a target was refused because another owner's Secret has its name. */
 function isRefusedForOthers({ kind, alive, error }: TargetState): boolean {
   return kind === 'refused' && !alive && OBSTACLE_CODES.includes(error?.code ?? '');
 }
 
-/** Events within this time share a request id, so that their sources are read once. */
+/** Events within this time have the same request id, so that their sources are read once. */
 const BURST_MS = 500;
 
 function createBursts(clock: Clock): () => string {
@@ -175,9 +183,9 @@ function createBursts(clock: Clock): () => string {
 const MAX_BURST_LOOKS = 5;
 const LOOK_INTERVAL_MS = 12_000;
 
-/** Allows a burst for each name, then one event per interval. */
+/** For each name, allows a burst of events, then one event per interval. */
 function createAllowance(clock: Clock): (name: string) => boolean {
-  // In order of last use.
+  // The map is in order of last use.
   const used = new Map<string, { readonly left: number; readonly at: number }>();
   return (name) => {
     const now = clock.now();

@@ -17,7 +17,7 @@ export interface WatchErrorsDeps {
 /** The errors of the watches, by watch name. */
 export interface WatchErrors {
   first(): AppError | undefined;
-  /** Records the state of a watch. Without an error the watch works. */
+  /** Records the state of a watch. Without an error, the watch works. */
   note(name: string, error: AppError | undefined): void;
   /** Forgets a watch that has ended. */
   forget(name: string): void;
@@ -30,19 +30,19 @@ const CLUSTER_CODES: readonly string[] = [
 ] satisfies ErrorCode[];
 
 /**
- * Maximum number of watches logged for each error code. An API server outage affects every watch. The limit is per
- * code, so that lasting permission errors do not hide an outage, or the reverse.
+ * Maximum number of watches that are logged for each error code, because an API server outage affects every watch. The
+ * limit is per code, so that lasting permission errors and an outage do not hide each other.
  */
 const MAX_LOGGED = 10;
 
 export function createWatchErrors(deps: WatchErrorsDeps): WatchErrors {
   const { snapshot, states, outbox, logger } = deps;
   const errors = new Map<string, AppError>();
-  /** Logged watches with their error code. */
+  /** The error code under which each watch was logged. */
   const logged = new Map<string, ErrorCode>();
   let peakCount = 0;
 
-  /** Queues targets that failed because of the API server or missing permissions. */
+  /** Queues targets of a recovered watch that failed because of the API server or missing permissions. */
   const queueFailed = (watched: string): void => {
     const requestId = randomUUID();
     for (const { mapping, id } of snapshot().targets) {

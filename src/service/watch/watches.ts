@@ -8,16 +8,16 @@ import { createCoalescer } from './coalescer.ts';
 
 export interface WatchesDeps {
   readonly cluster: Pick<Cluster, 'watch' | 'watchNamespaces'>;
-  /** `names` opens one watch per target, so that the permissions can be limited to names. */
+  /** With `names`, each target has its own watch, so that permissions can be limited to the names of the Secrets. */
   readonly scope: 'namespace' | 'names';
   readonly loops: Loops;
   readonly onMeta: (meta: SecretMeta) => void;
   readonly onGone: (target: TargetId) => void;
-  /** The scopes were listed completely. A target in them without metadata does not exist. */
+  /** Called when the scopes were listed completely. A target in them without metadata does not exist. */
   readonly onListed: (scopes: readonly WatchScope[]) => void;
   readonly onNamespaces: () => void;
   readonly onStatus: (name: string, error: AppError | undefined) => void;
-  /** The watch is no longer needed. */
+  /** Called when a watch is no longer needed. */
   readonly onEnd: (name: string) => void;
   /** Starts a timer. Default: system timers. */
   readonly wake?: StartTimer | undefined;
@@ -25,19 +25,25 @@ export interface WatchesDeps {
 
 export interface Watches extends AsyncDisposable {
   /**
-   * Watches the scopes of these targets and ends all other watches.
+   * Watches the scopes of these targets and closes all other watches.
    *
-   * @param selects Whether a namespace selector is used, even if it matches no namespace now.
+   * @param selects Whether a mapping uses a namespace selector, even if the selector matches no namespace now.
    */
   follow(desired: readonly DesiredTarget[], selects?: boolean): void;
-  /** Whether a watch has listed the target's scope. */
+  /** Whether the watch for this target has received its first list. */
   isListed(target: TargetId): boolean;
 }
 
-/** The watch reconnects a silent connection after at most 150 s. After this deadline it has failed to do so. */
+/**
+ * A watch replaces a silent connection after at most 150 s. If it shows no progress for this longer time, it counts as
+ * stalled.
+ */
 const DEADLINE_MS = 270_000;
 
-/** First lists are checked together, so that the targets of one mapping run consecutively and share cached values. */
+/**
+ * Maximum delay for combining the first lists of several watches. Then the targets of one mapping run consecutively and
+ * share cached values.
+ */
 const COALESCE_MS = 500;
 
 const NAMESPACES = 'namespaces';
@@ -52,11 +58,11 @@ interface Running {
 
 interface State {
   listed: boolean;
-  /** Events of a closed watch are ignored. */
+  /** Whether the watch was closed. Its events are then ignored. */
   closed: boolean;
   /** The wanted Secrets that exist. */
   readonly seen: Map<string, TargetId>;
-  /** The names of wanted Secrets. For other Secrets only the name is kept. */
+  /** The names of the wanted Secrets. */
   names: ReadonlySet<string>;
   readonly others: Set<string>;
 }
@@ -174,15 +180,15 @@ export function createWatches(deps: WatchesDeps): Watches {
         const [first] = ids;
         const names = new Set(ids.map(({ secret }) => secret));
         if (first === undefined) continue;
-        // A newly wanted Secret that exists needs a new list, because its metadata was not kept. If it does not exist,
-        // the watch can continue.
+        // The metadata of unwanted Secrets was not kept. So if one of them is wanted now, the watch must list again. If
+        // none is, the watch can continue.
         if (before !== undefined && names.isDisjointFrom(before.state.others)) {
           for (const { secret } of before.state.seen.values())
             if (!names.has(secret)) before.state.others.add(secret);
           before.state.names = names;
           continue;
         }
-        // Keep the old error until the replacement watch works.
+        // Stop the old watch without reporting its end, so that its error stays until the new watch works.
         if (before !== undefined) stop(before);
         const seen = before?.state.seen ?? new Map<string, TargetId>();
         running.set(key, open(key, first, { names, others: new Set(), seen }));

@@ -1,28 +1,30 @@
 import { Context, type Liquid } from 'liquidjs';
 
-/** The limits of one template. All but the last count work instead of time, so that results are reproducible. */
+/**
+ * The limits of one template. All but the last limit the work instead of the time, so that results are reproducible.
+ */
 export const LIMITS = {
-  /** Length of the template, in UTF-16 units. */
+  /** Length of the template in UTF-16 units. */
   templateLength: 64 * 1024,
   /** Nesting of blocks and of brackets. */
   depth: 50,
-  /** Output in bytes: the maximum size of a Secret. */
+  /** Size of the output in bytes, which is the maximum size of a Secret. */
   outputBytes: 1024 * 1024,
-  /** Length of one intermediate text, in UTF-16 units. */
+  /** Length of one intermediate text in UTF-16 units. */
   textLength: 1024 * 1024,
   listLength: 10_000,
-  /** Rendered pieces of the template, counting each iteration of a loop. */
+  /** Number of rendered template parts. Each iteration of a loop counts. */
   steps: 100_000,
-  /** Characters that filters and operators read or create. */
+  /** Number of characters that filters and operators read or create. */
   work: 50_000_000,
-  /** A fallback in case something costs more than it counts. */
+  /** Time in milliseconds, in case some work is more expensive than its cost. */
   milliseconds: 5000,
 } as const;
 
-/** Why a template cannot be parsed or rendered. The message never contains a value. */
+/** A template that cannot be parsed or rendered. The message never contains a value. */
 export class TemplateError extends Error {}
 
-/** The remaining budget of one rendering. */
+/** The remaining budget while one template is rendered. */
 export class Budget {
   #steps: number = LIMITS.steps;
   #work: number = LIMITS.work;
@@ -41,36 +43,36 @@ export class Budget {
     if (this.#work < 0) throw new TemplateError('it works on too much text');
   }
 
-  /** Call before creating a text. @param newCharacters The number of characters to copy. */
+  /** Call this before creating a text. @param newCharacters The number of characters to copy. */
   text(length: number, newCharacters = length): void {
     if (length > LIMITS.textLength)
       throw new TemplateError(`it makes a text of more than ${LIMITS.textLength} characters`);
     this.spend(newCharacters);
   }
 
-  /** Call before creating a list. */
+  /** Call this before creating a list. */
   list(length: number): void {
     if (length > LIMITS.listLength)
       throw new TemplateError(`it makes a list of more than ${LIMITS.listLength} items`);
     this.spend(length);
   }
 
-  /** A search costs at most the product of both lengths. */
+  /** Charges a text search, whose cost is at most the product of both lengths. */
   search(text: string, pattern: string): void {
     this.spend(text.length * Math.max(1, pattern.length));
   }
 }
 
-/** The engine's state of one rendering, with its budget. */
+/** The engine's state while it renders one template, with the budget. */
 export class BoundedContext extends Context {
   readonly budget = new Budget();
 
   constructor(scope: object, liquid: Liquid) {
     super(scope, liquid.options, { sync: true }, { liquid });
-    // The engine calls this before it renders each piece of a template.
+    // The engine calls this before it renders each part of a template.
     this.renderLimit.check = (now) => this.budget.step(now);
-    // Only ranges use this. They are not available, because their loop never ends from 2^53 on. `inspect.ts` reports
-    // them earlier.
+    // Only ranges use this limit. They are rejected, because in the engine a range loop never ends from 2^53 on.
+    // `inspect.ts` normally reports them earlier.
     this.memoryLimit.use = () => {
       throw new TemplateError('ranges such as `(1..3)` are not available');
     };

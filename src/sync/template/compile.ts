@@ -13,8 +13,8 @@ export type { TemplateProblem };
 /** A compiled template that can be rendered repeatedly. */
 export interface Template {
   /**
-   * Rendering is deterministic.
-   * @param absent Names without a value. They are false in a condition, and an error when printed.
+   * Renders the template. The result is deterministic.
+   * @param absent Names without a value. In a condition they are false; printing one is an error.
    */
   render(data: ReadonlyMap<string, SecretValue>, absent: readonly string[]): Rendered;
 }
@@ -37,7 +37,7 @@ export function compileTemplate(text: string): Compiled {
 
 /**
  * Finds problems of a template without its data.
- * @param names The names that it may use, if all are known.
+ * @param names The names that the template may use, if all are known.
  */
 export function checkTemplate(text: string, names?: readonly string[]): TemplateProblem | undefined {
   const nodes = parse(text);
@@ -78,7 +78,7 @@ function unknownFilter({ message }: LiquidError): string | undefined {
   return /^undefined filter: ([\w-]+)/.exec(message)?.[1];
 }
 
-/** The engine reports errors in its own words. Only the names in them are used. */
+/** Our messages replace the messages of the engine. Only the names in them are used. */
 function parseMessage(error: LiquidError): string {
   const { message, token } = error;
   const filter = unknownFilter(error);
@@ -104,7 +104,7 @@ function render(nodes: Node[], data: ReadonlyMap<string, SecretValue>, absent: r
   }
 }
 
-/** Uses only our own messages. The engine's messages can contain values, as in `{{ object[PASSWORD] }}`. */
+/** Show only our own messages. The engine's messages can contain values, as in `{{ object[PASSWORD] }}`. */
 function reason(error: LiquidError, names: readonly string[]): string {
   const { originalError } = error;
   if (originalError instanceof TemplateError) return originalError.message;
@@ -125,7 +125,7 @@ function bytesOf(text: string): SecretValue {
   return value;
 }
 
-/** Decodes values lazily, because many keys are not used. The scope inherits nothing. */
+/** Decodes each value at its first use, because many keys are not used. The scope inherits nothing. */
 function scopeOf(data: ReadonlyMap<string, SecretValue>, absent: readonly string[]): object {
   const scope: object = Object.create(null);
   for (const name of absent) Object.defineProperty(scope, name, { value: null, enumerable: true });

@@ -30,7 +30,7 @@ class BoundedCapture extends CaptureTag {
   }
 }
 
-/** Loops only over lists and objects. A text would count as one item, which is never intended. */
+/** A `for` tag that accepts only lists and objects. Liquid would treat a text as one item, which is never intended. */
 class BoundedFor extends ForTag {
   override *render(context: Context, emitter: Emitter): Generator<unknown, void, Template[]> {
     const { renderer } = this.liquid;
@@ -61,7 +61,7 @@ class BoundedFor extends ForTag {
   }
 }
 
-/** Inherits nothing, so that templates can reach only these names. */
+/** Creates an object without a prototype, so that templates can reach only its own members. */
 function scopeOf(members: Readonly<Record<string, unknown>>): object {
   return Object.assign(Object.create(null), members);
 }
@@ -78,7 +78,7 @@ function position(index: number, length: number): object {
   });
 }
 
-/** Excludes tags that load other templates, keep state between renderings, or are useless here. */
+/** The supported tags. The others load templates, keep state between renderings, or are useless here. */
 const TAGS: Liquid['tags'] = {
   assign: AssignTag,
   break: BreakTag,
@@ -95,7 +95,7 @@ const TAGS: Liquid['tags'] = {
 
 const ORDERS: readonly string[] = ['<', '<=', '>', '>='];
 
-/** Binary operators cost the size of both operands. `contains` costs a search. */
+/** Operators with their costs. A binary operator costs the size of both operands; `contains` costs a search. */
 const operators: Operators = Object.fromEntries(
   Object.entries(defaultOperators).map(([name, operator]): [string, Operators[string]] => {
     if (operator.length < 2 || name === 'not') return [name, operator];
@@ -106,7 +106,7 @@ const operators: Operators = Object.fromEntries(
         const [a, b] = [plain(left), plain(right)];
         if (name === 'contains' && typeof a === 'string') budget.search(a, textOf(b, budget));
         else for (const value of [a, b]) budget.spend(sizeOf(value));
-        // JavaScript treats a missing value as 0, so `GONE < 3` would be true although `nil < 3` is false.
+        // JavaScript treats a missing value as 0, so `GONE < 3` would be true although `nil < 3` is false in Liquid.
         if (ORDERS.includes(name) && [a, b].some(hasNoOrder)) return false;
         return operator(left, right, context);
       },
@@ -118,14 +118,14 @@ function sizeOf(value: unknown): number {
   return typeof value === 'string' || Array.isArray(value) ? value.length : 1;
 }
 
-/** @throws TemplateError for a list or an object. */
+/** Whether a value has no order, such as nil. @throws TemplateError for a list or an object. */
 function hasNoOrder(value: unknown): boolean {
   if (value === null || value === undefined) return true;
   if (isCollection(value)) throw new TemplateError('lists and objects have no order');
   return false;
 }
 
-/** LiquidJS in strict mode, without its own filters and without file access. It keeps no state of a rendering. */
+/** LiquidJS in strict mode, without its own filters and without file access. It keeps no state between renderings. */
 export function createEngine(): Liquid {
   const liquid = new Liquid({
     strictFilters: true,
@@ -133,7 +133,7 @@ export function createEngine(): Liquid {
     ownPropertyOnly: true,
     // An empty set of templates replaces the file system.
     templates: {},
-    // The engine answers `size` for any scope. This makes it an unknown variable like any other.
+    // The engine defines `size` in every scope. Setting it to undefined makes `size` an unknown variable.
     globals: scopeOf({ size: undefined }),
     locale: 'en',
     operators,

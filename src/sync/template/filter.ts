@@ -1,9 +1,9 @@
 import type { Budget } from './budget.ts';
 
 export interface Filter {
-  /** The minimum and maximum number of arguments. */
+  /** The minimum and the maximum number of arguments. */
   readonly args: readonly [number, number];
-  /** A pure function. It spends the cost of its work before it starts. */
+  /** A pure function. It charges the cost of its work to the budget before it starts. */
   readonly run: (budget: Budget, input: unknown, ...args: readonly unknown[]) => unknown;
 }
 

@@ -2,7 +2,7 @@ import { TemplateError } from './budget.ts';
 import type { Filters } from './filter.ts';
 import { integerOf, listOf, plain, textOf, wellFormed } from './values.ts';
 
-/** Filters take and return text unless stated otherwise. Patterns are plain text, never regular expressions. */
+/** Filters take text and return text unless stated otherwise. Patterns are plain text, never regular expressions. */
 export const TEXT_FILTERS: Filters = {
   append: { args: [1, 1], run: (b, input, addition) => joined(b, textOf(input, b), textOf(addition, b)) },
   prepend: { args: [1, 1], run: (b, input, addition) => joined(b, textOf(addition, b), textOf(input, b)) },
@@ -22,7 +22,7 @@ export const TEXT_FILTERS: Filters = {
     run: (b, input, from, to) => replaced(b, textOf(input, b), textOf(from, b), textOf(to, b)),
   },
   remove: { args: [1, 1], run: (b, input, removed) => replaced(b, textOf(input, b), textOf(removed, b), '') },
-  /** Returns a list. An empty separator splits into characters. */
+  /** Returns a list. With an empty separator, returns the single characters. */
   split: {
     args: [1, 1],
     run(b, input, separator) {
@@ -41,7 +41,7 @@ export const TEXT_FILTERS: Filters = {
       return parts.join(between);
     },
   },
-  /** Takes a list. Returns `nil` for an empty list, because the engine treats an `undefined` variable as unknown. */
+  /** Takes a list. Returns `nil` for an empty list, because the engine treats `undefined` as an unknown variable. */
   first: { args: [0, 0], run: (b, input) => listOf(input, b)[0] ?? null },
   last: { args: [0, 0], run: (b, input) => listOf(input, b).at(-1) ?? null },
   reverse: { args: [0, 0], run: (b, input) => listOf(input, b).toReversed() },
@@ -65,7 +65,7 @@ export const TEXT_FILTERS: Filters = {
       return [...first.values()];
     },
   },
-  /** The number of characters of a text, or of items of a list. */
+  /** Returns the number of characters of a text, or of items of a list. */
   size: {
     args: [0, 0],
     run(b, input) {
@@ -73,7 +73,10 @@ export const TEXT_FILTERS: Filters = {
       return typeof value === 'string' ? characters(value, b).length : listOf(value, b).length;
     },
   },
-  /** Takes a position from 0, or from the end if negative. Returns one character, or as many as requested. */
+  /**
+   * Returns one character, or the requested number of characters. The position counts from 0, or from the end if
+   * negative.
+   */
   slice: {
     args: [1, 2],
     run(b, input, start, length = 1) {
@@ -82,7 +85,7 @@ export const TEXT_FILTERS: Filters = {
       return all.slice(from, from + Math.max(0, integerOf(length))).join('');
     },
   },
-  /** Limits the number of characters, including the ending. */
+  /** Limits the number of characters. The ending counts too. */
   truncate: {
     args: [1, 2],
     run(b, input, length, ending = '...') {
@@ -100,7 +103,7 @@ export const TEXT_FILTERS: Filters = {
       return isEmpty || (Array.isArray(value) && value.length === 0) ? fallback : input;
     },
   },
-  /** Indents every line but the first, so that a multi-line text fits into YAML. */
+  /** Indents every line but the first, so that a multi-line text can be inserted into YAML. */
   indent: {
     args: [1, 1],
     run(b, input, width) {
@@ -116,7 +119,10 @@ export const TEXT_FILTERS: Filters = {
   url_encode: { args: [0, 0], run: (b, input) => urlEncoded(wellFormed(textOf(input, b))) },
   url_decode: { args: [0, 0], run: (b, input) => urlDecoded(textOf(input, b)) },
   xml_escape: { args: [0, 0], run: (b, input) => escaped(textOf(input, b), XML) },
-  /** Works for XML and HTML like Liquid's own filter. Older HTML has no name for the apostrophe. */
+  /**
+   * Escapes text for XML and HTML like Liquid's own filter. The apostrophe is escaped by number, because older HTML has
+   * no name for it.
+   */
   escape: { args: [0, 0], run: (b, input) => escaped(textOf(input, b), HTML) },
 };
 
@@ -153,7 +159,7 @@ function replaced(b: Budget, text: string, from: string, to: string): string {
   return parts.join(to);
 }
 
-/** Splits into code points, so that surrogate pairs stay whole. */
+/** Splits into code points, so that surrogate pairs are not split. */
 function characters(text: string, b: Budget): string[] {
   b.spend(text.length);
   return Array.from(text);

@@ -14,7 +14,7 @@ export const FILTERS: Filters = {
   json: { args: [0, 0], run: (b, input) => jsonText(input, b) },
   from_json: { args: [0, 0], run: (b, input) => parsed(textOf(input, b), b) },
   base64: { args: [0, 0], run: (b, input) => encoded(input, 'base64', b) },
-  /** An alias of `base64`, as other Liquid implementations name it. */
+  /** An alias of `base64`, for compatibility with other Liquid implementations. */
   base64_encode: { args: [0, 0], run: (b, input) => encoded(input, 'base64', b) },
   base64_decode: { args: [0, 0], run: (b, input) => decoded(textOf(input, b), 'base64') },
   base64url: { args: [0, 0], run: (b, input) => encoded(input, 'base64url', b) },
@@ -39,7 +39,7 @@ export const FILTERS: Filters = {
     },
   },
   pem_key: { args: [0, 0], run: (b, input) => pem(() => privateKeyIn(textOf(input, b))) },
-  /** The certificates, leaf first. The password defaults to an empty one. */
+  /** Returns the certificates, leaf first. The default password is empty. */
   pkcs12_cert: { args: [0, 1], run: (b, input, password) => leafFirst(b, pkcs12(b, input, password)) },
   pkcs12_key: { args: [0, 1], run: (b, input, password) => onlyKey(pkcs12(b, input, password).keys) },
 };
@@ -53,7 +53,7 @@ function pkcs12(b: Budget, input: unknown, password: unknown = ''): Pkcs12 {
   return readPkcs12(bytes, textOf(password, b), b);
 }
 
-/** The file may also hold certificates outside the chain. They go to the end. */
+/** The certificates, leaf first. Certificates outside the chain follow at the end. */
 function leafFirst(b: Budget, { certificates, keys }: Pkcs12): string {
   if (certificates.length === 0) throw new TemplateError('there is no certificate in this PKCS#12');
   spendOnOrder(b, certificates.length);
@@ -90,7 +90,10 @@ function encoded(input: unknown, encoding: Encoding, b: Budget): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString(encoding);
 }
 
-/** RFC 4648, as strict as the `decode` option of a source: `base64` needs its padding and allows no white space. */
+/**
+ * Decodes RFC 4648, as strictly as the `decode` option of a source: `base64` requires padding and allows no white
+ * space.
+ */
 function decoded(text: string, encoding: Encoding): string | Binary {
   const digits = encoding === 'base64url' && text.length % 4 === 0 ? text.replace(/={1,2}$/, '') : text;
   const bytes = Buffer.from(digits, encoding);
@@ -110,7 +113,7 @@ function certificates(
   );
 }
 
-/** The cost of parsing one certificate, in characters. Comparing two costs half of it. */
+/** The cost of parsing one certificate, in characters. Comparing two certificates costs half of that. */
 const CERTIFICATE_WORK = 4000;
 
 function parsedCertificates(b: Budget, input: unknown): readonly X509Certificate[] {

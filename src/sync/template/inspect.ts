@@ -20,9 +20,9 @@ import { FILTERS } from './filters.ts';
 export interface TemplateProblem {
   readonly line: number;
   readonly column: number;
-  /** May quote the template, never a value. */
+  /** The message may quote the template, but never a value. */
   readonly message: string;
-  /** The unknown name and the known ones, for suggestions. */
+  /** The unknown name and the known names, for suggestions. */
   readonly unknown?: { readonly name: string; readonly known: readonly string[] };
 }
 
@@ -149,12 +149,15 @@ function* inspectToken(token: Token | undefined): Generator<TemplateProblem> {
   }
 }
 
-/** A tag ends at the first `%}`, even in quotes. The parser then drops the last letter of the unclosed text. */
+/**
+ * Whether a quoted text is complete. A tag ends at the first `%}`, even in quotes, and the parser then drops the last
+ * letter of the incomplete text.
+ */
 function isClosed(text: string): boolean {
   return /^(["'])(?:\\.|(?!\1)[^\\])*\1$/s.test(text);
 }
 
-/** The text after the last parsed expression. */
+/** Returns the text after the last parsed expression. */
 function unparsedText(template: Template, liquid: Liquid): string | undefined {
   const { token } = template;
   if (TypeGuards.isOutputToken(token)) {
@@ -173,7 +176,7 @@ function isFilterable(template: Template): boolean {
   );
 }
 
-/** The parser ignores a `|` at the end. A quoted text ends with its quote instead. */
+/** Reports a `|` at the end, which the parser ignores. A quoted text ends with its quote, so it is not reported. */
 export function* danglingPipe(token: Token): Generator<TemplateProblem> {
   if (!TypeGuards.isOutputToken(token) && !TypeGuards.isTagToken(token)) return;
   const content = token.input.slice(...token.contentRange);
@@ -191,7 +194,7 @@ export function problemAt(token: Token, message: string): TemplateProblem {
   return { line, column, message };
 }
 
-/** Quotes a piece of a template for a message, shortened and on one line. */
+/** Quotes a part of a template for a message, shortened and on one line. */
 export function quote(text: string): string {
   const line = text.replace(/[\p{C}\p{Z}`]+/gu, ' ').trim();
   return `\`${line.length > 60 ? `${line.slice(0, 57)}…` : line}\``;

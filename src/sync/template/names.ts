@@ -2,21 +2,23 @@ import { type Arguments, type Template, type Token, TypeGuards, toValueSync, Val
 
 type Argument = Arguments extends Iterable<infer One> ? One : never;
 
-/** A name of a key that a template uses, and its position. */
+/** A key name that a template uses, with its position. */
 export interface UsedName {
   readonly name: string;
   readonly token: Token;
 }
 
 /**
- * The names that the template uses but does not define, in order. The engine's own analysis takes seconds for a long
- * template, because it searches each line from the start.
+ * The names that the template uses but does not define, in order. The engine's own analysis is not used, because it
+ * takes seconds for a long template.
  */
 export function* freeNames(templates: readonly Template[]): Generator<UsedName> {
   yield* walk(templates, new Set(), []);
 }
 
-/** @param everywhere All names defined so far, in any block. @param blocks The names of the enclosing blocks. */
+/**
+ * @param everywhere All names defined so far, in any block. @param blocks The names that each enclosing block defines.
+ */
 function* walk(
   templates: readonly Template[],
   everywhere: Set<string>,
@@ -37,7 +39,7 @@ function* walk(
 function* namesIn(argument: Argument): Generator<UsedName> {
   if (!(argument instanceof Value)) return yield* namesOf(argument);
   for (const token of argument.initial.postfix) yield* namesOf(token);
-  // A named argument is a pair.
+  // A named argument is a pair of name and value.
   for (const { args } of argument.filters)
     for (const arg of args) yield* namesOf(Array.isArray(arg) ? arg[1] : arg);
 }
@@ -54,7 +56,7 @@ function rootOf(token: unknown): string | undefined {
   return TypeGuards.isPropertyAccessToken(token) ? rootOf(token.props[0]) : undefined;
 }
 
-/** In `["a"].b` and `[a].b`, the path begins with the first member. */
+/** In `["a"].b` and `[a].b`, the engine stores the first member as the root of the path. */
 function membersOf({
   props: [root, ...members],
 }: {

@@ -1,18 +1,18 @@
 import { X509Certificate } from 'node:crypto';
 import { isIssuer, sortCertificates } from '../../core/certificate-chain.ts';
 
-/** One block of RFC 7468, with LF line ends. */
+/** One PEM block (RFC 7468), with LF line ends. */
 export interface PemBlock {
   readonly label: string;
   readonly text: string;
 }
 
-/** Names the faulty part without its contents. */
+/** The message names the faulty part without its contents. */
 export class PemError extends Error {}
 
 const BEGIN = '-----BEGIN ';
 const DASHES = '-----';
-/** Sorting compares all pairs of certificates. */
+/** Limited, because sorting compares all pairs of certificates. */
 const MAX_CERTIFICATES = 100;
 const CERTIFICATE_LABELS: readonly string[] = ['CERTIFICATE', 'X509 CERTIFICATE'];
 
@@ -36,7 +36,7 @@ function pemBlocks(text: string): readonly PemBlock[] {
   return blocks;
 }
 
-/** Returns the certificates in text order. */
+/** Returns the certificates in the order of the text. */
 export function certificatesIn(text: string): readonly X509Certificate[] {
   const blocks = pemBlocks(text).filter(({ label }) => CERTIFICATE_LABELS.includes(label));
   if (blocks.length === 0) throw new PemError('there is no PEM certificate');
@@ -49,13 +49,13 @@ function parse(text: string, number: number): X509Certificate {
   try {
     return new X509Certificate(text);
   } catch (cause) {
-    // OpenSSL throws errors of many classes. Each means that this block is not a certificate.
+    // OpenSSL throws errors of many classes. Each of them means that this block is not a certificate.
     if (!(cause instanceof Error)) throw cause;
     throw new PemError(`certificate ${number} does not parse`, { cause });
   }
 }
 
-/** The only private key in a text, unchanged. */
+/** Returns the only private key in a text, unchanged. */
 export function privateKeyIn(text: string): string {
   const keys = pemBlocks(text).filter(({ label }) => label.endsWith('PRIVATE KEY'));
   const [key] = keys;
@@ -65,7 +65,7 @@ export function privateKeyIn(text: string): string {
 }
 
 /**
- * Sorts a chain, leaf first, each certificate once. The leaf is the only certificate that issued none of the others. A
+ * Sorts a chain, leaf first, and removes duplicates. The leaf is the only certificate that issued none of the others. A
  * certificate that does not belong to the chain is an error.
  */
 export function chainOrder(certificates: readonly X509Certificate[]): readonly X509Certificate[] {

@@ -3,12 +3,12 @@ import { createRequire } from 'node:module';
 import type Forge from 'node-forge';
 import { type Budget, TemplateError } from './budget.ts';
 
-// Reads PKCS#12 (RFC 7292). The integrity check is skipped, because stores are trusted and its algorithms vary more
-// than those of the keys.
+// Reads PKCS#12 (RFC 7292). The integrity check is skipped: stores are trusted, and the check would need more
+// algorithms than the keys.
 
 export interface Pkcs12 {
   readonly certificates: readonly X509Certificate[];
-  /** PKCS#8, PEM. */
+  /** Private keys as PKCS#8 in PEM. */
   readonly keys: readonly string[];
 }
 
@@ -24,7 +24,7 @@ const OID = {
   pbkdf2: '1.2.840.113549.1.5.12',
 } as const;
 
-/** The PBES2 ciphers: their OpenSSL names and key lengths in bytes. */
+/** The supported PBES2 ciphers, with their OpenSSL names and key lengths in bytes. */
 const CIPHERS = new Map<string, readonly [name: string, keyBytes: number]>([
   ['1.3.14.3.2.7', ['des-cbc', 8]],
   ['1.2.840.113549.3.7', ['des-ede3-cbc', 24]],
@@ -41,8 +41,8 @@ const DIGESTS = new Map([
 ]);
 
 /**
- * The limit for one part. Common tools use 2,048 to 51,200. An unlimited count could block the process. The budget
- * limits the sum of all parts.
+ * The maximum number of key derivation iterations for one part of a file. Common tools use 2,048 to 51,200. A higher
+ * count could block the process. The budget limits the sum of all parts.
  */
 const MAX_ITERATIONS = 100_000;
 /** The cost of one iteration, in characters. */
@@ -57,15 +57,15 @@ function forge(): typeof Forge {
   return loaded;
 }
 
-/** @throws TemplateError if the bytes are not PKCS#12 or the password is wrong. The two cannot be told apart. */
+/** @throws TemplateError if the bytes are not PKCS#12 or the password is wrong. The two cases look the same. */
 export function readPkcs12(bytes: Uint8Array, password: string, budget: Budget): Pkcs12 {
   let cause: Error | undefined;
-  // Without a password, some tools derive keys from an empty one and others from none.
+  // If there is no password, some tools derive keys from an empty password and others from none.
   for (const candidate of password === '' ? ['', undefined] : [password]) {
     try {
       return new Pkcs12Reader(candidate, budget).file(bytes);
     } catch (error) {
-      // The library and OpenSSL throw errors of many classes. Each means that this part is malformed.
+      // The library and OpenSSL throw errors of many classes. Each of them means that this part is malformed.
       if (error instanceof TemplateError || !(error instanceof Error)) throw error;
       cause = error;
     }
@@ -85,7 +85,7 @@ class Pkcs12Reader {
     this.#budget = budget;
   }
 
-  /** PFX: version, content, and the integrity check, which is skipped. */
+  /** Reads the outer structure (PFX): version, content, and the integrity check, which is skipped. */
   file(bytes: Uint8Array): Pkcs12 {
     const [, content] = membersOf(parse(Buffer.from(bytes).toString('binary')));
     for (const part of membersOf(parse(this.#dataOf(content)))) this.#part(part);
@@ -135,17 +135,17 @@ class Pkcs12Reader {
   #decrypt(algorithm: Asn1 | undefined, encrypted: string): Asn1 {
     if (algorithm === undefined) throw new Error('no algorithm');
     const iterations = iterationsIn(algorithm);
-    // An integer without bytes makes the sum NaN.
+    // For an integer without bytes, the count is NaN, which this comparison rejects too.
     if (!(iterations <= MAX_ITERATIONS))
       throw new TemplateError(`the password of this PKCS#12 is hashed more than ${MAX_ITERATIONS} times`);
     this.#iterations += iterations;
-    // Earlier parts count again, so that a file with many parts fails soon.
+    // Charge all earlier parts again, so that a file with many parts soon exceeds the budget.
     this.#budget.spend(this.#iterations * ITERATION_COST);
     const secret = { password: this.#password ?? '', iterations };
     return decryptPbes2(algorithm, encrypted, secret) ?? this.#decryptByLibrary(algorithm, encrypted);
   }
 
-  /** The library decrypts only private keys, so all encrypted data is wrapped in their format. */
+  /** Decrypts with the library. It decrypts only private keys, so any encrypted data is wrapped as a private key. */
   #decryptByLibrary(algorithm: Asn1, encrypted: string): Asn1 {
     const { asn1, pki } = forge();
     const { Class, Type } = asn1;
@@ -156,7 +156,7 @@ class Pkcs12Reader {
       // The library accepts a missing password, but its types do not.
       decrypted = pki.decryptPrivateKeyInfo(info, this.#password as string);
     } catch (cause) {
-      // Thrown only for an unsupported algorithm, for which another password would not help.
+      // The library throws this only for an unsupported algorithm, so another password would not help.
       if (cause instanceof Error && 'oid' in cause) throw new TemplateError(UNKNOWN_ALGORITHM, { cause });
       throw cause;
     }
@@ -168,7 +168,7 @@ class Pkcs12Reader {
 /**
  * Decrypts PBES2 (RFC 8018) with OpenSSL, because the library's key derivation would block the process for seconds.
  * Returns undefined for other algorithms.
- * @param secret Includes the checked iteration count, in place of the one in the file.
+ * @param secret Includes the iteration count that was already checked.
  */
 function decryptPbes2(
   algorithm: Asn1,
@@ -180,7 +180,8 @@ function decryptPbes2(
   const [derivation, encryption] = membersOf(parameters);
   const [kdf, kdfParameters] = membersOf(derivation);
   if (oidOf(kdf) !== OID.pbkdf2) return undefined;
-  // The salt is followed by the iteration count, an optional key length, which the cipher defines, and the digest.
+  // After the salt, the parameters contain the iteration count, an optional key length and the digest. The cipher
+  // determines the key length.
   const [salt, ...rest] = membersOf(kdfParameters);
   const prf = rest.find((asn1) => typeof asn1.value !== 'string');
   const digest = prf === undefined ? 'sha1' : DIGESTS.get(oidOf(membersOf(prf)[0]));
@@ -195,7 +196,7 @@ function decryptPbes2(
   return parse(decrypted.toString('binary'));
 }
 
-/** OpenSSL supports DES only with its legacy provider. */
+/** OpenSSL supports DES only in its legacy provider. */
 function decryptDes(key: Buffer, iv: string, encrypted: string): string {
   const { cipher, util } = forge();
   const decipher = cipher.createDecipher('DES-CBC', key.toString('binary'));
@@ -205,7 +206,7 @@ function decryptDes(key: Buffer, iv: string, encrypted: string): string {
   return decipher.output.getBytes();
 }
 
-/** In all algorithms, the iteration count follows the salt. */
+/** In all algorithms, the iteration count is the parameter after the salt. */
 function iterationsIn(node: Asn1): number {
   const { Type } = forge().asn1;
   const members = typeof node.value === 'string' ? [] : node.value;

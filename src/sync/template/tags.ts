@@ -3,13 +3,13 @@ import { BLOCKS, danglingPipe, nonBlank, problemAt, quote, type TemplateProblem 
 
 interface Block {
   readonly name: string;
-  /** For a `case`: text before its first branch is never printed. */
+  /** For a `case` tag: text before its first branch is never printed. */
   branch: 'none' | 'when' | 'else';
 }
 
 /**
- * Reports mistakes in inner tags that the parser accepts but does not keep. A `when` would use only its first value,
- * and a `break` outside a loop would end the output.
+ * Reports mistakes in inner tags that the parser silently accepts. A `when` would use only its first value, and a
+ * `break` outside a loop would end the output.
  * @param text A template that could be parsed.
  */
 export function* inspectTags(text: string, liquid: Liquid): Generator<TemplateProblem> {
@@ -47,7 +47,7 @@ const LOOP_EXITS = ['break', 'continue'];
 const TAGS_WITHOUT_ARGUMENTS = ['else', ...LOOP_EXITS];
 const CASE_TAGS = ['when', 'else', 'endcase'];
 
-/** Skips comments and the `raw` tags, so that each end tag belongs to a block. */
+/** Leaves out comments and `raw` tags, so that every remaining end tag closes a block. */
 function readTokens(text: string, liquid: Liquid): readonly Token[] {
   let isComment = false;
   return new Tokenizer(text).readTopLevelTokens(liquid.options).filter((token) => {
@@ -63,7 +63,7 @@ function printsNothing(token: Token): boolean {
   return TypeGuards.isHTMLToken(token) && nonBlank(token.getText()) === undefined;
 }
 
-/** Values that are separated by `,` or `or`. */
+/** Reads values that are separated by `,` or `or`. */
 function* inspectValues(token: TagToken): Generator<TemplateProblem> {
   const { tokenizer } = token;
   for (;;) {

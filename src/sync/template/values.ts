@@ -2,22 +2,23 @@ import { Drop, toValue } from 'liquidjs';
 import { type JsonNode, printJson } from '../../core/json.ts';
 import { type Budget, TemplateError } from './budget.ts';
 
-// The values of templates: text, own numbers, `true`, `false`, nil, lists, and the three types below.
+// The value types of templates: text, own numbers, `true`, `false`, nil, lists, and the three types below.
 
-/** A value whose content the engine cannot read. */
+/** A value whose content is hidden from the engine. */
 class Opaque extends Drop {}
-// The engine reads inherited properties of its drops and calls them if they are functions.
+// The engine reads inherited properties of such objects and calls them if they are functions. So hide all inherited
+// properties.
 for (const name of Object.getOwnPropertyNames(Object.prototype))
   if (name !== '__proto__')
     Object.defineProperty(Opaque.prototype, name, { value: undefined, writable: true });
 Object.defineProperty(Opaque.prototype, '__proto__', { value: undefined });
 
-/** Bytes that are not UTF-8. */
+/** A value of bytes that are not UTF-8. */
 export class Binary extends Opaque {
   readonly #bytes: Uint8Array;
   readonly #name: string;
 
-  /** @param name Names the value in messages. */
+  /** @param name The name of the value in messages. */
   constructor(bytes: Uint8Array, name: string) {
     super();
     this.#bytes = bytes;
@@ -56,7 +57,7 @@ class JsonNumber extends Opaque {
   }
 }
 
-/** The source of each object or list from `from_json`, so that `json` returns it unchanged. */
+/** The JSON text of each object or list from `from_json`, so that `json` returns it unchanged. */
 const nodes = new WeakMap<object, JsonNode>();
 
 export function fromNode(node: JsonNode, budget: Budget): unknown {
@@ -75,7 +76,7 @@ export function fromNode(node: JsonNode, budget: Budget): unknown {
     case 'object': {
       budget.list(node.members.length);
       const members = node.members.map(([name, member]) => [name, fromNode(member, budget)] as const);
-      // Inherits nothing. Iterating yields pairs in the order of the text.
+      // The object has no prototype. Iterating yields pairs in the order of the JSON text.
       const object: Record<string, unknown> = Object.create(null);
       for (const [name, member] of members) {
         if (Object.hasOwn(object, name)) throw new TemplateError('an object has the same member twice');
@@ -110,12 +111,12 @@ function toNode(value: unknown): JsonNode {
   throw new TemplateError('this has no JSON form');
 }
 
-/** Unwraps the engine's `nil`, `empty` and `blank`. */
+/** Converts the engine's `nil`, `empty` and `blank` to plain values. */
 export function plain(value: unknown): unknown {
   return value instanceof Opaque ? value : toValue(value);
 }
 
-/** The text of a value. A value without text is an error, never an empty text. */
+/** The text of a value. Throws for a value without text instead of returning an empty text. */
 export function textOf(value: unknown, budget: Budget): string {
   const plainValue = plain(value);
   if (plainValue instanceof Binary) return Binary.refuse(plainValue);
@@ -130,7 +131,7 @@ export function textOf(value: unknown, budget: Budget): string {
   throw new TemplateError('this is a list or an object, not text; `json` or `join` make text of it');
 }
 
-/** Half of a surrogate pair has no UTF-8 form, and U+FFFD would be another value. */
+/** Half of a surrogate pair has no UTF-8 form. Encoding it as U+FFFD would change the value. */
 export function wellFormed(text: string): string {
   if (text.isWellFormed()) return text;
   throw new TemplateError('the text holds half of a surrogate pair');

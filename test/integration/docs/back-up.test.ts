@@ -45,7 +45,7 @@ describe('the page about backups, with SQLite,', () => {
     const { code, stdout } = await shell.run(await markedBlock(PAGE, 'back-up'));
     expect(code).toBe(0);
     expect(stdout).toContain(`The chain is intact: ${last?.sequence} records`);
-    expect(stdout).toContain('1 signed checkpoint of 1 agrees');
+    expect(stdout).toContain('1 signed checkpoint of 1 matches');
     // The database file alone lacks the records in the write-ahead log.
     await copyFile(join(shell.folder, 'state/audit.db'), join(shell.folder, 'copy.db'));
     await expect(
@@ -77,12 +77,12 @@ describe('the page about backups, with SQLite,', () => {
     });
     expect(await shell.run('secretbridge sync\nsecretbridge audit verify')).toMatchObject({
       code: 0,
-      stdout: expect.stringContaining('1 checkpoint of records that are gone, as a person has accepted.'),
+      stdout: expect.stringContaining('1 checkpoint of missing records that a person has accepted.'),
     });
     expect(await readManifest()).toContain(Buffer.from('third').toString('base64'));
     expect(await shell.run(await markedBlock(PAGE, 'lost'))).toMatchObject({
       code: 0,
-      stdout: expect.stringContaining('2 signed checkpoints of 2 agree'),
+      stdout: expect.stringContaining('2 signed checkpoints of 2 match'),
     });
   });
 });
@@ -112,14 +112,14 @@ describe('the pages about backups and PostgreSQL', () => {
     const moved = await shell.run(await markedBlock('docs/how-to/keep-the-audit.md', 'move'), env);
     expect(moved).toMatchObject({
       code: 0,
-      stdout: expect.stringMatching(/records moved .* verified there/),
+      stdout: expect.stringMatching(/records? copied to .* and verified/),
     });
     await shell.run('cp state/checkpoints.jsonl state/checkpoint.key state/checkpoint.pub .');
     await shell.write('secretbridge.yaml', CONFIG + ON_POSTGRES);
     const verified = await shell.run('secretbridge sync\nsecretbridge audit verify', env);
     expect(verified).toMatchObject({
       code: 0,
-      stdout: expect.stringContaining('2 signed checkpoints of 2 agree'),
+      stdout: expect.stringContaining('2 signed checkpoints of 2 match'),
     });
 
     const [backUpBlock, lookBlock] = ['back-up-postgres', 'look-postgres'].map((mark) =>
@@ -133,7 +133,7 @@ describe('the pages about backups and PostgreSQL', () => {
       await shell.run(`secretbridge audit verify --audit "$URL" ${options}`, { URL: restored }),
     ).toMatchObject({
       code: 0,
-      stdout: expect.stringContaining('2 signed checkpoints of 2 agree'),
+      stdout: expect.stringContaining('2 signed checkpoints of 2 match'),
     });
 
     expect(await shell.run('secretbridge sync', env)).toMatchObject({ code: 0 });

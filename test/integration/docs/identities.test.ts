@@ -17,7 +17,7 @@ const KIND = 'docs/how-to/kind-and-minikube.md';
 
 /** The blocks of each page that need a cloud, Docker or a pod. `TESTED_BLOCKS` lists the blocks that tests run. */
 const UNTESTED_BLOCKS: Readonly<Record<string, readonly string[]>> = {
-  'docs/how-to/identity-on-eks.md': ['policy', 'pod-identity', 'issuer', 'irsa', 'doctor'],
+  'docs/how-to/identity-on-eks.md': ['association', 'policy', 'pod-identity', 'issuer', 'irsa', 'doctor'],
   'docs/how-to/identity-on-aks.md': ['cluster', 'identity', 'role', 'doctor'],
   [ANYWHERE]: ['user', 'application', 'doctor'],
   [KIND]: ['build', 'store', 'bao', 'install', 'clean'],

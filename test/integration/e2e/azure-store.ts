@@ -13,13 +13,13 @@ export const CLIENT_SECRET = 'cL13nt~s3cr3t';
 
 export interface AzureStore extends AsyncDisposable {
   readonly server: AzureServer;
-  /** The store configuration without its name. */
+  /** The store configuration without its `name`. */
   readonly store: Readonly<Record<string, unknown>>;
-  /** The environment with the credentials for the store. */
+  /** The environment variables with the credentials for the store. */
   readonly env: Readonly<Record<string, string>>;
 }
 
-/** A fake Key Vault with one application that can log in. */
+/** A fake Key Vault with one application that may log in. */
 export async function openAzureStore(options: AzureServerOptions = {}): Promise<AzureStore> {
   await using stack = new AsyncDisposableStack();
   const server = stack.use(await startAzureServer(options));

@@ -37,24 +37,24 @@ export type Raw = {
 
 export interface BenchOptions {
   readonly scope?: 'namespace' | 'names';
-  /** The address of the store, for example of a proxy. By default the real server. */
+  /** Returns the address of the store, for example of a proxy. The default is the real server. */
   readonly vaultAddress?: (real: string) => Promise<string> | string;
-  /** YAML below `mappings:`, built from the key prefix and the namespace of the bench. */
+  /** YAML for the inside of `mappings:`. */
   readonly mappings: (names: { readonly prefix: string; readonly namespace: string }) => string;
-  /** More stores in YAML, after the store `vault`. */
+  /** More stores as YAML, appended after the store `vault`. */
   readonly store?: string;
   readonly instance?: string;
   readonly login?: Login;
-  /** Runs the commands in this process instead of child processes. */
+  /** Whether commands run in this process instead of child processes. */
   readonly inProcess?: boolean;
   /** The timeout of one store request. */
   readonly timeout?: string;
-  /** The certificate authority to trust, as PEM. */
+  /** The certificate authority that the program must trust, as PEM. */
   readonly tls?: string;
   readonly cluster?: Cluster & Omit<KubernetesApi, 'requestCounts'>;
 }
 
-/** A test environment on real servers, with its own namespace, store path and audit. */
+/** A test environment on real servers. It has a namespace, a store path and an audit of its own. */
 export interface Bench extends AsyncDisposable {
   readonly folder: string;
   readonly namespace: string;
@@ -220,7 +220,7 @@ function readAudit(folder: string) {
   return openSqliteAudit({ path, instance: '', replica: '', clock: systemClock, readOnly: true });
 }
 
-/** Intents without an outcome, matched by request, target and attempt. */
+/** Returns the intents without an outcome. Request, target and attempt identify the pair. */
 export function openIntents(records: readonly AuditRecord[]): readonly AuditRecord[] {
   const key = ({ requestId, namespace, secret, attempt }: AuditRecord) =>
     JSON.stringify([requestId, namespace, secret, attempt]);
@@ -228,7 +228,7 @@ export function openIntents(records: readonly AuditRecord[]): readonly AuditReco
   return records.filter((record) => record.phase === 'intent' && !closed.has(key(record)));
 }
 
-/** The outcome records of successful changes, as `<secret> <resourceVersion>`. */
+/** Returns the outcome records of successful changes, as `<secret> <resourceVersion>`. */
 export function recordedChanges(records: readonly AuditRecord[]): readonly string[] {
   return records
     .filter(({ phase, outcome }) => phase === 'outcome' && outcome === 'ok')

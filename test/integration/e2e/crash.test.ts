@@ -15,7 +15,7 @@ interface Kill {
 }
 
 describe(`kill -9 at ${KILLS} random moments of a sync (seed ${SEED})`, () => {
-  it('leaves nothing that the next sync does not repair and record', async () => {
+  it('leaves only damage that the next sync repairs and records', async () => {
     const random = createRandom(SEED);
     await using bench = await openBench({ mappings: manyMappings(COUNT), inProcess: true });
     await seed(bench, COUNT);
@@ -28,7 +28,7 @@ describe(`kill -9 at ${KILLS} random moments of a sync (seed ${SEED})`, () => {
     for (let round = 1; round <= KILLS; round += 1) {
       const label = `seed ${SEED}, kill ${round}`;
       await seed(bench, COUNT, round);
-      // Two of three runs die after a number of writes, the others at a random time.
+      // Two of three runs die after a given number of writes. The others die at a random time.
       const moment =
         round % 3 === 0 ? { ms: random() * usualMs } : { writes: 1 + Math.floor(random() * (COUNT - 1)) };
       kills.push(await kill(bench, witness, moment));
@@ -53,7 +53,7 @@ describe(`kill -9 at ${KILLS} random moments of a sync (seed ${SEED})`, () => {
     console.log(
       `seed ${SEED}: ${KILLS} kills, ${duringWrites} of them during the writes, ${withOpenIntents} left ${intents} intents open; ${records.length} records`,
     );
-    // With fewer, the test proves little.
+    // With fewer kills during writes, the test would prove little.
     expect(duringWrites).toBeGreaterThanOrEqual(Math.floor(KILLS / 4));
     expect(withOpenIntents).toBeGreaterThan(0);
   }, 400_000);

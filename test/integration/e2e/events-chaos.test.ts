@@ -14,7 +14,7 @@ const KEYS = Array.from({ length: 20 }, (_, n) => `k${n}`);
 const ROTATIONS = 200;
 const REFRESH_S = 30;
 
-/** Two replicas on one Redis and one event queue, with each key in two targets. */
+/** Starts two replicas on one Redis and one event queue. Each key has two targets. */
 async function open() {
   await using stack = new AsyncDisposableStack();
   const redis = await startRedis();
@@ -57,7 +57,7 @@ const sumOf = async (replicas: readonly ServiceProcess[], series: string) => {
 };
 
 describe('events through SQS to two replicas', () => {
-  it('converge within one sweep after lost, duplicate and reordered events and a killed replica, without duplicate writes', {
+  it('bring both replicas to the same state within one sweep, without duplicate writes, after lost, duplicate and reordered events and a killed replica', {
     timeout: 240_000,
   }, async ({ skip }) => {
     if (!localstack().isComplete) skip(NO_SQS);
@@ -103,7 +103,7 @@ describe('events through SQS to two replicas', () => {
       ({ actor, action, phase }) => actor.name === 'eu' && action === 'update' && phase === 'outcome',
     );
     expect(byEvents.length).toBeGreaterThan(ROTATIONS / 4);
-    // Consecutive writes of a target have different versions of its key.
+    // Each write of a target must contain another version of its key.
     for (const [target, targetRecords] of Map.groupBy(
       records.filter(({ action, phase }) => /create|update/.test(action) && phase === 'outcome'),
       ({ secret }) => secret,

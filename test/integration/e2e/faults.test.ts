@@ -40,7 +40,7 @@ const FAULTS = {
   redirect: 'BAD_ANSWER',
 } as const satisfies Partial<Record<Fault, ErrorCode>>;
 
-/** The faults of every `npm test`. The others are variants of these. */
+/** The faults that every `npm test` covers. The other faults are variants of these. */
 const SHORT_FAULTS = new Set(['forbidden', 'throttled', 'sealed', 'hang', 'cut', 'html']);
 const isShort = ([fault]: readonly [string, ErrorCode]): boolean => SHORT_FAULTS.has(fault);
 
@@ -72,8 +72,8 @@ async function openSynced(options: Partial<BenchOptions>): Promise<Bench> {
 }
 
 /**
- * Expects that a sync during the fault fails with `code` and changes no Secret. The next sync must succeed without a
- * write, and the audit must contain both.
+ * Expects that a sync during the fault fails with `code` and changes no Secret. After the fault, the next sync must
+ * succeed without a write. The audit must contain both syncs.
  */
 async function expectHarmless(
   bench: Bench,
@@ -128,7 +128,7 @@ async function openFaulty(): Promise<Faulty> {
   return { bench, proxy, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }
 
-/** Most time passes with timeouts and retries, so several cases run concurrently. */
+/** The cases mostly wait for timeouts and retries, so several cases run concurrently. */
 describe('a fault between the bridge and OpenBao', () => {
   const benches = createPool(4, openFaulty);
   afterAll(() => benches[Symbol.asyncDispose]());
@@ -158,7 +158,7 @@ describe('a fault between the bridge and OpenBao', () => {
     atLogin,
   );
 
-  it('of one key affects only the targets that need it', async () => {
+  it('affects only the targets that need the failing key', async () => {
     await using faulty = await openFaulty();
     const { bench, proxy } = faulty;
     await bench.vault.put('one', { a: 'rotated' });
@@ -176,7 +176,7 @@ describe('a fault between the bridge and OpenBao', () => {
   });
 
   it.each(['http://127.0.0.1:1', 'https://vault.invalid'])(
-    'is STORE_UNAVAILABLE and changes nothing when %s is unreachable',
+    'is reported as STORE_UNAVAILABLE and changes nothing when %s is unreachable',
     async (address) => {
       await using bench = await openSynced({});
       await expectHarmless(bench, 'STORE_UNAVAILABLE', {
@@ -203,7 +203,7 @@ describe('untrusted TLS', () => {
       }),
     ],
     ['the certificate has an unknown authority', createAuthority('Other CA').issue({ names: ['127.0.0.1'] })],
-  ])('is TLS_FAILED and changes nothing when %s', async (_, untrusted) => {
+  ])('is reported as TLS_FAILED and changes nothing when %s', async (_, untrusted) => {
     await using proxy = await startTlsProxy(openbao().address, good);
     await using bench = await openSynced({ tls: authority.ca, vaultAddress: () => proxy.address });
     await expectHarmless(bench, 'TLS_FAILED', {
@@ -239,7 +239,7 @@ describe('a connection to the cluster', () => {
       ({ users: [entry] }) => Object.assign(entry?.user ?? {}, { token: 'not-a-token' }),
       LOGIN_REMEDY,
     ],
-  ])('%s: is %s for each target', async (_, code, breakConfig, remedy) => {
+  ])('%s: fails each target with %s', async (_, code, breakConfig, remedy) => {
     await using bench = await openSynced({});
     const good = await readFile(bench.kubeconfig, 'utf8');
     await expectHarmless(bench, code, {
@@ -253,14 +253,14 @@ describe('a connection to the cluster', () => {
     });
   });
 
-  it('records the first failure and the recovery of a used-up quota, and no repetition', async () => {
+  it('records the first failure and the recovery of a used-up quota, and no repetitions', async () => {
     await using bench = await openSynced({});
     const { request } = kubernetes();
     const { length } = await bench.records();
     const path = `/api/v1/namespaces/${bench.namespace}/resourcequotas`;
     const hard = { 'count/secrets': '1' };
     await request('POST', path, { metadata: { name: 'few' }, spec: { hard } });
-    // No controller counts usage here, so the test writes the status.
+    // This cluster has no controller that counts usage, so the test writes the status.
     const headers = { 'content-type': 'application/merge-patch+json' };
     await request('PATCH', `${path}/few/status`, { status: { hard, used: hard } }, headers);
     await request('DELETE', `/api/v1/namespaces/${bench.namespace}/secrets/one`);

@@ -6,14 +6,14 @@ import { startAwsServer } from '../../fakes/aws-server.ts';
 import { openAzureStore } from './azure-store.ts';
 import { openScene, type Scene } from './preflight-scene.ts';
 
-// Anyone with `edit` in a namespace can add keys to the sources annotation of a target. The bridge reads the keys in it
-// to detect lost search results. A key of another team must not get into the Secret under a second name.
+// Everyone with `edit` rights in a namespace can add keys to the sources annotation of a target. The bridge reads these
+// keys to detect lost search results. An added alias must not bring another team's key into the Secret.
 
 interface Store extends AsyncDisposable {
   readonly store: Readonly<Record<string, unknown>>;
   readonly env: Readonly<Record<string, string>>;
   readonly find: Readonly<Record<string, unknown>>;
-  /** Aliases of keys that the search does not find, or finds under another name. */
+  /** Aliases of keys that the search does not find, or that it finds under another name. */
   readonly names: readonly string[];
 }
 
@@ -65,7 +65,7 @@ async function openFiles(): Promise<Store> {
 
 const TARGET = 'found';
 
-/** The keys of the Secret, as a plan reports them. */
+/** Returns the keys of the Secret, as `plan` reports them. */
 async function keysOf({ run }: Scene): Promise<readonly string[]> {
   const { stdout } = await run('plan', '--output', 'json', '--mapping', TARGET);
   const { targets } = JSON.parse(stdout) as { targets: { keys: { name: string; action: string }[] }[] };
@@ -76,8 +76,8 @@ describe.each([
   ['Azure', openAzure],
   ['AWS', openAws],
   ['files', openFiles],
-])('an alias of a key in %s, written into the sources annotation', (_, open) => {
-  it('adds no key that the search does not find', async () => {
+])('an alias of a key in %s, added to the sources annotation,', (_, open) => {
+  it('adds no key to the Secret that the search does not find', async () => {
     await using store = await open();
     await using scene = await openScene(store.store, store.env);
     const { configure, namespace, patch, sync } = scene;

@@ -15,11 +15,11 @@ import { type BenchOptions, openBench } from './bench.ts';
 interface DelayingProxy extends AsyncDisposable {
   readonly address: string;
   /**
-   * Holds back the next matching request until `release`, and closes the client's connection without an answer, like a
-   * load balancer that times out.
+   * Delays the next matching request until `release`. Closes the client's connection without an answer, like a load
+   * balancer after its timeout.
    */
   delay(method: string, path: RegExp): void;
-  /** Sends the request that was held back. Returns the status of the API server. */
+  /** Sends the delayed request. Returns the status that the API server answered. */
   release(): Promise<number>;
 }
 
@@ -69,7 +69,7 @@ async function openDelayingProxy(upstream: string, caFile: string): Promise<Dela
   };
 }
 
-/** A bench whose API server is behind the delaying proxy. */
+/** A bench that connects to its API server through the delaying proxy. */
 async function openScene(mappings: BenchOptions['mappings']) {
   await using stack = new AsyncDisposableStack();
   const { request: admin, caFile, token, address, requestCounts } = kubernetes();
@@ -88,7 +88,7 @@ async function openScene(mappings: BenchOptions['mappings']) {
     admin,
     front: proxy,
     bench,
-    /** The records with these actions from index `from`, as one line each. */
+    /** Returns the records with these actions from index `from`, one line each. */
     changes: async (from: number, actions: readonly string[]) =>
       (await bench.records())
         .slice(from)
@@ -99,7 +99,7 @@ async function openScene(mappings: BenchOptions['mappings']) {
   };
 }
 
-it('records a write that the API server carries out after the sync gave up on it, and restarts its workload', async () => {
+it('records a write that the API server completes after the sync gave up, and restarts the workload', async () => {
   await using scene = await openScene(
     ({ prefix, namespace }) => `
   - name: db
@@ -148,7 +148,7 @@ it('records a write that the API server carries out after the sync gave up on it
   expect(await bench.chain()).toMatchObject({ kind: 'intact' });
 }, 60_000);
 
-it('records such a late deletion, counts it for the brake, and creates the Secret again', async () => {
+it('records a deletion that the API server completes late, counts it for the brake, and creates the Secret again', async () => {
   const names = ['one', 'two', 'three', 'four'];
   const mapping = (prefix: string, namespace: string) => (name: string) =>
     `

@@ -7,10 +7,10 @@ import type { Witness } from './witness.ts';
 
 const COUNT = 300;
 const MUTATING = /^(POST|PUT|PATCH|APPLY|DELETE|DELETECOLLECTION) (.*)$/;
-/** Resources that an API server writes continuously for itself. */
+/** Resources that an API server writes continuously for its own purposes. */
 const SERVER_RESOURCES = ['leases', 'flowschemas/status', 'prioritylevelconfigurations/status'];
 
-// A separate API server, so that its request counters exclude other tests.
+// This suite uses its own API server, so the request counters exclude other tests.
 let server: Kubernetes;
 
 function changesBetween(before: RequestCounts, after: RequestCounts): RequestCounts {
@@ -55,7 +55,7 @@ describe.each(['names', 'namespace'] as const)(
       await bench?.[Symbol.asyncDispose]();
     });
 
-    it('are complete and exact after the first sync, with one POST each', async () => {
+    it('are complete and exact after the first sync, with one POST for each mapping', async () => {
       const before = await counts();
       const report = await bench.sync();
       expect(report).toMatchObject({ code: 0, ok: true, summary: { created: COUNT } });
@@ -63,7 +63,7 @@ describe.each(['names', 'namespace'] as const)(
       expect(await wrongTargets(bench, COUNT, () => 0)).toEqual([]);
     });
 
-    it('have labels and annotations for owner and sources', async () => {
+    it('have labels and annotations for their owner and their sources', async () => {
       const { metadata, type } = (await bench.secret('m7')) ?? { metadata: undefined };
       expect(type).toBe('Opaque');
       expect(metadata?.labels).toEqual({
@@ -100,7 +100,7 @@ describe.each(['names', 'namespace'] as const)(
       expect(await versions()).toEqual(versionsBefore);
     });
 
-    it('apply one rotation with one PUT', async () => {
+    it('apply one rotation with a single PUT', async () => {
       await bench.vault.put('m42', valuesOf(42, 1));
       const before = await counts();
       expect(await bench.run('plan', '--output', 'json')).toMatchObject({ code: 2 });

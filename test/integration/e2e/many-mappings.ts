@@ -1,7 +1,7 @@
 import type { Bench, BenchOptions } from './bench.ts';
 import { base64 } from './bench.ts';
 
-/** Values that expose careless text handling. */
+/** Values that break careless handling of text. */
 const TEXTS = [
   'plain',
   'p@ss "word" \\ \'quoted\'',
@@ -17,7 +17,7 @@ const TEXTS = [
 
 const BYTES = Uint8Array.from({ length: 256 }, (_, n) => n);
 
-/** The values of one mapping: a text, a number and bytes as base64. */
+/** The values of one mapping: a text, a number, and bytes in base64. */
 export function valuesOf(n: number, round: number) {
   return {
     text: `${TEXTS[n % TEXTS.length]} #${n}.${round}`,
@@ -26,7 +26,7 @@ export function valuesOf(n: number, round: number) {
   };
 }
 
-/** Mappings with three keys each. Each mapping reads one key of the store. */
+/** Mappings with three keys each. Each mapping reads a different key of the store. */
 export function manyMappings(count: number): BenchOptions['mappings'] {
   return ({ prefix, namespace }) =>
     Array.from(
@@ -52,7 +52,9 @@ export function dataOf(n: number, round: number): Readonly<Record<string, string
   return { TEXT: base64(text), NUMBER: base64(String(number)), BYTES: bytes };
 }
 
-/** The names of targets with unexpected data. `roundOf` gives the expected round of each. */
+/**
+ * Returns the names of targets with unexpected data. `roundOf` returns the expected round of values for each target.
+ */
 export async function wrongTargets(
   bench: Bench,
   count: number,

@@ -47,7 +47,7 @@ describe('a foreign Secret', () => {
     ]);
   });
 
-  it('is adopted with `adopt`, which replaces its data and keeps foreign labels and annotations', async () => {
+  it('is adopted with `adopt`, keeps foreign labels and annotations, and receives our data', async () => {
     await using bench = await openOne('    onConflict: adopt\n');
     await bench.put('app', FOREIGN);
     const before = await bench.secret('app');
@@ -83,7 +83,7 @@ describe('a foreign Secret', () => {
     expect((await bench.secret('app'))?.metadata.ownerReferences).toBeUndefined();
   });
 
-  it('of another instance is TARGET_CLAIMED with every `onConflict`', async () => {
+  it('of another instance is refused as TARGET_CLAIMED with every `onConflict`', async () => {
     await using bench = await openOne();
     expect(await bench.sync()).toMatchObject({ code: 0, summary: { created: 1 } });
     const before = await bench.secret('app');
@@ -100,7 +100,7 @@ describe('a foreign Secret', () => {
     expect(await bench.sync()).toMatchObject({ code: 0, summary: { updated: 1 } });
   });
 
-  it('includes a former Secret of ours whose label was removed, and it is not adopted again', async () => {
+  it('that lost our label is refused, and not adopted again', async () => {
     for (const label of ['secretbridge.dev/instance', 'secretbridge.dev/mapping']) {
       await using bench = await openOne();
       await bench.sync();
@@ -113,8 +113,8 @@ describe('a foreign Secret', () => {
   });
 });
 
-describe('a target of ours', () => {
-  it('is repaired after its data was edited, and keeps foreign labels', async () => {
+describe('a managed target', () => {
+  it('is repaired after an edit of its data, and keeps foreign labels', async () => {
     await using bench = await openOne();
     await bench.sync();
     await bench.patch('app', {
@@ -135,7 +135,7 @@ describe('a target of ours', () => {
     expect(await bench.sync()).toMatchObject({ code: 0, summary: { created: 1 } });
   });
 
-  it('can be handed over to another owner and then merged into, as documented', async () => {
+  it('can change to another owner and then receive merged keys, as documented', async () => {
     const mappings =
       (mode: string): BenchOptions['mappings'] =>
       (names) =>
@@ -152,7 +152,7 @@ describe('a target of ours', () => {
     await bench.configure({ mappings: mappings('merge') });
     expect(await sync()).toMatchObject({ code: 0, summary: { updated: 1 } });
     await bench.vault.put('app', { password: 'second' });
-    // The API server still lists us as the manager of all keys.
+    // The API server still records us as the manager of all keys.
     expect(await sync()).toMatchObject({ code: 4, targets: [{ code: 'CONFLICT' }] });
 
     const { request } = kubernetes();
@@ -167,7 +167,7 @@ describe('a target of ours', () => {
     expect((await bench.secret('app'))?.data).toEqual({ PASSWORD: base64('second'), THEIRS: base64('kept') });
   });
 
-  it('keeps its data when its source is deleted in the store', async () => {
+  it('keeps its data when its source is deleted from the store', async () => {
     await using bench = await openOne();
     await bench.sync();
     const before = await bench.secret('app');
@@ -188,14 +188,14 @@ interface AuditEvent {
   readonly responseStatus?: { readonly code: number };
 }
 
-/** The successful changes by one user, as `<verb> <secret>`, sorted. */
+/** Returns the successful changes by one user, as `<verb> <secret>`, sorted. */
 async function writesBy(user: string, auditLogPath: string): Promise<readonly string[]> {
   const lines = (await readFile(auditLogPath, 'utf8')).split('\n').filter((line) => line.includes(user));
   return (
     lines
       .map((line) => JSON.parse(line) as AuditEvent)
       .filter((event) => event.user.username === user)
-      // `doctor` uses dry runs.
+      // `doctor` sends dry runs, which are no changes.
       .filter(({ requestURI }) => !requestURI.includes('dryRun=All'))
       .filter(({ verb, objectRef }) => !/^(get|list|watch)$/.test(verb) && objectRef?.resource === 'secrets')
       .filter(({ responseStatus }) => (responseStatus?.code ?? 0) < 300)
@@ -204,15 +204,15 @@ async function writesBy(user: string, auditLogPath: string): Promise<readonly st
   );
 }
 
-describe('concurrent syncs of one configuration', () => {
+describe('concurrent syncs of the same configuration', () => {
   const COUNT = 12;
 
   it.each([[4, 2]])(
-    'leave one consistent state and a record for each change (%i, then %i)',
+    'leave one consistent state and a record for each change (%i syncs, then %i)',
     expectConsistent,
   );
   it.each([[20, 6]])(
-    'leave one consistent state and a record for each change (%i, then %i)',
+    'leave one consistent state and a record for each change (%i syncs, then %i)',
     { tags: ['long'] },
     expectConsistent,
   );
@@ -225,7 +225,7 @@ describe('concurrent syncs of one configuration', () => {
       await seed(bench, COUNT, round);
       const reports = await Promise.all(Array.from({ length: processes }, () => bench.sync()));
       for (const { code, stderr, targets } of reports) {
-        // A sync that loses three races leaves the target to the others and reports CONFLICT.
+        // A sync that loses three races at a target gives up on the target and reports CONFLICT.
         const codes = new Set(targets.map((target) => target.code ?? target.outcome));
         expect([0, 1], stderr).toContain(code);
         expect(['created', 'updated', 'unchanged', 'CONFLICT']).toEqual(expect.arrayContaining([...codes]));
@@ -239,7 +239,7 @@ describe('concurrent syncs of one configuration', () => {
       changes.map(({ secret, resourceVersion }) => `${secret} ${resourceVersion}`).toSorted(),
     );
     expect(openIntents(records)).toEqual([]);
-    // The audit log of the API server, if available, shows no other change by us.
+    // The audit log of the API server, if accessible, must show no other change by us.
     const { auditLogPath } = kubernetes();
     if (auditLogPath !== undefined)
       expect(await writesBy(bench.user, auditLogPath)).toEqual(

@@ -15,7 +15,7 @@ interface Result {
   readonly stderr: string;
 }
 
-/** Puts the Node of this run first on PATH, as an installation does. */
+/** Puts the Node of this run first on PATH, like a usual installation. */
 const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}` };
 
 async function npm(cwd: string, ...args: readonly string[]): Promise<string> {
@@ -23,7 +23,7 @@ async function npm(cwd: string, ...args: readonly string[]): Promise<string> {
   return stdout;
 }
 
-/** The path of a Node that is too old for the program, if the machine has one. */
+/** The path of a Node that is too old for the program. Undefined if the machine has none. */
 async function oldNode(): Promise<string | undefined> {
   for (const path of ['/usr/bin/node', '/usr/local/bin/node']) {
     if (!existsSync(path)) continue;
@@ -78,7 +78,7 @@ mappings:
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
   it('contains only the program, its reference and three documents', async () => {
-    // Without scripts, because a build would print into the JSON.
+    // Ignores npm scripts, because their output would mix with the JSON.
     const output = await npm(REPOSITORY, 'pack', '--dry-run', '--json', '--ignore-scripts');
     const [packed] = JSON.parse(output) as { files: { path: string; mode: number }[] }[];
     const filesOf = (pattern: string) => globSync(pattern, { cwd: REPOSITORY });
@@ -106,7 +106,7 @@ mappings:
     ).toEqual([]);
   });
 
-  it('prints help, validates, plans, syncs and writes its audit', async () => {
+  it('contains JavaScript, and no sources, tests or state', async () => {
     expect(await secretbridge('--help')).toMatchObject({ code: 0, stdout: expect.stringContaining('sync') });
     expect(await secretbridge('validate')).toMatchObject({
       code: 0,
@@ -155,7 +155,7 @@ mappings:
     ]);
   });
 
-  it('explains in one sentence that Node is too old', async ({ skip }) => {
+  it('explains a Node version that is too old in one sentence', async ({ skip }) => {
     const node = await oldNode();
     if (node === undefined) return skip('this machine has no older Node');
     const bin = join(folder, 'node_modules', 'secretbridge', 'bin', 'secretbridge.js');

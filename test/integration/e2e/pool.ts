@@ -1,9 +1,9 @@
 export interface Pool<Item> extends AsyncDisposable {
-  /** Waits for a free item, and lends it to `work`. */
+  /** Waits for a free item, and lends the item to `work`. */
   use<Result>(work: (item: Item) => Promise<Result>): Promise<Result>;
 }
 
-/** A pool of items for exclusive use. Opens an item when it is first needed. */
+/** A pool of items for exclusive use. Opens each item on first use. */
 export function createPool<Item extends AsyncDisposable>(
   size: number,
   open: () => Promise<Item>,

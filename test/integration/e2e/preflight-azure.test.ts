@@ -3,7 +3,7 @@ import type { AzureServer } from '../../fakes/azure-server/server.ts';
 import { openAzureStore } from './azure-store.ts';
 import { COUNT, expectAgreement, names, openScene, outcomes, type Scene } from './preflight-scene.ts';
 
-// Lists of Key Vault contain no versions, so a new process relies on the read records in the audit.
+// Key Vault lists contain no versions. A new process therefore relies on the read records in the audit.
 
 const HOUR_MS = 3_600_000;
 
@@ -11,7 +11,7 @@ interface AzureScene extends Scene {
   readonly server: AzureServer;
   /** Advances the clock of the vault. */
   advance(ms: number): void;
-  /** The keys read and whether pages were listed since the last call. */
+  /** Returns the keys that were read and whether pages were listed, both since the last call. */
   takeRequests(): { readonly reads: readonly string[]; readonly lists: boolean };
 }
 
@@ -38,7 +38,7 @@ async function openAzure(): Promise<AzureScene> {
 }
 
 describe('a one-shot sync of Azure', () => {
-  it('only lists keys that have not changed since another process read them', async () => {
+  it('lists keys and reads only those that changed since another process read them', async () => {
     await using scene = await openAzure();
     const { server, advance, takeRequests } = scene;
     advance(HOUR_MS);
@@ -61,19 +61,19 @@ describe('a one-shot sync of Azure', () => {
     });
     expect(takeRequests().reads).toEqual(['m0', 'm1', 'm2', 'm3']);
     expect(await scene.secretValue('m0')).toBe('second');
-    // Changed tags cause no read record, because value and version are the same.
+    // Changed tags cause no read record, because value and version stayed the same.
     expect(await scene.records('--action', 'read')).toHaveLength(length + 3);
     await expectAgreement(scene);
   });
 
-  it('reads a key again that was less than two seconds old at its last read', async () => {
+  it('reads a key again when its last read was less than two seconds after its last change', async () => {
     await using scene = await openAzure();
     const { server, advance, takeRequests } = scene;
     advance(HOUR_MS);
     await scene.sync();
     server.secrets.put('m0', 'second');
     await scene.sync();
-    server.secrets.put('m0', 'third'); // The list may show the same second.
+    server.secrets.put('m0', 'third'); // The list may show the same second for both changes.
     advance(HOUR_MS);
     takeRequests();
     expect(outcomes(await scene.sync()).get('m0')).toBe('updated');
@@ -83,7 +83,7 @@ describe('a one-shot sync of Azure', () => {
     expect(takeRequests().reads).toEqual([]);
   });
 
-  it('ignores read records of another store definition, and failed ones', async () => {
+  it('ignores read records of a different store definition, and records of failed reads', async () => {
     await using scene = await openAzure();
     const { server, advance, takeRequests, configuration } = scene;
     advance(HOUR_MS);

@@ -8,7 +8,7 @@ import { kubernetes } from '../services/inject.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
 import { type Run, runInProcess, type SyncReport, syncReport } from './program.ts';
 
-/** The preflight starts at 20 targets. Tests change some targets, and enough unchanged ones must remain. */
+/** The preflight needs at least 20 targets. Tests change some targets, and enough unchanged ones must remain. */
 export const COUNT = 64;
 export const names = Array.from({ length: COUNT }, (_, n) => `m${n}`);
 
@@ -25,7 +25,7 @@ export interface Scene extends AsyncDisposable {
   configure(configuration: Record<string, unknown>): Promise<void>;
   run(...args: readonly string[]): Promise<Run>;
   sync(...args: readonly string[]): Promise<SyncReport>;
-  /** The planned outcome by mapping. A plan reads every key. */
+  /** Returns the planned outcome of each mapping. A plan reads every key. */
   plannedOutcomes(): Promise<ReadonlyMap<string, string>>;
   /** Changes a Secret as another writer. */
   patch(name: string, patch: object, type?: 'merge' | 'json'): Promise<void>;
@@ -101,7 +101,7 @@ export async function openScene(
   };
 }
 
-/** The outcome of each mapping. */
+/** Returns the outcome of each mapping. */
 export function outcomes({ targets }: SyncReport): ReadonlyMap<string, string> {
   return new Map(targets.map(({ mapping, outcome, code }) => [mapping, code ?? outcome]));
 }

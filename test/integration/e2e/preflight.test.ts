@@ -25,7 +25,7 @@ async function openAws(): Promise<Scene & { readonly aws: AwsServer }> {
 const base64 = (text: string) => Buffer.from(text).toString('base64');
 
 describe('a one-shot sync with preflight', () => {
-  it('only lists keys when everything is in sync, and misses no change in cluster or store', async () => {
+  it('reads no keys when everything is in sync, and misses no change in cluster or store', async () => {
     await using scene = await openAws();
     const { aws, patch } = scene;
     expect((await scene.sync()).summary).toMatchObject({ created: COUNT });
@@ -49,7 +49,7 @@ describe('a one-shot sync with preflight', () => {
     await patch('m12', { immutable: true });
     await patch('m13', [{ op: 'replace', path: '/metadata/managedFields', value: [{}] }], 'json');
     await patch('m14', { metadata: { labels: { 'app.kubernetes.io/managed-by': 'helm' } } });
-    // A reverted edit by the same writer leaves nothing to do.
+    // An edit that the same writer reverted requires no write.
     await patch('m15', { data: { VALUE: base64('edited') } });
     await patch('m15', { data: { VALUE: base64('value of m15') } });
     await patch('m16', { data: { VALUE: null } });
@@ -76,7 +76,7 @@ describe('a one-shot sync with preflight', () => {
     await expectAgreement(scene);
   });
 
-  it('counts every read of an absence, and removes a Secret whose source is proven absent', async () => {
+  it('counts repeated reads as proof of an absence, and deletes the Secret of an absent source', async () => {
     await using scene = await openAws();
     const { aws } = scene;
     await scene.configure({
@@ -140,7 +140,7 @@ describe('a one-shot sync with preflight', () => {
     await expectAgreement(scene);
   });
 
-  it('keeps a pinned target unchanged, and follows the store again after unpin', async () => {
+  it("keeps a pinned target unchanged, and applies the store's version again after unpin", async () => {
     await using scene = await openAws();
     const { aws } = scene;
     await scene.sync();
@@ -151,14 +151,14 @@ describe('a one-shot sync with preflight', () => {
     expect(back, back.stderr).toMatchObject({ code: 0 });
     expect(await scene.secretValue('m0')).toBe('value of m0');
     expect((await expectAgreement(scene)).get('m0')).toBe('unchanged');
-    // The store now has a newer version than the pin.
+    // The store now contains a newer version than the pin.
     aws.store.put('m0', 'third');
     expect((await expectAgreement(scene)).get('m0')).toBe('unchanged');
     expect(await scene.run('unpin', 'm0')).toMatchObject({ code: 0 });
     expect(await scene.secretValue('m0')).toBe('third');
   });
 
-  it('trusts a stale list unless the mapping is named or the store is strict', {
+  it('trusts a stale list unless the command names the mapping or the store is strict', {
     tags: ['long'],
   }, async () => {
     await using scene = await openAws();
@@ -170,7 +170,7 @@ describe('a one-shot sync with preflight', () => {
     aws.store.put('m1', 'second');
     expect((await scene.sync()).summary).toMatchObject({ unchanged: COUNT });
     expect((await scene.sync('--mapping', 'm0')).summary).toMatchObject({ updated: 1 });
-    // The written version is newer than the one in the list.
+    // The Secret already contains a newer version than the list shows.
     expect((await scene.sync()).summary).toMatchObject({ unchanged: COUNT });
     expect([await scene.secretValue('m0'), await scene.secretValue('m1')]).toEqual(['second', 'value of m1']);
     const stores = [{ ...configuration.stores[0], freshness: 'strict' }];

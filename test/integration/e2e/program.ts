@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import { runCli } from '../../../src/cli/cli.ts';
 import { Collector, quietContext } from '../../cli/harness.ts';
 
-/** The program as started from a checkout. */
+/** The path of the program in this checkout. */
 export const MAIN = resolve(import.meta.dirname, '../../../src/main.ts');
 
 export interface Run {
@@ -41,7 +41,7 @@ export function startProgram(
   return { child, result };
 }
 
-/** Runs the program in this process, which is faster than a child process. */
+/** Runs the program in this process, because child processes are slower. */
 export async function runInProcess(
   args: readonly string[],
   { cwd, env = {} }: { readonly cwd: string; readonly env?: Readonly<Record<string, string>> },

@@ -1,4 +1,6 @@
-/** A random number generator with a seed (Mulberry32, public domain). Returns numbers from 0 up to 1. */
+/**
+ * A seeded random number generator (Mulberry32, public domain). Returns numbers from 0 (inclusive) to 1 (exclusive).
+ */
 export function createRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -10,9 +10,9 @@ import { localstack, openbao } from '../services/inject.ts';
 import { CLIENT_SECRET, openAzureStore } from './azure-store.ts';
 import { type Run, runInProcess } from './program.ts';
 
-// Rollback on each kind of store: both OpenBao engines and AWS on real servers, Azure on a fake.
+// Tests rollback on each kind of store: both OpenBao engines and AWS on real servers, and Azure on a fake.
 
-/** Unique values, so that a search finds every place that contains one. */
+/** Unique values, so a search finds every place that contains one. */
 const [FIRST, SECOND, THIRD] = ['first', 'second', 'third'].map((name) => textMarker(name)) as [
   ReturnType<typeof textMarker>,
   ReturnType<typeof textMarker>,
@@ -25,9 +25,9 @@ interface Bench extends AsyncDisposable {
   /** Writes a new version into the store. */
   put(value: string): Promise<unknown>;
   run(...args: readonly string[]): Promise<Run>;
-  /** The value in the Secret. */
+  /** Returns the value in the Secret. */
   secretValue(): Promise<string>;
-  /** The record sequence of the last change. */
+  /** Returns the sequence number of the last change's record. */
   lastChange(): Promise<number>;
   leaks(): Promise<readonly string[]>;
 }
@@ -72,7 +72,7 @@ async function openBench(
   };
 }
 
-/** Rotates through the values, and returns the record sequence of each change. */
+/** Writes each value and syncs it. Returns the record sequence number of each change. */
 async function rotate(bench: Bench, ...values: readonly string[]): Promise<readonly number[]> {
   const changes: number[] = [];
   for (const value of values) {
@@ -87,7 +87,7 @@ async function rotate(bench: Bench, ...values: readonly string[]): Promise<reado
 const rollBack = (bench: Bench, to: number | undefined): Promise<Run> =>
   bench.run('rollback', 'db', '--to', String(to));
 
-/** The behavior on every store with versions. */
+/** Checks a rollback on a store with versions. */
 async function expectRollback(
   bench: Bench,
   to: number | undefined,
@@ -103,7 +103,7 @@ async function expectRollback(
   expect(await bench.secretValue()).toBe(latest);
 }
 
-/** Expects an error with this code and no change. */
+/** Expects an error with this code, and no change of the Secret. */
 async function expectRefused(bench: Bench, to: number | undefined, code: string): Promise<void> {
   const before = await bench.secretValue();
   expect(await rollBack(bench, to)).toMatchObject({ code: 4, stderr: expect.stringContaining(code) });
@@ -135,7 +135,7 @@ async function openVaultBench(kvVersion: 1 | 2) {
 const json = (value: string): string => JSON.stringify({ value });
 
 describe('OpenBao', () => {
-  it('version 2 rolls back to any available version, and reports a missing one', async () => {
+  it('version 2 rolls back to any available version, and reports a missing version', async () => {
     const { bench, mount, send } = await openVaultBench(2);
     await using _ = bench;
     const [first, second] = await rotate(bench, text(FIRST), text(SECOND), text(THIRD));
@@ -148,7 +148,7 @@ describe('OpenBao', () => {
     await send('POST', `${mount}/destroy/db`, { versions: [1] });
     await expectRefused(bench, first, 'VERSION_GONE');
 
-    // All versions disappear while the target is pinned. The Secret must stay.
+    // All versions disappear while the target is pinned. The Secret must keep its data.
     expect(await rollBack(bench, second)).toMatchObject({ code: 0 });
     await send('DELETE', `${mount}/metadata/db`);
     expect(await bench.run('sync')).toMatchObject({
@@ -157,7 +157,7 @@ describe('OpenBao', () => {
     });
     expect(await bench.secretValue()).toBe(json(text(SECOND)));
 
-    // A new secret counts from 1 again, so its version 2 is another one.
+    // A recreated secret counts versions from 1 again, so its version 2 is a different one.
     await bench.put('recreated');
     await bench.put('recreated, second version');
     expect(await bench.run('sync')).toMatchObject({
@@ -172,7 +172,7 @@ describe('OpenBao', () => {
     expect(await bench.leaks()).toEqual([]);
   });
 
-  it('version 2 rolls back only to the versions that it retains', async () => {
+  it('version 2 rolls back only to the versions that the engine retains', async () => {
     const { bench, mount, send } = await openVaultBench(2);
     await using _ = bench;
     await send('POST', `${mount}/metadata/db`, { max_versions: 2 });
@@ -181,7 +181,7 @@ describe('OpenBao', () => {
     await expectRollback(bench, second, json(text(SECOND)), json(text(THIRD)));
   });
 
-  it('version 1 has no versions, and rolls back only to its current value', async () => {
+  it('version 1 keeps no old versions, and rolls back only to its current value', async () => {
     const { bench } = await openVaultBench(1);
     await using _ = bench;
     const [first, second] = await rotate(bench, text(FIRST), text(SECOND));
@@ -193,7 +193,7 @@ describe('OpenBao', () => {
       stdout: expect.stringContaining('VERSION_GONE'),
     });
     expect(await bench.secretValue()).toBe(json(text(SECOND)));
-    // The store has the first value again.
+    // The store contains the first value again.
     await bench.put(text(FIRST));
     expect(await rollBack(bench, first)).toMatchObject({ code: 0 });
     expect(await bench.secretValue()).toBe(json(text(FIRST)));
@@ -231,7 +231,7 @@ describe('AWS Secrets Manager', () => {
 });
 
 describe('Azure Key Vault', { tags: ['long'] }, () => {
-  it('rolls back to any version, and reports a purged one', async () => {
+  it('rolls back to any version, and reports a purged version', async () => {
     await using azure = await openAzureStore();
     const { server, store, env } = azure;
     await using bench = await openBench(store, 'db', async (value) => server.secrets.put('db', value), env);

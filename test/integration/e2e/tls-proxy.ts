@@ -5,11 +5,11 @@ import { closeServer, listen } from '../../fakes/loopback.ts';
 
 export interface TlsProxy extends AsyncDisposable {
   readonly address: string;
-  /** Uses this certificate for new connections. */
+  /** Uses this certificate for later connections. */
   useCertificate(certificate: Issued): void;
 }
 
-/** A TLS proxy in front of a server without TLS. */
+/** A TLS proxy in front of a server that has no TLS. */
 export async function startTlsProxy(upstream: string, certificate: Issued): Promise<TlsProxy> {
   const server = createServer(certificate, (incoming, outgoing) => {
     const { host: _, ...headers } = incoming.headers;

@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { openbao } from '../services/inject.ts';
 
-/** A path of the key/value engine for one test, and a login that may only read it. */
+/** A path of the key/value engine for one test, and a login with the right to read only this path. */
 export interface Vault {
   readonly address: string;
   /** The prefix of every key. */
   readonly prefix: string;
-  /** The environment for the credentials in the configuration. */
+  /** The environment variables with the credentials that the configuration names. */
   readonly env: { readonly ROLE_ID: string; readonly SECRET_ID: string };
   put(key: string, fields: Readonly<Record<string, unknown>>): Promise<void>;
   remove(key: string): Promise<void>;
@@ -26,7 +26,7 @@ export async function openVault(login?: Login): Promise<Vault> {
     if (![200, 204].includes(answer.status)) throw new Error(`${method} ${path}: ${answer.status}`);
     return answer.body.data ?? {};
   };
-  // A separate mount, because tests share the server.
+  // Each test uses a separate mount, because tests share the server.
   await send('POST', `sys/auth/${prefix}`, { type: 'approle' });
   const policy = `path "secret/data/${prefix}/*" { capabilities = ["read"] }`;
   await send('PUT', `sys/policies/acl/${prefix}`, { policy });

@@ -7,7 +7,7 @@ export interface Cluster {
   readonly token: string;
 }
 
-/** One change of a Secret, as the API server reports it to watches. */
+/** One change of a Secret, as a watch reports it. */
 export interface Change {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
   readonly secret: string;
@@ -15,17 +15,17 @@ export interface Change {
 }
 
 export interface Witness extends AsyncDisposable {
-  /** All changes up to now. Writes a marker Secret and waits for its event. */
+  /** Returns all changes up to now. To catch up, writes a marker Secret and waits for its event. */
   changes(): Promise<readonly Change[]>;
-  /** The changes received so far. */
+  /** The changes that have arrived so far. */
   readonly received: readonly Change[];
-  /** Called after each further change. */
+  /** Called after each later change. */
   onChange: (() => void) | undefined;
 }
 
 const MARKER = 'witness-marker';
 
-/** Watches the Secrets of one namespace as the administrator, independently of the product. */
+/** Watches the Secrets of one namespace as the administrator, independently of the code under test. */
 export async function watchSecrets(cluster: Cluster, namespace: string): Promise<Witness> {
   const dispatcher = new Agent({
     allowH2: false,

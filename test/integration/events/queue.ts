@@ -10,10 +10,10 @@ import {
 import { REGION } from '../providers/aws-harness.ts';
 import { localstack } from '../services/inject.ts';
 
-/** The reason for skipping queue tests. */
+/** The reason why queue tests are skipped. */
 export const NO_SQS = 'LocalStack has SQS and EventBridge only with Python 3.12 or later';
 
-/** A queue of LocalStack with administrator rights. */
+/** An SQS queue of LocalStack, used with administrator rights. */
 export interface TestQueue extends Disposable {
   readonly url: string;
   readonly arn: string;
@@ -21,7 +21,7 @@ export interface TestQueue extends Disposable {
   /** The number of messages, including hidden ones. */
   size(): Promise<number>;
   purge(): Promise<void>;
-  /** The messages, without removing them. */
+  /** Returns the messages without removing them. */
   peek(): Promise<readonly string[]>;
 }
 
@@ -65,7 +65,7 @@ export async function createQueue(
   };
 }
 
-/** Calls EventBridge by its JSON protocol. LocalStack checks only the access key. */
+/** Calls EventBridge through its JSON protocol. LocalStack checks only the access key. */
 export async function eventBridge(account: string, operation: string, input: object): Promise<object> {
   const response = await fetch(localstack().address, {
     method: 'POST',

@@ -8,10 +8,10 @@ import { base64, openWorld } from '../service/world.ts';
 import { localstack } from '../services/inject.ts';
 import { createQueue, NO_SQS } from './queue.ts';
 
-/** A service on LocalStack with rare sweeps, so that only events report changes. */
+/** A service on LocalStack. Its sweeps are rare, so only events report changes. */
 async function open() {
   const account = openAccount();
-  // An interrupted poll may still receive a message, which then becomes visible again after this time.
+  // An interrupted poll may still receive a message. The message becomes visible again after this time.
   const short = { VisibilityTimeout: '2' };
   const queue = await createQueue(account.account, short);
   const other = await createQueue(account.account, short);
@@ -55,9 +55,9 @@ mappings:
 const EVENT_MS = 10_000;
 
 describe('the service with an event queue', () => {
-  it('follows rotations by every kind of event, and records the intake', { timeout: 120_000 }, async ({
-    skip,
-  }) => {
+  it('syncs after every kind of rotation event, and records the received events', {
+    timeout: 120_000,
+  }, async ({ skip }) => {
     if (!localstack().isComplete) skip(NO_SQS);
     await using opened = await open();
     const { account, queue, world } = opened;
@@ -85,7 +85,7 @@ describe('the service with an event queue', () => {
     await within(EVENT_MS, () => opened.expectData('found', { a: '1', b: '2' }));
     expect(Math.min(...latencies)).toBeLessThan(1_500);
 
-    // One message causes one request and one read for all of its targets.
+    // One message causes one request and one read, shared by all targets of the key.
     const records = await world.records();
     const byEvent = records.filter(({ actor }) => actor.kind === 'event');
     expect(new Set(byEvent.map(({ actor }) => actor.name))).toEqual(new Set(['eu']));
@@ -102,7 +102,7 @@ describe('the service with an event queue', () => {
     await within(EVENT_MS, async () => expect(await queue.size()).toBe(0));
   });
 
-  it('stores no other content of a message', { timeout: 120_000 }, async ({ skip }) => {
+  it('drops all message content that it does not need', { timeout: 120_000 }, async ({ skip }) => {
     if (!localstack().isComplete) skip(NO_SQS);
     await using opened = await open();
     const { account, queue, world } = opened;
@@ -144,7 +144,7 @@ describe('the service with an event queue', () => {
     expect(all.filter((text) => text.includes(marker))).toEqual([]);
   });
 
-  it('switches to another queue and to new credentials while running, and stops without delay', {
+  it('changes to another queue and to new credentials while running, and stops without delay', {
     timeout: 120_000,
   }, async ({ skip }) => {
     if (!localstack().isComplete) skip(NO_SQS);

@@ -69,7 +69,7 @@ describe('a queue of LocalStack', () => {
     expect(await queue.size()).toBe(0);
   });
 
-  it('can be checked with and without a message', async ({ skip }) => {
+  it('passes a check, both with a message and without', async ({ skip }) => {
     if (!localstack().isComplete) skip(NO_SQS);
     using account = openAccount();
     using queue = await createQueue(account.account);
@@ -84,7 +84,7 @@ describe('a queue of LocalStack', () => {
     await expect(missingQueue.check(NEVER)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
   });
 
-  it('can be aborted while it waits', async ({ skip }) => {
+  it('stops waiting when it is aborted', async ({ skip }) => {
     if (!localstack().isComplete) skip(NO_SQS);
     using account = openAccount();
     using queue = await createQueue(account.account);
@@ -96,7 +96,7 @@ describe('a queue of LocalStack', () => {
     await expect(receiving).rejects.toBe(reason);
   });
 
-  it('is CONFIG_INVALID when it does not exist', async ({ skip }) => {
+  it('fails with CONFIG_INVALID when it does not exist', async ({ skip }) => {
     if (!localstack().isComplete) skip(NO_SQS);
     using account = openAccount();
     await using messageQueue = await open(

@@ -13,7 +13,7 @@ const run = promisify(execFile);
 const page = readFileSync(join(ROOT, 'docs/how-to/webhooks.md'), 'utf8');
 const command = /```sh\n(body=[\s\S]*?)```/.exec(page)?.[1] ?? '';
 
-it('the command on the webhooks page works unchanged', async () => {
+it('the command on the webhooks page works without changes', async () => {
   await using events = await startEventTestServer();
   events.now = Date.now();
   const url = await events.api.server.listen('127.0.0.1:0');

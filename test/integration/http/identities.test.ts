@@ -9,7 +9,8 @@ import { assertStatus } from '../services/kubernetes-api.ts';
 const RBAC = '/apis/rbac.authorization.k8s.io/v1';
 
 /**
- * Creates a service account, with a role of ours if given. Returns a function that issues its token for an audience.
+ * Creates a service account, and binds it to a role of ours if one is given. Returns a function that issues its token
+ * for an audience.
  */
 async function createPerson(
   namespace: string,
@@ -59,13 +60,13 @@ async function openServer() {
   };
 }
 
-it('identifies the holder of a token and checks its role through the API server', async () => {
+it("identifies the holder of a token, and checks the holder's role through the API server", async () => {
   await using setup = await openServer();
   const sync = (token: string) => setup.bench.call('POST', '/api/v1/mappings/db/sync', { token });
   for (const role of [undefined, ...ROLES]) {
     const token = await (await createPerson(setup.real.namespace, role))('secretbridge');
     const rank = role === undefined ? -1 : ROLES.indexOf(role);
-    // The authorizer learns of a new binding by a watch, and a denial is cached for ten seconds.
+    // The authorizer receives a new binding through a watch. It caches a denial for ten seconds.
     await expect
       .poll(async () => (await setup.bench.get('/api/v1/status', token)).status, {
         timeout: 20_000,
@@ -79,7 +80,7 @@ it('identifies the holder of a token and checks its role through the API server'
   ]);
 });
 
-it('rejects an invalid token and one for another audience', async () => {
+it('rejects an invalid token, and a token for another audience', async () => {
   await using setup = await openServer();
   const issue = await createPerson(setup.real.namespace, 'operator');
   const validToken = await issue('secretbridge');

@@ -20,7 +20,7 @@ export interface ExternalSecretsCluster extends AsyncDisposable {
   /** Creates an ExternalSecret and the Secret that it owns. */
   createExternalSecret(name: string, spec: object, data: Readonly<Record<string, string>>): Promise<void>;
   run(...args: readonly string[]): Promise<Run>;
-  /** Lets the account list External Secrets objects, in one namespace or everywhere. */
+  /** Grants the account the right to list External Secrets objects, in one namespace or everywhere. */
   allowList(namespace?: string): Promise<void>;
   apply(yaml: string): Promise<void>;
   get<T>(path: string): Promise<T>;
@@ -146,7 +146,7 @@ export async function openExternalSecretsCluster(): Promise<ExternalSecretsClust
   };
 }
 
-/** Defines the custom resources with an open schema. Parallel tests share them. */
+/** Defines the custom resources with an open schema. Parallel tests share the definitions. */
 async function defineKinds(): Promise<void> {
   const { request } = kubernetes();
   const crds = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';

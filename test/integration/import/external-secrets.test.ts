@@ -15,7 +15,7 @@ const COUNT = 30;
 
 interface Case {
   readonly spec: (key: string) => object;
-  /** The Secret data that the External Secrets Operator creates from `FIELDS`. */
+  /** The Secret data that the External Secrets Operator would create from `FIELDS`. */
   readonly data: Readonly<Record<string, string>>;
 }
 
@@ -66,8 +66,8 @@ async function fill(cluster: ExternalSecretsCluster): Promise<void> {
   }
 }
 
-describe('a move from the External Secrets Operator', () => {
-  it('adopts every Secret unchanged, and keeps it when the ExternalSecrets are deleted', async () => {
+describe('a migration from the External Secrets Operator', () => {
+  it('adopts every Secret without a change, and keeps the Secret when the ExternalSecret is deleted', async () => {
     await using cluster = await openExternalSecretsCluster();
     const { namespace, account, kubeconfig, folder } = cluster;
     const { request } = kubernetes();
@@ -154,7 +154,7 @@ describe('a move from the External Secrets Operator', () => {
 });
 
 describe('keys merged into a foreign Secret', () => {
-  it('can change after the entries of the former manager are removed as the report says', async () => {
+  it("change with the store after the user removes the former manager's entries, as the report explains", async () => {
     await using cluster = await openExternalSecretsCluster();
     const { namespace, account, kubeconfig, folder, vault } = cluster;
     const { request } = kubernetes();
@@ -217,7 +217,7 @@ audit: { store: { kind: sqlite, path: ./state/audit.db } }
 }
 
 describe('an import with limited rights', () => {
-  it('imports what it may list, and reports the rest', async () => {
+  it('covers the objects that it may list, and reports the others', async () => {
     await using cluster = await openExternalSecretsCluster();
     const { account } = cluster;
     await cluster.allowList(account.namespace);

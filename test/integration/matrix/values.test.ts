@@ -6,7 +6,7 @@ import { localstack, openbao } from '../services/inject.ts';
 
 const LIMITS = { requestsPerSecond: 10_000, concurrency: 8 };
 
-/** Sends the text unchanged, because the tests compare how numbers are written. */
+/** Sends the JSON text unchanged, because the tests compare the spelling of numbers. */
 async function send(address: string, token: string, path: string, body: string): Promise<string> {
   const answer = await fetch(`${address}/v1/${path}`, {
     method: 'POST',

@@ -13,7 +13,7 @@ import { localstack } from '../services/inject.ts';
 
 export const REGION = 'eu-west-1';
 
-/** An empty account of LocalStack and an administrator's client for it. */
+/** An empty account of LocalStack and an administrator's client. */
 export function openAccount() {
   const account = String(randomInt(100_000_000_000, 999_999_999_999));
   const client = new SecretsManagerClient({

@@ -19,7 +19,7 @@ function bytesOf(result: ReadResult | undefined): Buffer {
   return Buffer.from(result.value.reveal());
 }
 
-describe('values in LocalStack', () => {
+describe('keep their bytes, both text and binary', () => {
   it('keep their bytes, as text and as binary', async () => {
     using account = openAccount();
     const values: Record<string, string | Uint8Array> = {
@@ -38,7 +38,7 @@ describe('values in LocalStack', () => {
     }
   });
 
-  it('are read by names with an empty segment, and found below a path', async () => {
+  it('are readable by names with an empty segment, and found below a path', async () => {
     using account = openAccount();
     const names = ['team//db', 'team/db', 'team/db/'];
     for (const name of names) await account.put(name, name);
@@ -49,7 +49,7 @@ describe('values in LocalStack', () => {
     for (const name of names) expect(reveal(await readOne(provider, name))).toBe(name);
   });
 
-  it('are read by name, ARN, partial ARN, stage and version id', async () => {
+  it('are readable by name, ARN, partial ARN, stage and version id', async () => {
     using account = openAccount();
     const first = await account.put('/prod/db', 'old');
     const second = await account.put('/prod/db', 'new');
@@ -123,8 +123,9 @@ describe('many secrets in LocalStack', () => {
 const NO_STS = 'LocalStack needs Python 3.12 or newer for its STS';
 
 describe('logins over STS in LocalStack', () => {
-  // LocalStack's keys identify the account of a role, so a successful read proves that the role was assumed.
-  it('assume a chain of roles into another account', async ({ skip }) => {
+  // LocalStack's keys identify the account of a role. A successful read therefore proves that the login assumed the
+  // role.
+  it('assume a chain of roles up to another account', async ({ skip }) => {
     if (!localstack().isComplete) skip(NO_STS);
     using own = openAccount();
     using other = openAccount();
@@ -150,7 +151,7 @@ describe('logins over STS in LocalStack', () => {
     }
   });
 
-  it('use a web identity, by configuration and by default', async ({ skip }) => {
+  it('use a web identity, both from the configuration and from the environment', async ({ skip }) => {
     if (!localstack().isComplete) skip(NO_STS);
     using account = openAccount();
     await account.put('a', 'x');
@@ -174,8 +175,8 @@ describe('logins over STS in LocalStack', () => {
   });
 });
 
-describe('a region', () => {
-  it('is CONFIG_INVALID when it differs from that of the ARN', async () => {
+describe('a configured region', () => {
+  it('fails with CONFIG_INVALID when it differs from the region in an ARN', async () => {
     using account = openAccount();
     const { ARN: arn = '' } = await account.put('a', 'x');
     await using provider = await openProvider({ region: 'us-east-1' }, account.env);

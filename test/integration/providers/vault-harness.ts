@@ -12,7 +12,7 @@ export interface Bao {
   readonly request: Request;
 }
 
-/** Sends one request that must succeed. Returns its `data`, `auth` or `wrap_info`. */
+/** Sends one request, which must succeed. Returns the answer's `data`, `auth` or `wrap_info`. */
 export async function call<Body>(
   { request }: Bao,
   method: string,
@@ -34,18 +34,18 @@ export async function call<Body>(
 export async function createMount(bao: Bao, version: 1 | 2): Promise<string> {
   const mount = `kv-${randomUUID()}`;
   await call(bao, 'POST', `sys/mounts/${mount}`, { type: 'kv', options: { version: String(version) } });
-  // A new mount of version 2 answers 400 for a moment, while the server prepares it.
+  // The server prepares a new mount of version 2 for a moment and answers 400 meanwhile.
   if (version === 2) await waitUntil(() => call(bao, 'GET', `${mount}/config`));
   return mount;
 }
 
-/** The API path of a key, computed independently of the code under test. */
+/** Returns the API path of a key, computed independently of the code under test. */
 export function urlOf(mount: string, version: 1 | 2, key: string, kind = 'data'): string {
   const encoded = key.split('/').map(encodeURIComponent).join('/');
   return version === 1 ? `${mount}/${encoded}` : `${mount}/${kind}/${encoded}`;
 }
 
-/** An AppRole login with the rights of `policy`. */
+/** Creates an AppRole login with the rights of `policy`. */
 export async function createAppRole(
   bao: Bao,
   policy: string,
@@ -55,7 +55,7 @@ export async function createAppRole(
   const send = <Body>(method: string, path: string, body?: unknown, more: Record<string, string> = {}) =>
     call<Body>(bao, method, path, body, { ...headers, ...more });
   const name = `role-${randomUUID()}`;
-  // A mount below `approle` would block other tests from a mount named `approle`.
+  // A mount below `approle` would prevent a mount named `approle` in other tests.
   const mountPath = `${name}/approle`;
   await send('POST', `sys/auth/${mountPath}`, { type: 'approle' });
   await send('PUT', `sys/policies/acl/${name}`, { policy });
@@ -79,7 +79,7 @@ export async function createAppRole(
         undefined,
         headers,
       );
-      return status === 404 ? 0 : body.data.keys.length; // 404 means that there are none.
+      return status === 404 ? 0 : body.data.keys.length; // 404 means that there are no tokens.
     },
   };
 }

@@ -23,7 +23,7 @@ async function prepare(bao: Bao = openbao()) {
   return { bao, mount, policy: `path "${mount}/data/*" { capabilities = ["read"] }` };
 }
 
-/** The result of reading the key `a`. */
+/** Returns the result of reading the key `a`. */
 async function readA(provider: Awaited<ReturnType<typeof openProvider>>): Promise<string | undefined> {
   return codeOf((await provider.read([{ key: 'a' }]))[0]);
 }
@@ -43,7 +43,7 @@ async function tokensOf(bao: Bao, mountPath: string): Promise<number> {
   return list(path);
 }
 
-/** A session whose renewals run only when the test calls `renew`. */
+/** Opens a session that renews its token only when the test calls `renew`. */
 async function openSession(config: object, env: Record<string, string>) {
   const parsed = VaultConfig.parse({ kind: 'vault', ...config });
   let offsetMs = 0;
@@ -63,7 +63,7 @@ async function openSession(config: object, env: Record<string, string>) {
   });
   return {
     session,
-    /** Moves the clock 20 seconds into the 30-second lifetime. Resolves when the next renewal is scheduled. */
+    /** Advances the clock by 20 seconds of the 30-second lifetime. Resolves when the next renewal is scheduled. */
     async renew() {
       offsetMs += 20_000;
       callbacks.splice(0).at(-1)?.();
@@ -103,7 +103,7 @@ describe.each(Object.entries(LOGIN_METHODS))('the login by %s on OpenBao', (_, o
     expect(await tokensOf(bao, login.mountPath)).toBe(1);
   });
 
-  it('is AUTH_FAILED with a wrong credential and at a missing mount, without quoting the credential', async () => {
+  it('fails with AUTH_FAILED for a wrong credential and for a missing mount, without quoting the credential', async () => {
     const { bao, mount, policy } = await prepare();
     await using login = await open(bao, policy);
     for (const mountPath of [login.mountPath, 'nowhere']) {
@@ -117,7 +117,7 @@ describe.each(Object.entries(LOGIN_METHODS))('the login by %s on OpenBao', (_, o
 });
 
 describe('a role without the policy `default` on OpenBao', () => {
-  it('logs in again after a revocation, and does not after a denied read', async () => {
+  it('logs in again after a revocation, but not after a denied read', async () => {
     const { bao, mount } = await prepare();
     await call(bao, 'POST', urlOf(mount, 2, 'b'), { data: { x: '1' } });
     const policy = `path "${mount}/data/a" { capabilities = ["read"] }`;
@@ -136,10 +136,10 @@ describe('a role without the policy `default` on OpenBao', () => {
 });
 
 describe('the login by ldap', () => {
-  it('has no test here, because OpenBao has no built-in LDAP method', async () => {
+  it('is untested on OpenBao, because OpenBao has no built-in LDAP method', async () => {
     const { bao } = await prepare();
     const answer = await bao.request('POST', `/v1/sys/auth/ldap-${randomUUID()}`, { type: 'ldap' });
-    // When this fails, add LDAP to `LOGIN_METHODS`.
+    // A failure here means that OpenBao supports LDAP. Then add LDAP to `LOGIN_METHODS`.
     expect(answer).toMatchObject({
       status: 400,
       body: { errors: ['plugin not found in the catalog: ldap'] },
@@ -148,7 +148,7 @@ describe('the login by ldap', () => {
 });
 
 describe('the login by jwt on OpenBao', () => {
-  it('is STORE_UNAVAILABLE until the server can fetch the keys of the issuer', async () => {
+  it('fails with STORE_UNAVAILABLE until the server can fetch the keys of the issuer', async () => {
     const { bao, mount, policy } = await prepare();
     await using issuer = await startIssuer();
     const config = { address: bao.address, mount };
@@ -182,7 +182,7 @@ describe('the login by jwt on OpenBao', () => {
 });
 
 describe('the login by kubernetes on OpenBao and a real API server', () => {
-  it('logs in by TokenReview with the current token file, and is AUTH_FAILED for invalid tokens', async () => {
+  it('logs in by TokenReview with the current token file, and fails with AUTH_FAILED for invalid tokens', async () => {
     const { bao, mount, policy } = await prepare();
     const login = await enableKubernetes(bao, policy);
     const folder = await mkdtemp(join(tmpdir(), 'secretbridge-token-'));
@@ -214,7 +214,7 @@ describe('the login by kubernetes on OpenBao and a real API server', () => {
       await rm(folder, { recursive: true });
     }
 
-    /** A correctly signed token of a removed account. The API server rejects it. */
+    /** A correctly signed token of a deleted ServiceAccount. The API server rejects it. */
     async function tokenOfRemovedAccount(): Promise<string> {
       const token = await login.tokenOf('bridge');
       await login.remove('bridge');

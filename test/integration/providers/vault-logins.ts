@@ -6,21 +6,21 @@ import type { AddressInfo } from 'node:net';
 import { kubernetes } from '../services/inject.ts';
 import { type Bao, call, createAppRole } from './vault-harness.ts';
 
-/** A login method that is set up on the server, with right and wrong credentials. */
+/** A login method that is configured on the server, with correct and wrong credentials. */
 export interface LoginSetup extends AsyncDisposable {
   readonly auth: Readonly<Record<string, unknown>>;
   readonly mountPath: string;
-  /** By the variable names in `auth`. */
+  /** The credentials by the variable names that `auth` uses. */
   readonly env: Record<string, string>;
   readonly wrongEnv: Readonly<Record<string, string>>;
 }
 
 export type Enable = (bao: Bao, policy: string) => Promise<LoginSetup>;
 
-/** Settings of every role: tokens live for 30 seconds and can be renewed for an hour. */
+/** The token settings of every role: a lifetime of 30 seconds, renewable for one hour. */
 export const TOKEN = { token_ttl: '30s', token_max_ttl: '1h' };
 
-/** Sets up each login method on a server. `policy` is the policy text of its tokens. */
+/** Configures each login method on a server. `policy` is the policy text of the issued tokens. */
 export const LOGIN_METHODS: Readonly<Record<string, Enable>> = {
   async appRole(bao, policy) {
     const role = await createAppRole(bao, policy, TOKEN);
@@ -78,7 +78,7 @@ export const LOGIN_METHODS: Readonly<Record<string, Enable>> = {
   },
 };
 
-/** Sets up the Kubernetes login, which a real API server verifies by TokenReview. */
+/** Configures the Kubernetes login, which verifies tokens by TokenReview on a real API server. */
 export async function enableKubernetes(bao: Bao, policy: string) {
   const cluster = kubernetes();
   const namespace = `login-${randomUUID()}`;
@@ -118,7 +118,7 @@ export async function enable(bao: Bao, type: string, policy: string) {
   return { mountPath, token: { token_policies: name, ...TOKEN } };
 }
 
-/** An OpenID Connect issuer that serves its keys over HTTP. */
+/** Starts an OpenID Connect issuer that serves its keys over HTTP. */
 export async function startIssuer() {
   const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const keys = [{ ...publicKey.export({ format: 'jwk' }), kid: 'one', alg: 'ES256', use: 'sig' }];

@@ -12,7 +12,7 @@ import { installOpenBao } from '../services/openbao.ts';
 import { reportToStderr, until } from '../services/service.ts';
 import { call, createMount, openProvider, urlOf } from './vault-harness.ts';
 
-/** Starts one node of a cluster, empty and sealed. */
+/** Starts one node of a cluster, without data and sealed. */
 async function startNode() {
   const program = await installOpenBao(reportToStderr);
   const guard = await openTemporaryGuard('openbao-node');
@@ -81,7 +81,7 @@ async function startCluster() {
   return { active, standby, bao, mount };
 }
 
-/** A load balancer that sends each request to the selected node. */
+/** A load balancer that sends all requests to the selected node. */
 async function openLoadBalancer(first: string) {
   let node = first;
   const server = createServer((incoming, outgoing) => {
@@ -106,7 +106,7 @@ async function openLoadBalancer(first: string) {
   };
 }
 
-it('never reports absence or an older value from a standby after a read through the active node', async () => {
+it('never reports absence or an older value from a standby after a read on the active node', async () => {
   const { active, standby, bao, mount } = await retryOnPortClash(startCluster);
   await using _standby = standby;
   await using balancer = await openLoadBalancer(active.address);
@@ -127,7 +127,7 @@ it('never reports absence or an older value from a standby after a read through 
     balancer.routeTo(active);
     await call(bao, 'POST', urlOf(mount, 2, 'last'), { data: { x: '1' } });
     await readOne('last');
-    // The active node stops right after the read. The standby may answer with the value or fail.
+    // The active node stops right after the read. The standby may return the value or fail.
     await active[Symbol.asyncDispose]();
     balancer.routeTo(standby);
     for (let attempt = 0; attempt < 3; attempt += 1) {

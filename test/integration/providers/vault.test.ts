@@ -13,7 +13,7 @@ async function readOne(provider: Awaited<ReturnType<typeof openProvider>>, key: 
 }
 
 describe('absence in OpenBao', () => {
-  it('differs from a mount of the other version, a missing mount and a missing namespace', async () => {
+  it('is distinguished from a mount of the other version, a missing mount and a missing namespace', async () => {
     const bao = openbao();
     const { address } = bao;
     const TOKEN = { TOKEN: bao.token };
@@ -37,7 +37,7 @@ describe('absence in OpenBao', () => {
     }
   });
 
-  it('differs from a deleted or destroyed secret and a missing version', async () => {
+  it('is distinguished from a deleted or destroyed secret and from a missing version', async () => {
     const bao = openbao();
     const mount = await createMount(bao, 2);
     await using provider = await openProvider({ address: bao.address, mount }, { TOKEN: bao.token });
@@ -58,7 +58,7 @@ describe('absence in OpenBao', () => {
     expect(codeOf(await readOne(provider, 'a'))).toBe('absent');
   });
 
-  it('works in a namespace and in a mount with slashes', async () => {
+  it('is reported from a namespace and from a mount with slashes', async () => {
     const bao = openbao();
     const namespace = `ns-${randomUUID()}`;
     await call(bao, 'POST', `sys/namespaces/${namespace}`, {});
@@ -72,7 +72,7 @@ describe('absence in OpenBao', () => {
     expect((await provider.check()).filter(({ error }) => error !== undefined)).toEqual([]);
   });
 
-  it('works in a mount of a child namespace with the login of its parent', async () => {
+  it('is reported from a mount in a child namespace, with a login in the parent namespace', async () => {
     const bao = openbao();
     const [parent, child] = [`ns-${randomUUID()}`, `ns-${randomUUID()}`];
     const inside = { 'x-vault-namespace': `${parent}/${child}` };
@@ -136,7 +136,7 @@ describe('a login in a parent namespace', () => {
 });
 
 describe('values in OpenBao', () => {
-  it('of version 1 keep the text of their numbers', async () => {
+  it('keep the spelling of their numbers in version 1', async () => {
     const bao = openbao();
     const mount = await createMount(bao, 1);
     const body = '{"z":123456789012345678901,"a":1.10,"e":1e5,"n":null,"o":{"b":[1.0]},"t":"<&>"}';
@@ -151,7 +151,7 @@ describe('values in OpenBao', () => {
     }
   });
 
-  it('are NOT_AN_OBJECT when they are null', async () => {
+  it('fail with NOT_AN_OBJECT when they are null', async () => {
     const bao = openbao();
     const mount = await createMount(bao, 2);
     await using provider = await openProvider({ address: bao.address, mount }, { TOKEN: bao.token });
@@ -198,7 +198,7 @@ describe('the login by AppRole', () => {
     return { bao, mount, role, env, provider, [Symbol.asyncDispose]: () => provider[Symbol.asyncDispose]() };
   }
 
-  it('reads what its policy allows, gets ACCESS_DENIED for the rest, and proves absence', async () => {
+  it('reads what its policy allows, fails with ACCESS_DENIED elsewhere, and proves absence', async () => {
     await using login = await open();
     const keys = ['app/a', 'app/none', 'other/a', 'other/none'];
     const results = await login.provider.read(keys.map((key) => ({ key })));
@@ -217,7 +217,7 @@ describe('the login by AppRole', () => {
     expect(new Set(results.map(codeOf))).toEqual(new Set(['found']));
   });
 
-  it('is AUTH_FAILED with a wrong secret id and at a mount without AppRole', async () => {
+  it('fails with AUTH_FAILED for a wrong secret id and at a mount without AppRole', async () => {
     await using login = await open();
     login.env.SECRET_ID = randomUUID();
     expect(codeOf(await readOne(login.provider, 'app/a'))).toBe('AUTH_FAILED');
@@ -229,7 +229,7 @@ describe('the login by AppRole', () => {
     expect(codeOf(await readOne(elsewhere, 'app/a'))).toBe('AUTH_FAILED');
   });
 
-  it('is AUTH_FAILED with an explanation when the server asks for a second factor', async () => {
+  it('fails with AUTH_FAILED and an explanation when the server requires a second factor', async () => {
     const bao = openbao();
     const { mountPath, roleId, newSecretId } = await createAppRole(
       bao,
@@ -251,14 +251,14 @@ describe('the login by AppRole', () => {
     });
   });
 
-  it('unwraps a wrapped secret id once and reuses it for the next login', async () => {
+  it('unwraps a wrapped secret id once, and reuses the secret id for the next login', async () => {
     await using login = await open({ wrapped: true });
     expect(codeOf(await readOne(login.provider, 'app/a'))).toBe('found');
     await call(login.bao, 'PUT', `sys/leases/revoke-prefix/auth/${login.role.mountPath}`, {});
     expect(codeOf(await readOne(login.provider, 'app/a'))).toBe('found');
   });
 
-  it('is AUTH_FAILED when another client already unwrapped the secret id', async () => {
+  it('fails with AUTH_FAILED when another client already unwrapped the secret id', async () => {
     await using login = await open({ wrapped: true });
     await login.bao.request('POST', '/v1/sys/wrapping/unwrap', { token: login.env.SECRET_ID });
     expect(codeOf(await readOne(login.provider, 'app/a'))).toBe('AUTH_FAILED');
@@ -273,7 +273,7 @@ describe('the login by AppRole', () => {
   });
 
   it.each([1, 2, 5])(
-    'reads many keys at once with tokens limited to %i requests, and leaves no token behind',
+    'reads many keys at once with tokens that allow %i requests, and leaves no token behind',
     async (uses) => {
       await using login = await open({ role: { token_num_uses: uses } });
       const before = await login.role.tokens();
@@ -281,7 +281,7 @@ describe('the login by AppRole', () => {
       const results = await login.provider.read(keys.map((key: string) => ({ key })));
       expect(results.map(codeOf)).toEqual([...Array(20).fill('found'), 'absent', 'ACCESS_DENIED', 'found']);
       await login.provider[Symbol.asyncDispose]();
-      // The server removes a used-up token after a moment.
+      // The server removes a token after its last use with a short delay.
       await expect.poll(login.role.tokens).toBe(before);
     },
   );
@@ -297,7 +297,7 @@ describe('the login by AppRole', () => {
 });
 
 describe('a server with TLS', () => {
-  it('is trusted by its CA, and STORE_UNAVAILABLE while it is sealed', async () => {
+  it('is trusted by its CA, and reported as STORE_UNAVAILABLE while it is sealed', async () => {
     await using server = await startOpenBao({ tls: true });
     const { address, caFile = '', rootToken } = server;
     const request = createRequest({

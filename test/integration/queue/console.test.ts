@@ -9,18 +9,18 @@ import { type RedisServer, startRedis } from '../services/redis.ts';
 
 interface Case {
   readonly redis?: Parameters<typeof startRedis>[0];
-  /** Connects through three sentinel addresses. Only the middle one answers. */
+  /** Whether to connect through three sentinel addresses. Only the middle one answers. */
   readonly sentinel?: boolean;
   readonly user?: string;
   readonly state: 'up' | 'degraded' | 'down';
 }
 
-/** A sentinel for this master with a quorum of one. */
+/** A sentinel with a quorum of one for this master. */
 function startSentinel({ port }: RedisServer): Promise<RedisServer> {
   return startRedis({ sentinel: true, config: [`sentinel monitor main 127.0.0.1 ${port} 1`] });
 }
 
-/** A folder with a configuration for this engine. */
+/** Creates a folder with a configuration for this engine. */
 async function prepare(engine: string) {
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-console-'));
   const listen = `127.0.0.1:${await freePort()}`;

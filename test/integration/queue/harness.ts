@@ -6,7 +6,7 @@ import { createRedisQueue, type RedisQueueOptions } from '../../../src/queue/red
 import { eventually } from '../../conformance/queue.ts';
 import type { RedisServer } from '../services/redis.ts';
 
-/** Opens the queue of one instance, like each of its processes does. */
+/** Opens the queue of one instance, as a new process would. */
 export function openQueue(url: string, options: Partial<RedisQueueOptions> = {}): Promise<Queue> {
   return createRedisQueue({
     url: SecretValue.fromText(url),
@@ -18,7 +18,7 @@ export function openQueue(url: string, options: Partial<RedisQueueOptions> = {})
   });
 }
 
-/** A new instance name on a shared Redis. */
+/** Returns a new instance name, because tests share a Redis. */
 export function newInstance(): string {
   return `i-${randomUUID().slice(0, 8)}`;
 }
@@ -35,13 +35,13 @@ export function healthText(queue: Queue): string {
   return error === undefined ? state : `${state}: ${error.detail}`;
 }
 
-/** All that a Redis is sent and holds. */
+/** Everything that a Redis receives and contains. */
 export interface RedisContents extends Disposable {
-  /** The key names and dumps at the moment, and all commands up to now. */
+  /** The current names and dumps of all keys, and all commands up to now. */
   read(): Promise<{ readonly names: readonly string[]; readonly text: string }>;
 }
 
-/** Records every command that a Redis gets from now on. */
+/** Records every command that the Redis receives from now on. */
 export async function recordRedis(server: RedisServer): Promise<RedisContents> {
   const commands: string[] = [];
   const monitor = createConnection({ port: server.port, host: '127.0.0.1' });

@@ -1,6 +1,6 @@
 import { openQueue } from './harness.ts';
 
-// Takes one job, prints a line, and never ends the job.
+// Takes one job, prints a line, and never completes the job.
 const [url = ''] = process.argv.slice(2);
 const queue = await openQueue(url);
 queue.start(async () => {

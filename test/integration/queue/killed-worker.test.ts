@@ -9,7 +9,7 @@ import { openQueue } from './harness.ts';
 const CHILD = join(import.meta.dirname, 'killed-worker-child.ts');
 
 describe('a job whose process was killed', () => {
-  it('runs again with the latest request, even if it was first queued for another reason', {
+  it('runs again with the latest request, even if an earlier add had another reason', {
     tags: ['long'],
   }, async () => {
     await using server = await startRedis();
@@ -27,12 +27,12 @@ describe('a job whose process was killed', () => {
     expect(seen[0]).toEqual(job('a', 'manual', 'two~1'));
   });
 
-  it('runs again elsewhere within 30 seconds, together with jobs that were added meanwhile', async () => {
+  it('runs again in another process within 30 seconds, and so do jobs that were added meanwhile', async () => {
     await using server = await startRedis();
     await using queue = await openQueue(server.address);
     await eventually(() => queue.health().state === 'up');
     await queue.add(job('a', 'event', 'one'));
-    // More often than BullMQ tolerates stalled jobs by default.
+    // BullMQ's default would tolerate only one stall of a job.
     for (let time = 0; time < 2; time += 1) {
       const child = spawn(process.execPath, [CHILD, server.address], {
         stdio: ['ignore', 'pipe', 'inherit'],

@@ -22,7 +22,7 @@ async function open(url: string): Promise<Queue> {
   return queue;
 }
 
-/** Opens a queue whose clock can be shifted. */
+/** Opens a queue with a clock that the test can shift. */
 async function openWithClock() {
   const server = await start();
   let offsetMs = 0;
@@ -43,7 +43,7 @@ async function msOf(work: Promise<unknown>): Promise<number> {
   return performance.now() - startMs;
 }
 
-/** Adds a manual job while Redis is stopped, so that the add is rejected but may still reach Redis. */
+/** Adds a manual job while Redis is stopped. The queue rejects the add, but Redis may still receive it later. */
 async function addDuringOutage(server: RedisServer, queue: Queue): Promise<void> {
   process.kill(server.pid, 'SIGSTOP');
   const added = queue.add(job('a', 'manual', 'refused'));
@@ -52,7 +52,7 @@ async function addDuringOutage(server: RedisServer, queue: Queue): Promise<void>
 }
 
 describe('the queue on Redis', () => {
-  it('opens without Redis, rejects jobs, and works once Redis is available', async () => {
+  it('opens without Redis, rejects jobs, and works when Redis becomes available', async () => {
     const port = await freePort();
     const queue = await open(`redis://127.0.0.1:${port}`);
     const { seen, process } = recordingProcess();
@@ -69,7 +69,7 @@ describe('the queue on Redis', () => {
     await eventually(() => seen.length === 1);
   });
 
-  it('recovers after Redis died and came back empty', async () => {
+  it('works again after Redis died and restarted without data', async () => {
     const server = await start();
     const queue = await open(server.address);
     const { process, subjects } = recordingProcess();
@@ -84,7 +84,7 @@ describe('the queue on Redis', () => {
     await eventually(isUp(queue));
     expect(healths.at(0)).toBe('up');
     expect(healths.at(-1)).toBe('up');
-    // Callers add lost jobs again when the queue reports that it is up.
+    // When the queue reports that it is up, callers must add lost jobs again.
     await queue.add(job('a'));
     await queue.add(job('b'));
     await eventually(() => subjects().length === 2);
@@ -92,7 +92,7 @@ describe('the queue on Redis', () => {
     expect(await queue.counts()).toEqual({ waiting: 0, active: 0, delayed: 0 });
   });
 
-  it('reports since when Redis has kept its data', async () => {
+  it('reports how long Redis has kept its data without a loss', async () => {
     const server = await start();
     const queue = await open(server.address);
     const before = Date.now();
@@ -108,7 +108,7 @@ describe('the queue on Redis', () => {
     expect(seen[1]).toBeLessThanOrEqual(Date.now());
   });
 
-  it('finishes running jobs during an outage, and then runs requested retries', async () => {
+  it('finishes running jobs during an outage, and then runs the repeats that they requested', async () => {
     const server = await start();
     const queue = await open(server.address);
     const release = Promise.withResolvers<void>();
@@ -147,13 +147,13 @@ describe('the queue on Redis', () => {
   it.each([
     ['', 60_000],
     [' after the clock was set back', -3_600_000],
-  ])('runs a job that Redis dropped from its lists when it is added again%s', async (_, offset) => {
+  ])('runs a job that Redis dropped from its lists after a further add%s', async (_, offset) => {
     const { server, queue, goTo: setOffset } = await openWithClock();
     const { process, subjects } = recordingProcess();
     queue.start(process);
     await eventually(isUp(queue));
     await queue.add(job('a'), { delayMs: 600_000 });
-    // Simulates an eviction. The hash of the job is another key and stays.
+    // Simulates an eviction. The job's hash is another key and stays.
     expect(await server.command('DEL', '{secretbridge:test}:jobs:delayed')).toBe(':1\r\n');
     setOffset(offset);
     await queue.add(job('a'));
@@ -184,7 +184,7 @@ describe('the queue on Redis', () => {
     expect(await queue.counts()).toMatchObject({ waiting: 0, delayed: 0 });
   });
 
-  it('reports that another program paused it, and continues after it is resumed', {
+  it('reports that another program paused it, and continues after a resume', {
     tags: ['long'],
   }, async () => {
     const server = await start();
@@ -203,7 +203,7 @@ describe('the queue on Redis', () => {
     await eventually(() => subjects().length === 1);
   });
 
-  it('does not start a running job again after Redis dropped it from its lists', {
+  it('does not start a running job again when Redis has dropped the job from its lists', {
     tags: ['long'],
   }, async () => {
     const { server, queue, goTo: setOffset } = await openWithClock();
@@ -224,7 +224,7 @@ describe('the queue on Redis', () => {
     release.resolve(undefined);
     await eventually(async () => {
       await queue.add(job('a'));
-      // Each poll adds the job, and several runs may happen between two polls.
+      // Each poll adds the job. Several runs may happen between two polls.
       return subjects().length >= 3;
     });
   });
@@ -246,7 +246,7 @@ describe('the queue on Redis', () => {
     await eventually(() => seen.length === 3);
   });
 
-  it('detects a frozen Redis, does not block, and continues when Redis responds again', async () => {
+  it('detects a frozen Redis, does not block callers, and continues when Redis responds again', async () => {
     const server = await start();
     const queue = await open(server.address);
     const { process: work, subjects } = recordingProcess();
@@ -266,14 +266,14 @@ describe('the queue on Redis', () => {
     await eventually(() => subjects().includes('c'));
   });
 
-  it('does not run a rejected job when the target is added again later', {
+  it('does not run a rejected job when its target is added again later', {
     tags: ['long'],
   }, async () => {
     const server = await start();
     const queue = await open(server.address);
     await eventually(isUp(queue));
     await addDuringOutage(server, queue);
-    // The rejected add reached Redis, which keeps it for the duration of an add.
+    // The rejected add reached Redis. Redis keeps such an entry only for the maximum duration of an add.
     const existsCommand = ['EXISTS', '{secretbridge:test}:asked:a'];
     await eventually(async () => (await server.command(...existsCommand)) === ':0\r\n');
     await eventually(isUp(queue));
@@ -287,32 +287,39 @@ describe('the queue on Redis', () => {
   it.each([
     ['much later', 16_000],
     ['soon after', 3_000],
-  ])('does not run a rejected job when a delayed one is due %s', { tags: ['long'] }, async (_, delayMs) => {
-    const server = await start();
-    const queue = await open(server.address);
-    await eventually(isUp(queue));
-    await queue.add(job('a', 'drift', 'waits'), { delayMs });
-    await addDuringOutage(server, queue);
-    const { seen, process: work } = recordingProcess();
-    queue.start(work);
-    await eventually(() => seen.length === 1, 30_000);
-    expect(seen).toEqual([job('a', 'drift', 'waits')]);
-  });
+  ])(
+    'does not run a rejected job when a delayed job of its target is due %s',
+    { tags: ['long'] },
+    async (_, delayMs) => {
+      const server = await start();
+      const queue = await open(server.address);
+      await eventually(isUp(queue));
+      await queue.add(job('a', 'drift', 'waits'), { delayMs });
+      await addDuringOutage(server, queue);
+      const { seen, process: work } = recordingProcess();
+      queue.start(work);
+      await eventually(() => seen.length === 1, 30_000);
+      expect(seen).toEqual([job('a', 'drift', 'waits')]);
+    },
+  );
 
-  it.each(['down', 'frozen'])('closes within its timeout with Redis %s and a running job', async (how) => {
-    const server = await start();
-    const queue = await open(server.address);
-    const { seen, process: work } = recordingProcess(() => new Promise(() => {}));
-    queue.start(work);
-    await eventually(isUp(queue));
-    await queue.add(job('a'));
-    await eventually(() => seen.length === 1);
-    if (how === 'down') await server.kill();
-    else process.kill(server.pid, 'SIGSTOP');
-    expect(await msOf(queue.close(1_000))).toBeLessThan(3_000);
-  });
+  it.each(['down', 'frozen'])(
+    'closes within its timeout when Redis is %s and a job is running',
+    async (how) => {
+      const server = await start();
+      const queue = await open(server.address);
+      const { seen, process: work } = recordingProcess(() => new Promise(() => {}));
+      queue.start(work);
+      await eventually(isUp(queue));
+      await queue.add(job('a'));
+      await eventually(() => seen.length === 1);
+      if (how === 'down') await server.kill();
+      else process.kill(server.pid, 'SIGSTOP');
+      expect(await msOf(queue.close(1_000))).toBeLessThan(3_000);
+    },
+  );
 
-  it.each(['down', 'frozen'])('closes at once with Redis %s and no job', async (how) => {
+  it.each(['down', 'frozen'])('closes at once when Redis is %s and no job is running', async (how) => {
     const server = await start();
     const queue = await open(server.address);
     queue.start(async () => undefined);

@@ -4,7 +4,7 @@ import { healthText, newInstance, openQueue } from './harness.ts';
 import { type RedisTopology, startCluster, startSentinels } from './redis-topologies.ts';
 
 describe('a Redis with sentinels', () => {
-  it('is found through its sentinels, and used again after a failover', async () => {
+  it('is found through its sentinels, and is used again after a failover', async () => {
     await using topology = await startSentinels('main');
     const [master] = topology.servers;
     await using queue = await openQueue('redis://ignored', {
@@ -22,7 +22,7 @@ describe('a Redis with sentinels', () => {
     await eventually(() => subjects().includes('b'));
   });
 
-  it('is used again by every connection after a failover while one sentinel hangs', async () => {
+  it('is used again by every connection after a failover, even while one sentinel hangs', async () => {
     await using topology = await startSentinels('main');
     const [master, , hung] = topology.servers;
     if (hung === undefined) throw new Error('no sentinel was started');
@@ -46,7 +46,8 @@ describe('a Redis with sentinels', () => {
       }
     };
     await work('before');
-    // Simulates the loss of the machine with the master and this sentinel. A client that tries it first has to wait.
+    // Simulates the loss of the machine that runs the master and this sentinel. A client that tries this sentinel first
+    // has to wait.
     process.kill(hung.pid, 'SIGSTOP');
     try {
       await master?.kill();
@@ -72,7 +73,7 @@ async function cutSubscribers({ servers }: RedisTopology): Promise<void> {
   await Promise.all(servers.map((server) => server.command('CLIENT', 'KILL', 'TYPE', 'pubsub')));
 }
 
-/** Counts connections whose subscription was rejected. */
+/** Counts the connections whose subscription was rejected. */
 async function countRejectedSubscribers({ servers }: RedisTopology): Promise<number> {
   const lists = await Promise.all(servers.map((server) => server.command('CLIENT', 'LIST')));
   return lists
@@ -115,11 +116,11 @@ describe('broadcasts on a Redis Cluster', () => {
     return { one, other, received, key: `{secretbridge:${instance}}:notices` };
   }
 
-  it('missed during a reconnect are delivered with the next one', async () => {
+  it('that were missed during a reconnect arrive together with the next one', async () => {
     const { one, other, received, key } = await openTwo();
     await using _ = one;
     await using __ = other;
-    // Stores a broadcast and its number without publishing it, as if no connection had been listening.
+    // Stores a broadcast and its number without publishing it, as if no connection had listened at that time.
     const script =
       "redis.call('HSET', KEYS[1], 'missed', '\"2\"') redis.call('HINCRBY', KEYS[1], '#', 1) return 1";
     const answers = await Promise.all(
@@ -130,7 +131,7 @@ describe('broadcasts on a Redis Cluster', () => {
     await eventually(() => received.get('next') === '3' && received.get('missed') === '2');
   });
 
-  it('are delivered again after the new connection was not allowed to subscribe', async () => {
+  it('arrive again after a new connection was not allowed to subscribe at first', async () => {
     const { one, other, received } = await openTwo();
     await using _ = one;
     await using __ = other;

@@ -28,7 +28,7 @@ async function open(url: string, options: Partial<RedisQueueOptions> = {}): Prom
   return queue;
 }
 
-/** The rights that the documentation recommends. */
+/** The Redis rights that the documentation recommends. */
 const RIGHTS = [
   '~{secretbridge:test}:*',
   '&{secretbridge:test}:*',
@@ -57,7 +57,7 @@ describe('a Redis that rejects requests', () => {
     ['without a password', '', 'Redis requires a user and password, and `engine.url` contains none'],
     ['with a wrong password', ':wr0ng@', 'Redis rejects the user and password of `engine.url`'],
     ['with an unknown user', 'ann:wr0ng@', 'Redis rejects the user and password of `engine.url`'],
-  ])('is distinguished from an unreachable one, %s', async (_, credentials, detail) => {
+  ])('is distinguished from an unreachable Redis, %s', async (_, credentials, detail) => {
     const server = await start({ args: ['--requirepass', 's3cret'] });
     const queue = await open(server.address.replace('//', `//${credentials}`));
     queue.start(async () => undefined);
@@ -86,12 +86,12 @@ describe('a Redis that rejects requests', () => {
     expect(healths).toEqual([`down: ${detail}`]);
   });
 
-  it('works with user, password and the documented rights', async () => {
+  it('works with a user, its password and only the documented rights', async () => {
     const server = await start({ config: [`user bridge on >p%40ss! ${RIGHTS.join(' ')}`] });
     await expectWorking(await open(server.address.replace('//', '//bridge:p%2540ss!@')));
   });
 
-  it('reports missing rights, and works once they are granted', async () => {
+  it('reports missing rights, and works after they are granted', async () => {
     const server = await start({ config: [`user bridge on >pw ~other:* &* +@all`] });
     const queue = await open(server.address.replace('//', '//bridge:pw@'));
     await eventually(() => healthText(queue).startsWith('down: Redis denies the user'));
@@ -138,7 +138,7 @@ describe('a Redis that rejects requests', () => {
     expect(received).toEqual(['b kept', 'f heard']);
   });
 
-  it('reports a lost subscription right, and delivers broadcasts again once it is granted', {
+  it('reports a lost subscription right, and delivers broadcasts again after the right is granted', {
     tags: ['long'],
   }, async () => {
     const server = await start({ config: [`user bridge on >pw ${RIGHTS.join(' ')}`] });
@@ -159,7 +159,7 @@ describe('a Redis that rejects requests', () => {
     await eventually(() => queue.health().state === 'up');
   });
 
-  it('is degraded when its memory is full, and recovers without a restart', async () => {
+  it('is degraded while its memory is full, and recovers without a restart', async () => {
     const server = await start();
     const queue = await open(server.address);
     const { seen, process } = recordingProcess();
@@ -170,7 +170,7 @@ describe('a Redis that rejects requests', () => {
     const detail = 'the memory of Redis is full: raise its `maxmemory`';
     await expect(queue.add(job('a'))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE', detail });
     await eventually(() => healthText(queue) === `degraded: ${detail}`);
-    // A worker that cannot take a job must pause between attempts.
+    // A worker that cannot take a job must pause before the next attempt.
     const before = await commands(server);
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     expect((await commands(server)) - before).toBeLessThan(200);
@@ -181,7 +181,7 @@ describe('a Redis that rejects requests', () => {
     expect(healths.every((health) => health === 'up' || health.startsWith('degraded'))).toBe(true);
   });
 
-  it('is degraded when it may drop jobs, and still works', async () => {
+  it('is degraded but works when its eviction policy may drop jobs', async () => {
     const server = await start({ args: ['--maxmemory-policy', 'allkeys-lru'] });
     const queue = await open(server.address);
     const { seen, process } = recordingProcess();
@@ -191,7 +191,7 @@ describe('a Redis that rejects requests', () => {
     await eventually(() => seen.length === 1);
   });
 
-  it('is down while it is a replica, and works once it is a master', { tags: ['long'] }, async () => {
+  it('is down while it is a replica, and works after it becomes a master', { tags: ['long'] }, async () => {
     const server = await start();
     await server.command('REPLICAOF', '127.0.0.1', String(await freePort()));
     const queue = await open(server.address);
@@ -231,7 +231,7 @@ describe('a Redis behind TLS', () => {
         ...['port 0', `tls-port ${port}`, `tls-cert-file ${path('cert.pem')}`],
         ...[`tls-key-file ${path('key.pem')}`, `tls-ca-cert-file ${path('ca.pem')}`],
       ],
-      // The client has no certificate, so the server ends the handshake. That proves that it is running.
+      // The client has no certificate, so the server ends the handshake. This proves that the server is running.
       ready: async ({ command }) =>
         (await command('PING').catch((error: Error) => error.message)) !== 'ECONNREFUSED',
     });
@@ -241,14 +241,14 @@ describe('a Redis behind TLS', () => {
     };
   }
 
-  it('is used with its CA and a client certificate', async () => {
+  it('works with its CA and a client certificate', async () => {
     const { url, folder, caFile } = await startTls();
     const tls = { caFile, certFile: join(folder, 'cert.pem'), keyFile: join(folder, 'key.pem') };
     await expectWorking(await open(url, { tls }));
   });
 
   it.each(['alone', 'in a cluster', 'as a sentinel'])(
-    'is rejected with another authority, %s',
+    'is rejected when another authority signed its certificate, %s',
     async (how) => {
       const { url, otherCaFile } = await startTls();
       const sentinel = { name: 'main', addresses: [new URL(url).host] };
@@ -263,7 +263,7 @@ describe('a Redis behind TLS', () => {
     },
   );
 
-  it('is rejected with another authority even with NODE_TLS_REJECT_UNAUTHORIZED', async () => {
+  it('is rejected when another authority signed its certificate, even with NODE_TLS_REJECT_UNAUTHORIZED', async () => {
     vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
     stops.push(async () => void vi.unstubAllEnvs());
     const { url, folder, otherCaFile } = await startTls();
@@ -272,13 +272,13 @@ describe('a Redis behind TLS', () => {
     await eventually(() => healthText(queue).startsWith('down: the TLS connection to Redis fails'));
   });
 
-  it('is rejected under another server name', async () => {
+  it('is rejected when its certificate has another server name', async () => {
     const { url, caFile } = await startTls();
     const queue = await open(url, { tls: { caFile, serverName: 'redis.example' } });
     await eventually(() => healthText(queue).startsWith('down: the TLS connection to Redis fails'));
   });
 
-  it('requires that its certificate files exist', async () => {
+  it('fails with CREDENTIAL_MISSING when its certificate file is missing', async () => {
     const tls = { caFile: '/nowhere/ca.pem' };
     await expect(openQueue('rediss://127.0.0.1:1', { tls })).rejects.toMatchObject({
       code: 'CREDENTIAL_MISSING',

@@ -9,8 +9,7 @@ import { connect } from '../cluster/harness.ts';
 import { kubernetes } from '../services/inject.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
 
-// No controller runs in this cluster. A rollout continues until the test writes the final status, as a controller
-// would.
+// This cluster has no controller. A rollout runs until the test writes its final status, as a controller would.
 
 interface Raw {
   readonly metadata: { readonly generation: number };
@@ -57,14 +56,14 @@ async function openNamespace() {
     async read(plural: string, name: string): Promise<Raw> {
       return (await request<Raw>('GET', `${base}/${plural}/${name}`)).body;
     },
-    /** Restores the pod template of an older revision, as `kubectl rollout undo` does. */
+    /** Restores the pod template of an older revision, like `kubectl rollout undo`. */
     async undo(plural: string, name: string, annotations: Readonly<Record<string, string>>): Promise<void> {
       const value = { ...template, metadata: { ...template.metadata, annotations } };
       const patch = [{ op: 'replace', path: '/spec/template', value }];
       const headers = { 'content-type': 'application/json-patch+json' };
       assertStatus(await request('PATCH', `${base}/${plural}/${name}`, patch, headers), 200, 'undo');
     },
-    /** Writes the status of a finished rollout, as the Deployment controller does. */
+    /** Writes the status of a finished rollout, like the Deployment controller. */
     async finish(name: string, generation: number): Promise<void> {
       const status = {
         observedGeneration: generation,
@@ -106,7 +105,7 @@ async function openNamespace() {
   };
 }
 
-it('rolls each kind once by a patch of its pod template, and keeps foreign annotations', async () => {
+it('restarts each kind once by a patch of its pod template, and keeps foreign annotations', async () => {
   await using workspace = await openNamespace();
   const kinds = { Deployment: 'deployments', StatefulSet: 'statefulsets', DaemonSet: 'daemonsets' };
   for (const [kind, plural] of Object.entries(kinds)) {
@@ -134,7 +133,7 @@ it('rolls each kind once by a patch of its pod template, and keeps foreign annot
   expect((await workspace.read('deployments', 'one')).metadata.generation).toBe(2);
 });
 
-it('rolls a workload again after its pod template was reverted to the same content', async () => {
+it('restarts a workload again after its pod template was reverted to the previous content', async () => {
   await using workspace = await openNamespace();
   await workspace.create('deployments', 'one');
   for (const text of ['1', '2']) {
@@ -154,7 +153,7 @@ it('rolls a workload again after its pod template was reverted to the same conte
   expect((await workspace.read('deployments', 'one')).metadata.generation).toBe(5);
 });
 
-it('rolls the next workload when the previous rollout has ended', async () => {
+it('restarts the next workload after the previous rollout has ended', async () => {
   await using workspace = await openNamespace();
   for (const name of ['a', 'b']) await workspace.create('deployments', name);
   await workspace.intent('Deployment with tier=back', 'db', '2');

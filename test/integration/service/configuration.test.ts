@@ -46,7 +46,7 @@ const configRecords = async (world: World) =>
   (await world.records()).filter(({ action }) => action === 'configure');
 
 describe('a change of the configuration', () => {
-  it('updates only the changed mapping, syncs a new one at once, and deletes a removed one if configured', async () => {
+  it('updates only the changed mapping, syncs a new mapping at once, and deletes a removed one if configured', async () => {
     await using world = await open();
     await using served = await world.serve();
     await within(10_000, () => expectSynced(served));
@@ -83,7 +83,7 @@ describe('a change of the configuration', () => {
     expect(served.log()).not.toContain('restarts with a new configuration');
   });
 
-  it('writes nothing when only the refresh changes', { tags: ['long'] }, async () => {
+  it('writes nothing when it affects only the refresh', { tags: ['long'] }, async () => {
     await using world = await open();
     await using served = await world.serve();
     await within(10_000, () => expectSynced(served));
@@ -98,7 +98,7 @@ describe('a change of the configuration', () => {
     await within(5_000, async () => expect(await world.writes()).toHaveLength(before + 3));
   });
 
-  it('discards running reads of a removed mapping and its store without an error', {
+  it('discards running reads of a mapping that is removed together with its store, without an error', {
     tags: ['long'],
   }, async () => {
     await using proxy = await startFaultProxy(openbao().address);
@@ -126,7 +126,7 @@ ${config(THREE)(names)}  - name: goes
     expect(served.logged().filter(({ level }) => level !== 'info')).toEqual([]);
   });
 
-  it('is detected when a ConfigMap swaps its symbolic link', async () => {
+  it('is detected when a ConfigMap mount replaces its symbolic link', async () => {
     await using world = await open();
     const conf = join(world.folder, 'conf');
     const swap = async (version: string) => {
@@ -145,7 +145,7 @@ ${config(THREE)(names)}  - name: goes
     console.log(`a swapped ConfigMap was applied after ${elapsedMs} ms`);
   });
 
-  it('is reported when invalid, and the last valid configuration stays active', async () => {
+  it('is reported when it is invalid, and the last valid configuration stays active', async () => {
     await using world = await open({ config: config(THREE, '4s') });
     await using served = await world.serve();
     await within(10_000, () => expectSynced(served));
@@ -176,7 +176,9 @@ ${config(THREE)(names)}  - name: goes
     expect((await served.status()).config).toEqual({ valid: true, problems: [], differing: [] });
   });
 
-  it('of the listen address reopens the server in the same process', { tags: ['long'] }, async () => {
+  it('reopens the server in the same process when it affects the listen address', {
+    tags: ['long'],
+  }, async () => {
     await using world = await open();
     await using served = await world.serve();
     await within(10_000, () => expectSynced(served));
@@ -195,7 +197,7 @@ ${config(THREE)(names)}  - name: goes
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('is detected at once on SIGHUP, and so are new credentials', { tags: ['long'] }, async () => {
+  it('is detected at once on SIGHUP, together with new credentials', { tags: ['long'] }, async () => {
     await using world = await open({ secretIdFile: true });
     await writeFile(join(world.folder, 'secret-id'), 'wrong');
     await using served = await world.serve();
@@ -211,7 +213,7 @@ ${config(THREE)(names)}  - name: goes
   });
 });
 
-it('logs in again when a credential file of a store is replaced', async () => {
+it('causes a new login when it replaces a credential file of a store', async () => {
   await using world = await open({ secretIdFile: true });
   await writeFile(join(world.folder, 'secret-id'), 'wrong');
   await using served = await world.serve();

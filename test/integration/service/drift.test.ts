@@ -34,7 +34,7 @@ const expectValue = async (world: World, name: string, value: string): Promise<v
 describe.each(['namespace', 'names'] as const)(
   'a service with scope %s and the rights that rbac prints',
   (scope) => {
-    it('syncs, applies a rotation within the refresh, and repairs manual changes', async () => {
+    it('syncs, applies a rotation within the refresh interval, and repairs manual changes', async () => {
       await using scene = await open({ scope });
       const { world, served } = scene;
       const first = await within(10_000, () => expectValue(world, 'app', 'first'));
@@ -48,7 +48,7 @@ describe.each(['namespace', 'names'] as const)(
       const before = await world.secret('app');
       const outcomeCount = async () =>
         (await world.records()).filter(({ phase }) => phase === 'outcome').length;
-      // Two creations and two rotations. A record is written after its change.
+      // The records of two creations and two rotations. A record is written after its change.
       const recorded = 4;
       await within(5_000, async () => expect(await outcomeCount()).toBe(recorded));
       const repair = async (change: () => Promise<void>, check: () => Promise<void>): Promise<number> => {
@@ -84,7 +84,7 @@ describe.each(['namespace', 'names'] as const)(
           outcome: 'ok',
         });
 
-      // The watch also reports our own writes, which must cause no further runs.
+      // The watch also reports our own writes. They must cause no further runs.
       const total = await served.metric(
         `secretbridge_sync_total{mapping="app",namespace="${world.ns('apps')}",outcome="unchanged"}`,
       );
@@ -97,7 +97,9 @@ describe.each(['namespace', 'names'] as const)(
 );
 
 describe('a service', () => {
-  it('treats a removed label as a release, and leaves the Secret unchanged', { tags: ['long'] }, async () => {
+  it('refuses a Secret that lost its instance label, and leaves the Secret unchanged', {
+    tags: ['long'],
+  }, async () => {
     await using scene = await open();
     const { world, served } = scene;
     await within(10_000, () => expectValue(world, 'app', 'first'));
@@ -122,14 +124,14 @@ describe('a service', () => {
     expect(status.stdout).toContain('NOT_OWNED');
   });
 
-  it('refuses a Secret that was recreated with another type, and restores it once that Secret is removed', {
+  it('refuses a Secret that was recreated with another type, and creates its own after that Secret is removed', {
     tags: ['long'],
   }, async () => {
     await using scene = await open();
     const { world, served } = scene;
     await within(10_000, () => expectValue(world, 'app', 'first'));
     const { metadata, data } = (await world.secret('app')) ?? {};
-    // Stopped, so that it sees both changes as one.
+    // While stopped, the service misses the first change and sees both as one.
     served.kill('SIGSTOP');
     await world.remove('app');
     const { labels, annotations } = metadata ?? {};
@@ -186,7 +188,7 @@ describe('a service', () => {
       }
       expect((await served.target('app'))?.state).toBe('contested');
     });
-    // A repair that lost the race counts as none and is retried at once.
+    // A repair that loses the race does not count, and the service retries it at once.
     const repairs = async () =>
       (await world.records()).filter(
         ({ action, phase, outcome }) => action === 'repair' && phase === 'outcome' && outcome === 'ok',
@@ -196,16 +198,16 @@ describe('a service', () => {
     expect((await served.target('other'))?.state).toBe('synced');
     expect(await served.target('app')).toMatchObject({ code: 'CONTESTED' });
 
-    // From now on, one repair in each refresh interval.
+    // From now on, the service makes only one repair in each refresh interval.
     const elapsedMs = await within(30_000, async () => {
       await world.patch('app', { data: { PASSWORD: base64(`theirs ${++rounds}`) } });
-      // The first repair may have been running when they were counted.
+      // The first of these repairs may have started before the count.
       expect(await repairs()).toBeGreaterThanOrEqual(before + 3);
     });
     console.log(`contested after ${before} repairs in ${rounds} rounds; three more took ${elapsedMs} ms`);
     expect(elapsedMs).toBeGreaterThan(REFRESH_MS * 1.5);
 
-    // Once the other controller stops, the target becomes synced again.
+    // After the other controller stops, the target becomes synced again.
     await within(15_000, async () => expect((await served.target('app'))?.state).toBe('synced'));
     await expectValue(world, 'app', 'first');
   });

@@ -38,7 +38,7 @@ async function open(config = two): Promise<Scene> {
 }
 
 describe('the running service over HTTP', () => {
-  it('rejects requests without a token, and allows each role its routes', async () => {
+  it('rejects requests without a token, and limits each role to its routes', async () => {
     await using scene = await open();
     const { world, served } = scene;
     const { vic, rev, ann } = world.tokens;
@@ -147,7 +147,7 @@ describe('the running service over HTTP', () => {
     ]);
     await within(5_000, async () => expect(await served.metric('secretbridge_held')).toBe(0));
     expect((await served.status()).held).toEqual([]);
-    // The source is absent and the Secret is gone. The service creates it again when the source returns.
+    // The source is absent and the Secret is deleted. The service creates the Secret again when the source returns.
     await world.vault.put('app', { a: 'third' });
     await within(20_000, async () =>
       expect((await world.secret('app'))?.data).toEqual({ A: base64('third') }),

@@ -14,12 +14,12 @@ const config: WorldOptions['config'] = ({ prefix, ns }) => `mappings:
 `;
 
 interface Person {
-  /** The user name in the cluster. */
+  /** The user name of the account in the cluster. */
   readonly name: string;
   token(audience: string): Promise<string>;
 }
 
-/** A service account that may `use` one of our roles, or none. */
+/** Creates a service account. If a role is given, the account may `use` that role of ours. */
 async function createPerson(world: World, role?: string): Promise<Person> {
   const { request } = kubernetes();
   const name = `person-${randomBytes(4).toString('hex')}`;
@@ -54,7 +54,7 @@ async function createPerson(world: World, role?: string): Promise<Person> {
   };
 }
 
-it('Kubernetes identities get the access of their role, with the rights that rbac prints', async () => {
+it('grants Kubernetes identities the access of their role, with the rights that rbac prints', async () => {
   await using world = await openWorld({ config, http: ', kubernetes: true' });
   await world.vault.put('app', { a: 'first' });
   await using served = await world.serve();
@@ -72,7 +72,7 @@ it('Kubernetes identities get the access of their role, with the rights that rba
     viewer: await viewer.token('secretbridge'),
     operator: await operator.token('secretbridge'),
   };
-  // The cluster learns of a binding after a moment, and a denial is cached for ten seconds.
+  // The cluster applies a binding after a moment, and caches a denial for ten seconds.
   const elapsedMs = await within(25_000, async () => {
     expect(await status(tokens.viewer)).toBe(200);
     expect(await status(tokens.operator)).toBe(200);

@@ -29,7 +29,7 @@ const VALUES = {
   binary: binaryMarker('bytes'),
   byHand: textMarker('what somebody put in by hand'),
 };
-/** Parts of events that must be dropped. */
+/** Parts of events that the service must drop. */
 const EVENT = {
   value: textMarker('value of an event'),
   key: textMarker('unknown key of an event'),
@@ -85,14 +85,14 @@ const put = (world: World, value: Marker): Promise<void> =>
     c: { inner: text(VALUES.member) },
   });
 
-/** Removes a Secret, and has the API server refuse to create it again. */
+/** Removes a Secret, and makes the API server reject its creation. */
 async function rejectCreation(world: World, secret: string): Promise<void> {
   const { request } = kubernetes();
   await world.remove(secret);
   const path = `/api/v1/namespaces/${world.ns('apps')}/resourcequotas`;
   const hard = { 'count/secrets': '1' };
   assertStatus(await request('POST', path, { metadata: { name: 'few' }, spec: { hard } }), 201, 'quota');
-  // No controller counts here, so the status is written by hand.
+  // This cluster has no controller that counts usage, so this writes the status.
   const headers = { 'content-type': 'application/merge-patch+json' };
   assertStatus(
     await request('PATCH', `${path}/few/status`, { status: { hard, used: hard } }, headers),
@@ -101,7 +101,7 @@ async function rejectCreation(world: World, secret: string): Promise<void> {
   );
 }
 
-/** The output of one-shot commands. From the third on, the API server rejects one target. */
+/** Returns the output of one-shot commands. From the third command on, the API server rejects one target. */
 async function runCommands(world: World): Promise<readonly Place[]> {
   const commands = [
     ['plan', '--all'],
@@ -194,7 +194,7 @@ async function sendEvents(world: World, served: ServiceProcess): Promise<readonl
   return places;
 }
 
-/** Rotates and edits values, then lets the store fail in several ways and lose its secret. */
+/** Rotates and edits values. Then the store fails in several ways and finally loses its secret. */
 async function changeAndFail(world: World, served: ServiceProcess, proxy: FaultProxy): Promise<void> {
   const expectSecond = async () =>
     expect((await world.secret('all'))?.data?.A).toBe(VALUES.second.bytes.toString('base64'));
@@ -213,7 +213,7 @@ async function secretsOf(world: World): Promise<readonly Raw[]> {
   return (await kubernetes().request<{ items: readonly Raw[] }>('GET', path)).body.items;
 }
 
-/** Tokens and identifiers that the service logs in with. */
+/** Returns the tokens and identifiers of the service's logins. */
 async function credentialsOf(world: World): Promise<readonly Marker[]> {
   const path = /kubeconfig: ([^ ,}]+)/.exec(world.text())?.[1] ?? '';
   const { users } = parse(await readFile(path, 'utf8')) as { users: { user: { token: string } }[] };
@@ -230,7 +230,7 @@ async function credentialsOf(world: World): Promise<readonly Marker[]> {
   ];
 }
 
-it('values occur only in the data of the Secrets, and credentials and events nowhere', async () => {
+it('values appear only in the data of the Secrets, and credentials and events appear nowhere', async () => {
   await using redis = await startRedis();
   using contents = await recordRedis(redis);
   await using proxy = await startFaultProxy(openbao().address);
@@ -292,7 +292,7 @@ it('values occur only in the data of the Secrets, and credentials and events now
   ).toEqual([]);
   const withoutEnvironment = places.filter(({ name }) => name !== 'environ');
   expect(findLeaks(withoutEnvironment, await credentialsOf(world))).toEqual([]);
-  // Proves that the search works.
+  // A search that must succeed proves that the search works.
   const data = [{ name: 'data', bytes: JSON.stringify(secrets) }];
   for (const marker of [VALUES.second, VALUES.member, VALUES.binary])
     expect(findLeaks(data, [marker]), marker.name).not.toEqual([]);

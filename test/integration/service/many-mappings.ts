@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import type { ServiceProcess } from './service-process.ts';
 import { base64, type World, type WorldOptions } from './world.ts';
 
-/** A configuration of `count` mappings, each of one property of the key `app`. */
+/** A configuration of `count` mappings. Each reads one property of the key `app`. */
 export function manyMappings(count: number, sections = ''): WorldOptions['config'] {
   return ({ prefix, ns }) => `${sections}
 mappings:

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { within } from './service-process.ts';
 import { base64, openWorld } from './world.ts';
 
-it('a selector includes a namespace that is created or labeled later', async () => {
+it('a selector includes a namespace that is created or labeled after the start', async () => {
   await using world = await openWorld({
     namespaces: [],
     scope: 'namespace',
@@ -30,14 +30,14 @@ it('a selector includes a namespace that is created or labeled later', async () 
     expect((await served.status()).targets).toMatchObject([{ state: 'synced' }, { state: 'synced' }]),
   );
 
-  // A target that is no longer selected stays, unless the mapping says otherwise.
+  // A deselected target stays by default.
   await world.label('two', { bridge: null });
   await within(5_000, async () => expect((await served.status()).targets).toHaveLength(1));
   await expectSecretIn('two')();
   expect((await served.stop()).code).toBe(0);
 });
 
-it('syncs into a new namespace once its Role exists', async () => {
+it('syncs into a new namespace after its Role exists', async () => {
   await using world = await openWorld({
     namespaces: ['apps'],
     granted: false,

@@ -54,7 +54,7 @@ function watchLiveness(served: ServiceProcess) {
 }
 
 describe('an outage', () => {
-  it('of the store deletes nothing, is reported, causes few calls, and ends soon after the store is back', async () => {
+  it('of the store causes no deletion, is reported, causes few calls, and is over soon after the store returns', async () => {
     await using proxy = await startFaultProxy(openbao().address);
     await using world = await openWorld({ config, scope: 'namespace', vaultAddress: proxy.address });
     await seed(world, 'first');
@@ -92,7 +92,7 @@ describe('an outage', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   }, 180_000);
 
-  it('of the API server deletes nothing, is reported, and ends soon after the server is back', {
+  it('of the API server causes no deletion, is reported, and is over soon after the server returns', {
     tags: ['long'],
   }, async () => {
     await using gate = await openTcpGate(kubernetes().address);
@@ -101,7 +101,7 @@ describe('an outage', () => {
     await using served = await world.serve();
     await within(15_000, async () => expect(await states(served)).toEqual(['synced']));
     const before = (await world.writes()).length;
-    // A repair proves that the watch has delivered all earlier writes.
+    // This repair proves that the watch has delivered all earlier writes.
     await world.patch('m3', { data: { A: base64('by hand') } });
     await within(15_000, () => expectValues(world, 'first'));
     await using livez = watchLiveness(served);
@@ -136,7 +136,7 @@ describe('an outage', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('of the API server at the start delays the first sync', { tags: ['long'] }, async () => {
+  it('of the API server at the start only delays the first sync', { tags: ['long'] }, async () => {
     await using gate = await openTcpGate(kubernetes().address);
     await using world = await openWorld({ config, scope: 'namespace', apiAddress: gate.address });
     await seed(world, 'first');
@@ -151,7 +151,7 @@ describe('an outage', () => {
   });
 });
 
-it('restarts write nothing and read only what is due', {
+it('restarts cause no writes, and read only keys that are due', {
   tags: ['long'],
 }, async () => {
   await using proxy = await startFaultProxy(openbao().address);
@@ -174,14 +174,14 @@ it('restarts write nothing and read only what is due', {
   for (let times = 0; times < 3; times++) {
     await using served = await world.serve();
     await within(5_000, async () => expect(await states(served)).toEqual(['synced']));
-    // Several ticks of the scheduler.
+    // This is long enough for several ticks of the scheduler.
     const began = performance.now();
     await within(5_000, () => expect(performance.now() - began).toBeGreaterThan(2_500));
     expect((await served.stop()).code).toBe(0);
   }
   const more = reads(proxy) - before - COUNT;
   console.log(`three restarts of ${COUNT} targets: ${more} reads`);
-  // The only sweep in ten minutes may happen now, and reads each key once.
+  // The sweep of these ten minutes may happen now. It reads each key once.
   expect([0, COUNT]).toContain(more);
   expect(await world.writes()).toHaveLength(writes);
   const added = (await world.records()).slice(records);

@@ -11,7 +11,7 @@ import { openWorld, type World, type WorldOptions } from './world.ts';
 const open = (redisUrl: string, options: Partial<WorldOptions> = {}): Promise<World> =>
   openWorld({ config: manyMappings(1), scope: 'namespace', redisUrl, postgres: true, ...options });
 
-/** Adds mappings, and calls `interrupt` once `middle` Secrets exist. */
+/** Adds mappings. When `middle` Secrets exist, calls `interrupt`. */
 async function interruptSync(world: World, count: number, middle: number, interrupt: () => Promise<void>) {
   await using witness = await watchSecrets(kubernetes(), world.ns('apps'));
   const reached = Promise.withResolvers<void>();
@@ -37,7 +37,7 @@ const expectQueueUp = async (served: ServiceProcess): Promise<void> => {
   expect(await served.metric('secretbridge_engine_up')).toBe(1);
 };
 
-/** Each Secret was written once, and each intent has its outcome. */
+/** Expects that each Secret was written exactly once, and that each intent has its outcome. */
 async function expectComplete(world: World, count: number): Promise<void> {
   await within(5_000, async () => expect((await world.writes()).length).toBeGreaterThanOrEqual(count));
   const writes = await world.writes();
@@ -48,8 +48,8 @@ async function expectComplete(world: World, count: number): Promise<void> {
 }
 
 describe('Redis', () => {
-  it.each(['an empty restart'] as const)('%s during a sync loses nothing', expectNoLoss);
-  it.each(['FLUSHALL'] as const)('%s during a sync loses nothing', { tags: ['long'] }, expectNoLoss);
+  it.each(['an empty restart'] as const)('causes no loss by %s during a sync', expectNoLoss);
+  it.each(['FLUSHALL'] as const)('causes no loss by %s during a sync', { tags: ['long'] }, expectNoLoss);
 
   async function expectNoLoss(how: 'FLUSHALL' | 'an empty restart'): Promise<void> {
     const count = 60;
@@ -89,7 +89,7 @@ describe('Redis', () => {
     for (const replica of [a, b]) expect((await replica.stop()).code).toBe(0);
   }
 
-  it('down at the start degrades the service, which syncs once Redis is available', {
+  it('degrades the service while it is down at the start, and then allows the sync', {
     tags: ['long'],
   }, async () => {
     const port = await freePort();
@@ -123,7 +123,7 @@ describe('Redis', () => {
   });
 
   it.each(['away', 'frozen'] as const)(
-    'that is %s does not delay SIGTERM',
+    'does not delay SIGTERM when it is %s',
     { tags: ['long'] },
     async (how) => {
       await using server = await startRedis();
@@ -148,7 +148,7 @@ describe('Redis', () => {
     },
   );
 
-  it('that rejects the password is reported with a code in status and log, without the password', async () => {
+  it('is reported with a code in status and log when it rejects the password, without the password', async () => {
     await using server = await startRedis({ args: ['--requirepass', 'the-right-one'] });
     const url = server.address.replace('redis://', 'redis://:a-wrong-one@');
     await using world = await open(url);
@@ -162,14 +162,14 @@ describe('Redis', () => {
     expect(await served.metric('secretbridge_engine_up')).toBe(0);
     expect(JSON.stringify(line)).toContain('engine.url');
     const status = await world.cli('status', '--server', served.address);
-    // The target still waits for its first run, which counts as a transient failure.
+    // The target still waits for its first run. This counts as a transient failure.
     expect(status.code).toBe(1);
     expect(status.stdout).toContain('QUEUE_MISCONFIGURED');
     expect((await served.get('/readyz', '')).status).toBe(200);
     const { text } = await served.get('/api/v1/status');
     const { stdout, stderr } = await served.stop();
     for (const output of [text, stdout, stderr, status.stdout]) expect(output).not.toContain('a-wrong-one');
-    // Logged once, instead of for each attempt and target.
+    // The error is logged once, instead of once for each attempt and target.
     expect(served.logged().filter(({ code }) => code === 'QUEUE_MISCONFIGURED')).toHaveLength(1);
   });
 });

@@ -6,7 +6,7 @@ import { openWorld, type World } from './world.ts';
 
 const COUNT = 3;
 
-/** Replicas detect each other within this time. */
+/** The time within which replicas detect each other. */
 const DISCOVERY_MS = 30_000;
 
 async function open(): Promise<World> {
@@ -16,7 +16,7 @@ async function open(): Promise<World> {
   return world;
 }
 
-/** The service keeps running for longer than the detection of another replica takes. */
+/** Expects that the service runs longer than the detection of another replica takes. */
 async function expectRunning(world: World, served: ServiceProcess, value: string): Promise<void> {
   let ended = false;
   void served.ended.then(() => (ended = true));
@@ -30,7 +30,7 @@ async function expectRunning(world: World, served: ServiceProcess, value: string
 }
 
 describe('a SQLite audit with Redis', () => {
-  it('allows one replica: the second exits with an explanation, and the first continues', async () => {
+  it('allows one replica: the second one exits with an explanation, and the first one continues', async () => {
     await using world = await open();
     await using first = await world.replica('a');
     await within(20_000, () => expectSynced(first, COUNT));
@@ -48,18 +48,21 @@ describe('a SQLite audit with Redis', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it.each(['SIGTERM', 'SIGKILL'] as const)('accepts a service that starts right after %s', async (signal) => {
-    await using world = await open();
-    {
-      await using before = await world.replica('a');
-      await within(20_000, () => expectSynced(before, COUNT));
-      before.kill(signal);
-      await before.ended;
-    }
-    await using served = await world.replica('a');
-    await expectRunning(world, served, 'second');
-    expect((await served.stop()).code).toBe(0);
-  });
+  it.each(['SIGTERM', 'SIGKILL'] as const)(
+    'accepts a service that starts right after %s of the previous one',
+    async (signal) => {
+      await using world = await open();
+      {
+        await using before = await world.replica('a');
+        await within(20_000, () => expectSynced(before, COUNT));
+        before.kill(signal);
+        await before.ended;
+      }
+      await using served = await world.replica('a');
+      await expectRunning(world, served, 'second');
+      expect((await served.stop()).code).toBe(0);
+    },
+  );
 
   it('accepts a service that reopens with another configuration', async () => {
     await using world = await open();

@@ -33,8 +33,8 @@ const nameOf = async (served: ServiceProcess): Promise<string> => (await served.
 const creates = (writes: readonly string[]) => writes.filter((write) => write.startsWith('create'));
 
 describe('two replicas', () => {
-  it('share a first sync of 40 targets, and create each once in one chain', async () => {
-    // The mappings are added when both replicas run, so that neither has a head start.
+  it('share a first sync of 40 targets, and create each target once in one chain', async () => {
+    // Adds the mappings when both replicas run, so neither has a head start.
     await using scene = await openTwo(manyMappings(1), 40);
     const { world, a, b } = scene;
     await within(20_000, () => bothSynced(scene, 1));
@@ -61,7 +61,7 @@ describe('two replicas', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('write a rotation once, and repair a drift once', { tags: ['long'] }, async () => {
+  it('write a rotation once, and repair drift once', { tags: ['long'] }, async () => {
     const count = 20;
     await using scene = await openTwo(manyMappings(count, 'defaults: { refresh: 4s }'), count);
     const { world } = scene;
@@ -70,7 +70,7 @@ describe('two replicas', () => {
 
     await seed(world, count, 'second');
     const rotated = await within(15_000, () => expectValues(world, count, 'second'));
-    // After another refresh interval there are no further writes.
+    // There are no further writes in the next refresh interval.
     const began = performance.now();
     await within(10_000, () => expect(performance.now() - began).toBeGreaterThan(5_000));
     const updates = (await world.writes()).slice(count);
@@ -93,11 +93,11 @@ describe('two replicas', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('report the same `status`, and answer a sync that either replica runs', {
+  it('report the same `status`, and answer a sync no matter which replica runs it', {
     tags: ['long'],
   }, async () => {
     const count = 20;
-    // Sweeps are rare, so that they do not run before the requested syncs.
+    // The sweeps are too rare to run before the requested syncs.
     await using scene = await openTwo(manyMappings(count, 'defaults: { refresh: 1h }'), count);
     const { world, a, b } = scene;
     await world.put('other', { data: { THEIRS: base64('x') } });
@@ -166,14 +166,14 @@ describe('two replicas', () => {
     expect(await labels()).toEqual(['one', 'one', 'one']);
     await Promise.all([a.stop(), b.stop()]);
     await world.configure({ config: labelled('two') });
-    // Redis still has the target states of the previous replicas.
+    // Redis still contains the target states of the previous replicas.
     await using _ = await world.replica('a');
     await within(20_000, async () => expect(await labels()).toEqual(['two', 'two', 'two']));
   });
 
-  it('finish 60 writes and resolve open intents when one is killed', async () => {
+  it('finish 60 writes and resolve open intents when one of the replicas is killed', async () => {
     const count = 60;
-    // The mappings are added when both replicas run, so that both do work.
+    // Adds the mappings when both replicas run, so both do part of the work.
     await using scene = await openTwo(manyMappings(1), count);
     const { world, a, b } = scene;
     await within(20_000, () => bothSynced(scene, 1));

@@ -6,9 +6,9 @@ import { createWorkload, type Workload } from './workloads.ts';
 import { base64, openWorld, type World, type WorldOptions } from './world.ts';
 
 interface Shape {
-  /** The `restart` field of each mapping, in YAML. */
+  /** The field `restart` of each mapping, as YAML. */
   readonly restart: string;
-  /** The number of mappings, for the properties `p0`, `p1`, … of the key `app`. */
+  /** The number of mappings. They read the properties `p0`, `p1`, … of the key `app`. */
   readonly mappings?: number;
   readonly window?: string;
   readonly atOnce?: number;
@@ -51,14 +51,14 @@ async function waitSeveralCycles(): Promise<void> {
 }
 const rolls = (workloads: readonly Workload[]): Promise<readonly number[]> =>
   Promise.all(workloads.map((workload) => workload.rolls()));
-/** Recorded restarts, with workload and outcome. */
+/** Returns the recorded restarts, with workload and outcome. */
 const restartRecords = async (world: World): Promise<readonly string[]> =>
   (await world.records())
     .filter(({ action, phase }) => action === 'restart' && phase === 'outcome')
     .map(({ note, outcome, code }) => [note, outcome, code].filter((part) => part !== undefined).join(' '));
 
 describe('restarts of workloads', () => {
-  it('happen once for each change of content, for each kind and for a selector', async () => {
+  it('happen once for each change of content, for every kind and for a selector', async () => {
     await using world = await open({
       restart: `[ { kind: Deployment, name: one }, { kind: StatefulSet, name: one }, { kind: DaemonSet, name: one },
         { kind: Deployment, selector: { matchLabels: { tier: back } } } ]`,
@@ -86,7 +86,7 @@ describe('restarts of workloads', () => {
         expect(await workload.annotations()).toEqual({ [restartAnnotation('m0')]: fingerprint });
       await finish();
 
-      // A new version with the same bytes.
+      // This is a new version with the same bytes.
       const before = await world.secret('m0');
       await put(world, 'second');
       await within(10_000, async () =>
@@ -136,7 +136,7 @@ describe('restarts of workloads', () => {
     expect(await restartRecords(world)).toHaveLength(10);
   });
 
-  it('do not follow an adoption without a change of content', { tags: ['long'] }, async () => {
+  it('do not happen after an adoption without a change of content', { tags: ['long'] }, async () => {
     await using world = await open({ restart: ONE, onConflict: 'adopt' });
     const one = await createWorkload(world, 'Deployment', 'one');
     await put(world, 'first');
@@ -202,7 +202,7 @@ describe('restarts of workloads', () => {
     await within(15_000, async () => expect(await world.writes('deployments')).toHaveLength(2));
   });
 
-  it('survive kill -9 between the write and the restart', { tags: ['long'] }, async () => {
+  it('happen even after kill -9 between the write and the restart', { tags: ['long'] }, async () => {
     await using world = await open({ restart: ONE, window: '5s' });
     const one = await createWorkload(world, 'Deployment', 'one');
     await put(world, 'first');
@@ -226,7 +226,7 @@ describe('restarts of workloads', () => {
     expect(await restartRecords(world)).toEqual(['Deployment/one ok']);
   });
 
-  it('of a missing workload are reported once', { tags: ['long'] }, async () => {
+  it('report a missing workload only once', { tags: ['long'] }, async () => {
     await using world = await open({ restart: '[ { kind: Deployment, name: nothing } ]' });
     await put(world, 'first');
     await using served = await world.serve();

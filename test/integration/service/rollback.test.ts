@@ -30,7 +30,7 @@ async function waitSeveralCycles(): Promise<void> {
   await within(15_000, () => expect(performance.now() - began).toBeGreaterThan(4_000));
 }
 
-/** Waits for `first`, rotates to `second`, and returns the record sequence of both changes. */
+/** Waits for the value `first`, and rotates to `second`. Returns the record sequence numbers of both changes. */
 async function rotate(world: World): Promise<readonly number[]> {
   await within(15_000, () => expectValue(world, 'first'));
   await put(world, 'second');
@@ -46,7 +46,7 @@ async function rotate(world: World): Promise<readonly number[]> {
 }
 
 describe('rollback with the running service', () => {
-  it('keeps its version over sweeps, rotations, edits and restarts, and restarts workloads', {
+  it('keeps the target at its version during sweeps, rotations, edits and restarts, and restarts workloads', {
     tags: ['long'],
     timeout: 120_000,
   }, async () => {
@@ -81,7 +81,7 @@ describe('rollback with the running service', () => {
       expect((await world.writes()).length).toBe(writes);
       expect(await one.rolls()).toBe(2);
 
-      // The annotation only displays the pin.
+      // The annotation only displays the pin and does not set one.
       await world.patch('db', { metadata: { annotations: { 'secretbridge.dev/pin': null } } });
       await within(10_000, async () => expect(await pinOf(world)).toBe(`${first}`));
       await world.patch('db', { data: { PASSWORD: base64('by hand') } });
@@ -107,12 +107,12 @@ describe('rollback with the running service', () => {
       await one.finish();
       expect((await served.target('db'))?.state).toBe('synced');
 
-      // An invented pin annotation is removed and has no effect.
+      // The service removes a forged pin annotation. The annotation has no effect.
       await world.patch('db', { metadata: { annotations: { 'secretbridge.dev/pin': `${second}` } } });
       await within(10_000, async () => expect(await pinOf(world)).toBeUndefined());
       expect((await served.target('db'))?.state).toBe('synced');
 
-      // A rollback to the current version sets the pin and restarts nothing.
+      // A rollback to the current version sets the pin and restarts no workload.
       const third = (await world.records()).findLast(
         ({ phase, action, outcome }) => phase === 'outcome' && action === 'update' && outcome === 'ok',
       );
@@ -142,7 +142,7 @@ describe('rollback with the running service', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('follows a pin that a command recorded in its audit', async () => {
+  it('applies to a running service when a command recorded the pin in the same audit', async () => {
     await using world = await openWorld({ config });
     await put(world, 'first');
     await using served = await world.serve();
@@ -158,7 +158,7 @@ describe('rollback with the running service', () => {
     await expectValue(world, 'third');
   });
 
-  it('applies a recorded rollback when the command was killed', {
+  it('is applied by the service when the command was killed after recording it', {
     tags: ['long'],
   }, async () => {
     await using world = await openWorld({ config });
@@ -188,7 +188,9 @@ describe('rollback with the running service', () => {
 });
 
 describe('rollback with two replicas', () => {
-  it('is respected by both, no matter which one received it', { tags: ['long'] }, async () => {
+  it('pins the target on both, no matter which replica received the request', {
+    tags: ['long'],
+  }, async () => {
     await using redis = await startRedis();
     await using world = await openWorld({ config, redisUrl: redis.address, postgres: true });
     await put(world, 'first');
@@ -205,7 +207,7 @@ describe('rollback with two replicas', () => {
     await expectValue(world, 'first');
     expect((await world.writes()).length).toBe(writes);
 
-    // With simultaneous rollbacks, both replicas follow the last audit record.
+    // After simultaneous rollbacks, both replicas apply the last one in the audit.
     const both = await Promise.all([
       world.cli('rollback', 'db', '--to', `${first}`, '--server', a.address),
       world.cli('rollback', 'db', '--to', `${second}`, '--server', b.address),

@@ -9,14 +9,14 @@ import { MAIN, type Run } from '../e2e/program.ts';
 export interface ServiceProcess extends AsyncDisposable {
   readonly pid: number;
   readonly address: string;
-  /** The log up to now. */
+  /** The log lines up to now. */
   log(): string;
   logged(): readonly Readonly<Record<string, unknown>>[];
   get(path: string, token?: string): Promise<Answer>;
   send(method: string, path: string, token?: string): Promise<Answer>;
   status(): Promise<Status>;
   target(mapping: string): Promise<TargetStatus | undefined>;
-  /** The value of one series, named as in `/metrics`. */
+  /** Returns the value of one series. The name has the form that `/metrics` uses. */
   metric(series: string): Promise<number | undefined>;
   kill(signal: NodeJS.Signals): void;
   readonly ended: Promise<Run>;
@@ -30,7 +30,7 @@ export interface Answer {
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
 }
 
-/** Starts the service. With `ready`, waits until `/readyz` succeeds. */
+/** Starts the service. By default, waits until `/readyz` succeeds. */
 export async function startServiceProcess({
   cwd,
   env,

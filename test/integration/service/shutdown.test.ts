@@ -24,7 +24,7 @@ async function open(): Promise<World> {
   return world;
 }
 
-/** Starts the service, and sends the signal after a number of changes. */
+/** Starts the service. After a given number of changes, sends the signal. */
 async function endAfter(world: World, changes: number, signal: NodeJS.Signals) {
   await using witness = await watchSecrets(kubernetes(), world.ns('apps'));
   const reached = Promise.withResolvers<void>();
@@ -44,7 +44,7 @@ const expectSynced = async (served: ServiceProcess): Promise<void> => {
   expect(targets.filter(({ state }) => state === 'synced')).toHaveLength(COUNT);
 };
 
-it('SIGTERM during 200 writes ends the service after each started write has its outcome', async () => {
+it('SIGTERM during 200 writes ends the service after each started write has an outcome', async () => {
   await using world = await open();
   const { code, ms, stderr, changes } = await endAfter(world, 20, 'SIGTERM');
   console.log(`ended ${ms} ms after SIGTERM, with ${changes.length} of ${COUNT} written`);

@@ -32,7 +32,7 @@ ${Array.from(
 
 describe.concurrent('a stall', () => {
   it(
-    'of all connections to the API server ends by a deadline, and drift is then repaired',
+    'of all connections to the API server ends at a deadline, and the service then repairs drift',
     async () => {
       await using gate = await openTcpGate(kubernetes().address);
       await using world = await openWorld({
@@ -66,7 +66,7 @@ describe.concurrent('a stall', () => {
   );
 
   it(
-    'of one store fails only its own targets with TIMEOUT, and does not delay others',
+    'of one store fails only targets of that store with TIMEOUT, and does not delay others',
     async () => {
       await using proxy = await startFaultProxy(openbao().address);
       await using world = await openWorld({ scope: 'namespace', config: config(proxy.address) });
@@ -98,7 +98,7 @@ describe.concurrent('a stall', () => {
       console.log(
         `sync of a healthy target, alone: p50 ${alone.p50} ms, p99 ${alone.p99} ms; next to a dead store: p50 ${besideDeadStore.p50} ms, p99 ${besideDeadStore.p99} ms`,
       );
-      // The machine may be busy, so an absolute allowance is added.
+      // The allowance of 100 ms is for a busy machine.
       expect(besideDeadStore.p99).toBeLessThan(alone.p99 * 1.5 + 100);
       expect(await states('healthy')).toEqual(['synced']);
       for (let n = 0; n < COUNT; n++)

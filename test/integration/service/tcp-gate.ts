@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { listen } from '../../fakes/loopback.ts';
 
-/** A TCP proxy in front of a server, below TLS, which can inject faults. */
+/** A TCP proxy in front of a server. It can inject faults, and does not decrypt TLS. */
 export interface TcpGate extends AsyncDisposable {
-  /** The server address with the port of this proxy. */
+  /** The address of the server with the port of the proxy. */
   readonly address: string;
   /** The number of accepted connections. */
   readonly accepted: number;

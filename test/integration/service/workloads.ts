@@ -3,8 +3,7 @@ import { kubernetes } from '../services/inject.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
 import type { World } from './world.ts';
 
-// No controller runs in this cluster. A rollout continues until the test writes the final status, as a controller
-// would.
+// This cluster has no controller. A rollout runs until the test writes its final status, as a controller would.
 
 export const PLURALS = {
   Deployment: 'deployments',

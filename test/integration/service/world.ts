@@ -22,34 +22,36 @@ import { type ServiceProcess, startServiceProcess } from './service-process.ts';
 export interface Names {
   /** The prefix of every key. */
   readonly prefix: string;
-  /** The full name of a namespace. It exists only if `namespaces` lists it or the test creates it. */
+  /**
+   * Returns the full name of a namespace. The namespace exists only if `namespaces` lists it or the test creates it.
+   */
   ns(short: string): string;
 }
 
 export interface WorldOptions {
-  /** Short names of the initial namespaces. */
+  /** The short names of the namespaces that exist at the start. */
   readonly namespaces?: readonly string[];
-  /** YAML that continues after the list of stores: more stores, other sections, `mappings`. */
+  /** YAML after the list of stores. It can contain more stores, other sections, and `mappings`. */
   readonly config: (names: Names) => string;
   readonly scope?: 'namespace' | 'names';
-  /** Addresses of store and API server, for example of a proxy. By default the real servers. */
+  /** The addresses of the store and the API server, for example of proxies. The defaults are the real servers. */
   readonly vaultAddress?: string;
   readonly apiAddress?: string;
   /** The timeout of one store request. */
   readonly timeout?: string;
-  /** Reads the store credential from a file instead of the environment. */
+  /** Whether the store credential is in a file instead of the environment. */
   readonly secretIdFile?: boolean;
-  /** Whether the rights that `rbac` prints are granted at first. */
+  /** Whether the account has the rights that `rbac` prints from the start. */
   readonly granted?: boolean;
-  /** More fields of `http`, in YAML. */
+  /** More fields of `http`, as YAML. */
   readonly http?: string;
-  /** The Redis of the replicas. By default each uses the in-memory queue. */
+  /** The URL of the Redis that the replicas share. By default, each replica uses the in-memory queue. */
   readonly redisUrl?: string;
-  /** Whether the audit is in PostgreSQL instead of a file. Cannot change later. */
+  /** Whether the audit is in PostgreSQL instead of a file. The test cannot change this later. */
   readonly postgres?: boolean;
 }
 
-/** The service on real servers, with its own namespaces, store path, account and audit. */
+/** The service on real servers. It has namespaces, a store path, an account and an audit of its own. */
 export interface World extends AsyncDisposable, Names {
   readonly folder: string;
   readonly vault: Vault;
@@ -57,12 +59,12 @@ export interface World extends AsyncDisposable, Names {
   readonly account: { readonly namespace: string; readonly name: string };
   readonly tokens: Readonly<Record<'vic' | 'rev' | 'ann', string>>;
   configure(options: Partial<WorldOptions>): Promise<void>;
-  /** Applies the rights that `rbac` prints for the current configuration, and waits until they take effect. */
+  /** Grants the rights that `rbac` prints for the current configuration, and waits until they take effect. */
   grant(): Promise<void>;
   serve(...args: readonly string[]): Promise<ServiceProcess>;
   /** Starts a replica with a one-letter name and its own listen address. */
   replica(name: string): Promise<ServiceProcess>;
-  /** The current configuration, with absolute paths. */
+  /** The text of the current configuration, with absolute paths. */
   text(): string;
   /** Runs a command in this process, with the token of `ann`. */
   cli(...args: readonly string[]): Promise<Run>;
@@ -74,7 +76,9 @@ export interface World extends AsyncDisposable, Names {
   remove(name: string, short?: string): Promise<void>;
   records(): Promise<readonly AuditRecord[]>;
   chain(): Promise<ChainState>;
-  /** Successful changes by our account, from the audit log of the API server, as `<verb> <namespace>/<name>`. */
+  /**
+   * Returns the successful changes by our account as `<verb> <namespace>/<name>`, from the audit log of the API server.
+   */
   writes(resource?: string): Promise<readonly string[]>;
 }
 
@@ -205,7 +209,7 @@ export async function openWorld(options: WorldOptions): Promise<World> {
     const plural = `${object.kind.toLowerCase()}s`;
     const { namespace } = object.metadata;
     const rbacPath = namespace === undefined ? plural : `namespaces/${namespace}/${plural}`;
-    // Tests on one server share cluster-wide names.
+    // Cluster-wide objects need unique names, because tests share the server.
     const unique = namespace === undefined ? withSuffix(object, suffix) : object;
     const answer = await cluster.request('POST', `${group}/${rbacPath}`, unique);
     if (answer.status === 409) {
@@ -288,7 +292,7 @@ interface AuditEvent {
   readonly responseStatus?: { readonly code: number };
 }
 
-/** Reads the audit log of the API server, which lags behind its answers by a moment. */
+/** Reads the audit log of the API server. The log is complete only a moment after an answer. */
 async function writesBy(user: string, resource: string): Promise<readonly string[]> {
   const { auditLogPath } = kubernetes();
   if (auditLogPath === undefined) throw new Error('the audit log of this cluster is not accessible');

@@ -14,7 +14,7 @@ export interface Servers extends AsyncDisposable {
   redis: Service;
 }
 
-/** Starts all servers in parallel. Stops all of them if one fails to start. */
+/** Starts all servers in parallel. Stops all servers if one of them fails to start. */
 export async function startServers(): Promise<Servers> {
   const starts = [
     startKubernetes(),

@@ -73,7 +73,7 @@ describe('withLock', () => {
     expect(readdirSync(base)).toEqual([]);
   });
 
-  it('admits one holder at a time when all callers find a stale lock', async () => {
+  it('admits one holder at a time when several callers find the same stale lock', async () => {
     const path = join(base, 'lock');
     symlinkSync(`${endedPid()}-12345`, path);
     let holders = 0;

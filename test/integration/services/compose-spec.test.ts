@@ -17,7 +17,7 @@ describe('docker-compose.yml, read by the Compose loader', () => {
     ]);
     for (const { ports = [] } of Object.values(services))
       for (const { host_ip } of ports) expect(host_ip).toBe('127.0.0.1');
-    // The loader expands variables and shorthand.
+    // The loader expands variables and the short syntax.
     expect(services.postgres?.environment).toMatchObject({ POSTGRES_USER: 'secretbridge' });
     expect(services.bridge?.depends_on).toMatchObject({
       seed: { condition: 'service_completed_successfully' },
@@ -38,7 +38,7 @@ describe('docker-compose.yml, read by the Compose loader', () => {
     const folder = mkdtempSync(join(tmpdir(), 'secretbridge-compose-'));
     try {
       const text = readFileSync(FILE, 'utf8');
-      // The loader looks for env files next to the Compose file.
+      // The loader looks for environment files next to the Compose file.
       const whole = text.replaceAll('deploy/compose/dev.env', resolve(FILE, '../deploy/compose/dev.env'));
       writeFileSync(join(folder, 'docker-compose.yml'), whole);
       expect(await loadCompose(join(folder, 'docker-compose.yml'))).toMatchObject({ ok: true });

@@ -14,7 +14,7 @@ export type Composed =
   | { readonly ok: true; readonly model: ComposeModel }
   | { readonly ok: false; readonly problem: string };
 
-/** A part of the canonical form, with shorthand expanded. */
+/** A part of the loader's canonical form, in which the short syntax is expanded. */
 export interface ComposeModel {
   readonly services: Readonly<Record<string, ComposeService>>;
 }
@@ -36,7 +36,7 @@ export interface ComposeService {
   readonly cap_drop?: readonly string[];
 }
 
-/** Loads a Compose file with the reference loader, which is built with Go on first use. */
+/** Loads a Compose file with the reference loader. Builds the loader with Go on first use. */
 export async function loadCompose(path: string): Promise<Composed> {
   const program = await installComposeSpec(reportToStderr);
   try {

@@ -15,7 +15,7 @@ const confLines = () =>
   readFileSync(CONF, 'utf8')
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'));
-/** Moves an address to another port. On the standard port, parallel runs would find the server of this test. */
+/** Moves an address to another port, because a parallel run would find a server on the standard port. */
 const withPort = (address: string, port: string | number) => {
   const url = new URL(address);
   url.port = String(port);
@@ -23,7 +23,7 @@ const withPort = (address: string, port: string | number) => {
 };
 
 describe('the Redis of Compose', () => {
-  it('is used with its Compose configuration, and left running', async () => {
+  it('is used with its Compose configuration, and keeps running', async () => {
     await using server = await startRedis({ config: confLines() });
     const compose = { redis: withPort(servers.redis, server.port) };
     const borrowed = await borrowRedis({}, compose);
@@ -35,7 +35,7 @@ describe('the Redis of Compose', () => {
   it.each([
     ['has no password', []],
     ['has another password', ['requirepass of-somebody-else']],
-  ])('ignores a Redis that %s', async (_, config) => {
+  ])('is rejected when it %s', async (_, config) => {
     await using server = await startRedis({ config });
     expect(await borrowRedis({}, { redis: withPort(servers.redis, server.port) })).toBeUndefined();
   });
@@ -51,7 +51,7 @@ describe('the Redis of Compose', () => {
 });
 
 describe('the PostgreSQL of Compose', () => {
-  it('is used only when the user of Compose can log in', async () => {
+  it('is used only when the Compose user can log in', async () => {
     await using server = await startPostgres({ borrow: false });
     const compose = { postgres: withPort(servers.postgres, new URL(server.url).port) };
     expect(await borrowPostgres({}, compose)).toBeUndefined();

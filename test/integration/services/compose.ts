@@ -5,15 +5,17 @@ import { parseEnv } from 'node:util';
 const ROOT = resolve(import.meta.dirname, '../../..');
 
 export interface ComposeServers {
-  /** Includes a password, which other Redis servers do not accept. */
+  /** The address includes a password, because other Redis servers do not accept this password. */
   readonly redis: string;
-  /** For its superuser. Not the database of the bridge that runs next to it. */
+  /** The address for the superuser. The database is a different one than the bridge uses. */
   readonly postgres: string;
-  /** The API server writes it at its start, so it can exist without a server. */
+  /**
+   * The path of the kubeconfig. The API server writes the file at its start, so the file can exist without a server.
+   */
   readonly kubeconfig: string;
 }
 
-/** The addresses of the `docker compose up` servers, as seen from this machine. */
+/** Returns the addresses of the `docker compose up` servers, as seen from this machine. */
 export function composeServers(): ComposeServers {
   const env = parseEnv(readFileSync(join(ROOT, 'deploy/compose/dev.env'), 'utf8'));
   const localUrl = (address: string | undefined, path: string): string => {

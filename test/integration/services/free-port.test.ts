@@ -5,7 +5,7 @@ import { freePort, PortClash, retryOnPortClash } from './free-port.ts';
 import { assertStarting, openTemporaryGuard } from './guarded.ts';
 
 describe('freePort', () => {
-  it('returns ports that are free and different', async () => {
+  it('returns free ports that differ from each other', async () => {
     const ports = await Promise.all(Array.from({ length: 50 }, freePort));
     expect(new Set(ports).size).toBe(50);
     const server = createServer().listen(ports[0], '127.0.0.1');
@@ -28,7 +28,7 @@ describe('retryOnPortClash', () => {
     await expect(retryOnPortClash(failing(5, new PortClash('taken')))).rejects.toThrow('taken');
   });
 
-  it('passes other errors on', async () => {
+  it('passes other errors through', async () => {
     await expect(retryOnPortClash(failing(1, new Error('other')))).rejects.toThrow('other');
   });
 

@@ -2,7 +2,8 @@ import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 import { ServiceError } from './service.ts';
 
-// Below the range that systems use for outgoing connections. A free port in that range could be taken a moment later.
+// These ports are below the range for outgoing connections. An outgoing connection could take a free port of that range
+// at any time.
 const FIRST = 20_000;
 const LAST = 32_000;
 const handedOut = new Set<number>();
@@ -19,10 +20,7 @@ export async function freePort(): Promise<number> {
   );
 }
 
-/**
- * Retries `start` when two runs chose the same free port. The second server exits with a port clash and starts again on
- * another port.
- */
+/** Retries `start` after a port clash. Two runs can choose the same free port, and then one of their servers exits. */
 export async function retryOnPortClash<Result>(start: () => Promise<Result>): Promise<Result> {
   for (let tries = 1; ; tries++) {
     try {

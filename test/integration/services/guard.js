@@ -1,13 +1,13 @@
 // node guard.js FOLDER
 //
-// Starts processes for a test run and outlives it briefly. When its standard input ends, it ends every process and
-// removes FOLDER. The input ends when the run closes it or dies (Ctrl-C, a crash, kill -9). The run cannot clean up
-// after kill -9 itself.
+// Starts processes for a test run and outlives the run briefly. When the standard input ends, the guard ends every
+// process and removes FOLDER. The input ends when the run closes it or dies (Ctrl-C, a crash, kill -9). After kill -9,
+// the run cannot clean up itself.
 //
 // Input, one JSON object a line: {"id","command","args","env","cwd","log"}. Output, one JSON object a line:
 // {"id","pid"}, then {"id","status","signal"}; or {"id","error"} if the process could not start.
 //
-// Plain JavaScript without dependencies, so that it starts fast.
+// Plain JavaScript without dependencies starts fast.
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -19,7 +19,7 @@ let ending = false;
 
 function start({ id, command, args, env, cwd, log }) {
   const output = openSync(log, 'a');
-  // A separate process group, so that children of the process end too.
+  // Each process has a separate process group, so its children end with it.
   const child = spawn(command, args, { env, cwd, detached: true, stdio: ['ignore', output, output] });
   closeSync(output);
   const ended = new Promise((resolve) => {
@@ -42,7 +42,7 @@ function start({ id, command, args, env, cwd, log }) {
 async function end() {
   if (ending) return;
   ending = true;
-  // In reverse order of start, because later processes may depend on earlier ones.
+  // Ends the processes in reverse order of start, because later processes may depend on earlier ones.
   for (const { pid, ended } of [...running].reverse()) {
     signalGroup(pid, 'SIGTERM');
     const force = setTimeout(() => signalGroup(pid, 'SIGKILL'), GRACE_MS);
@@ -66,7 +66,7 @@ function tell(message) {
   process.stdout.write(`${JSON.stringify(message)}\n`);
 }
 
-// The run may be gone and no longer read the output.
+// The run may have ended and no longer read the output.
 process.stdout.on('error', () => {});
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, end);
 createInterface({ input: process.stdin })

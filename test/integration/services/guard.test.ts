@@ -53,17 +53,20 @@ async function startStubborn(guard: Guard): Promise<number[]> {
 }
 
 describe('a server of a run', () => {
-  it.each(['SIGKILL', 'SIGTERM', 'SIGINT'] as const)('is gone, with its folder, after %s', async (signal) => {
-    const run = spawn(process.execPath, [fixture('run.ts')], { stdio: ['ignore', 'pipe', 'inherit'] });
-    const { address, caFile } = await firstLine<{ address: string; caFile: string }>(run);
-    const port = Number(new URL(address).port);
-    expect(await isListening(port)).toBe(true);
-    expect(existsSync(caFile)).toBe(true);
+  it.each(['SIGKILL', 'SIGTERM', 'SIGINT'] as const)(
+    'is gone after %s, and so is its folder',
+    async (signal) => {
+      const run = spawn(process.execPath, [fixture('run.ts')], { stdio: ['ignore', 'pipe', 'inherit'] });
+      const { address, caFile } = await firstLine<{ address: string; caFile: string }>(run);
+      const port = Number(new URL(address).port);
+      expect(await isListening(port)).toBe(true);
+      expect(existsSync(caFile)).toBe(true);
 
-    run.kill(signal);
-    await until('The end of the server', 10_000, async () => !(await isListening(port)));
-    await until('The removal of its folder', 10_000, async () => !existsSync(dirname(caFile)));
-  });
+      run.kill(signal);
+      await until('The end of the server', 10_000, async () => !(await isListening(port)));
+      await until('The removal of its folder', 10_000, async () => !existsSync(dirname(caFile)));
+    },
+  );
 });
 
 describe('a guard', () => {
@@ -89,7 +92,7 @@ describe('a guard', () => {
     await guard.close();
   });
 
-  it('reports the exit of a server and ignores that of a preparation', async () => {
+  it('reports the exit of a server, and ignores the exit of a preparation', async () => {
     const guard = await openTemporaryGuard('test');
     const start = (name: string, ends: boolean) =>
       guard.start({ name, command: process.execPath, args: ['-e', ''], env: {}, ends });

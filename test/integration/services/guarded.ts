@@ -15,13 +15,13 @@ export interface Command {
   args: readonly string[];
   env: NodeJS.ProcessEnv;
   cwd?: string;
-  /** The process is expected to exit, for example after preparing a server. */
+  /** Whether the process is expected to exit, for example after preparing a server. */
   ends?: boolean;
-  /** The output file. By default it is in the guard's folder. */
+  /** The path of the output file. By default, the file is in the guard's folder. */
   log?: string;
 }
 
-/** A started process. `end` describes its exit, and is undefined while it runs. */
+/** A started process. `end` describes how the process exited, and is undefined while the process runs. */
 export interface GuardedProcess {
   readonly name: string;
   readonly end: string | undefined;
@@ -31,10 +31,10 @@ export interface GuardedProcess {
 
 export type Exit = { status: number | null; signal: string | null } | { error: string };
 
-/** Owns a folder and processes. Removes both when it is closed or when this process dies. */
+/** Owns a folder and processes. Ends the processes and removes the folder on close, and when this process dies. */
 export interface Guard {
   readonly folder: string;
-  /** Resolves to a description when a process exits unexpectedly before the guard is closed. */
+  /** Resolves when a process exits unexpectedly before the guard is closed. The value describes the exit. */
   readonly unexpectedExit: Promise<string>;
   start(command: Command): GuardedProcess;
   close(): Promise<void>;
@@ -46,7 +46,7 @@ export async function openTemporaryGuard(name: string): Promise<Guard> {
   return openGuard(await mkdtemp(join(tmpdir(), `secretbridge-${name}-`)));
 }
 
-/** Starts a server with its own guard. Stopping the server closes the guard, and so does a failed start. */
+/** Starts a server with a guard of its own. The guard closes when the server stops or fails to start. */
 export async function startGuarded<Server extends object>(
   name: string,
   launch: (guard: Guard) => Promise<Server>,
@@ -67,12 +67,12 @@ export async function startGuarded<Server extends object>(
 }
 
 export function openGuard(folder: string): Guard {
-  // Detached, so that Ctrl-C in the terminal reaches the run first.
+  // The guard is detached, so Ctrl-C in the terminal reaches the run first.
   const child = spawn(process.execPath, [SCRIPT, folder], {
     detached: true,
     stdio: ['pipe', 'pipe', 'ignore'],
   });
-  // A write can fail when the guard died. The exit handler below reports that.
+  // A write can fail when the guard has died. The exit handler below reports the death.
   child.stdin.on('error', () => {});
 
   const exited = once(child, 'exit');
@@ -126,11 +126,11 @@ export async function assertStarting(process: GuardedProcess): Promise<void> {
   if (process.end === undefined) return;
   const output = await process.output();
   if (output.includes('address already in use')) throw new PortClash(process.end);
-  // The log is removed with its folder, so the message contains the last lines.
+  // Closing the guard removes the log file, so the message contains its last lines.
   throw new ServiceError(`${process.end}\n${output.trimEnd().split('\n').slice(-5).join('\n')}`);
 }
 
-/** True once a starting server has written its complete certificate. */
+/** Whether a starting server has written its complete certificate. */
 export async function isCertificateThere(process: GuardedProcess, path: string): Promise<boolean> {
   await assertStarting(process);
   return existsSync(path) && (await readFile(path, 'utf8')).trimEnd().endsWith('-----END CERTIFICATE-----');

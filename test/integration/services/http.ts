@@ -2,11 +2,11 @@ import { Agent, request } from 'undici';
 
 export interface Answer<Body = unknown> {
   status: number;
-  /** Parsed when it is JSON, otherwise the text. */
+  /** The parsed body when it is JSON, otherwise its text. */
   body: Body;
 }
 
-/** Sends `body` as JSON. Strings and bytes are sent unchanged. No status is an error. */
+/** Sends `body` as JSON. Strings and bytes are sent unchanged. Every HTTP status counts as a success. */
 export type Request = <Body = unknown>(
   method: string,
   path: string,
@@ -28,7 +28,7 @@ export function createRequest({
   headers: defaultHeaders,
 }: Connection): Request {
   const dispatcher = new Agent({
-    // With HTTP/2, many watches would share one connection and break together.
+    // With HTTP/2, many watches would share one connection, and a fault would end all of them.
     allowH2: false,
     connect: { ...(ca === undefined ? {} : { ca }), ...clientCertificate },
   });
@@ -68,7 +68,8 @@ export async function tryRequest(
 function isUnreachable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = 'code' in error ? String(error.code) : '';
-  // Includes an unexpected certificate and an answer that is not HTTP. In both cases, another program has the port.
+  // The list includes an unexpected certificate and an answer that is not HTTP. Both mean that another program uses the
+  // port.
   return /^(ECONN|EPIPE|ENOTFOUND|EAI_|EHOST|ENET|ETIMEDOUT|UND_ERR|HPE_|ERR_TLS|ERR_SSL|EPROTO|DEPTH_|SELF_|UNABLE_|CERT_)/.test(
     code,
   );

@@ -30,7 +30,7 @@ export function kubernetes(): KubernetesApi & {
   caFile: string;
   token: string;
   kubeconfig: string;
-  /** Undefined for a borrowed cluster, whose audit log is not accessible. */
+  /** Undefined for a borrowed cluster, because its audit log is not accessible. */
   auditLogPath: string | undefined;
 } {
   const { auditLogPath, ...access } = inject('kubernetes');

@@ -7,12 +7,12 @@ import { ServiceError } from './service.ts';
 
 type Report = (line: string) => void;
 
-/** Runs one tool until it exits. An error names the file with its output. */
+/** Runs one tool until it exits. An error contains the path of the tool's output. */
 export type RunTool = (tool: Omit<Command, 'log'>) => Promise<void>;
 
 /**
- * The folder of a server's files, which `install` creates on first use. The folder is outside the repository, and all
- * checkouts share it.
+ * Returns the folder of a server's files. On first use, `install` creates the folder. All checkouts share the folder,
+ * because it is outside the repository.
  */
 export function installed(
   name: string,
@@ -26,7 +26,7 @@ export function installed(
     async (draft) => {
       mkdirSync(servers, { recursive: true });
       const log = `${folder}.log`;
-      // The tools run below a guard too, so that a long build ends when its run is killed.
+      // A guard runs these tools too. A long build therefore ends when its run is killed.
       const work = join(draft, 'work');
       mkdirSync(work);
       const guard = openGuard(work);
@@ -47,7 +47,7 @@ export function installed(
   );
 }
 
-/** Creates a virtual environment below `work` with one package. Returns its site-packages folder. */
+/** Creates a virtual environment with one package below `work`. Returns its site-packages folder. */
 export async function installPythonPackage(
   work: string,
   requirement: string,
@@ -63,7 +63,7 @@ export async function installPythonPackage(
     command: join(venv, 'bin', 'python'),
     args: [
       ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-cache-dir', '--no-compile'],
-      // Only prebuilt packages, because building from source needs more than Python.
+      // Installs only prebuilt packages, because building from source needs more than Python.
       ...['--only-binary=:all:', '--target', packages, requirement],
     ],
     env: process.env,

@@ -43,7 +43,7 @@ describe('readKubeconfig', () => {
     });
   });
 
-  it('reads the files that it refers to', async () => {
+  it('reads the files that a kubeconfig refers to', async () => {
     expect(await read({ tokenFile: 'token' }, { 'certificate-authority': 'ca.crt' })).toMatchObject({
       ca: 'CA',
       headers: { authorization: 'Bearer from-file' },
@@ -55,7 +55,7 @@ describe('readKubeconfig', () => {
     expect(await read(user)).toMatchObject({ clientCertificate: { cert: 'CERT', key: 'KEY' } });
   });
 
-  it('rejects what it cannot use', async () => {
+  it('rejects a kubeconfig without usable credentials, CA or context', async () => {
     await expect(read({ exec: { command: 'x' } })).rejects.toThrow(
       'neither a token nor a client certificate',
     );

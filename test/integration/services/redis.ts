@@ -16,7 +16,7 @@ export interface RedisServer extends Service {
   command(...words: readonly string[]): Promise<string>;
   /** Ends the server with SIGKILL. */
   kill(): Promise<void>;
-  /** Starts a new, empty server on the same port. */
+  /** Starts a new server without data on the same port. */
   restart(): Promise<RedisServer>;
 }
 
@@ -24,10 +24,10 @@ export interface RedisServerOptions extends StartOptions {
   /** More command-line arguments. */
   readonly args?: readonly string[];
   readonly port?: number;
-  /** More lines of the configuration file. */
+  /** More lines for the configuration file. */
   readonly config?: readonly string[];
   readonly sentinel?: boolean;
-  /** Returns true when the server is ready. The default check needs a connection without TLS. */
+  /** Whether the server is ready. The default check needs a connection without TLS. */
   readonly ready?: (server: Pick<RedisServer, 'port' | 'command'>) => Promise<boolean>;
 }
 
@@ -37,7 +37,10 @@ export async function startRedis(options: RedisServerOptions = {}): Promise<Redi
   return retryOnPortClash(async () => launch(program, await freePort(), options));
 }
 
-/** A running server: at the configured address, or at the address of `docker compose up`. */
+/**
+ * Returns the running server at the configured address or at the address of `docker compose up`. Undefined when neither
+ * answers.
+ */
 export async function borrowRedis(
   env: NodeJS.ProcessEnv,
   compose: Pick<ComposeServers, 'redis'> = composeServers(),
@@ -55,8 +58,9 @@ export async function borrowRedis(
 }
 
 /**
- * Accepts a server with a password only if it requires that password. A Redis without one rejects `AUTH` with one word,
- * but accepts any password after a user name.
+ * Whether the server at the URL accepts the login of the URL. Returns false for a server that does not require the
+ * password. `AUTH` has one argument when the URL has no user name, because a Redis without a password rejects this
+ * form.
  */
 async function acceptsLogin({ protocol, hostname, port, username, password }: URL): Promise<boolean> {
   if (protocol !== 'redis:') return false;
@@ -66,7 +70,7 @@ async function acceptsLogin({ protocol, hostname, port, username, password }: UR
   return answer === `${'+OK\r\n'.repeat(commands.length - 1)}+PONG\r\n`;
 }
 
-/** The command of Redis or Valkey. Installs Redis for root on Debian when it is missing. */
+/** Returns the command of Redis or Valkey. Installs a missing Redis for root on Debian. */
 export async function findRedis(
   report: (line: string) => void,
   machine: Machine = thisMachine,
@@ -138,7 +142,7 @@ async function answersPing({ command }: Pick<RedisServer, 'command'>): Promise<b
   return answer.startsWith('+PONG') || answer.startsWith('-NOAUTH');
 }
 
-/** The code of a failed connection. */
+/** Returns the error code of a failed connection. */
 function codeOf(error: NodeJS.ErrnoException): string {
   return error.code ?? 'unknown';
 }
@@ -161,8 +165,8 @@ function sendCommands(
         (words) =>
           `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`,
       );
-      // Redis answers the commands before our end and then closes, so the answer is complete. A sentinel does not
-      // support QUIT.
+      // Redis answers the commands before it sees the end of our stream, and then closes. The answer is therefore
+      // complete. A sentinel does not support QUIT.
       socket.end(lines.join(''));
     });
     socket.on('data', (data: string) => {

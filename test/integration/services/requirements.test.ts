@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { findGo, findPython, type Machine } from './requirements.ts';
 
-/** A machine with only these commands. The answer can change after an installation. */
+/** A fake machine with only these commands. An installation can add commands. */
 function machine(options: {
   isRoot?: boolean;
   has: (command: string, installed: boolean) => string | undefined;
@@ -21,7 +21,7 @@ function machine(options: {
 }
 
 describe('findPython', () => {
-  it('uses an existing Python and installs nothing', async () => {
+  it('uses an existing Python, and installs nothing', async () => {
     const { fake, ran: commands } = machine({
       isRoot: true,
       has: (command) => (command === 'python3' ? '' : undefined),
@@ -30,7 +30,7 @@ describe('findPython', () => {
     expect(commands.filter((line) => line.startsWith('apt-get'))).toEqual([]);
   });
 
-  it('installs the Debian package for root, and reports it', async () => {
+  it('installs the Debian package for root, and reports the installation', async () => {
     const { fake, ran: commands } = machine({
       isRoot: true,
       has: (command, installed) => (command === 'apt-get' || installed ? '' : undefined),
@@ -57,7 +57,7 @@ describe('findPython', () => {
       { isRoot: true, has: () => undefined },
       'package manager of your system',
     ],
-  ])('tells %s what to do', async (_, options, remedy) => {
+  ])('throws an error with the command to run, for %s', async (_, options, remedy) => {
     await expect(findPython(() => {}, machine(options).fake)).rejects.toThrow(remedy);
   });
 });

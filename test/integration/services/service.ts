@@ -1,18 +1,18 @@
-/** A server for tests: an existing one, or one that this run started. */
+/** A server for tests. It existed before this run, or this run started it. */
 export interface Service extends AsyncDisposable {
   readonly name: string;
   readonly address: string;
-  /** True for an existing server. It is used and never stopped. */
+  /** True for a server that existed before. This run uses the server and never stops it. */
   readonly borrowed: boolean;
-  /** Resolves to a description when the server exits unexpectedly. */
+  /** Resolves when the server exits unexpectedly. The value describes the exit. */
   readonly unexpectedExit: Promise<string>;
   stop(): Promise<void>;
 }
 
-/** The members of a server that concern its end. */
+/** The members of a server that control its lifetime. */
 export type Lifetime = Omit<Service, 'name' | 'address'>;
 
-/** For an existing server, which this run does not stop. */
+/** The lifetime of an existing server. This run never stops such a server. */
 export const BORROWED: Lifetime = {
   borrowed: true,
   unexpectedExit: new Promise(() => {}),
@@ -21,11 +21,11 @@ export const BORROWED: Lifetime = {
 };
 
 export interface StartOptions {
-  /** Receives one line before a long step. */
+  /** Called with one line of text before a long step. */
   report?: (line: string) => void;
 }
 
-/** An error whose message says what is wrong and what to do. It needs no stack trace. */
+/** An error whose message says what is wrong and what to do. A stack trace would add nothing. */
 export class ServiceError extends Error {
   override readonly name = 'ServiceError';
 }

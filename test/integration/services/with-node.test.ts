@@ -9,7 +9,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 const SCRIPTS = fileURLToPath(new URL('../../../scripts', import.meta.url));
 
-// A separate project, with an npm that only records its calls.
+// A separate npm project with a fake npm that only records its calls.
 const NPM = `#!/bin/sh
 echo "$@" >> npm-calls
 if [ -n "$NPM_FAILS" ]; then echo "npm error code $NPM_FAILS" >&2; exit 1; fi
@@ -64,7 +64,7 @@ async function run(args: readonly string[], env?: NodeJS.ProcessEnv) {
 const npmCalls = () => readFileSync(join(root, 'npm-calls'), 'utf8').trimEnd().split('\n');
 
 describe('with-node.js', () => {
-  it('installs the packages first, with one line of output, and only when needed', async () => {
+  it('installs missing packages first, with one line of output, and never installs twice', async () => {
     const first = await run(['script.ts', 'a', 'b']);
     expect(first).toEqual({
       out: 'a,b\n',
@@ -100,7 +100,7 @@ describe('with-node.js', () => {
     expect((await run(['-e', 'process.kill(process.pid, "SIGKILL")'])).status).toBe(137);
   });
 
-  it.each(['SIGINT', 'SIGTERM'] as const)('passes %s on to the script', async (signal) => {
+  it.each(['SIGINT', 'SIGTERM'] as const)('forwards %s to the script', async (signal) => {
     const child = start([
       '-e',
       `process.on('${signal}', () => process.exit(9)); setInterval(() => {}, 9e4); console.log(1)`,
@@ -112,15 +112,15 @@ describe('with-node.js', () => {
 
   it.each([
     ['ENOTFOUND', /could not reach its registry \(ENOTFOUND\)\. Check the network/],
-    ['E404', /does not find a package that package-lock\.json names/],
-    ['EUSAGE', /do not belong together\. Run npm install/],
+    ['E404', /does not find a package of package-lock\.json/],
+    ['EUSAGE', /do not match\. Run npm install/],
     ['EACCES', /could not write its files \(EACCES\)/],
     ['EODD', /npm failed \(EODD\)/],
   ])('explains the npm error %s', async (code, sentence) => {
     const { out, err, status } = await run(['script.ts'], { NPM_FAILS: code, TMPDIR: root });
     expect({ out, status }).toEqual({ out: '', status: 1 });
     expect(err).toMatch(sentence);
-    const log = /What npm said is in (\S+)\.$/m.exec(err)?.[1] ?? '';
+    const log = /The output of npm is in (\S+)\.$/m.exec(err)?.[1] ?? '';
     expect(readFileSync(log, 'utf8')).toContain(`npm error code ${code}`);
   });
 

@@ -18,7 +18,7 @@ async function openAzureStore(): Promise<AzureStore> {
   const server = await startAzureServer({ authority });
   const secret = 'cL13nt~of~the~matrix';
   server.login.applications.set(CLIENT, { secret });
-  // A name in the domain of the service, because the vendor's client compares it with the resource of the challenge.
+  // The name must be in the Key Vault domain, because the Azure client compares it with the resource in the challenge.
   const upstream = { port: portOf(server.address), secure: true };
   const route = await openRoute('matrix.vault.azure.net', upstream, authority);
   server.nextLink = (link) => link.replace(server.address, route.address);

@@ -28,7 +28,7 @@ async function openFilesStore(): Promise<FilesStore> {
     async heal() {
       const aside = join(folder, 'aside');
       try {
-        await rename(aside, aside); // whether it exists
+        await rename(aside, aside); // Throws ENOENT if the file does not exist.
       } catch (error) {
         if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
         throw error;

@@ -12,7 +12,7 @@ export interface NetworkStore extends MatrixStore {
   loseName(): void;
 }
 
-/** Faults between us and any server. */
+/** Connection faults between the bridge and a server. */
 export const WAY: readonly Fault<NetworkStore>[] = onTheWay<NetworkStore>(
   (store, face) => store.front.show(face),
   (store) => store.loseName(),
@@ -26,7 +26,7 @@ export interface Way extends AsyncDisposable {
   loseName(): void;
 }
 
-/** A host name and TLS for a server. */
+/** A host name and a TLS proxy for a server. */
 export async function openRoute(
   host: string,
   upstream: { port: number; secure: boolean },

@@ -57,7 +57,7 @@ async function openVaultStore(kvVersion: 1 | 2): Promise<VaultStore> {
   };
 }
 
-/** Only some paths answer with this fault: `lookup-self` still reports that the token is valid. */
+/** With these faults the token itself stays valid: `lookup-self` succeeds, so only the key is denied. */
 const OF_ONE_KEY = {
   ...VAULT_FAULTS,
   forbidden: 'ACCESS_DENIED',

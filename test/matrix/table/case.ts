@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../../src/core/error-codes.ts';
 
-/** The stores of the table, in column order. */
+/** The stores in the order of the table's columns. */
 export const STORES = {
   'vault-2': 'Vault, key/value 2',
   'vault-1': 'Vault, key/value 1',
@@ -10,20 +10,20 @@ export const STORES = {
 } as const;
 export type StoreName = keyof typeof STORES;
 
-/** One key of a store. A Vault secret is a map, so text that is not an object is stored in its member `value`. */
+/** The value of one key. Vault secrets are maps, so text that is not a JSON object is stored in the member `value`. */
 export interface Stored {
   readonly key: string;
   readonly value: string | Uint8Array;
-  /** Whether the value is a JSON object, which Vault stores directly. */
+  /** True if the value is a JSON object, which Vault can store directly. */
   readonly isObject: boolean;
   readonly tags?: Readonly<Record<string, string>>;
 }
 
-/** The values to write the mapping with, because names differ between stores. */
+/** Names that differ between stores, for writing the mapping. */
 export interface At {
-  /** A key of this case, or a key prefix. */
+  /** A key of this case, or a prefix of keys. */
   key(name: string): string;
-  /** The end of a source that reads a whole text: empty, or the property that Vault stores it in. */
+  /** Appended to a source to read the whole text. Empty, or the property in which Vault stores the text. */
   readonly whole: string;
   /** The keys of the entries in `stored`, in order. */
   readonly versions: readonly string[];
@@ -36,18 +36,18 @@ export type Gives =
   | { readonly code: ErrorCode };
 
 export type Exception =
-  /** The store cannot hold this value. */
+  /** The store cannot store this value. */
   | { readonly kind: 'cannot'; readonly why: string }
-  /** `keeps`: how the store changes the text of the (only) value. */
+  /** `keeps` is the text that the store keeps after it changed the only value. */
   | { readonly kind: 'differs'; readonly keeps?: string; readonly gives: Gives; readonly why: string };
 
 export interface ValueCase {
   readonly title: string;
   readonly stored: readonly Stored[];
-  /** The rest of the mapping in YAML flow style. */
+  /** The sources and further fields of the mapping, in YAML flow style. */
   readonly mapping: (at: At) => string;
   readonly gives: Gives;
-  /** `vault` covers both versions. */
+  /** `vault` stands for both key/value versions. */
   readonly but?: Partial<Readonly<Record<StoreName | 'vault', Exception>>>;
 }
 

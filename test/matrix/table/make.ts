@@ -20,7 +20,7 @@ export const quoted = (text: string) => JSON.stringify(text);
 export const one = (value: string | Uint8Array): Gives => ({ data: { KEY: value } });
 export const code = (errorCode: ErrorCode) => ({ code: errorCode });
 
-/** A whole value that arrives unchanged, or as in `gives`. */
+/** A case that reads a whole value. The Secret contains the value unchanged, or `gives` if present. */
 export function whole(
   title: string,
   value: string | Uint8Array,
@@ -36,7 +36,7 @@ export function whole(
   };
 }
 
-/** One property of a JSON object. */
+/** A case that reads one property of a JSON object. */
 export function property(
   title: string,
   json: string,
@@ -54,7 +54,7 @@ export function property(
   };
 }
 
-/** Every member of an object. */
+/** A case that reads every member of an object. */
 export function spread(
   title: string,
   json: string,
@@ -72,7 +72,7 @@ export function spread(
   };
 }
 
-/** A search over keys that contain `{"a":"<the key>"}` and have the given tags. */
+/** A case that searches keys with the value `{"a":"<the key>"}` and the given tags. */
 export function find(
   title: string,
   keys: Readonly<Record<string, Readonly<Record<string, string>>>>,

@@ -4,8 +4,8 @@ import { AwsError } from '../../fakes/aws-server.ts';
 import { FAULTS } from '../../fakes/fault-proxy.ts';
 import { openAws } from './harness.ts';
 
-describe('proof of absence in AWS', () => {
-  it('requires that the description confirms the read', async () => {
+describe('proof of absence in AWS Secrets Manager', () => {
+  it('requires that DescribeSecret confirms the missing secret', async () => {
     await using aws = await openAws();
     expect(await aws.read('none')).toEqual({ kind: 'absent' });
     expect(aws.sent()).toEqual(['GetSecretValue', 'DescribeSecret']);
@@ -16,7 +16,7 @@ describe('proof of absence in AWS', () => {
     expect(aws.sent()).toEqual(['BatchGetSecretValue', 'DescribeSecret', 'DescribeSecret']);
   });
 
-  it('fails if the description is not allowed', async () => {
+  it('fails if DescribeSecret is denied', async () => {
     await using aws = await openAws();
     aws.server.fail(new AwsError('AccessDeniedException'), /^DescribeSecret$/);
     const result = await aws.read('none');
@@ -34,7 +34,7 @@ describe('proof of absence in AWS', () => {
     'ExpiredTokenException',
     'InvalidRequestException',
     'SomethingNew',
-  ])('fails if the description fails with %s', async (type) => {
+  ])('fails if DescribeSecret fails with %s', async (type) => {
     await using aws = await openAws();
     aws.server.fail(new AwsError(type), /^DescribeSecret$/);
     for (const result of [
@@ -45,7 +45,7 @@ describe('proof of absence in AWS', () => {
   });
 
   it.each(['hang', 'reset', 'cut', 'html', 'html 403'] as const)(
-    'fails if the description has a fault (%s)',
+    'fails if the DescribeSecret call has a fault (%s)',
     async (fault) => {
       await using aws = await openAws();
       aws.server.fail(fault, /^DescribeSecret$/);
@@ -53,7 +53,7 @@ describe('proof of absence in AWS', () => {
     },
   );
 
-  it('rejects a 404 without an AWS error type', async () => {
+  it('fails for a 404 without an AWS error type', async () => {
     await using aws = await openAws();
     for (const fault of ['wrong mount', 'not found, in HTML'] as const) {
       aws.proxy.set(fault);
@@ -61,7 +61,7 @@ describe('proof of absence in AWS', () => {
     }
   });
 
-  it.each(FAULTS)('never follows from "%s", alone or in a batch', async (fault) => {
+  it.each(FAULTS)('never results from "%s", alone or in a batch', async (fault) => {
     await using aws = await openAws();
     aws.server.store.put('a', 'x');
     aws.proxy.set(fault);
@@ -73,7 +73,7 @@ describe('proof of absence in AWS', () => {
     expect(results.map(({ kind }) => kind)).toEqual(['failed', 'failed', 'failed']);
   });
 
-  it('reports a secret that is scheduled for deletion as deleted, for every version', async () => {
+  it('does not apply to a secret scheduled for deletion, which is reported as deleted for every version', async () => {
     await using aws = await openAws();
     const { versions } = aws.server.store.put('a', '1');
     aws.server.store.remove('a', 'schedule');
@@ -86,13 +86,13 @@ describe('proof of absence in AWS', () => {
     expect(codeOf(await aws.read('a'))).toBe('absent');
   });
 
-  it('reports a secret without a value as VERSION_GONE', async () => {
+  it('does not apply to a secret without a value, which is reported as VERSION_GONE', async () => {
     await using aws = await openAws();
     aws.server.store.put('a', undefined);
     expect(codeOf(await aws.read('a'))).toBe('VERSION_GONE');
   });
 
-  it('fails if read and description disagree', async () => {
+  it('fails if read and DescribeSecret contradict each other', async () => {
     await using aws = await openAws();
     aws.server.store.put('a', 'x');
     aws.server.failKey('a', new AwsError('ResourceNotFoundException'), /GetSecretValue/);
@@ -101,13 +101,13 @@ describe('proof of absence in AWS', () => {
     expect(results.map(codeOf)).toEqual(['BAD_ANSWER', 'absent']);
   });
 
-  it('rejects the error type with a server error status', async () => {
+  it('fails for the right error type with a server error status', async () => {
     await using aws = await openAws();
     aws.server.fail(new AwsError('ResourceNotFoundException', 500));
     expect(codeOf(await aws.read('none'))).toBe('STORE_UNAVAILABLE');
   });
 
-  it('fails if the state of the secret prevents reading for another reason', async () => {
+  it("fails if the secret's state prevents the read", async () => {
     await using aws = await openAws();
     aws.server.store.put('a', 'x');
     aws.server.failKey('a', new AwsError('InvalidRequestException'), /GetSecretValue/);

@@ -10,7 +10,7 @@ import { parse, roleArn } from './harness.ts';
 
 const KEYS = { accessKeyId: 'AKIA', secretAccessKey: 'x' };
 
-/** Accepts every request and answers none. */
+/** A transport that records every request and returns no response. */
 function witness() {
   const requests: OutgoingRequest[] = [];
   const transport: Transport = {
@@ -58,7 +58,7 @@ describe('the endpoint URL', () => {
   });
 });
 
-describe('endpoints of AWS', () => {
+describe('the AWS endpoints', () => {
   it.each([
     ['eu-west-1', false, 'amazonaws.com'],
     ['cn-north-1', false, 'amazonaws.com.cn'],
@@ -66,14 +66,14 @@ describe('endpoints of AWS', () => {
     ['eusc-de-east-1', false, 'amazonaws.eu'],
     ['us-east-1', true, 'amazonaws.com'],
     ['us-gov-east-1', true, 'amazonaws.com'],
-  ])('in %s with FIPS %s belong to the partition', async (region, fips, suffix) => {
+  ])('in %s with FIPS %s have the domain of the partition', async (region, fips, suffix) => {
     const [service, sts] = await addressesOf({ region, fips });
     expect(service).toBe(`https://secretsmanager${fips ? '-fips' : ''}.${region}.${suffix}`);
-    // The STS endpoint of GovCloud is FIPS under its plain name.
+    // In GovCloud, the STS endpoint without `-fips` supports FIPS.
     expect(sts).toBe(`https://sts${fips && !region.startsWith('us-gov') ? '-fips' : ''}.${region}.${suffix}`);
   });
 
-  it('include STS for a custom endpoint outside the AWS domains', async () => {
+  it('include the regional STS for a custom endpoint outside the AWS domains', async () => {
     const own = 'http://127.0.0.1';
     expect(await addressesOf({ endpoint: `${own}:4566` })).toEqual([own, own]);
     const gateway = 'https://aws.example.org';
@@ -84,7 +84,7 @@ describe('endpoints of AWS', () => {
     expect(await addressesOf({ endpoint: vpc })).toEqual([vpc, 'https://sts.eu-west-1.amazonaws.com']);
   });
 
-  it('come neither from environment variables nor from a proxy setting', async () => {
+  it('are not influenced by environment variables, shared configuration or proxy settings', async () => {
     for (const name of ['AWS_ENDPOINT_URL', 'AWS_ENDPOINT_URL_SECRETS_MANAGER', 'AWS_ENDPOINT_URL_STS'])
       vi.stubEnv(name, 'http://127.0.0.1:9');
     for (const name of ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY']) vi.stubEnv(name, 'http://127.0.0.1:9');
@@ -99,7 +99,7 @@ describe('endpoints of AWS', () => {
     ]);
   });
 
-  it('cannot combine FIPS with a custom endpoint', () => {
+  it('do not support FIPS together with a custom endpoint', () => {
     expect(() => parse({ fips: true, endpoint: 'https://aws.example.org' })).toThrow();
   });
 });

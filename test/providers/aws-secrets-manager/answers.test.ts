@@ -19,7 +19,7 @@ describe('an AWS response', () => {
     for (const other of ['null', '[]', '1', '"x"']) expect(JSON_FORMAT.isWhole(other)).toBe(false);
   });
 
-  it('is rejected without the content type of AWS', async () => {
+  it('is rejected without the AWS content type', async () => {
     await using aws = await openAws();
     for (const name of ['a', 'b']) aws.server.store.put(name, 'x');
     aws.server.fail('wrong type');
@@ -54,12 +54,12 @@ describe('a malformed AWS response', () => {
     expect((await aws.provider.read(refs)).map(codeOf)).toEqual(['BAD_ANSWER', 'BAD_ANSWER', 'found']);
   });
 
-  it('to a batch may contain an invalid name', async () => {
+  it('to a batch causes no error for other keys if it contains an invalid name', async () => {
     await using aws = await openAws();
     const keys = ['a', 'b'].map((name) => aws.server.store.put(name, 'x').arn.slice(0, -7));
     aws.server.fail({ answer: { SecretValues: [{ ARN: null }, { ARN: 5, Name: 'a' }] } }, /Batch/);
     const results = await aws.provider.read(keys.map((key) => ({ key })));
-    expect(results.map(codeOf)).toEqual(['found', 'found']); // each separately
+    expect(results.map(codeOf)).toEqual(['found', 'found']); // each key was read separately
   });
 
   it.each([
@@ -79,13 +79,13 @@ describe('a malformed AWS response', () => {
     { SecretList: [null] },
     { SecretList: [secret({ SecretVersionsToStages: { v1: null } })] },
     { SecretList: [secret({ SecretVersionsToStages: { v1: 'AWSCURRENT' } })] },
-  ])('to a list gives no version: %j', async (answer) => {
+  ])('to a list yields no versions: %j', async (answer) => {
     await using aws = await openAws();
     aws.server.fail({ answer }, /List/);
     expect(await aws.provider.versions(['a', 'b', 'c'])).toEqual(Array(3).fill({ kind: 'unknown' }));
   });
 
-  it('to a description proves nothing', async () => {
+  it('to DescribeSecret proves nothing', async () => {
     await using aws = await openAws();
     aws.server.fail({ answer: secret({ VersionIdsToStages: { v1: null } }) }, /Describe/);
     expect(codeOf(await aws.read('a'))).toBe('BAD_ANSWER');
@@ -93,18 +93,18 @@ describe('a malformed AWS response', () => {
   });
 });
 
-describe('errors that are thrown by the AWS SDK', () => {
+describe('our errors for exceptions thrown by the AWS SDK', () => {
   it.each([
     ['of the SDK', Object.assign(new SyntaxError(MARKER), { $response: { body: MARKER } })],
     ['of the endpoint rules', Object.assign(new Error(MARKER), { name: 'EndpointError' })],
     ['of the credential providers', Object.assign(new Error(MARKER), { name: 'CredentialsProviderError' })],
-  ])('keep nothing of an error %s', (_, thrown) => {
+  ])('contain nothing from an exception %s', (_, thrown) => {
     const error = toStoreError(thrown);
     expect(error).toBeInstanceOf(AppError);
     expect(everythingIn(error)).not.toContain(MARKER);
   });
 
-  it('keep nothing of a connection error', () => {
+  it('contain nothing from a connection error', () => {
     const thrown = Object.assign(new Error(MARKER), { code: 'HPE_INVALID_CONSTANT', data: MARKER });
     const error = fromNetwork(thrown);
     expect(error.code).toBe('BAD_ANSWER');

@@ -17,7 +17,7 @@ import { parse } from './harness.ts';
 
 const HOUR_MS = 3_600_000;
 
-/** An in-memory account behind the SDK's commands, which counts the calls. */
+/** An in-memory AWS account that handles the SDK's commands and counts the calls. */
 function openAccount({ mayList = true, mayBatch = true } = {}) {
   const versions = new Map<string, number>();
   const clock = createManualTime();
@@ -87,7 +87,7 @@ function openAccount({ mayList = true, mayBatch = true } = {}) {
     ways: strategies,
     allowed,
     put: (name: string) => void versions.set(name, (versions.get(name) ?? 0) + 1),
-    /** Checks versions like a sweep: unknown or changed keys are read. Returns the number of calls. */
+    /** Checks versions as a sweep does, and reads unknown or changed keys. Returns the number of calls. */
     async pass(keys: readonly string[]): Promise<number> {
       calls = 0;
       const reported = await reportVersions(store, keys, undefined);
@@ -108,9 +108,9 @@ function openAccount({ mayList = true, mayBatch = true } = {}) {
 }
 
 const scene = fc.record({
-  /** Unrelated secrets in the account. */
+  /** The number of unrelated secrets in the account. */
   others: fc.integer({ min: 0, max: 2_500 }),
-  /** Whether their names sort before, between or after ours. */
+  /** Makes the unrelated names sort before, between or after ours. */
   prefix: fc.constantFrom('a', 'm/', 'z'),
   ours: fc.integer({ min: 1, max: 600 }),
   folders: fc.integer({ min: 1, max: 30 }),
@@ -129,8 +129,8 @@ function fill(
 
 type Scene = { others: number; prefix: string; ours: number; folders: number; changed: number[] };
 
-describe('a version check in AWS', () => {
-  it('costs no more than the cheaper of list and batches, for any account size', async () => {
+describe('a version check in AWS Secrets Manager', () => {
+  it('needs no more calls than the cheaper of list and batches, for any account size', async () => {
     await fc.assert(
       fc.asyncProperty(scene, async ({ changed, ...world }) => {
         const account = openAccount();
@@ -150,7 +150,7 @@ describe('a version check in AWS', () => {
     );
   });
 
-  it('costs no more than reading if a permission is missing, and uses a new permission', async () => {
+  it('needs no more calls than reading if a permission is missing, and uses a permission once granted', async () => {
     await fc.assert(
       fc.asyncProperty(scene, fc.boolean(), async (world, mayBatch) => {
         const account = openAccount({ mayList: false, mayBatch });
@@ -172,7 +172,7 @@ describe('a version check in AWS', () => {
     );
   });
 
-  it('reads a few keys of a huge account, and lists again after a day', async () => {
+  it('reads a few keys directly in a huge account, and tries the list again after a day', async () => {
     const account = openAccount();
     const keys = fill(account, { others: 5_000, prefix: 'a', ours: 40, folders: 40 });
     const passes: number[] = [];
@@ -184,7 +184,7 @@ describe('a version check in AWS', () => {
     expect(await account.pass(keys)).toBe(2);
   });
 
-  it('reports its strategy and the cost while nothing changes', async () => {
+  it('reports its strategy and its number of calls', async () => {
     const account = openAccount();
     const keys = fill(account, { others: 0, prefix: 'a', ours: 500, folders: 20 });
     await account.pass(keys);
@@ -197,7 +197,7 @@ describe('a version check in AWS', () => {
     ]);
   });
 
-  it('has the expected cost if the account contains no other keys', async () => {
+  it('needs the expected number of calls if the account contains no other secrets', async () => {
     for (const ours of [1, 2, 3, 20, 21, 100, 101, 250])
       for (const mayBatch of [true, false]) {
         const account = openAccount({ mayBatch });

@@ -39,7 +39,7 @@ describe('an AWS error', () => {
     expect(await aws.provider.versions(['a'])).toEqual([{ kind: 'unknown' }]);
   });
 
-  it('is recognized with a namespace before and an address after its name', async () => {
+  it('is recognized by its name, even with a namespace prefix and an address suffix', async () => {
     await using aws = await openAws();
     aws.server.fail(
       new AwsError('com.amazonaws.secretsmanager#ThrottlingException:http://internal.amazon.com/'),
@@ -47,7 +47,7 @@ describe('an AWS error', () => {
     expect(codeOf(await aws.read('a'))).toBe('THROTTLED');
   });
 
-  it('about the signature reports clock skew if the clocks are far apart', async () => {
+  it('about the signature reports clock skew if the clocks differ by much', async () => {
     await using near = await openAws();
     near.server.fail(new AwsError('InvalidSignatureException'));
     expect(await near.read('a')).toMatchObject({
@@ -69,7 +69,7 @@ describe('the checks of an AWS store', () => {
   const names = async (aws: Awaited<ReturnType<typeof openAws>>) =>
     (await aws.provider.check()).map(({ name, error }) => [name.split(':')[0], error?.code]);
 
-  it('run from the credentials to the permissions', async () => {
+  it('run in order, from credentials to permissions', async () => {
     await using aws = await openAws();
     expect(await names(aws)).toEqual([
       ['credentials', undefined],
@@ -98,7 +98,7 @@ describe('the checks of an AWS store', () => {
     ]);
   });
 
-  it('report a wrong clock, and permissions that would save calls', async () => {
+  it('report clock skew and missing permissions that would save calls', async () => {
     await using aws = await openAws();
     aws.server.skewMs = -120_000;
     aws.server.fail(new AwsError('AccessDeniedException'), /Batch|List/);
@@ -114,7 +114,7 @@ describe('the checks of an AWS store', () => {
     expect(checks.at(-1)?.name).toContain('secretsmanager:ListSecrets');
   });
 
-  it('enable batches again once the permission exists', async () => {
+  it('enable batches again once the permission is granted', async () => {
     await using aws = await openAws();
     for (const name of ['a', 'b']) aws.server.store.put(name, 'x');
     aws.server.fail(new AwsError('AccessDeniedException'), /Batch/);

@@ -6,7 +6,7 @@ import { openAws } from './harness.ts';
 const numbered = (prefix: string, count: number) =>
   Array.from({ length: count }, (_, index) => `${prefix}${String(index).padStart(4, '0')}`);
 
-describe('find in AWS', () => {
+describe('find in AWS Secrets Manager', () => {
   it('matches every tag exactly', async () => {
     await using aws = await openAws();
     const { store } = aws.server;
@@ -21,7 +21,7 @@ describe('find in AWS', () => {
     expect(await find({ constructor: 'x' })).toEqual([]);
   });
 
-  it('reads all pages, with and without a leading slash', async () => {
+  it('reads all pages, for a path with or without a leading slash', async () => {
     await using aws = await openAws();
     const names = numbered('/p/k', 250);
     for (const name of names) aws.server.store.put(name, 'x');
@@ -48,7 +48,7 @@ describe('find in AWS', () => {
     });
   });
 
-  it('finds names with an empty segment below a path', async () => {
+  it('includes names with an empty segment below the path', async () => {
     await using aws = await openAws();
     const names = ['a//b', 'a/b', 'a/b/', 'a/b//c'];
     for (const name of [...names, 'a/', '/a/b']) aws.server.store.put(name, 'x');
@@ -63,20 +63,20 @@ describe('find in AWS', () => {
     expect(aws.sent()).toEqual([]);
   });
 
-  it('accepts a path that AWS would read as a negation', async () => {
+  it('accepts a path that AWS could interpret as a negation', async () => {
     await using aws = await openAws();
     for (const name of ['!p/a', 'p/a']) aws.server.store.put(name, 'x');
     expect(await aws.provider.find({ path: '!p', tags: {} })).toEqual(['!p/a']);
   });
 
-  it('fails if it finds more keys than a Secret can hold', async () => {
+  it('fails if it finds more keys than fit into a Secret', async () => {
     await using aws = await openAws();
     for (const name of numbered('k', 10_001)) aws.server.store.put(name, 'x');
     await expect(aws.provider.find({ path: '', tags: {} })).rejects.toMatchObject({ code: 'TOO_LARGE' });
   });
 });
 
-describe('an endless list in AWS', () => {
+describe('an endless list from AWS', () => {
   const session = (token: (page: number) => string) => {
     let pages = 0;
     const call = async () => {
@@ -87,7 +87,7 @@ describe('an endless list in AWS', () => {
   };
   const all = (token: (page: number) => string) => Array.fromAsync(listPages(session(token), [], undefined));
 
-  it('stops if a page repeats, and after more pages than an account can have', async () => {
+  it('ends at a repeated page, or after more pages than an account can have', async () => {
     await expect(all((page) => `${page % 7}`)).rejects.toMatchObject({ code: 'BAD_ANSWER' });
     await expect(all((page) => `${page}`)).rejects.toMatchObject({
       code: 'TOO_LARGE',
@@ -96,8 +96,8 @@ describe('an endless list in AWS', () => {
   });
 });
 
-describe('versions in AWS', () => {
-  it('come from descriptions for a few keys', async () => {
+describe('version checks in AWS Secrets Manager', () => {
+  it('use DescribeSecret for a few keys', async () => {
     await using aws = await openAws();
     const { store } = aws.server;
     store.put('a', '1');
@@ -109,7 +109,7 @@ describe('versions in AWS', () => {
     expect(none).toEqual({ kind: 'unknown' });
   });
 
-  it('come from a list for many keys, with no more calls than reading', async () => {
+  it('use a list for many keys, if it needs no more calls than reading', async () => {
     await using aws = await openAws();
     const { store } = aws.server;
     for (const name of numbered('other/k', 300)) store.put(name, 'x');
@@ -118,7 +118,7 @@ describe('versions in AWS', () => {
     const arn = store.put('app/arn', 'x').arn;
     const keys = [...names, arn, arn.slice(0, -7), 'app/none', '..'];
     const results = await aws.provider.versions(keys);
-    expect(aws.sent()).toEqual(['ListSecrets']); // the filter excludes the others
+    expect(aws.sent()).toEqual(['ListSecrets']); // The list filter excludes the other secrets.
     expect(results.map(({ kind }) => kind)).toEqual([...Array(62).fill('known'), 'unknown', 'unknown']);
     const read = await aws.provider.read(names.map((key) => ({ key })));
     expect(results.slice(0, 60)).toEqual(
@@ -130,23 +130,23 @@ describe('versions in AWS', () => {
     );
   });
 
-  it('are unknown if a list would be too long', async () => {
+  it('return unknown if a list would be too long', async () => {
     await using aws = await openAws();
     const names = numbered('', 250).map((name) => `${name}/x`);
     for (const name of names) aws.server.store.put(name, 'x');
     const results = await aws.provider.versions(names.slice(-30));
-    expect(aws.sent()).toEqual(['ListSecrets', 'ListSecrets']); // 30 secrets need two batches
+    expect(aws.sent()).toEqual(['ListSecrets', 'ListSecrets']); // Reading 30 secrets takes two batches.
     expect(results.at(-1)).toEqual({ kind: 'unknown' });
   });
 
-  it('do not come from a list with strict freshness', async () => {
+  it('use no list if freshness is strict', async () => {
     await using aws = await openAws({ config: { freshness: 'strict' } });
     aws.server.store.put('a', 'x');
     expect(await aws.provider.versions(['a'])).toEqual([{ kind: 'unknown' }]);
     expect(aws.sent()).toEqual([]);
   });
 
-  it('are unknown without the permission', async () => {
+  it('return unknown without the permission to list', async () => {
     await using aws = await openAws();
     for (const name of ['a', 'b', 'c']) aws.server.store.put(name, 'x');
     aws.server.fail(new AwsError('AccessDeniedException'), /List|Describe/);

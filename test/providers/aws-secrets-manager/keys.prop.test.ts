@@ -5,11 +5,11 @@ import { AwsStore } from '../../fakes/aws-store.ts';
 
 const REGION = 'eu-west-1';
 const ARN = `arn:aws:secretsmanager:${REGION}:123456789012:secret:`;
-/** Names that look like ARNs of each other. */
+/** Names of which some look like ARNs of others. */
 const name = fc.constantFrom('n', 'n-abcdef', 'n-abcdef-abcdef', 'n-ABCDE1', 'n/x', 'n/x-abcdef', 'm');
 
-describe('keys of AWS', () => {
-  it('are only accepted without segments that lead elsewhere', () => {
+describe('the keys of an AWS store', () => {
+  it('are rejected if they contain `.` or `..` segments', () => {
     fc.assert(
       fc.property(
         fc.oneof(fc.string({ unit: 'grapheme' }), fc.string({ unit: fc.constantFrom('.', '/', 'a', '\n') })),
@@ -29,7 +29,7 @@ describe('keys of AWS', () => {
     );
   });
 
-  it('get the matching entry, whatever else is in the response', () => {
+  it('match their own entry among any others in a response', () => {
     fc.assert(
       fc.property(
         fc.uniqueArray(name, { minLength: 1, maxLength: 6 }),

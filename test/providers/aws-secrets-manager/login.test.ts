@@ -11,7 +11,7 @@ function many(count: number) {
 }
 
 describe('static credentials', () => {
-  it('fail with AUTH_FAILED if AWS rejects them and no others exist', async () => {
+  it('cause AUTH_FAILED if AWS rejects them and the store has no others', async () => {
     await using aws = await openAws();
     aws.server.store.put('a', 'x');
     expect(codeOf(await aws.read('a'))).toBe('found');
@@ -47,7 +47,7 @@ describe('static credentials', () => {
     ['KEY_ID', ' AKIAX'],
     ['SECRET_KEY', 'secret\n'],
     ['SESSION', 'to\nken'],
-  ])('fail with AUTH_FAILED and are not sent if %s is %j', async (name, value) => {
+  ])('cause AUTH_FAILED and are not sent if %s is %j', async (name, value) => {
     const auth = { ...STATIC, sessionToken: { env: 'SESSION' } };
     await using aws = await openAws({ config: { auth }, deps: { env: { SESSION: 'tok', [name]: value } } });
     expect(await aws.read('a')).toMatchObject({
@@ -56,7 +56,7 @@ describe('static credentials', () => {
     expect(aws.sent()).toEqual([]);
   });
 
-  it('cost one request for all reads if they are wrong, and again after ten seconds, then less often', async () => {
+  it('cost one request for all reads if they are wrong, and are retried after ten seconds, then less often', async () => {
     const clock = createManualTime(Date.now());
     await using aws = await openAws({ deps: { env: { KEY_ID: 'AKIAWRONG' }, clock } });
     const readAll = async () => {
@@ -114,7 +114,7 @@ describe('an assumed role', () => {
     });
   });
 
-  it('uses the store name as default session name', async () => {
+  it('uses the store name as the default session name', async () => {
     await using aws = await openAws({
       config: { auth: { ...STATIC, assumeRole: [{ roleArn: roleArn('x') }] } },
     });
@@ -138,7 +138,7 @@ describe('an assumed role', () => {
     expect(roles()).toEqual([roleArn('first'), roleArn('second'), roleArn('first'), roleArn('second')]);
   });
 
-  it('is assumed again if AWS reports expired credentials, regardless of the clock', async () => {
+  it('is assumed again if AWS reports expired credentials, regardless of our clock', async () => {
     const assumeRole = [{ roleArn: roleArn('first') }, { roleArn: roleArn('second') }];
     await using aws = await openAws({ config: { auth: { ...STATIC, assumeRole } } });
     for (const { key } of many(20)) aws.server.store.put(key, 'x');
@@ -146,7 +146,7 @@ describe('an assumed role', () => {
     aws.server.expireAll();
     const results = await aws.provider.read(many(20));
     expect(new Set(results.map(codeOf))).toEqual(new Set(['found']));
-    expect(aws.server.count('AssumeRole')).toBe(5); // the second role, refused with the first role's credentials; then both
+    expect(aws.server.count('AssumeRole')).toBe(5); // The second role is refused with the first role's expired credentials. Then both roles are assumed.
   });
 
   it('is not assumed for each read if AWS accepts no credentials', async () => {
@@ -160,7 +160,7 @@ describe('an assumed role', () => {
     expect(aws.server.count('AssumeRole')).toBe(2);
   });
 
-  it('is named in the error if it is denied, and not requested for each read', async () => {
+  it('is named in the error if access to it is denied, and not requested for each read', async () => {
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
     await using aws = await openAws({ config: { auth } });
     aws.server.fail(new AwsError('AccessDeniedException', 403), /AssumeRole/);
@@ -172,7 +172,7 @@ describe('an assumed role', () => {
     expect(aws.sent()).toEqual(['AssumeRole']);
   });
 
-  it('is used until it expires if its renewal fails', async () => {
+  it('is used until its credentials expire if the renewal fails', async () => {
     const clock = createManualTime(Date.now());
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
     await using aws = await openAws({ config: { auth }, deps: { clock } });
@@ -203,7 +203,7 @@ describe('an assumed role', () => {
     ['wrong type', 'BAD_ANSWER'],
     ['wrong form', 'BAD_ANSWER'],
     ['html 403', 'ACCESS_DENIED'],
-  ] as const)('that cannot be assumed (%s) gives %s', async (fault, code) => {
+  ] as const)('that cannot be assumed (%s) causes %s', async (fault, code) => {
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
     await using aws = await openAws({ config: { auth } });
     aws.server.fail(fault, /AssumeRole/);
@@ -211,12 +211,12 @@ describe('an assumed role', () => {
     expect((await aws.provider.check()).map(({ error }) => error?.code)).toEqual([code]);
   });
 
-  it('is assumed within the limits, and never while a read holds the only permit', async () => {
+  it('is assumed within the concurrency limit, even if one read uses the only permit', async () => {
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
     let running = 0;
     let most = 0;
     let last: Promise<unknown> = Promise.resolve();
-    // One at a time, as with `concurrency: 1`.
+    // One call at a time, as with `concurrency: 1`.
     const limit = <T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> => {
       const next = last.then(async () => {
         running += 1;
@@ -241,7 +241,7 @@ describe('an assumed role', () => {
 });
 
 describe('a closed AWS store', () => {
-  it('aborts a running login', async () => {
+  it('aborts a login that is in progress', async () => {
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
     const aws = await openAws({ config: { auth }, deps: { timeoutMs: 60_000 } });
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -42,10 +42,10 @@ describe('an SQS queue', () => {
     expect(new Set([...first, ...second].map(({ received }) => received))).toEqual(new Set([1]));
   });
 
-  it('returns single messages if ten exceed the response size limit', async () => {
+  it('returns single messages if ten of them exceed the response size limit', async () => {
     await using fixture = await open();
     for (let n = 0; n < 10; n += 1) fixture.sqs.send(`${n}${'"'.repeat(2 ** 20 - 1)}`);
-    fixture.sqs.hiddenMs = 0; // so that unread messages are delivered again
+    fixture.sqs.hiddenMs = 0; // Makes unread messages visible again.
     const bodies: string[] = [];
     for (let polls = 0; polls < 11; polls += 1) {
       const messages = await fixture.queue.receive(NEVER);
@@ -57,12 +57,12 @@ describe('an SQS queue', () => {
         );
     }
     expect(bodies).toEqual(Array.from({ length: 10 }, (_, n) => `${n}"`));
-    // Then ten at a time again.
+    // Later receives return ten messages again.
     for (let n = 0; n < 3; n += 1) fixture.sqs.send(`m${n}`);
     expect(await fixture.queue.receive(NEVER)).toHaveLength(3);
   });
 
-  it('removes the given messages only', async () => {
+  it('removes only the given messages', async () => {
     await using fixture = await open();
     for (const body of ['a', 'b', 'c']) fixture.sqs.send(body);
     fixture.sqs.hiddenMs = 0;
@@ -106,7 +106,7 @@ describe('an SQS queue', () => {
     expect(fixture.sqs.requests[0]?.input).toMatchObject({ WaitTimeSeconds: 20, MaxNumberOfMessages: 10 });
   });
 
-  it('ends a wait at once when aborted', async () => {
+  it('stops waiting at once when aborted', async () => {
     await using fixture = await open();
     const ending = new AbortController();
     const waits = fixture.queue.receive(ending.signal);
@@ -152,14 +152,14 @@ describe('an SQS queue', () => {
     [new AwsError('InternalError', 500), 'STORE_UNAVAILABLE'],
     ['reset' as const, 'STORE_UNAVAILABLE'],
     [{ status: 503, retryAfter: 7 }, 'STORE_UNAVAILABLE'],
-  ])('explains its errors: %o', async (fault, code) => {
+  ])('maps its errors to our codes: %o', async (fault, code) => {
     await using fixture = await open();
-    // A refused login is retried once.
+    // The fault is set twice, because a refused login is retried once.
     fixture.sqs.faults.push(fault, fault);
     expect(await codeOf(fixture.queue.receive(NEVER))).toBe(code);
   });
 
-  it('does not repeat the message of AWS', async () => {
+  it('does not quote the AWS message in its errors', async () => {
     await using fixture = await open();
     fixture.sqs.faults.push(new AwsError('SomethingNew'));
     const [settled] = await Promise.allSettled([fixture.queue.receive(NEVER)]);

@@ -11,7 +11,7 @@ function bytesOf(result: ReadResult | undefined): Buffer {
   return Buffer.from(result.value.reveal());
 }
 
-describe('a value in AWS', () => {
+describe('a value in AWS Secrets Manager', () => {
   it.each([
     ['empty', ''],
     ['text with a final newline', 'line\n'],
@@ -27,7 +27,7 @@ describe('a value in AWS', () => {
       expect(bytesOf(result).equals(Buffer.from(value))).toBe(true);
   });
 
-  it('may be binary', async () => {
+  it('can be binary', async () => {
     await using aws = await openAws();
     const value = Buffer.from(Array.from({ length: 65_536 }, (_, index) => (index * 7) % 256));
     aws.server.store.put('a', value);
@@ -48,7 +48,7 @@ describe('a value in AWS', () => {
   });
 });
 
-describe('a key in AWS', () => {
+describe('a key in AWS Secrets Manager', () => {
   it.each(['team//db', '/prod/', '//db', 'a/'])('may contain `/` wherever AWS allows it: %s', async (key) => {
     await using aws = await openAws();
     const { arn } = aws.server.store.put(key, 'x');
@@ -59,7 +59,7 @@ describe('a key in AWS', () => {
     expect(results.map(reveal)).toEqual(['x', 'x', 'x', 'y']);
   });
 
-  it('is a name, an ARN, or an ARN without the added characters', async () => {
+  it('can be a name, an ARN, or an ARN without the six characters that AWS appends', async () => {
     await using aws = await openAws();
     const { arn } = aws.server.store.put('/prod/db', 'x');
     const keys = ['/prod/db', arn, arn.slice(0, -7)];
@@ -68,14 +68,14 @@ describe('a key in AWS', () => {
     expect(results.map(reveal)).toEqual(['x', 'x', 'x']);
   });
 
-  it('is not confused with a name that ends like an ARN', async () => {
+  it('is not confused with a name that ends like an ARN suffix', async () => {
     await using aws = await openAws();
     const { store } = aws.server;
     const short = store.put('app', 'of app', { suffix: 'abcdef' });
     const long = store.put('app-abcdef', 'of app-abcdef');
     const keys = ['app', 'app-abcdef', short.arn, long.arn, long.arn.slice(0, -7)];
     const results = await aws.provider.read(keys.map((key) => ({ key })));
-    // The last name is also the full ARN of `app`, and AWS matches full ARNs first.
+    // The last key is also the full ARN of `app`, and AWS matches full ARNs first.
     expect(results.map(reveal)).toEqual(['of app', 'of app-abcdef', 'of app', 'of app-abcdef', 'of app']);
   });
 
@@ -95,14 +95,14 @@ describe('a key in AWS', () => {
     expect(aws.sent()).toEqual([]);
   });
 
-  it('is rejected with an `object` of Azure', async () => {
+  it('is rejected with an Azure `object`', async () => {
     await using aws = await openAws();
     const [result] = await aws.provider.read([{ key: 'a', object: 'certificate' }]);
     expect(codeOf(result)).toBe('CONFIG_INVALID');
   });
 });
 
-describe('a version in AWS', () => {
+describe('a version in AWS Secrets Manager', () => {
   it('is a stage label or an ID', async () => {
     await using aws = await openAws();
     const { store } = aws.server;
@@ -114,12 +114,12 @@ describe('a version in AWS', () => {
     const versionNames = ['AWSPREVIOUS', 'AWSCURRENT', 'AWSPENDING', 'blue/green 1', oldId, newId];
     for (const [index, value] of ['old', 'new', 'next', 'blue', 'old', 'new'].entries())
       expect(reveal(await aws.read('a', versionNames[index]))).toBe(value);
-    // A version that a read returned can be requested, even if it is not a UUID.
+    // A version returned by a read can be requested, even if it is not a UUID.
     expect(reveal(await aws.read('a', 'release-2026-11-25-of-the-blue-team'))).toBe('blue');
     expect(reveal(await aws.read('a'))).toBe('new');
   });
 
-  it('is gone if it is missing, whether or not the secret exists', async () => {
+  it('that does not exist is VERSION_GONE, even if the secret does not exist either', async () => {
     await using aws = await openAws();
     aws.server.store.put('a', '1');
     const id = '00000000-0000-4000-8000-000000000000';
@@ -128,17 +128,17 @@ describe('a version in AWS', () => {
     expect(codeOf(await aws.read('none', 'AWSPREVIOUS'))).toBe('VERSION_GONE');
   });
 
-  it.each(['', 'x'.repeat(257), 'a\nb'])('is rejected if it cannot exist in AWS: %j', async (version) => {
+  it.each(['', 'x'.repeat(257), 'a\nb'])('is rejected if AWS cannot have it: %j', async (version) => {
     await using aws = await openAws();
     expect(codeOf(await aws.read('a', version))).toBe('CONFIG_INVALID');
     expect(aws.sent()).toEqual([]);
   });
 });
 
-describe('a batch in AWS', () => {
+describe('a batch read in AWS Secrets Manager', () => {
   const names = Array.from({ length: 45 }, (_, index) => `k/${index}`);
 
-  it('has at most twenty different secrets, and reads each secret and version once', async () => {
+  it('contains at most twenty different secrets, and each secret and version once', async () => {
     await using aws = await openAws();
     for (const name of names) aws.server.store.put(name, name);
     const refs = [...names, ...names, 'k/1'].map((key) => ({ key }));
@@ -197,13 +197,13 @@ describe('a batch in AWS', () => {
       error: { subject: 'store test-store, key kms', detail: expect.stringContaining('KMS') },
     });
     expect(aws.server.count('BatchGetSecretValue')).toBe(1);
-    expect(aws.server.count('GetSecretValue')).toBe(1); // for the denied key
-    // Single reads give the same results.
+    expect(aws.server.count('GetSecretValue')).toBe(1); // The single read is for the denied key.
+    // Single reads return the same results as the batch.
     for (const [index, key] of keys.entries())
       expect(codeOf(await aws.read(key))).toBe(codeOf(results[index]));
   });
 
-  it('distinguishes a denial by the KMS key from one by a policy, in a batch and alone', async () => {
+  it('distinguishes a denial by the KMS key from a denial by a policy, like a single read', async () => {
     await using aws = await openAws();
     const say = (message: string) => new AwsError('AccessDeniedException', 400, message);
     const denied = 'User: x is not authorized to perform: secretsmanager:GetSecretValue on resource: my-kms';
@@ -225,7 +225,7 @@ describe('a batch in AWS', () => {
     }
   });
 
-  it('returns a secret that a policy allows by stage only, with a single read', async () => {
+  it('falls back to a single read for a secret that a policy allows only by stage', async () => {
     await using aws = await openAws();
     for (const name of ['a', 'b', 'c']) aws.server.store.put(name, name);
     aws.server.failKey('b', new AwsError('AccessDeniedException'), /^BatchGetSecretValue item$/);
@@ -237,7 +237,7 @@ describe('a batch in AWS', () => {
     ]);
   });
 
-  it('omits a key that only a single read returned, but not a key that neither returned', async () => {
+  it('excludes a key that only a single read can return, but includes a key that both are denied', async () => {
     await using aws = await openAws();
     const keys = ['alone', 'denied', 'a', 'b'].map((key) => ({ key }));
     for (const { key } of keys) aws.server.store.put(key, key);
@@ -252,7 +252,7 @@ describe('a batch in AWS', () => {
     expect(ids).toHaveLength(3);
   });
 
-  it('is not sent if all keys need single reads', async () => {
+  it('is not sent if all its keys need single reads', async () => {
     await using aws = await openAws();
     const keys = Array.from({ length: 20 }, (_, index) => `k/${index}`);
     for (const key of keys) {
@@ -266,7 +266,7 @@ describe('a batch in AWS', () => {
     expect(aws.sent()).toEqual(keys.map(() => 'GetSecretValue'));
   });
 
-  it('includes such keys again after an hour, and the oldest of very many', () => {
+  it('includes such keys again after an hour, and forgets the oldest if there are too many', () => {
     const clock = createManualTime();
     const state = createBatchState(clock);
     state.readSingly('a');
@@ -281,7 +281,7 @@ describe('a batch in AWS', () => {
     ]);
   });
 
-  it('is replaced by single reads once it is not allowed', async () => {
+  it('is replaced by single reads once it is denied', async () => {
     await using aws = await openAws();
     for (const name of names) aws.server.store.put(name, name);
     aws.server.fail(new AwsError('AccessDeniedException'), /^BatchGetSecretValue$/);
@@ -298,7 +298,7 @@ describe('a batch in AWS', () => {
   });
 
   it.each(['UnknownOperationException', 'UnknownOperation'])(
-    'is replaced by single reads if the service lacks the operation (%s), and hides no other error',
+    'is replaced by single reads if the service lacks the operation (%s), but not after other errors',
     async (type) => {
       await using aws = await openAws();
       for (const name of names) aws.server.store.put(name, name);
@@ -315,7 +315,7 @@ describe('a batch in AWS', () => {
     },
   );
 
-  it('is replaced by single reads if one bad key fails it', async () => {
+  it('is replaced by single reads if one bad key makes it fail', async () => {
     await using aws = await openAws();
     for (const name of ['a', 'b']) aws.server.store.put(name, name);
     aws.server.fail(new AwsError('InvalidParameterException'), /^BatchGetSecretValue$/);
@@ -325,6 +325,6 @@ describe('a batch in AWS', () => {
     aws.server.fail(undefined);
     aws.sent();
     await aws.provider.read([{ key: 'a' }, { key: 'b' }]);
-    expect(aws.sent()[0]).toBe('BatchGetSecretValue'); // still in use
+    expect(aws.sent()[0]).toBe('BatchGetSecretValue'); // Batches are still used.
   });
 });

@@ -23,7 +23,7 @@ async function tokenFile(text = 'token-1\n') {
 }
 
 describe('a web identity', () => {
-  it('logs in with the current token in its file', async () => {
+  it('logs in with the token that its file currently contains', async () => {
     await using token = await tokenFile();
     const auth = { method: 'webIdentity', roleArn: roleArn('pod'), tokenFile: token.path };
     const clock = createManualTime(Date.now());
@@ -69,8 +69,8 @@ describe('a web identity', () => {
   });
 });
 
-describe('a web identity with a failing login', () => {
-  it.each(['ExpiredTokenException', 'ExpiredToken'])('(%s) reports an expired token', async (type) => {
+describe('a web identity whose login fails', () => {
+  it.each(['ExpiredTokenException', 'ExpiredToken'])('reports an expired token (%s)', async (type) => {
     await using token = await tokenFile();
     const auth = { method: 'webIdentity', roleArn: roleArn('pod'), tokenFile: token.path };
     await using aws = await openAws({ config: { auth } });
@@ -86,7 +86,7 @@ describe('a web identity with a failing login', () => {
     ['cut', 'BAD_ANSWER'],
     ['wrong type', 'BAD_ANSWER'],
     ['wrong form', 'BAD_ANSWER'],
-  ] as const)('(%s) fails the read with an AppError', async (fault, code) => {
+  ] as const)('fails the read with an AppError (%s)', async (fault, code) => {
     await using token = await tokenFile();
     const auth = { method: 'webIdentity', roleArn: roleArn('pod'), tokenFile: token.path };
     await using aws = await openAws({ config: { auth } });
@@ -102,7 +102,7 @@ describe('a web identity with a failing login', () => {
   });
 });
 
-describe('the default login', () => {
+describe('the default AWS login', () => {
   const auth = { method: 'default' };
 
   it('prefers environment variables', async () => {
@@ -147,7 +147,7 @@ describe('the default login', () => {
     expect(codeOf(await aws.read('a'))).toBe('STORE_UNAVAILABLE');
   });
 
-  it('logs in once for many reads, also if the credentials are expired by our clock', async () => {
+  it('happens once for many reads, even if the credentials are expired by our clock', async () => {
     await using token = await tokenFile();
     const clock = createManualTime(Date.now() + 48 * HOUR_MS);
     await using aws = await openAws({ config: { auth }, deps: { clock } });
@@ -162,7 +162,7 @@ describe('the default login', () => {
     expect(aws.server.count('container')).toBe(2);
   });
 
-  it('uses the instance role, and treats its later loss as an outage', async () => {
+  it('uses the instance role, and treats a later loss of the role as an outage', async () => {
     const clock = createManualTime(Date.now());
     const env = { AWS_EC2_METADATA_DISABLED: '' };
     await using aws = await openAws({ config: { auth }, deps: { clock, env } });
@@ -174,13 +174,13 @@ describe('the default login', () => {
     expect(codeOf(await aws.read('a'))).toBe('STORE_UNAVAILABLE');
   });
 
-  it('gives CREDENTIAL_MISSING on a machine without credentials', async () => {
+  it('causes CREDENTIAL_MISSING on a machine without credentials', async () => {
     await using aws = await openAws({ config: { auth }, deps: { env: { AWS_EC2_METADATA_DISABLED: '' } } });
     vi.stubEnv('AWS_EC2_METADATA_SERVICE_ENDPOINT', 'http://127.0.0.1:9');
     expect(codeOf(await aws.read('a'))).toBe('CREDENTIAL_MISSING');
   });
 
-  it('lists where it looked, and says that profiles are not supported', async () => {
+  it('reports where it searched, and that profiles are not supported', async () => {
     await using aws = await openAws({ config: { auth }, deps: { env: { AWS_PROFILE: 'dev' } } });
     const result = await aws.read('a');
     expect(codeOf(result)).toBe('CREDENTIAL_MISSING');

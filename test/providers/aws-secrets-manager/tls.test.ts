@@ -25,8 +25,8 @@ async function read(tls: ReturnType<typeof authority.issue>, more: Readonly<Reco
   return result;
 }
 
-describe('TLS to AWS', () => {
-  it('trusts the authorities in the file, also for logins', async () => {
+describe('the TLS connection to AWS', () => {
+  it('trusts the authorities in the configured file, also for logins', async () => {
     const good = authority.issue({ names: ['127.0.0.1'] });
     expect(codeOf(await read(good))).toBe('found');
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('x') }] };
@@ -59,7 +59,7 @@ describe('TLS to AWS', () => {
     expect(codeOf(result)).toBe('TLS_FAILED');
   });
 
-  it('fails to open with a missing CA file', async () => {
+  it('is impossible with a missing CA file, so the store does not open', async () => {
     const config = parse({ endpoint: 'https://127.0.0.1:9', tls: { caFile: '/nowhere/ca.pem' } });
     await expect(awsSecretsManager.create(config, testDeps())).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
@@ -72,7 +72,7 @@ describe('an unreachable AWS endpoint', () => {
   it.each([
     ['http://127.0.0.1:9', 'the connection was refused'],
     ['https://nothing.invalid', 'DNS'],
-  ])('reports %s as an outage', async (endpoint, detail) => {
+  ])('is reported as an outage: %s', async (endpoint, detail) => {
     const deps = testDeps({ env: { KEY_ID: 'a', SECRET_KEY: 'b' } });
     await using provider = await awsSecretsManager.create(parse({ endpoint }), deps);
     const [result] = await provider.read([{ key: 'a' }]);

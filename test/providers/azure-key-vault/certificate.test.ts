@@ -14,7 +14,7 @@ const PKCS12_TYPE = 'application/x-pkcs12';
 const KEY = '-----BEGIN PRIVATE KEY-----\nMIG2AgEAMBAGByqGSM49\n-----END PRIVATE KEY-----\n';
 const [LEAF = '', ISSUER = '', ROOT = ''] = CHAIN.split(/(?<=-----END CERTIFICATE-----\n)/);
 
-describe('the chain of a certificate', () => {
+describe('a certificate chain', () => {
   it.each([
     ['with its key before it', KEY + CHAIN],
     ['with its key after it', CHAIN + KEY],
@@ -53,7 +53,7 @@ describe('the chain of a certificate', () => {
     expect(await chainOf(file, PKCS12_TYPE)).toBe(PSS);
   });
 
-  it('starts with the certificate of the key, even if it is a CA and comes last', async () => {
+  it('starts with the certificate of the private key, even if that is a CA and comes last', async () => {
     const { own, other, key, pkcs12 } = selfSigned();
     for (const pem of [other + own + key, key + other + own, own + key + other])
       expect(await chainOf(pem, PEM_TYPE)).toBe(own + other);
@@ -62,18 +62,18 @@ describe('the chain of a certificate', () => {
     expect(new X509Certificate(await chainOf(EC_KEY, PKCS12_TYPE)).subject).toBe('CN=own.example.org');
   });
 
-  it('starts with the certificate of the key, even next to a certificate that it issued', async () => {
+  it('starts with the certificate of the private key, even next to a certificate issued by it', async () => {
     const root = createAuthority('Root');
     const own = root.intermediate('Own');
     const issued = own.issue().cert;
     for (const certificates of [issued + own.ca + root.ca, root.ca + issued + own.ca])
       expect(await chainOf(own.key + certificates, PEM_TYPE)).toBe(own.ca + root.ca + issued);
-    // With two certificates for the key, the one that issued nothing comes first.
+    // If two certificates have this key, the certificate that issued no other comes first.
     const { cert, key } = own.issue();
     expect(await chainOf(key + own.ca + issued + cert, PEM_TYPE)).toBe(cert + own.ca + issued);
   });
 
-  it('ends with unrelated certificates', async () => {
+  it('ends with the unrelated certificates', async () => {
     expect(await chainOf(LEAF + ROOT, PEM_TYPE)).toBe(LEAF + ROOT);
     expect(await chainOf(ROOT + LEAF, PEM_TYPE)).toBe(LEAF + ROOT);
     expect(await chainOf(ROOT + KEY + LEAF, PEM_TYPE)).toBe(LEAF + ROOT);
@@ -87,13 +87,13 @@ describe('the chain of a certificate', () => {
     ['other base64 data', Buffer.from('no certificate').toString('base64'), PKCS12_TYPE],
     ['a file with a password', WITH_PASSWORD, PKCS12_TYPE],
     ['nothing', '', PKCS12_TYPE],
-  ])('is rejected for %s, which is not shown', async (_, text, contentType) => {
+  ])('is rejected for %s, which the error does not quote', async (_, text, contentType) => {
     const error = await chainOf(text, contentType).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: 'DECODE_FAILED' });
     if (text !== '') expect(String(error)).not.toContain(text);
   });
 
-  it('does not block the process during an endless password hash', async () => {
+  it('does not block the process if the password hash has a huge iteration count', async () => {
     const reading = contentsOf(Buffer.from(SLOW, 'base64'), 400).catch((error: unknown) => error);
     const turns = await Promise.race([reading, new Promise((resolve) => setImmediate(resolve, 'free'))]);
     expect(turns).toBe('free');
@@ -101,8 +101,8 @@ describe('the chain of a certificate', () => {
   });
 });
 
-describe('object: certificate', () => {
-  it('reads the chain and the version from the secret that belongs to the certificate', async () => {
+describe('a Key Vault certificate', () => {
+  it('is read as the chain in the secret that belongs to it, with the version of that secret', async () => {
     await using store = await openAzure();
     const first = store.server.secrets.put('web', KEY + LEAF, { contentType: PEM_TYPE, managed: true });
     const second = store.server.secrets.put('web', MODERN, { contentType: PKCS12_TYPE, managed: true });
@@ -113,13 +113,13 @@ describe('object: certificate', () => {
     expect(reveal(await store.read('web'))).toBe(MODERN);
   });
 
-  it('fails for a secret without a certificate', async () => {
+  it('cannot be read if its secret contains no certificate', async () => {
     await using store = await openAzure();
     store.server.secrets.put('web', 'hunter2');
     expect(codeOf(await store.read('web', { object: 'certificate' }))).toBe('DECODE_FAILED');
   });
 
-  it('is absent only if neither the secret nor the certificate is among the deleted ones', async () => {
+  it('is absent only if neither the secret nor the certificate exists in deleted state', async () => {
     await using store = await openAzure();
     const { secrets, certificates } = store.server;
     certificates.put('web', Buffer.from('cer'));
@@ -136,7 +136,7 @@ describe('object: certificate', () => {
   });
 });
 
-/** An issuer and a leaf with RSA keys, created with node-forge. */
+/** Creates an issuer and a leaf with RSA keys, using node-forge. */
 function withKey(algorithm: '3des' | 'aes256'): { readonly file: string; readonly pem: string } {
   const { pki, pkcs12, asn1 } = forge;
   const issuer = pki.rsa.generateKeyPair(1024);
@@ -160,7 +160,7 @@ function withKey(algorithm: '3des' | 'aes256'): { readonly file: string; readonl
   return { file: Buffer.from(asn1.toDer(file).getBytes(), 'binary').toString('base64'), pem };
 }
 
-/** Two self-signed certificates. The one of the key is a CA, as `openssl req -x509` creates them. */
+/** Creates two self-signed certificates. The certificate of the key is a CA, as `openssl req -x509` makes it. */
 function selfSigned() {
   const { pki, pkcs12, asn1 } = forge;
   const make = (name: string, cA: boolean) => {
@@ -181,7 +181,7 @@ function selfSigned() {
     const file = pkcs12.toPkcs12Asn1(own.pair.privateKey, order, password);
     return Buffer.from(asn1.toDer(file).getBytes(), 'binary').toString('base64');
   };
-  // Also with an unencrypted key.
+  // Once encrypted with an empty password, once unencrypted.
   const files = [fileOf(''), fileOf(null)];
   return { own: own.pem, other: other.pem, key: pki.privateKeyToPem(own.pair.privateKey), pkcs12: files };
 }

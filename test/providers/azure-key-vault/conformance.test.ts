@@ -4,8 +4,8 @@ import { AZURE_FAULTS } from './faults.ts';
 import { openAzure } from './harness.ts';
 
 /**
- * Key Vault names contain neither `/` nor `.`, so the keys of the suite are encoded. Keys that must be rejected are
- * passed unchanged.
+ * Key Vault names cannot contain `/` or `.`, so the suite's keys are encoded. Keys that must be rejected are not
+ * encoded.
  */
 describeProvider('azure-key-vault with the fake server', {
   faults: AZURE_FAULTS,
@@ -51,7 +51,7 @@ function isPath(key: string): boolean {
   );
 }
 
-/** Prefixes stay prefixes. */
+/** Encodes each character separately, so that a prefix of a key stays a prefix. */
 function encode(key: string): string {
   return key.replace(/[^0-9a-zA-Z]/g, (char) => `-${char.charCodeAt(0).toString(16)}-`);
 }

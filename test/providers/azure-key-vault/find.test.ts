@@ -16,14 +16,14 @@ describe('a search in Key Vault', () => {
     await using store = await openMany(60);
     store.server.secrets.put('other', 'x');
     expect((await store.provider.find({ path: 'n0', tags: {} })).length).toBe(60);
-    expect(store.sent().filter((line) => line === 'vault GET /secrets')).toHaveLength(4); // one without a token
+    expect(store.sent().filter((line) => line === 'vault GET /secrets')).toHaveLength(4); // one of the four requests without a token
     expect(await store.provider.find({ path: 'n05', tags: {} })).toEqual(
       Array.from({ length: 10 }, (_, index) => `n05${index}`),
     );
     expect(await store.provider.find({ path: 'N05', tags: {} })).toEqual([]);
   });
 
-  it('finds exactly matching tags', async () => {
+  it('matches tags exactly', async () => {
     await using store = await openAzure();
     const { secrets } = store.server;
     secrets.put('both', 'x', { tags: { live: 'true', team: 'a' } });
@@ -46,7 +46,7 @@ describe('a search in Key Vault', () => {
   });
 
   it.each(['a/', 'a.b', '..', 'a b', 'a*'])(
-    'rejects the path %j, which no name starts with',
+    'rejects the path %j, with which no name can start',
     async (path) => {
       await using store = await openAzure();
       await expect(store.provider.find({ path, tags: {} })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
@@ -65,7 +65,7 @@ describe('a search in Key Vault', () => {
     await expect(store.provider.find({ path: '', tags: {} })).rejects.toMatchObject({ code: 'THROTTLED' });
   });
 
-  it('never follows a page to another host', async () => {
+  it('never follows a page link to another host', async () => {
     await using store = await openMany(30);
     await using elsewhere = await openAzure();
     for (const address of [elsewhere.server.address, 'http://127.0.0.1:9', 'https://user@127.0.0.1:9']) {
@@ -75,13 +75,13 @@ describe('a search in Key Vault', () => {
     expect(elsewhere.server.requests).toEqual([]);
   });
 
-  it('stops if the pages never end', async () => {
+  it('fails if the pages never end', async () => {
     await using store = await openMany(30);
     store.server.nextLink = (link) => link.replace(/%24skiptoken=\d+/, '%24skiptoken=0');
     await expect(store.provider.find({ path: '', tags: {} })).rejects.toMatchObject({ code: 'TOO_LARGE' });
   });
 
-  it('stops between pages when aborted', async () => {
+  it('ends between two pages when aborted', async () => {
     await using store = await openMany(60);
     const controller = new AbortController();
     const reason = new Error('enough');
@@ -96,8 +96,8 @@ describe('a search in Key Vault', () => {
 
 describe('a search in a large vault', () => {
   /**
-   * A vault with names like `n000000`, without a server. @param refusedAt The page at which the token of the first list
-   * is refused.
+   * An in-memory vault with names like `n000000`.
+   * @param refusedAt The page at which the token of the first list is refused.
    */
   function vaultOf(count: number, refusedAt?: number): KeyVault {
     const client = (refused: number | undefined) => ({
@@ -119,7 +119,7 @@ describe('a search in a large vault', () => {
   }
   const find = (path: string, vault: KeyVault) => findNames(vault, { path, tags: {} }, undefined);
 
-  it('limits the number of matches, not of listed secrets', async () => {
+  it('limits the number of matches, not the number of listed secrets', async () => {
     const ten = Array.from({ length: 10 }, (_, index) => `n00001${index}`);
     expect(await find('n00001', vaultOf(20_000))).toEqual(ten);
     expect(await find('n00', vaultOf(20_000))).toHaveLength(10_000);
@@ -129,7 +129,7 @@ describe('a search in a large vault', () => {
     });
   });
 
-  it('stops after a maximum number of pages', async () => {
+  it('fails after a maximum number of pages', async () => {
     expect(await find('n049999', vaultOf(50_000))).toEqual(['n049999']);
     await expect(find('n00001', vaultOf(50_001))).rejects.toMatchObject({
       code: 'TOO_LARGE',
@@ -137,7 +137,7 @@ describe('a search in a large vault', () => {
     });
   });
 
-  it('counts nothing twice if its token is refused and the list starts again', async () => {
+  it('counts no secret twice if its token is refused and the list restarts', async () => {
     expect(await find('', vaultOf(9_000, 300))).toHaveLength(9_000);
   });
 });

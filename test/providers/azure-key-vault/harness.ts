@@ -30,7 +30,7 @@ export const BY_SECRET = {
   },
 };
 
-/** A fake Azure with one application, and a provider that logs in with it. */
+/** A fake Azure with one application, and a provider that logs in as this application. */
 export async function openAzure({ server: options = {}, ...rest }: OpenOptions = {}) {
   const server = await startAzureServer(options);
   server.login.applications.set(CLIENT, { secret: CLIENT_SECRET });
@@ -44,7 +44,7 @@ export async function openAzure({ server: options = {}, ...rest }: OpenOptions =
   };
 }
 
-/** A provider on a fake that outlives it. */
+/** A provider on an existing fake, which stays open after the provider. */
 export async function openOn(server: AzureServer, { config = {}, deps = {} }: Omit<OpenOptions, 'server'>) {
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-azure-'));
   const caFile = join(folder, 'ca.pem');
@@ -67,10 +67,10 @@ export async function openOn(server: AzureServer, { config = {}, deps = {} }: Om
     server,
     provider,
     folder,
-    /** Changes take effect at the next login. */
+    /** Changes to the variables take effect at the next login. */
     env,
     read: async (key: string, more: Partial<SourceRef> = {}) => (await provider.read([{ key, ...more }]))[0],
-    /** The requests since the last call of this function. */
+    /** Returns the requests since the previous call. */
     sent: () => server.requests.splice(0),
     async [Symbol.asyncDispose]() {
       await provider[Symbol.asyncDispose]();

@@ -16,7 +16,7 @@ function fill(store: Store) {
   for (const key of keys) store.server.secrets.put(key, 'x');
 }
 
-describe('logging in to Key Vault', () => {
+describe('the login to Key Vault', () => {
   it('happens once for many reads, and only the first read is sent without a token', async () => {
     await using store = await openAzure();
     fill(store);
@@ -27,7 +27,7 @@ describe('logging in to Key Vault', () => {
     expect(store.server.requests.filter((line) => line.startsWith('vault'))).toHaveLength(61);
   });
 
-  it('happens once, also if the token is expired by our clock', async () => {
+  it('happens once, even if the token is expired by our clock', async () => {
     const time = createManualTime(Date.now());
     await using store = await openAzure({ deps: { clock: time } });
     store.server.secrets.put('a', '1');
@@ -44,7 +44,7 @@ describe('logging in to Key Vault', () => {
     expect(login.counts.token).toBe(2);
   });
 
-  it('is shared by secrets, keys and certificates', async () => {
+  it('is shared by reads of secrets, keys and certificates', async () => {
     await using store = await openAzure();
     store.server.secrets.put('a', '1');
     store.server.keys.put('a', '{"kty":"EC"}');
@@ -56,7 +56,7 @@ describe('logging in to Key Vault', () => {
     expect(store.server.login.counts.token).toBe(1);
   });
 
-  it('is repeated before a token expires, with the current secret', async () => {
+  it('is repeated with the current secret before a token expires', async () => {
     const time = createManualTime(Date.now());
     await using store = await openAzure({ server: { now: time.now }, deps: { clock: time } });
     store.server.login.lifetime = 60;
@@ -66,7 +66,7 @@ describe('logging in to Key Vault', () => {
     expect(store.server.login.counts.token).toBe(1);
     store.server.login.applications.set(CLIENT, { secret: 'rotated' });
     store.env.CLIENT_SECRET = 'rotated';
-    await time.advance(55_000); // the token is valid for another five seconds, so no read waits for the new one
+    await time.advance(55_000); // The token is valid for five more seconds, so no read waits for the new token.
     expect(reveal(await store.read('a'))).toBe('1');
     await expect.poll(() => store.server.login.issued.size).toBe(2);
     await time.advance(5_001);
@@ -83,7 +83,7 @@ describe('logging in to Key Vault', () => {
     expect(store.server.login.counts.token).toBe(2);
   });
 
-  it('is not repeated at once after a refusal, and nothing is sent in the meantime', async () => {
+  it('is not repeated immediately after a refusal, and no request is sent meanwhile', async () => {
     const time = createManualTime(Date.now());
     await using store = await openAzure({ deps: { clock: time, env: { CLIENT_SECRET: 'wrong' } } });
     fill(store);
@@ -96,18 +96,18 @@ describe('logging in to Key Vault', () => {
     expect(codeOf(await store.read('k0'))).toBe('found');
   });
 
-  it('fails for a token that was never accepted, and is repeated after a while', async () => {
+  it('fails if its token is never accepted, and is repeated later', async () => {
     const time = createManualTime(Date.now());
     await using store = await openAzure({ deps: { clock: time } });
     store.server.secrets.put('a', '1');
-    store.server.login.lifetime = -1; // it issues invalid tokens
+    store.server.login.lifetime = -1; // The authority issues expired tokens.
     expect(codeOf(await store.read('a'))).toBe('AUTH_FAILED');
     store.server.login.lifetime = 3600;
     await time.advance(60_000);
     expect(reveal(await store.read('a'))).toBe('1');
   });
 
-  it('continues for other callers when one aborts', async () => {
+  it('continues for other callers if one caller aborts', async () => {
     await using store = await openAzure();
     fill(store);
     const controller = new AbortController();
@@ -119,7 +119,7 @@ describe('logging in to Key Vault', () => {
     expect((await others).map(codeOf)).toEqual(keys.map(() => 'found'));
   });
 
-  it('lets other operations start once it has ended, even if the first operation is slow', async () => {
+  it('does not block other operations once it has ended, even if the first operation is slow', async () => {
     await using store = await openAzure();
     fill(store);
     let started = false;
@@ -130,12 +130,12 @@ describe('logging in to Key Vault', () => {
       return link.replace(/%24skiptoken=\d+/, '%24skiptoken=0');
     };
     const search = store.provider.find({ path: '', tags: {} }).catch((error: unknown) => error);
-    await ends.promise; // while the endless search continues
+    await ends.promise; // The endless search is still running.
     store.server.nextLink = (link) => link;
     expect(await search).toContain('k0');
   });
 
-  it('uses the configured tenant, whatever tenant the vault names', async () => {
+  it('uses the configured tenant instead of the tenant that the vault names', async () => {
     await using store = await openAzure();
     store.server.tenant = '33333333-3333-4333-8333-333333333333';
     store.server.secrets.put('a', '1');
@@ -143,7 +143,7 @@ describe('logging in to Key Vault', () => {
     expect(store.sent().some((line) => line.includes('33333333'))).toBe(false);
   });
 
-  it('sends no token to a vault that asks for a token of another service', async () => {
+  it('requests no token if the vault asks for a token of another service', async () => {
     await using store = await openAzure();
     store.server.resource = 'https://management.azure.com';
     store.server.secrets.put('a', '1');
@@ -152,19 +152,19 @@ describe('logging in to Key Vault', () => {
   });
 });
 
-describe('a failing login', () => {
+describe('a failed login', () => {
   it.each([
     ['no such tenant', { tenantId: 'nobody.example.org' }, 'the tenant does not exist'],
     ['no such application', { clientId: '4' }, 'no application with this client ID'],
     ['an invalid tenant', { tenantId: 'a b/c' }, 'the credentials cannot be used to log in'],
-  ])('because of %s is explained', async (_, wrong, words) => {
+  ])('is explained if the cause is %s', async (_, wrong, words) => {
     await using store = await openAzure({ config: { auth: { ...BY_SECRET.auth, ...wrong } } });
     const result = await store.read('a');
     expect(codeOf(result)).toBe('AUTH_FAILED');
     expect(result).toMatchObject({ error: { detail: expect.stringContaining(words) } });
   });
 
-  it('because of a wrong secret is explained', async () => {
+  it('is explained if the cause is a wrong secret', async () => {
     await using store = await openAzure({ deps: { env: { CLIENT_SECRET: 'wrong' } } });
     expect(await store.read('a')).toMatchObject({
       error: { code: 'AUTH_FAILED', detail: expect.stringContaining('the client secret is wrong') },
@@ -188,7 +188,7 @@ describe('a failing login', () => {
     ['empty', 'BAD_ANSWER'],
     ['endless', 'TOO_LARGE'],
     ['unauthorized', 'AUTH_FAILED'],
-  ] as const)('with "%s" gives %s at once, without a wait of 60 seconds', async (fault, code) => {
+  ] as const)('with "%s" causes %s at once, without a wait of 60 seconds', async (fault, code) => {
     const time = createManualTime(Date.now());
     for (const line of [/^authority GET/, /^authority POST/]) {
       await using store = await openAzure({ deps: { clock: time } });

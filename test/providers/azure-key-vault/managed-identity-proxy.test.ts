@@ -8,7 +8,7 @@ import { closeServer, listen } from '../../fakes/loopback.ts';
 import { createManualTime } from '../../fakes/manual-time.ts';
 import { openOn } from './harness.ts';
 
-// The vendor's library looks up proxy and endpoint once per process, so this test has its own file.
+// The Azure library determines proxy and endpoint once per process, so this test has its own file.
 
 it('a managed identity is requested without a proxy', async () => {
   const requests: unknown[] = [];
@@ -16,7 +16,7 @@ it('a managed identity is requested without a proxy', async () => {
     requests.push(url);
     response.writeHead(502).end();
   });
-  // The vault may be behind the proxy.
+  // Requests to the vault may use the proxy.
   proxy.on('connect', ({ url = '' }, socket: Socket) => {
     const { hostname, port } = new URL(`http://${url}`);
     const upstream = connect(Number(port), hostname, () => socket.write('HTTP/1.1 200 OK\r\n\r\n'));

@@ -5,7 +5,7 @@ import { type AzureServer, startAzureServer } from '../../fakes/azure-server/ser
 import { createManualTime } from '../../fakes/manual-time.ts';
 import { openOn } from './harness.ts';
 
-// The vendor's library looks up the endpoint once per process, so all tests in this file share one.
+// The Azure library determines the endpoint once per process, so all tests in this file share an endpoint.
 let server: AzureServer;
 
 beforeAll(async () => {
@@ -27,7 +27,7 @@ const open = (clientId: string | undefined, method = 'managedIdentity', env: Rec
   });
 
 describe('a managed identity', () => {
-  it('comes from IDENTITY_ENDPOINT, once for many reads', async () => {
+  it('is requested from IDENTITY_ENDPOINT, once for many reads', async () => {
     await using store = await open(undefined);
     expect(reveal(await store.read('a'))).toBe('1');
     await store.provider.read(Array.from({ length: 20 }, () => ({ key: 'a' })));
@@ -46,7 +46,7 @@ describe('a managed identity', () => {
     expect(reveal(await store.read('a'))).toBe('1');
   });
 
-  it('that does not exist is a refused login', async () => {
+  it('that does not exist causes a refused login', async () => {
     await using store = await open('nobody');
     const result = await store.read('a');
     expect(codeOf(result)).toBe('AUTH_FAILED');
@@ -63,7 +63,7 @@ describe('a managed identity', () => {
     ['hang', 'TIMEOUT'],
     ['html', 'BAD_ANSWER'],
     ['redirect', 'BAD_ANSWER'],
-  ] as const)('with the endpoint fault "%s" gives %s after one request', async (fault, code) => {
+  ] as const)('with the endpoint fault "%s" causes %s after one request', async (fault, code) => {
     const clientId = `id-${fault}`.replace(/\W/g, '-');
     server.login.identities.add(clientId);
     await using store = await open(clientId);
@@ -75,7 +75,7 @@ describe('a managed identity', () => {
     expect(reveal(await store.read('a'))).toBe('1');
   });
 
-  it('still works for a store after another store with it was closed', async () => {
+  it('keeps working for a store after another store with the same identity was closed', async () => {
     server.login.identities.add('shared');
     const first = await open('shared');
     expect(reveal(await first.read('a'))).toBe('1');

@@ -19,7 +19,7 @@ describe('the login methods of Key Vault', () => {
     return codeOf(await store.read('a'));
   };
 
-  it('client certificate: signs with the key next to the certificate', async () => {
+  it('client certificate: signs with the private key in the same file', async () => {
     const { certificate, key } = rsaCertificate();
     const auth = { method: 'clientCertificate', ...APPLICATION, certificate: { env: 'PEM' } };
     await using store = await openAzure({ config: { auth }, deps: { env: { PEM: `${key}${certificate}` } } });
@@ -49,7 +49,7 @@ describe('the login methods of Key Vault', () => {
     }
   });
 
-  it('workload identity: reads the token from its file on each login, and IDs from the environment', async () => {
+  it('workload identity: reads the token file on each login, and takes the IDs from the environment', async () => {
     const time = createManualTime(Date.now());
     const config = { auth: { method: 'workloadIdentity' } };
     const env = { AZURE_TENANT_ID: TENANT, AZURE_CLIENT_ID: CLIENT };
@@ -69,7 +69,7 @@ describe('the login methods of Key Vault', () => {
     expect(await log(store)).toBe('found');
   });
 
-  it('client secret: can read tenant and client ID from the same Secret', async () => {
+  it('client secret: may have tenant and client ID in the same Secret', async () => {
     const auth = {
       method: 'clientSecret',
       tenantId: { env: 'T' },
@@ -85,7 +85,7 @@ describe('the login methods of Key Vault', () => {
     expect(await log(store)).toBe('found');
   });
 
-  it('workload identity: prefers IDs and file of the configuration', async () => {
+  it('workload identity: prefers configured IDs and token file over the environment', async () => {
     await using outer = await openAzure();
     const file = join(outer.folder, 'token');
     await writeFile(file, 'a.jwt');
@@ -96,7 +96,7 @@ describe('the login methods of Key Vault', () => {
     expect(await log(store)).toBe('found');
   });
 
-  it('default: prefers a secret, then a certificate, then a federated token in the environment', async () => {
+  it('default: prefers a secret, then a certificate, then a federated token from the environment', async () => {
     const { certificate, key } = rsaCertificate();
     const config = { auth: { method: 'default' } };
     await using outer = await openAzure();
@@ -119,7 +119,7 @@ describe('the login methods of Key Vault', () => {
     }
   });
 
-  it('name a missing credential', async () => {
+  it('report a missing credential by name', async () => {
     await using store = await openAzure();
     delete store.env.CLIENT_SECRET;
     expect(await log(store)).toBe('CREDENTIAL_MISSING');
@@ -129,11 +129,11 @@ describe('the login methods of Key Vault', () => {
   });
 });
 
-describe('the cloud', () => {
+describe('the Azure cloud', () => {
   it.each([
     ['https://contoso.vault.azure.cn', 'login.chinacloudapi.cn'],
     ['https://contoso.vault.usgovcloudapi.net', 'login.microsoftonline.us'],
-  ])('of %s decides the login authority', async (vaultUrl, host) => {
+  ])('of %s determines the login authority', async (vaultUrl, host) => {
     const { makeCredential } = await import('../../../src/providers/azure-key-vault/credential.ts');
     const identity = await import('@azure/identity');
     const { testDeps } = await import('../../conformance/provider-deps.ts');

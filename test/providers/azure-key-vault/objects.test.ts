@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { openBench, type Result } from '../../cli/harness.ts';
 import { openAzureStore } from '../../integration/e2e/azure-store.ts';
 
-// A secret and a key of a vault can share a name, and the CLI reads both.
+// A secret and a key in one vault can have the same name. The command line reads both.
 
 const MINUTE = 60_000;
 
@@ -28,7 +28,7 @@ ${mappings}`;
   const owned = stack.move();
   return {
     server,
-    /** The outcome of each target, by Secret. */
+    /** Runs a sync. Returns the outcome of each target by Secret name. */
     async sync(...args: readonly string[]) {
       const { json } = await run('sync', ...args);
       const { targets } = json as { targets: readonly { secret: string; outcome: string; code?: string }[] };
@@ -46,7 +46,7 @@ ${mappings}`;
 }
 
 describe('a secret and a key with the same name', () => {
-  it('are absent independently, so one absence deletes nothing of the other', async () => {
+  it('are absent independently: if one is absent, nothing of the other is deleted', async () => {
     await using vault = await openVault(`
   - name: a
     target: { namespace: apps }
@@ -66,7 +66,7 @@ describe('a secret and a key with the same name', () => {
     expect(await sync('--mapping', 'b')).toEqual({ b: 'deleted' });
   });
 
-  it('can be used in one target, and only a new absence is recorded', async () => {
+  it('can be sources of one target; each failed read is recorded, and a successful read only when new', async () => {
     await using vault = await openVault(`
   - name: a
     target: { namespace: apps }

@@ -1,7 +1,8 @@
 /**
- * A chain of three certificates, and PKCS#12 files with them in the order issuer, root, leaf. Created with OpenSSL 3:
- * `openssl pkcs12 -export -nokeys -in inter.crt -certfile more.crt -passout pass:`. The second file used `-legacy`
- * (40-bit RC2, SHA-1), the third has a password, and the fourth has a password with a hundred million hash iterations.
+ * A chain of three certificates, and PKCS#12 files with the certificates in the order issuer, root, leaf.
+ * OpenSSL 3 created them: `openssl pkcs12 -export -nokeys -in inter.crt -certfile more.crt -passout pass:`. The second
+ * file used `-legacy` (40-bit RC2, SHA-1). The third file has a password. The fourth file has a password with a hundred
+ * million hash iterations.
  * The last file has an elliptic curve key and two self-signed certificates with basicConstraints: `-inkey own.key -in
  * own.crt -certfile other.crt`.
  */
@@ -143,8 +144,8 @@ export const EC_KEY = [
 ].join('');
 
 /**
- * A self-signed certificate with an RSA key and RSASSA-PSS with a salt of 20 bytes, which its DER omits: `openssl req
- * -x509 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:20 -sha256`.
+ * A self-signed certificate with an RSA key and an RSASSA-PSS signature with a salt of 20 bytes. The DER encoding omits
+ * this default salt: `openssl req -x509 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:20 -sha256`.
  */
 export const PSS = `-----BEGIN CERTIFICATE-----
 MIICcDCCAaqgAwIBAgIUCYzo2RZEo3sg8+zhEAshkupGQUUwPAYJKoZIhvcNAQEK

@@ -5,7 +5,7 @@ import { createManualTime } from '../../fakes/manual-time.ts';
 import { openAzure } from './harness.ts';
 
 describe('a secret in Key Vault', () => {
-  it('keeps its bytes, for any content type', async () => {
+  it('keeps its bytes with any content type', async () => {
     await using store = await openAzure();
     const values = {
       'no-newline': 'a',
@@ -26,7 +26,7 @@ describe('a secret in Key Vault', () => {
     expect(results.map(reveal)).toEqual(Object.values(values));
   });
 
-  it('has its version and creation time, in whole seconds', async () => {
+  it('has a version and a creation time in whole seconds', async () => {
     const time = createManualTime(1_800_000_000_700);
     await using store = await openAzure({ server: { now: time.now }, deps: { clock: time } });
     const first = store.server.secrets.put('a', '1');
@@ -38,7 +38,7 @@ describe('a secret in Key Vault', () => {
     expect(old).toMatchObject({ version: first, createdAt: 1_800_000_000_000 });
   });
 
-  it.each([0, '', false, [], {}, 'x', 1e300])('is read without valid times: %j', async (time) => {
+  it.each([0, '', false, [], {}, 'x', 1e300])('can be read without a valid timestamp: %j', async (time) => {
     await using store = await openAzure();
     for (const name of ['a', 'b']) store.server.secrets.put(name, name);
     store.server.rewrite = (body) =>
@@ -52,7 +52,7 @@ describe('a secret in Key Vault', () => {
     expect(reveal(await store.read('db-password'))).toBe('x');
   });
 
-  it('is never the value of another secret', async () => {
+  it('is rejected if the response contains another secret', async () => {
     await using store = await openAzure();
     for (const name of ['a', 'b']) store.server.secrets.put(name, `of ${name}`);
     store.server.rewrite = (body) => body.replace('of a', 'of b').replace('/secrets/a/', '/secrets/b/');
@@ -63,13 +63,13 @@ describe('a secret in Key Vault', () => {
     expect(codeOf(await store.read('a', { object: 'certificate' }))).toBe('BAD_ANSWER');
   });
 
-  it('that is not valid UTF-8 is rejected, not altered', async () => {
+  it('that is not valid UTF-8 is rejected unaltered', async () => {
     await using store = await openAzure();
     store.server.secrets.put('half', 'a\ud800b');
     expect(codeOf(await store.read('half'))).toBe('BAD_ANSWER');
   });
 
-  it('is read before and after its validity dates', async () => {
+  it('can be read before and after its validity period', async () => {
     await using store = await openAzure();
     store.server.secrets.put('future', 'a', { notBefore: Date.now() + 86_400_000 });
     store.server.secrets.put('past', 'b', { expires: Date.now() - 86_400_000 });
@@ -77,7 +77,7 @@ describe('a secret in Key Vault', () => {
     expect(results.map(reveal)).toEqual(['a', 'b']);
   });
 
-  it('that is disabled is not reported as denied, and another version may be enabled', async () => {
+  it('that is disabled is not reported as denied, and another version may still be readable', async () => {
     await using store = await openAzure();
     const { secrets } = store.server;
     const first = secrets.put('a', '1');
@@ -90,7 +90,7 @@ describe('a secret in Key Vault', () => {
     expect(codeOf(await store.read('a'))).toBe('ACCESS_DENIED');
   });
 
-  it('that is deleted is recoverable, and absent once it is purged', async () => {
+  it('that is deleted is reported as recoverable, and as absent once it is purged', async () => {
     await using store = await openAzure();
     const { secrets } = store.server;
     const version = secrets.put('a', '1');
@@ -123,7 +123,7 @@ describe('a secret in Key Vault', () => {
     },
   );
 
-  it('that was disabled and then deleted is recoverable', async () => {
+  it('that was disabled and then deleted is reported as recoverable', async () => {
     await using store = await openAzure();
     const { secrets } = store.server;
     secrets.put('a', '1', { enabled: false });
@@ -132,7 +132,7 @@ describe('a secret in Key Vault', () => {
     expect(codeOf(await store.read('a', { object: 'certificate' }))).toBe('SOURCE_DELETED');
   });
 
-  it('is not reported as absent without permission to check whether it is deleted', async () => {
+  it('is not reported as absent without permission to check deleted secrets', async () => {
     await using store = await openAzure();
     store.server.deny(/deletedsecrets/);
     const result = await store.read('a');
@@ -152,7 +152,7 @@ describe('a secret in Key Vault', () => {
     ['cut', 'STORE_UNAVAILABLE'],
     ['html', 'BAD_ANSWER'],
     ['another JSON', 'BAD_ANSWER'],
-  ] as const)('is not absent if the check for deleted secrets fails with "%s"', async (fault, code) => {
+  ] as const)('is not reported as absent if the check for deleted secrets fails with "%s"', async (fault, code) => {
     await using store = await openAzure();
     store.server.fail(fault, /deletedsecrets/);
     expect(codeOf(await store.read('a'))).toBe(code);
@@ -171,7 +171,7 @@ describe('a secret in Key Vault', () => {
     expect(wait).toBeLessThanOrEqual(most);
   });
 
-  it('is requested once, without retries by the client', async () => {
+  it('is requested only once, without retries by the Azure client', async () => {
     await using store = await openAzure();
     store.server.secrets.put('a', '1');
     await store.read('a');
@@ -188,7 +188,7 @@ describe('a secret in Key Vault', () => {
     ['ForbiddenByConnection', 'public network'],
     ['ForbiddenByRbac', 'role assignment'],
     ['ForbiddenByPolicy', 'access policy'],
-  ])('explains %s', async (inner, words) => {
+  ])('that cannot be read because of %s is reported with that cause', async (inner, words) => {
     await using store = await openAzure();
     store.server.deny(/./, inner);
     const result = await store.read('a');
@@ -216,10 +216,10 @@ describe('names and versions that cannot exist in Key Vault', () => {
   });
 });
 
-describe('object: key', () => {
+describe('a Key Vault key', () => {
   const JWK = '{"kty":"RSA","key_ops":["sign","verify"],"n":"0vx7-_w","e":"AQAB","x":1.10}';
 
-  it('returns the JWK as the vault sends it', async () => {
+  it('is returned as the JWK that the vault sends', async () => {
     await using store = await openAzure();
     const first = store.server.keys.put('signer', JWK);
     const version = store.server.keys.put('signer', JWK.replace('0vx7', '1vx7'));
@@ -230,14 +230,14 @@ describe('object: key', () => {
     expect(await store.read('signer', { object: 'key' })).toMatchObject({ kind: 'found', version });
   });
 
-  it('is never another key', async () => {
+  it('is rejected if the response contains another key', async () => {
     await using store = await openAzure();
     store.server.keys.put('signer', JWK);
     store.server.rewrite = (body) => body.replace('/keys/signer/', '/keys/other/');
     expect(codeOf(await store.read('signer', { object: 'key' }))).toBe('BAD_ANSWER');
   });
 
-  it('has the same states as a secret', async () => {
+  it('can be in the same states as a secret', async () => {
     await using store = await openAzure();
     const { keys } = store.server;
     expect(await store.read('signer', { object: 'key' })).toEqual({ kind: 'absent' });
@@ -267,7 +267,7 @@ describe('the checks of a Key Vault store', () => {
     expect(await names(store)).toEqual(['reach: STORE_UNAVAILABLE']);
   });
 
-  it('distinguish a failed login from an unreachable vault', async () => {
+  it('distinguish between a failed login and an unreachable vault', async () => {
     await using refused = await openAzure({ deps: { env: { CLIENT_SECRET: 'wrong' } } });
     expect(await names(refused)).toEqual(['reach', 'login: AUTH_FAILED']);
     await using down = await openAzure();
@@ -280,12 +280,12 @@ describe('the checks of a Key Vault store', () => {
     store.server.deny(/secretbridge-check|GET \/secrets$/);
     const checks = await store.provider.check();
     expect(checks.map(({ name }) => name.replace(/:.*/, ''))).toEqual(['reach', 'login', 'read', 'list']);
-    // A missing permission that only saves requests is not a failure.
+    // A missing permission that would only save requests is not a failure.
     expect(checks.filter(({ error }) => error !== undefined)).toEqual([]);
     expect(checks.at(-1)).toMatchObject({ name: expect.stringContaining('not allowed'), saves: 'list' });
   });
 
-  it('detect clocks that differ', async () => {
+  it('detect clock skew', async () => {
     const time = createManualTime(Date.now() - 3_600_000);
     await using store = await openAzure({ deps: { clock: time } });
     expect((await names(store))[0]).toBe('clock: CLOCK_SKEWED');

@@ -1,6 +1,6 @@
 import forge from 'node-forge';
 
-/** A certificate with an RSA key as PEM, as for applications of Entra ID. */
+/** A certificate with an RSA key as PEM, as used for applications of Entra ID. */
 export function rsaCertificate(): { readonly certificate: string; readonly key: string } {
   const { pki } = forge;
   const pair = pki.rsa.generateKeyPair(2048);

@@ -59,14 +59,14 @@ describe('the connection to Key Vault', () => {
     expect(result).toMatchObject({ error: { detail: expect.stringContaining(words) } });
   });
 
-  it('is kept for many reads', async () => {
+  it('is reused for many reads', async () => {
     await using store = await openAzure();
     store.server.secrets.put('a', '1');
     for (let index = 0; index < 20; index += 1) await store.read('a');
-    expect(store.server.connections).toBe(2); // one to the vault, one to the authority
+    expect(store.server.connections).toBe(2); // One connection goes to the vault and one to the authority.
   });
 
-  it('uses the proxy from the environment, with the same trust', async () => {
+  it('uses the proxy from the environment, and trusts the same authorities', async () => {
     await using proxy = await startProxy();
     vi.stubEnv('HTTPS_PROXY', proxy.address);
     await using store = await openAzure();
@@ -119,7 +119,7 @@ describe('a challenge of Key Vault', () => {
     return { requests, error };
   };
 
-  it('is followed for the vault’s own cloud only', async () => {
+  it("is answered only if its resource belongs to the vault's own cloud", async () => {
     for (const suffix of ['vault.azure.net', 'vault.azure.cn', 'vault.usgovcloudapi.net']) {
       const { requests } = await ask(`https://contoso.${suffix}`, `https://${suffix}`);
       expect(requests).toEqual([`https://${suffix}/.default`]);
@@ -136,7 +136,7 @@ describe('a challenge of Key Vault', () => {
   });
 });
 
-/** A proxy that opens tunnels (RFC 9110, 9.3.6). */
+/** A proxy that supports CONNECT tunnels (RFC 9110, section 9.3.6). */
 async function startProxy() {
   const hosts: string[] = [];
   const sockets = new Set<Socket>();

@@ -21,7 +21,7 @@ import { CLIENT, CLIENT_SECRET, openAzure, openOn } from './harness.ts';
 const UNKNOWN = { kind: 'unknown' };
 const HOUR_MS = 3_600_000;
 
-/** Secrets that were written at the start of a second and read some time later. */
+/** A vault whose secrets were written at the start of a second and read some time later. */
 async function openRead(count: number, readAfterMs = HOUR_MS) {
   const keys = Array.from({ length: count }, (_, index) => `n${String(index).padStart(3, '0')}`);
   const time = createManualTime();
@@ -47,14 +47,14 @@ async function openRead(count: number, readAfterMs = HOUR_MS) {
   };
 }
 
-describe('versions in Key Vault', () => {
-  it('are the versions that were read while the list shows no change, with one request for 25', async () => {
+describe('version checks in Key Vault', () => {
+  it('return the versions that were read if the list shows no change, with one request per 25 secrets', async () => {
     await using test = await openRead(60);
     expect(await test.store.provider.versions(test.keys)).toEqual(test.read);
     expect(test.store.sent()).toEqual(Array(3).fill('vault GET /secrets'));
   });
 
-  it('are unknown for keys that were never read, or changed, disabled or deleted since', async () => {
+  it('return unknown for keys that were never read, or were changed, disabled or deleted after the read', async () => {
     await using test = await openRead(60);
     const { secrets } = test.store.server;
     secrets.put('n001', 'y');
@@ -73,7 +73,7 @@ describe('versions in Key Vault', () => {
     expect(rest).toEqual([UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, test.read[4]]);
   });
 
-  it('are unknown for a secret that was less than two seconds old when it was read', async () => {
+  it('return unknown for a secret that was less than two seconds old when it was read', async () => {
     await using young = await openRead(60, 1_999);
     expect(await young.store.provider.versions(young.keys)).toEqual(young.keys.map(() => UNKNOWN));
     expect(young.store.sent()).toEqual([]);
@@ -81,22 +81,22 @@ describe('versions in Key Vault', () => {
     expect(await older.store.provider.versions(older.keys)).toEqual(older.read);
   });
 
-  it('detect a second change in the same second', async () => {
+  it('do not miss a second change within the same second', async () => {
     const time = createManualTime();
     await using store = await openAzure({ server: { now: time.now } });
     const keys = ['a', 'b', 'c'];
     for (const key of keys) store.server.secrets.put(key, '1');
     await store.provider.read(keys.map((key) => ({ key })));
     time.set(time.now() + 900);
-    store.server.secrets.put('a', '2'); // the list shows the same second as at the read
+    store.server.secrets.put('a', '2'); // The list shows the same second as the read.
     expect(await store.provider.versions(keys)).toEqual([UNKNOWN, UNKNOWN, UNKNOWN]);
   });
 
-  it('are not listed if reading costs less', async () => {
+  it('do not list if reading costs less', async () => {
     await using test = await openRead(100);
     const few = test.keys.slice(90, 93);
     expect(await test.store.provider.versions(few)).toEqual([UNKNOWN, UNKNOWN, UNKNOWN]);
-    expect(test.store.sent()).toHaveLength(2); // as long as it was worthwhile, which is remembered
+    expect(test.store.sent()).toHaveLength(2); // Two pages were listed before listing cost more than reading. The store remembers this.
     await test.store.provider.versions(few);
     expect(test.store.sent()).toEqual([]);
     expect(await test.store.provider.versions(test.keys)).toEqual(test.read);
@@ -104,7 +104,7 @@ describe('versions in Key Vault', () => {
   });
 
   it.each([1, 2, 25, 26, 60])(
-    'cost what is expected for %i keys if the vault contains no others',
+    'need the expected number of requests for %i keys if the vault contains no others',
     async (count) => {
       await using test = await openRead(count);
       await test.store.provider.versions(test.keys);
@@ -120,13 +120,13 @@ describe('versions in Key Vault', () => {
     },
   );
 
-  it('are a hint, so a failing list is not an error', async () => {
+  it('do not fail if the list fails, because they are only hints', async () => {
     await using test = await openRead(60);
     test.store.server.deny(/GET \/secrets$/);
     expect(await test.store.provider.versions(test.keys)).toEqual(test.keys.map(() => UNKNOWN));
   });
 
-  it('are not listed again for an hour after listing was denied', async () => {
+  it('do not list for an hour after the list was denied', async () => {
     await using test = await openRead(60);
     const { provider, server, sent } = test.store;
     server.deny(/GET \/secrets$/);
@@ -139,7 +139,7 @@ describe('versions in Key Vault', () => {
     expect(await provider.versions(test.keys)).toEqual(test.read);
   });
 
-  it('are listed again after a day if the list was too long, because the vault may have become smaller', async () => {
+  it('list again after a day if the list was too long, because the vault may be smaller by then', async () => {
     await using test = await openRead(100);
     const { provider, server, sent } = test.store;
     const few = test.keys.slice(90, 93);
@@ -150,7 +150,7 @@ describe('versions in Key Vault', () => {
     expect(sent()).toEqual([]);
     test.time.set(test.time.now() + 24 * HOUR_MS);
     expect(await provider.versions(few)).toEqual(test.read.slice(90, 93));
-    expect(sent()).toContain('vault GET /secrets'); // and a login, because the last one has expired
+    expect(sent()).toContain('vault GET /secrets'); // The other request is a login, because the token has expired.
     expect(test.ways.map(({ way }) => way)).toEqual(['list', 'read', 'list']);
   });
 });
@@ -160,10 +160,10 @@ function stampedOf(result: ReadResult): StampedVersion | undefined {
   return { version: result.version, stamp: result.stamp };
 }
 
-describe('versions in Key Vault that another process has read', () => {
+describe('version checks in Key Vault after a read by another process', () => {
   const KEYS = ['a', 'b', 'c'];
 
-  it('are found by the recorded stamp, without a read', async () => {
+  it('find the versions by the recorded stamp, without a read', async () => {
     await using test = await openRead(60);
     const results = await test.store.provider.read(test.keys.map((key) => ({ key })));
     const read = new Map(results.map((result, index) => [test.keys[index], stampedOf(result)]));
@@ -178,7 +178,7 @@ describe('versions in Key Vault that another process has read', () => {
     expect(new Set(lines)).toEqual(new Set(['vault GET /secrets']));
   });
 
-  it('are requested once, and not for keys that were read here', async () => {
+  it('request each recorded version once, and not for keys that this process has read', async () => {
     await using test = await openRead(3);
     const requests: string[] = [];
     const lastRead = async (key: string): Promise<undefined> => void requests.push(key);
@@ -198,7 +198,7 @@ describe('versions in Key Vault that another process has read', () => {
     expect(await store.read('a')).toHaveProperty('stamp');
   });
 
-  it('are unknown if the audit log fails, which is tried again each time, but not for each key', async () => {
+  it('return unknown if the audit log fails, and query the audit log again each time, but not for each key', async () => {
     await using test = await openRead(100);
     await using later = await openOn(test.store.server, { deps: { clock: test.time } });
     let requests = 0;
@@ -214,7 +214,7 @@ describe('versions in Key Vault that another process has read', () => {
     }
   });
 
-  it('are not requested if listing is not allowed', async () => {
+  it('request no recorded versions if the list is denied', async () => {
     await using test = await openRead(60);
     await using later = await openOn(test.store.server, { deps: { clock: test.time } });
     test.store.server.deny(/GET \/secrets$/);
@@ -231,7 +231,7 @@ describe('versions in Key Vault that another process has read', () => {
     expect(requests).toBe(60);
   });
 
-  it('have no stamp without the server date, and are replaced by newer reads', async () => {
+  it('record no stamp without a server date, and prefer newer reads over restored versions', async () => {
     const seen = createSeenVersions();
     expect(seen.record('a', { version: 'v1', updatedOn: new Date(0), date: undefined })).toBeUndefined();
     const recalled = Promise.withResolvers<StampedVersion>();
@@ -244,7 +244,7 @@ describe('versions in Key Vault that another process has read', () => {
     expect(seen.get('b')).toEqual({ version: 'v2', stamp });
   });
 
-  it('are no longer requested after an abort', async () => {
+  it('stop requesting recorded versions after an abort', async () => {
     const over = new AbortController();
     let requests = 0;
     const lastRead = async () => {
@@ -257,7 +257,7 @@ describe('versions in Key Vault that another process has read', () => {
     expect(requests).toBe(25);
   });
 
-  it('are never wrong, whatever happens to keys and processes', async () => {
+  it('never return a wrong version, for any changes to keys and processes', async () => {
     const key = fc.constantFrom(...KEYS);
     const step = fc.oneof(
       { weight: 4, arbitrary: fc.record({ kind: fc.constant('put'), key }) },

@@ -38,7 +38,7 @@ describe('a file', () => {
     expect(values).toEqual([bytes, Buffer.from('line\r\n'), Buffer.alloc(0)]);
   });
 
-  it('has the fingerprint of its bytes as version, and its modification time', async () => {
+  it('has the fingerprint of its bytes as version, and its modification time as creation time', async () => {
     await using store = await open({ 'a.txt': 'x' });
     await utimes(join(store.path, 'a.txt'), 1_000, 2_000);
     expect(await store.read('a.txt')).toMatchObject({
@@ -48,25 +48,25 @@ describe('a file', () => {
     });
   });
 
-  it('larger than 16 MiB is rejected without reading it', async () => {
+  it('larger than 16 MiB is rejected without being read', async () => {
     await using store = await open({ big: '' });
     await truncate(join(store.path, 'big'), 16 * 1024 * 1024 + 1);
     expect(codeOf(await store.read('big'))).toBe('TOO_LARGE');
   });
 
-  it('without permission is denied, not absent', async (context) => {
+  it('without read permission is denied, not absent', async (context) => {
     context.skip(process.getuid?.() === 0, 'root may read everything');
     await using store = await open({ 'a/b.txt': 'x', 'c.txt': 'x' });
     await chmod(join(store.path, 'c.txt'), 0);
     await chmod(join(store.path, 'a'), 0);
     expect(codeOf(await store.read('c.txt'))).toBe('ACCESS_DENIED');
     expect(codeOf(await store.read('a/b.txt'))).toBe('ACCESS_DENIED');
-    await chmod(join(store.path, 'a'), 0o100); // its files can be opened by name, but not listed
+    await chmod(join(store.path, 'a'), 0o100); // Files in this folder can be opened by name but not listed.
     expect(codeOf(await store.read('a/none.txt'))).toBe('ACCESS_DENIED');
     await chmod(join(store.path, 'a'), 0o700);
   });
 
-  it('that is not regular never hangs and is never absent', async () => {
+  it('that is not a regular file never blocks and is never absent', async () => {
     await using store = await open({ 'a/b.txt': 'x' });
     execFileSync('sh', ['-c', 'mkfifo "$0"', join(store.path, 'fifo')]);
     expect(codeOf(await store.read('fifo'))).toBe('CONFIG_INVALID');
@@ -93,7 +93,7 @@ describe('symbolic links', () => {
     expect(await store.find()).toEqual(['token.txt']);
   });
 
-  it('out of the folder are rejected, at the end and inside the path', async () => {
+  it('that lead out of the folder are rejected, at the end of a path and inside it', async () => {
     await using store = await open();
     await symlink('../outside.txt', join(store.path, 'link.txt'));
     await symlink('..', join(store.path, 'up'));
@@ -105,7 +105,7 @@ describe('symbolic links', () => {
     await expect(store.find('up')).rejects.toMatchObject({ code: 'ACCESS_DENIED' });
   });
 
-  it('to a folder with the same name prefix are rejected', async () => {
+  it('to a folder whose name starts with the same text are rejected', async () => {
     await using store = await open();
     await mkdir(`${store.path}-other`);
     await writeFile(`${store.path}-other/a.txt`, 'outside');
@@ -113,14 +113,14 @@ describe('symbolic links', () => {
     expect(codeOf(await store.read('a.txt'))).toBe('ACCESS_DENIED');
   });
 
-  it('that dangle are not absent, because a volume may be updating', async () => {
+  it('without a target are not absent, because a volume update may be in progress', async () => {
     await using store = await open();
     await symlink('..data/token.txt', join(store.path, 'token.txt'));
     expect(codeOf(await store.read('token.txt'))).toBe('STORE_UNAVAILABLE');
     await expect(store.find()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   });
 
-  it('may form a loop, which ends', async () => {
+  it('in a loop cause an error instead of blocking', async () => {
     await using store = await open({ 'a/b.txt': 'x' });
     await symlink('../a', join(store.path, 'a/again'));
     await symlink('loop', join(store.path, 'loop'));
@@ -128,7 +128,7 @@ describe('symbolic links', () => {
     expect(codeOf(await store.read('loop'))).toBe('CONFIG_INVALID');
   });
 
-  it('may be the folder itself', async () => {
+  it('can be used as the configured folder', async () => {
     await using store = await open({ 'a.txt': 'x' });
     await symlink('store', join(store.folder, 'link'));
     const provider = await files.create({ kind: 'files', path: join(store.folder, 'link') }, testDeps());
@@ -136,7 +136,7 @@ describe('symbolic links', () => {
   });
 });
 
-describe('properties', () => {
+describe('the properties of a file', () => {
   const objectOf = async (name: string, content: string | Uint8Array) => {
     await using store = await open({ [name]: content });
     const result = await store.read(name);
@@ -144,31 +144,31 @@ describe('properties', () => {
     return result.object === undefined ? undefined : Buffer.from(result.object.reveal()).toString('utf8');
   };
 
-  it('of YAML come from its JSON form, while the value stays the raw text', async () => {
+  it('of type YAML come from its JSON form, while the value is the raw text', async () => {
     expect(await objectOf('a.yaml', 'b: 1.10\na: [x]\n')).toBe('{"b":1.10,"a":["x"]}');
     expect(await objectOf('a.YML', '\ufeffa: b')).toBe('{"a":"b"}');
     await using store = await open({ 'a.yaml': 'b: 1.10 # c\n' });
     expect(reveal(await store.read('a.yaml'))).toBe('b: 1.10 # c\n');
   });
 
-  it('of JSON come from the file itself', async () => {
+  it('of type JSON come from the file itself', async () => {
     expect(await objectOf('a.json', '{"a":1}')).toBeUndefined();
     expect(await objectOf('a.json', '\ufeff{"a": 1.10}')).toBe('{"a": 1.10}');
   });
 
-  it('of YAML without a JSON form are missing, but the raw file can be read', async () => {
+  it('of type YAML without a JSON form are missing, but the raw file can be read', async () => {
     expect(await objectOf('a.yaml', 'a: &x 1\nb: *x\n')).toBeUndefined();
     expect(await objectOf('a.yaml', Uint8Array.of(0xff, 0xfe))).toBeUndefined();
   });
 });
 
-describe('find in files', () => {
+describe('find in a files store', () => {
   it('omits names that start with a dot', async () => {
     await using store = await open({ '.git/config': 'x', 'a/.hidden': 'x', 'a/b': 'x' });
     expect(await store.find()).toEqual(['a/b']);
   });
 
-  it('rejects tags, which files do not have', async () => {
+  it('rejects tags, because files have none', async () => {
     await using store = await open();
     const search = store.provider.find({ path: '', tags: { live: 'true' } });
     await expect(search).rejects.toMatchObject({ code: 'CONFIG_INVALID' });

@@ -6,13 +6,15 @@ import { files } from '../../../src/providers/files/index.ts';
 import { codeOf } from '../../conformance/provider.ts';
 import { testDeps } from '../../conformance/provider-deps.ts';
 
-/** Paths that hang, like a file system whose server is down: each call to one blocks a thread until it returns. */
+/**
+ * Paths that hang like a file system whose server is down. Each call on such a path blocks a thread until it returns.
+ */
 const server = vi.hoisted(() => ({
   away: /^$/,
   held: [] as { readonly path: string; readonly back: () => void }[],
   onHeld: () => {},
   msFor: (_path: string): number => 0,
-  /** Calls that wait for their `msFor`. */
+  /** Calls that wait for the time in their `msFor`. */
   slowed: 0,
 }));
 
@@ -63,7 +65,7 @@ async function open(timeoutMs = 100) {
 const KEYS = Array.from({ length: 8 }, (_, n) => `k${n}`);
 
 describe('a hanging file system', () => {
-  it('blocks at most two threads, for any number of reads, and is read after recovery', async () => {
+  it('blocks at most two threads for any number of reads, and is read again after its recovery', async () => {
     await using store = await open();
     await using other = await open();
     server.away = new RegExp(`^${store.path}`);
@@ -75,7 +77,7 @@ describe('a hanging file system', () => {
     expect(await store.read(...KEYS)).toEqual(KEYS.map(() => 'found'));
   });
 
-  it('leaves a thread for the network, also with many stores', async () => {
+  it('leaves a thread free for the network, even with many stores', async () => {
     await using stores = new AsyncDisposableStack();
     const opened = await Promise.all(Array.from({ length: 4 }, () => open()));
     for (const store of opened) stores.use(store);
@@ -93,14 +95,14 @@ describe('a hanging file system', () => {
     expect(server.held).toHaveLength(1);
   });
 
-  it('gives a timeout also after all files were read', async () => {
+  it('causes a timeout even if it starts to hang after all files were read', async () => {
     await using store = await open(60_000);
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const held = new Promise<void>((resolve) => {
       server.onHeld = resolve;
     });
     let checks = 0;
-    // The second check of the file is the one after the read.
+    // The second check of the file happens after the read.
     server.away = { test: (path: string) => path.endsWith('k0') && ++checks > 1 } as RegExp;
     const reading = store.read('k0', 'k1');
     await held;
@@ -108,7 +110,7 @@ describe('a hanging file system', () => {
     expect(await reading).toEqual(['TIMEOUT', 'TIMEOUT']);
   });
 
-  it('differs from a slow one with many keys to check again', async () => {
+  it('is distinguished from a slow one with many keys to check again', async () => {
     await using store = await open(60_000);
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const seen = new Set<string>();
@@ -126,7 +128,7 @@ describe('a hanging file system', () => {
     const reading = store.read(...KEYS).finally(() => {
       isRead = true;
     });
-    // Time only advances while a call waits for it, because the real file system needs real time.
+    // Advances time only while a call waits for it, because the real file system needs real time.
     while (!isRead)
       if (server.slowed > 0) await vi.advanceTimersByTimeAsync(5_000);
       else await new Promise((resolve) => setImmediate(resolve));

@@ -6,7 +6,10 @@ import { files } from '../../../src/providers/files/index.ts';
 import { codeOf, reveal } from '../../conformance/provider.ts';
 import { testDeps } from '../../conformance/provider-deps.ts';
 
-/** Callbacks that run between two file system operations of ours, each once, at the first path with this end. */
+/**
+ * Callbacks to run between two file system operations of the provider. Each runs once, before the first operation on a
+ * path with the given end.
+ */
 const meanwhile = vi.hoisted(() => ({
   readdir: new Map<string, () => Promise<void>>(),
   realpath: new Map<string, () => Promise<string>>(),
@@ -32,7 +35,10 @@ vi.mock('node:fs/promises', async (original) => {
   };
 });
 
-/** A volume with `nested/a` and `nested/b`, and an update to a second folder that has removed half of the first one. */
+/**
+ * A volume with `nested/a` and `nested/b`, and an update to a new folder that has already removed half of the old
+ * folder.
+ */
 async function open() {
   const path = await mkdtemp(join(tmpdir(), 'secretbridge-races-'));
   for (const generation of ['..1', '..2']) {
@@ -55,10 +61,10 @@ async function open() {
 }
 
 describe('a volume update', () => {
-  it('that empties the old folder after it was opened makes nothing absent', async () => {
+  it('that empties the old folder after it was opened makes no file absent', async () => {
     await using volume = await open();
     meanwhile.realpath.set('nested/a', async () => {
-      await volume.update(); // after `..data` was resolved, and before `a` was found
+      await volume.update(); // The update happens after `..data` was resolved and before `a` was opened.
       throw Object.assign(new Error('gone'), { code: 'ENOENT' });
     });
     meanwhile.realpath.set('nested', async () => join(volume.path, '..1/nested'));
@@ -66,14 +72,14 @@ describe('a volume update', () => {
     expect(reveal(result)).toBe('..2');
   });
 
-  it('that empties the old folder before its list hides nothing from a search', async () => {
+  it('that empties the old folder before it is listed hides no file from a search', async () => {
     await using volume = await open();
     meanwhile.readdir.set('..1/nested', volume.update);
     expect(await volume.provider.find({ path: '', tags: {} })).toEqual(['nested/a', 'nested/b']);
     expect(meanwhile.readdir.size).toBe(0);
   });
 
-  it('between two reads of a batch causes both to be read again', async () => {
+  it('between two reads of a batch causes both files to be read again', async () => {
     await using volume = await open();
     meanwhile.realpath.set('nested/b', async () => {
       await volume.update();

@@ -9,7 +9,7 @@ import { createVolume, type Volume } from './volume.ts';
 
 const open = (path: string) => files.create({ kind: 'files', path }, testDeps());
 
-// Omits keys that no volume can have: names that start with `..` belong to the volume itself.
+// Skips keys that no volume can have: names that start with `..` are reserved for the volume itself.
 describeProvider('files in a mounted volume', {
   faults: { 'folder missing': 'STORE_UNAVAILABLE', 'folder replaced by a file': 'STORE_UNAVAILABLE' },
   async open() {
@@ -48,7 +48,7 @@ const KEYS = ['tls.crt', 'tls.key', 'nested/a', 'nested/deep/b'];
 const MANY = Array.from({ length: 30 }, (_, index) => `nested/${index}`).sort();
 const generation = (text: string, keys = KEYS) => Object.fromEntries(keys.map((key) => [key, text]));
 
-/** Updates the volume repeatedly until all reads are done. */
+/** Updates the volume repeatedly until all reads are complete. */
 async function whileUpdating(
   volume: Volume,
   keys: readonly string[],
@@ -67,8 +67,8 @@ async function whileUpdating(
   }
 }
 
-describe('a mounted volume with constant updates', () => {
-  it('is never read as absent or as a mixture of two updates', async () => {
+describe('a mounted volume under constant updates', () => {
+  it('is never read as absent or as a mixture of two versions', async () => {
     await using volume = await createVolume();
     await volume.update(generation('0'));
     const provider = await open(volume.path);
@@ -86,7 +86,7 @@ describe('a mounted volume with constant updates', () => {
     expect(isWhole(after)).toBe(true);
   });
 
-  it('is never searched partially', async () => {
+  it('is never searched incompletely', async () => {
     await using volume = await createVolume();
     await volume.update(generation('0', MANY));
     const provider = await open(volume.path);
@@ -102,7 +102,7 @@ describe('a mounted volume with constant updates', () => {
     expect(whole).toBeGreaterThan(10);
   });
 
-  it('reports exactly the removed files as absent', async () => {
+  it('has only the removed files reported as absent', async () => {
     await using volume = await createVolume();
     await volume.update({ a: '1', b: '1', 'c/d': '1' });
     const provider = await open(volume.path);
@@ -113,7 +113,7 @@ describe('a mounted volume with constant updates', () => {
 });
 
 describe('a mounted volume', () => {
-  it('may be configured by a folder inside it, which moves with each update', async () => {
+  it('can be configured by a folder inside it, which changes with each update', async () => {
     await using volume = await createVolume();
     await volume.update({ 'app/a': '1', 'app/b': '1' });
     const provider = await open(join(volume.path, 'app'));
@@ -124,7 +124,7 @@ describe('a mounted volume', () => {
     expect(await provider.find({ path: '', tags: {} })).toEqual(['b']);
   });
 
-  it('never returns anything outside it, wherever its links point', async () => {
+  it('never returns anything outside it, regardless of its links', async () => {
     await using volume = await createVolume();
     const outside = join(volume.folder, 'outside');
     await mkdir(outside);

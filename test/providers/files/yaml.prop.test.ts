@@ -10,7 +10,7 @@ const plain = fc.object({
 });
 
 describe('yamlToJson', () => {
-  it('keeps every document of text, whole numbers and words', () => {
+  it('keeps every document that consists of texts, whole numbers and words', () => {
     fc.assert(
       fc.property(plain, (document) => {
         const json = yamlToJson(stringify(document, { aliasDuplicateObjects: false }));
@@ -19,7 +19,7 @@ describe('yamlToJson', () => {
     );
   });
 
-  it('returns the value itself for JSON, which is YAML', () => {
+  it('returns JSON unchanged, because JSON is also YAML', () => {
     fc.assert(
       fc.property(fc.json(), (text) => {
         const json = yamlToJson(text);

@@ -58,10 +58,10 @@ describe('yamlToJson', () => {
     const many = Array.from({ length: 10_000 }, (_, index) => `key${index}: ${index}`).join('\n');
     const startedAt = performance.now();
     expect(yamlToJson(many)).toContain('"key9999":9999}');
-    expect(performance.now() - startedAt).toBeLessThan(5_000); // comparing every pair took a minute
+    expect(performance.now() - startedAt).toBeLessThan(5_000); // Comparing every pair of keys would take a minute.
   });
 
-  it('rejects too deep or too long documents instead of exhausting the process', () => {
+  it('rejects documents that are so deep or long that they would exhaust the process', () => {
     expect(yamlToJson('['.repeat(20_000))).toBeUndefined();
     expect(yamlToJson(`${'['.repeat(600)}${']'.repeat(600)}`)).toBeUndefined();
     expect(yamlToJson(`a: ${'x'.repeat(1024 * 1024)}`)).toBeUndefined();

@@ -31,7 +31,7 @@ export async function openVault({ config = {}, deps = {} }: OpenOptions = {}) {
     server,
     proxy,
     provider,
-    /** Changes take effect at the next login. */
+    /** Changes to the variables take effect at the next login. */
     env,
     read: async (key: string, version?: string) =>
       (await provider.read([version === undefined ? { key } : { key, version }]))[0],

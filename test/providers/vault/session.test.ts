@@ -95,7 +95,7 @@ describe('the Vault login', () => {
     });
   });
 
-  it('continues for other callers when one aborts', async () => {
+  it('continues for other callers if one caller aborts', async () => {
     await using store = await openVault({ config: APP_ROLE, deps: { timeoutMs: 5_000 } });
     store.proxy.set('hang', /login/);
     const controller = new AbortController();

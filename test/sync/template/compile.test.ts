@@ -15,7 +15,7 @@ const NO_FILTER = 'there is no filter after the last `|`';
 const TWICE = 'the result of a comparison is compared again; join two comparisons with `and`';
 const UNCLOSED = 'a text in quotes is not closed (in the quotes of a tag, `%}` is written `\\u0025}`)';
 
-describe('template', () => {
+describe('an ExternalSecret template', () => {
   it.each([
     ['password: {{ DB_PASSWORD | json }} ca: {{ ["ca.crt"] | base64 }}', 'password: "p\\"ss" ca: Q0E='],
     ['{{ my-key }} {{ ["my-key"] }}', 'dash dash'],

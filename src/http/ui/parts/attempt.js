@@ -1,8 +1,8 @@
 import { problem } from './notice.js';
 
 /**
- * Runs an action and shows its error. Presses are ignored while it runs. The buttons get `aria-disabled` and not
- * `disabled`, since a disabled button loses the keyboard focus. An `attempted` event at the end restarts the refresh
+ * Runs an action and shows its error. Ignores clicks while the action runs. The buttons get `aria-disabled` and not
+ * `disabled`, because a disabled button loses the keyboard focus. At the end, an `attempted` event restarts the refresh
  * timer, so that the user has time to read the result.
  * @param {readonly HTMLButtonElement[]} buttons
  * @param {Element} trouble

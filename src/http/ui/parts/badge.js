@@ -1,17 +1,17 @@
 import { tone } from '../constants.js';
 import { h } from '../dom.js';
 
-/** Draws a word with a color. The word alone has the full meaning. @param {string} word */
+/** Draws a word with a color. The color adds no information. @param {string} word */
 export function badge(word) {
   return h('span', { class: `badge ${tone(word)}` }, word);
 }
 
-/** Draws a state and the error code of its reason. @param {string} word @param {string | undefined} error */
+/** Draws a state, and the error code that explains it. @param {string} word @param {string | undefined} error */
 export function state(word, error) {
   return h('span', { class: 'state' }, badge(word), code(error));
 }
 
-/** Draws an error code so that it can be searched for. @param {string | undefined} code */
+/** Draws an error code as text that users can search for. @param {string | undefined} code */
 export function code(code) {
   return code === undefined ? undefined : h('code', { class: 'code' }, code);
 }

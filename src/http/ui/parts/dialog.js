@@ -2,7 +2,8 @@ import { h } from '../dom.js';
 import { attempt } from './attempt.js';
 
 /**
- * Asks before an action that cannot be undone. The browser traps the focus in the dialog and restores it.
+ * Asks for confirmation before an action that cannot be undone. The browser keeps the focus inside the dialog and
+ * restores it afterwards.
  * @param {{
  *   title: string, body: import('../dom.js').Child[], confirm: string, danger?: boolean,
  *   act: () => Promise<void>,
@@ -34,7 +35,7 @@ export function ask({ title, body, confirm, danger = false, act }) {
 
   function end() {
     dialog.remove();
-    // The element that had the focus before may be gone.
+    // The element that had the focus before may no longer exist.
     if (document.activeElement === document.body) document.querySelector('h1')?.focus();
   }
 

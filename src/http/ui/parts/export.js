@@ -4,7 +4,7 @@ import { announce, h } from '../dom.js';
 import { size } from '../format.js';
 import { attempt } from './attempt.js';
 
-/** Chunks of this size become Blobs, which the browser may keep on disk. */
+/** Chunks are combined to Blobs of this size, which the browser may store on disk. */
 const PIECE_BYTES = 8 * 1_048_576;
 const NOTE =
   'The export contains only the records with the fingerprint itself, without the changes that used a source version with it.';
@@ -12,7 +12,7 @@ const NOTE =
 const ENDINGS = { jsonl: 'jsonl', csv: 'csv', ocsf: 'ocsf.jsonl' };
 
 /**
- * Exports all records that match a filter as a file.
+ * Draws a control that exports all records that match a filter to a file.
  * @param {Record<string, string>} filters
  * @param {boolean} traced Whether the page also shows the changes that used a version with the fingerprint.
  */
@@ -64,7 +64,7 @@ export function exportControl(filters, traced) {
   );
 }
 
-/** The current time for a file name. */
+/** Returns the current time as text for a file name. */
 function stamp() {
   return new Date().toISOString().slice(0, 19).replaceAll(':', '');
 }
@@ -95,14 +95,14 @@ async function read(query, signal, progress) {
     }
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    // An incomplete file must not look complete.
+    // Fail if the export is incomplete, so that its file does not look complete.
     const message = 'The export ended early. Nothing was saved.';
     throw new ApiError({ status: 0, code: 'UNREACHABLE', message, remedy: 'Try again.' });
   }
   return new Blob([...pieces, ...chunks], { type: response.headers.get('content-type') ?? '' });
 }
 
-/** Not every browser supports `for await` on a stream. @param {Response} response */
+/** Some browsers do not support `for await` on a stream. @param {Response} response */
 async function* chunksOf({ body }) {
   const reader = body?.getReader();
   if (reader === undefined) return;
@@ -116,6 +116,6 @@ function save(file, name) {
   anchor.href = url;
   anchor.download = name;
   anchor.click();
-  // The download starts asynchronously, so revoke the URL much later.
+  // The download starts asynchronously, so revoke the URL later.
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }

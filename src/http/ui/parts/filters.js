@@ -27,7 +27,7 @@ const RARE = [
 const FIELDS = [...COMMON, ...RARE];
 
 /**
- * Returns the filters among the query parameters of a route.
+ * Returns those query parameters of a route that are filters.
  * @param {Record<string, string>} query
  * @returns {Record<string, string>}
  */
@@ -104,7 +104,7 @@ function input({ name, title, hint, words, times }, query) {
 }
 
 /**
- * Draws the active filters, each as a link that removes it.
+ * Draws the active filters as links. Each link removes its filter.
  * @param {Record<string, string>} filters
  * @param {Record<string, string>} rest
  */
@@ -118,7 +118,7 @@ export function chips(filters, rest) {
       {
         class: 'chip',
         href: link(['records'], { ...others, ...rest }),
-        // Contains the visible text, for voice control.
+        // The label contains the visible text, which voice control needs.
         'aria-label': `Remove the filter ${title} ${short}`,
         title: short === value ? undefined : value,
       },

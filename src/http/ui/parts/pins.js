@@ -11,7 +11,7 @@ import { summary } from './sync.js';
  * @typedef {import('../app.js').Context} Context
  */
 
-/** The actions whose records describe a state of the target. */
+/** The actions whose records describe the content of a target. */
 const STATES = ['create', 'update', 'repair', 'adopt', 'rollback'];
 
 /** Draws the record that a target is pinned to. @param {Pick<Target, 'pinned'>} target */
@@ -20,7 +20,7 @@ export function pinnedTo({ pinned }) {
 }
 
 /**
- * Draws the rollback section of a change's record.
+ * Draws the rollback section of the record of a change.
  * @param {AuditRecord} record
  * @param {Context} context
  */
@@ -125,7 +125,7 @@ function confirmUnpin({ mapping, namespace, secret, pinned }, { reload }) {
 }
 
 /**
- * Shows the result. The audit has the request, even when the target could not be changed yet.
+ * Shows the result. The request is recorded in the audit log even if the target could not be changed yet.
  * @param {import('../api.js').SyncAnswer} answer
  * @param {string} done
  */

@@ -36,7 +36,7 @@ export function recordLink(sequence) {
   return h('a', { href: link(['records', sequence]), class: 'sequence' }, `#${sequence}`);
 }
 
-/** Shows the mapping only when its name differs from the Secret's. @param {AuditRecord} record */
+/** Shows the mapping only when its name differs from the name of the Secret. @param {AuditRecord} record */
 function subjectCell(record) {
   const { mapping, secret } = record;
   const named =
@@ -54,7 +54,7 @@ function changesCell({ action, keys, note, counts = {} }) {
   return [
     ...changes(keys),
     words.length === 0 ? '' : h('span', { class: 'muted' }, `${words.join(', ')} `),
-    // The note of a read record is for programs.
+    // Omit the note of a `read` record, which is for programs.
     note === undefined || action === 'read' ? '' : h('q', { class: 'note' }, note),
   ];
 }
@@ -62,7 +62,7 @@ function changesCell({ action, keys, note, counts = {} }) {
 /** @param {AuditRecord} record */
 function actionCell({ action: name, phase, review }) {
   const note = phase === 'intent' ? 'intent' : review?.state;
-  // One element, so that a card shows both on one line.
+  // Use one element for both, so that a card shows them on one line.
   return h('span', {}, name, note !== undefined && h('span', { class: 'phase' }, ` ${note}`));
 }
 

@@ -7,7 +7,7 @@ import { badge } from './badge.js';
 import { notice } from './notice.js';
 import { recordLink, reviewOf } from './record-table.js';
 
-/** The limit of the API. */
+/** The maximum length that the API accepts. */
 const NOTE_LENGTH = 2_000;
 
 /**

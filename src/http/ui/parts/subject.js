@@ -1,7 +1,7 @@
 import { h } from '../dom.js';
 import { link } from '../router.js';
 
-/** Links the subject of a record. @param {import('../api.js').AuditRecord} record */
+/** Links to the subject of a record. @param {import('../api.js').AuditRecord} record */
 export function subject({ namespace, secret, store, key, sources, review }) {
   if (namespace !== undefined && secret !== undefined) return targetLink(namespace, secret);
   if (store !== undefined) return sourceLink(store, key);
@@ -29,7 +29,8 @@ export function mappingLink(name) {
 }
 
 /**
- * Draws added, changed and removed keys, as `audit list` prints them. @param {import('../api.js').AuditRecord['keys']} keys
+ * Draws the added, changed and removed keys like `audit list` prints them.
+ * @param {import('../api.js').AuditRecord['keys']} keys
  */
 export function changes({ added, changed, removed }) {
   const parts = [

@@ -1,8 +1,8 @@
 import { h } from '../dom.js';
 
 /**
- * A table column. On narrow screens CSS turns each row into a card. Explicit ARIA roles are needed because the changed
- * `display` removes the table semantics.
+ * A table column. On narrow screens, CSS changes `display` to show each row as a card. This removes the table
+ * semantics, so explicit ARIA roles are needed.
  * @template T
  * @typedef {{
  *   title: string,

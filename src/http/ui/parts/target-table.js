@@ -27,7 +27,7 @@ export function targetTable(caption, targets, actions) {
 
 /** @param {Target} target */
 function freshness({ lastSuccess, staleSeconds }) {
-  // A new process does not know when an earlier one last synced the target.
+  // After a restart, the time of the last sync is unknown until the target is synced again.
   if (!lastSuccess) return 'not since the service started';
   return [
     time(lastSuccess),

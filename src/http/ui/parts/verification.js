@@ -12,7 +12,7 @@ import { notice } from './notice.js';
 
 /** The last result. A verification reads every record, so it runs only on demand. @type {Result | undefined} */
 let last;
-/** The running verification. It continues when its button is redrawn. @type {Promise<Result> | undefined} */
+/** The running verification. It continues when the view is redrawn. @type {Promise<Result> | undefined} */
 let running;
 
 export function resetVerification() {
@@ -25,7 +25,7 @@ function verify() {
   const current = get('api/v1/audit/verify')
     .then((answer) => {
       const finished = { at: Date.now(), answer };
-      // After another sign-in, the result belongs to the session before.
+      // Store the result only if the same session is still active.
       if (running === current) last = finished;
       return finished;
     })
@@ -36,8 +36,8 @@ function verify() {
 }
 
 /**
- * Draws a button that verifies the chain, and the result.
- * @param {number} [sequence] The record that the page shows.
+ * Draws the button that verifies the chain, and the result.
+ * @param {number} [sequence] The sequence number of the record that the page shows.
  */
 export function verification(sequence) {
   const result = h('div', {}, ...(last === undefined ? [] : [resultNotice(last, sequence)]));
@@ -54,7 +54,7 @@ export function verification(sequence) {
     });
   }
 
-  // The view was redrawn, or another view was opened, while the verification runs.
+  // A verification is running although this view was just drawn. Show its progress and result here.
   if (running !== undefined) void run();
   return h('div', { class: 'verification' }, button, result);
 }
@@ -95,7 +95,7 @@ function resultNotice({ at, answer }, sequence) {
 }
 
 /**
- * Draws the result when the chain is consistent but an unknown key signed a checkpoint.
+ * Describes the result if the chain is consistent, but an unknown key signed a checkpoint.
  * @param {Problem} damage
  * @param {number} at
  * @param {import('../api.js').Verification} answer
@@ -120,7 +120,8 @@ function unknownKeyText(damage, at, answer, sequence) {
 }
 
 /**
- * Returns the first record that may be bad. A checkpoint only says that it comes after the last verified one.
+ * Returns the sequence number of the first record that may be altered. If a checkpoint does not match, that is the
+ * record after the last verified one.
  * @param {Problem} damage
  */
 function firstSuspect({ kind, sequence, after = 0 }) {
@@ -136,7 +137,10 @@ function recordRange(damage) {
   return ['one of the records ', h('a', { href: list }, `${first} to ${sequence}`)];
 }
 
-/** Describes a chain whose oldest records were removed by the retention. @param {import('../api.js').Verification} answer */
+/**
+ * Describes the start of a chain whose oldest records were removed after the retention period.
+ * @param {import('../api.js').Verification} answer
+ */
 function chainStart({ from = 1, cutProved = false }) {
   if (from === 1) return '';
   const before = cutProved ? 'verified by a checkpoint' : 'not verified';
@@ -158,7 +162,8 @@ function checkpointText({ checkpoints, sealed, unchecked = 0 }) {
 }
 
 /**
- * Describes the given record. Only a checkpoint verifies it: an attacker can recompute all later hashes.
+ * Describes whether the given record is verified. Only a checkpoint can verify it, because an attacker can recompute
+ * all later hashes.
  * @param {number} sequence
  * @param {Problem} damage
  * @param {import('../api.js').Verification} answer

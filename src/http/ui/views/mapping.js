@@ -37,7 +37,7 @@ export const mappingView = {
   },
 };
 
-/** Records and holds also link here when the mapping was removed from the configuration. */
+/** Records and holds link to this view even if the mapping was removed from the configuration. */
 function notConfigured() {
   return [
     notice(
@@ -77,7 +77,10 @@ function configured({ mapping: name, refreshSeconds, sources, searches, targets 
   ];
 }
 
-/** Describes a search. Its matches are read key by key. @param {import('../api.js').Mapping['searches'][number]} search */
+/**
+ * Describes a search. Each key that it finds is read separately. @param
+ * {import('../api.js').Mapping['searches'][number]} search
+ */
 function searched({ store, path, name }) {
   const where = path === '' ? 'all matching keys' : `all matching keys below ${path}`;
   return [

@@ -13,7 +13,10 @@ import { link } from '../router.js';
  * @typedef {import('../api.js').Target} Target
  */
 
-/** How many rows each press of the button adds. The history state keeps the current number for a refresh. */
+/**
+ * The number of rows that each click on the button adds. The history state stores the current number, so that it
+ * survives a refresh.
+ */
 const STEP = 500;
 
 /** @type {import('../frame.js').View} */
@@ -42,7 +45,7 @@ export const mappingsView = {
     );
 
     function choose() {
-      // Keep the filters in the URL, so that it can be shared. Do not add a history entry for each letter.
+      // Store the filters in the URL, so that it can be shared. Do not add a history entry for each letter.
       history.replaceState(null, '', link(['mappings'], { state: state.value, find: text.value.trim() }));
       show(STEP);
     }
@@ -51,7 +54,7 @@ export const mappingsView = {
     function showMore(limit) {
       history.replaceState({ limit: limit + STEP }, '');
       show(limit + STEP);
-      // The focused button is gone. Move the focus to the first new row for keyboard users.
+      // The focused button no longer exists. For keyboard users, move the focus to the first new row.
       list.querySelectorAll('tbody tr')[limit]?.querySelector('a')?.focus();
     }
 

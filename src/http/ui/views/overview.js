@@ -17,7 +17,7 @@ import { link } from '../router.js';
  * }} Data
  */
 
-/** The rows of each table. The mappings view has all of them. */
+/** The maximum number of rows of each table. The mappings view lists all of them. */
 const MAX_ROWS = 20;
 const HEALTHY = ['synced', 'waiting', 'pinned', 'stale'];
 
@@ -58,8 +58,8 @@ export const overviewView = {
 };
 
 /**
- * Returns why the service has not started, if so. Without targets, "no failures" would mislead. The status does not
- * have the reason, but other routes fail with it.
+ * Returns why the service has not started. Undefined if it has started. Without targets, "no failures" would be
+ * misleading. The status does not contain the reason, so it is taken from the error of another route.
  * @param {import('../api.js').Status} status
  * @param {AbortSignal} signal
  * @returns {Promise<StartError | undefined>}
@@ -218,7 +218,11 @@ function health({ engine, audit, cluster, config, stores, events = [] }) {
   );
 }
 
-/** Shows the last sequence, which is not the number of records: the retention may have removed the oldest. @param {{ sequence: number }} audit */
+/**
+ * Shows the sequence number of the last record. It is not the number of records, because old records may have been
+ * removed.
+ * @param {{ sequence: number }} audit
+ */
 function auditNote({ sequence }) {
   return sequence === 0 ? 'no records yet' : h('span', {}, 'last record ', recordLink(sequence));
 }

@@ -102,7 +102,7 @@ function half(title, shown, current) {
   );
 }
 
-/** Links a keyed fingerprint to the records that have it. @param {string | undefined} text */
+/** Links a fingerprint to the records that contain it. @param {string | undefined} text */
 function fingerprint(text) {
   if (text === undefined) return undefined;
   return h(

@@ -17,7 +17,7 @@ export const recordsView = {
   refresh: 'notify',
   load: ({ query }, signal) => {
     const { cursor, limit = SIZES[0], fingerprint } = query;
-    // With a fingerprint, also show the changes that used a version with it.
+    // With a fingerprint, also show the changes that used a version with this fingerprint.
     const trace = fingerprint === undefined ? undefined : 'true';
     return get('api/v1/audit/records', { ...filtersOf(query), trace, cursor, limit }, signal);
   },
@@ -83,7 +83,7 @@ function pageOf({ limit }) {
 
 /**
  * @param {readonly import('../api.js').TracedVersion[]} versions
- * @param {boolean} more Whether there are versions that were not followed.
+ * @param {boolean} more Whether further versions exist that were not followed.
  */
 function traced(versions, more) {
   return h(

@@ -4,7 +4,7 @@ import { attempt } from '../parts/attempt.js';
 
 /**
  * @param {(session: import('../api.js').Session) => void} enter
- * @param {string} [reason] Why the previous session ended.
+ * @param {string} [reason] The reason why the previous session ended.
  */
 export function signInForm(enter, reason) {
   const token = h('input', {

@@ -66,7 +66,7 @@ export const targetView = {
 };
 
 /**
- * Returns the pins of this target by the mappings in its records. Removed mappings are skipped, since the history is
+ * Returns the pins of this target by the mappings in its records. Removed mappings are skipped, because the history is
  * useful without them.
  * @param {readonly AuditRecord[]} records
  * @param {{ namespace: string | undefined, secret: string | undefined }} target
@@ -76,7 +76,7 @@ export const targetView = {
 async function pinsOf(records, { namespace, secret }, signal) {
   const names = new Set(records.flatMap(({ mapping }) => mapping ?? []));
   const mappings = await Promise.all([...names].map((name) => mappingOf(name, signal)));
-  // Keep only what changes together with a record, so that nothing else triggers the notice of newer records.
+  // Keep only fields that change together with a record. Other changes must not trigger the notice about newer records.
   return mappings
     .flatMap((mapping) => mapping?.targets ?? [])
     .filter((target) => target.namespace === namespace && target.secret === secret)
@@ -99,7 +99,7 @@ async function mappingOf(name, signal) {
 }
 
 /**
- * Returns the intents whose outcome is on the previous page.
+ * Returns the sequence numbers of the intents whose outcome is on the previous page.
  * @param {readonly AuditRecord[]} records
  * @param {AbortSignal} signal
  * @returns {Promise<number[]>}
@@ -112,7 +112,10 @@ async function endedOnPreviousPage(records, signal) {
   return details.filter(({ counterpart }) => counterpart !== undefined).map(({ sequence }) => sequence);
 }
 
-/** Drops intents whose outcome is listed, since the outcome has the same facts. @param {readonly AuditRecord[]} records */
+/**
+ * Removes the intents whose outcome is listed, because the outcome contains the same facts.
+ * @param {readonly AuditRecord[]} records
+ */
 function withoutEndedIntents(records) {
   const key = (/** @type {AuditRecord} */ { requestId, attempt }) => `${requestId} ${attempt}`;
   const ended = new Set(records.filter(({ phase }) => phase === 'outcome').map(key));
