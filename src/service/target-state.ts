@@ -12,7 +12,7 @@ export interface TargetState {
   readonly requestId: string;
   /** Hash of the configuration that the run used. Replicas may use different configurations. */
   readonly by?: string;
-  /** The current time in milliseconds since 1970. */
+  /** Milliseconds since 1970. */
   readonly startedAt: number;
   readonly endedAt: number;
   readonly kind: OutcomeKind;

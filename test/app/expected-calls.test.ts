@@ -37,11 +37,14 @@ describe('estimate of the store requests', () => {
     ['azure', 2, { way: 'list', perHour: 12 }],
     ['azure', 1, { way: 'read', perHour: 12 }],
     ['vault', 300, { way: 'read', perHour: 12 * 300 }],
-  ])('assumes the cheapest read strategy of store %s for %i keys before the first sweep', async (store, keys, expected) => {
-    const { config, wanted } = await open(mapping(store, keys));
-    expect(expectedCalls(config, wanted)).toEqual([{ store, keys, ...expected }]);
-    expect(unsharedCallsPerHour(wanted, store)).toBe(12 * keys);
-  });
+  ])(
+    'assumes the cheapest read strategy of store %s for %i keys before the first sweep',
+    async (store, keys, expected) => {
+      const { config, wanted } = await open(mapping(store, keys));
+      expect(expectedCalls(config, wanted)).toEqual([{ store, keys, ...expected }]);
+      expect(unsharedCallsPerHour(wanted, store)).toBe(12 * keys);
+    },
+  );
 
   it('follows the observed sweeps', async () => {
     const { config, wanted } = await open(mapping('aws', 100));

@@ -26,8 +26,8 @@ async function open(world: World) {
 
 describe('event hints', () => {
   it.each([
-    ['heals by itself', 'STORE_UNAVAILABLE'],
-    ['a person must mend', 'ACCESS_DENIED'],
+    ['a transient failure', 'STORE_UNAVAILABLE'],
+    ['a failure that a person must fix', 'ACCESS_DENIED'],
   ] as const)('immediately run a target that waits for its retry after %s', async (_, code) => {
     const world = await openWorld({ mappings: DB_ONLY });
     world.store.fail('db', new AppError(code));

@@ -77,22 +77,25 @@ describe('a recreated key whose versions restart at 1', () => {
 });
 
 describe('pinned data', () => {
-  it.each(['removeKeys', 'delete'])('stays if its source is removed with onSourceMissing: %s', async (what) => {
-    const { world, changes } = await history(THREE, {
-      mappings: DB_ONLY.replace('target:', `onSourceMissing: ${what}\n    target:`),
-      more: 'absence: { readings: 1, over: 1ms }',
-    });
-    await rollBack(world, changes[0] ?? 0);
-    world.store.absent('db');
-    for (const version of ['1', '2', '3']) world.store.purge('db', version);
-    const { length } = world.changes;
-    expect(await world.sync()).toMatchObject({
-      targets: [{ kind: 'failed', error: { code: 'VERSION_GONE' } }],
-    });
-    expect(await world.sync()).toMatchObject({ held: [] });
-    expect(world.changes).toHaveLength(length);
-    expect(data(world).PASSWORD).toBe(base64('first'));
-  });
+  it.each(['removeKeys', 'delete'])(
+    'stays if its source is removed with onSourceMissing: %s',
+    async (what) => {
+      const { world, changes } = await history(THREE, {
+        mappings: DB_ONLY.replace('target:', `onSourceMissing: ${what}\n    target:`),
+        more: 'absence: { readings: 1, over: 1ms }',
+      });
+      await rollBack(world, changes[0] ?? 0);
+      world.store.absent('db');
+      for (const version of ['1', '2', '3']) world.store.purge('db', version);
+      const { length } = world.changes;
+      expect(await world.sync()).toMatchObject({
+        targets: [{ kind: 'failed', error: { code: 'VERSION_GONE' } }],
+      });
+      expect(await world.sync()).toMatchObject({ held: [] });
+      expect(world.changes).toHaveLength(length);
+      expect(data(world).PASSWORD).toBe(base64('first'));
+    },
+  );
 
   it('is never empty: a rollback that would leave no key is refused and pins nothing', async () => {
     const { world, changes } = await history(THREE);

@@ -132,7 +132,7 @@ describe('rollback', () => {
   });
 
   it.each([
-    ['that is not there', () => 9_999, 'RECORD_MISSING'],
+    ['that does not exist', () => 9_999, 'RECORD_MISSING'],
     ['of a command', () => 1, 'NOT_A_CHANGE'],
   ])('refuses a record %s', async (_, sequence, code) => {
     const { world } = await openRotated();

@@ -7,7 +7,7 @@ describe('the latency summary', () => {
     expect(latencyOf(times)).toEqual({ count: 200, p50: 1, p95: 1.9, p99: 1.98, max: 2 });
   });
 
-  it('does not depend on the order', () => {
+  it('does not depend on the order of the values', () => {
     expect(latencyOf([300, 100, 200])).toEqual(latencyOf([100, 200, 300]));
   });
 

@@ -17,7 +17,7 @@ async function lastChange(bench: Bench): Promise<number> {
   return all.find(({ phase }) => phase === 'outcome')?.sequence ?? 0;
 }
 
-/** Two values, one after the other, and the record of each. */
+/** A bench whose source had two values, one after the other, and the record of each change. */
 async function openRotated(config = HEAD + DB) {
   const bench = await openBench(config);
   await bench.run('sync');
@@ -52,7 +52,7 @@ describe('rollback in this process', () => {
     expect(await bench.read('cluster/apps/db.yaml')).not.toContain('secretbridge.dev/pin');
   });
 
-  it('prints the result of a sync with the pinned record of each target', async () => {
+  it('prints the same result as a sync, with the pinned record of each target', async () => {
     const { bench, second } = await openRotated();
     await using _ = bench;
     const rollback = await rollBack(bench, second, '--output', 'json');
@@ -98,9 +98,9 @@ describe('rollback in this process', () => {
   });
 
   it.each([
-    ['a record that is not there', '9999', 4, 'RECORD_MISSING'],
-    ['a record of something else', '1', 4, 'NOT_A_CHANGE'],
-  ])('%s', async (_, to, code, errorCode) => {
+    ['a record that does not exist', '9999', 4, 'RECORD_MISSING'],
+    ['a record that is no change', '1', 4, 'NOT_A_CHANGE'],
+  ])('rejects %s', async (_, to, code, errorCode) => {
     const { bench } = await openRotated();
     await using __ = bench;
     expect(await rollBack(bench, Number(to))).toMatchObject({
@@ -133,7 +133,7 @@ describe('rollback in this process', () => {
     expect(await records(bench, '--action', 'rollback')).toEqual([]);
   });
 
-  it('asks for the namespace if there are several', async () => {
+  it('requires the namespace if the mapping has several', async () => {
     const { bench, second } = await openRotated(
       HEAD + DB.replace('namespace: apps', 'namespaces: [apps, web]'),
     );
@@ -247,7 +247,7 @@ describe('the last pin record', () => {
     });
   });
 
-  it('applies to a former name of the installation', async () => {
+  it('still applies after the installation is renamed', async () => {
     const { bench, second } = await openRotated();
     await using _ = bench;
     expect((await rollBack(bench, second)).code).toBe(0);
@@ -316,7 +316,7 @@ describe('rollback and unpin with --server', () => {
     ['AUDIT_UNAVAILABLE', 503, 1],
     ['INVALID_REQUEST', 400, 64],
     ['NOT_FOUND', 404, 64],
-  ])('%s of the service sets the exit code', async (errorCode, status, code) => {
+  ])('error %s of the service sets the exit code', async (errorCode, status, code) => {
     await using bench = await openBench();
     const body = { code: errorCode, message: 'as the service says', remedy: 'do this', requestId: 'r1' };
     await using service = await openService({

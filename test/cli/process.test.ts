@@ -24,7 +24,8 @@ function startWith(more: Record<string, string>, bench: Bench, ...args: readonly
 }
 
 /**
- * Runs a process with a file size limit in KiB. It ignores the signal, so that a larger write fails as on a full disk.
+ * Runs a process with a file size limit in KiB. The process ignores the signal of the limit, so that a larger write
+ * fails as on a full disk.
  */
 function withFilesOf(limitKiB: number, bench: Bench, command: string) {
   const limited = `ulimit -f ${limitKiB}; trap '' XFSZ; exec "${process.execPath}" "${MAIN}" ${command}`;
@@ -42,17 +43,20 @@ async function exitOf(child: ChildProcess): Promise<number | null> {
 }
 
 describe('process', () => {
-  it.each(['--help', '--version'])('answers %s like the program', async (option) => {
-    await using bench = await openBench();
-    const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, option], { encoding: 'utf8' });
-    expect({ status, stdout, stderr }).toEqual({
-      status: 0,
-      stdout: (await bench.runWith({ width: 80 }, option)).stdout,
-      stderr: '',
-    });
-  });
+  it.each(['--help', '--version'])(
+    'prints the same output for %s as a call within this process',
+    async (option) => {
+      await using bench = await openBench();
+      const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, option], { encoding: 'utf8' });
+      expect({ status, stdout, stderr }).toEqual({
+        status: 0,
+        stdout: (await bench.runWith({ width: 80 }, option)).stdout,
+        stderr: '',
+      });
+    },
+  );
 
-  it('sends nothing to an untrusted server, whatever the environment sets', async () => {
+  it('sends nothing to an untrusted server, even if the environment turns off TLS verification', async () => {
     let [reached, requestCount] = [0, 0];
     const server = createTlsServer(createAuthority().issue({ names: ['127.0.0.1'] }), (_, response) => {
       requestCount += 1;
@@ -60,7 +64,7 @@ describe('process', () => {
     }).on('connection', () => {
       reached += 1;
     });
-    // For packages that open their own connections.
+    // Tracing packages open their own connections, to which the environment variable could apply.
     const tracing = `tracing: { otlp: { endpoint: 'https://127.0.0.1:${await listen(server)}', headers: { authorization: { env: TOKEN } } } }\n`;
     await using bench = await openBench(HEAD + DB + tracing);
     const child = startWith({ NODE_TLS_REJECT_UNAUTHORIZED: '0' }, bench, 'sync');
@@ -84,7 +88,7 @@ describe('process', () => {
     });
   });
 
-  it('finishes its work with its exit code when the reader of its output closes', async () => {
+  it('finishes its work and keeps its exit code when the reader of its output closes', async () => {
     await using bench = await openBench();
     const child = start(bench, 'sync');
     child.stdout?.destroy();
@@ -120,11 +124,14 @@ describe('process', () => {
     ['plan', 1],
     ['plan --mapping nope', 64],
     ['plan --config nowhere.yaml --output json', 3],
-  ])('uses the first exit code that applies when its output cannot be written: %s', async (command, code) => {
-    await using bench = await openBench();
-    const line = `"${process.execPath}" "${MAIN}" ${command} > /dev/full`;
-    expect(spawnSync('sh', ['-c', line], { cwd: bench.folder }).status).toBe(code);
-  });
+  ])(
+    'exits with the code of the first error when its output cannot be written: %s',
+    async (command, code) => {
+      await using bench = await openBench();
+      const line = `"${process.execPath}" "${MAIN}" ${command} > /dev/full`;
+      expect(spawnSync('sh', ['-c', line], { cwd: bench.folder }).status).toBe(code);
+    },
+  );
 
   it.each([
     ['init --store files --at ./values --out new.yaml', 'secretbridge.schema.json'],

@@ -78,7 +78,7 @@ describe('prune --server with a service', () => {
     expect(await isThere(bench, 'one')).toBe(true);
   });
 
-  it("deletes them with --yes, recorded under the token's name", async () => {
+  it("deletes the listed targets with --yes, and records the token's name", async () => {
     await using served = await startService(['two', 'three', 'four']);
     const { bench, url } = served;
     const result = await ask(bench, url, 'prune', '--yes', '--output', 'json');
@@ -104,7 +104,7 @@ describe('prune --server with a service', () => {
     expect((await ask(bench, url, 'prune')).stdout).toContain('No orphaned targets');
   });
 
-  it('holds what the brake does not allow, until a release through the service', async () => {
+  it('holds the deletions that the brake does not allow, until a release through the service', async () => {
     await using served = await startService(['three', 'four']);
     const { bench, url } = served;
     const result = await ask(bench, url, 'prune', '--yes', '--output', 'json');
@@ -117,7 +117,7 @@ describe('prune --server with a service', () => {
     expect([await isThere(bench, 'one'), await isThere(bench, 'two')]).toEqual([false, true]);
   });
 
-  it('releases through the service what was held locally', async () => {
+  it('releases deletions through the service that a local prune held', async () => {
     await using served = await startService(['three', 'four']);
     const { bench, url } = served;
     const { held } = (await bench.run('prune', '--yes', '--output', 'json')).json as {
@@ -127,7 +127,7 @@ describe('prune --server with a service', () => {
     expect([await isThere(bench, 'one'), await isThere(bench, 'two')]).toEqual([true, false]);
   });
 
-  it('records prune and release once each, also if they only list or are refused', async () => {
+  it('records each prune and release command once, even if it only lists or is refused', async () => {
     await using served = await startService(['three', 'four']);
     const { bench, url } = served;
     await bench.run('prune');
@@ -146,7 +146,7 @@ describe('prune --server with a service', () => {
     expect(commands.toReversed()).toEqual([
       ['cli', 'prune'],
       ['operator', 'prune'],
-      // Text that is not an id is not repeated.
+      // An argument that is not an id is not recorded.
       ['operator', 'release'],
       ['operator', 'release 0123456789ab'],
       ['operator', 'prune'],
@@ -251,7 +251,7 @@ orphaned target apps/before of mapping db stays until apps/after exists
     ['AUDIT_TRUNCATED', 503, 4],
     ['FORBIDDEN', 403, 4],
     ['NOT_FOUND', 404, 4],
-  ])('%s of the service sets the exit code', async (errorCode, status, code) => {
+  ])('error %s of the service sets the exit code', async (errorCode, status, code) => {
     await using bench = await openBench();
     const body = { code: errorCode, message: 'as the service says', remedy: 'do this', requestId: 'r1' };
     const routes: Routes = { [`GET ${PRUNE}`]: { status, body }, [`POST ${PRUNE}`]: { status, body } };

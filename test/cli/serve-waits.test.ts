@@ -7,11 +7,11 @@ const KEYS = `keys:
   checkpoint: { file: ./checkpoint.key }
 http: { listen: '127.0.0.1:0' }
 `;
-/** A file blocks the path of the folder. */
+/** A file at the path of a folder makes the audit store unavailable. */
 const WRONG = `${HEAD}audit: { store: { kind: sqlite, path: ./store/db.json/audit.db }, checkpoints: [] }\n${KEYS}${DB}`;
 const RIGHT = `${HEAD}audit: { store: { kind: sqlite, path: ./state/audit.db }, checkpoints: [] }\n${KEYS}${DB}`;
 
-it('a service that waits for its audit store applies a configuration with another store', async () => {
+it('a service that waits for its audit store applies a configuration with another audit store', async () => {
   await using bench = await openBench(WRONG);
   const stop = new AbortController();
   const stderr = new Collector();
@@ -60,7 +60,7 @@ it('a service records which mappings and sections of its configuration changed',
   expect((await running).code).toBe(0);
 });
 
-it('a service syncs all targets of a store that has moved, and leaves nothing for `plan`', async () => {
+it('a service syncs all targets of a store that has moved, and `plan` then finds no changes', async () => {
   await using bench = await openBench(RIGHT);
   await bench.run('sync');
   const mark = async () =>
@@ -72,7 +72,7 @@ it('a service syncs all targets of a store that has moved, and leaves nothing fo
   const running = bench.runWith({ stderr, signal: stop.signal }, 'serve', '--grace', '1s');
   await waitUntil(() => expect(stderr.text).toContain('the service is running'));
   const [address] = /http:[^"]+/.exec(stderr.text) ?? [];
-  // The first check is done, so only the change can start another one.
+  // The first check is complete, so only the configuration change can start another check.
   await waitUntil(async () =>
     expect(await (await fetch(`${address}/metrics`)).text()).toMatch(
       /sync_total\{.*outcome="unchanged".*\} 1/,

@@ -78,7 +78,7 @@ pinned
     expect(stdout).not.toContain('payments/api');
   });
 
-  it('prints the remedy of problems that no target has', async () => {
+  it('prints a remedy once for problems of the audit log and of stores', async () => {
     const audit = { kind: 'sqlite', state: 'down', sequence: 12, code: 'AUDIT_TRUNCATED' };
     const denied = { name: 'ours', kind: 'vault', state: 'down', code: 'ACCESS_DENIED', lastSuccess: null };
     const stores = [denied, { ...denied, name: 'theirs' }];
@@ -133,7 +133,7 @@ up        cluster  kubernetes
     expect((await statusOf(status)).code).toBe(code);
   });
 
-  it('uses the address of the configuration, and loopback if it listens on all interfaces', async () => {
+  it('connects to the configured address, or to loopback if the service listens on all interfaces', async () => {
     await using service = await openService({ 'GET /api/v1/status': { body: WELL } });
     for (const host of ['127.0.0.1', '0.0.0.0', 'localhost']) {
       await using bench = await openBench(`${HEAD}${DB}http: { listen: '${host}:${service.port}' }\n`);
@@ -141,7 +141,7 @@ up        cluster  kubernetes
     }
   });
 
-  it('reports that there was no success yet, also for an older service without the field', async () => {
+  it('reports that a store or target has had no success yet, even if an older service omits the field', async () => {
     const status = failing({ code: 'NOT_OWNED' });
     const { json } = await statusOf(status, '--output', 'json');
     expect(json).toMatchObject({ stores: [{}, { lastSuccess: null }], targets: [NEVER] });
@@ -161,7 +161,7 @@ up        cluster  kubernetes
     expect((await withToken(bench, 'status')).code).toBe(3);
   });
 
-  it('asks the service even if its files are invalid but contain its address', async () => {
+  it('queries the service even if the configuration is invalid, if the address in it is readable', async () => {
     const invalid = { ...WELL, config: { valid: false, problems: [{}], differing: [] } };
     await using service = await openService({ ...LIVE, 'GET /api/v1/status': { body: invalid } });
     const http = `http: { listen: '127.0.0.1:${service.port}' }\n`;
@@ -173,7 +173,7 @@ up        cluster  kubernetes
     }
   });
 
-  it('reports invalid files if no service answers or they contain no address', async () => {
+  it('reports the invalid configuration if no service answers or no address is configured', async () => {
     for (const http of ["listen: '127.0.0.1:1'", 'listen: here', "listen: '192.0.2.1:8080'"]) {
       await using bench = await openBench(`${HEAD}${DB}http: { ${http} }\ndefaults: { refresh: soon }\n`);
       const { code, stderr } = await withToken(bench, 'status');
@@ -226,7 +226,7 @@ describe('unreachable service', () => {
       { status: 418, body: { code: 'TEAPOT', message: 'no' } },
       'status 418',
     ],
-  ])('reports an error if the answer is %s', async (_, answer, expected) => {
+  ])('reports an error if the answer comes from %s', async (_, answer, expected) => {
     await using service = await openService({ 'GET /api/v1/status': answer });
     const { code, stderr } = await refused(['status'], service);
     expect(code).toBe(1);
@@ -318,7 +318,7 @@ describe('token', () => {
     ['FORBIDDEN', 403, 4],
     ['AUDIT_UNAVAILABLE', 503, 1],
     ['INTERNAL', 500, 1],
-  ])('reports the same error as the service: %s', async (code, status, exit) => {
+  ])('does not hide an error that the service returns: %s', async (code, status, exit) => {
     await using bench = await openBench();
     const { message, remedy } = new AppError(code);
     await using service = await openService({
@@ -331,7 +331,7 @@ describe('token', () => {
 });
 
 describe('error of the service', () => {
-  it('has the same message as in the service', () => {
+  it('has the same message as inside the service', () => {
     const name = fc.stringMatching(/^[a-z][a-z0-9 /-]{0,20}[a-z0-9]$/);
     fc.assert(
       fc.property(
@@ -353,7 +353,7 @@ describe('error of the service', () => {
 describe('https', () => {
   const authority = createAuthority();
 
-  it("needs only the server's own certificate for the configured server", async () => {
+  it('trusts the configured server by its own certificate file alone', async () => {
     const issued = authority.issue({ names: ['secretbridge.internal'] });
     await using service = await openService({ 'GET /api/v1/status': { body: WELL } }, issued);
     const http = `http: { listen: '127.0.0.1:${service.port}', tls: { certFile: ./tls.crt, keyFile: ./tls.key } }\n`;
@@ -378,7 +378,7 @@ describe('https', () => {
     await bench.write('ca.pem', authority.ca);
     expect(await withToken(bench, 'status', '--server', service.url)).toMatchObject({
       code: 1,
-      // No check whether it runs, because it does.
+      // The remedy does not ask whether the service runs, because it answered.
       stderr: expect.stringMatching(/not trusted\)\n {2}Check the certificate .* NODE_EXTRA_CA_CERTS/),
     });
     const child = await runProcess(bench, ['status', '--server', service.url], {
@@ -451,7 +451,7 @@ describe('sync --server', () => {
     expect(targets.map(({ secret }) => secret)).toEqual(names);
   });
 
-  it('waits when the service throttles it', async () => {
+  it('waits and retries when the service throttles its requests', async () => {
     let calls = 0;
     const { message, remedy } = new AppError('RATE_LIMITED');
     await using service = await openService({
@@ -507,7 +507,7 @@ describe('sync --server', () => {
     expect(service.requests.map(({ line }) => line)).toEqual(['POST /api/v1/mappings/no%2Fpe/sync']);
   });
 
-  it('exits with 4 while a change is held, also for a removed mapping', async () => {
+  it('exits with 4 while a change is held, even a change of a removed mapping', async () => {
     const hold = (mapping: string, secret: string) => ({
       id: `id-${secret}`,
       mapping,
@@ -519,7 +519,7 @@ describe('sync --server', () => {
     const first = hold('db', 'before');
     await using service = await openService({
       'GET /api/v1/mappings': { body: { mappings: [{ mapping: 'db' }] } },
-      // As an older service answers.
+      // Older services answer in this form.
       'POST /api/v1/mappings/db/sync': { body: answer('db', { held: [first] }) },
       'GET /api/v1/held': { body: { held: [first], next: 'apps!before!id' } },
       'GET /api/v1/held?cursor=apps!before!id': { body: { held: [hold('gone', 'away')] } },
@@ -575,10 +575,10 @@ describe('release', () => {
     });
   });
 
-  // It resolves to this machine, but is not recognizable as loopback.
+  // The address resolves to this machine, but is not recognizable as loopback.
   const MAPPED = '[::ffff:127.0.0.1]';
 
-  it('runs locally if no service answers at an address that needs plain http', async () => {
+  it('runs locally if no service answers at a plain http address', async () => {
     await using bench = await openBench(`${HEAD}${DB}http: { listen: '${MAPPED}:1' }\n`);
     const { code, stderr } = await bench.run('release', 'abc');
     expect([code, stderr]).toEqual([4, expect.stringContaining('NOT_HELD')]);
@@ -604,7 +604,7 @@ describe('release', () => {
 });
 
 describe('serve', () => {
-  it.each(['0s', 'soon', '25', '-1s'])('rejects a grace of %s', async (grace) => {
+  it.each(['0s', 'soon', '25', '-1s'])('rejects a grace period of %s', async (grace) => {
     await using bench = await openBench();
     const { code, stderr } = await bench.run('serve', `--grace=${grace}`);
     expect(code).toBe(64);

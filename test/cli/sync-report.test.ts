@@ -43,7 +43,7 @@ describe('a run without failed targets', () => {
     expect(run.stderr).toContain(`not restarted after the change of apps/db: Deployment/web: ${code}`);
   });
 
-  it('reports an abort, whatever else happened', () => {
+  it('reports an abort, regardless of its other results', () => {
     const run = { unrestarted: unrestarted('CLUSTER_FORBIDDEN'), interrupted: true, ok: false };
     expect(printed(run).code).toBe(1);
   });

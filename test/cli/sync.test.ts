@@ -29,7 +29,7 @@ Plan for 1 target: 1 to create.
     expect(await readdir(bench.folder)).not.toContain('cluster');
   });
 
-  it('with --adopt shows the changes of an adoption, and changes nothing', async () => {
+  it('shows the changes of an adoption with --adopt, and changes nothing', async () => {
     await using bench = await openBench(`${HEAD}mappings:\n${THEIRS}`);
     await bench.write('cluster/apps/theirs.yaml', FOREIGN);
     expect(await bench.run('plan')).toMatchObject({ code: 4, stdout: expect.stringContaining('NOT_OWNED') });
@@ -78,7 +78,7 @@ Plan for 1 target: 1 to create.
     expect(await readdir(join(bench.folder, 'cluster/apps'))).toContain('old.yaml');
   });
 
-  it('shows the rename of the only target as `sync` does it', async () => {
+  it('shows the rename of the only target exactly as `sync` carries it out', async () => {
     const named = (secret: string) =>
       `${HEAD}${DB.replace('namespace: apps', `namespace: apps, secret: ${secret}`)}    onMappingRemoved: delete\n`;
     await using bench = await openBench(named('old'));
@@ -98,7 +98,7 @@ Plan for 1 target: 1 to create.
     expect(await readdir(join(bench.folder, 'cluster/apps'))).toEqual(['new.yaml']);
   });
 
-  it('suggests the next command on a terminal only', async () => {
+  it('suggests the next command only on a terminal', async () => {
     await using bench = await openBench(`${HEAD}${DB}${THEIRS}`);
     const interactive = { interactive: true };
     expect((await bench.runWith(interactive, 'plan')).stderr).toContain(
@@ -299,7 +299,7 @@ refused   apps/theirs  mapping theirs
     };
     const recorded = ['password', 'user'];
     expect(await holds()).toEqual([recorded]);
-    // Another key would be lost, so it is another change with its own record.
+    // The loss of another key is a different change with a record of its own.
     const target = 'cluster/apps/all.yaml';
     await bench.write(target, (await bench.read(target)).replace(/^data:\n/m, 'data:\n  Z: eA==\n'));
     expect(id((await bench.run('sync', '--output', 'json')).json)).not.toBe(id(first.json));
@@ -307,7 +307,7 @@ refused   apps/theirs  mapping theirs
     expect(await holds()).toEqual([['Z', ...recorded], recorded]);
   });
 
-  it('records separately for two instances that share the audit log and have equal target names', async () => {
+  it('writes separate records for two instances with a shared audit log and equal target names', async () => {
     const named = (instance: string) =>
       `${HEAD.replace('instance: prod', `instance: ${instance}`).replace('./cluster', `./${instance}`)}audit: { store: { kind: sqlite, path: ./audit.db } }\n${DB}`;
     await using bench = await openBench();
@@ -389,7 +389,7 @@ describe('a merge key with another value of another field manager', () => {
     expect(await bench.read('cluster/apps/theirs.yaml')).toBe(FOREIGN);
   });
 
-  it('is refused in the plan if another mapping will merge it first', async () => {
+  it('is refused in the plan if another mapping merges the same key first', async () => {
     const merge = (name: string, property: string) => `  - name: ${name}
     target: { namespace: apps, secret: theirs, mode: merge }
     data:
@@ -474,7 +474,7 @@ mappings:
     expect(stderr).not.toContain('maxAge');
   });
 
-  it('names some of many sources, and the number of the others', async () => {
+  it('names the first of many overdue sources, and counts the others', async () => {
     const names = Array.from({ length: 12 }, (_, n) => `k${n}`);
     await using bench = await openBench(`${HEAD}defaults: { maxAge: 5d }
 mappings: [ { name: all, target: { namespace: apps }, dataFrom: [ { store: local, find: { path: many } } ] } ]

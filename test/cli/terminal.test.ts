@@ -34,7 +34,7 @@ describe('output', () => {
     expect(stdout).toBe('created   apps/db  PASSWORD, USER\n\n1 target: 1 created.\n');
   });
 
-  it('without a terminal shows a progress line every few seconds', async () => {
+  it('shows a progress line every few seconds without a terminal', async () => {
     const names = Array.from({ length: 40 }, (_, n) => `m${n}`);
     const mappings = names.map(
       (name) =>
@@ -72,7 +72,7 @@ describe('names with control characters and line breaks', () => {
     target: { namespace: apps }
     dataFrom: [ { store: local, find: { path: f } } ]
 `;
-  /** In a file, because C0 characters are rejected. */
+  /** A hostile file name. It contains no C0 characters, because those are rejected in keys. */
   const FILE = '\u009b31m\u202e';
   const COLOURS = /\u001b\[\d\d?m/g;
 
@@ -98,7 +98,7 @@ describe('names with control characters and line breaks', () => {
     }
   });
 
-  it('are escaped if the user looks for them', async () => {
+  it('are printed as visible escapes', async () => {
     await using bench = await openBench(HEAD + MAPPINGS);
     await bench.write('store/names.json', JSON.stringify({ [HOSTILE]: 'a' }));
     await bench.write(`store/f/${FILE}`, 'a');
@@ -120,7 +120,7 @@ describe('names with control characters and line breaks', () => {
 });
 
 describe('Ctrl-C during a sync', () => {
-  it('finishes the running write, starts nothing more, reports it and exits with 1', async () => {
+  it('finishes and reports the running write, starts no other write, and exits with 1', async () => {
     const names = Array.from({ length: 8 }, (_, n) => `m${n}`);
     const mappings = names.map(
       (name) =>
@@ -156,7 +156,7 @@ describe('Ctrl-C during a sync', () => {
     });
   });
 
-  it('before the first target changes nothing', async () => {
+  it('changes nothing if it comes before the first target', async () => {
     await using bench = await openBench(HEAD + DB);
     const signal = AbortSignal.abort();
     const { code, stdout } = await bench.runWith({ signal }, 'sync');

@@ -73,7 +73,7 @@ describe('common options', () => {
     expect(stdout).toContain('more.yaml:1:17');
   });
 
-  it('before the command do not consume its arguments', async () => {
+  it('do not consume the arguments of a command that follows them', async () => {
     await using bench = await openBench();
     const { code, stdout } = await bench.run('--output', 'json', '--help');
     expect({ code, start: stdout.slice(0, 6) }).toEqual({ code: 0, start: 'Usage:' });
@@ -160,7 +160,7 @@ describe('wrong usage', () => {
       'version --output json --output json',
       'import external-secrets --instance a --instance b -',
     ].map((line) => line.split(' ')),
-  ])('exits with 64, one sentence on stderr and no stdout: %s %s %s', async (...words) => {
+  ])('exits with 64, one sentence on stderr and an empty stdout: %s %s %s', async (...words) => {
     await using bench = await openBench();
     const { code, stdout, stderr } = await bench.run(...words.filter((word) => word !== undefined));
     expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
@@ -213,7 +213,7 @@ describe('wrong usage', () => {
     ['plan', 'one', 'hunter2\nmore'],
     ['audit', 'verify', '--key', '-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n'],
     ['audit', 'verify', '--checkpoints', '-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n'],
-  ])('does not repeat possible values: %s %s %s', async (...words) => {
+  ])('does not print arguments that may be secret values: %s %s %s', async (...words) => {
     await using bench = await openBench();
     await bench.run('sync');
     const { code, stdout, stderr } = await bench.run(...words);
@@ -222,7 +222,7 @@ describe('wrong usage', () => {
     expect(stderr).not.toContain('hunter2');
   });
 
-  it('suggests what was probably meant', async () => {
+  it('suggests the closest command, option or value', async () => {
     await using bench = await openBench();
     expect((await bench.run('sync', '--dry-run')).stderr).toContain('`secretbridge plan` shows what');
     expect((await bench.run('valdate')).stderr).toContain('validate');
@@ -261,7 +261,7 @@ mappings:
     },
   );
 
-  it('prints one JSON object with the problems of `validate`', async () => {
+  it('prints the problems that `validate` finds as one JSON object', async () => {
     await using bench = await openBench(BAD);
     const { code, json } = await bench.run('sync', '--output', 'json');
     const validated = await bench.run('validate', '--output', 'json');

@@ -429,7 +429,7 @@ describe('the certificate authorities of a cluster', () => {
   it.each([
     ['are inline, besides a configured file', { 'certificate-authority': 'other.pem' }],
     ['are inline, and the file is missing', { 'certificate-authority': 'gone.pem' }],
-  ])('%s', async (_, cluster) => {
+  ])('rejects %s', async (_, cluster) => {
     expect(await requestWith({ ...cluster, 'certificate-authority-data': data(own.ca) })).toBe(200);
   });
 

@@ -186,7 +186,7 @@ describe('a credential plugin', () => {
   it.each([
     ['gets the cluster if the kubeconfig asks for it', true],
     ['gets no cluster by default', undefined],
-  ])('%s', async (_, provideClusterInfo) => {
+  ])('rejects %s', async (_, provideClusterInfo) => {
     await using server = await withPlugin(
       `printf %s "$KUBERNETES_EXEC_INFO" > info\necho '${credential({ token: 't' })}'`,
     );

@@ -175,7 +175,7 @@ describe('text without credentials', () => {
     'PaymentsDatabaseReadOnlyUserCredentialsV2', 'payments/eu-west-1/Prod/PaymentsApiV2/DBPassword',
     '01ARZ3NDEKTSV4RRFFQ69G5FAV', 'd41d8cd98f00b204e9800998ecf8427e', 'me@example.com', 'urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6',
     'system:serviceaccount:payments:default', 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', '12345678901234567890123456', 'jdbc:mysql://db1:3306/app?user=app',
-  ])('%s', (text) => {
+  ])('rejects %s', (text) => {
     for (const [, put] of PLACES) expect(scan(put(text)).problems).toEqual([]);
   }); // biome-ignore format: a list of texts
 });

@@ -28,7 +28,7 @@ describe('isJsonType', () => {
   );
 
   it.each(['text/html', 'text/plain', 'application/jsonp', 'application/json-seq', ' '])(
-    'rejects %j',
+    'rejects the options %j',
     (type) => {
       expect(isJsonType(type)).toBe(false);
     },

@@ -8,7 +8,7 @@ function job(subject: string): Job {
 }
 
 describe('memory queue', () => {
-  it('stops at the first error with `stopOnFailure` and rejects `idle` with it', async () => {
+  it('stops at the first error with `stopOnFailure`, and rejects `idle` with that error', async () => {
     await using queue = createMemoryQueue({ concurrency: 1, stopOnFailure: true });
     for (const name of ['a', 'b', 'c']) await queue.add(job(name));
     const seen: string[] = [];
@@ -21,7 +21,7 @@ describe('memory queue', () => {
     expect(seen).toEqual(['a', 'b']);
   });
 
-  it('keeps an error of a job for `idle` and continues with other jobs', async () => {
+  it('continues with other jobs after an error of a job, and rejects `idle` with that error', async () => {
     await using queue = createMemoryQueue({ concurrency: 1 });
     for (const name of ['a', 'b', 'c']) await queue.add(job(name));
     const seen: string[] = [];
@@ -35,7 +35,7 @@ describe('memory queue', () => {
     await queue.idle();
   });
 
-  it('measures delays by its clock, also beyond the maximum timer delay', async () => {
+  it('measures delays by its own clock, even delays beyond the maximum of a timer', async () => {
     const timers = createManualTime();
     await using queue = createMemoryQueue({ concurrency: 1, timers });
     const seen: string[] = [];

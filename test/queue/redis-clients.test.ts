@@ -23,7 +23,7 @@ async function answering(answer: (command: string) => string) {
   const server = createServer((socket) => {
     socket.on('error', () => undefined);
     socket.on('data', (data) => {
-      // Each command is a list of texts that starts with its name.
+      // Each command is a list of texts: its name, then its arguments.
       for (const [, name = ''] of data.toString().matchAll(/\*\d+\r\n\$\d+\r\n([A-Za-z]+)\r\n/g)) {
         const command = name.toUpperCase();
         if (command === 'INFO') socket.write('$13\r\nrole:master\r\n\r\n');
@@ -39,7 +39,10 @@ async function answering(answer: (command: string) => string) {
   };
 }
 
-/** A server that acts as master and as its own sentinel, with the clients that subscribed to the sentinel. */
+/**
+ * A server that acts as a Redis master and as its own sentinel. Also contains the connections that subscribed to the
+ * sentinel.
+ */
 async function listenAsSentinel() {
   const subscribed: Socket[] = [];
   const held: (() => void)[] = [];
@@ -124,13 +127,13 @@ describe('Redis connection', () => {
     clients.close();
   });
 
-  it('listens again to a restarted sentinel and reports its refusal', async () => {
+  it('subscribes again to a restarted sentinel, even if the sentinel refuses', async () => {
     await using server = await listenAsSentinel();
     const clients = await openClients(server.asAddress, () => undefined);
     await waitUntil(() => expect(server.subscribed).toHaveLength(1));
     server.subscribed[0]?.destroy();
     await waitUntil(() => expect(server.subscribed).toHaveLength(2));
-    // The refusal has arrived by now.
+    // These pings leave the refusal enough time to arrive.
     const quick = clients.quick as Redis;
     await waitUntil(() => expect(quick.status).toBe('ready'));
     for (let n = 0; n < 20; n += 1) await quick.ping();
@@ -161,7 +164,7 @@ describe('Redis connection', () => {
     clients.close();
   });
 
-  it('reconnects once after a failover of its own master, as does a duplicate', async () => {
+  it('reconnects once after each failover of its own master, and so does its duplicate', async () => {
     await using server = await listenAsSentinel();
     const clients = await openClients(server.asAddress, () => undefined);
     const copy = (clients.blocking() as Redis).duplicate();

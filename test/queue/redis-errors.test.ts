@@ -55,11 +55,11 @@ describe('failureOf', () => {
     ],
     [new Error('Connection is closed.'), /was lost/],
     ['no error', /was lost/],
-  ])('describes %s in our own words', (thrown, detail) => {
+  ])('explains %s to operators', (thrown, detail) => {
     expect(failureOf(thrown).detail).toMatch(detail);
   });
 
-  it('recognizes a reply failure only if Redis sent it', () => {
+  it('recognizes an error reply only if Redis sent it', () => {
     expect(replyFailureOf(new Error('Missing lock for job 1. moveToFinished'))).toBeUndefined();
     expect(replyFailureOf(coded('ECONNREFUSED'))).toBeUndefined();
     expect(replyFailureOf(new Error('ERR of a client'))).toBeUndefined();

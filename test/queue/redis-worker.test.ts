@@ -8,7 +8,7 @@ import { createManualTime } from '../fakes/manual-time.ts';
 
 type Work = (job: BullJob) => Promise<void>;
 
-/** Runs the worker on a fake BullMQ that hands out the jobs of a test. */
+/** Runs the worker on a fake BullMQ that delivers the jobs of a test. */
 function open({ trigger }: { readonly trigger?: PendingTrigger } = {}) {
   const handed = Promise.withResolvers<Work>();
   const Worker = class {

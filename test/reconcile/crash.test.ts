@@ -32,7 +32,7 @@ async function openBefore(): Promise<World> {
   return world;
 }
 
-/** The resource versions from the cluster's changes, each with its record. */
+/** Asserts that every target has its content, every change has exactly one record, and no intent is open. */
 async function expectWhole(world: World, message: string): Promise<void> {
   const data = (secret: string) => world.cluster.raw(id(secret))?.data;
   expect(data('created'), message).toEqual({ TOKEN: base64('tok') });

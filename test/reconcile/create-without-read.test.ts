@@ -4,7 +4,10 @@ import { reconcile } from '../../src/reconcile/reconcile.ts';
 import type { Step } from '../fakes/faulty.ts';
 import { APPS_DB, openDb, openWorld, type World } from './world.ts';
 
-/** Runs the target once. `isMissing`: whether an earlier list lacked it. Returns the calls to the cluster. */
+/**
+ * Reconciles the target once, and returns the calls to the cluster. `isMissing` reports whether an earlier list lacked
+ * a target.
+ */
 async function run(world: World, isMissing: () => boolean) {
   const calls: string[] = [];
   await using process = await world.start(({ call, phase }: Step) => {

@@ -66,7 +66,7 @@ describe('brake', () => {
     expect(targets[0]?.error?.message).toContain(why);
   });
 
-  it('neither counts, records nor holds a target that another run has already deleted', async () => {
+  it('ignores a target that another run has already deleted', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     world.store.absent('one');
     await almostProve(world);
@@ -91,7 +91,7 @@ describe('brake', () => {
     expect(exists(world, 'two')).toBe(false);
   });
 
-  it('counts a proposal that only a person may release once', async () => {
+  it('counts a proposal only once even if it always needs a release', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete', 'brake: { share: 0.7 }');
     await world.configure(
       mappingsOf(['one'], 'onSourceMissing: removeKeys') +
@@ -122,7 +122,7 @@ describe('brake', () => {
     expect((await world.sync()).summary).toMatchObject({ deleted: 1 });
   });
 
-  it('shows in the plan what the next run will do', async () => {
+  it('plans the same deletions that the next run carries out', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     for (const name of ['one', 'two']) world.store.absent(name);
     await almostProve(world);
@@ -220,7 +220,7 @@ describe('late deletion by the API server', () => {
     expect(given).toBe(1);
   });
 
-  it('holds up other deletions while the cluster is unavailable, because it may count for the brake', async () => {
+  it('blocks other deletions while the cluster is unavailable, because it may count for the brake', async () => {
     const policies = 'onMappingRemoved: delete';
     const names = Array.from({ length: 60 }, (_, number) => `t${number}`);
     const world = await synced(names, policies);
@@ -273,7 +273,7 @@ describe('late deletion by the API server', () => {
     expect(deletions(world)).toHaveLength(2);
   });
 
-  it('is recorded for a target with an absent source when that target is read', async () => {
+  it('is recorded when the next run reads the target, even if its source is absent', async () => {
     const world = await synced(FOUR, 'onSourceMissing: delete');
     world.store.absent('one');
     await almostProve(world);
@@ -284,7 +284,7 @@ describe('late deletion by the API server', () => {
     expect(deletions(world)).toHaveLength(2);
   });
 
-  it('is not drift of a recreated target, so the target is created even if drift is only reported', async () => {
+  it('is not drift, so a recreated target is created even if drift is only reported', async () => {
     const mapping = `
   - name: one
     target: { namespace: apps, immutable: true, recreate: true }
@@ -331,7 +331,7 @@ describe('held deletion', () => {
     return { world, id: first.id };
   }
 
-  it('runs when a person releases it, and the person is recorded', async () => {
+  it('is carried out when a person releases it, and the person is recorded', async () => {
     const { world, id } = await held();
     await using process = await world.start();
     expect((await releaseHeld(process.app, id)).summary.deleted).toBe(1);
@@ -342,7 +342,7 @@ describe('held deletion', () => {
     });
   });
 
-  it('can be released individually after the brake held it, even by a run of its mapping', async () => {
+  it('can be released individually after the brake held several, even in a run of its own mapping', async () => {
     const world = await synced(['one', 'two', 'three'], 'onSourceMissing: delete');
     for (const name of ['one', 'two']) world.store.absent(name);
     await almostProve(world);
@@ -363,7 +363,7 @@ describe('held deletion', () => {
     expect(exists(world, 'one')).toBe(true);
   });
 
-  it('loses to a change since the Secret was read', async () => {
+  it('is not carried out if the Secret has changed since it was read', async () => {
     const { world, id } = await held();
     await using process = await world.start();
     world.cluster.before('remove', () =>
@@ -380,7 +380,7 @@ describe('held deletion', () => {
 });
 
 describe('orphaned target', () => {
-  it('is deleted or kept as its mapping had set', async () => {
+  it('is deleted or kept as its mapping had configured', async () => {
     for (const [word, there] of [
       ['delete', false],
       ['keep', true],
@@ -395,7 +395,7 @@ describe('orphaned target', () => {
     }
   });
 
-  it('is left to the next run after several deletions without an answer, because each waits for two timeouts', async () => {
+  it('is left to the next run after several deletions without an answer, because each takes two timeouts', async () => {
     const names = Array.from({ length: 24 }, (_, number) => `t${number}`);
     const world = await synced(names, 'onMappingRemoved: delete', 'brake: { share: 1 }');
     await world.configure(mappingsOf(names.slice(12), 'onMappingRemoved: delete'));
@@ -422,38 +422,41 @@ describe('orphaned target', () => {
   it.each([
     ['delete', 'remove', ''],
     ['update', 'merge', ', mode: merge'],
-  ] as const)('records a refusal when it begins, changes and ends: %s by %s', async (action, call, mode) => {
-    const mappings = (names: readonly string[]) =>
-      mappingsOf(names, 'onMappingRemoved: delete').replaceAll('apps }', `apps${mode} }`);
-    const world = await openWorld({ mappings: mappings(NAMES) });
-    for (const secret of NAMES) {
-      world.store.put(secret, `value of ${secret}`);
-      if (call === 'merge') world.cluster.put({ namespace: 'apps', secret }, { data: {} });
-    }
-    expect((await world.sync()).ok).toBe(true);
-    await world.configure(mappings(['two', 'three']));
-    const codes = [...Array(3).fill('CLUSTER_FORBIDDEN'), ...Array(2).fill('CLUSTER_REFUSED')];
-    world.cluster.fail(call, ...codes.map((code) => new AppError(code)));
-    const { length } = world.records;
-    for (const code of codes) {
-      const { targets } = await world.sync();
-      expect(targets.find(({ target }) => target.secret === 'one')).toMatchObject({
-        kind: 'failed',
-        error: { code },
-      });
-    }
-    await world.sync();
-    const story = world.story(length).filter((line) => !/^(?:read|command|sweep|configure)/.test(line));
-    expect(story).toEqual([
-      `${action} intent one ok`,
-      `${action} outcome one failed CLUSTER_FORBIDDEN`,
-      'refuse one failed CLUSTER_REFUSED',
-      `${action} intent one ok`,
-      `${action} outcome one ok`,
-    ]);
-  });
+  ] as const)(
+    'records a refusal when it begins, changes and ends (%s by `%s`)',
+    async (action, call, mode) => {
+      const mappings = (names: readonly string[]) =>
+        mappingsOf(names, 'onMappingRemoved: delete').replaceAll('apps }', `apps${mode} }`);
+      const world = await openWorld({ mappings: mappings(NAMES) });
+      for (const secret of NAMES) {
+        world.store.put(secret, `value of ${secret}`);
+        if (call === 'merge') world.cluster.put({ namespace: 'apps', secret }, { data: {} });
+      }
+      expect((await world.sync()).ok).toBe(true);
+      await world.configure(mappings(['two', 'three']));
+      const codes = [...Array(3).fill('CLUSTER_FORBIDDEN'), ...Array(2).fill('CLUSTER_REFUSED')];
+      world.cluster.fail(call, ...codes.map((code) => new AppError(code)));
+      const { length } = world.records;
+      for (const code of codes) {
+        const { targets } = await world.sync();
+        expect(targets.find(({ target }) => target.secret === 'one')).toMatchObject({
+          kind: 'failed',
+          error: { code },
+        });
+      }
+      await world.sync();
+      const story = world.story(length).filter((line) => !/^(?:read|command|sweep|configure)/.test(line));
+      expect(story).toEqual([
+        `${action} intent one ok`,
+        `${action} outcome one failed CLUSTER_FORBIDDEN`,
+        'refuse one failed CLUSTER_REFUSED',
+        `${action} intent one ok`,
+        `${action} outcome one ok`,
+      ]);
+    },
+  );
 
-  it('is looked for only among its own records, because targets of other instances may not be readable', async () => {
+  it('is found only through records of its own instance, because targets of other instances may be unreadable', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: keep');
     const ours = world.records.find(({ action, phase }) => action === 'create' && phase === 'outcome');
     if (ours === undefined) throw new Error('nothing was made');
@@ -515,7 +518,7 @@ describe('orphaned target', () => {
         world.cluster.put(ONE, { type: 'Opaque', data: {}, metadata: { labels, annotations } });
       },
     ],
-  ])('%s is not a target of ours', async (_, happens) => {
+  ])('%s is kept, because it is not ours', async (_, happens) => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     happens(world);
     await world.configure(mappingsOf(['two', 'three'], ''));
@@ -542,7 +545,7 @@ describe('orphaned target', () => {
 describe('held proposals', () => {
   const MANY = ['one', 'two', 'three', 'four', 'five'];
 
-  it('are not destroyed one by one by runs of single mappings, or by runs that do not include them', async () => {
+  it('are deleted neither by a run of their own mapping nor by a run of another mapping', async () => {
     const world = await synced(MANY, 'onSourceMissing: delete');
     for (const name of ['one', 'two']) world.store.absent(name);
     await almostProve(world);
@@ -557,7 +560,7 @@ describe('held proposals', () => {
     expect(exists(world, 'one') && exists(world, 'two')).toBe(true);
   });
 
-  it('count together with orphaned targets, also in a run of one mapping', async () => {
+  it('and orphaned targets count together, even in a run of one mapping', async () => {
     const world = await synced(MANY, 'onSourceMissing: delete, onMappingRemoved: delete');
     await world.configure(mappingsOf(['three', 'four', 'five'], 'onSourceMissing: delete'));
     world.store.absent('three');
@@ -581,7 +584,7 @@ describe('last target', () => {
     return world;
   }
 
-  it('is protected in a run of its mapping, which does not read targets that were never created', async () => {
+  it('is protected in a run of its mapping, because targets that were never created do not count', async () => {
     const world = await alone('onSourceMissing: delete');
     world.store.absent('one');
     await almostProve(world);
@@ -603,20 +606,19 @@ describe('last target', () => {
     expect(exists(world, 'one')).toBe(true);
   });
 
-  it('is not the last one while another target exists, which one read shows', async () => {
+  it('is protected only if no other target exists, which one read checks', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     world.store.absent('one');
     await almostProve(world);
     const reads: string[] = [];
     await world.sync(({ call, phase }) => void (phase === 'before' && reads.push(call)), { only: 'one' });
     expect(exists(world, 'one')).toBe(false);
-    // The run also holds its own locks: to decide, and to destroy.
     expect(reads.filter((call) => call === 'cluster.read')).toHaveLength(3);
   });
 });
 
 describe('crash around a deletion', () => {
-  it('reports one deletion, by the newer process, if two processes left intents', async () => {
+  it('records one deletion, by the newer process, if two crashed processes left an intent', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     await world.configure(mappingsOf(['two', 'three'], ''));
     const crash = async (when: 'before' | 'after') => {
@@ -643,7 +645,7 @@ describe('crash around a deletion', () => {
   it.each([
     ['before', true],
     ['after', false],
-  ] as const)('%s the write is reported at the next start', async (when, there) => {
+  ] as const)('%s the write is recorded at the next start', async (when, there) => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     await world.configure(mappingsOf(['two', 'three'], ''));
     let dead = false;

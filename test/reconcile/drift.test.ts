@@ -32,7 +32,7 @@ function unlabel(world: World, label: string): void {
 const dataOf = (world: World) => world.cluster.raw(APPS_DB)?.data;
 const WANTED = { USER: base64('ann'), PASSWORD: base64('first') };
 
-/** A target in sync, and the records after that. */
+/** A target in sync. `news` returns the later records. */
 async function openInStep(mappings = DB_ONLY): Promise<{ world: World; news: () => readonly string[] }> {
   const world = await openWorld({ mappings });
   await run(world);
@@ -50,7 +50,7 @@ describe('manual edit', () => {
     expect(world.records.at(-1)?.keys).toEqual({ added: [], changed: ['USER'], removed: [] });
   });
 
-  it('stays with `report`, is recorded once, and ends when somebody undoes it', async () => {
+  it('is kept and recorded once with `report`, until somebody reverts it', async () => {
     const { world, news } = await openInStep();
     edit(world);
     for (const _ of [1, 2])
@@ -67,12 +67,12 @@ describe('manual edit', () => {
     expect(dataOf(world)).toMatchObject({ USER: base64('by hand') });
     expect(news()).toEqual(['refuse db refused DRIFTED']);
     edit(world, 'ann');
-    // The field is no longer ours, but it has the desired value.
+    // Another manager now owns the field, but its value is the desired one.
     expect(await run(world, report)).toMatchObject({ kind: 'unchanged' });
     expect(news().at(-1)).toBe('sweep db ok');
   });
 
-  it('is overwritten with `report` when the source changes', async () => {
+  it('is overwritten when the source changes, even with `report`', async () => {
     const { world, news } = await openInStep();
     edit(world);
     await run(world, report);
@@ -82,7 +82,7 @@ describe('manual edit', () => {
     expect(news().slice(-2)).toEqual(['update intent db ok', 'update outcome db ok']);
   });
 
-  it('is overwritten with `report` when a person runs sync', async () => {
+  it('is overwritten when a person runs sync, even with `report`', async () => {
     const { world } = await openInStep();
     edit(world);
     await run(world, report);
@@ -100,7 +100,7 @@ describe('manual edit', () => {
   });
 
   it.each(['secretbridge.dev/instance', 'secretbridge.dev/mapping'])(
-    'is a release if it strips %s, and is never repaired',
+    'counts as a release of the target if it removes %s, and is never repaired',
     async (label) => {
       const { world } = await openInStep();
       unlabel(world, label);
@@ -129,7 +129,7 @@ describe('manual edit', () => {
   });
 });
 
-describe('owner that replaces a Secret with merged keys', () => {
+describe('replacement of a Secret that contains merged keys', () => {
   const MERGE = `
   - name: db
     target: { namespace: apps, mode: merge }
@@ -148,7 +148,7 @@ describe('owner that replaces a Secret with merged keys', () => {
     return { world, news: () => world.story(length) };
   }
 
-  it('is repaired without a content change for pods', async () => {
+  it('is repaired, and the records show no content change for pods', async () => {
     const { world, news } = await openMerged();
     expect(await run(world)).toMatchObject({ kind: 'updated' });
     expect(dataOf(world)).toEqual({ THEIRS: base64('1'), USER: base64('ann') });
@@ -158,7 +158,7 @@ describe('owner that replaces a Secret with merged keys', () => {
     expect(repair?.before).toBe(repair?.after);
   });
 
-  it('is left alone with `report` until the source changes', async () => {
+  it('is left unrepaired with `report` until the source changes', async () => {
     const { world, news } = await openMerged();
     for (const _ of [1, 2])
       expect(await run(world, report)).toMatchObject({ kind: 'refused', drifted: true, alive: true });
@@ -169,7 +169,7 @@ describe('owner that replaces a Secret with merged keys', () => {
     expect(news().slice(-2)).toEqual(['update intent db ok', 'update outcome db ok']);
   });
 
-  it('is contested after repeated replacements', async () => {
+  it('makes the target contested if it is repeated', async () => {
     const { world } = await openMerged();
     for (let repair = 1; repair <= 6; repair += 1) {
       replace(world);
@@ -186,7 +186,7 @@ describe('owner that replaces a Secret with merged keys', () => {
     expect(world.story()).toContain('update outcome db ok');
   });
 
-  it('is not drift if the merge goes into an owned target, which is refused', async () => {
+  it('is not drift if the new Secret is an owned target, into which the merge is refused', async () => {
     const world = await openWorld({ mappings: MERGE.replace(', mode: merge', '') });
     await run(world);
     const before = world.cluster.raw(APPS_DB);
@@ -204,7 +204,7 @@ describe('manual deletion', () => {
     expect(news()).toEqual(['repair intent db ok', 'repair outcome db ok']);
   });
 
-  it('stays with `report` until the source changes', async () => {
+  it('is left unrepaired with `report` until the source changes', async () => {
     const { world, news } = await openInStep();
     world.cluster.forget(APPS_DB);
     for (const _ of [1, 2])
@@ -239,9 +239,9 @@ describe('manual deletion', () => {
   });
 
   it.each([
-    ['is unavailable, and reports drift after a retry', 'CLUSTER_UNAVAILABLE', 'CLUSTER_UNAVAILABLE'],
-    ['would refuse the write, and reports the deletion as drift', 'CLUSTER_REFUSED', 'DRIFTED'],
-  ] as const)('with `report`, in a cluster that %s', async (_, answer, message) => {
+    ['is unavailable at first', 'CLUSTER_UNAVAILABLE', 'CLUSTER_UNAVAILABLE'],
+    ['would refuse a new Secret', 'CLUSTER_REFUSED', 'DRIFTED'],
+  ] as const)('is reported as drift, even if the cluster %s', async (_, answer, message) => {
     const { world } = await openInStep();
     world.cluster.forget(APPS_DB);
     world.cluster.fail('create', new AppError(answer));
@@ -250,7 +250,7 @@ describe('manual deletion', () => {
     expect(dataOf(world)).toBeUndefined();
   });
 
-  it('is detected even after a failed repair', async () => {
+  it('still counts as drift after a failed repair', async () => {
     const { world, news } = await openInStep();
     world.cluster.forget(APPS_DB);
     world.cluster.fail('create', new AppError('CLUSTER_FORBIDDEN'));
@@ -269,22 +269,25 @@ describe('manual deletion', () => {
       'IMMUTABLE',
       (world: World) => world.configure(DB_ONLY.replace('apps }', 'apps, type: example.org/db }')),
     ],
-  ])('is not drift for a target that %s: it is created, even with `report`', async (_, code, make) => {
-    const { world, news } = await openInStep();
-    await make(world);
-    expect(await run(world, report)).toMatchObject({ kind: 'refused', error: { code } });
-    world.cluster.forget(APPS_DB);
-    world.cluster.fail('create', new AppError('CLUSTER_UNAVAILABLE'));
-    expect(await run(world, report)).toMatchObject({ kind: 'failed' });
-    expect(await run(world, report)).toMatchObject({ kind: 'created' });
-    expect(news()).toEqual([
-      `refuse db refused ${code}`,
-      ...['repair intent db ok', 'repair outcome db failed CLUSTER_UNAVAILABLE'],
-      ...['repair intent db ok', 'repair outcome db ok'],
-    ]);
-    world.cluster.forget(APPS_DB);
-    expect(await run(world, report)).toMatchObject({ kind: 'refused', drifted: true });
-  });
+  ])(
+    'of a target that %s is not drift, so the target is created even with `report`',
+    async (_, code, make) => {
+      const { world, news } = await openInStep();
+      await make(world);
+      expect(await run(world, report)).toMatchObject({ kind: 'refused', error: { code } });
+      world.cluster.forget(APPS_DB);
+      world.cluster.fail('create', new AppError('CLUSTER_UNAVAILABLE'));
+      expect(await run(world, report)).toMatchObject({ kind: 'failed' });
+      expect(await run(world, report)).toMatchObject({ kind: 'created' });
+      expect(news()).toEqual([
+        `refuse db refused ${code}`,
+        ...['repair intent db ok', 'repair outcome db failed CLUSTER_UNAVAILABLE'],
+        ...['repair intent db ok', 'repair outcome db ok'],
+      ]);
+      world.cluster.forget(APPS_DB);
+      expect(await run(world, report)).toMatchObject({ kind: 'refused', drifted: true });
+    },
+  );
 
   it('is not drift if the target never existed or was deleted by us', async () => {
     const world = await openDb();
@@ -336,7 +339,7 @@ describe('two writers of a target that may be adopted', () => {
 });
 
 describe('outcome', () => {
-  it('has the resource version of its write, or the version that was read', async () => {
+  it('contains the resource version of its write, or the version that was read if nothing was written', async () => {
     const world = await openDb();
     const version = () => objectIn(world.cluster.raw(APPS_DB) ?? {}, 'metadata')?.resourceVersion;
     const created = await run(world);
@@ -349,7 +352,7 @@ describe('outcome', () => {
     expect((await run(world)).resourceVersion).toBe(version());
   });
 
-  it('has each source once, with its version', async () => {
+  it('lists each source once, with its version', async () => {
     const world = await openDb();
     const sources = [{ store: 'vault', key: 'db', version: '1' }];
     expect(await run(world)).toMatchObject({ sources });

@@ -11,7 +11,7 @@ import { base64, openWorld, type World } from './world.ts';
 
 const targetOf = (secret: string) => ({ namespace: 'apps', secret });
 const SHARED = targetOf('shared');
-/** Keeps a target, so that the proposals are not all targets of the instance. */
+/** These targets stay, because the brake never allows the deletion of all targets. */
 const OWN = Array.from(
   { length: 3 },
   (_, n) => `
@@ -35,7 +35,7 @@ async function open(mappings: string, secrets: readonly string[] = ['shared']): 
   return world;
 }
 
-describe('merge end that completes late', () => {
+describe('end of a merge that completes late', () => {
   it('is recorded, and counts for the brake', async () => {
     const world = await open(merge('m') + merge('n', 'second'), ['shared', 'second']);
     await world.configure(OWN + merge('n', 'second'));
@@ -127,7 +127,7 @@ describe('ending merges', () => {
   const left = (world: World) =>
     NAMES.filter((name) => Object.hasOwn(dataOf(world, secretOf(name)) ?? {}, 'KEY'));
 
-  it('count as destroyed for the brake, also one by one, and can all be released', async () => {
+  it('count for the brake like deletions, even if they end one at a time, and can be released', async () => {
     const world = await open(all(NAMES), NAMES.map(secretOf));
     for (const count of [1, 2, 3, 4]) {
       await world.configure(OWN + all(NAMES.slice(count)));
@@ -159,7 +159,7 @@ describe('ending merges', () => {
   });
 });
 
-it('counts a merge without remaining keys in every run', async () => {
+it('counts a change that would leave no key for the brake, even in a run of another mapping', async () => {
   const mappings = (source: string) => `${OWN}
   - name: empty
     target: { namespace: apps }
@@ -202,22 +202,25 @@ describe('owned Secret that a mapping merged into before', () => {
       objectIn(objectIn(world.cluster.raw(SHARED) ?? {}, 'metadata') ?? {}, 'annotations') ?? {},
     ).filter((name) => name.startsWith('secretbridge.dev/merge-'));
 
-  it.each(['m', 'another'])('keeps all keys when mapping %s is removed, as it had set', async (by) => {
-    const world = await open(merge('m'));
-    await world.configure(OWN + owning(by));
-    expect(await world.sync()).toMatchObject({ ok: true, summary: { updated: 1 } });
-    expect(annotationsOf(world)).toEqual([]);
-    expect(await world.sync()).toMatchObject({ summary: { unchanged: 4 } });
-    await world.configure(OWN);
-    await using process = await world.start();
-    expect((await planTargets(process.app)).targets.map(({ action }) => action)).toEqual(
-      Array(3).fill('unchanged'),
-    );
-    expect(await process.sync()).toMatchObject({ ok: true, summary: { updated: 0, unchanged: 3 } });
-    expect(dataOf(world)).toEqual(OWNED);
-  });
+  it.each(['m', 'another'])(
+    'keeps all keys when mapping %s is removed, because it had `onMappingRemoved: keep`',
+    async (by) => {
+      const world = await open(merge('m'));
+      await world.configure(OWN + owning(by));
+      expect(await world.sync()).toMatchObject({ ok: true, summary: { updated: 1 } });
+      expect(annotationsOf(world)).toEqual([]);
+      expect(await world.sync()).toMatchObject({ summary: { unchanged: 4 } });
+      await world.configure(OWN);
+      await using process = await world.start();
+      expect((await planTargets(process.app)).targets.map(({ action }) => action)).toEqual(
+        Array(3).fill('unchanged'),
+      );
+      expect(await process.sync()).toMatchObject({ ok: true, summary: { updated: 0, unchanged: 3 } });
+      expect(dataOf(world)).toEqual(OWNED);
+    },
+  );
 
-  it('keeps all keys after its owner released it', async () => {
+  it('keeps all keys after somebody removed the ownership labels', async () => {
     const world = await open(merge('m'));
     await world.configure(OWN + owning('m'));
     await world.sync();

@@ -41,7 +41,7 @@ describe('search', () => {
     expect((await syncOnly(world))?.kind).toBe('unchanged');
   });
 
-  it('matches names and tags', async () => {
+  it('finds keys by name and by tags', async () => {
     const world = await flags([searching({ name: '^a|^b', tags: { live: 'true' } })]);
     world.store.tag('flags/a', { live: 'true', more: 'x' });
     world.store.tag('flags/b', { live: 'TRUE' });
@@ -59,7 +59,7 @@ describe('search', () => {
     expect(world.store.reads).toEqual(['flags/a', 'flags/b']);
   });
 
-  it('does not create an empty Secret after its end was released', async () => {
+  it('does not create an empty Secret after the deletion of its target was released', async () => {
     const world = await flags();
     await world.sync();
     await world.configure([searching({ path: 'nowhere/' })]);
@@ -123,7 +123,7 @@ describe('key that a search no longer finds', () => {
     expect((await syncOnly(world))?.kind).toBe('unchanged');
   });
 
-  it('stays if the store reports that it is gone', async () => {
+  it('stays if the store reports it absent for the first time', async () => {
     const world = await flags();
     await world.sync();
     world.store.absent('flags/a');
@@ -145,7 +145,7 @@ describe('key that a search no longer finds', () => {
     expect((await syncOnly(world))?.kind).toBe('unchanged');
   });
 
-  it('is removed in one write, also if the mapping names it as optional', async () => {
+  it('is removed in one write, even if the mapping names it as optional', async () => {
     const named = { A: source({ key: 'flags/a', optional: true }) };
     const world = await flags([searching({}, { data: named, onSourceMissing: 'removeKeys' })]);
     await world.sync();

@@ -17,7 +17,7 @@ const MAPPINGS = `
 const OLD = { instance: 'old', formerInstances: [] };
 const NEW = { instance: 'new', formerInstances: ['old', 'new'] };
 
-/** Runs one job of the target, with this instance name. */
+/** Reconciles the target once under this instance name. */
 async function run(world: World, names: typeof NEW | typeof OLD, watch?: Watch): Promise<Outcome> {
   await using process = await world.start(watch);
   const [mapping] = process.app.config.mappings;
@@ -78,7 +78,7 @@ describe('merge of a former instance', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('never lacks a key if its source changed, after a crash at any step', async () => {
+  it('keeps every key after a crash at any step, even if its source changed', async () => {
     const steps = crashAt(0);
     const first = await openMerged();
     first.store.put('token', 'rotated', '2');
@@ -107,7 +107,7 @@ describe('merge of a former instance', () => {
     }
   });
 
-  it('is also released if both managers already hold the keys', async () => {
+  it('is released even if both field managers already own the keys', async () => {
     const world = await openMerged();
     await run(world, { instance: 'new', formerInstances: [] });
     world.store.put('token', 'rotated', '2');
@@ -120,7 +120,7 @@ describe('merge of a former instance', () => {
     expect(await holders(world)).toEqual(TAKEN_OVER);
   });
 
-  it('takes nothing from others that hold a key too', async () => {
+  it('is refused for a changed key that another field manager also holds', async () => {
     const world = await openMerged();
     const live = await world.cluster.read(ID);
     if (live === undefined) throw new Error('it is gone');

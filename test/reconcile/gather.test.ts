@@ -31,7 +31,7 @@ const wide = mapping({
 });
 
 describe('gather', () => {
-  it('checks access with the mapping, the namespace and each key', async () => {
+  it('checks the access rules for the mapping, the namespace and each key', async () => {
     const accessChecks: unknown[] = [];
     const { run } = counting(
       {

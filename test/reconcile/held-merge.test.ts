@@ -16,7 +16,7 @@ const merging = (policy: string, source = '') => `
 `;
 const dataOf = (world: World) => world.cluster.raw(ID)?.data;
 
-/** A merge whose only source is proved gone by the next read. */
+/** A merge whose only source needs one more read to be proved absent. */
 async function openGone(mappings: string): Promise<World> {
   const world = await openWorld({ mappings, more: 'absence: { readings: 3, over: 10m }' });
   world.cluster.put(ID, { data: THEIRS });
@@ -75,7 +75,7 @@ describe('merge that would lose all keys', () => {
   });
 
   it.each(['', ', optional: true'])(
-    'is not held again, and restarts when its source returns%s',
+    'is not held again after its release, and resumes when its source returns%s',
     async (source) => {
       const world = await openGone(merging('removeKeys', source));
       await release(world);
@@ -106,7 +106,7 @@ describe('merge that would lose all keys', () => {
     expect((await world.sync()).held).toEqual([]);
   });
 
-  it('is verified in the cluster if the answer to its release is lost', async () => {
+  it("is verified in the cluster if the API server's answer to its release is lost", async () => {
     const world = await openGone(merging('delete'));
     world.cluster.loseAnswer('merge', new AppError('CLUSTER_UNAVAILABLE'));
     expect((await release(world)).summary).toMatchObject({ updated: 1, failed: 0 });

@@ -42,7 +42,7 @@ function openRecord() {
 }
 
 describe('last read version', () => {
-  it('is the latest version with a stamp', async () => {
+  it('is the latest version with a stamp from a list', async () => {
     const { read, lastRead, audit } = openRecord();
     expect(await lastRead()).toBeUndefined();
     await read(found('v1', STAMP));
@@ -67,7 +67,7 @@ describe('last read version', () => {
     expect(await lastRead()).toEqual({ version: 'v1', stamp: STAMP });
   });
 
-  it('tells every later process that another value had this version before', async () => {
+  it('reports to every later process that the version once had another value', async () => {
     const { read, audit } = openRecord();
     const made = (text: string, version = '1'): ReadResult => ({
       kind: 'found',
@@ -95,12 +95,12 @@ describe('last read version', () => {
     expect(await lastRead()).toEqual({ version: 'v1', stamp: STAMP });
   });
 
-  it('skips reads of named versions, of other store definitions, and outdated ones', async () => {
+  it('ignores reads of named versions, reads under other store definitions, and reads without a stamp', async () => {
     const { read, lastRead } = openRecord();
     await read(found('v1', STAMP));
     await read(found('v0'), 'd1', { key: 'db', version: 'v0' });
     await read(found('w1', '2026-11-25T14:00:00.000Z'), 'd2');
-    // The stamp of the second version is unknown, because lists no longer show the first one's.
+    // This read has no stamp, so v1 stays the last version with a stamp.
     await read(found('v2'));
     expect(await lastRead()).toEqual({ version: 'v1', stamp: STAMP });
     expect(await lastRead('d2')).toEqual({ version: 'w1', stamp: '2026-11-25T14:00:00.000Z' });

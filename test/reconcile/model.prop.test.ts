@@ -4,9 +4,9 @@ import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { base64, openWorld, type World } from './world.ts';
 
-// Runs random lives of one target next to others. Its sources change, disappear and fail, people edit it, and time
-// passes. After each sync, a simple model checks the cluster. `SECRETBRIDGE_TEST_RUNS` sets the number of lives (`npm
-// run test:long`: 10,000).
+// Runs random histories of one target among others. Its sources change, disappear and fail, people edit it, and time
+// passes. After each sync, a simple model checks the cluster. `SECRETBRIDGE_TEST_RUNS` sets the number of histories
+// (`npm run test:long`: 10,000).
 
 const RUNS = Number(process.env.SECRETBRIDGE_TEST_RUNS ?? 400);
 const APP = { namespace: 'apps', secret: 'app' };
@@ -59,7 +59,7 @@ type State = { readonly text: string } | { readonly absent: true } | { readonly 
 
 interface Model {
   readonly store: Map<Key, State>;
-  /** Consecutive reads of an absence. */
+  /** The times of consecutive reads that found the key absent. */
   readonly absences: Map<Key, number[]>;
 }
 
@@ -107,7 +107,7 @@ async function apply(world: World, model: Model, change: Event): Promise<void> {
   }
 }
 
-/** Counts the reads of a sync in the model. */
+/** Adds the reads of a sync to the model. */
 function read(model: Model, now: number): void {
   for (const name of KEYS) {
     const state = model.store.get(name);
@@ -202,12 +202,12 @@ function check(cycle: {
 }
 
 describe('random events in stores, cluster and clock', () => {
-  it(`change a target only as the model allows (${RUNS} lives)`, {
+  it(`change a target only as the model allows (${RUNS} histories)`, {
     timeout: 60_000 + RUNS * 200,
   }, async () => {
     await fc.assert(fc.asyncProperty(life, live), { numRuns: RUNS });
     console.log(`seen: ${JSON.stringify(counts)}`);
-    // The lives must include every tested outcome.
+    // The histories must include every tested outcome.
     expect(Math.min(counts.kept, counts.refused, counts.deleted)).toBeGreaterThan(0);
   });
 });

@@ -61,7 +61,7 @@ it('keeps a target with a removed label when its source is gone', async () => {
   expect(isThere(world, 'db')).toBe(true);
 });
 
-it('offers no release that no one could carry out', async () => {
+it('offers no release for a change that could not be carried out', async () => {
   const spread = ADOPTING.replace(
     'data: { T: { store: vault, key: token } }',
     'dataFrom: [ { store: vault, key: db } ]',
@@ -82,7 +82,7 @@ it('offers no release that no one could carry out', async () => {
   expect(isThere(world, 'db')).toBe(true);
 });
 
-it('plans a contested target for the mapping that gets it', async () => {
+it('plans a target that two mappings claim for the first mapping only', async () => {
   const both = (name: string) => `
   - name: ${name}
     target: { namespaceSelector: { matchLabels: { team: a } }, secret: db }
@@ -100,7 +100,7 @@ it('plans a contested target for the mapping that gets it', async () => {
   expect(await process.sync()).toMatchObject({ summary: { created: 1, refused: 1 } });
 });
 
-it('keeps the previous content of a recreated target after a failed creation', async () => {
+it('records the content before a recreation even if the first creation fails', async () => {
   const typed = (type: string) => ADOPTING.replace('apps }', `apps, type: ${type}, recreate: true }`);
   const world = await openWorld({ mappings: typed('example.com/a') });
   await world.sync();

@@ -39,7 +39,7 @@ function openRecord() {
   const reading = (object: SourceObject) => (object === 'secret' ? {} : { object });
   return {
     audit,
-    /** For one object type, or all. */
+    /** The records about one object type, or about all types. */
     records: (object?: SourceObject) =>
       audit.records.filter((record) => object === undefined || isReadOf(record, { object })).map(textOf),
     pass: () => clock.advance(6 * MINUTE),
@@ -74,7 +74,7 @@ describe('reads of several objects with one name', () => {
     expect(await isProven('secret')).toBe(true);
   });
 
-  it('prove nothing about the current version if they are of a named version, and vice versa', async () => {
+  it('prove nothing about the current version if they read a named version, and vice versa', async () => {
     const { read, isProven } = openRecord();
     const named = { version: '3' };
     await read('secret', ABSENT, 3, named);
@@ -99,7 +99,7 @@ describe('reads of several objects with one name', () => {
 
   it('prove nothing about a certificate or key if the record has no object type', async () => {
     const { read, isProven } = openRecord();
-    // The record format for an absent key.
+    // The format of a record about an absent key.
     await read('secret', ABSENT, 5);
     await read('key', ABSENT, 2);
     expect(await isProven('key')).toBe(false);
@@ -142,7 +142,7 @@ describe('reads of several objects with one name', () => {
     expect(records()).toHaveLength(5);
   });
 
-  it('are recorded again after too many records of another object, which may hide the end of a failure', async () => {
+  it('are recorded again after many records of another object, which may hide the end of a failure', async () => {
     const { read, records } = openRecord();
     await read('secret', found());
     await read('key', ABSENT, 250);
@@ -150,7 +150,7 @@ describe('reads of several objects with one name', () => {
     expect(records().filter((text) => text === 'ok 1')).toHaveLength(2);
   });
 
-  it('prove nothing behind thousands of records of another object', async () => {
+  it('prove nothing if thousands of records of another object follow', async () => {
     const { read, isProven } = openRecord();
     await read('secret', ABSENT, 3);
     await read('key', ABSENT, 1_900);
@@ -159,7 +159,7 @@ describe('reads of several objects with one name', () => {
     expect(await isProven('secret')).toBe(false);
   });
 
-  it('give the last version of the secret only', async () => {
+  it('determine the last version from the plain secret only', async () => {
     const { audit, read } = openRecord();
     const lastRead = () => lastReadVersion(audit, { store: 'azure', key: 'ca' }, 'd1');
     await read('certificate', found('c1', STAMP));

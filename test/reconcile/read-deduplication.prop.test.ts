@@ -21,7 +21,7 @@ const found = (version: string, value: string): ReadResult => ({
 });
 const FOUND = found('v1', 'x');
 
-/** Few values, with one of them more frequent, so that repetitions occur. */
+/** Few values, one of them more frequent, so that repetitions occur. */
 const ref: fc.Arbitrary<SourceRef> = fc.oneof(
   { weight: 4, arbitrary: fc.constant({ key: 'db' }) },
   fc.record(
@@ -77,7 +77,7 @@ function openReplicas(remembers: boolean, through = (audit: AuditStore): AuditSt
   return { audit, readers };
 }
 
-/** An audit store whose queries start late and answer late, as the scheduler decides. */
+/** An audit store whose queries start and answer when the scheduler decides. */
 function lateBy(scheduler: fc.Scheduler): (audit: AuditStore) => AuditStore {
   const late = <A extends readonly unknown[], R>(ask: (...args: A) => Promise<R>) => {
     const begun = scheduler.scheduleFunction((...args: A) => ask(...args));
@@ -96,7 +96,7 @@ function lateBy(scheduler: fc.Scheduler): (audit: AuditStore) => AuditStore {
 }
 
 describe('read de-duplication', () => {
-  it('records the same as queries for each read, even if others write', async () => {
+  it('writes the same records as with a query before each read, even if others write', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.tuple(reading, fc.integer({ min: 1, max: 4 }))), async (all) => {
         const remembering = openReplicas(true);
@@ -177,7 +177,7 @@ describe('read de-duplication', () => {
     expect(queryCount).toBe(before + 1);
   });
 
-  it('drops a lookup from before another process has written', async () => {
+  it('drops a lookup that was made before another process wrote', async () => {
     let mark = 1;
     const readings = createReadDeduplication(async () => mark);
     const db = { store: 's', ref: { key: 'db' } };

@@ -47,7 +47,7 @@ describe('record of a read value', () => {
     expect(world.story().slice(0, 2)).toEqual(['read vault:db ok', 'create intent db ok']);
   });
 
-  it('prevents the write if it cannot be stored, and the intent gets an outcome', async () => {
+  it('prevents the write if it cannot be stored, and the intent still gets a failed outcome', async () => {
     const world = await openDb();
     const wanted = await mapping(world);
     const watch = (step: Step): void => {
@@ -63,7 +63,7 @@ describe('record of a read value', () => {
     expect(await world.sync()).toMatchObject({ summary: { created: 1 } });
   });
 
-  it('is made by the next attempt when the audit is available again', async () => {
+  it('is written by the next attempt when the audit is available again', async () => {
     const world = await openDb();
     const wanted = await mapping(world);
     let isAway = true;

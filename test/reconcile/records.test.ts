@@ -49,7 +49,7 @@ describe('reads', () => {
     ]);
   });
 
-  it('are recorded for each new version, even with the same bytes, but not for a known one', async () => {
+  it('are recorded for each new version, even with the same bytes, but not for a known version', async () => {
     const world = await openDb();
     await world.sync();
     const reads = async () =>
@@ -64,7 +64,7 @@ describe('reads', () => {
     expect(await reads()).toEqual(['1', '2', '2']);
   });
 
-  it('are repeated after a failure until a success is recorded', async () => {
+  it('count as failing after a failure until a success is recorded', async () => {
     const audit = createMemoryAudit();
     const recorder = recorderOf(audit);
     const ref = { store: 'vault', ref: { key: 'db' } };
@@ -103,7 +103,7 @@ describe('reads', () => {
     ]);
   });
 
-  it('are repeated after a failure in another process', async () => {
+  it('count as failing after a failure in another process', async () => {
     const audit = createMemoryAudit();
     const [a, b] = ['a', 'b'].map((key) => ({ store: 'vault', ref: { key } }));
     if (a === undefined || b === undefined) throw new Error('none');
@@ -189,7 +189,7 @@ describe('reads', () => {
 });
 
 describe('records of a run', () => {
-  it('are its command and its sweep if nothing changes, without a write request', async () => {
+  it('contain only its command and its sweep if nothing changes, and no write request is sent', async () => {
     const world = await openWorld();
     await world.sync();
     const { length } = world.records;
@@ -228,7 +228,7 @@ describe('records of a run', () => {
     expect(changes[0]?.after).not.toBe(changes[0]?.before);
   });
 
-  it('report a refusal once, and its end', async () => {
+  it('report the start and the end of a refusal once each', async () => {
     const world = await openDb();
     world.cluster.put(APPS_DB, { data: {} });
     await world.sync();
@@ -283,7 +283,7 @@ describe('values of a change', () => {
     expect(valuesBy(world, 'update')).toEqual([given, given]);
   });
 
-  it('are left out if no key changes', async () => {
+  it('are omitted if no key changes', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"first"}', '2');
@@ -334,7 +334,7 @@ describe('values of a change', () => {
 });
 
 describe('last write of a target', () => {
-  it('is found after retention and behind any number of other records', async () => {
+  it('is found after retention and among any number of other records', async () => {
     const world = await openDb();
     await world.sync();
     {

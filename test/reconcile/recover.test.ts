@@ -8,7 +8,7 @@ import { APPS_DB, base64, DB_ONLY, openDb, openWorld, syncOnly, type World } fro
 
 const dead = new AppError('AUDIT_UNAVAILABLE');
 
-/** Loses every record from the outcome on, although the write succeeds. */
+/** Drops every record from the outcome on, although the write succeeds. */
 const afterTheWrite = ({ call, phase, args }: Step) => {
   const [entry] = call === 'audit.append' ? (args[0] as { phase?: string }[]) : [];
   if (phase === 'before' && entry?.phase === 'outcome') throw dead;
@@ -18,14 +18,14 @@ async function crash(world: World, watch: (step: Step) => void | Promise<void>):
   await expect(world.sync(watch)).rejects.toBe(dead);
 }
 
-/** The first step of the next start. */
+/** Recovers the open intents, as every process does first. */
 async function recover(world: World, watch?: (step: Step) => void | Promise<void>): Promise<number> {
   await using process = await world.start(watch);
   return await recoverIntents(process.app);
 }
 
 describe('open intent after a crash', () => {
-  it('is closed as applied if the cluster holds its content', async () => {
+  it('is closed as applied if the cluster contains its content', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     expect(await recover(world)).toBe(1);
@@ -42,7 +42,7 @@ describe('open intent after a crash', () => {
     expect(await recover(world)).toBe(0);
   });
 
-  it('stays open if another instance made it, because its cluster may be another one', async () => {
+  it('stays open if another instance wrote it, because that instance may use another cluster', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     await using process = await world.start();
@@ -59,7 +59,7 @@ describe('open intent after a crash', () => {
     expect(world.records.filter(({ phase }) => phase === 'outcome')).toHaveLength(1);
   });
 
-  it('is closed as INTERRUPTED if the cluster does not hold its content', async () => {
+  it('is closed as INTERRUPTED if the cluster does not contain its content', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     expect(await recover(world)).toBe(1);
@@ -81,7 +81,7 @@ describe('open intent after a crash', () => {
     expect(await calls({ uid: 'another' })).toEqual({ kind: 'applied' });
   });
 
-  it('is skipped after several reads without an answer, because each waits for a timeout', async () => {
+  it('is skipped after several reads without an answer, because each read takes a timeout', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     await using process = await world.start();
@@ -98,7 +98,7 @@ describe('open intent after a crash', () => {
     expect(reads).toBeLessThanOrEqual(3);
   });
 
-  it('tells an annotation-only change from one that was not applied', async () => {
+  it('of an annotation-only change is closed as applied only if the change was written', async () => {
     for (const [watch, outcome] of [
       [afterTheWrite, 'ok'],
       [failing('cluster.replace', dead), 'failed'],
@@ -134,7 +134,7 @@ describe('open intent after a crash', () => {
   it('is INTERRUPTED if a later change wrote the same content, so that the write is recorded once', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
-    // Simulates another replica, before the recovery of the open intents.
+    // Simulates another replica that runs before the recovery of the open intents.
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
     expect(await syncOnly(world)).toMatchObject({ kind: 'created' });
     expect(await recover(world)).toBe(1);
@@ -145,7 +145,7 @@ describe('open intent after a crash', () => {
     ]);
   });
 
-  it('is INTERRUPTED in that case even if somebody touched the Secret afterwards', async () => {
+  it('is INTERRUPTED if a later change wrote the same content, even if somebody touched the Secret afterwards', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
@@ -159,13 +159,13 @@ describe('open intent after a crash', () => {
   it.each([
     ['is closed as applied', afterTheWrite, { outcome: 'ok', resourceVersion: '2' }],
     ['is INTERRUPTED', failing('cluster.replace', dead), { outcome: 'failed', code: 'INTERRUPTED' }],
-  ])('%s according to what the next change found and replaced', async (_, stop, outcome) => {
+  ])('%s according to the content that the next change found and replaced', async (_, stop, outcome) => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
     await crash(world, stop);
     world.store.put('db', '{"user":"ann","password":"third"}', '3');
-    // Simulates another replica, before the recovery of the open intents.
+    // Simulates another replica that runs before the recovery of the open intents.
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
     expect(await syncOnly(world)).toMatchObject({ kind: 'updated' });
     expect(await recover(world)).toBe(1);
@@ -175,20 +175,26 @@ describe('open intent after a crash', () => {
   it.each([
     ['is closed as applied', afterTheWrite, { outcome: 'ok', note: 'found after a crash, replaced since' }],
     ['is INTERRUPTED', failing('cluster.replace', dead), { outcome: 'failed', code: 'INTERRUPTED' }],
-  ])('%s according to what the next change found under a manual edit', async (_, stop, outcome) => {
-    const world = await openDb();
-    await world.sync();
-    world.store.put('db', '{"user":"ann","password":"second"}', '2');
-    await crash(world, stop);
-    world.cluster.edit(APPS_DB, (raw) => ({ ...raw, data: { ...objectIn(raw, 'data'), HAND: base64('x') } }));
-    world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
-    expect(await syncOnly(world)).toMatchObject({ kind: 'updated' });
-    expect(await recover(world)).toBe(1);
-    expect(world.records.at(-1)).toMatchObject({ requestId: 'request-2', phase: 'outcome', ...outcome });
-    expect(world.records.at(-1)).not.toHaveProperty('resourceVersion');
-  });
+  ])(
+    '%s according to the content that the next change found, even after a manual edit',
+    async (_, stop, outcome) => {
+      const world = await openDb();
+      await world.sync();
+      world.store.put('db', '{"user":"ann","password":"second"}', '2');
+      await crash(world, stop);
+      world.cluster.edit(APPS_DB, (raw) => ({
+        ...raw,
+        data: { ...objectIn(raw, 'data'), HAND: base64('x') },
+      }));
+      world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
+      expect(await syncOnly(world)).toMatchObject({ kind: 'updated' });
+      expect(await recover(world)).toBe(1);
+      expect(world.records.at(-1)).toMatchObject({ requestId: 'request-2', phase: 'outcome', ...outcome });
+      expect(world.records.at(-1)).not.toHaveProperty('resourceVersion');
+    },
+  );
 
-  it('is closed as applied if the next change found all its values edited', async () => {
+  it('is closed as applied even if somebody edited all its values before the next change', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     const data = { PASSWORD: base64('x'), USER: base64('x') };
@@ -206,7 +212,7 @@ describe('open intent after a crash', () => {
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
     await crash(world, afterTheWrite);
-    // Simulates another replica, before the recovery of the open intents.
+    // Simulates another replica that runs before the recovery of the open intents.
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
     expect(await syncOnly(world)).toMatchObject({ kind: 'created' });
     expect(await recover(world)).toBe(1);
@@ -217,7 +223,7 @@ describe('open intent after a crash', () => {
       outcome: 'ok',
       note: 'found after a crash, replaced since',
     });
-    // Pods have read the latest content.
+    // The repair restores content that pods have already read, so both fingerprints are equal.
     world.cluster.forget(APPS_DB);
     await world.sync();
     const repaired = world.records.findLast(({ phase, secret }) => phase === 'outcome' && secret === 'db');
@@ -238,7 +244,7 @@ describe('open intent after a crash', () => {
     expect(world.records.at(-1)).toMatchObject({ requestId: 'request-2', code: 'INTERRUPTED' });
   });
 
-  it('is not closed by the next change for the same request', async () => {
+  it('is not closed by the next change, even with the same request id', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
@@ -256,7 +262,7 @@ describe('open intent after a crash', () => {
     expect(new Set(changes.map(({ requestId }) => requestId))).toEqual(new Set(['request-1']));
   });
 
-  it('is applied only for the newest of several equal intents', async () => {
+  it('is closed as applied only if it is the newest of several equal intents', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
@@ -279,7 +285,7 @@ describe('open intent after a crash', () => {
     world.cluster.put(ID, { data: { THEIRS: base64('t') } });
     await crash(world, afterTheWrite);
     await world.configure(merge('one', 'ONE') + merge('two', 'TWO'));
-    // Simulates another replica, before the recovery of the open intents.
+    // Simulates another replica that runs before the recovery of the open intents.
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
     expect((await world.sync()).targets).toMatchObject([{ kind: 'unchanged' }, { kind: 'updated' }]);
     expect(await recover(world)).toBe(1);
@@ -296,7 +302,7 @@ describe('open intent after a crash', () => {
     expect(await recover(world)).toBe(1);
   });
 
-  it('is left to its process if that is still running', async () => {
+  it('is left open while its process is still running', async () => {
     const world = await openDb();
     await using running = await world.start(afterTheWrite);
     await expect(running.sync()).rejects.toBe(dead);

@@ -59,7 +59,7 @@ describe('renamed target', () => {
     expect([exists(world, 'uno'), exists(world, 'one')]).toEqual([true, false]);
   });
 
-  it('keeps the old target in prune, which reports it', async () => {
+  it('keeps the old target in a prune, and reports it', async () => {
     const world = await renamed('onMappingRemoved: keep');
     await using process = await world.start();
     expect(await listOrphans(process.app)).toMatchObject({ targets: [], waiting });
@@ -69,7 +69,7 @@ describe('renamed target', () => {
     expect(await pruneOrphans(process.app)).toMatchObject({ summary: { deleted: 1 }, waiting: [] });
   });
 
-  it('is planned as the run carries it out', async () => {
+  it('has a plan that deletes the old target and creates the new one', async () => {
     const world = await renamed();
     await using process = await world.start();
     const { targets, waiting: none } = await planTargets(process.app);
@@ -101,7 +101,7 @@ describe('renamed target', () => {
     expect(await releaseHeld(process.app, held?.id ?? '')).toMatchObject({ summary: { deleted: 1 } });
   });
 
-  it('does not wait for orphans of other mappings', async () => {
+  it('does not delay the deletion of orphans of other mappings', async () => {
     const world = await synced([...NAMES, 'four'], 'onMappingRemoved: delete');
     await world.configure(mappingsOf(NAMES, 'onMappingRemoved: delete'));
     world.store.fail('one', new AppError('STORE_UNAVAILABLE'));
@@ -129,7 +129,7 @@ describe('target of a renamed mapping', () => {
     ['more', 'data: { VALUE: { store: vault, key: one }, MORE: { store: vault, key: two } }'],
     ['every source', 'dataFrom: [ { store: vault, key: one } ]'],
     ['the keys of a search', "dataFrom: [ { store: vault, find: { path: '' } } ]"],
-  ])('keeps the old target while the store fails that gives %s', async (_, data) => {
+  ])('keeps the old target while its store fails, if the new mapping reads %s', async (_, data) => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     await world.configure(others + uno(data));
     world.store.fail('one', new AppError('STORE_UNAVAILABLE'));
@@ -158,7 +158,7 @@ describe('target of a renamed mapping', () => {
     expect(await world.sync()).toMatchObject({ summary: { deleted: 1, failed: 1 }, waiting: [] });
   });
 
-  it('waits for all mappings if the old sources are unknown', async () => {
+  it('waits for the targets of all mappings if the old sources are unknown', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     world.cluster.edit({ namespace: 'apps', secret: 'one' }, (raw) => {
       const annotations = objectIn(objectIn(raw, 'metadata') ?? {}, 'annotations') ?? {};

@@ -30,7 +30,7 @@ function cluster(found: readonly string[] | AppError) {
 }
 
 describe('selector targets', () => {
-  it('are listed once per set of labels, and never in the bridge´s own namespace', async () => {
+  it("are listed once per set of labels, and never in the bridge's own namespace", async () => {
     const port = cluster(['a', 'bridge', 'c']);
     const targets = await resolveTargets([selecting('y', '1'), selecting('x', '1'), fixed], port, 'bridge');
     expect(names(targets)).toEqual(['a fixed', 'a x', 'a y', 'b fixed', 'c x', 'c y']);

@@ -64,7 +64,7 @@ describe('mappings that merge into one Secret', () => {
   it.each([
     ['a label', { labels: { team: 'ours' } }, 'label team'],
     ['an annotation', { annotations: { note: 'ours' } }, 'annotation note'],
-  ])('are refused without a request for %s that others hold with another value', async (_, marks, what) => {
+  ])('are refused before any write if others hold %s with another value', async (_, marks, what) => {
     const world = await open([one('a', 'A', { ...merge, ...marks })]);
     const metadata = { labels: { team: 'theirs' }, annotations: { note: 'theirs' } };
     world.cluster.put(SHARED, { ...theirs, metadata });
@@ -88,7 +88,7 @@ describe('mappings that merge into one Secret', () => {
     expect(metadataOf(world)?.labels).toEqual({ team: 'x', tier: 'y' });
   });
 
-  it('are refused when a key changes that others hold too', async () => {
+  it('are refused when a key changes that other managers also hold', async () => {
     const world = await open([one('a', 'A', merge)]);
     world.cluster.put(SHARED, { ...theirs, data: { ...theirs.data, A: base64('tok') } });
     expect(await outcomes(world)).toEqual(['a updated']);
@@ -105,7 +105,7 @@ describe('mappings that merge into one Secret', () => {
     expect(targets).toMatchObject([{ action: 'update', keys: [{ name: 'A', action: 'add' }] }]);
   });
 
-  it('are verified in the cluster if the answer is lost', async () => {
+  it("are verified in the cluster if the API server's answer is lost", async () => {
     const world = await open([one('a', 'A', merge)]);
     world.cluster.put(SHARED, theirs);
     world.cluster.loseAnswer('merge', new AppError('CLUSTER_UNAVAILABLE'));
@@ -133,7 +133,7 @@ describe('merge end', () => {
   const merge = { secret: 'shared', mode: 'merge' } as const;
   const going = { onMappingRemoved: 'delete' } as const;
   const theirs = { data: { THEIRS: base64('t') }, metadata: { labels: { team: 'x' } } };
-  // The brake needs other targets as a total.
+  // The share of the brake refers to these targets.
   const more = Array.from({ length: 9 }, (_, n) => one(`other-${n}`, 'K', {}));
 
   async function merged(mappings: readonly Mapping[]): Promise<World> {
@@ -160,14 +160,14 @@ describe('merge end', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('keeps our keys if the mapping had set that', async () => {
+  it('keeps our keys unless the mapping had `onMappingRemoved: delete`', async () => {
     const world = await merged([one('a', 'A', merge)]);
     await world.configure(more);
     expect((await world.sync()).summary).toMatchObject({ updated: 0, deleted: 0 });
     expect(dataOf(world)).toEqual({ THEIRS: base64('t'), A: base64('tok') });
   });
 
-  it('is verified in the cluster if the answer is lost', async () => {
+  it("is verified in the cluster if the API server's answer is lost", async () => {
     const world = await merged([one('a', 'A', merge, going)]);
     await world.configure(more);
     world.cluster.loseAnswer('merge', new AppError('CLUSTER_UNAVAILABLE'));
@@ -241,7 +241,7 @@ describe('target that may be recreated', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('keeps foreign labels and annotations every time, but none that the mapping had set', async () => {
+  it('keeps foreign labels and annotations in every recreation, but removes those that the mapping had set', async () => {
     const labelled = (original: Mapping, labels: Readonly<Record<string, string>>): Mapping => ({
       ...original,
       target: { ...original.target, labels },
@@ -278,7 +278,7 @@ describe('target that may be recreated', () => {
       // The brake allows one deletion within its window.
       await world.clock.advance(25 * 60 * 60_000);
     }
-    // Keys that a mapping releases are still removed.
+    // Labels and annotations that the mapping no longer sets are still removed.
     await world.configure([again]);
     expect(await outcomes(world)).toEqual(['r updated']);
     expect(marksOf()).toMatchObject({ team: 'x', 'example.com/note': 'theirs' });
@@ -286,7 +286,7 @@ describe('target that may be recreated', () => {
     expect(await outcomes(world)).toEqual(['r unchanged']);
   });
 
-  it('does not keep the values that `kubectl apply` recorded', async () => {
+  it('drops the annotation in which `kubectl apply` recorded old values', async () => {
     const world = await open([before]);
     await world.sync();
     const noted = { 'kubectl.kubernetes.io/last-applied-configuration': `{"data":{"K":"${base64('tok')}"}}` };
@@ -323,7 +323,7 @@ describe('target that may be recreated', () => {
     expect(dataOf(world, ID)).toEqual({ K: base64('new') });
   });
 
-  it('gets another type the same way', async () => {
+  it('gets another type by a deletion and a creation', async () => {
     const world = await made([one('r', 'K', { type: 'example.com/other', recreate: true, immutable: true })]);
     expect(await outcomes(world)).toEqual(['r updated']);
     expect(world.cluster.raw(ID)?.type).toBe('example.com/other');
@@ -360,7 +360,7 @@ describe('target that may be recreated', () => {
     expect(dataOf(world, ID)).toEqual({ K: base64('tok') });
   });
 
-  it('is created by the next run after a crash in between', async () => {
+  it('is created by the next run after a crash between deletion and creation', async () => {
     const world = await made();
     world.cluster.fail('create', undefined, new AppError('CLUSTER_UNAVAILABLE'));
     expect((await outcomes(world))[0]).toMatch(/^r failed/);
@@ -445,7 +445,7 @@ describe('target in selected namespaces', () => {
     expect(dataOf(world, { namespace: 'x', secret: 's' })).toBeUndefined();
   });
 
-  it('belongs to the first of two mappings, and the second reports it', async () => {
+  it('belongs to the first of two mappings, and the second mapping reports the conflict', async () => {
     const world = await open([selecting('z', { secret: 'same' }), selecting('b', { secret: 'same' })], {
       cluster: { namespaces: { x: { team: 'a' } } },
     });

@@ -5,7 +5,7 @@ import { almostProve, exists, MINUTE, NAMES, synced } from './destruction.ts';
 import { base64, openWorld, type World } from './world.ts';
 
 describe('missing source', () => {
-  it('deletes its target with the read that proves the absence, not before', async () => {
+  it('deletes its target only after the read that proves the absence', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     world.store.absent('one');
     await almostProve(world);
@@ -32,7 +32,7 @@ describe('missing source', () => {
     expect(exists(late, 'one')).toBe(true);
   });
 
-  it.each([1, 2])('is proved by %i reads at one time if no interval is required', async (n) => {
+  it.each([1, 2])('is proved by %i reads in immediate succession if no interval is required', async (n) => {
     const world = await synced(
       NAMES,
       'onSourceMissing: delete',
@@ -78,7 +78,7 @@ describe('missing source', () => {
   });
 
   it.each(['own', 'merge'])(
-    'leaves the target in sync without its keys, mode %s, and restores them later',
+    'leaves the target in sync without its keys (mode %s), and restores them later',
     async (mode) => {
       const app = { namespace: 'apps', secret: 'app' };
       const mappings = `
@@ -207,7 +207,7 @@ describe('missing source', () => {
     expect(world.cluster.writes).toHaveLength(writes);
   });
 
-  it('fails for a new source of the mapping that never existed', async () => {
+  it('fails the target if it belongs to a newly mapped source that never existed', async () => {
     const mapping = (more: string) => `
   - { name: app, target: { namespace: apps }, onSourceMissing: removeKeys, data: { A: { store: vault, key: one }, B: { store: vault, key: two }${more} } }`;
     const world = await openWorld({ mappings: mapping('') });
@@ -222,7 +222,7 @@ describe('missing source', () => {
     expect((await world.sync()).targets[0]?.error?.message).toContain('typo');
   });
 
-  it('keeps its keys with `keep`, and reports it', async () => {
+  it('keeps its keys with `keep`, and is reported', async () => {
     const world = await synced(['one'], 'onSourceMissing: keep');
     world.store.absent('one');
     await almostProve(world);

@@ -57,7 +57,7 @@ export const APPS_TOKEN = { namespace: 'apps', secret: 'token' };
 
 /** A fake store whose keys a test sets. */
 export interface FakeStore {
-  /** The previous version can still be read under its version. */
+  /** Keeps the previous value readable under its version. */
   put(key: string, text: string, version?: string): void;
   /** Removes a version from the store. */
   purge(key: string, version: string): void;
@@ -90,7 +90,7 @@ export interface World {
   sync(watch?: Watch, options?: SyncOptions): Promise<Awaited<ReturnType<typeof syncTargets>>>;
   /** Oldest first. */
   readonly records: readonly AuditRecord[];
-  /** Every record after a sequence, one line each. */
+  /** Every record after a sequence number, one line each. */
   story(after?: number): readonly string[];
   chain(): ReturnType<typeof verify>;
 }

@@ -79,7 +79,7 @@ describe('write', () => {
     expect([outcome.kind, wanted, world.cluster.writes]).toEqual(['unchanged', false, []]);
   });
 
-  it('queries the audit once for a target that was never tried, besides the pin', async () => {
+  it('queries the latest pin and the latest change once each for a target without records', async () => {
     const world = await openDb();
     const { app } = await world.start(({ call, phase, args }: Step) => {
       const { secret } = (args[0] ?? {}) as { secret?: string };
@@ -223,7 +223,7 @@ describe('write without an answer', () => {
     world.cluster.fail('create', lost());
     await world.sync();
     expect(await syncOnly(world)).toMatchObject({ kind: 'created' });
-    // The state that the loser of the race finds.
+    // Simulates the late failure record of the replica that lost the race.
     await using late = await world.start();
     const { recorder } = await late.app.createContext();
     await recorder.recordFailure('db', APPS_DB, { kind: 'failed', error: lost() });
@@ -231,7 +231,7 @@ describe('write without an answer', () => {
     expect(world.story().filter((line) => line === 'create outcome db ok')).toHaveLength(1);
   });
 
-  it('is not taken for applied when its source returns to an older value', async () => {
+  it('does not count as applied when its source returns to an older value', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
@@ -258,7 +258,7 @@ describe('write without an answer', () => {
 describe('unavailable audit', () => {
   const broken = new AppError('AUDIT_UNAVAILABLE');
 
-  it('stops the run before its command, read or intent, with nothing written', async () => {
+  it('stops the run before any write if the command, the read or the intent cannot be recorded', async () => {
     for (let append = 1; append <= 3; append += 1) {
       const world = await openDb();
       let left = append;
@@ -274,7 +274,7 @@ describe('unavailable audit', () => {
     }
   });
 
-  it('stops the run after a write whose outcome is lost, and the next start records that outcome', async () => {
+  it('stops the run after a write whose outcome cannot be recorded, and the next start records that outcome', async () => {
     const world = await openDb();
     let left = 4;
     const watch = ({ call, phase }: Step) => {
@@ -296,7 +296,7 @@ describe('unavailable audit', () => {
     expect(world.cluster.writes).toEqual([]);
   });
 
-  it('stops further targets after it fails for one', async () => {
+  it('stops the remaining targets after it fails for one target', async () => {
     const mappings = Array.from(
       { length: 30 },
       (_, n) => `

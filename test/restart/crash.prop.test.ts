@@ -26,7 +26,7 @@ async function crashing(work: () => Promise<unknown>): Promise<void> {
   try {
     await work();
   } catch (thrown) {
-    // Passes the injected fault on to others that wait for the same read.
+    // Other waiters of the same read get an error with the injected crash as its cause.
     const cause = thrown instanceof AppError ? thrown.cause : thrown;
     if (!(cause instanceof Crash)) throw thrown;
   }
@@ -60,7 +60,7 @@ function fingerprintOf(fixture: RestartFixture, secret: string): unknown {
   return objectIn(objectIn(raw, 'metadata') ?? {}, 'annotations')?.['secretbridge.dev/fingerprint'];
 }
 
-/** Restart intents without an outcome, by their shared fields. */
+/** Restart intents without an outcome, identified by the fields that both records share. */
 function open(fixture: RestartFixture): readonly string[] {
   const key = ({ requestId, namespace, secret, attempt }: (typeof fixture.world.records)[number]) =>
     JSON.stringify([requestId, namespace, secret, attempt]);
@@ -72,7 +72,7 @@ function open(fixture: RestartFixture): readonly string[] {
   return [...found];
 }
 
-describe('restarts after a crash', () => {
+describe('restarts', () => {
   it('are neither lost nor repeated after a crash between any two steps', async () => {
     const day = async (fixture: RestartFixture, watch = crashAt(0).watch) => {
       fixture.change('second');
@@ -118,7 +118,7 @@ const event: fc.Arbitrary<Event> = fc.oneof(
 );
 
 describe('random events', () => {
-  it('bring each content to the pods within the budget, with one restart per window', async () => {
+  it('bring each content to the pods within the budget, with at most one restart per window', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(event, { maxLength: 25 }), async (events) => {
         const fixture = await openRestartFixture(OPTIONS);

@@ -24,11 +24,11 @@ export interface RestartFixture {
   startRestarts(watch?: Watch): Promise<Restarts & AsyncDisposable>;
   /** Runs one restart cycle. */
   restart(options?: { watch?: Watch; atOnce?: number; windowMs?: number }): Promise<number | undefined>;
-  /** Changes the source of every target, or of one. */
+  /** Changes the source of every target, or of the target with this key. */
   change(text: string, key?: string): void;
   /** The annotated workloads in order, each with its number of annotations. */
   rollouts(): readonly string[];
-  /** Every `restart` record after a sequence, one line each. */
+  /** Every `restart` record after a sequence number, one line each. */
   restartLog(after?: number): readonly string[];
 }
 
@@ -37,9 +37,9 @@ export function deployment(name: string, namespace = 'apps'): WorkloadId {
 }
 
 export interface RestartFixtureOptions {
-  /** For each target, which is also its key in the store: the workloads to restart. */
+  /** The workloads to restart, by target. The name of a target is also its key in the store. */
   readonly targets?: Readonly<Record<string, readonly string[]>>;
-  /** For each Deployment: its labels. */
+  /** The labels of each Deployment. */
   readonly deployments?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** More fields for the `target` of each mapping, in YAML. */
   readonly target?: string;

@@ -64,7 +64,7 @@ const afterTheWrite = ({ call, phase, args }: Step) => {
   if (phase === 'before' && entry?.phase === 'outcome') throw dead;
 };
 
-/** An interrupted sync, and the records that the recovery adds. */
+/** Interrupts a sync after its write. Returns the records that the recovery adds. */
 async function recovered(world: World): Promise<readonly string[]> {
   await expect(world.sync(afterTheWrite)).rejects.toBe(dead);
   const { length } = world.records;
@@ -81,7 +81,7 @@ it('an interrupted merge without byte changes restarts nothing', async () => {
   expect(await recovered(world)).toEqual(['update outcome ok', 'restart intent ok']);
 });
 
-it('the records of such a merge say that no byte changes, and other records do not', async () => {
+it('a merge that takes over unchanged keys is recorded with the note `no byte changes`, and other merges are not', async () => {
   const world = await open(merging('m', { KEY: 'token' }), { KEY: 'tok', THEIRS: 't' });
   await world.sync();
   await world.configure(merging('m', { KEY: 'token', OTHER: 'other' }));

@@ -28,7 +28,7 @@ async function openLeft(): Promise<{ world: World; workloads: MemoryWorkloads }>
 const restarts = (world: World, after = 0) => world.story(after).filter((line) => line.startsWith('restart'));
 
 describe('restart that an earlier run left pending', () => {
-  it('is made once by the next run, even if nothing else changes', async () => {
+  it('is completed once by the next run, even if nothing else changes', async () => {
     const { world, workloads } = await openLeft();
     const { length } = world.records;
     expect(await world.sync()).toMatchObject({ ok: true, summary: { unchanged: 1 } });
@@ -37,7 +37,7 @@ describe('restart that an earlier run left pending', () => {
     expect(restarts(world, length)).toEqual(['restart outcome app ok']);
   });
 
-  it('does not fail a run that cannot make it, and is not reported again', async () => {
+  it('does not fail a run that cannot complete it, and is not recorded again', async () => {
     const { world, workloads } = await openLeft();
     const { length } = world.records;
     workloads.fail('annotatePods', new AppError('CLUSTER_UNAVAILABLE'));
@@ -46,7 +46,7 @@ describe('restart that an earlier run left pending', () => {
     expect(restarts(world)).toEqual(['restart intent app ok', 'restart app failed CLUSTER_UNAVAILABLE']);
   });
 
-  it('is reported by each run that cannot make it', async () => {
+  it('is part of the report of a run that cannot complete it', async () => {
     const { world, workloads } = await openLeft();
     workloads.fail('annotatePods', new AppError('CLUSTER_UNAVAILABLE'));
     const left = { namespace: 'apps', secret: 'app', mapping: 'app', workload: 'Deployment/web' };
@@ -108,7 +108,7 @@ describe('restart that an earlier run left pending', () => {
     expect(workloads.annotated).toEqual([]);
   });
 
-  it('is made by a rollback to the current content', async () => {
+  it('is completed by a rollback to the current content', async () => {
     const { world, workloads } = await openLeft();
     const now = world.records.findLast(({ action, phase }) => action === 'update' && phase === 'outcome');
     await using process = await world.start();

@@ -48,7 +48,7 @@ it('reads all restart records once, and later only back to the oldest pending on
   });
 });
 
-it('remembers a recorded rollout for as long as it may run', async () => {
+it('returns a recorded rollout until it is too old to be still running', async () => {
   const audit = createMemoryAudit();
   await audit.append([entry(1, 'intent'), { ...entry(1, 'outcome'), counts: { rolled: 1 } }]);
   const at = 1_800_000_000_000;

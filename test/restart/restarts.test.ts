@@ -37,7 +37,7 @@ const fingerprintOf = (fixture: RestartFixture, secret = 'db') => {
 };
 
 describe('content change', () => {
-  it('restarts the workload once, by the fingerprint of the target', async () => {
+  it("restarts the workload once, and writes the target's fingerprint into the pod template", async () => {
     const fixture = await openRestartFixture();
     await changed(fixture);
     expect(await fixture.restart()).toBeUndefined();
@@ -56,7 +56,7 @@ describe('content change', () => {
     ['nothing to write', () => undefined],
     ['the same bytes in a new version', (fixture: RestartFixture) => fixture.change('second')],
   ])(
-    'restarts the workload if the write completed after the check, and the next change has %s',
+    'restarts the workload if a write without an answer completes late and the next change has %s',
     async (_, then) => {
       const fixture = await openRestartFixture();
       const { cluster } = fixture.world;
@@ -82,7 +82,7 @@ describe('content change', () => {
     const fixture = await openRestartFixture();
     fixture.change('second');
     await expect(fixture.reconcile(crashAfter('cluster.replace'))).rejects.toThrow(Crash);
-    // Simulates another replica, before the recovery of the open intents.
+    // Simulates another replica that runs before the recovery of the open intents.
     fixture.change('second');
     await fixture.reconcile();
     await fixture.recover();
@@ -104,7 +104,7 @@ describe('content change', () => {
     expect(appends).toContainEqual(['update outcome', 'restart intent']);
   });
 
-  it('waits for the window from the first change on', async () => {
+  it('starts the restart window at the first change', async () => {
     const fixture = await openRestartFixture({
       targets: { db: ['Deployment/web'], api: ['Deployment/web'] },
     });
@@ -201,7 +201,7 @@ describe('content change', () => {
     expect(fixture.restartLog().slice(-1)).toEqual(['outcome db Deployment/web ok {"rolled":1}']);
   });
 
-  it('restarts for a repair unless the pod template has its fingerprint', async () => {
+  it('restarts for a repair unless the pod template already has the repaired fingerprint', async () => {
     const fixture = await openRestartFixture();
     const edit = () =>
       fixture.world.cluster.edit(DB, (raw) => ({ ...raw, data: { VALUE: base64('by hand') } }));
@@ -215,7 +215,7 @@ describe('content change', () => {
     wait(fixture, WINDOW_MS);
     await fixture.restart();
     expect(fixture.rollouts()).toHaveLength(1);
-    // Although its first rollout is still running.
+    // This outcome counts no rollout, although the first rollout is still running.
     expect(fixture.restartLog().slice(-1)).toEqual(['outcome db Deployment/web ok {"rolled":0}']);
   });
 
@@ -239,7 +239,7 @@ describe('content change', () => {
     expect(fixture.rollouts()).toEqual(['web 1']);
   });
 
-  it('does not set an annotation again that somebody removed from the pod template', async () => {
+  it('does not restore an annotation that somebody removed from the pod template', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture);
     await fixture.restart();
@@ -252,7 +252,7 @@ describe('content change', () => {
 });
 
 describe('no restart', () => {
-  it('after a creation, an unchanged run, or a new version with the same bytes', async () => {
+  it('happens after a creation, an unchanged run, or a new version with the same bytes', async () => {
     const fixture = await openRestartFixture();
     await fixture.reconcile();
     await changed(fixture, 'first');
@@ -261,7 +261,7 @@ describe('no restart', () => {
     expect(fixture.restartLog()).toEqual([]);
   });
 
-  it('after a failed write', async () => {
+  it('happens after a failed write', async () => {
     const fixture = await openRestartFixture();
     fixture.change('second');
     fixture.world.cluster.fail('replace', new AppError('CLUSTER_FORBIDDEN'));
@@ -304,7 +304,7 @@ describe('selector', () => {
     expect(fixture.restartLog().at(-1)).toBe('outcome db Deployment with app=web ok {"workloads":0}');
   });
 
-  it('shares one restart with a name for the same workload', async () => {
+  it('causes one restart of a workload that the mapping also names', async () => {
     const fixture = await openRestartFixture({
       targets: { db: ['Deployment with app=web', 'Deployment/one'], api: ['Deployment/one'] },
       deployments: { one: { app: 'web' } },
@@ -377,7 +377,7 @@ describe('budget', () => {
     expect(fixture.rollouts()).toEqual(['web 1', 'web 1']);
   });
 
-  it('counts a restart before a crash that was not recorded', async () => {
+  it('counts an unrecorded restart from before a crash', async () => {
     const fixture = await open();
     await changed(fixture);
     const lost = new AppError('AUDIT_UNAVAILABLE');
@@ -431,7 +431,7 @@ describe('workload that cannot be restarted', () => {
     expect(fixture.rollouts()).toEqual(['web 1', 'api 1']);
   });
 
-  it('is retried soon if the cluster is unavailable, without calls for the others', async () => {
+  it('is retried soon if the cluster is unavailable, without calls for other workloads', async () => {
     const fixture = await openRestartFixture({ targets: { db: ['Deployment/web', 'Deployment/api'] } });
     await changed(fixture);
     fixture.workloads.fail('read', new AppError('CLUSTER_UNAVAILABLE'), new AppError('INTERNAL'));
@@ -439,7 +439,7 @@ describe('workload that cannot be restarted', () => {
     expect(fixture.restartLog().filter((line) => line.includes('failed'))).toHaveLength(1);
   });
 
-  it('is retried when a rate limit allows it, and within an hour', async () => {
+  it('is retried when a rate limit allows it, but at the latest after an hour', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture);
     for (const [retryAfterMs, next] of [
@@ -466,13 +466,13 @@ describe('workload that cannot be restarted', () => {
     const watch: Watch = ({ call, phase }) => {
       if (call === 'workloads.read' && phase === 'before') reads += 1;
     };
-    // Each call may take until the request timeout.
+    // There must be few calls, because each may take until the request timeout.
     expect(await fixture.restart({ atOnce: 12, watch })).toBe(10_000);
     expect(reads).toBeLessThanOrEqual(4);
     expect(fixture.restartLog().filter((line) => line.includes('failed'))).toHaveLength(1);
   });
 
-  it('is given up after a day and one more attempt, and recorded', async () => {
+  it('is abandoned after a day and one more attempt, and recorded', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture);
     wait(fixture, 25 * 60 * MINUTE);
@@ -517,7 +517,7 @@ describe('restart that was removed from its mapping', () => {
     expect(await run(fixture, ['db Deployment/web'])).toBeUndefined();
   });
 
-  it('is made while another replica may have just added it', async () => {
+  it('is still carried out while another replica may have just added it to the mapping', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture);
     expect(await run(fixture, [])).toBeUndefined();
@@ -536,7 +536,7 @@ describe('restart process', () => {
     expect(ended).not.toContain('of yesterday');
   });
 
-  it('sees what other processes add', async () => {
+  it('finds the restarts that other processes add', async () => {
     const fixture = await openRestartFixture();
     await using restarts = await fixture.startRestarts();
     for (const text of ['second', 'third', 'fourth']) {

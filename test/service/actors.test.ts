@@ -12,13 +12,13 @@ function open(intakes: Readonly<Record<string, string>> = {}) {
   return { queries, actorOf: createActors({ list }, (requestId) => intakes[requestId]) };
 }
 
-it('returns the person whose command is on record', async () => {
+it('returns the person whose command is recorded under the request id', async () => {
   const { actorOf, queries } = open();
   expect(await actorOf('r1~abc', 'operator')).toEqual(ANN);
   expect(queries).toEqual([{ request: 'r1', action: 'command' }]);
 });
 
-it('returns an event with the name of its intake, if an intake received it', async () => {
+it('returns the kind `event`, with the name of the intake that received the event', async () => {
   const { actorOf, queries } = open({ r1: 'eu' });
   expect(await actorOf('r1', 'event')).toEqual({ kind: 'event', name: 'eu' });
   expect(await actorOf('r1~abc', 'event')).toEqual({ kind: 'event', name: 'eu' });

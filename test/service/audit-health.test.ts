@@ -26,7 +26,7 @@ describe('audit health', () => {
     expect(auditHealth.error()).toBeUndefined();
   });
 
-  it('keeps an error without a retrying job until a record is certainly written', () => {
+  it('keeps an error that belongs to no job until a write without a job succeeds', () => {
     const { clock, auditHealth } = open();
     auditHealth.writeFailed(AWAY);
     clock.set(clock.now() + 60 * MINUTE);

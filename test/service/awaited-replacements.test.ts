@@ -47,7 +47,7 @@ describe('awaited replacements', () => {
     expect(come).toHaveLength(1);
   });
 
-  it('requests an orphan check for a target written during the step, but not before it', () => {
+  it('requests an orphan check for a target written during the deletion step, but not for one written before', () => {
     const { states, come, awaited } = open();
     states.note(targetState({ target: NEW, kind: 'created', endedAt: START }));
     awaited.note(waiting, START + 1);

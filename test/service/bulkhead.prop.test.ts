@@ -16,7 +16,7 @@ const piece: fc.Arbitrary<Piece> = fc.record({
   fails: fc.boolean(),
 });
 
-/** Work that lasts until the test ends it, with a clock that the test moves. */
+/** Work that lasts until the test ends it. The test also moves its clock. */
 function createWorkers(places: number, queue: number) {
   let now = 0;
   const waking = new Map<object, { readonly at: number; readonly callback: () => void }>();
@@ -135,7 +135,7 @@ describe('bulkhead', () => {
     expect(urgent.filter((item) => rejected.has(item))).toEqual([]);
   });
 
-  it('bounds the queue of a stuck compartment after a second, except for manual jobs', async () => {
+  it('limits the queue of a compartment that is stuck for a second, except for manual jobs', async () => {
     const { begin, away: rejected, context, all } = createWorkers(2, 4);
     const reasons = ['first', 'event', 'drift', 'sweep', 'manual'] as const;
     const pieces = Array.from({ length: 1_000 }, (_, index) => reasons[index % 5] ?? 'first');
@@ -152,7 +152,7 @@ describe('bulkhead', () => {
     expect(rejected.get(late)).toBeGreaterThanOrEqual(500);
   });
 
-  it('keeps jobs in line that will start soon', async () => {
+  it('keeps waiting jobs that will start soon', async () => {
     const { begin, away: rejected, context, running } = createWorkers(2, 4);
     const count = 60;
     for (let index = 0; index < count; index += 1) begin({ compartment: 'a', reason: 'first', fails: false });
@@ -184,7 +184,7 @@ describe('bulkhead', () => {
     expect(rejected.has(late)).toBe(true);
   });
 
-  it('spreads the retries of rejected jobs at about the pace of the compartment', async () => {
+  it('spreads the retries of rejected jobs over time, at about the rate at which the compartment runs jobs', async () => {
     const places = 4;
     const workMs = 40;
     const jobs = 2_000;

@@ -10,7 +10,7 @@ const REFRESH_MS = 300_000;
 const NOW = START + 100 * REFRESH_MS;
 const ofKey = (n: number) => wanted({ name: `app-${n}`, data: { A: source({ key: `k${n}` }) } });
 
-/** A long-running service that gets enough keys to rename the shards of their store. */
+/** A long-running service that receives one more key, which changes the names of the shards. */
 function open(part: object = {}) {
   const clock = createClock();
   const states = createTargetStates(createFakeBroadcast(), clock);
@@ -27,7 +27,7 @@ function open(part: object = {}) {
   return { clock, states, before, now, statuses: () => statuses(now) };
 }
 
-it('keeps the age of sources when another key renames the shards', () => {
+it('keeps the age of sources when a new key renames the shards', () => {
   const { clock, before, now, statuses } = open();
   expect([...now.shards.keys()]).not.toContain([...before.shards.keys()][0]);
   expect(new Set(statuses().map(({ state }) => state))).toEqual(new Set(['synced']));

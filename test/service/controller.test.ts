@@ -133,7 +133,7 @@ describe('controller', () => {
     await waitUntil(() => expect(queued).toHaveLength(4));
   });
 
-  it('runs no job under the old configuration while a new one comes into force', async () => {
+  it('runs no job under the old configuration while a new one is applied', async () => {
     await using opened = await open();
     await opened.is(APPS_DB, 'created');
     await opened.is(APPS_TOKEN, 'created');
@@ -265,7 +265,7 @@ describe('controller', () => {
     expect(opened.controller.states.get('db', APPS_DB)).toBe(before);
   });
 
-  it('hands back a job for an unknown subject, which a newer release may know', async () => {
+  it('returns a job for an unknown subject to the queue, because a newer release may handle it', async () => {
     await using opened = await open();
     await opened.is(APPS_TOKEN, 'created');
     await opened.clock.advance(2_000);
@@ -275,7 +275,7 @@ describe('controller', () => {
     expect((await opened.queue.counts()).delayed).toBe(delayed + 1);
   });
 
-  it('runs a sweep whose configuration arrives here after another replica', async () => {
+  it('runs a sweep whose configuration reaches this replica later than another replica', async () => {
     await using opened = await open();
     await opened.is(APPS_TOKEN, 'created');
     const shard = 'sweep/vault/420000/0/1';
@@ -331,7 +331,7 @@ describe('controller', () => {
     expect(opened.writes()).toBe(1);
   });
 
-  it('checks for orphans when a target was created whose mapping was removed meanwhile', async () => {
+  it('checks for orphans after the creation of a target whose mapping was removed meanwhile', async () => {
     const looks: boolean[] = [];
     await using opened = await open(DB_ONLY, undefined, {
       destroy: async (_, { includeOrphans: withLeft }) => {
@@ -393,7 +393,7 @@ describe('controller', () => {
     await opened.is(APPS_TOKEN, 'created');
   });
 
-  it('does not repair reported drift on the retry of an earlier manual sync', async () => {
+  it('does not overwrite reported drift when an earlier manual sync is retried', async () => {
     await using opened = await open(DB_ONLY.replace('    data:', '    onDrift: report\n    data:'));
     await opened.is(APPS_DB, 'created');
     const [db] = opened.state.mappings;
@@ -407,12 +407,12 @@ describe('controller', () => {
     await opened.clock.advance(20_000);
     await opened.is(APPS_DB, 'refused');
     expect(opened.valueOf(APPS_DB, 'PASSWORD')).toBe(base64('by hand'));
-    // A new manual request covers this edit.
+    // A new manual request may overwrite the edit.
     await opened.controller.request({ mapping: db, id: APPS_DB }, 'asked again');
     await waitUntil(() => expect(opened.valueOf(APPS_DB, 'PASSWORD')).toBe(base64('first')));
   });
 
-  it('creates new targets under `onDrift: report`, whatever was deleted before', async () => {
+  it('creates new targets under `onDrift: report`, even if a target of the same name was deleted before', async () => {
     const only = DB_ONLY.replace('    data:', '    onDrift: report\n    data:');
     await using opened = await open(
       only.replace('{ namespace: apps }', '{ namespaceSelector: { matchLabels: { env: prod } } }'),
@@ -435,11 +435,11 @@ describe('controller', () => {
         expect(opened.controller.states.get('db', APPS_DB)).toMatchObject({ kind, startedAt: clock.now() }),
       );
     await change([]);
-    // Deleted with its namespace, or by an operator who cleaned up.
+    // The target was deleted with its namespace or by an operator.
     opened.cluster.forget(APPS_DB);
     await change(mappings);
     await waitUntil(() => expect(opened.valueOf(APPS_DB, 'PASSWORD')).toBe(base64('first')));
-    // From then on it is an ordinary target, even if it existed before it was added.
+    // From now on it is an ordinary target, even though it existed before it was added.
     await change([]);
     await change(mappings);
     await isNow('unchanged');
@@ -449,7 +449,7 @@ describe('controller', () => {
     expect(opened.valueOf(APPS_DB, 'PASSWORD')).toBeUndefined();
   });
 
-  it('reports an audit error until the failed record is written, whatever else succeeds', async () => {
+  it('reports an audit error until the failed record is written, even if other writes succeed', async () => {
     const outage = new AppError('AUDIT_UNAVAILABLE');
     let isAway = false;
     await using opened = await open(TWO_MAPPINGS, ({ call, phase }) => {
@@ -473,7 +473,7 @@ describe('controller', () => {
     expect(opened.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok'));
   });
 
-  it('reports an audit error until its sweeps are recorded, and loses none of them', async () => {
+  it('reports an audit error until all its sweeps are recorded', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     using _ = { [Symbol.dispose]: () => void vi.useRealTimers() };
     let isAway = false;
@@ -519,7 +519,7 @@ describe('controller', () => {
     expect(warned.map(({ fields }) => [fields.mapping, fields.durationMs])).toEqual([['db', 2_000]]);
   });
 
-  it('counts store answers as progress of jobs that wait in line or for values', async () => {
+  it('counts store answers as progress of jobs that wait for their start or for values', async () => {
     const store = gate('store.read');
     let now = 0;
     using _ = vi.spyOn(performance, 'now').mockImplementation(() => now);

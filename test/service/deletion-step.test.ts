@@ -49,7 +49,7 @@ async function seconds({ clock }: World, count: number): Promise<void> {
   for (let second = 0; second < count; second += 1) await clock.advance(1_000);
 }
 
-/** All five exist, and the first has left the configuration. */
+/** All five targets exist, and the first is no longer configured. */
 async function openLeaving(options: Parameters<typeof openWorld>[0] = {}): Promise<World> {
   const world = await openWorld({ mappings: targets(NAMES), ...options });
   for (const name of NAMES) world.store.put(name, name);
@@ -127,8 +127,8 @@ it('keeps an orphan in a prune if its mapping returns during the scan, here or i
 });
 
 /**
- * All targets were created, and the first ones have left the configuration. Also returns the full target list, so that
- * a test can restore it.
+ * All targets were created, and the first `left` targets are no longer configured. Also returns the full target list,
+ * so that a test can restore it.
  */
 async function openPutBack(left: number, more = '') {
   const world = await openWorld({ mappings: targets(NAMES), more });
@@ -148,7 +148,7 @@ async function openPutBack(left: number, more = '') {
   };
 }
 
-/** The same app under the configuration now in force. */
+/** The same app under the current configuration. */
 function under(app: App, now: () => Partial<Pick<App, 'config' | 'targets'>>): App {
   return Object.defineProperties(
     { ...app },
@@ -206,7 +206,7 @@ it('deletes nothing under a configuration that is replaced before the decision',
 });
 
 it.each([
-  ['if its mapping returns', (app: App, put: App['targets']) => ({ ...app, targets: put })],
+  ['if their mapping returns', (app: App, put: App['targets']) => ({ ...app, targets: put })],
   ['if the configuration changes', (app: App) => ({ ...app, config: { ...app.config } })],
 ])('keeps the remaining orphans %s while others are deleted', async (_, change) => {
   await using opened = await openPutBack(3, 'brake: { share: 1, window: 1h }');
@@ -236,8 +236,8 @@ it('keeps remaining orphans in a prune if their mapping returns during the delet
 
 describe('held proposals', () => {
   /**
-   * The brake allows one deletion of five targets. The sources of these are absent, and one of them may have left the
-   * configuration.
+   * Five targets, of which the brake allows one deletion. The sources in `absent` are proved absent, and the target
+   * `left` is no longer configured.
    */
   async function openHeld(absent: readonly string[], left?: string): Promise<World> {
     const world = await openWorld({ mappings: targets(NAMES), more: 'absence: { readings: 2, over: 1s }' });
@@ -251,7 +251,7 @@ describe('held proposals', () => {
     return world;
   }
 
-  it('stay held after a restart, when only the audit knows', async () => {
+  it('stay held after a restart, when only the audit log contains them', async () => {
     const world = await openHeld(['t0'], 't4');
     const { length } = world.records;
     await using serving = await serve(world);
@@ -315,7 +315,7 @@ describe('held proposals', () => {
     expect([isThere(world, 't0'), isThere(world, 't1')]).toEqual([false, true]);
   });
 
-  it('are known after a restart if a prune held them, although no run proposes them', async () => {
+  it('are loaded after a restart if a prune held them, although no run proposes them', async () => {
     const kept = targets(NAMES).replaceAll('onMappingRemoved: delete', 'onMappingRemoved: keep');
     const world = await openWorld({ mappings: kept });
     for (const name of NAMES) world.store.put(name, name);
@@ -326,7 +326,7 @@ describe('held proposals', () => {
     await using serving = await serve(world);
     await seconds(world, 5);
     await waitUntil(async () => expect(await heldIn(serving.service)).toEqual(['t3', 't4']));
-    // Also after the hourly orphan check.
+    // They are still held after the hourly orphan check.
     await world.clock.advance(2 * 3_600_000);
     await waitUntil(async () => expect(await heldIn(serving.service)).toEqual(['t3', 't4']));
     const [t3] = serving.service.held();
@@ -334,7 +334,7 @@ describe('held proposals', () => {
     expect([isThere(world, 't3'), isThere(world, 't4')]).toEqual([false, true]);
   });
 
-  it('count as held after a prune while another orphan check runs', async () => {
+  it('stay held after a prune while another orphan check runs', async () => {
     const kept = (names: readonly string[]) =>
       targets(names).replaceAll('onMappingRemoved: delete', 'onMappingRemoved: keep');
     const world = await openWorld({ mappings: kept(NAMES), more: 'absence: { readings: 2, over: 1s }' });
@@ -359,7 +359,7 @@ describe('held proposals', () => {
     expect(isThere(world, 't0')).toBe(true);
   });
 
-  it('end for a target that was held while desired and then left with `keep`', async () => {
+  it('are dropped for a target that then leaves the configuration with `onMappingRemoved: keep`', async () => {
     const world = await openHeld(['t0', 't1']);
     await world.configure(targets(NAMES.slice(2)));
     for (const name of ['t0', 't1'])
@@ -373,7 +373,7 @@ describe('held proposals', () => {
     expect(await heldIn(serving.service)).toEqual([]);
   });
 
-  it('are known after a restart even if no key would remain', async () => {
+  it('are loaded after a restart, even if the change would leave no key', async () => {
     const world = await openWorld({
       mappings: `
   - { name: a, target: { namespace: apps }, dataFrom: [ { store: vault, key: all } ] }
@@ -398,7 +398,7 @@ describe('held proposals', () => {
   });
 });
 
-/** One read before the absence of `t0` is proved. Its sweeps are hours away. */
+/** A world in which the next read proves the absence of `t0`. The next sweep is hours away. */
 async function openAlmostAbsent() {
   const mappings = targets(NAMES).replaceAll('target:', 'refresh: 6h\n    target:');
   const world = await openWorld({ mappings, more: 'absence: { readings: 2, over: 1s }' });
@@ -423,7 +423,7 @@ it('retries a failed deletion of a target soon, not only at its refresh', async 
   await waitUntil(() => expect(isThere(world, 't0')).toBe(false));
 });
 
-it('reports the missing source at once after a deletion with the source', async () => {
+it('reports the missing source at once after the target was deleted with its source', async () => {
   const world = await openAlmostAbsent();
   const shownStates = new Set<string>();
   await using serving = await serve(world);
@@ -449,7 +449,7 @@ it('reports the missing source at once after a deletion with the source', async 
 });
 
 describe('orphans', () => {
-  it('are checked again soon if they could not be read, and logged once', async () => {
+  it('are checked again soon if they could not be read, and are logged once', async () => {
     const logger = recordingLogger();
     const world = await openLeaving({ logger });
     const outage = new AppError('CLUSTER_UNAVAILABLE');
@@ -459,7 +459,7 @@ describe('orphans', () => {
     await seconds(world, 5);
     await waitUntil(() => expect(logged()).toHaveLength(1));
     expect(isThere(world, 't0')).toBe(true);
-    // Unreadable once more, then readable.
+    // The orphans are unreadable once more, then readable.
     await seconds(world, 60);
     await waitUntil(() => expect(isThere(world, 't0')).toBe(false));
     expect(logged()).toHaveLength(1);
@@ -510,7 +510,7 @@ describe('orphans', () => {
     await queue[Symbol.asyncDispose]();
   });
 
-  it('cause no stall of a job that waits for the check', async () => {
+  it('do not make a job that waits for the check count as stalled', async () => {
     let now = 0;
     using _ = vi.spyOn(performance, 'now').mockImplementation(() => now);
     const world = await openLeaving();
@@ -532,7 +532,7 @@ describe('orphans', () => {
     expect(Math.max(...ages.slice(0, NAMES.length))).toBeLessThan(3_600_000);
   });
 
-  it('cause no stall of the check, however long the cluster takes for each of many', async () => {
+  it('do not make the check count as stalled, even if the cluster takes long for each of many', async () => {
     let now = 0;
     using _ = vi.spyOn(performance, 'now').mockImplementation(() => now);
     const world = await openLeaving();
@@ -587,7 +587,7 @@ describe('a namespace that lost its label', () => {
 });
 
 describe('several namespaces that lost their label', () => {
-  it('are held until each gets its label back', async () => {
+  it('have their deletions held until each namespace has its label again', async () => {
     const yes = { bridge: 'yes' };
     const world = await openWorld({
       mappings: selected('delete'),
@@ -621,7 +621,7 @@ describe('several namespaces that lost their label', () => {
 });
 
 describe('held targets of namespaces', () => {
-  it('no longer count once they are deleted with their namespace', async () => {
+  it('are no longer held once they are deleted with their namespace', async () => {
     const yes = { bridge: 'yes' };
     const world = await openWorld({
       mappings: selected('delete'),
@@ -726,7 +726,7 @@ describe('a release by the service', () => {
     ]);
   });
 
-  it('leaves restarts to the restart window', async () => {
+  it('delays restarts until the restart window has passed', async () => {
     const workloads = createMemoryWorkloads();
     workloads.put({ kind: 'Deployment', namespace: 'apps', name: 'web' });
     const world = await openWorld({

@@ -18,7 +18,7 @@ const RESTARTED = DB_ONLY.replace('    data:', '    restart: [ { kind: Deploymen
 
 const passwordOf = ({ cluster }: World) => objectIn(cluster.raw(APPS_DB) ?? {}, 'data')?.PASSWORD;
 
-/** Advances the clock in the steps of a service. */
+/** Advances the clock in steps of a second, and lets the started work run. */
 async function context({ clock }: World, ms: number): Promise<void> {
   for (let elapsedMs = 0; elapsedMs < ms; elapsedMs += 1_000) {
     await clock.advance(1_000);
@@ -26,11 +26,11 @@ async function context({ clock }: World, ms: number): Promise<void> {
   }
 }
 
-/** The periodic work of a service. */
+/** The recovery that the service runs periodically. */
 const recover = ({ app }: Serving) => recoverIntents({ ...app, restartOf: () => [WEB] });
 
 const writesAndRestarts = (world: World) => world.story().filter((line) => /update|restart/.test(line));
-/** Recorded: it was created, and its workload waits for a restart. */
+/** The records of a completed change: its outcome and the intent to restart its workload. */
 const WHOLE = ['update outcome db ok', expect.stringContaining('restart intent')];
 
 it('follows a key whose versions restart at 1, even if it was recreated during a pause', async () => {
@@ -54,40 +54,43 @@ it('follows a key whose versions restart at 1, even if it was recreated during a
 it.each([
   ['AUDIT_UNAVAILABLE', new AppError('AUDIT_UNAVAILABLE')],
   ['INTERNAL', new TypeError('unexpected error')],
-])('does not report a target as synced that cannot be renewed for %s', async (code, thrown) => {
-  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-  using _timers = { [Symbol.dispose]: () => void vi.useRealTimers() };
-  const world = await openWorld({ mappings: DB_ONLY.replace('    data:', '    refresh: 1m\n    data:') });
-  let isAway = false;
-  await using serving = await serve(world, ({ call, phase }) => {
-    if (isAway && call === 'audit.append' && phase === 'before') throw thrown;
-  });
-  const rounds = async (minutes: number) => {
-    for (let half = 0; half < minutes * 2; half += 1) {
-      await world.clock.advance(30_000);
-      vi.advanceTimersByTime(250);
-      await settled();
-    }
-  };
-  const shown = () => serving.service.mappings()[0]?.targets[0];
-  await waitUntil(() => expect(passwordOf(world)).toBe(base64('first')));
-  await rounds(1);
-  isAway = true;
-  await rounds(3);
-  // Jobs without a record continue as usual.
-  expect(shown()).toMatchObject({ state: 'synced' });
-  world.store.put('db', db('second'), '2');
-  await rounds(5);
-  expect(shown()).toMatchObject({ state: 'stale', code });
-  expect(shown()?.staleSeconds).toBeGreaterThan(180);
-  isAway = false;
-  await rounds(2);
-  expect(passwordOf(world)).toBe(base64('second'));
-  expect(shown()).toMatchObject({ state: 'synced' });
-  expect(shown()?.code).toBeUndefined();
-});
+])(
+  'does not report a target as synced if its state cannot be renewed because of %s',
+  async (code, thrown) => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    using _timers = { [Symbol.dispose]: () => void vi.useRealTimers() };
+    const world = await openWorld({ mappings: DB_ONLY.replace('    data:', '    refresh: 1m\n    data:') });
+    let isAway = false;
+    await using serving = await serve(world, ({ call, phase }) => {
+      if (isAway && call === 'audit.append' && phase === 'before') throw thrown;
+    });
+    const rounds = async (minutes: number) => {
+      for (let half = 0; half < minutes * 2; half += 1) {
+        await world.clock.advance(30_000);
+        vi.advanceTimersByTime(250);
+        await settled();
+      }
+    };
+    const shown = () => serving.service.mappings()[0]?.targets[0];
+    await waitUntil(() => expect(passwordOf(world)).toBe(base64('first')));
+    await rounds(1);
+    isAway = true;
+    await rounds(3);
+    // Jobs that write no record continue as usual.
+    expect(shown()).toMatchObject({ state: 'synced' });
+    world.store.put('db', db('second'), '2');
+    await rounds(5);
+    expect(shown()).toMatchObject({ state: 'stale', code });
+    expect(shown()?.staleSeconds).toBeGreaterThan(180);
+    isAway = false;
+    await rounds(2);
+    expect(passwordOf(world)).toBe(base64('second'));
+    expect(shown()).toMatchObject({ state: 'synced' });
+    expect(shown()?.code).toBeUndefined();
+  },
+);
 
-it('reads a missing source once per sweep for all targets that an event found without it', async () => {
+it('reads a missing source once per sweep, even if an event made many targets wait for it', async () => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   using _timers = { [Symbol.dispose]: () => void vi.useRealTimers() };
   const mappings = Array.from(
@@ -117,7 +120,7 @@ it('reads a missing source once per sweep for all targets that an event found wi
   expect(allStates().filter(({ error }) => error?.code === 'SOURCE_ABSENT')).toHaveLength(20);
   const { length } = world.store.reads;
   await rounds(10);
-  // Read by each sweep, by all jobs of the event together, and by targets whose retry is due.
+  // The source is read by each sweep, once for all jobs of the event, and by targets whose retry is due.
   expect(world.store.reads.length - length).toBeLessThanOrEqual(3 * 10);
   expect(world.store.reads.length - length).toBeGreaterThanOrEqual(2 * 10);
 });
@@ -179,7 +182,7 @@ describe('a change with unknown result', () => {
     expect(writesAndRestarts(world)).toEqual(expect.arrayContaining(WHOLE));
   });
 
-  it('of a killed process is not the latest record if another process has synced the target since', async () => {
+  it('does not become the latest record if another process has synced the target in the meantime', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     using _timers = { [Symbol.dispose]: () => void vi.useRealTimers() };
     const world = await openWorld({ mappings: DB_ONLY });
@@ -293,7 +296,7 @@ describe('a target that is deleted and recreated', () => {
   });
 });
 
-it('records the start and the end of a missing namespace once each, however often the target is retried', async () => {
+it('records once when a namespace goes missing and once when it exists again, however often the target is retried', async () => {
   const world = await openWorld({ mappings: DB_ONLY, cluster: { namespaces: ['other'] } });
   await using serving = await serve(world);
   const state = () => serving.service.mappings()[0]?.targets[0];

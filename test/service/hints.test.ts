@@ -47,7 +47,7 @@ describe('a hint', () => {
     expect(new Set(hints.triggers.list.map(({ reason }) => reason))).toEqual(new Set(['event']));
   });
 
-  it('is queued before its time when the process ends, since others share the queue', () => {
+  it('is queued early when the process ends, because other processes share the queue', () => {
     const { triggers, ...hints } = open([wanted({ data: { X: source('k') } })]);
     hints.take([hint('k')], CI);
     expect(hints.take([hint('k')], EU)).toEqual({ targets: 1, unknown: 0 });
@@ -56,7 +56,7 @@ describe('a hint', () => {
     expect(triggers.list.map(({ target }) => target)).toEqual(['apps/app', 'apps/app']);
   });
 
-  it('for several keys queues each target once', () => {
+  it('queues each target once, even if it names several keys', () => {
     using hints = open([wanted({ data: { X: source('k'), Y: source('l') } })]);
     expect(hints.take([hint('k'), hint('l')], EU)).toEqual({ targets: 1, unknown: 0 });
   });
@@ -67,12 +67,12 @@ describe('a hint', () => {
     [ARN, ARN.slice(0, -7)],
     ['db/main', ARN],
     [ARN.slice(0, -7), 'db/main'],
-  ])('about %s reaches a mapping whose source names it %s', (reportedKey, key) => {
+  ])('for %s reaches a mapping whose source is named %s', (reportedKey, key) => {
     using hints = open([wanted({ data: { X: source(key) } })]);
     expect(hints.take([hint(reportedKey)], EU).targets).toBe(1);
   });
 
-  it('reaches only the searches that match the key', () => {
+  it('reaches a search only if the key matches the search', () => {
     const search = (name: string, find: { path: string; name?: string }, more: { isFlat?: true } = {}) =>
       wanted({ name, data: {}, dataFrom: [{ store: 'vault', find: { tags: {}, ...find }, ...more }] });
     using hints = open([
@@ -93,7 +93,7 @@ describe('a hint', () => {
     ]);
   });
 
-  it('about an unused key queues nothing and is logged once a minute', () => {
+  it('for an unused key queues nothing, and is logged at most once a minute', () => {
     const lines: unknown[] = [];
     const logger: Logger = { ...silentLogger, debug: (_, fields) => void lines.push(fields) };
     using hints = open([wanted({ data: { X: source('k') } })], { logger });
@@ -115,14 +115,14 @@ describe('a hint', () => {
     expect(hints.take([hint(key)], EU)).toEqual({ targets: 0, unknown: 1 });
   });
 
-  it('is recorded under the request id that brought it', () => {
+  it('keeps the request id under which it was received', () => {
     using hints = open([wanted({ data: { X: source('k') } })]);
     hints.take([hint('k')], CI, 'r-1');
     expect(hints.triggers.list.map(({ requestId }) => requestId)).toEqual(['r-1']);
     expect([hints.intakeOf('r-1'), hints.intakeOf('r-2')]).toEqual(['ci', undefined]);
   });
 
-  it('applies to the configuration in force at that time', () => {
+  it('applies to the current configuration', () => {
     using hints = open([wanted({ data: { X: source('k') } })]);
     hints.state.snapshot = createConfigSnapshot([], [wanted({ data: { X: source('l') } })], () => false);
     expect([hints.take([hint('k')], EU), hints.take([hint('l')], EU)].map(({ targets }) => targets)).toEqual([
@@ -132,7 +132,7 @@ describe('a hint', () => {
 });
 
 describe('a flood of hints about one key', () => {
-  it('causes one check at once and few later ones', async () => {
+  it('causes one check at once and few later checks', async () => {
     using hints = open([wanted({ data: { X: source('k') } })]);
     for (let ms = 0; ms < 5_000; ms += 1) {
       hints.take([hint('k')], EU);
@@ -187,7 +187,7 @@ describe('a flood of hints about one key', () => {
     expect(hints.time.waiting).toEqual([]);
   });
 
-  it('is not silenced by a clock that is set back', () => {
+  it('still takes effect after the clock is set back', () => {
     using hints = open([wanted({ data: { X: source('k') } })]);
     hints.take([hint('k')], EU);
     hints.time.set(START - 3_600_000);

@@ -82,7 +82,7 @@ describe('looksInSync accepts a target that we wrote', () => {
     ['spread from an object', SPREAD],
     ['with an absent optional source', EMPTY_OPTIONAL],
     ['with more sources than its annotation can hold', MANY_KEYS],
-  ])('%s', async (_, variant) => {
+  ])('rejects %s', async (_, variant) => {
     const world = await written(variant);
     expect(await judge(world, variant)).toBe(true);
   });
@@ -126,7 +126,7 @@ describe('looksInSync rejects a target after', () => {
     ]),
   ];
 
-  it.each(EDITS)('%s', async (_, variant, change) => {
+  it.each(EDITS)('rejects %s', async (_, variant, change) => {
     const world = await written(variant);
     world.cluster.edit(APP, change);
     expect(await judge(world, variant)).toBe(false);
@@ -198,7 +198,7 @@ describe('sourceVersionsOf', () => {
     expect(sourceVersionsOf(metadata, desiredTarget.mapping)).toEqual(new Map([[ref({ key: 'b' }), '7']]));
   });
 
-  it('returns nothing for a damaged annotation or a mere count', async () => {
+  it('returns nothing for a damaged annotation, or for an annotation with only a count', async () => {
     const desiredTarget = wanted({ data: DATA });
     const damaged = meta(desiredTarget, {}, { annotations: { [ANNOTATION.sources]: '{' } });
     expect(sourceVersionsOf(damaged, desiredTarget.mapping).size).toBe(0);

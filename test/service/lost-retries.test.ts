@@ -34,7 +34,7 @@ function open() {
 const waiting = (retryAt: number) => targetState({ ...failed('STORE_UNAVAILABLE'), endedAt: START, retryAt });
 
 describe('a retry', () => {
-  it('that is a minute late counts as lost, and its target is queued', () => {
+  it('counts as lost when it is a minute late, and its target is queued', () => {
     const { clock, states, triggers, look } = open();
     states.note(waiting(START + 5_000));
     clock.time = START + 64_999;
@@ -53,7 +53,7 @@ describe('a retry', () => {
     clock.time -= HOUR;
     look();
     expect(triggers.taken()).toEqual(['sweep apps/app']);
-    // Its run ends at the current clock time, whatever that is.
+    // The run ends at the time that the clock now shows.
     clock.time += 20_000;
     look();
     expect(triggers.taken()).toEqual([]);

@@ -32,7 +32,7 @@ it('leaves automatic jobs and finished requests unchanged', async () => {
   expect(await run('manual', undefined)).toEqual({ wait: undefined, added: [] });
 });
 
-it('leaves a request that did not start under its own reason', async () => {
+it('keeps the reason of a manual request that did not start', async () => {
   expect(await run('manual', 0, { signal: AbortSignal.abort() })).toEqual({ wait: 0, added: [] });
 });
 

@@ -10,8 +10,8 @@ const MOST = 100;
 const LIGHT = 10;
 
 describe('memory semaphore', () => {
-  it('keeps to its limit, except for a single larger run, and lets every run proceed', async () => {
-    // The parts that each run acquires, and the order of the runs.
+  it('stays within its limit, except for a single larger run, and lets every run proceed', async () => {
+    // `run` lists the amounts that each run acquires. `order` interleaves the runs.
     const run = fc.array(fc.nat(150), { minLength: 1, maxLength: 3 });
     await fc.assert(
       fc.asyncProperty(
@@ -49,7 +49,7 @@ describe('memory semaphore', () => {
           }
           await Promise.all(all);
           expect(began).toHaveLength(runs.length);
-          // In the order of the requests, except for small runs.
+          // Runs start in the order of their requests, except for small runs.
           const heavyFirst = began.filter((number) => (runs[number]?.[0] ?? 0) > LIGHT);
           expect(heavyFirst).toEqual(heavyFirst.toSorted((a, b) => a - b));
         },
@@ -57,7 +57,7 @@ describe('memory semaphore', () => {
     );
   });
 
-  it('makes no small run wait', async () => {
+  it('never delays a small run', async () => {
     const weights = createMemorySemaphore({ limitBytes: MOST, freeBytes: LIGHT });
     const held = Array.from({ length: 3 }, () => weights.open());
     const intervals = held.map((weight) => weight.acquire(2 * MOST));
@@ -70,7 +70,7 @@ describe('memory semaphore', () => {
     await intervals[2];
   });
 
-  it('reports acquired memory of large runs completely and once', async () => {
+  it('reports all memory that large runs acquire, and each acquisition once', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat(2 * LIGHT), { maxLength: 8 }), async (parts) => {
         const reported: number[] = [];
@@ -87,7 +87,7 @@ describe('memory semaphore', () => {
     );
   });
 
-  it('takes the record of a read before the run waits', async () => {
+  it('requests the record of a read before the run waits for memory', async () => {
     const weights = createMemorySemaphore({ limitBytes: MOST, freeBytes: LIGHT });
     const other = weights.open();
     await other.acquire(MOST);

@@ -9,7 +9,7 @@ import { meta, STORES, wanted } from './sample.ts';
 
 const APP = wanted({ data: { A: source({ key: 'a' }) }, target: { labels: { team: 'a' } } });
 const IN_STEP: SecretMeta = meta(APP, { A: ['a', '1'] });
-/** A property that every object inherits can be the name of a label too. */
+/** Labels can have the names of inherited object properties. */
 const INHERITED = ['constructor', 'toString', 'valueOf'];
 const others = fc.dictionary(
   fc.oneof(fc.stringMatching(/^others\.dev\/[a-z]{1,6}$/), fc.constantFrom(...INHERITED)),
@@ -18,7 +18,7 @@ const others = fc.dictionary(
 );
 
 describe('filtered metadata', () => {
-  it('gives the same check results as the whole metadata', () => {
+  it('leads to the same check results as the complete metadata', () => {
     const kept = createMetadataFilter();
     const names = fc.constantFrom(...Object.values(LABEL), 'team');
     fc.assert(

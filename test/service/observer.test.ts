@@ -155,7 +155,7 @@ describe('a Secret from the watch', () => {
     expect(taken()).toEqual(['drift apps/app']);
   });
 
-  it('for a merge is queued for changes at a limited rate', () => {
+  it('with merged keys is queued for changes at a limited rate', () => {
     const { observer, taken, states } = open([MERGED]);
     states.note(targetState({ mapping: 'merged', target: MERGED.id, resourceVersion: '1' }));
     observer.meta(meta(MERGED, {}, { resourceVersion: '1' }));
@@ -247,7 +247,7 @@ describe('a name that another owner had', () => {
     expect(taken()).toEqual([]);
   });
 
-  it('is also noticed by a list', () => {
+  it('is also detected by a list', () => {
     const { observer, clock, taken, states } = open();
     states.note(targetState({ ...failed('NOT_OWNED'), kind: 'refused', alive: false }));
     observer.listed([{ namespace: 'apps' }]);
@@ -327,7 +327,7 @@ it('events close together share a request id, and later events get another one',
   expect(new Set(ids).size).toBe(2);
 });
 
-it.each(['namespace', 'names'])('10,000 targets are listed quickly, scope %s', (scope) => {
+it.each(['namespace', 'names'])('10,000 targets are processed quickly, scope %s', (scope) => {
   const all = Array.from({ length: 10_000 }, (_, index) =>
     wanted({ name: `m${index}`, namespace: `n${index % 100}` }),
   );

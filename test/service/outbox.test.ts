@@ -37,7 +37,7 @@ describe('outbox', () => {
     expect(outbox.targetsOf('r1')).toEqual([target(1)]);
   });
 
-  it('returns them to a repeat of the request too', () => {
+  it('returns the same targets for a repeated request', () => {
     const { outbox } = open();
     outbox.trigger(APP, 'first', 'r1');
     outbox.trigger(target(1), 'first', 'r2');
@@ -46,7 +46,7 @@ describe('outbox', () => {
     expect(outbox.targetsOf('r1~1')).toEqual([APP]);
   });
 
-  it('queues a target once, and no more after its run', async () => {
+  it('queues a target once, and not again after its run', async () => {
     const { outbox, taken, clock } = open();
     outbox.trigger(APP, 'drift', 'r1');
     expect(await taken()).toEqual(['drift r1 s0']);
@@ -57,7 +57,7 @@ describe('outbox', () => {
     expect(outbox.size).toBe(0);
   });
 
-  it("keeps a request after another request's run that may have used older reads", () => {
+  it('keeps a request after a run of another request, because that run may have used older reads', () => {
     const { outbox, clock } = open();
     const run = (by: string) => outbox.done(APP, clock.time, by);
     outbox.trigger(APP, 'event', 'r2');
@@ -72,7 +72,7 @@ describe('outbox', () => {
     expect(outbox.size).toBe(0);
   });
 
-  it('sends a request again that is newer than the run', async () => {
+  it('sends a request again if it is newer than the run', async () => {
     const { outbox, taken, clock } = open();
     clock.time += 100;
     outbox.trigger(APP, 'event', 'r1');
@@ -82,7 +82,7 @@ describe('outbox', () => {
     expect(await taken()).toEqual(['event r1~ s0']);
   });
 
-  it('sends only old requests again', async () => {
+  it('sends a request again only after a minimum age', async () => {
     const { outbox, taken, clock } = open();
     outbox.trigger(target(1), 'event', 'r1');
     clock.time += 50_000;
@@ -136,7 +136,7 @@ describe('outbox', () => {
     queue.attempts = 0;
     outbox.resend(60_000);
     await settled();
-    // The first ones show that the queue is down.
+    // The first requests reveal that the queue is down.
     expect(queue.attempts).toBe(500);
     queue.failure = undefined;
     outbox.resend(60_000);
@@ -152,7 +152,7 @@ describe('outbox', () => {
     expect(logger.lines.map(({ level }) => level)).toEqual(['error']);
   });
 
-  it('reports an outage to the caller and forgets its request', async () => {
+  it("reports an outage to the caller, and drops the caller's request", async () => {
     const { outbox, queue } = open();
     queue.failure = queueAway();
     await expect(outbox.request(APP, 'manual', 'r1')).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
@@ -180,7 +180,7 @@ describe('outbox', () => {
     expect(await taken()).toHaveLength(1);
   });
 
-  it('distinguishes ticks within a millisecond, and puts all requests of one tick together', async () => {
+  it('separates ticks within a millisecond, and assigns one tick to consecutive requests with the same id', async () => {
     const { outbox } = open();
     const intervals = (...names: number[]) => names.map((name) => outbox.lastRequest(target(name))?.tick);
     for (const index of [0, 1]) outbox.trigger(target(index), 'sweep', 'r1');
@@ -190,13 +190,13 @@ describe('outbox', () => {
     outbox.trigger(target(3), 'sweep', 'r1');
     expect(intervals(2, 3)).toEqual([tick + 1, tick + 2]);
     await settled();
-    // A request after new information is newer than what began before.
+    // A request in a later turn of the event loop gets a new tick.
     outbox.trigger(target(4), 'sweep', 'r1');
     expect(intervals(4)).toEqual([tick + 3]);
     expect(outbox.lastRequest(target(4), 'r1')).toBeUndefined();
   });
 
-  it('returns the time of the last request by another request id', () => {
+  it('returns the time of the last request with another request id', () => {
     const { outbox, clock } = open();
     expect(outbox.requestedAt(APP)).toBeUndefined();
     outbox.trigger(APP, 'sweep', 'r1');

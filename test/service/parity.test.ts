@@ -8,11 +8,11 @@ import { serve } from './serving.ts';
 
 interface Situation {
   readonly mappings?: string;
-  /** Whether everything was in sync once before. */
+  /** Whether all targets were in sync before the change. */
   readonly synced?: boolean;
   /** The change that happens before the run. */
   readonly since?: (world: World) => Promise<void> | void;
-  /** The expected outcome of each target. Otherwise both paths could be wrong in the same way. */
+  /** The expected outcome of each target. Without it, the same error in both paths would go unnoticed. */
   readonly ends: Readonly<Record<string, string>>;
 }
 
@@ -33,14 +33,14 @@ const RENAMED = `
   - name: db
     target: { namespace: apps }
     data: { USER: { store: vault, key: db, property: user } }${token(`${DATA}\n    onMappingRemoved: delete`).replace('namespace: apps', 'namespace: apps, secret: gone')}`;
-/** Each of them is deleted with its source or mapping. */
+/** Every target is deleted with its source or mapping. */
 const FIVE = many(
   5,
   'onSourceMissing: delete\n    onMappingRemoved: delete\n    data: { TOKEN: { store: vault, key: token } }',
 ).replaceAll('key: t', 'key: k');
 const foreign = (data: Readonly<Record<string, string>>) => ({ type: 'Opaque', data });
 
-/** The first read of an absence, so that the next one proves it. */
+/** Reads the absent key once, so that the next read proves the absence. */
 async function readOnceAbsent(world: World, key: string): Promise<void> {
   world.store.absent(key);
   await world.sync();
@@ -312,7 +312,7 @@ async function prepare({ mappings = TWO_MAPPINGS, synced = false, since }: Situa
 }
 
 describe("a one-shot sync and the service's worker have the same results when", () => {
-  it.each(Object.entries(SITUATIONS))('%s', async (_, situation) => {
+  it.each(Object.entries(SITUATIONS))('rejects %s', async (_, situation) => {
     const [one, other] = [await prepare(situation), await prepare(situation)];
     const targetNames = Object.keys(situation.ends);
     const ofSync = await bySync(one.world);

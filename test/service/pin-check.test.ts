@@ -72,7 +72,7 @@ const note = (
   );
 
 describe('pins set by another process', () => {
-  it('queue a target that does not show them', async () => {
+  it('queue a target whose annotation does not show them', async () => {
     const it_ = open();
     note(it_, A);
     it_.states.setMeta(pinnedMeta(A));
@@ -86,7 +86,7 @@ describe('pins set by another process', () => {
     ['a pin to another record', 'rollback', '5', ['event apps/a']],
     ['an unpin that shows', 'unpin', undefined, []],
     ['an unpin that does not show', 'unpin', '7', ['event apps/a']],
-  ] as const)('%s', async (_, action, shown, looks) => {
+  ] as const)('rejects %s', async (_, action, shown, looks) => {
     const it_ = open();
     it_.states.setMeta(pinnedMeta(A, shown));
     await it_.say(A, action);
@@ -94,7 +94,7 @@ describe('pins set by another process', () => {
     expect(it_.triggers.taken()).toEqual(looks);
   });
 
-  it('count by the latest record, and refused ones are ignored', async () => {
+  it('follow the latest record that was not refused', async () => {
     const it_ = open();
     it_.states.setMeta(pinnedMeta(A));
     await it_.say(A, 'rollback');
@@ -104,7 +104,7 @@ describe('pins set by another process', () => {
     expect(it_.triggers.taken()).toEqual([]);
   });
 
-  it('are checked periodically, and each record once', async () => {
+  it('are found by a periodic check, which reads each record once', async () => {
     const it_ = open();
     it_.states.setMeta(pinnedMeta(A));
     await it_.say(A, 'rollback');
@@ -171,7 +171,7 @@ describe('pin annotation', () => {
     ['the same number in another notation', '07', { to: 7 }, false],
     ['absent before the first run', undefined, undefined, true],
     ['present before the first run, which must check it', '7', undefined, false],
-  ] as const)('%s', (_, shown, pin, expected) => {
+  ] as const)('rejects %s', (_, shown, pin, expected) => {
     expect(judged(shown, pin)).toBe(expected);
   });
 
@@ -185,7 +185,7 @@ describe('pin annotation', () => {
     expect(it_.triggers.taken()).toEqual(['drift apps/a']);
   });
 
-  it('is the only pin that a new process knows, and causes one run', () => {
+  it('is the only source of the pin in a new process, and causes one run', () => {
     const it_ = open();
     const observer = createObserver({ ...it_, instance: 'prod', stores: () => STORES });
     observer.meta(pinnedMeta(A, '7'));
@@ -216,7 +216,7 @@ describe('the status of a pinned target', () => {
     expect(statusOf(it_)).toMatchObject({ state, code, pinned: 7 });
   });
 
-  it('of a merge ignores the annotation of the owner', () => {
+  it("ignores the annotation of the Secret's owner for a merge", () => {
     const it_ = open([MERGED]);
     it_.states.setMeta({ ...pinnedMeta(A, '7'), id: MERGED.id });
     expect(statusOf(it_, MERGED)).not.toHaveProperty('pinned');

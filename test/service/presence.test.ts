@@ -31,7 +31,7 @@ describe('replicas', () => {
     expect([a.differing(), b.differing()]).toEqual([[], []]);
   });
 
-  it.each(['end', 'are killed'])('that %s are ignored', async (how) => {
+  it.each(['end', 'are killed'])('that %s no longer count', async (how) => {
     const { clock, of, a, b } = openTwo();
     of.b = 'another';
     b.announce();
@@ -42,7 +42,7 @@ describe('replicas', () => {
     expect(a.differing()).toEqual([]);
   });
 
-  it('with a wrong clock count while they send announcements, and messages of ended replicas do not', async () => {
+  it('count while they send announcements, even with a wrong clock, and not after they end', async () => {
     const { clock, broadcast, a } = openTwo();
     const behind = START - 600_000;
     broadcast.publish('r/late', `${behind} ${behind} another`);
@@ -58,7 +58,7 @@ describe('replicas', () => {
     expect(a.differing()).toEqual([]);
   });
 
-  it('that were killed alone leave no message behind', async () => {
+  it('remove the message of a replica that was killed', async () => {
     const { clock, broadcast, a, b } = openTwo();
     broadcast.publish('r/killed', `${START - 600_000} ${START - 300_000} one`);
     const stands = (): readonly string[] => {
@@ -75,7 +75,7 @@ describe('replicas', () => {
     expect(a.replicas()).toEqual(['a', 'b']);
   });
 
-  it('of an earlier release, without a digest, block nothing', () => {
+  it('of an earlier release, without a digest, do not count as different', () => {
     const { broadcast, a } = openTwo();
     broadcast.publish('r/c', `${START} ${START}`);
     expect(a.replicas()).toContain('c');
@@ -88,7 +88,7 @@ describe('configDigest', () => {
   const two = mapping({ name: 'two', target: { secret: 'two' } });
   const works = configDigest(['prod'], [one, two]);
 
-  it('ignores order and everything that does not select targets', () => {
+  it('ignores the order of mappings and every field that does not select targets', () => {
     expect(configDigest(['prod'], [two, { ...one, refreshMs: 1 }])).toBe(works);
   });
 

@@ -53,7 +53,7 @@ export const failed = (
   error: new AppError(code).toJSON(),
 });
 
-/** A target as we leave it: the store key and version of each data key. */
+/** Metadata of a target after our write. The entries map each data key to its store key and version. */
 export function meta(
   desiredTarget: DesiredTarget,
   sources: Readonly<Record<string, readonly [key: string, version: string]>> = {},
@@ -95,7 +95,7 @@ export interface FakeNotices extends Broadcast {
   late: boolean;
   deliver(): void;
   readonly posted: readonly (readonly [field: string, text: string | undefined])[];
-  /** A message from anyone who can reach Redis. */
+  /** Delivers a message from any sender that can reach Redis. */
   raw(field: string, text: string): void;
 }
 

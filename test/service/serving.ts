@@ -19,7 +19,7 @@ export async function serve(
   more: Partial<ServiceOptions> = {},
 ): Promise<Serving> {
   const process = await world.start(watch);
-  // The wrapped cluster returns only promises, so watches bypass it.
+  // The wrapped cluster returns only promises, so watches use the cluster without the wrapper.
   const app: App = Object.defineProperties(
     { ...process.app },
     {

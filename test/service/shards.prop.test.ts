@@ -114,7 +114,7 @@ const someSweep: fc.Arbitrary<Sweep> = fc
   .map((part) => ({ kind: 'sweep', shards: 64, ...part }));
 
 describe('the rounds of a shard', () => {
-  it('come once each, at most one interval and its jitter apart, whatever the tick times', () => {
+  it('occur once each, at most one interval and its jitter apart, for any tick times', () => {
     const steps = fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 10, maxLength: 200 });
     fc.assert(
       fc.property(someSweep, steps, (sweep, parts) => {

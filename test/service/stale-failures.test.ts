@@ -70,7 +70,7 @@ it('checks targets in batches, each once', async () => {
   expect(new Set(queries).size).toBe(120);
 });
 
-it('queues all runs under one request id, after changed targets', async () => {
+it('queues all runs under one request id, with the low priority of a sweep', async () => {
   const { staleFailures, list } = open(120, async () => true);
   for (let round = 0; round < 3; round += 1) await staleFailures.checkNext();
   expect(list).toHaveLength(120);

@@ -44,7 +44,7 @@ it('lists each key of a mapping once, and its searches', () => {
 
 describe('the status of a target', () => {
   const OUTCOMES: readonly (readonly [string, string, Partial<TargetState>])[] = [
-    ['written', 'synced', { kind: 'updated' }],
+    ['a written target', 'synced', { kind: 'updated' }],
     ['an unchanged target', 'synced', {}],
     ['a failing store', 'stale', failed('STORE_UNAVAILABLE')],
     [
@@ -62,7 +62,7 @@ describe('the status of a target', () => {
     ['a held deletion', 'held', { ...failed('HELD'), kind: 'held' }],
   ];
 
-  it.each(OUTCOMES)('for %s is %s', (_, state, part) => {
+  it.each(OUTCOMES)('in the case of %s is %s', (_, state, part) => {
     const setup = open();
     setup.states.setMeta(meta(APP, { A: ['a', '1'] }));
     setup.states.note(targetState(part));
@@ -152,7 +152,7 @@ describe('the status of a target', () => {
     expect(setup.statuses()[0]).toMatchObject({ lastSuccess: new Date(START).toISOString() });
   });
 
-  it('counts the age of a failure from its last success, whatever the sweeps find', () => {
+  it('measures the age of a failure from the last success, regardless of the sweeps', () => {
     const setup = open();
     setup.states.note(targetState({ ...failed('TEMPLATE_FAILED'), okAt: START }));
     setup.swept(START + 10_000);

@@ -66,7 +66,7 @@ describe('sweep schedule', () => {
     expect(subjects()).toEqual([]);
   });
 
-  it('queues no round twice across restarts, by its id', () => {
+  it('queues no round twice across restarts, because each round has a fixed id', () => {
     const { queue, restart, run } = open(50, 60_000);
     restart();
     for (let minute = 0; minute < 10; minute += 1) {
@@ -150,7 +150,7 @@ describe('sweep schedule', () => {
     );
   });
 
-  it('queues again what the queue may have lost, under its name, and nothing that was worked off since', () => {
+  it('queues lost rounds again under their names, but no round that has run since', () => {
     const bench = open(50, 60_000);
     const { clock, queue, run } = bench;
     bench.restart();

@@ -31,7 +31,7 @@ const AWAY: ErrorCode = 'STORE_UNAVAILABLE';
 
 const FINGERPRINTS = createFingerprinter(SecretValue.fromText('0123456789abcdef0123456789abcdef'));
 
-/** A store without values: the version of each key, `absent`, or its error code. */
+/** A store without values. Each key has a version, `absent` or an error code. */
 interface FakeStore {
   readonly keys: Map<string, string | { readonly code: ErrorCode }>;
   /** The listed version if it differs from the current one. */
@@ -169,7 +169,7 @@ function openSweep(all: readonly DesiredTarget[], tells = false) {
 }
 
 describe('a sweep', () => {
-  it('checks failing keys in batches, so that audit writes do not wait behind all of them', async () => {
+  it('checks failing keys in batches, so that audit writes need not wait for all checks', async () => {
     const keys = Array.from({ length: 500 }, (_, index) => `key-${index}`);
     const data = Object.fromEntries(keys.map((key) => [key, source({ key })]));
     const { round, store } = openSweep([wanted({ name: 'many', data })], true);
@@ -178,7 +178,7 @@ describe('a sweep', () => {
     expect([store.reads, store.mostAsked]).toEqual([[], 50]);
   });
 
-  it('lets probes and writes run in between when a file-based audit answers at once', async () => {
+  it('lets probes and writes run between batches, even if a file-based audit answers at once', async () => {
     const keys = Array.from({ length: 500 }, (_, index) => `key-${index}`);
     const data = Object.fromEntries(keys.map((key) => [key, source({ key })]));
     const { round, store } = openSweep([wanted({ name: 'many', data })], true);
@@ -203,7 +203,7 @@ describe('a sweep', () => {
     ['small', 10, 400],
     ['large', 2 ** 20, 400],
     ['as large as the limit', 2 ** 23, 100],
-  ])('reads every key once, in batches within the memory limit: %s', async (_, bytes, count) => {
+  ])('reads every key once, in batches within the memory limit (value size: %s)', async (_, bytes, count) => {
     const names = Array.from({ length: count }, (_, n) => `k${n}`);
     const data = Object.fromEntries(names.map((name) => [name, source({ key: name })]));
     const { store, round } = openSweep([wanted({ name: 'a', data })]);
@@ -229,7 +229,7 @@ describe('a sweep', () => {
     expect(await round()).toEqual([]);
     store.keys.set('a', '2');
     expect(await round()).toEqual(['a', 'both']);
-    // Until a run has served it, a lost job is queued again.
+    // A lost job is queued again until a run has handled the change.
     expect(await round()).toEqual(['a', 'both']);
     states.setMeta(meta(A, { A: ['a', '2'] }));
     states.setMeta(meta(BOTH, { A: ['a', '2'], B: ['b', '1'] }));
@@ -244,16 +244,16 @@ describe('a sweep', () => {
     expect(await round()).toEqual(['b']);
     store.keys.set('a', '2');
     expect(await round()).toEqual(['a', 'b']);
-    // No job waits any more: the run ended, and the target is missing.
+    // No job waits any more, because the run ended with the target still missing.
     open.delete('a');
     note(A);
     expect(await round()).toEqual(['a', 'b']);
-    // It had a run before, so the waiting request may be older.
+    // The target had a run before, so the waiting request may be older.
     open.set('a', START);
     expect(await round()).toEqual(['a', 'b']);
   });
 
-  it('reads each reference once for all targets, and none with a listed version', async () => {
+  it('reads each reference once for all targets, and skips references with a listed version', async () => {
     const many = Array.from({ length: 50 }, (_, index) => ({
       ...A,
       id: { namespace: `n${index}`, secret: 'a' },
@@ -282,7 +282,7 @@ describe('a sweep', () => {
     expect(alone.ages.changedAt(A.mapping)).toBeUndefined();
   });
 
-  it('reads what a list does not contain', async () => {
+  it('reads the references that a list does not contain', async () => {
     const old = wanted({ name: 'old', data: { OLD: source({ key: 'a', version: '1' }) } });
     const { store, round } = openSweep([A, B, old], true);
     store.keys.set('a', '2').set('b', 'absent');
@@ -313,7 +313,7 @@ describe('a sweep', () => {
     expect(await round()).toEqual([]);
   });
 
-  it('queues a target for each absent read, although it waits for its retry', async () => {
+  it('queues a target for each read of an absence, even if the target waits for its retry', async () => {
     const { states, store, round, note, clock } = openSweep([A]);
     store.keys.set('a', 'absent');
     states.setMeta(meta(A, { A: ['a', '1'] }));
@@ -323,7 +323,7 @@ describe('a sweep', () => {
     }
   });
 
-  it('counts a soft-deleted source as absent only if the mapping does', async () => {
+  it('counts a soft-deleted source as absent only if the mapping does so', async () => {
     const soft = wanted({ name: 'soft', data: { A: source({ key: 'a' }) }, softDeletedIsMissing: true });
     const { states, store, round, note, clock } = openSweep([A, soft]);
     store.keys.set('a', { code: 'SOURCE_DELETED' });
@@ -407,7 +407,7 @@ describe('a sweep', () => {
   it.each([
     ['when the store is known to be down', true],
     ['when no key of the shard could be read', false],
-  ])('queues no target in an outage, %s, and reports it', async (_, isDown) => {
+  ])('queues no target and reports an outage %s', async (_, isDown) => {
     const { states, store, round, state } = openSweep([A, B]);
     store.keys.set('a', '1').set('b', '1');
     states.setMeta(meta(A, { A: ['a', '1'] }));
@@ -474,7 +474,7 @@ describe('a sweep', () => {
     expect(await round()).toEqual(['b']);
   });
 
-  it('queues it once when sources in several shards have all been found', async () => {
+  it('queues a failed target once when all its sources in several shards have been found', async () => {
     const keys = Array.from({ length: 60 }, (_, n) => `k${n}`);
     const many = wanted({
       name: 'many',

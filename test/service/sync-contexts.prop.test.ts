@@ -4,7 +4,7 @@ import { createSyncContexts, MAX_CONTEXT_AGE_MS } from '../../src/service/runs/s
 import { createClock, START, settled } from './sample.ts';
 
 describe('sync contexts', () => {
-  it('are shared within a request for a while, and never with reads that are too old', async () => {
+  it('are shared within a request for a limited time, and never contain reads that are too old', async () => {
     const step = fc.record({
       ms: fc.integer({ min: 0, max: 6_000 }),
       requestId: fc.constantFrom('r1', 'r2', 'r3'),
@@ -55,7 +55,7 @@ describe('sync contexts', () => {
     expect(await contexts.get(job, 0)).toBe(102);
   });
 
-  it('that were opened in the tick of a request are new enough for it', async () => {
+  it('that were opened in the same tick as a request are new enough for it', async () => {
     const clock = createClock();
     let opened = 0;
     let turn = 1;
@@ -71,7 +71,7 @@ describe('sync contexts', () => {
     const of = (tick: number) => contexts.get(job, 0, { at: START, tick });
     expect([await of(1), await of(1)]).toEqual([1, 1]);
     turn = 2;
-    // All within one millisecond.
+    // All calls happen within one millisecond.
     expect([await of(2), await of(2), await of(1)]).toEqual([2, 2, 2]);
     turn = 3;
     clock.time += 1;

@@ -67,7 +67,7 @@ describe('a sync request', () => {
     ]);
   });
 
-  it('ignores runs that began before it, and proposals', async () => {
+  it('ignores proposals, and runs that began before the request', async () => {
     const { ask, end, clock } = open();
     clock.time = START + 100;
     const answer = ask([A]);
@@ -79,7 +79,7 @@ describe('a sync request', () => {
     expect(await answer).toMatchObject({ ok: true, summary: { deleted: 1, held: 0 } });
   });
 
-  it("waits for its own run if another request's run ends first, which may use older reads", async () => {
+  it("waits for its own run even if another request's run ends first, because that run may use older reads", async () => {
     const { ask, end, clock } = open();
     const answer = ask([A]);
     end(A, { requestId: 'other' });
@@ -89,7 +89,7 @@ describe('a sync request', () => {
     expect(await answer).toMatchObject({ ok: true, summary: { updated: 1, unchanged: 0 } });
   });
 
-  it("accepts another request's run of the same time if no own run follows", async () => {
+  it("accepts another request's run from the same time if no run of its own follows", async () => {
     const { ask, end } = open();
     const answer = ask([A, B]);
     end(A, { kind: 'updated' });
@@ -150,7 +150,7 @@ describe('a sync request', () => {
     await expect(ask([A, B])).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
   });
 
-  it('without targets returns at once', async () => {
+  it('returns at once if it has no targets', async () => {
     const { ask } = open();
     expect(await ask([])).toMatchObject({ ok: true, pending: 0, targets: [] });
   });

@@ -75,7 +75,7 @@ async function open({ watch, mappings = DB_ONLY, isNew, isBehind }: Options = {}
 }
 
 describe('the run of a target', () => {
-  it('without an outcome, the first in its process, keeps the time of the last sweep', async () => {
+  it('keeps the time of the last sweep if it is the first in its process and has no outcome', async () => {
     const outage = new AppError('AUDIT_UNAVAILABLE');
     const {
       states,
@@ -101,7 +101,7 @@ describe('the run of a target', () => {
     expect(currentState()).toMatchObject({ alive: true, okAt: at, error: { code: 'AUDIT_UNAVAILABLE' } });
   });
 
-  it('that cannot read the cluster keeps the last known existence of the target', async () => {
+  it('keeps the last known existence of the target if the cluster cannot be read', async () => {
     const { world, run, seen: currentState } = await open();
     const outage = new AppError('CLUSTER_UNAVAILABLE');
     world.cluster.fail('read', outage);
@@ -181,7 +181,7 @@ describe('the run of a target', () => {
     expect(world.cluster.raw(APPS_DB)?.data).toMatchObject({ PASSWORD: base64('second') });
   });
 
-  it('reads again if another request has asked since', async () => {
+  it('reads again if another request has arrived in the meantime', async () => {
     const { world, clock, outbox, contexts, run, seen: currentState } = await open();
     await run('r0');
     clock.set(clock.now() + 1_000);
@@ -230,7 +230,7 @@ describe('the run of a target', () => {
     expect(currentState()?.kind).toBe('created');
   });
 
-  it('reports its source versions, changed or not', async () => {
+  it('reports its source versions, even if nothing changed', async () => {
     const { run, decided } = await open();
     await run('r1');
     await run('r2');
@@ -263,7 +263,7 @@ describe('the run of a target', () => {
     expect(currentState()?.keys).toEqual([]);
   });
 
-  it('stays pending if the queue closes first', async () => {
+  it('stays pending if the queue closes before it starts', async () => {
     const { outbox, run, seen: currentState, clock } = await open();
     outbox.trigger(APPS_DB, 'event', 'r1');
     clock.set(clock.now() + 1);

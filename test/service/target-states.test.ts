@@ -88,7 +88,7 @@ describe('the target states of two replicas', () => {
     expect(two.get('other', APP)?.requestId).toBe('r4');
   });
 
-  it('keep the later of two crossing states', () => {
+  it('keep the later of two states that are sent at the same time', () => {
     const { one, two, broadcast } = open();
     broadcast.late = true;
     one.note(targetState({ requestId: 'early', endedAt: START }));
@@ -98,7 +98,7 @@ describe('the target states of two replicas', () => {
     expect(stateOf(two)?.requestId).toBe('late');
   });
 
-  it('converge, in whatever order the messages arrive', () => {
+  it('converge for any order of the messages', () => {
     const ends = fc.array(fc.record({ by: fc.nat(1), at: fc.nat(50) }), { maxLength: 20 });
     fc.assert(
       fc.property(ends, (all) => {
@@ -150,7 +150,7 @@ describe('the target states of two replicas', () => {
     expect([one.sweepState('s1'), [...one.sweeps()], [...two.sweeps()]]).toEqual([undefined, [], []]);
   });
 
-  it('end with their process', () => {
+  it('receive no more states after their process has ended', () => {
     const { one, two } = open();
     two[Symbol.dispose]();
     one.note(targetState());
@@ -164,7 +164,7 @@ describe('a state message', () => {
   const field = 't/app/apps/app';
   const text = (part: object) => JSON.stringify({ ...targetState(), ...part });
 
-  it('always fits the limit, whatever the names and the message text', () => {
+  it('always fits the size limit, for any names and any error message', () => {
     const { one, broadcast } = open();
     const long = targetState({
       mapping: 'm'.repeat(63),
@@ -195,7 +195,7 @@ describe('a state message', () => {
     expect(broadcast.posted[0]?.[1]).not.toContain(error.remedy);
   });
 
-  it("contains a remedy that differs from the code's, if there is room", () => {
+  it('contains a remedy that differs from the default of the code, if there is room', () => {
     const { one, two, broadcast } = open();
     const refused = (todo: string) =>
       new AppError('CONFLICT', { detail: 'others hold A', remedy: todo }).toJSON();
@@ -226,7 +226,7 @@ describe('a state message', () => {
     ['an error of another form', text({ error: 'boom' })],
     ['an error with an invalid code', text({ error: { code: '<script>', message: '' } })],
     ['a target that differs from its topic', text({ target: { namespace: 'apps', secret: 'other' } })],
-  ])('that is invalid is ignored: %s', (_, garbage) => {
+  ])('is ignored if it is invalid: %s', (_, garbage) => {
     const { one, broadcast } = open();
     broadcast.raw(field, garbage);
     expect([...one.all()]).toEqual([]);
@@ -246,7 +246,7 @@ describe('a state message', () => {
     expect(stateOf(one)).toEqual(rest);
   });
 
-  it('delivers the keys to listeners, and keeps only those of open changes', () => {
+  it('delivers its keys to listeners, but only the keys of open changes are stored', () => {
     const { one, two } = open();
     const received: unknown[] = [];
     two.onChange(({ keys }) => received.push(keys));
@@ -259,7 +259,7 @@ describe('a state message', () => {
     expect(stateOf(one)?.keys).toEqual([]);
   });
 
-  it('without room for all keys contains changed keys first', () => {
+  it('contains changed keys first if there is no room for all keys', () => {
     const { one, two } = open();
     const received: string[][] = [];
     two.onChange(({ keys }) => received.push(keys.map(({ name }) => name)));
@@ -270,7 +270,7 @@ describe('a state message', () => {
     expect(stateOf(two)?.keys).toEqual([]);
   });
 
-  it('never breaks the store, whatever it contains', () => {
+  it('never damages the state store, whatever text it contains', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(field, 's/x', '', 't/'),

@@ -45,7 +45,7 @@ it('a missing permission is logged as an error', () => {
   expect(levels()).toEqual(['error']);
 });
 
-it('an outage of the API server takes a few log lines, however many watches there are', () => {
+it('an outage of the API server causes few log lines, however many watches there are', () => {
   const { trouble, levels } = open();
   const logged = () => levels().filter((level) => level !== 'debug');
   const names = Array.from({ length: 500 }, (_, n) => `ns-${n}`);
@@ -59,14 +59,14 @@ it('an outage of the API server takes a few log lines, however many watches ther
   }
 });
 
-it('an outage hides no missing permission, nor the reverse', () => {
+it('an outage and a missing permission are both logged, even at the same time', () => {
   const { trouble, levels } = open();
   const logged = () => levels().filter((level) => level !== 'debug');
   const forbidden = new AppError('CLUSTER_FORBIDDEN');
   const names = Array.from({ length: 30 }, (_, n) => `ns-${n}`);
   for (const name of names) trouble.note(name, AWAY);
   logged();
-  // Its watch is the first to be answered, and the log has not named it.
+  // The watch of `ns-29` is the first to be answered, and no log line has named it so far.
   trouble.note('ns-29', forbidden);
   expect(logged()).toEqual(['error']);
   for (const name of names.slice(0, 20)) trouble.note(name, forbidden);
@@ -75,7 +75,7 @@ it('an outage hides no missing permission, nor the reverse', () => {
   expect(logged()).toEqual(['warn']);
 });
 
-it('an outage that ends with an unneeded watch is logged as over', () => {
+it('the end of an outage is logged even if its last failing watch is no longer needed', () => {
   const { trouble, levels } = open();
   const names = Array.from({ length: 11 }, (_, n) => `ns-${n}`);
   for (const name of names) trouble.note(name, AWAY);

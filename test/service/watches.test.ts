@@ -22,7 +22,7 @@ interface Opened {
   isOpen: boolean;
 }
 
-/** Fake watches that send what the test tells them, even after they were closed. */
+/** Fake watches that deliver the events of a test, even after they were closed. */
 function createFakeCluster() {
   const opened: Opened[] = [];
   const namespaces: { handlers: NamespaceHandlers; isOpen: boolean }[] = [];
@@ -136,7 +136,7 @@ describe('watches', () => {
     expect(taken()).toEqual(['gone apps/a', 'gone apps/b', 'listed apps']);
   });
 
-  it('report first lists together, so that work starts with all missing targets', () => {
+  it('report the first lists of all watches together, so that work starts with all missing targets', () => {
     const { watches, opened, taken, timers } = open();
     watches.follow([A, OTHER]);
     opened[1]?.handlers.listed([]);
@@ -147,7 +147,7 @@ describe('watches', () => {
     expect(taken()).toEqual(['listed other']);
   });
 
-  it('wait briefly for a late list, and not for one that fails or is not needed', () => {
+  it('wait briefly for a late list, but not for a list that fails or is not needed', () => {
     const { watches, opened, taken, timers, context } = open();
     watches.follow([A, OTHER]);
     opened[0]?.handlers.listed([]);
@@ -175,7 +175,7 @@ describe('watches', () => {
     expect([taken(), timers.size]).toEqual([[], 0]);
   });
 
-  it('restart if a newly wanted Secret was seen and not kept', () => {
+  it('restart if a newly wanted Secret was listed before and its metadata was not kept', () => {
     const { watches, last, taken, open: opened } = open();
     watches.follow([A]);
     last().handlers.listed([meta(A), meta(B)]);
@@ -208,7 +208,7 @@ describe('watches', () => {
     last().handlers.deleted(B.id);
     watches.follow([A, B]);
     expect(opened).toHaveLength(1);
-    // A list shows the same.
+    // A later list without the Secret has the same effect.
     watches.follow([A]);
     last().handlers.changed(meta(B));
     last().handlers.listed([meta(A)]);
@@ -225,7 +225,7 @@ describe('watches', () => {
     expect(taken()).toEqual(['meta apps/a', 'meta apps/b', 'listed apps']);
   });
 
-  it('restart also if the Secret was wanted once before', () => {
+  it('restart even if the Secret was wanted once before', () => {
     const { watches, last, taken, opened } = open();
     watches.follow([A, B]);
     last().handlers.listed([meta(A), meta(B)]);
@@ -249,7 +249,7 @@ describe('watches', () => {
     expect(loops.states()).toMatchObject([{ name: 'watch apps', ageMs: 0 }]);
     watches.follow([]);
     expect(trouble.size).toBe(0);
-    // While it closes.
+    // An error that arrives while the watch closes is ignored.
     handlers.progress(UNAVAILABLE);
     expect(trouble.size).toBe(0);
   });

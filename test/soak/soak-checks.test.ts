@@ -144,13 +144,13 @@ describe('the world', () => {
 });
 
 describe('statistics', () => {
-  it('uses the nearest rank', () => {
+  it('use the nearest rank', () => {
     const values = Array.from({ length: 100 }, (_, n) => 100 - n);
     expect(distribution(values)).toEqual({ count: 100, p50: 50, p95: 95, p99: 99, max: 100 });
     expect(distribution([])).toEqual({ count: 0, p50: 0, p95: 0, p99: 0, max: 0 });
   });
 
-  it('computes a slope', () => {
+  it('compute a slope', () => {
     expect(
       slope([
         [0, 5],

@@ -77,7 +77,7 @@ describe('target whose sources are not recorded', () => {
   });
   const input = planInputWith({ absent: ['one'], optional: true, proven: false });
 
-  it('counts as made from exactly the sources whose keys it has', () => {
+  it('counts as made from exactly the sources whose keys it contains', () => {
     const live = unknown(written());
     expect(plan({ ...input, live })).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
     const without = { ...live, data: data({ two: 'value of two' }) };
@@ -231,7 +231,7 @@ describe('several objects with one name', () => {
     expect(plan(standing(same, 'V', [explicit])).kind).toBe('fail');
   });
 
-  it('are not confused if a required one never existed', () => {
+  it('are not confused if a required object never existed', () => {
     const required = { ...KEY, optional: false };
     const removingMapping = mapping({ data: { V: SECRET, J: required }, onSourceMissing: 'removeKeys' });
     const result = plan({ ...standing(removingMapping, 'V', [required]), isProvenAbsent: () => true });
@@ -281,7 +281,7 @@ describe('brake', () => {
     fc.assert(fc.property(input, (given) => !mayDestroy({ ...given, alive: given.proposed })));
   });
 
-  it('never allows more deletions within the window than the share, or one', () => {
+  it('never allows more deletions within the window than the share, or than one if the share is smaller', () => {
     fc.assert(
       fc.property(input, (given) => {
         const most = Math.max(1, given.share * given.total + 1e-6);
@@ -298,7 +298,7 @@ describe('brake', () => {
     [{ proposed: 29, destroyed: 0, total: 100, alive: 100, share: 0.29 }, true],
     [{ proposed: 1, destroyed: 0, total: 1, alive: 1, share: 1 }, false],
     [{ proposed: 1, destroyed: 0, total: 9, alive: 9, share: 0 }, true],
-  ])('for %o, returns %s', (given, expected) => {
+  ])('decides on %o with %s', (given, expected) => {
     expect(mayDestroy(given)).toBe(expected);
   });
 });

@@ -105,7 +105,7 @@ describe('target with registry credentials', () => {
     ['kubernetes.io/dockerconfigjson', '.dockerconfigjson', '{"auths":{"r.example":{"auth":"eDp5"}}}'],
     ['kubernetes.io/dockerconfigjson', '.dockerconfigjson', '{"auths":{},"credHelpers":{}}'],
     ['kubernetes.io/dockercfg', '.dockercfg', '{"r.example":{"auth":"eDp5"}}'],
-  ])('%s is valid with %s %s', (type, key, text) => {
+  ])('of type %s is valid with key %s and value %s', (type, key, text) => {
     expect(codeOf(type, { [key]: text })).toBeUndefined();
   });
 
@@ -119,7 +119,7 @@ describe('target with registry credentials', () => {
     ['kubernetes.io/dockercfg', '.dockercfg', '{"r.example":"eDp5"}'],
     ['kubernetes.io/dockercfg', '.dockercfg', '[]'],
     ['kubernetes.io/dockercfg', '.dockerconfigjson', '{}'],
-  ])('%s is refused with %s %s', (type, key, text) => {
+  ])('of type %s is refused with key %s and value %s', (type, key, text) => {
     expect(codeOf(type, { [key]: text })).toBe('TYPE_KEYS_MISSING');
   });
 });
@@ -137,13 +137,13 @@ describe('target of another type', () => {
     ['Opaque', {}, undefined],
     ['example.com/own', { any: 'x' }, undefined],
     ['constructor', {}, undefined],
-  ])('%s with %j: %s', (type, values, code) => {
+  ])('with type %s and the data %j has the error: %s', (type, values, code) => {
     const result = checkTarget(type, data(values as Record<string, string>));
     expect(result?.code).toBe(code);
     if (code === undefined) expect(result).toBeUndefined();
   });
 
-  it('may hold exactly 1 MiB in all its values', () => {
+  it('may contain exactly 1 MiB in all its values', () => {
     const half = 'x'.repeat(MAX_SECRET_BYTES / 2);
     expect(codeOf('Opaque', { a: half, b: half })).toBeUndefined();
     expect(codeOf('Opaque', { a: half, b: half, c: 'x' })).toBe('TOO_LARGE');

@@ -46,7 +46,7 @@ function planKind(live: LiveSecret, other: Partial<PlanInput> = {}): string {
 }
 
 describe('drift', () => {
-  it('is detected by the versions if the fingerprint has another key', () => {
+  it('is detected by the source versions if the fingerprint was made with another key', () => {
     const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(9)));
     expect(planKind(target, { fingerprints })).toBe('unchanged -');
     expect(planKind({ ...target, data: data({ a: 'theirs' }) }, { fingerprints })).toBe('update drift');
@@ -54,7 +54,7 @@ describe('drift', () => {
     expect(planKind({ ...target, data: data({ a: 'theirs' }) }, rotated)).toBe('update -');
   });
 
-  it('is detected by the older key if the versions are fingerprints too', () => {
+  it('is detected with the older fingerprint key if the versions are fingerprints too', () => {
     const bytes = (n: number) => SecretValue.fromBytes(new Uint8Array(32).fill(n));
     const [older, newer] = [createFingerprinter(bytes(8)), createFingerprinter(bytes(9), [bytes(8)])];
     const at = (fingerprints: Fingerprinter, text: string) => ({
@@ -70,7 +70,7 @@ describe('drift', () => {
     expect(planKind(edited, at(createFingerprinter(bytes(9)), '1'))).toBe('update -');
   });
 
-  it('is not reported for another key alone, even if there are too many sources to record', () => {
+  it('is not reported if only the fingerprint key changed, even if there are too many sources to record', () => {
     const names = Array.from({ length: 1_200 }, (_, n) => `a-source-with-a-long-name-${n}`);
     const many = (count: number): Desired => ({
       kind: 'ready',
@@ -113,7 +113,7 @@ describe('drift', () => {
 });
 
 describe('difference without drift', () => {
-  it('is none if nothing differs', () => {
+  it('does not exist if nothing differs', () => {
     expect(planKind(target)).toBe('unchanged -');
     expect(planKind({ ...target, labels: { ...target.labels, theirs: 'x' } })).toBe('unchanged -');
   });
@@ -126,12 +126,12 @@ describe('difference without drift', () => {
     ['when the store has another definition', { stores: new Map([['vault', 'moved']]) }],
     ['when a policy changed', { mapping: { ...input.mapping, onMappingRemoved: 'delete' as const } }],
     ['when the instance has another name', { instance: 'new', formerInstances: ['prod'] }],
-  ])('%s, with or without a manual edit', (_, other) => {
+  ])('occurs %s, with or without a manual edit', (_, other) => {
     expect(planKind(target, other)).toBe('update -');
     expect(planKind({ ...target, data: data({ a: 'theirs' }) }, other)).toBe('update -');
   });
 
-  it('is assumed if both the fingerprint and the versions have another key', () => {
+  it('is assumed if both the fingerprint and the versions were made with another key', () => {
     const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(9)));
     const versionBy = (by: typeof fingerprints) => by.value(SecretValue.fromText('1'));
     const before = made({ ...input, desired: ready('1', versionBy(input.fingerprints)) });
@@ -140,7 +140,7 @@ describe('difference without drift', () => {
     expect(planKind({ ...before, data: data({ a: 'theirs' }) }, now)).toBe('update -');
   });
 
-  it('is assumed if too little evidence is left', () => {
+  it('is assumed if the annotations contain too little evidence', () => {
     const names = [ANNOTATION.fingerprint, ANNOTATION.sources];
     const bare = touched('annotations', Object.fromEntries(names.map((name) => [name, undefined])));
     expect(planKind(bare)).toBe('update -');

@@ -33,7 +33,7 @@ describe('name of a key that a search found', () => {
     ['feat', 'feature-x', undefined],
     ['features/', 'other/flag', undefined],
     ['features/', 'features/', undefined],
-  ])('below %j, %j is %j', (path, key, name) => {
+  ])('for the path %j and the key %j is %j', (path, key, name) => {
     expect(relativeName(search({ path }), key)).toBe(name);
   });
 
@@ -52,7 +52,7 @@ describe('pattern of a search', () => {
     ['(?i)^x', ['f/Xa', 'f/xb', 'f/y'], ['f/Xa', 'f/xb']],
     ['^a/', ['f/a/b', 'f/b/a'], ['f/a/b']],
     ['^f/', ['f/a'], []],
-  ])('%s, applied to %j, keeps %j', (name, keys, expected) => {
+  ])('`%s` reduces the keys %j to %j', (name, keys, expected) => {
     expect(matching(search({ path: 'f', name }), keys)).toEqual(expected);
   });
 
@@ -107,7 +107,7 @@ describe('search result', () => {
     expect(shape(search(), [], {})).toMatchObject({ kind: 'ready', absent: [] });
   });
 
-  it('is KEY_INVALID for names that Kubernetes rejects, unless they are replaced', () => {
+  it('fails with KEY_INVALID for names that Kubernetes rejects, unless invalid characters are replaced', () => {
     expect(shape(search(), ['a/b'], { 'a/b': '1' })).toMatchObject({
       kind: 'failed',
       error: { code: 'KEY_INVALID', subject: 'store vault, key a/b' },
@@ -116,7 +116,7 @@ describe('search result', () => {
     expect(replaced.kind === 'ready' && texts(replaced.data)).toEqual({ a_b: '1' });
   });
 
-  it('collides with other sources and with itself', () => {
+  it('is rejected if its keys collide with other sources or with each other', () => {
     const rename = { invalid: 'replace' } as const;
     expect(shape(search({}, { rename }), ['a/b', 'a_b'], { 'a/b': '1', a_b: '1' })).toMatchObject({
       kind: 'failed',
@@ -136,7 +136,7 @@ describe('search result', () => {
   });
 });
 
-describe('keys that left a search', () => {
+describe('keys that a search no longer finds', () => {
   const it_ = search({ path: 'f/', name: '^flag-' }, { rename: { prefix: 'F_' } });
   const owned = (sources: unknown, keys: Record<string, string> = {}) =>
     live({
@@ -152,13 +152,13 @@ describe('keys that left a search', () => {
     more: Parameters<typeof mapping>[0] = {},
   ) => findLostKeys({ search: it_, keys } satisfies FoundKeys, at, extra, mapping(more));
 
-  it('are the recorded keys that the search no longer finds', () => {
+  it('are the recorded keys without a current result', () => {
     const written = { 'F_flag-a': entry('f/flag-a'), 'F_flag-b': entry('f/flag-b') };
     expect(left(['f/flag-b'], owned(written))).toEqual(['f/flag-a']);
     expect(left(['f/flag-a', 'f/flag-b'], owned(written))).toEqual([]);
   });
 
-  it('exclude other stores, paths, names and properties, which left the mapping', () => {
+  it('exclude recorded keys whose store, path, name or property the mapping no longer has', () => {
     const written = {
       a: entry('f/flag-a', { store: 'other' }),
       b: entry('g/flag-b'),
@@ -203,7 +203,7 @@ describe('keys that left a search', () => {
     expect(findLostKeys(all, owned(byName), extra, mapping({}))).toEqual(expected);
   });
 
-  it('do not change the config hash by the kind of their store', () => {
+  it('have a config hash that does not depend on the kind of their store', () => {
     const entry_ = search({ path: 'f/' });
     const hash = mapping({ dataFrom: [{ ...entry_, isFlat: true, unlisted: 'anyCase' }] });
     expect(configHash(hash)).toBe(configHash(mapping({ dataFrom: [entry_] })));
@@ -214,7 +214,7 @@ describe('keys that left a search', () => {
     expect(findLostKeys(all, owned({ a: entry('.f/a') }), [], mapping({}))).toEqual(['.f/a']);
   });
 
-  it('are derived from their names if the annotation has no room for them', () => {
+  it('are derived from the names of data keys if the annotation has no room for them', () => {
     const at = owned({ count: 9000, fingerprint: 'x' }, { 'F_flag-a': '1', OTHER: '2' });
     expect(left([], at, ['F_flag-a'])).toEqual(['f/flag-a']);
     const rename = { case: 'upper' } as const;
@@ -250,7 +250,7 @@ describe('listed key that cannot be read', () => {
     expect(kept(result, written)).toEqual(['f/a', 'f/b']);
   });
 
-  it.each(['ACCESS_DENIED', 'SOURCE_DISABLED', 'STORE_UNAVAILABLE'] as const)('for %s stays', (code) => {
+  it.each(['ACCESS_DENIED', 'SOURCE_DISABLED', 'STORE_UNAVAILABLE'] as const)('is kept for %s', (code) => {
     expect(kept(failed(code))).toEqual(['f/a', 'f/b']);
   });
 });

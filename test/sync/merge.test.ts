@@ -122,7 +122,7 @@ describe('merge into a Secret', () => {
       kind: 'refuse',
       error: { code: 'TARGET_CLAIMED' },
     });
-    // A Secret that this mapping owned before would be deleted completely at its end.
+    // A Secret that this mapping owned before would be deleted completely at the end of the merge.
     const own = { [LABEL.instance]: 'prod', [LABEL.mapping]: 'app' };
     expect(plan(merging({ live: live({ labels: own }) }))).toMatchObject({
       kind: 'refuse',
@@ -130,7 +130,7 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('is refused beside a merge with the same field manager, whose keys could not be told from ours', () => {
+  it('is refused beside a merge with the same field manager, because their keys could not be distinguished', () => {
     const named = (instance: string, name: string): PlanInput =>
       merging({ instance, mapping: mapping({ name, target: { mode: 'merge' }, data: { KEY: source() } }) });
     const first = named('a', 'b.c');
@@ -166,7 +166,7 @@ describe('merge into a Secret', () => {
     expect(plan(merging({}, {})).kind).toBe('merge');
   });
 
-  it('is held too if all sources are proved gone, except for an immutable Secret', () => {
+  it('is held even if all sources are proved gone, unless the Secret is immutable', () => {
     const absentInput = {
       ...carriedOut(merging()),
       mapping: mapping({ target: { mode: 'merge' }, data: { KEY: source() }, onSourceMissing: 'delete' }),
@@ -222,7 +222,7 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('changes no data of an immutable Secret, and adds nothing to one that grants access', () => {
+  it('changes no data of an immutable Secret, and adds nothing to a Secret that grants access', () => {
     expect(plan(merging({ live: live({ immutable: true }) }))).toMatchObject({
       kind: 'refuse',
       error: { code: 'IMMUTABLE' },
@@ -246,7 +246,7 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('ignores a damaged record, and writes it again', () => {
+  it('ignores a damaged annotation, and writes it again', () => {
     const done = carriedOut(merging());
     for (const text of ['', '{', '[]', 'null', '{"sources":1}'])
       expect(
@@ -255,7 +255,7 @@ describe('merge into a Secret', () => {
       ).toBe('merge');
   });
 
-  it('does not write again for fingerprints under a new key', () => {
+  it('does not rewrite the Secret because of fingerprints under a new key', () => {
     const input = merging();
     const other = '0'.repeat(8);
     const done = carriedOut(input);
@@ -268,7 +268,7 @@ describe('merge into a Secret', () => {
 });
 
 describe('merge of a former instance', () => {
-  /** As a renamed instance reads it. */
+  /** The Secret as a renamed instance reads it. */
   function renamed(values: Readonly<Record<string, string>>, part: Partial<PlanInput> = {}): PlanInput {
     const { merged = [], live: before } = carriedOut(merging({ ...part, instance: 'old' }));
     const former = [{ instance: 'old', mapping: 'app', keys: merged }];
@@ -292,7 +292,7 @@ describe('merge of a former instance', () => {
     });
   });
 
-  it('keeps its record under our name', () => {
+  it('keeps its annotation under our name', () => {
     const input = renamed({ KEY: 'new' });
     const planned = plan(input);
     if (planned.kind !== 'merge') throw new Error(`it is ${planned.kind}`);
@@ -302,7 +302,7 @@ describe('merge of a former instance', () => {
     expect(markIn(planned.manifest.annotations[MERGE_ANNOTATION]).fingerprint).not.toBe(before.fingerprint);
   });
 
-  it('first keeps only the labels and annotations that already exist', () => {
+  it('first takes over only the labels and annotations that already exist', () => {
     const target = (team: string) =>
       mapping({ target: { mode: 'merge', labels: { team, app: 'x' }, annotations: { note: team } } });
     const planned = plan({ ...renamed({ KEY: '1' }, { mapping: target('a') }), mapping: target('b') });
@@ -312,7 +312,7 @@ describe('merge of a former instance', () => {
     expect(planned.manifest).toMatchObject({ labels: { team: 'b', app: 'x' }, annotations: { note: 'b' } });
   });
 
-  it('loses keys only with proof, and never all without a person', () => {
+  it('loses keys only with a proof of absence, and all keys only after a release', () => {
     const absentInput = {
       ...renamed({}),
       desired: { kind: 'ready', data: new Map(), sources: new Map(), absent: [source()] },
@@ -357,7 +357,7 @@ describe('merge of an orphaned mapping', () => {
     });
   });
 
-  it('is ignored if it holds nothing', () => {
+  it('is ignored if it has no keys', () => {
     const planned = plan(left({ MORE: 'x' }, []));
     expect(planned).toMatchObject({ kind: 'merge', keys: [{ name: 'MORE', action: 'add' }], first: [] });
   });
@@ -375,7 +375,7 @@ describe('field manager of a merge', () => {
     expect(mergeAnnotation('a', 'b')).not.toBe(mergeAnnotation('a', 'c'));
   });
 
-  it('excludes annotations of an owned target', () => {
+  it('uses an annotation that owned targets do not have', () => {
     expect(Object.values(ANNOTATION)).not.toContain(MERGE_ANNOTATION);
   });
 });

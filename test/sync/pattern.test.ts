@@ -16,7 +16,7 @@ describe('search pattern', () => {
     [`\\Q[\\E${'a{1000}'.repeat(11)}`],
     [`\\Q[\\E${'a{1000}'.repeat(11)}]`],
     [`(?:${'a'.repeat(200)}\\Q(\\E${'b'.repeat(10)}){100}`],
-    // Flags are not a group, and empty quotes are skipped: the text before them is repeated.
+    // Flags and empty quotes cannot be repeated, so the count applies to the group before them.
     [`(?:${'a'.repeat(110)})(?i){100}`],
     [`(?:${'a'.repeat(110)})\\Q\\E{100}`],
   ])('is not compiled if it is too complex: %s', (text) => {
@@ -95,7 +95,7 @@ describe('search pattern', () => {
   });
 });
 
-/** Undefined if the engine rejects it too. */
+/** The size of the compiled pattern, or undefined if the engine rejects it. */
 function sizeOf(text: string): number {
   try {
     return RE2JS.compile(text).programSize();

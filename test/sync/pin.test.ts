@@ -76,7 +76,7 @@ describe('mapping at the versions of a record', () => {
     });
   });
 
-  it('tells two versions of one key apart by their properties', () => {
+  it('distinguishes two versions of one key by their properties', () => {
     const it_ = mapping({
       data: { A: source({ key: 'db', property: 'a' }), B: source({ key: 'db', property: 'b' }) },
       dataFrom: [source({ key: 'db', property: 'more' })],
@@ -96,7 +96,7 @@ describe('mapping at the versions of a record', () => {
   it.each([
     ['with another definition', new Map([['vault', 'zzzzzzzz-and-more']]), 'VERSION_GONE'],
     ['with the same definition', STORES, ['A=a@1']],
-    // No source of the mapping can use this store.
+    // A store that is not configured cannot be used by any source of the mapping.
     ['that is no longer configured', new Map<string, string>(), ['A=a@1']],
   ])('checks the definition of a store %s', (_, stores, expected) => {
     expect(versions(mapping({ data: { A: source({ key: 'a' }) } }), pin(at('a', '1')), stores)).toEqual(
@@ -128,7 +128,7 @@ describe('mapping at the versions of a record', () => {
       expect(versions(mapping({ dataFrom: [found] }), pin(at('a', '1'), at('.b', '2')))).toEqual(['a=a@1']);
     });
 
-    it('leaves a key that the mapping names to the mapping if tags may have excluded it', () => {
+    it("uses the mapping's own source for a key that the mapping names, if tags may have excluded that key", () => {
       const it_ = mapping({
         data: { NAMED: source({ key: 'flags/n' }) },
         dataFrom: [search('flags', { tags: { live: 'true' } })],
@@ -139,7 +139,7 @@ describe('mapping at the versions of a record', () => {
       ]);
     });
 
-    it('rejects a name that the mapping gives now', () => {
+    it('rejects a found key whose name the mapping now assigns to another source', () => {
       const it_ = mapping({ data: { a: source({ key: 'mine' }) }, dataFrom: [search('flags')] });
       expect(versions(it_, pin(at('flags/a', '1')))).toBe('KEY_COLLISION');
     });
@@ -149,7 +149,7 @@ describe('mapping at the versions of a record', () => {
       expect(versions(it_, pin(at('flags/a', '1'), at('flags/a', '2')))).toBe('ROLLBACK_AMBIGUOUS');
     });
 
-    it('rejects names that no key can have', () => {
+    it('rejects names that are invalid for keys of a Secret', () => {
       const it_ = mapping({ dataFrom: [search('flags')] });
       expect(versions(it_, pin(at('flags/a/b', '1')))).toBe('KEY_INVALID');
     });

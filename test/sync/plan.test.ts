@@ -64,7 +64,7 @@ describe('a managed target', () => {
     expect(actions(result)).toEqual({ a: 'keep', b: 'keep' });
   });
 
-  it('is made immutable again if somebody recreated it without that', () => {
+  it('is made immutable again if somebody recreated it as mutable', () => {
     const fixed = { ...input, mapping: mapping({ target: { ...input.mapping.target, immutable: true } }) };
     const target = made(fixed);
     expect(plan({ ...fixed, live: target }).kind).toBe('unchanged');
@@ -128,7 +128,7 @@ describe('a managed target', () => {
     expect(result).toMatchObject({ kind: 'update', change: { dropLabels: ['team'] } });
   });
 
-  it.each(['constructor', 'toString'])('loses an annotation %s like any other', (name) => {
+  it.each(['constructor', 'toString'])('loses an unwanted annotation %s like any other', (name) => {
     const target = made({ ...input, mapping: mapping({ target: { annotations: { [name]: 'x' } } }) });
     expect(plan({ ...input, live: target })).toMatchObject({
       kind: 'update',
@@ -148,7 +148,7 @@ describe('a managed target', () => {
     );
   });
 
-  it('gets an edited fingerprint repaired', () => {
+  it('is updated if somebody edited its fingerprint annotation', () => {
     const target = made(input);
     const edited = {
       ...target.annotations,
@@ -214,7 +214,7 @@ describe('a managed target', () => {
     });
   });
 
-  it('records a count if its sources would take more than 64 KiB', () => {
+  it('records only a count of its sources if they need more than 64 KiB', () => {
     const many = Object.fromEntries(Array.from({ length: 1_000 }, (_, index) => [`key-${index}`, 'x']));
     const { annotations } = made({ ...input, desired: ready(many) });
     expect(JSON.parse(annotations[ANNOTATION.sources] ?? '')).toEqual({
@@ -253,7 +253,7 @@ describe('a foreign Secret', () => {
   });
 
   it.each([LABEL.instance, LABEL.mapping])(
-    'is what a target of ours becomes without the label %s',
+    'is also a former target of ours without the label %s',
     (label) => {
       const target = made(input);
       const labels = Object.fromEntries(Object.entries(target.labels).filter(([name]) => name !== label));
@@ -264,7 +264,7 @@ describe('a foreign Secret', () => {
     },
   );
 
-  it('of another instance is claimed, even under adopt', () => {
+  it('of another instance is refused as claimed, even with `adopt`', () => {
     const other = made({ ...input, instance: 'other' });
     expect(plan({ ...input, mapping: mapping({ onConflict: 'adopt' }), live: other })).toMatchObject({
       kind: 'refuse',
@@ -272,7 +272,7 @@ describe('a foreign Secret', () => {
     });
   });
 
-  it('of another mapping is claimed while that mapping wants it, and taken over afterwards', () => {
+  it('of another mapping is refused while that mapping wants it, and taken over afterwards', () => {
     const other = made({ ...input, mapping: mapping({ name: 'first' }) });
     const refused = plan({ ...input, live: other, isDesiredBy: (name) => name === 'first' });
     expect(refused).toMatchObject({ kind: 'refuse', error: { code: 'TARGET_CLAIMED' } });

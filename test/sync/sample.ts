@@ -5,7 +5,7 @@ import type { LiveSecret, SecretChange, SecretManifest } from '../../src/core/se
 import { SecretValue } from '../../src/core/secret-value.ts';
 import type { PlanInput } from '../../src/sync/plan.ts';
 
-// Small complete objects for tests of pure code. Each test sets only the fields it is about.
+// Small complete objects for tests of pure code. Each test sets only the fields that matter to it.
 
 export const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(7)));
 
@@ -90,7 +90,7 @@ export function planInput(part: Partial<PlanInput> = {}): PlanInput {
   };
 }
 
-/** Models what the cluster holds after a create or an update. */
+/** Models the Secret in the cluster after a create or an update. */
 export function applied(manifest: SecretManifest | SecretChange, before?: LiveSecret): LiveSecret {
   const drop =
     'dropLabels' in manifest ? manifest : { dropLabels: [], dropAnnotations: [], dropOwners: false };

@@ -49,7 +49,7 @@ describe('templates of a mapping', () => {
     expect(rendered({ data: {} }, values)).toBe(values);
   });
 
-  it.each([false, true])('may not give a key that a source gives, with only: %s', (only) => {
+  it.each([false, true])('may not define a key that a source defines (only: %s)', (only) => {
     const template = spec({ USER: 'x' }, only);
     const sources = new Map([['USER', { store: 'vault', key: 'db', property: 'user', version: '7' }]]);
     expect(errorOf(() => rendered({ data: {}, template }, values, sources))).toMatchObject({
@@ -59,7 +59,7 @@ describe('templates of a mapping', () => {
     });
   });
 
-  it('know the names of absent optional sources', () => {
+  it('may use the names of absent optional sources', () => {
     const template = spec({ t: '{% if TOKEN %}{{ TOKEN }}{% else %}none{% endif %}' });
     const sources = { TOKEN: source({ optional: true }), OTHER: source() };
     expect(texts(rendered({ data: sources, template }, data({}))).t).toBe('none');
@@ -81,7 +81,7 @@ describe('templates of a mapping', () => {
     expect(error).toMatchObject({ code: 'TEMPLATE_FAILED' });
   });
 
-  it('are TEMPLATE_INVALID if they cannot be parsed', () => {
+  it('fail with TEMPLATE_INVALID if they cannot be parsed', () => {
     const template = spec({ x: '{{ USER | nope }}' });
     const error = errorOf(() => rendered({ data: {}, template }, values));
     expect(error.code).toBe('TEMPLATE_INVALID');

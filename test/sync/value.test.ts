@@ -27,7 +27,7 @@ function codeOf(work: () => unknown): unknown {
 
 describe('whole value', () => {
   it.each(['', 'plain', 'final newline\n', 'a\r\nb', '\u0000', '\uFEFFbom', '😀', '"quoted"'])(
-    'has its bytes: %j',
+    'keeps its bytes: %j',
     (text) => {
       expect(pick(text)).toBe(text);
     },
@@ -69,17 +69,17 @@ describe('property', () => {
   });
 
   it.each(['', 'text', '"text"', '[1]', '1', 'null', '{"a":1,"a":2}', '{"a":1', '\uFEFF{"a":1}'])(
-    'of %j: not an object',
+    'of %j is rejected, because the value is not an object',
     (value) => {
       expect(codeOf(() => pick(value, { property: 'a' }))).toBe('NOT_AN_OBJECT');
     },
   );
 
-  it('of non-UTF-8 bytes: not an object', () => {
+  it('of non-UTF-8 bytes is rejected, because the value is not an object', () => {
     expect(codeOf(() => pick(Uint8Array.from([0x7b, 0xff, 0x7d]), { property: 'a' }))).toBe('NOT_AN_OBJECT');
   });
 
-  it('of an object with a duplicate member in its path: not an object', () => {
+  it('of an object with a duplicate member in its path is rejected', () => {
     expect(codeOf(() => pick('{"a":{"b":1,"b":2}}', { property: 'a.b' }))).toBe('NOT_AN_OBJECT');
   });
 
@@ -105,7 +105,7 @@ describe('decode', () => {
     ['base64url', 'aGk', 'hi'],
     ['base64url', 'aGk=', 'hi'],
     ['base64url', '8J-YgA', '😀'],
-  ] as const)('%s of %j', (decode, text, expected) => {
+  ] as const)('accepts %s text %j', (decode, text, expected) => {
     expect(pick(text, { decode })).toBe(expected);
   });
 
@@ -121,17 +121,17 @@ describe('decode', () => {
     ['base64url', 'aGk=='],
     ['base64url', 'a'],
     ['base64url', 'aG k'],
-  ] as const)('%s of %j is an error', (decode, text) => {
+  ] as const)('rejects %s text %j', (decode, text) => {
     expect(codeOf(() => pick(text, { decode }))).toBe('DECODE_FAILED');
   });
 });
 
 describe('spread', () => {
-  it('gives each member by the rules of a property', () => {
+  it('returns each member by the rules of a property', () => {
     expect(spread('{"a":"x","b":1.0,"c":{"d":[]}}')).toEqual({ a: 'x', b: '1.0', c: '{"d":[]}' });
   });
 
-  it('of one property gives the members of that property', () => {
+  it('of one property returns the members of that property', () => {
     expect(spread('{"env":{"a":"x"}}', { property: 'env' })).toEqual({ a: 'x' });
   });
 
@@ -140,7 +140,7 @@ describe('spread', () => {
     expect(spread('{"a":null,"b":"x"}', { optional: true })).toEqual({ b: 'x' });
   });
 
-  it.each(['[]', '"x"', '{"a":1,"a":2}'])('of %s: not an object', (text) => {
+  it.each(['[]', '"x"', '{"a":1,"a":2}'])('of %s is rejected, because the value is not an object', (text) => {
     expect(codeOf(() => spread(text))).toBe('NOT_AN_OBJECT');
   });
 });

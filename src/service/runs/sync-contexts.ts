@@ -6,7 +6,7 @@ import type { Job } from '../../queue/queue.ts';
  * The first target may start before the last is requested, but its reads are new enough for all of them.
  */
 export interface RequestTime {
-  /** The current time in milliseconds since 1970. */
+  /** Milliseconds since 1970. */
   readonly at: number;
   /** The number of the batch, because one millisecond may contain several. */
   readonly tick: number;

@@ -24,7 +24,7 @@ it('plans a prepared statement again after its table has grown', async () => {
   await createThings(database);
   await using session = await connect(database);
   const runQuery = () => session.query(QUERY, ['thing 1'], 5_000, true);
-  const plan = async () => JSON.stringify(await session.query(`explain execute "question 0" ('thing 1')`));
+  const plan = async () => JSON.stringify(await session.query(`explain execute "statement 0" ('thing 1')`));
   for (let n = 0; n < 10; n += 1) await runQuery();
   expect(await plan()).toContain('Seq Scan');
   await database.sql("insert into secretbridge.things select 'other ' || n from generate_series(1, 20000) n");

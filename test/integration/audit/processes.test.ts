@@ -48,7 +48,7 @@ it('keeps acknowledged records exactly once and in one chain, after their proces
   });
 });
 
-it('distinguish an intent of a running process from an intent of a killed process', async () => {
+it('distinguishes an intent of a running process from an intent of a killed process', async () => {
   await using database = await createDatabase(postgres());
   await using killed = runChild(['intend', database.url, 'killed']);
   await using running = runChild(['intend', database.url, 'running']);

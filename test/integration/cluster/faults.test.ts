@@ -10,7 +10,7 @@ const app = ({ namespace }: RealHarness) => ({ namespace, secret: 'app' });
 const clusterIn = (config: Kubeconfig) => config.clusters[0]?.cluster ?? {};
 const userIn = (config: Kubeconfig) => config.users[0]?.user ?? {};
 
-describe('a real API server', () => {
+describe('a request to a real API server', () => {
   it('fails with NAMESPACE_MISSING on create in a missing namespace, and finds nothing on read', async () => {
     await using admin = await connect(kubernetes().kubeconfig);
     const id = { namespace: 'not-there', secret: 'app' };

@@ -106,7 +106,7 @@ mappings:
     ).toEqual([]);
   });
 
-  it('contains JavaScript, and no sources, tests or state', async () => {
+  it('prints help, validates, plans, syncs and writes its audit', async () => {
     expect(await secretbridge('--help')).toMatchObject({ code: 0, stdout: expect.stringContaining('sync') });
     expect(await secretbridge('validate')).toMatchObject({
       code: 0,

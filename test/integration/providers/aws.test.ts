@@ -19,7 +19,7 @@ function bytesOf(result: ReadResult | undefined): Buffer {
   return Buffer.from(result.value.reveal());
 }
 
-describe('keep their bytes, both text and binary', () => {
+describe('values in LocalStack', () => {
   it('keep their bytes, as text and as binary', async () => {
     using account = openAccount();
     const values: Record<string, string | Uint8Array> = {

@@ -53,7 +53,7 @@ function watchLiveness(served: ServiceProcess) {
   return { end, [Symbol.asyncDispose]: async () => void (await end()) };
 }
 
-describe('an outage', () => {
+describe('the service', () => {
   it('of the store causes no deletion, is reported, causes few calls, and is over soon after the store returns', async () => {
     await using proxy = await startFaultProxy(openbao().address);
     await using world = await openWorld({ config, scope: 'namespace', vaultAddress: proxy.address });
@@ -151,7 +151,7 @@ describe('an outage', () => {
   });
 });
 
-it('restarts cause no writes, and read only keys that are due', {
+it('restarts of the service cause no writes, and read only keys that are due', {
   tags: ['long'],
 }, async () => {
   await using proxy = await startFaultProxy(openbao().address);

@@ -63,7 +63,7 @@ describe('an ExternalSecret template', () => {
     ],
     ['a\r\n\u{1F600}\u0000{{ A }}\n', 'a\r\n\u{1F600}\u0000a\n'],
     ['', ''],
-  ])('%j gives %j', (text, expected) => {
+  ])('%j renders as %j', (text, expected) => {
     const values = {
       DB_PASSWORD: 'p"ss',
       'ca.crt': 'CA',
@@ -136,13 +136,13 @@ describe('template that cannot be parsed', () => {
     ['{% if not A | upcase %}yes{% endif %}', 1, 1, WHOLE],
     ['{% if B %}{% elsif A contains "b" | append: "c" %}yes{% endif %}', 1, 1, WHOLE],
     ['{% unless A == B | default: "b" %}yes{% endunless %}', 1, 1, WHOLE],
-    // Looks as if the second text were compared too.
+    // These conditions look as if the second text were compared too.
     ['{% if A == "x" or "y" %}yes{% endif %}', 1, 1, ALWAYS],
     ['{% if A and "y" and B %}yes{% endif %}', 1, 1, ALWAYS],
     ['{% if B %}{% elsif A contains "x" or 5 %}yes{% endif %}', 1, 1, ALWAYS],
     ['{% unless A == "x" or not B or "y" %}yes{% endunless %}', 1, 1, ALWAYS],
     ['{% assign x = A == "x" or "y" %}{{ x }}', 1, 1, ALWAYS],
-    // The engine reads a branch only as far as it understands it.
+    // The engine ignores the rest of a branch that it does not understand.
     ['{% case A %}{% when "b" "a" %}yes{% endcase %}', 1, 13, '`"a"` is not understood here'],
     ['{% case A %}{% when "b" and "a" %}yes{% endcase %}', 1, 13, '`and "a"` is not understood here'],
     ['{% case A %}{% when "b", %}yes{% endcase %}', 1, 13, 'something is missing here'],
@@ -180,7 +180,7 @@ describe('template that cannot be parsed', () => {
     expect(checkTemplate(text)).toEqual({ line, column, message, ...unknown });
   });
 
-  it('reports unknown names if all names are known', () => {
+  it('reports names outside the list of known names', () => {
     expect(checkTemplate('{{ A }}\n{{ B.c | json }}', ['A'])).toEqual({
       line: 2,
       column: 4,

@@ -25,7 +25,7 @@ const values = {
   P12: Buffer.from(AES, 'base64'),
 };
 
-/** The claims of the page in words. */
+/** The expected output of filters that the page describes only in words. */
 const MEANT: Readonly<Record<string, string>> = {
   pem_chain: `${cert}${middle.ca}${root.ca}`,
   pem_leaf: cert,

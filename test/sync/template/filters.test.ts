@@ -39,7 +39,7 @@ describe('text filters', () => {
     [`'<a b="' | escape`, '&lt;a b=&#34;'],
     [`"'>&amp;é" | escape`, '&#39;&gt;&amp;amp;é'],
     [`"<a b='c'>&</a>" | xml_escape`, '&lt;a b=&apos;c&apos;&gt;&amp;&lt;/a&gt;'],
-  ])('%s gives %j', (expression, expected) => {
+  ])('%s returns %j', (expression, expected) => {
     // The template contains the characters themselves, because Liquid needs no escapes here.
     expect(run(`{{ ${expression} }}`)).toBe(expected);
   });
@@ -51,7 +51,7 @@ describe('text filters', () => {
     ['"a" | slice: "x"', 'expected a whole number'],
     ['"a" | join', 'this is not a list; `split` makes one of text'],
     ['"" | split: "," | first | upcase', undefined],
-  ])('%s: %s', (expression, message) => {
+  ])('error of %s: %s', (expression, message) => {
     expect(run(`{{ ${expression} }}`)).toEqual(
       message === undefined ? '' : expect.objectContaining({ message }),
     );
@@ -72,7 +72,7 @@ describe('lists from JSON', () => {
     ['[10,9,1.50,true]', 'sort', '[1.50,10,9,true]'],
     ['[1,"1",1.0,"1",true,"true",true]', 'uniq', '[1,"1",1.0,true,"true"]'],
     ['[10,"a",true]', 'reverse', '[true,"a",10]'],
-  ])('%s, %s: items keep their type', (J, filter, expected) => {
+  ])('from %s, filtered by %s, keep the types of their items', (J, filter, expected) => {
     expect(run(`{{ J | from_json | ${filter} | json }}`, { J })).toBe(expected);
   });
 });
@@ -102,7 +102,7 @@ describe('json and from_json', () => {
       '{{ "say \\"hi\\"\n" | json }}{{ 1 | json }}{{ true | json }}{{ nil | json }}',
       '"say \\"hi\\"\\n"1truenull',
     ],
-  ])('%s gives %j', (text, expected) => {
+  ])('%s returns %j', (text, expected) => {
     expect(run(`{% assign o = J | from_json %}${text}`, { J })).toBe(expected);
   });
 
@@ -134,7 +134,7 @@ describe('base64', () => {
     ['"YQ" | base64url_decode', 'a'],
     ['"YQ==" | base64url_decode', 'a'],
     ['"" | base64', ''],
-  ])('%s gives %j', (expression, expected) => {
+  ])('%s returns %j', (expression, expected) => {
     expect(run(`{{ ${expression} }}`)).toBe(expected);
   });
 

@@ -13,7 +13,7 @@ function ours(text: string): readonly string[] {
   );
 }
 
-/** The names that the engine finds itself, in text order. */
+/** The names that the engine itself finds, in text order. */
 function theirs(text: string): readonly string[] {
   const { globals } = engine.analyzeSync(engine.parse(text), { partials: false });
   return Object.values(globals)
@@ -34,11 +34,11 @@ describe('names that a template uses', () => {
       ['A 1 9', 'B 1 21', 'C 1 33', 'D 1 50'],
     ],
     ['{% raw %}{{ A }}{% endraw %}{% comment %}{{ B }}{% endcomment %}{{ nil }}{{ true }}', []],
-  ])('of %s', (text, expected) => {
+  ])('are found in %s', (text, expected) => {
     expect(ours(text)).toEqual(expected);
   });
 
-  it('match those of the engine', () => {
+  it('match the names that the engine finds', () => {
     const name = fc.constantFrom('A', 'B', 'x', 'y', 'forloop');
     const path = fc
       .tuple(

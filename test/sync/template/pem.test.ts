@@ -51,7 +51,7 @@ describe('certificates in a text', () => {
   it.each([
     ['from two chains', `${CHAIN}${stranger.cert}`, 'the certificates are not one chain'],
     ['with a missing intermediate', `${leaf}${middle.ca}`, 'the certificates are not one chain'],
-    // Both roots have the same name, so only the signature tells them apart.
+    // Both roots have the same name, so only the signature distinguishes them.
     ['with a root of the same name', `${stranger.cert}${root.ca}`, 'the certificates are not one chain'],
     ['without any certificate', 'hello', 'there is no PEM certificate'],
     ['that are a key', key, 'there is no PEM certificate'],

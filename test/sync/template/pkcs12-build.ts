@@ -16,13 +16,13 @@ export interface Contents {
   /** PEM, in file order. */
   readonly certificates: readonly string[];
   /**
-   * PEM, encrypted with 3DES and the password. `undefined` means no password, as Windows writes it, and not an empty
-   * one.
+   * PEM, encrypted with 3DES and the password. `undefined` means that there is no password, as Windows writes it, and
+   * not an empty password.
    */
   readonly key?: {
     readonly pem: string;
     readonly password: string | undefined;
-    /** Uses PBES2 with this cipher name of the library. Its types lack `des`. */
+    /** Uses PBES2 with this cipher. The types of the library lack `des`. */
     readonly under?: { readonly algorithm: string; readonly prfAlgorithm: string };
   };
 }

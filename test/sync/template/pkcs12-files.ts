@@ -1,5 +1,5 @@
-// Most files were written by OpenSSL 3.0, all but `UNCOUNTED`. They hold a P-256 key and its certificate, most also
-// that of the authority. The password is `secret` or none, except for the last two.
+// OpenSSL 3.0 wrote all files except `UNCOUNTED`. Each contains a P-256 key and its certificate, and most also contain
+// the certificate of the authority. The password is `secret` or none, except for the last two files.
 
 /** AES-256-CBC, PBKDF2 with 2,048 rounds, as OpenSSL 3 writes it. */
 export const AES =
@@ -107,7 +107,7 @@ export const NOKEY =
 /** The key and certificate of the two files below. */
 export const UNICODE_PASSWORD = 'pässwörd€𝄞';
 
-/** Like `AES`. */
+/** Like `AES`, with a non-ASCII password. */
 export const AES_UNICODE =
   'MIID/AIBAzCCA7IGCSqGSIb3DQEHAaCCA6MEggOfMIIDmzCCAlIGCSqGSIb3DQEHBqCCAkMwggI/AgEAMIICOAYJKoZIhvcN' +
   'AQcBMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAiRQPVmPwHyrQICCAAwDAYIKoZIhvcNAgkFADAdBglghkgBZQME' +
@@ -125,7 +125,7 @@ export const AES_UNICODE =
   'FB7z8n4t7t2QqBWfBXqZYv96MKrUMEEwMTANBglghkgBZQMEAgEFAAQgSJiF0Lp8MgOW5XruL9vwZhkqcR8g6m1b+PxPiFES' +
   'svMECIFWqZV3r8QYAgIIAA==';
 
-/** Like `LEGACY`. */
+/** Like `LEGACY`, with a non-ASCII password. */
 export const LEGACY_UNICODE =
   'MIIDcgIBAzCCAzgGCSqGSIb3DQEHAaCCAykEggMlMIIDITCCAhcGCSqGSIb3DQEHBqCCAggwggIEAgEAMIIB/QYJKoZIhvcN' +
   'AQcBMBwGCiqGSIb3DQEMAQYwDgQIRDS1qa3zSwACAggAgIIB0H/iQhGFdCujUdbhwMgtOhs5PJRN5Z52IzSoyluw9bsvBxC4' +

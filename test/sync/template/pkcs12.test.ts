@@ -19,7 +19,7 @@ describe('PKCS#12', () => {
   it.each([
     ['in the current format', files.AES, 2],
     ['from old tools', files.LEGACY, 2],
-  ])('%s gives the chain, leaf first, and the key of the leaf', (_, file, count) => {
+  ])('%s contains the chain, leaf first, and the key of the leaf', (_, file, count) => {
     const values = { P: bytes(file), PASSWORD: 'secret' };
     const chain = text('{{ P | pkcs12_cert: PASSWORD }}', values);
     const key = text('{{ P | pkcs12_key: PASSWORD }}', values);
@@ -69,7 +69,7 @@ describe('PKCS#12', () => {
     expect(text('{{ P | pkcs12_key: "" }}{{ P | pkcs12_cert }}', { P })).toBe(key + cert);
   });
 
-  it('puts certificates outside the chain at the end, and the one with the key first', () => {
+  it('puts the certificate of the key first, and certificates outside the chain last', () => {
     const root = createAuthority('Root');
     const middle = root.intermediate('Middle');
     const { cert, key } = middle.issue();
@@ -85,7 +85,7 @@ describe('PKCS#12', () => {
     expect(text('{{ P | pkcs12_cert }}', { P: alone })).toBe([cert, ...unrelated].join(''));
   });
 
-  it('begins with the certificate of its key, even if that issued another one', () => {
+  it('begins with the certificate of its key, even if that certificate issued another one', () => {
     const root = createAuthority('Root');
     const own = root.intermediate('Own');
     const { cert } = own.issue();
