@@ -13,7 +13,7 @@ export interface Head {
 /** The head of an empty chain. */
 export const GENESIS: Head = { sequence: 0, hash: '0'.repeat(64) };
 
-/** When a record is written, and by which process. */
+/** The time of a record, and the process that writes it. */
 export interface RecordContext {
   /** RFC 3339, UTC, milliseconds. */
   readonly time: string;

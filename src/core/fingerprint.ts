@@ -3,8 +3,8 @@ import { SecretValue } from './secret-value.ts';
 import { compareText, type TargetId } from './target.ts';
 
 /**
- * `<key id>:<hex>`, where the hex part is an HMAC-SHA-256 (RFC 2104). Without the key, nobody can check whether a
- * guessed value is correct.
+ * `<key id>:<hex>`, where the hex part is an HMAC-SHA-256 (RFC 2104). The key is needed to check whether a guessed
+ * value is correct.
  */
 export type Fingerprint = string;
 

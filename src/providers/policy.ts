@@ -10,8 +10,9 @@ import type { MakeDeadline, Sleep } from './timing.ts';
 
 export interface StoreState {
   /**
-   * `down`: no calls are made because the store did not respond, or no login is possible · `degraded`: throttled, or
-   * some calls fail · `up`: in all other cases, including before the first call.
+   * - `down`: no calls are made because the store did not respond, or no login is possible.
+   * - `degraded`: calls are throttled, or some calls fail.
+   * - `up`: in all other cases, including before the first call.
    */
   readonly state: 'up' | 'degraded' | 'down';
   /** The time of the last request without an error, in milliseconds since 1970. */

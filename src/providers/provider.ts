@@ -81,9 +81,13 @@ export interface SecretProvider extends AsyncDisposable {
 }
 
 /**
- * The kinds of requests to a store, as used in metrics: `read` reads a value or a batch · `list` returns a page of
- * names or versions · `describe` returns a key or mount without values · `login` creates, checks, renews or revokes a
- * login · `check` is a check by `doctor` · `probe` · `other`.
+ * The kinds of requests to a store, as used in metrics:
+ * - `read`: read a value or a batch.
+ * - `list`: list a page of names or versions.
+ * - `describe`: describe a key or mount without values.
+ * - `login`: create, check, renew or revoke a login.
+ * - `check`: a check by `doctor`.
+ * - `probe` and `other`.
  */
 export type Operation = 'read' | 'list' | 'describe' | 'login' | 'check' | 'probe' | 'other';
 

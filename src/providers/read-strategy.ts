@@ -1,8 +1,11 @@
 import type { Clock } from '../core/clock.ts';
 
 /**
- * How changes in a store are detected: `list` the versions · `describe` each key · read all keys in a `batch` · `read`
- * each key.
+ * How changes in a store are detected:
+ * - `list`: list the versions.
+ * - `describe`: describe each key.
+ * - `batch`: read all keys in batches.
+ * - `read`: read each key.
  */
 export type ReadStrategy = 'list' | 'describe' | 'batch' | 'read';
 

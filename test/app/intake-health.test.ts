@@ -41,7 +41,7 @@ it('a permanent failure is down immediately', () => {
   expect(states()[1]).toEqual({ kind: 'webhook', name: 'ci', state: 'down', code: 'CREDENTIAL_MISSING' });
 });
 
-it('the last event is kept while the intake is configured', () => {
+it('the last event stays visible while the intake is configured', () => {
   const { received, keep, states, time } = open();
   received(CI);
   time.set(START + 5_000);

@@ -28,7 +28,7 @@ const LOCAL = '{ name: local, kind: files, path: ./store }';
 const GRID_STORE = "{ name: azure, kind: azure-key-vault, vaultUrl: 'https://127.0.0.1:1' }";
 
 describe('doctor with event intakes', () => {
-  it('checks the keys of posted events', async () => {
+  it('checks the keys of intakes that receive posted events', async () => {
     const events = `webhooks: [ { name: ci, stores: [ local ], secret: { env: HOOK } }, { name: cd, stores: [ local ], secret: { file: ./none } } ]`;
     const { ok, lines } = await checks([LOCAL], events, { HOOK: 'x' });
     expect([ok, lines]).toEqual([false, ['events ci: secret: ok', 'events cd: secret: CREDENTIAL_MISSING']]);

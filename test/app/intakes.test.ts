@@ -100,7 +100,7 @@ describe('event intakes', () => {
     expect(setup.state.counts.slice(0, 3)).toEqual(['eu down', 'eu down', 'eu down']);
   });
 
-  it('keep running while others are added and removed', async () => {
+  it('keep running while other intakes are added and removed', async () => {
     await using one = await startSqsServer();
     await using two = await startSqsServer();
     await using setup = await open(`sqs: [ ${sqs('one', one)} ]`);
@@ -186,7 +186,7 @@ describe('event intakes', () => {
     expect(setup.intakes.states()).toEqual([]);
   });
 
-  it('close immediately and release everything', async () => {
+  it('close immediately and release all resources', async () => {
     await using server = await startSqsServer();
     const setup = await open(`sqs: [ ${sqs('eu', server)} ]`);
     await polled(server);

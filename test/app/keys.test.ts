@@ -31,14 +31,14 @@ describe('fingerprint key', () => {
     expect(text).toBe(`${Buffer.from(first.reveal()).toString('base64')}\n`);
   });
 
-  it('is the same for concurrent starts, and leaves no temporary files', async () => {
+  it('is the same for concurrent starts, which leave no temporary files', async () => {
     const file = join(folder, 'fingerprint.key');
     const keys = await Promise.all(Array.from({ length: 20 }, () => key({ file })));
     expect(keys.every((secretValue) => keys[0]?.equals(secretValue))).toBe(true);
     expect(await readdir(folder)).toEqual(['fingerprint.key']);
   });
 
-  it('differs in another folder', async () => {
+  it('is different in another folder', async () => {
     const [one, two] = [await key({ file: join(folder, 'one') }), await key({ file: join(folder, 'two') })];
     expect(one.equals(two)).toBe(false);
   });
@@ -50,7 +50,7 @@ describe('fingerprint key', () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
-  it('can come from the environment', async () => {
+  it('can be read from the environment', async () => {
     expect((await key({ env: 'KEY' })).size).toBe(32);
     await expect(key({ env: 'NONE' })).rejects.toMatchObject({ code: 'CREDENTIAL_MISSING' });
   });

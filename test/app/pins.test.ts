@@ -167,7 +167,7 @@ describe('a pinned target', () => {
     expect(annotations(world)['secretbridge.dev/config']).toBe(before);
   });
 
-  it('follows changes of its mapping except for versions', async () => {
+  it('follows changes of its mapping, except for source versions', async () => {
     const { world, changes } = await history(THREE);
     await rollBack(world, changes[0] ?? 0);
     await world.configure(`${DB_ONLY}
@@ -179,7 +179,7 @@ describe('a pinned target', () => {
     expect(await world.sync()).toMatchObject({ summary: { unchanged: 1 } });
   });
 
-  it('follows a source that was added to the mapping later', async () => {
+  it('also follows a source that was added to the mapping later', async () => {
     const { world, changes } = await history(THREE);
     await rollBack(world, changes[0] ?? 0);
     await world.configure(`${DB_ONLY}      TOKEN: { store: vault, key: token }\n`);
@@ -191,7 +191,7 @@ describe('a pinned target', () => {
     expect(data(world)).toMatchObject({ PASSWORD: base64('first'), TOKEN: base64('two') });
   });
 
-  it('stays pinned when its mapping is removed and added again', async () => {
+  it('stays pinned if its mapping is removed and added again', async () => {
     const { world, changes } = await history(THREE);
     await rollBack(world, changes[0] ?? 0);
     await world.configure(DB_ONLY.replace('name: db', 'name: other').replace('apps }', 'web }'));

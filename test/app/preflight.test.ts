@@ -13,7 +13,7 @@ interface Scene {
   readonly count?: number;
   readonly scope?: 'namespace' | 'names';
   readonly kind?: string;
-  /** Differences from `sample`, by the number of the target. */
+  /** The differences from `sample`, by the number of the target. */
   readonly metas?: Readonly<Record<number, (desired: DesiredTarget) => SecretMeta | undefined>>;
   readonly versions?: Readonly<Record<string, VersionResult>>;
   readonly targets?: Readonly<Record<number, DesiredTarget>>;
@@ -95,7 +95,7 @@ describe('preflight', () => {
     expect(noted).toContainEqual(['vault', 'k3', 900]);
   });
 
-  it('omits targets with other or unknown versions', async () => {
+  it('omits targets with different or unknown versions', async () => {
     const versions = { k3: { kind: 'known', version: '2' }, k7: { kind: 'unknown' } } as const;
     expect((await runPreflight({ versions })).omitted).toEqual(['app-3', 'app-7']);
   });

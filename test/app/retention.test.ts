@@ -36,7 +36,7 @@ async function until(isSo: () => boolean): Promise<void> {
 }
 
 describe('retention while serving', () => {
-  it('removes old records at the start and again when more records are old', async () => {
+  it('removes old records at the start, and again whenever more records become old', async () => {
     await using scene = await openRetention();
     await scene.append(0);
     await scene.append(20);

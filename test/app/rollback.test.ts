@@ -7,7 +7,7 @@ import { APPS_DB, base64, DB_ONLY, openWorld, type World } from '../reconcile/wo
 
 const PASSWORDS = ['first', 'second', 'third'];
 
-/** A target whose source had three versions, and the records of its three changes. */
+/** A target whose source had three versions, one after the other, and the records of the three changes. */
 async function openRotated(mappings = DB_ONLY): Promise<{ world: World; changes: readonly number[] }> {
   const world = await openWorld({ mappings });
   for (const [index, password] of PASSWORDS.entries()) {
@@ -110,7 +110,7 @@ describe('rollback', () => {
     expect(world.records.findLast(({ phase }) => phase === 'outcome')?.action).toBe('update');
   });
 
-  it('uses the last of several rollbacks', async () => {
+  it('uses the pin of the last of several rollbacks', async () => {
     const { world, changes } = await openRotated();
     await rollback(world, changes[0] ?? 0);
     await rollback(world, changes[1] ?? 0);
@@ -118,7 +118,7 @@ describe('rollback', () => {
     expect(annotations(world)).toMatchObject({ 'secretbridge.dev/pin': String(changes[1]) });
   });
 
-  it('repairs a manual edit to the pinned versions', async () => {
+  it('restores the pinned versions after a manual edit', async () => {
     const { world, changes } = await openRotated();
     await rollback(world, changes[0] ?? 0);
     world.cluster.edit(APPS_DB, (raw) => ({

@@ -10,7 +10,7 @@ import { createManualTime } from '../fakes/manual-time.ts';
 import { manualDeadline } from '../providers/manual-deadline.ts';
 
 const FOUND: ReadResult = { kind: 'found', value: SecretValue.fromText('x'), version: '1' };
-/** How a read of a fake key ends: with a value, an error, or never. */
+/** The result of a read of a fake key: a value, an error, or no answer. */
 type Behaviour = 'ok' | 'hang' | ErrorCode | AppError;
 
 function config(name: string, more: object = {}) {
@@ -107,7 +107,7 @@ function world(...names: readonly string[]) {
     failCreation: (error: AppError | undefined) => {
       creation = error;
     },
-    /** Reads, and advances the time until the read has ended. */
+    /** Starts a read, and advances the time until it ends. */
     async read(store: string, ...keys: readonly string[]) {
       return until(time, readOf(stores, store, ...keys));
     },
@@ -218,7 +218,7 @@ describe('an unreachable store', () => {
 });
 
 describe('a hanging key', () => {
-  it('neither opens the breaker nor blocks other keys', async () => {
+  it('opens no breaker and blocks no other keys', async () => {
     await using setup = world('a');
     setup.set('a/slow', 'hang');
     // A hundred targets read this key, and each also reads a key of its own.
@@ -238,7 +238,7 @@ describe('a hanging key', () => {
     expect(setup.states.filter((state) => state.includes('down'))).toEqual([]);
   });
 
-  it('is read normally after its first answer', async () => {
+  it('is read normally again after its first answer', async () => {
     await using setup = world('a');
     setup.set('a/slow', 'hang');
     expect(await setup.read('a', 'slow')).toEqual(['TIMEOUT']);
@@ -301,7 +301,7 @@ describe('a refused login', () => {
     expect(setup.stores.state('a')).toMatchObject({ state: 'down', error: { code: 'ACCESS_DENIED' } });
   });
 
-  it('is retried by the next call if a credential is missing', async () => {
+  it('is repeated by the next call if a credential was missing', async () => {
     await using setup = world('a');
     setup.failCreation(new AppError('CREDENTIAL_MISSING'));
     await expect(setup.stores.open('a')).rejects.toMatchObject({ code: 'CREDENTIAL_MISSING' });
@@ -341,7 +341,7 @@ describe('stores', () => {
     expect(answered).toEqual(['a', 'a']);
   });
 
-  it('open one provider each on first use, and close it at the end', async () => {
+  it('open one provider per store on first use, and close it at the end', async () => {
     const setup = world('a', 'b');
     await Promise.all([setup.read('a', 'k'), setup.read('a', 'l')]);
     expect(setup.opened).toEqual(['a']);
@@ -350,7 +350,7 @@ describe('stores', () => {
     expect(setup.time.waiting).toEqual([]);
   });
 
-  it('close in parallel', async () => {
+  it('close all providers in parallel', async () => {
     const setup = world('slow', 'quick');
     for (const name of ['slow', 'quick']) await setup.read(name, 'k');
     const farewell = Promise.withResolvers<void>();
@@ -379,7 +379,7 @@ describe('stores', () => {
     expect([setup.calls.length, setup.time.waiting]).toEqual([begun, []]);
   });
 
-  it('open nothing after they are closed', async () => {
+  it('open no provider after they are closed', async () => {
     const setup = world('a', 'b');
     const provider = await setup.stores.open('a');
     await setup[Symbol.asyncDispose]();

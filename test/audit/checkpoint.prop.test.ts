@@ -110,7 +110,7 @@ describe('newestTrusted', () => {
   });
 });
 
-it('treats an acceptance as covering all earlier checkpoints up to its sequence number', () => {
+it('an acceptance covers all earlier checkpoints up to its sequence number', () => {
   const accepting = [at(16, 4, { accepts: 30 })];
   expect(isAccepted(at(30, 3), accepting)).toBe(true);
   expect(isAccepted(at(31, 3), accepting)).toBe(false);

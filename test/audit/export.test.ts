@@ -190,7 +190,7 @@ describe('recorded export', () => {
     },
   );
 
-  it('yields nothing if the export cannot be recorded', async () => {
+  it('returns no data if the export cannot be recorded', async () => {
     await using audit = createMemoryAudit();
     await audit.append([entry()]);
     audit.failure = new AppError('AUDIT_UNAVAILABLE');

@@ -48,7 +48,7 @@ async function setUp() {
 }
 
 describe('moveAudit', () => {
-  it('keeps the chain, its base, the reviews, the open intents and the retained records', async () => {
+  it('copies the chain, its base, the reviews, the open intents and the retained records', async () => {
     await using logs = await setUp();
     await logs.fill(1300);
     const before = logs.bytes('from.db');

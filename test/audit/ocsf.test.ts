@@ -40,7 +40,7 @@ describe('OCSF event', () => {
     expect(schema.safeParse(found).error?.issues ?? []).toEqual([]);
   });
 
-  it('fails schema validation if it lacks required fields or has unknown ones #52d589839 x', async () => {
+  it('fails schema validation if it lacks required fields or has unknown ones', async () => {
     const found = event(await recorded(entry()));
     const { entity: _, ...less } = found;
     expect(schema.safeParse(less).success).toBe(false);

@@ -37,9 +37,12 @@ describe('parseAddress', () => {
     ['db', '?sslmode=require', undefined, 'name'],
     ['db', '?sslmode=verify-ca', {}, 'authority'],
     ['db', '?sslmode=verify-full&application_name=x&connect_timeout=5', undefined, 'name'],
-  ])('chooses TLS for the host %s with the parameters "%s" and `tls` %o: %s', (host, query, tls, expected) => {
-    expect(parse(`postgres://a:b@${host}/c${query}`, tls).tls).toBe(expected);
-  });
+  ])(
+    'chooses TLS for the host %s with the parameters "%s" and `tls` %o: %s',
+    (host, query, tls, expected) => {
+      expect(parse(`postgres://a:b@${host}/c${query}`, tls).tls).toBe(expected);
+    },
+  );
 
   it.each([
     ['mysql://ann:hunter2@db/x', 'expected postgres://'],

@@ -40,12 +40,15 @@ describe('PostgreSQL driver errors', () => {
     [withCode('ECONNRESET'), true, true],
     [withCode('CERT_HAS_EXPIRED'), true, false],
     [new Error('Connection terminated'), true, true],
-  ])('are classified as fatal or not for the connection, and as transient or not: %s', (thrown, ends, passes) => {
-    for (const error of [thrown, toAuditError(thrown)]) {
-      expect(endsConnection(error)).toBe(ends);
-      expect(isTransient(error)).toBe(passes);
-    }
-  });
+  ])(
+    'are classified as fatal or not for the connection, and as transient or not: %s',
+    (thrown, ends, passes) => {
+      for (const error of [thrown, toAuditError(thrown)]) {
+        expect(endsConnection(error)).toBe(ends);
+        expect(isTransient(error)).toBe(passes);
+      }
+    },
+  );
 
   it('keep the SQLSTATE of the server', () => {
     expect(sqlState(toAuditError(fromServer('55P03')))).toBe('55P03');

@@ -47,7 +47,7 @@ it('one-shot runs prune old records before they exit, and archives and store sti
       checkpoints: 1,
     });
   }
-  // All of them verify as one chain.
+  // All archives and the remaining log verify as one chain.
   expect((await bench.run('audit', 'export', '--format', 'jsonl', '--out', 'rest.jsonl')).code).toBe(0);
   const command = 'cat $(ls -v state/archive/audit-*.jsonl) rest.jsonl > whole.jsonl';
   await promisify(execFile)('bash', ['-c', command], { cwd: bench.folder });

@@ -4,7 +4,7 @@ import { APPS_DB, DB_ONLY, openWorld, type World } from '../reconcile/world.ts';
 
 const DAY = 86_400_000;
 
-/** Ten days later, all existing records are pruned. */
+/** Advances the clock by ten days and prunes all records. */
 async function later(world: World): Promise<void> {
   await world.clock.advance(10 * DAY);
   await using process = await world.start();
@@ -33,7 +33,7 @@ describe('after all records are pruned', () => {
     expect(await world.sync()).toMatchObject({ summary: { unchanged: 1, deleted: 1 } });
   });
 
-  it('an ongoing failure is not recorded as new, and its end is recorded', async () => {
+  it('an ongoing failure is not recorded as new, but its end is recorded', async () => {
     const world = await openWorld();
     world.store.absent('token');
     await world.sync();

@@ -43,7 +43,7 @@ describe('new audit file', () => {
     expect((await readdir(folder.path)).filter((name) => name.endsWith('.db'))).toHaveLength(1);
   });
 
-  it('leaves a single file after a clean shutdown', async () => {
+  it('consists of a single file after a clean shutdown', async () => {
     await using folder = await temporaryFolder();
     await filled(join(folder.path, 'audit.db'));
     expect((await readdir(folder.path, { recursive: true })).sort()).toEqual([
@@ -53,7 +53,7 @@ describe('new audit file', () => {
   });
 });
 
-it('an audit file shares locks and records under all its path names', async () => {
+it('an audit file is locked and read as one file under all its path names', async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, 'audit.db');
   const link = join(folder.path, 'link.db');
@@ -240,7 +240,7 @@ describe('read-only audit file', () => {
     expect(await stat(path)).toMatchObject({ mtimeMs: before.mtimeMs, size: before.size });
   });
 
-  it('shows records appended by another process, even one that started later', async () => {
+  it('shows records that another process appends, even if that process started later', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await filled(path);

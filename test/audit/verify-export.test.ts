@@ -95,13 +95,13 @@ function edit(sequence: number): object {
   return { kind: 'edited', sequence };
 }
 
-it('reports a first line that no longer is a record as edited', async () => {
+it('reports a first line that is no longer a record as an edited record', async () => {
   expect(await problemOf(`{\n${textOf(WHOLE.slice(1))}`)).toEqual(edit(1));
   expect(await problemOf(`{\n${textOf(WHOLE.slice(20))}`)).toEqual(edit(20));
   expect(await problemOf('{\n')).toEqual(edit(1));
 });
 
-it('reports a first line that does not resemble a record as edited', async () => {
+it('reports a first line with arbitrary text as an edited record', async () => {
   for (const front of ['x', 'sequence', '[', '\u0000', '\u00ff'])
     expect(await problemOf(`${front}${textOf(WHOLE)}`)).toEqual(edit(1));
   expect(await problemOf(textOf(WHOLE.slice(20)).replace('{', '('))).toEqual(edit(21));

@@ -39,7 +39,7 @@ const twoIndexes = anyIndex.chain(([list, i]) =>
   fc.tuple(fc.constant(list), fc.constant(i), fc.integer({ min: 0, max: list.length - 1 })),
 );
 
-describe('verify, for an untouched chain', () => {
+describe('verification of an untouched chain', () => {
   it('reports an intact chain', async () => {
     await fc.assert(
       fc.asyncProperty(records, async (list) => {
@@ -60,7 +60,7 @@ describe('verify, for an untouched chain', () => {
     );
   });
 
-  it('starts at any record, given the head before that record', async () => {
+  it('can start at any record, given the head before that record', async () => {
     await fc.assert(
       fc.asyncProperty(innerIndex, async ([list, i]) => {
         const after = list[i - 1];
@@ -76,7 +76,7 @@ describe('verify, for an untouched chain', () => {
   });
 });
 
-describe('verify, for a changed chain', () => {
+describe('verification of a changed chain', () => {
   const field = fc.constantFrom(
     'actor',
     'requestId',
@@ -257,7 +257,7 @@ describe('verify, for a changed chain', () => {
   });
 
   it.each(['', 'null', '[]', '{', `${'['.repeat(5000)}${']'.repeat(5000)}`])(
-    'reports a text that is not a record as edited',
+    'reports a text that is not a record as an edited record',
     async (text) => {
       const stored = chain([sample, sample]).map(toStored);
       expect(await verify(stored.with(1, { text, hash: hashOf('x'), columnsMatch: true }))).toEqual({

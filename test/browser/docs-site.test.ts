@@ -98,7 +98,7 @@ describe.skipIf(skipReason !== undefined)(
       expect(broken).toEqual([]);
     });
 
-    it('finds the page of a term by its search', async () => {
+    it('finds the page about a term by search', async () => {
       const page = await browser.newPage();
       await page.goto(`${site.url}/`);
       await page.locator('.VPNavBarSearch button').first().click();

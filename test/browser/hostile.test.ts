@@ -108,7 +108,7 @@ describeInChromium('a malicious name', (visit) => {
     expect(await page.title()).toBe(`${attack}/${attack} – secretbridge`);
   });
 
-  it('in an error response is shown as text', async () => {
+  it('is shown as text in an error response', async () => {
     await using tab = await visit({ role: 'viewer' });
     const [attack] = ATTACKS;
     await tab.page.route('**/api/v1/held?**', (route) =>

@@ -102,7 +102,7 @@ describeInChromium('the sign-in', (visit) => {
       await page.getByLabel('Access token').fill(TOKENS.viewer);
       await page.getByLabel('Access token').press('Enter');
       await expect.poll(session.requestCount).toBe(forms);
-      // As if the back-forward cache had restored the page.
+      // Simulates a page that the back-forward cache restored.
       if (forms === 1)
         await page.evaluate(() => dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true })));
     }

@@ -69,7 +69,7 @@ it('audit verify explains that a filtered export has gaps', async () => {
 });
 
 describe('checkpoints of one-shot runs', () => {
-  it('are written at the end, next to the store, readable only by their owner', async () => {
+  it('are written at the end of the run, next to the audit store, with access for their owner only', async () => {
     await using bench = await synced();
     const [line] = (await bench.read(CHECKPOINTS)).trim().split('\n');
     expect(JSON.parse(line ?? '')).toMatchObject({ instance: 'prod', sequence: 5 });
@@ -243,7 +243,7 @@ describe('audit verify', () => {
     expect((await bench.run('audit', 'list', '--audit', 'empty.jsonl')).code).not.toBe(0);
   });
 
-  it('handles line separators inside records, and both line endings', async () => {
+  it('accepts line separators inside records, and both line endings', async () => {
     await using bench = await synced();
     await bench.run('audit', 'review', '1', '--state', 'reviewed', '--note', 'from\u2028a\u2029document');
     const text = (await bench.run('audit', 'export', '--format', 'jsonl')).stdout;
@@ -274,7 +274,7 @@ describe('audit verify', () => {
       });
   });
 
-  it('ignores checkpoints of unknown keys, and reports a missing key', async () => {
+  it('ignores checkpoints of unknown keys, and reports the missing key', async () => {
     await using bench = await synced();
     const { publicKey } = generateKeyPairSync('ed25519');
     const otherKey = publicKey.export({ type: 'spki', format: 'pem' }).toString();
@@ -303,7 +303,7 @@ describe('audit verify', () => {
     expect(stdout).toMatch(/^The audit log was altered: record 3 was edited\./);
   });
 
-  it('accepts signatures of the previous key', async () => {
+  it('accepts signatures of an earlier key', async () => {
     await using bench = await synced();
     const { privateKey } = generateKeyPairSync('ed25519');
     await bench.write('state/checkpoint.key', privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());

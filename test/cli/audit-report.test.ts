@@ -4,7 +4,7 @@ import { DB, FOREIGN, HEAD, openBench } from './harness.ts';
 const DAY = 86_400_000;
 
 describe('audit report', () => {
-  it('summarizes the events for a mail, with the most important first', async () => {
+  it('summarizes the events for an email, with the most important event first', async () => {
     await using bench = await openBench(`${HEAD}defaults: { maxAge: 5d }
 ${DB}  - name: theirs
     target: { namespace: apps }

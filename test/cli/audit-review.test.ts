@@ -74,7 +74,7 @@ describe('audit review', () => {
     });
   });
 
-  it('reviews none of several records if one is missing', async () => {
+  it('reviews no record if one of several records is missing', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     expect(await bench.run('audit', 'review', '1', '99', '--state', 'flagged')).toMatchObject({ code: 4 });
@@ -82,7 +82,7 @@ describe('audit review', () => {
     expect(json).toEqual({ records: [] });
   });
 
-  it('exits with 4 for a missing record, and with 64 without a number or state', async () => {
+  it('exits with 4 for a missing record, and with 64 if the number or the state is omitted', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     const say = (...args: string[]) => bench.run('audit', 'review', ...args);

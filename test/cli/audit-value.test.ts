@@ -63,7 +63,7 @@ describe('audit list --value', () => {
     expect(await traced(bench, 'nobody')).toEqual({ records: [], versions: [], more: false });
   });
 
-  it('finds a property in the Secrets that contain it', async () => {
+  it('finds the value of a property in the Secrets that contain it', async () => {
     await using bench = await openProperty();
     const { records, versions } = await traced(bench, 'hunter2');
     expect(records.map(({ action }) => action)).toEqual(['create', 'create']);

@@ -95,7 +95,7 @@ describe('audit list', () => {
     });
   });
 
-  it('finds the records of a request and of a value', async () => {
+  it('finds the records of a request id and of a value', async () => {
     await using bench = await openStory();
     const [sweep] = await list(bench, '--limit', '1');
     const ofRequest = await list(bench, '--request', String(sweep?.requestId));
@@ -106,7 +106,7 @@ describe('audit list', () => {
     ]);
   });
 
-  it('pages to the end and stops there', async () => {
+  it('lists page by page to the end', async () => {
     await using bench = await openStory();
     const all = await list(bench);
     const seen: number[] = [];
@@ -124,7 +124,7 @@ describe('audit list', () => {
     expect(exact.json).not.toHaveProperty('next');
   });
 
-  it('reads a named store without a configuration', async () => {
+  it('reads a store given on the command line without a configuration', async () => {
     await using bench = await openStory();
     await bench.write('secretbridge.yaml', 'broken');
     const { code, stdout } = await bench.run('audit', 'list', '--audit', 'state/audit.db', '--limit', '1');

@@ -88,7 +88,7 @@ describe('doctor', () => {
     expect(checks.length).toBeGreaterThan(4);
   });
 
-  it('reports an unreadable key, and still reads the others', async () => {
+  it('reports an unreadable key, and still reads the other keys', async () => {
     await using bench = await openBench(`${HEAD}${DB}  - name: other
     target: { namespace: apps }
     data: { A: { store: local, key: none.json }, B: { store: local, key: also-none } }

@@ -43,7 +43,7 @@ describe('audit records of commands', () => {
     ]);
   });
 
-  it('are written by read-only commands while the audit log cannot be trusted; changes are refused', async () => {
+  it('are written by read-only commands while the audit log cannot be trusted, and changes are refused', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     truncateLog(join(bench.folder, 'state/audit.db'), 3);

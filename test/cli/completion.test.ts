@@ -32,7 +32,7 @@ describe.skipIf(BASH === undefined)('completion in bash (skipped where there is 
       ['human', 'json', 'yaml'],
     ],
     [['plan', '-o', 'j'], ['json']],
-    // As bash splits --output=j.
+    // Bash splits --output=j into these words.
     [['plan', '--output', '=', 'j'], ['json']],
     [
       ['plan', '--output', '='],
@@ -59,7 +59,7 @@ describe.skipIf(BASH === undefined)('completion in bash (skipped where there is 
     expect(await proposed(bench, ...words)).toEqual(expected);
   });
 
-  it('proposes every command, and every option of a command', async () => {
+  it('proposes all commands, and all options of a command', async () => {
     await using bench = await openBench();
     expect(await proposed(bench, '')).toEqual(
       expect.arrayContaining(['init', 'plan', 'sync', 'serve', 'audit', 'version', 'help']),
@@ -84,7 +84,7 @@ describe.skipIf(BASH === undefined)('completion in bash (skipped where there is 
 });
 
 describe('completion', () => {
-  it('supports the listed shells only', async () => {
+  it('supports only the listed shells', async () => {
     await using bench = await openBench();
     expect((await bench.run('completion', 'tcsh')).code).toBe(64);
     for (const shell of ['bash', 'zsh', 'fish'])

@@ -27,7 +27,7 @@ const EXAMPLES: readonly (readonly [place: string, text: string])[] = [
     .filter(([, text]) => /^apiVersion: secretbridge\.dev/m.test(text) || !/^apiVersion:/m.test(text)),
 ];
 
-/** The paths of all members. */
+/** The paths of all members of a value. */
 function placesOf(value: unknown, path: readonly string[] = []): readonly (readonly string[])[] {
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([name, inner]) => {
@@ -36,7 +36,7 @@ function placesOf(value: unknown, path: readonly string[] = []): readonly (reado
   });
 }
 
-/** A copy with one changed member. */
+/** A copy of the value with one changed member. */
 function changed(
   value: unknown,
   [name, ...rest]: readonly string[],
@@ -81,7 +81,7 @@ describe('schema of the configuration', () => {
     expect(accepts(parse(spoilt))).toBe(false);
   });
 
-  it('accepts everything that the loader accepts', async () => {
+  it('accepts every configuration that the loader accepts', async () => {
     const whole: unknown = parse(EXAMPLE);
     const changes = [
       (parent: Record<string, unknown>, name: string) => void delete parent[name],
@@ -128,7 +128,7 @@ describe('schema of the configuration', () => {
       for (const [name, inner] of Object.entries((whole.properties ?? {}) as Record<string, Json>)) {
         const text =
           inner.description ?? inner.const ?? (inner.$ref === undefined ? undefined : 'in its definition');
-        // The members of `secretRef` are described as a whole.
+        // `secretRef` has one description for all its members.
         if (text === undefined && !path.endsWith('.secretRef')) silent.push(`${path}.${name}`);
         walk(inner, `${path}.${name}`);
       }

@@ -28,7 +28,7 @@ describe('explain --calls', () => {
     });
   });
 
-  it('prints them as text', async () => {
+  it('prints the requests as text', async () => {
     await using bench = await openBench(TWO);
     expect(
       (await bench.run('explain', 'copy', '--calls')).stdout,

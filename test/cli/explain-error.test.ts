@@ -76,7 +76,7 @@ describe('explain-error', () => {
     expect(stderr).toContain(hint);
   });
 
-  it('covers only codes that this version uses', () => {
+  it('has a page only for codes that this version uses', () => {
     const src = join(ROOT, 'src');
     const files = globSync('**/*.ts', { cwd: src }).filter(
       (path) => !path.startsWith(join('core', 'error-')) && !path.startsWith(join('cli', 'errors')),

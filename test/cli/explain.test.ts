@@ -105,7 +105,7 @@ it('explains a contested target and its remedy', async () => {
   });
 });
 
-it('ends on abort even if a store does not answer', async () => {
+it('ends when it is aborted, even if a store does not answer', async () => {
   const requested = Promise.withResolvers<void>();
   const sockets: Socket[] = [];
   await using server = createServer((socket) => {
@@ -155,7 +155,7 @@ it('names sources that the access rules do not allow, and does not read them', a
   expect((await bench.run('audit', 'list', '--key', 'other.json')).stdout).toBe('No record matches.\n');
 });
 
-it('names the source with an error, and the code of an absent key', async () => {
+it('names the source of an error, and the code of an absent key', async () => {
   const more =
     '      X: { store: local, key: db.json, property: x }\n      Y: { store: local, key: gone.json }\n';
   await using bench = await openBench(HEAD + DB + more);

@@ -15,7 +15,7 @@ export type Routes = Record<string, FakeAnswer | ((request: IncomingMessage) => 
 export interface FakeService extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
-  /** Each request as `GET /path`, with its headers. */
+  /** The request line, such as `GET /path`, and the headers of each request. */
   readonly requests: { readonly line: string; readonly headers: IncomingMessage['headers'] }[];
   readonly routes: Routes;
   /** The bodies of all requests that have a body. */
@@ -24,7 +24,7 @@ export interface FakeService extends AsyncDisposable {
 
 export const LIVE: Routes = { 'GET /livez': { body: { ok: true, stalled: [] } } };
 
-/** A server that implements the parts of the API that a test defines. */
+/** A server with the API routes that a test defines. */
 export async function openService(
   routes: Routes,
   tls?: { readonly cert: string; readonly key: string },

@@ -15,7 +15,7 @@ export interface Result {
   readonly json: unknown;
 }
 
-/** A folder with a configuration for a files store and a directory cluster, and the command line to run in it. */
+/** A folder with a configuration for a files store and a directory cluster. Runs command lines in this folder. */
 export interface Bench extends AsyncDisposable {
   readonly folder: string;
   readonly clock: ManualTime;

@@ -18,7 +18,7 @@ function open(first: { readonly rss: number; readonly heapUsed: number }) {
 }
 
 describe('memory trimmer', () => {
-  it('trims after much growth, and again only after further growth', () => {
+  it('trims after large growth, and again only after further growth', () => {
     const { memory, state } = open({ rss: 200, heapUsed: 60 });
     memory.trim();
     memory.trim();

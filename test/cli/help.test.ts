@@ -59,7 +59,7 @@ describe('help of a command', () => {
     }
   });
 
-  it.each(PATHS)('`%s` has an example and existing related pages', async (path) => {
+  it.each(PATHS)('`%s` has an example and names related pages that exist', async (path) => {
     await using bench = await openBench();
     const { stdout } = await bench.run(...path.split(' ').filter(Boolean), '--help');
     expect(stdout).toMatch(/^Examples?:\n {2}\S/m);
@@ -119,7 +119,7 @@ describe('secretbridge help', () => {
     });
   });
 
-  it('suggests a similar command', async () => {
+  it('suggests a similar command for an unknown one', async () => {
     await using bench = await openBench();
     expect(await bench.run('help', 'audit', 'lst')).toMatchObject({
       code: 64,

@@ -11,7 +11,7 @@ async function records(bench: Bench, ...args: readonly string[]): Promise<readon
   return (json as { records: readonly AuditRecord[] }).records;
 }
 
-/** The record of the last change of a target. */
+/** The sequence number of the last change of a target. */
 async function lastChange(bench: Bench): Promise<number> {
   const all = await records(bench, '--mapping', 'db');
   return all.find(({ phase }) => phase === 'outcome')?.sequence ?? 0;
@@ -31,7 +31,7 @@ const rollBack = (bench: Bench, to: number, ...args: readonly string[]): Promise
   bench.run('rollback', 'db', '--to', String(to), ...args);
 
 describe('rollback in this process', () => {
-  it('restores the values of a record from the store, and keeps them', async () => {
+  it('restores the values of a record from the store, and keeps them in later runs', async () => {
     const { bench, first } = await openRotated();
     await using _ = bench;
     await put(bench, 'first');
@@ -84,7 +84,7 @@ describe('rollback in this process', () => {
     expect((await bench.run('audit', 'verify')).code).toBe(0);
   });
 
-  it('reports a missing version before any change', async () => {
+  it('reports a missing version before it changes any target', async () => {
     const { bench, first } = await openRotated();
     await using _ = bench;
     const before = await bench.read('cluster/apps/db.yaml');
@@ -156,7 +156,7 @@ describe('rollback in this process', () => {
     expect((await bench.run('unpin', 'db')).code).toBe(0);
   });
 
-  it('refuses sources that a tenant may not read, before any read', async () => {
+  it('refuses sources that a tenant may not read, without reading them', async () => {
     const { bench, second } = await openRotated();
     await using _ = bench;
     await bench.write(
@@ -171,7 +171,7 @@ describe('rollback in this process', () => {
     expect(await records(bench, '--action', 'read')).toHaveLength(length);
   });
 
-  it('exits with 4 if another field manager owns a key of a merge', async () => {
+  it('exits with 4 if another field manager owns a merged key', async () => {
     const merge = DB.replace('namespace: apps', 'namespace: apps, secret: theirs, mode: merge');
     await using bench = await openBench(HEAD + merge);
     await bench.write('cluster/apps/theirs.yaml', FOREIGN);
@@ -276,7 +276,7 @@ describe('rollback and unpin with --server', () => {
   const ask = (bench: Bench, ...args: readonly string[]) =>
     bench.runWith({ env: { SECRETBRIDGE_TOKEN: 'a-token-of-ann' } }, ...args);
 
-  it('send only the given options to the service', async () => {
+  it('send the service only the options that were given', async () => {
     await using bench = await openBench();
     await using service = await openService({
       'POST /api/v1/mappings/db/rollback': { body: ANSWER },

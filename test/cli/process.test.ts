@@ -158,7 +158,7 @@ describe('process', () => {
   });
 
   it.skipIf(!existsSync('/usr/bin/script'))(
-    'prints colors on a terminal, and not with NO_COLOR',
+    'prints colors on a terminal, unless NO_COLOR is set',
     async () => {
       await using bench = await openBench();
       const onTerminal = (env: Record<string, string>) =>
@@ -205,7 +205,7 @@ ${mapping('one')}${mapping('two')}`,
     expect(requestCount).toBe(1);
   });
 
-  it('shuts down cleanly and reports its results if a store hangs', async () => {
+  it('shuts down cleanly and reports its results even if a store hangs', async () => {
     let child: ChildProcess | undefined;
     const server = createServer((request, response) => {
       if (request.url?.startsWith('/v1/secret/data/')) child?.kill('SIGINT');

@@ -218,7 +218,7 @@ describe('prune --server', () => {
     expect(service.bodies).toEqual([]);
   });
 
-  it('reports targets that are kept for now or could not be checked', async () => {
+  it('reports targets that are kept for now, and targets that could not be checked', async () => {
     const messages = `could not be checked, and may be orphaned: namespace web: CLUSTER_FORBIDDEN
 orphaned target apps/before of mapping db stays until apps/after exists
 `;

@@ -16,7 +16,7 @@ const ESCAPE = String.fromCharCode(27);
 const withToken = (bench: Bench, ...args: readonly string[]): Promise<Result> =>
   bench.runWith({ env: { SECRETBRIDGE_TOKEN: TOKEN } }, ...args);
 
-/** The exit code and output of `status` for this answer. */
+/** Runs `status` against a service with this answer. Returns the exit code and the output. */
 async function statusOf(status: object, ...args: readonly string[]): Promise<Result> {
   await using bench = await openBench();
   await using service = await openService({ 'GET /api/v1/status': { body: status } });
@@ -52,7 +52,7 @@ pinned
 `);
   });
 
-  it('lists targets out of sync, worst first, with each problem and remedy once', async () => {
+  it('lists targets out of sync, worst first, and prints each problem and its remedy once', async () => {
     const { code, stdout } = await statusOf(UNWELL);
     expect(code).toBe(1);
     const blocks = stdout.split('\n\n').map((block) => block.split('\n')[0]);
@@ -208,7 +208,7 @@ describe('unreachable service', () => {
     return { code, stderr };
   };
 
-  it('exits with 1 and a clear error if nothing listens', async () => {
+  it('exits with 1 and a clear error if no service listens', async () => {
     for (const command of [['status'], ['sync'], ['release', 'abc']]) {
       const { code, stderr } = await refused([...command, '--server', 'http://127.0.0.1:1']);
       expect(code).toBe(1);
@@ -265,7 +265,7 @@ describe('unreachable service', () => {
 });
 
 describe('token', () => {
-  it('is sent to the named server only', async () => {
+  it('is sent only to the server that the user named', async () => {
     await using other = await openService({});
     await using service = await openService({
       'GET /api/v1/status': { status: 307, body: '', headers: { location: `${other.url}/api/v1/status` } },

@@ -36,7 +36,7 @@ describe('a run without failed targets', () => {
     ['CLUSTER_UNAVAILABLE', 1],
     ['CLUSTER_FORBIDDEN', 4],
     ['WORKLOAD_MISSING', 0],
-  ] as const)('fails if pods still use the old value: %s exits with %i', (code, expected) => {
+  ] as const)('takes the exit code from a failed restart: %s exits with %i', (code, expected) => {
     const run = printed({ unrestarted: unrestarted(code) });
     expect(run.code).toBe(expected);
     expect(run.answer).toMatchObject({ ok: true, unrestarted: [{ workload: 'Deployment/web', code }] });

@@ -137,7 +137,7 @@ Plan for 1 target: 1 to create.
     });
   });
 
-  it('exits with 0 if nothing changes, and lists targets in sync with --all', async () => {
+  it('exits with 0 if no target changes, and lists targets in sync with --all', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     expect(await bench.run('plan')).toMatchObject({ code: 0, stdout: 'Plan for 1 target: 1 unchanged.\n' });
@@ -147,7 +147,7 @@ Plan for 1 target: 1 to create.
     expect((await bench.run('plan', '--output', 'json')).json).toMatchObject({ changes: 0 });
   });
 
-  it('shows a rotation as the only change', async () => {
+  it('shows only the change of a rotation', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     await rotate(bench);
@@ -165,7 +165,7 @@ Plan for 1 target: 1 to create.
     expect(stdout).toContain('- OLD');
   });
 
-  it('can be limited to one mapping', async () => {
+  it('can be limited to a single mapping', async () => {
     await using bench = await openBench(HEAD + DB + GONE);
     const { code, json } = await bench.run('plan', '--mapping', 'db', '--output', 'json');
     expect(code).toBe(2);
@@ -174,7 +174,7 @@ Plan for 1 target: 1 to create.
 });
 
 describe('sync', () => {
-  it('prints its changes, and its progress on stderr', async () => {
+  it('prints its changes on stdout and its progress on stderr', async () => {
     await using bench = await openBench();
     const { code, stdout, stderr } = await bench.run('sync');
     expect(code).toBe(0);
@@ -261,7 +261,7 @@ refused   apps/theirs  mapping theirs
     expect((await bench.run('plan', '--output', 'json')).code).toBe(4);
   });
 
-  it('exits with 4 if a person must act, even if a plan has changes', async () => {
+  it('exits with 4 if a person must act, even if the plan also has changes', async () => {
     await using bench = await openBench(HEAD + DB + GONE);
     expect((await bench.run('plan')).code).toBe(4);
     const { code, stdout } = await bench.run('sync');
@@ -271,7 +271,7 @@ refused   apps/theirs  mapping theirs
     );
   });
 
-  it('holds a change that would leave no key, under a stable id', async () => {
+  it('holds a change that would leave no key, and gives it a stable id', async () => {
     await using bench = await openBench(`${HEAD}mappings:
   - name: all
     target: { namespace: apps }
@@ -372,7 +372,7 @@ describe('an emptied configuration file', () => {
 });
 
 describe('a merge key with another value of another field manager', () => {
-  it('is refused and needs a person', async () => {
+  it('is refused with an error that a person must fix', async () => {
     await using bench = await openBench(`${HEAD}mappings:
   - name: theirs
     target: { namespace: apps, mode: merge }
@@ -446,7 +446,7 @@ mappings:
     const line = (mapping: string, key: string) =>
       `older than \`maxAge\`: store local, key ${key} of mapping ${mapping}: unchanged since 2027-02-23, 6 days of 5\n`;
     const both = `${line('db', 'db.json')}${line('other', 'other.txt')}`;
-    // The second run finds nothing to do, but the source is still old.
+    // The second run changes no target, but the source is still too old.
     for (const _ of ['created', 'unchanged']) {
       const { code, stderr } = await bench.run('sync');
       expect({ code, stderr: stderr.replace(/^Syncing .*\n/gm, '') }).toEqual({ code: 0, stderr: both });

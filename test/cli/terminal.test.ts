@@ -4,7 +4,7 @@ import { DB, HEAD, openBench } from './harness.ts';
 const ESCAPE = String.fromCharCode(27);
 
 describe('output', () => {
-  it('has colors on a terminal only, with the same text', async () => {
+  it('has colors only on a terminal, and the text is the same without them', async () => {
     await using bench = await openBench();
     const plain = await bench.run('plan');
     const coloured = await bench.runWith({ color: true }, 'plan');
@@ -13,13 +13,13 @@ describe('output', () => {
     expect(coloured.stdout.replaceAll(new RegExp(`${ESCAPE}\\[\\d+m`, 'g'), '')).toBe(plain.stdout);
   });
 
-  it('has no colors as JSON or YAML', async () => {
+  it('has no colors in JSON and YAML', async () => {
     await using bench = await openBench();
     for (const format of ['json', 'yaml'])
       expect((await bench.runWith({ color: true }, 'plan', '--output', format)).stdout).not.toContain(ESCAPE);
   });
 
-  it('prints exactly one object on stdout, whatever the log level', async () => {
+  it('prints exactly one object on stdout, at any log level', async () => {
     await using bench = await openBench();
     const { stdout, stderr } = await bench.run('sync', '--output', 'json', '--log-level', 'debug');
     expect(JSON.parse(stdout)).toMatchObject({ ok: true });
@@ -83,7 +83,7 @@ describe('names with control characters and line breaks', () => {
     ...['member', 'double', 'property', 'optional', 'file'].map((name) => `explain ${name}`),
     'audit list',
     'audit report',
-  ])('are harmless in `%s`', async (command) => {
+  ])('cannot control the terminal through `%s`', async (command) => {
     await using bench = await openBench(HEAD + MAPPINGS);
     await bench.write('store/names.json', JSON.stringify({ [HOSTILE]: 'a' }));
     await bench.write(`store/f/${FILE}`, 'a');
@@ -109,7 +109,7 @@ describe('names with control characters and line breaks', () => {
     expect((await bench.run('explain', 'file')).stdout).toContain('local: f/\\u{9B}31m\\u{202E}');
   });
 
-  it('are harmless as the name of a configuration file', async () => {
+  it('cannot control the terminal as the name of a configuration file', async () => {
     await using bench = await openBench();
     await bench.write(`more/${HOSTILE}.yaml`, 'nothing: 1\n');
     const { code, stdout } = await bench.run('validate', '--config', 'more');

@@ -35,7 +35,7 @@ describe('help', () => {
     for (const [name] of COMMANDS) expect(stdout).toMatch(new RegExp(`^ {2}${name}\\b`, 'm'));
   });
 
-  it('fits the terminal', async () => {
+  it('fits the width of the terminal', async () => {
     await using bench = await openBench();
     for (const width of [80, 120]) {
       const { stdout } = await bench.runWith({ width }, 'audit', 'list', '--help');
@@ -168,13 +168,13 @@ describe('wrong usage', () => {
     expect(stderr).not.toMatch(/^\s+at /m);
   });
 
-  it('names an option that is given twice, without its values', async () => {
+  it('names an option that was repeated, without its values', async () => {
     await using bench = await openBench();
     const { code, stderr } = await bench.run('audit', 'list', '--limit', '71', '--limit=72');
     expect({ code, stderr }).toEqual({ code: 64, stderr: 'error: --limit can be given only once\n' });
   });
 
-  it('allows repeatable options and switches twice', async () => {
+  it('accepts a repetition of repeatable options and of switches', async () => {
     await using bench = await openBench();
     await bench.write('more.yaml', 'apiVersion: secretbridge.dev/v1\n');
     const { code } = await bench.run(...['validate', '-c', 'secretbridge.yaml', '--config', 'more.yaml']);

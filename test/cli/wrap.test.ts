@@ -12,7 +12,7 @@ describe('wrapped lines', () => {
     ['  one two three four', '  one two\n   three\n   four'],
     [`${ESCAPE}[1mone${ESCAPE}[22m two three`, `${ESCAPE}[1mone${ESCAPE}[22m two\n  three`],
     ['longer-than-the-terminal x', 'longer-than-the-terminal\n  x'],
-  ])('have at most ten columns: %j', (text, expected) => {
+  ])('have at most ten columns unless a word is longer: %j', (text, expected) => {
     expect(wrapLines(text, 10)).toBe(expected);
   });
 
@@ -29,7 +29,7 @@ describe('wrapped lines', () => {
     );
   });
 
-  it('are used on a terminal only', async () => {
+  it('are used only on a terminal', async () => {
     await using bench = await openBench(
       `${HEAD}mappings:\n  - { name: theirs, target: { namespace: apps }, data: { A: { store: local, key: db.json } } }\n`,
     );

@@ -223,7 +223,7 @@ describe('an identity', () => {
     expect(server.seen).toHaveLength(5);
   });
 
-  it('survives a half-written kubeconfig', async () => {
+  it('stays valid while the kubeconfig is half-written', async () => {
     await using server = await startApiServer();
     const { clock, advance } = withClock();
     await using client = await open(server, { clock });
@@ -429,7 +429,7 @@ describe('the certificate authorities of a cluster', () => {
   it.each([
     ['are inline, besides a configured file', { 'certificate-authority': 'other.pem' }],
     ['are inline, and the file is missing', { 'certificate-authority': 'gone.pem' }],
-  ])('rejects %s', async (_, cluster) => {
+  ])('are used if they %s', async (_, cluster) => {
     expect(await requestWith({ ...cluster, 'certificate-authority-data': data(own.ca) })).toBe(200);
   });
 

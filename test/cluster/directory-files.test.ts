@@ -231,7 +231,7 @@ describe('an unusable cluster path', () => {
     await expect(cluster.create(id, manifest())).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
   });
 
-  it('below a file causes a typed error', async () => {
+  it('whose parent is a file causes a typed error', async () => {
     await using d = await open();
     await writeFile(join(d.path, 'file'), '');
     const cluster = createDirectoryCluster({ path: join(d.path, 'file', 'below'), clock });
@@ -264,7 +264,7 @@ describe('an unusable cluster path', () => {
     expect(await readdir(d.path)).toEqual([]);
   });
 
-  it('has no own namespace and therefore supports no secretRef', async () => {
+  it('supports no secretRef, because it has no namespace of its own', async () => {
     await using d = await open();
     expect(d.cluster.ownNamespace()).toBeUndefined();
     await expect(d.cluster.ownSecret('a', 'b')).rejects.toMatchObject({ code: 'CREDENTIAL_MISSING' });

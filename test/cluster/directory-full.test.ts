@@ -41,7 +41,7 @@ async function open() {
   };
 }
 
-it('a write that fails on a full disk keeps the file and leaves nothing behind', async () => {
+it('a write that fails on a full disk keeps the old file and no temporary file', async () => {
   await using folder = await open();
   const change = `return await cluster.replace(live, {
     ...live, ...dropped, data: new Map([['n', SecretValue.fromText('x'.repeat(100_000))]]) });`;

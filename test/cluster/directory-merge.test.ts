@@ -134,7 +134,7 @@ describe('folders', () => {
     expect(await d.cluster.namespaces({})).toEqual(['new', 'team', 'web']);
     expect(await d.cluster.namespaces({ tier: 'web' })).toEqual(['new', 'web']);
     expect(await d.cluster.namespaces({ 'kubernetes.io/metadata.name': 'team' })).toEqual(['team']);
-    // As in Kubernetes, a namespace cannot have the name label of another one.
+    // As in Kubernetes, a namespace cannot have the name label of another namespace.
     const lie = { labels: { 'kubernetes.io/metadata.name': 'team' } };
     await writeFile(join(d.path, 'web.yaml'), namespace('web', lie));
     expect(await d.cluster.namespaces({ 'kubernetes.io/metadata.name': 'team' })).toEqual(['team']);
@@ -152,13 +152,16 @@ describe('folders', () => {
     ['cannot be parsed', 'kind: [', 'team'],
     ['has another name', namespace('other'), 'team'],
     ['has labels that are not text', namespace('team', { labels: { a: 1 } }), 'team'],
-  ])('cannot be listed at all if the manifest of one namespace %s, so that no namespace is missed', async (_, text) => {
-    await using d = await open();
-    await writeFile(join(d.path, 'team.yaml'), text);
-    await expect(d.cluster.namespaces({ tier: 'web' })).rejects.toMatchObject({
-      code: 'CLUSTER_UNAVAILABLE',
-    });
-  });
+  ])(
+    'cannot be listed at all if the manifest of one namespace %s, so that no namespace is missed',
+    async (_, text) => {
+      await using d = await open();
+      await writeFile(join(d.path, 'team.yaml'), text);
+      await expect(d.cluster.namespaces({ tier: 'web' })).rejects.toMatchObject({
+        code: 'CLUSTER_UNAVAILABLE',
+      });
+    },
+  );
 
   it('list Secrets and skip other kinds, and fail as a whole on an unreadable manifest', async () => {
     await using d = await open();
@@ -182,7 +185,7 @@ describe('folders', () => {
     await expect(stat(join(d.path, 'team'))).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
-  it('stay after their last Secret is removed', async () => {
+  it('remain after their last Secret is removed', async () => {
     await using d = await open();
     await d.cluster.create(id, manifest());
     await d.cluster.remove(await readNow(d.cluster, id));

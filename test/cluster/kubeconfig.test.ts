@@ -142,7 +142,7 @@ describe('an invalid kubeconfig is CONFIG_INVALID, and the error shows where:', 
       () => load({ env: { KUBECONFIG: ['/not/there', '/nor/here'].join(delimiter), HOME: '/' } }),
       /^none of the files in KUBECONFIG exists$/,
     ],
-  ])('rejects %s', (_, act, detail) => {
+  ])('for %s', (_, act, detail) => {
     expect(act).toThrow(invalid(detail));
   });
 

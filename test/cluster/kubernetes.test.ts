@@ -165,7 +165,7 @@ describe('the response to a write', () => {
     ['of another name', { name: 'other' }],
     ['of another namespace', { namespace: 'other' }],
     ['without a version', { resourceVersion: '' }],
-  ])('rejects %s', async (_, part) => {
+  ])('for an object %s is rejected', async (_, part) => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     const metadata = { name: 'app', namespace: 'team', uid: 'u1', resourceVersion: '8', ...part };

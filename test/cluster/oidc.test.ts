@@ -182,7 +182,7 @@ describe('an OIDC ID token', () => {
     expect(tokensSeen(server)).toEqual(new Set([`Bearer ${RENEWED}`]));
   });
 
-  it("can use a CA file for the issuer", async () => {
+  it('can use a CA file for the issuer', async () => {
     await using issuer = await startIssuer(() => ({ id_token: RENEWED }));
     await using server = await startWith({});
     const file = join(server.folder, 'idp.pem');

@@ -108,7 +108,7 @@ describe('a credential plugin', () => {
       },
       { timeout: 30_000 },
     );
-    // The process treats a signal that arrives before the first is handled as the same one.
+    // A signal that arrives before the first one is handled counts as the same signal.
     const telling = setInterval(() => child.kill(), 10);
     expect(await ended).toEqual([130, null]);
     clearInterval(telling);
@@ -186,7 +186,7 @@ describe('a credential plugin', () => {
   it.each([
     ['gets the cluster if the kubeconfig asks for it', true],
     ['gets no cluster by default', undefined],
-  ])('rejects %s', async (_, provideClusterInfo) => {
+  ])('%s', async (_, provideClusterInfo) => {
     await using server = await withPlugin(
       `printf %s "$KUBERNETES_EXEC_INFO" > info\necho '${credential({ token: 't' })}'`,
     );

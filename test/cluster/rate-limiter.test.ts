@@ -28,7 +28,7 @@ it('allows a burst of one second, then spaces requests evenly', async () => {
   expect(waits).toEqual([100, 200, 300]);
 });
 
-it("refills the burst over time, up to the requests of one second", async () => {
+it('refills the burst over time, up to the requests of one second', async () => {
   const { start, waits, advance } = paceAt(10);
   await start(10);
   advance(3_600_000);

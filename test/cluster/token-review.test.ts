@@ -63,12 +63,15 @@ describe('a Kubernetes token', () => {
     expect(await h.identities.review(token, 'secretbridge')).toBeUndefined();
   });
 
-  it.each(['', 'two words', 'line\nbreak', 'ünicode', 'a\0b'])('of the form %j is never sent to the API server', async (text) => {
-    await using server = await startApiServer();
-    await using h = await open(server);
-    expect(await h.identities.review(SecretValue.fromText(text), 'secretbridge')).toBeUndefined();
-    expect(server.seen).toEqual([]);
-  });
+  it.each(['', 'two words', 'line\nbreak', 'ünicode', 'a\0b'])(
+    'of the form %j is never sent to the API server',
+    async (text) => {
+      await using server = await startApiServer();
+      await using h = await open(server);
+      expect(await h.identities.review(SecretValue.fromText(text), 'secretbridge')).toBeUndefined();
+      expect(server.seen).toEqual([]);
+    },
+  );
 
   it.each([
     [200, { kind: 'TokenReview', status: { authenticated: true, user, audiences: ['secretbridge'] } }],
@@ -76,14 +79,17 @@ describe('a Kubernetes token', () => {
     [201, { kind: 'TokenReview' }],
     [201, { kind: 'TokenReview', status: { authenticated: true, user: {}, audiences: ['secretbridge'] } }],
     [500, status(500, 'InternalError', {}, 'marker.token')],
-  ])('causes an error, and counts as neither valid nor invalid, if the response is %s %j', async (code, body) => {
-    await using server = await startApiServer();
-    await using h = await open(server);
-    server.answer(json(code, body));
-    const error = await h.identities.review(token, 'secretbridge').catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
-    expect(`${String(error)} ${JSON.stringify(error)}`).not.toContain('marker');
-  });
+  ])(
+    'causes an error, and counts as neither valid nor invalid, if the response is %s %j',
+    async (code, body) => {
+      await using server = await startApiServer();
+      await using h = await open(server);
+      server.answer(json(code, body));
+      const error = await h.identities.review(token, 'secretbridge').catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
+      expect(`${String(error)} ${JSON.stringify(error)}`).not.toContain('marker');
+    },
+  );
 });
 
 describe('a secretbridge role', () => {

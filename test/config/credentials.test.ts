@@ -161,7 +161,7 @@ describe('text without credentials', () => {
     expect(scan(realistic(300)).problems).toEqual([]);
   });
 
-  it('does not hide a credential inserted into the same file', () => {
+  it('does not hide a credential in the same file', () => {
     const text = realistic(3);
     for (const place of ['team-0', 'prod-payments:', 'Prod1', 'WHEN_AUTHORIZED', 'smtp.relay', 'app-2'])
       if (text.includes(place))
@@ -175,7 +175,7 @@ describe('text without credentials', () => {
     'PaymentsDatabaseReadOnlyUserCredentialsV2', 'payments/eu-west-1/Prod/PaymentsApiV2/DBPassword',
     '01ARZ3NDEKTSV4RRFFQ69G5FAV', 'd41d8cd98f00b204e9800998ecf8427e', 'me@example.com', 'urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6',
     'system:serviceaccount:payments:default', 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', '12345678901234567890123456', 'jdbc:mysql://db1:3306/app?user=app',
-  ])('rejects %s', (text) => {
+  ])('includes %s', (text) => {
     for (const [, put] of PLACES) expect(scan(put(text)).problems).toEqual([]);
   }); // biome-ignore format: a list of texts
 });
@@ -210,7 +210,7 @@ describe('the credential scan', () => {
 });
 
 describe('a file with very many suspected credentials', () => {
-  /** So many that a quadratic algorithm would take minutes. */
+  /** A quadratic algorithm would take minutes for this number of texts. */
   const MANY = 20_000;
   const many = Array.from({ length: MANY }, (_, n) => `hunter2hunter-${n}-end`);
 

@@ -134,7 +134,7 @@ const SECTIONS: readonly [Section, Part][] = [
 ];
 
 describe('a changed section', () => {
-  it.each(SECTIONS)('%s is the only one named', async (name, part) => {
+  it.each(SECTIONS)('%s is the only section in the difference', async (name, part) => {
     const before = await configOf({ ...HEAD, stores: base, mappings: [mapping('m')] });
     const after = await configOf({ ...HEAD, ...part, stores: base, mappings: [mapping('m')] });
     expect(diffConfig(before, after)).toEqual({

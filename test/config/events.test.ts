@@ -91,7 +91,7 @@ describe('event sources', () => {
     ]);
   });
 
-  it('for Event Grid have one tenant, given by id', async () => {
+  it('for Event Grid name a single tenant by its id', async () => {
     const [first] = await problems(
       "eventGrid: [ { name: a, store: azure, entra: { tenantId: contoso.com, audience: 'a' } } ]",
     );

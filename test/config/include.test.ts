@@ -205,12 +205,15 @@ describe('a mapping outside its bounds', () => {
     },
   );
 
-  it.each(['a', 'a/', 'a/x', 'a/x/'])('is not reported for a search below %j, which is within the bounds', async (path) => {
-    const { problems } = await withTenant(
-      mapping('one', { source: `[ { store: team-vault, find: { path: "${path}" } } ]` }),
-    );
-    expect(problems.filter(({ code }) => code === 'NOT_ALLOWED')).toEqual([]);
-  });
+  it.each(['a', 'a/', 'a/x', 'a/x/'])(
+    'is not reported for a search below %j, which is within the bounds',
+    async (path) => {
+      const { problems } = await withTenant(
+        mapping('one', { source: `[ { store: team-vault, find: { path: "${path}" } } ]` }),
+      );
+      expect(problems.filter(({ code }) => code === 'NOT_ALLOWED')).toEqual([]);
+    },
+  );
 
   it('keeps the configuration and other mappings usable', async () => {
     const loaded = await withTenant(mapping('one', { source: 'A: { store: team-vault, key: b/db }' }));

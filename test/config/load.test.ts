@@ -284,9 +284,12 @@ describe('unsupported YAML', () => {
     ]);
   });
 
-  it.each(['{ <<: *h }', '*h', '{ listen: !env X }'])('never yields a listen address from %s', async (http) => {
-    expect(await loadText(`${HEAD}http: ${http}\n`)).not.toHaveProperty('http');
-  });
+  it.each(['{ <<: *h }', '*h', '{ listen: !env X }'])(
+    'never yields a listen address from %s',
+    async (http) => {
+      expect(await loadText(`${HEAD}http: ${http}\n`)).not.toHaveProperty('http');
+    },
+  );
 
   it('does not hide the names of a section that is set twice', async () => {
     const more = 'stores: [ { name: s1, kind: files, path: x } ]\n';
@@ -295,7 +298,7 @@ describe('unsupported YAML', () => {
     ]);
   });
 
-  it('is reported at each place, and broken YAML without follow-up problems', async () => {
+  it('is reported at each position; broken YAML is reported without follow-up problems', async () => {
     const twelve = Array.from({ length: 12 }, (_, index) => `a${index}: &x 1, a${index}: 2`).join(', ');
     const lines = linesOf(await loadText(`${HEAD}defaults: { ${twelve} }\n`));
     expect(lines.filter((line) => line.includes('an anchor'))).toHaveLength(12);

@@ -8,7 +8,7 @@ describe('the suggested word', () => {
     ['porperty', 'property'],
     ['nme', 'name'],
     ['nam', 'name'],
-  ])('in the case of %s is %s', (word, meant) => {
+  ])('for the input %s is %s', (word, meant) => {
     expect(nearest(word, ['name', 'property', 'object'])).toBe(meant);
   });
 

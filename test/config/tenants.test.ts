@@ -93,7 +93,7 @@ describe('a tenant', () => {
 });
 
 describe('the credential of a store', () => {
-  it("is sent only to the address of that store", async () => {
+  it('is sent only to the address of that store', async () => {
     await using one = await startVaultServer();
     await using two = await startVaultServer();
     // Each server accepts only its own token and would reject the other one.

@@ -169,7 +169,7 @@ export function describeWatch(
     );
 
     it.runIf(recordsManagers)(
-      'reports a removal by others as one owned key less (if the cluster records managers)',
+      'removes a key from the reported owned keys when another writer removes it (if the cluster records managers)',
       async () => {
         await using h = await open();
         const two = new Map([...data('1'), ['other', SecretValue.fromText('2')]]);

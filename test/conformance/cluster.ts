@@ -26,7 +26,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
     describeRemove(open);
     describeMerge(open);
 
-    it('reads undefined for a missing Secret', async () => {
+    it('returns undefined for a missing Secret', async () => {
       await using h = await open();
       expect(await h.cluster.read(app(h))).toBeUndefined();
     });
@@ -301,7 +301,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect((await readNow(h.cluster, app(h))).resourceVersion).toBe(live.resourceVersion);
     });
 
-    it('answers a ping, and may use every permission that the bridge needs', async () => {
+    it('answers a ping, and has every permission that the bridge needs', async () => {
       await using h = await open();
       await expect(h.cluster.ping()).resolves.toBeDefined();
       const { namespace } = h;

@@ -32,7 +32,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       expect(await queue.counts()).toMatchObject({ waiting: 0, delayed: 0 });
     });
 
-    it('orders a job that is moved forward by its priority', async () => {
+    it('runs a job that was moved forward in the order of its priority', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       await queue.add(job('a', 'sweep'), { delayMs: LATER_MS });

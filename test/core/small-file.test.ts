@@ -50,10 +50,13 @@ describe.each(Object.entries(READERS))('the file for %s', (name, read) => {
   });
 });
 
-describe.each(['the authority of a store', 'audit.store.tls', 'engine.tls'])('a certificate file for %s', (name) => {
-  it.each(['der.crt', 'a.key'])('is rejected without a PEM certificate: %s', async (file) => {
-    await expect(READERS[name]?.(pathOf(file))).rejects.toMatchObject({
-      detail: `file ${pathOf(file)} contains no PEM certificates`,
+describe.each(['the authority of a store', 'audit.store.tls', 'engine.tls'])(
+  'a certificate file for %s',
+  (name) => {
+    it.each(['der.crt', 'a.key'])('is rejected without a PEM certificate: %s', async (file) => {
+      await expect(READERS[name]?.(pathOf(file))).rejects.toMatchObject({
+        detail: `file ${pathOf(file)} contains no PEM certificates`,
+      });
     });
-  });
-});
+  },
+);

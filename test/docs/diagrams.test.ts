@@ -10,7 +10,7 @@ const SRC = join(ROOT, 'src');
 
 describe('diagrams', () => {
   it.each(diagrams.map(({ location: place, text }) => [place, text] as const))(
-    'in %s are valid',
+    'are valid in %s',
     (_, text) => {
       const [head = '', ...lines] = text.trim().split('\n');
       expect(head).toMatch(/^(flowchart (TD|LR)|sequenceDiagram|stateDiagram-v2)$/);

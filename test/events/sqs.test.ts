@@ -102,7 +102,7 @@ describe('the SQS intake', () => {
     expect(test.seen.progress).toEqual([undefined, undefined]);
   });
 
-  it("leaves malformed messages in the queue for its redrive policy", async () => {
+  it('leaves malformed messages in the queue for its redrive policy', async () => {
     await using test = open([[message('hello', 'bad'), message(labelUpdated('a'), 'good')]]);
     await waitUntil(() => expect(test.seen.receives).toBe(2));
     expect(test.seen.removed).toEqual(['good']);

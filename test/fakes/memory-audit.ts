@@ -8,7 +8,7 @@ import { AppError } from '../../src/core/errors.ts';
 import { formatTarget } from '../../src/core/target.ts';
 
 export interface MemoryAudit extends AuditStore {
-  /** Everything recorded so far, oldest first. */
+  /** All records so far, oldest first. */
   readonly records: readonly AuditRecord[];
   /** While set, every append throws this error and stores nothing. */
   failure: AppError | undefined;

@@ -209,7 +209,7 @@ describe('responses to unauthenticated events', () => {
     expect(line?.fields.error).toMatchObject({ message: expect.stringContaining('/etc/hook.key') });
   });
 
-  it("have status 503 if the Secret with the key cannot be read", async () => {
+  it('have status 503 if the Secret with the key cannot be read', async () => {
     await using events = await startEventTestServer();
     events.failure = new AppError('NAMESPACE_MISSING', { subject: 'bridge' });
     expect((await events.webhook(BODY)).status).toBe(503);

@@ -138,9 +138,12 @@ it('requires a body exactly for the routes that reject requests without one', as
   expect(new Set(orders.map(({ needed }) => needed))).toEqual(new Set([true, false]));
 });
 
-it.each([true, false])('documents whether the metrics route requires a token: %s', async (metricsNeedToken) => {
-  await using api = await startTestServer({ config: { metricsNeedToken } });
-  const { status } = await api.call('GET', '/metrics');
-  const { security } = (await described(api)).paths['/metrics']?.get ?? {};
-  expect([status, security]).toEqual(metricsNeedToken ? [401, [{ bearer: [] }]] : [200, undefined]);
-});
+it.each([true, false])(
+  'documents whether the metrics route requires a token: %s',
+  async (metricsNeedToken) => {
+    await using api = await startTestServer({ config: { metricsNeedToken } });
+    const { status } = await api.call('GET', '/metrics');
+    const { security } = (await described(api)).paths['/metrics']?.get ?? {};
+    expect([status, security]).toEqual(metricsNeedToken ? [401, [{ bearer: [] }]] : [200, undefined]);
+  },
+);

@@ -44,10 +44,13 @@ describe('the web page', () => {
 });
 
 describe('the session route', () => {
-  it.each(['viewer', 'reviewer', 'operator'] as const)('returns the name and the role of a caller with the role %s', async (role) => {
-    await using api = await startTestServer();
-    expect((await api.get('/api/v1/session', TOKENS[role])).json).toEqual({ name: `the-${role}`, role });
-  });
+  it.each(['viewer', 'reviewer', 'operator'] as const)(
+    'returns the name and the role of a caller with the role %s',
+    async (role) => {
+      await using api = await startTestServer();
+      expect((await api.get('/api/v1/session', TOKENS[role])).json).toEqual({ name: `the-${role}`, role });
+    },
+  );
 
   it('rejects requests without a token', async () => {
     await using api = await startTestServer();

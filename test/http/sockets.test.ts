@@ -127,7 +127,7 @@ describe('a connection to the HTTP server', () => {
     const closed = once(incoming, 'close').then(undefined, () => undefined);
     socket.destroy();
     await closed;
-    // Gives the framework time to handle the closed connection.
+    // Allows time for the framework to handle the closed connection.
     for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
     expect(api.log.filter(({ level }) => level !== 'debug')).toEqual([]);
   });

@@ -43,7 +43,7 @@ describe('a ClusterExternalSecret', () => {
     expect(mapping).toMatchObject({ name: 'all', target: { ...target, secret: 'db' } });
   });
 
-  it('uses its current namespaces, or is listed, if its selectors cannot be expressed', async () => {
+  it('uses its current namespaces, or is listed, if its selectors have no equivalent', async () => {
     const spec = { externalSecretSpec: inner, namespaceSelectors: [{}, { matchLabels: { a: 'b' } }] };
     const now = await imported(VAULT, cluster(spec, { status: { provisionedNamespaces: ['x', 'y'] } }));
     expect(now.mapping?.target).toMatchObject({ namespaces: ['x', 'y'] });

@@ -240,7 +240,7 @@ describe('an ExternalSecret', () => {
     expect(mapping?.target).toMatchObject({ labels: { team: 'a' }, annotations: { note: 'x' } });
   });
 
-  it("that writes the Secret of another object is refused", async () => {
+  it('that writes the Secret of another object is refused', async () => {
     const { mappings, report } = await imported(
       VAULT,
       external(one),
@@ -519,7 +519,7 @@ describe('an ExternalSecret template', () => {
     expect(found?.what).toMatch(/^is not valid in the configuration: expected a key of `\[-\._a-zA-Z0-9\]`/);
   });
 
-  it('gives a source with the same name another name', async () => {
+  it('renames a source with the same name', async () => {
     const { mapping } = await withTemplate({ data: { PASSWORD: 'x{{ .PASSWORD }}' } });
     expect(Object.keys(mapping?.data ?? {})).toEqual(['source_PASSWORD']);
     expect(mapping?.template?.data).toEqual({ PASSWORD: 'x{{ source_PASSWORD }}' });

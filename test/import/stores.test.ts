@@ -403,7 +403,7 @@ describe('credentials', () => {
     ).toMatch(/-n a get secret token .*a\.token.*\n.*-n b get secret token .*b\.token/);
   });
 
-  it('that differ between namespaces cannot be expressed', async () => {
+  it('that differ between namespaces cannot be converted', async () => {
     const vault = store('vault', {
       vault: { server: 'https://v:8200', path: 'kv', auth: { tokenSecretRef: { name: 'token', key: 't' } } },
     });

@@ -16,7 +16,7 @@ const DATA = {
   encoded: 'aGk=',
   quote: 'say "hi" <b>',
   chain: one.ca + leaf.cert,
-  // Certificates of two authorities, none of which is followed by its leaf.
+  // Certificates of two authorities. The bundle starts with a CA certificate, not with a leaf.
   bundle: `Bag\n${another.ca}${leaf.key}${one.ca}${leaf.cert}`,
 };
 

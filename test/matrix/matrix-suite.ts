@@ -196,7 +196,7 @@ export function describeMatrix(kind: MatrixKind): void {
       console.log(`matrix of ${kind.title}: ${JSON.stringify(counts)}, codes ${[...codes].sort().join(' ')}`);
     });
 
-    it('covers every failure, or gives a reason why it cannot occur', () => {
+    it('covers every failure, or states why it cannot occur', () => {
       const captured = new Set(kind.faults.map(({ failure }) => failure));
       for (const failure of FAILURES)
         expect(captured.has(failure), failure).toBe(kind.never[failure] === undefined);

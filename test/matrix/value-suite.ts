@@ -78,7 +78,8 @@ async function run(store: ValueStore): Promise<ReadonlyMap<string, Gives>> {
   }
   const options = { store: store.config, env: store.env };
   const results = new Map<string, Gives>();
-  // Configuration errors are the result of such a case. They state the position of each problem.
+  // A mapping with a configuration error gets its code here and does not run. The problem's path identifies the
+  // mapping.
   for (const { path, code } of await problemsOf({ ...options, mappings: [...mappings.values()].join('') })) {
     const id = [...mappings.keys()][Number(/^mappings\[(\d+)\]/.exec(path)?.[1])] ?? path;
     results.set(id, { code });

@@ -28,13 +28,16 @@ describe('isJsonType', () => {
   );
 
   it.each(['text/html', 'text/plain', 'application/jsonp', 'application/json-seq', ' '])(
-    'rejects the options %j',
+    'rejects %j',
     (type) => {
       expect(isJsonType(type)).toBe(false);
     },
   );
 
-  it.each(['', '<!doctype html>', '{"errors":[]'])('does not treat %j without a content type as JSON', (text) => {
-    expect(parseJsonBody({ isJson: isJsonType(''), text })).toBeUndefined();
-  });
+  it.each(['', '<!doctype html>', '{"errors":[]'])(
+    'does not treat %j without a content type as JSON',
+    (text) => {
+      expect(parseJsonBody({ isJson: isJsonType(''), text })).toBeUndefined();
+    },
+  );
 });

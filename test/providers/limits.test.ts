@@ -105,7 +105,7 @@ describe('the rate limit', () => {
     await next;
   });
 
-  it('can be less than one call per second', async () => {
+  it('can be lower than one call per second', async () => {
     const { limit, time } = limiter({ requestsPerSecond: 0.5 });
     let count = 0;
     const all = [1, 2].map(() => limit(async () => (count += 1)));

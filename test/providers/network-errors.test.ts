@@ -13,7 +13,7 @@ import { listen } from '../fakes/loopback.ts';
 
 const withCode = (code: string) => Object.assign(new Error('MARKER'), { code, data: 'MARKER' });
 
-/** A server that treats each connection in the given manner, regardless of the request. */
+/** A server that passes each connection to the given function. */
 async function serve(answer: (socket: Socket) => void) {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {

@@ -127,7 +127,7 @@ describe('withRetry', () => {
     expect(calls.map((keys) => keys.length)).toEqual([100, 3, 3]);
   });
 
-  it('retries all other keys once one of the three is answered', async () => {
+  it('retries all other keys once the store answers for one of the three', async () => {
     const script = Object.fromEntries(keysOf(100).map(({ key }) => [key, [failed('THROTTLED'), FOUND]]));
     const { provider, calls } = retrying({ ...script, k0: [failed('THROTTLED')] });
     const results = await provider.read(keysOf(100));

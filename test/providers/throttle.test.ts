@@ -70,7 +70,7 @@ describe('a throttled store', () => {
     expect(throttle.error).toBeUndefined();
   });
 
-  it('never falls below a minimum rate', () => {
+  it('never reduces its rate below a minimum', () => {
     const { throttle, note } = throttleWith();
     for (let round = 0; round < 100; round += 1) note(throttled());
     expect(throttle.share()).toBe(1 / 32);

@@ -65,26 +65,29 @@ it('a credential on a hanging file system blocks only one thread, and is read af
 it.each([
   ['one folder', 1, 1],
   ['several folders', 3, 2],
-])('many credential reads in %s leave threads free, and all complete after the recovery', async (_, count, held) => {
-  await using folders = new AsyncDisposableStack();
-  const opened = await Promise.all(
-    Array.from({ length: count }, () => folderWith('token', 'ca', 'cert', 'key')),
-  );
-  for (const folder of opened) folders.use(folder);
-  const all = opened.flatMap(({ files }) => files);
-  server.isAway = true;
-  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-  for (let round = 0; round < 2; round += 1) {
-    const results = Promise.allSettled(readAll(all));
-    await vi.advanceTimersByTimeAsync(10_000);
-    for (const result of await results)
-      expect(result).toMatchObject({ status: 'rejected', reason: { code: 'TIMEOUT' } });
-  }
-  expect(server.held).toHaveLength(held);
-  comeBack();
-  vi.useRealTimers();
-  const values = await Promise.all(readAll(all));
-  expect(values.map((value) => value.revealText())).toEqual(
-    opened.flatMap(() => ['token', 'ca', 'cert', 'key']),
-  );
-});
+])(
+  'many credential reads in %s leave threads free, and all complete after the recovery',
+  async (_, count, held) => {
+    await using folders = new AsyncDisposableStack();
+    const opened = await Promise.all(
+      Array.from({ length: count }, () => folderWith('token', 'ca', 'cert', 'key')),
+    );
+    for (const folder of opened) folders.use(folder);
+    const all = opened.flatMap(({ files }) => files);
+    server.isAway = true;
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    for (let round = 0; round < 2; round += 1) {
+      const results = Promise.allSettled(readAll(all));
+      await vi.advanceTimersByTimeAsync(10_000);
+      for (const result of await results)
+        expect(result).toMatchObject({ status: 'rejected', reason: { code: 'TIMEOUT' } });
+    }
+    expect(server.held).toHaveLength(held);
+    comeBack();
+    vi.useRealTimers();
+    const values = await Promise.all(readAll(all));
+    expect(values.map((value) => value.revealText())).toEqual(
+      opened.flatMap(() => ['token', 'ca', 'cert', 'key']),
+    );
+  },
+);

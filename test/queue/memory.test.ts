@@ -48,7 +48,7 @@ describe('memory queue', () => {
     expect(seen).toEqual(['a']);
   });
 
-  it('keeps no timer after the call', async () => {
+  it('keeps no timer after it is closed', async () => {
     const timers = createManualTime();
     const queue = createMemoryQueue({ concurrency: 1, timers });
     queue.start(async () => 1_000);
@@ -87,7 +87,7 @@ describe('memory queue', () => {
     expect(seen).toEqual(['a']);
   });
 
-  it('starts a follow-up at once even if the clock was set back during the run', async () => {
+  it('starts a requested follow-up run at once, even if the clock was set back during the run', async () => {
     const timers = createManualTime();
     await using queue = createMemoryQueue({ concurrency: 1, timers });
     const first = Promise.withResolvers<undefined>();

@@ -85,7 +85,7 @@ async function listenAsSentinel() {
       for (const socket of subscribed) socket.write(`*3\r\n${message.join('')}`);
     },
     held: () => held.length,
-    /** Holds back the answers to queries for the master until the returned function is called. */
+    /** Delays the answers to queries for the master until the returned function is called. */
     hold() {
       holds = true;
       return () => {
@@ -186,7 +186,7 @@ describe('Redis connection', () => {
     clients.close();
   });
 
-  it('leaves no unhandled error on a duplicate', async () => {
+  it('causes no unhandled error on a duplicate connection', async () => {
     await using server = await startSilent();
     const clients = await openClients({ url: server.url, cluster: false }, () => undefined);
     const copy = (clients.blocking() as Redis).duplicate();

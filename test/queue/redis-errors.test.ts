@@ -63,7 +63,7 @@ describe('failureOf', () => {
     expect(replyFailureOf(new Error('Missing lock for job 1. moveToFinished'))).toBeUndefined();
     expect(replyFailureOf(coded('ECONNREFUSED'))).toBeUndefined();
     expect(replyFailureOf(new Error('ERR of a client'))).toBeUndefined();
-    // This reply comes with a failover and is transient.
+    // Redis sends this reply during a failover, so the failure is transient.
     expect(replyFailureOf(reply('UNBLOCKED force unblock from blocking operation'))).toBeUndefined();
     expect(replyFailureOf(new Error('NOPERM no permissions'))?.state).toBe('down');
   });

@@ -50,7 +50,7 @@ const job = (reason: string, requestId: string) => ({ subject: 'a', reason, requ
 const bullJob = (data: object, updateData: () => Promise<void> = async () => undefined) =>
   ({ data, stalledCounter: 0, updateData }) as unknown as BullJob;
 
-it('runs a job with a reason that only a newer release knows', async () => {
+it('runs a job with a reason that only a newer release defines', async () => {
   const { work, done } = open();
   await (await work)(bullJob(job('unheard-of', 'r')));
   expect(done).toEqual([job('sweep', 'r')]);
@@ -63,7 +63,7 @@ it('ignores a job of another format', async () => {
   expect(done).toEqual([job('sweep', 'r')]);
 });
 
-it('starts a run even if Redis does not answer the update of the job data', async () => {
+it('starts a run even if Redis does not confirm the update of the job data', async () => {
   const manualJob = { subject: 'a', reason: 'manual', requestId: 'asked' } as const;
   const { work, done, time } = open({ trigger: { job: manualJob, dueAt: 0 } });
   const started = Promise.withResolvers<void>();

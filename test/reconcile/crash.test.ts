@@ -3,7 +3,7 @@ import type { AuditRecord } from '../../src/audit/entry.ts';
 import { crashAt } from '../fakes/faulty.ts';
 import { base64, openWorld, type World } from './world.ts';
 
-// Covers every kind of write: one target is created, one updated, one gets only new annotations, and one is adopted.
+// Covers every kind of write: a creation, an update, an update of annotations only, and an adoption.
 const MAPPINGS = `
   - name: created
     target: { namespace: apps }
@@ -22,7 +22,7 @@ const MAPPINGS = `
 
 const id = (secret: string) => ({ namespace: 'apps', secret });
 
-/** Two targets are in sync with an older version. The next run writes all four, one at a time. */
+/** Two targets are in sync with an older version. The next run writes all four targets, one at a time. */
 async function openBefore(): Promise<World> {
   const world = await openWorld({ mappings: MAPPINGS, more: 'engine: { kind: memory, concurrency: 1 }' });
   await world.sync(undefined, { only: 'updated' });
@@ -60,7 +60,7 @@ function openIntents(records: readonly AuditRecord[]): readonly string[] {
 }
 
 describe('crash recovery', () => {
-  it('repairs and records everything in the next run after a crash between any two steps', async () => {
+  it('repairs and records all targets in the next run after a crash between any two steps', async () => {
     const whole = crashAt(0);
     const calm = await openBefore();
     await calm.sync(whole.watch);

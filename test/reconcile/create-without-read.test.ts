@@ -66,7 +66,7 @@ describe('reconcile with a list that lacks the target', () => {
     expect(calls).toEqual(['read']);
   });
 
-  it('reads a merge target', async () => {
+  it('reads the target of a merge', async () => {
     const world = await openWorld({
       mappings: `
   - name: db

@@ -32,7 +32,7 @@ describe('brake', () => {
     );
   });
 
-  it('holds all proposals if there are more than it allows', async () => {
+  it('holds all proposals if they exceed its limit', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     for (const name of ['one', 'two']) world.store.absent(name);
     await almostProve(world);
@@ -42,7 +42,7 @@ describe('brake', () => {
     expect(NAMES.every((name) => exists(world, name))).toBe(true);
   });
 
-  it('counts deletions within the window', async () => {
+  it('counts all deletions within the window', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete', 'brake: { window: 1h }');
     world.store.absent('one');
     await almostProve(world);
@@ -79,7 +79,7 @@ describe('brake', () => {
     expect(lines).toEqual(['delete intent one ok', 'delete outcome one ok']);
   });
 
-  it('does not count a target that is already missing, so another one may be deleted', async () => {
+  it('does not count a target that is already missing, so another target may be deleted', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     for (const name of ['one', 'two']) world.store.absent(name);
     await almostProve(world);
@@ -104,7 +104,7 @@ describe('brake', () => {
     expect(NAMES.map((name) => exists(world, name))).toEqual([true, false, true]);
   });
 
-  it('fails the deletions if another process holds the lock too long, and reports all other targets', async () => {
+  it('reports failed deletions if another process holds the lock too long, and still reports all other targets', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     world.store.absent('one');
     world.store.put('two', 'another value');
@@ -198,7 +198,7 @@ describe('late deletion by the API server', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('is found even if the cluster has refused many deletions', async () => {
+  it('is found even after many deletions that the cluster refused', async () => {
     const audit = createMemoryAudit();
     const about = { mapping: 'one', ...ONE, phase: 'outcome', outcome: 'failed' } as const;
     const failed = { ...commandEntry({ name: '' }, { kind: 'cli' }, 'r'), ...about };
@@ -308,7 +308,7 @@ describe('late deletion by the API server', () => {
         { drift: 'report' },
       );
     };
-    // A list may be stale.
+    // A list without the target may be stale, so the target is read.
     expect(await run(true)).toMatchObject({ kind: 'held' });
     expect(deletions(world)).toHaveLength(1);
     world.cluster.forget(ONE);
@@ -354,7 +354,7 @@ describe('held deletion', () => {
     expect(['one', 'two', 'three'].map((name) => exists(world, name))).toEqual([false, false, true]);
   });
 
-  it('keeps its id while the change stays the same, and gets a new id when it changes', async () => {
+  it('keeps its id while the change stays the same, and receives a new id when the change differs', async () => {
     const { world, id } = await held();
     expect((await world.sync()).held[0]?.id).toBe(id);
     world.store.put('one', 'back');
@@ -472,13 +472,13 @@ describe('orphaned target', () => {
     expect((await look(['other'])).unreadable).toMatchObject([{ what: 'apps/theirs' }]);
   });
 
-  it('is held if a whole file of mappings is missing', async () => {
+  it('is held if a whole file with mappings is missing', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     await world.configure(mappingsOf(['three'], ''));
     expect((await world.sync()).summary).toMatchObject({ held: 2, deleted: 0 });
   });
 
-  it('is listed by prune, and deleted by prune with confirmation', async () => {
+  it('is listed by prune, and deleted by a confirmed prune', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: keep');
     await world.configure(mappingsOf(['two', 'three'], ''));
     await using process = await world.start();
@@ -575,7 +575,7 @@ describe('held proposals', () => {
 });
 
 describe('last target', () => {
-  /** Only the first of these targets was ever created. */
+  /** Only the first of these targets was ever created in the cluster. */
   async function alone(policies: string, more = ''): Promise<World> {
     const world = await openWorld({ mappings: mappingsOf(NAMES, policies), more });
     world.store.put('one', 'value of one');

@@ -6,7 +6,7 @@ import type { Outcome } from '../../src/reconcile/outcome.ts';
 import { type ReconcileOptions, reconcile } from '../../src/reconcile/reconcile.ts';
 import { APPS_DB, base64, DB_ONLY, openDb, openWorld, type World } from './world.ts';
 
-/** Runs one job of the target, as the service does. */
+/** Reconciles the target once, as a job of the service does. */
 async function run(world: World, options?: ReconcileOptions): Promise<Outcome> {
   await using process = await world.start();
   const pass = await process.app.createContext();
@@ -41,7 +41,7 @@ async function openInStep(mappings = DB_ONLY): Promise<{ world: World; news: () 
 }
 
 describe('manual edit', () => {
-  it('is repaired, and recorded as a repair', async () => {
+  it('is repaired, and the record has the action `repair`', async () => {
     const { world, news } = await openInStep();
     edit(world);
     expect(await run(world)).toMatchObject({ kind: 'updated' });
@@ -111,7 +111,7 @@ describe('manual edit', () => {
     },
   );
 
-  it('is repaired for a key that was merged into a foreign Secret', async () => {
+  it('is repaired for a merged key in a foreign Secret', async () => {
     const world = await openWorld({
       mappings: `
   - name: db
@@ -197,7 +197,7 @@ describe('replacement of a Secret that contains merged keys', () => {
 });
 
 describe('manual deletion', () => {
-  it('is repaired, and recorded as a repair', async () => {
+  it('is repaired, and the record has the action `repair`', async () => {
     const { world, news } = await openInStep();
     world.cluster.forget(APPS_DB);
     expect(await run(world)).toMatchObject({ kind: 'created' });
@@ -215,10 +215,10 @@ describe('manual deletion', () => {
     expect(news().slice(-2)).toEqual(['create intent db ok', 'create outcome db ok']);
   });
 
-  it('is not drift if the namespace was deleted: with `report`, the target is created in the new namespace', async () => {
+  it('is not drift if the namespace was deleted, so the target is created in the new namespace even with `report`', async () => {
     const { world, news } = await openInStep();
     const missing = new AppError('NAMESPACE_MISSING');
-    // The permissions were deleted with the namespace, so the next run cannot read it.
+    // The permissions were deleted together with the namespace, so the next run cannot read the target.
     const forbidden = new AppError('CLUSTER_FORBIDDEN');
     world.cluster.forget(APPS_DB);
     world.cluster.fail('create', missing, missing);
@@ -233,7 +233,7 @@ describe('manual deletion', () => {
       'repair intent db ok',
       'repair outcome db ok',
     ]);
-    // From then on, a deletion counts as manual again.
+    // After this creation, a deletion counts as manual again.
     world.cluster.forget(APPS_DB);
     expect(await run(world, report)).toMatchObject({ kind: 'refused', error: { code: 'DRIFTED' } });
   });
@@ -297,7 +297,7 @@ describe('manual deletion', () => {
 });
 
 describe('two writers of one target', () => {
-  it('make it contested after more than five repairs in ten minutes, also for a new process', async () => {
+  it('make it contested after more than five repairs in ten minutes, even across processes', async () => {
     const { world } = await openInStep();
     const contested = async () => {
       await using process = await world.start();

@@ -68,7 +68,7 @@ describe('end of a merge that completes late', () => {
 });
 
 describe('renamed merge', () => {
-  it('keeps its keys while the store of the new mapping fails, and afterwards', async () => {
+  it('keeps its keys while the store of the new mapping fails, and after the store recovers', async () => {
     const world = await open(merge('m'));
     await world.configure(OWN + merge('renamed'));
     world.store.fail('token', new AppError('STORE_UNAVAILABLE'));
@@ -189,7 +189,7 @@ it('counts a change that would leave no key for the brake, even in a run of anot
   expect(await process.sync()).toMatchObject({ summary: { held: 2, deleted: 0 } });
 });
 
-describe('owned Secret that a mapping merged into before', () => {
+describe('owned Secret that was the target of a merge before', () => {
   const owning = (name: string) => `
   - name: ${name}
     onConflict: adopt

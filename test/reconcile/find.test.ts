@@ -30,7 +30,7 @@ async function prove(world: World): Promise<void> {
 }
 
 describe('search', () => {
-  it('adds a key for each name it finds, including new ones', async () => {
+  it('adds a key for each name that it finds, and later for new names', async () => {
     const world = await flags();
     expect((await syncOnly(world))?.kind).toBe('created');
     expect(keysOf(world)).toEqual(AB);
@@ -49,7 +49,7 @@ describe('search', () => {
     expect(keysOf(world)).toEqual({ a: base64('1') });
   });
 
-  it('runs once for all mappings that share it, and reads each key once', async () => {
+  it('runs once for all mappings with the same search, and reads each key once', async () => {
     const world = await flags([
       searching(),
       searching({}, { name: 'two', target: { ...mapping().target, secret: 'two' } }),
@@ -73,7 +73,7 @@ describe('search', () => {
     expect(await world.sync()).toMatchObject({ ok: true, summary: { created: 1 } });
   });
 
-  it('creates an empty Secret if it never found anything', async () => {
+  it('creates an empty Secret if it has never found a key', async () => {
     const world = await openWorld({ mappings: [searching()] });
     expect((await syncOnly(world))?.kind).toBe('created');
     expect(keysOf(world) ?? {}).toEqual({});
@@ -101,7 +101,7 @@ describe('search', () => {
     expect(keysOf(world)).toEqual(AB);
   });
 
-  it('skips listed keys that are deleted, if the target never had them', async () => {
+  it('skips listed keys that are deleted if the target never contained them', async () => {
     const world = await flags();
     world.store.fail('flags/gone', new AppError('SOURCE_DELETED'));
     expect((await syncOnly(world))?.kind).toBe('created');
@@ -113,7 +113,7 @@ describe('search', () => {
 });
 
 describe('key that a search no longer finds', () => {
-  it('is read separately, and stays if it exists, because the list may be stale', async () => {
+  it('is read separately, and stays if it still exists, because the list may be stale', async () => {
     const world = await flags();
     await world.sync();
     world.store.listed('flags/a', false);
@@ -134,7 +134,7 @@ describe('key that a search no longer finds', () => {
     expect(keysOf(world)).toEqual(AB);
   });
 
-  it('is removed with proof if the mapping allows it', async () => {
+  it('is removed after a proof of its absence if the mapping allows it', async () => {
     const world = await flags([searching({}, { onSourceMissing: 'removeKeys' })]);
     await world.sync();
     world.store.absent('flags/a');
@@ -157,7 +157,7 @@ describe('key that a search no longer finds', () => {
     expect((await syncOnly(world))?.kind).toBe('unchanged');
   });
 
-  it('stays if the whole search returns nothing', async () => {
+  it('stays if the search returns no key at all', async () => {
     const world = await flags([searching({}, { onSourceMissing: 'delete' })]);
     await world.sync();
     for (const key of ['flags/a', 'flags/b']) world.store.listed(key, false);
@@ -194,7 +194,7 @@ describe('key that a search no longer finds', () => {
     expect(keysOf(world)).toEqual(AB);
   });
 
-  it('does not include keys that only share the prefix of the path, after the mapping changed', async () => {
+  it('excludes keys that only share the prefix of the path, after the mapping changed', async () => {
     const feature = { store: 'vault', key: 'flags-x', optional: false };
     const world = await flags([searching({ path: 'flags' }, { data: { X: feature } })]);
     world.store.put('flags-x', 'x');
@@ -206,7 +206,7 @@ describe('key that a search no longer finds', () => {
   });
 
   it.each([false, true])(
-    'does not include template keys (only: %s) if there are too many sources to record',
+    'excludes template keys (only: %s) if there are too many sources to record',
     async (only) => {
       const names = Array.from({ length: 1_200 }, (_, n) => `flags/many-${n}`);
       const template = { only, data: { 'app.conf': 'made of flags' } };

@@ -40,7 +40,7 @@ describe('merge that would lose all keys', () => {
     ['delete', ''],
     ['removeKeys', ''],
     ['keep', ', optional: true'],
-  ])('is held until a person releases it: onSourceMissing %s%s', async (policy, source) => {
+  ])('is held until a person releases it (onSourceMissing: %s%s)', async (policy, source) => {
     const world = await openGone(merging(policy, source));
     const { summary, held } = await world.sync();
     expect(summary).toMatchObject({ held: 1, refused: 0 });
@@ -62,7 +62,7 @@ describe('merge that would lose all keys', () => {
     });
   });
 
-  it('ends once, even if several people release it at the same time', async () => {
+  it('is carried out once, even if several people release it at the same time', async () => {
     const world = await openGone(merging('removeKeys'));
     const [held] = (await world.sync()).held;
     const { length } = world.records;
@@ -88,7 +88,7 @@ describe('merge that would lose all keys', () => {
     },
   );
 
-  it('is held under the new name of its mapping, and released by the old field manager', async () => {
+  it('is held under the new name of its mapping, and its release uses the old field manager', async () => {
     const optional = merging('keep', ', optional: true');
     const world = await openWorld({ mappings: optional, more: 'absence: { readings: 3, over: 10m }' });
     world.cluster.put(ID, { data: THEIRS });

@@ -16,7 +16,7 @@ function found(version: string, stamp?: string): ReadResult {
   return { kind: 'found', value, version, ...(stamp === undefined ? {} : { stamp }) };
 }
 
-/** Runs processes one after the other on the same audit. */
+/** Runs several processes, one after the other, on the same audit store. */
 function openRecord() {
   const clock = createManualTime();
   const audit = createMemoryAudit({ clock });
@@ -55,7 +55,7 @@ describe('last read version', () => {
     ]);
   });
 
-  it('ignores reads without a stamp, failures, and stores with another definition', async () => {
+  it('ignores failed reads, reads without a stamp, and stores with another definition', async () => {
     const { read, lastRead } = openRecord();
     await read(found('v1', STAMP));
     expect(await lastRead('d2')).toBeUndefined();
@@ -87,7 +87,7 @@ describe('last read version', () => {
     expect(await read(made('five'))).toBe(false);
   });
 
-  it('does not record a version again if only its stamp changes', async () => {
+  it('is not recorded again if only the stamp of the version changes', async () => {
     const { read, lastRead, audit } = openRecord();
     await read(found('v1', STAMP));
     await read(found('v1', '2026-11-25T13:00:00.000Z'));

@@ -4,7 +4,7 @@ import { AppError } from '../../src/core/errors.ts';
 import { LABEL } from '../../src/sync/ownership-metadata.ts';
 import { APPS_DB, openWorld, type World } from './world.ts';
 
-// A foreign Secret does not count as ours and is never mistaken for our target.
+// A foreign Secret does not count as a target, even if a mapping names it.
 
 const MINUTE = 60_000;
 const OLD = `
@@ -46,7 +46,7 @@ const ADOPTING = `
     target: { namespace: apps }
     data: { T: { store: vault, key: db } }`;
 
-it('keeps a target with a removed label when its source is gone', async () => {
+it('keeps a target whose ownership label was removed when its source is gone', async () => {
   const world = await openWorld({ mappings: ADOPTING });
   await world.sync();
   const raw = world.cluster.raw(APPS_DB) as { metadata: { labels: Record<string, string> } };
@@ -123,7 +123,7 @@ it('records the content before a recreation even if the first creation fails', a
   expect(world.story().filter((line) => line.startsWith('repair'))).toEqual([]);
 });
 
-it('counts a Secret that two mappings claim as one target, and keeps the last one', async () => {
+it('counts a Secret that two mappings claim as one target, and keeps it if it is the last', async () => {
   const claims = (name: string, policy = '') => `
   - name: ${name}
     target: { namespaceSelector: { matchLabels: { ${name}: 'yes' } }, secret: x }
@@ -145,7 +145,7 @@ it('counts a Secret that two mappings claim as one target, and keeps the last on
   expect(isThere(world, 'x')).toBe(true);
 });
 
-it('queries an instance once, even if it is among its own former names', async () => {
+it('queries an instance once, even if it is also one of its own former instances', async () => {
   const world = await openWorld({ mappings: OLD, more: 'formerInstances: [ old, prod, old ]' });
   await using process = await world.start();
   expect(process.app.instances).toEqual(['prod', 'old']);

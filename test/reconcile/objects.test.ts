@@ -61,7 +61,7 @@ function textOf({ outcome, code, note, sources }: AuditRecord): string {
 }
 
 describe('reads of several objects with one name', () => {
-  it('prove the absence of their own object only', async () => {
+  it('prove the absence only of the object that was read', async () => {
     const { read, isProven } = openRecord();
     await read('secret', found());
     await read('key', ABSENT, 3);
@@ -87,7 +87,7 @@ describe('reads of several objects with one name', () => {
     expect([await isProven('secret'), await isProven('secret', named)]).toEqual([false, false]);
   });
 
-  it('do not affect the proof of another object if they succeed or fail', async () => {
+  it('do not affect the proof of another object, whether they succeed or fail', async () => {
     const { read, isProven } = openRecord();
     for (const result of [found('1', STAMP), found('2'), DOWN]) {
       await read('secret', ABSENT);
@@ -129,7 +129,7 @@ describe('reads of several objects with one name', () => {
     ]);
   });
 
-  it('are not recorded again when two objects alternate', async () => {
+  it('are not recorded again when reads of two objects alternate', async () => {
     const { read, records } = openRecord();
     for (let round = 0; round < 5; round += 1) {
       await read('secret', found('1'));
@@ -173,7 +173,7 @@ describe('reads of several objects with one name', () => {
     expect(await lastRead()).toBeUndefined();
   });
 
-  it('are independent of each other in any order', async () => {
+  it('do not affect each other in any order', async () => {
     const objects = fc.constantFrom<SourceObject>('secret', 'certificate', 'key');
     const results = fc.constantFrom('absent', 'absent', 'absent', 'down', 'found 1', 'found 2');
     const resultOf = (text: string): ReadResult =>

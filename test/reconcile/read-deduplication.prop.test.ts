@@ -136,7 +136,7 @@ describe('read de-duplication', () => {
     );
   });
 
-  it('records a read once if a sweep, an event and a job find it at the same time', async () => {
+  it('records a read once if a sweep, an event and a job make it at the same time', async () => {
     const results = fc.constantFrom(FOUND, failed(new AppError('STORE_UNAVAILABLE')));
     const rounds = fc.array(fc.tuple(results, fc.integer({ min: 1, max: 4 })), {
       minLength: 1,

@@ -24,7 +24,7 @@ describe('target', () => {
     expect(world.cluster.raw(APPS_DB)?.data).toEqual({ USER: base64('ann'), PASSWORD: base64('second') });
   });
 
-  it('gets new annotations but no new data if a new version has the same bytes', async () => {
+  it('receives new annotations but no new data if a new version has the same bytes', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"first"}', '2');
@@ -75,7 +75,7 @@ describe('target', () => {
     expect(world.story().slice(-2)).toEqual(['hold db held HELD', 'sweep failed']);
   });
 
-  it('fails with its source, and keeps its content', async () => {
+  it('fails if its source fails, and keeps its content', async () => {
     const world = await openDb();
     await world.sync();
     world.store.fail('db', new AppError('STORE_UNAVAILABLE'));

@@ -21,7 +21,7 @@ const mapping = async (world: World) => {
 };
 
 describe('record of a read value', () => {
-  it('precedes its intent, and both are durable before the write', async () => {
+  it('is written before the intent, and both are durable before the write', async () => {
     const world = await openDb();
     const wanted = await mapping(world);
     const held = Promise.withResolvers<void>();
@@ -55,7 +55,7 @@ describe('record of a read value', () => {
     };
     await withPass(world, watch, async (pass) => {
       await expect(reconcile(wanted, APPS_DB, pass)).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
-      // Every user of the value in this run gets the error.
+      // Every other user of the value in this run gets the same error.
       await expect(decide(wanted, APPS_DB, pass)).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
     });
     expect(world.cluster.writes).toEqual([]);

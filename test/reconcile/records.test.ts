@@ -85,7 +85,7 @@ describe('reads', () => {
     expect(audit.records.map(({ outcome }) => outcome)).toEqual(['ok', 'failed', 'ok', 'failed']);
   });
 
-  it('records a hold again when other keys or another reason are held', async () => {
+  it('records a hold again when its keys or its reason change', async () => {
     const audit = createMemoryAudit();
     const held = (name: string, note?: string) =>
       recorderOf(audit).recordFailure('db', APPS_DB, {
@@ -173,7 +173,7 @@ describe('reads', () => {
     expect(reads().slice(4)).toEqual(['read vault:k ok', 'read vault:k ok']);
   });
 
-  it('record every absence, because each counts toward its proof', async () => {
+  it('are recorded for every absence, because each counts toward the proof', async () => {
     const world = await openDb();
     await world.sync();
     const { length } = world.records;
@@ -319,7 +319,7 @@ describe('values of a change', () => {
     expect(valuesBy(world, 'update')).toEqual([ours, ours]);
   });
 
-  it('are limited to the first 500 by name, with a count of the rest', () => {
+  it('are limited to the first 500 by name, with the number of omitted values', () => {
     const keys = Array.from({ length: 501 }, (_, n) => ({
       name: `k${n}`,
       action: 'add' as const,

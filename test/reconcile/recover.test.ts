@@ -51,7 +51,7 @@ describe('open intent after a crash', () => {
     expect(await recoverIntents({ ...process.app, instances: ['other', 'prod'] })).toBe(1);
   });
 
-  it('is closed once by two concurrent recoveries', async () => {
+  it('is closed once even if two processes recover it concurrently', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     const closed = await Promise.all([recover(world), recover(world)]);
@@ -205,7 +205,7 @@ describe('open intent after a crash', () => {
     expect(world.records.at(-1)).toMatchObject({ requestId: 'request-1', action: 'create', outcome: 'ok' });
   });
 
-  it('is closed as applied for a deletion if the target was recreated, and the recreation stays the latest record', async () => {
+  it('of a deletion is closed as applied if the target was recreated, and the recreation stays the latest record', async () => {
     const world = await openWorld({
       mappings: DB_ONLY.replace('namespace: apps', 'namespace: apps, immutable: true, recreate: true'),
     });
@@ -231,7 +231,7 @@ describe('open intent after a crash', () => {
     expect(repaired?.before).toBe(repaired?.after);
   });
 
-  it('is INTERRUPTED for a deletion if the next change found the target', async () => {
+  it('of a deletion is INTERRUPTED if the next change found the target', async () => {
     const world = await openWorld({
       mappings: DB_ONLY.replace('namespace: apps', 'namespace: apps, immutable: true, recreate: true'),
     });
@@ -248,7 +248,7 @@ describe('open intent after a crash', () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
-    // Simulates a replica that takes over the job of a killed one.
+    // Simulates a replica that takes over the job of a killed replica.
     await using next = await world.start(undefined, 'request-1');
     expect(await next.sync()).toMatchObject({ targets: [{ kind: 'created' }] });
     expect(await recoverIntents(next.app)).toBe(1);
@@ -292,7 +292,7 @@ describe('open intent after a crash', () => {
     expect(world.records.at(-1)).toMatchObject({ mapping: 'one', phase: 'outcome', outcome: 'ok' });
   });
 
-  it('stays open while the cluster is unavailable, and blocks nothing', async () => {
+  it('stays open while the cluster is unavailable, without blocking the run', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     const { length } = world.records;
@@ -302,7 +302,7 @@ describe('open intent after a crash', () => {
     expect(await recover(world)).toBe(1);
   });
 
-  it('is left open while its process is still running', async () => {
+  it('stays open while its process is still running', async () => {
     const world = await openDb();
     await using running = await world.start(afterTheWrite);
     await expect(running.sync()).rejects.toBe(dead);

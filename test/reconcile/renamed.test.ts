@@ -82,7 +82,7 @@ describe('renamed target', () => {
     expect(none).toEqual([]);
   });
 
-  it('cannot be released before the new target exists, even if a plan shows it as held', async () => {
+  it('cannot be deleted by a release before the new target exists, even if a plan shows the deletion as held', async () => {
     const names = ['one', 'two'];
     const world = await synced(names, 'onMappingRemoved: delete');
     const renamed = mappingsOf(names, 'onMappingRemoved: delete').replaceAll(

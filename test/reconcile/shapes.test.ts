@@ -32,7 +32,7 @@ describe('mappings that merge into one Secret', () => {
   const two = [one('a', 'A', merge), one('b', 'B', merge)];
   const theirs = { data: { THEIRS: base64('t') }, metadata: { labels: { team: 'x' } } };
 
-  it('wait for the Secret, and then write one after the other', async () => {
+  it('wait for the Secret, and then write one after another', async () => {
     const world = await open(two);
     expect(await outcomes(world)).toEqual(['a failed SECRET_MISSING', 'b failed SECRET_MISSING']);
     expect(world.cluster.writes).toEqual([]);
@@ -183,7 +183,7 @@ describe('merge end', () => {
       summary: { updated: 0, failed: 1 },
       waiting: [{ mapping: 'a', target: SHARED, until: OTHER }],
     });
-    // A key with the same name that others hold is not ours.
+    // Another owner holds a key with the same name, so the new merge is refused.
     world.cluster.put(OTHER, { data: { A: base64('x') } });
     expect(await world.sync()).toMatchObject({ summary: { updated: 0, refused: 1 } });
     expect(dataOf(world)).toEqual({ THEIRS: base64('t'), A: base64('tok') });
@@ -224,7 +224,7 @@ describe('target that may be recreated', () => {
     expect(dataOf(world, ID)).toEqual({ K: base64('tok') });
   });
 
-  it('gets new data by a deletion and a creation, each recorded', async () => {
+  it('gets new data through a deletion and a creation, each with its own records', async () => {
     const world = await made();
     const uid = metadataOf(world, ID)?.uid;
     const at = world.records.length;
@@ -329,7 +329,7 @@ describe('target that may be recreated', () => {
     expect(world.cluster.raw(ID)?.type).toBe('example.com/other');
   });
 
-  it('is shown as an update in a plan, which changes nothing', async () => {
+  it('is shown as an update in a plan, which makes no change', async () => {
     const world = await made();
     await using process = await world.start();
     const { targets, held } = await planTargets(process.app);
@@ -412,7 +412,7 @@ describe('target in selected namespaces', () => {
     expect(world.cluster.calls.namespaces).toBe(1);
   });
 
-  it('fails alone if the namespaces cannot be listed, and is not orphaned', async () => {
+  it('fails alone if the namespaces cannot be listed, and does not become an orphan', async () => {
     const world = await open([selecting('s', {}), one('fixed', 'K', {})], {
       cluster: { namespaces: { x: { team: 'a' }, apps: {} } },
     });

@@ -19,7 +19,7 @@ describe('missing source', () => {
     ]);
   });
 
-  it('is not proved by many reads in a short time, or by few in a long time', async () => {
+  it('is not proved by many reads in a short time, or by few reads in a long time', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     world.store.absent('one');
     for (let reading = 0; reading < 10; reading += 1) await world.sync();
@@ -32,7 +32,7 @@ describe('missing source', () => {
     expect(exists(late, 'one')).toBe(true);
   });
 
-  it.each([1, 2])('is proved by %i reads in immediate succession if no interval is required', async (n) => {
+  it.each([1, 2])('is proved by %i consecutive reads at one time if no interval is required', async (n) => {
     const world = await synced(
       NAMES,
       'onSourceMissing: delete',
@@ -170,13 +170,13 @@ describe('missing source', () => {
       await expectBack(world);
     });
 
-    it('merges again into a Secret that its owner replaced', async () => {
+    it('merges again into a Secret that its owner has replaced', async () => {
       const world = await openRemoved('mode: merge');
       world.cluster.put(app, { data: {} });
       await expectBack(world);
     });
 
-    it('leaves the target missing if another source is gone too, or a new source never existed', async () => {
+    it('leaves the target missing if another source is also gone, or if a new source never existed', async () => {
       const world = await openRemoved('type: Opaque');
       world.cluster.forget(app);
       world.store.absent('two');
@@ -190,7 +190,7 @@ describe('missing source', () => {
     });
   });
 
-  it('leaves the target in sync without keys that a search no longer finds, and does not report them', async () => {
+  it('leaves the target in sync without the keys that a search no longer finds, and does not report these keys', async () => {
     const mappings = `
   - name: app
     target: { namespace: apps }

@@ -68,13 +68,13 @@ export interface FakeStore {
   /** Whether searches list the key, because a list may be stale. */
   listed(key: string, isListed: boolean): void;
   failSearches(error: AppError | undefined): void;
-  /** Every search that ran, as JSON. */
+  /** Every search that ran, in JSON. */
   readonly searches: string[];
   /** The keys that were read, one entry per reference. */
   readonly reads: string[];
 }
 
-/** A configuration with a cluster, a store and an audit. One process at a time works on it. */
+/** A configuration with a cluster, a store and an audit store. Only one process at a time uses it. */
 export interface World {
   readonly cluster: MemoryCluster;
   readonly store: FakeStore;
@@ -83,12 +83,12 @@ export interface World {
   readonly changes: readonly string[];
   /** Sets the mappings for the next processes. */
   configure(mappings: string | readonly Mapping[]): Promise<void>;
-  /** Starts a process with observed ports. Disposing it simulates its end; unrecorded work is lost. */
+  /** Starts a process with observed ports. Disposing the process simulates its end, and unrecorded work is lost. */
   /** @param request By default, a new request id. */
   start(watch?: Watch, request?: string): Promise<Process>;
-  /** Starts a process, runs one sync and ends it. */
+  /** Starts a process, runs one sync, and ends the process. */
   sync(watch?: Watch, options?: SyncOptions): Promise<Awaited<ReturnType<typeof syncTargets>>>;
-  /** Oldest first. */
+  /** All audit records, oldest first. */
   readonly records: readonly AuditRecord[];
   /** Every record after a sequence number, one line each. */
   story(after?: number): readonly string[];
@@ -316,7 +316,7 @@ function createFakeStore(): { store: FakeStore; provider: SecretProvider } {
   };
 }
 
-/** A logger that keeps its messages. */
+/** A logger that stores its messages. */
 export function recordingLogger(): Logger & { readonly lines: { level: string; fields: LogFields }[] } {
   const lines: { level: string; fields: LogFields }[] = [];
   const at =

@@ -20,7 +20,7 @@ describe('write', () => {
     ]);
   });
 
-  it('records a failure if the API server forbids it', async () => {
+  it('is recorded as failed if the API server forbids it', async () => {
     const world = await openDb();
     world.cluster.fail('create', new AppError('CLUSTER_FORBIDDEN'));
     expect(await syncOnly(world)).toMatchObject({ kind: 'failed', error: { code: 'CLUSTER_FORBIDDEN' } });
@@ -36,7 +36,7 @@ describe('write', () => {
     ['update', 'replace', DB_ONLY],
     ['update', 'merge', DB_ONLY.replace('apps }', 'apps, mode: merge }')],
   ] as const)(
-    'records a lasting refusal when it begins, changes and ends: %s by %s',
+    'records a lasting refusal when it begins, changes and ends (%s by `%s`)',
     async (action, call, mappings) => {
       const world = await openWorld({ mappings });
       if (call === 'merge') world.cluster.put(APPS_DB, { data: {} });
@@ -104,7 +104,7 @@ describe('write', () => {
     ]);
   });
 
-  it('succeeds with the next attempt after it loses an update race, and keeps the other change', async () => {
+  it('succeeds in the next attempt after it loses an update race, and keeps the other change', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
@@ -128,7 +128,7 @@ describe('write', () => {
     ]);
   });
 
-  it('ends as CONFLICT after three lost races, each recorded, and is tried again in the next run', async () => {
+  it('ends as CONFLICT after three lost races, which are all recorded, and is repeated in the next run', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
@@ -202,7 +202,7 @@ describe('write without an answer', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('is recorded once if it recreates a deleted target late', async () => {
+  it('is recorded once if it recreates a deleted target after the check', async () => {
     const world = await openDb();
     await world.sync();
     world.cluster.forget(APPS_DB);
@@ -218,7 +218,7 @@ describe('write without an answer', () => {
     expect(world.story(length)).toEqual(['command sync ok', 'repair outcome db ok', 'sweep ok']);
   });
 
-  it('is recorded once if another replica has made it in the meantime', async () => {
+  it('is recorded once if another replica has completed it in the meantime', async () => {
     const world = await openDb();
     world.cluster.fail('create', lost());
     await world.sync();

@@ -16,11 +16,11 @@ export const WINDOW_MS = 5_000;
 export interface RestartFixture {
   readonly world: World;
   readonly workloads: MemoryWorkloads;
-  /** Runs the job of each target in a new process. */
+  /** Reconciles each target in a new process. */
   reconcile(watch?: Watch): Promise<void>;
   /** Recovers the open intents of a crash, as the next process does first. */
   recover(): Promise<void>;
-  /** Starts a process that runs the `restart` subject, with its own memory. */
+  /** Starts a process that handles the `restart` subject, with a memory of its own. */
   startRestarts(watch?: Watch): Promise<Restarts & AsyncDisposable>;
   /** Runs one restart cycle. */
   restart(options?: { watch?: Watch; atOnce?: number; windowMs?: number }): Promise<number | undefined>;

@@ -58,7 +58,7 @@ it('a key that moves between merges restarts nothing', async () => {
 
 const dead = new AppError('AUDIT_UNAVAILABLE');
 
-/** Stops between the write and its outcome. */
+/** Stops the process between the write and its outcome. */
 const afterTheWrite = ({ call, phase, args }: Step) => {
   const [entry] = call === 'audit.append' ? (args[0] as { phase?: string }[]) : [];
   if (phase === 'before' && entry?.phase === 'outcome') throw dead;

@@ -65,7 +65,7 @@ describe('restart that an earlier run left pending', () => {
     expect((await world.sync()).unrestarted).toEqual([]);
   });
 
-  it('stays pending if the run is interrupted during other rollouts, and the rest is reported', async () => {
+  it('stays pending if the run is interrupted during other rollouts, and the report lists the pending restarts', async () => {
     const workloads = createMemoryWorkloads();
     for (const name of ['web', 'api']) workloads.put({ kind: 'Deployment', namespace: 'apps', name });
     const mappings = MAPPING.replace('name: web }', 'name: web }, { kind: Deployment, name: api }');

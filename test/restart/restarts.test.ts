@@ -22,7 +22,7 @@ async function changed(fixture: RestartFixture, text = 'second', key?: string): 
   wait(fixture, WINDOW_MS);
 }
 
-/** Ends a process after a call succeeded and before its result arrives. */
+/** Ends the process after a call has succeeded but before its result arrives. */
 function crashAfter(name: string): Watch {
   let isDead = false;
   return ({ call, phase }) => {
@@ -120,7 +120,7 @@ describe('content change', () => {
     expect(fixture.rollouts()).toEqual(['web 2']);
   });
 
-  it('restarts for each change at once without a window', async () => {
+  it('restarts at once for each change if no window is configured', async () => {
     const fixture = await openRestartFixture();
     for (const text of ['second', 'third']) {
       fixture.change(text);
@@ -160,7 +160,7 @@ describe('content change', () => {
     expect(await fixture.restart()).toBeUndefined();
   });
 
-  it('does not restart for a change and its reversal if the pods have read that content', async () => {
+  it('does not restart for a change and its reversal if the pods still use the original content', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture, 'second');
     await fixture.restart();
@@ -195,7 +195,7 @@ describe('content change', () => {
       .filter(({ action, phase }) => action === 'restart' && phase === 'intent')
       .slice(-1);
     expect(again).toEqual({ [RESTART_AGAIN_ANNOTATION]: `${intent?.sequence}` });
-    // The next process finds the completed restart and records it.
+    // The next process detects the completed restart, and records it.
     expect(await fixture.restart()).toBeUndefined();
     expect(fixture.rollouts()).toHaveLength(3);
     expect(fixture.restartLog().slice(-1)).toEqual(['outcome db Deployment/web ok {"rolled":1}']);
@@ -219,7 +219,7 @@ describe('content change', () => {
     expect(fixture.restartLog().slice(-1)).toEqual(['outcome db Deployment/web ok {"rolled":0}']);
   });
 
-  it('restarts for a new value after a manual deletion, but not for a mere recreation', async () => {
+  it('restarts for a new value after a manual deletion, but not for a recreation with the old value', async () => {
     const fixture = await openRestartFixture();
     fixture.world.cluster.forget(DB);
     await fixture.reconcile();
@@ -288,7 +288,7 @@ describe('selector', () => {
     ]);
   });
 
-  it('does not restart a workload again after somebody reverted it, while others wait for the budget', async () => {
+  it('does not restart a workload again that somebody reverted while other workloads waited for the budget', async () => {
     const fixture = await openRestartFixture(options);
     await changed(fixture);
     expect(await fixture.restart({ atOnce: 1 })).toBe(2_000);
@@ -297,7 +297,7 @@ describe('selector', () => {
     expect(fixture.rollouts()).toEqual(['one 1', 'two 1']);
   });
 
-  it('completes at once if it selects nothing', async () => {
+  it('completes at once if it selects no workload', async () => {
     const fixture = await openRestartFixture({ ...options, deployments: {} });
     await changed(fixture);
     expect(await fixture.restart()).toBeUndefined();
@@ -412,7 +412,7 @@ describe('workload that cannot be restarted', () => {
     expect(fixture.restartLog().at(-1)).toBe('outcome db Deployment/web failed WORKLOAD_MISSING');
   });
 
-  it('is recorded once and retried slowly if access is forbidden, without blocking others', async () => {
+  it('is recorded once and retried slowly if access is forbidden, and does not block other workloads', async () => {
     const fixture = await openRestartFixture({
       targets: { db: ['Deployment/web', 'Deployment/api'] },
       deployments: { web: {}, api: {} },
@@ -501,7 +501,7 @@ describe('restart that was removed from its mapping', () => {
     return (await restarts.run({ windowMs: WINDOW_MS, atOnce: 5 })).nextMs;
   }
 
-  it('is recorded as dropped, and others are kept', async () => {
+  it('is recorded as dropped, and other restarts are kept', async () => {
     const fixture = await openRestartFixture({
       targets: { db: ['Deployment/web', 'Deployment/api'] },
       deployments: { web: {}, api: {} },
@@ -526,7 +526,7 @@ describe('restart that was removed from its mapping', () => {
 });
 
 describe('restart process', () => {
-  it('forgets completed rollouts once they are too old to matter', async () => {
+  it('forgets completed rollouts that are too old to count', async () => {
     const fixture = await openRestartFixture();
     const { clock } = fixture.world;
     const ended = new Set(['of yesterday']);
@@ -546,7 +546,7 @@ describe('restart process', () => {
     expect(fixture.rollouts()).toHaveLength(3);
   });
 
-  it('may run concurrently with another one', async () => {
+  it('may run concurrently with another restart process', async () => {
     const fixture = await openRestartFixture({
       targets: { db: ['Deployment/web'], api: ['Deployment/web'] },
     });

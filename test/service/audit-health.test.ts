@@ -14,7 +14,7 @@ function open() {
 }
 
 describe('audit health', () => {
-  it("clears a job's error when its retry succeeds or is no longer expected", () => {
+  it("clears a job's error when the retry succeeds or is no longer expected", () => {
     const { clock, auditHealth } = open();
     auditHealth.writeFailed(AWAY, 'a');
     auditHealth.writeSucceeded('b');

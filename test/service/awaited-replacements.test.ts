@@ -22,7 +22,7 @@ describe('awaited replacements', () => {
     return { states, logger, come, awaited };
   }
 
-  it('logs an awaited replacement once, and again if it is awaited again', () => {
+  it('logs an awaited replacement once, and once more if it is awaited again later', () => {
     const { logger, awaited } = open();
     expect(awaited.note(waiting, START)).toBe(true);
     awaited.note(waiting, START);
@@ -120,7 +120,7 @@ describe('a renamed target in the service', () => {
     await waitUntil(() => expect([exists(NEW), exists(OLD)]).toEqual([true, false]));
   });
 
-  it('keeps merged keys while there is no Secret to merge into', async () => {
+  it('keeps merged keys while the new Secret for the merge does not exist', async () => {
     const { cluster, clock, serve } = await renamed('merge');
     await using service = await serve();
     for (let second = 0; second < 5; second += 1) await clock.advance(1_000);

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createLoops } from '../../src/service/liveness/loops.ts';
 import { watchEventLoop } from '../../src/service/liveness/watchdog.ts';
 
-// A process that blocks its event loop twice for longer than allowed, and works in between.
+// A process that blocks its event loop twice for longer than allowed. The loop runs between the two blocks.
 
 const loops = createLoops({ now: () => Date.now() });
 const neverNotified = new Int32Array(new SharedArrayBuffer(4));

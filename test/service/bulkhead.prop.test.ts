@@ -28,7 +28,7 @@ function createWorkers(places: number, queue: number) {
   const bulkhead = createBulkhead({ concurrency: places, maxQueued: queue, now: () => now, wake });
   const running = new Map<number, { readonly compartment: string; readonly end: () => void }>();
   const started: number[] = [];
-  /** Retry delays, by job number. */
+  /** The delays of retries, by job number. */
   const rejected = new Map<number, number>();
   const all: Promise<unknown>[] = [];
   const begin = ({ compartment, reason, fails }: Piece): number => {
@@ -103,7 +103,7 @@ describe('bulkhead', () => {
             expect(started.slice(before)).toEqual(next === undefined ? [] : [next[0]]);
           }
           await Promise.all(ended);
-          // No job waited long.
+          // No job has waited long.
           expect(rejected.size).toBe(0);
           expect([...started].sort()).toEqual([...taken.keys()].sort());
         },
@@ -112,7 +112,7 @@ describe('bulkhead', () => {
     );
   });
 
-  it('does not block other compartments when one is stuck', async () => {
+  it('does not block other compartments when one compartment is stuck', async () => {
     const { begin, running } = createWorkers(2, 4);
     for (let index = 0; index < 20; index += 1) begin({ compartment: 'dead', reason: 'first', fails: false });
     await settled();
@@ -121,7 +121,7 @@ describe('bulkhead', () => {
     expect(running.has(number ?? -1)).toBe(true);
   });
 
-  it('does not reject a job because of less urgent ones', async () => {
+  it('rejects no job because of less urgent jobs', async () => {
     const { begin, away: rejected, context } = createWorkers(1, 4);
     const sweeps = Array.from({ length: 20 }, () =>
       begin({ compartment: 'a', reason: 'sweep', fails: false }),

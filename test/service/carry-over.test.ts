@@ -41,7 +41,7 @@ it("keeps a store's outage when the shards are renamed", () => {
   expect(statuses()[0]).toMatchObject({ state: 'stale', code: 'STORE_UNAVAILABLE' });
 });
 
-it('keeps the age of a shared key that moves to another interval', () => {
+it('keeps the age of a shared key that moves to a different interval', () => {
   const clock = createClock();
   const states = createTargetStates(createFakeBroadcast(), clock);
   const app = ofKey(1);
@@ -62,7 +62,7 @@ it('keeps the age of a shared key that moves to another interval', () => {
   expect(status?.state).toBe('synced');
 });
 
-it('keeps the state of a shard that already had a round', () => {
+it('keeps the state of a shard that has already had a round', () => {
   const { states, before, now } = open();
   const [shard = ''] = now.shards.keys();
   states.noteSweep(shard, { at: NOW, okAt: NOW });

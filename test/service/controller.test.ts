@@ -24,7 +24,7 @@ import { waitUntil } from '../wait-until.ts';
 import { settled } from './sample.ts';
 import { serve } from './serving.ts';
 
-/** A controller on in-memory services, with a clock that the test moves. */
+/** A controller on in-memory services. The test moves its clock. */
 async function open(
   mappings = TWO_MAPPINGS,
   watch?: Watch,
@@ -113,7 +113,7 @@ describe('controller', () => {
     expect(opened.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok'));
   });
 
-  it('queues a missing target once, and again when the queue may have lost it', async () => {
+  it('queues a missing target once, and again only if the queue may have lost the job', async () => {
     const world = await openWorld({ mappings: TWO_MAPPINGS });
     await using queue = createMemoryQueue({ concurrency: 8, timers: world.clock });
     const queued: string[] = [];
@@ -191,14 +191,14 @@ describe('controller', () => {
       await settled();
     }
     expect(userOf()).toBe(base64('ann'));
-    // After resolution the targets are those of the new selector.
+    // After the selector is resolved, its namespaces are the targets.
     await opened.controller.applyConfigChange({ mappings: new Set(['db']), all: false });
     await waitUntil(() =>
       expect(opened.valueOf({ namespace: 'dev', secret: 'db' }, 'USER')).toBe(base64('dev')),
     );
   });
 
-  it('queues a claimed Secret at once when one of its two mappings no longer wants it', async () => {
+  it('queues a Secret at once that two mappings claimed, when one of them no longer wants it', async () => {
     const claiming = (name: string) => `
   - name: ${name}
     target: { namespaceSelector: { matchLabels: { ${name}: 'yes' } }, secret: db }
@@ -217,7 +217,7 @@ describe('controller', () => {
     await waitUntil(() => expect(runs()).toBe(before + 1));
   });
 
-  it('waits before it takes a freed name, so that its owner can recreate the Secret', async () => {
+  it('waits before it takes a freed name, so that the previous owner can recreate the Secret', async () => {
     const adopting = DB_ONLY.replace('    data:', '    onConflict: adopt\n    data:');
     await using opened = await open(adopting.replace('namespace: apps', 'namespace: apps, secret: first'));
     await opened.is({ ...APPS_DB, secret: 'first' }, 'created');
@@ -306,7 +306,7 @@ describe('controller', () => {
     expect(opened.valueOf(late, 'TOKEN')).toBe(base64('tok'));
   });
 
-  it('creates no target whose mapping was removed during its reads', async () => {
+  it('does not create a target if its mapping is removed during the reads', async () => {
     const reading = gate('store.read');
     let isHeld = false;
     await using opened = await open(DB_ONLY, (step) => (isHeld ? reading.watch(step) : undefined));
@@ -384,7 +384,7 @@ describe('controller', () => {
     await opened.is(APPS_TOKEN, 'created');
   });
 
-  it('retries a failed target by itself', async () => {
+  it('retries a failed target without a new trigger', async () => {
     await using opened = await open();
     opened.store.fail('token', new AppError('STORE_UNAVAILABLE'));
     await opened.is(APPS_TOKEN, 'failed');
@@ -542,7 +542,7 @@ describe('controller', () => {
     expect(stalled()).toEqual([]);
   });
 
-  it('logs no error about runs that it abandons on close', async () => {
+  it('logs no error about runs that it aborts on close', async () => {
     const store = gate('store.read');
     const logger = recordingLogger();
     let isClosed = false;
@@ -563,7 +563,7 @@ describe('controller', () => {
     expect(logger.lines.filter(({ level }) => level === 'error')).toEqual([]);
   });
 
-  it('leaves nothing open after close', async () => {
+  it('releases all resources on close', async () => {
     const opened = await open();
     await opened.is(APPS_TOKEN, 'created');
     await opened.controller.close(1_000);

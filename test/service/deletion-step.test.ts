@@ -89,7 +89,7 @@ it('deletes orphans after another process has finished its deletions, without an
   await waitUntil(() => expect(isThere(world, 't0')).toBe(false));
 });
 
-it('keeps an orphan if another replica gets another configuration during the scan', async () => {
+it('keeps an orphan if another replica receives a different configuration during the scan', async () => {
   const world = await openLeaving();
   let checks = 0;
   let replicasAgree = false;
@@ -183,7 +183,7 @@ it('keeps an orphan if its mapping returns during the scan', async () => {
   expect(decided).toMatchObject([{ kind: 'deleted', target: { secret: 't0' } }]);
 });
 
-it('deletes nothing under a configuration that is replaced before the decision', async () => {
+it('deletes no target if its configuration is replaced before the decision', async () => {
   const world = await openWorld({ mappings: targets(NAMES), more: 'absence: { readings: 2, over: 1s }' });
   for (const name of NAMES) world.store.put(name, name);
   await world.sync();
@@ -236,8 +236,8 @@ it('keeps remaining orphans in a prune if their mapping returns during the delet
 
 describe('held proposals', () => {
   /**
-   * Five targets, of which the brake allows one deletion. The sources in `absent` are proved absent, and the target
-   * `left` is no longer configured.
+   * Opens a world with five targets, and a brake that allows one deletion. The sources in `absent` are proved absent,
+   * and the target `left` is no longer configured.
    */
   async function openHeld(absent: readonly string[], left?: string): Promise<World> {
     const world = await openWorld({ mappings: targets(NAMES), more: 'absence: { readings: 2, over: 1s }' });
@@ -265,11 +265,11 @@ describe('held proposals', () => {
       't2 synced',
       't3 synced',
     ]);
-    // An existing record is not repeated.
+    // An existing record of the hold is not repeated.
     expect(world.story(length).filter((line) => line.startsWith('hold'))).toEqual([]);
   });
 
-  it('count after a restart even if the first run ended without an outcome', async () => {
+  it('stay held after a restart, even if the first run ended without an outcome', async () => {
     const world = await openHeld(['t0'], 't4');
     const outageEnd = world.clock.now() + 30_000;
     const watch = ({ call, phase, args }: Step): void => {
@@ -287,7 +287,7 @@ describe('held proposals', () => {
     await waitUntil(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't4']));
   });
 
-  it('appear after a restart without other deletions, and can be released', async () => {
+  it('are listed after a restart even if no other deletion is due, and can be released', async () => {
     const world = await openHeld(['t0', 't1']);
     await using serving = await serve(world);
     await seconds(world, 5);
@@ -297,7 +297,7 @@ describe('held proposals', () => {
     expect([isThere(world, 't0'), isThere(world, 't1')]).toEqual([false, true]);
   });
 
-  it('are released once, however many requests arrive at the same time', async () => {
+  it('are released once, even if several requests arrive at the same time', async () => {
     const world = await openHeld(['t0', 't1']);
     await using serving = await serve(world);
     await seconds(world, 5);
@@ -388,7 +388,7 @@ describe('held proposals', () => {
     await waitUntil(() => expect(serving.service.held()).toMatchObject([{ id: held?.id, secret: 'a' }]));
   });
 
-  it('end when a source returns and the brake allows the remaining deletions', async () => {
+  it('are dropped when a source returns and the brake allows the remaining deletions', async () => {
     const world = await openHeld(['t0'], 't4');
     world.store.put('t0', 't0');
     await using serving = await serve(world);
@@ -548,7 +548,7 @@ describe('orphans', () => {
     };
     await seconds(world, 5);
     await waitUntil(() => expect(ages.length).toBeGreaterThanOrEqual(NAMES.length));
-    // They are checked one at a time.
+    // The orphans are checked one at a time.
     expect(Math.max(...ages.slice(0, NAMES.length))).toBeLessThan(3_600_000);
   });
 });
@@ -568,14 +568,14 @@ describe('a namespace that lost its label', () => {
     return { world, serving };
   }
 
-  it('loses its target within seconds with `onMappingRemoved: delete`', async () => {
+  it('loses its target within seconds under `onMappingRemoved: delete`', async () => {
     const { world, serving } = await openSelected('delete');
     await using _ = serving;
     await waitUntil(() => expect(isThere(world, 't', 'two')).toBe(false));
     expect([isThere(world, 't', 'one'), isThere(world, 't', 'three')]).toEqual([true, true]);
   });
 
-  it('keeps its target otherwise, without an orphan check', async () => {
+  it('keeps its target under other policies, without an orphan check', async () => {
     const { world, serving } = await openSelected('keep');
     await using _ = serving;
     expect(serving.controller.snapshot().targets.map(({ id }) => id.namespace)).toEqual(['one', 'three']);
@@ -705,7 +705,7 @@ describe('a release by the service', () => {
     target: { namespace: apps, type: ${type}, recreate: true }
     data: { T: { store: vault, key: token } }`;
 
-  it('are released once, however many requests arrive at the same time', async () => {
+  it('are released once, even if several requests arrive at the same time', async () => {
     const world = await openWorld({ mappings: recreated('example.com/old') });
     await world.sync();
     await world.configure(recreated('example.com/new'));

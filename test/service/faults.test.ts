@@ -33,7 +33,7 @@ const writesAndRestarts = (world: World) => world.story().filter((line) => /upda
 /** The records of a completed change: its outcome and the intent to restart its workload. */
 const WHOLE = ['update outcome db ok', expect.stringContaining('restart intent')];
 
-it('follows a key whose versions restart at 1, even if it was recreated during a pause', async () => {
+it('syncs a key whose versions restart at 1, even if it was recreated during a pause', async () => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   using _timers = { [Symbol.dispose]: () => void vi.useRealTimers() };
   const world = await openWorld({ mappings: DB_ONLY.replace('    data:', '    refresh: 1m\n    data:') });
@@ -125,7 +125,7 @@ it('reads a missing source once per sweep, even if an event made many targets wa
   expect(world.store.reads.length - length).toBeGreaterThanOrEqual(2 * 10);
 });
 
-it('reports an unreachable audit as down with its code, and `status` keeps the last sequence', async () => {
+it('reports an unreachable audit store as down with its code, and `status` keeps the last sequence number', async () => {
   const world = await openWorld({ mappings: RESTARTED, cluster: { workloads: createMemoryWorkloads() } });
   let isAway = false;
   await using serving = await serve(world, ({ call, phase }) => {
@@ -168,7 +168,7 @@ describe('a change with unknown result', () => {
     expect(world.records).toHaveLength(count);
   });
 
-  it('records the outcome once the cluster can be read again', async () => {
+  it('has its outcome recorded once the cluster can be read again', async () => {
     const world = await openWorld({ mappings: RESTARTED, cluster: { workloads: createMemoryWorkloads() } });
     await using serving = await serve(world);
     await waitUntil(() => expect(passwordOf(world)).toBe(base64('first')));
@@ -203,7 +203,7 @@ describe('a change with unknown result', () => {
     expect(world.records.at(-2)).toMatchObject({ outcome: 'failed', code: 'INTERRUPTED', phase: 'outcome' });
   });
 
-  it('is not resolved while it is still running', async () => {
+  it('stays open while its process is still running', async () => {
     const world = await openWorld({ mappings: DB_ONLY });
     await using serving = await serve(world);
     await waitUntil(() => expect(passwordOf(world)).toBe(base64('first')));
@@ -260,7 +260,7 @@ describe('a target that is deleted and recreated', () => {
     await waitUntil(() => expect(passwordOf(world)).toBe(base64('first')));
     await context(world, 20_000);
     world.store.put('db', db('second'), '2');
-    // The first attempt succeeds. The create after the deletion meets an API server error.
+    // The first attempt deletes the Secret, and its creation then fails with an API server error.
     world.cluster.fail('create', undefined, new AppError('CLUSTER_UNAVAILABLE'));
     serving.controller.takeHints(HINT, CI);
     await context(world, 5_000);
@@ -269,7 +269,7 @@ describe('a target that is deleted and recreated', () => {
     expect(passwordOf(world)).toBe(base64('second'));
   });
 
-  it('is retried soon if the audit was down in between', async () => {
+  it('is retried soon if the audit store was down in between', async () => {
     const mappings = DB_ONLY.replace(
       'namespace: apps',
       'namespace: apps, immutable: true, recreate: true',

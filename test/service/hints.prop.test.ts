@@ -63,7 +63,7 @@ it('every hint causes a check within half a second, and no key is checked more o
             expect(
               looks.some((look) => look.target === target && look.at >= at && look.at <= at + QUIET_MS),
             ).toBe(true);
-      // Each key gets at most one check in each quiet time; the first target uses two keys.
+      // Each key is checked at most once in each quiet time. The first target uses two keys.
       const [from = 0, to = 0] = [hinted[0]?.at, (hinted.at(-1)?.at ?? 0) + QUIET_MS];
       const most = Math.floor((to - from) / QUIET_MS) + 1;
       for (const [target, keys] of Object.entries(MADE_FROM)) {

@@ -110,7 +110,7 @@ describe('a hint', () => {
     ]);
   });
 
-  it.each(['', 'x'.repeat(5_000), '\u0000', '__proto__', '../k'])('with the name %j does no harm', (key) => {
+  it.each(['', 'x'.repeat(5_000), '\u0000', '__proto__', '../k'])('with the key %j does no harm', (key) => {
     using hints = open([wanted({ data: { X: source('k') } })]);
     expect(hints.take([hint(key)], EU)).toEqual({ targets: 0, unknown: 1 });
   });
@@ -168,7 +168,7 @@ describe('a flood of hints about one key', () => {
     expect(new Set(hints.triggers.list.map(({ requestId }) => requestId)).size).toBe(2);
   });
 
-  it('for very many targets fills the queue no faster than it drains', async () => {
+  it('for very many targets adds jobs no faster than the queue completes them', async () => {
     const many = Array.from({ length: 10_000 }, (_, n) =>
       wanted({ name: `m${n}`, data: { X: source('k') }, namespace: `n${n % 100}` }),
     );
@@ -195,12 +195,12 @@ describe('a flood of hints about one key', () => {
     expect(hints.triggers.taken()).toHaveLength(2);
   });
 
-  it('ends with the service', async () => {
+  it('is dropped when the service ends', async () => {
     const hints = open([wanted({ data: { X: source('k') } })]);
     hints.take([hint('k')], EU);
     hints.take([hint('k')], EU);
     hints[Symbol.dispose]();
-    // The waiting hint takes effect at once, and later hints have no effect.
+    // The waiting hint takes effect at once, and later hints are ignored.
     expect(hints.triggers.list).toHaveLength(2);
     hints.take([hint('k')], EU);
     await hints.time.advance(5_000);

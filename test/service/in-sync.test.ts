@@ -40,7 +40,7 @@ async function written(...mappings: readonly Mapping[]): Promise<World> {
   return world;
 }
 
-/** Metadata as the cluster's watch reports it. */
+/** Metadata in the form in which the watch of the cluster reports it. */
 async function metaOf({ cluster }: Pick<World, 'cluster'>): Promise<SecretMeta> {
   const reported: SecretMeta[] = [];
   const handlers = {
@@ -82,7 +82,7 @@ describe('looksInSync accepts a target that we wrote', () => {
     ['spread from an object', SPREAD],
     ['with an absent optional source', EMPTY_OPTIONAL],
     ['with more sources than its annotation can hold', MANY_KEYS],
-  ])('rejects %s', async (_, variant) => {
+  ])('%s', async (_, variant) => {
     const world = await written(variant);
     expect(await judge(world, variant)).toBe(true);
   });
@@ -126,7 +126,7 @@ describe('looksInSync rejects a target after', () => {
     ]),
   ];
 
-  it.each(EDITS)('rejects %s', async (_, variant, change) => {
+  it.each(EDITS)('%s', async (_, variant, change) => {
     const world = await written(variant);
     world.cluster.edit(APP, change);
     expect(await judge(world, variant)).toBe(false);

@@ -25,7 +25,7 @@ describe('loops', () => {
     expect(loops.states()).toHaveLength(1);
   });
 
-  it('that have ended are not reported, even after another beat', () => {
+  it('that have ended are not reported, even if they report progress again', () => {
     const loops = createLoops(createClock());
     const loop = loops.begin('watch', 100);
     loop.end();

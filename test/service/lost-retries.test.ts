@@ -45,7 +45,7 @@ describe('a retry', () => {
     expect(triggers.taken()).toEqual(['sweep apps/app']);
   });
 
-  it('is not delayed when the clock is set back', () => {
+  it('does not count as late when the clock is set back', () => {
     const { clock, states, triggers, look } = open();
     states.note(waiting(START + 5_000));
     clock.time = START + 1_000;

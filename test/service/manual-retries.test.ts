@@ -27,7 +27,7 @@ it('retries a failed manual request as a sweep', async () => {
   });
 });
 
-it('leaves automatic jobs and finished requests unchanged', async () => {
+it('leaves automatic jobs and completed requests unchanged', async () => {
   expect(await run('event', 500)).toEqual({ wait: 500, added: [] });
   expect(await run('manual', undefined)).toEqual({ wait: undefined, added: [] });
 });

@@ -17,7 +17,7 @@ const others = fc.dictionary(
   { maxKeys: 4 },
 );
 
-describe('filtered metadata', () => {
+describe('filtered metadata of a Secret', () => {
   it('leads to the same check results as the complete metadata', () => {
     const kept = createMetadataFilter();
     const names = fc.constantFrom(...Object.values(LABEL), 'team');

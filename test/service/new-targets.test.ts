@@ -42,7 +42,7 @@ describe('a target', () => {
     expect(has()).toBe(false);
   });
 
-  it('is new until the watch or a run of any replica finds it', () => {
+  it('is new until the watch or a run in any replica finds it', () => {
     const one = open();
     one.to(APP);
     one.newTargets.seen({ id: ID, labels: {} });

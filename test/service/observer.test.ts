@@ -90,7 +90,7 @@ describe('a Secret from the watch', () => {
     expect(taken()).toEqual([]);
   });
 
-  it('causes no loop with our own writes, whether the event or the outcome arrives first', () => {
+  it("causes no loop with our own writes, whether its event or the run's outcome arrives first", () => {
     for (const eventFirst of [true, false]) {
       const { observer, taken, states } = open();
       states.note(targetState({ ...failed('STORE_UNAVAILABLE'), resourceVersion: '1' }));
@@ -104,7 +104,7 @@ describe('a Secret from the watch', () => {
     }
   });
 
-  it('is queued when it was refused and is fixed now', () => {
+  it('is queued when it was refused and has now been fixed', () => {
     const { observer, taken, states } = open();
     states.note(targetState({ ...failed('DRIFTED'), kind: 'refused', drifted: true, resourceVersion: '2' }));
     observer.meta({ ...IN_STEP, resourceVersion: '3' });
@@ -149,7 +149,7 @@ describe('a Secret from the watch', () => {
     const looks = taken().length;
     expect(looks).toBeGreaterThan(10);
     expect(looks).toBeLessThan(60);
-    // The first event after a quiet time takes effect at once.
+    // The first event after a quiet period takes effect at once.
     clock.time += 60_000;
     observer.meta(edited('last', theirs));
     expect(taken()).toEqual(['drift apps/app']);
@@ -277,7 +277,7 @@ describe('a name that another owner had', () => {
     }
   });
 
-  it('is forgotten with its mapping', () => {
+  it('is forgotten when its mapping is removed', () => {
     const { observer, clock, taken, state } = opened('NOT_OWNED');
     observer.deleted(APP.id);
     state.snapshot = createConfigSnapshot([], [], () => false);
@@ -310,14 +310,14 @@ describe('after a configuration change', () => {
   });
 });
 
-it('the targets of a mapping are queued consecutively, whichever namespace was listed first', () => {
+it('the targets of a mapping are queued consecutively, for any order of the namespace lists', () => {
   const all = ['z', 'a'].flatMap((namespace) => ['y', 'b'].map((name) => wanted({ name, namespace })));
   const { observer, taken } = open(all);
   observer.listed([{ namespace: 'z' }, { namespace: 'a' }]);
   expect(taken()).toEqual(['first a/b', 'first z/b', 'first a/y', 'first z/y']);
 });
 
-it('events close together share a request id, and later events get another one', () => {
+it('events that are close together share a request id, and later events have another one', () => {
   const { observer, clock, triggers } = open([APP, wanted({ name: 'b' }), wanted({ name: 'c' })]);
   observer.listed([{ namespace: 'apps' }]);
   clock.time += 501;

@@ -9,7 +9,7 @@ const target = (index: number) => ({ namespace: 'apps', secret: `s${index}` });
 const step = fc.oneof(
   fc.record({ kind: fc.constant('trigger' as const), on: fc.nat(2), reason: fc.constantFrom(...REASONS) }),
   fc.record({ kind: fc.constant('request' as const), on: fc.nat(2) }),
-  // A worker that takes one job and ends it a moment later.
+  // A worker that takes one job and ends it after a moment.
   fc.record({ kind: fc.constant('run' as const), ms: fc.nat(5) }),
   fc.record({ kind: fc.constant('away' as const) }),
   fc.record({ kind: fc.constant('back' as const) }),
@@ -40,7 +40,7 @@ it('keeps each request until a run that started later has ended, even if the que
           askedAt.set(`s${action.on}`, clock.time);
           outbox.trigger(target(action.on), action.reason, `r${clock.time}`);
         } else if (action.kind === 'request') {
-          // A caller that receives an error asks again. Until then no run is guaranteed.
+          // A caller that receives an error must ask again. Until then, no run is guaranteed.
           const request = outbox.request(target(action.on), 'manual', `r${clock.time}`);
           const taken = await request.then(
             () => true,
@@ -54,7 +54,7 @@ it('keeps each request until a run that started later has ended, even if the que
         else outbox.resend(0);
         await settled();
       }
-      // In the end the queue works, and every request is served.
+      // In the end the queue works, and every request has had its run.
       queue.failure = undefined;
       queue.jobs.length = 0;
       const lostAt = clock.time;

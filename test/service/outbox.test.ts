@@ -104,7 +104,7 @@ describe('outbox', () => {
     expect(await taken()).toEqual(['manual person~ s0']);
   });
 
-  it('sends all requests to a queue that has lost everything', async () => {
+  it('sends all requests again to a queue that has lost all jobs', async () => {
     const { outbox, taken, queue } = open();
     for (let index = 0; index < 2_000; index += 1) outbox.trigger(target(index), 'first', 'r1');
     await settled();
@@ -113,7 +113,7 @@ describe('outbox', () => {
     expect(new Set(await taken()).size).toBe(2_000);
   });
 
-  it('does not repeat requests queued after a given time, unless the clock was set back', async () => {
+  it('does not repeat requests that were queued after a given time, unless the clock was set back', async () => {
     const { outbox, taken, clock } = open();
     outbox.trigger(target(1), 'first', 'r1');
     const seenAt = clock.time;
@@ -128,7 +128,7 @@ describe('outbox', () => {
     expect(await taken()).toEqual(['first r1~ s1', 'first r1~ s2']);
   });
 
-  it('repeats requests that the queue did not accept, whatever their age', async () => {
+  it('repeats requests of any age that the queue did not accept', async () => {
     const { outbox, taken, queue, logger } = open();
     queue.failure = queueAway();
     for (let index = 0; index < 2_000; index += 1) outbox.trigger(target(index), 'first', 'r1');

@@ -249,7 +249,7 @@ async function byService(world: World): Promise<Ends> {
     ).finally(() => {
       over = true;
     });
-    // Proposals are decided a moment later.
+    // The deletion step decides about proposals a moment later.
     while (!over) await world.clock.advance(250);
     await requests;
     await world.clock.advance(1_500);
@@ -261,10 +261,10 @@ async function byService(world: World): Promise<Ends> {
     const runs = outcomes.filter(
       (outcome) => outcome.mapping === mapping.name && formatTarget(outcome.target) === formatTarget(id),
     );
-    // A later run finds the target already changed and is `unchanged`.
+    // A later run finds the target already changed and reports it as `unchanged`.
     const first = runs.find(({ kind }) => kind !== 'unchanged') ?? runs.at(-1);
     const ended = decided.get(mapping.name);
-    // The deletion step has decided the proposals.
+    // By now the deletion step has decided about the proposals.
     if (first?.proposal !== undefined && ended !== undefined) ends.set(mapping.name, { ended });
     else if (first !== undefined) ends.set(mapping.name, endOf(first));
   }
@@ -278,7 +278,7 @@ function endOf({ kind, error, keys }: Outcome) {
 
 const ALONE = ['command', 'configure', 'release'];
 
-/** Each record once, without its actor, time and duration. */
+/** All distinct records, without their actor, time and duration. */
 function recordsOf(world: World, after: number): readonly string[] {
   const records = world.records
     .slice(after)
@@ -312,7 +312,7 @@ async function prepare({ mappings = TWO_MAPPINGS, synced = false, since }: Situa
 }
 
 describe("a one-shot sync and the service's worker have the same results when", () => {
-  it.each(Object.entries(SITUATIONS))('rejects %s', async (_, situation) => {
+  it.each(Object.entries(SITUATIONS))('%s', async (_, situation) => {
     const [one, other] = [await prepare(situation), await prepare(situation)];
     const targetNames = Object.keys(situation.ends);
     const ofSync = await bySync(one.world);

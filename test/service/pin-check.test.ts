@@ -25,7 +25,7 @@ import {
 const A = wanted({ name: 'a', data: { A: source({ key: 'a' }) } });
 const MERGED = wanted({ name: 'm', data: { A: source({ key: 'a' }) }, target: { mode: 'merge' } });
 
-/** Metadata of a target as we left it, with a pin in its annotation. */
+/** Metadata of a target after our write, with a pin in its annotation. */
 function pinnedMeta(desiredTarget: DesiredTarget, pin?: string) {
   const plain = meta(desiredTarget, { A: ['a', '1'] });
   return pin === undefined ? plain : { ...plain, annotations: { ...plain.annotations, [PIN]: pin } };
@@ -86,7 +86,7 @@ describe('pins set by another process', () => {
     ['a pin to another record', 'rollback', '5', ['event apps/a']],
     ['an unpin that shows', 'unpin', undefined, []],
     ['an unpin that does not show', 'unpin', '7', ['event apps/a']],
-  ] as const)('rejects %s', async (_, action, shown, looks) => {
+  ] as const)('%s', async (_, action, shown, looks) => {
     const it_ = open();
     it_.states.setMeta(pinnedMeta(A, shown));
     await it_.say(A, action);
@@ -135,14 +135,14 @@ describe('pins set by another process', () => {
     expect(it_.triggers.taken()).toEqual([]);
   });
 
-  it('of targets that are not desired are ignored', async () => {
+  it('are ignored for targets that are not desired', async () => {
     const it_ = open();
     await it_.say(wanted({ name: 'gone' }), 'rollback');
     await it_.look('r1');
     expect(it_.triggers.taken()).toEqual([]);
   });
 
-  it('of a merge are compared with its last run', async () => {
+  it('are compared with the last run for a merge', async () => {
     const it_ = open([MERGED]);
     it_.states.setMeta(pinnedMeta(MERGED, '7'));
     note(it_, MERGED);
@@ -171,7 +171,7 @@ describe('pin annotation', () => {
     ['the same number in another notation', '07', { to: 7 }, false],
     ['absent before the first run', undefined, undefined, true],
     ['present before the first run, which must check it', '7', undefined, false],
-  ] as const)('rejects %s', (_, shown, pin, expected) => {
+  ] as const)('%s', (_, shown, pin, expected) => {
     expect(judged(shown, pin)).toBe(expected);
   });
 
@@ -210,7 +210,7 @@ describe('the status of a pinned target', () => {
   it.each([
     ['VERSION_GONE', 'failed'],
     ['STORE_UNAVAILABLE', 'stale'],
-  ] as const)('is its failure (%s), and the record is still named', (code, state) => {
+  ] as const)('is its failure (%s), and still names the record', (code, state) => {
     const it_ = open();
     note(it_, A, { ...failed(code), pinned: 7, person: code === 'VERSION_GONE' });
     expect(statusOf(it_)).toMatchObject({ state, code, pinned: 7 });
@@ -222,7 +222,7 @@ describe('the status of a pinned target', () => {
     expect(statusOf(it_, MERGED)).not.toHaveProperty('pinned');
   });
 
-  it('is shared with other replicas, and invalid values are ignored', () => {
+  it('is shared with other replicas, which ignore invalid values', () => {
     const sent = targetState({ pinned: 7 });
     expect(parseTargetState(formatTargetState(sent, () => undefined))).toMatchObject({ pinned: 7 });
     for (const pinned of ['7', -1, null, {}])

@@ -28,7 +28,7 @@ export function wanted(
   return { mapping: desired, id: { namespace, secret: desired.target.secret } };
 }
 
-/** The result of a run; a success by default. */
+/** The result of a run. The default is a success. */
 export function targetState(part: Partial<TargetState> = {}): TargetState {
   return {
     mapping: 'app',
@@ -91,7 +91,7 @@ function marksOf({ name }: Mapping): Record<string, string> {
 }
 
 export interface FakeNotices extends Broadcast {
-  /** Whether messages are held back until `deliver`. */
+  /** Whether messages wait until `deliver` is called. */
   late: boolean;
   deliver(): void;
   readonly posted: readonly (readonly [field: string, text: string | undefined])[];
@@ -151,7 +151,7 @@ export const asQueue = (fake: Pick<Queue, 'add'>): Queue => fake as Queue;
 export interface Triggers {
   readonly list: { readonly target: string; readonly reason: Reason; readonly requestId: string }[];
   trigger(target: { namespace: string; secret: string }, reason: Reason, requestId: string): void;
-  /** `<reason> <target>` of all jobs since the last call. */
+  /** All jobs since the last call, as `<reason> <target>`. */
   taken(): readonly string[];
 }
 

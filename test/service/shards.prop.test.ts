@@ -66,7 +66,7 @@ describe('the shards of a configuration', () => {
     );
   });
 
-  it('check each search and each merge by a full run once per interval', () => {
+  it('check each search and each merge through a full run once per interval', () => {
     fc.assert(
       fc.property(someWanted, (all) => {
         const names = shardsOf(all, tells).flatMap(({ sweep, fullRuns }) =>
@@ -140,7 +140,7 @@ describe('the rounds of a shard', () => {
     );
   });
 
-  it('last from one due time to the next without a gap', () => {
+  it('each last from one due time to the next without a gap', () => {
     fc.assert(
       fc.property(someSweep, fc.nat(10 ** 9), (sweep, ms) => {
         const round = roundAt(sweep, START + ms);

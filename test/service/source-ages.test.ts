@@ -16,13 +16,13 @@ it('uses the earliest time reported for a version, and a new time for a new vers
     return ages.changedAt(mapping);
   };
   expect(changedAt('1')).toBeUndefined();
-  // A list reports the time of a tag change first; then come a read of the value and another list.
+  // First, a list reports the time of a tag change. Then a read of the value and another list follow.
   expect(changedAt('1', 500)).toBe(500);
   expect(changedAt('1', 100)).toBe(100);
   expect(changedAt('1', 700)).toBe(100);
   expect(changedAt('1')).toBe(100);
   expect(changedAt('2', 900)).toBe(900);
-  // The newest source of a mapping counts.
+  // The newest source of a mapping determines its age.
   ages.note(store, 'b', { version: '1', createdAt: 950 });
   expect(ages.changedAt(mapping)).toBe(950);
 });
@@ -67,19 +67,19 @@ describe('the age of a key that a search matches', () => {
   });
   const version = (key: string, createdAt?: number) => ({ store, key, version: '1', createdAt });
 
-  it('counts like that of a named key while the search matches it', () => {
+  it('is tracked like the age of a named key while the search matches the key', () => {
     const ages = createSourceAges({ clock: createClock(), logger: silentLogger });
     expect(ages.changedAt(searching)).toBeUndefined();
     ages.noteRun(searching, [version('a', 100), version('x/1', 200), version('x/2')]);
     expect(ages.changedAt(searching)).toBe(200);
-    // Later reports about the key, by a list or a read, take effect at once.
+    // Later reports about the key, from a list or a read, take effect at once.
     ages.note(store, 'x/1', { version: '2', createdAt: 300 });
     expect(ages.changedAt(searching)).toBe(300);
     ages.noteRun(searching, [version('a', 100)]);
     expect(ages.changedAt(searching)).toBe(100);
   });
 
-  it('causes a warning, and is forgotten with its mapping', () => {
+  it('causes a warning, and is forgotten when the mapping is removed', () => {
     const clock = createClock();
     const warned: unknown[] = [];
     const logger = { ...silentLogger, warn: (_: string, fields?: object) => void warned.push(fields) };

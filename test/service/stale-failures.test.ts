@@ -12,7 +12,7 @@ const soon = (check: () => void) => vi.waitFor(check, { timeout: 5_000, interval
 const notesOf = ({ records }: World) => records.flatMap(({ note, secret }) => (secret ? [note] : []));
 const kindOf = ({ controller }: Serving) => controller.states.get('db', APPS_DB)?.kind;
 
-it('records the end of a failure that was resolved while no process was running', async () => {
+it('records the end of a failure that somebody resolved while no process was running', async () => {
   const world = await openWorld({ mappings: DB_ONLY });
   await world.sync();
   world.store.fail('db', new AppError('STORE_UNAVAILABLE'));

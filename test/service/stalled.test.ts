@@ -6,7 +6,7 @@ import { createManualTime } from '../fakes/manual-time.ts';
 import { startTestServer } from '../http/harness.ts';
 import { recordingLogger } from '../reconcile/world.ts';
 
-it('reports a stalled loop in `livez`, a metric and the log within a minute, and its recovery too', async () => {
+it('reports a stalled loop within a minute in `livez`, a metric and the log, and then its recovery', async () => {
   vi.useFakeTimers();
   const clock = createManualTime();
   const logger = recordingLogger();
@@ -51,7 +51,7 @@ it('reports a stalled loop in `livez`, a metric and the log within a minute, and
       logged: [{ level: 'error', fields: { name: 'watch apps' } }],
     });
     expect((await bench.get('/livez')).status).toBe(503);
-    // Logged once, not at each check.
+    // The stall is logged once, not at each check.
     await context(29_000);
     expect((await shown()).logged).toEqual([]);
     stuck.beat();

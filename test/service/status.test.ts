@@ -169,7 +169,7 @@ describe('the status of a target', () => {
 });
 
 describe('held proposals', () => {
-  it('lists a held change after the decision, by name and with its id', () => {
+  it('lists a held change under its name and id after the decision', () => {
     const { states } = open();
     const keys = [{ name: 'A', action: 'remove' as const }];
     const held = (mapping: string, part: Partial<TargetState> = {}) =>

@@ -109,7 +109,7 @@ describe('sweep schedule', () => {
     expect(new Set(subjects()).size).toBe(64);
   });
 
-  it('catches up if the interval is as short as a tick', () => {
+  it('catches up even if the interval is as short as a tick', () => {
     const { restart, run, subjects } = open(1, 1_000);
     restart();
     run(60_000, 3_000);
@@ -166,7 +166,7 @@ describe('sweep schedule', () => {
     const again = named();
     expect(again).toHaveLength(shards.length);
     expect(lost).toEqual(expect.arrayContaining(again));
-    // One shard was swept in an earlier round, the other in this round.
+    // One shard was swept in an earlier round, and the other shard in this round.
     const [late] = shards;
     schedule.requeueLost((shard) => (shard === late ? clock.time - 120_000 : clock.time));
     expect(named().map((name) => name.replace(/ .*/, ''))).toEqual([late]);
@@ -189,7 +189,7 @@ describe('sweep schedule', () => {
     });
     schedule.tick();
     queue.failure = queueAway();
-    // Redis is down until the shard was due once, and 5 s longer.
+    // Redis is down until 5 s after the shard became due.
     for (let s = 0; queue.attempts === 0 && s < 2 * 86_400; s++) {
       clock.time += 1_000;
       schedule.tick();

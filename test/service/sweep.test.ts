@@ -34,7 +34,7 @@ const FINGERPRINTS = createFingerprinter(SecretValue.fromText('0123456789abcdef0
 /** A store without values. Each key has a version, `absent` or an error code. */
 interface FakeStore {
   readonly keys: Map<string, string | { readonly code: ErrorCode }>;
-  /** The listed version if it differs from the current one. */
+  /** The version in the list, if it differs from the current version. */
   readonly listed: Map<string, string | undefined>;
   readonly reads: string[];
   /** The sizes of the read batches. */
@@ -187,7 +187,7 @@ describe('a sweep', () => {
     expect(store.mostInTurn).toBe(50);
   });
 
-  it('learns the age of a value from a list without reading it', async () => {
+  it('determines the age of a value from a list without reading the value', async () => {
     const { states, store, round, ages } = openSweep([A], true);
     states.setMeta(meta(A, { A: ['a', '1'] }));
     store.keys.set('a', '1');
@@ -236,7 +236,7 @@ describe('a sweep', () => {
     expect(await round()).toEqual([]);
   });
 
-  it('does not queue a target again that waits for its creation, unless a source changed', async () => {
+  it('does not queue a target again that waits for its creation, unless one of its sources has changed', async () => {
     const { store, round, open, note } = openSweep([A, B]);
     store.keys.set('a', '1').set('b', '1');
     open.set('a', START);
@@ -268,7 +268,7 @@ describe('a sweep', () => {
     expect([listing.store.reads, listing.store.lists]).toEqual([[], 1]);
   });
 
-  it('learns no age from a pinned version', async () => {
+  it('determines no age from a pinned version', async () => {
     const old = wanted({ name: 'old', data: { OLD: source({ key: 'a', version: '1' }) } });
     const { store, round, ages } = openSweep([A, old]);
     store.keys.set('a', '2');
@@ -309,7 +309,7 @@ describe('a sweep', () => {
     states.setMeta(meta(A, { A: ['a', '1'] }));
     replacedValues.add(refId({ store: 'vault', ref: { key: 'a' } }));
     expect(await round()).toEqual(['a']);
-    // The record stays, but one run is enough.
+    // The audit record stays, but one run is enough.
     expect(await round()).toEqual([]);
   });
 
@@ -348,7 +348,7 @@ describe('a sweep', () => {
     expect(await round()).toEqual(['o']);
   });
 
-  it('queues a target once, not in each round, if the annotation cannot be compared', async () => {
+  it('queues a target only once, and not in each round, if its annotation cannot be compared', async () => {
     const shared = wanted({
       name: 's',
       data: { A: source({ key: 'a' }), OLD: source({ key: 'a', version: '1' }) },
@@ -364,7 +364,7 @@ describe('a sweep', () => {
     expect(await round()).toEqual(['s']);
   });
 
-  it('queues a target again while a read may lag behind a listed version', async () => {
+  it('queues a target again while a read may still return an older value than the listed version', async () => {
     const optional = wanted({ name: 'o', data: { A: source({ key: 'a', optional: true }) } });
     const { states, store, round, note, clock } = openSweep([optional], true);
     states.setMeta(meta(optional));
@@ -378,7 +378,7 @@ describe('a sweep', () => {
     expect(await round()).toEqual([]);
   });
 
-  it('compares data written under another fingerprint key, and then detects changes again', async () => {
+  it('queues data written under another fingerprint key once, and then detects changes again', async () => {
     const print = (key: string, value: string) => `${key.repeat(8)}:${value.repeat(64)}`;
     const { states, store, round, note, clock } = openSweep([A]);
     states.setMeta(meta(A, { A: ['a', print('1', 'a')] }));
@@ -445,7 +445,7 @@ describe('a sweep', () => {
   });
 
   it.each(['KEY_INVALID', 'PROPERTY_MISSING', 'SOURCE_ABSENT', 'SOURCE_DISABLED', 'VERSION_GONE'] as const)(
-    'queues a search or merge in each round while its sources give %s, since only a run detects the fix',
+    'queues a search or merge in each round while its sources fail with %s, because only a run detects the fix',
     async (code) => {
       const search = wanted({ name: 's', dataFrom: [{ store: 'vault', find: { path: 'x', tags: {} } }] });
       const merge = wanted({ name: 'm', data: { A: source({ key: 'a' }) }, target: { mode: 'merge' } });
@@ -497,7 +497,7 @@ describe('a sweep', () => {
     expect(await again.round()).toEqual([]);
   });
 
-  it('leaves a transient failure to its retry, also in the first round', async () => {
+  it('leaves a transient failure to its retry, even in the first round', async () => {
     const { states, store, round, note, clock } = openSweep([A]);
     store.keys.set('a', '1');
     states.setMeta(meta(A, { A: ['a', '1'] }));
@@ -527,7 +527,7 @@ describe('a sweep', () => {
     expect(await round()).toEqual([]);
   });
 
-  it('forgets old shards after a configuration change, and keeps recent ones of other replicas', async () => {
+  it('forgets old shards after a configuration change, and keeps recent shards of other replicas', async () => {
     const { states, store, round, state, clock } = openSweep([A]);
     store.keys.set('a', '1');
     await round();
@@ -568,7 +568,7 @@ describe('a sweep', () => {
     expect(store.reads).toHaveLength(1_001);
   });
 
-  it('records when a shard was checked completely', async () => {
+  it('records the time when a shard was checked completely', async () => {
     const { states, store, round, state, clock } = openSweep([A]);
     store.keys.set('a', '1');
     clock.time = START;
@@ -608,7 +608,7 @@ describe('a sweep', () => {
   it('detects a change of a source that a pinned target still follows, even before its first round', async () => {
     const { states, store, round, note } = openSweep([BOTH]);
     store.keys.set('a', '9').set('b', '2');
-    // `b` was added to the mapping later, so the record does not name it.
+    // `b` was added to the mapping after the pinned record, so the record does not name it.
     states.setMeta(meta(BOTH, { A: ['a', '1'], B: ['b', '1'] }));
     note(BOTH, { pinned: 7 });
     expect(await round()).toEqual(['both']);

@@ -25,11 +25,11 @@ describe('sync contexts', () => {
           expect(context).toMatchObject({ requestId, reason });
           expect(clock.time - (usedAt.get(context) ?? clock.time)).toBeLessThanOrEqual(MAX_CONTEXT_AGE_MS);
           usedAt.set(context, clock.time);
-          // Reads may be as old as the context, and no older than the maximum age.
+          // Reads may be as old as the context, but no older than the maximum age.
           if (ago !== undefined && context.beganAt !== clock.time)
             expect(Math.max(context.beganAt, clock.time - MAX_CONTEXT_AGE_MS)).toBeGreaterThan(notBefore);
           const key = `${requestId} ${reason}`;
-          // At the same moment, the context is the same.
+          // Two calls at the same time return the same context.
           if (last?.key === key && last.at === clock.time && ago === undefined)
             expect(context).toBe(last.context);
           last = { key, context, at: clock.time };
@@ -38,7 +38,7 @@ describe('sync contexts', () => {
     );
   });
 
-  it('stay open while they are used; unused ones are closed first', async () => {
+  it('stay open while they are used, and unused contexts are closed first', async () => {
     const clock = createClock();
     let opened = 0;
     const contexts = createSyncContexts(clock, async () => {

@@ -51,7 +51,7 @@ afterEach(() => {
 });
 
 describe('a sync request', () => {
-  it('waits for the result of each target, in whichever process it runs', async () => {
+  it('waits for the result of each target, in any process', async () => {
     const { ask, end, requests, clock, states } = open();
     const answer = ask([A, B]);
     expect(requests).toEqual(['a mine', 'b mine']);
@@ -99,7 +99,7 @@ describe('a sync request', () => {
     expect(await answer).toMatchObject({ ok: true, pending: 0, summary: { updated: 1, unchanged: 1 } });
   });
 
-  it('returns held targets of the mapping, including orphans, and no others', async () => {
+  it('returns the held targets of the mapping, including orphans, and no other held targets', async () => {
     const { ask, end, clock } = open();
     const held = { kind: 'held', error: new AppError('HELD').toJSON(), requestId: 'before' } as const;
     const orphan = wanted({ name: 'a', target: { secret: 'left' } });
@@ -125,18 +125,18 @@ describe('a sync request', () => {
     clock.time += 1;
     end(A, { ...held, requestId: 'mine' });
     expect(await itself).toMatchObject({ ok: false, summary: { held: 1 }, held: [{ id: 'held-a' }] });
-    // No target of the mapping is desired any more.
+    // The mapping has no desired targets any more.
     expect(await ask([], 'other')).toMatchObject({ ok: false, targets: [{ secret: 'other' }], pending: 0 });
   });
 
-  it("accepts its own run although the replica's clock is behind", async () => {
+  it("accepts its own run even if the replica's clock is behind", async () => {
     const { ask, end } = open();
     const answer = ask([A]);
     end(A, { startedAt: START - 5_000, endedAt: START - 4_000, requestId: 'mine' });
     expect(await answer).toMatchObject({ ok: true, pending: 0 });
   });
 
-  it('returns the pending count after the timeout', async () => {
+  it('returns the number of pending targets after the timeout', async () => {
     const { ask, end } = open();
     const answer = ask([A, B]);
     end(A);

@@ -93,7 +93,7 @@ describe('the run of a target', () => {
     const at = clock.now() - 1_000;
     for (const shard of snapshot.shards.keys()) states.noteSweep(shard, { at, okAt: at });
     await expect(run('r0')).rejects.toBe(outage);
-    // If the target is missing, unchanged sources prove nothing.
+    // If the target is missing, unchanged sources do not prove that it is in sync.
     expect(currentState()?.okAt).toBeUndefined();
     states.forget('db', APPS_DB);
     states.setMeta(meta(desiredTarget));
@@ -165,7 +165,7 @@ describe('the run of a target', () => {
     const { world, clock, outbox, contexts, run, seen: currentState } = await open();
     await run('r0');
     clock.set(clock.now() + 60_000);
-    // A sweep reads and continues with other keys. An event reports a new value, which is written at once.
+    // A sweep reads the source and continues with other keys. An event reports a new value, which is written at once.
     const context = await contexts.get({ requestId: 'r1', reason: 'sweep' }, 0);
     await context.read([{ store: 'vault', ref: { key: 'db' } }]);
     clock.set(clock.now() + 1_000);
@@ -174,7 +174,7 @@ describe('the run of a target', () => {
     await run('r2');
     expect(currentState()?.kind).toBe('updated');
     clock.set(clock.now() + 1_000);
-    // Then the sweep finds that the target differs from its read.
+    // Then the sweep finds that the target differs from the value that it read.
     outbox.trigger(APPS_DB, 'sweep', 'r1');
     await run('r1', 'sweep');
     expect(currentState()?.kind).toBe('unchanged');
@@ -185,7 +185,7 @@ describe('the run of a target', () => {
     const { world, clock, outbox, contexts, run, seen: currentState } = await open();
     await run('r0');
     clock.set(clock.now() + 1_000);
-    // A sweep reads and queues the target. Then an event reports a change, and the queue merges both jobs.
+    // A sweep reads the source and queues the target. Then an event reports a change, and the queue merges both jobs.
     const context = await contexts.get({ requestId: 'r1', reason: 'event' }, 0);
     await context.read([{ store: 'vault', ref: { key: 'db' } }]);
     outbox.trigger(APPS_DB, 'event', 'r1');
@@ -217,7 +217,7 @@ describe('the run of a target', () => {
     expect(reads()).toEqual(['db']);
   });
 
-  it('of a new target creates a missing Secret and keeps edits of an existing one', async () => {
+  it('for a new target creates a missing Secret, and keeps edits of an existing Secret', async () => {
     const mappings = DB_ONLY.replace('    data:', '    onDrift: report\n    data:');
     const { world, run, seen: currentState } = await open({ mappings, isNew: () => true });
     await run('r0', 'first');
@@ -240,7 +240,7 @@ describe('the run of a target', () => {
     ]);
   });
 
-  it('reports every key to the requester and stores none of them', async () => {
+  it('reports every key to the requester, and stores no keys', async () => {
     const { world, clock, states, run, seen: currentState } = await open();
     const reported: unknown[] = [];
     states.onChange(({ kind, keys }) =>

@@ -62,7 +62,7 @@ describe('the target states of two replicas', () => {
     expect(received).toEqual(['one r1', 'two r1', 'one r2']);
   });
 
-  it('ignore runs under another configuration, of a live or an ended replica', () => {
+  it('ignore runs under another configuration, whether their replica still runs or not', () => {
     const clock = createClock();
     const broadcast = createFakeBroadcast();
     const runsBy = { one: 'old', two: 'old' };
@@ -83,7 +83,7 @@ describe('the target states of two replicas', () => {
     one.note(targetState({ requestId: 'r3', endedAt: START + 2 }));
     expect(received).toEqual(['r3']);
     expect(stateOf(boardOf('two'))?.requestId).toBe('r3');
-    // For a mapping that a replica does not have, it accepts every state.
+    // A replica without the mapping accepts every state.
     one.note(targetState({ mapping: 'other', requestId: 'r4' }));
     expect(two.get('other', APP)?.requestId).toBe('r4');
   });
@@ -134,7 +134,7 @@ describe('the target states of two replicas', () => {
     expect([one.sweepState('s')?.at, two.sweepState('s')?.at]).toEqual([START, START]);
   });
 
-  it('keep their own full state when the shortened message returns', () => {
+  it('keep their own full state when the shortened message of it arrives', () => {
     const { one, two } = open();
     one.note(targetState({ kind: 'held', ...failedHeld(), keys: MANY }));
     expect(stateOf(one)?.keys).toHaveLength(200);
@@ -235,7 +235,7 @@ describe('a state message', () => {
     expect(stateOf(one)).toEqual(targetState());
   });
 
-  it('is parsed with its known fields only', () => {
+  it('is reduced to its known fields', () => {
     const { one, broadcast } = open();
     const kind = 'held';
     broadcast.raw(

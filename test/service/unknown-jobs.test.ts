@@ -12,7 +12,7 @@ describe('a job for an unknown subject', () => {
     expect(unknownJobs.handBack('a')).toBe(1_500);
     clock.set(START + 120_001);
     expect(unknownJobs.handBack('a')).toBeUndefined();
-    // A later request starts the two minutes again.
+    // A later request starts a new period of two minutes.
     expect(unknownJobs.handBack('a')).toBe(1_500);
   });
 

@@ -32,7 +32,7 @@ it('a recovered watch queues the failed targets of its namespace and is logged o
   expect([trouble.first(), levels(), woken]).toEqual([undefined, ['info'], ['one']]);
 });
 
-it('a watch that ends with an error is not logged as recovered', () => {
+it('a watch that ends with an error does not count as recovered', () => {
   const { trouble, woken, levels } = open();
   trouble.note('apps', AWAY);
   trouble.forget('apps');

@@ -99,7 +99,7 @@ function open(scope: 'namespace' | 'names' = 'namespace') {
 }
 
 describe('watches', () => {
-  it('cover each namespace with targets, and no other', async () => {
+  it('cover each namespace with targets, and no other namespace', async () => {
     const { watches, scopes, opened, loops } = open();
     watches.follow([A, B, OTHER]);
     expect(scopes()).toEqual([{ namespace: 'apps' }, { namespace: 'other' }]);
@@ -112,7 +112,7 @@ describe('watches', () => {
     expect([scopes(), loops.states()]).toEqual([[], []]);
   });
 
-  it('cover each target if only names may be watched', () => {
+  it('cover each target separately if access is limited to names', () => {
     const { watches, scopes } = open('names');
     watches.follow([A, B]);
     watches.follow([A, B, OTHER]);
@@ -123,7 +123,7 @@ describe('watches', () => {
     ]);
   });
 
-  it('report existing Secrets, and those that a list or an event shows as deleted', () => {
+  it('report existing Secrets, and Secrets that a list or an event shows as deleted', () => {
     const { watches, last, taken } = open();
     watches.follow([A, B]);
     expect(watches.isListed(A.id)).toBe(false);
@@ -183,7 +183,7 @@ describe('watches', () => {
     watches.follow([A, B]);
     expect(opened()).toHaveLength(1);
     expect(watches.isListed(B.id)).toBe(false);
-    // A deletion in between is reported.
+    // A deletion during the restart is reported.
     last().handlers.listed([meta(B)]);
     expect(taken()).toEqual(['gone apps/a', 'meta apps/b', 'listed apps']);
   });
@@ -216,7 +216,7 @@ describe('watches', () => {
     expect(opened).toHaveLength(1);
   });
 
-  it('continue before their first list, which covers the current targets', () => {
+  it('continue if targets are added before the first list, because that list covers them', () => {
     const { watches, last, taken, opened } = open();
     watches.follow([A]);
     watches.follow([A, B]);
@@ -254,7 +254,7 @@ describe('watches', () => {
     expect(trouble.size).toBe(0);
   });
 
-  it('keep their error until the replacement watch works', () => {
+  it('stay in error until the replacement watch works', () => {
     const { watches, last, trouble, opened } = open();
     watches.follow([A]);
     const { handlers } = last();
@@ -280,7 +280,7 @@ describe('watches', () => {
     expect([taken(), opened.length]).toEqual([[], 1]);
   });
 
-  it('of namespaces exist while a selector is used', () => {
+  it('cover the namespaces while a selector is used', () => {
     const { watches, namespaces, taken, trouble } = open();
     watches.follow([A]);
     expect(namespaces).toEqual([]);
@@ -301,7 +301,7 @@ describe('watches', () => {
     expect([scopes(), namespaces.length]).toEqual([[], 1]);
   });
 
-  it('stall without events for too long', () => {
+  it('count as stalled after too long without events', () => {
     const { watches, clock, loops } = open();
     watches.follow([A]);
     clock.time += (loops.states()[0]?.deadlineMs ?? 0) + 1;

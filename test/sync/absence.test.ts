@@ -46,10 +46,13 @@ function removed(result: ReturnType<typeof plan>): readonly string[] {
 }
 
 describe('target that was never made from the absent source', () => {
-  it.each(['keep', 'removeKeys', 'delete'] as const)('fails under %s, with or without proof', (policy) => {
-    const result = plan(planInputWith({ policy, absent: ['one'] }));
-    expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
-  });
+  it.each(['keep', 'removeKeys', 'delete'] as const)(
+    'fails under %s, with or without proof of the absence',
+    (policy) => {
+      const result = plan(planInputWith({ policy, absent: ['one'] }));
+      expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
+    },
+  );
 
   it('is written without the source if that is optional', () => {
     expect(plan(planInputWith({ absent: ['one'], optional: true, proven: false })).kind).toBe('create');
@@ -60,7 +63,7 @@ describe('missing target that was last written without the absent source', () =>
   const absent = planInputWith({ policy: 'removeKeys', absent: ['one'] });
   const planMissing = (part: Partial<PlanInput>) => plan({ ...absent, live: undefined, ...part });
 
-  it('is recreated without the source only with proof and removeKeys', () => {
+  it('is recreated without the source only with proof of the absence and removeKeys', () => {
     expect(planMissing({ isWrittenWithout: () => true }).kind).toBe('create');
     const fails = { kind: 'fail', error: { code: 'SOURCE_ABSENT' } };
     expect(planMissing({ isWrittenWithout: () => true, isProvenAbsent: () => false })).toMatchObject(fails);
@@ -96,7 +99,7 @@ describe('target that was made from the absent source', () => {
     },
   );
 
-  it('stays unchanged under keep, even with proof', () => {
+  it('stays unchanged under keep, even with proof of the absence', () => {
     const result = plan({ ...planInputWith({ absent: ['one', 'two'] }), live: written() });
     expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
   });
@@ -123,7 +126,7 @@ describe('target that was made from the absent source', () => {
     expect(removed(all)).toEqual(['one', 'two']);
   });
 
-  it('is not proposed for deletion while a search still finds a key for it', () => {
+  it('is not proposed for deletion while a search still finds a key', () => {
     const input = planInputWith({ policy: 'delete', absent: ['one', 'two'] });
     const desired: Desired = {
       ...EMPTY,
@@ -134,7 +137,7 @@ describe('target that was made from the absent source', () => {
     expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
   });
 
-  it('is not proposed for deletion while the absence of a source it was never made from is unproved', () => {
+  it('is not proposed for deletion while the absence of one source is unproved, even if it was never made from that source', () => {
     const [one, two] = [source({ key: 'one' }), source({ key: 'two', optional: true })];
     const deletingMapping = mapping({ data: { one, two }, onSourceMissing: 'delete' });
     const made: Desired = {
@@ -164,7 +167,7 @@ describe('target that was made from the absent source', () => {
     expect(result).toMatchObject({ kind: 'refuse', error: { code: 'NOT_OWNED' } });
   });
 
-  it('loses an optional source only with proof', () => {
+  it('loses the key of an optional source only with proof of the absence', () => {
     const doubtful = plan({
       ...planInputWith({ absent: ['one'], optional: true, proven: false }),
       live: written(),
@@ -177,7 +180,7 @@ describe('target that was made from the absent source', () => {
   it.each([
     ['moved', new Map([['vault', 'another']])],
     ['is not recorded', new Map()],
-  ])('stays unchanged if the store definition %s', (_, stores) => {
+  ])("stays unchanged if the store's definition %s", (_, stores) => {
     const input = planInputWith({ policy: 'delete', absent: ['one', 'two'] });
     expect(plan({ ...input, live: written(), stores })).toMatchObject({
       kind: 'fail',
@@ -201,7 +204,7 @@ describe('several objects with one name', () => {
   const SECRET = source({ key: 'ca' });
   const V = { store: 'vault', key: 'ca', version: '1' };
 
-  /** A target that has only this key, written when the source existed. */
+  /** A target with this key only, which was written when its source existed. */
   function standing(
     givenMapping: Mapping,
     name: string,
@@ -221,7 +224,7 @@ describe('several objects with one name', () => {
     return { ...input, live: applied(first.manifest) };
   }
 
-  it('are optional independently: one that never existed removes nothing and needs no proof', () => {
+  it('are optional independently: an object that never existed removes no key and needs no proof', () => {
     expect(plan(standing(mapping({ data: { V: SECRET, J: KEY } }), 'V', [KEY])).kind).toBe('unchanged');
     const optional = { ...SECRET, optional: true };
     const other = mapping({ data: { V: optional, J: { ...KEY, optional: false } } });
@@ -253,7 +256,7 @@ describe('several objects with one name', () => {
       'a search',
       mapping({ data: { kty: KEY }, dataFrom: [{ store: 'vault', find: { path: '', tags: {} } }] }),
     ],
-  ])('are treated as written if %s may also have given the key', (_, givenMapping) => {
+  ])('are treated as written if the key may also come from %s', (_, givenMapping) => {
     for (const absent of [KEY, { ...SECRET, optional: true }])
       expect(plan(standing(givenMapping, 'kty', [absent])).kind).toBe('fail');
   });

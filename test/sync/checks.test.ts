@@ -86,7 +86,7 @@ describe('TLS target', () => {
     expect(check(crt, pem)).toMatchObject({ code: 'TLS_MISMATCH', detail });
   });
 
-  it('is refused without one of its keys', () => {
+  it('is refused if one of its keys is missing', () => {
     expect(checkTarget('kubernetes.io/tls', data({ 'tls.crt': cert }))).toMatchObject({
       code: 'TYPE_KEYS_MISSING',
       detail: 'tls.key',

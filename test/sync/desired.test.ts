@@ -25,7 +25,7 @@ describe('desired content', () => {
     expect(result).toMatchObject({ createdAt: new Map([['A', 5]]) });
   });
 
-  it('has one key per source, with its origin', () => {
+  it('has one key per source, and records the origin of each key', () => {
     const result = shape(mapping({ data: { A: source({ property: 'x' }), B: source({ key: 'other' }) } }), {
       app: found('{"x":"1"}', 'v7'),
       other: found('2', 'v8'),
@@ -63,7 +63,7 @@ describe('desired content', () => {
     for (const reveal of reveals) expect(reveal).toHaveBeenCalledTimes(1);
   });
 
-  it('has one key per member of a spread, renamed', () => {
+  it('has one renamed key per member of a spread', () => {
     const spread = { ...source(), rename: { prefix: 'App_', case: 'upper' } } as const;
     expect(dataOf(shape(mapping({ dataFrom: [spread] }), { app: found('{"db":"x","url":"y"}') }))).toEqual({
       App_DB: 'x',
@@ -96,7 +96,7 @@ describe('desired content', () => {
     expect(result.kind === 'failed' && result.error.message).toMatch(/key other.*key app, property a/);
   });
 
-  it('detects a collision caused by a rename', () => {
+  it('rejects two keys that a rename makes equal', () => {
     const spread = { ...source(), rename: { case: 'upper' } } as const;
     const result = shape(mapping({ dataFrom: [spread] }), { app: found('{"a":"1","A":"2"}') });
     expect(result).toMatchObject({ kind: 'failed', error: { code: 'KEY_COLLISION' } });
@@ -111,7 +111,7 @@ describe('desired content', () => {
     expect(result).toMatchObject({ kind: 'failed', error: { code: 'STORE_UNAVAILABLE' } });
   });
 
-  it('lacks an absent optional source, and names it', () => {
+  it('has no key for an absent optional source, and names that source', () => {
     const optional = source({ key: 'other', optional: true });
     const result = shape(mapping({ data: { A: source(), B: optional } }), {
       app: found('1'),
@@ -121,7 +121,7 @@ describe('desired content', () => {
     expect(result).toMatchObject({ absent: [optional] });
   });
 
-  it('lacks a missing optional property, but rejects an optional value that is not an object', () => {
+  it('has no key for a missing optional property, but rejects an optional value that is not an object', () => {
     const optional = source({ property: 'x', optional: true });
     expect(dataOf(shape(mapping({ data: { A: optional } }), { app: found('{}') }))).toEqual({});
     expect(shape(mapping({ data: { A: optional } }), { app: found('text') })).toMatchObject({

@@ -25,7 +25,7 @@ function made(from: PlanInput): LiveSecret {
 
 const target = made(input);
 
-/** The state on the API server after somebody else changed metadata: those fields are no longer ours. */
+/** The state on the API server after somebody else changed metadata. The changed fields are no longer ours. */
 function touched(
   part: 'labels' | 'annotations',
   changes: Readonly<Record<string, string | undefined>>,

@@ -22,7 +22,7 @@ const search = (find: Partial<Search['find']> = {}, more: Partial<Search> = {}):
   ...more,
 });
 
-describe('name of a key that a search found', () => {
+describe('data key for a key that a search found', () => {
   it.each([
     ['features/', 'features/flag', 'flag'],
     ['features', 'features/flag', 'flag'],
@@ -37,7 +37,7 @@ describe('name of a key that a search found', () => {
     expect(relativeName(search({ path }), key)).toBe(name);
   });
 
-  it('includes the whole key after the path if names have no slash', () => {
+  it('is the whole rest after the path if store keys have no slashes', () => {
     const flat = search({ path: 'flag-' }, { isFlat: true });
     expect(relativeName(flat, 'flag-a')).toBe('a');
     expect(relativeName(flat, 'other')).toBeUndefined();
@@ -87,7 +87,7 @@ describe('search result', () => {
     return shapeDesired(mapping({ dataFrom: [definition] }), readings, [{ search: definition, keys }]);
   };
 
-  it('becomes one key each, by the relative name', () => {
+  it('becomes one data key for each found key, named relative to the path', () => {
     const definition = search({ path: 'features/' }, { rename: { case: 'upper', prefix: 'f_' } });
     const expected = shape(definition, ['features/a', 'features/b'], {
       'features/a': '1',
@@ -174,11 +174,11 @@ describe('keys that a search no longer finds', () => {
     expect(left([], owned(written), [], given)).toEqual(['f/flag-b']);
   });
 
-  it('are found even if the prefix has changed', () => {
+  it('are found even if the prefix of the data keys has changed', () => {
     expect(left([], owned({ 'OLD_flag-a': entry('f/flag-a') }))).toEqual(['f/flag-a']);
   });
 
-  it('are none if the target is missing or not ours', () => {
+  it('do not exist if the target is missing or not ours', () => {
     expect(left([], undefined)).toEqual([]);
     expect(
       left([], live({ annotations: { [ANNOTATION.sources]: JSON.stringify({ a: entry('f/flag-a') }) } })),
@@ -209,7 +209,7 @@ describe('keys that a search no longer finds', () => {
     expect(configHash(hash)).toBe(configHash(mapping({ dataFrom: [entry_] })));
   });
 
-  it('may be in a folder with a leading dot if that is the path of the search', () => {
+  it('may be in a folder with a leading dot if the path of the search is that folder', () => {
     const all = { search: search({ path: '.f' }, { unlisted: 'dotted' }), keys: [] };
     expect(findLostKeys(all, owned({ a: entry('.f/a') }), [], mapping({}))).toEqual(['.f/a']);
   });

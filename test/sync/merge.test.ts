@@ -72,7 +72,7 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('changes nothing the second time', () => {
+  it('makes no change in the second run', () => {
     const input = merging();
     expect(plan(merging(carriedOut(input)))).toMatchObject({
       kind: 'unchanged',
@@ -105,13 +105,13 @@ describe('merge into a Secret', () => {
       kind: 'refuse',
       error: { code: 'CONFLICT', detail: 'others hold KEY with another value' },
     });
-    // Somebody edited one of our keys, so the API server counts it as theirs.
+    // Somebody edited one of our keys, so the API server assigns it to them.
     expect(plan(merging({ ...carriedOut(merging()), live: held, merged: [] }))).toMatchObject({
       error: { code: 'CONFLICT' },
     });
   });
 
-  it('ignores the owner of the Secret', () => {
+  it('does not depend on the owner of the Secret', () => {
     const controlled = live({ controlled: true, data: data({ THEIRS: 't' }) });
     expect(plan(merging({ live: controlled })).kind).toBe('merge');
   });
@@ -200,7 +200,7 @@ describe('merge into a Secret', () => {
     expect(plan(merging({ ...absentInput, merged: [] }))).toMatchObject({ kind: 'merge' });
   });
 
-  it('keeps our keys if their source is missing, until that is proved and the mapping allows removal', () => {
+  it('keeps keys with a missing source until the absence is proved and the mapping allows removal', () => {
     const done = carriedOut(merging({}, { KEY: '1', OTHER: '2' }));
     const absentInput = {
       ...done,
@@ -336,7 +336,7 @@ describe('merge of an orphaned mapping', () => {
     return merging({ live: before.live, orphaned: [{ instance: 'prod', mapping: 'before', keys }] }, values);
   };
 
-  it('is taken over by the mapping that wants all its keys, which is a rename', () => {
+  it('is taken over by a mapping that wants all its keys, which counts as a rename', () => {
     expect(plan(left({ KEY: 'new', MORE: 'x' }, ['KEY']))).toMatchObject({
       kind: 'merge',
       keys: [
@@ -350,7 +350,7 @@ describe('merge of an orphaned mapping', () => {
     });
   });
 
-  it('stays if some of its keys are to be kept', () => {
+  it('stays if some of its keys must be kept', () => {
     expect(plan(left({ KEY: 'new' }, ['KEY', 'KEPT']))).toMatchObject({
       kind: 'refuse',
       error: { code: 'CONFLICT' },

@@ -41,7 +41,7 @@ function versions(original: Mapping, to: Pin, stores = STORES): readonly string[
 }
 
 describe('mapping at the versions of a record', () => {
-  it('uses the recorded version of each source, and the current version of unrecorded sources', () => {
+  it('uses the recorded version of each source, and the current version of sources without a record', () => {
     const it_ = mapping({
       data: {
         A: source({ key: 'a' }),
@@ -61,7 +61,7 @@ describe('mapping at the versions of a record', () => {
     expect(versions(it_, pin(at('db', '4', 'password')))).toEqual(['USER=db@4']);
   });
 
-  it('keeps everything but the version: decoding, properties, objects, renaming', () => {
+  it('changes only the versions, and keeps decoding, properties, objects and renaming', () => {
     const it_ = mapping({
       data: {
         A: source({ key: 'a', property: 'p', decode: 'base64', object: 'certificate', optional: true }),
@@ -105,7 +105,7 @@ describe('mapping at the versions of a record', () => {
   });
 
   describe('mapping with a search at the versions of a record', () => {
-    it('uses the keys found at that time, under current names', () => {
+    it('uses the keys that were found at that time, under their current names', () => {
       const it_ = mapping({ dataFrom: [{ ...search('flags/'), rename: { case: 'upper' } }] });
       expect(versions(it_, pin(at('flags/a', '1'), at('flags/b', '2'), at('other', '3')))).toEqual([
         'A=flags/a@1',
@@ -123,7 +123,7 @@ describe('mapping at the versions of a record', () => {
       expect(versions(it_, pin(at('flags/a', '1'), at('flags/b', '1')))).toEqual(['a=flags/a@1']);
     });
 
-    it('ignores keys that the mapping named then and that no search can find', () => {
+    it('ignores recorded keys that no search can find, because the mapping named them itself', () => {
       const found: Search = { ...search(''), unlisted: 'dotted' };
       expect(versions(mapping({ dataFrom: [found] }), pin(at('a', '1'), at('.b', '2')))).toEqual(['a=a@1']);
     });
@@ -155,7 +155,7 @@ describe('mapping at the versions of a record', () => {
     });
   });
 
-  it('lists all its sources before anything is read, so that access can be checked', () => {
+  it('lists all its sources before any read, so that access can be checked', () => {
     const it_ = mapping({ data: { A: source({ key: 'a' }) }, dataFrom: [search('flags')] });
     const { mapping: then } = pinMapping(it_, pin(at('a', '1'), at('flags/b', '2')), STORES);
     expect(sourcesOf(then).map(({ key }) => key)).toEqual(['a', 'flags/b']);

@@ -58,7 +58,7 @@ describe('a managed target', () => {
     });
   });
 
-  it('gets new annotations for a new version with the same bytes, and keeps every key', () => {
+  it('receives new annotations for a new version with the same bytes, and keeps every key', () => {
     const result = plan({ ...input, live: made(input), desired: ready({ a: '1', b: '2' }, '2') });
     expect(result.kind).toBe('update');
     expect(actions(result)).toEqual({ a: 'keep', b: 'keep' });
@@ -91,24 +91,29 @@ describe('a managed target', () => {
       [LABEL.instance, LABEL.mapping],
       '`secretbridge.dev/instance: prod` and `secretbridge.dev/mapping: app`',
     ],
-  ])('that was released by hand (%j) explains how to make it ours again', (removedLabels, back) => {
-    const target = made(input);
-    const labels = Object.fromEntries(
-      Object.entries(target.labels).filter(([name]) => !(removedLabels as readonly string[]).includes(name)),
-    );
-    const result = plan({ ...input, live: { ...target, labels } });
-    expect(result).toMatchObject({
-      kind: 'refuse',
-      error: {
-        code: 'NOT_OWNED',
-        detail: expect.stringContaining('until somebody removed'),
-        remedy: expect.stringContaining(back),
-      },
-    });
-    // A Secret that we never wrote gets no such hint.
-    const theirs = plan({ ...input, live: { ...target, labels: {}, ours: undefined } });
-    expect(theirs).toMatchObject({ kind: 'refuse', error: { code: 'NOT_OWNED', detail: undefined } });
-  });
+  ])(
+    'that somebody released by hand (%j) is refused with instructions to make it ours again',
+    (removedLabels, back) => {
+      const target = made(input);
+      const labels = Object.fromEntries(
+        Object.entries(target.labels).filter(
+          ([name]) => !(removedLabels as readonly string[]).includes(name),
+        ),
+      );
+      const result = plan({ ...input, live: { ...target, labels } });
+      expect(result).toMatchObject({
+        kind: 'refuse',
+        error: {
+          code: 'NOT_OWNED',
+          detail: expect.stringContaining('until somebody removed'),
+          remedy: expect.stringContaining(back),
+        },
+      });
+      // A Secret that we never wrote gets no such hint.
+      const theirs = plan({ ...input, live: { ...target, labels: {}, ours: undefined } });
+      expect(theirs).toMatchObject({ kind: 'refuse', error: { code: 'NOT_OWNED', detail: undefined } });
+    },
+  );
 
   it('is not written for a refresh, a policy or a foreign label', () => {
     const target = made(input);
@@ -136,7 +141,7 @@ describe('a managed target', () => {
     });
   });
 
-  it('is not written if only the key of the fingerprints differs', () => {
+  it('is not written if only the fingerprint key differs', () => {
     const other = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(9)));
     const version = (key: typeof other) => key.value(SecretValue.fromText('1'));
     const before = { ...input, desired: ready({ a: '1' }, version(other)), fingerprints: other };
@@ -164,7 +169,7 @@ describe('a managed target', () => {
     });
   });
 
-  it('is left alone while it is being deleted', () => {
+  it('is not changed while it is being deleted', () => {
     expect(plan({ ...input, live: { ...made(input), deleting: true } })).toMatchObject({
       kind: 'fail',
       error: { code: 'CONFLICT', remedy: expect.stringContaining('finalizers') },
@@ -183,7 +188,7 @@ describe('a managed target', () => {
   it.each([
     ['refuse', made(input)],
     ['adopt', { ...made(input), labels: {}, ours: undefined }],
-  ] as const)('that somebody made immutable explains what blocks the change (%s)', (onConflict, live) => {
+  ] as const)('that somebody made immutable is refused with the cause (%s)', (onConflict, live) => {
     const result = plan({ ...input, mapping: mapping({ onConflict }), live: { ...live, immutable: true } });
     const remedy = expect.stringContaining('`target.immutable: true`') as unknown;
     expect(result).toMatchObject({ kind: 'refuse', error: { code: 'IMMUTABLE', remedy } });
@@ -192,7 +197,7 @@ describe('a managed target', () => {
     expect(nextPlan.kind).toBe('update');
   });
 
-  it('is never recreated if it is not ours, and explains that', () => {
+  it('is never recreated if it is not ours, and the error explains why', () => {
     const { labels: _, ours: __, ...theirs } = made(input);
     const adopting = mapping({ onConflict: 'adopt', target: { recreate: true } });
     const result = plan({
@@ -206,7 +211,7 @@ describe('a managed target', () => {
     });
   });
 
-  it('of a former instance gets the current label', () => {
+  it('of a former instance receives the label of the current instance', () => {
     const former = made({ ...input, instance: 'old' });
     expect(plan({ ...input, formerInstances: ['old'], live: former })).toMatchObject({
       kind: 'update',
@@ -232,13 +237,13 @@ describe('a foreign Secret', () => {
     expect(plan({ ...input, live: foreign })).toMatchObject({ kind: 'refuse', error: { code: 'NOT_OWNED' } });
   });
 
-  it('is adopted if the mapping allows it, and the plan shows what that removes', () => {
+  it('is adopted if the mapping allows it, and the plan shows the keys that this removes', () => {
     const result = plan({ ...input, mapping: mapping({ onConflict: 'adopt' }), live: foreign });
     expect(result).toMatchObject({ kind: 'update', adopts: true, change: { dropOwners: false } });
     expect(actions(result)).toEqual({ a: 'keep', old: 'remove' });
   });
 
-  it('with a controller needs adoptAndDropOwner', () => {
+  it('with a controller is adopted only with adoptAndDropOwner', () => {
     const controlled = { ...foreign, controlled: true };
     expect(plan({ ...input, mapping: mapping({ onConflict: 'adopt' }), live: controlled })).toMatchObject({
       kind: 'refuse',

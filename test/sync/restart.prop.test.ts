@@ -14,7 +14,7 @@ const workload: fc.Arbitrary<Workload> = fc.oneof(
 );
 
 describe('name of a workload in a record', () => {
-  it('is parsed back to the same workload', () => {
+  it('is parsed into the same workload', () => {
     fc.assert(
       fc.property(workload, (original) => {
         expect(parseWorkload(formatWorkload(original))).toEqual(original);

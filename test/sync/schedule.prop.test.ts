@@ -37,12 +37,12 @@ describe('next run', () => {
         expect(next({ kind, code: 'HELD' }, { failures: 1, refreshMs: refresh, chance: 0 })).toBe(1_000);
   });
 
-  it('backs off from at least a second if the refresh is shorter', () => {
+  it('is delayed by at least a second if the refresh is shorter', () => {
     const given = { failures: 9, refreshMs: 1, chance: 0.5 };
     expect(next({ kind: 'failed', code: 'STORE_UNAVAILABLE' }, given)).toBe(500);
   });
 
-  it('backs off with full jitter from a second to five minutes or a refresh for transient failures', () => {
+  it('is delayed with full jitter, from a second up to five minutes or a refresh, for transient failures', () => {
     fc.assert(
       fc.property(fc.constantFrom(...healing), failures, refreshMs, chance, (code, n, refresh, random) => {
         const most = Math.min(1_000 * 2 ** (n - 1), 5 * MINUTE, refresh);
@@ -84,13 +84,13 @@ describe('next run', () => {
     );
   });
 
-  it('is soon after a lost race', () => {
+  it('follows soon after a lost race', () => {
     const given = { failures: 1, refreshMs: 5 * MINUTE, chance: 1 };
     expect(next({ kind: 'failed', code: 'CONFLICT' }, given)).toBe(250);
     expect(next({ kind: 'failed', code: 'CONFLICT' }, { ...given, failures: 50 })).toBe(30_000);
   });
 
-  it('is after about half a minute for a missing namespace or Secret', () => {
+  it('is about half a minute later for a missing namespace or Secret', () => {
     for (const code of NOT_YET)
       for (const random of [0, 1]) {
         const ms = next({ kind: 'failed', code }, { failures: 40, refreshMs: 60 * MINUTE, chance: random });
@@ -98,7 +98,7 @@ describe('next run', () => {
       }
   });
 
-  it('slows down to an hour for failures that a person must fix', () => {
+  it('is delayed up to an hour for failures that a person must fix', () => {
     const kinds = fc.constantFrom('failed' as const, 'refused' as const);
     fc.assert(
       fc.property(
@@ -119,7 +119,7 @@ describe('next run', () => {
     );
   });
 
-  it('does not slow down if only a run can detect the fix', () => {
+  it('is not delayed further if only a run can detect the fix', () => {
     fc.assert(
       fc.property(fc.constantFrom(...forPeople), failures, refreshMs, chance, (code, n, refresh, random) => {
         const first = Math.max(refresh, 5 * MINUTE);
@@ -131,7 +131,7 @@ describe('next run', () => {
     );
   });
 
-  it('is slow for keys that others hold, although a lost race is retried soon', () => {
+  it('is slow for keys that another manager holds, although a lost race is retried soon', () => {
     const ms = next({ kind: 'refused', code: 'CONFLICT' }, { failures: 1, refreshMs: 1_000, chance: 0 });
     expect(ms).toBe(5 * MINUTE);
   });

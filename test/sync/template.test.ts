@@ -40,12 +40,12 @@ describe('templates of a mapping', () => {
     expect(texts(rendered({ data: {}, template }, values))).toEqual({ url: 'ann' });
   });
 
-  it('see the source values, not each other', () => {
+  it('can use the source values, but not the output of other templates', () => {
     const template = spec({ a: 'A', b: '{{ a }}' });
     expect(errorOf(() => rendered({ data: {}, template }, values)).code).toBe('TEMPLATE_FAILED');
   });
 
-  it('leave the data unchanged if there are none', () => {
+  it('change no data if the mapping has none', () => {
     expect(rendered({ data: {} }, values)).toBe(values);
   });
 
@@ -72,7 +72,7 @@ describe('templates of a mapping', () => {
     );
   });
 
-  it('report where they fail, without any value', () => {
+  it('report the position of an error, without any value', () => {
     const template = spec({ 'app.yaml': 'a: 1\nb: {{ PASSWORT }}' });
     const error = errorOf(() => rendered({ data: {}, template }, data({ PASSWORD: 'hunter2' })));
     expect(error.message).toBe(

@@ -52,7 +52,7 @@ describe('property', () => {
     ['t', 'true'],
     ['o', '{"y":1,"x":"é/"}'],
     ['empty', ''],
-  ])('parses %s as %s', (property, expected) => {
+  ])('reads the property %s as %s', (property, expected) => {
     expect(pick(text, { property })).toBe(expected);
   });
 

@@ -138,8 +138,8 @@ export const REVIEW = `
 
 /**
  * Selects the intents without an outcome. `old` is true if the replica marked the intent at shutdown, or if the intent
- * is older than any possible write to the cluster ($1 in milliseconds, by the server's clock). The caller computes the
- * lock keys of the replicas, because PostgreSQL 13 has no SHA-256 expression for text.
+ * is older than any possible write to the cluster. This age is $1, in milliseconds by the server's clock. The caller
+ * computes the lock keys of the replicas, because PostgreSQL 13 has no SHA-256 expression for text.
  */
 export const OPEN_INTENTS = `
   select r.record, r.hash, o.replica,

@@ -1,6 +1,9 @@
 /**
- * How an error is resolved, which determines how the queue handles it. `retry`: it is transient · `wait`: we were asked
- * to slow down · `fix-config`, `fix-access`: a person must act · `report-bug`: it is a bug in secretbridge.
+ * How an error is resolved. The queue handles it accordingly:
+ * - `retry`: the error is transient.
+ * - `wait`: the remote side asked us to slow down.
+ * - `fix-config`, `fix-access`: a person must act.
+ * - `report-bug`: it is a bug in secretbridge.
  */
 export type ErrorCategory = 'retry' | 'wait' | 'fix-config' | 'fix-access' | 'report-bug';
 

@@ -33,9 +33,9 @@ export interface VaultClient extends AsyncDisposable {
 }
 
 /**
- * Creates a client that uses node-vault for paths and commands, but has its own transport. node-vault's transport
- * exposes tokens in errors, sends them along with redirects, drops `Retry-After` and supports no signal. Our transport
- * reports every response as a success, because node-vault's errors quote the body.
+ * Creates a client that uses node-vault for paths and commands, but has its own transport. node-vault's transport puts
+ * tokens into errors and sends them along with redirects. It also drops `Retry-After` and supports no signal. Our
+ * transport reports every response as a success, because node-vault's errors quote the body.
  */
 export function createClient(config: VaultConfig, deps: ProviderDeps): VaultClient {
   const replicationIndex = createReplicationIndex();

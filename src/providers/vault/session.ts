@@ -293,7 +293,7 @@ class VaultSession implements Session {
     const renewal: Command = (vault, requestOptions) => vault.tokenRenewSelf({ requestOptions });
     try {
       const answer = await this.#client.call(renewal, { token, signal, operation: 'login' });
-      const renewed = { ...grantOf(answer, 'token'), own: lease.isOwn };
+      const renewed = { ...grantOf(answer, 'token'), isOwn: lease.isOwn };
       this.#onRenewal();
       if (this.#lease !== lease) return;
       // Once a token has reached its maximum lifetime, renewals do not extend it. Further renewals would follow at ever

@@ -13,7 +13,7 @@ export interface Application {
 
 /** A fake of Microsoft Entra ID with one tenant, and of a managed identity endpoint. */
 export interface Login {
-  /** By client id. */
+  /** The applications by client id. */
   readonly applications: Map<string, Application>;
   /** Client ids of user-assigned identities. The empty id stands for the system-assigned identity. */
   readonly identities: Set<string>;

@@ -10,7 +10,7 @@ export interface Attributes {
 export interface PutOptions extends Attributes {
   readonly contentType?: string;
   readonly tags?: Readonly<Record<string, string>>;
-  /** Whether it belongs to a certificate of the same name. */
+  /** Whether the object belongs to a certificate of the same name. */
   readonly managed?: boolean;
   /** A fixed version id instead of a random one. */
   readonly version?: string;

@@ -97,7 +97,7 @@ describe('a database', () => {
     await expect(database.open()).rejects.toMatchObject(failing('belongs to another program'));
   });
 
-  it('of a newer release is readable and writable as far as its compatibility allows', async () => {
+  it('is as readable and writable as its compatibility allows when a newer release wrote it', async () => {
     await using database = await createDatabase(postgres());
     await using running = await database.open();
     await running.append([entry()]);

@@ -135,20 +135,20 @@ describe('a removal on a real API server', () => {
 });
 
 describe('rights', () => {
-  it('for named targets allow neither lists nor access to namespaces', async () => {
+  it('allow neither lists nor access to namespaces when they are for named targets', async () => {
     await using h = await openReal();
     const error = { code: 'CLUSTER_FORBIDDEN' };
     await expect(h.cluster.list(h.namespace, LABEL)).rejects.toMatchObject(error);
     await expect(h.cluster.namespaces({ team: 'a' })).rejects.toMatchObject(error);
   });
 
-  it('for a namespace allow lists only in that namespace', async () => {
+  it('allow lists only in one namespace when they are for that namespace', async () => {
     await using h = await openReal({ scope: 'namespace' });
     expect(await h.cluster.list(h.namespace, LABEL)).toEqual([]);
     await expect(h.cluster.list('default', LABEL)).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
   });
 
-  it('for a selector can be bound in single namespaces, as a comment in the printed manifest explains', async () => {
+  it('can be bound in single namespaces when they are for a selector, as a comment in the printed manifest explains', async () => {
     const selected: RbacInput['selected'] = [{ secret: 'app', deletes: true }];
     await using h = await openReal({ targets: [], selected });
     await using other = await openReal();

@@ -6,7 +6,7 @@ import { openBench } from '../../cli/harness.ts';
 import { HELM_NOTE, isHelmAvailable } from '../services/kubectl-layer.ts';
 import { CHART, findOne, helm, isHook, render, renderError, templateOf } from './chart.ts';
 
-describe.skipIf(!isHelmAvailable)(`the values of the chart${HELM_NOTE}`, () => {
+describe.skipIf(!isHelmAvailable)(`the handling of chart values${HELM_NOTE}`, () => {
   it.each([
     ['more than one replica on SQLite', ['--set', 'replicas=2'], 'replicas: more than one needs'],
     [
@@ -71,13 +71,13 @@ describe.skipIf(!isHelmAvailable)(`the values of the chart${HELM_NOTE}`, () => {
     ['config.stores[0].kind=valut', 'config/stores/0'],
     ['config.mappings[0].target.namspace=a', "'namspace'"],
     ['config.defaults.onDrift=fix', 'config/defaults/onDrift'],
-  ])('`helm lint` rejects %s', async (mistake, message) => {
+  ])('rejects %s in `helm lint`', async (mistake, message) => {
     await expect(helm('lint', CHART, '--set', mistake)).rejects.toMatchObject({
       stdout: expect.stringContaining(message),
     });
   });
 
-  it('accept variables with null fields', async () => {
+  it('accepts variables with null fields', async () => {
     const env = [
       { name: 'A', value: 'a', valueFrom: null },
       { name: 'B', value: null, valueFrom: { secretKeyRef: { name: 's', key: 'b' } } },
@@ -86,7 +86,7 @@ describe.skipIf(!isHelmAvailable)(`the values of the chart${HELM_NOTE}`, () => {
     expect(templateOf(findOne(objects, 'Deployment')).spec.containers[0]).toMatchObject({ env });
   });
 
-  it('spread a large configuration over several ConfigMaps, and keep each mapping whole', async () => {
+  it('spreads a large configuration over several ConfigMaps, and keeps each mapping whole', async () => {
     const names = Array.from({ length: 4000 }, (_, index) => `mapping-${index}`);
     await using bench = await openBench();
     const renderMappings = async (list: readonly string[]) => {

@@ -95,7 +95,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
     }
   });
 
-  it('Pod Security rejects a pod without a security context', async () => {
+  it('is tested with Pod Security, which rejects a pod without a security context', async () => {
     const pod = { metadata: { name: 'x' }, spec: { containers: [{ name: 'x', image: 'x' }] } };
     const answer = await kubernetes().request('POST', `/api/v1/namespaces/${NAMESPACE}/pods?dryRun=All`, pod);
     expect(answer.status).toBe(403);

@@ -148,7 +148,9 @@ mappings:
     expect(digest(again)).toBe(digest(buildOutput));
     const megabytes = Number(/files, ([\d.]+) MB/.exec(buildOutput)?.[1]);
     const [, stated] =
-      /`npm run image:files` adds about (\d+) MB/.exec(await readFile(join(ROOT, 'deploy/README.md'), 'utf8')) ?? [];
+      /`npm run image:files` adds about (\d+) MB/.exec(
+        await readFile(join(ROOT, 'deploy/README.md'), 'utf8'),
+      ) ?? [];
     expect(Math.abs(megabytes / Number(stated) - 1)).toBeLessThan(0.1);
     const { stdout } = await run(
       'sh',

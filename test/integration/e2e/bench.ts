@@ -39,7 +39,7 @@ export interface BenchOptions {
   readonly scope?: 'namespace' | 'names';
   /** Returns the address of the store, for example of a proxy. The default is the real server. */
   readonly vaultAddress?: (real: string) => Promise<string> | string;
-  /** YAML for the inside of `mappings:`. */
+  /** Returns the YAML text that follows `mappings:`. */
   readonly mappings: (names: { readonly prefix: string; readonly namespace: string }) => string;
   /** More stores as YAML, appended after the store `vault`. */
   readonly store?: string;

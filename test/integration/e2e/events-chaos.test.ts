@@ -87,7 +87,7 @@ describe('events through SQS to two replicas', () => {
       await rotate(key, `v${n}`);
       const chance = random();
       for (let copy = 0; copy < (chance < 0.1 ? 0 : chance < 0.2 ? 2 : 1); copy += 1) pendingEvents.push(key);
-      // Sends a random pending event, which reorders them.
+      // Sends a random pending event, to change the order of events.
       while (pendingEvents.length > 5) {
         const [next = ''] = pendingEvents.splice(Math.floor(random() * pendingEvents.length), 1);
         const event = labelUpdated(next);

@@ -72,7 +72,7 @@ describe('a foreign Secret', () => {
     expect((await bench.records()).map(({ action }) => action)).toContain('adopt');
   });
 
-  it('with a controller is adopted only with `adoptAndDropOwner`', async () => {
+  it('is adopted only with `adoptAndDropOwner` when it has a controller', async () => {
     await using bench = await openOne('    onConflict: adopt\n');
     await bench.put('app', { ...FOREIGN, metadata: { ...FOREIGN.metadata, ownerReferences: [OWNER] } });
     const before = await bench.secret('app');
@@ -83,7 +83,7 @@ describe('a foreign Secret', () => {
     expect((await bench.secret('app'))?.metadata.ownerReferences).toBeUndefined();
   });
 
-  it('of another instance is refused as TARGET_CLAIMED with every `onConflict`', async () => {
+  it('is refused as TARGET_CLAIMED with every `onConflict` when another instance owns it', async () => {
     await using bench = await openOne();
     expect(await bench.sync()).toMatchObject({ code: 0, summary: { created: 1 } });
     const before = await bench.secret('app');
@@ -100,7 +100,7 @@ describe('a foreign Secret', () => {
     expect(await bench.sync()).toMatchObject({ code: 0, summary: { updated: 1 } });
   });
 
-  it('that lost our label is refused, and not adopted again', async () => {
+  it('is refused and not adopted again when it lost our label', async () => {
     for (const label of ['secretbridge.dev/instance', 'secretbridge.dev/mapping']) {
       await using bench = await openOne();
       await bench.sync();

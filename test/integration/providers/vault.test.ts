@@ -281,7 +281,7 @@ describe('the login by AppRole', () => {
       const results = await login.provider.read(keys.map((key: string) => ({ key })));
       expect(results.map(codeOf)).toEqual([...Array(20).fill('found'), 'absent', 'ACCESS_DENIED', 'found']);
       await login.provider[Symbol.asyncDispose]();
-      // The server removes a token after its last use with a short delay.
+      // The server removes a used-up token after a short delay.
       await expect.poll(login.role.tokens).toBe(before);
     },
   );
@@ -297,7 +297,7 @@ describe('the login by AppRole', () => {
 });
 
 describe('a server with TLS', () => {
-  it('is trusted by its CA, and reported as STORE_UNAVAILABLE while it is sealed', async () => {
+  it('is trusted through its CA, and reported as STORE_UNAVAILABLE while it is sealed', async () => {
     await using server = await startOpenBao({ tls: true });
     const { address, caFile = '', rootToken } = server;
     const request = createRequest({

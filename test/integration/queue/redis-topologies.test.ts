@@ -116,7 +116,7 @@ describe('broadcasts on a Redis Cluster', () => {
     return { one, other, received, key: `{secretbridge:${instance}}:notices` };
   }
 
-  it('that were missed during a reconnect arrive together with the next one', async () => {
+  it('arrive together with the next one when they were missed during a reconnect', async () => {
     const { one, other, received, key } = await openTwo();
     await using _ = one;
     await using __ = other;

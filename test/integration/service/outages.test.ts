@@ -54,7 +54,7 @@ function watchLiveness(served: ServiceProcess) {
 }
 
 describe('the service', () => {
-  it('of the store causes no deletion, is reported, causes few calls, and is over soon after the store returns', async () => {
+  it('deletes nothing during an outage of the store, reports the outage, makes few calls, and recovers soon after it', async () => {
     await using proxy = await startFaultProxy(openbao().address);
     await using world = await openWorld({ config, scope: 'namespace', vaultAddress: proxy.address });
     await seed(world, 'first');
@@ -92,7 +92,7 @@ describe('the service', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   }, 180_000);
 
-  it('of the API server causes no deletion, is reported, and is over soon after the server returns', {
+  it('deletes nothing during an outage of the API server, reports the outage, and recovers soon after it', {
     tags: ['long'],
   }, async () => {
     await using gate = await openTcpGate(kubernetes().address);
@@ -136,7 +136,7 @@ describe('the service', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('of the API server at the start only delays the first sync', { tags: ['long'] }, async () => {
+  it('only delays its first sync when the API server is down at the start', { tags: ['long'] }, async () => {
     await using gate = await openTcpGate(kubernetes().address);
     await using world = await openWorld({ config, scope: 'namespace', apiAddress: gate.address });
     await seed(world, 'first');

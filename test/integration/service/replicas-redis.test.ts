@@ -89,7 +89,7 @@ describe('Redis', () => {
     for (const replica of [a, b]) expect((await replica.stop()).code).toBe(0);
   }
 
-  it('degrades the service while it is down at the start, and then allows the sync', {
+  it('degrades the service while it is down at the start, and lets the service sync afterwards', {
     tags: ['long'],
   }, async () => {
     const port = await freePort();
@@ -148,7 +148,7 @@ describe('Redis', () => {
     },
   );
 
-  it('is reported with a code in status and log when it rejects the password, without the password', async () => {
+  it('is reported by code in status and log when it rejects the password, and neither contains that password', async () => {
     await using server = await startRedis({ args: ['--requirepass', 'the-right-one'] });
     const url = server.address.replace('redis://', 'redis://:a-wrong-one@');
     await using world = await open(url);

@@ -32,7 +32,7 @@ ${Array.from(
 
 describe.concurrent('a stall', () => {
   it(
-    'of all connections to the API server ends at a deadline, and the service then repairs drift',
+    'ends at a deadline when it affects all connections to the API server, and the service then repairs drift',
     async () => {
       await using gate = await openTcpGate(kubernetes().address);
       await using world = await openWorld({
@@ -66,7 +66,7 @@ describe.concurrent('a stall', () => {
   );
 
   it(
-    'of one store fails only targets of that store with TIMEOUT, and does not delay others',
+    'fails only the targets of a store with TIMEOUT when it affects that store, and does not delay others',
     async () => {
       await using proxy = await startFaultProxy(openbao().address);
       await using world = await openWorld({ scope: 'namespace', config: config(proxy.address) });

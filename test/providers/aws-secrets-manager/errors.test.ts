@@ -114,7 +114,7 @@ describe('the checks of an AWS store', () => {
     expect(checks.at(-1)?.name).toContain('secretsmanager:ListSecrets');
   });
 
-  it('enable batches again once the permission is granted', async () => {
+  it('let the store use batches again once the permission is granted', async () => {
     await using aws = await openAws();
     for (const name of ['a', 'b']) aws.server.store.put(name, 'x');
     aws.server.fail(new AwsError('AccessDeniedException'), /Batch/);

@@ -5,7 +5,7 @@ import { AwsStore } from '../../fakes/aws-store.ts';
 
 const REGION = 'eu-west-1';
 const ARN = `arn:aws:secretsmanager:${REGION}:123456789012:secret:`;
-/** Names of which some look like ARNs of others. */
+/** Names that are easily confused, because some end like an ARN. */
 const name = fc.constantFrom('n', 'n-abcdef', 'n-abcdef-abcdef', 'n-ABCDE1', 'n/x', 'n/x-abcdef', 'm');
 
 describe('the keys of an AWS store', () => {

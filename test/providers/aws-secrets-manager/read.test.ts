@@ -103,7 +103,7 @@ describe('a key in AWS Secrets Manager', () => {
 });
 
 describe('a version in AWS Secrets Manager', () => {
-  it('is a stage label or an ID', async () => {
+  it('can be a stage label or an ID', async () => {
     await using aws = await openAws();
     const { store } = aws.server;
     store.put('a', 'old');
@@ -138,7 +138,7 @@ describe('a version in AWS Secrets Manager', () => {
 describe('a batch read in AWS Secrets Manager', () => {
   const names = Array.from({ length: 45 }, (_, index) => `k/${index}`);
 
-  it('contains at most twenty different secrets, and each secret and version once', async () => {
+  it('contains at most twenty different secrets, each with its version only once', async () => {
     await using aws = await openAws();
     for (const name of names) aws.server.store.put(name, name);
     const refs = [...names, ...names, 'k/1'].map((key) => ({ key }));
@@ -151,7 +151,7 @@ describe('a batch read in AWS Secrets Manager', () => {
     expect(aws.sent().sort()).toEqual([...Array(3).fill('BatchGetSecretValue'), 'GetSecretValue'].sort());
   });
 
-  it('of one secret is a single read', async () => {
+  it('of only one secret is a single read', async () => {
     await using aws = await openAws();
     aws.server.store.put('a', '1');
     await aws.read('a');
@@ -237,7 +237,7 @@ describe('a batch read in AWS Secrets Manager', () => {
     ]);
   });
 
-  it('excludes a key that only a single read can return, but includes a key that both are denied', async () => {
+  it('excludes a key that only a single read can return, but includes a key that neither can return', async () => {
     await using aws = await openAws();
     const keys = ['alone', 'denied', 'a', 'b'].map((key) => ({ key }));
     for (const { key } of keys) aws.server.store.put(key, key);
@@ -315,7 +315,7 @@ describe('a batch read in AWS Secrets Manager', () => {
     },
   );
 
-  it('is replaced by single reads if one bad key makes it fail', async () => {
+  it('is replaced by single reads if one bad key causes it to fail', async () => {
     await using aws = await openAws();
     for (const name of ['a', 'b']) aws.server.store.put(name, name);
     aws.server.fail(new AwsError('InvalidParameterException'), /^BatchGetSecretValue$/);

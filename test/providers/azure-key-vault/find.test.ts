@@ -137,7 +137,7 @@ describe('a search in a large vault', () => {
     });
   });
 
-  it('counts no secret twice if its token is refused and the list restarts', async () => {
+  it('counts no secret twice if its token is refused and the list starts again', async () => {
     expect(await find('', vaultOf(9_000, 300))).toHaveLength(9_000);
   });
 });

@@ -152,11 +152,14 @@ describe('a secret in Key Vault', () => {
     ['cut', 'STORE_UNAVAILABLE'],
     ['html', 'BAD_ANSWER'],
     ['another JSON', 'BAD_ANSWER'],
-  ] as const)('is not reported as absent if the check for deleted secrets fails with "%s"', async (fault, code) => {
-    await using store = await openAzure();
-    store.server.fail(fault, /deletedsecrets/);
-    expect(codeOf(await store.read('a'))).toBe(code);
-  });
+  ] as const)(
+    'is not reported as absent if the check for deleted secrets fails with "%s"',
+    async (fault, code) => {
+      await using store = await openAzure();
+      store.server.fail(fault, /deletedsecrets/);
+      expect(codeOf(await store.read('a'))).toBe(code);
+    },
+  );
 
   it.each([
     ['throttled, for 2 seconds', 2_000, 2_000],

@@ -80,7 +80,7 @@ describe('the connection to Key Vault', () => {
   });
 });
 
-describe('a challenge of Key Vault', () => {
+describe('an authentication challenge from Key Vault', () => {
   const ask = async (vaultUrl: string, resource: string) => {
     const requests: string[] = [];
     const deps = testDeps();

@@ -68,7 +68,7 @@ async function whileUpdating(
 }
 
 describe('a mounted volume under constant updates', () => {
-  it('is never read as absent or as a mixture of two versions', async () => {
+  it('is never read as absent, and its files never come from two different updates', async () => {
     await using volume = await createVolume();
     await volume.update(generation('0'));
     const provider = await open(volume.path);

@@ -4,7 +4,7 @@ import { FAULTS } from '../../fakes/fault-proxy.ts';
 import { openVault } from './harness.ts';
 
 describe('proof of absence in Vault', () => {
-  it('needs a mount check after the response, shared by all waiting callers', async () => {
+  it('requires a mount check after the read response, and waiting callers share one check', async () => {
     await using store = await openVault();
     const mountRequests = () => store.sent().filter((line) => line.includes('sys/internal/ui/mounts')).length;
     const keys = Array.from({ length: 100 }, (_, index) => ({ key: `none${index}` }));
@@ -15,7 +15,7 @@ describe('proof of absence in Vault', () => {
     expect(mountRequests()).toBe(1);
   });
 
-  it('fails for a mount that was replaced by one of the other version', async () => {
+  it('fails if the mount was replaced by a mount of the other version', async () => {
     await using store = await openVault();
     store.server.put('secret', 'a', '{"a":"1"}');
     expect(codeOf(await store.read('a'))).toBe('found');
@@ -24,7 +24,7 @@ describe('proof of absence in Vault', () => {
     expect(codeOf(await store.read('a'))).toBe('MOUNT_NOT_FOUND');
   });
 
-  it.each(FAULTS)('fails if the mount cannot be checked ("%s")', async (fault) => {
+  it.each(FAULTS)('fails if the mount check fails ("%s")', async (fault) => {
     await using store = await openVault();
     store.proxy.set(fault, /sys\/internal/);
     expect((await store.read('none'))?.kind).toBe('failed');
@@ -37,13 +37,13 @@ describe('proof of absence in Vault', () => {
     expect((await store.read('none'))?.kind).toBe('failed');
   });
 
-  it('fails with a malformed mount response, which does not mean a missing mount', async () => {
+  it('fails if the mount response is malformed, because this does not show that the mount is missing', async () => {
     await using store = await openVault();
     store.proxy.set('another JSON', /sys\/internal/);
     expect(codeOf(await store.read('none'))).toBe('BAD_ANSWER');
   });
 
-  it('fails for a mount of the other version, and for a missing mount', async () => {
+  it('fails if the mount has the other version or does not exist', async () => {
     await using v1AsV2 = await openVault({ config: { mount: 'kv1' } });
     v1AsV2.server.put('kv1', 'a', '{"a":"1"}');
     expect(codeOf(await v1AsV2.read('a'))).toBe('MOUNT_NOT_FOUND');
@@ -62,13 +62,13 @@ describe('proof of absence in Vault', () => {
     expect(codeOf(await below.read('a'))).toBe('MOUNT_NOT_FOUND');
   });
 
-  it('is not given by a version 1 secret that looks like version 2', async () => {
+  it('does not apply to a version 1 secret whose content looks like version 2', async () => {
     await using store = await openVault({ config: { mount: 'kv1' } });
     store.server.put('kv1', 'data/a', '{"a":"1"}');
     expect(codeOf(await store.read('a'))).toBe('MOUNT_NOT_FOUND');
   });
 
-  it('differs from deleted, destroyed and gone versions', async () => {
+  it('does not apply to deleted, destroyed or missing versions', async () => {
     await using store = await openVault();
     store.server.put('secret', 'a', '{"a":"1"}');
     store.server.put('secret', 'a', '{"a":"2"}');
@@ -86,7 +86,7 @@ describe('proof of absence in Vault', () => {
 
 describe('a version in Vault', () => {
   it.each(['0', '-1', '01', '1.0', 'latest', '', '1&x=2'])(
-    'must be a whole number from 1: %j is rejected',
+    'must be a whole number of at least 1: %j is rejected',
     async (version) => {
       await using store = await openVault();
       store.server.put('secret', 'a', '{"a":"1"}');
@@ -95,7 +95,7 @@ describe('a version in Vault', () => {
     },
   );
 
-  it('is reported without the value, unless the current version is deleted', async () => {
+  it('is returned without the value by a version check, unless the current version is deleted', async () => {
     await using store = await openVault();
     store.server.put('secret', 'a', '{"a":"1"}');
     store.server.put('secret', 'b', '{"a":"1"}');
@@ -110,7 +110,7 @@ describe('a version in Vault', () => {
 });
 
 describe('a value in Vault', () => {
-  it('keeps the text of numbers, order and duplicates', async () => {
+  it('keeps the text of numbers, the order of members and duplicate members', async () => {
     await using store = await openVault({ config: { mount: 'kv1', kvVersion: 1 } });
     store.server.put('kv1', 'a', '{ "z": 123456789012345678901, "a": 1.10, "e": 1e5, "\\u00fc": "\\u003c" }');
     const [result] = await store.provider.read([{ key: 'a' }]);
@@ -119,8 +119,8 @@ describe('a value in Vault', () => {
   });
 });
 
-describe('a response of a dynamic secrets engine', () => {
-  it('is rejected, because each read would create a credential that is revoked with our token', async () => {
+describe('a response from a dynamic secrets engine', () => {
+  it('is rejected, because each read would create a credential that is revoked together with our token', async () => {
     await using store = await openVault({ config: { mount: 'database', kvVersion: 1 } });
     store.server.mount('database', 1, 'database');
     store.server.put('database', 'creds/app', '{"username":"v-1","password":"x"}');
@@ -156,7 +156,7 @@ describe('find in Vault', () => {
     });
   });
 
-  it('omits a key that is deleted between the list and the tag check', async () => {
+  it('skips a key that is deleted between the list and the check of its tags', async () => {
     await using store = await openVault();
     for (const key of ['f/a', 'f/b']) store.server.put('secret', key, '{}', { live: 'true' });
     store.server.onList = () => store.server.remove('secret', 'f/a', 'forget');
@@ -166,7 +166,7 @@ describe('find in Vault', () => {
     await expect(search).rejects.toMatchObject({ code: 'MOUNT_NOT_FOUND' });
   });
 
-  it('rejects tags with version 1, which has none', async () => {
+  it('rejects tags for version 1, which does not support them', async () => {
     await using store = await openVault({ config: { mount: 'kv1', kvVersion: 1 } });
     const search = store.provider.find({ path: '', tags: { a: 'b' } });
     await expect(search).rejects.toMatchObject({ code: 'CONFIG_INVALID' });

@@ -1,21 +1,21 @@
 import { describe, expect, it } from 'vitest';
 import { VaultConfig } from '../../../src/providers/vault/config.ts';
 
-describe('the configuration of a login', () => {
+describe('a Vault login in the configuration', () => {
   const problems = (config: object) => {
     const result = VaultConfig.safeParse({ kind: 'vault', address: 'https://v', ...config });
     return result.success ? [] : result.error.issues.map(({ path }) => path.join('.'));
   };
   const cert = { method: 'cert', certFile: 'a', keyFile: 'b' };
 
-  it('with a certificate requires https, and allows no other client certificate', () => {
+  it('with a certificate requires https, and excludes other client certificates', () => {
     expect(problems({ auth: cert })).toEqual([]);
     expect(problems({ auth: cert, address: 'http://127.0.0.1' })).toEqual(['address']);
     expect(problems({ auth: cert, tls: { certFile: 'a', keyFile: 'b' } })).toEqual(['tls.certFile']);
   });
 
   it.each(['token', 'appRole', 'userpass', 'ldap', 'jwt', 'kubernetes', 'cert'])(
-    'with %s may name its mount',
+    'with %s can name its mount',
     (method) => {
       const fields = {
         token: { token: { env: 'A' } },
@@ -37,7 +37,7 @@ describe('the address of a Vault store', () => {
     VaultConfig.safeParse({ kind: 'vault', address, auth: { method: 'token', token: { env: 'A' } } }).success;
 
   it.each(['https://v/v1', 'https://v:8200/v1/', 'https://gateway/vault/v1'])(
-    'cannot be %s, because the server has no mount there',
+    'cannot be %s, because no mount has this address',
     (address) => expect(isTaken(address)).toBe(false),
   );
 

@@ -35,7 +35,7 @@ async function serveTls(options: ServerOptions) {
     caFile,
     address: `https://127.0.0.1:${port}`,
     connections: () => connections,
-    /** The serial numbers of the client certificates that came with the requests. */
+    /** The serial numbers of the client certificates that the server received. */
     shown,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
@@ -76,7 +76,7 @@ describe('TLS to Vault', () => {
     expect(await get(server.address, { caFile: other })).toEqual(expected);
   });
 
-  it('reports a wrong name, unless `serverName` names it', async () => {
+  it('reports a certificate for another host name, unless `serverName` is set to that name', async () => {
     await using server = await serveTls(authority.issue({ names: ['vault.example.org'] }));
     const { caFile } = server;
     expect(await get(server.address, { caFile })).toEqual({
@@ -88,7 +88,7 @@ describe('TLS to Vault', () => {
     });
   });
 
-  it('reports an expired or not yet valid certificate', async () => {
+  it('reports a certificate that has expired or is not yet valid', async () => {
     const names = ['127.0.0.1'];
     const past = new Date(Date.now() - 3_600_000);
     const future = new Date(Date.now() + 3_600_000);
@@ -104,7 +104,7 @@ describe('TLS to Vault', () => {
     });
   });
 
-  it('presents a client certificate on request', async () => {
+  it('sends a client certificate if the server requests one', async () => {
     await using server = await serveTls({
       ...authority.issue({ names: ['127.0.0.1'] }),
       requestCert: true,
@@ -133,7 +133,7 @@ describe('TLS to Vault', () => {
     expect(await get(server.address, { caFile: server.caFile })).toEqual({ code: 'TLS_FAILED', detail });
   });
 
-  it('presents the current client certificate on a new connection', async () => {
+  it('sends the current client certificate on each new connection', async () => {
     await using server = await serveTls({
       ...authority.issue({ names: ['127.0.0.1'] }),
       requestCert: true,
@@ -157,7 +157,7 @@ describe('TLS to Vault', () => {
     const first = await use(authority.issue());
     await transport.send(options);
     const second = await use(authority.issue());
-    await transport.send(options); // over the existing connection
+    await transport.send(options); // The read uses the existing connection.
     transport.reconnect();
     await transport.send(options);
     expect(server.shown).toEqual([first, first, second]);
@@ -179,10 +179,10 @@ describe('TLS to Vault', () => {
     });
   });
 
-  it('cannot be disabled by the environment', async () => {
+  it('still verifies certificates if environment variables disable this', async () => {
     await using server = await serveTls(authority.issue({ names: ['127.0.0.1'] }));
     const before = { ...process.env };
-    const warning = vi.spyOn(process, 'emitWarning').mockReturnValue(); // Node's warning about this variable
+    const warning = vi.spyOn(process, 'emitWarning').mockReturnValue(); // Node warns about this variable.
     Object.assign(process.env, { NODE_TLS_REJECT_UNAUTHORIZED: '0', VAULT_SKIP_VERIFY: 'true' });
     try {
       expect(await get(server.address)).toMatchObject({ code: 'TLS_FAILED' });
@@ -192,7 +192,7 @@ describe('TLS to Vault', () => {
     }
   });
 
-  it('names an unreadable file', async () => {
+  it('reports an unreadable certificate file by name', async () => {
     expect(await get('https://localhost:1', { caFile: '/nowhere/ca.pem' })).toEqual({
       code: 'CONFIG_INVALID',
       detail: expect.stringContaining('/nowhere/ca.pem'),
@@ -212,7 +212,7 @@ describe('TLS to Vault', () => {
 });
 
 describe('a connection to Vault', () => {
-  it('is reported as unavailable if it is refused or the name cannot be resolved', async () => {
+  it('is reported as unavailable if it is refused or the host name cannot be resolved', async () => {
     expect(await get('http://127.0.0.1:1')).toEqual({
       code: 'STORE_UNAVAILABLE',
       detail: expect.stringContaining('refused'),
@@ -223,7 +223,7 @@ describe('a connection to Vault', () => {
     });
   });
 
-  it('that was replaced serves its requests to their end, or until the store is closed', async () => {
+  it('that was replaced completes its requests, unless the store is closed first', async () => {
     const { promise: arrived, resolve: arrive } = Promise.withResolvers<ServerResponse>();
     const server = createHttpServer((incoming, outgoing) => {
       if (incoming.url === '/v1/slow') arrive(outgoing);

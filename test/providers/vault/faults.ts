@@ -5,7 +5,7 @@ import { HTTP_FAULT_CODES } from '../http-faults.ts';
 /** The expected error for each fault between us and Vault. */
 export const VAULT_FAULTS = {
   ...HTTP_FAULT_CODES,
-  // Everything is forbidden, including `lookup-self`.
+  // Every path is forbidden, including `lookup-self`.
   forbidden: 'AUTH_FAILED',
   'forbidden, in HTML': 'AUTH_FAILED',
   'wrong mount': 'MOUNT_NOT_FOUND',

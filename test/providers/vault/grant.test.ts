@@ -6,7 +6,7 @@ function answered(auth: object) {
   return grantOf({ status: 200, isJson: true, text, retryAfterMs: undefined, date: undefined }, 'jwt');
 }
 
-describe('the response to a login', () => {
+describe('the result of a login', () => {
   it('contains the lifetime of the token', () => {
     expect(answered({ client_token: 't', lease_duration: 60, renewable: true })).toMatchObject({
       ttlMs: 60_000,
@@ -14,14 +14,14 @@ describe('the response to a login', () => {
     });
   });
 
-  it('contains the number of uses, which disables renewals', () => {
+  it('contains the number of uses, which disables renewal', () => {
     const auth = { client_token: 't', lease_duration: 60, renewable: true };
     expect(answered({ ...auth, num_uses: 3 })).toMatchObject({ uses: 3, ttlMs: 60_000, renewable: false });
     expect(answered({ ...auth, num_uses: 0 })).not.toHaveProperty('uses');
   });
 
   it.each([{}, { renewable: true }, { lease_duration: 0, renewable: true }])(
-    'without a lifetime gives a token that is used until it is refused: %j',
+    'without a lifetime is a token that is used until it is refused: %j',
     (more) => {
       const grant = answered({ client_token: 't', ...more });
       expect(grant).toMatchObject({ ttlMs: undefined, renewable: false, isOwn: true });
@@ -30,7 +30,7 @@ describe('the response to a login', () => {
   );
 
   it.each([{}, { client_token: '', lease_duration: 60 }, { client_token: 5, lease_duration: 60 }])(
-    'without a token gives BAD_ANSWER: %j',
+    'without a token is BAD_ANSWER: %j',
     (auth) => {
       expect(() => answered(auth)).toThrow(expect.objectContaining({ code: 'BAD_ANSWER' }));
     },

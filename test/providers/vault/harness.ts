@@ -9,7 +9,10 @@ export interface OpenOptions {
   readonly deps?: Parameters<typeof testDeps>[0];
 }
 
-/** A fake server with `secret` (version 2) and `kv1` (version 1), a proxy in front of it, and a provider. */
+/**
+ * A fake server with the mounts `secret` (version 2) and `kv1` (version 1), a fault proxy in front of it, and a
+ * provider.
+ */
 export async function openVault({ config = {}, deps = {} }: OpenOptions = {}) {
   const server = await startVaultServer();
   const proxy = await startFaultProxy(server.address);
@@ -35,7 +38,7 @@ export async function openVault({ config = {}, deps = {} }: OpenOptions = {}) {
     env,
     read: async (key: string, version?: string) =>
       (await provider.read([version === undefined ? { key } : { key, version }]))[0],
-    /** The requests since the last call of this function, without the query. */
+    /** Returns the requests since the previous call, without their query. */
     sent() {
       return server.requests.splice(0).map((line) => line.replace('/v1/', '').replace(/\?.*/, ''));
     },

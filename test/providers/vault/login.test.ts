@@ -12,7 +12,7 @@ type Store = Awaited<ReturnType<typeof openVault>>;
 const PASSWORD = { env: 'PASSWORD' };
 const JWT = { env: 'JWT' };
 
-/** A login for each method: its configuration, and what the server must receive. */
+/** Each login method with its configuration and the request that the server must receive. */
 const LOGINS: readonly [name: string, auth: object, path: string, body: Record<string, string>][] = [
   [
     'userpass',
@@ -72,14 +72,14 @@ async function openFile(name: string) {
   };
 }
 
-/** Reads after the old login is gone. */
+/** Revokes the current login and reads again. */
 async function logInAnew(store: Store): Promise<string | undefined> {
   store.server.revokeAll();
   return codeOf(await store.read('a'));
 }
 
 describe('the login method', () => {
-  it.each(LOGINS)('%s logs in once, and again when the token is gone', async (_, auth, path, body) => {
+  it.each(LOGINS)('%s logs in once, and again after the token was revoked', async (_, auth, path, body) => {
     await using store = await openVault({ config: { auth }, deps: { env: ENV } });
     store.server.accept(path, body);
     expect(codeOf(await store.read('a'))).toBe('absent');
@@ -89,19 +89,22 @@ describe('the login method', () => {
     expect(store.server.logins).toBe(2);
   });
 
-  it.each(LOGINS)('%s gives AUTH_FAILED after one refused request, and quotes nothing', async (_, auth) => {
-    await using store = await openVault({
-      config: { auth },
-      deps: { env: { ...ENV, JWT: 'j-MARK', PASSWORD: 'p-MARK' } },
-    });
-    const results = await store.provider.read([{ key: 'a' }, { key: 'b' }, { key: 'c' }]);
-    expect(new Set(results.map(codeOf))).toEqual(new Set(['AUTH_FAILED']));
-    expect(store.sent()).toHaveLength(1);
-    expect(everythingIn(results)).not.toContain('MARK');
-  });
+  it.each(LOGINS)(
+    '%s causes AUTH_FAILED after one refused request, and the error quotes no credential',
+    async (_, auth) => {
+      await using store = await openVault({
+        config: { auth },
+        deps: { env: { ...ENV, JWT: 'j-MARK', PASSWORD: 'p-MARK' } },
+      });
+      const results = await store.provider.read([{ key: 'a' }, { key: 'b' }, { key: 'c' }]);
+      expect(new Set(results.map(codeOf))).toEqual(new Set(['AUTH_FAILED']));
+      expect(store.sent()).toHaveLength(1);
+      expect(everythingIn(results)).not.toContain('MARK');
+    },
+  );
 
   it.each(LOGINS)(
-    '%s does not treat the response of another server as a refusal',
+    '%s does not treat a response from another server as a refusal',
     async (_, auth, path, body) => {
       await using store = await openVault({ config: { auth }, deps: { env: ENV } });
       store.server.accept(path, body);
@@ -114,7 +117,7 @@ describe('the login method', () => {
     },
   );
 
-  it('cert reports a server without TLS', () => {
+  it('cert reports a server that does not use TLS', () => {
     const text = 'Client sent an HTTP request to an HTTPS server.\n';
     const answer = { status: 400, text, isJson: false, retryAfterMs: undefined, date: undefined };
     expect(() => grantOf(answer, 'approle')).toThrow(
@@ -130,7 +133,7 @@ describe('the login method', () => {
     expect(elsewhere.sent()).toEqual([]);
   });
 
-  it.each(LOGINS)('%s requires its credential', async (_, auth) => {
+  it.each(LOGINS)('%s fails if its credential is missing', async (_, auth) => {
     await using store = await openVault({ config: { auth }, deps: { env: { NAME: 'bob' } } });
     const [result] = await store.provider.read([{ key: 'a' }]);
     expect(result).toMatchObject({
@@ -172,7 +175,7 @@ describe('a refused login', () => {
     { method: 'userpass', username: 'ann', password: PASSWORD },
     APP_ROLE.auth,
     { ...APP_ROLE.auth, roleId: 'of nobody' },
-  ])('is not repeated often enough to lock the account: $method', async (auth) => {
+  ])('is repeated so rarely that the account is not locked: $method', async (auth) => {
     await using store = await open(auth);
     store.env.SECRET_ID = 'wrong';
     expect(await store.attempts(15 * 60_000)).toBe(2);
@@ -181,7 +184,7 @@ describe('a refused login', () => {
   });
 
   it.each([5_000, 60_000, 5 * 60_000])(
-    'locks no AppRole role for others with two replicas that read every %d ms, at any offset',
+    'does not lock the AppRole role if two replicas read every %d ms, at any offset',
     async (everyMs) => {
       await using store = await open(APP_ROLE.auth);
       store.env.SECRET_ID = 'wrong';
@@ -198,7 +201,7 @@ describe('a refused login', () => {
     },
   );
 
-  it('with AppRole is repeated at once with a new secret ID', async () => {
+  it('with AppRole is repeated at once if the secret ID is new', async () => {
     await using store = await open(APP_ROLE.auth);
     const right = store.server.appRole.secretId;
     store.env.SECRET_ID = 'wrong';
@@ -208,7 +211,7 @@ describe('a refused login', () => {
     expect(codeOf(await store.read('a'))).toBe('absent');
   });
 
-  it('during a lock by others is repeated, so that it works soon after the lock', async () => {
+  it('is repeated while other clients lock the account, and works soon after the lock ends', async () => {
     await using store = await open(APP_ROLE.auth);
     store.proxy.set('forbidden', /login/);
     for (let waited = 0; waited < 15 * 60_000; waited += 60_000) {
@@ -220,7 +223,7 @@ describe('a refused login', () => {
     expect(codeOf(await store.read('a'))).toBe('absent');
   });
 
-  it('is repeated soon with a new credential, and after a server outage', async () => {
+  it('is repeated soon after a new credential or a server outage', async () => {
     await using store = await open();
     await store.attempts(60_000);
     store.server.accept('auth/ldap/login/ann', { password: 'new' });
@@ -237,7 +240,7 @@ describe('a refused login', () => {
     expect(codeOf(await away.read('a'))).toBe('absent');
   });
 
-  it('with a missing credential is repeated as soon as it exists', async () => {
+  it('with a missing credential is repeated as soon as the credential exists', async () => {
     await using store = await open();
     store.server.accept('auth/ldap/login/ann', { password: 'p' });
     store.env.PASSWORD = '';
@@ -250,7 +253,7 @@ describe('a refused login', () => {
   });
 });
 
-/** The highest count on the server, which resets after 15 minutes without a wrong attempt. */
+/** The highest number of wrong attempts that the server counts. It resets the count after 15 minutes without one. */
 function mostCounted(times: readonly number[]): number {
   let count = 0;
   let most = 0;
@@ -263,8 +266,8 @@ function mostCounted(times: readonly number[]): number {
   return most;
 }
 
-describe('the login with kubernetes', () => {
-  it('reads its token on each login, because the token is rotated', async () => {
+describe('the Kubernetes login', () => {
+  it('reads the token file on each login, because the token is rotated', async () => {
     await using token = await openFile('token');
     await token.write('first');
     const auth = { method: 'kubernetes', role: 'bridge', tokenFile: token.path };
@@ -277,7 +280,7 @@ describe('the login with kubernetes', () => {
     expect(store.server.logins).toBe(2);
   });
 
-  it('uses the mounted token by default, and names its path if it is missing', async () => {
+  it('uses the token mounted into the pod by default, and reports its path if it is missing', async () => {
     await using store = await openVault({ config: { auth: { method: 'kubernetes', role: 'bridge' } } });
     const [result] = await store.provider.read([{ key: 'a' }]);
     expect(result).toMatchObject({
@@ -309,7 +312,7 @@ describe('a wrapped secret ID', () => {
   }
   const unwraps = (store: Store) => store.sent().filter((line) => line.endsWith('unwrap')).length;
 
-  it('is unwrapped once and used for later logins, even after its file is removed', async () => {
+  it('is unwrapped once and reused for later logins, even after its file is removed', async () => {
     await using store = await open();
     await store.file.write(store.server.wrap(store.server.appRole.secretId));
     expect(codeOf(await store.read('a'))).toBe('absent');
@@ -320,7 +323,7 @@ describe('a wrapped secret ID', () => {
     expect(unwraps(store)).toBe(1);
   });
 
-  it('is unwrapped again when the token is replaced', async () => {
+  it('is unwrapped again if its wrapping token is replaced', async () => {
     await using store = await open();
     await store.file.write(store.server.wrap(store.server.appRole.secretId));
     expect(codeOf(await store.read('a'))).toBe('absent');
@@ -332,7 +335,7 @@ describe('a wrapped secret ID', () => {
     expect(unwraps(store)).toBe(2);
   });
 
-  it('that was already used gives AUTH_FAILED with its own detail', async () => {
+  it('that was already used causes AUTH_FAILED with a specific detail', async () => {
     await using store = await open();
     await store.file.write('s.used');
     const [result] = await store.provider.read([{ key: 'a' }]);
@@ -342,7 +345,7 @@ describe('a wrapped secret ID', () => {
     expect(store.sent()).toEqual(['POST sys/wrapping/unwrap']);
   });
 
-  it('is requested again if it cannot be unwrapped, and a new one is used at once', async () => {
+  it('is tried again if it cannot be unwrapped, and a new wrapping token is used at once', async () => {
     await using store = await open();
     await store.file.write('s.not-there-yet');
     const attempt = async (ms: number) => {
@@ -359,7 +362,7 @@ describe('a wrapped secret ID', () => {
     expect(await attempt(10_000)).toBe('absent');
   });
 
-  it('is requested again if the server could not answer', async () => {
+  it('can be unwrapped again if the server could not respond', async () => {
     await using store = await open();
     await store.file.write(store.server.wrap(store.server.appRole.secretId));
     store.proxy.set('unavailable', /unwrap/);
@@ -368,7 +371,7 @@ describe('a wrapped secret ID', () => {
     expect(codeOf(await store.read('a'))).toBe('absent');
   });
 
-  it('must exist for the first login', async () => {
+  it('must exist at the first login', async () => {
     await using store = await open();
     expect(codeOf(await store.read('a'))).toBe('CREDENTIAL_MISSING');
   });

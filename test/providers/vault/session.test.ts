@@ -16,7 +16,7 @@ import { APP_ROLE, openVault } from './harness.ts';
 
 const keys = (count: number) => Array.from({ length: count }, (_, index) => ({ key: `k${index}` }));
 
-describe('the Vault login', () => {
+describe('the login to Vault', () => {
   it('is shared by all reads', async () => {
     await using store = await openVault({ config: APP_ROLE });
     await Promise.all([store.provider.read(keys(20)), store.provider.read(keys(20))]);
@@ -34,7 +34,7 @@ describe('the Vault login', () => {
     expect(store.server.logins).toBe(2);
   });
 
-  it('is not repeated if the identity lacks a permission', async () => {
+  it('is not repeated after a denial if the token is still valid', async () => {
     await using store = await openVault({ config: APP_ROLE });
     store.server.put('secret', 'k1', '{}');
     store.server.deny(/secret\/data\/k[02-9]/);
@@ -46,7 +46,7 @@ describe('the Vault login', () => {
     expect(store.sent().filter((line) => line.endsWith('lookup-self'))).toHaveLength(1);
   });
 
-  it('is not repeated in that case without the default policy either, so without lookup-self', async () => {
+  it('is not repeated after a denial if the token may not use lookup-self', async () => {
     const clock = createManualTime();
     await using store = await openVault({ config: APP_ROLE, deps: { clock } });
     store.server.appRole.mayLookUp = false;
@@ -62,7 +62,7 @@ describe('the Vault login', () => {
     expect(store.server.logins).toBe(2);
   });
 
-  it('is repeated at most once a minute for an identity without any permission', async () => {
+  it('is repeated at most once a minute if the identity has no permissions at all', async () => {
     await using store = await openVault({ config: APP_ROLE });
     store.server.appRole.mayLookUp = false;
     store.server.deny(/secret\/data\/k0|sys\/internal/);
@@ -70,7 +70,7 @@ describe('the Vault login', () => {
     expect(store.server.logins).toBe(2);
   });
 
-  it('gives AUTH_FAILED if it is refused, and is not repeated at once', async () => {
+  it('causes AUTH_FAILED if it is refused, and is not repeated at once', async () => {
     await using store = await openVault({ config: APP_ROLE, deps: { env: { SECRET_ID: 'wrong' } } });
     const results = await store.provider.read(keys(50));
     await store.provider.read(keys(50));
@@ -78,7 +78,7 @@ describe('the Vault login', () => {
     expect(store.sent()).toEqual(['POST auth/approle/login']);
   });
 
-  it('is repeated after a while with the current credential', async () => {
+  it('is repeated later with the current credential', async () => {
     const clock = createManualTime();
     await using store = await openVault({ config: APP_ROLE, deps: { clock, env: { SECRET_ID: 'wrong' } } });
     expect(codeOf(await store.read('a'))).toBe('AUTH_FAILED');
@@ -87,7 +87,7 @@ describe('the Vault login', () => {
     expect(codeOf(await store.read('a'))).toBe('absent');
   });
 
-  it('gives CREDENTIAL_MISSING without its credential, and names its location', async () => {
+  it('causes CREDENTIAL_MISSING if its credential is missing, and the error names the location', async () => {
     await using store = await openVault({ config: APP_ROLE, deps: { env: { SECRET_ID: '' } } });
     const [result] = await store.provider.read([{ key: 'a' }]);
     expect(result).toMatchObject({
@@ -107,7 +107,7 @@ describe('the Vault login', () => {
     expect(store.server.logins).toBe(0);
   });
 
-  it('is revoked when the store is closed, but a configured token is not', async () => {
+  it('is revoked when the store is closed, unless the token is configured', async () => {
     const store = await openVault({ config: APP_ROLE });
     await store.read('a');
     expect(store.server.tokens.size).toBe(2);
@@ -132,7 +132,7 @@ describe('the Vault login', () => {
 });
 
 describe.each(['wrong mount', 'not found, in HTML', 'not allowed'] as const)(
-  'with a proxy that blocks lookup-self (%s)',
+  'the login through a proxy that blocks lookup-self (%s)',
   (fault) => {
     const open = async (options: Parameters<typeof openVault>[0]) => {
       const store = await openVault(options);
@@ -142,7 +142,7 @@ describe.each(['wrong mount', 'not found, in HTML', 'not allowed'] as const)(
       return store;
     };
 
-    it('a configured token reads what it may, and an invalid one gives AUTH_FAILED', async () => {
+    it('allows reads with a valid configured token, and causes AUTH_FAILED with an invalid token', async () => {
       await using store = await open({});
       expect(codeOf(await store.read('k1'))).toBe('found');
       expect(codeOf(await store.read('k0'))).toBe('ACCESS_DENIED');
@@ -151,7 +151,7 @@ describe.each(['wrong mount', 'not found, in HTML', 'not allowed'] as const)(
       expect(codeOf(await wrong.read('k1'))).toBe('AUTH_FAILED');
     });
 
-    it('a revoked token causes a new login, but a missing permission does not', async () => {
+    it('is repeated for a revoked token, but not for a missing permission', async () => {
       const clock = createManualTime();
       await using store = await open({ config: APP_ROLE, deps: { clock } });
       expect(codeOf(await store.read('k0'))).toBe('ACCESS_DENIED');
@@ -164,8 +164,8 @@ describe.each(['wrong mount', 'not found, in HTML', 'not allowed'] as const)(
   },
 );
 
-describe('a token with limited uses', () => {
-  it('loses no use for unsent requests, and is revoked if uses are left', async () => {
+describe('a Vault token with limited uses', () => {
+  it('counts only requests that were sent, and is revoked if uses remain', async () => {
     const answer: Answer = {
       status: 200,
       text: '{}',
@@ -215,8 +215,8 @@ describe('a token with limited uses', () => {
   });
 });
 
-describe('a configured token', () => {
-  it('gives AUTH_FAILED if it is invalid', async () => {
+describe('a configured Vault token', () => {
+  it('causes AUTH_FAILED if it is invalid', async () => {
     await using store = await openVault({ deps: { env: { TOKEN: 'wrong' } } });
     expect((await store.provider.read(keys(3))).map(codeOf)).toEqual([
       'AUTH_FAILED',
@@ -229,7 +229,7 @@ describe('a configured token', () => {
     ]);
   });
 
-  it('reads what it may without the permission to look itself up', async () => {
+  it('can read permitted keys without the permission to look itself up', async () => {
     await using store = await openVault({ deps: { env: { TOKEN: 'narrow' } } });
     store.server.addToken('narrow', { mayLookUp: false });
     store.server.put('secret', 'k1', '{}');
@@ -239,7 +239,7 @@ describe('a configured token', () => {
     expect((await store.provider.check()).filter(({ error }) => error)).toEqual([]);
   });
 
-  it('is read again when the old one is refused', async () => {
+  it('is read from its source again after it is refused', async () => {
     await using store = await openVault({ deps: { env: { TOKEN: 'old' } } });
     store.server.addToken('old');
     expect(codeOf(await store.read('a'))).toBe('absent');
@@ -249,15 +249,16 @@ describe('a configured token', () => {
     expect(codeOf(await store.read('a'))).toBe('absent');
   });
 
-  it('gives AUTH_FAILED and is not sent if it contains invalid characters', async () => {
+  it('causes AUTH_FAILED and is not sent if it contains invalid characters', async () => {
     await using store = await openVault({ deps: { env: { TOKEN: 'a\nX-Evil: 1' } } });
     expect(codeOf(await store.read('a'))).toBe('AUTH_FAILED');
     expect(store.sent()).toEqual([]);
   });
 });
 
-describe('the renewal of a token', () => {
-  async function open(ttl: number) {
+describe('the renewal of a Vault token', () => {
+  /** @param isOwn Whether our login created the token. It is configured otherwise. */
+  async function open(ttl: number, isOwn = true) {
     const server = await startVaultServer();
     const time = createManualTime();
     server.appRole.ttl = ttl;
@@ -276,9 +277,14 @@ describe('the renewal of a token', () => {
     const progress: (string | undefined)[] = [];
     const started = time.now();
     server.onRenewal = () => renewals.push((time.now() - started) / 1000);
+    const login = createLogin(config, client, deps);
     const session = createSession({
       client,
-      login: createLogin(config, client, deps),
+      login: {
+        attempt: async (signal, refused) => ({ ...(await login.attempt(signal, refused)), isOwn }),
+        hasNewCredentials: () => login.hasNewCredentials(),
+        mayLock: login.mayLock,
+      },
       proof: mountQuery(config),
       clock: time,
       wake: time.wake,
@@ -290,7 +296,7 @@ describe('the renewal of a token', () => {
       session,
       renewals,
       progress,
-      /** Advances to the next renewal and waits for its response. */
+      /** Advances the clock to the next renewal and waits for the response. */
       async next() {
         const [wait = 0] = time.waiting;
         const before = server.requests.length;
@@ -317,6 +323,19 @@ describe('the renewal of a token', () => {
     expect(fixture.server.logins).toBe(1);
   });
 
+  it.each([
+    [true, 0],
+    [false, 1],
+  ])('leaves a token to be revoked at the end only if our login created it: %s', async (isOwn, kept) => {
+    const fixture = await open(300, isOwn);
+    await fixture.session.ensure(undefined);
+    await fixture.next();
+    await fixture.session[Symbol.asyncDispose]();
+    const leased = [...fixture.server.tokens].filter((token) => token !== fixture.server.rootToken);
+    expect(leased).toHaveLength(kept);
+    await fixture[Symbol.asyncDispose]();
+  });
+
   it('does not happen at once for a token of 768 hours', async () => {
     await using fixture = await open(768 * 3600);
     await fixture.session.ensure(undefined);
@@ -329,17 +348,17 @@ describe('the renewal of a token', () => {
     expect(year.time.waiting).toHaveLength(1);
   });
 
-  it('leaves no timer behind when the store is closed', async () => {
+  it('leaves no timer after the store is closed', async () => {
     await using fixture = await open(300);
     await fixture.session.ensure(undefined);
     await fixture.session[Symbol.asyncDispose]();
     expect(fixture.time.waiting).toEqual([]);
   });
 
-  it('stops at the maximum lifetime, and a new login follows when the token expires', async () => {
+  it("stops at the token's maximum lifetime, and a new login follows when the token expires", async () => {
     await using fixture = await open(300);
     await fixture.session.ensure(undefined);
-    fixture.server.appRole.ttl = 100; // the time left at its maximum lifetime
+    fixture.server.appRole.ttl = 100; // The time left until the maximum lifetime of the token.
     await fixture.time.advance(200_000);
     await expect.poll(() => fixture.renewals.length, { interval: 1 }).toBe(1);
     await expect.poll(() => fixture.time.waiting.length, { interval: 1 }).toBe(0);
@@ -348,7 +367,7 @@ describe('the renewal of a token', () => {
     expect(fixture.server.logins).toBe(2);
   });
 
-  it('is retried before the token expires if the server was unavailable', async () => {
+  it('is retried before the token expires if the server is unavailable', async () => {
     await using fixture = await open(300);
     await fixture.session.ensure(undefined);
     fixture.server.failRenewals = true;

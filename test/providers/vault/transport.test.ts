@@ -3,7 +3,7 @@ import { fromStatus } from '../../../src/providers/vault/errors.ts';
 import { APP_ROLE, openVault } from './harness.ts';
 
 describe('the connection to Vault', () => {
-  it('sends the token and the namespace, and ignores VAULT_ variables', async () => {
+  it('sends token and namespace, and ignores VAULT_ environment variables', async () => {
     const before = { ...process.env };
     Object.assign(process.env, {
       VAULT_ADDR: 'http://127.0.0.1:1',
@@ -28,7 +28,7 @@ describe('the connection to Vault', () => {
     }
   });
 
-  it('sends requests about the token in the namespace of the login', async () => {
+  it('sends requests about the token itself in the namespace of the login', async () => {
     await using store = await openVault({
       config: {
         namespace: 'admin/team',
@@ -87,7 +87,7 @@ describe('the checks of a Vault store', () => {
   const names = async (store: Awaited<ReturnType<typeof openVault>>) =>
     (await store.provider.check()).map(({ name, error }) => `${name} ${error?.code ?? 'ok'}`);
 
-  it('distinguish connection, login and mount', async () => {
+  it('distinguish between connection, login and mount', async () => {
     await using store = await openVault();
     expect(await names(store)).toEqual(['reach ok', 'login ok', 'mount ok']);
     store.proxy.set('reset');
@@ -104,15 +104,18 @@ describe('the checks of a Vault store', () => {
     ['unavailable, for 2 seconds', 'status 503', 2_000],
     ['sealed', 'it is sealed', undefined],
     ['sealed according to its health', 'it is sealed', undefined],
-  ] as const)('report %s and %s', async (fault, detail, retryAfterMs) => {
-    await using store = await openVault();
-    store.proxy.set(fault, /sys\/health/);
-    const [reach] = await store.provider.check();
-    expect(reach).toMatchObject({ name: 'reach', error: { code: 'STORE_UNAVAILABLE', detail } });
-    expect(reach?.error?.retryAfterMs).toBe(retryAfterMs);
-  });
+  ] as const)(
+    'report the server as unavailable if it is %s, with the detail: %s',
+    async (fault, detail, retryAfterMs) => {
+      await using store = await openVault();
+      store.proxy.set(fault, /sys\/health/);
+      const [reach] = await store.provider.check();
+      expect(reach).toMatchObject({ name: 'reach', error: { code: 'STORE_UNAVAILABLE', detail } });
+      expect(reach?.error?.retryAfterMs).toBe(retryAfterMs);
+    },
+  );
 
-  it('detect clocks that differ in either direction, and continue', async () => {
+  it('detect clock skew in either direction, and continue', async () => {
     await using store = await openVault();
     store.server.skewMs = 120_000;
     const [clock, reach] = await store.provider.check();
@@ -128,7 +131,7 @@ function answerOf(status: number, error: string) {
   return { status, text, isJson: true, retryAfterMs: undefined, date: undefined };
 }
 
-describe('an error status of Vault', () => {
+describe('a Vault response with an error status', () => {
   it.each([
     [301, 'BAD_ANSWER'],
     [400, 'BAD_ANSWER'],
@@ -143,7 +146,7 @@ describe('an error status of Vault', () => {
     [500, 'STORE_UNAVAILABLE'],
     [502, 'STORE_UNAVAILABLE'],
     [599, 'STORE_UNAVAILABLE'],
-  ])('%i gives %s', (status, code) => {
+  ])('of %i is reported as %s', (status, code) => {
     expect(fromStatus(answerOf(status, 'x')).code).toBe(code);
   });
 
@@ -164,7 +167,7 @@ describe('an error status of Vault', () => {
       'an administrator locked its namespace',
     ],
     [503, 'namespace is sealed', 'it is sealed'],
-  ])('%i with "%s" is an outage', (status, text, detail) => {
+  ])('of %i with "%s" is an outage', (status, text, detail) => {
     expect(fromStatus(answerOf(status, text))).toMatchObject({ code: 'STORE_UNAVAILABLE', detail });
   });
 });

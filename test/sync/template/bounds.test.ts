@@ -97,7 +97,7 @@ describe('template that attacks the parser', () => {
     expect(run(text, { A: 'a' })).toBe(expected);
   });
 
-  it('may output exactly as much as a Secret can hold', () => {
+  it('may output exactly as much as a Secret can contain', () => {
     expect(run('{{ V }}', { V: 'x'.repeat(LIMITS.outputBytes) })).toHaveLength(LIMITS.outputBytes);
     expect(run('{{ V }}', { V: 'é'.repeat(LIMITS.outputBytes / 2 + 1) })).toMatchObject({
       message: `the output has more than ${LIMITS.outputBytes} bytes`,

@@ -15,7 +15,7 @@ const NO_FILTER = 'there is no filter after the last `|`';
 const TWICE = 'the result of a comparison is compared again; join two comparisons with `and`';
 const UNCLOSED = 'a text in quotes is not closed (in the quotes of a tag, `%}` is written `\\u0025}`)';
 
-describe('an ExternalSecret template', () => {
+describe('a template', () => {
   it.each([
     ['password: {{ DB_PASSWORD | json }} ca: {{ ["ca.crt"] | base64 }}', 'password: "p\\"ss" ca: Q0E='],
     ['{{ my-key }} {{ ["my-key"] }}', 'dash dash'],
@@ -77,7 +77,7 @@ describe('an ExternalSecret template', () => {
     expect(run(text, values)).toEqual(expected);
   });
 
-  it('gives the same bytes each time, and keeps no state', () => {
+  it('renders the same bytes each time, because it keeps no state', () => {
     const compiled = compileTemplate('{% assign n = A | append: "x" %}{{ n }}{% if B %}B{% endif %}');
     if (compiled.kind !== 'template') throw new Error('it should parse');
     const { render } = compiled.template;
@@ -131,7 +131,7 @@ describe('template that cannot be parsed', () => {
     ['{% for i in A foo: 1 %}{% endfor %}', 1, 1, '`foo` is not understood here'],
     ['{% for i in (1..3) %}{% endfor %}', 1, 13, 'ranges such as `(1..3)` are not available'],
     ['{{ A[(1..2)] }}', 1, 6, 'ranges such as `(1..3)` are not available'],
-    // A filter applies to everything before it: the text `FALSE` would be true.
+    // A filter applies to the whole expression before it, so its result would be the text `FALSE`, which is true.
     ['{% if A == "b" | upcase %}yes{% endif %}', 1, 1, WHOLE],
     ['{% if not A | upcase %}yes{% endif %}', 1, 1, WHOLE],
     ['{% if B %}{% elsif A contains "b" | append: "c" %}yes{% endif %}', 1, 1, WHOLE],
@@ -157,7 +157,7 @@ describe('template that cannot be parsed', () => {
     ['{% case A %}{% else %}1{% else %}2{% endcase %}', 1, 24, UNEXPECTED('else')],
     ['a{% break %}b', 1, 2, UNEXPECTED('break')],
     ['{% if A %}{% continue %}{% endif %}b', 1, 11, UNEXPECTED('continue')],
-    // The engine uses the unclosed text without its last letter.
+    // For an unclosed text, the engine uses the text without its last letter.
     ['{% assign x = "abc %}{{ x }}', 1, 15, UNCLOSED],
     ["{% if A == 'it %}yes{% endif %}", 1, 12, UNCLOSED],
     ['{% if A == "b\\" %}yes{% endif %}', 1, 12, UNCLOSED],
@@ -172,8 +172,8 @@ describe('template that cannot be parsed', () => {
       23,
       'ranges such as `(1..3)` are not available',
     ],
-  ])('%j: line %d, column %d: %s', (text, line, column, message) => {
-    // For an unknown filter, the problem lists the known ones for suggestions.
+  ])('reports %j at line %d, column %d: %s', (text, line, column, message) => {
+    // For an unknown filter, the problem lists the known filters for suggestions.
     const [, name] = /^there is no filter `(.*)`$/.exec(message) ?? [];
     const unknown = name === undefined ? {} : { unknown: { name, known: Object.keys(FILTERS) } };
     expect(run(text, { A: 'a' })).toEqual({ line, column, message, ...unknown });
@@ -211,7 +211,7 @@ describe('template that cannot be rendered', () => {
     ['{{ "\u{1F600}"[0] }}', 1, 1, 'the output holds half of a surrogate pair'],
     ['{% assign l = A | split: "" %}{% if l < 3 %}{% endif %}', 1, 31, UNORDERED],
     ['{% assign o = "{}" | from_json %}{% if 3 >= o %}{% endif %}', 1, 34, UNORDERED],
-  ])('%j: line %d, column %d: %s', (text, line, column, message) => {
+  ])('reports %j at line %d, column %d: %s', (text, line, column, message) => {
     expect(run(text, { A: 'a', 'ca.crt': 'c' })).toEqual({ line, column, message });
   });
 
@@ -238,7 +238,7 @@ describe('template that cannot be rendered', () => {
 });
 
 describe('name of an absent optional source', () => {
-  it('is false in a condition and can have a default', () => {
+  it('is false in a condition, and can be replaced by a default', () => {
     const text = '{% if TOKEN %}yes{% else %}no{% endif %} {{ TOKEN | default: "none" }}';
     expect(run(text, {}, ['TOKEN'])).toBe('no none');
     expect(run(text, { TOKEN: 't' })).toBe('yes t');
@@ -272,7 +272,7 @@ describe('name of an absent optional source', () => {
 describe('value that is not UTF-8', () => {
   const refused = { message: 'the value of `KEY` is not UTF-8 text; `base64` makes text of it' };
 
-  it('can be base64-encoded, also through a variable', () => {
+  it('can be base64-encoded, even through a variable', () => {
     expect(run('{{ KEY | base64 }}', { KEY: BINARY })).toBe('//4A');
     expect(run('{% assign x = KEY %}{{ x | base64_encode }}{{ x | base64url }}', { KEY: BINARY })).toBe(
       '//4A__4A',

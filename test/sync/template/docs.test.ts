@@ -39,7 +39,7 @@ describe('table of filters', () => {
     expect(rows.map(([name]) => name).sort()).toEqual(Object.keys(FILTERS).sort());
   });
 
-  it.each(rows)('is correct for %s: %s', (name = '', example = '', gives = '') => {
+  it.each(rows)('has the correct result for %s: %s', (name = '', example = '', gives = '') => {
     const result = run(`{{ ${example} }}`, values);
     if (name.startsWith('pkcs12')) expect(result).toMatch(/^-----BEGIN /);
     else expect(result).toBe(MEANT[name] ?? gives);

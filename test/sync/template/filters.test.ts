@@ -59,7 +59,7 @@ describe('text filters', () => {
 });
 
 describe('lists from JSON', () => {
-  it.each(['first', 'last'])('%s of an empty list has no value, also through a variable', (filter) => {
+  it.each(['first', 'last'])('%s of an empty list has no value, even through a variable', (filter) => {
     const J = '[]';
     const assign = `{% assign x = J | from_json | ${filter} %}`;
     expect(run(`${assign}{% if x %}a{% else %}b{% endif %}{{ x | default: "c" }}`, { J })).toBe('bc');
@@ -81,7 +81,7 @@ describe('json and from_json', () => {
   const J =
     '{"b":1,"2":1.10,"id":123456789012345678,"list":[{"x":"é\\u0041"},null,true],"e":1e5,"t":"<\\/>"}';
 
-  it('return the JSON unchanged, with order and digits', () => {
+  it('return the JSON unchanged, with its order and digits', () => {
     expect(run('{{ J | from_json | json }}', { J })).toBe(
       '{"b":1,"2":1.10,"id":123456789012345678,"list":[{"x":"éA"},null,true],"e":1e5,"t":"</>"}',
     );

@@ -102,7 +102,7 @@ describe('names that a template uses', () => {
     expect(places).toHaveLength(3_600);
     expect(checkTemplate(`${used}\n{{ B }}`, ['A'])).toMatchObject({ line: 2, column: 4 });
     expect(checkTemplate(used, ['A'])).toBeUndefined();
-    // Only the missing name is located.
+    // Only the position of the missing name is computed.
     expect(positionLookups).toHaveBeenCalledTimes(1);
   });
 });

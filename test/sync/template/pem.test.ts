@@ -33,7 +33,7 @@ describe('certificates in a text', () => {
     expect(run('{{ P | pem_intermediates }}', { P: leaf })).toBe('');
   });
 
-  it('may be a single self-signed one', () => {
+  it('may be a single self-signed certificate', () => {
     expect(run('{{ P | pem_leaf }}{{ P | pem_root }}{{ P | pem_intermediates }}', { P: root.ca })).toBe(
       `${root.ca}${root.ca}`,
     );
@@ -64,7 +64,7 @@ describe('certificates in a text', () => {
 });
 
 describe('private key in a text', () => {
-  it('is refused if there is none, or more than one', () => {
+  it('is refused unless the text contains exactly one', () => {
     expect(run('{{ P | pem_key }}', { P: leaf })).toMatchObject({ message: 'there is no PEM private key' });
     expect(run('{{ P | pem_key }}', { P: `${key}${key}` })).toMatchObject({
       message: 'there is more than one PEM private key',

@@ -13,7 +13,7 @@ const OID = {
 } as const;
 
 export interface Contents {
-  /** PEM, in file order. */
+  /** The certificates as PEM, in file order. */
   readonly certificates: readonly string[];
   /**
    * PEM, encrypted with 3DES and the password. `undefined` means that there is no password, as Windows writes it, and

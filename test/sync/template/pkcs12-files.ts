@@ -83,7 +83,7 @@ export const UNCOUNTED =
   'k+G149+FuNnQO1pWpTU70ERjaQU3B0szcTNIe/UcqkYq3Ng6a0FQNOlFUNsdkjqIZorlQDOeyXIFb/k2Q+ov2NwYqGMUNajs' +
   'emp3D6EYZcPc0VjpFSNEI6I5d+S9var3cu6YBnX/yX92mvfIPBLuxDE=';
 
-/** Nothing is encrypted. */
+/** No part of this file is encrypted. */
 export const PLAIN =
   'MIICgAIBAzCCAnkGCSqGSIb3DQEHAaCCAmoEggJmMIICYjCCAYMGCSqGSIb3DQEHAaCCAXQEggFwMIIBbDCCAWgGCyqGSIb3' +
   'DQEMCgEDoIIBMDCCASwGCiqGSIb3DQEJFgGgggEcBIIBGDCCARQwgbsCFGjnwqfPT5SLVyGG183kpM0GAZnKMAoGCCqGSM49' +

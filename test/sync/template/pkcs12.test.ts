@@ -54,7 +54,7 @@ describe('PKCS#12', () => {
     expect(text('{{ P | pkcs12_key: PASSWORD }}', { P, PASSWORD })).toBe(key);
   });
 
-  it('needs no password if nothing is encrypted', () => {
+  it('needs no password if no part is encrypted', () => {
     expect(text('{{ P | pkcs12_key }}', { P: bytes(files.PLAIN) })).toContain('BEGIN PRIVATE KEY');
     expect(text('{{ P | pkcs12_cert }}', { P: bytes(files.NOKEY) })).toContain('BEGIN CERTIFICATE');
   });
@@ -173,7 +173,7 @@ describe('PKCS#12', () => {
     expect(JSON.stringify(problem)).not.toContain('hunter2');
   });
 
-  it('is read or refused quickly with any byte changed', () => {
+  it('is read or refused quickly if any byte is changed', () => {
     const file = bytes(files.PLAIN);
     const start = performance.now();
     for (let at = 0; at < file.length; at += 3) {

@@ -12,7 +12,7 @@ export function valuesOf(values: Values): Map<string, SecretValue> {
   );
 }
 
-/** The output of a template, or its problem. */
+/** Renders a template. Returns its output or its problem. */
 export function run(
   text: string,
   values: Values = {},

@@ -91,7 +91,7 @@ const template = fc.oneof(
 const values = { S: MARKER, J: `{"a":"${MARKER}","b":[1.10,null]}`, B: Uint8Array.of(0xff, 0x00) };
 
 describe('any template', () => {
-  it('gives the same bytes or problem position each time, and never reveals a value', () => {
+  it('renders the same bytes or fails at the same position each time, and never reveals a value', () => {
     fc.assert(
       fc.property(template, (text) => {
         const result = run(text, values, ['NONE']);
@@ -113,7 +113,7 @@ describe('any template', () => {
 describe('any text', () => {
   const text = fc.string({ unit: 'binary' }).filter((candidate) => candidate.isWellFormed());
 
-  it('passes unchanged', () => {
+  it('is rendered unchanged', () => {
     fc.assert(
       fc.property(text, (S) => {
         expect(run('{{ S }}', { S })).toBe(S);
@@ -121,7 +121,7 @@ describe('any text', () => {
     );
   });
 
-  it('survives json, base64 and percent-encoding', () => {
+  it('is unchanged after json, base64 or percent-encoding and the matching decoding', () => {
     const there =
       '{{ S | json | from_json }}{{ S | base64 | base64_decode }}{{ S | url_encode | url_decode }}';
     fc.assert(
@@ -131,7 +131,7 @@ describe('any text', () => {
     );
   });
 
-  it('gives the same JSON as JavaScript', () => {
+  it('returns JSON that JavaScript parses to the same value', () => {
     fc.assert(
       fc.property(fc.json(), (J) => {
         const printed = run('{{ J | from_json | json }}', { J });
