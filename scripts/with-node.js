@@ -51,7 +51,7 @@ async function findNode() {
 
 async function syncModules(node) {
   if (areModulesInStep()) return;
-  // `npm ci` deletes node_modules, so the lock is in another folder.
+  // `npm ci` deletes node_modules, so the file that keeps a second run out is in another folder.
   const id = createHash('sha256').update(ROOT).digest('hex').slice(0, 16);
   const lock = join(tmpdir(), `secretbridge-npm-${process.getuid?.() ?? 0}-${id}.lock`);
   const install = async () => {

@@ -20,7 +20,7 @@ export interface StaleFailuresDeps {
 export interface StaleFailures {
   /** Adds a target that is in sync and has had no run in this process. */
   enqueue(desired: DesiredTarget): void;
-  /** Checks the next batch, because there may be thousands of targets. Queues those with an open failure. */
+  /** Checks the next batch, because there may be thousands of targets. Queues each target whose recorded failure is not resolved. */
   checkNext(): Promise<void>;
 }
 

@@ -213,7 +213,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(await h.raw(app(h))).toEqual(before);
     });
 
-    it('refuses to change the data or the mutability of an immutable Secret as IMMUTABLE, but allows new labels', async () => {
+    it('answers IMMUTABLE to new data or a new `immutable` flag of an immutable Secret, but allows new labels', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest({ immutable: true }));
       const live = await readNow(h.cluster, app(h));

@@ -27,7 +27,7 @@ const LANGUAGES: Readonly<Record<string, string>> = {
 };
 
 describe('a code block', () => {
-  it('has a language with a check', () => {
+  it('is written in a language that these tests can check', () => {
     const unknownBlocks = blocks.filter(({ language }) => LANGUAGES[language] === undefined);
     expect(unknownBlocks.map(({ location: place, language }) => `${place} ${language}`)).toEqual([]);
   });

@@ -198,7 +198,7 @@ describe('controller', () => {
     );
   });
 
-  it('queues a Secret at once that two mappings claimed, when one of them no longer wants it', async () => {
+  it('queues a Secret that two mappings claimed immediately after one of them stops claiming it', async () => {
     const claiming = (name: string) => `
   - name: ${name}
     target: { namespaceSelector: { matchLabels: { ${name}: 'yes' } }, secret: db }

@@ -83,7 +83,7 @@ async function open(
   const first = await handshake(stream, token, onText, signal);
   if (!('status' in first)) return first;
   if (first.status !== 403) throw refusal(first);
-  // The token may have expired. This call checks it, and logs in again if it has.
+  // The token may have expired. This call checks the token, and logs in again if it is not valid.
   await session.call('login', (vault, requestOptions) => vault.tokenLookupSelf({ requestOptions }), signal);
   const next = await session.token(signal);
   const second = next === token ? first : await handshake(stream, next, onText, signal);

@@ -17,7 +17,7 @@ export const LIMITS = {
   steps: 100_000,
   /** Number of characters that filters and operators read or create. */
   work: 50_000_000,
-  /** Time in milliseconds, in case some work is more expensive than its cost. */
+  /** Time limit in milliseconds, for work that takes longer than the other limits predict. */
   milliseconds: 5000,
 } as const;
 

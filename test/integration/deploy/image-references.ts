@@ -33,7 +33,7 @@ export function danglingReferences(app: string, origin: string): readonly string
   for (const file of globSync('node_modules/**/package.json', { cwd: app })) {
     const manifest = JSON.parse(readFileSync(join(app, file), 'utf8')) as Record<string, unknown>;
     const { main, exports, imports } = manifest;
-    // Skips patterns. They match only files that scripts import by name, and the loop above checks those.
+    // Skips patterns. A pattern matches only files that a script imports by name, and the loop above checks such files.
     for (const target of [...targetsIn(main), ...targetsIn(exports), ...targetsIn(imports)])
       if (!target.includes('*') && dangles(join(dirname(file), target))) problems.push(`${file}: ${target}`);
   }

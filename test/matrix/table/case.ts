@@ -23,7 +23,7 @@ export interface Stored {
 export interface At {
   /** A key of this case, or a prefix of keys. */
   key(name: string): string;
-  /** Appended to a source to read the whole text. Empty, or the property in which Vault stores the text. */
+  /** The YAML that makes a source read the whole text. For Vault it names the property with the text. Empty for other stores. */
   readonly whole: string;
   /** The keys of the entries in `stored`, in order. */
   readonly versions: readonly string[];
