@@ -200,9 +200,7 @@ export async function remove(proposal: Proposal, deps: DestroyDeps, note?: strin
   return { ...outcomeOf(proposal, 'failed', written.error), alive: false };
 }
 
-/**
- * Deletes one target, with an intent and an outcome record. The request carries the UID of the Secret that was read.
- */
+/** Deletes one target, with an intent and an outcome record. The request carries the UID that was read. */
 async function removeOnly(proposal: Proposal, deps: DestroyDeps, note?: string): Promise<Outcome> {
   const { live } = proposal;
   const change = changeOf(proposal, 'delete', live.data, deps);

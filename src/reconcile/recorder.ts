@@ -30,20 +30,12 @@ import { createUnresolvedIntents, type UnresolvedIntents } from './unresolved-in
 
 export interface Recorder {
   readonly requestId: string;
-  /**
-   * The ids (`refId`) of references whose value changed although the version stayed the same, according to the audit.
-   */
+  /** The ids (`refId`) of references whose value changed under the same version, according to the audit. */
   readonly replacedValues: ReadonlySet<string>;
-  /**
-   * Whether the latest read of a reference failed. If so, it must be read again, even if a list shows no change. The
-   * answer is synchronous if this process has read the reference. Otherwise the audit is queried.
-   */
+  /** Whether the last read failed, so that it must be repeated. Queries the audit if this process has not read it. */
   isFailing(source: StoreRef): boolean | Promise<boolean>;
   command(command: Command): Promise<void>;
-  /**
-   * Records a read. When the promise resolves, the record of a new value has its position in the log, but may not be
-   * durable yet.
-   */
+  /** Records a read. When it resolves, a new record has its position in the log, but may not be durable yet. */
   read(source: StoreRef, result: ReadResult, tookMs?: number): Promise<PendingRecord | undefined>;
   /**
    * Records an intent and returns the change with its attempt number. Skips the numbers of unresolved attempts, so that
@@ -74,14 +66,9 @@ export interface Recorder {
     target: TargetId,
     now: CurrentTarget,
   ): Promise<{ readonly restarts: boolean }>;
-  /**
-   * Returns the recorded state. If a write that was recorded as failed has succeeded, records its real outcome first.
-   */
+  /** Returns the recorded state. First corrects a write that is recorded as failed but has succeeded. */
   resolvePrevious(mapping: string, target: TargetId, now: CurrentTarget): Promise<RecordedState>;
-  /**
-   * If a removal is recorded as failed but the target is gone, records the removal as successful. Returns whether it
-   * did.
-   */
+  /** Records the success of a removal that is recorded as failed, if the target is gone. Returns whether it did. */
   recordRemoval(removal: Removal): Promise<boolean>;
   /** Records that a person releases a held change. */
   release(mapping: string, target: TargetId, keys: readonly KeyPlan[], id: string): Promise<void>;

@@ -57,9 +57,7 @@ export interface Controller {
    * configuration current.
    */
   applyConfigChange(change: ConfigChange, putInForce?: () => Promise<void>): Promise<void>;
-  /**
-   * After a store has recovered, or its credentials or definition have changed, queues its failed targets and sweeps.
-   */
+  /** Queues the failed targets and sweeps of a store that recovered, or whose credentials or definition changed. */
   storeRecovered(store: string): void;
   close(graceMs: number): Promise<void>;
 }
@@ -136,9 +134,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     isNew,
   });
 
-  /**
-   * @param ask Queues targets and returns their keys. It runs before all other targets are checked, which is slower.
-   */
+  /** @param ask Queues targets and returns their keys. It runs before the slower check of all other targets. */
   const resolveOnce = async (ask?: () => ReadonlySet<string>): Promise<void> => {
     const before = snapshot;
     const desired = keepUnresolved(await parts.resolve(), before.targets);

@@ -72,10 +72,7 @@ async function walk(
 /** Checkpoints from outside the store, and the public keys to verify them. */
 export interface Evidence {
   readonly checkpoints: readonly Checkpoint[];
-  /**
-   * Without keys, signatures are not checked, and checkpoints prove nothing. Contradictions between checkpoints and the
-   * chain are still reported.
-   */
+  /** Without keys, signatures are not checked. Contradictions to the chain are still reported. */
   readonly keys: PublicKeys;
 }
 
@@ -94,10 +91,7 @@ export interface VerifyInput {
 
 export interface Problem {
   readonly kind: ProblemKind | 'checkpoint';
-  /**
-   * The first bad record. For a checkpoint that contradicts the chain, the sequence of the checkpoint: the first bad
-   * record is at or before it.
-   */
+  /** The first bad record. For a contradicting checkpoint: its sequence, and the bad record is at or before it. */
   readonly sequence: number;
   /** The last record that an earlier checkpoint confirms. The first bad record comes later. */
   readonly after?: number;
@@ -117,9 +111,7 @@ export interface VerifyReport {
   readonly from: number;
   /** The last record that a checkpoint covers. After it, an edit with recomputed hashes would not be noticed. */
   readonly sealed?: { readonly sequence: number; readonly time: string };
-  /**
-   * Whether checkpoints prove that the records before `from` were pruned legitimately. Absent if nothing was pruned.
-   */
+  /** Whether checkpoints prove that the records before `from` were pruned legitimately, if any were pruned. */
   readonly cutProved?: boolean;
   /** The number of checkpoints for lost records whose loss a person accepted. */
   readonly accepted: number;

@@ -35,10 +35,7 @@ export interface Session extends AsyncDisposable {
 export interface SessionDeps {
   readonly client: VaultClient;
   readonly login: Login;
-  /**
-   * A command that every useful token may run. It proves that a token is valid, even if the token may not look itself
-   * up.
-   */
+  /** A command that every useful token may run. It proves that a token is valid without a self-lookup. */
   readonly proof: Command;
   readonly clock: Clock;
   readonly wake?: StartTimer;
@@ -167,18 +164,12 @@ class VaultSession implements Session {
     }
   }
 
-  /**
-   * Whether the lease has ended. It ends slightly before its expiry, so that no request is running when the token
-   * expires.
-   */
+  /** Whether the lease has ended. It ends slightly early, so that no request runs when the token expires. */
   #hasEnded({ expiresAt, ttlMs = 0 }: Lease): boolean {
     return expiresAt !== undefined && this.#clock.now() >= expiresAt - Math.min(5_000, ttlMs / 10);
   }
 
-  /**
-   * Returns a new lease after the server refused this one. Uses the lease of another caller that has logged in
-   * meanwhile.
-   */
+  /** Returns a new lease after the server refused this one, or the newer lease of another caller. */
   async #replace(lease: Lease, signal: AbortSignal | undefined): Promise<Lease> {
     if (this.#lease === undefined || this.#lease === lease) {
       // A configured token stays in use. It may still read other keys, and there is no replacement.
@@ -240,10 +231,7 @@ class VaultSession implements Session {
     return Math.abs(this.#clock.now() - at) < ms;
   }
 
-  /**
-   * Whether the token is still accepted, which distinguishes a missing permission from an expired token. All callers
-   * share one check.
-   */
+  /** Whether the token is still accepted, so only a permission is missing. All callers share one check. */
   async #isAccepted(lease: Lease, signal: AbortSignal | undefined): Promise<boolean> {
     signal?.throwIfAborted();
     const { verdict } = lease;
@@ -283,10 +271,7 @@ class VaultSession implements Session {
     }, delay);
   }
 
-  /**
-   * Renews the lease. If the renewal fails permanently, no further renewal is tried, and the first call after the
-   * expiry logs in again.
-   */
+  /** Renews the lease. After a permanent failure, the first call after the expiry logs in again. */
   async #renew(lease: Lease): Promise<void> {
     const { token, expiresAt = 0 } = lease;
     const { signal } = this.#closing;

@@ -41,16 +41,12 @@ export interface TargetRunnerDeps {
   readonly onProposal: () => void;
   /** Called when content was written for a mapping that names workloads to restart. */
   readonly onRestart: () => void;
-  /**
-   * Called when a target was created although it left the configuration during the run. No orphan check has seen it.
-   */
+  /** Called when a target was created although it left the configuration during the run. */
   readonly onOrphan: () => void;
   readonly onOutcome: (outcome: Outcome, seconds: number) => void;
   /** Called with the size of large values that a run has read. */
   readonly onLargeValues?: ((bytes: number) => void) | undefined;
-  /**
-   * Whether the target is new in the configuration and not written yet, so its absence is not drift. Defaults to false.
-   */
+  /** Whether the target is new and not written yet, so that its absence is not drift. Default: false. */
   readonly isNew?: ((mapping: string, target: TargetId) => boolean) | undefined;
   /**
    * Whether the newest configuration is invalid in this replica, while other replicas may use it. Defaults to false.
