@@ -46,11 +46,11 @@ const LONG = [
 const LONG_INTEGRATION = [
   'test/integration/services/**/*.test.ts',
   'test/integration/deploy/{image,image-compose,image-root,chart-values,chart-network}.test.ts',
-  'test/integration/docs/{back-up,encrypt,identities,rotate,use-from-an-application}.test.ts',
+  'test/integration/docs/{back-up,encrypt,identities,rotate,tutorial,use-from-an-application}.test.ts',
   'test/integration/e2e/{package,many-mappings,events-chaos}.test.ts',
   'test/integration/service/{stalls,replicas-sqlite}.test.ts',
   'test/integration/queue/redis-topologies.test.ts',
-  'test/integration/audit/{crashes,retention,schema-1,prepared-statements,orphan-rows,loss}.test.ts',
+  'test/integration/audit/{crashes,retention,schema-1,prepared-statements,orphan-rows,loss,readiness,throughput}.test.ts',
 ];
 
 /** The machine may be busy, so a test waits long for a condition. */

@@ -3,7 +3,7 @@ import { entry } from '../../audit/sample.ts';
 import { postgres } from '../services/inject.ts';
 import { createDatabase } from './database.ts';
 
-it('appends at least 2,000 records a second in batches', { tags: ['long'] }, async () => {
+it('appends at least 2,000 records a second in batches', async () => {
   await using database = await createDatabase(postgres());
   await using store = await database.open();
   const batch = Array.from({ length: 100 }, () => entry());
