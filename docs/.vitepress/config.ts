@@ -75,9 +75,9 @@ function unlinkSources(tokens: readonly Token[], page: string): void {
   let isOpen = false;
   for (const token of tokens) {
     const begins = token.type === 'link_open' && isSourceLink(token.attrGet('href') ?? '', page);
-    if (begins || (isOpen && token.type === 'link_close')) Object.assign(token, { type: 'text', nesting: 0 });
-    if (begins) isOpen = true;
-    else if (token.type === 'text' && token.content === '') isOpen = false;
+    const ends = isOpen && token.type === 'link_close';
+    if (begins || ends) Object.assign(token, { type: 'text', nesting: 0 });
+    isOpen = begins || (isOpen && !ends);
   }
 }
 

@@ -9,7 +9,7 @@ import type { TargetId } from '../core/target.ts';
 import { noTracer, type SpanAttributes, type Tracer } from '../core/tracer.ts';
 import type { Desired } from '../sync/desired.ts';
 import { type FormerMerge, type MergeOwner, mergedView, mergesIn } from '../sync/merge.ts';
-import { mergeManager } from '../sync/merge-names.ts';
+import { mergeManager } from '../sync/ownership-metadata.ts';
 import { type Pinned, pinMapping } from '../sync/pin.ts';
 import { type Plan, type PlanInput, plan } from '../sync/plan.ts';
 import { type GatherDeps, gather } from './gather.ts';

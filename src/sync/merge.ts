@@ -8,13 +8,15 @@ import { compareData, type KeyPlan } from './compare.ts';
 import { sourcesOf } from './desired.ts';
 import { isDrift } from './drift.ts';
 import { mergeRefusal } from './merge-checks.ts';
-import { ANNOTATION_PREFIX, mergeAnnotation, mergeManager } from './merge-names.ts';
 import { deletionInProgress } from './ownership.ts';
 import {
   ANNOTATION,
   hasAll,
   isEquivalentMetadata,
   LABEL,
+  MERGE_ANNOTATION_PREFIX,
+  mergeAnnotation,
+  mergeManager,
   ownershipMetadata,
   PIN,
   REMOVED,
@@ -62,7 +64,7 @@ export interface Merge extends MergeOwner {
  */
 export function mergesIn({ annotations }: Pick<LiveSecret, 'annotations'>): readonly Merge[] {
   return Object.entries(annotations).flatMap(([name, text]): readonly Merge[] => {
-    const { instance, mapping, ...written } = name.startsWith(ANNOTATION_PREFIX) ? membersOf(text) : {};
+    const { instance, mapping, ...written } = name.startsWith(MERGE_ANNOTATION_PREFIX) ? membersOf(text) : {};
     if (instance === undefined || mapping === undefined || name !== mergeAnnotation(instance, mapping))
       return [];
     return [
@@ -95,7 +97,7 @@ function membersOf(text: string): Readonly<Record<string, string | undefined>> {
 /** All write records in the annotations of a Secret: the record of its owner and the records of merges. */
 export function writeRecordsIn(live: LiveSecret): readonly MergeRecord[] {
   const merged = Object.entries(live.annotations)
-    .filter(([name]) => name.startsWith(ANNOTATION_PREFIX))
+    .filter(([name]) => name.startsWith(MERGE_ANNOTATION_PREFIX))
     .map(([, text]) => parseMergeRecord(text) ?? {});
   return [live.annotations, ...merged];
 }

@@ -243,3 +243,28 @@ export function isUnderOtherKey(a: string, b: string): boolean {
 export function isNewVersion(written: string, current: string): boolean {
   return written !== current && !isUnderOtherKey(written, current);
 }
+
+// The two names of a merge, its field manager and its annotation, must fit the limits of the API server.
+
+/** The API server allows 128 bytes: https://kubernetes.io/docs/reference/using-api/server-side-apply/#managers */
+const MAX_MANAGER = 128;
+
+export function mergeManager(instance: string, mapping: string): string {
+  const name = `secretbridge.${instance}.${mapping}`;
+  return name.length <= MAX_MANAGER ? name : `secretbridge.${mergeDigest(instance, mapping)}`;
+}
+
+export const MERGE_ANNOTATION_PREFIX = 'secretbridge.dev/merge-';
+
+/**
+ * The annotation name for one mapping. It contains a hash, because two names of 63 characters would exceed the limit.
+ */
+export function mergeAnnotation(instance: string, mapping: string): string {
+  return `${MERGE_ANNOTATION_PREFIX}${mergeDigest(instance, mapping).slice(0, 16)}`;
+}
+
+function mergeDigest(instance: string, mapping: string): string {
+  return createHash('sha256')
+    .update(JSON.stringify([instance, mapping]))
+    .digest('hex');
+}

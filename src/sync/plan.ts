@@ -9,12 +9,12 @@ import { compareData, type KeyPlan } from './compare.ts';
 import { type Desired, sourcesOf } from './desired.ts';
 import { isDrift } from './drift.ts';
 import { type FormerMerge, type MergeOwner, mergesIn, planMerge } from './merge.ts';
-import { mergeAnnotation } from './merge-names.ts';
 import { type Claim, deletionInProgress, ownership } from './ownership.ts';
 import {
   hasAll,
   isEquivalentMetadata,
   LABEL,
+  mergeAnnotation,
   type OwnershipMetadata,
   ownershipMetadata,
   PIN,

@@ -68,10 +68,10 @@ describe('a recreated key whose versions restart at 1', () => {
     const { world } = await history(THREE);
     world.store.put('db', db('anew'), '1');
     await world.sync();
-    const anew = changesOf(world).at(-1) ?? 0;
+    const latest = changesOf(world).at(-1) ?? 0;
     world.store.put('db', db('and on'), '2');
     await world.sync();
-    expect(await rollBack(world, anew)).toMatchObject({ ok: true });
+    expect(await rollBack(world, latest)).toMatchObject({ ok: true });
     expect(data(world).PASSWORD).toBe(base64('anew'));
   });
 });

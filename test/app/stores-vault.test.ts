@@ -176,8 +176,8 @@ it('reuses the login from a wrapped secret id until the process ends', async () 
   setup.env.SECRET_ID = ''; // the secret id is deleted after use
   setup.stores.reset('first');
   expect(await setup.read('first')).toEqual(['found']);
-  await using anew = createStores(setup.configs(), setup.deps);
-  const provider = await anew.open('first');
+  await using reopened = createStores(setup.configs(), setup.deps);
+  const provider = await reopened.open('first');
   expect((await provider.read([{ key: 'k' }])).map(codeOf)).toEqual(['found']);
   expect(setup.proxy.requests.filter(({ path }) => path.endsWith('/unwrap'))).toHaveLength(1);
 });

@@ -54,8 +54,8 @@ it('a service records which mappings and sections of its configuration changed',
   const more = DB.replace('mappings:\n', '').replace('name: db', 'name: more');
   await bench.write('secretbridge.yaml', `brake: { share: 0.2 }\n${changed}${more}`);
   const both = 'stores: 0 added, 0 changed, 0 removed; mappings: 1 added (more), 0 changed, 0 removed';
-  const anew = `stores: 1, mappings: 2; reopened; ${both}; changed: brake`;
-  await waitUntil(async () => expect(await notes()).toEqual([anew, event, opened]));
+  const reopened = `stores: 1, mappings: 2; reopened; ${both}; changed: brake`;
+  await waitUntil(async () => expect(await notes()).toEqual([reopened, event, opened]));
   stop.abort();
   expect((await running).code).toBe(0);
 });

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mergeAnnotation, mergeManager } from '../../src/sync/merge-names.ts';
-import { ANNOTATION, LABEL } from '../../src/sync/ownership-metadata.ts';
+import { ANNOTATION, LABEL, mergeAnnotation, mergeManager } from '../../src/sync/ownership-metadata.ts';
 import { type PlanInput, plan } from '../../src/sync/plan.ts';
 import { data, live, mapping, planInput, source } from './sample.ts';
 
