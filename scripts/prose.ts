@@ -1,6 +1,7 @@
 // npm run prose [-- PATH…]: checks the language of documents, comments, messages and test names.
 //
-// npm run prose -- --sample N [--seed S]: prints random sentences, N each of documents, tests and other sources.
+// npm run prose -- --sample N [--seed S]: prints random sentences with
+// the lines around them, N each of documents, tests and other sources.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -51,8 +52,11 @@ async function printSample(count: number, seed: number): Promise<number> {
     const sentences: string[] = [];
     for (const file of listFiles(paths)) {
       const text = readFileSync(join(ROOT, file), 'utf8');
-      for (const { line, message } of await listSentences(text, file))
-        sentences.push(`${file}:${line}  ${message}`);
+      const lines = text.split('\n');
+      for (const { line, message } of await listSentences(text, file)) {
+        const excerpt = lines.slice(Math.max(0, line - 3), line + 2).map((content) => `    | ${content}`);
+        sentences.push([`${file}:${line}  ${message}`, ...excerpt].join('\n'));
+      }
     }
     console.log(`\n${count} of ${sentences.length} sentences in ${kind}`);
     for (let n = 0; n < count; n++) console.log(sentences[Math.floor(random() * sentences.length)]);

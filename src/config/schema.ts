@@ -23,7 +23,7 @@ const common = {
     })
     .transform(({ timeout, ...limits }) => ({ ...limits, timeoutMs: timeout }))
     .prefault({})
-    .meta({ description: 'Limits of one process for this store.' }),
+    .meta({ description: 'Limits on the requests of each process to this store.' }),
 };
 
 export const StoreConfig = z.discriminatedUnion('kind', [

@@ -7,7 +7,7 @@ import type { TargetSource } from './ownership-metadata.ts';
 import { keyCollision, targetKey } from './target-keys.ts';
 import { createJsonCache, describeSource, membersOf, pickValue } from './value.ts';
 
-/** The desired content of a target, without the sources that do not exist. */
+/** The desired content of a target. It has no key for an optional source that does not exist. */
 export type Desired =
   | {
       readonly kind: 'ready';

@@ -36,8 +36,8 @@ const MIN_DELAY = SECOND;
 const MAX_BACKOFF = 5 * MINUTE;
 const HOUR = 60 * MINUTE;
 /**
- * The maximum delay that a remote side can request. After a delay of a day or more, nothing else would run the target
- * earlier.
+ * The maximum delay that a store or the API server can request. Nothing else would run the target before the delay
+ * ends.
  */
 export const MAX_RETRY_AFTER_MS = HOUR;
 /** Short, because a conflict with another writer resolves quickly. */

@@ -25,7 +25,7 @@ async function setUp() {
     });
   return {
     open,
-    /** A closed log with reviews, an open intent and pruned records. */
+    /** Fills a log with reviews, an unresolved intent and pruned records, then closes it. */
     async fill(records: number): Promise<void> {
       await using store = await open('from.db');
       await store.append([entry({ phase: 'intent', secret: 'crashed' }), entry({ action: 'create' })]);

@@ -104,7 +104,7 @@ describe('report', () => {
     expect([refused.total, failed.total]).toEqual([1, 0]);
   });
 
-  it('excludes refused configurations from the configuration changes, and counts a rollback as the change that it causes', async () => {
+  it('counts neither a refused configuration nor a rollback command as a change', async () => {
     await using audit = createMemoryAudit({ clock: createManualTime(START) });
     await audit.append([
       bare({ action: 'configure', note: '1 store' }),

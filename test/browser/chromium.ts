@@ -3,8 +3,16 @@ import { existsSync } from 'node:fs';
 import axeCore, { type AxeResults } from 'axe-core';
 import { type Browser, chromium, type Page } from 'playwright-core';
 
-/** Debian's Chromium. The variable `CHROMIUM` overrides its path. */
-const PATHS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+/**
+ * Debian's Chromium. The headless shell takes half the time of the full browser. The variable `CHROMIUM` overrides the
+ * path.
+ */
+const PATHS = [
+  '/usr/bin/chromium-headless-shell',
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+];
 const executablePath = findChromium();
 
 export function findChromium(): string | undefined {
@@ -13,7 +21,9 @@ export function findChromium(): string | undefined {
 
 /** The reason why the browser tests are skipped, for the report. */
 export const skipReason =
-  executablePath === undefined ? 'no Chromium here: `apt-get install chromium`, or set CHROMIUM' : undefined;
+  executablePath === undefined
+    ? 'no Chromium here: `apt-get install chromium-headless-shell`, or set CHROMIUM'
+    : undefined;
 
 export async function launch(): Promise<Browser> {
   if (executablePath === undefined) throw new Error(skipReason);

@@ -11,7 +11,7 @@ export async function setup(): Promise<void> {
     await findOrInstall(
       {
         missing: 'Chromium is missing.',
-        package: 'chromium',
+        package: 'chromium-headless-shell',
         duration: 'about a minute',
         find: async () => findChromium(),
       },

@@ -122,12 +122,15 @@ describeInChromium('the record view', (visit) => {
     await expect.poll(() => page.locator('.verification').innerText()).toMatch(/Intact: 20 records/);
   });
 
+  const DAMAGE = 'explains the damage of another record, at record %i';
+  it.each([[9, 'comes before the damage and is verified']])(DAMAGE, explainsDamage);
   it.each([
-    [9, 'comes before the damage and is verified'],
     [10, 'comes before the damage and fits the chain, but no signed checkpoint covers it'],
     [12, 'This record is the damaged one'],
     [15, 'comes after the damage and is not verified'],
-  ])('explains the damage of another record, at record %i', async (sequence, expected) => {
+  ])(DAMAGE, { tags: ['long'] }, explainsDamage);
+
+  async function explainsDamage(sequence: number, expected: string): Promise<void> {
     await using tab = await visit({ role: 'viewer', at: `/records/${sequence}` });
     const sealed = { sequence: 9, time: '2026-11-25T08:06:00.000Z' };
     await tab.page.route('**/verify', (route) =>
@@ -138,15 +141,18 @@ describeInChromium('the record view', (visit) => {
     await tab.page.getByRole('button', { name: 'Verify the whole chain' }).click();
     await expect.poll(() => tab.page.locator('.verification').innerText()).toMatch(expected);
     expect(await tab.page.locator('.verification').innerText()).toMatch(/Damaged \(edited\) at record 12/);
-  });
+  }
 
+  const CONTRADICTION = 'explains a contradicting checkpoint, at record %i';
+  it.each([[10, 'comes before the damage and is verified']])(CONTRADICTION, explainsContradiction);
   it.each([
-    [10, 'comes before the damage and is verified'],
     [11, 'is in that range and is not verified'],
     [13, 'is in that range and is not verified'],
     [14, 'is in that range and is not verified'],
     [15, 'comes after the damage and is not verified'],
-  ])('explains a contradicting checkpoint, at record %i', async (sequence, expected) => {
+  ])(CONTRADICTION, { tags: ['long'] }, explainsContradiction);
+
+  async function explainsContradiction(sequence: number, expected: string): Promise<void> {
     await using tab = await visit({ role: 'viewer', at: `/records/${sequence}` });
     const { page } = tab;
     const problem = { kind: 'checkpoint', sequence: 14, after: 10 };
@@ -164,12 +170,17 @@ describeInChromium('the record view', (visit) => {
     await page.getByRole('link', { name: '11 to 14' }).click();
     await page.getByRole('link', { name: '#14', exact: true }).waitFor();
     expect(await page.getByRole('link', { name: '#15', exact: true }).count()).toBe(0);
-  });
+  }
 
-  it.each([
-    [9, 'This record is verified'],
-    [14, 'This record fits the chain, but no checkpoint with a known key covers it'],
-  ])('explains a checkpoint with an unknown key, at record %i', async (sequence, expected) => {
+  const UNKNOWN_KEY = 'explains a checkpoint with an unknown key, at record %i';
+  it.each([[9, 'This record is verified']])(UNKNOWN_KEY, explainsUnknownKey);
+  it.each([[14, 'This record fits the chain, but no checkpoint with a known key covers it']])(
+    UNKNOWN_KEY,
+    { tags: ['long'] },
+    explainsUnknownKey,
+  );
+
+  async function explainsUnknownKey(sequence: number, expected: string): Promise<void> {
     await using tab = await visit({ role: 'viewer', at: `/records/${sequence}` });
     const { page } = tab;
     const problem = { kind: 'checkpoint', sequence: 14, after: 10, unknownKey: true };
@@ -182,7 +193,7 @@ describeInChromium('the record view', (visit) => {
     expect(await page.locator('.verification').innerText()).toMatch(
       /Unknown signing key: the checkpoint of record 14 matches the chain, but an unknown key signed it/,
     );
-  });
+  }
 
   it('shows that the start of a chain is not verified', async () => {
     await using tab = await visit({ role: 'viewer' });

@@ -23,19 +23,19 @@ describeInChromium('the sign-in', (visit) => {
     expect(tab.complaints).toEqual([]);
   });
 
-  it.each(['wrong', 'viewer-7d1fca0e56b84d4', 'with a space', 'naïve', '日本'])(
-    'rejects the token %s',
-    async (token) => {
-      await using tab = await visit();
+  it('rejects unknown tokens', async () => {
+    await using tab = await visit();
+    for (const token of ['wrong', 'viewer-7d1fca0e56b84d4', 'with a space', 'naïve', '日本']) {
+      await tab.page.reload();
       await tab.page.getByLabel('Access token').fill(token);
       await tab.page.getByRole('button', { name: 'Sign in' }).click();
       const alert = tab.page.getByRole('alert');
       await alert.waitFor();
-      expect(await alert.innerText()).toMatch(/does not know this token/);
-      expect(await tab.page.locator('nav').count()).toBe(0);
-      expect(tab.complaints).toEqual([]);
-    },
-  );
+      expect(await alert.innerText(), token).toMatch(/does not know this token/);
+      expect(await tab.page.locator('nav').count(), token).toBe(0);
+    }
+    expect(tab.complaints).toEqual([]);
+  });
 
   it('keeps the token only in memory, so a reload asks for the token again', async () => {
     await using tab = await visit({ role: 'viewer', at: '/records' });

@@ -40,7 +40,7 @@ describe('audit review', () => {
     expect(stdout).not.toContain('definition');
   });
 
-  it('accepts ranges, and skips the records of reviews in them', async () => {
+  it('accepts ranges, and skips records in a range that are reviews themselves', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     await bench.run('audit', 'review', '1', '--state', 'reviewed');

@@ -89,7 +89,7 @@ describe('a merge into a file', () => {
     expect(await d.text()).toBe(THEIRS);
   });
 
-  it('restores the original file when all keys are released, except for the resource version', async () => {
+  it('restores the original file, except for its resource version, when all keys are released', async () => {
     await using d = await open();
     await d.hand(THEIRS);
     await d.merge({ ours: '1' });

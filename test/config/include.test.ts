@@ -109,7 +109,7 @@ describe('an included file', () => {
     ]);
   });
 
-  it('with an unresolved YAML alias causes no false problems', async () => {
+  it('causes no false problems if it has an unresolved YAML alias', async () => {
     const lines = async (text: string) => linesOf(await withTenant(text));
     expect(await lines('mappings: *all\n')).toHaveLength(1);
     expect(await lines('*all\n')).toHaveLength(1);

@@ -117,7 +117,7 @@ describe('the SQS intake', () => {
     expect(test.seen.lines).toEqual(['malformed message deleted after too many deliveries']);
   });
 
-  it('pauses if the queue redelivers malformed messages at once', async () => {
+  it('pauses if the queue redelivers malformed messages immediately', async () => {
     await using test = open(Array.from({ length: 5 }, () => [message('hello', 'bad')]));
     await waitUntil(() => expect(test.seen.time.waiting).toEqual([1_000]));
     expect(test.seen.receives).toBe(1);

@@ -18,7 +18,7 @@ export interface ValueStore extends AsyncDisposable {
   readonly env: Readonly<Record<string, string>>;
   /**
    * Writes a value and returns its version, if the store has versions.
-   * @param keeps How the real store changes the value, for a fake that does not.
+   * @param keeps The text that the real store keeps, if it changes the value. The fake stores it as given.
    */
   put(key: string, stored: Stored, keeps: string | undefined): Promise<string | undefined>;
 }

@@ -154,7 +154,7 @@ describe('a flood of hints about one key', () => {
     expect(hints.triggers.taken()).toEqual(['event apps/a', 'event apps/b']);
   });
 
-  it('combines later hints under one request id for each intake', async () => {
+  it('gives hints that arrive within the quiet time one request id for each intake', async () => {
     const desired = ['k', 'l', 'm'].map((key) => wanted({ name: key, data: { X: source(key) } }));
     using hints = open(desired);
     const all = ['k', 'l', 'm'].map((key) => hint(key));

@@ -25,7 +25,7 @@ describe('a job for an unknown subject', () => {
     expect(unknownJobs.handBack('a')).toBe(1_000);
   });
 
-  it('is retried for two minutes again if another replica took the previous job', () => {
+  it('is retried for a new period of two minutes if another replica took the previous job', () => {
     const clock = createManualTime(START);
     const unknownJobs = createUnknownJobs({ clock, random: () => 0 });
     for (let round = 0; round < 4; round += 1) {

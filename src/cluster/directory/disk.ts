@@ -78,7 +78,7 @@ export async function withDiskErrors<T>(subject: string, work: () => Promise<T>)
   }
 }
 
-/** The remedy for missing file permissions. In a Kubernetes cluster, RBAC rules play this role. */
+/** The remedy for missing file permissions. In a Kubernetes cluster, RBAC rules take the place of file permissions. */
 export const FOLDER_PERMISSIONS_REMEDY =
   'Let this user read and write the folder `cluster.path` and everything in it.';
 

@@ -29,7 +29,7 @@ const DIGESTS = {
   readFile: async (path: string, fs: ConfigFs) => sha256(await fs.readFile(path)),
 } satisfies Record<Verb, (path: string, fs: ConfigFs) => Promise<string>>;
 
-/** The digest of a call that returned two different results during one load. The load is then inconsistent. */
+/** Replaces the digest if the same file system call returned different results during one load. */
 const INCONSISTENT = 'unsteady';
 
 export interface RecordingFs {

@@ -20,7 +20,7 @@ export const HTTP = {
     category: 'fix-access',
     message: 'this token has no permission for the request',
     remedy:
-      'Grant the role in the message: in `http.tokens`, or with a Kubernetes Role that allows `use` on `roles.secretbridge.dev`.',
+      'The message names the missing role. Grant it in `http.tokens`, or with a Kubernetes Role that allows `use` on `roles.secretbridge.dev`.',
   },
   EVENT_REFUSED: {
     group: 'http',

@@ -81,7 +81,7 @@ interface ReadAttempt {
 }
 
 /**
- * Returns an error for each key whose path has changed, so that it must be read again.
+ * Returns an error for each key that must be read again because its path has changed.
  * @param inTime Limits the time of each single check. Thousands of checks together may take long on a slow file system.
  */
 async function findMoved(

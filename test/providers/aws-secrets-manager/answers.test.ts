@@ -54,7 +54,7 @@ describe('a malformed AWS response', () => {
     expect((await aws.provider.read(refs)).map(codeOf)).toEqual(['BAD_ANSWER', 'BAD_ANSWER', 'found']);
   });
 
-  it('to a batch causes no error for other keys if it contains an invalid name', async () => {
+  it('to a batch with an invalid name causes no error for the other keys', async () => {
     await using aws = await openAws();
     const keys = ['a', 'b'].map((name) => aws.server.store.put(name, 'x').arn.slice(0, -7));
     aws.server.fail({ answer: { SecretValues: [{ ARN: null }, { ARN: 5, Name: 'a' }] } }, /Batch/);

@@ -66,7 +66,7 @@ describe('the connection to Key Vault', () => {
     expect(store.server.connections).toBe(2); // One connection goes to the vault and one to the authority.
   });
 
-  it('uses the proxy from the environment, and trusts the same authorities', async () => {
+  it('uses the proxy from the environment, and trusts the same authorities as without a proxy', async () => {
     await using proxy = await startProxy();
     vi.stubEnv('HTTPS_PROXY', proxy.address);
     await using store = await openAzure();
