@@ -1,7 +1,16 @@
-import { type Action, type Entry, type EntrySource, type KeyChanges, MAX_VALUES } from '../audit/entry.ts';
+import {
+  type Action,
+  type AuditRecord,
+  type Entry,
+  type EntrySource,
+  type KeyChanges,
+  MAX_VALUES,
+  NO_KEYS,
+} from '../audit/entry.ts';
 import type { Workload } from '../core/mapping.ts';
 import type { TargetId } from '../core/target.ts';
 import type { KeyPlan } from '../sync/compare.ts';
+import { formatWorkload, isContentChange } from '../sync/restart.ts';
 
 /** The note of a change that only adds or releases ownership of keys. The bytes of the Secret stay the same. */
 export const SAME_BYTES = 'no byte changes';
@@ -48,4 +57,74 @@ export function changesOf(keys: readonly KeyPlan[]): KeyChanges {
   const namesOf = (action: KeyPlan['action']): string[] =>
     keys.filter((key) => key.action === action).map(({ name }) => name);
   return { added: namesOf('add'), changed: namesOf('change'), removed: namesOf('remove') };
+}
+
+/**
+ * An outcome belongs to the intent with the same request, Secret and attempt. Restart attempts start at 11, so they
+ * never equal the attempts of the write.
+ */
+const FIRST_ATTEMPT = 11;
+
+/** The restart intents after a successful write. Empty if the content that pods may have read did not change. */
+export function restartIntents(written: Entry, restart: readonly Workload[]): readonly Entry[] {
+  if (written.outcome !== 'ok' || !isContentChange(written)) return [];
+  const { actor, requestId, mapping, namespace, secret, after } = written;
+  return restart.map((workload, index) => ({
+    actor,
+    requestId,
+    phase: 'intent',
+    action: 'restart',
+    ...(mapping === undefined ? {} : { mapping }),
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(secret === undefined ? {} : { secret }),
+    outcome: 'ok',
+    sources: [],
+    keys: NO_KEYS,
+    ...(after === undefined ? {} : { after }),
+    note: formatWorkload(workload),
+    durationMs: 0,
+    attempt: FIRST_ATTEMPT + index,
+  }));
+}
+
+/** The fields that connect an outcome to its intent. */
+export interface ChangeId {
+  readonly requestId: string;
+  readonly target: TargetId;
+  readonly attempt: number;
+}
+
+/**
+ * Changes of this process without a recorded outcome. Either the append of the outcome failed, or the cluster did not
+ * report the result. Other processes cannot know whether such a write is still running, so this process resolves the
+ * intents itself.
+ */
+export interface UnresolvedIntents {
+  add(change: ChangeId): void;
+  has(intent: AuditRecord): boolean;
+  /** Reads the unresolved intents and forgets those that have been resolved. */
+  refresh(find: () => Promise<readonly AuditRecord[]>): Promise<readonly AuditRecord[]>;
+}
+
+export function createUnresolvedIntents(): UnresolvedIntents {
+  const ids = new Set<string>();
+  return {
+    add: (change) => void ids.add(formatChangeId(change)),
+    has: (intent) => ids.has(formatChangeId(changeIdOf(intent))),
+    async refresh(find) {
+      const previous = [...ids];
+      const intents = await find();
+      const stillOpen = new Set(intents.map((intent) => formatChangeId(changeIdOf(intent))));
+      for (const id of previous) if (!stillOpen.has(id)) ids.delete(id);
+      return intents;
+    },
+  };
+}
+
+function changeIdOf({ requestId, namespace = '', secret = '', attempt }: AuditRecord): ChangeId {
+  return { requestId, target: { namespace, secret }, attempt };
+}
+
+function formatChangeId({ requestId, target: { namespace, secret }, attempt }: ChangeId): string {
+  return JSON.stringify([requestId, namespace, secret, attempt]);
 }

@@ -9,9 +9,9 @@ import type { TargetId } from '../core/target.ts';
 import { noTracer, type SpanAttributes, type Tracer } from '../core/tracer.ts';
 import type { Desired } from '../sync/desired.ts';
 import { type FormerMerge, type MergeOwner, mergedView, mergesIn } from '../sync/merge.ts';
-import { mergeManager } from '../sync/ownership-metadata.ts';
+import { LABEL, mergeManager } from '../sync/ownership-metadata.ts';
 import { type Pinned, pinMapping } from '../sync/pin.ts';
-import { type Plan, type PlanInput, plan } from '../sync/plan.ts';
+import { isForeign, type Plan, type PlanInput, plan } from '../sync/plan.ts';
 import { type GatherDeps, gather } from './gather.ts';
 import { type RecordedPin, readPinned } from './pins.ts';
 
@@ -246,4 +246,28 @@ async function readLive(
     if (error.code === 'INTERRUPTED') throw error;
     return { live: undefined, error };
   }
+}
+
+/** Whether the target was found and is ours. */
+export function isPresentAndOurs(
+  { plan, live }: Pick<Decision, 'plan' | 'live'>,
+  mapping: Mapping,
+  instances: Instances,
+): boolean {
+  return live !== undefined && !isForeign(plan) && !isUnadopted(plan, live, mapping, instances);
+}
+
+/**
+ * Whether the adoption of the Secret was refused, for example because of its type. Until it is adopted, the Secret is
+ * not ours.
+ */
+function isUnadopted(
+  { kind }: Plan,
+  { labels }: LiveSecret,
+  { target }: Mapping,
+  instances: Instances,
+): boolean {
+  const isLabelled =
+    labels[LABEL.mapping] !== undefined && instancesOf(instances).includes(labels[LABEL.instance] ?? '');
+  return kind === 'refuse' && target.mode === 'own' && !isLabelled;
 }

@@ -69,6 +69,12 @@ export async function compareWithLastWrite(
   };
 }
 
+/** The error that is recorded for drift instead of a repair. */
+export interface DriftReport {
+  readonly kind: 'failed' | 'refused';
+  readonly error: AppError;
+}
+
 /**
  * Returns the error to report instead of repairing drift. Returns undefined if the target is created anyway, because
  * its loss was expected or it is new in the configuration.
@@ -79,7 +85,7 @@ export async function reportDrift(
   { expectedLoss, isGone }: Comparison,
   isNew: boolean,
   deps: { readonly cluster: Cluster },
-): Promise<{ readonly kind: 'failed' | 'refused'; readonly error: AppError } | undefined> {
+): Promise<DriftReport | undefined> {
   if (plan.kind === 'create' && expectedLoss !== 'refused') {
     const missing = await missingNamespace(id, plan, deps);
     if (missing !== undefined) return { kind: 'failed', error: missing };

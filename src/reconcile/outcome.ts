@@ -2,6 +2,7 @@ import type { AppError } from '../core/errors.ts';
 import type { Mapping } from '../core/mapping.ts';
 import type { LiveSecret, MergeManifest } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
+import { certificateExpiry } from '../sync/checks.ts';
 import type { KeyPlan } from '../sync/compare.ts';
 import type { Desired } from '../sync/desired.ts';
 import type { Plan } from '../sync/plan.ts';
@@ -68,4 +69,39 @@ export interface Outcome {
   readonly pinned?: number;
   /** The proposal that the deletion step has yet to decide on. Set only with `held`. */
   readonly proposal?: Proposal;
+}
+
+type OutcomeDetails = Pick<Outcome, 'resourceVersion' | 'sources' | 'certificateExpiresAt'>;
+
+/** The details of an outcome that follow from its plan and its sources. */
+export function outcomeDetails(
+  plan: Plan,
+  live: LiveSecret | undefined,
+  desired: Desired,
+  isCarriedOut: boolean,
+): OutcomeDetails {
+  const current = isCarriedOut ? (writtenBy(plan) ?? live) : live;
+  const certificateExpiresAt = current && certificateExpiry(current.type, current.data);
+  const sources = versionsOf(desired);
+  return {
+    ...(live === undefined ? {} : { resourceVersion: live.resourceVersion }),
+    ...(sources === undefined ? {} : { sources }),
+    ...(certificateExpiresAt === undefined ? {} : { certificateExpiresAt }),
+  };
+}
+
+function writtenBy(plan: Plan): Pick<LiveSecret, 'type' | 'data'> | undefined {
+  if (plan.kind === 'create') return plan.manifest;
+  return plan.kind === 'update' ? plan.change : undefined;
+}
+
+function versionsOf(desired: Desired): readonly SourceVersion[] | undefined {
+  if (desired.kind !== 'ready') return undefined;
+  const versions = new Map<string, SourceVersion>();
+  for (const [name, { store, key, version }] of desired.sources) {
+    const createdAt = desired.createdAt?.get(name);
+    const sourceVersion = { store, key, version, ...(createdAt === undefined ? {} : { createdAt }) };
+    versions.set(JSON.stringify([store, key, version]), sourceVersion);
+  }
+  return [...versions.values()];
 }

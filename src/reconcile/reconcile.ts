@@ -1,18 +1,21 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError, assertNever } from '../core/errors.ts';
-import { type Instances, instancesOf } from '../core/instances.ts';
+import type { Instances } from '../core/instances.ts';
 import type { Mapping } from '../core/mapping.ts';
-import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
-import { LABEL } from '../sync/ownership-metadata.ts';
-import { isForeign, type Plan } from '../sync/plan.ts';
-import { type DecideDeps, type Decision, decideBeforeRecorded, type PendingDecision } from './decide.ts';
-import { type Comparison, compareWithLastWrite, reportDrift } from './drift-check.ts';
-import type { Outcome, OutcomeKind, Proposal } from './outcome.ts';
-import { outcomeDetails } from './outcome-details.ts';
-import type { Recorder } from './recorder.ts';
-import { applyPlan, stillRefused, type WriteJob } from './write.ts';
+import type { Plan } from '../sync/plan.ts';
+import {
+  type DecideDeps,
+  type Decision,
+  decideBeforeRecorded,
+  isPresentAndOurs,
+  type PendingDecision,
+} from './decide.ts';
+import { type Comparison, compareWithLastWrite, type DriftReport, reportDrift } from './drift-check.ts';
+import { type Outcome, type OutcomeKind, outcomeDetails, type Proposal } from './outcome.ts';
+import type { RecordedState, Recorder } from './recorder.ts';
+import { applyPlan, stillRefused, type WritePlan } from './write.ts';
 
 export interface ReconcileDeps extends DecideDeps {
   readonly cluster: Cluster;
@@ -31,15 +34,26 @@ export interface ReconcileOptions {
    * Whether the target is still desired. Called before a write, because the configuration may change while sources are
    * read. Defaults to true.
    */
-  readonly isStillDesired?: (() => boolean) | undefined;
+  readonly isStillDesired?: () => boolean;
 }
 
 /** Maximum number of write conflicts in one run. After that, the next run decides again. */
 const MAX_ATTEMPTS = 3;
 
+/** One attempt to sync a target. */
+interface Attempt extends Required<ReconcileOptions> {
+  readonly mapping: Mapping;
+  readonly id: TargetId;
+  /** 1 for the first attempt. */
+  readonly attempt: number;
+  /** The workloads to restart if the content changes. */
+  readonly restart: Mapping['restart'];
+}
+
 /**
- * Syncs one target: reads the sources, plans, records the intent, writes, and records the outcome. Errors of the target
- * or its sources become outcomes. If the audit is unavailable, throws, because nothing may be written without a record.
+ * Syncs one target: gathers the sources, plans, records the intent, applies the plan, and records the outcome. Errors
+ * of the target or its sources become outcomes. If the audit is unavailable, throws, because nothing may be written
+ * without a record.
  */
 export async function reconcile(
   mapping: Mapping,
@@ -47,124 +61,165 @@ export async function reconcile(
   deps: ReconcileDeps,
   { drift = 'repair', isNew = false, isStillDesired = () => true }: ReconcileOptions = {},
 ): Promise<Outcome> {
-  const { recorder } = deps;
   const restart = deps.cluster.workloads === undefined ? [] : mapping.restart;
-  const outcome = (kind: OutcomeKind, decision: Decision, error?: AppError): Outcome => {
-    const { plan, live, desired, pinned } = decision;
-    return {
-      kind,
-      mapping: mapping.name,
-      target: id,
-      keys: plan.keys,
-      alive: kind === 'created' || isPresentAndOurs(decision, mapping, deps),
-      ...(error === undefined ? {} : { error }),
-      ...(pinned === undefined ? {} : { pinned }),
-      ...outcomeDetails(plan, live, desired, error === undefined),
-    };
-  };
-
   for (let attempt = 1; ; attempt += 1) {
-    const { decision, comparison } =
+    const run = { mapping, id, attempt, restart, drift, isNew, isStillDesired };
+    const observation =
       (attempt === 1 && (await observeMissing(mapping, id, deps))) || (await observe(mapping, id, deps));
-    const { plan } = decision;
-    if (plan.kind !== 'create' && plan.kind !== 'update' && plan.kind !== 'merge')
-      await decision.whenRecorded();
-    const current = { live: decision.live, restart };
-    const needsRecord = plan.kind !== 'unchanged' && decision.live !== undefined;
-    const recorded =
-      comparison.recorded ??
-      (needsRecord ? await recorder.resolvePrevious(mapping.name, id, current) : undefined);
-    const driftReport =
-      drift === 'report' && comparison.isDrift && (await reportDrift(id, plan, comparison, isNew, deps));
-    if (driftReport) {
-      const { kind, error } = driftReport;
-      await decision.whenRecorded();
-      await recorder.recordFailure(mapping.name, id, { kind, error, keys: plan.keys });
-      return { ...outcome(kind, decision, error), ...(kind === 'refused' ? { drifted: true } : {}) };
-    }
-    switch (plan.kind) {
-      case 'unchanged': {
-        const { restarts } = await recorder.recordInSync(mapping.name, id, current);
-        return { ...outcome('unchanged', decision), ...(restarts ? { restarts } : {}) };
-      }
-      case 'delete':
-      case 'recreate':
-      case 'hold':
-        return {
-          ...outcome('held', decision, new AppError('HELD')),
-          proposal: proposalOf(mapping, decision, plan),
-        };
-      case 'refuse':
-      case 'fail': {
-        const kind = ({ refuse: 'refused', fail: 'failed' } as const)[plan.kind];
-        // With this code the target was read and does not exist, because a failed read has another code.
-        if (plan.error.code === 'SOURCE_ABSENT' && decision.live === undefined)
-          await recorder.recordRemoval({ action: 'delete', mapping: mapping.name, target: id });
-        await recorder.recordFailure(mapping.name, id, { kind, error: plan.error, keys: plan.keys });
-        return outcome(kind, decision, plan.error);
-      }
-      case 'create':
-      case 'update':
-      case 'merge': {
-        const refused = await stillRefused(recorded?.failed, plan, id, deps.cluster);
-        if (!isStillDesired()) {
-          await decision.whenRecorded();
-          return { ...outcome('unchanged', decision), keys: [] };
-        }
-        if (refused !== undefined) {
-          await decision.whenRecorded();
-          await recorder.recordFailure(mapping.name, id, { kind: 'failed', error: refused, keys: plan.keys });
-          return outcome('failed', decision, refused);
-        }
-        const { isDrift: repairs, previousContent } = comparison;
-        const job: WriteJob = {
-          mapping,
-          id,
-          attempt,
-          isRepair: repairs,
-          ...(previousContent === undefined ? {} : { previousContent }),
-        };
-        const { error, ...written } = await applyPlan(plan, decision, job, deps);
-        const restarts = recorded?.restarts || written.restarts;
-        if (error === undefined)
-          return {
-            ...outcome(plan.kind === 'create' ? 'created' : 'updated', decision),
-            ...written,
-            ...(restarts ? { restarts } : {}),
-          };
-        if (error.code !== 'CONFLICT') return outcome('failed', decision, error);
-        if (attempt < MAX_ATTEMPTS) break;
-        await recorder.giveUp(mapping.name, id, error, attempt);
-        return outcome('failed', decision, error);
-      }
-      default:
-        assertNever(plan);
-    }
+    const outcome = await carryOut(run, observation, deps);
+    if (outcome !== undefined) return outcome;
   }
 }
 
-/** Whether the target was found and is ours. */
-export function isPresentAndOurs(
-  { plan, live }: Pick<Decision, 'plan' | 'live'>,
-  mapping: Mapping,
-  instances: Instances,
-): boolean {
-  return live !== undefined && !isForeign(plan) && !isUnadopted(plan, live, mapping, instances);
+/** Carries out the plan. Returns undefined if another client changed the target meanwhile, so that it is decided again. */
+async function carryOut(
+  run: Attempt,
+  { decision, comparison }: Observation,
+  deps: ReconcileDeps,
+): Promise<Outcome | undefined> {
+  const { plan } = decision;
+  const isWrite = plan.kind === 'create' || plan.kind === 'update' || plan.kind === 'merge';
+  // The intent of a write waits for the records of the reads, so that one fsync makes all of them durable.
+  if (!isWrite) await decision.whenRecorded();
+  const recorded = comparison.recorded ?? (await recordedState(run, decision, deps));
+  const drift = await driftToReport(run, plan, comparison, deps);
+  if (drift !== undefined) return refuseDrift(run, decision, drift, deps);
+  switch (plan.kind) {
+    case 'unchanged': {
+      const current = { live: decision.live, restart: run.restart };
+      const { restarts } = await deps.recorder.recordInSync(run.mapping.name, run.id, current);
+      return { ...outcomeOf('unchanged', run, decision, deps), ...(restarts ? { restarts } : {}) };
+    }
+    case 'delete':
+    case 'recreate':
+    case 'hold': {
+      const proposal = proposalOf(run.mapping, decision, plan);
+      return { ...outcomeOf('held', run, decision, deps, new AppError('HELD')), proposal };
+    }
+    case 'refuse':
+    case 'fail':
+      return refuse(run, decision, plan, deps);
+    case 'create':
+    case 'update':
+    case 'merge':
+      return write(run, { plan, decision, comparison, recorded }, deps);
+    default:
+      return assertNever(plan);
+  }
 }
 
-/**
- * Whether the adoption of the Secret was refused, for example because of its type. Until it is adopted, the Secret is
- * not ours.
- */
-function isUnadopted(
-  { kind }: Plan,
-  { labels }: LiveSecret,
-  { target }: Mapping,
+/** What the audit contains about an existing target that needs a change. */
+async function recordedState(
+  { mapping, id, restart }: Attempt,
+  { plan, live }: Decision,
+  { recorder }: ReconcileDeps,
+): Promise<RecordedState | undefined> {
+  if (plan.kind === 'unchanged' || live === undefined) return undefined;
+  return recorder.resolvePrevious(mapping.name, id, { live, restart });
+}
+
+async function driftToReport(
+  { drift, id, isNew }: Attempt,
+  plan: Plan,
+  comparison: Comparison,
+  deps: ReconcileDeps,
+): Promise<DriftReport | undefined> {
+  if (drift !== 'report' || !comparison.isDrift) return undefined;
+  return reportDrift(id, plan, comparison, isNew, deps);
+}
+
+async function refuseDrift(
+  run: Attempt,
+  decision: PendingDecision,
+  { kind, error }: DriftReport,
+  deps: ReconcileDeps,
+): Promise<Outcome> {
+  await decision.whenRecorded();
+  const { keys } = decision.plan;
+  await deps.recorder.recordFailure(run.mapping.name, run.id, { kind, error, keys });
+  const outcome = outcomeOf(kind, run, decision, deps, error);
+  return kind === 'refused' ? { ...outcome, drifted: true } : outcome;
+}
+
+async function refuse(
+  run: Attempt,
+  decision: Decision,
+  { kind: planKind, error, keys }: Extract<Plan, { kind: 'refuse' | 'fail' }>,
+  deps: ReconcileDeps,
+): Promise<Outcome> {
+  const { recorder } = deps;
+  const { mapping, id } = run;
+  const kind = planKind === 'refuse' ? 'refused' : 'failed';
+  // With this code the target was read and does not exist, because a failed read has another code.
+  if (error.code === 'SOURCE_ABSENT' && decision.live === undefined)
+    await recorder.recordRemoval({ action: 'delete', mapping: mapping.name, target: id });
+  await recorder.recordFailure(mapping.name, id, { kind, error, keys });
+  return outcomeOf(kind, run, decision, deps, error);
+}
+
+interface Write {
+  readonly plan: WritePlan;
+  readonly decision: PendingDecision;
+  readonly comparison: Comparison;
+  readonly recorded: RecordedState | undefined;
+}
+
+async function write(
+  run: Attempt,
+  { plan, decision, comparison, recorded }: Write,
+  deps: ReconcileDeps,
+): Promise<Outcome | undefined> {
+  const { recorder, cluster } = deps;
+  const { mapping, id, attempt } = run;
+  const refused = await stillRefused(recorded?.failed, plan, id, cluster);
+  if (!run.isStillDesired()) {
+    await decision.whenRecorded();
+    return { ...outcomeOf('unchanged', run, decision, deps), keys: [] };
+  }
+  if (refused !== undefined) {
+    await decision.whenRecorded();
+    await recorder.recordFailure(mapping.name, id, { kind: 'failed', error: refused, keys: plan.keys });
+    return outcomeOf('failed', run, decision, deps, refused);
+  }
+  const { isDrift: isRepair, previousContent } = comparison;
+  const job = {
+    mapping,
+    id,
+    attempt,
+    isRepair,
+    ...(previousContent === undefined ? {} : { previousContent }),
+  };
+  const { error, ...written } = await applyPlan(plan, decision, job, deps);
+  if (error === undefined) {
+    const kind = plan.kind === 'create' ? 'created' : 'updated';
+    const restarts = recorded?.restarts || written.restarts;
+    return { ...outcomeOf(kind, run, decision, deps), ...written, ...(restarts ? { restarts } : {}) };
+  }
+  if (error.code === 'CONFLICT') {
+    if (attempt < MAX_ATTEMPTS) return undefined;
+    await recorder.giveUp(mapping.name, id, error, attempt);
+  }
+  return outcomeOf('failed', run, decision, deps, error);
+}
+
+function outcomeOf(
+  kind: OutcomeKind,
+  { mapping, id }: Attempt,
+  decision: Decision,
   instances: Instances,
-): boolean {
-  const isLabelled =
-    labels[LABEL.mapping] !== undefined && instancesOf(instances).includes(labels[LABEL.instance] ?? '');
-  return kind === 'refuse' && target.mode === 'own' && !isLabelled;
+  error?: AppError,
+): Outcome {
+  const { plan, live, desired, pinned } = decision;
+  return {
+    kind,
+    mapping: mapping.name,
+    target: id,
+    keys: plan.keys,
+    alive: kind === 'created' || isPresentAndOurs(decision, mapping, instances),
+    ...(error === undefined ? {} : { error }),
+    ...(pinned === undefined ? {} : { pinned }),
+    ...outcomeDetails(plan, live, desired, error === undefined),
+  };
 }
 
 interface Observation {

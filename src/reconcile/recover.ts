@@ -4,10 +4,8 @@ import type { Cluster } from '../cluster/cluster.ts';
 import { MAX_UNANSWERED_CALLS } from '../core/cluster-outage.ts';
 import type { Workload } from '../core/mapping.ts';
 import type { TargetId } from '../core/target.ts';
-import { SAME_BYTES } from './change.ts';
+import { createUnresolvedIntents, restartIntents, SAME_BYTES, type UnresolvedIntents } from './change.ts';
 import { lastChange, REPLACED_SINCE } from './latest-records.ts';
-import { restartIntents } from './restart-intents.ts';
-import { createUnresolvedIntents, type UnresolvedIntents } from './unresolved-intents.ts';
 import { type Applied, SEEN_IN_CLUSTER, verifyWrite, type WriteVerification } from './write-verification.ts';
 
 export interface RecoverDeps {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
-import { isContested } from '../../src/reconcile/contested.ts';
+import { isContested } from '../../src/reconcile/latest-records.ts';
 import type { Outcome } from '../../src/reconcile/outcome.ts';
 import { type ReconcileOptions, reconcile } from '../../src/reconcile/reconcile.ts';
 import { APPS_DB, base64, DB_ONLY, openDb, openWorld, type World } from './world.ts';

@@ -3,8 +3,8 @@ import { AppError } from '../../src/core/errors.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import { type ReadResult, refId, type SourceRef } from '../../src/core/read-result.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
+import { createRecorder } from '../../src/reconcile/audit-recorder.ts';
 import { lastReadVersion } from '../../src/reconcile/last-read-version.ts';
-import { createRecorder } from '../../src/reconcile/recorder.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 

@@ -6,8 +6,8 @@ import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import type { ReadResult, SourceObject } from '../../src/core/read-result.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { isProvenAbsent } from '../../src/reconcile/absence.ts';
+import { createRecorder } from '../../src/reconcile/audit-recorder.ts';
 import { isReadOf, lastReadVersion } from '../../src/reconcile/last-read-version.ts';
-import { createRecorder } from '../../src/reconcile/recorder.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 

@@ -14,11 +14,11 @@ import { type LogFields, type Logger, silentLogger } from '../../src/log/logger.
 import type { SecretProvider } from '../../src/providers/provider.ts';
 import { createReader } from '../../src/providers/reader.ts';
 import { isProvenAbsent } from '../../src/reconcile/absence.ts';
+import { createRecorder } from '../../src/reconcile/audit-recorder.ts';
+import { createUnresolvedIntents } from '../../src/reconcile/change.ts';
 import { isRemoved, isWrittenWithout } from '../../src/reconcile/latest-records.ts';
 import { readPin } from '../../src/reconcile/pins.ts';
-import { createRecorder } from '../../src/reconcile/recorder.ts';
 import { desiredIndex, resolveTargets, unresolvedTargets } from '../../src/reconcile/targets.ts';
-import { createUnresolvedIntents } from '../../src/reconcile/unresolved-intents.ts';
 import { linesOf, loadText } from '../config/memory-fs.ts';
 import { faulty, type Watch } from '../fakes/faulty.ts';
 import { createManualTime, type ManualTime } from '../fakes/manual-time.ts';

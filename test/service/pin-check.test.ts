@@ -210,13 +210,16 @@ describe('the status of a pinned target', () => {
   it.each([
     ['VERSION_GONE', 'failed'],
     ['STORE_UNAVAILABLE', 'stale'],
-  ] as const)('shows the failure of the last run (%s), and still names the record of the pin', (code, state) => {
-    const it_ = open();
-    note(it_, A, { ...failed(code), pinned: 7, person: code === 'VERSION_GONE' });
-    expect(statusOf(it_)).toMatchObject({ state, code, pinned: 7 });
-  });
+  ] as const)(
+    'shows the failure of the last run (%s), and still names the record of the pin',
+    (code, state) => {
+      const it_ = open();
+      note(it_, A, { ...failed(code), pinned: 7, person: code === 'VERSION_GONE' });
+      expect(statusOf(it_)).toMatchObject({ state, code, pinned: 7 });
+    },
+  );
 
-  it("ignores a pin annotation that the owner of a merged Secret has set", () => {
+  it('ignores a pin annotation that the owner of a merged Secret has set', () => {
     const it_ = open([MERGED]);
     it_.states.setMeta({ ...pinnedMeta(A, '7'), id: MERGED.id });
     expect(statusOf(it_, MERGED)).not.toHaveProperty('pinned');

@@ -7,7 +7,7 @@ import { formatTarget, type TargetId } from '../../core/target.ts';
 import { noTracer, type Tracer } from '../../core/tracer.ts';
 import type { Logger } from '../../log/logger.ts';
 import type { Job } from '../../queue/queue.ts';
-import { isContested } from '../../reconcile/contested.ts';
+import { isContested } from '../../reconcile/latest-records.ts';
 import type { Outcome } from '../../reconcile/outcome.ts';
 import { type ReconcileOptions, reconcile, recordUndecidable } from '../../reconcile/reconcile.ts';
 import type { DesiredTarget } from '../../reconcile/targets.ts';

@@ -11,7 +11,8 @@ import { createSeenVersions } from '../../../src/providers/azure-key-vault/versi
 import type { ReadResult, SourceRef, VersionResult } from '../../../src/providers/provider.ts';
 import { type ChosenStrategy, cheapestStrategy } from '../../../src/providers/read-strategy.ts';
 import { lastReadVersion } from '../../../src/reconcile/last-read-version.ts';
-import { createRecorder, type Recorder } from '../../../src/reconcile/recorder.ts';
+import { createRecorder } from '../../../src/reconcile/audit-recorder.ts';
+import type { Recorder } from '../../../src/reconcile/recorder.ts';
 import type { Objects } from '../../fakes/azure-server/objects.ts';
 import { startAzureServer } from '../../fakes/azure-server/server.ts';
 import { createManualTime } from '../../fakes/manual-time.ts';

@@ -1,0 +1,286 @@
+import { isDeepStrictEqual } from 'node:util';
+import { type Actor, type AuditRecord, type Entry, NO_KEYS } from '../audit/entry.ts';
+import type { AuditStore } from '../audit/store.ts';
+import type { Clock } from '../core/clock.ts';
+import type { AppError } from '../core/errors.ts';
+import type { Fingerprinter } from '../core/fingerprint.ts';
+import type { PendingRecord } from '../core/pending-record.ts';
+import type { ReadResult, StoreRef } from '../core/read-result.ts';
+import { formatTarget, type TargetId } from '../core/target.ts';
+import type { KeyPlan } from '../sync/compare.ts';
+import type { Pin } from '../sync/pin.ts';
+import {
+  type Change,
+  changesOf,
+  createUnresolvedIntents,
+  restartIntents,
+  type UnresolvedIntents,
+} from './change.ts';
+import { type Command, commandEntry } from './commands.ts';
+import { lateRemoval, lateWrite, type Removal } from './late-writes.ts';
+import {
+  type ExpectedLoss,
+  expectedLoss,
+  isReplaced,
+  lastChange,
+  latestRecord,
+  TARGET_STATE_ACTIONS,
+} from './latest-records.ts';
+import { pinNote } from './pins.ts';
+import type { ReadDeduplication } from './read-deduplication.ts';
+import { ReadRecorder } from './read-records.ts';
+
+import type {
+  ChangeResult,
+  CurrentTarget,
+  RecordedState,
+  Recorder,
+  RestartsNeeded,
+  TargetFailure,
+} from './recorder.ts';
+
+export interface RecorderDeps {
+  readonly audit: AuditStore;
+  readonly actor: Actor;
+  readonly requestId: string;
+  readonly fingerprints: Fingerprinter;
+  /** Maps each store name to the hash of the store's definition. */
+  readonly stores: ReadonlyMap<string, string>;
+  /**
+   * The current instance name and the former ones. Other instances that share the audit may have targets with the same
+   * names.
+   */
+  readonly instances: readonly string[];
+  readonly clock: Clock;
+  readonly unresolvedIntents?: UnresolvedIntents;
+  /** Shared by all recorders of the process. */
+  readonly readDeduplication?: ReadDeduplication | undefined;
+}
+
+/** Writes the audit records of one request. */
+export function createRecorder(deps: RecorderDeps): Recorder {
+  return new AuditRecorder(deps);
+}
+
+/** The fields that most records leave empty. */
+const EMPTY = { sources: [], keys: NO_KEYS, durationMs: 0, attempt: 1 } as const;
+
+class AuditRecorder implements Recorder {
+  readonly requestId: string;
+  readonly #deps: RecorderDeps;
+  readonly #startedAt: number;
+  readonly #unresolvedIntents: UnresolvedIntents;
+  readonly #reads: ReadRecorder;
+
+  constructor(deps: RecorderDeps) {
+    this.requestId = deps.requestId;
+    this.#deps = deps;
+    this.#startedAt = deps.clock.now();
+    this.#unresolvedIntents = deps.unresolvedIntents ?? createUnresolvedIntents();
+    this.#reads = new ReadRecorder(deps);
+  }
+
+  get replacedValues(): ReadonlySet<string> {
+    return this.#reads.replacedValues;
+  }
+
+  isFailing(source: StoreRef): boolean | Promise<boolean> {
+    return this.#reads.isFailing(source);
+  }
+
+  read(source: StoreRef, result: ReadResult, tookMs = 0): Promise<PendingRecord | undefined> {
+    return this.#reads.record(source, result, tookMs);
+  }
+
+  command(command: Command): Promise<void> {
+    return this.#append(commandEntry(command, this.#deps.actor, this.requestId));
+  }
+
+  async intent(change: Change): Promise<Change> {
+    const { replaces, target } = change;
+    const openAttempts = await this.#deps.audit.openAttempts(this.requestId, target);
+    let { attempt } = change;
+    while (openAttempts.includes(attempt)) attempt += 1;
+    const numbered = { ...change, attempt };
+    const replaced = replaces === undefined ? {} : { resourceVersion: replaces };
+    await this.#append({ ...this.#changeEntry(numbered), phase: 'intent', outcome: 'ok', ...replaced });
+    return numbered;
+  }
+
+  async outcome(change: Change, { error, resourceVersion, note }: ChangeResult): Promise<RestartsNeeded> {
+    const entry: Entry = {
+      ...this.#changeEntry(change),
+      phase: 'outcome',
+      outcome: error === undefined ? 'ok' : 'failed',
+      ...(error === undefined ? {} : { code: error.code }),
+      ...(resourceVersion === undefined ? {} : { resourceVersion }),
+      ...(note === undefined ? {} : { note }),
+    };
+    const restarts = restartIntents(entry, change.restart ?? []);
+    try {
+      await this.#deps.audit.append([entry, ...restarts]);
+    } catch (thrown) {
+      this.addUnresolved(change);
+      throw thrown;
+    }
+    return { restarts: restarts.length > 0 };
+  }
+
+  addUnresolved(change: Change): void {
+    this.#unresolvedIntents.add({ ...change, requestId: this.requestId });
+  }
+
+  async lastWrite(mapping: string, target: TargetId): Promise<AuditRecord | undefined> {
+    const last = await lastChange(this.#deps.audit, mapping, target, this.#deps.instances);
+    if (last?.action !== 'delete') return last;
+    // For a deletion that was part of a replacement, return the content before it, because pods have read that.
+    const { after: replacementContent, before: previousContent, ...deleted } = last;
+    return replacementContent === undefined || previousContent === undefined
+      ? undefined
+      : { ...deleted, after: previousContent };
+  }
+
+  expectedLoss(mapping: string, target: TargetId): Promise<ExpectedLoss | undefined> {
+    return expectedLoss(this.#deps.audit, mapping, target, this.#deps.instances);
+  }
+
+  async recordFailure(mapping: string, target: TargetId, failure: TargetFailure): Promise<void> {
+    const { kind, error, keys = [], note } = failure;
+    const previous = await this.#lastState(mapping, target);
+    const changes = changesOf(keys);
+    // A person releases one specific change, so a different change is a new hold.
+    const isSame = kind !== 'held' || (previous?.note === note && isDeepStrictEqual(previous?.keys, changes));
+    if (previous?.outcome === kind && previous.code === error.code && isSame) return;
+    // The report of an absent source must contain the source's name.
+    const subject = kind === 'held' || error.subject === formatTarget(target) ? undefined : error.subject;
+    const text = note ?? subject;
+    await this.#recordTarget(mapping, target, {
+      action: kind === 'held' ? 'hold' : 'refuse',
+      outcome: kind,
+      code: error.code,
+      keys: changes,
+      ...(text === undefined ? {} : { note: text }),
+    });
+  }
+
+  giveUp(mapping: string, target: TargetId, { code }: AppError, attempts: number): Promise<void> {
+    return this.#recordTarget(mapping, target, {
+      action: 'giveUp',
+      outcome: 'failed',
+      code,
+      attempt: attempts,
+    });
+  }
+
+  async recordInSync(mapping: string, target: TargetId, now: CurrentTarget): Promise<RestartsNeeded> {
+    const { isUnresolved, restarts } = await this.#resolvePrevious(mapping, target, now);
+    if (isUnresolved)
+      await this.#recordTarget(mapping, target, { action: 'sweep', outcome: 'ok', note: 'in sync again' });
+    return { restarts };
+  }
+
+  resolvePrevious(mapping: string, target: TargetId, now: CurrentTarget): Promise<RecordedState> {
+    return this.#resolvePrevious(mapping, target, now);
+  }
+
+  async recordRemoval(removal: Removal): Promise<boolean> {
+    const { audit, instances } = this.#deps;
+    const previous = await this.#lastState(removal.mapping, removal.target);
+    // The latest record need not be the failed removal, because a newer attempt may have failed or been held.
+    const isUnresolved = previous !== undefined && previous.outcome !== 'ok';
+    const lateOutcome = isUnresolved ? await lateRemoval(audit, removal, instances) : undefined;
+    if (lateOutcome !== undefined) await this.#append(lateOutcome);
+    return lateOutcome !== undefined;
+  }
+
+  release(mapping: string, target: TargetId, keys: readonly KeyPlan[], id: string): Promise<void> {
+    return this.#recordTarget(mapping, target, {
+      action: 'release',
+      outcome: 'ok',
+      keys: changesOf(keys),
+      note: id,
+    });
+  }
+
+  pin(mapping: string, target: TargetId, pin: Pin | 'unpin', error?: AppError): Promise<void> {
+    return this.#recordTarget(mapping, target, {
+      action: pin === 'unpin' ? 'unpin' : 'rollback',
+      ...(pin === 'unpin' ? {} : { sources: pin.sources, note: pinNote(pin) }),
+      ...(error === undefined ? { outcome: 'ok' } : { outcome: 'refused', code: error.code }),
+    });
+  }
+
+  sweep(counts: Readonly<Record<string, number>>, ok: boolean): Promise<void> {
+    const { actor, clock } = this.#deps;
+    return this.#append({
+      ...EMPTY,
+      actor,
+      requestId: this.requestId,
+      action: 'sweep',
+      outcome: ok ? 'ok' : 'failed',
+      counts,
+      durationMs: clock.now() - this.#startedAt,
+    });
+  }
+
+  async #append(entry: Entry): Promise<void> {
+    await this.#deps.audit.append([entry]);
+  }
+
+  /** Records something about a target that is no change of it. */
+  #recordTarget(
+    mapping: string,
+    target: TargetId,
+    fields: Pick<Entry, 'action' | 'outcome'> & Partial<Entry>,
+  ): Promise<void> {
+    const { actor } = this.#deps;
+    return this.#append({ ...EMPTY, actor, requestId: this.requestId, mapping, ...target, ...fields });
+  }
+
+  #changeEntry(change: Change): Omit<Entry, 'phase' | 'outcome'> {
+    const { action, mapping, target, sources, keys, values, before, after, note, attempt } = change;
+    return {
+      actor: this.#deps.actor,
+      requestId: this.requestId,
+      action,
+      mapping,
+      ...target,
+      sources,
+      keys,
+      ...values,
+      ...(before === undefined ? {} : { before }),
+      ...(after === undefined ? {} : { after }),
+      ...(note === undefined ? {} : { note }),
+      durationMs: this.#deps.clock.now() - change.startedAt,
+      attempt,
+    };
+  }
+
+  #lastState(mapping: string, id: TargetId): Promise<AuditRecord | undefined> {
+    const { audit, instances } = this.#deps;
+    return latestRecord(audit, { mapping, ...id }, TARGET_STATE_ACTIONS, instances);
+  }
+
+  async #resolvePrevious(
+    mapping: string,
+    target: TargetId,
+    { live, restart }: CurrentTarget,
+  ): Promise<RecordedState & { readonly isUnresolved: boolean }> {
+    const { audit, instances } = this.#deps;
+    const previous = await this.#lastState(mapping, target);
+    const isSettled = previous === undefined || (previous.outcome === 'ok' && !isReplaced(previous));
+    if (isSettled) return { isUnresolved: false, isUnrecorded: previous === undefined, restarts: false };
+    const lateOutcome = live && (await lateWrite(audit, mapping, live, instances));
+    if (lateOutcome === undefined) {
+      const { outcome, code } = previous;
+      return {
+        isUnresolved: outcome !== 'ok',
+        restarts: false,
+        failed: outcome === 'failed' ? code : undefined,
+      };
+    }
+    const restarts = restartIntents(lateOutcome, restart);
+    await audit.append([lateOutcome, ...restarts]);
+    return { isUnresolved: false, restarts: restarts.length > 0 };
+  }
+}
