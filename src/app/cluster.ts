@@ -1,5 +1,4 @@
-import type { Cluster } from '../cluster/cluster.ts';
-import type { OnWrite } from '../cluster/on-write.ts';
+import type { Cluster, OnWrite } from '../cluster/cluster.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
 

@@ -1,10 +1,9 @@
 import { parseObject } from '../core/json.ts';
-import { WORKLOAD_APIS } from './api-workloads.ts';
 import type { KubeClient } from './client.ts';
 import type { AccessRequest } from './cluster.ts';
-import { errorFromResponse } from './errors.ts';
+import { errorFromResponse, unexpectedResponse } from './errors.ts';
 import { objectIn } from './json.ts';
-import { unexpectedResponse } from './pages.ts';
+import { WORKLOAD_APIS } from './workloads.ts';
 
 /** https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/self-subject-access-review-v1/ */
 export async function reviewOwnAccess(

@@ -2,33 +2,27 @@ import { AppError } from '../core/errors.ts';
 import { isObject, type JsonObject, parseObject } from '../core/json.ts';
 import type { KubeClient, KubeRequest } from './client.ts';
 import { FIELD_MANAGER } from './cluster.ts';
-import { errorFromResponse, isNotFound, isUidMismatch, type KubeResponse } from './errors.ts';
+import {
+  errorFromResponse,
+  isNotFound,
+  isUidMismatch,
+  type KubeResponse,
+  unexpectedResponse,
+} from './errors.ts';
 import { listIn, objectIn, textIn } from './json.ts';
 import { foreignPodAnnotations } from './managed-fields.ts';
 import { stringMapIn } from './manifest.ts';
 import { checkNamespace, checkTarget, selectorOf } from './names.ts';
-import { listAll, nameOf, unexpectedResponse } from './pages.ts';
+import { listAll, nameOf } from './pages.ts';
 import { isRolling } from './rolling.ts';
 import {
   type LiveWorkload,
+  WORKLOAD_APIS,
   WORKLOAD_KINDS,
   type WorkloadId,
   type WorkloadKind,
   type Workloads,
 } from './workloads.ts';
-
-interface Api {
-  readonly group: string;
-  readonly version: string;
-  readonly plural: string;
-}
-
-export const WORKLOAD_APIS: Readonly<Record<WorkloadKind, Api>> = {
-  Deployment: { group: 'apps', version: 'v1', plural: 'deployments' },
-  StatefulSet: { group: 'apps', version: 'v1', plural: 'statefulsets' },
-  DaemonSet: { group: 'apps', version: 'v1', plural: 'daemonsets' },
-  Rollout: { group: 'argoproj.io', version: 'v1alpha1', plural: 'rollouts' },
-};
 
 /**
  * The maximum number of attempts for one patch. Controllers write the same object frequently, so conflicts are common.

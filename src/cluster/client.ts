@@ -14,8 +14,7 @@ import {
   POD_CONTEXT,
 } from './kubeconfig/kubeconfig.ts';
 import { createPool, type Pool } from './pool.ts';
-import { createRequestRateLimiter } from './rate-limiter.ts';
-import { type RetryDeps, retryWhileBusy } from './retry-busy.ts';
+import { createRequestRateLimiter, type RetryDeps, retryWhileBusy } from './throttle.ts';
 
 export interface KubeClientOptions extends KubeconfigOptions, RetryDeps {
   /** The request rate limit of this process. Unset means no limit. */

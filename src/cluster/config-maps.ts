@@ -1,10 +1,9 @@
 import { type JsonObject, parseObject } from '../core/json.ts';
 import type { KubeClient } from './client.ts';
 import type { CallOptions } from './cluster.ts';
-import { errorFromResponse, isNotFound } from './errors.ts';
+import { errorFromResponse, isNotFound, unexpectedResponse } from './errors.ts';
 import { objectIn, textIn } from './json.ts';
 import { checkNamespace } from './names.ts';
-import { unexpectedResponse } from './pages.ts';
 
 /** A ConfigMap as read from the cluster. */
 export interface ConfigMap {

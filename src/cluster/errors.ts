@@ -277,3 +277,7 @@ export function errorFromTransport(thrown: unknown, timeoutMs: number): AppError
 export function unavailable(detail: string, cause?: unknown): AppError {
   return new AppError('CLUSTER_UNAVAILABLE', { detail, cause });
 }
+
+export function unexpectedResponse(subject: string): AppError {
+  return unavailable('the response has an unexpected format').withSubject(subject);
+}

@@ -8,8 +8,10 @@ import { createKubeClient, type KubeClient, type KubeClientOptions, type KubeReq
 import {
   type CallOptions,
   type Cluster,
+  createOpenWatches,
   FIELD_MANAGER,
   type LiveSecret,
+  type OnWrite,
   type WriteResult,
 } from './cluster.ts';
 import { createConfigMaps } from './config-maps.ts';
@@ -19,15 +21,13 @@ import {
   isSecretNotFound,
   isUidMismatch,
   type KubeResponse,
+  unexpectedResponse,
 } from './errors.ts';
 import { objectIn } from './json.ts';
 import { appliedIn, exclusivelyOwnedIn, managerName } from './managed-fields.ts';
-import { appliedSecret, changedSecret, newSecret, type RawSecret, toLive } from './manifest.ts';
+import { appliedSecret, changedSecret, newSecret, type RawSecret, toLive, toMeta } from './manifest.ts';
 import { checkNamespace, checkTarget, selectorOf } from './names.ts';
-import type { OnWrite } from './on-write.ts';
-import { createOpenWatches } from './open-watches.ts';
-import { isTerminating, listAll, nameOf, unexpectedResponse } from './pages.ts';
-import { toMeta } from './secret-meta.ts';
+import { isTerminating, listAll, nameOf } from './pages.ts';
 import { createIdentities } from './token-review.ts';
 import type { WatchTuning } from './watch.ts';
 import { watchNamespaces, watchSecrets } from './watches.ts';

@@ -1,7 +1,6 @@
-import type { AppError } from '../core/errors.ts';
 import { isObject, type JsonObject, parseObject } from '../core/json.ts';
 import type { KubeClient } from './client.ts';
-import { errorFromResponse, isExpired, unavailable } from './errors.ts';
+import { errorFromResponse, isExpired, unavailable, unexpectedResponse } from './errors.ts';
 import { objectIn, textIn } from './json.ts';
 
 /**
@@ -119,8 +118,4 @@ export function nameOf(item: JsonObject): string {
 export function isTerminating(namespace: JsonObject): boolean {
   const { deletionTimestamp } = objectIn(namespace, 'metadata') ?? {};
   return deletionTimestamp !== undefined || objectIn(namespace, 'status')?.phase === 'Terminating';
-}
-
-export function unexpectedResponse(subject: string): AppError {
-  return unavailable('the response has an unexpected format').withSubject(subject);
 }

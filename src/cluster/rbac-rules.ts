@@ -1,6 +1,5 @@
 import { compareText } from '../core/target.ts';
-import { WORKLOAD_APIS } from './api-workloads.ts';
-import { WORKLOAD_KINDS, type WorkloadKind } from './workloads.ts';
+import { WORKLOAD_APIS, WORKLOAD_KINDS, type WorkloadKind } from './workloads.ts';
 
 /** A Secret that a mapping writes, with the permissions that it needs. */
 export interface RbacSecret {

@@ -1,5 +1,6 @@
 import { stringify } from 'yaml';
 import type { TargetId } from '../core/target.ts';
+import { KUBECTL_YAML } from './json.ts';
 import {
   checkpointRules,
   NAMESPACES_RULE,
@@ -11,7 +12,6 @@ import {
   secretsRule,
   sortedUnique,
 } from './rbac-rules.ts';
-import { KUBECTL_YAML } from './yaml.ts';
 
 export type RbacTarget = RbacSecret & TargetId;
 

@@ -1,10 +1,9 @@
 import { type JsonObject, parseObject } from '../core/json.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { KubeClient } from './client.ts';
-import { errorFromResponse } from './errors.ts';
+import { errorFromResponse, unexpectedResponse } from './errors.ts';
 import type { Caller, Identities } from './identities.ts';
 import { listIn, objectIn, textIn } from './json.ts';
-import { unexpectedResponse } from './pages.ts';
 
 /** Authenticates callers by TokenReviews of the API server. Results are not cached here. */
 export function createIdentities(client: KubeClient): Identities {

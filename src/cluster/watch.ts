@@ -2,10 +2,15 @@ import type { AppError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
 import { sleepUntilAborted } from '../core/sleep.ts';
 import type { KubeClient } from './client.ts';
-import { errorFromResponse, errorFromTransport, isExpired, unavailable } from './errors.ts';
-import { linesOf } from './lines.ts';
-import { listWithVersion, unexpectedResponse } from './pages.ts';
-import { eventIn } from './watch-event.ts';
+import {
+  errorFromResponse,
+  errorFromTransport,
+  isExpired,
+  unavailable,
+  unexpectedResponse,
+} from './errors.ts';
+import { listWithVersion } from './pages.ts';
+import { eventIn, linesOf } from './watch-events.ts';
 
 export interface WatchTuning {
   /** A connection without data for this long counts as broken. API servers send a bookmark about once a minute. */

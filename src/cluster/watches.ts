@@ -1,10 +1,11 @@
 import { isObject, type JsonObject } from '../core/json.ts';
 import type { KubeClient } from './client.ts';
 import type { NamespaceHandlers, SecretMeta, WatchHandlers, WatchScope } from './cluster.ts';
+import { unexpectedResponse } from './errors.ts';
 import { objectIn } from './json.ts';
+import { toMeta } from './manifest.ts';
 import { checkScope, formatScope } from './names.ts';
-import { nameOf, unexpectedResponse } from './pages.ts';
-import { toMeta } from './secret-meta.ts';
+import { nameOf } from './pages.ts';
 import { listAndWatch, type WatchTuning } from './watch.ts';
 
 /** Watches the Secrets of a scope with one request and one connection, for any number of Secrets. */

@@ -2,6 +2,19 @@
 export const WORKLOAD_KINDS = ['Deployment', 'StatefulSet', 'DaemonSet', 'Rollout'] as const;
 export type WorkloadKind = (typeof WORKLOAD_KINDS)[number];
 
+interface WorkloadApi {
+  readonly group: string;
+  readonly version: string;
+  readonly plural: string;
+}
+
+export const WORKLOAD_APIS: Readonly<Record<WorkloadKind, WorkloadApi>> = {
+  Deployment: { group: 'apps', version: 'v1', plural: 'deployments' },
+  StatefulSet: { group: 'apps', version: 'v1', plural: 'statefulsets' },
+  DaemonSet: { group: 'apps', version: 'v1', plural: 'daemonsets' },
+  Rollout: { group: 'argoproj.io', version: 'v1alpha1', plural: 'rollouts' },
+};
+
 /** Returns the text as a workload kind, or `undefined` if it is not a supported kind. */
 export function workloadKind(text: string): WorkloadKind | undefined {
   return WORKLOAD_KINDS.find((kind) => kind === text);

@@ -24,9 +24,9 @@ import {
   newSecret,
   type RawSecret,
   toLive,
+  toMeta,
 } from '../../src/cluster/manifest.ts';
 import { checkNamespace, checkTarget, selectorOf } from '../../src/cluster/names.ts';
-import { toMeta } from '../../src/cluster/secret-meta.ts';
 import type { Workloads } from '../../src/cluster/workloads.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { JsonObject } from '../../src/core/json.ts';

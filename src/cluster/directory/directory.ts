@@ -6,7 +6,14 @@ import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import { makeFolder, nearestFolder } from '../../core/folders.ts';
 import { compareText, formatTarget, type TargetId } from '../../core/target.ts';
-import type { Cluster, LiveSecret, SecretMeta, WriteResult } from '../cluster.ts';
+import {
+  type Cluster,
+  createOpenWatches,
+  type LiveSecret,
+  type OnWrite,
+  type SecretMeta,
+  type WriteResult,
+} from '../cluster.ts';
 import { applyTo, withOwnership } from '../field-owners.ts';
 import { objectIn } from '../json.ts';
 import { appliedIn, exclusivelyOwnedIn } from '../managed-fields.ts';
@@ -17,23 +24,21 @@ import {
   newSecret,
   type RawSecret,
   toLive,
+  toMeta,
 } from '../manifest.ts';
 import { checkNamespace, checkTarget, selectorOf } from '../names.ts';
-import type { OnWrite } from '../on-write.ts';
-import { createOpenWatches } from '../open-watches.ts';
-import { toMeta } from '../secret-meta.ts';
 import {
   directoryUnavailable,
   isAccessible,
   readWithMtime,
   removeFile,
   withDiskErrors,
+  withFolderLock,
   writeFileAtomically,
 } from './disk.ts';
 import { fromFile, toFile, versionOf } from './file.ts';
-import { readKey, readOrCreateKey } from './key.ts';
 import { namespacesIn, secretsIn } from './list.ts';
-import { withFolderLock } from './lock.ts';
+import { readKey, readOrCreateKey } from './state.ts';
 import { watchFiles, watchFolders } from './watch.ts';
 
 export interface DirectoryClusterOptions {

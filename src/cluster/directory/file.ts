@@ -3,9 +3,8 @@ import { stringify } from 'yaml';
 import type { Fingerprinter } from '../../core/fingerprint.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { TargetId } from '../../core/target.ts';
-import { objectIn, textIn } from '../json.ts';
+import { KUBECTL_YAML, objectIn, parseMap, textIn } from '../json.ts';
 import type { RawSecret } from '../manifest.ts';
-import { KUBECTL_YAML, parseMap } from '../yaml.ts';
 import { readState, writeState } from './state.ts';
 
 /**

@@ -1,4 +1,7 @@
-import { type Fingerprinter, keyIdOf } from '../../core/fingerprint.ts';
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { createFingerprinter, type Fingerprinter, keyIdOf } from '../../core/fingerprint.ts';
+import { makeFolder } from '../../core/folders.ts';
 import { isObject, type JsonObject, parseObject } from '../../core/json.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { formatTarget, type TargetId } from '../../core/target.ts';
@@ -14,6 +17,7 @@ import {
   type Part,
 } from '../managed-fields.ts';
 import type { RawSecret } from '../manifest.ts';
+import { directoryUnavailable, readWithMtime, writeFileAtomically } from './disk.ts';
 
 /**
  * The state that a file records about itself. `labels` and `annotations` contain the names that we own; `held` contains
@@ -128,4 +132,27 @@ function fingerprintOf(
 function plainNamesIn(state: JsonObject, part: Part): readonly string[] | undefined {
   const list = state[part];
   return Array.isArray(list) ? list.filter((name): name is string => typeof name === 'string') : undefined;
+}
+
+/** The file that stores the fingerprint key: 32 random bytes as base64 text, mode 0600. */
+const KEY_FILE = '.merge.key';
+
+export async function readKey(root: string): Promise<Fingerprinter | undefined> {
+  const path = join(root, KEY_FILE);
+  const contents = await readWithMtime(path);
+  if (contents === undefined) return undefined;
+  const text = contents.bytes.toString('utf8').trim();
+  if (!/^[A-Za-z0-9+/]{43}=$/.test(text))
+    throw directoryUnavailable(`${path} is not a key of 32 bytes as base64 text`, { file: path });
+  return createFingerprinter(SecretValue.fromBytes(Buffer.from(text, 'base64')));
+}
+
+/** Only one process may call this at a time. */
+export async function readOrCreateKey(root: string): Promise<Fingerprinter> {
+  const existing = await readKey(root);
+  if (existing !== undefined) return existing;
+  await makeFolder(root);
+  const bytes = randomBytes(32);
+  await writeFileAtomically(join(root, KEY_FILE), `${bytes.toString('base64')}\n`, true);
+  return createFingerprinter(SecretValue.fromBytes(bytes));
 }

@@ -3,8 +3,7 @@ import { delimiter, dirname, join, resolve } from 'node:path';
 import { AppError } from '../../core/errors.ts';
 import { isLoopback } from '../../core/loopback.ts';
 import { codeOf } from '../../core/system-errors.ts';
-import { textIn } from '../json.ts';
-import { parseMap } from '../yaml.ts';
+import { parseMap, textIn } from '../json.ts';
 import { type Cluster, type Context, entriesOf, type User } from './entries.ts';
 
 export interface KubeconfigOptions {

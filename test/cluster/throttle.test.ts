@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createRequestRateLimiter, sleepMs } from '../../src/cluster/rate-limiter.ts';
+import { createRequestRateLimiter, sleepMs } from '../../src/cluster/throttle.ts';
 
 function paceAt(perSecond: number | undefined) {
   let now = 0;

@@ -1,2 +1,0 @@
-/** Called for each write request, with its RBAC verb. */
-export type OnWrite = (verb: 'create' | 'update' | 'patch' | 'delete') => void;
