@@ -247,7 +247,9 @@ describe('dependencies', () => {
     const source = globSync('src/**/*.ts', { cwd: ROOT })
       .map((path) => readFileSync(join(ROOT, path), 'utf8'))
       .join('\n');
-    const imported = Object.keys(dependencies).filter((name) => source.includes(`'${name}'`));
+    const imported = Object.keys(dependencies).filter(
+      (name) => source.includes(`'${name}'`) || source.includes(`'${name}/`),
+    );
     const listed = tableOf(page('docs/dependencies.md'), 'package').map(([name]) => name ?? '');
     expect(listed).toEqual(imported.sort());
   });

@@ -257,7 +257,7 @@ describe('an identity', () => {
     expect(tokensSeen(server)).toEqual([seen]);
   });
 
-  it('can come from a legacy auth provider, through the complete client-node library', async () => {
+  it('can come from an auth provider that is older than plugins', async () => {
     const config = { 'access-token': 'of-gcp', expiry: '2999-01-01T00:00:00Z' };
     await using server = await startApiServer({ 'auth-provider': { name: 'gcp', config } });
     await using client = await open(server);

@@ -6,7 +6,6 @@ import { holdsCertificates, readAuthorities, readPem } from '../../core/small-fi
 import { resourceShortageOf } from '../../core/system-errors.ts';
 import { LOGIN_REMEDY, unavailable } from '../errors.ts';
 import type { Connection } from '../pool.ts';
-import { createClientNodeLogin } from './client-node-login.ts';
 import type { Cluster, User } from './entries.ts';
 import { clusterOf, type Kubeconfig, userOf } from './kubeconfig.ts';
 import { createOidc, isOidc, type OidcOptions } from './oidc.ts';
@@ -97,7 +96,30 @@ async function createLogin(config: Kubeconfig, user: User, options: OidcOptions)
     const oidc = createOidc(user, options);
     return (_, into) => oidc(into);
   }
-  return createClientNodeLogin(config);
+  return createLegacyLogin(authProvider.name);
+}
+
+/** Logs in with a provider that is older than credential plugins. */
+async function createLegacyLogin(provider: string): Promise<ApplyLogin> {
+  const auth = await legacyAuthOf(provider);
+  return async (user, into) => {
+    into.headers = {};
+    await auth?.applyAuthentication(user, into);
+    requireCredentials(into);
+  };
+}
+
+/** Single modules, because the complete client-node takes 50 MiB. */
+async function legacyAuthOf(provider: string) {
+  if (provider === 'gcp') {
+    const { GoogleCloudPlatformAuth } = await import('@kubernetes/client-node/dist/gcp_auth.js');
+    return new GoogleCloudPlatformAuth();
+  }
+  if (provider === 'azure') {
+    const { AzureAuth } = await import('@kubernetes/client-node/dist/azure_auth.js');
+    return new AzureAuth();
+  }
+  return undefined;
 }
 
 const missingCredentialOf = ({ name }: User) =>

@@ -48,8 +48,9 @@ export function isOidc({ authProvider }: User): boolean {
 
 /**
  * Uses the id token of a kubeconfig and renews it with the refresh token
- * (https://openid.net/specs/openid-connect-core-1_0.html#RefreshTokens). client-node supports neither a client secret
- * nor a custom CA of the issuer.
+ * (https://openid.net/specs/openid-connect-core-1_0.html#RefreshTokens).
+ *
+ * client-node 2.0 cannot renew a token. It passes the issuer to its OIDC library as text, and the library requires a URL.
  */
 export function createOidc(user: User, options: OidcOptions): (into: RequestOptions) => Promise<void> {
   const { clock } = options;
@@ -62,8 +63,12 @@ export function createOidc(user: User, options: OidcOptions): (into: RequestOpti
     const remainingMs = expiryOf(idToken) - clock.now();
     if (remainingMs <= 0 || (remainingMs <= RENEW_BEFORE_EXPIRY_MS && configuredRefreshToken !== ''))
       idToken = await session.runExclusively(async () => {
-        const subject = `kubeconfig user ${user.name}`;
-        const renewed = await renew(config, session.refreshToken ?? configuredRefreshToken, subject, options);
+        const renewed = await renew(
+          user.name,
+          config,
+          session.refreshToken ?? configuredRefreshToken,
+          options,
+        );
         session.refreshToken = renewed.refreshToken;
         return renewed.idToken;
       });
@@ -71,14 +76,37 @@ export function createOidc(user: User, options: OidcOptions): (into: RequestOpti
   };
 }
 
+interface Renewal {
+  readonly idToken: string;
+  readonly refreshToken: string;
+}
+
 async function renew(
+  userName: string,
   config: JsonObject,
   refreshToken: string,
-  subject: string,
   { timeoutMs, signal }: OidcOptions,
-): Promise<{ readonly idToken: string; readonly refreshToken: string }> {
-  const refused = (detail: string) =>
-    new AppError('CLUSTER_FORBIDDEN', { subject, detail, remedy: LOGIN_REMEDY });
+): Promise<Renewal> {
+  const subject = `kubeconfig user ${userName}`;
+  await using pool = createPool(1);
+  try {
+    const dispatcher = pool.dispatcher({ ca: await authoritiesOf(config, subject) });
+    const transport = { dispatcher, signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]) };
+    return await exchange(config, refreshToken, transport);
+  } catch (thrown) {
+    if (thrown instanceof AppError) throw thrown.withSubject(subject);
+    const { detail = '' } = errorFromTransport(thrown, timeoutMs);
+    const reason = /^(TLS: |no answer)/.test(detail) ? detail : 'no connection';
+    throw unavailable(`the issuer of the id token: ${reason}`, thrown).withSubject(subject);
+  }
+}
+
+/** Exchanges the refresh token for a new id token. */
+async function exchange(
+  config: JsonObject,
+  refreshToken: string,
+  transport: Pick<IssuerRequest, 'dispatcher' | 'signal'>,
+): Promise<Renewal> {
   const requireField = (field: string): string => {
     const value = textIn(config, field) ?? '';
     if (value === '') throw refused(`the id token has expired, and a renewal needs \`${field}\``);
@@ -86,60 +114,48 @@ async function renew(
   };
   const [issuer, client] = [requireField('idp-issuer-url'), requireField('client-id')];
   requireField('refresh-token');
-  const ca = await authoritiesOf(config, subject);
-  const timeout = AbortSignal.timeout(timeoutMs);
-  await using pool = createPool(1);
+  const discovery = await requestJson(
+    `${issuer.replace(/\/+$/, '')}/.well-known/openid-configuration`,
+    transport,
+  );
+  const endpoint = textIn(discovery, 'token_endpoint') ?? '';
+  // The response may be a page of another server, so its content is not shown.
+  if (!URL.canParse(endpoint))
+    throw refused('the issuer of the id token has no token endpoint: check `idp-issuer-url`');
+  const { form, headers } = clientAuthentication(client, textIn(config, 'client-secret') ?? '', discovery);
+  const body = new URLSearchParams({ grant_type: 'refresh_token', refresh_token: refreshToken, ...form });
+  const response = await requestJson(endpoint, {
+    ...transport,
+    method: 'POST',
+    body: body.toString(),
+    headers: { 'Content-Type': 'application/x-www-form-urlencoded', ...headers },
+  });
+  const idToken = textIn(response, 'id_token');
+  if (!idToken) throw refused('the issuer of the id token returned no id token');
+  return { idToken, refreshToken: textIn(response, 'refresh_token') || refreshToken };
+}
 
-  async function requestJson(url: string, form?: URLSearchParams, headers: Record<string, string> = {}) {
-    const { protocol, hostname } = URL.parse(url) ?? {};
-    if (protocol !== 'https:' && !(protocol === 'http:' && isLoopback(url)))
-      throw refused(`the issuer of the id token must use https, but ${hostname ?? url} does not`);
-    const { statusCode, body } = await request(url, {
-      dispatcher: pool.dispatcher({ ca }),
-      signal: AbortSignal.any([signal, timeout]),
-      headers: { Accept: 'application/json', ...headers },
-      ...(form === undefined
-        ? {}
-        : {
-            method: 'POST',
-            body: form.toString(),
-            headers: {
-              Accept: 'application/json',
-              'Content-Type': 'application/x-www-form-urlencoded',
-              ...headers,
-            },
-          }),
-    });
-    const text = await body.text();
-    if (statusCode === 429 || statusCode >= 500)
-      throw unavailable(`the issuer of the id token answered with status ${statusCode}`).withSubject(subject);
-    if (statusCode !== 200)
-      throw refused(`the issuer of the id token refused to renew it, status ${statusCode}`);
-    return parseObject(text) ?? {};
-  }
+type IssuerRequest = NonNullable<Parameters<typeof request>[1]> & {
+  readonly headers?: Readonly<Record<string, string>>;
+};
 
-  try {
-    const discovery = await requestJson(`${issuer.replace(/\/+$/, '')}/.well-known/openid-configuration`);
-    const endpoint = textIn(discovery, 'token_endpoint') ?? '';
-    // The response may be a page of another server, so its content is not shown.
-    if (!URL.canParse(endpoint))
-      throw refused('the issuer of the id token has no token endpoint: check `idp-issuer-url`');
-    const { form, headers } = clientAuthentication(client, textIn(config, 'client-secret') ?? '', discovery);
-    const tokenForm = new URLSearchParams({
-      grant_type: 'refresh_token',
-      refresh_token: refreshToken,
-      ...form,
-    });
-    const response = await requestJson(endpoint, tokenForm, headers);
-    const idToken = textIn(response, 'id_token');
-    if (!idToken) throw refused('the issuer of the id token returned no id token');
-    return { idToken, refreshToken: textIn(response, 'refresh_token') || refreshToken };
-  } catch (thrown) {
-    if (thrown instanceof AppError) throw thrown;
-    const { detail = '' } = errorFromTransport(thrown, timeoutMs);
-    const reason = /^(TLS: |no answer)/.test(detail) ? detail : 'no connection';
-    throw unavailable(`the issuer of the id token: ${reason}`, thrown).withSubject(subject);
-  }
+/** Sends one request to the issuer, over TLS only. */
+async function requestJson(url: string, options: IssuerRequest): Promise<JsonObject> {
+  const { protocol, hostname } = URL.parse(url) ?? {};
+  if (protocol !== 'https:' && !(protocol === 'http:' && isLoopback(url)))
+    throw refused(`the issuer of the id token must use https, but ${hostname ?? url} does not`);
+  const headers = { Accept: 'application/json', ...options.headers };
+  const { statusCode, body } = await request(url, { ...options, headers });
+  const text = await body.text();
+  if (statusCode === 429 || statusCode >= 500)
+    throw unavailable(`the issuer of the id token answered with status ${statusCode}`);
+  if (statusCode !== 200)
+    throw refused(`the issuer of the id token refused to renew it, status ${statusCode}`);
+  return parseObject(text) ?? {};
+}
+
+function refused(detail: string): AppError {
+  return new AppError('CLUSTER_FORBIDDEN', { detail, remedy: LOGIN_REMEDY });
 }
 
 /** Client authentication according to RFC 6749, section 2.3.1. */

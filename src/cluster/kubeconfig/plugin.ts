@@ -29,34 +29,7 @@ export async function createPlugin({
   let timeout: AbortSignal | undefined;
   const run = (command: string, args: readonly string[] = [], options: object = {}) => {
     timeout = AbortSignal.timeout(timeoutMs);
-    const stop = AbortSignal.any([signal, timeout]);
-    const child = spawn(command, args, {
-      ...options,
-      // Close the input, so that a plugin that prompts for input fails instead of waiting.
-      stdio: ['ignore', 'pipe', 'pipe'],
-      // Start the plugin in a process group of its own, so that its child processes can be ended too.
-      detached: true,
-    });
-    // If no more files can be opened, the child has no output streams. The error event follows later.
-    if ((child.stdout as Readable | undefined) === undefined) {
-      child.once('error', () => undefined);
-      throw unavailable(`cannot start the credential plugin: ${FILE_FAILURES.EMFILE}`);
-    }
-    const killAndClose = () => {
-      killGroup(child);
-      // A child process of the plugin may keep its output open after the plugin has ended.
-      child.stdout.destroy();
-      child.stderr.destroy();
-    };
-    stop.addEventListener('abort', killAndClose, { once: true });
-    // A second termination signal ends this process at once. The terminal does not signal other process groups, so end
-    // the plugin here.
-    process.once('exit', killAndClose);
-    child.once('close', () => {
-      stop.removeEventListener('abort', killAndClose);
-      process.off('exit', killAndClose);
-    });
-    return child;
+    return startPlugin(command, args, options, AbortSignal.any([signal, timeout]));
   };
   // The library has no option for starting the plugin differently, so replace its method.
   const createExecAuth = () => Object.defineProperty(new ExecAuth(), 'execFn', { value: run });
@@ -75,6 +48,37 @@ export async function createPlugin({
       throw errorFromPlugin(user, error);
     }
   };
+}
+
+/** Starts a plugin without input. Aborting `stop` kills it with its child processes. */
+function startPlugin(command: string, args: readonly string[], options: object, stop: AbortSignal) {
+  const child = spawn(command, args, {
+    ...options,
+    // Close the input, so that a plugin that prompts for input fails instead of waiting.
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // Start the plugin in a process group of its own, so that its child processes can be ended too.
+    detached: true,
+  });
+  // If no more files can be opened, the child has no output streams. The error event follows later.
+  if ((child.stdout as Readable | undefined) === undefined) {
+    child.once('error', () => undefined);
+    throw unavailable(`cannot start the credential plugin: ${FILE_FAILURES.EMFILE}`);
+  }
+  const killAndClose = () => {
+    killGroup(child);
+    // A child process of the plugin may keep its output open after the plugin has ended.
+    child.stdout.destroy();
+    child.stderr.destroy();
+  };
+  stop.addEventListener('abort', killAndClose, { once: true });
+  // A second termination signal ends this process at once. The terminal does not signal other process groups, so end
+  // the plugin here.
+  process.once('exit', killAndClose);
+  child.once('close', () => {
+    stop.removeEventListener('abort', killAndClose);
+    process.off('exit', killAndClose);
+  });
+  return child;
 }
 
 function killGroup({ pid, exitCode, signalCode }: ChildProcess): void {
