@@ -74,11 +74,6 @@ const MAX_RETRY_AFTER_MS = 60_000;
 /**
  * Lists and then watches a collection until disposed
  * (https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes).
- *
- * All events up to `resumeVersion` were delivered. If it is set, the watch continues from there; otherwise the objects
- * are listed again. It is cleared if the server has expired it (410), if a line is invalid, if the sink throws, or if
- * the connection was silent. It is also cleared after an attempt without events: after etcd is restored, a watch from a
- * version in the future would receive nothing.
  */
 export function listAndWatch<T>(
   client: KubeClient,
@@ -86,126 +81,151 @@ export function listAndWatch<T>(
   sink: WatchSink<T>,
   tuning: WatchTuning = {},
 ): AsyncDisposable {
-  const {
-    silenceMs = 90_000,
-    // The limit before the first event. In practice an API server may send the first bookmark only after two minutes
-    // without changes.
-    silenceMs: firstSilenceMs = 150_000,
-    firstWaitMs = 500,
-    longestWaitMs = 30_000,
-    random = Math.random,
-  } = tuning;
-  const { path, fieldSelector, subject } = collection;
-  const disposal = new AbortController();
-  let resumeVersion: string | undefined;
-  let hasReceivedEvent = false;
+  return new CollectionWatch(client, collection, sink, tuning);
+}
 
-  async function list(signal: AbortSignal, onPage: () => void): Promise<void> {
-    const listOptions = { format: METADATA_LIST, pageSize: METADATA_PAGE_SIZE };
-    const request = { path, selector: '', fieldSelector, subject, signal, onPage, ...listOptions };
-    const { items, resourceVersion } = await listWithVersion(client, request, sink.convert);
-    if (!resourceVersion) throw unexpectedResponse(subject);
-    if (disposal.signal.aborted) return;
-    if (sink.listed(items)) resumeVersion = resourceVersion;
+class CollectionWatch<T> implements AsyncDisposable {
+  readonly #client: KubeClient;
+  readonly #collection: WatchedCollection;
+  readonly #sink: WatchSink<T>;
+  readonly #silenceMs: number;
+  readonly #firstSilenceMs: number;
+  readonly #firstWaitMs: number;
+  readonly #longestWaitMs: number;
+  readonly #random: () => number;
+  readonly #disposal = new AbortController();
+  readonly #running: Promise<void>;
+  /**
+   * All events up to this version were delivered. If it is set, the watch continues from there; otherwise the objects
+   * are listed again. It is cleared if the server has expired it (410), if a line is invalid, if the sink throws, or if
+   * the connection was silent. It is also cleared after an attempt without events: after etcd is restored, a watch from
+   * a version in the future would receive nothing.
+   */
+  #resumeVersion: string | undefined;
+  #hasReceivedEvent = false;
+
+  constructor(client: KubeClient, collection: WatchedCollection, sink: WatchSink<T>, tuning: WatchTuning) {
+    this.#client = client;
+    this.#collection = collection;
+    this.#sink = sink;
+    this.#silenceMs = tuning.silenceMs ?? 90_000;
+    // In practice an API server may send the first bookmark only after two minutes without changes.
+    this.#firstSilenceMs = tuning.silenceMs ?? 150_000;
+    this.#firstWaitMs = tuning.firstWaitMs ?? 500;
+    this.#longestWaitMs = tuning.longestWaitMs ?? 30_000;
+    this.#random = tuning.random ?? Math.random;
+    this.#running = this.#run();
   }
 
-  /** Resolves when the server has ended the watch or expired the version. */
-  async function watch(from: string, signal: AbortSignal, onActivity: () => void): Promise<void> {
-    const query = new URLSearchParams({
-      watch: 'true',
-      allowWatchBookmarks: 'true',
-      resourceVersion: from,
-      timeoutSeconds: String(MIN_WATCH_S + Math.floor(random() * WATCH_JITTER_S)),
-    });
-    if (fieldSelector !== undefined) query.set('fieldSelector', fieldSelector);
-    const response = await client.open({
-      path: `${path}?${query.toString()}`,
-      accept: EVENTS_ACCEPT,
-      signal,
-    });
-    if ('text' in response) {
-      if (!isExpired(response)) throw errorFromResponse(response, subject);
-      resumeVersion = undefined;
-      return;
-    }
-    onActivity();
-    for await (const line of linesOf(response.chunks)) {
-      if (disposal.signal.aborted) return;
-      // If this event fails, only a new list can replace it. So clear the version until the event is handled.
-      resumeVersion = undefined;
-      const event = eventIn(line, subject);
-      if (event.kind === 'expired') return;
-      if (event.kind === 'changed') sink.changed(sink.convert(event.item));
-      if (event.kind === 'gone') sink.deleted(sink.convert(event.item));
-      resumeVersion = event.place;
-      hasReceivedEvent = true;
-      onActivity();
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposal.abort();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    for (let failures = 0; !this.#disposal.signal.aborted; ) {
+      const started = performance.now();
+      let retryAfterMs = 0;
+      this.#hasReceivedEvent = false;
+      try {
+        await this.#attempt();
+        const isHealthy = this.#hasReceivedEvent && performance.now() - started >= MIN_CONNECTION_MS;
+        failures = isHealthy ? 0 : failures + 1;
+        if (this.#disposal.signal.aborted) return;
+        this.#sink.progress();
+      } catch (thrown) {
+        if (this.#disposal.signal.aborted) return;
+        const error = errorFromTransport(thrown, this.#silenceMs);
+        failures = this.#hasReceivedEvent ? 1 : failures + 1;
+        retryAfterMs = Math.min(error.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS);
+        this.#sink.progress(
+          error.subject === undefined ? error.withSubject(this.#collection.subject) : error,
+        );
+      }
+      if (!this.#hasReceivedEvent && failures > 1) this.#resumeVersion = undefined;
+      if (failures > 0) {
+        const maxWaitMs = Math.min(this.#longestWaitMs, this.#firstWaitMs * 2 ** (failures - 1));
+        await sleepUntilAborted(retryAfterMs + this.#random() * maxWaitMs, this.#disposal.signal);
+      }
     }
   }
 
   /** Resolves when the watch ended normally. Throws an AppError otherwise. */
-  async function attempt(): Promise<void> {
+  async #attempt(): Promise<void> {
     const connection = new AbortController();
     const stop = () => connection.abort();
-    disposal.signal.addEventListener('abort', stop, { once: true });
-    let isSilent = false;
-    const onSilence = () => {
-      isSilent = true;
-      connection.abort();
-    };
-    let timer = setTimeout(onSilence, firstSilenceMs);
-    const onActivity = () => {
+    this.#disposal.signal.addEventListener('abort', stop, { once: true });
+    let silentMs: number | undefined;
+    let timer: NodeJS.Timeout | undefined;
+    const endAfterSilence = () => {
+      const ms = this.#hasReceivedEvent ? this.#silenceMs : this.#firstSilenceMs;
       clearTimeout(timer);
-      timer = setTimeout(onSilence, hasReceivedEvent ? silenceMs : firstSilenceMs);
-      sink.progress();
+      timer = setTimeout(() => {
+        silentMs = ms;
+        stop();
+      }, ms);
+    };
+    endAfterSilence();
+    const onActivity = () => {
+      endAfterSilence();
+      this.#sink.progress();
     };
     try {
-      if (resumeVersion === undefined) await list(connection.signal, onActivity);
-      if (resumeVersion !== undefined) await watch(resumeVersion, connection.signal, onActivity);
+      if (this.#resumeVersion === undefined) await this.#list(connection.signal, onActivity);
+      if (this.#resumeVersion !== undefined)
+        await this.#watch(this.#resumeVersion, connection.signal, onActivity);
     } catch (thrown) {
-      if (!isSilent) throw errorFromTransport(thrown, silenceMs);
-      resumeVersion = undefined;
-      throw unavailable(
-        `no sign of life for ${(hasReceivedEvent ? silenceMs : firstSilenceMs) / 1000} s`,
-        thrown,
-      );
+      if (silentMs === undefined) throw errorFromTransport(thrown, this.#silenceMs);
+      this.#resumeVersion = undefined;
+      throw unavailable(`no sign of life for ${silentMs / 1000} s`, thrown);
     } finally {
       clearTimeout(timer);
-      disposal.signal.removeEventListener('abort', stop);
+      this.#disposal.signal.removeEventListener('abort', stop);
       connection.abort();
     }
   }
 
-  async function run(): Promise<void> {
-    for (let failures = 0; !disposal.signal.aborted; ) {
-      const started = performance.now();
-      let retryAfterMs = 0;
-      hasReceivedEvent = false;
-      try {
-        await attempt();
-        failures = hasReceivedEvent && performance.now() - started >= MIN_CONNECTION_MS ? 0 : failures + 1;
-        if (disposal.signal.aborted) return;
-        sink.progress();
-      } catch (thrown) {
-        if (disposal.signal.aborted) return;
-        const error = errorFromTransport(thrown, silenceMs);
-        failures = hasReceivedEvent ? 1 : failures + 1;
-        retryAfterMs = Math.min(error.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS);
-        sink.progress(error.subject === undefined ? error.withSubject(subject) : error);
-      }
-      if (!hasReceivedEvent && failures > 1) resumeVersion = undefined;
-      if (failures > 0) {
-        const maxWaitMs = Math.min(longestWaitMs, firstWaitMs * 2 ** (failures - 1));
-        await sleepUntilAborted(retryAfterMs + random() * maxWaitMs, disposal.signal);
-      }
-    }
+  async #list(signal: AbortSignal, onPage: () => void): Promise<void> {
+    const { path, fieldSelector, subject } = this.#collection;
+    const listOptions = { format: METADATA_LIST, pageSize: METADATA_PAGE_SIZE };
+    const request = { path, selector: '', fieldSelector, subject, signal, onPage, ...listOptions };
+    const { items, resourceVersion } = await listWithVersion(this.#client, request, (item) =>
+      this.#sink.convert(item),
+    );
+    if (!resourceVersion) throw unexpectedResponse(subject);
+    if (this.#disposal.signal.aborted) return;
+    if (this.#sink.listed(items)) this.#resumeVersion = resourceVersion;
   }
 
-  const running = run();
-  return {
-    async [Symbol.asyncDispose]() {
-      disposal.abort();
-      await running;
-    },
-  };
+  /** Resolves when the server has ended the watch or expired the version. */
+  async #watch(from: string, signal: AbortSignal, onActivity: () => void): Promise<void> {
+    const { path, fieldSelector, subject } = this.#collection;
+    const query = new URLSearchParams({
+      watch: 'true',
+      allowWatchBookmarks: 'true',
+      resourceVersion: from,
+      timeoutSeconds: String(MIN_WATCH_S + Math.floor(this.#random() * WATCH_JITTER_S)),
+    });
+    if (fieldSelector !== undefined) query.set('fieldSelector', fieldSelector);
+    const url = `${path}?${query.toString()}`;
+    const response = await this.#client.open({ path: url, accept: EVENTS_ACCEPT, signal });
+    if ('text' in response) {
+      if (!isExpired(response)) throw errorFromResponse(response, subject);
+      this.#resumeVersion = undefined;
+      return;
+    }
+    onActivity();
+    for await (const line of linesOf(response.chunks)) {
+      if (this.#disposal.signal.aborted) return;
+      // If this event fails, only a new list can replace it. So clear the version until the event is handled.
+      this.#resumeVersion = undefined;
+      const event = eventIn(line, subject);
+      if (event.kind === 'expired') return;
+      if (event.kind === 'changed') this.#sink.changed(this.#sink.convert(event.item));
+      if (event.kind === 'gone') this.#sink.deleted(this.#sink.convert(event.item));
+      this.#resumeVersion = event.place;
+      this.#hasReceivedEvent = true;
+      onActivity();
+    }
+  }
 }

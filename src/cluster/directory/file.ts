@@ -1,17 +1,80 @@
 import { createHash } from 'node:crypto';
+import { join } from 'node:path';
 import { stringify } from 'yaml';
 import type { Fingerprinter } from '../../core/fingerprint.ts';
 import { isObject, type JsonObject } from '../../core/json.ts';
 import type { TargetId } from '../../core/target.ts';
+import type { LiveSecret, WriteResult } from '../cluster.ts';
 import { KUBECTL_YAML, objectIn, parseMap, textIn } from '../json.ts';
-import type { RawSecret } from '../manifest.ts';
-import { readState, writeState } from './state.ts';
+import { type RawSecret, toLive } from '../manifest.ts';
+import { checkTarget } from '../names.ts';
+import { directoryUnavailable, readWithMtime, writeFileAtomically } from './disk.ts';
+import { readKey, readOrCreateKey, readState, writeState } from './state.ts';
 
 /**
  * An annotation that stores the state of the file as JSON (see `FileState`). An API server stores this state in
  * `metadata` (uid, resourceVersion, managedFields), but `kubectl apply -f` would reject these fields in a file.
  */
 const STATE = 'directory.secretbridge.dev/state';
+
+export interface ReadFile {
+  readonly bytes: Buffer;
+  readonly raw: RawSecret;
+  readonly live: LiveSecret;
+}
+
+/** The files of the Secrets in a directory. Only one process may write at a time. */
+export class SecretFiles {
+  readonly #root: string;
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  pathOf({ namespace, secret }: TargetId): string {
+    return join(this.#root, namespace, `${secret}.yaml`);
+  }
+
+  async load(id: TargetId): Promise<ReadFile | undefined> {
+    checkTarget(id);
+    const file = this.pathOf(id);
+    const contents = await readWithMtime(file);
+    if (contents === undefined) return undefined;
+    const raw = fromFile(contents.bytes, id, contents.modified, await readKey(this.#root));
+    const live = raw && toLive(raw, id);
+    if (raw === undefined || live === undefined)
+      throw directoryUnavailable(`${file} is not a manifest of this Secret`, { file });
+    return { bytes: contents.bytes, raw, live };
+  }
+
+  /** @returns A conflict if the file exists and `exclusive` is set. */
+  async write(
+    id: TargetId,
+    raw: RawSecret,
+    {
+      uid,
+      version,
+      exclusive,
+    }: { readonly uid: string; readonly version: number; readonly exclusive: boolean },
+  ): Promise<WriteResult> {
+    const text = await this.#textOf(raw, uid, version);
+    const written = await writeFileAtomically(this.pathOf(id), text, exclusive);
+    if (written === undefined) return { kind: 'conflict' };
+    return { kind: 'written', resourceVersion: `${version}-${written.toString(36)}` };
+  }
+
+  /** Keeps the resourceVersion if nothing changes, as an API server does. */
+  async rewrite({ bytes, raw: before, live }: ReadFile, raw: RawSecret): Promise<WriteResult> {
+    const { id, uid, resourceVersion } = live;
+    if ((await this.#textOf(raw, uid, versionOf(before))) === bytes.toString('utf8'))
+      return { kind: 'written', resourceVersion };
+    return this.write(id, raw, { uid, version: versionOf(before) + 1, exclusive: false });
+  }
+
+  async #textOf(raw: RawSecret, uid: string, version: number): Promise<string> {
+    return toFile(raw, uid, version, await readOrCreateKey(this.#root));
+  }
+}
 
 /**
  * Parses a manifest and adds the fields that an API server would add. Returns `undefined` if the file is not a manifest
@@ -63,7 +126,7 @@ export function toFile(raw: RawSecret, uid: string, version: number, fingerprint
   );
 }
 
-export function versionOf(raw: RawSecret): number {
+function versionOf(raw: RawSecret): number {
   return Number.parseInt(textIn(objectIn(raw, 'metadata') ?? {}, 'resourceVersion') ?? '0', 10);
 }
 
