@@ -115,7 +115,7 @@ const MAY_REVEAL: Readonly<Record<string, string>> = {
   'app/keys.ts': 'the key of the fingerprints is text in its file',
   'audit/postgres/address.ts': 'the password goes to PostgreSQL',
   'cluster/manifest.ts': 'the bytes go into the Secret',
-  'cluster/token-review.ts': 'the token of a caller goes to the API server',
+  'cluster/identities.ts': 'the token of a caller goes to the API server',
   'core/fingerprint.ts': 'the bytes go into an HMAC',
   'events/signature.ts': 'the key goes into the HMAC of a webhook',
   'log/scrub.ts': 'credentials are searched for in log lines',

@@ -1,6 +1,6 @@
 import { AppError } from '../core/errors.ts';
 import { isObject, type JsonObject, parseObject } from '../core/json.ts';
-import type { KubeClient, KubeRequest } from './client.ts';
+import type { KubeClient } from './client.ts';
 import { FIELD_MANAGER } from './cluster.ts';
 import {
   errorFromResponse,
@@ -15,6 +15,7 @@ import { stringMapIn } from './manifest.ts';
 import { checkNamespace, checkTarget, selectorOf } from './names.ts';
 import { listAll, nameOf } from './pages.ts';
 import { isRolling } from './rolling.ts';
+import { bodyOf, customObjectsApi, sendTyped } from './typed-apis.ts';
 import {
   type LiveWorkload,
   WORKLOAD_APIS,
@@ -29,15 +30,97 @@ import {
  */
 const MAX_ATTEMPTS = 4;
 
-/** @param mutate Sends a write request. */
-export function createWorkloads(
-  client: KubeClient,
-  mutate: (request: KubeRequest) => Promise<KubeResponse>,
-): Workloads {
+/** The workloads of an API server. */
+export class ApiWorkloads implements Workloads {
+  readonly #client: KubeClient;
+  readonly #sendWrite: KubeClient['send'];
   // A Rollout with `workloadRef` uses the pod template of another workload, so it has no template to annotate.
-  const withWorkloadRef = new WeakSet<LiveWorkload>();
+  readonly #withWorkloadRef = new WeakSet<LiveWorkload>();
 
-  function toLiveWorkload(item: JsonObject, id: WorkloadId): LiveWorkload {
+  /** @param sendWrite Sends a write request. */
+  constructor(client: KubeClient, sendWrite: KubeClient['send']) {
+    this.#client = client;
+    this.#sendWrite = sendWrite;
+  }
+
+  readonly read: Workloads['read'] = async (id, { signal } = {}) => {
+    checkWorkload(id);
+    const { kind, namespace, name } = id;
+    const { group, version, plural } = WORKLOAD_APIS[kind];
+    const api = await customObjectsApi();
+    const request = api.getNamespacedCustomObject(group, version, namespace, plural, name);
+    const response = await sendTyped(this.#client.send, request, signal);
+    if (isNotFound(response, plural)) return undefined;
+    if (response.status === 404 && (await this.#isUnknownKind(kind, signal))) return undefined;
+    const subject = subjectOf(id);
+    const item = bodyOf<JsonObject>(response, 200, subject);
+    if (item.kind !== kind) throw unexpectedResponse(subject);
+    return this.#toLive(item, id);
+  };
+
+  readonly list: Workloads['list'] = async (kind, namespace, matchLabels, { signal } = {}) => {
+    checkNamespace(namespace);
+    const { group, version, plural } = WORKLOAD_APIS[kind];
+    const request = {
+      path: `/apis/${group}/${version}/namespaces/${namespace}/${plural}`,
+      selector: selectorOf(matchLabels),
+      format: { apiVersion: `${group}/${version}`, kind: `${kind}List` },
+      subject: `${kind}s of namespace ${namespace}`,
+      signal,
+    };
+    try {
+      const items = await listAll(this.#client, request);
+      return items.map((item) => this.#toLive(item, { kind, namespace, name: nameOf(item) }));
+    } catch (error) {
+      const missing = error instanceof AppError && isObject(error.cause) && error.cause.status === 404;
+      if (missing && (await this.#isUnknownKind(kind, signal))) return [];
+      throw error;
+    }
+  };
+
+  readonly annotatePods: Workloads['annotatePods'] = async (live, annotations, { signal } = {}) => {
+    const { id, uid } = live;
+    checkWorkload(id);
+    if (this.#withWorkloadRef.has(live)) {
+      const detail = 'this Rollout takes its pods from another workload: name that workload in `restart`';
+      throw new AppError('CLUSTER_REFUSED', { subject: subjectOf(id), detail });
+    }
+    for (let attempt = 1; ; attempt += 1) {
+      const response = await this.#patch(live, annotations, signal);
+      if (response.status === 200) return 'written';
+      if (isNotFound(response, WORKLOAD_APIS[id.kind].plural) || isUidMismatch(response)) return 'missing';
+      const error = errorFromResponse(response, subjectOf(id));
+      if (error.code !== 'CONFLICT') throw error;
+      const current = await this.read(id, signal ? { signal } : {});
+      if (current?.uid !== uid) return 'missing';
+      if (attempt === MAX_ATTEMPTS) throw error;
+    }
+  };
+
+  /**
+   * Without a resourceVersion, the patch keeps concurrent changes to other fields. With the uid, the patch fails if
+   * another workload now has this name. Such a workload needs no restart, because its pods started after the Secret
+   * changed.
+   */
+  async #patch(
+    { id: { kind, namespace, name }, uid }: LiveWorkload,
+    annotations: Readonly<Record<string, string>>,
+    signal: AbortSignal | undefined,
+  ): Promise<KubeResponse> {
+    const { group, version, plural } = WORKLOAD_APIS[kind];
+    const body = { metadata: { uid }, spec: { template: { metadata: { annotations } } } };
+    const api = await customObjectsApi();
+    const request = api
+      .patchNamespacedCustomObject(group, version, namespace, plural, name, body, undefined, FIELD_MANAGER)
+      .then((built) => {
+        // The default is a JSON patch, which is a list of operations.
+        built.setHeaderParam('Content-Type', 'application/merge-patch+json');
+        return built;
+      });
+    return sendTyped(this.#sendWrite, request, signal);
+  }
+
+  #toLive(item: JsonObject, id: WorkloadId): LiveWorkload {
     const metadata = objectIn(item, 'metadata') ?? {};
     const uid = textIn(metadata, 'uid');
     const resourceVersion = textIn(metadata, 'resourceVersion');
@@ -48,7 +131,7 @@ export function createWorkloads(
       throw unexpectedResponse(subjectOf(id));
     const foreign = foreignPodAnnotations(metadata, Object.keys(podAnnotations), FIELD_MANAGER);
     const live = { id, uid, resourceVersion, podAnnotations, foreign, rolling: isRolling(id.kind, item) };
-    if (objectIn(spec, 'workloadRef') !== undefined) withWorkloadRef.add(live);
+    if (objectIn(spec, 'workloadRef') !== undefined) this.#withWorkloadRef.add(live);
     return live;
   }
 
@@ -56,10 +139,10 @@ export function createWorkloads(
    * Whether the cluster lacks this kind, such as Rollout without Argo Rollouts. A plain 404 is no proof, because a
    * wrong path or a proxy also returns it. The API discovery lists are proof.
    */
-  async function isUnknownKind(kind: WorkloadKind, signal?: AbortSignal): Promise<boolean> {
+  async #isUnknownKind(kind: WorkloadKind, signal?: AbortSignal): Promise<boolean> {
     const { group, version, plural } = WORKLOAD_APIS[kind];
     const inList = async (path: string, expected: string, list: string, name: string) => {
-      const response = await client.send({ method: 'GET', path, signal });
+      const response = await this.#client.send({ method: 'GET', path, signal });
       if (response.status !== 200) throw errorFromResponse(response, `kind ${kind}`);
       const body = parseObject(response.text) ?? {};
       if (body.kind !== expected) throw unexpectedResponse(`kind ${kind}`);
@@ -68,78 +151,6 @@ export function createWorkloads(
     if (!(await inList('/apis', 'APIGroupList', 'groups', group))) return true;
     return !(await inList(`/apis/${group}/${version}`, 'APIResourceList', 'resources', plural));
   }
-
-  async function read(id: WorkloadId, { signal }: { signal?: AbortSignal } = {}) {
-    checkWorkload(id);
-    const response = await client.send({ method: 'GET', path: pathOf(id), signal });
-    if (response.status === 200) {
-      const item = parseObject(response.text);
-      if (item?.kind !== id.kind) throw unexpectedResponse(subjectOf(id));
-      return toLiveWorkload(item, id);
-    }
-    if (isNotFound(response, WORKLOAD_APIS[id.kind].plural)) return undefined;
-    if (response.status === 404 && (await isUnknownKind(id.kind, signal))) return undefined;
-    throw errorFromResponse(response, subjectOf(id));
-  }
-
-  async function list(
-    kind: WorkloadKind,
-    namespace: string,
-    matchLabels: Readonly<Record<string, string>>,
-    { signal }: { signal?: AbortSignal } = {},
-  ): Promise<readonly LiveWorkload[]> {
-    checkNamespace(namespace);
-    const { group, version } = WORKLOAD_APIS[kind];
-    const format = { apiVersion: `${group}/${version}`, kind: `${kind}List` };
-    const request = {
-      path: collectionOf(kind, namespace),
-      selector: selectorOf(matchLabels),
-      format,
-      subject: `${kind}s of namespace ${namespace}`,
-      signal,
-    };
-    try {
-      const items = await listAll(client, request);
-      return items.map((item) => toLiveWorkload(item, { kind, namespace, name: nameOf(item) }));
-    } catch (error) {
-      const missing = error instanceof AppError && isObject(error.cause) && error.cause.status === 404;
-      if (missing && (await isUnknownKind(kind, signal))) return [];
-      throw error;
-    }
-  }
-
-  return {
-    read,
-    list,
-    async annotatePods(live, annotations, { signal } = {}) {
-      const { id, uid } = live;
-      checkWorkload(id);
-      if (withWorkloadRef.has(live)) {
-        const detail = 'this Rollout takes its pods from another workload: name that workload in `restart`';
-        throw new AppError('CLUSTER_REFUSED', { subject: subjectOf(id), detail });
-      }
-      const request: KubeRequest = {
-        method: 'PATCH',
-        path: `${pathOf(id)}?fieldManager=${FIELD_MANAGER}`,
-        contentType: 'application/merge-patch+json',
-        // Without a resourceVersion, the patch keeps concurrent changes to other fields. With the uid, the patch fails
-        // if another workload now has this name. Such a workload needs no restart, because its pods started after the
-        // Secret changed.
-        body: { metadata: { uid }, spec: { template: { metadata: { annotations } } } },
-        signal,
-      };
-      for (let attempt = 1; ; attempt += 1) {
-        const response = await mutate(request);
-        if (response.status === 200) return 'written';
-        if (isNotFound(response, WORKLOAD_APIS[id.kind].plural) || isUidMismatch(response)) return 'missing';
-        const error = errorFromResponse(response, subjectOf(id));
-        if (error.code !== 'CONFLICT') throw error;
-        const current = await read(id, signal ? { signal } : {});
-        if (current?.uid !== uid) return 'missing';
-        if (attempt === MAX_ATTEMPTS) throw error;
-      }
-    },
-  };
 }
 
 function subjectOf({ kind, namespace, name }: WorkloadId): string {
@@ -155,13 +166,4 @@ function checkWorkload({ kind, namespace, name }: WorkloadId): void {
     });
   }
   checkTarget({ namespace, secret: name });
-}
-
-function collectionOf(kind: WorkloadKind, namespace: string): string {
-  const { group, version, plural } = WORKLOAD_APIS[kind];
-  return `/apis/${group}/${version}/namespaces/${namespace}/${plural}`;
-}
-
-function pathOf({ kind, namespace, name }: WorkloadId): string {
-  return `${collectionOf(kind, namespace)}/${name}`;
 }

@@ -9,12 +9,13 @@ import { createIdentity, IDENTITY_TTL_MS, type Identity } from './kubeconfig/ide
 import {
   clusterOf,
   contextOf,
+  type Kubeconfig,
   type KubeconfigOptions,
   loadKubeconfig,
   POD_CONTEXT,
 } from './kubeconfig/kubeconfig.ts';
 import { createPool, type Pool } from './pool.ts';
-import { createRequestRateLimiter, type RetryDeps, retryWhileBusy } from './throttle.ts';
+import { createRequestRateLimiter, type RateLimiter, type RetryDeps, retryWhileBusy } from './throttle.ts';
 
 export interface KubeClientOptions extends KubeconfigOptions, RetryDeps {
   /** The request rate limit of this process. Unset means no limit. */
@@ -35,13 +36,16 @@ export interface KubeRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Path below the server's address, URL-encoded. */
   readonly path: string;
-  readonly body?: object;
+  /** A text is sent unchanged. An object is sent as JSON. */
+  readonly body?: object | string;
   /** Content type of the body. Default: JSON. */
-  readonly contentType?: string;
+  readonly contentType?: string | undefined;
   /** Content type of the response. Default: JSON. */
   readonly accept?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+export type StreamRequest = Pick<KubeRequest, 'path' | 'accept'> & { readonly signal: AbortSignal };
 
 /** A response that stays open until the caller's signal aborts it. */
 export interface KubeStream {
@@ -64,85 +68,88 @@ export interface KubeClient extends AsyncDisposable {
    * Opens a streaming response on a separate connection pool. A response with a status other than 200 is read
    * completely and returned.
    */
-  open(
-    request: Pick<KubeRequest, 'path' | 'accept'> & { signal: AbortSignal },
-  ): Promise<KubeResponse | KubeStream>;
+  open(request: StreamRequest): Promise<KubeResponse | KubeStream>;
 }
 
 /**
- * Uses client-node only to read the kubeconfig and to run plugins; undici sends the requests. The requests of
- * client-node open one connection each, leak an agent, and resend the body on redirects. They also map objects to
- * models and drop unknown fields. The watches of client-node end at the first error other than a 410, and skip lines
- * that they cannot parse.
+ * Sends requests with undici, on two connection pools. Client-node reads the kubeconfig and runs logins. Its own requests
+ * open one connection each, leak an agent, and resend the body on redirects. Its watches end at the first error other
+ * than a 410, and skip lines that they cannot parse.
+ * @throws AppError CONFIG_INVALID if no kubeconfig names an API server.
  */
 export async function createKubeClient(options: KubeClientOptions): Promise<KubeClient> {
-  const { timeoutMs = 15_000, clock, loginMs, stop } = options;
-  const requests = createPool();
+  return new UndiciClient(options);
+}
+
+const DEFAULT_TIMEOUT_MS = 15_000;
+
+interface Login {
+  readonly config: Kubeconfig;
+  readonly identity: () => Promise<Identity>;
+}
+
+class UndiciClient implements KubeClient {
+  readonly address: string;
+  readonly inCluster: boolean;
+  readonly namespace: string | undefined;
+  readonly #options: KubeClientOptions;
+  readonly #timeoutMs: number;
+  readonly #waitForRate: RateLimiter;
+  readonly #requests = createPool();
   // Each watch keeps a connection open. A separate pool keeps a hundred watches from starving the requests.
-  const streams = createPool(null);
-  const waitForRate = createRequestRateLimiter(options.requestsPerSecond, { clock });
-  const closing = new AbortController();
-  const load = (context = options.context) => {
-    const config = loadKubeconfig({ ...options, context });
-    const identity = createIdentity(config, { clock, loginMs, stop, signal: closing.signal });
-    return { config, identity };
-  };
-  let login = load();
-  let loadedAt = clock.now();
-  const { config } = login;
-  const server = clusterOf(config)?.server ?? '';
-  const address = withoutCredentials(server);
-  const proxy = clusterOf(config)?.proxyUrl;
-  const displayAddress = proxy ? `${address} through ${withoutCredentials(proxy)}` : address;
+  readonly #streams = createPool(null);
+  readonly #closing = new AbortController();
+  readonly #context: string;
+  readonly #server: string;
+  readonly #displayAddress: string;
+  #login: Login;
+  #loadedAt: number;
 
-  async function identity(): Promise<Identity> {
-    const used = login;
-    try {
-      return await used.identity();
-    } catch (error) {
-      // Retry only with a changed kubeconfig. The same login, such as a failing plugin, would fail again.
-      if (!reloadLogin(used, false)) throw error;
-      return login.identity();
-    }
+  constructor(options: KubeClientOptions) {
+    this.#options = options;
+    this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    this.#waitForRate = createRequestRateLimiter(options.requestsPerSecond, { clock: options.clock });
+    this.#login = this.#load(options.context);
+    this.#loadedAt = options.clock.now();
+    const { config } = this.#login;
+    const { server = '', proxyUrl } = clusterOf(config) ?? {};
+    this.#context = config.currentContext;
+    this.#server = server;
+    this.address = withoutCredentials(server);
+    this.#displayAddress = proxyUrl
+      ? `${this.address} through ${withoutCredentials(proxyUrl)}`
+      : this.address;
+    this.inCluster = config.currentContext === POD_CONTEXT;
+    this.namespace = contextOf(config)?.namespace;
   }
 
-  async function dispatch(
-    kubeRequest: KubeRequest,
-    pool: Pool,
-    signal: AbortSignal,
-  ): Promise<Dispatcher.ResponseData> {
-    // End the request at its time limit even if the login hangs.
-    const { headers, connection } = await unlessAborted(identity(), signal);
-    const { method, path, body, contentType = 'application/json', accept = 'application/json' } = kubeRequest;
-    return request(server.replace(/\/+$/, '') + path, {
-      method,
-      headers: {
-        ...groupHeaders(headers),
-        Accept: accept,
-        'User-Agent': 'secretbridge',
-        ...(body === undefined ? {} : { 'Content-Type': contentType }),
-      },
-      body: body === undefined ? null : toJson(body),
-      signal,
-      dispatcher: pool.dispatcher(connection),
-      // Streams have no body timeout, because the reader of the stream detects silence.
-      ...(pool === streams ? { bodyTimeout: 0 } : {}),
-    });
+  // `send` is passed on as a function, so it is bound.
+  readonly send = (kubeRequest: KubeRequest): Promise<KubeResponse> =>
+    this.#withTypedErrors(kubeRequest, () =>
+      retryWhileBusy(() => this.#sendOnce(kubeRequest), kubeRequest.signal, this.#options),
+    );
+
+  open(streamRequest: StreamRequest): Promise<KubeResponse | KubeStream> {
+    const kubeRequest = { method: 'GET', ...streamRequest } as const;
+    return this.#withTypedErrors(kubeRequest, () => this.#openOnce(kubeRequest));
   }
 
-  async function sendOnce(kubeRequest: KubeRequest): Promise<KubeResponse> {
-    await waitForRate(kubeRequest.signal);
-    return withTimeout(kubeRequest.signal, async (signal) =>
-      readResponse(await dispatch(kubeRequest, requests, signal)),
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    await Promise.all([this.#requests[Symbol.asyncDispose](), this.#streams[Symbol.asyncDispose]()]);
+  }
+
+  async #sendOnce(kubeRequest: KubeRequest): Promise<KubeResponse> {
+    await this.#waitForRate(kubeRequest.signal);
+    return this.#withTimeout(kubeRequest.signal, async (signal) =>
+      readResponse(await this.#dispatch(kubeRequest, this.#requests, signal)),
     );
   }
 
-  async function openOnce(
-    kubeRequest: KubeRequest & { signal: AbortSignal },
-  ): Promise<KubeResponse | KubeStream> {
-    await waitForRate(kubeRequest.signal);
-    return withTimeout(kubeRequest.signal, async (signal) => {
-      const response = await dispatch(kubeRequest, streams, signal);
+  async #openOnce(kubeRequest: KubeRequest): Promise<KubeResponse | KubeStream> {
+    await this.#waitForRate(kubeRequest.signal);
+    return this.#withTimeout(kubeRequest.signal, async (signal) => {
+      const response = await this.#dispatch(kubeRequest, this.#streams, signal);
       return response.statusCode === 200
         ? { status: 200, chunks: response.body }
         : await readResponse(response);
@@ -150,12 +157,12 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
   }
 
   /** `AbortSignal.timeout` would leave a timer behind for each of thousands of requests. */
-  async function withTimeout<T>(
+  async #withTimeout<T>(
     callerSignal: AbortSignal | undefined,
     work: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const timeout = new AbortController();
-    const timer = setTimeout(() => timeout.abort(new DOMException('late', 'TimeoutError')), timeoutMs);
+    const timer = setTimeout(() => timeout.abort(new DOMException('late', 'TimeoutError')), this.#timeoutMs);
     try {
       return await work(
         callerSignal === undefined ? timeout.signal : AbortSignal.any([callerSignal, timeout.signal]),
@@ -165,21 +172,66 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
     }
   }
 
+  async #dispatch(
+    kubeRequest: KubeRequest,
+    pool: Pool,
+    signal: AbortSignal,
+  ): Promise<Dispatcher.ResponseData> {
+    // End the request at its time limit even if the login hangs.
+    const { headers, connection } = await unlessAborted(this.#identity(), signal);
+    const { method, path, body, contentType = 'application/json', accept = 'application/json' } = kubeRequest;
+    return request(this.#server.replace(/\/+$/, '') + path, {
+      method,
+      headers: {
+        ...groupHeaders(headers),
+        Accept: accept,
+        'User-Agent': 'secretbridge',
+        ...(body === undefined ? {} : { 'Content-Type': contentType }),
+      },
+      body: typeof body === 'object' ? toJson(body) : (body ?? null),
+      signal,
+      dispatcher: pool.dispatcher(connection),
+      // Streams have no body timeout, because the reader of the stream detects silence.
+      ...(pool === this.#streams ? { bodyTimeout: 0 } : {}),
+    });
+  }
+
+  async #identity(): Promise<Identity> {
+    const used = this.#login;
+    try {
+      return await used.identity();
+    } catch (error) {
+      // Retry only with a changed kubeconfig. The same login, such as a failing plugin, would fail again.
+      if (!this.#reload(used, false)) throw error;
+      return this.#login.identity();
+    }
+  }
+
+  #load(context: string | undefined): Login {
+    const config = loadKubeconfig({ ...this.#options, context });
+    const { clock, loginMs, stop } = this.#options;
+    return {
+      config,
+      identity: createIdentity(config, { clock, loginMs, stop, signal: this.#closing.signal }),
+    };
+  }
+
   /**
    * Loads the kubeconfig again, because tokens and certificates rotate in their files and in the kubeconfig itself.
    * @param acceptUnchanged Whether to log in again even if the kubeconfig did not change.
    * @returns Whether a login newer than `used` is available.
    */
-  function reloadLogin(used: typeof login, acceptUnchanged: boolean): boolean {
-    if (login !== used) return true;
-    if (Math.abs(clock.now() - loadedAt) < IDENTITY_TTL_MS) return false;
-    loadedAt = clock.now();
+  #reload(used: Login, acceptUnchanged: boolean): boolean {
+    if (this.#login !== used) return true;
+    const now = this.#options.clock.now();
+    if (Math.abs(now - this.#loadedAt) < IDENTITY_TTL_MS) return false;
+    this.#loadedAt = now;
     try {
       // The kubeconfig may now name another cluster. Never send its credentials to the old server.
-      const next = config.currentContext === POD_CONTEXT ? load() : load(config.currentContext);
-      if (clusterOf(next.config)?.server !== server) return false;
+      const next = this.#load(this.inCluster ? this.#options.context : this.#context);
+      if (clusterOf(next.config)?.server !== this.#server) return false;
       if (!acceptUnchanged && isDeepStrictEqual(next.config, used.config)) return false;
-      login = next;
+      this.#login = next;
       return true;
     } catch (error) {
       // The kubeconfig may be half-written. Keep the current login; a later request tries again.
@@ -188,42 +240,26 @@ export async function createKubeClient(options: KubeClientOptions): Promise<Kube
     }
   }
 
-  async function withTypedErrors<T extends { readonly status: number }>(
+  async #withTypedErrors<T extends { readonly status: number }>(
     kubeRequest: KubeRequest,
     attempt: () => Promise<T>,
   ): Promise<T> {
     try {
-      const used = login;
+      const used = this.#login;
       const response = await attempt().catch((thrown: unknown) => {
         // The handshake failed, so no request was sent. The kubeconfig may now contain a new CA or client certificate.
-        if (isTlsError(thrown) && reloadLogin(used, false)) return attempt();
+        if (isTlsError(thrown) && this.#reload(used, false)) return attempt();
         throw thrown;
       });
       // A request with a 401 has no effect, so retry it once with a new login.
-      return response.status === 401 && reloadLogin(used, true) ? await attempt() : response;
+      return response.status === 401 && this.#reload(used, true) ? await attempt() : response;
     } catch (thrown) {
       // An abort reason can be any value, so check the signal instead.
       if (kubeRequest.signal?.aborted) throw unavailable('cancelled before the API server answered', thrown);
-      const error = errorFromTransport(thrown, timeoutMs);
-      throw error.subject === undefined ? error.withSubject(displayAddress) : error;
+      const error = errorFromTransport(thrown, this.#timeoutMs);
+      throw error.subject === undefined ? error.withSubject(this.#displayAddress) : error;
     }
   }
-
-  return {
-    address,
-    inCluster: config.currentContext === POD_CONTEXT,
-    namespace: contextOf(config)?.namespace,
-    send: (kubeRequest) =>
-      withTypedErrors(kubeRequest, () =>
-        retryWhileBusy(() => sendOnce(kubeRequest), kubeRequest.signal, options),
-      ),
-    open: (kubeRequest) =>
-      withTypedErrors({ method: 'GET', ...kubeRequest }, () => openOnce({ method: 'GET', ...kubeRequest })),
-    async [Symbol.asyncDispose]() {
-      closing.abort();
-      await Promise.all([requests[Symbol.asyncDispose](), streams[Symbol.asyncDispose]()]);
-    },
-  };
 }
 
 /** Groups repeated headers into lists. */

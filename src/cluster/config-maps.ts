@@ -1,9 +1,9 @@
-import { type JsonObject, parseObject } from '../core/json.ts';
+import type { V1ConfigMap } from '@kubernetes/client-node/dist/gen/models/V1ConfigMap.js';
 import type { KubeClient } from './client.ts';
-import type { CallOptions } from './cluster.ts';
+import { type CallOptions, FIELD_MANAGER } from './cluster.ts';
 import { errorFromResponse, isNotFound, unexpectedResponse } from './errors.ts';
-import { objectIn, textIn } from './json.ts';
 import { checkNamespace } from './names.ts';
+import { bodyOf, coreApi, sendTyped } from './typed-apis.ts';
 
 /** A ConfigMap as read from the cluster. */
 export interface ConfigMap {
@@ -29,43 +29,46 @@ export interface ConfigMaps {
 }
 
 /** https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/config-map-v1/ */
-export function createConfigMaps(client: KubeClient): ConfigMaps {
-  // A PUT must send the whole object, including unknown fields. So keep each raw object for as long as the caller keeps
-  // the parsed one.
-  const rawByConfigMap = new WeakMap<ConfigMap, JsonObject>();
+export function createConfigMaps({ send }: KubeClient): ConfigMaps {
+  // A PUT sends the whole object, so keep each complete object for as long as the caller keeps the short one.
+  const objects = new WeakMap<ConfigMap, V1ConfigMap>();
   return {
     async read(namespace, name, { signal } = {}) {
       checkNamespace(namespace);
       const subject = `ConfigMap ${namespace}/${name}`;
-      const response = await client.send({ method: 'GET', path: pathOf(namespace, name), signal });
+      const api = await coreApi();
+      const response = await sendTyped(send, api.readNamespacedConfigMap(name, namespace), signal);
       if (isNotFound(response, 'configmaps')) return undefined;
-      if (response.status !== 200) throw errorFromResponse(response, subject);
-      const raw = parseObject(response.text);
-      const resourceVersion = textIn((raw && objectIn(raw, 'metadata')) ?? {}, 'resourceVersion');
-      if (raw?.kind !== 'ConfigMap' || resourceVersion === undefined) throw unexpectedResponse(subject);
-      const configMap = { data: stringEntries(objectIn(raw, 'data') ?? {}), resourceVersion };
-      rawByConfigMap.set(configMap, raw);
+      const object = bodyOf<V1ConfigMap>(response, 200, subject);
+      const resourceVersion = object.metadata?.resourceVersion;
+      if (object.kind !== 'ConfigMap' || !resourceVersion) throw unexpectedResponse(subject);
+      const configMap = { data: object.data ?? {}, resourceVersion };
+      objects.set(configMap, object);
       return configMap;
     },
     async write({ namespace, name }, data, read, { signal, dryRun = false } = {}) {
       checkNamespace(namespace);
-      const raw = read === undefined ? undefined : rawByConfigMap.get(read);
-      const query = `?fieldManager=secretbridge${dryRun ? '&dryRun=All' : ''}`;
-      const response = await client.send(
-        raw === undefined
-          ? {
-              method: 'POST',
-              path: `${collectionOf(namespace)}${query}`,
-              body: { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace }, data },
-              signal,
-            }
-          : {
-              method: 'PUT',
-              path: `${pathOf(namespace, name)}${query}`,
-              body: { ...raw, data },
-              signal,
-            },
-      );
+      const object = read && objects.get(read);
+      const api = await coreApi();
+      const mode = dryRun ? 'All' : undefined;
+      const created: V1ConfigMap = {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name, namespace },
+        data,
+      };
+      const request =
+        object === undefined
+          ? api.createNamespacedConfigMap(namespace, created, undefined, mode, FIELD_MANAGER)
+          : api.replaceNamespacedConfigMap(
+              name,
+              namespace,
+              { ...object, data },
+              undefined,
+              mode,
+              FIELD_MANAGER,
+            );
+      const response = await sendTyped(send, request, signal);
       if (response.status === 200 || response.status === 201) return 'written';
       // A PUT returns 404 if the object was deleted since it was read.
       if (isNotFound(response, 'configmaps')) return 'conflict';
@@ -74,18 +77,4 @@ export function createConfigMaps(client: KubeClient): ConfigMaps {
       throw error;
     },
   };
-}
-
-function collectionOf(namespace: string): string {
-  return `/api/v1/namespaces/${namespace}/configmaps`;
-}
-
-function pathOf(namespace: string, name: string): string {
-  return `${collectionOf(namespace)}/${encodeURIComponent(name)}`;
-}
-
-function stringEntries(members: JsonObject): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    Object.entries(members).flatMap(([name, value]) => (typeof value === 'string' ? [[name, value]] : [])),
-  );
 }

@@ -1,6 +1,6 @@
-import { isObject, type JsonObject } from '../core/json.ts';
+import { isObject, type JsonObject, parseObject } from '../core/json.ts';
 import { SecretValue } from '../core/secret-value.ts';
-import { compareText, type TargetId } from '../core/target.ts';
+import { compareText, formatTarget, type TargetId } from '../core/target.ts';
 import {
   FIELD_MANAGER,
   type LiveSecret,
@@ -9,6 +9,7 @@ import {
   type SecretManifest,
   type SecretMeta,
 } from './cluster.ts';
+import { type KubeResponse, unexpectedResponse } from './errors.ts';
 import { listIn, objectIn, textIn } from './json.ts';
 import { entriesIn, mergeHoldings, ownershipIn } from './managed-fields.ts';
 
@@ -190,4 +191,28 @@ function holdsContent(entry: JsonObject): boolean {
   // `.` is the map itself. The first writer of the map stays its owner even if others write its members.
   const members = (name: string) => Object.keys(objectIn(fields, name) ?? {}).filter((key) => key !== '.');
   return SCALARS.some((name) => name in fields) || CONTENT.some((name) => members(name).length > 0);
+}
+
+/** The resourceVersion of the written object. A login page contains none, so it is rejected. */
+export function versionIn(response: KubeResponse, id: TargetId): string {
+  const item = parseObject(response.text) ?? {};
+  const meta = toMeta(item, id.namespace);
+  const isSecret = item.kind === 'PartialObjectMetadata' || item.kind === 'Secret';
+  if (!isSecret || meta?.id.secret !== id.secret) throw unexpectedResponse(formatTarget(id));
+  return meta.resourceVersion;
+}
+
+/**
+ * Whether a response confirms a deletion. The API server returns a Status of success, or the object itself if
+ * finalizers delay the deletion. A login page is neither.
+ */
+export function isRemoved(response: KubeResponse, id: TargetId): boolean {
+  const body = parseObject(response.text) ?? {};
+  return body.kind === 'Status' ? body.status === 'Success' : toLive(body, id) !== undefined;
+}
+
+/** A dry run writes no new version. */
+export function dryRunVersionIn(response: KubeResponse, id: TargetId): string {
+  if (parseObject(response.text)?.kind === 'Secret') return '0';
+  throw unexpectedResponse(formatTarget(id));
 }

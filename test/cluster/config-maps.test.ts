@@ -87,5 +87,11 @@ describe('a ConfigMap', () => {
   it('rejects a login page and other kinds of objects', async () => {
     server.answer(json(200, { kind: 'Secret' }));
     await expect(maps().read('bridge', 'proof')).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
+    server.answer((_, response) => response.end('<html>s3cret</html>'));
+    const error: unknown = await maps()
+      .read('bridge', 'proof')
+      .catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
+    expect(String(error)).not.toContain('s3cret');
   });
 });
