@@ -57,7 +57,7 @@ export function readState(
       .filter(([name, fingerprint]) => isUnchanged(part, name, fingerprint))
       .map(([name]) => name);
   const owned = (part: 'labels' | 'annotations') =>
-    isObject(state[part]) ? unchangedNames(state, part) : plainNamesIn(state, part);
+    isObject(state[part]) ? unchangedNames(state, part) : undefined;
   const [labels, annotations] = [owned('labels'), owned('annotations')];
   const appliedEntries: FieldsEntry[] = listIn(state, 'held')
     .filter(isObject)
@@ -126,12 +126,6 @@ function fingerprintOf(
 ): string {
   const bytes = Buffer.from(String(text ?? ''), part === 'data' ? 'base64' : 'utf8');
   return fingerprints.target(id, new Map([[`${part}/${name}`, SecretValue.fromBytes(bytes)]]));
-}
-
-/** A list of names without fingerprints, from an older format. It cannot show whether a value changed. */
-function plainNamesIn(state: JsonObject, part: Part): readonly string[] | undefined {
-  const list = state[part];
-  return Array.isArray(list) ? list.filter((name): name is string => typeof name === 'string') : undefined;
 }
 
 /** The file that stores the fingerprint key: 32 random bytes as base64 text, mode 0600. */

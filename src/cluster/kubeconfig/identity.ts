@@ -99,27 +99,20 @@ async function createLogin(config: Kubeconfig, user: User, options: OidcOptions)
   return createLegacyLogin(authProvider.name);
 }
 
-/** Logs in with a provider that is older than credential plugins. */
+/**
+ * Logs in with a provider that is older than credential plugins. Loads single modules, because the complete client-node
+ * takes 53 MiB.
+ */
 async function createLegacyLogin(provider: string): Promise<ApplyLogin> {
-  const auth = await legacyAuthOf(provider);
+  const auth =
+    provider === 'gcp'
+      ? new (await import('@kubernetes/client-node/dist/gcp_auth.js')).GoogleCloudPlatformAuth()
+      : new (await import('@kubernetes/client-node/dist/azure_auth.js')).AzureAuth();
   return async (user, into) => {
     into.headers = {};
-    await auth?.applyAuthentication(user, into);
+    if (auth.isAuthProvider(user)) await auth.applyAuthentication(user, into);
     requireCredentials(into);
   };
-}
-
-/** Single modules, because the complete client-node takes 50 MiB. */
-async function legacyAuthOf(provider: string) {
-  if (provider === 'gcp') {
-    const { GoogleCloudPlatformAuth } = await import('@kubernetes/client-node/dist/gcp_auth.js');
-    return new GoogleCloudPlatformAuth();
-  }
-  if (provider === 'azure') {
-    const { AzureAuth } = await import('@kubernetes/client-node/dist/azure_auth.js');
-    return new AzureAuth();
-  }
-  return undefined;
 }
 
 const missingCredentialOf = ({ name }: User) =>
