@@ -1,8 +1,8 @@
 import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto';
+import { certificatesIn, PemError, privateKeyIn } from '../core/certificates.ts';
 import { AppError } from '../core/errors.ts';
 import { type JsonNode, member, parseIfJson } from '../core/json.ts';
 import type { SecretValue } from '../core/secret-value.ts';
-import { certificatesIn, PemError, privateKeyIn } from './template/pem.ts';
 
 /** The API server's limit for all values of one Secret, in bytes. */
 export const MAX_SECRET_BYTES = 1024 * 1024;

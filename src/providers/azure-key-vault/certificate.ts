@@ -1,10 +1,13 @@
-import { createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
-import { sortCertificates } from '../../core/certificate-chain.ts';
+import {
+  createPrivateKey,
+  createPublicKey,
+  type KeyObject,
+  type PrivateKeyInput,
+  type X509Certificate,
+} from 'node:crypto';
+import { certificatesIn, PemError, pemBlocks, sortCertificates } from '../../core/certificates.ts';
 import { AppError } from '../../core/errors.ts';
 import { codeOf } from '../../core/system-errors.ts';
-
-const BLOCK = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
-const KEY = /-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----[^-]+-----END (?:[A-Z]+ )?PRIVATE KEY-----/;
 
 interface ParsedSecret {
   readonly certificates: readonly X509Certificate[];
@@ -36,41 +39,40 @@ export async function chainOf(text: string, contentType: string | undefined): Pr
 }
 
 function fromPem(text: string): ParsedSecret {
-  const [key] = KEY.exec(text) ?? [];
-  return { certificates: parse(text.match(BLOCK) ?? []), publicKey: key === undefined ? key : publicOf(key) };
+  try {
+    const key = pemBlocks(text).find(({ label }) => label.endsWith('PRIVATE KEY'));
+    return { certificates: certificatesIn(text), publicKey: key && publicOf(key.text) };
+  } catch (error) {
+    if (error instanceof PemError) throw undecodable();
+    throw error;
+  }
 }
 
+/** Key Vault returns files without a password. */
 async function fromPkcs12(text: string, contentType: string | undefined): Promise<ParsedSecret> {
   if (contentType !== 'application/x-pkcs12' && !/^[A-Za-z0-9+/]+={0,2}$/.test(text)) throw undecodable();
-  const { contentsOf } = await import('./pkcs12.ts');
-  const contents = await contentsOf(Buffer.from(text, 'base64'));
-  if (contents === undefined) throw undecodable();
-  const { certificates, publicKey: key } = contents;
-  const publicKey = key && publicOf({ key: Buffer.from(key), format: 'der', type: 'spki' });
-  return { certificates: parse(certificates), publicKey };
+  const { Pkcs12Error, readPkcs12 } = await import('../../core/pkcs12.ts');
+  try {
+    const { certificates, keys } = readPkcs12(Buffer.from(text, 'base64'), '');
+    const [key] = keys;
+    return { certificates, publicKey: key && publicOf({ key, format: 'der', type: 'pkcs8' }) };
+  } catch (error) {
+    if (!(error instanceof Pkcs12Error)) throw error;
+    if (error.reason !== 'too-costly') throw undecodable();
+    throw new AppError('DECODE_FAILED', { detail: 'reading its PKCS#12 needs too much time or memory' });
+  }
 }
 
 /**
  * Returns undefined for an unknown key type. This is not an error, because the leaf is then found by other criteria.
  */
-function publicOf(key: Parameters<typeof createPublicKey>[0]): KeyObject | undefined {
+function publicOf(privateKey: string | PrivateKeyInput): KeyObject | undefined {
   try {
-    return createPublicKey(key);
+    return createPublicKey(createPrivateKey(privateKey));
   } catch (error) {
     if (codeOf(error) === undefined) throw error;
     return undefined;
   }
-}
-
-function parse(certificates: readonly (string | Uint8Array)[]): readonly X509Certificate[] {
-  return certificates.map((certificate) => {
-    try {
-      return new X509Certificate(certificate);
-    } catch (error) {
-      if (codeOf(error) === undefined) throw error;
-      throw undecodable();
-    }
-  });
 }
 
 function undecodable(): AppError {

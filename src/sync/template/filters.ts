@@ -1,11 +1,17 @@
-import { createPrivateKey, type X509Certificate } from 'node:crypto';
-import { sortCertificates } from '../../core/certificate-chain.ts';
+import { createPrivateKey, type KeyObject, type X509Certificate } from 'node:crypto';
+import {
+  certificatesIn,
+  chainOrder,
+  isSelfSigned,
+  PemError,
+  privateKeyIn,
+  sortCertificates,
+} from '../../core/certificates.ts';
 import { JsonError, parseJson } from '../../core/json.ts';
+import { Pkcs12Error, readPkcs12, unreadable } from '../../core/pkcs12.ts';
 import { type Budget, TemplateError } from './budget.ts';
 import type { Filters } from './filter.ts';
 import { TEXT_FILTERS } from './filters-text.ts';
-import { certificatesIn, chainOrder, isSelfSigned, PemError, privateKeyIn } from './pem.ts';
-import { type Pkcs12, readPkcs12 } from './pkcs12.ts';
 import { Binary, fromBytes, fromNode, jsonText, plain, textOf, wellFormed } from './values.ts';
 
 /** All available filters. */
@@ -44,31 +50,54 @@ export const FILTERS: Filters = {
   pkcs12_key: { args: [0, 1], run: (b, input, password) => onlyKey(pkcs12(b, input, password).keys) },
 };
 
-function pkcs12(b: Budget, input: unknown, password: unknown = ''): Pkcs12 {
+/** The cost of one iteration of key derivation, in characters. */
+const ITERATION_WORK = 100;
+
+interface CertificatesAndKeys {
+  readonly certificates: readonly X509Certificate[];
+  readonly keys: readonly KeyObject[];
+}
+
+function pkcs12(b: Budget, input: unknown, password: unknown = ''): CertificatesAndKeys {
   const value = plain(input);
   if (!(value instanceof Binary))
     throw new TemplateError('PKCS#12 is not text; `base64_decode` gives the bytes if it is encoded');
   const bytes = Binary.bytesOf(value);
   b.spend(bytes.byteLength * 100);
-  return readPkcs12(bytes, textOf(password, b), b);
+  try {
+    const { certificates, keys, iterations } = readPkcs12(bytes, textOf(password, b));
+    b.spend(iterations * ITERATION_WORK);
+    return { certificates, keys: keys.map(privateKeyOf) };
+  } catch (error) {
+    if (error instanceof Pkcs12Error) throw new TemplateError(error.message, { cause: error.cause });
+    throw error;
+  }
+}
+
+function privateKeyOf(key: Buffer): KeyObject {
+  try {
+    return createPrivateKey({ key, format: 'der', type: 'pkcs8' });
+  } catch (cause) {
+    // OpenSSL throws errors of many classes. Each of them means that the key is malformed.
+    throw unreadable(cause);
+  }
 }
 
 /** The certificates, leaf first. Certificates outside the chain follow at the end. */
-function leafFirst(b: Budget, { certificates, keys }: Pkcs12): string {
+function leafFirst(b: Budget, { certificates, keys }: CertificatesAndKeys): string {
   if (certificates.length === 0) throw new TemplateError('there is no certificate in this PKCS#12');
   spendOnOrder(b, certificates.length);
-  const privateKeys = keys.map((key) => createPrivateKey(key));
   const { chain, others } = sortCertificates(certificates, {
-    isOfKey: (x509Certificate) => privateKeys.some((key) => x509Certificate.checkPrivateKey(key)),
+    isOfKey: (x509Certificate) => keys.some((key) => x509Certificate.checkPrivateKey(key)),
   });
   return [...chain, ...others].map(String).join('');
 }
 
-function onlyKey(keys: readonly string[]): string {
+function onlyKey(keys: readonly KeyObject[]): string {
   const [key] = keys;
   if (key === undefined) throw new TemplateError('there is no private key in this PKCS#12');
   if (keys.length > 1) throw new TemplateError('there is more than one private key in this PKCS#12');
-  return key;
+  return key.export({ format: 'pem', type: 'pkcs8' }).toString();
 }
 
 function parsed(text: string, b: Budget): unknown {

@@ -2,7 +2,6 @@ import { X509Certificate } from 'node:crypto';
 import forge from 'node-forge';
 import { describe, expect, it } from 'vitest';
 import { chainOf } from '../../../src/providers/azure-key-vault/certificate.ts';
-import { contentsOf } from '../../../src/providers/azure-key-vault/pkcs12.ts';
 import { codeOf, reveal } from '../../conformance/provider.ts';
 import { createAuthority } from '../../fakes/certificates.ts';
 import { pkcs12Of } from '../../sync/template/pkcs12-build.ts';
@@ -93,11 +92,14 @@ describe('a certificate chain', () => {
     if (text !== '') expect(String(error)).not.toContain(text);
   });
 
-  it('does not block the process if the password hash has a huge iteration count', async () => {
-    const reading = contentsOf(Buffer.from(SLOW, 'base64'), 400).catch((error: unknown) => error);
-    const turns = await Promise.race([reading, new Promise((resolve) => setImmediate(resolve, 'free'))]);
-    expect(turns).toBe('free');
-    expect(await reading).toMatchObject({ code: 'DECODE_FAILED' });
+  it.each([
+    ['with a huge number of hash iterations', SLOW],
+    ['with more bytes than any real file', Buffer.alloc(600_000, 0x30).toString('base64')],
+  ])('is rejected for PKCS#12 %s before the work starts', async (_, file) => {
+    await expect(chainOf(file, PKCS12_TYPE)).rejects.toMatchObject({
+      code: 'DECODE_FAILED',
+      message: expect.stringContaining('reading its PKCS#12 needs too much time or memory'),
+    });
   });
 });
 

@@ -1,15 +1,27 @@
-import { createDecipheriv, createPrivateKey, pbkdf2Sync, X509Certificate } from 'node:crypto';
+import { createDecipheriv, pbkdf2Sync, X509Certificate } from 'node:crypto';
 import { createRequire } from 'node:module';
 import type Forge from 'node-forge';
-import { type Budget, TemplateError } from './budget.ts';
 
 // Reads PKCS#12 (RFC 7292). The integrity check is skipped: stores are trusted, and the check would need more
-// algorithms than the keys.
+// algorithms than the keys. The library's own reader is not used. It changes the bytes of certificates, derives keys ten
+// times slower than OpenSSL, and does not limit the iterations.
 
 export interface Pkcs12 {
   readonly certificates: readonly X509Certificate[];
-  /** Private keys as PKCS#8 in PEM. */
-  readonly keys: readonly string[];
+  /** Private keys as PKCS#8 in DER. They may be of a type that OpenSSL does not know. */
+  readonly keys: readonly Buffer[];
+  /** The number of key derivation iterations, which is the cost of reading. */
+  readonly iterations: number;
+}
+
+/** The message contains nothing from the file. */
+export class Pkcs12Error extends Error {
+  readonly reason: 'unreadable' | 'unsupported' | 'too-costly';
+
+  constructor(reason: Pkcs12Error['reason'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.reason = reason;
+  }
 }
 
 type Asn1 = Forge.asn1.Asn1;
@@ -40,13 +52,17 @@ const DIGESTS = new Map([
   ['1.2.840.113549.2.11', 'sha512'],
 ]);
 
+/** Limits the memory: parsing needs up to about 100 times the size. Real files have a few kilobytes. */
+const MAX_BYTES = 512 * 1024;
 /**
  * The maximum number of key derivation iterations for one part of a file. Common tools use 2,048 to 51,200. A higher
- * count could block the process. The budget limits the sum of all parts.
+ * count could block the process.
  */
 const MAX_ITERATIONS = 100_000;
-/** The cost of one iteration, in characters. */
-const ITERATION_COST = 100;
+/** Limited, because sorting compares all pairs of certificates. */
+const MAX_CERTIFICATES = 150;
+/** The limit for all parts of one file together. The slowest algorithm takes about a second for it. */
+const MAX_TOTAL_ITERATIONS = 2 * MAX_ITERATIONS;
 
 const UNKNOWN_ALGORITHM = 'this PKCS#12 uses an unsupported encryption: export it again with AES-CBC or 3DES';
 
@@ -57,39 +73,44 @@ function forge(): typeof Forge {
   return loaded;
 }
 
-/** @throws TemplateError if the bytes are not PKCS#12 or the password is wrong. The two cases look the same. */
-export function readPkcs12(bytes: Uint8Array, password: string, budget: Budget): Pkcs12 {
+/** Reads a file with its password, which is empty if there is none. @throws Pkcs12Error */
+export function readPkcs12(bytes: Uint8Array, password: string): Pkcs12 {
+  if (bytes.byteLength > MAX_BYTES)
+    throw new Pkcs12Error('too-costly', `this PKCS#12 has more than ${MAX_BYTES} bytes`);
   let cause: Error | undefined;
   // If there is no password, some tools derive keys from an empty password and others from none.
   for (const candidate of password === '' ? ['', undefined] : [password]) {
     try {
-      return new Pkcs12Reader(candidate, budget).file(bytes);
+      return new Pkcs12Reader(candidate).file(bytes);
     } catch (error) {
       // The library and OpenSSL throw errors of many classes. Each of them means that this part is malformed.
-      if (error instanceof TemplateError || !(error instanceof Error)) throw error;
+      if (error instanceof Pkcs12Error || !(error instanceof Error)) throw error;
       cause = error;
     }
   }
-  throw new TemplateError('this is not PKCS#12, or the password is wrong', { cause });
+  throw unreadable(cause);
+}
+
+/** A malformed file and a wrong password look the same. */
+export function unreadable(cause: unknown): Pkcs12Error {
+  return new Pkcs12Error('unreadable', 'this is not PKCS#12, or the password is wrong', { cause });
 }
 
 class Pkcs12Reader {
   readonly #password: string | undefined;
-  readonly #budget: Budget;
   #iterations = 0;
   readonly #certificates: X509Certificate[] = [];
-  readonly #keys: string[] = [];
+  readonly #keys: Buffer[] = [];
 
-  constructor(password: string | undefined, budget: Budget) {
+  constructor(password: string | undefined) {
     this.#password = password;
-    this.#budget = budget;
   }
 
   /** Reads the outer structure (PFX): version, content, and the integrity check, which is skipped. */
   file(bytes: Uint8Array): Pkcs12 {
     const [, content] = membersOf(parse(Buffer.from(bytes).toString('binary')));
     for (const part of membersOf(parse(this.#dataOf(content)))) this.#part(part);
-    return { certificates: this.#certificates, keys: this.#keys };
+    return { certificates: this.#certificates, keys: this.#keys, iterations: this.#iterations };
   }
 
   #dataOf(content: Asn1 | undefined): string {
@@ -118,6 +139,8 @@ class Pkcs12Reader {
         const [, certificate] = membersOf(value);
         const der = octetsOf(membersOf(certificate)[0]);
         this.#certificates.push(new X509Certificate(Buffer.from(der, 'binary')));
+        if (this.#certificates.length > MAX_CERTIFICATES)
+          throw new Pkcs12Error('too-costly', `this PKCS#12 has more than ${MAX_CERTIFICATES} certificates`);
       } else if (oidOf(type) === OID.keyBag && value !== undefined) this.#key(value);
       else if (oidOf(type) === OID.shroudedKeyBag) {
         const [algorithm, encrypted] = membersOf(value);
@@ -127,20 +150,16 @@ class Pkcs12Reader {
   }
 
   #key(info: Asn1): void {
-    const key = Buffer.from(forge().asn1.toDer(info).getBytes(), 'binary');
-    const privateKey = createPrivateKey({ key, format: 'der', type: 'pkcs8' });
-    this.#keys.push(privateKey.export({ format: 'pem', type: 'pkcs8' }).toString());
+    this.#keys.push(Buffer.from(forge().asn1.toDer(info).getBytes(), 'binary'));
   }
 
   #decrypt(algorithm: Asn1 | undefined, encrypted: string): Asn1 {
     if (algorithm === undefined) throw new Error('no algorithm');
     const iterations = iterationsIn(algorithm);
     // For an integer without bytes, the count is NaN, which this comparison rejects too.
-    if (!(iterations <= MAX_ITERATIONS))
-      throw new TemplateError(`the password of this PKCS#12 is hashed more than ${MAX_ITERATIONS} times`);
+    if (!(iterations <= MAX_ITERATIONS)) throw tooManyIterations(MAX_ITERATIONS);
     this.#iterations += iterations;
-    // Charge all earlier parts again, so that a file with many parts soon exceeds the budget.
-    this.#budget.spend(this.#iterations * ITERATION_COST);
+    if (this.#iterations > MAX_TOTAL_ITERATIONS) throw tooManyIterations(MAX_TOTAL_ITERATIONS);
     const secret = { password: this.#password ?? '', iterations };
     return decryptPbes2(algorithm, encrypted, secret) ?? this.#decryptByLibrary(algorithm, encrypted);
   }
@@ -157,12 +176,17 @@ class Pkcs12Reader {
       decrypted = pki.decryptPrivateKeyInfo(info, this.#password as string);
     } catch (cause) {
       // The library throws this only for an unsupported algorithm, so another password would not help.
-      if (cause instanceof Error && 'oid' in cause) throw new TemplateError(UNKNOWN_ALGORITHM, { cause });
+      if (cause instanceof Error && 'oid' in cause)
+        throw new Pkcs12Error('unsupported', UNKNOWN_ALGORITHM, { cause });
       throw cause;
     }
     if (decrypted === null) throw new Error('another password');
     return decrypted;
   }
+}
+
+function tooManyIterations(limit: number): Pkcs12Error {
+  return new Pkcs12Error('too-costly', `the password of this PKCS#12 is hashed more than ${limit} times`);
 }
 
 /**
