@@ -1,5 +1,5 @@
 import type { AuditStore } from '../../src/audit/store.ts';
-import { LIMITS } from '../../src/http/limits.ts';
+import { LIMITS } from '../../src/http/deps.ts';
 import { buildServer } from '../../src/http/server.ts';
 import { silentLogger } from '../../src/log/logger.ts';
 import type { Service } from '../../src/service/service.ts';

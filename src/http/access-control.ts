@@ -1,9 +1,112 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Actor } from '../audit/entry.ts';
+import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
-import { networkOf } from './address.ts';
+import { SecretValue } from '../core/secret-value.ts';
+import type { Requester } from '../service/service.ts';
+import { type Authenticator, createDigest, type Identity } from './auth.ts';
+import { networkOf } from './connections.ts';
 import type { RouteDeps } from './deps.ts';
 import { toHttpError } from './errors.ts';
-import { createRequestAuthenticator } from './request-authenticator.ts';
+
+const MAX_FAILURES = 30;
+const WINDOW_MS = 60_000;
+const MAX_ADDRESSES = 10_000;
+
+/** Counts the failed attempts of each address within a time window. */
+interface AttemptLimiter {
+  /** @throws AppError RATE_LIMITED after too many failures. */
+  check(address: string): void;
+  recordFailure(address: string): void;
+}
+
+export function createAttemptLimiter(clock: Clock): AttemptLimiter {
+  const failuresByAddress = new Map<string, { count: number; readonly until: number }>();
+  return {
+    check(address) {
+      const failures = failuresByAddress.get(address);
+      if (failures === undefined) return;
+      const remainingMs = failures.until - clock.now();
+      // If more than a whole window remains, the clock was set back.
+      if (remainingMs <= 0 || remainingMs > WINDOW_MS) failuresByAddress.delete(address);
+      else if (failures.count >= MAX_FAILURES)
+        throw new AppError('RATE_LIMITED', { retryAfterMs: remainingMs });
+    },
+    recordFailure(address) {
+      const failures = failuresByAddress.get(address);
+      if (failures !== undefined) failures.count += 1;
+      else
+        evictOldest(failuresByAddress, MAX_ADDRESSES).set(address, {
+          count: 1,
+          until: clock.now() + WINDOW_MS,
+        });
+    },
+  };
+}
+
+/** Removes the oldest entry if the collection is full, to make room for another one. */
+function evictOldest<C extends Map<string, unknown> | Set<string>>(collection: C, max: number): C {
+  const [oldest] = collection.keys();
+  if (collection.size >= max && oldest !== undefined) collection.delete(oldest);
+  return collection;
+}
+
+const MAX_ACCEPTED = 1_000;
+
+interface RequestAuthenticator {
+  /**
+   * @param address The network address for counting failures. Several clients may share it.
+   * @throws AppError UNAUTHENTICATED, RATE_LIMITED, and the errors of the authenticator.
+   */
+  identify(authorization: string | undefined, address: string): Promise<Identity>;
+}
+
+/**
+ * Limits token guessing by address. After too many failures, all tokens of the address are rejected until the window
+ * has passed, whether they are valid or not. A token that was accepted from this address before is still accepted. So
+ * an attacker behind a shared proxy does not lock out other users.
+ */
+export function createRequestAuthenticator(auth: Authenticator, clock: Clock): RequestAuthenticator {
+  const digest = createDigest();
+  const attempts = createAttemptLimiter(clock);
+  const accepted = new Set<string>();
+
+  return {
+    async identify(authorization, address) {
+      const token = bearerToken(authorization);
+      if (token === undefined) throw new AppError('UNAUTHENTICATED');
+      const addressAndToken = `${address} ${digest(token)}`;
+      if (!accepted.has(addressAndToken)) attempts.check(address);
+      const identity = await auth.identify(token);
+      if (identity === undefined) {
+        accepted.delete(addressAndToken);
+        attempts.recordFailure(address);
+        throw new AppError('UNAUTHENTICATED');
+      }
+      if (!accepted.has(addressAndToken)) evictOldest(accepted, MAX_ACCEPTED).add(addressAndToken);
+      return identity;
+    },
+  };
+}
+
+/** Returns the bytes of the token that the client sent (RFC 6750, section 2.1). Node decodes headers as Latin-1. */
+function bearerToken(authorization: string | undefined): SecretValue | undefined {
+  const token = /^bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
+  return token === undefined ? undefined : SecretValue.fromBytes(Buffer.from(token, 'latin1'));
+}
+
+/** Returns the caller. @throws AppError INTERNAL on a public route, where the caller is unknown. */
+export function requesterOf({ requester }: FastifyRequest): Requester {
+  if (requester === undefined)
+    throw new AppError('INTERNAL', { detail: 'a public route asked for its caller' });
+  return requester;
+}
+
+/** Returns the caller as the actor of an audit record. */
+export function actorOf(request: FastifyRequest): Actor {
+  const { name, address } = requesterOf(request);
+  return { kind: 'operator', name, ...(address === undefined ? {} : { address }) };
+}
 
 /** Checks the access of each route, and logs requests and refusals. Call this before the routes are added. */
 export function addAccessControl(app: FastifyInstance, { auth, clock, logger }: RouteDeps): void {

@@ -1,11 +1,168 @@
-import { timingSafeEqual } from 'node:crypto';
-import type { Identities } from '../cluster/identities.ts';
+import { randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Caller, Identities } from '../cluster/identities.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
-import type { SecretValue } from '../core/secret-value.ts';
-import { createClusterLogins } from './cluster-logins.ts';
-import { type Authenticator, createDigest, ROLES, type Role } from './identity.ts';
+import { AppError } from '../core/errors.ts';
+import { createFingerprinter } from '../core/fingerprint.ts';
+import { SecretValue } from '../core/secret-value.ts';
 
-export interface StaticToken {
+/** Each role includes the roles before it. */
+export const ROLES = ['viewer', 'reviewer', 'operator'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** The owner of a valid token. */
+export interface Identity {
+  /** The name for audit records. */
+  readonly name: string;
+  /** Checks whether the identity has a role. @throws AppError when the check cannot be made. */
+  may(role: Role): Promise<boolean>;
+}
+
+export interface Authenticator {
+  /**
+   * Returns undefined for an unknown token. @throws AppError when the token cannot be checked, such as
+   * CLUSTER_UNAVAILABLE.
+   */
+  identify(token: SecretValue): Promise<Identity | undefined>;
+}
+
+/**
+ * Returns a digest function with a random key. Its digests are useless outside this process, and equally long for all
+ * tokens.
+ */
+export function createDigest(): (token: SecretValue) => string {
+  const fingerprints = createFingerprinter(SecretValue.fromBytes(randomBytes(32)));
+  return (token) => fingerprints.value(token);
+}
+
+/**
+ * Caches positive and negative answers for a limited time. Failures are not cached. Concurrent callers with the same
+ * key share one call of `load`.
+ */
+interface AnswerCache<T> {
+  get(key: string, load: () => Promise<T>): Promise<T>;
+}
+
+interface AnswerCacheOptions<T> {
+  readonly clock: Clock;
+  /** The maximum number of positive answers, and also of negative answers. */
+  readonly max: number;
+  readonly positiveTtlMs: number;
+  readonly negativeTtlMs: number;
+  isPositive(answer: T): boolean;
+}
+
+interface CacheEntry<T> {
+  readonly answer: T;
+  readonly at: number;
+  readonly ttlMs: number;
+}
+
+export function createAnswerCache<T>({
+  clock,
+  max,
+  positiveTtlMs,
+  negativeTtlMs,
+  isPositive,
+}: AnswerCacheOptions<T>): AnswerCache<T> {
+  // Use separate maps, so that a flood of invented tokens does not evict the answers for valid tokens.
+  const positive = new Map<string, CacheEntry<T>>();
+  const negative = new Map<string, CacheEntry<T>>();
+  const loading = new Map<string, Promise<T>>();
+
+  function store(key: string, answer: T): void {
+    const [entries, ms] = isPositive(answer) ? [positive, positiveTtlMs] : [negative, negativeTtlMs];
+    entries.set(key, { answer, at: clock.now(), ttlMs: ms });
+    const [oldest] = entries.keys();
+    if (entries.size > max && oldest !== undefined) entries.delete(oldest);
+  }
+
+  async function loadAndStore(key: string, load: () => Promise<T>): Promise<T> {
+    try {
+      const answer = await load();
+      store(key, answer);
+      return answer;
+    } finally {
+      loading.delete(key);
+    }
+  }
+
+  return {
+    async get(key, load) {
+      for (const entries of [positive, negative]) {
+        const entry = entries.get(key);
+        // Compare the absolute difference. Otherwise, after the clock is set back, an entry could stay valid for hours.
+        if (entry !== undefined && Math.abs(clock.now() - entry.at) < entry.ttlMs) return entry.answer;
+        entries.delete(key);
+      }
+      const inFlight = loading.get(key);
+      if (inFlight !== undefined) return inFlight;
+      const started = loadAndStore(key, load);
+      loading.set(key, started);
+      return started;
+    },
+  };
+}
+
+const AUDIENCE = 'secretbridge';
+const TIMEOUT_MS = 5_000;
+/** The maximum number of concurrent requests. Invented tokens must not use up our request rate at the API server. */
+const MAX_CONCURRENT = 16;
+/** The lifetime of a cached answer. A revoked token or role can be used for this time. */
+const POSITIVE_TTL_MS = 60_000;
+const NEGATIVE_TTL_MS = 10_000;
+const MAX_ANSWERS = 1_000;
+
+/** Authenticates Kubernetes tokens. The roles of a caller are determined by the cluster's RBAC. */
+function createClusterLogins(identities: Identities, clock: Clock): Authenticator {
+  const digest = createDigest();
+  const limits = { clock, max: MAX_ANSWERS, positiveTtlMs: POSITIVE_TTL_MS, negativeTtlMs: NEGATIVE_TTL_MS };
+  const callers = createAnswerCache<Caller | undefined>({
+    ...limits,
+    isPositive: (caller) => caller !== undefined,
+  });
+  const permissions = createAnswerCache<boolean>({ ...limits, isPositive: (allowed) => allowed });
+  let inFlight = 0;
+
+  async function callCluster<T>(request: (options: { signal: AbortSignal }) => Promise<T>): Promise<T> {
+    if (inFlight >= MAX_CONCURRENT) throw new AppError('RATE_LIMITED', { retryAfterMs: 1_000 });
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    inFlight += 1;
+    try {
+      return await request({ signal });
+    } catch (error) {
+      if (error instanceof AppError || !signal.aborted) throw error;
+      throw new AppError('CLUSTER_UNAVAILABLE', {
+        detail: 'the API server did not answer in time',
+        cause: error,
+      });
+    } finally {
+      inFlight -= 1;
+    }
+  }
+
+  return {
+    async identify(token) {
+      const key = digest(token);
+      const caller = await callers.get(key, () =>
+        callCluster((options) => identities.review(token, AUDIENCE, options)),
+      );
+      if (caller === undefined) return undefined;
+      const hasRole = (role: string): Promise<boolean> =>
+        permissions.get(`${key} ${role}`, () =>
+          callCluster((options) => identities.canUseRole(caller, role, options)),
+        );
+      return {
+        name: caller.name,
+        async may(requiredRole) {
+          for (const role of ROLES.slice(ROLES.indexOf(requiredRole))) if (await hasRole(role)) return true;
+          return false;
+        },
+      };
+    },
+  };
+}
+
+interface StaticToken {
   readonly name: string;
   readonly role: Role;
   readonly token: SecretValue;

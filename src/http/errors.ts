@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { ERRORS, type ErrorCode } from '../core/error-codes.ts';
 import { AppError, toAppError } from '../core/errors.ts';
-import { validationDetail } from './validation-detail.ts';
+import { validationDetail } from './request-input.ts';
 
 /** The body of every error response. */
 export interface ErrorBody {

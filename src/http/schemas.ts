@@ -1,6 +1,6 @@
 import { ACTIONS, ACTOR_KINDS, OUTCOMES, REVIEW_STATES } from '../audit/entry.ts';
 import { SYNC_STATES } from '../service/service.ts';
-import { ROLES } from './identity.ts';
+import { ROLES } from './auth.ts';
 import { boolean, health, integer, list, nullable, object, reference, text, time } from './schema-parts.ts';
 
 // The JSON Schemas of API responses, which are only used for the OpenAPI document. Fields may be added, but never

@@ -7,12 +7,10 @@ import { systemClock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import { startBackgroundTimer } from '../core/timer.ts';
 import { addAccessControl } from './access-control.ts';
-import { listenError, parseListen } from './address.ts';
 import { type Certificate, readCertificate, watchCertificate } from './certificate.ts';
-import { trackConnections } from './connections.ts';
-import type { HttpDeps } from './deps.ts';
+import { listenError, parseListen, trackConnections } from './connections.ts';
+import { type HttpDeps, LIMITS, type Limits } from './deps.ts';
 import { answerUnparsable, rejectExpectation, sendError } from './errors.ts';
-import { LIMITS, type Limits } from './limits.ts';
 import { addOpenApi } from './openapi.ts';
 import { addRoutes } from './routes/routes.ts';
 

@@ -1,6 +1,6 @@
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe } from 'vitest';
-import type { Role } from '../../src/http/identity.ts';
+import type { Role } from '../../src/http/auth.ts';
 import type { Service } from '../../src/service/service.ts';
 import { TOKENS } from '../http/harness.ts';
 import { launch, openTab, skipReason, type Tab, type ViewOptions } from './chromium.ts';

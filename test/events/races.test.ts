@@ -6,7 +6,7 @@ import type { SubmitHints } from '../../src/events/hint.ts';
 import type { HttpIntakes } from '../../src/events/http-intakes.ts';
 import { startVaultIntake } from '../../src/events/vault.ts';
 import { createWebhookIntake } from '../../src/events/webhook.ts';
-import { LIMITS } from '../../src/http/limits.ts';
+import { LIMITS } from '../../src/http/deps.ts';
 import { buildServer } from '../../src/http/server.ts';
 import { silentLogger } from '../../src/log/logger.ts';
 import { VaultConfig } from '../../src/providers/vault/config.ts';

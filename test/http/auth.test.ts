@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import type { Caller, Identities } from '../../src/cluster/identities.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
+import { createRequestAuthenticator } from '../../src/http/access-control.ts';
 import { createAuthenticator } from '../../src/http/auth.ts';
-import { createRequestAuthenticator } from '../../src/http/request-authenticator.ts';
 import { createManualTime, type ManualTime } from '../fakes/manual-time.ts';
 import { STATIC_TOKENS, startTestServer, TOKENS } from './harness.ts';
 

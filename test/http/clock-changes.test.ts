@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { createAnswerCache } from '../../src/http/answer-cache.ts';
-import { createAttemptLimiter } from '../../src/http/attempt-limiter.ts';
+import { createAttemptLimiter } from '../../src/http/access-control.ts';
+import { createAnswerCache } from '../../src/http/auth.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 
 const HOUR = 3_600_000;

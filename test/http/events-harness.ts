@@ -4,7 +4,7 @@ import { SecretValue } from '../../src/core/secret-value.ts';
 import { createEventGridIntake } from '../../src/events/event-grid.ts';
 import type { Hint, Origin } from '../../src/events/hint.ts';
 import { createWebhookIntake } from '../../src/events/webhook.ts';
-import type { Limits } from '../../src/http/limits.ts';
+import type { Limits } from '../../src/http/deps.ts';
 import type { Reference } from '../../src/providers/credentials.ts';
 import { type Answer, startTestServer, type TestServer } from './harness.ts';
 

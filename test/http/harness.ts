@@ -1,8 +1,6 @@
 import { SecretValue } from '../../src/core/secret-value.ts';
-import { type AuthOptions, createAuthenticator } from '../../src/http/auth.ts';
-import type { HttpDeps } from '../../src/http/deps.ts';
-import type { Role } from '../../src/http/identity.ts';
-import { LIMITS, type Limits } from '../../src/http/limits.ts';
+import { type AuthOptions, createAuthenticator, type Role } from '../../src/http/auth.ts';
+import { type HttpDeps, LIMITS, type Limits } from '../../src/http/deps.ts';
 import { buildServer, type HttpServer } from '../../src/http/server.ts';
 import type { LogFields, Logger } from '../../src/log/logger.ts';
 import type {

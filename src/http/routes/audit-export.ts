@@ -5,10 +5,10 @@ import { MEDIA_TYPES, recordedExport } from '../../audit/export/export.ts';
 import { DEFAULT_EXPORT_FORMAT, EXPORT_FORMATS, type ExportFormat } from '../../audit/export/formats.ts';
 import type { AuditQuery } from '../../audit/query/query.ts';
 import { createSerialExecutor } from '../../core/serial-executor.ts';
+import { actorOf } from '../access-control.ts';
 import type { RouteDeps } from '../deps.ts';
 import { describe } from '../openapi.ts';
-import { actorOf } from '../requester.ts';
-import { FILTERS, filterOf } from './audit-query.ts';
+import { FILTERS, filterOf } from './audit.ts';
 
 type ExportQuery = AuditQuery & { readonly format?: ExportFormat };
 

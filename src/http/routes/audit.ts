@@ -1,14 +1,172 @@
 import type { Socket } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
-import { type AuditQuery, queryRecords } from '../../audit/query/query.ts';
+import { ACTIONS, OUTCOMES, REVIEW_STATES } from '../../audit/entry.ts';
+import {
+  type AuditQuery,
+  isReversedRange,
+  parseInstant,
+  queryRecords,
+  toFilter,
+  withReviews,
+} from '../../audit/query/query.ts';
 import { readRecordDetail } from '../../audit/query/record-detail.ts';
+import {
+  MAX_NOTE_LENGTH,
+  NEW_REVIEW_STATES,
+  type NewReviewState,
+  recordReview,
+} from '../../audit/query/review.ts';
 import { trace } from '../../audit/query/trace.ts';
+import type { AuditStore, RecordFilter } from '../../audit/store.ts';
+import {
+  type Evidence,
+  readVerifyInput,
+  type VerifyReport,
+  verifyWithEvidence,
+} from '../../audit/verify/verify.ts';
+import { withPauses } from '../../audit/verify/with-pauses.ts';
 import { AppError } from '../../core/errors.ts';
+import { actorOf } from '../access-control.ts';
 import type { RouteDeps } from '../deps.ts';
 import { describe, NO_QUERY } from '../openapi.ts';
 import { listQuery } from '../paging.ts';
-import { createVerification } from '../verification.ts';
-import { FILTERS, filterOf, SEQUENCE } from './audit-query.ts';
+
+interface Verification {
+  /** Verifies the whole chain. Concurrent callers share one verification, because it reads every record. */
+  run(): Promise<VerifyReport>;
+}
+
+/** @param evidence Returns the checkpoints that are stored outside the audit store. */
+export function createVerification(
+  audit: Pick<AuditStore, 'storedRecords' | 'head' | 'base'>,
+  signal: AbortSignal,
+  evidence: () => Promise<Evidence | undefined> = async () => undefined,
+): Verification {
+  let running: Promise<VerifyReport> | undefined;
+
+  async function run(): Promise<VerifyReport> {
+    // Read the checkpoints first, so that records added in the meantime come after the last checkpoint.
+    const recordedEvidence = await evidence();
+    const contents = await readVerifyInput(audit);
+    // Yield to the event loop between records, so that probes get an answer.
+    const records = withPauses(contents.records, async () => {
+      signal.throwIfAborted();
+      await setImmediate();
+    });
+    return verifyWithEvidence({ ...contents, records, evidence: recordedEvidence });
+  }
+
+  return {
+    run() {
+      running ??= run().finally(() => {
+        running = undefined;
+      });
+      return running;
+    },
+  };
+}
+
+/** Converts the query parameters to a record filter. @throws AppError INVALID_REQUEST */
+export function filterOf(query: AuditQuery, now: number): RecordFilter {
+  const filter = toFilter(query, (text) => {
+    const time = parseInstant(text, now);
+    if (time !== undefined) return time;
+    const detail = '`since` and `until` must be times: 7d, 2026-01-31 or 2026-01-31T08:00:00Z';
+    throw new AppError('INVALID_REQUEST', { detail });
+  });
+  if (isReversedRange(filter))
+    throw new AppError('INVALID_REQUEST', { detail: '`since` is later than `until`' });
+  return filter;
+}
+
+const SEQUENCE = {
+  type: 'integer',
+  minimum: 1,
+  maximum: Number.MAX_SAFE_INTEGER,
+  description: 'The sequence of the record.',
+} as const;
+
+const text = (description: string) =>
+  ({ type: 'string', minLength: 1, maxLength: 512, description }) as const;
+
+/** The filters as JSON Schemas, shared by lists and exports. */
+export const FILTERS = {
+  since: text('Records from this time on: `7d`, `2026-01-31` or `2026-01-31T08:00:00Z`.'),
+  until: text('Records before this time.'),
+  actor: text('The actor: a kind or a name.'),
+  mapping: text('Records of this mapping.'),
+  namespace: text('Records of targets in this namespace.'),
+  secret: text('Records of targets with this Secret name.'),
+  store: text('Records of this store.'),
+  key: text('Records of this source key.'),
+  action: { type: 'string', enum: ACTIONS, description: 'Records of this action.' },
+  outcome: { type: 'string', enum: OUTCOMES, description: 'Records with this outcome.' },
+  code: { type: 'string', pattern: '^[A-Z][A-Z_]{0,63}$', description: 'Records with this error code.' },
+  request: text('Records of this request id.'),
+  fingerprint: {
+    type: 'string',
+    pattern: '^[0-9a-f]{8}:[0-9a-f]{64}$',
+    description: 'Records that have this fingerprint before or after the change.',
+  },
+  review: {
+    type: 'string',
+    enum: REVIEW_STATES,
+    description: 'Records in this review state.',
+  },
+} as const;
+
+interface ReviewRequest {
+  Params: { readonly sequence: number };
+  Body: { readonly state: NewReviewState; readonly note?: string };
+}
+
+export function addReviewRoute(app: FastifyInstance, { audit }: RouteDeps): void {
+  app.post<ReviewRequest>(
+    '/api/v1/audit/records/:sequence/review',
+    {
+      config: { access: 'reviewer' },
+      schema: describe({
+        id: 'review',
+        tag: 'audit',
+        summary: 'Review a record. The review is recorded in the audit.',
+        role: 'reviewer',
+        query: NO_QUERY,
+        parameters: { sequence: SEQUENCE },
+        body: REVIEW_BODY,
+        answer: 'Record',
+        otherAnswers: { 404: 'Error', 409: 'Error', 503: 'Error' },
+      }),
+    },
+    async (request) => {
+      const { sequence } = request.params;
+      await recordReview(audit, {
+        ...request.body,
+        sequence,
+        actor: actorOf(request),
+        requestId: request.id,
+      });
+      const record = await audit.get(sequence);
+      if (record === undefined) throw new AppError('RECORD_MISSING', { subject: `record ${sequence}` });
+      const [recordWithReview] = await withReviews(audit, [record]);
+      return recordWithReview;
+    },
+  );
+}
+
+const REVIEW_BODY = {
+  type: 'object',
+  additionalProperties: false,
+  required: ['state'],
+  properties: {
+    state: { type: 'string', enum: NEW_REVIEW_STATES, description: 'The new review state.' },
+    note: {
+      type: 'string',
+      maxLength: MAX_NOTE_LENGTH,
+      description: 'A note for other reviewers. Never put a secret value here.',
+    },
+  },
+} as const;
 
 interface RecordQuery extends AuditQuery {
   readonly limit: number;

@@ -4,11 +4,10 @@ import { AppError, toAppError } from '../../core/errors.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { startBackgroundTimer } from '../../core/timer.ts';
 import type { EventGridIntake, RequestHead, WebhookIntake } from '../../events/http-intakes.ts';
-import { networkOf } from '../address.ts';
-import { createAttemptLimiter } from '../attempt-limiter.ts';
-import type { RouteDeps } from '../deps.ts';
+import { createAttemptLimiter } from '../access-control.ts';
+import { networkOf } from '../connections.ts';
+import type { Limits, RouteDeps } from '../deps.ts';
 import { sendError, toHttpError } from '../errors.ts';
-import type { Limits } from '../limits.ts';
 import { describe } from '../openapi.ts';
 import { createRefusalLog } from '../refusal-log.ts';
 

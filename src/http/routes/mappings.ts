@@ -1,11 +1,11 @@
 import type { FastifyInstance } from 'fastify';
 import { AppError } from '../../core/errors.ts';
 import type { RollbackRequest } from '../../service/service.ts';
-import { NO_BODY } from '../body.ts';
+import { requesterOf } from '../access-control.ts';
 import type { RouteDeps } from '../deps.ts';
 import { describe, NO_QUERY } from '../openapi.ts';
 import { LIST_QUERY, type ListQuery, pageOf } from '../paging.ts';
-import { requesterOf } from '../requester.ts';
+import { NO_BODY } from '../request-input.ts';
 
 interface Named {
   Params: { readonly name: string };

@@ -1,20 +1,14 @@
 import type { FastifyInstance } from 'fastify';
 import { AppError } from '../../core/errors.ts';
-import { acceptJsonOnly } from '../body.ts';
-import type { RouteDeps } from '../deps.ts';
-import type { Limits } from '../limits.ts';
-import { parseParameters } from '../parse-parameters.ts';
-import { addAuditRoutes } from './audit.ts';
+import type { Limits, RouteDeps } from '../deps.ts';
+import { acceptJsonOnly, parseParameters } from '../request-input.ts';
+import { addAuditRoutes, addReviewRoute } from './audit.ts';
 import { addExportRoute } from './audit-export.ts';
-import { addReviewRoute } from './audit-review.ts';
+import { addHeldRoutes, addPruneRoutes } from './decisions.ts';
 import { addEventRoutes } from './events.ts';
-import { addHealthRoutes } from './health.ts';
-import { addHeldRoutes } from './held.ts';
 import { addMappingRoutes } from './mappings.ts';
-import { addMetricsRoute } from './metrics.ts';
 import { addPage } from './page.ts';
-import { addPruneRoutes } from './prune.ts';
-import { addStatusRoutes } from './status.ts';
+import { addHealthRoutes, addMetricsRoute, addStatusRoutes } from './status.ts';
 
 export async function addRoutes(app: FastifyInstance, deps: RouteDeps, limits: Limits): Promise<void> {
   acceptJsonOnly(app);

@@ -1,6 +1,75 @@
 import type { FastifyInstance } from 'fastify';
+import { AppError } from '../../core/errors.ts';
 import type { RouteDeps } from '../deps.ts';
+import { sendError } from '../errors.ts';
 import { describe, NO_QUERY } from '../openapi.ts';
+
+/**
+ * Adds the probe routes. They need no token, so their responses contain only names and codes. Probes have no rate
+ * limit, because a rejected probe could make the kubelet restart the pod.
+ */
+export function addHealthRoutes(app: FastifyInstance, { service }: RouteDeps): void {
+  const config = { access: 'public', rateLimit: false } as const;
+
+  app.get(
+    '/livez',
+    {
+      config,
+      schema: describe({
+        id: 'livez',
+        tag: 'probes',
+        summary: 'Whether every loop makes progress. Outages of dependencies do not affect it.',
+        answer: 'Liveness',
+        otherAnswers: { 503: 'Liveness' },
+      }),
+    },
+    async (_, reply) => {
+      const stalled = service.loops().filter((loop) => loop.stalled);
+      if (stalled.length > 0) reply.code(503);
+      return { ok: stalled.length === 0, stalled: stalled.map(({ name }) => name) };
+    },
+  );
+
+  app.get(
+    '/readyz',
+    {
+      config,
+      schema: describe({
+        id: 'readyz',
+        tag: 'probes',
+        summary: 'Whether the configuration is loaded and the audit is writable.',
+        answer: 'Readiness',
+        otherAnswers: { 503: 'Error' },
+      }),
+    },
+    async (request, reply) => {
+      const error = await service.notReady();
+      if (error === undefined) return { ok: true };
+      // Omit the subject, which may be the path of a file.
+      return sendError(request, reply, new AppError(error.code), 503);
+    },
+  );
+}
+
+export function addMetricsRoute(app: FastifyInstance, { metrics, config }: RouteDeps): void {
+  app.get(
+    '/metrics',
+    {
+      config: { access: config.metricsNeedToken ? 'viewer' : 'public' },
+      schema: describe({
+        id: 'metrics',
+        tag: 'probes',
+        summary: 'Metrics in the Prometheus text format. Requires a token only with `http.metricsNeedToken`.',
+        mediaTypes: ['text/plain'],
+        ...(config.metricsNeedToken ? { role: 'viewer' } : {}),
+      }),
+    },
+    async (_, reply) => {
+      const { contentType, text } = await metrics.render();
+      return reply.type(contentType).send(text);
+    },
+  );
+}
 
 export function addStatusRoutes(app: FastifyInstance, { service }: RouteDeps): void {
   app.get(

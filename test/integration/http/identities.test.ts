@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { createAuthenticator } from '../../../src/http/auth.ts';
-import { ROLES } from '../../../src/http/identity.ts';
+import { createAuthenticator, ROLES } from '../../../src/http/auth.ts';
 import { startTestServer } from '../../http/harness.ts';
 import { admin, openReal } from '../cluster/harness.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
