@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache';
 import type { Clock } from '../core/clock.ts';
 
 /** The server's rate limit allows fewer requests than this from one address in ten minutes. */
@@ -12,16 +13,9 @@ export interface ReplayCache {
 
 /** Evicts the oldest entry when the cache is full. A replay of its content would only be one unnecessary hint. */
 export function createReplayCache(clock: Clock, maxEntries = MAX_ENTRIES): ReplayCache {
-  const expiryByDigest = new Map<string, number>();
+  const digests = new LRUCache<string, true>({ max: maxEntries, ttl: 1, ttlResolution: 0, perf: clock });
   return {
-    has: (digest) => expiryByDigest.has(digest),
-    add(digest, until) {
-      const now = clock.now();
-      for (const [oldest, expiry] of expiryByDigest) {
-        if (expiry >= now && expiryByDigest.size < maxEntries) break;
-        expiryByDigest.delete(oldest);
-      }
-      expiryByDigest.set(digest, until);
-    },
+    has: (digest) => digests.has(digest),
+    add: (digest, until) => void digests.set(digest, true, { ttl: Math.max(1, until - clock.now()) }),
   };
 }

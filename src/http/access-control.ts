@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { LRUCache } from 'lru-cache';
 import type { Actor } from '../audit/entry.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
@@ -21,7 +22,9 @@ interface AttemptLimiter {
 }
 
 export function createAttemptLimiter(clock: Clock): AttemptLimiter {
-  const failuresByAddress = new Map<string, { count: number; readonly until: number }>();
+  const failuresByAddress = new LRUCache<string, { count: number; readonly until: number }>({
+    max: MAX_ADDRESSES,
+  });
   return {
     check(address) {
       const failures = failuresByAddress.get(address);
@@ -35,20 +38,9 @@ export function createAttemptLimiter(clock: Clock): AttemptLimiter {
     recordFailure(address) {
       const failures = failuresByAddress.get(address);
       if (failures !== undefined) failures.count += 1;
-      else
-        evictOldest(failuresByAddress, MAX_ADDRESSES).set(address, {
-          count: 1,
-          until: clock.now() + WINDOW_MS,
-        });
+      else failuresByAddress.set(address, { count: 1, until: clock.now() + WINDOW_MS });
     },
   };
-}
-
-/** Removes the oldest entry if the collection is full, to make room for another one. */
-function evictOldest<C extends Map<string, unknown> | Set<string>>(collection: C, max: number): C {
-  const [oldest] = collection.keys();
-  if (collection.size >= max && oldest !== undefined) collection.delete(oldest);
-  return collection;
 }
 
 const MAX_ACCEPTED = 1_000;
@@ -69,7 +61,7 @@ interface RequestAuthenticator {
 export function createRequestAuthenticator(auth: Authenticator, clock: Clock): RequestAuthenticator {
   const digest = createDigest();
   const attempts = createAttemptLimiter(clock);
-  const accepted = new Set<string>();
+  const accepted = new LRUCache<string, true>({ max: MAX_ACCEPTED });
 
   return {
     async identify(authorization, address) {
@@ -83,7 +75,7 @@ export function createRequestAuthenticator(auth: Authenticator, clock: Clock): R
         attempts.recordFailure(address);
         throw new AppError('UNAUTHENTICATED');
       }
-      if (!accepted.has(addressAndToken)) evictOldest(accepted, MAX_ACCEPTED).add(addressAndToken);
+      accepted.set(addressAndToken, true);
       return identity;
     },
   };

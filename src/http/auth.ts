@@ -1,4 +1,5 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import type { Caller, Identities } from '../cluster/identities.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
@@ -65,15 +66,13 @@ export function createAnswerCache<T>({
   isPositive,
 }: AnswerCacheOptions<T>): AnswerCache<T> {
   // Use separate maps, so that a flood of invented tokens does not evict the answers for valid tokens.
-  const positive = new Map<string, CacheEntry<T>>();
-  const negative = new Map<string, CacheEntry<T>>();
+  const positive = new LRUCache<string, CacheEntry<T>>({ max });
+  const negative = new LRUCache<string, CacheEntry<T>>({ max });
   const loading = new Map<string, Promise<T>>();
 
   function store(key: string, answer: T): void {
     const [entries, ms] = isPositive(answer) ? [positive, positiveTtlMs] : [negative, negativeTtlMs];
     entries.set(key, { answer, at: clock.now(), ttlMs: ms });
-    const [oldest] = entries.keys();
-    if (entries.size > max && oldest !== undefined) entries.delete(oldest);
   }
 
   async function loadAndStore(key: string, load: () => Promise<T>): Promise<T> {

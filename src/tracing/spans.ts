@@ -15,6 +15,7 @@ import {
   type SpanProcessor,
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
+import { LRUCache } from 'lru-cache';
 import type { Clock } from '../core/clock.ts';
 import { toAppError } from '../core/errors.ts';
 import { withoutSuffix } from '../core/request-id.ts';
@@ -60,17 +61,13 @@ export function createSpans({ resource, processor, clock }: SpansDeps): Spans {
   const provider = new TracerProvider({ resource, spanProcessors: [processor], idGenerator: ids.generator });
   const sdk = provider.getTracer('secretbridge');
   const current = new AsyncLocalStorage<Context>();
-  const startedRequests = new Set<string>();
+  const startedRequests = new LRUCache<string, true>({ max: MAX_REQUESTS });
 
   /** Marks the request as started. Returns true for its first span in this process. */
   const markStarted = (requestId: string): boolean => {
     const id = withoutSuffix(requestId);
     if (startedRequests.has(id)) return false;
-    startedRequests.add(id);
-    for (const oldest of startedRequests) {
-      if (startedRequests.size <= MAX_REQUESTS) break;
-      startedRequests.delete(oldest);
-    }
+    startedRequests.set(id, true);
     return true;
   };
   const start = (name: string, attributes: SpanAttributes, parent: Context, startTime?: number): Span =>
