@@ -1,6 +1,6 @@
 import type { SecretMeta } from '../cluster/cluster.ts';
 import { AppError } from '../core/errors.ts';
-import { mapConcurrently } from '../core/map-concurrently.ts';
+import { mapConcurrently } from '../core/semaphore.ts';
 import type { TargetId } from '../core/target.ts';
 import { destroy } from '../reconcile/destroy.ts';
 import { type Orphan, proposeRemoval } from '../reconcile/orphans.ts';

@@ -1,5 +1,5 @@
 import type { AppError } from '../core/errors.ts';
-import { mapConcurrently } from '../core/map-concurrently.ts';
+import { mapConcurrently } from '../core/semaphore.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { Population } from '../reconcile/brake.ts';
 import { latestRecord, TARGET_STATE_ACTIONS } from '../reconcile/latest-records.ts';

@@ -1,7 +1,6 @@
 import { AppError, assertNever } from '../core/errors.ts';
-import type { Instances } from '../core/instances.ts';
-import { mapConcurrently } from '../core/map-concurrently.ts';
-import { compareTargets, formatTarget, type TargetId } from '../core/target.ts';
+import { mapConcurrently } from '../core/semaphore.ts';
+import { compareTargets, formatTarget, type Instances, type TargetId } from '../core/target.ts';
 import { brakeReason } from '../reconcile/brake.ts';
 import { commandOf } from '../reconcile/commands.ts';
 import { type DecideDeps, type Decision, isPresentAndOurs } from '../reconcile/decide.ts';

@@ -1,4 +1,4 @@
-import { sleepUntilAborted } from '../core/sleep.ts';
+import { sleepUntilAborted } from '../core/timer.ts';
 import type { IsRestartConfigured } from '../restart/cycle.ts';
 import type { FailedRestart } from '../restart/failures.ts';
 import { createRestarts } from '../restart/restarts.ts';

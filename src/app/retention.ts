@@ -1,6 +1,8 @@
 import { createArchive } from '../audit/retention/archive.ts';
 import { createRetention, type Retention, type RetentionResult } from '../audit/retention/retention.ts';
 import { AppError, assertNever, toAppError } from '../core/errors.ts';
+import { createSharedRun } from '../core/serial-executor.ts';
+import { within } from '../core/timer.ts';
 import type { App } from './app.ts';
 
 type RetentionDeps = Pick<App, 'config' | 'audit' | 'checkpoints' | 'clock' | 'logger'>;
@@ -12,7 +14,6 @@ const CLOSE_TIMEOUT_MS = 3_000;
 export function runRetentionPeriodically(app: RetentionDeps, { everyMs = HOUR_MS } = {}): AsyncDisposable {
   const retention = retentionOf(app);
   const closing = new AbortController();
-  let running: Promise<void> | undefined;
   let isTidied = false;
   if (retention === undefined) return { [Symbol.asyncDispose]: async () => undefined };
   const removeOld = async (): Promise<void> => {
@@ -20,21 +21,18 @@ export function runRetentionPeriodically(app: RetentionDeps, { everyMs = HOUR_MS
     isTidied = true;
     logResult(app, await retention.run({ signal: closing.signal }));
   };
-  const start = (): void => {
-    if (running !== undefined) return;
-    running = logFailures(app, removeOld, closing.signal).finally(() => {
-      running = undefined;
-    });
-  };
-  start();
-  const timer = setInterval(start, everyMs).unref();
+  const run = createSharedRun(() => logFailures(app, removeOld, closing.signal));
+  let last = run();
+  const timer = setInterval(() => {
+    last = run();
+  }, everyMs).unref();
   return {
     async [Symbol.asyncDispose]() {
       clearInterval(timer);
       closing.abort(new AppError('INTERRUPTED'));
       // Let the current removal finish before the store closes. Another replica may hold the lock for a long time, so
       // wait only a few seconds. The next run continues the removal.
-      if (running !== undefined) await withinMs(running, CLOSE_TIMEOUT_MS);
+      await within(last, CLOSE_TIMEOUT_MS);
     },
   };
 }
@@ -51,13 +49,6 @@ export async function runRetentionOnce(app: RetentionDeps, signal?: AbortSignal)
     async () => logResult(app, await retention.run({ signal, maxSegments: MAX_SEGMENTS })),
     signal,
   );
-}
-
-async function withinMs(work: Promise<void>, ms: number): Promise<void> {
-  const timedOut = Promise.withResolvers<void>();
-  const timer = setTimeout(timedOut.resolve, ms);
-  await Promise.race([work, timedOut.promise]);
-  clearTimeout(timer);
 }
 
 function retentionOf({ config, audit, checkpoints, clock }: RetentionDeps): Retention | undefined {

@@ -1,4 +1,4 @@
-import { DURATION, durationMs, isInRange } from '../core/duration.ts';
+import { DURATION, durationMs, isInRange } from '../core/clock.ts';
 import { UsageError } from './usage-error.ts';
 
 /** Parses a duration with the syntax of the configuration: `25s`, `1h30m`. Returns milliseconds. */

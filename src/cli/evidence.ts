@@ -6,7 +6,7 @@ import { fileLocation } from '../audit/checkpoint/locations/file.ts';
 import { keysById, type PublicKeys, parsePublicKeys } from '../audit/checkpoint/signing.ts';
 import type { Evidence } from '../audit/verify/verify.ts';
 import type { Config } from '../config/config.ts';
-import { instancesOf } from '../core/instances.ts';
+import { instancesOf } from '../core/target.ts';
 import { auditCredentials } from './audit-reader.ts';
 import type { Context } from './context.ts';
 import { fileError } from './file-error.ts';

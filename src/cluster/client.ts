@@ -4,6 +4,7 @@ import { unlessAborted } from '../core/abort.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import { toJson } from '../core/json.ts';
+import { createRequestRateLimiter } from '../core/rate-limiter.ts';
 import { errorFromTransport, isTlsError, type KubeResponse, unavailable } from './errors.ts';
 import { createIdentity, IDENTITY_TTL_MS, type Identity } from './kubeconfig/identity.ts';
 import {
@@ -15,7 +16,7 @@ import {
   POD_CONTEXT,
 } from './kubeconfig/kubeconfig.ts';
 import { createPool, type Pool } from './pool.ts';
-import { createRequestRateLimiter, type RateLimiter, type RetryDeps, retryWhileBusy } from './throttle.ts';
+import { type RetryDeps, retryWhileBusy } from './throttle.ts';
 
 export interface KubeClientOptions extends KubeconfigOptions, RetryDeps {
   /** The request rate limit of this process. Unset means no limit. */

@@ -1,6 +1,12 @@
 import { AppError } from '../core/errors.ts';
-import { isLabelKey, isLabelValue, isNamespaceName, isSecretName } from '../core/kubernetes-names.ts';
-import { formatTarget, type TargetId } from '../core/target.ts';
+import {
+  formatTarget,
+  isLabelKey,
+  isLabelValue,
+  isNamespaceName,
+  isSecretName,
+  type TargetId,
+} from '../core/target.ts';
 import type { WatchScope } from './cluster.ts';
 
 /** Validates names before they become part of a URL or a file path, so that they contain no `..` or `/`. */

@@ -1,6 +1,6 @@
 import type { AppError } from '../core/errors.ts';
 import type { JsonObject } from '../core/json.ts';
-import { sleepUntilAborted } from '../core/sleep.ts';
+import { sleepUntilAborted } from '../core/timer.ts';
 import type { KubeClient } from './client.ts';
 import {
   errorFromResponse,

@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../core/error-codes.ts';
-import { escapeCharacter } from '../core/printable.ts';
+import { escapeCharacter } from '../core/errors.ts';
 import { compareText } from '../core/target.ts';
 
 /** A position in a file. Lines and columns count from 1; a column is one UTF-16 unit, as in editors. */

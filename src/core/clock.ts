@@ -12,3 +12,22 @@ const MAX_CLOCK_SKEW_MS = 60_000;
 export function isInFuture(at: number, now: number): boolean {
   return at - now > MAX_CLOCK_SKEW_MS;
 }
+
+const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+const MAX_MS = 10 * 365 * UNIT_MS.d;
+
+/** Text such as `30s`, `1h30m` or `90d`. */
+export const DURATION = /^(?:\d{1,9}(?:ms|s|m|h|d))+$/;
+
+/** Converts a text that matches `DURATION` to milliseconds. */
+export function durationMs(text: string): number {
+  let sum = 0;
+  for (const [, count, unit] of text.matchAll(/(\d+)(ms|s|m|h|d)/g))
+    sum += Number(count) * UNIT_MS[unit as keyof typeof UNIT_MS];
+  return sum;
+}
+
+/** Whether a duration is at least `minMs` and at most ten years. */
+export function isInRange(ms: number, minMs = 1): boolean {
+  return ms >= minMs && ms <= MAX_MS;
+}

@@ -1,6 +1,21 @@
-import { ERRORS, type ErrorCode } from './error-codes.ts';
-import type { ErrorCategory, ErrorKind } from './error-tables/kind.ts';
-import { toPrintable } from './printable.ts';
+import { ERRORS, type ErrorCategory, type ErrorCode, type ErrorKind } from './error-codes.ts';
+import { isObject } from './json.ts';
+
+/** Control characters, line breaks, and characters that are invisible or change the text direction. */
+const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
+
+/**
+ * Makes a text with names from outside safe to print on one line. Escapes unprintable characters, for example as
+ * `\u{1B}`.
+ */
+export function toPrintable(text: string): string {
+  return text.replace(UNPRINTABLE, escapeCharacter);
+}
+
+/** @param character A single character. */
+export function escapeCharacter(character: string): string {
+  return `\\u{${(character.codePointAt(0) ?? 0).toString(16).toUpperCase()}}`;
+}
 
 export interface AppErrorOptions {
   /** The name of the affected object, such as `store team-vault` or `payments/payments-db`. */
@@ -104,3 +119,17 @@ export function toAppError(thrown: unknown): AppError {
 export function assertNever(value: never): never {
   throw new AppError('INTERNAL', { detail: `unexpected case ${typeof value}` });
 }
+
+/**
+ * Whether the error means that the whole cluster is unavailable. A status 500 does not: it is returned immediately and
+ * concerns one object, for example because of a broken admission webhook.
+ */
+export function isClusterOutage({ code, cause }: AppError): boolean {
+  return code === 'CLUSTER_UNAVAILABLE' && !(isObject(cause) && cause.status === 500);
+}
+
+/**
+ * After this many unanswered calls in a row, the remaining calls are skipped. Each of them would wait for its timeout
+ * too.
+ */
+export const MAX_UNANSWERED_CALLS = 3;

@@ -1,9 +1,10 @@
 import type { Clock } from './clock.ts';
+import { sleepMs } from './timer.ts';
 
 /** Reserves the next permitted call, and returns how many milliseconds to wait before it. */
-export type RateLimiter = () => number;
+type RateLimiter = () => number;
 
-export interface RateLimiterOptions {
+interface RateLimiterOptions {
   /** Called for each reservation, so that the rate can change. */
   readonly perSecond: () => number;
   /** How many calls may start at once after an idle period, at the given rate. At least 1. */
@@ -24,5 +25,27 @@ export function createRateLimiter({ perSecond, burst, clock }: RateLimiterOption
     const interval = 1000 / rate;
     fullAt = Math.max(fullAt, now) + interval;
     return Math.max(0, Math.ceil(fullAt - Math.max(1, burst(rate)) * interval - now));
+  };
+}
+
+/** Resolves when the next request may start. Rejects with the signal's abort reason. */
+type WaitForRate = (signal?: AbortSignal) => Promise<void>;
+
+export interface RequestRateDeps {
+  readonly clock: Clock;
+  readonly wait?: (ms: number, signal?: AbortSignal) => Promise<void>;
+}
+
+/** Spaces requests evenly. After a pause, it allows a burst of one second's worth. Without a rate there is no limit. */
+export function createRequestRateLimiter(
+  perSecond: number | undefined,
+  { clock, wait = sleepMs }: RequestRateDeps,
+): WaitForRate {
+  if (perSecond === undefined) return () => Promise.resolve();
+  const nextDelayMs = createRateLimiter({ perSecond: () => perSecond, burst: (rate) => rate, clock });
+  return async (signal) => {
+    signal?.throwIfAborted();
+    const ms = nextDelayMs();
+    if (ms > 0) await wait(ms, signal);
   };
 }

@@ -8,6 +8,17 @@ export function createSerialExecutor(): <T>(work: () => Promise<T>) => Promise<T
   };
 }
 
+/** Shares a run in progress among its callers. A call after its end starts another run. */
+export function createSharedRun<T>(work: () => Promise<T>): () => Promise<T> {
+  let running: Promise<T> | undefined;
+  return () => {
+    running ??= work().finally(() => {
+      running = undefined;
+    });
+    return running;
+  };
+}
+
 /**
  * Shares one run among all callers that arrive before it starts. Later callers share the next run, which starts when
  * the current one has ended.

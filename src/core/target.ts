@@ -9,7 +9,7 @@ export function formatTarget({ namespace, secret }: TargetId): string {
   return `${namespace}/${secret}`;
 }
 
-export interface TargetMap<T> {
+interface TargetMap<T> {
   get(target: TargetId): T | undefined;
   set(target: TargetId, value: T): void;
   delete(target: TargetId): void;
@@ -45,4 +45,45 @@ export function compareTargets(a: TargetId, b: TargetId): number {
 
 export function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** An instance owns the targets of its current name and of its former names. */
+export interface Instances {
+  readonly instance: string;
+  readonly formerInstances: readonly string[];
+}
+
+export function instancesOf({ instance, formerInstances }: Instances): readonly string[] {
+  return [instance, ...formerInstances];
+}
+
+/** RFC 1123 label: https://kubernetes.io/docs/concepts/overview/working-with-objects/names/ */
+export const DNS_LABEL = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
+
+/** RFC 1123 subdomain: labels joined by dots. */
+export const DNS_SUBDOMAIN =
+  /^(?=.{1,253}$)[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:\.[a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*$/;
+
+export function isNamespaceName(name: string): boolean {
+  return DNS_LABEL.test(name);
+}
+
+export function isSecretName(name: string): boolean {
+  return DNS_SUBDOMAIN.test(name);
+}
+
+/** https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set */
+const LABEL_NAME = /^[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
+
+/** The key of a label or annotation: `team`, `example.com/team`. */
+export function isLabelKey(key: string): boolean {
+  const parts = key.split('/');
+  const [prefix, name] = parts.length === 1 ? [undefined, key] : parts;
+  return (
+    parts.length <= 2 && LABEL_NAME.test(name ?? '') && (prefix === undefined || DNS_SUBDOMAIN.test(prefix))
+  );
+}
+
+export function isLabelValue(value: string): boolean {
+  return value === '' || LABEL_NAME.test(value);
 }

@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 /** Calls the callback after the time. Returns a function that cancels the timer. */
 export type StartTimer = (callback: () => void, ms: number) => () => void;
 
@@ -14,3 +16,28 @@ export const startBackgroundTimer: StartTimer = (callback, ms) => {
   const timer = setTimeout(callback, Math.min(ms, MAX_TIMER_MS)).unref();
   return () => clearTimeout(timer);
 };
+
+/** Resolves after the time, or as soon as the signal is aborted. An aborted signal never causes a rejection. */
+export async function sleepUntilAborted(ms: number, signal: AbortSignal): Promise<void> {
+  try {
+    await sleep(ms, undefined, { signal });
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
+}
+
+/** Resolves after the time, or rejects as soon as the signal is aborted. */
+export async function sleepMs(ms: number, signal?: AbortSignal): Promise<void> {
+  await sleep(Math.min(ms, MAX_TIMER_MS), undefined, signal ? { signal } : {});
+}
+
+/** Resolves with the promise, or with `undefined` after the time. Does not cancel the work behind the promise. */
+export async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+  const timeout = Promise.withResolvers<undefined>();
+  const cancel = startTimer(() => timeout.resolve(undefined), ms);
+  try {
+    return await Promise.race([promise, timeout.promise]);
+  } finally {
+    cancel();
+  }
+}

@@ -1,5 +1,5 @@
 import { toAppError } from '../core/errors.ts';
-import { sleepUntilAborted } from '../core/sleep.ts';
+import { sleepUntilAborted } from '../core/timer.ts';
 import type { Logger } from '../log/logger.ts';
 import type { MessageQueue, QueueMessage } from '../providers/message-queue.ts';
 import { createBackoff } from './backoff.ts';

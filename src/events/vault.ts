@@ -1,5 +1,5 @@
 import { AppError, isTransient, toAppError } from '../core/errors.ts';
-import { sleepUntilAborted } from '../core/sleep.ts';
+import { sleepUntilAborted } from '../core/timer.ts';
 import type { SecretProvider } from '../providers/provider.ts';
 import { createBackoff } from './backoff.ts';
 import type { Intake, IntakeDeps } from './hint.ts';

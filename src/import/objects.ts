@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { LineCounter, parseAllDocuments } from 'yaml';
 import { isObject } from '../core/json.ts';
-import { isNamespaceName, isSecretName } from '../core/kubernetes-names.ts';
+import { isNamespaceName, isSecretName } from '../core/target.ts';
 import { isText, type Json } from './node.ts';
 
 /** An input text with objects: YAML with one or several documents, or JSON. */

@@ -1,11 +1,10 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import { AppError, toAppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
-import { type Instances, instancesOf } from '../core/instances.ts';
 import type { Mapping, Source } from '../core/mapping.ts';
 import type { StoreRef } from '../core/read-result.ts';
 import type { LiveSecret } from '../core/secret.ts';
-import type { TargetId } from '../core/target.ts';
+import { type Instances, instancesOf, type TargetId } from '../core/target.ts';
 import { noTracer, type SpanAttributes, type Tracer } from '../core/tracer.ts';
 import type { Desired } from '../sync/desired.ts';
 import { type FormerMerge, type MergeOwner, mergedView, mergesIn } from '../sync/merge.ts';

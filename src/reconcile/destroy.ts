@@ -1,10 +1,9 @@
 import type { AuditStore } from '../audit/store.ts';
 import type { Cluster, WriteOptions } from '../cluster/cluster.ts';
-import { isClusterOutage, MAX_UNANSWERED_CALLS } from '../core/cluster-outage.ts';
-import { AppError, toAppError } from '../core/errors.ts';
+import { AppError, isClusterOutage, MAX_UNANSWERED_CALLS, toAppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
-import { mapConcurrently } from '../core/map-concurrently.ts';
 import type { LiveSecret, MergeManifest } from '../core/secret.ts';
+import { mapConcurrently } from '../core/semaphore.ts';
 import { formatTarget } from '../core/target.ts';
 import { type BrakeDeps, brakeReason, type Population } from './brake.ts';
 import { type Change, changesOf } from './change.ts';

@@ -1,6 +1,5 @@
 import type { Cluster } from '../cluster/cluster.ts';
-import { isClusterOutage } from '../core/cluster-outage.ts';
-import { AppError } from '../core/errors.ts';
+import { AppError, isClusterOutage } from '../core/errors.ts';
 import type { Mapping } from '../core/mapping.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { isLoss } from '../sync/drift.ts';

@@ -1,7 +1,7 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError, assertNever } from '../core/errors.ts';
-import type { Instances } from '../core/instances.ts';
+import type { Instances } from '../core/target.ts';
 import type { Mapping } from '../core/mapping.ts';
 import type { TargetId } from '../core/target.ts';
 import type { Plan } from '../sync/plan.ts';

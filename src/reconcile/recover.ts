@@ -1,7 +1,7 @@
 import type { AuditRecord, Entry, KeyChanges } from '../audit/entry.ts';
 import { type AuditStore, pagesOf } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
-import { MAX_UNANSWERED_CALLS } from '../core/cluster-outage.ts';
+import { MAX_UNANSWERED_CALLS } from '../core/errors.ts';
 import type { Workload } from '../core/mapping.ts';
 import type { TargetId } from '../core/target.ts';
 import { createUnresolvedIntents, restartIntents, SAME_BYTES, type UnresolvedIntents } from './change.ts';

@@ -1,7 +1,6 @@
 import type { EntrySource } from '../audit/entry.ts';
 import type { Cluster } from '../cluster/cluster.ts';
-import { isClusterOutage } from '../core/cluster-outage.ts';
-import { AppError } from '../core/errors.ts';
+import { AppError, isClusterOutage } from '../core/errors.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import { mergesIn, writeRecordsIn } from '../sync/merge.ts';
 import { ANNOTATION, parseSources } from '../sync/ownership-metadata.ts';

@@ -1,5 +1,5 @@
 import type { LiveWorkload, WorkloadId, Workloads } from '../cluster/workloads.ts';
-import { isClusterOutage, MAX_UNANSWERED_CALLS } from '../core/cluster-outage.ts';
+import { isClusterOutage, MAX_UNANSWERED_CALLS } from '../core/errors.ts';
 import { parseWorkload } from '../sync/restart.ts';
 import { keyOf, nameOf, workloadId } from './groups.ts';
 import type { Rollout } from './pending.ts';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type AppError, toAppError } from '../core/errors.ts';
-import { createSerialExecutor } from '../core/serial-executor.ts';
+import { createCoalescer, createSerialExecutor } from '../core/serial-executor.ts';
 import { formatTarget } from '../core/target.ts';
 import type { SubmitHints } from '../events/hint.ts';
 import type { Job } from '../queue/queue.ts';
@@ -17,7 +17,7 @@ import {
   removesTargets,
 } from './config-snapshot.ts';
 import { createHints } from './events/hints.ts';
-import { createCoalescedTask, createIntervals } from './intervals.ts';
+import { createIntervals } from './intervals.ts';
 import { createJobDispatcher } from './job-dispatcher.ts';
 import { createLoops, type Loops } from './liveness/loops.ts';
 import { createLostRetries } from './lost-retries.ts';
@@ -150,8 +150,8 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
   // Resolve once at a time, so that an older result never replaces a newer one.
   const serialize = createSerialExecutor();
   const resolveAgain = (): Promise<void> => serialize(() => resolveOnce());
-  const resolveSoon = createCoalescedTask(resolveAgain, (error) =>
-    logger.error('the targets could not be resolved', { error }),
+  const resolveSoon = createCoalescer(() =>
+    resolveAgain().catch((error: unknown) => logger.error('the targets could not be resolved', { error })),
   );
   const watches = createWatches({
     cluster,

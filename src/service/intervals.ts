@@ -34,29 +34,3 @@ export function createIntervals({
     },
   };
 }
-
-/** Runs a task once at a time. Calls during a run cause one more run after it, even if it failed. */
-export function createCoalescedTask(
-  work: () => Promise<void>,
-  onError: (error: unknown) => void,
-): () => Promise<void> {
-  let running = false;
-  let rerun = false;
-  const run = async (): Promise<void> => {
-    if (running) {
-      rerun = true;
-      return;
-    }
-    running = true;
-    do {
-      rerun = false;
-      try {
-        await work();
-      } catch (error) {
-        onError(error);
-      }
-    } while (rerun);
-    running = false;
-  };
-  return run;
-}

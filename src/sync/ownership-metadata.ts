@@ -5,8 +5,7 @@ import { isObject, parseAny, parseObject } from '../core/json.ts';
 import type { Mapping, Source } from '../core/mapping.ts';
 import { objectTypeOf } from '../core/read-result.ts';
 import { SecretValue } from '../core/secret-value.ts';
-import type { TargetId } from '../core/target.ts';
-import { compareText } from '../core/target.ts';
+import { compareText, type TargetId } from '../core/target.ts';
 
 /** The source of a target key, with its version. */
 export interface TargetSource {

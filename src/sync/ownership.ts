@@ -1,7 +1,7 @@
 import { AppError } from '../core/errors.ts';
-import { type Instances, instancesOf } from '../core/instances.ts';
 import type { Mapping } from '../core/mapping.ts';
 import type { LiveSecret } from '../core/secret.ts';
+import { type Instances, instancesOf } from '../core/target.ts';
 import { LABEL } from './ownership-metadata.ts';
 
 export interface Claim extends Instances {

@@ -4,6 +4,7 @@ import { BatchSpanProcessor, type ReadableSpan, type SpanExporter } from '@opent
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import type { SecretValue } from '../core/secret-value.ts';
+import { within } from '../core/timer.ts';
 import type { Tracing } from '../core/tracer.ts';
 import { createSpans } from './spans.ts';
 
@@ -93,11 +94,7 @@ export function openOtlp(deps: OtlpDeps): Tracing {
 
 /** Waits up to `ms` and returns whether the work has ended. Failures are reported elsewhere. */
 async function endsWithin(ms: number, work: Promise<unknown>): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<false>();
-  const timer = setTimeout(() => resolve(false), ms);
-  const isDone = await Promise.race([Promise.allSettled([work]).then(() => true), promise]);
-  clearTimeout(timer);
-  return isDone;
+  return (await within(Promise.allSettled([work]), ms)) !== undefined;
 }
 
 /**

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { createRequestRateLimiter, sleepMs } from '../../src/cluster/throttle.ts';
+import { createRequestRateLimiter } from '../../src/core/rate-limiter.ts';
+import { sleepMs } from '../../src/core/timer.ts';
 
 function paceAt(perSecond: number | undefined) {
   let now = 0;

@@ -1,29 +1,7 @@
 import { expect, it, vi } from 'vitest';
 import { type Logger, silentLogger } from '../../src/log/logger.ts';
-import { createCoalescedTask, createIntervals } from '../../src/service/intervals.ts';
+import { createIntervals } from '../../src/service/intervals.ts';
 import { settled } from './sample.ts';
-
-it('runs a coalesced task once more for calls during a run, even if that run fails', async () => {
-  const first = Promise.withResolvers<void>();
-  const errors: unknown[] = [];
-  let runs = 0;
-  const run = createCoalescedTask(
-    async () => {
-      runs += 1;
-      if (runs === 1) await first.promise;
-    },
-    (error) => void errors.push(error),
-  );
-  const running = run();
-  await run();
-  await run();
-  const error = new Error('of the first');
-  first.reject(error);
-  await running;
-  expect([runs, errors]).toEqual([2, [error]]);
-  await run();
-  expect(runs).toBe(3);
-});
 
 it('starts no periodic task while it is running, and continues after a failure', async () => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });

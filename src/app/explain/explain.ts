@@ -1,7 +1,7 @@
 import type { Action, AuditRecord } from '../../audit/entry.ts';
 import { isErrorCode } from '../../core/error-codes.ts';
 import { AppError, isTransient } from '../../core/errors.ts';
-import { mapConcurrently } from '../../core/map-concurrently.ts';
+import { mapConcurrently } from '../../core/semaphore.ts';
 import { formatTarget, type TargetId } from '../../core/target.ts';
 import { commandOf } from '../../reconcile/commands.ts';
 import type { Decision } from '../../reconcile/decide.ts';

@@ -1,5 +1,5 @@
 import { AppError } from '../../core/errors.ts';
-import { systemTimers, within } from '../../queue/timers.ts';
+import { within } from '../../core/timer.ts';
 import type { Controller } from '../../service/controller.ts';
 import type { Status } from '../../service/service.ts';
 import type { App } from '../app.ts';
@@ -35,7 +35,7 @@ export function createAuditStatus(
     const late = new AppError('AUDIT_UNAVAILABLE', { detail: 'it does not answer' });
     if (isLate) throw late;
     pendingQuery ??= queryHead();
-    if (await within(pendingQuery, askMs, systemTimers)) return;
+    if (await within(pendingQuery, askMs)) return;
     isLate = pendingQuery !== undefined;
     throw late;
   };

@@ -1,5 +1,6 @@
 import { createChainWatch } from '../../audit/verify/chain-watch.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
+import { createSharedRun } from '../../core/serial-executor.ts';
 import { systemSleep } from '../../providers/timing.ts';
 import type { Status } from '../../service/service.ts';
 import type { App, AppDeps } from '../app.ts';
@@ -81,10 +82,7 @@ export function verifyChainPeriodically(
     pause: () => systemSleep(PAUSE_MS, closing.signal),
   });
   front.use({ chain: watch });
-  let running = false;
-  const verify = async (): Promise<void> => {
-    if (running) return;
-    running = true;
+  const verify = createSharedRun(async (): Promise<void> => {
     try {
       await watch.run();
       const problem = watch.problem();
@@ -96,10 +94,8 @@ export function verifyChainPeriodically(
     } catch (thrown) {
       if (closing.signal.aborted) return;
       logger.warn('the hash chain of the audit log could not be verified', { error: toAppError(thrown) });
-    } finally {
-      running = false;
     }
-  };
+  });
   void verify();
   const timer = setInterval(() => void verify(), HOUR_MS).unref();
   return {

@@ -7,7 +7,7 @@ import {
   watchedCredentialsIn,
 } from '../../config/watch/credentials.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
-import { instancesOf } from '../../core/instances.ts';
+import { instancesOf } from '../../core/target.ts';
 import { createMetrics, type Metrics } from '../../metrics/metrics.ts';
 import { systemSleep } from '../../providers/timing.ts';
 import { storesOfMappings } from '../../service/config-snapshot.ts';

@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import { createSerialExecutor } from '../../core/serial-executor.ts';
-import { sleepUntilAborted } from '../../core/sleep.ts';
+import { sleepUntilAborted } from '../../core/timer.ts';
 import type { Head } from '../chain.ts';
 import type { AuditRecord, Entry } from '../entry.ts';
 import { auditUnavailable } from '../errors.ts';

@@ -1,4 +1,4 @@
-import { DURATION, durationMs } from '../../core/duration.ts';
+import { DURATION, durationMs } from '../../core/clock.ts';
 import type { AuditRecord } from '../entry.ts';
 import type { AuditStore, RecordFilter, Review } from '../store.ts';
 

@@ -1,6 +1,6 @@
 import { runDoctor } from '../../app/doctor/doctor.ts';
 import type { Finding } from '../../app/doctor/finding.ts';
-import { toPrintable } from '../../core/printable.ts';
+import { toPrintable } from '../../core/errors.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT, exitCode } from '../exit.ts';
 import { requireConfig } from '../require-config.ts';

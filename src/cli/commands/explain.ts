@@ -5,7 +5,7 @@ import {
   explainMapping,
 } from '../../app/explain/explain.ts';
 import type { ExplainedSource } from '../../app/explain/sources.ts';
-import { toPrintable } from '../../core/printable.ts';
+import { toPrintable } from '../../core/errors.ts';
 import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { exitCode } from '../exit.ts';

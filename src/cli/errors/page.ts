@@ -1,6 +1,5 @@
 import { posix } from 'node:path';
-import { ERRORS, type ErrorCode } from '../../core/error-codes.ts';
-import type { ErrorCategory, ErrorKind } from '../../core/error-tables/kind.ts';
+import { ERRORS, type ErrorCategory, type ErrorCode, type ErrorKind } from '../../core/error-codes.ts';
 import { AppError } from '../../core/errors.ts';
 import { type ExitCode, exitCode, exitCodeOf } from '../exit.ts';
 import { ERROR_DETAILS } from './details.ts';

@@ -1,6 +1,5 @@
 import { ERRORS, type ErrorCode } from '../../core/error-codes.ts';
-import { AppError, type AppErrorOptions } from '../../core/errors.ts';
-import { toPrintable } from '../../core/printable.ts';
+import { AppError, type AppErrorOptions, toPrintable } from '../../core/errors.ts';
 
 /**
  * Creates the error for an address at which no secretbridge service answers, or whose response has an unknown format.

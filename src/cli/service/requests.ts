@@ -1,5 +1,5 @@
 import { AppError } from '../../core/errors.ts';
-import { mapConcurrently } from '../../core/map-concurrently.ts';
+import { mapConcurrently } from '../../core/semaphore.ts';
 import { compareTargets, formatTarget, type TargetId } from '../../core/target.ts';
 import { OUTCOMES } from '../../reconcile/outcome.ts';
 import type { Progress } from '../progress.ts';

@@ -1,5 +1,5 @@
 import type { Problem } from '../../config/problem.ts';
-import { toPrintable } from '../../core/printable.ts';
+import { toPrintable } from '../../core/errors.ts';
 import { count, type Paint } from './output.ts';
 
 /** Formats problems like compilers do, so that editors and terminals show their locations as links. */

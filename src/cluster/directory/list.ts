@@ -1,8 +1,7 @@
 import { join } from 'node:path';
 import { isFolder, namesIn } from '../../core/folders.ts';
 import type { JsonObject } from '../../core/json.ts';
-import { isNamespaceName, isSecretName } from '../../core/kubernetes-names.ts';
-import { compareText } from '../../core/target.ts';
+import { compareText, isNamespaceName, isSecretName } from '../../core/target.ts';
 import { objectIn } from '../json.ts';
 import { stringMapIn } from '../manifest.ts';
 import { directoryUnavailable, readWithMtime } from './disk.ts';

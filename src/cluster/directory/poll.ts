@@ -2,8 +2,8 @@ import { watch as watchFolder } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AppError, toAppError } from '../../core/errors.ts';
-import { sleepUntilAborted } from '../../core/sleep.ts';
 import { codeOf } from '../../core/system-errors.ts';
+import { sleepUntilAborted } from '../../core/timer.ts';
 
 /** The polling interval, for file systems that report no changes. */
 const POLL_MS = 1_000;

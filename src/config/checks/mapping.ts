@@ -1,4 +1,4 @@
-import { isSecretName } from '../../core/kubernetes-names.ts';
+import { isSecretName } from '../../core/target.ts';
 import { checkTemplate } from '../../sync/template/compile.ts';
 import { locate } from '../files/merge.ts';
 import { entriesOf, listOf, memberOf, namespacesIn, textOf } from '../files/raw.ts';

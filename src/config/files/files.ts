@@ -1,6 +1,6 @@
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { mapConcurrently } from '../../core/map-concurrently.ts';
+import { mapConcurrently } from '../../core/semaphore.ts';
 import { codeOf, FILE_FAILURES } from '../../core/system-errors.ts';
 import { compareText } from '../../core/target.ts';
 import { type Problem, toProblem } from '../problem.ts';

@@ -1,4 +1,4 @@
-import { mapConcurrently } from '../../core/map-concurrently.ts';
+import { mapConcurrently } from '../../core/semaphore.ts';
 import { type Problem, toProblem } from '../problem.ts';
 import { type ConfigFs, MAX_OPEN_FILES, readSource, type SourceFile } from './files.ts';
 import type { Parse } from './parsing.ts';

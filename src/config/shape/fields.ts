@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { DURATION, durationMs, isInRange } from '../../core/duration.ts';
-import { DNS_LABEL, DNS_SUBDOMAIN, isLabelKey, isLabelValue } from '../../core/kubernetes-names.ts';
+import { DURATION, durationMs, isInRange } from '../../core/clock.ts';
+import { DNS_LABEL, DNS_SUBDOMAIN, isLabelKey, isLabelValue } from '../../core/target.ts';
 import { isValidPath, PATH_RULE } from '../../providers/path.ts';
 import { isTargetKey } from '../../sync/target-keys.ts';
 import { quoted } from '../problem.ts';

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { basename, dirname } from 'node:path';
-import { mapConcurrently } from '../../core/map-concurrently.ts';
+import { mapConcurrently } from '../../core/semaphore.ts';
 import { codeOf } from '../../core/system-errors.ts';
 import { type ConfigFs, isConfigName, MAX_OPEN_FILES } from '../files/files.ts';
 

@@ -1,4 +1,4 @@
-import type { ErrorKind } from './kind.ts';
+import type { ErrorKind } from '../error-codes.ts';
 
 /** Errors that the cluster reports. */
 export const CLUSTER = {

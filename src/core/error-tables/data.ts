@@ -1,4 +1,4 @@
-import type { ErrorKind } from './kind.ts';
+import type { ErrorKind } from '../error-codes.ts';
 
 /** Errors in source values. They prevent a Secret from being written. */
 export const DATA = {

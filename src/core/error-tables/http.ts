@@ -1,4 +1,4 @@
-import type { ErrorKind } from './kind.ts';
+import type { ErrorKind } from '../error-codes.ts';
 
 /** Errors in HTTP API requests, or in the address of the HTTP API. */
 export const HTTP = {

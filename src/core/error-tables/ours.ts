@@ -1,4 +1,4 @@
-import type { ErrorKind } from './kind.ts';
+import type { ErrorKind } from '../error-codes.ts';
 
 /** Errors in the configuration, the audit log or the queue, and changes that are on hold. */
 export const OURS = {

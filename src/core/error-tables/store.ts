@@ -1,4 +1,4 @@
-import type { ErrorKind } from './kind.ts';
+import type { ErrorKind } from '../error-codes.ts';
 
 /** Errors that a store reports. */
 export const STORE = {

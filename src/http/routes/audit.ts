@@ -27,6 +27,7 @@ import {
 } from '../../audit/verify/verify.ts';
 import { withPauses } from '../../audit/verify/with-pauses.ts';
 import { AppError } from '../../core/errors.ts';
+import { createSharedRun } from '../../core/serial-executor.ts';
 import { actorOf } from '../access-control.ts';
 import type { RouteDeps } from '../deps.ts';
 import { describe, NO_QUERY } from '../openapi.ts';
@@ -43,8 +44,6 @@ export function createVerification(
   signal: AbortSignal,
   evidence: () => Promise<Evidence | undefined> = async () => undefined,
 ): Verification {
-  let running: Promise<VerifyReport> | undefined;
-
   async function run(): Promise<VerifyReport> {
     // Read the checkpoints first, so that records added in the meantime come after the last checkpoint.
     const recordedEvidence = await evidence();
@@ -57,14 +56,7 @@ export function createVerification(
     return verifyWithEvidence({ ...contents, records, evidence: recordedEvidence });
   }
 
-  return {
-    run() {
-      running ??= run().finally(() => {
-        running = undefined;
-      });
-      return running;
-    },
-  };
+  return { run: createSharedRun(run) };
 }
 
 /** Converts the query parameters to a record filter. @throws AppError INVALID_REQUEST */

@@ -1,7 +1,7 @@
 import type { Cluster, SecretMeta } from '../../cluster/cluster.ts';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
-import { createSerialExecutor } from '../../core/serial-executor.ts';
+import { createCoalescer, createSerialExecutor } from '../../core/serial-executor.ts';
 import type { TargetId } from '../../core/target.ts';
 import type { Tracer } from '../../core/tracer.ts';
 import type { Logger } from '../../log/logger.ts';
@@ -11,7 +11,6 @@ import type { Outcome } from '../../reconcile/outcome.ts';
 import type { AwaitingReplacement } from '../../reconcile/presence.ts';
 import type { DesiredTarget } from '../../reconcile/targets.ts';
 import { targetKey } from '../config-snapshot.ts';
-import { createCoalescedTask } from '../intervals.ts';
 import type { SyncContext } from '../runs/sync-context.ts';
 import type { SyncContexts } from '../runs/sync-contexts.ts';
 import type { TargetState } from '../target-state.ts';
@@ -133,12 +132,13 @@ export function createDeletionStep(deps: DeletionStepDeps): DeletionStep {
    * If a held orphan was deleted, requests a new decision, because the brake no longer counts it. No watch reports the
    * deletion of an orphan.
    */
-  const checkHeld = createCoalescedTask(
-    async () => {
+  const checkHeld = createCoalescer(async () => {
+    try {
       for (const { target } of heldOrphanStates()) if (await isDeleted(target)) return requestOrphanCheck();
-    },
-    (error) => deps.logger.error('held orphans could not be checked', { error }),
-  );
+    } catch (error) {
+      deps.logger.error('held orphans could not be checked', { error });
+    }
+  });
 
   /** Returns the delay until the next orphan check, `undefined` for none, or `undecided`. */
   const run = async (

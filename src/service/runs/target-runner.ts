@@ -1,9 +1,8 @@
 import type { AuditStore } from '../../audit/store.ts';
 import { type Clock, isInFuture } from '../../core/clock.ts';
 import { AppError, isTransient, toAppError } from '../../core/errors.ts';
-import { instancesOf } from '../../core/instances.ts';
 import type { Mapping } from '../../core/mapping.ts';
-import { formatTarget, type TargetId } from '../../core/target.ts';
+import { formatTarget, instancesOf, type TargetId } from '../../core/target.ts';
 import { noTracer, type Tracer } from '../../core/tracer.ts';
 import type { Logger } from '../../log/logger.ts';
 import type { Job } from '../../queue/queue.ts';

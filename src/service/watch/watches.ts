@@ -4,9 +4,57 @@ import { formatTarget, type TargetId } from '../../core/target.ts';
 import { type StartTimer, startBackgroundTimer } from '../../core/timer.ts';
 import type { DesiredTarget } from '../../reconcile/targets.ts';
 import type { Loop, Loops } from '../liveness/loops.ts';
-import { createCoalescer } from './coalescer.ts';
 
-export interface WatchesDeps {
+/** Delivers items in batches. Waits while more items are expected. */
+interface ArrivalBatch<T> extends Disposable {
+  /** Announces an item. Call the returned function when the item has arrived or will not arrive. */
+  expect(): () => void;
+  add(nonNullable: T): void;
+}
+
+interface ArrivalBatchOptions<T> {
+  /** Maximum delay of an item, in milliseconds. */
+  readonly maxWaitMs: number;
+  readonly wake: StartTimer;
+  readonly deliver: (all: readonly T[]) => void;
+}
+
+/** Delivers as soon as no item is expected, or after the maximum delay. */
+function createArrivalBatch<T>({ maxWaitMs, wake, deliver }: ArrivalBatchOptions<T>): ArrivalBatch<T> {
+  let expected = 0;
+  let waiting: T[] = [];
+  let cancelTimer: (() => void) | undefined;
+  const flush = (): void => {
+    cancelTimer?.();
+    cancelTimer = undefined;
+    const all = waiting;
+    waiting = [];
+    if (all.length > 0) deliver(all);
+  };
+  return {
+    expect() {
+      expected += 1;
+      let isExpected = true;
+      return () => {
+        if (!isExpected) return;
+        isExpected = false;
+        expected -= 1;
+        if (expected === 0) flush();
+      };
+    },
+    add(nonNullable) {
+      waiting.push(nonNullable);
+      if (expected === 0) flush();
+      else cancelTimer ??= wake(flush, maxWaitMs);
+    },
+    [Symbol.dispose]() {
+      waiting = [];
+      cancelTimer?.();
+    },
+  };
+}
+
+interface WatchesDeps {
   readonly cluster: Pick<Cluster, 'watch' | 'watchNamespaces'>;
   /** With `names`, each target has its own watch, so that permissions can be limited to the names of the Secrets. */
   readonly scope: 'namespace' | 'names';
@@ -23,7 +71,7 @@ export interface WatchesDeps {
   readonly wake?: StartTimer | undefined;
 }
 
-export interface Watches extends AsyncDisposable {
+interface Watches extends AsyncDisposable {
   /**
    * Watches the scopes of these targets and closes all other watches.
    *
@@ -71,7 +119,7 @@ interface State {
 export function createWatches(deps: WatchesDeps): Watches {
   const { cluster, loops, scope, wake = startBackgroundTimer } = deps;
   const running = new Map<string, Running>();
-  const lists = createCoalescer({ maxWaitMs: COALESCE_MS, wake, deliver: deps.onListed });
+  const lists = createArrivalBatch({ maxWaitMs: COALESCE_MS, wake, deliver: deps.onListed });
   const ending = new Set<Promise<void>>();
   let closed = false;
   let namespaces: { readonly watch: AsyncDisposable; readonly loop: Loop } | undefined;
