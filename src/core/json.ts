@@ -246,3 +246,13 @@ function endOfString(text: string, start: number): number {
     if (slashes % 2 === 0) return quote + 1;
   }
 }
+
+/** Parses the bytes of a JSON document. Returns undefined if they are not UTF-8 or not JSON. */
+export function parseIfJsonBytes(bytes: Uint8Array): JsonNode | undefined {
+  try {
+    return parseIfJson(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (error) {
+    if (error instanceof TypeError) return undefined;
+    throw error;
+  }
+}

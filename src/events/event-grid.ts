@@ -1,12 +1,35 @@
 import { AppError } from '../core/errors.ts';
-import { type JsonNode, textOf } from '../core/json.ts';
+import { type JsonNode, member, parseIfJsonBytes, textOf } from '../core/json.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import type { Reference } from '../providers/credentials.ts';
-import { type CloudEvent, parseCloudEvents } from './cloud-event.ts';
 import { createEntraVerifier, type EntraConfig } from './entra.ts';
-import type { Hint, Origin, SubmitHints } from './hint.ts';
-import type { EventGridIntake, RequestHead } from './http-intakes.ts';
+import type { EventGridIntake, Hint, Origin, RequestHead, SubmitHints } from './hint.ts';
 import { createRotatingKey, type RotatingKeyDeps } from './rotating-key.ts';
+
+/** An Azure event, independent of its format. */
+interface CloudEvent {
+  readonly type: string;
+  readonly data: JsonNode | undefined;
+}
+
+/**
+ * Parses one event or a list of events. Accepts the Event Grid schema
+ * (https://learn.microsoft.com/en-us/azure/event-grid/event-schema) and CloudEvents 1.0 in structured and batched mode
+ * (https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md). Drops list items that are not
+ * events. Returns undefined if the body is not a JSON object or list.
+ */
+function parseCloudEvents(body: Uint8Array): readonly CloudEvent[] | undefined {
+  const node = parseIfJsonBytes(body);
+  if (node?.kind === 'object') return [eventOf(node)].filter((event) => event !== undefined);
+  if (node?.kind === 'array') return node.items.map(eventOf).filter((event) => event !== undefined);
+  return undefined;
+}
+
+function eventOf(node: JsonNode): CloudEvent | undefined {
+  const isCloudEvent = textOf(member(node, 'specversion')) === '1.0';
+  const type = textOf(member(node, isCloudEvent ? 'type' : 'eventType'));
+  return type === undefined ? undefined : { type, data: member(node, 'data') };
+}
 
 /** https://learn.microsoft.com/en-us/azure/event-grid/webhook-event-delivery */
 const VALIDATION_EVENT = 'Microsoft.EventGrid.SubscriptionValidationEvent';
@@ -20,7 +43,7 @@ const KEY_HEADERS = ['x-secretbridge-key', 'aeg-sas-key'];
 /** The names that Key Vault allows for objects. */
 const OBJECT_NAME = /^[0-9A-Za-z-]{1,127}$/;
 
-export interface EventGridConfig {
+interface EventGridConfig {
   readonly name: string;
   readonly store: string;
   /** Exactly one of `key` and `entra` is set, which the configuration schema ensures. */
@@ -28,7 +51,7 @@ export interface EventGridConfig {
   readonly entra?: EntraConfig | undefined;
 }
 
-export interface EventGridDeps extends RotatingKeyDeps {
+interface EventGridDeps extends RotatingKeyDeps {
   readonly config: EventGridConfig;
   /** The URL of the store's vault. Events of other vaults are ignored. */
   readonly vaultUrl: string;

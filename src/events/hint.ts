@@ -1,4 +1,5 @@
 import type { AppError } from '../core/errors.ts';
+import type { SecretValue } from '../core/secret-value.ts';
 
 /**
  * A notification that a key in a store may have changed. A hint contains only names, and the receiver reads the store
@@ -17,7 +18,7 @@ export interface Origin {
 }
 
 /** The effect of one message: the number of targets to check, and the number of its keys that no mapping uses. */
-export interface HintCounts {
+interface HintCounts {
   readonly targets: number;
   readonly unknown: number;
 }
@@ -46,7 +47,7 @@ export interface Intake extends AsyncDisposable {
  * - `dropped`: a malformed message was delivered too often and deleted.
  * - `refused`: the sender is not authenticated or over the rate limit, or cannot be verified at the moment.
  */
-export type EventOutcome = 'taken' | 'unknown' | 'ignored' | 'malformed' | 'dropped' | 'refused';
+type EventOutcome = 'taken' | 'unknown' | 'ignored' | 'malformed' | 'dropped' | 'refused';
 
 export interface IntakeDeps {
   readonly submit: SubmitHints;
@@ -54,4 +55,50 @@ export interface IntakeDeps {
   readonly onSkipped: (outcome: Exclude<EventOutcome, 'taken' | 'unknown'>) => void;
   /** Called after each attempt, with the error if the attempt failed. */
   readonly onProgress: (error?: AppError) => void;
+}
+
+/** The part of a request that is available before its body is read. It is not authenticated yet. */
+export interface RequestHead {
+  /** Returns a header by its lower-case name. Repeated headers are joined by commas. */
+  header(name: string): string | undefined;
+  /** The value of the query parameter `key`. */
+  readonly key: SecretValue | undefined;
+}
+
+interface WebhookRequest extends RequestHead {
+  /** The raw bytes of the body, which the signature covers. */
+  readonly body: Buffer;
+  readonly requestId: string;
+}
+
+/** The handler for one entry of `events.webhooks`. */
+export interface WebhookIntake {
+  readonly origin: Origin;
+  /** @throws AppError EVENT_REFUSED, INVALID_REQUEST, or the error if the webhook's key cannot be read. */
+  accept(post: WebhookRequest): Promise<HintCounts>;
+}
+
+/** The code in a new subscription's validation request. The response must contain it. */
+interface Handshake {
+  readonly validationCode: string;
+}
+
+/** The handler for one entry of `events.eventGrid`. */
+export interface EventGridIntake {
+  readonly origin: Origin;
+  /**
+   * Authenticates a request before its body is read. @throws AppError EVENT_REFUSED, or the error if the key cannot be
+   * read.
+   */
+  authenticate(head: RequestHead): Promise<void>;
+  /** @throws AppError INVALID_REQUEST */
+  accept(body: Buffer, requestId: string): HintCounts | Handshake;
+}
+
+/** The configured handlers for events over HTTP. */
+export interface HttpIntakes {
+  webhook(name: string): WebhookIntake | undefined;
+  eventGrid(name: string): EventGridIntake | undefined;
+  /** Called for each request that a handler refused, for the metrics. */
+  onRefused?(origin: Origin, outcome: 'malformed' | 'refused'): void;
 }

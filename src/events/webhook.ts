@@ -1,13 +1,70 @@
-import { createHash } from 'node:crypto';
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
-import { member, textOf } from '../core/json.ts';
+import { member, parseIfJsonBytes, textOf } from '../core/json.ts';
+import type { SecretValue } from '../core/secret-value.ts';
 import type { Reference } from '../providers/credentials.ts';
-import type { Hint, Origin, SubmitHints } from './hint.ts';
-import type { WebhookIntake } from './http-intakes.ts';
-import { parseJsonBody } from './json-body.ts';
-import { createReplayCache } from './replay-cache.ts';
+import type { Hint, Origin, SubmitHints, WebhookIntake } from './hint.ts';
 import { createRotatingKey, type RotatingKeyDeps } from './rotating-key.ts';
-import { digestOf, matchesDigest, parseSignature } from './signature.ts';
+
+/**
+ * A parsed signature header, `t=<unix seconds>,v1=<hex HMAC-SHA-256 of "<t>.<body>">`. There may be several `v1` parts
+ * during a key rotation.
+ */
+interface Signature {
+  /** Kept as text, because the signature covers its exact bytes. */
+  readonly time: string;
+  readonly digests: readonly Buffer[];
+}
+
+/** Limits the number of comparisons. */
+const MAX_DIGESTS = 8;
+
+/**
+ * Returns undefined if the header is malformed. Ignores unknown parts, because future signature schemes may add them.
+ */
+export function parseSignature(header: string): Signature | undefined {
+  const times: string[] = [];
+  const digests: Buffer[] = [];
+  for (const part of header.split(',')) {
+    const [name = '', value = ''] = part.trim().split('=', 2);
+    if (name === 't') times.push(value);
+    if (name === 'v1' && /^[0-9a-f]{64}$/i.test(value)) digests.push(Buffer.from(value, 'hex'));
+  }
+  const [time, duplicateTime] = times;
+  if (time === undefined || duplicateTime !== undefined || !/^\d{1,12}$/.test(time)) return undefined;
+  return digests.length === 0 || digests.length > MAX_DIGESTS ? undefined : { time, digests };
+}
+
+/** Returns the HMAC-SHA-256 (RFC 2104) of the time, a dot and the body. */
+export function digestOf(key: SecretValue, time: string, body: Uint8Array): Buffer {
+  return createHmac('sha256', key.reveal()).update(`${time}.`).update(body).digest();
+}
+
+/** Compares all digests in constant time. So the timing reveals neither the matching digest nor a matching prefix. */
+export function matchesDigest({ digests }: Signature, digest: Buffer): boolean {
+  return digests.filter((candidate) => timingSafeEqual(candidate, digest)).length > 0;
+}
+
+/** The server's rate limit allows fewer requests than this from one address in ten minutes. */
+const MAX_ENTRIES = 20_000;
+
+/** Remembers the signed contents that were accepted, until they are too old to be accepted again. */
+interface ReplayCache {
+  has(digest: string): boolean;
+  /** @param until Milliseconds since 1970. */
+  add(digest: string, until: number): void;
+}
+
+/** Evicts the oldest entry when the cache is full. A replay of its content would only be one unnecessary hint. */
+export function createReplayCache(clock: Clock, maxEntries = MAX_ENTRIES): ReplayCache {
+  const digests = new LRUCache<string, true>({ max: maxEntries, ttl: 1, ttlResolution: 0, perf: clock });
+  return {
+    has: (digest) => digests.has(digest),
+    add: (digest, until) => void digests.set(digest, true, { ttl: Math.max(1, until - clock.now()) }),
+  };
+}
 
 /** In lower case, because Node reports header names in lower case. */
 const HEADER = 'x-secretbridge-signature';
@@ -15,14 +72,14 @@ const HEADER = 'x-secretbridge-signature';
 const MAX_CLOCK_DIFFERENCE_MS = 5 * 60_000;
 const MAX_KEY_LENGTH = 2_048;
 
-export interface WebhookConfig {
+interface WebhookConfig {
   readonly name: string;
   /** The stores that this webhook may report about. */
   readonly stores: readonly string[];
   readonly secret: Reference;
 }
 
-export interface WebhookDeps extends RotatingKeyDeps {
+interface WebhookDeps extends RotatingKeyDeps {
   readonly config: WebhookConfig;
   readonly submit: SubmitHints;
 }
@@ -68,7 +125,7 @@ function contentDigest(time: string, body: Buffer): string {
 
 /** @throws AppError INVALID_REQUEST if the body is not `{ store, key }`. */
 function hintOf(body: Buffer): Hint {
-  const node = parseJsonBody(body);
+  const node = parseIfJsonBytes(body);
   if (node === undefined) throw invalid('the body is not JSON');
   const store = textOf(member(node, 'store'));
   const key = textOf(member(node, 'key'));

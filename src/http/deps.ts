@@ -2,7 +2,7 @@ import type { AuditStore } from '../audit/store.ts';
 import type { Evidence } from '../audit/verify/verify.ts';
 import type { Clock } from '../core/clock.ts';
 import type { StartTimer } from '../core/timer.ts';
-import type { HttpIntakes } from '../events/http-intakes.ts';
+import type { HttpIntakes } from '../events/hint.ts';
 import type { Logger } from '../log/logger.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import type { Requester, Service } from '../service/service.ts';

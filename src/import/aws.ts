@@ -1,5 +1,4 @@
-import type { Json, Node } from './node.ts';
-import type { Notes } from './notes.ts';
+import type { Json, Node, Notes } from './node.ts';
 import { accountOf, type Store, type StoreContext } from './store.ts';
 
 const ROLE = /^arn:[^:]+:iam::\d{12}:role\/.+$/;

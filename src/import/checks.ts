@@ -1,7 +1,6 @@
 import type { z } from 'zod';
 import { check } from '../config/messages.ts';
-import type { Json } from './node.ts';
-import type { Notes } from './notes.ts';
+import type { Json, Notes } from './node.ts';
 import type { ExternalObject } from './objects.ts';
 import { labelOf } from './objects.ts';
 

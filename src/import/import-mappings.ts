@@ -1,11 +1,10 @@
 import { isObject } from '../core/json.ts';
 import type { ImportedStores } from './import-stores.ts';
 import { mappingOf } from './mapping.ts';
-import type { Names } from './names.ts';
 import { whereOf } from './namespaces.ts';
-import { createNode, type Json, type Node } from './node.ts';
-import type { Notes } from './notes.ts';
+import { createNode, type Json, type Node, type Notes } from './node.ts';
 import { type ExternalObject, labelOf } from './objects.ts';
+import type { Names } from './store.ts';
 
 export interface ImportContext {
   readonly notes: Notes;

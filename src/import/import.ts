@@ -1,17 +1,19 @@
 import { MappingConfig } from '../config/shape/mapping.ts';
-import { ruleOf } from './access.ts';
 import { createChecks, type Refusal } from './checks.ts';
 import { convertClusterExternalSecret, convertExternalSecret } from './import-mappings.ts';
 import { importStores } from './import-stores.ts';
-import { createNames } from './names.ts';
-import { ownerOf } from './namespaces.ts';
-import type { Json } from './node.ts';
-import { createNotes, type Notes } from './notes.ts';
+import { ownerOf, ruleOf } from './namespaces.ts';
+import { createNotes, type Json, type Notes } from './node.ts';
 import { type ExternalObject, labelOf, type Objects } from './objects.ts';
-import type { ImportResult, ObjectReport, Outcome } from './result.ts';
-import { createSecretRefs } from './secret-refs.ts';
-import { stepsOf } from './steps.ts';
-import { configText, type Output } from './yaml.ts';
+import {
+  configText,
+  type ImportResult,
+  type ObjectReport,
+  type Outcome,
+  type Output,
+  stepsOf,
+} from './result.ts';
+import { createNames, createSecretRefs } from './store.ts';
 
 export interface ImportOptions {
   readonly instance: string;

@@ -1,7 +1,6 @@
 import { isTargetKey } from '../sync/target-keys.ts';
 import { sourceListOf } from './data-from.ts';
-import { createNode, type Json, type Node } from './node.ts';
-import type { Notes } from './notes.ts';
+import { createNode, type Json, type Node, type Notes } from './node.ts';
 import type { ExternalObject } from './objects.ts';
 import { sourceOf } from './sources.ts';
 import type { Store } from './store.ts';

@@ -1,5 +1,4 @@
-import type { Json, Node } from './node.ts';
-import type { Notes } from './notes.ts';
+import type { Json, Node, Notes } from './node.ts';
 import type { Store } from './store.ts';
 
 export interface SourceContext {

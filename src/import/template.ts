@@ -1,6 +1,5 @@
 import { checkTemplate } from '../sync/template/compile.ts';
-import type { Json, Node } from './node.ts';
-import type { Notes } from './notes.ts';
+import type { Json, Node, Notes } from './node.ts';
 import { Untranslatable } from './template/lex.ts';
 import { parseTemplate } from './template/parse.ts';
 import { translateTemplate } from './template/translate.ts';

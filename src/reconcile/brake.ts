@@ -1,7 +1,7 @@
 import type { AuditRecord } from '../audit/entry.ts';
 import { type AuditStore, pagesOf, type RecordFilter } from '../audit/store.ts';
 import type { Clock } from '../core/clock.ts';
-import { leavesNoTarget, mayDestroy } from '../sync/brake.ts';
+import { leavesNoTarget, mayDestroy } from '../sync/absence.ts';
 import type { Proposal } from './outcome.ts';
 
 export interface BrakeDeps {

@@ -5,10 +5,17 @@ import type { Clock } from '../core/clock.ts';
 import { noTracer, type Tracer } from '../core/tracer.ts';
 import { createFailures, type OnRestartFailure } from './failures.ts';
 import { groupByWorkload } from './group-by-workload.ts';
-import { keyOf, missingAnnotations, msUntilDue, nameOf, oldestChange, type WorkloadGroup } from './groups.ts';
-import type { PendingRestart, RestartRecords } from './pending.ts';
-import { restartOutcome, workloadRestarted } from './records.ts';
-import { type Result, toResult } from './result.ts';
+import {
+  keyOf,
+  missingAnnotations,
+  msUntilDue,
+  nameOf,
+  oldestChange,
+  type Result,
+  toResult,
+  type WorkloadGroup,
+} from './groups.ts';
+import { type PendingRestart, type RestartRecords, restartOutcome, workloadRestarted } from './pending.ts';
 import { checkRollouts } from './rollouts.ts';
 
 /**

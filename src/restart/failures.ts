@@ -2,8 +2,7 @@ import type { Entry } from '../audit/entry.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError, isTransient } from '../core/errors.ts';
 import { MAX_RETRY_AFTER_MS } from '../sync/schedule.ts';
-import type { PendingRestart } from './pending.ts';
-import { restartDelayed, restartOutcome } from './records.ts';
+import { type PendingRestart, restartDelayed, restartOutcome } from './pending.ts';
 
 /** A restart that has failed. */
 export interface FailedRestart {

@@ -1,9 +1,8 @@
 import type { LiveWorkload, WorkloadId, Workloads } from '../cluster/workloads.ts';
 import { parseWorkload } from '../sync/restart.ts';
 import type { Failures } from './failures.ts';
-import { keyOf, sortGroups, type WorkloadGroup, workloadId } from './groups.ts';
+import { keyOf, type Result, sortGroups, toResult, type WorkloadGroup, workloadId } from './groups.ts';
 import type { PendingRestart } from './pending.ts';
-import { type Result, toResult } from './result.ts';
 
 export interface WorkloadGroups {
   readonly groups: readonly WorkloadGroup[];

@@ -1,8 +1,20 @@
 import { type LiveWorkload, type WorkloadId, workloadKind } from '../cluster/workloads.ts';
 import { isInFuture } from '../core/clock.ts';
+import { type AppError, toAppError } from '../core/errors.ts';
 import { compareText } from '../core/target.ts';
 import { RESTART_AGAIN_ANNOTATION, restartAnnotation } from '../sync/restart.ts';
 import type { PendingRestart } from './pending.ts';
+
+export type Result<T> = { readonly value: T } | { readonly error: AppError };
+
+/** Runs work and returns any error as a value. Unknown errors become INTERNAL. */
+export async function toResult<T>(work: () => Promise<T>): Promise<Result<T>> {
+  try {
+    return { value: await work() };
+  } catch (thrown) {
+    return { error: toAppError(thrown) };
+  }
+}
 
 /** All pending restarts of one workload. */
 export interface WorkloadGroup {

@@ -1,4 +1,4 @@
-import type { AuditRecord } from '../audit/entry.ts';
+import type { AuditRecord, Entry } from '../audit/entry.ts';
 import { type AuditStore, pagesOf } from '../audit/store.ts';
 
 // Pending restarts are stored only in the audit, as intents without an outcome. Each intent is appended together with
@@ -34,7 +34,7 @@ export interface RestartRecords {
   readonly floor: number;
 }
 
-export interface ScanOptions {
+interface ScanOptions {
   /** The `floor` that the previous scan returned, or 0. */
   readonly floor: number;
   /** Older intents are ignored, in milliseconds since 1970. */
@@ -115,4 +115,52 @@ async function newest(
  */
 function keyOf({ requestId, mapping, namespace, secret, attempt, after }: AuditRecord): string {
   return JSON.stringify([requestId, mapping, namespace, secret, attempt, after]);
+}
+
+/** Creates the outcome of a pending restart. `code` is set if the restart failed. */
+export function restartOutcome(
+  { intent, changedAt }: PendingRestart,
+  now: number,
+  result: { readonly code?: string; readonly counts?: Readonly<Record<string, number>> },
+): Entry {
+  return {
+    ...baseEntry(intent, now - changedAt),
+    phase: 'outcome',
+    outcome: result.code === undefined ? 'ok' : 'failed',
+    ...result,
+  };
+}
+
+/** Creates a record for one restarted workload of a selector. Other workloads may still be pending. */
+export function workloadRestarted(
+  { intent, changedAt }: PendingRestart,
+  now: number,
+  workload: string,
+  rolled: 0 | 1,
+): Entry {
+  return { ...baseEntry(intent, now - changedAt), outcome: 'ok', note: workload, counts: { rolled } };
+}
+
+/** Creates a record with the reason for a delay. Append it only when the reason begins or changes. */
+export function restartDelayed({ intent, changedAt }: PendingRestart, now: number, code: string): Entry {
+  return { ...baseEntry(intent, now - changedAt), outcome: 'failed', code };
+}
+
+function baseEntry(intent: AuditRecord, durationMs: number): Omit<Entry, 'outcome' | 'phase'> {
+  const { actor, requestId, action, mapping, namespace, secret, sources, keys, after, note, attempt } =
+    intent;
+  return {
+    actor,
+    requestId,
+    action,
+    ...(mapping === undefined ? {} : { mapping }),
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(secret === undefined ? {} : { secret }),
+    sources,
+    keys,
+    ...(after === undefined ? {} : { after }),
+    ...(note === undefined ? {} : { note }),
+    durationMs: Math.max(0, durationMs),
+    attempt,
+  };
 }

@@ -1,9 +1,8 @@
 import type { LiveWorkload, WorkloadId, Workloads } from '../cluster/workloads.ts';
 import { isClusterOutage, MAX_UNANSWERED_CALLS } from '../core/errors.ts';
 import { parseWorkload } from '../sync/restart.ts';
-import { keyOf, nameOf, workloadId } from './groups.ts';
+import { keyOf, nameOf, toResult, workloadId } from './groups.ts';
 import type { Rollout } from './pending.ts';
-import { toResult } from './result.ts';
 
 /** The status of the recorded rollouts. */
 export interface RolloutStatus {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { createReplayCache } from '../../src/events/replay-cache.ts';
+import { createReplayCache } from '../../src/events/webhook.ts';
 
 it('a digest is remembered until its expiry', () => {
   let now = 1_000;

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import { digestOf, matchesDigest, parseSignature } from '../../src/events/signature.ts';
+import { digestOf, matchesDigest, parseSignature } from '../../src/events/webhook.ts';
 
 const bytes = fc.uint8Array({ maxLength: 200 });
 const time = fc.nat({ max: 4_000_000_000 }).map(String);

@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { importExternalSecrets } from '../../src/import/import.ts';
-import { createNames } from '../../src/import/names.ts';
 import { readObjects } from '../../src/import/objects.ts';
+import { configText } from '../../src/import/result.ts';
+import { createNames } from '../../src/import/store.ts';
 import { importVerified } from '../../src/import/verified.ts';
-import { configText } from '../../src/import/yaml.ts';
 import { external, imported, places, VAULT } from './harness.ts';
 
 const one = { data: [{ secretKey: 'K', remoteRef: { key: 'a', property: 'p' } }] };

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Mapping, Source } from '../../src/core/mapping.ts';
 import type { LiveSecret } from '../../src/core/secret.ts';
-import { mayDestroy } from '../../src/sync/brake.ts';
+import { mayDestroy } from '../../src/sync/absence.ts';
 import type { Desired } from '../../src/sync/desired.ts';
 import { ANNOTATION } from '../../src/sync/ownership-metadata.ts';
 import { type PlanInput, plan } from '../../src/sync/plan.ts';

@@ -5,7 +5,7 @@ import type { Config } from '../../config/config.ts';
 import type { Problem } from '../../config/problem.ts';
 import { AppError } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
-import type { HttpIntakes } from '../../events/http-intakes.ts';
+import type { HttpIntakes } from '../../events/hint.ts';
 import { type Authenticator, createAuthenticator } from '../../http/auth.ts';
 import type { HttpDeps } from '../../http/deps.ts';
 import { buildServer } from '../../http/server.ts';

@@ -1,4 +1,4 @@
-import type { Finding } from '../../import/notes.ts';
+import type { Finding } from '../../import/node.ts';
 import { labelOf } from '../../import/objects.ts';
 import type { ImportResult, ObjectReport, Outcome } from '../../import/result.ts';
 import { safeText } from '../service/error.ts';

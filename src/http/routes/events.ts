@@ -3,7 +3,7 @@ import type { ErrorCode } from '../../core/error-codes.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { startBackgroundTimer } from '../../core/timer.ts';
-import type { EventGridIntake, RequestHead, WebhookIntake } from '../../events/http-intakes.ts';
+import type { EventGridIntake, RequestHead, WebhookIntake } from '../../events/hint.ts';
 import { createAttemptLimiter } from '../access-control.ts';
 import { networkOf } from '../connections.ts';
 import type { Limits, RouteDeps } from '../deps.ts';

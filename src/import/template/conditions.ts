@@ -2,8 +2,7 @@ import type { Translated } from './expressions.ts';
 import type { Help } from './functions.ts';
 import { Untranslatable } from './lex.ts';
 import type { Expression } from './parse.ts';
-import type { Scope } from './scope.ts';
-import type { Value } from './value.ts';
+import type { Scope, Value } from './value.ts';
 
 /** Comparison functions. `eq` and `ne` with more than two arguments are unsupported too. */
 const COMPARISONS = ['eq', 'ne', 'lt', 'le', 'gt', 'ge', 'hasPrefix', 'hasSuffix', 'hasKey'];

@@ -1,8 +1,7 @@
 import { FUNCTIONS, type Help } from './functions.ts';
 import { Untranslatable } from './lex.ts';
 import type { Expression } from './parse.ts';
-import type { Scope } from './scope.ts';
-import { literal, memberName, named, type Value } from './value.ts';
+import { literal, memberName, named, type Scope, type Value } from './value.ts';
 
 /**
  * Converts an expression to a Liquid value.

@@ -1,12 +1,162 @@
-import { createConditions } from './conditions.ts';
-import { createDraft, type Note, type Problem } from './draft.ts';
-import { createExpressions } from './expressions.ts';
+import { type Conditions, createConditions } from './conditions.ts';
+import { createDraft, type Draft, type Note, type Problem } from './draft.ts';
+import { createExpressions, type Translated } from './expressions.ts';
 import { Untranslatable } from './lex.ts';
-import { parseTemplate } from './parse.ts';
-import { createStatements } from './statements.ts';
-import { keyName, named } from './value.ts';
+import { type Branch, type Edges, parseTemplate, type Statement } from './parse.ts';
+import { keyName, liquidOf, named, type Scope, within } from './value.ts';
 
-export interface Translation {
+type Block = Extract<Statement, { kind: 'block' }>;
+
+/** A tag without output, used only to trim white space. */
+const NOTHING = '% # %';
+
+/** Converts Go template statements to Liquid text. */
+function createStatements({
+  draft,
+  translated,
+  conditions,
+}: {
+  readonly draft: Draft;
+  readonly translated: Translated;
+  readonly conditions: Conditions;
+}): (all: readonly Statement[], scope: Scope) => string {
+  /** Liquid variables that an `assign` tag created. Only these can be assigned again. */
+  const assigned = new Set<string>();
+
+  const writeAll = (all: readonly Statement[], scope: Scope): string => {
+    const own = within(scope);
+    return all.map((statement) => write(statement, own)).join('');
+  };
+
+  function write(statement: Statement, scope: Scope): string {
+    switch (statement.kind) {
+      case 'text':
+        return asText(statement.text);
+      case 'comment':
+        // Keep the tag even without trimming, because it separates its neighbors and so stops their trimming.
+        return tags([NOTHING], statement);
+      case 'output':
+        return draft.attempt(statement.line, () => output(statement, scope));
+      case 'assign':
+        return draft.attempt(statement.line, () => assignment(statement, scope));
+      default:
+        return statement.word === 'range' ? range(statement, scope) : choice(statement, scope);
+    }
+  }
+
+  function output(statement: Extract<Statement, { kind: 'output' }>, scope: Scope): string {
+    const value = translated(statement.value, scope, statement.line);
+    // A Helm chart writes such braces to protect a template of External Secrets from Helm.
+    if (value.literal?.includes('{{') === true)
+      draft.note(
+        'writes quoted braces, as a chart does for text that External Secrets renders',
+        'If this comes from a chart, render it first, for example with `helm template`, and import the result.',
+      );
+    return tags([...draft.takeBefore(), `{ ${liquidOf(value)} }`], statement);
+  }
+
+  function assignment(statement: Extract<Statement, { kind: 'assign' }>, scope: Scope): string {
+    const value = translated(statement.value, scope, statement.line);
+    const variable = scope.variables.get(statement.name);
+    // A variable of `with`, `if` or `range` is an alias for the source or the item, so it cannot get a new value.
+    if (!statement.isNew && variable !== undefined && !assigned.has(variable.head))
+      throw new Untranslatable(`a new value for \`$${statement.name}\` has no equivalent`, statement.line);
+    const name =
+      statement.isNew || variable === undefined ? draft.fresh(statement.name || 'value') : variable.head;
+    assigned.add(name);
+    scope.variables.set(statement.name, named(name, value.json));
+    return tags([...draft.takeBefore(), `% assign ${name} = ${liquidOf(value)} %`], statement);
+  }
+
+  function choice({ word, branches, otherwise, end }: Block, scope: Scope): string {
+    const [first] = branches;
+    if (first === undefined) return '';
+    // Liquid has no place for assignments between branches. So assignments for all conditions precede the first
+    // condition.
+    const heads: string[] = [];
+    let opening = NOTHING;
+    let text = '';
+    for (const branch of branches) {
+      const inner = within(scope);
+      const tag = draft.attempt(branch.line, () => {
+        const condition = conditions.of(branch.value, scope, branch.line);
+        heads.push(...draft.takeBefore());
+        const [variable] = branch.variables;
+        if (word === 'with' || variable !== undefined) {
+          const value = translated(branch.value, scope, branch.line);
+          const name = named(draft.plain(value), value.json);
+          heads.push(...draft.takeBefore());
+          if (word === 'with') inner.dot = name;
+          if (variable !== undefined) inner.variables.set(variable, name);
+        }
+        return `% ${branch === first ? 'if' : 'elsif'} ${condition} %`;
+      });
+      if (tag !== '' && branch === first) opening = tag;
+      else if (tag !== '') text += tags([tag], branch);
+      text += writeAll(branch.body, inner);
+    }
+    return tags([...heads, opening], first) + text + otherwiseOf(otherwise, scope) + tags(['% endif %'], end);
+  }
+
+  function range({ branches: [branch], otherwise, end }: Block, scope: Scope): string {
+    if (branch === undefined) return '';
+    const { variables, value, body, line } = branch;
+    const inner = within(scope);
+    const item = draft.fresh('item');
+    const start = draft.attempt(line, () => {
+      const collection = translated(value, scope, line);
+      if (!collection.json) throw new Untranslatable('`range` over a text has no equivalent', line);
+      if (variables.length > 1 && collection.filters.at(-1)?.startsWith('split: ') === true)
+        throw new Untranslatable('`range` with the index of a list has no equivalent', line);
+      const list = draft.plain(collection);
+      setItem(inner, variables, item);
+      // Add a note, because a list would silently produce different output: for a text, `item[0]` is its first letter.
+      if (variables.length > 1)
+        draft.note(
+          '`range` with two variables is treated as a loop over an object in member order; External Secrets sorts by name and also accepts a list',
+          'Check the type. If it is a list, write the loop by hand.',
+        );
+      else draft.note('`range` with one variable or none is treated as a loop over a list');
+      return tags([...draft.takeBefore(), `% for ${item} in ${list} %`], branch);
+    });
+    return start + writeAll(body, inner) + otherwiseOf(otherwise, scope) + tags(['% endfor %'], end);
+  }
+
+  function otherwiseOf(otherwise: Block['otherwise'], scope: Scope): string {
+    return otherwise === undefined ? '' : tags(['% else %'], otherwise) + writeAll(otherwise.body, scope);
+  }
+
+  return writeAll;
+}
+
+function setItem(scope: Scope, variables: Branch['variables'], item: string): void {
+  const [first, second] = variables;
+  scope.dot = named(second === undefined ? item : `${item}[1]`, true);
+  if (first !== undefined)
+    scope.variables.set(first, named(second === undefined ? item : `${item}[0]`, true));
+  if (second !== undefined) scope.variables.set(second, named(`${item}[1]`, true));
+}
+
+/** Joins tags and keeps the original white space trimming at the outer edges. */
+function tags(
+  inner: readonly string[],
+  { trimLeft, trimRight }: Pick<Edges, 'trimLeft' | 'trimRight'>,
+): string {
+  return inner
+    .map((tag, index) => {
+      const open = `{${tag[0]}${index === 0 && trimLeft ? '-' : ''}`;
+      const close = `${index === inner.length - 1 && trimRight ? '-' : ''}${tag.at(-1)}}`;
+      return `${open}${tag.slice(1, -1)}${close}`;
+    })
+    .join('');
+}
+
+/** Escapes Liquid delimiters, including delimiters that would form with an adjacent brace. */
+function asText(text: string): string {
+  return text.replace(/\{*(?:\{%|%\}|\{\{|\}\})|\{$/g, (sign) => `{{ ${JSON.stringify(sign)} }}`);
+}
+
+interface Translation {
   readonly text: string;
   /** The source keys that the template uses. */
   readonly uses: readonly string[];
@@ -14,7 +164,7 @@ export interface Translation {
   readonly notes: readonly Note[];
 }
 
-export interface Names {
+interface Names {
   /** Maps an original source name to its new name. */
   readonly rename: (name: string) => string;
 }

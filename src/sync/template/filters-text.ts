@@ -1,6 +1,14 @@
-import { TemplateError } from './budget.ts';
-import type { Filters } from './filter.ts';
+import { type Budget, TemplateError } from './budget.ts';
 import { integerOf, listOf, plain, textOf, wellFormed } from './values.ts';
+
+interface Filter {
+  /** The minimum and the maximum number of arguments. */
+  readonly args: readonly [number, number];
+  /** A pure function. It charges the cost of its work to the budget before it starts. */
+  readonly run: (budget: Budget, input: unknown, ...args: readonly unknown[]) => unknown;
+}
+
+export type Filters = Readonly<Record<string, Filter>>;
 
 /** Filters take text and return text unless stated otherwise. Patterns are plain text, never regular expressions. */
 export const TEXT_FILTERS: Filters = {
@@ -135,8 +143,6 @@ const XML: Readonly<Record<string, string>> = {
 };
 
 const HTML: typeof XML = { ...XML, '"': '&#34;', "'": '&#39;' };
-
-type Budget = Parameters<NonNullable<Filters[string]>['run']>[0];
 
 function escaped(text: string, names: typeof XML): string {
   return text.replace(/[&<>"']/g, (char) => names[char] ?? char);

@@ -10,8 +10,7 @@ import {
 import { JsonError, parseJson } from '../../core/json.ts';
 import { Pkcs12Error, readPkcs12, unreadable } from '../../core/pkcs12.ts';
 import { type Budget, TemplateError } from './budget.ts';
-import type { Filters } from './filter.ts';
-import { TEXT_FILTERS } from './filters-text.ts';
+import { type Filters, TEXT_FILTERS } from './filters-text.ts';
 import { Binary, fromBytes, fromNode, jsonText, plain, textOf, wellFormed } from './values.ts';
 
 /** All available filters. */
