@@ -71,92 +71,46 @@ export interface MetricsOptions {
 
 export function createMetrics({ version, clock, observe, processMetrics = true }: MetricsOptions): Metrics {
   const registry = new Registry();
-  const registers = [registry];
-  const counter = (name: MetricName) => new Counter({ ...definitionOf(name), registers });
-  const gauge = (name: MetricName) => new Gauge({ ...definitionOf(name), registers });
-  const histogram = (name: HistogramName) =>
-    new Histogram({ ...definitionOf(name), buckets: [...METRICS[name].buckets], registers });
-
-  // Keep the order of the documented list, which is also the order of the output.
-  const syncs = counter('secretbridge_sync_total');
-  const syncSeconds = histogram('secretbridge_sync_duration_seconds');
-  const requests = counter('secretbridge_provider_requests_total');
-  const requestSeconds = histogram('secretbridge_provider_request_duration_seconds');
-  const writes = counter('secretbridge_cluster_writes_total');
-  const stale = gauge('secretbridge_target_stale_seconds');
-  const errors = gauge('secretbridge_target_errors');
-  const changed = gauge('secretbridge_source_changed_timestamp_seconds');
-  const expiry = gauge('secretbridge_certificate_expiry_timestamp_seconds');
-  const storeUp = gauge('secretbridge_store_up');
-  const breakerOpen = gauge('secretbridge_breaker_open');
-  const events = counter('secretbridge_events_total');
-  const intakeUp = gauge('secretbridge_intake_up');
-  const held = gauge('secretbridge_held');
-  const jobs = gauge('secretbridge_queue_jobs');
-  const records = counter('secretbridge_audit_records_total');
-  const auditUp = gauge('secretbridge_audit_up');
-  const chainOk = gauge('secretbridge_audit_chain_ok');
-  const engineUp = gauge('secretbridge_engine_up');
-  const clusterUp = gauge('secretbridge_cluster_up');
-  const cycle = gauge('secretbridge_last_cycle_timestamp_seconds');
-  const configValid = gauge('secretbridge_config_valid');
-  const stalled = gauge('secretbridge_stalled');
-  gauge('secretbridge_build_info').set({ version }, 1);
+  const instruments = createInstruments(registry);
+  const { syncs, syncSeconds, requests, requestSeconds, events, changed, expiry } = instruments;
+  instruments.buildInfo.set({ version }, 1);
   // Before the first cycle there must be no series: 0 would mean 1970.
-  cycle.remove({});
+  instruments.cycle.remove({});
   if (processMetrics) collectDefaultMetrics({ register: registry });
-
-  const targetSeries = {
-    syncs: createSeriesByName(syncs),
-    changed: createSeriesByName(changed),
-    expiry: createSeriesByName(expiry),
+  const series: ConfiguredSeries = {
+    ofTargets: {
+      syncs: createSeriesByName(syncs),
+      changed: createSeriesByName(changed),
+      expiry: createSeriesByName(expiry),
+    },
+    ofStores: createSeriesByName(requests),
   };
-  const storeSeries = createSeriesByName(requests);
   const intakeSeries = createSeriesByName(events);
   const stalenessOf = createStaleness(clock);
-
-  /** Updates the gauges synchronously, so that concurrent scrapes never see a partial update. */
-  function updateGauges(snapshot: ServiceSnapshot): void {
-    const targets = new Set(snapshot.targets.map(({ mapping, namespace }) => targetName(mapping, namespace)));
-    const stores = new Set(snapshot.stores.map(({ name }) => name));
-    for (const series of Object.values(targetSeries)) removeOthers(series, targets);
-    removeOthers(storeSeries, stores);
-    for (const metric of [stale, errors, storeUp, breakerOpen, jobs, stalled]) metric.reset();
-    const staleSecondsOf = stalenessOf(snapshot.targets);
-    for (const target of snapshot.targets) {
-      const { mapping, namespace, code } = target;
-      stale.set({ mapping, namespace }, staleSecondsOf(target));
-      if (code !== undefined) errors.set({ mapping, namespace, code }, 1);
+  const setTimestamp = (
+    gauge: Gauge,
+    byName: SeriesByName,
+    { mapping, namespace, ms }: { mapping: string; namespace: string; ms: number | undefined },
+  ): void => {
+    const name = targetName(mapping, namespace);
+    if (ms === undefined) {
+      byName.remove(name);
+      return;
     }
-    for (const store of snapshot.stores) {
-      storeUp.set({ store: store.name }, Number(store.state !== 'down'));
-      breakerOpen.set({ store: store.name }, Number(store.breakerOpen));
-    }
-    // Skip healthy jobs. Every running job is a loop, so there can be as many loops as targets.
-    for (const loop of snapshot.loops)
-      if (loop.stalled || !loop.name.startsWith('job '))
-        stalled.set({ loop: loop.name }, Number(loop.stalled));
-    const { waiting, active, delayed } = snapshot.queue ?? {};
-    for (const [state, count] of Object.entries({ waiting, active, delayed }))
-      if (count !== undefined) jobs.set({ state }, count);
-    held.set(snapshot.held);
-    engineUp.set(Number(snapshot.engineUp));
-    clusterUp.set(Number(snapshot.clusterUp));
-    auditUp.set(Number(snapshot.auditUp));
-    chainOk.set(Number(snapshot.chainOk));
-    configValid.set(Number(snapshot.configValid));
-  }
+    byName.add(name, { mapping, namespace });
+    gauge.set({ mapping, namespace }, ms / 1_000);
+  };
 
   return {
     syncDone({ mapping, namespace, outcome, seconds }) {
       const labels = { mapping, namespace, outcome };
-      targetSeries.syncs.add(targetName(mapping, namespace), labels);
+      series.ofTargets.syncs.add(targetName(mapping, namespace), labels);
       syncs.inc(labels);
       syncSeconds.observe(seconds);
     },
     providerRequest({ store, operation, outcome, seconds }) {
       const labels = { store, operation, outcome };
-      storeSeries.add(store, labels);
+      series.ofStores.add(store, labels);
       requests.inc(labels);
       requestSeconds.observe(seconds);
     },
@@ -166,29 +120,103 @@ export function createMetrics({ version, clock, observe, processMetrics = true }
     },
     intakeRemoved(intake) {
       intakeSeries.remove(intake);
-      intakeUp.remove({ intake });
+      instruments.intakeUp.remove({ intake });
     },
-    intakeUp: (intake, isUp) => intakeUp.set({ intake }, Number(isUp)),
-    clusterWrite: (verb) => writes.inc({ verb }),
-    auditRecords: (count) => records.inc(count),
-    lastCycle: (ms) => cycle.set(ms / 1_000),
-    sourceChanged(mapping, namespace, ms) {
-      const name = targetName(mapping, namespace);
-      if (ms === undefined) return targetSeries.changed.remove(name);
-      targetSeries.changed.add(name, { mapping, namespace });
-      changed.set({ mapping, namespace }, ms / 1_000);
-    },
-    certificateExpiry(mapping, namespace, ms) {
-      const name = targetName(mapping, namespace);
-      if (ms === undefined) return targetSeries.expiry.remove(name);
-      targetSeries.expiry.add(name, { mapping, namespace });
-      expiry.set({ mapping, namespace }, ms / 1_000);
-    },
+    intakeUp: (intake, isUp) => instruments.intakeUp.set({ intake }, Number(isUp)),
+    clusterWrite: (verb) => instruments.writes.inc({ verb }),
+    auditRecords: (count) => instruments.records.inc(count),
+    lastCycle: (ms) => instruments.cycle.set(ms / 1_000),
+    sourceChanged: (mapping, namespace, ms) =>
+      setTimestamp(changed, series.ofTargets.changed, { mapping, namespace, ms }),
+    certificateExpiry: (mapping, namespace, ms) =>
+      setTimestamp(expiry, series.ofTargets.expiry, { mapping, namespace, ms }),
     async render() {
-      updateGauges(await observe());
+      const snapshot = await observe();
+      removeOtherSeries(series, snapshot);
+      setGauges(instruments, snapshot, stalenessOf(snapshot.targets));
       return { contentType: registry.contentType, text: await registry.metrics() };
     },
   };
+}
+
+/** Creates the metrics in the order of the documented list, which is also the order of the output. */
+function createInstruments(registry: Registry) {
+  const registers = [registry];
+  const counter = (name: MetricName) => new Counter({ ...definitionOf(name), registers });
+  const gauge = (name: MetricName) => new Gauge({ ...definitionOf(name), registers });
+  const histogram = (name: HistogramName) =>
+    new Histogram({ ...definitionOf(name), buckets: [...METRICS[name].buckets], registers });
+  return {
+    syncs: counter('secretbridge_sync_total'),
+    syncSeconds: histogram('secretbridge_sync_duration_seconds'),
+    requests: counter('secretbridge_provider_requests_total'),
+    requestSeconds: histogram('secretbridge_provider_request_duration_seconds'),
+    writes: counter('secretbridge_cluster_writes_total'),
+    stale: gauge('secretbridge_target_stale_seconds'),
+    errors: gauge('secretbridge_target_errors'),
+    changed: gauge('secretbridge_source_changed_timestamp_seconds'),
+    expiry: gauge('secretbridge_certificate_expiry_timestamp_seconds'),
+    storeUp: gauge('secretbridge_store_up'),
+    breakerOpen: gauge('secretbridge_breaker_open'),
+    events: counter('secretbridge_events_total'),
+    intakeUp: gauge('secretbridge_intake_up'),
+    held: gauge('secretbridge_held'),
+    jobs: gauge('secretbridge_queue_jobs'),
+    records: counter('secretbridge_audit_records_total'),
+    auditUp: gauge('secretbridge_audit_up'),
+    chainOk: gauge('secretbridge_audit_chain_ok'),
+    engineUp: gauge('secretbridge_engine_up'),
+    clusterUp: gauge('secretbridge_cluster_up'),
+    cycle: gauge('secretbridge_last_cycle_timestamp_seconds'),
+    configValid: gauge('secretbridge_config_valid'),
+    stalled: gauge('secretbridge_stalled'),
+    buildInfo: gauge('secretbridge_build_info'),
+  };
+}
+
+type Instruments = ReturnType<typeof createInstruments>;
+
+/** The series that exist only while their target or store is configured. */
+interface ConfiguredSeries {
+  readonly ofTargets: Readonly<Record<'syncs' | 'changed' | 'expiry', SeriesByName>>;
+  readonly ofStores: SeriesByName;
+}
+
+function removeOtherSeries({ ofTargets, ofStores }: ConfiguredSeries, snapshot: ServiceSnapshot): void {
+  const targets = new Set(snapshot.targets.map(({ mapping, namespace }) => targetName(mapping, namespace)));
+  for (const series of Object.values(ofTargets)) removeOthers(series, targets);
+  removeOthers(ofStores, new Set(snapshot.stores.map(({ name }) => name)));
+}
+
+/** Updates the gauges synchronously, so that concurrent scrapes never see a partial update. */
+function setGauges(
+  gauges: Instruments,
+  snapshot: ServiceSnapshot,
+  staleSecondsOf: (target: TargetStatus) => number,
+): void {
+  const { stale, errors, storeUp, breakerOpen, jobs, stalled } = gauges;
+  for (const metric of [stale, errors, storeUp, breakerOpen, jobs, stalled]) metric.reset();
+  for (const target of snapshot.targets) {
+    const { mapping, namespace, code } = target;
+    stale.set({ mapping, namespace }, staleSecondsOf(target));
+    if (code !== undefined) errors.set({ mapping, namespace, code }, 1);
+  }
+  for (const store of snapshot.stores) {
+    storeUp.set({ store: store.name }, Number(store.state !== 'down'));
+    breakerOpen.set({ store: store.name }, Number(store.breakerOpen));
+  }
+  // Skip healthy jobs. Every running job is a loop, so there can be as many loops as targets.
+  for (const loop of snapshot.loops)
+    if (loop.stalled || !loop.name.startsWith('job ')) stalled.set({ loop: loop.name }, Number(loop.stalled));
+  const { waiting, active, delayed } = snapshot.queue ?? {};
+  for (const [state, count] of Object.entries({ waiting, active, delayed }))
+    if (count !== undefined) jobs.set({ state }, count);
+  gauges.held.set(snapshot.held);
+  gauges.engineUp.set(Number(snapshot.engineUp));
+  gauges.clusterUp.set(Number(snapshot.clusterUp));
+  gauges.auditUp.set(Number(snapshot.auditUp));
+  gauges.chainOk.set(Number(snapshot.chainOk));
+  gauges.configValid.set(Number(snapshot.configValid));
 }
 
 function targetName(mapping: string, namespace: string): string {

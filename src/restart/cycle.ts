@@ -3,8 +3,8 @@ import type { AuditStore } from '../audit/store.ts';
 import type { Workloads } from '../cluster/workloads.ts';
 import type { Clock } from '../core/clock.ts';
 import { noTracer, type Tracer } from '../core/tracer.ts';
-import { createFailures, type OnRestartFailure } from './failures.ts';
-import { groupByWorkload } from './group-by-workload.ts';
+import { createFailures, type Failures, type OnRestartFailure } from './failures.ts';
+import { groupByWorkload, type WorkloadGroups } from './group-by-workload.ts';
 import {
   keyOf,
   missingAnnotations,
@@ -16,7 +16,7 @@ import {
   type WorkloadGroup,
 } from './groups.ts';
 import { type PendingRestart, type RestartRecords, restartOutcome, workloadRestarted } from './pending.ts';
-import { checkRollouts } from './rollouts.ts';
+import { checkRollouts, type RolloutStatus } from './rollouts.ts';
 
 /**
  * Whether a mapping still restarts a workload. The workload has the format of audit records. Also called for mappings
@@ -54,72 +54,118 @@ const CONFIG_PROPAGATION_MS = 2 * 60_000;
  * Runs one cycle over all pending restarts. Returns the milliseconds until the next cycle, or undefined if no restart
  * is pending.
  */
-export async function runCycle(
-  { audit, workloads, clock, completed, onFailure, tracer = noTracer, isConfigured = () => true }: CycleDeps,
-  { windowMs, atOnce, signal }: RestartOptions,
+export function runCycle(
+  deps: CycleDeps,
+  options: RestartOptions,
   { pending, rollouts }: RestartRecords,
 ): Promise<number | undefined> {
-  const call = signal === undefined ? {} : { signal };
-  const now = clock.now();
-  let nextMs: number | undefined;
-  const scheduleNext = (ms: number): void => {
-    nextMs = Math.min(nextMs ?? ms, Math.max(0, ms));
-  };
-  const record = async (entries: readonly Entry[]): Promise<void> => {
-    if (entries.length > 0) await audit.append(entries);
-  };
-  const failures = createFailures({ clock, record, scheduleNext, onFailure, signal });
+  return new RestartCycle(deps, options).run(pending, rollouts);
+}
 
-  const {
-    rolling,
-    workloads: liveWorkloads,
-    isRecorded,
-  } = await checkRollouts(rollouts, { workloads, completed, call });
-  const { groups, workloadsBySelector } = await groupByWorkload(await dropUnconfigured(), {
-    workloads,
-    failures,
-    call,
-  });
+class RestartCycle {
+  readonly #deps: CycleDeps;
+  readonly #options: RestartOptions;
+  readonly #call: { readonly signal?: AbortSignal };
+  readonly #failures: Failures;
   /** Workloads that have no more pending restarts. */
-  const completedWorkloads = new Set<string>();
-  for (const group of groups) {
-    const wait = msUntilDue(oldestChange(group), windowMs, now);
-    if (wait > 0) scheduleNext(wait);
-    else if (failures.isClusterDown() || signal?.aborted) scheduleNext(REMAINDER_MS);
-    else if (!(await restartWorkload(group))) break;
+  readonly #completed = new Set<string>();
+  #nextMs: number | undefined;
+
+  constructor(deps: CycleDeps, options: RestartOptions) {
+    const { clock, onFailure } = deps;
+    const { signal } = options;
+    this.#deps = deps;
+    this.#options = options;
+    this.#call = signal === undefined ? {} : { signal };
+    this.#failures = createFailures({
+      clock,
+      record: (entries) => this.#record(entries),
+      scheduleNext: (ms) => this.#scheduleNext(ms),
+      onFailure,
+      signal,
+    });
   }
-  for (const [pendingRestart, keys] of workloadsBySelector)
-    if (keys.every((key) => completedWorkloads.has(key)))
-      await record([restartOutcome(pendingRestart, clock.now(), { counts: { workloads: keys.length } })]);
-  return nextMs;
+
+  async run(
+    pending: readonly PendingRestart[],
+    rollouts: RestartRecords['rollouts'],
+  ): Promise<number | undefined> {
+    const { workloads, clock, completed } = this.#deps;
+    const now = clock.now();
+    const status = await checkRollouts(rollouts, { workloads, completed, call: this.#call });
+    const { groups, workloadsBySelector } = await groupByWorkload(
+      await this.#dropUnconfigured(pending, now),
+      {
+        workloads,
+        failures: this.#failures,
+        call: this.#call,
+      },
+    );
+    for (const group of groups) {
+      const wait = msUntilDue(oldestChange(group), this.#options.windowMs, now);
+      if (wait > 0) this.#scheduleNext(wait);
+      else if (this.#failures.isClusterDown() || this.#options.signal?.aborted)
+        this.#scheduleNext(REMAINDER_MS);
+      else if (!(await this.#restartWorkload(group, status, workloadsBySelector))) break;
+    }
+    for (const [pendingRestart, keys] of workloadsBySelector)
+      if (keys.every((key) => this.#completed.has(key)))
+        await this.#record([
+          restartOutcome(pendingRestart, clock.now(), { counts: { workloads: keys.length } }),
+        ]);
+    return this.#nextMs;
+  }
+
+  #scheduleNext(ms: number): void {
+    this.#nextMs = Math.min(this.#nextMs ?? ms, Math.max(0, ms));
+  }
+
+  async #record(entries: readonly Entry[]): Promise<void> {
+    if (entries.length > 0) await this.#deps.audit.append(entries);
+  }
 
   /**
    * Closes restarts that the mapping no longer configures. Waits first, because another replica may already have a
    * newer configuration that still requests them.
    */
-  async function dropUnconfigured(): Promise<readonly PendingRestart[]> {
+  async #dropUnconfigured(
+    pending: readonly PendingRestart[],
+    now: number,
+  ): Promise<readonly PendingRestart[]> {
+    const { isConfigured = () => true } = this.#deps;
     const unconfigured = pending.filter(
       ({ changedAt, intent: { mapping = '', note = '' } }) =>
         now - changedAt > CONFIG_PROPAGATION_MS && !isConfigured(mapping, note),
     );
-    await record(
+    await this.#record(
       unconfigured.map((pendingRestart) => restartOutcome(pendingRestart, now, { counts: { dropped: 1 } })),
     );
     return pending.filter((pendingRestart) => !unconfigured.includes(pendingRestart));
   }
 
   /** Restarts one workload if the budget allows. Returns whether to continue with the next workload. */
-  async function restartWorkload(group: WorkloadGroup): Promise<boolean> {
+  async #restartWorkload(
+    group: WorkloadGroup,
+    { rolling, workloads: liveWorkloads, isRecorded }: RolloutStatus,
+    bySelector: WorkloadGroups['workloadsBySelector'],
+  ): Promise<boolean> {
+    const { workloads, clock } = this.#deps;
     const { id } = group;
-    const listed = group.live ?? liveWorkloads.get(keyOf(id));
-    const answer = listed === undefined ? await toResult(() => workloads.read(id, call)) : { value: listed };
+    const key = keyOf(id);
+    const recordRestart = (rolled: 0 | 1): Promise<void> => {
+      if (rolled === 1) rolling.add(key);
+      return this.#recordRestart(group, rolled, bySelector);
+    };
+    const listed = group.live ?? liveWorkloads.get(key);
+    const answer =
+      listed === undefined ? await toResult(() => workloads.read(id, this.#call)) : { value: listed };
     if ('error' in answer) {
-      await failures.recordFailure(group.pending, answer.error);
+      await this.#failures.recordFailure(group.pending, answer.error);
       return true;
     }
     const live = answer.value;
     if (live === undefined) {
-      await recordMissingWorkload(group);
+      await this.#recordMissingWorkload(group, bySelector);
       return true;
     }
     const annotations = missingAnnotations(live, group.pending);
@@ -127,19 +173,19 @@ export async function runCycle(
       // A crashed or other process has already restarted the workload. If its rollout is recorded, do not count it
       // twice.
       const isNew = group.pending.some(({ intent }) => !isRecorded(id, intent.after));
-      await recordRestart(group, live.rolling && isNew ? 1 : 0);
+      await recordRestart(live.rolling && isNew ? 1 : 0);
       return true;
     }
-    if (!rolling.has(keyOf(id)) && rolling.size >= atOnce) {
-      scheduleNext(ROLLOUT_POLL_MS);
+    if (!rolling.has(key) && rolling.size >= this.#options.atOnce) {
+      this.#scheduleNext(ROLLOUT_POLL_MS);
       return false;
     }
     const startedAt = clock.now();
-    const written = await toResult(() => workloads.annotatePods(live, annotations, call));
-    traceRestart(group, written, clock.now() - startedAt);
-    if ('error' in written) await failures.recordFailure(group.pending, written.error);
-    else if (written.value === 'missing') await recordMissingWorkload(group);
-    else await recordRestart(group, 1);
+    const written = await toResult(() => workloads.annotatePods(live, annotations, this.#call));
+    this.#traceRestart(group, written, clock.now() - startedAt);
+    if ('error' in written) await this.#failures.recordFailure(group.pending, written.error);
+    else if (written.value === 'missing') await this.#recordMissingWorkload(group, bySelector);
+    else await recordRestart(1);
     return true;
   }
 
@@ -147,24 +193,26 @@ export async function runCycle(
    * Handles a workload that does not exist. Restarts that name it fail. Restarts with a selector succeed, because the
    * selector no longer matches it.
    */
-  async function recordMissingWorkload({ id, pending: requests }: WorkloadGroup): Promise<void> {
-    completedWorkloads.add(keyOf(id));
-    await failures.recordMissing(
-      requests.filter((pendingRestart) => !workloadsBySelector.has(pendingRestart)),
-    );
+  async #recordMissingWorkload(
+    { id, pending }: WorkloadGroup,
+    bySelector: WorkloadGroups['workloadsBySelector'],
+  ): Promise<void> {
+    this.#completed.add(keyOf(id));
+    await this.#failures.recordMissing(pending.filter((pendingRestart) => !bySelector.has(pendingRestart)));
   }
 
-  async function recordRestart({ id, pending: requests }: WorkloadGroup, rolled: 0 | 1): Promise<void> {
-    const [finishedAt, name] = [clock.now(), nameOf(id)];
-    completedWorkloads.add(keyOf(id));
-    if (rolled === 1) rolling.add(keyOf(id));
-    await record(
-      requests
-        .filter(
-          (pendingRestart) => !workloadsBySelector.has(pendingRestart) || !pendingRestart.restarted.has(name),
-        )
+  async #recordRestart(
+    { id, pending }: WorkloadGroup,
+    rolled: 0 | 1,
+    bySelector: WorkloadGroups['workloadsBySelector'],
+  ): Promise<void> {
+    const [finishedAt, name] = [this.#deps.clock.now(), nameOf(id)];
+    this.#completed.add(keyOf(id));
+    await this.#record(
+      pending
+        .filter((pendingRestart) => !bySelector.has(pendingRestart) || !pendingRestart.restarted.has(name))
         .map((pendingRestart) =>
-          workloadsBySelector.has(pendingRestart)
+          bySelector.has(pendingRestart)
             ? workloadRestarted(pendingRestart, finishedAt, name, rolled)
             : restartOutcome(pendingRestart, finishedAt, { counts: { rolled } }),
         ),
@@ -172,9 +220,10 @@ export async function runCycle(
   }
 
   /** Adds a span to the trace of each request that changed one of the Secrets. */
-  function traceRestart({ pending: requests }: WorkloadGroup, answer: Result<string>, ms: number): void {
+  #traceRestart({ pending }: WorkloadGroup, answer: Result<string>, ms: number): void {
+    const { tracer = noTracer } = this.#deps;
     const result = 'error' in answer ? { code: answer.error.code } : { outcome: answer.value };
-    for (const { requestId, mapping, namespace, secret } of requests.map(({ intent }) => intent))
+    for (const { requestId, mapping, namespace, secret } of pending.map(({ intent }) => intent))
       tracer.recordSpan(
         'restart',
         {

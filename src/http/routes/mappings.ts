@@ -11,7 +11,12 @@ interface Named {
   Params: { readonly name: string };
 }
 
-export function addMappingRoutes(app: FastifyInstance, { service }: RouteDeps): void {
+export function addMappingRoutes(app: FastifyInstance, deps: RouteDeps): void {
+  addMappingLists(app, deps);
+  addMappingCommands(app, deps);
+}
+
+function addMappingLists(app: FastifyInstance, { service }: RouteDeps): void {
   app.get<{ Querystring: ListQuery }>(
     '/api/v1/mappings',
     {
@@ -48,7 +53,9 @@ export function addMappingRoutes(app: FastifyInstance, { service }: RouteDeps): 
     },
     async (request) => service.mapping(request.params.name) ?? unknownMapping(),
   );
+}
 
+function addMappingCommands(app: FastifyInstance, { service }: RouteDeps): void {
   app.post<Named>(
     '/api/v1/mappings/:name/sync',
     {
@@ -84,20 +91,7 @@ export function addMappingRoutes(app: FastifyInstance, { service }: RouteDeps): 
         role: 'operator',
         query: NO_QUERY,
         parameters: { name: NAME },
-        body: {
-          type: 'object',
-          properties: {
-            to: {
-              type: 'integer',
-              minimum: 1,
-              maximum: Number.MAX_SAFE_INTEGER,
-              description: 'The sequence of an earlier change of the mapping.',
-            },
-            namespace: NAMESPACE,
-          },
-          required: ['to'],
-          additionalProperties: false,
-        },
+        body: ROLLBACK_BODY,
         answer: 'SyncAnswer',
         otherAnswers: { 404: 'Error', 409: 'Error', 503: 'Error' },
       }),
@@ -138,6 +132,21 @@ const NAMESPACE = {
   minLength: 1,
   maxLength: 63,
   description: 'One namespace of a mapping with several targets.',
+} as const;
+
+const ROLLBACK_BODY = {
+  type: 'object',
+  properties: {
+    to: {
+      type: 'integer',
+      minimum: 1,
+      maximum: Number.MAX_SAFE_INTEGER,
+      description: 'The sequence of an earlier change of the mapping.',
+    },
+    namespace: NAMESPACE,
+  },
+  required: ['to'],
+  additionalProperties: false,
 } as const;
 
 const NAME = { type: 'string', description: 'The name of the mapping.' } as const;

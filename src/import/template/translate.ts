@@ -10,25 +10,32 @@ type Block = Extract<Statement, { kind: 'block' }>;
 /** A tag without output, used only to trim white space. */
 const NOTHING = '% # %';
 
-/** Converts Go template statements to Liquid text. */
-function createStatements({
-  draft,
-  translated,
-  conditions,
-}: {
+interface StatementsDeps {
   readonly draft: Draft;
   readonly translated: Translated;
   readonly conditions: Conditions;
-}): (all: readonly Statement[], scope: Scope) => string {
+}
+
+/** Converts Go template statements to Liquid text. */
+class StatementWriter {
+  readonly #draft: Draft;
+  readonly #translated: Translated;
+  readonly #conditions: Conditions;
   /** Liquid variables that an `assign` tag created. Only these can be assigned again. */
-  const assigned = new Set<string>();
+  readonly #assigned = new Set<string>();
 
-  const writeAll = (all: readonly Statement[], scope: Scope): string => {
+  constructor({ draft, translated, conditions }: StatementsDeps) {
+    this.#draft = draft;
+    this.#translated = translated;
+    this.#conditions = conditions;
+  }
+
+  writeAll(all: readonly Statement[], scope: Scope): string {
     const own = within(scope);
-    return all.map((statement) => write(statement, own)).join('');
-  };
+    return all.map((statement) => this.#write(statement, own)).join('');
+  }
 
-  function write(statement: Statement, scope: Scope): string {
+  #write(statement: Statement, scope: Scope): string {
     switch (statement.kind) {
       case 'text':
         return asText(statement.text);
@@ -36,39 +43,41 @@ function createStatements({
         // Keep the tag even without trimming, because it separates its neighbors and so stops their trimming.
         return tags([NOTHING], statement);
       case 'output':
-        return draft.attempt(statement.line, () => output(statement, scope));
+        return this.#draft.attempt(statement.line, () => this.#output(statement, scope));
       case 'assign':
-        return draft.attempt(statement.line, () => assignment(statement, scope));
+        return this.#draft.attempt(statement.line, () => this.#assignment(statement, scope));
       default:
-        return statement.word === 'range' ? range(statement, scope) : choice(statement, scope);
+        return statement.word === 'range' ? this.#range(statement, scope) : this.#choice(statement, scope);
     }
   }
 
-  function output(statement: Extract<Statement, { kind: 'output' }>, scope: Scope): string {
-    const value = translated(statement.value, scope, statement.line);
+  #output(statement: Extract<Statement, { kind: 'output' }>, scope: Scope): string {
+    const value = this.#translated(statement.value, scope, statement.line);
     // A Helm chart writes such braces to protect a template of External Secrets from Helm.
     if (value.literal?.includes('{{') === true)
-      draft.note(
+      this.#draft.note(
         'writes quoted braces, as a chart does for text that External Secrets renders',
         'If this comes from a chart, render it first, for example with `helm template`, and import the result.',
       );
-    return tags([...draft.takeBefore(), `{ ${liquidOf(value)} }`], statement);
+    return tags([...this.#draft.takeBefore(), `{ ${liquidOf(value)} }`], statement);
   }
 
-  function assignment(statement: Extract<Statement, { kind: 'assign' }>, scope: Scope): string {
-    const value = translated(statement.value, scope, statement.line);
+  #assignment(statement: Extract<Statement, { kind: 'assign' }>, scope: Scope): string {
+    const value = this.#translated(statement.value, scope, statement.line);
     const variable = scope.variables.get(statement.name);
     // A variable of `with`, `if` or `range` is an alias for the source or the item, so it cannot get a new value.
-    if (!statement.isNew && variable !== undefined && !assigned.has(variable.head))
+    if (!statement.isNew && variable !== undefined && !this.#assigned.has(variable.head))
       throw new Untranslatable(`a new value for \`$${statement.name}\` has no equivalent`, statement.line);
     const name =
-      statement.isNew || variable === undefined ? draft.fresh(statement.name || 'value') : variable.head;
-    assigned.add(name);
+      statement.isNew || variable === undefined
+        ? this.#draft.fresh(statement.name || 'value')
+        : variable.head;
+    this.#assigned.add(name);
     scope.variables.set(statement.name, named(name, value.json));
-    return tags([...draft.takeBefore(), `% assign ${name} = ${liquidOf(value)} %`], statement);
+    return tags([...this.#draft.takeBefore(), `% assign ${name} = ${liquidOf(value)} %`], statement);
   }
 
-  function choice({ word, branches, otherwise, end }: Block, scope: Scope): string {
+  #choice({ word, branches, otherwise, end }: Block, scope: Scope): string {
     const [first] = branches;
     if (first === undefined) return '';
     // Liquid has no place for assignments between branches. So assignments for all conditions precede the first
@@ -78,14 +87,14 @@ function createStatements({
     let text = '';
     for (const branch of branches) {
       const inner = within(scope);
-      const tag = draft.attempt(branch.line, () => {
-        const condition = conditions.of(branch.value, scope, branch.line);
-        heads.push(...draft.takeBefore());
+      const tag = this.#draft.attempt(branch.line, () => {
+        const condition = this.#conditions.of(branch.value, scope, branch.line);
+        heads.push(...this.#draft.takeBefore());
         const [variable] = branch.variables;
         if (word === 'with' || variable !== undefined) {
-          const value = translated(branch.value, scope, branch.line);
-          const name = named(draft.plain(value), value.json);
-          heads.push(...draft.takeBefore());
+          const value = this.#translated(branch.value, scope, branch.line);
+          const name = named(this.#draft.plain(value), value.json);
+          heads.push(...this.#draft.takeBefore());
           if (word === 'with') inner.dot = name;
           if (variable !== undefined) inner.variables.set(variable, name);
         }
@@ -93,40 +102,44 @@ function createStatements({
       });
       if (tag !== '' && branch === first) opening = tag;
       else if (tag !== '') text += tags([tag], branch);
-      text += writeAll(branch.body, inner);
+      text += this.writeAll(branch.body, inner);
     }
-    return tags([...heads, opening], first) + text + otherwiseOf(otherwise, scope) + tags(['% endif %'], end);
+    return (
+      tags([...heads, opening], first) + text + this.#otherwiseOf(otherwise, scope) + tags(['% endif %'], end)
+    );
   }
 
-  function range({ branches: [branch], otherwise, end }: Block, scope: Scope): string {
+  #range({ branches: [branch], otherwise, end }: Block, scope: Scope): string {
     if (branch === undefined) return '';
     const { variables, value, body, line } = branch;
     const inner = within(scope);
-    const item = draft.fresh('item');
-    const start = draft.attempt(line, () => {
-      const collection = translated(value, scope, line);
+    const item = this.#draft.fresh('item');
+    const start = this.#draft.attempt(line, () => {
+      const collection = this.#translated(value, scope, line);
       if (!collection.json) throw new Untranslatable('`range` over a text has no equivalent', line);
       if (variables.length > 1 && collection.filters.at(-1)?.startsWith('split: ') === true)
         throw new Untranslatable('`range` with the index of a list has no equivalent', line);
-      const list = draft.plain(collection);
+      const list = this.#draft.plain(collection);
       setItem(inner, variables, item);
       // Add a note, because a list would silently produce different output: for a text, `item[0]` is its first letter.
       if (variables.length > 1)
-        draft.note(
+        this.#draft.note(
           '`range` with two variables is treated as a loop over an object in member order; External Secrets sorts by name and also accepts a list',
           'Check the type. If it is a list, write the loop by hand.',
         );
-      else draft.note('`range` with one variable or none is treated as a loop over a list');
-      return tags([...draft.takeBefore(), `% for ${item} in ${list} %`], branch);
+      else this.#draft.note('`range` with one variable or none is treated as a loop over a list');
+      return tags([...this.#draft.takeBefore(), `% for ${item} in ${list} %`], branch);
     });
-    return start + writeAll(body, inner) + otherwiseOf(otherwise, scope) + tags(['% endfor %'], end);
+    return (
+      start + this.writeAll(body, inner) + this.#otherwiseOf(otherwise, scope) + tags(['% endfor %'], end)
+    );
   }
 
-  function otherwiseOf(otherwise: Block['otherwise'], scope: Scope): string {
-    return otherwise === undefined ? '' : tags(['% else %'], otherwise) + writeAll(otherwise.body, scope);
+  #otherwiseOf(otherwise: Block['otherwise'], scope: Scope): string {
+    return otherwise === undefined
+      ? ''
+      : tags(['% else %'], otherwise) + this.writeAll(otherwise.body, scope);
   }
-
-  return writeAll;
 }
 
 function setItem(scope: Scope, variables: Branch['variables'], item: string): void {
@@ -185,9 +198,9 @@ export function translateTemplate(
   const { problems } = draft;
   const translated = createExpressions({ root, help: draft });
   const conditions = createConditions({ translated, help: draft });
-  const writeAll = createStatements({ draft, translated, conditions });
+  const statements = new StatementWriter({ draft, translated, conditions });
   try {
-    const text = writeAll(parseTemplate(template), { dot: undefined, variables: new Map() });
+    const text = statements.writeAll(parseTemplate(template), { dot: undefined, variables: new Map() });
     if (problems.length > 0) return { kind: 'lost', problems };
     return { kind: 'done', value: { text, uses: [...uses], notes: draft.notes() } };
   } catch (error) {
