@@ -36,27 +36,7 @@ export async function buildServer(httpDeps: HttpDeps, limits: Limits = LIMITS): 
   const deps = { ...httpDeps, clock, closing: closing.signal };
 
   const app = createApp(certificate, limits);
-  app.server.maxConnections = limits.connections;
-  app.setErrorHandler((error, request, reply) => {
-    sendError(request, reply, error);
-  });
-  app.server.on('checkExpectation', (_, response) => rejectExpectation(response, randomUUID()));
-  app.addHook('onRequest', async (request, reply) => {
-    reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
-  });
-  // This hook runs after the rate limit, which uses `onRequest`.
-  app.addHook('preParsing', async ({ raw: { httpVersion, headers } }) => {
-    if (httpVersion === '1.1' && headers.host === undefined)
-      throw new AppError('INVALID_REQUEST', { detail: 'the header `Host` is missing' });
-  });
-  await app.register(helmet, securityHeaders(certificate !== undefined));
-  await app.register(rateLimit, {
-    max: limits.requests,
-    timeWindow: limits.windowMs,
-    addHeaders: NO_RATE_LIMIT_HEADERS,
-    addHeadersOnExceeding: NO_RATE_LIMIT_HEADERS,
-    errorResponseBuilder: (_, { ttl }) => new AppError('RATE_LIMITED', { retryAfterMs: ttl }),
-  });
+  await protect(app, limits, certificate !== undefined);
   await addOpenApi(app, deps.version);
   addAccessControl(app, deps);
   await addRoutes(app, deps, limits);
@@ -96,6 +76,31 @@ export async function buildServer(httpDeps: HttpDeps, limits: Limits = LIMITS): 
     close,
     [Symbol.asyncDispose]: () => close(0),
   };
+}
+
+/** Adds the common error format, the headers of every answer, and the limits of requests. */
+async function protect(app: FastifyInstance, limits: Limits, tls: boolean): Promise<void> {
+  app.server.maxConnections = limits.connections;
+  app.setErrorHandler((error, request, reply) => {
+    sendError(request, reply, error);
+  });
+  app.server.on('checkExpectation', (_, response) => rejectExpectation(response, randomUUID()));
+  app.addHook('onRequest', async (request, reply) => {
+    reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
+  });
+  // This hook runs after the rate limit, which uses `onRequest`.
+  app.addHook('preParsing', async ({ raw: { httpVersion, headers } }) => {
+    if (httpVersion === '1.1' && headers.host === undefined)
+      throw new AppError('INVALID_REQUEST', { detail: 'the header `Host` is missing' });
+  });
+  await app.register(helmet, securityHeaders(tls));
+  await app.register(rateLimit, {
+    max: limits.requests,
+    timeWindow: limits.windowMs,
+    addHeaders: NO_RATE_LIMIT_HEADERS,
+    addHeadersOnExceeding: NO_RATE_LIMIT_HEADERS,
+    errorResponseBuilder: (_, { ttl }) => new AppError('RATE_LIMITED', { retryAfterMs: ttl }),
+  });
 }
 
 const TLS_OPTIONS = { minVersion: 'TLSv1.2' } as const;

@@ -71,94 +71,117 @@ export interface Node {
 }
 
 export function createNode(value: Json, path: string, notes: Notes): Node {
-  const readFields = new Set<string>();
-  /** One child node for each field, so that all callers share the record of read fields. */
-  const nodes = new Map<string, Node>();
+  return new FieldReader(value, path, notes);
+}
 
-  function readField<T>(
-    name: string,
-    isExpected: (found: unknown) => found is T,
-    expected: string,
-  ): T | undefined {
-    readFields.add(name);
-    const field = Object.hasOwn(value, name) ? value[name] : undefined;
-    if (field === undefined || field === null) return undefined;
-    if (isExpected(field)) return field;
-    if (isUnrenderedTemplate(field)) {
-      notes.lost(at(name), notRendered('{{'), RENDER);
-      return undefined;
-    }
-    notes.lost(at(name), `is not ${expected}`, 'Fix the object, and import it again.');
-    return undefined;
+class FieldReader implements Node {
+  readonly path: string;
+  readonly #value: Json;
+  readonly #notes: Notes;
+  readonly #readFields = new Set<string>();
+  /** One child node for each field, so that all callers share the record of read fields. */
+  readonly #nodes = new Map<string, Node>();
+
+  constructor(value: Json, path: string, notes: Notes) {
+    this.path = path;
+    this.#value = value;
+    this.#notes = notes;
   }
 
-  const at = (name: string) => (path === '' ? name : `${path}.${name}`);
-  const under = (found: Json, where: string): Node => {
-    const node = nodes.get(where) ?? createNode(found, where, notes);
-    nodes.set(where, node);
-    return node;
-  };
+  has(name: string): boolean {
+    return Object.hasOwn(this.#value, name) && this.#value[name] !== undefined && this.#value[name] !== null;
+  }
 
-  const checkRendered = (text: string, where: string): string => {
-    // The text contains a placeholder of a chart or of Flux. External Secrets would use it literally, and no store has
-    // such a name.
-    const [sign] = /\{\{|\$\{(?=[A-Za-z_])/.exec(text) ?? [];
-    if (sign !== undefined) notes.lost(where, notRendered(sign), RENDER);
-    return text;
-  };
-  const textOf = (name: string): string | undefined => {
-    const found = readField(name, isScalar, 'text');
+  text(name: string): string | undefined {
+    const text = this.template(name);
+    return text === undefined ? undefined : this.#checkRendered(text, this.#at(name));
+  }
+
+  template(name: string): string | undefined {
+    const found = this.#read(name, isScalar, 'text');
     return found === undefined || found === '' ? undefined : String(found);
-  };
-  const textsOf = (name: string): Readonly<Record<string, string>> => {
-    const found = readField(name, isObject, 'an object') ?? {};
+  }
+
+  flag(name: string): boolean {
+    return this.#read(name, isBoolean, 'true or false') ?? false;
+  }
+
+  child(name: string): Node | undefined {
+    const found = this.#read(name, isObject, 'an object');
+    return found === undefined ? undefined : this.#under(found, this.#at(name));
+  }
+
+  children(name: string): readonly Node[] {
+    const found = this.#read(name, isListOf(isObject), 'a list of objects') ?? [];
+    return found.map((item, index) => this.#under(item, `${this.#at(name)}[${index}]`));
+  }
+
+  texts(name: string): Readonly<Record<string, string>> {
+    const texts = this.templates(name);
+    for (const [key, text] of Object.entries(texts)) this.#checkRendered(text, `${this.#at(name)}.${key}`);
+    return texts;
+  }
+
+  templates(name: string): Readonly<Record<string, string>> {
+    const found = this.#read(name, isObject, 'an object') ?? {};
     const entries = Object.entries(found).map(([key, text]): [string, string] => {
       if (isScalar(text)) return [key, String(text)];
-      notes.lost(`${at(name)}.${key}`, 'is not text', 'Fix the object, and import it again.');
+      this.#notes.lost(`${this.#at(name)}.${key}`, 'is not text', 'Fix the object, and import it again.');
       return [key, ''];
     });
     return Object.fromEntries(entries);
-  };
+  }
 
-  return {
-    path,
-    has: (name) => Object.hasOwn(value, name) && value[name] !== undefined && value[name] !== null,
-    text(name) {
-      const text = textOf(name);
-      return text === undefined ? undefined : checkRendered(text, at(name));
-    },
-    template: textOf,
-    flag: (name) => readField(name, isBoolean, 'true or false') ?? false,
-    child(name) {
-      const found = readField(name, isObject, 'an object');
-      return found === undefined ? undefined : under(found, at(name));
-    },
-    children(name) {
-      const found = readField(name, isListOf(isObject), 'a list of objects') ?? [];
-      return found.map((item, index) => under(item, `${at(name)}[${index}]`));
-    },
-    texts(name) {
-      const texts = textsOf(name);
-      for (const [key, text] of Object.entries(texts)) checkRendered(text, `${at(name)}.${key}`);
-      return texts;
-    },
-    templates: textsOf,
-    list: (name) => readField(name, isListOf(isText), 'a list of texts') ?? [],
-    ignore(...names) {
-      for (const name of names) readFields.add(name);
-    },
-    finish() {
-      for (const node of nodes.values()) node.finish();
-      for (const [name, found] of Object.entries(value)) {
-        if (readFields.has(name) || found === null || found === undefined) continue;
-        notes.lost(
-          at(name),
-          'is a field that the import does not support',
-          'Check what it does, and add it to the configuration if it matters.',
-        );
-      }
-    },
-  };
+  list(name: string): readonly string[] {
+    return this.#read(name, isListOf(isText), 'a list of texts') ?? [];
+  }
+
+  ignore(...names: readonly string[]): void {
+    for (const name of names) this.#readFields.add(name);
+  }
+
+  finish(): void {
+    for (const node of this.#nodes.values()) node.finish();
+    for (const [name, found] of Object.entries(this.#value)) {
+      if (this.#readFields.has(name) || found === null || found === undefined) continue;
+      this.#notes.lost(
+        this.#at(name),
+        'is a field that the import does not support',
+        'Check what it does, and add it to the configuration if it matters.',
+      );
+    }
+  }
+
+  #at(name: string): string {
+    return this.path === '' ? name : `${this.path}.${name}`;
+  }
+
+  #under(found: Json, where: string): Node {
+    const node = this.#nodes.get(where) ?? createNode(found, where, this.#notes);
+    this.#nodes.set(where, node);
+    return node;
+  }
+
+  #read<T>(name: string, isExpected: (found: unknown) => found is T, expected: string): T | undefined {
+    this.#readFields.add(name);
+    const field = Object.hasOwn(this.#value, name) ? this.#value[name] : undefined;
+    if (field === undefined || field === null) return undefined;
+    if (isExpected(field)) return field;
+    if (isUnrenderedTemplate(field)) {
+      this.#notes.lost(this.#at(name), notRendered('{{'), RENDER);
+      return undefined;
+    }
+    this.#notes.lost(this.#at(name), `is not ${expected}`, 'Fix the object, and import it again.');
+    return undefined;
+  }
+
+  #checkRendered(text: string, where: string): string {
+    // The text contains a placeholder of a chart or of Flux. External Secrets would use it literally, and no store has
+    // such a name.
+    const [sign] = /\{\{|\$\{(?=[A-Za-z_])/.exec(text) ?? [];
+    if (sign !== undefined) this.#notes.lost(where, notRendered(sign), RENDER);
+    return text;
+  }
 }
 
 const RENDER = 'Render it first, for example with `helm template`, and import the result.';

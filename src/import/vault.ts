@@ -1,4 +1,4 @@
-import type { Json, Node } from './node.ts';
+import type { Json, Node, Notes } from './node.ts';
 import { type Store, type StoreContext, storeFile } from './store.ts';
 import { vaultAuth } from './vault-auth.ts';
 
@@ -7,15 +7,45 @@ import { vaultAuth } from './vault-auth.ts';
  * store becomes one store for each mount. https://external-secrets.io/latest/provider/hashicorp-vault/
  */
 export function vaultStore(vault: Node, context: StoreContext): Store | undefined {
-  const { notes, name } = context;
-  const server = vault.text('server');
   const mount = vault.text('path')?.replace(/^\/+|\/+$/g, '');
   const kvVersion = vault.text('version') === 'v1' ? 1 : 2;
+  const common = connectionOf(vault, kvVersion, context);
+  return common && mountedStore(common, { mount, kvVersion }, context);
+}
+
+/** The fields that all stores of one server share. */
+function connectionOf(vault: Node, kvVersion: 1 | 2, context: StoreContext): Json | undefined {
+  const { notes } = context;
+  const server = vault.text('server');
   const namespace = vault.text('namespace')?.replace(/^\/+|\/+$/g, '');
   const tls = tlsOf(vault, context);
   const auth = vaultAuth(vault.child('auth'), context, namespace);
   // Ignore this field, because it applies only to writes, and the bridge never writes.
   vault.ignore('checkAndSet');
+  noteDifferences(vault, notes);
+  if (server === undefined) {
+    notes.lost(`${vault.path}.server`, 'is missing', 'Fix the object, and import it again.');
+    return undefined;
+  }
+  const plain = /^http:/i.test(server);
+  if (plain)
+    notes.changed(
+      `${vault.path}.server`,
+      'uses plain http, which exposes tokens and values on the network; `allowHttp: true` allows it',
+      'Set up TLS for the store, and remove `allowHttp`.',
+    );
+  return {
+    kind: 'vault',
+    address: server,
+    ...(namespace === undefined ? {} : { namespace }),
+    kvVersion,
+    ...(auth === undefined ? {} : { auth }),
+    ...(tls === undefined ? {} : { tls }),
+    ...(plain ? { allowHttp: true } : {}),
+  };
+}
+
+function noteDifferences(vault: Node, notes: Notes): void {
   for (const field of ['readYourWrites', 'forwardInconsistent'])
     if (vault.flag(field))
       notes.changed(
@@ -28,31 +58,19 @@ export function vaultStore(vault: Node, context: StoreContext): Store | undefine
       'are not sent',
       'If they are required, put a proxy in front of the store that adds them.',
     );
-  if (server === undefined) {
-    notes.lost(`${vault.path}.server`, 'is missing', 'Fix the object, and import it again.');
-    return undefined;
-  }
-  const plain = /^http:/i.test(server);
-  if (plain)
-    notes.changed(
-      `${vault.path}.server`,
-      'uses plain http, which exposes tokens and values on the network; `allowHttp: true` allows it',
-      'Set up TLS for the store, and remove `allowHttp`.',
-    );
-  const common: Json = {
-    kind: 'vault',
-    address: server,
-    ...(namespace === undefined ? {} : { namespace }),
-    kvVersion,
-    ...(auth === undefined ? {} : { auth }),
-    ...(tls === undefined ? {} : { tls }),
-    ...(plain ? { allowHttp: true } : {}),
-  };
+}
+
+/** A store with one mount, or with one store for each mount that is used. */
+function mountedStore(
+  common: Json,
+  { mount, kvVersion }: { readonly mount: string | undefined; readonly kvVersion: 1 | 2 },
+  { name, names }: StoreContext,
+): Store {
   const mounts = new Map<string, string>();
   const nameOf = (at: string) => {
     const existing = mounts.get(at);
     if (existing !== undefined) return existing;
-    const storeName = mount === undefined ? context.names.take(`${name}.${at}`, `${name} ${at}`) : name;
+    const storeName = mount === undefined ? names.take(`${name}.${at}`, `${name} ${at}`) : name;
     mounts.set(at, storeName);
     return storeName;
   };

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fastify';
 import type { ErrorCode } from '../../core/error-codes.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
 import { SecretValue } from '../../core/secret-value.ts';
@@ -23,36 +23,64 @@ const EVENT_GRID = '/events/azure/:name';
  * various content types.
  */
 export async function addEventRoutes(app: FastifyInstance, deps: RouteDeps, limits: Limits): Promise<void> {
-  const { events, clock, logger, wake = startBackgroundTimer } = deps;
+  await app.register(async (scope) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_, body, done) => done(null, body));
+    reportRefusals(scope, deps);
+    const context: EventRouteContext = {
+      ...deps,
+      limits,
+      limitAttempts: createAttemptGuard(deps),
+      common: {
+        config: {
+          access: 'signed',
+          rateLimit: {
+            max: limits.requests,
+            timeWindow: limits.windowMs,
+            // Count each intake separately. Behind an ingress, all senders have the same address.
+            keyGenerator(request) {
+              const intake = findIntake(deps, request as FastifyRequest<Named>);
+              return `${networkOf(request.ip)} ${intake?.origin.name ?? ''}`;
+            },
+          },
+        },
+        validatorCompiler: () => () => true,
+      },
+    };
+    addWebhookRoute(scope, context);
+    addEventGridRoutes(scope, context);
+  });
+}
+
+/** What the event routes share. */
+interface EventRouteContext extends RouteDeps {
+  readonly limits: Limits;
+  readonly limitAttempts: AttemptGuard;
+  readonly common: Pick<RouteShorthandOptions, 'config' | 'validatorCompiler'>;
+}
+
+function findIntake(
+  { events }: RouteDeps,
+  { params, routeOptions }: FastifyRequest<Named>,
+): WebhookIntake | EventGridIntake | undefined {
+  try {
+    return routeOptions.url === WEBHOOK ? events?.webhook(params.name) : events?.eventGrid(params.name);
+  } catch (error) {
+    // While the service starts, the intakes are not known yet.
+    if (error instanceof AppError) return undefined;
+    throw error;
+  }
+}
+
+type AttemptGuard = <T>(request: FastifyRequest<Named>, work: () => T | Promise<T>) => Promise<T>;
+
+/**
+ * Limits attempts with wrong names or keys by address. A valid request is always accepted, so an attacker behind a
+ * shared proxy does not lock out other senders.
+ */
+function createAttemptGuard({ clock }: RouteDeps): AttemptGuard {
   const attempts = createAttemptLimiter(clock);
-  const logRefusal = createRefusalLog(logger, wake);
-  // Count each intake separately. Behind an ingress, all senders have the same address.
-  const keyGenerator = (request: FastifyRequest): string => {
-    const intake = findIntake(request as FastifyRequest<Named>);
-    return `${networkOf(request.ip)} ${intake?.origin.name ?? ''}`;
-  };
-  const rateLimit = { max: limits.requests, timeWindow: limits.windowMs, keyGenerator };
-  const common = { config: { access: 'signed', rateLimit }, validatorCompiler: () => () => true } as const;
-
-  const findIntake = ({ params, routeOptions }: FastifyRequest<Named>) => {
-    try {
-      return routeOptions.url === WEBHOOK ? events?.webhook(params.name) : events?.eventGrid(params.name);
-    } catch (error) {
-      // While the service starts, the intakes are not known yet.
-      if (error instanceof AppError) return undefined;
-      throw error;
-    }
-  };
-  const webhook = ({ params }: FastifyRequest<Named>): WebhookIntake =>
-    events?.webhook(params.name) ?? unknownIntake();
-  const eventGrid = ({ params }: FastifyRequest<Named>): EventGridIntake =>
-    events?.eventGrid(params.name) ?? unknownIntake();
-
-  /**
-   * Limits attempts with wrong names or keys by address. A valid request is always accepted, so an attacker behind a
-   * shared proxy does not lock out other senders.
-   */
-  async function limitAttempts<T>(request: FastifyRequest<Named>, work: () => T | Promise<T>): Promise<T> {
+  return async (request, work) => {
     try {
       return await work();
     } catch (thrown) {
@@ -64,112 +92,122 @@ export async function addEventRoutes(app: FastifyInstance, deps: RouteDeps, limi
       }
       throw thrown;
     }
-  }
+  };
+}
 
-  await app.register(async (scope) => {
-    scope.removeAllContentTypeParsers();
-    scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_, body, done) => done(null, body));
-    scope.addHook<Named>('onError', async (request, _, thrown) => {
-      const { status, error } = toHttpError(thrown);
-      const intake = findIntake(request);
-      if (intake === undefined || error.code === 'INTERNAL') return;
-      // A webhook is authenticated by a signature over the whole body. If the body could not be read, the sender is
-      // unknown, so the event counts as refused.
-      const isProved = intake.origin.kind !== 'webhook' || thrown instanceof AppError;
-      const isMalformed = isProved && error.code === 'INVALID_REQUEST';
-      events?.onRefused?.(intake.origin, isMalformed ? 'malformed' : 'refused');
-      logRefusal({ origin: intake.origin, status, error, address: request.ip });
-    });
-    scope.setErrorHandler((thrown, request, reply) => {
-      const { status, error } = toHttpError(thrown);
-      if (REQUEST_ERRORS.includes(error.code)) sendError(request, reply, thrown);
-      // Omit the details: the sender may not be authenticated, and the subject of the error may be the path of a key
-      // file.
-      else sendError(request, reply, withoutDetails(error), status === 500 ? 500 : 503);
-    });
-
-    scope.post<Named>(
-      WEBHOOK,
-      {
-        ...common,
-        bodyLimit: limits.webhookBytes,
-        schema: describe({
-          id: 'postWebhook',
-          tag: 'events',
-          summary: 'Report that a key may have changed in a store. The request is signed.',
-          parameters: { name: { type: 'string', description: 'The name in `events.webhooks`.' } },
-          credentials: ['webhook'],
-          body: WEBHOOK_BODY,
-          status: 202,
-          answer: 'Accepted',
-          otherAnswers: FAILURES,
-        }),
-      },
-      async (request, reply) => {
-        const webhookRequest = { ...headOf(request), body: bodyOf(request), requestId: request.id };
-        const { targets } = await limitAttempts(request, () => webhook(request).accept(webhookRequest));
-        return reply.code(202).send({ requestId: request.id, targets });
-      },
-    );
-
-    const parameters = { name: { type: 'string', description: 'The name in `events.eventGrid`.' } };
-    const authenticate = async (request: FastifyRequest<Named>): Promise<void> =>
-      limitAttempts(request, () => eventGrid(request).authenticate(headOf(request)));
-
-    scope.post<Named>(
-      EVENT_GRID,
-      {
-        ...common,
-        bodyLimit: limits.eventGridBytes,
-        preParsing: authenticate,
-        schema: describe({
-          id: 'postEventGrid',
-          tag: 'events',
-          summary: 'Receive Azure Key Vault events, in the Event Grid schema or as CloudEvents 1.0.',
-          parameters,
-          credentials: ['eventGrid', 'entra'],
-          body: EVENT_GRID_BODY,
-          status: 202,
-          answer: 'Accepted',
-          otherAnswers: { 200: 'Handshake', ...FAILURES },
-        }),
-      },
-      async (request, reply) => {
-        const accepted = eventGrid(request).accept(bodyOf(request), request.id);
-        if ('validationCode' in accepted) return { validationResponse: accepted.validationCode };
-        return reply.code(202).send({ requestId: request.id, targets: accepted.targets });
-      },
-    );
-
-    // https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/http-webhook.md#4-abuse-protection
-    scope.options<Named>(
-      EVENT_GRID,
-      {
-        ...common,
-        preParsing: authenticate,
-        schema: describe({
-          id: 'validateEventGrid',
-          tag: 'events',
-          summary: 'Answer the CloudEvents validation handshake.',
-          parameters,
-          credentials: ['eventGrid', 'entra'],
-          mediaTypes: [],
-          otherAnswers: FAILURES,
-        }),
-      },
-      async (request, reply) => {
-        const origin = headOf(request).header('webhook-request-origin') ?? '';
-        // Check the format of the value, because the response repeats it.
-        if (!/^[\w.-]{1,253}$/.test(origin))
-          throw new AppError('INVALID_REQUEST', {
-            detail: 'the header WebHook-Request-Origin is missing or malformed',
-          });
-        return reply
-          .headers({ 'webhook-allowed-origin': origin, 'webhook-allowed-rate': String(limits.requests) })
-          .send();
-      },
-    );
+/** Counts and logs refused events, and answers them without details. */
+function reportRefusals(scope: FastifyInstance, deps: RouteDeps): void {
+  const logRefusal = createRefusalLog(deps.logger, deps.wake ?? startBackgroundTimer);
+  scope.addHook<Named>('onError', async (request, _, thrown) => {
+    const { status, error } = toHttpError(thrown);
+    const intake = findIntake(deps, request);
+    if (intake === undefined || error.code === 'INTERNAL') return;
+    // A webhook is authenticated by a signature over the whole body. If the body could not be read, the sender is
+    // unknown, so the event counts as refused.
+    const isProved = intake.origin.kind !== 'webhook' || thrown instanceof AppError;
+    const isMalformed = isProved && error.code === 'INVALID_REQUEST';
+    deps.events?.onRefused?.(intake.origin, isMalformed ? 'malformed' : 'refused');
+    logRefusal({ origin: intake.origin, status, error, address: request.ip });
   });
+  scope.setErrorHandler((thrown, request, reply) => {
+    const { status, error } = toHttpError(thrown);
+    if (REQUEST_ERRORS.includes(error.code)) sendError(request, reply, thrown);
+    // Omit the details: the sender may not be authenticated, and the subject of the error may be the path of a key
+    // file.
+    else sendError(request, reply, withoutDetails(error), status === 500 ? 500 : 503);
+  });
+}
+
+function addWebhookRoute(
+  scope: FastifyInstance,
+  { events, limits, limitAttempts, common }: EventRouteContext,
+): void {
+  scope.post<Named>(
+    WEBHOOK,
+    {
+      ...common,
+      bodyLimit: limits.webhookBytes,
+      schema: describe({
+        id: 'postWebhook',
+        tag: 'events',
+        summary: 'Report that a key may have changed in a store. The request is signed.',
+        parameters: { name: { type: 'string', description: 'The name in `events.webhooks`.' } },
+        credentials: ['webhook'],
+        body: WEBHOOK_BODY,
+        status: 202,
+        answer: 'Accepted',
+        otherAnswers: FAILURES,
+      }),
+    },
+    async (request, reply) => {
+      const webhookRequest = { ...headOf(request), body: bodyOf(request), requestId: request.id };
+      const { targets } = await limitAttempts(request, () =>
+        (events?.webhook(request.params.name) ?? unknownIntake()).accept(webhookRequest),
+      );
+      return reply.code(202).send({ requestId: request.id, targets });
+    },
+  );
+}
+
+function addEventGridRoutes(
+  scope: FastifyInstance,
+  { events, limits, limitAttempts, common }: EventRouteContext,
+): void {
+  const eventGrid = ({ params }: FastifyRequest<Named>): EventGridIntake =>
+    events?.eventGrid(params.name) ?? unknownIntake();
+  const preParsing = async (request: FastifyRequest<Named>): Promise<void> =>
+    limitAttempts(request, () => eventGrid(request).authenticate(headOf(request)));
+
+  scope.post<Named>(
+    EVENT_GRID,
+    {
+      ...common,
+      bodyLimit: limits.eventGridBytes,
+      preParsing,
+      schema: describe({
+        id: 'postEventGrid',
+        tag: 'events',
+        summary: 'Receive Azure Key Vault events, in the Event Grid schema or as CloudEvents 1.0.',
+        parameters: EVENT_GRID_NAME,
+        credentials: ['eventGrid', 'entra'],
+        body: EVENT_GRID_BODY,
+        status: 202,
+        answer: 'Accepted',
+        otherAnswers: { 200: 'Handshake', ...FAILURES },
+      }),
+    },
+    async (request, reply) => {
+      const accepted = eventGrid(request).accept(bodyOf(request), request.id);
+      if ('validationCode' in accepted) return { validationResponse: accepted.validationCode };
+      return reply.code(202).send({ requestId: request.id, targets: accepted.targets });
+    },
+  );
+
+  // https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/http-webhook.md#4-abuse-protection
+  scope.options<Named>(
+    EVENT_GRID,
+    {
+      ...common,
+      preParsing,
+      schema: describe({
+        id: 'validateEventGrid',
+        tag: 'events',
+        summary: 'Answer the CloudEvents validation handshake.',
+        parameters: EVENT_GRID_NAME,
+        credentials: ['eventGrid', 'entra'],
+        mediaTypes: [],
+        otherAnswers: FAILURES,
+      }),
+    },
+    async (request, reply) => {
+      return reply
+        .headers({
+          'webhook-allowed-origin': requestOrigin(request),
+          'webhook-allowed-rate': String(limits.requests),
+        })
+        .send();
+    },
+  );
 }
 
 /** Errors that can be shown completely to senders. Other errors concern the server and its dependencies. */
@@ -183,6 +221,8 @@ const REQUEST_ERRORS: readonly ErrorCode[] = [
 function withoutDetails({ code, retryAfterMs, cause }: AppError): AppError {
   return new AppError(code, { cause, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) });
 }
+
+const EVENT_GRID_NAME = { name: { type: 'string', description: 'The name in `events.eventGrid`.' } };
 
 const FAILURES = {
   400: 'Error',
@@ -214,6 +254,15 @@ function headOf({ headers, query }: FastifyRequest): RequestHead {
     },
     key: typeof key === 'string' ? SecretValue.fromText(key) : undefined,
   };
+}
+
+/** Checks the format of the origin, because the response repeats it. */
+function requestOrigin(request: FastifyRequest): string {
+  const origin = headOf(request).header('webhook-request-origin') ?? '';
+  if (/^[\w.-]{1,253}$/.test(origin)) return origin;
+  throw new AppError('INVALID_REQUEST', {
+    detail: 'the header WebHook-Request-Origin is missing or malformed',
+  });
 }
 
 function bodyOf({ body }: FastifyRequest): Buffer {
