@@ -52,7 +52,7 @@ export interface ImportedStores {
   finish(): readonly ImportedStore[];
 }
 
-interface ImportedStore {
+export interface ImportedStore {
   readonly object: ExternalObject;
   readonly notes: Notes;
   readonly storeConfigs: readonly Json[];

@@ -1,7 +1,7 @@
 import { MappingConfig } from '../config/shape/mapping.ts';
 import { createChecks, type Refusal } from './checks.ts';
 import { convertClusterExternalSecret, convertExternalSecret } from './import-mappings.ts';
-import { importStores } from './import-stores.ts';
+import { type ImportedStore, importStores } from './import-stores.ts';
 import { ownerOf, ruleOf } from './namespaces.ts';
 import { createNotes, type Json, type Notes } from './node.ts';
 import { type ExternalObject, labelOf, type Objects } from './objects.ts';
@@ -76,12 +76,6 @@ export function importExternalSecrets(objects: Objects, options: ImportOptions):
   const finished = stores.finish();
   for (const { object, notes, storeConfigs } of finished)
     imported.push({ object, notes, becomes: storeConfigs.map(nameOf) });
-  // Without `access` rules everything is allowed. If one store is limited, every store needs a rule.
-  const isBounded = finished.some(({ bounds }) => bounds.namespaces !== undefined);
-  const rules = finished
-    .filter(({ storeConfigs, bounds }) => storeConfigs.length > 0 && bounds.namespaces?.length !== 0)
-    .map(({ storeConfigs, bounds }) => ruleOf(storeConfigs.map(nameOf).toSorted(), bounds));
-
   const reports = imported
     .map(reportOf)
     .toSorted((a, b) => (labelOf(toFound(a)) < labelOf(toFound(b)) ? -1 : 1));
@@ -91,9 +85,7 @@ export function importExternalSecrets(objects: Objects, options: ImportOptions):
       instance: options.instance,
       stores: finished.flatMap(({ storeConfigs }) => storeConfigs).toSorted(byName),
       mappings: mappings.toSorted(byName),
-      access: isBounded
-        ? rules.toSorted((a, b) => (String(a.stores) < String(b.stores) ? -1 : 1))
-        : undefined,
+      access: accessRules(finished),
       drafts,
     }),
     objects: reports,
@@ -112,6 +104,15 @@ export function importExternalSecrets(objects: Objects, options: ImportOptions):
       isInForce: mappings.length > 0,
     }),
   };
+}
+
+/** Without `access` rules everything is allowed. If one store is limited, every store needs a rule. */
+function accessRules(stores: readonly ImportedStore[]): readonly Json[] | undefined {
+  if (stores.every(({ bounds }) => bounds.namespaces === undefined)) return undefined;
+  return stores
+    .filter(({ storeConfigs, bounds }) => storeConfigs.length > 0 && bounds.namespaces?.length !== 0)
+    .map(({ storeConfigs, bounds }) => ruleOf(storeConfigs.map(nameOf).toSorted(), bounds))
+    .toSorted((a, b) => (String(a.stores) < String(b.stores) ? -1 : 1));
 }
 
 function isMerge({ target }: Json): boolean {

@@ -166,9 +166,12 @@ interface RecordQuery extends AuditQuery {
   readonly trace?: boolean;
 }
 
-export function addAuditRoutes(app: FastifyInstance, { audit, clock, closing, evidence }: RouteDeps): void {
-  const verification = createVerification(audit, closing, evidence);
+export function addAuditRoutes(app: FastifyInstance, deps: RouteDeps): void {
+  addRecordRoutes(app, deps);
+  addVerifyRoute(app, deps);
+}
 
+function addRecordRoutes(app: FastifyInstance, { audit, clock }: RouteDeps): void {
   app.get<{ Querystring: RecordQuery }>(
     '/api/v1/audit/records',
     {
@@ -208,7 +211,10 @@ export function addAuditRoutes(app: FastifyInstance, { audit, clock, closing, ev
     },
     ({ params: { sequence } }) => readRecordDetail(audit, sequence),
   );
+}
 
+function addVerifyRoute(app: FastifyInstance, { audit, closing, evidence }: RouteDeps): void {
+  const verification = createVerification(audit, closing, evidence);
   app.get(
     '/api/v1/audit/verify',
     {
