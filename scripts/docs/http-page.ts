@@ -1,8 +1,8 @@
 import type { AuditStore } from '../../src/audit/store.ts';
 import { LIMITS } from '../../src/http/deps.ts';
 import { buildServer } from '../../src/http/server.ts';
-import { silentLogger } from '../../src/log/logger.ts';
 import type { Service } from '../../src/service/service.ts';
+import { silentLogger } from '../../src/telemetry/logger.ts';
 
 interface Operation {
   readonly tags: readonly string[];

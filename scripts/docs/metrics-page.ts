@@ -1,4 +1,4 @@
-import { METRICS, type MetricDefinition } from '../../src/metrics/names.ts';
+import { METRICS, type MetricDefinition } from '../../src/telemetry/metric-names.ts';
 
 /** Returns `docs/reference/metrics.md`: one row for each metric. */
 export function metricsPage(): string {
@@ -7,7 +7,7 @@ export function metricsPage(): string {
     return `| \`${name}\` | ${type} | ${shown} | ${help} |`;
   });
   return [
-    '<!-- Generated from src/metrics/names.ts by `npm run docs`. Change it there, or in scripts/docs/metrics-page.ts. -->',
+    '<!-- Generated from src/telemetry/metric-names.ts by `npm run docs`. Change it there, or in scripts/docs/metrics-page.ts. -->',
     '# Metrics',
     '`GET /metrics` of a running service returns the metrics in the Prometheus text format. It needs a token only with `http.metricsNeedToken: true`. Durations are in seconds. Timestamps are in seconds since 1970.',
     ['| Metric | Type | Labels | Meaning |', '| --- | --- | --- | --- |', ...rows].join('\n'),

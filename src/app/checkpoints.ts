@@ -11,8 +11,8 @@ import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { instancesOf } from '../core/target.ts';
-import type { Logger } from '../log/logger.ts';
 import type { Reference } from '../providers/credentials.ts';
+import type { Logger } from '../telemetry/logger.ts';
 import { openCluster } from './cluster.ts';
 import { checkpointKeys } from './keys.ts';
 

@@ -2,8 +2,8 @@ import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { noTracer, noTracing, type Tracer, type Tracing } from '../core/tracer.ts';
-import type { Logger } from '../log/logger.ts';
 import type { Reference } from '../providers/credentials.ts';
+import type { Logger } from '../telemetry/logger.ts';
 import type { StoreObserver } from './stores.ts';
 
 export interface TracingDeps {
@@ -21,7 +21,7 @@ export async function openTracing(
 ): Promise<Tracing> {
   if (tracing === undefined) return noTracing;
   const { endpoint, headers } = tracing.otlp;
-  const { openOtlp } = await import('../tracing/otlp.ts');
+  const { openOtlp } = await import('../telemetry/otlp.ts');
   return openOtlp({
     endpoint,
     headers: Object.fromEntries(

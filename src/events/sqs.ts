@@ -1,7 +1,7 @@
 import { toAppError } from '../core/errors.ts';
 import { sleepUntilAborted } from '../core/timer.ts';
-import type { Logger } from '../log/logger.ts';
 import type { MessageQueue, QueueMessage } from '../providers/message-queue.ts';
+import type { Logger } from '../telemetry/logger.ts';
 import { createBackoff } from './backoff.ts';
 import type { Hint, Intake, IntakeDeps } from './hint.ts';
 import { parseSqsEvent } from './sqs-event.ts';

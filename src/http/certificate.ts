@@ -2,7 +2,7 @@ import { createSecureContext } from 'node:tls';
 import { AppError } from '../core/errors.ts';
 import { readSmallFile, toReadError } from '../core/small-file.ts';
 import type { StartTimer } from '../core/timer.ts';
-import type { Logger } from '../log/logger.ts';
+import type { Logger } from '../telemetry/logger.ts';
 
 export interface CertificateFiles {
   readonly certFile: string;

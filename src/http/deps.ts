@@ -3,9 +3,9 @@ import type { Evidence } from '../audit/verify/verify.ts';
 import type { Clock } from '../core/clock.ts';
 import type { StartTimer } from '../core/timer.ts';
 import type { HttpIntakes } from '../events/hint.ts';
-import type { Logger } from '../log/logger.ts';
-import type { Metrics } from '../metrics/metrics.ts';
 import type { Requester, Service } from '../service/service.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { Metrics } from '../telemetry/metrics.ts';
 import type { Authenticator, Identity, Role } from './auth.ts';
 import type { CertificateFiles } from './certificate.ts';
 

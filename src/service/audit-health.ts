@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import type { AppError } from '../core/errors.ts';
-import type { Logger } from '../log/logger.ts';
+import type { Logger } from '../telemetry/logger.ts';
 
 /** Tracks whether the audit can be written. Uses the last failed write and periodic probes. */
 export interface AuditHealth {

@@ -1,4 +1,4 @@
-import type { Logger } from '../log/logger.ts';
+import type { Logger } from '../telemetry/logger.ts';
 
 /** Periodic tasks that are stopped together. A task is not started again while it is running. */
 export interface Intervals extends Disposable {

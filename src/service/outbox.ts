@@ -4,10 +4,10 @@ import { toAppError } from '../core/errors.ts';
 import { withoutSuffix, withSuffix } from '../core/request-id.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { noTracer, type Tracer } from '../core/tracer.ts';
-import type { Logger } from '../log/logger.ts';
 import { rankOf } from '../queue/pending-trigger.ts';
 import { isQueueOutage, type Job, type Queue, type Reason } from '../queue/queue.ts';
 import { formatSubject } from '../queue/subject.ts';
+import type { Logger } from '../telemetry/logger.ts';
 import { MAX_CONTEXT_AGE_MS, type RequestTime } from './runs/sync-contexts.ts';
 
 /**

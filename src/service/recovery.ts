@@ -1,4 +1,4 @@
-import type { Logger } from '../log/logger.ts';
+import type { Logger } from '../telemetry/logger.ts';
 
 /** Resolves the intents that crashed runs or this process left without an outcome. Logs repeated failures once. */
 export function createRecovery({

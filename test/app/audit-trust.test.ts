@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { waitForTrustedAudit } from '../../src/app/serve/audit-trust.ts';
 import type { Head } from '../../src/audit/chain.ts';
 import { AppError } from '../../src/core/errors.ts';
-import { silentLogger } from '../../src/log/logger.ts';
 import type { Status } from '../../src/service/service.ts';
+import { silentLogger } from '../../src/telemetry/logger.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 
 /**

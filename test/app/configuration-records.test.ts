@@ -6,8 +6,8 @@ import {
 } from '../../src/app/serve/configuration-records.ts';
 import type { ConfigDiff } from '../../src/config/diff.ts';
 import { AppError } from '../../src/core/errors.ts';
-import { silentLogger } from '../../src/log/logger.ts';
 import { createAuditHealth } from '../../src/service/audit-health.ts';
+import { silentLogger } from '../../src/telemetry/logger.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 

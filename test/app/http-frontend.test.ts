@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { openHttpFrontend } from '../../src/app/serve/http-frontend.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { AppError } from '../../src/core/errors.ts';
-import { silentLogger } from '../../src/log/logger.ts';
+import { silentLogger } from '../../src/telemetry/logger.ts';
 
 it('HTTP frontend reports why the service has not started yet', async () => {
   const http = { listen: '127.0.0.1:0', tokens: [], metricsNeedToken: false, kubernetes: false };

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { observerOf } from '../../src/app/serve/observer.ts';
 import type { Config } from '../../src/config/config.ts';
 import { AppError } from '../../src/core/errors.ts';
-import type { Metrics } from '../../src/metrics/metrics.ts';
+import type { Metrics } from '../../src/telemetry/metrics.ts';
 import { recordingLogger } from '../reconcile/world.ts';
 
 it('logs a store problem as an error if a person must act, and as a warning if it is transient', () => {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type Bench, DB, HEAD, openBench } from '../cli/harness.ts';
 import { textMarker } from '../leak-search.ts';
-import { openReceiver, type ReceivedSpan, type Receiver } from '../tracing/receiver.ts';
+import { openReceiver, type ReceivedSpan, type Receiver } from '../telemetry/receiver.ts';
 
 const PASSWORD = textMarker('a password').bytes.toString('utf8');
 const HEADER = textMarker('a header').bytes.toString('utf8');
@@ -90,13 +90,15 @@ describe('without `tracing`', () => {
       path.endsWith('.ts'),
     );
     const importing = files
-      .filter((path) => !path.startsWith('tracing/'))
+      .filter((path) => !/^telemetry\/(?:otlp|spans)\.ts$/.test(path))
       .filter((path) =>
-        /@opentelemetry\/|^import (?!type).*\/tracing\/|from '\.\/otlp/m.test(
+        /@opentelemetry\/|^import (?!type).*\/(?:otlp|spans)\.ts/m.test(
           readFileSync(join(src, path), 'utf8'),
         ),
       );
     expect(importing).toEqual([]);
-    expect(readFileSync(join(src, 'app/tracing.ts'), 'utf8')).toContain("await import('../tracing/otlp.ts')");
+    expect(readFileSync(join(src, 'app/tracing.ts'), 'utf8')).toContain(
+      "await import('../telemetry/otlp.ts')",
+    );
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { findSuspects } from '../../src/config/checks/credential-shapes.ts';
 import { CREDENTIAL_SHAPES } from '../../src/core/credential-shapes.ts';
-import { createScrubber } from '../../src/log/scrub.ts';
+import { createScrubber } from '../../src/telemetry/scrub.ts';
 
 /** Examples are built at run time, so that no file in this repository contains text that looks like a credential. */
 const text = (length: number) => 'aB3dE5gH7jK9mN2pQ4sT6vW8yZ'.repeat(4).slice(0, length);

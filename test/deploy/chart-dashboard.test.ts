@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
-import { METRICS } from '../../src/metrics/names.ts';
+import { METRICS } from '../../src/telemetry/metric-names.ts';
 import { ROOT } from '../docs/markdown.ts';
 import { expressionsOf, readDashboard } from './dashboard.ts';
 

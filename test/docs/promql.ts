@@ -1,4 +1,4 @@
-import { METRICS, type MetricDefinition } from '../../src/metrics/names.ts';
+import { METRICS, type MetricDefinition } from '../../src/telemetry/metric-names.ts';
 
 const PROM_CLIENT = /^(nodejs|process)_/;
 /** Labels that Prometheus adds. */

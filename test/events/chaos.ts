@@ -2,10 +2,10 @@ import { afterEach, expect, it, vi } from 'vitest';
 import { objectIn } from '../../src/cluster/json.ts';
 import { formatTarget } from '../../src/core/target.ts';
 import type { Origin, SubmitHints } from '../../src/events/hint.ts';
-import { silentLogger } from '../../src/log/logger.ts';
 import { createMemoryQueue } from '../../src/queue/memory.ts';
 import { resolveTargets } from '../../src/reconcile/targets.ts';
 import { startController } from '../../src/service/controller.ts';
+import { silentLogger } from '../../src/telemetry/logger.ts';
 import { createRandom } from '../integration/e2e/random.ts';
 import { openWorld } from '../reconcile/world.ts';
 

@@ -2,7 +2,6 @@ import { SecretValue } from '../../src/core/secret-value.ts';
 import { type AuthOptions, createAuthenticator, type Role } from '../../src/http/auth.ts';
 import { type HttpDeps, LIMITS, type Limits } from '../../src/http/deps.ts';
 import { buildServer, type HttpServer } from '../../src/http/server.ts';
-import type { LogFields, Logger } from '../../src/log/logger.ts';
 import type {
   HeldStatus,
   OrphansAnswer,
@@ -12,6 +11,7 @@ import type {
   SyncAnswer,
   TargetStatus,
 } from '../../src/service/service.ts';
+import type { LogFields, Logger } from '../../src/telemetry/logger.ts';
 import { createMemoryAudit, type MemoryAudit } from '../fakes/memory-audit.ts';
 
 export interface LogLine {

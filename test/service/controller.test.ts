@@ -3,12 +3,12 @@ import type { Entry } from '../../src/audit/entry.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { TargetId } from '../../src/core/target.ts';
-import { type Logger, silentLogger } from '../../src/log/logger.ts';
 import { createMemoryQueue } from '../../src/queue/memory.ts';
 import type { Queue } from '../../src/queue/queue.ts';
 import { resolveTargets } from '../../src/reconcile/targets.ts';
 import { startController } from '../../src/service/controller.ts';
 import type { ServiceParts } from '../../src/service/service-parts.ts';
+import { type Logger, silentLogger } from '../../src/telemetry/logger.ts';
 import { gate, type Watch } from '../fakes/faulty.ts';
 import type { MemoryClusterOptions } from '../fakes/memory-cluster.ts';
 import {

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { Origin } from '../../src/events/hint.ts';
-import { silentLogger } from '../../src/log/logger.ts';
 import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
 import { createHints, QUIET_MS } from '../../src/service/events/hints.ts';
+import { silentLogger } from '../../src/telemetry/logger.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { START, wanted } from './sample.ts';
 

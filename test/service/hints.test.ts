@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import type { Hint, Origin } from '../../src/events/hint.ts';
-import { type Logger, silentLogger } from '../../src/log/logger.ts';
 import { namesOf } from '../../src/providers/aws-secrets-manager/keys.ts';
 import type { DesiredTarget } from '../../src/reconcile/targets.ts';
 import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
 import { createHints, QUIET_MS } from '../../src/service/events/hints.ts';
+import { type Logger, silentLogger } from '../../src/telemetry/logger.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { createTriggers, START, wanted } from './sample.ts';
 

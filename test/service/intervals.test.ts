@@ -1,6 +1,6 @@
 import { expect, it, vi } from 'vitest';
-import { type Logger, silentLogger } from '../../src/log/logger.ts';
 import { createIntervals } from '../../src/service/intervals.ts';
+import { type Logger, silentLogger } from '../../src/telemetry/logger.ts';
 import { settled } from './sample.ts';
 
 it('starts no periodic task while it is running, and continues after a failure', async () => {

@@ -1,9 +1,9 @@
 import { expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
-import type { LogFields } from '../../src/log/fields.ts';
-import { silentLogger } from '../../src/log/logger.ts';
 import type { Outcome } from '../../src/reconcile/outcome.ts';
 import { logOutcome } from '../../src/service/runs/log-outcome.ts';
+import type { LogFields } from '../../src/telemetry/log-fields.ts';
+import { silentLogger } from '../../src/telemetry/logger.ts';
 
 const UPDATED: Outcome = {
   kind: 'updated',

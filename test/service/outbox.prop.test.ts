@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { silentLogger } from '../../src/log/logger.ts';
 import { REASONS } from '../../src/queue/queue.ts';
 import { createOutbox } from '../../src/service/outbox.ts';
+import { silentLogger } from '../../src/telemetry/logger.ts';
 import { asQueue, createClock, createFakeQueue, queueAway, settled } from './sample.ts';
 
 const target = (index: number) => ({ namespace: 'apps', secret: `s${index}` });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Source } from '../../src/core/mapping.ts';
-import { silentLogger } from '../../src/log/logger.ts';
 import { createSourceAges } from '../../src/service/sweep/source-ages.ts';
+import { silentLogger } from '../../src/telemetry/logger.ts';
 import { source } from '../sync/sample.ts';
 import { createClock, wanted } from './sample.ts';
 

@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest';
-import { createMetrics } from '../../src/metrics/metrics.ts';
 import { createLoops } from '../../src/service/liveness/loops.ts';
 import { watchStalls } from '../../src/service/liveness/stalls.ts';
+import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { startTestServer } from '../http/harness.ts';
 import { recordingLogger } from '../reconcile/world.ts';

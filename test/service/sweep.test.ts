@@ -4,7 +4,6 @@ import { AppError } from '../../src/core/errors.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import { type ReadResult, refId, type StoreRef } from '../../src/core/read-result.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import { silentLogger } from '../../src/log/logger.ts';
 import { createReadDeduplication } from '../../src/reconcile/read-deduplication.ts';
 import type { DesiredTarget } from '../../src/reconcile/targets.ts';
 import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
@@ -12,6 +11,7 @@ import type { SyncContext } from '../../src/service/runs/sync-context.ts';
 import { createSourceAges } from '../../src/service/sweep/source-ages.ts';
 import { createSweep } from '../../src/service/sweep/sweep.ts';
 import { createTargetStates } from '../../src/service/target-states.ts';
+import { silentLogger } from '../../src/telemetry/logger.ts';
 import { source } from '../sync/sample.ts';
 import {
   createClock,

@@ -1,6 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
-import { silentLogger } from '../../src/log/logger.ts';
 import type { Job } from '../../src/queue/queue.ts';
 import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
 import { createOutbox } from '../../src/service/outbox.ts';
@@ -9,6 +8,7 @@ import { createSyncContexts } from '../../src/service/runs/sync-contexts.ts';
 import { createTargetRunner } from '../../src/service/runs/target-runner.ts';
 import { createSourceAges } from '../../src/service/sweep/source-ages.ts';
 import { createTargetStates } from '../../src/service/target-states.ts';
+import { silentLogger } from '../../src/telemetry/logger.ts';
 import type { Watch } from '../fakes/faulty.ts';
 import { APPS_DB, base64, DB_ONLY, openWorld } from '../reconcile/world.ts';
 import { asQueue, createFakeBroadcast, createFakeQueue, meta, targetState } from './sample.ts';

@@ -9,10 +9,10 @@ import type { HttpIntakes } from '../../events/hint.ts';
 import { type Authenticator, createAuthenticator } from '../../http/auth.ts';
 import type { HttpDeps } from '../../http/deps.ts';
 import { buildServer } from '../../http/server.ts';
-import type { Metrics, ServiceSnapshot } from '../../metrics/metrics.ts';
 import type { Reference } from '../../providers/credentials.ts';
 import { isQueueOutage, type JobCounts, type Queue } from '../../queue/queue.ts';
 import type { Service } from '../../service/service.ts';
+import type { Metrics, ServiceSnapshot } from '../../telemetry/metrics.ts';
 import type { AppDeps } from '../app.ts';
 
 /** Serves HTTP from the start of the process. Routes use other parts as soon as they are open. */

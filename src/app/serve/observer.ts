@@ -1,6 +1,6 @@
 import { recordLine } from '../../audit/export/export.ts';
 import type { Config } from '../../config/config.ts';
-import type { Metrics } from '../../metrics/metrics.ts';
+import type { Metrics } from '../../telemetry/metrics.ts';
 import type { AppDeps, AppObserver } from '../app.ts';
 
 export interface ObserverDeps extends Pick<AppDeps, 'logger' | 'print'> {

@@ -8,13 +8,13 @@ import {
 } from '../../config/watch/credentials.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
 import { instancesOf } from '../../core/target.ts';
-import { createMetrics, type Metrics } from '../../metrics/metrics.ts';
 import { systemSleep } from '../../providers/timing.ts';
 import { storesOfMappings } from '../../service/config-snapshot.ts';
 import type { Controller } from '../../service/controller.ts';
 import { watchStalls } from '../../service/liveness/stalls.ts';
 import { watchEventLoop } from '../../service/liveness/watchdog.ts';
 import { configDigest, createPresence } from '../../service/presence.ts';
+import { createMetrics, type Metrics } from '../../telemetry/metrics.ts';
 import { type App, type AppDeps, credentialsOf, openApp } from '../app.ts';
 import { runRetentionPeriodically } from '../retention.ts';
 import { replacedStores } from '../stores.ts';

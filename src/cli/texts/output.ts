@@ -4,7 +4,7 @@ import { styleText } from 'node:util';
 import type * as Yaml from 'yaml';
 import { isErrorCode } from '../../core/error-codes.ts';
 import { type AppError, escapeCharacter, toAppError } from '../../core/errors.ts';
-import { createLogger } from '../../log/logger.ts';
+import { createLogger } from '../../telemetry/logger.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { wrapLines } from './wrap.ts';
 

@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import { createSemaphore } from '../../core/semaphore.ts';
-import type { Logger } from '../../log/logger.ts';
+import type { Logger } from '../../telemetry/logger.ts';
 import { type PendingTrigger, rankOf } from '../pending-trigger.ts';
 import {
   type AddOptions,

@@ -1,6 +1,6 @@
 import { formatTarget } from '../../core/target.ts';
-import type { Logger } from '../../log/logger.ts';
 import type { AwaitingReplacement } from '../../reconcile/presence.ts';
+import type { Logger } from '../../telemetry/logger.ts';
 import { targetKey } from '../config-snapshot.ts';
 import type { TargetState } from '../target-state.ts';
 import type { TargetStates } from '../target-states.ts';

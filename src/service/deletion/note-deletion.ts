@@ -1,8 +1,8 @@
 import type { Clock } from '../../core/clock.ts';
 import { withSuffix } from '../../core/request-id.ts';
 import type { TargetId } from '../../core/target.ts';
-import type { Logger } from '../../log/logger.ts';
 import type { Outcome } from '../../reconcile/outcome.ts';
+import type { Logger } from '../../telemetry/logger.ts';
 import { type ConfigSnapshot, desiredIn } from '../config-snapshot.ts';
 import type { Outbox } from '../outbox.ts';
 import { logOutcome } from '../runs/log-outcome.ts';

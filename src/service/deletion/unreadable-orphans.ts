@@ -1,5 +1,5 @@
-import type { Logger } from '../../log/logger.ts';
 import type { Unreadable } from '../../reconcile/orphans.ts';
+import type { Logger } from '../../telemetry/logger.ts';
 
 /** Tracks possible orphans that could not be read. */
 export interface UnreadableOrphans {

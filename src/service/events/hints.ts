@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../core/clock.ts';
 import { type StartTimer, startBackgroundTimer } from '../../core/timer.ts';
 import type { Origin, SubmitHints } from '../../events/hint.ts';
-import type { Logger } from '../../log/logger.ts';
+import type { Logger } from '../../telemetry/logger.ts';
 import type { ConfigSnapshot } from '../config-snapshot.ts';
 import type { Outbox } from '../outbox.ts';
 import { createInterests, type Interests, targetsOf } from './interests.ts';

@@ -1,4 +1,4 @@
-import type { Logger } from '../../log/logger.ts';
+import type { Logger } from '../../telemetry/logger.ts';
 import type { Loops } from './loops.ts';
 
 const CHECK_INTERVAL_MS = 5_000;

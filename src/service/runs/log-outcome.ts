@@ -1,6 +1,6 @@
 import { isTransient } from '../../core/errors.ts';
-import type { Logger } from '../../log/logger.ts';
 import type { Outcome } from '../../reconcile/outcome.ts';
+import type { Logger } from '../../telemetry/logger.ts';
 
 /**
  * Logs an outcome. `error`: an operator must act · `warn`: the run is retried · `info`: a change · `debug`: everything

@@ -4,7 +4,6 @@ import { AppError, isTransient, toAppError } from '../../core/errors.ts';
 import type { Mapping } from '../../core/mapping.ts';
 import { formatTarget, instancesOf, type TargetId } from '../../core/target.ts';
 import { noTracer, type Tracer } from '../../core/tracer.ts';
-import type { Logger } from '../../log/logger.ts';
 import type { Job } from '../../queue/queue.ts';
 import { isContested } from '../../reconcile/latest-records.ts';
 import type { Outcome } from '../../reconcile/outcome.ts';
@@ -12,6 +11,7 @@ import { type ReconcileOptions, reconcile, recordUndecidable } from '../../recon
 import type { DesiredTarget } from '../../reconcile/targets.ts';
 import { LABEL } from '../../sync/ownership-metadata.ts';
 import { nextRun } from '../../sync/schedule.ts';
+import type { Logger } from '../../telemetry/logger.ts';
 import { type ConfigSnapshot, desiredIn } from '../config-snapshot.ts';
 import type { Outbox } from '../outbox.ts';
 import { lastFullSweepAt, lastOk } from '../status.ts';

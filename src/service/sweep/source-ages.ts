@@ -2,8 +2,8 @@ import type { Clock } from '../../core/clock.ts';
 import type { Mapping, Source } from '../../core/mapping.ts';
 import { isCurrentSecretRef } from '../../core/read-result.ts';
 import { compareText } from '../../core/target.ts';
-import type { Logger } from '../../log/logger.ts';
 import { searchesOf, sourcesOf, storeRef } from '../../sync/desired.ts';
+import type { Logger } from '../../telemetry/logger.ts';
 
 /** A version of a value, and its creation time if the store provides one. */
 interface SourceVersion {

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../core/clock.ts';
 import { toAppError } from '../../core/errors.ts';
-import type { Logger } from '../../log/logger.ts';
 import { isQueueOutage, type Queue } from '../../queue/queue.ts';
+import type { Logger } from '../../telemetry/logger.ts';
 import type { ConfigSnapshot } from '../config-snapshot.ts';
 import { type Round, roundAt } from './shards.ts';
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { ErrorCode } from '../../core/error-codes.ts';
 import type { AppError } from '../../core/errors.ts';
 import { formatTarget } from '../../core/target.ts';
-import type { Logger } from '../../log/logger.ts';
+import type { Logger } from '../../telemetry/logger.ts';
 import type { ConfigSnapshot } from '../config-snapshot.ts';
 import type { Outbox } from '../outbox.ts';
 import type { TargetStates } from '../target-states.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, vi } from 'vitest';
 import { startSqsIntake } from '../../../src/events/sqs.ts';
-import { silentLogger } from '../../../src/log/logger.ts';
 import { openMessageQueue } from '../../../src/providers/aws-secrets-manager/queue.ts';
+import { silentLogger } from '../../../src/telemetry/logger.ts';
 import { testDeps } from '../../conformance/provider-deps.ts';
 import { startSqsServer } from '../../fakes/sqs-server.ts';
 import { parse } from '../../providers/aws-secrets-manager/harness.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { traceIdsOf } from '../../../src/tracing/trace-ids.ts';
-import { openReceiver, type ReceivedSpan } from '../../tracing/receiver.ts';
+import { traceIdsOf } from '../../../src/telemetry/spans.ts';
+import { openReceiver, type ReceivedSpan } from '../../telemetry/receiver.ts';
 import { within } from './service-process.ts';
 import { openWorld } from './world.ts';
 

@@ -1,25 +1,31 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Clock } from '../core/clock.ts';
-import type { JobCounts } from '../queue/queue.ts';
-import type { LoopState, StoreStatus, TargetStatus } from '../service/service.ts';
-import { type HistogramName, METRICS, type MetricName } from './names.ts';
-import { createSeriesByName, type SeriesByName } from './series.ts';
-import { createStaleness } from './staleness.ts';
+import { type HistogramName, METRICS, type MetricName } from './metric-names.ts';
+import { createSeriesByName, createStaleness, type SeriesByName, type StalenessInput } from './series.ts';
+
+interface TargetReading extends StalenessInput {
+  /** The code of its current error. */
+  readonly code?: string;
+}
 
 /** The state of the service at the time of a scrape. */
 export interface ServiceSnapshot {
   /** All configured targets. The series of all other targets are removed. */
-  readonly targets: readonly TargetStatus[];
-  readonly stores: readonly StoreStatus[];
+  readonly targets: readonly TargetReading[];
+  readonly stores: readonly {
+    readonly name: string;
+    readonly state: string;
+    readonly breakerOpen: boolean;
+  }[];
   readonly held: number;
   /** Undefined while the queue is unreachable. */
-  readonly queue?: JobCounts | undefined;
+  readonly queue?: Readonly<Record<'waiting' | 'active' | 'delayed', number>> | undefined;
   readonly engineUp: boolean;
   readonly clusterUp: boolean;
   readonly auditUp: boolean;
   readonly chainOk: boolean;
   readonly configValid: boolean;
-  readonly loops: readonly LoopState[];
+  readonly loops: readonly { readonly name: string; readonly stalled: boolean }[];
 }
 
 export interface SyncResult {
@@ -192,7 +198,7 @@ function removeOtherSeries({ ofTargets, ofStores }: ConfiguredSeries, snapshot: 
 function setGauges(
   gauges: Instruments,
   snapshot: ServiceSnapshot,
-  staleSecondsOf: (target: TargetStatus) => number,
+  staleSecondsOf: (target: StalenessInput) => number,
 ): void {
   const { stale, errors, storeUp, breakerOpen, jobs, stalled } = gauges;
   for (const metric of [stale, errors, storeUp, breakerOpen, jobs, stalled]) metric.reset();

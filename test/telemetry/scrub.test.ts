@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import { createScrubber } from '../../src/log/scrub.ts';
+import { createScrubber } from '../../src/telemetry/scrub.ts';
 
 const SECRET = 'S3cr3t/v+lue "with" ünï\nlines';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { createMetrics, type ServiceSnapshot } from '../../src/metrics/metrics.ts';
-import { METRICS } from '../../src/metrics/names.ts';
 import type { StoreStatus, TargetStatus } from '../../src/service/service.ts';
+import { METRICS } from '../../src/telemetry/metric-names.ts';
+import { createMetrics, type ServiceSnapshot } from '../../src/telemetry/metrics.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 
 function target(part: Partial<TargetStatus> = {}): TargetStatus {
@@ -50,7 +50,7 @@ function open(first: Partial<ServiceSnapshot> = {}) {
 
 const FULL: Partial<ServiceSnapshot> = {
   targets: [target({ staleSeconds: 4, code: 'THROTTLED' })],
-  loops: [{ name: 'queue', ageMs: 1, deadlineMs: 2, stalled: true }],
+  loops: [{ name: 'queue', stalled: true }],
 };
 
 /** Metrics after every kind of event was recorded once. */

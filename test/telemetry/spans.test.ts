@@ -3,8 +3,7 @@ import { InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-tr
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import type { SpanAttributes } from '../../src/core/tracer.ts';
-import { createSpans } from '../../src/tracing/spans.ts';
-import { traceIdsOf } from '../../src/tracing/trace-ids.ts';
+import { createSpans, traceIdsOf } from '../../src/telemetry/spans.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 
 const REQUEST = '6f1c8a52-2f3b-4c1e-9d10-1f6b1f0a7c11';

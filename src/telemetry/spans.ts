@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { createHash } from 'node:crypto';
 import {
   type Attributes,
   type Context,
@@ -20,7 +21,23 @@ import type { Clock } from '../core/clock.ts';
 import { toAppError } from '../core/errors.ts';
 import { withoutSuffix } from '../core/request-id.ts';
 import type { SpanAttributes, SpanOptions, Tracer } from '../core/tracer.ts';
-import { type TraceIds, traceIdsOf } from './trace-ids.ts';
+
+interface TraceIds {
+  /** The id of the trace: 32 hexadecimal digits. */
+  readonly traceId: string;
+  /** The id of the root span: 16 hexadecimal digits. */
+  readonly spanId: string;
+}
+
+/**
+ * Derives the ids of the trace and its root span from the request id alone. Jobs contain nothing else, and every
+ * process must derive the same ids. W3C Trace Context (https://www.w3.org/TR/trace-context/#trace-id) forbids ids of
+ * all zeros, which a hash practically never produces.
+ */
+export function traceIdsOf(requestId: string): TraceIds {
+  const hash = createHash('sha256').update(withoutSuffix(requestId)).digest('hex');
+  return { traceId: hash.slice(0, 32), spanId: hash.slice(32, 48) };
+}
 
 /** The run-time allow-list of span attributes. It supplements the check by types. */
 const ATTRIBUTES = [
@@ -41,13 +58,13 @@ const MAX_LENGTH = 512;
  */
 const MAX_REQUESTS = 4_096;
 
-export interface SpansDeps {
+interface SpansDeps {
   readonly resource: Resource;
   readonly processor: SpanProcessor;
   readonly clock: Clock;
 }
 
-export interface Spans {
+interface Spans {
   readonly tracer: Tracer;
   readonly provider: TracerProvider;
 }

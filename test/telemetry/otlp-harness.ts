@@ -1,7 +1,7 @@
 import type { AppError } from '../../src/core/errors.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import type { Tracing } from '../../src/core/tracer.ts';
-import { openOtlp } from '../../src/tracing/otlp.ts';
+import { openOtlp } from '../../src/telemetry/otlp.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import type { Receiver } from './receiver.ts';
 

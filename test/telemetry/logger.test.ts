@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import { createLogger, type LogFields, type LogFormat, type LogLevel } from '../../src/log/logger.ts';
-import { createScrubber } from '../../src/log/scrub.ts';
+import { createLogger, type LogFields, type LogFormat, type LogLevel } from '../../src/telemetry/logger.ts';
+import { createScrubber } from '../../src/telemetry/scrub.ts';
 
 function capture({ level = 'debug', format = 'json' }: { level?: LogLevel; format?: LogFormat } = {}) {
   const lines: string[] = [];
