@@ -5,8 +5,9 @@ import { chainOf } from '../../../src/providers/azure-key-vault/certificate.ts';
 import { codeOf, reveal } from '../../conformance/provider.ts';
 import { createAuthority } from '../../fakes/certificates.ts';
 import { pkcs12Of } from '../../sync/template/pkcs12-build.ts';
+import { SLOW, AES as WITH_PASSWORD } from '../../sync/template/pkcs12-files.ts';
 import { openAzure } from './harness.ts';
-import { CHAIN, EC_KEY, LEGACY, MODERN, PSS, SLOW, WITH_PASSWORD } from './pkcs12-files.ts';
+import { CHAIN, EC_KEY, LEGACY, MODERN, PSS } from './pkcs12-files.ts';
 
 const PEM_TYPE = 'application/x-pem-file';
 const PKCS12_TYPE = 'application/x-pkcs12';
@@ -31,11 +32,6 @@ describe('a certificate chain', () => {
   ])('is read from PKCS#12 %s in any order', async (_, file) => {
     expect(await chainOf(file, PKCS12_TYPE)).toBe(CHAIN);
     expect(await chainOf(file, undefined)).toBe(CHAIN);
-  });
-
-  it.each(['3des', 'aes256'] as const)('is read from PKCS#12 with a key under %s', async (algorithm) => {
-    const { file, pem } = withKey(algorithm);
-    expect(await chainOf(file, PKCS12_TYPE)).toBe(pem);
   });
 
   it('is read from PKCS#12 with any integrity check', async () => {
@@ -137,30 +133,6 @@ describe('a Key Vault certificate', () => {
     expect(codeOf(await store.read('web', { object: 'certificate' }))).toBe('ACCESS_DENIED');
   });
 });
-
-/** Creates an issuer and a leaf with RSA keys, using node-forge. */
-function withKey(algorithm: '3des' | 'aes256'): { readonly file: string; readonly pem: string } {
-  const { pki, pkcs12, asn1 } = forge;
-  const issuer = pki.rsa.generateKeyPair(1024);
-  const leaf = pki.rsa.generateKeyPair(1024);
-  const issue = (name: string, key: forge.pki.PublicKey, serial: string) => {
-    const certificate = pki.createCertificate();
-    certificate.publicKey = key;
-    certificate.serialNumber = serial;
-    certificate.validity.notAfter.setFullYear(certificate.validity.notBefore.getFullYear() + 1);
-    certificate.setSubject([{ name: 'commonName', value: name }]);
-    certificate.setIssuer([{ name: 'commonName', value: 'Issuer' }]);
-    certificate.sign(issuer.privateKey, forge.md.sha256.create());
-    return certificate;
-  };
-  const own = issue('leaf', leaf.publicKey, '02');
-  const above = issue('Issuer', issuer.publicKey, '01');
-  const file = pkcs12.toPkcs12Asn1(leaf.privateKey, [above, own], '', { algorithm });
-  const pem = [own, above]
-    .map((certificate) => pki.certificateToPem(certificate).replaceAll('\r\n', '\n'))
-    .join('');
-  return { file: Buffer.from(asn1.toDer(file).getBytes(), 'binary').toString('base64'), pem };
-}
 
 /** Creates two self-signed certificates. The certificate of the key is a CA, as `openssl req -x509` makes it. */
 function selfSigned() {

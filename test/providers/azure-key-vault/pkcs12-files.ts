@@ -1,8 +1,7 @@
 /**
  * A chain of three certificates, and PKCS#12 files with the certificates in the order issuer, root, leaf.
  * OpenSSL 3 created them: `openssl pkcs12 -export -nokeys -in inter.crt -certfile more.crt -passout pass:`. The second
- * file used `-legacy` (40-bit RC2, SHA-1). The third file has a password. The fourth file has a password with a hundred
- * million hash iterations.
+ * file used `-legacy` (40-bit RC2, SHA-1).
  * The last file has an elliptic curve key and two self-signed certificates with basicConstraints: `-inkey own.key -in
  * own.crt -certfile other.crt`.
  */
@@ -82,42 +81,6 @@ export const LEGACY = [
   '7iF64isiR/1nHzETX1m043WyKimFgZ1GBfkwQp7jqxyYKP52kcRXCh/cT+pZ9vtFl7y3Ij9lnaHLojVTGx7XW3c5sVK/8rpp8YsE7scn',
   'bVxYAitAc3rvsVNR1Hkek5iyi/SUw4VQy5swYye9bQ6JzByMc4wJNXpAHmLG1y0wMTAhMAkGBSsOAwIaBQAEFPAL5nbsVLwgyYTQO87q',
   'Isgiv/xTBAgUGLUjjT6T5AICCAA=',
-].join('');
-
-export const WITH_PASSWORD = [
-  'MIIF1wIBAzCCBY0GCSqGSIb3DQEHAaCCBX4EggV6MIIFdjCCBXIGCSqGSIb3DQEHBqCCBWMwggVfAgEAMIIFWAYJKoZIhvcNAQcBMFcG',
-  'CSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAj+Pq/0DM+BWQICCAAwDAYIKoZIhvcNAgkFADAdBglghkgBZQMEASoEEBoXVbMQRJfg',
-  'hBtsoczPBCqAggTw7BmfBnPZkmEtIiYAdkLJK58/BS1Fbykjln1zcveYeAvotPXv6rnWwGUyT+l1ki2AfFZX2d7G/JPeLw1Ds5PUgd9M',
-  'R+FrFINuMBa9KORtXIYJLHWFSSGznqjEVXpejoG4WnVFMV0cE9el/Vjj2yF5n7go5HJyhJz5oYIJAA3onyKHNpSrZFGiugQK+tUjTZnL',
-  '1u+q04k/KtD/npiWVcOYv5MyqkC9fQKOQ1KBiSnVJk9bHhdE9AVFTHoPxrNG00dLZZrCqubxSPNKwWuHPEmoS1n1ZL0MXa4po4cfayWj',
-  'ij3VNV3/DJvCJlKYK8xUJnkO2FIlgPuyXq5SzmKtlYaHOWd46OcULoufylAYXkUfzOE6W1gzLujIDikFYQha1+fq12BCr4wycYITnWF+',
-  'bIp7rJ3VcHze8PfUHbrvgfxz1bFugji4xLf0GJp8uv2WIU1866okqWRD+zkhBKDGO2tCQbC9xM/VWJ5M6Yf5RPAPXH2fwJuiyJUpvq66',
-  '+zRE7ydZ/aQ1qloByvX8z+Be/iWyjWDz28IxzSOrkVqSNxvBBxR1pMGv3Cq3g08UgcwF2UFIUisSn6QN5gwTMs+UQL3I0t3X5WHWjLQt',
-  'XRJjw6KVClEMlDkYgpI9qXBJAiaiPQYtk0E4Kni88Nt1yYWKXVBbqInma++cT0a9lB3m/yn+OT+qibIOMs0uVTULvmJtK9L43k119qxR',
-  'CmM719AMwj1s/sxB7vlYXqi3PJ9Da1NXrPJti3ISx5w68fLsuO2NaOzwEb6vGyGO4A8Pu0JAb1I4m2uok7DPuOrTs3WYP/wra2TpGLmT',
-  '20IMBBAs4VQFbo4h8QgVL8UT8AjA1YXsKA09rX0o4H1C0srECo7IvXryM3NNYmLGoukDzso4/pHmt4OZBZENQqNixY2l2+D6qhOJpELE',
-  '6siOW6q22p/IwPM9N1zCLH7sDPmiXZLJjN56wtOz7OqeSwk/KLs8KJt0Pu5FMwMTXBZ5+bMi9OYws8Op6r3kVHdBgarnVXisXrx+AG1R',
-  'tweSYQqnpIB6fhqSan6uRMAoFMuTGJ3/hCFLKG55gWydDK3uAXBMCkRRJLcaBhePtLLaUj1Sapoi6u86zgG12KMYv4mMqnflG9f95sgz',
-  'derLmf2ohMVulpiS6trdCdm3oBhl5raRPLcHJjogcQgCRBI0E1KFVMNKHp2DGvAYJEOC4dUru+odGxfbsaT8Wwu0MzoAAe7uesf/z9hd',
-  'gd595FRCWUyOHQn+DVtxFIVTOoQ5eKTU4wpeg3qd4AHsKnSg8KiFDEqOtwRkw50/1HX6VGnSzEFqDnJHXAS/zADQ/lJqx3NCn55kFFnq',
-  '2hHxfmpJTQrzBTORtJwIPo86sOyU0HHMbp19D0bfTtZz2EVpiFiSYjh7xAs1hQysg9koNMY4YvPkQuPHuSLWTTkzENJuW+PkDYP+waXN',
-  'nKcGajUHILJ4Xa1AJweaTv4GgD/KDSpSXKd2907dLT4GBDiqlYLSmXytmRAPYBmZu5vRxQ0dV8+hAFs1CWPFcAiQngu3z4BCkVP4cz5I',
-  'wplCqpZPuq9tw+8kfoM9nF/2Yns0g8WVOKVGG19eJ4vIo6XBDLIxB/f9Y2MznvOkMixmtUE2wAXMWiIWsFJwYTcsQVqKUO0wRFWUxIPb',
-  '17XlPslNw3feK3Q64TRYPz8EUKJkbot/dYrl2zBBMDEwDQYJYIZIAWUDBAIBBQAEICAc7CtLwi08vBoey+w4WSI+HVLAs3miLwkwlEw0',
-  '8SZyBAgtoOLIQspp3wICCAA=',
-].join('');
-
-export const SLOW = [
-  'MIICuwIBAzCCAm8GCSqGSIb3DQEHAaCCAmAEggJcMIICWDCCAlQGCSqGSIb3DQEHBqCCAkUwggJBAgEAMIICOgYJKoZIhvcNAQcBMFkG',
-  'CSqGSIb3DQEFDTBMMCsGCSqGSIb3DQEFDDAeBAhmjBxOy/f/igIEBfXhADAMBggqhkiG9w0CCQUAMB0GCWCGSAFlAwQBKgQQ6guDzeBC',
-  'I1+PQYOI3PWnJICCAdDxSp95SHWSpHOu67iCLo0IwyvabwallxJNxOj/ygTaeTiZS8ht4DHvv3cPPIPLMaivLnihn5UTmg+lWNJS+BOa',
-  'YlpGDCyhxvrWTw42m3CtGCilNIuuUJIEThnFMfyY7UYYbTu55WwBx7uaYNu+rmfaXVGeMHgbsqF5+m+JhI8GYn29TFf3MoWiWjRycahI',
-  'SpyAmJJ/nQ95oc3AGsAqWWYxSbB+rpTRN7hDpPPM21EasSH0xuYJ6bFSu74IkNW3VHjo0YKZGlXLtzi7JgxvsNpFQUbo6vAEud9mecTz',
-  'Zf3gXHC9RLyUXv6g5Tq2iM6fki+h0P8qrqi3MK8Gun19nB2dHJ0QcnIlrDPqTnkK6S4MGmvvzi7t/wJdw0C7+ZQH5x+Jwn1YUmLz8/yt',
-  'AqaHrhUa3OiBj+6JEalSbC6ZzgsGmpOuNwbuivJuqcC+p5QH7yCDVevdbZH/Y2h906+CUbKgrZd0o72vAgBeEt0A9AyaZK+CPzmCgGY/',
-  '9sjBa7vmc+K07a1+MgSpnBZWdhEPYtERHyOUqIiaRRlSafEAtwm/1ydKS8WHWC7p79AANgXctBSPa3pk5a2hhCL1nx8fgj7zEl3PG6Qy',
-  'w5uTOPvU1NY5CzBDMDEwDQYJYIZIAWUDBAIBBQAEIMluXdDZfCaC4bzUhxWvDrwa483YB+9JwwZpgIj2rlKaBAj+ZsB5xTjMgQIEBfXh',
-  'AA==',
 ].join('');
 
 export const EC_KEY = [
