@@ -1,5 +1,5 @@
 import type { TargetId } from '../core/target.ts';
-import type { KeyPlan } from '../sync/compare.ts';
+import type { KeyPlan } from '../sync/drift.ts';
 import { shortHash } from '../sync/ownership-metadata.ts';
 
 /**

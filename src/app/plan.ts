@@ -10,7 +10,7 @@ import type { Proposal } from '../reconcile/outcome.ts';
 import { type AwaitingReplacement, NO_KNOWN_PRESENCE } from '../reconcile/presence.ts';
 import { proposalOf } from '../reconcile/reconcile.ts';
 import { type DesiredTarget, decideTarget } from '../reconcile/targets.ts';
-import type { KeyPlan } from '../sync/compare.ts';
+import type { KeyPlan } from '../sync/drift.ts';
 import { heldByOthers } from '../sync/merge-checks.ts';
 import type { App } from './app.ts';
 import { type Held, toHeld } from './held.ts';

@@ -1,6 +1,6 @@
 import type { AppError } from '../core/errors.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
-import type { KeyPlan } from '../sync/compare.ts';
+import type { KeyPlan } from '../sync/drift.ts';
 import { safeText } from './service/error.ts';
 import { type Paint, type Style, shortFingerprint } from './texts/output.ts';
 

@@ -4,7 +4,7 @@ import { unlessAborted } from '../core/abort.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import { toJson } from '../core/json.ts';
-import { createRequestRateLimiter } from '../core/rate-limiter.ts';
+import { createRequestRateLimiter, type WaitForRate } from '../core/rate-limiter.ts';
 import { errorFromTransport, isTlsError, type KubeResponse, unavailable } from './errors.ts';
 import { createIdentity, IDENTITY_TTL_MS, type Identity } from './kubeconfig/identity.ts';
 import {
@@ -95,7 +95,7 @@ class UndiciClient implements KubeClient {
   readonly namespace: string | undefined;
   readonly #options: KubeClientOptions;
   readonly #timeoutMs: number;
-  readonly #waitForRate: RateLimiter;
+  readonly #waitForRate: WaitForRate;
   readonly #requests = createPool();
   // Each watch keeps a connection open. A separate pool keeps a hundred watches from starving the requests.
   readonly #streams = createPool(null);

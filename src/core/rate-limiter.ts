@@ -29,7 +29,7 @@ export function createRateLimiter({ perSecond, burst, clock }: RateLimiterOption
 }
 
 /** Resolves when the next request may start. Rejects with the signal's abort reason. */
-type WaitForRate = (signal?: AbortSignal) => Promise<void>;
+export type WaitForRate = (signal?: AbortSignal) => Promise<void>;
 
 export interface RequestRateDeps {
   readonly clock: Clock;

@@ -7,7 +7,7 @@ import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { PendingRecord } from '../core/pending-record.ts';
 import type { ReadResult, StoreRef } from '../core/read-result.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
-import type { KeyPlan } from '../sync/compare.ts';
+import type { KeyPlan } from '../sync/drift.ts';
 import type { Pin } from '../sync/pin.ts';
 import {
   type Change,

@@ -9,7 +9,7 @@ import {
 } from '../audit/entry.ts';
 import type { Workload } from '../core/mapping.ts';
 import type { TargetId } from '../core/target.ts';
-import type { KeyPlan } from '../sync/compare.ts';
+import type { KeyPlan } from '../sync/drift.ts';
 import { formatWorkload, isContentChange } from '../sync/restart.ts';
 
 /** The note of a change that only adds or releases ownership of keys. The bytes of the Secret stay the same. */

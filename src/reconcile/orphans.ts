@@ -4,7 +4,7 @@ import { AppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import { compareTargets, formatTarget, type TargetId } from '../core/target.ts';
-import { compareData } from '../sync/compare.ts';
+import { compareData } from '../sync/drift.ts';
 import { mergeEnd, mergesIn } from '../sync/merge.ts';
 import { ANNOTATION, LABEL } from '../sync/ownership-metadata.ts';
 import { CHANGE_ACTIONS, latestRecord } from './latest-records.ts';

@@ -3,8 +3,8 @@ import type { Mapping } from '../core/mapping.ts';
 import type { LiveSecret, MergeManifest } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import { certificateExpiry } from '../sync/checks.ts';
-import type { KeyPlan } from '../sync/compare.ts';
 import type { Desired } from '../sync/desired.ts';
+import type { KeyPlan } from '../sync/drift.ts';
 import type { Plan } from '../sync/plan.ts';
 
 /** The outcome kinds, in the order of a printed summary. */

@@ -1,9 +1,8 @@
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError, assertNever } from '../core/errors.ts';
-import type { Instances } from '../core/target.ts';
 import type { Mapping } from '../core/mapping.ts';
-import type { TargetId } from '../core/target.ts';
+import type { Instances, TargetId } from '../core/target.ts';
 import type { Plan } from '../sync/plan.ts';
 import {
   type DecideDeps,

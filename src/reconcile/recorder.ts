@@ -5,7 +5,7 @@ import type { PendingRecord } from '../core/pending-record.ts';
 import type { ReadResult, StoreRef } from '../core/read-result.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
-import type { KeyPlan } from '../sync/compare.ts';
+import type { KeyPlan } from '../sync/drift.ts';
 import type { Pin } from '../sync/pin.ts';
 import type { Change } from './change.ts';
 import type { Command } from './commands.ts';

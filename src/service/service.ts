@@ -1,7 +1,7 @@
 import type { AppError } from '../core/errors.ts';
 import type { TargetId } from '../core/target.ts';
 import type { Origin } from '../events/hint.ts';
-import type { KeyPlan } from '../sync/compare.ts';
+import type { KeyPlan } from '../sync/drift.ts';
 
 export type Health = 'up' | 'degraded' | 'down';
 

@@ -3,7 +3,7 @@ import { isObject, parseObject } from '../core/json.ts';
 import type { TargetId } from '../core/target.ts';
 import { MAX_MESSAGE_LENGTH } from '../queue/queue.ts';
 import { OUTCOMES, type OutcomeKind } from '../reconcile/outcome.ts';
-import type { KeyPlan } from '../sync/compare.ts';
+import type { KeyPlan } from '../sync/drift.ts';
 
 /** The result of a target's last run: names, times and codes. Replicas share it. */
 export interface TargetState {

@@ -1,8 +1,7 @@
-import type { Fingerprinter } from '../core/fingerprint.ts';
-import { isFingerprint, keyIdOf } from '../core/fingerprint.ts';
+import { type Fingerprint, type Fingerprinter, isFingerprint, keyIdOf } from '../core/fingerprint.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import type { SecretValue } from '../core/secret-value.ts';
-import type { TargetId } from '../core/target.ts';
+import { compareText, type TargetId } from '../core/target.ts';
 import {
   ANNOTATION,
   isEquivalentMetadata,
@@ -13,11 +12,37 @@ import {
   type TargetSource,
 } from './ownership-metadata.ts';
 
+export interface KeyPlan {
+  readonly name: string;
+  readonly action: 'add' | 'change' | 'remove' | 'keep';
+  readonly before?: Fingerprint;
+  readonly after?: Fingerprint;
+}
+
+/** Plans an action for each key, sorted by name. */
+export function compareData(
+  desired: ReadonlyMap<string, SecretValue>,
+  live: ReadonlyMap<string, SecretValue>,
+  fingerprints: Fingerprinter,
+): readonly KeyPlan[] {
+  const names = [...new Set([...desired.keys(), ...live.keys()])].sort(compareText);
+  return names.map((name): KeyPlan => {
+    const [before, after] = [live.get(name), desired.get(name)];
+    const fingerprintsOf = {
+      ...(before === undefined ? {} : { before: fingerprints.value(before) }),
+      ...(after === undefined ? {} : { after: fingerprints.value(after) }),
+    };
+    if (before === undefined) return { name, action: 'add', ...fingerprintsOf };
+    if (after === undefined) return { name, action: 'remove', ...fingerprintsOf };
+    return { name, action: before.equals(after) ? 'keep' : 'change', ...fingerprintsOf };
+  });
+}
+
 // Detects manual changes. The annotations of a target record the sources and the configuration of the last write. If
 // they match the desired annotations but the target still differs, it was changed by hand. Otherwise a difference is an
 // ordinary change.
 
-export interface DriftInput {
+interface DriftInput {
   /** The live target. For a Secret of another owner, only the part that we merged. */
   readonly live: Pick<LiveSecret, 'labels' | 'annotations' | 'ours'>;
   readonly desired: OwnershipMetadata;
@@ -74,7 +99,7 @@ function isAsWritten(live: DriftInput['live'], part: Part, name: string): boolea
 }
 
 /** The last recorded write of a target. */
-export interface LastWrite {
+interface LastWrite {
   readonly after?: string;
   readonly sources: readonly TargetSource[];
 }

@@ -2,7 +2,7 @@ import { AppError } from '../core/errors.ts';
 import type { LiveSecret, OwnedFields } from '../core/secret.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { checkKeys, checkSize, FORBIDDEN_TYPES } from './checks.ts';
-import type { KeyPlan } from './compare.ts';
+import type { KeyPlan } from './drift.ts';
 
 interface DesiredFields {
   readonly labels: Readonly<Record<string, string>>;

@@ -4,9 +4,8 @@ import type { Mapping } from '../core/mapping.ts';
 import type { LiveSecret, MergeManifest } from '../core/secret.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { judgeAbsence } from './absence.ts';
-import { compareData, type KeyPlan } from './compare.ts';
 import { sourcesOf } from './desired.ts';
-import { isDrift } from './drift.ts';
+import { compareData, isDrift, type KeyPlan } from './drift.ts';
 import { mergeRefusal } from './merge-checks.ts';
 import { deletionInProgress } from './ownership.ts';
 import {

@@ -4,9 +4,8 @@ import type { LiveSecret, MergeManifest, OwnedFields, SecretChange, SecretManife
 import { type Instances, instancesOf, type TargetId } from '../core/target.ts';
 import { type AbsenceInput, judgeAbsence } from './absence.ts';
 import { checkTarget } from './checks.ts';
-import { compareData, type KeyPlan } from './compare.ts';
 import { type Desired, sourcesOf } from './desired.ts';
-import { isDrift } from './drift.ts';
+import { compareData, isDrift, type KeyPlan } from './drift.ts';
 import { type FormerMerge, type MergeOwner, mergesIn, planMerge } from './merge.ts';
 import { type Claim, deletionInProgress, ownership } from './ownership.ts';
 import {
