@@ -56,12 +56,14 @@ export function azureStore(azure: Node, context: StoreContext): Store | undefine
 }
 
 function authOf(azure: Node, context: StoreContext): Json {
-  const { object, notes, secrets, account } = context;
+  const { notes } = context;
   const tenantId = azure.text('tenantId');
   const identityId = azure.text('identityId');
-  const keys = azure.child('authSecretRef');
-  const ref = azure.child('serviceAccountRef');
-  const owner = { namespace: object.namespace, notes };
+  const login = {
+    tenantId,
+    keys: azure.child('authSecretRef'),
+    ref: azure.child('serviceAccountRef'),
+  };
   switch (azure.text('authType') ?? 'ServicePrincipal') {
     case 'ManagedIdentity':
       notes.changed(
@@ -70,56 +72,75 @@ function authOf(azure: Node, context: StoreContext): Json {
         "Assign the same identity to the bridge's pod or node.",
       );
       return { method: 'managedIdentity', ...(identityId === undefined ? {} : { clientId: identityId }) };
-    case 'WorkloadIdentity': {
-      const accountAnnotations = account(ref)?.annotations ?? {};
-      const accountId = accountOf(ref, object.namespace);
-      ref?.ignore('audiences');
-      const clientId =
-        accountAnnotations['azure.workload.identity/client-id'] ??
-        secrets.refer(keys?.child('clientId'), undefined, owner);
-      const tenant =
-        tenantId ??
-        accountAnnotations['azure.workload.identity/tenant-id'] ??
-        secrets.refer(keys?.child('tenantId'), undefined, owner);
-      // Ignore the fields that repeat the ids above.
-      for (const field of ['clientId', 'tenantId']) keys?.ignore(field);
-      const federate = "Add a federated credential for the bridge's service account to the application";
-      notes.changed(
-        ref?.path ?? `${azure.path}.authType`,
-        `the bridge logs in with its own service account${accountId === undefined ? '' : `, not as \`${accountId.namespace}/${accountId.name}\``}`,
-        typeof clientId === 'string'
-          ? `${federate} ${clientId}.`
-          : clientId === undefined
-            ? `${federate}, and set \`clientId\` or the annotation of that account.`
-            : `${federate}.`,
-      );
-      return {
-        method: 'workloadIdentity',
-        ...(tenant === undefined ? {} : { tenantId: tenant }),
-        ...(clientId === undefined ? {} : { clientId }),
-      };
-    }
-    default: {
-      const secret = keys?.child('clientSecret');
-      const certificate = keys?.child('clientCertificate');
-      if (keys === undefined || (secret === undefined) === (certificate === undefined)) {
-        notes.lost(
-          `${azure.path}.authSecretRef`,
-          'needs either a client secret or a certificate',
-          'Write `auth` of the store by hand.',
-        );
-        return { method: 'default' };
-      }
-      const credential = secrets.refer(secret ?? certificate, undefined, owner);
-      if (tenantId !== undefined) keys.ignore('tenantId');
-      return {
-        method: secret === undefined ? 'clientCertificate' : 'clientSecret',
-        tenantId: tenantId ?? identifier(keys, 'tenantId', context),
-        clientId: identifier(keys, 'clientId', context),
-        [secret === undefined ? 'certificate' : 'clientSecret']: credential,
-      };
-    }
+    case 'WorkloadIdentity':
+      return workloadIdentity(azure, login, context);
+    default:
+      return servicePrincipal(azure, login, context);
   }
+}
+
+interface Login {
+  readonly tenantId: string | undefined;
+  readonly keys: Node | undefined;
+  readonly ref: Node | undefined;
+}
+
+function workloadIdentity(
+  azure: Node,
+  { tenantId, keys, ref }: Login,
+  { object, notes, secrets, account }: StoreContext,
+): Json {
+  const owner = { namespace: object.namespace, notes };
+  const accountAnnotations = account(ref)?.annotations ?? {};
+  const accountId = accountOf(ref, object.namespace);
+  ref?.ignore('audiences');
+  const clientId =
+    accountAnnotations['azure.workload.identity/client-id'] ??
+    secrets.refer(keys?.child('clientId'), undefined, owner);
+  const tenant =
+    tenantId ??
+    accountAnnotations['azure.workload.identity/tenant-id'] ??
+    secrets.refer(keys?.child('tenantId'), undefined, owner);
+  // Ignore the fields that repeat the ids above.
+  for (const field of ['clientId', 'tenantId']) keys?.ignore(field);
+  const federate = "Add a federated credential for the bridge's service account to the application";
+  notes.changed(
+    ref?.path ?? `${azure.path}.authType`,
+    `the bridge logs in with its own service account${accountId === undefined ? '' : `, not as \`${accountId.namespace}/${accountId.name}\``}`,
+    typeof clientId === 'string'
+      ? `${federate} ${clientId}.`
+      : clientId === undefined
+        ? `${federate}, and set \`clientId\` or the annotation of that account.`
+        : `${federate}.`,
+  );
+  return {
+    method: 'workloadIdentity',
+    ...(tenant === undefined ? {} : { tenantId: tenant }),
+    ...(clientId === undefined ? {} : { clientId }),
+  };
+}
+
+function servicePrincipal(azure: Node, { tenantId, keys }: Login, context: StoreContext): Json {
+  const { object, notes, secrets } = context;
+  const owner = { namespace: object.namespace, notes };
+  const secret = keys?.child('clientSecret');
+  const certificate = keys?.child('clientCertificate');
+  if (keys === undefined || (secret === undefined) === (certificate === undefined)) {
+    notes.lost(
+      `${azure.path}.authSecretRef`,
+      'needs either a client secret or a certificate',
+      'Write `auth` of the store by hand.',
+    );
+    return { method: 'default' };
+  }
+  const credential = secrets.refer(secret ?? certificate, undefined, owner);
+  if (tenantId !== undefined) keys.ignore('tenantId');
+  return {
+    method: secret === undefined ? 'clientCertificate' : 'clientSecret',
+    tenantId: tenantId ?? identifier(keys, 'tenantId', context),
+    clientId: identifier(keys, 'clientId', context),
+    [secret === undefined ? 'certificate' : 'clientSecret']: credential,
+  };
 }
 
 /** Converts an id, which External Secrets stores in a Secret beside the credential. */

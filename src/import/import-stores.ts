@@ -5,7 +5,14 @@ import { problemOf, type Refusal } from './checks.ts';
 import { type Bounds, boundsOf } from './namespaces.ts';
 import { createNode, createNotes, type Json, type Node, type Notes } from './node.ts';
 import { type ExternalObject, labelOf, type Objects } from './objects.ts';
-import { accountOf, createNames, type SecretRefs, type Store, type StoreContext } from './store.ts';
+import {
+  accountOf,
+  createNames,
+  type Names,
+  type SecretRefs,
+  type Store,
+  type StoreContext,
+} from './store.ts';
 import { vaultStore } from './vault.ts';
 
 function convertStore(context: StoreContext): Store | undefined {
@@ -66,6 +73,37 @@ interface Entry {
   readonly users: Set<string>;
 }
 
+interface EntryContext {
+  readonly accounts: Objects['accounts'];
+  readonly names: Names;
+  readonly secrets: SecretRefs;
+  readonly refused: ReadonlyMap<string, Refusal>;
+}
+
+function entryOf(object: ExternalObject, { accounts, names, secrets, refused }: EntryContext): Entry {
+  const notes = createNotes();
+  const account = (ref: Node | undefined) => {
+    const accountId = accountOf(ref, object.namespace);
+    return accounts.find(
+      ({ namespace, name }) => namespace === accountId?.namespace && name === accountId.name,
+    );
+  };
+  const name = names.take(
+    object.namespace === undefined ? object.name : `${object.namespace}.${object.name}`,
+    labelOf(object),
+  );
+  const store = convertStore({ object, name, names, notes, secrets, account });
+  const [refusal] =
+    store
+      ?.storeConfigs()
+      .flatMap(
+        (storeConfigs) =>
+          problemOf(StoreConfig, storeConfigs) ?? refused.get(String(storeConfigs.name)) ?? [],
+      ) ?? [];
+  if (refusal !== undefined) notes.lost(refusal.at, refusal.what, 'Write the store by hand.');
+  return { object, notes, store: refusal === undefined ? store : undefined, users: new Set() };
+}
+
 /** @param refused Stores that our configuration check rejects, by name. They are left out. */
 export function importStores(
   { externalObjects, accounts }: Objects,
@@ -79,34 +117,8 @@ export function importStores(
   const inOrder = all.toSorted(
     (a, b) => Number(a.namespace === undefined) - Number(b.namespace === undefined),
   );
-  for (const object of inOrder) {
-    const notes = createNotes();
-    const account = (ref: Node | undefined) => {
-      const accountId = accountOf(ref, object.namespace);
-      return accounts.find(
-        ({ namespace, name }) => namespace === accountId?.namespace && name === accountId.name,
-      );
-    };
-    const name = names.take(
-      object.namespace === undefined ? object.name : `${object.namespace}.${object.name}`,
-      labelOf(object),
-    );
-    const store = convertStore({ object, name, names, notes, secrets, account });
-    const [refusal] =
-      store
-        ?.storeConfigs()
-        .flatMap(
-          (storeConfigs) =>
-            problemOf(StoreConfig, storeConfigs) ?? refused.get(String(storeConfigs.name)) ?? [],
-        ) ?? [];
-    if (refusal !== undefined) notes.lost(refusal.at, refusal.what, 'Write the store by hand.');
-    entries.set(labelOf(object), {
-      store: refusal === undefined ? store : undefined,
-      notes,
-      object: object,
-      users: new Set(),
-    });
-  }
+  for (const object of inOrder)
+    entries.set(labelOf(object), entryOf(object, { accounts, names, secrets, refused }));
 
   return {
     find(ref, at, { users, notes }) {

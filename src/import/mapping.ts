@@ -56,23 +56,29 @@ interface SourcesContext {
   readonly storeOf: MappingContext['storeOf'];
 }
 
+/** The store of one source, which may differ from the store of the object. */
+function storeForEntry(
+  entry: Node,
+  { notes, usual: defaultStoreRef, storeOf }: SourcesContext,
+): Store | undefined {
+  const ref = entry.child('sourceRef');
+  if (ref?.has('generatorRef') === true) {
+    ref.ignore('generatorRef', 'storeRef');
+    notes.lost(
+      `${ref.path}.generatorRef`,
+      'a generator creates values, but secretbridge only reads them',
+      'Keep this object with External Secrets, or let it write the value into a store.',
+    );
+    return undefined;
+  }
+  const other = ref?.child('storeRef');
+  return other?.has('name') === true
+    ? storeOf(other, other.path)
+    : storeOf(defaultStoreRef, 'spec.secretStoreRef');
+}
+
 function sourcesOf(spec: Node, { notes, usual: defaultStoreRef, storeOf }: SourcesContext): Shape {
-  const storeFor = (entry: Node): Store | undefined => {
-    const ref = entry.child('sourceRef');
-    if (ref?.has('generatorRef') === true) {
-      ref.ignore('generatorRef', 'storeRef');
-      notes.lost(
-        `${ref.path}.generatorRef`,
-        'a generator creates values, but secretbridge only reads them',
-        'Keep this object with External Secrets, or let it write the value into a store.',
-      );
-      return undefined;
-    }
-    const other = ref?.child('storeRef');
-    return other?.has('name') === true
-      ? storeOf(other, other.path)
-      : storeOf(defaultStoreRef, 'spec.secretStoreRef');
-  };
+  const storeFor = (entry: Node) => storeForEntry(entry, { notes, usual: defaultStoreRef, storeOf });
   // Each source may name its own store.
   defaultStoreRef?.ignore('name', 'kind');
   const dataFrom: Json[] = [];

@@ -23,16 +23,7 @@ export function withTemplate(sources: Shape, template: Node, notes: Notes): Shap
   const texts = template.templates('data');
   const isMerge = template.text('mergePolicy') === 'Merge';
   const keys = Object.keys(texts);
-  for (const from of template.children('templateFrom')) {
-    from.ignore('configMap', 'secret', 'target', 'literal', 'valuesDecodingStrategy');
-    notes.lost(
-      `${template.path}.templateFrom`,
-      from.has('literal')
-        ? 'a `literal` creates keys that are known only after rendering'
-        : 'templates in other objects are not read',
-      'Copy their text to `template.data` of the mapping.',
-    );
-  }
+  noteTemplateFrom(template, notes);
   if ((template.text('engineVersion') ?? 'v2') !== 'v2') {
     notes.lost(
       `${template.path}.engineVersion`,
@@ -88,6 +79,20 @@ export function withTemplate(sources: Shape, template: Node, notes: Notes): Shap
     if (problem !== undefined) notes.lost(where(key), `line ${problem.line}: ${problem.message}`, BY_HAND);
   }
   return { ...plan.shape, template: { data: templates, ...(plan.only ? { only: true } : {}) } };
+}
+
+/** Templates in other objects are not read. */
+function noteTemplateFrom(template: Node, notes: Notes): void {
+  for (const from of template.children('templateFrom')) {
+    from.ignore('configMap', 'secret', 'target', 'literal', 'valuesDecodingStrategy');
+    notes.lost(
+      `${template.path}.templateFrom`,
+      from.has('literal')
+        ? 'a `literal` creates keys that are known only after rendering'
+        : 'templates in other objects are not read',
+      'Copy their text to `template.data` of the mapping.',
+    );
+  }
 }
 
 interface ArrangeOptions {
