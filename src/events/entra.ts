@@ -1,3 +1,4 @@
+import type * as Jose from 'jose';
 import type { FetchImplementation, JWTVerifyGetKey } from 'jose';
 import { EnvHttpProxyAgent, request } from 'undici';
 import type { Clock } from '../core/clock.ts';
@@ -82,39 +83,9 @@ export function createEntraVerifier(
   const tenant = config.tenantId.toLowerCase();
   const issuer = [`${cloud.authority}/${tenant}/v2.0`, `${cloud.issuer}/${tenant}/`];
   const address = new URL(`/${tenant}/discovery/v2.0/keys`, authority ?? cloud.authority);
-  let keySet: Promise<Awaited<ReturnType<typeof open>>> | undefined;
-  let lastFailure: { readonly error: AppError; readonly at: number } | undefined;
-
-  const open = async () => {
-    const jose = await import('jose');
-    const times = {
-      cacheMaxAge: KEYS_CACHE_MS,
-      cooldownDuration: UNKNOWN_KEY_COOLDOWN_MS,
-      timeoutDuration: FETCH_TIMEOUT_MS,
-    };
-    const remote = jose.createRemoteJWKSet(address, { ...times, [jose.customFetch]: fetchByProxy });
-    /** Rethrows errors about the token itself. Any other error means that the keys cannot be fetched. */
-    const fetchKeys = async <T>(work: () => Promise<T>): Promise<T> => {
-      if (lastFailure !== undefined && Math.abs(clock.now() - lastFailure.at) < FAILURE_COOLDOWN_MS)
-        throw lastFailure.error;
-      try {
-        return await work();
-      } catch (cause) {
-        const { JWKSNoMatchingKey, JWKSMultipleMatchingKeys, JOSENotSupported } = jose.errors;
-        const isTokenFault = [JWKSNoMatchingKey, JWKSMultipleMatchingKeys, JOSENotSupported].some(
-          (kind) => cause instanceof kind,
-        );
-        if (isTokenFault) throw cause;
-        const detail = 'the keys of Microsoft Entra cannot be fetched';
-        lastFailure = { error: new AppError('STORE_UNAVAILABLE', { detail, cause }), at: clock.now() };
-        throw lastFailure.error;
-      }
-    };
-    const key: JWTVerifyGetKey = (header, token) => fetchKeys(() => remote(header, token));
-    return { jose, key, reload: () => fetchKeys(() => remote.reload()) };
-  };
+  let keySet: Promise<KeySet> | undefined;
   const openOnce = () => {
-    keySet ??= open();
+    keySet ??= openKeySet(address, clock);
     return keySet;
   };
 
@@ -140,4 +111,41 @@ export function createEntraVerifier(
     },
     loadKeys: async () => (await openOnce()).reload(),
   };
+}
+
+interface KeySet {
+  readonly jose: typeof Jose;
+  readonly key: JWTVerifyGetKey;
+  reload(): Promise<void>;
+}
+
+/** Fetches and caches the signing keys. While they cannot be fetched, attempts are limited. */
+async function openKeySet(address: URL, clock: Clock): Promise<KeySet> {
+  let lastFailure: { readonly error: AppError; readonly at: number } | undefined;
+  const jose = await import('jose');
+  const times = {
+    cacheMaxAge: KEYS_CACHE_MS,
+    cooldownDuration: UNKNOWN_KEY_COOLDOWN_MS,
+    timeoutDuration: FETCH_TIMEOUT_MS,
+  };
+  const remote = jose.createRemoteJWKSet(address, { ...times, [jose.customFetch]: fetchByProxy });
+  /** Rethrows errors about the token itself. Any other error means that the keys cannot be fetched. */
+  const fetchKeys = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (lastFailure !== undefined && Math.abs(clock.now() - lastFailure.at) < FAILURE_COOLDOWN_MS)
+      throw lastFailure.error;
+    try {
+      return await work();
+    } catch (cause) {
+      const { JWKSNoMatchingKey, JWKSMultipleMatchingKeys, JOSENotSupported } = jose.errors;
+      const isTokenFault = [JWKSNoMatchingKey, JWKSMultipleMatchingKeys, JOSENotSupported].some(
+        (kind) => cause instanceof kind,
+      );
+      if (isTokenFault) throw cause;
+      const detail = 'the keys of Microsoft Entra cannot be fetched';
+      lastFailure = { error: new AppError('STORE_UNAVAILABLE', { detail, cause }), at: clock.now() };
+      throw lastFailure.error;
+    }
+  };
+  const key: JWTVerifyGetKey = (header, token) => fetchKeys(() => remote(header, token));
+  return { jose, key, reload: () => fetchKeys(() => remote.reload()) };
 }

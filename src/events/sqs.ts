@@ -35,40 +35,17 @@ const NOTHING_REMOVED_PAUSE_MS = 1_000;
  * them.
  */
 export function startSqsIntake(options: SqsIntakeOptions, deps: IntakeDeps): Intake {
-  const { name, store, region, open, logger, random, pause: sleep = sleepUntilAborted } = options;
+  const { name, open, random, pause: sleep = sleepUntilAborted } = options;
   const origin = { kind: 'sqs', name } as const;
   const stopping = new AbortController();
   const { signal } = stopping;
   const backoff = createBackoff({ random, pause: sleep, signal });
   let queue: MessageQueue | undefined;
 
-  /** Returns the receipts of the messages that should be removed. */
-  const processMessages = (messages: readonly QueueMessage[]): readonly string[] => {
-    const done: string[] = [];
-    const hints: Hint[] = [];
-    for (const { body, receipt, received } of messages) {
-      const event = parseSqsEvent(body, region);
-      if (event.kind === 'hint') hints.push({ store, keys: event.keys });
-      if (event.kind === 'other') deps.onSkipped('ignored');
-      if (event.kind !== 'malformed') done.push(receipt);
-      else if (received < MAX_RECEIVES) deps.onSkipped('malformed');
-      else {
-        deps.onSkipped('dropped');
-        logger.warn('malformed message deleted after too many deliveries', {
-          name,
-          attempt: received,
-        });
-        done.push(receipt);
-      }
-    }
-    if (hints.length > 0) deps.submit(hints, origin);
-    return done;
-  };
-
   const fetchOnce = async (): Promise<void> => {
     queue ??= await open();
     const messages = await queue.receive(signal);
-    const done = processMessages(messages);
+    const done = processMessages(messages, options, deps);
     // Remove messages only after their hints are submitted. After a crash, the queue delivers them again, and duplicate
     // hints do no harm.
     const notRemoved = done.length === 0 ? 0 : await queue.remove(done, signal);
@@ -99,4 +76,31 @@ export function startSqsIntake(options: SqsIntakeOptions, deps: IntakeDeps): Int
       await queue?.[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Returns the receipts of the messages that should be removed. */
+function processMessages(
+  messages: readonly QueueMessage[],
+  { name, store, region, logger }: SqsIntakeOptions,
+  deps: IntakeDeps,
+): readonly string[] {
+  const done: string[] = [];
+  const hints: Hint[] = [];
+  for (const { body, receipt, received } of messages) {
+    const event = parseSqsEvent(body, region);
+    if (event.kind === 'hint') hints.push({ store, keys: event.keys });
+    if (event.kind === 'other') deps.onSkipped('ignored');
+    if (event.kind !== 'malformed') done.push(receipt);
+    else if (received < MAX_RECEIVES) deps.onSkipped('malformed');
+    else {
+      deps.onSkipped('dropped');
+      logger.warn('malformed message deleted after too many deliveries', {
+        name,
+        attempt: received,
+      });
+      done.push(receipt);
+    }
+  }
+  if (hints.length > 0) deps.submit(hints, { kind: 'sqs', name });
+  return done;
 }

@@ -116,6 +116,40 @@ function namingOf(
   return naming;
 }
 
+interface SearchFields {
+  readonly path: string;
+  readonly requestedPath: string | undefined;
+  readonly name: string | undefined;
+  readonly tags: Readonly<Record<string, string>>;
+}
+
+/** Returns the tags to search for, and notes where searches differ. */
+function searchTags(
+  find: Node,
+  { path, requestedPath, name, tags }: SearchFields,
+  { notes, store }: SourceContext,
+): Readonly<Record<string, string>> {
+  if (store.kind === 'aws-secrets-manager' && requestedPath !== undefined && !requestedPath.endsWith('/'))
+    notes.changed(
+      `${find.path}.path`,
+      `is cut at a \`/\`: \`${requestedPath}\` finds names below \`${path}\`, not all names with that prefix`,
+    );
+  if (store.kind === 'aws-secrets-manager' && Object.keys(tags).length > 0)
+    notes.changed(
+      `${find.path}.tags`,
+      'every tag must match exactly; External Secrets uses AWS filters, which match prefixes of names and values in any tag',
+    );
+  const byTags = store.kind === 'vault' && name !== undefined ? {} : tags;
+  if (Object.keys(byTags).length < Object.keys(tags).length)
+    notes.changed(
+      `${find.path}.tags`,
+      'are left out, because External Secrets ignores them in Vault if a name is set',
+    );
+  if (store.kvVersion === 1 && Object.keys(byTags).length > 0)
+    notes.lost(`${find.path}.tags`, 'the key/value engine version 1 has no tags', 'Search by name.');
+  return byTags;
+}
+
 function searchOf(find: Node, steps: readonly Node[], { notes, store }: SourceContext): Json | undefined {
   const decode = decodeOf(find, notes);
   nullBytes(find, notes);
@@ -139,24 +173,7 @@ function searchOf(find: Node, steps: readonly Node[], { notes, store }: SourceCo
     );
   if (store.searched === undefined)
     notes.lost(find.path, 'searches a store without a mount', 'Set the mount, and write the search by hand.');
-  if (store.kind === 'aws-secrets-manager' && requestedPath !== undefined && !requestedPath.endsWith('/'))
-    notes.changed(
-      `${find.path}.path`,
-      `is cut at a \`/\`: \`${requestedPath}\` finds names below \`${path}\`, not all names with that prefix`,
-    );
-  if (store.kind === 'aws-secrets-manager' && Object.keys(tags).length > 0)
-    notes.changed(
-      `${find.path}.tags`,
-      'every tag must match exactly; External Secrets uses AWS filters, which match prefixes of names and values in any tag',
-    );
-  const byTags = store.kind === 'vault' && name !== undefined ? {} : tags;
-  if (Object.keys(byTags).length < Object.keys(tags).length)
-    notes.changed(
-      `${find.path}.tags`,
-      'are left out, because External Secrets ignores them in Vault if a name is set',
-    );
-  if (store.kvVersion === 1 && Object.keys(byTags).length > 0)
-    notes.lost(`${find.path}.tags`, 'the key/value engine version 1 has no tags', 'Search by name.');
+  const byTags = searchTags(find, { path, requestedPath, name, tags }, { notes, store });
   const pattern = relativePattern(name, path);
   if (pattern === undefined)
     notes.lost(

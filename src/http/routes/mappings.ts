@@ -13,7 +13,8 @@ interface Named {
 
 export function addMappingRoutes(app: FastifyInstance, deps: RouteDeps): void {
   addMappingLists(app, deps);
-  addMappingCommands(app, deps);
+  addSyncRoute(app, deps);
+  addPinRoutes(app, deps);
 }
 
 function addMappingLists(app: FastifyInstance, { service }: RouteDeps): void {
@@ -55,7 +56,7 @@ function addMappingLists(app: FastifyInstance, { service }: RouteDeps): void {
   );
 }
 
-function addMappingCommands(app: FastifyInstance, { service }: RouteDeps): void {
+function addSyncRoute(app: FastifyInstance, { service }: RouteDeps): void {
   app.post<Named>(
     '/api/v1/mappings/:name/sync',
     {
@@ -78,7 +79,9 @@ function addMappingCommands(app: FastifyInstance, { service }: RouteDeps): void 
       return answer ?? unknownMapping();
     },
   );
+}
 
+function addPinRoutes(app: FastifyInstance, { service }: RouteDeps): void {
   app.post<Named & { Body: RollbackRequest }>(
     '/api/v1/mappings/:name/rollback',
     {
