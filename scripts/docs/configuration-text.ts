@@ -71,12 +71,11 @@ A file never contains a credential. A reference says where it is:
 | \`{ secretRef: { name: NAME, key: KEY } }\` | a key of a Secret in the bridge's own namespace, without one final newline. Outside of the cluster, the namespace of the kubeconfig's context |
 
 \`validate\` reports text that looks like a credential in keys, labels, annotations, templates and addresses. It looks for
-tokens and keys of known forms, passwords in addresses, \`password: …\` with a literal, and random text. This stops
-\`validate\` (exit code 3), but not the service. If the text is not a credential, add a comment on its line, or on a line
-of its own above:
+tokens and keys of known forms, passwords in addresses, and \`password: …\` with a literal. This stops \`validate\` (exit
+code 3), but not the service. If the text is not a credential, add a comment on its line, or on a line of its own above:
 
 \`\`\`text
-labels: { build: 7Hq2mZ0xWd9LrT4vKc1N }   # secretbridge:allow a build number
+annotations: { token: 7Hq2mZ0x-build }   # secretbridge:allow a build number
 \`\`\``;
 
 /** The example configuration of the page. A test loads it. */

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { findCredentials } from '../../src/config/checks/find-credentials.ts';
 import { parseYaml } from '../../src/config/files/yaml.ts';
@@ -37,7 +36,6 @@ const CREDENTIALS: readonly [string, string][] = [
   ['a Vault token', `hvs.${random(90)}`],
   ['an old token of Vault', `s.${random(24)}`],
   ['an AWS access key ID', `AKIA${random(16, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567')}`],
-  ['a secret access key of AWS', random(40, `${LETTERS}+/`)],
   ['a GitHub token', `ghp_${random(36)}`],
   ['a fine-grained token of GitHub', `github_pat_${random(22)}_${random(59)}`],
   ['a GitLab token', `glpat-${random(20)}`],
@@ -55,8 +53,6 @@ const CREDENTIALS: readonly [string, string][] = [
   ['an https address with a password', 'https://app:s3cr3tpw@git.internal/x'],
   ['a private key', `-----BEGIN ${'PRIVATE'} KEY-----\n${random(64)}\n-----END ${'PRIVATE'} KEY-----`],
   ['a key of OpenSSH', `-----BEGIN OPENSSH ${'PRIVATE'} KEY-----\n${random(70)}`],
-  ['a password of a generator', random(24)],
-  ['a key in base64', `${random(43, `${LETTERS}+/`)}=`],
 ]; // Each random part uses its own seed.
 
 describe('a suspected credential', () => {
@@ -109,10 +105,10 @@ describe('a suspected credential', () => {
   });
 
   it('does not make the configuration unusable', async () => {
-    const loaded = await loadText(VALID.replace('key: payments/db', `key: payments/${random(24)}`));
+    const loaded = await loadText(VALID.replace('key: payments/db', `key: payments/ghp_${random(36)}`));
     expect(loaded.kind).toBe('usable');
     expect(linesOf(loaded)).toEqual([
-      '13:46 mappings[0].data.DB_PASSWORD.key CONFIG_INVALID: this looks like a credential: random text; a configuration must not contain credentials — keep it in a store, or use a reference; if it is not a credential, put the comment `# secretbridge:allow` on this line',
+      '13:46 mappings[0].data.DB_PASSWORD.key CONFIG_INVALID: this looks like a GitHub token; a configuration must not contain credentials — keep it in a store, or use a reference; if it is not a credential, put the comment `# secretbridge:allow` on this line',
     ]);
   });
 
@@ -150,13 +146,17 @@ describe('a suspected credential', () => {
   it('is reported in an included file, with its position', async () => {
     const loaded = await load({
       '/home/ann/secretbridge.yaml': `${VALID}include: [ { path: t.yaml, namespaces: ['*'], stores: [local], keys: ['**'] } ]`,
-      '/home/ann/t.yaml': `mappings:\n  - name: t\n    target: { namespace: t }\n    data: { A: { store: local, key: ${random(24)} } }\n`,
+      '/home/ann/t.yaml': `mappings:\n  - name: t\n    target: { namespace: t }\n    data: { A: { store: local, key: ghp_${random(36)} } }\n`,
     });
     expect(loaded.problems).toMatchObject([{ file: 't.yaml', line: 4, code: 'CONFIG_INVALID' }]);
   });
 });
 
 describe('text without credentials', () => {
+  it('includes random text without a known form', () => {
+    for (const [, put] of PLACES) expect(scan(put(random(40))).problems).toEqual([]);
+  });
+
   it('causes no findings in 300 mappings with digests, ids, certificates and templates', () => {
     expect(scan(realistic(300)).problems).toEqual([]);
   });
@@ -165,7 +165,10 @@ describe('text without credentials', () => {
     const text = realistic(3);
     for (const place of ['team-0', 'prod-payments:', 'Prod1', 'WHEN_AUTHORIZED', 'smtp.relay', 'app-2'])
       if (text.includes(place))
-        expect(scan(text.replace(place, `${place}${random(40)}`)).problems.length, place).toBeGreaterThan(0);
+        expect(
+          scan(text.replace(place, `${place}/ghp_${random(40)}`)).problems.length,
+          place,
+        ).toBeGreaterThan(0);
   });
 
   it.each([
@@ -200,12 +203,6 @@ describe('the credential scan', () => {
       scan(JSON.stringify({ a: text }));
       expect(performance.now() - start).toBeLessThan(2_000);
     } // biome-ignore format: a list of texts
-  });
-
-  it('finds most random texts', () => {
-    const made = Array.from({ length: 500 }, () => randomBytes(24).toString('base64url'));
-    const hits = made.filter((text) => scan(`a: "${text}"`).problems.length > 0);
-    expect(hits.length).toBeGreaterThan(400);
   });
 });
 

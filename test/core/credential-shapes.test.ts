@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { findSuspects } from '../../src/config/checks/credential-shapes.ts';
-import { CREDENTIAL_SHAPES } from '../../src/core/credential-shapes.ts';
+import { CREDENTIAL_SHAPES, findSuspects } from '../../src/core/credential-shapes.ts';
 import { createScrubber } from '../../src/telemetry/scrub.ts';
 
 /** Examples are built at run time, so that no file in this repository contains text that looks like a credential. */
@@ -21,6 +20,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   'a Slack token': [`xoxb-${'123456789012'}-${text(24)}`],
   'a Stripe key': [`sk_${'live'}_${text(24)}`, `rk_${'test'}_${text(24)}`],
   'a Google API key': [`AIza${text(35)}`],
+  'a SendGrid key': [`SG.${text(22)}.${text(43)}`],
   'an npm token': [`npm_${text(36)}`],
   'an Azure client secret': [`abc8Q~${text(34)}`],
   'an Azure account key': [`${text(86)}==`],

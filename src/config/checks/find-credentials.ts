@@ -1,23 +1,14 @@
+import { findSuspects } from '../../core/credential-shapes.ts';
 import type { Located } from '../files/yaml.ts';
 import type { Finding, Path, Place, Problem } from '../problem.ts';
 import { toProblem } from '../problem.ts';
 import { MIN_REDACTED_LENGTH } from '../redact.ts';
-import { findSuspects } from './credential-shapes.ts';
 
 export interface CredentialFindings {
   readonly problems: readonly Problem[];
   /** Credential fragments to remove from all problems. */
   readonly fragments: ReadonlySet<string>;
 }
-
-/** Fields whose values come from other systems and may look random. */
-const IDENTIFIER_FIELDS: ReadonlySet<string> = new Set([
-  'version',
-  'roleId',
-  'clientId',
-  'tenantId',
-  'externalId',
-]);
 
 /**
  * Finds text that looks like a credential anywhere in the configuration. The comment `# secretbridge:allow` marks a
@@ -28,11 +19,10 @@ export function findCredentials(root: Located, texts: ReadonlyMap<string, string
   const fragments = new Set<string>();
   const isAllowed = createAllowCheck(texts);
   const checkText = (text: string, field: string | undefined, path: Path, place: Place, at?: 'key') => {
-    const isName = field !== undefined && IDENTIFIER_FIELDS.has(field);
     const isFreeForm = isFreeFormPath(path);
     // In free-form fields the field name describes the value, as in `password: …`. In our own format the name is no
     // hint.
-    const suspects = findSuspects(isFreeForm ? `${field}: ${text}` : text, { isName, isFree: isFreeForm });
+    const suspects = findSuspects(isFreeForm ? `${field}: ${text}` : text, isFreeForm);
     const [first] = suspects;
     if (first === undefined || isAllowed(place)) return;
     for (const line of suspects.flatMap(({ fragment }) => fragment.split(/\s+/)))
