@@ -1,6 +1,7 @@
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import type { z } from 'zod';
 import type { Mapping, Naming, Search, Spread } from '../core/mapping.ts';
+import { nameRulesOf } from '../providers/registry.ts';
 import type { Config } from './config.ts';
 import { locate } from './files/merge.ts';
 import { isFreeForm } from './files/raw.ts';
@@ -9,7 +10,6 @@ import type { Path } from './problem.ts';
 import type { ConfigFile } from './schema.ts';
 import type { Rule } from './shape/access.ts';
 import type { MappingConfig } from './shape/mapping.ts';
-import { namingOf } from './shape/naming.ts';
 
 export type ParsedFile = z.output<typeof ConfigFile>;
 
@@ -45,7 +45,7 @@ export function resolveConfig(file: ParsedFile, root: Located, deps: ResolveOpti
     audit.store.kind === 'sqlite' ? [{ kind: 'file' as const, path: join(state, 'checkpoints.jsonl') }] : [];
   const keys = withLocalPaths(file.keys, ['keys']);
   const [newest = { file: join(state, 'fingerprint.key') }, ...older] = keys.fingerprint ?? [];
-  const namings = new Map(file.stores.map((store) => [store.name, namingOf(store)]));
+  const namings = new Map(file.stores.map((store) => [store.name, nameRulesOf(store.kind)?.naming ?? {}]));
   const placesOf = (section: 'stores' | 'mappings') =>
     new Map(file[section].map(({ name }, index) => [name, locate(root, [section, index])]));
   return {

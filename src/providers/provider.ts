@@ -5,6 +5,7 @@ import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { ReadResult, SourceRef, StampedVersion } from '../core/read-result.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { Reference } from './credentials.ts';
+import type { NameRules, StoreFields } from './name-rules.ts';
 import type { ChosenStrategy } from './read-strategy.ts';
 
 export type { ReadResult, SourceRef };
@@ -127,6 +128,8 @@ export interface ProviderDefinition<Kind extends string = string, Schema extends
   readonly title: string;
   /** The schema of the store-specific configuration, without `name` and `limits`. */
   readonly Config: Schema;
+  /** The rules for keys, versions and searches. `store` is not validated yet. */
+  names(store: StoreFields): NameRules;
   /** The capabilities of this kind of store. Shared code checks capabilities, never the kind. */
   readonly can: {
     /** Whether `versions` can need fewer requests than reading. */

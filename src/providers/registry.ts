@@ -2,6 +2,7 @@ import { AppError } from '../core/errors.ts';
 import { awsSecretsManager } from './aws-secrets-manager/index.ts';
 import { azureKeyVault } from './azure-key-vault/index.ts';
 import { files } from './files/index.ts';
+import type { NameRules, StoreFields } from './name-rules.ts';
 import type { ProviderDefinition, ProviderDeps, SecretProvider } from './provider.ts';
 import { vault } from './vault/index.ts';
 
@@ -31,6 +32,12 @@ export function identityOf(config: AnyConfig): Readonly<Record<string, unknown>>
 /** Returns the number of versions on one page of a list. Undefined if lists contain no versions. */
 export function versionsPerPageOf(config: AnyConfig): number | undefined {
   return definitionOf(config).versionsPerPage?.(config);
+}
+
+/** The name rules of a store. Undefined for an unknown kind, which the schema reports. */
+export function nameRulesOf(kind: string, store: StoreFields = {}): NameRules | undefined {
+  // `hasOwn` rejects inherited names such as `toString`.
+  return Object.hasOwn(PROVIDERS, kind) ? PROVIDERS[kind]?.names(store) : undefined;
 }
 
 export function definitionOf({ kind }: AnyConfig): ProviderDefinition {

@@ -1,3 +1,4 @@
+import { nameRulesOf } from '../../providers/registry.ts';
 import type { Bound } from '../files/include.ts';
 import { holdsUnclear } from '../files/merge.ts';
 import { listOf, memberOf, namespacesIn, sourcesIn, textOf } from '../files/raw.ts';
@@ -6,7 +7,6 @@ import type { Parsed } from '../parse.ts';
 import { type Finding, formatPlace, type Path, quoted } from '../problem.ts';
 import { allows, allowsSearch, isPlainKey, matches, type Rule } from '../shape/access.ts';
 import { Namespace } from '../shape/fields.ts';
-import { namingOf } from '../shape/naming.ts';
 
 /** Explanation for a key that no rule can allow. */
 export const AMBIGUOUS_KEY = ', which may be read as another key,';
@@ -31,7 +31,7 @@ export function findAccessViolations(
 ): readonly Finding[] {
   const flat = new Set(
     listOf(root, 'stores').flatMap((store) =>
-      namingOf({ kind: textOf(store, 'kind') ?? '' }).isFlat ? (textOf(store, 'name') ?? []) : [],
+      nameRulesOf(textOf(store, 'kind') ?? '')?.naming.isFlat ? (textOf(store, 'name') ?? []) : [],
     ),
   );
   const rules = rulesIn(root, access);

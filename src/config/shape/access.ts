@@ -1,5 +1,5 @@
 import { AppError } from '../../core/errors.ts';
-import { namingOf } from './naming.ts';
+import { nameRulesOf } from '../../providers/registry.ts';
 
 /** Allows targets in these namespaces to use these keys of these stores. Each entry is a glob for the whole name. */
 export interface Rule {
@@ -50,7 +50,9 @@ export function createAccess(
   { access, bounds, stores }: AccessConfig,
   ownNamespace: () => string | undefined = () => undefined,
 ): Access {
-  const flat = new Set(stores.filter((store) => namingOf(store).isFlat).map(({ name }) => name));
+  const flat = new Set(
+    stores.filter((store) => nameRulesOf(store.kind)?.naming.isFlat).map(({ name }) => name),
+  );
   const isOwnNamespace = (namespace: string | undefined) =>
     namespace !== undefined && namespace === ownNamespace();
   const checkAll = (

@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { Naming } from '../../core/mapping.ts';
 import { Reference } from '../credentials.ts';
 import { isPlainAddress, PLAIN_ADDRESS_RULE } from '../plain-address.ts';
 import { AllowHttp, Tls } from '../tls.ts';
@@ -79,5 +78,3 @@ export const AwsConfig = z
   })
   .meta({ title: 'AWS Secrets Manager' });
 export type AwsConfig = z.output<typeof AwsConfig>;
-
-export const awsNaming: Naming = { unlisted: 'arns' };

@@ -1,11 +1,13 @@
 import { defineProvider } from '../provider.ts';
 import { AwsConfig } from './config.ts';
 import { MAX_DESCRIBED, namesOf } from './keys.ts';
+import { awsNames } from './names.ts';
 
 export const awsSecretsManager = defineProvider({
   kind: 'aws-secrets-manager',
   title: 'AWS Secrets Manager',
   Config: AwsConfig,
+  names: awsNames,
   can: { tellVersions: true, findByTags: true, readsPerCall: 20, describesUpTo: MAX_DESCRIBED },
   // The account of the role is part of the identity, because all keys would look deleted in another account.
   identity: ({ kind, region, endpoint, auth }) => ({ kind, region, endpoint, account: accountOf(auth) }),

@@ -4,8 +4,8 @@ import { AppError } from '../../core/errors.ts';
 export const MAX_DESCRIBED = 2;
 
 /** `!` occurs in the names of secrets that other AWS services own, such as `rds!cluster-…`. */
-const NAME = /^[\w/+=.@!-]{1,512}$/;
-const ARN = /^arn:(aws[\w-]*):secretsmanager:([a-z0-9-]+):(\d{12}):secret:(.+)$/;
+export const NAME = /^[\w/+=.@!-]{1,512}$/;
+export const ARN = /^arn:(aws[\w-]*):secretsmanager:([a-z0-9-]+):(\d{12}):secret:(.+)$/;
 
 /**
  * Checks a key, which is the name or the ARN of a secret. The ARN may lack the six characters that AWS appends to the

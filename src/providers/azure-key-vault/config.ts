@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { Naming } from '../../core/mapping.ts';
 import { Reference } from '../credentials.ts';
 import { Tls } from '../tls.ts';
 
@@ -50,8 +49,6 @@ export const AzureConfig = z
   })
   .meta({ title: 'Azure Key Vault' });
 export type AzureConfig = z.output<typeof AzureConfig>;
-
-export const azureNaming: Naming = { isFlat: true, unlisted: 'anyCase' };
 
 /**
  * The URL must use TLS, because the Azure clients send a token only over TLS. It must have no path, because the clients

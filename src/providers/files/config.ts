@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { Naming } from '../../core/mapping.ts';
 import { isValidPath, PATH_RULE } from '../path.ts';
 
 export const FilesConfig = z
@@ -18,5 +17,3 @@ export const FilesConfig = z
   })
   .meta({ title: 'A folder of files' });
 export type FilesConfig = z.output<typeof FilesConfig>;
-
-export const filesNaming: Naming = { unlisted: 'dotted' };
