@@ -5,17 +5,10 @@ import type { Context, GlobalOptions } from './context.ts';
 import { painter, print, printErrorHint, printNotice } from './texts/output.ts';
 import { problemsText } from './texts/problems.ts';
 
-/**
- * Loads the configuration. If it is invalid, prints its problems and returns undefined.
- * @param meanwhile Work to do while another thread parses a long configuration.
- */
-export async function requireConfig(
-  context: Context,
-  options: GlobalOptions,
-  meanwhile?: () => Promise<unknown>,
-): Promise<Config | undefined> {
+/** Loads the configuration. If it is invalid, prints its problems and returns undefined. */
+export async function requireConfig(context: Context, options: GlobalOptions): Promise<Config | undefined> {
   const { env, cwd } = context;
-  const loaded = await loadConfig({ paths: options.config ?? [], env, cwd, meanwhile });
+  const loaded = await loadConfig({ paths: options.config ?? [], env, cwd });
   if (loaded.kind === 'usable') return loaded.config;
   printProblems(context, options, loaded.problems);
   return undefined;

@@ -12,27 +12,21 @@ import { painter, printNotice } from './texts/output.ts';
 import { UsageError } from './usage-error.ts';
 import { VERSION } from './version.ts';
 
-export interface CommandParts {
-  /** Adapts the configuration for this command. */
-  readonly adapt?: (config: Config) => Config;
-  /** Loads the command's code while a long configuration is parsed. */
-  readonly load?: () => Promise<unknown>;
-}
-
-/** Opens the app, runs the command with it, and always closes the app. */
+/**
+ * Opens the app, runs the command with it, and always closes the app.
+ * @param adapt Adapts the configuration for this command.
+ */
 export async function withApp(
   context: Context,
   options: GlobalOptions & { readonly mapping?: string },
   command: (app: App) => Promise<number>,
-  { adapt = (config) => config, load }: CommandParts = {},
+  adapt = (config: Config): Config => config,
 ): Promise<number> {
-  const loaded = await requireConfig(context, options, () =>
-    Promise.all([loadApp(), loadKubernetes(), load?.()]),
-  );
+  const loaded = await requireConfig(context, options);
   if (loaded === undefined) return EXIT.config;
   const config = adapt(loaded);
   if (options.mapping !== undefined) checkMapping(config, options.mapping);
-  const { openApp } = await loadApp();
+  const { openApp } = await import('../app/app.ts');
   await using stack = new AsyncDisposableStack();
   const app = stack.use(await openApp(config, appDeps(context, options, config)));
   warnAboutAudit(app, context);
@@ -42,11 +36,6 @@ export async function withApp(
   warnAboutCheckpoints(app, context);
   return code;
 }
-
-const loadApp = () => import('../app/app.ts');
-
-/** Load the Kubernetes client early: almost every long configuration uses a Kubernetes cluster. */
-export const loadKubernetes = () => import('../cluster/kubernetes.ts');
 
 /** Warns that the audit log cannot be trusted. Read-only commands continue; changes to the cluster are refused. */
 function warnAboutAudit({ checkpoints }: App, context: Context): void {

@@ -1,7 +1,6 @@
-import type { LoadResult } from './check-documents.ts';
+import { checkDocuments, type LoadResult } from './check-documents.ts';
 import { type ConfigFs, findSources, realFs } from './files/files.ts';
-import type { ParsedFiles } from './files/parsed-files.ts';
-import { parseOnce } from './files/parsing.ts';
+import { createParsedFiles, type ParsedFiles } from './files/parsed-files.ts';
 import { readDocuments } from './files/read.ts';
 import type { Problem } from './problem.ts';
 
@@ -13,21 +12,14 @@ export interface LoadOptions {
   readonly readFs?: ConfigFs;
   /** A cache, so that unchanged files are not parsed again. Without it, everything is parsed. */
   readonly parsed?: ParsedFiles;
-  /** Work for this thread while another thread parses. */
-  readonly meanwhile?: (() => Promise<unknown>) | undefined;
 }
 
 /** Reads, merges and checks the configuration. Returns all problems at once. */
 export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
-  const { paths, env, cwd, readFs = realFs, parsed, meanwhile } = options;
-  const reading = {
-    fs: readFs,
-    parse: parsed?.begin() ?? parseOnce,
-    meanwhile: () => Promise.all([loadChecks(), meanwhile?.()]),
-  };
+  const { paths, env, cwd, readFs = realFs, parsed = createParsedFiles() } = options;
+  const reading = { fs: readFs, parse: parsed.begin() };
   const sources = await findSources({ paths, env, cwd, fs: readFs });
   const main = await readDocuments(sources.files, reading);
-  const { checkDocuments } = await loadChecks();
   return checkDocuments(main, { ...reading, sources, home: env.HOME });
 }
 
@@ -44,6 +36,3 @@ export async function validateText(
   };
   return (await loadConfig({ paths: ['secretbridge.yaml'], env, cwd, readFs })).problems;
 }
-
-/** Import lazily, because the schema and the checks take a fifth of a second to load. */
-const loadChecks = () => import('./check-documents.ts');

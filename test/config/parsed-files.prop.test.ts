@@ -2,8 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { createParsedFiles, type ParsedFiles } from '../../src/config/files/parsed-files.ts';
-import { parseTexts, type YamlText } from '../../src/config/files/parsing.ts';
+import { createParsedFiles, type ParsedFiles, type YamlText } from '../../src/config/files/parsed-files.ts';
 import { parseYaml } from '../../src/config/files/yaml.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { HEAD, memoryFs } from './memory-fs.ts';
@@ -46,58 +45,34 @@ const same = (one: unknown, other: unknown) => expect(isDeepStrictEqual(one, oth
 
 const parsedHere = ({ text: source, file }: YamlText) => parseYaml(source, file);
 
-describe('texts parsed on another thread', () => {
-  /** A threshold that makes every text use the thread. */
-  const long = 0;
-
-  it('give the same result as on the main thread, including positions', async () => {
-    const all = fc.sample(text, 300).map((source, index) => ({ text: source, file: `${index}.yaml` }));
-    const parsings = await parseTexts(all, { threadThreshold: long });
-    same(
-      parsings.map(({ parsed }) => parsed),
-      all.map(parsedHere),
-    );
-    expect(parsings.some(({ packed }) => packed !== undefined)).toBe(true);
-    expect(parsings.some(({ packed }) => packed === undefined)).toBe(true);
-  });
-
-  it('leave the main thread free for other work, and pass on a failure of that work', async () => {
-    const done: string[] = [];
-    const all = [{ text: 'a: 1', file: 'a.yaml' }];
-    const parsing = parseTexts(all, { threadThreshold: long, meanwhile: async () => done.push('meanwhile') });
-    void parsing.then(() => done.push('parsed'));
-    await parsing;
-    expect(done).toEqual(['meanwhile', 'parsed']);
-    const meanwhile = () => Promise.reject(new Error('it cannot be loaded'));
-    await expect(parseTexts(all, { threadThreshold: long, meanwhile })).rejects.toThrow(
-      'it cannot be loaded',
-    );
-    // Short texts start no thread, so nothing runs in the meantime.
-    expect(await parseTexts(all, { meanwhile })).toHaveLength(1);
-  });
-
-  it('leave the main thread free even if only included files are long', async () => {
-    const comment = `# ${'x'.repeat(256 * 1024)}\n`;
-    const main = `${HEAD}stores: [ { name: s, kind: files, path: x } ]
-include: [ { path: ../teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
-    const files = {
-      '/home/ann/conf/0.yaml': main,
-      '/home/ann/teams/c.yaml': `${comment}mappings: []\n`,
+describe('a load', () => {
+  it('pauses between long files, so that the event loop does other work', async () => {
+    const long = Array.from({ length: 2_000 }, (_, index) => `a${index}: { b: [c, d, e] }\n`).join('');
+    const all = ['1.yaml', '2.yaml', '3.yaml'].map((file) => ({ text: long, file }));
+    let turns = 0;
+    const count = (): void => {
+      turns += 1;
+      counting = setImmediate(count);
     };
-    const done: string[] = [];
-    const meanwhile = async () => done.push('meanwhile');
-    const options = { paths: ['conf'], env: {}, cwd: '/home/ann', readFs: memoryFs(files), meanwhile };
-    expect(await loadConfig(options)).toMatchObject({ kind: 'usable' });
-    expect(done).toEqual(['meanwhile']);
+    let counting = setImmediate(count);
+    await createParsedFiles().begin()(all);
+    clearImmediate(counting);
+    expect(turns).toBeGreaterThan(1);
   });
 
-  it('are parsed on the main thread if no other thread can start', async () => {
-    const all = fc.sample(text, 20).map((source, index) => ({ text: source, file: `${index}.yaml` }));
-    const parsings = await parseTexts(all, { threadThreshold: long, runThread: async () => undefined });
-    same(
-      parsings.map(({ parsed }) => parsed),
-      all.map(parsedHere),
-    );
+  it('parses only changed files again', async () => {
+    const files = createParsedFiles();
+    const texts = (b: string) => [
+      { text: 'a: 1', file: 'a.yaml' },
+      { text: b, file: 'b.yaml' },
+    ];
+    const first = await files.begin()(texts('b: 1'));
+    const second = await files.begin()(texts('b: 2'));
+    expect(second[0]).toBe(first[0]);
+    expect(second[1]?.documents[0]?.value).toEqual({ b: 2 });
+    // An entry that one load did not use is dropped.
+    await files.begin()([]);
+    expect((await files.begin()(texts('b: 2')))[0]).not.toBe(first[0]);
   });
 });
 

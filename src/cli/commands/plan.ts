@@ -36,7 +36,7 @@ export async function planCommand(
       },
     );
   };
-  return withApp(context, options, plan, options.adopt ? { adapt: withAdoption } : {});
+  return withApp(context, options, plan, options.adopt ? withAdoption : undefined);
 }
 
 /**

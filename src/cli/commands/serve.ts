@@ -1,4 +1,4 @@
-import type { Server } from '../../app/serve/serve.ts';
+import { openServer, type Server } from '../../app/serve/serve.ts';
 import type { LoadResult } from '../../config/check-documents.ts';
 import type { Config } from '../../config/config.ts';
 import { type ConfigDiff, diffConfig, isEmptyDiff } from '../../config/diff.ts';
@@ -15,15 +15,7 @@ import { createMemoryTrimmer } from '../heap.ts';
 import { painter, printErrorHint, printNotice } from '../texts/output.ts';
 import { problemsText } from '../texts/problems.ts';
 import { VERSION } from '../version.ts';
-import { loadKubernetes, sharedDeps } from '../with-app.ts';
-
-/**
- * The code of the service is more than half of the code that `serve` loads at its start. Load it while the
- * configuration is read.
- */
-const loadParts = () => import('../../app/serve/serve.ts');
-
-const loadAll = () => Promise.all([loadParts(), loadKubernetes()]);
+import { sharedDeps } from '../with-app.ts';
 
 /** The interval for returning memory to the system. A first sync of ten thousand targets takes half a minute. */
 const TRIM_INTERVAL_MS = 20_000;
@@ -83,8 +75,7 @@ export async function serveCommand(context: Context, options: Options): Promise<
 
   const parsed = createParsedFiles();
   await using watch: ConfigWatch = await watchConfig({
-    load: (readFs) =>
-      loadConfig({ paths: options.config ?? [], env, cwd, readFs, parsed, meanwhile: loadAll }),
+    load: (readFs) => loadConfig({ paths: options.config ?? [], env, cwd, readFs, parsed }),
     onChange: applyLoaded,
     onProgress: (error) => {
       server?.configurationChecked();
@@ -117,7 +108,6 @@ export async function serveCommand(context: Context, options: Options): Promise<
     context.signal.addEventListener('abort', () => resolve(undefined), { once: true });
   });
 
-  const { openServer } = await loadParts();
   while (!context.signal.aborted) {
     changed = Promise.withResolvers<AppError | undefined>();
     const logger = loggerOf(config);

@@ -1,5 +1,5 @@
 import type { App } from '../../app/app.ts';
-import type { SyncReport } from '../../app/sync.ts';
+import { type SyncReport, syncTargets } from '../../app/sync.ts';
 import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { createProgress } from '../progress.ts';
@@ -15,10 +15,8 @@ export async function syncCommand(
 ): Promise<number> {
   if (options.server !== undefined) return letService(options.server, context, options);
   const command = async (app: App) => printReport(context, options, await run(context, app, options.mapping));
-  return withApp(context, options, command, { load: loadSync });
+  return withApp(context, options, command);
 }
-
-const loadSync = () => import('../../app/sync.ts');
 
 async function letService(
   server: string,
@@ -35,7 +33,6 @@ async function letService(
 }
 
 async function run(context: Context, app: App, only?: string): Promise<SyncReport> {
-  const { syncTargets } = await loadSync();
   using progress = createProgress(context, 'Syncing');
   // Await here, because the progress line is cleared at the end of this scope.
   return await syncTargets(app, {

@@ -1,15 +1,13 @@
 import { loadConfig } from '../../config/load.ts';
+import { targetsOf } from '../../reconcile/targets.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { count, print, printErrorHint } from '../texts/output.ts';
 import { problemsText } from '../texts/problems.ts';
 
-const loadTargets = () => import('../../reconcile/targets.ts');
-
 export async function validateCommand(context: Context, options: GlobalOptions): Promise<number> {
   const { env, cwd } = context;
-  const loaded = await loadConfig({ paths: options.config ?? [], env, cwd, meanwhile: loadTargets });
-  const { targetsOf } = await loadTargets();
+  const loaded = await loadConfig({ paths: options.config ?? [], env, cwd });
   const { problems } = loaded;
   const valid = problems.length === 0;
   print(context, options.output, {

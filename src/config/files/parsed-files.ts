@@ -1,6 +1,15 @@
 import { createHash } from 'node:crypto';
-import { type Packed, pack, unpack } from './packed.ts';
-import { type Parse, type Parsing, parseTexts, type YamlText } from './parsing.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type ParsedYaml, parseYaml } from './yaml.ts';
+
+export interface YamlText {
+  readonly text: string;
+  /** The file name to use in places. */
+  readonly file: string;
+}
+
+/** Parses each text and returns the results in the same order. */
+export type Parse = (texts: readonly YamlText[]) => Promise<readonly ParsedYaml[]>;
 
 /**
  * A cache of parsed files. Most files do not change, and parsing a thousand mappings takes ten times as long as all
@@ -11,37 +20,30 @@ export interface ParsedFiles {
   begin(): Parse;
 }
 
-interface CachedFile {
-  readonly digest: string;
-  readonly packed: Packed;
-}
+/** The longest time without a pause. Parsing blocks the event loop, so the service would miss probes. */
+const SLICE_MS = 25;
 
 export function createParsedFiles(): ParsedFiles {
-  let cached = new Map<string, CachedFile>();
+  let cached = new Map<string, { readonly digest: string; readonly parsed: ParsedYaml }>();
   return {
     begin() {
-      const before = cached;
-      const next = new Map<string, CachedFile>();
+      const previous = cached;
+      const next: typeof cached = new Map();
       cached = next;
-      const keep = (file: string, digest: string, { parsed, packed = pack(parsed) }: Parsing): void => {
-        if (packed !== undefined) next.set(file, { digest, packed });
-      };
-      const fromCache = ({ file }: YamlText, digest: string): Parsing | undefined => {
-        const entry = before.get(file);
-        if (entry?.digest !== digest) return undefined;
-        return { packed: entry.packed, parsed: unpack(entry.packed, file) };
-      };
-      return async (texts, meanwhile) => {
-        const digests = texts.map(({ text }) => createHash('sha256').update(text).digest('hex'));
-        const hits = texts.map((yamlText, index) => fromCache(yamlText, digests[index] ?? ''));
-        const fresh = texts.filter((_, index) => hits[index] === undefined);
-        const parsings = (await parseTexts(fresh, { meanwhile })).values();
-        return texts.flatMap(({ file }, index) => {
-          const parsing = hits[index] ?? parsings.next().value;
-          if (parsing === undefined) return [];
-          keep(file, digests[index] ?? '', parsing);
-          return [parsing.parsed];
-        });
+      return async (texts) => {
+        const results: ParsedYaml[] = [];
+        let sliceStart = performance.now();
+        for (const { text, file } of texts) {
+          const digest = createHash('sha256').update(text).digest('hex');
+          const entry = previous.get(file);
+          const parsed = entry?.digest === digest ? entry.parsed : parseYaml(text, file);
+          next.set(file, { digest, parsed });
+          results.push(parsed);
+          if (performance.now() - sliceStart < SLICE_MS) continue;
+          await nextTurn();
+          sliceStart = performance.now();
+        }
+        return results;
       };
     },
   };

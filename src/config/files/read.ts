@@ -1,7 +1,7 @@
 import { mapConcurrently } from '../../core/semaphore.ts';
 import { type Problem, toProblem } from '../problem.ts';
 import { type ConfigFs, MAX_OPEN_FILES, readSource, type SourceFile } from './files.ts';
-import type { Parse } from './parsing.ts';
+import type { Parse } from './parsed-files.ts';
 import type { Located } from './yaml.ts';
 
 export interface ReadDocuments {
@@ -19,13 +19,11 @@ export interface ReadDocuments {
 export interface ReadDeps {
   readonly fs: ConfigFs;
   readonly parse: Parse;
-  /** Work for this thread while another thread parses. */
-  readonly meanwhile: () => Promise<unknown>;
 }
 
 export async function readDocuments(
   files: readonly SourceFile[],
-  { fs, parse, meanwhile }: ReadDeps,
+  { fs, parse }: ReadDeps,
 ): Promise<ReadDocuments> {
   const reads = await mapConcurrently(files, MAX_OPEN_FILES, (source) => readSource(source, fs));
   const readable = files.flatMap(({ shown }, index) => {
@@ -33,7 +31,7 @@ export async function readDocuments(
     return read?.kind === 'text' ? [{ file: shown, text: read.text }] : [];
   });
   const unreadable = reads.flatMap((read) => (read.kind === 'problem' ? [read.problem] : []));
-  const parsed = await parse(readable, meanwhile);
+  const parsed = await parse(readable);
   const problems = parsed.flatMap((parsedYaml) =>
     parsedYaml.problems.map(({ place, message }) =>
       toProblem({ path: [], code: 'CONFIG_INVALID', message }, place),
