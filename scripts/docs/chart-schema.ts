@@ -1,4 +1,4 @@
-import { configurationSchema } from '../../src/config/json-schema.ts';
+import { configurationSchema } from '../../src/config/schema.ts';
 
 type Schema = Readonly<Record<string, unknown>>;
 

@@ -1,4 +1,4 @@
-import { configurationSchema } from '../../src/config/json-schema.ts';
+import { configurationSchema } from '../../src/config/schema.ts';
 import { chartReadme } from './chart-readme.ts';
 import { chartSchema } from './chart-schema.ts';
 import { cliPage } from './cli-page.ts';

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { configurationSchema } from '../config/json-schema.ts';
+import { configurationSchema } from '../config/schema.ts';
 import { parseAny } from '../core/json.ts';
 import { codeOf } from '../core/system-errors.ts';
 import { fileError, writeAllOrNothing } from './file-error.ts';

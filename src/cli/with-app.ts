@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { App, AppDeps } from '../app/app.ts';
 import type { Config } from '../config/config.ts';
-import { nearest } from '../config/nearest.ts';
+import { nearest } from '../config/problem.ts';
 import { createLogger, type Logger, silentLogger } from '../telemetry/logger.ts';
 import { createScrubber, type Scrubber } from '../telemetry/scrub.ts';
 import type { Context, GlobalOptions } from './context.ts';

@@ -1,7 +1,6 @@
 import type { z } from 'zod';
 import { check } from './messages.ts';
-import { didYouMean } from './nearest.ts';
-import { type Finding, type Path, quoted } from './problem.ts';
+import { didYouMean, type Finding, type Path, quoted } from './problem.ts';
 import type { ParsedFile } from './resolve.ts';
 import { ConfigFile, StoreConfig } from './schema.ts';
 import { MappingConfig } from './shape/mapping.ts';

@@ -74,3 +74,12 @@ export const ConfigFile = z
 
 /** Sections that several files may contain. Their entries are combined. */
 export const LIST_SECTIONS = ['formerInstances', 'include', 'stores', 'mappings', 'access'] as const;
+
+/**
+ * The JSON Schema of the configuration, for editors. No section is required, because several files can make up one
+ * configuration.
+ */
+export function configurationSchema(): string {
+  const { required: _, ...schema } = z.toJSONSchema(ConfigFile, { io: 'input' });
+  return `${JSON.stringify(schema, null, 2)}\n`;
+}

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { EXAMPLE } from '../../scripts/docs/configuration-text.ts';
 import { quickstartConfig } from '../../scripts/setup/quickstart-texts.ts';
-import { configurationSchema } from '../../src/config/json-schema.ts';
+import { configurationSchema } from '../../src/config/schema.ts';
 import { loadText } from '../config/memory-fs.ts';
 import { allPages, blocksOf } from '../docs/markdown.ts';
 import { openBench } from './harness.ts';

@@ -1,9 +1,8 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { CLUSTER_KINDS, LOGINS, STORE_KINDS } from '../../src/cli/init/choices.ts';
-import { configurationSchema } from '../../src/config/json-schema.ts';
-import type { Bench } from './harness.ts';
-import { Collector, openBench } from './harness.ts';
+import { configurationSchema } from '../../src/config/schema.ts';
+import { type Bench, Collector, openBench } from './harness.ts';
 
 const OUT = ['--out', 'new.yaml'];
 

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { createParsedFiles, type ParsedFiles, type YamlText } from '../../src/config/files/parsed-files.ts';
+import { createParsedFiles, type ParsedFiles, type YamlText } from '../../src/config/files/read.ts';
 import { parseYaml } from '../../src/config/files/yaml.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { HEAD, memoryFs } from './memory-fs.ts';

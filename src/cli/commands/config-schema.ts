@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { configurationSchema } from '../../config/json-schema.ts';
+import { configurationSchema } from '../../config/schema.ts';
 import type { Context } from '../context.ts';
 import { EXIT } from '../exit.ts';
 import { prepareSchema } from '../schema-file.ts';

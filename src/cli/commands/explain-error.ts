@@ -1,4 +1,4 @@
-import { nearest } from '../../config/nearest.ts';
+import { nearest } from '../../config/problem.ts';
 import { ERRORS, isErrorCode } from '../../core/error-codes.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { nearest } from '../../config/nearest.ts';
+import { nearest } from '../../config/problem.ts';
 import { EXIT } from '../exit.ts';
 import { UsageError } from '../usage-error.ts';
 

@@ -1,9 +1,8 @@
 import { openServer, type Server } from '../../app/serve/serve.ts';
-import type { LoadResult } from '../../config/check-documents.ts';
 import type { Config } from '../../config/config.ts';
 import { type ConfigDiff, diffConfig, isEmptyDiff } from '../../config/diff.ts';
-import { createParsedFiles } from '../../config/files/parsed-files.ts';
-import { loadConfig } from '../../config/load.ts';
+import { createParsedFiles } from '../../config/files/read.ts';
+import { type LoadResult, loadConfig } from '../../config/load.ts';
 import type { Problem } from '../../config/problem.ts';
 import { type ConfigWatch, watchConfig } from '../../config/watch/watch.ts';
 import { AppError } from '../../core/errors.ts';

@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { nearest } from '../../config/nearest.ts';
+import { nearest } from '../../config/problem.ts';
 import { ERRORS, isErrorCode } from '../../core/error-codes.ts';
 import { isFingerprint } from '../../core/fingerprint.ts';
 import { COMMON, example } from '../texts/help.ts';

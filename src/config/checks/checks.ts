@@ -1,15 +1,13 @@
 import { isLoopback } from '../../core/loopback.ts';
 import { entriesOf, isFreeForm, listOf, memberOf, sourcesIn, storeNamesIn, textOf } from '../files/raw.ts';
 import type { Located } from '../files/yaml.ts';
-import { didYouMean } from '../nearest.ts';
 import type { Parsed } from '../parse.ts';
-import { type Finding, type Path, quoted } from '../problem.ts';
+import { didYouMean, type Finding, type Path, quoted } from '../problem.ts';
 import { StoreConfig } from '../schema.ts';
-import { findDuplicateNames, namedEntries } from './duplicate-names.ts';
 import { checkEventStores, checkEvents } from './events.ts';
 import { checkMappings } from './mapping.ts';
+import { checkStoreNames, findDuplicateNames, namedEntries } from './names.ts';
 import { checkNeeds, checkService } from './service.ts';
-import { checkStoreNames } from './store-names.ts';
 
 // Checks that involve several fields: names that refer to each other, and sections that require each other.
 

@@ -1,9 +1,8 @@
 import { isLoopback } from '../../core/loopback.ts';
 import { entriesOf, listOf, memberOf, storeNamesIn, textOf } from '../files/raw.ts';
 import type { Located } from '../files/yaml.ts';
-import { didYouMean } from '../nearest.ts';
-import { type Finding, type Path, quoted } from '../problem.ts';
-import { findDuplicateNames } from './duplicate-names.ts';
+import { didYouMean, type Finding, type Path, quoted } from '../problem.ts';
+import { findDuplicateNames } from './names.ts';
 
 /** The store kind that each kind of event source requires. `undefined`: any kind. */
 const STORE_KIND_OF: Readonly<Record<string, string | undefined>> = {

@@ -3,8 +3,7 @@ import { checkTemplate } from '../../sync/template/compile.ts';
 import { locate } from '../files/merge.ts';
 import { entriesOf, listOf, memberOf, namespacesIn, textOf } from '../files/raw.ts';
 import type { Located } from '../files/yaml.ts';
-import { didYouMean } from '../nearest.ts';
-import { type Finding, formatPlace, type Path, quoted } from '../problem.ts';
+import { didYouMean, type Finding, formatPlace, type Path, quoted } from '../problem.ts';
 
 /**
  * Kubernetes limits the names and values of all annotations to 256 KiB in total. Our own annotations need up to 66 KiB

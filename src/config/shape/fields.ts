@@ -2,6 +2,8 @@ import { z } from 'zod';
 import { DURATION, durationMs, isInRange } from '../../core/clock.ts';
 import { DNS_LABEL, DNS_SUBDOMAIN, isLabelKey, isLabelValue } from '../../core/target.ts';
 import { isValidPath, PATH_RULE } from '../../providers/path.ts';
+import { isNamePattern, matchesPattern } from '../../sync/find.ts';
+import { isSmallPattern, MAX_STEPS } from '../../sync/pattern.ts';
 import { isTargetKey } from '../../sync/target-keys.ts';
 import { quoted } from '../problem.ts';
 
@@ -172,4 +174,24 @@ function invalidCharacterHint(text: string, notAllowed: RegExp): string {
   );
   const what = char < '\u007f' || script === undefined ? point : `${point}, ${script}`;
   return `; ${/[\p{C}\p{Z}]/u.test(char) ? 'the character' : quoted(char)} (${what}) is not allowed`;
+}
+
+/** A regular expression with linear matching time: https://github.com/google/re2/wiki/Syntax */
+export function linearRegExp() {
+  return z
+    .string()
+    .min(1)
+    .refine(isSmallPattern, {
+      error: `a regular expression of at most ${MAX_STEPS} characters, with repetitions written out, such as \`aaa\` for \`a{3}\``,
+      abort: true,
+    })
+    .refine(isNamePattern, {
+      error:
+        'a regular expression with linear matching time (RE2): no look-around such as `(?=` or `(?<!`, and no back-references such as `\\1`',
+    });
+}
+
+/** Matches anywhere in the text, like Go's `MatchString`. An invalid expression matches nothing. */
+export function matchesRegExp(pattern: string, text: string): boolean {
+  return matchesPattern(pattern, text);
 }

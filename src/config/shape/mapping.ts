@@ -5,6 +5,7 @@ import {
   duration,
   LabelKey,
   LabelValue,
+  linearRegExp,
   MatchLabels,
   Name,
   Namespace,
@@ -12,7 +13,6 @@ import {
   TargetKey,
   wholeNumber,
 } from './fields.ts';
-import { linearRegExp } from './linear-regexp.ts';
 
 /** Checks that involve several fields run even if one field is invalid, so that all problems appear at once. */
 function evenIfInvalid({ value }: z.core.ParsePayload): boolean {

@@ -1,8 +1,9 @@
 import type { Expectation, NameRules, StoreFields } from '../../providers/name-rules.ts';
 import { nameRulesOf } from '../../providers/registry.ts';
+import { locate } from '../files/merge.ts';
 import { entriesOf, listOf, memberOf, sourcesIn, textOf } from '../files/raw.ts';
 import type { Located } from '../files/yaml.ts';
-import { type Finding, type Path, quoted } from '../problem.ts';
+import { type Finding, formatPlace, type Path, quoted } from '../problem.ts';
 
 /**
  * Checks keys, versions and searches by the rules of each store, and reports the place in the file.
@@ -50,4 +51,30 @@ function checkSource(rules: NameRules, source: unknown, path: Path): Finding[] {
 function finding(path: Path, { expected, suggested }: Expectation): Finding {
   const suggestion = suggested === undefined ? {} : { suggestion: `did you mean ${quoted(suggested)}?` };
   return { path, code: 'CONFIG_INVALID', message: `expected ${expected}`, ...suggestion };
+}
+
+/** An entry with a `name`, which identifies it in audit records and metrics. */
+export interface NamedEntry {
+  readonly value: unknown;
+  readonly path: Path;
+}
+
+/** Finds entries whose name an earlier entry already uses. Reports both places. */
+export function findDuplicateNames(root: Located, entries: readonly NamedEntry[]): readonly Finding[] {
+  const first = new Map<string, Path>();
+  return entries.flatMap(({ value, path: entry }): Finding[] => {
+    const name = textOf(value, 'name');
+    if (name === undefined) return [];
+    const path = [...entry, 'name'];
+    const earlier = first.get(name);
+    first.set(name, earlier ?? path);
+    if (earlier === undefined) return [];
+    const message = `the name ${quoted(name)} is used twice, first at ${formatPlace(locate(root, earlier))}`;
+    return [{ path, code: 'CONFIG_INVALID', message }];
+  });
+}
+
+/** The entries of the list at this path that have a name. */
+export function namedEntries(list: unknown, path: Path): readonly NamedEntry[] {
+  return entriesOf(list).map(([index, value]) => ({ value, path: [...path, index] }));
 }
