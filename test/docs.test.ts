@@ -3,7 +3,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { parse, parseAllDocuments } from 'yaml';
 import { generatedPages } from '../scripts/docs/pages.ts';
-import { exitCodeOf } from '../src/cli/exit.ts';
+import { exitCodeOf } from '../src/cli/errors.ts';
 import { ERRORS, type ErrorCode } from '../src/core/error-codes.ts';
 import { AppError } from '../src/core/errors.ts';
 import type { Source } from '../src/core/mapping.ts';

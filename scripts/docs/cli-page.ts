@@ -7,7 +7,7 @@ import { systemClock } from '../../src/core/clock.ts';
 /** Returns `docs/reference/cli.md`: the output of `--help`, and facts that are too long for a help text. */
 export async function cliPage(): Promise<string> {
   const sections: string[] = [];
-  for (const path of commandPaths()) {
+  for (const path of await commandPaths()) {
     const help = await helpOf(path);
     sections.push(`### ${path.join(' ')}`, `\`\`\`text\n${help.trim()}\n\`\`\``);
   }
@@ -22,15 +22,12 @@ export async function cliPage(): Promise<string> {
 }
 
 /** Returns the paths of all commands without subcommands, in the order of the help. */
-export function commandPaths(): readonly (readonly string[])[] {
+export async function commandPaths(): Promise<readonly (readonly string[])[]> {
   const walk = (command: Command, path: readonly string[]): readonly (readonly string[])[] =>
     command.commands.length === 0
       ? [path]
       : command.commands.flatMap((child) => walk(child, [...path, child.name()]));
-  return walk(
-    buildProgram(helpContext([]), async () => undefined),
-    [],
-  );
+  return walk(await buildProgram(helpContext([]), async () => undefined), []);
 }
 
 async function helpOf(path: readonly string[]): Promise<string> {

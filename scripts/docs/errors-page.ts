@@ -4,7 +4,7 @@ import {
   type ErrorGroup,
   type ErrorPage,
   exitCodeText,
-} from '../../src/cli/errors/page.ts';
+} from '../../src/cli/texts/error-pages.ts';
 
 /** Returns `docs/reference/errors.md`: one paragraph for each error code. */
 export function errorsPage(): string {

@@ -6,8 +6,8 @@ import { helpContext } from './cli-page.ts';
  * Returns `src/cli/overview.json`: the command list of the main help. With this file, the program prints the list
  * without loading the commands.
  */
-export function overview(): string {
-  const program = buildProgram(helpContext([]), async () => undefined);
+export async function overview(): Promise<string> {
+  const program = await buildProgram(helpContext([]), async () => undefined);
   const helper = program.createHelp();
   const made = {
     usage: helper.commandUsage(program),

@@ -21,6 +21,6 @@ export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
     ['docs/reference/metrics.md', metricsPage()],
     ['docs/reference/secretbridge.schema.json', configurationSchema()],
     ['docs/reference/values.md', await valuesPage()],
-    ['src/cli/overview.json', overview()],
+    ['src/cli/overview.json', await overview()],
   ]);
 }

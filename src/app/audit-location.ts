@@ -1,5 +1,4 @@
 import type { MovableAudit } from '../audit/move/movable-audit.ts';
-import { openSqliteAudit } from '../audit/sqlite/sqlite.ts';
 import type { Clock } from '../core/clock.ts';
 import { SecretValue } from '../core/secret-value.ts';
 
@@ -20,8 +19,11 @@ export async function openAuditAt(
   { env, ...options }: AuditLocationOptions,
 ): Promise<MovableAudit> {
   const common = { ...options, instance: '' };
-  if (!isPostgres(location)) return openSqliteAudit({ ...common, path: location });
-  // Load the driver only if it is needed.
+  // Load a driver only if it is needed.
+  if (!isPostgres(location)) {
+    const { openSqliteAudit } = await import('../audit/sqlite/sqlite.ts');
+    return openSqliteAudit({ ...common, path: location });
+  }
   const { openPostgresAudit } = await import('../audit/postgres/postgres.ts');
   return openPostgresAudit({ ...common, url: async () => addressOf(location, env) });
 }

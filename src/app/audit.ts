@@ -1,4 +1,3 @@
-import { openSqliteAudit } from '../audit/sqlite/sqlite.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
@@ -36,8 +35,11 @@ async function open(
   { clock, replica, credential }: AuditDeps,
 ): Promise<AuditStore> {
   const common = { instance, replica, clock, readOnly };
-  if (store.kind === 'sqlite') return openSqliteAudit({ ...common, path: store.path });
-  // Load the driver only if it is needed.
+  // Load a driver only if it is needed.
+  if (store.kind === 'sqlite') {
+    const { openSqliteAudit } = await import('../audit/sqlite/sqlite.ts');
+    return openSqliteAudit({ ...common, path: store.path });
+  }
   const { openPostgresAudit } = await import('../audit/postgres/postgres.ts');
   return openPostgresAudit({ ...common, url: () => credential(store.url), tls: store.tls });
 }

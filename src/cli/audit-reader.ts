@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { credentialsOf } from '../app/app.ts';
+import type { credentialsOf } from '../app/app.ts';
 import { openAuditReader } from '../app/audit.ts';
 import { addressOf, isPostgres } from '../app/audit-location.ts';
 import { openCluster } from '../app/cluster.ts';
@@ -11,9 +11,8 @@ import type { Config } from '../config/config.ts';
 import { AppError } from '../core/errors.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import type { Context, GlobalOptions } from './context.ts';
-import { fileError } from './file-error.ts';
-import { requireConfig } from './require-config.ts';
-import { UsageError } from './usage-error.ts';
+import { fileError, UsageError } from './errors.ts';
+import { requireConfig } from './with-app.ts';
 
 export interface AuditOptions extends GlobalOptions {
   /** The path of an audit store, or the URL of a PostgreSQL audit store. Default: the store of the configuration. */
@@ -29,11 +28,15 @@ export function auditCredentials(
   { env, clock }: Pick<Context, 'env' | 'clock'>,
   config: Pick<Config, 'cluster'> | undefined,
 ): ReturnType<typeof credentialsOf> {
-  return credentialsOf({ env, onCredential: () => undefined }, async (name, key) => {
+  const ownSecret = async (name: string, key: string): Promise<SecretValue | undefined> => {
     if (config === undefined) return undefined;
     await using cluster = await openCluster(config.cluster, { env, clock });
     return await cluster.ownSecret(name, key);
-  });
+  };
+  return async (reference) => {
+    const { credentialsOf } = await import('../app/app.ts');
+    return credentialsOf({ env, onCredential: () => undefined }, ownSecret)(reference);
+  };
 }
 
 /**

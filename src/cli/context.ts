@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
 
@@ -32,4 +33,15 @@ export interface GlobalOptions {
   readonly config?: readonly string[];
   readonly output: 'human' | 'json' | 'yaml';
   readonly logLevel?: 'error' | 'warn' | 'info' | 'debug';
+}
+
+/** The version of the program, from `package.json`. */
+export const VERSION: string = readVersion();
+
+function readVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  const parsed: unknown = JSON.parse(text);
+  return typeof parsed === 'object' && parsed !== null && 'version' in parsed
+    ? String(parsed.version)
+    : '0.0.0';
 }

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { knownCheckpointKeys } from '../app/keys.ts';
 import { parseCheckpoints } from '../audit/checkpoint/lines.ts';
 import { fileLocation } from '../audit/checkpoint/locations/file.ts';
 import { keysById, type PublicKeys, parsePublicKeys } from '../audit/checkpoint/signing.ts';
@@ -9,8 +8,7 @@ import type { Config } from '../config/config.ts';
 import { instancesOf } from '../core/target.ts';
 import { auditCredentials } from './audit-reader.ts';
 import type { Context } from './context.ts';
-import { fileError } from './file-error.ts';
-import { UsageError } from './usage-error.ts';
+import { fileError, UsageError } from './errors.ts';
 
 export interface EvidenceOptions {
   /** Checkpoint files, or log files that contain checkpoints. */
@@ -82,6 +80,7 @@ async function readConfiguredFiles(
 async function configuredKeys(context: Context, config: Config | undefined): Promise<PublicKeys> {
   if (config === undefined) return new Map();
   // This works without the network. A public key that is stored in the cluster must be passed with `--key`.
+  const { knownCheckpointKeys } = await import('../app/keys.ts');
   return knownCheckpointKeys(config.keys.checkpoint, { credential: auditCredentials(context, undefined) });
 }
 

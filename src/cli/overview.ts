@@ -1,3 +1,4 @@
+import { VERSION } from './context.ts';
 import overview from './overview.json' with { type: 'json' };
 import {
   columnWidth,
@@ -10,7 +11,6 @@ import {
   term,
 } from './texts/help.ts';
 import { EXAMPLES, NOTES } from './texts/help-notes.ts';
-import { VERSION } from './version.ts';
 
 /** The terminal on which the output is printed. */
 interface Terminal {

@@ -4,7 +4,7 @@ import { formatTarget, type TargetId } from '../core/target.ts';
 import { OUTCOMES } from '../reconcile/outcome.ts';
 import type { AwaitingReplacement } from '../reconcile/presence.ts';
 import type { Context, GlobalOptions } from './context.ts';
-import { EXIT, type ExitCode, exitCode } from './exit.ts';
+import { EXIT, type ExitCode, exitCode } from './errors.ts';
 import type { SyncedTarget, SyncResult } from './service/answers.ts';
 import { safeText } from './service/error.ts';
 import { type HeldChange, heldText, pinText, targetData } from './targets.ts';

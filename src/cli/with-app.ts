@@ -2,15 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { App, AppDeps } from '../app/app.ts';
 import type { Config } from '../config/config.ts';
-import { nearest } from '../config/problem.ts';
+import { nearest, type Problem } from '../config/problem.ts';
 import { createLogger, type Logger, silentLogger } from '../telemetry/logger.ts';
 import { createScrubber, type Scrubber } from '../telemetry/scrub.ts';
-import type { Context, GlobalOptions } from './context.ts';
-import { EXIT } from './exit.ts';
-import { requireConfig } from './require-config.ts';
-import { painter, printNotice } from './texts/output.ts';
-import { UsageError } from './usage-error.ts';
-import { VERSION } from './version.ts';
+import { type Context, type GlobalOptions, VERSION } from './context.ts';
+import { EXIT, UsageError } from './errors.ts';
+import { painter, print, printErrorHint, printNotice, problemsText } from './texts/output.ts';
 
 /**
  * Opens the app, runs the command with it, and always closes the app.
@@ -105,4 +102,29 @@ export function sharedDeps(
     actor: { kind: 'cli', name: user },
     replica: `${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`,
   };
+}
+
+/** Loads the configuration. If it is invalid, prints its problems and returns undefined. */
+export async function requireConfig(context: Context, options: GlobalOptions): Promise<Config | undefined> {
+  const { env, cwd } = context;
+  const { loadConfig } = await import('../config/load.ts');
+  const loaded = await loadConfig({ paths: options.config ?? [], env, cwd });
+  if (loaded.kind === 'usable') return loaded.config;
+  printProblems(context, options, loaded.problems);
+  return undefined;
+}
+
+/** Prints the problems of the configuration. */
+export function printProblems(context: Context, options: GlobalOptions, problems: readonly Problem[]): void {
+  printNotice(context, problemsText(problems, painter(context.color)));
+  printErrorHint(
+    context,
+    options.output,
+    problems.map(({ code }) => code),
+  );
+  if (options.output !== 'human')
+    print(context, options.output, {
+      data: { error: { code: 'CONFIG_INVALID', message: 'the configuration is invalid', problems } },
+      human: () => '',
+    });
 }

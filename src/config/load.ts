@@ -76,10 +76,7 @@ interface CheckDeps extends Omit<IncludeDeps, 'main'> {
 }
 
 /** Reads included files, merges all documents and checks the result. Returns all problems at once. */
-async function checkDocuments(
-  main: ReadDocuments,
-  { sources, ...deps }: CheckDeps,
-): Promise<LoadResult> {
+async function checkDocuments(main: ReadDocuments, { sources, ...deps }: CheckDeps): Promise<LoadResult> {
   const start: Place = { file: sources.files[0]?.shown ?? '', line: 1, column: 1 };
   const mainProblems = [...sources.problems, ...main.problems];
   if (main.documents.length === 0) {

@@ -1,4 +1,4 @@
-import { matchesRegExp } from '../config/shape/linear-regexp.ts';
+import { matchesRegExp } from '../config/shape/fields.ts';
 import { isNamespaceName } from '../core/target.ts';
 import { createNode, isText, type Json, type Node, type Notes } from './node.ts';
 import type { ExternalObject } from './objects.ts';

@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { errorPagePath } from '../../src/cli/errors/page.ts';
+import { errorPagePath } from '../../src/cli/texts/error-pages.ts';
 import { ERRORS, type ErrorCode } from '../../src/core/error-codes.ts';
 import { FOREIGN, HEAD, openBench } from './harness.ts';
 

@@ -3,17 +3,17 @@ import { join, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { commandPaths, helpContext } from '../../scripts/docs/cli-page.ts';
 import { buildProgram } from '../../src/cli/cli.ts';
+import { VERSION } from '../../src/cli/context.ts';
 import { quickOutput } from '../../src/cli/overview.ts';
 import { COMMON, GROUPS } from '../../src/cli/texts/help.ts';
 import { NOTES } from '../../src/cli/texts/help-notes.ts';
-import { VERSION } from '../../src/cli/version.ts';
 import { openBench } from './harness.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
 const ESCAPE = String.fromCharCode(27);
 
-const PROGRAM = buildProgram(helpContext([]), async () => undefined);
-const PATHS = [[], ['audit'], ['import'], ...commandPaths()].map((words) => words.join(' '));
+const PROGRAM = await buildProgram(helpContext([]), async () => undefined);
+const PATHS = [[], ['audit'], ['import'], ...(await commandPaths())].map((words) => words.join(' '));
 
 describe('help of the program', () => {
   it('lists each command in its group', async () => {

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { describe, expect, it } from 'vitest';
-import { CLUSTER_KINDS, LOGINS, STORE_KINDS } from '../../src/cli/init/choices.ts';
+import { CLUSTER_KINDS, LOGINS, STORE_KINDS } from '../../src/cli/init/template.ts';
 import { configurationSchema } from '../../src/config/schema.ts';
 import { type Bench, Collector, openBench } from './harness.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { VERSION } from '../../src/cli/version.ts';
+import { VERSION } from '../../src/cli/context.ts';
 import { openBench } from './harness.ts';
 
 const COMMANDS = [

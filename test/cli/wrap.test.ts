@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { wrapLines } from '../../src/cli/texts/wrap.ts';
+import { wrapLines } from '../../src/cli/texts/output.ts';
 import { FOREIGN, HEAD, openBench } from './harness.ts';
 
 const ESCAPE = String.fromCharCode(27);

@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander';
 import { helpContext } from '../../scripts/docs/cli-page.ts';
 import { buildProgram } from '../../src/cli/cli.ts';
-import { moveEarlyOptions } from '../../src/cli/early-options.ts';
+import { moveEarlyOptions } from '../../src/cli/options.ts';
 import { type Block, type Page, proseOf } from './markdown.ts';
 
 export interface CommandLine {
@@ -50,7 +50,7 @@ function shellWords(text: string): readonly string[] {
 export async function usageProblem({ args, mention }: CommandLine): Promise<string | undefined> {
   const errors: string[] = [];
   let runs = false;
-  const program = buildProgram(helpContext(errors), async () => {
+  const program = await buildProgram(helpContext(errors), async () => {
     runs = true;
   });
   try {

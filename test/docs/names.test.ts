@@ -6,7 +6,7 @@ import { collectKnownNames, nameProblem, spansOf } from './names.ts';
 const pages = allPages().filter(
   ({ path }) => !Object.keys(HISTORICAL_PAGES).some((past) => path.startsWith(past)),
 );
-const knownNames = collectKnownNames();
+const knownNames = await collectKnownNames();
 
 describe('names in the documentation', () => {
   it.each(pages.map((page) => [page.path, page] as const))('exist in the program, on page %s', (_, page) => {

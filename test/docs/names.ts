@@ -41,13 +41,13 @@ export interface KnownNames {
   readonly used: Set<string>;
 }
 
-export function collectKnownNames(): KnownNames {
+export async function collectKnownNames(): Promise<KnownNames> {
   const config = schemaAt('docs/reference/secretbridge.schema.json');
   const chart = schemaAt('deploy/chart/values.schema.json');
   const sources = textOf('src/**/*.{ts,sql,js,html}', 'scripts/**/*.ts', 'test/integration/services/*.ts');
   return {
     words: new Set(sources.match(/[A-Za-z_][A-Za-z0-9_]*/g)),
-    options: new Set(optionsOf(buildProgram(helpContext([]), async () => undefined))),
+    options: new Set(optionsOf(await buildProgram(helpContext([]), async () => undefined))),
     config,
     chart,
     configNames: propertyNames(config),

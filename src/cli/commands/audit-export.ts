@@ -2,19 +2,41 @@ import { open, rename, rm, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { type Command, Option } from 'commander';
 import { exportRecords, type Progress } from '../../audit/export/export.ts';
-import { type ExportFormat, FORMAT_PREFIXES } from '../../audit/export/formats.ts';
+import {
+  DEFAULT_EXPORT_FORMAT,
+  EXPORT_FORMATS,
+  type ExportFormat,
+  FORMAT_PREFIXES,
+} from '../../audit/export/formats.ts';
 import type { AuditQuery } from '../../audit/query/query.ts';
 import { codeOf } from '../../core/system-errors.ts';
-import { filterOf } from '../audit-question.ts';
+import { filterOf, withAuditOption, withFilters } from '../audit-options.ts';
 import { type AuditOptions, openAuditForReading } from '../audit-reader.ts';
-import type { Context } from '../context.ts';
-import { EXIT } from '../exit.ts';
-import { fileError } from '../file-error.ts';
-import { createProgress } from '../progress.ts';
-import { count, print } from '../texts/output.ts';
-import { UsageError } from '../usage-error.ts';
-import { VERSION } from '../version.ts';
+import { type Context, VERSION } from '../context.ts';
+import { EXIT, fileError, UsageError } from '../errors.ts';
+import { command, nonEmpty, type Run } from '../options.ts';
+import { count, createProgress, print } from '../texts/output.ts';
+
+export function addExport(audit: Command, context: Context, run: Run): void {
+  const out = command(
+    audit,
+    'export',
+    'Export records, oldest first: as a verifiable log, a table or OCSF events.',
+    [
+      'secretbridge audit export --format jsonl --out audit.jsonl',
+      'secretbridge audit export --format csv --since 30d --namespace payments > payments.csv',
+    ],
+  ).addOption(
+    new Option('--format <format>', '`audit verify` can read jsonl')
+      .choices(EXPORT_FORMATS)
+      .default(DEFAULT_EXPORT_FORMAT),
+  );
+  withFilters(withAuditOption(out))
+    .option('--out <path>', 'file to write, readable only by its owner (default: standard output)', nonEmpty)
+    .action((options) => run(async () => auditExportCommand(context, options)));
+}
 
 export interface ExportOptions extends AuditOptions, AuditQuery {
   readonly format: ExportFormat;

@@ -1,15 +1,28 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
+import type { Command } from 'commander';
 import { isPostgres, openAuditAt } from '../../app/audit-location.ts';
 import { type MoveResult, moveAudit } from '../../audit/move/move.ts';
 import { AppError } from '../../core/errors.ts';
 import { checkAuditLocation, requireStoreFile } from '../audit-reader.ts';
 import type { Context, GlobalOptions } from '../context.ts';
-import { EXIT } from '../exit.ts';
-import { createProgress } from '../progress.ts';
-import { count, print } from '../texts/output.ts';
-import { UsageError } from '../usage-error.ts';
+import { EXIT, UsageError } from '../errors.ts';
+import { command, nonEmpty, type Run } from '../options.ts';
+import { count, createProgress, print } from '../texts/output.ts';
+
+export function addMigrate(audit: Command, context: Context, run: Run): void {
+  command(audit, 'migrate', 'Copy an audit log to another store and keep its hash chain.', [
+    "secretbridge audit migrate --from ./state/audit.db --to 'postgres://bridge@db.internal/audit'",
+  ])
+    .requiredOption('--from <path or url>', 'store to copy; nothing may write to it meanwhile', nonEmpty)
+    .requiredOption(
+      '--to <path or url>',
+      'empty store to fill; an interrupted copy continues when you run the command again',
+      nonEmpty,
+    )
+    .action((options) => run(async () => auditMigrateCommand(context, options)));
+}
 
 export interface MigrateOptions extends GlobalOptions {
   readonly from: string;

@@ -1,20 +1,38 @@
 import { randomUUID } from 'node:crypto';
+import type { Command } from 'commander';
 import { openAudit } from '../../app/audit.ts';
-import { checkpointAudit } from '../../app/checkpoints.ts';
 import { type ReviewedRecord, withReviews } from '../../audit/query/query.ts';
-import { MAX_NOTE_LENGTH, type NewReviewState, recordReview } from '../../audit/query/review.ts';
+import {
+  MAX_NOTE_LENGTH,
+  NEW_REVIEW_STATES,
+  type NewReviewState,
+  recordReview,
+} from '../../audit/query/review.ts';
 import type { Config } from '../../config/config.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
 import { auditCredentials } from '../audit-reader.ts';
 import type { Context, GlobalOptions } from '../context.ts';
-import { EXIT } from '../exit.ts';
-import { requireConfig } from '../require-config.ts';
-import { AuditRecordAnswer } from '../service/answers.ts';
-import { answeringAddress, createClient } from '../service/client.ts';
+import { EXIT, UsageError } from '../errors.ts';
+import { choiceOption, command, type Run, withServer } from '../options.ts';
 import { namedAddress, type ServerAddress, type ServerOptions } from '../service/server-address.ts';
 import { painter, print, printNotice } from '../texts/output.ts';
-import { UsageError } from '../usage-error.ts';
-import { appDeps } from '../with-app.ts';
+import { appDeps, requireConfig } from '../with-app.ts';
+
+export function addReview(audit: Command, context: Context, run: Run): void {
+  const review = command(audit, 'review', 'Mark records as reviewed or flagged. Your name is recorded.', [
+    'secretbridge audit review 42 --state reviewed',
+    "secretbridge audit review 40-45 47 --state flagged --note 'not announced: ask the payments team'",
+  ])
+    .argument('<sequence...>', 'record numbers, or ranges such as 40-45')
+    .addOption(choiceOption('--state <state>', 'new review state', NEW_REVIEW_STATES).makeOptionMandatory())
+    .option('--note <text>', 'what you found; do not include values');
+  withServer(
+    review,
+    'send the request to the service at this address (default: the service at `http.listen` if it runs, else this process)',
+  ).action((sequences: readonly string[], options) =>
+    run(async () => auditReviewCommand(context, sequences, options)),
+  );
+}
 
 export interface ReviewOptions extends GlobalOptions, ServerOptions {
   readonly state: NewReviewState;
@@ -107,13 +125,20 @@ async function openReviewer(context: Context, options: ReviewOptions): Promise<R
     return serviceReviewer(namedAddress(options.server, options.allowHttp), context, options);
   const config = await requireConfig(context, options);
   if (config === undefined) return undefined;
+  const { answeringAddress } = await import('../service/client.ts');
   const address = await answeringAddress(config, options.allowHttp, context);
   return address === undefined
     ? localReviewer(config, context, options)
     : serviceReviewer(address, context, options);
 }
 
-function serviceReviewer(address: ServerAddress, context: Context, { state, note }: ReviewOptions): Reviewer {
+async function serviceReviewer(
+  address: ServerAddress,
+  context: Context,
+  { state, note }: ReviewOptions,
+): Promise<Reviewer> {
+  const { createClient } = await import('../service/client.ts');
+  const { AuditRecordAnswer } = await import('../service/answers.ts');
   const client = createClient(address, context);
   const path = (sequence: number): string => `/api/v1/audit/records/${sequence}`;
   return {
@@ -137,6 +162,7 @@ async function localReviewer(config: Config, context: Context, options: ReviewOp
   const deps = appDeps(context, options, config);
   const { replica, actor, clock } = deps;
   const credential = auditCredentials(context, config);
+  const { checkpointAudit } = await import('../../app/checkpoints.ts');
   const audit = await openAudit(config, { clock, replica, credential });
   const { state, note } = options;
   const requestId = randomUUID();

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import type { Command } from 'commander';
 import { isPostgres } from '../../app/audit-location.ts';
-import { readSigner } from '../../app/keys.ts';
 import { pemOf } from '../../audit/checkpoint/signing.ts';
 import { detectFormat, readExport } from '../../audit/verify/export-file.ts';
 import {
@@ -17,12 +17,41 @@ import {
   checkAuditLocation,
   openAuditForReading,
 } from '../audit-reader.ts';
-import type { Context } from '../context.ts';
+import type { Context, GlobalOptions } from '../context.ts';
+import { EXIT, UsageError } from '../errors.ts';
 import { type EvidenceOptions, loadEvidence } from '../evidence.ts';
-import { EXIT } from '../exit.ts';
-import { requireConfig } from '../require-config.ts';
+import { collect, command, nonEmpty, type Run } from '../options.ts';
 import { count, type Paint, print } from '../texts/output.ts';
-import { UsageError } from '../usage-error.ts';
+import { requireConfig, withApp } from '../with-app.ts';
+
+/** Adds the commands that verify the audit log. */
+export function addProof(audit: Command, context: Context, run: Run): void {
+  command(
+    audit,
+    'verify',
+    'Verify that no record was altered, by the hash chain of a store or export and its signed checkpoints.',
+    [
+      'secretbridge audit verify',
+      'secretbridge audit verify --audit export.jsonl --checkpoints checkpoints.jsonl --key checkpoint.pub',
+      'secretbridge audit verify --public-key > checkpoint.pub',
+    ],
+  )
+    .option(
+      '--audit <path or url>',
+      'audit store, or export as JSON lines; without --config, checkpoints and keys of the configuration are not used',
+      nonEmpty,
+    )
+    .option('--checkpoints <path>', 'file or log with checkpoints; can be repeated', collect)
+    .option('--key <key or path>', 'public key: PEM, base64 or a file; can be repeated', collect)
+    .option('--public-key', 'print the public key of the configuration and exit')
+    .action((options) => run(async () => auditVerifyCommand(context, options)));
+  command(
+    audit,
+    'accept',
+    'Accept that records are missing from the audit log, so that work continues. Your name is recorded.',
+    ['secretbridge audit accept'],
+  ).action((options: GlobalOptions) => run(async () => auditAcceptCommand(context, options)));
+}
 
 export interface VerifyOptions extends AuditOptions, EvidenceOptions {
   readonly publicKey?: boolean;
@@ -99,6 +128,7 @@ async function printPublicKey(context: Context, options: VerifyOptions): Promise
   const config = await requireConfig(context, options);
   if (config === undefined) return EXIT.config;
   const credential = auditCredentials(context, config);
+  const { readSigner } = await import('../../app/keys.ts');
   const { signer } = await readSigner(config.keys.checkpoint, { credential });
   const publicKey = pemOf(signer.publicKey);
   print(context, options.output, {
@@ -182,4 +212,54 @@ function proofText(proof: VerifyReport, { keys, checkpoints }: Evidence, paint: 
       `Not verified: ${last === sealed.sequence + 1 ? `record ${last} is` : `records ${sealed.sequence + 1} to ${last} are`} newer than that checkpoint. An edit of ${last === sealed.sequence + 1 ? 'it' : 'them'} that recomputes the chain cannot be detected.`,
     );
   return lines.join('\n');
+}
+
+/** Records that a person has accepted missing audit records, so that work continues. */
+export async function auditAcceptCommand(context: Context, options: GlobalOptions): Promise<number> {
+  return withApp(context, options, async ({ checkpoints, audit }) => {
+    const loss = checkpoints?.loss();
+    const doubt = checkpoints?.storeError();
+    // Stop if a checkpoint location cannot be read: its checkpoints may prove a larger loss than the others.
+    if (doubt !== undefined && doubt.code !== 'AUDIT_TRUNCATED') throw doubt;
+    if (checkpoints === undefined || loss === undefined) {
+      print(context, options.output, {
+        data: { accepted: false },
+        human: () => 'Nothing to accept: the audit log contains everything that its checkpoints prove.',
+      });
+      return EXIT.ok;
+    }
+    const { end, contradicting } = loss;
+    const actor = { kind: 'cli', name: context.user } as const;
+    const { acceptanceEntry } = await import('../../app/checkpoints.ts');
+    const { sequence, time } = await checkpoints.accept(acceptanceEntry(loss, actor));
+    // If a location did not store the acceptance, its checkpoint still contradicts the audit log.
+    const remaining = checkpoints.storeError();
+    if (remaining !== undefined) throw checkpoints.writeError() ?? remaining;
+
+    print(context, options.output, {
+      data: {
+        accepted: true,
+        audit: audit.address,
+        end,
+        missing: contradicting.map(({ place, checkpoint }) => ({
+          place,
+          sequence: checkpoint.sequence,
+          hash: checkpoint.hash,
+          time: checkpoint.time,
+        })),
+        record: sequence,
+        time,
+      },
+      human: () =>
+        [
+          `The audit log ${audit.address} ends at record ${end.sequence}. Missing or altered:`,
+          ...contradicting.map(
+            ({ place, checkpoint }) =>
+              `  record ${checkpoint.sequence}, by a checkpoint of ${checkpoint.time} in ${place}`,
+          ),
+          `Accepted by ${context.user} in record ${sequence}. A running service continues within seconds.`,
+        ].join('\n'),
+    });
+    return EXIT.ok;
+  });
 }

@@ -1,14 +1,69 @@
+import { type Command, Option } from 'commander';
 import { type AuditQuery, queryRecords } from '../../audit/query/query.ts';
 import { readRecordDetail } from '../../audit/query/record-detail.ts';
 import { type Trace, trace } from '../../audit/query/trace.ts';
-import { filterOf } from '../audit-question.ts';
+import { filterOf, withAuditOption, withFilters } from '../audit-options.ts';
 import { type AuditOptions, openAuditForReading } from '../audit-reader.ts';
 import type { Context } from '../context.ts';
-import { EXIT } from '../exit.ts';
+import { EXIT, UsageError } from '../errors.ts';
+import { promptFingerprints } from '../input.ts';
+import { command, positiveInteger, type Run } from '../options.ts';
+import { example } from '../texts/help.ts';
 import { count, type Paint, print, shortFingerprint, table } from '../texts/output.ts';
 import { detailText, listText, timeText } from '../texts/record.ts';
-import { UsageError } from '../usage-error.ts';
-import { promptFingerprints } from '../value-prompt.ts';
+import { addExport } from './audit-export.ts';
+import { addMigrate } from './audit-migrate.ts';
+import { addReport } from './audit-report.ts';
+import { addReview } from './audit-review.ts';
+import { addProof } from './audit-verify.ts';
+
+/** Adds the commands `secretbridge audit …`. */
+export function addAudit(program: Command, context: Context, run: Run): void {
+  const audit = program
+    .command('audit')
+    .description('List, review, verify and export the records of all reads, changes and refusals.')
+    .helpCommand(false)
+    .addHelpText('after', example(['secretbridge audit list --since 7d --outcome refused']));
+  addList(audit, context, run);
+  addShow(audit, context, run);
+  addReview(audit, context, run);
+  addProof(audit, context, run);
+  addReport(audit, context, run);
+  addExport(audit, context, run);
+  addMigrate(audit, context, run);
+}
+
+export function addList(audit: Command, context: Context, run: Run): void {
+  const list = command(audit, 'list', 'List records, newest first. Filters combine.', [
+    'secretbridge audit list --since 7d --namespace payments',
+    'secretbridge audit list --value',
+  ]);
+  withFilters(withAuditOption(list))
+    .option('--trace', 'with --fingerprint: also show what was made from the versions with this fingerprint')
+    .addOption(
+      new Option(
+        '--value',
+        'find where a value was used; the value is read from a hidden prompt or standard input',
+      ).conflicts(['fingerprint', 'trace']),
+    )
+    .option('--limit <number>', 'records on a page', positiveInteger, 50)
+    .option('--cursor <cursor>', 'continue after a page, from its `next`', (text) =>
+      String(positiveInteger(text)),
+    )
+    .action((options) => run(async () => auditListCommand(context, options)));
+}
+
+export function addShow(audit: Command, context: Context, run: Run): void {
+  const show = command(
+    audit,
+    'show',
+    'Show a record with its intent or outcome, its review and its position in the chain.',
+    ['secretbridge audit show 42'],
+  );
+  withAuditOption(show.argument('<sequence>', 'number of the record', positiveInteger)).action(
+    (sequence: number, options) => run(async () => auditShowCommand(context, sequence, options)),
+  );
+}
 
 export interface ListOptions extends AuditOptions, AuditQuery {
   readonly limit: number;

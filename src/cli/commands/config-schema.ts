@@ -1,14 +1,34 @@
+import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { configurationSchema } from '../../config/schema.ts';
+import { type Command, Option } from 'commander';
+import { parseAny } from '../../core/json.ts';
+import { codeOf } from '../../core/system-errors.ts';
 import type { Context } from '../context.ts';
-import { EXIT } from '../exit.ts';
-import { prepareSchema } from '../schema-file.ts';
+import { EXIT, fileError, UsageError, writeAllOrNothing } from '../errors.ts';
+import type { Run } from '../options.ts';
+import { example } from '../texts/help.ts';
+
+export function addConfigSchema(program: Command, context: Context, run: Run): void {
+  program
+    .command('config-schema')
+    .description('Print the JSON Schema of the configuration, for editors.')
+    .addOption(new Option('--out <path>', 'file to write; an older version of the schema is replaced'))
+    .addHelpText(
+      'after',
+      example([
+        'secretbridge config-schema --out secretbridge.schema.json',
+        'secretbridge config-schema | jq .title',
+      ]),
+    )
+    .action((options) => run(async () => configSchemaCommand(context, options)));
+}
 
 export async function configSchemaCommand(
   { cwd, stdout }: Context,
   { out }: { readonly out?: string },
 ): Promise<number> {
   if (out === undefined) {
+    const { configurationSchema } = await import('../../config/schema.ts');
     stdout.write(configurationSchema());
     return EXIT.ok;
   }
@@ -16,4 +36,39 @@ export async function configSchemaCommand(
   await write();
   stdout.write(`Wrote ${out}.\n`);
   return EXIT.ok;
+}
+
+/**
+ * Checks whether the JSON Schema may be written to this path, and returns a function that writes it. Overwrites only an
+ * existing schema of secretbridge, of any version.
+ * @throws UsageError if it may not be written
+ */
+export async function prepareSchema(path: string, shown: string): Promise<() => Promise<void>> {
+  const { configurationSchema } = await import('../../config/schema.ts');
+  const schema = configurationSchema();
+  const current = await readExisting(path, shown);
+  if (current !== undefined && titleOf(current) !== titleOf(schema))
+    throw new UsageError(`${shown} exists and is not a secretbridge schema: choose another file with --out`);
+  return async () => {
+    try {
+      await writeAllOrNothing(path, schema, 'w');
+    } catch (error) {
+      throw fileError(error, `${shown} cannot be written`);
+    }
+  };
+}
+
+async function readExisting(path: string, shown: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return undefined;
+    throw fileError(error, `${shown} cannot be read`);
+  }
+}
+
+/** Returns the title of a JSON Schema. Undefined if the text is no schema. */
+function titleOf(text: string): unknown {
+  const parsed = parseAny(text);
+  return typeof parsed === 'object' && parsed !== null && 'title' in parsed ? parsed.title : undefined;
 }

@@ -1,6 +1,9 @@
+import { Argument, type Command } from 'commander';
 import { nearest } from '../../config/problem.ts';
 import { ERRORS, isErrorCode } from '../../core/error-codes.ts';
 import type { Context, GlobalOptions } from '../context.ts';
+import { EXIT, UsageError } from '../errors.ts';
+import { outputOption, type Run } from '../options.ts';
 import {
   allErrorPages,
   ERROR_GROUPS,
@@ -9,10 +12,26 @@ import {
   errorPageOf,
   errorPagePath,
   withoutLinks,
-} from '../errors/page.ts';
-import { EXIT } from '../exit.ts';
+} from '../texts/error-pages.ts';
+import { example } from '../texts/help.ts';
 import { type Paint, print, table } from '../texts/output.ts';
-import { UsageError } from '../usage-error.ts';
+
+export function addExplainError(program: Command, context: Context, run: Run): void {
+  program
+    .command('explain-error')
+    .description('Explain an error code: what it means and what to do.')
+    .addArgument(
+      new Argument('[code]', 'error code, in upper or lower case (default: list all codes)')
+        // The choices are only for completion. The command also accepts lower case, and suggests similar codes.
+        .choices(Object.keys(ERRORS))
+        .argParser((text: string) => text),
+    )
+    .addOption(outputOption())
+    .addHelpText('after', example(['secretbridge explain-error NOT_OWNED', 'secretbridge explain-error']))
+    .action((code: string | undefined, options: GlobalOptions) =>
+      run(async () => explainErrorCommand(context, code, options)),
+    );
+}
 
 type Options = Pick<GlobalOptions, 'output'>;
 

@@ -1,23 +1,32 @@
-import {
-  callsOf,
-  type ExplainedCalls,
-  type ExplainedTarget,
-  explainMapping,
-} from '../../app/explain/explain.ts';
+import type { Command } from 'commander';
+import type { ExplainedCalls, ExplainedTarget } from '../../app/explain/explain.ts';
 import type { ExplainedSource } from '../../app/explain/sources.ts';
 import { toPrintable } from '../../core/errors.ts';
 import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
-import { exitCode } from '../exit.ts';
+import { exitCode } from '../errors.ts';
+import { command, type Run } from '../options.ts';
 import { count, type Paint, print, printErrorHint, shortFingerprint, table } from '../texts/output.ts';
 import { timeText } from '../texts/record.ts';
 import { withApp } from '../with-app.ts';
+
+export function addExplain(program: Command, context: Context, run: Run): void {
+  command(program, 'explain', 'Explain the state of a mapping: its targets, sources and last records.', [
+    'secretbridge explain payments-db',
+  ])
+    .argument('<mapping>', 'name of the mapping')
+    .option('--calls', 'also show the requests per hour to its stores')
+    .action((mapping: string, options: GlobalOptions & { calls?: boolean }) =>
+      run(async () => explainCommand(context, { ...options, mapping })),
+    );
+}
 
 export async function explainCommand(
   context: Context,
   options: GlobalOptions & { mapping: string; calls?: boolean },
 ): Promise<number> {
   return withApp(context, options, async (app) => {
+    const { callsOf, explainMapping } = await import('../../app/explain/explain.ts');
     const targets = await explainMapping(app, options.mapping, context.signal);
     const calls = options.calls === true ? callsOf(app, options.mapping) : undefined;
     print(context, options.output, {

@@ -1,18 +1,45 @@
 import { lstat, readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { Name, Namespace } from '../../config/shape/fields.ts';
+import type { Command } from 'commander';
 import { codeOf } from '../../core/system-errors.ts';
 import { type InputText, type Objects, readObjects } from '../../import/objects.ts';
-import { importVerified } from '../../import/verified.ts';
 import type { Context, GlobalOptions } from '../context.ts';
-import { EXIT } from '../exit.ts';
-import { fileError, writeAllOrNothing } from '../file-error.ts';
-import { readStdin } from '../stdin.ts';
-import { painter, print, printNotice } from '../texts/output.ts';
-import { problemsText } from '../texts/problems.ts';
-import { UsageError } from '../usage-error.ts';
-import { readCluster } from './import-cluster.ts';
+import { EXIT, fileError, UsageError, writeAllOrNothing } from '../errors.ts';
+import { readStdin } from '../input.ts';
+import { outputOption, type Run } from '../options.ts';
+import { example } from '../texts/help.ts';
+import { painter, print, printNotice, problemsText } from '../texts/output.ts';
 import { importReportText } from './import-report.ts';
+
+/** Adds the command `secretbridge import …`. */
+export function addImport(program: Command, context: Context, run: Run): void {
+  program
+    .command('import')
+    .description('Convert the configuration of another tool.')
+    .helpCommand(false)
+    .addHelpText('after', example(['secretbridge import external-secrets --out imported.yaml']))
+    .command('external-secrets')
+    .description(
+      'Convert ExternalSecrets and SecretStores to a configuration, and report what could not be carried over and how to migrate.',
+    )
+    .argument('[files...]', 'YAML or JSON files, `-` for standard input (default: read the current cluster)')
+    .option('--out <path>', 'file for the configuration (default: standard output)')
+    .option('--report <path>', 'file for the report, as JSON (default: text on standard error)')
+    .option('--instance <name>', 'name of the installation', 'default')
+    .option('--namespace <name>', 'namespace of objects without a namespace', 'default')
+    .option('--own-namespace <name>', 'namespace in which the bridge runs', 'secretbridge')
+    .option('--kubeconfig <path>', 'kubeconfig of the cluster to read')
+    .option('--context <name>', 'context of the kubeconfig')
+    .addOption(outputOption())
+    .addHelpText(
+      'after',
+      example([
+        'secretbridge import external-secrets --out imported.yaml',
+        'kubectl get es,ss,css,ces -A -o yaml | secretbridge import external-secrets - --report report.json',
+      ]),
+    )
+    .action((files: readonly string[], options) => run(async () => importCommand(context, files, options)));
+}
 
 export interface ImportOptions extends Pick<GlobalOptions, 'output'> {
   readonly out?: string;
@@ -34,6 +61,7 @@ export async function importCommand(
   files: readonly string[],
   options: ImportOptions,
 ): Promise<number> {
+  const { Name, Namespace } = await import('../../config/shape/fields.ts');
   for (const [flag, name, schema, parts] of [
     ['--instance', options.instance, Name, 'a-z, 0-9, `-` and `.`'],
     ['--namespace', options.namespace, Namespace, 'a-z, 0-9 and `-`'],
@@ -50,6 +78,7 @@ export async function importCommand(
     files.length === 0
       ? await readCurrentCluster(context, options)
       : await readFiles(context, files, options);
+  const { importVerified } = await import('../../import/verified.ts');
   const { result, problems } = await importVerified(objects, options);
   const { config, ...report } = result;
   if (options.report !== undefined)
@@ -133,5 +162,6 @@ async function write({ cwd }: Context, name: string, text: string): Promise<void
 async function readCurrentCluster(context: Context, options: ImportOptions): Promise<Objects> {
   const { env, clock, signal } = context;
   const { kubeconfig, context: named } = options;
+  const { readCluster } = await import('./import-cluster.ts');
   return readCluster({ env, clock, kubeconfig, context: named }, { namespace: options.namespace, signal });
 }

@@ -1,14 +1,41 @@
 import { lstat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { type Command, Option } from 'commander';
 import { codeOf } from '../../core/system-errors.ts';
 import type { Context, GlobalOptions } from '../context.ts';
-import { EXIT } from '../exit.ts';
-import { fileError, writeAllOrNothing } from '../file-error.ts';
+import { EXIT, fileError, UsageError, writeAllOrNothing } from '../errors.ts';
 import { collectAnswers, type OptionAnswers } from '../init/questions.ts';
-import { type Answers, initialConfig } from '../init/template.ts';
-import { prepareSchema } from '../schema-file.ts';
+import { type Answers, CLUSTER_KINDS, initialConfig, LOGINS, STORE_KINDS } from '../init/template.ts';
+import { outputOption, type Run } from '../options.ts';
+import { example } from '../texts/help.ts';
 import { type Paint, print } from '../texts/output.ts';
-import { UsageError } from '../usage-error.ts';
+import { prepareSchema } from './config-schema.ts';
+
+export function addInit(program: Command, context: Context, run: Run): void {
+  program
+    .command('init')
+    .description('Create a commented configuration from a few answers.')
+    .option('--instance <name>', 'name of this installation')
+    .addOption(new Option('--cluster <kind>', 'where Secrets are written').choices(CLUSTER_KINDS))
+    .addOption(new Option('--store <kind>', 'kind of store').choices(STORE_KINDS))
+    .option('--at <place>', 'address, folder, region or URL of the store')
+    .option('--mount <name>', 'Vault: mount of the key/value engine')
+    .addOption(new Option('--login <method>', 'Vault: login method').choices(LOGINS))
+    .option('--key <key>', 'key of a first secret in the store')
+    .option('--namespace <name>', 'namespace of the Secret')
+    .option('--secret <name>', 'name of the Secret')
+    .option('--out <path>', 'file to write', 'secretbridge.yaml')
+    .option('--no-schema', 'do not write a JSON Schema next to it')
+    .addOption(outputOption())
+    .addHelpText(
+      'after',
+      example([
+        'secretbridge init',
+        'secretbridge init --store files --at ./secrets --key app.txt --cluster directory',
+      ]),
+    )
+    .action((options) => run(async () => initCommand(context, options)));
+}
 
 export type InitOptions = GlobalOptions &
   OptionAnswers & {

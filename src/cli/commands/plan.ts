@@ -1,14 +1,29 @@
+import type { Command } from 'commander';
 import type { App } from '../../app/app.ts';
-import { type PlannedTarget, type PlanReport, planTargets } from '../../app/plan.ts';
+import type { PlannedTarget, PlanReport } from '../../app/plan.ts';
 import { skippedOrphans } from '../../app/serve/answers.ts';
 import type { Config } from '../../config/config.ts';
 import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
-import { exitCode } from '../exit.ts';
+import { exitCode } from '../errors.ts';
+import { command, nonEmpty, type Run } from '../options.ts';
 import { type UncheckedTarget, uncheckedText, waitingText } from '../sync-report.ts';
 import { heldText, keyLines, pinText, targetData } from '../targets.ts';
 import { count, type Paint, print, printErrorHint, printNotice } from '../texts/output.ts';
 import { withApp } from '../with-app.ts';
+
+export function addPlan(program: Command, context: Context, run: Run): void {
+  command(program, 'plan', 'Show what sync would change, key by key, without changing anything.', [
+    'secretbridge plan --mapping payments-db',
+    'secretbridge plan --adopt',
+  ])
+    .option('-m, --mapping <name>', 'only this mapping', nonEmpty)
+    .option('-a, --all', 'also show targets that are in sync')
+    .option('--adopt', 'show the plan with `onConflict: adoptAndDropOwner` for every mapping')
+    .action((options: GlobalOptions & { mapping?: string; all?: boolean; adopt?: boolean }) =>
+      run(async () => planCommand(context, options)),
+    );
+}
 
 const CHANGES: readonly string[] = ['create', 'update', 'delete'];
 
@@ -17,6 +32,7 @@ export async function planCommand(
   options: GlobalOptions & { mapping?: string; all?: boolean; adopt?: boolean },
 ): Promise<number> {
   const plan = async (app: App) => {
+    const { planTargets } = await import('../../app/plan.ts');
     const report = await planTargets(app, options.mapping, context.signal);
     for (const unseen of report.unseen ?? []) printNotice(context, uncheckedText(unseen));
     for (const waiting of report.waiting ?? []) printNotice(context, waitingText(waiting));

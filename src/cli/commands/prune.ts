@@ -1,13 +1,12 @@
+import type { Command } from 'commander';
 import type { PlannedTarget } from '../../app/plan.ts';
-import { listOrphansForCommand, pruneOrphans } from '../../app/prune.ts';
 import type { TargetId } from '../../core/target.ts';
 import type { AwaitingReplacement } from '../../reconcile/presence.ts';
 import type { Context, GlobalOptions } from '../context.ts';
-import { EXIT, type ExitCode } from '../exit.ts';
+import { EXIT, type ExitCode } from '../errors.ts';
+import { command, type Run, withServer } from '../options.ts';
 import type { OrphansAnswer, SkippedOrphans } from '../service/answers.ts';
-import { createClient } from '../service/client.ts';
 import { safeText } from '../service/error.ts';
-import { orphansThrough, pruneThrough } from '../service/requests.ts';
 import { namedAddress, type ServerOptions } from '../service/server-address.ts';
 import {
   printReport,
@@ -19,6 +18,19 @@ import {
 import { count, printNotice } from '../texts/output.ts';
 import { withApp } from '../with-app.ts';
 import { printPlan } from './plan.ts';
+
+export function addPrune(program: Command, context: Context, run: Run): void {
+  const prune = command(
+    program,
+    'prune',
+    'List orphaned targets, which no mapping uses any more, or delete them with --yes.',
+    ['secretbridge prune', 'secretbridge prune --yes'],
+  ).option('-y, --yes', 'delete them');
+  withServer(prune, 'send the request to the service at this address').action(
+    (options: GlobalOptions & ServerOptions & { yes?: boolean }) =>
+      run(async () => pruneCommand(context, options)),
+  );
+}
 
 const NO_ORPHANS = 'No orphaned targets: every target of this instance is in the configuration.';
 const NONE_AMONG_CHECKED = 'No orphaned targets among those that could be checked.';
@@ -37,6 +49,7 @@ export async function pruneCommand(context: Context, options: Options): Promise<
   const { server, yes } = options;
   if (server !== undefined) return letService(server, context, options);
   return withApp(context, options, async (app) => {
+    const { listOrphansForCommand, pruneOrphans } = await import('../../app/prune.ts');
     if (yes) return printReport(context, options, await pruneOrphans(app));
     const orphans = await listOrphansForCommand(app);
     return printOrphans(
@@ -49,6 +62,8 @@ export async function pruneCommand(context: Context, options: Options): Promise<
 }
 
 async function letService(server: string, context: Context, options: Options): Promise<number> {
+  const { createClient } = await import('../service/client.ts');
+  const { orphansThrough, pruneThrough } = await import('../service/requests.ts');
   await using client = createClient(namedAddress(server, options.allowHttp), context);
   if (!options.yes) {
     const result = await orphansThrough(client);

@@ -1,15 +1,25 @@
-import { secretRefsOf } from '../../app/secret-refs.ts';
-import { printRbac, rbacObjects } from '../../cluster/rbac.ts';
+import type { Command } from 'commander';
 import type { RbacRestart } from '../../cluster/rbac-rules.ts';
-import { workloadKind } from '../../cluster/workloads.ts';
-import { createAccess } from '../../config/shape/access.ts';
 import type { Mapping } from '../../core/mapping.ts';
-import { rightsOf, targetsOf } from '../../reconcile/targets.ts';
 import type { Context, GlobalOptions } from '../context.ts';
-import { EXIT } from '../exit.ts';
-import { requireConfig } from '../require-config.ts';
+import { EXIT, UsageError } from '../errors.ts';
+import { command, type Run } from '../options.ts';
 import { print } from '../texts/output.ts';
-import { UsageError } from '../usage-error.ts';
+import { requireConfig } from '../with-app.ts';
+
+export function addRbac(program: Command, context: Context, run: Run): void {
+  command(program, 'rbac', 'Print the minimal Roles and RoleBindings for this configuration.', [
+    'secretbridge rbac --service-account secretbridge/secretbridge | kubectl apply -f -',
+  ])
+    .option(
+      '--service-account <namespace/name>',
+      'service account that gets the permissions',
+      'secretbridge/secretbridge',
+    )
+    .action((options: GlobalOptions & { serviceAccount: string }) =>
+      run(async () => rbacCommand(context, options)),
+    );
+}
 
 export async function rbacCommand(
   context: Context,
@@ -26,6 +36,16 @@ export async function rbacCommand(
     if (options.output !== 'human') print(context, options.output, { data: listOf([]), human: () => '' });
     return EXIT.ok;
   }
+  const { secretRefsOf } = await import('../../app/secret-refs.ts');
+  const { printRbac, rbacObjects } = await import('../../cluster/rbac.ts');
+  const { workloadKind } = await import('../../cluster/workloads.ts');
+  const { createAccess } = await import('../../config/shape/access.ts');
+  const { rightsOf, targetsOf } = await import('../../reconcile/targets.ts');
+  const restartsOf = ({ restart }: Mapping): readonly RbacRestart[] =>
+    restart.flatMap(({ kind, name: workload }) => {
+      const known = workloadKind(kind);
+      return known === undefined ? [] : [{ kind: known, name: workload }];
+    });
   const access = createAccess(config);
   const objects = rbacObjects({
     instance: config.instance,
@@ -54,13 +74,6 @@ export async function rbacCommand(
     verbatim: true,
   });
   return EXIT.ok;
-}
-
-function restartsOf({ restart }: Mapping): readonly RbacRestart[] {
-  return restart.flatMap(({ kind, name }) => {
-    const workload = workloadKind(kind);
-    return workload === undefined ? [] : [{ kind: workload, name }];
-  });
 }
 
 function listOf(items: readonly object[]): object {

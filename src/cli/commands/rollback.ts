@@ -1,13 +1,54 @@
-import { rollBackLocally, unpinLocally } from '../../app/rollback.ts';
+import type { Command } from 'commander';
 import type { SyncReport } from '../../app/sync.ts';
 import { AppError } from '../../core/errors.ts';
 import type { Context, GlobalOptions } from '../context.ts';
-import { createClient } from '../service/client.ts';
-import { type PinOrder, pinThrough } from '../service/requests.ts';
+import { UsageError } from '../errors.ts';
+import { command, nonEmpty, positiveInteger, type Run, withServer } from '../options.ts';
+import type { PinOrder } from '../service/requests.ts';
 import { namedAddress, type ServerOptions } from '../service/server-address.ts';
 import { printReport, printServiceResult } from '../sync-report.ts';
-import { UsageError } from '../usage-error.ts';
 import { withApp } from '../with-app.ts';
+
+type PinOptions = GlobalOptions & ServerOptions & { namespace?: string };
+
+export function addRollback(program: Command, context: Context, run: Run): void {
+  const rollback = command(
+    program,
+    'rollback',
+    'Return a target to the source versions of an audit record and pin it there until `unpin`. The stores must still have these versions.',
+    [
+      'secretbridge audit list --mapping payments-db --action update',
+      'secretbridge rollback payments-db --to 41',
+      'secretbridge rollback registry --to 41 --namespace team-a',
+    ],
+  )
+    .argument('<mapping>', 'name of the mapping')
+    .requiredOption(
+      '--to <sequence>',
+      'number of an audit record of a change of this mapping',
+      positiveInteger,
+    )
+    .option('--namespace <name>', 'namespace of the target, if the mapping has several', nonEmpty);
+  withServer(rollback, 'send the request to the service at this address').action(
+    (mapping: string, options: PinOptions & { to: number }) =>
+      run(async () => rollbackCommand(context, { ...options, mapping })),
+  );
+}
+
+export function addUnpin(program: Command, context: Context, run: Run): void {
+  const unpin = command(program, 'unpin', 'Let a pinned mapping follow its sources again.', [
+    'secretbridge unpin payments-db',
+  ])
+    .argument('<mapping>', 'name of the mapping')
+    .option(
+      '--namespace <name>',
+      'only the target in this namespace (default: all pinned targets)',
+      nonEmpty,
+    );
+  withServer(unpin, 'send the request to the service at this address').action(
+    (mapping: string, options: PinOptions) => run(async () => unpinCommand(context, { ...options, mapping })),
+  );
+}
 
 type Options = GlobalOptions & ServerOptions & { readonly mapping: string; readonly namespace?: string };
 
@@ -18,6 +59,7 @@ export async function rollbackCommand(
   const { server, to } = options;
   if (server !== undefined) return letService(context, server, options, { kind: 'rollback', to });
   return withApp(context, options, async (app) => {
+    const { rollBackLocally } = await import('../../app/rollback.ts');
     const report = await rollBackLocally(app, options, context.signal);
     return printOrRefuse(context, options, report);
   });
@@ -32,6 +74,7 @@ function printOrRefuse(context: Context, options: Options, report: SyncReport | 
 export async function unpinCommand(context: Context, options: Options): Promise<number> {
   const { server } = options;
   if (server !== undefined) return letService(context, server, options, { kind: 'unpin' });
+  const { unpinLocally } = await import('../../app/rollback.ts');
   return withApp(context, options, async (app) =>
     printOrRefuse(context, options, await unpinLocally(app, options, context.signal)),
   );
@@ -43,6 +86,8 @@ async function letService(
   options: Options,
   order: PinOrder,
 ): Promise<number> {
+  const { createClient } = await import('../service/client.ts');
+  const { pinThrough } = await import('../service/requests.ts');
   await using client = createClient(namedAddress(server, options.allowHttp), context);
   try {
     return printServiceResult(context, options, await pinThrough(client, options, order));

@@ -1,20 +1,36 @@
-import { openServer, type Server } from '../../app/serve/serve.ts';
+import type { Command } from 'commander';
+import type { Server } from '../../app/serve/serve.ts';
 import type { Config } from '../../config/config.ts';
 import { type ConfigDiff, diffConfig, isEmptyDiff } from '../../config/diff.ts';
-import { createParsedFiles } from '../../config/files/read.ts';
-import { type LoadResult, loadConfig } from '../../config/load.ts';
+import type { LoadResult } from '../../config/load.ts';
 import type { Problem } from '../../config/problem.ts';
-import { type ConfigWatch, watchConfig } from '../../config/watch/watch.ts';
+import type { ConfigWatch } from '../../config/watch/watch.ts';
 import { AppError } from '../../core/errors.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 import { createScrubber } from '../../telemetry/scrub.ts';
-import type { Context, GlobalOptions } from '../context.ts';
-import { EXIT } from '../exit.ts';
-import { createMemoryTrimmer } from '../heap.ts';
-import { painter, printErrorHint, printNotice } from '../texts/output.ts';
-import { problemsText } from '../texts/problems.ts';
-import { VERSION } from '../version.ts';
+import { type Context, type GlobalOptions, VERSION } from '../context.ts';
+import { EXIT } from '../errors.ts';
+import { createMemoryTrimmer, keepHeapSmall } from '../heap.ts';
+import { command, durationOption, type Run } from '../options.ts';
+import { painter, printErrorHint, printNotice, problemsText } from '../texts/output.ts';
 import { sharedDeps } from '../with-app.ts';
+
+export function addServe(program: Command, context: Context, run: Run): void {
+  command(
+    program,
+    'serve',
+    'Run the service: keep every target in sync until SIGTERM or Ctrl-C. SIGHUP reloads the configuration.',
+    ['secretbridge serve --config /etc/secretbridge/'],
+  )
+    .option('--grace <duration>', 'longest time to finish running writes on shutdown', '25s')
+    .action((options: GlobalOptions & { grace: string }) =>
+      run(async () => {
+        const graceMs = durationOption('--grace', options.grace);
+        keepHeapSmall();
+        return serveCommand(context, { ...options, graceMs });
+      }),
+    );
+}
 
 /** The interval for returning memory to the system. A first sync of ten thousand targets takes half a minute. */
 const TRIM_INTERVAL_MS = 20_000;
@@ -72,6 +88,9 @@ export async function serveCommand(context: Context, options: Options): Promise<
     }
   };
 
+  const { createParsedFiles } = await import('../../config/files/read.ts');
+  const { loadConfig } = await import('../../config/load.ts');
+  const { watchConfig } = await import('../../config/watch/watch.ts');
   const parsed = createParsedFiles();
   await using watch: ConfigWatch = await watchConfig({
     load: (readFs) => loadConfig({ paths: options.config ?? [], env, cwd, readFs, parsed }),
@@ -107,6 +126,7 @@ export async function serveCommand(context: Context, options: Options): Promise<
     context.signal.addEventListener('abort', () => resolve(undefined), { once: true });
   });
 
+  const { openServer } = await import('../../app/serve/serve.ts');
   while (!context.signal.aborted) {
     changed = Promise.withResolvers<AppError | undefined>();
     const logger = loggerOf(config);

@@ -1,9 +1,8 @@
-import { loadConfig } from '../../config/load.ts';
+import type { Command } from 'commander';
 import type { Context, GlobalOptions } from '../context.ts';
-import { EXIT, type ExitCode, exitCode } from '../exit.ts';
-import { printProblems } from '../require-config.ts';
-import { StatusAnswer } from '../service/answers.ts';
-import { answersAt, createClient } from '../service/client.ts';
+import { EXIT, type ExitCode, exitCode, UsageError } from '../errors.ts';
+import { command, type Run, withServer } from '../options.ts';
+import type { StatusAnswer as Status } from '../service/answers.ts';
 import { unreachable } from '../service/error.ts';
 import {
   configuredAddress,
@@ -13,12 +12,27 @@ import {
 } from '../service/server-address.ts';
 import { print, printErrorHint } from '../texts/output.ts';
 import { needsNoAction, statusText } from '../texts/status.ts';
-import { UsageError } from '../usage-error.ts';
+import { printProblems } from '../with-app.ts';
+
+export function addStatus(program: Command, context: Context, run: Run): void {
+  const status = command(
+    program,
+    'status',
+    'Show the state of a running service: its parts, stores and targets.',
+    ['secretbridge status', 'secretbridge status --server https://secretbridge.internal:8080 --output json'],
+  ).option('-a, --all', 'also list targets that are in sync');
+  withServer(status, 'address of the service (default: `http.listen` in the configuration)').action(
+    (options: GlobalOptions & ServerOptions & { all?: boolean }) =>
+      run(async () => statusCommand(context, options)),
+  );
+}
 
 export async function statusCommand(
   context: Context,
   options: GlobalOptions & ServerOptions & { all?: boolean },
 ): Promise<number> {
+  const { answersAt, createClient } = await import('../service/client.ts');
+  const { StatusAnswer } = await import('../service/answers.ts');
   const address = await addressOf(context, options);
   if (address === undefined) return EXIT.config;
   // If no service answers, report that instead of the missing token.
@@ -45,11 +59,13 @@ async function addressOf(
 ): Promise<ServerAddress | undefined> {
   if (options.server !== undefined) return namedAddress(options.server, options.allowHttp);
   const { env, cwd } = context;
+  const { loadConfig } = await import('../../config/load.ts');
   const loaded = await loadConfig({ paths: options.config ?? [], env, cwd });
   if (loaded.kind === 'usable') return configuredAddress(loaded.config, options.allowHttp);
   // A running service keeps the last valid configuration, and its status reports the invalid one. So try to reach it.
   const { http, problems } = loaded;
   const address = http && (await addressOrUndefined(() => configuredAddress({ http }, options.allowHttp)));
+  const { answersAt } = await import('../service/client.ts');
   if (address !== undefined && (await answersAt(address, context))) return address;
   printProblems(context, options, problems);
   return undefined;
@@ -71,7 +87,7 @@ async function addressOrUndefined<T>(find: () => Promise<T>): Promise<T | undefi
 /** States that need a person, even if the error code is transient. */
 const NEEDS_PERSON: readonly string[] = ['refused', 'held', 'contested', 'drifted'];
 
-function verdict({ config, engine, audit, cluster, stores, targets, held }: StatusAnswer): ExitCode {
+function verdict({ config, engine, audit, cluster, stores, targets, held }: Status): ExitCode {
   if (config?.valid === false) return EXIT.config;
   const person = (state: string) => NEEDS_PERSON.includes(state);
   const parts = [engine, audit, ...(cluster === undefined ? [] : [cluster]), ...stores];

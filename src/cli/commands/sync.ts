@@ -1,13 +1,25 @@
+import type { Command } from 'commander';
 import type { App } from '../../app/app.ts';
-import { type SyncReport, syncTargets } from '../../app/sync.ts';
+import type { SyncReport } from '../../app/sync.ts';
 import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
-import { createProgress } from '../progress.ts';
-import { createClient } from '../service/client.ts';
-import { syncThrough } from '../service/requests.ts';
+import { command, nonEmpty, type Run, withServer } from '../options.ts';
 import { namedAddress, type ServerOptions } from '../service/server-address.ts';
 import { printReport, printServiceResult } from '../sync-report.ts';
+import { createProgress } from '../texts/output.ts';
 import { withApp } from '../with-app.ts';
+
+export function addSync(program: Command, context: Context, run: Run): void {
+  const sync = command(program, 'sync', 'Sync every target once.', [
+    'secretbridge sync',
+    'secretbridge sync --mapping payments-db',
+    'secretbridge sync --server https://secretbridge.internal:8080',
+  ]).option('-m, --mapping <name>', 'only this mapping', nonEmpty);
+  withServer(sync, 'send the request to the service at this address').action(
+    (options: GlobalOptions & ServerOptions & { mapping?: string }) =>
+      run(async () => syncCommand(context, options)),
+  );
+}
 
 export async function syncCommand(
   context: Context,
@@ -23,6 +35,8 @@ async function letService(
   context: Context,
   options: GlobalOptions & ServerOptions & { mapping?: string },
 ): Promise<number> {
+  const { createClient } = await import('../service/client.ts');
+  const { syncThrough } = await import('../service/requests.ts');
   await using client = createClient(namedAddress(server, options.allowHttp), context);
   return printServiceResult(context, options, await ask());
 
@@ -33,6 +47,7 @@ async function letService(
 }
 
 async function run(context: Context, app: App, only?: string): Promise<SyncReport> {
+  const { syncTargets } = await import('../../app/sync.ts');
   using progress = createProgress(context, 'Syncing');
   // Await here, because the progress line is cleared at the end of this scope.
   return await syncTargets(app, {

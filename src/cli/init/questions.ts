@@ -1,11 +1,16 @@
 import { createInterface } from 'node:readline/promises';
-import { validateText } from '../../config/load.ts';
 import type { Problem } from '../../config/problem.ts';
 import { AppError } from '../../core/errors.ts';
 import type { Context } from '../context.ts';
-import { UsageError } from '../usage-error.ts';
-import { CLUSTER_KINDS, LOGINS, STORE_KINDS, type StoreKind } from './choices.ts';
-import { type Answers, initialConfig } from './template.ts';
+import { UsageError } from '../errors.ts';
+import {
+  type Answers,
+  CLUSTER_KINDS,
+  initialConfig,
+  LOGINS,
+  STORE_KINDS,
+  type StoreKind,
+} from './template.ts';
 
 /** Answers that the options provide. They are not prompted for. */
 export type OptionAnswers = { readonly [K in keyof Answers]?: string | undefined };
@@ -44,6 +49,7 @@ const LOCATION_QUESTIONS: Readonly<Record<StoreKind, LocationQuestion>> = {
 export async function collectAnswers(context: Context, optionAnswers: OptionAnswers): Promise<Answers> {
   using questions = createQuestions(context, optionAnswers);
   const { choose } = questions;
+  const { validateText } = await import('../../config/load.ts');
   // Valid answers and defaults. An answer is checked together with them as a whole configuration, so any problem is
   // caused by this answer.
   let answers: Answers = {

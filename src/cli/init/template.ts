@@ -1,6 +1,5 @@
 import { stringify } from 'yaml';
 import { isLoopback } from '../../core/loopback.ts';
-import type { ClusterKind, Login, StoreKind } from './choices.ts';
 
 /** The answers that `init` needs, named like its options. */
 export interface Answers {
@@ -110,3 +109,12 @@ function needsAllowHttp(address: string): boolean {
 function scalar(text: string): string {
   return /[,[\]{}\n]/.test(text) ? JSON.stringify(text) : stringify(text, { lineWidth: 0 }).trimEnd();
 }
+
+export const STORE_KINDS = ['vault', 'files', 'aws-secrets-manager', 'azure-key-vault'] as const;
+export type StoreKind = (typeof STORE_KINDS)[number];
+
+export const CLUSTER_KINDS = ['kubernetes', 'directory'] as const;
+export type ClusterKind = (typeof CLUSTER_KINDS)[number];
+
+export const LOGINS = ['token', 'appRole', 'kubernetes'] as const;
+export type Login = (typeof LOGINS)[number];

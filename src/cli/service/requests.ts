@@ -2,8 +2,8 @@ import { AppError } from '../../core/errors.ts';
 import { mapConcurrently } from '../../core/semaphore.ts';
 import { compareTargets, formatTarget, type TargetId } from '../../core/target.ts';
 import { OUTCOMES } from '../../reconcile/outcome.ts';
-import type { Progress } from '../progress.ts';
-import { UsageError } from '../usage-error.ts';
+import { UsageError } from '../errors.ts';
+import type { Progress } from '../texts/output.ts';
 import { type Held, HeldList, MappingList, OrphansAnswer, PruneResult, SyncResult } from './answers.ts';
 import type { Client } from './client.ts';
 

@@ -2,7 +2,7 @@ import type { Config } from '../../config/config.ts';
 import { isLoopback } from '../../core/loopback.ts';
 import { readSmallFile } from '../../core/small-file.ts';
 import { codeOf } from '../../core/system-errors.ts';
-import { UsageError } from '../usage-error.ts';
+import { UsageError } from '../errors.ts';
 
 /** The address of a service. */
 export interface ServerAddress {

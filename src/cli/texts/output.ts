@@ -1,12 +1,12 @@
 import { createRequire } from 'node:module';
 import type { Writable } from 'node:stream';
-import { styleText } from 'node:util';
+import { stripVTControlCharacters, styleText } from 'node:util';
 import type * as Yaml from 'yaml';
+import type { Problem } from '../../config/problem.ts';
 import { isErrorCode } from '../../core/error-codes.ts';
-import { type AppError, escapeCharacter, toAppError } from '../../core/errors.ts';
+import { type AppError, escapeCharacter, toAppError, toPrintable } from '../../core/errors.ts';
 import { createLogger } from '../../telemetry/logger.ts';
 import type { Context, GlobalOptions } from '../context.ts';
-import { wrapLines } from './wrap.ts';
 
 // Load the package on demand, because loading it takes half of the time of `--help`. Load it synchronously, because
 // results are printed immediately.
@@ -131,4 +131,67 @@ export function count(number: number, noun: string): string {
 /** Shortens a fingerprint for display. */
 export function shortFingerprint(fingerprint: string): string {
   return fingerprint.replace(/^([0-9a-f]{8}):([0-9a-f]{8}).*$/, '$2…');
+}
+
+/**
+ * Breaks lines that are wider than the terminal at spaces. Continuation lines are indented. A word that is longer than
+ * a line is not broken.
+ */
+export function wrapLines(text: string, columns: number): string {
+  return text
+    .split('\n')
+    .map((line) => (widthOf(line) <= columns ? line : wrapped(line, columns)))
+    .join('\n');
+}
+
+function wrapped(line: string, columns: number): string {
+  const indent = Math.min((/^ */.exec(line)?.[0].length ?? 0) + 2, Math.floor(columns / 3));
+  const lines: string[] = [];
+  let current = '';
+  for (const [part] of line.matchAll(/ *[^ ]+/g)) {
+    if (current === '' || widthOf(current) + widthOf(part) <= columns) current += part;
+    else {
+      lines.push(current);
+      current = ' '.repeat(indent) + part.trimStart();
+    }
+  }
+  return [...lines, current].join('\n');
+}
+
+/** Ignore color codes, which have no width. */
+function widthOf(text: string): number {
+  return stripVTControlCharacters(text).length;
+}
+
+/** Formats problems like compilers do, so that editors and terminals show their locations as links. */
+export function problemsText(problems: readonly Problem[], paint: Paint): string {
+  const lines = problems.flatMap(({ file, line, column, path, code, message, suggestion }) => [
+    `${paint('bold', `${toPrintable(file)}:${line}:${column}`)}  ${paint('red', code)}${path === '' ? '' : `  ${paint('cyan', path)}`}`,
+    `  ${toPrintable(message)}`,
+    ...(suggestion === undefined ? [] : [`  ${paint('green', suggestion)}`]),
+  ]);
+  return [...lines, '', `The configuration has ${count(problems.length, 'problem')}.`].join('\n');
+}
+
+export interface Progress extends Disposable {
+  /** Shows progress: on a terminal in one line that is updated, otherwise as a new line every few seconds. */
+  step(done: number, total: number, what: string): void;
+}
+
+/** Writes progress to stderr, so that stdout contains only the result. */
+export function createProgress({ stderr, interactive, width, clock }: Context, title: string): Progress {
+  let shownAt = Number.NEGATIVE_INFINITY;
+  const interval = interactive ? 50 : 5_000;
+  return {
+    step(done, total, what) {
+      const last = done === total;
+      if (!last && clock.now() - shownAt < interval) return;
+      shownAt = clock.now();
+      const line = `${title} ${done}/${total}${last ? '' : `  ${what}`}`;
+      stderr.write(interactive ? `\r\u001b[2K${line.slice(0, width - 1)}` : `${line}\n`);
+    },
+    [Symbol.dispose]() {
+      if (interactive && shownAt > 0) stderr.write('\r\u001b[2K');
+    },
+  };
 }

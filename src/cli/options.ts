@@ -1,9 +1,10 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { nearest } from '../../config/problem.ts';
-import { ERRORS, isErrorCode } from '../../core/error-codes.ts';
-import { isFingerprint } from '../../core/fingerprint.ts';
-import { COMMON, example } from '../texts/help.ts';
-import { UsageError } from '../usage-error.ts';
+import { nearest } from '../config/problem.ts';
+import { DURATION, durationMs, isInRange } from '../core/clock.ts';
+import { ERRORS, isErrorCode } from '../core/error-codes.ts';
+import { isFingerprint } from '../core/fingerprint.ts';
+import { UsageError } from './errors.ts';
+import { COMMON, example } from './texts/help.ts';
 
 /** Runs the action of a command. */
 export type Run = (command: () => Promise<number>) => Promise<void>;
@@ -108,4 +109,48 @@ export function refuseRepeated(command: Command): void {
     });
   }
   for (const below of command.commands) refuseRepeated(below);
+}
+
+const NAMES = ['--config', '--output', '--log-level'];
+const SHORT = ['-c', '-o'];
+
+/**
+ * Moves common options from before the command name to after it. commander rejects options before the name, but
+ * `kubectl` and other programs accept them.
+ */
+export function moveEarlyOptions(args: readonly string[], program: Command): readonly string[] {
+  const early: string[] = [];
+  const words: string[] = [];
+  let rest = args;
+  for (let group: Command | undefined = program; group !== undefined && group.commands.length > 0; ) {
+    const count = countLeadingOptions(rest);
+    early.push(...rest.slice(0, count));
+    rest = rest.slice(count);
+    const word: string | undefined = rest[0];
+    group = group.commands.find((command) => command.name() === word);
+    // If there is no command, return the arguments unchanged, so that commander reports the missing command.
+    if (word === undefined) return words;
+    if (group === undefined) break;
+    words.push(word);
+    rest = rest.slice(1);
+  }
+  return words.length === 0 ? [...rest, ...early] : [...words, ...early, ...rest];
+}
+
+/** Returns the number of leading arguments that are common options or their values. */
+export function countLeadingOptions(args: readonly string[]): number {
+  let count = 0;
+  for (let arg = args[0]; arg !== undefined; arg = args[count]) {
+    if (NAMES.includes(arg) || SHORT.includes(arg)) count += 2;
+    else if (NAMES.some((name) => arg?.startsWith(`${name}=`)) || /^-[co]./.test(arg)) count += 1;
+    else break;
+  }
+  return Math.min(count, args.length);
+}
+
+/** Parses a duration with the syntax of the configuration: `25s`, `1h30m`. Returns milliseconds. */
+export function durationOption(option: string, text: string): number {
+  const ms = DURATION.test(text) ? durationMs(text) : 0;
+  if (!isInRange(ms)) throw new UsageError(`${option} must be a duration such as 25s or 2m`);
+  return ms;
 }

@@ -1,15 +1,13 @@
 import { createInterface } from 'node:readline/promises';
-import { Writable } from 'node:stream';
-import { fingerprintKeys } from '../app/keys.ts';
+import { addAbortSignal, type Readable, Writable } from 'node:stream';
 import { AppError } from '../core/errors.ts';
 import { createFingerprinter } from '../core/fingerprint.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import { MAX_SECRET_BYTES } from '../sync/checks.ts';
 import { auditCredentials } from './audit-reader.ts';
 import type { Context, GlobalOptions } from './context.ts';
-import { requireConfig } from './require-config.ts';
-import { readStdin } from './stdin.ts';
-import { UsageError } from './usage-error.ts';
+import { UsageError } from './errors.ts';
+import { requireConfig } from './with-app.ts';
 
 const TOO_LARGE = 'the value is larger than 1 MiB, so no Secret can contain it';
 
@@ -25,6 +23,7 @@ export async function promptFingerprints(
   const config = await requireConfig(context, options);
   if (config === undefined) return undefined;
   const credential = auditCredentials(context, config);
+  const { fingerprintKeys } = await import('../app/keys.ts');
   const keys = await fingerprintKeys(config.keys.fingerprint, { credential });
   const values = await readValueForms(context);
   return [...new Set(keys.flatMap((key) => values.map((value) => createFingerprinter(key).value(value))))];
@@ -71,4 +70,36 @@ async function promptForValue(
     reader.close();
     output.write('\n');
   }
+}
+
+export interface StdinLimit {
+  /** Maximum size in bytes. */
+  readonly maxBytes: number;
+  /** The message if the input is larger. */
+  readonly tooLarge: string;
+}
+
+/**
+ * Reads standard input to its end. Returns an empty buffer if there is no standard input.
+ * @throws UsageError if the input is too large; AppError INTERRUPTED on abort, because the writer may never finish
+ */
+export async function readStdin(
+  stdin: Readable | undefined,
+  signal: AbortSignal,
+  { maxBytes, tooLarge }: StdinLimit,
+): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  try {
+    for await (const part of stdin === undefined ? [] : addAbortSignal(signal, stdin)) {
+      const bytes = Buffer.from(part);
+      size += bytes.length;
+      if (size > maxBytes) throw new UsageError(tooLarge);
+      parts.push(bytes);
+    }
+  } catch (error) {
+    if (signal.aborted && !(error instanceof UsageError)) throw new AppError('INTERRUPTED', { cause: error });
+    throw error;
+  }
+  return Buffer.concat(parts);
 }

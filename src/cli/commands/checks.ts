@@ -1,0 +1,87 @@
+import type { Command } from 'commander';
+import type { Finding } from '../../app/doctor/finding.ts';
+import { toPrintable } from '../../core/errors.ts';
+import type { Context, GlobalOptions } from '../context.ts';
+import { EXIT, exitCode } from '../errors.ts';
+import { command, type Run } from '../options.ts';
+import { count, type Paint, print, printErrorHint, problemsText } from '../texts/output.ts';
+import { appDeps, requireConfig } from '../with-app.ts';
+
+export function addValidate(program: Command, context: Context, run: Run): void {
+  command(program, 'validate', 'Check the configuration and list every problem with its location.', [
+    'secretbridge validate --config secretbridge.yaml',
+  ]).action((options: GlobalOptions) => run(async () => validateCommand(context, options)));
+}
+
+export function addDoctor(program: Command, context: Context, run: Run): void {
+  command(program, 'doctor', 'Test each store, key and target, and suggest a fix for each problem.', [
+    'secretbridge doctor',
+  ]).action((options: GlobalOptions) => run(async () => doctorCommand(context, options)));
+}
+
+export async function validateCommand(context: Context, options: GlobalOptions): Promise<number> {
+  const { env, cwd } = context;
+  const { loadConfig } = await import('../../config/load.ts');
+  const loaded = await loadConfig({ paths: options.config ?? [], env, cwd });
+  const { targetsOf } = await import('../../reconcile/targets.ts');
+  const { problems } = loaded;
+  const valid = problems.length === 0;
+  print(context, options.output, {
+    data: { valid, problems },
+    human: (paint) => {
+      if (loaded.kind === 'invalid' || !valid) return problemsText(problems, paint);
+      const { stores, mappings } = loaded.config;
+      const parts = [
+        count(stores.length, 'store'),
+        count(mappings.length, 'mapping'),
+        count(targetsOf(mappings).length, 'target'),
+      ];
+      return `${paint('green', 'The configuration is valid')}: ${parts.join(', ')}.`;
+    },
+  });
+  printErrorHint(
+    context,
+    options.output,
+    problems.map(({ code }) => code),
+  );
+  return valid ? EXIT.ok : EXIT.config;
+}
+
+export async function doctorCommand(context: Context, options: GlobalOptions): Promise<number> {
+  const config = await requireConfig(context, options);
+  if (config === undefined) return EXIT.config;
+  const { runDoctor } = await import('../../app/doctor/doctor.ts');
+  const findings = await runDoctor(config, appDeps(context, options, config), context.signal);
+  const codes = findings.flatMap(({ error }) => (error === undefined ? [] : [error.code]));
+  print(context, options.output, {
+    data: {
+      ok: codes.length === 0,
+      checks: findings.map(({ name, error }) => ({
+        name,
+        ok: error === undefined,
+        ...error?.toJSON(),
+      })),
+    },
+    human: (paint) =>
+      findings
+        .map((finding) => findingText(finding, paint))
+        .concat('', total(codes.length))
+        .join('\n'),
+  });
+  printErrorHint(context, options.output, codes);
+  return exitCode(codes);
+}
+
+function findingText({ name: given, error }: Finding, paint: Paint): string {
+  const name = toPrintable(given);
+  if (error === undefined) return `${paint('green', 'ok  ')}  ${name}`;
+  return [
+    `${paint('red', 'fail')}  ${paint('bold', name)}`,
+    `      ${error.code}: ${error.message}`,
+    `      ${error.remedy}`,
+  ].join('\n');
+}
+
+function total(failures: number): string {
+  return failures === 0 ? 'All checks passed.' : `${count(failures, 'check')} failed.`;
+}
