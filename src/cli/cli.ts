@@ -3,8 +3,7 @@ import { toAppError } from '../core/errors.ts';
 import { type Context, type GlobalOptions, VERSION } from './context.ts';
 import { EXIT, exitCodeOf, OutOfSpaceError, UsageError } from './errors.ts';
 import { countLeadingOptions, moveEarlyOptions, type Run, refuseRepeated } from './options.ts';
-import { COMMON, decorateHelp, example, helpFormat, helpWidth } from './texts/help.ts';
-import { EXAMPLES } from './texts/help-notes.ts';
+import { COMMON, decorateHelp, helpFormat, helpWidth, PROGRAM_HELP, withHelp } from './texts/help.ts';
 import { printError, printNotice } from './texts/output.ts';
 
 type AddCommand = (program: Command, context: Context, run: Run) => void;
@@ -117,7 +116,7 @@ export async function buildProgram(
     .exitOverride();
 
   for (const name of names) (await COMMANDS[name]())(program, context, run);
-  program.addHelpText('after', example(EXAMPLES));
+  withHelp(program, PROGRAM_HELP);
   decorateHelp(program);
   refuseRepeated(program);
   return program;

@@ -4,20 +4,14 @@ import { DURATION, durationMs, isInRange } from '../core/clock.ts';
 import { ERRORS, isErrorCode } from '../core/error-codes.ts';
 import { isFingerprint } from '../core/fingerprint.ts';
 import { UsageError } from './errors.ts';
-import { COMMON, example } from './texts/help.ts';
+import { COMMON, type HelpTexts, withHelp } from './texts/help.ts';
 
 /** Runs the action of a command. */
 export type Run = (command: () => Promise<number>) => Promise<void>;
 
 /** Creates a command with the common options. commander copies the settings of its parent. */
-export function command(
-  parent: Command,
-  name: string,
-  description: string,
-  examples: readonly string[],
-): Command {
-  return parent
-    .command(name)
+export function command(parent: Command, name: string, description: string, help: HelpTexts): Command {
+  return withHelp(parent.command(name), help)
     .description(description)
     .addOption(
       new Option('-c, --config <path>', 'configuration file or folder; can be repeated')
@@ -29,8 +23,7 @@ export function command(
       new Option('--log-level <level>', 'write logs to standard error')
         .choices(['error', 'warn', 'info', 'debug'])
         .helpGroup(COMMON),
-    )
-    .addHelpText('after', example(examples));
+    );
 }
 
 /** Adds the options of commands that send requests to a running service. */

@@ -7,10 +7,10 @@ import {
   heading,
   helpWidth,
   MIN_WRAP_WIDTH,
+  PROGRAM_HELP,
   seeText,
   term,
 } from './texts/help.ts';
-import { EXAMPLES, NOTES } from './texts/help-notes.ts';
 
 /** The terminal on which the output is printed. */
 interface Terminal {
@@ -48,8 +48,8 @@ function overviewText(terminal: Terminal): string {
         ),
       ].join('\n'),
     ),
-    exampleText(EXAMPLES, width),
-    seeText(NOTES['']?.see ?? [], (see) => wrap(see, width - 2)),
+    exampleText(PROGRAM_HELP.examples, width),
+    seeText(PROGRAM_HELP.see, (see) => wrap(see, width - 2)),
   ].join('\n\n');
   return `${terminal.color ? text : text.replace(COLOR_CODES, '')}\n`;
 }

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import type { Command } from 'commander';
 import { describe, expect, it } from 'vitest';
 import { commandPaths, helpContext } from '../../scripts/docs/cli-page.ts';
 import { buildProgram } from '../../src/cli/cli.ts';
 import { VERSION } from '../../src/cli/context.ts';
 import { quickOutput } from '../../src/cli/overview.ts';
-import { COMMON, GROUPS } from '../../src/cli/texts/help.ts';
-import { NOTES } from '../../src/cli/texts/help-notes.ts';
+import { COMMON, GROUPS, helpTextsOf } from '../../src/cli/texts/help.ts';
 import { openBench } from './harness.ts';
 
 const ROOT = resolve(import.meta.dirname, '../..');
@@ -63,7 +63,13 @@ describe('help of a command', () => {
     await using bench = await openBench();
     const { stdout } = await bench.run(...path.split(' ').filter(Boolean), '--help');
     expect(stdout).toMatch(/^Examples?:\n {2}\S/m);
-    const { see = [] } = NOTES[path] ?? {};
+    const command = path
+      .split(' ')
+      .reduce<Command | undefined>(
+        (parent, name) => (name === '' ? parent : parent?.commands.find((child) => child.name() === name)),
+        PROGRAM,
+      );
+    const { see = [] } = (command && helpTextsOf(command)) ?? {};
     for (const name of see)
       if (name.includes('/')) expect(existsSync(join(ROOT, name)), name).toBe(true);
       else expect(PATHS).toContain(name);

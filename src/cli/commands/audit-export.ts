@@ -24,10 +24,13 @@ export function addExport(audit: Command, context: Context, run: Run): void {
     audit,
     'export',
     'Export records, oldest first: as a verifiable log, a table or OCSF events.',
-    [
-      'secretbridge audit export --format jsonl --out audit.jsonl',
-      'secretbridge audit export --format csv --since 30d --namespace payments > payments.csv',
-    ],
+    {
+      examples: [
+        'secretbridge audit export --format jsonl --out audit.jsonl',
+        'secretbridge audit export --format csv --since 30d --namespace payments > payments.csv',
+      ],
+      see: ['audit verify', 'docs/how-to/review-the-audit.md'],
+    },
   ).addOption(
     new Option('--format <format>', '`audit verify` can read jsonl')
       .choices(EXPORT_FORMATS)

@@ -12,9 +12,12 @@ import { command, nonEmpty, type Run } from '../options.ts';
 import { count, createProgress, print } from '../texts/output.ts';
 
 export function addMigrate(audit: Command, context: Context, run: Run): void {
-  command(audit, 'migrate', 'Copy an audit log to another store and keep its hash chain.', [
-    "secretbridge audit migrate --from ./state/audit.db --to 'postgres://bridge@db.internal/audit'",
-  ])
+  command(audit, 'migrate', 'Copy an audit log to another store and keep its hash chain.', {
+    examples: [
+      "secretbridge audit migrate --from ./state/audit.db --to 'postgres://bridge@db.internal/audit'",
+    ],
+    see: ['audit verify', 'docs/how-to/keep-the-audit.md'],
+  })
     .requiredOption('--from <path or url>', 'store to copy; nothing may write to it meanwhile', nonEmpty)
     .requiredOption(
       '--to <path or url>',

@@ -25,10 +25,13 @@ import { changedKeys, timeText } from '../texts/record.ts';
 import { requireConfig } from '../with-app.ts';
 
 export function addReport(audit: Command, context: Context, run: Run): void {
-  const report = command(audit, 'report', 'Summarize what happened, for a mail or a chat message.', [
-    'secretbridge audit report --since 7d',
-    "secretbridge audit report --since 7d | mail -s 'Secrets, last week' security@example.com",
-  ]);
+  const report = command(audit, 'report', 'Summarize what happened, for a mail or a chat message.', {
+    examples: [
+      'secretbridge audit report --since 7d',
+      "secretbridge audit report --since 7d | mail -s 'Secrets, last week' security@example.com",
+    ],
+    see: ['audit list', 'docs/how-to/review-the-audit.md'],
+  });
   withAuditOption(report)
     .option('--since <time>', 'records since this time: 7d, 2026-01-31 or 2026-01-31T08:00:00Z', '7d')
     .option('--until <time>', 'records until this time (default: now)')

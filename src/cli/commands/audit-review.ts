@@ -19,10 +19,13 @@ import { painter, print, printNotice } from '../texts/output.ts';
 import { appDeps, requireConfig } from '../with-app.ts';
 
 export function addReview(audit: Command, context: Context, run: Run): void {
-  const review = command(audit, 'review', 'Mark records as reviewed or flagged. Your name is recorded.', [
-    'secretbridge audit review 42 --state reviewed',
-    "secretbridge audit review 40-45 47 --state flagged --note 'not announced: ask the payments team'",
-  ])
+  const review = command(audit, 'review', 'Mark records as reviewed or flagged. Your name is recorded.', {
+    examples: [
+      'secretbridge audit review 42 --state reviewed',
+      "secretbridge audit review 40-45 47 --state flagged --note 'not announced: ask the payments team'",
+    ],
+    see: ['audit list', 'docs/how-to/review-the-audit.md'],
+  })
     .argument('<sequence...>', 'record numbers, or ranges such as 40-45')
     .addOption(choiceOption('--state <state>', 'new review state', NEW_REVIEW_STATES).makeOptionMandatory())
     .option('--note <text>', 'what you found; do not include values');

@@ -21,6 +21,7 @@ import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT, UsageError } from '../errors.ts';
 import { type EvidenceOptions, loadEvidence } from '../evidence.ts';
 import { collect, command, nonEmpty, type Run } from '../options.ts';
+import { RETRYABLE } from '../texts/help.ts';
 import { count, type Paint, print } from '../texts/output.ts';
 import { requireConfig, withApp } from '../with-app.ts';
 
@@ -30,11 +31,19 @@ export function addProof(audit: Command, context: Context, run: Run): void {
     audit,
     'verify',
     'Verify that no record was altered, by the hash chain of a store or export and its signed checkpoints.',
-    [
-      'secretbridge audit verify',
-      'secretbridge audit verify --audit export.jsonl --checkpoints checkpoints.jsonl --key checkpoint.pub',
-      'secretbridge audit verify --public-key > checkpoint.pub',
-    ],
+    {
+      examples: [
+        'secretbridge audit verify',
+        'secretbridge audit verify --audit export.jsonl --checkpoints checkpoints.jsonl --key checkpoint.pub',
+        'secretbridge audit verify --public-key > checkpoint.pub',
+      ],
+      exits: [
+        [0, 'no record was altered'],
+        RETRYABLE,
+        [4, 'a record was altered, or its checkpoints cannot be read'],
+      ],
+      see: ['audit accept', 'docs/how-to/verify-the-audit.md'],
+    },
   )
     .option(
       '--audit <path or url>',
@@ -49,7 +58,7 @@ export function addProof(audit: Command, context: Context, run: Run): void {
     audit,
     'accept',
     'Accept that records are missing from the audit log, so that work continues. Your name is recorded.',
-    ['secretbridge audit accept'],
+    { examples: ['secretbridge audit accept'], see: ['audit verify', 'docs/how-to/verify-the-audit.md'] },
   ).action((options: GlobalOptions) => run(async () => auditAcceptCommand(context, options)));
 }
 

@@ -8,7 +8,7 @@ import type { Context } from '../context.ts';
 import { EXIT, UsageError } from '../errors.ts';
 import { promptFingerprints } from '../input.ts';
 import { command, positiveInteger, type Run } from '../options.ts';
-import { example } from '../texts/help.ts';
+import { withHelp } from '../texts/help.ts';
 import { count, type Paint, print, shortFingerprint, table } from '../texts/output.ts';
 import { detailText, listText, timeText } from '../texts/record.ts';
 import { addExport } from './audit-export.ts';
@@ -19,11 +19,12 @@ import { addProof } from './audit-verify.ts';
 
 /** Adds the commands `secretbridge audit …`. */
 export function addAudit(program: Command, context: Context, run: Run): void {
-  const audit = program
-    .command('audit')
+  const audit = withHelp(program.command('audit'), {
+    examples: ['secretbridge audit list --since 7d --outcome refused'],
+    see: ['docs/how-to/review-the-audit.md', 'docs/explanation/the-audit.md'],
+  })
     .description('List, review, verify and export the records of all reads, changes and refusals.')
-    .helpCommand(false)
-    .addHelpText('after', example(['secretbridge audit list --since 7d --outcome refused']));
+    .helpCommand(false);
   addList(audit, context, run);
   addShow(audit, context, run);
   addReview(audit, context, run);
@@ -34,10 +35,10 @@ export function addAudit(program: Command, context: Context, run: Run): void {
 }
 
 export function addList(audit: Command, context: Context, run: Run): void {
-  const list = command(audit, 'list', 'List records, newest first. Filters combine.', [
-    'secretbridge audit list --since 7d --namespace payments',
-    'secretbridge audit list --value',
-  ]);
+  const list = command(audit, 'list', 'List records, newest first. Filters combine.', {
+    examples: ['secretbridge audit list --since 7d --namespace payments', 'secretbridge audit list --value'],
+    see: ['audit show', 'audit export', 'docs/how-to/review-the-audit.md'],
+  });
   withFilters(withAuditOption(list))
     .option('--trace', 'with --fingerprint: also show what was made from the versions with this fingerprint')
     .addOption(
@@ -58,7 +59,10 @@ export function addShow(audit: Command, context: Context, run: Run): void {
     audit,
     'show',
     'Show a record with its intent or outcome, its review and its position in the chain.',
-    ['secretbridge audit show 42'],
+    {
+      examples: ['secretbridge audit show 42'],
+      see: ['audit list', 'audit verify', 'docs/reference/audit-format.md'],
+    },
   );
   withAuditOption(show.argument('<sequence>', 'number of the record', positiveInteger)).action(
     (sequence: number, options) => run(async () => auditShowCommand(context, sequence, options)),

@@ -4,19 +4,24 @@ import { toPrintable } from '../../core/errors.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT, exitCode } from '../errors.ts';
 import { command, type Run } from '../options.ts';
+import { INVALID_CONFIG, NEEDS_PERSON, RETRYABLE } from '../texts/help.ts';
 import { count, type Paint, print, printErrorHint, problemsText } from '../texts/output.ts';
 import { appDeps, requireConfig } from '../with-app.ts';
 
 export function addValidate(program: Command, context: Context, run: Run): void {
-  command(program, 'validate', 'Check the configuration and list every problem with its location.', [
-    'secretbridge validate --config secretbridge.yaml',
-  ]).action((options: GlobalOptions) => run(async () => validateCommand(context, options)));
+  command(program, 'validate', 'Check the configuration and list every problem with its location.', {
+    examples: ['secretbridge validate --config secretbridge.yaml'],
+    exits: [[0, 'the configuration is valid'], INVALID_CONFIG],
+    see: ['doctor', 'config-schema', 'docs/reference/configuration.md'],
+  }).action((options: GlobalOptions) => run(async () => validateCommand(context, options)));
 }
 
 export function addDoctor(program: Command, context: Context, run: Run): void {
-  command(program, 'doctor', 'Test each store, key and target, and suggest a fix for each problem.', [
-    'secretbridge doctor',
-  ]).action((options: GlobalOptions) => run(async () => doctorCommand(context, options)));
+  command(program, 'doctor', 'Test each store, key and target, and suggest a fix for each problem.', {
+    examples: ['secretbridge doctor'],
+    exits: [[0, 'all checks passed'], INVALID_CONFIG, RETRYABLE, NEEDS_PERSON],
+    see: ['validate', 'rbac', 'docs/reference/errors.md'],
+  }).action((options: GlobalOptions) => run(async () => doctorCommand(context, options)));
 }
 
 export async function validateCommand(context: Context, options: GlobalOptions): Promise<number> {

@@ -2,20 +2,20 @@ import { Argument, type Command, type Option } from 'commander';
 import type { Context } from '../context.ts';
 import { EXIT } from '../errors.ts';
 import type { Run } from '../options.ts';
-import { example, pathOf } from '../texts/help.ts';
+import { pathOf, withHelp } from '../texts/help.ts';
 
 export function addCompletion(program: Command, context: Context, run: Run): void {
-  program
-    .command('completion')
+  withHelp(program.command('completion'), {
+    examples: [
+      'source <(secretbridge completion bash)',
+      'secretbridge completion fish > ~/.config/fish/completions/secretbridge.fish',
+    ],
+    more: 'bash: add `source <(secretbridge completion bash)` to ~/.bashrc. zsh: save the script as _secretbridge in a folder of $fpath. fish: save it as ~/.config/fish/completions/secretbridge.fish.',
+    see: ['docs/reference/cli.md'],
+  })
     .description('Print a shell completion script.')
     .addArgument(new Argument('<shell>', 'name of the shell').choices(Object.keys(SCRIPTS)))
-    .addHelpText(
-      'after',
-      example([
-        'source <(secretbridge completion bash)',
-        'secretbridge completion fish > ~/.config/fish/completions/secretbridge.fish',
-      ]),
-    )
+
     .action((shell: keyof typeof SCRIPTS) =>
       run(async () => {
         const all = specsOf(program).filter(({ path }) => path !== '/help');

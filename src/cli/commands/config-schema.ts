@@ -6,20 +6,20 @@ import { codeOf } from '../../core/system-errors.ts';
 import type { Context } from '../context.ts';
 import { EXIT, fileError, UsageError, writeAllOrNothing } from '../errors.ts';
 import type { Run } from '../options.ts';
-import { example } from '../texts/help.ts';
+import { withHelp } from '../texts/help.ts';
 
 export function addConfigSchema(program: Command, context: Context, run: Run): void {
-  program
-    .command('config-schema')
+  withHelp(program.command('config-schema'), {
+    examples: [
+      'secretbridge config-schema --out secretbridge.schema.json',
+      'secretbridge config-schema | jq .title',
+    ],
+    more: 'Editors with the YAML language server use the schema if the first line of a configuration is "# yaml-language-server: $schema=./secretbridge.schema.json". `init` writes both.',
+    see: ['init', 'validate', 'docs/reference/cli.md'],
+  })
     .description('Print the JSON Schema of the configuration, for editors.')
     .addOption(new Option('--out <path>', 'file to write; an older version of the schema is replaced'))
-    .addHelpText(
-      'after',
-      example([
-        'secretbridge config-schema --out secretbridge.schema.json',
-        'secretbridge config-schema | jq .title',
-      ]),
-    )
+
     .action((options) => run(async () => configSchemaCommand(context, options)));
 }
 

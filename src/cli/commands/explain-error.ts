@@ -13,12 +13,19 @@ import {
   errorPagePath,
   withoutLinks,
 } from '../texts/error-pages.ts';
-import { example } from '../texts/help.ts';
+import { withHelp } from '../texts/help.ts';
 import { type Paint, print, table } from '../texts/output.ts';
 
 export function addExplainError(program: Command, context: Context, run: Run): void {
-  program
-    .command('explain-error')
+  withHelp(program.command('explain-error'), {
+    examples: ['secretbridge explain-error NOT_OWNED', 'secretbridge explain-error'],
+    more: 'It needs neither a configuration nor network access. Error messages name the code.',
+    exits: [
+      [0, 'the code was explained'],
+      [64, 'there is no such code; similar codes are suggested'],
+    ],
+    see: ['explain', 'doctor', 'docs/reference/errors.md'],
+  })
     .description('Explain an error code: what it means and what to do.')
     .addArgument(
       new Argument('[code]', 'error code, in upper or lower case (default: list all codes)')
@@ -27,7 +34,7 @@ export function addExplainError(program: Command, context: Context, run: Run): v
         .argParser((text: string) => text),
     )
     .addOption(outputOption())
-    .addHelpText('after', example(['secretbridge explain-error NOT_OWNED', 'secretbridge explain-error']))
+
     .action((code: string | undefined, options: GlobalOptions) =>
       run(async () => explainErrorCommand(context, code, options)),
     );

@@ -6,14 +6,18 @@ import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { exitCode } from '../errors.ts';
 import { command, type Run } from '../options.ts';
+import { INVALID_CONFIG, NEEDS_PERSON, RETRYABLE } from '../texts/help.ts';
 import { count, type Paint, print, printErrorHint, shortFingerprint, table } from '../texts/output.ts';
 import { timeText } from '../texts/record.ts';
 import { withApp } from '../with-app.ts';
 
 export function addExplain(program: Command, context: Context, run: Run): void {
-  command(program, 'explain', 'Explain the state of a mapping: its targets, sources and last records.', [
-    'secretbridge explain payments-db',
-  ])
+  command(program, 'explain', 'Explain the state of a mapping: its targets, sources and last records.', {
+    examples: ['secretbridge explain payments-db'],
+    more: 'For each target it shows the state, the error with its remedy, the sources and the last audit records.',
+    exits: [[0, 'the mapping is in sync'], INVALID_CONFIG, RETRYABLE, NEEDS_PERSON],
+    see: ['status', 'audit list', 'docs/reference/errors.md'],
+  })
     .argument('<mapping>', 'name of the mapping')
     .option('--calls', 'also show the requests per hour to its stores')
     .action((mapping: string, options: GlobalOptions & { calls?: boolean }) =>

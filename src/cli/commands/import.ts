@@ -7,18 +7,30 @@ import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT, fileError, UsageError, writeAllOrNothing } from '../errors.ts';
 import { readStdin } from '../input.ts';
 import { outputOption, type Run } from '../options.ts';
-import { example } from '../texts/help.ts';
+import { withHelp } from '../texts/help.ts';
 import { painter, print, printNotice, problemsText } from '../texts/output.ts';
 import { importReportText } from './import-report.ts';
 
 /** Adds the command `secretbridge import …`. */
 export function addImport(program: Command, context: Context, run: Run): void {
-  program
-    .command('import')
+  const group = withHelp(program.command('import'), {
+    examples: ['secretbridge import external-secrets --out imported.yaml'],
+    see: ['docs/how-to/move-from-external-secrets.md'],
+  })
     .description('Convert the configuration of another tool.')
-    .helpCommand(false)
-    .addHelpText('after', example(['secretbridge import external-secrets --out imported.yaml']))
-    .command('external-secrets')
+    .helpCommand(false);
+  withHelp(group.command('external-secrets'), {
+    examples: [
+      'secretbridge import external-secrets --out imported.yaml',
+      'kubectl get es,ss,css,ces -A -o yaml | secretbridge import external-secrets - --report report.json',
+    ],
+    more: 'It only reads. The report shows the result for each object, and the steps of a migration that changes no byte of a Secret.',
+    exits: [
+      [0, 'everything was carried over'],
+      [4, 'the report contains tasks for a person'],
+    ],
+    see: ['plan', 'docs/how-to/move-from-external-secrets.md'],
+  })
     .description(
       'Convert ExternalSecrets and SecretStores to a configuration, and report what could not be carried over and how to migrate.',
     )
@@ -31,13 +43,7 @@ export function addImport(program: Command, context: Context, run: Run): void {
     .option('--kubeconfig <path>', 'kubeconfig of the cluster to read')
     .option('--context <name>', 'context of the kubeconfig')
     .addOption(outputOption())
-    .addHelpText(
-      'after',
-      example([
-        'secretbridge import external-secrets --out imported.yaml',
-        'kubectl get es,ss,css,ces -A -o yaml | secretbridge import external-secrets - --report report.json',
-      ]),
-    )
+
     .action((files: readonly string[], options) => run(async () => importCommand(context, files, options)));
 }
 

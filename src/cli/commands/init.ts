@@ -7,13 +7,19 @@ import { EXIT, fileError, UsageError, writeAllOrNothing } from '../errors.ts';
 import { collectAnswers, type OptionAnswers } from '../init/questions.ts';
 import { type Answers, CLUSTER_KINDS, initialConfig, LOGINS, STORE_KINDS } from '../init/template.ts';
 import { outputOption, type Run } from '../options.ts';
-import { example } from '../texts/help.ts';
+import { withHelp } from '../texts/help.ts';
 import { type Paint, print } from '../texts/output.ts';
 import { prepareSchema } from './config-schema.ts';
 
 export function addInit(program: Command, context: Context, run: Run): void {
-  program
-    .command('init')
+  withHelp(program.command('init'), {
+    examples: [
+      'secretbridge init',
+      'secretbridge init --store files --at ./secrets --key app.txt --cluster directory',
+    ],
+    more: 'On a terminal it asks for every answer that no option gives. It also writes the JSON Schema of the configuration, which editors use to complete and check it. Existing files are never overwritten.',
+    see: ['validate', 'doctor', 'plan', 'docs/reference/configuration.md'],
+  })
     .description('Create a commented configuration from a few answers.')
     .option('--instance <name>', 'name of this installation')
     .addOption(new Option('--cluster <kind>', 'where Secrets are written').choices(CLUSTER_KINDS))
@@ -27,13 +33,7 @@ export function addInit(program: Command, context: Context, run: Run): void {
     .option('--out <path>', 'file to write', 'secretbridge.yaml')
     .option('--no-schema', 'do not write a JSON Schema next to it')
     .addOption(outputOption())
-    .addHelpText(
-      'after',
-      example([
-        'secretbridge init',
-        'secretbridge init --store files --at ./secrets --key app.txt --cluster directory',
-      ]),
-    )
+
     .action((options) => run(async () => initCommand(context, options)));
 }
 

@@ -9,14 +9,23 @@ import { exitCode } from '../errors.ts';
 import { command, nonEmpty, type Run } from '../options.ts';
 import { type UncheckedTarget, uncheckedText, waitingText } from '../sync-report.ts';
 import { heldText, keyLines, pinText, targetData } from '../targets.ts';
+import { INVALID_CONFIG, NEEDS_PERSON, RETRYABLE } from '../texts/help.ts';
 import { count, type Paint, print, printErrorHint, printNotice } from '../texts/output.ts';
 import { withApp } from '../with-app.ts';
 
 export function addPlan(program: Command, context: Context, run: Run): void {
-  command(program, 'plan', 'Show what sync would change, key by key, without changing anything.', [
-    'secretbridge plan --mapping payments-db',
-    'secretbridge plan --adopt',
-  ])
+  command(program, 'plan', 'Show what sync would change, key by key, without changing anything.', {
+    examples: ['secretbridge plan --mapping payments-db', 'secretbridge plan --adopt'],
+    more: 'It reads the stores and the cluster, and writes to neither. Values are shown as (sensitive) with a fingerprint; equal values have equal fingerprints.',
+    exits: [
+      [0, 'nothing would change'],
+      [2, 'there are changes to apply'],
+      INVALID_CONFIG,
+      RETRYABLE,
+      NEEDS_PERSON,
+    ],
+    see: ['sync', 'explain', 'docs/explanation/how-it-works.md', 'docs/how-to/run-in-ci.md'],
+  })
     .option('-m, --mapping <name>', 'only this mapping', nonEmpty)
     .option('-a, --all', 'also show targets that are in sync')
     .option('--adopt', 'show the plan with `onConflict: adoptAndDropOwner` for every mapping')

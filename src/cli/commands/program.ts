@@ -4,24 +4,24 @@ import { nearest } from '../../config/problem.ts';
 import { type Context, type GlobalOptions, VERSION } from '../context.ts';
 import { EXIT, UsageError } from '../errors.ts';
 import { outputOption, type Run } from '../options.ts';
-import { example } from '../texts/help.ts';
+import { withHelp } from '../texts/help.ts';
 import { print } from '../texts/output.ts';
 
 export function addVersion(program: Command, context: Context, run: Run): void {
-  program
-    .command('version')
+  withHelp(program.command('version'), {
+    examples: ['secretbridge version', 'secretbridge version --output json'],
+    see: ['docs/reference/cli.md'],
+  })
     .description('Print the versions of secretbridge and Node, and the platform.')
     .addOption(outputOption())
-    .addHelpText('after', example(['secretbridge version', 'secretbridge version --output json']))
+
     .action((options: GlobalOptions) => run(async () => versionCommand(context, options)));
 }
 
 export function addHelp(program: Command, _context: Context, run: Run): void {
-  program
-    .command('help')
+  withHelp(program.command('help'), { examples: ['secretbridge help plan', 'secretbridge help audit list'] })
     .description('Show the help of a command.')
     .argument('[command...]', 'name of the command')
-    .addHelpText('after', example(['secretbridge help plan', 'secretbridge help audit list']))
     .action((words: readonly string[]) => run(async () => helpCommand(program, words)));
 }
 

@@ -15,6 +15,7 @@ import {
   uncheckedText,
   waitingText,
 } from '../sync-report.ts';
+import { INVALID_CONFIG, NEEDS_PERSON, RETRYABLE } from '../texts/help.ts';
 import { count, printNotice } from '../texts/output.ts';
 import { withApp } from '../with-app.ts';
 import { printPlan } from './plan.ts';
@@ -24,7 +25,17 @@ export function addPrune(program: Command, context: Context, run: Run): void {
     program,
     'prune',
     'List orphaned targets, which no mapping uses any more, or delete them with --yes.',
-    ['secretbridge prune', 'secretbridge prune --yes'],
+    {
+      examples: ['secretbridge prune', 'secretbridge prune --yes'],
+      exits: [
+        [0, 'there is nothing to delete, or everything was deleted'],
+        [2, 'there are targets to delete; --yes deletes them, within the limits of brake'],
+        INVALID_CONFIG,
+        RETRYABLE,
+        NEEDS_PERSON,
+      ],
+      see: ['release', 'docs/how-to/remove-secrets.md'],
+    },
   ).option('-y, --yes', 'delete them');
   withServer(prune, 'send the request to the service at this address').action(
     (options: GlobalOptions & ServerOptions & { yes?: boolean }) =>

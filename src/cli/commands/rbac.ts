@@ -8,9 +8,10 @@ import { print } from '../texts/output.ts';
 import { requireConfig } from '../with-app.ts';
 
 export function addRbac(program: Command, context: Context, run: Run): void {
-  command(program, 'rbac', 'Print the minimal Roles and RoleBindings for this configuration.', [
-    'secretbridge rbac --service-account secretbridge/secretbridge | kubectl apply -f -',
-  ])
+  command(program, 'rbac', 'Print the minimal Roles and RoleBindings for this configuration.', {
+    examples: ['secretbridge rbac --service-account secretbridge/secretbridge | kubectl apply -f -'],
+    see: ['doctor', 'docs/how-to/least-rbac.md'],
+  })
     .option(
       '--service-account <namespace/name>',
       'service account that gets the permissions',

@@ -7,9 +7,10 @@ import { printReport, printServiceResult } from '../sync-report.ts';
 import { requireConfig, withApp } from '../with-app.ts';
 
 export function addRelease(program: Command, context: Context, run: Run): void {
-  const release = command(program, 'release', 'Approve a held deletion. Your name is recorded.', [
-    'secretbridge release 5f2c9a01d3e4',
-  ]).argument('<id>', 'id from `plan`, `sync` or `status`', nonEmpty);
+  const release = command(program, 'release', 'Approve a held deletion. Your name is recorded.', {
+    examples: ['secretbridge release 5f2c9a01d3e4'],
+    see: ['status', 'plan', 'docs/how-to/troubleshooting.md'],
+  }).argument('<id>', 'id from `plan`, `sync` or `status`', nonEmpty);
   withServer(
     release,
     'send the request to the service at this address (default: the service at `http.listen` if it runs, else this process)',

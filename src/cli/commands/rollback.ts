@@ -16,11 +16,14 @@ export function addRollback(program: Command, context: Context, run: Run): void 
     program,
     'rollback',
     'Return a target to the source versions of an audit record and pin it there until `unpin`. The stores must still have these versions.',
-    [
-      'secretbridge audit list --mapping payments-db --action update',
-      'secretbridge rollback payments-db --to 41',
-      'secretbridge rollback registry --to 41 --namespace team-a',
-    ],
+    {
+      examples: [
+        'secretbridge audit list --mapping payments-db --action update',
+        'secretbridge rollback payments-db --to 41',
+        'secretbridge rollback registry --to 41 --namespace team-a',
+      ],
+      see: ['unpin', 'audit list', 'explain'],
+    },
   )
     .argument('<mapping>', 'name of the mapping')
     .requiredOption(
@@ -36,9 +39,10 @@ export function addRollback(program: Command, context: Context, run: Run): void 
 }
 
 export function addUnpin(program: Command, context: Context, run: Run): void {
-  const unpin = command(program, 'unpin', 'Let a pinned mapping follow its sources again.', [
-    'secretbridge unpin payments-db',
-  ])
+  const unpin = command(program, 'unpin', 'Let a pinned mapping follow its sources again.', {
+    examples: ['secretbridge unpin payments-db'],
+    see: ['rollback', 'explain'],
+  })
     .argument('<mapping>', 'name of the mapping')
     .option(
       '--namespace <name>',

@@ -20,7 +20,11 @@ export function addServe(program: Command, context: Context, run: Run): void {
     program,
     'serve',
     'Run the service: keep every target in sync until SIGTERM or Ctrl-C. SIGHUP reloads the configuration.',
-    ['secretbridge serve --config /etc/secretbridge/'],
+    {
+      examples: ['secretbridge serve --config /etc/secretbridge/'],
+      more: 'It watches its configuration, stores and targets. `status` shows the state of the running service.',
+      see: ['status', 'docs/how-to/run-the-service.md', 'docs/how-to/install-with-helm.md'],
+    },
   )
     .option('--grace <duration>', 'longest time to finish running writes on shutdown', '25s')
     .action((options: GlobalOptions & { grace: string }) =>

@@ -10,6 +10,7 @@ import {
   type ServerAddress,
   type ServerOptions,
 } from '../service/server-address.ts';
+import { NEEDS_PERSON, RETRYABLE } from '../texts/help.ts';
 import { print, printErrorHint } from '../texts/output.ts';
 import { needsNoAction, statusText } from '../texts/status.ts';
 import { printProblems } from '../with-app.ts';
@@ -19,7 +20,19 @@ export function addStatus(program: Command, context: Context, run: Run): void {
     program,
     'status',
     'Show the state of a running service: its parts, stores and targets.',
-    ['secretbridge status', 'secretbridge status --server https://secretbridge.internal:8080 --output json'],
+    {
+      examples: [
+        'secretbridge status',
+        'secretbridge status --server https://secretbridge.internal:8080 --output json',
+      ],
+      exits: [
+        [0, 'all targets are in sync and all parts work'],
+        [3, 'the configuration files are invalid, and the last valid configuration is active'],
+        RETRYABLE,
+        NEEDS_PERSON,
+      ],
+      see: ['explain', 'release', 'docs/how-to/watch-the-bridge.md'],
+    },
   ).option('-a, --all', 'also list targets that are in sync');
   withServer(status, 'address of the service (default: `http.listen` in the configuration)').action(
     (options: GlobalOptions & ServerOptions & { all?: boolean }) =>
@@ -85,11 +98,11 @@ async function addressOrUndefined<T>(find: () => Promise<T>): Promise<T | undefi
 }
 
 /** States that need a person, even if the error code is transient. */
-const NEEDS_PERSON: readonly string[] = ['refused', 'held', 'contested', 'drifted'];
+const PERSON_STATES: readonly string[] = ['refused', 'held', 'contested', 'drifted'];
 
 function verdict({ config, engine, audit, cluster, stores, targets, held }: Status): ExitCode {
   if (config?.valid === false) return EXIT.config;
-  const person = (state: string) => NEEDS_PERSON.includes(state);
+  const person = (state: string) => PERSON_STATES.includes(state);
   const parts = [engine, audit, ...(cluster === undefined ? [] : [cluster]), ...stores];
   const unhealthy = [
     ...parts.filter(({ state }) => state !== 'up'),

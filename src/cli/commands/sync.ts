@@ -6,15 +6,20 @@ import type { Context, GlobalOptions } from '../context.ts';
 import { command, nonEmpty, type Run, withServer } from '../options.ts';
 import { namedAddress, type ServerOptions } from '../service/server-address.ts';
 import { printReport, printServiceResult } from '../sync-report.ts';
+import { INVALID_CONFIG, NEEDS_PERSON, RETRYABLE } from '../texts/help.ts';
 import { createProgress } from '../texts/output.ts';
 import { withApp } from '../with-app.ts';
 
 export function addSync(program: Command, context: Context, run: Run): void {
-  const sync = command(program, 'sync', 'Sync every target once.', [
-    'secretbridge sync',
-    'secretbridge sync --mapping payments-db',
-    'secretbridge sync --server https://secretbridge.internal:8080',
-  ]).option('-m, --mapping <name>', 'only this mapping', nonEmpty);
+  const sync = command(program, 'sync', 'Sync every target once.', {
+    examples: [
+      'secretbridge sync',
+      'secretbridge sync --mapping payments-db',
+      'secretbridge sync --server https://secretbridge.internal:8080',
+    ],
+    exits: [[0, 'every target is in sync'], INVALID_CONFIG, RETRYABLE, NEEDS_PERSON],
+    see: ['plan', 'serve', 'docs/how-to/run-in-ci.md'],
+  }).option('-m, --mapping <name>', 'only this mapping', nonEmpty);
   withServer(sync, 'send the request to the service at this address').action(
     (options: GlobalOptions & ServerOptions & { mapping?: string }) =>
       run(async () => syncCommand(context, options)),

@@ -1,6 +1,42 @@
 import { styleText } from 'node:util';
-import type { AddHelpTextContext, Command, Help, HelpConfiguration, Option } from 'commander';
-import { NOTES, type Notes } from './help-notes.ts';
+import type { Command, Help, HelpConfiguration, Option } from 'commander';
+
+/** The help texts of a command, besides its description and options. */
+export interface HelpTexts {
+  readonly examples: readonly string[];
+  /** The second paragraph of the description. */
+  readonly more?: string;
+  /** The exit codes that scripts can rely on. */
+  readonly exits?: readonly (readonly [code: number, meaning: string])[];
+  /** Related commands and documentation pages. */
+  readonly see?: readonly string[];
+}
+
+export const INVALID_CONFIG = [3, 'the configuration is invalid'] as const;
+export const RETRYABLE = [1, 'a temporary failure: run it again'] as const;
+export const NEEDS_PERSON = [
+  4,
+  'a person must act: something was refused, is held, or failed permanently',
+] as const;
+
+/** The texts for the program as a whole. */
+export const PROGRAM_HELP = {
+  examples: ['secretbridge validate --config secretbridge.yaml', 'secretbridge plan', 'secretbridge sync'],
+  more: '`secretbridge help COMMAND` describes a command. No command prints secret values.',
+  see: ['docs/tutorials/first-sync.md', 'docs/reference/cli.md'],
+} satisfies HelpTexts;
+
+const helpTexts = new WeakMap<Command, HelpTexts>();
+
+/** Adds the help texts of a command. Users can copy the examples as they are printed. */
+export function withHelp(command: Command, texts: HelpTexts): Command {
+  helpTexts.set(command, texts);
+  return command.addHelpText('after', () => `\n${exampleText(texts.examples, widthOf(command))}`);
+}
+
+export function helpTextsOf(command: Command): HelpTexts | undefined {
+  return helpTexts.get(command);
+}
 
 /** The heading of the common options. They are listed after the command's own options. */
 export const COMMON = 'Common options:';
@@ -42,7 +78,7 @@ export function helpFormat(): HelpConfiguration {
     subcommandTerm: (command) =>
       [command.name(), ...command.registeredArguments.map((argument) => usageOf(argument))].join(' '),
     commandDescription: (command) =>
-      [command.description(), notesOf(command)?.more].filter((part) => part !== undefined).join('\n\n'),
+      [command.description(), helpTextsOf(command)?.more].filter((part) => part !== undefined).join('\n\n'),
     optionDescription,
     argumentDescription: ({ description, argChoices = [] }) =>
       withDetails(
@@ -104,11 +140,6 @@ export function decorateHelp(program: Command): void {
   program.addHelpText('afterAll', ({ command }) => notesText(command));
 }
 
-/** Formats the examples below a help text. Users can copy them as they are printed. */
-export function example(lines: readonly string[]): (context: AddHelpTextContext) => string {
-  return ({ command }) => `\n${exampleText(lines, widthOf(command))}`;
-}
-
 export function exampleText(lines: readonly string[], width: number): string {
   const title = heading(`Example${lines.length === 1 ? '' : 's'}:`);
   return [title, ...lines.map((line) => wrapExample(line, width))].join('\n');
@@ -137,13 +168,8 @@ export function pathOf(command: Command): string {
   return command.parent === null ? '' : `${pathOf(command.parent)} ${command.name()}`.trimStart();
 }
 
-function notesOf(command: Command): Notes | undefined {
-  return NOTES[pathOf(command)];
-}
-
 function notesText(command: Command): string {
-  const notes = notesOf(command);
-  const { exits = [], see = [] } = notes ?? {};
+  const { exits = [], see = [] }: Partial<HelpTexts> = helpTextsOf(command) ?? {};
   const width = widthOf(command);
   const helper = Object.assign(command.createHelp(), { helpWidth: width });
   const blocks = [
