@@ -12,7 +12,7 @@ const THOROUGH = [
   'test/**/races.test.ts',
   'test/**/{chaos,crash.prop}.test.ts',
   // Hundreds of chains, configurations and stores, each created from nothing.
-  'test/app/rollback.prop.test.ts',
+  'test/commands/rollback.prop.test.ts',
   'test/audit/{verify,sqlite-queries}.prop.test.ts',
   'test/config/{load,parsed-files}.prop.test.ts',
   // All routes with all roles; a server for each of many events.

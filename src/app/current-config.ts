@@ -2,7 +2,6 @@ import type { Cluster } from '../cluster/cluster.ts';
 import type { Config } from '../config/config.ts';
 import { type Access, createAccess } from '../config/shape/access.ts';
 import { type DesiredTarget, desiredIndex, resolveTargets, unresolvedTargets } from '../reconcile/targets.ts';
-import { secretRefsOf } from './secret-refs.ts';
 
 /** The active configuration and its resolved targets. */
 export interface CurrentConfig {
@@ -62,4 +61,32 @@ export function createCurrentConfig(config: Config, cluster: Cluster): CurrentCo
  */
 export function guardedNamespace(config: Config, cluster: Cluster): string | undefined {
   return cluster.inCluster || secretRefsOf(config).length > 0 ? cluster.ownNamespace() : undefined;
+}
+
+const cache = new WeakMap<object, readonly string[]>();
+
+/**
+ * Returns the names of the Secrets in secretbridge's own namespace that the configuration reads credentials from,
+ * sorted.
+ */
+export function secretRefsOf(config: object): readonly string[] {
+  // Cached by the configuration, which is immutable. Each check of a source needs these names.
+  const names = cache.get(config) ?? collectNames(config);
+  cache.set(config, names);
+  return names;
+}
+
+function collectNames(config: object): readonly string[] {
+  const names = new Set<string>();
+  const visit = (value: unknown): void => {
+    if (typeof value !== 'object' || value === null) return;
+    if ('secretRef' in value && isSecretRef(value.secretRef)) names.add(value.secretRef.name);
+    for (const part of Object.values(value)) visit(part);
+  };
+  visit(config);
+  return [...names].sort();
+}
+
+function isSecretRef(value: unknown): value is { name: string } {
+  return typeof value === 'object' && value !== null && 'name' in value && typeof value.name === 'string';
 }

@@ -3,6 +3,7 @@ import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
+import type { ReadResult } from '../core/read-result.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { Reference } from '../providers/credentials.ts';
 import { createHourlyCounter, type HourlyCounter } from '../providers/hourly-counter.ts';
@@ -14,9 +15,14 @@ import {
   type StorePolicyDeps,
   type StoreState,
 } from '../providers/policy.ts';
-import type { ProviderDeps, ReadResult, SecretProvider, VersionResult } from '../providers/provider.ts';
+import type {
+  ProviderDefinition,
+  ProviderDeps,
+  SecretProvider,
+  VersionResult,
+} from '../providers/provider.ts';
 import type { ChosenStrategy } from '../providers/read-strategy.ts';
-import { createProvider, identityOf } from '../providers/registry.ts';
+import { createProvider, identityOf, PROVIDERS } from '../providers/registry.ts';
 import { shortHash } from '../sync/ownership-metadata.ts';
 
 export interface Stores extends AsyncDisposable {
@@ -235,4 +241,15 @@ function definitionsOf(configs: Config['stores']): ReadonlyMap<string, string> {
   return new Map(
     configs.map((config) => [config.name, shortHash({ kind: config.kind, ...identityOf(config) })]),
   );
+}
+
+/**
+ * Returns the capabilities of a configured store, which depend on its kind. Undefined if the store is not configured.
+ */
+export function capabilitiesOf(
+  { stores }: Pick<Config, 'stores'>,
+  store: string,
+): ProviderDefinition['can'] | undefined {
+  const kind = stores.find(({ name }) => name === store)?.kind;
+  return kind === undefined ? undefined : PROVIDERS[kind]?.can;
 }

@@ -15,10 +15,10 @@ import { isRemoved, isWrittenWithout } from '../reconcile/latest-records.ts';
 import { readPin } from '../reconcile/pins.ts';
 import type { ReadDeduplication } from '../reconcile/read-deduplication.ts';
 import type { SyncContext } from '../service/runs/sync-context.ts';
-import { capabilitiesOf } from './capabilities.ts';
 import { createConfigGuard } from './config-guard.ts';
 import type { CurrentConfig } from './current-config.ts';
 import type { Stores } from './stores.ts';
+import { capabilitiesOf } from './stores.ts';
 
 export interface SyncContextOptions {
   /** Aborts the reads of this context. */

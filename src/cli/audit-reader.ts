@@ -1,8 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { credentialsOf } from '../app/app.ts';
-import { openAuditReader } from '../app/audit.ts';
-import { addressOf, isPostgres } from '../app/audit-location.ts';
+import { addressOf, isPostgres, openAuditReader } from '../app/audit.ts';
 import { openCluster } from '../app/cluster.ts';
 import { parseAddress } from '../audit/postgres/address.ts';
 import type { AuditStore } from '../audit/store.ts';

@@ -1,5 +1,5 @@
-import { skippedOrphans } from '../app/serve/answers.ts';
-import type { SyncReport } from '../app/sync.ts';
+import { skippedOrphans } from '../commands/serve/answers.ts';
+import type { SyncReport } from '../commands/sync.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { OUTCOMES } from '../reconcile/outcome.ts';
 import type { AwaitingReplacement } from '../reconcile/presence.ts';

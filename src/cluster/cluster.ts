@@ -2,8 +2,6 @@ import type { AppError } from '../core/errors.ts';
 import type { LiveSecret, MergeManifest, OwnedFields, SecretChange, SecretManifest } from '../core/secret.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { TargetId } from '../core/target.ts';
-import type { ConfigMaps } from './config-maps.ts';
-import type { Identities } from './identities.ts';
 import type { WorkloadKind, Workloads } from './workloads.ts';
 
 export type { LiveSecret, MergeManifest, SecretChange, SecretManifest };
@@ -189,4 +187,55 @@ export function createOpenWatches(): OpenWatches {
       open.clear();
     },
   };
+}
+
+/** A user that the cluster has authenticated. */
+export interface Caller {
+  readonly name: string;
+  readonly uid?: string;
+  readonly groups: readonly string[];
+  /** Extra fields from the authenticator, such as token scopes. Authorizers may use them. */
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
+}
+
+/** Authenticates and authorizes callers of the HTTP API by their Kubernetes identity. */
+export interface Identities {
+  /**
+   * Runs a TokenReview with this audience. Returns the user of the token, or `undefined` if the token is not valid.
+   * https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-review-v1/
+   */
+  review(
+    token: SecretValue,
+    audience: string,
+    options?: { signal?: AbortSignal },
+  ): Promise<Caller | undefined>;
+  /**
+   * Checks by SubjectAccessReview whether the user has the verb `use` on resource `roles` of group `secretbridge.dev`
+   * with this name.
+   * https://kubernetes.io/docs/reference/kubernetes-api/authorization-resources/subject-access-review-v1/
+   */
+  canUseRole(caller: Caller, role: string, options?: { signal?: AbortSignal }): Promise<boolean>;
+}
+
+/** A ConfigMap as read from the cluster. */
+export interface ConfigMap {
+  readonly data: Readonly<Record<string, string>>;
+  readonly resourceVersion: string;
+}
+
+/** ConfigMaps store small public data of the bridge in the cluster, such as audit checkpoints. */
+export interface ConfigMaps {
+  /** Returns `undefined` only if the ConfigMap definitely does not exist. */
+  read(namespace: string, name: string, options?: CallOptions): Promise<ConfigMap | undefined>;
+  /**
+   * Replaces the ConfigMap if it is unchanged since `read`, or creates it if `read` is undefined. Keeps labels and
+   * annotations of other writers. `conflict`: the ConfigMap changed meanwhile, and nothing was written.
+   * @param options.dryRun The cluster validates the request and writes nothing.
+   */
+  write(
+    place: { readonly namespace: string; readonly name: string },
+    data: Readonly<Record<string, string>>,
+    read: ConfigMap | undefined,
+    options?: CallOptions & { readonly dryRun?: boolean | undefined },
+  ): Promise<'written' | 'conflict'>;
 }

@@ -1,32 +1,9 @@
 import type { V1ConfigMap } from '@kubernetes/client-node/dist/gen/models/V1ConfigMap.js';
 import type { KubeClient } from './client.ts';
-import { type CallOptions, FIELD_MANAGER } from './cluster.ts';
+import { type ConfigMap, type ConfigMaps, FIELD_MANAGER } from './cluster.ts';
 import { errorFromResponse, isNotFound, unexpectedResponse } from './errors.ts';
 import { checkNamespace } from './names.ts';
 import { bodyOf, coreApi, sendTyped } from './typed-apis.ts';
-
-/** A ConfigMap as read from the cluster. */
-export interface ConfigMap {
-  readonly data: Readonly<Record<string, string>>;
-  readonly resourceVersion: string;
-}
-
-/** ConfigMaps store small public data of the bridge in the cluster, such as audit checkpoints. */
-export interface ConfigMaps {
-  /** Returns `undefined` only if the ConfigMap definitely does not exist. */
-  read(namespace: string, name: string, options?: CallOptions): Promise<ConfigMap | undefined>;
-  /**
-   * Replaces the ConfigMap if it is unchanged since `read`, or creates it if `read` is undefined. Keeps labels and
-   * annotations of other writers. `conflict`: the ConfigMap changed meanwhile, and nothing was written.
-   * @param options.dryRun The cluster validates the request and writes nothing.
-   */
-  write(
-    place: { readonly namespace: string; readonly name: string },
-    data: Readonly<Record<string, string>>,
-    read: ConfigMap | undefined,
-    options?: CallOptions & { readonly dryRun?: boolean | undefined },
-  ): Promise<'written' | 'conflict'>;
-}
 
 /** https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/config-map-v1/ */
 export function createConfigMaps({ send }: KubeClient): ConfigMaps {

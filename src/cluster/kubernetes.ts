@@ -1,18 +1,20 @@
 import { AppError } from '../core/errors.ts';
 import { parseObject } from '../core/json.ts';
+import type { LiveSecret } from '../core/secret.ts';
 import { compareText, formatTarget, type TargetId } from '../core/target.ts';
 import { ApiWorkloads } from './api-workloads.ts';
 import { createKubeClient, type KubeClient, type KubeClientOptions, type KubeRequest } from './client.ts';
 import {
   type Cluster,
+  type ConfigMaps,
   createOpenWatches,
   FIELD_MANAGER,
-  type LiveSecret,
+  type Identities,
   type OnWrite,
   type WriteOptions,
   type WriteResult,
 } from './cluster.ts';
-import { type ConfigMaps, createConfigMaps } from './config-maps.ts';
+import { createConfigMaps } from './config-maps.ts';
 import {
   conflictingKeys,
   errorFromResponse,
@@ -21,7 +23,7 @@ import {
   type KubeResponse,
   unexpectedResponse,
 } from './errors.ts';
-import { createIdentities, type Identities, reviewOwnAccess } from './identities.ts';
+import { createIdentities, reviewOwnAccess } from './identities.ts';
 import { objectIn } from './json.ts';
 import { appliedIn, exclusivelyOwnedIn, managerName } from './managed-fields.ts';
 import {

@@ -1,14 +1,8 @@
 import { isObject, type JsonObject, parseObject } from '../core/json.ts';
+import type { LiveSecret, MergeManifest, SecretChange, SecretManifest } from '../core/secret.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import { compareText, formatTarget, type TargetId } from '../core/target.ts';
-import {
-  FIELD_MANAGER,
-  type LiveSecret,
-  type MergeManifest,
-  type SecretChange,
-  type SecretManifest,
-  type SecretMeta,
-} from './cluster.ts';
+import { FIELD_MANAGER, type SecretMeta } from './cluster.ts';
 import { type KubeResponse, unexpectedResponse } from './errors.ts';
 import { listIn, objectIn, textIn } from './json.ts';
 import { entriesIn, mergeHoldings, ownershipIn } from './managed-fields.ts';

@@ -1,6 +1,6 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
-import type { Caller, Identities } from '../cluster/identities.ts';
+import type { Caller, Identities } from '../cluster/cluster.ts';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import { createFingerprinter } from '../core/fingerprint.ts';

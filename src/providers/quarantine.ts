@@ -1,8 +1,9 @@
 import { unlessAborted } from '../core/abort.ts';
 import { AppError } from '../core/errors.ts';
+import type { ReadResult } from '../core/read-result.ts';
 import { refId, type SourceRef } from '../core/read-result.ts';
 import { CALL_SKIPPED } from './breaker.ts';
-import type { CallOptions, ReadResult, SecretProvider } from './provider.ts';
+import type { CallOptions, SecretProvider } from './provider.ts';
 import { failedRead } from './settle.ts';
 
 /** The maximum number of concurrent reads of one reference, so that they do not occupy all permits. */

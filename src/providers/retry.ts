@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import { type AppError, isTransient } from '../core/errors.ts';
-import type { SecretProvider, SourceRef } from './provider.ts';
+import type { SourceRef } from '../core/read-result.ts';
+import type { SecretProvider } from './provider.ts';
 import { settle } from './settle.ts';
 import { MAX_CALL_WAIT_MS as LONGEST_WAIT_MS } from './throttle.ts';
 import { type Sleep, systemSleep } from './timing.ts';

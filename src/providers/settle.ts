@@ -1,5 +1,6 @@
 import { AppError, toAppError } from '../core/errors.ts';
-import type { FindQuery, ReadResult, Settled } from './provider.ts';
+import type { ReadResult } from '../core/read-result.ts';
+import type { FindQuery, Settled } from './provider.ts';
 
 /** Returns the promise's value. For an AppError, returns the fallback. Other errors are rethrown. */
 export async function orElse<T>(promise: Promise<T>, fallback: (error: AppError) => T): Promise<T> {

@@ -1,9 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { type Actor, type AuditRecord, type Entry, NO_KEYS } from '../audit/entry.ts';
-import type { AuditStore } from '../audit/store.ts';
-import type { Clock } from '../core/clock.ts';
+import { type AuditRecord, type Entry, NO_KEYS } from '../audit/entry.ts';
 import type { AppError } from '../core/errors.ts';
-import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { PendingRecord } from '../core/pending-record.ts';
 import type { ReadResult, StoreRef } from '../core/read-result.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
@@ -13,11 +10,12 @@ import {
   type Change,
   changesOf,
   createUnresolvedIntents,
+  type Removal,
   restartIntents,
   type UnresolvedIntents,
 } from './change.ts';
 import { type Command, commandEntry } from './commands.ts';
-import { lateRemoval, lateWrite, type Removal } from './late-writes.ts';
+import { lateRemoval, lateWrite } from './late-writes.ts';
 import {
   type ExpectedLoss,
   expectedLoss,
@@ -27,7 +25,6 @@ import {
   TARGET_STATE_ACTIONS,
 } from './latest-records.ts';
 import { pinNote } from './pins.ts';
-import type { ReadDeduplication } from './read-deduplication.ts';
 import { ReadRecorder } from './read-records.ts';
 
 import type {
@@ -35,27 +32,10 @@ import type {
   CurrentTarget,
   RecordedState,
   Recorder,
+  RecorderDeps,
   RestartsNeeded,
   TargetFailure,
 } from './recorder.ts';
-
-export interface RecorderDeps {
-  readonly audit: AuditStore;
-  readonly actor: Actor;
-  readonly requestId: string;
-  readonly fingerprints: Fingerprinter;
-  /** Maps each store name to the hash of the store's definition. */
-  readonly stores: ReadonlyMap<string, string>;
-  /**
-   * The current instance name and the former ones. Other instances that share the audit may have targets with the same
-   * names.
-   */
-  readonly instances: readonly string[];
-  readonly clock: Clock;
-  readonly unresolvedIntents?: UnresolvedIntents;
-  /** Shared by all recorders of the process. */
-  readonly readDeduplication?: ReadDeduplication | undefined;
-}
 
 /** Writes the audit records of one request. */
 export function createRecorder(deps: RecorderDeps): Recorder {

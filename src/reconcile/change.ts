@@ -37,6 +37,13 @@ export interface Change {
   readonly restart?: readonly Workload[];
 }
 
+/** The deletion of a target, or the removal of our keys from a merged one. */
+export interface Removal {
+  readonly action: 'delete' | 'update';
+  readonly mapping: string;
+  readonly target: TargetId;
+}
+
 /**
  * The fingerprint of each value that a change writes.
  * @param includeKept Also include unchanged values, because the target is new or was not ours.

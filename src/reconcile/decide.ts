@@ -7,10 +7,17 @@ import type { LiveSecret } from '../core/secret.ts';
 import { type Instances, instancesOf, type TargetId } from '../core/target.ts';
 import { noTracer, type SpanAttributes, type Tracer } from '../core/tracer.ts';
 import type { Desired } from '../sync/desired.ts';
-import { type FormerMerge, type MergeOwner, mergedView, mergesIn } from '../sync/merge.ts';
+import { mergedView, mergesIn } from '../sync/merge.ts';
 import { LABEL, mergeManager } from '../sync/ownership-metadata.ts';
 import { type Pinned, pinMapping } from '../sync/pin.ts';
-import { isForeign, type Plan, type PlanInput, plan } from '../sync/plan.ts';
+import { plan } from '../sync/plan.ts';
+import {
+  type FormerMerge,
+  isForeign,
+  type MergeOwner,
+  type Plan,
+  type PlanInput,
+} from '../sync/plan-types.ts';
 import { type GatherDeps, gather } from './gather.ts';
 import { type RecordedPin, readPinned } from './pins.ts';
 

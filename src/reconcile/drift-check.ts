@@ -4,7 +4,7 @@ import type { Mapping } from '../core/mapping.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { isLoss } from '../sync/drift.ts';
 import { mergesIn } from '../sync/merge.ts';
-import type { Plan } from '../sync/plan.ts';
+import type { Plan } from '../sync/plan-types.ts';
 import type { DecideDeps, Decision } from './decide.ts';
 import type { ExpectedLoss } from './latest-records.ts';
 import type { RecordedState, Recorder } from './recorder.ts';

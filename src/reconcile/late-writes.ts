@@ -4,6 +4,7 @@ import type { ErrorCode } from '../core/error-codes.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import { isMergeEnd } from './brake.ts';
+import type { Removal } from './change.ts';
 import { CHANGE_ACTIONS, lastChange, latestRecord } from './latest-records.ts';
 import { containsWrite, SEEN_IN_CLUSTER, sourceText } from './write-verification.ts';
 
@@ -51,12 +52,6 @@ export async function lateRemoval(
   if (unknownResult === undefined || !isRemoval(unknownResult.failed)) return undefined;
   const { code: _, ...fields } = unknownResult.failed;
   return { ...fields, outcome: 'ok', note: SEEN_IN_CLUSTER };
-}
-
-export interface Removal {
-  readonly action: 'delete' | 'update';
-  readonly mapping: string;
-  readonly target: TargetId;
 }
 
 const REMOVAL_ACTIONS = ['delete', 'update'] as const;

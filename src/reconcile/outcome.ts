@@ -5,7 +5,7 @@ import type { TargetId } from '../core/target.ts';
 import { certificateExpiry } from '../sync/checks.ts';
 import type { Desired } from '../sync/desired.ts';
 import type { KeyPlan } from '../sync/drift.ts';
-import type { Plan } from '../sync/plan.ts';
+import type { Plan } from '../sync/plan-types.ts';
 
 /** The outcome kinds, in the order of a printed summary. */
 export const OUTCOMES = ['created', 'updated', 'deleted', 'unchanged', 'refused', 'held', 'failed'] as const;

@@ -3,7 +3,7 @@ import type { Clock } from '../core/clock.ts';
 import { AppError, assertNever } from '../core/errors.ts';
 import type { Mapping } from '../core/mapping.ts';
 import type { Instances, TargetId } from '../core/target.ts';
-import type { Plan } from '../sync/plan.ts';
+import type { Plan } from '../sync/plan-types.ts';
 import {
   type DecideDeps,
   type Decision,

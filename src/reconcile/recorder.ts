@@ -1,5 +1,8 @@
-import type { AuditRecord } from '../audit/entry.ts';
+import type { Actor, AuditRecord } from '../audit/entry.ts';
+import type { AuditStore } from '../audit/store.ts';
+import type { Clock } from '../core/clock.ts';
 import type { AppError } from '../core/errors.ts';
+import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { Workload } from '../core/mapping.ts';
 import type { PendingRecord } from '../core/pending-record.ts';
 import type { ReadResult, StoreRef } from '../core/read-result.ts';
@@ -7,10 +10,10 @@ import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import type { KeyPlan } from '../sync/drift.ts';
 import type { Pin } from '../sync/pin.ts';
-import type { Change } from './change.ts';
+import type { Change, Removal, UnresolvedIntents } from './change.ts';
 import type { Command } from './commands.ts';
-import type { Removal } from './late-writes.ts';
 import type { ExpectedLoss } from './latest-records.ts';
+import type { ReadDeduplication } from './read-deduplication.ts';
 
 export interface Recorder {
   readonly requestId: string;
@@ -87,4 +90,22 @@ export interface RecordedState {
   readonly restarts: boolean;
   /** The error code of the last attempt, if it failed. */
   readonly failed?: string | undefined;
+}
+
+export interface RecorderDeps {
+  readonly audit: AuditStore;
+  readonly actor: Actor;
+  readonly requestId: string;
+  readonly fingerprints: Fingerprinter;
+  /** Maps each store name to the hash of the store's definition. */
+  readonly stores: ReadonlyMap<string, string>;
+  /**
+   * The current instance name and the former ones. Other instances that share the audit may have targets with the same
+   * names.
+   */
+  readonly instances: readonly string[];
+  readonly clock: Clock;
+  readonly unresolvedIntents?: UnresolvedIntents;
+  /** Shared by all recorders of the process. */
+  readonly readDeduplication?: ReadDeduplication | undefined;
 }

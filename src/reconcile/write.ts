@@ -8,7 +8,7 @@ import type { Mapping } from '../core/mapping.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import type { TargetId } from '../core/target.ts';
 import { noTracer, type Tracer } from '../core/tracer.ts';
-import type { Plan } from '../sync/plan.ts';
+import type { Plan } from '../sync/plan-types.ts';
 import { type Change, changesOf, SAME_BYTES, valuesOf } from './change.ts';
 import type { Decision, PendingDecision } from './decide.ts';
 import type { Recorder } from './recorder.ts';

@@ -20,7 +20,7 @@ import {
   PIN,
   REMOVED,
 } from './ownership-metadata.ts';
-import type { Plan, PlanInput } from './plan.ts';
+import type { FormerMerge, MergeOwner, Plan, PlanInput } from './plan-types.ts';
 import { withTemplates } from './template.ts';
 
 // Implements `mode: merge`, which writes our keys into a Secret that others own. The field manager identifies our keys.
@@ -44,12 +44,6 @@ function formatMergeRecord(instance: string, mapping: string, annotations: Merge
   const parts = Object.entries(FIELDS).map(([field, name]) => [field, annotations[name] ?? '']);
   const optional = Object.entries(OPTIONAL_FIELDS).map(([field, name]) => [field, annotations[name]]);
   return JSON.stringify({ instance, mapping, ...Object.fromEntries([...parts, ...optional]) });
-}
-
-/** The instance and mapping that identify a merge. */
-export interface MergeOwner {
-  readonly instance: string;
-  readonly mapping: string;
 }
 
 /** A mapping that is merged, or was merged, into a Secret. */
@@ -99,11 +93,6 @@ export function writeRecordsIn(live: LiveSecret): readonly MergeRecord[] {
     .filter(([name]) => name.startsWith(MERGE_ANNOTATION_PREFIX))
     .map(([, text]) => parseMergeRecord(text) ?? {});
   return [live.annotations, ...merged];
-}
-
-/** A merge under a former instance or mapping name, with the keys that its field manager still owns. */
-export interface FormerMerge extends MergeOwner {
-  readonly keys: readonly string[];
 }
 
 interface ViewInput extends MergeOwner {

@@ -4,7 +4,8 @@ import type { SecretValue } from '../core/secret-value.ts';
 import type { Desired } from './desired.ts';
 import type { TargetSource } from './ownership-metadata.ts';
 import { keyCollision } from './target-keys.ts';
-import { type Compiled, compileTemplate, type TemplateProblem } from './template/compile.ts';
+import { type Compiled, compileTemplate } from './template/compile.ts';
+import type { TemplateProblem } from './template/inspect.ts';
 import { describeSource } from './value.ts';
 
 type Spec = NonNullable<Mapping['template']>;

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { addressOf } from '../../src/app/audit-location.ts';
+import { addressOf } from '../../src/app/audit.ts';
 
 const textOf = (place: string, password?: string): string =>
   Buffer.from(addressOf(place, { PGPASSWORD: password }).reveal()).toString();

@@ -4,8 +4,9 @@ import { StoreConfig } from '../../src/config/schema.ts';
 import type { ErrorCode } from '../../src/core/error-codes.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
+import type { ReadResult } from '../../src/core/read-result.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import type { ProviderDeps, ReadResult, SecretProvider } from '../../src/providers/provider.ts';
+import type { ProviderDeps, SecretProvider } from '../../src/providers/provider.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { manualDeadline } from '../providers/manual-deadline.ts';
 

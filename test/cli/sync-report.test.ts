@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { SyncReport } from '../../src/app/sync.ts';
 import { printReport } from '../../src/cli/sync-report.ts';
+import type { SyncReport } from '../../src/commands/sync.ts';
 import type { ErrorCode } from '../../src/core/error-codes.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { Collector, quietContext } from './harness.ts';

@@ -1,10 +1,5 @@
-import type {
-  Cluster,
-  LiveSecret,
-  MergeManifest,
-  SecretChange,
-  SecretManifest,
-} from '../../src/cluster/cluster.ts';
+import type { Cluster } from '../../src/cluster/cluster.ts';
+import type { LiveSecret, MergeManifest, SecretChange, SecretManifest } from '../../src/core/secret.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import type { TargetId } from '../../src/core/target.ts';
 

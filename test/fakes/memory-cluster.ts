@@ -2,19 +2,18 @@ import { isDeepStrictEqual } from 'node:util';
 import type {
   AccessRequest,
   Cluster,
-  LiveSecret,
+  ConfigMaps,
+  Identities,
   SecretMeta,
   WatchScope,
   WriteResult,
 } from '../../src/cluster/cluster.ts';
-import type { ConfigMaps } from '../../src/cluster/config-maps.ts';
 import {
   applyTo,
   compactEntries,
   entriesAfterUpdate,
   withOwnership,
 } from '../../src/cluster/field-owners.ts';
-import type { Identities } from '../../src/cluster/identities.ts';
 import { objectIn } from '../../src/cluster/json.ts';
 import { appliedIn, exclusivelyOwnedIn } from '../../src/cluster/managed-fields.ts';
 import {
@@ -30,6 +29,7 @@ import { checkNamespace, checkTarget, selectorOf } from '../../src/cluster/names
 import type { Workloads } from '../../src/cluster/workloads.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { JsonObject } from '../../src/core/json.ts';
+import type { LiveSecret } from '../../src/core/secret.ts';
 import { compareText, formatTarget, type TargetId } from '../../src/core/target.ts';
 import { type Namespaces, namespacesOf, selectedIn } from './memory-namespaces.ts';
 import { createMemoryWatches, createMemoryWriters } from './memory-watches.ts';

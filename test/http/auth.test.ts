@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Caller, Identities } from '../../src/cluster/identities.ts';
+import type { Caller, Identities } from '../../src/cluster/cluster.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { createRequestAuthenticator } from '../../src/http/access-control.ts';

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { syncAnswer } from '../../src/app/serve/answers.ts';
 import type { StoredRecord } from '../../src/audit/chain.ts';
+import { syncAnswer } from '../../src/commands/serve/answers.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { OUTCOMES, type Outcome } from '../../src/reconcile/outcome.ts';
 import { bare, entry } from '../audit/sample.ts';

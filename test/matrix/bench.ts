@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import type { App } from '../../src/app/app.ts';
 import { createStores } from '../../src/app/stores.ts';
-import { type SyncReport, syncTargets } from '../../src/app/sync.ts';
 import { printReport } from '../../src/cli/sync-report.ts';
 import { objectIn } from '../../src/cluster/json.ts';
+import { type SyncReport, syncTargets } from '../../src/commands/sync.ts';
 import type { Config } from '../../src/config/config.ts';
 import type { Problem } from '../../src/config/problem.ts';
 import { createAccess } from '../../src/config/shape/access.ts';

@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
+import type { ReadResult } from '../../src/core/read-result.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import type { ReadResult, SecretProvider } from '../../src/providers/provider.ts';
+import type { SecretProvider } from '../../src/providers/provider.ts';
 import { withQuarantine } from '../../src/providers/quarantine.ts';
 
 const FOUND: ReadResult = { kind: 'found', value: SecretValue.fromText('x'), version: '1' };

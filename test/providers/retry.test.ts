@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { ErrorCode } from '../../src/core/error-codes.ts';
 import { AppError } from '../../src/core/errors.ts';
+import type { ReadResult } from '../../src/core/read-result.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import type { ReadResult, SecretProvider } from '../../src/providers/provider.ts';
+import type { SecretProvider } from '../../src/providers/provider.ts';
 import { withRetry } from '../../src/providers/retry.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 

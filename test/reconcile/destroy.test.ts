@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { planTargets } from '../../src/app/plan.ts';
-import { listOrphans, pruneOrphans } from '../../src/app/prune.ts';
-import { releaseHeld } from '../../src/app/release.ts';
 import { objectIn } from '../../src/cluster/json.ts';
+import { planTargets } from '../../src/commands/plan.ts';
+import { listOrphans, pruneOrphans } from '../../src/commands/prune.ts';
+import { releaseHeld } from '../../src/commands/release.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { brakeReason } from '../../src/reconcile/brake.ts';
 import { commandEntry } from '../../src/reconcile/commands.ts';

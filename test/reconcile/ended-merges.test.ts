@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { explainMapping } from '../../src/app/explain/explain.ts';
-import { planTargets } from '../../src/app/plan.ts';
-import { releaseHeld } from '../../src/app/release.ts';
 import { objectIn } from '../../src/cluster/json.ts';
+import { explainMapping } from '../../src/commands/explain/explain.ts';
+import { planTargets } from '../../src/commands/plan.ts';
+import { releaseHeld } from '../../src/commands/release.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { Step } from '../fakes/faulty.ts';
 import { serve } from '../service/serving.ts';

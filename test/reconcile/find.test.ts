@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { releaseHeld } from '../../src/app/release.ts';
+import { releaseHeld } from '../../src/commands/release.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { Mapping, Search } from '../../src/core/mapping.ts';
 import { mapping, source } from '../sync/sample.ts';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { planTargets } from '../../src/app/plan.ts';
-import { releaseHeld } from '../../src/app/release.ts';
+import { planTargets } from '../../src/commands/plan.ts';
+import { releaseHeld } from '../../src/commands/release.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { base64, openWorld, type World } from './world.ts';
 

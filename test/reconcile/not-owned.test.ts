@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { planTargets } from '../../src/app/plan.ts';
+import { planTargets } from '../../src/commands/plan.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { LABEL } from '../../src/sync/ownership-metadata.ts';
 import { APPS_DB, openWorld, type World } from './world.ts';

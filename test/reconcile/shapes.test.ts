@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { planTargets } from '../../src/app/plan.ts';
-import { releaseHeld } from '../../src/app/release.ts';
 import { objectIn } from '../../src/cluster/json.ts';
+import { planTargets } from '../../src/commands/plan.ts';
+import { releaseHeld } from '../../src/commands/release.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { Mapping, TargetSpec } from '../../src/core/mapping.ts';
 import { mapping, source } from '../sync/sample.ts';

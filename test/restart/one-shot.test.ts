@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { rollBackLocally } from '../../src/app/rollback.ts';
+import { rollBackLocally } from '../../src/commands/rollback.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { Watch } from '../fakes/faulty.ts';
 import { createMemoryWorkloads, type MemoryWorkloads } from '../fakes/memory-workloads.ts';

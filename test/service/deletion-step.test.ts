@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { App } from '../../src/app/app.ts';
-import { destroyProposed } from '../../src/app/destroy.ts';
-import { pruneOrphans } from '../../src/app/prune.ts';
+import { destroyProposed } from '../../src/commands/destroy.ts';
+import { pruneOrphans } from '../../src/commands/prune.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { createMemoryQueue } from '../../src/queue/memory.ts';
 import type { Queue } from '../../src/queue/queue.ts';

@@ -1,5 +1,5 @@
 import type { App } from '../../src/app/app.ts';
-import { type ServiceOptions, startService } from '../../src/app/serve/service.ts';
+import { type ServiceOptions, startService } from '../../src/commands/serve/service.ts';
 import { createMemoryQueue } from '../../src/queue/memory.ts';
 import type { Controller } from '../../src/service/controller.ts';
 import type { Service } from '../../src/service/service.ts';

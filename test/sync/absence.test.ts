@@ -5,7 +5,8 @@ import type { LiveSecret } from '../../src/core/secret.ts';
 import { mayDestroy } from '../../src/sync/absence.ts';
 import type { Desired } from '../../src/sync/desired.ts';
 import { ANNOTATION } from '../../src/sync/ownership-metadata.ts';
-import { type PlanInput, plan } from '../../src/sync/plan.ts';
+import { plan } from '../../src/sync/plan.ts';
+import type { PlanInput } from '../../src/sync/plan-types.ts';
 import { applied, data, mapping, planInput, source } from './sample.ts';
 
 const KEYS = ['one', 'two'] as const;

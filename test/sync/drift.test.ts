@@ -4,7 +4,8 @@ import type { LiveSecret } from '../../src/core/secret.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import type { Desired } from '../../src/sync/desired.ts';
 import { ANNOTATION, LABEL } from '../../src/sync/ownership-metadata.ts';
-import { type PlanInput, plan } from '../../src/sync/plan.ts';
+import { plan } from '../../src/sync/plan.ts';
+import type { PlanInput } from '../../src/sync/plan-types.ts';
 import { applied, data, mapping, planInput } from './sample.ts';
 
 function ready(text: string, version = '1'): Desired {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ANNOTATION, LABEL, mergeAnnotation, mergeManager } from '../../src/sync/ownership-metadata.ts';
-import { type PlanInput, plan } from '../../src/sync/plan.ts';
+import { plan } from '../../src/sync/plan.ts';
+import type { PlanInput } from '../../src/sync/plan-types.ts';
 import { data, live, mapping, planInput, source } from './sample.ts';
 
 const MERGE_ANNOTATION = mergeAnnotation('prod', 'app');

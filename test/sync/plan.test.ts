@@ -6,7 +6,8 @@ import type { LiveSecret } from '../../src/core/secret.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import type { Desired } from '../../src/sync/desired.ts';
 import { ANNOTATION, LABEL } from '../../src/sync/ownership-metadata.ts';
-import { type PlanInput, plan, planRemoval } from '../../src/sync/plan.ts';
+import { plan, planRemoval } from '../../src/sync/plan.ts';
+import type { PlanInput } from '../../src/sync/plan-types.ts';
 import { applied, data, live, mapping, planInput } from './sample.ts';
 
 function ready(entries: Readonly<Record<string, string>>, version = '1'): Desired {

@@ -3,7 +3,7 @@ import type { Mapping, Source } from '../../src/core/mapping.ts';
 import type { ReadResult } from '../../src/core/read-result.ts';
 import type { LiveSecret, SecretChange, SecretManifest } from '../../src/core/secret.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import type { PlanInput } from '../../src/sync/plan.ts';
+import type { PlanInput } from '../../src/sync/plan-types.ts';
 
 // Small complete objects for tests of pure code. Each test sets only the fields that matter to it.
 

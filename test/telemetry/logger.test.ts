@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import type { LogFields } from '../../s../telemetry/logger.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import { createLogger, type LogFields, type LogFormat, type LogLevel } from '../../src/telemetry/logger.ts';
+import { createLogger, type LogFormat, type LogLevel } from '../../src/telemetry/logger.ts';
 import { createScrubber } from '../../src/telemetry/scrub.ts';
 
 function capture({ level = 'debug', format = 'json' }: { level?: LogLevel; format?: LogFormat } = {}) {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { isPostgres, openAuditAt } from '../../app/audit-location.ts';
+import { isPostgres, openAuditAt } from '../../app/audit.ts';
 import { type MoveResult, moveAudit } from '../../audit/move/move.ts';
 import { AppError } from '../../core/errors.ts';
 import { checkAuditLocation, requireStoreFile } from '../audit-reader.ts';

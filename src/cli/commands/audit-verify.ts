@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { isPostgres } from '../../app/audit-location.ts';
+import { isPostgres } from '../../app/audit.ts';
 import { pemOf } from '../../audit/checkpoint/signing.ts';
 import { detectFormat, readExport } from '../../audit/verify/export-file.ts';
 import {

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Finding } from '../../app/doctor/finding.ts';
+import type { Finding } from '../../commands/doctor/sources.ts';
 import { toPrintable } from '../../core/errors.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT, exitCode } from '../errors.ts';
@@ -55,7 +55,7 @@ export async function validateCommand(context: Context, options: GlobalOptions):
 export async function doctorCommand(context: Context, options: GlobalOptions): Promise<number> {
   const config = await requireConfig(context, options);
   if (config === undefined) return EXIT.config;
-  const { runDoctor } = await import('../../app/doctor/doctor.ts');
+  const { runDoctor } = await import('../../commands/doctor/doctor.ts');
   const findings = await runDoctor(config, appDeps(context, options, config), context.signal);
   const codes = findings.flatMap(({ error }) => (error === undefined ? [] : [error.code]));
   print(context, options.output, {

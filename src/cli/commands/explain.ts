@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
-import type { ExplainedCalls, ExplainedTarget } from '../../app/explain/explain.ts';
-import type { ExplainedSource } from '../../app/explain/sources.ts';
+import type { ExplainedCalls, ExplainedTarget } from '../../commands/explain/explain.ts';
+import type { ExplainedSource } from '../../commands/explain/sources.ts';
 import { toPrintable } from '../../core/errors.ts';
 import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
@@ -30,7 +30,7 @@ export async function explainCommand(
   options: GlobalOptions & { mapping: string; calls?: boolean },
 ): Promise<number> {
   return withApp(context, options, async (app) => {
-    const { callsOf, explainMapping } = await import('../../app/explain/explain.ts');
+    const { callsOf, explainMapping } = await import('../../commands/explain/explain.ts');
     const targets = await explainMapping(app, options.mapping, context.signal);
     const calls = options.calls === true ? callsOf(app, options.mapping) : undefined;
     print(context, options.output, {

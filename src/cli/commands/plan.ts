@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { App } from '../../app/app.ts';
-import type { PlannedTarget, PlanReport } from '../../app/plan.ts';
-import { skippedOrphans } from '../../app/serve/answers.ts';
+import type { PlannedTarget, PlanReport } from '../../commands/plan.ts';
+import { skippedOrphans } from '../../commands/serve/answers.ts';
 import type { Config } from '../../config/config.ts';
 import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
@@ -41,7 +41,7 @@ export async function planCommand(
   options: GlobalOptions & { mapping?: string; all?: boolean; adopt?: boolean },
 ): Promise<number> {
   const plan = async (app: App) => {
-    const { planTargets } = await import('../../app/plan.ts');
+    const { planTargets } = await import('../../commands/plan.ts');
     const report = await planTargets(app, options.mapping, context.signal);
     for (const unseen of report.unseen ?? []) printNotice(context, uncheckedText(unseen));
     for (const waiting of report.waiting ?? []) printNotice(context, waitingText(waiting));

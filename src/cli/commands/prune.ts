@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { PlannedTarget } from '../../app/plan.ts';
+import type { PlannedTarget } from '../../commands/plan.ts';
 import type { TargetId } from '../../core/target.ts';
 import type { AwaitingReplacement } from '../../reconcile/presence.ts';
 import type { Context, GlobalOptions } from '../context.ts';
@@ -60,7 +60,7 @@ export async function pruneCommand(context: Context, options: Options): Promise<
   const { server, yes } = options;
   if (server !== undefined) return letService(server, context, options);
   return withApp(context, options, async (app) => {
-    const { listOrphansForCommand, pruneOrphans } = await import('../../app/prune.ts');
+    const { listOrphansForCommand, pruneOrphans } = await import('../../commands/prune.ts');
     if (yes) return printReport(context, options, await pruneOrphans(app));
     const orphans = await listOrphansForCommand(app);
     return printOrphans(

@@ -37,7 +37,7 @@ export async function rbacCommand(
     if (options.output !== 'human') print(context, options.output, { data: listOf([]), human: () => '' });
     return EXIT.ok;
   }
-  const { secretRefsOf } = await import('../../app/secret-refs.ts');
+  const { secretRefsOf } = await import('../../app/current-config.ts');
   const { printRbac, rbacObjects } = await import('../../cluster/rbac.ts');
   const { workloadKind } = await import('../../cluster/workloads.ts');
   const { createAccess } = await import('../../config/shape/access.ts');

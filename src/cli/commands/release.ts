@@ -33,7 +33,7 @@ export async function releaseCommand(
   const address = await answeringAddress(config, options.allowHttp, context);
   if (address !== undefined) return letService(address, context, id, options);
   const { signal } = context;
-  const { releaseHeld } = await import('../../app/release.ts');
+  const { releaseHeld } = await import('../../commands/release.ts');
   return withApp(context, options, async (app) =>
     printReport(context, options, await releaseHeld(app, id, { signal })),
   );

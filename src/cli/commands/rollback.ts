@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { SyncReport } from '../../app/sync.ts';
+import type { SyncReport } from '../../commands/sync.ts';
 import { AppError } from '../../core/errors.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { UsageError } from '../errors.ts';
@@ -63,7 +63,7 @@ export async function rollbackCommand(
   const { server, to } = options;
   if (server !== undefined) return letService(context, server, options, { kind: 'rollback', to });
   return withApp(context, options, async (app) => {
-    const { rollBackLocally } = await import('../../app/rollback.ts');
+    const { rollBackLocally } = await import('../../commands/rollback.ts');
     const report = await rollBackLocally(app, options, context.signal);
     return printOrRefuse(context, options, report);
   });
@@ -78,7 +78,7 @@ function printOrRefuse(context: Context, options: Options, report: SyncReport | 
 export async function unpinCommand(context: Context, options: Options): Promise<number> {
   const { server } = options;
   if (server !== undefined) return letService(context, server, options, { kind: 'unpin' });
-  const { unpinLocally } = await import('../../app/rollback.ts');
+  const { unpinLocally } = await import('../../commands/rollback.ts');
   return withApp(context, options, async (app) =>
     printOrRefuse(context, options, await unpinLocally(app, options, context.signal)),
   );

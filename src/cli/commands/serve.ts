@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Server } from '../../app/serve/serve.ts';
+import type { Server } from '../../commands/serve/serve.ts';
 import type { Config } from '../../config/config.ts';
 import { type ConfigDiff, diffConfig, isEmptyDiff } from '../../config/diff.ts';
 import type { LoadResult } from '../../config/load.ts';
@@ -130,7 +130,7 @@ export async function serveCommand(context: Context, options: Options): Promise<
     context.signal.addEventListener('abort', () => resolve(undefined), { once: true });
   });
 
-  const { openServer } = await import('../../app/serve/serve.ts');
+  const { openServer } = await import('../../commands/serve/serve.ts');
   while (!context.signal.aborted) {
     changed = Promise.withResolvers<AppError | undefined>();
     const logger = loggerOf(config);

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { App } from '../../app/app.ts';
-import type { SyncReport } from '../../app/sync.ts';
+import type { SyncReport } from '../../commands/sync.ts';
 import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 import { command, nonEmpty, type Run, withServer } from '../options.ts';
@@ -52,7 +52,7 @@ async function letService(
 }
 
 async function run(context: Context, app: App, only?: string): Promise<SyncReport> {
-  const { syncTargets } = await import('../../app/sync.ts');
+  const { syncTargets } = await import('../../commands/sync.ts');
   using progress = createProgress(context, 'Syncing');
   // Await here, because the progress line is cleared at the end of this scope.
   return await syncTargets(app, {

@@ -5,11 +5,11 @@ import { dirname, join, resolve } from 'node:path';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import { makeFolder, nearestFolder } from '../../core/folders.ts';
+import type { LiveSecret } from '../../core/secret.ts';
 import { compareText, formatTarget, type TargetId } from '../../core/target.ts';
 import {
   type Cluster,
   createOpenWatches,
-  type LiveSecret,
   type MergeResult,
   type OnWrite,
   type RemoveResult,

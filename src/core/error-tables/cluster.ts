@@ -1,5 +1,3 @@
-import type { ErrorKind } from '../error-codes.ts';
-
 /** Errors that the cluster reports. */
 export const CLUSTER = {
   NOT_OWNED: {
@@ -77,4 +75,4 @@ export const CLUSTER = {
     message: 'the workload to restart does not exist',
     remedy: 'Correct `restart` of the mapping, or create the workload.',
   },
-} as const satisfies Record<string, ErrorKind>;
+} as const;

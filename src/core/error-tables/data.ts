@@ -1,5 +1,3 @@
-import type { ErrorKind } from '../error-codes.ts';
-
 /** Errors in source values. They prevent a Secret from being written. */
 export const DATA = {
   PROPERTY_MISSING: {
@@ -69,4 +67,4 @@ export const DATA = {
     message: 'Secrets of this type grant access to the cluster, so secretbridge never writes them',
     remedy: 'Choose another `type`.',
   },
-} as const satisfies Record<string, ErrorKind>;
+} as const;

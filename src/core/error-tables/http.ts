@@ -1,5 +1,3 @@
-import type { ErrorKind } from '../error-codes.ts';
-
 /** Errors in HTTP API requests, or in the address of the HTTP API. */
 export const HTTP = {
   INVALID_REQUEST: {
@@ -53,4 +51,4 @@ export const HTTP = {
     message: 'the server cannot listen on this address',
     remedy: 'Correct `http.listen`, or stop the program that uses the port.',
   },
-} as const satisfies Record<string, ErrorKind>;
+} as const;

@@ -1,5 +1,3 @@
-import type { ErrorKind } from '../error-codes.ts';
-
 /** Errors in the configuration, the audit log or the queue, and changes that are on hold. */
 export const OURS = {
   NOT_ALLOWED: {
@@ -143,4 +141,4 @@ export const OURS = {
     message: 'an unexpected internal error occurred',
     remedy: 'Please report it with the request ID and the log.',
   },
-} as const satisfies Record<string, ErrorKind>;
+} as const;

@@ -1,5 +1,3 @@
-import type { ErrorKind } from '../error-codes.ts';
-
 /** Errors that a store reports. */
 export const STORE = {
   AUTH_FAILED: {
@@ -77,4 +75,4 @@ export const STORE = {
     message: 'the TLS connection cannot be trusted',
     remedy: 'Check the server certificate (name, expiry, issuer) and `tls.caFile` of the store.',
   },
-} as const satisfies Record<string, ErrorKind>;
+} as const;

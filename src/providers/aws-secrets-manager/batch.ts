@@ -1,8 +1,8 @@
 import { BatchGetSecretValueCommand } from '@aws-sdk/client-secrets-manager';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
+import type { ReadResult } from '../../core/read-result.ts';
 import { badAnswer } from '../answer.ts';
-import type { ReadResult } from '../provider.ts';
 import { DENIED_TYPES, fromItemError, isType, UNSUPPORTED_TYPES } from './errors.ts';
 import { findEntry } from './keys.ts';
 import { asObjectList } from './object-list.ts';

@@ -1,5 +1,6 @@
 import { AppError } from '../../core/errors.ts';
-import type { CallOptions, ProviderDeps, ReadResult, SourceRef } from '../provider.ts';
+import type { ReadResult, SourceRef } from '../../core/read-result.ts';
+import type { CallOptions, ProviderDeps } from '../provider.ts';
 import type { ListCosts } from '../read-strategy.ts';
 import { settleRead } from '../settle.ts';
 import { BATCH_SIZE, type BatchState, readBatch } from './batch.ts';

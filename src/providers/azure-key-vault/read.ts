@@ -1,10 +1,10 @@
 import { AppError } from '../../core/errors.ts';
 import { member, printJson } from '../../core/json.ts';
-import type { FoundRead } from '../../core/read-result.ts';
+import type { FoundRead, ReadResult, SourceRef } from '../../core/read-result.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { badAnswer } from '../answer.ts';
 import { createdAt, validDate } from '../created-at.ts';
-import type { ProviderDeps, ReadResult, SourceRef } from '../provider.ts';
+import type { ProviderDeps } from '../provider.ts';
 import { jsonOf } from './answer.ts';
 import { abortedBy, type KeyVault } from './clients.ts';
 import { fromRefusal, isNotFound, Refusal } from './errors.ts';

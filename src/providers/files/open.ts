@@ -1,10 +1,11 @@
 import { readdir } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { AppError } from '../../core/errors.ts';
+import type { ReadResult, SourceRef } from '../../core/read-result.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { createFileIoLimiter } from '../file-io-limiter.ts';
 import { fingerprintVersion } from '../fingerprint-version.ts';
-import type { Check, Operation, ProviderDeps, ReadResult, SecretProvider, SourceRef } from '../provider.ts';
+import type { Check, Operation, ProviderDeps, SecretProvider } from '../provider.ts';
 import { failedRead, nameSearchErrors, orElse, settle } from '../settle.ts';
 import { systemDeadline } from '../timing.ts';
 import type { FilesConfig } from './config.ts';

@@ -1,10 +1,11 @@
 import { AppError } from '../../core/errors.ts';
 import { member, printJson, textOf } from '../../core/json.ts';
+import type { ReadResult, SourceRef } from '../../core/read-result.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { type Answer, badAnswer, parseJsonBody } from '../answer.ts';
 import { createdAt } from '../created-at.ts';
 import { fingerprintVersion } from '../fingerprint-version.ts';
-import type { ProviderDeps, ReadResult, SourceRef, VersionResult } from '../provider.ts';
+import type { ProviderDeps, VersionResult } from '../provider.ts';
 import { isNothing, numberOf, parseAnswer } from './answer.ts';
 import type { VaultConfig } from './config.ts';
 import { fromStatus } from './errors.ts';

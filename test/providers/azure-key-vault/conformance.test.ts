@@ -1,4 +1,5 @@
-import type { SecretProvider, SourceRef } from '../../../src/providers/provider.ts';
+import type { SourceRef } from '../../../src/core/read-result.ts';
+import type { SecretProvider } from '../../../src/providers/provider.ts';
 import { describeProvider } from '../../conformance/provider.ts';
 import { AZURE_FAULTS } from './faults.ts';
 import { openAzure } from './harness.ts';

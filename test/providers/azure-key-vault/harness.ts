@@ -1,9 +1,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { SourceRef } from '../../../src/core/read-result.ts';
 import { AzureConfig } from '../../../src/providers/azure-key-vault/config.ts';
 import { azureKeyVault } from '../../../src/providers/azure-key-vault/index.ts';
-import type { SourceRef } from '../../../src/providers/provider.ts';
 import { type TestDeps, testDeps, untilHang } from '../../conformance/provider-deps.ts';
 import { TENANT } from '../../fakes/azure-server/login.ts';
 import {

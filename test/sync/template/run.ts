@@ -1,5 +1,6 @@
 import { SecretValue } from '../../../src/core/secret-value.ts';
-import { compileTemplate, type TemplateProblem } from '../../../src/sync/template/compile.ts';
+import { compileTemplate } from '../../../src/sync/template/compile.ts';
+import type { TemplateProblem } from '../../../src/sync/template/inspect.ts';
 
 export type Values = Readonly<Record<string, string | Uint8Array>>;
 

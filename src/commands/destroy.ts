@@ -1,0 +1,146 @@
+import type { App } from '../app/app.ts';
+import type { SecretMeta } from '../cluster/cluster.ts';
+import { AppError } from '../core/errors.ts';
+import { mapConcurrently } from '../core/semaphore.ts';
+import type { TargetId } from '../core/target.ts';
+import { destroy } from '../reconcile/destroy.ts';
+import { type Orphan, proposeRemoval } from '../reconcile/orphans.ts';
+import type { Outcome, Proposal } from '../reconcile/outcome.ts';
+import type { KnownPresence } from '../reconcile/presence.ts';
+import { proposalOf } from '../reconcile/reconcile.ts';
+import { type DesiredTarget, decideTarget } from '../reconcile/targets.ts';
+import type { DeletionInputs } from '../service/deletion/deletion-step.ts';
+import type { SyncContext } from '../service/runs/sync-context.ts';
+import { LABEL } from '../sync/ownership-metadata.ts';
+import {
+  isStillProposed,
+  type OrphanProposals,
+  populationOf,
+  proposeOrphanDeletions,
+  recordedAsHeld,
+  scanOrphans,
+  targetSubject,
+} from './orphans.ts';
+import { HELD_BY_PRUNE } from './prune.ts';
+
+const NO_ORPHANS: OrphanProposals = {
+  proposals: [],
+  waiting: [],
+  count: 0,
+  ended: 0,
+  endedOfOthers: 0,
+  unseen: [],
+};
+
+/**
+ * Deletes targets that the running service has proposed for deletion, and orphaned targets. All of them are decided
+ * again, together. Returns undefined if the configuration has changed meanwhile.
+ */
+export async function destroyProposed(
+  app: App,
+  context: SyncContext,
+  request: DeletionInputs,
+): Promise<readonly Outcome[] | undefined> {
+  const { config } = app;
+  const {
+    includeOrphans,
+    heldOrphans,
+    isProposed,
+    isUndecided,
+    meta,
+    replicasAgree,
+    onWithdrawn,
+    onProgress,
+  } = request;
+  const isInForce = isStillProposed(app);
+  // Scan before deciding: the scan takes time, and meanwhile the reason for a proposed deletion can disappear.
+  const scanned = includeOrphans ? await scanOrphans(app, onProgress) : undefined;
+  const ends = [...(await decideDeletions(app.targets.filter(isProposed), app, context, onWithdrawn))];
+  // Include changes that were held before a restart. Without them, the number of deletions could be small enough to
+  // pass the brake.
+  if (ends.length > 0 || includeOrphans) {
+    const unknownTargets = app.targets.filter((wanted) => wanted.error === undefined && isUndecided(wanted));
+    ends.push(
+      ...(await decideDeletions(await recordedAsHeld(app, unknownTargets, targetSubject), app, context)),
+    );
+  }
+  const presence = presenceByWatch(app, meta, ends);
+  const orphans =
+    scanned === undefined ? NO_ORPHANS : await proposeOrphanDeletions(app, undefined, presence, scanned);
+  if (includeOrphans) {
+    request.onWaiting(orphans.waiting);
+    request.onUnreadable(orphans.unseen);
+  }
+  const proposals = [...ends, ...orphans.proposals];
+  const pruned = await heldByPrune(app, scanned?.orphans ?? []);
+  const others = { targets: [], leaving: includeOrphans ? pruned.length : heldOrphans };
+  const count = includeOrphans ? orphans.count : heldOrphans;
+  const population = await populationOf(app, { presence, orphanCount: count, proposals, others });
+  // The steps above can take minutes. Meanwhile someone may have restored a mapping that was removed by mistake.
+  const isLeft = new Set(orphans.proposals);
+  const isMeant = (proposal: Proposal): boolean =>
+    (!isLeft.has(proposal) || replicasAgree()) && isInForce(proposal, isLeft.has(proposal));
+  if (app.config !== config || (includeOrphans && (!replicasAgree() || !orphans.proposals.every(isMeant))))
+    return undefined;
+  const { brake } = config;
+  const decided = await destroy(proposals, population, { ...app, ...context, brake, isStillWanted: isMeant });
+  return [...decided, ...pruned];
+}
+
+async function decideDeletions(
+  targets: readonly DesiredTarget[],
+  { config }: App,
+  context: SyncContext,
+  onOver: (wanted: DesiredTarget) => void = () => undefined,
+): Promise<readonly Proposal[]> {
+  const decided = await mapConcurrently(targets, config.engine.concurrency, async (wanted) => {
+    const decision = await decideTarget(wanted, context);
+    const { plan } = decision;
+    const isEnd = plan.kind === 'delete' || plan.kind === 'recreate' || plan.kind === 'hold';
+    // After a transient failure, the next attempt may still decide to delete. So the proposal is not withdrawn.
+    const isOpen = plan.kind === 'fail' && plan.error.isTransient;
+    if (!isEnd && !isOpen) onOver(wanted);
+    return isEnd ? [proposalOf(wanted.mapping, decision, plan)] : [];
+  });
+  return decided.flat();
+}
+
+/** Returns the orphans that `prune` holds. They wait for a person, but no mapping proposes to delete them. */
+async function heldByPrune(app: App, orphans: readonly Orphan[]): Promise<readonly Outcome[]> {
+  const kept = orphans.filter(({ onMappingRemoved }) => onMappingRemoved === 'keep');
+  const held = await recordedAsHeld(
+    app,
+    kept,
+    ({ mapping, live }) => ({ mapping, ...live.id }),
+    HELD_BY_PRUNE,
+  );
+  return held.map((orphan) => {
+    const { mapping, live, keys } = proposeRemoval(orphan, app.fingerprints);
+    return { kind: 'held', mapping, target: live.id, keys, error: new AppError('HELD'), alive: true };
+  });
+}
+
+/**
+ * Returns presence according to the watch. The watch can lag behind new targets, so "not seen" does not count as
+ * absent.
+ */
+function presenceByWatch(
+  { instances }: App,
+  meta: (id: TargetId) => SecretMeta | undefined,
+  ends: readonly Proposal[],
+): KnownPresence {
+  // A target that is deleted to be recreated may never be created again, so it does not count as present.
+  const returning = new Set(ends.filter(({ replacement }) => replacement).map(({ mapping }) => mapping));
+  const ours = ({ mapping, id }: DesiredTarget): SecretMeta | undefined => {
+    const seen = mapping.target.mode === 'merge' ? undefined : meta(id);
+    const isOurs = instances.includes(seen?.labels[LABEL.instance] ?? '') && seen?.ours !== undefined;
+    return isOurs && !seen.deleting ? seen : undefined;
+  };
+  return {
+    isPresent: (wanted) => (ours(wanted) === undefined ? undefined : true),
+    isCreated(wanted) {
+      if (returning.has(wanted.mapping.name)) return false;
+      return ours(wanted)?.labels[LABEL.mapping] === wanted.mapping.name ? true : undefined;
+    },
+  };
+}

@@ -1,0 +1,216 @@
+import { randomUUID } from 'node:crypto';
+import { type AppDeps, credentialsOf } from '../../app/app.ts';
+import { type AuditDeps, openAudit } from '../../app/audit.ts';
+import { requireTrustedAudit, testCheckpointPlaces } from '../../app/checkpoints.ts';
+import { openCluster } from '../../app/cluster.ts';
+import { guardedNamespace } from '../../app/current-config.ts';
+import { openFingerprints } from '../../app/keys.ts';
+import { createStores } from '../../app/stores.ts';
+import type { AuditStore } from '../../audit/store.ts';
+import type { AccessRequest, Cluster } from '../../cluster/cluster.ts';
+import { FOLDER_PERMISSIONS_REMEDY } from '../../cluster/directory/disk.ts';
+import type { Config } from '../../config/config.ts';
+import { type Access, createAccess } from '../../config/shape/access.ts';
+import type { Clock } from '../../core/clock.ts';
+import { clockSkewError } from '../../core/clock-skew.ts';
+import { toAppError } from '../../core/errors.ts';
+import type { Mapping } from '../../core/mapping.ts';
+import { formatTarget, type TargetId } from '../../core/target.ts';
+import type { Reference } from '../../providers/credentials.ts';
+import type { SecretProvider } from '../../providers/provider.ts';
+import { commandEntry, commandOf } from '../../reconcile/commands.ts';
+import { type DesiredTarget, resolveTargets, rightsOf, unresolvedTargets } from '../../reconcile/targets.ts';
+import { expectedCalls } from '../expected-calls.ts';
+import { checkEvents } from './events.ts';
+import { checkRestarts, requireRights } from './restarts.ts';
+import type { Finding } from './sources.ts';
+import { checkSources } from './sources.ts';
+
+/**
+ * Tests everything that a sync needs, and changes nothing. Each part is opened separately, so that one failure does not
+ * hide another.
+ */
+export async function runDoctor(
+  config: Config,
+  deps: AppDeps,
+  signal?: AbortSignal,
+): Promise<readonly Finding[]> {
+  const { clock } = deps;
+  const findings: Finding[] = [];
+  const attempt = async <T>(name: string, work: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      const result = await work();
+      findings.push({ name });
+      return result;
+    } catch (thrown) {
+      findings.push({ name, error: toAppError(thrown) });
+      return undefined;
+    }
+  };
+
+  await using stack = new AsyncDisposableStack();
+  // Open the cluster early, because any credential may be stored in it. The result is reported below.
+  const [opened] = await Promise.allSettled([openCluster(config.cluster, deps)]);
+  const cluster = opened.status === 'fulfilled' ? stack.use(opened.value) : undefined;
+  const credential = credentialsOf(deps, async (name, key) => cluster?.ownSecret(name, key));
+  const written = await attempt(`audit: write ${auditAddress(config)}`, () =>
+    checkAudit(config, deps, credential),
+  );
+  if (written !== undefined) stack.use(written.audit);
+  await attempt('cluster: configuration', async () => {
+    if (opened.status === 'rejected') throw opened.reason;
+  });
+  if (written !== undefined && cluster !== undefined && config.audit.checkpoints.length > 0) {
+    const { audit, hasOthers } = written;
+    const what = 'audit: checkpoints';
+    const testPlaces = () => testCheckpointPlaces(config, { ...deps, cluster });
+    if (hasOthers)
+      await attempt(what, async () => {
+        await requireTrustedAudit(config, { ...deps, audit, cluster, credential });
+        await testPlaces();
+      });
+    // If the record above is the first one, the audit log may be new, while the checkpoints belong to an older log. In
+    // this case, report only problems with the locations, which would stop every run.
+    else await testPlaces().catch((error) => attempt(what, () => Promise.reject(error)));
+  }
+  const access = createAccess(config, () => cluster && guardedNamespace(config, cluster));
+  const targets =
+    (cluster && (await checkCluster(config, cluster, { clock, access, attempt }))) ??
+    unresolvedTargets(config.mappings);
+
+  const mayCreate = config.audit.store.kind === 'sqlite';
+  const keys = config.keys.fingerprint;
+  const keysOf = (list: readonly Reference[]) => openFingerprints(list, { mayCreate, credential });
+  const all = await attempt('keys: fingerprint', () => keysOf(keys));
+  // If only an older key is missing, test the stores with the newest key.
+  const [newest] = all ? [] : await Promise.allSettled([keysOf(keys.slice(0, 1))]);
+  const fingerprints = newest?.status === 'fulfilled' ? newest.value : all;
+  if (fingerprints === undefined) return findings;
+  const stores = stack.use(createStores(config.stores, { clock, fingerprints, credential }));
+  for (const { name } of config.stores)
+    findings.push(...(await checkStore(config, name, () => stores.open(name), signal)));
+  const broken = new Set(config.stores.map(({ name }) => name).filter((name) => hasFailed(findings, name)));
+  const open = (store: string) => stores.open(store);
+  findings.push(...(await checkSources(config.mappings, { targets, access, broken, open, signal })));
+  await checkEvents(config, { clock, fingerprints, credential, open, broken, attempt, signal });
+  return findings;
+}
+
+type Attempt = <T>(name: string, work: () => Promise<T>) => Promise<T | undefined>;
+
+function auditAddress({ audit: { store } }: Config): string {
+  return store.kind === 'sqlite' ? store.path : store.kind;
+}
+
+/** Appends a record, because only a write proves that the store is writable. */
+async function checkAudit(
+  config: Config,
+  { clock, replica, actor }: AppDeps,
+  credential: AuditDeps['credential'],
+): Promise<{ readonly audit: AuditStore; readonly hasOthers: boolean }> {
+  const audit = await openAudit(config, { clock, replica, credential });
+  const [record] = await audit.append([commandEntry(commandOf('doctor'), actor, randomUUID())]);
+  return { audit, hasOthers: (record?.sequence ?? 1) > 1 };
+}
+
+/** Returns the resolved targets. Undefined if the cluster is unreachable. */
+async function checkCluster(
+  config: Config,
+  cluster: Cluster,
+  { clock, access, attempt }: { readonly clock: Clock; readonly access: Access; readonly attempt: Attempt },
+): Promise<readonly DesiredTarget[] | undefined> {
+  const reached = await attempt(`cluster: reach ${cluster.address}`, async () => {
+    const { time } = await cluster.ping();
+    const skewed = time === undefined ? undefined : clockSkewError(clock.now() - time, "the cluster's");
+    if (skewed !== undefined) throw skewed;
+    return true;
+  });
+  if (reached === undefined) return undefined;
+  const targets = await resolveTargets(config.mappings, cluster, guardedNamespace(config, cluster));
+  for (const { mapping, error } of targets)
+    if (error !== undefined)
+      await attempt(`namespaces: select (mapping ${mapping.name})`, () => Promise.reject(error));
+  const allowed: DesiredTarget[] = [];
+  for (const target of targets.filter(({ error }) => error === undefined)) {
+    const { mapping, id } = target;
+    const barred = access.forbiddenNamespace(id.namespace);
+    if (barred !== undefined) await attempt(writeName(target), () => Promise.reject(barred));
+    else if (access.allowsNamespace({ mapping: mapping.name, namespace: id.namespace })) allowed.push(target);
+  }
+  const creating = allowed.filter(({ mapping }) => mapping.target.mode === 'own');
+  const unwritable = new Set<string>();
+  const remedy = config.cluster.kind === 'directory' ? { remedy: FOLDER_PERMISSIONS_REMEDY } : {};
+  for (const [namespace, [first]] of Map.groupBy(creating, ({ id }) => id.namespace)) {
+    if (first === undefined) continue;
+    const opened = await attempt(`namespace: create in ${namespace}`, () => tryCreate(cluster, first.id));
+    if (opened === undefined) unwritable.add(namespace);
+  }
+  // Skip namespaces that accept no Secret: a passed permission check would be misleading there.
+  const open = allowed.filter(({ id }) => !unwritable.has(id.namespace));
+  for (const target of open)
+    await attempt(writeName(target), () =>
+      requireRights(cluster, target.id, requiredVerbs(target.mapping), remedy),
+    );
+  await checkRestarts(cluster, open, attempt);
+  return targets;
+}
+
+function writeName({ id, mapping }: DesiredTarget): string {
+  return `target: write ${formatTarget(id)} (mapping ${mapping.name})`;
+}
+
+/**
+ * Creates the Secret as a dry run, because only the API server can check namespaces, quotas and admission. An existing
+ * Secret is not a failure.
+ */
+async function tryCreate(cluster: Cluster, id: TargetId): Promise<true> {
+  const empty = { type: 'Opaque', immutable: false, labels: {}, annotations: {}, data: new Map() };
+  await cluster.create(id, empty, { dryRun: true });
+  return true;
+}
+
+function requiredVerbs(mapping: Mapping): readonly AccessRequest['verb'][] {
+  const { deletes, merges } = rightsOf(mapping);
+  return ['get', merges ? 'patch' : 'update', ...(deletes ? ['delete' as const] : [])];
+}
+
+async function checkStore(
+  config: Config,
+  name: string,
+  open: () => Promise<SecretProvider>,
+  signal: AbortSignal | undefined,
+): Promise<readonly Finding[]> {
+  try {
+    const checks = await (await open()).check(signal === undefined ? {} : { signal });
+    const lacks = new Set(checks.flatMap(({ saves }) => saves ?? []));
+    return checks.map(({ saves, error, name: what }) => ({
+      name: `store ${name}: ${what}${saves === undefined ? '' : savedCalls(config, name, lacks, saves)}`,
+      ...(error === undefined ? {} : { error }),
+    }));
+  } catch (thrown) {
+    return [{ name: `store ${name}: open`, error: toAppError(thrown) }];
+  }
+}
+
+/** Describes how many requests would be saved if the missing permission were granted. */
+function savedCalls(
+  config: Config,
+  store: string,
+  lacks: ReadonlySet<'list' | 'batch'>,
+  saves: 'list' | 'batch',
+): string {
+  const target = unresolvedTargets(config.mappings);
+  const perHour = (lacking: ReadonlySet<'list' | 'batch'>) =>
+    expectedCalls(config, target, { lacks: lacking }).find((storeCalls) => storeCalls.store === store)
+      ?.perHour ?? 0;
+  const saved = perHour(lacks) - perHour(lacks.difference(new Set([saves])));
+  return saved > 0 ? `; it would save up to ${saved} of ${perHour(lacks)} requests per hour` : '';
+}
+
+function hasFailed(findings: readonly Finding[], store: string): boolean {
+  // Ignore clock skew, because the store can be read anyway.
+  return findings.some(
+    ({ name, error }) =>
+      error !== undefined && error.code !== 'CLOCK_SKEWED' && name.startsWith(`store ${store}: `),
+  );
+}

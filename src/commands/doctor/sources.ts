@@ -1,0 +1,137 @@
+import type { Access } from '../../config/shape/access.ts';
+import { AppError, toAppError } from '../../core/errors.ts';
+import type { Mapping, Search, Source } from '../../core/mapping.ts';
+import { type ReadResult, refId } from '../../core/read-result.ts';
+import { compareText } from '../../core/target.ts';
+import { createReader, type ReaderDeps } from '../../providers/reader.ts';
+import { runSearch } from '../../reconcile/gather.ts';
+import type { DesiredTarget } from '../../reconcile/targets.ts';
+import { searchesOf, sourcesOf, storeRef } from '../../sync/desired.ts';
+import { describeSearch, dropNeverWritten, type FoundKeys, foundSource } from '../../sync/find.ts';
+import { describeSource } from '../../sync/value.ts';
+
+export interface SourceCheckDeps extends Pick<ReaderDeps, 'open' | 'signal'> {
+  /** All targets that could be resolved. */
+  readonly targets: readonly DesiredTarget[];
+  readonly access: Access;
+  /** Stores for which a failure has been reported. */
+  readonly broken: ReadonlySet<string>;
+}
+
+/** A mapping and the namespaces of its targets. The only namespace is undefined if the selector matches none. */
+interface MappingUse {
+  readonly mapping: Mapping;
+  readonly namespaces: readonly (string | undefined)[];
+}
+
+/** A source, and the reason if the mapping may not read it. */
+interface SourceUse {
+  readonly source: Source;
+  readonly refusal: AppError | undefined;
+}
+
+/**
+ * Reads each source by its own key, so that a missing permission is reported for the key that needs it. Also runs
+ * searches and reads the keys that they find. Sources that a mapping may not use are not read.
+ */
+export async function checkSources(
+  mappings: readonly Mapping[],
+  { targets, access, broken, ...deps }: SourceCheckDeps,
+): Promise<readonly Finding[]> {
+  const reader = createReader({ ...deps, onRead: async () => undefined });
+  const mappingUses = mappingUsesOf(mappings, targets);
+  const useOf = (use: MappingUse, source: Source): SourceUse => ({
+    source,
+    refusal: refusalOf(use, access, (who) => access.allows({ ...who, store: source.store, key: source.key })),
+  });
+  const runSearchCheck = async (
+    use: MappingUse,
+    query: Search,
+  ): Promise<{ finding: Finding; place: MappingUse; found: FoundKeys }> => {
+    const name = `find ${describeSearch(query)}`;
+    const { store, find } = query;
+    try {
+      const refusal = refusalOf(use, access, (who) =>
+        access.allowsSearch({ ...who, store, path: find.path }),
+      );
+      if (refusal !== undefined) throw refusal;
+      return { finding: { name }, place: use, found: await runSearch(query, reader) };
+    } catch (thrown) {
+      return { finding: { name, error: toAppError(thrown) }, place: use, found: { search: query, keys: [] } };
+    }
+  };
+
+  const searches = mappingUses.flatMap((use) =>
+    searchesOf(use.mapping)
+      .filter(({ store }) => !broken.has(store))
+      .map((query) => runSearchCheck(use, query)),
+  );
+  const searched = await Promise.all(searches);
+  const named = mappingUses.flatMap((use) =>
+    sourcesOf(use.mapping)
+      .filter(({ store }) => !broken.has(store))
+      .map((source) => useOf(use, source)),
+  );
+  const usesOf = (use: MappingUse, { search, keys }: FoundKeys): readonly SourceUse[] =>
+    keys.map((key) => useOf(use, foundSource(search, key)));
+  const uses = [...named, ...searched.flatMap(({ place: use, found }) => usesOf(use, found))];
+  const allowed = uses.filter(({ refusal }) => refusal === undefined);
+  const results = await reader.read(allowed.map(({ source }) => storeRef(source)));
+  const resultOf = (source: Source) => results.get(refId(storeRef(source)));
+  // A list can contain deleted keys, so keep only the keys that exist.
+  const existing = searched.flatMap(({ place: use, found }) =>
+    usesOf(use, dropNeverWritten(found, undefined, resultOf, use.mapping)),
+  );
+  const findings = [
+    ...searched.map(({ finding }) => finding),
+    ...[...named, ...existing].map(({ source, refusal }): Finding => {
+      const error = refusal ?? sourceError(source, resultOf(source));
+      const { property: _, ...whole } = source;
+      return { name: `read ${describeSource(whole)}`, ...(error === undefined ? {} : { error }) };
+    }),
+  ];
+  // Report one result for each source. If several mappings use the source, an error takes precedence.
+  return [...Map.groupBy(findings, ({ name }) => name).values()]
+    .flatMap((same) => same.find(({ error }) => error !== undefined) ?? same.slice(0, 1))
+    .sort((a, b) => compareText(a.name, b.name));
+}
+
+function mappingUsesOf(
+  mappings: readonly Mapping[],
+  targets: readonly DesiredTarget[],
+): readonly MappingUse[] {
+  const resolved = targets.filter(({ error }) => error === undefined);
+  const byMapping = Map.groupBy(resolved, ({ mapping }) => mapping.name);
+  return mappings.map((mapping) => ({
+    mapping,
+    namespaces: byMapping.get(mapping.name)?.map(({ id }) => id.namespace) ?? [undefined],
+  }));
+}
+
+type Who = { readonly mapping: string; readonly namespace: string | undefined };
+
+/**
+ * Returns why a mapping may not use a source in one of its namespaces. If it has no namespace, only the general rules
+ * are checked.
+ */
+function refusalOf(
+  { mapping, namespaces }: MappingUse,
+  access: Access,
+  allows: (who: Who) => boolean,
+): AppError | undefined {
+  const refusals = namespaces
+    .filter((namespace) => !allows({ mapping: mapping.name, namespace }))
+    .map((namespace) => access.forbiddenNamespace(namespace) ?? new AppError('NOT_ALLOWED'));
+  return refusals[0];
+}
+
+function sourceError(source: Source, result: ReadResult | undefined): AppError | undefined {
+  if (result?.kind === 'failed') return result.error;
+  return result?.kind === 'absent' && !source.optional ? new AppError('SOURCE_ABSENT') : undefined;
+}
+
+/** The result of one check. The check passed if there is no error. */
+export interface Finding {
+  readonly name: string;
+  readonly error?: AppError;
+}

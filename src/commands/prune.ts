@@ -1,0 +1,117 @@
+import type { App } from '../app/app.ts';
+import type { SyncContextOptions } from '../app/sync-context.ts';
+import { commandOf } from '../reconcile/commands.ts';
+import { destroy } from '../reconcile/destroy.ts';
+import { proposeRemoval, type Unreadable } from '../reconcile/orphans.ts';
+import type { Proposal } from '../reconcile/outcome.ts';
+import { type AwaitingReplacement, deferReplaced, NO_KNOWN_PRESENCE } from '../reconcile/presence.ts';
+import { recoverIntents } from '../reconcile/recover.ts';
+import { findOrphanedTargets, isStillProposed, populationOf } from './orphans.ts';
+import type { PlannedTarget } from './plan.ts';
+import { type Held, toHeld } from './plan.ts';
+import { report, type SyncReport } from './sync.ts';
+
+/**
+ * The note on audit records of changes that `prune` holds. It distinguishes them from changes that a sync held while
+ * the mapping existed.
+ */
+export const HELD_BY_PRUNE = 'by prune';
+
+/** All orphaned targets, with any value of `onMappingRemoved`. */
+interface Orphans {
+  readonly proposals: readonly Proposal[];
+  readonly waiting: readonly AwaitingReplacement[];
+  readonly unseen: readonly Unreadable[];
+  /** Number of all orphaned targets. */
+  readonly count: number;
+}
+
+async function findOrphans(app: App): Promise<Orphans> {
+  const { orphans, unreadable } = await findOrphanedTargets(app, { search: true });
+  // An interrupted search is incomplete. So do not report "none", and delete nothing.
+  const stopped = unreadable.find(({ error }) => error.code === 'INTERRUPTED');
+  if (stopped !== undefined) throw stopped.error;
+  const all = orphans.map((orphan) => proposeRemoval(orphan, app.fingerprints));
+  return {
+    ...(await deferReplaced(all, app.targets, NO_KNOWN_PRESENCE, app)),
+    unseen: unreadable,
+    count: orphans.length,
+  };
+}
+
+/** The targets that `prune` would delete, and the targets that it skips. */
+export interface OrphanList extends Pick<Orphans, 'waiting' | 'unseen'> {
+  readonly targets: readonly PlannedTarget[];
+}
+
+/** Lists the orphaned targets that `prune` would delete. */
+export async function listOrphans(app: App, contextOptions: SyncContextOptions = {}): Promise<OrphanList> {
+  // Resolve the selectors first: a target in a selected namespace is not orphaned.
+  await app.createContext(contextOptions);
+  const { proposals, waiting, unseen } = await findOrphans(app);
+  const targets = proposals.map((proposal): PlannedTarget => {
+    const { mapping, live, keys } = proposal;
+    return { mapping, target: live.id, action: 'delete', keys, alive: true, proposal };
+  });
+  return { targets, waiting, unseen };
+}
+
+/** Lists the orphaned targets and records the command. */
+export async function listOrphansForCommand(
+  app: App,
+  contextOptions: SyncContextOptions = {},
+): Promise<OrphanList> {
+  const { recorder } = await app.createContext(contextOptions);
+  await recorder.command(commandOf('prune'));
+  return listOrphans(app, { ...contextOptions, reuseResolved: true });
+}
+
+/** Finds the orphan that `prune` holds under this id. */
+export async function findHeldOrphan(
+  app: App,
+  id: string,
+  contextOptions: SyncContextOptions,
+): Promise<Held | undefined> {
+  const { targets } = await listOrphans(app, contextOptions);
+  return targets
+    .map((plannedTarget) => toHeld(app.config.instance, plannedTarget))
+    .find((held) => held.id === id);
+}
+
+export interface PruneOptions extends SyncContextOptions {
+  /** Throws if deletions are currently not allowed. */
+  readonly check?: () => void;
+}
+
+/** Deletes the orphaned targets. The brake applies as for all other deletions. */
+export async function pruneOrphans(
+  app: App,
+  { check = () => undefined, ...contextOptions }: PruneOptions = {},
+): Promise<SyncReport> {
+  await recoverIntents(app);
+  const context = await app.createContext(contextOptions);
+  const isInForce = isStillProposed(app);
+  const { recorder } = context;
+  await recorder.command(commandOf('prune'));
+  check();
+  const { proposals, waiting, unseen, count } = await findOrphans(app);
+  const others = { targets: app.targets, leaving: 0 };
+  const population = await populationOf(app, {
+    presence: NO_KNOWN_PRESENCE,
+    orphanCount: count,
+    proposals,
+    others,
+  });
+  // The steps above can take minutes. Meanwhile someone may have restored a mapping that was removed by mistake.
+  check();
+  const isMeant = (proposal: Proposal): boolean => isInForce(proposal, true);
+  const { brake } = app.config;
+  const stillProposed = proposals.filter(isMeant);
+  const targets = await destroy(
+    stillProposed,
+    population,
+    { ...app, ...context, brake, isStillWanted: isMeant },
+    HELD_BY_PRUNE,
+  );
+  return report(app, { targets, unseen, waiting, recorder });
+}

@@ -1,0 +1,218 @@
+import type { App } from '../app/app.ts';
+import type { AuditRecord } from '../audit/entry.ts';
+import { AppError } from '../core/errors.ts';
+import { type Command, commandOf } from '../reconcile/commands.ts';
+import { decide } from '../reconcile/decide.ts';
+import { destroy } from '../reconcile/destroy.ts';
+import type { Outcome } from '../reconcile/outcome.ts';
+import { recordedPin, shortHash } from '../reconcile/pins.ts';
+import { reconcile } from '../reconcile/reconcile.ts';
+import { recoverIntents } from '../reconcile/recover.ts';
+import type { DesiredTarget } from '../reconcile/targets.ts';
+import { targetKey } from '../service/config-snapshot.ts';
+import { logOutcome } from '../service/runs/log-outcome.ts';
+import type { SyncContext } from '../service/runs/sync-context.ts';
+import type { Pin } from '../sync/pin.ts';
+import { findOrphanedTargets, populationOf, presenceOf } from './orphans.ts';
+import { selectTargets } from './plan.ts';
+import { runPendingRestarts } from './restarts.ts';
+import { report, type SyncReport } from './sync.ts';
+
+/** Selects the targets of a mapping, in all namespaces or in one. */
+export interface TargetSelector {
+  readonly mapping: string;
+  readonly namespace?: string | undefined;
+}
+
+export interface Rollback extends TargetSelector {
+  /** The sequence number of the record whose source versions are restored. */
+  readonly to: number;
+}
+
+/** The actions whose records describe the content of a target. */
+const CHANGE_ACTIONS: readonly AuditRecord['action'][] = ['create', 'update', 'repair', 'adopt', 'rollback'];
+
+/** @throws AppError if the namespace selector could not be resolved */
+function resolvedTargets(app: App, mapping: string): readonly DesiredTarget[] {
+  const all = selectTargets(app, mapping);
+  for (const { error } of all) if (error !== undefined) throw error;
+  return all;
+}
+
+/**
+ * Returns the selected target. If there is not exactly one, returns a message that lists the namespaces of the mapping.
+ */
+export function selectOneTarget(app: App, { mapping, namespace }: TargetSelector): DesiredTarget | string {
+  const { all, chosen } = matchTargets(app, { mapping, namespace });
+  const [first] = chosen;
+  if (first === undefined) return noTargetText(mapping, all);
+  return chosen.length === 1
+    ? first
+    : `mapping ${mapping} has several targets; choose one with the namespace: ${namespacesText(all)}`;
+}
+
+function matchTargets(app: App, { mapping, namespace }: TargetSelector) {
+  const all = resolvedTargets(app, mapping);
+  return { all, chosen: all.filter(({ id }) => namespace === undefined || id.namespace === namespace) };
+}
+
+function noTargetText(mapping: string, all: readonly DesiredTarget[]): string {
+  return all.length === 0
+    ? `mapping ${mapping} has no target now`
+    : `mapping ${mapping} has no target in that namespace: ${namespacesText(all)}`;
+}
+
+function namespacesText(all: readonly DesiredTarget[]): string {
+  const names = all.map(({ id }) => id.namespace);
+  return names.length > 5 ? `${names.slice(0, 5).join(', ')} and ${names.length - 5} more` : names.join(', ');
+}
+
+/**
+ * Returns the selected targets. If none is in the given namespace, returns a message that lists the namespaces of the
+ * mapping.
+ */
+export function selectTargetsToUnpin(
+  app: App,
+  { mapping, namespace }: TargetSelector,
+): readonly DesiredTarget[] | string {
+  const { all, chosen } = matchTargets(app, { mapping, namespace });
+  return chosen.length === 0 && namespace !== undefined ? noTargetText(mapping, all) : chosen;
+}
+
+/**
+ * Pins a target to the source versions of a record. First reads all versions, which must result in a valid Secret.
+ * Otherwise nothing is pinned, and the refusal is recorded.
+ * @throws AppError RECORD_MISSING, NOT_A_CHANGE, or the error of the plan
+ */
+export async function pinTarget(
+  app: App,
+  context: SyncContext,
+  { mapping, id }: DesiredTarget,
+  to: number,
+): Promise<void> {
+  const record = await app.audit.get(to);
+  if (record === undefined) throw new AppError('RECORD_MISSING', { subject: `record ${to}` });
+  const isOfMapping = record.mapping === mapping.name && app.instances.includes(record.instance);
+  if (!isOfMapping || !CHANGE_ACTIONS.includes(record.action) || record.sources.length === 0)
+    throw new AppError('NOT_A_CHANGE', { subject: `record ${to}` });
+  const pin = recordedPin(app.audit, pinOf(record, context), app.instances);
+  const { plan } = await decide(mapping, id, { ...context, readPin: async () => pin });
+  // `hold` is also refused: the Secret would have no keys, and a rollback must result in a usable Secret.
+  if (plan.kind === 'fail' || plan.kind === 'refuse' || plan.kind === 'hold') {
+    await context.recorder.pin(mapping.name, id, pin, plan.error);
+    throw plan.error;
+  }
+  await context.recorder.pin(mapping.name, id, pin);
+}
+
+function pinOf({ sequence, sources }: AuditRecord, { stores }: Pick<SyncContext, 'stores'>): Pin {
+  const names = [...new Set(sources.map(({ store }) => store))];
+  const definitions = names.flatMap((name) => {
+    const definition = stores.get(name);
+    return definition === undefined ? [] : [[name, shortHash(definition)] as const];
+  });
+  return { to: sequence, sources, stores: new Map(definitions) };
+}
+
+/** Removes the pins of these targets. Returns the targets that were pinned. @throws AppError NOT_PINNED */
+export async function unpinTargets(
+  context: SyncContext,
+  wanted: readonly DesiredTarget[],
+  { mapping: name, namespace }: TargetSelector,
+): Promise<readonly DesiredTarget[]> {
+  const pins = await Promise.all(wanted.map(({ mapping, id }) => context.readPin(mapping.name, id)));
+  const pinned = wanted.filter((_, index) => pins[index] !== undefined);
+  if (pinned.length === 0)
+    throw new AppError('NOT_PINNED', {
+      subject: `mapping ${name}`,
+      // Name the namespace, because targets in other namespaces may be pinned.
+      ...(namespace === undefined ? {} : { detail: `in namespace ${namespace}` }),
+    });
+  for (const { mapping, id } of pinned) await context.recorder.pin(mapping.name, id, 'unpin');
+  return pinned;
+}
+
+/** Rolls back in this process. Returns a message if the target is ambiguous. */
+export async function rollBackLocally(
+  app: App,
+  { to, ...selector }: Rollback,
+  signal?: AbortSignal,
+): Promise<SyncReport | string> {
+  await app.resolve();
+  const target = selectOneTarget(app, selector);
+  if (typeof target === 'string') return target;
+  const context = await beginCommand(app, commandOf('rollback', selector.mapping, '--to', to));
+  await pinTarget(app, context, target, to);
+  return run(app, context, [target], signal);
+}
+
+/** Unpins in this process. Returns a message if there is no such target. */
+export async function unpinLocally(
+  app: App,
+  selector: TargetSelector,
+  signal?: AbortSignal,
+): Promise<SyncReport | string> {
+  await app.resolve();
+  const targets = selectTargetsToUnpin(app, selector);
+  if (typeof targets === 'string') return targets;
+  const context = await beginCommand(app, commandOf('unpin', selector.mapping));
+  return run(app, context, await unpinTargets(context, targets, selector), signal);
+}
+
+async function beginCommand(app: App, command: Command): Promise<SyncContext> {
+  await recoverIntents(app);
+  const context = await app.createContext({ reuseResolved: true });
+  await context.recorder.command(command);
+  return context;
+}
+
+async function run(
+  app: App,
+  context: SyncContext,
+  wanted: readonly DesiredTarget[],
+  signal: AbortSignal | undefined,
+): Promise<SyncReport> {
+  const outcomes: Outcome[] = [];
+  for (const { mapping, id } of wanted) outcomes.push(await reconcile(mapping, id, context));
+  const targets = await decideProposals(app, context, outcomes);
+  const unrestarted = await runPendingRestarts(app, signal);
+  for (const outcome of targets) logOutcome(app.logger, outcome, context.recorder.requestId);
+  return report(app, { targets, unrestarted, recorder: context.recorder });
+}
+
+/**
+ * Decides about an immutable target that must be deleted to be recreated. The brake applies. No other deletions are
+ * considered.
+ */
+async function decideProposals(
+  app: App,
+  context: SyncContext,
+  outcomes: readonly Outcome[],
+): Promise<readonly Outcome[]> {
+  const proposals = outcomes.flatMap(({ proposal }) => proposal ?? []);
+  if (proposals.length === 0) return outcomes;
+  const { orphans } = await findOrphanedTargets(app);
+  const presence = presenceOf(outcomes);
+  const others = {
+    targets: app.targets.filter((wanted) => presence.isPresent(wanted) === undefined),
+    leaving: orphans.filter(({ onMappingRemoved }) => onMappingRemoved === 'delete').length,
+  };
+  const population = await populationOf(app, {
+    presence,
+    orphanCount: orphans.length,
+    proposals,
+    others,
+  });
+  const decided = await destroy(proposals, population, { ...app, ...context, brake: app.config.brake });
+  const pinned = new Map(
+    outcomes.map((outcome) => [targetKey(outcome.mapping, outcome.target), outcome.pinned]),
+  );
+  return [
+    ...outcomes.filter(({ proposal }) => proposal === undefined),
+    ...decided.map((outcome) => withPinned(outcome, pinned.get(targetKey(outcome.mapping, outcome.target)))),
+  ];
+}
+
+function withPinned(outcome: Outcome, pinned: number | undefined): Outcome {
+  return pinned === undefined ? outcome : { ...outcome, pinned };
+}

@@ -1,0 +1,256 @@
+import type { App } from '../app/app.ts';
+import { abortAfterGrace } from '../core/abort.ts';
+import { AppError } from '../core/errors.ts';
+import { compareTargets } from '../core/target.ts';
+import type { StartTimer } from '../core/timer.ts';
+import { createMemoryQueue } from '../queue/memory.ts';
+import { formatSubject } from '../queue/subject.ts';
+import type { Population } from '../reconcile/brake.ts';
+import { commandOf } from '../reconcile/commands.ts';
+import { destroy } from '../reconcile/destroy.ts';
+import { isUnresolved } from '../reconcile/latest-records.ts';
+import type { Unreadable } from '../reconcile/orphans.ts';
+import { OUTCOMES, type Outcome, type OutcomeKind, type Proposal } from '../reconcile/outcome.ts';
+import { expectedReads } from '../reconcile/prefetch.ts';
+import type { AwaitingReplacement } from '../reconcile/presence.ts';
+import { reconcile, recordUndecidable } from '../reconcile/reconcile.ts';
+import { recoverIntents } from '../reconcile/recover.ts';
+import { byMapping, type DesiredTarget } from '../reconcile/targets.ts';
+import type { FailedRestart } from '../restart/failures.ts';
+import { logOutcome } from '../service/runs/log-outcome.ts';
+import type { SyncContext } from '../service/runs/sync-context.ts';
+import { createSourceAges, type Unrotated } from '../service/sweep/source-ages.ts';
+import { populationOf, presenceOf, proposeOrphanDeletions } from './orphans.ts';
+import { type Held, selectTargets, targetsOutside, toHeld } from './plan.ts';
+import { type Preflight, preflight } from './preflight.ts';
+import { runPendingRestarts } from './restarts.ts';
+import { runRetentionOnce } from './retention.ts';
+
+export type Summary = Readonly<Record<OutcomeKind, number>>;
+
+export interface SyncReport {
+  readonly ok: boolean;
+  readonly requestId: string;
+  readonly summary: Summary;
+  readonly targets: readonly Outcome[];
+  readonly held: readonly Held[];
+  /** Targets that may be orphaned, but could not be checked. */
+  readonly unseen: readonly Unreadable[];
+  /** Orphaned targets that are kept until their mapping has created its new target. */
+  readonly waiting: readonly AwaitingReplacement[];
+  /** Workloads that could not be restarted. */
+  readonly unrestarted: readonly FailedRestart[];
+  /** Sources that are older than `maxAge`. Undefined if there are none, or if they were not checked. */
+  readonly unrotated?: readonly Unrotated[];
+  /** Whether the run was aborted before all targets were processed. */
+  readonly interrupted: boolean;
+}
+
+export interface SyncOptions {
+  readonly only?: string;
+  /** Called after each target. */
+  readonly onOutcome?: (outcome: Outcome, done: number, total: number) => void;
+  /** When aborted, no further work starts, and running writes finish. */
+  readonly signal?: AbortSignal;
+  /** Starts a timer. Default: system timers. */
+  readonly wake?: StartTimer;
+}
+
+/** Syncs every target once, with the same code as the service. All deletions are decided together at the end. */
+export async function syncTargets(
+  app: App,
+  { only, onOutcome, signal, wake }: SyncOptions = {},
+): Promise<SyncReport> {
+  await recoverIntents(app);
+  // After an abort, running writes finish. Reads are aborted after a short grace period, because a hanging store could
+  // delay them for minutes.
+  const context = await app.createContext({ signal: abortAfterGrace(signal, wake) });
+  const wanted = selectTargets(app, only);
+  const { recorder } = context;
+  await recorder.command(commandOf('sync', only));
+
+  // Mappings that merge into the same Secret run one after the other.
+  const bySubject = Map.groupBy(byMapping(wanted), ({ id }) => formatSubject({ kind: 'target', ...id }));
+  const outcomes: Outcome[] = [];
+  await using queue = createMemoryQueue({
+    concurrency: app.config.engine.concurrency,
+    stopOnFailure: true,
+  });
+  const { requestId } = recorder;
+  const { tracer } = app.tracing;
+  tracer.recordTrigger(requestId, { reason: 'manual' });
+  const ages = createSourceAges(app);
+  // Skip the preflight for a single mapping: a user has probably just changed its secret, and a list may show the
+  // change only minutes later.
+  const preflightResult = await undefinedIfStopped(
+    () => preflight(app, context, only === undefined ? wanted : [], ages),
+    signal,
+  );
+  const { inSync, isMissing } = preflightResult ?? EMPTY_PREFLIGHT;
+  const runContext = { ...context, isMissing };
+  // Announce the expected reads in the order in which the queue will process the targets.
+  const undecided = [...bySubject.values()].flat().filter((desiredTarget) => !inSync.has(desiredTarget));
+  context.expect(expectedReads(undecided, context));
+  for (const subject of bySubject.keys()) await queue.add({ subject, reason: 'manual', requestId });
+  queue.start(async ({ subject }) => {
+    for (const desiredTarget of bySubject.get(subject) ?? []) {
+      if (signal?.aborted) break;
+      const run = () =>
+        tracer.span(
+          'job',
+          { mapping: desiredTarget.mapping.name, ...desiredTarget.id, reason: 'manual' },
+          () => runOne(desiredTarget, runContext, inSync.get(desiredTarget), app),
+          {
+            requestId,
+            resultAttributes: ({ kind, error: appError }) => ({
+              outcome: kind,
+              ...(appError && { code: appError.code }),
+            }),
+          },
+        );
+      const outcome = await undefinedIfStopped(run, signal);
+      if (outcome === undefined) break;
+      outcomes.push(outcome);
+      // Skip pinned targets: a pinned version does not show the age of the current secret.
+      if (outcome.pinned === undefined && outcome.sources !== undefined)
+        ages.noteRun(desiredTarget.mapping, outcome.sources);
+      onOutcome?.(outcome, outcomes.length, wanted.length);
+    }
+    return undefined;
+  });
+  await queue.idle();
+
+  const interrupted = outcomes.length < wanted.length;
+  // An aborted run deletes nothing, because it does not know all proposals.
+  const { targets, ...passedOver } = interrupted
+    ? { targets: outcomes.filter(({ proposal }) => proposal === undefined) }
+    : await decideProposals(app, context, outcomes, only);
+  const unrestarted = await runPendingRestarts(app, signal);
+  for (const outcome of targets) logOutcome(app.logger, outcome, recorder.requestId);
+  const selectedMappings = app.config.mappings.filter(({ name }) => only === undefined || name === only);
+  const unrotated = ages.warn(selectedMappings);
+  const done = await report(app, { targets, ...passedOver, unrestarted, unrotated, interrupted, recorder });
+  if (!interrupted) await runRetentionOnce(app, signal);
+  return done;
+}
+
+const EMPTY_PREFLIGHT: Preflight = { inSync: new Map(), isMissing: () => false };
+
+/** Returns undefined if the work was aborted. */
+async function undefinedIfStopped<T>(
+  work: () => Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T | undefined> {
+  try {
+    return await work();
+  } catch (thrown) {
+    if (signal?.aborted && thrown instanceof AppError && thrown.code === 'INTERRUPTED') return undefined;
+    throw thrown;
+  }
+}
+
+async function runOne(
+  { mapping, id, error }: DesiredTarget,
+  context: SyncContext,
+  inSync: Outcome | undefined,
+  { audit, instances }: App,
+): Promise<Outcome> {
+  if (error !== undefined) return recordUndecidable(mapping, id, error, context);
+  // Run a pinned target in full, because the preflight compares only current versions. Also run a target with an open
+  // failure, so that the end of the failure is recorded.
+  const isPlain = async () =>
+    (await context.readPin(mapping.name, id)) === undefined &&
+    !(await isUnresolved(audit, mapping.name, id, instances));
+  return inSync !== undefined && (await isPlain()) ? inSync : reconcile(mapping, id, context);
+}
+
+/** Returns the outcomes, with decided outcomes in place of proposals. */
+async function decideProposals(
+  app: App,
+  context: SyncContext,
+  outcomes: readonly Outcome[],
+  only: string | undefined,
+): Promise<Pick<SyncReport, 'targets' | 'unseen' | 'waiting'>> {
+  const presence = presenceOf(outcomes);
+  const orphaned = await proposeOrphanDeletions(app, only, presence);
+  const proposals = [...outcomes.flatMap(({ proposal }) => proposal ?? []), ...orphaned.proposals];
+  const others = { targets: targetsOutside(app, only), leaving: orphaned.endedOfOthers };
+  const population = await populationOf(app, {
+    presence,
+    orphanCount: orphaned.count,
+    proposals,
+    others,
+  });
+  const decided = await destroyOrFail(proposals, population, app, context);
+  const targets = [...outcomes.filter(({ proposal }) => proposal === undefined), ...decided];
+  return { targets, unseen: orphaned.unseen, waiting: orphaned.waiting };
+}
+
+/**
+ * Decides the proposals and deletes. If another process holds the lock, the proposals fail, and the next run proposes
+ * them again. All other outcomes are reported.
+ */
+async function destroyOrFail(
+  proposals: readonly Proposal[],
+  population: Population,
+  app: App,
+  context: SyncContext,
+): Promise<readonly Outcome[]> {
+  try {
+    return await destroy(proposals, population, { ...app, ...context, brake: app.config.brake });
+  } catch (thrown) {
+    if (!(thrown instanceof AppError) || thrown.code !== 'BUSY_ELSEWHERE') throw thrown;
+    return proposals.map(({ mapping, live, keys }) => ({
+      kind: 'failed',
+      mapping,
+      target: live.id,
+      keys,
+      alive: true,
+      error: thrown,
+    }));
+  }
+}
+
+/** Ends a run: writes the record of the run and returns the report. */
+export async function report(
+  { config: { instance } }: App,
+  {
+    targets,
+    unseen = [],
+    waiting = [],
+    unrestarted = [],
+    unrotated,
+    interrupted = false,
+    recorder,
+  }: {
+    targets: readonly Outcome[];
+    unseen?: readonly Unreadable[];
+    waiting?: readonly AwaitingReplacement[];
+    unrestarted?: readonly FailedRestart[];
+    unrotated?: readonly Unrotated[];
+    interrupted?: boolean;
+    recorder: SyncContext['recorder'];
+  },
+): Promise<SyncReport> {
+  const ordered = targets.toSorted((a, b) => compareTargets(a.target, b.target));
+  const summary = summarize(targets);
+  const ok = !interrupted && summary.refused + summary.held + summary.failed === 0;
+  await recorder.sweep({ targets: targets.length, ...summary }, ok);
+  return {
+    ok,
+    requestId: recorder.requestId,
+    summary,
+    targets: ordered,
+    held: ordered.filter(({ kind }) => kind === 'held').map((outcome) => toHeld(instance, outcome)),
+    unseen,
+    waiting,
+    unrestarted,
+    ...(unrotated === undefined ? {} : { unrotated }),
+    interrupted,
+  };
+}
+
+function summarize(outcomes: readonly Outcome[]): Summary {
+  const count = (kind: OutcomeKind): number => outcomes.filter((outcome) => outcome.kind === kind).length;
+  return Object.fromEntries(OUTCOMES.map((kind) => [kind, count(kind)])) as Record<OutcomeKind, number>;
+}

@@ -1,0 +1,42 @@
+import { describe, expect, it } from 'vitest';
+import { secretRefsOf } from '../../src/app/current-config.ts';
+import { desiredIndex, targetsOf } from '../../src/reconcile/targets.ts';
+import { mapping } from '../sync/sample.ts';
+
+describe('targets of mappings', () => {
+  const mappings = [
+    mapping({ name: 'z', target: { namespaces: ['b', 'a'], secret: 'shared' } }),
+    mapping({ name: 'y', target: { namespaces: ['a'], secret: 'own' } }),
+    mapping({ name: 'x', target: { namespaces: ['a'], secret: 'shared', mode: 'merge' } }),
+  ];
+
+  it('returns one target for each namespace, sorted by namespace and name', () => {
+    expect(
+      targetsOf(mappings).map(({ id, mapping: { name } }) => `${id.namespace}/${id.secret} ${name}`),
+    ).toEqual(['a/own y', 'a/shared x', 'a/shared z', 'b/shared z']);
+  });
+
+  it('reports a target as desired only for its own mapping', () => {
+    const wants = desiredIndex(targetsOf(mappings));
+    expect(wants('z', { namespace: 'b', secret: 'shared' })).toBe(true);
+    expect(wants('y', { namespace: 'b', secret: 'shared' })).toBe(false);
+    expect(wants('none', { namespace: 'b', secret: 'shared' })).toBe(false);
+    // A separator in a name must not make it match another target.
+    expect(wants('y a', { namespace: 'own', secret: '' })).toBe(false);
+  });
+});
+
+describe('Secrets with credentials', () => {
+  it('finds every reference in the configuration once, sorted', () => {
+    const config = {
+      stores: [
+        { auth: { token: { secretRef: { name: 'vault', key: 'token' } } } },
+        { auth: { roleId: 'plain', secretId: { secretRef: { name: 'approle', key: 'id' } } } },
+      ],
+      keys: { fingerprint: [{ secretRef: { name: 'vault', key: 'key' } }, { file: 'x' }] },
+      http: undefined,
+      other: [null, 1, 'secretRef', { secretRef: 'no reference' }],
+    };
+    expect(secretRefsOf(config)).toEqual(['approle', 'vault']);
+  });
+});

@@ -1,0 +1,24 @@
+import { expect, it } from 'vitest';
+import { openHttpFrontend } from '../../src/commands/serve/http-frontend.ts';
+import { systemClock } from '../../src/core/clock.ts';
+import { AppError } from '../../src/core/errors.ts';
+import { silentLogger } from '../../src/telemetry/logger.ts';
+
+it('HTTP frontend reports why the service has not started yet', async () => {
+  const http = { listen: '127.0.0.1:0', tokens: [], metricsNeedToken: false, kubernetes: false };
+  const deps = { version: '1', logger: silentLogger, clock: systemClock, configProblems: () => [] };
+  const front = await openHttpFrontend({ http }, deps);
+  const ask = async (path: string) => {
+    const answer = await fetch(`${front.url}${path}`, { headers: { authorization: 'Bearer x' } });
+    return { status: answer.status, body: await answer.json() };
+  };
+  try {
+    expect(await ask('/readyz')).toMatchObject({ status: 503, body: { code: 'STARTING' } });
+    expect(await ask('/api/v1/status')).toMatchObject({ status: 503, body: { code: 'STARTING' } });
+    expect(await ask('/livez')).toMatchObject({ status: 200 });
+    front.use({ waitingFor: new AppError('CLUSTER_UNAVAILABLE') });
+    expect(await ask('/readyz')).toMatchObject({ status: 503, body: { code: 'CLUSTER_UNAVAILABLE' } });
+  } finally {
+    await front.close(0);
+  }
+});
