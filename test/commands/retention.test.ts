@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import type { LogFields } from '../../s../telemetry/logger.ts';
 import type { App } from '../../src/app/app.ts';
 import { runRetentionOnce, runRetentionPeriodically } from '../../src/commands/retention.ts';
 import { AppError } from '../../src/core/errors.ts';
+import type { LogFields } from '../../src/telemetry/logger.ts';
 import { openRetention, RETENTION_MS, type RetentionFixture } from '../audit/retention-fixture.ts';
 
 interface Line extends LogFields {

@@ -1,4 +1,3 @@
-import type { LogFields } from '../../s../telemetry/logger.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { type AuthOptions, createAuthenticator, type Role } from '../../src/http/auth.ts';
 import { type HttpDeps, LIMITS, type Limits } from '../../src/http/deps.ts';
@@ -12,7 +11,7 @@ import type {
   SyncAnswer,
   TargetStatus,
 } from '../../src/service/service.ts';
-import type { Logger } from '../../src/telemetry/logger.ts';
+import type { LogFields, Logger } from '../../src/telemetry/logger.ts';
 import { createMemoryAudit, type MemoryAudit } from '../fakes/memory-audit.ts';
 
 export interface LogLine {

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import type { LogFields } from '../../s../telemetry/logger.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { Outcome } from '../../src/reconcile/outcome.ts';
 import { logOutcome } from '../../src/service/runs/log-outcome.ts';
+import type { LogFields } from '../../src/telemetry/logger.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
 
 const UPDATED: Outcome = {
