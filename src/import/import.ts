@@ -51,11 +51,7 @@ export function importExternalSecrets(objects: Objects, options: ImportOptions):
   for (const object of externalObjects) {
     if (object.kind !== 'ExternalSecret' && object.kind !== 'ClusterExternalSecret') continue;
     const notes = createNotes();
-    const ownerName = ownerOf(object);
-    if (
-      ownerName !== undefined &&
-      externalObjects.some(({ kind, name }) => kind === 'ClusterExternalSecret' && name === ownerName)
-    ) {
+    if (hasOwner(object, externalObjects)) {
       imported.push({ object, notes, becomes: [], skipped: true });
       continue;
     }
@@ -63,9 +59,7 @@ export function importExternalSecrets(objects: Objects, options: ImportOptions):
     const converted = convert(object, { notes, names, stores });
     for (const mapping of converted) {
       checks.check(mapping, object, notes);
-      const refusal = options.refused?.mappings.get(nameOf(mapping));
-      if (refusal !== undefined)
-        notes.lost(refusal.at, refusal.what, refusal.todo ?? 'Write the mapping by hand.');
+      noteRefusal(options.refused?.mappings.get(nameOf(mapping)), notes);
     }
     // Leave out a partly converted mapping, because it would remove the keys of its missing parts from the Secret.
     if (notes.incomplete) drafts.push(...converted.map((mapping) => ({ of: labelOf(object), mapping })));
@@ -104,6 +98,20 @@ export function importExternalSecrets(objects: Objects, options: ImportOptions):
       isInForce: mappings.length > 0,
     }),
   };
+}
+
+/** Whether a ClusterExternalSecret of the input created the object. */
+function hasOwner(object: ExternalObject, all: readonly ExternalObject[]): boolean {
+  const ownerName = ownerOf(object);
+  return (
+    ownerName !== undefined &&
+    all.some(({ kind, name }) => kind === 'ClusterExternalSecret' && name === ownerName)
+  );
+}
+
+function noteRefusal(refusal: Refusal | undefined, notes: Notes): void {
+  if (refusal !== undefined)
+    notes.lost(refusal.at, refusal.what, refusal.todo ?? 'Write the mapping by hand.');
 }
 
 /** Without `access` rules everything is allowed. If one store is limited, every store needs a rule. */

@@ -164,10 +164,7 @@ export function planMerge(input: PlanInput): Plan {
     keys.every(({ action }) => action === 'keep') &&
     hasAll(live.labels, manifest.labels) &&
     hasAll(live.annotations, mapping.target.annotations) &&
-    Object.values(OPTIONAL_FIELDS).every((name) => view.annotations[name] === metadata.annotations[name]) &&
-    Object.values(FIELDS).every((name) =>
-      isEquivalentMetadata(name, view.annotations[name], metadata.annotations[name] ?? ''),
-    );
+    isSameMetadata(view.annotations, metadata.annotations);
   if (isUnchanged) return { kind: 'unchanged', keys };
   // Field managers cover only whole annotations, so the content of our annotation is trusted.
   const written = { labels: {}, annotations: view.annotations, ours: undefined };
@@ -186,6 +183,15 @@ export function planMerge(input: PlanInput): Plan {
     drift:
       former.length === 0 && isDrift({ live: written, desired: desiredMetadata, matchesDesired: isOfWanted }),
   };
+}
+
+type Annotations = Readonly<Record<string, string>>;
+
+function isSameMetadata(current: Annotations, desired: Annotations): boolean {
+  return (
+    Object.values(OPTIONAL_FIELDS).every((name) => current[name] === desired[name]) &&
+    Object.values(FIELDS).every((name) => isEquivalentMetadata(name, current[name], desired[name] ?? ''))
+  );
 }
 
 /** The target keys that a mapping names explicitly. */

@@ -78,35 +78,19 @@ export interface MetricsOptions {
 export function createMetrics({ version, clock, observe, processMetrics = true }: MetricsOptions): Metrics {
   const registry = new Registry();
   const instruments = createInstruments(registry);
-  const { syncs, syncSeconds, requests, requestSeconds, events, changed, expiry } = instruments;
+  const { syncs, syncSeconds, requests, requestSeconds, events } = instruments;
+  const changed = createTimestamps(instruments.changed);
+  const expiry = createTimestamps(instruments.expiry);
   instruments.buildInfo.set({ version }, 1);
   // Before the first cycle there must be no series: 0 would mean 1970.
   instruments.cycle.remove({});
   if (processMetrics) collectDefaultMetrics({ register: registry });
   const series: ConfiguredSeries = {
-    ofTargets: {
-      syncs: createSeriesByName(syncs),
-      changed: createSeriesByName(changed),
-      expiry: createSeriesByName(expiry),
-    },
+    ofTargets: { syncs: createSeriesByName(syncs), changed: changed.series, expiry: expiry.series },
     ofStores: createSeriesByName(requests),
   };
   const intakeSeries = createSeriesByName(events);
   const stalenessOf = createStaleness(clock);
-  const setTimestamp = (
-    gauge: Gauge,
-    byName: SeriesByName,
-    { mapping, namespace, ms }: { mapping: string; namespace: string; ms: number | undefined },
-  ): void => {
-    const name = targetName(mapping, namespace);
-    if (ms === undefined) {
-      byName.remove(name);
-      return;
-    }
-    byName.add(name, { mapping, namespace });
-    gauge.set({ mapping, namespace }, ms / 1_000);
-  };
-
   return {
     syncDone({ mapping, namespace, outcome, seconds }) {
       const labels = { mapping, namespace, outcome };
@@ -132,15 +116,30 @@ export function createMetrics({ version, clock, observe, processMetrics = true }
     clusterWrite: (verb) => instruments.writes.inc({ verb }),
     auditRecords: (count) => instruments.records.inc(count),
     lastCycle: (ms) => instruments.cycle.set(ms / 1_000),
-    sourceChanged: (mapping, namespace, ms) =>
-      setTimestamp(changed, series.ofTargets.changed, { mapping, namespace, ms }),
-    certificateExpiry: (mapping, namespace, ms) =>
-      setTimestamp(expiry, series.ofTargets.expiry, { mapping, namespace, ms }),
+    sourceChanged: changed.set,
+    certificateExpiry: expiry.set,
     async render() {
       const snapshot = await observe();
       removeOtherSeries(series, snapshot);
       setGauges(instruments, snapshot, stalenessOf(snapshot.targets));
       return { contentType: registry.contentType, text: await registry.metrics() };
+    },
+  };
+}
+
+/** A time for each target, in seconds. It is removed while the time is unknown. */
+function createTimestamps(gauge: Gauge) {
+  const series = createSeriesByName(gauge);
+  return {
+    series,
+    set(mapping: string, namespace: string, ms: number | undefined): void {
+      const name = targetName(mapping, namespace);
+      if (ms === undefined) {
+        series.remove(name);
+        return;
+      }
+      series.add(name, { mapping, namespace });
+      gauge.set({ mapping, namespace }, ms / 1_000);
     },
   };
 }

@@ -78,15 +78,7 @@ export function createSpans({ resource, processor, clock }: SpansDeps): Spans {
   const provider = new TracerProvider({ resource, spanProcessors: [processor], idGenerator: ids.generator });
   const sdk = provider.getTracer('secretbridge');
   const current = new AsyncLocalStorage<Context>();
-  const startedRequests = new LRUCache<string, true>({ max: MAX_REQUESTS });
-
-  /** Marks the request as started. Returns true for its first span in this process. */
-  const markStarted = (requestId: string): boolean => {
-    const id = withoutSuffix(requestId);
-    if (startedRequests.has(id)) return false;
-    startedRequests.set(id, true);
-    return true;
-  };
+  const markStarted = createStartedRequests();
   const start = (name: string, attributes: SpanAttributes, parent: Context, startTime?: number): Span =>
     sdk.startSpan(
       name,
@@ -132,6 +124,17 @@ export function createSpans({ resource, processor, clock }: SpansDeps): Spans {
         if (markStarted(requestId)) startRoot('trigger', attributes, requestId).end();
       },
     },
+  };
+}
+
+/** Returns a function that marks a request as started, and returns true for its first span in this process. */
+function createStartedRequests(): (requestId: string) => boolean {
+  const startedRequests = new LRUCache<string, true>({ max: MAX_REQUESTS });
+  return (requestId) => {
+    const id = withoutSuffix(requestId);
+    if (startedRequests.has(id)) return false;
+    startedRequests.set(id, true);
+    return true;
   };
 }
 

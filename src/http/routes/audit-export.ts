@@ -7,7 +7,7 @@ import type { AuditQuery } from '../../audit/query/query.ts';
 import { createSerialExecutor } from '../../core/serial-executor.ts';
 import { actorOf } from '../access-control.ts';
 import type { RouteDeps } from '../deps.ts';
-import { describe } from '../openapi.ts';
+import { type Description, describe } from '../openapi.ts';
 import { FILTERS, filterOf } from './audit.ts';
 
 type ExportQuery = AuditQuery & { readonly format?: ExportFormat };
@@ -43,16 +43,7 @@ export function addExportRoute(app: FastifyInstance, { audit, clock, closing, ve
       config: { access: 'viewer' },
       // Not for HEAD: such a request would read all records, and record an export that sent nothing.
       exposeHeadRoute: false,
-      schema: describe({
-        id: 'exportRecords',
-        tag: 'audit',
-        summary:
-          'Stream records, oldest first: `jsonl` as the chain holds them, `csv` as a table, `ocsf` as events. The export itself is recorded in the audit.',
-        role: 'viewer',
-        query: EXPORT_QUERY,
-        mediaTypes: MEDIA_TYPE_NAMES,
-        otherAnswers: { 503: 'Error' },
-      }),
+      schema: describe(EXPORT),
     },
     async (request, reply) => {
       const { format = DEFAULT_EXPORT_FORMAT } = request.query;
@@ -96,3 +87,14 @@ const EXPORT_QUERY = {
     ...FILTERS,
   },
 } as const;
+
+const EXPORT: Description = {
+  id: 'exportRecords',
+  tag: 'audit',
+  summary:
+    'Stream records, oldest first: `jsonl` as the chain holds them, `csv` as a table, `ocsf` as events. The export itself is recorded in the audit.',
+  role: 'viewer',
+  query: EXPORT_QUERY,
+  mediaTypes: MEDIA_TYPE_NAMES,
+  otherAnswers: { 503: 'Error' },
+};

@@ -9,15 +9,16 @@ import { literal, memberName, named, type Scope, type Value } from './value.ts';
  */
 export type Translated = (expression: Expression, scope: Scope, line: number) => Value;
 
-/** @param root Returns the value of a top-level key, by its original name. */
-export function createExpressions({
-  root,
-  help,
-}: {
-  readonly root: (name: string) => Value;
-  readonly help: Help;
-}): Translated {
-  function translated(expression: Expression, scope: Scope, line: number): Value {
+class ExpressionReader {
+  readonly #root: (name: string) => Value;
+  readonly #help: Help;
+
+  constructor(root: (name: string) => Value, help: Help) {
+    this.#root = root;
+    this.#help = help;
+  }
+
+  value(expression: Expression, scope: Scope, line: number): Value {
     switch (expression.kind) {
       case 'text':
         return literal(expression.value);
@@ -27,42 +28,42 @@ export function createExpressions({
         return named(String(expression.value), true);
       case 'dot': {
         const { names } = expression;
-        if (scope.dot !== undefined) return below(scope.dot, names, line);
-        return fromRoot(names, line);
+        if (scope.dot !== undefined) return this.#below(scope.dot, names, line);
+        return this.#fromRoot(names, line);
       }
       case 'variable': {
-        if (expression.name === '') return fromRoot(expression.names, line);
+        if (expression.name === '') return this.#fromRoot(expression.names, line);
         const variable = scope.variables.get(expression.name);
         if (variable === undefined) throw new Untranslatable(`\`$${expression.name}\` is not defined`, line);
-        return below(variable, expression.names, line);
+        return this.#below(variable, expression.names, line);
       }
       case 'below':
-        return below(translated(expression.of, scope, line), expression.names, line);
+        return this.#below(this.value(expression.of, scope, line), expression.names, line);
       default:
-        return call(expression, scope, line);
+        return this.#call(expression, scope, line);
     }
   }
 
-  function fromRoot([name, ...rest]: readonly string[], line: number): Value {
+  #fromRoot([name, ...rest]: readonly string[], line: number): Value {
     if (name === undefined)
       throw new Untranslatable('all keys at once have no equivalent in a template', line);
-    return below(root(name), rest, line);
+    return this.#below(this.#root(name), rest, line);
   }
 
-  function below(value: Value, names: readonly string[], line: number): Value {
+  #below(value: Value, names: readonly string[], line: number): Value {
     if (names.length === 0) return value;
     if (!value.json) throw new Untranslatable(`a text has no members: \`.${names.join('.')}\``, line);
-    return named(help.plain(value) + names.map(memberName).join(''), true);
+    return named(this.#help.plain(value) + names.map(memberName).join(''), true);
   }
 
-  function call(expression: Extract<Expression, { kind: 'call' }>, scope: Scope, line: number): Value {
+  #call(expression: Extract<Expression, { kind: 'call' }>, scope: Scope, line: number): Value {
     const { name, args } = expression;
-    if (name === 'index') return indexed(args, scope, line);
+    if (name === 'index') return this.#indexed(args, scope, line);
     const translate = Object.hasOwn(FUNCTIONS, name) ? FUNCTIONS[name] : undefined;
     if (translate === undefined) throw new Untranslatable(`\`${name}\` has no equivalent`, line);
-    const values = args.map((arg) => translated(arg, scope, line));
+    const values = args.map((arg) => this.value(arg, scope, line));
     try {
-      return translate(values, help);
+      return translate(values, this.#help);
     } catch (error) {
       if (error instanceof Untranslatable && error.line === undefined)
         throw new Untranslatable(`\`${name}\` with these arguments has no equivalent`, line);
@@ -70,19 +71,19 @@ export function createExpressions({
     }
   }
 
-  function indexed([target, ...keys]: readonly Expression[], scope: Scope, line: number): Value {
+  #indexed([target, ...keys]: readonly Expression[], scope: Scope, line: number): Value {
     if (target === undefined) throw new Untranslatable('`index` without arguments', line);
     const isRoot =
       (target.kind === 'dot' && target.names.length === 0 && scope.dot === undefined) ||
       (target.kind === 'variable' && target.name === '' && target.names.length === 0);
-    if (!isRoot) return at(translated(target, scope, line), keys, line);
+    if (!isRoot) return this.#at(this.value(target, scope, line), keys, line);
     const [first, ...rest] = keys;
     if (first?.kind !== 'text')
       throw new Untranslatable('a key that is not a literal has no equivalent', line);
-    return at(root(first.value), rest, line);
+    return this.#at(this.#root(first.value), rest, line);
   }
 
-  function at(value: Value, keys: readonly Expression[], line: number): Value {
+  #at(value: Value, keys: readonly Expression[], line: number): Value {
     if (keys.length === 0) return value;
     if (!value.json) throw new Untranslatable('`index` of a text has no equivalent', line);
     const path = keys.map((key) => {
@@ -90,8 +91,18 @@ export function createExpressions({
       if (key.kind === 'number') return `[${key.text}]`;
       throw new Untranslatable('an index that is not a literal has no equivalent', line);
     });
-    return named(help.plain(value) + path.join(''), true);
+    return named(this.#help.plain(value) + path.join(''), true);
   }
+}
 
-  return translated;
+/** @param root Returns the value of a top-level key, by its original name. */
+export function createExpressions({
+  root,
+  help,
+}: {
+  readonly root: (name: string) => Value;
+  readonly help: Help;
+}): Translated {
+  const reader = new ExpressionReader(root, help);
+  return (expression, scope, line) => reader.value(expression, scope, line);
 }
