@@ -23,7 +23,9 @@ export interface Contents {
     readonly pem: string;
     readonly password: string | undefined;
     /** Uses PBES2 with this cipher. The types of the library lack `des`. */
-    readonly under?: { readonly algorithm: string; readonly prfAlgorithm: string };
+    readonly under?: { readonly algorithm: string; readonly prfAlgorithm: string; readonly count?: number };
+    /** How many times the file has the key. Default: 1. */
+    readonly copies?: number;
   };
 }
 
@@ -35,7 +37,10 @@ export function pkcs12Of({ certificates, key }: Contents): Buffer {
       tagged(sequence(oid(OID.x509), tagged(octets(new X509Certificate(pem).raw.toString('binary'))))),
     ),
   );
-  if (key !== undefined) bags.push(sequence(oid(OID.shroudedKeyBag), tagged(encrypted(key))));
+  if (key !== undefined) {
+    const bag = sequence(oid(OID.shroudedKeyBag), tagged(encrypted(key)));
+    bags.push(...Array.from({ length: key.copies ?? 1 }, () => bag));
+  }
   const version = asn1.create(Class.UNIVERSAL, Type.INTEGER, false, '\u0003');
   const file = sequence(version, contentOf(sequence(contentOf(sequence(...bags)))));
   return Buffer.from(der(file), 'binary');

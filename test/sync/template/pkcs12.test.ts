@@ -162,6 +162,19 @@ describe('PKCS#12', () => {
     });
   });
 
+  it('is refused with too many certificates, or with too many iterations in all parts together', () => {
+    const { cert, key: pem } = createAuthority().issue();
+    const certificates = Array.from({ length: 151 }, () => cert);
+    expect(run('{{ P | pkcs12_cert }}', { P: pkcs12Of({ certificates }) })).toMatchObject({
+      message: 'this PKCS#12 has more than 150 certificates',
+    });
+    const under = { algorithm: 'aes128', prfAlgorithm: 'sha1', count: 70_000 };
+    const P = pkcs12Of({ certificates: [], key: { pem, password: 'secret', under, copies: 3 } });
+    expect(run('{{ P | pkcs12_key: "secret" }}', { P })).toMatchObject({
+      message: 'the password of this PKCS#12 is hashed more than 200000 times',
+    });
+  });
+
   it('is refused as text', () => {
     expect(run('{{ P | pkcs12_key }}', { P: files.AES })).toMatchObject({
       message: 'PKCS#12 is not text; `base64_decode` gives the bytes if it is encoded',
