@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { mapConcurrently } from '../../core/semaphore.ts';
 import { type Problem, toProblem } from '../problem.ts';
 import { type ConfigFs, MAX_OPEN_FILES, readSource, type SourceFile } from './files.ts';
-import { type Located, type ParsedYaml, parseYaml } from './yaml.ts';
+import { type Located, type ParsedYaml, parseYamlInSteps } from './yaml.ts';
 
 export interface ReadDocuments {
   readonly documents: readonly Located[];
@@ -86,20 +86,36 @@ export function createParsedFiles(): ParsedFiles {
       const next: typeof cached = new Map();
       cached = next;
       return async (texts) => {
+        const pause = createPacer();
         const results: ParsedYaml[] = [];
-        let sliceStart = performance.now();
         for (const { text, file } of texts) {
           const digest = createHash('sha256').update(text).digest('hex');
           const entry = previous.get(file);
-          const parsed = entry?.digest === digest ? entry.parsed : parseYaml(text, file);
+          const parsed = entry?.digest === digest ? entry.parsed : await parseWithPauses(text, file, pause);
           next.set(file, { digest, parsed });
           results.push(parsed);
-          if (performance.now() - sliceStart < SLICE_MS) continue;
-          await nextTurn();
-          sliceStart = performance.now();
         }
         return results;
       };
     },
+  };
+}
+
+async function parseWithPauses(text: string, file: string, pause: () => Promise<void>): Promise<ParsedYaml> {
+  const steps = parseYamlInSteps(text, file);
+  for (;;) {
+    const step = steps.next();
+    await pause();
+    if (step.done) return step.value;
+  }
+}
+
+/** Returns a function that lets the event loop run if the last pause was too long ago. */
+export function createPacer(): () => Promise<void> {
+  let sliceStart = performance.now();
+  return async () => {
+    if (performance.now() - sliceStart < SLICE_MS) return;
+    await nextTurn();
+    sliceStart = performance.now();
   };
 }

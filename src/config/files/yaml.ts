@@ -1,13 +1,16 @@
 import {
+  Composer,
+  type Document,
   isAlias,
   isMap,
   isNode,
   isScalar,
   isSeq,
+  Lexer,
   LineCounter,
   type Pair,
   type ParsedNode,
-  parseAllDocuments,
+  Parser,
 } from 'yaml';
 import { formatPlace, type Place, quoted } from '../problem.ts';
 
@@ -65,32 +68,59 @@ const MAX_DEPTH = 40;
  * non-text keys. Aliases are never expanded, so a small file cannot use much memory.
  */
 export function parseYaml(text: string, file: string): ParsedYaml {
+  const steps = parseYamlInSteps(text, file);
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+  }
+}
+
+/** Like `parseYaml`, but yields after each step, so that the caller can pause in a long file. */
+export function* parseYamlInSteps(text: string, file: string): Generator<undefined, ParsedYaml> {
   const lines = new LineCounter();
-  // Use plain errors, because pretty errors quote the file, which may contain a credential. Check for duplicate keys
-  // ourselves, because the library takes quadratic time and does not report the first place.
-  const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false });
+  const parsed = yield* composeInSteps(text, lines);
   const at = (offset: number): Place => {
     const { line, col } = lines.linePos(Math.min(offset, text.length));
     return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
   };
-  const reader = createReader(at);
+  const reader = new NodeReader(at);
   const syntaxProblems: SyntaxProblem[] = [];
   const documents: Located[] = [];
-  for (const document of Array.isArray(parsed) ? parsed : []) {
+  for (const document of parsed) {
     for (const { code, pos } of document.errors)
       syntaxProblems.push({ place: at(pos[0]), message: SYNTAX[code] ?? `this is not valid YAML (${code})` });
     const version = document.directives.yaml;
     if (version.explicit === true && version.version !== '1.2')
       reader.report(0, 'a `%YAML` directive with a version other than 1.2: remove it');
     if (document.errors.length > 0 || !isNode(document.contents) || isEmpty(document.contents)) continue;
+    yield;
     documents.push(reader.read(document.contents));
   }
   const isTooMuch = reader.problems.length >= MAX_UNSUPPORTED;
   return {
     documents: isTooMuch ? [] : documents,
     problems: [...oncePerLine(syntaxProblems).slice(0, MAX_SYNTAX_PROBLEMS), ...reader.problems],
-    isWhole: syntaxProblems.length === 0 && !isTooMuch && !reader.hasUnclear(),
+    isWhole: syntaxProblems.length === 0 && !isTooMuch && !reader.hasUnclear,
   };
+}
+
+const LEXEMES_PER_STEP = 1_000;
+
+function* composeInSteps(text: string, lines: LineCounter): Generator<undefined, readonly Document.Parsed[]> {
+  const parser = new Parser(lines.addNewLine);
+  // Use plain errors, because pretty errors quote the file, which may contain a credential. Check for duplicate keys
+  // ourselves, because the library takes quadratic time and does not report the first place.
+  const composer = new Composer({ prettyErrors: false, uniqueKeys: false });
+  const documents: Document.Parsed[] = [];
+  let count = 0;
+  lines.addNewLine(0);
+  for (const lexeme of new Lexer().lex(text)) {
+    for (const token of parser.next(lexeme)) documents.push(...composer.next(token));
+    count += 1;
+    if (count % LEXEMES_PER_STEP === 0) yield;
+  }
+  for (const token of parser.end()) documents.push(...composer.next(token));
+  return [...documents, ...composer.end()];
 }
 
 /** Use our own messages, because the library's messages may quote the file. */
@@ -113,55 +143,61 @@ const SYNTAX: Readonly<Partial<Record<string, string>>> = {
   UNEXPECTED_TOKEN: 'this is not allowed here; check the indentation, quotes and brackets',
 };
 
-function createReader(at: (offset: number) => Place) {
-  const problems: SyntaxProblem[] = [];
-  let unclear = false;
-  const reportAt = (place: Place, message: string) => {
-    if (problems.length < MAX_UNSUPPORTED) problems.push({ place, message });
-  };
-  const report = (offset: number, message: string) => reportAt(at(offset), message);
-  const markUnclear = (node: Located): Located => {
-    unclear = true;
-    return { ...node, isUnclear: true };
-  };
+/** Converts the nodes of a document, and reports unsupported features. */
+class NodeReader {
+  readonly problems: SyntaxProblem[] = [];
+  hasUnclear = false;
+  readonly #at: (offset: number) => Place;
 
-  function read(node: ParsedNode, depth = 0): Located {
+  constructor(at: (offset: number) => Place) {
+    this.#at = at;
+  }
+
+  report(offset: number, message: string): void {
+    this.#reportAt(this.#at(offset), message);
+  }
+
+  read(node: ParsedNode, depth = 0): Located {
     const [start] = node.range;
-    const place = at(start);
+    const place = this.#at(start);
     if (depth > MAX_DEPTH) {
-      report(start, 'nested too deeply');
-      return markUnclear({ value: null, place });
+      this.report(start, 'nested too deeply');
+      return this.#markUnclear({ value: null, place });
     }
     if (isAlias(node)) {
-      report(start, 'an alias (`*name`) is not supported: write the value out, or use quotes if it is text');
-      return markUnclear({ value: null, place });
+      this.report(
+        start,
+        'an alias (`*name`) is not supported: write the value out, or use quotes if it is text',
+      );
+      return this.#markUnclear({ value: null, place });
     }
-    if (node.anchor !== undefined) report(start, 'an anchor (`&name`) is not supported: remove it');
-    if (node.tag === undefined) return readContent(node, place, depth);
-    report(start, 'a tag (`!name`) is not supported: remove it, or use quotes if it is text');
-    return markUnclear(readContent(node, place, depth));
+    if (node.anchor !== undefined) this.report(start, 'an anchor (`&name`) is not supported: remove it');
+    if (node.tag === undefined) return this.#readContent(node, place, depth);
+    this.report(start, 'a tag (`!name`) is not supported: remove it, or use quotes if it is text');
+    return this.#markUnclear(this.#readContent(node, place, depth));
   }
 
-  function readContent(node: ParsedNode, place: Place, depth: number): Located {
+  #readContent(node: ParsedNode, place: Place, depth: number): Located {
     if (isScalar(node)) return { value: scalarValue(node.value), place };
     if (isSeq(node)) {
-      const items = node.items.map((item) => read(item as ParsedNode, depth + 1));
+      const items = node.items.map((item) => this.read(item as ParsedNode, depth + 1));
       return { value: items.map((item) => item.value), place, items };
     }
-    return isMap(node) ? readMap(node.items, place, depth) : { value: null, place };
+    return isMap(node) ? this.#readMap(node.items, place, depth) : { value: null, place };
   }
 
-  function readMap(pairs: readonly Pair<unknown, unknown>[], place: Place, depth: number): Located {
+  #readMap(pairs: readonly Pair<unknown, unknown>[], place: Place, depth: number): Located {
     const members = new Map<string, Member>();
     const duplicates: [string, Located][] = [];
     let isComplete = true;
     for (const pair of pairs) {
       const key = pair.key as ParsedNode;
-      const name = readKey(key);
-      const keyPlace = at(key.range[0]);
+      const name = this.#readKey(key);
+      const keyPlace = this.#at(key.range[0]);
       // For `<<: *name`, report only the key.
       const isReported = name === undefined && isAlias(pair.value);
-      const child = pair.value === null || isReported ? undefined : read(pair.value as ParsedNode, depth + 1);
+      const child =
+        pair.value === null || isReported ? undefined : this.read(pair.value as ParsedNode, depth + 1);
       // An empty value has no text to point to, so use the place of its key.
       const isEmptyValue = child === undefined || (child.value === null && child.isUnclear !== true);
       const node = isEmptyValue ? { value: null, place: keyPlace } : child;
@@ -169,7 +205,7 @@ function createReader(at: (offset: number) => Place) {
       if (name === undefined) isComplete = false;
       else if (earlier === undefined) members.set(name, { keyPlace, node });
       else {
-        reportAt(keyPlace, `${quoted(name)} is set twice, first at ${formatPlace(earlier.keyPlace)}`);
+        this.#reportAt(keyPlace, `${quoted(name)} is set twice, first at ${formatPlace(earlier.keyPlace)}`);
         duplicates.push([name, node]);
       }
     }
@@ -177,28 +213,35 @@ function createReader(at: (offset: number) => Place) {
     const value = Object.fromEntries([...members].map(([name, { node }]) => [name, node.value]));
     const map = { value, place, members };
     if (isComplete) return map;
-    unclear = true;
+    this.hasUnclear = true;
     return { ...map, isPartial: true };
   }
 
   /** The name of a member, or `undefined` if it cannot be determined. */
-  function readKey(key: ParsedNode): string | undefined {
+  #readKey(key: ParsedNode): string | undefined {
     const offset = key.range[0];
     if (!isScalar(key)) {
-      report(offset, isAlias(key) ? 'an alias (`*name`) is not supported' : 'a name must be text');
+      this.report(offset, isAlias(key) ? 'an alias (`*name`) is not supported' : 'a name must be text');
       return undefined;
     }
-    if (key.anchor !== undefined) report(offset, 'an anchor (`&name`) is not supported: remove it');
-    if (key.tag !== undefined) report(offset, 'a tag (`!name`) is not supported: remove it');
+    if (key.anchor !== undefined) this.report(offset, 'an anchor (`&name`) is not supported: remove it');
+    if (key.tag !== undefined) this.report(offset, 'a tag (`!name`) is not supported: remove it');
     // Use the source text, because `1e3` and `0x10` are names here, not numbers.
     const name = typeof key.value === 'string' ? key.value : (key.source ?? '');
-    if (name === '<<') report(offset, 'a merge key (`<<`) is not supported: write the values out');
-    else if (name === '__proto__') report(offset, 'the name `__proto__` is not supported');
+    if (name === '<<') this.report(offset, 'a merge key (`<<`) is not supported: write the values out');
+    else if (name === '__proto__') this.report(offset, 'the name `__proto__` is not supported');
     else return name;
     return undefined;
   }
 
-  return { read, report, problems, hasUnclear: () => unclear };
+  #reportAt(place: Place, message: string): void {
+    if (this.problems.length < MAX_UNSUPPORTED) this.problems.push({ place, message });
+  }
+
+  #markUnclear(node: Located): Located {
+    this.hasUnclear = true;
+    return { ...node, isUnclear: true };
+  }
 }
 
 /**
