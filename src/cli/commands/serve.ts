@@ -6,7 +6,7 @@ import type { LoadResult } from '../../config/load.ts';
 import type { Problem } from '../../config/problem.ts';
 import type { ConfigWatch } from '../../config/watch/watch.ts';
 import { AppError } from '../../core/errors.ts';
-import { createLogger } from '../../telemetry/logger.ts';
+import { createLogger, type Logger } from '../../telemetry/logger.ts';
 import { createScrubber } from '../../telemetry/scrub.ts';
 import { type Context, type GlobalOptions, VERSION } from '../context.ts';
 import { EXIT } from '../errors.ts';
@@ -47,74 +47,26 @@ type Options = GlobalOptions & { readonly graceMs: number };
  */
 export async function serveCommand(context: Context, options: Options): Promise<number> {
   const { env, cwd } = context;
-  let problems: readonly Problem[] = [];
-  let config: Config | undefined;
-  let server: Server | undefined;
-  /** The last configuration that was applied. */
-  let inForce: Config | undefined;
-  let changed = Promise.withResolvers<AppError | undefined>();
-  const scrubber = createScrubber();
-  const loggerOf = ({ log }: Pick<Config, 'log'>) =>
-    createLogger({ ...log, level: options.logLevel ?? log.level, stream: context.stderr, scrubber });
-
-  const applyLoaded = async (loaded: LoadResult): Promise<void> => {
-    const wasInvalid = problems.length > 0;
-    problems = loaded.kind === 'usable' ? [] : loaded.problems;
-    if (loaded.kind === 'invalid') {
-      if (server !== undefined) await server.refused(problems);
-      else if (config !== undefined)
-        loggerOf(config).error('the configuration is invalid; the last valid one stays active', {
-          count: problems.length,
-        });
-      return;
-    }
-    if (config === undefined) return;
-    const diff = diffConfig(config, loaded.config);
-    config = loaded.config;
-    if (isEmptyDiff(diff)) return wasInvalid ? reportValidAgain(config) : undefined;
-    if (diff.restart.length > 0 || server === undefined) changed.resolve(undefined);
-    else await applyOrReopen(server, loaded.config, diff);
-  };
-
-  const reportValidAgain = async (now: Config): Promise<void> => {
-    if (server !== undefined) await server.validAgain();
-    else loggerOf(now).info('the configuration is valid again');
-  };
-
-  /** If applying a change fails halfway, reopens the service with the complete configuration. */
-  const applyOrReopen = async (running: Server, next: Config, diff: ConfigDiff): Promise<void> => {
-    try {
-      await running.apply(next, diff);
-      inForce = next;
-    } catch (error) {
-      changed.resolve(undefined);
-      throw error;
-    }
-  };
-
   const { createParsedFiles } = await import('../../config/files/read.ts');
   const { loadConfig } = await import('../../config/load.ts');
   const { watchConfig } = await import('../../config/watch/watch.ts');
+  const service = new RunningService(context, options);
   const parsed = createParsedFiles();
   await using watch: ConfigWatch = await watchConfig({
     load: (readFs) => loadConfig({ paths: options.config ?? [], env, cwd, readFs, parsed }),
-    onChange: applyLoaded,
-    onProgress: (error) => {
-      server?.configurationChecked();
-      if (error !== undefined && config !== undefined)
-        loggerOf(config).error('a configuration change could not be applied', { error });
-    },
+    onChange: (loaded) => service.applyLoaded(loaded),
+    onProgress: (error) => service.configurationChecked(error),
   });
-  if (watch.initial.kind === 'invalid') {
-    printNotice(context, problemsText(watch.initial.problems, painter(context.color)));
+  const { initial } = watch;
+  if (initial.kind === 'invalid') {
+    printNotice(context, problemsText(initial.problems, painter(context.color)));
     printErrorHint(
       context,
       'human',
-      watch.initial.problems.map(({ code }) => code),
+      initial.problems.map(({ code }) => code),
     );
     return EXIT.config;
   }
-  config = watch.initial.config;
   const memory = createMemoryTrimmer();
   memory.trim();
   const trimTimer = setInterval(() => memory.trim(), TRIM_INTERVAL_MS);
@@ -123,52 +75,140 @@ export async function serveCommand(context: Context, options: Options): Promise<
   closing.defer(() => clearInterval(trimTimer));
   context.onHangup?.(() => {
     void watch.reload();
-    void server?.checkCredentials();
+    service.checkCredentials();
   });
-  const stopped = new Promise<undefined>((resolve) => {
-    if (context.signal.aborted) resolve(undefined);
-    context.signal.addEventListener('abort', () => resolve(undefined), { once: true });
-  });
+  await service.run(initial.config, (bytes) => memory.addLargeValue(bytes));
+  return EXIT.ok;
+}
 
-  const { openServer } = await import('../../commands/serve/serve.ts');
-  while (!context.signal.aborted) {
-    changed = Promise.withResolvers<AppError | undefined>();
-    const logger = loggerOf(config);
-    const print = (line: string) => context.stdout.write(`${line}\n`);
-    const deps = sharedDeps(context, { logger, scrubber, print });
+/** The service with its current configuration. It is closed and opened again for some changes. */
+class RunningService {
+  readonly #context: Context;
+  readonly #options: Options;
+  readonly #scrubber = createScrubber();
+  #problems: readonly Problem[] = [];
+  /** Undefined before the first run. */
+  #config: Config | undefined;
+  #server: Server | undefined;
+  /** The last configuration that was applied. */
+  #inForce: Config | undefined;
+  /** Resolves if the service must be opened again, or with the error that ends it. */
+  #changed = Promise.withResolvers<AppError | undefined>();
+
+  constructor(context: Context, options: Options) {
+    this.#context = context;
+    this.#options = options;
+  }
+
+  async applyLoaded(loaded: LoadResult): Promise<void> {
+    const wasInvalid = this.#problems.length > 0;
+    this.#problems = loaded.kind === 'usable' ? [] : loaded.problems;
+    const current = this.#config;
+    if (loaded.kind === 'invalid') {
+      if (this.#server !== undefined) await this.#server.refused(this.#problems);
+      else if (current !== undefined)
+        this.#logger(current).error('the configuration is invalid; the last valid one stays active', {
+          count: this.#problems.length,
+        });
+      return;
+    }
+    if (current === undefined) return;
+    const diff = diffConfig(current, loaded.config);
+    this.#config = loaded.config;
+    if (isEmptyDiff(diff)) return wasInvalid ? this.#reportValidAgain(loaded.config) : undefined;
+    if (diff.restart.length > 0 || this.#server === undefined) this.#changed.resolve(undefined);
+    else await this.#applyOrReopen(this.#server, loaded.config, diff);
+  }
+
+  configurationChecked(error: unknown): void {
+    this.#server?.configurationChecked();
+    if (error !== undefined && this.#config !== undefined)
+      this.#logger(this.#config).error('a configuration change could not be applied', { error });
+  }
+
+  checkCredentials(): void {
+    void this.#server?.checkCredentials();
+  }
+
+  /** Opens the service again after each change that needs it, until the signal aborts. */
+  async run(initial: Config, onLargeValue: (bytes: number) => void): Promise<void> {
+    const { signal } = this.#context;
+    this.#config = initial;
+    const stopped = new Promise<undefined>((resolve) => {
+      if (signal.aborted) resolve(undefined);
+      signal.addEventListener('abort', () => resolve(undefined), { once: true });
+    });
+    while (!signal.aborted) {
+      this.#changed = Promise.withResolvers();
+      const opening = this.#config;
+      const logger = this.#logger(opening);
+      const server = await this.#open(opening, logger, onLargeValue);
+      if (server !== undefined) {
+        this.#inForce = opening;
+        const fatal = await Promise.race([stopped, this.#changed.promise]);
+        if (signal.aborted || fatal !== undefined) logger.info('the service is shutting down');
+        else logger.info('the service restarts with a new configuration');
+        this.#server = undefined;
+        await server.close(this.#options.graceMs);
+        if (fatal !== undefined) throw fatal;
+      }
+    }
+  }
+
+  /** Returns undefined if the service was stopped or the configuration changed while it waited for a dependency. */
+  async #open(
+    config: Config,
+    logger: Logger,
+    onLargeValue: (bytes: number) => void,
+  ): Promise<Server | undefined> {
+    const { openServer } = await import('../../commands/serve/serve.ts');
+    const { signal, stdout } = this.#context;
+    const changed = this.#changed;
     const superseded = new AbortController();
     void changed.promise.then(() => superseded.abort(new AppError('INTERRUPTED')));
-    const opening = config;
+    const print = (line: string) => stdout.write(`${line}\n`);
     try {
-      server = await openServer(opening, {
-        ...deps,
-        previousConfig: inForce,
+      this.#server = await openServer(config, {
+        ...sharedDeps(this.#context, { logger, scrubber: this.#scrubber, print }),
+        previousConfig: this.#inForce,
         version: VERSION,
         random: Math.random,
-        configProblems: () => problems,
-        signal: AbortSignal.any([context.signal, superseded.signal]),
-        onOutdated: () => changed.resolve(undefined),
-        onFatal: (error) => changed.resolve(error),
-        onLargeValue: (bytes) => memory.addLargeValue(bytes),
+        configProblems: () => this.#problems,
+        signal: AbortSignal.any([signal, superseded.signal]),
+        onOutdated: () => this.#changed.resolve(undefined),
+        onFatal: (error) => this.#changed.resolve(error),
+        onLargeValue,
       });
+      return this.#server;
     } catch (error) {
-      // The service was stopped while it waited for a dependency.
-      if (context.signal.aborted) break;
+      if (signal.aborted) return undefined;
       if (!superseded.signal.aborted) throw error;
       // A newer configuration may fix the problem, so try again with it.
       const fatal = await changed.promise;
       if (fatal !== undefined) throw fatal;
       logger.info('the service restarts with a new configuration');
-      continue;
+      return undefined;
     }
-    inForce = opening;
-    const fatal = await Promise.race([stopped, changed.promise]);
-    if (context.signal.aborted || fatal !== undefined) logger.info('the service is shutting down');
-    else logger.info('the service restarts with a new configuration');
-    const ending = server;
-    server = undefined;
-    await ending.close(options.graceMs);
-    if (fatal !== undefined) throw fatal;
   }
-  return EXIT.ok;
+
+  async #reportValidAgain(now: Config): Promise<void> {
+    if (this.#server !== undefined) await this.#server.validAgain();
+    else this.#logger(now).info('the configuration is valid again');
+  }
+
+  /** If applying a change fails halfway, reopens the service with the complete configuration. */
+  async #applyOrReopen(running: Server, next: Config, diff: ConfigDiff): Promise<void> {
+    try {
+      await running.apply(next, diff);
+      this.#inForce = next;
+    } catch (error) {
+      this.#changed.resolve(undefined);
+      throw error;
+    }
+  }
+
+  #logger({ log }: Pick<Config, 'log'>): Logger {
+    const level = this.#options.logLevel ?? log.level;
+    return createLogger({ ...log, level, stream: this.#context.stderr, scrubber: this.#scrubber });
+  }
 }
