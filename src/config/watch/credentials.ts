@@ -68,75 +68,9 @@ const CHECKS_PER_SECRET = 3;
 
 /** Watches the content of credentials for changes. The first check only records the current state. */
 export function watchCredentials(options: CredentialWatchOptions): CredentialWatch {
-  const {
-    references,
-    fingerprint,
-    onChange,
-    onProgress = () => undefined,
-    wake = startTimer,
-    settleMs = 300,
-  } = options;
-  const states = new Map<string, State>();
-  let checks = 0;
-
-  const resolve = (watched: WatchedCredential): Promise<SecretValue> =>
-    'path' in watched ? readCredentialFile(watched.path) : options.resolve(watched);
-
-  /** Returns `undefined` if the state is unknown. */
-  const stateOf = async (watched: WatchedCredential, failures: unknown[]): Promise<State | undefined> => {
-    try {
-      return fingerprint(await resolve(watched));
-    } catch (error) {
-      if (error instanceof AppError && error.code === 'CREDENTIAL_MISSING') return 'missing';
-      failures.push(error);
-      return undefined;
-    }
-  };
-
-  /**
-   * Whether the content changed and then stayed the same for a moment. The wait is needed because a file may be
-   * half-written.
-   */
-  const hasChanged = async (
-    watched: WatchedCredential,
-    context: LoopContext,
-    failures: unknown[],
-  ): Promise<boolean> => {
-    const id = JSON.stringify(watched);
-    const before = states.get(id);
-    let now = await stateOf(watched, failures);
-    if (now === undefined || now === before) return false;
-    if (before !== undefined && now !== 'missing') {
-      await context.pause(settleMs);
-      const confirmed = await stateOf(watched, failures);
-      if (context.ending || confirmed !== now) return false; // The next check sees the change.
-      now = confirmed;
-    }
-    states.set(id, now);
-    return before !== undefined && now !== 'missing';
-  };
-
-  const check = async (context: LoopContext, all: boolean): Promise<void> => {
-    const withSecrets = all || checks % CHECKS_PER_SECRET === 0;
-    checks += 1;
-    const byOwner = references();
-    const watchedById = new Map(
-      [...byOwner.values()].flat().map((watched) => [JSON.stringify(watched), watched]),
-    );
-    for (const id of states.keys()) if (!watchedById.has(id)) states.delete(id);
-    const failures: unknown[] = [];
-    const due = [...watchedById].filter(([, watched]) => withSecrets || !('secretRef' in watched));
-    const changed = new Set<string>();
-    await Promise.all(
-      due.map(async ([id, watched]) => {
-        if (await hasChanged(watched, context, failures)) changed.add(id);
-      }),
-    );
-    for (const [owner, ownCredentials] of byOwner)
-      if (ownCredentials.some((watched) => changed.has(JSON.stringify(watched)))) await onChange(owner);
-    if (failures.length > 0) throw failures[0];
-  };
-
+  const { onProgress = () => undefined, wake = startTimer } = options;
+  const checker = new CredentialChecker(options);
+  const check = (context: LoopContext, all: boolean) => checker.check(context, all);
   const loop = startLoop({ check, everyMs: INTERVAL_MS, wake, onProgress });
   loop.trigger();
   const immediateContext: LoopContext = { pause: async () => undefined, ending: false };
@@ -144,4 +78,69 @@ export function watchCredentials(options: CredentialWatchOptions): CredentialWat
     check: () => loop.runExclusively(() => check(immediateContext, true)),
     [Symbol.asyncDispose]: () => loop[Symbol.asyncDispose](),
   };
+}
+
+class CredentialChecker {
+  readonly #options: CredentialWatchOptions;
+  readonly #states = new Map<string, State>();
+  #checks = 0;
+
+  constructor(options: CredentialWatchOptions) {
+    this.#options = options;
+  }
+
+  /** @param all Whether to check the credentials in Secrets too. */
+  async check(context: LoopContext, all: boolean): Promise<void> {
+    const withSecrets = all || this.#checks % CHECKS_PER_SECRET === 0;
+    this.#checks += 1;
+    const byOwner = this.#options.references();
+    const watchedById = new Map(
+      [...byOwner.values()].flat().map((watched) => [JSON.stringify(watched), watched]),
+    );
+    for (const id of this.#states.keys()) if (!watchedById.has(id)) this.#states.delete(id);
+    const failures: unknown[] = [];
+    const due = [...watchedById].filter(([, watched]) => withSecrets || !('secretRef' in watched));
+    const changed = new Set<string>();
+    await Promise.all(
+      due.map(async ([id, watched]) => {
+        if (await this.#hasChanged(watched, context, failures)) changed.add(id);
+      }),
+    );
+    for (const [owner, ownCredentials] of byOwner)
+      if (ownCredentials.some((watched) => changed.has(JSON.stringify(watched))))
+        await this.#options.onChange(owner);
+    if (failures.length > 0) throw failures[0];
+  }
+
+  /**
+   * Whether the content changed and then stayed the same for a moment. The wait is needed because a file may be
+   * half-written.
+   */
+  async #hasChanged(watched: WatchedCredential, context: LoopContext, failures: unknown[]): Promise<boolean> {
+    const id = JSON.stringify(watched);
+    const before = this.#states.get(id);
+    let now = await this.#stateOf(watched, failures);
+    if (now === undefined || now === before) return false;
+    if (before !== undefined && now !== 'missing') {
+      await context.pause(this.#options.settleMs ?? 300);
+      const confirmed = await this.#stateOf(watched, failures);
+      if (context.ending || confirmed !== now) return false; // The next check sees the change.
+      now = confirmed;
+    }
+    this.#states.set(id, now);
+    return before !== undefined && now !== 'missing';
+  }
+
+  /** Returns `undefined` if the state is unknown. */
+  async #stateOf(watched: WatchedCredential, failures: unknown[]): Promise<State | undefined> {
+    const { resolve, fingerprint } = this.#options;
+    try {
+      const value = 'path' in watched ? await readCredentialFile(watched.path) : await resolve(watched);
+      return fingerprint(value);
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'CREDENTIAL_MISSING') return 'missing';
+      failures.push(error);
+      return undefined;
+    }
+  }
 }

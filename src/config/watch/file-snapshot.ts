@@ -32,6 +32,12 @@ const DIGESTS = {
 /** Replaces the digest if the same file system call returned different results during one load. */
 const INCONSISTENT = 'unsteady';
 
+interface RecordedCall {
+  readonly verb: Verb;
+  readonly path: string;
+  readonly digest: string;
+}
+
 export interface RecordingFs {
   readonly fs: ConfigFs;
   snapshot(): FileSnapshot;
@@ -42,7 +48,7 @@ export interface RecordingFs {
  * @param onAnswer Called after each read.
  */
 export function recordingFs(fs: ConfigFs, onAnswer: () => void = () => undefined): RecordingFs {
-  const answers = new Map<string, { readonly verb: Verb; readonly path: string; readonly digest: string }>();
+  const answers = new Map<string, RecordedCall>();
   const addAnswer = (verb: Verb, path: string, digest: string): void => {
     const id = `${verb} ${path}`;
     const before = answers.get(id);
@@ -92,24 +98,25 @@ export function recordingFs(fs: ConfigFs, onAnswer: () => void = () => undefined
           (bytes) => ({ ...fs, readFile: async () => bytes }),
         ),
     },
-    snapshot() {
-      const requests = [...answers.values()];
-      return {
-        digest: sha256(
-          [...answers]
-            .map(([id, { digest }]) => `${id}\0${digest}`)
-            .sort()
-            .join('\n'),
-        ),
-        folders: foldersOf(requests),
-        async isCurrent(now) {
-          if (requests.some(({ digest }) => digest === INCONSISTENT)) return false;
-          const digests = await mapConcurrently(requests, MAX_OPEN_FILES, ({ verb, path }) =>
-            digestNow(verb, path, now),
-          );
-          return requests.every(({ digest }, index) => digest === digests[index]);
-        },
-      };
+    snapshot: () => snapshotOf([...answers.values()]),
+  };
+}
+
+function snapshotOf(requests: readonly RecordedCall[]): FileSnapshot {
+  return {
+    digest: sha256(
+      requests
+        .map(({ verb, path, digest }) => `${verb} ${path}\0${digest}`)
+        .sort()
+        .join('\n'),
+    ),
+    folders: foldersOf(requests),
+    async isCurrent(now) {
+      if (requests.some(({ digest }) => digest === INCONSISTENT)) return false;
+      const digests = await mapConcurrently(requests, MAX_OPEN_FILES, ({ verb, path }) =>
+        digestNow(verb, path, now),
+      );
+      return requests.every(({ digest }, index) => digest === digests[index]);
     },
   };
 }

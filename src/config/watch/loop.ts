@@ -28,74 +28,80 @@ export interface Loop extends AsyncDisposable {
 const SHUTDOWN_TIMEOUT_MS = 2_000;
 
 /** Runs checks repeatedly, one at a time, until disposed. */
-export function startLoop({ check, everyMs, wake, onProgress }: LoopOptions): Loop {
-  let ending = false;
-  let roused = false;
-  const waits = new Set<() => void>();
-  let endWait: (() => void) | undefined;
-  let lastRun = Promise.resolve();
+export function startLoop(options: LoopOptions): Loop {
+  return new CheckLoop(options);
+}
 
-  const pause = async (ms: number): Promise<void> => {
-    if (ending) return;
+class CheckLoop implements Loop, LoopContext {
+  ending = false;
+  readonly #options: LoopOptions;
+  readonly #waits = new Set<() => void>();
+  #roused = false;
+  #endWait: (() => void) | undefined;
+  #lastRun = Promise.resolve();
+  readonly #running: Promise<void>;
+
+  constructor(options: LoopOptions) {
+    this.#options = options;
+    this.#running = this.#run();
+  }
+
+  trigger(): void {
+    this.#roused = true;
+    this.#endWait?.();
+  }
+
+  runExclusively(work: () => Promise<void>): Promise<void> {
+    this.#lastRun = this.#lastRun.then(() => this.#attempt(work));
+    return this.#lastRun;
+  }
+
+  async pause(ms: number): Promise<void> {
+    if (this.ending) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    const cancelTimer = wake(resolve, ms);
-    waits.add(resolve);
+    const cancelTimer = this.#options.wake(resolve, ms);
+    this.#waits.add(resolve);
     await promise;
-    waits.delete(resolve);
+    this.#waits.delete(resolve);
     cancelTimer();
-  };
-  const waitForNext = async (): Promise<void> => {
-    if (roused || ending) return;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.ending = true;
+    this.#endWait?.();
+    for (const end of this.#waits) end();
+    const { promise: timeout, resolve: endWaiting } = Promise.withResolvers<void>();
+    const cancelTimer = this.#options.wake(endWaiting, SHUTDOWN_TIMEOUT_MS);
+    await Promise.race([Promise.all([this.#running, this.#lastRun]), timeout]);
+    cancelTimer();
+  }
+
+  async #run(): Promise<void> {
+    for (;;) {
+      await this.#waitForNext();
+      if (this.ending) return;
+      const wasTriggered = this.#roused;
+      this.#roused = false;
+      await this.runExclusively(() => this.#options.check(this, wasTriggered));
+    }
+  }
+
+  async #waitForNext(): Promise<void> {
+    if (this.#roused || this.ending) return;
     const { promise, resolve } = Promise.withResolvers<void>();
-    const cancelTimer = wake(resolve, everyMs);
-    endWait = resolve;
+    const cancelTimer = this.#options.wake(resolve, this.#options.everyMs);
+    this.#endWait = resolve;
     await promise;
-    endWait = undefined;
+    this.#endWait = undefined;
     cancelTimer();
-  };
-  const attempt = async (work: () => Promise<void>): Promise<void> => {
+  }
+
+  async #attempt(work: () => Promise<void>): Promise<void> {
     try {
       await work();
-      onProgress();
+      this.#options.onProgress();
     } catch (error) {
-      onProgress(error);
+      this.#options.onProgress(error);
     }
-  };
-  const between = (work: () => Promise<void>): Promise<void> => {
-    lastRun = lastRun.then(() => attempt(work));
-    return lastRun;
-  };
-  const context: LoopContext = {
-    pause,
-    get ending() {
-      return ending;
-    },
-  };
-  const run = async (): Promise<void> => {
-    for (;;) {
-      await waitForNext();
-      if (ending) return;
-      const wasTriggered = roused;
-      roused = false;
-      await between(() => check(context, wasTriggered));
-    }
-  };
-  const running = run();
-
-  return {
-    trigger() {
-      roused = true;
-      endWait?.();
-    },
-    runExclusively: between,
-    async [Symbol.asyncDispose]() {
-      ending = true;
-      endWait?.();
-      for (const end of waits) end();
-      const { promise: timeout, resolve: endWaiting } = Promise.withResolvers<void>();
-      const cancelTimer = wake(endWaiting, SHUTDOWN_TIMEOUT_MS);
-      await Promise.race([Promise.all([running, lastRun]), timeout]);
-      cancelTimer();
-    },
-  };
+  }
 }

@@ -4,7 +4,7 @@ import { type StartTimer, startTimer } from '../../core/timer.ts';
 import { type ConfigFs, realFs } from '../files/files.ts';
 import type { LoadResult } from '../load.ts';
 import { type FileSnapshot, recordingFs } from './file-snapshot.ts';
-import { type LoopContext, startLoop } from './loop.ts';
+import { type Loop, type LoopContext, startLoop } from './loop.ts';
 
 /**
  * Watches a folder and reports changes, with the entry's name if known. Returns `undefined` if the folder cannot be
@@ -64,79 +64,92 @@ const MAX_ROUNDS = 50;
  * system events only make the next check start earlier.
  */
 export async function watchConfig(options: WatchOptions): Promise<ConfigWatch> {
-  const {
-    onChange,
-    onProgress = () => undefined,
-    readFs = realFs,
-    watchFolder = watchRealFolder,
-    wake = startTimer,
-    everyMs = 5_000,
-    settleMs = 300,
-    now = () => performance.now(),
-  } = options;
-  const watchers = new Map<string, Disposable>();
-  let current = await loadFiles();
-  const { loaded: initial } = current;
+  const resolved = {
+    onProgress: () => undefined,
+    readFs: realFs,
+    watchFolder: watchRealFolder,
+    wake: startTimer,
+    everyMs: 5_000,
+    settleMs: 300,
+    now: () => performance.now(),
+    ...options,
+  };
+  return new FilesWatch(resolved, await loadFiles(resolved));
+}
 
-  async function loadFiles(): Promise<LoadedFiles> {
-    let readAt = now();
-    const recording = recordingFs(readFs, () => {
-      readAt = now();
-    });
-    const loaded = await options.load(recording.fs);
-    return { loaded, snapshot: recording.snapshot(), readAt };
+async function loadFiles({ load, readFs, now }: Required<WatchOptions>): Promise<LoadedFiles> {
+  let readAt = now();
+  const recording = recordingFs(readFs, () => {
+    readAt = now();
+  });
+  const loaded = await load(recording.fs);
+  return { loaded, snapshot: recording.snapshot(), readAt };
+}
+
+class FilesWatch implements ConfigWatch {
+  readonly initial: LoadResult;
+  readonly #options: Required<WatchOptions>;
+  readonly #watchers = new Map<string, Disposable>();
+  readonly #loop: Loop;
+  #current: LoadedFiles;
+
+  constructor(options: Required<WatchOptions>, current: LoadedFiles) {
+    this.initial = current.loaded;
+    this.#options = options;
+    this.#current = current;
+    const { everyMs, wake, onProgress } = options;
+    const check = (rounds: LoopContext, roused: boolean) => this.#checkFiles(rounds, roused);
+    this.#loop = startLoop({ check, everyMs, wake, onProgress });
+    this.#watchRelevantFolders();
   }
 
-  async function checkFiles(rounds: LoopContext, roused: boolean): Promise<void> {
+  async reload(): Promise<LoadResult> {
+    await this.#loop.runExclusively(async () => this.#accept(await loadFiles(this.#options)));
+    return this.#current.loaded;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const watcher of this.#watchers.values()) watcher[Symbol.dispose]();
+    this.#watchers.clear();
+    await this.#loop[Symbol.asyncDispose]();
+  }
+
+  async #checkFiles(rounds: LoopContext, roused: boolean): Promise<void> {
+    const { readFs, settleMs, now, onProgress } = this.#options;
     // Create new watchers each time, because an old watcher gets no events for a replaced folder.
-    if (roused) watchRelevantFolders();
-    else if (await current.snapshot.isCurrent(readFs)) return;
+    if (roused) this.#watchRelevantFolders();
+    else if (await this.#current.snapshot.isCurrent(readFs)) return;
     for (let round = 1; ; round++) {
       await rounds.pause(Math.min(BATCH_MS, settleMs));
-      if (rounds.ending || (await current.snapshot.isCurrent(readFs))) return;
-      const next = await loadFiles();
-      if (next.snapshot.digest === current.snapshot.digest) return;
+      if (rounds.ending || (await this.#current.snapshot.isCurrent(readFs))) return;
+      const next = await loadFiles(this.#options);
+      if (next.snapshot.digest === this.#current.snapshot.digest) return;
       // Count the time since the last file was read. Loading a thousand mappings may already have taken a while.
       await rounds.pause(Math.max(0, settleMs - (now() - next.readAt)));
       if (rounds.ending) return;
-      if (round >= MAX_ROUNDS || (await next.snapshot.isCurrent(readFs))) return accept(next);
+      if (round >= MAX_ROUNDS || (await next.snapshot.isCurrent(readFs))) return this.#accept(next);
       onProgress();
     }
   }
 
-  async function accept(next: LoadedFiles): Promise<void> {
-    if (next.snapshot.digest === current.snapshot.digest) return;
-    current = next;
-    watchRelevantFolders();
-    await onChange(next.loaded);
+  async #accept(next: LoadedFiles): Promise<void> {
+    if (next.snapshot.digest === this.#current.snapshot.digest) return;
+    this.#current = next;
+    this.#watchRelevantFolders();
+    await this.#options.onChange(next.loaded);
   }
 
-  function watchRelevantFolders(): void {
-    const before = [...watchers.values()];
-    watchers.clear();
-    for (const [folder, isRelevant] of current.snapshot.folders) {
-      const watcher = watchFolder(folder, (name) => {
-        if (name === undefined || isRelevant(name)) loop.trigger();
+  #watchRelevantFolders(): void {
+    const before = [...this.#watchers.values()];
+    this.#watchers.clear();
+    for (const [folder, isRelevant] of this.#current.snapshot.folders) {
+      const watcher = this.#options.watchFolder(folder, (name) => {
+        if (name === undefined || isRelevant(name)) this.#loop.trigger();
       });
-      if (watcher !== undefined) watchers.set(folder, watcher);
+      if (watcher !== undefined) this.#watchers.set(folder, watcher);
     }
     for (const watcher of before) watcher[Symbol.dispose]();
   }
-
-  const loop = startLoop({ check: checkFiles, everyMs, wake, onProgress });
-  watchRelevantFolders();
-  return {
-    initial,
-    async reload() {
-      await loop.runExclusively(async () => accept(await loadFiles()));
-      return current.loaded;
-    },
-    async [Symbol.asyncDispose]() {
-      for (const watcher of watchers.values()) watcher[Symbol.dispose]();
-      watchers.clear();
-      await loop[Symbol.asyncDispose]();
-    },
-  };
 }
 
 /**
