@@ -91,7 +91,7 @@ export async function syncTargets(
   // Announce the expected reads in the order in which the queue will process the targets.
   const undecided = [...bySubject.values()].flat().filter((desiredTarget) => !inSync.has(desiredTarget));
   context.expect(expectedReads(undecided, context));
-  for (const subject of bySubject.keys()) await queue.add({ subject, reason: 'manual', requestId });
+  await queue.add([...bySubject.keys()].map((subject) => ({ subject, reason: 'manual', requestId })));
   queue.start(async ({ subject }) => {
     for (const desiredTarget of bySubject.get(subject) ?? []) {
       if (signal?.aborted) break;
@@ -116,7 +116,6 @@ export async function syncTargets(
         ages.noteRun(desiredTarget.mapping, outcome.sources);
       onOutcome?.(outcome, outcomes.length, wanted.length);
     }
-    return undefined;
   });
   await queue.idle();
 

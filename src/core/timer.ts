@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Clock, systemClock } from './clock.ts';
 
 /** Calls the callback after the time. Returns a function that cancels the timer. */
 export type StartTimer = (callback: () => void, ms: number) => () => void;
@@ -31,10 +32,29 @@ export async function sleepMs(ms: number, signal?: AbortSignal): Promise<void> {
   await sleep(Math.min(ms, MAX_TIMER_MS), undefined, signal ? { signal } : {});
 }
 
+/** A clock and its timers. */
+export interface Timers extends Clock {
+  readonly wake: StartTimer;
+}
+
+export const systemTimers: Timers = {
+  now: () => systemClock.now(),
+  wake: startTimer,
+};
+
+/** Resolves after the given time. */
+export async function pause(ms: number, timers: Timers): Promise<void> {
+  await within(new Promise(() => {}), ms, timers);
+}
+
 /** Resolves with the promise, or with `undefined` after the time. Does not cancel the work behind the promise. */
-export async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
+export async function within<T>(
+  promise: Promise<T>,
+  ms: number,
+  timers: Timers = systemTimers,
+): Promise<T | undefined> {
   const timeout = Promise.withResolvers<undefined>();
-  const cancel = startTimer(() => timeout.resolve(undefined), ms);
+  const cancel = timers.wake(() => timeout.resolve(undefined), ms);
   try {
     return await Promise.race([promise, timeout.promise]);
   } finally {

@@ -1,9 +1,14 @@
 import { AppError } from '../core/errors.ts';
-import { MAX_TIMER_MS } from '../core/timer.ts';
-import { mergeTriggers, type PendingTrigger, rankOf } from './pending-trigger.ts';
-import { type Job, type Process, type Queue, REASONS } from './queue.ts';
-import { createRetainedMessages, isWithinLimit } from './retained-messages.ts';
-import { systemTimers, type Timers, within } from './timers.ts';
+import { MAX_TIMER_MS, systemTimers, type Timers, within } from '../core/timer.ts';
+import {
+  isWithinLimit,
+  type Job,
+  type MessageListener,
+  type Process,
+  type Queue,
+  REASONS,
+  rankOf,
+} from './queue.ts';
 
 export interface MemoryQueueOptions {
   readonly concurrency: number;
@@ -15,64 +20,38 @@ export interface MemoryQueueOptions {
 /** How long a dispose without a prior `close` waits for running jobs. */
 const DISPOSE_GRACE_MS = 60_000;
 
-/**
- * A queue in one process, for one-shot runs, development and small installations.
- *
- * A subject is *waiting*, *delayed*, *running* or *running with a follow-up*. At most one worker runs a subject at a
- * time. A job added during a run starts a follow-up run.
- */
-export function createMemoryQueue(options: MemoryQueueOptions): Queue {
-  const { concurrency, timers = systemTimers, stopOnFailure = false } = options;
+/** A queue in one process, for one-shot runs, development and small installations. */
+export function createMemoryQueue({
+  concurrency,
+  timers = systemTimers,
+  stopOnFailure = false,
+}: MemoryQueueOptions): Queue {
+  /** For each rank, the waiting jobs by subject. */
   const waiting: readonly Map<string, Job>[] = REASONS.map(() => new Map());
-  const delayed = new Map<string, PendingTrigger & { readonly callOff: () => void }>();
   const running = new Set<string>();
-  const followUps = new Map<string, PendingTrigger>();
+  /** The jobs that were added during a run of their subject. */
+  const followUps = new Map<string, Job>();
+  const wakeUps = createWakeUps(timers);
   const remembered = new Map<string, number>();
-  const idleWaiters = new Set<{ resolve: () => void; reject: (reason: unknown) => void }>();
+  const idleWaiters = new Set<PromiseWithResolvers<void>>();
+  const listeners = new Set<MessageListener>();
   const ending = new AbortController();
-  const messages = createRetainedMessages();
   let work: Process | undefined;
   let closed = false;
   let closing: Promise<void> | undefined;
   let failure: { readonly thrown: unknown } | undefined;
 
-  const takeQueued = (subject: string): PendingTrigger | undefined => {
-    const delayedTrigger = delayed.get(subject);
-    delayedTrigger?.callOff();
-    delayed.delete(subject);
-    if (delayedTrigger !== undefined) return delayedTrigger;
-    for (const jobs of waiting) {
-      const job = jobs.get(subject);
-      if (job !== undefined) return { job, dueAt: Number.NEGATIVE_INFINITY };
-    }
-    return undefined;
-  };
-
-  const place = (subject: string, { job, dueAt }: PendingTrigger): void => {
-    const rank = rankOf(job);
-    const wait = dueAt - timers.now();
-    if (wait > 0) {
-      const cancel = timers.wake(
-        () => {
-          delayed.delete(subject);
-          // The timer has fired, so the job is due even if the clock was set back meanwhile.
-          place(subject, { job, dueAt: wait > MAX_TIMER_MS ? dueAt : Number.NEGATIVE_INFINITY });
-          pump();
-        },
-        Math.min(wait, MAX_TIMER_MS),
-      );
-      delayed.set(subject, { job, dueAt, callOff: cancel });
+  const enqueue = (job: Job, repeat: boolean): void => {
+    const { subject } = job;
+    if (running.has(subject)) {
+      followUps.set(subject, merge(followUps.get(subject), job, repeat));
       return;
     }
+    const before = waiting.map((jobs) => jobs.get(subject)).find((found) => found !== undefined);
+    const merged = merge(before, job, repeat);
+    if (before !== undefined && rankOf(before) !== rankOf(merged)) waiting[rankOf(before)]?.delete(subject);
     // A job with unchanged priority keeps its position in the queue.
-    for (const [other, jobs] of waiting.entries()) if (other !== rank) jobs.delete(subject);
-    waiting[rank]?.set(subject, job);
-  };
-
-  const enqueue = (trigger: PendingTrigger): void => {
-    const { subject } = trigger.job;
-    if (running.has(subject)) followUps.set(subject, mergeTriggers(followUps.get(subject), trigger));
-    else place(subject, mergeTriggers(takeQueued(subject), trigger));
+    waiting[rankOf(merged)]?.set(subject, merged);
   };
 
   /** Returns whether this subject was already added with this id. If not, remembers the id. */
@@ -89,7 +68,7 @@ export function createMemoryQueue(options: MemoryQueueOptions): Queue {
   const waitingCount = (): number => waiting.reduce((sum, jobs) => sum + jobs.size, 0);
 
   const settle = (): void => {
-    if (running.size > 0 || (!stopped() && waitingCount() + delayed.size > 0)) return;
+    if (running.size > 0 || (!stopped() && waitingCount() + wakeUps.size > 0)) return;
     if (idleWaiters.size === 0) return;
     for (const idler of idleWaiters) {
       if (failure === undefined) idler.resolve();
@@ -101,18 +80,19 @@ export function createMemoryQueue(options: MemoryQueueOptions): Queue {
 
   const run = async (job: Job, process: Process): Promise<void> => {
     const { subject } = job;
-    let nextRun: PendingTrigger | undefined;
+    running.add(subject);
+    waiting[rankOf(job)]?.delete(subject);
+    wakeUps.remove(subject);
     try {
-      const afterMs = await process(job, ending.signal);
-      if (afterMs !== undefined) nextRun = { job, dueAt: timers.now() + afterMs };
+      await process(job, ending.signal);
     } catch (thrown) {
-      failure ??= { thrown };
+      // After a close, no caller waits for the failure.
+      if (!closed) failure ??= { thrown };
     } finally {
       running.delete(subject);
       const followUp = followUps.get(subject);
       followUps.delete(subject);
-      if (!closed && nextRun !== undefined) enqueue(nextRun);
-      if (!closed && followUp !== undefined) enqueue(followUp);
+      if (!closed && followUp !== undefined) enqueue(followUp, false);
       pump();
     }
   };
@@ -126,24 +106,22 @@ export function createMemoryQueue(options: MemoryQueueOptions): Queue {
     while (work !== undefined && !stopped() && running.size < concurrency) {
       const job = next();
       if (job === undefined) break;
-      waiting[rankOf(job)]?.delete(job.subject);
-      running.add(job.subject);
       void run(job, work);
     }
     settle();
   };
 
-  const idle = (): Promise<void> =>
-    new Promise((resolve, reject) => {
-      idleWaiters.add({ resolve, reject });
-      settle();
-    });
+  const idle = (): Promise<void> => {
+    const waiter = Promise.withResolvers<void>();
+    idleWaiters.add(waiter);
+    settle();
+    return waiter.promise;
+  };
 
   const shut = async (graceMs: number): Promise<void> => {
     closed = true;
     for (const jobs of waiting) jobs.clear();
-    for (const { callOff: cancel } of delayed.values()) cancel();
-    delayed.clear();
+    wakeUps.clear();
     followUps.clear();
     settle();
     // `settle` has passed the failure to the callers of `idle`. The wait for running jobs must not reject with it
@@ -157,11 +135,17 @@ export function createMemoryQueue(options: MemoryQueueOptions): Queue {
 
   return {
     kind: 'memory',
-    async add(job, { delayMs = 0, once } = {}) {
+    async add(jobs, { delayMs = 0, once, repeat = false } = {}) {
       if (closed) throw new AppError('QUEUE_UNAVAILABLE', { detail: 'it is closed' });
-      if (once !== undefined && isRemembered(job.subject, once)) return;
-      // A job without delay has no due time, because it would wait if the clock were set back.
-      enqueue({ job, dueAt: delayMs > 0 ? timers.now() + delayMs : Number.NEGATIVE_INFINITY });
+      for (const job of jobs) {
+        if (once !== undefined && isRemembered(job.subject, once)) continue;
+        if (delayMs <= 0) enqueue(job, repeat);
+        else
+          wakeUps.add(job, delayMs, (due) => {
+            enqueue(due, false);
+            pump();
+          });
+      }
       pump();
     },
     start(process) {
@@ -169,16 +153,59 @@ export function createMemoryQueue(options: MemoryQueueOptions): Queue {
       pump();
     },
     idle,
-    counts: async () => ({ waiting: waitingCount(), active: running.size, delayed: delayed.size }),
+    counts: async () => ({ waiting: waitingCount(), active: running.size, delayed: wakeUps.size }),
     health: () => ({ state: 'up' }),
     onHealth: () => () => {},
     broadcast: {
-      publish: (field, text) => {
-        if (isWithinLimit(field, text)) messages.set(field, text);
+      send(topic, text) {
+        if (isWithinLimit(topic, text)) for (const listener of listeners) listener(topic, text);
       },
-      subscribe: messages.subscribe,
+      subscribe(listener) {
+        // Use a new function for each call, so that two subscriptions of the same listener are independent.
+        const own: MessageListener = (topic, text) => listener(topic, text);
+        listeners.add(own);
+        return () => void listeners.delete(own);
+      },
     },
     close,
     [Symbol.asyncDispose]: () => close(DISPOSE_GRACE_MS),
+  };
+}
+
+/** The more urgent job. For equal reasons the newer one, because a person may wait for its request id. */
+function merge(older: Job | undefined, newer: Job, repeat: boolean): Job {
+  if (older === undefined) return newer;
+  return !repeat && rankOf(newer) <= rankOf(older) ? newer : older;
+}
+
+/** The jobs that are not due yet, by subject. */
+function createWakeUps(timers: Timers) {
+  const bySubject = new Map<string, { readonly job: Job; readonly dueAt: number; cancel: () => void }>();
+  const remove = (subject: string): void => {
+    bySubject.get(subject)?.cancel();
+    bySubject.delete(subject);
+  };
+  const add = (job: Job, delayMs: number, onDue: (job: Job) => void): void => {
+    const { subject } = job;
+    const before = bySubject.get(subject);
+    const dueAt = Math.min(before?.dueAt ?? Number.POSITIVE_INFINITY, timers.now() + delayMs);
+    const merged = merge(before?.job, job, false);
+    remove(subject);
+    const waitMs = Math.max(0, Math.min(dueAt - timers.now(), MAX_TIMER_MS));
+    const cancel = timers.wake(() => {
+      bySubject.delete(subject);
+      // The timer has fired, so the job is due even if the clock was set back meanwhile.
+      if (waitMs < MAX_TIMER_MS) onDue(merged);
+      else add(merged, dueAt - timers.now(), onDue);
+    }, waitMs);
+    bySubject.set(subject, { job: merged, dueAt, cancel });
+  };
+  return {
+    add,
+    remove,
+    clear: () => [...bySubject.keys()].forEach(remove),
+    get size() {
+      return bySubject.size;
+    },
   };
 }

@@ -9,14 +9,6 @@ export type Reason = (typeof REASONS)[number];
 export const FALLBACK_REASON: Reason = 'sweep';
 
 /**
- * Whether the error only reports that the queue is unavailable. Callers need not log it, because a change of the
- * queue's health is logged once.
- */
-export function isQueueOutage({ code }: AppError): boolean {
-  return code === 'QUEUE_UNAVAILABLE' || code === 'QUEUE_MISCONFIGURED';
-}
-
-/**
  * A job contains the name of its subject and no change or value. Each run reads the current state, so a lost or
  * duplicated job does no harm.
  */
@@ -27,21 +19,25 @@ export interface Job {
   readonly requestId: string;
 }
 
+/** The rank of a job's reason. A lower rank is more urgent. */
+export function rankOf({ reason }: Pick<Job, 'reason'>): number {
+  return REASONS.indexOf(reason);
+}
+
 export interface AddOptions {
   /**
-   * Minimum time until the job starts, in milliseconds. If the subject is added again with a shorter delay, the job
-   * starts earlier.
+   * Adds a wake-up, which adds the job after this time in milliseconds. A subject has one wake-up. The earliest time
+   * and the most urgent reason win. A run of the subject removes its wake-up.
    */
   readonly delayMs?: number;
   /** Ignores this add if any process has added the subject with the same id within the last `ttlMs`. */
   readonly once?: { readonly id: string; readonly ttlMs: number };
+  /** Leaves the reason and the request id of a waiting job as they are. */
+  readonly repeat?: boolean;
 }
 
-/**
- * Runs a job. Returns the delay in milliseconds until the subject must run again, or `undefined` for no further run.
- * The signal aborts when the queue closes.
- */
-export type Process = (job: Job, signal: AbortSignal) => Promise<number | undefined>;
+/** Runs a job. The signal aborts when the queue closes. */
+export type Process = (job: Job, signal: AbortSignal) => Promise<void>;
 
 export interface QueueHealth {
   readonly state: 'up' | 'degraded' | 'down';
@@ -53,7 +49,7 @@ export interface QueueHealth {
   readonly asOf?: number;
 }
 
-/** The number of jobs in each state. */
+/** The number of jobs in each state. Wake-ups count as delayed. */
 export interface JobCounts {
   readonly waiting: number;
   readonly active: number;
@@ -63,27 +59,32 @@ export interface JobCounts {
 /** Maximum length of a topic and of a text, in characters. */
 export const MAX_MESSAGE_LENGTH = 1_024;
 
+export function isWithinLimit(topic: string, text: string | undefined): boolean {
+  return topic.length <= MAX_MESSAGE_LENGTH && (text ?? '').length <= MAX_MESSAGE_LENGTH;
+}
+
+export type MessageListener = (topic: string, text: string | undefined) => void;
+
 /**
  * Messages between the processes that share a queue. They contain only names, times and codes. Delivery is best effort:
- * Redis may lose messages.
+ * a message may be lost, and a newer message of the same topic may replace one that is not delivered yet.
  */
 export interface Broadcast {
   /**
-   * Publishes a new text for a topic, or deletes the topic if the text is `undefined`. Returns at once and never
-   * throws. Drops a text that is too long.
+   * Sends a new text for a topic. `undefined` means that the topic has ended. Returns at once and never throws. Drops a
+   * text that is too long.
    */
-  publish(topic: string, text: string | undefined): void;
+  send(topic: string, text: string | undefined): void;
   /**
-   * Calls the listener with the latest text of every topic, then with each new text, including those from this process.
-   * After a reconnect, the listener receives the latest texts that it missed.
+   * Calls the listener with each message, including those from this process. If several processes share the queue, the
+   * listener first receives the latest of the messages that the server has kept for each topic.
    */
-  subscribe(listener: (topic: string, text: string | undefined) => void): () => void;
+  subscribe(listener: MessageListener): () => void;
 }
 
 /**
- * At most one worker runs a subject at a time. All adds of a waiting subject share one job, which takes the most urgent
- * reason. An add during a run starts one more run afterwards. An add for a delayed job can make it start earlier, never
- * later.
+ * At most one worker runs a subject at a time. A run starts after each add. Adds of a waiting subject share one job,
+ * which takes the most urgent reason. Adds during a run start one more run afterwards, with the job of one of them.
  */
 export interface Queue extends AsyncDisposable {
   readonly kind: 'memory' | 'redis';
@@ -91,7 +92,7 @@ export interface Queue extends AsyncDisposable {
    * @throws AppError QUEUE_UNAVAILABLE or QUEUE_MISCONFIGURED, within seconds. The add can then be repeated without
    * harm.
    */
-  add(job: Job, options?: AddOptions): Promise<void>;
+  add(jobs: readonly Job[], options?: AddOptions): Promise<void>;
   /** Starts running jobs. In the memory queue, an error thrown by `process` makes `idle` reject. */
   start(process: Process): void;
   /** Resolves when no job is waiting, delayed or running. In the memory queue, rejects if `process` has thrown. */
@@ -106,4 +107,12 @@ export interface Queue extends AsyncDisposable {
    * then. Always resolves.
    */
   close(graceMs: number): Promise<void>;
+}
+
+/**
+ * Whether the error only reports that the queue is unavailable. Callers need not log it, because a change of the
+ * queue's health is logged once.
+ */
+export function isQueueOutage({ code }: AppError): boolean {
+  return code === 'QUEUE_UNAVAILABLE' || code === 'QUEUE_MISCONFIGURED';
 }

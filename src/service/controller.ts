@@ -22,10 +22,12 @@ import { createJobDispatcher } from './job-dispatcher.ts';
 import { createLoops, type Loops } from './liveness/loops.ts';
 import { createLostRetries } from './lost-retries.ts';
 import { createNewTargets } from './new-targets.ts';
+import { createOrders } from './orders.ts';
 import { createOutbox } from './outbox.ts';
 import { createRecovery } from './recovery.ts';
 import { createActors } from './runs/actors.ts';
 import { withPrefetch } from './runs/prefetch.ts';
+import { startJobs } from './runs/start-jobs.ts';
 import { ACTOR_OF } from './runs/sync-context.ts';
 import { createSyncContexts } from './runs/sync-contexts.ts';
 import type { ServiceParts } from './service-parts.ts';
@@ -87,6 +89,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
   let snapshot = createConfigSnapshot([], [], parts.stores.tellsVersions);
   const current = () => snapshot;
   const outbox = createOutbox(queue, parts);
+  const orders = createOrders({ ...parts, outbox });
   const schedule = createSweepSchedule({ queue, snapshot: current, clock, logger });
   const watchErrors = createWatchErrors({ states, outbox, logger, snapshot: current });
   const hints = createHints({ ...parts, namesOf: parts.stores.namesOf, outbox, snapshot: current });
@@ -122,7 +125,6 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
   });
   const ages = createSourceAges({ clock, logger });
   const newTargets = createNewTargets(states, clock);
-  const { has: isNew } = newTargets;
   const dispatcher = createJobDispatcher({
     ...parts,
     ages,
@@ -131,7 +133,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     contexts,
     loops,
     snapshot: current,
-    isNew,
+    isNew: newTargets.has,
   });
 
   /** @param ask Queues targets and returns their keys. It runs before the slower check of all other targets. */
@@ -174,6 +176,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
 
   /** A run in any replica can complete requests of this process. */
   const stopListening = states.onChange(({ target, requestId }) => {
+    orders.noteRun(target, requestId);
     // If several mappings merge into the target, the request is complete only after a run for each mapping.
     const starts = snapshot
       .forTarget(target)
@@ -191,10 +194,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     dispatcher.requeueOrphanCheck();
   });
   const queueLostRetries = createLostRetries({
-    states,
-    outbox,
-    clock,
-    snapshot: current,
+    ...{ states, outbox, clock, snapshot: current },
     lostAfterMs: LOST_AFTER_MS,
   });
 
@@ -244,7 +244,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     void dispatcher.recordSweeps();
   });
 
-  queue.start(dispatcher.process);
+  startJobs(queue, dispatcher.process);
   dispatcher.queueOrphanCheck();
   dispatcher.queueRestarts();
 
@@ -257,7 +257,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     auditHealth: dispatcher.auditHealth,
     takeHints: hints.take,
     noteDeletion: (outcome, requestId) => dispatcher.noteDeletion(outcome, requestId, clock.now()),
-    request: ({ id }, requestId) => outbox.request(id, 'manual', requestId),
+    request: ({ id }, requestId) => orders.place(id, requestId),
     async applyConfigChange(change, putInForce) {
       const before = snapshot;
       const requestId = randomUUID();

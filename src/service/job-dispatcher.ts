@@ -131,7 +131,8 @@ export function createJobDispatcher(deps: JobDispatcherDeps): JobDispatcher {
 
   const add = async (subject: Subject, options?: AddOptions): Promise<void> => {
     try {
-      await queue.add({ subject: formatSubject(subject), reason: 'event', requestId: randomUUID() }, options);
+      const job: Job = { subject: formatSubject(subject), reason: 'event', requestId: randomUUID() };
+      await queue.add([job], options);
     } catch (thrown) {
       const error = toAppError(thrown);
       // Ignore the error: a periodic task queues the job again, and the queue's health reports the outage.

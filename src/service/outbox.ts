@@ -4,8 +4,7 @@ import { toAppError } from '../core/errors.ts';
 import { withoutSuffix, withSuffix } from '../core/request-id.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { noTracer, type Tracer } from '../core/tracer.ts';
-import { rankOf } from '../queue/pending-trigger.ts';
-import { isQueueOutage, type Job, type Queue, type Reason } from '../queue/queue.ts';
+import { type AddOptions, isQueueOutage, type Job, type Queue, type Reason, rankOf } from '../queue/queue.ts';
 import { formatSubject } from '../queue/subject.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { MAX_CONTEXT_AGE_MS, type RequestTime } from './runs/sync-contexts.ts';
@@ -83,19 +82,19 @@ export function createOutbox(queue: Queue, { clock, logger, tracer = noTracer }:
   let resending = false;
   let nextResend: IsDue | undefined;
 
-  const add = async (entry: Entry, job: Job): Promise<void> => {
+  const add = async (entry: Entry, job: Job, options?: AddOptions): Promise<void> => {
     entry.addedAt = clock.now();
     try {
-      await queue.add(job);
+      await queue.add([job], options);
     } catch (error) {
       entry.addedAt = NEVER;
       throw error;
     }
   };
   /** Returns whether the queue accepted the job. */
-  const addQuietly = async (entry: Entry, job: Job): Promise<boolean> => {
+  const addQuietly = async (entry: Entry, job: Job, options?: AddOptions): Promise<boolean> => {
     try {
-      await add(entry, job);
+      await add(entry, job, options);
       return true;
     } catch (thrown) {
       const error = toAppError(thrown);
@@ -142,7 +141,7 @@ export function createOutbox(queue: Queue, { clock, logger, tracer = noTracer }:
     for (let first = 0; first < due.length; first += RESEND_BATCH) {
       const batch = due.slice(first, first + RESEND_BATCH).filter(([id, entry]) => entries.get(id) === entry);
       const taken = await Promise.all(
-        batch.map(([, entry]) => addQuietly(entry, withResendMark(entry.job, mark))),
+        batch.map(([, entry]) => addQuietly(entry, withResendMark(entry.job, mark), { repeat: true })),
       );
       // The queue is down. When its health recovers, the requests are sent again.
       if (batch.length > 0 && !taken.includes(true)) return;

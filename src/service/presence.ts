@@ -83,7 +83,7 @@ export function createPresence({
   });
   let closed = false;
   const announce = (): void => {
-    if (!closed) broadcast.publish(TOPIC_PREFIX + replica, `${startedAt} ${clock.now()} ${currentDigest()}`);
+    if (!closed) broadcast.send(TOPIC_PREFIX + replica, `${startedAt} ${clock.now()} ${currentDigest()}`);
   };
   announce();
   return {
@@ -93,7 +93,7 @@ export function createPresence({
       for (const [name, { at }] of firstMessages)
         if (clock.now() - (replicas.get(name)?.at ?? at) > REPLICA_TTL_MS) {
           forget(name);
-          broadcast.publish(TOPIC_PREFIX + name, undefined);
+          broadcast.send(TOPIC_PREFIX + name, undefined);
         }
     },
     replicas: () => [replica, ...replicas.keys()].sort(),
@@ -104,7 +104,7 @@ export function createPresence({
         .toSorted(compareText),
     [Symbol.dispose]() {
       closed = true;
-      broadcast.publish(TOPIC_PREFIX + replica, undefined);
+      broadcast.send(TOPIC_PREFIX + replica, undefined);
       stop();
     },
   };

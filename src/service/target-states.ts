@@ -109,22 +109,22 @@ export function createTargetStates(
     note(state) {
       const topic = topicOf(state.mapping, state.target);
       store(topic, state);
-      broadcast?.publish(topic, textOf(state));
+      broadcast?.send(topic, textOf(state));
     },
     byOtherConfig: (mapping, target) => byOtherConfig.get(topicOf(mapping, target)),
     forget(mapping, target) {
       const topic = topicOf(mapping, target);
       byOtherConfig.delete(topic);
-      if (byTopic.delete(topic)) broadcast?.publish(topic, undefined);
+      if (byTopic.delete(topic)) broadcast?.send(topic, undefined);
     },
     sweepState: (shard) => sweeps.get(SWEEP_PREFIX + shard),
     noteSweep(shard, swept) {
       sweeps.set(SWEEP_PREFIX + shard, swept);
-      broadcast?.publish(SWEEP_PREFIX + shard, JSON.stringify(swept));
+      broadcast?.send(SWEEP_PREFIX + shard, JSON.stringify(swept));
     },
     sweeps: () => [...sweeps].map(([topic, swept]) => [topic.slice(SWEEP_PREFIX.length), swept] as const),
     forgetSweep(shard) {
-      if (sweeps.delete(SWEEP_PREFIX + shard)) broadcast?.publish(SWEEP_PREFIX + shard, undefined);
+      if (sweeps.delete(SWEEP_PREFIX + shard)) broadcast?.send(SWEEP_PREFIX + shard, undefined);
     },
     meta: metadata.get,
     setMeta: (meta) => metadata.set(meta.id, meta),

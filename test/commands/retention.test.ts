@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { App } from '../../src/app/app.ts';
 import { runRetentionOnce, runRetentionPeriodically } from '../../src/commands/retention.ts';
 import { AppError } from '../../src/core/errors.ts';
-import type { LogFields } from '../../src/telemetry/logger.ts';
+import type { LogFields } from '../../src/telemetry/log-fields.ts';
 import { openRetention, RETENTION_MS, type RetentionFixture } from '../audit/retention-fixture.ts';
 
 interface Line extends LogFields {

@@ -12,8 +12,8 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       const { process, subjects } = recordingProcess();
       queue.start(process);
       const began = performance.now();
-      await queue.add(job('a'), { delayMs: 1_000 });
-      await queue.add(job('b'));
+      await queue.add([job('a')], { delayMs: 1_000 });
+      await queue.add([job('b')]);
       await eventually(() => subjects().length === 2);
       expect(subjects()).toEqual(['b', 'a']);
       // Rounding can shorten a delay by one millisecond.
@@ -25,8 +25,8 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       await using queue = await harness.open();
       const { seen, process } = recordingProcess();
       queue.start(process);
-      await queue.add(job('a', 'drift', 'one'), { delayMs: LATER_MS });
-      await queue.add(job('a', 'manual', 'two'));
+      await queue.add([job('a', 'drift', 'one')], { delayMs: LATER_MS });
+      await queue.add([job('a', 'manual', 'two')]);
       await eventually(() => seen.length === 1);
       expect(seen).toEqual([job('a', 'manual', 'two')]);
       expect(await queue.counts()).toMatchObject({ waiting: 0, delayed: 0 });
@@ -35,9 +35,9 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
     it('runs a job that was moved forward in the order of its priority', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
-      await queue.add(job('a', 'sweep'), { delayMs: LATER_MS });
-      for (const subject of ['b', 'c']) await queue.add(job(subject, 'event'));
-      await queue.add(job('a', 'manual'));
+      await queue.add([job('a', 'sweep')], { delayMs: LATER_MS });
+      for (const subject of ['b', 'c']) await queue.add([job(subject, 'event')]);
+      await queue.add([job('a', 'manual')]);
       const { process, subjects } = recordingProcess();
       queue.start(process);
       await queue.idle();
@@ -49,11 +49,11 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       await using queue = await harness.open();
       const { process, subjects } = recordingProcess();
       queue.start(process);
-      await queue.add(job('a'), { delayMs: LATER_MS });
-      await queue.add(job('a'), { delayMs: 2_000 });
-      await queue.add(job('a'), { delayMs: 2 * LATER_MS });
-      await queue.add(job('b', 'event'), { delayMs: 2_100 });
-      await queue.add(job('b', 'event'), { delayMs: LATER_MS });
+      await queue.add([job('a')], { delayMs: LATER_MS });
+      await queue.add([job('a')], { delayMs: 2_000 });
+      await queue.add([job('a')], { delayMs: 2 * LATER_MS });
+      await queue.add([job('b', 'event')], { delayMs: 2_100 });
+      await queue.add([job('b', 'event')], { delayMs: LATER_MS });
       expect(await queue.counts()).toMatchObject({ delayed: 2 });
       await eventually(() => subjects().length === 2);
       expect(await queue.counts()).toMatchObject({ waiting: 0, delayed: 0 });
@@ -70,9 +70,9 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
         const release = Promise.withResolvers<undefined>();
         const { seen, process } = recordingProcess(() => release.promise);
         queue.start(process);
-        await queue.add(job('a'));
+        await queue.add([job('a')]);
         await eventually(() => seen.length === 1);
-        for (const delayMs of delays) await queue.add(job('a'), delayMs === undefined ? {} : { delayMs });
+        for (const delayMs of delays) await queue.add([job('a')], delayMs === undefined ? {} : { delayMs });
         release.resolve(undefined);
         await eventually(() => seen.length === 2);
       },
@@ -84,24 +84,24 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       const release = Promise.withResolvers<undefined>();
       const { seen, process } = recordingProcess(() => release.promise);
       queue.start(process);
-      await queue.add(job('a'));
+      await queue.add([job('a')]);
       await eventually(() => seen.length === 1);
-      await queue.add(job('a'), { delayMs: LATER_MS });
+      await queue.add([job('a')], { delayMs: LATER_MS });
       release.resolve(undefined);
       await eventually(async () => (await queue.counts()).delayed === 1);
       expect(seen).toHaveLength(1);
     });
 
-    it('runs the subject again after the delay that the run returned', async () => {
+    it('runs a subject again after a delay that its run has requested', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const times: number[] = [];
-      const { seen, process } = recordingProcess(async (_, run) => {
+      const { seen, process } = recordingProcess(async (current, run) => {
         times.push(performance.now());
-        return run === 3 ? undefined : 60;
+        if (run < 3) await queue.add([current], { delayMs: 60 });
       });
       queue.start(process);
-      await queue.add(job('a', 'event', 'one'));
+      await queue.add([job('a', 'event', 'one')]);
       await eventually(() => seen.length === 3);
       await queue.idle();
       expect(seen).toEqual([1, 2, 3].map(() => job('a', 'event', 'one')));
@@ -109,37 +109,37 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       for (const gap of [second - first, third - second]) expect(gap).toBeGreaterThanOrEqual(58);
     });
 
-    it('runs a subject at once for a trigger while its repeat is waiting', async () => {
+    it('runs a subject once more for a wake-up that is due during a run', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
-      const { seen, process } = recordingProcess(async (_, run) => (run === 1 ? LATER_MS : undefined));
+      const release = Promise.withResolvers<undefined>();
+      const { seen, process } = recordingProcess((_, run) =>
+        run === 1 ? release.promise : Promise.resolve(undefined),
+      );
       queue.start(process);
-      await queue.add(job('a', 'sweep', 'one'));
-      await eventually(async () => (await queue.counts()).delayed === 1);
-      await queue.add(job('a', 'event', 'two'));
-      await eventually(() => seen.length === 2);
-      expect(seen[1]).toEqual(job('a', 'event', 'two'));
-      await queue.idle();
-    });
-
-    it('runs a subject at once for a trigger that arrived during a run, even if that run returned a delay', async () => {
-      await using harness = await openHarness();
-      await using queue = await harness.open();
-      const release = Promise.withResolvers<void>();
-      const { seen, process } = recordingProcess(async (_, run) => {
-        if (run > 1) return undefined;
-        await release.promise;
-        return LATER_MS;
-      });
-      queue.start(process);
-      await queue.add(job('a', 'sweep', 'one'));
+      await queue.add([job('a')]);
       await eventually(() => seen.length === 1);
-      await queue.add(job('a', 'event', 'two'));
-      release.resolve();
+      await queue.add([job('a', 'sweep', 'later')], { delayMs: 20 });
+      await eventually(async () => (await queue.counts()).delayed === 0);
+      expect(seen).toHaveLength(1);
+      release.resolve(undefined);
       await eventually(() => seen.length === 2);
-      expect(seen[1]).toEqual(job('a', 'event', 'two'));
+      expect(seen[1]?.requestId).toBe('later');
       await queue.idle();
       expect(seen).toHaveLength(2);
+    });
+
+    it('removes the wake-up of a subject when the subject runs', async () => {
+      await using harness = await openHarness();
+      await using queue = await harness.open();
+      const { seen, process } = recordingProcess();
+      queue.start(process);
+      await queue.add([job('a', 'sweep', 'one')], { delayMs: LATER_MS });
+      await queue.add([job('b', 'sweep', 'one')], { delayMs: LATER_MS });
+      await queue.add([job('a', 'event', 'two')]);
+      await eventually(() => seen.length === 1);
+      expect(seen).toEqual([job('a', 'event', 'two')]);
+      await eventually(async () => (await queue.counts()).delayed === 1);
     });
   });
 }

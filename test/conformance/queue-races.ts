@@ -46,8 +46,9 @@ export function describeQueueRaces(name: string, openHarness: OpenHarness): void
             starts.set(subject, now);
             await moment(random);
             running.delete(subject);
-            // Some runs ask for a repeat. The long delay is so long that only a trigger can start that repeat.
-            return [undefined, undefined, undefined, 3, 600_000][random(5)];
+            // Some runs add a wake-up. The long delay is so long that only a trigger can start the next run.
+            const delayMs = [undefined, undefined, undefined, 3, 600_000][random(5)];
+            if (delayMs !== undefined) await queue.add([job(subject)], { delayMs });
           });
         }
         const adder = async (index: number): Promise<void> => {
@@ -58,7 +59,7 @@ export function describeQueueRaces(name: string, openHarness: OpenHarness): void
             const delayMs = [0, 0, 0, 2, 600_000][random(5)] ?? 0;
             now += 1;
             if (delayMs < 10) adds.push({ subject, at: now });
-            await queues[index % queues.length]?.add(job(subject, reason), { delayMs });
+            await queues[index % queues.length]?.add([job(subject, reason)], { delayMs });
             await moment(random);
           }
         };
@@ -79,16 +80,16 @@ export function describeQueueRaces(name: string, openHarness: OpenHarness): void
       const { process, subjects } = recordingProcess(() => release.promise);
       worker?.start(process);
       const names = Array.from({ length: PAIRS }, (_, index) => `p${index}`);
-      for (const name of names) await worker?.add(job(name));
+      for (const name of names) await worker?.add([job(name)]);
       await eventually(() => subjects().length === PAIRS);
       await Promise.all(
         names.flatMap((name, index) =>
           queues.map((queue, at) =>
-            queue.add(job(name), (at + index) % queues.length === 0 ? {} : { delayMs: LATER_MS }),
+            queue.add([job(name)], (at + index) % queues.length === 0 ? {} : { delayMs: LATER_MS }),
           ),
         ),
       );
-      if (!harness.shared) for (const name of names) await worker?.add(job(name), { delayMs: LATER_MS });
+      if (!harness.shared) for (const name of names) await worker?.add([job(name)], { delayMs: LATER_MS });
       release.resolve(undefined);
       await eventually(() => new Set(subjects().slice(PAIRS)).size === PAIRS);
       for (const queue of queues) await queue.close(5_000);

@@ -8,7 +8,7 @@ import { SecretValue } from '../../src/core/secret-value.ts';
 import { readCertificate } from '../../src/http/certificate.ts';
 import { resolveCredential } from '../../src/providers/credentials.ts';
 import { secureContextWithCa } from '../../src/providers/tls.ts';
-import { openClients } from '../../src/queue/redis/clients.ts';
+import { connectRedis } from '../../src/queue/connect-redis.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'secretbridge-small-file-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -28,9 +28,9 @@ const READERS: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
   'audit.store.tls': (caFile) =>
     tlsOptions(parseAddress(SecretValue.fromText('postgres://a:b@db/c'), undefined), { caFile }),
   'engine.tls': (caFile) =>
-    openClients(
+    connectRedis(
       { url: SecretValue.fromText('rediss://127.0.0.1:1'), tls: { caFile }, cluster: false },
-      () => undefined,
+      'test',
     ),
 };
 

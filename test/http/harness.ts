@@ -11,7 +11,8 @@ import type {
   SyncAnswer,
   TargetStatus,
 } from '../../src/service/service.ts';
-import type { LogFields, Logger } from '../../src/telemetry/logger.ts';
+import type { LogFields } from '../../src/telemetry/log-fields.ts';
+import type { Logger } from '../../src/telemetry/logger.ts';
 import { createMemoryAudit, type MemoryAudit } from '../fakes/memory-audit.ts';
 
 export interface LogLine {

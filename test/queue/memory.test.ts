@@ -10,7 +10,7 @@ function job(subject: string): Job {
 describe('memory queue', () => {
   it('stops at the first error with `stopOnFailure`, and rejects `idle` with that error', async () => {
     await using queue = createMemoryQueue({ concurrency: 1, stopOnFailure: true });
-    for (const name of ['a', 'b', 'c']) await queue.add(job(name));
+    for (const name of ['a', 'b', 'c']) await queue.add([job(name)]);
     const seen: string[] = [];
     queue.start(async ({ subject }) => {
       seen.push(subject);
@@ -23,7 +23,7 @@ describe('memory queue', () => {
 
   it('continues with other jobs after an error of a job, and rejects `idle` with that error', async () => {
     await using queue = createMemoryQueue({ concurrency: 1 });
-    for (const name of ['a', 'b', 'c']) await queue.add(job(name));
+    for (const name of ['a', 'b', 'c']) await queue.add([job(name)]);
     const seen: string[] = [];
     queue.start(async ({ subject }) => {
       seen.push(subject);
@@ -41,7 +41,7 @@ describe('memory queue', () => {
     const seen: string[] = [];
     queue.start(async ({ subject }) => void seen.push(subject));
     const month = 31 * 86_400_000;
-    await queue.add(job('a'), { delayMs: month });
+    await queue.add([job('a')], { delayMs: month });
     await timers.advance(month - 1);
     expect(seen).toEqual([]);
     await timers.advance(1);
@@ -51,9 +51,9 @@ describe('memory queue', () => {
   it('keeps no timer after it is closed', async () => {
     const timers = createManualTime();
     const queue = createMemoryQueue({ concurrency: 1, timers });
-    queue.start(async () => 1_000);
-    await queue.add(job('a'));
-    await queue.add(job('b'), { delayMs: 5_000 });
+    queue.start(async (current) => queue.add([current], { delayMs: 1_000 }));
+    await queue.add([job('a')]);
+    await queue.add([job('b')], { delayMs: 5_000 });
     await queue.close(1_000);
     expect(timers.waiting).toEqual([]);
   });
@@ -66,7 +66,7 @@ describe('memory queue', () => {
     const once = { id: 'x', ttlMs: 100 };
     for (const wait of [0, 99, 1]) {
       await timers.advance(wait);
-      await queue.add(job('a'), { once });
+      await queue.add([job('a')], { once });
     }
     await queue.idle();
     expect(seen).toHaveLength(2);
@@ -80,7 +80,7 @@ describe('memory queue', () => {
     await using queue = createMemoryQueue({ concurrency: 1, timers: own });
     const seen: string[] = [];
     queue.start(async ({ subject }) => void seen.push(subject));
-    await queue.add({ subject: 'a', reason: 'sweep', requestId: 'r' }, { delayMs: 5_000 });
+    await queue.add([{ subject: 'a', reason: 'sweep', requestId: 'r' }], { delayMs: 5_000 });
     await timers.advance(1_000);
     offset = -3_600_000;
     await timers.advance(60_000);
@@ -96,8 +96,8 @@ describe('memory queue', () => {
       runs += 1;
       return runs === 1 ? first.promise : undefined;
     });
-    await queue.add(job('a'));
-    await queue.add(job('a'));
+    await queue.add([job('a')]);
+    await queue.add([job('a')]);
     timers.set(timers.now() - 3_600_000);
     first.resolve(undefined);
     await timers.advance(0);

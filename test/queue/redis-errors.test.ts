@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ALL_SENTINELS_REFUSE, failureOf, replyFailureOf } from '../../src/queue/redis/errors.ts';
+import { ALL_SENTINELS_REFUSE, failureOf, replyFailureOf } from '../../src/queue/redis-errors.ts';
 
 const reply = (message: string): Error => Object.assign(new Error(message), { name: 'ReplyError' });
 const coded = (code: string): Error => Object.assign(new Error('x'), { code });

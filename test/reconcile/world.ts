@@ -18,7 +18,7 @@ import { createUnresolvedIntents } from '../../src/reconcile/change.ts';
 import { isRemoved, isWrittenWithout } from '../../src/reconcile/latest-records.ts';
 import { readPin } from '../../src/reconcile/pins.ts';
 import { desiredIndex, resolveTargets, unresolvedTargets } from '../../src/reconcile/targets.ts';
-import type { LogFields } from '../../src/telemetry/logger.ts';
+import type { LogFields } from '../../src/telemetry/log-fields.ts';
 import { type Logger, silentLogger } from '../../src/telemetry/logger.ts';
 import { linesOf, loadText } from '../config/memory-fs.ts';
 import { faulty, type Watch } from '../fakes/faulty.ts';

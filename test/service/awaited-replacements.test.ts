@@ -15,7 +15,7 @@ describe('awaited replacements', () => {
   const waiting: readonly AwaitingReplacement[] = [{ mapping: 'app', target: OLD, until: NEW, by: 'app' }];
 
   function open() {
-    const states = createTargetStates({ publish: () => {}, subscribe: () => () => {} }, { now: () => START });
+    const states = createTargetStates({ send: () => {}, subscribe: () => () => {} }, { now: () => START });
     const logger = recordingLogger();
     const come: number[] = [];
     const awaited = createAwaitedReplacements({ states, logger, onArrival: () => void come.push(1) });

@@ -118,8 +118,8 @@ describe('controller', () => {
     await using queue = createMemoryQueue({ concurrency: 8, timers: world.clock });
     const queued: string[] = [];
     let tell: Parameters<Queue['onHealth']>[0] = () => undefined;
-    const add: Queue['add'] = async ({ subject }) =>
-      void (subject.startsWith('target/') && queued.push(subject));
+    const add: Queue['add'] = async ([first]) =>
+      void (first?.subject.startsWith('target/') && queued.push(first.subject));
     const onHealth: Queue['onHealth'] = (listener) => {
       tell = listener;
       return () => undefined;
@@ -270,7 +270,7 @@ describe('controller', () => {
     await opened.is(APPS_TOKEN, 'created');
     await opened.clock.advance(2_000);
     const { delayed } = await opened.queue.counts();
-    await opened.queue.add({ subject: 'future/1', reason: 'event', requestId: 'r' });
+    await opened.queue.add([{ subject: 'future/1', reason: 'event', requestId: 'r' }]);
     await settled();
     expect((await opened.queue.counts()).delayed).toBe(delayed + 1);
   });
@@ -279,7 +279,7 @@ describe('controller', () => {
     await using opened = await open();
     await opened.is(APPS_TOKEN, 'created');
     const shard = 'sweep/vault/420000/0/1';
-    await opened.queue.add({ subject: shard, reason: 'sweep', requestId: 'r' });
+    await opened.queue.add([{ subject: shard, reason: 'sweep', requestId: 'r' }]);
     await opened.clock.advance(1_000);
     expect(opened.controller.states.sweepState(shard)).toBeUndefined();
     opened.state.mappings = opened.state.mappings.map((mapping) => ({ ...mapping, refreshMs: 420_000 }));

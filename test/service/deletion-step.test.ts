@@ -520,7 +520,7 @@ describe('orphans', () => {
     const ages: number[] = [];
     const { read } = world.cluster;
     world.cluster.read = async (...args) => {
-      await queue.add({ subject: formatSubject({ kind: 'destroy' }), reason: 'event', requestId: 'r' });
+      await queue.add([{ subject: formatSubject({ kind: 'destroy' }), reason: 'event', requestId: 'r' }]);
       await Promise.resolve();
       now += 2_000_000;
       const waiting = serving.controller.loops.states().find(({ name }) => name === 'job destroy');

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import type { Outcome } from '../../src/reconcile/outcome.ts';
 import { logOutcome } from '../../src/service/runs/log-outcome.ts';
-import type { LogFields } from '../../src/telemetry/logger.ts';
+import type { LogFields } from '../../src/telemetry/log-fields.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
 
 const UPDATED: Outcome = {

@@ -23,7 +23,7 @@ async function run(
 it('retries a failed manual request as a sweep', async () => {
   expect(await run('manual', 500)).toEqual({
     wait: undefined,
-    added: [[job('sweep'), { delayMs: 500 }]],
+    added: [[[job('sweep')], { delayMs: 500 }]],
   });
 });
 

@@ -45,13 +45,13 @@ describe('replicas', () => {
   it('count while they send announcements, even with a wrong clock, and not after they end', async () => {
     const { clock, broadcast, a } = openTwo();
     const behind = START - 600_000;
-    broadcast.publish('r/late', `${behind} ${behind} another`);
-    broadcast.publish('r/ended', `${behind} ${behind} another`);
+    broadcast.send('r/late', `${behind} ${behind} another`);
+    broadcast.send('r/ended', `${behind} ${behind} another`);
     expect(a.differing()).toEqual([]);
-    broadcast.publish('r/late', `${behind} ${behind + 10_000} another`);
+    broadcast.send('r/late', `${behind} ${behind + 10_000} another`);
     expect(a.differing()).toEqual(['late']);
     expect(a.replicas()).not.toContain('ended');
-    for (const text of ['no time', 'no time either', '']) broadcast.publish('r/unknown', text);
+    for (const text of ['no time', 'no time either', '']) broadcast.send('r/unknown', text);
     expect(a.replicas()).not.toContain('unknown');
     await clock.advance(50_000);
     a.announce();
@@ -60,7 +60,7 @@ describe('replicas', () => {
 
   it('remove the message of a replica that was killed', async () => {
     const { clock, broadcast, a, b } = openTwo();
-    broadcast.publish('r/killed', `${START - 600_000} ${START - 300_000} one`);
+    broadcast.send('r/killed', `${START - 600_000} ${START - 300_000} one`);
     const stands = (): readonly string[] => {
       const fields: string[] = [];
       broadcast.subscribe((field) => void fields.push(field))();
@@ -77,7 +77,7 @@ describe('replicas', () => {
 
   it('of an earlier release, without a digest, do not count as different', () => {
     const { broadcast, a } = openTwo();
-    broadcast.publish('r/c', `${START} ${START}`);
+    broadcast.send('r/c', `${START} ${START}`);
     expect(a.replicas()).toContain('c');
     expect(a.differing()).toEqual([]);
   });

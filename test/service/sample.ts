@@ -7,10 +7,10 @@ import {
   type Broadcast,
   type Job,
   MAX_MESSAGE_LENGTH,
+  type MessageListener,
   type Queue,
   type Reason,
 } from '../../src/queue/queue.ts';
-import { createRetainedMessages } from '../../src/queue/retained-messages.ts';
 import type { DesiredTarget } from '../../src/reconcile/targets.ts';
 import type { TargetState } from '../../src/service/target-state.ts';
 import { ANNOTATION, configHash, LABEL } from '../../src/sync/ownership-metadata.ts';
@@ -101,7 +101,13 @@ export interface FakeNotices extends Broadcast {
 
 /** The broadcast of several processes, with the limits of the queue. */
 export function createFakeBroadcast(): FakeNotices {
-  const fields = createRetainedMessages();
+  const fields = new Map<string, string>();
+  const listeners = new Set<MessageListener>();
+  const deliver = (field: string, text: string | undefined): void => {
+    if (text === undefined) fields.delete(field);
+    else fields.set(field, text);
+    for (const listener of listeners) listener(field, text);
+  };
   const posted: [string, string | undefined][] = [];
   let waiting: [string, string | undefined][] = [];
   return {
@@ -110,16 +116,21 @@ export function createFakeBroadcast(): FakeNotices {
     deliver() {
       const queued = waiting;
       waiting = [];
-      for (const [field, text] of queued) fields.set(field, text);
+      for (const [field, text] of queued) deliver(field, text);
     },
-    raw: (field, text) => fields.set(field, text),
-    publish(field, text) {
+    raw: deliver,
+    send(field, text) {
       posted.push([field, text]);
       if (Math.max(field.length, text?.length ?? 0) > MAX_MESSAGE_LENGTH) return;
       if (this.late) waiting.push([field, text]);
-      else fields.set(field, text);
+      else deliver(field, text);
     },
-    subscribe: fields.subscribe,
+    subscribe(listener) {
+      const own: MessageListener = (field, text) => listener(field, text);
+      listeners.add(own);
+      for (const [field, text] of [...fields]) own(field, text);
+      return () => void listeners.delete(own);
+    },
   };
 }
 
@@ -136,10 +147,10 @@ export function createFakeQueue(): FakeQueue {
     jobs: [],
     failure: undefined,
     attempts: 0,
-    async add(job, options = {}) {
+    async add(jobs, options = {}) {
       this.attempts += 1;
       if (this.failure !== undefined) throw this.failure;
-      this.jobs.push({ job, options });
+      for (const job of jobs) this.jobs.push({ job, options });
     },
   };
 }

@@ -3,11 +3,10 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
-import { SecretValue } from '../../src/core/secret-value.ts';
 import type { Queue } from '../../src/queue/queue.ts';
-import { createRedisQueue } from '../../src/queue/redis/bullmq.ts';
 import { formatSubject } from '../../src/queue/subject.ts';
 import { createRandom } from '../integration/e2e/random.ts';
+import { openQueue } from '../integration/queue/harness.ts';
 import { textMarker } from '../leak-search.ts';
 import type { Result, SoakOptions } from './options.ts';
 import { PREFIX } from './prepare.ts';
@@ -28,13 +27,7 @@ export async function firstSync(options: SoakOptions & { readonly tries: number 
   report('Starting the servers …');
   await using scene = await openScene({ world, replicas: 2, report });
   await using witness = await startWitness(accessOf(scene), world);
-  await using queue = await createRedisQueue({
-    url: SecretValue.fromText(scene.redis.address),
-    prefix: 'secretbridge',
-    instance: 'soak',
-    concurrency: 1,
-    cluster: false,
-  });
+  await using queue = await openQueue(scene.redis.address, { instance: 'soak', concurrency: 1 });
   for (const replica of scene.replicas) replica.start();
   if ((await untilConverged(scene, world, witness, 600_000, report)) === undefined)
     throw new Error('the first sync did not finish');
@@ -126,11 +119,13 @@ async function fillQueue(queue: Queue, world: World, random: () => number): Prom
     const batch = [...targets, ...targets].slice(from, from + BATCH_SIZE);
     await Promise.all(
       batch.map((target) =>
-        queue.add({
-          subject: formatSubject({ kind: 'target', ...target }),
-          reason: 'sweep',
-          requestId: randomUUID(),
-        }),
+        queue.add([
+          {
+            subject: formatSubject({ kind: 'target', ...target }),
+            reason: 'sweep',
+            requestId: randomUUID(),
+          },
+        ]),
       ),
     );
   }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import type { LogFields } from '../../src/telemetry/logger.ts';
+import type { LogFields } from '../../src/telemetry/log-fields.ts';
 import { createLogger, type LogFormat, type LogLevel } from '../../src/telemetry/logger.ts';
 import { createScrubber } from '../../src/telemetry/scrub.ts';
 

@@ -25,13 +25,13 @@ export async function openQueue({ engine, instance }: Config, deps: QueueDeps): 
     Math.min(MAX_JOBS, engine.concurrency * JOBS_PER_TARGET_SLOT),
   );
   if (engine.kind === 'memory') return createMemoryQueue({ concurrency });
-  const { createRedisQueue } = await import('../../queue/redis/bullmq.ts');
-  const { url, prefix, tls, sentinel, cluster } = engine;
-  return createRedisQueue({
+  const { connectRedis } = await import('../../queue/connect-redis.ts');
+  const { createBullQueue } = await import('../../queue/bullmq.ts');
+  const { url, tls, sentinel, cluster } = engine;
+  // The braces make Redis Cluster store all keys in one hash slot.
+  const prefix = `{${engine.prefix}:${instance}}`;
+  const address = {
     url: await deps.credential(url),
-    prefix,
-    instance,
-    concurrency,
     tls,
     sentinel:
       sentinel === undefined
@@ -41,7 +41,7 @@ export async function openQueue({ engine, instance }: Config, deps: QueueDeps): 
             password: sentinel.password === undefined ? undefined : await deps.credential(sentinel.password),
           },
     cluster,
-    clock: deps.clock,
-    logger: deps.logger,
-  });
+  };
+  const { clock, logger } = deps;
+  return createBullQueue(await connectRedis(address, prefix), { concurrency, clock, logger });
 }

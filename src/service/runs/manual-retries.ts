@@ -11,7 +11,7 @@ export function demoteManualRetries(work: TargetRunner, queue: Pick<Queue, 'add'
     const wait = await work(target, job, signal);
     if (wait === undefined || job.reason !== 'manual' || signal.aborted) return wait;
     try {
-      await queue.add({ ...job, reason: 'sweep' }, { delayMs: wait });
+      await queue.add([{ ...job, reason: 'sweep' }], { delayMs: wait });
       return undefined;
     } catch (thrown) {
       // The queue is down. Retry with the reason `manual`, which is better than losing the retry.

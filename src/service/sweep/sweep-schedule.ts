@@ -48,7 +48,7 @@ export function createSweepSchedule({
   const add = async (subject: string, once?: { id: string; ttlMs: number }): Promise<boolean> => {
     try {
       await queue.add(
-        { subject, reason: 'sweep', requestId: randomUUID() },
+        [{ subject, reason: 'sweep', requestId: randomUUID() }],
         once === undefined ? {} : { once },
       );
       return true;

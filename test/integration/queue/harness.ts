@@ -1,21 +1,25 @@
 import { randomUUID } from 'node:crypto';
 import { createConnection } from 'node:net';
 import { SecretValue } from '../../../src/core/secret-value.ts';
+import { type BullQueueOptions, createBullQueue } from '../../../src/queue/bullmq.ts';
+import { connectRedis } from '../../../src/queue/connect-redis.ts';
 import type { Queue } from '../../../src/queue/queue.ts';
-import { createRedisQueue, type RedisQueueOptions } from '../../../src/queue/redis/bullmq.ts';
+import type { RedisAddress } from '../../../src/queue/redis-address.ts';
 import { eventually } from '../../conformance/queue.ts';
 import type { RedisServer } from '../services/redis.ts';
 
+export interface OpenOptions extends Partial<RedisAddress & BullQueueOptions> {
+  readonly instance?: string;
+}
+
 /** Opens the queue of one instance, as a new process would. */
-export function openQueue(url: string, options: Partial<RedisQueueOptions> = {}): Promise<Queue> {
-  return createRedisQueue({
-    url: SecretValue.fromText(url),
-    prefix: 'secretbridge',
-    instance: 'test',
-    concurrency: 4,
-    cluster: false,
-    ...options,
-  });
+export async function openQueue(
+  url: string,
+  { instance = 'test', concurrency = 4, clock, ...address }: OpenOptions = {},
+): Promise<Queue> {
+  const prefix = `{secretbridge:${instance}}`;
+  const server = await connectRedis({ url: SecretValue.fromText(url), cluster: false, ...address }, prefix);
+  return createBullQueue(server, { concurrency, ...(clock === undefined ? {} : { clock }) });
 }
 
 /** Returns a new instance name, because tests share a Redis. */

@@ -42,7 +42,7 @@ it('stores no text of thrown errors in Redis, and removes finished jobs', async 
   await eventually(() => queue.health().state === 'up');
   queue.start(process);
   const subjects = ['plain', 'ours', 'bare', ...Array.from({ length: 200 }, (_, index) => `t${index}`)];
-  for (const subject of subjects) await queue.add(job(subject));
+  for (const subject of subjects) await queue.add([job(subject)]);
   await eventually(() => seen.length === subjects.length);
   await queue.idle();
 

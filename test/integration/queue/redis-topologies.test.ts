@@ -13,12 +13,12 @@ describe('a Redis with sentinels', () => {
     const { process, subjects } = recordingProcess();
     queue.start(process);
     await eventually(() => queue.health().state === 'up');
-    await queue.add(job('a'));
+    await queue.add([job('a')]);
     await eventually(() => subjects().length === 1);
     await master?.kill();
     await eventually(() => queue.health().state === 'down');
     await eventually(() => queue.health().state === 'up', 30_000);
-    await queue.add(job('b'));
+    await queue.add([job('b')]);
     await eventually(() => subjects().includes('b'));
   });
 
@@ -40,8 +40,8 @@ describe('a Redis with sentinels', () => {
     const work = async (name: string): Promise<void> => {
       for (const { queue, subjects, received } of clients) {
         await eventually(() => queue.health().state === 'up', 40_000);
-        await queue.add(job(name));
-        queue.broadcast.publish('a', name);
+        await queue.add([job(name)]);
+        queue.broadcast.send('a', name);
         await eventually(() => subjects().includes(name) && received.includes(name), 40_000);
       }
     };
@@ -64,23 +64,9 @@ describe('a Redis with sentinels', () => {
     });
     queue.start(async () => undefined);
     await eventually(() => healthText(queue).startsWith('down: no sentinel answers'));
-    await expect(queue.add(job('a'))).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+    await expect(queue.add([job('a')])).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
   });
 });
-
-/** Ends the subscriber connections on every node of the cluster. */
-async function cutSubscribers({ servers }: RedisTopology): Promise<void> {
-  await Promise.all(servers.map((server) => server.command('CLIENT', 'KILL', 'TYPE', 'pubsub')));
-}
-
-/** Counts the connections whose subscription was rejected. */
-async function countRejectedSubscribers({ servers }: RedisTopology): Promise<number> {
-  const lists = await Promise.all(servers.map((server) => server.command('CLIENT', 'LIST')));
-  return lists
-    .join('\n')
-    .split('\n')
-    .filter((line) => / sub=0 .*cmd=subscribe /.test(line)).length;
-}
 
 let cluster: RedisTopology;
 beforeAll(async () => {
@@ -100,54 +86,4 @@ describeQueue('the queue on a Redis Cluster', async () => {
     },
     [Symbol.asyncDispose]: async () => {},
   };
-});
-
-describe('broadcasts on a Redis Cluster', () => {
-  async function openTwo() {
-    const instance = newInstance();
-    const url = cluster.servers[0]?.address ?? '';
-    const one = await openQueue(url, { instance, cluster: true });
-    const other = await openQueue(url, { instance, cluster: true });
-    for (const queue of [one, other]) await eventually(() => queue.health().state === 'up');
-    const received = new Map<string, string | undefined>();
-    one.broadcast.subscribe((field, text) => void received.set(field, text));
-    other.broadcast.publish('first', '1');
-    await eventually(() => received.get('first') === '1');
-    return { one, other, received, key: `{secretbridge:${instance}}:notices` };
-  }
-
-  it('arrive together with the next one when they were missed during a reconnect', async () => {
-    const { one, other, received, key } = await openTwo();
-    await using _ = one;
-    await using __ = other;
-    // Stores a broadcast and its number without publishing it, as if no connection had listened at that time.
-    const script =
-      "redis.call('HSET', KEYS[1], 'missed', '\"2\"') redis.call('HINCRBY', KEYS[1], '#', 1) return 1";
-    const answers = await Promise.all(
-      cluster.servers.map((server) => server.command('EVAL', script, '1', key)),
-    );
-    expect(answers.filter((answer) => answer.startsWith(':1'))).toHaveLength(1);
-    other.broadcast.publish('next', '3');
-    await eventually(() => received.get('next') === '3' && received.get('missed') === '2');
-  });
-
-  it('arrive again after a new connection was not allowed to subscribe at first', async () => {
-    const { one, other, received } = await openTwo();
-    await using _ = one;
-    await using __ = other;
-    const setRuleOnAll = (rule: string) =>
-      Promise.all(cluster.servers.map((server) => server.command('ACL', 'SETUSER', 'default', rule)));
-    await setRuleOnAll('resetchannels');
-    try {
-      await cutSubscribers(cluster);
-      other.broadcast.publish('missed', '2');
-    } finally {
-      await eventually(async () => (await countRejectedSubscribers(cluster)) === 2);
-      await setRuleOnAll('allchannels');
-    }
-    one.broadcast.publish('own', '3');
-    await eventually(() => received.get('missed') === '2', 20_000);
-    other.broadcast.publish('later', '4');
-    await eventually(() => received.get('later') === '4');
-  });
 });

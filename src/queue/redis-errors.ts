@@ -1,52 +1,50 @@
-import { AppError } from '../../core/errors.ts';
-import type { QueueHealth } from '../queue.ts';
+import type { QueueFailure } from './health.ts';
 
-export interface RedisFailure {
-  readonly state: 'degraded' | 'down';
-  readonly detail: string;
-  /** An operator must fix the configuration. */
-  readonly needsOperator?: true;
-}
-
-const UNREACHABLE: RedisFailure = { state: 'down', detail: 'no server answers at the address of Redis' };
-export const SILENT: RedisFailure = { state: 'down', detail: 'Redis does not answer in time' };
-const UNTRUSTED: RedisFailure = {
+const UNREACHABLE: QueueFailure = { state: 'down', detail: 'no server answers at the address of Redis' };
+const SILENT: QueueFailure = {
+  state: 'down',
+  detail: 'Redis does not answer in time',
+  isSilent: true,
+};
+const UNTRUSTED: QueueFailure = {
   state: 'down',
   detail: 'the TLS connection to Redis fails: check `engine.tls` and the server certificate',
   needsOperator: true,
 };
-const NO_SENTINEL: RedisFailure = { state: 'down', detail: 'no sentinel answers, or none knows the master' };
-const REFUSED_BY_SENTINELS: RedisFailure = {
+const NO_SENTINEL: QueueFailure = {
+  state: 'down',
+  detail: 'no sentinel answers, or none knows the master',
+  isUnspecific: true,
+};
+const REFUSED_BY_SENTINELS: QueueFailure = {
   state: 'down',
   detail:
     'no sentinel accepts `engine.sentinel.password`, or the sentinels require a password that is not set',
   needsOperator: true,
 };
-export const LOST: RedisFailure = { state: 'down', detail: 'the connection to Redis was lost' };
-export const EMPTIED: RedisFailure = { state: 'down', detail: 'Redis lost its data' };
-export const EVICTS: RedisFailure = {
+const LOST: QueueFailure = {
+  state: 'down',
+  detail: 'the connection to Redis was lost',
+  isUnspecific: true,
+};
+export const EVICTS: QueueFailure = {
   state: 'degraded',
   detail: 'Redis may evict jobs when its memory is full: set its `maxmemory-policy` to `noeviction`',
   needsOperator: true,
 };
 
-export const READONLY: RedisFailure = {
+export const READONLY: QueueFailure = {
   state: 'down',
   detail: 'this Redis is a replica and accepts no writes',
 };
-export const PAUSED: RedisFailure = {
-  state: 'down',
-  detail: 'the queue is paused: resume it with the tool that paused it',
-  needsOperator: true,
-};
-const BUSY: RedisFailure = { state: 'down', detail: 'Redis is busy with a script' };
-const CLUSTERDOWN: RedisFailure = {
+const BUSY: QueueFailure = { state: 'down', detail: 'Redis is busy with a script' };
+const CLUSTERDOWN: QueueFailure = {
   state: 'down',
   detail: 'the Redis Cluster does not serve all of its slots',
 };
 
 /** Redis error codes, the first word of an error reply (redis.io, "RESP protocol: simple errors"). */
-const REPLIES: Readonly<Record<string, RedisFailure>> = {
+const REPLIES: Readonly<Record<string, QueueFailure>> = {
   NOAUTH: {
     state: 'down',
     detail: 'Redis requires a user and password, and `engine.url` contains none',
@@ -61,6 +59,7 @@ const REPLIES: Readonly<Record<string, RedisFailure>> = {
     state: 'down',
     detail: 'Redis denies the user of `engine.url` a command or key that the queue needs: check its ACL',
     needsOperator: true,
+    isSeenOnlyInUse: true,
   },
   OOM: { state: 'degraded', detail: 'the memory of Redis is full: raise its `maxmemory`' },
   MISCONF: { state: 'degraded', detail: 'Redis cannot write to its disk and rejects writes' },
@@ -73,7 +72,7 @@ const REPLIES: Readonly<Record<string, RedisFailure>> = {
 };
 
 /** Parts of transient error replies that have only the generic code `ERR`, for example errors inside a script. */
-const TRANSIENT_REPLIES: readonly (readonly [part: string, RedisFailure])[] = [
+const TRANSIENT_REPLIES: readonly (readonly [part: string, QueueFailure])[] = [
   ['non local key', { state: 'down', detail: 'the Redis Cluster is moving the slot of the queue' }],
   ['the cluster is down', CLUSTERDOWN],
   ['killed by user', BUSY],
@@ -82,15 +81,16 @@ const TRANSIENT_REPLIES: readonly (readonly [part: string, RedisFailure])[] = [
     { state: 'down', detail: 'Redis accepts no more connections: raise its `maxclients`' },
   ],
 ];
-const UNUSABLE: RedisFailure = {
+const UNUSABLE: QueueFailure = {
   state: 'down',
   detail:
     'Redis refuses a command that the queue needs: it must be 6.2 or newer with scripts enabled, and no other program may ' +
     'write under `engine.prefix`',
   needsOperator: true,
+  isSeenOnlyInUse: true,
 };
 
-const CODES: Readonly<Record<string, RedisFailure>> = {
+const CODES: Readonly<Record<string, QueueFailure>> = {
   ENOTFOUND: { state: 'down', detail: 'the name of the Redis server cannot be resolved' },
   EAI_AGAIN: { state: 'down', detail: 'the name of the Redis server cannot be resolved' },
   ECONNREFUSED: UNREACHABLE,
@@ -104,7 +104,7 @@ const TLS_ERROR_CODE =
   /^(CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_(TLS|SSL|OSSL)_|EPROTO$|HOSTNAME_MISMATCH$|INVALID_|PATH_LENGTH_)/;
 
 /** Maps an error reply from Redis to a failure. Returns `undefined` for other errors. */
-export function replyFailureOf(thrown: unknown): RedisFailure | undefined {
+export function replyFailureOf(thrown: unknown): QueueFailure | undefined {
   if (!(thrown instanceof Error)) return undefined;
   // A script error contains the error reply of the failed command.
   const word = /^(?:ERR .*? -)?([A-Z]+)\b/.exec(thrown.message)?.[1];
@@ -117,7 +117,7 @@ export function replyFailureOf(thrown: unknown): RedisFailure | undefined {
 }
 
 /** Maps any error that a Redis client throws to a failure. */
-export function failureOf(thrown: unknown): RedisFailure {
+export function failureOf(thrown: unknown): QueueFailure {
   if (!(thrown instanceof Error)) return LOST;
   const refusal = replyFailureOf(thrown);
   if (refusal !== undefined) return refusal;
@@ -141,27 +141,8 @@ export const ALL_SENTINELS_REFUSE = 'All sentinels refuse';
 /**
  * Maps the error of a sentinel connection to a failure that needs an operator. Returns `undefined` for other errors.
  */
-export function sentinelRefusalOf(thrown: unknown): RedisFailure | undefined {
+export function sentinelRefusalOf(thrown: unknown): QueueFailure | undefined {
   if (!(thrown instanceof Error)) return undefined;
   if (/^(NOAUTH|WRONGPASS)\b/.test(thrown.message)) return REFUSED_BY_SENTINELS;
   return 'code' in thrown && TLS_ERROR_CODE.test(String(thrown.code)) ? UNTRUSTED : undefined;
-}
-
-/** Whether the failure only reports a missing connection, without its cause. */
-export function isUnspecific(failure: RedisFailure): boolean {
-  return failure === LOST || failure === NO_SENTINEL;
-}
-
-/** Whether only normal use of the queue detects the failure. Probes do not detect a missing permission or command. */
-export function isSeenOnlyInUse(failure: RedisFailure): boolean {
-  return failure === REPLIES.NOPERM || failure === UNUSABLE;
-}
-
-export function healthOf({ state, detail, needsOperator }: RedisFailure, cause?: unknown): QueueHealth {
-  const code = needsOperator ? 'QUEUE_MISCONFIGURED' : 'QUEUE_UNAVAILABLE';
-  return { state, error: new AppError(code, { detail, cause }) };
-}
-
-export function unavailable(detail: string, cause?: unknown): AppError {
-  return new AppError('QUEUE_UNAVAILABLE', { detail, cause });
 }

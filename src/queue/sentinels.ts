@@ -1,7 +1,7 @@
 import { Socket } from 'node:net';
 import type * as Ioredis from 'ioredis';
 import type { Redis, RedisOptions, SentinelConnectionOptions } from 'ioredis';
-import { ALL_SENTINELS_REFUSE, sentinelRefusalOf } from './errors.ts';
+import { ALL_SENTINELS_REFUSE, sentinelRefusalOf } from './redis-errors.ts';
 
 export interface SentinelsOptions {
   /** The name of the master. */

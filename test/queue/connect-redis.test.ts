@@ -3,7 +3,8 @@ import { createServer, type Socket } from 'node:net';
 import type { Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import { openClients } from '../../src/queue/redis/clients.ts';
+import { connectRedis } from '../../src/queue/connect-redis.ts';
+import type { RedisAddress } from '../../src/queue/redis-address.ts';
 import { listen } from '../fakes/loopback.ts';
 import { waitUntil } from '../wait-until.ts';
 
@@ -97,6 +98,16 @@ async function listenAsSentinel() {
   };
 }
 
+async function openClients(address: RedisAddress, onError: (thrown: unknown) => void) {
+  const server = await connectRedis(address, 'test');
+  server.onError(onError);
+  return {
+    quick: server.connection as Redis,
+    blocking: () => server.openBlocking() as Redis,
+    close: () => server.close(),
+  };
+}
+
 describe('Redis connection', () => {
   it('reports only the first of several errors', async () => {
     await using server = await startSilent();
@@ -104,7 +115,7 @@ describe('Redis connection', () => {
     const connected = server.connected();
     const clients = await openClients({ url: server.url, cluster: false }, (thrown) => reported.push(thrown));
     await connected;
-    const { stream } = clients.quick as Redis;
+    const { stream } = clients.quick;
     const errors = [new Error('the certificate is not trusted'), new Error('alert decode error')];
     // Node would throw the second error here if it had no listener.
     for (const error of errors) stream.emit('error', error);
@@ -134,7 +145,7 @@ describe('Redis connection', () => {
     server.subscribed[0]?.destroy();
     await waitUntil(() => expect(server.subscribed).toHaveLength(2));
     // These pings leave the refusal enough time to arrive.
-    const quick = clients.quick as Redis;
+    const { quick } = clients;
     await waitUntil(() => expect(quick.status).toBe('ready'));
     for (let n = 0; n < 20; n += 1) await quick.ping();
     clients.close();
@@ -144,7 +155,7 @@ describe('Redis connection', () => {
     await using server = await listenAsSentinel();
     const release = server.hold();
     const clients = await openClients(server.asAddress, () => undefined);
-    const quick = clients.quick as Redis;
+    const { quick } = clients;
     await waitUntil(() => expect(server.held()).toBeGreaterThan(0));
     expect(quick.status).toBe('connecting');
     quick.disconnect(true);
@@ -167,8 +178,8 @@ describe('Redis connection', () => {
   it('reconnects once after each failover of its own master, and so does its duplicate', async () => {
     await using server = await listenAsSentinel();
     const clients = await openClients(server.asAddress, () => undefined);
-    const copy = (clients.blocking() as Redis).duplicate();
-    const all = [clients.quick as Redis, copy];
+    const copy = clients.blocking().duplicate();
+    const all = [clients.quick, copy];
     await waitUntil(() => expect(server.subscribed).toHaveLength(1));
     await waitUntil(() => expect(all.map(({ status }) => status)).toEqual(['ready', 'ready']));
     const begun = [0, 0];
@@ -189,7 +200,7 @@ describe('Redis connection', () => {
   it('causes no unhandled error on a duplicate connection', async () => {
     await using server = await startSilent();
     const clients = await openClients({ url: server.url, cluster: false }, () => undefined);
-    const copy = (clients.blocking() as Redis).duplicate();
+    const copy = clients.blocking().duplicate();
     await once(copy, 'connect');
     const again = copy.duplicate();
     await once(again, 'connect');

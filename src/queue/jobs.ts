@@ -1,0 +1,158 @@
+import { randomUUID } from 'node:crypto';
+import type { Job as BullJob, JobsOptions } from 'bullmq';
+import type { Timers } from '../core/timer.ts';
+import { type AddOptions, FALLBACK_REASON, type Job, type JobCounts, REASONS, rankOf } from './queue.ts';
+import type { BullQueue, Reopened } from './server.ts';
+
+/**
+ * The jobs in BullMQ. All rules are BullMQ's deduplication:
+ *
+ * - A subject has at most one job that waits or runs, and at most one that follows a running job (`keepLastIfActive`).
+ * - A wake-up is a job of its own, with an id of its own. When it is due, a worker adds the job of the subject. BullMQ
+ *   would drop an add for a subject whose own job is delayed.
+ * - `once` is a wake-up without delay. Its id includes the id of the caller and outlives the job (`ttl`).
+ *
+ * BullMQ keeps the data and the priority of the job that exists. An add that is as urgent replaces the data, and an add
+ * that is more urgent raises the priority.
+ */
+export interface Jobs {
+  add(jobs: readonly Job[], options: AddOptions, signal: AbortSignal): Promise<void>;
+  /** Removes the wake-up of a subject, because its run has started. */
+  removeWakeUp(subject: string): Promise<void>;
+  counts(): Promise<JobCounts>;
+  /** Whether an admin tool has paused the queue. */
+  isPaused(): Promise<boolean>;
+}
+
+/** The name of a job that runs its subject. */
+const RUN = 'run';
+/** The name of a job that adds the job of its subject. */
+export const WAKE_UP = 'wake';
+
+const MAX_FAILED_JOBS = 20;
+/** Minimum age of an existing job before it is checked for loss. */
+const LOST_CHECK_AFTER_MS = 30_000;
+/** States of a job that no worker will run. */
+const LOST_STATES: readonly string[] = ['unknown', 'completed', 'failed'];
+
+interface NewJob {
+  readonly name: string;
+  readonly data: Job;
+  readonly opts: JobsOptions & {
+    readonly jobId: string;
+    readonly priority: number;
+    readonly delay: number;
+    readonly deduplication: NonNullable<JobsOptions['deduplication']>;
+  };
+}
+
+export function createJobs(queue: Reopened<BullQueue>, timers: Timers): Jobs {
+  /**
+   * Merges a job that BullMQ did not add with the existing one. Returns whether to add it again, because the existing
+   * job was lost.
+   */
+  const merge = async ({ data, opts }: NewJob, existingId: string, repeat: boolean): Promise<boolean> => {
+    const bullQueue = await queue.get();
+    const existing = (await bullQueue.getJob(existingId)) as BullJob | undefined;
+    // The existing job has started or even ended since the add, or BullMQ has stored our job behind it.
+    if (existing === undefined) return false;
+    // Compare the absolute difference, because the clock may have been set back. A job without a timestamp was partly
+    // evicted, so it is not young.
+    const isYoung = Math.abs(timers.now() - existing.timestamp) <= LOST_CHECK_AFTER_MS;
+    if (!isYoung && (await removeLost(bullQueue, existing))) return true;
+    const { delay, priority } = opts;
+    const isSooner = existing.delay > 0 && existing.timestamp + existing.delay > timers.now() + delay;
+    if (isSooner) await ignoreGone(existing.changeDelay(delay));
+    if (repeat || existing.priority < priority || (await existing.getState()) === 'active') return false;
+    await ignoreGone(existing.updateData(data));
+    // A new priority moves the job to the end of its priority class, so change it only to a more urgent one.
+    if (existing.priority > priority) await ignoreGone(existing.changePriority({ priority }));
+    return false;
+  };
+
+  const add = async (jobs: readonly NewJob[], repeat: boolean, signal: AbortSignal): Promise<void> => {
+    const added = await (await queue.get()).addBulk([...jobs]);
+    const again = await Promise.all(
+      added.map(async ({ id = '' }, index) => {
+        const job = jobs[index];
+        if (job === undefined || id === job.opts.jobId || job.opts.deduplication.ttl !== undefined) return [];
+        return !signal.aborted && (await merge(job, id, repeat)) ? [job] : [];
+      }),
+    );
+    if (again.flat().length > 0 && !signal.aborted) await add(again.flat(), repeat, signal);
+  };
+
+  return {
+    add: (jobs, options, signal) =>
+      add(
+        jobs.map((job) => newJob(job, options)),
+        options.repeat === true,
+        signal,
+      ),
+    async removeWakeUp(subject) {
+      const bullQueue = await queue.get();
+      const id = await bullQueue.getDeduplicationJobId(wakeUpId(subject));
+      if (id !== null) await bullQueue.remove(id);
+    },
+    async counts() {
+      const found = await (await queue.get()).getJobCounts('wait', 'prioritized', 'active', 'delayed');
+      const { wait = 0, prioritized = 0, active = 0, delayed = 0 } = found;
+      return { waiting: wait + prioritized, active, delayed };
+    },
+    isPaused: async () => (await queue.get()).isPaused(),
+  };
+}
+
+function wakeUpId(subject: string): string {
+  return `wake/${subject}`;
+}
+
+function newJob({ subject, reason, requestId }: Job, { delayMs = 0, once }: AddOptions): NewJob {
+  const isWakeUp = delayMs > 0 || once !== undefined;
+  return {
+    name: isWakeUp ? WAKE_UP : RUN,
+    data: { subject, reason, requestId },
+    opts: {
+      jobId: randomUUID(),
+      priority: rankOf({ reason }) + 1,
+      delay: Math.round(delayMs),
+      ...{ attempts: 1, stackTraceLimit: 0 },
+      removeOnComplete: true,
+      removeOnFail: { count: MAX_FAILED_JOBS },
+      deduplication:
+        once === undefined
+          ? { id: isWakeUp ? wakeUpId(subject) : subject, keepLastIfActive: true }
+          : { id: `${subject}/${once.id}`, ttl: once.ttlMs },
+    },
+  };
+}
+
+/**
+ * Removes a job that exists but that is missing from every list that workers read. Returns whether the job was removed.
+ * When Redis evicts keys, it may delete whole lists or the data of a job. Such a job never ends and blocks its subject.
+ * A running job has a lock and is not removed.
+ */
+async function removeLost(queue: BullQueue, existing: BullJob): Promise<boolean> {
+  const { id = '' } = existing;
+  return LOST_STATES.includes(await existing.getState()) && (await queue.remove(id)) === 1;
+}
+
+/** Ignores the error if the job has started or ended meanwhile. */
+async function ignoreGone(change: Promise<void>): Promise<void> {
+  try {
+    await change;
+  } catch (thrown) {
+    // BullMQ's error codes: -1 for a job that does not exist, -3 for a job in another state.
+    const isGone = thrown instanceof Error && 'code' in thrown && (thrown.code === -1 || thrown.code === -3);
+    if (!isGone) throw thrown;
+  }
+}
+
+/** The job of this data. `undefined` for data of another format. */
+export function parseJob(data: unknown): Job | undefined {
+  if (typeof data !== 'object' || data === null) return undefined;
+  const { subject, reason, requestId } = data as { readonly [name: string]: unknown };
+  if (typeof subject !== 'string' || typeof reason !== 'string' || typeof requestId !== 'string')
+    return undefined;
+  return { subject, reason: REASONS.find((known) => known === reason) ?? FALLBACK_REASON, requestId };
+}

@@ -1,0 +1,38 @@
+import { type AppError, toAppError } from '../../core/errors.ts';
+import { pause, systemTimers, type Timers } from '../../core/timer.ts';
+import { isQueueOutage, type Job, type Queue } from '../../queue/queue.ts';
+
+/** Runs a job. Returns the delay in milliseconds until its subject must run again. */
+export type RunJob = (job: Job, signal: AbortSignal) => Promise<number | undefined>;
+
+const RETRY_MS = 1_000;
+
+/**
+ * Starts the jobs of the queue. Adds a wake-up for a delay before the job ends, so that a crash in between cannot lose
+ * it.
+ */
+export function startJobs(
+  queue: Pick<Queue, 'kind' | 'start' | 'add'>,
+  run: RunJob,
+  timers: Timers = systemTimers,
+): void {
+  queue.start(async (job, signal) => {
+    const delayMs = await run(job, signal);
+    while (delayMs !== undefined && !signal.aborted) {
+      const error = await errorOf(queue.add([job], { delayMs }));
+      // A memory queue refuses an add only after it was closed.
+      if (error === undefined || queue.kind === 'memory') return;
+      if (!isQueueOutage(error)) throw error;
+      await pause(RETRY_MS, timers);
+    }
+  });
+}
+
+async function errorOf(work: Promise<void>): Promise<AppError | undefined> {
+  try {
+    await work;
+    return undefined;
+  } catch (thrown) {
+    return toAppError(thrown);
+  }
+}

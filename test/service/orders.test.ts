@@ -1,0 +1,68 @@
+import { expect, it } from 'vitest';
+import type { Job, Process } from '../../src/queue/queue.ts';
+import { createOrders } from '../../src/service/orders.ts';
+import { createOutbox } from '../../src/service/outbox.ts';
+import { startJobs } from '../../src/service/runs/start-jobs.ts';
+import { createManualTime } from '../fakes/manual-time.ts';
+import { APPS_DB, recordingLogger } from '../reconcile/world.ts';
+import { asQueue, createClock, createFakeQueue, queueAway, settled } from './sample.ts';
+
+const order: Job = { subject: 'target/apps/db', reason: 'manual', requestId: 'asked' };
+
+function open() {
+  const queue = createFakeQueue();
+  const clock = createClock();
+  const logger = recordingLogger();
+  const outbox = createOutbox(asQueue(queue), { clock, logger });
+  const orders = createOrders({ outbox, queue, clock, logger });
+  return { queue, clock, orders, added: () => queue.jobs.map(({ job }) => job) };
+}
+
+it('queues an order again after each other run of its target, until it has a result', async () => {
+  const { orders, added } = open();
+  await orders.place(APPS_DB, 'asked');
+  orders.noteRun(APPS_DB, 'another');
+  orders.noteRun({ ...APPS_DB, secret: 'other' }, 'another');
+  expect(added()).toEqual([order, order]);
+  orders.noteRun(APPS_DB, 'asked~1');
+  orders.noteRun(APPS_DB, 'another');
+  expect(added()).toHaveLength(2);
+});
+
+it('forgets an order that the queue refuses, and an order after ten minutes', async () => {
+  const { queue, clock, orders, added } = open();
+  queue.failure = queueAway();
+  await expect(orders.place(APPS_DB, 'asked')).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
+  queue.failure = undefined;
+  orders.noteRun(APPS_DB, 'another');
+  expect(added()).toEqual([]);
+  await orders.place(APPS_DB, 'asked');
+  clock.time += 600_001;
+  orders.noteRun(APPS_DB, 'another');
+  expect(added()).toEqual([order]);
+});
+
+it('adds a wake-up for the delay of a run before the job ends, also while the queue is down', async () => {
+  const { queue } = open();
+  const time = createManualTime();
+  let work: Process | undefined;
+  const start = (process: Process): void => {
+    work = process;
+  };
+  const add = queue.add.bind(queue);
+  startJobs({ kind: 'redis', start, add }, async (_, { aborted }) => (aborted ? 0 : 500), time);
+  queue.failure = queueAway();
+  let ended = false;
+  void work?.(order, new AbortController().signal).then(() => {
+    ended = true;
+  });
+  await settled();
+  expect(ended).toBe(false);
+  queue.failure = undefined;
+  await time.advance(1_000);
+  await settled();
+  expect(ended).toBe(true);
+  expect(queue.jobs).toEqual([{ job: order, options: { delayMs: 500 } }]);
+  await work?.(order, AbortSignal.abort());
+  expect(queue.jobs).toHaveLength(1);
+});
