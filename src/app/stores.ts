@@ -7,14 +7,14 @@ import type { ReadResult } from '../core/read-result.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { Reference } from '../providers/credentials.ts';
 import { createHourlyCounter, type HourlyCounter } from '../providers/hourly-counter.ts';
-import type { CallReport } from '../providers/limits.ts';
 import {
-  createStorePolicy,
+  createManagedStore,
   type LoginStatus,
-  type StorePolicy,
-  type StorePolicyDeps,
+  type ManagedStore,
+  type ManagedStoreDeps,
   type StoreState,
-} from '../providers/policy.ts';
+} from '../providers/managed-store.ts';
+import type { CallReport } from '../providers/policy.ts';
 import type {
   ProviderDefinition,
   ProviderDeps,
@@ -61,7 +61,7 @@ export interface StoreObserver {
   onProgress?(store: string, error?: AppError): void;
 }
 
-export interface StoresDeps extends Pick<StorePolicyDeps, 'sleep' | 'wake' | 'deadline' | 'random'> {
+export interface StoresDeps extends Pick<ManagedStoreDeps, 'deadline' | 'random'> {
   readonly clock: Clock;
   readonly fingerprints: Fingerprinter;
   readonly credential: (reference: Reference) => Promise<SecretValue>;
@@ -76,8 +76,8 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
   const { observe, create = createProvider } = deps;
   let byName = indexOf(configs);
   let definitions = definitionsOf(configs);
-  const guards = new Map<string, StorePolicy>();
-  const retiring = new Map<StorePolicy, Promise<unknown>>();
+  const guards = new Map<string, ManagedStore>();
+  const retiring = new Map<ManagedStore, Promise<unknown>>();
   const reportedStates = new Map<string, StoreState>();
   const calls = new Map<string, HourlyCounter>();
   const strategies = new Map<string, Map<number, ChosenStrategy>>();
@@ -100,7 +100,7 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
     if (error === undefined) observe?.onState(name, state);
     else observe?.onState(name, state, error);
   };
-  const guardOf = (name: string): StorePolicy => {
+  const guardOf = (name: string): ManagedStore => {
     const existing = guards.get(name);
     if (existing !== undefined) return existing;
     // Without this check, a job that still runs would log in again. If the store hangs, the process could not exit.
@@ -108,7 +108,7 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
     const config = byName.get(name);
     if (config === undefined)
       throw new AppError('INTERNAL', { subject: `store ${name}`, detail: 'it is not configured' });
-    const guard: StorePolicy = createStorePolicy({
+    const guard: ManagedStore = createManagedStore({
       ...deps,
       name,
       limits: config.limits,
@@ -179,7 +179,7 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
     },
   };
 
-  function createFacade(guard: () => StorePolicy): SecretProvider {
+  function createFacade(guard: () => ManagedStore): SecretProvider {
     return {
       read: async (refs, call) => guard().use((provider) => provider.read(refs, call), readVerdict),
       versions: async (keys, call) =>

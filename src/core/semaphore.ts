@@ -13,8 +13,6 @@ export interface Semaphore {
   run<T>(work: () => Promise<T>, options?: AcquireOptions): Promise<T>;
   /** Whether a new caller has to wait. */
   isFull(): boolean;
-  /** Rejects all waiting callers with this reason. */
-  rejectWaiters(reason: unknown): void;
 }
 
 /**
@@ -67,12 +65,6 @@ export function createSemaphore(count: number, priorities = 1): Semaphore {
       }
     },
     isFull: () => free === 0,
-    rejectWaiters(reason) {
-      for (const queue of queues) {
-        for (const waiter of queue) waiter.reject(reason);
-        queue.clear();
-      }
-    },
   };
 }
 

@@ -1,42 +1,29 @@
-import { unlessAborted } from '../core/abort.ts';
+import { CircuitState, circuitBreaker, handleWhenResult, type IBreaker } from 'cockatiel';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
-import { type StartTimer, startBackgroundTimer } from '../core/timer.ts';
 
-/**
- * The result of a call: its error, `undefined` for success, or `interrupted` if the caller aborted it. An interrupted
- * call is not evidence about the store.
- */
-export type CallResult = AppError | undefined | 'interrupted';
+/** What a breaker sees of a completed call: its error, or `undefined` if the store responded properly. */
+export interface CallResult {
+  readonly failure: AppError | undefined;
+}
 
 export interface Breaker extends Disposable {
-  /**
-   * `closed`: all calls are made. `open`: no calls are made. `trial`: the probe succeeded, and calls are made one at a
-   * time.
-   */
-  readonly state: 'closed' | 'open' | 'trial';
-  /**
-   * While the breaker is open: the reason. While it is closed: the last error, if enough calls failed to require a
-   * probe.
-   */
-  readonly error: AppError | undefined;
-  /** The error for skipped calls while the breaker is open. Its code is the code of the last error. */
+  /** While the breaker is open: the error for skipped calls. Its code is the code of the last error. */
   readonly refusal: AppError | undefined;
-  /** @throws AppError `refusal` */
-  check(): void;
+  /** The last error, while the breaker is open or enough calls failed to require a probe. */
+  readonly error: AppError | undefined;
   /**
-   * Starts a call and returns a function that must be called with its result. Waits while another call is on trial.
-   * @throws AppError `refusal` while the breaker is open; the signal's reason.
+   * Makes a call and counts its result. A call that throws was interrupted, and is no evidence about the store.
+   * @throws AppError `refusal` while the breaker is open.
    */
-  enter(signal: AbortSignal | undefined): Promise<(result: CallResult) => void>;
+  execute<Result extends CallResult>(call: () => Promise<Result>): Promise<Result>;
 }
 
 export interface BreakerOptions {
-  /** A cheap call that checks whether the store responds. Returns the error if it does not. */
-  readonly probe: () => Promise<AppError | undefined>;
-  /** Called whenever `state` or `error` changes. */
+  /** A cheap call that checks whether the store responds. */
+  readonly probe: () => Promise<CallResult>;
+  /** Called whenever `refusal` or `error` changes. */
   readonly onChange?: () => void;
-  readonly wake?: StartTimer;
   /** Returns a number from 0 (inclusive) to 1 (exclusive). */
   readonly random?: () => number;
 }
@@ -45,165 +32,132 @@ export interface BreakerOptions {
 const OUTAGE_CODES: ReadonlySet<ErrorCode> = new Set(['STORE_UNAVAILABLE', 'TIMEOUT', 'TLS_FAILED']);
 
 /**
- * After every group of this many failures in a row, a probe determines whether the whole store or a single key is the
- * problem.
+ * After every group of this many missing answers in a row, a probe determines whether the whole store or a single key
+ * is the problem.
  */
-const FAILURES_BEFORE_PROBE = 3;
+const MISSING_BEFORE_PROBE = 3;
 /**
- * After this many failures in a row, the breaker opens without a failed probe. A server may still respond to probes
- * when it can no longer read.
+ * After this many missing answers in a row, the breaker opens without a failed probe. A server may still respond to
+ * probes when it can no longer read.
  */
-const FAILURES_BEFORE_OPEN = 25;
+const MISSING_BEFORE_OPEN = 25;
 const FIRST_WAIT_MS = 2_000;
 const MAX_WAIT_MS = 20_000;
-/** The maximum wait after a probe succeeded but the following call failed. Such a probe is unreliable. */
-const MAX_DISTRUSTED_WAIT_MS = 60_000;
+/** The longest wait that a store can request for probes. */
+const MAX_REQUESTED_MS = 60_000;
 
 export const CALL_SKIPPED = 'its last calls failed, so this call was skipped';
 
 /**
- * The circuit breaker of one store:
- *
- *     closed ── 3 failures and a failed probe, or 25 failures in a row ──▶ open ── the probe succeeds ──▶ trial
- *        ▲                                                                  ▲  ╲ it fails: retry later      │  │
- *        │                                                                  ╰──────── the call fails ───────╯  │
- *        ╰──────────────────────────────── any call is answered, in any state ─────────────────────────────────╯
- *
- * A key that hangs does not open the breaker, because other keys are still answered. While the store is down, only
- * probes are sent: the first after 2 s, the next ones after doubling waits of up to 20 s. They detect the recovery,
- * even if there are no callers.
+ * The circuit breaker of one store. It opens after 25 missing answers in a row, or after 3 and a failed probe. A key
+ * that hangs does not open it, because other keys are still answered. While it is open, only a timer sends probes: the
+ * first after 2 s, the next ones after doubling waits of up to 20 s. They detect the recovery, even if there are no
+ * callers. After an answered probe, three missing answers open the breaker again, and the waits keep growing.
  */
 export function createBreaker(options: BreakerOptions): Breaker {
-  const { probe, onChange = () => undefined, wake = startBackgroundTimer, random = Math.random } = options;
-  let state: Breaker['state'] = 'closed';
+  const { probe, onChange = () => undefined, random = Math.random } = options;
+  const missing = countMissingAnswers();
+  // The circuit needs no time of its own, because only answers of probes and earlier calls reach it while it is open.
+  const circuit = circuitBreaker(handleWhenResult(isMissing), { breaker: missing, halfOpenAfter: 0 });
   let error: AppError | undefined;
-  let consecutiveFailures = 0;
-  /** Incremented on each state change. Failures of calls that started in an earlier state are ignored. */
-  let epoch = 0;
   let probesSent = 0;
-  let isDistrusted = false;
-  let isVerifying = false;
-  let isClosed = false;
-  let trial: PromiseWithResolvers<void> | undefined;
-  let cancelTimer = () => {};
+  let isProbeDue = false;
+  let isDisposed = false;
+  let timer: NodeJS.Timeout | undefined;
 
-  const transition = (next: Breaker['state'], why: AppError | undefined) => {
-    if (next !== state) epoch += 1;
-    state = next;
-    error = why;
-    consecutiveFailures = 0;
-    trial?.resolve();
-    trial = undefined;
+  const isOpen = () => circuit.state !== CircuitState.Closed;
+  const schedule = (waitMs: number): void => {
+    clearTimeout(timer);
+    isProbeDue = true;
+    const requestedMs = Math.min(error?.retryAfterMs ?? 0, MAX_REQUESTED_MS);
+    if (!isDisposed) timer = setTimeout(() => void runProbe(), Math.max(waitMs, requestedMs)).unref();
+  };
+  const scheduleNext = (): void => {
+    const wait = Math.min(FIRST_WAIT_MS * 2 ** probesSent, MAX_WAIT_MS) * (0.9 + random() / 5);
+    probesSent += 1;
+    schedule(wait);
+  };
+  const runProbe = async (): Promise<void> => {
+    const result = await probe();
+    isProbeDue = false;
+    // A call that was answered meanwhile proves that the store works.
+    if (isDisposed || (!isOpen() && missing.state < MISSING_BEFORE_PROBE)) return;
+    if (!isMissing(result)) {
+      if (isOpen()) await circuit.execute(() => result);
+      return;
+    }
+    error = result.failure;
+    if (isOpen()) {
+      onChange();
+      return scheduleNext();
+    }
+    missing.state = MISSING_BEFORE_OPEN;
+    await circuit.execute(() => result);
+  };
+  circuit.onStateChange((state) => {
+    if (state === CircuitState.HalfOpen) return;
+    if (state === CircuitState.Open) scheduleNext();
+    else error = undefined;
+    onChange();
+  });
+
+  const succeed = async (result: CallResult): Promise<void> => {
+    clearTimeout(timer);
+    isProbeDue = false;
+    probesSent = 0;
+    // The call may have started before the breaker opened.
+    if (isOpen()) await circuit.execute(() => result);
+    missing.state = 0;
+    if (error === undefined) return;
+    error = undefined;
     onChange();
   };
-  const scheduleProbe = () => {
-    cancelTimer();
-    const longest = isDistrusted ? MAX_DISTRUSTED_WAIT_MS : MAX_WAIT_MS;
-    const wait = Math.min(FIRST_WAIT_MS * 2 ** probesSent, longest) * (0.9 + random() / 5);
-    probesSent += 1;
-    cancelTimer = wake(() => void runProbe(), Math.max(wait, requestedDelayOf(error)));
-  };
-  const runProbe = async () => {
-    const before = epoch;
-    const failure = await probe();
-    if (isClosed || epoch !== before) return;
-    if (failure !== undefined && OUTAGE_CODES.has(failure.code)) {
-      error = failure;
-      onChange();
-      scheduleProbe();
-    } else transition('trial', undefined);
-  };
-  const open = (why: AppError) => {
-    if (state === 'trial') isDistrusted = true;
-    transition('open', why);
-    scheduleProbe();
-  };
-  const verifyOutage = async (why: AppError) => {
-    if (isVerifying) return;
-    isVerifying = true;
-    const before = epoch;
-    // Any answered call meanwhile proves that the store works.
-    const isResolved = () => isClosed || epoch !== before || consecutiveFailures < FAILURES_BEFORE_PROBE;
-    await pause(requestedDelayOf(why));
-    const failure = isResolved() ? undefined : await probe();
-    isVerifying = false;
-    if (failure !== undefined && !isResolved() && OUTAGE_CODES.has(failure.code)) open(failure);
-  };
-  /** Waits for the given time, or until a call is answered. */
-  const pause = (ms: number): Promise<void> | undefined => {
-    if (ms === 0) return undefined;
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const stop = wake(resolve, ms);
-    cancelTimer = () => {
-      stop();
-      resolve();
-    };
-    return promise;
-  };
-  const succeed = () => {
-    const wasDoubtful = error !== undefined;
-    consecutiveFailures = 0;
-    probesSent = 0;
-    isDistrusted = false;
-    cancelTimer();
-    if (state !== 'closed' || wasDoubtful) transition('closed', undefined);
-  };
-  const settle = (result: CallResult, startEpoch: number) => {
-    if (isClosed || result === 'interrupted') return;
-    if (result === undefined || !OUTAGE_CODES.has(result.code)) succeed();
-    else if (startEpoch !== epoch) return;
-    else if (state === 'trial') open(result);
-    else {
-      consecutiveFailures += 1;
-      if (consecutiveFailures >= FAILURES_BEFORE_OPEN) open(result);
-      else if (consecutiveFailures % FAILURES_BEFORE_PROBE === 0) {
-        error = result;
-        onChange();
-        void verifyOutage(result);
-      }
-    }
-  };
   const refusal = () =>
-    state === 'open' && error !== undefined
+    isOpen() && error !== undefined
       ? new AppError(error.code, { detail: CALL_SKIPPED, cause: error })
       : undefined;
-  const check = () => {
-    const refused = refusal();
-    if (refused !== undefined) throw refused;
-  };
 
   return {
-    get state() {
-      return state;
+    get refusal() {
+      return refusal();
     },
     get error() {
       return error;
     },
-    get refusal() {
-      return refusal();
-    },
-    check,
-    async enter(signal) {
-      while (state === 'trial' && trial !== undefined) await unlessAborted(trial.promise, signal);
-      check();
-      const startEpoch = epoch;
-      if (state !== 'trial') return (result) => settle(result, startEpoch);
-      const ownTrial = Promise.withResolvers<void>();
-      trial = ownTrial;
-      return (result) => {
-        if (trial === ownTrial) trial = undefined;
-        settle(result, startEpoch);
-        ownTrial.resolve();
-      };
+    async execute(call) {
+      const refused = refusal();
+      if (refused !== undefined) throw refused;
+      const result = await circuit.execute(call);
+      if (!isMissing(result)) await succeed(result);
+      else if (!isOpen() && missing.state % MISSING_BEFORE_PROBE === 0) {
+        error = result.failure;
+        onChange();
+        if (!isProbeDue) schedule(0);
+      }
+      return result;
     },
     [Symbol.dispose]() {
-      isClosed = true;
-      cancelTimer();
+      isDisposed = true;
+      clearTimeout(timer);
     },
   };
 }
 
-/** How long the store asked us to wait, at most one minute. Probes wait too. */
-function requestedDelayOf(error: AppError | undefined): number {
-  return Math.min(error?.retryAfterMs ?? 0, MAX_DISTRUSTED_WAIT_MS);
+/** Counts missing answers in a row. An answered probe leaves the breaker close to opening again. */
+function countMissingAnswers(): IBreaker & { state: number } {
+  return {
+    state: 0,
+    success(state) {
+      this.state = state === CircuitState.HalfOpen ? MISSING_BEFORE_OPEN - MISSING_BEFORE_PROBE : 0;
+    },
+    failure() {
+      this.state += 1;
+      return this.state >= MISSING_BEFORE_OPEN;
+    },
+  };
+}
+
+function isMissing(result: unknown): result is { readonly failure: AppError } {
+  const { failure } = result as CallResult;
+  return failure !== undefined && OUTAGE_CODES.has(failure.code);
 }

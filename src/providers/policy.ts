@@ -1,210 +1,186 @@
-import { AppError, toAppError } from '../core/errors.ts';
-import type { StartTimer } from '../core/timer.ts';
-import { createBreaker } from './breaker.ts';
-import { type CallReport, createLimiter, type LimiterOptions, runAsProbe } from './limits.ts';
-import type { CallOptions, ChangeListener, ProviderDeps, SecretProvider } from './provider.ts';
-import { withQuarantine } from './quarantine.ts';
-import { withRetry } from './retry.ts';
-import { createThrottle } from './throttle.ts';
-import type { MakeDeadline, Sleep } from './timing.ts';
+import { AsyncLocalStorage } from 'node:async_hooks';
+import PQueue from 'p-queue';
+import { unlessAborted } from '../core/abort.ts';
+import type { ErrorCode } from '../core/error-codes.ts';
+import { AppError } from '../core/errors.ts';
+import { createRateLimiter } from '../core/rate-limiter.ts';
+import { type Breaker, type CallResult, createBreaker } from './breaker.ts';
+import type { FailureOf, Operation, ProviderDeps, Settled } from './provider.ts';
+import { settle, thrownError } from './settle.ts';
+import { createSlowdown, MAX_CALL_WAIT_MS, type Slowdown } from './slowdown.ts';
+import { type MakeDeadline, systemDeadline, systemSleep } from './timing.ts';
 
-export interface StoreState {
-  /**
-   * - `down`: no calls are made because the store did not respond, or no login is possible.
-   * - `degraded`: calls are throttled, or some calls fail.
-   * - `up`: in all other cases, including before the first call.
-   */
-  readonly state: 'up' | 'degraded' | 'down';
-  /** The time of the last request without an error, in milliseconds since 1970. */
-  readonly lastSuccess?: number;
-  readonly error?: AppError;
-  readonly breakerOpen: boolean;
+/** One completed request. */
+export interface CallReport {
+  readonly operation: Operation;
+  readonly outcome: 'ok' | ErrorCode;
+  /** The duration in milliseconds, without the wait for a permit. */
+  readonly ms: number;
 }
 
-export interface StorePolicyDeps extends Omit<ProviderDeps, 'limit'> {
-  readonly create: (deps: ProviderDeps) => Promise<SecretProvider>;
-  readonly limits: Pick<LimiterOptions, 'requestsPerSecond' | 'concurrency' | 'timeoutMs'>;
-  readonly onCall: (report: CallReport) => void;
-  /** Called when the state may have changed. */
-  readonly onChange: () => void;
-  readonly sleep?: Sleep | undefined;
-  readonly wake?: StartTimer | undefined;
-  readonly deadline?: MakeDeadline | undefined;
-  readonly random?: (() => number) | undefined;
+export interface StoreLimits {
+  /** The maximum rate of this process. */
+  readonly requestsPerSecond: number;
+  readonly concurrency: number;
+  /** The timeout of one request, without the wait for a permit. */
+  readonly timeoutMs: number;
 }
 
-/** A store with its provider, limits, breaker, throttle and retries. */
-export interface StorePolicy extends AsyncDisposable {
+export interface StorePolicyOptions {
+  readonly limits: StoreLimits;
   /**
-   * Sets up the provider if needed. The next call tries again after a failure. @throws AppError if the provider cannot
-   * be set up.
+   * A cheap call that checks whether the store responds. Without a probe, requests are limited, but a store in trouble
+   * is neither slowed down nor left alone.
    */
-  open(): Promise<void>;
-  use<T>(work: (provider: SecretProvider) => Promise<T>, judge: (result: T) => LoginStatus): Promise<T>;
-  /**
-   * Bypasses the limits and the breaker, because a stream is no evidence about the health of the store. The stream ends
-   * when the store is closed.
-   */
-  subscribe(listener: ChangeListener, options?: CallOptions): Promise<never>;
-  state(): StoreState;
-  /** Waits for running calls to end, then closes the store. No new calls may be made after this call. */
-  retire(): Promise<void>;
+  readonly probe?: () => Promise<unknown>;
+  readonly onCall?: (report: CallReport) => void;
+  /** Called when `outage` or `trouble` may have changed. */
+  readonly onChange?: () => void;
+  readonly deadline?: MakeDeadline;
+  /** Returns a number from 0 (inclusive) to 1 (exclusive). */
+  readonly random?: () => number;
 }
 
-/** The login status that a result proves: `answered` if the login works, an error, or `unclear`. */
-export type LoginStatus = AppError | 'answered' | 'unclear';
+/** The rules for all requests to one store: rate, concurrency, timeout, circuit breaker and slowdown. */
+export interface StorePolicy extends Disposable {
+  readonly limit: ProviderDeps['limit'];
+  /** While no requests are made: the reason. */
+  readonly outage: AppError | undefined;
+  /** Why the store is slowed down, or the last of several missing answers. */
+  readonly trouble: AppError | undefined;
+}
 
-/** Errors that prevent reading any key of the store. */
-const LOGIN_ERRORS: readonly string[] = ['AUTH_FAILED', 'CREDENTIAL_MISSING'];
-/** Errors that a store returns only after it has accepted the login. A rejected login is always AUTH_FAILED. */
-const AUTHENTICATED_ERRORS: readonly string[] = [
-  'ACCESS_DENIED',
-  'SOURCE_DELETED',
-  'SOURCE_DISABLED',
-  'VERSION_GONE',
-  'MOUNT_NOT_FOUND',
-];
+/** A probe must give a result quickly, and it does not wait for a permit. */
+const PROBE_MS = 5_000;
+const probeContext = new AsyncLocalStorage<true>();
 
-export function createStorePolicy(deps: StorePolicyDeps): StorePolicy {
-  const { clock, onChange } = deps;
-  const timing = timersOf(deps);
-  let opening: Promise<SecretProvider> | undefined;
-  let loginError: AppError | undefined;
-  let lastSuccess: number | undefined;
-  let running = 0;
-  let isDisposed = false;
-  let rawProvider: SecretProvider | undefined;
-  const idleWaiters = new Set<() => void>();
+interface Request<T> {
+  readonly send: (signal: AbortSignal) => Promise<T>;
+  readonly signal: AbortSignal | undefined;
+  readonly operation: Operation;
+  readonly failureOf: FailureOf<T>;
+}
 
-  const throttle = createThrottle({ clock, ...timing });
-  const breaker = createBreaker({
-    ...timing,
-    probe: async () => {
-      const provider = await opening;
-      return provider === undefined ? undefined : failureOf(runAsProbe(() => provider.probe()));
-    },
-    onChange: () => {
-      const { refusal } = breaker;
-      if (refusal !== undefined) limiter.clear(refusal);
-      onChange();
-    },
+interface EndedRequest<T> extends CallResult {
+  readonly settled: Settled<T>;
+}
+
+/**
+ * Requests start in order, within the limits for concurrency and rate. They wait while the store asks for a short
+ * pause. They are rejected at once during a longer pause, and while the store does not respond.
+ */
+export function createStorePolicy(options: StorePolicyOptions): StorePolicy {
+  const { limits, random = Math.random, onChange = () => undefined } = options;
+  const queue = new PQueue({ concurrency: limits.concurrency });
+  // The rate limiter of p-queue would block all requests for an hour after the clock was set back by an hour.
+  const nextDelay = createRateLimiter({
+    perSecond: () => limits.requestsPerSecond,
+    // A tenth of the rate, because a larger burst could double the load in the first second.
+    burst: (perSecond) => perSecond / 10,
+    clock: { now: () => performance.now() },
   });
-  const limiter = createLimiter({
-    ...deps.limits,
-    ...timing,
-    clock,
-    breaker,
-    throttle,
-    onCall(report) {
-      if (report.outcome === 'ok' && report.operation !== 'probe') lastSuccess = clock.now();
-      deps.onCall(report);
-    },
-  });
+  const send = createSender(options);
+  const trouble = options.probe === undefined ? undefined : watchTrouble(options.probe);
 
-  const create = async (): Promise<SecretProvider> => {
-    try {
-      const provider = await deps.create({ ...deps, limit: limiter.limit });
-      rawProvider = provider;
-      const mayRetry = () => !isDisposed && breaker.state !== 'open';
-      return withRetry(withQuarantine(deps.name, provider), { clock, mayRetry, ...timing });
-    } catch (thrown) {
-      // Allow another attempt, because a missing file or credential may exist later.
-      opening = undefined;
-      loginError = toAppError(thrown);
-      onChange();
-      throw thrown;
-    }
+  function watchTrouble(probe: () => Promise<unknown>): { breaker: Breaker; slowdown: Slowdown } {
+    const slowdown = createSlowdown(queue, random);
+    const breaker = createBreaker({
+      probe: async () => {
+        const ended = await settle(probeContext.run(true, probe));
+        return { failure: 'error' in ended ? ended.error : undefined };
+      },
+      onChange: () => {
+        if (breaker.refusal !== undefined) queue.clear();
+        onChange();
+      },
+      random,
+    });
+    return { breaker, slowdown };
+  }
+  const refusal = () => trouble?.breaker.refusal ?? trouble?.slowdown.refusal;
+  const throwIfRefused = () => {
+    const refused = refusal();
+    if (refused !== undefined) throw refused;
   };
-  const open = (): Promise<SecretProvider> => {
-    opening ??= create();
-    return opening;
+  const waitForTurn = async (signal: AbortSignal | undefined): Promise<void> => {
+    const wait = nextDelay();
+    if (wait > 0) await systemSleep(wait, signal);
+    // Another request may have caused a pause meanwhile.
+    const pause = trouble?.slowdown.remainingMs ?? 0;
+    if (pause > 0 && pause <= MAX_CALL_WAIT_MS) await systemSleep(pause, signal);
+    throwIfRefused();
   };
-  const note = (verdict: LoginStatus) => {
-    const code = typeof verdict === 'string' ? verdict : verdict.code;
-    // An error while setting up the provider proves nothing about the login.
-    if (code === 'answered' || (rawProvider !== undefined && AUTHENTICATED_ERRORS.includes(code)))
-      loginError = undefined;
-    else if (typeof verdict !== 'string' && LOGIN_ERRORS.includes(code)) loginError = verdict;
-    onChange();
+  const sendInTurn = async <T>(request: Request<T>): Promise<EndedRequest<T>> => {
+    await waitForTurn(request.signal);
+    const call = () => send(request, limits.timeoutMs);
+    if (trouble === undefined) return call();
+    const round = trouble.slowdown.round;
+    const ended = await trouble.breaker.execute(call);
+    if (trouble.slowdown.record(ended.failure, round)) onChange();
+    return ended;
   };
-
   return {
-    async open() {
-      await open();
-    },
-    async use(work, judge) {
-      running += 1;
+    async limit(call, signal, operation = 'other', failureOf = thrownError) {
+      const request = { send: call, signal, operation, failureOf };
+      if (probeContext.getStore())
+        return resultOf(await send({ ...request, operation: 'probe' }, Math.min(PROBE_MS, limits.timeoutMs)));
+      throwIfRefused();
+      let isStarted = false;
+      const work = () => {
+        isStarted = true;
+        return sendInTurn(request);
+      };
       try {
-        const result = await work(await open());
-        note(judge(result));
-        return result;
+        return resultOf(await queue.add(work, signal === undefined ? {} : { signal }));
       } catch (thrown) {
-        note(toAppError(thrown));
-        throw thrown;
-      } finally {
-        running -= 1;
-        if (running === 0) for (const done of idleWaiters) done();
+        if (isStarted || signal?.aborted) throw thrown;
+        // The queue was cleared.
+        throw refusal() ?? new AppError('INTERRUPTED', { detail: 'the store was closed', cause: thrown });
       }
     },
-    async subscribe(listener, options) {
-      await open();
-      if (rawProvider?.subscribe === undefined)
-        throw new AppError('CONFIG_INVALID', { detail: 'stores of this kind send no change events' });
-      return rawProvider.subscribe(listener, options);
+    get outage() {
+      return trouble?.breaker.refusal && trouble.breaker.error;
     },
-    state() {
-      const breakerOpen = breaker.state === 'open';
-      const down = breakerOpen ? breaker.error : loginError;
-      const error = down ?? throttle.error ?? breaker.error;
-      return {
-        state: down !== undefined ? 'down' : error !== undefined ? 'degraded' : 'up',
-        ...(lastSuccess === undefined ? {} : { lastSuccess }),
-        ...(error === undefined ? {} : { error }),
-        breakerOpen,
-      };
+    get trouble() {
+      return trouble?.slowdown.error ?? trouble?.breaker.error;
     },
-    async retire() {
-      breaker[Symbol.dispose]();
-      if (running > 0) await new Promise<void>((resolve) => idleWaiters.add(resolve));
-      await close(opening);
-      opening = undefined;
-    },
-    async [Symbol.asyncDispose]() {
-      breaker[Symbol.dispose]();
-      // Running calls are abandoned. If they waited for a permit or a retry, they would keep the process alive.
-      isDisposed = true;
-      await close(opening);
-      opening = undefined;
-      limiter.clear(new AppError('INTERRUPTED', { detail: 'the store was closed' }));
+    [Symbol.dispose]() {
+      trouble?.breaker[Symbol.dispose]();
+      trouble?.slowdown[Symbol.dispose]();
+      queue.clear();
     },
   };
 }
 
-async function close(opening: Promise<SecretProvider> | undefined): Promise<void> {
-  const [opened] = await Promise.allSettled([opening]);
-  if (opened.status === 'fulfilled') await opened.value?.[Symbol.asyncDispose]();
-}
-
-async function failureOf(work: Promise<unknown>): Promise<AppError | undefined> {
-  try {
-    await work;
-    return undefined;
-  } catch (thrown) {
-    return toAppError(thrown);
-  }
-}
-
-/** Returns only the timers that are set. For all others, the breaker, throttle and retries use their defaults. */
-function timersOf({
-  sleep,
-  wake,
-  deadline,
-  random,
-}: Pick<StorePolicyDeps, 'sleep' | 'wake' | 'deadline' | 'random'>) {
-  return {
-    ...(sleep === undefined ? {} : { sleep }),
-    ...(wake === undefined ? {} : { wake }),
-    ...(deadline === undefined ? {} : { deadline }),
-    ...(random === undefined ? {} : { random }),
+/**
+ * Sends single requests with a timeout. The timeout is our own, because SDKs pass on the reason of an abort, and the
+ * timeouts of cockatiel and p-queue have another reason than our error.
+ */
+function createSender({ deadline = systemDeadline, onCall }: StorePolicyOptions) {
+  return async <T>(request: Request<T>, timeoutMs: number): Promise<EndedRequest<T>> => {
+    const { send, signal, operation, failureOf } = request;
+    const timer = deadline(timeoutMs);
+    const startedAt = performance.now();
+    let settled: Settled<T>;
+    try {
+      const combined = signal === undefined ? timer.signal : AbortSignal.any([signal, timer.signal]);
+      // Stop waiting for a call that ignores its signal, because it would hold its permit forever.
+      settled = { value: await unlessAborted(send(combined), combined) };
+    } catch (error) {
+      settled = { error };
+    } finally {
+      timer.stop();
+    }
+    const isInterrupted = signal?.aborted === true && 'error' in settled && settled.error === signal.reason;
+    const failure = isInterrupted ? undefined : failureOf(settled);
+    const outcome = isInterrupted ? 'INTERRUPTED' : (failure?.code ?? 'ok');
+    onCall?.({ operation, outcome, ms: performance.now() - startedAt });
+    if (isInterrupted) throw signal.reason;
+    return { settled, failure };
   };
+}
+
+function resultOf<T>({ settled }: EndedRequest<T>): T {
+  if ('error' in settled) throw settled.error;
+  return settled.value;
 }

@@ -1,103 +1,88 @@
-import type { Clock } from '../core/clock.ts';
+import { DelegateBackoff, handleWhenResult, type IRetryBackoffContext, retry } from 'cockatiel';
+import { unlessAborted } from '../core/abort.ts';
 import { type AppError, isTransient } from '../core/errors.ts';
-import type { SourceRef } from '../core/read-result.ts';
-import type { SecretProvider } from './provider.ts';
+import type { ReadResult } from '../core/read-result.ts';
+import type { CallOptions, SecretProvider } from './provider.ts';
 import { settle } from './settle.ts';
-import { MAX_CALL_WAIT_MS as LONGEST_WAIT_MS } from './throttle.ts';
-import { type Sleep, systemSleep } from './timing.ts';
+import { MAX_CALL_WAIT_MS } from './slowdown.ts';
 
 export interface RetryOptions {
-  readonly clock: Clock;
-  readonly sleep?: Sleep;
-  /** Returns a number from 0 (inclusive) to 1 (exclusive). */
-  readonly random?: () => number;
   /** Whether calls are currently made. If not, waiting for a retry would only block a worker. */
   readonly mayRetry?: () => boolean;
+  /** Returns a number from 0 (inclusive) to 1 (exclusive). */
+  readonly random?: () => number;
 }
 
-/** The maximum number of attempts, including the first one. */
-const MAX_ATTEMPTS = 3;
+/** The maximum number of attempts after the first one. */
+const MAX_RETRIES = 2;
 const FIRST_WAIT_MS = 250;
 /** No further attempt is made after this much time, for example if each attempt times out. */
 const MAX_TOTAL_MS = 20_000;
 
-interface Failed {
-  readonly error: AppError;
-  readonly index: number;
-  readonly ref: SourceRef;
-}
-
 /**
- * Retries only transient failures, with exponential backoff and full jitter. Respects `Retry-After`. `versions` is not
- * retried because it is only a hint, and `check` is not retried because it must report the real state.
+ * Retries only what failed and is transient, with exponential backoff and full jitter. Respects `Retry-After`.
+ * `versions` is not retried because it is only a hint, and `check` is not retried because it must report the real
+ * state.
  */
-export function withRetry(provider: SecretProvider, options: RetryOptions): SecretProvider {
+export function withRetry(provider: SecretProvider, options: RetryOptions = {}): SecretProvider {
   return {
+    ...provider,
     async read(refs, call) {
-      const startedAt = options.clock.now();
-      const results = [...(await provider.read(refs, call))];
-      const failures = (): readonly Failed[] =>
-        results.flatMap((result, index) => {
-          const ref = refs[index];
-          const isOpen = result.kind === 'failed' && ref !== undefined && isRetryable(result.error);
-          return isOpen ? [{ error: result.error, index, ref }] : [];
-        });
-      const readAgain = async (failed: readonly Failed[]) => {
-        const refsToRetry = failed.map(({ ref }) => ref);
-        for (const [at, result] of (await provider.read(refsToRetry, call)).entries()) {
-          const index = failed[at]?.index;
-          if (index !== undefined) results[index] = result;
-        }
-      };
-      await tryAgain(options, { startedAt, signal: call?.signal }, failures, async (failed) => {
-        const [few, rest] = takeSample(failed);
-        await readAgain(few);
-        // Retry a sample first. A store that still has problems then does not get thousands of requests.
-        const better = few.some(({ index }) => !failures().some((failure) => failure.index === index));
-        if (better && rest.length > 0) await readAgain(rest);
+      const results: ReadResult[] = [];
+      let open = refs.map((ref, index) => ({ ref, index }));
+      await retryFailures(options, call, async () => {
+        const answers = await provider.read(
+          open.map(({ ref }) => ref),
+          call,
+        );
+        for (const [at, answer] of answers.entries()) results[open[at]?.index ?? at] = answer;
+        open = open.filter(({ index }) => retryableError(results[index]) !== undefined);
+        return open.flatMap(({ index }) => retryableError(results[index]) ?? []);
       });
       return results;
     },
     async find(query, call) {
-      const startedAt = options.clock.now();
-      let result = await settle(provider.find(query, call));
-      const failures = () => ('error' in result && isRetryable(result.error) ? [result] : []);
-      await tryAgain(options, { startedAt, signal: call?.signal }, failures, async () => {
-        result = await settle(provider.find(query, call));
+      let found: Awaited<ReturnType<typeof settle<readonly string[]>>> = { value: [] };
+      await retryFailures(options, call, async () => {
+        found = await settle(provider.find(query, call));
+        return 'error' in found && isRetryable(found.error) ? [found.error] : [];
       });
-      if ('error' in result) throw result.error;
-      return result.value;
+      if ('error' in found) throw found.error;
+      return found.value;
     },
-    versions: (keys, call) => provider.versions(keys, call),
-    check: (call) => provider.check(call),
-    probe: (call) => provider.probe(call),
-    [Symbol.asyncDispose]: () => provider[Symbol.asyncDispose](),
   };
 }
 
-async function tryAgain<Failure extends { readonly error: AppError }>(
-  { clock, sleep = systemSleep, random = Math.random, mayRetry = () => true }: RetryOptions,
-  { startedAt, signal }: { readonly startedAt: number; readonly signal: AbortSignal | undefined },
-  failures: () => readonly Failure[],
-  ask: (failed: readonly Failure[]) => Promise<void>,
+/** @param attempt Returns the errors that a further attempt may heal. */
+async function retryFailures(
+  { mayRetry = () => true, random = Math.random }: RetryOptions,
+  { signal }: CallOptions = {},
+  attempt: () => Promise<readonly AppError[]>,
 ): Promise<void> {
-  for (let attempt = 1; attempt < MAX_ATTEMPTS; attempt += 1) {
-    const failed = failures();
-    if (failed.length === 0 || !mayRetry()) return;
-    const backoff = random() * Math.min(FIRST_WAIT_MS * 2 ** attempt, LONGEST_WAIT_MS);
-    const wait = Math.max(backoff, ...failed.map(({ error }) => error.retryAfterMs ?? 0));
-    if (clock.now() - startedAt + wait > MAX_TOTAL_MS) return;
-    await sleep(wait, signal);
-    await ask(failed);
-  }
+  const startedAt = performance.now();
+  const isOpen = (errors: unknown): boolean =>
+    (errors as readonly AppError[]).length > 0 && mayRetry() && performance.now() - startedAt < MAX_TOTAL_MS;
+  const waitBefore = ({ attempt: count, result }: IRetryBackoffContext<unknown>): number => {
+    const errors = 'value' in result ? (result.value as readonly AppError[]) : [];
+    const backoff = random() * FIRST_WAIT_MS * 2 ** count;
+    return Math.max(backoff, ...errors.map(({ retryAfterMs = 0 }) => retryAfterMs));
+  };
+  const retries = retry(handleWhenResult(isOpen), {
+    maxAttempts: MAX_RETRIES,
+    backoff: new DelegateBackoff(waitBefore),
+  });
+  const work = async (): Promise<readonly AppError[]> => {
+    signal?.throwIfAborted();
+    return attempt();
+  };
+  // cockatiel does not end a wait when the signal is aborted.
+  await unlessAborted(retries.execute(work), signal);
 }
 
-/** Takes the first, middle and last item, because a single key may be the only slow one. */
-function takeSample<T>(all: readonly T[]): readonly [few: readonly T[], rest: readonly T[]] {
-  const few = new Set([0, Math.floor(all.length / 2), all.length - 1]);
-  return [all.filter((_, index) => few.has(index)), all.filter((_, index) => !few.has(index))];
+function retryableError(result: ReadResult | undefined): AppError | undefined {
+  return result?.kind === 'failed' && isRetryable(result.error) ? result.error : undefined;
 }
 
 function isRetryable({ code, retryAfterMs = 0 }: AppError): boolean {
-  return isTransient(code) && code !== 'INTERNAL' && retryAfterMs <= LONGEST_WAIT_MS;
+  return isTransient(code) && code !== 'INTERNAL' && retryAfterMs <= MAX_CALL_WAIT_MS;
 }

@@ -1,9 +1,6 @@
-import { setTimeout as sleepFor } from 'node:timers/promises';
+import { unlessAborted } from '../core/abort.ts';
 import { AppError } from '../core/errors.ts';
 import { MAX_TIMER_MS } from '../core/timer.ts';
-
-/** Resolves after the time. Rejects with the signal's reason if the signal is aborted before. */
-export type Sleep = (ms: number, signal: AbortSignal | undefined) => Promise<void>;
 
 /** Returns a signal that is aborted after the time, with TIMEOUT as the reason. Call `stop` when the call has ended. */
 export type MakeDeadline = (ms: number) => Deadline;
@@ -13,12 +10,14 @@ export interface Deadline {
   stop(): void;
 }
 
+/** Resolves after the time. Rejects with the signal's reason if the signal is aborted before. */
 export async function systemSleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, Math.min(ms, MAX_TIMER_MS));
   try {
-    await sleepFor(Math.min(ms, MAX_TIMER_MS), undefined, signal === undefined ? {} : { signal });
-  } catch (error) {
-    signal?.throwIfAborted(); // Node rejects with its own error, and not with the signal's reason
-    throw error;
+    await unlessAborted(promise, signal);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

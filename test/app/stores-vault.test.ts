@@ -6,22 +6,30 @@ import { SecretValue } from '../../src/core/secret-value.ts';
 import { resolveCredential } from '../../src/providers/credentials.ts';
 import { codeOf } from '../conformance/provider.ts';
 import { untilHang } from '../conformance/provider-deps.ts';
+import { type FakeTimers, useFakeTimers } from '../fakes/fake-timers.ts';
 import { startFaultProxy } from '../fakes/fault-proxy.ts';
-import { createManualTime } from '../fakes/manual-time.ts';
 import { startVaultServer } from '../fakes/vault-server.ts';
+
+/** Advances the time while the work waits for a timer, such as the wait before a retry. */
+async function until<T>(time: FakeTimers, work: Promise<T>): Promise<T> {
+  let isEnded = false;
+  const ended = work.finally(() => {
+    isEnded = true;
+  });
+  while (!isEnded) await time.advance(1);
+  return ended;
+}
 
 /** Two stores on separate servers, the first behind a faulty proxy. */
 async function openTwo(more: object = {}) {
   const [server, other] = await Promise.all([startVaultServer(), startVaultServer()]);
   const proxy = await startFaultProxy(server.address);
-  const time = createManualTime(Date.now());
+  const time = useFakeTimers();
   const env = { SECRET_ID: server.appRole.secretId, OTHER: other.rootToken };
   const states: string[] = [];
   const outcomes: string[] = [];
   const deps: StoresDeps = {
     clock: time,
-    wake: time.wake,
-    sleep: async (ms) => time.set(time.now() + ms),
     random: () => 0.5,
     deadline: untilHang(proxy),
     fingerprints: createFingerprinter(SecretValue.fromBytes(Buffer.alloc(32, 7))),
@@ -58,7 +66,8 @@ async function openTwo(more: object = {}) {
     async read(store: string, ...keys: readonly string[]) {
       const provider = await stores.open(store);
       const wanted = keys.length === 0 ? ['k'] : keys;
-      return (await provider.read(wanted.map((key) => ({ key })))).map(codeOf);
+      const results = await until(time, provider.read(wanted.map((key) => ({ key }))));
+      return results.map(codeOf);
     },
     /** Advances the clock, and waits for the work that its timers start. */
     async pass(ms: number, requests: number) {

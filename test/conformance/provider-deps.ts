@@ -3,7 +3,7 @@ import { AppError } from '../../src/core/errors.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { resolveCredential } from '../../src/providers/credentials.ts';
-import { createLimiter } from '../../src/providers/limits.ts';
+import { createStorePolicy } from '../../src/providers/policy.ts';
 import type { ProviderDeps } from '../../src/providers/provider.ts';
 import type { Deadline } from '../../src/providers/timing.ts';
 
@@ -16,14 +16,14 @@ export interface TestDeps extends Partial<ProviderDeps> {
 /** Creates the provider dependencies that `app.ts` passes, reduced for tests. */
 export function testDeps({ env = {}, timeoutMs = 10_000, deadline, ...rest }: TestDeps = {}): ProviderDeps {
   const clock = rest.clock ?? systemClock;
-  // Omits the circuit breaker, because tests switch the store between failing and healthy without a pause.
-  const limits = { requestsPerSecond: 10_000, concurrency: 8, timeoutMs, clock };
+  // Omits the probe, because tests switch the store between failing and healthy without a pause.
+  const limits = { requestsPerSecond: 10_000, concurrency: 8, timeoutMs };
   return {
     name: 'test-store',
     clock,
     fingerprints: createFingerprinter(SecretValue.fromBytes(Buffer.alloc(32, 7))),
     credential: (reference) => resolveCredential(reference, { env }),
-    limit: createLimiter({ ...limits, ...(deadline === undefined ? {} : { deadline }) }).limit,
+    limit: createStorePolicy({ limits, ...(deadline === undefined ? {} : { deadline }) }).limit,
     ...rest,
   };
 }

@@ -11,11 +11,10 @@ import { createFingerprinter, type Fingerprinter } from '../../src/core/fingerpr
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { noTracing } from '../../src/core/tracer.ts';
 import { resolveCredential } from '../../src/providers/credentials.ts';
-import { createLimiter } from '../../src/providers/limits.ts';
-import type { ProviderDeps, SecretProvider } from '../../src/providers/provider.ts';
+import { createStorePolicy } from '../../src/providers/policy.ts';
+import type { SecretProvider } from '../../src/providers/provider.ts';
 import { createReader } from '../../src/providers/reader.ts';
 import { createProvider } from '../../src/providers/registry.ts';
-import { withRetry } from '../../src/providers/retry.ts';
 import type { Deadline } from '../../src/providers/timing.ts';
 import { isProvenAbsent } from '../../src/reconcile/absence.ts';
 import { createRecorder } from '../../src/reconcile/audit-recorder.ts';
@@ -80,32 +79,14 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
   const provider = stack.use(await openStore());
   const owned = stack.move();
 
-  /** Opens the store like `stores.ts`, but with waits on the manual clock. */
+  /** Opens the store without retries, breaker and slowdown, because each case expects the first answer. */
   async function openStore(): Promise<SecretProvider> {
     const [store] = config.stores;
     if (store === undefined) throw new Error('a bench has one store');
-    const advance = async (ms: number) => clock.set(clock.now() + ms);
     const { deadline } = options;
-    const limits = {
-      ...store.limits,
-      clock,
-      sleep: advance,
-      ...(deadline === undefined ? {} : { deadline }),
-    };
-    const { limit } = createLimiter(limits);
-    const running = new Set<Promise<unknown>>();
-    const watched: ProviderDeps['limit'] = (call, signal) => {
-      const result = limit(call, signal);
-      running.add(result);
-      return result.finally(() => running.delete(result));
-    };
-    const deps = { name: store.name, clock, fingerprints, credential, limit: watched };
-    // Lets running calls end before the clock advances to the retry.
-    const sleep = async (ms: number) => {
-      await Promise.allSettled(running);
-      await advance(ms);
-    };
-    return withRetry(await createProvider(store, deps), { clock, sleep, random: () => 0.5 });
+    const limits = { ...store.limits, requestsPerSecond: 1e6 };
+    const { limit } = createStorePolicy({ limits, ...(deadline === undefined ? {} : { deadline }) });
+    return createProvider(store, { name: store.name, clock, fingerprints, credential, limit });
   }
 
   function appOf(): App {

@@ -1,31 +1,40 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
-import { type CallResult, createBreaker } from '../../src/providers/breaker.ts';
-import { createManualTime } from '../fakes/manual-time.ts';
+import { createBreaker } from '../../src/providers/breaker.ts';
+import { useFakeTimers } from '../fakes/fake-timers.ts';
 
 const AWAY = new AppError('STORE_UNAVAILABLE');
 const HUNG = new AppError('TIMEOUT');
 
 /** A circuit breaker with a probe whose result the test controls. */
 function breakerWith(first: AppError | undefined, random = 0.5) {
-  const time = createManualTime();
+  const time = useFakeTimers();
   const probes: number[] = [];
   const states: string[] = [];
-  let verdict: AppError | undefined = first;
+  let failure: AppError | undefined = first;
   let held: Promise<void> | undefined;
+  const stateOf = () => (breaker.refusal === undefined ? 'closed' : 'open');
   const breaker = createBreaker({
-    wake: time.wake,
     random: () => random,
-    onChange: () => states.push(breaker.state),
+    onChange: () => states.push(stateOf()),
     probe: async () => {
       probes.push(time.now());
       await held;
-      return verdict;
+      return { failure };
     },
   });
-  const call = async (...endings: readonly CallResult[]) => {
-    for (const ending of endings) (await breaker.enter(undefined))(ending);
+  const call = async (...failures: readonly (AppError | undefined)[]) => {
+    for (const ending of failures) await breaker.execute(async () => ({ failure: ending }));
     await time.advance(0);
+  };
+  /** Starts a call that ends when the returned function is called. */
+  const start = () => {
+    const { promise, resolve } = Promise.withResolvers<AppError | undefined>();
+    const ended = breaker.execute(async () => ({ failure: await promise }));
+    return async (ending: AppError | undefined) => {
+      resolve(ending);
+      await ended;
+    };
   };
   return {
     breaker,
@@ -33,8 +42,10 @@ function breakerWith(first: AppError | undefined, random = 0.5) {
     probes,
     states,
     call,
+    start,
+    state: stateOf,
     answer(next: AppError | undefined) {
-      verdict = next;
+      failure = next;
     },
     hold() {
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -47,51 +58,44 @@ function breakerWith(first: AppError | undefined, random = 0.5) {
 async function opened(verdict: AppError = AWAY) {
   const tested = breakerWith(verdict);
   await tested.call(AWAY, AWAY, AWAY);
-  expect(tested.breaker.state).toBe('open');
+  expect(tested.state()).toBe('open');
   return tested;
 }
 
 describe('a circuit breaker', () => {
   it('opens after three failed calls in a row and a failed probe', async () => {
-    const { breaker, call, probes } = breakerWith(AWAY);
+    const { state, call, probes } = breakerWith(AWAY);
     await call(AWAY, HUNG);
-    expect([breaker.state, probes.length]).toEqual(['closed', 0]);
+    expect([state(), probes.length]).toEqual(['closed', 0]);
     await call(AWAY);
-    expect([breaker.state, probes.length]).toEqual(['open', 1]);
-  });
-
-  it('rejects every call at once while open, with the code of the last error', async () => {
-    const { breaker } = await opened(HUNG);
-    const refusal = { code: 'TIMEOUT', detail: 'its last calls failed, so this call was skipped' };
-    expect(() => breaker.check()).toThrow(expect.objectContaining(refusal));
-    await expect(breaker.enter(undefined)).rejects.toMatchObject(refusal);
+    expect([state(), probes.length]).toEqual(['open', 1]);
   });
 
   it('delays the first probe as long as the store requests', async () => {
-    const { breaker, call, time, probes } = breakerWith(AWAY, 0);
+    const { state, call, time, probes } = breakerWith(AWAY, 0);
     const busy = new AppError('STORE_UNAVAILABLE', { retryAfterMs: 8_000 });
     await call(busy, busy, busy, busy, busy, busy);
     await time.advance(7_999);
-    expect([breaker.state, probes.length]).toEqual(['closed', 0]);
+    expect([state(), probes.length]).toEqual(['closed', 0]);
     await time.advance(1);
-    expect([breaker.state, probes.length]).toEqual(['open', 1]);
+    expect([state(), probes.length]).toEqual(['open', 1]);
   });
 
   it('skips the probe if a call is answered first, and schedules a probe after new failures', async () => {
-    const { breaker, call, time, probes } = breakerWith(AWAY);
+    const { state, call, time, probes } = breakerWith(AWAY);
     const busy = new AppError('STORE_UNAVAILABLE', { retryAfterMs: 8_000 });
     await call(busy, busy, busy, undefined);
-    expect(time.waiting).toEqual([]);
+    expect(time.pending).toBe(0);
     await time.advance(60_000);
     expect(probes).toEqual([]);
     await call(AWAY, AWAY, AWAY);
-    expect([breaker.state, probes.length]).toEqual(['open', 1]);
+    expect([state(), probes.length]).toEqual(['open', 1]);
   });
 
   it('stays closed when one key hangs, while the probe succeeds', async () => {
-    const { breaker, call, probes } = breakerWith(undefined);
-    await call(...Array.from({ length: 12 }, () => HUNG));
-    expect(breaker.state).toBe('closed');
+    const { breaker, state, call, probes } = breakerWith(undefined);
+    for (let round = 0; round < 4; round += 1) await call(HUNG, HUNG, HUNG);
+    expect(state()).toBe('closed');
     expect(breaker.error).toBe(HUNG);
     expect(probes).toHaveLength(4);
     await call(undefined);
@@ -99,51 +103,58 @@ describe('a circuit breaker', () => {
   });
 
   it('stays closed when one key hangs among calls for other keys', async () => {
-    const { breaker, call, probes } = breakerWith(AWAY);
+    const { state, call, probes } = breakerWith(AWAY);
     for (let round = 0; round < 50; round += 1) await call(HUNG, HUNG, undefined);
-    expect([breaker.state, probes.length]).toEqual(['closed', 0]);
+    expect([state(), probes.length]).toEqual(['closed', 0]);
   });
 
   it('opens after many failures even if the probe succeeds', async () => {
-    const { breaker, call } = breakerWith(undefined);
+    const { state, call } = breakerWith(undefined);
     await call(...Array.from({ length: 25 }, () => HUNG));
-    expect(breaker.state).toBe('open');
+    expect(state()).toBe('open');
   });
 
   it.each(['AUTH_FAILED', 'ACCESS_DENIED', 'THROTTLED', 'BAD_ANSWER', 'SOURCE_DISABLED'] as const)(
     'treats %s as a response of the store',
     async (code) => {
-      const { breaker, call } = breakerWith(AWAY);
+      const { state, call } = breakerWith(AWAY);
       for (let round = 0; round < 20; round += 1) await call(AWAY, AWAY, new AppError(code));
-      expect(breaker.state).toBe('closed');
+      expect(state()).toBe('closed');
     },
   );
 
-  it('ignores a call that its caller aborted', async () => {
-    const { breaker, call } = breakerWith(AWAY);
-    await call(AWAY, AWAY, 'interrupted');
-    expect(breaker.state).toBe('closed');
+  it('ignores a call that throws because its caller aborted it', async () => {
+    const { breaker, state, call } = breakerWith(AWAY);
+    await call(AWAY, AWAY);
+    await expect(breaker.execute(() => Promise.reject(new Error('enough')))).rejects.toThrow('enough');
+    expect(state()).toBe('closed');
     await call(AWAY);
-    expect(breaker.state).toBe('open');
+    expect(state()).toBe('open');
   });
 
   it('stays closed if any call is answered before the probe fails', async () => {
-    const { breaker, call, hold, time } = breakerWith(AWAY);
+    const { state, call, hold, time } = breakerWith(AWAY);
     const release = hold();
     await call(AWAY, AWAY, AWAY, undefined);
     release();
     await time.advance(0);
-    expect(breaker.state).toBe('closed');
+    expect(state()).toBe('closed');
   });
 });
 
 describe('an open circuit breaker', () => {
+  it('rejects every call at once, with the code of the last error', async () => {
+    const { breaker } = await opened(HUNG);
+    const refusal = { code: 'TIMEOUT', detail: 'its last calls failed, so this call was skipped' };
+    await expect(breaker.execute(async () => ({ failure: undefined }))).rejects.toMatchObject(refusal);
+  });
+
   it('sends only a few probes per minute, regardless of load and duration of the outage', async () => {
     const { breaker, time, probes } = await opened();
     const start = time.now();
     for (let second = 0; second < 15 * 60; second += 1) {
       await time.advance(1_000);
-      await expect(breaker.enter(undefined)).rejects.toThrow();
+      await expect(breaker.execute(async () => ({ failure: AWAY }))).rejects.toThrow();
     }
     const perMinute = Object.values(Object.groupBy(probes, (at) => Math.floor((at - start) / 60_000)));
     expect(Math.max(...perMinute.map((all) => all?.length ?? 0))).toBeLessThanOrEqual(6); // The first minute has the most probes.
@@ -153,7 +164,7 @@ describe('an open circuit breaker', () => {
 
   it.each([
     [0, [1_800, 3_600, 7_200, 14_400, 18_000, 18_000]],
-    [0.999999, [2_200, 4_400, 8_800, 17_600, 22_000, 22_000]],
+    [1, [2_200, 4_400, 8_800, 17_600, 22_000, 22_000]],
   ])('probes after two seconds, then at increasing intervals with jitter (%d)', async (random, waits) => {
     const { call, time, probes } = breakerWith(AWAY, random);
     await call(AWAY, AWAY, AWAY);
@@ -163,109 +174,44 @@ describe('an open circuit breaker', () => {
   });
 
   it("detects the store's recovery without a call, and reports it", async () => {
-    const { breaker, time, states, answer } = await opened();
+    const { state, time, states, answer } = await opened();
     states.length = 0;
     await time.advance(5 * 60_000);
     answer(undefined);
     await time.advance(22_000);
-    expect(states.at(-1)).toBe('trial');
-    expect(() => breaker.check()).not.toThrow();
+    expect([states.at(-1), state()]).toEqual(['closed', 'closed']);
   });
 
-  it('lets one trial call pass after the recovery, and the other calls after the trial is answered', async () => {
-    const { breaker, time, answer } = await opened();
+  it('opens again after three missing answers that follow an answered probe, and then waits longer', async () => {
+    const { state, call, time, answer, probes } = await opened();
     answer(undefined);
-    await time.advance(3_000);
-    const order: string[] = [];
-    const leaveFirst = await breaker.enter(undefined);
-    const others = [1, 2].map(async (id) => {
-      const leave = await breaker.enter(undefined);
-      order.push(`call ${id}`);
-      return leave;
-    });
-    await time.advance(0);
-    order.push('answer');
-    leaveFirst(undefined);
-    await Promise.all(others);
-    expect(order).toEqual(['answer', 'call 1', 'call 2']);
-    expect(breaker.state).toBe('closed');
+    await time.advance(2_000);
+    await call(HUNG, HUNG);
+    expect(state()).toBe('closed');
+    await call(HUNG);
+    expect(state()).toBe('open');
+    const sent = probes.length;
+    await time.advance(3_999);
+    expect(probes).toHaveLength(sent);
+    await time.advance(1);
+    expect([probes.length, state()]).toEqual([sent + 1, 'closed']);
   });
 
-  it('opens again if the trial call fails, and then probes at increasing intervals of up to a minute', async () => {
-    const { breaker, time, answer, probes } = await opened();
+  it('needs as many missing answers as before once a call is answered', async () => {
+    const { state, call, time, answer } = await opened();
     answer(undefined);
-    probes.length = 0;
-    let trials = 0;
-    for (let second = 0; second < 30 * 60; second += 1) {
-      await time.advance(1_000);
-      if (breaker.state !== 'trial') continue;
-      trials += 1;
-      (await breaker.enter(undefined))(HUNG);
-    }
-    expect(breaker.state).toBe('open');
-    expect(trials).toBeLessThanOrEqual(35);
-    expect(trials).toBeGreaterThan(25);
-  });
-
-  it('lets the next call be the trial if the trial call is aborted', async () => {
-    const { breaker, time, answer } = await opened();
-    answer(undefined);
-    await time.advance(3_000);
-    const leave = await breaker.enter(undefined);
-    const next = breaker.enter(undefined);
-    leave('interrupted');
-    expect(breaker.state).toBe('trial');
-    (await next)(undefined);
-    expect(breaker.state).toBe('closed');
-  });
-
-  it('lets only one waiting call become the next trial', async () => {
-    const { breaker, time, answer } = await opened();
-    answer(undefined);
-    await time.advance(3_000);
-    const leave = await breaker.enter(undefined);
-    const entered: string[] = [];
-    const waiting = ['one', 'two'].map(async (name) => {
-      const mine = await breaker.enter(undefined);
-      entered.push(name);
-      return mine;
-    });
-    leave('interrupted');
-    await time.advance(0);
-    expect(entered).toEqual(['one']);
-    (await waiting[0])?.(undefined);
-    await Promise.all(waiting);
-    expect(entered).toEqual(['one', 'two']);
-  });
-
-  it('rejects a waiting call if its signal is aborted', async () => {
-    const { breaker, time, answer } = await opened();
-    answer(undefined);
-    await time.advance(3_000);
-    await breaker.enter(undefined);
-    const giveUp = new AbortController();
-    const waiting = expect(breaker.enter(giveUp.signal)).rejects.toThrow('enough');
-    giveUp.abort(new Error('enough'));
-    await waiting;
+    await time.advance(2_000);
+    await call(undefined, ...Array.from({ length: 24 }, () => HUNG));
+    expect(state()).toBe('closed');
   });
 
   it('closes after any response, even to an earlier call', async () => {
-    const { breaker, call } = breakerWith(AWAY);
-    const leave = await breaker.enter(undefined);
+    const { state, call, start } = breakerWith(AWAY);
+    const end = start();
     await call(AWAY, AWAY, AWAY);
-    expect(breaker.state).toBe('open');
-    leave(undefined);
-    expect(breaker.state).toBe('closed');
-  });
-
-  it('ignores the failure of an earlier call during a trial call', async () => {
-    const { breaker, call, time, answer } = breakerWith(AWAY);
-    const leave = await breaker.enter(undefined);
-    await call(AWAY, AWAY, AWAY);
-    answer(undefined);
-    await time.advance(3_000);
-    leave(HUNG);
-    expect(breaker.state).toBe('trial');
+    expect(state()).toBe('open');
+    await end(undefined);
+    expect(state()).toBe('closed');
   });
 
   it('waits as long as the store requests', async () => {
@@ -280,18 +226,11 @@ describe('an open circuit breaker', () => {
     expect(probes).toHaveLength(2);
   });
 
-  it('keeps no timer after it is disposed, in any state', async () => {
+  it('keeps no timer after it is disposed', async () => {
     const { breaker, time } = await opened();
+    expect(time.pending).toBe(1);
     breaker[Symbol.dispose]();
-    expect(time.waiting).toEqual([]);
-    const doubtful = breakerWith(AWAY);
-    const busy = new AppError('STORE_UNAVAILABLE', { retryAfterMs: 8_000 });
-    await doubtful.call(busy, busy, busy);
-    expect(doubtful.time.waiting).toEqual([8_000]);
-    doubtful.breaker[Symbol.dispose]();
-    expect(doubtful.time.waiting).toEqual([]);
-    await doubtful.time.advance(60_000);
-    expect(doubtful.probes).toEqual([]);
+    expect(time.pending).toBe(0);
   });
 });
 

@@ -5,7 +5,7 @@ import type { Fingerprinter } from '../../core/fingerprint.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
 import { createEntraVerifier } from '../../events/entra.ts';
 import type { Reference } from '../../providers/credentials.ts';
-import { createLimiter } from '../../providers/limits.ts';
+import { createStorePolicy } from '../../providers/policy.ts';
 import type { SecretProvider } from '../../providers/provider.ts';
 
 export interface EventChecksDeps {
@@ -49,7 +49,7 @@ type AwsStore = Extract<Config['stores'][number], { kind: 'aws-secrets-manager' 
 async function checkQueue(store: AwsStore, queueUrl: string, deps: EventChecksDeps): Promise<void> {
   const { clock, fingerprints, credential, signal } = deps;
   const { openMessageQueue } = await import('../../providers/aws-secrets-manager/queue.ts');
-  const { limit } = createLimiter({ ...store.limits, clock });
+  const { limit } = createStorePolicy({ limits: store.limits });
   await using queue = await openMessageQueue(store, queueUrl, {
     name: store.name,
     clock,

@@ -8,7 +8,7 @@ import type { HttpIntakes, Intake, IntakeDeps, Origin, SubmitHints } from '../..
 import { startSqsIntake } from '../../events/sqs.ts';
 import { startVaultIntake } from '../../events/vault.ts';
 import type { Reference } from '../../providers/credentials.ts';
-import { createLimiter } from '../../providers/limits.ts';
+import { createStorePolicy } from '../../providers/policy.ts';
 import type { ProviderDeps } from '../../providers/provider.ts';
 import type { Loop, Loops } from '../../service/liveness/loops.ts';
 import type { IntakeStatus } from '../../service/service.ts';
@@ -83,7 +83,7 @@ export async function openIntakes(app: App, deps: IntakesDeps): Promise<Intakes>
     clock,
     fingerprints: app.fingerprints,
     credential,
-    limit: createLimiter({ ...REQUEST_LIMITS, clock }).limit,
+    limit: createStorePolicy({ limits: REQUEST_LIMITS }).limit,
   });
 
   const start = (polled: PolledIntake): void => {

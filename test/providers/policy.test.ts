@@ -1,24 +1,49 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
-import { type CallReport, createLimiter, runAsProbe } from '../../src/providers/limits.ts';
-import { systemSleep } from '../../src/providers/timing.ts';
-import { createManualTime } from '../fakes/manual-time.ts';
-import { manualDeadline } from './manual-deadline.ts';
+import {
+  type CallReport,
+  createStorePolicy,
+  type StoreLimits,
+  type StorePolicy,
+} from '../../src/providers/policy.ts';
+import { useFakeTimers } from '../fakes/fake-timers.ts';
 
-function limiter(options: { requestsPerSecond?: number; concurrency?: number; timeoutMs?: number } = {}) {
-  const time = createManualTime();
+const GENEROUS = { requestsPerSecond: 1_000_000, concurrency: 1_000, timeoutMs: 1_000 };
+
+function limiter(limits: Partial<StoreLimits> = {}) {
+  const time = useFakeTimers();
   const calls: CallReport[] = [];
-  const { requestsPerSecond = 1_000_000, concurrency = 1_000, timeoutMs = 1_000 } = options;
-  const { limit, clear } = createLimiter({
-    requestsPerSecond,
-    concurrency,
-    timeoutMs,
-    clock: time,
-    sleep: time.sleep,
-    deadline: manualDeadline(time),
+  const policy = createStorePolicy({
+    limits: { ...GENEROUS, ...limits },
     onCall: (report) => calls.push(report),
   });
-  return { time, limit, clear, calls };
+  return { time, policy, limit: policy.limit, calls };
+}
+
+const throttled = (retryAfterMs?: number) =>
+  new AppError('THROTTLED', retryAfterMs === undefined ? {} : { retryAfterMs });
+
+/** A policy with a probe, which slows down and pauses calls. */
+function guarded(limits: Partial<StoreLimits> = {}, random = 0.5) {
+  const time = useFakeTimers();
+  const probe = Promise.withResolvers<void>();
+  const policy: StorePolicy = createStorePolicy({
+    limits: { ...GENEROUS, concurrency: 4, timeoutMs: 60_000, ...limits },
+    random: () => random,
+    probe: () => policy.limit(() => probe.promise, undefined, 'read'),
+  });
+  const { limit } = policy;
+  /** A call that the store throttles. */
+  const throttle = async (retryAfterMs?: number) =>
+    expect(limit(() => Promise.reject(throttled(retryAfterMs)))).rejects.toMatchObject({ code: 'THROTTLED' });
+  /** How long the next call waits until it starts. */
+  const delayOfNext = async () => {
+    const start = time.now();
+    const next = limit(async () => time.now() - start);
+    await time.advance(6_000);
+    return next;
+  };
+  return { time, policy, limit, throttle, delayOfNext };
 }
 
 /** Calls that stay open until the test ends them. */
@@ -95,14 +120,12 @@ describe('the rate limit', () => {
   });
 
   it('still allows calls after the clock is set back', async () => {
-    const { limit, time } = limiter({ requestsPerSecond: 1 });
+    const { limit, time } = limiter({ requestsPerSecond: 10 });
     await limit(async () => 1);
-    time.set(time.now() - 3_600_000);
-    let done = false;
-    const next = limit(async () => (done = true));
+    vi.setSystemTime(time.now() - 3_600_000);
+    const next = limit(async () => 'next');
     await time.advance(1_000);
-    expect(done).toBe(true);
-    await next;
+    expect(await next).toBe('next');
   });
 
   it('can be lower than one call per second', async () => {
@@ -141,7 +164,7 @@ describe('the call timeout', () => {
   it('keeps no timer after the call', async () => {
     const { limit, time } = limiter();
     await limit(async () => 1);
-    expect(time.waiting).toEqual([]);
+    expect(time.pending).toBe(0);
   });
 
   it('passes on the abort reason of the caller', async () => {
@@ -153,18 +176,6 @@ describe('the call timeout', () => {
     );
     controller.abort(new Error('enough'));
     await expect(call).rejects.toThrow('enough');
-  });
-
-  it('works with the system timers', async () => {
-    const { limit } = createLimiter({
-      requestsPerSecond: 1e6,
-      concurrency: 1,
-      timeoutMs: 1,
-      clock: { now: () => 0 },
-    });
-    await expect(limit(() => new Promise(() => undefined))).rejects.toMatchObject({ code: 'TIMEOUT' });
-    await systemSleep(0, undefined);
-    await expect(systemSleep(60_000, AbortSignal.abort(new Error('enough')))).rejects.toThrow('enough');
   });
 });
 
@@ -216,32 +227,116 @@ describe('the report of a call', () => {
   });
 });
 
-it('clearing the limit rejects all waiting calls and lets running calls continue', async () => {
-  const { limit, clear, time } = limiter({ concurrency: 1 });
+it('a closed policy rejects all waiting calls and lets running calls end', async () => {
+  const { limit, policy, time } = limiter({ concurrency: 1 });
   const { call, end, started } = stage();
   const first = limit(call(1));
   const others = Promise.allSettled([limit(call(2)), limit(call(3))]);
   await time.advance(0);
-  clear(new AppError('STORE_UNAVAILABLE'));
+  policy[Symbol.dispose]();
   expect(await others).toMatchObject([
-    { reason: { code: 'STORE_UNAVAILABLE' } },
-    { reason: { code: 'STORE_UNAVAILABLE' } },
+    { reason: { code: 'INTERRUPTED' } },
+    { reason: { code: 'INTERRUPTED' } },
   ]);
   end(1);
   await first;
-  expect(started).toEqual([1]);
-  expect(await limit(async () => 'next')).toBe('next');
+  expect([started, time.pending]).toEqual([[1], 0]);
 });
 
 it('a probe does not wait for other calls, and times out after five seconds', async () => {
-  const { limit, time, calls } = limiter({ concurrency: 1, timeoutMs: 60_000 });
+  const { policy, limit, time } = guarded({ concurrency: 1 });
+  const failed = Array.from({ length: 3 }, () =>
+    limit(() => Promise.reject(new AppError('STORE_UNAVAILABLE'))),
+  );
   const { call, end } = stage();
-  const first = limit(call(1));
-  const probe = runAsProbe(() => limit(() => new Promise(() => undefined), undefined, 'read'));
-  const outcome = expect(probe).rejects.toMatchObject({ code: 'TIMEOUT' });
+  const running = limit(call(1));
+  const waiting = Promise.allSettled([limit(call(2))]);
+  await Promise.allSettled(failed);
+  await time.advance(0);
+  expect(policy.outage).toBeUndefined();
   await time.advance(5_000);
-  await outcome;
-  expect(calls).toEqual([{ operation: 'probe', outcome: 'TIMEOUT', ms: 5_000 }]);
+  expect(policy.outage).toMatchObject({ code: 'TIMEOUT' });
+  expect(await waiting).toMatchObject([{ reason: { code: 'TIMEOUT' } }]);
   end(1);
-  await first;
+  await running;
+  expect(policy.outage).toBeUndefined();
+  policy[Symbol.dispose]();
+});
+
+describe('a throttled store', () => {
+  it('is paused as long as it requests', async () => {
+    const { throttle, delayOfNext, policy } = guarded();
+    await throttle(3_000);
+    expect(policy.trouble).toMatchObject({ code: 'THROTTLED' });
+    expect(await delayOfNext()).toBe(3_000);
+  });
+
+  it('is paused with a doubling backoff if it requests no time', async () => {
+    const { limit, time } = guarded({ concurrency: 1 }, 1);
+    const begin = time.now();
+    const starts: number[] = [];
+    const ended = Promise.allSettled(
+      Array.from({ length: 6 }, () =>
+        limit(() => {
+          starts.push(time.now() - begin);
+          return Promise.reject(throttled());
+        }),
+      ),
+    );
+    await time.advance(10_000);
+    await ended; // after the fifth call, the pause is too long for a call to wait
+    expect(starts).toEqual([0, 500, 1_500, 3_500, 7_500]);
+  });
+
+  it('counts concurrent throttled calls as one and uses their longest wait', async () => {
+    const { throttle, delayOfNext } = guarded();
+    await Promise.all([throttle(), throttle(2_000), throttle(1_000)]);
+    expect(await delayOfNext()).toBe(2_000);
+  });
+
+  it('rejects calls at once during a long pause, including waiting calls, with the remaining time', async () => {
+    const { limit, time, throttle, delayOfNext } = guarded();
+    const late = Promise.withResolvers<never>();
+    const running = expect(limit(() => late.promise)).rejects.toMatchObject({ code: 'THROTTLED' });
+    await throttle(2_000);
+    const waiting = expect(limit(async () => 1)).rejects.toMatchObject({ code: 'THROTTLED' });
+    late.reject(throttled(20_000));
+    await Promise.all([running, waiting]);
+    await time.advance(1_000);
+    await expect(limit(async () => 1)).rejects.toMatchObject({ code: 'THROTTLED', retryAfterMs: 19_000 });
+    await time.advance(14_000);
+    expect(await delayOfNext()).toBe(5_000);
+  });
+
+  it('is never paused for more than five minutes', async () => {
+    const { limit, throttle } = guarded();
+    await throttle(86_400_000);
+    await expect(limit(async () => 1)).rejects.toMatchObject({ retryAfterMs: 300_000 });
+  });
+
+  it('is also paused if it is unavailable and requests a wait', async () => {
+    const { limit } = guarded();
+    const busy = new AppError('STORE_UNAVAILABLE', { retryAfterMs: 20_000 });
+    await expect(limit(() => Promise.reject(busy))).rejects.toThrow();
+    await expect(limit(async () => 1)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
+  });
+
+  it('gets half as many calls at a time after the pause, and one more for each success', async () => {
+    const { limit, throttle, time, policy } = guarded({ concurrency: 4 }, 0);
+    await throttle(100);
+    const { call, end, started } = stage();
+    const all = [1, 2, 3, 4, 5, 6].map((id) => limit(call(id)));
+    expect(policy.trouble).toMatchObject({ code: 'THROTTLED' });
+    await time.advance(100);
+    expect(started).toEqual([1, 2]);
+    end(1);
+    await time.advance(0);
+    expect(started).toEqual([1, 2, 3, 4]);
+    expect(policy.trouble).toBeUndefined();
+    end(2);
+    await time.advance(0);
+    expect(started).toEqual([1, 2, 3, 4, 5, 6]);
+    for (const id of [3, 4, 5, 6]) end(id);
+    expect(await Promise.all(all)).toEqual([1, 2, 3, 4, 5, 6]);
+  });
 });

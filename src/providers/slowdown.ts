@@ -1,0 +1,91 @@
+import type PQueue from 'p-queue';
+import { AppError } from '../core/errors.ts';
+
+/** Slows down the requests to one store when the store asks for it. */
+export interface Slowdown extends Disposable {
+  /** The error that caused the current slowdown. */
+  readonly error: AppError | undefined;
+  /** During a long pause: the error for rejected requests, with the remaining time as `retryAfterMs`. */
+  readonly refusal: AppError | undefined;
+  /** The remaining milliseconds of the pause. */
+  readonly remainingMs: number;
+  /** Identifies requests that run at the same time. Pass the value from the start of a request to `record`. */
+  readonly round: number;
+  /** Records the result of a request. Returns whether `error` may have changed. */
+  record(failure: AppError | undefined, round: number): boolean;
+}
+
+/** The longest wait of a request. Longer waits are left to the queue, because a waiting request blocks a worker. */
+export const MAX_CALL_WAIT_MS = 5_000;
+const FIRST_PAUSE_MS = 500;
+const MAX_BACKOFF_MS = 30_000;
+/** The maximum pause, even if the store asks for a longer one. */
+const MAX_PAUSE_MS = 5 * 60_000;
+/** How long after a pause a store without requests still counts as slowed down. */
+const RECOVERY_MS = 60_000;
+
+/**
+ * A throttled request pauses the queue. The pause is as long as the store asks, but at least an exponential backoff
+ * with full jitter. The concurrency is halved, and each answered request adds one. Concurrent throttled requests count
+ * as one.
+ */
+export function createSlowdown(queue: PQueue, random: () => number): Slowdown {
+  const { concurrency } = queue;
+  let consecutive = 0;
+  let round = 0;
+  let error: AppError | undefined;
+  let pausedUntil = 0;
+  let timer: NodeJS.Timeout | undefined;
+
+  const remaining = () => Math.max(0, Math.ceil(pausedUntil - performance.now()));
+  const pause = (why: AppError, ms: number): void => {
+    error = why;
+    if (ms <= remaining()) return;
+    pausedUntil = performance.now() + ms;
+    queue.pause();
+    clearTimeout(timer);
+    timer = setTimeout(() => queue.start(), ms);
+    if (ms > MAX_CALL_WAIT_MS) queue.clear();
+  };
+  return {
+    get error() {
+      return performance.now() - pausedUntil < RECOVERY_MS ? error : undefined;
+    },
+    get refusal() {
+      const retryAfterMs = remaining();
+      if (error === undefined || retryAfterMs <= MAX_CALL_WAIT_MS) return undefined;
+      const detail = 'calls are paused until then, so this call was skipped';
+      return new AppError(error.code, { detail, retryAfterMs, cause: error });
+    },
+    get remainingMs() {
+      return remaining();
+    },
+    get round() {
+      return round;
+    },
+    record(failure, startRound) {
+      const isThrottled =
+        failure !== undefined && (failure.code === 'THROTTLED' || failure.retryAfterMs !== undefined);
+      if (!isThrottled) {
+        if (failure !== undefined) return false;
+        if (startRound === round) consecutive = 0;
+        if (queue.concurrency < concurrency) queue.concurrency += 1;
+        if (error === undefined || remaining() > 0) return false;
+        error = undefined;
+        return true;
+      }
+      const requestedMs = Math.min(failure.retryAfterMs ?? 0, MAX_PAUSE_MS);
+      if (startRound !== round) {
+        if (requestedMs > remaining()) pause(failure, requestedMs);
+        return true;
+      }
+      const backoff = random() * Math.min(FIRST_PAUSE_MS * 2 ** consecutive, MAX_BACKOFF_MS);
+      consecutive += 1;
+      round += 1;
+      queue.concurrency = Math.max(1, Math.floor(queue.concurrency / 2));
+      pause(failure, Math.max(requestedMs, backoff));
+      return true;
+    },
+    [Symbol.dispose]: () => clearTimeout(timer),
+  };
+}
