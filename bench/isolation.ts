@@ -10,7 +10,7 @@ import { StoreConfig } from '../src/config/schema.ts';
 import { systemClock } from '../src/core/clock.ts';
 import { createFingerprinter } from '../src/core/fingerprint.ts';
 import { SecretValue } from '../src/core/secret-value.ts';
-import { createReader } from '../src/providers/reader.ts';
+import { createSourceReaders } from '../src/providers/source-reader.ts';
 import { startVaultServer } from '../test/fakes/vault-server.ts';
 
 const READS = 600;
@@ -40,7 +40,9 @@ const stores = createStores(
 /** Uses a new reader for each read, like a job. */
 async function read(store: string, key: string): Promise<number> {
   const started = performance.now();
-  const reader = createReader({ open: (name) => stores.open(name), onRead: async () => undefined });
+  const reader = createSourceReaders({ open: (name) => stores.open(name) }).reader({
+    onRead: async () => undefined,
+  });
   await reader.read([{ store, ref: { key } }]);
   return performance.now() - started;
 }

@@ -4,6 +4,7 @@ import { watchForeignWrites } from '../audit/foreign-writes.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Cluster, OnWrite } from '../cluster/cluster.ts';
 import type { Config } from '../config/config.ts';
+import { abortAfterGrace } from '../core/abort.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { Workload } from '../core/mapping.ts';
@@ -11,6 +12,7 @@ import type { SecretValue } from '../core/secret-value.ts';
 import { instancesOf } from '../core/target.ts';
 import type { Tracing } from '../core/tracer.ts';
 import { type CredentialSources, type Reference, resolveCredential } from '../providers/credentials.ts';
+import { createSourceReaders } from '../providers/source-reader.ts';
 import { createUnresolvedIntents, type UnresolvedIntents } from '../reconcile/change.ts';
 import { createReadDeduplication } from '../reconcile/read-deduplication.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
@@ -21,7 +23,7 @@ import { openCheckpoints } from './checkpoints.ts';
 import { openCluster } from './cluster.ts';
 import { createCurrentConfig } from './current-config.ts';
 import { openFingerprints } from './keys.ts';
-import { createStores, type StoreObserver, type Stores } from './stores.ts';
+import { capabilitiesOf, createStores, type StoreObserver, type Stores } from './stores.ts';
 import { createContextFactory, type SyncContextOptions } from './sync-context.ts';
 import { openTracing, traced } from './tracing.ts';
 
@@ -43,6 +45,8 @@ export interface AppDeps {
   /** Called when signed records disappear from the audit log while it is open. */
   readonly onAuditLoss?: () => void;
   readonly observe?: AppObserver;
+  /** For long-lived processes: how long a value that was read may be used and kept. */
+  readonly maxReadAgeMs?: number;
   /** Set for one-shot commands. After an abort, they do not wait for a login that hangs. */
   readonly stop?: AbortSignal;
 }
@@ -127,6 +131,14 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
   const unresolvedIntents = createUnresolvedIntents();
   const readDeduplication = createReadDeduplication(observedAudit.foreignVersion);
   const instances = instancesOf(config);
+  const readers = createSourceReaders({
+    open: (name) => stores.open(name),
+    now: () => clock.now(),
+    batchSizeOf: (name) => capabilitiesOf(current.config, name)?.readsPerCall ?? 1,
+    maxAgeMs: deps.maxReadAgeMs,
+    // Running writes may finish, but a hanging store could delay them for minutes.
+    signal: abortAfterGrace(stop),
+  });
   const parts = {
     clock,
     logger,
@@ -157,12 +169,14 @@ export async function openApp(config: Config, deps: AppDeps): Promise<App> {
       stores.reconfigure(next.stores);
       readDeduplication.clear();
       current.replace(next);
+      readers.clear();
     },
     createContext: createContextFactory({
       ...parts,
       actor: deps.actor,
       current,
       readDeduplication,
+      readers,
     }),
     [Symbol.asyncDispose]: () => openParts.disposeAsync(),
   };

@@ -4,9 +4,10 @@ import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
+import type { ReadResult, StoreRef } from '../core/read-result.ts';
 import type { Tracing } from '../core/tracer.ts';
-import { createCacheBudget } from '../providers/bounded-cache.ts';
-import { createReader } from '../providers/reader.ts';
+import type { FindQuery } from '../providers/provider.ts';
+import type { SourceReader, SourceReaders } from '../providers/source-reader.ts';
 import { isProvenAbsent } from '../reconcile/absence.ts';
 import { createRecorder } from '../reconcile/audit-recorder.ts';
 import type { UnresolvedIntents } from '../reconcile/change.ts';
@@ -18,7 +19,6 @@ import type { SyncContext } from '../service/runs/sync-context.ts';
 import { createConfigGuard } from './config-guard.ts';
 import type { CurrentConfig } from './current-config.ts';
 import type { Stores } from './stores.ts';
-import { capabilitiesOf } from './stores.ts';
 
 export interface SyncContextOptions {
   /** Aborts the reads of this context. */
@@ -27,8 +27,6 @@ export interface SyncContextOptions {
   readonly actor?: Actor;
   /** Whether to use the targets of the last `resolve`, without resolving selectors again. */
   readonly reuseResolved?: boolean;
-  /** Reads older than this are repeated. Undefined for short runs, which need no limit. */
-  readonly maxReadAgeMs?: number;
   /** Whether to fail with INTERRUPTED when another configuration becomes active. */
   readonly boundToConfig?: boolean;
 }
@@ -46,9 +44,10 @@ export interface SyncContextDeps {
   readonly actor: Actor;
   readonly current: CurrentConfig;
   readonly readDeduplication: ReadDeduplication;
+  readonly readers: SourceReaders;
 }
 
-/** Creates sync contexts. All contexts of a process share one cache budget. */
+/** Creates sync contexts. All contexts of a process share the values that they read. */
 export function createContextFactory(
   deps: SyncContextDeps,
 ): (options?: SyncContextOptions) => Promise<SyncContext> {
@@ -61,18 +60,17 @@ export function createContextFactory(
     unresolvedIntents,
     current,
     readDeduplication,
+    readers,
     stores,
     tracing,
   } = deps;
   const { instance, formerInstances } = current.config;
-  const readCapacity = createCacheBudget();
 
   return async ({
     signal,
     requestId = randomUUID(),
     actor = deps.actor,
     reuseResolved = false,
-    maxReadAgeMs,
     boundToConfig = false,
   } = {}) => {
     if (!reuseResolved) await current.resolve();
@@ -93,24 +91,18 @@ export function createContextFactory(
       configGuard.check();
       return current.access;
     };
-    const reader = createReader({
-      async open(store) {
-        // The configuration may have changed, so that the name refers to another store.
-        configGuard.check();
-        return stores.open(store);
-      },
-      onRead(source, result, tookMs) {
-        configGuard.check();
-        return recorder.read(source, result, tookMs);
-      },
-      now: () => clock.now(),
-      lastReadVersion: (store, key) => lastReadVersion(audit, { store, key }, stores.definitions.get(store)),
-      // Do not batch reads after the configuration has changed.
-      batchSizeOf: (store) =>
-        current.config === initialConfig ? (capabilitiesOf(initialConfig, store)?.readsPerCall ?? 1) : 1,
+    const readerOptions = {
+      check: configGuard.check,
+      onRead: (source: StoreRef, result: ReadResult, tookMs: number) => recorder.read(source, result, tookMs),
+      lastReadVersion: (store: string, key: string) =>
+        lastReadVersion(audit, { store, key }, stores.definitions.get(store)),
       signal,
-      cacheBudget: readCapacity,
-      maxAge: maxReadAgeMs === undefined ? undefined : { now: () => clock.now(), maxMs: maxReadAgeMs },
+    };
+    const reader = readers.reader(readerOptions);
+    const readingWith = ({ read, recorded, find }: SourceReader) => ({
+      read: (refs: readonly StoreRef[]) => configGuard.guard(read(refs)),
+      whenRecorded: recorded,
+      find: (store: string, query: FindQuery) => configGuard.guard(find(store, query)),
     });
     return {
       instance,
@@ -130,10 +122,9 @@ export function createContextFactory(
         const definition = stores.definitions.get(source.store);
         return isProvenAbsent(audit, source, definition, { codes, ...current.config.absence });
       },
-      read: (refs) => configGuard.guard(reader.read(refs)),
-      whenRecorded: (refs) => reader.recorded(refs),
-      expect: (refs) => reader.prefetch(refs),
-      find: (store, query) => configGuard.guard(reader.find(store, query)),
+      ...readingWith(reader),
+      readingSince: (notBefore) => readingWith(readers.reader({ ...readerOptions, notBefore })),
+      expect: (refs) => reader.expect(refs),
       versions: (store, keys) => configGuard.guard(reader.versions(store, keys)),
       forbiddenTarget: ({ namespace }) => rules().forbiddenNamespace(namespace),
       allows: (use) => rules().allows(use),

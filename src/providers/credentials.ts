@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { AppError } from '../core/errors.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import { readFailureReason } from '../core/small-file.ts';
-import { isValidPath, PATH_RULE } from './path.ts';
-import { readFileWithTimeout } from './timed-file-read.ts';
+import { isValidPath, PATH_RULE } from './config-rules.ts';
+import { readFileWithTimeout } from './file-io.ts';
 
 /** The place where a credential is found. It never contains the credential itself. */
 export const Reference = z

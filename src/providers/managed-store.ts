@@ -1,7 +1,6 @@
 import { AppError, toAppError } from '../core/errors.ts';
 import { createStorePolicy, type StorePolicyOptions } from './policy.ts';
 import type { CallOptions, ChangeListener, ProviderDeps, SecretProvider } from './provider.ts';
-import { withQuarantine } from './quarantine.ts';
 import { withRetry } from './retry.ts';
 
 export interface StoreState {
@@ -82,7 +81,7 @@ export function createManagedStore(deps: ManagedStoreDeps): ManagedStore {
       const provider = await deps.create({ ...deps, limit: policy.limit });
       rawProvider = provider;
       const mayRetry = () => !isDisposed && policy.outage === undefined;
-      return withRetry(withQuarantine(deps.name, provider), { ...deps, mayRetry });
+      return withRetry(provider, { ...deps, mayRetry });
     } catch (thrown) {
       // Allow another attempt, because a missing file or credential may exist later.
       opening = undefined;

@@ -6,7 +6,7 @@ import { AppError } from '../core/errors.ts';
 import { createRateLimiter } from '../core/rate-limiter.ts';
 import { type Breaker, type CallResult, createBreaker } from './breaker.ts';
 import type { FailureOf, Operation, ProviderDeps, Settled } from './provider.ts';
-import { settle, thrownError } from './settle.ts';
+import { settle, thrownError } from './results.ts';
 import { createSlowdown, MAX_CALL_WAIT_MS, type Slowdown } from './slowdown.ts';
 import { type MakeDeadline, systemDeadline, systemSleep } from './timing.ts';
 

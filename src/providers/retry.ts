@@ -3,7 +3,7 @@ import { unlessAborted } from '../core/abort.ts';
 import { type AppError, isTransient } from '../core/errors.ts';
 import type { ReadResult } from '../core/read-result.ts';
 import type { CallOptions, SecretProvider } from './provider.ts';
-import { settle } from './settle.ts';
+import { settle } from './results.ts';
 import { MAX_CALL_WAIT_MS } from './slowdown.ts';
 
 export interface RetryOptions {

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { AppError } from '../core/errors.ts';
 import { readAuthorities } from '../core/small-file.ts';
 import { codeOf } from '../core/system-errors.ts';
-import { readFileWithTimeout } from './timed-file-read.ts';
+import { readFileWithTimeout } from './file-io.ts';
 
 /** TLS settings of stores whose servers usually have publicly trusted certificates. */
 export const Tls = z

@@ -106,7 +106,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
       isListed: (id) => watches.isListed(id),
     });
   };
-  const contexts = createSyncContexts(clock, openContext, () => outbox.tick);
+  const contexts = createSyncContexts(clock, openContext);
   const staleFailures = createStaleFailures({
     states,
     outbox,

@@ -13,8 +13,12 @@ import { noTracing } from '../../src/core/tracer.ts';
 import { resolveCredential } from '../../src/providers/credentials.ts';
 import { createStorePolicy } from '../../src/providers/policy.ts';
 import type { SecretProvider } from '../../src/providers/provider.ts';
-import { createReader } from '../../src/providers/reader.ts';
 import { createProvider } from '../../src/providers/registry.ts';
+import {
+  createSourceReaders,
+  type ReaderOptions,
+  type SourceReader,
+} from '../../src/providers/source-reader.ts';
 import type { Deadline } from '../../src/providers/timing.ts';
 import { isProvenAbsent } from '../../src/reconcile/absence.ts';
 import { createRecorder } from '../../src/reconcile/audit-recorder.ts';
@@ -130,13 +134,20 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
           clock,
           unresolvedIntents: unresolvedIntents,
         });
-        const reader = createReader({
-          open: async () => provider,
+        const readers = createSourceReaders({ open: async () => provider, now: () => clock.now() });
+        const options: ReaderOptions = {
           onRead: (source, result) => recorder.read(source, result),
+        };
+        const reader = readers.reader(options);
+        const readingWith = ({ read, recorded, find }: SourceReader) => ({
+          read,
+          whenRecorded: recorded,
+          find,
         });
         return {
-          expect: (refs) => reader.prefetch(refs),
-          versions: (store, keys) => reader.versions(store, keys),
+          expect: reader.expect,
+          versions: reader.versions,
+          readingSince: (notBefore) => readingWith(readers.reader({ ...options, notBefore })),
           instance: config.instance,
           formerInstances: [],
           cluster,
@@ -154,9 +165,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
               codes: ['SOURCE_ABSENT', ...(softDeletedIsMissing ? ['SOURCE_DELETED'] : [])],
               ...config.absence,
             }),
-          read: (refs) => reader.read(refs),
-          whenRecorded: (refs) => reader.recorded(refs),
-          find: (store, query) => reader.find(store, query),
+          ...readingWith(reader),
           allows: access.allows,
           allowsSearch: access.allowsSearch,
         };

@@ -11,7 +11,11 @@ import type { ReadResult } from '../../src/core/read-result.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { noTracing } from '../../src/core/tracer.ts';
 import type { SecretProvider } from '../../src/providers/provider.ts';
-import { createReader } from '../../src/providers/reader.ts';
+import {
+  createSourceReaders,
+  type ReaderOptions,
+  type SourceReader,
+} from '../../src/providers/source-reader.ts';
 import { isProvenAbsent } from '../../src/reconcile/absence.ts';
 import { createRecorder } from '../../src/reconcile/audit-recorder.ts';
 import { createUnresolvedIntents } from '../../src/reconcile/change.ts';
@@ -186,14 +190,21 @@ mappings:${wanted}`);
           clock,
           unresolvedIntents,
         });
-        const reader = createReader({
-          open: async () => opened,
+        const readers = createSourceReaders({ open: async () => opened, now: () => clock.now(), signal });
+        const options: ReaderOptions = {
           onRead: (source, result) => recorder.read(source, result),
           signal,
+        };
+        const reader = readers.reader(options);
+        const readingWith = ({ read, recorded, find }: SourceReader) => ({
+          read,
+          whenRecorded: recorded,
+          find,
         });
         return {
-          expect: (refs) => reader.prefetch(refs),
-          versions: (store, keys) => reader.versions(store, keys),
+          expect: reader.expect,
+          versions: reader.versions,
+          readingSince: (notBefore) => readingWith(readers.reader({ ...options, notBefore })),
           instance: config.instance,
           formerInstances: config.formerInstances,
           cluster: watched,
@@ -212,9 +223,7 @@ mappings:${wanted}`);
               codes: ['SOURCE_ABSENT'],
               ...config.absence,
             }),
-          read: (refs) => reader.read(refs),
-          whenRecorded: (refs) => reader.recorded(refs),
-          find: (store, query) => reader.find(store, query),
+          ...readingWith(reader),
           allows: () => true,
           allowsSearch: () => true,
         };

@@ -3,14 +3,18 @@ import { AppError, toAppError } from '../../core/errors.ts';
 import type { Mapping, Search, Source } from '../../core/mapping.ts';
 import { type ReadResult, refId } from '../../core/read-result.ts';
 import { compareText } from '../../core/target.ts';
-import { createReader, type ReaderDeps } from '../../providers/reader.ts';
+import {
+  createSourceReaders,
+  type ReaderOptions,
+  type SourceReadersDeps,
+} from '../../providers/source-reader.ts';
 import { runSearch } from '../../reconcile/gather.ts';
 import type { DesiredTarget } from '../../reconcile/targets.ts';
 import { searchesOf, sourcesOf, storeRef } from '../../sync/desired.ts';
 import { describeSearch, dropNeverWritten, type FoundKeys, foundSource } from '../../sync/find.ts';
 import { describeSource } from '../../sync/value.ts';
 
-export interface SourceCheckDeps extends Pick<ReaderDeps, 'open' | 'signal'> {
+export interface SourceCheckDeps extends Pick<SourceReadersDeps, 'open'>, Pick<ReaderOptions, 'signal'> {
   /** All targets that could be resolved. */
   readonly targets: readonly DesiredTarget[];
   readonly access: Access;
@@ -38,7 +42,7 @@ export async function checkSources(
   mappings: readonly Mapping[],
   { targets, access, broken, ...deps }: SourceCheckDeps,
 ): Promise<readonly Finding[]> {
-  const reader = createReader({ ...deps, onRead: async () => undefined });
+  const reader = createSourceReaders(deps).reader({ signal: deps.signal, onRead: async () => undefined });
   const mappingUses = mappingUsesOf(mappings, targets);
   const useOf = (use: MappingUse, source: Source): SourceUse => ({
     source,

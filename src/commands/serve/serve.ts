@@ -16,6 +16,7 @@ import type { Controller } from '../../service/controller.ts';
 import { watchStalls } from '../../service/liveness/stalls.ts';
 import { watchEventLoop } from '../../service/liveness/watchdog.ts';
 import { configDigest, createPresence } from '../../service/presence.ts';
+import { MAX_CONTEXT_AGE_MS } from '../../service/runs/sync-contexts.ts';
 import { createMetrics, type Metrics } from '../../telemetry/metrics.ts';
 import { runRetentionPeriodically } from '../retention.ts';
 import { verifyChainPeriodically, waitForTrustedAudit } from './audit-trust.ts';
@@ -175,6 +176,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
     const app = parts.use(
       await openApp(config, {
         ...deps,
+        maxReadAgeMs: MAX_CONTEXT_AGE_MS,
         onAuditLoss() {
           logger.error('signed audit records are missing, so no changes are made');
           // Open the service again. It then waits until a person accepts the loss.

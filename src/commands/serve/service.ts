@@ -13,7 +13,6 @@ import type { OnRestartFailure } from '../../restart/failures.ts';
 import { createRestarts } from '../../restart/restarts.ts';
 import { type Controller, startController } from '../../service/controller.ts';
 import type { SyncContext } from '../../service/runs/sync-context.ts';
-import { MAX_CONTEXT_AGE_MS } from '../../service/runs/sync-contexts.ts';
 import type {
   Health,
   MappingStatus,
@@ -101,7 +100,6 @@ async function openController(app: App, options: ServiceOptions): Promise<Contro
       app.createContext({
         ...request,
         reuseResolved: true,
-        maxReadAgeMs: MAX_CONTEXT_AGE_MS,
         boundToConfig: true,
       }),
     destroy: (context, see) => destroyProposed(app, context, see),

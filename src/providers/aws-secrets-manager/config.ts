@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { isPlainAddress, PLAIN_ADDRESS_RULE } from '../config-rules.ts';
 import { Reference } from '../credentials.ts';
-import { isPlainAddress, PLAIN_ADDRESS_RULE } from '../plain-address.ts';
 import { AllowHttp, Tls } from '../tls.ts';
 
 const roleArn = z.string().regex(/^arn:[^:]+:iam::\d{12}:role\/.+$/, {

@@ -2,7 +2,7 @@ import type { SecretListEntry } from '@aws-sdk/client-secrets-manager';
 import { compareText } from '../../core/target.ts';
 import { badAnswer } from '../answer.ts';
 import type { FindQuery } from '../provider.ts';
-import { checkKeyCount } from '../search-limits.ts';
+import { checkKeyCount } from '../results.ts';
 import { checkPath } from './keys.ts';
 import { listPages } from './list.ts';
 import { asObjectList } from './object-list.ts';

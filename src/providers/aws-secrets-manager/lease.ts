@@ -1,8 +1,8 @@
 import { unlessAborted } from '../../core/abort.ts';
 import type { Clock } from '../../core/clock.ts';
 import { AppError, isTransient } from '../../core/errors.ts';
-import { validDate } from '../created-at.ts';
 import { createLoginBackoff } from '../login-backoff.ts';
+import { validDate } from '../results.ts';
 
 /**
  * The credentials that sign requests, in the form that the SDK uses. They contain secrets as plain text, so they are

@@ -1,6 +1,6 @@
 import type { ProviderDeps, SecretProvider } from '../provider.ts';
 import { createListCosts } from '../read-strategy.ts';
-import { nameSearchErrors } from '../settle.ts';
+import { nameSearchErrors } from '../results.ts';
 import { createBatchState } from './batch.ts';
 import { checkStore, probeStore } from './check.ts';
 import type { AwsConfig } from './config.ts';

@@ -2,7 +2,7 @@ import { AppError } from '../../core/errors.ts';
 import type { ReadResult, SourceRef } from '../../core/read-result.ts';
 import type { CallOptions, ProviderDeps } from '../provider.ts';
 import type { ListCosts } from '../read-strategy.ts';
-import { settleRead } from '../settle.ts';
+import { settleRead } from '../results.ts';
 import { BATCH_SIZE, type BatchState, readBatch } from './batch.ts';
 import type { AwsConfig } from './config.ts';
 import { checkKey, checkVersion } from './keys.ts';

@@ -2,7 +2,7 @@ import { DescribeSecretCommand, GetSecretValueCommand } from '@aws-sdk/client-se
 import { AppError } from '../../core/errors.ts';
 import type { ReadResult } from '../../core/read-result.ts';
 import { badAnswer } from '../answer.ts';
-import { createdAt } from '../created-at.ts';
+import { createdAt } from '../results.ts';
 import { isDenied, isType } from './errors.ts';
 import { matchesKey, mayBeId, type Version } from './keys.ts';
 import { asStoreError, type Session } from './session.ts';

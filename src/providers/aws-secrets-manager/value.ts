@@ -1,7 +1,7 @@
 import type { ReadResult } from '../../core/read-result.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { badAnswer } from '../answer.ts';
-import { createdAt } from '../created-at.ts';
+import { createdAt } from '../results.ts';
 
 /** The form of a secret in responses of GetSecretValue and BatchGetSecretValue. */
 export interface SecretEntry {

@@ -2,7 +2,7 @@ import type { SecretProperties } from '@azure/keyvault-secrets';
 import { AppError } from '../../core/errors.ts';
 import { compareText } from '../../core/target.ts';
 import type { FindQuery } from '../provider.ts';
-import { checkKeyCount } from '../search-limits.ts';
+import { checkKeyCount } from '../results.ts';
 import type { KeyVault } from './clients.ts';
 import { listSecrets } from './list.ts';
 import { checkPrefix } from './paths.ts';

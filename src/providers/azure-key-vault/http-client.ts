@@ -1,7 +1,7 @@
 import { AppError } from '../../core/errors.ts';
 import { badAnswer } from '../answer.ts';
 import type { Operation, ProviderDeps, Settled } from '../provider.ts';
-import { thrownError } from '../settle.ts';
+import { thrownError } from '../results.ts';
 import { type Answer, jsonOf } from './answer.ts';
 import { fromRefusal, isNotFound, Refusal } from './errors.ts';
 import {

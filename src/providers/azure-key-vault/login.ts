@@ -3,7 +3,7 @@ import type { AccessToken, TokenCredential } from '@azure/identity';
 import { AppError, isTransient } from '../../core/errors.ts';
 import { createLoginBackoff } from '../login-backoff.ts';
 import type { ProviderDeps, Settled } from '../provider.ts';
-import { thrownError } from '../settle.ts';
+import { thrownError } from '../results.ts';
 import type { Answer } from './answer.ts';
 import type { AzureConfig } from './config.ts';
 import { type Identity, makeCredential } from './credential.ts';

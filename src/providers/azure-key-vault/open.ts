@@ -1,7 +1,7 @@
 import * as identity from '@azure/identity';
 import { AppError } from '../../core/errors.ts';
 import type { ProviderDeps, SecretProvider } from '../provider.ts';
-import { nameSearchErrors, orElse, settleRead } from '../settle.ts';
+import { nameSearchErrors, orElse, settleRead } from '../results.ts';
 import { checkStore, probeStore } from './check.ts';
 import { createKeyVault } from './clients.ts';
 import type { AzureConfig } from './config.ts';

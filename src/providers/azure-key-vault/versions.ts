@@ -2,9 +2,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import type { StampedVersion } from '../../core/read-result.ts';
-import { createdAt, validDate } from '../created-at.ts';
 import type { ProviderDeps, VersionOptions, VersionResult } from '../provider.ts';
 import { createListCosts } from '../read-strategy.ts';
+import { createdAt, validDate } from '../results.ts';
 import type { KeyVault } from './clients.ts';
 import { listSecrets } from './list.ts';
 

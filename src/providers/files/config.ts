@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isValidPath, PATH_RULE } from '../path.ts';
+import { isValidPath, PATH_RULE } from '../config-rules.ts';
 
 export const FilesConfig = z
   .strictObject({

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { AppError } from '../../core/errors.ts';
 import { compareText } from '../../core/target.ts';
 import type { FindQuery } from '../provider.ts';
-import { checkKeyCount } from '../search-limits.ts';
+import { checkKeyCount } from '../results.ts';
 import { changed, fromFileSystem, retryDuringUpdate } from './errors.ts';
 import { assertInside, locate, realRoot, segmentsOf, stillResolvesTo } from './paths.ts';
 

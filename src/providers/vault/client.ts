@@ -3,7 +3,7 @@ import { AppError } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
 import { type Answer, parseJsonBody } from '../answer.ts';
 import type { Operation, ProviderDeps, Settled } from '../provider.ts';
-import { thrownError } from '../settle.ts';
+import { thrownError } from '../results.ts';
 import type { VaultConfig } from './config.ts';
 import { fromStatus, isVaultBody, loginBackendError } from './errors.ts';
 import { createReplicationIndex } from './replication-index.ts';

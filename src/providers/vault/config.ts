@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { isLoopback } from '../../core/loopback.ts';
+import { isPlainAddress, PLAIN_ADDRESS_RULE } from '../config-rules.ts';
 import { Reference } from '../credentials.ts';
-import { isPlainAddress, PLAIN_ADDRESS_RULE } from '../plain-address.ts';
 import { AllowHttp } from '../tls.ts';
 
 // An identifier such as a role ID or a user name. It is not a credential, so the configuration file may contain it.

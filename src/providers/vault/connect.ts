@@ -1,7 +1,7 @@
 import { createSecureContext, getCACertificates } from 'node:tls';
 import { buildConnector } from 'undici';
 import { readAuthorities, readPem } from '../../core/small-file.ts';
-import { readFileWithTimeout } from '../timed-file-read.ts';
+import { readFileWithTimeout } from '../file-io.ts';
 import type { VaultConfig } from './config.ts';
 
 /** The contents of the configured PEM files. */

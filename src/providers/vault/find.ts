@@ -3,7 +3,7 @@ import { member, textOf } from '../../core/json.ts';
 import { compareText } from '../../core/target.ts';
 import { badAnswer } from '../answer.ts';
 import type { FindQuery } from '../provider.ts';
-import { checkKeyCount, tooManyResults } from '../search-limits.ts';
+import { checkKeyCount, tooManyResults } from '../results.ts';
 import { parseAnswer } from './answer.ts';
 import { fromStatus } from './errors.ts';
 import { isBare404 } from './mount.ts';

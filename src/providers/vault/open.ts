@@ -1,6 +1,6 @@
 import { AppError } from '../../core/errors.ts';
 import type { ProviderDeps, SecretProvider, VersionResult } from '../provider.ts';
-import { nameSearchErrors, orElse, settleRead } from '../settle.ts';
+import { nameSearchErrors, orElse, settleRead } from '../results.ts';
 import { checkStore, reach } from './check.ts';
 import { createClient } from './client.ts';
 import type { VaultConfig } from './config.ts';

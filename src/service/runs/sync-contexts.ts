@@ -1,5 +1,7 @@
+import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../core/clock.ts';
 import type { Job } from '../../queue/queue.ts';
+import type { SyncContext } from './sync-context.ts';
 
 /**
  * When a target was requested. The requests of one batch, such as all targets of a key in a sweep, have the same tick.
@@ -14,13 +16,13 @@ export interface RequestTime {
 
 export interface SyncContexts<Context> {
   /**
-   * Returns the shared context of a request. Opens a new one if the existing values may have been read before
-   * `notBefore` or before the request.
+   * Returns the shared context of a request. Its reads are newer than `after` and not older than the request and
+   * `requested`.
    */
-  get(job: Pick<Job, 'requestId' | 'reason'>, notBefore: number, requested?: RequestTime): Promise<Context>;
-  /** Closes the context of a request that no further job will use, and releases its values. */
+  get(job: Pick<Job, 'requestId' | 'reason'>, after: number, requested?: RequestTime): Promise<Context>;
+  /** Closes the context of a request that no further job will use. */
   end(job: Pick<Job, 'requestId' | 'reason'>): void;
-  /** Closes contexts that have been idle too long, and releases their values. */
+  /** Closes contexts that have been idle too long. */
   evict(): void;
   /** Closes all contexts after a configuration change. */
   clear(): void;
@@ -32,53 +34,42 @@ const MAX_CONTEXTS = 32;
 
 interface OpenContext<Context> {
   readonly openedAt: number;
-  /** The number of the latest batch of requests when the context was opened. */
-  readonly tick: number;
   usedAt: number;
   readonly context: Promise<Context>;
 }
 
-/**
- * Shares reads between the jobs of one request, so that a key with two hundred targets is read once. A request may take
- * minutes; values that were prefetched for its last targets are kept until then.
- */
-export function createSyncContexts<Context>(
+/** Shares the actor, the recorder and the expected reads between the jobs of one request. */
+export function createSyncContexts<Context extends Pick<SyncContext, 'readingSince'>>(
   clock: Clock,
   open: (job: Pick<Job, 'requestId' | 'reason'>) => Promise<Context>,
-  currentTick: () => number = () => 0,
 ): SyncContexts<Context> {
-  const contexts = new Map<string, OpenContext<Context>>();
+  const contexts = new LRUCache<string, OpenContext<Context>>({ max: MAX_CONTEXTS });
   const evict = (): void => {
-    for (const [id, { usedAt }] of contexts)
-      if (contexts.size > MAX_CONTEXTS || Math.abs(clock.now() - usedAt) > MAX_CONTEXT_AGE_MS)
-        contexts.delete(id);
+    for (const [id, { usedAt }] of contexts.entries())
+      if (Math.abs(clock.now() - usedAt) > MAX_CONTEXT_AGE_MS) contexts.delete(id);
+  };
+  const openShared = (id: string, job: Pick<Job, 'requestId' | 'reason'>): OpenContext<Context> => {
+    const entry = { openedAt: clock.now(), usedAt: clock.now(), context: open(job) };
+    contexts.set(id, entry);
+    // Remove a context that failed to open, so that the next caller retries.
+    const removeFailed = (): void => void (contexts.get(id) === entry && contexts.delete(id));
+    entry.context.then(undefined, removeFailed);
+    return entry;
   };
   return {
     evict,
     clear: () => contexts.clear(),
     end: (job) => void contexts.delete(idOf(job)),
-    get(job, notBefore, requested) {
+    async get(job, after, requested) {
       evict();
       const id = idOf(job);
-      const existing = contexts.get(id);
       const now = clock.now();
-      // No value in the context was read before this time.
-      const readAt = Math.max(existing?.openedAt ?? 0, now - MAX_CONTEXT_AGE_MS);
-      const isAfter = (request: RequestTime): boolean =>
-        readAt > request.at || (existing?.tick ?? 0) >= request.tick;
-      if (existing !== undefined && readAt > notBefore && (requested === undefined || isAfter(requested))) {
-        existing.usedAt = now;
-        // Insert the context again, so that the map stays in order of last use.
-        contexts.delete(id);
-        contexts.set(id, existing);
-        return existing.context;
-      }
-      const entry = { openedAt: now, tick: currentTick(), usedAt: now, context: open(job) };
-      contexts.set(id, entry);
-      // Remove a context that failed to open, so that the next caller retries.
-      const removeFailed = (): void => void (contexts.get(id) === entry && contexts.delete(id));
-      entry.context.then(undefined, removeFailed);
-      return entry.context;
+      const entry = contexts.get(id) ?? openShared(id, job);
+      entry.usedAt = now;
+      const context = await entry.context;
+      // Clocks of other replicas may be ahead, and no read can start later than now.
+      const since = Math.min(Math.max(entry.openedAt, after + 1, requested?.at ?? 0), now);
+      return { ...context, ...context.readingSince(since) };
     },
   };
 }

@@ -1,32 +1,26 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import type { PendingRecord } from '../../src/core/pending-record.ts';
 import { type ReadResult, refId, type StoreRef } from '../../src/core/read-result.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import { type CacheBudget, createCacheBudget, type MaxAge } from '../../src/providers/bounded-cache.ts';
-import { createReader } from '../../src/providers/reader.ts';
+import {
+  createSourceReaders,
+  type ReaderOptions,
+  type SourceReader,
+} from '../../src/providers/source-reader.ts';
+import { useFakeTimers } from '../fakes/fake-timers.ts';
 
 const KIB = 1_024;
 
-async function collectGarbage(): Promise<void> {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc') as () => void;
-  setFlagsFromString('--no-expose-gc');
-  // JavaScript keeps the target of a WeakRef alive until the end of the event loop turn that created or read the
-  // WeakRef.
-  await new Promise((resolve) => setImmediate(resolve));
-  collect();
-}
-
 function readerWith(
   options: {
-    cacheBudget?: CacheBudget;
+    maxBytes?: number;
+    maxAgeMs?: number;
     signal?: AbortSignal;
+    check?: () => void;
     down?: readonly string[];
+    answers?: (key: string) => ReadResult | undefined;
     batchSizeOf?: (store: string) => number;
-    maxAge?: MaxAge;
     /** The result of recording each of the first reads, in order. */
     recordings?: readonly PendingRecord[];
   } = {},
@@ -41,15 +35,18 @@ function readerWith(
     value: SecretValue.fromBytes(Buffer.alloc(KIB)),
     version: '1',
   });
-  const reader = createReader({
-    ...options,
+  const { maxBytes, maxAgeMs, batchSizeOf = () => 1, signal, check } = options;
+  const time = { now: 1_000 };
+  const readers = createSourceReaders({
+    ...{ maxBytes, maxAgeMs, batchSizeOf },
+    now: () => time.now,
     open: async (store) => {
       if (options.down?.includes(store)) throw new AppError('STORE_UNAVAILABLE');
       return {
         async read(refs) {
           reads.push(refs.map(({ key }) => key));
           if (store === 'hanging') await hold.promise;
-          return refs.map(found);
+          return refs.map(({ key }) => options.answers?.(key) ?? found());
         },
         async find({ path }) {
           searches.push(path);
@@ -62,14 +59,20 @@ function readerWith(
         },
       };
     },
+  });
+  const readerOptions: ReaderOptions = {
     onRead: async ({ ref }) => {
       recordedKeys.push(ref.key);
       return options.recordings?.[recordedKeys.length - 1];
     },
-  });
+  };
+  const open = (more: Partial<ReaderOptions> = {}) => readers.reader({ ...readerOptions, ...more });
+  const reader = open({ ...(signal && { signal }), ...(check && { check }) });
   const read = async (...keys: readonly string[]) => reader.read(keys.map((key) => at('a', key)));
-  return { reader, read, reads, searches, hints, recordedKeys, release: hold.resolve };
+  return { readers, open, time, reader, read, reads, searches, hints, recordedKeys, release: hold.resolve };
 }
+
+const nextTurn = () => new Promise((resolve) => setImmediate(resolve));
 
 function failing(): PendingRecord {
   const durable = Promise.reject(new AppError('AUDIT_UNAVAILABLE'));
@@ -81,7 +84,7 @@ function at(store: string, key: string): StoreRef {
   return { store, ref: { key } };
 }
 
-describe('a reader', () => {
+describe('a source reader', () => {
   it('reads each reference once, and combines references of the same event loop turn into one call', async () => {
     const { read, reads, recordedKeys } = readerWith();
     await Promise.all([read('a', 'b'), read('b', 'c')]);
@@ -91,7 +94,7 @@ describe('a reader', () => {
   });
 
   it('evicts values above its limit and reads them again when needed', async () => {
-    const { read, reads, recordedKeys } = readerWith({ cacheBudget: createCacheBudget(4 * KIB) });
+    const { read, reads, recordedKeys } = readerWith({ maxBytes: 4 * KIB });
     for (const key of ['a', 'b', 'c', 'd']) await read(key);
     reads.length = 0;
     await read('d');
@@ -101,45 +104,101 @@ describe('a reader', () => {
     expect(recordedKeys.filter((key) => key === 'a')).toHaveLength(2);
   });
 
-  it('shares its limit with other readers that use the same budget', async () => {
-    const cacheBudget = createCacheBudget(4 * KIB);
-    const [one, other] = [readerWith({ cacheBudget }), readerWith({ cacheBudget })];
-    for (const key of ['a', 'b']) await one.read(key);
-    for (const key of ['a', 'b', 'c']) await other.read(key);
-    one.reads.length = 0;
-    await one.read('a');
-    expect(one.reads).toEqual([['a']]);
-    other.reads.length = 0;
-    await other.read('c');
-    expect(other.reads).toEqual([]);
-  });
-
-  it('releases its share of the budget when it is garbage collected', async () => {
-    const cacheBudget = createCacheBudget();
-    const values = await (async () => {
-      const { reader } = readerWith({ cacheBudget });
-      const results = await reader.read([at('a', 'k')]);
-      return [...results.values()].map((result) => new WeakRef(result));
-    })();
-    expect(values).toHaveLength(1);
-    await collectGarbage();
-    expect(values.map((value) => value.deref())).toEqual([undefined]);
-    expect(cacheBudget).toBeDefined();
-  });
-
-  it('reads expired values again, and shares pending reads', async () => {
-    let now = 0;
-    const { reader, read, reads, release } = readerWith({ maxAge: { now: () => now, maxMs: 10 } });
+  it('reads values again that leave the memory because of their age', async () => {
+    const clock = useFakeTimers();
+    const { read, reads } = readerWith({ maxAgeMs: 10 });
+    await clock.advance(1); // lru-cache takes a start at 0 for no start
     await read('a');
-    const first = reader.read([at('hanging', 'h')]);
-    now = 10;
-    await read('a', 'b');
-    now = 11;
-    const second = reader.read([at('hanging', 'h')]);
-    await read('a', 'b');
+    await clock.advance(10);
+    await read('a');
+    await clock.advance(2);
+    await read('a');
+    expect(reads).toEqual([['a'], ['a']]);
+  });
+
+  it('uses the values of other readers that are new enough', async () => {
+    const { open, time, read, reads, recordedKeys } = readerWith();
+    await read('a');
+    time.now += 10;
+    await open({ notBefore: 1_000 }).read([at('a', 'a')]);
+    expect(reads).toEqual([['a']]);
+    await open().read([at('a', 'a')]);
+    expect([reads, recordedKeys]).toEqual([
+      [['a'], ['a']],
+      ['a', 'a'],
+    ]);
+    await read('a');
+    expect(reads).toHaveLength(2);
+  });
+
+  it('makes one request for a reference at a time', async () => {
+    const { open, time, reads, release } = readerWith();
+    const first = open().read([at('hanging', 'h')]);
+    time.now += 1;
+    const later = [open(), open({ notBefore: 1_000 }), open()].map((reader) =>
+      reader.read([at('hanging', 'h')]),
+    );
+    await nextTurn();
+    expect(reads).toEqual([['h']]);
     release();
-    await Promise.all([first, second]);
-    expect(reads.toSorted()).toEqual([['a'], ['a'], ['b'], ['h']]);
+    await Promise.all([first, ...later]);
+    expect(reads).toEqual([['h'], ['h']]);
+  });
+
+  it('fails at once for later callers of a reference that hangs again, and for no other reference', async () => {
+    const hung: ReadResult = { kind: 'failed', error: new AppError('TIMEOUT') };
+    let answer: ReadResult | undefined = hung;
+    const { open, time, reads, release } = readerWith({
+      answers: (key) => (key === 'h' ? answer : undefined),
+    });
+    await open().read([at('a', 'h')]);
+    time.now += 1;
+    reads.length = 0;
+    const hold = Promise.withResolvers<void>();
+    const blocking = open({ onRead: () => hold.promise.then(() => undefined) }).read([at('a', 'h')]);
+    await nextTurn();
+    time.now += 1;
+    const late = await open().read([at('a', 'h'), at('a', 'k')]);
+    expect([...late.values()]).toMatchObject([
+      { kind: 'failed', error: { code: 'TIMEOUT' } },
+      { kind: 'found' },
+    ]);
+    expect(reads).toEqual([['h'], ['k']]);
+    hold.resolve();
+    await blocking;
+    answer = undefined;
+    time.now += 1;
+    const healed = await open().read([at('a', 'h')]);
+    expect([...healed.values()]).toMatchObject([{ kind: 'found' }]);
+    release();
+  });
+
+  it('reads again if the reader that it shared a read with was interrupted', async () => {
+    let isStopped = false;
+    const { open, reads } = readerWith();
+    const check = () => {
+      if (isStopped) throw new AppError('INTERRUPTED');
+    };
+    const stopped = expect(open({ check }).read([at('a', 'k')])).rejects.toMatchObject({
+      code: 'INTERRUPTED',
+    });
+    const other = open().read([at('a', 'k')]);
+    isStopped = true;
+    await stopped;
+    expect([...(await other).values()]).toMatchObject([{ kind: 'found' }]);
+    expect(reads.flat()).toEqual(['k']);
+  });
+
+  it('uses no answer to a request from before it was cleared', async () => {
+    const { readers, read, reads, reader, release } = readerWith();
+    const pending = reader.read([at('hanging', 'h')]);
+    await read('a');
+    readers.clear();
+    const again = reader.read([at('hanging', 'h')]);
+    await read('a');
+    release();
+    await Promise.all([pending, again]);
+    expect(reads.toSorted()).toEqual([['a'], ['a'], ['h'], ['h']]);
   });
 
   it('reports when records are durable, and which records failed', async () => {
@@ -178,26 +237,24 @@ describe('a reader', () => {
   });
 
   it('forgets a failed record once the reference was read and recorded again', async () => {
-    let now = 0;
-    const maxAge = { now: () => now, maxMs: 10 };
-    const { reader, read, reads } = readerWith({ recordings: [failing()], maxAge });
+    const { reader, read, reads, open, time } = readerWith({ recordings: [failing()] });
     await read('x');
     await expect(reader.recorded([at('a', 'x')])).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
-    now = 11;
-    await read('x');
+    time.now += 1;
+    await open().read([at('a', 'x')]);
     await reader.recorded([at('a', 'x')]);
     expect(reads).toEqual([['x'], ['x']]);
   });
 
   it('returns the value to every caller, even if the value exceeds the limit', async () => {
-    const { read } = readerWith({ cacheBudget: createCacheBudget(0) });
+    const { read } = readerWith({ maxBytes: 1 });
     const keys = Array.from({ length: 50 }, (_, index) => `k${index}`);
     const results = await read(...keys);
     for (const key of keys) expect(results.get(refId(at('a', key)))).toMatchObject({ kind: 'found' });
   });
 
   it('does not evict pending reads', async () => {
-    const { reader, read, reads, release } = readerWith({ cacheBudget: createCacheBudget(0) });
+    const { reader, read, reads, release } = readerWith({ maxBytes: 1 });
     const first = reader.read([at('hanging', 'h')]);
     await read('a', 'b', 'c');
     const second = reader.read([at('hanging', 'h')]);
@@ -207,7 +264,7 @@ describe('a reader', () => {
   });
 
   it('counts searches toward its limit', async () => {
-    const { reader, searches } = readerWith({ cacheBudget: createCacheBudget(4 * KIB) });
+    const { reader, searches } = readerWith({ maxBytes: 4 * KIB });
     const query = (path: string) => ({ path, tags: {} });
     await Promise.all([reader.find('a', query('p')), reader.find('a', query('p'))]);
     expect(searches).toEqual(['p']);
@@ -248,7 +305,7 @@ describe('a reader', () => {
     const controller = new AbortController();
     const { reader, release } = readerWith({ signal: controller.signal });
     const read = expect(reader.read([at('hanging', 'k')])).rejects.toMatchObject({ code: 'INTERRUPTED' });
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
     controller.abort(new AppError('INTERRUPTED'));
     release();
     await read;
@@ -257,8 +314,8 @@ describe('a reader', () => {
 
 describe('prefetching', () => {
   const batchSizeOf = (store: string) => (store === 'single' ? 1 : 4);
-  const expectAll = (reader: ReturnType<typeof readerWith>['reader'], ...keys: readonly string[]) =>
-    reader.prefetch(keys.map((key) => at('a', key)));
+  const expectAll = (reader: SourceReader, ...keys: readonly string[]) =>
+    reader.expect(keys.map((key) => at('a', key)));
 
   it('adds references to a call that has space left, in order and each once', async () => {
     const { reader, read, reads, recordedKeys } = readerWith({ batchSizeOf });
@@ -276,7 +333,7 @@ describe('prefetching', () => {
   it('never causes an additional call', async () => {
     const { reader, read, reads } = readerWith({ batchSizeOf });
     expectAll(reader, 'x', 'y');
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
     expect(reads).toEqual([]);
     await read('a', 'b', 'c', 'd');
     expect(reads).toEqual([['a', 'b', 'c', 'd']]);
@@ -284,22 +341,18 @@ describe('prefetching', () => {
 
   it('skips stores without batches and references that cannot be part of a batch', async () => {
     const { reader, reads } = readerWith({ batchSizeOf });
-    reader.prefetch([at('single', 'b'), { store: 'a', ref: { key: 'c', version: '1' } }]);
+    reader.expect([at('single', 'b'), { store: 'a', ref: { key: 'c', version: '1' } }]);
     await Promise.all([reader.read([at('single', 'a')]), reader.read([at('a', 'a')])]);
     expect(reads).toEqual([['a'], ['a']]);
   });
 
-  it('reports a failed call only to callers that request the prefetched reference', async () => {
-    const controller = new AbortController();
-    const { reader, release } = readerWith({ batchSizeOf, signal: controller.signal });
-    reader.prefetch([at('hanging', 'b')]);
-    const first = reader.read([at('hanging', 'a')]);
-    const rejection = expect(first).rejects.toMatchObject({ code: 'INTERRUPTED' });
-    await new Promise((resolve) => setImmediate(resolve));
-    const filled = expect(reader.read([at('hanging', 'b')])).rejects.toMatchObject({ code: 'INTERRUPTED' });
-    controller.abort(new AppError('INTERRUPTED'));
+  it('reports a failed call only to callers that request the expected reference', async () => {
+    const { reader, release } = readerWith({ batchSizeOf, down: ['a'] });
+    expectAll(reader, 'b');
+    const [[first], [filled]] = await Promise.all([reader.read([at('a', 'a')]), reader.read([at('a', 'b')])]);
+    for (const entry of [first, filled])
+      expect(entry?.[1]).toMatchObject({ kind: 'failed', error: { code: 'STORE_UNAVAILABLE' } });
     release();
-    await Promise.all([rejection, filled]);
   });
 });
 
@@ -317,7 +370,7 @@ describe('version hints', () => {
 
   it('allow the store to look up the recorded versions of its keys', async () => {
     const lastVersions: (string | undefined)[] = [];
-    const reader = createReader({
+    const readers = createSourceReaders({
       open: async () => ({
         read: async () => [],
         find: async () => [],
@@ -326,6 +379,8 @@ describe('version hints', () => {
           return keys.map(() => ({ kind: 'unknown' }));
         },
       }),
+    });
+    const reader = readers.reader({
       onRead: async () => undefined,
       lastReadVersion: async (store, key) => ({ version: `${store} ${key}`, stamp: '' }),
     });

@@ -1,5 +1,7 @@
 import { AppError, toAppError } from '../core/errors.ts';
+import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { ReadResult } from '../core/read-result.ts';
+import type { SecretValue } from '../core/secret-value.ts';
 import type { FindQuery, Settled } from './provider.ts';
 
 /** Returns the promise's value. For an AppError, returns the fallback. Other errors are rethrown. */
@@ -41,4 +43,43 @@ export async function settle<T>(
 /** Returns the error that a request has thrown. For requests that report all failures as AppErrors. */
 export function thrownError(ended: Settled<unknown>): AppError | undefined {
   return 'error' in ended ? toAppError(ended.error) : undefined;
+}
+
+/** Returns the creation time of a version as a member of `ReadResult`. Empty if the store reports no valid time. */
+export function createdAt(date: Date | undefined): { createdAt?: number } {
+  const at = validDate(date)?.getTime();
+  return at === undefined ? {} : { createdAt: at };
+}
+
+/** SDKs may return an invalid date, regardless of their types. */
+export function validDate(date: Date | undefined): Date | undefined {
+  return date instanceof Date && !Number.isNaN(date.getTime()) ? date : undefined;
+}
+
+/**
+ * Returns the version for stores that keep only the current value: the fingerprint of the value. A requested version is
+ * a fingerprint that the value must match; it may have been made with an older key. @throws AppError VERSION_GONE if
+ * the value does not match.
+ */
+export function fingerprintVersion(
+  value: SecretValue,
+  requested: string | undefined,
+  fingerprints: Pick<Fingerprinter, 'value' | 'matches'>,
+): string {
+  if (requested === undefined) return fingerprints.value(value);
+  if (fingerprints.matches(requested, value) !== true) throw new AppError('VERSION_GONE');
+  return requested;
+}
+
+/** A Secret holds only 1 MiB. A search that finds more keys than this is a mistake, and would overload the store. */
+const MAX_KEYS = 10_000;
+
+/** @throws AppError TOO_LARGE if a search has found too many keys. */
+export function checkKeyCount(keys: number): void {
+  if (keys > MAX_KEYS) throw tooManyResults(`more than ${MAX_KEYS} keys`);
+}
+
+/** @param what The excess, such as `more than 10000 folders`. */
+export function tooManyResults(what: string): AppError {
+  return new AppError('TOO_LARGE', { detail: `the search finds ${what}` });
 }

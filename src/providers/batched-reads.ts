@@ -1,0 +1,148 @@
+import { LRUCache } from 'lru-cache';
+import { toAppError } from '../core/errors.ts';
+import { isCurrentSecretRef, type ReadResult, refId, type SourceRef, sizeOf } from '../core/read-result.ts';
+import { createBatcher } from './batcher.ts';
+import { CALL_SKIPPED } from './breaker.ts';
+import type { CallOptions, SecretProvider } from './provider.ts';
+import type { OnRead, ReadRecords } from './read-records.ts';
+import type { ValueCache } from './value-cache.ts';
+
+/** A read of one reference for one run. */
+export interface ReadItem {
+  readonly ref: SourceRef;
+  readonly run: Run;
+}
+
+/** How one run reads. */
+export interface Run {
+  readonly onRead: OnRead;
+  /** The earliest start of a request whose answer may be used, in milliseconds since 1970. */
+  readonly notBefore: number;
+  /** @throws AppError INTERRUPTED if this run must not read any more. */
+  readonly check: () => void;
+}
+
+export interface BatchedReads {
+  /** Reads and records a reference, together with others that are requested in the same turn of the event loop. */
+  read(store: string, item: ReadItem): Promise<ReadResult>;
+  /** Announces a read. It fills a free place in a batch of others, and never causes a request of its own. */
+  expect(store: string, item: ReadItem): void;
+  /** Whether the last read of the reference with this `refId` timed out. */
+  isHanging(id: string): boolean;
+  /** Forgets expected reads. */
+  clear(): void;
+}
+
+export interface BatchedReadsDeps {
+  readonly open: (store: string) => Promise<Pick<SecretProvider, 'read'>>;
+  readonly options: CallOptions;
+  readonly now: () => number;
+  readonly batchSizeOf: (store: string) => number;
+  readonly cache: ValueCache;
+  readonly records: ReadRecords;
+}
+
+/** The maximum number of hanging references to remember. */
+const MAX_HANGING = 10_000;
+
+export function createBatchedReads(deps: BatchedReadsDeps): BatchedReads {
+  const { now, batchSizeOf, cache, records } = deps;
+  const hanging = new LRUCache<string, true>({ max: MAX_HANGING });
+  const expected = new Map<string, Map<string, ReadItem>>();
+
+  /** Takes as many expected references as the last batch request for `count` references has free places. */
+  const takeExpected = (store: string, count: number) => {
+    const size = batchSizeOf(store);
+    const taken: { readonly ref: SourceRef; readonly settle: PromiseWithResolvers<ReadResult> }[] = [];
+    for (const [id, { ref, run }] of expected.get(store) ?? []) {
+      if ((count + taken.length) % size === 0) break;
+      expected.get(store)?.delete(id);
+      if (cache.has(id, run.notBefore)) continue;
+      const settle = Promise.withResolvers<ReadResult>();
+      taken.push({ ref, settle });
+      const answer = cache.get(id, run.notBefore, { request: () => settle.promise, sizeOf });
+      void Promise.allSettled([answer]);
+    }
+    return taken;
+  };
+  const conclude = async (
+    store: string,
+    { ref, run }: ReadItem,
+    answer: ReadResult | undefined,
+    tookMs: number,
+  ) => {
+    run.check();
+    if (answer === undefined) throw new Error('a provider must answer each reference');
+    const source = { store, ref };
+    if (isUnanswered(answer)) hanging.set(refId(source), true);
+    else hanging.delete(refId(source));
+    await records.record(source, answer, tookMs, run.onRead);
+    return answer;
+  };
+  const readTogether = async (store: string, items: readonly ReadItem[]) => {
+    const startedAt = now();
+    const taken = takeExpected(store, items.filter(({ ref }) => isCurrentSecretRef(ref)).length);
+    // The run that causes the request also records the expected reads.
+    const all = [...items, ...taken.flatMap(({ ref }) => items.slice(0, 1).map(({ run }) => ({ ref, run })))];
+    const answers = await readAll(deps, store, all);
+    const tookMs = now() - startedAt;
+    const results = all.map((item, index) => conclude(store, item, answers[index], tookMs));
+    // The waiting callers of expected references get the same result, even an error.
+    for (const [index, { settle }] of taken.entries())
+      results[items.length + index]?.then(settle.resolve, settle.reject);
+    return results.slice(0, items.length);
+  };
+  const readBatched = createBatcher(readTogether);
+  // A request is answered when all of its references are, so hanging references must not delay others.
+  const readHanging = createBatcher(readTogether);
+
+  return {
+    read: (store, item) =>
+      hanging.has(refId({ store, ref: item.ref })) ? readHanging(store, item) : readBatched(store, item),
+    expect(store, item) {
+      if (batchSizeOf(store) === 1 || !isCurrentSecretRef(item.ref)) return;
+      const queue = expected.get(store) ?? new Map<string, ReadItem>();
+      expected.set(store, queue.set(refId({ store, ref: item.ref }), item));
+    },
+    isHanging: (id) => hanging.has(id),
+    clear: () => expected.clear(),
+  };
+}
+
+function isUnanswered(result: ReadResult): boolean {
+  return result.kind === 'failed' && result.error.code === 'TIMEOUT' && result.error.detail !== CALL_SKIPPED;
+}
+
+/**
+ * Reads references of one store. If the store cannot be opened, only these references fail. References of interrupted
+ * runs are not read, because the name may mean another store in the new configuration.
+ */
+async function readAll(
+  { open, options }: Pick<BatchedReadsDeps, 'open' | 'options'>,
+  store: string,
+  items: readonly ReadItem[],
+): Promise<readonly (ReadResult | undefined)[]> {
+  try {
+    const provider = await open(store);
+    const allowed = items.filter(({ run }) => isAllowed(run));
+    const answers = await provider.read(
+      allowed.map(({ ref }) => ref),
+      options,
+    );
+    const byItem = new Map(allowed.map((item, index) => [item, answers[index]]));
+    return items.map((item) => byItem.get(item));
+  } catch (thrown) {
+    const error = toAppError(thrown);
+    return items.map(() => ({ kind: 'failed', error }));
+  }
+}
+
+function isAllowed({ check }: Run): boolean {
+  try {
+    check();
+    return true;
+  } catch (error) {
+    if (toAppError(error).code === 'INTERRUPTED') return false;
+    throw error;
+  }
+}

@@ -1,0 +1,87 @@
+import { describe, expect, it } from 'vitest';
+import { createSyncContexts, MAX_CONTEXT_AGE_MS } from '../../src/service/runs/sync-contexts.ts';
+import { createClock, START, settled } from './sample.ts';
+
+/** Contexts with the number of their opening, and with the time since which they read. */
+function open() {
+  const clock = createClock();
+  let opened = 0;
+  const context = (number: number, since?: number) => ({
+    number,
+    since,
+    readingSince: (notBefore: number) => context(number, notBefore) as never,
+  });
+  const contexts = createSyncContexts(clock, async () => {
+    opened += 1;
+    return context(opened);
+  });
+  const get = async (
+    requestId: string,
+    after = 0,
+    requestedAt?: number,
+    reason: 'event' | 'sweep' = 'event',
+  ) => {
+    const requested = requestedAt === undefined ? undefined : { at: requestedAt, tick: 0 };
+    const { number, since } = await contexts.get({ requestId, reason }, after, requested);
+    return [number, (since ?? 0) - START];
+  };
+  return { clock, contexts, get };
+}
+
+describe('sync contexts', () => {
+  it('are shared within a request, and read only what is newer than the request', async () => {
+    const { clock, get } = open();
+    expect(await get('r1')).toEqual([1, 0]);
+    clock.time += 10;
+    expect(await get('r2')).toEqual([2, 10]);
+    expect(await get('r1')).toEqual([1, 0]);
+  });
+
+  it('read only what is newer than the last run and the last other request of a target', async () => {
+    const { clock, get } = open();
+    await get('r1');
+    clock.time += 10;
+    expect(await get('r1', START + 5)).toEqual([1, 6]);
+    expect(await get('r1', START + 5, START + 7)).toEqual([1, 7]);
+    // The clock of another replica may be ahead.
+    expect(await get('r1', START + 60_000)).toEqual([1, 10]);
+  });
+
+  it('stay open while they are used, and are closed when they are idle or too many', async () => {
+    const { clock, get } = open();
+    for (let count = 0; count < 100; count += 1) {
+      expect((await get('long'))[0]).toBe(1);
+      await get(`short-${count}`);
+      clock.time += MAX_CONTEXT_AGE_MS / 2;
+    }
+    clock.time += MAX_CONTEXT_AGE_MS;
+    expect((await get('long'))[0]).toBe(102);
+    clock.time -= 3_600_000;
+    expect((await get('long'))[0]).toBe(103);
+  });
+
+  it('are closed when no job will use them, without affecting other contexts', async () => {
+    const { contexts, get } = open();
+    await get('r1', 0, undefined, 'sweep');
+    await get('r1');
+    await get('r2', 0, undefined, 'sweep');
+    contexts.end({ requestId: 'r1', reason: 'sweep' });
+    expect((await get('r1'))[0]).toBe(2);
+    expect((await get('r2', 0, undefined, 'sweep'))[0]).toBe(3);
+    expect((await get('r1', 0, undefined, 'sweep'))[0]).toBe(4);
+  });
+
+  it('that failed to open are opened again by the next caller', async () => {
+    let isWell = false;
+    const contexts = createSyncContexts(createClock(), async () => {
+      if (!isWell) throw new Error('no audit');
+      return { readingSince: () => ({}) as never };
+    });
+    const job = { requestId: 'r1', reason: 'event' } as const;
+    const both = await Promise.allSettled([contexts.get(job, 0), contexts.get(job, 0)]);
+    expect(both.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+    isWell = true;
+    await settled();
+    expect(await contexts.get(job, 0)).toBeDefined();
+  });
+});
