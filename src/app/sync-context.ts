@@ -4,7 +4,7 @@ import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
-import type { ReadResult, StoreRef } from '../core/read-result.ts';
+import type { StoreRef } from '../core/read-result.ts';
 import type { Tracing } from '../core/tracer.ts';
 import type { FindQuery } from '../providers/provider.ts';
 import type { SourceReader, SourceReaders } from '../providers/source-reader.ts';
@@ -91,14 +91,12 @@ export function createContextFactory(
       configGuard.check();
       return current.access;
     };
-    const readerOptions = {
+    const reader = readers.reader({
       check: configGuard.check,
-      onRead: (source: StoreRef, result: ReadResult, tookMs: number) => recorder.read(source, result, tookMs),
-      lastReadVersion: (store: string, key: string) =>
-        lastReadVersion(audit, { store, key }, stores.definitions.get(store)),
+      onRead: (source, result, tookMs) => recorder.read(source, result, tookMs),
+      lastReadVersion: (store, key) => lastReadVersion(audit, { store, key }, stores.definitions.get(store)),
       signal,
-    };
-    const reader = readers.reader(readerOptions);
+    });
     const readingWith = ({ read, recorded, find }: SourceReader) => ({
       read: (refs: readonly StoreRef[]) => configGuard.guard(read(refs)),
       whenRecorded: recorded,
@@ -123,7 +121,7 @@ export function createContextFactory(
         return isProvenAbsent(audit, source, definition, { codes, ...current.config.absence });
       },
       ...readingWith(reader),
-      readingSince: (notBefore) => readingWith(readers.reader({ ...readerOptions, notBefore })),
+      readingSince: (after) => readingWith(reader.since(after)),
       expect: (refs) => reader.expect(refs),
       versions: (store, keys) => configGuard.guard(reader.versions(store, keys)),
       forbiddenTarget: ({ namespace }) => rules().forbiddenNamespace(namespace),

@@ -5,7 +5,7 @@ import { createBatcher } from './batcher.ts';
 import { CALL_SKIPPED } from './breaker.ts';
 import type { CallOptions, SecretProvider } from './provider.ts';
 import type { OnRead, ReadRecords } from './read-records.ts';
-import type { ValueCache } from './value-cache.ts';
+import type { Freshness, ValueCache } from './value-cache.ts';
 
 /** A read of one reference for one run. */
 export interface ReadItem {
@@ -16,8 +16,7 @@ export interface ReadItem {
 /** How one run reads. */
 export interface Run {
   readonly onRead: OnRead;
-  /** The earliest start of a request whose answer may be used, in milliseconds since 1970. */
-  readonly notBefore: number;
+  readonly freshness: Freshness;
   /** @throws AppError INTERRUPTED if this run must not read any more. */
   readonly check: () => void;
 }
@@ -57,10 +56,10 @@ export function createBatchedReads(deps: BatchedReadsDeps): BatchedReads {
     for (const [id, { ref, run }] of expected.get(store) ?? []) {
       if ((count + taken.length) % size === 0) break;
       expected.get(store)?.delete(id);
-      if (cache.has(id, run.notBefore)) continue;
+      if (cache.has(id, run.freshness)) continue;
       const settle = Promise.withResolvers<ReadResult>();
       taken.push({ ref, settle });
-      const answer = cache.get(id, run.notBefore, { request: () => settle.promise, sizeOf });
+      const answer = cache.get(id, run.freshness, { request: () => settle.promise, sizeOf });
       void Promise.allSettled([answer]);
     }
     return taken;

@@ -6,7 +6,12 @@ import { createBatcher } from './batcher.ts';
 import type { CallOptions, FindQuery, SecretProvider, VersionResult } from './provider.ts';
 import { createReadRecords, type OnRead } from './read-records.ts';
 import { failedRead, orElse } from './results.ts';
-import { type CachedSource, createValueCache, type ValueCacheOptions } from './value-cache.ts';
+import {
+  type CachedSource,
+  createValueCache,
+  type Freshness,
+  type ValueCacheOptions,
+} from './value-cache.ts';
 
 /** Reads sources for one run. */
 export interface SourceReader {
@@ -29,13 +34,16 @@ export interface SourceReader {
    * `unknown` if the store failed.
    */
   versions(store: string, keys: readonly string[]): Promise<readonly VersionResult[]>;
+  /**
+   * Returns a reader that also uses answers to requests that started later than this reader and later than this time, in
+   * milliseconds since 1970.
+   */
+  since(after: number): SourceReader;
 }
 
 /** How one run reads. By default, it uses only answers to requests that start after the reader was created. */
 export interface ReaderOptions {
   readonly onRead: OnRead;
-  /** The earliest start of a request whose answer may be used, in milliseconds since 1970. */
-  readonly notBefore?: number | undefined;
   /** Returns the last recorded version of a key that this process has not read yet. */
   readonly lastReadVersion?: (store: string, key: string) => Promise<StampedVersion | undefined>;
   /** If aborted, the reads of this run reject. The requests continue, because other runs may share them. */
@@ -87,7 +95,7 @@ export function createSourceReaders(deps: SourceReadersDeps): SourceReaders {
         return source.request();
       };
       try {
-        return { answer: await cache.get(id, run.notBefore, { ...source, request }), isOwn };
+        return { answer: await cache.get(id, run.freshness, { ...source, request }), isOwn };
       } catch (thrown) {
         if (isOwn || toAppError(thrown).code !== 'INTERRUPTED') throw thrown;
       }
@@ -119,35 +127,35 @@ export function createSourceReaders(deps: SourceReadersDeps): SourceReaders {
     return items.map(async (_, index) => answers[index] ?? UNKNOWN);
   });
 
+  const readerFor = (options: ReaderOptions, freshness: Freshness): SourceReader => {
+    const { onRead, lastReadVersion, signal } = options;
+    const check = () => {
+      signal?.throwIfAborted();
+      options.check?.();
+    };
+    const run: Run = { onRead, check, freshness };
+    return {
+      async read(refs) {
+        const reads = refs.map(async (source) => [refId(source), await readOne(source, run)] as const);
+        return new Map(await unlessAborted(Promise.all(reads), signal));
+      },
+      recorded: (refs) => records.wait(refs),
+      find: (store, query) => unlessAborted(search(store, query, run), signal),
+      expect(refs) {
+        for (const { store, ref } of refs) batches.expect(store, { ref, run });
+      },
+      versions(store, keys) {
+        const answers = keys.map((key) => {
+          const request = () => versionBatched(store, { key, lastReadVersion, check });
+          return cache.get(JSON.stringify(['version', store, key]), freshness, { request, sizeOf: () => 0 });
+        });
+        return unlessAborted(Promise.all(answers), signal);
+      },
+      since: (after) => readerFor(options, { mark: cache.mark(), shared: { mark: freshness.mark, after } }),
+    };
+  };
   return {
-    reader({ onRead, lastReadVersion, signal, check = () => undefined, notBefore = now() }) {
-      const checkRun = () => {
-        signal?.throwIfAborted();
-        check();
-      };
-      const run: Run = { onRead, check: checkRun, notBefore };
-      return {
-        async read(refs) {
-          const reads = refs.map(async (source) => [refId(source), await readOne(source, run)] as const);
-          return new Map(await unlessAborted(Promise.all(reads), signal));
-        },
-        recorded: (refs) => records.wait(refs),
-        find: (store, query) => unlessAborted(search(store, query, run), signal),
-        expect(refs) {
-          for (const { store, ref } of refs) batches.expect(store, { ref, run });
-        },
-        versions(store, keys) {
-          const answers = keys.map((key) => {
-            const request = () => versionBatched(store, { key, lastReadVersion, check: checkRun });
-            return cache.get(JSON.stringify(['version', store, key]), notBefore, {
-              request,
-              sizeOf: () => 0,
-            });
-          });
-          return unlessAborted(Promise.all(answers), signal);
-        },
-      };
-    },
+    reader: (readerOptions) => readerFor(readerOptions, { mark: cache.mark() }),
     clear() {
       cache.clear();
       batches.clear();

@@ -1,15 +1,25 @@
 import { LRUCache } from 'lru-cache';
 import { toAppError } from '../core/errors.ts';
 
+/** Which answers are new enough for a run. Marks order requests exactly, because one millisecond may contain several. */
+export interface Freshness {
+  /** Requests after this mark are new enough. */
+  readonly mark: number;
+  /** Requests after this older mark are new enough if they started after this time, in milliseconds since 1970. */
+  readonly shared?: { readonly mark: number; readonly after: number } | undefined;
+}
+
 /** The answers of stores, by id. One process has one cache, and makes at most one request for an id at a time. */
 export interface ValueCache {
   /**
-   * Returns an answer to a request that started at this time or later, in milliseconds since 1970. The answer may be
-   * cached or pending. Waits while an older request is pending, and makes a request if there is none.
+   * Returns a cached or pending answer that is new enough. Otherwise makes a request, and first waits while an older one
+   * is pending.
    */
-  get<T>(id: string, notBefore: number, source: CachedSource<T>): Promise<T>;
+  get<T>(id: string, freshness: Freshness, source: CachedSource<T>): Promise<T>;
   /** Whether `get` would make no request now. */
-  has(id: string, notBefore: number): boolean;
+  has(id: string, freshness: Freshness): boolean;
+  /** Returns a mark between the requests before and after this call. */
+  mark(): number;
   /** Drops all answers. Pending answers still reach their callers. */
   clear(): void;
 }
@@ -23,6 +33,7 @@ export interface CachedSource<T> {
 }
 
 interface Entry {
+  readonly mark: number;
   readonly startedAt: number;
   readonly answer: Promise<unknown>;
 }
@@ -48,15 +59,19 @@ export function createValueCache({ now, maxAgeMs = 0, maxBytes = MAX_BYTES }: Va
     perf: { now: () => performance.now() },
   });
   const pending = new Map<string, Entry>();
+  let requests = 0;
 
-  const usable = (id: string, notBefore: number): Entry | undefined => {
+  const usable = (id: string, { mark, shared }: Freshness): Entry | undefined => {
     const entry = pending.get(id) ?? settled.get(id);
-    // After the clock was set back, no request would be new enough for a time that is still to come.
-    return entry !== undefined && entry.startedAt >= Math.min(notBefore, now()) ? entry : undefined;
+    if (entry === undefined || entry.mark > mark) return entry;
+    return shared !== undefined && entry.mark > shared.mark && entry.startedAt > shared.after
+      ? entry
+      : undefined;
   };
   const begin = <T>(id: string, { request, sizeOf }: CachedSource<T>): Promise<T> => {
     const start = performance.now();
-    const entry: Entry = { startedAt: now(), answer: request() };
+    requests += 1;
+    const entry: Entry = { mark: requests, startedAt: now(), answer: request() };
     pending.set(id, entry);
     const settle = (bytes: number | undefined): void => {
       // After `clear`, the answer is no longer valid for others.
@@ -74,9 +89,9 @@ export function createValueCache({ now, maxAgeMs = 0, maxBytes = MAX_BYTES }: Va
     return answer;
   };
   return {
-    async get<T>(id: string, notBefore: number, source: CachedSource<T>): Promise<T> {
+    async get<T>(id: string, freshness: Freshness, source: CachedSource<T>): Promise<T> {
       for (;;) {
-        const entry = usable(id, notBefore);
+        const entry = usable(id, freshness);
         if (entry !== undefined) return entry.answer as Promise<T>;
         const running = pending.get(id);
         if (running === undefined) return begin(id, source);
@@ -85,7 +100,8 @@ export function createValueCache({ now, maxAgeMs = 0, maxBytes = MAX_BYTES }: Va
         await Promise.allSettled([running.answer]);
       }
     },
-    has: (id, notBefore) => pending.has(id) || usable(id, notBefore) !== undefined,
+    has: (id, freshness) => pending.has(id) || usable(id, freshness) !== undefined,
+    mark: () => requests,
     clear() {
       settled.clear();
       pending.clear();

@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { createStores, type Stores } from '../../src/app/stores.ts';
 import { StoreConfig } from '../../src/config/schema.ts';
-import type { ErrorCode } from '../../src/core/error-codes.ts';
+import { type ErrorCode } from '../../src/core/error-codes.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
-import type { ReadResult } from '../../src/core/read-result.ts';
+import { type ReadResult } from '../../src/core/read-result.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import type { ProviderDeps, SecretProvider } from '../../src/providers/provider.ts';
-import { createSourceReaders } from '../../src/providers/source-reader.ts';
+import { type ProviderDeps, type SecretProvider } from '../../src/providers/provider.ts';
+import { createSourceReaders, type SourceReader } from '../../src/providers/source-reader.ts';
 import { type FakeTimers, useFakeTimers } from '../fakes/fake-timers.ts';
 
 const FOUND: ReadResult = { kind: 'found', value: SecretValue.fromText('x'), version: '1' };
@@ -219,24 +219,24 @@ describe('a hanging key', () => {
     await using setup = world('a');
     setup.set('a/slow', 'hang');
     const readers = createSourceReaders({ open: (name) => setup.stores.open(name) });
-    const readAs = async (notBefore: number, key: string) => {
-      const reader = readers.reader({ notBefore, onRead: async () => undefined });
-      const [result] = (await reader.read([{ store: 'a', ref: { key } }])).values();
+    const open = () => readers.reader({ onRead: async () => undefined });
+    const readAs = async (request: SourceReader, key: string) => {
+      const [result] = (await request.since(0).read([{ store: 'a', ref: { key } }])).values();
       return result?.kind === 'failed' ? result.error.code : result?.kind;
     };
     // A hundred targets read this key, and each also reads a key of its own.
-    const readAll = (start: number) => Array.from({ length: 100 }, () => readAs(start, 'slow'));
-    await until(setup.time, Promise.all(readAll(setup.time.now())));
+    const readAll = (request: SourceReader) => Array.from({ length: 100 }, () => readAs(request, 'slow'));
+    await until(setup.time, Promise.all(readAll(open())));
     setup.calls.length = 0;
-    await setup.time.advance(1);
     const start = setup.time.now();
-    const again = readAll(start);
+    const request = open();
+    const again = readAll(request);
     await setup.time.advance(0);
-    const others = Array.from({ length: 100 }, (_, index) => readAs(start, `k${index}`));
+    const others = Array.from({ length: 100 }, (_, index) => readAs(request, `k${index}`));
     await setup.time.advance(1_000);
     expect(new Set(await Promise.all(others))).toEqual(new Set(['found']));
     // A request that needs a newer value does not wait.
-    expect(await readAs(setup.time.now(), 'slow')).toBe('TIMEOUT');
+    expect(await readAs(open(), 'slow')).toBe('TIMEOUT');
     expect(setup.time.now() - start).toBe(1_000);
     expect(new Set(await until(setup.time, Promise.all(again)))).toEqual(new Set(['TIMEOUT']));
     expect(setup.calls.filter((call) => call === 'a/slow').length).toBeLessThanOrEqual(3);

@@ -147,7 +147,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
         return {
           expect: reader.expect,
           versions: reader.versions,
-          readingSince: (notBefore) => readingWith(readers.reader({ ...options, notBefore })),
+          readingSince: (after) => readingWith(reader.since(after)),
           instance: config.instance,
           formerInstances: [],
           cluster,

@@ -118,26 +118,32 @@ describe('a source reader', () => {
 
   it('uses the values of other readers that are new enough', async () => {
     const { open, time, read, reads, recordedKeys } = readerWith();
+    const early = open();
     await read('a');
-    time.now += 10;
-    await open({ notBefore: 1_000 }).read([at('a', 'a')]);
-    expect(reads).toEqual([['a']]);
-    await open().read([at('a', 'a')]);
-    expect([reads, recordedKeys]).toEqual([
-      [['a'], ['a']],
-      ['a', 'a'],
-    ]);
-    await read('a');
+    // The request started after the early reader, but not later than this time.
+    await early.since(time.now).read([at('a', 'a')]);
     expect(reads).toHaveLength(2);
+    await early.since(time.now - 1).read([at('a', 'a')]);
+    expect(reads).toHaveLength(2);
+    await open()
+      .since(0)
+      .read([at('a', 'a')]);
+    expect([reads.flat(), recordedKeys]).toEqual([
+      ['a', 'a', 'a'],
+      ['a', 'a', 'a'],
+    ]);
+    const own = early.since(time.now);
+    await own.read([at('a', 'b')]);
+    await own.read([at('a', 'b')]);
+    expect(reads.flat()).toEqual(['a', 'a', 'a', 'b']);
   });
 
   it('makes one request for a reference at a time', async () => {
     const { open, time, reads, release } = readerWith();
+    const early = open();
     const first = open().read([at('hanging', 'h')]);
     time.now += 1;
-    const later = [open(), open({ notBefore: 1_000 }), open()].map((reader) =>
-      reader.read([at('hanging', 'h')]),
-    );
+    const later = [open(), early, open()].map((reader) => reader.read([at('hanging', 'h')]));
     await nextTurn();
     expect(reads).toEqual([['h']]);
     release();

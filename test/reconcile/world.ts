@@ -204,7 +204,7 @@ mappings:${wanted}`);
         return {
           expect: reader.expect,
           versions: reader.versions,
-          readingSince: (notBefore) => readingWith(readers.reader({ ...options, notBefore })),
+          readingSince: (after) => readingWith(reader.since(after)),
           instance: config.instance,
           formerInstances: config.formerInstances,
           cluster: watched,

@@ -6,8 +6,11 @@ import type { ReconcileDeps } from '../../reconcile/reconcile.ts';
 
 /** State that the runs of one request share: the values read, and the request id of their records. */
 export interface SyncContext extends ReconcileDeps {
-  /** Returns the same reads, but of values whose request started at this time or later, in milliseconds since 1970. */
-  readingSince(notBefore: number): Pick<SyncContext, 'read' | 'whenRecorded' | 'find'>;
+  /**
+   * Returns reads that share the values of this context whose request started after this time, in milliseconds since
+   * 1970.
+   */
+  readingSince(after: number): Pick<SyncContext, 'read' | 'whenRecorded' | 'find'>;
   /** Announces references that will be read soon, approximately in this order. */
   expect(refs: readonly StoreRef[]): void;
   /** Returns which keys have changed and must be read, in the order of the keys. The result is only a hint. */

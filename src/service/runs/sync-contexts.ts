@@ -16,8 +16,7 @@ export interface RequestTime {
 
 export interface SyncContexts<Context> {
   /**
-   * Returns the shared context of a request. Its reads are newer than `after` and not older than the request and
-   * `requested`.
+   * Returns the shared context of a request. Its reads are newer than the context, `after` and `requested`.
    */
   get(job: Pick<Job, 'requestId' | 'reason'>, after: number, requested?: RequestTime): Promise<Context>;
   /** Closes the context of a request that no further job will use. */
@@ -33,7 +32,6 @@ export const MAX_CONTEXT_AGE_MS = 15_000;
 const MAX_CONTEXTS = 32;
 
 interface OpenContext<Context> {
-  readonly openedAt: number;
   usedAt: number;
   readonly context: Promise<Context>;
 }
@@ -49,7 +47,7 @@ export function createSyncContexts<Context extends Pick<SyncContext, 'readingSin
       if (Math.abs(clock.now() - usedAt) > MAX_CONTEXT_AGE_MS) contexts.delete(id);
   };
   const openShared = (id: string, job: Pick<Job, 'requestId' | 'reason'>): OpenContext<Context> => {
-    const entry = { openedAt: clock.now(), usedAt: clock.now(), context: open(job) };
+    const entry = { usedAt: clock.now(), context: open(job) };
     contexts.set(id, entry);
     // Remove a context that failed to open, so that the next caller retries.
     const removeFailed = (): void => void (contexts.get(id) === entry && contexts.delete(id));
@@ -63,13 +61,10 @@ export function createSyncContexts<Context extends Pick<SyncContext, 'readingSin
     async get(job, after, requested) {
       evict();
       const id = idOf(job);
-      const now = clock.now();
       const entry = contexts.get(id) ?? openShared(id, job);
-      entry.usedAt = now;
+      entry.usedAt = clock.now();
       const context = await entry.context;
-      // Clocks of other replicas may be ahead, and no read can start later than now.
-      const since = Math.min(Math.max(entry.openedAt, after + 1, requested?.at ?? 0), now);
-      return { ...context, ...context.readingSince(since) };
+      return { ...context, ...context.readingSince(Math.max(after, requested?.at ?? 0)) };
     },
   };
 }
