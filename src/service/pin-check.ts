@@ -8,7 +8,7 @@ import type { Outbox } from './outbox.ts';
 import type { TargetStates } from './target-states.ts';
 
 export interface PinCheckDeps {
-  readonly audit: Pick<AuditStore, 'list'>;
+  readonly audit: Pick<AuditStore, 'head' | 'list'>;
   readonly snapshot: () => ConfigSnapshot;
   readonly states: Pick<TargetStates, 'get' | 'meta'>;
   readonly outbox: Pick<Outbox, 'trigger'>;
@@ -42,13 +42,15 @@ export function createPinCheck({ audit, snapshot, states, outbox, clock }: PinCh
   return async (requestId) => {
     if (Math.abs(clock.now() - checkedAt) < EVERY_MS) return;
     checkedAt = clock.now();
+    // Read first, so that the next check starts at the records that this one may have missed.
+    const head = await audit.head();
     const records = [...(await since('rollback')), ...(await since('unpin'))];
     const last = new Map<string, AuditRecord>();
     for (const record of records.toSorted((a, b) => a.sequence - b.sequence)) {
-      const { instance, mapping, namespace, secret, sequence } = record;
+      const { instance, mapping, namespace, secret } = record;
       last.set(JSON.stringify([instance, mapping, namespace, secret]), record);
-      lastSequence = Math.max(lastSequence, sequence);
     }
+    lastSequence = head.sequence;
     for (const record of last.values()) {
       const { mapping = '', namespace = '', secret = '' } = record;
       const desired = desiredIn(snapshot(), { mapping, target: { namespace, secret } });
