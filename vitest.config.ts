@@ -20,7 +20,7 @@ const THOROUGH = [
   // Processes that are started and killed, or hang.
   'test/service/watchdog.test.ts',
   'test/audit/sqlite-{processes,permissions,failures}.test.ts',
-  'test/audit/{schema-1,retention}.test.ts',
+  'test/audit/retention.test.ts',
   'test/cli/process.test.ts',
   'test/cluster/directory-killed.test.ts',
   'test/examples/**/*.test.ts',
@@ -38,7 +38,6 @@ const THOROUGH = [
 const LONG = [
   'test/matrix/matrix-{azure,files,vault-2}.test.ts',
   'test/**/*-waits.test.ts',
-  'test/audit/schema-1.test.ts',
   'test/events/**/chaos.test.ts',
 ];
 
@@ -50,7 +49,7 @@ const LONG_INTEGRATION = [
   'test/integration/e2e/{package,many-mappings,events-chaos}.test.ts',
   'test/integration/service/{stalls,replicas-sqlite}.test.ts',
   'test/integration/queue/redis-topologies.test.ts',
-  'test/integration/audit/{crashes,retention,schema-1,prepared-statements,orphan-rows,loss,readiness,throughput}.test.ts',
+  'test/integration/audit/{crashes,retention,prepared-statements,orphan-rows,loss,readiness,throughput}.test.ts',
 ];
 
 /** The machine may be busy, so a test waits long for a condition. */

@@ -149,7 +149,6 @@ const VENDOR_HOME: Readonly<Record<string, string>> = {
   liquidjs: 'sync/template',
   re2js: 'sync',
   pino: 'telemetry',
-  kysely: 'audit',
   pg: 'audit',
   bullmq: 'queue',
   ioredis: 'queue',

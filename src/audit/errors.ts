@@ -32,13 +32,14 @@ export function unusableStore(
   return new AppError('AUDIT_UNAVAILABLE', { detail, remedy: todo, needsAction: true, cause });
 }
 
-export function newerSchema(schema: number, supported: number): AppError {
-  return unusableStore(
-    `it was written by a newer release: schema ${schema}, this release supports ${supported}`,
-    {
-      todo: 'Use the release that wrote it, or a newer one.',
-    },
-  );
+/** The store has a schema that this release does not know. */
+export function otherSchema(schema: number, supported: number): AppError {
+  if (schema > supported)
+    return unusableStore(
+      `it was written by a newer release: schema ${schema}, this release supports ${supported}`,
+      { todo: 'Use the release that wrote it, or a newer one.' },
+    );
+  return unusableStore(`its schema ${schema} is unknown, this release supports ${supported}`);
 }
 
 /** Runs work. If it fails with AUDIT_UNAVAILABLE, adds the address of the store to the error. */

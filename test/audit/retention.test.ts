@@ -161,7 +161,7 @@ describe('retention without a valid chain or checkpoint', () => {
     await fixture.retention().run();
     // Deletes up to a record without a checkpoint, and sets a matching base.
     fixture.sql(`update base set sequence = 25, hash = (select hash from records where sequence = 25);
-      delete from records where sequence <= 25; delete from facets where sequence <= 25;
+      delete from records where sequence <= 25; delete from record_reviews where sequence <= 25;
       delete from record_sources where sequence <= 25`);
     expect(await fixture.prove()).toMatchObject({ ok: false, problem: { kind: 'deleted', sequence: 1 } });
   });

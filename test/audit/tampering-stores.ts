@@ -10,10 +10,10 @@ import { entries, type Original, type Row, type Rows, type Tampering } from './t
 export const TABLES = [
   'records',
   'record_sources',
-  'record_values',
+  'record_fingerprints',
   'head',
   'base',
-  'facets',
+  'record_reviews',
   'spans',
 ] as const;
 
@@ -50,10 +50,10 @@ function readRows(path: string): Rows {
   const rows = {
     records: all('records'),
     record_sources: all('record_sources'),
-    record_values: all('record_values'),
+    record_fingerprints: all('record_fingerprints'),
     head: all('head'),
     base: all('base'),
-    facets: all('facets'),
+    record_reviews: all('record_reviews'),
     spans: all('spans'),
   };
   db.close();

@@ -11,10 +11,10 @@ import { fingerprint } from './sample.ts';
 export interface Rows {
   records: Row[];
   record_sources: Row[];
-  record_values: Row[];
+  record_fingerprints: Row[];
   head: Row[];
   base: Row[];
-  facets: Row[];
+  record_reviews: Row[];
   spans: Row[];
 }
 export type Row = Record<string, string | number | null>;
@@ -29,7 +29,7 @@ export interface Tampering {
   readonly columnsOnly: boolean;
 }
 
-const SEARCH_TABLES = ['record_sources', 'record_values'] as const;
+const SEARCH_TABLES = ['record_sources', 'record_fingerprints'] as const;
 
 export const LENGTH = 30;
 const SIGNED = [10, 20, 28];
@@ -172,25 +172,27 @@ const TAMPERINGS: Readonly<Record<string, TamperingKind>> = {
     else rows.record_sources.push({ ...found, store: 'other' });
     return { rows, columnsOnly: true, expected: { kind: 'edited', sequence: n } };
   },
-  'edit a value row': (rows, pick) => {
-    const found = rows.record_values[pick(rows.record_values.length)];
-    if (found === undefined) throw new Error('no values');
+  'edit a fingerprint row': (rows, pick) => {
+    const found = rows.record_fingerprints[pick(rows.record_fingerprints.length)];
+    if (found === undefined) throw new Error('no fingerprints');
     const n = Number(found.sequence);
     const variant = pick(3);
-    if (variant === 0) rows.record_values.splice(rows.record_values.indexOf(found), 1);
+    if (variant === 0) rows.record_fingerprints.splice(rows.record_fingerprints.indexOf(found), 1);
     else if (variant === 1) found.fingerprint = fingerprint(9_999);
-    else rows.record_values.push({ ...found, fingerprint: fingerprint(9_999) });
+    else rows.record_fingerprints.push({ ...found, fingerprint: fingerprint(9_999) });
     return { rows, columnsOnly: true, expected: { kind: 'edited', sequence: n } };
   },
-  'edit a facet row': (rows, pick) => {
-    const found = rows.facets[pick(rows.facets.length)];
-    if (found === undefined) throw new Error('no facets');
-    const n = Number(found.sequence);
-    const columns = Object.keys(found).filter((name) => !['sequence', 'review'].includes(name));
-    const column = pick(2) === 0 ? 'state' : (columns[pick(columns.length)] ?? 'state');
-    if (pick(4) === 0) rows.facets.splice(rows.facets.indexOf(found), 1);
-    else found[column] = found[column] === 'reviewed' ? 'flagged' : 'reviewed';
-    return { rows, columnsOnly: true, expected: { kind: 'edited', sequence: n } };
+  'edit a review row': (rows, pick) => {
+    const found = rows.record_reviews[pick(rows.record_reviews.length)];
+    if (found === undefined) throw new Error('no review rows');
+    const [n, review] = [Number(found.sequence), Number(found.review)];
+    const variant = pick(4);
+    if (variant === 0) rows.record_reviews.splice(rows.record_reviews.indexOf(found), 1);
+    else if (variant === 1) found.state = 'reviewed';
+    else if (variant === 2) found.review = review - 1;
+    else rows.record_reviews.push({ sequence: n - 1, state: 'flagged', review });
+    const sequence = [review, n, n, n - 1][variant] ?? n;
+    return { rows, columnsOnly: true, expected: { kind: 'edited', sequence } };
   },
   'edit a span row': (rows, pick) => {
     const [span] = rows.spans;

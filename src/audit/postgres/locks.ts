@@ -1,4 +1,10 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AppError } from '../../core/errors.ts';
+import { auditUnavailable, busyElsewhere } from '../errors.ts';
+import { isLocked } from './errors.ts';
+import type { Session } from './session.ts';
 
 /**
  * The SQL expression for the key of an advisory lock. The key is 64 bits of a hash, because other programs may use
@@ -13,6 +19,112 @@ export function replicaKey(replica: string): string {
   return lockKey(`replica ${replica}`);
 }
 
-export function exclusiveKey(name: string): string {
+function exclusiveKey(name: string): string {
   return lockKey(`exclusive ${name}`);
+}
+
+/** Named locks that only one process can hold at a time. Each lock is an advisory lock on its own connection. */
+export interface ExclusiveLocks {
+  /** Waits for the lock. Disposing releases it. @throws AppError BUSY_ELSEWHERE after the timeout. */
+  acquire(name: string): Promise<HeldLock>;
+  /** For use within `run`: fails if the lock was lost, because another process may hold it now. */
+  assertHeld(): Promise<void>;
+}
+
+export interface HeldLock extends AsyncDisposable {
+  run<T>(work: () => Promise<T>): Promise<T>;
+}
+
+const LOCK_TIMEOUT_MS = 60_000;
+const PING_MS = 3_000;
+
+export function createExclusiveLocks(
+  open: () => Promise<Session>,
+  timeoutMs = LOCK_TIMEOUT_MS,
+): ExclusiveLocks {
+  const currentSession = new AsyncLocalStorage<Session>();
+  const localQueues = new Map<string, Promise<void>>();
+
+  /**
+   * Waits for other callers in this process first, so that all waiting callers share one connection. Resolves with the
+   * function that releases the lock.
+   */
+  async function acquireLocal(name: string): Promise<() => void> {
+    const done = Promise.withResolvers<void>();
+    const predecessor = localQueues.get(name) ?? Promise.resolve();
+    const tail = predecessor.then(() => done.promise);
+    localQueues.set(name, tail);
+    const waiting = new AbortController();
+    try {
+      await Promise.race([predecessor, rejectAfter(timeoutMs, waiting.signal)]);
+      return () => {
+        done.resolve();
+        if (localQueues.get(name) === tail) localQueues.delete(name);
+      };
+    } catch (error) {
+      done.resolve();
+      throw error;
+    } finally {
+      waiting.abort();
+    }
+  }
+
+  return {
+    async acquire(name) {
+      const deadline = performance.now() + timeoutMs;
+      await using stack = new AsyncDisposableStack();
+      stack.defer(await acquireLocal(name));
+      const session = stack.use(await open());
+      await lock(session, exclusiveKey(name), deadline);
+      stack.defer(() => unlock(session, exclusiveKey(name)));
+      const resources = stack.move();
+      return {
+        run: (work) => currentSession.run(session, work),
+        [Symbol.asyncDispose]: () => resources.disposeAsync(),
+      };
+    },
+    async assertHeld() {
+      const session = currentSession.getStore();
+      if (session === undefined) return;
+      try {
+        // The lock lives as long as its connection.
+        await session.query('select', [], PING_MS);
+      } catch (error) {
+        if (!(error instanceof AppError)) throw error;
+        throw auditUnavailable('the lock that this work needs was lost', error);
+      }
+    },
+  };
+}
+
+/**
+ * The server ends each attempt after its `lock_timeout`. Repeated attempts until the deadline show that the server
+ * still responds.
+ */
+async function lock(session: Session, key: string, deadline: number): Promise<void> {
+  for (;;) {
+    try {
+      await session.query('select pg_advisory_lock($1)', [key]);
+      return;
+    } catch (error) {
+      if (!isLocked(error)) throw error;
+      if (performance.now() >= deadline) throw busyElsewhere(error);
+    }
+  }
+}
+
+/** Unlock explicitly, because the server may notice a closed connection late. */
+async function unlock(session: Session, key: string): Promise<void> {
+  if (!session.open) return;
+  try {
+    await session.query('select pg_advisory_unlock($1)', [key], PING_MS);
+  } catch (error) {
+    // The work is already done, and a lost connection also releases the lock.
+    if (!(error instanceof AppError)) throw error;
+  }
+}
+
+async function rejectAfter(ms: number, signal: AbortSignal): Promise<never> {
+  await sleep(ms, undefined, { signal });
+  throw busyElsewhere();
 }

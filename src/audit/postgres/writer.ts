@@ -5,18 +5,19 @@ import { sleepUntilAborted } from '../../core/timer.ts';
 import type { Head } from '../chain.ts';
 import type { AuditRecord, Entry } from '../entry.ts';
 import { auditUnavailable } from '../errors.ts';
-import { MOVE_IN_PROGRESS } from '../move/movable-audit.ts';
-import { orphanCleanup } from '../records/tables.ts';
+import { appendEntries } from '../records/append.ts';
+import type { Transaction, WriteState } from '../records/database.ts';
+import { deleteOrphanRows } from '../records/reviews.ts';
+import { ABANDON_INTENTS, transactionOf } from './database.ts';
 import { isLocked, isTransient } from './errors.ts';
 import { replicaKey } from './locks.ts';
-import { type Compatibility, checkVersion, migrate } from './migrations.ts';
-import { ABANDON_INTENTS, type Batch, batchOf, INSERT, REVIEW, REVIEW_SQL } from './rows.ts';
+import { checkVersion, createTables } from './schema.ts';
 import { type Connector, openSession, type Session } from './session.ts';
 
 export interface Writer extends AsyncDisposable {
   write(entries: readonly Entry[]): Promise<readonly AuditRecord[]>;
   /** Runs any other change in one transaction, without concurrent appends. A failed transaction is not retried. */
-  transact<T>(work: (session: Session, head: Head) => Promise<T>): Promise<T>;
+  transact<T>(work: (transaction: Transaction, state: WriteState) => Promise<T>): Promise<T>;
 }
 
 export interface WriterOptions {
@@ -50,7 +51,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
   async function open(): Promise<Session> {
     const session = await openSession(connector);
     try {
-      await migrate(session);
+      await createTables(session);
       // A shared lock, so that an old connection that the server has not closed yet does not block us.
       await session.query('select pg_advisory_lock_shared($1)', [replicaKey(replica)]);
     } catch (error) {
@@ -112,39 +113,36 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
     uncertain: readonly AuditRecord[] | undefined,
   ): Promise<readonly AuditRecord[]> {
     try {
-      const head = await lockHead(session);
+      const state = await lockHead(session);
       const last = uncertain?.at(-1);
       if (uncertain !== undefined && last !== undefined && (await isStored(session, last))) {
         await session.script('rollback');
         return uncertain;
       }
-      if (head.moving !== null) throw auditUnavailable(MOVE_IN_PROGRESS);
       if (
         lastWritten !== undefined &&
-        lastWritten.hash !== head.hash &&
+        lastWritten.hash !== state.head.hash &&
         !(await isStored(session, lastWritten))
       )
         throw auditUnavailable(
           'it lacks records that this process wrote: the server lost them, or an older backup was restored',
         );
-      if (lastWritten === undefined)
-        for (const leftover of orphanCleanup(REVIEW_SQL)) await session.query(leftover);
-      const circumstances = { time: new Date(clock.now()).toISOString(), instance, replica };
-      const batch = batchOf(entries, head, circumstances);
-      const { sequence, hash } = batch.records.at(-1) ?? head;
-      await insertBatch(session, batch, { sequence, hash });
-      await commit(session, batch.records);
-      return batch.records;
+      const transaction = transactionOf(session);
+      if (lastWritten === undefined) await deleteOrphanRows(transaction.query);
+      const context = { time: new Date(clock.now()).toISOString(), instance, replica };
+      const records = await appendEntries(transaction, state, entries, context);
+      await commit(session, records);
+      return records;
     } catch (error) {
       if (session.open) await session.script('rollback');
       throw error;
     }
   }
 
-  async function transact<T>(work: (session: Session, head: Head) => Promise<T>): Promise<T> {
+  async function transact<T>(work: (transaction: Transaction, state: WriteState) => Promise<T>): Promise<T> {
     const session = await getSession();
     try {
-      const result = await work(session, await lockHead(session));
+      const result = await work(transactionOf(session), await lockHead(session));
       await session.script('commit');
       return result;
     } catch (error) {
@@ -177,27 +175,21 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
  * Locks the row of the head, so that only one process writes at a time. Later reads must be separate statements: the
  * waiting statement itself still sees the tables as they were before the lock.
  */
-async function lockHead(session: Session): Promise<Head & { readonly moving: string | null }> {
+async function lockHead(session: Session): Promise<WriteState> {
   const answers = await session.script(`
     begin isolation level read committed read write;
     select sequence, hash from head where id = 1 for update;
-    select schema_version, oldest_reader, oldest_writer from compatibility;
+    select version from schema_version;
     select moving from base`);
-  const [, [head] = [], [version] = [], [base] = []] = answers as unknown as readonly [
+  const [, [head] = [], [schema] = [], [base] = []] = answers as unknown as readonly [
     unknown,
     Head[],
-    Compatibility[],
+    { version: number }[],
     { moving: string | null }[],
   ];
-  if (version !== undefined) checkVersion(version, 'write');
+  if (schema !== undefined) checkVersion(schema.version);
   if (head === undefined) throw auditUnavailable('its head is missing: it was changed from outside');
-  return { ...head, moving: base?.moving ?? null };
-}
-
-/** Must run in a transaction that holds the lock of the head. */
-export async function insertBatch(session: Session, batch: Batch, { sequence, hash }: Head): Promise<void> {
-  await session.query(INSERT, [batch.rows, sequence, hash]);
-  if (batch.reviews !== undefined) await session.query(REVIEW, [batch.reviews]);
+  return { head, moving: base?.moving ?? null };
 }
 
 /** Whether the store contains the record, or has pruned it since. */

@@ -1,129 +1,30 @@
-import {
-  type CompiledQuery,
-  type ExpressionBuilder,
-  type Kysely,
-  type RawBuilder,
-  type SelectQueryBuilder,
-  sql,
-} from 'kysely';
 import { AppError } from '../../core/errors.ts';
 import type { TargetId } from '../../core/target.ts';
 import { ACTOR_KINDS, type Action } from '../entry.ts';
 import type { RecordFilter } from '../store.ts';
+import { and, isOneOf, NOTHING, raw, type Sql, sql } from './sql.ts';
 import {
-  type AuditTables,
   type BaseRow,
   BLOCK,
   columnText,
-  type FacetRow,
+  type FingerprintRow,
   type IntentRow,
   type RecordRow,
+  type ReviewRow,
   type SourceRow,
   type SpanRow,
   type TargetRow,
-  type ValueRow,
 } from './tables.ts';
-
-/** Builds and compiles the queries of an audit store, for both databases. The store runs them. */
-export type AuditQueries = Kysely<AuditTables>;
 
 export type RecordText = Pick<RecordRow, 'record' | 'hash'>;
 
-/** Selects the newest matching copy of a pruned record. Reviews are pruned together with their records. */
-export function retainedQuery(
-  db: AuditQueries,
-  filter: RecordFilter,
-  actions: readonly Action[],
-): CompiledQuery<RecordText> {
-  return retainedSelection(db, filter, actions).compile();
-}
+const AFTER_BASE = sql`> (select base.sequence from base)`;
 
-export function retainedSelection(
-  db: AuditQueries,
-  filter: RecordFilter,
-  actions: readonly Action[],
-): SelectQueryBuilder<AuditTables, 'kept', RecordText> {
-  let query = db
-    .selectFrom('kept')
-    .select(['kept.record', 'kept.hash'])
-    .where('kept.action', 'in', actions)
-    .orderBy('kept.sequence', 'desc')
-    .limit(1);
-  for (const [column, operator, value] of columnConditions(filter))
-    query = query.where(`kept.${column}`, operator, value);
-  const { request, fingerprint, store, key, version } = filter;
-  if (request !== undefined) query = query.where('kept.request_id', '=', columnText(request));
-  for (const condition of textConditions(filter, 'kept')) query = query.where(condition);
-  if (fingerprint !== undefined)
-    query = query.where((eb) =>
-      eb.or([
-        eb('kept.fingerprint_before', '=', fingerprint),
-        eb('kept.fingerprint_after', '=', fingerprint),
-        eb(
-          'kept.sequence',
-          'in',
-          eb.selectFrom('kept_values').select('kept_values.sequence').where('fingerprint', '=', fingerprint),
-        ),
-      ]),
-    );
-  if (store !== undefined || key !== undefined || version !== undefined)
-    query = query.where(
-      'kept.sequence',
-      'in',
-      db.selectFrom('kept_sources').select('kept_sources.sequence').where(sameSource(filter)),
-    );
-  return query;
-}
-
-/**
- * Conditions on fields without a column. They are only used together with a target. The text of a record is canonical
- * JSON, so a member always has this exact form. The pattern cannot match elsewhere: quotation marks within texts are
- * escaped, and the members of `values` have fingerprints as values.
- */
-export function textConditions(
-  { phase, instance }: RecordFilter,
-  table: 'records' | 'kept',
-): readonly RawBuilder<boolean>[] {
-  return Object.entries({ phase, instance }).flatMap(([name, value]) => {
-    if (value === undefined) return [];
-    const member = `${JSON.stringify(name)}:${JSON.stringify(value)}`;
-    const text = sql.ref(`${table}.record`);
-    return [sql<boolean>`replace(${text}, ${member}, '') <> ${text}`];
-  });
-}
-
-/**
- * All conditions must hold for the same source. For example, `--store a --key b` must not match a record with one
- * source in store `a` and a key `b` in another store.
- */
-function sameSource({ store, key, version }: RecordFilter) {
-  return (eb: ExpressionBuilder<AuditTables, 'record_sources' | 'kept_sources'>) =>
-    eb.and(
-      Object.entries({ store, key, version }).flatMap(([column, value]) =>
-        value === undefined ? [] : [eb(column as 'store' | 'key' | 'version', '=', columnText(value))],
-      ),
-    );
-}
-
-type FilterColumn =
-  | 'time'
-  | 'actor_kind'
-  | 'actor_name'
-  | 'mapping'
-  | 'namespace'
-  | 'secret'
-  | 'action'
-  | 'outcome'
-  | 'code';
-
-type Condition = readonly [column: FilterColumn, operator: '=' | '>=' | '<=', value: string];
-
-/** The conditions of a filter that concern a single column. These columns exist in several tables. */
-export function columnConditions(filter: RecordFilter): readonly Condition[] {
+/** The conditions of a filter on the columns of `records` or `kept`. */
+export function columnConditions(table: string, filter: RecordFilter): readonly Sql[] {
   const { since, until, actor, mapping, namespace, secret, action, outcome, code } = filter;
-  // Compare one column and not either of two, so that the column's index returns the records in order.
   const isKind = (ACTOR_KINDS as readonly (string | undefined)[]).includes(actor);
-  const all = {
+  const columns = {
     [isKind ? 'actor_kind' : 'actor_name']: actor,
     mapping,
     namespace,
@@ -133,147 +34,135 @@ export function columnConditions(filter: RecordFilter): readonly Condition[] {
     code,
   };
   return [
-    ...(since === undefined ? [] : [['time', '>=', instant(since)] as const]),
-    ...(until === undefined ? [] : [['time', '<=', instant(until)] as const]),
-    ...Object.entries(all).flatMap(([column, value]) =>
-      value === undefined ? [] : [[column as FilterColumn, '=', columnText(value)] as const],
-    ),
+    ...(since === undefined ? [] : [sql`${raw(table)}.time >= ${instant(since)}`]),
+    ...(until === undefined ? [] : [sql`${raw(table)}.time <= ${instant(until)}`]),
+    ...equalities(table, columns),
   ];
 }
 
+function equalities(table: string, columns: Readonly<Record<string, string | undefined>>): readonly Sql[] {
+  return Object.entries(columns).flatMap(([column, value]) =>
+    value === undefined ? [] : [sql`${raw(`${table}.${column}`)} = ${columnText(value)}`],
+  );
+}
+
 /** All stored times have the same format, so they can be compared as text. */
-function instant(time: string): string {
+export function instant(time: string): string {
   const parsed = new Date(time);
   if (Number.isNaN(parsed.getTime()))
     throw new AppError('INTERNAL', { detail: 'a filter has an invalid time' });
   return parsed.toISOString();
 }
 
-export function targetsQuery(db: AuditQueries): CompiledQuery<TargetRow> {
-  return db.selectFrom('targets').select(['namespace', 'secret']).compile();
+/**
+ * All conditions must hold for the same source. For example, `--store a --key b` must not match a record with one
+ * source in store `a` and a key `b` in another store.
+ */
+export function sourceConditions(table: string, { store, key, version }: RecordFilter): readonly Sql[] {
+  return equalities(table, { store, key, version });
 }
 
-export function recordQuery(db: AuditQueries, sequence: number): CompiledQuery<RecordText> {
-  const query = db.selectFrom('records').select(['record', 'hash']).where('sequence', '=', sequence);
-  return query.where('sequence', '>', (eb) => eb.selectFrom('base').select('base.sequence')).compile();
+/**
+ * Conditions on fields without a column. They are only used together with others. The text of a record is canonical
+ * JSON, so a member always has this exact form. The pattern cannot match elsewhere: quotation marks within texts are
+ * escaped, and the members of `values` have fingerprints as values.
+ */
+export function textConditions(table: string, { phase, instance }: RecordFilter): readonly Sql[] {
+  return Object.entries({ phase, instance }).flatMap(([name, value]) => {
+    if (value === undefined) return [];
+    const member = `${JSON.stringify(name)}:${JSON.stringify(value)}`;
+    const text = raw(`${table}.record`);
+    return [sql`replace(${text}, ${member}, '') <> ${text}`];
+  });
+}
+
+/** Selects the newest matching copy of a pruned record. Reviews are pruned together with their records. */
+export function retainedQuery(filter: RecordFilter, actions: readonly Action[]): Sql<RecordText> {
+  const { request, fingerprint } = filter;
+  const conditions = [isOneOf('kept.action', actions), ...columnConditions('kept', filter)];
+  if (request !== undefined) conditions.push(sql`kept.request_id = ${columnText(request)}`);
+  if (fingerprint !== undefined)
+    conditions.push(
+      sql`kept.sequence in (select sequence from kept_fingerprints where fingerprint = ${fingerprint})`,
+    );
+  const source = sourceConditions('kept_sources', filter);
+  if (source.length > 0)
+    conditions.push(sql`kept.sequence in (select sequence from kept_sources where ${and(source)})`);
+  return sql`select sequence, record, hash from kept
+    where ${and([...conditions, ...textConditions('kept', filter)])} order by sequence desc limit 1`;
+}
+
+export const targetsQuery: Sql<TargetRow> = sql`select namespace, secret from targets`;
+
+export const baseQuery: Sql<BaseRow> = sql`select sequence, hash, moving from base`;
+
+export const headQuery: Sql<{ sequence: number; hash: string }> = sql`select sequence, hash from head`;
+
+export function recordQuery(sequence: number): Sql<RecordText> {
+  return sql`select record, hash from records where sequence = ${sequence} and sequence ${AFTER_BASE}`;
 }
 
 /** Selects whole rows, oldest first, because verification compares the columns with the text. */
-export function scanQuery(db: AuditQueries, from: number, limit: number): CompiledQuery<RecordRow> {
-  const query = db.selectFrom('records').selectAll().where('sequence', '>=', from);
-  return query.orderBy('sequence').limit(limit).compile();
+export function scanQuery(from: number, limit: number): Sql<RecordRow> {
+  return sql`select * from records where sequence >= ${from} order by sequence limit ${limit}`;
 }
 
-export function sourcesQuery(db: AuditQueries, from: number, to: number): CompiledQuery<SourceRow> {
-  const query = db.selectFrom('record_sources').selectAll();
-  return query.where('sequence', '>=', from).where('sequence', '<=', to).compile();
+function between(from: number, to: number): Sql {
+  return sql`sequence >= ${from} and sequence <= ${to}`;
 }
 
-export function valuesQuery(db: AuditQueries, from: number, to: number): CompiledQuery<ValueRow> {
-  const query = db.selectFrom('record_values').selectAll();
-  return query.where('sequence', '>=', from).where('sequence', '<=', to).compile();
+export function sourcesQuery(from: number, to: number): Sql<SourceRow> {
+  return sql`select * from record_sources where ${between(from, to)}`;
 }
 
-/** Selects the facet rows of these records. */
-export function facetsQuery(db: AuditQueries, sequences: readonly number[]): CompiledQuery<FacetRow> {
-  return db.selectFrom('facets').selectAll().where('sequence', 'in', sequences).compile();
+export function fingerprintsQuery(from: number, to: number): Sql<FingerprintRow> {
+  return sql`select * from record_fingerprints where ${between(from, to)}`;
 }
 
-/** Selects the facet rows of a range of records. */
-export function facetRangeQuery(db: AuditQueries, from: number, to: number): CompiledQuery<FacetRow> {
-  const query = db.selectFrom('facets').selectAll();
-  return query.where('sequence', '>=', from).where('sequence', '<=', to).compile();
+/** Selects the review rows of a range of records, with the reviews themselves. */
+export function reviewRowsQuery(from: number, to: number): Sql<ReviewRow & Partial<RecordText>> {
+  return sql`select record_reviews.sequence, state, review, record, hash
+    from record_reviews left join records on records.sequence = review
+    where record_reviews.sequence >= ${from} and record_reviews.sequence <= ${to}`;
 }
 
-export function spansQuery(db: AuditQueries, from: number, to: number): CompiledQuery<SpanRow> {
-  const query = db
-    .selectFrom('spans')
-    .selectAll()
-    .where('block', '>=', Math.floor(from / BLOCK));
-  return query.where('block', '<=', Math.floor(to / BLOCK)).compile();
-}
-
-export function recordsQuery(
-  db: AuditQueries,
-  sequences: readonly number[],
-): CompiledQuery<RecordText & Pick<RecordRow, 'sequence'>> {
-  const query = db.selectFrom('records').select(['sequence', 'record', 'hash']);
-  return query.where('sequence', 'in', sequences).compile();
+export function spansQuery(from: number, to: number): Sql<SpanRow> {
+  return sql`select * from spans
+    where block >= ${Math.floor(from / BLOCK)} and block <= ${Math.floor(to / BLOCK)}`;
 }
 
 /** Selects the last review of each of these records, except pruned reviews. */
-export function reviewsQuery(
-  db: AuditQueries,
-  sequences: readonly number[],
-): CompiledQuery<RecordText & { reviewed: number }> {
-  return db
-    .selectFrom('facets')
-    .innerJoin('records', 'records.sequence', 'facets.review')
-    .select(['records.record', 'records.hash', 'facets.sequence as reviewed'])
-    .where('facets.sequence', 'in', sequences)
-    .where('facets.sequence', '>', (eb) => eb.selectFrom('base').select('base.sequence'))
-    .compile();
-}
-
-export function openIntentsQuery(db: AuditQueries): CompiledQuery<RecordText & Pick<IntentRow, 'replica'>> {
-  return db
-    .selectFrom('open_intents')
-    .innerJoin('records', 'records.sequence', 'open_intents.sequence')
-    .select(['records.record', 'records.hash', 'open_intents.replica'])
-    .where('open_intents.sequence', '>', (eb) => eb.selectFrom('base').select('base.sequence'))
-    .orderBy('open_intents.sequence')
-    .compile();
+export function reviewsQuery(sequences: readonly number[]): Sql<RecordText & { reviewed: number }> {
+  return sql`select records.record, records.hash, record_reviews.sequence as reviewed
+    from record_reviews join records on records.sequence = review
+    where ${isOneOf('record_reviews.sequence', sequences)} and record_reviews.sequence ${AFTER_BASE}`;
 }
 
 export function openAttemptsQuery(
-  db: AuditQueries,
   requestId: string,
   { namespace, secret }: TargetId,
-): CompiledQuery<Pick<IntentRow, 'attempt'>> {
-  return db
-    .selectFrom('open_intents')
-    .select('attempt')
-    .where('request_id', '=', columnText(requestId))
-    .where('namespace', '=', columnText(namespace))
-    .where('secret', '=', columnText(secret))
-    .compile();
+): Sql<Pick<IntentRow, 'attempt'>> {
+  return sql`select attempt from open_intents where request_id = ${columnText(requestId)}
+    and namespace = ${columnText(namespace)} and secret = ${columnText(secret)}`;
 }
 
-/** Selects the open intents among the copies of pruned records. */
-export function retainedIntentsQuery(
-  db: AuditQueries,
-): CompiledQuery<RecordText & Pick<IntentRow, 'replica'>> {
-  return db
-    .selectFrom('open_intents')
-    .innerJoin('kept', 'kept.sequence', 'open_intents.sequence')
-    .select(['kept.record', 'kept.hash', 'open_intents.replica'])
-    .orderBy('open_intents.sequence')
-    .compile();
-}
-
-export function intentsUntilQuery(db: AuditQueries, until: number): CompiledQuery<{ sequence: number }> {
-  return db.selectFrom('open_intents').select('sequence').where('sequence', '<=', until).compile();
-}
-
-export function headQuery(db: AuditQueries): CompiledQuery<{ sequence: number; hash: string }> {
-  return db.selectFrom('head').select(['sequence', 'hash']).compile();
-}
-
-export function baseQuery(db: AuditQueries): CompiledQuery<Pick<BaseRow, 'sequence' | 'hash' | 'moving'>> {
-  return db.selectFrom('base').select(['sequence', 'hash', 'moving']).compile();
+/** The intents without an outcome, also those among the copies of pruned records. */
+export function openIntentsQuery<Row = object>(
+  columns: Sql = NOTHING,
+): Sql<RecordText & Pick<IntentRow, 'replica'> & Row> {
+  return sql`select record, hash, open_intents.replica ${columns}
+    from open_intents join (
+      select sequence, record, hash from records where sequence ${AFTER_BASE}
+      union all select sequence, record, hash from kept
+    ) stored on stored.sequence = open_intents.sequence
+    order by open_intents.sequence`;
 }
 
 export function retainedPageQuery(
-  db: AuditQueries,
   after: number,
   limit: number,
-): CompiledQuery<RecordText & { sequence: number; open: number | null }> {
-  return db
-    .selectFrom('kept')
-    .leftJoin('open_intents', 'open_intents.sequence', 'kept.sequence')
-    .select(['kept.sequence', 'kept.record', 'kept.hash', 'open_intents.sequence as open'])
-    .where('kept.sequence', '>', after)
-    .orderBy('kept.sequence')
-    .limit(limit)
-    .compile();
+): Sql<RecordText & { sequence: number; open: number | null }> {
+  return sql`select kept.sequence, record, hash, open_intents.sequence as open
+    from kept left join open_intents on open_intents.sequence = kept.sequence
+    where kept.sequence > ${after} order by kept.sequence limit ${limit}`;
 }

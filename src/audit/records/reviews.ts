@@ -1,16 +1,12 @@
-import type { AuditRecord, ReviewState } from '../entry.ts';
+import { fromStored } from '../chain.ts';
+import type { AuditRecord } from '../entry.ts';
 import type { Review } from '../store.ts';
-import { type FacetRow, sameRow, unreviewedFacet } from './tables.ts';
-
-/** The new review state of a record. */
-export interface ReviewChange {
-  readonly sequence: number;
-  readonly state: ReviewState;
-  readonly review: number;
-}
+import type { Query } from './database.ts';
+import { isOneOf, joined, sql } from './sql.ts';
+import type { RecordRow, ReviewRow } from './tables.ts';
 
 /** Returns the review state that a record sets for an earlier record. A review of a review has no effect. */
-export function reviewChange({ action, review, sequence }: AuditRecord): ReviewChange | undefined {
+export function reviewChange({ action, review, sequence }: AuditRecord): ReviewRow | undefined {
   // The text may have been edited, so its members may have any type.
   if (action !== 'review' || !Number.isSafeInteger(review?.sequence)) return undefined;
   if (review === undefined || review.sequence >= sequence) return undefined;
@@ -29,31 +25,90 @@ export function reviewOf({ sequence, review, actor, time, note }: AuditRecord): 
   };
 }
 
-export interface FacetContext {
-  /** The facet row of the record, if it exists. */
-  readonly row: FacetRow | undefined;
-  /** The review record that the facet row refers to. */
-  readonly review: AuditRecord | undefined;
-  /** For a review: the facet row of the reviewed record. */
-  readonly about: FacetRow | undefined;
+/** Saves the new review states of records, after the reviews themselves were inserted. */
+export async function saveReviews(query: Query, reviews: readonly AuditRecord[]): Promise<void> {
+  const last = new Map<number, ReviewRow>();
+  for (const record of reviews) {
+    const change = reviewChange(record);
+    if (change !== undefined) last.set(change.sequence, change);
+  }
+  if (last.size === 0) return;
+  const rows = [...last.values()].map(
+    ({ sequence, state, review }) =>
+      sql`(cast(${sequence} as bigint), cast(${state} as text), cast(${review} as bigint))`,
+  );
+  await query(sql`insert into record_reviews (sequence, state, review)
+    select column1, column2, column3 from (values ${joined(rows, ', ')}) as new
+      join records on records.sequence = column1 and records.action <> 'review' where 1 = 1
+    on conflict (sequence) do update set state = excluded.state, review = excluded.review`);
 }
 
+const PAGE = 500;
+
 /**
- * Whether the facet row agrees with the chain. The row must refer to an existing review, and no later review of the
- * same record may exist.
+ * Deletes search rows without records. Such rows exist after someone has cut off the end of the log. They would collide
+ * with new records once a person accepts the loss. A record whose last review was cut off gets its previous state.
  */
-export function facetMatches(record: AuditRecord, { row, review, about }: FacetContext): boolean {
-  const change = reviewChange(record);
+export async function deleteOrphanRows(query: Query): Promise<void> {
+  const [{ last: end } = { last: 0 }] = await query(sql<{ last: number }>`select max(sequence) as last from (
+    select sequence from head union all select coalesce(max(sequence), 0) from records) ends`);
+  for (const table of ['record_sources', 'record_fingerprints', 'record_reviews', 'open_intents'])
+    await query({ text: `delete from ${table} where sequence > ?`, values: [end] });
+  const orphans = await query(
+    sql<{ sequence: number }>`select sequence from record_reviews where review > ${end}`,
+  );
+  if (orphans.length === 0) return;
+  await query(sql`delete from record_reviews where review > ${end}`);
+  const lost = new Set(orphans.map(({ sequence }) => sequence));
+  for (let after = 0; ; ) {
+    const page = await query(sql<
+      Pick<RecordRow, 'sequence' | 'record' | 'hash'>
+    >`select sequence, record, hash
+      from records where action = 'review' and sequence > ${after} order by sequence limit ${PAGE}`);
+    const reviews = page.flatMap(({ record, hash }) => fromStored(record, hash) ?? []);
+    await saveReviews(
+      query,
+      reviews.filter((record) => lost.has(reviewChange(record)?.sequence ?? 0)),
+    );
+    const last = page.at(-1);
+    if (last === undefined || page.length < PAGE) return;
+    after = last.sequence;
+  }
+}
+
+/** What the review row of a record is compared with. */
+export interface ReviewContext {
+  /** The review row of the record, if it exists. */
+  readonly row: ReviewRow | undefined;
+  /** The review to which the row refers. */
+  readonly review: AuditRecord | undefined;
+  /** For a review: the reviewed record, with the number of its last review. */
+  readonly about: ReviewedRow | undefined;
+}
+
+export interface ReviewedRow {
+  readonly sequence: number;
+  readonly action: string;
+  readonly review: number | null;
+}
+
+/** Selects the records that reviews refer to. */
+export const reviewedQuery = (sequences: readonly number[]) =>
+  sql<ReviewedRow>`select records.sequence, action, review
+    from records left join record_reviews on record_reviews.sequence = records.sequence
+    where ${isOneOf('records.sequence', sequences)}`;
+
+/**
+ * Whether the review row of a record agrees with the chain. The row must refer to an existing review, and no later
+ * review of the same record may exist.
+ */
+export function reviewMatches(record: AuditRecord, { row, review, about }: ReviewContext): boolean {
   const isOutdated =
     about !== undefined && about.action !== 'review' && (about.review ?? 0) < record.sequence;
-  if (row === undefined || (change !== undefined && isOutdated)) return false;
-  if (row.review === null) return sameRow(row, unreviewedFacet(record));
+  if (reviewChange(record) !== undefined && isOutdated) return false;
+  if (row === undefined) return true;
   const named = review && reviewChange(review);
-  const { state, review: number } = row;
-  const isNamed = named?.sequence === record.sequence && named.state === state && named.review === number;
-  return (
-    isNamed &&
-    record.action !== 'review' &&
-    sameRow(row, { ...unreviewedFacet(record), state, review: number })
-  );
+  const isNamed =
+    named?.sequence === record.sequence && named.state === row.state && named.review === row.review;
+  return isNamed && record.action !== 'review';
 }

@@ -1,127 +1,82 @@
 import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
-import { type CompiledQuery, type RawBuilder, sql } from 'kysely';
 import type { Action } from '../entry.ts';
 import type { Page, RecordFilter } from '../store.ts';
-import { type AuditQueries, columnConditions, type RecordText, textConditions } from './queries.ts';
-import { BLOCK, columnText, SEVERAL_STORES } from './tables.ts';
-
-/** Runs one compiled query. */
-export type RunQuery = <Row>(query: CompiledQuery<Row>) => Promise<readonly Row[]>;
-
-/** A query whose SQL text is the same for all subjects. */
-export interface Template {
-  readonly query: CompiledQuery<unknown>;
-  /** For each parameter: the index of the value that replaces it, if any. */
-  readonly valueIndexes: readonly (number | undefined)[];
-}
-
-/** The database functions that a search needs. */
-export interface SearchContext {
-  readonly db: AuditQueries;
-  readonly runQuery: RunQuery;
-  /** Runs a template that returns one row. By default, `runQuery` runs it. */
-  readonly runTemplate?: (template: Template, values: readonly string[]) => Promise<object | undefined>;
-  readonly fingerprintQuery: FingerprintQuery;
-}
-
-/** Builds a query for the records with a fingerprint. The query uses the database's fingerprint indexes. */
-export type FingerprintQuery = (fingerprint: string, within?: Range) => CandidateQuery;
-
-export interface SearchLimits {
-  /** Up to this many records of a subject are examined directly. */
-  readonly maxCandidates: number;
-  /**
-   * The number of records that the first, second and each further query scans. Other work can run between two queries.
-   */
-  readonly windows: readonly [number, ...number[]];
-}
-
-const DEFAULT_LIMITS: SearchLimits = { maxCandidates: 3_000, windows: [4_000, 40_000, 150_000] };
+import type { AuditDatabase, Dialect, Range } from './database.ts';
+import {
+  columnConditions,
+  instant,
+  type RecordText,
+  retainedQuery,
+  sourceConditions,
+  textConditions,
+} from './queries.ts';
+import { and, isOneOf, NOTHING, type Sql, sql } from './sql.ts';
+import { BLOCK, columnText } from './tables.ts';
 
 /**
- * Finds records by combined filters in bounded time, without relying on the database's statistics. A database usually
- * chooses the right index when several conditions apply. It chooses badly for rare results, which are common in an
- * audit.
+ * The number of records that one query of a search covers. Other work can run between two queries, which matters for
+ * SQLite: a query takes at most 80 ms of CPU in a store of 1,000,000 records.
+ */
+const WINDOW = 100_000;
+
+/**
+ * Finds records by combined filters, in a time that does not depend on statistics of the database. The filter alone
+ * decides which index is read (`startOf`). The records are read in the requested order, one window at a time, until the
+ * page is full.
  *
- * If an index shows that one condition matches few records, only these are examined. Otherwise the small table `facets`
- * is scanned in the requested order, one window at a time, until the page is full. Frequent results are found soon. A
- * search without results scans `facets` once.
+ * The database itself chooses an index badly when few records match, and such searches are common in an audit. With
+ * 1,000,000 records and the choice left to SQLite, a search by time took up to 2.6 s. This one takes 1 ms (median) and
+ * up to 0.5 s of CPU.
  */
 export async function search(
-  context: SearchContext,
+  database: AuditDatabase,
   filter: RecordFilter,
   page: Page,
   actions?: readonly Action[],
-  limits = DEFAULT_LIMITS,
+  window = WINDOW,
 ): Promise<readonly RecordText[]> {
-  const { runQuery } = context;
-  const { after, before } = await boundsOf(context, filter, page);
-  const criteria: SearchCriteria = { filter, actions, ascending: page.after !== undefined };
+  const criteria = { filter, actions, isAscending: page.after !== undefined };
+  const { after, before } = await boundsOf(database, filter, page);
   const results: RecordText[] = [];
-  let from = criteria.ascending ? after + 1 : before - 1;
-  for (let window = 0; results.length < page.limit && from > after && from < before; window += 1) {
-    if (window === (isNarrow(filter) ? 0 : 1)) {
-      const candidates = await smallestCandidateQuery(context, filter, limits.maxCandidates);
-      if (candidates === 'none') return results;
-      if (candidates !== undefined) {
-        const range = criteria.ascending ? { after: from - 1, before } : { after, before: from + 1 };
-        const rest = page.limit - results.length;
-        return [
-          ...results,
-          ...(await runQuery(candidatesQuery(context.db, candidates, criteria, range, rest))),
-        ];
-      }
-    }
-    const size = limits.windows[window] ?? limits.windows.at(-1) ?? 1;
-    const range = criteria.ascending
-      ? { after: from - 1, before: Math.min(before, from + size) }
-      : { after: Math.max(after, from - size), before: from + 1 };
-    results.push(...(await runQuery(windowQuery(context, criteria, range, page.limit - results.length))));
-    from = criteria.ascending ? range.before : range.after;
-    await yieldToEventLoop();
+  for (let done = after + 1; done < before && results.length < page.limit; done += window) {
+    if (done > after + 1) await yieldToEventLoop();
+    const passed = done - after - 1;
+    const range = criteria.isAscending
+      ? { after: after + passed, before: Math.min(before, after + passed + window + 1) }
+      : { after: Math.max(after, before - passed - window - 1), before: before - passed };
+    const limit = page.limit - results.length;
+    results.push(...(await database.query(windowQuery(database.dialect, criteria, range, limit))));
   }
   return results;
 }
 
-/**
- * Whether the filter has a condition that seldom matches many records. The scan of the newest records is then skipped.
- */
-function isNarrow({ request, fingerprint, key, mapping, secret }: RecordFilter): boolean {
-  return [request, fingerprint, key, mapping, secret].some((value) => value !== undefined);
-}
-
-export interface SearchCriteria {
+interface Criteria {
   readonly filter: RecordFilter;
   readonly actions: readonly Action[] | undefined;
   /** Whether results are ordered oldest first. */
-  readonly ascending: boolean;
-}
-
-/** A range of sequence numbers that excludes both ends. */
-export interface Range {
-  readonly after: number;
-  readonly before: number;
+  readonly isAscending: boolean;
 }
 
 /**
  * Returns the range that can contain results. It is limited by the page, the log, the time range, and the first and
  * last record of the store. The store's limit helps if the store is new, retired or unknown.
  */
-async function boundsOf({ db, runQuery }: SearchContext, filter: RecordFilter, page: Page): Promise<Range> {
-  const times = columnConditions(filter).filter(([column]) => column === 'time');
-  const fitting = times.map(([, operator, value]) =>
-    operator === '<=' ? sql`since <= ${value}` : sql`until >= ${value}`,
-  );
-  const blocks = sql`from spans where ${and(fitting)}`;
-  const timed = sql`, (select min(block) ${blocks}) as first, (select max(block) ${blocks}) as last`;
-  const { store } = filter;
+async function boundsOf(database: AuditDatabase, filter: RecordFilter, page: Page): Promise<Range> {
+  const { since, until, store } = filter;
+  const inTime = and([
+    ...(since === undefined ? [] : [sql`until >= ${instant(since)}`]),
+    ...(until === undefined ? [] : [sql`since <= ${instant(until)}`]),
+  ]);
+  const isTimed = since !== undefined || until !== undefined;
+  const timed = sql`, (select min(block) from spans where ${inTime}) as first_block,
+    (select max(block) from spans where ${inTime}) as last_block`;
   const stored = sql`from record_sources where store = ${columnText(store ?? '')}`;
   const ofStore = sql`, (select min(sequence) ${stored}) as oldest, (select max(sequence) ${stored}) as newest`;
-  const [row] = await runQuery(
+  const [row] = await database.query(
     sql<Bounds>`select (select sequence from base) as base, (select sequence from head) as head
-      ${times.length === 0 ? sql`` : timed} ${store === undefined ? sql`` : ofStore}`.compile(db),
+      ${isTimed ? timed : NOTHING} ${store === undefined ? NOTHING : ofStore}`,
   );
-  const { base, head, first, last, oldest, newest } = row ?? {};
+  const { base, head, first_block: first, last_block: last, oldest, newest } = row ?? {};
   const ends = [
     page.before,
     (head ?? 0) + 1,
@@ -137,159 +92,143 @@ async function boundsOf({ db, runQuery }: SearchContext, filter: RecordFilter, p
 interface Bounds {
   readonly base?: number | null;
   readonly head?: number | null;
-  readonly first?: number | null;
-  readonly last?: number | null;
+  readonly first_block?: number | null;
+  readonly last_block?: number | null;
   readonly oldest?: number | null;
   readonly newest?: number | null;
 }
 
-/** A query for the sequence numbers of the records that match one condition, by the index of this condition. */
-export type CandidateQuery = RawBuilder<unknown>;
-
-/**
- * Returns the candidate query with the fewest records, if there are fewer than `maxCandidates`. Returns `none` if one
- * of the conditions matches no record.
- */
-async function smallestCandidateQuery(
-  { db, runQuery, fingerprintQuery }: SearchContext,
-  filter: RecordFilter,
-  maxCandidates: number,
-): Promise<CandidateQuery | 'none' | undefined> {
-  const candidates = candidateQueries(filter, fingerprintQuery);
-  if (candidates.length === 0) return undefined;
-  const counts = candidates.map((candidates, index) => {
-    const name = sql.ref(`c${index}`);
-    return sql`(select count(*) from (select 1 from (${candidates}) fitting limit ${sql.lit(maxCandidates)}) matched) as ${name}`;
-  });
-  const [row] = await runQuery(sql<Record<string, number>>`select ${sql.join(counts)}`.compile(db));
-  const numbers = candidates.map((_, index) => Number(row?.[`c${index}`]));
-  const least = Math.min(...numbers);
-  if (least === 0 && maxCandidates > 0) return 'none';
-  return least < maxCandidates ? candidates[numbers.indexOf(least)] : undefined;
-}
-
-function candidateQueries(
-  filter: RecordFilter,
-  fingerprintQuery: FingerprintQuery,
-): readonly CandidateQuery[] {
-  const { request, fingerprint, review } = filter;
-  const all = columnConditions(filter);
-  const each = all.filter(([column]) => column !== 'time').map((condition) => [condition]);
-  const times = all.filter(([column]) => column === 'time');
-  const candidates = [...each, ...(times.length === 0 ? [] : [times])].map(
-    (group) =>
-      sql`select sequence from records where ${and(group.map(([column, operator, value]) => sql`${sql.ref(column)} ${sql.raw(operator)} ${value}`))}`,
-  );
-  if (request !== undefined)
-    candidates.push(sql`select sequence from records where request_id = ${columnText(request)}`);
-  if (fingerprint !== undefined) candidates.push(fingerprintQuery(fingerprint));
-  const source = sourceConditions(filter);
-  if (source.length > 0) candidates.push(sql`select sequence from record_sources where ${and(source)}`);
-  if (review !== undefined) candidates.push(sql`select sequence from facets where state = ${review}`);
-  return candidates;
-}
-
-/**
- * Uses one index for each column. The search passes a range, because very many records may share a value such as an
- * empty string, a port or a flag.
- */
-export function indexedFingerprintQuery(fingerprint: string, range?: Range): CandidateQuery {
-  const within = range === undefined ? sql`1 = 1` : inRange(range);
-  return sql`select sequence from records where fingerprint_before = ${fingerprint} and ${within}
-    union all select sequence from records where fingerprint_after = ${fingerprint} and ${within}
-    union all select sequence from record_values where fingerprint = ${fingerprint} and ${within}`;
-}
-
-export function inRange({ after, before }: Range): RawBuilder<unknown> {
-  return sql`sequence > ${after} and sequence < ${before}`;
-}
-
-/**
- * All conditions must hold for the same source. For example, `--store a --key b` must not match a record with one
- * source in store `a` and a key `b` in another store.
- */
-export function sourceConditions({ store, key, version }: RecordFilter): readonly RawBuilder<unknown>[] {
-  return Object.entries({ store, key, version }).flatMap(([column, value]) =>
-    value === undefined ? [] : [sql`${sql.ref(`record_sources.${column}`)} = ${columnText(value)}`],
-  );
-}
-
-function candidatesQuery(
-  db: AuditQueries,
-  candidates: CandidateQuery,
-  criteria: SearchCriteria,
-  { after, before }: Range,
-  limit: number,
-): CompiledQuery<RecordText> {
-  // SQLite joins the tables of a `cross join` in the written order, regardless of its statistics.
-  return sql<RecordText>`
-    select records.record, records.hash
-    from (select distinct sequence from (${candidates}) fitting) matched cross join facets cross join records
-    where matched.sequence > ${after} and matched.sequence < ${before}
-      and facets.sequence = matched.sequence and records.sequence = matched.sequence and ${matchesCriteria(criteria)}
-    order by matched.sequence ${order(criteria)} limit ${limit}`.compile(db);
-}
-
 function windowQuery(
-  { db, fingerprintQuery }: SearchContext,
-  criteria: SearchCriteria,
+  dialect: Dialect,
+  { filter, actions, isAscending }: Criteria,
   range: Range,
   limit: number,
-): CompiledQuery<RecordText> {
-  const { key, fingerprint } = criteria.filter;
-  // These indexes return records in sequence order, and `facets` could not narrow the result further.
-  if (fingerprint !== undefined)
-    return candidatesQuery(db, fingerprintQuery(fingerprint, range), criteria, range, limit);
-  if (key !== undefined) {
-    const candidates = sql`select sequence from record_sources where ${inRange(range)} and ${and(sourceConditions(criteria.filter))}`;
-    return candidatesQuery(db, candidates, criteria, range, limit);
-  }
-  return sql<RecordText>`
-    select records.record, records.hash from facets cross join records
-    where facets.sequence > ${range.after} and facets.sequence < ${range.before}
-      and records.sequence = facets.sequence and ${matchesCriteria(criteria)}
-    order by facets.sequence ${order(criteria)} limit ${limit}`.compile(db);
+): Sql<RecordText> {
+  const order = isAscending ? sql`asc` : sql`desc`;
+  const { from, sequence, condition } = startOf(dialect, filter, actions, range);
+  const conditions = and([
+    condition,
+    sql`${sequence} > ${range.after} and ${sequence} < ${range.before}`,
+    ...recordConditions(filter, actions),
+  ]);
+  return sql`select records.record, records.hash
+    from (select distinct ${sequence} as sequence from ${from} where ${conditions}
+      order by ${sequence} ${order} limit ${limit}) found
+    join records on records.sequence = found.sequence order by found.sequence ${order}`;
 }
 
-function order({ ascending }: SearchCriteria): RawBuilder<unknown> {
-  return ascending ? sql`asc` : sql`desc`;
+/** The tables that a search reads first. `r` is the table of the records. */
+interface Start {
+  readonly from: Sql;
+  /** The sequence number, from the index that returns the records in order. */
+  readonly sequence: Sql;
+  readonly condition: Sql;
 }
 
-/** All conditions of the search, for a row of `facets` joined with its row of `records`. */
-export function matchesCriteria({ filter, actions }: SearchCriteria): RawBuilder<unknown> {
-  const { request, fingerprint, review, store } = filter;
-  const parts = columnConditions(filter).map(
-    ([column, operator, value]) => sql`${sql.ref(`facets.${column}`)} ${sql.raw(operator)} ${value}`,
-  );
-  if (actions !== undefined)
-    parts.push(actions.length === 0 ? sql`1 = 0` : sql`facets.action in (${sql.join(actions)})`);
-  // `coalesce` prevents use of the index. Most records are unreviewed, so scanning `facets` in order is faster.
-  if (review === 'unreviewed') parts.push(sql`coalesce(facets.state, '') = ${review}`);
-  else if (review !== undefined) parts.push(sql`facets.state = ${review}`);
-  const source = sourceConditions(filter);
-  if (source.length > 0) {
-    const hasSource = sql`exists (select 1 from record_sources
-      where record_sources.sequence = facets.sequence and ${and(source)})`;
-    const hasOtherConditions = source.length === 1 ? sql`1 = 1` : hasSource;
-    const several = sql.lit(SEVERAL_STORES);
-    if (store === undefined) parts.push(hasSource);
-    else
-      parts.push(
-        sql`(facets.store = ${columnText(store)} and ${hasOtherConditions} or facets.store = ${several} and ${hasSource})`,
-      );
-  }
+/** Chooses the index that usually leaves the fewest records. SQLite joins a `cross join` in the written order. */
+function startOf(
+  { using, withFingerprint }: Dialect,
+  filter: RecordFilter,
+  actions: readonly Action[] | undefined,
+  range: Range,
+): Start {
+  const { request, secret, key, fingerprint, review, store } = filter;
+  const inRecords = (index: string): Start => ({
+    from: sql`records r${using(index)}`,
+    sequence: sql`r.sequence`,
+    condition: sql`1 = 1`,
+  });
+  const join = (from: Sql, condition: Sql): Start => ({
+    from: sql`${from} cross join records r`,
+    sequence: sql`d.sequence`,
+    condition: sql`r.sequence = d.sequence and ${condition}`,
+  });
+  const sources = and(sourceConditions('d', filter));
+  if (request !== undefined) return inRecords('records_by_request');
+  if (secret !== undefined) return inRecords('records_by_target');
+  if (key !== undefined) return join(sql`record_sources d${using('record_sources_by_key')}`, sources);
+  if (fingerprint !== undefined) return join(sql`(${withFingerprint(fingerprint, range)}) d`, sql`1 = 1`);
+  const { since: _since, until: _until, ...columns } = filter;
+  const hasColumns = actions !== undefined || columnConditions('r', columns).length > 0;
+  if (!hasColumns && review !== undefined && review !== 'unreviewed')
+    return join(sql`record_reviews d${using('record_reviews_by_state')}`, sql`d.state = ${review}`);
+  if (!hasColumns && store !== undefined)
+    return join(sql`record_sources d${using('record_sources_by_store')}`, sources);
+  return inRecords('records_by_columns');
+}
+
+/** All conditions of a search, for a row `r` of `records`. */
+function recordConditions(filter: RecordFilter, actions: readonly Action[] | undefined): readonly Sql[] {
+  const { request, fingerprint, review } = filter;
+  const conditions = [...columnConditions('r', filter)];
+  if (actions !== undefined) conditions.push(isOneOf('r.action', actions));
+  if (review === 'unreviewed')
+    conditions.push(sql`r.action <> 'review' and not exists (
+      select 1 from record_reviews where record_reviews.sequence = r.sequence and state <> ${review})`);
+  else if (review !== undefined)
+    conditions.push(sql`exists (
+      select 1 from record_reviews where record_reviews.sequence = r.sequence and state = ${review})`);
+  conditions.push(...hasSource(filter));
   // These conditions come last, because they need the record itself.
-  parts.push(...textConditions(filter, 'records'));
-  if (request !== undefined) parts.push(sql`records.request_id = ${columnText(request)}`);
+  conditions.push(...textConditions('r', filter));
+  if (request !== undefined) conditions.push(sql`r.request_id = ${columnText(request)}`);
   if (fingerprint !== undefined)
-    parts.push(
-      sql`(records.fingerprint_before = ${fingerprint} or records.fingerprint_after = ${fingerprint}
-        or exists (select 1 from record_values
-          where record_values.sequence = facets.sequence and record_values.fingerprint = ${fingerprint}))`,
-    );
-  return and(parts);
+    conditions.push(sql`exists (select 1 from record_fingerprints
+      where record_fingerprints.sequence = r.sequence and record_fingerprints.fingerprint = ${fingerprint})`);
+  return conditions;
 }
 
-export function and(parts: readonly RawBuilder<unknown>[]): RawBuilder<unknown> {
-  return parts.length === 0 ? sql`1 = 1` : sql.join([...parts], sql` and `);
+function hasSource(filter: RecordFilter): readonly Sql[] {
+  const source = sourceConditions('record_sources', filter);
+  if (source.length === 0) return [];
+  return [
+    sql`exists (select 1 from record_sources where record_sources.sequence = r.sequence and ${and(source)})`,
+  ];
+}
+
+/** Returns the newest record that matches, or else the newest matching copy of a pruned record. */
+export async function latest(
+  database: AuditDatabase,
+  filter: RecordFilter,
+  actions: readonly Action[],
+): Promise<RecordText | undefined> {
+  if (hasSingleSubject(filter)) return database.queryOne(latestQuery(database.dialect, filter, actions));
+  const [result] = await search(database, filter, { limit: 1 }, actions);
+  return result ?? (await database.query(retainedQuery(filter, actions)))[0];
+}
+
+/** Whether the filter is about one key or one target, without a condition that needs another index. */
+function hasSingleSubject(filter: RecordFilter): boolean {
+  const { key, namespace, secret, since, until, request, fingerprint, review } = filter;
+  const isNamed = key !== undefined || (namespace !== undefined && secret !== undefined);
+  return isNamed && [since, until, request, fingerprint, review].every((member) => member === undefined);
+}
+
+/**
+ * The index of the keys or of the targets returns the records in order, and contains the columns of most conditions.
+ * With 27,000 records of the same subject and no result, the query takes 5 ms in SQLite.
+ */
+function latestQuery({ using }: Dialect, filter: RecordFilter, actions: readonly Action[]): Sql<RecordText> {
+  const { key } = filter;
+  const [from, sequence] =
+    key === undefined
+      ? [sql`records r${using('records_by_target')}`, sql`r.sequence`]
+      : [sql`record_sources d${using('record_sources_by_key')} cross join records r`, sql`d.sequence`];
+  const ofSource = [
+    sql`r.sequence = d.sequence`,
+    isOneOf('d.action', actions),
+    ...sourceConditions('d', filter),
+  ];
+  const conditions = and([
+    ...(key === undefined ? [] : ofSource),
+    isOneOf('r.action', actions),
+    sql`${sequence} > (select sequence from base)`,
+    ...columnConditions('r', filter),
+    ...(key === undefined ? hasSource(filter) : []),
+    ...textConditions('r', filter),
+  ]);
+  return sql`select record, hash from (
+    select * from (select r.sequence, r.record, r.hash from ${from} where ${conditions}
+      order by ${sequence} desc limit 1) current_one
+    union all select * from (${retainedQuery(filter, actions)}) retained_one) both_of order by sequence desc limit 1`;
 }

@@ -1,68 +1,84 @@
 import { fromStored, type StoredRecord } from '../chain.ts';
 import type { AuditRecord } from '../entry.ts';
-import { damagedRecord } from '../errors.ts';
-import { facetMatches, reviewChange } from './reviews.ts';
+import { auditUnavailable, damagedRecord } from '../errors.ts';
+import type { Query } from './database.ts';
+import * as queries from './queries.ts';
+import { reviewChange, reviewedQuery, reviewMatches } from './reviews.ts';
 import {
   BLOCK,
   columnsMatchRecord,
-  type FacetRow,
+  type FingerprintRow,
   type RecordRow,
   type SourceRow,
   type SpanRow,
-  type ValueRow,
 } from './tables.ts';
 
 export interface StoredRow extends StoredRecord {
   readonly sequence: number;
 }
 
-/** The search table rows of a range of records, read in one snapshot. */
-export interface SearchRows {
-  readonly sources: readonly SourceRow[];
-  /** Undefined for an older schema, which has no values. */
-  readonly values: readonly ValueRow[] | undefined;
-  /** The facets of the records, and of the records that their reviews refer to. Undefined for an older schema. */
-  readonly facets: readonly FacetRow[] | undefined;
-  readonly spans: readonly SpanRow[];
-  /** The review records that the facet rows refer to. */
-  readonly named: readonly { readonly sequence: number; readonly record: string; readonly hash: string }[];
+/** A request for a range of records, oldest first. */
+export interface Chunk {
+  readonly from: number;
+  /** Whether this chunk continues an earlier one. */
+  readonly isContinuation: boolean;
+  readonly limit: number;
 }
 
-/** Returns the records. `columnsMatch` is true if the search columns and tables agree with the text. */
-export function checkSearchRows(rows: readonly RecordRow[], searchRows: SearchRows): readonly StoredRow[] {
-  const sources = Map.groupBy(searchRows.sources, ({ sequence }) => sequence);
-  const values = searchRows.values && Map.groupBy(searchRows.values, ({ sequence }) => sequence);
-  const spans = new Map(searchRows.spans.map((span) => [span.block, span]));
-  const facets = searchRows.facets && new Map(searchRows.facets.map((row) => [row.sequence, row]));
-  const named = new Map(
-    searchRows.named.map(({ sequence, record, hash }) => [sequence, fromStored(record, hash)]),
-  );
-  return rows.map((recordRow) => {
-    const { sequence, record: text, hash } = recordRow;
+const PRUNED_DURING_READ = 'records were pruned during the read: try again';
+
+/**
+ * Reads records and their search rows, in one snapshot. In each record, `columnsMatch` is true if the search columns and
+ * tables agree with the text.
+ */
+export async function readChunk(
+  query: Query,
+  { from, isContinuation, limit }: Chunk,
+): Promise<readonly StoredRow[]> {
+  const base = (await query(queries.baseQuery))[0]?.sequence ?? 0;
+  if (isContinuation && from <= base) throw auditUnavailable(PRUNED_DURING_READ);
+  const rows = await query(queries.scanQuery(Math.max(from, base + 1), limit));
+  const first = rows[0]?.sequence ?? from;
+  const last = rows.at(-1)?.sequence ?? from;
+  const bySequence = <Row extends { readonly sequence: number }>(found: readonly Row[]) =>
+    Map.groupBy(found, ({ sequence }) => sequence);
+  const sources = bySequence(await query(queries.sourcesQuery(first, last)));
+  const fingerprints = bySequence(await query(queries.fingerprintsQuery(first, last)));
+  const reviewRows = bySequence(await query(queries.reviewRowsQuery(first, last)));
+  const reviewed = bySequence(await query(reviewedQuery(reviewedSequences(rows))));
+  const spans = new Map((await query(queries.spansQuery(first, last))).map((span) => [span.block, span]));
+  return rows.map((row) => {
+    const { sequence, record: text, hash } = row;
     const record = fromStored(text, hash);
-    const searchTableRows = {
+    const beside = {
       sources: sources.get(sequence) ?? [],
-      values: values && (values.get(sequence) ?? []),
+      fingerprints: fingerprints.get(sequence) ?? [],
+      span: spans.get(Math.floor(sequence / BLOCK)),
     };
-    if (record === undefined || !rowMatches(recordRow, searchTableRows, record))
+    if (record === undefined || !rowMatches(row, beside, record))
       return { sequence, text, hash, columnsMatch: false };
-    if (facets === undefined) return { sequence, text, hash, columnsMatch: true };
-    const row = facets.get(sequence);
-    const review = named.get(row?.review ?? 0);
-    const about = facets.get(reviewChange(record)?.sequence ?? 0);
-    const span = spans.get(Math.floor(sequence / BLOCK));
-    const isTimed = span !== undefined && span.since <= record.time && record.time <= span.until;
-    return { sequence, text, hash, columnsMatch: isTimed && facetMatches(record, { row, review, about }) };
+    const reviewRow = reviewRows.get(sequence)?.[0];
+    const about = reviewed.get(reviewChange(record)?.sequence ?? 0)?.[0];
+    const review = fromStored(reviewRow?.record ?? '', reviewRow?.hash ?? '');
+    return { sequence, text, hash, columnsMatch: reviewMatches(record, { row: reviewRow, review, about }) };
   });
+}
+
+interface SearchRows {
+  readonly sources: readonly SourceRow[];
+  readonly fingerprints: readonly FingerprintRow[];
+  /** The times of the records around this one. */
+  readonly span: SpanRow | undefined;
 }
 
 function rowMatches(
   row: RecordRow,
-  { sources, values }: Pick<SearchRows, 'sources' | 'values'>,
+  { sources, fingerprints, span }: SearchRows,
   record: AuditRecord,
 ): boolean {
   try {
-    return columnsMatchRecord(row, sources, values, record);
+    const isTimed = span !== undefined && span.since <= record.time && record.time <= span.until;
+    return isTimed && columnsMatchRecord(row, sources, fingerprints, record);
   } catch (error) {
     // A member has an unexpected type, which means that the text was edited.
     if (error instanceof TypeError) return false;
@@ -70,10 +86,8 @@ function rowMatches(
   }
 }
 
-export const PRUNED_DURING_READ = 'records were pruned during the read: try again';
-
 /** The sequence numbers of the records that the reviews in `rows` refer to. */
-export function reviewedSequences(rows: readonly RecordRow[]): readonly number[] {
+function reviewedSequences(rows: readonly RecordRow[]): readonly number[] {
   return rows.flatMap(({ action, record: text, hash }) => {
     if (action !== 'review') return [];
     const record = fromStored(text, hash);

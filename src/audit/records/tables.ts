@@ -1,24 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Action, AuditRecord, ReviewState } from '../entry.ts';
 
-/**
- * The tables of a store. Only the text of a record is evidence, and all other columns and tables exist for searching.
- */
-export interface AuditTables {
-  records: RecordRow;
-  record_sources: SourceRow;
-  record_values: ValueRow;
-  open_intents: IntentRow;
-  head: HeadRow;
-  base: BaseRow;
-  facets: FacetRow;
-  spans: SpanRow;
-  targets: TargetRow;
-  kept: RetainedRow;
-  kept_sources: SourceRow;
-  kept_values: ValueRow;
-}
-
+/** The rows of a store. Only the text of a record is evidence, and all other columns and tables exist for searching. */
 export interface RecordRow {
   sequence: number;
   time: string;
@@ -31,8 +14,6 @@ export interface RecordRow {
   mapping: string | null;
   namespace: string | null;
   secret: string | null;
-  fingerprint_before: string | null;
-  fingerprint_after: string | null;
   hash: string;
   /** The canonical JSON of the record without `hash`. */
   record: string;
@@ -44,12 +25,22 @@ export interface SourceRow {
   store: string;
   key: string;
   version: string;
+  /** The action of the record. With it, the index finds the last read of a key without the records of its writes. */
+  action: string;
 }
 
-/** Each fingerprint among the values of a record. */
-export interface ValueRow {
+/** Each fingerprint in `before`, `after` and `values` of a record. */
+export interface FingerprintRow {
   sequence: number;
   fingerprint: string;
+}
+
+/** The last review of a record. A record without a review has no row. */
+export interface ReviewRow {
+  sequence: number;
+  state: ReviewState;
+  /** The sequence of the review itself. */
+  review: number;
 }
 
 /** Intents without an outcome. The table saves startup from searching the whole log. */
@@ -66,40 +57,12 @@ export interface ChangeKey {
   attempt: number;
 }
 
-/** A single row, separate from the records, so that a deletion of the newest records is noticed. */
-export interface HeadRow {
-  id: number;
+/** A single row with the last pruned record. The chain continues after it. */
+export interface BaseRow {
   sequence: number;
   hash: string;
-}
-
-/** A single row with the last pruned record. The chain continues after it. */
-export interface BaseRow extends HeadRow {
   /** The address of the store that is being moved into this one. No other writes are allowed while it is set. */
   moving: string | null;
-}
-
-/**
- * A copy of the columns that most filters use, about a fifteenth of the size of the records. A search with few or no
- * results can scan all of it (`search.ts`).
- */
-export interface FacetRow {
-  sequence: number;
-  time: string;
-  actor_kind: string;
-  actor_name: string | null;
-  action: string;
-  outcome: string;
-  code: string | null;
-  mapping: string | null;
-  namespace: string | null;
-  secret: string | null;
-  /** The store of the record's sources, `SEVERAL_STORES` if there are several, or null if there is no source. */
-  store: string | null;
-  /** The state that the last review set. Null for reviews themselves. */
-  state: ReviewState | null;
-  /** The sequence of the last review. */
-  review: number | null;
 }
 
 /** The number of records in a block. */
@@ -115,9 +78,6 @@ export interface SpanRow {
   since: string;
   until: string;
 }
-
-/** Used in `facets.store` if a record has sources in several stores. Queries then check `record_sources`. */
-export const SEVERAL_STORES = '*';
 
 /** Every target that was ever changed. Targets stay here after their records are pruned. */
 export interface TargetRow {
@@ -143,61 +103,13 @@ export function recordRow(record: AuditRecord, text: string): RecordRow {
     mapping: column(record.mapping),
     namespace: column(record.namespace),
     secret: column(record.secret),
-    fingerprint_before: record.before ?? null,
-    fingerprint_after: record.after ?? null,
     hash: record.hash,
     record: text,
   };
 }
 
-/** SQL expressions that extract the fields of a review from a row of `records`. They return null for a damaged text. */
-export interface ReviewSql {
-  /** The sequence of the reviewed record. */
-  readonly about: string;
-  readonly state: string;
-}
-
-/**
- * Statements that delete search rows without records. Such rows exist after someone has cut off the end of the log.
- * They would collide with new records once a person accepts the loss. A record whose last review was cut off is reset
- * to the state of the previous review.
- */
-export function orphanCleanup({ about, state }: ReviewSql): readonly string[] {
-  const end = `(select max(sequence) from (
-    select sequence from head union all select coalesce(max(sequence), 0) from records) as ends)`;
-  const searchTables = ['record_sources', 'record_values', 'facets', 'open_intents'];
-  return [
-    ...searchTables.map((table) => `delete from ${table} where sequence > ${end}`),
-    `with lost as materialized (select sequence from facets where review > ${end}),
-      reviews as materialized (select sequence, ${about} as about, ${state} as state from records
-        where action = 'review' and exists (select 1 from lost)),
-      last as materialized (select about, max(sequence) as review from reviews group by about)
-    update facets set review = (select review from last where about = facets.sequence),
-      state = coalesce((select reviews.state from last join reviews on reviews.sequence = last.review
-        where last.about = facets.sequence), 'unreviewed')
-    where sequence in (select sequence from lost)`,
-  ];
-}
-
-/** The facet row of a record without a review. */
-export function unreviewedFacet(record: AuditRecord): FacetRow {
-  return facetOf(recordRow(record, ''), sourceRows(record));
-}
-
-export function facetOf(row: RecordRow, sources: readonly SourceRow[]): FacetRow {
-  const { sequence, time, actor_kind, actor_name, action, outcome, code, mapping, namespace, secret } = row;
-  const stores = new Set(sources.map(({ store }) => store));
-  const [store = null] = stores;
-  return {
-    ...{ sequence, time, actor_kind, actor_name, action, outcome, code, mapping, namespace, secret },
-    store: stores.size > 1 ? SEVERAL_STORES : store,
-    state: action === 'review' ? null : 'unreviewed',
-    review: null,
-  };
-}
-
 /** Without duplicates: two properties of the same version give one row. */
-export function sourceRows({ sequence, store, key = '', sources }: AuditRecord): SourceRow[] {
+export function sourceRows({ sequence, store, key = '', sources, action }: AuditRecord): SourceRow[] {
   const listed = sources.some((source) => source.store === store && source.key === key);
   const all = store === undefined || listed ? sources : [{ store, key, version: '' }, ...sources];
   const rows = new Map<string, SourceRow>();
@@ -207,19 +119,21 @@ export function sourceRows({ sequence, store, key = '', sources }: AuditRecord):
       store: columnText(source.store),
       key: columnText(source.key),
       version: columnText(source.version),
+      action,
     };
     rows.set(sourceText(row), row);
   }
   return [...rows.values()];
 }
 
-function sourceText({ store, key, version }: SourceRow): string {
-  return JSON.stringify([store, key, version]);
+function sourceText({ store, key, version, action }: SourceRow): string {
+  return JSON.stringify([store, key, version, action]);
 }
 
 /** Without duplicates, because two keys may have the same value. */
-export function valueRows({ sequence, values = {} }: AuditRecord): ValueRow[] {
-  return [...new Set(Object.values(values))].map((fingerprint) => ({ sequence, fingerprint }));
+export function fingerprintRows({ sequence, before, after, values = {} }: AuditRecord): FingerprintRow[] {
+  const all = [before, after, ...Object.values(values)].filter((fingerprint) => fingerprint !== undefined);
+  return [...new Set(all)].map((fingerprint) => ({ sequence, fingerprint }));
 }
 
 export function changeKey({ requestId, namespace, secret, attempt }: AuditRecord): ChangeKey {
@@ -236,10 +150,11 @@ function column(text: string | undefined): string | null {
 }
 
 /**
- * In characters. Longer than any store or cluster name. With three UTF-8 bytes per character, it still fits into a
- * PostgreSQL index.
+ * In UTF-8 bytes. Longer than any store or cluster name. An index contains up to four such columns, and an entry of a
+ * PostgreSQL index has at most 2,704 bytes.
  */
-const MAX_COLUMN_LENGTH = 800;
+const MAX_COLUMN_BYTES = 600;
+const MAX_BYTES_OF_CHARACTER = 3;
 
 /**
  * Converts a text for a column. PostgreSQL cannot store NUL, so NUL becomes U+2400. A text that is too long for an
@@ -247,33 +162,34 @@ const MAX_COLUMN_LENGTH = 800;
  */
 export function columnText(text: string): string {
   const cleaned = text.toWellFormed().replaceAll('\0', '\u2400');
-  if (cleaned.length <= MAX_COLUMN_LENGTH) return cleaned;
+  if (
+    cleaned.length * MAX_BYTES_OF_CHARACTER <= MAX_COLUMN_BYTES ||
+    Buffer.byteLength(cleaned) <= MAX_COLUMN_BYTES
+  )
+    return cleaned;
   const hash = createHash('sha256').update(cleaned, 'utf8').digest('hex');
-  return `${cleaned.slice(0, MAX_COLUMN_LENGTH - 100).toWellFormed()}\u2026${hash}`;
+  return `${cleaned.slice(0, 150).toWellFormed()}\u2026${hash}`;
 }
 
-/**
- * Whether the columns, sources and values of a record agree with its text. Values are not compared for schema 1, which
- * has none.
- */
+/** Whether the columns, sources and fingerprints of a record agree with its text. */
 export function columnsMatchRecord(
   row: RecordRow,
   sources: readonly SourceRow[],
-  values: readonly ValueRow[] | undefined,
+  fingerprints: readonly FingerprintRow[],
   record: AuditRecord,
 ): boolean {
   return (
     sameRow(row, recordRow(record, row.record)) &&
     sameTexts(sources.map(sourceText), sourceRows(record).map(sourceText)) &&
-    (values === undefined || sameTexts(values.map(valueText), valueRows(record).map(valueText)))
+    sameTexts(fingerprints.map(fingerprintOf), fingerprintRows(record).map(fingerprintOf))
   );
 }
 
-function valueText({ fingerprint }: ValueRow): string {
+function fingerprintOf({ fingerprint }: FingerprintRow): string {
   return fingerprint;
 }
 
-export function sameRow(a: object, b: object): boolean {
+function sameRow(a: object, b: object): boolean {
   const others = new Map<string, unknown>(Object.entries(b));
   return Object.entries(a).every(([name, value]) => others.get(name) === value);
 }
@@ -283,14 +199,15 @@ function sameTexts(a: readonly string[], b: readonly string[]): boolean {
 }
 
 /** The actions after which a Secret is listed as a target. */
-export const TARGET_CHANGES: readonly Action[] = ['create', 'update', 'adopt', 'repair', 'rollback'];
+const TARGET_CHANGES: readonly Action[] = ['create', 'update', 'adopt', 'repair', 'rollback'];
 
-/** The targets that these records changed. */
+/** The targets that these records changed, without duplicates. */
 export function targetRows(records: readonly AuditRecord[]): readonly TargetRow[] {
-  return records
+  const rows = records
     .filter(({ action, secret }) => secret !== undefined && TARGET_CHANGES.includes(action))
     .map(({ namespace, secret }) => ({
       namespace: columnText(namespace ?? ''),
       secret: columnText(secret ?? ''),
     }));
+  return [...new Map(rows.map((row) => [JSON.stringify([row.namespace, row.secret]), row])).values()];
 }

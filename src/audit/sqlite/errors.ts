@@ -27,10 +27,6 @@ export function isBusy(error: unknown): boolean {
   return code === 5 || code === 6;
 }
 
-export function isSqlite(error: unknown): boolean {
-  return primaryCode(error) !== undefined;
-}
-
 /** Converts errors of SQLite and the file system to AppErrors. Other errors are bugs, and are returned unchanged. */
 export function toAuditError(error: unknown): unknown {
   if (error instanceof AppError) return error;

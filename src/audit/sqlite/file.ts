@@ -3,20 +3,27 @@ import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
+import { createSerialExecutor } from '../../core/serial-executor.ts';
 import { auditUnavailable, systemCode, unusableStore } from '../errors.ts';
-import { isBusy, isSqlite, toAuditError } from './errors.ts';
-import { checkFile, migrate } from './migrations.ts';
+import { isBusy, toAuditError } from './errors.ts';
+import { checkFile, createTables } from './schema.ts';
 
 /** A SQLite file, with retries, transactions and timeouts. */
 export interface SqliteFile {
   /** The path with symbolic links resolved, because SQLite puts its other files next to the real file. */
   readonly path: string;
-  /** Runs `work` with the database. Failures are AUDIT_UNAVAILABLE. */
-  read<T>(work: (db: DatabaseSync) => T): Promise<T>;
+  /**
+   * Runs `work` with the database. No other work of this process runs meanwhile, and `work` must not wait for anything
+   * but the database. Failures are AUDIT_UNAVAILABLE.
+   */
+  read<T>(work: Work<T>): Promise<T>;
   /** Runs `work` in a transaction, which is durable when the promise resolves. No other process writes meanwhile. */
-  write<T>(work: (db: DatabaseSync) => T): Promise<T>;
-  close(): void;
+  write<T>(work: Work<T>): Promise<T>;
+  /** Waits for running work. */
+  close(): Promise<void>;
 }
+
+type Work<T> = (db: DatabaseSync) => T | Promise<T>;
 
 /**
  * How long SQLite itself waits for a lock. The time is short, because this wait blocks the whole process. Longer waits
@@ -33,26 +40,29 @@ export async function openWriter(name: string, lockTimeoutMs: number): Promise<S
   try {
     await retryWhileBusy(lockTimeoutMs, () => {
       // Check before any write, because the file may belong to another program.
-      checkFile(db, 'write');
+      checkFile(db);
       db.exec('pragma journal_mode = wal; pragma synchronous = full; pragma trusted_schema = off');
       // 8 MiB. With the default of 2 MiB, the indexes of a large log do not fit and appending is slow. 16 MiB is no
       // faster.
       db.exec('pragma cache_size = -8192');
     });
     const opened = identity(name);
+    const inTurn = createSerialExecutor();
     const file: SqliteFile = {
       path,
-      read: (work) => retryWhileBusy(lockTimeoutMs, () => work(db)),
+      read: (work) => retryWhileBusy(lockTimeoutMs, () => inTurn(async () => work(db))),
       write: (work) =>
-        retryWhileBusy(lockTimeoutMs, () => {
-          // Without this check, SQLite would keep writing to a file that was removed.
-          if (identity(name) !== opened)
-            throw auditUnavailable('the file was removed or replaced while in use');
-          return transaction(db, () => work(db));
-        }),
-      close: () => close(db),
+        retryWhileBusy(lockTimeoutMs, () =>
+          inTurn(() => {
+            // Without this check, SQLite would keep writing to a file that was removed.
+            if (identity(name) !== opened)
+              throw auditUnavailable('the file was removed or replaced while in use');
+            return inTransaction(db, 'begin immediate', () => work(db));
+          }),
+        ),
+      close: () => inTurn(async () => db.close()),
     };
-    await file.write(migrate);
+    await file.write(createTables);
     return file;
   } catch (error) {
     db.close();
@@ -76,7 +86,7 @@ export async function openReader(name: string, lockTimeoutMs: number): Promise<S
     db = undefined;
     const opened = open(path, true, !hasWal(path));
     try {
-      if (checkFile(opened, 'read') === 'empty') throw auditUnavailable('it holds no audit log yet');
+      if (checkFile(opened) === 'empty') throw auditUnavailable('it holds no audit log yet');
     } catch (error) {
       opened.close();
       throw error;
@@ -85,24 +95,25 @@ export async function openReader(name: string, lockTimeoutMs: number): Promise<S
     db = opened;
     return opened;
   }
+  async function readUnchanged<T>(work: Work<T>): Promise<T> {
+    for (;;) {
+      const before = fileState(path);
+      const unchanged = (): boolean => hasWal(path) || fileState(path) === before;
+      try {
+        const result = await work(current());
+        if (unchanged()) return result;
+      } catch (error) {
+        // A file that changed during the read may look damaged.
+        if (unchanged()) throw error;
+      }
+    }
+  }
+  const inTurn = createSerialExecutor();
   const file: SqliteFile = {
     path,
-    read: (work) =>
-      retryWhileBusy(lockTimeoutMs, () => {
-        for (;;) {
-          const before = fileState(path);
-          const unchanged = (): boolean => hasWal(path) || fileState(path) === before;
-          try {
-            const result = work(current());
-            if (unchanged()) return result;
-          } catch (error) {
-            // A file that changed during the read may look damaged.
-            if (unchanged()) throw error;
-          }
-        }
-      }),
+    read: (work) => retryWhileBusy(lockTimeoutMs, () => inTurn(() => readUnchanged(work))),
     write: () => Promise.reject(auditUnavailable('it was opened for reading only')),
-    close: () => db?.close(),
+    close: () => inTurn(async () => db?.close()),
   };
   await file.read(() => undefined);
   return file;
@@ -146,10 +157,15 @@ function createFile(path: string): void {
   }
 }
 
-function transaction<T>(db: DatabaseSync, work: () => T): T {
-  db.exec('begin immediate');
+/** A transaction that only reads sees one state of the file. */
+export async function inTransaction<T>(
+  db: DatabaseSync,
+  begin: 'begin' | 'begin immediate',
+  work: () => T | Promise<T>,
+): Promise<T> {
+  db.exec(begin);
   try {
-    const result = work();
+    const result = await work();
     db.exec('commit');
     return result;
   } finally {
@@ -159,27 +175,15 @@ function transaction<T>(db: DatabaseSync, work: () => T): T {
 }
 
 /** Retries while another process holds a lock. Does not block this process meanwhile. */
-async function retryWhileBusy<T>(timeoutMs: number, work: () => T): Promise<T> {
+async function retryWhileBusy<T>(timeoutMs: number, work: () => T | Promise<T>): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (let pause = 1; ; pause = Math.min(pause * 2, 20)) {
     try {
-      return work();
+      return await work();
     } catch (error) {
       if (!isBusy(error) || performance.now() >= deadline) throw toAuditError(error);
     }
     await sleep(pause);
-  }
-}
-
-function close(db: DatabaseSync): void {
-  try {
-    // Updates the statistics that SQLite uses to choose indexes. Examines only a few rows.
-    db.exec('pragma analysis_limit = 400; pragma optimize');
-  } catch (error) {
-    // A full disk or a busy file prevents the update, which only affects speed.
-    if (!isSqlite(error)) throw error;
-  } finally {
-    db.close();
   }
 }
 

@@ -1,36 +1,19 @@
 import { resolve } from 'node:path';
-import type { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../../core/clock.ts';
+import { GENESIS } from '../chain.ts';
 import { auditUnavailable, withStoreAddress } from '../errors.ts';
 import { createGroupCommit } from '../group-commit.ts';
-import type { MovableAudit } from '../move/movable-audit.ts';
-import * as queries from '../records/queries.ts';
-import { type Chunk, createRecordReader } from '../records/record-reader.ts';
-import type { RunQuery } from '../records/search.ts';
-import {
-  checkSearchRows,
-  PRUNED_DURING_READ,
-  recordParser,
-  reviewedSequences,
-  type StoredRow,
-} from '../records/stored-rows.ts';
+import { MOVE_IN_PROGRESS, type MovableAudit } from '../move/movable-audit.ts';
+import { appendEntries } from '../records/append.ts';
+import { openIntentsQuery } from '../records/queries.ts';
+import { createRecordStore } from '../records/record-store.ts';
+import { deleteOrphanRows } from '../records/reviews.ts';
+import { recordParser } from '../records/stored-rows.ts';
 import { sanitizeEntry } from '../sanitize-entry.ts';
+import { createSqliteDatabase } from './database.ts';
 import { openReader, openWriter, type SqliteFile } from './file.ts';
-import { runFingerprintQuery } from './fingerprints.ts';
 import { withLock } from './lock.ts';
-import { version } from './migrations.ts';
-import { importRetained, pruneSqlite } from './prune.ts';
 import { createReplicas, type Replicas } from './replicas.ts';
-import {
-  importRecords,
-  prepareWriter,
-  type RecordWriter,
-  readBase,
-  readHead,
-  rewriteHead,
-  rows,
-  sqliteQueries,
-} from './rows.ts';
 
 export interface SqliteAuditOptions {
   readonly path: string;
@@ -59,7 +42,7 @@ export async function openSqliteAudit(options: SqliteAuditOptions): Promise<Mova
       const release = await file.write(() => replicas.hold(replica));
       return createStore(options, file, { replicas, release });
     } catch (error) {
-      file.close();
+      await file.close();
       throw error;
     }
   });
@@ -71,13 +54,12 @@ interface Presence {
 }
 
 function createStore(
-  options: SqliteAuditOptions,
+  { path, instance, replica, clock }: SqliteAuditOptions,
   file: SqliteFile,
   presence: Presence | undefined,
 ): MovableAudit {
-  const { path, instance, replica, clock } = options;
-  const db = sqliteQueries;
-  let writer: RecordWriter | undefined;
+  const toRecord = recordParser(path);
+  let isClean = false;
   let closed = false;
 
   function use<T>(work: () => Promise<T>): Promise<T> {
@@ -89,24 +71,21 @@ function createStore(
     return presence;
   }
 
+  const database = createSqliteDatabase(file, use);
+  // Not through `use`: pending appends are still written after the store was closed.
+  const { transact } = createSqliteDatabase(file, (work) => work());
   const commits = createGroupCommit((entries) =>
-    file.write((sqlite) => {
-      writer ??= prepareWriter(sqlite);
-      return writer(entries, { time: new Date(clock.now()).toISOString(), instance, replica });
+    transact(async (transaction, state) => {
+      if (!isClean) await deleteOrphanRows(transaction.query);
+      const context = { time: new Date(clock.now()).toISOString(), instance, replica };
+      const records = await appendEntries(transaction, state, entries, context);
+      isClean = true;
+      return records;
     }),
   );
 
-  const ask: RunQuery = (query) => use(() => file.read((sqlite) => rows(sqlite, query)));
-  const reader = createRecordReader({
-    address: path,
-    db,
-    runQuery: ask,
-    fingerprintQuery: runFingerprintQuery,
-    readChunk: (part) => use(() => file.read((sqlite) => scanChunk(sqlite, part))),
-  });
-
   return {
-    ...reader,
+    ...createRecordStore({ address: path, database, isReadOnly: presence === undefined }),
     address: path,
     append: (entries) =>
       use(async () => {
@@ -118,43 +97,26 @@ function createStore(
     checkWritable: () =>
       use(async () => {
         requireWriter();
-        await file.write(rewriteHead);
+        await database.transact(async ({ change }, { head, moving }) => {
+          if (moving !== null) throw auditUnavailable(MOVE_IN_PROGRESS);
+          // SQLite skips unchanged pages, so the head is changed and then restored.
+          await change({ rows: {}, head: { ...head, hash: `${GENESIS.hash} ` } });
+          await change({ rows: {}, head });
+        });
       }),
     unresolvedIntents: (isOver = () => false) =>
       use(async () => {
         const { replicas } = requireWriter();
-        return await file.write((sqlite) => {
-          const retained = rows(sqlite, queries.retainedIntentsQuery(db));
-          const open = [...retained, ...rows(sqlite, queries.openIntentsQuery(db))];
+        return await database.transact(async ({ query }) => {
+          const open = await query(openIntentsQuery());
           const ended = new Map(open.map((row) => [row.replica, replicas.hasEnded(row.replica)]));
           replicas.removeStale();
-          const isOurs = (row: (typeof open)[number]) =>
-            row.replica === replica && isOver(recordParser(path)(row));
-          return open.filter((row) => ended.get(row.replica) || isOurs(row)).map(recordParser(path));
+          return open
+            .filter((row) => ended.get(row.replica) || (row.replica === replica && isOver(toRecord(row))))
+            .map(toRecord);
         });
       }),
     exclusively: (name, work) => withLock(`${file.path}.${name}.lock`, EXCLUSIVE_TIMEOUT_MS, work),
-    head: () => use(() => file.read(readHead)),
-    prune: (until) =>
-      use(async () => {
-        requireWriter();
-        return await pruneSqlite(file, reader.storedRecords, until);
-      }),
-    importRecords: (records, base) =>
-      use(async () => {
-        requireWriter();
-        await file.write((sqlite) => importRecords(sqlite, records, base));
-      }),
-    importRetained: (records) =>
-      use(async () => {
-        requireWriter();
-        await file.write((sqlite) => importRetained(sqlite, records));
-      }),
-    setMoveSource: (what) =>
-      use(async () => {
-        requireWriter();
-        await file.write((sqlite) => sqlite.prepare('update base set moving = ?').run(what ?? null));
-      }),
     countWriters: () =>
       use(async () => createReplicas(file.path).countRunning(presence === undefined ? '' : replica)),
     async [Symbol.asyncDispose]() {
@@ -164,45 +126,8 @@ function createStore(
       try {
         presence?.release();
       } finally {
-        file.close();
+        await file.close();
       }
     },
   };
-}
-
-/** Reads in one snapshot, so that each concurrent change of another process is visible completely or not at all. */
-function scanChunk(sqlite: DatabaseSync, { from, isContinuation, limit }: Chunk): readonly StoredRow[] {
-  sqlite.exec('begin');
-  try {
-    const { sequence: base } = readBase(sqlite);
-    if (isContinuation && from <= base) throw auditUnavailable(PRUNED_DURING_READ);
-    const recordRows = rows(sqlite, queries.scanQuery(sqliteQueries, Math.max(from, base + 1), limit));
-    const first = recordRows[0]?.sequence ?? from;
-    const last = recordRows.at(-1)?.sequence ?? from;
-    const sources = rows(sqlite, queries.sourcesQuery(sqliteQueries, first, last));
-    if (version(sqlite) < 2)
-      return checkSearchRows(recordRows, {
-        sources,
-        values: undefined,
-        facets: undefined,
-        spans: [],
-        named: [],
-      });
-    const values = rows(sqlite, queries.valuesQuery(sqliteQueries, first, last));
-    const facets = [
-      ...rows(sqlite, queries.facetsQuery(sqliteQueries, reviewedSequences(recordRows))),
-      ...rows(sqlite, queries.facetRangeQuery(sqliteQueries, first, last)),
-    ];
-    const spans = rows(sqlite, queries.spansQuery(sqliteQueries, first, last));
-    const names = facets.flatMap(({ review }) => (review === null ? [] : [review]));
-    return checkSearchRows(recordRows, {
-      sources,
-      values,
-      facets,
-      spans,
-      named: rows(sqlite, queries.recordsQuery(sqliteQueries, names)),
-    });
-  } finally {
-    if (sqlite.isTransaction) sqlite.exec('rollback');
-  }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createExclusiveLocks } from '../../../src/audit/postgres/exclusive-locks.ts';
+import { createExclusiveLocks } from '../../../src/audit/postgres/locks.ts';
 import { openSession } from '../../../src/audit/postgres/session.ts';
 import type { AuditStore } from '../../../src/audit/store.ts';
 import { verify } from '../../../src/audit/verify/verify.ts';

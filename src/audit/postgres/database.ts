@@ -1,0 +1,122 @@
+import {
+  type Change,
+  type Dialect,
+  type Insertion,
+  insertionsOf,
+  type Query,
+  type Transaction,
+} from '../records/database.ts';
+import { openIntentsQuery, type RecordText } from '../records/queries.ts';
+import { NOTHING, type Sql, sql } from '../records/sql.ts';
+import { replicaKey } from './locks.ts';
+import type { Session } from './session.ts';
+
+export const postgresDialect: Dialect = {
+  using: () => NOTHING,
+  withFingerprint: (fingerprint, { after, before }) =>
+    sql`select sequence from record_fingerprints
+      where fingerprint = ${fingerprint} and sequence > ${after} and sequence < ${before}`,
+  // The processes of these intents do not write to this store, so the intents count as abandoned.
+  afterImport: sql`update open_intents set left_behind = true`,
+};
+
+/** Replaces each `?` with the number of its parameter. */
+export function numbered(text: string): string {
+  let count = 0;
+  return text.replaceAll('?', () => {
+    count += 1;
+    return `$${count}`;
+  });
+}
+
+export function queryOf(session: Session, timeoutMs?: number): Query {
+  // The rows have the types of the query.
+  return async <Row>({ text, values }: Sql<Row>) =>
+    (await session.query(numbered(text), values, timeoutMs)) as readonly Row[];
+}
+
+export function transactionOf(session: Session): Transaction {
+  return {
+    query: queryOf(session),
+    change: async (change) => {
+      await session.query(...changeStatement(change));
+    },
+  };
+}
+
+/**
+ * Builds one statement for all rows, because each statement waits for an answer of the server. The rows are JSON, which
+ * preserves any text exactly.
+ */
+function changeStatement({ rows, closed = [], head }: Change): readonly [string, readonly unknown[]] {
+  const insertions = insertionsOf(rows);
+  const data = Object.fromEntries(insertions.map((insertion) => [insertion.table, insertion.rows]));
+  const parts = ['input as (select $1::json as data)', ...insertions.map(insertPart)];
+  if (closed.length > 0)
+    parts.push(`closed as (
+      delete from open_intents o using input, json_populate_recordset(null::open_intents, data->'closed') c
+      where o.request_id = c.request_id and o.namespace = c.namespace and o.secret = c.secret
+        and o.attempt = c.attempt
+    )`);
+  const main = head === undefined ? 'select' : 'update head set sequence = $2, hash = $3 where id = 1';
+  return [
+    `with ${parts.join(', ')} ${main}`,
+    [JSON.stringify({ ...data, closed }), ...(head === undefined ? [] : [head.sequence, head.hash])],
+  ];
+}
+
+function insertPart({ table, columns, onConflict }: Insertion): string {
+  const names = columns.join(', ');
+  return `new_${table} as (
+    insert into ${table} (${names}) select ${names}
+    from input, json_populate_recordset(null::${table}, data->'${table}') ${onConflict}
+  )`;
+}
+
+interface OpenIntent extends RecordText {
+  readonly replica: string;
+  readonly is_old: boolean;
+  readonly left_behind: boolean;
+}
+
+/** Selects the keys of $1 that any connection holds. */
+const HELD_KEYS = `
+  select key::text from unnest($1::bigint[]) as key where exists (
+    select from pg_locks where locktype = 'advisory' and granted and objsubid = 1
+      and database = (select oid from pg_database where datname = current_database())
+      and classid = ((key >> 32) & 4294967295)::oid and objid = (key & 4294967295)::oid)`;
+
+/**
+ * Finds the intents without an outcome, and whether their replicas have ended. A replica may lose its connection, and
+ * so its lock, during a write. Its intents therefore count as abandoned only when they are older than the longest
+ * possible write, by the server's clock. After that time the write is over, and the cluster shows its result. A replica
+ * that shuts down cleanly marks its intents, and these count as abandoned at once.
+ */
+export async function openIntents(
+  session: Session,
+  maxWriteDurationMs: number,
+  timeoutMs: number,
+): Promise<readonly (OpenIntent & { readonly abandoned: boolean })[]> {
+  const columns = sql`, left_behind, left_behind
+    or since < clock_timestamp() - ${maxWriteDurationMs} * interval '1 millisecond' as is_old`;
+  const open = await queryOf(session, timeoutMs)(openIntentsQuery<OpenIntent>(columns));
+  // The lock keys are computed here, because PostgreSQL 13 has no SHA-256 expression for text.
+  const keys = [...new Set(open.filter((row) => row.is_old).map(({ replica }) => replicaKey(replica)))];
+  const held = (await session.query(HELD_KEYS, [keys])) as readonly { readonly key: string }[];
+  const alive = new Set(held.map(({ key }) => key));
+  return open.map((row) => {
+    const { is_old: isOld, left_behind: isAbandoned, replica } = row;
+    return { ...row, abandoned: isOld && (isAbandoned || !alive.has(replicaKey(replica))) };
+  });
+}
+
+export const ABANDON_INTENTS = 'update open_intents set left_behind = true where replica = $1';
+
+/**
+ * Counts the write connections. Each write connection holds its replica's lock, and no other lock of ours is shared.
+ */
+export const COUNT_WRITERS = `
+  select count(*) from pg_locks join pg_stat_activity using (pid) where locktype = 'advisory' and granted
+    and mode = 'ShareLock' and objsubid = 1 and pg_locks.database = (
+      select oid from pg_database where datname = current_database()
+    ) and application_name like 'secretbridge %'`;

@@ -1,0 +1,138 @@
+import type { Head } from '../chain.ts';
+import type { Sql } from './sql.ts';
+import type {
+  ChangeKey,
+  FingerprintRow,
+  IntentRow,
+  RecordRow,
+  RetainedRow,
+  SourceRow,
+  SpanRow,
+  TargetRow,
+} from './tables.ts';
+
+/** A database with the tables of a store. Everything else about a store is the same for SQLite and PostgreSQL. */
+export interface AuditDatabase {
+  readonly dialect: Dialect;
+  query: Query;
+  /**
+   * Runs a query that returns one row at most, and that has only texts as values. Such a query runs several times before
+   * each read of a value and each write of a target, often for many sources at the same time.
+   */
+  queryOne<Row>(query: Sql<Row>): Promise<Row | undefined>;
+  /** Runs work that reads one state of the database. */
+  snapshot<T>(work: (query: Query) => Promise<T>): Promise<T>;
+  /** Runs work in a transaction. It holds the lock of the head, so that no other process writes meanwhile. */
+  transact<T>(work: (transaction: Transaction, state: WriteState) => Promise<T>): Promise<T>;
+}
+
+export type Query = <Row>(query: Sql<Row>) => Promise<readonly Row[]>;
+
+export interface Transaction {
+  query: Query;
+  /** Inserts and deletes rows, as one statement if the database allows it. */
+  change(change: Change): Promise<void>;
+}
+
+/** The state of the store at the beginning of a transaction. */
+export interface WriteState {
+  readonly head: Head;
+  readonly moving: string | null;
+}
+
+/** What the SQL of the two databases does not share. */
+export interface Dialect {
+  /** Makes SQLite read a table through this index. PostgreSQL chooses it by itself. */
+  using(index: string): Sql;
+  /** Selects the sequence numbers of the records with this fingerprint, in any order. */
+  withFingerprint(fingerprint: string, within: Range): Sql;
+  /** Runs after an import: the processes of the imported intents do not write to this store. */
+  readonly afterImport: Sql | undefined;
+}
+
+/** A range of sequence numbers that excludes both ends. */
+export interface Range {
+  readonly after: number;
+  readonly before: number;
+}
+
+export interface Change {
+  readonly rows: Partial<NewRows>;
+  /** Intents that now have an outcome. */
+  readonly closed?: readonly ChangeKey[];
+  readonly head?: Head;
+}
+
+/** Rows to insert, by table. */
+export interface NewRows {
+  readonly records: readonly RecordRow[];
+  readonly record_sources: readonly SourceRow[];
+  readonly record_fingerprints: readonly FingerprintRow[];
+  readonly spans: readonly SpanRow[];
+  readonly targets: readonly TargetRow[];
+  readonly open_intents: readonly IntentRow[];
+  readonly kept: readonly RetainedRow[];
+  readonly kept_sources: readonly SourceRow[];
+  readonly kept_fingerprints: readonly FingerprintRow[];
+}
+
+type Table = keyof NewRows;
+type Columns<T extends Table> = readonly (keyof NewRows[T][number] & string)[];
+
+const RECORD = [
+  'sequence',
+  'time',
+  'actor_kind',
+  'actor_name',
+  'request_id',
+  'action',
+  'outcome',
+  'code',
+  'mapping',
+  'namespace',
+  'secret',
+  'hash',
+  'record',
+] as const;
+const SOURCE = ['sequence', 'store', 'key', 'version', 'action'] as const;
+const FINGERPRINT = ['sequence', 'fingerprint'] as const;
+
+const COLUMNS: { readonly [T in Table]: Columns<T> } = {
+  records: RECORD,
+  record_sources: SOURCE,
+  record_fingerprints: FINGERPRINT,
+  spans: ['block', 'since', 'until'],
+  targets: ['namespace', 'secret'],
+  open_intents: ['sequence', 'request_id', 'namespace', 'secret', 'attempt', 'replica'],
+  kept: ['slot', ...RECORD],
+  kept_sources: SOURCE,
+  kept_fingerprints: FINGERPRINT,
+};
+
+/** What happens to a row that exists already. In the other tables this is an error: the store was changed from outside. */
+const CONFLICTS: { readonly [T in Table]?: string } = {
+  spans: `on conflict (block) do update set
+    since = case when excluded.since < spans.since then excluded.since else spans.since end,
+    until = case when excluded.until > spans.until then excluded.until else spans.until end`,
+  targets: 'on conflict do nothing',
+  open_intents: 'on conflict do nothing',
+  kept: `on conflict (slot) do update set ${RECORD.map((column) => `${column} = excluded.${column}`).join(', ')}`,
+};
+
+/** How to insert the rows of a table. */
+export interface Insertion {
+  readonly table: string;
+  readonly columns: readonly string[];
+  readonly rows: readonly object[];
+  /** The end of the statement. */
+  readonly onConflict: string;
+}
+
+/** The tables for which there are rows. */
+export function insertionsOf(rows: Partial<NewRows>): readonly Insertion[] {
+  return (Object.keys(COLUMNS) as Table[]).flatMap((table) => {
+    const added: readonly object[] = rows[table] ?? [];
+    if (added.length === 0) return [];
+    return [{ table, columns: COLUMNS[table], rows: added, onConflict: CONFLICTS[table] ?? '' }];
+  });
+}

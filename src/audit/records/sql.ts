@@ -1,0 +1,55 @@
+/** A value in a query. Our tables have no other types. */
+export type SqlValue = string | number | null;
+
+/** A query or a part of one, for both databases. Each `?` in the text stands for the next value. */
+export interface Sql<Row = unknown> {
+  readonly text: string;
+  readonly values: readonly SqlValue[];
+  /** Never set. It only carries the type of the rows. */
+  readonly row?: Row;
+}
+
+/** Builds SQL. Values become parameters, so they are never part of the text. */
+export function sql<Row = unknown>(
+  strings: TemplateStringsArray,
+  ...parts: readonly (SqlValue | Sql)[]
+): Sql<Row> {
+  let text = strings[0] ?? '';
+  const values: SqlValue[] = [];
+  for (const [index, part] of parts.entries()) {
+    if (typeof part === 'object' && part !== null) {
+      text += part.text;
+      values.push(...part.values);
+    } else {
+      text += '?';
+      values.push(part);
+    }
+    text += strings[index + 1] ?? '';
+  }
+  return { text, values };
+}
+
+/** Part of a query that contains no value, such as the name of a column. */
+export function raw(text: string): Sql {
+  return { text, values: [] };
+}
+
+export const NOTHING = raw('');
+
+export function joined(parts: readonly Sql[], separator: string): Sql {
+  return {
+    text: parts.map(({ text }) => text).join(separator),
+    values: parts.flatMap(({ values }) => values),
+  };
+}
+
+/** True if there is no condition. */
+export function and(conditions: readonly Sql[]): Sql {
+  return conditions.length === 0 ? raw('1 = 1') : joined(conditions, ' and ');
+}
+
+/** A condition that holds if the column has one of these values. False if there are none. */
+export function isOneOf(column: string, values: readonly SqlValue[]): Sql {
+  if (values.length === 0) return raw('1 = 0');
+  return { text: `${column} in (${values.map(() => '?').join(', ')})`, values };
+}
