@@ -63,7 +63,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'audit/store.ts',
     'audit/entry.ts',
     'audit/verify/verify.ts',
-    'audit/verify/with-pauses.ts',
+    'audit/verify/chain-watch.ts',
     'audit/query/query.ts',
     'audit/query/record-detail.ts',
     'audit/query/trace.ts',

@@ -1,8 +1,6 @@
 import type { CheckpointLocation } from '../audit/checkpoint/checkpoint.ts';
 import { type Checkpointer, createCheckpointer } from '../audit/checkpoint/checkpointer.ts';
-import { configMapLocation } from '../audit/checkpoint/locations/config-map.ts';
-import { fileLocation } from '../audit/checkpoint/locations/file.ts';
-import { stdoutLocation } from '../audit/checkpoint/locations/stdout.ts';
+import { configMapLocation, fileLocation, stdoutLocation } from '../audit/checkpoint/locations.ts';
 import { type Actor, type Entry, NO_KEYS } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';

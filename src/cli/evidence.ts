@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { parseCheckpoints } from '../audit/checkpoint/lines.ts';
-import { fileLocation } from '../audit/checkpoint/locations/file.ts';
+import { parseCheckpoints } from '../audit/checkpoint/checkpoint.ts';
+import { fileLocation } from '../audit/checkpoint/locations.ts';
 import { keysById, type PublicKeys, parsePublicKeys } from '../audit/checkpoint/signing.ts';
 import type { Evidence } from '../audit/verify/verify.ts';
 import type { Config } from '../config/config.ts';

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { createStores, type Stores } from '../../src/app/stores.ts';
 import { StoreConfig } from '../../src/config/schema.ts';
-import { type ErrorCode } from '../../src/core/error-codes.ts';
+import type { ErrorCode } from '../../src/core/error-codes.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
-import { type ReadResult } from '../../src/core/read-result.ts';
+import type { ReadResult } from '../../src/core/read-result.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import { type ProviderDeps, type SecretProvider } from '../../src/providers/provider.ts';
+import type { ProviderDeps, SecretProvider } from '../../src/providers/provider.ts';
 import { createSourceReaders, type SourceReader } from '../../src/providers/source-reader.ts';
 import { type FakeTimers, useFakeTimers } from '../fakes/fake-timers.ts';
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { canonical } from '../../src/audit/canonical.ts';
+import { canonical } from '../../src/audit/chain.ts';
 
 /** Reverses the members of every object. */
 function reverseMembers(value: unknown): unknown {

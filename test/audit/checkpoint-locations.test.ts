@@ -6,9 +6,9 @@ import {
   CHECKPOINTS_KEY,
   type ConfigMapClient,
   configMapLocation,
-} from '../../src/audit/checkpoint/locations/config-map.ts';
-import { fileLocation } from '../../src/audit/checkpoint/locations/file.ts';
-import { stdoutLocation } from '../../src/audit/checkpoint/locations/stdout.ts';
+  fileLocation,
+  stdoutLocation,
+} from '../../src/audit/checkpoint/locations.ts';
 import { temporaryFolder } from './folder.ts';
 
 const checkpoint = (sequence: number): Checkpoint => ({

@@ -1,9 +1,8 @@
 import { generateKeyPairSync } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Checkpoint } from '../../src/audit/checkpoint/checkpoint.ts';
-import { checkpointLine, parseCheckpoints } from '../../src/audit/checkpoint/lines.ts';
-import { isAccepted, newestTrusted } from '../../src/audit/checkpoint/order.ts';
+import { type Checkpoint, checkpointLine, parseCheckpoints } from '../../src/audit/checkpoint/checkpoint.ts';
+import { isAccepted, newestTrusted } from '../../src/audit/checkpoint/compare.ts';
 import {
   createSigner,
   keyIdOf,

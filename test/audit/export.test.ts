@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { canonical } from '../../src/audit/canonical.ts';
-import { hashOf } from '../../src/audit/chain.ts';
+import { canonical, hashOf } from '../../src/audit/chain.ts';
 import type { AuditRecord } from '../../src/audit/entry.ts';
 import {
   type ExportRequest,

@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { canonical } from '../../src/audit/canonical.ts';
-import { append, GENESIS, hashOf } from '../../src/audit/chain.ts';
+import { append, canonical, GENESIS, hashOf } from '../../src/audit/chain.ts';
 import type { AuditRecord } from '../../src/audit/entry.ts';
 import { bare } from './sample.ts';
 

@@ -2,7 +2,7 @@ import { createPrivateKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createCheckpointer } from '../../src/audit/checkpoint/checkpointer.ts';
-import { fileLocation } from '../../src/audit/checkpoint/locations/file.ts';
+import { fileLocation } from '../../src/audit/checkpoint/locations.ts';
 import { createSigner, keysById } from '../../src/audit/checkpoint/signing.ts';
 import { openPostgresAudit } from '../../src/audit/postgres/postgres.ts';
 import { type Archive, createArchive } from '../../src/audit/retention/archive.ts';

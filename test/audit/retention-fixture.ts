@@ -4,9 +4,12 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect } from 'vitest';
 import { GENESIS, toStored } from '../../src/audit/chain.ts';
-import type { Checkpoint, CheckpointLocation } from '../../src/audit/checkpoint/checkpoint.ts';
+import {
+  type Checkpoint,
+  type CheckpointLocation,
+  parseCheckpoints,
+} from '../../src/audit/checkpoint/checkpoint.ts';
 import { type Checkpointer, createCheckpointer } from '../../src/audit/checkpoint/checkpointer.ts';
-import { parseCheckpoints } from '../../src/audit/checkpoint/lines.ts';
 import { createSigner, keysById } from '../../src/audit/checkpoint/signing.ts';
 import { exportRecords } from '../../src/audit/export/export.ts';
 import { type Archive, createArchive } from '../../src/audit/retention/archive.ts';

@@ -1,6 +1,5 @@
 import { createHash, generateKeyPairSync } from 'node:crypto';
-import { canonical } from '../../src/audit/canonical.ts';
-import { append, GENESIS, hashOf } from '../../src/audit/chain.ts';
+import { append, canonical, GENESIS, hashOf } from '../../src/audit/chain.ts';
 import type { Checkpoint } from '../../src/audit/checkpoint/checkpoint.ts';
 import { createSigner, keysById } from '../../src/audit/checkpoint/signing.ts';
 import type { AuditRecord, Entry } from '../../src/audit/entry.ts';

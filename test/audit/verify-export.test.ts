@@ -1,8 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { canonical } from '../../src/audit/canonical.ts';
-import { append, GENESIS, type Head, hashOf } from '../../src/audit/chain.ts';
+import { append, canonical, GENESIS, type Head, hashOf } from '../../src/audit/chain.ts';
 import { detectFormat, readExport } from '../../src/audit/verify/export-file.ts';
 import { verifyWithEvidence } from '../../src/audit/verify/verify.ts';
 import { temporaryFolder } from './folder.ts';

@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { canonical } from '../../src/audit/canonical.ts';
-import { append, GENESIS, type Head, hashOf, type StoredRecord, toStored } from '../../src/audit/chain.ts';
+import {
+  append,
+  canonical,
+  GENESIS,
+  type Head,
+  hashOf,
+  type StoredRecord,
+  toStored,
+} from '../../src/audit/chain.ts';
 import type { AuditRecord, Entry } from '../../src/audit/entry.ts';
 import { verify } from '../../src/audit/verify/verify.ts';
 import { anyEntry } from './arbitrary.ts';

@@ -1,4 +1,5 @@
-import type { Head } from '../chain.ts';
+import { parseAny } from '../../core/json.ts';
+import { canonical, type Head } from '../chain.ts';
 
 /** A signed copy of the head of the chain, kept outside the store. It proves that the chain reached this record. */
 export interface Checkpoint extends Head {
@@ -32,4 +33,39 @@ export interface CheckpointLocation {
    * returns none. @throws AppError
    */
   read(): Promise<readonly Checkpoint[]>;
+}
+
+/** One line without its line break. */
+export function checkpointLine(checkpoint: Checkpoint): string {
+  return canonical(checkpoint);
+}
+
+/**
+ * Parses the checkpoints in a text, in order. Skips all other lines, such as a line that a crash cut off or other lines
+ * of a log. Also accepts the format of standard output, `{"checkpoint":{…}}`.
+ */
+export function parseCheckpoints(text: string): readonly Checkpoint[] {
+  return text.split('\n').flatMap((line) => parseLine(line) ?? []);
+}
+
+function parseLine(line: string): Checkpoint | undefined {
+  // Log lines may start with a time or a name.
+  const start = line.indexOf('{');
+  if (start === -1 || !line.includes('"signature"')) return undefined;
+  const value = parseAny(line.slice(start));
+  if (isCheckpoint(value)) return value;
+  const inner = typeof value === 'object' && value !== null && 'checkpoint' in value && value.checkpoint;
+  return isCheckpoint(inner) ? inner : undefined;
+}
+
+function isCheckpoint(value: unknown): value is Checkpoint {
+  if (typeof value !== 'object' || value === null) return false;
+  const { sequence, hash, time, instance, keyId, signature, accepts } = value as Readonly<
+    Record<string, unknown>
+  >;
+  return (
+    Number.isSafeInteger(sequence) &&
+    (accepts === undefined || Number.isSafeInteger(accepts)) &&
+    [hash, time, instance, keyId, signature].every((member) => typeof member === 'string')
+  );
 }

@@ -1,8 +1,7 @@
 import { fromStored, type Head, type StoredRecord } from '../chain.ts';
 import type { AuditStore } from '../store.ts';
 import type { Checkpoint } from './checkpoint.ts';
-import { newestTrusted } from './order.ts';
-import type { PublicKeys } from './signing.ts';
+import { type PublicKeys, signatureOf } from './signing.ts';
 
 export type ComparedStore = Pick<AuditStore, 'storedRecords' | 'base' | 'head'>;
 
@@ -42,4 +41,51 @@ export async function containsRecord(store: ComparedStore, { sequence, hash }: H
 async function firstOf(records: AsyncIterable<StoredRecord>): Promise<StoredRecord | undefined> {
   for await (const record of records) return record;
   return undefined;
+}
+
+// Checkpoints are ordered by time. The signer ensures that each checkpoint is later than the one before. Sequence
+// numbers cannot be used, because they repeat after a person accepts a loss (`accepts`).
+
+export interface NewestCheckpoint {
+  /** The checkpoint to compare the store with. */
+  readonly checkpoint: Checkpoint | undefined;
+  /** Checkpoints that would be newer, but have an invalid signature or an unknown key. */
+  readonly untrusted: readonly Checkpoint[];
+}
+
+/**
+ * Returns the trusted checkpoint with the highest sequence since the last acceptance of a loss. Verifies few
+ * signatures: a checkpoint covers all earlier records, so earlier checkpoints need no check.
+ */
+export function newestTrusted(checkpoints: readonly Checkpoint[], keys: PublicKeys): NewestCheckpoint {
+  const untrusted: Checkpoint[] = [];
+  const isTrusted = (checkpoint: Checkpoint): boolean => {
+    const good = signatureOf(checkpoint, keys) === 'good';
+    if (!good) untrusted.push(checkpoint);
+    return good;
+  };
+  const byTime = checkpoints.toSorted((a, b) => compareTime(b, a));
+  const lastAcceptance = byTime.find((candidate) => candidate.accepts !== undefined && isTrusted(candidate));
+  const candidates = byTime.filter(
+    (candidate) => lastAcceptance === undefined || compareTime(candidate, lastAcceptance) >= 0,
+  );
+  const checkpoint = candidates.toSorted((a, b) => b.sequence - a.sequence).find(isTrusted);
+  return { checkpoint, untrusted: [...new Set(untrusted)] };
+}
+
+/**
+ * Whether a person accepted the loss of the records that this checkpoint proves. The caller has checked that
+ * `accepting` agrees with the chain.
+ */
+export function isAccepted(checkpoint: Checkpoint, accepting: readonly Checkpoint[]): boolean {
+  return accepting.some(
+    (acceptance) =>
+      acceptance.accepts !== undefined &&
+      checkpoint.sequence <= acceptance.accepts &&
+      compareTime(checkpoint, acceptance) < 0,
+  );
+}
+
+export function compareTime(a: Checkpoint, b: Checkpoint): number {
+  return Date.parse(a.time) - Date.parse(b.time);
 }

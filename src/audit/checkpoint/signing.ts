@@ -1,6 +1,5 @@
 import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
-import { canonical } from '../canonical.ts';
-import { canonicalOrEmpty } from '../chain.ts';
+import { canonical, canonicalOrEmpty } from '../chain.ts';
 import type { Checkpoint } from './checkpoint.ts';
 
 /** By key id. */

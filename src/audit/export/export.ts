@@ -1,7 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { type AppError, toAppError } from '../../core/errors.ts';
-import { canonical } from '../canonical.ts';
-import { canonicalOrEmpty, fromStored, type Head, type StoredRecord } from '../chain.ts';
+import { canonical, canonicalOrEmpty, fromStored, type Head, type StoredRecord } from '../chain.ts';
 import { type Actor, type AuditRecord, type Entry, NO_KEYS } from '../entry.ts';
 import { damagedRecord } from '../errors.ts';
 import type { AuditStore, RecordFilter, Review } from '../store.ts';

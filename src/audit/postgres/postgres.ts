@@ -6,10 +6,9 @@ import { createGroupCommit } from '../group-commit.ts';
 import type { MovableAudit } from '../move/movable-audit.ts';
 import type { AuditDatabase } from '../records/database.ts';
 import { headQuery } from '../records/queries.ts';
-import { createRecordStore } from '../records/record-store.ts';
+import { createRecordStore, createStoreAccess } from '../records/record-store.ts';
 import type { Sql } from '../records/sql.ts';
 import { recordParser } from '../records/stored-rows.ts';
-import { sanitizeEntry } from '../sanitize-entry.ts';
 import { type PostgresTls, parseAddress, tlsOptions } from './address.ts';
 import { COUNT_WRITERS, openIntents, postgresDialect, queryOf } from './database.ts';
 import { createExclusiveLocks } from './locks.ts';
@@ -74,43 +73,29 @@ function createStore(options: PostgresAuditOptions, address: string, parts: Part
   const { replica, maxWriteDurationMs = MAX_WRITE_DURATION_MS } = options;
   const toRecord = recordParser(address);
   const exclusive = createExclusiveLocks(() => openSession(connector));
-  let closed = false;
-
-  function use<T>(work: () => Promise<T>): Promise<T> {
-    return withStoreAddress(address, () =>
-      closed ? Promise.reject(auditUnavailable('it is closed')) : work(),
-    );
-  }
-
-  function requireWriter(): Writer {
-    if (writer === undefined) throw auditUnavailable('it was opened for reading only');
-    return writer;
-  }
-
-  const commits = createGroupCommit((entries) => requireWriter().write(entries));
+  const access = createStoreAccess(address, writer === undefined);
+  const { use, assertWritable } = access;
+  const commits = createGroupCommit(async (entries) => (await writer?.write(entries)) ?? []);
   const database = createDatabase(reads, writer, use);
 
   return {
-    ...createRecordStore({ address, database, isReadOnly: writer === undefined }),
-    address,
-    append: (entries) =>
-      use(async () => {
-        requireWriter();
-        // Sanitize before batching, so that a malformed entry fails only its own caller.
-        const plain = entries.map(sanitizeEntry);
-        if (plain.length === 0) return [];
+    ...createRecordStore({
+      access,
+      database,
+      async append(entries) {
         // An outcome reports a change that was already made, so it is recorded even after the lock was lost.
-        if (plain.some(({ phase }) => phase !== 'outcome')) await exclusive.assertHeld();
-        return await commits.append(plain);
-      }),
+        if (entries.some(({ phase }) => phase !== 'outcome')) await exclusive.assertHeld();
+        return await commits.append(entries);
+      },
+    }),
     checkWritable: () =>
       use(async () => {
-        requireWriter();
+        assertWritable();
         await commits.append([]);
       }),
     unresolvedIntents: (isOver = () => false) =>
       use(async () => {
-        requireWriter();
+        assertWritable();
         const open = await reads.use((session) => openIntents(session, maxWriteDurationMs, READ_MS));
         const isOurs = (row: (typeof open)[number]) => row.replica === replica && isOver(toRecord(row));
         return open.filter((row) => row.abandoned || isOurs(row)).map(toRecord);
@@ -130,8 +115,7 @@ function createStore(options: PostgresAuditOptions, address: string, parts: Part
       return (found?.count ?? 0) - (writer === undefined ? 0 : 1);
     },
     async [Symbol.asyncDispose]() {
-      if (closed) return;
-      closed = true;
+      if (!access.close()) return;
       await commits.settled();
       await Promise.all([reads[Symbol.asyncDispose](), writer?.[Symbol.asyncDispose]()]);
     },

@@ -1,9 +1,10 @@
 import { GENESIS, type Head } from '../chain.ts';
-import type { AuditRecord } from '../entry.ts';
-import { auditUnavailable } from '../errors.ts';
+import type { AuditRecord, Entry } from '../entry.ts';
+import { auditUnavailable, withStoreAddress } from '../errors.ts';
 import type { MovableAudit } from '../move/movable-audit.ts';
 import type { StoredRetainedRecord } from '../retention/retained-records.ts';
-import type { Page, RecordFilter, Review } from '../store.ts';
+import { sanitizeEntry } from '../sanitize-entry.ts';
+import type { Review } from '../store.ts';
 import { importRecords, importRetained } from './append.ts';
 import type { AuditDatabase } from './database.ts';
 import { pruneRecords } from './prune.ts';
@@ -35,84 +36,79 @@ type RecordReader = Pick<
 >;
 
 type RecordStore = RecordReader &
-  Pick<MovableAudit, 'prune' | 'importRecords' | 'importRetained' | 'setMoveSource'>;
+  Pick<MovableAudit, 'address' | 'append' | 'prune' | 'importRecords' | 'importRetained' | 'setMoveSource'>;
 
 export interface RecordStoreOptions {
-  readonly address: string;
+  readonly access: StoreAccess;
   readonly database: AuditDatabase;
-  readonly isReadOnly: boolean;
+  /** Appends sanitized entries, together with those of other callers. */
+  readonly append: (entries: readonly Entry[]) => Promise<readonly AuditRecord[]>;
 }
 
 /** The operations of an audit store that both databases share. */
-export function createRecordStore({ address, database, isReadOnly }: RecordStoreOptions): RecordStore {
+export function createRecordStore({ access, database, append }: RecordStoreOptions): RecordStore {
+  const { address, use, assertWritable } = access;
   const reader = createRecordReader(address, database);
-
-  function writable(): AuditDatabase {
-    if (isReadOnly)
-      throw auditUnavailable('it was opened for reading only').withSubject(`audit store ${address}`);
-    return database;
-  }
-
+  const write = <T>(work: () => Promise<T>): Promise<T> =>
+    use(async () => {
+      assertWritable();
+      return await work();
+    });
   return {
     ...reader,
-    prune: async (until) => pruneRecords(writable(), reader.storedRecords, until),
-    importRecords: async (records, base) => importRecords(writable(), records, base),
-    importRetained: async (records) => importRetained(writable(), records),
-    setMoveSource: async (source) =>
-      writable().transact(async ({ query }) => {
-        await query(sql`update base set moving = ${source ?? null}`);
+    address,
+    append: (entries) =>
+      write(async () => {
+        // Sanitize before batching, so that a malformed entry fails only its own caller.
+        const sanitized = entries.map(sanitizeEntry);
+        return sanitized.length === 0 ? [] : await append(sanitized);
       }),
+    prune: (until) => write(() => pruneRecords(database, reader.storedRecords, until)),
+    importRecords: (records, base) => write(() => importRecords(database, records, base)),
+    importRetained: (records) => write(() => importRetained(database, records)),
+    setMoveSource: (source) =>
+      write(() =>
+        database.transact(async ({ query }) => {
+          await query(sql`update base set moving = ${source ?? null}`);
+        }),
+      ),
+  };
+}
+
+/** Whether the store may be used. */
+export interface StoreAccess {
+  readonly address: string;
+  /** Runs an operation, and names the store in its errors. Fails after the store was closed. */
+  use<T>(work: () => Promise<T>): Promise<T>;
+  assertWritable(): void;
+  /** Returns whether the store was open until now. */
+  close(): boolean;
+}
+
+export function createStoreAccess(address: string, isReadOnly: boolean): StoreAccess {
+  let closed = false;
+  return {
+    address,
+    use: (work) =>
+      withStoreAddress(address, () => (closed ? Promise.reject(auditUnavailable('it is closed')) : work())),
+    assertWritable() {
+      if (isReadOnly) throw auditUnavailable('it was opened for reading only');
+    },
+    close() {
+      const wasOpen = !closed;
+      closed = true;
+      return wasOpen;
+    },
   };
 }
 
 function createRecordReader(address: string, database: AuditDatabase): RecordReader {
   const toRecord = recordParser(address);
   const { query } = database;
-
-  async function list(filter: RecordFilter, page: Page): Promise<readonly AuditRecord[]> {
-    return (await search(database, filter, page)).map(toRecord);
-  }
-
-  async function* storedRecords(from: number): AsyncGenerator<StoredRow> {
-    for (let next = from; ; ) {
-      const limit = next === from ? FIRST_PAGE : PAGE;
-      const chunk = { from: next, isContinuation: next > from, limit };
-      const page = await database.snapshot((snapshot) => readChunk(snapshot, chunk));
-      yield* page;
-      const last = page.at(-1);
-      if (last === undefined || page.length < limit) return;
-      next = last.sequence + 1;
-    }
-  }
-
-  async function* retainedRecords(): AsyncGenerator<StoredRetainedRecord> {
-    for (let after = 0; ; ) {
-      const page = await query(queries.retainedPageQuery(after, PAGE));
-      for (const { record: text, hash, open } of page)
-        yield { text, hash, columnsMatch: true, open: open !== null };
-      const last = page.at(-1);
-      if (last === undefined || page.length < PAGE) return;
-      after = last.sequence;
-    }
-  }
-
-  async function reviews(sequences: readonly number[]): Promise<ReadonlyMap<number, Review>> {
-    const found = new Map<number, Review>();
-    for (let start = 0; start < sequences.length; start += PAGE) {
-      const part = sequences.slice(start, start + PAGE);
-      for (const { reviewed, ...row } of await query(queries.reviewsQuery(part))) {
-        const review = reviewOf(toRecord(row));
-        if (review !== undefined) found.set(reviewed, review);
-      }
-    }
-    return found;
-  }
-
   return {
-    list,
-    storedRecords,
-    retainedRecords,
-    reviews,
+    list: async (filter, page) => (await search(database, filter, page)).map(toRecord),
+    storedRecords: (from) => storedRecords(database, from),
+    retainedRecords: () => retainedRecords(database),
     async get(sequence) {
       const [row] = await query(queries.recordQuery(sequence));
       return row && toRecord(row);
@@ -129,10 +125,44 @@ function createRecordReader(address: string, database: AuditDatabase): RecordRea
       const rows = await query(queries.targetsQuery);
       return rows.map(({ namespace, secret }) => ({ namespace, secret }));
     },
+    async reviews(sequences) {
+      const found = new Map<number, Review>();
+      for (let start = 0; start < sequences.length; start += PAGE) {
+        const part = sequences.slice(start, start + PAGE);
+        for (const { reviewed, ...row } of await query(queries.reviewsQuery(part))) {
+          const review = reviewOf(toRecord(row));
+          if (review !== undefined) found.set(reviewed, review);
+        }
+      }
+      return found;
+    },
     head: async () => headOf((await query(queries.headQuery))[0]),
     base: async () => headOf((await query(queries.baseQuery))[0]),
     moveSource: async () => (await query(queries.baseQuery))[0]?.moving ?? undefined,
   };
+}
+
+async function* storedRecords(database: AuditDatabase, from: number): AsyncGenerator<StoredRow> {
+  for (let next = from; ; ) {
+    const limit = next === from ? FIRST_PAGE : PAGE;
+    const chunk = { from: next, isContinuation: next > from, limit };
+    const page = await database.snapshot((query) => readChunk(query, chunk));
+    yield* page;
+    const last = page.at(-1);
+    if (last === undefined || page.length < limit) return;
+    next = last.sequence + 1;
+  }
+}
+
+async function* retainedRecords({ query }: AuditDatabase): AsyncGenerator<StoredRetainedRecord> {
+  for (let after = 0; ; ) {
+    const page = await query(queries.retainedPageQuery(after, PAGE));
+    for (const { record: text, hash, open } of page)
+      yield { text, hash, columnsMatch: true, open: open !== null };
+    const last = page.at(-1);
+    if (last === undefined || page.length < PAGE) return;
+    after = last.sequence;
+  }
 }
 
 function headOf(row: Head | undefined): Head {

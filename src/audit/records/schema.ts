@@ -30,8 +30,20 @@ export interface TableSyntax {
  *   page of an export.
  */
 export function tablesOf(syntax: TableSyntax): string {
-  const { integer, text, table, index, head, intentColumns, fingerprintIndex } = syntax;
-  const recordColumns = `time ${text} not null,
+  return [recordTables(syntax), searchTables(syntax), stateTables(syntax), retainedTables(syntax)].join('\n');
+}
+
+function recordTables({ integer, text, table }: TableSyntax): string {
+  return `create table records (sequence ${integer} primary key, ${recordColumns(text)})${table};
+    create index records_by_columns on records
+      (sequence, time, actor_kind, actor_name, action, outcome, code, mapping, namespace, secret);
+    create index records_by_request on records (request_id, sequence);
+    create index records_by_target on records (secret, namespace, sequence, action, outcome, code, mapping)
+      where secret is not null;`;
+}
+
+function recordColumns(text: string): string {
+  return `time ${text} not null,
       actor_kind ${text} not null,
       actor_name ${text},
       request_id ${text} not null,
@@ -43,23 +55,23 @@ export function tablesOf(syntax: TableSyntax): string {
       secret ${text},
       hash ${text} not null,
       record ${text} not null`;
-  const sourceColumns = `sequence ${integer} not null,
+}
+
+function sourceColumns({ integer, text }: TableSyntax): string {
+  return `sequence ${integer} not null,
       store ${text} not null,
       key ${text} not null,
       version ${text} not null,
       action ${text} not null,
       primary key (sequence, store, key, version)`;
-  const fingerprintColumns = `sequence ${integer} not null, fingerprint ${text} not null`;
-  return `create table records (sequence ${integer} primary key, ${recordColumns})${table};
-    create index records_by_columns on records
-      (sequence, time, actor_kind, actor_name, action, outcome, code, mapping, namespace, secret);
-    create index records_by_request on records (request_id, sequence);
-    create index records_by_target on records (secret, namespace, sequence, action, outcome, code, mapping)
-      where secret is not null;
-    create table record_sources (${sourceColumns})${index};
+}
+
+function searchTables(syntax: TableSyntax): string {
+  const { integer, text, table, index, fingerprintIndex } = syntax;
+  return `create table record_sources (${sourceColumns(syntax)})${index};
     create index record_sources_by_store on record_sources (store, sequence);
     create index record_sources_by_key on record_sources (key, sequence, action, store, version);
-    create table record_fingerprints (${fingerprintColumns})${table};
+    create table record_fingerprints (sequence ${integer} not null, fingerprint ${text} not null)${table};
     create index record_fingerprints_by_sequence on record_fingerprints (sequence);
     create index record_fingerprints_by_value on record_fingerprints (${fingerprintIndex});
     create table record_reviews (
@@ -69,8 +81,12 @@ export function tablesOf(syntax: TableSyntax): string {
     )${table};
     create index record_reviews_by_state on record_reviews (state, sequence);
     create index record_reviews_by_review on record_reviews (review);
-    create table spans (block ${integer} primary key, since ${text} not null, until ${text} not null)${table};
-    create table targets (
+    create table spans (block ${integer} primary key, since ${text} not null, until ${text} not null)${table};`;
+}
+
+/** The state of the store: targets, intents without an outcome, and both ends of the chain. */
+function stateTables({ integer, text, table, index, head, intentColumns }: TableSyntax): string {
+  return `create table targets (
       namespace ${text} not null,
       secret ${text} not null,
       primary key (namespace, secret)
@@ -96,12 +112,25 @@ export function tablesOf(syntax: TableSyntax): string {
       hash ${text} not null,
       moving ${text}
     )${table};
-    insert into base values (1, 0, '${GENESIS.hash}', null);
-    create table kept (slot ${text} primary key, sequence ${integer} not null, ${recordColumns})${table};
+    insert into base values (1, 0, '${GENESIS.hash}', null);`;
+}
+
+/** The copies of pruned records. There are few of them, so they need fewer indexes. */
+function retainedTables(syntax: TableSyntax): string {
+  const { integer, text, table, index } = syntax;
+  return `create table kept (
+      slot ${text} primary key,
+      sequence ${integer} not null,
+      ${recordColumns(text)}
+    )${table};
     create unique index kept_by_sequence on kept (sequence);
     create index kept_by_target on kept (secret, namespace, sequence);
-    create table kept_sources (${sourceColumns})${index};
+    create table kept_sources (${sourceColumns(syntax)})${index};
     create index kept_sources_by_key on kept_sources (key, sequence);
-    create table kept_fingerprints (${fingerprintColumns}, primary key (sequence, fingerprint))${index};
+    create table kept_fingerprints (
+      sequence ${integer} not null,
+      fingerprint ${text} not null,
+      primary key (sequence, fingerprint)
+    )${index};
     create index kept_fingerprints_by_value on kept_fingerprints (fingerprint);`;
 }

@@ -4,8 +4,7 @@ import { open, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeFolder, namesIn, syncFolder } from '../../core/folders.ts';
 import type { Head, StoredRecord } from '../chain.ts';
-import type { Checkpoint } from '../checkpoint/checkpoint.ts';
-import { checkpointLine, parseCheckpoints } from '../checkpoint/lines.ts';
+import { type Checkpoint, checkpointLine, parseCheckpoints } from '../checkpoint/checkpoint.ts';
 import { auditUnavailable, systemCode, withFileErrors } from '../errors.ts';
 import { jsonLine } from '../export/export.ts';
 

@@ -6,9 +6,9 @@ import type { Checkpointer } from '../checkpoint/checkpointer.ts';
 import { containsRecord } from '../checkpoint/compare.ts';
 import { signatureOf } from '../checkpoint/signing.ts';
 import type { AuditStore } from '../store.ts';
+import { withPauses } from '../verify/chain-watch.ts';
 import type { ProblemKind } from '../verify/diagnose.ts';
 import { type Evidence, verify } from '../verify/verify.ts';
-import { withPauses } from '../verify/with-pauses.ts';
 import type { Archive, Segment } from './archive.ts';
 import { pruneEntry } from './prune-entry.ts';
 

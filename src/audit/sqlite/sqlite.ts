@@ -5,11 +5,11 @@ import { auditUnavailable, withStoreAddress } from '../errors.ts';
 import { createGroupCommit } from '../group-commit.ts';
 import { MOVE_IN_PROGRESS, type MovableAudit } from '../move/movable-audit.ts';
 import { appendEntries } from '../records/append.ts';
+import type { Query, Transaction, WriteState } from '../records/database.ts';
 import { openIntentsQuery } from '../records/queries.ts';
-import { createRecordStore } from '../records/record-store.ts';
+import { createRecordStore, createStoreAccess } from '../records/record-store.ts';
 import { deleteOrphanRows } from '../records/reviews.ts';
 import { recordParser } from '../records/stored-rows.ts';
-import { sanitizeEntry } from '../sanitize-entry.ts';
 import { createSqliteDatabase } from './database.ts';
 import { openReader, openWriter, type SqliteFile } from './file.ts';
 import { withLock } from './lock.ts';
@@ -35,12 +35,11 @@ export async function openSqliteAudit(options: SqliteAuditOptions): Promise<Mova
   const { path, replica, readOnly = false, lockTimeoutMs = 10_000 } = options;
   const absolute = resolve(path);
   return withStoreAddress(path, async () => {
-    if (readOnly) return createStore(options, await openReader(absolute, lockTimeoutMs), undefined);
-    const file = await openWriter(absolute, lockTimeoutMs);
+    const file = await (readOnly ? openReader : openWriter)(absolute, lockTimeoutMs);
     try {
       const replicas = createReplicas(file.path);
-      const release = await file.write(() => replicas.hold(replica));
-      return createStore(options, file, { replicas, release });
+      const release = readOnly ? undefined : await file.write(() => replicas.hold(replica));
+      return createStore(options, file, replicas, release);
     } catch (error) {
       await file.close();
       throw error;
@@ -48,32 +47,20 @@ export async function openSqliteAudit(options: SqliteAuditOptions): Promise<Mova
   });
 }
 
-interface Presence {
-  readonly replicas: Replicas;
-  readonly release: () => void;
-}
-
+/** @param release Ends the presence of this process. Undefined for a reader. */
 function createStore(
   { path, instance, replica, clock }: SqliteAuditOptions,
   file: SqliteFile,
-  presence: Presence | undefined,
+  replicas: Replicas,
+  release: (() => void) | undefined,
 ): MovableAudit {
   const toRecord = recordParser(path);
-  let isClean = false;
-  let closed = false;
-
-  function use<T>(work: () => Promise<T>): Promise<T> {
-    return withStoreAddress(path, () => (closed ? Promise.reject(auditUnavailable('it is closed')) : work()));
-  }
-
-  function requireWriter(): Presence {
-    if (presence === undefined) throw auditUnavailable('it was opened for reading only');
-    return presence;
-  }
-
+  const access = createStoreAccess(path, release === undefined);
+  const { use, assertWritable } = access;
   const database = createSqliteDatabase(file, use);
   // Not through `use`: pending appends are still written after the store was closed.
   const { transact } = createSqliteDatabase(file, (work) => work());
+  let isClean = false;
   const commits = createGroupCommit((entries) =>
     transact(async (transaction, state) => {
       if (!isClean) await deleteOrphanRows(transaction.query);
@@ -85,49 +72,45 @@ function createStore(
   );
 
   return {
-    ...createRecordStore({ address: path, database, isReadOnly: presence === undefined }),
-    address: path,
-    append: (entries) =>
-      use(async () => {
-        requireWriter();
-        // Sanitize before batching, so that a malformed entry fails only its own caller.
-        const plain = entries.map(sanitizeEntry);
-        return plain.length === 0 ? [] : await commits.append(plain);
-      }),
+    ...createRecordStore({ access, database, append: commits.append }),
     checkWritable: () =>
       use(async () => {
-        requireWriter();
-        await database.transact(async ({ change }, { head, moving }) => {
-          if (moving !== null) throw auditUnavailable(MOVE_IN_PROGRESS);
-          // SQLite skips unchanged pages, so the head is changed and then restored.
-          await change({ rows: {}, head: { ...head, hash: `${GENESIS.hash} ` } });
-          await change({ rows: {}, head });
-        });
+        assertWritable();
+        await database.transact(rewriteHead);
       }),
     unresolvedIntents: (isOver = () => false) =>
       use(async () => {
-        const { replicas } = requireWriter();
-        return await database.transact(async ({ query }) => {
-          const open = await query(openIntentsQuery());
-          const ended = new Map(open.map((row) => [row.replica, replicas.hasEnded(row.replica)]));
-          replicas.removeStale();
-          return open
-            .filter((row) => ended.get(row.replica) || (row.replica === replica && isOver(toRecord(row))))
-            .map(toRecord);
-        });
+        assertWritable();
+        const open = await database.transact(({ query }) => openIntents(query, replicas));
+        return open
+          .filter((row) => row.hasEnded || (row.replica === replica && isOver(toRecord(row))))
+          .map(toRecord);
       }),
     exclusively: (name, work) => withLock(`${file.path}.${name}.lock`, EXCLUSIVE_TIMEOUT_MS, work),
-    countWriters: () =>
-      use(async () => createReplicas(file.path).countRunning(presence === undefined ? '' : replica)),
+    countWriters: () => use(async () => replicas.countRunning(release === undefined ? '' : replica)),
     async [Symbol.asyncDispose]() {
-      if (closed) return;
-      closed = true;
+      if (!access.close()) return;
       await commits.settled();
       try {
-        presence?.release();
+        release?.();
       } finally {
         await file.close();
       }
     },
   };
+}
+
+/** SQLite skips unchanged pages, so the head is changed and then restored. */
+async function rewriteHead({ change }: Transaction, { head, moving }: WriteState): Promise<void> {
+  if (moving !== null) throw auditUnavailable(MOVE_IN_PROGRESS);
+  await change({ rows: {}, head: { ...head, hash: `${GENESIS.hash} ` } });
+  await change({ rows: {}, head });
+}
+
+/** The intents without an outcome, and whether their processes have ended. Deletes the locks of ended processes. */
+async function openIntents(query: Query, replicas: Replicas) {
+  const open = await query(openIntentsQuery());
+  const ended = new Map(open.map(({ replica }) => [replica, replicas.hasEnded(replica)]));
+  replicas.removeStale();
+  return open.map((row) => ({ ...row, hasEnded: ended.get(row.replica) === true }));
 }

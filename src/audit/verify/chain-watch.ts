@@ -1,8 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
-import type { Head } from '../chain.ts';
+import type { Head, StoredRecord } from '../chain.ts';
 import type { AuditStore } from '../store.ts';
 import { type Evidence, type Problem, readVerifyInput, verifyWithEvidence } from './verify.ts';
-import { withPauses } from './with-pauses.ts';
 
 export interface ChainWatch {
   /**
@@ -77,4 +76,20 @@ export function createChainWatch({ store, evidence, clock, pause }: ChainWatchOp
     },
     problem: () => problem,
   };
+}
+
+/** The number of records between two pauses. Hashing this many takes a few milliseconds. */
+const RECORDS_PER_PAUSE = 200;
+
+/** Yields the records, and pauses regularly so that other work can run. */
+export async function* withPauses(
+  records: AsyncIterable<StoredRecord>,
+  pause: () => Promise<void>,
+): AsyncGenerator<StoredRecord, void, undefined> {
+  let count = 0;
+  for await (const record of records) {
+    yield record;
+    count += 1;
+    if (count % RECORDS_PER_PAUSE === 0) await pause();
+  }
 }

@@ -1,6 +1,5 @@
 import { parseAny } from '../../core/json.ts';
-import { canonical } from '../canonical.ts';
-import { canonicalOrEmpty, type Head, hashOf, type StoredRecord } from '../chain.ts';
+import { canonical, canonicalOrEmpty, type Head, hashOf, type StoredRecord } from '../chain.ts';
 
 export type ProblemKind = 'edited' | 'deleted' | 'inserted' | 'reordered' | 'truncated';
 

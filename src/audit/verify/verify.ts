@@ -1,6 +1,6 @@
 import { GENESIS, type Head, type StoredRecord } from '../chain.ts';
 import type { Checkpoint } from '../checkpoint/checkpoint.ts';
-import { isAccepted } from '../checkpoint/order.ts';
+import { isAccepted } from '../checkpoint/compare.ts';
 import { type PublicKeys, signatureOf } from '../checkpoint/signing.ts';
 import { isPruneEntry } from '../retention/prune-entry.ts';
 import type { AuditStore } from '../store.ts';

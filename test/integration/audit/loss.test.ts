@@ -4,7 +4,7 @@ import { type IncomingMessage, request } from 'node:http';
 import { join } from 'node:path';
 import { expect, it, vi } from 'vitest';
 import { createCheckpointer } from '../../../src/audit/checkpoint/checkpointer.ts';
-import { fileLocation } from '../../../src/audit/checkpoint/locations/file.ts';
+import { fileLocation } from '../../../src/audit/checkpoint/locations.ts';
 import { createSigner, keysById } from '../../../src/audit/checkpoint/signing.ts';
 import { openSqliteAudit } from '../../../src/audit/sqlite/sqlite.ts';
 import type { AuditStore } from '../../../src/audit/store.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { expect, it } from 'vitest';
 import { GENESIS, toStored } from '../../../src/audit/chain.ts';
-import { fileLocation } from '../../../src/audit/checkpoint/locations/file.ts';
+import { fileLocation } from '../../../src/audit/checkpoint/locations.ts';
 import { keysById } from '../../../src/audit/checkpoint/signing.ts';
 import { openSqliteAudit } from '../../../src/audit/sqlite/sqlite.ts';
 import type { AuditStore } from '../../../src/audit/store.ts';

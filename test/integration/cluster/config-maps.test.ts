@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { expect, it } from 'vitest';
-import { configMapLocation } from '../../../src/audit/checkpoint/locations/config-map.ts';
+import { configMapLocation } from '../../../src/audit/checkpoint/locations.ts';
 import { createSigner } from '../../../src/audit/checkpoint/signing.ts';
 import type { Cluster } from '../../../src/cluster/cluster.ts';
 import { createKubernetesCluster } from '../../../src/cluster/kubernetes.ts';
