@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
 import type { Head } from '../chain.ts';
-import type { Entry } from '../entry.ts';
+import type { AuditRecord, Entry } from '../entry.ts';
 import type { AuditStore } from '../store.ts';
 import type { Evidence } from '../verify/verify.ts';
 import type { Checkpoint, CheckpointLocation } from './checkpoint.ts';
@@ -64,162 +64,189 @@ export interface Checkpointer extends AsyncDisposable {
 
 const EVERY_RECORDS = 1_000;
 
-/**
- * Signs the head of the chain and writes the checkpoint to locations outside the store. Several processes and replicas
- * may do so at once. All of them sign the content of the same store, so their checkpoints agree.
- */
-export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
-  const { audit, locations, signer, keys, clock, everyRecords = EVERY_RECORDS } = options;
-  const lastWritten = new Map<string, Head>();
-  const writeErrors = new Map<string, AppError>();
-  let newestTime = 0;
-  let unsigned = 0;
-  let storeError: AppError | undefined = new AppError('AUDIT_UNAVAILABLE', {
-    detail: 'it has not been compared with its checkpoints yet',
-  });
-  let loss: Loss | undefined;
-  let untrusted: { place: string; checkpoint: Checkpoint }[] = [];
-  let ownCheckpoints: readonly Checkpoint[] = [];
-  let running: Promise<void> | undefined;
+/** Writes checkpoints to the locations, and remembers what each of them has. */
+class LocationWriter {
+  readonly lastWritten = new Map<string, Head>();
+  readonly errors = new Map<string, AppError>();
+  readonly #onFailure: CheckpointerOptions['onFailure'];
 
-  /** Checkpoints are ordered by time, so a new one must be later than all existing ones. */
-  function nextTime(): string {
-    newestTime = Math.max(clock.now(), newestTime + 1);
-    return new Date(newestTime).toISOString();
+  constructor(onFailure: CheckpointerOptions['onFailure']) {
+    this.#onFailure = onFailure;
   }
 
-  async function writeTo(checkpoint: Checkpoint, to: readonly CheckpointLocation[]): Promise<void> {
+  async write(checkpoint: Checkpoint, to: readonly CheckpointLocation[]): Promise<void> {
     await Promise.all(
       to.map(async (place) => {
         try {
           await place.write(checkpoint);
-          lastWritten.set(place.name, checkpoint);
-          writeErrors.delete(place.name);
+          this.lastWritten.set(place.name, checkpoint);
+          this.errors.delete(place.name);
         } catch (thrown) {
-          reportFailure(place.name, toAppError(thrown));
+          this.report(place.name, toAppError(thrown));
         }
       }),
     );
   }
 
-  function reportFailure(place: string, error: AppError): void {
-    const before = writeErrors.get(place);
-    writeErrors.set(place, error);
-    if (before?.code !== error.code) options.onFailure(place, error);
+  /** Reports an error once, until the place works again or fails with another error. */
+  report(place: string, error: AppError): void {
+    const before = this.errors.get(place);
+    this.errors.set(place, error);
+    if (before?.code !== error.code) this.#onFailure(place, error);
+  }
+}
+
+/**
+ * Signs the head of the chain and writes the checkpoint to locations outside the store. Several processes and replicas
+ * may do so at once. All of them sign the content of the same store, so their checkpoints agree.
+ */
+class SigningCheckpointer implements Checkpointer {
+  readonly audit: AuditStore;
+  readonly #options: CheckpointerOptions;
+  readonly #writer: LocationWriter;
+  #newestTime = 0;
+  #unsigned = 0;
+  #storeError: AppError | undefined = new AppError('AUDIT_UNAVAILABLE', {
+    detail: 'it has not been compared with its checkpoints yet',
+  });
+  #loss: Loss | undefined;
+  #untrusted: { place: string; checkpoint: Checkpoint }[] = [];
+  #ownCheckpoints: readonly Checkpoint[] = [];
+  #running: Promise<void> | undefined;
+
+  constructor(options: CheckpointerOptions) {
+    this.#options = options;
+    this.#writer = new LocationWriter(options.onFailure);
+    this.audit = { ...options.audit, append: (entries) => this.#append(entries) };
   }
 
-  async function writeOnce(): Promise<void> {
-    if (storeError !== undefined) return;
-    unsigned = 0;
+  storeError = (): AppError | undefined => this.#storeError;
+  loss = (): Loss | undefined => this.#loss;
+  untrusted = () => this.#untrusted;
+  writeError = (): AppError | undefined => [...this.#writer.errors.values()][0];
+  [Symbol.asyncDispose] = (): Promise<void> => this.write();
+
+  async #append(entries: readonly Entry[]): Promise<readonly AuditRecord[]> {
+    const { audit, everyRecords = EVERY_RECORDS } = this.#options;
+    if (this.#storeError !== undefined && entries.some(startsChange)) throw this.#storeError;
+    const records = await audit.append(entries);
+    this.#unsigned += records.length;
+    if (this.#unsigned >= everyRecords) {
+      this.#unsigned = 0;
+      void this.write();
+    }
+    return records;
+  }
+
+  write = async (): Promise<void> => {
+    const { address } = this.#options.audit;
+    const writeOnce = () => this.#writeOnce();
+    try {
+      // Records that were appended during the current run are signed by another run.
+      this.#running = (this.#running ?? Promise.resolve()).then(writeOnce, writeOnce);
+      await this.#running;
+      this.#writer.errors.delete(address);
+    } catch (thrown) {
+      // The store itself failed. `append` reports this error to its callers.
+      this.#writer.report(address, toAppError(thrown));
+    }
+  };
+
+  async #writeOnce(): Promise<void> {
+    const { audit, locations, signer, instance, onLoss } = this.#options;
+    const { lastWritten } = this.#writer;
+    if (this.#storeError !== undefined) return;
+    this.#unsigned = 0;
     const head = await audit.head();
     const behind = locations.filter(({ name }) => lastWritten.get(name)?.hash !== head.hash);
     if (head.sequence === 0 || behind.length === 0) return;
     for (const before of [head, ...new Set(lastWritten.values())]) {
       if (await containsRecord(audit, before)) continue;
       // A newer signature would hide the loss.
-      storeError = truncated('it lost signed records while it was in use');
-      options.onLoss?.();
+      this.#storeError = this.#truncated('it lost signed records while it was in use');
+      onLoss?.();
       return;
     }
     const { sequence, hash } = head;
-    await writeTo(signer.sign({ sequence, hash, time: nextTime(), instance: options.instance }), behind);
+    await this.#writer.write(signer.sign({ sequence, hash, time: this.#nextTime(), instance }), behind);
   }
 
-  async function write(): Promise<void> {
-    try {
-      // Records that were appended during the current run are signed by another run.
-      running = (running ?? Promise.resolve()).then(writeOnce, writeOnce);
-      await running;
-      writeErrors.delete(audit.address);
-    } catch (thrown) {
-      // The store itself failed. `append` reports this error to its callers.
-      reportFailure(audit.address, toAppError(thrown));
-    }
+  /** Checkpoints are ordered by time, so a new one must be later than all existing ones. */
+  #nextTime(): string {
+    this.#newestTime = Math.max(this.#options.clock.now(), this.#newestTime + 1);
+    return new Date(this.#newestTime).toISOString();
   }
 
-  async function check(): Promise<AppError | undefined> {
+  checkStore = async (): Promise<AppError | undefined> => {
     try {
-      const comparisons = await Promise.all(locations.map(compareLocation));
-      ownCheckpoints = comparisons.flatMap(({ ours }) => ours);
-      untrusted = comparisons.flatMap(({ place, ...comparison }) =>
-        comparison.untrusted.map((checkpoint) => ({ place: place.name, checkpoint })),
-      );
-      const contradicting = comparisons.flatMap(({ place, newest, contradicts }) =>
-        newest !== undefined && contradicts ? [{ place: place.name, checkpoint: newest }] : [],
-      );
-      for (const { place, newest, contradicts } of comparisons) {
-        if (newest === undefined) continue;
-        newestTime = Math.max(newestTime, Date.parse(newest.time) || 0);
-        if (!contradicts) lastWritten.set(place.name, newest);
-      }
-      loss = contradicting.length === 0 ? undefined : { end: await audit.head(), contradicting };
-      storeError = loss && truncated(describe(loss));
+      await this.#compareAll();
+      this.#storeError = this.#loss && this.#truncated(describe(this.#loss));
     } catch (thrown) {
       // A location is unreadable. It may contain the proof of a loss, so the store is not trusted.
-      storeError = toAppError(thrown);
+      this.#storeError = toAppError(thrown);
     }
-    return storeError;
-  }
-
-  async function readOwn(place: CheckpointLocation): Promise<readonly Checkpoint[]> {
-    return (await place.read()).filter(({ instance }) => options.instances.includes(instance));
-  }
-
-  async function compareLocation(place: CheckpointLocation) {
-    const ours = await readOwn(place);
-    return { place, ours, ...(await compareWithStore(audit, ours, keys)) };
-  }
-
-  function truncated(detail: string): AppError {
-    return new AppError('AUDIT_TRUNCATED', { subject: `audit store ${audit.address}`, detail });
-  }
-
-  return {
-    audit: {
-      ...audit,
-      async append(entries) {
-        if (storeError !== undefined && entries.some(startsChange)) throw storeError;
-        const records = await audit.append(entries);
-        unsigned += records.length;
-        if (unsigned >= everyRecords) {
-          unsigned = 0;
-          void write();
-        }
-        return records;
-      },
-    },
-    checkStore: check,
-    storeError: () => storeError,
-    loss: () => loss,
-    untrusted: () => untrusted,
-    writeError: () => [...writeErrors.values()][0],
-    write,
-    evidence: async () => ({ checkpoints: (await Promise.all(locations.map(readOwn))).flat(), keys }),
-    async accept(entry) {
-      const trusted = ownCheckpoints.filter((candidate) => signatureOf(candidate, keys) === 'good');
-      const [record] = await audit.append([entry]);
-      if (record === undefined) throw new AppError('INTERNAL', { detail: 'nothing was appended' });
-      const { sequence, hash } = record;
-      const checkpoint = signer.sign({
-        sequence,
-        hash,
-        time: nextTime(),
-        instance: options.instance,
-        // The highest sequence of all trusted checkpoints and of their own acceptances, because the earlier acceptances
-        // may be among the lost records.
-        accepts: trusted.reduce(
-          (highest, trustedCheckpoint) =>
-            Math.max(highest, trustedCheckpoint.sequence, trustedCheckpoint.accepts ?? 0),
-          sequence,
-        ),
-      });
-      // Write to every location. A location without the acceptance would keep contradicting the store.
-      await writeTo(checkpoint, locations);
-      await check();
-      return checkpoint;
-    },
-    [Symbol.asyncDispose]: write,
+    return this.#storeError;
   };
+
+  async #compareAll(): Promise<void> {
+    const { audit, locations, keys } = this.#options;
+    const comparisons = await Promise.all(
+      locations.map(async (place) => {
+        const ours = await this.#readOwn(place);
+        return { place, ours, ...(await compareWithStore(audit, ours, keys)) };
+      }),
+    );
+    this.#ownCheckpoints = comparisons.flatMap(({ ours }) => ours);
+    this.#untrusted = comparisons.flatMap(({ place, untrusted }) =>
+      untrusted.map((checkpoint) => ({ place: place.name, checkpoint })),
+    );
+    const contradicting = comparisons.flatMap(({ place, newest, contradicts }) =>
+      newest !== undefined && contradicts ? [{ place: place.name, checkpoint: newest }] : [],
+    );
+    for (const { place, newest, contradicts } of comparisons) {
+      if (newest === undefined) continue;
+      this.#newestTime = Math.max(this.#newestTime, Date.parse(newest.time) || 0);
+      if (!contradicts) this.#writer.lastWritten.set(place.name, newest);
+    }
+    this.#loss = contradicting.length === 0 ? undefined : { end: await audit.head(), contradicting };
+  }
+
+  async #readOwn(place: CheckpointLocation): Promise<readonly Checkpoint[]> {
+    return (await place.read()).filter(({ instance }) => this.#options.instances.includes(instance));
+  }
+
+  #truncated(detail: string): AppError {
+    return new AppError('AUDIT_TRUNCATED', { subject: `audit store ${this.#options.audit.address}`, detail });
+  }
+
+  evidence = async (): Promise<Evidence> => {
+    const { locations, keys } = this.#options;
+    const all = await Promise.all(locations.map((place) => this.#readOwn(place)));
+    return { checkpoints: all.flat(), keys };
+  };
+
+  accept = async (entry: Entry): Promise<Checkpoint> => {
+    const { audit, locations, signer, keys, instance } = this.#options;
+    const trusted = this.#ownCheckpoints.filter((candidate) => signatureOf(candidate, keys) === 'good');
+    const [record] = await audit.append([entry]);
+    if (record === undefined) throw new AppError('INTERNAL', { detail: 'nothing was appended' });
+    const { sequence, hash } = record;
+    // The highest sequence of all trusted checkpoints and of their own acceptances, because the earlier acceptances may
+    // be among the lost records.
+    const accepts = trusted.reduce(
+      (highest, checkpoint) => Math.max(highest, checkpoint.sequence, checkpoint.accepts ?? 0),
+      sequence,
+    );
+    const checkpoint = signer.sign({ sequence, hash, time: this.#nextTime(), instance, accepts });
+    // Write to every location. A location without the acceptance would keep contradicting the store.
+    await this.#writer.write(checkpoint, locations);
+    await this.checkStore();
+    return checkpoint;
+  };
+}
+
+export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
+  return new SigningCheckpointer(options);
 }
 
 /** Commands that change nothing. In the note of a record, a mapping name may follow the command. */

@@ -127,6 +127,30 @@ interface Settings {
   readonly tls: ConnectionOptions | undefined;
 }
 
+/** The prepared statements of a connection. */
+interface Plans {
+  nameOf(sql: string): string;
+  forgetOld(): Promise<void>;
+}
+
+function createPlans(client: Client): Plans {
+  const names = new Map<string, string>();
+  let plannedAt = performance.now();
+  return {
+    nameOf(sql) {
+      const name = names.get(sql) ?? `statement ${names.size}`;
+      names.set(sql, name);
+      return name;
+    },
+    async forgetOld() {
+      const now = performance.now();
+      if (now - plannedAt < PLAN_MAX_AGE_MS) return;
+      await client.query('discard plans');
+      plannedAt = now;
+    },
+  };
+}
+
 function sessionOf(client: Client, socket: Socket): Session {
   const ended = Promise.withResolvers<void>();
   let open = true;
@@ -148,22 +172,7 @@ function sessionOf(client: Client, socket: Socket): Session {
     }
   }
 
-  /** The names of the prepared statements of this connection. */
-  const statementNames = new Map<string, string>();
-  function statementName(sql: string): string {
-    const name = statementNames.get(sql) ?? `statement ${statementNames.size}`;
-    statementNames.set(sql, name);
-    return name;
-  }
-
-  let plannedAt = performance.now();
-  async function forgetOldPlans(): Promise<void> {
-    const now = performance.now();
-    if (now - plannedAt < PLAN_MAX_AGE_MS) return;
-    await client.query('discard plans');
-    plannedAt = now;
-  }
-
+  const plans = createPlans(client);
   /** The driver keeps the order too, but starts the timeout at the call and not when the query is sent. */
   const inTurn = createSerialExecutor();
 
@@ -172,12 +181,12 @@ function sessionOf(client: Client, socket: Socket): Session {
       const query = {
         text: sql,
         values: [...parameters],
-        ...(isPrepared ? { name: statementName(sql) } : {}),
+        ...(isPrepared ? { name: plans.nameOf(sql) } : {}),
       };
       return inTurn(async () => {
         if (!isPrepared) return (await run(timeoutMs, () => client.query(query))).rows;
         try {
-          await run(timeoutMs, forgetOldPlans);
+          await run(timeoutMs, plans.forgetOld);
           return (await run(timeoutMs, () => client.query(query))).rows;
         } catch (error) {
           if (sqlState(error) !== PLAN_CHANGED) throw error;

@@ -40,135 +40,149 @@ const COMMIT_UNCERTAIN = 'the connection was lost during a commit: the records m
  * The only connection that this process writes on. It holds the replica's lock, so that other replicas can see that
  * this process is running. A lost connection is replaced at once, even if no write is pending.
  */
-export async function openWriter(options: WriterOptions): Promise<Writer> {
-  const { connector, instance, replica, clock } = options;
-  const closing = new AbortController();
-  let current: Session | undefined;
-  let opening: Promise<Session> | undefined;
-  /** The newest record that this process wrote. The store must contain this record from then on. */
-  let lastWritten: Head | undefined;
+class WriteConnection {
+  readonly closing = new AbortController();
+  readonly #connector: Connector;
+  readonly #replica: string;
+  #current: Session | undefined;
+  #opening: Promise<Session> | undefined;
 
-  async function open(): Promise<Session> {
-    const session = await openSession(connector);
+  constructor({ connector, replica }: WriterOptions) {
+    this.#connector = connector;
+    this.#replica = replica;
+  }
+
+  session(): Promise<Session> {
+    if (this.closing.signal.aborted) return Promise.reject(auditUnavailable('it is closed'));
+    if (this.#current?.open) return Promise.resolve(this.#current);
+    this.#opening ??= this.#open().finally(() => {
+      this.#opening = undefined;
+    });
+    return this.#opening;
+  }
+
+  async #open(): Promise<Session> {
+    const session = await openSession(this.#connector);
     try {
       await createTables(session);
       // A shared lock, so that an old connection that the server has not closed yet does not block us.
-      await session.query('select pg_advisory_lock_shared($1)', [replicaKey(replica)]);
+      await session.query('select pg_advisory_lock_shared($1)', [replicaKey(this.#replica)]);
     } catch (error) {
       await session[Symbol.asyncDispose]();
       throw error;
     }
-    current = session;
-    void session.ended.then(keepConnected);
+    this.#current = session;
+    void session.ended.then(() => this.#keepConnected());
     return session;
   }
 
-  function getSession(): Promise<Session> {
-    if (closing.signal.aborted) return Promise.reject(auditUnavailable('it is closed'));
-    if (current?.open) return Promise.resolve(current);
-    opening ??= open().finally(() => {
-      opening = undefined;
-    });
-    return opening;
-  }
-
-  const inTurn = createSerialExecutor();
-
-  async function keepConnected(): Promise<void> {
-    for (let waitMs = 100; !closing.signal.aborted && !current?.open; waitMs = Math.min(waitMs * 2, 5_000)) {
+  async #keepConnected(): Promise<void> {
+    const { signal } = this.closing;
+    for (let waitMs = 100; !signal.aborted && !this.#current?.open; waitMs = Math.min(waitMs * 2, 5_000)) {
       try {
-        await getSession();
+        await this.session();
       } catch (error) {
         if (!(error instanceof AppError)) throw error;
-        await sleepUntilAborted(waitMs, closing.signal);
+        await sleepUntilAborted(waitMs, signal);
       }
     }
   }
 
+  async close(): Promise<void> {
+    this.closing.abort();
+    try {
+      const session = await (this.#opening ?? this.#current);
+      if (session?.open) await session.query(ABANDON_INTENTS, [this.#replica], CLOSE_MS);
+    } catch (error) {
+      // If marking fails, other replicas recognize our intents by their age.
+      if (!(error instanceof AppError)) throw error;
+    } finally {
+      await this.#current?.[Symbol.asyncDispose]();
+    }
+  }
+}
+
+export async function openWriter(options: WriterOptions): Promise<Writer> {
+  const { instance, replica, clock } = options;
+  const connection = new WriteConnection(options);
+  /** The newest record that this process wrote. The store must contain this record from then on. */
+  let lastWritten: Head | undefined;
+
+  /** Stores all records or none. Throws UncertainCommit if the result is unknown. */
+  function append(
+    session: Session,
+    entries: readonly Entry[],
+    uncertain: readonly AuditRecord[] | undefined,
+  ): Promise<readonly AuditRecord[]> {
+    return inTransaction(session, async (transaction, state) => {
+      const last = uncertain?.at(-1);
+      if (uncertain !== undefined && last !== undefined && (await isStored(session, last))) return uncertain;
+      await assertStored(session, lastWritten, state.head);
+      if (lastWritten === undefined) await deleteOrphanRows(transaction.query);
+      const context = { time: new Date(clock.now()).toISOString(), instance, replica };
+      return appendEntries(transaction, state, entries, context);
+    });
+  }
+
   async function write(entries: readonly Entry[]): Promise<readonly AuditRecord[]> {
+    const { signal } = connection.closing;
     const deadline = performance.now() + RETRY_WITHIN_MS;
     let uncertain: readonly AuditRecord[] | undefined;
     for (let waitMs = 50; ; waitMs = Math.min(waitMs * 2, 1_000)) {
       let session: Session | undefined;
       try {
-        session = await getSession();
-        const records = await writeTransaction(session, entries, uncertain);
+        session = await connection.session();
+        const records = await append(session, entries, uncertain);
         lastWritten = records.at(-1) ?? lastWritten;
         return records;
       } catch (error) {
-        if (error instanceof UncertainCommit) uncertain = error.records;
+        if (error instanceof UncertainCommit) uncertain = error.result as readonly AuditRecord[];
         // A retry on a connection that is still open would fail with the same error.
-        const refused = closing.signal.aborted || (session?.open ? !isLocked(error) : !isTransient(error));
+        const refused = signal.aborted || (session?.open ? !isLocked(error) : !isTransient(error));
         if (refused || performance.now() + waitMs >= deadline)
           throw uncertain === undefined ? error : auditUnavailable(COMMIT_UNCERTAIN, error);
       }
-      await sleepUntilAborted(waitMs, closing.signal);
+      await sleepUntilAborted(waitMs, signal);
     }
   }
 
-  /** Stores all records or none. Throws UncertainCommit if the result is unknown. */
-  async function writeTransaction(
-    session: Session,
-    entries: readonly Entry[],
-    uncertain: readonly AuditRecord[] | undefined,
-  ): Promise<readonly AuditRecord[]> {
-    try {
-      const state = await lockHead(session);
-      const last = uncertain?.at(-1);
-      if (uncertain !== undefined && last !== undefined && (await isStored(session, last))) {
-        await session.script('rollback');
-        return uncertain;
-      }
-      if (
-        lastWritten !== undefined &&
-        lastWritten.hash !== state.head.hash &&
-        !(await isStored(session, lastWritten))
-      )
-        throw auditUnavailable(
-          'it lacks records that this process wrote: the server lost them, or an older backup was restored',
-        );
-      const transaction = transactionOf(session);
-      if (lastWritten === undefined) await deleteOrphanRows(transaction.query);
-      const context = { time: new Date(clock.now()).toISOString(), instance, replica };
-      const records = await appendEntries(transaction, state, entries, context);
-      await commit(session, records);
-      return records;
-    } catch (error) {
-      if (session.open) await session.script('rollback');
-      throw error;
-    }
-  }
-
-  async function transact<T>(work: (transaction: Transaction, state: WriteState) => Promise<T>): Promise<T> {
-    const session = await getSession();
-    try {
-      const result = await work(transactionOf(session), await lockHead(session));
-      await session.script('commit');
-      return result;
-    } catch (error) {
-      if (session.open) await session.script('rollback');
-      throw error;
-    }
-  }
-
-  await getSession();
+  await connection.session();
+  const inTurn = createSerialExecutor();
   return {
     // Only one transaction at a time may use this connection.
     write: (entries) => inTurn(() => write(entries)),
-    transact: (work) => inTurn(() => transact(work)),
-    async [Symbol.asyncDispose]() {
-      closing.abort();
-      try {
-        const session = await (opening ?? current);
-        if (session?.open) await session.query(ABANDON_INTENTS, [replica], CLOSE_MS);
-      } catch (error) {
-        // If marking fails, other replicas recognize our intents by their age.
-        if (!(error instanceof AppError)) throw error;
-      } finally {
-        await current?.[Symbol.asyncDispose]();
-      }
-    },
+    transact: (work) =>
+      inTurn(async () => {
+        try {
+          return await inTransaction(await connection.session(), work);
+        } catch (error) {
+          throw error instanceof UncertainCommit ? error.cause : error;
+        }
+      }),
+    [Symbol.asyncDispose]: () => connection.close(),
   };
+}
+
+/** Fails if the store lacks a record that this process wrote. */
+async function assertStored(session: Session, written: Head | undefined, head: Head): Promise<void> {
+  if (written === undefined || written.hash === head.hash || (await isStored(session, written))) return;
+  throw auditUnavailable(
+    'it lacks records that this process wrote: the server lost them, or an older backup was restored',
+  );
+}
+
+async function inTransaction<T>(
+  session: Session,
+  work: (transaction: Transaction, state: WriteState) => Promise<T>,
+): Promise<T> {
+  try {
+    const result = await work(transactionOf(session), await lockHead(session));
+    await commit(session, result);
+    return result;
+  } catch (error) {
+    if (session.open) await session.script('rollback');
+    throw error;
+  }
 }
 
 /**
@@ -206,20 +220,21 @@ async function isStored(session: Session, { sequence, hash }: Head): Promise<boo
  * Commits. If the connection is lost during the commit, the result is unknown. The retry then searches for the records
  * after locking the head. Once it has that lock, the server has ended the old transaction.
  */
-async function commit(session: Session, records: readonly AuditRecord[]): Promise<void> {
+async function commit(session: Session, result: unknown): Promise<void> {
   try {
     await session.script('commit');
   } catch (error) {
     if (session.open || !(error instanceof AppError)) throw error;
-    throw new UncertainCommit(records, error);
+    throw new UncertainCommit(result, error);
   }
 }
 
 class UncertainCommit extends Error {
-  readonly records: readonly AuditRecord[];
+  /** What the transaction returned. */
+  readonly result: unknown;
 
-  constructor(records: readonly AuditRecord[], cause: AppError) {
+  constructor(result: unknown, cause: AppError) {
     super('the result of the commit is unknown', { cause });
-    this.records = records;
+    this.result = result;
   }
 }

@@ -89,7 +89,7 @@ export async function report(
   audit: Pick<AuditStore, 'list' | 'latest' | 'reviews'>,
   { since, until, ages }: ReportOptions,
 ): Promise<Report> {
-  const tally = createTally();
+  const tally = new Tally();
   for await (const page of pagesOf(audit, { since, until }, PAGE)) {
     const reviews = await audit.reviews(page.map(({ sequence }) => sequence));
     for (const record of page) tally.take(record, reviews.get(record.sequence));
@@ -117,29 +117,58 @@ function boundedList<T>(items: readonly T[]): BoundedList<T> {
   return { total: items.length, items: items.slice(0, MAX_ITEMS) };
 }
 
-function createTally() {
-  let [records, changesTotal, exports, configurationChanges] = [0, 0, 0, 0];
-  const byAction: Record<string, number> = {};
-  const changed = new Map<string, ChangedTarget>();
-  const failures = {
+class Tally {
+  #records = 0;
+  #changesTotal = 0;
+  #exports = 0;
+  #configurationChanges = 0;
+  readonly #byAction: Record<string, number> = {};
+  readonly #changed = new Map<string, ChangedTarget>();
+  readonly #failures = {
     refused: new Map<string, ReportedFailure>(),
     failed: new Map<string, ReportedFailure>(),
   };
-  const events = { held: [], released: [], commands: [] } as Record<
-    'held' | 'released' | 'commands',
-    ReportEvent[]
-  >;
-  const reads = new Map<string, { store: string; key: string; time: string }>();
-  const review = { unreviewed: 0, reviewed: 0, flagged: 0 };
-  const flagged: FlaggedEvent[] = [];
+  readonly #events: Record<'held' | 'released' | 'commands', ReportEvent[]> = {
+    held: [],
+    released: [],
+    commands: [],
+  };
+  readonly #reads = new Map<string, { store: string; key: string; time: string }>();
+  readonly #review = { unreviewed: 0, reviewed: 0, flagged: 0 };
+  readonly #flagged: FlaggedEvent[] = [];
 
-  const addChange = (record: AuditRecord): void => {
-    changesTotal += 1;
-    byAction[record.action] = (byAction[record.action] ?? 0) + 1;
+  /** Adds one record. Call it with the newest record first. */
+  take(record: AuditRecord, lastReview: Review | undefined): void {
+    const { action, outcome, phase, sequence, time } = record;
+    this.#records += 1;
+    if (action === 'review') return;
+    this.#review[lastReview?.state ?? 'unreviewed'] += 1;
+    const event = { sequence, time, by: actorLabel(record), what: eventSummary(record) };
+    if (lastReview?.state === 'flagged')
+      this.#flagged.push({ ...event, ...(lastReview.note === undefined ? {} : { note: lastReview.note }) });
+    if (phase === 'intent') return;
+    if (CHANGE_ACTIONS.includes(action) && outcome === 'ok') this.#addChange(record);
+    if (action === 'hold') this.#events.held.push(event);
+    // A failed sweep is not counted, because each failure in it has its own record.
+    else if (action !== 'sweep' && (outcome === 'refused' || outcome === 'failed'))
+      this.#addFailure(outcome, record);
+    if (action === 'release') this.#events.released.push(event);
+    if (action === 'command' || action === 'rollback' || action === 'unpin')
+      this.#events.commands.push(event);
+    if (action === 'export' && record.counts !== undefined) this.#exports += 1;
+    if (action === 'configure' && outcome === 'ok') this.#configurationChanges += 1;
+    const { store, key } = record;
+    if (action === 'read' && outcome === 'ok' && store !== undefined && key !== undefined)
+      this.#reads.set(JSON.stringify([store, key]), { store, key, time });
+  }
+
+  #addChange(record: AuditRecord): void {
+    this.#changesTotal += 1;
+    this.#byAction[record.action] = (this.#byAction[record.action] ?? 0) + 1;
     const { namespace = '', secret = '', mapping, keys, time, sequence } = record;
     const id = `${namespace}/${secret}`;
-    const newer = changed.get(id);
-    changed.set(id, {
+    const newer = this.#changed.get(id);
+    this.#changed.set(id, {
       namespace,
       secret,
       ...(mapping === undefined ? {} : { mapping }),
@@ -149,14 +178,15 @@ function createTally() {
       changes: (newer?.changes ?? 0) + 1,
       keys: mergeKeys(newer?.keys, keys),
     });
-  };
-  const addFailure = (kind: 'refused' | 'failed', record: AuditRecord): void => {
+  }
+
+  #addFailure(kind: 'refused' | 'failed', record: AuditRecord): void {
     const { code = 'INTERNAL', mapping, namespace, secret, store, key, time, sequence } = record;
     const id = JSON.stringify([code, mapping, namespace, secret, store, key]);
-    const later = failures[kind].get(id);
+    const later = this.#failures[kind].get(id);
     const about = { mapping, namespace, secret, store, key };
     const subject = Object.fromEntries(Object.entries(about).filter(([, value]) => value !== undefined));
-    failures[kind].set(id, {
+    this.#failures[kind].set(id, {
       code,
       ...subject,
       last: time,
@@ -165,57 +195,29 @@ function createTally() {
       first: time,
       times: (later?.times ?? 0) + 1,
     });
-  };
+  }
 
-  return {
-    /** Adds one record. Call it with the newest record first. */
-    take(record: AuditRecord, lastReview: Review | undefined): void {
-      const { action, outcome, phase, sequence, time } = record;
-      records += 1;
-      if (action === 'review') return;
-      review[lastReview?.state ?? 'unreviewed'] += 1;
-      const toEvent = (): ReportEvent => ({
-        sequence,
-        time,
-        by: actorLabel(record),
-        what: eventSummary(record),
-      });
-      if (lastReview?.state === 'flagged')
-        flagged.push({ ...toEvent(), ...(lastReview.note === undefined ? {} : { note: lastReview.note }) });
-      if (phase === 'intent') return;
-      if (CHANGE_ACTIONS.includes(action) && outcome === 'ok') addChange(record);
-      if (action === 'hold') events.held.push(toEvent());
-      // A failed sweep is not counted, because each failure in it has its own record.
-      else if (action !== 'sweep' && (outcome === 'refused' || outcome === 'failed'))
-        addFailure(outcome, record);
-      if (action === 'release') events.released.push(toEvent());
-      if (action === 'command' || action === 'rollback' || action === 'unpin')
-        events.commands.push(toEvent());
-      if (action === 'export' && record.counts !== undefined) exports += 1;
-      if (action === 'configure' && outcome === 'ok') configurationChanges += 1;
-      if (action === 'read' && outcome === 'ok' && record.store !== undefined && record.key !== undefined)
-        reads.set(JSON.stringify([record.store, record.key]), {
-          store: record.store,
-          key: record.key,
-          time,
-        });
-    },
-    reads: () => [...reads.values()],
-    result: () => ({
-      records,
-      changes: { total: changesTotal, byAction },
-      changed: boundedList([...changed.values()].sort((a, b) => b.changes - a.changes)),
-      refused: boundedList([...failures.refused.values()]),
-      failed: boundedList([...failures.failed.values()]),
-      held: boundedList(events.held),
-      released: boundedList(events.released),
-      commands: boundedList(events.commands),
-      exports,
-      configurationChanges,
-      review,
-      flagged: boundedList(flagged),
-    }),
-  };
+  /** The first successful read of each source in the period. */
+  reads(): readonly { readonly store: string; readonly key: string; readonly time: string }[] {
+    return [...this.#reads.values()];
+  }
+
+  result(): Omit<Report, 'since' | 'until' | 'firstRead' | 'notRotated'> {
+    return {
+      records: this.#records,
+      changes: { total: this.#changesTotal, byAction: this.#byAction },
+      changed: boundedList([...this.#changed.values()].sort((a, b) => b.changes - a.changes)),
+      refused: boundedList([...this.#failures.refused.values()]),
+      failed: boundedList([...this.#failures.failed.values()]),
+      held: boundedList(this.#events.held),
+      released: boundedList(this.#events.released),
+      commands: boundedList(this.#events.commands),
+      exports: this.#exports,
+      configurationChanges: this.#configurationChanges,
+      review: this.#review,
+      flagged: boundedList(this.#flagged),
+    };
+  }
 }
 
 function mergeKeys(a: KeyChanges | undefined, b: KeyChanges): KeyChanges {

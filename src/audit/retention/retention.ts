@@ -61,123 +61,13 @@ const MIN_INTERVAL_MS = 86_400_000;
 const LOCK_NAME = 'retention';
 
 export function createRetention(options: RetentionOptions): Retention {
-  const { audit, checkpoints, archive, clock, retentionMs, segmentRecords = SEGMENT_RECORDS } = options;
-
-  /**
-   * Returns the current base and the last record that is old enough. Returns undefined if pruning is not worthwhile
-   * yet.
-   */
-  async function findPrunable(): Promise<{ readonly base: Head; readonly until: number } | undefined> {
-    const base = await audit.base();
-    const [first] = await audit.list({}, { limit: 1, after: base.sequence });
-    const [last] = await audit.list({}, { limit: 1 });
-    if (first === undefined || last === undefined) return undefined;
-    // Use the last record's time if it is earlier than the clock. A clock that jumped ahead must not make records look
-    // old.
-    const oldest = Math.min(clock.now(), Date.parse(last.time)) - retentionMs;
-    if (Date.parse(first.time) >= oldest - MIN_INTERVAL_MS) return undefined;
-    // Stop before the first young record in sequence order. After a clock change, old records may follow a young one.
-    const [firstYoung] = await audit.list(
-      { since: new Date(oldest).toISOString() },
-      { limit: 1, after: base.sequence },
-    );
-    const until = firstYoung === undefined ? last.sequence : firstYoung.sequence - 1;
-    return until > base.sequence ? { base, until } : undefined;
-  }
-
-  async function findSeal(base: Head, until: number, { keys, checkpoints }: Evidence) {
-    const isValid = async (seal: Checkpoint): Promise<boolean> =>
-      base.sequence < seal.sequence &&
-      seal.sequence <= until &&
-      signatureOf(seal, keys) === 'good' &&
-      (await containsRecord(audit, seal));
-    // Finish an interrupted segment first, so that archives do not overlap.
-    for (const seal of (await archive?.archivedSeals(base)) ?? []) if (await isValid(seal)) return seal;
-    const between = checkpoints
-      .filter(({ sequence }) => base.sequence < sequence && sequence <= until)
-      .toSorted((a, b) => a.sequence - b.sequence);
-    const withinSize = between.filter(({ sequence }) => sequence <= base.sequence + segmentRecords);
-    for (const seal of [...withinSize.toReversed(), ...between.slice(withinSize.length)])
-      if (await isValid(seal)) return seal;
-    return undefined;
-  }
-
-  async function* recordsOf(
-    { base, seal }: Segment,
-    add: (record: StoredRecord) => Promise<void>,
-    signal: AbortSignal | undefined,
-  ) {
-    const pause = async (): Promise<void> => {
-      signal?.throwIfAborted();
-      await yieldToEventLoop();
-    };
-    let remaining = seal.sequence - base.sequence;
-    for await (const record of withPauses(audit.storedRecords(base.sequence + 1), pause)) {
-      await add(record);
-      yield record;
-      remaining -= 1;
-      if (remaining === 0) return;
-    }
-  }
-
-  /** Returns the file name in the archive. @throws BrokenChainError */
-  async function archiveSegment(
-    segment: Segment,
-    signal: AbortSignal | undefined,
-  ): Promise<string | undefined> {
-    const fillVerified = async (add: (record: StoredRecord) => Promise<void>): Promise<void> => {
-      const { base: after, seal } = segment;
-      const chain = await verify(recordsOf(segment, add, signal), { after, until: seal });
-      if (chain.kind !== 'intact') throw new BrokenChainError(chain.kind, chain.sequence);
-    };
-    if (archive !== undefined) return archive.write(segment, fillVerified);
-    await fillVerified(async () => undefined);
-    return undefined;
-  }
-
-  async function pruneSegment(segment: Segment, signal: AbortSignal | undefined): Promise<void> {
-    const startedAt = clock.now();
-    const name = await archiveSegment(segment, signal);
-    signal?.throwIfAborted();
-    await audit.append([pruneEntry(segment, name, clock.now() - startedAt)]);
-    // Sign the record of the pruning outside the store before the records are deleted.
-    await checkpoints.write();
-    const storeError = checkpoints.storeError();
-    if (storeError !== undefined) throw storeError;
-    const { sequence, hash } = segment.seal;
-    await audit.prune({ sequence, hash });
-  }
-
-  async function pruneSegments({
-    signal,
-    maxSegments = Number.POSITIVE_INFINITY,
-  }: RunOptions): Promise<RetentionResult> {
-    // Check again under the lock, because another process may have pruned meanwhile.
-    const prunable = await findPrunable();
-    if (prunable === undefined) return { kind: 'nothing' };
-    const { until } = prunable;
-    const evidence = await checkpoints.evidence();
-    let { base } = prunable;
-    let segments = 0;
-    for (; segments < maxSegments; segments += 1) {
-      signal?.throwIfAborted();
-      const seal = await findSeal(base, until, evidence);
-      if (seal === undefined) break;
-      await pruneSegment({ base, seal }, signal);
-      base = { sequence: seal.sequence, hash: seal.hash };
-    }
-    const from = prunable.base.sequence + 1;
-    return segments === 0
-      ? { kind: 'unsealed', until }
-      : { kind: 'pruned', from, to: base.sequence, segments };
-  }
-
+  const { audit, checkpoints } = options;
   return {
     async run(run = {}) {
       if (checkpoints.storeError() !== undefined) return { kind: 'suspended' };
-      if ((await findPrunable()) === undefined) return { kind: 'nothing' };
+      if ((await findPrunable(options)) === undefined) return { kind: 'nothing' };
       try {
-        return await audit.exclusively(LOCK_NAME, () => pruneSegments(run));
+        return await audit.exclusively(LOCK_NAME, () => pruneSegments(options, run));
       } catch (error) {
         if (!(error instanceof BrokenChainError)) throw error;
         return { kind: 'brokenChain', problem: error.kind, sequence: error.sequence };
@@ -189,6 +79,129 @@ export function createRetention(options: RetentionOptions): Retention {
         if (base.sequence > 0) await audit.prune(base);
       }),
   };
+}
+
+/**
+ * Returns the current base and the last record that is old enough. Returns undefined if pruning is not worthwhile yet.
+ */
+async function findPrunable({
+  audit,
+  clock,
+  retentionMs,
+}: RetentionOptions): Promise<{ readonly base: Head; readonly until: number } | undefined> {
+  const base = await audit.base();
+  const [first] = await audit.list({}, { limit: 1, after: base.sequence });
+  const [last] = await audit.list({}, { limit: 1 });
+  if (first === undefined || last === undefined) return undefined;
+  // Use the last record's time if it is earlier than the clock. A clock that jumped ahead must not make records look
+  // old.
+  const oldest = Math.min(clock.now(), Date.parse(last.time)) - retentionMs;
+  if (Date.parse(first.time) >= oldest - MIN_INTERVAL_MS) return undefined;
+  // Stop before the first young record in sequence order. After a clock change, old records may follow a young one.
+  const [firstYoung] = await audit.list(
+    { since: new Date(oldest).toISOString() },
+    { limit: 1, after: base.sequence },
+  );
+  const until = firstYoung === undefined ? last.sequence : firstYoung.sequence - 1;
+  return until > base.sequence ? { base, until } : undefined;
+}
+
+/** The checkpoint at which the next segment ends. */
+async function findSeal(
+  { audit, archive, segmentRecords = SEGMENT_RECORDS }: RetentionOptions,
+  base: Head,
+  until: number,
+  { keys, checkpoints }: Evidence,
+): Promise<Checkpoint | undefined> {
+  const isValid = async (seal: Checkpoint): Promise<boolean> =>
+    base.sequence < seal.sequence &&
+    seal.sequence <= until &&
+    signatureOf(seal, keys) === 'good' &&
+    (await containsRecord(audit, seal));
+  // Finish an interrupted segment first, so that archives do not overlap.
+  for (const seal of (await archive?.archivedSeals(base)) ?? []) if (await isValid(seal)) return seal;
+  const between = checkpoints
+    .filter(({ sequence }) => base.sequence < sequence && sequence <= until)
+    .toSorted((a, b) => a.sequence - b.sequence);
+  const withinSize = between.filter(({ sequence }) => sequence <= base.sequence + segmentRecords);
+  for (const seal of [...withinSize.toReversed(), ...between.slice(withinSize.length)])
+    if (await isValid(seal)) return seal;
+  return undefined;
+}
+
+async function* recordsOf(
+  audit: AuditStore,
+  { base, seal }: Segment,
+  add: (record: StoredRecord) => Promise<void>,
+  signal: AbortSignal | undefined,
+) {
+  const pause = async (): Promise<void> => {
+    signal?.throwIfAborted();
+    await yieldToEventLoop();
+  };
+  let remaining = seal.sequence - base.sequence;
+  for await (const record of withPauses(audit.storedRecords(base.sequence + 1), pause)) {
+    await add(record);
+    yield record;
+    remaining -= 1;
+    if (remaining === 0) return;
+  }
+}
+
+/** Returns the file name in the archive. @throws BrokenChainError */
+async function archiveSegment(
+  { audit, archive }: RetentionOptions,
+  segment: Segment,
+  signal: AbortSignal | undefined,
+): Promise<string | undefined> {
+  const fillVerified = async (add: (record: StoredRecord) => Promise<void>): Promise<void> => {
+    const { base: after, seal } = segment;
+    const chain = await verify(recordsOf(audit, segment, add, signal), { after, until: seal });
+    if (chain.kind !== 'intact') throw new BrokenChainError(chain.kind, chain.sequence);
+  };
+  if (archive !== undefined) return archive.write(segment, fillVerified);
+  await fillVerified(async () => undefined);
+  return undefined;
+}
+
+async function pruneSegment(
+  options: RetentionOptions,
+  segment: Segment,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { audit, checkpoints, clock } = options;
+  const startedAt = clock.now();
+  const name = await archiveSegment(options, segment, signal);
+  signal?.throwIfAborted();
+  await audit.append([pruneEntry(segment, name, clock.now() - startedAt)]);
+  // Sign the record of the pruning outside the store before the records are deleted.
+  await checkpoints.write();
+  const storeError = checkpoints.storeError();
+  if (storeError !== undefined) throw storeError;
+  const { sequence, hash } = segment.seal;
+  await audit.prune({ sequence, hash });
+}
+
+async function pruneSegments(
+  options: RetentionOptions,
+  { signal, maxSegments = Number.POSITIVE_INFINITY }: RunOptions,
+): Promise<RetentionResult> {
+  // Check again under the lock, because another process may have pruned meanwhile.
+  const prunable = await findPrunable(options);
+  if (prunable === undefined) return { kind: 'nothing' };
+  const { until } = prunable;
+  const evidence = await options.checkpoints.evidence();
+  let { base } = prunable;
+  let segments = 0;
+  for (; segments < maxSegments; segments += 1) {
+    signal?.throwIfAborted();
+    const seal = await findSeal(options, base, until, evidence);
+    if (seal === undefined) break;
+    await pruneSegment(options, { base, seal }, signal);
+    base = { sequence: seal.sequence, hash: seal.hash };
+  }
+  const from = prunable.base.sequence + 1;
+  return segments === 0 ? { kind: 'unsealed', until } : { kind: 'pruned', from, to: base.sequence, segments };
 }
 
 /** Aborts the writing of an archive. It is always caught in this file. */
