@@ -105,11 +105,11 @@ function windowQuery(
   limit: number,
 ): Sql<RecordText> {
   const order = isAscending ? sql`asc` : sql`desc`;
-  const { from, sequence, condition } = startOf(dialect, filter, actions, range);
+  const { from, sequence, condition, rest } = startOf(dialect, filter, actions, range);
   const conditions = and([
     condition,
     sql`${sequence} > ${range.after} and ${sequence} < ${range.before}`,
-    ...recordConditions(filter, actions),
+    ...recordConditions(rest, actions),
   ]);
   return sql`select records.record, records.hash
     from (select distinct ${sequence} as sequence from ${from} where ${conditions}
@@ -123,6 +123,8 @@ interface Start {
   /** The sequence number, from the index that returns the records in order. */
   readonly sequence: Sql;
   readonly condition: Sql;
+  /** The filter without the members that the condition already checks. */
+  readonly rest: RecordFilter;
 }
 
 /** Chooses the index that usually leaves the fewest records. SQLite joins a `cross join` in the written order. */
@@ -137,24 +139,34 @@ function startOf(
     from: sql`records r${using(index)}`,
     sequence: sql`r.sequence`,
     condition: sql`1 = 1`,
+    rest: filter,
   });
-  const join = (from: Sql, condition: Sql): Start => ({
-    from: sql`${from} cross join records r`,
+  const join = (from: Sql, condition: Sql, checked: keyof RecordFilter | 'source'): Start => ({
+    from: sql`${from} cross join records r${using('records_by_columns')}`,
     sequence: sql`d.sequence`,
     condition: sql`r.sequence = d.sequence and ${condition}`,
+    rest: without(filter, checked === 'source' ? ['store', 'key', 'version'] : [checked]),
   });
   const sources = and(sourceConditions('d', filter));
   if (request !== undefined) return inRecords('records_by_request');
   if (secret !== undefined) return inRecords('records_by_target');
-  if (key !== undefined) return join(sql`record_sources d${using('record_sources_by_key')}`, sources);
-  if (fingerprint !== undefined) return join(sql`(${withFingerprint(fingerprint, range)}) d`, sql`1 = 1`);
-  const { since: _since, until: _until, ...columns } = filter;
-  const hasColumns = actions !== undefined || columnConditions('r', columns).length > 0;
+  if (key !== undefined)
+    return join(sql`record_sources d${using('record_sources_by_key')}`, sources, 'source');
+  if (fingerprint !== undefined)
+    return join(sql`(${withFingerprint(fingerprint, range)}) d`, sql`1 = 1`, 'fingerprint');
+  const hasColumns =
+    actions !== undefined || columnConditions('r', without(filter, ['since', 'until'])).length > 0;
   if (!hasColumns && review !== undefined && review !== 'unreviewed')
-    return join(sql`record_reviews d${using('record_reviews_by_state')}`, sql`d.state = ${review}`);
+    return join(sql`record_reviews d${using('record_reviews_by_state')}`, sql`d.state = ${review}`, 'review');
   if (!hasColumns && store !== undefined)
-    return join(sql`record_sources d${using('record_sources_by_store')}`, sources);
+    return join(sql`record_sources d${using('record_sources_by_store')}`, sources, 'source');
   return inRecords('records_by_columns');
+}
+
+function without(filter: RecordFilter, members: readonly (keyof RecordFilter)[]): RecordFilter {
+  return Object.fromEntries(
+    Object.entries(filter).filter(([member]) => !(members as readonly string[]).includes(member)),
+  );
 }
 
 /** All conditions of a search, for a row `r` of `records`. */
