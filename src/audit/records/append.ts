@@ -22,7 +22,7 @@ import {
 /** The number of records that one statement inserts. */
 const INSERT_BATCH = 500;
 
-/** Appends sanitized entries. The only way by which new records are written. */
+/** Appends sanitized entries. All new records are written here. */
 export async function appendEntries(
   transaction: Transaction,
   { head, moving }: WriteState,

@@ -76,7 +76,7 @@ export async function deleteOrphanRows(query: Query): Promise<void> {
   }
 }
 
-/** What the review row of a record is compared with. */
+/** The rows and records to compare for one record. */
 export interface ReviewContext {
   /** The review row of the record, if it exists. */
   readonly row: ReviewRow | undefined;

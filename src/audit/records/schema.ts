@@ -39,7 +39,8 @@ function recordTables({ integer, text, table }: TableSyntax): string {
       (sequence, time, actor_kind, actor_name, action, outcome, code, mapping, namespace, secret);
     create index records_by_request on records (request_id, sequence);
     create index records_by_target on records (secret, namespace, sequence, action, outcome, code, mapping)
-      where secret is not null;`;
+      where secret is not null;
+    create index records_by_mapping on records (mapping, sequence, action, outcome, code) where mapping is not null;`;
 }
 
 function recordColumns(text: string): string {

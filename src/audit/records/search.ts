@@ -134,7 +134,7 @@ function startOf(
   actions: readonly Action[] | undefined,
   range: Range,
 ): Start {
-  const { request, secret, key, fingerprint, review, store } = filter;
+  const { request, secret, key, mapping, fingerprint, review, store } = filter;
   const inRecords = (index: string): Start => ({
     from: sql`records r${using(index)}`,
     sequence: sql`r.sequence`,
@@ -152,6 +152,7 @@ function startOf(
   if (secret !== undefined) return inRecords('records_by_target');
   if (key !== undefined)
     return join(sql`record_sources d${using('record_sources_by_key')}`, sources, 'source');
+  if (mapping !== undefined) return inRecords('records_by_mapping');
   if (fingerprint !== undefined)
     return join(sql`(${withFingerprint(fingerprint, range)}) d`, sql`1 = 1`, 'fingerprint');
   const hasColumns =
