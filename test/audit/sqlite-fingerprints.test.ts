@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, it } from 'vitest';
-import { sqliteDialect } from '../../src/audit/sqlite/dialect.ts';
+import { sqliteDialect } from '../../src/audit/sqlite/schema.ts';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import { tickingClock } from '../conformance/audit-store.ts';
 import { temporaryFolder } from './folder.ts';

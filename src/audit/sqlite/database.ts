@@ -9,8 +9,8 @@ import {
 } from '../records/database.ts';
 import { baseQuery, headQuery } from '../records/queries.ts';
 import type { Sql } from '../records/sql.ts';
-import { sqliteDialect } from './dialect.ts';
 import { inTransaction, type SqliteFile } from './file.ts';
+import { sqliteDialect } from './schema.ts';
 
 /** @param use Runs each operation, and refuses it after the store was closed. */
 export function createSqliteDatabase(
