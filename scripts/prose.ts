@@ -1,7 +1,7 @@
 // npm run prose [-- PATH…]: checks the language of documents, comments, messages and test names.
 //
-// npm run prose -- --sample N [--seed S]: prints random sentences with
-// the lines around them, N each of documents, tests and other sources.
+// npm run prose -- --sample N [--seed S]: prints random sentences with the lines around them: N from documents, N from
+// tests and N from other sources.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -30,7 +30,7 @@ function forbiddenNames(file: string): string[] {
   return words.filter((word) => FORBIDDEN_FILE_WORDS.has(word));
 }
 
-/** Mulberry32, a random number generator with a seed. @returns Numbers from 0 (inclusive) to 1 (exclusive). */
+/** Returns a random number generator with a seed (Mulberry32). @returns Numbers from 0 (inclusive) to 1 (exclusive). */
 function randomNumbers(seed: number): () => number {
   let state = seed;
   return () => {

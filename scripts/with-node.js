@@ -51,7 +51,7 @@ async function findNode() {
 
 async function syncModules(node) {
   if (areModulesInStep()) return;
-  // `npm ci` deletes node_modules, so the file that keeps a second run out is in another folder.
+  // `npm ci` deletes node_modules, so the lock that prevents two concurrent installations is in another folder.
   const id = createHash('sha256').update(ROOT).digest('hex').slice(0, 16);
   const lock = join(tmpdir(), `secretbridge-npm-${process.getuid?.() ?? 0}-${id}.lock`);
   const install = async () => {
@@ -64,8 +64,9 @@ async function syncModules(node) {
 }
 
 /**
- * Compares each installed package with the lock file. A stamp file would be simpler. But then `npm install` by hand
- * would cause a reinstall, which deletes node_modules while a program may be running.
+ * Compares each installed package with the lock file. It would be simpler to save a hash of the lock file after each
+ * installation. But then `npm install` by hand would cause a reinstall, which deletes node_modules while a program may
+ * be running.
  */
 function areModulesInStep() {
   const wanted = readPackages(join(ROOT, 'package-lock.json'));

@@ -41,17 +41,17 @@ async function run(): Promise<void> {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.on(signal, () => {
-      // The first signal stops gracefully, the second immediately.
+      // The first signal stops the process gracefully, the second ends it immediately.
       if (stop.signal.aborted) process.exit(130);
       stop.abort(new AppError('INTERRUPTED'));
     });
 
-  // Packages write to the console, and can include answers of servers.
+  // Suppress console output. Packages write to the console, and their output can include responses of servers.
   for (const name of ['debug', 'error', 'info', 'log', 'trace', 'warn'] as const)
     console[name] = () => undefined;
 
-  // Node applies this variable to every TLS connection, including those of packages: to the trace collector, token key
-  // servers and proxies.
+  // Node would apply this variable to every TLS connection, including the connections that packages open to the trace
+  // collector, token key servers and proxies.
   delete env.NODE_TLS_REJECT_UNAUTHORIZED;
 
   // Node would print the thrown object with all fields, and a vendor's error can contain a token.
@@ -85,7 +85,7 @@ async function run(): Promise<void> {
   exitWith(code || Number(process.exitCode ?? 0));
 }
 
-/** Undefined if the folder was deleted. */
+/** Returns undefined if the folder was deleted. */
 function workingFolder(): string | undefined {
   try {
     return process.cwd();

@@ -5,7 +5,8 @@ import type { FakeStore } from './fake-store.ts';
 const TYPE = { 'content-type': 'application/x-amz-json-1.1' };
 
 /**
- * A fake AWS Secrets Manager without authentication. It lists 100 secrets per page and returns values in batches of 20.
+ * Creates a fake AWS Secrets Manager without authentication. It lists 100 secrets per page and returns values in
+ * batches of 20.
  */
 export function fakeAws(): FakeStore {
   const store = new AwsStore('eu-west-1', '123456789012');

@@ -6,11 +6,12 @@ import type { FakeStore } from './fake-store.ts';
 export const AZURE = { tenant: TENANT, client: '22222222-2222-4222-8222-222222222222' } as const;
 const SECRET = 'of-the-double';
 /**
- * The age of the stored objects. Key Vault times are whole seconds, so a client reads very new objects a second time.
+ * The age that the fake reports for stored objects. It must be large: Key Vault times are whole seconds, so a client
+ * would read very new objects a second time.
  */
 const AGE_MS = 3_600_000;
 
-/** A fake Azure Key Vault that lists 25 secrets per page. Its login authority has the same address. */
+/** Creates a fake Azure Key Vault that lists 25 secrets per page. Its login authority has the same address. */
 export function fakeAzure(): FakeStore {
   const old = () => Date.now() - AGE_MS;
   const contents = {

@@ -12,7 +12,7 @@ export interface RunningFakeStore extends AsyncDisposable {
   put(values: Readonly<Record<string, string>>): Promise<void>;
   /** Sets the delay of every response. */
   delay(ms: number): Promise<void>;
-  /** Request counts since the start of the store. */
+  /** Returns the request counts since the start of the store. */
   counts(): Promise<Counts>;
   /** Runs the work and counts the requests that the store receives meanwhile. */
   during<T>(work: () => Promise<T>): Promise<{ readonly result: T; readonly counts: Counts }>;

@@ -3,7 +3,9 @@ import type { FakeStore, Reply } from './fake-store.ts';
 
 const MOUNT = 'secret';
 
-/** A fake Vault with KV version 2 at `secret/` and AppRole login. Its responses have the format of OpenBao 2.7. */
+/**
+ * Creates a fake Vault with KV version 2 at `secret/` and AppRole login. Its responses have the format of OpenBao 2.7.
+ */
 export function fakeVault(): FakeStore {
   const values = new Map<string, { json: string; version: number; createdAt: string }>();
   const token = `s.${randomUUID()}`;

@@ -72,7 +72,7 @@ function latencyBars(rows: readonly Row[], id: string, own: (typeof SHARES)[numb
   );
 }
 
-/** Draws one bar for each figure and size. Its value is the growth since the next smaller size. */
+/** Draws one bar for each figure and size. The bar shows how much the figure grew from the next smaller size. */
 function growthBars(rows: readonly Row[]): readonly Bar[] {
   const figures = Map.groupBy(
     rows.filter(({ id }) => id.startsWith('scale/')),

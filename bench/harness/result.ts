@@ -38,7 +38,7 @@ export function machine(): Machine {
 
 const ROOT = join(import.meta.dirname, '../..');
 
-/** The versions of the program and its environment. */
+/** Returns the versions of the program and its environment. */
 export function versions(): Readonly<Record<string, string>> {
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
   return { secretbridge: version, commit: commit(), node: process.versions.node };

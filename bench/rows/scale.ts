@@ -32,7 +32,7 @@ interface Measured {
   readonly cycleCalls: Calls;
   readonly writes: number;
   readonly ready: number;
-  /** Peaks of resident memory: first until the end of the first sync, then one for each cycle. */
+  /** Peaks of resident memory. The first peak is that of the first sync. Then there is one for each cycle. */
   readonly resident: readonly number[];
 }
 
@@ -52,7 +52,7 @@ export const scale: Benchmark = {
   },
 };
 
-/** The memory of an idle Node process, in MB. */
+/** Returns the memory of an idle Node process, in MB. */
 async function idleNode(): Promise<number> {
   await using run = await startNode(['--eval', 'setInterval(() => undefined, 1_000)'], {
     folder: '/',
@@ -149,15 +149,15 @@ async function assertSwept(workspace: FleetWorkspace, cycles: number): Promise<v
 function ownCalls({ firstSync, firstCalls, cycleCalls }: Measured): number {
   // A small first sync reads its keys in batches and ends before any cycle starts.
   const listed = cycleCalls.lists === 0 ? 0 : firstCalls.lists / cycleCalls.lists;
-  // The last cycle is incomplete: it has made its list requests, which come first, but not all others. So limit the
-  // number of cycles by the duration.
+  // The last cycle can be incomplete: a cycle makes its list requests first and its other requests after that. So the
+  // number of cycles is at most the duration of the first sync divided by `refresh`.
   const cycles = Math.min(listed, firstSync / REFRESH_S);
   return firstCalls.all - cycles * cycleCalls.all;
 }
 
 /**
- * Returns rows whose floor is linear growth: the value of the next smaller size, multiplied by the growth of the number
- * of targets.
+ * Returns rows that compare the growth of a value with linear growth. The floor of a row is the value of the next
+ * smaller size, multiplied by the growth of the number of targets.
  */
 function growthRows(measured: Measured, before: Measured | undefined): readonly Row[] {
   const factor = before === undefined ? undefined : measured.targets / before.targets;

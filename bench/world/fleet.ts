@@ -72,7 +72,7 @@ function storeOf(mapping: number, stores: readonly StoreKind[] = KINDS): StoreKi
   return stores[mapping % stores.length] ?? 'vault';
 }
 
-/** Random text, so that compression has no effect. */
+/** Returns random text, so that compression has no effect. */
 function bigValues(keys: readonly string[], bytes: number): Readonly<Record<string, string>> {
   return Object.fromEntries(keys.map((key) => [key, randomBytes(Math.ceil(bytes / 2)).toString('hex')]));
 }

@@ -34,7 +34,7 @@ export interface Setting {
 export interface BenchMapping {
   readonly name: string;
   readonly namespaces: readonly string[];
-  /** Store keys by target key. */
+  /** The key in the store for each key of the target. */
   readonly data: Readonly<Record<string, string>>;
 }
 

@@ -29,7 +29,7 @@ export interface LoadedService extends AsyncDisposable {
 }
 
 export interface Rush {
-  /** The number of targets that still have to be written. */
+  /** Returns the number of targets that still have to be written. */
   remaining(): number;
   readonly done: Promise<void>;
 }

@@ -6,8 +6,8 @@ import type { Lab } from './lab.ts';
 /** Watches the Secrets of a namespace at the API server. */
 export interface SecretWatch extends AsyncDisposable {
   /**
-   * Resolves when the Secret contains this value, with the `performance.now()` of the watch event. Call it before the
-   * value can appear.
+   * Resolves when the Secret contains this value. The result is the `performance.now()` of the watch event. Call it
+   * before the value can appear.
    * @throws BenchError after a timeout.
    */
   sees(secret: string, value: string): Promise<number>;

@@ -52,7 +52,9 @@ export function chartReadme(): string {
   return [BEFORE, ...sections, AFTER, ''].join('\n\n');
 }
 
-/** If a map has a comment, it becomes one row. Otherwise each of its values becomes a row. */
+/**
+ * Returns the rows for a value. If a map has a comment, it becomes one row. Otherwise each of its values becomes a row.
+ */
 function valuesOf(pair: Pair<Node, Node | null>, path = '', inherited?: string): readonly Value[] {
   const name = `${path}${keyOf(pair)}`;
   const meaning = commentOf(pair) ?? inherited;

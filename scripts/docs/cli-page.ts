@@ -21,7 +21,7 @@ export async function cliPage(): Promise<string> {
   ].join('\n\n');
 }
 
-/** Returns the paths of all commands without subcommands, in the order of the help. */
+/** Returns the paths of the commands that have no subcommands, in the order of the help. */
 export async function commandPaths(): Promise<readonly (readonly string[])[]> {
   const walk = (command: Command, path: readonly string[]): readonly (readonly string[])[] =>
     command.commands.length === 0
@@ -36,7 +36,7 @@ async function helpOf(path: readonly string[]): Promise<string> {
   return written.join('').replaceAll(/[ \t]+$/gm, '');
 }
 
-/** Returns a process context for help output, which is collected in `written`. */
+/** Returns a process context that collects the help output in `written`. */
 export function helpContext(written: string[]): Context {
   const sink = new Writable({
     write(chunk, _, done) {
@@ -147,7 +147,7 @@ a field that may be missing.
 | \`validate\` | \`{ valid, problems: [ { file, line, column, path, code, message, suggestion? } ] }\` |
 | \`plan\` | \`{ changes, targets: [ { mapping, namespace, secret, action, code?, message?, remedy?, keys, how?, pinned? } ], held, kept?, waiting?, unseen? }\` |
 | \`sync\` | \`{ ok, requestId, summary, targets: [ { mapping, namespace, secret, outcome, code?, message?, remedy?, keys, pinned? } ], held, waiting?, unseen?, unrestarted?, notRotated? }\` |
-| \`sync --server\` | the same, with everything that the service holds (with \`--mapping\`, of this mapping). \`pending\` counts the targets in progress. For several mappings, \`requestId\` is that of the last one |
+| \`sync --server\` | the same. \`held\` contains all held changes of the service, or with \`--mapping\` those of this mapping. \`pending\` counts the targets in progress. For several mappings, \`requestId\` is that of the last one |
 | \`status\` | \`{ instance, version, replica, engine: { kind, state, code? }, audit: { kind, state, sequence, code? }, cluster: { kind, state, code? }, config: { valid, problems, differing }, stores: [ { name, kind, state, lastSuccess, code?, breakerOpen, way?, callsPerHour?, expectedCallsPerHour? } ], events: [ { name, kind, state, lastEvent?, code? } ], targets: [ { mapping, namespace, secret, state, lastSuccess, staleSeconds, code?, message?, remedy?, pinned? } ], held }\` |
 | \`release\`, \`prune --yes\` | as \`sync\`, with the affected targets |
 | \`prune\` | as \`plan\`: the targets that no mapping wants. \`--yes\` deletes or holds them, by the rules of \`brake\` |
@@ -197,7 +197,7 @@ a field that may be missing.
 
 | field | form | meaning |
 | --- | --- | --- |
-| \`waiting\` | \`[ { mapping, namespace, secret, until } ]\` | targets that left the configuration, and stay until their mapping has made another one |
+| \`waiting\` | \`[ { mapping, namespace, secret, until } ]\` | targets that left the configuration, and stay until the Secret that replaces them exists |
 | \`unseen\` | \`[ { what, code } ]\` | targets that may have left the configuration, but could not be checked |
 | \`unrestarted\` | \`[ { mapping, namespace, secret, workload, code } ]\` | workloads that could not be restarted after a change. They affect the exit code, except with \`WORKLOAD_MISSING\`, and do not affect \`ok\` |
 | \`notRotated\` | \`[ { mapping, store, key, since, days, maxDays } ]\` | sources that are older than \`maxAge\`. They affect neither the exit code nor \`ok\` |

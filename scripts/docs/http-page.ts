@@ -139,8 +139,8 @@ const AFTER_REQUESTS = `- Lists take \`limit\` and \`cursor\`. \`next\` is the c
 - A review is a JSON body \`{ "state": "reviewed", "note": "…" }\` or with \`"flagged"\`. The note is optional. The answer
   is the record with \`reviewed\`.
 - \`/api/v1/audit/export\` takes \`format\` (\`jsonl\`, the default, \`csv\` or \`ocsf\`) and the filters below, but no
-  \`limit\` and \`cursor\`. It is a stream that ends at the newest record of its beginning. An error cuts the connection,
-  so an answer that ends normally is complete. See [export the audit](../how-to/review-the-audit.md#export).`;
+  \`limit\` and \`cursor\`. It is a stream that ends at the record which was the newest when the stream began. An error
+  cuts the connection, so an answer that ends normally is complete. See [export the audit](../how-to/review-the-audit.md#export).`;
 
 const REST = `## Errors
 
@@ -150,7 +150,7 @@ Every failure has the same form:
 {
   "code": "FORBIDDEN",
   "message": "this token has no permission for the request (it needs the role operator)",
-  "remedy": "Give them the role that the message names: in \`http.tokens\`, or by a Role for \`use\` of \`roles.secretbridge.dev\`.",
+  "remedy": "The message names the missing role. Grant it in \`http.tokens\`, or with a Kubernetes Role that allows \`use\` on \`roles.secretbridge.dev\`.",
   "requestId": "e77b39db-540d-4955-b67b-abab9f465861"
 }
 \`\`\`
@@ -180,7 +180,7 @@ Every failure has the same form:
 | what | limit |
 | --- | --- |
 | requests of one address, without probes | ${LIMITS.requests} in ${seconds(LIMITS.windowMs)} s |
-| refused tokens of one address | 30 in 60 s. Then only tokens that were accepted from there before |
+| refused tokens of one address | 30 in 60 s. After that, the address may only use tokens that were accepted from it before |
 | events for one webhook or subscription from one address | ${LIMITS.requests} in ${seconds(LIMITS.windowMs)} s, counted separately |
 | refused events, and events for names that are not configured, of one address | 30 in 60 s. Then they get 429. Valid events are still accepted |
 | body | ${kib(LIMITS.bodyBytes)} KiB; of a webhook ${kib(LIMITS.webhookBytes)} KiB; of Event Grid ${kib(LIMITS.eventGridBytes / 1_024)} MiB, read only after the key is verified |

@@ -19,7 +19,7 @@ export function metricsPage(): string {
 const AFTER = `- \`outcome\` of a sync is \`created\`, \`updated\`, \`deleted\`, \`unchanged\`, \`refused\`, \`held\` or \`failed\`.
 - \`outcome\` of a request to a store is \`ok\` or the [code](errors.md) of the error.
 - \`outcome\` of an event is one of these:
-  - \`taken\`
+  - \`taken\`: the targets of its key are checked
   - \`unknown\`: no mapping uses its key
   - \`ignored\`: it reports no change, or is about another store
   - \`malformed\`: it has an unknown form, or names a store that its webhook does not cover
@@ -33,7 +33,7 @@ const AFTER = `- \`outcome\` of a sync is \`created\`, \`updated\`, \`deleted\`,
 
 Each replica reports the whole configuration: use the maximum of \`secretbridge_target_stale_seconds\`,
 \`secretbridge_target_errors\` and \`secretbridge_held\`. Counters count the work of one replica: use the sum. If a
-target, a store or an intake leaves the configuration, all its series end.
+target, a store or an entry of \`events\` (label \`intake\`) leaves the configuration, all its series end.
 
 ## Conditions for alerts
 

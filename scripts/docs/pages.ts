@@ -9,7 +9,7 @@ import { metricsPage } from './metrics-page.ts';
 import { overview } from './overview.ts';
 import { valuesPage } from './values-page.ts';
 
-/** Every generated page: its path in the repository and its text. */
+/** Returns every generated page, as its path in the repository and its text. */
 export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
   return new Map([
     ['deploy/chart/README.md', chartReadme()],

@@ -1,4 +1,4 @@
-/** The configuration of the quickstart. The address belongs to the OpenBao server that was just started. */
+/** Returns the configuration of the quickstart. The address belongs to the OpenBao server that was just started. */
 export function quickstartConfig(address: string): string {
   return `apiVersion: secretbridge.dev/v1
 instance: quickstart

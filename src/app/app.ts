@@ -77,7 +77,7 @@ export interface App extends AsyncDisposable {
   readonly instances: readonly string[];
   readonly fingerprints: Fingerprinter;
   readonly tracing: Tracing;
-  /** The workloads to restart when the content of the mapping changes. */
+  /** Returns the workloads to restart when the content of a Secret of this mapping changes. */
   readonly restartOf: (mapping: string) => readonly Workload[];
   /** Changes that this process recorded as an intent, but whose outcome is not recorded. */
   readonly unresolvedIntents: UnresolvedIntents;

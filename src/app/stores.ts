@@ -197,7 +197,7 @@ export function createStores(configs: Config['stores'], deps: StoresDeps): Store
   }
 }
 
-/** Each refresh interval has its own group of keys in a store. The limit also leaves room for a few earlier groups. */
+/** Each refresh interval has its own group of keys in a store. The limit also allows for a few earlier groups. */
 const MAX_STRATEGIES = 16;
 
 function addStrategy(

@@ -36,7 +36,10 @@ type CommandName = keyof typeof COMMANDS;
 
 const ALL = Object.keys(COMMANDS) as CommandName[];
 
-/** Returns the commands that a command line needs. The help, the completion and the message for a wrong name need all. */
+/**
+ * Returns the commands that a command line needs. The help, the completion and the message for a wrong name need all
+ * commands.
+ */
 function commandsFor(args: readonly string[]): readonly CommandName[] {
   const word = args[countLeadingOptions(args)];
   const name = ALL.find((candidate) => candidate === word);

@@ -70,7 +70,7 @@ export async function writeAllOrNothing(path: string, text: string, flag: 'w' | 
   try {
     await writeFile(path, text, { flag });
   } catch (error) {
-    // Remove the file only if writing to it failed. After an earlier error it may be an existing file.
+    // Remove the file only if writing to it failed. If opening it failed, it may be a file that existed before.
     if (error instanceof Error && 'syscall' in error && error.syscall === 'write')
       await rm(path, { force: true });
     throw error;

@@ -21,10 +21,10 @@ const SMALL_GROWTH_PERCENT = 50;
 const SMALL_PROCESS_BYTES = 208 * MIB;
 
 /**
- * Limits the size of the heap. By default, V8 chooses it by the memory of the machine. With several gigabytes, the
- * young generation gets 128 MiB, and old objects are collected only when three quarters are garbage. A mostly idle
- * service does not benefit from that. V8 reads the flags at each collection but never shrinks the heap, so call this
- * before loading the service. See docs/adr/0015-bound-the-memory-of-the-service.md
+ * Limits the size of the heap. By default, V8 derives the limits from the memory of the machine. With several
+ * gigabytes, the young generation gets 128 MiB, and old objects are collected only when three quarters are garbage. A
+ * mostly idle service does not benefit from that. V8 reads the flags at each collection but never shrinks the heap, so
+ * call this before loading the service. See docs/adr/0015-bound-the-memory-of-the-service.md
  */
 export function keepHeapSmall(): void {
   setFlagsFromString(`--heap-growing-percent=${SMALL_GROWTH_PERCENT}`);
@@ -83,7 +83,7 @@ export interface MemoryTrimmer {
   addLargeValue(bytes: number): void;
 }
 
-/** The resident size of Node and the command line before the service is loaded. */
+/** The resident size of a process that has loaded Node and the command-line interface, but not yet the service. */
 const INITIAL_RSS_BYTES = 64 * MIB;
 /**
  * The smallest amount to return to the system. A smaller amount would soon be allocated again: in a large installation,

@@ -178,8 +178,8 @@ export function uncheckedText({ what, error }: UncheckedTarget): string {
 }
 
 /**
- * Describes an orphaned target that waits. After a rename, the old target is removed only when the new one exists,
- * which can take long.
+ * Describes an orphaned target that cannot be removed yet. After a rename, the old target is removed only when the new
+ * one exists, which can take a long time.
  */
 export function waitingText({ mapping, target, until }: AwaitingReplacement): string {
   if (formatTarget(until) === formatTarget(target))

@@ -12,7 +12,7 @@ interface TargetResult {
   readonly pinned?: number;
 }
 
-/** A target in the JSON of `plan` and `sync`. */
+/** Returns a target as it appears in the JSON of `plan` and `sync`. */
 export function targetData(
   { mapping, target, error, keys, pinned }: TargetResult,
   word: 'action' | 'outcome',

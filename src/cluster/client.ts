@@ -73,9 +73,9 @@ export interface KubeClient extends AsyncDisposable {
 }
 
 /**
- * Sends requests with undici, on two connection pools. Client-node reads the kubeconfig and runs logins. Its own requests
- * open one connection each, leak an agent, and resend the body on redirects. Its watches end at the first error other
- * than a 410, and skip lines that they cannot parse.
+ * Sends requests with undici, on two connection pools. The package client-node only reads the kubeconfig and runs
+ * logins. Requests by client-node open one connection each, leak an agent, and resend the body on redirects. Watches by
+ * client-node end at the first error other than a 410, and skip lines that they cannot parse.
  * @throws AppError CONFIG_INVALID if no kubeconfig names an API server.
  */
 export async function createKubeClient(options: KubeClientOptions): Promise<KubeClient> {
@@ -124,7 +124,7 @@ class UndiciClient implements KubeClient {
     this.namespace = contextOf(config)?.namespace;
   }
 
-  // `send` is passed on as a function, so it is bound.
+  // An arrow function, because callers pass `send` on without its object.
   readonly send = (kubeRequest: KubeRequest): Promise<KubeResponse> =>
     this.#withTypedErrors(kubeRequest, () =>
       retryWhileBusy(() => this.#sendOnce(kubeRequest), kubeRequest.signal, this.#options),
@@ -192,7 +192,7 @@ class UndiciClient implements KubeClient {
       body: typeof body === 'object' ? toJson(body) : (body ?? null),
       signal,
       dispatcher: pool.dispatcher(connection),
-      // Streams have no body timeout, because the reader of the stream detects silence.
+      // Streams have no body timeout, because the reader of the stream detects a silent connection itself.
       ...(pool === this.#streams ? { bodyTimeout: 0 } : {}),
     });
   }
@@ -202,7 +202,7 @@ class UndiciClient implements KubeClient {
     try {
       return await used.identity();
     } catch (error) {
-      // Retry only with a changed kubeconfig. The same login, such as a failing plugin, would fail again.
+      // Retry only if the kubeconfig changed. An unchanged login, such as a failing plugin, would fail again.
       if (!this.#reload(used, false)) throw error;
       return this.#login.identity();
     }
@@ -252,7 +252,8 @@ class UndiciClient implements KubeClient {
         if (isTlsError(thrown) && this.#reload(used, false)) return attempt();
         throw thrown;
       });
-      // A request with a 401 has no effect, so retry it once with a new login.
+      // The API server did not carry out a request that it answered with 401. So retry the request once with a new
+      // login.
       return response.status === 401 && this.#reload(used, true) ? await attempt() : response;
     } catch (thrown) {
       // An abort reason can be any value, so check the signal instead.

@@ -131,27 +131,27 @@ export interface Cluster extends AsyncDisposable {
    * they own the same fields.
    */
   merge(live: LiveSecret, manifest: MergeManifest, options?: WriteOptions): Promise<MergeResult>;
-  /** The data keys of this Secret that a manager owns by server-side apply. */
+  /** Returns the data keys of this Secret that a manager owns by server-side apply. */
   mergedKeys(live: LiveSecret, manager: string): readonly string[];
   /**
-   * The fields of this Secret that only these managers own by server-side apply. They can change such fields without
-   * force.
+   * Returns the fields of this Secret that only these managers own by server-side apply. They can change such fields
+   * without force.
    */
   exclusivelyOwned(live: LiveSecret, managers: readonly string[]): OwnedFields;
-  /** The Secrets of one namespace that carry a label. */
+  /** Returns the Secrets of one namespace that carry a label. */
   list(
     namespace: string,
     label: { readonly name: string; readonly value: string },
     options?: CallOptions,
   ): Promise<readonly LiveSecret[]>;
-  /** The sorted names of the namespaces that carry all these labels and are not terminating. */
+  /** Returns the sorted names of the namespaces that carry all these labels and are not terminating. */
   namespaces(
     matchLabels: Readonly<Record<string, string>>,
     options?: CallOptions,
   ): Promise<readonly string[]>;
   /** Reads one key of a Secret in the bridge's own namespace, for `secretRef`. */
   ownSecret(name: string, key: string, options?: CallOptions): Promise<SecretValue | undefined>;
-  /** The bridge's own namespace, which no mapping may target. */
+  /** Returns the bridge's own namespace, which no mapping may target. */
   ownNamespace(): string | undefined;
   checkAccess(question: AccessRequest, options?: CallOptions): Promise<boolean>;
   /**

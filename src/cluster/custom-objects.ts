@@ -57,8 +57,8 @@ export async function listCustomObjects(
 }
 
 /**
- * The first version that the cluster serves, or `undefined` if it serves none. A kind counts as served even if listing
- * it is forbidden.
+ * Returns the first version that the cluster serves, or `undefined` if it serves none. A kind counts as served even if
+ * listing it is forbidden.
  */
 async function servedVersion(
   client: KubeClient,

@@ -52,8 +52,8 @@ export function isNotFound(response: KubeResponse, plural: string): boolean {
 }
 
 /**
- * The sorted keys that other managers own with other values. `undefined`: the response is not a field conflict. Empty:
- * the conflict is in labels or annotations. The API server lists a field once for each manager that owns it, so
+ * Returns the sorted keys that other managers own with other values. `undefined`: the response is not a field conflict.
+ * Empty: the conflict is in labels or annotations. The API server lists a field once for each manager that owns it, so
  * duplicates are removed.
  */
 export function conflictingKeys(response: KubeResponse): readonly string[] | undefined {
@@ -79,7 +79,7 @@ export function isExpired(response: KubeResponse): boolean {
   return response.status === 410 && statusOf(response) !== undefined;
 }
 
-/** Used if the API server rejects the identity, because granting permissions does not help then. */
+/** The remedy if the API server rejects the identity. Granting more permissions would not help then. */
 export const LOGIN_REMEDY =
   'Renew the token or certificate of the pod, or the login of `cluster.kubeconfig`. To check it, run `kubectl auth whoami` with that kubeconfig.';
 

@@ -94,7 +94,7 @@ function mutable(extra: NonNullable<Caller['extra']>): Record<string, string[]> 
   return Object.fromEntries(Object.entries(extra).map(([key, values]) => [key, [...values]]));
 }
 
-/** The token as text, or `undefined` if the bytes cannot be a token. Such bytes need no TokenReview. */
+/** Returns the token as text, or `undefined` if the bytes cannot be a token. Such bytes need no TokenReview. */
 function textOf(token: SecretValue): string | undefined {
   const text = token.revealText('latin1');
   // Token characters as in RFC 6750, section 2.1.

@@ -66,8 +66,8 @@ class KubernetesCluster implements Cluster {
   readonly #onWrite: OnWrite | undefined;
   readonly #tuning: WatchTuning | undefined;
   readonly #watches = createOpenWatches();
-  // A PUT must send the whole object, including unknown fields. So keep each raw object for as long as the caller keeps
-  // the parsed one.
+  // Maps each parsed Secret to its raw object, because a PUT must send the whole object, including unknown fields. An
+  // entry exists for as long as the caller keeps the parsed Secret.
   readonly #rawByLive = new WeakMap<LiveSecret, RawSecret>();
 
   constructor(client: KubeClient, options: Pick<KubernetesClusterOptions, 'onWrite' | 'watches'>) {

@@ -35,7 +35,7 @@ export function entriesIn(metadata: JsonObject): readonly FieldsEntry[] {
     }));
 }
 
-/** All fields that a manager owns, from all of its entries. `undefined`: the manager has no entry. */
+/** Returns all fields that a manager owns, from all of its entries. `undefined`: the manager has no entry. */
 export function ownershipIn(metadata: JsonObject, manager: string): Ownership | undefined {
   const entries = entriesIn(metadata).filter((entry) => entry.manager === manager);
   if (entries.length === 0) return undefined;
@@ -56,14 +56,14 @@ export function managerName(name: string): string {
   return `${name.slice(0, MANAGER_BYTES - hash.length - 1)}.${hash}`;
 }
 
-/** The fields that a manager owns by server-side apply. */
+/** Returns the fields that a manager owns by server-side apply. */
 export function appliedIn(metadata: JsonObject, manager: string): OwnedFields {
   return mergeHoldings(
     entriesIn(metadata).filter((entry) => entry.manager === manager && entry.operation === 'Apply'),
   );
 }
 
-/** The fields that only these managers own by server-side apply. */
+/** Returns the fields that only these managers own by server-side apply. */
 export function exclusivelyOwnedIn(metadata: JsonObject, managers: readonly string[]): OwnedFields {
   const isSelected = ({ manager, operation }: FieldsEntry) =>
     managers.includes(manager) && operation === 'Apply';
@@ -93,7 +93,7 @@ function membersUnder(entry: JsonObject, part: Part): readonly string[] {
     .map((name) => name.slice(2));
 }
 
-/** The annotations of a pod template that other managers own. Empty if the cluster does not record managers. */
+/** Returns the annotations of a pod template that other managers own. Empty if the cluster does not record managers. */
 export function foreignPodAnnotations(
   metadata: JsonObject,
   names: readonly string[],
@@ -110,7 +110,7 @@ export function foreignPodAnnotations(
   return names.filter((name) => !heldKeys.has(`f:${name}`));
 }
 
-/** A managedFields entry in the API server's format, for clusters without an API server. */
+/** Returns a managedFields entry in the API server's format, for clusters without an API server. */
 export function entryOf({ manager, operation, holds }: FieldsEntry): JsonObject {
   const fields = (part: Part) => ({
     [`f:${part}`]: Object.fromEntries(holds[part].map((name) => [`f:${name}`, {}])),
@@ -130,8 +130,8 @@ type MetadataMaps = {
 };
 
 /**
- * The fields that a manager owns after its write. As in an API server, these are the fields that it changed and the
- * fields that it already owned and kept.
+ * Returns the fields that a manager owns after its write. As in an API server, these are the fields that it changed and
+ * the fields that it already owned and kept.
  */
 export function ownershipAfter(
   previous: Ownership | undefined,

@@ -58,7 +58,7 @@ export function newSecret(id: TargetId, manifest: SecretManifest): RawSecret {
   };
 }
 
-/** The original object with only our changes applied. */
+/** Returns the original object with only our changes applied. */
 export function changedSecret(raw: RawSecret, change: SecretChange): RawSecret {
   const { immutable, stringData: _, ...rest } = raw;
   const { ownerReferences, ...metadata } = objectIn(raw, 'metadata') ?? {};
@@ -79,9 +79,9 @@ export function changedSecret(raw: RawSecret, change: SecretChange): RawSecret {
 }
 
 /**
- * The body of an apply request: exactly the fields that its manager shall own. Empty maps are left out, because `data:
- * {}` would claim the map itself. The `uid` keeps the API server from recreating a deleted Secret and from writing into
- * a new Secret with the same name.
+ * Returns the body of an apply request: exactly the fields that its manager shall own. Empty maps are left out, because
+ * `data: {}` would claim the map itself. The `uid` keeps the API server from recreating a deleted Secret and from
+ * writing into a new Secret with the same name.
  */
 export function appliedSecret({ id, uid }: LiveSecret, manifest: MergeManifest): RawSecret {
   const { labels, annotations } = manifest;
@@ -187,7 +187,7 @@ function holdsContent(entry: JsonObject): boolean {
   return SCALARS.some((name) => name in fields) || CONTENT.some((name) => members(name).length > 0);
 }
 
-/** The resourceVersion of the written object. A login page contains none, so it is rejected. */
+/** Returns the resourceVersion of the written object. A login page contains none, so it is rejected. */
 export function versionIn(response: KubeResponse, id: TargetId): string {
   const item = parseObject(response.text) ?? {};
   const meta = toMeta(item, id.namespace);

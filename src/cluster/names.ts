@@ -9,7 +9,7 @@ import {
 } from '../core/target.ts';
 import type { WatchScope } from './cluster.ts';
 
-/** Validates names before they become part of a URL or a file path, so that they contain no `..` or `/`. */
+/** Validates names before they become part of a URL or a file path. A valid name contains no `..` and no `/`. */
 export function checkTarget(id: TargetId): void {
   if (!isNamespaceName(id.namespace)) throw invalid(id, 'the namespace is not a DNS label');
   if (!isSecretName(id.secret)) throw invalid(id, 'the name is not a DNS subdomain');
@@ -30,7 +30,7 @@ export function checkScope({ namespace, secret }: WatchScope): void {
   else checkTarget({ namespace, secret });
 }
 
-/** For messages. */
+/** Formats a scope for messages. */
 export function formatScope({ namespace, secret }: WatchScope): string {
   return secret === undefined ? `Secrets of namespace ${namespace}` : formatTarget({ namespace, secret });
 }

@@ -26,7 +26,7 @@ export interface ListRequest {
   /** The expected list type. Default: any list of the core API. */
   readonly format?: { readonly accept?: string; readonly apiVersion: string; readonly kind?: string };
   readonly pageSize?: number;
-  /** For messages. */
+  /** Formats a scope for messages. */
   readonly subject: string;
   readonly signal?: AbortSignal | undefined;
   /** Called for each page, to report progress. */

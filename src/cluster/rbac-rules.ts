@@ -35,8 +35,8 @@ export interface Scope {
 }
 
 /**
- * The minimal rules for these Secrets and the workloads that restart with them. A Role applies them to one namespace, a
- * ClusterRole to every namespace where it is bound.
+ * Returns the minimal rules for these Secrets and the workloads that restart with them. A Role applies them to one
+ * namespace, a ClusterRole to every namespace where it is bound.
  */
 export function rulesFor(targets: readonly RbacSecret[], scope: Scope): readonly PolicyRule[] {
   return [...secretRules(targets, scope), ...workloadRules(targets)];

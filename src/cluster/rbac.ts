@@ -58,9 +58,9 @@ export interface RbacBinding {
 export type RbacObject = RbacRole | RbacBinding;
 
 /**
- * The minimal permissions for a configuration. The result contains a Role and a RoleBinding for each namespace with
- * targets, sorted by namespace. Roles for credentials and checkpoints follow, then ClusterRoles for namespace selectors
- * and for `http.kubernetes`. The result does not depend on the order of the input lists.
+ * Returns the minimal permissions for a configuration. The result contains a Role and a RoleBinding for each namespace
+ * with targets, sorted by namespace. Roles for credentials and checkpoints follow, then ClusterRoles for namespace
+ * selectors and for `http.kubernetes`. The result does not depend on the order of the input lists.
  */
 export function rbacObjects(input: RbacInput): readonly RbacObject[] {
   const name = `secretbridge-${input.instance}`;
@@ -114,7 +114,7 @@ function binding({ serviceAccount, ownNamespace }: RbacInput, { kind, metadata }
   };
 }
 
-/** YAML for `kubectl apply -f -`, with comments on broad permissions. */
+/** Returns the objects as YAML for `kubectl apply -f -`, with comments on broad permissions. */
 export function printRbac(objects: readonly RbacObject[]): string {
   const header =
     '# Minimal permissions of secretbridge for this configuration. Apply with: kubectl apply -f -\n';

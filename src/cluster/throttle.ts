@@ -8,7 +8,10 @@ export interface RetryDeps extends Pick<RequestRateDeps, 'wait'> {
 }
 
 const MAX_ATTEMPTS = 3;
-/** The longest wait here. If the server asks for more, the queue retries later. */
+/**
+ * The longest wait before a retry in this function. If the server asks for a longer wait, the request fails, and the
+ * queue retries later.
+ */
 const MAX_WAIT_MS = 2_000;
 const JITTER_MS = 1_000;
 
@@ -27,7 +30,7 @@ export async function retryWhileBusy(
     const { retryAfterMs } = retryAfterOf(response);
     const isBusy = response.status === 429 && retryAfterMs !== undefined && retryAfterMs <= MAX_WAIT_MS;
     if (!isBusy || attempt === MAX_ATTEMPTS) return response;
-    // Jitter keeps rejected requests from returning all at the same time.
+    // Jitter spreads the retries of rejected requests over time.
     await wait(retryAfterMs + random() * JITTER_MS, signal);
     signal?.throwIfAborted();
   }

@@ -75,8 +75,8 @@ export async function sendTyped(
 }
 
 /**
- * The body of a response. Its fields are not validated. The parsers of the generated clients do not validate either, and
- * they drop unknown fields.
+ * Returns the body of a response. Its fields are not validated. The parsers of the generated clients do not validate
+ * either, and they drop unknown fields.
  * @throws AppError If the response has another status, or is not a JSON object.
  */
 export function bodyOf<T extends object>(response: KubeResponse, status: number, subject: string): T {

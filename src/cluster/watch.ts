@@ -26,7 +26,7 @@ export interface WatchedCollection {
   /** The path of the collection, without a query string. */
   readonly path: string;
   readonly fieldSelector?: string | undefined;
-  /** For messages. */
+  /** Formats a scope for messages. */
   readonly subject: string;
 }
 
@@ -61,8 +61,8 @@ const MIN_WATCH_S = 240;
 /** Random extra duration, so that watches that started together do not all reconnect together. */
 const WATCH_JITTER_S = 120;
 /**
- * A shorter connection counts as a failure. Otherwise a server that closes each connection at once would be called in a
- * loop.
+ * A shorter connection counts as a failure. Otherwise the watch would reconnect in a tight loop to a server that closes
+ * each connection immediately.
  */
 const MIN_CONNECTION_MS = 1_000;
 /**
@@ -96,10 +96,10 @@ class CollectionWatch<T> implements AsyncDisposable {
   readonly #disposal = new AbortController();
   readonly #running: Promise<void>;
   /**
-   * All events up to this version were delivered. If it is set, the watch continues from there; otherwise the objects
-   * are listed again. It is cleared if the server has expired it (410), if a line is invalid, if the sink throws, or if
-   * the connection was silent. It is also cleared after an attempt without events: after etcd is restored, a watch from
-   * a version in the future would receive nothing.
+   * The version up to which all events were delivered. The watch continues from this version. If it is not set, the
+   * objects are listed again. The version is cleared if the server has expired it (410), if a line is invalid, if the
+   * sink throws, or if the connection was silent. It is also cleared after an attempt without events: after etcd is
+   * restored, a watch from a version in the future would receive nothing.
    */
   #resumeVersion: string | undefined;
   #hasReceivedEvent = false;

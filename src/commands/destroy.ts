@@ -33,8 +33,8 @@ const NO_ORPHANS: OrphanProposals = {
 };
 
 /**
- * Deletes targets that the running service has proposed for deletion, and orphaned targets. All of them are decided
- * again, together. Returns undefined if the configuration has changed meanwhile.
+ * Deletes targets that the running service has proposed for deletion, and orphaned targets. Before that, decides about
+ * all of them together once more. Returns undefined if the configuration has changed meanwhile.
  */
 export async function destroyProposed(
   app: App,
@@ -56,8 +56,8 @@ export async function destroyProposed(
   // Scan before deciding: the scan takes time, and meanwhile the reason for a proposed deletion can disappear.
   const scanned = includeOrphans ? await scanOrphans(app, onProgress) : undefined;
   const ends = [...(await decideDeletions(app.targets.filter(isProposed), app, context, onWithdrawn))];
-  // Include changes that were held before a restart. Without them, the number of deletions could be small enough to
-  // pass the brake.
+  // Include changes that were held before this process started. Without them, the number of deletions could be small
+  // enough to pass the brake.
   if (ends.length > 0 || includeOrphans) {
     const unknownTargets = app.targets.filter((wanted) => wanted.error === undefined && isUndecided(wanted));
     ends.push(
@@ -121,8 +121,8 @@ async function heldByPrune(app: App, orphans: readonly Orphan[]): Promise<readon
 }
 
 /**
- * Returns presence according to the watch. The watch can lag behind new targets, so "not seen" does not count as
- * absent.
+ * Returns presence according to the watch. The watch can lag behind new targets, so a target that it does not contain
+ * is not known to be absent.
  */
 function presenceByWatch(
   { instances }: App,

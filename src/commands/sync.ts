@@ -155,8 +155,8 @@ async function runOne(
   { audit, instances }: App,
 ): Promise<Outcome> {
   if (error !== undefined) return recordUndecidable(mapping, id, error, context);
-  // Run a pinned target in full, because the preflight compares only current versions. Also run a target with an open
-  // failure, so that the end of the failure is recorded.
+  // Run a pinned target in full, because the preflight compares only current versions. Also run a target whose failure
+  // is recorded but not its end, so that the end is recorded.
   const isPlain = async () =>
     (await context.readPin(mapping.name, id)) === undefined &&
     !(await isUnresolved(audit, mapping.name, id, instances));

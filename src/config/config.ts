@@ -37,8 +37,8 @@ export interface Config {
   /** `undefined`: everything is allowed. */
   readonly access?: readonly Rule[] | undefined;
   /**
-   * The bounds of mappings from tenants' files, by mapping name. An `include` sets them. `createAccess` applies both
-   * the rules and the bounds.
+   * Maps the name of each mapping from a tenant's file to the bounds that its `include` sets. `createAccess` applies
+   * both the rules and the bounds.
    */
   readonly bounds: ReadonlyMap<string, Rule>;
   readonly places: Places;

@@ -19,7 +19,8 @@ export interface ConfigDiff {
 }
 
 /**
- * Sections that do not need a restart. The service applies changes to them while it runs, or they only record places.
+ * Sections that do not need a restart. The service applies changes to them while it runs. The places in the files have
+ * no effect on the service.
  */
 type LiveSection = 'stores' | 'mappings' | 'access' | 'bounds' | 'events' | 'places';
 export type Section = Exclude<keyof Config, LiveSection>;
@@ -87,8 +88,8 @@ function isSame(first: unknown, second: unknown): boolean {
 }
 
 /**
- * The rules as sorted text, because their order does not matter: one matching rule is enough. Missing rules differ from
- * an empty list.
+ * Returns the rules as sorted text. The order of rules does not matter, because one matching rule is enough. Missing
+ * rules differ from an empty list.
  */
 function rulesOf({ access, bounds }: Config): string {
   return canonicalJson([access && sortedTexts(access), sortedTexts([...bounds])]);
@@ -105,7 +106,7 @@ function sortedTexts(items: readonly unknown[]): readonly string[] {
   return items.map(canonicalJson).sort();
 }
 
-/** JSON with sorted members and without undefined members, so that equal values produce equal text. */
+/** Returns JSON with sorted members and without undefined members. Equal values produce equal text. */
 function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_, part: unknown) =>
     isObject(part) ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1))) : part,

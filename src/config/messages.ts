@@ -48,9 +48,9 @@ function choiceOf(union: z.ZodDiscriminatedUnion): NonNullable<Facts['choice']> 
   return { by, among: values };
 }
 
-// The shapes of all credential references. For a reference, zod reports unknown keys as separate issues, which are
-// recognized by shape. Schemas cannot be compared, because adding a description creates a new schema with the same
-// shape.
+// The shapes of all credential references. zod reports an unknown key in a reference as a separate issue, and the shape
+// shows that the issue belongs to a reference. The schemas themselves cannot be compared, because adding a description
+// creates a new schema with the same shape.
 const REFERENCE_SHAPES: readonly unknown[] = [
   ...Reference.options.map((option) => option.shape),
   ...Reference.options.flatMap((option) =>

@@ -57,7 +57,7 @@ function groupOf(fragments: readonly string[]): Group {
 }
 
 /**
- * The length of the fragment that starts at this position. A shortened name may contain only the beginning of a
+ * Returns the length of the fragment that starts at this position. A shortened name may contain only the beginning of a
  * fragment.
  */
 function lengthAt({ all, sorted, lengths }: Group, text: string, at: number): number | undefined {
@@ -70,7 +70,7 @@ function lengthAt({ all, sorted, lengths }: Group, text: string, at: number): nu
   return sorted[lowerBound(sorted, start)]?.startsWith(start) ? cut : complete;
 }
 
-/** The index of the first text that is not less than the given one. */
+/** Returns the index of the first text that is not less than the given one. */
 function lowerBound(sorted: readonly string[], text: string): number {
   let [low, high] = [0, sorted.length];
   while (low < high) {

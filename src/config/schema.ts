@@ -76,8 +76,8 @@ export const ConfigFile = z
 export const LIST_SECTIONS = ['formerInstances', 'include', 'stores', 'mappings', 'access'] as const;
 
 /**
- * The JSON Schema of the configuration, for editors. No section is required, because several files can make up one
- * configuration.
+ * Returns the JSON Schema of the configuration, for editors. No section is required, because several files can make up
+ * one configuration.
  */
 export function configurationSchema(): string {
   const { required: _, ...schema } = z.toJSONSchema(ConfigFile, { io: 'input' });

@@ -10,9 +10,9 @@ export interface SortedCertificates {
 type CertificatePredicate = (x509Certificate: X509Certificate) => boolean;
 
 /**
- * Sorts certificates into a chain and removes duplicates. The leaf is the certificate that matches the private key; if
- * several do, one that issued no other certificate. Without a matching certificate, the leaf is chosen among the
- * certificates that issued no other one: a preferred one if possible, otherwise the first.
+ * Sorts certificates into a chain and removes duplicates. The leaf is the certificate that matches the private key. If
+ * several certificates match, the leaf is one that issued no other certificate. If none matches, the leaf is chosen
+ * among the certificates that issued no other one: a preferred certificate if possible, otherwise the first.
  */
 export function sortCertificates(
   certificates: readonly X509Certificate[],
@@ -31,7 +31,7 @@ export function sortCertificates(
   const issuers = new Map(all.map((x509Certificate) => [x509Certificate, issuersOf(x509Certificate)]));
   const issuerSet = new Set([...issuers.values()].flat());
   const nonIssuers = all.filter((x509Certificate) => !issuerSet.has(x509Certificate));
-  const leafCandidates = nonIssuers.length === 0 ? all : nonIssuers; // two certificates can have issued each other
+  const leafCandidates = nonIssuers.length === 0 ? all : nonIssuers; // two certificates can have issued each other, so every certificate may be an issuer
   const leaf =
     leafCandidates.find(matchesKey) ??
     all.find(matchesKey) ??

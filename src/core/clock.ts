@@ -8,7 +8,10 @@ export const systemClock: Clock = { now: () => Date.now() };
 /** The maximum assumed difference between the clocks of two replicas. */
 const MAX_CLOCK_SKEW_MS = 60_000;
 
-/** Whether a time is too far in the future to be real. This happens when the clock has been set back since. */
+/**
+ * Whether a time is too far in the future to be real. This happens if the clock was set back after the time was
+ * recorded.
+ */
 export function isInFuture(at: number, now: number): boolean {
   return at - now > MAX_CLOCK_SKEW_MS;
 }

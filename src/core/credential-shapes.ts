@@ -79,7 +79,10 @@ const ASSIGNED =
 const PLACEHOLDERS = /\{\{[^{}]*\}\}|\{%[^%]*%\}|\$\{[^${}]*\}|\$\([^$()]*\)/g;
 const HOLE = '\u0001';
 
-/** Public values that may follow such a name: certificates, public keys, digests, UUIDs, ARNs. */
+/**
+ * Public values that may follow a field name that suggests a credential: certificates, public keys, digests, UUIDs,
+ * ARNs.
+ */
 const PUBLIC =
   /-----BEGIN (?:CERTIFICATE|CERTIFICATE REQUEST|X509 CRL|PUBLIC KEY|RSA PUBLIC KEY)-----[^-]*|\b(?:ssh-[a-z0-9]+|ecdsa-[a-z0-9-]+) AAAA[A-Za-z0-9+/=]+|\bsha(?:1|256|384|512)[-:][A-Za-z0-9+/=]+|\bage1[a-z0-9]{58}\b|\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\barn:aws[^\s"',;]*/gi;
 
@@ -110,7 +113,7 @@ function isPlaceholder(text: string): boolean {
   );
 }
 
-/** Masked values: `AKIAXXXXXXXXXXXXXXXX`, `********`, `hvs.AAAAAAAA…`. */
+/** Whether a value is masked, as in `AKIAXXXXXXXXXXXXXXXX`, `********` or `hvs.AAAAAAAA…`. */
 function isMasked(text: string): boolean {
   return /([xX*.A0-])\1{7}/.test(text) || /^([\s\S])\1*$/.test(text);
 }

@@ -94,7 +94,7 @@ export class AppError extends Error {
     return `AppError ${this.code}: ${this.message}`;
   }
 
-  /** The JSON form in all machine-readable output. */
+  /** Returns the JSON form of the error for all machine-readable output. */
   toJSON(): { readonly code: ErrorCode; readonly message: string; readonly remedy: string } {
     return { code: this.code, message: this.message, remedy: this.remedy };
   }

@@ -17,7 +17,10 @@ export interface Fingerprinter {
    * key is unknown.
    */
   matches(fingerprint: string, value: SecretValue): boolean | undefined;
-  /** Does the same for the name and the data of a target. */
+  /**
+   * Whether the fingerprint belongs to the name and the data of a target. Older and unknown keys are handled as in
+   * `matches`.
+   */
   matchesTarget(
     fingerprint: string,
     id: TargetId,
@@ -34,7 +37,7 @@ export function createFingerprinter(
   olderKeys: readonly SecretValue[] = [],
 ): Fingerprinter {
   const olderFingerprinters = olderKeys.map((secretValue) => createFingerprinter(secretValue));
-  // Created only once, because passing the raw bytes would make each fingerprint take five times as long.
+  // Create the key object only once. Passing the raw bytes would make each fingerprint take five times as long.
   const key = createSecretKey(secret.reveal());
   const keyId = hmac(key, 'key id').slice(0, 8);
   const value = (secretValue: SecretValue): Fingerprint => `${keyId}:${hmac(key, 'value', secretValue)}`;

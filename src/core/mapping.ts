@@ -14,7 +14,10 @@ export interface Source {
   readonly version?: string | undefined;
   readonly object?: 'secret' | 'certificate' | 'key' | undefined;
   readonly decode?: 'base64' | 'base64url' | undefined;
-  /** Whether this source may be absent, or may lack the property (PROPERTY_MISSING). Other errors still count. */
+  /**
+   * Whether this source may be absent, or may lack the property (PROPERTY_MISSING). Any other error of the source still
+   * fails the target.
+   */
   readonly optional: boolean;
 }
 
@@ -65,8 +68,8 @@ export interface Workload {
 }
 
 /**
- * A named rule from the configuration, with defaults filled in. It writes these sources, in this form, to the target
- * Secret in each of its namespaces.
+ * A named rule from the configuration, with defaults filled in. It writes the listed sources to the target Secret in
+ * each of its namespaces.
  */
 export interface Mapping {
   readonly name: string;

@@ -7,12 +7,12 @@ type RateLimiter = () => number;
 interface RateLimiterOptions {
   /** Called for each reservation, so that the rate can change. */
   readonly perSecond: () => number;
-  /** How many calls may start at once after an idle period, at the given rate. At least 1. */
+  /** Returns how many calls may start together after an idle period, at the given rate. At least 1. */
   readonly burst: (perSecond: number) => number;
   readonly clock: Clock;
 }
 
-/** A token bucket that stores only the time at which the bucket would be full (generic cell rate algorithm). */
+/** Creates a token bucket that stores only the time at which the bucket will be full (generic cell rate algorithm). */
 export function createRateLimiter({ perSecond, burst, clock }: RateLimiterOptions): RateLimiter {
   let fullAt = Number.NEGATIVE_INFINITY;
   let last = Number.NEGATIVE_INFINITY;

@@ -48,7 +48,7 @@ export type ReadResult =
 
 export type FoundRead = Extract<ReadResult, { kind: 'found' }>;
 
-/** A version, with the stamp that identifies it in lists of its store. */
+/** A version and its stamp, which identifies the version in lists of the store. */
 export interface StampedVersion {
   readonly version: string;
   /** As in `ReadResult`. */
@@ -65,12 +65,12 @@ export function refId({ store, ref }: StoreRef): string {
   return JSON.stringify([store, ref.key, ref.version, ref.object]);
 }
 
-/** The size of all values in bytes. */
+/** Returns the total size in bytes of the values in all results. */
 export function totalSizeOf(results: ReadonlyMap<string, ReadResult>): number {
   return [...results.values()].reduce((sum, result) => sum + sizeOf(result), 0);
 }
 
-/** The size of the values in bytes. */
+/** Returns the size in bytes of the values in one result. */
 export function sizeOf(result: ReadResult): number {
   return result.kind === 'found' ? result.value.size + (result.object?.size ?? 0) : 0;
 }

@@ -1,6 +1,6 @@
 /**
  * Returns the request id for a repetition of a lost or interrupted run. The suffix separates the records of the two
- * runs, so that an intent of the first run is not closed by the second.
+ * runs. Without it, the outcome of the second run could complete an intent of the first run.
  */
 export function withSuffix(requestId: string, mark: string): string {
   return `${requestId}~${mark}`;

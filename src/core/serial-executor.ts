@@ -8,7 +8,7 @@ export function createSerialExecutor(): <T>(work: () => Promise<T>) => Promise<T
   };
 }
 
-/** Shares a run in progress among its callers. A call after its end starts another run. */
+/** Shares a run in progress among its callers. A call after the end of the run starts another run. */
 export function createSharedRun<T>(work: () => Promise<T>): () => Promise<T> {
   let running: Promise<T> | undefined;
   return () => {

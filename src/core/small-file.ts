@@ -30,7 +30,7 @@ function rejection(code: string): Error {
   return Object.assign(new Error(code), { code });
 }
 
-/** Why a file cannot be read. Undefined if the error does not come from reading a file. */
+/** Returns the reason why a file cannot be read. Undefined if the error does not come from reading a file. */
 export function readFailureReason(thrown: unknown): string | undefined {
   const code = codeOf(thrown);
   if (code === undefined) return undefined;

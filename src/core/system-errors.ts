@@ -24,7 +24,7 @@ export function resourceShortageOf(error: unknown): string | undefined {
   return SHORTAGES.includes(code) ? (FILE_FAILURES[code] ?? code) : undefined;
 }
 
-/** The code that Node sets on system and OpenSSL errors, such as ENOENT. Undefined for any other error. */
+/** Returns the code that Node sets on system and OpenSSL errors, such as ENOENT. Undefined for any other error. */
 export function codeOf(error: unknown): string | undefined {
   return error instanceof Error && 'code' in error ? String(error.code) : undefined;
 }

@@ -16,7 +16,7 @@ interface TargetMap<T> {
   values(): Iterable<T>;
 }
 
-/** A map keyed by target. Lookups do not build a string, because a sweep makes tens of thousands of lookups. */
+/** Creates a map keyed by target. Lookups do not build a string, because a sweep makes tens of thousands of lookups. */
 export function createTargetMap<T>(): TargetMap<T> {
   const namespaces = new Map<string, Map<string, T>>();
   return {
@@ -36,8 +36,8 @@ export function createTargetMap<T>(): TargetMap<T> {
 }
 
 /**
- * The order of all lists that users see: by namespace, then by name. Compares code units, so the order is the same on
- * every machine.
+ * Compares two targets by namespace, then by name. All lists that users see have this order. It compares code units, so
+ * the order does not depend on the machine.
  */
 export function compareTargets(a: TargetId, b: TargetId): number {
   return compareText(a.namespace, b.namespace) || compareText(a.secret, b.secret);
@@ -75,7 +75,7 @@ export function isSecretName(name: string): boolean {
 /** https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set */
 const LABEL_NAME = /^[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/;
 
-/** The key of a label or annotation: `team`, `example.com/team`. */
+/** Whether the text is a valid key of a label or annotation, such as `team` or `example.com/team`. */
 export function isLabelKey(key: string): boolean {
   const parts = key.split('/');
   const [prefix, name] = parts.length === 1 ? [undefined, key] : parts;

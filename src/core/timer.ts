@@ -4,7 +4,9 @@ import { type Clock, systemClock } from './clock.ts';
 /** Calls the callback after the time. Returns a function that cancels the timer. */
 export type StartTimer = (callback: () => void, ms: number) => () => void;
 
-/** The longest supported delay. `setTimeout` would fire at once for longer delays, so they are reduced to this one. */
+/**
+ * The longest supported delay. `setTimeout` would fire immediately for longer delays, so they are reduced to this one.
+ */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export const startTimer: StartTimer = (callback, ms) => {

@@ -54,7 +54,7 @@ export interface Tracer {
   recordTrigger(requestId: string, attributes: SpanAttributes): void;
 }
 
-/** A tracer with its exporter. Disposing of it drops the spans that cannot be sent at once. */
+/** A tracer with its exporter. Disposing of it drops the spans that cannot be sent immediately. */
 export interface Tracing extends AsyncDisposable {
   readonly tracer: Tracer;
   /** Sends pending spans, for at most `ms` milliseconds. Never throws. */

@@ -1,7 +1,7 @@
 import type { AppError } from '../core/errors.ts';
 
 export interface Backoff {
-  /** Call it after a success. The next failure then waits for the shortest time again. */
+  /** Call this after a success. It makes the wait after the next failure the shortest one. */
   reset(): void;
   /**
    * Waits after a failure. The waits become longer with each failure in a row.
@@ -14,7 +14,7 @@ export interface Backoff {
 export interface BackoffOptions {
   /** Returns a number from 0 to 1. */
   readonly random: () => number;
-  /** The fraction of each wait that is always waited; the rest is random. Default: 0. */
+  /** The fraction of each wait that is fixed; the rest is random. Default: 0. */
   readonly minimumShare?: number;
   /** Resolves after the time, or as soon as the signal is aborted. An aborted signal never causes a rejection. */
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;

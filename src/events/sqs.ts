@@ -26,7 +26,7 @@ export interface SqsIntakeOptions {
 const MAX_RECEIVES = 50;
 /**
  * The pause if no message could be removed. A queue without a visibility timeout would otherwise deliver the messages
- * again at once.
+ * again immediately.
  */
 const NOTHING_REMOVED_PAUSE_MS = 1_000;
 

@@ -123,7 +123,7 @@ interface SearchFields {
   readonly tags: Readonly<Record<string, string>>;
 }
 
-/** Returns the tags to search for, and notes where searches differ. */
+/** Returns the tags to search for. Adds a note if External Secrets and the bridge search differently. */
 function searchTags(
   find: Node,
   { path, requestedPath, name, tags }: SearchFields,
@@ -162,7 +162,7 @@ function searchOf(find: Node, steps: readonly Node[], { notes, store }: SourceCo
     store.kind === 'azure-key-vault' || requestedPath === undefined
       ? ''
       : `${requestedPath.replace(/\/+$/, '')}/`;
-  // External Secrets keeps the path in the names as written. The search itself may start at another path.
+  // External Secrets keeps the path as written in the names that it finds. The search itself may start at another path.
   const place = store.searchPath?.(path) ?? path;
   wholeSecret(find, { notes, store });
   if (store.prefix !== undefined)

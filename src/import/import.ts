@@ -19,7 +19,7 @@ export interface ImportOptions {
   readonly instance: string;
   /** The bridge's own namespace. It contains the credentials and cannot contain targets. */
   readonly ownNamespace: string;
-  /** The output file to name in the steps. */
+  /** The output file that the migration steps name. */
   readonly out?: string;
   /** Stores and mappings that our configuration check rejects, by name. They are left out. */
   readonly refused?: Refused;

@@ -56,7 +56,7 @@ interface SourcesContext {
   readonly storeOf: MappingContext['storeOf'];
 }
 
-/** The store of one source, which may differ from the store of the object. */
+/** Returns the store of one source. It may differ from the store of the object. */
 function storeForEntry(
   entry: Node,
   { notes, usual: defaultStoreRef, storeOf }: SourcesContext,

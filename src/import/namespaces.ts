@@ -75,7 +75,9 @@ type Where =
   | { readonly kind: 'names'; readonly names: readonly string[] }
   | { readonly kind: 'labels'; readonly matchLabels: Json };
 
-/** The namespaces of the object. Returns `undefined` and adds a note if a mapping cannot express them. */
+/**
+ * Returns the namespaces that the object selects. Returns `undefined` and adds a note if a mapping cannot express them.
+ */
 export function whereOf(spec: Node, status: Json, notes: Notes): Where | undefined {
   const names = spec.list('namespaces');
   const single = spec.child('namespaceSelector');
@@ -115,7 +117,7 @@ export function whereOf(spec: Node, status: Json, notes: Notes): Where | undefin
   return undefined;
 }
 
-/** The namespace names of a selector that selects only by name. */
+/** Returns the namespace names of a selector that selects only by name. */
 function namedBy(selector: Node): readonly string[] | undefined {
   const labels = selector.texts('matchLabels');
   const expressions = selector.children('matchExpressions').map((node) => ({

@@ -54,16 +54,16 @@ export interface Node {
   readonly path: string;
   has(name: string): boolean;
   text(name: string): string | undefined;
-  /** A string that may contain a template or pattern of External Secrets, and therefore `{{`. */
+  /** Returns a string that may contain `{{`, because it is a template or pattern of External Secrets. */
   template(name: string): string | undefined;
   flag(name: string): boolean;
   child(name: string): Node | undefined;
   children(name: string): readonly Node[];
-  /** A map of strings. */
+  /** Returns a map of strings. */
   texts(name: string): Readonly<Record<string, string>>;
-  /** A map of templates. */
+  /** Returns a map of templates. */
   templates(name: string): Readonly<Record<string, string>>;
-  /** A list of strings. */
+  /** Returns a list of strings. */
   list(name: string): readonly string[];
   /** Marks fields that have no effect on the import as read. */
   ignore(...names: readonly string[]): void;

@@ -51,9 +51,9 @@ interface StepInput {
 }
 
 /**
- * The steps of a migration that changes no bytes and restarts no pods. External Secrets must not run while the
- * ownership of the Secrets changes. It would restore its owner reference, and deleting the owner would then delete the
- * Secret.
+ * Returns the steps of a migration that changes no bytes and restarts no pods. External Secrets must not run while the
+ * ownership of the Secrets changes. It would restore its owner reference, and a later deletion of that owner would
+ * delete the Secret.
  */
 export function stepsOf(input: StepInput): readonly Step[] {
   const { isAny, isInForce } = input;

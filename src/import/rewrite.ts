@@ -75,7 +75,7 @@ function withoutPath(naming: Naming): Naming | undefined {
   return { ...naming, withPath: false };
 }
 
-/** The literal text of a pattern. `undefined` if it is not a literal. */
+/** Returns the literal text of a pattern. `undefined` if it is not a literal. */
 function literalOf(pattern: string): string | undefined {
   const plain = pattern.replace(/\\([^A-Za-z0-9])/g, (_, char: string) => `\u0000${char.charCodeAt(0)};`);
   if (/[\\^$.|?*+()[\]{}]/.test(plain)) return undefined;

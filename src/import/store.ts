@@ -142,12 +142,12 @@ export interface StoreContext {
   readonly account: (ref: Node | undefined) => Account | undefined;
 }
 
-/** The path where the bridge expects a file that belongs to a store. */
+/** Returns the path where the bridge expects a file that belongs to a store. */
 export function storeFile(store: string, file: string): string {
   return `/var/run/secretbridge/stores/${store}/${file}`;
 }
 
-/** The service account whose role the bridge needs, because the bridge logs in with its own account. */
+/** Returns the service account whose role the bridge needs, because the bridge logs in with its own account. */
 export function accountOf(
   ref: Node | undefined,
   owner: string | undefined,

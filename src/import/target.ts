@@ -47,7 +47,7 @@ function durationText(ms: number): string {
   return parts.join('') || '0s';
 }
 
-/** The target settings of a mapping without name and namespace, and the mapping's rules. */
+/** The rules of a mapping, and its target settings except for the target's name and namespace. */
 interface Life {
   readonly target: Json;
   readonly rules: Json;

@@ -134,7 +134,7 @@ function arrange(shape: Shape, { keys, uses, isMerge }: ArrangeOptions): Arrange
   });
   const passed = isMerge ? names.filter((name) => !clashing.includes(name)) : [];
   if (passed.length > 0) {
-    // A template now sets the unchanged key, so its source needs another name.
+    // A template now sets the unchanged key, so the source of this key needs another name.
     for (const name of passed) renamed.set(name, unusedName(name, taken));
     return {
       shape: {

@@ -13,7 +13,7 @@ export function vaultStore(vault: Node, context: StoreContext): Store | undefine
   return common && mountedStore(common, { mount, kvVersion }, context);
 }
 
-/** The fields that all stores of one server share. */
+/** Returns the fields that all stores of one server share. */
 function connectionOf(vault: Node, kvVersion: 1 | 2, context: StoreContext): Json | undefined {
   const { notes } = context;
   const server = vault.text('server');
@@ -60,7 +60,10 @@ function noteDifferences(vault: Node, notes: Notes): void {
     );
 }
 
-/** A store with one mount, or with one store for each mount that is used. */
+/**
+ * Creates the store for the given mount. Without a mount, the store becomes one store for each mount that its keys
+ * name.
+ */
 function mountedStore(
   common: Json,
   { mount, kvVersion }: { readonly mount: string | undefined; readonly kvVersion: 1 | 2 },

@@ -7,13 +7,13 @@ import type { CallOptions, SecretProvider } from './provider.ts';
 import type { OnRead, ReadRecords } from './read-records.ts';
 import type { Freshness, ValueCache } from './value-cache.ts';
 
-/** A read of one reference for one run. */
+/** A reference to read, and the run that needs it. */
 export interface ReadItem {
   readonly ref: SourceRef;
   readonly run: Run;
 }
 
-/** How one run reads. */
+/** Determines how one run reads. */
 export interface Run {
   readonly onRead: OnRead;
   readonly freshness: Freshness;
@@ -24,7 +24,9 @@ export interface Run {
 export interface BatchedReads {
   /** Reads and records a reference, together with others that are requested in the same turn of the event loop. */
   read(store: string, item: ReadItem): Promise<ReadResult>;
-  /** Announces a read. It fills a free place in a batch of others, and never causes a request of its own. */
+  /**
+   * Announces a read. It is added to a batch of other reads that is not full, and never causes a request of its own.
+   */
   expect(store: string, item: ReadItem): void;
   /** Whether the last read of the reference with this `refId` timed out. */
   isHanging(id: string): boolean;
@@ -49,7 +51,7 @@ export function createBatchedReads(deps: BatchedReadsDeps): BatchedReads {
   const hanging = new LRUCache<string, true>({ max: MAX_HANGING });
   const expected = new Map<string, Map<string, ReadItem>>();
 
-  /** Takes as many expected references as the last batch request for `count` references has free places. */
+  /** Takes expected references, to fill the last batch of a request for `count` references. */
   const takeExpected = (store: string, count: number) => {
     const size = batchSizeOf(store);
     const taken: { readonly ref: SourceRef; readonly settle: PromiseWithResolvers<ReadResult> }[] = [];
@@ -92,7 +94,8 @@ export function createBatchedReads(deps: BatchedReadsDeps): BatchedReads {
     return results.slice(0, items.length);
   };
   const readBatched = createBatcher(readTogether);
-  // A request is answered when all of its references are, so hanging references must not delay others.
+  // Hanging references have separate batches. A batch is answered only when all of its references are, so they would
+  // delay the others.
   const readHanging = createBatcher(readTogether);
 
   return {

@@ -2,7 +2,7 @@ import { CircuitState, circuitBreaker, handleWhenResult, type IBreaker } from 'c
 import type { ErrorCode } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
 
-/** What a breaker sees of a completed call: its error, or `undefined` if the store responded properly. */
+/** The result of a completed call: its error, or `undefined` if the store responded properly. */
 export interface CallResult {
   readonly failure: AppError | undefined;
 }
@@ -57,7 +57,8 @@ export const CALL_SKIPPED = 'its last calls failed, so this call was skipped';
 export function createBreaker(options: BreakerOptions): Breaker {
   const { probe, onChange = () => undefined, random = Math.random } = options;
   const missing = countMissingAnswers();
-  // The circuit needs no time of its own, because only answers of probes and earlier calls reach it while it is open.
+  // The circuit needs no waiting time of its own (`halfOpenAfter`). While it is open, only the results of probes and of
+  // earlier calls reach it.
   const circuit = circuitBreaker(handleWhenResult(isMissing), { breaker: missing, halfOpenAfter: 0 });
   let error: AppError | undefined;
   let probesSent = 0;

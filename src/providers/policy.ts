@@ -29,8 +29,8 @@ export interface StoreLimits {
 export interface StorePolicyOptions {
   readonly limits: StoreLimits;
   /**
-   * A cheap call that checks whether the store responds. Without a probe, requests are limited, but a store in trouble
-   * is neither slowed down nor left alone.
+   * A cheap call that checks whether the store responds. Without a probe, the limits still apply, but requests to a
+   * failing or throttling store are neither slowed down nor stopped.
    */
   readonly probe?: () => Promise<unknown>;
   readonly onCall?: (report: CallReport) => void;
@@ -44,9 +44,9 @@ export interface StorePolicyOptions {
 /** The rules for all requests to one store: rate, concurrency, timeout, circuit breaker and slowdown. */
 export interface StorePolicy extends Disposable {
   readonly limit: ProviderDeps['limit'];
-  /** While no requests are made: the reason. */
+  /** The reason why no requests are made. Undefined while requests are made. */
   readonly outage: AppError | undefined;
-  /** Why the store is slowed down, or the last of several missing answers. */
+  /** The error that caused a slowdown, or the last error if several answers in a row are missing. */
   readonly trouble: AppError | undefined;
 }
 
@@ -67,7 +67,7 @@ interface EndedRequest<T> extends CallResult {
 
 /**
  * Requests start in order, within the limits for concurrency and rate. They wait while the store asks for a short
- * pause. They are rejected at once during a longer pause, and while the store does not respond.
+ * pause. They are rejected immediately during a longer pause, and while the store does not respond.
  */
 export function createStorePolicy(options: StorePolicyOptions): StorePolicy {
   const { limits, random = Math.random, onChange = () => undefined } = options;
@@ -153,8 +153,8 @@ export function createStorePolicy(options: StorePolicyOptions): StorePolicy {
 }
 
 /**
- * Sends single requests with a timeout. The timeout is our own, because SDKs pass on the reason of an abort, and the
- * timeouts of cockatiel and p-queue have another reason than our error.
+ * Sends single requests with our own timeout. SDKs pass on the reason of an abort, and the timeouts of cockatiel and
+ * p-queue would give a reason other than our error.
  */
 function createSender({ deadline = systemDeadline, onCall }: StorePolicyOptions) {
   return async <T>(request: Request<T>, timeoutMs: number): Promise<EndedRequest<T>> => {

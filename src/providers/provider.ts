@@ -50,7 +50,10 @@ export interface VersionOptions extends CallOptions {
   readonly lastReadVersion?: ((key: string) => Promise<StampedVersion | undefined>) | undefined;
 }
 
-/** Receives change notifications from a store. They contain only names, and the named keys are always read again. */
+/**
+ * Returns the last recorded version of a key that this process has not read yet. For stores whose lists contain the
+ * time of the last change instead of a version.
+ */
 export interface ChangeListener {
   /** Called when the stream is connected. Changes before that are not reported. */
   onOpen(): void;

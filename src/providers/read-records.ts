@@ -11,7 +11,7 @@ export type OnRead = (
   tookMs: number,
 ) => Promise<PendingRecord | undefined>;
 
-/** Tracks records that are pending or could not be written. A read without a written record is not on record. */
+/** Tracks the records of reads: those that are pending, and those that could not be written. */
 export interface ReadRecords {
   /** Resolves when the record of a read has its place in the audit log's order. The record may become durable later. */
   record(source: StoreRef, answer: ReadResult, tookMs: number, onRead: OnRead): Promise<void>;
@@ -26,12 +26,12 @@ export interface ReadRecords {
 
 export function createReadRecords(): ReadRecords {
   const open = new Map<string, Promise<unknown>>();
-  /** The duration of the read, by id. */
+  /** The duration of each read whose record could not be written, by id. */
   const failed = new Map<string, number>();
   const track = (id: string, durable: Promise<unknown>, tookMs: number): void => {
     failed.delete(id);
     open.set(id, durable);
-    // Callers that wait for the record get the error of a failure.
+    // Failures are ignored here, because callers of `wait` receive them.
     void Promise.allSettled([durable]).then(([{ status }]) => {
       if (open.get(id) !== durable) return;
       if (status === 'fulfilled') open.delete(id);

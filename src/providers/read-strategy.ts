@@ -17,7 +17,7 @@ export interface ChosenStrategy {
   readonly calls: number;
 }
 
-/** Remembers what lists have cost, to choose the strategy of the next check. */
+/** Remembers the cost of lists, to choose the strategy of the next check. */
 export interface ListCosts {
   /** Whether a list is expected to cover these keys with at most `most` requests. */
   isWorthListing(keys: string, most: number): boolean;

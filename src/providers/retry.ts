@@ -53,7 +53,7 @@ export function withRetry(provider: SecretProvider, options: RetryOptions = {}):
   };
 }
 
-/** @param attempt Returns the errors that a further attempt may heal. */
+/** @param attempt Returns the errors for which another attempt may help. */
 async function retryFailures(
   { mayRetry = () => true, random = Math.random }: RetryOptions,
   { signal }: CallOptions = {},

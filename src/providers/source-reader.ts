@@ -35,8 +35,8 @@ export interface SourceReader {
    */
   versions(store: string, keys: readonly string[]): Promise<readonly VersionResult[]>;
   /**
-   * Returns a reader that also uses answers to requests that started later than this reader and later than this time, in
-   * milliseconds since 1970.
+   * Returns a newer reader. It also uses answers to earlier requests if they started after this reader was created and
+   * after the given time, in milliseconds since 1970.
    */
   since(after: number): SourceReader;
 }
@@ -76,7 +76,7 @@ const STILL_RUNNING = 'its last read timed out, and another read is still runnin
  * batches.
  *
  * At most one request for a reference runs at a time. If the last one timed out, callers that need a newer answer get
- * TIMEOUT at once, because each request for a hanging key holds a permit.
+ * TIMEOUT immediately, because each request for a hanging key holds a permit.
  */
 export function createSourceReaders(deps: SourceReadersDeps): SourceReaders {
   const { open, batchSizeOf = () => 1, now = Date.now } = deps;

@@ -1,11 +1,14 @@
 import { LRUCache } from 'lru-cache';
 import { toAppError } from '../core/errors.ts';
 
-/** Which answers are new enough for a run. Marks order requests exactly, because one millisecond may contain several. */
+/**
+ * Defines the answers that are new enough for a run. A mark is a number in the order of requests. It is exact, because
+ * one millisecond may contain several requests.
+ */
 export interface Freshness {
   /** Requests after this mark are new enough. */
   readonly mark: number;
-  /** Requests after this older mark are new enough if they started after this time, in milliseconds since 1970. */
+  /** Requests after this older mark are also new enough if they started after this time, in milliseconds since 1970. */
   readonly shared?: { readonly mark: number; readonly after: number } | undefined;
 }
 
@@ -45,7 +48,7 @@ const MAX_BYTES = 8 * 2 ** 20;
 export interface ValueCacheOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number;
-  /** Answers leave the memory this long after their request. Default: they stay while there is room. */
+  /** Answers leave the memory this long after their request. Default: they stay until newer answers need the memory. */
   readonly maxAgeMs?: number | undefined;
   readonly maxBytes?: number | undefined;
 }

@@ -125,8 +125,8 @@ class RestartCycle {
   }
 
   /**
-   * Closes restarts that the mapping no longer configures. Waits first, because another replica may already have a
-   * newer configuration that still requests them.
+   * Drops pending restarts that the mapping no longer configures. Waits first, because another replica may already have
+   * a newer configuration that still requests them.
    */
   async #dropUnconfigured(
     pending: readonly PendingRestart[],
@@ -170,8 +170,8 @@ class RestartCycle {
     }
     const annotations = missingAnnotations(live, group.pending);
     if (Object.keys(annotations).length === 0) {
-      // A crashed or other process has already restarted the workload. If its rollout is recorded, do not count it
-      // twice.
+      // Another process, or this one before a crash, has already restarted the workload. If its rollout is recorded, do
+      // not count it twice.
       const isNew = group.pending.some(({ intent }) => !isRecorded(id, intent.after));
       await recordRestart(live.rolling && isNew ? 1 : 0);
       return true;

@@ -56,8 +56,9 @@ export function sortGroups(groups: Iterable<WorkloadGroup>): readonly WorkloadGr
 }
 
 /**
- * The annotations that the pod template lacks: the latest fingerprint of each changed Secret. If this change already
- * restarted the workload, a removed annotation is not set again, because only a content change may restart pods.
+ * Returns the annotations that the pod template lacks: the latest fingerprint of each changed Secret. If this change
+ * already restarted the workload, an annotation that was removed since is not set again, because only a content change
+ * may restart pods.
  */
 export function missingAnnotations(
   live: LiveWorkload,

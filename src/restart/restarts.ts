@@ -29,7 +29,7 @@ export interface Restarts {
 
 const DAY = 24 * 60 * 60_000;
 
-/** The maximum age of a restart. Older restarts are dropped, for example after a long downtime of the bridge. */
+/** The maximum age of a restart. Older restarts are dropped, for example after a long downtime of secretbridge. */
 const HORIZON_MS = 7 * DAY;
 
 /** The maximum time of a rollout. After this time it counts as stuck and no longer uses the budget. */
@@ -103,8 +103,8 @@ function msUntilFirstDue(
 
 /**
  * Handles rollouts whose start time is in the future, which happens after the clock was set back. Their timeout counts
- * from the time when they were first seen. Otherwise they would use the budget until the clock reaches their start
- * time.
+ * from the time when this process first found them. Otherwise they would use the budget until the clock reaches their
+ * start time.
  */
 function createFutureRolloutFilter() {
   let firstSeen = new Map<string, number>();

@@ -14,7 +14,7 @@ import {
 } from './ownership-metadata.ts';
 import { describeSource } from './value.ts';
 
-/** The facts, besides the current reads, that decide about absent sources. */
+/** The facts that, together with the current read results, decide how to handle absent sources. */
 export interface AbsenceInput {
   readonly mapping: Mapping;
   readonly live: LiveSecret | undefined;
@@ -72,8 +72,8 @@ export function judgeAbsence(
       sources.some((other) => !other.optional && isSame(other, source));
     return { kind: 'go', removed: required.filter(isNamed) };
   }
-  // Delete the target only if all sources are proved gone, including sources that were never written, because their
-  // values may be about to appear. A search has no fixed sources, so the data must be empty too.
+  // Delete the target only if every source is proved gone. This includes a source that was never written, because its
+  // value may be about to appear. A search has no fixed sources, so the data must be empty too.
   const isGone = (source: Source): boolean =>
     absent.some((other) => isSame(other, source) && input.isProvenAbsent(other));
   const isAllGone = data.size === 0 && sources.every(isGone);
@@ -87,7 +87,7 @@ function isSame(a: Source, b: Source): boolean {
   );
 }
 
-/** The reason why an absence is not proved. Undefined if it is proved. */
+/** Returns the reason why an absence is not proved. Undefined if it is proved. */
 function missingProof(source: Source, { live, stores, isProvenAbsent }: AbsenceInput): string | undefined {
   const before = parseStores(live?.annotations[ANNOTATION.stores])?.get(source.store);
   if (before === undefined || before !== stores.get(source.store))
@@ -127,8 +127,8 @@ function wasWritten(source: Source, { live, mapping }: Pick<AbsenceInput, 'live'
 }
 
 /**
- * Whether the target already lacks the keys of this source, so that removing them loses nothing. Used if the target
- * does not record its sources.
+ * Whether the target already lacks the keys of this source. Removing them then loses nothing. Used if the target does
+ * not record its sources.
  */
 function lacksKeysOf(
   source: Source,

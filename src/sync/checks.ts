@@ -78,7 +78,7 @@ export function checkKeys(type: string, data: Data, keys: readonly string[]): Ap
   return rule?.keys.some((key) => keys.includes(key)) ? rule.check(data) : undefined;
 }
 
-/** The time when the first certificate of a `kubernetes.io/tls` target expires, in milliseconds since 1970. */
+/** Returns the time when the first certificate of a `kubernetes.io/tls` target expires, in milliseconds since 1970. */
 export function certificateExpiry(type: string, data: Data): number | undefined {
   const chain = data.get('tls.crt');
   if (type !== 'kubernetes.io/tls' || chain === undefined) return undefined;

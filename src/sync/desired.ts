@@ -68,7 +68,7 @@ function shape(
   const absent: Source[] = [];
   const createdAt = new Map<string, number>();
   const parsed = createJsonCache();
-  // The last source that uses each reference. After it, the parsed JSON is released.
+  // Maps each reference to the last source that uses it. The parsed JSON is released after that source.
   const lastUses = new Map(sourcesOf(mapping).map((source) => [refId(storeRef(source)), source]));
 
   const put = (key: string, value: SecretValue, source: Source, result: FoundRead): void => {

@@ -78,7 +78,7 @@ function isSame({ annotations }: DriftInput['live'], desired: OwnershipMetadata,
   return isEquivalentMetadata(name, annotations[name], desired.annotations[name] ?? '');
 }
 
-/** The labels and annotations that differ from the desired ones. */
+/** Returns the labels and annotations that differ from the desired ones. */
 function changedMetadata(
   live: DriftInput['live'],
   desired: OwnershipMetadata,

@@ -13,7 +13,7 @@ export interface FoundKeys {
 }
 
 /**
- * The part of the key below the search path. The search pattern matches it, and the target key is made from it.
+ * Returns the part of the key below the search path. The search pattern matches it, and the target key is made from it.
  * Undefined if the key is not below the path.
  */
 export function relativeName(search: Search, key: string): string | undefined {
@@ -21,14 +21,14 @@ export function relativeName(search: Search, key: string): string | undefined {
   return key.startsWith(prefix) && key.length > prefix.length ? key.slice(prefix.length) : undefined;
 }
 
-/** The part of each key that precedes the relative name. */
+/** Returns the part of each key that precedes the relative name. */
 function prefixOf({ find: { path }, isFlat }: Search): string {
   if (isFlat) return path;
   const folder = path.replace(/\/+$/, '');
   return folder === '' ? '' : `${folder}/`;
 }
 
-/** The keys whose relative names match the pattern of the search. */
+/** Returns the keys whose relative names match the pattern of the search. */
 export function matching(search: Search, keys: readonly string[]): readonly string[] {
   const { name } = search.find;
   const pattern = name === undefined ? undefined : compilePattern(name);
@@ -44,7 +44,7 @@ export function matching(search: Search, keys: readonly string[]): readonly stri
   return [...new Set(matches)].sort(compareText);
 }
 
-/** Whether a name pattern can be matched in linear time: https://github.com/google/re2/wiki/Syntax */
+/** Whether a name pattern can be matched in linear time. Syntax: https://github.com/google/re2/wiki/Syntax */
 export function isNamePattern(text: string): boolean {
   return compilePattern(text) !== 'invalid';
 }
@@ -61,8 +61,8 @@ export function foundSource({ store, decode }: Search, key: string): Source {
 }
 
 /**
- * The recorded sources that a search may have found: whole values whose target key is not in `data`. Undefined if the
- * annotation does not name the sources.
+ * Returns the recorded sources that a search may have found: whole values whose target key the mapping does not name in
+ * `data`. Undefined if the annotation does not list the sources.
  */
 function sourcesFromSearches(
   live: LiveSecret | undefined,

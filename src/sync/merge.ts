@@ -52,8 +52,8 @@ export interface Merge extends MergeOwner {
 }
 
 /**
- * The merges that annotations of the Secret record. Anybody can write annotations, so the content must match the
- * annotation name.
+ * Returns the merges that annotations of the Secret record. Anybody can write annotations, so the content must match
+ * the annotation name.
  */
 export function mergesIn({ annotations }: Pick<LiveSecret, 'annotations'>): readonly Merge[] {
   return Object.entries(annotations).flatMap(([name, text]): readonly Merge[] => {
@@ -78,7 +78,7 @@ function parseMergeRecord(text: string | undefined): MergeRecord | undefined {
   return Object.fromEntries(fields);
 }
 
-/** The string members of a merge record. Empty if it is damaged. */
+/** Returns the string members of a merge record. Empty if it is damaged. */
 function membersOf(text: string): Readonly<Record<string, string | undefined>> {
   const parsed = parseAny(text);
   const members = typeof parsed === 'object' && parsed !== null ? Object.entries(parsed) : [];
@@ -87,7 +87,7 @@ function membersOf(text: string): Readonly<Record<string, string | undefined>> {
   );
 }
 
-/** All write records in the annotations of a Secret: the record of its owner and the records of merges. */
+/** Returns all write records in the annotations of a Secret: the record of its owner and the records of merges. */
 export function writeRecordsIn(live: LiveSecret): readonly MergeRecord[] {
   const merged = Object.entries(live.annotations)
     .filter(([name]) => name.startsWith(MERGE_ANNOTATION_PREFIX))
@@ -100,7 +100,7 @@ interface ViewInput extends MergeOwner {
   readonly former?: readonly FormerMerge[] | undefined;
 }
 
-/** The Secret as one merging mapping sees it: only its own keys and its own record. */
+/** Returns the Secret as one merging mapping sees it: only its own keys and its own record. */
 export function mergedView(
   live: LiveSecret,
   { instance, mapping, merged, former = [] }: ViewInput,
@@ -131,8 +131,8 @@ export function planMerge(input: PlanInput): Plan {
 
   const viewOf = (former: PlanInput['former']): LiveSecret =>
     mergedView(live, { instance, mapping: mapping.name, merged, former });
-  // If an orphaned merge also has keys that this mapping does not name, it is not this mapping under a former name. Its
-  // keys stay.
+  // Finds a merge that may belong to this mapping under a former name. If an orphaned merge also has keys that this
+  // mapping does not name, it belongs to another mapping, and its keys stay.
   const namedKeys = new Set([...namedKeysOf(mapping), ...desired.data.keys()]);
   const renamed = orphaned.filter(({ keys }) => keys.length > 0 && keys.every((key) => namedKeys.has(key)));
   const former = [...(input.former ?? []), ...renamed];
@@ -194,7 +194,7 @@ function isSameMetadata(current: Annotations, desired: Annotations): boolean {
   );
 }
 
-/** The target keys that a mapping names explicitly. */
+/** Returns the target keys that a mapping names explicitly. */
 function namedKeysOf({ data, template }: Mapping): readonly string[] {
   return [...Object.keys(data), ...Object.keys(template?.data ?? {})];
 }
@@ -267,8 +267,8 @@ function takeoverSteps(
 }
 
 /**
- * The labels or annotations that already have the desired value. The old manager may still own others with another
- * value, which would be a conflict.
+ * Returns the labels or annotations that already have the desired value. For other names, the old manager may still own
+ * a different value, which would cause a conflict.
  */
 function alreadyPresent(desired: MergeRecord, live: MergeRecord): MergeRecord {
   return Object.fromEntries(Object.entries(desired).filter(([name, value]) => live[name] === value));

@@ -127,8 +127,8 @@ export function isListedAsRemoved(text: string | undefined, source: Source): boo
 const configHashes = new WeakMap<Mapping, string>();
 
 /**
- * The hash of the mapping fields that require a write when they change. Others, such as refresh and policies, do not.
- * Mappings are immutable, and each event of each target needs the hash, so it is cached.
+ * Returns the hash of the mapping fields that require a write when they change. Other fields, such as refresh and
+ * policies, require none. Mappings are immutable, and each event of each target needs the hash, so it is cached.
  */
 export function configHash(mapping: Mapping): string {
   const hash = configHashes.get(mapping) ?? shortHash(hashedFields(mapping));
@@ -157,13 +157,16 @@ function sortedJson(value: unknown): string {
   );
 }
 
-/** The sequence number of the record to which a target is pinned, from its annotation. */
+/** Returns the sequence number of the record to which a target is pinned. Reads it from the target's annotation. */
 export function parsePin(annotations: Readonly<Record<string, string>>): number | undefined {
   const text = annotations[PIN];
   return text !== undefined && /^[1-9]\d{0,14}$/.test(text) ? Number(text) : undefined;
 }
 
-/** The sources in an annotation. Undefined if the annotation is missing, damaged or contains only a count. */
+/**
+ * Returns the sources that an annotation lists. Undefined if the annotation is missing, damaged or contains only a
+ * count.
+ */
 export function parseSources(text: string | undefined): ReadonlyMap<string, TargetSource> | undefined {
   const parsed = parseObject(text);
   if (parsed === undefined) return undefined;
@@ -173,7 +176,7 @@ export function parseSources(text: string | undefined): ReadonlyMap<string, Targ
     : undefined;
 }
 
-/** The number of sources, if the annotation contains only a count. */
+/** Returns the number of sources, if the annotation contains only a count. */
 export function countOfSources(text: string | undefined): number | undefined {
   const { count, fingerprint } = parseObject(text) ?? {};
   return typeof count === 'number' && typeof fingerprint === 'string' ? count : undefined;
@@ -256,7 +259,8 @@ export function mergeManager(instance: string, mapping: string): string {
 export const MERGE_ANNOTATION_PREFIX = 'secretbridge.dev/merge-';
 
 /**
- * The annotation name for one mapping. It contains a hash, because two names of 63 characters would exceed the limit.
+ * Returns the annotation name for one mapping. It contains a hash, because two names of 63 characters would exceed the
+ * limit.
  */
 export function mergeAnnotation(instance: string, mapping: string): string {
   return `${MERGE_ANNOTATION_PREFIX}${mergeDigest(instance, mapping).slice(0, 16)}`;

@@ -6,7 +6,7 @@ import { LABEL } from './ownership-metadata.ts';
 
 export interface Claim extends Instances {
   readonly mapping: Mapping;
-  /** Whether another mapping of the configuration has this target. */
+  /** Whether another mapping of the configuration desires this target. */
   readonly isDesiredBy: (mapping: string) => boolean;
 }
 

@@ -75,7 +75,7 @@ export function pinMapping(mapping: Mapping, pin: Pin, stores: ReadonlyMap<strin
   return { mapping: pinnedMapping, refs };
 }
 
-/** The recorded version of a source. Undefined if the source is not in the record. */
+/** Returns the recorded version of a source. Undefined if the source is not in the record. */
 function versionOf(source: Source, { to, sources }: Pin): string | undefined {
   const sameKey = sources.filter(({ store, key }) => store === source.store && key === source.key);
   const versions = distinct(sameKey);
@@ -99,14 +99,14 @@ function distinct(sources: readonly TargetSource[]): readonly string[] {
   return [...new Set(sources.map(({ version }) => version))];
 }
 
-/** The sources that a search found at that time, by target key. */
+/** Returns the sources that a search found at that time, by target key. */
 function pinnedSearchSources(
   search: Search,
   pin: Pin,
   explicit: readonly Source[],
 ): readonly (readonly [string, Source])[] {
-  // Ignore a key that the mapping also names explicitly if the search uses tags. It is then unknown whether the search
-  // found the key.
+  // If the search uses tags, ignore a key that the mapping also names explicitly, because it is unknown whether the
+  // search found that key.
   const isNamed = (key: string): boolean =>
     explicit.some(
       (source) => source.store === search.store && source.key === key && source.property === undefined,

@@ -133,7 +133,7 @@ export function planRemoval(
   return { kind: 'refuse', keys: [], error: new AppError('NOT_OWNED', { detail }) };
 }
 
-/** The detail if only the `immutable` field differs. */
+/** The reason that is reported if only the `immutable` field differs. */
 const IMMUTABLE_SET = 'it is immutable and would no longer be';
 const IMMUTABLE_REMEDY =
   'Set `target.immutable: true`, or delete the Secret yourself so that it is recreated.';
@@ -169,8 +169,8 @@ function foreignPin(
 }
 
 /**
- * The annotations of our earlier merges into a Secret that we now own. If they stayed, the rules of those merges could
- * remove our keys.
+ * Returns the annotations of our earlier merges into a Secret that we now own. If they stayed, the rules of those
+ * merges could remove our keys.
  */
 function obsoleteMergeAnnotations(live: LiveSecret, instances: Instances): readonly string[] {
   const ownInstances = instancesOf(instances);

@@ -17,7 +17,7 @@ type Names = Readonly<Record<(typeof PARTS)[number], readonly string[]>>;
  */
 const LAST_APPLIED = 'kubectl.kubernetes.io/last-applied-configuration';
 
-/** The names that others had set before we recreated the Secret. */
+/** Returns the names that others had set before we recreated the Secret. */
 function preservedNames({ annotations }: LiveSecret): Names {
   const recorded = parseObject(annotations[PRESERVED]) ?? {};
   const namesIn = (part: keyof Names): readonly string[] => {

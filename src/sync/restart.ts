@@ -24,8 +24,8 @@ export function isContentChange({ before, after, keys }: ContentChange): boolean
 }
 
 /**
- * The name of the pod template annotation that stores the fingerprint of a Secret. It contains a hash, because Secret
- * names may exceed the limit of 63 characters.
+ * Returns the name of the pod template annotation that stores the fingerprint of a Secret. It contains a hash, because
+ * Secret names may exceed the limit of 63 characters.
  */
 export function restartAnnotation(secret: string): string {
   return `restart.secretbridge.dev/${createHash('sha256').update(secret).digest('hex').slice(0, 16)}`;

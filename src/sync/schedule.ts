@@ -35,10 +35,7 @@ const MINUTE = 60 * SECOND;
 const MIN_DELAY = SECOND;
 const MAX_BACKOFF = 5 * MINUTE;
 const HOUR = 60 * MINUTE;
-/**
- * The maximum delay that a store or the API server can request. Nothing else would run the target before the delay
- * ends.
- */
+/** The longest delay that is granted to a store or the API server. During the delay, nothing else runs the target. */
 export const MAX_RETRY_AFTER_MS = HOUR;
 /** Short, because a conflict with another writer resolves quickly. */
 const CONFLICT_BACKOFF = { first: SECOND / 4, longest: 30 * SECOND };
@@ -46,9 +43,9 @@ const CONFLICT_BACKOFF = { first: SECOND / 4, longest: 30 * SECOND };
 const MISSING_RESOURCE_DELAY = 30 * SECOND;
 
 /**
- * The milliseconds until the next run, or undefined to wait for the next sweep. Transient failures are retried with
- * exponential backoff and full jitter, so that not all targets return at once after an outage. Failures that a person
- * must fix are retried slowly.
+ * Returns the milliseconds until the next run, or undefined to wait for the next sweep. Transient failures are retried
+ * with exponential backoff and full jitter, so that targets do not all retry at the same moment after an outage.
+ * Failures that a person must fix are retried slowly.
  */
 export function nextRun(
   result: RunResult,
@@ -82,7 +79,7 @@ export function nextRun(
   }
 }
 
-/** The delay for failures that a person must fix. A changed configuration, or a request, starts a run at once. */
+/** Returns the delay for failures that a person must fix. A changed configuration or a request starts a run earlier. */
 function lastingDelay(refresh: number, doublings: number): number {
   const first = Math.max(refresh, MAX_BACKOFF);
   return Math.max(first, Math.min(first * 2 ** doublings, HOUR));

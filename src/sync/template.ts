@@ -22,7 +22,7 @@ function compileAll(spec: Spec): ReadonlyMap<string, Compiled> {
 }
 
 /**
- * The data of a target with its rendered templates. If one template fails, the whole target fails and keeps its
+ * Returns the data of a target with its rendered templates. If one template fails, the whole target fails and keeps its
  * existing content.
  * @throws AppError TEMPLATE_INVALID or TEMPLATE_FAILED, with line and column; KEY_COLLISION.
  */

@@ -12,7 +12,7 @@ type StoreValue = Pick<FoundRead, 'value' | 'object'>;
 
 /**
  * Caches parsed JSON, so that a value is parsed only once even if many of its properties are used. Parsing blocks the
- * process. The parsed form is another copy of the secret, several times its size. So it must not outlive one
+ * process. The parsed form is another copy of the secret, several times its size. So the cache must not outlive one
  * synchronous step.
  */
 export interface JsonCache {
@@ -43,7 +43,7 @@ export function createJsonCache(): JsonCache {
   };
 }
 
-/** The bytes of a source: the whole value or one property, decoded if requested. */
+/** Returns the bytes of a source: the whole value or one property, decoded if requested. */
 export function pickValue(source: Source, storeValue: StoreValue, parsed = createJsonCache()): SecretValue {
   const { property } = source;
   const value =
@@ -53,7 +53,10 @@ export function pickValue(source: Source, storeValue: StoreValue, parsed = creat
   return decode(value, source);
 }
 
-/** The members of a spread source, in the order of the store. Null members are skipped if the source is optional. */
+/**
+ * Returns the members of a spread source, in the order of the store. Null members are skipped if the source is
+ * optional.
+ */
 export function membersOf(
   source: Source,
   storeValue: StoreValue,

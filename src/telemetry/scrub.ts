@@ -26,7 +26,7 @@ export function createScrubber(): Scrubber {
   const registered: SecretValue[] = [];
   let forms: readonly string[] | undefined;
   /**
-   * Returns all forms of the registered values. They are dropped after the current turn of the event loop, so that
+   * Returns all forms of the registered values. The forms are dropped after the current turn of the event loop, so that
    * memory does not keep second copies of credentials.
    */
   const currentForms = (): readonly string[] => {

@@ -136,7 +136,7 @@ describe('checkpoint key', () => {
     );
   });
 
-  it('can be followed by earlier public keys in the same text', async () => {
+  it('can be followed by earlier public keys in its file', async () => {
     const old = generateKeyPairSync('ed25519').publicKey;
     const file = join(folder, 'mounted');
     await writeFile(file, `${fresh()}${pemOf(old)}`);

@@ -60,7 +60,7 @@ async function open() {
   };
 }
 
-it('an event stream reports keys, and leaves all read slots to reads', async () => {
+it('an event stream reports keys, and occupies no slot that reads could use', async () => {
   await using setup = await open();
   const { listener } = setup.follow();
   await waitUntil(() => expect(listener.onOpen).toHaveBeenCalledOnce());

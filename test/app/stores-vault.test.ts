@@ -20,7 +20,7 @@ async function until<T>(time: FakeTimers, work: Promise<T>): Promise<T> {
   return ended;
 }
 
-/** Two stores on separate servers, the first behind a faulty proxy. */
+/** Opens two stores on separate servers, the first behind a faulty proxy. */
 async function openTwo(more: object = {}) {
   const [server, other] = await Promise.all([startVaultServer(), startVaultServer()]);
   const proxy = await startFaultProxy(server.address);
@@ -82,7 +82,7 @@ async function openTwo(more: object = {}) {
   };
 }
 
-it('reports each request and its outcome for the metrics', async () => {
+it('a Vault store reports each request and its outcome for the metrics', async () => {
   await using setup = await openTwo();
   await setup.read('first', 'k', 'gone');
   const provider = await setup.stores.open('first');
@@ -103,7 +103,7 @@ it('reports each request and its outcome for the metrics', async () => {
 });
 
 it.each(['unavailable', 'reset', 'hang', 'sealed'] as const)(
-  'detects that a server is down (%s), pauses, and recovers by itself',
+  'a Vault store detects that its server is down (%s), pauses, and recovers by itself',
   async (fault) => {
     await using setup = await openTwo();
     expect(await setup.read('first')).toEqual(['found']);
@@ -132,7 +132,7 @@ it.each(['unavailable', 'reset', 'hang', 'sealed'] as const)(
   },
 );
 
-it('waits for the time that a throttling server requests', async () => {
+it('a Vault store waits for the time that a throttling server requests', async () => {
   await using setup = await openTwo();
   await setup.read('first');
   setup.proxy.set('throttled for an hour', /data/);
@@ -147,7 +147,7 @@ it('waits for the time that a throttling server requests', async () => {
   expect(await setup.read('first')).toEqual(['found']);
 });
 
-it('recovers from a revoked token with a single login', async () => {
+it('a Vault store recovers from a revoked token with a single login', async () => {
   await using setup = await openTwo();
   await setup.read('first');
   setup.server.revokeAll();
@@ -157,7 +157,7 @@ it('recovers from a revoked token with a single login', async () => {
   expect(setup.states).toEqual([]);
 });
 
-it('backs off after a refused login, and uses new credentials immediately after a reset', async () => {
+it('a Vault store backs off after a refused login, and uses new credentials immediately after a reset', async () => {
   await using setup = await openTwo();
   const right = setup.env.SECRET_ID;
   setup.env.SECRET_ID = 'wrong';
@@ -174,7 +174,7 @@ it('backs off after a refused login, and uses new credentials immediately after 
   expect(setup.states).toEqual(['first down AUTH_FAILED', 'first up']);
 });
 
-it('reuses the login from a wrapped secret id until the process ends', async () => {
+it('a Vault store reuses the login from a wrapped secret id until the process ends', async () => {
   await using setup = await openTwo({ secretIdWrapped: true });
   setup.env.SECRET_ID = setup.server.wrap(setup.server.appRole.secretId);
   expect(await setup.read('first')).toEqual(['found']);
@@ -191,7 +191,7 @@ it('reuses the login from a wrapped secret id until the process ends', async () 
   expect(setup.proxy.requests.filter(({ path }) => path.endsWith('/unwrap'))).toHaveLength(1);
 });
 
-it('unwraps a secret id once for concurrent logins, and accepts a new wrapped secret id', async () => {
+it('a Vault store unwraps a secret id once for concurrent logins, and accepts a new wrapped secret id', async () => {
   await using setup = await openTwo({ secretIdWrapped: true });
   setup.env.SECRET_ID = setup.server.wrap(setup.server.appRole.secretId);
   await using other = createStores(setup.configs(), setup.deps);
@@ -207,7 +207,7 @@ it('unwraps a secret id once for concurrent logins, and accepts a new wrapped se
   expect(setup.proxy.requests.filter(({ path }) => path.endsWith('/unwrap'))).toHaveLength(2);
 });
 
-it('reports the store as up when the login works, even if no key is readable', async () => {
+it('a Vault store is reported as up when the login works, even if no key is readable', async () => {
   await using setup = await openTwo();
   const right = setup.env.SECRET_ID;
   setup.env.SECRET_ID = 'wrong';

@@ -178,7 +178,7 @@ describe('an unreachable store', () => {
     },
   );
 
-  it('fails all queued requests at once when the breaker opens', async () => {
+  it('immediately fails all queued requests when the breaker opens', async () => {
     await using setup = world('a');
     setup.set('a', 'hang');
     let ended = 0;
@@ -243,7 +243,7 @@ describe('a hanging key', () => {
     expect(setup.states.filter((state) => state.includes('down'))).toEqual([]);
   });
 
-  it('is read normally again after its first answer', async () => {
+  it('is read normally after its first answer', async () => {
     await using setup = world('a');
     setup.set('a/slow', 'hang');
     expect(await setup.read('a', 'slow')).toEqual(['TIMEOUT']);
@@ -285,16 +285,19 @@ describe('a refused login', () => {
     },
   );
 
-  it.each(['BAD_ANSWER', 'CONFIG_INVALID'] as const)('leaves the store down after %s', async (code) => {
-    await using setup = world('a');
-    setup.set('a', 'AUTH_FAILED');
-    await setup.read('a', 'k');
-    setup.set('a', code);
-    expect(await setup.read('a', 'k')).toEqual([code]);
-    expect(setup.states).toEqual(['a down AUTH_FAILED']);
-  });
+  it.each(['BAD_ANSWER', 'CONFIG_INVALID'] as const)(
+    'leaves the store marked as down after %s',
+    async (code) => {
+      await using setup = world('a');
+      setup.set('a', 'AUTH_FAILED');
+      await setup.read('a', 'k');
+      setup.set('a', code);
+      expect(await setup.read('a', 'k')).toEqual([code]);
+      expect(setup.states).toEqual(['a down AUTH_FAILED']);
+    },
+  );
 
-  it('marks the store as down if it cannot be opened for any reason', async () => {
+  it('marks the store as down if opening it fails, whatever the reason', async () => {
     await using setup = world('a');
     setup.failCreation(new AppError('ACCESS_DENIED'));
     await expect(setup.stores.open('a')).rejects.toMatchObject({ code: 'ACCESS_DENIED' });
@@ -318,7 +321,7 @@ describe('a refused login', () => {
 });
 
 describe('a throttling store', () => {
-  it('is degraded and paused for the requested time, without affecting others', async () => {
+  it('is degraded and paused for the requested time, without affecting other stores', async () => {
     await using setup = world('a', 'b');
     setup.set('a', new AppError('THROTTLED', { retryAfterMs: 60_000 }));
     expect(await setup.read('a', 'k')).toEqual(['THROTTLED']);
@@ -346,7 +349,7 @@ describe('stores', () => {
     expect(answered).toEqual(['a', 'a']);
   });
 
-  it('open one provider per store on first use, and close it at the end', async () => {
+  it('open one provider per store on first use, and close each provider at the end', async () => {
     const setup = world('a', 'b');
     await Promise.all([setup.read('a', 'k'), setup.read('a', 'l')]);
     expect(setup.opened).toEqual(['a']);
@@ -394,7 +397,7 @@ describe('stores', () => {
     expect([setup.opened, setup.calls, setup.time.pending]).toEqual([['a'], [], 0]);
   });
 
-  it('reopen after a reset while running calls finish with the old provider', async () => {
+  it('reopen after a reset, and let running calls finish with the old provider', async () => {
     await using setup = world('a');
     setup.set('a/slow', 'hang');
     const slow = readOf(setup.stores, 'a', 'slow');
@@ -422,7 +425,7 @@ describe('stores', () => {
     expect(setup.probes).toHaveLength(probes);
   });
 
-  it('keep the last success after a reset, but not for a different store with the same name', async () => {
+  it('keep the time of the last success after a reset, but not for a different store with the same name', async () => {
     await using setup = world('a');
     await setup.read('a', 'k');
     const { lastSuccess } = setup.stores.state('a');
@@ -440,7 +443,7 @@ describe('stores', () => {
     expect(setup.stores.state('a').lastSuccess).toBeUndefined();
   });
 
-  it('keep a provider usable that was opened before a reset', async () => {
+  it('do not break a provider that was opened before a reset', async () => {
     await using setup = world('a');
     const provider = await setup.stores.open('a');
     setup.stores.reset('a');

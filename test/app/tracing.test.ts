@@ -83,7 +83,7 @@ describe('traces of a sync', () => {
   });
 });
 
-describe('without `tracing`', () => {
+describe('a program without `tracing` in its configuration', () => {
   it('loads no tracing package, because a single file imports it on demand', () => {
     const src = join(import.meta.dirname, '../../src');
     const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((path) =>

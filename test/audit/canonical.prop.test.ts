@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { canonical } from '../../src/audit/chain.ts';
 
-/** Reverses the members of every object. */
+/** Returns a copy with the members of every object in reverse order. */
 function reverseMembers(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(reverseMembers);
   if (typeof value !== 'object' || value === null) return value;
@@ -16,7 +16,7 @@ function reverseMembers(value: unknown): unknown {
 const json = fc.jsonValue({ maxDepth: 5 });
 
 describe('canonical JSON', () => {
-  it('parses back to the same value', () => {
+  it('parses back to the value that it was made from', () => {
     fc.assert(
       fc.property(json, (value) => {
         expect(JSON.parse(canonical(value))).toEqual(JSON.parse(JSON.stringify(value)));
@@ -24,7 +24,7 @@ describe('canonical JSON', () => {
     );
   });
 
-  it('does not depend on the order of members', () => {
+  it('does not depend on the order of the members of an object', () => {
     fc.assert(
       fc.property(json, (value) => {
         expect(canonical(reverseMembers(value))).toBe(canonical(value));
@@ -32,7 +32,7 @@ describe('canonical JSON', () => {
     );
   });
 
-  it('does not change when it is canonicalized again', () => {
+  it('does not change if it is canonicalized a second time', () => {
     fc.assert(
       fc.property(json, (value) => {
         expect(canonical(JSON.parse(canonical(value)))).toBe(canonical(value));
@@ -56,7 +56,7 @@ describe('canonical JSON', () => {
     );
   });
 
-  it('sorts index-like member names by code units', () => {
+  it('sorts names that look like array indexes by code units', () => {
     const given: unknown = JSON.parse('{"b":{"10":1,"2":2,"-":3},"__proto__":[{"9":0,"10":0}],"a":0}');
     expect(canonical(given)).toBe('{"__proto__":[{"10":0,"9":0}],"a":0,"b":{"-":3,"10":1,"2":2}}');
     expect(() => canonical({ 1: 0, b: Number.NaN })).toThrow(TypeError);

@@ -21,7 +21,7 @@ const checkpoint = (sequence: number): Checkpoint => ({
 });
 
 describe('checkpoint file', () => {
-  it('creates the file on the first write, readable only by its owner, and appends to it', async () => {
+  it('is created on the first write, readable only by its owner, and later writes append to it', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'state', 'checkpoints.jsonl');
     const location = fileLocation(path);
@@ -32,7 +32,7 @@ describe('checkpoint file', () => {
     expect((await readFile(path, 'utf8')).split('\n')).toHaveLength(4);
   });
 
-  it('skips a line that a crash left incomplete', async () => {
+  it('is read without a line that a crash left incomplete', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'checkpoints.jsonl');
     const location = fileLocation(path);
@@ -43,7 +43,7 @@ describe('checkpoint file', () => {
     expect(await location.read()).toEqual([1, 2].map(checkpoint));
   });
 
-  it('keeps every line of concurrent writes', async () => {
+  it('contains every line of concurrent writes', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'checkpoints.jsonl');
     const numbers = Array.from({ length: 50 }, (_, index) => index + 1);
@@ -52,7 +52,7 @@ describe('checkpoint file', () => {
     expect(found.toSorted((a, b) => a - b)).toEqual(numbers);
   });
 
-  it('fails for an unreadable file instead of reading it as empty', async () => {
+  it('causes an error if it is unreadable, and is not treated as empty', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'checkpoints.jsonl');
     await mkdir(path);
@@ -67,7 +67,7 @@ describe('checkpoint file', () => {
     });
   });
 
-  it('checks whether the file is writable without creating anything', async () => {
+  it('is checked for write access without creating anything', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'state', 'far', 'checkpoints.jsonl');
     await fileLocation(path).checkWritable();
@@ -76,13 +76,13 @@ describe('checkpoint file', () => {
     const written = await readFile(path, 'utf8');
     await fileLocation(path).checkWritable();
     expect(await readFile(path, 'utf8')).toBe(written);
-    // A running program cannot be opened for writing, even by root.
+    // The file of a running program cannot be opened for writing, even by root.
     await expect(fileLocation(process.execPath).checkWritable()).rejects.toMatchObject({
       code: 'AUDIT_UNAVAILABLE',
     });
   });
 
-  it('fails the check if the folder is not writable', async (context) => {
+  it('fails the check for write access if the folder is not writable', async (context) => {
     context.skip(process.getuid?.() === 0, 'root may read and write everything');
     await using folder = await temporaryFolder();
     await chmod(folder.path, 0o500);
@@ -92,7 +92,7 @@ describe('checkpoint file', () => {
   });
 });
 
-it('standard output receives one line per checkpoint, and reading it back returns nothing', async () => {
+it('a checkpoint location on standard output writes one line per checkpoint, and reads back as empty', async () => {
   const lines: string[] = [];
   const location = stdoutLocation((line) => lines.push(line));
   await location.write(checkpoint(7));
@@ -111,7 +111,7 @@ describe('checkpoint ConfigMap', () => {
         if (dryRun) return 'written';
         remaining -= 1;
         if (remaining >= 0) {
-          // Another writer changed the object first.
+          // Simulates another writer that changed the object first.
           stored = { data: { ...stored?.data, theirs: String(remaining) } };
           return 'conflict';
         }
@@ -137,14 +137,14 @@ describe('checkpoint ConfigMap', () => {
     expect(data()).toEqual({ theirs: '0', [CHECKPOINTS_KEY]: expect.stringContaining('"sequence":1') });
   });
 
-  it('loses no checkpoint when several replicas write at once', async () => {
+  it('loses no checkpoint if several replicas write concurrently', async () => {
     const { client } = memory();
     const locations = [1, 2, 3, 4].map(() => configMapLocation('ConfigMap a/b', client));
     await Promise.all(locations.map((location, n) => location.write(checkpoint(n + 1))));
     expect((await locations[0]?.read())?.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4]);
   });
 
-  it('gives up after repeated conflicts', async () => {
+  it('gives up after several conflicts in a row', async () => {
     const { client } = memory(1_000);
     const write = configMapLocation('ConfigMap a/b', client).write(checkpoint(1));
     await expect(write).rejects.toMatchObject({ code: 'CONFLICT' });

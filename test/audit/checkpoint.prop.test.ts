@@ -39,7 +39,7 @@ const at = (sequence: number, minute: number, more: Partial<Checkpoint> = {}, by
   });
 
 describe('checkpoint signature', () => {
-  it('is valid for the signed content after serialization and parsing, with any known key', () => {
+  it('is valid for the signed content after serialization and parsing, with any of the known keys', () => {
     fc.assert(
       fc.property(signed, (checkpoint) => {
         const [back] = parseCheckpoints(checkpointLine(checkpoint));
@@ -49,7 +49,7 @@ describe('checkpoint signature', () => {
     );
   });
 
-  it('is invalid for changed content', () => {
+  it('is invalid if the content was changed', () => {
     const change = fc.constantFrom(
       { sequence: 4_711 },
       { hash: 'c' },
@@ -65,17 +65,17 @@ describe('checkpoint signature', () => {
     );
   });
 
-  it.each(['', 'x', '!!', 'AAAA'])('is invalid for the signature %j', (signature) => {
+  it.each(['', 'x', '!!', 'AAAA'])('is invalid if it is %j', (signature) => {
     expect(signatureOf({ ...at(1, 1), signature }, keys)).toBe('wrong');
   });
 
-  it('is unknown for a key that is not available', () => {
+  it('is unknown if its key is not available', () => {
     expect(signatureOf(at(1, 1, {}, foreign), keys)).toBe('unknown');
   });
 });
 
 describe('parseCheckpoints', () => {
-  it('skips torn and empty lines and reads log lines', () => {
+  it('skips incomplete and empty lines, and accepts log lines', () => {
     const [a, b] = [at(1, 1), at(2, 2)];
     const text = `${checkpointLine(a)}\n{"hash":"ab","signature":"to\n\nhello\n[]\n{"signature":1}\n2026-11-25 info {"checkpoint":${checkpointLine(b)}}\n`;
     expect(parseCheckpoints(text)).toEqual([a, b]);
@@ -88,13 +88,13 @@ describe('newestTrusted', () => {
     expect(newestTrusted([], keys)).toEqual({ checkpoint: undefined, untrusted: [] });
   });
 
-  it('considers only checkpoints since the last acceptance, because sequence numbers are reused after a loss', () => {
+  it('ignores checkpoints before the last acceptance of a loss, because sequence numbers are reused after it', () => {
     expect(
       newestTrusted([at(20, 2), at(30, 3), at(16, 4, { accepts: 30 }), at(17, 5)], keys).checkpoint?.sequence,
     ).toBe(17);
   });
 
-  it('skips checkpoints without a trusted signature and reports them', () => {
+  it('skips checkpoints without a trusted signature, and returns them separately', () => {
     const forged = { ...at(50, 9), sequence: 60 };
     const unknownKey = at(70, 9, {}, foreign);
     const { checkpoint, untrusted } = newestTrusted([at(20, 2), forged, unknownKey], keys);
@@ -102,14 +102,14 @@ describe('newestTrusted', () => {
     expect(untrusted).toEqual([unknownKey, forged]);
   });
 
-  it('ignores an acceptance without a trusted signature', () => {
+  it('ignores an acceptance of a loss that has no trusted signature', () => {
     expect(newestTrusted([at(30, 3), at(5, 4, { accepts: 30 }, foreign)], keys).checkpoint?.sequence).toBe(
       30,
     );
   });
 });
 
-it('an acceptance covers all earlier checkpoints up to its sequence number', () => {
+it('treats all earlier checkpoints up to the accepted sequence number as accepted', () => {
   const accepting = [at(16, 4, { accepts: 30 })];
   expect(isAccepted(at(30, 3), accepting)).toBe(true);
   expect(isAccepted(at(31, 3), accepting)).toBe(false);
@@ -124,7 +124,7 @@ describe('parsePublicKeys', () => {
     expect(parsePublicKeys(`${base64}\n`).map(keyIdOf)).toEqual([ours.keyId]);
   });
 
-  it('returns nothing for other key types and other text', () => {
+  it('returns nothing for keys of another type and for other text', () => {
     const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 1_024 });
     expect(parsePublicKeys(pemOf(publicKey))).toEqual([]);
     for (const text of [

@@ -104,7 +104,7 @@ async function openScene(): Promise<Scene> {
   return fixture;
 }
 
-/** Makes every record different. */
+/** A counter that makes every record different. */
 let salt = 0;
 
 async function append(audit: AuditStore, count: number): Promise<void> {
@@ -115,7 +115,7 @@ async function append(audit: AuditStore, count: number): Promise<void> {
 const sequences = ({ lines }: Memory) => lines.map(({ sequence }) => sequence);
 
 describe('checkpoints', () => {
-  it('are written to every location after new records and on shutdown', async () => {
+  it('are written to every location after new records, and on shutdown', async () => {
     await using fixture = await openScene();
     {
       await using checkpointer = await fixture.open();
@@ -134,7 +134,7 @@ describe('checkpoints', () => {
     expect(await fixture.prove()).toMatchObject({ ok: true, checkpoints: 4, sealed: { sequence: 5 } });
   });
 
-  it('are written after a number of records, before the timer fires', async () => {
+  it('are written after a certain number of records, even before the timer fires', async () => {
     await using fixture = await openScene();
     await using checkpointer = await fixture.open();
     await append(checkpointer.audit, 10);
@@ -142,7 +142,7 @@ describe('checkpoints', () => {
     expect(fixture.places.map(sequences)).toEqual([[10], [10]]);
   });
 
-  it('are not written again by a process that finds them at the location', async () => {
+  it('are not written a second time by a process that finds them at the location', async () => {
     await using fixture = await openScene();
     await using one = await fixture.open();
     await append(one.audit, 3);
@@ -152,7 +152,7 @@ describe('checkpoints', () => {
     expect(fixture.places.map(sequences)).toEqual([[3], [3]]);
   });
 
-  it('have increasing times when the clock is set back', async () => {
+  it('have increasing times even if the clock is set back', async () => {
     await using fixture = await openScene();
     {
       await using checkpointer = await fixture.open();
@@ -167,7 +167,7 @@ describe('checkpoints', () => {
     expect(new Set(times).size).toBe(2);
   });
 
-  it('are retried at a failing location without delaying other locations', async () => {
+  it('are written again later at a failing location, without a delay for other locations', async () => {
     await using fixture = await openScene();
     const [first, second] = fixture.places;
     await using checkpointer = await fixture.open();
@@ -185,7 +185,7 @@ describe('checkpoints', () => {
     expect(fixture.places.map(sequences)).toEqual([[2], [1, 2]]);
   });
 
-  it('of several concurrent processes are consistent', async () => {
+  it('are consistent if several processes write them concurrently', async () => {
     await using fixture = await openScene();
     await using one = await fixture.open();
     await using other = await fixture.open();
@@ -195,7 +195,7 @@ describe('checkpoints', () => {
   });
 });
 
-describe('a store that lacks signed records', () => {
+describe('audit store that lacks signed records', () => {
   async function truncated(cut = 12): Promise<Scene> {
     const fixture = await openScene();
     await using checkpointer = await fixture.open();
@@ -207,7 +207,7 @@ describe('a store that lacks signed records', () => {
     return fixture;
   }
 
-  it('refuses changes but allows reads and commands that change nothing', async () => {
+  it('rejects changes, but allows reads and the records of commands that change nothing', async () => {
     await using fixture = await truncated();
     await using checkpointer = await fixture.open();
     expect(checkpointer.storeError()).toMatchObject({ code: 'AUDIT_TRUNCATED' });
@@ -223,7 +223,7 @@ describe('a store that lacks signed records', () => {
     ]);
   });
 
-  it('is not trusted even if it contains other records under the same sequence numbers', async () => {
+  it('is not trusted even if it has other records with the sequence numbers of the missing ones', async () => {
     await using fixture = await truncated();
     await append(fixture.store, 20);
     await using checkpointer = await fixture.open();
@@ -231,7 +231,7 @@ describe('a store that lacks signed records', () => {
     expect(await fixture.prove()).toMatchObject({ problem: { kind: 'checkpoint', sequence: 20, after: 10 } });
   });
 
-  it('is trusted again after a person accepts the loss, and verifies from that point', async () => {
+  it('is trusted again after a person accepts the loss, and verification continues from that record', async () => {
     await using fixture = await truncated();
     expect(await fixture.prove()).toMatchObject({ ok: false, problem: { kind: 'truncated', sequence: 13 } });
     await using waiting = await fixture.open();
@@ -248,7 +248,7 @@ describe('a store that lacks signed records', () => {
     expect(await fixture.prove()).toMatchObject({ ok: true, accepted: 2, sealed: { sequence: 17 } });
   });
 
-  it('is reported again after another loss, although sequence numbers are reused', async () => {
+  it('is reported again after a second loss, although sequence numbers are reused', async () => {
     await using fixture = await truncated();
     {
       await using checkpointer = await fixture.open();
@@ -261,7 +261,7 @@ describe('a store that lacks signed records', () => {
       await using checkpointer = await fixture.open();
       expect(checkpointer.storeError()?.code).toBe('AUDIT_TRUNCATED');
     }
-    // This loss also deletes the record of the acceptance.
+    // This second loss also deletes the record of the acceptance.
     fixture.cut(11);
     await using checkpointer = await fixture.open();
     await checkpointer.accept(bare({ action: 'command' }));
@@ -269,7 +269,7 @@ describe('a store that lacks signed records', () => {
     expect(await fixture.prove()).toMatchObject({ ok: true });
   });
 
-  it('is not trusted while a location lacks the acceptance', async () => {
+  it('is not trusted while the acceptance is missing at one of the checkpoint locations', async () => {
     await using fixture = await truncated();
     await using checkpointer = await fixture.open();
     const [first] = fixture.places;
@@ -283,7 +283,7 @@ describe('a store that lacks signed records', () => {
     expect(checkpointer.storeError()).toBeUndefined();
   });
 
-  it('is detected while in use, and no newer checkpoint covers up the loss', async () => {
+  it('is detected while it is in use, and no newer checkpoint covers up the loss', async () => {
     await using fixture = await openScene();
     await using checkpointer = await fixture.open();
     await append(checkpointer.audit, 9);
@@ -296,7 +296,7 @@ describe('a store that lacks signed records', () => {
     expect(fixture.places.map(sequences)).toEqual([[9], [9]]);
   });
 
-  it('is not reported for pruned records', async () => {
+  it('is not reported if retention pruned the records', async () => {
     await using fixture = await openScene();
     await using checkpointer = await fixture.open();
     await append(checkpointer.audit, 9);
@@ -313,7 +313,7 @@ describe('a store that lacks signed records', () => {
 });
 
 describe('checkpoint location', () => {
-  it('blocks changes while it is unreadable', async () => {
+  it('blocks changes while its checkpoints cannot be read', async () => {
     await using fixture = await openScene();
     const [first] = fixture.places;
     if (first === undefined) throw new Error('no place');
@@ -325,7 +325,7 @@ describe('checkpoint location', () => {
     await checkpointer.audit.append([COMMAND]);
   });
 
-  it('does not affect the store with checkpoints signed by an unknown key, but reports them', async () => {
+  it('reports checkpoints signed by an unknown key, without effect on the trust in the store', async () => {
     await using fixture = await openScene();
     const foreign = createSigner(generateKeyPairSync('ed25519').privateKey);
     const forged = { sequence: 50, hash: 'a', time: '2026-11-25T12:00:00.000Z', instance: 'test' };
@@ -342,7 +342,7 @@ describe('checkpoint location', () => {
     });
   });
 
-  it('may contain checkpoints of another instance, which are ignored', async () => {
+  it('may contain checkpoints of another instance, and these are ignored', async () => {
     await using fixture = await openScene();
     fixture.places[0]?.lines.push(
       signer.sign({ sequence: 50, hash: 'a', time: '2026-11-25T12:00:00.000Z', instance: 'another' }),
@@ -353,7 +353,7 @@ describe('checkpoint location', () => {
 });
 
 describe('chain watch', () => {
-  it('verifies new records, detects tampering, and clears the problem once the tampering is reverted', async () => {
+  it('verifies new records, detects tampering, and clears the problem after the tampering is reverted', async () => {
     await using fixture = await openScene();
     let pauses = 0;
     const watch = createChainWatch({

@@ -9,12 +9,13 @@ import { SecretValue } from '../../src/core/secret-value.ts';
 import { bare, entry } from './sample.ts';
 
 /**
- * A child process that works on an audit store next to others: `node child.ts <job> <path-or-url> <replica> [count]`.
+ * A child process that uses an audit store together with other processes: `node child.ts <job> <path-or-url> <replica>
+ * [count]`.
  */
 const [job, path = '', replica = '', count = '0'] = process.argv.slice(2);
 const clock = { now: () => Date.now() };
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
-/** Keeps the process alive with its open store until it is killed. */
+/** Keeps the process and its open store alive until the process is killed. */
 const stay = (open: unknown): void => void setInterval(() => open, 60_000);
 
 function open(): Promise<AuditStore> {
@@ -46,7 +47,8 @@ switch (job) {
   case 'endless': {
     const store = await open();
     say('begun');
-    // Prints the ids of stored records. A record whose id was not printed may or may not be stored.
+    // Appends records and prints their ids after they are stored. A record whose id was not printed may or may not be
+    // stored.
     for (let n = 0; ; n += 3) {
       const ids = [n, n + 1, n + 2].map((id) => `${replica}-${id}`);
       await Promise.all(ids.map((requestId) => store.append([entry({ requestId })])));
@@ -56,7 +58,7 @@ switch (job) {
   case 'churn': {
     const store = await open();
     say('begun');
-    // Makes all kinds of changes: records, reviews and pruning.
+    // Makes all kinds of changes: new records, reviews and pruning.
     for (let n = 0; ; n += 1) {
       const many = Array.from({ length: 40 }, (_, i) =>
         entry({ requestId: `${replica}-${n}`, attempt: i + 1 }),

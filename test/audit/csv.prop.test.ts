@@ -4,7 +4,7 @@ import { cell, csvHeader, csvLine } from '../../src/audit/export/csv.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { entry } from './sample.ts';
 
-/** A strict parser for RFC 4180. */
+/** Parses CSV strictly according to RFC 4180. */
 function parse(text: string): string[][] {
   const rows: string[][] = [];
   let row: string[] = [];
@@ -34,7 +34,7 @@ const NASTY = fc.oneof(
 );
 
 describe('CSV cell', () => {
-  it('round-trips, apart from the apostrophe added before text that a spreadsheet would run as a formula', () => {
+  it('is parsed back unchanged, apart from an apostrophe before text that a spreadsheet would run as a formula', () => {
     fc.assert(
       fc.property(fc.array(NASTY, { minLength: 1, maxLength: 5 }), (texts) => {
         const [row = []] = parse(`${texts.map(cell).join(',')}\r\n`);
@@ -67,7 +67,7 @@ describe('CSV cell', () => {
 });
 
 describe('CSV row', () => {
-  it("has a cell for every column, regardless of the record's content", async () => {
+  it('has a cell for every column, whatever the record contains', async () => {
     await using audit = createMemoryAudit();
     const [record] = await audit.append([
       entry({

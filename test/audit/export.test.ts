@@ -41,7 +41,7 @@ async function recordsOf(audit: AuditStore, part: RequestPart = {}): Promise<rea
     .map((line) => JSON.parse(line) as AuditRecord);
 }
 
-/** The number of records fills more than two pages. */
+/** More records than two pages can contain. */
 async function fill(audit: AuditStore): Promise<void> {
   await audit.append(
     Array.from({ length: 1_203 }, (_, n) => (n % 3 === 0 ? entry({ mapping: `m${n % 2}` }) : bare())),
@@ -68,7 +68,7 @@ async function openFilled(): Promise<AuditStore & AsyncDisposable> {
 }
 
 describe('JSON lines export', () => {
-  it('contains each stored text with its hash, oldest first, without gaps', async () => {
+  it('contains each stored text with its hash, oldest first and without gaps', async () => {
     await using audit = await openFilled();
     const text = await textOf(exportRecords(audit, exportRequest()));
     const lines = text.split('\n').slice(0, -1);
@@ -93,7 +93,7 @@ describe('JSON lines export', () => {
     expect(await recordsOf(audit, { filter: { mapping: 'nobody' } })).toEqual([]);
   });
 
-  it('ends even if records are appended during the export', async () => {
+  it('ends even if new records are appended during the export', async () => {
     for (const filter of [{}, { action: 'sweep' }] as const) {
       await using audit = await openFilled();
       const before = (await audit.list(filter, { limit: 10_000 })).length;
@@ -106,21 +106,21 @@ describe('JSON lines export', () => {
     }
   });
 
-  it('writes a damaged record as a line that fails verification', () => {
+  it('contains a damaged record as a line that fails verification', () => {
     expect(jsonLine({ text: 'nonsense\nmore', hash: 'ab', columnsMatch: false })).toBe(
       '{"damaged":"nonsense\\nmore","hash":"ab"}\n',
     );
     expect(jsonLine({ text: '{}', hash: '', columnsMatch: false })).toBe('{"damaged":"{}","hash":""}\n');
   });
 
-  it('uses the same line format as the records on standard output', async () => {
+  it('uses the line format of the records on standard output', async () => {
     await using audit = createMemoryAudit();
     const [record] = await audit.append([entry()]);
     if (record === undefined) throw new Error('nothing was recorded');
     expect(`${recordLine(record)}\n`).toBe(await textOf(exportRecords(audit, exportRequest())));
   });
 
-  it('reports progress once per page', async () => {
+  it('reports its progress once per page', async () => {
     await using audit = await openFilled();
     const steps: Progress[] = [];
     await textOf(exportRecords(audit, exportRequest({ onProgress: (step) => void steps.push(step) })));
@@ -131,7 +131,7 @@ describe('JSON lines export', () => {
     ]);
   });
 
-  it('stops when its signal aborts', async () => {
+  it('stops when its abort signal fires', async () => {
     await using audit = await openFilled();
     const stop = new AbortController();
     const chunks = exportRecords(audit, exportRequest({ signal: stop.signal }));
@@ -157,7 +157,7 @@ describe('CSV and OCSF exports', () => {
     expect(events[0]).toMatchObject({ unmapped: { review: { state: 'flagged', by: 'ann' } } });
   });
 
-  it('consist of only a header (CSV) or nothing (OCSF) without records', async () => {
+  it('consist of only a header (CSV) or are empty (OCSF) if there are no records', async () => {
     await using audit = createMemoryAudit();
     expect(await textOf(exportRecords(audit, exportRequest({ format: 'csv' })))).toMatch(
       /^sequence,time,.*\r\n$/,
@@ -166,7 +166,7 @@ describe('CSV and OCSF exports', () => {
   });
 });
 
-describe('recorded export', () => {
+describe('export that is itself recorded', () => {
   const context = {
     actor: { kind: 'operator', name: 'ann', address: '::1' },
     requestId: 'r1',
@@ -174,7 +174,7 @@ describe('recorded export', () => {
   } as const;
 
   it.each(EXPORT_FORMATS)(
-    'records the start and the end of a %s export, and exports neither record',
+    'leads to a record of its start and of its end as %s, and contains neither of these records',
     async (format) => {
       await using audit = createMemoryAudit();
       await audit.append([entry(), bare()]);
@@ -189,7 +189,7 @@ describe('recorded export', () => {
     },
   );
 
-  it('returns no data if the export cannot be recorded', async () => {
+  it('returns no data if its start cannot be recorded', async () => {
     await using audit = createMemoryAudit();
     await audit.append([entry()]);
     audit.failure = new AppError('AUDIT_UNAVAILABLE');
@@ -198,7 +198,7 @@ describe('recorded export', () => {
     });
   });
 
-  it('records how many records were sent when the receiver disconnects', async () => {
+  it('leads to a record of how many records were sent if the receiver disconnects', async () => {
     await using audit = createMemoryAudit();
     await fill(audit);
     const chunks = recordedExport(audit, exportRequest(), context);

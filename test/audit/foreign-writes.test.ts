@@ -4,7 +4,7 @@ import { watchForeignWrites } from '../../src/audit/foreign-writes.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { entry } from './sample.ts';
 
-/** Wraps a function so that a test can delay its results. */
+/** Wraps a function so that a test decides when its results arrive. */
 function withGate<A extends readonly unknown[], R>(work: (...args: A) => Promise<R>) {
   let gate: Promise<void> | undefined;
   return {
@@ -34,7 +34,7 @@ function open() {
 }
 
 describe('foreignVersion', () => {
-  it('ignores own records, including refused ones, and changes with records of other processes', async () => {
+  it('ignores records of this process, including rejected ones, and changes with records of other processes', async () => {
     const { audit, foreignVersion, other } = open();
     await other.append([entry(), entry()]);
     const before = await foreignVersion();
@@ -89,7 +89,7 @@ describe('foreignVersion', () => {
     expect(await foreignVersion()).toBe(before);
   });
 
-  it('shares one read among callers that ask before it starts, and never returns a state older than the call', async () => {
+  it('shares one read among callers that arrive before it starts, and never returns a state from before the call', async () => {
     const { foreignVersion, head, other, looks: headReads } = open();
     const releaseHead = head.shut();
     const first = [foreignVersion(), foreignVersion()];
@@ -105,7 +105,7 @@ describe('foreignVersion', () => {
     expect(headReads()).toBe(2);
   });
 
-  it('reads again after a failure, also for callers that were waiting', async () => {
+  it('reads again after a failure, also for callers that were already waiting', async () => {
     const log = createMemoryAudit();
     const { promise: failure, reject: fail } = Promise.withResolvers<void>();
     let headReads = 0;

@@ -11,7 +11,7 @@ function block(info: string): string {
   return page.split(`\`\`\`${info}\n`)[1]?.split('\n```')[0] ?? '';
 }
 
-it('the documented example matches the record that this program writes and hashes', () => {
+it('the documented example equals the record that the program writes, with its hash', () => {
   const text = block('json canonical');
   const record: AuditRecord = JSON.parse(text);
   expect(canonical(record)).toBe(text);
@@ -40,7 +40,7 @@ it('the documentation lists every field of a record', () => {
   expect(Object.keys(record).filter((name) => !names.has(name))).toEqual([]);
 });
 
-it('records no negative duration after the clock was set back', () => {
+it('a record contains no negative duration after the clock was set back', () => {
   const when = { time: '2026-11-25T12:00:00.000Z', instance: 'prod', replica: 'a' };
   expect(append(GENESIS, bare({ durationMs: -3_600_000 }), when).record.durationMs).toBe(0);
   expect(append(GENESIS, bare({ durationMs: 12.4 }), when).record.durationMs).toBe(12);

@@ -25,7 +25,7 @@ async function setUp() {
     });
   return {
     open,
-    /** Fills a log with reviews, an unresolved intent and pruned records, then closes it. */
+    /** Fills a log with reviews, an unresolved intent and pruned records, and closes it. */
     async fill(records: number): Promise<void> {
       await using store = await open('from.db');
       await store.append([entry({ phase: 'intent', secret: 'crashed' }), entry({ action: 'create' })]);
@@ -48,7 +48,7 @@ async function setUp() {
 }
 
 describe('moveAudit', () => {
-  it('copies the chain, its base, the reviews, the open intents and the retained records', async () => {
+  it('copies the chain, its base, the reviews, the unresolved intents and the retained records', async () => {
     await using logs = await setUp();
     await logs.fill(1300);
     const before = logs.bytes('from.db');
@@ -89,7 +89,7 @@ describe('moveAudit', () => {
     expect(logs.bytes('from.db')).toBe(before);
   });
 
-  it('continues after an interruption and blocks other writes until the move is complete', async () => {
+  it('continues after an interruption, and blocks other writes to both stores until the move is complete', async () => {
     await using logs = await setUp();
     await logs.fill(1800);
     await using source = await logs.open('from.db', true);
@@ -110,7 +110,7 @@ describe('moveAudit', () => {
     expect(await moveAudit(source, target)).toMatchObject({ kind: 'refused' });
   });
 
-  it('reports the target, not the source, if moved records were altered in the target', async () => {
+  it('names the target store, not the source store, if moved records were altered in the target', async () => {
     await using logs = await setUp();
     await logs.fill(1800);
     await using source = await logs.open('from.db', true);
@@ -128,7 +128,7 @@ describe('moveAudit', () => {
     });
   });
 
-  it('refuses a source or target that another process writes to, and a target with part of another log', async () => {
+  it('refuses a source or target to which another process writes, and a target with a part of another log', async () => {
     await using logs = await setUp();
     await logs.fill(10);
     await using source = await logs.open('from.db', true);
@@ -153,7 +153,7 @@ describe('moveAudit', () => {
     expect(await moveAudit(target, other)).toMatchObject(refused('is not finished'));
   });
 
-  it('does not complete if the source was written to during the move, and can be run again', async () => {
+  it('is not completed if the source was written to during the move, and can be run again', async () => {
     await using logs = await setUp();
     await logs.fill(600);
     await using source = await logs.open('from.db', true);

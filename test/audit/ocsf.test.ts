@@ -19,13 +19,13 @@ async function recorded(given: Entry): Promise<AuditRecord> {
   return record;
 }
 
-/** The event in its exported form. */
+/** Returns the event in its exported form. */
 function event(record: AuditRecord, review?: Review): Record<string, unknown> {
   return JSON.parse(JSON.stringify(toOcsf(record, review, '1.2.3')));
 }
 
 describe('OCSF event', () => {
-  it("matches the schema of its class, regardless of the record's content", async () => {
+  it('matches the schema of its class, whatever the record contains', async () => {
     await fc.assert(
       fc.asyncProperty(anyEntry, async (given) => {
         const found = event(await recorded(given));
@@ -35,7 +35,7 @@ describe('OCSF event', () => {
     );
   });
 
-  it.each(ACTIONS)('matches the schema for the action %s', async (action) => {
+  it.each(ACTIONS)('matches the schema if the action is %s', async (action) => {
     const found = event(await recorded(bare({ action })));
     expect(schema.safeParse(found).error?.issues ?? []).toEqual([]);
   });
@@ -49,7 +49,7 @@ describe('OCSF event', () => {
     expect(schema.safeParse({ ...found, class_uid: 6003 }).success).toBe(false);
   });
 
-  it('names the Secret before and after a change, the actor and the record', async () => {
+  it('contains the Secret before and after a change, the actor and the record', async () => {
     const record = await recorded(
       entry({
         phase: 'outcome',
@@ -72,13 +72,13 @@ describe('OCSF event', () => {
     });
   });
 
-  it('does not report an intent as a success', async () => {
+  it('does not present an intent as a success', async () => {
     const found = event(await recorded(entry({ phase: 'intent' })));
     expect(found).toMatchObject({ status_id: 99, status: 'Intent' });
     expect(found).not.toHaveProperty('entity_result');
   });
 
-  it('reports a refusal as a failure with its code', async () => {
+  it('presents a refusal as a failure with an error code', async () => {
     const found = event(await recorded(entry({ action: 'refuse', outcome: 'refused', code: 'NOT_OWNED' })));
     expect(found).toMatchObject({
       activity_id: 99,

@@ -6,7 +6,7 @@ import { bare, entry } from './sample.ts';
 
 export interface OrphanRowsHarness extends AsyncDisposable {
   open(replica: string): Promise<AuditStore>;
-  /** Changes the database without the store. */
+  /** Changes the database directly, without the audit store. */
   sql(text: string): Promise<void>;
 }
 
@@ -23,9 +23,9 @@ const truncateRecords = (after: number): string =>
   `delete from records where sequence > ${after};
   update head set sequence = ${after}, hash = (select hash from records where sequence = ${after})`;
 
-/** Checks that search rows of deleted records do not affect the store after the loss is accepted. */
+/** Checks that search rows of deleted records do not affect the store after a person has accepted the loss. */
 export function describeOrphanRows(name: string, openHarness: () => Promise<OrphanRowsHarness>): void {
-  it(`${name}: restores the previous review states after a loss`, async () => {
+  it(`${name}: shows the previous review states again after later reviews are lost`, async () => {
     await using harness = await openHarness();
     {
       await using store = await harness.open('a');
@@ -66,7 +66,7 @@ export function describeOrphanRows(name: string, openHarness: () => Promise<Orph
     });
   });
 
-  it(`${name}: marks a record as unreviewed after its only review is lost`, async () => {
+  it(`${name}: shows a record as unreviewed after its only review is lost`, async () => {
     await using harness = await openHarness();
     {
       await using store = await harness.open('a');

@@ -6,7 +6,7 @@ const parse = (url: string, tls?: { readonly caFile?: string }) =>
   parseAddress(SecretValue.fromText(url), tls);
 
 describe('parseAddress', () => {
-  it('returns server, database, user and password, and the address without credentials', () => {
+  it('returns server, database, user and password, and an address without the password', () => {
     expect(parse('postgres://ann:p%40ss%2F%25%20w@db.internal:6432/au%20dit\n')).toEqual({
       host: 'db.internal',
       port: 6432,
@@ -38,7 +38,7 @@ describe('parseAddress', () => {
     ['db', '?sslmode=verify-ca', {}, 'authority'],
     ['db', '?sslmode=verify-full&application_name=x&connect_timeout=5', undefined, 'name'],
   ])(
-    'chooses TLS for the host %s with the parameters "%s" and `tls` %o: %s',
+    'chooses for the host %s, the parameters "%s" and `tls` %o the TLS mode %s',
     (host, query, tls, expected) => {
       expect(parse(`postgres://a:b@${host}/c${query}`, tls).tls).toBe(expected);
     },
@@ -56,7 +56,7 @@ describe('parseAddress', () => {
     ['postgres://ann:hunter2@db/x?sslmode=prefer', '`sslmode` must be one of disable, require'],
     ['postgres://ann:hunter2@db/x?sslmode=hunter2', '`sslmode` must be one of disable, require'],
     ['postgres://ann:hunter2@db/x?sslmode=toString', '`sslmode` must be one of disable, require'],
-  ])('rejects a url without quoting it: %s', (url, detail) => {
+  ])('rejects a URL without quoting it in the error: %s', (url, detail) => {
     expect(() => parse(url)).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining(detail) }),
     );
@@ -71,7 +71,7 @@ describe('parseAddress', () => {
 });
 
 describe('tlsOptions', () => {
-  it('returns nothing without TLS', async () => {
+  it('returns nothing if TLS is not used', async () => {
     expect(await tlsOptions(parse('postgres://a:b@localhost/c'))).toBeUndefined();
   });
 
@@ -82,7 +82,7 @@ describe('tlsOptions', () => {
       });
   });
 
-  it('names a missing file', async () => {
+  it('names the file that does not exist', async () => {
     await expect(tlsOptions(parse('postgres://a:b@db/c'), { caFile: '/no/such.pem' })).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
       message: expect.stringContaining('file /no/such.pem cannot be read: ENOENT'),

@@ -8,10 +8,10 @@ import { PUBLIC_KEY } from './tamperings.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/reference/audit-format.md'), 'utf8');
 
-/** The verifier program in the documentation. */
+/** The verifier program from the documentation. */
 export const VERIFIER = page.split('```python\n')[1]?.split('```')[0] ?? '';
 
-/** Runs the program for many cases in one process, because Python starts slowly. */
+/** Runs the program once for many cases, because Python starts slowly. */
 const DRIVER = `
 import contextlib, io, runpy, sys
 verifier, key, *cases = sys.argv[1:]
@@ -26,7 +26,7 @@ for case in cases:
         print("not ok")
 `;
 
-/** The result for each folder: \`ok\`, \`not ok\`, or \`unchecked\` if signatures could not be checked. */
+/** The result for each folder: `ok`, `not ok`, or `unchecked` if the signatures could not be checked. */
 export async function verifyInPython(folder: string, cases: readonly string[]): Promise<readonly string[]> {
   const [verifier, driver, key] = ['verify.py', 'driver.py', 'key.pem'].map((name) => join(folder, name));
   if (verifier === undefined || driver === undefined || key === undefined) return [];

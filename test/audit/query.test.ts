@@ -39,13 +39,13 @@ describe('parseInstant', () => {
 });
 
 describe('audit query', () => {
-  it('becomes a filter that contains only the requested conditions', () => {
+  it('becomes a filter that contains only the conditions in the request', () => {
     const filter = toFilter({ since: 'S', mapping: 'db', code: 'THROTTLED' }, (text) => `${text}!`);
     expect(filter).toEqual({ since: 'S!', mapping: 'db', code: 'THROTTLED' });
     expect(Object.keys(toFilter({}, String))).toEqual([]);
   });
 
-  it('returns pages, and no cursor with the last page', async () => {
+  it('returns a cursor with each page except for the last one', async () => {
     await using audit = createMemoryAudit();
     await audit.append([bare(), bare(), bare(), bare()]);
     const first = await queryRecords(audit, {}, { limit: 2 });

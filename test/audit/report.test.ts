@@ -15,7 +15,7 @@ const read = (key: string, version: string, part: Partial<Entry> = {}): Entry =>
 const failedRead = (key: string): Entry =>
   bare({ action: 'read', store: 'vault', key, outcome: 'failed', code: 'TIMEOUT' });
 
-/** Day 0 is before the report period. The report covers days 10 to 13. */
+/** Day 0 is before the reported period, which consists of days 10 to 13. */
 async function openStory() {
   const clock = createManualTime(START);
   const audit = createMemoryAudit({ clock });
@@ -56,7 +56,7 @@ async function openStory() {
 const BY = { actor: { kind: 'operator', name: 'ann' }, requestId: 'r' } as const;
 
 describe('report', () => {
-  it('summarizes its period and ignores earlier records', async () => {
+  it('summarizes the reported period, and ignores earlier records', async () => {
     const { audit } = await openStory();
     await using _ = audit;
     const found = await report(audit, { since: at(9), until: at(13), ages: [] });
@@ -94,7 +94,7 @@ describe('report', () => {
     });
   });
 
-  it('counts the failures within a failed sweep, but not the sweep itself', async () => {
+  it('counts the failed reads within a failed sweep, but not the sweep itself', async () => {
     await using audit = createMemoryAudit({ clock: createManualTime(START) });
     await audit.append([
       entry({ action: 'refuse', outcome: 'refused', code: 'NOT_OWNED', secret: 'theirs' }),
@@ -125,22 +125,22 @@ describe('report', () => {
     });
   });
 
-  it('names sources whose current version was first read too long ago', async () => {
+  it('lists sources whose current version was first read too long ago', async () => {
     const { audit } = await openStory();
     await using _ = audit;
     const age = (key: string, days: number) => ({ store: 'vault', key, maxAgeMs: days * DAY });
     const old = async (...ages: readonly ReturnType<typeof age>[]) =>
       (await report(audit, { since: at(9), until: at(20), ages })).notRotated.items;
-    // The read on day 11 found the version that was first read on day 10.
+    // The read on day 11 found the version that was already found on day 10.
     expect(await old(age('db', 9), age('api', 11))).toEqual([
       { store: 'vault', key: 'db', version: '2', since: at(10), days: 10, maxDays: 9 },
     ]);
     expect(await old(age('db', 10), age('nobody', 1))).toEqual([]);
-    // If two mappings set an age, the stricter one applies.
+    // If two mappings set a maximum age, the shorter one applies.
     expect(await old(age('db', 90), age('db', 5), age('db', 30))).toMatchObject([{ maxDays: 5 }]);
   });
 
-  it('truncates its lists but counts every item', async () => {
+  it('truncates long lists, but counts all their items', async () => {
     await using audit = createMemoryAudit();
     await audit.append(
       Array.from({ length: 1_200 }, (_, n) => entry({ phase: 'outcome', secret: `s${n % 400}` })),

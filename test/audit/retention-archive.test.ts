@@ -8,7 +8,7 @@ import { temporaryFolder } from './folder.ts';
 import { appendDays, expectWhole, openRetention, proveArchive, signer } from './retention-fixture.ts';
 
 describe('retention archive', () => {
-  it('contains the pruned records exactly as an export writes them, with a checkpoint for each segment', async () => {
+  it('contains the pruned records in the format of an export, with a checkpoint for each segment', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     const before = await fixture.joined();
@@ -29,7 +29,7 @@ describe('retention archive', () => {
     expect(pruneRecords[0]?.note).toMatch(/, archived in audit-1-20\.jsonl$/);
   });
 
-  it('continues where the previous segment ends, and forms one chain with the store', async () => {
+  it('continues where the previous segment ended, and forms one chain with the store', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 15);
     await fixture.retention().run();
@@ -44,7 +44,7 @@ describe('retention archive', () => {
     expect((await fixture.archived()).at(-1)).toMatch(new RegExp(`-${base.sequence}\\.jsonl$`));
   });
 
-  it('exposes an edited segment by its checkpoint', async () => {
+  it('contains checkpoints that reveal an edit of a segment', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     await fixture.retention().run();
@@ -62,7 +62,7 @@ describe('retention archive', () => {
     });
   });
 
-  it('refuses to overwrite the archive of another store, and prunes nothing', async () => {
+  it('is not overwritten if it belongs to another store, and then nothing is pruned', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     await mkdir(fixture.archive.path);
@@ -77,7 +77,7 @@ describe('retention archive', () => {
     expect(await fixture.store.base()).toEqual(GENESIS);
   });
 
-  it('keeps the records in the store if the archive cannot be written', async () => {
+  it('leaves the records in the store if it cannot be written', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     await writeFile(fixture.archive.path, 'a file');
@@ -89,7 +89,7 @@ describe('retention archive', () => {
     expect(await fixture.store.list({ action: 'export' }, { limit: 1 })).toEqual([]);
   });
 
-  it('does not follow a symbolic link at the path of its temporary file', async () => {
+  it('is not written through a symbolic link at the path of its temporary file', async () => {
     await using fixture = await openRetention();
     await using other = await temporaryFolder();
     await appendDays(fixture, 0, 20);
@@ -101,7 +101,7 @@ describe('retention archive', () => {
     expect(await readFile(victim, 'utf8')).toBe('precious');
   });
 
-  it('leaves no temporary file when interrupted', async () => {
+  it('leaves no temporary file behind if its write is interrupted', async () => {
     await using folder = await temporaryFolder();
     const archive = createArchive(join(folder.path, 'archive'));
     const seal = signer.sign({ sequence: 9, hash: 'a'.repeat(64), time: '', instance: 'test' });
@@ -113,7 +113,7 @@ describe('retention archive', () => {
     expect(await readdir(archive.path)).toEqual([]);
   });
 
-  it('keeps no segment whose checkpoint cannot be written', async () => {
+  it('is deleted again if the checkpoint of its segment cannot be written', async () => {
     await using folder = await temporaryFolder();
     const archive = createArchive(folder.path);
     const seal = signer.sign({ sequence: 9, hash: 'a'.repeat(64), time: '', instance: 'test' });
@@ -128,7 +128,7 @@ describe('retention archive', () => {
     expect(await archive.write(segment, fill)).toBe('audit-1-9.jsonl');
   });
 
-  it('stops with the service, and prunes the segment in the next run', async () => {
+  it('stops with the service, and the next run prunes the segment', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     const stop = new AbortController();

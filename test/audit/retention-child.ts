@@ -13,9 +13,9 @@ import { faulty, type Step } from '../fakes/faulty.ts';
 import { entry } from './sample.ts';
 
 /**
- * Simulates a service with short days: `node retention-child.ts <path-or-url> <folder> <replica> <first day>`.
- * Each day adds 300 records and a checkpoint, and prunes a segment of old records. The process runs until killed.
- * With the optional last argument, the process kills itself at that step of its second pruning. Step 0 is the write of
+ * Simulates a service with short days: `node retention-child.ts <path-or-url> <folder> <replica> <first day>`. Each day
+ * adds 300 records and a checkpoint, and prunes a segment of old records. The process runs until it is killed. The
+ * optional last argument is the step of the second pruning at which the process kills itself. Step 0 is the write of
  * the archive.
  */
 const [location = '', folder = '', replica = '', first = '0', dieAt = 'never'] = process.argv.slice(2);

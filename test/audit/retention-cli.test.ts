@@ -20,7 +20,7 @@ async function verified(bench: Bench, ...args: readonly string[]) {
 
 const archived = async (bench: Bench) => (await readdir(join(bench.folder, 'state/archive'))).toSorted();
 
-it('one-shot runs prune old records before they exit, and archives and store still verify', async () => {
+it('one-shot runs prune old records before they exit, and verification of archives and store still succeeds', async () => {
   await using bench = await openBench(HEAD + AUDIT + DB);
   await synced(bench, 0);
   await synced(bench, 9);
@@ -32,12 +32,12 @@ it('one-shot runs prune old records before they exit, and archives and store sti
   await synced(bench, 9);
   const files = await archived(bench);
   expect(files).toHaveLength(6);
-  // Checkpoints of pruned records are still valid.
+  // Checkpoints of pruned records stay valid.
   expect((await bench.run('audit', 'verify')).stdout).toMatch(
     /\n3 signed checkpoints of 5 match; .*\n(.*\n)*The log begins at record \d+\. Its link to record \d+ is proved by a checkpoint\./,
   );
 
-  // Each archive verifies by itself with its checkpoint.
+  // Each archive can be verified with the checkpoint next to it.
   for (const name of files.filter((file) => file.endsWith('.jsonl'))) {
     const path = join('state/archive', name);
     const proof = ['--checkpoints', path.replace('.jsonl', '.checkpoint'), '--key', 'state/checkpoint.pub'];
@@ -47,7 +47,7 @@ it('one-shot runs prune old records before they exit, and archives and store sti
       checkpoints: 1,
     });
   }
-  // All archives and the remaining log verify as one chain.
+  // All archives and the remaining log can be verified as one chain.
   expect((await bench.run('audit', 'export', '--format', 'jsonl', '--out', 'rest.jsonl')).code).toBe(0);
   const command = 'cat $(ls -v state/archive/audit-*.jsonl) rest.jsonl > whole.jsonl';
   await promisify(execFile)('bash', ['-c', command], { cwd: bench.folder });
@@ -57,12 +57,12 @@ it('one-shot runs prune old records before they exit, and archives and store sti
     from: 1,
     unchecked: 0,
   });
-  // No target was written after the first run.
+  // Only the first run wrote a target.
   const { json } = await bench.run('sync', '--output', 'json');
   expect(json).toMatchObject({ summary: { unchanged: 1, created: 0 } });
 });
 
-it('an archive that cannot be written does not fail a run', async () => {
+it('a run does not fail if the archive cannot be written', async () => {
   await using bench = await openBench(HEAD + AUDIT + DB);
   await synced(bench, 0);
   await bench.write('state/archive', 'a file');
@@ -72,7 +72,7 @@ it('an archive that cannot be written does not fail a run', async () => {
   expect(stderr).toContain('old audit records could not be removed');
 });
 
-it('detects that the oldest records were deleted', async () => {
+it('audit verify detects that somebody deleted the oldest records', async () => {
   await using bench = await openBench(HEAD + AUDIT + DB);
   await synced(bench, 0);
   await synced(bench, 9);

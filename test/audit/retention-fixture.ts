@@ -47,21 +47,21 @@ export interface RetentionFixture extends AsyncDisposable {
   readonly clock: Clock;
   /** In days since the start. */
   day: number;
-  /** Appends records on this day, then writes a checkpoint for the last one. */
+  /** Appends records on this day, and then writes a checkpoint for the last of them. */
   append(day: number, count?: number): Promise<number>;
   retention(options?: Partial<RetentionOptions> & { readonly watch?: Watch }): Retention;
   evidence(): Promise<Evidence>;
-  /** Adds a checkpoint that the checkpointer would not write. */
+  /** Adds a checkpoint for a record for which the checkpointer would not write one. */
   addCheckpoint(checkpoint: Checkpoint): Promise<void>;
   prove(): Promise<VerifyReport>;
   sql(text: string): void;
   /** The names of the archives, in order. */
   archived(): Promise<readonly string[]>;
-  /** The records of the archives in order, then those of the store, without duplicates. */
+  /** The records of the archives, then those of the store, in order and without duplicates. */
   joined(): Promise<string>;
 }
 
-/** Opens a SQLite store, or an in-memory store for tests that need many stores. */
+/** Opens a SQLite store, or an in-memory store in tests that need many stores. */
 export async function openRetention({ inMemory = false } = {}): Promise<RetentionFixture> {
   await using stack = new AsyncDisposableStack();
   const folder = stack.use(await temporaryFolder());
@@ -154,7 +154,8 @@ async function namesIn(folder: string): Promise<readonly string[]> {
 }
 
 /**
- * Joins archives and store as the how-to describes. A record that is in both after a crash is taken from the archive.
+ * Joins archives and store as the how-to page describes. After a crash a record can be in both, and then the archived
+ * one is used.
  */
 export async function joinArchives(folder: string, store: AuditStore): Promise<string> {
   let text = '';
@@ -168,7 +169,7 @@ export async function joinArchives(folder: string, store: AuditStore): Promise<s
   return text + rest.split('\n').slice(archivedAndStored).join('\n');
 }
 
-/** Verifies an archive against the checkpoint in the same folder. */
+/** Verifies an archive with the checkpoint in its folder. */
 export async function proveArchive(folder: string, name: string, signers = keys): Promise<VerifyReport> {
   const seal = await readFile(join(folder, name.replace('.jsonl', '.checkpoint')), 'utf8');
   const evidence = { checkpoints: parseCheckpoints(seal), keys: signers };
@@ -181,7 +182,7 @@ const linesOf = (text: string) =>
     .filter((line) => line !== '')
     .map((line) => toStored(JSON.parse(line)));
 
-/** Expects that archives and store form one chain with every record. */
+/** Asserts that archives and store form one chain with every record. */
 export async function expectWhole(scene: RetentionFixture): Promise<void> {
   const { checkpoints, keys } = await scene.evidence();
   const records = linesOf(await scene.joined());

@@ -14,18 +14,18 @@ async function later(world: World): Promise<void> {
 }
 
 describe('after all records are pruned', () => {
-  it('unchanged targets are neither recorded as new nor written', async () => {
+  it('the next sync neither records unchanged targets as new nor writes them', async () => {
     const world = await openWorld();
     await world.sync();
     await later(world);
     const writes = world.changes.length;
     expect(await world.sync()).toMatchObject({ ok: true, summary: { unchanged: 2 } });
     expect(world.changes).toHaveLength(writes);
-    // Sources are not recorded as new either, because no value was read again.
+    // Sources are not recorded as new either, because no value was read.
     expect(world.story()).toEqual(['command sync ok', 'sweep ok']);
   });
 
-  it('an orphaned target is still recognized as owned, and held or deleted by the same rules', async () => {
+  it('an orphaned target is still recognized as owned, and the usual rules decide whether it is held or deleted', async () => {
     const world = await openWorld({ more: 'defaults: { onMappingRemoved: delete }' });
     await world.sync();
     await later(world);
@@ -33,7 +33,7 @@ describe('after all records are pruned', () => {
     expect(await world.sync()).toMatchObject({ summary: { unchanged: 1, deleted: 1 } });
   });
 
-  it('an ongoing failure is not recorded as new, but its end is recorded', async () => {
+  it('a continuing failure is not recorded as new, but its end is recorded', async () => {
     const world = await openWorld();
     world.store.absent('token');
     await world.sync();
@@ -44,7 +44,7 @@ describe('after all records are pruned', () => {
     expect(await world.sync()).toMatchObject({ ok: true });
   });
 
-  it('a crash between intent and outcome is still resolved', async () => {
+  it('an intent without an outcome is still resolved after a crash', async () => {
     const world = await openWorld({ mappings: DB_ONLY });
     {
       await using process = await world.start(() => {
@@ -57,13 +57,13 @@ describe('after all records are pruned', () => {
     expect(world.story()[0]).toBe('create outcome db ok');
   });
 
-  it('a brake counts all deletions within its window, because the retention is longer than the window', async () => {
+  it('the brake still counts all deletions within its time window, because retention is longer than this window', async () => {
     const world = await openWorld({ more: 'defaults: { onMappingRemoved: delete }' });
     await world.sync();
     await later(world);
     await world.configure(DB_ONLY);
     await world.sync();
-    // The recent deletion makes the brake hold the instance's last target.
+    // The recent deletion makes the brake hold the deletion of the instance's last target.
     await world.configure('\n  []');
     expect(await world.sync()).toMatchObject({ summary: { held: 1 } });
     expect(world.cluster.raw(APPS_DB)).toBeDefined();

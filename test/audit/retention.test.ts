@@ -11,7 +11,7 @@ import { appendDays, expectWhole, openRetention, proveArchive, signer } from './
 import { entry } from './sample.ts';
 
 describe('retention', () => {
-  it('prunes up to the newest checkpoint that is old enough, and records it in the chain', async () => {
+  it('prunes up to the newest checkpoint that is old enough, and records the pruning in the chain', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     const head = await fixture.store.head();
@@ -34,11 +34,11 @@ describe('retention', () => {
       note: expect.stringContaining(`pruned records 1 to 20, hash of the last ${base.hash}`),
     });
     expect(await fixture.prove()).toMatchObject({ ok: true, from: 21, cutProved: true });
-    // A checkpoint covered the record of the pruning before any record was deleted.
+    // The record of the pruning was covered by a checkpoint before any record was deleted.
     expect((await fixture.evidence()).checkpoints.at(-1)?.sequence).toBe(pruneRecord?.sequence);
   });
 
-  it('prunes once a day and never prunes young records', async () => {
+  it('prunes at most once a day, and never prunes young records', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 10);
     const retention = fixture.retention({ archive: undefined });
@@ -51,17 +51,17 @@ describe('retention', () => {
     expect(await fixture.store.targets()).toHaveLength(1);
   });
 
-  it('prunes nothing without old records, and nothing in an empty log', async () => {
+  it('prunes nothing if there are no old records, or if the log is empty', async () => {
     await using fixture = await openRetention();
     expect(await fixture.retention().run()).toEqual({ kind: 'nothing' });
     await fixture.retention().tidy();
     expect(await fixture.archived()).toEqual([]);
   });
 
-  it('prunes all old records after a long pause, except the record of the pruning', async () => {
+  it('prunes all old records after a long pause, but keeps the record of the pruning', async () => {
     await using fixture = await openRetention();
     const last = await fixture.append(0, 50);
-    // Ages are relative to the last record, so a clock that jumps ahead makes no record old.
+    // The age of a record is relative to the last record, so no record becomes old if the clock jumps ahead.
     fixture.day = 400;
     expect(await fixture.retention().run()).toEqual({ kind: 'nothing' });
     await fixture.append(400, 1);
@@ -70,7 +70,7 @@ describe('retention', () => {
     expect(await fixture.prove()).toMatchObject({ ok: true });
   });
 
-  it('keeps an old record that follows a younger one after the clock was set back', async () => {
+  it('keeps an old record that comes after a younger one because the clock was set back', async () => {
     await using fixture = await openRetention();
     const last = await fixture.append(0);
     await fixture.append(15);
@@ -79,7 +79,7 @@ describe('retention', () => {
     expect(await fixture.retention().run()).toMatchObject({ kind: 'pruned', to: last });
   });
 
-  it('prunes in segments of limited size if the checkpoints allow it', async () => {
+  it('prunes in segments of limited size if there are checkpoints at suitable records', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 5);
     const big = await fixture.append(6, 40);
@@ -99,7 +99,7 @@ describe('retention', () => {
   });
 });
 
-describe('retention without a valid chain or checkpoint', () => {
+describe('retention with an invalid chain or checkpoint', () => {
   it('prunes nothing without a trusted checkpoint', async () => {
     await using fixture = await openRetention();
     fixture.day = 0;
@@ -122,7 +122,7 @@ describe('retention without a valid chain or checkpoint', () => {
     ['an edited text', `update records set record = replace(record, 'ann', 'bob') where sequence = 3`],
     ['an edited column', `update records set mapping = 'other' where sequence = 3`],
     ['a missing record', 'delete from records where sequence = 3'],
-  ])('%s stops the pruning', async (_, sql) => {
+  ])('prunes nothing because of %s', async (_, sql) => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     fixture.sql(sql);
@@ -140,7 +140,7 @@ describe('retention without a valid chain or checkpoint', () => {
     expect(await fixture.retention({ checkpoints }).run()).toEqual({ kind: 'suspended' });
   });
 
-  it('keeps the records if a loss is detected while the pruning is being signed', async () => {
+  it('keeps the records if a loss is detected while the checkpoint of the pruning is signed', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     let storeError: AppError | undefined;
@@ -155,7 +155,7 @@ describe('retention without a valid chain or checkpoint', () => {
     expect(await fixture.store.base()).toEqual(GENESIS);
   });
 
-  it('reports records that were deleted without retention', async () => {
+  it('reveals in verification that records were deleted without retention', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     await fixture.retention().run();
@@ -166,7 +166,7 @@ describe('retention without a valid chain or checkpoint', () => {
     expect(await fixture.prove()).toMatchObject({ ok: false, problem: { kind: 'deleted', sequence: 1 } });
   });
 
-  it('reports records missing after the base, regardless of earlier pruning', async () => {
+  it('reveals in verification that records after the base are missing, whether or not records were pruned before', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     await fixture.retention().run();
@@ -176,7 +176,7 @@ describe('retention without a valid chain or checkpoint', () => {
 });
 
 describe('retention after a crash', () => {
-  it('loses no record and completes the segment in the next run, for a crash after any step', async () => {
+  it('loses no record and completes the segment in the next run, whatever the step of the crash', async () => {
     let crashes = 0;
     for (let step = 1; ; step += 1) {
       await using fixture = await openRetention({ inMemory: true });
@@ -193,7 +193,7 @@ describe('retention after a crash', () => {
       );
       await expectWhole(fixture);
       expect(await fixture.prove()).toMatchObject({ ok: true });
-      // Records that became old since the crash must not make archives overlap.
+      // More records became old after the crash. They must not make the archives overlap.
       await fixture.append(16, 1);
       const retention = fixture.retention();
       await retention.tidy();
@@ -234,7 +234,7 @@ describe('retention after a crash', () => {
     }
   });
 
-  it('prunes in only one of two concurrent runs', async () => {
+  it('prunes in only one of two runs that start concurrently', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     const done = await Promise.all([fixture.retention().run(), fixture.retention().run()]);

@@ -5,20 +5,20 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 
 export interface Child extends AsyncDisposable {
-  /** Returns the next line of the process's standard output. */
+  /** Returns the next line of the standard output of the process. */
   line(): Promise<string>;
   kill(signal: NodeJS.Signals): Promise<void>;
 }
 
 const SCRIPT = join(import.meta.dirname, 'child.ts');
 
-/** Starts another process. `limitKiB` limits the size of the files that it can write. */
+/** Starts another process. `limitKiB` is the maximum size of the files that it can write. */
 export function runChild(args: readonly string[], { limitKiB }: { readonly limitKiB?: number } = {}): Child {
   const own = [SCRIPT, ...args];
   const child =
     limitKiB === undefined
       ? start(process.execPath, own)
-      : // Bash counts in KiB. The process ignores SIGXFSZ, so a write fails as on a full disk.
+      : // Bash counts in KiB. The process ignores SIGXFSZ, so a write beyond the limit fails as on a full disk.
         start('bash', [
           '-c',
           `ulimit -f ${limitKiB}; trap '' XFSZ; exec "$@"`,

@@ -6,7 +6,7 @@ export function fingerprint(n: number): string {
   return `0badcafe:${n.toString(16).padStart(64, '0')}`;
 }
 
-/** An update of a target as the service records it, with optional overrides. */
+/** An update of a target in the form in which the service records it, with optional overrides. */
 export function entry(part: Partial<Entry> = {}): Entry {
   return {
     actor: { kind: 'cli', name: 'ann' },

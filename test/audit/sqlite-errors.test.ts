@@ -3,9 +3,9 @@ import { toAuditError } from '../../src/audit/sqlite/errors.ts';
 
 it.each([
   [13, 'the disk is full'],
-  // SQLITE_IOERR_SHMSIZE: the disk is full at the first access to the file.
+  // SQLITE_IOERR_SHMSIZE occurs if the disk is full at the first access to the file.
   [4874, 'the disk is full'],
-  // SQLITE_IOERR_WRITE
+  // SQLITE_IOERR_WRITE occurs if a write fails.
   [778, 'the disk reports an I/O error'],
   [10, 'the disk reports an I/O error'],
 ])('describes the SQLite result code %i', (errcode, detail) => {

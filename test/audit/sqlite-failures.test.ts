@@ -10,7 +10,7 @@ import { describeClocks } from '../conformance/audit-clocks.ts';
 import { temporaryFolder } from './folder.ts';
 import { entry } from './sample.ts';
 
-/** A store, and access to its write connection to inject failures. */
+/** Opens a store and exposes its write connection, through which tests inject failures. */
 async function openWithConnection() {
   const folder = await temporaryFolder();
   const path = join(folder.path, 'audit.db');
@@ -50,8 +50,8 @@ function failing(detail: string) {
 
 const large = Array.from({ length: 50 }, () => entry({ note: 'x'.repeat(2_000) }));
 
-describe('failing audit file: refuses writes and recovers without a restart', () => {
-  it('when the disk is full, for appending and pruning', async () => {
+describe('audit file with a failure', () => {
+  it('rejects appending and pruning while the disk is full, and recovers without a restart', async () => {
     await using database = await openWithConnection();
     database.pragma('max_page_count', database.pages());
     await expect(database.store.append(large)).rejects.toMatchObject(failing('the disk is full'));
@@ -65,7 +65,7 @@ describe('failing audit file: refuses writes and recovers without a restart', ()
     await expectWorking(database.store, 10);
   });
 
-  it('when it is read-only', async () => {
+  it('rejects writes while it is read-only, and recovers without a restart', async () => {
     await using database = await openWithConnection();
     database.pragma('query_only', 1);
     await expect(database.store.append([entry()])).rejects.toMatchObject(failing('read-only'));
@@ -77,7 +77,7 @@ describe('failing audit file: refuses writes and recovers without a restart', ()
     await expectWorking(database.store, 40);
   });
 
-  it('when no lock file can be created next to it', async () => {
+  it('rejects locked work while the lock file next to it cannot be created, and recovers without a restart', async () => {
     await using database = await openWithConnection();
     const lock = `${database.path}.restart.lock`;
     await mkdir(lock);
@@ -91,7 +91,7 @@ describe('failing audit file: refuses writes and recovers without a restart', ()
     await expect(failed).rejects.toThrow(TypeError);
   });
 
-  it('when another process holds a lock for too long', async () => {
+  it('rejects locked work while another caller holds the lock, and recovers without a restart', async () => {
     await using database = await openWithConnection();
     const lock = `${database.path}.destroy.lock`;
     const [held, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
@@ -110,7 +110,7 @@ describe('failing audit file: refuses writes and recovers without a restart', ()
     expect(await withLock(lock, 0, async () => 'done')).toBe('done');
   });
 
-  it('when another process has locked it', async () => {
+  it('rejects writes while another process has locked it, and recovers without a restart', async () => {
     await using database = await openWithConnection();
     const other = new DatabaseSync(database.path);
     other.exec('begin immediate');
@@ -127,7 +127,7 @@ describe('failing audit file: refuses writes and recovers without a restart', ()
   });
 });
 
-it('closing an audit file rejects the callers that wait for its lock', async () => {
+it('an audit file rejects the callers that wait for its lock when it is closed', async () => {
   await using database = await openWithConnection();
   const other = new DatabaseSync(database.path);
   other.exec('begin immediate');

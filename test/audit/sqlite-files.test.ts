@@ -34,7 +34,7 @@ describe('new audit file', () => {
     expect(modes).toEqual(['600', '600', '600', '700', '700']);
   });
 
-  it('may have special URL characters in its name', async () => {
+  it('may have a name with characters that are special in URLs', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'a b?mode=memory#x%20é.db');
     await filled(path);
@@ -53,7 +53,7 @@ describe('new audit file', () => {
   });
 });
 
-it('an audit file is locked and read as one file under all its path names', async () => {
+it('an audit file is locked and read as one file, whichever of its path names is used', async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, 'audit.db');
   const link = join(folder.path, 'link.db');
@@ -74,7 +74,7 @@ it('an audit file is locked and read as one file under all its path names', asyn
   });
   await held.promise;
   const second = other.exclusively('destroy', async () => void turns.push('second'));
-  // This append takes longer than the second task needs to start if it does not wait.
+  // This append takes long enough for the second task to start, if the second task did not wait for it.
   await other.append([entry()]);
   ended.resolve();
   await Promise.all([first, second]);
@@ -95,7 +95,7 @@ describe('unusable audit file', () => {
       });
   });
 
-  it('is refused at a path below a regular file', async () => {
+  it('is refused if its path leads through a regular file', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'file', 'audit.db');
     await writeFile(join(folder.path, 'file'), '');
@@ -151,7 +151,7 @@ describe('unusable audit file', () => {
       );
   });
 
-  it('is written to by the writability check, so that the check detects a full disk', async () => {
+  it('is written to when it is checked for write access, so that a full disk is detected', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await using store = await openSqliteAudit({ ...common, path });
@@ -161,7 +161,7 @@ describe('unusable audit file', () => {
     expect((await stat(`${path}-wal`)).size).toBeGreaterThan(size);
   });
 
-  it('is not written to after it was removed or replaced', async () => {
+  it('is not written to after the file was removed or replaced', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await using store = await openSqliteAudit({ ...common, path });
@@ -177,7 +177,7 @@ describe('unusable audit file', () => {
     expect(await store.append([entry()])).toMatchObject([{ sequence: 2 }]);
   });
 
-  it('rejects appends if its head does not match its records', async () => {
+  it('rejects appends if its head does not match its last record', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await filled(path);
@@ -186,7 +186,7 @@ describe('unusable audit file', () => {
     await expect(store.append([entry()])).rejects.toMatchObject(unavailable('changed from outside', path));
   });
 
-  it('with a damaged record still returns the other records, and verification names the damaged one', async () => {
+  it('returns all other records if one record is damaged, and verification names the damaged one', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await filled(path);
@@ -203,7 +203,7 @@ describe('unusable audit file', () => {
 });
 
 describe('read-only audit file', () => {
-  it('must exist', async () => {
+  it('is not created if it does not exist', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await expect(openSqliteAudit({ ...common, path, readOnly: true })).rejects.toMatchObject(
@@ -212,7 +212,7 @@ describe('read-only audit file', () => {
     expect(await readdir(folder.path)).toEqual([]);
   });
 
-  it('must contain an audit log', async () => {
+  it('is refused if it does not contain an audit log', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await writeFile(path, '');
@@ -237,7 +237,7 @@ describe('read-only audit file', () => {
     expect(await stat(path)).toMatchObject({ mtimeMs: before.mtimeMs, size: before.size });
   });
 
-  it('shows records that another process appends, even if that process started later', async () => {
+  it('shows records that another process appends, even a process that started later', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await filled(path);
@@ -252,7 +252,7 @@ describe('read-only audit file', () => {
   });
 });
 
-/** Changes the file as another tool would. */
+/** Changes the file as a program other than this one would. */
 function change(path: string, sql: string): void {
   const db = new DatabaseSync(path);
   db.exec(sql);

@@ -7,14 +7,14 @@ import { tickingClock } from '../conformance/audit-store.ts';
 import { temporaryFolder } from './folder.ts';
 import { bare, entry, fingerprint } from './sample.ts';
 
-/** Positions near the ends of index runs and record blocks, and one far from any end. */
+/** Positions next to powers of two, where internal blocks could end, and one position far from these (3,000). */
 const POSITIONS = [1, 2, 1_023, 1_024, 1_025, 2_047, 2_048, 3_000, 4_095, 4_096, 4_097, 8_191, 8_192, 8_193];
 const RECORDS = 8_200;
 const SOUGHT = fingerprint(7_000);
 /** Differs from `SOUGHT` only in its last character. */
 const ALIKE = `${SOUGHT.slice(0, -1)}f`;
 
-it('finds a fingerprint in every part of the log and in every column, and excludes one with the same prefix', async () => {
+it('a search finds a fingerprint in every part of the log and in every column, but not one with an equal prefix', async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, 'audit.db');
   await using audit = await openSqliteAudit({
@@ -44,7 +44,7 @@ it('finds a fingerprint in every part of the log and in every column, and exclud
   expect(await findSequences({ after: 0 })).toEqual(POSITIONS.filter((position) => position > 1_024));
 });
 
-it('searches a fingerprint only through its index', async () => {
+it('a search for a fingerprint reads records only through an index', async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, 'audit.db');
   await using _ = await openSqliteAudit({ path, instance: 'prod', replica: 'a', clock: tickingClock() });

@@ -10,8 +10,8 @@ import { entry, recordsOf } from './sample.ts';
 
 const common = { instance: 'test', clock: systemClock };
 
-describe('processes on one audit file', () => {
-  it('wait for each other: four processes append 500 records each to one chain', async () => {
+describe('processes that share an audit file', () => {
+  it('wait for each other, so that four processes append 500 records each to one chain', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     const names = ['a', 'b', 'c', 'd'];
@@ -30,7 +30,7 @@ describe('processes on one audit file', () => {
     }
   }, 60_000);
 
-  it('distinguish an intent of a running process from an intent of a killed process', async () => {
+  it('distinguish the intent of a running process from the intent of a killed process', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await using killed = runChild(['intend', path, 'killed']);
@@ -51,7 +51,7 @@ describe('processes on one audit file', () => {
     expect(await store.unresolvedIntents()).toMatchObject([{ replica: 'running' }]);
   });
 
-  it('give up when another process holds the file for too long, and continue after its release', async () => {
+  it('give up if another process holds the file lock too long, and continue after its release', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await using store = await openSqliteAudit({ ...common, path, replica: 'a', lockTimeoutMs: 100 });
@@ -66,7 +66,7 @@ describe('processes on one audit file', () => {
     expect(await store.append([entry()])).toMatchObject([{ sequence: 1 }]);
   });
 
-  it('store no record of a batch that does not fit on the disk', async () => {
+  it('store no record of a batch if the whole batch does not fit on the disk', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await using full = runChild(['fill', path, 'full', '1000'], { limitKiB: 400 });

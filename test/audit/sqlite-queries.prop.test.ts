@@ -38,10 +38,10 @@ const filter = fc.record(
   { requiredKeys: [] },
 );
 
-/** Small windows, so that a search of a short log needs several. */
+/** Small sizes of the search window, so that the search of a short log needs several windows. */
 const WINDOWS = [1, 2, 7];
 
-it('SQLite answers every query like an in-memory list, and its chain stays intact', async () => {
+it('a SQLite store answers every query like a list in memory, and its chain stays intact', async () => {
   await using folder = await temporaryFolder();
   let run = 0;
   const batches = fc.array(fc.array(anyEntry, { maxLength: 8 }), { maxLength: 6 });

@@ -19,7 +19,7 @@ export const TABLES = [
 
 const TIME = Date.parse('2026-11-25T12:00:00.000Z');
 
-/** Rows as a real store writes them. */
+/** The rows that a real store would write. */
 export async function originalIn(folder: string): Promise<Original> {
   const make = async (name: string, instance: string, time: number): Promise<Rows> => {
     const path = join(folder, `${name}.db`);
@@ -60,7 +60,7 @@ function readRows(path: string): Rows {
   return rows;
 }
 
-/** Replaces the rows of a SQLite store directly. */
+/** Replaces the rows of a SQLite store without the store's own code. */
 export function putRows(path: string, rows: Rows): void {
   const db = new DatabaseSync(path);
   db.exec('pragma synchronous = off; begin');
@@ -81,7 +81,7 @@ export async function proofOf(store: AuditStore, { evidence }: Tampering): Promi
   return verifyWithEvidence({ ...(await readVerifyInput(store)), evidence });
 }
 
-/** Writes an export of the stored texts, and its checkpoints and keys in the same folder. */
+/** Writes an export of the stored texts, with its checkpoints and keys in its folder. */
 export async function writeExport(folder: string, { rows, evidence }: Tampering): Promise<string> {
   const path = join(folder, 'export.jsonl');
   const ordered = rows.records.toSorted((a, b) => Number(a.sequence) - Number(b.sequence));

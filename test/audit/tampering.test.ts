@@ -6,13 +6,13 @@ import { temporaryFolder } from './folder.ts';
 import { originalIn, proofOf, proofOfExport, putRows, writeExport } from './tampering-stores.ts';
 import { isLong, KINDS, tamperings } from './tamperings.ts';
 
-/** Enough cases to try each kind of tampering at several positions. */
+/** Enough cases to apply each kind of tampering at several positions. */
 const COUNT = isLong ? 1_000 : 5 * KINDS;
 
 const openReader = (path: string) =>
   openSqliteAudit({ path, instance: 'test', replica: 'v', clock: systemClock, readOnly: true });
 
-it('verifies an untouched store with its checkpoints', async () => {
+it('verification accepts an untouched store and its checkpoints', async () => {
   await using folder = await temporaryFolder();
   const original = await originalIn(folder.path);
   const [sample] = tamperings(original, 1);
@@ -26,7 +26,7 @@ it('verifies an untouched store with its checkpoints', async () => {
   });
 });
 
-it(`reports the kind and position of ${COUNT} random tamperings, in a SQLite store and in an export`, {
+it(`verification reports the kind and position of ${COUNT} random tamperings, in a SQLite store and in an export`, {
   timeout: 180_000,
 }, async () => {
   await using folder = await temporaryFolder();

@@ -18,13 +18,13 @@ export interface Rows {
 }
 export type Row = Record<string, string | number | null>;
 
-/** A change to a log of `LENGTH` records, and the expected report. */
+/** A tampering with a log of `LENGTH` records, and the report that verification must give. */
 export interface Tampering {
   readonly what: string;
   readonly rows: Rows;
   readonly evidence: Evidence;
   readonly expected: { readonly kind: string; readonly sequence: number };
-  /** True if the change is detectable only in the store, because an export contains only the record texts. */
+  /** True if only the store reveals the tampering, because an export contains only the texts of the records. */
   readonly columnsOnly: boolean;
 }
 
@@ -79,7 +79,7 @@ export function entries(): readonly Entry[] {
 
 export interface Original {
   readonly rows: Rows;
-  /** The same entries in a store of another instance, and of the same instance at another time. */
+  /** The entries of `ENTRIES` in a store of another instance, and in a store of this instance at another time. */
   readonly others: { readonly foreign: Rows; readonly twin: Rows };
 }
 
@@ -284,7 +284,7 @@ const TAMPERINGS: Readonly<Record<string, TamperingKind>> = {
   truncate: (rows, pick) => {
     const n = randomSequence(pick, 1, LENGTH - 1);
     keepRecords(rows, (sequence) => sequence <= n);
-    // Half of the cases also move the head back, and only a checkpoint reveals this.
+    // Half of the cases also move the head back. Then only a checkpoint reveals the tampering.
     const movesHead = n < 28 && pick(2) === 0;
     if (movesHead) moveHead(rows);
     return { rows, columnsOnly: !movesHead && n >= 28, expected: { kind: 'truncated', sequence: n + 1 } };
@@ -369,7 +369,7 @@ export const KINDS = Object.keys(TAMPERINGS).length;
 /** `npm run test:long` tries more positions. */
 export const isLong = process.env.SECRETBRIDGE_TEST_LONG === '1';
 
-/** Yields `count` tamperings. Cycles through every kind and picks positions at random. */
+/** Yields `count` tamperings. It cycles through all kinds and chooses the positions at random. */
 export function* tamperings(original: Original, count: number, seed = 20_261_125): Generator<Tampering> {
   const pick = createRandom(seed);
   const kinds = Object.entries(TAMPERINGS);
@@ -406,7 +406,10 @@ function keepRecords(rows: Rows, which: (sequence: number) => boolean): void {
     rows[table] = rows[table].filter(({ sequence }) => which(Number(sequence)));
 }
 
-/** Moves the row and its sources. With `renumber`, also changes the sequence number in its text. */
+/**
+ * Moves the row of a record and the rows of its sources. With `renumber`, also changes the sequence number in the text
+ * of the record.
+ */
 function moveRecord(rows: Rows, from: number, to: number, renumber: boolean): void {
   const moved = row(rows, from);
   moved.sequence = to;
@@ -427,7 +430,7 @@ function splice(rows: Rows, otherRows: Rows, from: number): void {
     rows[table].push(...beside[table].filter(({ sequence }) => Number(sequence) >= from));
 }
 
-/** Recomputes every hash from a record on, as an attacker who knows the format could. */
+/** Recomputes every hash from a record on, as an attacker could who knows the format. */
 function rewrite(rows: Rows, from: number, salt: number): void {
   let head = from === 1 ? GENESIS : { sequence: from - 1, hash: String(row(rows, from - 1).hash) };
   for (const sequence of range(from, LENGTH)) {

@@ -15,7 +15,10 @@ const read = (key: string, version: string, value: number): Entry =>
 const change = (namespace: string, key: string, version: string): Entry =>
   entry({ namespace, secret: 's', mapping: namespace, sources: [{ store: 'vault', key, version }] });
 
-/** A log in which the value 7 is version 1 of `db` and version 4 of `old/db`. */
+/**
+ * Opens a log in which the value 7 is version 1 of `db` and version 4 of `old/db`. The numbers in the comments are
+ * sequence numbers.
+ */
 async function openStory() {
   const audit = createMemoryAudit();
   await audit.append([
@@ -34,8 +37,8 @@ async function openStory() {
 const sequences = ({ records }: { records: readonly { sequence: number }[] }) =>
   records.map(({ sequence }) => sequence);
 
-describe('trace', () => {
-  it('finds each read of the value and each change that used a version with the value', async () => {
+describe('trace of a value', () => {
+  it('finds each read of the value, and each change that used a version with this value', async () => {
     await using audit = await openStory();
     const found = await trace(audit, {}, [fingerprint(7)], { limit: 50 });
     expect(sequences(found)).toEqual([5, 4, 3, 2, 1]);
@@ -47,7 +50,7 @@ describe('trace', () => {
     expect(found).not.toHaveProperty('next');
   });
 
-  it('returns the same records over several pages as in one page', async () => {
+  it('returns the records of a single large page if it is read in several small pages', async () => {
     await using audit = await openStory();
     const seen: number[] = [];
     for (let cursor: string | undefined; ; ) {
@@ -69,13 +72,13 @@ describe('trace', () => {
     expect(await ask({ store: 'other' })).toEqual([]);
   });
 
-  it('searches fingerprints of several keys at once', async () => {
+  it('searches fingerprints that were made with several keys in one query', async () => {
     await using audit = await openStory();
     const found = await trace(audit, {}, [fingerprint(7), fingerprint(8)], { limit: 50 });
     expect(sequences(found)).toEqual([7, 6, 5, 4, 3, 2, 1]);
   });
 
-  it('follows a limited number of versions and reports when more exist', async () => {
+  it('follows a limited number of versions, and reports if there are more', async () => {
     await using audit = createMemoryAudit();
     await audit.append(Array.from({ length: 60 }, (_, n) => read(`k${n}`, '1', 7)));
     const found = await trace(audit, {}, [fingerprint(7)], { limit: 100 });

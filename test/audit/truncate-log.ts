@@ -1,6 +1,8 @@
 import { DatabaseSync } from 'node:sqlite';
 
-/** Deletes the records after a sequence number from a SQLite log with their search rows, and moves the head back. */
+/**
+ * Deletes the records after a sequence number from a SQLite log, including their search rows, and moves the head back.
+ */
 export function truncateLog(path: string, after: number): void {
   const db = new DatabaseSync(path);
   const tables = db

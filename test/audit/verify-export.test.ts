@@ -33,7 +33,7 @@ async function problemOf(text: string) {
 
 const textOf = (lines: readonly Line[]): string => lines.map((line) => `${JSON.stringify(line)}\n`).join('');
 
-/** Moves the line at `from` to `to`. */
+/** Moves a line from position `from` to position `to`. */
 function moved(lines: readonly Line[], from: number, to: number): readonly Line[] {
   const [line] = lines.slice(from, from + 1);
   return lines.toSpliced(from, 1).toSpliced(to, 0, line ?? {});
@@ -43,12 +43,12 @@ function edited(lines: readonly Line[], index: number, part: object): readonly L
   return lines.with(index, { ...lines[index], ...part });
 }
 
-/** Recomputes the hash, as an attacker who knows the format could. */
+/** Recomputes the hash, as an attacker could who knows the format. */
 function rehashed({ hash: _, ...line }: Line): Line {
   return { ...line, hash: hashOf(canonical(line)) };
 }
 
-// Each case runs on a whole export and on a part that starts later.
+// Each case runs on a whole export, and on an export that starts at a later record.
 for (const [what, lines] of [
   ['a whole export', WHOLE],
   ['a part of an export', WHOLE.slice(19)],
@@ -94,13 +94,13 @@ function edit(sequence: number): object {
   return { kind: 'edited', sequence };
 }
 
-it('reports a first line that is no longer a record as an edited record', async () => {
+it('reports an edited record if the first line is no longer a record', async () => {
   expect(await problemOf(`{\n${textOf(WHOLE.slice(1))}`)).toEqual(edit(1));
   expect(await problemOf(`{\n${textOf(WHOLE.slice(20))}`)).toEqual(edit(20));
   expect(await problemOf('{\n')).toEqual(edit(1));
 });
 
-it('reports a first line with arbitrary text as an edited record', async () => {
+it('reports an edited record if the first line is arbitrary text', async () => {
   for (const front of ['x', 'sequence', '[', '\u0000', '\u00ff'])
     expect(await problemOf(`${front}${textOf(WHOLE)}`)).toEqual(edit(1));
   expect(await problemOf(textOf(WHOLE.slice(20)).replace('{', '('))).toEqual(edit(21));

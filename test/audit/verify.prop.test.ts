@@ -28,14 +28,14 @@ function check(records: readonly object[], until?: Head) {
   return verify(records.map(toStored), until === undefined ? {} : { until });
 }
 
-/** Recomputes the hash, as an attacker who knows the format could. */
+/** Recomputes the hash, as an attacker could who knows the format. */
 function rehashed(record: AuditRecord, part: object): AuditRecord {
   const { hash: _, ...rest } = { ...record, ...part };
   return { ...rest, hash: hashOf(canonical(rest)) };
 }
 
 const records = fc.array(anyEntry, { minLength: 3, maxLength: 12 }).map((entries) => chain(entries));
-/** A chain and the index of one of its records, excluding the first and the last. */
+/** A chain and the index of one of its records, which is neither the first nor the last one. */
 const innerIndex = records.chain((list) =>
   fc.tuple(fc.constant(list), fc.integer({ min: 1, max: list.length - 2 })),
 );
@@ -56,7 +56,7 @@ describe('verification of an untouched chain', () => {
     );
   });
 
-  it('accepts a JSON round trip that reverses the members', async () => {
+  it('accepts records whose members come in reverse order after a JSON round trip', async () => {
     await fc.assert(
       fc.asyncProperty(records, async (list) => {
         const reversed = list.map((record) =>
@@ -67,7 +67,7 @@ describe('verification of an untouched chain', () => {
     );
   });
 
-  it('can start at any record, given the head before that record', async () => {
+  it('can start at any record if the head before that record is given', async () => {
     await fc.assert(
       fc.asyncProperty(innerIndex, async ([list, i]) => {
         const after = list[i - 1];
@@ -147,7 +147,7 @@ describe('verification of a changed chain', () => {
     );
   });
 
-  it('reports an edited last record with a recomputed hash, given the original head', async () => {
+  it('reports an edited last record with a recomputed hash if the original head is given', async () => {
     await fc.assert(
       fc.asyncProperty(records, async (list) => {
         const edited = list.map((record, at) =>
@@ -170,7 +170,7 @@ describe('verification of a changed chain', () => {
     );
   });
 
-  it('reports a deletion even if the following records were renumbered', async () => {
+  it('reports a deletion even if all following records were renumbered', async () => {
     await fc.assert(
       fc.asyncProperty(innerIndex, async ([list, i]) => {
         const rest = list.filter((_, at) => at !== i).map((record, at) => ({ ...record, sequence: at + 1 }));
@@ -179,7 +179,7 @@ describe('verification of a changed chain', () => {
     );
   });
 
-  it('reports a truncation, given the original head', async () => {
+  it('reports a truncation if the original head is given', async () => {
     await fc.assert(
       fc.asyncProperty(anyIndex, async ([list, i]) => {
         expect(await check(list.slice(0, i), list.at(-1))).toEqual({ kind: 'truncated', sequence: i + 1 });
@@ -187,7 +187,7 @@ describe('verification of a changed chain', () => {
     );
   });
 
-  it('reports two swapped records', async () => {
+  it('reports that two records were swapped', async () => {
     await fc.assert(
       fc.asyncProperty(twoIndexes, async ([list, i, j]) => {
         fc.pre(i !== j);
@@ -197,7 +197,7 @@ describe('verification of a changed chain', () => {
     );
   });
 
-  it('reports two swapped and renumbered records', async () => {
+  it('reports that two records were swapped and renumbered', async () => {
     await fc.assert(
       fc.asyncProperty(twoIndexes, async ([list, i, j]) => {
         fc.pre(i !== j);
@@ -247,7 +247,7 @@ describe('verification of a changed chain', () => {
     );
   });
 
-  it("reports the start of another instance's chain", async () => {
+  it('reports that the chain starts as the chain of another instance', async () => {
     const two = fc.tuple(fc.array(anyEntry, { minLength: 4, maxLength: 8 }), fc.integer({ min: 1, max: 2 }));
     await fc.assert(
       fc.asyncProperty(two, async ([entries, cut]) => {
@@ -264,7 +264,7 @@ describe('verification of a changed chain', () => {
   });
 
   it.each(['', 'null', '[]', '{', `${'['.repeat(5000)}${']'.repeat(5000)}`])(
-    'reports a text that is not a record as an edited record',
+    'reports an edited record if its text is no longer a record',
     async (text) => {
       const stored = chain([sample, sample]).map(toStored);
       expect(await verify(stored.with(1, { text, hash: hashOf('x'), columnsMatch: true }))).toEqual({

@@ -5,7 +5,7 @@ import { axe } from './chromium.ts';
 import { column, describeInChromium, go } from './harness.ts';
 import { mappingsOf, STATUS, target, typical } from './scene.ts';
 
-describeInChromium('the dashboard, used by an operator,', (visit) => {
+describeInChromium('the dashboard (as an operator)', (visit) => {
   it('syncs a mapping and shows the result', async () => {
     await using tab = await visit({ role: 'operator', at: '/mappings' });
     await tab.page.getByRole('button', { name: 'Sync now: billing' }).click();
@@ -147,7 +147,7 @@ describeInChromium('the dashboard, used by an operator,', (visit) => {
     expect(await page.locator('tbody tr').count()).toBe(1_200);
   });
 
-  it('keeps the number of shown rows and the keyboard focus on refresh', async () => {
+  it('keeps the number of shown rows and the keyboard focus during an automatic refresh', async () => {
     let targets = Array.from({ length: 1_200 }, (_, n) => target(`m-${n}`, 'many', `s-${n}`));
     const service = { mappings: () => mappingsOf(targets) };
     await using tab = await visit({ role: 'viewer', at: '/holds', service });
@@ -172,7 +172,7 @@ describeInChromium('the dashboard, used by an operator,', (visit) => {
     expect(await rows.count()).toBe(500);
   });
 
-  it('delays the automatic refresh during a sync, and until the user can read its result', async () => {
+  it('delays the automatic refresh until a sync has ended and the user could read the result', async () => {
     const gate = Promise.withResolvers<void>();
     let targets = STATUS.targets;
     let syncCalls = 0;

@@ -45,7 +45,7 @@ describeInChromium('the web page', (visit) => {
     expect(inside.complaints).toEqual([]);
   }
 
-  it('does not break names of usual length', async () => {
+  it('does not wrap names of usual length', async () => {
     await using tab = await visit({ width: 1440, role: 'operator' });
     for (const view of ['/', '/mappings', '/mappings/payments-db']) {
       await go(tab.page, view);
@@ -64,7 +64,7 @@ describeInChromium('the web page', (visit) => {
     }
   });
 
-  it('does not break keys of usual length on a phone', async () => {
+  it('does not wrap keys of usual length on a phone', async () => {
     await using tab = await visit({ width: 360, role: 'viewer', at: '/records/15' });
     await tab.page.getByText('STRIPE_WEBHOOK').first().waitFor();
     const torn = await tab.page.locator('.facts dt').evaluateAll((all) =>
@@ -91,7 +91,7 @@ describeInChromium('the web page', (visit) => {
     await tab.page.getByText('not since the service started').waitFor();
   });
 
-  it('fits on a phone with names of maximal length', async () => {
+  it('fits on a phone even if names have the maximal length', async () => {
     const long = 'x'.repeat(253);
     const { status, mappings, entries } = typical();
     const mapping = 'm'.repeat(63);
@@ -135,7 +135,7 @@ describeInChromium('the web page', (visit) => {
     }
   });
 
-  it('fits at every width', { tags: ['long'] }, async () => {
+  it('needs no horizontal scrolling at any width', { tags: ['long'] }, async () => {
     const { entries, ...rest } = typical();
     // The longest error code and the longest action.
     const failed = { outcome: 'failed', code: 'CLUSTER_UNAVAILABLE', action: 'configure' } as const;
@@ -154,7 +154,7 @@ describeInChromium('the web page', (visit) => {
     }
   });
 
-  it('shows code in messages as code instead of backticks', async () => {
+  it('formats code in messages instead of showing backticks', async () => {
     const { status, ...rest } = typical();
     const message = 'apps/db: somebody changed it, and `onDrift: report` leaves it so';
     const targets = [

@@ -64,7 +64,7 @@ describeInChromium('the controls for rollback and unpin', (visit) => {
     expect(tab.complaints).toEqual([]);
   });
 
-  it('are absent for records that name no written versions', async () => {
+  it('are absent on records that contain no version of a written value', async () => {
     await using tab = await visit({ role: 'operator' });
     for (const [at, what] of [
       ['/records/12', 'an intent'],
@@ -164,7 +164,7 @@ describeInChromium('the controls for rollback and unpin', (visit) => {
     expect([await axe(page), await over()]).toEqual([[], 0]);
   }
 
-  it('are absent from the history of a target whose mapping is gone', async () => {
+  it('are absent from the history of a target whose mapping was removed', async () => {
     const scene = { ...rolledBack(), mappings: [] };
     await using tab = await visit({ role: 'viewer', at: '/targets/shop/redis-auth', scene });
     expect(await tab.page.locator('.timeline > li').count()).toBe(4);

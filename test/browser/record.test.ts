@@ -38,7 +38,7 @@ describeInChromium('the record view', (visit) => {
     expect(await page.getByLabel('every 30 s').isVisible()).toBe(false);
   });
 
-  it('shows local time with UTC', async () => {
+  it('shows the time in the local time zone, and in UTC as a tooltip', async () => {
     await using tab = await visit({ role: 'viewer', at: '/records/15' });
     const time = tab.page.locator('.current time');
     expect(await time.getAttribute('title')).toBe('2026-11-25 08:09:15 UTC');
@@ -116,7 +116,7 @@ describeInChromium('the record view', (visit) => {
       .getByText(/Intact: 20 records/)
       .first()
       .waitFor();
-    // Other records show the result too.
+    // The view of another record shows the result too.
     await page.getByRole('link', { name: 'Record 16' }).click();
     await page.getByRole('heading', { name: 'Record 16' }).waitFor();
     await expect.poll(() => page.locator('.verification').innerText()).toMatch(/Intact: 20 records/);
@@ -230,7 +230,7 @@ describeInChromium('the record view', (visit) => {
     expect(tab.complaints).toEqual([]);
   });
 
-  it("is linked from the target's history, which lists each change once and the newest first", async () => {
+  it('is linked from the history of its target, which lists each change once, newest first', async () => {
     await using tab = await visit({ role: 'viewer', at: '/targets/payments/payments-db' });
     const items = await tab.page.locator('.timeline > li').allInnerTexts();
     expect(items.map((text) => /^\w+/.exec(text)?.[0])).toEqual(['update', 'repair', 'create']);
@@ -239,7 +239,7 @@ describeInChromium('the record view', (visit) => {
     expect(await tab.page.locator('.timeline > li').first().innerText()).toMatch(/password version 13/);
   });
 
-  it('does not appear as an open intent when its outcome is on the previous page', async () => {
+  it('does not show an intent as unresolved if its outcome is on the previous page', async () => {
     const target = { mapping: 'payments-db', namespace: 'payments', secret: 'payments-db' };
     const open = entry({ ...target, requestId: 'open', phase: 'intent', action: 'update' });
     const changes = Array.from({ length: 51 }, (_, n) => change(n, { ...target, action: 'update' }));

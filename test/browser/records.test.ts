@@ -183,7 +183,7 @@ describeInChromium('the list of records', (visit) => {
     }
   });
 
-  it('shows the sequence of the last record, and never rounds a duration to 60 minutes', async () => {
+  it('shows the sequence number of the last record, and never rounds a duration to 60 minutes', async () => {
     const { status, ...scene } = typical();
     const targets = [
       target('a', 'a', 'a', { state: 'stale', staleSeconds: 7_199 }),
@@ -233,7 +233,7 @@ describeInChromium('the list of records', (visit) => {
     }
   });
 
-  it('notes that an export omits records that a search for a value shows', async () => {
+  it('shows a note that the export contains fewer records than a search for a value', async () => {
     const note = 'The export contains only the records with the fingerprint itself';
     await using tab = await visit({
       role: 'viewer',

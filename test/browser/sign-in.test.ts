@@ -88,7 +88,7 @@ describeInChromium('the sign-in', (visit) => {
     expect(session.requestCount()).toBe(1);
   });
 
-  it('replaces the previous session when an old form completes', async () => {
+  it('starts only one session if two sign-in forms complete after a page restore', async () => {
     await using tab = await visit();
     const { page } = tab;
     const requests: string[] = [];

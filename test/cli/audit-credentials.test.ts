@@ -6,8 +6,8 @@ import { openBridgeBench } from './hand-edit-bench.ts';
 
 const inBase64 = (text: string): string => Buffer.from(text).toString('base64');
 
-describe('audit queries with credentials in the cluster', () => {
-  it('read the URL from the cluster', async () => {
+describe('audit query with credentials in the cluster', () => {
+  it('reads the database URL from a Secret in the cluster', async () => {
     await using api = await startApiServer();
     await using bench = await openBridgeBench(
       api,
@@ -25,7 +25,7 @@ mappings: []
       });
   });
 
-  it('read the fingerprint key from the cluster', async () => {
+  it('reads the fingerprint key from a Secret in the cluster', async () => {
     await using api = await startApiServer();
     await using bench = await openBridgeBench(
       api,
@@ -40,7 +40,7 @@ mappings: []
     });
   });
 
-  it('need no cluster if all credentials are elsewhere, and `verify` needs no private key', async () => {
+  it('needs no cluster if no credential is stored there, and `audit verify` needs no private key', async () => {
     await using api = await startApiServer();
     await using bench = await openBridgeBench(api, 'mappings: []\n');
     expect(await bench.run('sync')).toMatchObject({ code: 0 });

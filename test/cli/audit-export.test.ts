@@ -22,7 +22,7 @@ describe('audit export', () => {
     expect(stderr).toBe(`exporting ${records.length}/${records.length}\n`);
   });
 
-  it('adds no record, and works without a configuration', async () => {
+  it('adds no record to the log, and works without a configuration', async () => {
     await using bench = await openSynced();
     const before = await bench.run('audit', 'export', '--format', 'jsonl');
     await bench.write('secretbridge.yaml', 'broken');
@@ -36,18 +36,21 @@ describe('audit export', () => {
     ['report', '--audit', 'out.jsonl'],
     ['export', '--format', 'csv', '--audit', 'out.jsonl'],
     ['migrate', '--to', 'new.db', '--from', 'out.jsonl'],
-  ])('is rejected by `audit %s`, because only `audit verify` reads exports', async (...args) => {
-    await using bench = await openSynced();
-    await bench.run('audit', 'export', '--format', 'jsonl', '--out', 'out.jsonl');
-    expect((await bench.run('audit', 'verify', '--audit', 'out.jsonl')).code).toBe(0);
-    const option = args.at(-2);
-    expect(await bench.run('audit', ...args)).toMatchObject({
-      code: 64,
-      stdout: '',
-      stderr: `error: ${option}: out.jsonl looks like an export, which only \`audit verify\` reads: name the audit store it was exported from\n`,
-    });
-    await expect(bench.read('new.db')).rejects.toThrow('ENOENT');
-  });
+  ])(
+    'rejects an export as the input of `audit %s`, because only `audit verify` reads exports',
+    async (...args) => {
+      await using bench = await openSynced();
+      await bench.run('audit', 'export', '--format', 'jsonl', '--out', 'out.jsonl');
+      expect((await bench.run('audit', 'verify', '--audit', 'out.jsonl')).code).toBe(0);
+      const option = args.at(-2);
+      expect(await bench.run('audit', ...args)).toMatchObject({
+        code: 64,
+        stdout: '',
+        stderr: `error: ${option}: out.jsonl looks like an export, which only \`audit verify\` reads: name the audit store it was exported from\n`,
+      });
+      await expect(bench.read('new.db')).rejects.toThrow('ENOENT');
+    },
+  );
 
   it.each([
     ['list', '--audit', 'none.db'],
@@ -56,7 +59,7 @@ describe('audit export', () => {
     ['verify', '--audit', 'none.db'],
     ['export', '--format', 'csv', '--audit', 'none.db'],
     ['migrate', '--to', 'new.db', '--from', 'none.db'],
-  ])('reports a store that does not exist as a usage error of `audit %s`', async (...args) => {
+  ])('rejects `audit %s` as a usage error if the store does not exist', async (...args) => {
     await using bench = await openSynced();
     const option = args.at(-2);
     const named = (stderr: string) => ({ code: 64, stdout: '', stderr });
@@ -69,7 +72,7 @@ describe('audit export', () => {
     for (const path of ['none.db', 'new.db']) await expect(bench.read(path)).rejects.toThrow('ENOENT');
   });
 
-  it('accepts the same filters as the list', async () => {
+  it('accepts the same filters as `audit list`', async () => {
     await using bench = await openSynced();
     await bench.run('audit', 'review', '2', '--state', 'flagged');
     const { stdout } = await bench.run('audit', 'export', '--format', 'csv', '--review', 'flagged');
@@ -96,7 +99,7 @@ describe('audit export', () => {
     });
   });
 
-  it('replaces an earlier export, but no other file', async () => {
+  it('overwrites an earlier export, but no other file', async () => {
     await using bench = await openSynced();
     const run = (format: string, out: string) =>
       bench.run('audit', 'export', '--format', format, '--out', out);
@@ -119,7 +122,7 @@ describe('audit export', () => {
     expect(await bench.run('audit', 'verify')).toMatchObject({ code: 0 });
   });
 
-  it('waits for a slow reader, and ends without an error when the reader closes', async () => {
+  it('waits for a slow reader, and ends without an error if the reader closes the output', async () => {
     await using bench = await openSynced();
     let taken = 0;
     const slow = new Writable({

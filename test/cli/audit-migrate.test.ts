@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import { openBench } from './harness.ts';
 
-it('audit migrate copies the log so that the next run continues it', async () => {
+it('audit migrate copies the log, and the next run continues the chain of the copy', async () => {
   await using bench = await openBench();
   await bench.run('sync');
   const moved = await bench.run(
@@ -21,7 +21,7 @@ it('audit migrate copies the log so that the next run continues it', async () =>
   expect(verified).toMatchObject({ code: 0, json: { ok: true } });
 });
 
-it('audit migrate reports why it copies nothing, and exits with 4', async () => {
+it('audit migrate reports the reason and exits with 4 if it copies nothing', async () => {
   await using bench = await openBench();
   await bench.run('sync');
   const migrate = (...args: readonly string[]) => bench.run('audit', 'migrate', ...args, '--output', 'json');
@@ -49,19 +49,22 @@ it.each([
   ],
   ['deleted', 'delete from records where sequence = 2', 'at record 2'],
   ['cut off', 'delete from records where sequence > 3', 'truncated at record 4'],
-])('audit migrate refuses and names a log with a record that was %s', async (_, tampering, where) => {
-  await using bench = await openBench();
-  await bench.run('sync');
-  const database = new DatabaseSync(join(bench.folder, 'state/audit.db'));
-  database.exec(tampering);
-  database.close();
-  const args = ['--from', 'state/audit.db', '--to', 'new.db'];
-  const refused = await bench.run('audit', 'migrate', ...args, '--output', 'json');
-  expect(refused).toMatchObject({
-    code: 4,
-    json: {
-      ok: false,
-      reason: expect.stringMatching(`^the chain of .*state/audit\\.db is broken \\(${where}\\)`),
-    },
-  });
-});
+])(
+  'audit migrate rejects a log with a record that was %s, and reports the number of that record',
+  async (_, tampering, where) => {
+    await using bench = await openBench();
+    await bench.run('sync');
+    const database = new DatabaseSync(join(bench.folder, 'state/audit.db'));
+    database.exec(tampering);
+    database.close();
+    const args = ['--from', 'state/audit.db', '--to', 'new.db'];
+    const refused = await bench.run('audit', 'migrate', ...args, '--output', 'json');
+    expect(refused).toMatchObject({
+      code: 4,
+      json: {
+        ok: false,
+        reason: expect.stringMatching(`^the chain of .*state/audit\\.db is broken \\(${where}\\)`),
+      },
+    });
+  },
+);

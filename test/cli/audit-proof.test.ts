@@ -18,7 +18,7 @@ function sql(bench: Bench, text: string): void {
 
 const cut = (bench: Bench, after: number): void => truncateLog(join(bench.folder, STORE), after);
 
-/** A bench after a sync that wrote a checkpoint, with a later change of the source. */
+/** A bench with a checkpoint of its sync. The source changed after that checkpoint. */
 async function synced(config?: string): Promise<Bench> {
   const bench = await openBench(config);
   expect((await bench.run('sync')).code).toBe(0);
@@ -41,7 +41,7 @@ it('audit verify rejects a pipe as a usage error, because it reads the log twice
 });
 
 it.each(['csv', 'ocsf'])(
-  'audit verify rejects an export as %s as a usage error, and reports no altered log',
+  'audit verify reports a usage error instead of an altered log if the export is given as %s',
   async (format) => {
     await using bench = await synced();
     await bench.run('audit', 'export', '--format', format, '--out', 'export');
@@ -69,7 +69,7 @@ it('audit verify explains that a filtered export has gaps', async () => {
 });
 
 describe('checkpoints of one-shot runs', () => {
-  it('are written at the end of the run, next to the audit store, with access for their owner only', async () => {
+  it('are written at the end of the run, in files next to the audit store that only their owner can access', async () => {
     await using bench = await synced();
     const [line] = (await bench.read(CHECKPOINTS)).trim().split('\n');
     expect(JSON.parse(line ?? '')).toMatchObject({ instance: 'prod', sequence: 5 });
@@ -77,21 +77,21 @@ describe('checkpoints of one-shot runs', () => {
       expect((await stat(join(bench.folder, file))).mode & 0o777).toBe(0o600);
   });
 
-  it('are not written if they are disabled', async () => {
+  it('are not written if checkpoints are disabled', async () => {
     await using bench = await synced(`${HEAD}audit: { checkpoints: [] }\n${DB}`);
     await expect(bench.read(CHECKPOINTS)).rejects.toThrow('ENOENT');
     await expect(bench.read('state/checkpoint.key')).rejects.toThrow('ENOENT');
     expect((await bench.run('audit', 'verify')).stdout).toContain('Not verified: without a checkpoint');
   });
 
-  it('go to stderr if they are configured for stdout', async () => {
+  it('are written to stderr if the configured location is stdout', async () => {
     await using bench = await openBench(`${HEAD}audit: { checkpoints: [ { kind: stdout } ] }\n${DB}`);
     const { json, stderr } = await bench.run('sync', '--output', 'json');
     expect(json).toMatchObject({ ok: true });
     expect(stderr).toMatch(/^\{"checkpoint":\{"hash":/m);
   });
 
-  it('need a cluster with ConfigMaps if they are configured for one', async () => {
+  it('require a cluster that supports ConfigMaps if the configured location is a ConfigMap', async () => {
     await using bench = await openBench(
       `${HEAD}audit: { checkpoints: [ { kind: configMap, name: proof } ] }\n${DB}`,
     );
@@ -100,7 +100,7 @@ describe('checkpoints of one-shot runs', () => {
     expect(stderr).toContain('a ConfigMap needs `cluster.kind: kubernetes`');
   });
 
-  it('cause a warning if they cannot be written, and do not fail the run', async () => {
+  it('cause a warning but no failure of the run if they cannot be written', async () => {
     await using bench = await synced(
       `${HEAD}audit: { checkpoints: [ { kind: file, path: ./outside/checkpoints.jsonl } ] }\n${DB}`,
     );
@@ -117,7 +117,7 @@ describe('checkpoints of one-shot runs', () => {
 });
 
 describe('audit verify', () => {
-  it('verifies a store, and reports which records are proved', async () => {
+  it('verifies a store, and reports up to which record checkpoints prove the log', async () => {
     await using bench = await synced();
     expect(await verified(bench)).toMatchObject({ code: 0, ok: true, records: 5, checkpoints: 1 });
     const { stdout } = await bench.run('audit', 'verify');
@@ -149,7 +149,7 @@ describe('audit verify', () => {
     expect(await verified(bench)).toMatchObject({ code: 4, ok: false, problem });
   });
 
-  it('detects rewritten final records by an external copy of a checkpoint', async () => {
+  it('detects rewritten records at the end of the log if a copy of a checkpoint was kept elsewhere', async () => {
     await using bench = await synced();
     cut(bench, 3);
     await bench.write('away.jsonl', await bench.read(CHECKPOINTS));
@@ -163,12 +163,12 @@ describe('audit verify', () => {
     expect(stdout).toContain('Good: 0 records.');
   });
 
-  it('reports configured locations without a checkpoint', async () => {
+  it('reports a configured location that contains no checkpoint', async () => {
     const places = 'checkpoints: [ { kind: file, path: ./a.jsonl }, { kind: file, path: ./b.jsonl } ]';
     await using bench = await synced(`${HEAD}audit: { ${places} }\n${DB}`);
     expect(await verified(bench)).not.toHaveProperty('missing');
     const [a, b] = ['a', 'b'].map((name) => `file ${join(bench.folder, name)}.jsonl`);
-    // The checkpoint in the other location still proves its records.
+    // The checkpoint in the other location still proves the records up to its own sequence number.
     await bench.write('a.jsonl', '');
     expect(await verified(bench)).toMatchObject({ code: 0, ok: true, checkpoints: 1, missing: [a] });
     const one = (await bench.run('audit', 'verify')).stdout;
@@ -191,7 +191,7 @@ describe('audit verify', () => {
     expect(verification.stderr).toContain('No checkpoint found in quiet.log.');
   });
 
-  it('verifies a complete or partial export with external keys and checkpoints, without a configuration', async () => {
+  it('verifies a complete or partial export with key and checkpoint files and without a configuration', async () => {
     await using bench = await synced();
     const lines = new DatabaseSync(join(bench.folder, STORE))
       .prepare('select record, hash from records order by sequence')
@@ -229,7 +229,7 @@ describe('audit verify', () => {
     });
   });
 
-  it('detects an emptied export by its checkpoints', async () => {
+  it('detects by its checkpoints that all records were removed from an export', async () => {
     await using bench = await synced();
     await bench.write('key.pem', (await bench.run('audit', 'verify', '--public-key')).stdout);
     for (const text of ['', '\n']) {
@@ -243,7 +243,7 @@ describe('audit verify', () => {
     expect((await bench.run('audit', 'list', '--audit', 'empty.jsonl')).code).not.toBe(0);
   });
 
-  it('accepts line separators inside records, and both line endings', async () => {
+  it('accepts line separator characters inside records, and LF or CRLF between records', async () => {
     await using bench = await synced();
     await bench.run('audit', 'review', '1', '--state', 'reviewed', '--note', 'from\u2028a\u2029document');
     const text = (await bench.run('audit', 'export', '--format', 'jsonl')).stdout;
@@ -259,7 +259,7 @@ describe('audit verify', () => {
     ['at the end', (line: string) => line.replace(/\}$/, ',"hash":"0"}')],
     ['within', (line: string) => line.replace('"keys":{', '"keys":{"added":["X"],')],
     ['with another spelling', (line: string) => line.replace('{', '{"\\u006futcome":"failed",')],
-  ])('detects a duplicate JSON member in an exported line (%s)', async (_, edit) => {
+  ])('detects a duplicate JSON member in a line of an export (%s)', async (_, edit) => {
     await using bench = await synced();
     const lines = (await bench.run('audit', 'export', '--format', 'jsonl')).stdout.trim().split('\n');
     const edited = lines.map((line, index) => (index === 2 ? edit(line) : line));
@@ -303,7 +303,7 @@ describe('audit verify', () => {
     expect(stdout).toMatch(/^The audit log was altered: record 3 was edited\./);
   });
 
-  it('accepts signatures of an earlier key', async () => {
+  it('accepts checkpoints that were signed with an earlier key', async () => {
     await using bench = await synced();
     const { privateKey } = generateKeyPairSync('ed25519');
     await bench.write('state/checkpoint.key', privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
@@ -337,7 +337,7 @@ describe('audit verify', () => {
 });
 
 describe('a truncated audit log', () => {
-  it('stops changes to the cluster until a person accepts the loss', async () => {
+  it('blocks changes to the cluster until a person accepts the loss', async () => {
     await using bench = await synced();
     const before = await target(bench);
     cut(bench, 4);
@@ -361,7 +361,7 @@ describe('a truncated audit log', () => {
     expect((await bench.run('audit', 'accept')).stdout).toContain('Nothing to accept');
   });
 
-  it('can be accepted even though a checkpoint covers the lost records', async () => {
+  it('can be accepted by a person even if a checkpoint covers the lost records', async () => {
     await using bench = await synced();
     sql(
       bench,
@@ -372,7 +372,7 @@ describe('a truncated audit log', () => {
     expect(await verified(bench)).toMatchObject({ code: 0, ok: true, accepted: 1 });
   });
 
-  it('is reported with the missing records and the person who accepted the loss', async () => {
+  it('is reported together with the missing records and the name of the person who accepted the loss', async () => {
     await using bench = await synced();
     cut(bench, 4);
     const { stdout } = await bench.run('audit', 'accept');
@@ -382,7 +382,7 @@ describe('a truncated audit log', () => {
     expect(stdout).toContain('Accepted by ann in record 5.');
   });
 
-  it('cannot be ruled out if the checkpoint file is unreadable, so the sync stops', async () => {
+  it('is assumed if the checkpoint file is unreadable, so the sync stops', async () => {
     await using bench = await openBench(
       `${HEAD}audit: { checkpoints: [ { kind: file, path: ./store } ] }\n${DB}`,
     );

@@ -52,7 +52,7 @@ async function traced(bench: Bench, value: string | Uint8Array, ...args: string[
 }
 
 describe('audit list --value', () => {
-  it('finds a piped value with or without a final newline', async () => {
+  it('finds a value from a pipe, with or without a newline at its end', async () => {
     await using bench = await openStory();
     for (const value of ['hunter2\n', 'hunter2', 'hunter2\r\n']) {
       const { records, versions } = await traced(bench, value);
@@ -63,7 +63,7 @@ describe('audit list --value', () => {
     expect(await traced(bench, 'nobody')).toEqual({ records: [], versions: [], more: false });
   });
 
-  it('finds the value of a property in the Secrets that contain it', async () => {
+  it('finds the value of a single property in all Secrets that contain that property', async () => {
     await using bench = await openProperty();
     const { records, versions } = await traced(bench, 'hunter2');
     expect(records.map(({ action }) => action)).toEqual(['create', 'create']);
@@ -75,7 +75,7 @@ describe('audit list --value', () => {
     expect(stdout).toMatch(/^value +USER [0-9a-f]{8}:[0-9a-f]{64}$/m);
   });
 
-  it('finds fingerprints that were made with an older key', async () => {
+  it('finds fingerprints that were made with an earlier fingerprint key', async () => {
     await using bench = await openStory();
     await bench.write('state/new.key', `${Buffer.alloc(32, 7).toString('base64')}\n`);
     const keys = 'keys: { fingerprint: [ { file: ./state/new.key }, { file: ./state/fingerprint.key } ] }\n';
@@ -95,7 +95,7 @@ describe('audit list --value', () => {
     expect(stdout).toMatch(/^local +token.txt +[0-9a-f]{8}… +2027-03-01 12:00:00$/m);
   });
 
-  it('is interrupted by Ctrl-C and by the end of the input', async () => {
+  it('stops at the prompt on Ctrl-C or at the end of the input', async () => {
     await using bench = await openStory();
     for (const key of ['\u0003', undefined]) {
       const [input, output] = [new PassThrough(), new Collector()];
@@ -106,7 +106,7 @@ describe('audit list --value', () => {
     }
   });
 
-  it('ends on a signal before or during the prompt', async () => {
+  it('stops on a signal before or during the prompt', async () => {
     await using bench = await openStory();
     const ended = { code: 1, stderr: expect.stringMatching(/^error INTERRUPTED/) };
     const [input, output] = [new PassThrough(), new Collector()];
@@ -128,14 +128,14 @@ describe('audit list --value', () => {
     expect(await waiting).toMatchObject(ended);
   });
 
-  it('rejects a missing value, a too large value, and a value together with a fingerprint as usage errors', async () => {
+  it('rejects a missing value, an overlong value, and a value combined with a fingerprint as usage errors', async () => {
     await using bench = await openStory();
     const list = ['audit', 'list', '--value'];
     expect(await bench.runWith({ stdin: Readable.from([]) }, ...list)).toMatchObject({ code: 64 });
     const large = Readable.from([Buffer.alloc(2 ** 20), Buffer.alloc(1)]);
     expect(await bench.runWith({ stdin: large }, ...list)).toMatchObject({ code: 64 });
     expect(await bench.run(...list, '--fingerprint', 'x')).toMatchObject({ code: 64 });
-    // Neither the short form of `plan` nor a fingerprint without its key id is accepted.
+    // A fingerprint needs its key id. The short form of a fingerprint in `plan` output has no key id.
     for (const part of ['03c66e02', '4b0f79b1'.repeat(8), ''])
       for (const more of [[], ['--trace']])
         expect(await bench.run('audit', 'list', '--fingerprint', part, ...more)).toMatchObject({
@@ -154,7 +154,7 @@ describe('audit list --value', () => {
 });
 
 describe('audit list --trace', () => {
-  it('follows a fingerprint to the targets made from it', async () => {
+  it('finds all targets that were made from the value with a given fingerprint', async () => {
     await using bench = await openProperty();
     const { json } = await bench.run('audit', 'list', '--action', 'read', '--output', 'json');
     const { records } = json as { records: { after: string }[] };

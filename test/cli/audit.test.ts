@@ -9,7 +9,7 @@ interface Shown {
 
 const DAY = 86_400_000;
 
-/** Day 1: a first sync with one refused target. Day 2: a rotation. Day 3, noon: now. */
+/** Day 1: a first sync with one refused target. Day 2: a rotation. The current time is noon on day 3. */
 async function openStory(): Promise<Bench> {
   const bench = await openBench(`${HEAD}${DB}  - name: theirs
     target: { namespace: shop }
@@ -95,7 +95,7 @@ describe('audit list', () => {
     });
   });
 
-  it('finds the records of a request id and of a value', async () => {
+  it('finds the records of one request id, and the records of one value', async () => {
     await using bench = await openStory();
     const [sweep] = await list(bench, '--limit', '1');
     const ofRequest = await list(bench, '--request', String(sweep?.requestId));
@@ -106,7 +106,7 @@ describe('audit list', () => {
     ]);
   });
 
-  it('lists page by page to the end', async () => {
+  it('lists all records page by page', async () => {
     await using bench = await openStory();
     const all = await list(bench);
     const seen: number[] = [];
@@ -132,7 +132,7 @@ describe('audit list', () => {
     expect(stdout).toContain('sweep');
   });
 
-  it('exits with 1 for a missing store, and creates none', async () => {
+  it('exits with 1 if the store does not exist, and does not create the store', async () => {
     await using bench = await openBench();
     const { code, stdout, stderr } = await bench.run('audit', 'list');
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
@@ -184,7 +184,7 @@ describe('audit show', () => {
     expect(stdout).toMatch(/^source +local: db.json # password version [0-9a-f]{8}:/m);
   });
 
-  it('exits with 4 for a missing record', async () => {
+  it('exits with 4 if the record does not exist', async () => {
     await using bench = await openStory();
     const { code, json, stderr } = await bench.run('audit', 'show', '99', '--output', 'json');
     expect(code).toBe(4);
@@ -208,7 +208,7 @@ it('shows how long a store took to answer a read', async () => {
   expect(read?.durationMs).toBeGreaterThan(0);
 });
 
-it('shows a complete record, with one line for each field', async () => {
+it('shows every field of a record on its own line', async () => {
   await using bench = await openBench();
   const names = Array.from({ length: 200 }, (_, n) => `KEY_${String(n).padStart(3, '0')}`);
   const all = `dataFrom: [ { store: local, key: many.json } ]`;

@@ -20,13 +20,13 @@ describe('validate', () => {
     expect((await bench.run('validate', '--output', 'json')).json).toEqual({ valid: true, problems: [] });
   });
 
-  it('uses neither stores, cluster nor audit log', async () => {
+  it('accesses no store, no cluster and no audit log', async () => {
     await using bench = await openBench();
     await bench.run('validate');
     expect((await readdir(bench.folder)).toSorted()).toEqual(['secretbridge.yaml', 'store']);
   });
 
-  it('prints problems in the format of compilers', async () => {
+  it('prints problems in the format that compilers use: file, line and column', async () => {
     await using bench = await openBench(HEAD + DB.replace('target:', 'taget:'));
     const { code, stdout } = await bench.run('validate');
     expect(code).toBe(3);
@@ -68,7 +68,7 @@ describe('doctor', () => {
     expect(await readdir(bench.folder)).not.toContain('cluster');
   });
 
-  it('prints the documented JSON, with a code and a remedy for each failure', async () => {
+  it('prints the documented JSON, with a code and a remedy for each failed check', async () => {
     await using bench = await openBench(
       HEAD.replace('./store', './none') + DB.replaceAll('user', 'absent').replace('password', 'absent'),
     );
@@ -103,7 +103,7 @@ describe('doctor', () => {
 });
 
 describe('rbac', () => {
-  it('prints manifests for kubectl that cover only the targets', async () => {
+  it('prints manifests for kubectl that grant access only to the targets', async () => {
     await using bench = await openBench(KUBERNETES);
     const { code, stdout, stderr } = await bench.run('rbac', '--service-account', 'bridge/sb');
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -116,7 +116,7 @@ describe('rbac', () => {
     });
   });
 
-  it('prints the same objects as a JSON list', async () => {
+  it('prints the objects of the YAML output as a JSON list', async () => {
     await using bench = await openBench(KUBERNETES);
     const { json } = await bench.run('rbac', '--output', 'json');
     // kubectl reads YAML 1.1.
@@ -137,7 +137,7 @@ describe('rbac', () => {
 });
 
 describe('an unreadable configuration', () => {
-  it.skipIf(process.getuid?.() === 0)('is reported with the reason', async () => {
+  it.skipIf(process.getuid?.() === 0)('is reported together with the reason', async () => {
     await using bench = await openBench();
     await chmod(join(bench.folder, 'secretbridge.yaml'), 0);
     const { code, stdout } = await bench.run('validate');

@@ -5,7 +5,7 @@ import { type Bench, openBench } from './harness.ts';
 
 const BASH = ['/bin/bash', '/usr/bin/bash'].find((path) => existsSync(path));
 
-/** The completions that bash proposes for the last word, which may be empty. */
+/** Returns the completions that bash proposes for the last word, which may be empty. */
 async function proposed(bench: Bench, ...words: readonly string[]): Promise<readonly string[]> {
   const { stdout } = await bench.run('completion', 'bash');
   const script = `set -euo pipefail
@@ -22,7 +22,7 @@ _secretbridge || true
   return run.stdout.split('\n').filter((line) => line !== '');
 }
 
-describe.skipIf(BASH === undefined)('completion in bash (skipped where there is no bash)', () => {
+describe.skipIf(BASH === undefined)('completion in bash (skipped if bash is not installed)', () => {
   it.each([
     [['pl'], ['plan']],
     [['audit', 've'], ['verify']],
@@ -51,7 +51,7 @@ describe.skipIf(BASH === undefined)('completion in bash (skipped where there is 
     // The shell does not know the mapping names, so it proposes nothing.
     [['plan', '--mapping', ''], []],
     [['explain', ''], []],
-    // An option value that equals a command name is not taken for the command.
+    // An option value that equals a command name is not treated as the command.
     [['plan', '--mapping', 'audit', '--al'], ['--all']],
     [['nope', ''], expect.arrayContaining(['plan'])],
   ])('completes %j', async (words, expected) => {
@@ -70,7 +70,7 @@ describe.skipIf(BASH === undefined)('completion in bash (skipped where there is 
     expect(flags.filter((flag) => flag.startsWith('--')).toSorted()).toEqual(options.toSorted());
   });
 
-  it('proposes file names with spaces for path options', async () => {
+  it('proposes file names for path options, including names with spaces', async () => {
     await using bench = await openBench();
     await bench.write('my config.yaml', '');
     for (const words of [
@@ -84,7 +84,7 @@ describe.skipIf(BASH === undefined)('completion in bash (skipped where there is 
 });
 
 describe('completion', () => {
-  it('supports only the listed shells', async () => {
+  it('rejects a shell that is not in the list of supported shells', async () => {
     await using bench = await openBench();
     expect((await bench.run('completion', 'tcsh')).code).toBe(64);
     for (const shell of ['bash', 'zsh', 'fish'])

@@ -11,7 +11,7 @@ import { openBench } from './harness.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** An independent validator of our schema. */
+/** Validates with another JSON Schema library than the program itself uses. */
 const accepts = new Ajv2020({
   allErrors: true,
   formats: { uri: (text: string) => URL.canParse(text) },
@@ -27,7 +27,7 @@ const EXAMPLES: readonly (readonly [place: string, text: string])[] = [
     .filter(([, text]) => /^apiVersion: secretbridge\.dev/m.test(text) || !/^apiVersion:/m.test(text)),
 ];
 
-/** The paths of all members of a value. */
+/** Returns the paths of all members of a value. */
 function placesOf(value: unknown, path: readonly string[] = []): readonly (readonly string[])[] {
   if (typeof value !== 'object' || value === null) return [];
   return Object.entries(value).flatMap(([name, inner]) => {
@@ -36,7 +36,7 @@ function placesOf(value: unknown, path: readonly string[] = []): readonly (reado
   });
 }
 
-/** A copy of the value with one changed member. */
+/** Returns a copy of the value with one changed member. */
 function changed(
   value: unknown,
   [name, ...rest]: readonly string[],

@@ -11,7 +11,7 @@ const ROOT = join(import.meta.dirname, '../..');
 const HINT = 'Run "secretbridge explain-error';
 
 describe('explain-error', () => {
-  it('prints the meaning and the remedy of a code, without a configuration', async () => {
+  it('prints the meaning and the remedy of an error code, without a configuration', async () => {
     await using bench = await openBench();
     await bench.write('secretbridge.yaml', 'broken');
     const { code, stdout, stderr } = await bench.run('explain-error', 'NOT_OWNED');
@@ -28,7 +28,7 @@ describe('explain-error', () => {
     expect((await bench.run('explain-error', text)).stdout).toMatch(/^NOT_OWNED /);
   });
 
-  it.each(CODES)('prints %s as JSON with a section of the documentation', async (code) => {
+  it.each(CODES)('prints %s as JSON, with the link to a section of the documentation', async (code) => {
     await using bench = await openBench();
     const { json } = await bench.run('explain-error', code, '--output', 'json');
     const { remedy } = ERRORS[code];
@@ -43,12 +43,12 @@ describe('explain-error', () => {
     expect(headings.map(([, heading = '']) => heading.toLowerCase())).toContain(anchor);
   });
 
-  it('prints YAML', async () => {
+  it('prints the explanation as YAML', async () => {
     await using bench = await openBench();
     expect((await bench.run('explain-error', 'HELD', '-o', 'yaml')).stdout).toMatch(/^code: HELD$/m);
   });
 
-  it('prints two exit codes for a code that a command and a target report differently', async () => {
+  it('prints two exit codes for an error code whose exit code is different for a command and for a target', async () => {
     await using bench = await openBench();
     const { json } = await bench.run('explain-error', 'CONFIG_INVALID', '--output', 'json');
     expect(json).toMatchObject({ exitCode: 3, targetExitCode: 4 });
@@ -68,7 +68,7 @@ describe('explain-error', () => {
     ['NOT_OWNDE', 'did you mean NOT_OWNED?'],
     ['missing', 'did you mean'],
     ['XYZZY', 'run `secretbridge explain-error` for a list'],
-  ])('rejects %s as a usage error', async (text, hint) => {
+  ])('rejects the argument %s as a usage error', async (text, hint) => {
     await using bench = await openBench();
     const { code, stdout, stderr } = await bench.run('explain-error', text);
     expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
@@ -76,7 +76,7 @@ describe('explain-error', () => {
     expect(stderr).toContain(hint);
   });
 
-  it('has a page only for codes that this version uses', () => {
+  it('describes only error codes that this version of the program uses', () => {
     const src = join(ROOT, 'src');
     const files = globSync('**/*.ts', { cwd: src }).filter(
       (path) => !path.startsWith(join('core', 'error-')) && !path.startsWith(join('cli', 'errors')),
@@ -89,8 +89,10 @@ describe('explain-error', () => {
 describe('hint to explain-error', () => {
   const hints = (text: string) => text.split(HINT).length - 1;
 
-  it.each([['plan'], ['sync'], ['explain', 'theirs']])('is printed once by `%s`', async (...args) => {
-    await using bench = await openBench(`${HEAD}mappings:
+  it.each([['plan'], ['sync'], ['explain', 'theirs']])(
+    'appears once in the output of `%s`',
+    async (...args) => {
+      await using bench = await openBench(`${HEAD}mappings:
   - name: theirs
     target: { namespace: apps }
     data: { KEY: { store: local, key: db.json, property: user } }
@@ -98,15 +100,16 @@ describe('hint to explain-error', () => {
     target: { namespace: apps }
     data: { KEY: { store: local, key: gone.json } }
 `);
-    await bench.write('cluster/apps/theirs.yaml', FOREIGN);
-    const { stdout, stderr } = await bench.run(...args);
-    expect(hints(stdout)).toBe(0);
-    expect(hints(stderr)).toBe(1);
-    const { stdout: json, stderr: messages } = await bench.run(...args, '--output', 'json');
-    expect(hints(json) + hints(messages)).toBe(0);
-  });
+      await bench.write('cluster/apps/theirs.yaml', FOREIGN);
+      const { stdout, stderr } = await bench.run(...args);
+      expect(hints(stdout)).toBe(0);
+      expect(hints(stderr)).toBe(1);
+      const { stdout: json, stderr: messages } = await bench.run(...args, '--output', 'json');
+      expect(hints(json) + hints(messages)).toBe(0);
+    },
+  );
 
-  it('names the code of an error that ends the command', async () => {
+  it('contains the code of the error that ended the command', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     const { stderr } = await bench.run('audit', 'show', '99');
@@ -116,7 +119,7 @@ describe('hint to explain-error', () => {
     expect(hints(machine)).toBe(0);
   });
 
-  it('names the code of an invalid configuration', async () => {
+  it('contains the code of the configuration problem', async () => {
     await using bench = await openBench('mappings: 1\n');
     for (const command of ['validate', 'sync']) {
       const { stderr } = await bench.run(command);
@@ -125,7 +128,7 @@ describe('hint to explain-error', () => {
     }
   });
 
-  it('is not printed if there is no error', async () => {
+  it('does not appear if there is no error', async () => {
     await using bench = await openBench();
     for (const command of ['validate', 'sync', 'plan']) {
       const { stdout, stderr } = await bench.run(command);

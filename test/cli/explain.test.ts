@@ -51,7 +51,7 @@ it('reports a manual edit as stale with onDrift: repair', async () => {
   expect(target).not.toHaveProperty('code');
 });
 
-it('reports a deleted target as drifted after the service has recorded the deletion', async () => {
+it('reports a deleted target as drifted if the service has recorded the deletion', async () => {
   await using bench = await synced(`${HEAD}http: { listen: '127.0.0.1:0' }\n${REPORT}`);
   await rm(join(bench.folder, TARGET));
   const stop = new AbortController();
@@ -63,7 +63,7 @@ it('reports a deleted target as drifted after the service has recorded the delet
   expect(await explained(bench)).toMatchObject({ exit: 4, state: 'drifted', code: 'DRIFTED' });
 });
 
-it('reports a target as stale if its store is down, and as failed if the target does not exist either', async () => {
+it('reports a target as stale if its store is down, and as failed if also the target does not exist', async () => {
   await using bench = await synced();
   await rename(join(bench.folder, 'store'), join(bench.folder, 'away'));
   expect(await explained(bench)).toMatchObject({ exit: 1, state: 'stale', code: 'STORE_UNAVAILABLE' });
@@ -71,9 +71,9 @@ it('reports a target as stale if its store is down, and as failed if the target 
   expect(await explained(bench)).toMatchObject({ exit: 1, state: 'failed', code: 'STORE_UNAVAILABLE' });
 });
 
-it('explains why the cluster refused a write, until a write succeeds', async () => {
+it('explains why the cluster refused the last write, until a write succeeds', async () => {
   await using bench = await openBench();
-  // A dangling link instead of the folder makes every write fail.
+  // A dangling symbolic link at the path of the folder makes every write fail.
   await symlink('nowhere/at/all', join(bench.folder, 'cluster'));
   const { code: exit, json } = await bench.run('sync', '--output', 'json');
   const [{ code } = {}] = (json as { targets: readonly { readonly code?: string }[] }).targets;
@@ -105,7 +105,7 @@ it('explains a contested target and its remedy', async () => {
   });
 });
 
-it('ends when it is aborted, even if a store does not answer', async () => {
+it('ends on an abort, even if a store does not answer', async () => {
   const requested = Promise.withResolvers<void>();
   const sockets: Socket[] = [];
   await using server = createServer((socket) => {
@@ -155,7 +155,7 @@ it('names sources that the access rules do not allow, and does not read them', a
   expect((await bench.run('audit', 'list', '--key', 'other.json')).stdout).toBe('No record matches.\n');
 });
 
-it('names the source of an error, and the code of an absent key', async () => {
+it('shows which source caused an error, and the error code of an absent key', async () => {
   const more =
     '      X: { store: local, key: db.json, property: x }\n      Y: { store: local, key: gone.json }\n';
   await using bench = await openBench(HEAD + DB + more);
@@ -173,7 +173,7 @@ it('names the source of an error, and the code of an absent key', async () => {
   expect(stdout).toContain('failed  local: db.json # x  PROPERTY_MISSING');
 });
 
-it('reports a recreation that needs no release as stale, just as `plan` reports an update', async () => {
+it('reports a target as stale, as `plan` reports an update, if a recreation that needs no release is due', async () => {
   const mapping = (name: string, more: string) => `
   - name: ${name}
     target: { namespace: apps${more} }

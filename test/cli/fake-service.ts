@@ -9,13 +9,13 @@ export interface FakeAnswer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** The answer to each request line, such as `GET /path`. A string is sent unchanged. */
+/** Maps a request line, such as `GET /path`, to its answer. A string is sent unchanged. */
 export type Routes = Record<string, FakeAnswer | ((request: IncomingMessage) => FakeAnswer)>;
 
 export interface FakeService extends AsyncDisposable {
   readonly url: string;
   readonly port: number;
-  /** The request line, such as `GET /path`, and the headers of each request. */
+  /** The request line and the headers of each request. An example of a request line is `GET /path`. */
   readonly requests: { readonly line: string; readonly headers: IncomingMessage['headers'] }[];
   readonly routes: Routes;
   /** The bodies of all requests that have a body. */
@@ -24,7 +24,7 @@ export interface FakeService extends AsyncDisposable {
 
 export const LIVE: Routes = { 'GET /livez': { body: { ok: true, stalled: [] } } };
 
-/** A server with the API routes that a test defines. */
+/** A test server that serves only the API routes that a test defines. */
 export async function openService(
   routes: Routes,
   tls?: { readonly cert: string; readonly key: string },
@@ -115,7 +115,7 @@ export const WELL: Status = {
   held: [],
 };
 
-/** A status with problems. */
+/** A status that reports problems. */
 export const UNWELL: Status = {
   ...WELL,
   events: [...WELL.events, { kind: 'webhook', name: 'ci', state: 'down', code: 'CREDENTIAL_MISSING' }],

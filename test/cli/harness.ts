@@ -15,12 +15,12 @@ export interface Result {
   readonly json: unknown;
 }
 
-/** A folder with a configuration for a files store and a directory cluster. Runs command lines in this folder. */
+/** A folder with a configuration that has a files store and a directory cluster. Runs command lines in this folder. */
 export interface Bench extends AsyncDisposable {
   readonly folder: string;
   readonly clock: ManualTime;
   run(...args: readonly string[]): Promise<Result>;
-  /** Runs with a changed context, for example a terminal. */
+  /** Runs a command line in a modified context, for example with a terminal. */
   runWith(context: Partial<Context>, ...args: readonly string[]): Promise<Result>;
   write(path: string, content: string | Uint8Array): Promise<void>;
   read(path: string): Promise<string>;
@@ -40,7 +40,7 @@ export const DB = `mappings:
       PASSWORD: { store: local, key: db.json, property: password }
 `;
 
-/** A Secret of another owner. */
+/** A Secret that belongs to another owner. */
 export const FOREIGN = `apiVersion: v1
 kind: Secret
 metadata: { name: theirs, namespace: apps }
@@ -100,7 +100,7 @@ export function quietContext(own: Pick<Context, 'stdout' | 'stderr'> & Partial<C
   };
 }
 
-/** A stream that stores its input. */
+/** A stream that stores everything written to it. */
 export class Collector extends Writable {
   text = '';
 

@@ -1,7 +1,7 @@
 import { createMemoryTrimmer } from '../../src/cli/heap.ts';
 
-// Runs in a separate process, so that other garbage does not affect the result. Prints the memory that V8 returned, in
-// MiB.
+// Runs in a separate process, so that garbage of other tests does not affect the result. Prints how much memory V8
+// returned to the system, in MiB.
 
 const MIB = 2 ** 20;
 let garbage: object[] = Array.from({ length: 1_000_000 }, (_, n) => ({ n }));

@@ -5,7 +5,7 @@ import { codeOf } from '../../src/core/system-errors.ts';
 import { createLoops } from '../../src/service/liveness/loops.ts';
 import { watchEventLoop } from '../../src/service/liveness/watchdog.ts';
 
-// Runs the memory trimmer and the watchdog of a service in a process without free file descriptors.
+// Runs the memory trimmer and the watchdog of a service in a process that cannot open more files.
 
 keepHeapSmall();
 const collected = Promise.withResolvers<void>();

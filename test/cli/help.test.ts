@@ -30,7 +30,7 @@ describe('help of the program', () => {
 
 describe('fast path for help and version', () => {
   it.each(['--help', '-h', '--version', '-V'])(
-    'prints the same bytes for `%s` as the full program, in every width, with and without colors',
+    'prints exactly the output of the full program for `%s`, in every width, with and without colors',
     async (option) => {
       await using bench = await openBench();
       for (const width of [1, 19, 20, 30, 41, 60, 79, 80, 100, 119, 120, 200])
@@ -42,7 +42,7 @@ describe('fast path for help and version', () => {
   );
 
   it.each([[[]], [['help']], [['plan', '--help']], [['--help', 'plan']], [['--version', '--help']]])(
-    'does not handle %j',
+    'leaves %j to the full program',
     (args) => {
       expect(quickOutput(args, { width: 80, color: false })).toBeUndefined();
     },
@@ -101,7 +101,7 @@ describe('help of a command', () => {
     expect(stdout).toContain('--audit export.jsonl \\\n      --checkpoints checkpoints.jsonl');
   });
 
-  it('has colors only on a terminal that supports them', async () => {
+  it('uses colors only on a terminal that supports them', async () => {
     await using bench = await openBench();
     for (const path of PATHS) {
       const words = [...path.split(' ').filter(Boolean), '--help'];
@@ -125,7 +125,7 @@ describe('secretbridge help', () => {
     });
   });
 
-  it('suggests a similar command for an unknown one', async () => {
+  it('suggests a similar command if the command is unknown', async () => {
     await using bench = await openBench();
     expect(await bench.run('help', 'audit', 'lst')).toMatchObject({
       code: 64,
@@ -135,7 +135,7 @@ describe('secretbridge help', () => {
 });
 
 describe('version', () => {
-  it('prints the versions as text and JSON', async () => {
+  it('prints the versions as text and as JSON', async () => {
     await using bench = await openBench();
     const { stdout } = await bench.run('version');
     expect(stdout).toMatch(/^secretbridge \d+\.\d+\.\d+\nNode \d+\.\d+\.\d+ on \w+ \(\w+\)\n$/);

@@ -14,7 +14,7 @@ const VALID = { valid: true, problems: [] };
 
 describe('init', () => {
   it.each(STORE_KINDS.flatMap((store) => CLUSTER_KINDS.map((cluster) => [store, cluster] as const)))(
-    'writes a valid configuration with a store of kind %s and a cluster of kind %s',
+    'writes a valid configuration for the store kind %s and the cluster kind %s',
     async (store, cluster) => {
       await using bench = await openBench();
       const place = ['--store', store, '--cluster', cluster, '--namespace', 'apps', '--secret', 'db'];
@@ -30,7 +30,7 @@ describe('init', () => {
     LOGINS.flatMap((login) =>
       ['https://v:8200', 'http://v:8200', 'http://127.0.0.1:8200'].map((at) => [login, at] as const),
     ),
-  )('writes a Vault store with login %s at %s', async (login, at) => {
+  )('writes a Vault store with the login %s at the address %s', async (login, at) => {
     await using bench = await openBench();
     await bench.run('init', '--store', 'vault', '--login', login, '--at', at, '--mount', 'team/kv', ...OUT);
     expect(await validated(bench)).toEqual(VALID);
@@ -39,7 +39,7 @@ describe('init', () => {
     expect(text.includes('allowHttp')).toBe(at === 'http://v:8200');
   });
 
-  it('writes a files store and a directory cluster that can be synced immediately', async () => {
+  it('writes a files store and a directory cluster that work with `sync` without further changes', async () => {
     await using bench = await openBench();
     await bench.run(
       'init',
@@ -57,11 +57,14 @@ describe('init', () => {
     expect(await bench.run('sync', '--config', 'new.yaml')).toMatchObject({ code: 0 });
   });
 
-  it.each(['yes: #no', 'a, b', '{a}', '[a'])('quotes special YAML text: %s', async (key) => {
-    await using bench = await openBench();
-    expect(await bench.run('init', '--store', 'files', '--key', key, ...OUT)).toMatchObject({ code: 0 });
-    expect(await validated(bench)).toEqual(VALID);
-  });
+  it.each(['yes: #no', 'a, b', '{a}', '[a'])(
+    'quotes text with a special meaning in YAML: %s',
+    async (key) => {
+      await using bench = await openBench();
+      expect(await bench.run('init', '--store', 'files', '--key', key, ...OUT)).toMatchObject({ code: 0 });
+      expect(await validated(bench)).toEqual(VALID);
+    },
+  );
 
   it('never overwrites a file', async () => {
     await using bench = await openBench();
@@ -85,7 +88,7 @@ describe('init', () => {
     ['--at', 'https://u:hunter2@host', 'vault'],
     ['--key', 'hvs.CAESIJabcdefghijklmnopqrstuv', 'vault'],
     ['--secret', 'a..b', 'vault'],
-  ])('rejects %s %s for a store of kind %s and writes nothing', async (option, text, store) => {
+  ])('rejects the option %s %s for a store of kind %s, and writes nothing', async (option, text, store) => {
     await using bench = await openBench();
     const { code, stderr } = await bench.run('init', '--store', store, option, text, ...OUT);
     expect({ code, stderr }).toMatchObject({ code: 64, stderr: expect.stringContaining(`${option} `) });
@@ -102,7 +105,7 @@ describe('init', () => {
     ['--cluster', 'paper'],
     ['--at', 'vault'],
     ['--mount', '/secret/'],
-  ])('rejects %s %s and writes nothing', async (...option) => {
+  ])('rejects the option %s %s, and writes nothing', async (...option) => {
     await using bench = await openBench();
     const { code, stderr } = await bench.run('init', ...option, ...OUT);
     expect({ code, stderr }).toMatchObject({ code: 64, stderr: expect.stringContaining(option[0] ?? '') });
@@ -114,7 +117,7 @@ it.each([
   ['./store', 'conf/store/db.json'],
   ['/srv/store', '/srv/store/db.json'],
   ['~/store', '~/store/db.json'],
-])('prints the path for the first value of a store at %s', async (at, path) => {
+])('prints where to put the first value of a store at %s', async (at, path) => {
   await using bench = await openBench();
   await bench.write('conf/readme', '');
   const options = ['--store', 'files', '--at', at, '--key', 'db.json', '--out', 'conf/new.yaml'];
@@ -122,7 +125,7 @@ it.each([
 });
 
 describe('schema for editors', () => {
-  it('is written next to the configuration and named in its first line', async () => {
+  it('is written next to the configuration, and the first line of the configuration refers to it', async () => {
     await using bench = await openBench();
     await bench.write('conf/readme', '');
     const { json } = await bench.run('init', '--out', 'conf/new.yaml', '--output', 'json');
@@ -134,7 +137,7 @@ describe('schema for editors', () => {
     expect(await bench.run('validate', '--config', 'conf')).toMatchObject({ code: 0 });
   });
 
-  it('is not written with --no-schema', async () => {
+  it('is not written if the option --no-schema is given', async () => {
     await using bench = await openBench();
     expect(await bench.run('init', '--no-schema', ...OUT)).toMatchObject({ code: 0 });
     expect(await bench.read('new.yaml')).not.toContain('schema');
@@ -173,7 +176,7 @@ describe('prompts of init', () => {
     expect(await validated(bench)).toEqual(VALID);
   });
 
-  it('repeat a question if `validate` would reject the answer', async () => {
+  it('repeat a question if `validate` would reject the given answer', async () => {
     await using bench = await openBench();
     const person = typing('', '', 'files', '', '../x', 'db.json', '', 'a..b', 'db');
     expect(await bench.runWith(person, 'init', ...OUT)).toMatchObject({ code: 0 });
@@ -184,7 +187,7 @@ describe('prompts of init', () => {
     expect(await validated(bench)).toEqual(VALID);
   });
 
-  it('do not offer an address with a password', async () => {
+  it('do not offer an address that contains a password as the default', async () => {
     await using bench = await openBench();
     const person = typing('', '', '', '', '', '', '', '', '');
     const env = { VAULT_ADDR: 'https://ann:hunter2@vault', BAO_ADDR: 'https://bao:8200' };
@@ -193,14 +196,14 @@ describe('prompts of init', () => {
     expect(await bench.read('new.yaml')).toContain('address: https://bao:8200');
   });
 
-  it("offer the values of the environment variables that the store's own tools use", async () => {
+  it("offer the values of the environment variables that the store's own command-line tools use", async () => {
     await using bench = await openBench();
     const person = typing('', '', '', '', '', '', '', '', '');
     await bench.runWith({ ...person, env: { VAULT_ADDR: 'https://vault.here:8200' } }, 'init', ...OUT);
     expect(await bench.read('new.yaml')).toContain('address: https://vault.here:8200');
   });
 
-  it("do not start if the configuration file exists, or another file has the schema's name", async () => {
+  it('do not start if the configuration file already exists, or if another file has the name of the schema file', async () => {
     await using bench = await openBench();
     await bench.write('conf/secretbridge.schema.json', '{}');
     for (const out of ['secretbridge.yaml', 'conf/new.yaml']) {

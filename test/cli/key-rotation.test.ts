@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { startVaultServer } from '../fakes/vault-server.ts';
 import { type Bench, DB, HEAD, openBench } from './harness.ts';
 
-// A store without versions uses fingerprints as versions. Versions under a replaced fingerprint key must stay valid.
+// A store without versions uses fingerprints of the values as versions. These versions must stay valid after the
+// fingerprint key was replaced.
 
 const NEWER = 'keys: { fingerprint: [ { file: ./new.key }, { file: ./state/fingerprint.key } ] }\n';
 
@@ -23,7 +24,7 @@ async function versionOf(bench: Bench): Promise<string> {
 }
 
 describe('after a fingerprint key rotation', () => {
-  it('a configured version under the old key is still valid, and nothing is written', async () => {
+  it('a version in the configuration that was made with the old key stays valid, and nothing is written', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     const named = (HEAD + DB).replace(
@@ -53,7 +54,7 @@ describe('after a fingerprint key rotation', () => {
     });
   });
 
-  it('a target stays pinned, and can be rolled back to an earlier record', async () => {
+  it('a pinned target stays pinned, and a rollback to an earlier record still works', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     const first = String(await lastChange(bench));
@@ -67,7 +68,7 @@ describe('after a fingerprint key rotation', () => {
     expect(await bench.run('rollback', 'db', '--to', first)).toMatchObject({ code: 0 });
   });
 
-  it('versions of Vault key/value version 1 are still valid', async () => {
+  it("versions of Vault's key/value engine 1 stay valid", async () => {
     await using vault = await startVaultServer();
     vault.mount('old', 1);
     vault.put('old', 'db', '{"password":"one"}');
@@ -88,7 +89,7 @@ mappings:
     });
   });
 
-  it('`sync` and `doctor` report a missing older key', async () => {
+  it('`sync` and `doctor` report that the file of an older key is missing', async () => {
     await using bench = await openBench(
       `keys: { fingerprint: [ { file: ./state/fingerprint.key }, { file: ./gone.key } ] }\n${HEAD}${DB}`,
     );

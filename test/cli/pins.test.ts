@@ -11,13 +11,13 @@ async function records(bench: Bench, ...args: readonly string[]): Promise<readon
   return (json as { records: readonly AuditRecord[] }).records;
 }
 
-/** The sequence number of the last change of a target. */
+/** Returns the sequence number of the last change of a target. */
 async function lastChange(bench: Bench): Promise<number> {
   const all = await records(bench, '--mapping', 'db');
   return all.find(({ phase }) => phase === 'outcome')?.sequence ?? 0;
 }
 
-/** A bench whose source had two values, one after the other, and the record of each change. */
+/** A bench whose source had one value and then another, and the record of each change. */
 async function openRotated(config = HEAD + DB) {
   const bench = await openBench(config);
   await bench.run('sync');
@@ -52,7 +52,7 @@ describe('rollback in this process', () => {
     expect(await bench.read('cluster/apps/db.yaml')).not.toContain('secretbridge.dev/pin');
   });
 
-  it('prints the same result as a sync, with the pinned record of each target', async () => {
+  it('prints its result in the format of `sync`, with the pinned record of each target', async () => {
     const { bench, second } = await openRotated();
     await using _ = bench;
     const rollback = await rollBack(bench, second, '--output', 'json');
@@ -84,7 +84,7 @@ describe('rollback in this process', () => {
     expect((await bench.run('audit', 'verify')).code).toBe(0);
   });
 
-  it('reports a missing version before it changes any target', async () => {
+  it('reports before any change of a target that a version no longer exists', async () => {
     const { bench, first } = await openRotated();
     await using _ = bench;
     const before = await bench.read('cluster/apps/db.yaml');
@@ -133,7 +133,7 @@ describe('rollback in this process', () => {
     expect(await records(bench, '--action', 'rollback')).toEqual([]);
   });
 
-  it('requires the namespace if the mapping has several', async () => {
+  it('requires the namespace option if the mapping has targets in several namespaces', async () => {
     const { bench, second } = await openRotated(
       HEAD + DB.replace('namespace: apps', 'namespaces: [apps, web]'),
     );
@@ -156,7 +156,7 @@ describe('rollback in this process', () => {
     expect((await bench.run('unpin', 'db')).code).toBe(0);
   });
 
-  it('refuses sources that a tenant may not read, without reading them', async () => {
+  it('refuses sources that the tenant may not read, without reading them', async () => {
     const { bench, second } = await openRotated();
     await using _ = bench;
     await bench.write(
@@ -171,7 +171,7 @@ describe('rollback in this process', () => {
     expect(await records(bench, '--action', 'read')).toHaveLength(length);
   });
 
-  it('exits with 4 if another field manager owns a merged key', async () => {
+  it('exits with 4 if another field manager owns one of the merged keys', async () => {
     const merge = DB.replace('namespace: apps', 'namespace: apps, secret: theirs, mode: merge');
     await using bench = await openBench(HEAD + merge);
     await bench.write('cluster/apps/theirs.yaml', FOREIGN);
@@ -188,7 +188,7 @@ describe('rollback in this process', () => {
     ]);
   });
 
-  it('refuses versions of a different store with the same name', async () => {
+  it('refuses versions that come from a different store of the same name', async () => {
     const { bench, second } = await openRotated();
     await using _ = bench;
     expect((await rollBack(bench, second)).code).toBe(0);
@@ -202,7 +202,7 @@ describe('rollback in this process', () => {
 });
 
 describe('unpin in this process', () => {
-  it('reports that nothing is pinned', async () => {
+  it('reports that no target is pinned', async () => {
     const { bench } = await openRotated();
     await using _ = bench;
     expect(await bench.run('unpin', 'db')).toMatchObject({
@@ -213,7 +213,7 @@ describe('unpin in this process', () => {
 });
 
 describe('the last pin record', () => {
-  it('is kept when retention removes older records', async () => {
+  it('is kept even if retention removes older records', async () => {
     const { bench, second } = await openRotated(
       `${HEAD}audit: { store: { kind: sqlite, path: ./state/audit.db }, checkpoints: [ { kind: file, path: ./state/checkpoints.jsonl } ], retention: 31d }\n${DB}`,
     );
@@ -247,7 +247,7 @@ describe('the last pin record', () => {
     });
   });
 
-  it('still applies after the installation is renamed', async () => {
+  it('still applies after the installation got another name', async () => {
     const { bench, second } = await openRotated();
     await using _ = bench;
     expect((await rollBack(bench, second)).code).toBe(0);
@@ -276,7 +276,7 @@ describe('rollback and unpin with --server', () => {
   const ask = (bench: Bench, ...args: readonly string[]) =>
     bench.runWith({ env: { SECRETBRIDGE_TOKEN: 'a-token-of-ann' } }, ...args);
 
-  it('send the service only the options that were given', async () => {
+  it('rollback and unpin with the option --server', async () => {
     await using bench = await openBench();
     await using service = await openService({
       'POST /api/v1/mappings/db/rollback': { body: ANSWER },

@@ -24,15 +24,15 @@ function startWith(more: Record<string, string>, bench: Bench, ...args: readonly
 }
 
 /**
- * Runs a process with a file size limit in KiB. The process ignores the signal of the limit, so that a larger write
- * fails as on a full disk.
+ * Runs a process with a limit on file sizes, in KiB. The process ignores the signal SIGXFSZ, so a write beyond the
+ * limit fails as on a full disk.
  */
 function withFilesOf(limitKiB: number, bench: Bench, command: string) {
   const limited = `ulimit -f ${limitKiB}; trap '' XFSZ; exec "${process.execPath}" "${MAIN}" ${command}`;
   return spawnSync('bash', ['-c', limited], { cwd: bench.folder, encoding: 'utf8' });
 }
 
-/** The exit code and the output. */
+/** Returns the exit code and the output. */
 async function endOf(child: ChildProcess): Promise<readonly [number | null, string]> {
   return Promise.all([exitOf(child), text(child.stdout as NonNullable<ChildProcess['stdout']>)]);
 }
@@ -44,7 +44,7 @@ async function exitOf(child: ChildProcess): Promise<number | null> {
 
 describe('process', () => {
   it.each(['--help', '--version'])(
-    'prints the same output for %s as a call within this process',
+    "prints the same output for `%s` as a call of the program's main function in the test process",
     async (option) => {
       await using bench = await openBench();
       const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, option], { encoding: 'utf8' });
@@ -64,7 +64,7 @@ describe('process', () => {
     }).on('connection', () => {
       reached += 1;
     });
-    // Tracing packages open their own connections, to which the environment variable could apply.
+    // Packages for tracing open their own connections, so the environment variable could affect them.
     const tracing = `tracing: { otlp: { endpoint: 'https://127.0.0.1:${await listen(server)}', headers: { authorization: { env: TOKEN } } } }\n`;
     await using bench = await openBench(HEAD + DB + tracing);
     const child = startWith({ NODE_TLS_REJECT_UNAUTHORIZED: '0' }, bench, 'sync');
@@ -74,7 +74,7 @@ describe('process', () => {
     expect(reached).toBeGreaterThan(0);
   });
 
-  it('reports a deleted working folder', async () => {
+  it('reports that its working folder was deleted', async () => {
     await using bench = await openBench();
     const { status, stdout, stderr } = spawnSync(
       'sh',
@@ -88,7 +88,7 @@ describe('process', () => {
     });
   });
 
-  it('finishes its work and keeps its exit code when the reader of its output closes', async () => {
+  it('finishes its work and keeps its exit code even if the reader of its output closes', async () => {
     await using bench = await openBench();
     const child = start(bench, 'sync');
     child.stdout?.destroy();
@@ -104,7 +104,7 @@ describe('process', () => {
   it
     .skipIf(!existsSync('/dev/full'))
     .each(['validate', 'plan', 'sync --output json', 'audit export --format csv'])(
-    'prints one sentence when its output cannot be written: %s',
+    'prints one sentence if its output cannot be written: %s',
     async (command) => {
       await using bench = await openBench();
       await bench.run('sync');
@@ -124,20 +124,17 @@ describe('process', () => {
     ['plan', 1],
     ['plan --mapping nope', 64],
     ['plan --config nowhere.yaml --output json', 3],
-  ])(
-    'exits with the code of the first error when its output cannot be written: %s',
-    async (command, code) => {
-      await using bench = await openBench();
-      const line = `"${process.execPath}" "${MAIN}" ${command} > /dev/full`;
-      expect(spawnSync('sh', ['-c', line], { cwd: bench.folder }).status).toBe(code);
-    },
-  );
+  ])('exits with the code of the first error if its output cannot be written: %s', async (command, code) => {
+    await using bench = await openBench();
+    const line = `"${process.execPath}" "${MAIN}" ${command} > /dev/full`;
+    expect(spawnSync('sh', ['-c', line], { cwd: bench.folder }).status).toBe(code);
+  });
 
   it.each([
     ['init --store files --at ./values --out new.yaml', 'secretbridge.schema.json'],
     ['config-schema --out schema.json', 'schema.json'],
     ['audit export --format jsonl --out records.jsonl', 'records.jsonl'],
-  ])('leaves no partial file on a full disk, and can be run again: %s', async (command, name) => {
+  ])('leaves no partial file on a full disk, and succeeds in the next run: %s', async (command, name) => {
     await using bench = await openBench();
     await bench.run('sync');
     const before = await readdir(bench.folder);
@@ -148,7 +145,7 @@ describe('process', () => {
     expect((await bench.run(...command.split(' '))).code).toBe(0);
   });
 
-  it('reports a full disk while writing the public key of checkpoints', async () => {
+  it('reports that the disk was full when it wrote the public key of checkpoints', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     await writeFile(join(bench.folder, 'state/checkpoint.pub'), '\n'.repeat(2 ** 20));
@@ -158,7 +155,7 @@ describe('process', () => {
   });
 
   it.skipIf(!existsSync('/usr/bin/script'))(
-    'prints colors on a terminal, unless NO_COLOR is set',
+    'prints colors on a terminal unless NO_COLOR is set',
     async () => {
       await using bench = await openBench();
       const onTerminal = (env: Record<string, string>) =>
@@ -205,7 +202,7 @@ ${mapping('one')}${mapping('two')}`,
     expect(requestCount).toBe(1);
   });
 
-  it('shuts down cleanly and reports its results even if a store hangs', async () => {
+  it('shuts down cleanly and reports its results even if a store does not answer', async () => {
     let child: ChildProcess | undefined;
     const server = createServer((request, response) => {
       if (request.url?.startsWith('/v1/secret/data/')) child?.kill('SIGINT');

@@ -15,7 +15,7 @@ const HTTP = `http:
   tokens: [ { name: ann-of-the-service, role: operator, token: { env: ANN_TOKEN } } ]
 `;
 
-/** Mappings with these names and one target each. */
+/** Returns mappings with these names and one target each. */
 function configOf(names: readonly string[]): string {
   const mappings = names.map(
     (name) =>
@@ -24,7 +24,7 @@ function configOf(names: readonly string[]): string {
   return `${HEAD}${HTTP}mappings:\n${mappings.join('')}`;
 }
 
-/** Four targets exist, and a service runs with these mappings. */
+/** Creates four targets, and then starts a service with these mappings. */
 async function startService(names: readonly string[]) {
   const bench = await openBench(configOf(['one', 'two', 'three', 'four']));
   expect((await bench.run('sync')).code).toBe(0);
@@ -61,8 +61,8 @@ const isThere = async (bench: Bench, secret: string): Promise<boolean> =>
   (await bench.run('plan', '--all')).stdout.includes(`apps/${secret}`) ||
   (await bench.run('prune')).stdout.includes(`apps/${secret}`);
 
-describe('prune --server with a service', () => {
-  it('lists the same targets as a local prune, and deletes nothing', async () => {
+describe('prune --server against a service with orphaned targets', () => {
+  it('lists the targets that a local prune would list, and deletes nothing', async () => {
     await using served = await startService(['two', 'three', 'four']);
     const { bench, url } = served;
     const localOutcome = await bench.run('prune', '--output', 'json');
@@ -78,7 +78,7 @@ describe('prune --server with a service', () => {
     expect(await isThere(bench, 'one')).toBe(true);
   });
 
-  it("deletes the listed targets with --yes, and records the token's name", async () => {
+  it('deletes the listed targets with --yes, and records the name of the token', async () => {
     await using served = await startService(['two', 'three', 'four']);
     const { bench, url } = served;
     const result = await ask(bench, url, 'prune', '--yes', '--output', 'json');
@@ -104,7 +104,7 @@ describe('prune --server with a service', () => {
     expect((await ask(bench, url, 'prune')).stdout).toContain('No orphaned targets');
   });
 
-  it('holds the deletions that the brake does not allow, until a release through the service', async () => {
+  it('holds deletions beyond the limit of the brake until they are released through the service', async () => {
     await using served = await startService(['three', 'four']);
     const { bench, url } = served;
     const result = await ask(bench, url, 'prune', '--yes', '--output', 'json');
@@ -117,7 +117,7 @@ describe('prune --server with a service', () => {
     expect([await isThere(bench, 'one'), await isThere(bench, 'two')]).toEqual([false, true]);
   });
 
-  it('releases deletions through the service that a local prune held', async () => {
+  it('releases through the service the deletions that a local prune held', async () => {
     await using served = await startService(['three', 'four']);
     const { bench, url } = served;
     const { held } = (await bench.run('prune', '--yes', '--output', 'json')).json as {
@@ -127,7 +127,7 @@ describe('prune --server with a service', () => {
     expect([await isThere(bench, 'one'), await isThere(bench, 'two')]).toEqual([true, false]);
   });
 
-  it('records each prune and release command once, even if it only lists or is refused', async () => {
+  it('records each prune and release command once, even if the command only lists targets or is refused', async () => {
     await using served = await startService(['three', 'four']);
     const { bench, url } = served;
     await bench.run('prune');
@@ -154,7 +154,7 @@ describe('prune --server with a service', () => {
     ]);
   });
 
-  it('does not echo request text in answers', async () => {
+  it('does not repeat text of the request in answers', async () => {
     await using served = await startService(['one', 'two', 'three', 'four']);
     const { post } = served;
     for (const [path, status, body] of [
@@ -206,7 +206,7 @@ const REST = {
 };
 
 describe('prune --server', () => {
-  it('lists by default, deletes only with --yes, and needs no configuration', async () => {
+  it('lists targets by default, deletes them only with --yes, and needs no configuration', async () => {
     await using bench = await openBench('instance: [');
     await using service = await openService({
       [`GET ${PRUNE}`]: { body: LEFT },
@@ -218,7 +218,7 @@ describe('prune --server', () => {
     expect(service.bodies).toEqual([]);
   });
 
-  it('reports targets that are kept for now, and targets that could not be checked', async () => {
+  it('reports targets that are not deleted yet, and targets that could not be checked', async () => {
     const messages = `could not be checked, and may be orphaned: namespace web: CLUSTER_FORBIDDEN
 orphaned target apps/before of mapping db stays until apps/after exists
 `;
@@ -237,7 +237,7 @@ orphaned target apps/before of mapping db stays until apps/after exists
     expect((await ask(bench, service.url, 'prune', '--yes')).stderr).toBe(messages);
   });
 
-  it('does not report "no orphaned targets" if some could not be checked', async () => {
+  it('does not report "no orphaned targets" if some targets could not be checked', async () => {
     await using bench = await openBench();
     const { unseen } = REST;
     await using service = await openService({ [`GET ${PRUNE}`]: { body: { ...NOTHING, unseen } } });

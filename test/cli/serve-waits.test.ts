@@ -7,7 +7,7 @@ const KEYS = `keys:
   checkpoint: { file: ./checkpoint.key }
 http: { listen: '127.0.0.1:0' }
 `;
-/** A file at the path of a folder makes the audit store unavailable. */
+/** A file at the path of the folder makes the audit store unavailable. */
 const WRONG = `${HEAD}audit: { store: { kind: sqlite, path: ./store/db.json/audit.db }, checkpoints: [] }\n${KEYS}${DB}`;
 const RIGHT = `${HEAD}audit: { store: { kind: sqlite, path: ./state/audit.db }, checkpoints: [] }\n${KEYS}${DB}`;
 
@@ -35,7 +35,7 @@ it('a service that waits for its audit store ends on SIGTERM', async () => {
   expect((await running).code).toBe(0);
 });
 
-it('a service records which mappings and sections of its configuration changed', async () => {
+it('a service records which mappings and sections changed in its configuration', async () => {
   const settings = RIGHT.replace('apps }', 'apps, labels: { team: a } }');
   await using bench = await openBench(settings);
   const stop = new AbortController();
@@ -60,7 +60,7 @@ it('a service records which mappings and sections of its configuration changed',
   expect((await running).code).toBe(0);
 });
 
-it('a service syncs all targets of a store that has moved, and `plan` then finds no changes', async () => {
+it('a service syncs all targets of a store whose path has changed, and `plan` then finds no changes', async () => {
   await using bench = await openBench(RIGHT);
   await bench.run('sync');
   const mark = async () =>
@@ -72,7 +72,7 @@ it('a service syncs all targets of a store that has moved, and `plan` then finds
   const running = bench.runWith({ stderr, signal: stop.signal }, 'serve', '--grace', '1s');
   await waitUntil(() => expect(stderr.text).toContain('the service is running'));
   const [address] = /http:[^"]+/.exec(stderr.text) ?? [];
-  // The first check is complete, so only the configuration change can start another check.
+  // The first check of the sources is complete, so only the configuration change can start another check.
   await waitUntil(async () =>
     expect(await (await fetch(`${address}/metrics`)).text()).toMatch(
       /sync_total\{.*outcome="unchanged".*\} 1/,

@@ -16,7 +16,7 @@ const ESCAPE = String.fromCharCode(27);
 const withToken = (bench: Bench, ...args: readonly string[]): Promise<Result> =>
   bench.runWith({ env: { SECRETBRIDGE_TOKEN: TOKEN } }, ...args);
 
-/** Runs `status` against a service with this answer. Returns the exit code and the output. */
+/** Runs `status` against a service that gives this answer. Returns the exit code and the output. */
 async function statusOf(status: object, ...args: readonly string[]): Promise<Result> {
   await using bench = await openBench();
   await using service = await openService({ 'GET /api/v1/status': { body: status } });
@@ -31,7 +31,7 @@ const failing = (target: Partial<TargetStatus>): Status => ({
 });
 
 describe('status', () => {
-  it('prints a short summary if no action is needed, names pinned targets, and exits with 0', async () => {
+  it('prints a short summary with the pinned targets and exits with 0 if no action is needed', async () => {
     const { code, stdout } = await statusOf(WELL);
     expect(code).toBe(0);
     expect(stdout).toBe(`prod-eu  secretbridge 0.2.0
@@ -78,7 +78,7 @@ pinned
     expect(stdout).not.toContain('payments/api');
   });
 
-  it('prints a remedy once for problems of the audit log and of stores', async () => {
+  it('prints a remedy only once if the audit log and stores have several problems with that remedy', async () => {
     const audit = { kind: 'sqlite', state: 'down', sequence: 12, code: 'AUDIT_TRUNCATED' };
     const denied = { name: 'ours', kind: 'vault', state: 'down', code: 'ACCESS_DENIED', lastSuccess: null };
     const stores = [denied, { ...denied, name: 'theirs' }];
@@ -94,12 +94,12 @@ up        cluster  kubernetes
     expect(explained.stdout.split(remedy)).toHaveLength(2);
   });
 
-  it('lists each target with --all', async () => {
+  it('lists every target if --all is given', async () => {
     const { stdout } = await statusOf(UNWELL, '--all');
     for (const { namespace, secret } of UNWELL.targets) expect(stdout).toContain(`  ${namespace}/${secret} `);
   });
 
-  it('names replicas with a different configuration', async () => {
+  it('lists the replicas whose configuration differs', async () => {
     const { stdout, code } = await statusOf({
       ...WELL,
       config: { valid: true, problems: [], differing: ['bridge-1', 'bridge-2'] },
@@ -108,7 +108,7 @@ up        cluster  kubernetes
     expect(code).toBe(0);
   });
 
-  it("prints the service's answer as JSON, including unknown fields of a newer service", async () => {
+  it('prints the answer of the service as JSON, including fields that only a newer service has', async () => {
     const body = { ...UNWELL, later: { more: true } };
     expect((await statusOf(body, '--output', 'json')).json).toEqual(body);
   });
@@ -129,11 +129,11 @@ up        cluster  kubernetes
     [1, 'the cluster is down', { ...WELL, cluster: { kind: 'kubernetes', state: 'down' } }],
     [1, 'a store is down, but its targets are in sync', { ...WELL, stores: UNWELL.stores }],
     [3, 'the files are invalid', { ...WELL, config: { valid: false, problems: [{}], differing: [] } }],
-  ])('exits with %i if %s', async (code, _, status) => {
+  ])('exits with code %i if %s', async (code, _, status) => {
     expect((await statusOf(status)).code).toBe(code);
   });
 
-  it('connects to the configured address, or to loopback if the service listens on all interfaces', async () => {
+  it('connects to the configured address, or to loopback if that address means all interfaces', async () => {
     await using service = await openService({ 'GET /api/v1/status': { body: WELL } });
     for (const host of ['127.0.0.1', '0.0.0.0', 'localhost']) {
       await using bench = await openBench(`${HEAD}${DB}http: { listen: '${host}:${service.port}' }\n`);
@@ -141,7 +141,7 @@ up        cluster  kubernetes
     }
   });
 
-  it('reports that a store or target has had no success yet, even if an older service omits the field', async () => {
+  it('reports that a store or target never succeeded, even if an older service omits the field', async () => {
     const status = failing({ code: 'NOT_OWNED' });
     const { json } = await statusOf(status, '--output', 'json');
     expect(json).toMatchObject({ stores: [{}, { lastSuccess: null }], targets: [NEVER] });
@@ -154,14 +154,14 @@ up        cluster  kubernetes
     expect(stdout).toMatch(/^ +a\/s +mapping m$/m);
   });
 
-  it('needs no configuration with --server', async () => {
+  it('needs no configuration if --server is given', async () => {
     await using service = await openService({ 'GET /api/v1/status': { body: WELL } });
     await using bench = await openBench('instance: [');
     expect((await withToken(bench, 'status', '--server', service.url)).code).toBe(0);
     expect((await withToken(bench, 'status')).code).toBe(3);
   });
 
-  it('queries the service even if the configuration is invalid, if the address in it is readable', async () => {
+  it('queries the service even if the configuration is invalid, provided that the service address is readable', async () => {
     const invalid = { ...WELL, config: { valid: false, problems: [{}], differing: [] } };
     await using service = await openService({ ...LIVE, 'GET /api/v1/status': { body: invalid } });
     const http = `http: { listen: '127.0.0.1:${service.port}' }\n`;
@@ -173,7 +173,7 @@ up        cluster  kubernetes
     }
   });
 
-  it('reports the invalid configuration if no service answers or no address is configured', async () => {
+  it('reports the invalid configuration if no service answers or the configuration has no service address', async () => {
     for (const http of ["listen: '127.0.0.1:1'", 'listen: here', "listen: '192.0.2.1:8080'"]) {
       await using bench = await openBench(`${HEAD}${DB}http: { ${http} }\ndefaults: { refresh: soon }\n`);
       const { code, stderr } = await withToken(bench, 'status');
@@ -187,14 +187,14 @@ up        cluster  kubernetes
     expect(stderr).toContain('broken.yaml');
   });
 
-  it('escapes control characters from the service', async () => {
+  it('escapes control characters in the answer of the service', async () => {
     const name = `x${ESCAPE}[31m\u0007\u202e`;
     const bad = JSON.parse(
       JSON.stringify(UNWELL).replaceAll(/"(theirs|team-vault|prod-eu)"/g, JSON.stringify(name)),
     );
     const { stdout } = await statusOf(bad, '--all');
     expect(stdout).not.toMatch(/[^\P{C}\n]/u);
-    // The escaped character is visible; otherwise the text would look like `x[31m`.
+    // The output shows the escaped character. Without it, the text would look like `x[31m`.
     expect(stdout).toContain('x\\u{1B}[31m\\u{7}\\u{202E}');
   });
 });
@@ -208,7 +208,7 @@ describe('unreachable service', () => {
     return { code, stderr };
   };
 
-  it('exits with 1 and a clear error if no service listens', async () => {
+  it('exits with 1 and a clear error if no service listens at the address', async () => {
     for (const command of [['status'], ['sync'], ['release', 'abc']]) {
       const { code, stderr } = await refused([...command, '--server', 'http://127.0.0.1:1']);
       expect(code).toBe(1);
@@ -226,7 +226,7 @@ describe('unreachable service', () => {
       { status: 418, body: { code: 'TEAPOT', message: 'no' } },
       'status 418',
     ],
-  ])('reports an error if the answer comes from %s', async (_, answer, expected) => {
+  ])('reports an error if the answer comes from %s instead of the service', async (_, answer, expected) => {
     await using service = await openService({ 'GET /api/v1/status': answer });
     const { code, stderr } = await refused(['status'], service);
     expect(code).toBe(1);
@@ -249,7 +249,7 @@ describe('unreachable service', () => {
     });
   });
 
-  it('stops on Ctrl-C', async () => {
+  it('stops waiting for the service on Ctrl-C', async () => {
     await using bench = await openBench();
     const stop = new AbortController();
     await using service = await openService({
@@ -265,7 +265,7 @@ describe('unreachable service', () => {
 });
 
 describe('token', () => {
-  it('is sent only to the server that the user named', async () => {
+  it('is sent only to the server that the user gave', async () => {
     await using other = await openService({});
     await using service = await openService({
       'GET /api/v1/status': { status: 307, body: '', headers: { location: `${other.url}/api/v1/status` } },
@@ -277,15 +277,18 @@ describe('token', () => {
     expect(`${stdout}${stderr}`).not.toContain(TOKEN);
   });
 
-  it.each([undefined, '', 'a b', 'a\r\nx: y', 'ключ'])('is rejected locally if it is %j', async (token) => {
-    await using service = await openService({});
-    await using bench = await openBench();
-    const env = { SECRETBRIDGE_TOKEN: token };
-    const { code, stderr } = await bench.runWith({ env }, 'status', '--server', service.url);
-    expect(code).toBe(4);
-    expect(stderr).toContain('SECRETBRIDGE_TOKEN');
-    expect(service.requests).toEqual([]);
-  });
+  it.each([undefined, '', 'a b', 'a\r\nx: y', 'ключ'])(
+    'is rejected without a request if it is %j',
+    async (token) => {
+      await using service = await openService({});
+      await using bench = await openBench();
+      const env = { SECRETBRIDGE_TOKEN: token };
+      const { code, stderr } = await bench.runWith({ env }, 'status', '--server', service.url);
+      expect(code).toBe(4);
+      expect(stderr).toContain('SECRETBRIDGE_TOKEN');
+      expect(service.requests).toEqual([]);
+    },
+  );
 
   it.each([
     'http://secretbridge.internal:8080',
@@ -306,7 +309,7 @@ describe('token', () => {
     }
   });
 
-  it('is not sent over plain http to a configured address', async () => {
+  it('is not sent over plain http to an address from the configuration', async () => {
     await using bench = await openBench(`${HEAD}${DB}http: { listen: '192.0.2.1:8080' }\n`);
     const { code, stderr } = await withToken(bench, 'status');
     expect(code).toBe(64);
@@ -318,7 +321,7 @@ describe('token', () => {
     ['FORBIDDEN', 403, 4],
     ['AUDIT_UNAVAILABLE', 503, 1],
     ['INTERNAL', 500, 1],
-  ])('does not hide an error that the service returns: %s', async (code, status, exit) => {
+  ])('does not hide an error that the service returns for the request: %s', async (code, status, exit) => {
     await using bench = await openBench();
     const { message, remedy } = new AppError(code);
     await using service = await openService({
@@ -331,7 +334,7 @@ describe('token', () => {
 });
 
 describe('error of the service', () => {
-  it('has the same message as inside the service', () => {
+  it('has the message that a local command would print', () => {
     const name = fc.stringMatching(/^[a-z][a-z0-9 /-]{0,20}[a-z0-9]$/);
     fc.assert(
       fc.property(
@@ -353,14 +356,14 @@ describe('error of the service', () => {
 describe('https', () => {
   const authority = createAuthority();
 
-  it('trusts the configured server by its own certificate file alone', async () => {
+  it('trusts the configured server only by the certificate file in the configuration', async () => {
     const issued = authority.issue({ names: ['secretbridge.internal'] });
     await using service = await openService({ 'GET /api/v1/status': { body: WELL } }, issued);
     const http = `http: { listen: '127.0.0.1:${service.port}', tls: { certFile: ./tls.crt, keyFile: ./tls.key } }\n`;
     await using bench = await openBench(`${HEAD}${DB}${http}`);
     await bench.write('tls.crt', issued.cert + authority.ca);
     expect(await withToken(bench, 'status')).toMatchObject({ code: 0, stderr: '' });
-    // Another server at the same address, with a certificate of the same CA.
+    // Another server at this address, with a certificate of the same CA.
     await bench.write('tls.crt', authority.issue({ names: ['secretbridge.internal'] }).cert + authority.ca);
     const { code, stderr } = await withToken(bench, 'status');
     expect(code).toBe(1);
@@ -371,14 +374,14 @@ describe('https', () => {
     expect(service.requests).toHaveLength(1);
   });
 
-  it("verifies other servers with the system's CAs and NODE_EXTRA_CA_CERTS", async () => {
+  it('verifies servers other than the configured one with the CAs of the system and NODE_EXTRA_CA_CERTS', async () => {
     const issued = authority.issue({ names: ['127.0.0.1'] });
     await using service = await openService({ 'GET /api/v1/status': { body: WELL } }, issued);
     await using bench = await openBench();
     await bench.write('ca.pem', authority.ca);
     expect(await withToken(bench, 'status', '--server', service.url)).toMatchObject({
       code: 1,
-      // The remedy does not ask whether the service runs, because it answered.
+      // The server answered, so the remedy does not ask whether the service runs.
       stderr: expect.stringMatching(/not trusted\)\n {2}Check the certificate .* NODE_EXTRA_CA_CERTS/),
     });
     const child = await runProcess(bench, ['status', '--server', service.url], {
@@ -421,7 +424,7 @@ const answer = (mapping: string, more: object = {}) => ({
 });
 
 describe('sync --server', () => {
-  it('syncs one mapping through the service, and changes nothing locally', async () => {
+  it('syncs one mapping through the service, and changes no local files', async () => {
     await using service = await openService({ 'POST /api/v1/mappings/db/sync': { body: answer('db') } });
     await using bench = await openBench();
     const { code, stdout } = await withToken(bench, 'sync', '--mapping', 'db', '--server', service.url);
@@ -430,7 +433,7 @@ describe('sync --server', () => {
     await expect(bench.read('state/audit.db')).rejects.toThrow('ENOENT');
   });
 
-  it('without a mapping syncs all mappings page by page', async () => {
+  it('syncs all mappings page by page if no mapping is given', async () => {
     const names = Array.from({ length: 25 }, (_, n) => `m${String(n).padStart(2, '0')}`);
     const page = (list: readonly string[], next?: string) => ({
       body: { mappings: list.map((mapping) => ({ mapping })), ...(next === undefined ? {} : { next }) },
@@ -451,7 +454,7 @@ describe('sync --server', () => {
     expect(targets.map(({ secret }) => secret)).toEqual(names);
   });
 
-  it('waits and retries when the service throttles its requests', async () => {
+  it('waits and retries if the service throttles its requests', async () => {
     let calls = 0;
     const { message, remedy } = new AppError('RATE_LIMITED');
     await using service = await openService({
@@ -474,7 +477,7 @@ describe('sync --server', () => {
     ['temporary failure', { outcome: 'failed', code: 'TIMEOUT', message: 'm', remedy: 'r' }, {}, 1],
     ['permanent failure', { outcome: 'failed', code: 'PROPERTY_MISSING', message: 'm', remedy: 'r' }, {}, 4],
     ['refusal', { outcome: 'refused', code: 'NOT_OWNED', message: 'm', remedy: 'r' }, { refused: 1 }, 4],
-  ])('sets the exit code of the outcome: %s', async (_, target, summary, exit) => {
+  ])('exits with the code for the outcome %s', async (_, target, summary, exit) => {
     const base = answer('db');
     const body = {
       ...base,
@@ -489,7 +492,7 @@ describe('sync --server', () => {
     expect(stdout).toContain(`${target.code}: m\n  r\n`);
   });
 
-  it('reports targets that are still running, and exits with 1', async () => {
+  it('exits with 1 and lists the targets whose sync has not ended', async () => {
     const body = answer('db', { pending: 2 });
     await using service = await openService({ 'POST /api/v1/mappings/db/sync': { body } });
     await using bench = await openBench();
@@ -507,7 +510,7 @@ describe('sync --server', () => {
     expect(service.requests.map(({ line }) => line)).toEqual(['POST /api/v1/mappings/no%2Fpe/sync']);
   });
 
-  it('exits with 4 while a change is held, even a change of a removed mapping', async () => {
+  it('exits with 4 while a change is held, even if the mapping of that change was removed', async () => {
     const hold = (mapping: string, secret: string) => ({
       id: `id-${secret}`,
       mapping,
@@ -519,7 +522,7 @@ describe('sync --server', () => {
     const first = hold('db', 'before');
     await using service = await openService({
       'GET /api/v1/mappings': { body: { mappings: [{ mapping: 'db' }] } },
-      // Older services answer in this form.
+      // Older services answer in this format.
       'POST /api/v1/mappings/db/sync': { body: answer('db', { held: [first] }) },
       'GET /api/v1/held': { body: { held: [first], next: 'apps!before!id' } },
       'GET /api/v1/held?cursor=apps!before!id': { body: { held: [hold('gone', 'away')] } },
@@ -548,7 +551,7 @@ describe('sync --server', () => {
 describe('release', () => {
   const released = { 'POST /api/v1/held/abc/release': { body: answer('db') } };
 
-  it('uses the service that answers at the configured address', async () => {
+  it('syncs through the service that answers at the configured address', async () => {
     await using service = await openService({ ...LIVE, ...released });
     await using bench = await openBench(`${HEAD}${DB}http: { listen: '127.0.0.1:${service.port}' }\n`);
     expect((await withToken(bench, 'release', 'abc')).code).toBe(0);
@@ -562,7 +565,7 @@ describe('release', () => {
     ['no service answers there', undefined],
     ['another service answers there', { 'GET /livez': { body: '<html>' } }],
     ['another service answers in JSON', { 'GET /livez': { body: { status: 'UP' } } }],
-  ])('runs locally if %s', async (_, routes) => {
+  ])('syncs without the service if %s', async (_, routes) => {
     await using service = await openService(routes ?? {});
     const port = routes === undefined ? 1 : service.port;
     await using bench = await openBench(`${HEAD}${DB}http: { listen: '127.0.0.1:${port}' }\n`);
@@ -575,16 +578,16 @@ describe('release', () => {
     });
   });
 
-  // The address resolves to this machine, but is not recognizable as loopback.
+  // The address resolves to this machine, but the text does not show that it is loopback.
   const MAPPED = '[::ffff:127.0.0.1]';
 
-  it('runs locally if no service answers at a plain http address', async () => {
+  it('syncs without the service if nothing answers at a plain http address', async () => {
     await using bench = await openBench(`${HEAD}${DB}http: { listen: '${MAPPED}:1' }\n`);
     const { code, stderr } = await bench.run('release', 'abc');
     expect([code, stderr]).toEqual([4, expect.stringContaining('NOT_HELD')]);
   });
 
-  it('sends no token over plain http to a service that answers', async () => {
+  it('sends no token over plain http, even if a service answers there', async () => {
     await using service = await openService({ ...LIVE, ...released });
     await using bench = await openBench(`${HEAD}${DB}http: { listen: '${MAPPED}:${service.port}' }\n`);
     const { code, stderr } = await withToken(bench, 'release', 'abc');
@@ -594,7 +597,7 @@ describe('release', () => {
     ]);
   });
 
-  it('needs a token if a service answers', async () => {
+  it('requires a token if a service answers', async () => {
     await using service = await openService({ ...LIVE, ...released });
     await using bench = await openBench(`${HEAD}${DB}http: { listen: '127.0.0.1:${service.port}' }\n`);
     const { code, stderr } = await bench.run('release', 'abc');
@@ -604,7 +607,7 @@ describe('release', () => {
 });
 
 describe('serve', () => {
-  it.each(['0s', 'soon', '25', '-1s'])('rejects a grace period of %s', async (grace) => {
+  it.each(['0s', 'soon', '25', '-1s'])('rejects the grace period %s', async (grace) => {
     await using bench = await openBench();
     const { code, stderr } = await bench.run('serve', `--grace=${grace}`);
     expect(code).toBe(64);

@@ -23,10 +23,10 @@ interface Said {
   readonly held: readonly object[];
 }
 
-it('local and service syncs report the same held changes, with and without a mapping', async () => {
+it('`sync` and `sync --server` report the same held changes, with and without a mapping', async () => {
   await using bench = await openBench(config(one('a, b, c'), two));
   expect((await bench.run('sync')).code).toBe(0);
-  // One mapping lost a namespace, and the other was removed.
+  // One mapping lost one of its namespaces, and the other mapping was removed.
   await bench.write('secretbridge.yaml', config(one('a, b')));
   const stop = new AbortController();
   const stderr = new Collector();

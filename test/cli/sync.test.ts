@@ -16,7 +16,7 @@ const rotate = (bench: Bench) => bench.write('store/db.json', '{"user":"ann","pa
 const FINGERPRINT = expect.stringMatching(/^[0-9a-f]{8}:[0-9a-f]{64}$/);
 
 describe('plan', () => {
-  it('shows what would be created key by key, writes nothing and exits with 2', async () => {
+  it('shows what a sync would create, key by key, writes nothing and exits with 2', async () => {
     await using bench = await openBench();
     const { code, stdout, stderr } = await bench.run('plan');
     expect({ code, stderr }).toEqual({ code: 2, stderr: '' });
@@ -29,7 +29,7 @@ Plan for 1 target: 1 to create.
     expect(await readdir(bench.folder)).not.toContain('cluster');
   });
 
-  it('shows the changes of an adoption with --adopt, and changes nothing', async () => {
+  it('shows the changes of an adoption with --adopt, and does not carry them out', async () => {
     await using bench = await openBench(`${HEAD}mappings:\n${THEIRS}`);
     await bench.write('cluster/apps/theirs.yaml', FOREIGN);
     expect(await bench.run('plan')).toMatchObject({ code: 4, stdout: expect.stringContaining('NOT_OWNED') });
@@ -55,7 +55,7 @@ Plan for 1 target: 1 to create.
     expect((await bench.run('prune')).stdout).toContain('apps/db');
   });
 
-  it('reports targets that wait for their replacement, as `sync` and `prune` do', async () => {
+  it('reports old targets that wait for their replacement, as `sync` and `prune` do', async () => {
     const named = (secret: string) =>
       `${HEAD}mappings:\n${THEIRS.replace('namespace: apps', `namespace: apps, secret: ${secret}`)}    onMappingRemoved: delete\n`;
     await using bench = await openBench(named('old'));
@@ -78,7 +78,7 @@ Plan for 1 target: 1 to create.
     expect(await readdir(join(bench.folder, 'cluster/apps'))).toContain('old.yaml');
   });
 
-  it('shows the rename of the only target exactly as `sync` carries it out', async () => {
+  it('shows the renaming of the only target exactly as `sync` carries it out', async () => {
     const named = (secret: string) =>
       `${HEAD}${DB.replace('namespace: apps', `namespace: apps, secret: ${secret}`)}    onMappingRemoved: delete\n`;
     await using bench = await openBench(named('old'));
@@ -137,7 +137,7 @@ Plan for 1 target: 1 to create.
     });
   });
 
-  it('exits with 0 if no target changes, and lists targets in sync with --all', async () => {
+  it('exits with 0 if no target would change, and lists targets in sync only with --all', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     expect(await bench.run('plan')).toMatchObject({ code: 0, stdout: 'Plan for 1 target: 1 unchanged.\n' });
@@ -147,7 +147,7 @@ Plan for 1 target: 1 to create.
     expect((await bench.run('plan', '--output', 'json')).json).toMatchObject({ changes: 0 });
   });
 
-  it('shows only the change of a rotation', async () => {
+  it('shows only the changed key after a rotation', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     await rotate(bench);
@@ -207,14 +207,14 @@ describe('sync', () => {
     });
   });
 
-  it('prints the same data with `--output yaml`', async () => {
+  it('prints the data of its JSON output as YAML with `--output yaml`', async () => {
     await using bench = await openBench();
     const { stdout } = await bench.run('sync', '--output', 'yaml');
     expect(stdout).toContain('summary:\n  created: 1\n');
     expect(stdout).toContain('\n  - mapping: db\n    namespace: apps\n');
   });
 
-  it('lists targets by namespace, then name', async () => {
+  it('lists targets by namespace, then by name', async () => {
     const mapping = (name: string, namespace: string) =>
       `  - name: ${name}\n    target: { namespace: ${namespace} }\n    data: { A: { store: local, key: db.json } }\n`;
     const names = [mapping('z', 'b'), mapping('y', 'a'), mapping('a', 'b'), mapping('x', 'a')];
@@ -239,7 +239,7 @@ describe('sync', () => {
     expect(await bench.read('cluster/apps/db.yaml')).toBe(before);
   });
 
-  it('refuses a foreign Secret with exit code 4, a reason and a remedy', async () => {
+  it('refuses a foreign Secret, and prints the reason and a remedy and exits with 4', async () => {
     await using bench = await openBench(HEAD + DB + THEIRS);
     await bench.write('cluster/apps/theirs.yaml', FOREIGN);
     const { code, stdout } = await bench.run('sync');
@@ -261,7 +261,7 @@ refused   apps/theirs  mapping theirs
     expect((await bench.run('plan', '--output', 'json')).code).toBe(4);
   });
 
-  it('exits with 4 if a person must act, even if the plan also has changes', async () => {
+  it('exits with 4 if a person must act, even if other targets would change', async () => {
     await using bench = await openBench(HEAD + DB + GONE);
     expect((await bench.run('plan')).code).toBe(4);
     const { code, stdout } = await bench.run('sync');
@@ -271,7 +271,7 @@ refused   apps/theirs  mapping theirs
     );
   });
 
-  it('holds a change that would leave no key, and gives it a stable id', async () => {
+  it('holds a change that would leave no key in the Secret, and the id of that change is stable', async () => {
     await using bench = await openBench(`${HEAD}mappings:
   - name: all
     target: { namespace: apps }
@@ -299,7 +299,7 @@ refused   apps/theirs  mapping theirs
     };
     const recorded = ['password', 'user'];
     expect(await holds()).toEqual([recorded]);
-    // The loss of another key is a different change with a record of its own.
+    // Losing a different key is a different change, so it gets a record of its own.
     const target = 'cluster/apps/all.yaml';
     await bench.write(target, (await bench.read(target)).replace(/^data:\n/m, 'data:\n  Z: eA==\n'));
     expect(id((await bench.run('sync', '--output', 'json')).json)).not.toBe(id(first.json));
@@ -307,7 +307,7 @@ refused   apps/theirs  mapping theirs
     expect(await holds()).toEqual([['Z', ...recorded], recorded]);
   });
 
-  it('writes separate records for two instances with a shared audit log and equal target names', async () => {
+  it('writes separate records for two instances that share an audit log and have equal target names', async () => {
     const named = (instance: string) =>
       `${HEAD.replace('instance: prod', `instance: ${instance}`).replace('./cluster', `./${instance}`)}audit: { store: { kind: sqlite, path: ./audit.db } }\n${DB}`;
     await using bench = await openBench();
@@ -323,7 +323,7 @@ refused   apps/theirs  mapping theirs
     expect((list.json as { records: unknown[] }).records).toHaveLength(2);
   });
 
-  it('skips a mapping that the access rules do not allow, and syncs the rest', async () => {
+  it('skips a mapping that the access rules do not allow, and syncs the other mappings', async () => {
     const access = 'access: [ { namespaces: [apps], stores: [local], keys: [db.json] } ]\n';
     await using bench = await openBench(HEAD + access + DB + GONE);
     const { code, json } = await bench.run('sync', '--output', 'json');
@@ -351,7 +351,7 @@ refused   apps/theirs  mapping theirs
 });
 
 describe('an emptied configuration file', () => {
-  it('deletes no target of its mappings', async () => {
+  it('causes no deletion of the targets of its former mappings', async () => {
     const [first, ...more] = ['one', 'two', 'three'].map(
       (name) => `  - name: ${name}
     target: { namespace: apps }
@@ -372,7 +372,7 @@ describe('an emptied configuration file', () => {
 });
 
 describe('a merge key with another value of another field manager', () => {
-  it('is refused with an error that a person must fix', async () => {
+  it('is refused with an error that requires action by a person', async () => {
     await using bench = await openBench(`${HEAD}mappings:
   - name: theirs
     target: { namespace: apps, mode: merge }
@@ -389,7 +389,7 @@ describe('a merge key with another value of another field manager', () => {
     expect(await bench.read('cluster/apps/theirs.yaml')).toBe(FOREIGN);
   });
 
-  it('is refused in the plan if another mapping merges the same key first', async () => {
+  it('is refused in the plan if another mapping comes first that merges the same key', async () => {
     const merge = (name: string, property: string) => `  - name: ${name}
     target: { namespace: apps, secret: theirs, mode: merge }
     data:
@@ -439,7 +439,7 @@ mappings:
     for (const name of names) await utimes(join(bench.folder, 'store', name), time, time);
   };
 
-  it('names each overdue source, and does not change the exit code', async () => {
+  it('names each source that is older than `maxAge`, and does not change the exit code', async () => {
     await using bench = await openBench(MAPPINGS);
     await bench.write('store/other.txt', 'o');
     await writeOldSources(bench, 6, 'db.json', 'other.txt');
@@ -474,7 +474,7 @@ mappings:
     expect(stderr).not.toContain('maxAge');
   });
 
-  it('names the first of many overdue sources, and counts the others', async () => {
+  it('names the first sources of a long list of overdue ones, and counts the others', async () => {
     const names = Array.from({ length: 12 }, (_, n) => `k${n}`);
     await using bench = await openBench(`${HEAD}defaults: { maxAge: 5d }
 mappings: [ { name: all, target: { namespace: apps }, dataFrom: [ { store: local, find: { path: many } } ] } ]

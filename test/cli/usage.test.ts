@@ -20,7 +20,7 @@ const PRINT = `0123abcd:${'0'.repeat(64)}`;
 
 describe('help', () => {
   it.each([[], ...COMMANDS].map((words) => [words.join(' '), words] as const))(
-    'of `%s` has a working example',
+    'shows a working example for `%s`',
     async (_, words) => {
       await using bench = await openBench();
       const { code, stdout, stderr } = await bench.run(...words, '--help');
@@ -57,7 +57,7 @@ describe('common options', () => {
     ['-o', 'json', 'audit', 'list', '--limit', '1'],
     ['audit', '--output=json', 'list', '--limit', '1'],
     ['--config', 'secretbridge.yaml', '-ojson', 'audit', '--log-level', 'error', 'list', '--limit', '1'],
-  ])('can come before the command: %s %s %s', async (...words) => {
+  ])('are accepted before the command: %s %s %s', async (...words) => {
     await using bench = await openBench();
     await bench.run('sync');
     const { code, stdout } = await bench.run(...words);
@@ -65,7 +65,7 @@ describe('common options', () => {
     expect(JSON.parse(stdout).records).toHaveLength(1);
   });
 
-  it('are merged if they come before and after the command', async () => {
+  it('are merged if they are given both before and after the command', async () => {
     await using bench = await openBench();
     await bench.write('more.yaml', 'brake: { share: 2 }');
     const { code, stdout } = await bench.run('-c', 'more.yaml', 'validate', '-c', 'secretbridge.yaml');
@@ -73,7 +73,7 @@ describe('common options', () => {
     expect(stdout).toContain('more.yaml:1:17');
   });
 
-  it('do not consume the arguments of a command that follows them', async () => {
+  it('do not consume the arguments of the command that follows them', async () => {
     await using bench = await openBench();
     const { code, stdout } = await bench.run('--output', 'json', '--help');
     expect({ code, start: stdout.slice(0, 6) }).toEqual({ code: 0, start: 'Usage:' });
@@ -160,7 +160,7 @@ describe('wrong usage', () => {
       'version --output json --output json',
       'import external-secrets --instance a --instance b -',
     ].map((line) => line.split(' ')),
-  ])('exits with 64, one sentence on stderr and an empty stdout: %s %s %s', async (...words) => {
+  ])('exits with 64 and prints one sentence on stderr and nothing on stdout: %s %s %s', async (...words) => {
     await using bench = await openBench();
     const { code, stdout, stderr } = await bench.run(...words.filter((word) => word !== undefined));
     expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
@@ -168,13 +168,13 @@ describe('wrong usage', () => {
     expect(stderr).not.toMatch(/^\s+at /m);
   });
 
-  it('names an option that was repeated, without its values', async () => {
+  it('is reported with the name of a repeated option, but without the values of that option', async () => {
     await using bench = await openBench();
     const { code, stderr } = await bench.run('audit', 'list', '--limit', '71', '--limit=72');
     expect({ code, stderr }).toEqual({ code: 64, stderr: 'error: --limit can be given only once\n' });
   });
 
-  it('accepts a repetition of repeatable options and of switches', async () => {
+  it('is not reported for the repetition of a repeatable option or of a switch', async () => {
     await using bench = await openBench();
     await bench.write('more.yaml', 'apiVersion: secretbridge.dev/v1\n');
     const { code } = await bench.run(...['validate', '-c', 'secretbridge.yaml', '--config', 'more.yaml']);
@@ -196,7 +196,7 @@ describe('wrong usage', () => {
     ['audit', 'verify', '--audit', 'mysql://bob:hunter2@db/x'],
     ['audit', 'migrate', '--from', 'a.db', '--to', 'postgre://bob:hunter2@db/x'],
     ['audit', 'review', '1', '--state', 'flagged', '--note', 'x'.repeat(2_001)],
-  ])('is reported before other errors, without argument values: %s %s', async (...words) => {
+  ])('is reported before other errors, and without the values of arguments: %s %s', async (...words) => {
     await using bench = await openBench('broken');
     const { code, stdout, stderr } = await bench.run(...words);
     expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
@@ -213,7 +213,7 @@ describe('wrong usage', () => {
     ['plan', 'one', 'hunter2\nmore'],
     ['audit', 'verify', '--key', '-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n'],
     ['audit', 'verify', '--checkpoints', '-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n'],
-  ])('does not print arguments that may be secret values: %s %s %s', async (...words) => {
+  ])('is reported without arguments that may be secret values: %s %s %s', async (...words) => {
     await using bench = await openBench();
     await bench.run('sync');
     const { code, stdout, stderr } = await bench.run(...words);
@@ -222,7 +222,7 @@ describe('wrong usage', () => {
     expect(stderr).not.toContain('hunter2');
   });
 
-  it('suggests the closest command, option or value', async () => {
+  it('is reported with the closest command, option or value as a suggestion', async () => {
     await using bench = await openBench();
     expect((await bench.run('sync', '--dry-run')).stderr).toContain('`secretbridge plan` shows what');
     expect((await bench.run('valdate')).stderr).toContain('validate');
@@ -261,7 +261,7 @@ mappings:
     },
   );
 
-  it('prints the problems that `validate` finds as one JSON object', async () => {
+  it('is reported as one JSON object with the problems that `validate` finds', async () => {
     await using bench = await openBench(BAD);
     const { code, json } = await bench.run('sync', '--output', 'json');
     const validated = await bench.run('validate', '--output', 'json');
@@ -281,7 +281,7 @@ mappings:
       });
   });
 
-  it('includes a missing configuration file', async () => {
+  it('is reported also if the configuration file does not exist', async () => {
     await using bench = await openBench();
     const { code, stderr } = await bench.run('sync', '--config', 'other.yaml');
     expect(code).toBe(3);

@@ -14,7 +14,7 @@ export interface Seen {
 
 export type Answer = (request: Seen, response: ServerResponse) => void;
 
-/** A loopback server whose responses the test defines, and a kubeconfig for it. */
+/** A server on loopback whose responses the test defines, and a kubeconfig for this server. */
 export interface ApiServer extends AsyncDisposable {
   readonly address: string;
   readonly folder: string;

@@ -63,17 +63,20 @@ describe('a request to a busy API server', () => {
     expect(new Set(server.server.seen.map(({ body }) => body))).toEqual(new Set(['{"kind":"Secret"}']));
   });
 
-  it('is sent at most three times, then the last response is returned', async () => {
+  it('is sent at most three times, and then the last response is returned', async () => {
     await using server = await answers(busy('1'));
     expect((await server.client.send(post)).status).toBe(429);
     expect(server.server.seen).toHaveLength(3);
   });
 
-  it.each(['3', '3600', 'soon', '-1'])('is not retried with `Retry-After: %s`', async (retryAfter) => {
-    await using server = await answers(busy(retryAfter), json(201, {}));
-    expect((await server.client.send(post)).status).toBe(429);
-    expect(server.waits).toEqual([]);
-  });
+  it.each(['3', '3600', 'soon', '-1'])(
+    'is not retried if the server answers with `Retry-After: %s`',
+    async (retryAfter) => {
+      await using server = await answers(busy(retryAfter), json(201, {}));
+      expect((await server.client.send(post)).status).toBe(429);
+      expect(server.waits).toEqual([]);
+    },
+  );
 
   it('is not retried after the caller cancels', async () => {
     await using server = await startApiServer();
@@ -89,7 +92,7 @@ describe('a request to a busy API server', () => {
 });
 
 describe('connections', () => {
-  it('serve many requests with few sockets and constant memory', async () => {
+  it('handle many requests with few sockets and constant memory', async () => {
     await using server = await startApiServer();
     await using client = await open(server);
     server.answer((_, response) => response.end('{}'));
@@ -100,11 +103,12 @@ describe('connections', () => {
     for (let round = 0; round < 20; round++) await atOnce(100);
     collect();
     expect(server.connections()).toBeLessThanOrEqual(32);
-    // The test server's `seen` uses about 1 kB per request. One agent per request would use 27 kB.
+    // The list `seen` of the test server uses about 1 kB for each request. A separate agent for each request would use
+    // 27 kB.
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(6_000_000);
   });
 
-  it('close with the client', async () => {
+  it('close when the client is closed', async () => {
     await using server = await startApiServer();
     const client = await open(server);
     server.answer((_, response) => response.end('{}'));
@@ -138,7 +142,7 @@ describe('an identity', () => {
   it.each([
     ['', { tokenFile: 'token' }],
     [' and takes precedence over an inline token', { tokenFile: 'token', token: 'ended' }],
-  ])('can be a file relative to the kubeconfig, which is read again after a change%s', async (_, user) => {
+  ])('can be a file next to the kubeconfig, which is read again after a change%s', async (_, user) => {
     await using server = await startApiServer(user);
     const token = join(server.folder, 'token');
     await writeFile(token, 'first\n');
@@ -154,7 +158,7 @@ describe('an identity', () => {
   it.each([
     ['in its file', { tokenFile: 'token' }],
     ['in the kubeconfig', { token: 'first' }],
-  ])('changed %s is reloaded after the clock was set back', async (_, user) => {
+  ])('is read again after a change %s, even if the clock was set back', async (_, user) => {
     await using server = await startApiServer(user);
     const token = join(server.folder, 'token');
     await writeFile(token, 'first\n');
@@ -169,7 +173,7 @@ describe('an identity', () => {
     expect((await client.send(get)).status).toBe(200);
   });
 
-  it('is loaded again after a 401, also from the kubeconfig, and the request is retried once', async () => {
+  it('is read again after a 401, also from the kubeconfig, and the request is retried once', async () => {
     await using server = await startApiServer({ token: 'old' });
     const { clock, advance } = withClock();
     await using client = await open(server, { clock });
@@ -186,7 +190,7 @@ describe('an identity', () => {
   it.each([
     ['the current context is another one', 'y', 'x'],
     ['the context names another server', 'x', 'old'],
-  ])('keeps its context and server when %s', async (_, current, kept) => {
+  ])('stays in its context and on its server if %s', async (_, current, kept) => {
     await using server = await startApiServer({ token: 'old' });
     const { clock, advance } = withClock();
     await using client = await open(server, { clock });
@@ -215,7 +219,7 @@ describe('an identity', () => {
     expect(tokensSeen(server).at(-1)).toBe(kept === 'x' ? 'Bearer renewed' : 'Bearer old');
   });
 
-  it('is not loaded again on every request while the server rejects it', async () => {
+  it('is not read again for every request while the server rejects it', async () => {
     await using server = await startApiServer();
     await using client = await open(server);
     server.answer((_, response) => response.writeHead(401).end());
@@ -223,7 +227,7 @@ describe('an identity', () => {
     expect(server.seen).toHaveLength(5);
   });
 
-  it('stays valid while the kubeconfig is half-written', async () => {
+  it('stays valid while the kubeconfig is only half written', async () => {
     await using server = await startApiServer();
     const { clock, advance } = withClock();
     await using client = await open(server, { clock });
@@ -249,7 +253,7 @@ describe('an identity', () => {
   it.each([
     ['token', { token: 't' }, 'Bearer t'],
     ['password', { username: 'a', password: 'b' }, 'Basic YTpi'],
-  ])('is the inline %s, even if another login is configured', async (_, user, seen) => {
+  ])('uses the inline %s even if another login is also configured', async (_, user, seen) => {
     await using server = await startApiServer({ ...user, 'auth-provider': { name: 'oidc', config: {} } });
     await using client = await open(server);
     server.answer(json(200, {}));
@@ -257,7 +261,7 @@ describe('an identity', () => {
     expect(tokensSeen(server)).toEqual([seen]);
   });
 
-  it('can come from an auth provider that is older than plugins', async () => {
+  it('can come from an auth provider, which kubectl used before plugins', async () => {
     const config = { 'access-token': 'of-gcp', expiry: '2999-01-01T00:00:00Z' };
     await using server = await startApiServer({ 'auth-provider': { name: 'gcp', config } });
     await using client = await open(server);
@@ -273,7 +277,7 @@ describe('an identity', () => {
     ],
     ['a missing file', { tokenFile: 'token' }],
     ['a file that is empty', { tokenFile: 'empty' }],
-  ])('with %s causes no anonymous request and is loaded from the kubeconfig again', async (_, user) => {
+  ])('causes no anonymous request with %s, and is read from the kubeconfig again', async (_, user) => {
     await using server = await startApiServer(user);
     const { clock, advance } = withClock();
     await using client = await open(server, { clock });
@@ -316,7 +320,7 @@ describe('an identity', () => {
     ]);
   });
 
-  it('reports a token with a line break', async () => {
+  it('is rejected if its token contains a line break', async () => {
     await using server = await startApiServer({ tokenFile: 'token' });
     await writeFile(join(server.folder, 'token'), 's3cret\ns3cret\n');
     await using client = await open(server);
@@ -328,7 +332,7 @@ describe('an identity', () => {
     expect(String(error)).not.toContain('s3cret');
   });
 
-  it('reports a missing client certificate file as CREDENTIAL_MISSING with its name', async () => {
+  it('is reported as CREDENTIAL_MISSING with the file name if the client certificate file does not exist', async () => {
     await using server = await startApiServer({ 'client-certificate': 'gone.crt', 'client-key': 'gone.key' });
     await using client = await open(server);
     const file = join(server.folder, 'gone.crt');
@@ -349,7 +353,7 @@ describe('an identity', () => {
       'key',
       'the client certificate or its key is not valid PEM, or the key has a password',
     ],
-  ])('with a key %s fails with the advice to renew the certificate', async (_, key, detail) => {
+  ])('fails with a key %s, and the error advises to renew the certificate', async (_, key, detail) => {
     await using server = await startApiServer();
     const user = { 'client-certificate-data': data(one.cert), 'client-key-data': data(key) };
     await writeFile(server.kubeconfig, kubeconfigText({ server: 'https://127.0.0.1:1' }, user));
@@ -359,8 +363,8 @@ describe('an identity', () => {
   });
 });
 
-describe('an API server that requires a client certificate', () => {
-  it('is reported if no certificate is configured, and accepts a certificate added later', async () => {
+describe('API server that requires a client certificate', () => {
+  it('is reported if no certificate is configured, and accepts requests after a certificate is added', async () => {
     const [own, clients] = [createAuthority('own'), createAuthority('clients')];
     const { cert, key } = clients.issue();
     const data = (text: string) => Buffer.from(text).toString('base64');
@@ -388,11 +392,11 @@ describe('an API server that requires a client certificate', () => {
     }
   });
 
-  // Alerts as in RFC 8446, section 6.2.
+  // TLS alerts as in RFC 8446, section 6.2.
   it.each([
     ['has ended', 45],
     ['is signed by an unknown CA', 48],
-  ])('is reported if it refuses a certificate that %s', async (_, alert) => {
+  ])('is reported if it rejects a certificate that %s', async (_, alert) => {
     const tls = createNetServer((socket) => socket.end(Buffer.of(0x15, 3, 3, 0, 2, 2, alert)));
     await using server = await startApiServer();
     const address = `https://127.0.0.1:${await listen(tls)}`;
@@ -433,12 +437,12 @@ describe('the certificate authorities of a cluster', () => {
     expect(await requestWith({ ...cluster, 'certificate-authority-data': data(own.ca) })).toBe(200);
   });
 
-  it('can be several, with comments and Windows line ends', async () => {
+  it('can be a list of several, with comments and Windows line ends', async () => {
     const bundle = `# ours\n${other.ca}\n# and its own\n${own.ca}`.replaceAll('\n', '\r\n');
     expect(await requestWith({ 'certificate-authority-data': data(bundle) })).toBe(200);
   });
 
-  it('are reloaded from a changed kubeconfig without a restart', async () => {
+  it('are read again without a restart if the kubeconfig changes', async () => {
     const https = createServer(own.issue({ names: ['127.0.0.1'] }), (_, response) => response.end('{}'));
     const address = `https://127.0.0.1:${await listen(https)}`;
     await using server = await startApiServer();
@@ -468,7 +472,7 @@ describe('the certificate authorities of a cluster', () => {
     [{ 'certificate-authority': '.' }, /: it is a folder, not a regular file$/],
     [{ 'certificate-authority': 'gone.pem' }, /gone\.pem cannot be read: ENOENT/],
     [{ 'certificate-authority': 'kubeconfig' }, /contains no PEM certificates$/],
-  ])('that are invalid are reported: %j', async (cluster, detail) => {
+  ])('are reported if they are invalid: %j', async (cluster, detail) => {
     expect(await requestWith(cluster)).toMatchObject({
       code: 'CREDENTIAL_MISSING',
       subject: 'kubeconfig cluster c',
@@ -501,7 +505,7 @@ describe('a proxy', () => {
     ['', 'localhost', 'localhost'],
     [' and gets the server name from the kubeconfig', 'localhost', 'api.example'],
     [' by its address', '127.0.0.1', '127.0.0.1'],
-  ])('forwards to a server whose certificate is still verified%s', async (_, host, name) => {
+  ])('forwards requests to a server whose certificate is still verified%s', async (_, host, name) => {
     const own = createAuthority('own');
     const names: unknown[] = [];
     const https = createServer({ ...own.issue({ names: [name] }) }, ({ socket }, response) => {
@@ -536,7 +540,7 @@ describe('a proxy', () => {
     ]);
   });
 
-  it('forwards to a server that requires a client certificate, and errors name that server', async () => {
+  it('forwards requests to a server that requires a client certificate, and errors name this server', async () => {
     const [own, clients] = [createAuthority('own'), createAuthority('clients')];
     const strict = { ca: clients.ca, requestCert: true, rejectUnauthorized: true };
     const https = createServer({ ...own.issue({ names: ['127.0.0.1'] }), ...strict });
@@ -561,12 +565,12 @@ describe('a proxy', () => {
     }
   });
 
-  it('that refuses a connection is reported', async () => {
+  it('is reported if it refuses the connection', async () => {
     const error = await through((socket) => socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n'));
     expect(error).toHaveProperty('detail', 'the proxy refused the connection with status 407');
   });
 
-  it('that refuses a plain http request is reported', async () => {
+  it('is reported if it refuses a plain http request', async () => {
     const proxy = createHttpServer((_, response) => response.writeHead(407).end());
     await using server = await startApiServer();
     const cluster = { server: server.address, 'proxy-url': `http://127.0.0.1:${await listen(proxy)}` };
@@ -582,14 +586,14 @@ describe('a proxy', () => {
     }
   });
 
-  it('that closes the connection is reported', async () => {
+  it('is reported if it closes the connection', async () => {
     const error = await through((socket) => socket.destroy());
     expect(error).toHaveProperty('detail', 'the proxy closed the connection');
   });
 });
 
 describe('the address of an API server', () => {
-  it('can have a path, and is displayed without credentials', async () => {
+  it('may contain a path, and is displayed without credentials', async () => {
     await using server = await startApiServer();
     const cluster = { server: `${server.address.replace('//', '//ann:pass@')}/k8s/clusters/c-1/` };
     await writeFile(server.kubeconfig, kubeconfigText(cluster, {}));

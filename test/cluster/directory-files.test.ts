@@ -35,7 +35,7 @@ const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toStrin
 
 describe('directory files', () => {
   it.each(['EACCES', 'EPERM', 'EROFS'])(
-    'report %s as a file permission problem, not as missing Roles',
+    'cause for %s an error about file permissions, not about missing Roles',
     async (code) => {
       const work = () => Promise.reject(Object.assign(new Error('no'), { code }));
       const thrown = await withDiskErrors('team/app', work).catch((error: unknown) => error);
@@ -60,7 +60,7 @@ describe('directory files', () => {
     expect(await modeOf(d.file)).toBe('600');
   });
 
-  it('are manifests for kubectl without uid, version or managed fields', async () => {
+  it('are manifests for kubectl, without uid, version and managed fields', async () => {
     await using d = await open();
     await d.cluster.create(id, manifest());
     const { metadata, ...rest } = parse(await readFile(d.file, 'utf8'));
@@ -88,7 +88,7 @@ describe('directory files', () => {
     expect((await readNow(d.cluster, id)).annotations).toEqual(manifest().annotations);
   });
 
-  it('quote texts that the YAML 1.1 parser of kubectl would read as other types', async () => {
+  it('quote a text if the YAML 1.1 parser of kubectl would read it as another type', async () => {
     await using d = await open();
     const labels = { answer: 'yes', y: 'no', mode: '0755', at: '12:30' };
     await d.cluster.create(id, manifest({ labels, data: new Map([['on', SecretValue.fromText('x')]]) }));
@@ -97,7 +97,7 @@ describe('directory files', () => {
     expect(Object.keys(data)).toEqual(['on']);
   });
 
-  it('are accompanied only by the lock and the fingerprint key', async () => {
+  it('are in a folder that otherwise contains only the lock and the fingerprint key', async () => {
     await using d = await open();
     await d.cluster.create(id, manifest());
     await d.cluster.create(id, manifest());
@@ -107,7 +107,7 @@ describe('directory files', () => {
     expect((await stat(join(d.path, '.lock'))).size).toBe(0);
   });
 
-  it('have a resource version made of a counter and a time, which reveals nothing about the values', async () => {
+  it('have a resource version that consists of a counter and a time, and reveals nothing about the values', async () => {
     await using d = await open();
     const one = await d.cluster.create(
       id,
@@ -117,8 +117,8 @@ describe('directory files', () => {
   });
 });
 
-describe('a manifest written by hand', () => {
-  it('is read with stringData over data, and is not treated as written by us', async () => {
+describe('a manifest that a person wrote', () => {
+  it('is read with stringData taking precedence over data, and is not treated as written by us', async () => {
     await using d = await open();
     await d.hand(
       'apiVersion: v1\nkind: Secret\nmetadata: { name: app }\ndata: { a: MQ==, b: Mg== }\nstringData: { b: "3", c: "é" }\n',
@@ -175,7 +175,7 @@ describe('a manifest written by hand', () => {
       'apiVersion: v1\nkind: Secret\nmetadata: { name: app }\nstringData: { { s3cret: x }: y }\n',
     ],
     ['not UTF-8', Buffer.from([0x61, 0x3a, 0xff, 0xfe]).toString('latin1')],
-  ])('fails to read if it is %s, and is never read as a Secret without data', async (_, text) => {
+  ])('cannot be read if it is %s, and is never treated as a Secret without data', async (_, text) => {
     await using d = await open();
     await d.hand(text);
     using warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
@@ -189,7 +189,7 @@ describe('a manifest written by hand', () => {
 });
 
 describe('the name of a Secret file', () => {
-  it('can use the maximum length of a file name, and a longer name is reported', async () => {
+  it('can be as long as a file name may be, and a longer name is reported', async () => {
     await using d = await open();
     const long = { ...id, secret: 's'.repeat(250) };
     await d.cluster.create(long, manifest());
@@ -203,8 +203,8 @@ describe('the name of a Secret file', () => {
   });
 });
 
-describe('leftovers of a crash', () => {
-  it('are replaced, even a temporary file that is a link', async () => {
+describe('files left behind by a crash', () => {
+  it('are replaced, even a temporary file that is a symbolic link', async () => {
     await using d = await open();
     await mkdir(join(d.path, 'team'));
     await writeFile(join(d.path, 'team', '.app.yaml.new'), 'half a manif');
@@ -221,7 +221,7 @@ describe('leftovers of a crash', () => {
 });
 
 describe('an unusable cluster path', () => {
-  it('that is a file causes a typed error for every call', async () => {
+  it('causes a typed error for every call if it is a file', async () => {
     await using d = await open();
     const path = join(d.path, 'file');
     await writeFile(path, '');
@@ -231,7 +231,7 @@ describe('an unusable cluster path', () => {
     await expect(cluster.create(id, manifest())).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
   });
 
-  it('whose parent is a file causes a typed error', async () => {
+  it('causes a typed error if its parent is a file', async () => {
     await using d = await open();
     await writeFile(join(d.path, 'file'), '');
     const cluster = createDirectoryCluster({ path: join(d.path, 'file', 'below'), clock });
@@ -240,7 +240,7 @@ describe('an unusable cluster path', () => {
     await expect(may).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE', detail: 'ENOTDIR' });
   });
 
-  it('without write permission causes CLUSTER_FORBIDDEN', async (context) => {
+  it('causes CLUSTER_FORBIDDEN if it is not writable', async (context) => {
     context.skip(process.getuid?.() === 0, 'root may read and write everything');
     await using d = await open();
     await chmod(d.path, 0o500);
@@ -248,14 +248,14 @@ describe('an unusable cluster path', () => {
     expect(await d.cluster.checkAccess({ namespace: 'team', verb: 'create' })).toBe(false);
   });
 
-  it('rejects a Secret name that is not a file name, instead of shortening it', async () => {
+  it('rejects a Secret name that is too long for a file name, instead of shortening it', async () => {
     await using d = await open();
     const long = { namespace: 'team', secret: 'a'.repeat(253) };
     await expect(d.cluster.create(long, manifest())).rejects.toMatchObject({ code: 'CLUSTER_REFUSED' });
     expect(await readdir(join(d.path, 'team'))).toEqual([]);
   });
 
-  it('that does not exist can be pinged and read without being created', async () => {
+  it('can be pinged and read if it does not exist, and is not created by this', async () => {
     await using d = await open();
     const cluster = createDirectoryCluster({ path: join(d.path, 'later'), clock });
     await expect(cluster.ping()).resolves.toEqual({});
@@ -264,7 +264,7 @@ describe('an unusable cluster path', () => {
     expect(await readdir(d.path)).toEqual([]);
   });
 
-  it('supports no secretRef, because it has no namespace of its own', async () => {
+  it('supports no secretRef, because a directory cluster has no namespace of its own', async () => {
     await using d = await open();
     expect(d.cluster.ownNamespace()).toBeUndefined();
     await expect(d.cluster.ownSecret('a', 'b')).rejects.toMatchObject({ code: 'CREDENTIAL_MISSING' });

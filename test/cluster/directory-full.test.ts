@@ -11,7 +11,7 @@ import { manifest } from '../conformance/cluster-harness.ts';
 const SOURCE = join(import.meta.dirname, '../../src');
 const id = { namespace: 'team', secret: 'app' };
 
-/** Runs code on a directory cluster in a process with a limited file size. */
+/** Uses a directory cluster in a process with a limited file size. */
 async function within(limitKiB: number, path: string, code: string): Promise<string> {
   const script = `
     import { createDirectoryCluster } from ${JSON.stringify(join(SOURCE, 'cluster/directory/directory.ts'))};
@@ -21,7 +21,7 @@ async function within(limitKiB: number, path: string, code: string): Promise<str
     const dropped = { dropLabels: [], dropAnnotations: [], dropOwners: false };
     const said = await (async () => { ${code} })().catch(({ code, message }) => ({ code, message }));
     process.stdout.write(JSON.stringify(said));`;
-  // Bash counts in KiB. The process ignores SIGXFSZ, so a write fails as on a full disk.
+  // Bash counts in KiB. The process ignores SIGXFSZ, so a write beyond the limit fails as on a full disk.
   const limited = `ulimit -f ${limitKiB}; trap '' XFSZ; exec "$@"`;
   const node = [process.execPath, '--input-type=module', '-e', script];
   const child = spawn('bash', ['-c', limited, 'bash', ...node], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -41,7 +41,7 @@ async function open() {
   };
 }
 
-it('a write that fails on a full disk keeps the old file and no temporary file', async () => {
+it('a write that fails on a full disk keeps the old file and leaves no temporary file', async () => {
   await using folder = await open();
   const change = `return await cluster.replace(live, {
     ...live, ...dropped, data: new Map([['n', SecretValue.fromText('x'.repeat(100_000))]]) });`;
@@ -50,7 +50,7 @@ it('a write that fails on a full disk keeps the old file and no temporary file',
   expect(await readdir(join(folder.path, 'team'))).toEqual(['app.yaml']);
 });
 
-it('deletes a file on a disk without space', async () => {
+it('a deletion succeeds on a full disk', async () => {
   await using folder = await open();
   expect(JSON.parse(await within(0, folder.path, 'return await cluster.remove(live);'))).toEqual({
     kind: 'removed',

@@ -14,7 +14,7 @@ const id = { namespace: 'team', secret: 'app' };
 const clock = { now: () => Date.parse('2026-11-25T10:00:00.123Z') };
 const WRITER = fileURLToPath(new URL('./directory-writer.ts', import.meta.url));
 
-it('a process killed at any moment leaves either the old or the new file, and no lock', async () => {
+it('a process that is killed at any moment leaves either the old or the new file, and no lock', async () => {
   await using stack = new AsyncDisposableStack();
   const path = await mkdtemp(join(tmpdir(), 'secretbridge-files-'));
   stack.defer(() => rm(path, { recursive: true, force: true }));
@@ -33,7 +33,7 @@ it('a process killed at any moment leaves either the old or the new file, and no
     await exited;
     const live = await readNow(cluster, id);
     const n = Number(dataAsText(live.data).n);
-    // The last reported write is on disk. At most one later write may be on disk too.
+    // The last write that the process printed is on disk, and possibly one later write.
     expect([Number(last), Number(last) + 1]).toContain(n);
     expect(
       (await cluster.replace(live, change({ data: live.data, labels: { writes: `${writes}` } }))).kind,

@@ -30,8 +30,8 @@ async function open() {
 
 const THEIRS = 'apiVersion: v1\nkind: Secret\nmetadata: { name: app }\nstringData: { theirs: kept }\n';
 
-describe('a merge into a file', () => {
-  it('records the keys with keyed fingerprints, and stores values only in the data', async () => {
+describe('a merge into a file of a directory cluster', () => {
+  it('records the merged keys with keyed fingerprints, and stores values only in the data', async () => {
     await using d = await open();
     await d.hand(THEIRS);
     await d.merge({ ours: VALUE });
@@ -54,7 +54,7 @@ describe('a merge into a file', () => {
     expect(JSON.stringify(metadata)).not.toContain(VALUE);
   });
 
-  it('creates the fingerprint key on first use, readable only by its owner', async () => {
+  it('creates the fingerprint key when it first needs it, readable only by the owner', async () => {
     await using d = await open();
     await d.hand(THEIRS);
     await readNow(d.cluster, id);
@@ -67,7 +67,7 @@ describe('a merge into a file', () => {
     expect(await readFile(d.key, 'utf8')).toBe(key);
   });
 
-  it('continues after the fingerprint key is lost: owned keys stay owned and get new fingerprints', async () => {
+  it('continues after the fingerprint key is lost: our keys stay ours and get new fingerprints', async () => {
     await using d = await open();
     await d.hand(THEIRS);
     await d.merge({ ours: '1' });
@@ -79,7 +79,7 @@ describe('a merge into a file', () => {
     expect(dataAsText((await readNow(d.cluster, id)).data)).toEqual({ theirs: 'kept' });
   });
 
-  it('fails with an invalid key and writes nothing', async () => {
+  it('fails and writes nothing if the fingerprint key is invalid', async () => {
     await using d = await open();
     await d.hand(THEIRS);
     const live = await readNow(d.cluster, id);
@@ -89,7 +89,7 @@ describe('a merge into a file', () => {
     expect(await d.text()).toBe(THEIRS);
   });
 
-  it('restores the original file, except for its resource version, when all keys are released', async () => {
+  it('gives back the original file when all keys are released, but with a new resource version', async () => {
     await using d = await open();
     await d.hand(THEIRS);
     await d.merge({ ours: '1' });
@@ -100,7 +100,7 @@ describe('a merge into a file', () => {
 });
 
 describe('a copy of a file', () => {
-  it('under another name is not treated as ours and has no keys owned by us', async () => {
+  it('is not treated as ours under another name, and no key in it belongs to us', async () => {
     await using d = await open();
     await d.cluster.create(id, manifest());
     await d.merge({ ours: '1' });
@@ -119,7 +119,7 @@ describe('folders', () => {
   const namespace = (name: string, part: object = {}) =>
     stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, ...part } });
 
-  it('are namespaces, whose labels come from namespace manifests', async () => {
+  it('are namespaces, and namespace manifests define their labels', async () => {
     await using d = await open();
     await mkdir(join(d.path, 'web'));
     await mkdir(join(d.path, 'Not_A_Namespace'));
@@ -140,7 +140,7 @@ describe('folders', () => {
     expect(await d.cluster.namespaces({ 'kubernetes.io/metadata.name': 'team' })).toEqual(['team']);
   });
 
-  it('are empty for a missing path, which is not created', async () => {
+  it('are an empty list if the path does not exist, and the path is not created', async () => {
     await using d = await open();
     const cluster = createDirectoryCluster({ path: join(d.path, 'later'), clock: { now: () => 0 } });
     expect(await cluster.namespaces({})).toEqual([]);
@@ -153,7 +153,7 @@ describe('folders', () => {
     ['has another name', namespace('other'), 'team'],
     ['has labels that are not text', namespace('team', { labels: { a: 1 } }), 'team'],
   ])(
-    'cannot be listed at all if the manifest of one namespace %s, so that no namespace is missed',
+    'cannot be listed at all if the manifest of one namespace %s, so that no namespace is overlooked',
     async (_, text) => {
       await using d = await open();
       await writeFile(join(d.path, 'team.yaml'), text);
@@ -163,7 +163,7 @@ describe('folders', () => {
     },
   );
 
-  it('list Secrets and skip other kinds, and fail as a whole on an unreadable manifest', async () => {
+  it('list their Secrets without other kinds, and the list fails if any manifest is unreadable', async () => {
     await using d = await open();
     const label = { name: 'team', value: 'payments' };
     await d.cluster.create(id, manifest());
@@ -175,7 +175,7 @@ describe('folders', () => {
     await expect(d.cluster.list('team', label)).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
   });
 
-  it('are not created for a deleted Secret', async () => {
+  it('are not created by the deletion of a Secret', async () => {
     await using d = await open();
     await d.cluster.create(id, manifest());
     const live = await readNow(d.cluster, id);

@@ -1,4 +1,4 @@
-// Increments a counter in a Secret and prints each number after its write, until it is killed.
+// Increments a counter in a Secret until it is killed, and prints each number after the write.
 import { createDirectoryCluster } from '../../src/cluster/directory/directory.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 

@@ -53,18 +53,18 @@ async function open(): Promise<ClusterHarness> {
   };
 }
 
-describeCluster('the directory cluster', open);
-describeLists('the directory cluster', open);
-describeWatch('the directory cluster', open, {
+describeCluster('a directory cluster', open);
+describeLists('a directory cluster', open);
+describeWatch('a directory cluster', open, {
   scope: 'namespace',
   reportsEveryVersion: false,
   recordsManagers: false,
 });
-describeWatch('a file of the directory cluster', open, {
+describeWatch('a file of a directory cluster', open, {
   scope: 'name',
   reportsEveryVersion: false,
   recordsManagers: false,
 });
-describeNamespaceWatch('the directory cluster', open);
+describeNamespaceWatch('a directory cluster', open);
 
-describe('the directory cluster', () => describeMergeLaw(open, { runs: 40, seesReverts: false }));
+describe('a directory cluster', () => describeMergeLaw(open, { runs: 40, seesReverts: false }));

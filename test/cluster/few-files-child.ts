@@ -5,8 +5,8 @@ import { toAppError } from '../../src/core/errors.ts';
 import { codeOf } from '../../src/core/system-errors.ts';
 import { resolveCredential } from '../../src/providers/credentials.ts';
 
-// Prints the errors of logins and credentials in a process that has reached its open-file limit, and again after files
-// are closed.
+// Prints the errors of logins and credentials in a process that has reached its open-file limit, and prints them a
+// second time after it has closed files.
 
 const folder = process.argv[2] ?? '';
 const token = join(folder, 'token');
@@ -29,13 +29,13 @@ async function clientOf(user: keyof typeof users): Promise<KubeClient> {
     'current-context': 'it',
   };
   writeFileSync(kubeconfig, JSON.stringify(config));
-  // Each call gets a later time, so that no login is served from the cache.
+  // The time increases with each call, so that no login comes from the cache.
   let now = 0;
   const clock = { now: () => (now += 20_000) };
   return createKubeClient({ kubeconfig, env: {}, clock });
 }
 
-/** The detail of the error shows that the process could not open a socket, as opposed to a refused connection. */
+/** The detail of the error shows that the process could not open a socket. A refused connection has another detail. */
 async function codeThrownBy(work: () => Promise<unknown>): Promise<string> {
   try {
     await work();
@@ -55,7 +55,7 @@ async function printErrors(): Promise<void> {
   process.stdout.write(`${codes.join(', ')}\n`);
 }
 
-// Load lazily imported modules before the file limit is reached.
+// Lazily imported modules are loaded before the file limit is reached.
 await printErrors();
 const open: number[] = [];
 try {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 
-it('a process at its open-file limit reports this for logins and credentials, and recovers', () => {
+it('a process at its open-file limit reports this limit for logins and credentials, and works again after files are closed', () => {
   const folder = mkdtempSync(join(tmpdir(), 'secretbridge-few-'));
   using _ = { [Symbol.dispose]: () => rmSync(folder, { recursive: true }) };
   const child = [process.execPath, join(import.meta.dirname, 'few-files-child.ts'), folder];
@@ -13,7 +13,7 @@ it('a process at its open-file limit reports this for logins and credentials, an
   });
   expect(stderr).toBe('');
   const lines = stdout.trim().split('\n');
-  // With files available, the plugin fails with its own error, and the server does not exist.
+  // With free file descriptors, the plugin fails with its own error, and the connection to the server is refused.
   const otherwise = 'CLUSTER_FORBIDDEN, CLUSTER_UNAVAILABLE, CLUSTER_UNAVAILABLE, none';
   const lacking = ['CLUSTER', 'CLUSTER', 'CLUSTER', 'STORE'].map(
     (kind) => `${kind}_UNAVAILABLE (too many open files)`,

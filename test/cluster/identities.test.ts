@@ -22,7 +22,7 @@ const access = (of: object) =>
   json(201, { kind: 'SubjectAccessReview', apiVersion: 'authorization.k8s.io/v1', status: of });
 
 describe('a Kubernetes token', () => {
-  it('is reviewed for its required audience', async () => {
+  it('is reviewed for the required audience', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(reviewed({ authenticated: true, user, audiences: ['secretbridge'] }));
@@ -40,7 +40,7 @@ describe('a Kubernetes token', () => {
     });
   });
 
-  it('passes extra user fields, such as scopes, to the access review', async () => {
+  it('is passed to the access review with extra fields of its user, such as scopes', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     const extra = { 'scopes.authorization.openshift.io': ['user:info'] };
@@ -56,7 +56,7 @@ describe('a Kubernetes token', () => {
     ['gets no decision', {}],
     ['is for another audience', { authenticated: true, user, audiences: ['other'] }],
     ['was reviewed by a server without audiences', { authenticated: true, user }],
-  ])('yields no caller if it %s', async (_, of) => {
+  ])('gives no caller if it %s', async (_, of) => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(reviewed(of));
@@ -64,7 +64,7 @@ describe('a Kubernetes token', () => {
   });
 
   it.each(['', 'two words', 'line\nbreak', 'ünicode', 'a\0b'])(
-    'of the form %j is never sent to the API server',
+    'is never sent to the API server in the form %j',
     async (text) => {
       await using server = await startApiServer();
       await using h = await open(server);
@@ -80,7 +80,7 @@ describe('a Kubernetes token', () => {
     [201, { kind: 'TokenReview', status: { authenticated: true, user: {}, audiences: ['secretbridge'] } }],
     [500, status(500, 'InternalError', {}, 'marker.token')],
   ])(
-    'causes an error, and counts as neither valid nor invalid, if the response is %s %j',
+    'causes an error, and is treated as neither valid nor invalid, if the response is %s %j',
     async (code, body) => {
       await using server = await startApiServer();
       await using h = await open(server);
@@ -100,7 +100,7 @@ describe('a secretbridge role', () => {
     [{ allowed: false }, false],
     [{ allowed: false, denied: true }, false],
     [{ allowed: true, denied: true }, false],
-  ])("is granted by the API server's decision: %j", async (of, expected) => {
+  ])('is granted if the API server allows the access: %j', async (of, expected) => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(access(of));

@@ -39,7 +39,7 @@ const invalid = (detail: RegExp) =>
   expect.objectContaining({ code: 'CONFIG_INVALID', detail: expect.stringMatching(detail) });
 
 describe('the kubeconfig', () => {
-  it('prefers the pod identity, with its namespace, CA and token file', async () => {
+  it('is made from the pod identity if there is one, with its namespace, CA and token file', async () => {
     await using f = await folder();
     await f.write('pod/token', 't');
     await f.write('pod/namespace', 'bridge\n');
@@ -55,7 +55,7 @@ describe('the kubeconfig', () => {
     expect(userOf(config)?.authProvider.config).toEqual({ tokenFile: join(f.path, 'pod/token') });
   });
 
-  it('uses the configured file, even in a pod', async () => {
+  it('is the configured file, even in a pod', async () => {
     await using f = await folder();
     await f.write('pod/token', 't');
     const kubeconfig = await f.write('config', at('https://named'));
@@ -63,7 +63,7 @@ describe('the kubeconfig', () => {
     expect(serverOf({ kubeconfig, env, podIdentity: join(f.path, 'pod') })).toBe('https://named');
   });
 
-  it('uses the configured context, even in a pod', async () => {
+  it('is used with the configured context, even in a pod', async () => {
     await using f = await folder();
     await f.write('pod/token', 't');
     const KUBECONFIG = await f.write('config', at('https://named'));
@@ -71,7 +71,7 @@ describe('the kubeconfig', () => {
     expect(serverOf({ context: 'x', env, podIdentity: join(f.path, 'pod') })).toBe('https://named');
   });
 
-  it('falls back from KUBECONFIG to the home folder', async () => {
+  it('is read from the home folder if KUBECONFIG is not set', async () => {
     await using f = await folder();
     await f.write('.kube/config', at('https://home'));
     const KUBECONFIG = await f.write('config', at('https://env'));
@@ -79,7 +79,7 @@ describe('the kubeconfig', () => {
     expect(serverOf({ env: { KUBECONFIG: '', HOME: f.path } })).toBe('https://home');
   });
 
-  it('merges the files of KUBECONFIG like kubectl: the first entry with a name applies, and missing files are skipped', async () => {
+  it('is merged from the files of KUBECONFIG as in kubectl: the first entry with a name applies, and missing files are skipped', async () => {
     await using f = await folder();
     const first = await f.write('first', at('https://first', { namespace: 'one' }));
     const second = await f.write(
@@ -94,12 +94,12 @@ describe('the kubeconfig', () => {
   });
 });
 
-describe('a kubeconfig, as kubectl reads it:', () => {
+describe('a kubeconfig that kubectl also accepts', () => {
   it.each([
     ['a context without its cluster', { contexts: [{ name: 'z', context: { user: 'u', cluster: '' } }] }],
     ['a cluster without its server', { clusters: [{ name: 'z', cluster: { server: '' } }] }],
     ['a user without anything', { users: [{ name: 'z', user: null }] }],
-  ])('%s does not affect other entries', async (_, more: Record<string, unknown[]>) => {
+  ])('can contain %s without an effect on other entries', async (_, more: Record<string, unknown[]>) => {
     await using f = await folder();
     const config = parse(at('https://x')) as Record<string, unknown[]>;
     for (const [list, entries] of Object.entries(more)) config[list]?.unshift(...entries);
@@ -107,13 +107,13 @@ describe('a kubeconfig, as kubectl reads it:', () => {
     expect(serverOf({ kubeconfig })).toBe('https://x');
   });
 
-  it('an empty file counts as one without entries', async () => {
+  it('can be an empty file, which has no entries', async () => {
     await using f = await folder();
     const files = [await f.write('empty', '\n'), await f.write('config', at('https://x'))];
     expect(serverOf({ env: { KUBECONFIG: files.join(delimiter) } })).toBe('https://x');
   });
 
-  it('an empty path or proxy counts as unset', async () => {
+  it('can contain an empty path or proxy, which counts as unset', async () => {
     await using f = await folder();
     const cluster = { server: 'https://x', 'certificate-authority': '', 'proxy-url': '' };
     const user = { token: 't', tokenFile: '', 'client-certificate': '', 'client-key': '' };
@@ -124,7 +124,7 @@ describe('a kubeconfig, as kubectl reads it:', () => {
   });
 });
 
-describe('an invalid kubeconfig is CONFIG_INVALID, and the error shows where:', () => {
+describe('an invalid kubeconfig', () => {
   it.each([
     ['no configuration anywhere', () => load({}), /no pod identity, no KUBECONFIG and no ~\/.kube\/config/],
     [
@@ -142,7 +142,7 @@ describe('an invalid kubeconfig is CONFIG_INVALID, and the error shows where:', 
       () => load({ env: { KUBECONFIG: ['/not/there', '/nor/here'].join(delimiter), HOME: '/' } }),
       /^none of the files in KUBECONFIG exists$/,
     ],
-  ])('for %s', (_, act, detail) => {
+  ])('causes CONFIG_INVALID with the location for %s', (_, act, detail) => {
     expect(act).toThrow(invalid(detail));
   });
 
@@ -152,13 +152,13 @@ describe('an invalid kubeconfig is CONFIG_INVALID, and the error shows where:', 
     ['a list', '- a'],
     ['a cluster without a server', 'clusters: [{ name: c, cluster: {} }]'],
     ['binary', '\0\u0001'],
-  ])('a file that is %s', async (_, text) => {
+  ])('causes CONFIG_INVALID if the file is %s', async (_, text) => {
     await using f = await folder();
     const kubeconfig = await f.write('config', text);
     expect(() => load({ kubeconfig })).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
   });
 
-  it('a missing or unset context', async () => {
+  it('causes CONFIG_INVALID if the context is missing or not set', async () => {
     await using f = await folder();
     const kubeconfig = await f.write('config', at('https://x'));
     expect(() => load({ kubeconfig, context: 'other' })).toThrow(invalid(/has no context other/));
@@ -166,7 +166,7 @@ describe('an invalid kubeconfig is CONFIG_INVALID, and the error shows where:', 
     expect(() => load({ kubeconfig: none })).toThrow(invalid(/has no current context/));
   });
 
-  it('a missing user, which would make requests anonymous', async () => {
+  it('causes CONFIG_INVALID if the user is missing, because requests would be anonymous', async () => {
     await using f = await folder();
     const kubeconfig = await f.write('config', at('https://x', { user: 'gone' }));
     expect(() => load({ kubeconfig })).toThrow(invalid(/has no user gone, which its context x names$/));
@@ -186,14 +186,14 @@ describe('an invalid kubeconfig is CONFIG_INVALID, and the error shows where:', 
       { token: 't', as: 'b', 'as-groups': ['a\0'] },
       /`Impersonate-Group` .* line breaks$/,
     ],
-  ])('a user with %s', async (_, user, detail) => {
+  ])('causes CONFIG_INVALID for a user with %s', async (_, user, detail) => {
     await using f = await folder();
     const kubeconfig = await f.write('config', kubeconfigText({ server: 'https://x' }, user));
     expect(() => load({ kubeconfig })).toThrow(invalid(detail));
   });
 
   it.each(['http://ann:100%@127.0.0.1:1', 'http://%ff:x@127.0.0.1:1'])(
-    'proxy credentials that %s',
+    'causes CONFIG_INVALID for the proxy %s, whose credentials are not percent-encoded',
     async (proxy) => {
       await using f = await folder();
       const text = kubeconfigText({ server: 'https://x', 'proxy-url': proxy }, { token: 't' });
@@ -202,20 +202,23 @@ describe('an invalid kubeconfig is CONFIG_INVALID, and the error shows where:', 
     },
   );
 
-  it.each(['socks5://127.0.0.1:1', 'http://', 'proxy.example:3128'])('the proxy %s', async (proxy) => {
-    await using f = await folder();
-    const text = kubeconfigText({ server: 'https://x', 'proxy-url': proxy }, { token: 't' });
-    const kubeconfig = await f.write('config', text);
-    expect(() => load({ kubeconfig })).toThrow(invalid(/only http and https proxies are supported$/));
-  });
+  it.each(['socks5://127.0.0.1:1', 'http://', 'proxy.example:3128'])(
+    'causes CONFIG_INVALID for the proxy %s',
+    async (proxy) => {
+      await using f = await folder();
+      const text = kubeconfigText({ server: 'https://x', 'proxy-url': proxy }, { token: 't' });
+      const kubeconfig = await f.write('config', text);
+      expect(() => load({ kubeconfig })).toThrow(invalid(/only http and https proxies are supported$/));
+    },
+  );
 
-  it('the remedy is not `validate`, because `validate` does not check clusters', () => {
+  it('causes an error that does not advise `validate`, because `validate` does not check clusters', () => {
     expect(() => load({ env: { HOME: '/not/there' } })).toThrow(
       expect.objectContaining({ remedy: expect.stringContaining('`KUBECONFIG` or `cluster.kubeconfig`') }),
     );
   });
 
-  it('an unreadable file', async (context) => {
+  it('causes CONFIG_INVALID if the file is unreadable', async (context) => {
     context.skip(process.getuid?.() === 0, 'root may read and write everything');
     await using f = await folder();
     const kubeconfig = await f.write('config', at('https://x'));
@@ -224,7 +227,7 @@ describe('an invalid kubeconfig is CONFIG_INVALID, and the error shows where:', 
   });
 
   it.each(['http://api.example.com', 'ftp://127.0.0.1', 'nonsense', 'http://127.0.0.1.example.com'])(
-    'the address %s, which would send a token in clear text',
+    'causes CONFIG_INVALID for the address %s, to which a token would be sent in clear text',
     async (server) => {
       await using f = await folder();
       const kubeconfig = await f.write('config', at(server));
@@ -233,7 +236,7 @@ describe('an invalid kubeconfig is CONFIG_INVALID, and the error shows where:', 
   );
 
   it.each(['http://127.0.0.1:8001', 'http://localhost:8001', 'http://[::1]:8001'])(
-    'plain http is allowed for %s, where kubectl proxy listens',
+    'does not include the plain http address %s, where kubectl proxy listens',
     async (server) => {
       await using f = await folder();
       expect(serverOf({ kubeconfig: await f.write('config', at(server)) })).toBe(server);
@@ -244,7 +247,7 @@ describe('an invalid kubeconfig is CONFIG_INVALID, and the error shows where:', 
     ['cut off', 'users: [{ name: u, user: { token: s3cret }'],
     ['with an unknown tag', 'users: [{ name: u, user: { token: !vault s3cret } }]'],
     ['with a map for a key', 'users: [{ name: u, user: { { token: s3cret }: x } }]'],
-  ])('an error never quotes a file %s, because the file contains tokens', async (_, text) => {
+  ])('causes an error without text of a file %s, because the file contains tokens', async (_, text) => {
     await using f = await folder();
     const kubeconfig = await f.write('config', `${at('https://x')}\n${text.replace('users', 'more')}\n`);
     using warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);

@@ -27,7 +27,7 @@ const list = (items: unknown, place?: string, kind = 'SecretList') => ({
 
 const EXPIRED = status(410, 'Expired', {}, 'The provided continue parameter is too old');
 
-/** Returns the responses in order, then repeats the last one. */
+/** Returns the given responses in order, and then repeats the last one. */
 function inTurn(server: ApiServer, ...answers: readonly [Answer, ...Answer[]]): void {
   let next = 0;
   server.answer((request, response) => {
@@ -38,7 +38,7 @@ function inTurn(server: ApiServer, ...answers: readonly [Answer, ...Answer[]]): 
 }
 
 describe('a list', () => {
-  it('is read in pages with the label selector', async () => {
+  it('is read in pages, each with the label selector', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     inTurn(server, json(200, list([item('a'), item('b')], 'pl/ace=')), json(200, list([item('c')], '')));
@@ -52,7 +52,7 @@ describe('a list', () => {
     ]);
   });
 
-  it('restarts without its earlier pages after the continue token expired', async () => {
+  it('starts again without the earlier pages after the continue token expired', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     inTurn(
@@ -65,7 +65,7 @@ describe('a list', () => {
     expect((await cluster.list('team', LABEL)).map(({ id }) => id.secret)).toEqual(['a', 'b']);
   });
 
-  it('gives up when the token expires repeatedly', async () => {
+  it('fails if the continue token expires repeatedly', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(({ url }, response) => {
@@ -97,7 +97,7 @@ describe('a list', () => {
       json(200, list([{ metadata: { name: 'a', namespace: 'other', uid: 'u', resourceVersion: '1' } }])),
       'CLUSTER_UNAVAILABLE',
     ],
-  ])('fails as a whole with %s on the first or second page', async (name, answer, code) => {
+  ])('fails as a whole if the response for the first or second page is %s', async (name, answer, code) => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(answer);
@@ -116,7 +116,7 @@ describe('a list', () => {
 });
 
 describe('namespaces', () => {
-  it('are sorted and exclude terminating ones', async () => {
+  it('are sorted, without those that are being terminated', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     const named = (name: string, part: object = {}, phase = 'Active') => ({

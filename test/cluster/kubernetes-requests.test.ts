@@ -9,7 +9,7 @@ const id = { namespace: 'team', secret: 'app' };
 const MARKER = 'marker-of-the-server';
 const GONE = status(404, 'NotFound', { kind: 'secrets', name: 'app' });
 
-/** A cluster client that has read the Secret. */
+/** Opens a cluster client that has read the Secret. */
 async function open(server: ApiServer) {
   const { kubeconfig } = server;
   const cluster = await createKubernetesCluster({ kubeconfig, env: {}, clock: { now: () => 0 } });
@@ -47,7 +47,7 @@ const REFUSED: readonly (readonly [string, Answer, AppError['code']])[] = [
 ];
 
 describe('the deletion of a Secret', () => {
-  it('sends the uid and the version of the object that was read', async () => {
+  it('sends the uid and the version that the client has read', async () => {
     await using server = await startApiServer();
     await using opened = await open(server);
     server.answer(json(200, status(200, '', {})));
@@ -66,26 +66,29 @@ describe('the deletion of a Secret', () => {
     ['already deleted', json(404, GONE), 'removed'],
     ['held by finalizers', json(200, secret()), 'removed'],
     ['with another uid', json(409, status(409, 'Conflict', { kind: 'Secret' })), 'conflict'],
-  ] as const)('%s: result %3$s', async (_, answer, kind) => {
+  ] as const)('gives, for a Secret %s, the result %3$s', async (_, answer, kind) => {
     await using server = await startApiServer();
     await using opened = await open(server);
     server.answer(answer);
     expect(await opened.cluster.remove(opened.live)).toEqual({ kind });
   });
 
-  it.each(REFUSED)('%s: reports its code, without text from the server', async (_, answer, code) => {
-    await using server = await startApiServer();
-    await using opened = await open(server);
-    server.answer(answer);
-    const thrown = await opened.cluster.remove(opened.live).catch((error: unknown) => error);
-    expect(thrown).toBeInstanceOf(AppError);
-    expect(thrown).toMatchObject({ code, subject: 'team/app' });
-    expect(`${String(thrown)} ${inspect(thrown)} ${JSON.stringify(thrown)}`).not.toContain(MARKER);
-  });
+  it.each(REFUSED)(
+    'causes for %s an error with a code, without text from the server',
+    async (_, answer, code) => {
+      await using server = await startApiServer();
+      await using opened = await open(server);
+      server.answer(answer);
+      const thrown = await opened.cluster.remove(opened.live).catch((error: unknown) => error);
+      expect(thrown).toBeInstanceOf(AppError);
+      expect(thrown).toMatchObject({ code, subject: 'team/app' });
+      expect(`${String(thrown)} ${inspect(thrown)} ${JSON.stringify(thrown)}`).not.toContain(MARKER);
+    },
+  );
 });
 
 describe('a merge', () => {
-  it('sends only our own fields, without force, for the object that was read', async () => {
+  it('sends only our own fields, without force, and with the uid of the Secret that the client has read', async () => {
     await using server = await startApiServer();
     await using opened = await open(server);
     const manager = 'secretbridge.prod.app';
@@ -109,7 +112,7 @@ describe('a merge', () => {
     });
   });
 
-  it('names each conflicting key once, and omits labels', async () => {
+  it('returns each conflicting key once, and no labels', async () => {
     await using server = await startApiServer();
     await using opened = await open(server);
     const causes = ['.data.tls.crt', '.data.b', '.data.b', '.metadata.labels.l', '.type'].map((field) => ({
@@ -127,7 +130,7 @@ describe('a merge', () => {
     });
   });
 
-  it('reads the Secret again if the response may mean that it is gone', async () => {
+  it('reads the Secret again if the response may mean that the Secret no longer exists', async () => {
     await using server = await startApiServer();
     await using opened = await open(server);
     let exists = false;
@@ -141,14 +144,17 @@ describe('a merge', () => {
     expect(await opened.cluster.merge(opened.live, mergeManifest({ a: '1' }))).toEqual({ kind: 'conflict' });
   });
 
-  it.each(REFUSED)('%s: reports its code, without text from the server', async (_, answer, code) => {
-    await using server = await startApiServer();
-    await using opened = await open(server);
-    server.answer(answer);
-    const thrown = await opened.cluster
-      .merge(opened.live, mergeManifest({ a: '1' }))
-      .catch((error: unknown) => error);
-    expect(thrown).toMatchObject({ code, subject: 'team/app' });
-    expect(`${String(thrown)} ${inspect(thrown)} ${JSON.stringify(thrown)}`).not.toContain(MARKER);
-  });
+  it.each(REFUSED)(
+    'causes for %s an error with a code, without text from the server',
+    async (_, answer, code) => {
+      await using server = await startApiServer();
+      await using opened = await open(server);
+      server.answer(answer);
+      const thrown = await opened.cluster
+        .merge(opened.live, mergeManifest({ a: '1' }))
+        .catch((error: unknown) => error);
+      expect(thrown).toMatchObject({ code, subject: 'team/app' });
+      expect(`${String(thrown)} ${inspect(thrown)} ${JSON.stringify(thrown)}`).not.toContain(MARKER);
+    },
+  );
 });

@@ -28,7 +28,7 @@ const served = (raw: object, metadata: object) => ({
   metadata: { ...metadata, uid: 'u', resourceVersion: '1' },
 });
 
-it('a written Secret is read back unchanged', () => {
+it('a Secret is read back as it was written', () => {
   fc.assert(
     fc.property(data, marks, marks, (values, labels, annotations) => {
       const raw = newSecret(id, manifest({ data: values, labels, annotations }));
@@ -39,7 +39,7 @@ it('a written Secret is read back unchanged', () => {
   );
 });
 
-it('a change sets our fields, drops the requested labels, and keeps everything else', () => {
+it('a change sets our fields, removes the requested labels, and keeps everything else', () => {
   fc.assert(
     fc.property(marks, marks, unknown, unknown, data, (theirs, ours, top, nested, values) => {
       const dropLabels = Object.keys(theirs).slice(0, 1);
@@ -61,7 +61,7 @@ it('a change sets our fields, drops the requested labels, and keeps everything e
   );
 });
 
-it('a manifest is unchanged after its file is written and parsed', () => {
+it('a manifest is equal to the original after its file is written and parsed', () => {
   fc.assert(
     fc.property(data, marks, marks, unknown, (values, labels, annotations, top) => {
       const raw = { ...top, ...newSecret(id, manifest({ data: values, labels, annotations })) };

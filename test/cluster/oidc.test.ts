@@ -27,7 +27,7 @@ type Renew = (renewal: Renewal) => { readonly status?: number; readonly [field: 
 interface Issuer extends AsyncDisposable {
   readonly url: string;
   readonly renewals: readonly Renewal[];
-  /** The `config` entry of an `auth-provider`. */
+  /** Returns the `config` entry of an `auth-provider`. */
   config(more?: object): object;
 }
 
@@ -79,7 +79,7 @@ const tokensSeen = (server: ApiServer) => new Set(server.seen.map(({ headers }) 
 const RENEWED = idToken(4_000_000_000);
 
 describe('an OIDC ID token', () => {
-  it('is renewed once after its expiry and used until the next one', async () => {
+  it('is renewed once after its expiry, and the new token is used until it expires too', async () => {
     await using issuer = await startIssuer(() => ({ id_token: RENEWED }));
     await using server = await startWith(issuer.config());
     const { time, clock } = withClock();
@@ -97,7 +97,7 @@ describe('an OIDC ID token', () => {
     });
   });
 
-  it('is renewed before it expires, with the latest single-use refresh token', async () => {
+  it('is renewed before it expires, with the latest of the single-use refresh tokens', async () => {
     const { time, clock } = withClock();
     const start = time.now;
     let good = 'r0';
@@ -119,7 +119,7 @@ describe('an OIDC ID token', () => {
     }
   });
 
-  it('is renewed after a 401 with the latest refresh token, not with the refresh token in the kubeconfig', async () => {
+  it('is renewed after a 401 with the latest refresh token, and not with the one in the kubeconfig', async () => {
     let good = 'r0';
     let newest = '';
     const exp = 4_000_000_000;
@@ -144,7 +144,7 @@ describe('an OIDC ID token', () => {
     expect(issuer.renewals.map(({ form }) => form.refresh_token)).toEqual(['r0', "r0'", "r0''", "r0'''"]);
   });
 
-  it('is renewed by one client after the other if several clients of the process share it', async () => {
+  it('is renewed by one client at a time if several clients of the process share it', async () => {
     let good = 'r0';
     await using issuer = await startIssuer(({ form }) => {
       if (form.refresh_token !== good) return { status: 400, error: 'invalid_grant' };
@@ -158,7 +158,7 @@ describe('an OIDC ID token', () => {
       return (await client.send(get)).status;
     };
     expect(await Promise.all([ask(), ask()])).toEqual([200, 200]);
-    // A client that opens later, as when the service restarts within the process.
+    // Opens another client later, as the service does if it restarts within the process.
     expect(await ask()).toBe(200);
   });
 
@@ -216,7 +216,7 @@ describe('an OIDC ID token', () => {
     ['has no TLS', {}, { 'idp-issuer-url': 'http://idp.example' }, LOGIN, 'https'],
     ['is not configured', {}, { 'idp-issuer-url': '' }, LOGIN, 'needs `idp-issuer-url`'],
     ['returned no refresh token', {}, { 'refresh-token': '' }, LOGIN, '`refresh-token`'],
-  ])('reports an issuer that %s', async (_, renewed, more, expected, detail) => {
+  ])('causes an error if its issuer %s', async (_, renewed, more, expected, detail) => {
     await using issuer = await startIssuer(() => renewed);
     await using server = await startWith(issuer.config(more));
     await using client = await open(server, withClock().clock);
@@ -240,7 +240,7 @@ describe('an OIDC ID token', () => {
     ['none', undefined],
     ['not a string', 1],
     ['not a URL', 's3cret'],
-  ])('reports an invalid issuer whose token endpoint is %s', async (_, token_endpoint) => {
+  ])('causes an error if the token endpoint of its issuer is %s', async (_, token_endpoint) => {
     await using issuer = await startIssuer(() => ({ id_token: RENEWED }), { token_endpoint });
     await using server = await startWith(issuer.config());
     await using client = await open(server, withClock().clock);

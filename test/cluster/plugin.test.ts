@@ -20,7 +20,7 @@ function open(server: ApiServer, options: Partial<KubeClientOptions> = {}) {
   return createKubeClient({ kubeconfig: server.kubeconfig, env: {}, clock: { now: () => 0 }, ...options });
 }
 
-/** An API server, and a kubeconfig with a plugin that records its process id at each run. */
+/** An API server, and a kubeconfig with a plugin that writes its process id to a file in each run. */
 async function withPlugin(script: string): Promise<ApiServer> {
   const exec = { apiVersion: V1, command: './plugin', interactiveMode: 'Never' };
   const server = await startApiServer({ exec });
@@ -39,7 +39,7 @@ async function runsOf(server: ApiServer): Promise<readonly number[]> {
 function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    // A killed process remains as a zombie until its parent reaps it. In some containers nothing reaps it.
+    // A killed process stays a zombie until its parent reaps it. In some containers no process does this.
     const stat = `/proc/${pid}/stat`;
     return !(existsSync(stat) && /\) Z /.test(readFileSync(stat, 'utf8')));
   } catch (error) {
@@ -65,13 +65,13 @@ describe('a credential plugin', () => {
     ['does not exist', { command: './missing' }, 'CREDENTIAL_MISSING'],
     ['fails', { command: 'false' }, 'CLUSTER_FORBIDDEN'],
     ['prints other text', { command: 'echo', args: ['s3cret'] }, 'CLUSTER_FORBIDDEN'],
-  ])('that %s causes a typed error', async (_, exec, code) => {
+  ])('causes a typed error if it %s', async (_, exec, code) => {
     await using server = await startApiServer({ exec: { apiVersion: V1, ...exec } });
     await using client = await open(server);
     const thrown = await client.send(get).catch((error: unknown) => error);
     expect(thrown).toMatchObject({ code, subject: 'kubeconfig user u' });
     expect(String(thrown)).not.toContain('s3cret');
-    // The remedy must not mention permissions, because the cluster does not accept the identity.
+    // The remedy must not mention permissions, because the cluster has not accepted the identity at all.
     expect(thrown).not.toHaveProperty('remedy', expect.stringContaining('rbac'));
   });
 
@@ -81,7 +81,7 @@ describe('a credential plugin', () => {
     ['an empty status', credential({})],
     ['an empty token', credential({ token: '' })],
     ['a certificate without its key', credential({ clientCertificateData: 'x' })],
-  ])('that returned %s runs again later, and no anonymous request is sent', async (_, first) => {
+  ])('runs again later if it returned %s, and no anonymous request is sent', async (_, first) => {
     await using server = await withPlugin(
       `[ "$(wc -l < runs)" = 1 ] && echo '${first}' || echo '${credential({ token: 'second' })}'`,
     );
@@ -93,7 +93,7 @@ describe('a credential plugin', () => {
     expect(tokensSeen(server)).toEqual(['Bearer second']);
   });
 
-  it('does not outlive a process that receives several termination signals', async () => {
+  it('ends with its parent process, even if that process receives several termination signals', async () => {
     await using server = await withPlugin('exec sleep 600');
     const cluster = `kind: kubernetes, kubeconfig: ${server.kubeconfig}`;
     await using bench = await openBench(HEAD.replace('kind: directory, path: ./cluster', cluster) + DB);
@@ -108,14 +108,14 @@ describe('a credential plugin', () => {
       },
       { timeout: 30_000 },
     );
-    // A signal that arrives before the first one is handled counts as the same signal.
+    // A second signal counts as the first one if it arrives before the first one is handled.
     const telling = setInterval(() => child.kill(), 10);
     expect(await ended).toEqual([130, null]);
     clearInterval(telling);
     await vi.waitFor(() => expect(isRunning(pid)).toBe(false));
   });
 
-  it('that hangs does not delay a stopping process', async () => {
+  it('does not delay a stopping process if it hangs', async () => {
     await using server = await withPlugin('exec sleep 600');
     const stop = new AbortController();
     const sent = await (async () => {
@@ -131,10 +131,10 @@ describe('a credential plugin', () => {
 
   it.each([
     ['sync', 'none processed. Stopped before all targets were processed'],
-    // An interrupted prune must not report that there is nothing to prune.
+    // An interrupted prune must not report that there are no orphaned targets.
     ['prune', ''],
     ['prune --yes', ''],
-  ])('that hangs does not delay an interrupted `%s`, and no target fails', async (command, says) => {
+  ])('does not delay an interrupted `%s` if it hangs, and no target fails', async (command, says) => {
     await using server = await withPlugin('exec sleep 600');
     const cluster = `kind: kubernetes, kubeconfig: ${server.kubeconfig}`;
     await using bench = await openBench(HEAD.replace('kind: directory, path: ./cluster', cluster) + DB);
@@ -153,7 +153,7 @@ describe('a credential plugin', () => {
     for (const pid of await runsOf(server)) await vi.waitFor(() => expect(isRunning(pid)).toBe(false));
   });
 
-  it('that fails runs once per request', async () => {
+  it('runs once for each request if it fails', async () => {
     await using server = await withPlugin('exit 1');
     let now = 0;
     await using client = await open(server, { clock: { now: () => now } });
@@ -164,7 +164,7 @@ describe('a credential plugin', () => {
     expect(await runsOf(server)).toHaveLength(3);
   });
 
-  it('that cannot start is reported with the install hint', async () => {
+  it('is reported with the install hint if it cannot be started', async () => {
     const exec = { apiVersion: V1, command: 'no-such-plugin', installHint: 'curl s3cret | sh' };
     await using server = await startApiServer({ exec });
     await using client = await open(server);
@@ -175,7 +175,7 @@ describe('a credential plugin', () => {
     });
   });
 
-  it('that needs a terminal is reported', async () => {
+  it('is reported if it needs a terminal', async () => {
     const exec = { apiVersion: V1, command: 'false', interactiveMode: 'Always' };
     await using server = await startApiServer({ exec });
     await using client = await open(server);
@@ -227,13 +227,13 @@ describe('a credential plugin', () => {
     });
   });
 
-  it('that prompts for input receives an end of file', async () => {
+  it('receives an end of file if it prompts for input', async () => {
     await using server = await withPlugin(`cat\necho '${credential({ token: 'after all' })}'`);
     await using client = await open(server);
     expect((await client.send(get)).status).toBe(200);
   });
 
-  it('that hangs is awaited until the request times out, and is not started again meanwhile', async () => {
+  it('is awaited until the request times out if it hangs, and is not started a second time meanwhile', async () => {
     await using server = await withPlugin('exec sleep 600');
     let now = 0;
     await using client = await open(server, { timeoutMs: 300, clock: { now: () => now } });
@@ -247,7 +247,7 @@ describe('a credential plugin', () => {
   it.each([
     ['itself', 'exec sleep 600'],
     ['in a child process', 'sh -c "echo \\$\\$ >> runs; exec sleep 600"'],
-  ])('that hangs %s is killed after its time limit, and runs again', async (_, script) => {
+  ])('is killed after its time limit if it hangs %s, and then runs again', async (_, script) => {
     await using server = await withPlugin(
       `[ "$(wc -l < runs)" = 1 ] || exec echo '${credential({ token: 'second' })}'\n${script}\n:`,
     );
@@ -262,14 +262,14 @@ describe('a credential plugin', () => {
     expect((await client.send(get)).status).toBe(200);
   });
 
-  it('that exits is not delayed by a child process that keeps its output open', async () => {
+  it('is not awaited after its exit, even if a child process keeps its output open', async () => {
     await using server = await withPlugin(`sleep 3 &\necho '${credential({ token: 'given' })}'`);
     await using client = await open(server, { timeoutMs: 2_000, loginMs: 300 });
     expect((await client.send(get)).status).toBe(200);
     expect(tokensSeen(server)).toEqual(['Bearer given']);
   });
 
-  it('that hangs does not keep the process running', async () => {
+  it('does not keep our process running if it hangs', async () => {
     await using server = await withPlugin('exec sleep 600');
     const program = `
       import { createKubeClient } from ${JSON.stringify(join(import.meta.dirname, '../../src/cluster/client.ts'))};

@@ -7,14 +7,14 @@ import { type Connection, createPool } from '../../src/cluster/pool.ts';
 import { createAuthority } from '../fakes/certificates.ts';
 import { closeServer, listen } from '../fakes/loopback.ts';
 
-it('returns the same dispatcher for the same connection, and a new one after a certificate changes', async () => {
+it('the pool returns one dispatcher for equal connections, and a new one after a certificate changes', async () => {
   await using pool = createPool();
   const connection = { ca: 'ca', cert: 'first', key: 'k' };
   const first = pool.dispatcher(connection);
   expect(pool.dispatcher({ ...connection, ca: Buffer.from('ca') })).toBe(first);
   const second = pool.dispatcher({ ...connection, cert: 'renewed' });
   expect(second).not.toBe(first);
-  // The old dispatcher is closed and accepts no requests.
+  // The old dispatcher is closed, so it accepts no requests.
   await expect(
     first.request({ origin: 'http://127.0.0.1:1', path: '/', method: 'GET' }),
   ).rejects.toMatchObject({
@@ -22,7 +22,7 @@ it('returns the same dispatcher for the same connection, and a new one after a c
   });
 });
 
-it('rejects a server with an unknown CA unless the connection allows it, regardless of the environment', async () => {
+it('the pool rejects a server with an unknown CA unless the connection allows it, whatever the environment variables are', async () => {
   const [own, other] = [createAuthority('own'), createAuthority('other')];
   const server = createServer(other.issue({ names: ['127.0.0.1'] }), (_, response) => response.end('ok'));
   const origin = `https://127.0.0.1:${await listen(server)}`;
@@ -35,7 +35,7 @@ it('rejects a server with an unknown CA unless the connection allows it, regardl
   try {
     const untrusted = { code: expect.stringMatching(/UNABLE_TO_|CERT/) as unknown };
     await expect(ask({ ca: own.ca })).rejects.toMatchObject(untrusted);
-    // A proxy with an unknown CA is also rejected, because it learns the target address.
+    // A proxy with an unknown CA is also rejected, because a proxy learns the target address.
     const proxy = origin.replace('127.0.0.1', 'localhost');
     await expect(ask({ ca: other.ca, proxy })).rejects.toMatchObject(untrusted);
     expect(await ask({ ca: own.ca, rejectUnauthorized: false })).toBe('ok');
@@ -45,14 +45,14 @@ it('rejects a server with an unknown CA unless the connection allows it, regardl
   }
 });
 
-it('opens a new tunnel after a proxy failed to respond', async () => {
+it('the pool opens a new tunnel after a proxy did not respond', async () => {
   const own = createAuthority('own');
   const server = createServer(own.issue({ names: ['127.0.0.1'] }), (_, response) => response.end('ok'));
   const port = await listen(server);
   let requests = 0;
   const proxy = createHttpServer().on('connect', (_, socket: Duplex) => {
     requests += 1;
-    // The first tunnel never gets a response from the proxy.
+    // The proxy never responds to the first tunnel.
     if (requests === 1) return void socket.on('end', () => socket.end()).resume();
     const upstream = connect(port, '127.0.0.1', () => socket.write('HTTP/1.1 200 OK\r\n\r\n'));
     upstream.pipe(socket).pipe(upstream);

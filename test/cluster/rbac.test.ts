@@ -26,7 +26,7 @@ const rulesOf = (part: Partial<RbacInput>) =>
   );
 
 describe('the RBAC permissions of a configuration', () => {
-  it('name each target, and add `create` for its namespace', () => {
+  it('name each target, and contain `create` for its namespace', () => {
     expect(rulesOf({})).toEqual([
       [
         ['get update', 'db'],
@@ -39,19 +39,19 @@ describe('the RBAC permissions of a configuration', () => {
     ]);
   });
 
-  it('cover every Secret of the namespaces if the scope is `namespace`', () => {
+  it('cover every Secret of the target namespaces if the scope is `namespace`', () => {
     expect(rulesOf({ scope: 'namespace', watch: true })).toEqual([
       [['get list watch update create', undefined]],
       [['get list watch update create', undefined]],
     ]);
   });
 
-  it('include `list` if the scope is `namespace`, to find orphaned targets', () => {
+  it('include `list` if the scope is `namespace`, so that orphaned targets can be found', () => {
     expect(rulesOf({ scope: 'namespace' })[0]).toEqual([['get list update create', undefined]]);
     expect(rulesOf({ scope: 'names' })[0]?.[0]).toEqual(['get update', 'db']);
   });
 
-  it('include `delete` only for targets that may be deleted', () => {
+  it('include `delete` only for targets that the mappings allow to delete', () => {
     const targets = [
       { namespace: 'web', secret: 'a' },
       { namespace: 'web', secret: 'b', deletes: true },
@@ -65,7 +65,7 @@ describe('the RBAC permissions of a configuration', () => {
     ]);
   });
 
-  it('include only `get` and `patch` for merged Secrets', () => {
+  it('include only `get` and `patch` for Secrets into which keys are merged', () => {
     const targets = [{ namespace: 'web', secret: 'a', merges: true, deletes: true }];
     expect(rulesOf({ targets })).toEqual([[['get patch', 'a']]]);
   });
@@ -89,7 +89,7 @@ describe('the RBAC permissions of a configuration', () => {
     ]);
   });
 
-  it('contain no wildcards, no other resources, and no permission without names except `create`', () => {
+  it('contain no wildcards, no other kinds of resources, and no permission without names except `create`', () => {
     for (const { rules } of rolesOf({ watch: true, secretRefs: ['x'] })) {
       for (const rule of rules) {
         expect(rule).toMatchObject({ apiGroups: [''], resources: ['secrets'] });
@@ -98,7 +98,7 @@ describe('the RBAC permissions of a configuration', () => {
     }
   });
 
-  it('include restarted workloads by name, or all workloads of a kind for a selector', () => {
+  it('include each workload to restart by name, or all workloads of its kind if a selector is used', () => {
     const targets = [
       {
         namespace: 'web',
@@ -141,7 +141,7 @@ describe('the RBAC permissions of a configuration', () => {
     expect(printed).not.toContain('can change all deployments');
   });
 
-  it('include identity reviews only if Kubernetes identities are accepted', () => {
+  it('include token and access reviews only if Kubernetes identities are accepted', () => {
     const reviews = rolesOf({ targets: [], reviews: true });
     expect(reviews).toMatchObject([
       {
@@ -156,7 +156,7 @@ describe('the RBAC permissions of a configuration', () => {
     expect(rolesOf().filter(({ kind }) => kind === 'ClusterRole')).toEqual([]);
   });
 
-  it('include the checkpoint ConfigMaps by name, in their namespaces', () => {
+  it('include each checkpoint ConfigMap by name in its namespace', () => {
     const checkpoints = [
       { name: 'proof' },
       { namespace: 'vault', name: 'b' },
@@ -198,7 +198,7 @@ describe('the RBAC permissions of a configuration', () => {
     }
   });
 
-  it('include ClusterRoles only for namespace selectors: one for the namespaces and one for the selected Secrets', () => {
+  it('include ClusterRoles only if a mapping selects namespaces: one for the namespaces and one for the selected Secrets', () => {
     const selected = [
       { secret: 'ca', deletes: true },
       { secret: 'shared', merges: true },
@@ -238,7 +238,7 @@ describe('the RBAC YAML', () => {
     expect(Array.isArray(documents) && documents.map((document) => document.toJS())).toEqual(objects);
   });
 
-  it('has the same meaning for kubectl, which reads YAML 1.1', () => {
+  it('is read by kubectl, which uses YAML 1.1, with an equal result', () => {
     const targets = [
       { namespace: 'on', secret: 'y' },
       { namespace: '0755', secret: 'no' },
@@ -248,14 +248,14 @@ describe('the RBAC YAML', () => {
     expect(Array.isArray(documents) && documents.map((document) => document.toJS())).toEqual(objects);
   });
 
-  it('adds a comment to a Role that can read every Secret of a namespace', () => {
+  it('contains a comment if a Role can read every Secret of a namespace', () => {
     const sentence = 'to read every Secret in the namespace web';
     expect(printRbac(rbacObjects({ ...input, scope: 'namespace' }))).toContain(sentence);
     expect(printRbac(rbacObjects(input))).not.toContain(sentence);
     expect(printRbac(rbacObjects(input))).toContain('`create` cannot be limited to names');
   });
 
-  it('adds a comment to a permission in every namespace that explains how to limit it', () => {
+  it('contains a comment that explains how to limit a permission, if that permission applies to every namespace', () => {
     const text = printRbac(rbacObjects({ ...input, selected: [{ secret: 'ca' }] }));
     expect(text).toContain('every namespace, including kube-system');
     expect(text).toContain(
@@ -264,7 +264,7 @@ describe('the RBAC YAML', () => {
     expect(printRbac(rbacObjects(input))).not.toContain('kube-system');
   });
 
-  it('consists of a comment if there are no targets', () => {
+  it('consists of only a comment if there are no targets', () => {
     const text = printRbac(rbacObjects({ ...input, targets: [] }));
     expect(text).toContain('it needs no permissions');
     expect(parseAllDocuments(text)).toHaveLength(0);

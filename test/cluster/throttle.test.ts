@@ -21,7 +21,7 @@ function paceAt(perSecond: number | undefined) {
   };
 }
 
-it('allows a burst of one second, then spaces requests evenly', async () => {
+it('the throttle allows the requests of one second as a burst, and then spaces them evenly', async () => {
   const { start, waits } = paceAt(10);
   await start(10);
   expect(waits).toEqual([]);
@@ -29,7 +29,7 @@ it('allows a burst of one second, then spaces requests evenly', async () => {
   expect(waits).toEqual([100, 200, 300]);
 });
 
-it('refills the burst over time, up to the requests of one second', async () => {
+it('the throttle refills the burst over time, up to the requests of one second', async () => {
   const { start, waits, advance } = paceAt(10);
   await start(10);
   advance(3_600_000);
@@ -39,27 +39,27 @@ it('refills the burst over time, up to the requests of one second', async () => 
   expect(waits).toEqual([100]);
 });
 
-it('spaces requests by more than a second for rates below one per second', async () => {
+it('the throttle spaces requests by more than a second if the rate is below one per second', async () => {
   const { start, waits } = paceAt(0.5);
   await start(3);
   expect(waits).toEqual([2_000, 4_000]);
 });
 
-it('never waits if no rate is set', async () => {
+it('the throttle never delays a request if no rate is set', async () => {
   const { start, waits } = paceAt(undefined);
   await start(1_000);
   expect(waits).toEqual([]);
 });
 
-it('does not start a cancelled request', async () => {
+it('the throttle does not start a cancelled request', async () => {
   const { pace } = paceAt(1);
   const reason = new Error('cancelled');
   await expect(pace(AbortSignal.abort(reason))).rejects.toBe(reason);
 });
 
-it('waits longer than the maximum timer delay', async () => {
+it('the throttle can wait longer than the maximum delay of a timer', async () => {
   const cancellation = new AbortController();
-  // For example, at one request per day the thousandth request starts after three years.
+  // For example, with one request per day the thousandth request starts after almost three years.
   const long = sleepMs(3 * 365 * 86_400_000, cancellation.signal);
   const first = await Promise.race([long.then(() => 'long'), sleepMs(20).then(() => 'short')]);
   expect(first).toBe('short');

@@ -8,8 +8,8 @@ const NOTED = { labels: { a: 'b' }, annotations: { note: 'x' } };
 const limitsOf = (server: WatchServer) =>
   server.lists.map(({ url }) => new URL(url, 'http://x').searchParams.get('limit'));
 
-describe('a long list', () => {
-  it('includes only the names of Secrets that are not of interest', async () => {
+describe('a list of many Secrets', () => {
+  it('contains only the names of Secrets that no mapping needs', async () => {
     await using server = await startWatchServer();
     server.next('list', json(200, list([item('app', '1', NOTED), item('other', '2', NOTED)])));
     await using cluster = await connectTo(server);
@@ -27,14 +27,14 @@ describe('a long list', () => {
     ]);
   });
 
-  it('is read again if Secrets whose metadata was dropped became of interest', async () => {
+  it('is read again if a mapping now needs Secrets whose metadata was dropped', async () => {
     await using server = await startWatchServer();
     const interests = new Set(['app']);
     server.next(
       'list',
       json(200, list([item('late', '1', NOTED)], { resourceVersion: '7', continue: 'more' })),
       (request, response) => {
-        // The configuration changes while the list is read.
+        // The configuration changes during the read of the list.
         interests.add('late');
         json(200, list([item('app', '2', NOTED)], { resourceVersion: '7' }))(request, response);
       },
@@ -49,7 +49,7 @@ describe('a long list', () => {
     expect(log.errors).toEqual([]);
   });
 
-  it('uses smaller pages after a large one', async () => {
+  it('is read in smaller pages after a page with much data', async () => {
     await using server = await startWatchServer();
     const large = { annotations: { note: 'x'.repeat(1024 * 1024) } };
     const page = (names: readonly string[], more?: string) =>

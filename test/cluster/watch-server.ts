@@ -3,12 +3,12 @@ import { createKubernetesCluster } from '../../src/cluster/kubernetes.ts';
 import type { WatchTuning } from '../../src/cluster/watch.ts';
 import { type Answer, type ApiServer, json, type Seen, startApiServer } from './api-server.ts';
 
-/** A server with one list and its watches, whose responses the test defines. */
+/** A server with one list and its watches. The test defines the responses. */
 export interface WatchServer extends AsyncDisposable {
   readonly api: ApiServer;
   readonly lists: readonly Seen[];
   readonly watches: readonly Seen[];
-  /** The responses to the next requests, in order. Later requests get the default responses. */
+  /** The responses to the next requests, in order. All later requests get the default responses. */
   next(kind: 'list' | 'watch', ...answers: readonly Answer[]): void;
   /** The watch streams that are open. */
   send(...events: readonly object[]): void;

@@ -23,7 +23,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom(...FAULTS) }) },
 );
 
-/** An in-memory API server with its objects, its history and one stream. */
+/** An API server in memory with its objects, its history and one stream. */
 function createServer() {
   const objects = new Map<string, number>();
   const history: { readonly version: number; readonly line: string }[] = [];
@@ -119,7 +119,7 @@ function createServer() {
   };
 }
 
-it('a watch always converges to the current state and never returns to an older version', async () => {
+it('a watch always reaches the current state, and never returns to an older version', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
       const server = createServer();

@@ -24,7 +24,7 @@ async function follow(server: WatchServer) {
   await expect.poll(() => server.watches.length, { interval: 2 }).toBeGreaterThan(0);
   return {
     log,
-    /** Sends one more event and waits for its arrival, to check that the watch still works. */
+    /** Sends another event and waits for its arrival, to check that the watch still works. */
     async goesOn(version: string) {
       await expect
         .poll(
@@ -44,7 +44,7 @@ async function follow(server: WatchServer) {
 }
 
 describe('a watch', () => {
-  it('requests only metadata, with bookmarks, starting at the version of the list', async () => {
+  it('a watch requests only metadata, with bookmarks, from the version of the list on', async () => {
     await using server = await startWatchServer();
     await using _ = await follow(server);
     expect(server.lists[0]?.headers.accept).toBe(
@@ -59,7 +59,7 @@ describe('a watch', () => {
     expect(Number(timeoutSeconds)).toBeLessThanOrEqual(360);
   });
 
-  it('lists in pages and reports all pages as one list', async () => {
+  it('a watch reads a list in pages, and reports all pages as one list', async () => {
     await using server = await startWatchServer();
     server.next(
       'list',
@@ -82,7 +82,7 @@ describe('a watch', () => {
         server.end();
       },
     ],
-  ])('%s resumes from the last event without a new list', async (_, fault) => {
+  ])('a watch continues after the last event without a new list if it was %s', async (_, fault) => {
     await using server = await startWatchServer();
     await using followed = await follow(server);
     await followed.goesOn('11');
@@ -93,7 +93,7 @@ describe('a watch', () => {
     expect(server.lists).toHaveLength(1);
   });
 
-  it('resumes from a bookmark, which reports no change', async () => {
+  it('a watch continues from the version in a bookmark, and reports no change for the bookmark', async () => {
     await using server = await startWatchServer();
     await using followed = await follow(server);
     const before = followed.log.progressCount();
@@ -114,7 +114,7 @@ describe('a watch', () => {
         server.end();
       },
     ],
-  ])('restarts with a list after its version expired, signaled by %s', async (_, fault) => {
+  ])('a watch lists again if its version has expired, which the server reports by %s', async (_, fault) => {
     await using server = await startWatchServer();
     await using followed = await follow(server);
     await followed.goesOn('11');
@@ -135,7 +135,7 @@ describe('a watch', () => {
     ],
     ['a login page', '<html><body>Sign in\n'],
     ['bytes that are not text', Buffer.from([0x7b, 0xff, 0x0a]).toString('latin1')],
-  ])('restarts after %s, because an event may be lost', async (_, text) => {
+  ])('a watch lists again after %s, because an event may be lost', async (_, text) => {
     await using server = await startWatchServer();
     await using followed = await follow(server);
     await followed.goesOn('11');
@@ -145,7 +145,7 @@ describe('a watch', () => {
     await followed.goesOn('12');
   });
 
-  it('restarts if a handler fails', async () => {
+  it('a watch lists again if a handler fails', async () => {
     await using server = await startWatchServer();
     await using cluster = await connectTo(server);
     const log = createLog();
@@ -179,7 +179,7 @@ describe('a watch', () => {
     [500, status(500, 'InternalError'), 'CLUSTER_UNAVAILABLE'],
     [200, { kind: 'SecretList', apiVersion: 'v1', metadata: {}, items: [] }, 'CLUSTER_UNAVAILABLE'],
     [200, list([], {}), 'CLUSTER_UNAVAILABLE'],
-  ])('retries after its list request returned %s: %j', async (code, body, expected) => {
+  ])('a watch retries if its list request returned %s: %j', async (code, body, expected) => {
     await using server = await startWatchServer();
     const refuse = json(code, body);
     server.next('list', refuse, refuse, refuse);
@@ -188,7 +188,7 @@ describe('a watch', () => {
     await followed.goesOn('12');
   });
 
-  it.each([403, 429, 500])('retries after its watch request returned %s', async (code) => {
+  it.each([403, 429, 500])('a watch retries if its watch request returned %s', async (code) => {
     await using server = await startWatchServer();
     const refuse = json(code, status(code, 'X'));
     server.next('watch', refuse, refuse, refuse, refuse);
@@ -196,11 +196,11 @@ describe('a watch', () => {
     await expect.poll(() => server.watches.length, { interval: 2 }).toBe(5);
     await followed.goesOn('12');
     expect(followed.log.errors).toHaveLength(4);
-    // If the watch cannot resume, it lists again, so that no change is missed.
+    // If the watch cannot continue, it lists again, so that no change is missed.
     expect(followed.log.listCount()).toBeGreaterThan(1);
   });
 
-  it('detects a half-open connection when nothing arrives for too long', async () => {
+  it('a watch detects a dead connection by the time without any data', async () => {
     await using server = await startWatchServer();
     await using cluster = await connectTo(server, { ...SWIFT, silenceMs: 60 });
     await using log = openWatchLog(cluster, TEAM);
@@ -212,7 +212,7 @@ describe('a watch', () => {
     });
   });
 
-  it('waits longer after each failure, with jitter and an upper limit', async () => {
+  it('a watch waits longer after each failure, with jitter and an upper limit', async () => {
     await using server = await startWatchServer();
     const refuse = json(500, {});
     server.next('list', ...Array.from({ length: 6 }, () => refuse));
@@ -225,12 +225,12 @@ describe('a watch', () => {
     const started = performance.now();
     await using log = openWatchLog(cluster, TEAM);
     await log.until(({ listCount }) => listCount() === 1);
-    // The jitter halves the waits 20, 40, 80, 100, 100, 100.
+    // The jitter halves the delays 20, 40, 80, 100, 100, 100.
     expect(performance.now() - started).toBeGreaterThanOrEqual(210);
     expect(callCount).toBeGreaterThanOrEqual(6);
   });
 
-  it('does not reconnect in a tight loop to a server that closes connections at once', async () => {
+  it('a watch waits before it reconnects to a server that closes each connection immediately', async () => {
     await using server = await startWatchServer();
     await using cluster = await connectTo(server, { firstWaitMs: 50, longestWaitMs: 100, random: () => 1 });
     const hangUp: Answer = (_, response) => response.end(`${JSON.stringify(bookmark('11'))}\n`);
@@ -242,7 +242,7 @@ describe('a watch', () => {
     expect(log.errors).toEqual([]);
   });
 
-  it('uses other connections than requests', async () => {
+  it('a watch uses other connections than requests do', async () => {
     await using server = await startWatchServer();
     await using cluster = await connectTo(server);
     const logs = Array.from({ length: 100 }, (_, n) => openWatchLog(cluster, { ...TEAM, secret: `s${n}` }));
@@ -253,7 +253,7 @@ describe('a watch', () => {
     await Promise.all(logs.map((log) => log[Symbol.asyncDispose]()));
   });
 
-  it('ends when its cluster client is closed, even during a wait', async () => {
+  it('a watch ends when its cluster client is closed, even while it waits', async () => {
     await using server = await startWatchServer();
     const cluster = await connectTo(server, { firstWaitMs: 3_600_000, longestWaitMs: 3_600_000 });
     server.next('list', json(500, {}));

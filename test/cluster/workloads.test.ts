@@ -31,7 +31,7 @@ function workload(part: { kind?: string; uid?: string; spec?: object } = {}): ob
   };
 }
 
-/** One response per path. A list of responses is returned in order. */
+/** Answers each path with one response. A list of responses is returned in order. */
 const routes = (table: Record<string, Answer | Answer[]>): Answer => {
   const remaining = new Map(Object.entries(table).map(([path, answers]) => [path, [answers].flat()]));
   return (request, response) => {
@@ -52,7 +52,7 @@ const RESOURCES = {
 };
 
 describe('a workload', () => {
-  it('is read with its pod annotations', async () => {
+  it('is read with the annotations of its pod template', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(routes({ [`GET ${PATH}/app`]: json(200, workload()) }));
@@ -66,7 +66,7 @@ describe('a workload', () => {
     });
   });
 
-  it('includes the annotations that others wrote, if the API server records their owners', async () => {
+  it('is read with the annotations of other writers if the API server records who owns them', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     const entry = (manager: string, ...names: string[]) => ({
@@ -94,7 +94,7 @@ describe('a workload', () => {
     expect((await h.workloads.read(id))?.foreign).toEqual(['theirs', 'back']);
   });
 
-  it('is undefined only if the API server reports that it does not exist', async () => {
+  it('counts as missing only if the API server says that it does not exist', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(notFound('deployments'));
@@ -111,7 +111,7 @@ describe('a workload', () => {
   it.each([
     ['group', { 'GET /apis': json(200, GROUPS) }],
     ['kind', { 'GET /apis': json(200, ARGO), 'GET /apis/argoproj.io/v1alpha1': json(200, RESOURCES) }],
-  ])('is undefined if the cluster does not have the kind %s', async (_, table) => {
+  ])('counts as missing if the cluster does not have the kind %s', async (_, table) => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(routes(table));
@@ -119,7 +119,7 @@ describe('a workload', () => {
     expect(await h.workloads.list('Rollout', 'team', { app: 'x' })).toEqual([]);
   });
 
-  it('is CLUSTER_UNAVAILABLE if a 404 does not show that the kind or object is missing', async () => {
+  it('causes CLUSTER_UNAVAILABLE if a 404 does not show that the kind or the object is missing', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(routes({}));
@@ -134,7 +134,7 @@ describe('a workload', () => {
     await expect(h.workloads.read(rollout)).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
   });
 
-  it('is found by its labels', async () => {
+  it('can be found by its labels', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     const list = { apiVersion: 'apps/v1', kind: 'DeploymentList', metadata: {}, items: [workload()] };
@@ -147,7 +147,7 @@ describe('a workload', () => {
     ['Pod', 'team', 'app'],
     ['Deployment', '..', 'app'],
     ['Deployment', 'team', '../app'],
-  ])('rejects the names %s %s/%s before any request', async (kind, namespace, name) => {
+  ])('is rejected before any request if its names are %s %s/%s', async (kind, namespace, name) => {
     await using server = await startApiServer();
     await using h = await open(server);
     await expect(h.workloads.read({ kind, namespace, name } as WorkloadId)).rejects.toMatchObject({
@@ -164,7 +164,7 @@ describe('a restart', () => {
     return live;
   };
 
-  it('sets only annotations of the pod template', async () => {
+  it('sets only annotations in the pod template', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(
@@ -184,7 +184,7 @@ describe('a restart', () => {
   it.each([
     ['gone', notFound('deployments')],
     ['replaced by another one', json(422, status(422, 'Invalid', { causes: [{ field: 'metadata.uid' }] }))],
-  ])('of a workload that is %s does nothing', async (_, answer) => {
+  ])('does nothing if the workload is %s', async (_, answer) => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(routes({ [`GET ${PATH}/app`]: json(200, workload()), [`PATCH ${PATH}/app`]: answer }));
@@ -206,7 +206,7 @@ describe('a restart', () => {
     expect(await h.workloads.annotatePods(live, mark)).toBe('missing');
   });
 
-  it('of a Rollout with a workloadRef is refused without a write', async () => {
+  it('is refused without a write if the workload is a Rollout with a workloadRef', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(json(200, workload({ kind: 'Rollout', spec: { workloadRef: { name: 'app' } } })));

@@ -21,7 +21,7 @@ describe('targets of mappings', () => {
     expect(wants('z', { namespace: 'b', secret: 'shared' })).toBe(true);
     expect(wants('y', { namespace: 'b', secret: 'shared' })).toBe(false);
     expect(wants('none', { namespace: 'b', secret: 'shared' })).toBe(false);
-    // A separator in a name must not make it match another target.
+    // A name that contains the separator must not match another target.
     expect(wants('y a', { namespace: 'own', secret: '' })).toBe(false);
   });
 });

@@ -44,7 +44,7 @@ describe('description of a configuration change', () => {
     expect(note.length).toBeLessThan(8_500);
   });
 
-  it('contains the counts at a start, and also the changes when the same process starts the service again', () => {
+  it('contains the counts at the start, and the changes if a process starts the service a second time', () => {
     const config = { stores: [1], mappings: [1, 2] };
     expect(describeStart(config)).toBe('stores: 1, mappings: 2');
     expect(describeStart(config, diffOf({ restart: ['brake'] }))).toBe(

@@ -17,7 +17,7 @@ async function checksOf(bench: Bench, env: Readonly<Record<string, string>> = {}
   return (printed as { checks: readonly Check[] }).checks;
 }
 
-/** The results of the read checks, as `<name>: ok` or `<name>: <code>`. */
+/** Returns the results of the read checks, as `<name>: ok` or `<name>: <code>`. */
 const readsOf = (checks: readonly Check[]): readonly string[] =>
   checks.filter(({ name }) => /^(read|find) /.test(name)).map(({ name, code = 'ok' }) => `${name}: ${code}`);
 
@@ -31,7 +31,7 @@ const SELECTED = `mappings:
 describe('doctor with namespace selectors', () => {
   const READS = ['read store local, key db.json: NOT_ALLOWED', 'read store local, key other.json: ok'];
 
-  it('reads only keys that an access rule allows while the selector matches no namespace', async () => {
+  it('reads only the keys that access rules allow if the selector matches no namespace', async () => {
     await using bench = await openBench(HEAD + OTHERS + SELECTED);
     expect(readsOf(await checksOf(bench))).toEqual(READS);
   });
@@ -62,7 +62,7 @@ describe('doctor with a search', () => {
     ]);
   });
 
-  it('skips searches and keys that are not allowed', async () => {
+  it('skips searches and keys that the access rules do not allow', async () => {
     const allowing = (keys: string) =>
       `access: [ { namespaces: [apps], stores: [local], keys: [${keys}] } ]\n`;
     await using bench = await openBench(`${HEAD}${allowing('flags/a')}${FINDING}`);

@@ -22,7 +22,7 @@ interface Scene extends AsyncDisposable {
   readonly proxy: FaultProxy;
   readonly bench: Bench;
   readonly env: Record<string, string>;
-  /** The failed checks, as `<name>: <code>`. Each must have a remedy. */
+  /** Returns the failed checks, as `<name>: <code>`. Each must have a remedy. */
   failures(): Promise<readonly string[]>;
   checks(): Promise<readonly Check[]>;
 }
@@ -96,7 +96,7 @@ ${MAPPINGS.replaceAll('    data:', `${more}    data:`)}`),
   };
 }
 
-/** All other checks still pass. */
+/** Expects all other checks to pass. */
 async function expectOthersWell(scene: Scene): Promise<void> {
   const well = (await scene.checks()).filter(({ ok }) => ok).map(({ name }) => name);
   expect(well).toEqual(

@@ -15,7 +15,7 @@ stores:
 mappings:
 `;
 
-/** One mapping with many keys. */
+/** Returns the YAML of one mapping with many keys. */
 const mapping = (store: string, keys: number, more = '', target = 'namespace: a') =>
   `  - { name: ${store}-${keys}, target: { ${target} }, ${more} data: { ${Array.from({ length: keys }, (_, index) => `K${index}: { store: ${store}, key: k${index} }`).join(', ')} } }\n`;
 
@@ -54,7 +54,7 @@ describe('estimate of the store requests', () => {
     ]);
   });
 
-  it('counts a key of many targets once, at the shortest interval', async () => {
+  it('uses the read strategy and the request count of the last sweep', async () => {
     const { config, wanted } = await open(
       mapping('vault', 2, 'refresh: 1h,', 'namespaces: [a, b, c]') + mapping('vault', 1, 'refresh: 10m,'),
     );

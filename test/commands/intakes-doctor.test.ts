@@ -11,7 +11,7 @@ import { startSqsServer } from '../fakes/sqs-server.ts';
 import { startVaultEvents } from '../fakes/vault-events.ts';
 import { startVaultServer } from '../fakes/vault-server.ts';
 
-/** The checks of `events`, as `<name> <code>`, and whether `doctor` passed. */
+/** Returns the checks of `events`, as `<name> <code>`, and whether `doctor` passed. */
 async function checks(stores: readonly string[], events: string, env: Readonly<Record<string, string>> = {}) {
   const head = HEAD.replace(/stores.*\n/, `stores: [ ${stores.join(', ')} ]\n`);
   await using bench = await openBench(`${head}events: { ${events} }\nmappings: []\n`);

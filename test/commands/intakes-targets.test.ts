@@ -12,7 +12,7 @@ const CI: Origin = { kind: 'webhook', name: 'ci' };
 const HINT = { store: 'vault', keys: ['db'] };
 const db = (password: string) => JSON.stringify({ user: 'ann', password });
 
-/** The service in an in-memory world. Its clock is stopped, so that only an event can start a run. */
+/** Starts the service in an in-memory world. Its clock is stopped, so that only an event can start a run. */
 async function open(world: World) {
   const outcomes: Outcome[] = [];
   const serving = await serve(world, undefined, {

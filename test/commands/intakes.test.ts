@@ -137,7 +137,7 @@ describe('event intakes', () => {
     expect(setup.loops()).toEqual(['events eu']);
   });
 
-  it('are found by kind and name if they receive posted events', async () => {
+  it('are found by their kind and name if they receive posted events', async () => {
     const grid = '{ name: grid, store: azure, key: { env: K } }';
     const ci = (stores: string) => `{ name: ci, stores: [ ${stores} ], secret: { env: S } }`;
     await using setup = await open(`webhooks: [ ${ci('aws')} ], eventGrid: [ ${grid} ]`);

@@ -5,7 +5,7 @@ import { AppError } from '../../src/core/errors.ts';
 import type { Metrics } from '../../src/telemetry/metrics.ts';
 import { recordingLogger } from '../reconcile/world.ts';
 
-it('logs a store problem as an error if a person must act, and as a warning if it is transient', () => {
+it('the observer logs a store problem as an error if a person must act, and as a warning if it is transient', () => {
   const logger = recordingLogger();
   const { onState } = observerOf({ audit: { stdout: false } } as Config, {
     logger,

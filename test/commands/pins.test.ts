@@ -45,7 +45,7 @@ const annotations = (world: World) => objectIn(metadata(world), 'annotations') ?
 const data = (world: World) => objectIn(world.cluster.raw(APPS_DB) ?? {}, 'data') ?? {};
 
 describe('a recreated key whose versions restart at 1', () => {
-  it('fails a rollback to a replaced version with VERSION_GONE', async () => {
+  it('makes a rollback to a replaced version fail with VERSION_GONE', async () => {
     const { world, changes } = await history(THREE);
     world.store.put('db', db('a Secret of another owner'), '1');
     await expect(rollBack(world, changes[0] ?? 0)).rejects.toMatchObject({ code: 'VERSION_GONE' });
@@ -64,7 +64,7 @@ describe('a recreated key whose versions restart at 1', () => {
     expect(data(world).PASSWORD).toBe(base64('first'));
   });
 
-  it('allows a rollback to its own version once a sync has written it', async () => {
+  it('allows a rollback to one of its new versions once a sync has written that version', async () => {
     const { world } = await history(THREE);
     world.store.put('db', db('anew'), '1');
     await world.sync();
@@ -97,7 +97,7 @@ describe('pinned data', () => {
     },
   );
 
-  it('is never empty: a rollback that would leave no key is refused and pins nothing', async () => {
+  it('stays if its source is removed under `onSourceMissing: %s`', async () => {
     const { world, changes } = await history(THREE);
     await world.configure(DB_ONLY.replaceAll('key: db', 'key: token, optional: true'));
     world.store.put('token', '{}');
@@ -232,7 +232,7 @@ describe('an immutable target', () => {
   const immutable = (recreate: boolean) =>
     DB_ONLY.replace('namespace: apps', `namespace: apps, immutable: true, recreate: ${recreate}`);
 
-  it('is refused without a pin', async () => {
+  it('refuses a rollback to other content, and is not pinned', async () => {
     const { world, changes } = await history(THREE);
     await world.configure(immutable(false));
     await world.sync();

@@ -68,7 +68,7 @@ async function runPreflight(scene: Scene = {}, ages?: Parameters<typeof prefligh
 }
 
 describe('preflight', () => {
-  it('finds targets in sync with one list and one version lookup', async () => {
+  it('finds all unchanged targets with a single list request and a single version lookup', async () => {
     const { inSync, omitted, lookups, open } = await runPreflight();
     expect(omitted).toEqual([]);
     expect(lookups.map(({ length }) => length)).toEqual([COUNT]);
@@ -81,7 +81,7 @@ describe('preflight', () => {
     expect(open).toBe(0);
   });
 
-  it('records the age of the versions it looked up', async () => {
+  it('records the age of each version that it has looked up', async () => {
     const noted: unknown[] = [];
     const versions = {
       k3: { kind: 'known', version: '1', createdAt: 900 },
@@ -118,7 +118,7 @@ describe('preflight', () => {
     expect((await runPreflight({ targets, denied: 'k9' })).omitted).toEqual(['app-1', 'app-5', 'app-9']);
   });
 
-  it('finds nothing for few targets, with scope `names`, or if no list of versions is available', async () => {
+  it('finds nothing if there are few targets, if the scope is `names`, or if no list of versions is available', async () => {
     for (const scene of [{ listFails: true }, { kind: 'vault' }, { scope: 'names' as const }, { count: 5 }]) {
       const { inSync, missing, lookups, open } = await runPreflight(scene);
       expect([inSync.size, missing.length, lookups.flat().length, open]).toEqual([0, 0, 0, 0]);

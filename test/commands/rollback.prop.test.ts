@@ -57,7 +57,7 @@ const dataOf = (world: World) => objectIn(world.cluster.raw(APPS_DB) ?? {}, 'dat
 const annotationsOf = (world: World) =>
   objectIn(objectIn(world.cluster.raw(APPS_DB) ?? {}, 'metadata') ?? {}, 'annotations') ?? {};
 
-/** The expected content of an unpinned target for the given source values. */
+/** Returns the expected content of an unpinned target for the given source values. */
 function followed(current: ReadonlyMap<string, string>): Record<string, string> {
   const [db, token, env] = ['db', 'token', 'env'].map((key) => current.get(key) ?? '');
   const flags = [...current].filter(([key]) => key.startsWith('flags/'));

@@ -7,7 +7,10 @@ import { APPS_DB, base64, DB_ONLY, openWorld, type World } from '../reconcile/wo
 
 const PASSWORDS = ['first', 'second', 'third'];
 
-/** A target whose source had three versions, one after the other, and the records of the three changes. */
+/**
+ * Opens a world with a target whose source had three versions, one after the other. Also returns the records of the
+ * three changes.
+ */
 async function openRotated(mappings = DB_ONLY): Promise<{ world: World; changes: readonly number[] }> {
   const world = await openWorld({ mappings });
   for (const [index, password] of PASSWORDS.entries()) {
@@ -215,7 +218,7 @@ describe('unpin', () => {
     });
   });
 
-  it('reports that nothing is pinned', async () => {
+  it('reports that no target is pinned', async () => {
     const { world } = await openRotated();
     await expect(unpin(world)).rejects.toMatchObject({ code: 'NOT_PINNED' });
   });

@@ -5,7 +5,7 @@ import { allows, allowsSearch, createAccess, matches, type Rule } from '../../sr
 const text = fc.string({ unit: fc.constantFrom('a', 'b', '/', '.', 'A', '\u00e9') });
 const glob = fc.string({ unit: fc.constantFrom('a', 'b', '/', '*', '.') });
 
-/** Converts a glob to a regular expression. The expression backtracks, so it is only usable for short texts. */
+/** Converts a glob to a regular expression. This expression can backtrack, so it is only usable for short texts. */
 function regExpOf(pattern: string): RegExp {
   const source = pattern.replace(/\*+|\./g, (token) =>
     token === '.' ? '\\.' : token === '*' ? '[^/]*' : '.*',
@@ -14,11 +14,11 @@ function regExpOf(pattern: string): RegExp {
 }
 
 describe('globs', () => {
-  it('without a star match only identical text', () => {
+  it('match only identical text if they contain no star', () => {
     fc.assert(fc.property(text, text, (a, b) => matches(a, b) === (a === b)));
   });
 
-  it('match exactly like their regular expression', () => {
+  it('match exactly what an equivalent regular expression matches', () => {
     fc.assert(
       fc.property(glob, text, (pattern, candidate) => {
         expect(matches(pattern, candidate)).toBe(regExpOf(pattern).test(candidate));
@@ -27,7 +27,7 @@ describe('globs', () => {
     );
   });
 
-  it('with two stars allow everything that one star allows', () => {
+  it('allow with two stars everything that they allow with one star', () => {
     fc.assert(
       fc.property(glob, text, (pattern, candidate) => {
         if (matches(pattern, candidate))
@@ -49,7 +49,7 @@ const rule: fc.Arbitrary<Rule> = fc.record({
 });
 const rules = fc.array(rule, { maxLength: 3 });
 
-/** A reference implementation that checks each part of each rule by regular expression. */
+/** A reference implementation that checks each part of each rule with a regular expression. */
 function model(all: readonly Rule[], namespace: string, store: string, key: string): boolean {
   const some = (globs: readonly string[], name: string) =>
     globs.some((namePattern) => regExpOf(namePattern).test(name));
@@ -59,7 +59,7 @@ function model(all: readonly Rule[], namespace: string, store: string, key: stri
 }
 
 describe('access rules', () => {
-  it('decide like their reference implementation on plain keys', () => {
+  it('allow exactly the plain keys that a reference implementation allows', () => {
     fc.assert(
       fc.property(rules, names, names, plainKey, (all, namespace, store, key) => {
         expect(allows(all, { namespace, store, key })).toBe(model(all, namespace, store, key));
@@ -68,7 +68,7 @@ describe('access rules', () => {
     );
   });
 
-  /** Changes to an allowed key that some component may resolve to another key. */
+  /** Changes to an allowed key after which some component may read it as another key. */
   const ATTACKS: readonly ((key: string, other: string) => string)[] = [
     (key, other) => `${key}/../${other}`,
     (key, other) => `${key}/%2e%2e/${other}`,
@@ -96,14 +96,14 @@ describe('access rules', () => {
     (key) => `${key}\ud800`,
   ];
 
-  it('never allow a key that may resolve to another key, for any globs', () => {
+  it('never allow a key that a component may read as another key, whatever the globs are', () => {
     fc.assert(
       fc.property(rules, fc.constantFrom(...ATTACKS), plainKey, plainKey, (all, attack, key, other) => {
         const open = [...all, { namespaces: ['**'], stores: ['**'], keys: ['**', '*', `${key}/**`] }];
         const use = { namespace: 'a', store: 'a', key: attack(key, other) };
         expect(allows(open, use)).toBe(false);
         const search = { namespace: 'a', store: 'a', path: use.key };
-        // One `/` at the end of a path is allowed.
+        // A single `/` at the end of a path is allowed.
         if (use.key !== `${key}/`) expect(allowsSearch(open, { ...search, flat: false })).toBe(false);
         expect(allowsSearch(open, { ...search, flat: true })).toBe(false);
       }),
@@ -111,7 +111,7 @@ describe('access rules', () => {
     );
   });
 
-  it('allow an ARN only if a glob for ARNs matches', () => {
+  it('allow an ARN only if a glob that begins like an ARN matches', () => {
     const arn = plainKey.map((key) => `arn:aws:secretsmanager:eu-west-1:123456789012:secret:${key}`);
     const reaching = fc.constantFrom(
       'a*',
@@ -139,7 +139,7 @@ describe('access rules', () => {
     );
   });
 
-  it('allow a search only if they allow all possible results', () => {
+  it('allow a search only if they allow all its possible results', () => {
     const path = fc.oneof(
       fc.constantFrom('', '/'),
       plainKey,
@@ -157,7 +157,7 @@ describe('access rules', () => {
     );
   });
 
-  it('allow a search in a store without folders only if they allow every name with the prefix', () => {
+  it('allow a search in a store without folders only if they allow every name that begins with the search path', () => {
     const end = fc.string({ unit: fc.constantFrom('a', 'b', '-'), maxLength: 4 });
     const beginning = fc.oneof(fc.constant(''), segment);
     fc.assert(
@@ -181,7 +181,7 @@ describe('access rules', () => {
 });
 
 describe('include bounds', () => {
-  it('only restrict: they permit what both the other rules and the bounds permit', () => {
+  it('can only restrict access: a key must be allowed by both the access rules and the bounds', () => {
     const config = fc.record({ access: fc.option(rules, { nil: undefined }), bound: rule });
     fc.assert(
       fc.property(config, names, names, plainKey, ({ access, bound }, namespace, store, key) => {

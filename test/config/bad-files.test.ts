@@ -59,7 +59,7 @@ describe('an invalid configuration file', () => {
     ['an open bracket', 'a: { b: 1\nc: 2\n', expect.stringContaining('an earlier bracket (`{`, `[`)')],
     ['zero bytes', 'a: \0', '1:1  CONFIG_INVALID: this is not a text file: it contains zero bytes'],
     ['binary', new Uint8Array([0x61, 0xff, 0xfe]), '1:1  CONFIG_INVALID: this is not UTF-8 text'],
-  ])('%s is rejected with its position', async (_, text, line) => {
+  ])('is rejected with the position of the mistake: %s', async (_, text, line) => {
     expect(await messages(text)).toContainEqual(line);
   });
 
@@ -70,7 +70,7 @@ describe('an invalid configuration file', () => {
     ]);
   });
 
-  it('does not exhaust memory with an alias bomb', async () => {
+  it('is rejected without exhausting memory if it contains nested YAML aliases', async () => {
     const names = 'abcdefghijklmnopqrst'.split('');
     const lines = names.map(
       (name, i) =>
@@ -90,7 +90,7 @@ describe('an invalid configuration file', () => {
     ['the file', { '/home/ann/secretbridge.yaml': { fails: 'ELOOP' } }, 'its symbolic links form a loop'],
     ['the file', { '/home/ann/secretbridge.yaml': { fails: 'EIO' } }, 'the file cannot be read (EIO)'],
     ['a pipe', { '/home/ann/secretbridge.yaml': { pipe: true } }, 'this is not a regular file'],
-  ] as const)('causes a message with the reason why %s cannot be read', async (_, files, message) => {
+  ] as const)('causes a message with the reason if %s cannot be read', async (_, files, message) => {
     expect((await load(files)).problems).toEqual([
       { file: 'secretbridge.yaml', line: 1, column: 1, path: '', code: 'CONFIG_INVALID', message },
     ]);
@@ -135,7 +135,7 @@ describe('an empty file among others', () => {
     ]);
   });
 
-  it('hides no problems in other files and causes no false ones', async () => {
+  it('hides no problems in other files, and causes no false problems there', async () => {
     const wrong = `${VALID}lgo: {}\n`.replace('store: team-vault', 'store: elsewhere');
     const loaded = await load({ [MAIN]: wrong, '/home/ann/conf/b.yaml': '' }, 'conf');
     expect(loaded.problems.map(({ file, path }) => [file, path])).toEqual([
@@ -145,13 +145,13 @@ describe('an empty file among others', () => {
   });
 
   it.each(['# None for now.\n', '---\n', 'mappings: []\n'])(
-    'does not count as empty with %j',
+    'does not count as empty if it contains %j',
     async (text) => {
       expect(linesOf(await load({ [MAIN]: VALID, '/home/ann/conf/b.yaml': text }, 'conf'))).toEqual([]);
     },
   );
 
-  it('is also rejected as an included file', async () => {
+  it('is rejected also if it is an included file', async () => {
     const include = `include: [ { path: ../teams, namespaces: [a], stores: [team-vault], keys: ['a/**'] } ]\n`;
     const loaded = await load({ [MAIN]: `${VALID}${include}`, '/home/ann/teams/one.yaml': '' }, 'conf');
     expect(loaded.kind).toBe('invalid');
@@ -160,7 +160,7 @@ describe('an empty file among others', () => {
 });
 
 describe('a file', () => {
-  it('may have a byte order mark and CRLF, and problems still have the right columns', async () => {
+  it('may have a byte order mark and CRLF, and positions of problems are still correct', async () => {
     expect(await messages(`\uFEFF${HEAD}lgo: {}\n`.replaceAll('\n', '\r\n'))).toEqual([
       '3:1 lgo CONFIG_INVALID: unknown key `lgo` — did you mean `log`?',
     ]);

@@ -14,7 +14,7 @@ function mappings(...bodies: readonly string[]): string {
 const DATA = 'data: { A: { store: team-vault, key: payments/a } }';
 
 describe('names', () => {
-  it('of two mappings must be different', async () => {
+  it('must be different in two mappings', async () => {
     expect(
       await problems(
         mappings(`name: m, target: { namespace: a }, ${DATA}`, `name: m, target: { namespace: b }, ${DATA}`),
@@ -24,7 +24,7 @@ describe('names', () => {
     ]);
   });
 
-  it('of two tokens must be different, because the audit log identifies callers by token name', async () => {
+  it('must be different for two tokens, because the audit log identifies callers by token name', async () => {
     const token = (name: string) => `{ name: ${name}, role: viewer, token: { env: T } }`;
     expect(await problems(`http: { tokens: [ ${token('ann')}, ${token('bob')} ] }`)).toEqual([]);
     expect(await problems(`http: { tokens: [ ${token('ann')}, ${token('ann')} ] }`)).toEqual([
@@ -47,7 +47,7 @@ describe('names', () => {
     },
   );
 
-  it('of unknown stores cause a suggestion', async () => {
+  it('cause a suggestion if they are almost the name of a store', async () => {
     expect(
       await problems(
         mappings('name: m, target: { namespace: a }, data: { A: { store: team-valt, key: a } }'),
@@ -77,7 +77,7 @@ describe('targets', () => {
     ]);
   });
 
-  it('can be shared by mappings if all of them merge', async () => {
+  it('can be shared by several mappings if all of these merge', async () => {
     const merge = (name: string, mode: string) =>
       `name: ${name}, target: { namespace: a, secret: s, mode: ${mode} }, ${DATA}`;
     const codes = async (...modes: readonly string[]) =>
@@ -116,7 +116,7 @@ describe('targets', () => {
       'namespace: a, annotations: { secretbridge.dev/x: y }',
       'target.annotations["secretbridge.dev/x"] CONFIG_INVALID: expected a name other than',
     ],
-  ])('{ %s } is rejected', async (target, part) => {
+  ])('are rejected if they are { %s }', async (target, part) => {
     const found = await problems(mappings(`name: m, target: { ${target} }, ${DATA}`));
     expect(found).toHaveLength(1);
     expect(found[0]).toContain(`mappings[0].${part}`);
@@ -126,7 +126,7 @@ describe('targets', () => {
     ['{{ DB_PASWORD }}', 'did you mean `DB_PASSWORD`?'],
     ['{{ DB_PASSWORD | bas64 }}', 'did you mean `base64`?'],
     ['{{ DB_PASSWORD | sha256 }}', undefined],
-  ])('with the template %s cause a suggestion: %s', async (template, suggestion) => {
+  ])('cause for a template %s the suggestion: %s', async (template, suggestion) => {
     const source = 'data: { DB_PASSWORD: { store: team-vault, key: k } }';
     const text = `name: m, target: { namespace: a }, ${source}, template: { data: { f: '${template}' } }`;
     const { problems: found } = await loadText(`${HEAD}${STORES}${mappings(text)}`);
@@ -134,7 +134,7 @@ describe('targets', () => {
     expect(found[0]?.suggestion).toBe(suggestion);
   });
 
-  it('can have labels and annotations of any prefix but ours', async () => {
+  it('can have labels and annotations with any prefix except ours', async () => {
     const target =
       'namespace: a, secret: a.b-c, type: kubernetes.io/tls, labels: { team: "", example.com/x: A_b.c }, annotations: { example.com/x: "any: text" }';
     expect(await problems(mappings(`name: m, target: { ${target} }, ${DATA}`))).toEqual([]);
@@ -172,7 +172,7 @@ describe('keys of a Secret', () => {
   });
 });
 
-describe('further configuration rules', () => {
+describe('checks of a whole configuration', () => {
   it('require at least one source', async () => {
     expect(await problems(mappings('name: m, target: { namespace: a }'))).toEqual([
       '5:5 mappings[0] CONFIG_INVALID: expected at least one source, under `data` or `dataFrom`',
@@ -182,14 +182,14 @@ describe('further configuration rules', () => {
   it.each([
     'engine: { kind: redis, url: { env: A } }',
     'audit: { store: { kind: postgres, url: { env: A } } }',
-  ])('require shared keys with %s', async (text) => {
+  ])('require keys that all replicas share, for %s', async (text) => {
     expect((await problems(text)).join('\n')).toContain('keys.fingerprint CONFIG_INVALID: is missing; with');
     expect((await problems(`${text}\nkeys: { fingerprint: [ { env: K } ] }`)).join()).not.toContain(
       'keys.fingerprint',
     );
   });
 
-  it('require a checkpoint key if replicas write checkpoints', async () => {
+  it('require a checkpoint key if several replicas write checkpoints', async () => {
     const text = `engine: { kind: redis, url: { env: U } }
 audit: { checkpoints: [ { kind: stdout } ] }
 keys: { fingerprint: [ { env: K } ] `;
@@ -198,7 +198,7 @@ keys: { fingerprint: [ { env: K } ] `;
   });
 
   it.each(['(?=a)b', '(?<!a)b', '(a)\\1', '(?<n>a)\\k<n>', '(?:x(?!y))'])(
-    'reject the search name %s',
+    'reject the name pattern %s of a search',
     async (name) => {
       const found = await problems(
         mappings(
@@ -211,7 +211,7 @@ keys: { fingerprint: [ { env: K } ] `;
     },
   );
 
-  it('reject a search name whose expansion is too long, and an empty one', async () => {
+  it('reject a name pattern that is too long after its repetitions are expanded', async () => {
     const found = await problems(
       mappings(
         `name: m, target: { namespace: a }, dataFrom: [ { store: team-vault, find: { name: '${'a{1000}'.repeat(11)}' } } ]`,
@@ -224,7 +224,7 @@ keys: { fingerprint: [ { env: K } ] `;
   });
 
   it.each(['^flag-', '[(?=]', '\\(?=', '(?:a|b)+', '\\\\1', '(?<name>a)'])(
-    'accept the search name %s',
+    'accept the name pattern %s of a search',
     async (name) => {
       const found = await problems(
         mappings(
@@ -239,7 +239,7 @@ keys: { fingerprint: [ { env: K } ] `;
 describe('the access to a key', () => {
   const rules = 'access: [ { namespaces: [a], stores: ["*"], keys: ["payments/**"] } ]\n';
 
-  it('is checked per mapping: a violation fails only its mapping', async () => {
+  it('is checked for each mapping separately, and a violation makes only that mapping fail', async () => {
     const text = `${rules}${mappings(
       `name: m1, target: { namespace: a }, ${DATA}`,
       'name: m2, target: { namespaces: [a, b], secret: s }, data: { A: { store: team-vault, key: payments/a } }',
@@ -253,7 +253,7 @@ describe('the access to a key', () => {
     ]);
   });
 
-  it('is denied for an ambiguous key even by `**`, with an explanation', async () => {
+  it('is denied, with an explanation, for an ambiguous key, even if `**` matches it', async () => {
     const store = 'stores: [ { name: aws, kind: aws-secrets-manager, region: eu-west-1 } ]\n';
     const all = 'access: [ { namespaces: ["**"], stores: ["**"], keys: ["**"] } ]\n';
     const data = 'data: { A: { store: aws, key: team//db }, B: { store: aws, key: team/db } }';
@@ -291,7 +291,7 @@ describe('the access to a key', () => {
     expect(found.join()).not.toContain('NOT_ALLOWED');
   });
 
-  it('is not checked for an invalid namespace name', async () => {
+  it('is not checked in a namespace whose name is invalid', async () => {
     const found = await problems(`${rules}${mappings(`name: m, target: { namespaces: [A, b] }, ${DATA}`)}`);
     expect(found.map((line) => line.slice(0, line.indexOf(':', 5)))).toEqual([
       '6:39 mappings[0].target.namespaces[0] CONFIG_INVALID',
@@ -313,7 +313,7 @@ describe('service sections', () => {
     ['engine: { kind: redis, url: { env: U }, cluster: true, sentinel: { name: m, addresses: [ "h:1" ] } }\nkeys: { fingerprint: [ { env: K } ] }', '4:66 engine.sentinel CONFIG_INVALID: expected either `sentinel` or `cluster: true`, not both'],
     ['engine: { kind: redis, url: { env: U }, tls: { certFile: c } }\nkeys: { fingerprint: [ { env: K } ] }', '4:46 engine.tls CONFIG_INVALID: expected `certFile` and `keyFile` together, or neither'],
     ['audit: { store: { kind: postgres, url: { env: U }, tls: { keyFile: c } } }\nkeys: { fingerprint: [ { env: K } ] }', '4:57 audit.store.tls CONFIG_INVALID: expected `certFile` and `keyFile` together, or neither'],
-  ])('must not contradict each other: %s', async (text, problem) => {
+  ])('are rejected if they contradict each other: %s', async (text, problem) => {
     expect(await problems(text)).toEqual([problem]);
   }); // biome-ignore format: a table
 
@@ -323,11 +323,11 @@ describe('service sections', () => {
     'cluster: { kind: directory, path: c }\nhttp: { kubernetes: false }',
     'engine: { kind: redis, url: { env: U }, cluster: true, tls: { certFile: c, keyFile: k } }\nkeys: { fingerprint: [ { env: K } ] }',
     'engine: { kind: redis, url: { env: U }, cluster: false, sentinel: { name: m, addresses: [ "h:1" ] }, tls: {} }\nkeys: { fingerprint: [ { env: K } ] }',
-  ])('can be combined: %s', async (text) => {
+  ])('are accepted in the combination: %s', async (text) => {
     expect(await problems(text)).toEqual([]);
   });
 
-  it('report missing keys together with other mistakes in the section that needs them', async () => {
+  it('are reported for missing keys together with other mistakes in the section that needs these keys', async () => {
     expect(await problems('engine: { kind: redis, url: { env: U }, prefix: "" }')).toEqual([
       '1:1 keys.fingerprint CONFIG_INVALID: is missing; with `engine: redis` all replicas must share this key',
       '4:49 engine.prefix CONFIG_INVALID: expected letters, digits, `-` and `_`, at most 64, got empty text',

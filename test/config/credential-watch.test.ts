@@ -46,7 +46,7 @@ function startWatch(contents: Record<string, Content>, options: Partial<Credenti
 }
 
 describe('watched credentials', () => {
-  it('are reported by owner when they change, but not when first read', async () => {
+  it('are reported to their owner after each change, but not after the first read', async () => {
     const contents: Record<string, Content> = { a: '1', s: '1' };
     await using watched = startWatch(contents);
     await watched.time.advance(1_000);
@@ -58,7 +58,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it('are checked less often in Secrets than in files', async () => {
+  it('are checked less often if they are in Secrets than if they are in files', async () => {
     const contents: Record<string, Content> = { a: '1', s: '1' };
     await using watched = startWatch(contents);
     await watched.time.advance(60_000);
@@ -70,7 +70,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it('do not count as changed while unreadable, and count as changed when they reappear', async () => {
+  it('do not count as changed while they are unreadable, but count as changed when they are readable again', async () => {
     const contents: Record<string, Content> = { a: '1', s: '1' };
     await using watched = startWatch(contents);
     await watched.time.advance(1_000);
@@ -87,7 +87,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it('that are missing at the start count as changed when they appear', async () => {
+  it('count as changed when they appear if they were missing at the start', async () => {
     const contents: Record<string, Content> = {};
     await using watched = startWatch(contents);
     await watched.time.advance(1_000);
@@ -96,7 +96,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it('that are being written are reported once the write is complete', async () => {
+  it('are reported after the write is complete if they are read during a write', async () => {
     const contents: Record<string, Content> = { a: 'first', s: '1' };
     await using watched = startWatch(contents);
     await watched.time.advance(4_900);
@@ -107,7 +107,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it('of several owners are read once and reported to each owner', async () => {
+  it('are read once and reported to each owner if they have several owners', async () => {
     const contents: Record<string, Content> = { a: '1' };
     const references = new Map([
       ['v', [file('a')]],
@@ -122,7 +122,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v', 'w']);
   });
 
-  it('of a new configuration are not reported when first read', async () => {
+  it('are not reported after the first read under a new configuration', async () => {
     const contents: Record<string, Content> = { a: '1', b: '1' };
     let list = [file('a')];
     await using watched = startWatch(contents, { references: () => new Map([['v', list]]) });
@@ -135,7 +135,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it('can be checked on demand', async () => {
+  it('can be checked on request, without waiting for the next check', async () => {
     const contents: Record<string, Content> = { a: '1', s: '1' };
     await using watched = startWatch(contents);
     await watched.time.advance(100);
@@ -144,7 +144,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it("include files that a vendor's client reads by path", async () => {
+  it("include files that a vendor's client library reads by path", async () => {
     const folder = await mkdtemp(join(tmpdir(), 'secretbridge-credentials-'));
     await using _ = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
     const path = join(folder, 'ca.pem');
@@ -164,7 +164,7 @@ describe('watched credentials', () => {
 });
 
 describe('the watched credentials of a section', () => {
-  it('are all references that can change and all files read by the client', () => {
+  it('are all references that can change, and all files that the client library reads', () => {
     const section = {
       name: 'v',
       address: 'https://vault',

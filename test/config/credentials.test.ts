@@ -7,7 +7,7 @@ import { realistic } from './realistic.ts';
 
 const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789';
 
-/** Random text from a seed, so that no file of this repository contains text that looks like a credential. */
+/** Returns random text for a seed, so that no file of this repository contains text that looks like a credential. */
 function random(length: number, letters = LETTERS, seed = 7): string {
   let state = seed + length;
   return Array.from({ length }, () => {
@@ -22,7 +22,7 @@ function scan(text: string) {
   return findCredentials(root, new Map([['f', text]]));
 }
 
-/** Puts the text into a key, an annotation and a template. */
+/** Puts the text into a key, an annotation or a template. */
 const PLACES: readonly [string, (text: string) => string][] = [
   ['the key of a source', (text) => `mappings: [ { data: { A: { key: ${JSON.stringify(text)} } } } ]`],
   ['an annotation', (text) => `mappings: [ { target: { annotations: { a: ${JSON.stringify(text)} } } } ]`],
@@ -58,7 +58,7 @@ const CREDENTIALS: readonly [string, string][] = [
 describe('a suspected credential', () => {
   it.each(
     PLACES.flatMap(([where, put]) => CREDENTIALS.map(([what, text]) => [what, where, put(text), text])),
-  )('is reported without being shown: %s in %s', (_what, _where, file, text) => {
+  )('is reported, but not shown, if %s is in %s', (_what, _where, file, text) => {
     const { problems, fragments } = scan(file);
     expect(problems).toHaveLength(1);
     expect(problems[0]?.message).toContain('a configuration must not contain credentials');
@@ -71,7 +71,7 @@ describe('a suspected credential', () => {
     ['db.password=Tr0ub4dor&3x', 'a template'],
     ['"apiKey": "k-12ab34cd56"', 'a template'],
     ["client_secret = 'p4ss-w0rd!'", 'a template'],
-  ])('is detected by the preceding name: %s', (text) => {
+  ])('is detected by the name in front of it: %s', (text) => {
     expect(
       scan(`mappings: [ { template: { data: { a: ${JSON.stringify(text)} } } } ]`).problems,
     ).toHaveLength(1);
@@ -84,12 +84,12 @@ describe('a suspected credential', () => {
     expect(scan('mappings: [ { target: { annotations: { note: hunter2hunter } } } ]').problems).toEqual([]);
   });
 
-  it('is detected in a field name, with its position', () => {
+  it('is detected in a field name, and reported with its position', () => {
     const text = `a:\n  ghp_${random(36)}: 1\n`;
     expect(scan(text).problems).toMatchObject([{ file: 'f', line: 2, column: 3 }]);
   });
 
-  it.each(['on its line', 'above'])('is allowed by a comment %s', (where) => {
+  it.each(['on its line', 'above'])('is accepted if it has a comment %s', (where) => {
     const token = `hvs.${random(90)}`;
     const comment = '# secretbridge:allow the token of the demo';
     const text = where === 'above' ? `a: 1\n  ${comment}\nb: ${token}\n` : `a: 1\nb: ${token} ${comment}\n`;
@@ -97,14 +97,14 @@ describe('a suspected credential', () => {
     expect(scan(text.replace('secretbridge:allow', 'secretbridge:other')).problems).toHaveLength(1);
   });
 
-  it('is not allowed by a comment on another line', () => {
+  it('is reported if the comment that would allow it is on another line', () => {
     const token = `hvs.${random(90)}`;
     expect(scan(`# secretbridge:allow\na: 1\nb: ${token}\n`).problems).toHaveLength(1);
     expect(scan(`a: 1 # secretbridge:allow\nb: ${token}\n`).problems).toHaveLength(1);
     expect(scan(`b: ${token}\nc: x # secretbridge:allow\n`).problems).toHaveLength(1);
   });
 
-  it('does not make the configuration unusable', async () => {
+  it('is reported, but the configuration stays usable', async () => {
     const loaded = await loadText(VALID.replace('key: payments/db', `key: payments/ghp_${random(36)}`));
     expect(loaded.kind).toBe('usable');
     expect(linesOf(loaded)).toEqual([
@@ -112,7 +112,7 @@ describe('a suspected credential', () => {
     ]);
   });
 
-  it('is reported once for a literal in place of a reference', async () => {
+  it('is reported only once if it is written where a reference is expected', async () => {
     const lines = linesOf(await loadText(VALID.replace('{ env: VAULT_TOKEN }', `hvs.${random(90)}`)));
     expect(lines).toHaveLength(1);
     expect(lines[0]).toContain('a configuration must not contain credentials; write a reference');
@@ -153,15 +153,15 @@ describe('a suspected credential', () => {
 });
 
 describe('text without credentials', () => {
-  it('includes random text without a known form', () => {
+  it('can be random text without the form of a credential', () => {
     for (const [, put] of PLACES) expect(scan(put(random(40))).problems).toEqual([]);
   });
 
-  it('causes no findings in 300 mappings with digests, ids, certificates and templates', () => {
+  it('can be 300 mappings with digests, ids, certificates and templates', () => {
     expect(scan(realistic(300)).problems).toEqual([]);
   });
 
-  it('does not hide a credential in the same file', () => {
+  it('does not hide a credential in its file', () => {
     const text = realistic(3);
     for (const place of ['team-0', 'prod-payments:', 'Prod1', 'WHEN_AUTHORIZED', 'smtp.relay', 'app-2'])
       if (text.includes(place))
@@ -178,7 +178,7 @@ describe('text without credentials', () => {
     'PaymentsDatabaseReadOnlyUserCredentialsV2', 'payments/eu-west-1/Prod/PaymentsApiV2/DBPassword',
     '01ARZ3NDEKTSV4RRFFQ69G5FAV', 'd41d8cd98f00b204e9800998ecf8427e', 'me@example.com', 'urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6',
     'system:serviceaccount:payments:default', 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', '12345678901234567890123456', 'jdbc:mysql://db1:3306/app?user=app',
-  ])('includes %s', (text) => {
+  ])('may be the text %s', (text) => {
     for (const [, put] of PLACES) expect(scan(put(text)).problems).toEqual([]);
   }); // biome-ignore format: a list of texts
 });
@@ -187,11 +187,11 @@ describe('a template in a field named like a credential', () => {
   const templated = (text: string) =>
     scan(`mappings: [ { template: { data: { credentials: ${JSON.stringify(text)} } } } ]`);
 
-  it.each(['[default]', '[profile prod]', '[aws-eu.1]'])('can start with the section header %s', (head) => {
+  it.each(['[default]', '[profile prod]', '[aws-eu.1]'])('can begin with the section header %s', (head) => {
     expect(templated(`${head}\naws_secret_access_key={{ key }}\n`).problems).toEqual([]);
   });
 
-  it('is reported if such brackets contain a credential', () => {
+  it('is reported if its brackets contain a credential instead of a section header', () => {
     expect(templated('[s3cr3tpw9x]').problems).toHaveLength(1);
   });
 });
@@ -211,19 +211,19 @@ describe('a file with very many suspected credentials', () => {
   const MANY = 20_000;
   const many = Array.from({ length: MANY }, (_, n) => `hunter2hunter-${n}-end`);
 
-  it('is scanned in linear time if it is a single line', () => {
+  it('is scanned in linear time if it has only one line', () => {
     const annotations = Object.fromEntries(many.map((text, n) => [`a${n}`, `password: ${text}`]));
     const { problems } = scan(JSON.stringify({ mappings: [{ target: { annotations } }] }));
     expect(problems).toHaveLength(MANY);
   });
 
-  it('is scanned in linear time if a line has very many comments', () => {
+  it('is scanned in linear time if one line has very many comments', () => {
     const line = `mappings: [ { target: { annotations: { password: hunter2hunter } } } ]${' #'.repeat(200_000)}`;
     expect(scan(line).problems).toHaveLength(1);
     expect(scan(`${line} secretbridge:allow`).problems).toEqual([]);
   });
 
-  it('shows none of them in any problem', () => {
+  it('causes problems that show none of them', () => {
     const hide = createRedactor(new Set(many));
     const about = { file: 'f', line: 1, column: 1, code: 'CONFIG_INVALID' } as const;
     for (const text of many) {
@@ -267,7 +267,7 @@ describe('the redacted message', () => {
     ['abcdefgh…', ['abcdef', 'abcdefghij'], '[secret]…'],
     ['abcdefxx…', ['abcdef', 'abcdefghij'], '[secret]xx…'],
     ['abcde', ['abcdef'], 'abcde'],
-  ])('for %j with the fragments %j is %j', (message, fragments, expected) => {
+  ])('is made from %j without the fragments %j: %j', (message, fragments, expected) => {
     expect(hide(message, ...fragments)).toBe(expected);
   });
 });

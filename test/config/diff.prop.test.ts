@@ -23,7 +23,7 @@ async function configOf(...files: readonly Part[]): Promise<Config> {
   return loaded.config;
 }
 
-/** Copies the value with object members in another order. */
+/** Returns a copy of the value with object members in another order. */
 function shuffled(value: unknown, order: () => number): unknown {
   if (Array.isArray(value)) return value.map((item) => shuffled(item, order));
   if (typeof value !== 'object' || value === null) return value;
@@ -37,7 +37,7 @@ const names = fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'), { mi
 const base = [store('v')];
 
 describe('the difference of two configurations', () => {
-  it('is empty for equal content, regardless of member order and files', async () => {
+  it('is empty if the content is equal, whatever the order of members and the division into files', async () => {
     await fc.assert(
       fc.asyncProperty(
         names,
@@ -118,7 +118,7 @@ describe('the difference of two configurations', () => {
   });
 });
 
-/** A changed section and its name. */
+/** The names of sections, each with a change of that section. */
 const SECTIONS: readonly [Section, Part][] = [
   ['instance', { instance: 'other' }],
   ['formerInstances', { formerInstances: ['old'] }],
@@ -134,7 +134,7 @@ const SECTIONS: readonly [Section, Part][] = [
 ];
 
 describe('a changed section', () => {
-  it.each(SECTIONS)('%s is the only section in the difference', async (name, part) => {
+  it.each(SECTIONS)('appears in the difference as the only section: %s', async (name, part) => {
     const before = await configOf({ ...HEAD, stores: base, mappings: [mapping('m')] });
     const after = await configOf({ ...HEAD, ...part, stores: base, mappings: [mapping('m')] });
     expect(diffConfig(before, after)).toEqual({
@@ -146,7 +146,7 @@ describe('a changed section', () => {
     });
   });
 
-  it('is not reported if its defaults are written out', async () => {
+  it('does not appear in the difference if the file only writes out its default values', async () => {
     const before = await configOf(HEAD);
     const after = await configOf({
       ...HEAD,
@@ -159,7 +159,7 @@ describe('a changed section', () => {
     expect(isEmptyDiff(diffConfig(before, after))).toBe(true);
   });
 
-  it('distinguishes missing `access` rules and bounds from empty ones', async () => {
+  it('appears in the difference if missing `access` rules or bounds become empty ones', async () => {
     const rule = { namespaces: ['a'], stores: ['v'], keys: ['**'] };
     const [open, closed] = [
       await configOf({ ...HEAD, stores: base }),
@@ -180,7 +180,7 @@ describe('a changed section', () => {
     expect(diffConfig(await bounded('*'), await bounded('**'))).toMatchObject({ access: true, restart: [] });
   });
 
-  it('`events` applies to a running service', async () => {
+  it('is applied to a running service if it is `events`', async () => {
     const withEvents = (stores: readonly string[]) =>
       configOf({
         ...HEAD,
@@ -194,7 +194,7 @@ describe('a changed section', () => {
     expect(isEmptyDiff(diffConfig(before, after))).toBe(false);
   });
 
-  it('`defaults` changes the mappings that use them', async () => {
+  it('changes the mappings that use it if it is `defaults`', async () => {
     const mappings = [mapping('own', { refresh: '9m' }), mapping('takes')];
     const before = await configOf({ ...HEAD, stores: base, mappings });
     const after = await configOf({ ...HEAD, stores: base, mappings, defaults: { refresh: '8m' } });

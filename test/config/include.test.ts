@@ -7,7 +7,7 @@ const INCLUDE = "{ path: teams/a, namespaces: [a, 'a-*'], stores: [team-vault], 
 const main = (...includes: readonly string[]) =>
   `${VALID}include:\n${includes.map((entry) => `  - ${entry}\n`).join('')}`;
 
-/** A mapping of team A. `source` is the content of `data`, or a list for `dataFrom`. */
+/** Returns a mapping of team A. `source` is the content of `data`, or a list for `dataFrom`. */
 function mapping(
   name: string,
   { target = 'namespace: a', source = 'A: { store: team-vault, key: a/db }' } = {},
@@ -21,7 +21,7 @@ function withTenant(text: string) {
 }
 
 describe('an included file', () => {
-  it('adds its mappings, using the defaults of the main file', async () => {
+  it('adds its mappings, to which the defaults of the main file apply', async () => {
     const loaded = await load({
       [MAIN]: `${main(INCLUDE)}defaults: { refresh: 7m }\n`,
       '/home/ann/teams/a/one.yaml': `apiVersion: secretbridge.dev/v1\n${mapping('one')}`,
@@ -40,7 +40,7 @@ describe('an included file', () => {
     expect(loaded.config.places.mappings.get('one')).toMatchObject({ file: 'teams/a/one.yaml', line: 3 });
   });
 
-  it('is found relative to the including file, or by an absolute path', async () => {
+  it('is found by an absolute path or by a path relative to the including file', async () => {
     const tenant = mapping('one');
     const relative = await load(
       { '/etc/sb/conf/main.yaml': main(INCLUDE), '/etc/sb/conf/teams/a/one.yaml': tenant },
@@ -69,7 +69,7 @@ describe('an included file', () => {
     ['instance: x', '1:1 instance', '`instance`'],
     ['defaults: {}', '1:1 defaults', '`defaults`'],
     ['x: 1', '1:1 x', '`x`'],
-  ])('with %s makes the configuration invalid', async (text, at, name) => {
+  ])('makes the configuration invalid if it contains %s', async (text, at, name) => {
     const loaded = await withTenant(`${text}\n${mapping('one')}`);
     expect(loaded.kind).toBe('invalid');
     expect(linesOf(loaded)).toEqual([
@@ -83,13 +83,13 @@ describe('an included file', () => {
     ['mappings: {}', '1:11 mappings CONFIG_INVALID: expected a list'],
     ['- 1', '1:1  CONFIG_INVALID: expected an object with `mappings`'],
     ['mappings: [1', 'CONFIG_INVALID'],
-  ])('with %s is rejected', async (text, line) => {
+  ])('is rejected with %s', async (text, line) => {
     const loaded = await withTenant(text);
     expect(loaded.kind).toBe('invalid');
     expect(linesOf(loaded).join()).toContain(line);
   });
 
-  it('that is missing makes the configuration invalid', async () => {
+  it('makes the configuration invalid if it does not exist', async () => {
     const loaded = await load({ [MAIN]: main(INCLUDE) });
     expect(loaded.kind).toBe('invalid');
     expect(loaded.problems.map(({ file }) => file)).toEqual(['secretbridge.yaml']);
@@ -98,7 +98,7 @@ describe('an included file', () => {
     ]);
   });
 
-  it('that is missing or unreadable does not hide other problems', async () => {
+  it('does not hide other problems if it is missing or unreadable', async () => {
     const other = INCLUDE.replace('teams/a', 'teams/b');
     const wrong = main(INCLUDE, other).replace('{ store: team-vault, key', '{ store: team-valt, key');
     const loaded = await load({ [MAIN]: wrong, '/home/ann/teams/b/one.yaml': 'mappings: [' });
@@ -116,7 +116,7 @@ describe('an included file', () => {
     expect(await lines(`<<: *all\n${mapping('one')}`)).toHaveLength(1);
   });
 
-  it('is rejected if --config also names it, because it would then have no bounds', async () => {
+  it('is rejected if --config also names it, because then no bounds would apply to it', async () => {
     const loaded = await load(
       {
         '/home/ann/c/main.yaml': main(INCLUDE.replace('teams/a', 'tenant.yaml')),
@@ -140,7 +140,7 @@ describe('an included file', () => {
     ]);
   });
 
-  it('cannot reuse a mapping name of another file, and both positions are reported', async () => {
+  it('cannot use the name of a mapping in another file, and the error shows both positions', async () => {
     const loaded = await withTenant(mapping('payments-db'));
     expect(loaded.kind).toBe('invalid');
     expect(linesOf(loaded)).toEqual([
@@ -154,7 +154,7 @@ describe('an included file', () => {
     expect(linesOf(between)[0]).toContain('the name `one` is used twice, first at teams/a/one.yaml:2:11');
   });
 
-  it('has its mistakes reported with their positions, together with mistakes in the main file', async () => {
+  it('is reported with the positions of its mistakes, together with mistakes in the main file', async () => {
     const loaded = await load({
       [MAIN]: `${main(INCLUDE)}log: { level: loud }\n`,
       '/home/ann/teams/a/one.yaml': mapping('one').replace('key:', 'kay:'),
@@ -166,7 +166,7 @@ describe('an included file', () => {
     ]);
   });
 
-  it('cannot widen its bounds with a second YAML document', async () => {
+  it('cannot escape its bounds by a second YAML document', async () => {
     const loaded = await withTenant(`${mapping('one')}---\nstores: []\n`);
     expect(loaded.kind).toBe('invalid');
   });
@@ -186,7 +186,7 @@ describe('a mapping outside its bounds', () => {
     ['by a template in the key', { source: 'A: { store: team-vault, key: "{{ k }}/db" }' }, 'data.A.key', 'of store `team-vault` is'],
     ['by an ARN', { source: 'A: { store: team-vault, key: "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a/db" }' }, 'data.A.key', 'of store `team-vault` is'],
     ['by a selector, with its key', { target: 'namespaceSelector: { matchLabels: { x: y } }, secret: s', source: 'A: { store: team-vault, key: b }' }, 'data.A.key', 'of store `team-vault` is'],
-  ])('%s fails alone', async (_, parts, path, message) => {
+  ])('fails without an effect on other mappings if it exceeds the bounds %s', async (_, parts, path, message) => {
     const { problems } = await withTenant(mapping('one', parts));
     const refused = problems.filter(({ code }) => code === 'NOT_ALLOWED');
     expect(refused).toHaveLength(1);
@@ -196,7 +196,7 @@ describe('a mapping outside its bounds', () => {
   }); // biome-ignore format: a table
 
   it.each(['b/', '', '/', 'a/../b', 'a//', '..', 'A/', 'ab', 'a*/', 'a/%2e%2e/'])(
-    'by a search below %j fails alone',
+    'fails without an effect on other mappings if it exceeds the bounds by a search below %j',
     async (path) => {
       const source = `[ { store: team-vault, find: { path: "${path}" } } ]`;
       const { problems } = await withTenant(mapping('one', { source }));
@@ -206,7 +206,7 @@ describe('a mapping outside its bounds', () => {
   );
 
   it.each(['a', 'a/', 'a/x', 'a/x/'])(
-    'is not reported for a search below %j, which is within the bounds',
+    'is not assumed for a search below %j, which is within the bounds',
     async (path) => {
       const { problems } = await withTenant(
         mapping('one', { source: `[ { store: team-vault, find: { path: "${path}" } } ]` }),
@@ -215,7 +215,7 @@ describe('a mapping outside its bounds', () => {
     },
   );
 
-  it('keeps the configuration and other mappings usable', async () => {
+  it('leaves the configuration and other mappings usable', async () => {
     const loaded = await withTenant(mapping('one', { source: 'A: { store: team-vault, key: b/db }' }));
     if (loaded.kind !== 'usable') return expect.unreachable();
     const access = createAccess(loaded.config);
@@ -235,13 +235,13 @@ describe('a mapping outside its bounds', () => {
     );
   });
 
-  it('does not claim the target of another mapping', async () => {
+  it('does not take the target from another mapping', async () => {
     const claim = await withTenant(mapping('one', { target: 'namespace: payments, secret: payments-db' }));
     expect(claim.kind).toBe('usable');
     expect(claim.problems.map(({ code }) => code)).toEqual(['NOT_ALLOWED']);
   });
 
-  it('is also denied by the `access` rules if they do not allow it', async () => {
+  it('stays denied if it is within the bounds but not allowed by the `access` rules', async () => {
     const loaded = await load({
       [MAIN]: `${main(INCLUDE)}access: [ { namespaces: ['*'], stores: ['*'], keys: ['payments/**', 'a/shared/*'] } ]\n`,
       '/home/ann/teams/a/one.yaml': mapping('one'),

@@ -27,7 +27,7 @@ describe('the generated JSON Schema', () => {
     expect(bare).toEqual([]);
   });
 
-  it('contains an example that loads unchanged', async () => {
+  it('contains an example that the loader accepts unchanged', async () => {
     expect(linesOf(await loadText(EXAMPLE))).toEqual([]);
   });
 });

@@ -24,13 +24,13 @@ describe('a mutated valid file', () => {
     ),
   });
 
-  it('with one change either loads or is reported with positions inside the file', async () => {
+  it('loads after one change, or causes problems with positions inside the file', async () => {
     await fc.assert(
       fc.asyncProperty(mutations, async ({ at, cut, put }) => {
         const text = EXAMPLE.slice(0, at) + put + EXAMPLE.slice(at + cut);
         const loaded = await loadText(text);
         if (loaded.kind === 'invalid') expect(loaded.problems).not.toEqual([]);
-        // YAML counts lines by line feed, so only `\n` separates lines here. Decoding may turn a lone surrogate into
+        // YAML counts lines by line feeds, so only `\n` separates lines here. Decoding may turn a lone surrogate into
         // one character.
         const lines = text.split('\n');
         for (const { file, line, column, message } of loaded.problems) {
@@ -47,7 +47,7 @@ describe('a mutated valid file', () => {
     );
   });
 
-  it('with many changes never throws', async () => {
+  it('never causes an exception, even after many changes', async () => {
     const soup = fc.array(
       fc.oneof(fc.constantFrom(...INTERESTING), fc.constantFrom('stores:', 'name: ', '- ', '\n  ', 'env')),
     );
@@ -62,7 +62,7 @@ describe('a mutated valid file', () => {
 });
 
 describe('parsed YAML', () => {
-  it('equals the same value in JSON', () => {
+  it('is equal to the value that it was written from as JSON', () => {
     const json = fc.jsonValue({ maxDepth: 4, noUnicodeString: false });
     fc.assert(
       fc.property(json, (value) => {

@@ -4,7 +4,7 @@ import { loadConfig } from '../../src/config/load.ts';
 import { recordingFs } from '../../src/config/watch/file-snapshot.ts';
 import { memoryFs, VALID } from './memory-fs.ts';
 
-it('opens a limited number of files at once', async () => {
+it('loading opens a limited number of files at the same time', async () => {
   const folder = '/home/ann/config';
   const mapping = (n: number) =>
     `apiVersion: secretbridge.dev/v1\nmappings: [{ name: m${n}, target: { namespace: a }, data: { K: { store: local, key: k } } }]\n`;

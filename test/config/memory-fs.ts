@@ -3,7 +3,9 @@ import { type LoadResult, loadConfig } from '../../src/config/load.ts';
 
 type Content = string | Uint8Array | { readonly fails: string } | { readonly pipe: true };
 
-/** Files by absolute path. Folders are implied by the paths. A file with `fails` causes that error code when read. */
+/**
+ * Files by absolute path. Their paths imply the folders. A file with `fails` causes that error code when it is read.
+ */
 export function memoryFs(files: Readonly<Record<string, Content>>): ConfigFs {
   const error = (code: string) => Object.assign(new Error(code), { code });
   const isFolder = (path: string) => Object.keys(files).some((name) => name.startsWith(`${path}/`));
@@ -32,7 +34,7 @@ export function memoryFs(files: Readonly<Record<string, Content>>): ConfigFs {
   };
 }
 
-/** Loads the given paths, by default `/home/ann/secretbridge.yaml`. */
+/** Loads the given paths, or `/home/ann/secretbridge.yaml` by default. */
 export function load(
   files: Readonly<Record<string, Content>>,
   ...paths: readonly string[]
@@ -44,7 +46,7 @@ export function loadText(text: string | Uint8Array): Promise<LoadResult> {
   return load({ '/home/ann/secretbridge.yaml': text });
 }
 
-/** One line per problem: `line:column path CODE: message — suggestion`. */
+/** Returns one line for each problem: `line:column path CODE: message — suggestion`. */
 export function linesOf({ problems }: LoadResult): readonly string[] {
   return problems.map(
     ({ line, column, path, code, message, suggestion }) =>

@@ -3,7 +3,7 @@ import { HEAD, linesOf, loadText, VALID } from './memory-fs.ts';
 
 const SAYS = 'a reference such as `{ env: NAME }`, `{ file: PATH }` or `{ secretRef: { name, key } }`';
 
-/** The problems of a minimal file with additional sections. */
+/** Returns the problems of a minimal file with additional sections. */
 async function head(more: string): Promise<readonly string[]> {
   return linesOf(await loadText(`${HEAD}${more}\n`)).map((line) => line.replace(/^\d+:\d+ /, ''));
 }
@@ -121,11 +121,11 @@ describe('an error message', () => {
       'mappings: [ { name: m, data: { A: { store: s, key: k } } } ]\nstores: [ { name: s, kind: files, path: x } ]',
       'mappings[0].target CONFIG_INVALID: is missing; expected an object',
     ],
-  ])('for %s states what was expected', async (more, line) => {
+  ])('states what was expected instead of %s', async (more, line) => {
     expect(await head(more)).toEqual([line]);
   });
 
-  it('points to an unknown key, and otherwise to the value', async () => {
+  it('points to the key if the key is unknown, and otherwise to the value', async () => {
     const lines = linesOf(
       await loadText(VALID.replace('property', 'propety').replace('payments }', 'Payments }')),
     );
@@ -135,7 +135,7 @@ describe('an error message', () => {
     ]);
   });
 
-  it('is reported for every mistake at once, sorted by line', async () => {
+  it('is reported for every mistake in one run, sorted by line', async () => {
     const lines = linesOf(
       await loadText('instance: X\nlog: { level: x }\nmappings:\n  - { name: Y }\n  - 3\n'),
     );
@@ -150,7 +150,7 @@ describe('an error message', () => {
     ]);
   });
 
-  it('names the invalid character in a look-alike name', async () => {
+  it('names an invalid character that only looks like a valid one', async () => {
     const [line] = linesOf(await loadText(VALID.replace('name: payments-db', 'name: p\u0430yments-db')));
     expect(line).toContain('`\u0430` (U+0430, Cyrillic) is not allowed');
     const [invisible] = linesOf(await loadText(VALID.replace('name: payments-db', 'name: "pay\u200bments"')));
@@ -197,7 +197,7 @@ describe('a source', () => {
 });
 
 describe('a store entry', () => {
-  it('is reported if its address, login or engine has the wrong type', async () => {
+  it('causes a problem if its address, login or engine has the wrong type', async () => {
     const token = 'auth: { method: token, token: { env: A } }';
     expect(await vault(`address: vault.internal, ${token}`)).toEqual([
       'stores[0].address CONFIG_INVALID: expected an address such as https://vault.internal:8200, got other text',
@@ -217,11 +217,14 @@ describe('a store entry', () => {
       'stores: [ { name: 1, kind: files, path: x } ]',
       'stores[0].name CONFIG_INVALID: expected text, got a number; put it in quotes',
     ],
-  ])('without a valid name causes no unknown-store problems: %s', async (stores, line) => {
-    const uses = `mappings: [ { name: m, target: { namespace: a }, data: { A: { store: v, key: k } } } ]
+  ])(
+    'causes no problems about unknown stores if its name is missing or invalid: %s',
+    async (stores, line) => {
+      const uses = `mappings: [ { name: m, target: { namespace: a }, data: { A: { store: v, key: k } } } ]
 events: { webhooks: [ { name: w, stores: [v], secret: { env: A } } ] }`;
-    expect(await head(`${stores}\n${uses}`)).toEqual([line]);
-  });
+      expect(await head(`${stores}\n${uses}`)).toEqual([line]);
+    },
+  );
 });
 
 describe('a credential', () => {
@@ -280,13 +283,13 @@ describe('a credential', () => {
       'method: appRole, roleId: a, secretId: MARKER',
       `${at}.secretId CONFIG_INVALID: a configuration must not contain credentials; write ${SAYS} instead`,
     ],
-  ])('{ %s } is rejected without being shown', async (auth, line) => {
+  ])('is rejected without being shown if it is in { %s }', async (auth, line) => {
     const lines = await vault(`address: https://v, auth: { ${auth} }`);
     expect(lines).toEqual([line]);
     expect(lines.join()).not.toContain('MARKER');
   });
 
-  it('{ %s } is rejected without being shown', async () => {
+  it('is rejected without being shown if it is in { %s }', async () => {
     const lines = await vault('address: "https://ann:MARKER@v", auth: { method: token, token: { env: A } }');
     expect(lines).toEqual([
       'stores[0].address CONFIG_INVALID: expected an address without user, password, query or fragment',
@@ -307,7 +310,7 @@ describe('a credential', () => {
         `stores: [ { name: a, kind: vault, address: https://v, auth: { method: ${method}, username: u, password: MARKER } } ]`,
     ),
     'stores: [ { name: a, kind: vault, address: https://v, auth: { method: jwt, role: r, jwt: MARKER } } ]',
-  ])('is rejected wherever a reference is expected: %s', async (text) => {
+  ])('is rejected where a reference is expected: %s', async (text) => {
     const lines = await head(text);
     expect(lines.filter((line) => line.includes('must not contain credentials'))).toHaveLength(
       text.split('MARKER').length - 1,
@@ -318,7 +321,7 @@ describe('a credential', () => {
 
 describe('the address of a store', () => {
   const auth = 'auth: { method: token, token: { env: A } }';
-  it('may be sent over plain http only on loopback or if explicitly allowed', async () => {
+  it('may use plain http only if it is loopback or if the store allows it', async () => {
     expect(await vault(`address: http://vault:8200, ${auth}`)).toHaveLength(1);
     expect(await vault(`address: http://127.0.0.1:8200, ${auth}`)).toEqual([]);
     expect(await vault(`address: http://localhost, ${auth}`)).toEqual([]);

@@ -7,7 +7,7 @@ import { parseYaml } from '../../src/config/files/yaml.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { HEAD, memoryFs } from './memory-fs.ts';
 
-/** Any JSON value, including names and numbers that are easy to get wrong. */
+/** Any JSON value, including names and numbers that are easy to handle wrongly. */
 const value = fc.letrec((tie) => ({
   any: fc.oneof(
     { depthSize: 'small' },
@@ -46,7 +46,7 @@ const same = (one: unknown, other: unknown) => expect(isDeepStrictEqual(one, oth
 const parsedHere = ({ text: source, file }: YamlText) => parseYaml(source, file);
 
 describe('a load', () => {
-  it('pauses in a long file, so that the event loop does other work', async () => {
+  it('pauses while it parses a long file, so that the event loop can do other work', async () => {
     const long = Array.from({ length: 5_000 }, (_, index) => `a${index}: { b: [c, d, e] }\n`).join('');
     const all = [{ text: long, file: 'a.yaml' }];
     let turns = 0;
@@ -60,7 +60,7 @@ describe('a load', () => {
     expect(turns).toBeGreaterThan(1);
   });
 
-  it('parses only changed files again', async () => {
+  it('parses only files that have changed since the previous load', async () => {
     const files = createParsedFiles();
     const texts = (b: string) => [
       { text: 'a: 1', file: 'a.yaml' },
@@ -70,14 +70,14 @@ describe('a load', () => {
     const second = await files.begin()(texts('b: 2'));
     expect(second[0]).toBe(first[0]);
     expect(second[1]?.documents[0]?.value).toEqual({ b: 2 });
-    // An entry that one load did not use is dropped.
+    // A cached file is dropped if one load did not use it.
     await files.begin()([]);
     expect((await files.begin()(texts('b: 2')))[0]).not.toBe(first[0]);
   });
 });
 
 describe('a cached file', () => {
-  it('gives the same result as parsing it again, including positions', async () => {
+  it('gives the result of parsing it again, including positions', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(text, { minLength: 1, maxLength: 3 }), async (texts) => {
         const files = createParsedFiles();
@@ -87,7 +87,7 @@ describe('a cached file', () => {
     );
   });
 
-  it('is parsed again when its content changes, regardless of other parsed files', async () => {
+  it('is parsed again if its content changes, whatever other files were parsed', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.tuple(text, text), { minLength: 2, maxLength: 6 }), async (edits) => {
         const files = createParsedFiles();
@@ -102,7 +102,7 @@ describe('a cached file', () => {
     );
   });
 
-  it('gives the same configuration or problems after any edits', async () => {
+  it('leads to the configuration or problems of a load without the cache, after any edits', async () => {
     const file = fc.constantFrom('a.yaml', 'b.yaml', 'teams/c.yaml');
     const content = fc.constantFrom(
       undefined,

@@ -9,7 +9,7 @@ const STORES = `stores:
   - { name: az, kind: azure-key-vault, vaultUrl: https://a.vault.azure.net }
 `;
 
-/** The problems of one source, excluding unsupported features. */
+/** Returns the problems of one source, without those about unsupported features. */
 async function source(fields: string, list = false): Promise<readonly string[]> {
   const sources = list ? `dataFrom: [ { ${fields} } ]` : `data: { A: { ${fields} } }`;
   const text = `${HEAD}${STORES}mappings:\n  - name: m\n    target: { namespace: a }\n    ${sources}\n`;
@@ -107,8 +107,8 @@ describe('a search that its store does not support', () => {
   }); // biome-ignore format: a table
 });
 
-describe('all problems are reported together', () => {
-  it('in an entry with other mistakes', async () => {
+describe('problems', () => {
+  it('are reported together for one entry with several mistakes', async () => {
     expect(await source('store: v, key: a/, version: 0, object: key, propety: x')).toEqual([
       'key CONFIG_INVALID: expected a path in the mount without `/` at its ends and without `//` — did you mean `a`?',
       'version CONFIG_INVALID: expected a Vault version: a whole number from 1',
@@ -120,7 +120,7 @@ describe('all problems are reported together', () => {
   it.each([
     ['vault, address: http://vault.internal', 'address'],
     ['aws-secrets-manager, endpoint: http://aws.internal', 'endpoint'],
-  ])('of a store with plain http of kind %s and an unknown key', async (fields, field) => {
+  ])('are reported for a store with plain http and an unknown key: kind %s', async (fields, field) => {
     const lines = linesOf(await loadText(`${HEAD}stores: [ { name: s, kind: ${fields}, x: 1 } ]\n`));
     const httpProblems = lines.filter((line) => line.includes('http is allowed on loopback only'));
     expect(httpProblems).toHaveLength(1);
@@ -128,7 +128,7 @@ describe('all problems are reported together', () => {
     expect(lines.join()).toContain('unknown key `x`');
   });
 
-  it('of a store kind without `allowHttp`, which is not suggested for plain http', async () => {
+  it('include no suggestion of `allowHttp` for plain http if the store kind does not have this field', async () => {
     const fields = 'kind: azure-key-vault, vaultUrl: http://azure.internal';
     const lines = linesOf(await loadText(`${HEAD}stores: [ { name: s, ${fields} } ]\n`));
     expect(lines).toEqual([
@@ -136,15 +136,18 @@ describe('all problems are reported together', () => {
     ]);
   });
 
-  it.each(['constructor', 'toString', '__proto__'])('of a store with the kind %s', async (kind) => {
-    const text = `${HEAD}stores: [ { name: s, kind: ${kind} } ]
+  it.each(['constructor', 'toString', '__proto__'])(
+    'are reported for a store with the kind %s',
+    async (kind) => {
+      const text = `${HEAD}stores: [ { name: s, kind: ${kind} } ]
 mappings: [ { name: m, target: { namespace: a }, data: { A: { store: s, key: k } } } ]\n`;
-    expect(linesOf(await loadText(text))).toEqual([
-      '3:28 stores[0].kind CONFIG_INVALID: expected `aws-secrets-manager`, `azure-key-vault`, `files` or `vault`, got other text',
-    ]);
-  });
+      expect(linesOf(await loadText(text))).toEqual([
+        '3:28 stores[0].kind CONFIG_INVALID: expected `aws-secrets-manager`, `azure-key-vault`, `files` or `vault`, got other text',
+      ]);
+    },
+  );
 
-  it('of a mapping with conflicting fields and unknown keys', async () => {
+  it('are reported for a mapping with conflicting fields and unknown keys', async () => {
     const text = `${HEAD}stores: [ { name: s, kind: files, path: x } ]
 mappings:
   - name: m
@@ -168,7 +171,7 @@ mappings:
   });
 });
 
-describe('Kubernetes names and sizes', () => {
+describe('names and sizes in Kubernetes', () => {
   const SOURCE = 'data: { A: { store: f, key: a } }';
   const lines = async (mappings: string) =>
     linesOf(await loadText(`${HEAD}${STORES}mappings: [ ${mappings} ]\n`))
@@ -181,25 +184,25 @@ describe('Kubernetes names and sizes', () => {
     ['name: m, target: { namespace: a.b }', 'target.namespace', 'a-b'],
     ['name: m, target: { namespace: a, secret: Payments_DB }', 'target.secret', 'payments-db'],
     ['name: Payments/DB, target: { namespace: a, secret: s }', 'name', 'payments-db'],
-  ])('cause a suggestion if invalid: %s', async (mapping, path, rather) => {
+  ])('cause a suggestion if they are invalid: %s', async (mapping, path, rather) => {
     const found = await problems(mapping);
     expect(found).toHaveLength(1);
     expect(found[0]).toMatch(new RegExp(`^${path} CONFIG_INVALID: .*— did you mean \`${rather}\`\\?$`));
   });
 
-  it('cause a suggestion for an invalid key', async () => {
+  it('cause a suggestion if a key is invalid', async () => {
     const [line] = await lines(
       "{ name: m, target: { namespace: a }, data: { 'DB PASSWORD': { store: f, key: a } } }",
     );
     expect(line).toMatch(/KEY_INVALID: .* — did you mean `DB_PASSWORD`\?$/);
   });
 
-  it('cause no suggestion for look-alike letters', async () => {
+  it('cause no suggestion if they contain look-alike letters', async () => {
     const [line] = await problems('name: m, target: { namespace: "p\u0430yments" }');
     expect(line).not.toContain('did you mean');
   });
 
-  it('are checked for a Secret named after its mapping', async () => {
+  it('are checked for a Secret that has the name of its mapping', async () => {
     expect((await problems('name: a..b, target: { namespace: a }'))[0]).toContain(
       'name CONFIG_INVALID: the Secret gets this name, but it is not a valid Secret name',
     );
@@ -207,7 +210,7 @@ describe('Kubernetes names and sizes', () => {
     expect(await problems('name: a.b, target: { namespace: a }')).toEqual([]);
   });
 
-  it('leave space for our own annotations', async () => {
+  it('are limited so that our own annotations fit too', async () => {
     const annotations = (size: number) =>
       `name: m, target: { namespace: a, annotations: { a: "${'word '.repeat(size / 5)}", b: x } }`;
     expect(await problems(annotations(180 * 1024))).toEqual([]);

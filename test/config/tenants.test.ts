@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { openBench } from '../cli/harness.ts';
 import { startVaultServer, type VaultServer } from '../fakes/vault-server.ts';
 
-// Runs the command line with stores that count requests, to show that denied keys are never requested.
+// Runs command lines with stores that count requests, which proves that denied keys are never requested.
 
 const HEAD = `apiVersion: secretbridge.dev/v1
 instance: prod
@@ -33,7 +33,7 @@ function outcomes({ json }: { readonly json: unknown }): readonly Outcome[] {
 }
 
 describe('a mapping without permission', () => {
-  it('fails alone, and its key is not requested from the store', async () => {
+  it('fails without an effect on other mappings, and no request for its key is sent to the store', async () => {
     await using vault = await startVaultServer();
     vault.put('secret', 'payments/db', '{"password":"one"}');
     vault.put('secret', 'other/root', '{"password":"two"}');
@@ -53,7 +53,7 @@ describe('a mapping without permission', () => {
     expect(vault.requests.filter((request) => request.includes('other'))).toEqual([]);
   });
 
-  it('sends no request to a store, not even a login, if no key of the store is allowed', async () => {
+  it('causes no request to a store, not even a login, if none of the keys in that store is allowed', async () => {
     await using vault = await startVaultServer();
     await using bench = await openBench(
       `${HEAD}stores:\n${vaultStore('v', vault)}mappings:\n${mapping('denied', 'store: v, key: a/b')}access: []\n`,
@@ -66,7 +66,7 @@ describe('a mapping without permission', () => {
 });
 
 describe('a tenant', () => {
-  it('reads what its bounds allow, and other keys fail with NOT_ALLOWED before any request', async () => {
+  it('can read keys within the bounds, and other keys fail with NOT_ALLOWED before any request', async () => {
     await using vault = await startVaultServer();
     vault.put('secret', 'a/db', '{"password":"ours"}');
     vault.put('secret', 'b/db', '{"password":"theirs"}');
@@ -96,7 +96,7 @@ describe('the credential of a store', () => {
   it('is sent only to the address of that store', async () => {
     await using one = await startVaultServer();
     await using two = await startVaultServer();
-    // Each server accepts only its own token and would reject the other one.
+    // Each server accepts only its own token, and would reject the other one.
     one.addToken('token-of-one');
     two.addToken('token-of-two');
     one.put('secret', 'k', '{"v":"1"}');

@@ -26,7 +26,7 @@ export function tickingClock(): { now(): number } {
   };
 }
 
-/** A fixed text without repetitions. */
+/** Returns a fixed text without repetitions. */
 function incompressible(length: number): string {
   const hash = (n: number): string => createHash('sha512').update(String(n)).digest('base64');
   return Array.from({ length: Math.ceil(length / 88) }, (_, n) => hash(n))
@@ -157,7 +157,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
   });
 
   describe(`${name}: queries`, () => {
-    it('pages newest first without gaps or duplicates', async () => {
+    it('returns pages of records, newest first, without gaps or duplicates', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       await store.append(Array.from({ length: 7 }, () => bare()));
@@ -286,7 +286,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await store.latest({ namespace: 'payments' }, ['delete'])).toBeUndefined();
     });
 
-    it('returns the latest record of each of many keys and targets that are queried concurrently', async () => {
+    it('returns the latest record of each key and each target if many are queried concurrently', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const awkwardNames = ['{a,"b"}', "it's \\ odd", 'NULL', '', 'x\0y', '🔑', '$1', 'a,b'];
@@ -383,7 +383,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await running.unresolvedIntents(isOver)).toEqual([]);
     });
 
-    it('returns the open attempts of one request at one target, from all processes', async () => {
+    it('returns the attempts of one request at one target that have no outcome, from all processes', async () => {
       await using harness = await openHarness();
       const ended = await harness.open('a');
       const { requestId, namespace = '', secret = '' } = intent;
@@ -483,7 +483,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await verify(store.storedRecords(1))).toMatchObject({ kind: 'intact', records: 11 });
     });
 
-    it('accepts a review of an earlier record in the same batch, and ignores a review of itself or of a later record', async () => {
+    it('accepts a review of an earlier record in the same batch, and ignores a review that names itself or a later record', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       await store.append([entry(), review(1, 'flagged'), review(2, 'reviewed'), review(5, 'reviewed')]);
@@ -549,7 +549,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await store.base()).toMatchObject({ sequence: 2 });
     });
 
-    it('keeps the list of targets, the open intents and the latest record of each state', async () => {
+    it('keeps the list of targets, the unresolved intents and the latest record of each state', async () => {
       await using harness = await openHarness();
       const one = { action: 'update', secret: 'one', phase: 'outcome' } as const;
       const ended = await harness.open('gone');
@@ -588,7 +588,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await store.latest({ store: 's', key: 'k' }, ['read'])).toMatchObject({ sequence: 8 });
       expect(await store.latest({ store: 's', key: 'other' }, ['read'])).toBeUndefined();
       expect(sequences(await store.unresolvedIntents())).toEqual([6, 7]);
-      // Resolves one open intent, and prunes again.
+      // Resolves one unresolved intent, and prunes again.
       await store.append([entry({ action: 'update', secret: 'four', phase: 'outcome' })]);
       await store.prune(await store.head());
       expect(await targetNames()).toEqual(['four', 'one', 'two']);

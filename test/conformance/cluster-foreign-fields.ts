@@ -4,7 +4,7 @@ import { type ClusterHarness, change, manifest, type Raw, readNow } from './clus
 const base64 = (value: string) => Buffer.from(value).toString('base64');
 const metadataOf = (raw: Raw | undefined) => (raw?.metadata ?? {}) as Record<string, unknown>;
 
-/** A write keeps every field that other writers set. */
+/** Registers the tests for the rule that a write keeps every field that other writers set. */
 export function describeForeignFields(open: () => Promise<ClusterHarness>): void {
   const app = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'app' });
   const foreign = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'foreign' });

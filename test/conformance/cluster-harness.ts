@@ -20,7 +20,7 @@ export interface ClusterHarness extends AsyncDisposable {
   raw(id: TargetId): Promise<Raw | undefined>;
   /** Sets the labels of the namespace. */
   label(labels: Readonly<Record<string, string>>): Promise<void>;
-  /** A second process on the same cluster with the same identity. */
+  /** Opens a second process on the same cluster with the same identity. */
   another(): Promise<Cluster>;
 }
 
@@ -42,7 +42,7 @@ export function change(part: Partial<SecretChange> = {}): SecretChange {
   return { ...manifest(part), dropLabels: [], dropAnnotations: [], dropOwners: false, ...part };
 }
 
-/** The keys that a mapping merges into a Secret, given as texts. */
+/** Returns the keys that a mapping merges into a Secret, given as texts. */
 export function mergeManifest(
   data: Readonly<Record<string, string>>,
   part: Partial<MergeManifest> = {},

@@ -3,7 +3,7 @@ import { type ClusterHarness, change, manifest, mergeManifest, readNow } from '.
 
 const LABEL = { name: 'secretbridge.dev/instance', value: 'test' } as const;
 
-/** The suite for clusters whose identity may list. */
+/** Registers the suite for clusters whose identity may list Secrets and namespaces. */
 export function describeLists(name: string, open: () => Promise<ClusterHarness>): void {
   describe(`${name} lists`, () => {
     const app = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'app' });

@@ -22,7 +22,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 const steps = fc.array(step, { minLength: 1, maxLength: 8 });
 
-/** A small model of server-side apply. It records which managers own each key. */
+/** Creates a small model of server-side apply. The model records which managers own each key. */
 function createModel(foreignData: Data) {
   const fields = new Map(
     Object.entries(foreignData).map(([name, text]) => [
@@ -72,8 +72,8 @@ export interface MergeLawOptions {
 }
 
 /**
- * For any sequence of edits and merges, each key has the owner that server-side apply defines. After all mappings end,
- * only keys of other writers remain.
+ * Registers a property test: after any sequence of edits and merges, each key has the owner that server-side apply
+ * defines. After all mappings end, only keys of other writers remain.
  */
 export function describeMergeLaw(open: () => Promise<ClusterHarness>, options: MergeLawOptions): void {
   it('assigns each key to the same owner as the model, and leaves foreign keys alone', async () => {

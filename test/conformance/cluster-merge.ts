@@ -12,7 +12,7 @@ const base64 = (value: string) => Buffer.from(value).toString('base64');
 const OURS = 'secretbridge.test.app';
 const SECOND = 'secretbridge.test.second';
 
-/** Merging a mapping's keys into a Secret of another owner. */
+/** Registers the tests for merging a mapping's keys into a Secret of another owner. */
 export function describeMerge(open: () => Promise<ClusterHarness>): void {
   const foreign = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'foreign' });
   const now = (h: ClusterHarness) => readNow(h.cluster, foreign(h));
@@ -65,7 +65,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await keysNow(h)).toEqual([]);
   });
 
-  it('shares a foreign key with the same value, and keeps the key when our last key is removed', async () => {
+  it('shares a foreign key that already has our value, and keeps that key when our last key is removed', async () => {
     await using h = await open();
     await putForeign(h, { both: 'same' });
     expect((await merge(h, { both: 'same', ours: '1' })).kind).toBe('written');
@@ -166,7 +166,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await h.cluster.read(foreign(h))).toBeUndefined();
   });
 
-  it('does not write into a new Secret of the same name', async () => {
+  it('does not write into a Secret that was deleted and recreated since the read', async () => {
     await using h = await open();
     await h.cluster.create(foreign(h), manifest());
     const live = await now(h);

@@ -3,11 +3,11 @@ import { type ClusterHarness, change, dataAsText, manifest, readNow } from './cl
 
 const base64 = (value: string) => Buffer.from(value).toString('base64');
 
-/** A deletion removes only the object that was read. */
+/** Registers the tests for the rule that a deletion removes only the object that was read. */
 export function describeRemove(open: () => Promise<ClusterHarness>): void {
   const app = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'app' });
 
-  it('removes the object that was read, and returns removed for a missing object', async () => {
+  it('removes the object that was read, and returns `removed` for a missing object', async () => {
     await using h = await open();
     await h.cluster.create(app(h), manifest());
     const live = await readNow(h.cluster, app(h));
@@ -17,7 +17,7 @@ export function describeRemove(open: () => Promise<ClusterHarness>): void {
     expect((await h.cluster.create(app(h), manifest())).kind).toBe('written');
   });
 
-  it('removes nothing in a dry run, and returns the result of a real run', async () => {
+  it('removes nothing in a dry run, but returns the result that a real run would return', async () => {
     await using h = await open();
     await h.cluster.create(app(h), manifest());
     const live = await readNow(h.cluster, app(h));

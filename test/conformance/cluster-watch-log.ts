@@ -13,7 +13,7 @@ export interface WatchLog extends WatchHandlers, AsyncDisposable {
   readonly errors: readonly AppError[];
   progressCount(): number;
   listCount(): number;
-  /** The current objects, computed from the events. */
+  /** Returns the current objects, computed from the events. */
   now(): ReadonlyMap<string, SecretMeta>;
   /** Resolves when the condition is true. Checks it after every event. */
   until(holds: (log: WatchLog) => boolean, timeoutMs?: number): Promise<void>;
@@ -81,7 +81,7 @@ export function createLog(): WatchLog {
   return log;
 }
 
-/** The last reported state of a Secret. */
+/** Returns the last reported state of a Secret. */
 export function metaOf(log: WatchLog, secret: string): SecretMeta {
   const meta = log.now().get(secret);
   if (meta === undefined) expect.fail(`no record of ${secret}`);

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { AppError } from '../../src/core/errors.ts';
 import type { ClusterHarness } from './cluster-harness.ts';
 
-/** The suite for clusters whose identity may watch namespaces. */
+/** Registers the suite for clusters whose identity may watch namespaces. */
 export function describeNamespaceWatch(name: string, open: () => Promise<ClusterHarness>): void {
   describe(`${name} watches namespaces`, () => {
     it('reports label changes that affect a selector', async () => {

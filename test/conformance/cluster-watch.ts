@@ -220,7 +220,7 @@ export function describeWatch(
       },
     );
 
-    it('ends at once and reports nothing afterwards', async () => {
+    it('ends immediately, and reports nothing afterwards', async () => {
       await using h = await open();
       const ended = openWatchLog(h.cluster, scope(h));
       await using log = openWatchLog(h.cluster, scope(h));

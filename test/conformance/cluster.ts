@@ -68,7 +68,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(await h.raw(foreign(h))).toEqual(before);
     });
 
-    it('creates nothing in a dry run, and returns the result of a real run', async () => {
+    it('creates nothing in a dry run, but returns the result that a real run would return', async () => {
       await using h = await open();
       const rehearsal = await h.cluster.create(app(h), manifest(), { dryRun: true });
       expect(rehearsal.kind).toBe('written');
@@ -77,7 +77,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(await h.cluster.create(app(h), manifest(), { dryRun: true })).toEqual({ kind: 'conflict' });
     });
 
-    it('replaces and merges nothing in a dry run, and returns the results of a real run', async () => {
+    it('replaces and merges nothing in a dry run, but returns the results that a real run would return', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await h.put(foreign(h), { data: { theirs: base64('kept') } });
@@ -159,7 +159,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(await h.cluster.read(app(h))).toBeUndefined();
     });
 
-    it('reports a conflict with a recreated Secret of the same name', async () => {
+    it('reports a conflict with a recreation of the Secret since the read', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       const live = await readNow(h.cluster, app(h));

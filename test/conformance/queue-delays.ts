@@ -20,7 +20,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       expect(performance.now() - began).toBeGreaterThanOrEqual(998);
     });
 
-    it('moves a delayed job forward for an add without delay, and uses the reason of that add', async () => {
+    it('runs a delayed job immediately if its subject is added without delay, and uses the reason of the new job', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const { seen, process } = recordingProcess();
@@ -32,7 +32,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       expect(await queue.counts()).toMatchObject({ waiting: 0, delayed: 0 });
     });
 
-    it('runs a job that was moved forward in the order of its priority', async () => {
+    it('runs a delayed job in the order of its new priority if its subject is added without delay', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       await queue.add([job('a', 'sweep')], { delayMs: LATER_MS });
@@ -44,7 +44,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       expect(subjects()).toEqual(['a', 'b', 'c']);
     });
 
-    it('moves a delayed job forward for a shorter delay, and never postpones it', async () => {
+    it('runs a delayed job at the earliest requested time if its subject is added with several delays', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const { process, subjects } = recordingProcess();
@@ -63,7 +63,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       ['before', [undefined, LATER_MS]],
       ['after', [LATER_MS, undefined]],
     ])(
-      'starts the follow-up run at once when an add without delay arrives %s a delayed add',
+      'starts the follow-up run immediately if an add without delay arrives %s a delayed add',
       async (_, delays) => {
         await using harness = await openHarness();
         await using queue = await harness.open();

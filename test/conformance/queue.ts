@@ -25,7 +25,7 @@ export async function eventually(holds: () => boolean | Promise<boolean>, ms = 2
   }
 }
 
-/** A process that records its jobs and ends each run when the test releases it. */
+/** Creates a process function that records its jobs and ends each run when the test releases it. */
 export function recordingProcess(then: (job: Job, run: number) => Promise<void> = async () => undefined) {
   const seen: Job[] = [];
   const process: Process = (each) => then(each, seen.push(each));
@@ -61,7 +61,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       expect(seen).toEqual([job('a', 'manual', 'three')]);
     });
 
-    it('leaves a waiting job unchanged for a repeated add', async () => {
+    it('leaves a waiting job unchanged if the same job is added with the option `repeat`', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       await queue.add([job('a', 'event', 'one'), job('b', 'event', 'one')]);
@@ -124,8 +124,8 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
         running += 1;
         maxRunning = Math.max(maxRunning, running);
         if (running >= 3) full.resolve();
-        // Keeps each run open until the maximum is running. A busy server may hand out jobs more slowly than short runs
-        // would end.
+        // Lets no run end until the maximum number of runs has started. On a busy server, short runs could end before
+        // the server hands out the next job.
         await full.promise;
         await new Promise(setImmediate);
         running -= 1;
@@ -153,7 +153,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       expect(subjects().toSorted()).toEqual(['a', 'a', 'b']);
     });
 
-    it('drops a repeated add under the same id from any process until the id expires', async () => {
+    it('ignores an add if any process has used its id for the same subject, until the id expires', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       const other = harness.shared ? await harness.open() : queue;
@@ -194,7 +194,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       expect(await queue.counts()).toEqual({ waiting: 0, active: 0, delayed: 1 });
     });
 
-    it('is idle at once when it contains no jobs', async () => {
+    it('is idle immediately if it contains no jobs', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       queue.start(async () => undefined);
@@ -233,7 +233,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       if (harness.shared) await other[Symbol.asyncDispose]();
     });
 
-    it('sends a later subscriber the latest message of each topic if the queue is shared', async () => {
+    it('sends a new subscriber the latest message of each topic if the queue is shared', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       if (!harness.shared) return;

@@ -34,7 +34,7 @@ describe('makeFolder and namesIn', () => {
 
   // On this file system, Node's `recursive` option loops forever in a thread that cannot be stopped.
   it.runIf(process.platform === 'linux')(
-    'fails at once if the file system does not allow new folders',
+    'fails immediately if the file system does not allow new folders',
     async () => {
       await expect(makeFolder('/proc/nothing/below')).rejects.toMatchObject({ code: 'ENOENT' });
     },

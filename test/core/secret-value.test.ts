@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { SecretValue } from '../../src/core/secret-value.ts';
 
-it('encodes a text as UTF-8, even if it is not well-formed', () => {
+it('a SecretValue encodes a text as UTF-8, even if the text is not well-formed', () => {
   fc.assert(
     fc.property(
       fc.oneof(fc.string({ unit: 'binary' }), fc.string({ unit: fc.constantFrom('\ud800', 'a', 'é') })),
@@ -13,7 +13,7 @@ it('encodes a text as UTF-8, even if it is not well-formed', () => {
   );
 });
 
-it("copies bytes out of Node's buffer pool", () => {
+it("a SecretValue copies bytes out of Node's buffer pool", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 64 }), fc.nat(8_192), (some, more) => {
       const bytes = Buffer.concat([some, Buffer.alloc(more, 7)]);
@@ -26,7 +26,7 @@ it("copies bytes out of Node's buffer pool", () => {
   );
 });
 
-it('returns the same bytes as text', () => {
+it('a SecretValue returns its bytes as text', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 64 }), fc.nat(8_192), (some, more) => {
       const bytes = Buffer.concat([some, Buffer.alloc(more, 7)]);

@@ -34,14 +34,14 @@ const READERS: Readonly<Record<string, (path: string) => Promise<unknown>>> = {
     ),
 };
 
-describe.each(Object.entries(READERS))('the file for %s', (name, read) => {
+describe.each(Object.entries(READERS))('a small file: %s', (name, read) => {
   it.each([
     ['none.pem', 'ENOENT, no such file or folder'],
     ['.', 'it is a folder, not a regular file'],
     // Reading this device would never end.
     ['pipe', 'it is not a regular file'],
     ['large.pem', 'it is larger than 1 MiB, so it is probably another file'],
-  ])('reports an unusable file by name and with the reason: %s', async (file, reason) => {
+  ])('causes an error with its name and the reason if it cannot be used: %s', async (file, reason) => {
     await expect(read(pathOf(file))).rejects.toMatchObject({
       code: expect.stringMatching(/^C(ONFIG_INVALID|REDENTIAL_MISSING)$/),
       detail: `file ${pathOf(file)} cannot be read: ${reason}`,

@@ -2,7 +2,7 @@ import { expect, it, vi } from 'vitest';
 import { MAX_TIMER_MS, startBackgroundTimer, startTimer } from '../../src/core/timer.ts';
 
 it.each([startTimer, startBackgroundTimer])(
-  'a timer with a delay of several years does not fire at once',
+  'a timer with a delay of several years does not fire immediately',
   (wake) => {
     vi.useFakeTimers();
     using _ = { [Symbol.dispose]: () => void vi.useRealTimers() };

@@ -11,7 +11,7 @@ const panels = dashboard.panels.filter(({ type }) => type !== 'row');
 const alerts = readFileSync(join(ROOT, 'deploy/chart/files/alerts.yaml'), 'utf8');
 const alertExpressions = [...alerts.matchAll(/^ +expr: (.+)$/gm)].map(([, text = '']) => text);
 
-/** Every published series with its labels. Prometheus adds two labels when it scrapes. */
+/** Returns every published series with its labels. Prometheus adds two labels when it scrapes. */
 async function findSeries(): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
   const labelsOfSeries = new Map<string, ReadonlySet<string>>();
   const add = (name: string, ...labels: readonly string[]) =>
@@ -31,7 +31,10 @@ async function findSeries(): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
   return labelsOfSeries;
 }
 
-/** Returns the series of an expression with the labels that their selectors use, and the labels of its groupings. */
+/**
+ * Returns the series that a PromQL expression selects, each with the labels in its selector. Also returns the labels by
+ * which the expression groups.
+ */
 function parseExpression(expression: string) {
   const selectors = [...expression.matchAll(/\b((?:secretbridge|process|nodejs)_[a-z0-9_]+)(\{[^}]*\})?/g)];
   return {
@@ -60,12 +63,12 @@ describe('the dashboard and the alerts', () => {
     }
   });
 
-  it('use every metric of the contract', () => {
+  it('use every metric that the program publishes', () => {
     const all = [...expressionsOf(dashboard), ...alertExpressions].join('\n');
     for (const name of Object.keys(METRICS)) expect(all).toContain(name);
   });
 
-  it('use only labels in legends that their query returns', () => {
+  it('use in each legend only labels that the query returns', () => {
     for (const { targets = [], title } of panels)
       for (const { expr, legendFormat } of targets) {
         const grouped = parseExpression(expr).groups;

@@ -43,7 +43,7 @@ interface SchemaNode {
   readonly properties?: Readonly<Record<string, SchemaNode>>;
 }
 
-/** The paths of all values in the schema. */
+/** Returns the paths of all values in the schema. */
 function namesOf({ properties = {} }: SchemaNode, path = ''): readonly string[] {
   return Object.entries(properties).flatMap(([name, node]) => [
     `${path}${name}`,
@@ -51,7 +51,7 @@ function namesOf({ properties = {} }: SchemaNode, path = ''): readonly string[] 
   ]);
 }
 
-/** The paths of the given values, down to the depth that the schema describes. */
+/** Returns the paths of the given values, down to the depth that the schema describes. */
 function namesIn(values: unknown, { properties }: SchemaNode, path = ''): readonly string[] {
   if (properties === undefined || typeof values !== 'object' || values === null) return [];
   return Object.entries(values).flatMap(([name, node]) => [

@@ -28,7 +28,7 @@ export function readDashboard(): Dashboard {
   return JSON.parse(readFileSync(join(ROOT, 'deploy/chart/files/dashboard.json'), 'utf8')) as Dashboard;
 }
 
-/** All PromQL expressions. */
+/** Returns all PromQL expressions. */
 export function expressionsOf({ panels }: Dashboard): readonly string[] {
   return panels.flatMap(({ targets }) => (targets ?? []).map(({ expr }) => expr));
 }

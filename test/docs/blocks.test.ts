@@ -98,7 +98,7 @@ describe('alerts', () => {
 });
 
 describe('log lines', () => {
-  it('documented for monitoring exist in the source code', () => {
+  it('exist in the source code if the monitoring page lists them', () => {
     const page = pages.find(({ path }) => path === 'docs/how-to/watch-the-bridge.md');
     if (page === undefined) throw new Error('the page on watching is missing');
     const source = globSync('src/**/*.ts', { cwd: ROOT })

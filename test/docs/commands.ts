@@ -13,7 +13,9 @@ export interface CommandLine {
 
 const PROGRAM = /(?:\bnpm run (?:--silent )?secretbridge --|(?<![\w./-])secretbridge)(?= )/;
 
-/** The calls of `secretbridge` in a code block. A script has one call a line; in a session, calls follow `$ `. */
+/**
+ * Returns the calls of `secretbridge` in a code block. A script has one call a line; in a session, calls follow `$ `.
+ */
 export function commandLinesOf({ language, text, location: place }: Block): readonly CommandLine[] {
   if (language !== 'sh' && language !== 'console') return [];
   const lines = text.replaceAll(/\\\n\s*/g, ' ').split('\n');
@@ -22,7 +24,7 @@ export function commandLinesOf({ language, text, location: place }: Block): read
   return commands.flatMap((line) => callIn(line, place, false));
 }
 
-/** Calls of `secretbridge` in inline code. A placeholder such as `…` is not a call. */
+/** Returns the calls of `secretbridge` in inline code. A placeholder such as `…` is not a call. */
 export function inlineCallsOf(page: Page): readonly CommandLine[] {
   return [...proseOf(page).matchAll(/`((?:npm run (?:--silent )?secretbridge -- |secretbridge )[^`\n]+)`/g)]
     .map(([, code]) => code ?? '')

@@ -27,7 +27,7 @@ describe('diagrams', () => {
   );
 });
 
-/** The arrows of the last diagram on the page. `a --> b` means that folder `a` may import from folder `b`. */
+/** Returns the arrows of the last diagram on the page. `a --> b` means that folder `a` may import from folder `b`. */
 function parseArrows(): readonly (readonly [string, string])[] {
   const diagram = diagrams
     .filter(({ location: place }) => place.startsWith('docs/explanation/architecture.md:'))
@@ -38,7 +38,7 @@ function parseArrows(): readonly (readonly [string, string])[] {
   ]);
 }
 
-/** The imports between folders of `src`. */
+/** Returns the imports between folders of `src`. */
 function importsOfFolders(): ReadonlySet<string> {
   const arrows = new Set<string>();
   const home = (path: string): string =>
@@ -57,7 +57,7 @@ describe('the diagram of the folders', () => {
   const diagramArrows = parseArrows();
   const imports = importsOfFolders();
 
-  it('shows no import that the code does not have', () => {
+  it('shows only imports that exist in the code', () => {
     expect(diagramArrows.length).toBeGreaterThan(15);
     expect(diagramArrows.filter(([from, to]) => !imports.has(`${from} ${to}`))).toEqual([]);
   });

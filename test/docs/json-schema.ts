@@ -25,7 +25,7 @@ function alternatives(root: JsonSchema, schema: JsonSchema): readonly JsonSchema
   return [schema, ...nested.flatMap((one) => alternatives(root, one))];
 }
 
-/** The schemas of the member `name`. */
+/** Returns the schemas of the member `name`. */
 function members(root: JsonSchema, schema: JsonSchema, name: string): readonly JsonSchema[] {
   return alternatives(root, schema).flatMap(({ properties, additionalProperties }) => {
     const property = properties?.[name];
@@ -57,7 +57,7 @@ export function hasPath(root: JsonSchema, [first, ...rest]: readonly string[], a
   return members(root, at, first).some((member) => hasPath(root, rest, member));
 }
 
-/** The names of all properties in a schema. */
+/** Returns the names of all properties in a schema. */
 export function propertyNames(schema: JsonSchema): ReadonlySet<string> {
   const names = new Set<string>();
   const walk = (value: unknown): void => {
@@ -70,7 +70,7 @@ export function propertyNames(schema: JsonSchema): ReadonlySet<string> {
   return names;
 }
 
-/** The paths in a value that the schema does not allow. List items appear without an index. */
+/** Returns the paths in a value that the schema does not allow. List items appear without an index. */
 export function unknownPaths(
   root: JsonSchema,
   value: unknown,

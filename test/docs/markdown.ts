@@ -16,7 +16,7 @@ export interface Block {
   readonly location: string;
 }
 
-/** All documentation pages of the repository. */
+/** Returns all documentation pages of the repository. */
 export function allPages(): readonly Page[] {
   const paths = globSync(['*.md', 'deploy/**/*.md', 'docs/**/*.md', 'examples/**/*.md'], {
     cwd: ROOT,
@@ -24,7 +24,7 @@ export function allPages(): readonly Page[] {
   return paths.map((path) => ({ path, text: readFileSync(join(ROOT, path), 'utf8') }));
 }
 
-/** Fenced code blocks without their indentation. */
+/** Returns the fenced code blocks of a page without their indentation. */
 export function blocksOf({ path, text }: Page): readonly Block[] {
   const blocks: Block[] = [];
   let open: { indent: number; language: string; lines: string[]; line: number } | undefined;
@@ -50,7 +50,7 @@ export function proseOf({ text }: Page): string {
   return text.replaceAll(/^ *```.*?^ *```$/gms, '').replaceAll(/<!--.*?-->/gs, '');
 }
 
-/** The link targets of a page, excluding links to other hosts. */
+/** Returns the link targets of a page, excluding links to other hosts. */
 export function linksOf(page: Page): readonly string[] {
   const prose = proseOf(page).replaceAll(/`[^`\n]*`/g, '');
   return [...prose.matchAll(/\]\(([^)\s]+)\)/g)]
@@ -58,7 +58,7 @@ export function linksOf(page: Page): readonly string[] {
     .filter((target) => !/^[a-z]+:/.test(target));
 }
 
-/** The anchors that GitHub generates for the headings of a page. */
+/** Returns the anchors that GitHub generates for the headings of a page. */
 export function anchorsOf(page: Page): ReadonlySet<string> {
   const anchors = new Set<string>();
   for (const [, heading = ''] of proseOf(page).matchAll(/^#{1,6} +(.+?) *$/gm)) {
@@ -76,7 +76,7 @@ export function anchorsOf(page: Page): ReadonlySet<string> {
 
 export type Row = readonly string[];
 
-/** The rows of the table whose header begins with these cells. Code marks are removed. */
+/** Returns the rows of the table whose header begins with these cells. Code marks are removed. */
 export function tableOf({ path, text }: Page, ...head: readonly string[]): readonly Row[] {
   const lines = text.split('\n');
   const cells = (line: string): Row =>

@@ -19,7 +19,7 @@ interface ShellResult {
   readonly stderr: string;
 }
 
-/** A working folder of a reader, in which `secretbridge` is a command. */
+/** A temporary folder in which a test runs the commands of a page. `secretbridge` is on the PATH. */
 export interface PageShell extends AsyncDisposable {
   readonly folder: string;
   write(path: string, content: string): Promise<void>;
@@ -36,7 +36,7 @@ exec '${process.execPath}' -e '
 ' "$@"
 `;
 
-/** @param programs Paths of more commands, by name. */
+/** @param programs The paths of further commands by name. */
 export async function openPageShell(programs: Readonly<Record<string, string>> = {}): Promise<PageShell> {
   const root = await mkdtemp(join(tmpdir(), 'secretbridge-page-'));
   const folder = join(root, 'here');

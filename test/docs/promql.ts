@@ -22,7 +22,7 @@ export function isMetric(name: string): boolean {
   return PROM_CLIENT.test(name) || definitionOf(name) !== undefined;
 }
 
-/** The unknown metrics and labels in an expression. */
+/** Returns the unknown metrics and labels in an expression. */
 export function expressionProblems(expression: string): readonly string[] {
   const selectors = [...expression.matchAll(/\b((?:secretbridge|nodejs|process)_\w+)(?:\{([^}]*)\})?/g)];
   if (selectors.length === 0) return [`no metric of ours in: ${expression}`];

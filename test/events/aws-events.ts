@@ -5,7 +5,7 @@ export function arnOf(name: string, region = REGION): string {
   return `arn:aws:secretsmanager:${region}:${ACCOUNT}:secret:${name}-AbC123`;
 }
 
-/** The EventBridge envelope that wraps every event. */
+/** Wraps an event in the EventBridge envelope. */
 function envelope(type: string, detail: object, part: object = {}): object {
   return {
     version: '0',
@@ -21,13 +21,13 @@ function envelope(type: string, detail: object, part: object = {}): object {
   };
 }
 
-/** An event that Secrets Manager itself emits. */
+/** Returns an event that Secrets Manager itself emits. */
 export function labelUpdated(name: string, part: object = {}): object {
   const detail = { name, labelUpdated: 'AWSCURRENT', versionId: 'a1b2c3d4-5678-90ab-cdef-EXAMPLE11111' };
   return envelope('Secret Label Updated', detail, { resources: [arnOf(name)], ...part });
 }
 
-/** A CloudTrail event for an API call. */
+/** Returns a CloudTrail event for an API call. */
 export function apiCall(eventName: string, record: object, part: object = {}): object {
   const detail = {
     eventVersion: '1.08',
@@ -41,7 +41,7 @@ export function apiCall(eventName: string, record: object, part: object = {}): o
   return envelope('AWS API Call via CloudTrail', detail, part);
 }
 
-/** A CloudTrail event for a service action. */
+/** Returns a CloudTrail event for a service action. */
 export function serviceEvent(eventName: string, record: object): object {
   const detail = {
     eventVersion: '1.08',
@@ -56,7 +56,7 @@ export function serviceEvent(eventName: string, record: object): object {
   return envelope('AWS Service Event via CloudTrail', detail);
 }
 
-/** A message delivered through SNS without raw delivery. */
+/** Returns a message that was delivered through SNS without raw delivery. */
 export function viaSns(event: object): object {
   return { Type: 'Notification', MessageId: 'm', TopicArn: 'arn:aws:sns:x', Message: JSON.stringify(event) };
 }

@@ -25,7 +25,10 @@ const KEYS = Array.from({ length: 100 }, (_, n) => (n < 90 ? `k${n}` : `found/f$
 const ROTATIONS = 1_000;
 const TICK_MS = 1_000;
 
-/** Most keys have one target. Some targets use two keys, some keys have two targets, and one target uses a search. */
+/**
+ * Returns the mappings. Most keys have one target. Some targets use two keys, some keys have two targets, and one
+ * target uses a search.
+ */
 function mappings(): string {
   const source = (key: string) => `{ store: ${STORE}, key: ${key} }`;
   const one = (name: string, data: string) => `

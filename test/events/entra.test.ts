@@ -34,7 +34,7 @@ describe('a Microsoft Entra token', () => {
     ['version 2', { iss: `https://login.microsoftonline.com/${TENANT}/v2.0`, ver: '2.0' }],
     ['several audiences', { aud: ['api://other', AUDIENCE] }],
     ['more roles', { roles: ['Other', 'AzureEventGridSecureWebhookSubscriber'] }],
-  ])('with %s is accepted', async (_, claims) => {
+  ])('is accepted with %s', async (_, claims) => {
     await using entra = await open();
     expect(await entra.holds(claims)).toBe(true);
   });
@@ -51,19 +51,19 @@ describe('a Microsoft Entra token', () => {
     ['no expiry', { exp: undefined }],
     ['an expiry in the past', { exp: seconds(Date.now()) - 61 }],
     ['a start in the future', { nbf: seconds(Date.now()) + 120 }],
-  ])('with %s is rejected', async (_, claims) => {
+  ])('is rejected with %s', async (_, claims) => {
     await using entra = await open();
     expect(await entra.holds(claims)).toBe(false);
   });
 
-  it('may be off by a minute in its validity times', async () => {
+  it('is accepted if its validity times are off by less than a minute', async () => {
     await using entra = await open();
     const now = seconds(entra.clock.now());
     expect(await entra.holds({ exp: now - 55 })).toBe(true);
     expect(await entra.holds({ nbf: now + 55, iat: now + 55 })).toBe(true);
   });
 
-  it("with another issuer's signature, another algorithm or no signature is rejected", async () => {
+  it('is rejected with the signature of another issuer, with another algorithm, or without a signature', async () => {
     await using entra = await open();
     await using other = await startEntraServer('somebody else');
     const now = entra.clock.now();
@@ -88,13 +88,13 @@ describe('a Microsoft Entra token', () => {
     'Basic a.b.c',
     `Bearer a.${'b'.repeat(9_000)}.c`,
     'Bearer a.b.c',
-  ])('is rejected in the header %s', async (header) => {
+  ])('is rejected if the header is %s', async (header) => {
     await using entra = await open();
     expect(await entra.proof.verify(header)).toBe(false);
     expect(entra.server.fetches).toBe(0);
   });
 
-  it("of a sovereign cloud is verified with that cloud's issuer", async () => {
+  it('is verified with the issuer of its sovereign cloud', async () => {
     await using entra = await open({ vaultUrl: 'https://contoso.vault.azure.cn' });
     expect(await entra.holds({ iss: `https://sts.chinacloudapi.cn/${TENANT}/` })).toBe(true);
     expect(await entra.holds({ iss: `https://login.partner.microsoftonline.cn/${TENANT}/v2.0` })).toBe(true);

@@ -122,7 +122,9 @@ const eventGrid = postEvents(
   },
 );
 
-/** Key Vault names cannot contain a slash, so the slash of the suite's keys is replaced. */
+/**
+ * Restores the slash in the keys of hints. Key Vault names cannot contain a slash, so the test stores them without it.
+ */
 function withSlashes(take: SubmitHints): SubmitHints {
   return (hints, ...rest) =>
     take(

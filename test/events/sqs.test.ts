@@ -10,7 +10,7 @@ import { arnOf, labelUpdated, REGION } from './aws-events.ts';
 
 type Answer = readonly QueueMessage[] | AppError;
 
-/** An intake that reads from a queue with scripted responses. */
+/** Opens an intake that reads from a queue with scripted responses. */
 function open(answers: readonly Answer[], { failOpen = 0, failRemove = 0, failEach = 0 } = {}) {
   const time = createManualTime();
   const remaining = [...answers];
@@ -90,7 +90,7 @@ const message = (body: unknown, receipt: string, received = 1): QueueMessage => 
 });
 
 describe('the SQS intake', () => {
-  it('submits a batch before it removes its messages', async () => {
+  it('submits a batch of events before it removes the messages from the queue', async () => {
     await using test = open([[message(labelUpdated('a'), 'r1'), message(labelUpdated('b'), 'r2')], []]);
     await waitUntil(() => expect(test.seen.receives).toBe(3));
     expect(test.seen.hints).toEqual([
@@ -171,7 +171,7 @@ describe('the SQS intake', () => {
   it.each([
     ['waits for a message', []],
     ['waits after a failure', [new AppError('STORE_UNAVAILABLE')]],
-  ])('stops at once while it %s', async (_, answers: readonly Answer[]) => {
+  ])('stops immediately while it %s', async (_, answers: readonly Answer[]) => {
     const test = open(answers);
     await waitUntil(() => expect(test.seen.receives).toBe(1));
     await test.intake[Symbol.asyncDispose]();

@@ -21,7 +21,7 @@ interface World extends AsyncDisposable {
   connected(times?: number): Promise<void>;
 }
 
-/** Up to `mostWaits` waits return at once. */
+/** Opens a stream. The first `maxWaits` waits take no time. */
 async function open(config: Readonly<Record<string, unknown>> = {}, maxWaits = 1_000): Promise<World> {
   const server = await startVaultServer();
   const events = await startVaultEvents(server);
@@ -210,7 +210,7 @@ describe('the Vault event stream', () => {
     expect(`${error?.message}${error?.cause}`).not.toContain('mArKeR');
   });
 
-  it('is retried like after an outage if the server is unhealthy', async () => {
+  it('is retried as after an outage if the server is unhealthy', async () => {
     await using world = await open({}, 3);
     world.events.refuse = { status: 503 };
     world.events.drop();
@@ -228,7 +228,7 @@ describe('the Vault event stream', () => {
     expect(world.events.handshakes).toHaveLength(3);
   });
 
-  it('follows a redirect from a standby to the active node with the token', async () => {
+  it('follows a redirect from a standby to the active node, and sends the token there', async () => {
     await using world = await open({ namespace: 'ns1' });
     await using active = await startVaultEvents(world.server);
     await world.connected();
@@ -258,7 +258,7 @@ describe('the Vault event stream', () => {
     expect(world.events.handshakes.length).toBeLessThanOrEqual(5);
   });
 
-  it('is closed at once if the intake is disposed', async () => {
+  it('is closed immediately if the intake is disposed', async () => {
     const world = await open();
     await world.connected();
     await world[Symbol.asyncDispose]();

@@ -12,7 +12,7 @@ import { AwsError, startAwsServer } from './aws-server.ts';
 const REGION = 'eu-west-1';
 const ROLE = 'arn:aws:iam::123456789012:role/x';
 
-/** The fake server with the real SDK, which does not retry. */
+/** Starts the fake server, and a client from the real SDK that does not retry. */
 async function open() {
   const server = await startAwsServer();
   const { accessKeyId, secretAccessKey } = server.root;

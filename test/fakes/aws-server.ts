@@ -48,7 +48,7 @@ export interface AwsServer extends AsyncDisposable {
   readonly root: Grant;
   /** The received operations in order, for example `GetSecretValue` or `AssumeRole`. */
   readonly requests: { readonly operation: string; readonly input: Readonly<Record<string, unknown>> }[];
-  /** The number of requests for an operation. */
+  /** Returns the number of requests for an operation. */
   count(operation: string): number;
   /** Sets or removes the fault of these operations. `BatchGetSecretValue item` affects a single secret of a batch. */
   fail(fault: AwsFault | undefined, operations?: RegExp): void;
@@ -59,7 +59,7 @@ export interface AwsServer extends AsyncDisposable {
   /** Expires all credentials from logins. */
   expireAll(): void;
   addGrant(grant: Grant): void;
-  /** The secret keys and session tokens of all credentials. */
+  /** Returns the secret keys and session tokens of all credentials. */
   secrets(): readonly string[];
   /** The web identity tokens that may assume a role. Undefined accepts any token. */
   webTokens: readonly string[] | undefined;

@@ -51,7 +51,7 @@ export class AwsStore {
     return secret;
   }
 
-  /** Schedules a deletion, or deletes at once. */
+  /** Schedules a deletion, or deletes immediately. */
   remove(name: string, how: 'schedule' | 'force'): void {
     const secret = this.#secrets.get(name);
     if (how === 'force') this.#secrets.delete(name);

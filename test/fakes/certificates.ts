@@ -26,7 +26,7 @@ export interface Authority {
 
 const DAY_MS = 86_400_000;
 
-/** A certificate authority for tests (X.509 v3, RFC 5280, ECDSA P-256) that uses only Node's own modules. */
+/** Creates a certificate authority for tests (X.509 v3, RFC 5280, ECDSA P-256). It uses only Node's own modules. */
 export function createAuthority(name = 'Test CA'): Authority {
   const { publicKey, privateKey } = keyPair();
   return authority(name, privateKey, {

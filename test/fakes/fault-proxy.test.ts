@@ -29,7 +29,7 @@ describe('the fault proxy', () => {
     expect(await status('sys/health')).toBe(200);
   });
 
-  it.each(FAULTS)('closes during "%s"', async (fault) => {
+  it.each(FAULTS)('can be closed during the fault "%s"', async (fault) => {
     await using server = await startVaultServer();
     const proxy = await startFaultProxy(server.address);
     proxy.set(fault);

@@ -75,7 +75,7 @@ const CANNED: Partial<Record<Fault, () => Canned>> = {
   'invalid JSON': () => ({ status: 200, body: '{"data":{"data":{"a":"1"}' }),
 };
 
-/** A proxy in front of a real server that can inject faults. */
+/** Starts a proxy in front of a real server. The proxy can inject faults. */
 export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
   const requests: FaultProxy['requests'][number][] = [];
   const waiting = new Set<{ path: RegExp; resolve: () => void }>();

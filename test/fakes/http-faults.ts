@@ -123,7 +123,7 @@ export async function applyFault(
   });
 }
 
-/** Node cannot reset the TCP connection below a TLS socket, so this only closes it. */
+/** Resets the connection. Below a TLS socket, Node cannot reset the TCP connection, so it is only closed. */
 function reset({ socket }: IncomingMessage): void {
   if (socket instanceof TLSSocket) socket.destroy();
   else socket.resetAndDestroy();

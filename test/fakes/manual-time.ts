@@ -12,7 +12,7 @@ export interface ManualTime extends Clock {
   readonly waiting: readonly number[];
 }
 
-/** A clock with timers that the test advances. */
+/** Creates a clock with timers. The test advances the clock. */
 export function createManualTime(start = 1_800_000_000_000): ManualTime {
   let now = start;
   const timers = new Set<{ at: number; callback: () => void }>();

@@ -33,7 +33,7 @@ interface Log {
   readonly queues: Map<string, Promise<void>>;
 }
 
-/** An audit store in memory. Disposing it ends its process. */
+/** Creates an audit store in memory. Disposing the store ends its process. */
 export function createMemoryAudit(options: MemoryAuditOptions = {}): MemoryAudit {
   return openProcess(options, {
     records: [],

@@ -10,7 +10,7 @@ import { openWatchLog } from '../conformance/cluster-watch-log.ts';
 import { describeNamespaceWatch } from '../conformance/cluster-watch-namespaces.ts';
 import { createMemoryCluster } from './memory-cluster.ts';
 
-/** JSON merge patch (RFC 7396). */
+/** Applies a JSON merge patch (RFC 7396). */
 function merge(target: unknown, patch: JsonObject): JsonObject {
   const entries = new Map(Object.entries(isObject(target) ? target : {}));
   for (const [name, value] of Object.entries(patch)) {
@@ -38,7 +38,7 @@ async function open(): Promise<ClusterHarness> {
 describeCluster('the memory cluster', open);
 describeLists('the memory cluster', open);
 for (const scope of ['name', 'namespace'] as const) {
-  describeWatch(`the memory cluster, by ${scope},`, open, {
+  describeWatch(`the memory cluster (by ${scope})`, open, {
     scope,
     reportsEveryVersion: true,
     recordsManagers: true,

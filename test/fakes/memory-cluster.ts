@@ -72,7 +72,7 @@ export interface MemoryCluster extends Cluster {
   interrupt(error: AppError): void;
   /** The current watches. */
   readonly watched: readonly WatchScope[];
-  /** The object in the API server's format. */
+  /** Returns the object in the API server's format. */
   raw(id: TargetId): RawSecret | undefined;
 }
 

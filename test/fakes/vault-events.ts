@@ -168,7 +168,7 @@ function lengthOf(size: number): Buffer {
   return bytes;
 }
 
-/** The header of a frame that declares this size. */
+/** Returns the header of a frame that declares this size. */
 export function hugeFrame(size: number): Buffer {
   return Buffer.concat([Buffer.from([0x80 | TEXT, 127]), lengthOf(size)]);
 }

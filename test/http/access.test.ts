@@ -140,7 +140,7 @@ describe('a server without tokens', () => {
 });
 
 describe('the logger', () => {
-  it('writes a line for each request without its query, unknown path or token', async () => {
+  it('writes one line for each request, but omits the query, an unknown path and the token', async () => {
     await using api = await startTestServer();
     await api.get('/api/v1/audit/records?mapping=marker-query');
     await api.get('/marker-path?marker-query');

@@ -238,7 +238,7 @@ describe('an error response', () => {
     },
   );
 
-  it('hides the details of an unexpected error, which the log contains with the request id', async () => {
+  it('hides the details of an unexpected error, but the log contains them with the request id', async () => {
     const status = async () => {
       throw Object.assign(new Error('password hunter2 refused'), { statusCode: 418, code: 'EVIL' });
     };
@@ -263,7 +263,7 @@ describe('an error response', () => {
     ['CONFIG_INVALID', 409],
     ['HELD', 409],
     ['INTERNAL', 500],
-  ] as const)('maps the service error %s to %i', async (code, expected) => {
+  ] as const)('has the status for the service error: %s returns %i', async (code, expected) => {
     const status = async () => {
       throw new AppError(code, { retryAfterMs: 1_500 });
     };
@@ -296,7 +296,7 @@ describe('every response', () => {
     }
   });
 
-  it('contains Retry-After if rate limited, except for probes, which are never limited', async () => {
+  it('contains Retry-After if it is rate limited, and probes are never limited', async () => {
     await using api = await startTestServer({}, { requests: 3 });
     const statuses = [];
     for (let count = 0; count < 5; count += 1) statuses.push((await api.get('/api/v1/status')).status);

@@ -93,7 +93,7 @@ describe('the review route', () => {
 });
 
 describe('the record routes', () => {
-  it('trace a fingerprint', async () => {
+  it('return the records with a fingerprint, and trace the fingerprint on request', async () => {
     await using api = await startTestServer();
     const source = { store: 'vault', key: 'db', version: '3' };
     await api.audit.append([
@@ -220,7 +220,7 @@ describe('the export route', () => {
     ]);
   });
 
-  it('accepts the same filters as the list', async () => {
+  it('accepts the same filters as `audit list`', async () => {
     await using api = await startTestServer();
     await api.audit.append([bare(), entry()]);
     const csv = await api.get('/api/v1/audit/export?format=csv&action=sweep');

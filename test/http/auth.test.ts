@@ -104,7 +104,7 @@ describe('Kubernetes tokens', () => {
     ]);
   });
 
-  it('with a lower role do not get a higher one', async () => {
+  it('do not grant a role above those of the caller', async () => {
     const world = withAnn(createWorld(), 'viewer', 'reviewer');
     expect(await (await auth(world).identify(secret('ann-token')))?.may('operator')).toBe(false);
     expect(world.calls.filter((call) => call !== 'review secretbridge')).toEqual(['mayUse operator']);
@@ -172,7 +172,7 @@ describe('Kubernetes tokens', () => {
     ).not.toContain('ann-');
   });
 
-  it('without a role get an error that names the required role', async () => {
+  it('cause an error that names the required role if the caller has no role', async () => {
     await using api = await startTestServer({ auth: auth(withAnn(createWorld())) });
     expect(await api.get('/api/v1/status', 'ann-token')).toMatchObject({
       status: 403,
@@ -208,7 +208,7 @@ describe('an address that guesses tokens', () => {
     expect(await ask(right)).toBe('the-viewer');
   });
 
-  it('does not block other addresses or tokens that it used before', async () => {
+  it('does not block other addresses, and can use a token that it used before its guesses', async () => {
     const { ask } = await guessing();
     expect(await ask(right)).toBe('the-viewer');
     for (let count = 0; count < 40; count += 1) await ask(guess);

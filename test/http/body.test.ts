@@ -68,7 +68,7 @@ describe('a request body', () => {
   });
 
   it.each(DUPLICATES)(
-    'for %s is rejected without effect: %s has the duplicate member `%s`',
+    'is rejected without effect for %s: %s has the duplicate member `%s`',
     async (url, body, name) => {
       await using api = await open();
       const { status, json } = await post(api, url, body);
@@ -77,7 +77,7 @@ describe('a request body', () => {
     },
   );
 
-  it('with unknown members is rejected without echoing their names', async () => {
+  it('is rejected if it has unknown members, and the response does not contain their names', async () => {
     await using api = await open();
     for (const url of [...WITHOUT_BODY, ROLLBACK, REVIEW])
       expect((await post(api, url, '{"hunter2":1,"hunter2":2}')).text).not.toContain('hunter2');
@@ -90,7 +90,7 @@ describe('a request body', () => {
     expect(done(api)).toBe(5);
   });
 
-  it('is accepted with the right types', async () => {
+  it('is accepted if its members have the right types', async () => {
     await using api = await open();
     expect((await post(api, ROLLBACK, '{"to":8,"namespace":"apps"}')).status).toBe(200);
     expect((await post(api, REVIEW, '\uFEFF{"state":"reviewed","note":"5"}')).status).toBe(200);

@@ -227,7 +227,7 @@ describe('the key of a subscription', () => {
   });
 });
 
-it('returns 404 for a subscription that is not configured', async () => {
+it('an unknown subscription returns 404, and GET returns 405', async () => {
   await using events = await startEventTestServer();
   expect((await events.grid([event()], { name: 'ci' })).status).toBe(404);
   const { status, headers } = await events.api.call('GET', '/events/azure/contoso');

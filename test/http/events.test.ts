@@ -69,11 +69,14 @@ describe('a signed webhook', () => {
     [-299_000, 202],
     [299_000, 202],
     [301_000, 401],
-  ])('with a time %i ms from now returns %i', async (distance, status) => {
-    await using events = await startEventTestServer();
-    const signature = sign(BODY, events.now + distance);
-    expect((await events.webhook(BODY, { signature })).status).toBe(status);
-  });
+  ])(
+    'is accepted only if its time differs from now by less than five minutes: %i ms returns %i',
+    async (distance, status) => {
+      await using events = await startEventTestServer();
+      const signature = sign(BODY, events.now + distance);
+      expect((await events.webhook(BODY, { signature })).status).toBe(status);
+    },
+  );
 
   it('is accepted only once while its time is valid', async () => {
     await using events = await startEventTestServer();
@@ -103,7 +106,7 @@ describe('a signed webhook', () => {
     ['with a __proto__ member', '{"store":"team-vault","key":"a","__proto__":{}}'],
     ['about a store of another webhook', '{"store":"aws-prod","key":"a"}'],
     ['with a key that is too long', JSON.stringify({ store: 'team-vault', key: 'k'.repeat(2_049) })],
-  ])('with a body %s is rejected as malformed, and can be sent again', async (_, body) => {
+  ])('is rejected as malformed, and can be sent again, with a body %s', async (_, body) => {
     await using events = await startEventTestServer();
     const { status, json } = await events.webhook(body);
     expect([status, json.code]).toEqual([400, 'INVALID_REQUEST']);
@@ -112,7 +115,7 @@ describe('a signed webhook', () => {
     expect((await events.webhook(body)).status).toBe(400);
   });
 
-  it('over the size limit is rejected without being read', async () => {
+  it('is rejected without being read if it exceeds the size limit', async () => {
     await using events = await startEventTestServer();
     const { status, json } = await events.webhook(
       JSON.stringify({ store: 'team-vault', key: 'k'.repeat(17_000) }),
@@ -241,7 +244,7 @@ describe('responses to unauthenticated events', () => {
 });
 
 describe('a flood of events', () => {
-  it('with forged signatures gets 429 and does not block valid events from the same address', async () => {
+  it('gets 429 if its signatures are forged, and does not block valid events from the same address', async () => {
     await using events = await startEventTestServer();
     const forged = () =>
       events.webhook(BODY, { signature: sign(BODY, events.now, 'guess'), from: '192.0.2.7' });
@@ -254,7 +257,7 @@ describe('a flood of events', () => {
     expect((await forged()).status).toBe(401);
   });
 
-  it('is logged with one line at once and one with the count a minute later', async () => {
+  it('is logged with one line immediately, and with the count a minute later', async () => {
     await using events = await startEventTestServer();
     const lines = () => events.api.log.filter(({ level }) => level !== 'debug');
     for (let count = 0; count < 20; count += 1) await events.webhook(BODY, { signature: 'x' });
@@ -273,7 +276,7 @@ describe('a flood of events', () => {
     expect(lines()).toHaveLength(2);
   });
 
-  it('to one webhook does not block another webhook behind the same proxy', async () => {
+  it('does not block another webhook behind the same proxy', async () => {
     await using events = await startEventTestServer({ requests: 5 });
     for (let count = 0; count < 5; count += 1) await events.webhook(BODY, { name: 'other', signature: 'x' });
     expect((await events.webhook(BODY, { name: 'other' })).status).toBe(429);

@@ -93,7 +93,7 @@ const EVENT = {
 };
 
 describe('any event', () => {
-  it('appears in responses and log lines only by its names', async () => {
+  it('leaves only its names in responses and log lines', async () => {
     await using events = await startEventTestServer();
     const answers: string[] = [];
     const record = (answer: { readonly text: string; readonly headers: object }) =>

@@ -35,7 +35,7 @@ async function described(api: TestServer): Promise<Document> {
   return (await api.get('/api/openapi.json')).json as unknown as Document;
 }
 
-it('documents 409 for operations that can require a person to act first', async () => {
+it('the API description lists 409 for operations that can require a person to act first', async () => {
   const release = async () => {
     throw new AppError('NOT_OWNED');
   };
@@ -55,7 +55,7 @@ it('documents 409 for operations that can require a person to act first', async 
   }
 });
 
-it('documents the members of each target in a sync response', async () => {
+it('the API description contains the members of each target in a sync response', async () => {
   const outcome: Outcome = {
     kind: 'failed',
     mapping: 'db',
@@ -79,7 +79,7 @@ it('documents the members of each target in a sync response', async () => {
   expect(Object.keys(problemProperties)).toEqual(Object.keys(problem));
 });
 
-it('requires no member of a verification result that may be missing', async () => {
+it('the API description marks a member of a verification result as optional if it may be missing', async () => {
   const audit = createMemoryAudit();
   await audit.append([bare(), bare(), bare()]);
   const cut = Object.assign(Object.create(audit), {
@@ -102,7 +102,7 @@ it.each([
   ['/api/v1/audit/export', '/api/v1/audit/export?format=csv', 'string'],
   ['/api/v1/audit/export', '/api/v1/audit/export?format=ocsf', 'string'],
   ['/api/openapi.json', '/api/openapi.json', 'object'],
-] as const)('documents the media type of %s as %s', async (path, url, type) => {
+] as const)('the API description contains the media type of %s as %s', async (path, url, type) => {
   await using api = await startTestServer();
   await api.audit.append([bare()]);
   const { headers } = await api.get(url);
@@ -112,7 +112,7 @@ it.each([
   expect(content[media]?.schema.type).toBe(type);
 });
 
-it('documents the error schema for all other responses', async () => {
+it('the API description contains the error schema for all other responses', async () => {
   await using api = await startTestServer({}, { requests: 1 });
   const { paths } = await described(api);
   expect((await api.get('/api/v1/status')).status).toBe(429);
@@ -123,7 +123,7 @@ it('documents the error schema for all other responses', async () => {
       );
 });
 
-it('requires a body exactly for the routes that reject requests without one', async () => {
+it('the API description requires a body exactly for the routes that reject requests without a body', async () => {
   await using api = await startTestServer();
   await api.audit.append([bare()]);
   const { paths } = await described(api);
@@ -139,7 +139,7 @@ it('requires a body exactly for the routes that reject requests without one', as
 });
 
 it.each([true, false])(
-  'documents whether the metrics route requires a token: %s',
+  'the API description states whether the metrics route requires a token: %s',
   async (metricsNeedToken) => {
     await using api = await startTestServer({ config: { metricsNeedToken } });
     const { status } = await api.call('GET', '/metrics');

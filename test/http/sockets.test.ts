@@ -53,7 +53,7 @@ describe('a connection to the HTTP server', () => {
       `POST /livez HTTP/1.1\r\n${HEADERS}content-length: 1\r\ntransfer-encoding: chunked\r\n\r\n`,
       400,
     ],
-  ])('%s gets a response and is closed', async (_, text, status) => {
+  ])('gets a response and is closed after a request %s', async (_, text, status) => {
     // Uses a long timeout where none is tested, because a busy machine may take more than 50 ms to read the text.
     const ms = status === 408 ? 50 : 10_000;
     await using api = await startTestServer({}, { headersMs: ms, requestMs: ms });
@@ -67,7 +67,7 @@ describe('a connection to the HTTP server', () => {
     expect(answer).not.toContain(TOKENS.operator);
   });
 
-  it('whose request is rejected before its body arrives gets one response and is closed', async () => {
+  it('gets one response and is closed if its request is rejected before the body arrives', async () => {
     await using api = await startTestServer({}, { headersMs: 50, requestMs: 50 });
     const socket = await open(await api.server.listen(ANY));
     socket.write(
@@ -77,7 +77,7 @@ describe('a connection to the HTTP server', () => {
     expect(answer.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 401']);
   });
 
-  it('that waits for a verification is exempt from the idle timeout', async () => {
+  it('is exempt from the idle timeout while it waits for a verification', async () => {
     const audit = createMemoryAudit();
     await audit.append([bare(), bare()]);
     const slow = {
@@ -117,7 +117,7 @@ describe('a connection to the HTTP server', () => {
   it.each([
     ['with a token', '/api/v1/mappings/db/sync'],
     ['for an event', '/events/webhook/ci'],
-  ])('%s that the client closes before the body arrives logs no error', async (_, path) => {
+  ])('logs no error if the client closes it before the body of a request %s arrives', async (_, path) => {
     await using api = await startTestServer();
     const socket = await open(await api.server.listen(ANY));
     const { server } = api.server.app;
@@ -135,7 +135,7 @@ describe('a connection to the HTTP server', () => {
   it.each([
     ['without a Host header', 'GET /livez HTTP/1.1\r\n\r\n', 400],
     ['with an Expect header', 'POST /livez HTTP/1.1\r\nhost: x\r\nexpect: it\r\n\r\n', 417],
-  ])('with a request %s gets the common error format', async (_, text, status) => {
+  ])('gets the common error format for a request %s', async (_, text, status) => {
     await using api = await startTestServer();
     const socket = await open(await api.server.listen(ANY));
     socket.end(text);
@@ -146,7 +146,7 @@ describe('a connection to the HTTP server', () => {
     expect(head).toContain(`x-request-id: ${requestId}`);
   });
 
-  it('without a Host header counts toward the rate limit', async () => {
+  it('counts toward the rate limit if its requests have no Host header', async () => {
     await using api = await startTestServer({}, { requests: 3 });
     const socket = await open(await api.server.listen(ANY));
     const statuses: (string | undefined)[] = [];
@@ -158,7 +158,7 @@ describe('a connection to the HTTP server', () => {
     expect(statuses).toEqual(['400', '400', '400', '429', '429']);
   });
 
-  it('that sends nothing is closed', async () => {
+  it('is closed if the client sends nothing', async () => {
     await using api = await startTestServer({}, { headersMs: 50, requestMs: 50 });
     const socket = await open(await api.server.listen(ANY));
     await rest(socket);
@@ -182,7 +182,7 @@ describe('the connection limit per address', () => {
 });
 
 describe('closing the server', () => {
-  it('closes idle connections at once', async () => {
+  it('closes idle connections immediately', async () => {
     await using api = await startTestServer();
     const url = await api.server.listen(ANY);
     const [silent, idle] = [await open(url), await open(url)];
@@ -235,7 +235,7 @@ describe('closing the server', () => {
 });
 
 describe('the listen address', () => {
-  it('already in use causes an error that names it', async () => {
+  it('causes an error that contains the address if it is already in use', async () => {
     await using first = await startTestServer();
     await using second = await startTestServer();
     const { host } = new URL(await first.server.listen(ANY));
@@ -246,7 +246,7 @@ describe('the listen address', () => {
   });
 
   it.each(['nothing', '127.0.0.1', '127.0.0.1:99999', '192.0.2.1:0', '[fe80::1]:0'])(
-    '%s is rejected',
+    'is rejected if it is %s',
     async (address) => {
       await using api = await startTestServer();
       await expect(api.server.listen(address)).rejects.toMatchObject({ code: 'LISTEN_FAILED' });

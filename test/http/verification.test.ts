@@ -14,7 +14,7 @@ async function filled(count: number): Promise<MemoryAudit> {
   return audit;
 }
 
-/** The same store, but with altered records. */
+/** Returns the same store, but with altered records. */
 function changed(audit: MemoryAudit, change: (records: StoredRecord[]) => StoredRecord[]): MemoryAudit {
   return Object.assign(Object.create(audit), {
     async *storedRecords(from: number) {

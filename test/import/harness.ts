@@ -22,7 +22,7 @@ export function store(name: string, provider: object, more: object = {}) {
   };
 }
 
-/** An ExternalSecret `apps/db` that uses the store `vault`, unless overridden. */
+/** Returns an ExternalSecret `apps/db` that uses the store `vault`, unless overridden. */
 export function external(spec: object, metadata: object = {}) {
   return {
     apiVersion: 'external-secrets.io/v1',
@@ -69,7 +69,7 @@ export async function imported(...objects: readonly object[]): Promise<Imported>
   };
 }
 
-/** The paths of the lost or changed fields, in order. */
+/** Returns the paths of the lost or changed fields, in order. */
 export function places(report: ObjectReport | undefined, level: 'changed' | 'lost'): readonly string[] {
   return report?.findings.filter((finding) => finding.level === level).map(({ at }) => at) ?? [];
 }

@@ -65,7 +65,7 @@ describe('a ClusterExternalSecret', () => {
     expect(result.summary.skipped).toBe(1);
   });
 
-  it('with a store in each namespace becomes one mapping per namespace', async () => {
+  it('becomes one mapping per namespace if each namespace has its own store', async () => {
     const local = (namespace: string) => ({
       ...VAULT,
       kind: 'SecretStore',
@@ -130,11 +130,11 @@ spec:
       `a: &a [${'x,'.repeat(20)}]\nb: &b [${'*a,'.repeat(20)}]\nc: [${'*b,'.repeat(20)}]`,
       'has too many aliases',
     ],
-  ])('with alias errors is reported (%s)', (text, what) => {
+  ])('is reported if it has alias errors (%s)', (text, what) => {
     expect(readObjects([{ name: 'x.yaml', text }], 'default').unreadable).toEqual([`x.yaml ${what}`]);
   });
 
-  it('that is not YAML is reported by line, without quoting it', () => {
+  it('is reported by line, but not quoted, if it is not YAML', () => {
     const { unreadable } = readObjects([{ name: 'x.yaml', text: 'a: "hunter2\nb: [' }], 'default');
     expect(unreadable).toHaveLength(1);
     expect(unreadable.join()).toMatch(/^x\.yaml:\d+ is not valid YAML or JSON$/);
@@ -144,7 +144,7 @@ spec:
     ['name: {{ .Release.Name }}', /^"ExternalSecret": an object without a name\. .*`helm template`$/],
     ['generateName: db-', /^"ExternalSecret": an object without a name\. /],
     ['name: {{ .Release.Name }}-db', /^chart\.yaml:\d+ is not valid YAML or JSON\. .*`helm template`$/],
-  ])('from an unrendered chart with `%s` is listed', (name, line) => {
+  ])('is reported as unreadable if it comes from an unrendered chart with `%s`', (name, line) => {
     const text = `apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata:\n  ${name}\n`;
     const { externalObjects, unreadable } = readObjects([{ name: 'chart.yaml', text }], 'default');
     expect(externalObjects).toEqual([]);
@@ -169,7 +169,7 @@ spec:
     ]);
   });
 
-  it('with an invalid object name is listed, and the name cannot add lines to the report', async () => {
+  it('is reported if it has an invalid object name, and the name cannot add lines to the report', async () => {
     const texts = [
       VAULT,
       external(
@@ -192,7 +192,7 @@ spec:
     expect(result.config).not.toContain('evil');
   });
 
-  it('for an inactive mapping is a comment, regardless of its line breaks', () => {
+  it('becomes a comment if its mapping is inactive, even if it contains line breaks', () => {
     const breaks = ['\n', '\r\n', '\r', '\u0085', '\u2028', '\u2029'];
     const text = breaks.map((sign) => `${sign}evil: true`).join('');
     const config = configText({
@@ -254,7 +254,7 @@ spec:
     expect(importExternalSecrets(objects, OPTIONS).needsPerson).toBe(true);
   });
 
-  it('causes the same output in any order', () => {
+  it('gives the same output in any order', () => {
     const objects = [
       VAULT,
       { ...VAULT, kind: 'SecretStore', metadata: { name: 'vault', namespace: 'apps' } },

@@ -63,7 +63,7 @@ describe('an ExternalSecret', () => {
       },
       [],
     ],
-  ])('with the target %j becomes a corresponding mapping', async (target, expected, changed) => {
+  ])('becomes a corresponding mapping with the target %j', async (target, expected, changed) => {
     const { mapping, report } = await imported(VAULT, external({ ...one, target }));
     expect(mapping).toMatchObject(expected);
     expect(places(report('ExternalSecret', 'db'), 'changed')).toEqual(changed);
@@ -82,7 +82,7 @@ describe('an ExternalSecret', () => {
     [{ refreshPolicy: 'Periodic', refreshInterval: '90s' }, { refresh: '1m30s' }, undefined],
     [{ refreshInterval: '1.5h' }, { refresh: '1h30m' }, undefined],
     [{}, { refresh: '1h' }, undefined],
-  ])('with the refresh settings %j becomes a corresponding mapping', async (spec, expected, changed) => {
+  ])('becomes a corresponding mapping with the refresh settings %j', async (spec, expected, changed) => {
     const { mapping, report } = await imported(VAULT, external({ ...one, ...spec }));
     expect(mapping).toMatchObject(expected);
     expect(places(report('ExternalSecret', 'db'), 'changed')).toEqual(changed === undefined ? [] : [changed]);
@@ -116,7 +116,7 @@ describe('an ExternalSecret', () => {
     [AZURE, { key: 'secret/name', property: 'p' }, { store: 'azure', key: 'name', property: 'p' }],
     [AZURE, { key: 'key/name' }, { store: 'azure', key: 'name', object: 'key' }],
     [AZURE, { key: 'cert/name' }, { store: 'azure', key: 'name', object: 'certificate' }],
-  ])('reads from %o with %j', async (from, remoteRef, expected) => {
+  ])('becomes a mapping that reads from %o with %j', async (from, remoteRef, expected) => {
     const secretStoreRef = { name: from.metadata.name, kind: 'ClusterSecretStore' };
     const { mapping } = await imported(
       from,
@@ -139,7 +139,7 @@ describe('an ExternalSecret', () => {
     expect(result.needsPerson).toBe(true);
   });
 
-  it('with a part that is lost is inactive, because it would remove the keys of that part', async () => {
+  it('becomes an inactive mapping if a part is lost, because the mapping would remove the keys of that part', async () => {
     const { result, mappings } = await imported(
       VAULT,
       external({ ...one, dataFrom: [{ sourceRef: { generatorRef: { kind: 'Password', name: 'p' } } }] }),
@@ -158,7 +158,7 @@ describe('an ExternalSecret', () => {
       { ...one, target: { template: { data: { ['__proto__']: 'x{{ .PASSWORD }}' } } } },
     ],
     ['dataFrom.0.find.tags.__proto__', { dataFrom: [{ find: { tags: { ['__proto__']: 'x' } } }] }],
-  ])('with an invalid name at %s is listed, and other objects are converted', async (at, spec) => {
+  ])('is listed if it has an invalid name at %s, and other objects are converted', async (at, spec) => {
     const { mappings, report } = await imported(
       VAULT,
       external(spec),
@@ -169,14 +169,14 @@ describe('an ExternalSecret', () => {
   });
 
   it.each(['toString', 'constructor', '__proto__'])(
-    'with an unknown policy uses the default: %s',
+    'gets the default policy if its policy is unknown: %s',
     async (deletionPolicy) => {
       const { mapping } = await imported(VAULT, external({ ...one, target: { deletionPolicy } }));
       expect(mapping).not.toHaveProperty('onSourceMissing');
     },
   );
 
-  it('reports how a missing source is handled, alone or among several sources', async () => {
+  it('causes a report about missing sources, which differs for one source and for several', async () => {
     const policy = async (deletionPolicy: string) => {
       const { report } = await imported(VAULT, external({ ...one, target: { deletionPolicy } }));
       return report('ExternalSecret', 'db')
@@ -190,12 +190,12 @@ describe('an ExternalSecret', () => {
     expect(await policy('Merge')).not.toContain('while one source remains');
   });
 
-  it('has its unknown fields listed', async () => {
+  it('has its unknown fields listed in the report', async () => {
     const { report } = await imported(VAULT, external({ ...one, target: { newField: 1 } }));
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.target.newField']);
   });
 
-  it('from an unrendered chart is inactive, because its placeholders would be used literally', async () => {
+  it('becomes an inactive mapping if its chart is unrendered, because the placeholders would be used literally', async () => {
     for (const key of ['{{ .Values.path }}/db', `apps/\${CLUSTER_NAME}/db`]) {
       const { report, mappings } = await imported(
         VAULT,
@@ -209,7 +209,7 @@ describe('an ExternalSecret', () => {
     expect(places(found.report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.dataFrom[0].find.tags.env']);
   });
 
-  it('with a template that only prints braces must be checked by the user', async () => {
+  it('must be checked by the user if its template only prints braces', async () => {
     const { report } = await imported(
       VAULT,
       external({ ...one, target: { template: { data: { k: 'a {{ `{{ .K }}` }}' } } } }),
@@ -222,7 +222,7 @@ describe('an ExternalSecret', () => {
     });
   });
 
-  it('with automatic decoding requires the user to set the encoding', async () => {
+  it('requires the user to set the encoding if it uses automatic decoding', async () => {
     const remoteRef = { key: 'a', property: 'p', decodingStrategy: 'Auto' };
     const { mapping, report } = await imported(VAULT, external({ data: [{ secretKey: 'K', remoteRef }] }));
     expect(mapping?.data).toEqual({ K: { store: 'vault', key: 'a', property: 'p' } });
@@ -240,7 +240,7 @@ describe('an ExternalSecret', () => {
     expect(mapping?.target).toMatchObject({ labels: { team: 'a' }, annotations: { note: 'x' } });
   });
 
-  it('that writes the Secret of another object is refused', async () => {
+  it('is refused if it writes the Secret of another object', async () => {
     const { mappings, report } = await imported(
       VAULT,
       external(one),
@@ -311,7 +311,7 @@ describe('dataFrom', () => {
       { extract: { key: 'app' }, rewrite: [{ regexp: { source: '[^a-zA-Z0-9._-]', target: '_' } }] },
       { key: 'app', rename: { invalid: 'replace' } },
     ],
-  ])('%j is converted', async (entry, expected) => {
+  ])('is converted: %j', async (entry, expected) => {
     const { mapping, report } = await from(entry);
     expect(mapping?.dataFrom).toEqual([{ store: 'vault', ...expected }]);
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([]);
@@ -352,13 +352,13 @@ describe('dataFrom', () => {
       { sourceRef: { generatorRef: { kind: 'Password', name: 'p' } } },
       'spec.dataFrom[0].sourceRef.generatorRef',
     ],
-  ])('%j is listed', async (entry, at) => {
+  ])('is reported as not convertible: %j', async (entry, at) => {
     const { report, mappings } = await from(entry);
     expect(mappings).toEqual([]);
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([at]);
   });
 
-  it('with a property must read an object, because a string with JSON is not parsed', async () => {
+  it('must read an object if it has a property, because a string with JSON is not parsed', async () => {
     const { mapping, report } = await from({ extract: { key: 'app', property: 'nested' } });
     expect(mapping?.dataFrom).toMatchObject([{ key: 'app', property: 'nested' }]);
     expect(report('ExternalSecret', 'db')?.findings).toMatchObject([
@@ -366,7 +366,7 @@ describe('dataFrom', () => {
     ]);
   });
 
-  it('with a search removes keys that are no longer found, unless other sources must keep theirs', async () => {
+  it('removes keys that a search no longer finds, unless other sources must keep their keys', async () => {
     const find = { path: 'dev', name: { regexp: '.*' } };
     const alone = await from({ find });
     expect(alone.mapping).toMatchObject({ onSourceMissing: 'removeKeys', softDeletedIsMissing: true });
@@ -386,7 +386,7 @@ describe('dataFrom', () => {
     expect(JSON.stringify(merged.report('ExternalSecret', 'db')?.findings)).not.toContain('found no more');
   });
 
-  it('with a Vault search reports how whole secrets are printed', async () => {
+  it('causes a report about the format of whole secrets if it searches Vault', async () => {
     const searched = await from({ find: { path: 'dev', name: { regexp: '.*' } } });
     const named = await imported(VAULT, external({ data: [{ secretKey: 'K', remoteRef: { key: 'a' } }] }));
     const [finding, kept, ...more] = searched.report('ExternalSecret', 'db')?.findings ?? [];
@@ -396,7 +396,7 @@ describe('dataFrom', () => {
     expect(named.report('ExternalSecret', 'db')?.findings).toMatchObject([{ what: finding?.what }]);
   });
 
-  it("in AWS reports that the path is cut at a slash, and adds the store's prefix to keys", async () => {
+  it("causes a report that the path is cut at a slash, and adds the store's prefix to keys, if it reads AWS", async () => {
     const found = await from({ find: { path: 'dev', name: { regexp: '^dev/x' } } }, AWS);
     expect(places(found.report('ExternalSecret', 'db'), 'changed')).toEqual([
       'spec.dataFrom[0].find.path',
@@ -410,7 +410,7 @@ describe('dataFrom', () => {
     ]);
   });
 
-  it('in AWS may combine a prefix with a leading slash, unless access is limited to namespaces', async () => {
+  it('may combine a prefix with a leading slash in AWS, unless access is limited to namespaces', async () => {
     const provider = { aws: { service: 'SecretsManager', region: 'eu-west-1', prefix: 'team/' } };
     const slashed = { extract: { key: '/app' } };
     expect((await from(slashed, store('aws', provider))).mapping?.dataFrom).toMatchObject([
@@ -436,7 +436,7 @@ describe('dataFrom by names below a path', () => {
     ['^dev/(a|b)$', '^(a|b)$'],
     ['^dev/[|a]b', '^[|a]b'],
     ['^dev/a\\|b', '^a\\|b'],
-  ])('%j is converted', async (regexp, name) => {
+  ])('is converted: %j', async (regexp, name) => {
     const { mapping, report } = await find(regexp);
     const searched = { path: 'dev/', ...(name === undefined ? {} : { name }) };
     expect(mapping?.dataFrom?.map((source) => source.find)).toEqual([searched]);
@@ -447,7 +447,7 @@ describe('dataFrom by names below a path', () => {
 
   // These patterns can also match elsewhere in the name or in the path.
   it.each(['^dev/a(b)|v', '^dev/a|b', '^dev/?a', '^dev/*', '^de?v/a', '^de[v]', 'v', 'a$', '^dev.a'])(
-    '%j must be checked by the user',
+    'must be checked by the user: %j',
     async (regexp) => {
       const { mapping, report } = await find(regexp);
       expect(mapping?.dataFrom).toMatchObject([{ find: { path: 'dev/', name: regexp } }]);
@@ -460,11 +460,14 @@ describe('dataFrom by names below a path', () => {
     },
   );
 
-  it.each(['^b/', '^prod', '^deva', '^dev-'])('%j matches no name', async (regexp) => {
-    const { mappings, report } = await find(regexp);
-    expect(mappings).toEqual([]);
-    expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.dataFrom[0].find.name.regexp']);
-  });
+  it.each(['^b/', '^prod', '^deva', '^dev-'])(
+    'is reported because it matches no name: %j',
+    async (regexp) => {
+      const { mappings, report } = await find(regexp);
+      expect(mappings).toEqual([]);
+      expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.dataFrom[0].find.name.regexp']);
+    },
+  );
 });
 
 describe('dataFrom by tags', () => {
@@ -473,19 +476,22 @@ describe('dataFrom by tags', () => {
     [AWS, { name: { regexp: '^x' }, tags: { env: 'prod' } }, 1],
     [AWS, { name: { regexp: '^x' } }, 0],
     [AZURE, { tags: { env: 'prod' } }, 0],
-  ])('of %o with %j notes prefix matching of tags %i times', async (from, find, count) => {
-    const secretStoreRef = { name: from.metadata.name, kind: 'ClusterSecretStore' };
-    const { report } = await imported(from, external({ secretStoreRef, dataFrom: [{ find }] }));
-    const changed = places(report('ExternalSecret', 'db'), 'changed');
-    expect(changed.filter((at) => at === 'spec.dataFrom[0].find.tags')).toHaveLength(count);
-  });
+  ])(
+    'causes a report about prefix matching of tags only if it uses tags in AWS: %o with %j, %i times',
+    async (from, find, count) => {
+      const secretStoreRef = { name: from.metadata.name, kind: 'ClusterSecretStore' };
+      const { report } = await imported(from, external({ secretStoreRef, dataFrom: [{ find }] }));
+      const changed = places(report('ExternalSecret', 'db'), 'changed');
+      expect(changed.filter((at) => at === 'spec.dataFrom[0].find.tags')).toHaveLength(count);
+    },
+  );
 });
 
 describe('an ExternalSecret template', () => {
   const withTemplate = (template: object, sources: object = one) =>
     imported(VAULT, external({ ...sources, target: { template } }));
 
-  it('with Replace drops the sources from the Secret, and with Merge keeps them', async () => {
+  it('drops the sources from the Secret with Replace, and keeps them with Merge', async () => {
     const data = { url: 'pg://{{ .PASSWORD }}@h' };
     expect((await withTemplate({ data })).mapping?.template).toEqual({
       data: { url: 'pg://{{ PASSWORD }}@h' },
@@ -496,7 +502,7 @@ describe('an ExternalSecret template', () => {
     });
   });
 
-  it('that only returns values becomes the sources of these values, so that bytes stay intact', async () => {
+  it('becomes the sources of its values if it only returns values, so bytes stay intact', async () => {
     const { mapping } = await withTemplate({
       data: { key: '{{ .PASSWORD | b64dec }}', same: '{{ .PASSWORD }}' },
     });
@@ -507,7 +513,7 @@ describe('an ExternalSecret template', () => {
     });
   });
 
-  it('with an invalid key is reported like in `validate`', async () => {
+  it('causes the same message as `validate` if it has an invalid key', async () => {
     const { report } = await imported(
       VAULT,
       external({
@@ -519,7 +525,7 @@ describe('an ExternalSecret template', () => {
     expect(found?.what).toMatch(/^is not valid in the configuration: expected a key of `\[-\._a-zA-Z0-9\]`/);
   });
 
-  it('renames a source with the same name', async () => {
+  it('renames a source that has the name of one of its keys', async () => {
     const { mapping } = await withTemplate({ data: { PASSWORD: 'x{{ .PASSWORD }}' } });
     expect(Object.keys(mapping?.data ?? {})).toEqual(['source_PASSWORD']);
     expect(mapping?.template?.data).toEqual({ PASSWORD: 'x{{ source_PASSWORD }}' });
@@ -527,7 +533,7 @@ describe('an ExternalSecret template', () => {
     expect(merged.mapping?.template).toEqual({ only: true, data: { PASSWORD: 'x{{ source_PASSWORD }}' } });
   });
 
-  it('over one object becomes sources for the members that it uses', async () => {
+  it('becomes sources for the members that it uses if it reads one object', async () => {
     const { mapping } = await withTemplate(
       { data: { url: '{{ .user }}:{{ index . "pass-word" }}' } },
       { dataFrom: [{ extract: { key: 'app' } }] },
@@ -540,7 +546,7 @@ describe('an ExternalSecret template', () => {
   });
 
   it.each(['{{ .constructor }}', '{{ .constructor | upper }}', '{{ .toString }}'])(
-    'over one object uses %s as a member name',
+    'uses %s as a member name if it reads one object',
     async (text) => {
       const { mapping } = await withTemplate(
         { data: { out: text } },
@@ -551,7 +557,7 @@ describe('an ExternalSecret template', () => {
     },
   );
 
-  it('over one object uses its keys if the names may have been rewritten', async () => {
+  it('uses the keys of its one object if their names may have been rewritten', async () => {
     const dataFrom = [{ extract: { key: 'app' } }];
     const { mapping } = await withTemplate(
       { data: { url: '{{ .db_user }}@h', same: '{{ .db_user }}' } },
@@ -572,7 +578,7 @@ describe('an ExternalSecret template', () => {
     expect(renamed.mapping?.data).toEqual({ same: { store: 'vault', key: 'app', property: 'db_user' } });
   });
 
-  it('with two loop variables must be checked by the user, because a list would cause other output', async () => {
+  it('must be checked by the user if it has two loop variables, because a list would cause other output', async () => {
     const loop = '{{ range $k, $v := fromJson .PASSWORD }}{{ $k }}={{ $v }}{{ end }}';
     const { mapping, report } = await withTemplate({ data: { all: loop } });
     expect(mapping?.template?.data.all).toContain('{% for ');
@@ -584,7 +590,7 @@ describe('an ExternalSecret template', () => {
     });
   });
 
-  it('over several objects keeps their keys apart from its own', async () => {
+  it('renames the keys of several objects so that they do not collide with its own keys', async () => {
     const dataFrom = [{ extract: { key: 'a' } }, { extract: { key: 'b' } }];
     const { mapping } = await withTemplate({ data: { user: '{{ .user }}!' } }, { dataFrom });
     expect(mapping?.dataFrom?.map(({ rename }) => rename)).toEqual([
@@ -606,12 +612,12 @@ describe('an ExternalSecret template', () => {
     [{ data: { a: 'x{{ .nothing }}' } }, 'spec.target.template.data.a'],
     [{ templateFrom: [{ configMap: { name: 'x', items: [] } }] }, 'spec.target.template.templateFrom'],
     [{ engineVersion: 'v1', data: { a: '{{ .a }}' } }, 'spec.target.template.engineVersion'],
-  ])('%j is listed', async (template, at) => {
+  ])('is reported as not convertible: %j', async (template, at) => {
     const { report } = await withTemplate(template);
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([at]);
   });
 
-  it('with a literal is reported as a literal, not as stored in another object', async () => {
+  it('is reported as a literal, and not as stored in another object, if it is a literal', async () => {
     const { report } = await withTemplate({ templateFrom: [{ literal: '{{ .key }}: x' }] });
     const [finding] = report('ExternalSecret', 'db')?.findings ?? [];
     expect(finding).toMatchObject({ level: 'lost', what: expect.stringContaining('`literal`') });

@@ -31,7 +31,7 @@ const spec = () => ({
   },
 });
 
-/** Every field of an object, together with its parent. */
+/** Returns every field of an object, together with its parent. */
 function fieldsOf(value: object): [object, string][] {
   return Object.entries(value).flatMap(([name, member]): [object, string][] => [
     [value, name],

@@ -9,7 +9,7 @@ const PAGE = readFileSync(
   'utf8',
 );
 
-/** The names in one column of the function table. */
+/** Returns the names in one column of the function table. */
 function column(at: number): readonly string[] {
   const table = PAGE.slice(PAGE.indexOf('### Functions in templates'), PAGE.indexOf('Every other function'));
   const rows = table.split('\n').filter((line) => line.startsWith('| `'));

@@ -19,7 +19,7 @@ describe('a Vault store', () => {
     ['/', 'admin', { namespace: 'root' }],
     ['admin', undefined, { namespace: 'admin' }],
     [undefined, 'admin', {}],
-  ])('keeps a login in namespace %j for secrets in %j', async (own, namespace, more) => {
+  ])('keeps the login in namespace %j if the secrets are in %j', async (own, namespace, more) => {
     const auth = { kubernetes: { role: 'r' }, ...(own === undefined ? {} : { namespace: own }) };
     const { stores, report } = await imported(
       vault(auth, namespace === undefined ? {} : { namespace }),
@@ -111,7 +111,7 @@ describe('a Vault store', () => {
     ]);
   });
 
-  it.each([['iam'], ['gcp']])('has no login if it is %s', async (method) => {
+  it.each([['iam'], ['gcp']])('is not converted if its login is %s', async (method) => {
     const { stores, report } = await imported(vault({ [method]: { role: 'r' } }), external(one));
     expect(stores).toEqual([]);
     expect(places(report('ClusterSecretStore', 'vault'), 'lost')).toEqual([
@@ -120,7 +120,7 @@ describe('a Vault store', () => {
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.secretStoreRef']);
   });
 
-  it('is reported as missing if an object names no store', async () => {
+  it('is reported as missing if an ExternalSecret names no store', async () => {
     const data = [{ secretKey: 'A', remoteRef: { key: 'a' } }];
     const { report } = await imported(external({ secretStoreRef: undefined, data }));
     expect(report('ExternalSecret', 'db')?.findings).toMatchObject([
@@ -152,7 +152,7 @@ describe('a Vault store', () => {
   });
 
   it.each(['a b/k', '?/k', '../k', 'ghp_abcdefghijklmnopqrstuvwxyz0123456789/k'])(
-    'without a mount cannot be used by the key %s, which is listed, and other keys are converted',
+    'lists the key %s as not convertible if it has no mount, and converts the other keys',
     async (key) => {
       const named = (name: string, of: string) =>
         external(
@@ -170,7 +170,7 @@ describe('a Vault store', () => {
     },
   );
 
-  it('with a suspected credential is listed together with the objects that use it', async () => {
+  it('is listed together with the objects that use it if it contains a suspected credential', async () => {
     const path = 'ghp_abcdefghijklmnopqrstuvwxyz0123456789';
     const { stores, mappings, report } = await imported(
       vault({ kubernetes: { role: 'r' } }, { path }),
@@ -181,7 +181,7 @@ describe('a Vault store', () => {
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.secretStoreRef']);
   });
 
-  it('without a mount becomes one store per mount in the keys', async () => {
+  it('becomes one store for each mount in the keys if it has no mount', async () => {
     const bare = store('vault', { vault: { server: 'https://v:8200', auth: { kubernetes: { role: 'r' } } } });
     const data = ['secret/app', 'team/kv/data/app'].map((key, at) => ({
       secretKey: `K${at}`,
@@ -371,7 +371,7 @@ describe('an Azure store without a tenant or client id', () => {
 });
 
 describe('credentials', () => {
-  it('of other namespaces must be copied once each, and the report describes how', async () => {
+  it('must be copied once each if they are in other namespaces, and the report describes how', async () => {
     const local = (namespace: string) => ({
       apiVersion: 'external-secrets.io/v1beta1',
       kind: 'SecretStore',
@@ -403,7 +403,7 @@ describe('credentials', () => {
     ).toMatch(/-n a get secret token .*a\.token.*\n.*-n b get secret token .*b\.token/);
   });
 
-  it('that differ between namespaces cannot be converted', async () => {
+  it('cannot be converted if they differ between namespaces', async () => {
     const vault = store('vault', {
       vault: { server: 'https://v:8200', path: 'kv', auth: { tokenSecretRef: { name: 'token', key: 't' } } },
     });
@@ -429,12 +429,12 @@ describe('the namespace conditions of a store', () => {
     // In a regular expression, `*` repeats the character before it.
     [[{ namespaceRegexes: ['^prod*$', '^app*s$'] }], ['apps']],
     [[{ namespaceRegexes: ['^prod*$'], namespaces: ['apps', 'team-*', '*'] }], ['apps']],
-  ])('%j become access rules', async (conditions, namespaces) => {
+  ])('become access rules: %j', async (conditions, namespaces) => {
     const { access } = await imported(bounded(conditions), external(one));
     expect(access).toEqual([{ namespaces, stores: ['vault'], keys: ['**'] }]);
   });
 
-  it('with an invalid namespace name are reported and allow no namespace', async () => {
+  it('are reported and allow no namespace if they contain an invalid namespace name', async () => {
     const { access, mappings, report } = await imported(
       bounded([{ namespaces: ['*'], namespaceRegexes: ['^prod*$'] }]),
       external(one),
@@ -446,7 +446,7 @@ describe('the namespace conditions of a store', () => {
     );
   });
 
-  it('that exclude an ExternalSecret make its mapping inactive', async () => {
+  it('make a mapping inactive if they exclude its ExternalSecret', async () => {
     const { mappings, report } = await imported(bounded([{ namespaces: ['web'] }]), external(one));
     expect(mappings).toEqual([]);
     expect(report('ExternalSecret', 'db')).toMatchObject({

@@ -55,7 +55,7 @@ describe('any template text', () => {
     );
   });
 
-  it('without actions stays unchanged, byte for byte', () => {
+  it('stays unchanged, byte for byte, if it has no actions', () => {
     fc.assert(
       fc.property(
         fc

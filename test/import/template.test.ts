@@ -100,7 +100,7 @@ describe('a Go template', () => {
     ['{{ $x := "%}" }}{{ $x }}{{ printf "-%%}%s" $x }}', '%}-%}%}'],
     ['{{ range splitList "%}" .a }}[{{ . }}]{{ end }}', '[A b]'],
     ['plain text', 'plain text'],
-  ])('%j renders the same text after conversion', (template, expected) => {
+  ])('renders the same text after conversion: %j', (template, expected) => {
     expect(rendered(template)).toBe(expected);
   });
 
@@ -156,7 +156,7 @@ describe('a Go template', () => {
     ['{{ with $x := .a }}{{ $x = "q" }}{{ end }}{{ .a }}', 'a new value for `$x`'],
     ['{{ if $x := .a }}{{ $x = "q" }}{{ end }}{{ .a }}', 'a new value for `$x`'],
     ['{{ range $v := (fromJson .json).list }}{{ $v = "z" }}{{ $v }}{{ end }}', 'a new value for `$v`'],
-  ])('%j is reported as not convertible', (template, why) => {
+  ])('is reported as not convertible: %j', (template, why) => {
     expect(rendered(template)).toMatch(/^lost: /);
     expect(rendered(template)).toContain(why);
   });
@@ -170,13 +170,13 @@ describe('a Go template', () => {
       '{{ .encoded | b64dec | pkcs12key }}',
       /^the output of `base64_decode` must be text .* or be passed to /,
     ],
-  ])('%j is converted with a note about the difference in meaning', (template, note) => {
+  ])('is converted with a note about the difference in meaning: %j', (template, note) => {
     const result = translateTemplate(template);
     const notes = result.kind === 'done' ? result.value.notes.map(({ what }) => what) : [];
     expect(notes).toContainEqual(expect.stringMatching(note));
   });
 
-  it('with plain text causes no note about numbers', () => {
+  it('causes no note about numbers if it contains plain text', () => {
     expect(translateTemplate('{{ .none | default "other" }}')).toMatchObject({ value: { notes: [] } });
   });
 

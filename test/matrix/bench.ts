@@ -214,7 +214,7 @@ ${more}
 mappings:${mappings}`;
 }
 
-/** The problems that loading a configuration reports. */
+/** Returns the problems that loading a configuration reports. */
 export async function problemsOf(options: Parameters<typeof textOf>[0]): Promise<readonly Problem[]> {
   return (await loadText(textOf(options))).problems;
 }
@@ -234,7 +234,10 @@ async function loadOf(text: string): Promise<Config> {
   return loaded.config;
 }
 
-/** Like `findLeaks`, but faster: these markers have no parts around their core, so each encoding is searched once. */
+/**
+ * Like `findLeaks`, but faster. Searches each encoding of a marker only once, because these markers consist only of
+ * their core.
+ */
 export function leaksIn(places: readonly Place[], markers: readonly Marker[]): readonly string[] {
   return places.flatMap(({ name: placeName, bytes }) => {
     const hay = Buffer.from(bytes);

@@ -62,7 +62,7 @@ export const THEIRS = {
   data: { THEIRS: base64('theirs') },
 };
 
-/** The mappings in YAML. One more target reads only `stays` and must not be affected. */
+/** Returns the mappings in YAML. An additional target reads only `stays` and must not be affected. */
 export function mappingsOf(
   key: (name: string) => string,
   ownerships: readonly Ownership[] = Object.keys(SHAPES_OF) as Ownership[],

@@ -46,7 +46,7 @@ export interface MatrixStore extends AsyncDisposable {
   /** A key that contains `/` if this kind of store allows it. */
   key(name: string): string;
   put(key: string, text: string): void | Promise<void>;
-  /** Removes all faults, and writes changed keys again. */
+  /** Removes all faults and restores changed keys. */
   heal(): void | Promise<void>;
 }
 
@@ -113,7 +113,9 @@ export const CANNED: Readonly<Record<Canned, Failure>> = {
   empty: OTHER,
 };
 
-/** One fault for each code in a list, for the whole store or for the keys with `gone` in their name. */
+/**
+ * Creates one fault for each code in a list. The faults affect the whole store, or the keys with `gone` in their name.
+ */
 export function canned<Name extends string, Store>(
   codes: Readonly<Record<Name, ErrorCode>>,
   scope: 'store' | 'key',
@@ -130,7 +132,7 @@ export function canned<Name extends string, Store>(
     }));
 }
 
-/** Connection faults, for every store that uses the network. */
+/** Creates the connection faults, which every store that uses the network can have. */
 export function onTheWay<Store>(
   show: (store: Store, face: 'another name' | 'expired') => void,
   loseName: (store: Store) => void,

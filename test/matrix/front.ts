@@ -10,12 +10,12 @@ export const FACES = ['good', 'another name', 'expired'] as const;
 export type Face = (typeof FACES)[number];
 
 /**
- * A TLS proxy in front of a server. Its certificate can change under the same address. A new address would count as
- * another store.
+ * A TLS proxy in front of a server. It can change its certificate but keeps its address, because a store with a new
+ * address would count as another store.
  */
 export interface Front extends AsyncDisposable {
   readonly port: number;
-  /** Replaces the certificate at once and closes open connections. */
+  /** Replaces the certificate immediately and closes open connections. */
   show(face: Face): void;
   /** Closes open connections. */
   cut(): void;

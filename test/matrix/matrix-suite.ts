@@ -7,10 +7,9 @@ import { type Bench, leaksIn, openBench } from './bench.ts';
 import { base64, type Cell, cells, HEALTHY, idOf, mappingsOf, THEIRS } from './cells.ts';
 import { FAILURES, type Fault, type MatrixKind, type MatrixStore } from './failures.ts';
 
-// Runs every store with every failure, for targets with every policy and owner. Each case runs four cycles, longer in
-// total than `absence.over`.
-// Only a proved absence together with the policy may delete, empty or adopt a target. No target is written partially.
-// Values appear only in the store and the target.
+// Runs every store with every failure, for targets with every policy and owner. Each case runs four cycles, which
+// together take longer than `absence.over`. Only a proved absence together with the policy may delete, empty or adopt a
+// target. No target is written partially. Values appear only in the store and the target.
 
 const MINUTE = 60_000;
 const counts = { cells: 0, passes: 0, deleted: 0, keysRemoved: 0, held: 0 };
@@ -53,7 +52,7 @@ async function fill(store: MatrixStore, values: Values, stays: Marker): Promise<
   for (const name of ['stays', 'found/stays']) await store.put(store.key(name), json(stays));
 }
 
-/** The current state of each target in the cluster. */
+/** Returns the current state of each target in the cluster. */
 function snapshotTargets({ cluster }: Bench): ReadonlyMap<string, string> {
   return new Map(cells.map((cell) => [cell.name, JSON.stringify(cluster.raw(idOf(cell))) ?? 'none']));
 }
@@ -63,7 +62,7 @@ function dataOf({ cluster }: Bench, cell: Cell): Readonly<Record<string, unknown
   return raw === undefined ? undefined : { ...objectIn(raw, 'data') };
 }
 
-/** The data of a target while the store is healthy. */
+/** Returns the data of a target while the store is healthy. */
 function expectedData({ shape, ownership }: Cell, values: Values, stays: Marker): Record<string, string> {
   const theirs = ownership === 'merged' ? THEIRS.data : {};
   const [failing, other] = [values.failing.core.toString(), stays.core.toString()].map(base64);
@@ -81,7 +80,8 @@ function expectedData({ shape, ownership }: Cell, values: Values, stays: Marker)
 }
 
 /**
- * The permitted state of a target after a proved absence: deleted (`gone`), other data, `held`, or unchanged (`kept`).
+ * Returns the permitted state of a target after a proved absence: deleted (`gone`), other data, `held`, or unchanged
+ * (`kept`).
  */
 function afterProof(cell: Cell, values: Values): 'gone' | 'kept' | 'held' | Record<string, string> {
   const { shape, policy, ownership } = cell;
@@ -100,7 +100,7 @@ function count(allowed: ReturnType<typeof afterProof>): void {
   if (typeof allowed === 'object') counts.keysRemoved += 1;
 }
 
-/** The code that a target must report while its store fails. */
+/** Returns the code that a target must report while its store fails. */
 function codeOf({ ownership }: Cell, fault: Fault<MatrixStore>): string {
   return ownership === 'foreign' ? 'NOT_OWNED' : fault.code;
 }
@@ -175,7 +175,7 @@ async function run(kind: MatrixKind, store: MatrixStore, fault: Fault<MatrixStor
   expect(leaksIn(await bench.seen(), Object.values(values)), where).toEqual([]);
 }
 
-/** The first two cases of each failure and scope. A long run includes all cases. */
+/** Returns the first two cases of each failure and scope. A long run includes all cases. */
 function chosen({ faults }: MatrixKind): readonly Fault<MatrixStore>[] {
   if (process.env.SECRETBRIDGE_TEST_RUNS !== undefined) return faults;
   const groups = Map.groupBy(faults, ({ failure, scope }) => `${failure} ${scope}`);
@@ -196,20 +196,20 @@ export function describeMatrix(kind: MatrixKind): void {
       console.log(`matrix of ${kind.title}: ${JSON.stringify(counts)}, codes ${[...codes].sort().join(' ')}`);
     });
 
-    it('covers every failure, or states why it cannot occur', () => {
+    it('covers every failure, or states why this kind of store cannot have it', () => {
       const captured = new Set(kind.faults.map(({ failure }) => failure));
       for (const failure of FAILURES)
         expect(captured.has(failure), failure).toBe(kind.never[failure] === undefined);
     });
 
     it.each(chosen(kind).map((fault) => [fault.scope, fault.title, fault] as const))(
-      'changes targets only as allowed after a failure of a %s: %s',
+      'changes targets only as permitted if the %s has this fault: %s',
       async (_, __, fault) => {
         await run(kind, store, fault);
       },
     );
 
-    it('has produced every kind of result, only documented codes, and no direct output', () => {
+    it('produces every kind of result, only documented codes, and no direct output', () => {
       expect(Math.min(counts.deleted, counts.keysRemoved, counts.held)).toBeGreaterThan(0);
       for (const code of codes) expect(ERRORS).toHaveProperty(code);
       expect(output.seen).toEqual([]);

@@ -23,7 +23,7 @@ export const STATIC_AUTH = {
   secretAccessKey: { env: 'SECRET_KEY' },
 };
 
-/** The content of a Vault secret as JSON text. */
+/** Returns the content of a Vault secret as JSON text. */
 export function mapOf({ value, isObject }: Stored): string {
   return isObject ? String(value) : JSON.stringify({ value: String(value) });
 }

@@ -18,7 +18,7 @@ export interface ValueStore extends AsyncDisposable {
   readonly env: Readonly<Record<string, string>>;
   /**
    * Writes a value and returns its version, if the store has versions.
-   * @param keeps The text that the real store keeps, if it changes the value. The fake stores it as given.
+   * @param keeps The text that a real store holds if it changes the value. The fake stores this text.
    */
   put(key: string, stored: Stored, keeps: string | undefined): Promise<string | undefined>;
 }

@@ -6,7 +6,7 @@ import { useFakeTimers } from '../fakes/fake-timers.ts';
 const AWAY = new AppError('STORE_UNAVAILABLE');
 const HUNG = new AppError('TIMEOUT');
 
-/** A circuit breaker with a probe whose result the test controls. */
+/** Creates a circuit breaker with a probe whose result the test controls. */
 function breakerWith(first: AppError | undefined, random = 0.5) {
   const time = useFakeTimers();
   const probes: number[] = [];
@@ -92,7 +92,7 @@ describe('a circuit breaker', () => {
     expect([state(), probes.length]).toEqual(['open', 1]);
   });
 
-  it('stays closed when one key hangs, while the probe succeeds', async () => {
+  it('stays closed when one key hangs and the probe succeeds', async () => {
     const { breaker, state, call, probes } = breakerWith(undefined);
     for (let round = 0; round < 4; round += 1) await call(HUNG, HUNG, HUNG);
     expect(state()).toBe('closed');
@@ -143,7 +143,7 @@ describe('a circuit breaker', () => {
 });
 
 describe('an open circuit breaker', () => {
-  it('rejects every call at once, with the code of the last error', async () => {
+  it('rejects every call immediately, with the code of the last error', async () => {
     const { breaker } = await opened(HUNG);
     const refusal = { code: 'TIMEOUT', detail: 'its last calls failed, so this call was skipped' };
     await expect(breaker.execute(async () => ({ failure: undefined }))).rejects.toMatchObject(refusal);
@@ -197,7 +197,7 @@ describe('an open circuit breaker', () => {
     expect([probes.length, state()]).toEqual([sent + 1, 'closed']);
   });
 
-  it('needs as many missing answers as before once a call is answered', async () => {
+  it('needs the full number of failures to open again once a call is answered', async () => {
     const { state, call, time, answer } = await opened();
     answer(undefined);
     await time.advance(2_000);
@@ -205,7 +205,7 @@ describe('an open circuit breaker', () => {
     expect(state()).toBe('closed');
   });
 
-  it('closes after any response, even to an earlier call', async () => {
+  it('closes after any response, even to a call from before it opened', async () => {
     const { state, call, start } = breakerWith(AWAY);
     const end = start();
     await call(AWAY, AWAY, AWAY);
@@ -214,7 +214,7 @@ describe('an open circuit breaker', () => {
     expect(state()).toBe('closed');
   });
 
-  it('waits as long as the store requests', async () => {
+  it('delays the next probe as long as the store requests', async () => {
     const { call, time, probes } = breakerWith(
       new AppError('STORE_UNAVAILABLE', { retryAfterMs: 30_000 }),
       0,

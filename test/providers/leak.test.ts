@@ -28,8 +28,8 @@ function expectNoLeaks(text: string, secrets: readonly string[]): void {
 
 // The matrix tests search for values after every failure. These tests also search for credentials, tokens and vendor
 // texts.
-describe('errors about Vault contain no secret', { tags: ['long'] }, () => {
-  it.each(FAULTS)('after "%s", during login and read', async (fault) => {
+describe('errors about Vault', { tags: ['long'] }, () => {
+  it.each(FAULTS)('contain no secret after the fault "%s" during login and read', async (fault) => {
     for (const path of [/login/, /secret\/data|lookup-self/]) {
       await using store = await openVault({ config: APP_ROLE });
       store.server.put('secret', 'a', JSON.stringify({ a: MARKER }));
@@ -45,7 +45,7 @@ describe('errors about Vault contain no secret', { tags: ['long'] }, () => {
   });
 });
 
-describe('errors about AWS contain no secret and no vendor text', { tags: ['long'] }, () => {
+describe('errors about AWS', { tags: ['long'] }, () => {
   async function expectNothingIn(aws: Awaited<ReturnType<typeof openAws>>): Promise<void> {
     const refs = ['a', 'b', 'none'].map((key) => ({ key }));
     const results = await aws.provider.read([...refs, { key: 'a', version: 'AWSPREVIOUS' }]);
@@ -54,7 +54,7 @@ describe('errors about AWS contain no secret and no vendor text', { tags: ['long
     for (const vendorText of VENDOR_TEXTS.aws) expect(text).not.toContain(vendorText);
   }
 
-  it.each(FAULTS)('after "%s"', async (fault) => {
+  it.each(FAULTS)('contain no secret and no vendor text after the fault "%s"', async (fault) => {
     await using aws = await openAws({ config: ROLE });
     for (const name of ['a', 'b']) aws.server.store.put(name, MARKER);
     for (const current of [fault, undefined, fault]) {
@@ -75,34 +75,40 @@ describe('errors about AWS contain no secret and no vendor text', { tags: ['long
     [new AwsError('AccessDeniedException'), /./],
     [new AwsError('SomethingNew'), /./],
     [new AwsError('AccessDeniedException'), /Describe|Batch/],
-  ] as const)('after %s of %s', async (fault, operations) => {
-    await using aws = await openAws({ config: ROLE });
-    for (const name of ['a', 'b']) aws.server.store.put(name, MARKER);
-    aws.server.failKey('b', new AwsError('DecryptionFailure'));
-    aws.server.fail(fault, operations);
-    await expectNothingIn(aws);
-  });
+  ] as const)(
+    'contain no secret and no vendor text after the fault %s in operations %s',
+    async (fault, operations) => {
+      await using aws = await openAws({ config: ROLE });
+      for (const name of ['a', 'b']) aws.server.store.put(name, MARKER);
+      aws.server.failKey('b', new AwsError('DecryptionFailure'));
+      aws.server.fail(fault, operations);
+      await expectNothingIn(aws);
+    },
+  );
 });
 
-describe('errors about Key Vault contain no secret and no vendor text', { tags: ['long'] }, () => {
-  it.each(AZURE_FAULTS)('after "%s", during login, read and proof of absence', async (fault) => {
-    for (const line of [/^authority POST/, /\/secrets\/a$|deletedsecrets/]) {
-      await using store = await openAzure();
-      for (const name of ['a', 'b']) store.server.secrets.put(name, MARKER);
-      store.server.deny(/secrets\/b/);
-      store.server.fail(fault, line);
-      const results = await store.provider.read([
-        { key: 'a' },
-        { key: 'a', object: 'certificate' },
-        { key: 'b' },
-        { key: 'none' },
-      ]);
-      const failures = results.filter(({ kind }) => kind !== 'found');
-      const text = everythingIn([...failures, ...(await store.provider.check())]);
-      expectNoLeaks(text, [CLIENT_SECRET, ...store.server.login.issued]);
-      for (const vendorText of VENDOR_TEXTS.azure) expect(text).not.toContain(vendorText);
-    }
-  });
+describe('errors about Key Vault', { tags: ['long'] }, () => {
+  it.each(AZURE_FAULTS)(
+    'contain no secret and no vendor text after the fault "%s" during login, read and proof of absence',
+    async (fault) => {
+      for (const line of [/^authority POST/, /\/secrets\/a$|deletedsecrets/]) {
+        await using store = await openAzure();
+        for (const name of ['a', 'b']) store.server.secrets.put(name, MARKER);
+        store.server.deny(/secrets\/b/);
+        store.server.fail(fault, line);
+        const results = await store.provider.read([
+          { key: 'a' },
+          { key: 'a', object: 'certificate' },
+          { key: 'b' },
+          { key: 'none' },
+        ]);
+        const failures = results.filter(({ kind }) => kind !== 'found');
+        const text = everythingIn([...failures, ...(await store.provider.check())]);
+        expectNoLeaks(text, [CLIENT_SECRET, ...store.server.login.issued]);
+        for (const vendorText of VENDOR_TEXTS.azure) expect(text).not.toContain(vendorText);
+      }
+    },
+  );
 });
 
 interface Store extends AsyncDisposable {
@@ -196,7 +202,7 @@ describe('a process with an open store', () => {
       undefined,
     ],
   ] as const)(
-    'prints nothing that it sends, even with vendor logs enabled, and exits without being stopped: %s',
+    'prints no data that it sends, even with vendor logs enabled, and exits by itself: %s',
     async (_, open, folder, schema, provider, vendor) => {
       await using store = await open();
       const { stdout, stderr } = await promisify(execFile)(

@@ -13,7 +13,7 @@ import { listen } from '../fakes/loopback.ts';
 
 const withCode = (code: string) => Object.assign(new Error('MARKER'), { code, data: 'MARKER' });
 
-/** A server that passes each connection to the given function. */
+/** Starts a server that passes each connection to the given function. */
 async function serve(answer: (socket: Socket) => void) {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
@@ -32,7 +32,10 @@ async function serve(answer: (socket: Socket) => void) {
   };
 }
 
-/** The error that the HTTP clients of our providers throw, or undefined if they get a response. */
+/**
+ * The HTTP clients of our providers. Each function returns the error that its client throws, or undefined after a
+ * response.
+ */
 const CLIENTS: readonly (readonly [string, (url: string) => Promise<unknown>])[] = [
   [
     'undici',
@@ -174,7 +177,7 @@ describe('the error code for a network error', () => {
     ],
     ['BAD_ANSWER', 'the response is not HTTP', ['HPE_INVALID_CONSTANT']],
     ['STORE_UNAVAILABLE', 'the connection failed', ['ENEW', '', 'constructor', '__proto__']],
-  ])('%s becomes %s', (code, detail, codes) => {
+  ])('is %s if the detail is "%s"', (code, detail, codes) => {
     for (const one of codes) expect(fromNetwork(withCode(one))).toMatchObject({ code, detail });
   });
 
@@ -188,7 +191,7 @@ describe('the error code for a network error', () => {
   });
 
   it.each([undefined, null, 'text', new Error('MARKER'), new AggregateError([]), withCode('ENEW')])(
-    'is STORE_UNAVAILABLE if the network error has none: %s',
+    'is STORE_UNAVAILABLE if the network error has no known code: %s',
     (thrown) => {
       expect(fromNetwork(thrown)).toMatchObject({ code: 'STORE_UNAVAILABLE', category: 'retry' });
     },

@@ -23,7 +23,7 @@ function limiter(limits: Partial<StoreLimits> = {}) {
 const throttled = (retryAfterMs?: number) =>
   new AppError('THROTTLED', retryAfterMs === undefined ? {} : { retryAfterMs });
 
-/** A policy with a probe, which slows down and pauses calls. */
+/** Creates a policy that has a probe and that slows down and pauses calls. */
 function guarded(limits: Partial<StoreLimits> = {}, random = 0.5) {
   const time = useFakeTimers();
   const probe = Promise.withResolvers<void>();
@@ -33,10 +33,10 @@ function guarded(limits: Partial<StoreLimits> = {}, random = 0.5) {
     probe: () => policy.limit(() => probe.promise, undefined, 'read'),
   });
   const { limit } = policy;
-  /** A call that the store throttles. */
+  /** Makes a call that the store throttles. */
   const throttle = async (retryAfterMs?: number) =>
     expect(limit(() => Promise.reject(throttled(retryAfterMs)))).rejects.toMatchObject({ code: 'THROTTLED' });
-  /** How long the next call waits until it starts. */
+  /** Returns how long the next call waits before it starts. */
   const delayOfNext = async () => {
     const start = time.now();
     const next = limit(async () => time.now() - start);
@@ -46,7 +46,7 @@ function guarded(limits: Partial<StoreLimits> = {}, random = 0.5) {
   return { time, policy, limit, throttle, delayOfNext };
 }
 
-/** Calls that stay open until the test ends them. */
+/** Creates calls that stay open until the test ends them. */
 function stage() {
   const started: number[] = [];
   const ends = new Map<number, () => void>();
@@ -271,7 +271,7 @@ describe('a throttled store', () => {
     expect(await delayOfNext()).toBe(3_000);
   });
 
-  it('is paused with a doubling backoff if it requests no time', async () => {
+  it('is paused with a doubling backoff if it requests no delay', async () => {
     const { limit, time } = guarded({ concurrency: 1 }, 1);
     const begin = time.now();
     const starts: number[] = [];
@@ -288,13 +288,13 @@ describe('a throttled store', () => {
     expect(starts).toEqual([0, 500, 1_500, 3_500, 7_500]);
   });
 
-  it('counts concurrent throttled calls as one and uses their longest wait', async () => {
+  it('is paused once for concurrent throttled calls, for the longest requested delay', async () => {
     const { throttle, delayOfNext } = guarded();
     await Promise.all([throttle(), throttle(2_000), throttle(1_000)]);
     expect(await delayOfNext()).toBe(2_000);
   });
 
-  it('rejects calls at once during a long pause, including waiting calls, with the remaining time', async () => {
+  it('rejects new and waiting calls immediately during a long pause, and reports the remaining time', async () => {
     const { limit, time, throttle, delayOfNext } = guarded();
     const late = Promise.withResolvers<never>();
     const running = expect(limit(() => late.promise)).rejects.toMatchObject({ code: 'THROTTLED' });
@@ -321,7 +321,7 @@ describe('a throttled store', () => {
     await expect(limit(async () => 1)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   });
 
-  it('gets half as many calls at a time after the pause, and one more for each success', async () => {
+  it('gets half as many concurrent calls after the pause, and one more after each success', async () => {
     const { limit, throttle, time, policy } = guarded({ concurrency: 4 }, 0);
     await throttle(100);
     const { call, end, started } = stage();

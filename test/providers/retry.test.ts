@@ -9,7 +9,7 @@ import { useFakeTimers } from '../fakes/fake-timers.ts';
 
 const FOUND: ReadResult = { kind: 'found', value: SecretValue.fromText('x'), version: '1' };
 
-/** A provider with scripted results for each key. The last result repeats. */
+/** Creates a provider with scripted results for each key. The last result repeats. */
 function scripted(script: Readonly<Record<string, readonly ReadResult[]>>) {
   const calls: string[][] = [];
   const turns = new Map<string, number>();
@@ -39,7 +39,7 @@ function failed(code: ErrorCode, retryAfterMs?: number): ReadResult {
   return { kind: 'failed', error: new AppError(code, retryAfterMs === undefined ? {} : { retryAfterMs }) };
 }
 
-/** A provider with retries, whose time advances while it waits. */
+/** Creates a provider with retries. Time advances while the provider waits. */
 function retrying(script: Parameters<typeof scripted>[0], random = 0.5) {
   const time = useFakeTimers();
   const { provider, calls } = scripted(script);
@@ -101,7 +101,7 @@ describe('withRetry', () => {
     expect(await read('a', 'b')).toEqual({ results: [FOUND, FOUND], took: 3_000 });
   });
 
-  it('stops at once if the store requests a wait of more than a few seconds', async () => {
+  it('stops immediately if the store requests a wait of more than a few seconds', async () => {
     const { read, calls } = retrying({ a: [failed('THROTTLED', 60_000), FOUND] });
     expect((await read('a')).took).toBe(0);
     expect(calls).toEqual([['a']]);

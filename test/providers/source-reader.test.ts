@@ -104,10 +104,10 @@ describe('a source reader', () => {
     expect(recordedKeys.filter((key) => key === 'a')).toHaveLength(2);
   });
 
-  it('reads values again that leave the memory because of their age', async () => {
+  it('reads a value again once it exceeds the maximum age', async () => {
     const clock = useFakeTimers();
     const { read, reads } = readerWith({ maxAgeMs: 10 });
-    await clock.advance(1); // lru-cache takes a start at 0 for no start
+    await clock.advance(1); // lru-cache treats a start time of 0 as missing.
     await read('a');
     await clock.advance(10);
     await read('a');
@@ -116,11 +116,11 @@ describe('a source reader', () => {
     expect(reads).toEqual([['a'], ['a']]);
   });
 
-  it('uses the values of other readers that are new enough', async () => {
+  it('uses values of other readers if these are new enough', async () => {
     const { open, time, read, reads, recordedKeys } = readerWith();
     const early = open();
     await read('a');
-    // The request started after the early reader, but not later than this time.
+    // The value was requested after `early` was opened, but not after this time, so it is read again.
     await early.since(time.now).read([at('a', 'a')]);
     expect(reads).toHaveLength(2);
     await early.since(time.now - 1).read([at('a', 'a')]);
@@ -151,7 +151,7 @@ describe('a source reader', () => {
     expect(reads).toEqual([['h'], ['h']]);
   });
 
-  it('fails at once for later callers of a reference that hangs again, and for no other reference', async () => {
+  it('fails immediately for later callers if a reference hangs twice, but reads other references', async () => {
     const hung: ReadResult = { kind: 'failed', error: new AppError('TIMEOUT') };
     let answer: ReadResult | undefined = hung;
     const { open, time, reads, release } = readerWith({
@@ -179,7 +179,7 @@ describe('a source reader', () => {
     release();
   });
 
-  it('reads again if the reader that it shared a read with was interrupted', async () => {
+  it('completes a shared read even if the reader that started it is interrupted', async () => {
     let isStopped = false;
     const { open, reads } = readerWith();
     const check = () => {
@@ -195,7 +195,7 @@ describe('a source reader', () => {
     expect(reads.flat()).toEqual(['k']);
   });
 
-  it('uses no answer to a request from before it was cleared', async () => {
+  it('ignores responses to requests that were sent before it was cleared', async () => {
     const { readers, read, reads, reader, release } = readerWith();
     const pending = reader.read([at('hanging', 'h')]);
     await read('a');
@@ -323,7 +323,7 @@ describe('prefetching', () => {
   const expectAll = (reader: SourceReader, ...keys: readonly string[]) =>
     reader.expect(keys.map((key) => at('a', key)));
 
-  it('adds references to a call that has space left, in order and each once', async () => {
+  it('adds references to a batch that is not full, in order and each only once', async () => {
     const { reader, read, reads, recordedKeys } = readerWith({ batchSizeOf });
     expectAll(reader, 'a', 'b', 'c', 'd', 'e', 'f');
     await read('a', 'b');

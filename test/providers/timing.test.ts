@@ -4,7 +4,7 @@ import { systemDeadline, systemSleep } from '../../src/providers/timing.ts';
 const DAY = 86_400_000;
 
 describe('a delay beyond the limit of timers', () => {
-  it.each([25, 3_650])('does not fire at once for %i days', (days) => {
+  it.each([25, 3_650])('does not fire immediately if it is %i days long', (days) => {
     vi.useFakeTimers();
     try {
       const { signal, stop } = systemDeadline(days * DAY);
@@ -17,7 +17,7 @@ describe('a delay beyond the limit of timers', () => {
     }
   });
 
-  it('does not end a wait at once', async () => {
+  it('does not end a wait immediately', async () => {
     const stop = new AbortController();
     const warned = vi.fn<() => void>();
     process.once('warning', warned);

@@ -8,7 +8,7 @@ import type { RedisAddress } from '../../src/queue/redis-address.ts';
 import { listen } from '../fakes/loopback.ts';
 import { waitUntil } from '../wait-until.ts';
 
-/** A server that accepts connections and never replies. */
+/** Starts a server that accepts connections and never replies. */
 async function startSilent() {
   const server = createServer();
   const port = await listen(server);
@@ -19,7 +19,7 @@ async function startSilent() {
   };
 }
 
-/** A server that answers each command with one line. */
+/** Starts a server that answers each command with one line. */
 async function answering(answer: (command: string) => string) {
   const server = createServer((socket) => {
     socket.on('error', () => undefined);
@@ -41,8 +41,8 @@ async function answering(answer: (command: string) => string) {
 }
 
 /**
- * A server that acts as a Redis master and as its own sentinel. Also contains the connections that subscribed to the
- * sentinel.
+ * Starts a server that acts as a Redis master and as its own sentinel. `subscribed` contains the connections that
+ * subscribed to the sentinel.
  */
 async function listenAsSentinel() {
   const subscribed: Socket[] = [];
@@ -58,7 +58,7 @@ async function listenAsSentinel() {
         : '*0\r\n';
     if (name !== 'SUBSCRIBE') return '+OK\r\n';
     subscribed.push(socket);
-    // Simulates a restart with another password.
+    // Refuses later subscriptions, like a sentinel that restarted with another password.
     if (subscribed.length > 1) return '-NOAUTH Authentication required.\r\n';
     return `*3\r\n${bulk('subscribe')}${bulk('+switch-master')}:1\r\n`;
   };
@@ -138,7 +138,7 @@ describe('Redis connection', () => {
     clients.close();
   });
 
-  it('subscribes again to a restarted sentinel, even if the sentinel refuses', async () => {
+  it('subscribes again to a restarted sentinel, even if the sentinel refuses the subscription', async () => {
     await using server = await listenAsSentinel();
     const clients = await openClients(server.asAddress, () => undefined);
     await waitUntil(() => expect(server.subscribed).toHaveLength(1));

@@ -21,7 +21,7 @@ describe('memory queue', () => {
     expect(seen).toEqual(['a', 'b']);
   });
 
-  it('continues with other jobs after an error of a job, and rejects `idle` with that error', async () => {
+  it('continues with other jobs after one job fails, and rejects `idle` with the error of that job', async () => {
     await using queue = createMemoryQueue({ concurrency: 1 });
     for (const name of ['a', 'b', 'c']) await queue.add([job(name)]);
     const seen: string[] = [];
@@ -87,7 +87,7 @@ describe('memory queue', () => {
     expect(seen).toEqual(['a']);
   });
 
-  it('starts a requested follow-up run at once, even if the clock was set back during the run', async () => {
+  it('starts a requested follow-up run immediately, even if the clock was set back during the run', async () => {
     const timers = createManualTime();
     await using queue = createMemoryQueue({ concurrency: 1, timers });
     const first = Promise.withResolvers<undefined>();

@@ -3,7 +3,7 @@ import type { AuditRecord } from '../../src/audit/entry.ts';
 import { crashAt } from '../fakes/faulty.ts';
 import { base64, openWorld, type World } from './world.ts';
 
-// Covers every kind of write: a creation, an update, an update of annotations only, and an adoption.
+// Covers every kind of write: creation, update, update of only the annotations, and adoption.
 const MAPPINGS = `
   - name: created
     target: { namespace: apps }
@@ -32,7 +32,10 @@ async function openBefore(): Promise<World> {
   return world;
 }
 
-/** Asserts that every target has its content, every change has exactly one record, and no intent is open. */
+/**
+ * Asserts that every target has its content, that every change has exactly one record, and that every intent has an
+ * outcome.
+ */
 async function expectWhole(world: World, message: string): Promise<void> {
   const data = (secret: string) => world.cluster.raw(id(secret))?.data;
   expect(data('created'), message).toEqual({ TOKEN: base64('tok') });

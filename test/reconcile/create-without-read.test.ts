@@ -5,8 +5,8 @@ import type { Step } from '../fakes/faulty.ts';
 import { APPS_DB, openDb, openWorld, type World } from './world.ts';
 
 /**
- * Reconciles the target once, and returns the calls to the cluster. `isMissing` reports whether an earlier list lacked
- * a target.
+ * Reconciles the target once, and returns the calls to the cluster. `isMissing` reports whether the target was missing
+ * in an earlier list of Secrets.
  */
 async function run(world: World, isMissing: () => boolean) {
   const calls: string[] = [];
@@ -22,20 +22,20 @@ async function run(world: World, isMissing: () => boolean) {
 const yes = () => true;
 const no = () => false;
 
-describe('reconcile with a list that lacks the target', () => {
-  it('creates the target without reading it', async () => {
+describe('reconcile after a list of Secrets without the target', () => {
+  it('creates the target without reading it first', async () => {
     const { outcome, calls } = await run(await openDb(), yes);
     expect(outcome).toMatchObject({ kind: 'created', alive: true });
     expect(calls).toEqual(['create']);
   });
 
-  it('reads the target if the list includes it', async () => {
+  it('reads the target if the list contained it', async () => {
     const { outcome, calls } = await run(await openDb(), no);
     expect(outcome.kind).toBe('created');
     expect(calls).toEqual(['read', 'create']);
   });
 
-  it("reads the target after losing a creation race, and leaves the winner's Secret unchanged", async () => {
+  it('reads the target if another writer created it first, and leaves the Secret of that writer unchanged', async () => {
     const world = await openDb();
     world.cluster.put(APPS_DB, { data: {} });
     const before = world.cluster.raw(APPS_DB);
@@ -50,7 +50,7 @@ describe('reconcile with a list that lacks the target', () => {
     ]);
   });
 
-  it('reads a target that was written before, because the list may be stale', async () => {
+  it('reads a target that was written earlier, because the list may be stale', async () => {
     const world = await openDb();
     await world.sync();
     const { outcome, calls } = await run(world, yes);

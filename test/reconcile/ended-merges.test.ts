@@ -11,7 +11,7 @@ import { base64, openWorld, type World } from './world.ts';
 
 const targetOf = (secret: string) => ({ namespace: 'apps', secret });
 const SHARED = targetOf('shared');
-/** These targets stay, because the brake never allows the deletion of all targets. */
+/** These targets remain in the cluster, because the brake never allows the deletion of all targets. */
 const OWN = Array.from(
   { length: 3 },
   (_, n) => `
@@ -35,8 +35,8 @@ async function open(mappings: string, secrets: readonly string[] = ['shared']): 
   return world;
 }
 
-describe('end of a merge that completes late', () => {
-  it('is recorded, and counts for the brake', async () => {
+describe('end of a merge that takes effect after the request timed out', () => {
+  it("is recorded, and counts toward the brake's limit", async () => {
     const world = await open(merge('m') + merge('n', 'second'), ['shared', 'second']);
     await world.configure(OWN + merge('n', 'second'));
     let makeLate: () => Promise<unknown> = async () => undefined;
@@ -55,7 +55,7 @@ describe('end of a merge that completes late', () => {
     expect(world.story(length)).toContain('update outcome shared ok');
   });
 
-  it('is not recorded while its keys exist', async () => {
+  it('is not recorded while its keys still exist', async () => {
     const world = await open(merge('m'));
     await world.configure(OWN);
     world.cluster.fail('merge', new AppError('CLUSTER_UNAVAILABLE'));
@@ -67,8 +67,8 @@ describe('end of a merge that completes late', () => {
   });
 });
 
-describe('renamed merge', () => {
-  it('keeps its keys while the store of the new mapping fails, and after the store recovers', async () => {
+describe('merge of a renamed mapping', () => {
+  it('keeps its keys while the store of the renamed mapping fails, and also after the store recovers', async () => {
     const world = await open(merge('m'));
     await world.configure(OWN + merge('renamed'));
     world.store.fail('token', new AppError('STORE_UNAVAILABLE'));
@@ -84,7 +84,7 @@ describe('renamed merge', () => {
     expect(dataOf(world)).toEqual(WITH_KEY);
   });
 
-  it('keeps its keys in the service, even if stores are slow', async () => {
+  it('keeps its keys in the service, even if the stores are slow', async () => {
     const world = await open(merge('m'));
     await world.configure(OWN + merge('renamed'));
     world.store.fail('token', new AppError('STORE_UNAVAILABLE'));
@@ -96,7 +96,7 @@ describe('renamed merge', () => {
     expect(dataOf(world)).toEqual(WITH_KEY);
   });
 
-  it('does not lose an optional key after one read of an absence', async () => {
+  it('does not lose an optional key after a single read that found it absent', async () => {
     const optional = ', OTHER: { store: vault, key: other, optional: true }';
     const world = await openWorld({ mappings: OWN + merge('m', 'shared', optional) });
     world.store.put('other', 'o');
@@ -108,7 +108,7 @@ describe('renamed merge', () => {
     expect(dataOf(world)).toEqual({ ...WITH_KEY, OTHER: base64('o') });
   });
 
-  it('plans no deletion and no hold, and offers nothing to release', async () => {
+  it('causes no planned deletion and no held change, so nothing can be released', async () => {
     const world = await open(merge('m') + merge('n', 'second'), ['shared', 'second']);
     await world.configure(OWN + merge('m2') + merge('n2', 'second'));
     await using process = await world.start();
@@ -127,7 +127,7 @@ describe('ending merges', () => {
   const left = (world: World) =>
     NAMES.filter((name) => Object.hasOwn(dataOf(world, secretOf(name)) ?? {}, 'KEY'));
 
-  it('count for the brake like deletions, even if they end one at a time, and can be released', async () => {
+  it("count toward the brake's limit like deletions, even if they happen one at a time, and can be released", async () => {
     const world = await open(all(NAMES), NAMES.map(secretOf));
     for (const count of [1, 2, 3, 4]) {
       await world.configure(OWN + all(NAMES.slice(count)));
@@ -145,7 +145,7 @@ describe('ending merges', () => {
     expect(running.service.held()).toEqual([]);
   });
 
-  it('can be released while they are recorded as held, even if the brake would now allow them', async () => {
+  it('can be released while they are recorded as held, even if the brake would by now allow them', async () => {
     const world = await open(all(['a', 'b']), NAMES.map(secretOf));
     await world.configure(OWN);
     const { held } = await world.sync();
@@ -159,7 +159,7 @@ describe('ending merges', () => {
   });
 });
 
-it('counts a change that would leave no key for the brake, even in a run of another mapping', async () => {
+it('the brake counts a change that would leave no key, even in a sync of another mapping', async () => {
   const mappings = (source: string) => `${OWN}
   - name: empty
     target: { namespace: apps }
@@ -189,7 +189,7 @@ it('counts a change that would leave no key for the brake, even in a run of anot
   expect(await process.sync()).toMatchObject({ summary: { held: 2, deleted: 0 } });
 });
 
-describe('owned Secret that was the target of a merge before', () => {
+describe('owned Secret into which another mapping merged keys before', () => {
   const owning = (name: string) => `
   - name: ${name}
     onConflict: adopt
@@ -203,7 +203,7 @@ describe('owned Secret that was the target of a merge before', () => {
     ).filter((name) => name.startsWith('secretbridge.dev/merge-'));
 
   it.each(['m', 'another'])(
-    'keeps all keys when mapping %s is removed, because it had `onMappingRemoved: keep`',
+    'keeps all keys if mapping %s is removed that had `onMappingRemoved: keep`',
     async (by) => {
       const world = await open(merge('m'));
       await world.configure(OWN + owning(by));
@@ -233,7 +233,7 @@ describe('owned Secret that was the target of a merge before', () => {
     expect(dataOf(world)).toEqual(OWNED);
   });
 
-  it('loses nothing when another instance ends its merge', async () => {
+  it('loses no key if another instance ends its own merge', async () => {
     const world = await open(merge('m'));
     world.cluster.edit(SHARED, (raw) => {
       const labels = { 'secretbridge.dev/instance': 'other', 'secretbridge.dev/mapping': 'theirs' };

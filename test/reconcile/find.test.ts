@@ -21,7 +21,7 @@ async function flags(more: readonly Mapping[] = [searching()]): Promise<World> {
 const keysOf = (world: World) => world.cluster.raw(FLAGS)?.data;
 const AB = { a: base64('1'), b: base64('2') };
 
-/** Syncs twice within twelve minutes. The next sync then proves the absence. */
+/** Syncs twice within twelve minutes. The sync after that proves the absence. */
 async function prove(world: World): Promise<void> {
   for (const minutes of [6, 6]) {
     await world.sync();
@@ -30,7 +30,7 @@ async function prove(world: World): Promise<void> {
 }
 
 describe('search', () => {
-  it('adds a key for each name that it finds, and later for new names', async () => {
+  it('adds a key for each found name, and in later runs for each new name', async () => {
     const world = await flags();
     expect((await syncOnly(world))?.kind).toBe('created');
     expect(keysOf(world)).toEqual(AB);
@@ -49,7 +49,7 @@ describe('search', () => {
     expect(keysOf(world)).toEqual({ a: base64('1') });
   });
 
-  it('runs once for all mappings with the same search, and reads each key once', async () => {
+  it('runs once for all mappings that have the same search, and each key is read once', async () => {
     const world = await flags([
       searching(),
       searching({}, { name: 'two', target: { ...mapping().target, secret: 'two' } }),
@@ -59,7 +59,7 @@ describe('search', () => {
     expect(world.store.reads).toEqual(['flags/a', 'flags/b']);
   });
 
-  it('does not create an empty Secret after the deletion of its target was released', async () => {
+  it('creates no empty Secret after the deletion of the target was released', async () => {
     const world = await flags();
     await world.sync();
     await world.configure([searching({ path: 'nowhere/' })]);
@@ -73,13 +73,13 @@ describe('search', () => {
     expect(await world.sync()).toMatchObject({ ok: true, summary: { created: 1 } });
   });
 
-  it('creates an empty Secret if it has never found a key', async () => {
+  it('creates an empty Secret if it has never found any key', async () => {
     const world = await openWorld({ mappings: [searching()] });
     expect((await syncOnly(world))?.kind).toBe('created');
     expect(keysOf(world) ?? {}).toEqual({});
   });
 
-  it('leaves the target unchanged and reads nothing if it fails', async () => {
+  it('leaves the target unchanged and reads no key if it fails', async () => {
     const world = await flags();
     await world.sync();
     const before = world.cluster.raw(FLAGS);
@@ -92,7 +92,7 @@ describe('search', () => {
     expect(world.store.reads).toHaveLength(reads);
   });
 
-  it('leaves the target unchanged if one of its keys cannot be read', async () => {
+  it('leaves the target unchanged if one of the found keys cannot be read', async () => {
     const world = await flags();
     await world.sync();
     world.store.put('flags/c', '3');
@@ -101,7 +101,7 @@ describe('search', () => {
     expect(keysOf(world)).toEqual(AB);
   });
 
-  it('skips listed keys that are deleted if the target never contained them', async () => {
+  it('skips keys that are listed but deleted if the target never contained them', async () => {
     const world = await flags();
     world.store.fail('flags/gone', new AppError('SOURCE_DELETED'));
     expect((await syncOnly(world))?.kind).toBe('created');
@@ -112,8 +112,8 @@ describe('search', () => {
   });
 });
 
-describe('key that a search no longer finds', () => {
-  it('is read separately, and stays if it still exists, because the list may be stale', async () => {
+describe('key that a search has found before but no longer finds', () => {
+  it('is read separately and stays if it still exists, because the list may be stale', async () => {
     const world = await flags();
     await world.sync();
     world.store.listed('flags/a', false);
@@ -123,7 +123,7 @@ describe('key that a search no longer finds', () => {
     expect((await syncOnly(world))?.kind).toBe('unchanged');
   });
 
-  it('stays if the store reports it absent for the first time', async () => {
+  it('stays when the store reports for the first time that it is absent', async () => {
     const world = await flags();
     await world.sync();
     world.store.absent('flags/a');
@@ -134,7 +134,7 @@ describe('key that a search no longer finds', () => {
     expect(keysOf(world)).toEqual(AB);
   });
 
-  it('is removed after a proof of its absence if the mapping allows it', async () => {
+  it('is removed if its absence is proved and the mapping allows the removal', async () => {
     const world = await flags([searching({}, { onSourceMissing: 'removeKeys' })]);
     await world.sync();
     world.store.absent('flags/a');
@@ -145,7 +145,7 @@ describe('key that a search no longer finds', () => {
     expect((await syncOnly(world))?.kind).toBe('unchanged');
   });
 
-  it('is removed in one write, even if the mapping names it as optional', async () => {
+  it('is removed in a single write, even if the mapping also names it as an optional source', async () => {
     const named = { A: source({ key: 'flags/a', optional: true }) };
     const world = await flags([searching({}, { data: named, onSourceMissing: 'removeKeys' })]);
     await world.sync();
@@ -157,7 +157,7 @@ describe('key that a search no longer finds', () => {
     expect((await syncOnly(world))?.kind).toBe('unchanged');
   });
 
-  it('stays if the search returns no key at all', async () => {
+  it('stays if the search returns no keys at all', async () => {
     const world = await flags([searching({}, { onSourceMissing: 'delete' })]);
     await world.sync();
     for (const key of ['flags/a', 'flags/b']) world.store.listed(key, false);
@@ -175,7 +175,7 @@ describe('key that a search no longer finds', () => {
     expect(keysOf(world)).toEqual(AB);
   });
 
-  it('is removed at once if it only lost its tag', async () => {
+  it('is removed without a proof if it still exists and only lost its tag', async () => {
     const world = await flags([searching({ tags: { live: 'true' } })]);
     for (const key of ['flags/a', 'flags/b']) world.store.tag(key, { live: 'true' });
     await world.sync();
@@ -185,7 +185,7 @@ describe('key that a search no longer finds', () => {
     expect(keysOf(world)).toEqual({ b: base64('2') });
   });
 
-  it('stays if it is missing from the lists with and without tags', async () => {
+  it('stays if both the list with the tag and the list without tags lack it', async () => {
     const world = await flags([searching({ tags: { live: 'true' } })]);
     for (const key of ['flags/a', 'flags/b']) world.store.tag(key, { live: 'true' });
     await world.sync();
@@ -194,7 +194,7 @@ describe('key that a search no longer finds', () => {
     expect(keysOf(world)).toEqual(AB);
   });
 
-  it('excludes keys that only share the prefix of the path, after the mapping changed', async () => {
+  it('excludes keys outside of the path of the search, even if their names begin with the text of the path', async () => {
     const feature = { store: 'vault', key: 'flags-x', optional: false };
     const world = await flags([searching({ path: 'flags' }, { data: { X: feature } })]);
     world.store.put('flags-x', 'x');
@@ -206,7 +206,7 @@ describe('key that a search no longer finds', () => {
   });
 
   it.each([false, true])(
-    'excludes template keys (only: %s) if there are too many sources to record',
+    'excludes keys of templates (only: %s) if there are too many sources to record',
     async (only) => {
       const names = Array.from({ length: 1_200 }, (_, n) => `flags/many-${n}`);
       const template = { only, data: { 'app.conf': 'made of flags' } };
@@ -219,7 +219,7 @@ describe('key that a search no longer finds', () => {
     },
   );
 
-  it('is removed at once if the search itself changed', async () => {
+  it('is removed without a proof if the configuration of the search changed', async () => {
     const world = await flags();
     await world.sync();
     await world.configure([searching({ name: '^b$' })]);

@@ -17,7 +17,7 @@ const MAPPINGS = `
 const OLD = { instance: 'old', formerInstances: [] };
 const NEW = { instance: 'new', formerInstances: ['old', 'new'] };
 
-/** Reconciles the target once under this instance name. */
+/** Reconciles the target once as the instance with this name. */
 async function run(world: World, names: typeof NEW | typeof OLD, watch?: Watch): Promise<Outcome> {
   await using process = await world.start(watch);
   const [mapping] = process.app.config.mappings;
@@ -25,7 +25,7 @@ async function run(world: World, names: typeof NEW | typeof OLD, watch?: Watch):
   return await reconcile(mapping, ID, { ...(await process.app.createContext()), ...names });
 }
 
-/** The keys that a former instance merged into a foreign Secret. */
+/** Creates a foreign Secret into which a former instance has merged keys. */
 async function openMerged(): Promise<World> {
   const world = await openWorld({ mappings: MAPPINGS });
   world.store.put('other', 'o');
@@ -47,7 +47,7 @@ async function holders(world: World): Promise<Readonly<Record<string, readonly s
 
 const TAKEN_OVER = { 'secretbridge.old.m': [], 'secretbridge.new.m': ['KEY', 'OTHER'] };
 
-it('takes over the merge of a renamed mapping and follows its source', async () => {
+it('a renamed mapping takes over the merge of its old name, and then follows its source', async () => {
   const world = await openWorld({ mappings: MAPPINGS });
   world.store.put('other', 'o');
   world.cluster.put(ID, { data: { THEIRS: base64('t') } });
@@ -78,7 +78,7 @@ describe('merge of a former instance', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('keeps every key after a crash at any step, even if its source changed', async () => {
+  it('keeps every key after a crash at any step, even if the source has changed', async () => {
     const steps = crashAt(0);
     const first = await openMerged();
     first.store.put('token', 'rotated', '2');
@@ -107,7 +107,7 @@ describe('merge of a former instance', () => {
     }
   });
 
-  it('is released even if both field managers already own the keys', async () => {
+  it('ends for the former instance even if the keys already belong to both field managers', async () => {
     const world = await openMerged();
     await run(world, { instance: 'new', formerInstances: [] });
     world.store.put('token', 'rotated', '2');
@@ -120,7 +120,7 @@ describe('merge of a former instance', () => {
     expect(await holders(world)).toEqual(TAKEN_OVER);
   });
 
-  it('is refused for a changed key that another field manager also holds', async () => {
+  it('is refused if the source of a key has changed that another field manager also holds', async () => {
     const world = await openMerged();
     const live = await world.cluster.read(ID);
     if (live === undefined) throw new Error('it is gone');
@@ -131,7 +131,7 @@ describe('merge of a former instance', () => {
     expect(dataOf(world)).toEqual(WITH('tok'));
   });
 
-  it('keeps a key of an optional source whose absence is not proved', async () => {
+  it('keeps the key of an optional source if the absence of that source is not proved', async () => {
     const world = await openMerged();
     world.store.absent('other');
     expect(await run(world, NEW)).toMatchObject({ kind: 'failed', error: { code: 'SOURCE_ABSENT' } });

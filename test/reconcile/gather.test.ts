@@ -6,7 +6,7 @@ import { found, mapping, source } from '../sync/sample.ts';
 
 const ID = { namespace: 'apps', secret: 'app' };
 
-/** Counts calls to the store. */
+/** Returns a gather function and the calls that it makes to the store. */
 function counting(deps: Partial<GatherDeps>, keys: readonly string[] = []) {
   const calls: string[] = [];
   const all: GatherDeps = {
@@ -31,7 +31,7 @@ const wide = mapping({
 });
 
 describe('gather', () => {
-  it('checks the access rules for the mapping, the namespace and each key', async () => {
+  it('checks the access rules with the mapping, the namespace and each key', async () => {
     const accessChecks: unknown[] = [];
     const { run } = counting(
       {
@@ -49,7 +49,7 @@ describe('gather', () => {
     ]);
   });
 
-  it('calls no store if one source of the mapping is forbidden', async () => {
+  it('makes no call to any store if one source of the mapping is forbidden', async () => {
     const { calls, run } = counting({ allows: ({ key }) => key !== 'fixed' });
     expect(await run(wide)).toMatchObject({
       kind: 'failed',
@@ -58,7 +58,7 @@ describe('gather', () => {
     expect(calls).toEqual([]);
   });
 
-  it('calls no store if one search of the mapping is forbidden', async () => {
+  it('makes no call to any store if one search of the mapping is forbidden', async () => {
     const { calls, run } = counting({ allowsSearch: () => false });
     expect(await run(wide)).toMatchObject({
       kind: 'failed',
@@ -67,7 +67,7 @@ describe('gather', () => {
     expect(calls).toEqual([]);
   });
 
-  it('reads nothing if a search finds a forbidden key', async () => {
+  it('reads no key if a search finds a forbidden key', async () => {
     const { calls, run } = counting({ allows: ({ key }) => key !== 'flags/b' }, ['flags/a', 'flags/b']);
     expect(await run(wide)).toMatchObject({
       kind: 'failed',
@@ -76,7 +76,7 @@ describe('gather', () => {
     expect(calls).toEqual(['find flags/']);
   });
 
-  it('keeps only keys below the path of the search', async () => {
+  it('drops keys that a store returns from outside of the path of the search', async () => {
     const { calls, run } = counting({}, ['flags/a', 'other/b', 'flags/']);
     expect(await run(wide)).toMatchObject({ kind: 'ready' });
     expect(calls).toEqual(['find flags/', 'read fixed', 'read flags/a']);

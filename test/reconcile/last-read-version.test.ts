@@ -16,7 +16,7 @@ function found(version: string, stamp?: string): ReadResult {
   return { kind: 'found', value, version, ...(stamp === undefined ? {} : { stamp }) };
 }
 
-/** Runs several processes, one after the other, on the same audit store. */
+/** Runs several processes one after the other on a shared audit store. */
 function openRecord() {
   const clock = createManualTime();
   const audit = createMemoryAudit({ clock });
@@ -42,7 +42,7 @@ function openRecord() {
 }
 
 describe('last read version', () => {
-  it('is the latest version with a stamp from a list', async () => {
+  it('is the latest version that a list returned with a change marker', async () => {
     const { read, lastRead, audit } = openRecord();
     expect(await lastRead()).toBeUndefined();
     await read(found('v1', STAMP));
@@ -55,7 +55,7 @@ describe('last read version', () => {
     ]);
   });
 
-  it('ignores failed reads, reads without a stamp, and stores with another definition', async () => {
+  it('ignores failed reads, reads without a change marker, and reads under another definition of the store', async () => {
     const { read, lastRead } = openRecord();
     await read(found('v1', STAMP));
     expect(await lastRead('d2')).toBeUndefined();
@@ -67,7 +67,7 @@ describe('last read version', () => {
     expect(await lastRead()).toEqual({ version: 'v1', stamp: STAMP });
   });
 
-  it('reports to every later process that the version once had another value', async () => {
+  it('makes every later process report that the version had another value before', async () => {
     const { read, audit } = openRecord();
     const made = (text: string, version = '1'): ReadResult => ({
       kind: 'found',
@@ -87,7 +87,7 @@ describe('last read version', () => {
     expect(await read(made('five'))).toBe(false);
   });
 
-  it('is not recorded again if only the stamp of the version changes', async () => {
+  it('is not recorded a second time if only the change marker differs', async () => {
     const { read, lastRead, audit } = openRecord();
     await read(found('v1', STAMP));
     await read(found('v1', '2026-11-25T13:00:00.000Z'));
@@ -95,18 +95,18 @@ describe('last read version', () => {
     expect(await lastRead()).toEqual({ version: 'v1', stamp: STAMP });
   });
 
-  it('ignores reads of named versions, reads under other store definitions, and reads without a stamp', async () => {
+  it('ignores reads of a configured version, reads under another definition of the store, and reads without a change marker', async () => {
     const { read, lastRead } = openRecord();
     await read(found('v1', STAMP));
     await read(found('v0'), 'd1', { key: 'db', version: 'v0' });
     await read(found('w1', '2026-11-25T14:00:00.000Z'), 'd2');
-    // This read has no stamp, so v1 stays the last version with a stamp.
+    // This read has no change marker, so v1 stays the last version that has one.
     await read(found('v2'));
     expect(await lastRead()).toEqual({ version: 'v1', stamp: STAMP });
     expect(await lastRead('d2')).toEqual({ version: 'w1', stamp: '2026-11-25T14:00:00.000Z' });
   });
 
-  it('is undefined if the store definition is unknown', async () => {
+  it('is undefined if the definition of the store is unknown', async () => {
     const { read, lastRead, audit } = openRecord();
     await read(found('v1', STAMP), '');
     expect(await lastReadVersion(audit, SOURCE, undefined)).toBeUndefined();

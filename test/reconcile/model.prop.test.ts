@@ -4,9 +4,9 @@ import { objectIn } from '../../src/cluster/json.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { base64, openWorld, type World } from './world.ts';
 
-// Runs random histories of one target among others. Its sources change, disappear and fail, people edit it, and time
-// passes. After each sync, a simple model checks the cluster. `SECRETBRIDGE_TEST_RUNS` sets the number of histories
-// (`npm run test:long`: 10,000).
+// Runs random histories of one target among others: sources change, disappear and fail, people edit the target, and
+// time passes. After each sync, a simple model checks the cluster. `SECRETBRIDGE_TEST_RUNS` sets the number of
+// histories (`npm run test:long`: 10,000).
 
 const RUNS = Number(process.env.SECRETBRIDGE_TEST_RUNS ?? 400);
 const APP = { namespace: 'apps', secret: 'app' };
@@ -59,7 +59,7 @@ type State = { readonly text: string } | { readonly absent: true } | { readonly 
 
 interface Model {
   readonly store: Map<Key, State>;
-  /** The times of consecutive reads that found the key absent. */
+  /** The times of the consecutive reads that found the key absent. */
   readonly absences: Map<Key, number[]>;
 }
 
@@ -175,12 +175,12 @@ function check(cycle: {
   if (after.data === undefined) {
     if (before.data === undefined) return;
     counts.deleted += 1;
-    // A target is deleted only if the policy allows it and every source is proved gone.
+    // The target stays unchanged if any of its sources fails.
     expect(given.policy).toBe('delete');
     expect(KEYS.every((name) => isProven(model, name))).toBe(true);
     return;
   }
-  // A key with an absent source stays until the absence is proved and the policy allows removal.
+  // A key whose source is absent stays until the absence is proved and the policy allows the removal.
   const values = Object.fromEntries(
     KEYS.flatMap((name) => {
       const state = model.store.get(name);
@@ -207,7 +207,7 @@ describe('random events in stores, cluster and clock', () => {
   }, async () => {
     await fc.assert(fc.asyncProperty(life, live), { numRuns: RUNS });
     console.log(`seen: ${JSON.stringify(counts)}`);
-    // The histories must include every tested outcome.
+    // Each tested outcome must occur in the histories.
     expect(Math.min(counts.kept, counts.refused, counts.deleted)).toBeGreaterThan(0);
   });
 });

@@ -4,7 +4,7 @@ import { AppError } from '../../src/core/errors.ts';
 import { LABEL } from '../../src/sync/ownership-metadata.ts';
 import { APPS_DB, openWorld, type World } from './world.ts';
 
-// A foreign Secret does not count as a target, even if a mapping names it.
+// A foreign Secret does not count as a target, even if a mapping refers to it.
 
 const MINUTE = 60_000;
 const OLD = `
@@ -46,7 +46,7 @@ const ADOPTING = `
     target: { namespace: apps }
     data: { T: { store: vault, key: db } }`;
 
-it('keeps a target whose ownership label was removed when its source is gone', async () => {
+it('keeps a target whose source is gone if its ownership label was removed', async () => {
   const world = await openWorld({ mappings: ADOPTING });
   await world.sync();
   const raw = world.cluster.raw(APPS_DB) as { metadata: { labels: Record<string, string> } };
@@ -61,7 +61,7 @@ it('keeps a target whose ownership label was removed when its source is gone', a
   expect(isThere(world, 'db')).toBe(true);
 });
 
-it('offers no release for a change that could not be carried out', async () => {
+it('offers no release for a change that would fail anyway', async () => {
   const spread = ADOPTING.replace(
     'data: { T: { store: vault, key: token } }',
     'dataFrom: [ { store: vault, key: db } ]',
@@ -82,7 +82,7 @@ it('offers no release for a change that could not be carried out', async () => {
   expect(isThere(world, 'db')).toBe(true);
 });
 
-it('plans a target that two mappings claim for the first mapping only', async () => {
+it('assigns a target that two mappings claim to the first mapping only', async () => {
   const both = (name: string) => `
   - name: ${name}
     target: { namespaceSelector: { matchLabels: { team: a } }, secret: db }
@@ -100,7 +100,7 @@ it('plans a target that two mappings claim for the first mapping only', async ()
   expect(await process.sync()).toMatchObject({ summary: { created: 1, refused: 1 } });
 });
 
-it('records the content before a recreation even if the first creation fails', async () => {
+it('records the content from before a recreation even if the first creation fails', async () => {
   const typed = (type: string) => ADOPTING.replace('apps }', `apps, type: ${type}, recreate: true }`);
   const world = await openWorld({ mappings: typed('example.com/a') });
   await world.sync();
@@ -123,7 +123,7 @@ it('records the content before a recreation even if the first creation fails', a
   expect(world.story().filter((line) => line.startsWith('repair'))).toEqual([]);
 });
 
-it('counts a Secret that two mappings claim as one target, and keeps it if it is the last', async () => {
+it('counts a Secret only once that two mappings claim, and keeps it if it is the last target', async () => {
   const claims = (name: string, policy = '') => `
   - name: ${name}
     target: { namespaceSelector: { matchLabels: { ${name}: 'yes' } }, secret: x }
@@ -145,7 +145,7 @@ it('counts a Secret that two mappings claim as one target, and keeps it if it is
   expect(isThere(world, 'x')).toBe(true);
 });
 
-it('queries an instance once, even if it is also one of its own former instances', async () => {
+it('queries the records of an instance once, even if the list of former instances also contains it', async () => {
   const world = await openWorld({ mappings: OLD, more: 'formerInstances: [ old, prod, old ]' });
   await using process = await world.start();
   expect(process.app.instances).toEqual(['prod', 'old']);

@@ -39,7 +39,7 @@ function openRecord() {
   const reading = (object: SourceObject) => (object === 'secret' ? {} : { object });
   return {
     audit,
-    /** The records about one object type, or about all types. */
+    /** Returns the records about one object type, or about all types. */
     records: (object?: SourceObject) =>
       audit.records.filter((record) => object === undefined || isReadOf(record, { object })).map(textOf),
     pass: () => clock.advance(6 * MINUTE),
@@ -60,8 +60,8 @@ function textOf({ outcome, code, note, sources }: AuditRecord): string {
   return [outcome, code, version, note].filter((part) => part !== undefined).join(' ');
 }
 
-describe('reads of several objects with one name', () => {
-  it('prove the absence only of the object that was read', async () => {
+describe('reads of several Azure objects that share a name', () => {
+  it('prove only the absence of the object that was read', async () => {
     const { read, isProven } = openRecord();
     await read('secret', found());
     await read('key', ABSENT, 3);
@@ -74,7 +74,7 @@ describe('reads of several objects with one name', () => {
     expect(await isProven('secret')).toBe(true);
   });
 
-  it('prove nothing about the current version if they read a named version, and vice versa', async () => {
+  it('prove nothing about the current version if they read a specific version, and the reverse', async () => {
     const { read, isProven } = openRecord();
     const named = { version: '3' };
     await read('secret', ABSENT, 3, named);
@@ -87,7 +87,7 @@ describe('reads of several objects with one name', () => {
     expect([await isProven('secret'), await isProven('secret', named)]).toEqual([false, false]);
   });
 
-  it('do not affect the proof of another object, whether they succeed or fail', async () => {
+  it('have no effect on the proof of another object, whether they succeed or fail', async () => {
     const { read, isProven } = openRecord();
     for (const result of [found('1', STAMP), found('2'), DOWN]) {
       await read('secret', ABSENT);
@@ -97,9 +97,9 @@ describe('reads of several objects with one name', () => {
     expect(await isProven('certificate')).toBe(false);
   });
 
-  it('prove nothing about a certificate or key if the record has no object type', async () => {
+  it('prove nothing about a certificate or key if their records contain no object type', async () => {
     const { read, isProven } = openRecord();
-    // The format of a record about an absent key.
+    // The format of the record about an absent key.
     await read('secret', ABSENT, 5);
     await read('key', ABSENT, 2);
     expect(await isProven('key')).toBe(false);
@@ -107,7 +107,7 @@ describe('reads of several objects with one name', () => {
     expect(await isProven('key')).toBe(true);
   });
 
-  it('record the object type unless it is a plain secret', async () => {
+  it('record the object type, except for plain secrets', async () => {
     const { read, records } = openRecord();
     await read('secret', found('1', STAMP));
     await read('secret', ABSENT);
@@ -129,7 +129,7 @@ describe('reads of several objects with one name', () => {
     ]);
   });
 
-  it('are not recorded again when reads of two objects alternate', async () => {
+  it('are not recorded repeatedly if reads of two objects alternate', async () => {
     const { read, records } = openRecord();
     for (let round = 0; round < 5; round += 1) {
       await read('secret', found('1'));
@@ -142,7 +142,7 @@ describe('reads of several objects with one name', () => {
     expect(records()).toHaveLength(5);
   });
 
-  it('are recorded again after many records of another object, which may hide the end of a failure', async () => {
+  it('are recorded again after many records of another object, because those may hide the end of a failure', async () => {
     const { read, records } = openRecord();
     await read('secret', found());
     await read('key', ABSENT, 250);
@@ -150,7 +150,7 @@ describe('reads of several objects with one name', () => {
     expect(records().filter((text) => text === 'ok 1')).toHaveLength(2);
   });
 
-  it('prove nothing if thousands of records of another object follow', async () => {
+  it('prove nothing if thousands of records about another object follow', async () => {
     const { read, isProven } = openRecord();
     await read('secret', ABSENT, 3);
     await read('key', ABSENT, 1_900);
@@ -159,7 +159,7 @@ describe('reads of several objects with one name', () => {
     expect(await isProven('secret')).toBe(false);
   });
 
-  it('determine the last version from the plain secret only', async () => {
+  it('use only the plain secret to determine the last version', async () => {
     const { audit, read } = openRecord();
     const lastRead = () => lastReadVersion(audit, { store: 'azure', key: 'ca' }, 'd1');
     await read('certificate', found('c1', STAMP));
@@ -173,7 +173,7 @@ describe('reads of several objects with one name', () => {
     expect(await lastRead()).toBeUndefined();
   });
 
-  it('do not affect each other in any order', async () => {
+  it('have no effect on each other in any order', async () => {
     const objects = fc.constantFrom<SourceObject>('secret', 'certificate', 'key');
     const results = fc.constantFrom('absent', 'absent', 'absent', 'down', 'found 1', 'found 2');
     const resultOf = (text: string): ReadResult =>

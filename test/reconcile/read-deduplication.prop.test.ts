@@ -21,7 +21,7 @@ const found = (version: string, value: string): ReadResult => ({
 });
 const FOUND = found('v1', 'x');
 
-/** Few values, one of them more frequent, so that repetitions occur. */
+/** A few values, one of them more frequent than the others, so that values repeat. */
 const ref: fc.Arbitrary<SourceRef> = fc.oneof(
   { weight: 4, arbitrary: fc.constant({ key: 'db' }) },
   fc.record(
@@ -44,7 +44,7 @@ const result = fc.oneof(
 );
 const reading = fc.record({ by: fc.constantFrom(...REPLICAS), ref, result });
 
-/** A process that reads, with or without de-duplication. */
+/** Simulates a process that reads sources with or without de-duplication. */
 function openReader(store: AuditStore, remembers: boolean) {
   const watched = watchForeignWrites(store);
   const readings = remembers ? createReadDeduplication(watched.foreignVersion) : noReadDeduplication;
@@ -77,7 +77,7 @@ function openReplicas(remembers: boolean, through = (audit: AuditStore): AuditSt
   return { audit, readers };
 }
 
-/** An audit store whose queries start and answer when the scheduler decides. */
+/** An audit store in which the scheduler decides when queries start and return. */
 function lateBy(scheduler: fc.Scheduler): (audit: AuditStore) => AuditStore {
   const late = <A extends readonly unknown[], R>(ask: (...args: A) => Promise<R>) => {
     const begun = scheduler.scheduleFunction((...args: A) => ask(...args));
@@ -96,7 +96,7 @@ function lateBy(scheduler: fc.Scheduler): (audit: AuditStore) => AuditStore {
 }
 
 describe('read de-duplication', () => {
-  it('writes the same records as with a query before each read, even if others write', async () => {
+  it('writes the records that a query before each read would lead to, even if other processes write', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.tuple(reading, fc.integer({ min: 1, max: 4 }))), async (all) => {
         const remembering = openReplicas(true);
@@ -112,7 +112,7 @@ describe('read de-duplication', () => {
     );
   });
 
-  it('marks no readable source as failing, in any order of the answers', async () => {
+  it('marks no readable source as failing, whatever the order of the query results', async () => {
     const plain = fc.record({
       by: fc.constantFrom('a', 'a', 'b'),
       key: fc.constantFrom('db', 'db', 'api'),
@@ -136,7 +136,7 @@ describe('read de-duplication', () => {
     );
   });
 
-  it('records a read once if a sweep, an event and a job make it at the same time', async () => {
+  it('writes one record if a sweep, an event and a job make one read at the same time', async () => {
     const results = fc.constantFrom(FOUND, failed(new AppError('STORE_UNAVAILABLE')));
     const rounds = fc.array(fc.tuple(results, fc.integer({ min: 1, max: 4 })), {
       minLength: 1,
@@ -158,7 +158,7 @@ describe('read de-duplication', () => {
     );
   });
 
-  it('does not query unchanged reads, and queries again after another process has written', async () => {
+  it('does not query the audit for unchanged reads until another process has written', async () => {
     let queryCount = 0;
     const counting = (audit: AuditStore): AuditStore => ({
       ...audit,
@@ -177,7 +177,7 @@ describe('read de-duplication', () => {
     expect(queryCount).toBe(before + 1);
   });
 
-  it('drops a lookup that was made before another process wrote', async () => {
+  it('discards a query result from before a write of another process', async () => {
     let mark = 1;
     const readings = createReadDeduplication(async () => mark);
     const db = { store: 's', ref: { key: 'db' } };

@@ -13,7 +13,7 @@ import { APPS_DB, base64, DB_ONLY, openDb, openWorld, syncOnly, type World } fro
 
 const prints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(7)));
 
-/** A process without any reads so far. */
+/** Starts a process that has not read anything yet. */
 const recorderOf = (audit: AuditStore) =>
   createRecorder({
     audit,
@@ -26,8 +26,8 @@ const recorderOf = (audit: AuditStore) =>
     readDeduplication: createReadDeduplication(async () => undefined),
   });
 
-describe('reads', () => {
-  it('happen once per key and sync context, even if mappings share the key', async () => {
+describe('reads of sources', () => {
+  it('happen once per key and sync context, even if several mappings use the key', async () => {
     const world = await openWorld();
     await world.sync();
     expect(world.store.reads.toSorted()).toEqual(['db', 'token']);
@@ -37,7 +37,7 @@ describe('reads', () => {
     ]);
   });
 
-  it('are recorded before any decision based on them', async () => {
+  it('are recorded before any decision that is based on them', async () => {
     const world = await openDb();
     await world.sync();
     expect(world.story()).toEqual([
@@ -49,7 +49,7 @@ describe('reads', () => {
     ]);
   });
 
-  it('are recorded for each new version, even with the same bytes, but not for a known version', async () => {
+  it('are recorded for each new version, even with identical bytes, but not for a known version', async () => {
     const world = await openDb();
     await world.sync();
     const reads = async () =>
@@ -64,7 +64,7 @@ describe('reads', () => {
     expect(await reads()).toEqual(['1', '2', '2']);
   });
 
-  it('count as failing after a failure until a success is recorded', async () => {
+  it('leave a source marked as failing after a failure, until a success is recorded', async () => {
     const audit = createMemoryAudit();
     const recorder = recorderOf(audit);
     const ref = { store: 'vault', ref: { key: 'db' } };
@@ -85,7 +85,7 @@ describe('reads', () => {
     expect(audit.records.map(({ outcome }) => outcome)).toEqual(['ok', 'failed', 'ok', 'failed']);
   });
 
-  it('records a hold again when its keys or its reason change', async () => {
+  it('records a hold again if its keys or its reason change', async () => {
     const audit = createMemoryAudit();
     const held = (name: string, note?: string) =>
       recorderOf(audit).recordFailure('db', APPS_DB, {
@@ -103,7 +103,7 @@ describe('reads', () => {
     ]);
   });
 
-  it('count as failing after a failure in another process', async () => {
+  it('leave a source marked as failing after a failure in another process', async () => {
     const audit = createMemoryAudit();
     const [a, b] = ['a', 'b'].map((key) => ({ store: 'vault', ref: { key } }));
     if (a === undefined || b === undefined) throw new Error('none');
@@ -123,7 +123,7 @@ describe('reads', () => {
     ]);
   });
 
-  it('record a failure when it begins, changes and ends', async () => {
+  it('are recorded when a failure begins, changes and ends', async () => {
     const world = await openDb();
     await world.sync();
     const { length } = world.records;
@@ -145,7 +145,7 @@ describe('reads', () => {
     ]);
   });
 
-  it('are recorded independently for a named and the current version', async () => {
+  it('are recorded separately for a configured version and for the current version', async () => {
     const of = (secret: string, version?: string) =>
       mapping({
         name: secret,
@@ -173,7 +173,7 @@ describe('reads', () => {
     expect(reads().slice(4)).toEqual(['read vault:k ok', 'read vault:k ok']);
   });
 
-  it('are recorded for every absence, because each counts toward the proof', async () => {
+  it('are recorded each time they find a key absent, because each of them counts toward the proof', async () => {
     const world = await openDb();
     await world.sync();
     const { length } = world.records;
@@ -189,7 +189,7 @@ describe('reads', () => {
 });
 
 describe('records of a run', () => {
-  it('contain only its command and its sweep if nothing changes, and no write request is sent', async () => {
+  it('contain only the command and the sweep if nothing changes, and no write request is sent', async () => {
     const world = await openWorld();
     await world.sync();
     const { length } = world.records;
@@ -199,7 +199,7 @@ describe('records of a run', () => {
     expect(world.cluster.calls).toMatchObject({ create: 2, replace: 0 });
   });
 
-  it('name the actor, the reason, the content before and after, and the resource version', async () => {
+  it('contain the actor, the reason, the content before and after, and the resource version', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"bob","password":"first"}', '2');
@@ -228,7 +228,7 @@ describe('records of a run', () => {
     expect(changes[0]?.after).not.toBe(changes[0]?.before);
   });
 
-  it('report the start and the end of a refusal once each', async () => {
+  it('contain the start and the end of a refusal once each', async () => {
     const world = await openDb();
     world.cluster.put(APPS_DB, { data: {} });
     await world.sync();
@@ -245,12 +245,12 @@ describe('records of a run', () => {
   });
 });
 
-describe('values of a change', () => {
+describe('fingerprints in the record of a change', () => {
   const print = (text: string): string => prints.value(SecretValue.fromText(text));
   const valuesBy = (world: World, action: string) =>
     world.records.filter((record) => record.action === action).map(({ values }) => values);
 
-  it('include every key of a new target, with the same fingerprint in all targets', async () => {
+  it('include every key of a new target, and are equal for equal values in several targets', async () => {
     const world = await openWorld();
     await world.sync();
     const made = Map.groupBy(
@@ -267,7 +267,7 @@ describe('values of a change', () => {
     expect(JSON.stringify(world.records)).not.toContain('first');
   });
 
-  it('include added and changed keys of an update, but no removed keys', async () => {
+  it('include added and changed keys, but no removed keys', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"bob","password":"first","port":5432}', '2');
@@ -291,7 +291,7 @@ describe('values of a change', () => {
     expect(valuesBy(world, 'update')).toEqual([undefined, undefined]);
   });
 
-  it('include the values that a repair restores', async () => {
+  it('include the values that a repair restored', async () => {
     const world = await openDb();
     await world.sync();
     world.cluster.edit(APPS_DB, (raw) => ({
@@ -302,7 +302,7 @@ describe('values of a change', () => {
     expect(valuesBy(world, 'repair')).toEqual([{ USER: print('ann') }, { USER: print('ann') }]);
   });
 
-  it('include unchanged values of an adopted target', async () => {
+  it('include unchanged values if a target is adopted', async () => {
     const world = await openWorld({ mappings: DB_ONLY.replace('apps }', 'apps }\n    onConflict: adopt') });
     world.cluster.put(APPS_DB, { data: { USER: base64('ann'), PASSWORD: base64('other') } });
     await world.sync();
@@ -310,7 +310,7 @@ describe('values of a change', () => {
     expect(valuesBy(world, 'adopt')).toEqual([all, all]);
   });
 
-  it('include only our keys in a foreign Secret', async () => {
+  it('include only our own keys if the Secret is foreign', async () => {
     const mode = DB_ONLY.replace('apps }', 'apps, mode: merge }');
     const world = await openWorld({ mappings: mode });
     world.cluster.put(APPS_DB, { data: { THEIRS: base64('x') } });
@@ -319,7 +319,7 @@ describe('values of a change', () => {
     expect(valuesBy(world, 'update')).toEqual([ours, ours]);
   });
 
-  it('are limited to the first 500 by name, with the number of omitted values', () => {
+  it('are limited to the first 500 keys by name, and the record counts the omitted ones', () => {
     const keys = Array.from({ length: 501 }, (_, n) => ({
       name: `k${n}`,
       action: 'add' as const,
@@ -333,8 +333,8 @@ describe('values of a change', () => {
   });
 });
 
-describe('last write of a target', () => {
-  it('is found after retention and among any number of other records', async () => {
+describe('query for the last write of a target', () => {
+  it('finds the write after retention, and among any number of other records', async () => {
     const world = await openDb();
     await world.sync();
     {
@@ -361,7 +361,7 @@ describe('last write of a target', () => {
     expect(world.story().filter((line) => line.startsWith('repair'))).toHaveLength(2);
   });
 
-  it('is undefined after a deletion, and ignores other instances and failed writes', async () => {
+  it('returns nothing after a deletion, and ignores other instances and failed writes', async () => {
     await using audit = createMemoryAudit({ instance: 'prod' });
     const change = {
       actor: { kind: 'cli' as const },
@@ -396,7 +396,7 @@ describe('last write of a target', () => {
 });
 
 describe('refusal', () => {
-  it('names its source, unless it is about the target itself', async () => {
+  it('contains the source that caused it, unless the target itself caused it', async () => {
     const world = await openDb();
     await world.sync();
     const last = () => world.records.findLast(({ action }) => action === 'refuse');

@@ -8,7 +8,7 @@ import { APPS_DB, base64, DB_ONLY, openDb, openWorld, syncOnly, type World } fro
 
 const dead = new AppError('AUDIT_UNAVAILABLE');
 
-/** Drops every record from the outcome on, although the write succeeds. */
+/** Drops all records from the outcome on, although the write itself succeeds. */
 const afterTheWrite = ({ call, phase, args }: Step) => {
   const [entry] = call === 'audit.append' ? (args[0] as { phase?: string }[]) : [];
   if (phase === 'before' && entry?.phase === 'outcome') throw dead;
@@ -18,14 +18,14 @@ async function crash(world: World, watch: (step: Step) => void | Promise<void>):
   await expect(world.sync(watch)).rejects.toBe(dead);
 }
 
-/** Recovers the open intents, as every process does first. */
+/** Resolves the intents without an outcome, which is the first step of every process. */
 async function recover(world: World, watch?: (step: Step) => void | Promise<void>): Promise<number> {
   await using process = await world.start(watch);
   return await recoverIntents(process.app);
 }
 
-describe('open intent after a crash', () => {
-  it('is closed as applied if the cluster contains its content', async () => {
+describe('intent without an outcome after a crash', () => {
+  it('is recorded as applied if the cluster contains the intended content', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     expect(await recover(world)).toBe(1);
@@ -42,7 +42,7 @@ describe('open intent after a crash', () => {
     expect(await recover(world)).toBe(0);
   });
 
-  it('stays open if another instance wrote it, because that instance may use another cluster', async () => {
+  it('stays unresolved if another instance wrote it, because that instance may use another cluster', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     await using process = await world.start();
@@ -51,7 +51,7 @@ describe('open intent after a crash', () => {
     expect(await recoverIntents({ ...process.app, instances: ['other', 'prod'] })).toBe(1);
   });
 
-  it('is closed once even if two processes recover it concurrently', async () => {
+  it('is resolved only once even if two processes recover it concurrently', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     const closed = await Promise.all([recover(world), recover(world)]);
@@ -59,7 +59,7 @@ describe('open intent after a crash', () => {
     expect(world.records.filter(({ phase }) => phase === 'outcome')).toHaveLength(1);
   });
 
-  it('is closed as INTERRUPTED if the cluster does not contain its content', async () => {
+  it('is recorded as INTERRUPTED if the cluster does not contain the intended content', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     expect(await recover(world)).toBe(1);
@@ -67,7 +67,7 @@ describe('open intent after a crash', () => {
     expect(world.records.at(-1)).not.toHaveProperty('resourceVersion');
   });
 
-  it('is closed as applied if only finalizers keep the deleted Secret', async () => {
+  it('is recorded as applied if the Secret is already deleted and only finalizers keep it', async () => {
     const world = await openDb();
     await world.sync();
     const live = await world.cluster.read(APPS_DB);
@@ -77,11 +77,11 @@ describe('open intent after a crash', () => {
     const calls = (now: object) => verifyWrite(change, { read: async () => ({ ...live, ...now }) });
     expect(await calls({ deleting: true })).toEqual({ kind: 'applied' });
     expect(await calls({ deleting: false })).toEqual({ kind: 'absent' });
-    // Somebody has created another Secret with this name.
+    // Somebody has created a new Secret with the name of the deleted one.
     expect(await calls({ uid: 'another' })).toEqual({ kind: 'applied' });
   });
 
-  it('is skipped after several reads without an answer, because each read takes a timeout', async () => {
+  it('is skipped in this run if several reads have timed out', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     await using process = await world.start();
@@ -98,7 +98,7 @@ describe('open intent after a crash', () => {
     expect(reads).toBeLessThanOrEqual(3);
   });
 
-  it('of an annotation-only change is closed as applied only if the change was written', async () => {
+  it('is recorded as applied after a change of only the annotations, but only if these were written', async () => {
     for (const [watch, outcome] of [
       [afterTheWrite, 'ok'],
       [failing('cluster.replace', dead), 'failed'],
@@ -112,7 +112,7 @@ describe('open intent after a crash', () => {
     }
   });
 
-  it('is INTERRUPTED if somebody else wrote the Secret', async () => {
+  it('is recorded as INTERRUPTED if somebody else wrote the Secret', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
@@ -122,7 +122,7 @@ describe('open intent after a crash', () => {
     expect(world.records.at(-1)).toMatchObject({ outcome: 'failed', code: 'INTERRUPTED' });
   });
 
-  it('is INTERRUPTED if the Secret is missing', async () => {
+  it('is recorded as INTERRUPTED if the Secret does not exist', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     world.cluster.forget(APPS_DB);
@@ -131,10 +131,10 @@ describe('open intent after a crash', () => {
     expect(await syncOnly(world)).toMatchObject({ kind: 'created' });
   });
 
-  it('is INTERRUPTED if a later change wrote the same content, so that the write is recorded once', async () => {
+  it('is recorded as INTERRUPTED if a later change wrote identical content, so that one write has one record', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
-    // Simulates another replica that runs before the recovery of the open intents.
+    // Simulates another replica that runs before the unresolved intents are recovered.
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
     expect(await syncOnly(world)).toMatchObject({ kind: 'created' });
     expect(await recover(world)).toBe(1);
@@ -145,7 +145,7 @@ describe('open intent after a crash', () => {
     ]);
   });
 
-  it('is INTERRUPTED if a later change wrote the same content, even if somebody touched the Secret afterwards', async () => {
+  it('is recorded as INTERRUPTED if a later change wrote identical content, even if somebody touched the Secret after that', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
@@ -165,7 +165,7 @@ describe('open intent after a crash', () => {
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
     await crash(world, stop);
     world.store.put('db', '{"user":"ann","password":"third"}', '3');
-    // Simulates another replica that runs before the recovery of the open intents.
+    // Simulates another replica that runs before the unresolved intents are recovered.
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
     expect(await syncOnly(world)).toMatchObject({ kind: 'updated' });
     expect(await recover(world)).toBe(1);
@@ -176,7 +176,7 @@ describe('open intent after a crash', () => {
     ['is closed as applied', afterTheWrite, { outcome: 'ok', note: 'found after a crash, replaced since' }],
     ['is INTERRUPTED', failing('cluster.replace', dead), { outcome: 'failed', code: 'INTERRUPTED' }],
   ])(
-    '%s according to the content that the next change found, even after a manual edit',
+    '%s according to the content that the next change found, even if somebody edited the Secret by hand',
     async (_, stop, outcome) => {
       const world = await openDb();
       await world.sync();
@@ -194,7 +194,7 @@ describe('open intent after a crash', () => {
     },
   );
 
-  it('is closed as applied even if somebody edited all its values before the next change', async () => {
+  it('is recorded as applied even if somebody edited all values before the next change', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     const data = { PASSWORD: base64('x'), USER: base64('x') };
@@ -205,14 +205,14 @@ describe('open intent after a crash', () => {
     expect(world.records.at(-1)).toMatchObject({ requestId: 'request-1', action: 'create', outcome: 'ok' });
   });
 
-  it('of a deletion is closed as applied if the target was recreated, and the recreation stays the latest record', async () => {
+  it('is recorded as applied if it deleted the target and the target was created again, and the creation stays the latest record', async () => {
     const world = await openWorld({
       mappings: DB_ONLY.replace('namespace: apps', 'namespace: apps, immutable: true, recreate: true'),
     });
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
     await crash(world, afterTheWrite);
-    // Simulates another replica that runs before the recovery of the open intents.
+    // Simulates another replica that runs before the unresolved intents are recovered.
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
     expect(await syncOnly(world)).toMatchObject({ kind: 'created' });
     expect(await recover(world)).toBe(1);
@@ -223,7 +223,7 @@ describe('open intent after a crash', () => {
       outcome: 'ok',
       note: 'found after a crash, replaced since',
     });
-    // The repair restores content that pods have already read, so both fingerprints are equal.
+    // The repair restores content that pods have already read, so the fingerprints of both contents are equal.
     world.cluster.forget(APPS_DB);
     await world.sync();
     const repaired = world.records.findLast(({ phase, secret }) => phase === 'outcome' && secret === 'db');
@@ -231,7 +231,7 @@ describe('open intent after a crash', () => {
     expect(repaired?.before).toBe(repaired?.after);
   });
 
-  it('of a deletion is INTERRUPTED if the next change found the target', async () => {
+  it('is recorded as INTERRUPTED if it would delete the target and the next change still found the target', async () => {
     const world = await openWorld({
       mappings: DB_ONLY.replace('namespace: apps', 'namespace: apps, immutable: true, recreate: true'),
     });
@@ -244,11 +244,11 @@ describe('open intent after a crash', () => {
     expect(world.records.at(-1)).toMatchObject({ requestId: 'request-2', code: 'INTERRUPTED' });
   });
 
-  it('is not closed by the next change, even with the same request id', async () => {
+  it('is not resolved by the next change, even if that change has the same request id', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
-    // Simulates a replica that takes over the job of a killed replica.
+    // Simulates a replica that takes over the job of a replica that was killed.
     await using next = await world.start(undefined, 'request-1');
     expect(await next.sync()).toMatchObject({ targets: [{ kind: 'created' }] });
     expect(await recoverIntents(next.app)).toBe(1);
@@ -262,7 +262,7 @@ describe('open intent after a crash', () => {
     expect(new Set(changes.map(({ requestId }) => requestId))).toEqual(new Set(['request-1']));
   });
 
-  it('is closed as applied only if it is the newest of several equal intents', async () => {
+  it('is recorded as applied only if no newer intent has the same content', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
@@ -275,7 +275,7 @@ describe('open intent after a crash', () => {
     ]);
   });
 
-  it('is closed as applied if another mapping has merged into the same Secret since', async () => {
+  it('is recorded as applied even if another mapping has later merged keys into the Secret', async () => {
     const ID = { namespace: 'apps', secret: 'shared' };
     const merge = (name: string, key: string) => `
   - name: ${name}
@@ -285,14 +285,14 @@ describe('open intent after a crash', () => {
     world.cluster.put(ID, { data: { THEIRS: base64('t') } });
     await crash(world, afterTheWrite);
     await world.configure(merge('one', 'ONE') + merge('two', 'TWO'));
-    // Simulates another replica that runs before the recovery of the open intents.
+    // Simulates another replica that runs before the unresolved intents are recovered.
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
     expect((await world.sync()).targets).toMatchObject([{ kind: 'unchanged' }, { kind: 'updated' }]);
     expect(await recover(world)).toBe(1);
     expect(world.records.at(-1)).toMatchObject({ mapping: 'one', phase: 'outcome', outcome: 'ok' });
   });
 
-  it('stays open while the cluster is unavailable, without blocking the run', async () => {
+  it('stays unresolved while the cluster is unavailable, without blocking the run', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     const { length } = world.records;
@@ -302,7 +302,7 @@ describe('open intent after a crash', () => {
     expect(await recover(world)).toBe(1);
   });
 
-  it('stays open while its process is still running', async () => {
+  it('stays unresolved while its process is running', async () => {
     const world = await openDb();
     await using running = await world.start(afterTheWrite);
     await expect(running.sync()).rejects.toBe(dead);
@@ -311,7 +311,7 @@ describe('open intent after a crash', () => {
     expect(await recover(world)).toBe(1);
   });
 
-  it('stays open if its outcome cannot be recorded', async () => {
+  it('stays unresolved if its outcome cannot be recorded', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     await expect(recover(world, failing('audit.append', dead))).rejects.toBe(dead);

@@ -7,7 +7,7 @@ import { AppError } from '../../src/core/errors.ts';
 import { exists, mappingsOf, NAMES, synced } from './destruction.ts';
 import type { World } from './world.ts';
 
-describe('renamed target', () => {
+describe('old target after a change of the target name in a mapping', () => {
   const UNO = { namespace: 'apps', secret: 'uno' };
   const waiting = [{ mapping: 'one', target: { namespace: 'apps', secret: 'one' }, until: UNO, by: 'one' }];
 
@@ -39,7 +39,7 @@ describe('renamed target', () => {
       },
       (world: World) => world.store.put('one', 'value of one'),
     ],
-  ])('keeps the old target while %s', async (_, happens, ends) => {
+  ])('is kept while %s', async (_, happens, ends) => {
     const world = await renamed();
     happens(world);
     await using process = await world.start();
@@ -59,7 +59,7 @@ describe('renamed target', () => {
     expect([exists(world, 'uno'), exists(world, 'one')]).toEqual([true, false]);
   });
 
-  it('keeps the old target in a prune, and reports it', async () => {
+  it('is kept by `prune`, and `prune` reports the reason', async () => {
     const world = await renamed('onMappingRemoved: keep');
     await using process = await world.start();
     expect(await listOrphans(process.app)).toMatchObject({ targets: [], waiting });
@@ -69,7 +69,7 @@ describe('renamed target', () => {
     expect(await pruneOrphans(process.app)).toMatchObject({ summary: { deleted: 1 }, waiting: [] });
   });
 
-  it('has a plan that deletes the old target and creates the new one', async () => {
+  it('is deleted in the plan, which also creates the new target', async () => {
     const world = await renamed();
     await using process = await world.start();
     const { targets, waiting: none } = await planTargets(process.app);
@@ -101,7 +101,7 @@ describe('renamed target', () => {
     expect(await releaseHeld(process.app, held?.id ?? '')).toMatchObject({ summary: { deleted: 1 } });
   });
 
-  it('does not delay the deletion of orphans of other mappings', async () => {
+  it('does not delay the deletion of orphaned targets of other mappings', async () => {
     const world = await synced([...NAMES, 'four'], 'onMappingRemoved: delete');
     await world.configure(mappingsOf(NAMES, 'onMappingRemoved: delete'));
     world.store.fail('one', new AppError('STORE_UNAVAILABLE'));
@@ -110,7 +110,7 @@ describe('renamed target', () => {
   });
 });
 
-describe('target of a renamed mapping', () => {
+describe('old target after a change of the mapping name', () => {
   const waiting = [
     {
       mapping: 'one',
@@ -129,7 +129,7 @@ describe('target of a renamed mapping', () => {
     ['more', 'data: { VALUE: { store: vault, key: one }, MORE: { store: vault, key: two } }'],
     ['every source', 'dataFrom: [ { store: vault, key: one } ]'],
     ['the keys of a search', "dataFrom: [ { store: vault, find: { path: '' } } ]"],
-  ])('keeps the old target while its store fails, if the new mapping reads %s', async (_, data) => {
+  ])('is kept while its store fails, if the new mapping reads %s', async (_, data) => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     await world.configure(others + uno(data));
     world.store.fail('one', new AppError('STORE_UNAVAILABLE'));
@@ -151,14 +151,14 @@ describe('target of a renamed mapping', () => {
     ['another property', uno('data: { VALUE: { store: vault, key: one, property: p } }')],
     ['another namespace', uno(SAME_TARGET, 'elsewhere')],
     ['a Secret of another owner to merge into', uno(SAME_TARGET).replace('apps }', 'apps, mode: merge }')],
-  ])('is not a rename if the new mapping has %s', async (_, mapping) => {
+  ])('does not wait for a new target if the new mapping has %s', async (_, mapping) => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     await world.configure(others + mapping);
     for (const key of ['one', 'four']) world.store.fail(key, new AppError('STORE_UNAVAILABLE'));
     expect(await world.sync()).toMatchObject({ summary: { deleted: 1, failed: 1 }, waiting: [] });
   });
 
-  it('waits for the targets of all mappings if the old sources are unknown', async () => {
+  it('waits for the targets of all mappings if its sources are unknown', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     world.cluster.edit({ namespace: 'apps', secret: 'one' }, (raw) => {
       const annotations = objectIn(objectIn(raw, 'metadata') ?? {}, 'annotations') ?? {};

@@ -32,7 +32,7 @@ describe('mappings that merge into one Secret', () => {
   const two = [one('a', 'A', merge), one('b', 'B', merge)];
   const theirs = { data: { THEIRS: base64('t') }, metadata: { labels: { team: 'x' } } };
 
-  it('wait for the Secret, and then write one after another', async () => {
+  it('wait until the Secret exists, and then write one after the other', async () => {
     const world = await open(two);
     expect(await outcomes(world)).toEqual(['a failed SECRET_MISSING', 'b failed SECRET_MISSING']);
     expect(world.cluster.writes).toEqual([]);
@@ -44,7 +44,7 @@ describe('mappings that merge into one Secret', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('remove only their own keys', async () => {
+  it('remove only the keys that they wrote themselves', async () => {
     const world = await open(two);
     world.cluster.put(SHARED, theirs);
     await world.sync();
@@ -53,7 +53,7 @@ describe('mappings that merge into one Secret', () => {
     expect(dataOf(world)).toEqual({ THEIRS: base64('t'), A2: base64('tok'), B: base64('tok') });
   });
 
-  it('leave the Secret unchanged if others hold a key with another value', async () => {
+  it('leave the Secret unchanged if other managers hold a key with another value', async () => {
     const world = await open([one('a', 'THEIRS', merge)]);
     world.cluster.put(SHARED, theirs);
     const before = world.cluster.raw(SHARED);
@@ -64,7 +64,7 @@ describe('mappings that merge into one Secret', () => {
   it.each([
     ['a label', { labels: { team: 'ours' } }, 'label team'],
     ['an annotation', { annotations: { note: 'ours' } }, 'annotation note'],
-  ])('are refused before any write if others hold %s with another value', async (_, marks, what) => {
+  ])('are refused before any write if other managers hold %s with another value', async (_, marks, what) => {
     const world = await open([one('a', 'A', { ...merge, ...marks })]);
     const metadata = { labels: { team: 'theirs' }, annotations: { note: 'theirs' } };
     world.cluster.put(SHARED, { ...theirs, metadata });
@@ -78,7 +78,7 @@ describe('mappings that merge into one Secret', () => {
     expect(world.records.filter(({ phase }) => phase === 'intent')).toEqual([]);
   });
 
-  it('update their own labels and annotations', async () => {
+  it('update only the labels and annotations that they set themselves', async () => {
     const marked = (value: string) => one('a', 'A', { ...merge, labels: { tier: value } });
     const world = await open([marked('x')]);
     world.cluster.put(SHARED, theirs);
@@ -88,7 +88,7 @@ describe('mappings that merge into one Secret', () => {
     expect(metadataOf(world)?.labels).toEqual({ team: 'x', tier: 'y' });
   });
 
-  it('are refused when a key changes that other managers also hold', async () => {
+  it('are refused if the source of a key changes and other managers also hold that key', async () => {
     const world = await open([one('a', 'A', merge)]);
     world.cluster.put(SHARED, { ...theirs, data: { ...theirs.data, A: base64('tok') } });
     expect(await outcomes(world)).toEqual(['a updated']);
@@ -105,7 +105,7 @@ describe('mappings that merge into one Secret', () => {
     expect(targets).toMatchObject([{ action: 'update', keys: [{ name: 'A', action: 'add' }] }]);
   });
 
-  it("are verified in the cluster if the API server's answer is lost", async () => {
+  it("read the Secret to verify the write if the API server's answer is lost", async () => {
     const world = await open([one('a', 'A', merge)]);
     world.cluster.put(SHARED, theirs);
     world.cluster.loseAnswer('merge', new AppError('CLUSTER_UNAVAILABLE'));
@@ -117,7 +117,7 @@ describe('mappings that merge into one Secret', () => {
     });
   });
 
-  it('write only the new source version if the bytes are the same', async () => {
+  it('write only the new version of the source if the bytes are identical', async () => {
     const world = await open([one('a', 'A', merge)]);
     world.cluster.put(SHARED, theirs);
     await world.sync();
@@ -129,11 +129,11 @@ describe('mappings that merge into one Secret', () => {
   });
 });
 
-describe('merge end', () => {
+describe('end of a merge', () => {
   const merge = { secret: 'shared', mode: 'merge' } as const;
   const going = { onMappingRemoved: 'delete' } as const;
   const theirs = { data: { THEIRS: base64('t') }, metadata: { labels: { team: 'x' } } };
-  // The share of the brake refers to these targets.
+  // These targets raise the number of deletions that the brake allows.
   const more = Array.from({ length: 9 }, (_, n) => one(`other-${n}`, 'K', {}));
 
   async function merged(mappings: readonly Mapping[]): Promise<World> {
@@ -146,7 +146,7 @@ describe('merge end', () => {
   it.each([
     ['another still merges', [one('b', 'B', merge, going)], { THEIRS: base64('t'), B: base64('tok') }],
     ['no mapping merges any more', [], { THEIRS: base64('t') }],
-  ])('removes only our keys when %s', async (_, staying, expected) => {
+  ])('removes only our keys if %s', async (_, staying, expected) => {
     const world = await merged([one('a', 'A', merge, going), ...staying]);
     await world.configure([...staying, ...more]);
     const report = await world.sync();
@@ -160,14 +160,14 @@ describe('merge end', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('keeps our keys unless the mapping had `onMappingRemoved: delete`', async () => {
+  it('keeps our keys, unless the mapping had `onMappingRemoved: delete`', async () => {
     const world = await merged([one('a', 'A', merge)]);
     await world.configure(more);
     expect((await world.sync()).summary).toMatchObject({ updated: 0, deleted: 0 });
     expect(dataOf(world)).toEqual({ THEIRS: base64('t'), A: base64('tok') });
   });
 
-  it("is verified in the cluster if the API server's answer is lost", async () => {
+  it("is verified by a read of the Secret if the API server's answer is lost", async () => {
     const world = await merged([one('a', 'A', merge, going)]);
     await world.configure(more);
     world.cluster.loseAnswer('merge', new AppError('CLUSTER_UNAVAILABLE'));
@@ -175,7 +175,7 @@ describe('merge end', () => {
     expect(dataOf(world)).toEqual({ THEIRS: base64('t') });
   });
 
-  it('waits until the mapping has merged into its new Secret', async () => {
+  it('waits until the mapping has merged its keys into its new Secret', async () => {
     const OTHER = { namespace: 'apps', secret: 'other' };
     const world = await merged([one('a', 'A', merge, going)]);
     await world.configure([one('a', 'A', { secret: 'other', mode: 'merge' }, going), ...more]);
@@ -183,7 +183,7 @@ describe('merge end', () => {
       summary: { updated: 0, failed: 1 },
       waiting: [{ mapping: 'a', target: SHARED, until: OTHER }],
     });
-    // Another owner holds a key with the same name, so the new merge is refused.
+    // The new merge is refused, because another owner holds one of its keys.
     world.cluster.put(OTHER, { data: { A: base64('x') } });
     expect(await world.sync()).toMatchObject({ summary: { updated: 0, refused: 1 } });
     expect(dataOf(world)).toEqual({ THEIRS: base64('t'), A: base64('tok') });
@@ -204,7 +204,7 @@ describe('merge end', () => {
   });
 });
 
-describe('target that may be recreated', () => {
+describe('immutable target', () => {
   const ID = { namespace: 'apps', secret: 'r' };
   const before = one('r', 'K', { immutable: true });
   const again = one('r', 'K', { immutable: true, recreate: true });
@@ -218,13 +218,13 @@ describe('target that may be recreated', () => {
     return world;
   }
 
-  it('is refused as IMMUTABLE without `recreate`', async () => {
+  it('is refused as IMMUTABLE unless the mapping has `recreate: true`', async () => {
     const world = await made([before]);
     expect(await outcomes(world)).toEqual(['r refused IMMUTABLE']);
     expect(dataOf(world, ID)).toEqual({ K: base64('tok') });
   });
 
-  it('gets new data through a deletion and a creation, each with its own records', async () => {
+  it('gets new data by deletion and creation, each with its own intent and outcome', async () => {
     const world = await made();
     const uid = metadataOf(world, ID)?.uid;
     const at = world.records.length;
@@ -241,7 +241,7 @@ describe('target that may be recreated', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('keeps foreign labels and annotations in every recreation, but removes those that the mapping had set', async () => {
+  it('keeps foreign labels and annotations in every recreation, and loses those that the mapping had set', async () => {
     const labelled = (original: Mapping, labels: Readonly<Record<string, string>>): Mapping => ({
       ...original,
       target: { ...original.target, labels },
@@ -275,10 +275,10 @@ describe('target that may be recreated', () => {
       expect(marksOf()).toMatchObject({ team: 'x', mine: 'b', 'example.com/note': 'theirs' });
       expect(Object.keys(marksOf())).not.toContain('ours');
       expect(Object.keys(marksOf())).not.toContain('secretbridge.dev/made-up');
-      // The brake allows one deletion within its window.
+      // The brake allows one deletion within its time window.
       await world.clock.advance(25 * 60 * 60_000);
     }
-    // Labels and annotations that the mapping no longer sets are still removed.
+    // Labels and annotations that the mapping no longer sets are still removed from the new Secret.
     await world.configure([again]);
     expect(await outcomes(world)).toEqual(['r updated']);
     expect(marksOf()).toMatchObject({ team: 'x', 'example.com/note': 'theirs' });
@@ -286,7 +286,7 @@ describe('target that may be recreated', () => {
     expect(await outcomes(world)).toEqual(['r unchanged']);
   });
 
-  it('drops the annotation in which `kubectl apply` recorded old values', async () => {
+  it('loses the annotation in which `kubectl apply` saved old values', async () => {
     const world = await open([before]);
     await world.sync();
     const noted = { 'kubectl.kubernetes.io/last-applied-configuration': `{"data":{"K":"${base64('tok')}"}}` };
@@ -302,7 +302,7 @@ describe('target that may be recreated', () => {
     expect(await outcomes(world)).toEqual(['r unchanged']);
   });
 
-  it('is recreated once, even if several people release it at the same time', async () => {
+  it('is recreated once, even if several people release the change concurrently', async () => {
     const world = await open([before, one('second', 'K', { immutable: true })]);
     await world.sync();
     await world.configure([again, one('second', 'K', { immutable: true, recreate: true })]);
@@ -323,13 +323,13 @@ describe('target that may be recreated', () => {
     expect(dataOf(world, ID)).toEqual({ K: base64('new') });
   });
 
-  it('gets another type by a deletion and a creation', async () => {
+  it('gets another type by deletion and creation', async () => {
     const world = await made([one('r', 'K', { type: 'example.com/other', recreate: true, immutable: true })]);
     expect(await outcomes(world)).toEqual(['r updated']);
     expect(world.cluster.raw(ID)?.type).toBe('example.com/other');
   });
 
-  it('is shown as an update in a plan, which makes no change', async () => {
+  it('is shown as an update in a plan, and the plan changes nothing', async () => {
     const world = await made();
     await using process = await world.start();
     const { targets, held } = await planTargets(process.app);
@@ -351,7 +351,7 @@ describe('target that may be recreated', () => {
     expect(world.story().filter(logged)).toHaveLength(1);
   });
 
-  it('keeps its content if somebody changed it in the meantime', async () => {
+  it('keeps its content if somebody changed the Secret in the meantime', async () => {
     const world = await made();
     world.cluster.before('remove', () =>
       world.cluster.edit(ID, (raw) => ({ ...raw, metadata: { ...objectIn(raw, 'metadata'), labels: {} } })),
@@ -360,7 +360,7 @@ describe('target that may be recreated', () => {
     expect(dataOf(world, ID)).toEqual({ K: base64('tok') });
   });
 
-  it('is created by the next run after a crash between deletion and creation', async () => {
+  it('is created by the next run after a crash between the deletion and the creation', async () => {
     const world = await made();
     world.cluster.fail('create', undefined, new AppError('CLUSTER_UNAVAILABLE'));
     expect((await outcomes(world))[0]).toMatch(/^r failed/);
@@ -368,7 +368,7 @@ describe('target that may be recreated', () => {
     expect(await outcomes(world)).toEqual(['r created']);
   });
 
-  it('counts for the brake', async () => {
+  it("counts toward the brake's limit", async () => {
     const several = [1, 2, 3].map((n) => one(`r${n}`, 'K', { immutable: true, recreate: true }));
     const world = await open([...several, ...more]);
     await world.sync();
@@ -381,7 +381,7 @@ describe('target that may be recreated', () => {
     expect(dataOf(world, { namespace: 'apps', secret: 'r1' })).toEqual({ K: base64('tok') });
   });
 
-  it('is not deleted if our labels were copied onto a foreign Secret', async () => {
+  it('is not deleted if it is a foreign Secret with copies of our labels', async () => {
     const world = await made();
     const raw = world.cluster.raw(ID);
     world.cluster.forget(ID);
@@ -396,11 +396,11 @@ describe('target that may be recreated', () => {
   });
 });
 
-describe('target in selected namespaces', () => {
+describe('target in namespaces chosen by a selector', () => {
   const selecting = (name: string, more: Partial<TargetSpec> = {}) =>
     one(name, 'K', { namespaces: [], namespaceSelector: { matchLabels: { team: 'a' } }, ...more });
 
-  it('is created in all matching namespaces, including new ones', async () => {
+  it('is created in all matching namespaces, including namespaces created later', async () => {
     const namespaces: Record<string, Record<string, string>> = {
       x: { team: 'a' },
       y: { team: 'b' },
@@ -412,7 +412,7 @@ describe('target in selected namespaces', () => {
     expect(world.cluster.calls.namespaces).toBe(1);
   });
 
-  it('fails alone if the namespaces cannot be listed, and does not become an orphan', async () => {
+  it('is not treated as orphaned if the namespaces cannot be listed, and other targets are still written', async () => {
     const world = await open([selecting('s', {}), one('fixed', 'K', {})], {
       cluster: { namespaces: { x: { team: 'a' }, apps: {} } },
     });
@@ -429,7 +429,7 @@ describe('target in selected namespaces', () => {
     expect(dataOf(world, { namespace: 'x', secret: 's' })).toEqual({ K: base64('tok') });
   });
 
-  it('is removed only where the namespace lost its label', async () => {
+  it('is removed only from namespaces that have lost the label', async () => {
     const namespaces: Record<string, Record<string, string>> = {
       x: { team: 'a' },
       y: { team: 'a' },
@@ -445,7 +445,7 @@ describe('target in selected namespaces', () => {
     expect(dataOf(world, { namespace: 'x', secret: 's' })).toBeUndefined();
   });
 
-  it('belongs to the first of two mappings, and the second mapping reports the conflict', async () => {
+  it('belongs to the first of two mappings, and the second one reports the conflict', async () => {
     const world = await open([selecting('z', { secret: 'same' }), selecting('b', { secret: 'same' })], {
       cluster: { namespaces: { x: { team: 'a' } } },
     });
@@ -459,7 +459,7 @@ describe('mapping with templates', () => {
     one('t', 'TOKEN', {}, { template: { data: { 'app.yaml': text }, only: true } });
   const ID = { namespace: 'apps', secret: 't' };
 
-  it('writes the rendered values, and follows the source', async () => {
+  it('writes the rendered values, and renders them again after the source changes', async () => {
     const world = await open([templated('token: {{ TOKEN | json }}\n')]);
     await world.sync();
     expect(dataOf(world, ID)).toEqual({ 'app.yaml': base64('token: "tok"\n') });
@@ -469,7 +469,7 @@ describe('mapping with templates', () => {
     expect(dataOf(world, ID)).toEqual({ 'app.yaml': base64('token: "new"\n') });
   });
 
-  it('keeps the content if a template fails', async () => {
+  it('keeps the content of the target if a template fails', async () => {
     const world = await open([templated('{{ TOKEN }}')]);
     await world.sync();
     await world.configure([templated('{{ TOKEN }}{{ MISSING }}')]);

@@ -5,7 +5,7 @@ import { almostProve, exists, MINUTE, NAMES, synced } from './destruction.ts';
 import { base64, openWorld, type World } from './world.ts';
 
 describe('missing source', () => {
-  it('deletes its target only after the read that proves the absence', async () => {
+  it('causes the deletion of its target only after the read that proves the absence', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     world.store.absent('one');
     await almostProve(world);
@@ -19,7 +19,7 @@ describe('missing source', () => {
     ]);
   });
 
-  it('is not proved by many reads in a short time, or by few reads in a long time', async () => {
+  it('is not proved absent by many reads in a short time, or by few reads in a long time', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     world.store.absent('one');
     for (let reading = 0; reading < 10; reading += 1) await world.sync();
@@ -32,18 +32,21 @@ describe('missing source', () => {
     expect(exists(late, 'one')).toBe(true);
   });
 
-  it.each([1, 2])('is proved by %i consecutive reads at one time if no interval is required', async (n) => {
-    const world = await synced(
-      NAMES,
-      'onSourceMissing: delete',
-      `absence: { readings: ${n}, over: 0s }\nbrake: { share: 0, window: 1ms }`,
-    );
-    world.store.absent('one');
-    for (let reading = 1; reading < n; reading += 1) await world.sync();
-    expect(exists(world, 'one')).toBe(true);
-    expect((await world.sync()).summary).toMatchObject({ deleted: 1, unchanged: 2 });
-    expect(exists(world, 'one')).toBe(false);
-  });
+  it.each([1, 2])(
+    'is proved absent by %i consecutive reads at the same time if no interval is required',
+    async (n) => {
+      const world = await synced(
+        NAMES,
+        'onSourceMissing: delete',
+        `absence: { readings: ${n}, over: 0s }\nbrake: { share: 0, window: 1ms }`,
+      );
+      world.store.absent('one');
+      for (let reading = 1; reading < n; reading += 1) await world.sync();
+      expect(exists(world, 'one')).toBe(true);
+      expect((await world.sync()).summary).toMatchObject({ deleted: 1, unchanged: 2 });
+      expect(exists(world, 'one')).toBe(false);
+    },
+  );
 
   it.each([
     ['it was found in between', (world: World) => world.store.put('one', 'value of one')],
@@ -51,7 +54,7 @@ describe('missing source', () => {
       'another failure came in between',
       (world: World) => world.store.fail('one', new AppError('ACCESS_DENIED')),
     ],
-  ])('needs a new proof when %s', async (_, happens) => {
+  ])('needs a new proof of absence if %s', async (_, happens) => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     world.store.absent('one');
     await almostProve(world);
@@ -62,7 +65,7 @@ describe('missing source', () => {
     expect(exists(world, 'one')).toBe(true);
   });
 
-  it('removes only its own keys with removeKeys', async () => {
+  it('loses only its own keys in the target with onSourceMissing: removeKeys', async () => {
     const mappings = `
   - { name: app, target: { namespace: apps }, onSourceMissing: removeKeys, data: { A: { store: vault, key: one }, B: { store: vault, key: two } } }`;
     const world = await openWorld({ mappings });
@@ -78,7 +81,7 @@ describe('missing source', () => {
   });
 
   it.each(['own', 'merge'])(
-    'leaves the target in sync without its keys (mode %s), and restores them later',
+    'leaves the target in sync without its keys (mode %s), and restores these keys when it returns',
     async (mode) => {
       const app = { namespace: 'apps', secret: 'app' };
       const mappings = `
@@ -103,7 +106,7 @@ describe('missing source', () => {
       world.store.put('two', 'new', '2');
       expect(await world.sync()).toMatchObject({ ok: true, summary: { updated: 1 } });
       expect(dataOf()).toEqual({ B: base64('new'), C: base64('three') });
-      // Another missing source needs its own proof.
+      // Another missing source needs a proof of its own.
       world.store.absent('two');
       expect(await world.sync()).toMatchObject({
         ok: false,
@@ -122,7 +125,7 @@ describe('missing source', () => {
     },
   );
 
-  describe('with a missing target', () => {
+  describe('target that is missing like its source', () => {
     const app = { namespace: 'apps', secret: 'app' };
     const mappings = (more: string) => `
   - name: app
@@ -151,13 +154,13 @@ describe('missing source', () => {
       expect(dataOf(world)).toEqual({ A: base64('back'), B: base64('two') });
     }
 
-    it('recreates a target that was deleted by hand', async () => {
+    it('is created again if somebody deleted it by hand', async () => {
       const world = await openRemoved('type: Opaque');
       world.cluster.forget(app);
       await expectBack(world);
     });
 
-    it('recreates a target if a crash left only the deletion', async () => {
+    it('is created again if a crash left only the deletion', async () => {
       const world = await openRemoved('type: Opaque');
       await world.configure(mappings('type: example.com/new, recreate: true'));
       let dead = false;
@@ -170,13 +173,13 @@ describe('missing source', () => {
       await expectBack(world);
     });
 
-    it('merges again into a Secret that its owner has replaced', async () => {
+    it('gets the merged keys again if the owner of the Secret has replaced it', async () => {
       const world = await openRemoved('mode: merge');
       world.cluster.put(app, { data: {} });
       await expectBack(world);
     });
 
-    it('leaves the target missing if another source is also gone, or if a new source never existed', async () => {
+    it('stays missing if another source is also gone, or if a new source never existed', async () => {
       const world = await openRemoved('type: Opaque');
       world.cluster.forget(app);
       world.store.absent('two');
@@ -207,7 +210,7 @@ describe('missing source', () => {
     expect(world.cluster.writes).toHaveLength(writes);
   });
 
-  it('fails the target if it belongs to a newly mapped source that never existed', async () => {
+  it('fails the target if the mapping has only just added the source and it never existed', async () => {
     const mapping = (more: string) => `
   - { name: app, target: { namespace: apps }, onSourceMissing: removeKeys, data: { A: { store: vault, key: one }, B: { store: vault, key: two }${more} } }`;
     const world = await openWorld({ mappings: mapping('') });
@@ -222,7 +225,7 @@ describe('missing source', () => {
     expect((await world.sync()).targets[0]?.error?.message).toContain('typo');
   });
 
-  it('keeps its keys with `keep`, and is reported', async () => {
+  it('keeps its keys with `onSourceMissing: keep`, and is reported', async () => {
     const world = await synced(['one'], 'onSourceMissing: keep');
     world.store.absent('one');
     await almostProve(world);

@@ -62,40 +62,43 @@ export const APPS_TOKEN = { namespace: 'apps', secret: 'token' };
 
 /** A fake store whose keys a test sets. */
 export interface FakeStore {
-  /** Keeps the previous value readable under its version. */
+  /** Sets a new value, and keeps the previous value readable under its version. */
   put(key: string, text: string, version?: string): void;
-  /** Removes a version from the store. */
+  /** Removes one version from the store. */
   purge(key: string, version: string): void;
   absent(key: string): void;
   fail(key: string, error: AppError): void;
-  /** The tags of a key, for searches. */
+  /** Sets the tags of a key, for searches. */
   tag(key: string, tags: Readonly<Record<string, string>>): void;
-  /** Whether searches list the key, because a list may be stale. */
+  /** Sets whether searches list the key, because a list may be stale. */
   listed(key: string, isListed: boolean): void;
   failSearches(error: AppError | undefined): void;
-  /** Every search that ran, in JSON. */
+  /** Every search that ran, as JSON. */
   readonly searches: string[];
-  /** The keys that were read, one entry per reference. */
+  /** The keys that were read, one entry for each reference. */
   readonly reads: string[];
 }
 
-/** A configuration with a cluster, a store and an audit store. Only one process at a time uses it. */
+/** A configuration with a cluster, a store and an audit store. At most one process uses it at any time. */
 export interface World {
   readonly cluster: MemoryCluster;
   readonly store: FakeStore;
   readonly clock: ManualTime;
-  /** Writes to the cluster, as `<secret> <new resourceVersion>`. */
+  /** The writes to the cluster, each as `<secret> <new resourceVersion>`. */
   readonly changes: readonly string[];
-  /** Sets the mappings for the next processes. */
+  /** Sets the mappings of all processes that start later. */
   configure(mappings: string | readonly Mapping[]): Promise<void>;
-  /** Starts a process with observed ports. Disposing the process simulates its end, and unrecorded work is lost. */
-  /** @param request By default, a new request id. */
+  /**
+   * Starts a process whose calls to store, cluster and audit are observed. Disposing the process simulates its end, and
+   * unrecorded work is lost.
+   */
+  /** @param request Defaults to a new request id. */
   start(watch?: Watch, request?: string): Promise<Process>;
   /** Starts a process, runs one sync, and ends the process. */
   sync(watch?: Watch, options?: SyncOptions): Promise<Awaited<ReturnType<typeof syncTargets>>>;
   /** All audit records, oldest first. */
   readonly records: readonly AuditRecord[];
-  /** Every record after a sequence number, one line each. */
+  /** Every record after a sequence number, as one line each. */
   story(after?: number): readonly string[];
   chain(): ReturnType<typeof verify>;
 }
@@ -108,7 +111,7 @@ export interface Process extends AsyncDisposable {
 export interface WorldOptions {
   readonly mappings?: string | readonly Mapping[];
   readonly cluster?: MemoryClusterOptions;
-  /** More top-level sections, in YAML. */
+  /** More top-level sections of the configuration, in YAML. */
   readonly more?: string;
   readonly logger?: Logger;
 }
@@ -276,7 +279,7 @@ function createFakeStore(): { store: FakeStore; provider: SecretProvider } {
   const searches: string[] = [];
   const tags = new Map<string, Readonly<Record<string, string>>>();
   const unlisted = new Set<string>();
-  /** Maps key and version to the value. */
+  /** Maps each key and version to the value. */
   const kept = new Map<string, ReadResult>();
   const versionOf = (key: string, version: string): ReadResult =>
     kept.get(`${key}@${version}`) ?? { kind: 'failed', error: new AppError('VERSION_GONE') };
@@ -326,7 +329,7 @@ function createFakeStore(): { store: FakeStore; provider: SecretProvider } {
   };
 }
 
-/** A logger that stores its messages. */
+/** A logger that keeps its messages for assertions. */
 export function recordingLogger(): Logger & { readonly lines: { level: string; fields: LogFields }[] } {
   const lines: { level: string; fields: LogFields }[] = [];
   const at =
@@ -338,7 +341,7 @@ export function recordingLogger(): Logger & { readonly lines: { level: string; f
 
 export const base64 = (text: string) => Buffer.from(text).toString('base64');
 
-/** A world with one mapping. */
+/** Opens a world with one mapping. */
 export const openDb = () => openWorld({ mappings: DB_ONLY });
 
 /** Runs a sync and returns the outcome of the only target. */

@@ -6,7 +6,7 @@ import { failing, type Step } from '../fakes/faulty.ts';
 import { APPS_DB, DB_ONLY, openDb, openWorld, syncOnly } from './world.ts';
 
 describe('write', () => {
-  it('starts after its intent is durable, and then records its outcome', async () => {
+  it('starts after its intent is on disk, and then records its outcome', async () => {
     const world = await openDb();
     const steps: string[] = [];
     await world.sync(({ call, phase, args }: Step) => {
@@ -20,7 +20,7 @@ describe('write', () => {
     ]);
   });
 
-  it('is recorded as failed if the API server forbids it', async () => {
+  it('is recorded as failed if the API server refuses permission', async () => {
     const world = await openDb();
     world.cluster.fail('create', new AppError('CLUSTER_FORBIDDEN'));
     expect(await syncOnly(world)).toMatchObject({ kind: 'failed', error: { code: 'CLUSTER_FORBIDDEN' } });
@@ -36,7 +36,7 @@ describe('write', () => {
     ['update', 'replace', DB_ONLY],
     ['update', 'merge', DB_ONLY.replace('apps }', 'apps, mode: merge }')],
   ] as const)(
-    'records a lasting refusal when it begins, changes and ends (%s by `%s`)',
+    'records a persistent refusal when it begins, changes and ends (%s by `%s`)',
     async (action, call, mappings) => {
       const world = await openWorld({ mappings });
       if (call === 'merge') world.cluster.put(APPS_DB, { data: {} });
@@ -62,7 +62,7 @@ describe('write', () => {
     },
   );
 
-  it('is skipped if the mapping changed during the dry run', async () => {
+  it('is skipped if the mapping changed during the server-side dry run', async () => {
     const world = await openDb();
     world.cluster.fail('create', new AppError('CLUSTER_FORBIDDEN'));
     await world.sync();
@@ -79,7 +79,7 @@ describe('write', () => {
     expect([outcome.kind, wanted, world.cluster.writes]).toEqual(['unchanged', false, []]);
   });
 
-  it('queries the latest pin and the latest change once each for a target without records', async () => {
+  it('queries the latest pin and the latest change only once each for a target without records', async () => {
     const world = await openDb();
     const { app } = await world.start(({ call, phase, args }: Step) => {
       const { secret } = (args[0] ?? {}) as { secret?: string };
@@ -92,7 +92,7 @@ describe('write', () => {
     expect(questions).toEqual([['rollback', 'unpin'], TARGET_STATE_ACTIONS]);
   });
 
-  it('plans again after it loses a creation race', async () => {
+  it('plans the change again if another writer created the target first', async () => {
     const world = await openDb();
     world.cluster.before('create', () => world.cluster.put(APPS_DB, { data: {} }));
     expect(await syncOnly(world)).toMatchObject({ kind: 'refused', error: { code: 'NOT_OWNED' } });
@@ -104,7 +104,7 @@ describe('write', () => {
     ]);
   });
 
-  it('succeeds in the next attempt after it loses an update race, and keeps the other change', async () => {
+  it('succeeds in the next attempt if another writer updated the target first, and keeps the other change', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
@@ -128,7 +128,7 @@ describe('write', () => {
     ]);
   });
 
-  it('ends as CONFLICT after three lost races, which are all recorded, and is repeated in the next run', async () => {
+  it('ends as CONFLICT after it lost three races, which are all recorded, and is repeated in the next run', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
@@ -148,10 +148,10 @@ describe('write', () => {
   });
 });
 
-describe('write without an answer', () => {
+describe('write to which the API server did not answer', () => {
   const lost = () => new AppError('CLUSTER_UNAVAILABLE');
 
-  it('succeeds if the target was created, with the resource version that is read', async () => {
+  it('succeeds if a read finds the created target, and reports the resource version of that read', async () => {
     const world = await openDb();
     world.cluster.loseAnswer('create', lost());
     expect(await syncOnly(world)).toMatchObject({ kind: 'created' });
@@ -159,7 +159,7 @@ describe('write without an answer', () => {
     expect(outcome).toMatchObject({ outcome: 'ok', resourceVersion: '1', note: 'read from the cluster' });
   });
 
-  it('succeeds if the target was updated', async () => {
+  it('succeeds if a read finds the updated target', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"first"}', '2');
@@ -167,14 +167,14 @@ describe('write without an answer', () => {
     expect(await syncOnly(world)).toMatchObject({ kind: 'updated' });
   });
 
-  it('fails if the target was not written', async () => {
+  it('fails if a read shows that the target was not written', async () => {
     const world = await openDb();
     world.cluster.fail('create', lost());
     expect(await syncOnly(world)).toMatchObject({ kind: 'failed', error: { code: 'CLUSTER_UNAVAILABLE' } });
     expect(world.story().slice(-2)).toEqual(['create outcome db failed CLUSTER_UNAVAILABLE', 'sweep failed']);
   });
 
-  it('is recorded once if it completes after the check', async () => {
+  it('is recorded once if it takes effect after the verification', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
@@ -202,7 +202,7 @@ describe('write without an answer', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('is recorded once if it recreates a deleted target after the check', async () => {
+  it('is recorded once if it recreates a deleted target after the verification', async () => {
     const world = await openDb();
     await world.sync();
     world.cluster.forget(APPS_DB);
@@ -218,12 +218,12 @@ describe('write without an answer', () => {
     expect(world.story(length)).toEqual(['command sync ok', 'repair outcome db ok', 'sweep ok']);
   });
 
-  it('is recorded once if another replica has completed it in the meantime', async () => {
+  it('is recorded once if another replica has made the same change in the meantime', async () => {
     const world = await openDb();
     world.cluster.fail('create', lost());
     await world.sync();
     expect(await syncOnly(world)).toMatchObject({ kind: 'created' });
-    // Simulates the late failure record of the replica that lost the race.
+    // Simulates the failure record that the slower replica writes afterwards.
     await using late = await world.start();
     const { recorder } = await late.app.createContext();
     await recorder.recordFailure('db', APPS_DB, { kind: 'failed', error: lost() });
@@ -231,7 +231,7 @@ describe('write without an answer', () => {
     expect(world.story().filter((line) => line === 'create outcome db ok')).toHaveLength(1);
   });
 
-  it('does not count as applied when its source returns to an older value', async () => {
+  it('does not count as applied if the source returns to an older value', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
@@ -243,7 +243,7 @@ describe('write without an answer', () => {
     expect(world.story(length)).toEqual(['command sync ok', 'sweep db ok', 'sweep ok']);
   });
 
-  it('stays open until the next start if the target cannot be read', async () => {
+  it('stays unresolved until the next start if the target cannot be read', async () => {
     const world = await openDb();
     world.cluster.loseAnswer('create', lost());
     world.cluster.fail('read', undefined, lost());
@@ -255,7 +255,7 @@ describe('write without an answer', () => {
   });
 });
 
-describe('unavailable audit', () => {
+describe('unavailable audit store', () => {
   const broken = new AppError('AUDIT_UNAVAILABLE');
 
   it('stops the run before any write if the command, the read or the intent cannot be recorded', async () => {
@@ -274,7 +274,7 @@ describe('unavailable audit', () => {
     }
   });
 
-  it('stops the run after a write whose outcome cannot be recorded, and the next start records that outcome', async () => {
+  it('stops the run after a write whose outcome cannot be recorded, and the next start records this outcome', async () => {
     const world = await openDb();
     let left = 4;
     const watch = ({ call, phase }: Step) => {
@@ -288,7 +288,7 @@ describe('unavailable audit', () => {
     expect(world.story(3)).toEqual(['create outcome db ok', 'command sync ok', 'sweep ok']);
   });
 
-  it('stops the run if it cannot be read', async () => {
+  it('stops the run if the records cannot be read', async () => {
     const world = await openDb();
     await expect(world.sync(failing('audit.latest', broken))).rejects.toMatchObject({
       code: 'AUDIT_UNAVAILABLE',
@@ -296,7 +296,7 @@ describe('unavailable audit', () => {
     expect(world.cluster.writes).toEqual([]);
   });
 
-  it('stops the remaining targets after it fails for one target', async () => {
+  it('stops the run for all remaining targets after it fails for one target', async () => {
     const mappings = Array.from(
       { length: 30 },
       (_, n) => `

@@ -60,7 +60,7 @@ function fingerprintOf(fixture: RestartFixture, secret: string): unknown {
   return objectIn(objectIn(raw, 'metadata') ?? {}, 'annotations')?.['secretbridge.dev/fingerprint'];
 }
 
-/** Restart intents without an outcome, identified by the fields that both records share. */
+/** Returns the restart intents without an outcome, identified by the fields that both records share. */
 function open(fixture: RestartFixture): readonly string[] {
   const key = ({ requestId, namespace, secret, attempt }: (typeof fixture.world.records)[number]) =>
     JSON.stringify([requestId, namespace, secret, attempt]);

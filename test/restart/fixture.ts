@@ -18,7 +18,7 @@ export interface RestartFixture {
   readonly workloads: MemoryWorkloads;
   /** Reconciles each target in a new process. */
   reconcile(watch?: Watch): Promise<void>;
-  /** Recovers the open intents of a crash, as the next process does first. */
+  /** Resolves the intents that a crash left unresolved, as the next process does first. */
   recover(): Promise<void>;
   /** Starts a process that handles the `restart` subject, with a memory of its own. */
   startRestarts(watch?: Watch): Promise<Restarts & AsyncDisposable>;
@@ -26,9 +26,9 @@ export interface RestartFixture {
   restart(options?: { watch?: Watch; atOnce?: number; windowMs?: number }): Promise<number | undefined>;
   /** Changes the source of every target, or of the target with this key. */
   change(text: string, key?: string): void;
-  /** The annotated workloads in order, each with its number of annotations. */
+  /** Returns the annotated workloads in order, each with its number of annotations. */
   rollouts(): readonly string[];
-  /** Every `restart` record after a sequence number, one line each. */
+  /** Returns every `restart` record after a sequence number, one line each. */
   restartLog(after?: number): readonly string[];
 }
 

@@ -25,7 +25,7 @@ async function open(mappings: string, theirs: Readonly<Record<string, string>>):
   return world;
 }
 
-/** The restart intents that a sync records. */
+/** Returns the number of restart intents that a sync records. */
 async function restartsOf(world: World): Promise<number> {
   const { length } = world.records;
   expect((await world.sync()).ok).toBe(true);

@@ -12,7 +12,7 @@ const MAPPING = `
     data: { T: { store: vault, key: token } }
     restart: [ { kind: Deployment, name: web } ]`;
 
-/** A run has changed the target, but could not restart its workload. */
+/** Opens a world in which a run has changed the target, but could not restart its workload. */
 async function openLeft(): Promise<{ world: World; workloads: MemoryWorkloads }> {
   const workloads = createMemoryWorkloads();
   workloads.put({ kind: 'Deployment', namespace: 'apps', name: 'web' });

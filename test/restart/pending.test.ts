@@ -22,7 +22,7 @@ const entry = (n: number, phase: 'intent' | 'outcome'): Entry => ({
 
 const options = { floor: 0, since: 0, rolloutsSince: 0, instances: ['test'] };
 
-it('reads all restart records once, and later only those since the oldest pending restart', async () => {
+it('readRestarts reads all restart records once, and after that only those since the oldest pending restart', async () => {
   const audit = createMemoryAudit();
   let pages = 0;
   const counted = faulty('audit', audit, ({ phase }) => {
@@ -48,7 +48,7 @@ it('reads all restart records once, and later only those since the oldest pendin
   });
 });
 
-it('returns a recorded rollout until it is too old to be still running', async () => {
+it('readRestarts returns a recorded rollout until it is too old to be still running', async () => {
   const audit = createMemoryAudit();
   await audit.append([entry(1, 'intent'), { ...entry(1, 'outcome'), counts: { rolled: 1 } }]);
   const at = 1_800_000_000_000;
@@ -61,7 +61,7 @@ it('returns a recorded rollout until it is too old to be still running', async (
   expect((await readRestarts(audit, { ...options, rolloutsSince: at + 1 })).rollouts).toEqual([]);
 });
 
-it('treats two changes of a Secret in one request as two restarts with separate outcomes', async () => {
+it('readRestarts treats two changes of a Secret in one request as two restarts with separate outcomes', async () => {
   const audit = createMemoryAudit();
   const of = (text: string, phase: 'intent' | 'outcome') => ({
     ...entry(1, phase),

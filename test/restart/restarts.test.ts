@@ -82,7 +82,7 @@ describe('content change', () => {
     const fixture = await openRestartFixture();
     fixture.change('second');
     await expect(fixture.reconcile(crashAfter('cluster.replace'))).rejects.toThrow(Crash);
-    // Simulates another replica that runs before the recovery of the open intents.
+    // Simulates another replica that runs before the unresolved intents are recovered.
     fixture.change('second');
     await fixture.reconcile();
     await fixture.recover();
@@ -120,7 +120,7 @@ describe('content change', () => {
     expect(fixture.rollouts()).toEqual(['web 2']);
   });
 
-  it('restarts at once for each change if no window is configured', async () => {
+  it('restarts immediately for each change if no window is configured', async () => {
     const fixture = await openRestartFixture();
     for (const text of ['second', 'third']) {
       fixture.change(text);
@@ -288,7 +288,7 @@ describe('selector', () => {
     ]);
   });
 
-  it('does not restart a workload again that somebody reverted while other workloads waited for the budget', async () => {
+  it('does not restart a workload a second time if it was reverted while other workloads waited for the budget', async () => {
     const fixture = await openRestartFixture(options);
     await changed(fixture);
     expect(await fixture.restart({ atOnce: 1 })).toBe(2_000);
@@ -297,7 +297,7 @@ describe('selector', () => {
     expect(fixture.rollouts()).toEqual(['one 1', 'two 1']);
   });
 
-  it('completes at once if it selects no workload', async () => {
+  it('completes immediately if it selects no workload', async () => {
     const fixture = await openRestartFixture({ ...options, deployments: {} });
     await changed(fixture);
     expect(await fixture.restart()).toBeUndefined();

@@ -41,7 +41,7 @@ function isRunning(pid: number): boolean {
 
 describe('a step of a test run', () => {
   it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
-    'leaves no process after %s to the runner alone',
+    'leaves no process behind if only the runner receives %s',
     async (signal) => {
       const { runner, pids } = await startRunner();
       expect(pids.filter(isRunning)).toHaveLength(2);

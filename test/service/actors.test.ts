@@ -18,7 +18,7 @@ it('returns the person whose command is recorded under the request id', async ()
   expect(queries).toEqual([{ request: 'r1', action: 'command' }]);
 });
 
-it('returns the kind `event`, with the name of the intake that received the event', async () => {
+it('returns the kind `event`, with the name of the event source that sent the event', async () => {
   const { actorOf, queries } = open({ r1: 'eu' });
   expect(await actorOf('r1', 'event')).toEqual({ kind: 'event', name: 'eu' });
   expect(await actorOf('r1~abc', 'event')).toEqual({ kind: 'event', name: 'eu' });

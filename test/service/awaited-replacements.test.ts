@@ -22,7 +22,7 @@ describe('awaited replacements', () => {
     return { states, logger, come, awaited };
   }
 
-  it('logs an awaited replacement once, and once more if it is awaited again later', () => {
+  it('logs a replacement once each time that it becomes awaited', () => {
     const { logger, awaited } = open();
     expect(awaited.note(waiting, START)).toBe(true);
     awaited.note(waiting, START);
@@ -47,7 +47,7 @@ describe('awaited replacements', () => {
     expect(come).toHaveLength(1);
   });
 
-  it('requests an orphan check for a target written during the deletion step, but not for one written before', () => {
+  it('requests an orphan check for a target written during the deletion step, but not for a target written before the step', () => {
     const { states, come, awaited } = open();
     states.note(targetState({ target: NEW, kind: 'created', endedAt: START }));
     awaited.note(waiting, START + 1);
@@ -57,7 +57,7 @@ describe('awaited replacements', () => {
   });
 });
 
-/** A service with a mapping whose target was renamed from `old` to `new`, among other targets. */
+/** Creates a world in which the target of one mapping was renamed from `old` to `new`. */
 async function renamed(mode: 'own' | 'merge' = 'own') {
   const logger = recordingLogger();
   const mappings = ['a', 'b', 'c'].map(

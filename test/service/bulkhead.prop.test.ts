@@ -16,7 +16,7 @@ const piece: fc.Arbitrary<Piece> = fc.record({
   fails: fc.boolean(),
 });
 
-/** Work that lasts until the test ends it. The test also moves its clock. */
+/** Creates jobs that run until the test ends them. The test also advances the clock of the bulkhead. */
 function createWorkers(places: number, queue: number) {
   let now = 0;
   const waking = new Map<object, { readonly at: number; readonly callback: () => void }>();
@@ -66,7 +66,7 @@ function createWorkers(places: number, queue: number) {
 }
 
 describe('bulkhead', () => {
-  it('runs every accepted job by priority, within its concurrency', async () => {
+  it('runs every accepted job in priority order, within the concurrency limit', async () => {
     const ends = fc.array(fc.nat(20), { maxLength: 30 });
     await fc.assert(
       fc.asyncProperty(
@@ -103,7 +103,7 @@ describe('bulkhead', () => {
             expect(started.slice(before)).toEqual(next === undefined ? [] : [next[0]]);
           }
           await Promise.all(ended);
-          // No job has waited long.
+          // No job waited long enough to be rejected.
           expect(rejected.size).toBe(0);
           expect([...started].sort()).toEqual([...taken.keys()].sort());
         },
@@ -135,7 +135,7 @@ describe('bulkhead', () => {
     expect(urgent.filter((item) => rejected.has(item))).toEqual([]);
   });
 
-  it('limits the queue of a compartment that is stuck for a second, except for manual jobs', async () => {
+  it('limits the queue of a compartment after it is stuck for a second, but rejects no manual jobs', async () => {
     const { begin, away: rejected, context, all } = createWorkers(2, 4);
     const reasons = ['first', 'event', 'drift', 'sweep', 'manual'] as const;
     const pieces = Array.from({ length: 1_000 }, (_, index) => reasons[index % 5] ?? 'first');
@@ -146,13 +146,13 @@ describe('bulkhead', () => {
     const manual = pieces.filter((item) => item === 'manual').length;
     expect(all.length - rejected.size).toBeLessThanOrEqual(2 + 4 * 4 + manual);
     expect([...rejected.keys()].filter((number) => pieces[number] === 'manual')).toEqual([]);
-    // A later job is rejected at once.
+    // From now on, a new job is rejected immediately.
     const late = begin({ compartment: 'a', reason: 'first', fails: false });
     await settled();
     expect(rejected.get(late)).toBeGreaterThanOrEqual(500);
   });
 
-  it('keeps waiting jobs that will start soon', async () => {
+  it('does not reject waiting jobs that will start soon', async () => {
     const { begin, away: rejected, context, running } = createWorkers(2, 4);
     const count = 60;
     for (let index = 0; index < count; index += 1) begin({ compartment: 'a', reason: 'first', fails: false });
@@ -178,7 +178,7 @@ describe('bulkhead', () => {
     }
     expect(rejected.size).toBe(0);
     await context(600);
-    // Two jobs wait, at 600 ms each.
+    // Two jobs are waiting, and each takes 600 ms.
     const late = begin({ compartment: 'a', reason: 'first', fails: false });
     await settled();
     expect(rejected.has(late)).toBe(true);

@@ -10,7 +10,7 @@ const REFRESH_MS = 300_000;
 const NOW = START + 100 * REFRESH_MS;
 const ofKey = (n: number) => wanted({ name: `app-${n}`, data: { A: source({ key: `k${n}` }) } });
 
-/** A long-running service that receives one more key, which changes the names of the shards. */
+/** Carries the state over to a configuration with one more key, which changes the names of the shards. */
 function open(part: object = {}) {
   const clock = createClock();
   const states = createTargetStates(createFakeBroadcast(), clock);

@@ -24,7 +24,7 @@ import { waitUntil } from '../wait-until.ts';
 import { settled } from './sample.ts';
 import { serve } from './serving.ts';
 
-/** A controller on in-memory services. The test moves its clock. */
+/** Starts a controller on in-memory services. The test advances its clock. */
 async function open(
   mappings = TWO_MAPPINGS,
   watch?: Watch,
@@ -167,7 +167,7 @@ describe('controller', () => {
     expect(opened.writes()).toBe(writes);
   });
 
-  it('writes to no namespace of the previous selector while the new one cannot be resolved', async () => {
+  it('writes to no namespace of the previous selector while the new selector cannot be resolved', async () => {
     const chosen = '{ namespaceSelector: { matchLabels: { env: prod } } }';
     await using opened = await open(DB_ONLY.replace('{ namespace: apps }', chosen), undefined, {
       cluster: { namespaces: { prod: { env: 'prod' }, dev: { env: 'dev' } } },
@@ -198,7 +198,7 @@ describe('controller', () => {
     );
   });
 
-  it('queues a Secret that two mappings claimed immediately after one of them stops claiming it', async () => {
+  it('queues a Secret as soon as only one of two mappings still claims it', async () => {
     const claiming = (name: string) => `
   - name: ${name}
     target: { namespaceSelector: { matchLabels: { ${name}: 'yes' } }, secret: db }
@@ -275,7 +275,7 @@ describe('controller', () => {
     expect((await opened.queue.counts()).delayed).toBe(delayed + 1);
   });
 
-  it('runs a sweep whose configuration reaches this replica later than another replica', async () => {
+  it('runs a sweep of a newer configuration once this replica has that configuration too', async () => {
     await using opened = await open();
     await opened.is(APPS_TOKEN, 'created');
     const shard = 'sweep/vault/420000/0/1';
@@ -331,7 +331,7 @@ describe('controller', () => {
     expect(opened.writes()).toBe(1);
   });
 
-  it('checks for orphans after the creation of a target whose mapping was removed meanwhile', async () => {
+  it('checks for orphans after it creates a target whose mapping was removed during the creation', async () => {
     const looks: boolean[] = [];
     await using opened = await open(DB_ONLY, undefined, {
       destroy: async (_, { includeOrphans: withLeft }) => {
@@ -439,7 +439,7 @@ describe('controller', () => {
     opened.cluster.forget(APPS_DB);
     await change(mappings);
     await waitUntil(() => expect(opened.valueOf(APPS_DB, 'PASSWORD')).toBe(base64('first')));
-    // From now on it is an ordinary target, even though it existed before it was added.
+    // The target is removed and added again while its Secret exists, so the target does not count as new.
     await change([]);
     await change(mappings);
     await isNow('unchanged');
@@ -473,7 +473,7 @@ describe('controller', () => {
     expect(opened.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok'));
   });
 
-  it('reports an audit error until all its sweeps are recorded', async () => {
+  it('reports an audit error until all sweeps are recorded', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     using _ = { [Symbol.dispose]: () => void vi.useRealTimers() };
     let isAway = false;
@@ -500,7 +500,7 @@ describe('controller', () => {
     vi.advanceTimersByTime(20_000);
     await waitUntil(() => expect(opened.controller.auditHealth.error()).toBeUndefined());
     await waitUntil(() => {
-      // A sweep that ends later is recorded an hour later.
+      // A sweep that ends after the outage is recorded within the next hour.
       vi.advanceTimersByTime(3_600_000);
       expect(swept).toBe(opened.state.cycles);
     });

@@ -17,7 +17,7 @@ import { type Serving, serve } from './serving.ts';
 const ANN = { name: 'ann' };
 const NAMES = ['t0', 't1', 't2', 't3', 't4'];
 
-/** Targets that are deleted with their source and with their mapping. */
+/** Returns mappings whose targets are deleted with their source or mapping. */
 const targets = (names: readonly string[]): string =>
   names
     .map(
@@ -30,7 +30,7 @@ const targets = (names: readonly string[]): string =>
     )
     .join('');
 
-/** One target in each namespace with the label. */
+/** Returns a mapping with one target in each labeled namespace. */
 const selected = (onMappingRemoved: string): string => `
   - name: t
     target: { namespaceSelector: { matchLabels: { bridge: 'yes' } } }
@@ -49,7 +49,7 @@ async function seconds({ clock }: World, count: number): Promise<void> {
   for (let second = 0; second < count; second += 1) await clock.advance(1_000);
 }
 
-/** All five targets exist, and the first is no longer configured. */
+/** Creates five targets, and then removes the first one from the configuration. */
 async function openLeaving(options: Parameters<typeof openWorld>[0] = {}): Promise<World> {
   const world = await openWorld({ mappings: targets(NAMES), ...options });
   for (const name of NAMES) world.store.put(name, name);
@@ -58,7 +58,7 @@ async function openLeaving(options: Parameters<typeof openWorld>[0] = {}): Promi
   return world;
 }
 
-it('keeps an orphan of one replica while another replica may want it', async () => {
+it('keeps an orphan while another replica has a different configuration, which may include the target', async () => {
   const world = await openLeaving();
   let replicasAgree = false;
   await using serving = await serve(world, undefined, { differing: () => (replicasAgree ? [] : ['b']) });
@@ -73,7 +73,7 @@ it('keeps an orphan of one replica while another replica may want it', async () 
   await waitUntil(() => expect(isThere(world, 't0')).toBe(false));
 });
 
-it('deletes orphans after another process has finished its deletions, without an audit error meanwhile', async () => {
+it('waits without an audit error while another process deletes, and then deletes the orphans', async () => {
   const world = await openLeaving();
   let isBusy = true;
   await using serving = await serve(world, ({ call, phase, args: [name] }) => {
@@ -103,7 +103,7 @@ it('keeps an orphan if another replica receives a different configuration during
   await waitUntil(() => expect(isThere(world, 't0')).toBe(false));
 });
 
-it('keeps an orphan in a prune if its mapping returns during the scan, here or in another replica', async () => {
+it('does not prune an orphan whose mapping returns during the scan, in this replica or in another', async () => {
   const kept = (names: readonly string[]) =>
     targets(names).replaceAll('onMappingRemoved: delete', 'onMappingRemoved: keep');
   const world = await openWorld({ mappings: kept(NAMES) });
@@ -127,8 +127,8 @@ it('keeps an orphan in a prune if its mapping returns during the scan, here or i
 });
 
 /**
- * All targets were created, and the first `left` targets are no longer configured. Also returns the full target list,
- * so that a test can restore it.
+ * Creates all targets, and then removes the first `left` targets from the configuration. Also returns the full target
+ * list, which a test can restore.
  */
 async function openPutBack(left: number, more = '') {
   const world = await openWorld({ mappings: targets(NAMES), more });
@@ -148,7 +148,7 @@ async function openPutBack(left: number, more = '') {
   };
 }
 
-/** The same app under the current configuration. */
+/** Returns the app. Each access to its configuration or targets takes the value from `now`. */
 function under(app: App, now: () => Partial<Pick<App, 'config' | 'targets'>>): App {
   return Object.defineProperties(
     { ...app },
@@ -208,7 +208,7 @@ it('deletes no target if its configuration is replaced before the decision', asy
 it.each([
   ['if their mapping returns', (app: App, put: App['targets']) => ({ ...app, targets: put })],
   ['if the configuration changes', (app: App) => ({ ...app, config: { ...app.config } })],
-])('keeps the remaining orphans %s while others are deleted', async (_, change) => {
+])('keeps the remaining orphans %s during the deletions', async (_, change) => {
   await using opened = await openPutBack(3, 'brake: { share: 1, window: 1h }');
   const { world, put, process } = opened;
   const context = await process.app.createContext();
@@ -222,7 +222,7 @@ it.each([
   expect(NAMES.map((name) => isThere(world, name))).toEqual([false, true, true, true, true]);
 });
 
-it('keeps remaining orphans in a prune if their mapping returns during the deletions', async () => {
+it('does not prune the remaining orphans if their mappings return during the deletions', async () => {
   await using opened = await openPutBack(3, 'brake: { share: 1, window: 1h }');
   const { world, put, process } = opened;
   let { wanted: desired } = opened;
@@ -269,7 +269,7 @@ describe('held proposals', () => {
     expect(world.story(length).filter((line) => line.startsWith('hold'))).toEqual([]);
   });
 
-  it('stay held after a restart, even if the first run ended without an outcome', async () => {
+  it('stay held after a restart, even if the first run of their target ends without an outcome', async () => {
     const world = await openHeld(['t0'], 't4');
     const outageEnd = world.clock.now() + 30_000;
     const watch = ({ call, phase, args }: Step): void => {
@@ -277,7 +277,7 @@ describe('held proposals', () => {
       if (phase === 'before' && world.clock.now() < outageEnd && entries.some(({ key }) => key === 't0'))
         throw new AppError('AUDIT_UNAVAILABLE');
     };
-    // The orphan check follows that run.
+    // Delays the orphan check until the run of `t0` has failed.
     const differing = () => (world.clock.now() > outageEnd - 20_000 ? [] : ['b']);
     await using serving = await serve(world, watch, { differing });
     for (const desiredTarget of serving.controller.snapshot().forTarget({ namespace: 'apps', secret: 't0' }))
@@ -334,7 +334,7 @@ describe('held proposals', () => {
     expect([isThere(world, 't3'), isThere(world, 't4')]).toEqual([false, true]);
   });
 
-  it('stay held after a prune while another orphan check runs', async () => {
+  it('stay held after a prune, even when the service checks for orphans', async () => {
     const kept = (names: readonly string[]) =>
       targets(names).replaceAll('onMappingRemoved: delete', 'onMappingRemoved: keep');
     const world = await openWorld({ mappings: kept(NAMES), more: 'absence: { readings: 2, over: 1s }' });
@@ -359,7 +359,7 @@ describe('held proposals', () => {
     expect(isThere(world, 't0')).toBe(true);
   });
 
-  it('are dropped for a target that then leaves the configuration with `onMappingRemoved: keep`', async () => {
+  it('are dropped if their targets leave the configuration under `onMappingRemoved: keep`', async () => {
     const world = await openHeld(['t0', 't1']);
     await world.configure(targets(NAMES.slice(2)));
     for (const name of ['t0', 't1'])
@@ -373,7 +373,7 @@ describe('held proposals', () => {
     expect(await heldIn(serving.service)).toEqual([]);
   });
 
-  it('are loaded after a restart, even if the change would leave no key', async () => {
+  it('are loaded after a restart, even if the held change would remove every key of the target', async () => {
     const world = await openWorld({
       mappings: `
   - { name: a, target: { namespace: apps }, dataFrom: [ { store: vault, key: all } ] }
@@ -398,7 +398,7 @@ describe('held proposals', () => {
   });
 });
 
-/** A world in which the next read proves the absence of `t0`. The next sweep is hours away. */
+/** Opens a world in which the next read proves the absence of `t0`. The next sweep is hours away. */
 async function openAlmostAbsent() {
   const mappings = targets(NAMES).replaceAll('target:', 'refresh: 6h\n    target:');
   const world = await openWorld({ mappings, more: 'absence: { readings: 2, over: 1s }' });
@@ -423,7 +423,7 @@ it('retries a failed deletion of a target soon, not only at its refresh', async 
   await waitUntil(() => expect(isThere(world, 't0')).toBe(false));
 });
 
-it('reports the missing source at once after the target was deleted with its source', async () => {
+it('reports the missing source immediately after it deletes the target of this source', async () => {
   const world = await openAlmostAbsent();
   const shownStates = new Set<string>();
   await using serving = await serve(world);
@@ -486,7 +486,7 @@ describe('orphans', () => {
     expect(world.cluster.calls.remove).toBeLessThanOrEqual(7);
   });
 
-  it('are checked after recovery if the queue was down', async () => {
+  it('are checked after the queue recovers from an outage', async () => {
     const world = await openLeaving();
     const queue = createMemoryQueue({ concurrency: 8, timers: world.clock });
     let isAway = true;
@@ -510,7 +510,7 @@ describe('orphans', () => {
     await queue[Symbol.asyncDispose]();
   });
 
-  it('do not make a job that waits for the check count as stalled', async () => {
+  it('do not cause a stall report for a job that waits for their check', async () => {
     let now = 0;
     using _ = vi.spyOn(performance, 'now').mockImplementation(() => now);
     const world = await openLeaving();
@@ -532,7 +532,7 @@ describe('orphans', () => {
     expect(Math.max(...ages.slice(0, NAMES.length))).toBeLessThan(3_600_000);
   });
 
-  it('do not make the check count as stalled, even if the cluster takes long for each of many', async () => {
+  it('do not cause a stall report for their check, even if the cluster is slow for each of many orphans', async () => {
     let now = 0;
     using _ = vi.spyOn(performance, 'now').mockImplementation(() => now);
     const world = await openLeaving();
@@ -587,7 +587,7 @@ describe('a namespace that lost its label', () => {
 });
 
 describe('several namespaces that lost their label', () => {
-  it('have their deletions held until each namespace has its label again', async () => {
+  it('keep their targets while the deletions are held, and each deletion is dropped when its namespace has the label again', async () => {
     const yes = { bridge: 'yes' };
     const world = await openWorld({
       mappings: selected('delete'),
@@ -675,7 +675,7 @@ describe('held targets that somebody deletes', () => {
     await waitUntil(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't2', 't3', 't4']));
   });
 
-  it('fail for their missing source and are no longer held', async () => {
+  it('fail because their source is missing, and are no longer held', async () => {
     const mappings = targets(NAMES).replaceAll('target:', 'refresh: 12h\n    target:');
     const world = await openWorld({ mappings, more: 'absence: { readings: 2, over: 1s }' });
     for (const name of NAMES) world.store.put(name, name);
@@ -705,7 +705,7 @@ describe('a release by the service', () => {
     target: { namespace: apps, type: ${type}, recreate: true }
     data: { T: { store: vault, key: token } }`;
 
-  it('are released once, even if several requests arrive at the same time', async () => {
+  it('happens once, even if several requests arrive at the same time', async () => {
     const world = await openWorld({ mappings: recreated('example.com/old') });
     await world.sync();
     await world.configure(recreated('example.com/new'));

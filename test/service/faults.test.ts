@@ -26,14 +26,14 @@ async function context({ clock }: World, ms: number): Promise<void> {
   }
 }
 
-/** The recovery that the service runs periodically. */
+/** Runs the recovery that the service runs periodically. */
 const recover = ({ app }: Serving) => recoverIntents({ ...app, restartOf: () => [WEB] });
 
 const writesAndRestarts = (world: World) => world.story().filter((line) => /update|restart/.test(line));
 /** The records of a completed change: its outcome and the intent to restart its workload. */
 const WHOLE = ['update outcome db ok', expect.stringContaining('restart intent')];
 
-it('syncs a key whose versions restart at 1, even if it was recreated during a pause', async () => {
+it('detects a key that was recreated with version 1 while no process was running', async () => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   using _timers = { [Symbol.dispose]: () => void vi.useRealTimers() };
   const world = await openWorld({ mappings: DB_ONLY.replace('    data:', '    refresh: 1m\n    data:') });
@@ -54,43 +54,40 @@ it('syncs a key whose versions restart at 1, even if it was recreated during a p
 it.each([
   ['AUDIT_UNAVAILABLE', new AppError('AUDIT_UNAVAILABLE')],
   ['INTERNAL', new TypeError('unexpected error')],
-])(
-  'does not report a target as synced if its state cannot be renewed because of %s',
-  async (code, thrown) => {
-    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
-    using _timers = { [Symbol.dispose]: () => void vi.useRealTimers() };
-    const world = await openWorld({ mappings: DB_ONLY.replace('    data:', '    refresh: 1m\n    data:') });
-    let isAway = false;
-    await using serving = await serve(world, ({ call, phase }) => {
-      if (isAway && call === 'audit.append' && phase === 'before') throw thrown;
-    });
-    const rounds = async (minutes: number) => {
-      for (let half = 0; half < minutes * 2; half += 1) {
-        await world.clock.advance(30_000);
-        vi.advanceTimersByTime(250);
-        await settled();
-      }
-    };
-    const shown = () => serving.service.mappings()[0]?.targets[0];
-    await waitUntil(() => expect(passwordOf(world)).toBe(base64('first')));
-    await rounds(1);
-    isAway = true;
-    await rounds(3);
-    // Jobs that write no record continue as usual.
-    expect(shown()).toMatchObject({ state: 'synced' });
-    world.store.put('db', db('second'), '2');
-    await rounds(5);
-    expect(shown()).toMatchObject({ state: 'stale', code });
-    expect(shown()?.staleSeconds).toBeGreaterThan(180);
-    isAway = false;
-    await rounds(2);
-    expect(passwordOf(world)).toBe(base64('second'));
-    expect(shown()).toMatchObject({ state: 'synced' });
-    expect(shown()?.code).toBeUndefined();
-  },
-);
+])('reports a target as stale if its runs fail with %s', async (code, thrown) => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  using _timers = { [Symbol.dispose]: () => void vi.useRealTimers() };
+  const world = await openWorld({ mappings: DB_ONLY.replace('    data:', '    refresh: 1m\n    data:') });
+  let isAway = false;
+  await using serving = await serve(world, ({ call, phase }) => {
+    if (isAway && call === 'audit.append' && phase === 'before') throw thrown;
+  });
+  const rounds = async (minutes: number) => {
+    for (let half = 0; half < minutes * 2; half += 1) {
+      await world.clock.advance(30_000);
+      vi.advanceTimersByTime(250);
+      await settled();
+    }
+  };
+  const shown = () => serving.service.mappings()[0]?.targets[0];
+  await waitUntil(() => expect(passwordOf(world)).toBe(base64('first')));
+  await rounds(1);
+  isAway = true;
+  await rounds(3);
+  // Jobs that write no record continue as usual.
+  expect(shown()).toMatchObject({ state: 'synced' });
+  world.store.put('db', db('second'), '2');
+  await rounds(5);
+  expect(shown()).toMatchObject({ state: 'stale', code });
+  expect(shown()?.staleSeconds).toBeGreaterThan(180);
+  isAway = false;
+  await rounds(2);
+  expect(passwordOf(world)).toBe(base64('second'));
+  expect(shown()).toMatchObject({ state: 'synced' });
+  expect(shown()?.code).toBeUndefined();
+});
 
-it('reads a missing source once per sweep, even if an event made many targets wait for it', async () => {
+it('reads a missing source once per sweep, even if many targets wait for the source after an event', async () => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   using _timers = { [Symbol.dispose]: () => void vi.useRealTimers() };
   const mappings = Array.from(
@@ -125,7 +122,7 @@ it('reads a missing source once per sweep, even if an event made many targets wa
   expect(world.store.reads.length - length).toBeGreaterThanOrEqual(10);
 });
 
-it('reports an unreachable audit store as down with its code, and `status` keeps the last sequence number', async () => {
+it('shows an unreachable audit store as down in `status`, with the error code and the last sequence number', async () => {
   const world = await openWorld({ mappings: RESTARTED, cluster: { workloads: createMemoryWorkloads() } });
   let isAway = false;
   await using serving = await serve(world, ({ call, phase }) => {
@@ -144,7 +141,7 @@ it('reports an unreachable audit store as down with its code, and `status` keeps
 });
 
 describe('a change with unknown result', () => {
-  it('is recorded once the audit accepts records again, and its workload is restarted', async () => {
+  it('is recorded once the audit log accepts records again, and causes the restart of its workload', async () => {
     const world = await openWorld({ mappings: RESTARTED, cluster: { workloads: createMemoryWorkloads() } });
     let isAway = false;
     await using serving = await serve(world, ({ call, phase, args }) => {
@@ -182,7 +179,7 @@ describe('a change with unknown result', () => {
     expect(writesAndRestarts(world)).toEqual(expect.arrayContaining(WHOLE));
   });
 
-  it('does not become the latest record if another process has synced the target in the meantime', async () => {
+  it('does not become the latest record if another process has already synced the target', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     using _timers = { [Symbol.dispose]: () => void vi.useRealTimers() };
     const world = await openWorld({ mappings: DB_ONLY });
@@ -203,7 +200,7 @@ describe('a change with unknown result', () => {
     expect(world.records.at(-2)).toMatchObject({ outcome: 'failed', code: 'INTERRUPTED', phase: 'outcome' });
   });
 
-  it('stays open while its process is still running', async () => {
+  it('stays unresolved while its process is running', async () => {
     const world = await openWorld({ mappings: DB_ONLY });
     await using serving = await serve(world);
     await waitUntil(() => expect(passwordOf(world)).toBe(base64('first')));
@@ -269,7 +266,7 @@ describe('a target that is deleted and recreated', () => {
     expect(passwordOf(world)).toBe(base64('second'));
   });
 
-  it('is retried soon if the audit store was down in between', async () => {
+  it('is retried soon if the audit store is down between the deletion and the creation', async () => {
     const mappings = DB_ONLY.replace(
       'namespace: apps',
       'namespace: apps, immutable: true, recreate: true',
@@ -296,7 +293,7 @@ describe('a target that is deleted and recreated', () => {
   });
 });
 
-it('records once when a namespace goes missing and once when it exists again, however often the target is retried', async () => {
+it('records once that a namespace is missing and once that it exists again, however often the target is retried', async () => {
   const world = await openWorld({ mappings: DB_ONLY, cluster: { namespaces: ['other'] } });
   await using serving = await serve(world);
   const state = () => serving.service.mappings()[0]?.targets[0];

@@ -47,7 +47,7 @@ describe('a hint', () => {
     expect(new Set(hints.triggers.list.map(({ reason }) => reason))).toEqual(new Set(['event']));
   });
 
-  it('is queued early when the process ends, because other processes share the queue', () => {
+  it('is queued immediately when the process ends, because other processes share the queue', () => {
     const { triggers, ...hints } = open([wanted({ data: { X: source('k') } })]);
     hints.take([hint('k')], CI);
     expect(hints.take([hint('k')], EU)).toEqual({ targets: 1, unknown: 0 });
@@ -67,7 +67,7 @@ describe('a hint', () => {
     [ARN, ARN.slice(0, -7)],
     ['db/main', ARN],
     [ARN.slice(0, -7), 'db/main'],
-  ])('for %s reaches a mapping whose source is named %s', (reportedKey, key) => {
+  ])('reaches a mapping if the hint names %s and the mapping names its source %s', (reportedKey, key) => {
     using hints = open([wanted({ data: { X: source(key) } })]);
     expect(hints.take([hint(reportedKey)], EU).targets).toBe(1);
   });
@@ -93,7 +93,7 @@ describe('a hint', () => {
     ]);
   });
 
-  it('for an unused key queues nothing, and is logged at most once a minute', () => {
+  it('queues nothing if no mapping uses its key, and is logged at most once a minute', () => {
     const lines: unknown[] = [];
     const logger: Logger = { ...silentLogger, debug: (_, fields) => void lines.push(fields) };
     using hints = open([wanted({ data: { X: source('k') } })], { logger });
@@ -110,10 +110,13 @@ describe('a hint', () => {
     ]);
   });
 
-  it.each(['', 'x'.repeat(5_000), '\u0000', '__proto__', '../k'])('with the key %j does no harm', (key) => {
-    using hints = open([wanted({ data: { X: source('k') } })]);
-    expect(hints.take([hint(key)], EU)).toEqual({ targets: 0, unknown: 1 });
-  });
+  it.each(['', 'x'.repeat(5_000), '\u0000', '__proto__', '../k'])(
+    'is counted as unknown if its key is %j',
+    (key) => {
+      using hints = open([wanted({ data: { X: source('k') } })]);
+      expect(hints.take([hint(key)], EU)).toEqual({ targets: 0, unknown: 1 });
+    },
+  );
 
   it('keeps the request id under which it was received', () => {
     using hints = open([wanted({ data: { X: source('k') } })]);
@@ -132,7 +135,7 @@ describe('a hint', () => {
 });
 
 describe('a flood of hints about one key', () => {
-  it('causes one check at once and few later checks', async () => {
+  it('causes one immediate check and few later checks', async () => {
     using hints = open([wanted({ data: { X: source('k') } })]);
     for (let ms = 0; ms < 5_000; ms += 1) {
       hints.take([hint('k')], EU);
@@ -154,7 +157,7 @@ describe('a flood of hints about one key', () => {
     expect(hints.triggers.taken()).toEqual(['event apps/a', 'event apps/b']);
   });
 
-  it('gives hints that arrive within the quiet time one request id for each intake', async () => {
+  it('combines the hints of each event source within the quiet time under one request id', async () => {
     const desired = ['k', 'l', 'm'].map((key) => wanted({ name: key, data: { X: source(key) } }));
     using hints = open(desired);
     const all = ['k', 'l', 'm'].map((key) => hint(key));
@@ -168,7 +171,7 @@ describe('a flood of hints about one key', () => {
     expect(new Set(hints.triggers.list.map(({ requestId }) => requestId)).size).toBe(2);
   });
 
-  it('for very many targets adds jobs no faster than the queue completes them', async () => {
+  it('adds jobs for very many targets no faster than the queue completes them', async () => {
     const many = Array.from({ length: 10_000 }, (_, n) =>
       wanted({ name: `m${n}`, data: { X: source('k') }, namespace: `n${n % 100}` }),
     );
@@ -195,12 +198,12 @@ describe('a flood of hints about one key', () => {
     expect(hints.triggers.taken()).toHaveLength(2);
   });
 
-  it('is dropped when the service ends', async () => {
+  it('has no effect after the service has ended', async () => {
     const hints = open([wanted({ data: { X: source('k') } })]);
     hints.take([hint('k')], EU);
     hints.take([hint('k')], EU);
     hints[Symbol.dispose]();
-    // The waiting hint takes effect at once, and later hints are ignored.
+    // The waiting hint is queued immediately. Hints after the end are ignored.
     expect(hints.triggers.list).toHaveLength(2);
     hints.take([hint('k')], EU);
     await hints.time.advance(5_000);

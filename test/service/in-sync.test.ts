@@ -40,7 +40,7 @@ async function written(...mappings: readonly Mapping[]): Promise<World> {
   return world;
 }
 
-/** Metadata in the form in which the watch of the cluster reports it. */
+/** Returns the metadata as the watch of the cluster reports it. */
 async function metaOf({ cluster }: Pick<World, 'cluster'>): Promise<SecretMeta> {
   const reported: SecretMeta[] = [];
   const handlers = {
@@ -74,7 +74,7 @@ const putKey = (key: string, text: string | undefined) => (raw: JsonObject) => {
   return { ...raw, data: text === undefined ? others : { ...others, [key]: base64(text) } };
 };
 
-describe('looksInSync accepts a target that we wrote', () => {
+describe('looksInSync for a target in sync', () => {
   it.each([
     ['plain', PLAIN],
     ['with a template', TEMPLATED],
@@ -82,19 +82,19 @@ describe('looksInSync accepts a target that we wrote', () => {
     ['spread from an object', SPREAD],
     ['with an absent optional source', EMPTY_OPTIONAL],
     ['with more sources than its annotation can hold', MANY_KEYS],
-  ])('%s', async (_, variant) => {
+  ])('accepts our unchanged target: %s', async (_, variant) => {
     const world = await written(variant);
     expect(await judge(world, variant)).toBe(true);
   });
 
-  it('after another manager set fields that are not ours', async () => {
+  it('accepts a target after another manager set fields that are not ours', async () => {
     const world = await written(PLAIN);
     world.cluster.edit(APP, put('labels', 'owner', 'somebody'));
     world.cluster.edit(APP, put('annotations', 'reloader', 'yes'));
     expect(await judge(world, PLAIN)).toBe(true);
   });
 
-  it('after an edit was repaired', async () => {
+  it('accepts a target after we repaired an edit', async () => {
     const world = await written(TEMPLATED);
     world.cluster.edit(APP, putKey('app.yaml', undefined));
     world.cluster.edit(APP, put('labels', LABEL.managedBy, 'helm'));
@@ -103,7 +103,7 @@ describe('looksInSync accepts a target that we wrote', () => {
   });
 });
 
-describe('looksInSync rejects a target after', () => {
+describe('looksInSync for a target out of sync', () => {
   const EDITS: readonly (readonly [string, Mapping, (raw: JsonObject) => JsonObject])[] = [
     ['a changed value', PLAIN, putKey('USER', 'eve')],
     ['a removed key', PLAIN, putKey('USER', undefined)],
@@ -126,13 +126,13 @@ describe('looksInSync rejects a target after', () => {
     ]),
   ];
 
-  it.each(EDITS)('%s', async (_, variant, change) => {
+  it.each(EDITS)('rejects a target after %s', async (_, variant, change) => {
     const world = await written(variant);
     world.cluster.edit(APP, change);
     expect(await judge(world, variant)).toBe(false);
   });
 
-  it('a deletion that finalizers delay', async () => {
+  it('rejects a target whose deletion waits for finalizers', async () => {
     const world = await written(PLAIN);
     world.cluster.edit(
       APP,
@@ -141,7 +141,7 @@ describe('looksInSync rejects a target after', () => {
     expect(await judge(world, PLAIN)).toBe(false);
   });
 
-  it('a change of its configuration, instance or store', async () => {
+  it('rejects a target after a change of its configuration, instance or store', async () => {
     const world = await written(PLAIN);
     const { USER } = DATA;
     expect(await judge(world, { ...PLAIN, data: { USER } })).toBe(false);
@@ -152,7 +152,7 @@ describe('looksInSync rejects a target after', () => {
     expect(await judge(world, { ...PLAIN, refreshMs: 1_000 })).toBe(true);
   });
 
-  it('a copy under the same name by another writer', async () => {
+  it('rejects a copy that another writer made under the name of the target', async () => {
     const world = await written(PLAIN);
     const raw = world.cluster.raw(APP);
     const copy = createMemoryCluster();

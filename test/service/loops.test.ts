@@ -3,7 +3,7 @@ import { createLoops } from '../../src/service/liveness/loops.ts';
 import { createClock } from './sample.ts';
 
 describe('loops', () => {
-  it('report each loop without progress within its deadline', () => {
+  it('report how long each loop made no progress, and whether it missed its deadline', () => {
     const clock = createClock();
     const loops = createLoops(clock);
     const watch = loops.begin('watch', 100);
@@ -17,7 +17,7 @@ describe('loops', () => {
     ]);
   });
 
-  it('of the same name are independent', () => {
+  it('are independent even if they have the same name', () => {
     const loops = createLoops(createClock());
     const one = loops.begin('job a', 10);
     loops.begin('job a', 10);
@@ -25,7 +25,7 @@ describe('loops', () => {
     expect(loops.states()).toHaveLength(1);
   });
 
-  it('that have ended are not reported, even if they report progress again', () => {
+  it('are not reported after their end, even if they report progress again', () => {
     const loops = createLoops(createClock());
     const loop = loops.begin('watch', 100);
     loop.end();

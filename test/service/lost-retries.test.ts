@@ -45,7 +45,7 @@ describe('a retry', () => {
     expect(triggers.taken()).toEqual(['sweep apps/app']);
   });
 
-  it('does not count as late when the clock is set back', () => {
+  it('is queued immediately and only once when the clock is set back', () => {
     const { clock, states, triggers, look } = open();
     states.note(waiting(START + 5_000));
     clock.time = START + 1_000;
@@ -53,13 +53,13 @@ describe('a retry', () => {
     clock.time -= HOUR;
     look();
     expect(triggers.taken()).toEqual(['sweep apps/app']);
-    // The run ends at the time that the clock now shows.
+    // The clock is not set back again, so the target is not queued again.
     clock.time += 20_000;
     look();
     expect(triggers.taken()).toEqual([]);
   });
 
-  it('of another replica whose clock is ahead is not queued', () => {
+  it('is not queued if it belongs to a replica whose clock is ahead', () => {
     const { clock, states, triggers, look } = open();
     states.note({ ...waiting(START + 400_000), endedAt: START + 100_000 });
     for (let time = 0; time < 5; time += 1) {

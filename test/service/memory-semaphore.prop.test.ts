@@ -10,7 +10,7 @@ const MOST = 100;
 const LIGHT = 10;
 
 describe('memory semaphore', () => {
-  it('stays within its limit, except for a single larger run, and lets every run proceed', async () => {
+  it('stays within its limit unless a single run exceeds it, and lets every run proceed', async () => {
     // `run` lists the amounts that each run acquires. `order` interleaves the runs.
     const run = fc.array(fc.nat(150), { minLength: 1, maxLength: 3 });
     await fc.assert(
@@ -41,7 +41,7 @@ describe('memory semaphore', () => {
             if (holding.size === 0) break;
             const heavy = [...holding.values()].filter(({ bytes }) => bytes > LIGHT);
             const sum = heavy.reduce((total, { bytes }) => total + bytes, 0);
-            // A run that holds memory may acquire more at once.
+            // A run that already holds memory may acquire more without waiting.
             if (heavy.length > 1 && heavy.every(({ parts }) => parts === 0))
               expect(sum).toBeLessThanOrEqual(MOST);
             const numbers = [...holding.keys()];

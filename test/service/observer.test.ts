@@ -90,7 +90,7 @@ describe('a Secret from the watch', () => {
     expect(taken()).toEqual([]);
   });
 
-  it("causes no loop with our own writes, whether its event or the run's outcome arrives first", () => {
+  it('causes no loop after our own write, whether its event or the outcome of the run arrives first', () => {
     for (const eventFirst of [true, false]) {
       const { observer, taken, states } = open();
       states.note(targetState({ ...failed('STORE_UNAVAILABLE'), resourceVersion: '1' }));
@@ -104,7 +104,7 @@ describe('a Secret from the watch', () => {
     }
   });
 
-  it('is queued when it was refused and has now been fixed', () => {
+  it('is queued when somebody fixes the cause of a refusal', () => {
     const { observer, taken, states } = open();
     states.note(targetState({ ...failed('DRIFTED'), kind: 'refused', drifted: true, resourceVersion: '2' }));
     observer.meta({ ...IN_STEP, resourceVersion: '3' });
@@ -149,13 +149,13 @@ describe('a Secret from the watch', () => {
     const looks = taken().length;
     expect(looks).toBeGreaterThan(10);
     expect(looks).toBeLessThan(60);
-    // The first event after a quiet period takes effect at once.
+    // The first event after a quiet period takes effect immediately.
     clock.time += 60_000;
     observer.meta(edited('last', theirs));
     expect(taken()).toEqual(['drift apps/app']);
   });
 
-  it('with merged keys is queued for changes at a limited rate', () => {
+  it('is queued at a limited rate if it contains merged keys', () => {
     const { observer, taken, states } = open([MERGED]);
     states.note(targetState({ mapping: 'merged', target: MERGED.id, resourceVersion: '1' }));
     observer.meta(meta(MERGED, {}, { resourceVersion: '1' }));
@@ -223,7 +223,7 @@ describe('a name that another owner had', () => {
   };
 
   it.each(['NOT_OWNED', 'TARGET_CLAIMED', 'IMMUTABLE'] as const)(
-    'is queued when it stays free (%s)',
+    'is queued when it stays free for 30 seconds (previous code %s)',
     (code) => {
       const { observer, clock, taken } = opened(code);
       observer.deleted(APP.id);
@@ -237,7 +237,7 @@ describe('a name that another owner had', () => {
     },
   );
 
-  it('is not queued if another owner takes it again at once', () => {
+  it('is not queued if another owner takes it again within 30 seconds', () => {
     const { observer, clock, taken } = opened('NOT_OWNED');
     observer.deleted(APP.id);
     observer.meta(edited('3'));
@@ -247,7 +247,7 @@ describe('a name that another owner had', () => {
     expect(taken()).toEqual([]);
   });
 
-  it('is also detected by a list', () => {
+  it('is also detected as free from a list of Secrets', () => {
     const { observer, clock, taken, states } = open();
     states.note(targetState({ ...failed('NOT_OWNED'), kind: 'refused', alive: false }));
     observer.listed([{ namespace: 'apps' }]);
@@ -303,7 +303,7 @@ describe('after a configuration change', () => {
     expect(taken()).toEqual(['first apps/app']);
   });
 
-  it('no target counts as missing before its first list is complete', () => {
+  it('no target counts as missing before the first list of its namespace is complete', () => {
     const { observer, taken } = open();
     observer.all(() => false);
     expect(taken()).toEqual([]);
@@ -327,7 +327,7 @@ it('events that are close together share a request id, and later events have ano
   expect(new Set(ids).size).toBe(2);
 });
 
-it.each(['namespace', 'names'])('10,000 targets are processed quickly, scope %s', (scope) => {
+it.each(['namespace', 'names'])('10,000 targets are processed quickly with the scope %s', (scope) => {
   const all = Array.from({ length: 10_000 }, (_, index) =>
     wanted({ name: `m${index}`, namespace: `n${index % 100}` }),
   );

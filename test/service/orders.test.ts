@@ -29,7 +29,7 @@ it('queues an order again after each other run of its target, until it has a res
   expect(added()).toHaveLength(2);
 });
 
-it('forgets an order that the queue refuses, and an order after ten minutes', async () => {
+it('forgets an order if the queue refuses it, or after ten minutes', async () => {
   const { queue, clock, orders, added } = open();
   queue.failure = queueAway();
   await expect(orders.place(APPS_DB, 'asked')).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
@@ -42,7 +42,7 @@ it('forgets an order that the queue refuses, and an order after ten minutes', as
   expect(added()).toEqual([order]);
 });
 
-it('adds a wake-up for the delay of a run before the job ends, also while the queue is down', async () => {
+it('adds the wake-up for a delayed run before the job ends, and waits while the queue is down', async () => {
   const { queue } = open();
   const time = createManualTime();
   let work: Process | undefined;

@@ -17,7 +17,7 @@ const step = fc.oneof(
   fc.record({ kind: fc.constant('repeat' as const) }),
 );
 
-it('keeps each request until a run that started later has ended, even if the queue loses jobs', async () => {
+it('keeps each request until a run that started after the request has ended, even if the queue loses jobs', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), fc.boolean(), async (steps, isSeen) => {
       const clock = createClock();

@@ -82,7 +82,7 @@ describe('outbox', () => {
     expect(await taken()).toEqual(['event r1~ s0']);
   });
 
-  it('sends a request again only after a minimum age', async () => {
+  it('sends a request again only once it has reached a minimum age', async () => {
     const { outbox, taken, clock } = open();
     outbox.trigger(target(1), 'event', 'r1');
     clock.time += 50_000;
@@ -136,7 +136,7 @@ describe('outbox', () => {
     queue.attempts = 0;
     outbox.resend(60_000);
     await settled();
-    // The first requests reveal that the queue is down.
+    // The outbox stops after the first requests, because they show that the queue is down.
     expect(queue.attempts).toBe(500);
     queue.failure = undefined;
     outbox.resend(60_000);
@@ -159,7 +159,7 @@ describe('outbox', () => {
     expect(outbox.size).toBe(0);
   });
 
-  it('keeps an earlier request when a waiting caller fails', async () => {
+  it('keeps an earlier request when the request of a waiting caller fails', async () => {
     const { outbox, queue, taken } = open();
     queue.failure = queueAway();
     outbox.trigger(APP, 'drift', 'r1');
@@ -169,7 +169,7 @@ describe('outbox', () => {
     expect(await taken()).toEqual(['drift r1~ s0']);
   });
 
-  it('keeps a later request that arrived while a waiting caller failed', async () => {
+  it('keeps a request that arrives while the request of a waiting caller fails', async () => {
     const { outbox, queue, taken } = open();
     queue.failure = queueAway();
     const waits = outbox.request(APP, 'manual', 'r1');
@@ -180,7 +180,7 @@ describe('outbox', () => {
     expect(await taken()).toHaveLength(1);
   });
 
-  it('separates ticks within a millisecond, and assigns one tick to consecutive requests with the same id', async () => {
+  it('assigns increasing ticks within a millisecond, and one tick to consecutive requests with the same id', async () => {
     const { outbox } = open();
     const intervals = (...names: number[]) => names.map((name) => outbox.lastRequest(target(name))?.tick);
     for (const index of [0, 1]) outbox.trigger(target(index), 'sweep', 'r1');
@@ -196,7 +196,7 @@ describe('outbox', () => {
     expect(outbox.lastRequest(target(4), 'r1')).toBeUndefined();
   });
 
-  it('returns the time of the last request with another request id', () => {
+  it('returns the time of the last request, optionally without the requests of a given id', () => {
     const { outbox, clock } = open();
     expect(outbox.requestedAt(APP)).toBeUndefined();
     outbox.trigger(APP, 'sweep', 'r1');
@@ -225,7 +225,7 @@ describe('outbox', () => {
     let runs = 0;
     for (let minute = 0; minute < 30; minute++) {
       runs += queue.jobs.splice(0).length;
-      outbox.done(target, clock.time); // every run succeeds
+      outbox.done(target, clock.time); // Every run succeeds.
       clock.time += 61_000;
       outbox.resend(60_000);
       await settled();

@@ -12,7 +12,7 @@ interface Situation {
   readonly synced?: boolean;
   /** The change that happens before the run. */
   readonly since?: (world: World) => Promise<void> | void;
-  /** The expected outcome of each target. Without it, the same error in both paths would go unnoticed. */
+  /** The expected outcome of each target. Without this field, a test would miss an error that occurs in both paths. */
   readonly ends: Readonly<Record<string, string>>;
 }
 
@@ -20,7 +20,7 @@ const DB = { namespace: 'apps', secret: 'db' };
 const TOKEN = { namespace: 'apps', secret: 'token' };
 const MORE = 'absence: { readings: 2, over: 1s }';
 
-/** One mapping named `token` with these fields. */
+/** Returns one mapping named `token` with these fields. */
 const token = (fields: string): string => `
   - name: token
     target: { namespace: apps }
@@ -28,12 +28,12 @@ const token = (fields: string): string => `
 const many = (count: number, fields: string): string =>
   Array.from({ length: count }, (_, n) => token(fields).replaceAll('token', `t${n}`)).join('');
 const DATA = 'data: { TOKEN: { store: vault, key: token } }';
-/** Like `token`, but its target was once named `gone`. */
+/** The mappings `db` and `token`, where the target of `token` is named `gone`. */
 const RENAMED = `
   - name: db
     target: { namespace: apps }
     data: { USER: { store: vault, key: db, property: user } }${token(`${DATA}\n    onMappingRemoved: delete`).replace('namespace: apps', 'namespace: apps, secret: gone')}`;
-/** Every target is deleted with its source or mapping. */
+/** Five mappings whose targets are deleted with their source or mapping. */
 const FIVE = many(
   5,
   'onSourceMissing: delete\n    onMappingRemoved: delete\n    data: { TOKEN: { store: vault, key: token } }',
@@ -229,7 +229,7 @@ async function bySync(world: World): Promise<Ends> {
   return new Map(targets.map((outcome) => [outcome.mapping, endOf(outcome)]));
 }
 
-/** The service starts, and a person requests a sync of each mapping. */
+/** Starts the service and requests a sync of each mapping, as a person would. */
 async function byService(world: World): Promise<Ends> {
   const outcomes: Outcome[] = [];
   const serving = await serve(world, undefined, { onOutcome: (outcome) => void outcomes.push(outcome) });
@@ -249,7 +249,7 @@ async function byService(world: World): Promise<Ends> {
     ).finally(() => {
       over = true;
     });
-    // The deletion step decides about proposals a moment later.
+    // The deletion step decides about proposals shortly after the runs.
     while (!over) await world.clock.advance(250);
     await requests;
     await world.clock.advance(1_500);
@@ -278,7 +278,7 @@ function endOf({ kind, error, keys }: Outcome) {
 
 const ALONE = ['command', 'configure', 'release'];
 
-/** All distinct records, without their actor, time and duration. */
+/** Returns all distinct records, without their actor, time and duration. */
 function recordsOf(world: World, after: number): readonly string[] {
   const records = world.records
     .slice(after)
@@ -311,8 +311,8 @@ async function prepare({ mappings = TWO_MAPPINGS, synced = false, since }: Situa
   };
 }
 
-describe("a one-shot sync and the service's worker have the same results when", () => {
-  it.each(Object.entries(SITUATIONS))('%s', async (_, situation) => {
+describe('a one-shot sync and the worker of the service', () => {
+  it.each(Object.entries(SITUATIONS))('have the same results when %s', async (_, situation) => {
     const [one, other] = [await prepare(situation), await prepare(situation)];
     const targetNames = Object.keys(situation.ends);
     const ofSync = await bySync(one.world);

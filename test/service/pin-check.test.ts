@@ -25,7 +25,7 @@ import {
 const A = wanted({ name: 'a', data: { A: source({ key: 'a' }) } });
 const MERGED = wanted({ name: 'm', data: { A: source({ key: 'a' }) }, target: { mode: 'merge' } });
 
-/** Metadata of a target after our write, with a pin in its annotation. */
+/** Returns the metadata of a target after our write, optionally with a pin annotation. */
 function pinnedMeta(desiredTarget: DesiredTarget, pin?: string) {
   const plain = meta(desiredTarget, { A: ['a', '1'] });
   return pin === undefined ? plain : { ...plain, annotations: { ...plain.annotations, [PIN]: pin } };
@@ -72,7 +72,7 @@ const note = (
   );
 
 describe('pins set by another process', () => {
-  it('queue a target whose annotation does not show them', async () => {
+  it('cause a run of a target whose annotation does not show the pin', async () => {
     const it_ = open();
     note(it_, A);
     it_.states.setMeta(pinnedMeta(A));
@@ -86,7 +86,7 @@ describe('pins set by another process', () => {
     ['a pin to another record', 'rollback', '5', ['event apps/a']],
     ['an unpin that shows', 'unpin', undefined, []],
     ['an unpin that does not show', 'unpin', '7', ['event apps/a']],
-  ] as const)('%s', async (_, action, shown, looks) => {
+  ] as const)('cause a run only if the annotation differs: %s', async (_, action, shown, looks) => {
     const it_ = open();
     it_.states.setMeta(pinnedMeta(A, shown));
     await it_.say(A, action);
@@ -94,7 +94,7 @@ describe('pins set by another process', () => {
     expect(it_.triggers.taken()).toEqual(looks);
   });
 
-  it('follow the latest record that was not refused', async () => {
+  it('are determined by the latest record that was not refused', async () => {
     const it_ = open();
     it_.states.setMeta(pinnedMeta(A));
     await it_.say(A, 'rollback');
@@ -142,7 +142,7 @@ describe('pins set by another process', () => {
     expect(it_.triggers.taken()).toEqual([]);
   });
 
-  it('are compared with the last run for a merge', async () => {
+  it('are compared with the last run if the target is a merged Secret', async () => {
     const it_ = open([MERGED]);
     it_.states.setMeta(pinnedMeta(MERGED, '7'));
     note(it_, MERGED);
@@ -171,7 +171,7 @@ describe('pin annotation', () => {
     ['the same number in another notation', '07', { to: 7 }, false],
     ['absent before the first run', undefined, undefined, true],
     ['present before the first run, which must check it', '7', undefined, false],
-  ] as const)('%s', (_, shown, pin, expected) => {
+  ] as const)('is compared with the expected pin: %s', (_, shown, pin, expected) => {
     expect(judged(shown, pin)).toBe(expected);
   });
 

@@ -20,7 +20,7 @@ describe('replicas', () => {
     return { clock, broadcast, of, a: open('a'), b: open('b') };
   }
 
-  it('learn from an announcement whether they use the same configuration', () => {
+  it('learn from announcements whether they all use the same configuration', () => {
     const { of, a, b } = openTwo();
     expect([a.differing(), b.differing()]).toEqual([[], []]);
     of.a = 'another';
@@ -31,7 +31,7 @@ describe('replicas', () => {
     expect([a.differing(), b.differing()]).toEqual([[], []]);
   });
 
-  it.each(['end', 'are killed'])('that %s no longer count', async (how) => {
+  it.each(['end', 'are killed'])('no longer count once they %s', async (how) => {
     const { clock, of, a, b } = openTwo();
     of.b = 'another';
     b.announce();
@@ -42,7 +42,7 @@ describe('replicas', () => {
     expect(a.differing()).toEqual([]);
   });
 
-  it('count while they send announcements, even with a wrong clock, and not after they end', async () => {
+  it('count only while they send announcements, even if their clock is wrong', async () => {
     const { clock, broadcast, a } = openTwo();
     const behind = START - 600_000;
     broadcast.send('r/late', `${behind} ${behind} another`);
@@ -75,7 +75,7 @@ describe('replicas', () => {
     expect(a.replicas()).toEqual(['a', 'b']);
   });
 
-  it('of an earlier release, without a digest, do not count as different', () => {
+  it('do not count as different if they run an earlier release that sends no digest', () => {
     const { broadcast, a } = openTwo();
     broadcast.send('r/c', `${START} ${START}`);
     expect(a.replicas()).toContain('c');

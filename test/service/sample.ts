@@ -28,7 +28,7 @@ export function wanted(
   return { mapping: desired, id: { namespace, secret: desired.target.secret } };
 }
 
-/** The result of a run. The default is a success. */
+/** Returns the state after a run, by default a success. */
 export function targetState(part: Partial<TargetState> = {}): TargetState {
   return {
     mapping: 'app',
@@ -53,7 +53,7 @@ export const failed = (
   error: new AppError(code).toJSON(),
 });
 
-/** Metadata of a target after our write. The entries map each data key to its store key and version. */
+/** Returns the metadata of a target after our write. The entries map each data key to its store key and version. */
 export function meta(
   desiredTarget: DesiredTarget,
   sources: Readonly<Record<string, readonly [key: string, version: string]>> = {},
@@ -99,7 +99,7 @@ export interface FakeNotices extends Broadcast {
   raw(field: string, text: string): void;
 }
 
-/** The broadcast of several processes, with the limits of the queue. */
+/** Creates an in-memory broadcast between several processes, with the message size limit of the real one. */
 export function createFakeBroadcast(): FakeNotices {
   const fields = new Map<string, string>();
   const listeners = new Set<MessageListener>();
@@ -162,7 +162,7 @@ export const asQueue = (fake: Pick<Queue, 'add'>): Queue => fake as Queue;
 export interface Triggers {
   readonly list: { readonly target: string; readonly reason: Reason; readonly requestId: string }[];
   trigger(target: { namespace: string; secret: string }, reason: Reason, requestId: string): void;
-  /** All jobs since the last call, as `<reason> <target>`. */
+  /** Returns and removes all jobs since the previous call, as `<reason> <target>`. */
   taken(): readonly string[];
 }
 

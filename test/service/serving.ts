@@ -12,7 +12,7 @@ export interface Serving extends AsyncDisposable {
   readonly service: Service;
 }
 
-/** One process of the service on in-memory systems. */
+/** Starts one process of the service on in-memory systems. */
 export async function serve(
   world: World,
   watch?: Watch,

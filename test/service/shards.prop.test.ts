@@ -96,7 +96,7 @@ describe('the shards of a configuration', () => {
     );
   });
 
-  it('rarely change their names when a mapping is added to many', () => {
+  it('rarely change their names when one mapping is added to many existing mappings', () => {
     const many = Array.from({ length: 900 }, (_, index) =>
       wanted({ name: `m${index}`, data: { A: source({ key: `k${index}` }) } }),
     );
@@ -114,7 +114,7 @@ const someSweep: fc.Arbitrary<Sweep> = fc
   .map((part) => ({ kind: 'sweep', shards: 64, ...part }));
 
 describe('the rounds of a shard', () => {
-  it('occur once each, at most one interval and its jitter apart, for any tick times', () => {
+  it('occur once each and at most one interval plus its jitter apart, for any tick times', () => {
     const steps = fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 10, maxLength: 200 });
     fc.assert(
       fc.property(someSweep, steps, (sweep, parts) => {

@@ -72,7 +72,7 @@ describe('the age of a key that a search matches', () => {
     expect(ages.changedAt(searching)).toBeUndefined();
     ages.noteRun(searching, [version('a', 100), version('x/1', 200), version('x/2')]);
     expect(ages.changedAt(searching)).toBe(200);
-    // Later reports about the key, from a list or a read, take effect at once.
+    // Later reports about the key, from a list or a read, take effect immediately.
     ages.note(store, 'x/1', { version: '2', createdAt: 300 });
     expect(ages.changedAt(searching)).toBe(300);
     ages.noteRun(searching, [version('a', 100)]);

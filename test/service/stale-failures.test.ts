@@ -56,7 +56,7 @@ function open(count: number, isUnended: (target: TargetId) => Promise<boolean>) 
   return { staleFailures, all, seen: knownStates, taken: triggers.taken, list: triggers.list };
 }
 
-it('checks targets in batches, each once', async () => {
+it('checks each target once, in batches', async () => {
   const queries: string[] = [];
   const { staleFailures, all } = open(120, async ({ secret }) => {
     queries.push(secret);
@@ -78,7 +78,7 @@ it('queues all runs under one request id, with the low priority of a sweep', asy
   expect(list[0]?.reason).toBe('sweep');
 });
 
-it('reads common sources once after an outage that ended while no process was running', async () => {
+it('reads a shared source once after an outage that ended while no process was running', async () => {
   const namespaces = Array.from({ length: 120 }, (_, n) => `n${n}`);
   const world = await openWorld({
     mappings: DB_ONLY.replace('namespace: apps', `namespaces: [${namespaces.join(', ')}]`),

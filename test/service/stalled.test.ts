@@ -6,7 +6,7 @@ import { createManualTime } from '../fakes/manual-time.ts';
 import { startTestServer } from '../http/harness.ts';
 import { recordingLogger } from '../reconcile/world.ts';
 
-it('reports a stalled loop within a minute in `livez`, a metric and the log, and then its recovery', async () => {
+it('reports a stalled loop within a minute and then its recovery, in `livez`, a metric and the log', async () => {
   vi.useFakeTimers();
   const clock = createManualTime();
   const logger = recordingLogger();

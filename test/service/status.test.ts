@@ -62,7 +62,7 @@ describe('the status of a target', () => {
     ['a held deletion', 'held', { ...failed('HELD'), kind: 'held' }],
   ];
 
-  it.each(OUTCOMES)('in the case of %s is %s', (_, state, part) => {
+  it.each(OUTCOMES)('shows %s as %s', (_, state, part) => {
     const setup = open();
     setup.states.setMeta(meta(APP, { A: ['a', '1'] }));
     setup.states.note(targetState(part));
@@ -160,7 +160,7 @@ describe('the status of a target', () => {
     expect(setup.statuses()[0]).toMatchObject({ staleSeconds: 20, code: 'TEMPLATE_FAILED' });
   });
 
-  it('does not become `stale` without sources', () => {
+  it('does not become `stale` if the target has no sources', () => {
     const setup = open([wanted({ template: { data: { A: 'x' }, only: true } })]);
     setup.states.note(targetState());
     setup.clock.time += 100 * REFRESH_MS;
@@ -169,7 +169,7 @@ describe('the status of a target', () => {
 });
 
 describe('held proposals', () => {
-  it('lists a held change under its name and id after the decision', () => {
+  it('are listed with name and id after the decision', () => {
     const { states } = open();
     const keys = [{ name: 'A', action: 'remove' as const }];
     const held = (mapping: string, part: Partial<TargetState> = {}) =>

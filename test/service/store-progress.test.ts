@@ -45,7 +45,7 @@ describe('an answer of a store', () => {
     expect(ages()).toEqual(['a 0']);
   });
 
-  it('counts whenever a sync context waits for a store, with any result, but not between two waits', async () => {
+  it('counts while a sync context waits for a store, whatever the result, but not between two waits', async () => {
     const { clock, answers, begin, ages } = open();
     const loop = begin('job');
     const answer = Promise.withResolvers<never>();

@@ -128,7 +128,7 @@ describe('sweep schedule', () => {
     expect(subjects().length).toBeGreaterThanOrEqual(open().state.snapshot.shards.size);
   });
 
-  it('follows a new configuration without a burst', () => {
+  it('queues the shards of a new configuration without a burst', () => {
     const { state, restart, run, subjects } = open(200);
     restart();
     run(10_000);
@@ -140,7 +140,7 @@ describe('sweep schedule', () => {
     expect(new Set(subjects())).toEqual(new Set(state.snapshot.shards.keys()));
   });
 
-  it('queues the shards of a recovered store at once', () => {
+  it('queues the shards of a recovered store immediately', () => {
     const { clock, state, schedule, queue } = open(10);
     clock.time = START;
     const names = [...state.snapshot.shards.values()].map(({ sweep }) => formatSubject(sweep));
@@ -150,7 +150,7 @@ describe('sweep schedule', () => {
     );
   });
 
-  it('queues lost rounds again under their names, but no round that has run since', () => {
+  it('queues lost rounds again under the same names, except rounds that have run', () => {
     const bench = open(50, 60_000);
     const { clock, queue, run } = bench;
     bench.restart();
@@ -172,7 +172,7 @@ describe('sweep schedule', () => {
     expect(named().map((name) => name.replace(/ .*/, ''))).toEqual([late]);
   });
 
-  it('runs a sweep after recovery that was due during a Redis outage of 5 s', async () => {
+  it('queues a sweep soon after the recovery if it was due during a Redis outage of 5 s', async () => {
     const DAY = 86_400_000;
     const clock = createClock();
     const queue = createFakeQueue();

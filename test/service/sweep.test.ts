@@ -56,7 +56,7 @@ function openSweep(all: readonly DesiredTarget[], tells = false) {
   const clock = createClock();
   const states = createTargetStates(createFakeBroadcast(), clock);
   const triggers = createTriggers();
-  /** When each waiting target was queued, by name. */
+  /** The time when each waiting target was queued, by target name. */
   const open = new Map<string, number>();
   const store: FakeStore = {
     keys: new Map(),
@@ -178,7 +178,7 @@ describe('a sweep', () => {
     expect([store.reads, store.mostAsked]).toEqual([[], 50]);
   });
 
-  it('lets probes and writes run between batches, even if a file-based audit answers at once', async () => {
+  it('lets probes and writes run between batches, even if a file-based audit answers immediately', async () => {
     const keys = Array.from({ length: 500 }, (_, index) => `key-${index}`);
     const data = Object.fromEntries(keys.map((key) => [key, source({ key })]));
     const { round, store } = openSweep([wanted({ name: 'many', data })], true);
@@ -220,7 +220,7 @@ describe('a sweep', () => {
   it.each([
     ['reads', false],
     ['lists versions', true],
-  ])('that %s queues exactly the targets whose sources have changed', async (_, tells) => {
+  ])('queues exactly the targets whose sources have changed, in a sweep that %s', async (_, tells) => {
     const { states, store, round } = openSweep([A, B, BOTH], tells);
     store.keys.set('a', '1').set('b', '1');
     states.setMeta(meta(A, { A: ['a', '1'] }));
@@ -229,14 +229,14 @@ describe('a sweep', () => {
     expect(await round()).toEqual([]);
     store.keys.set('a', '2');
     expect(await round()).toEqual(['a', 'both']);
-    // A lost job is queued again until a run has handled the change.
+    // The targets are queued again until a run has handled the change, because their jobs may be lost.
     expect(await round()).toEqual(['a', 'both']);
     states.setMeta(meta(A, { A: ['a', '2'] }));
     states.setMeta(meta(BOTH, { A: ['a', '2'], B: ['b', '1'] }));
     expect(await round()).toEqual([]);
   });
 
-  it('does not queue a target again that waits for its creation, unless one of its sources has changed', async () => {
+  it('does not queue a target again while it waits for its creation, unless a source changes', async () => {
     const { store, round, open, note } = openSweep([A, B]);
     store.keys.set('a', '1').set('b', '1');
     open.set('a', START);
@@ -248,7 +248,7 @@ describe('a sweep', () => {
     open.delete('a');
     note(A);
     expect(await round()).toEqual(['a', 'b']);
-    // The target had a run before, so the waiting request may be older.
+    // The waiting request may be older than the last run of the target, so the target is queued.
     open.set('a', START);
     expect(await round()).toEqual(['a', 'b']);
   });
@@ -313,7 +313,7 @@ describe('a sweep', () => {
     expect(await round()).toEqual([]);
   });
 
-  it('queues a target for each read of an absence, even if the target waits for its retry', async () => {
+  it('queues a target after each read that finds its source absent, even if the target waits for its retry', async () => {
     const { states, store, round, note, clock } = openSweep([A]);
     store.keys.set('a', 'absent');
     states.setMeta(meta(A, { A: ['a', '1'] }));
@@ -323,7 +323,7 @@ describe('a sweep', () => {
     }
   });
 
-  it('counts a soft-deleted source as absent only if the mapping does so', async () => {
+  it('counts a soft-deleted source as absent only if the mapping is configured to do so', async () => {
     const soft = wanted({ name: 'soft', data: { A: source({ key: 'a' }) }, softDeletedIsMissing: true });
     const { states, store, round, note, clock } = openSweep([A, soft]);
     store.keys.set('a', { code: 'SOURCE_DELETED' });
@@ -378,7 +378,7 @@ describe('a sweep', () => {
     expect(await round()).toEqual([]);
   });
 
-  it('queues data written under another fingerprint key once, and then detects changes again', async () => {
+  it('queues a target once if its data was written under another fingerprint key, and then detects changes', async () => {
     const print = (key: string, value: string) => `${key.repeat(8)}:${value.repeat(64)}`;
     const { states, store, round, note, clock } = openSweep([A]);
     states.setMeta(meta(A, { A: ['a', print('1', 'a')] }));
@@ -582,7 +582,7 @@ describe('a sweep', () => {
     // A read may return the old value for a minute after a list shows a new version.
     ['lists versions', true, 2],
   ])(
-    'that %s queues a pinned target once for a new version, and not in each round',
+    'queues a pinned target once for a new version, and not in each round, in a sweep that %s',
     async (_, tells, looks) => {
       const { states, store, round, note } = openSweep([A], tells);
       store.keys.set('a', '2');
@@ -605,7 +605,7 @@ describe('a sweep', () => {
     },
   );
 
-  it('detects a change of a source that a pinned target still follows, even before its first round', async () => {
+  it('detects a change of an unpinned source of a pinned target, even before the first round', async () => {
     const { states, store, round, note } = openSweep([BOTH]);
     store.keys.set('a', '9').set('b', '2');
     // `b` was added to the mapping after the pinned record, so the record does not name it.
@@ -623,7 +623,7 @@ describe('a sweep', () => {
   });
 });
 
-it('reads an unreadable key again once it is listed, so that its recovery is recorded', async () => {
+it('reads an unreadable key again once a list contains it, to record the recovery', async () => {
   const { store, round } = openSweep([BOTH], true);
   for (const key of ['a', 'b']) store.keys.set(key, '1');
   await round();

@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { createSyncContexts, MAX_CONTEXT_AGE_MS } from '../../src/service/runs/sync-contexts.ts';
 import { createClock, START, settled } from './sample.ts';
 
-/** Contexts with the number of their opening, and with the time since which they read. */
+/**
+ * Creates contexts that are numbered in the order of their opening. `since` is the time since which a context reads.
+ */
 function open() {
   const clock = createClock();
   let opened = 0;
@@ -29,7 +31,7 @@ function open() {
 }
 
 describe('sync contexts', () => {
-  it('are shared within a request, and read only what is newer than the last run and request of a target', async () => {
+  it("are shared within a request, and use only reads that are newer than the target's last run and request", async () => {
     const { clock, get } = open();
     expect(await get('r1')).toEqual([1, 0]);
     clock.time += 10;
@@ -62,7 +64,7 @@ describe('sync contexts', () => {
     expect((await get('r1', 0, undefined, 'sweep'))[0]).toBe(4);
   });
 
-  it('that failed to open are opened again by the next caller', async () => {
+  it('are opened again by the next caller if they failed to open', async () => {
     let isWell = false;
     const contexts = createSyncContexts(createClock(), async () => {
       if (!isWell) throw new Error('no audit');

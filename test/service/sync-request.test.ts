@@ -89,7 +89,7 @@ describe('a sync request', () => {
     expect(await answer).toMatchObject({ ok: true, summary: { updated: 1, unchanged: 0 } });
   });
 
-  it("accepts another request's run from the same time if no run of its own follows", async () => {
+  it('accepts a run of another request that starts at the same time, if no run of its own follows', async () => {
     const { ask, end } = open();
     const answer = ask([A, B]);
     end(A, { kind: 'updated' });
@@ -144,13 +144,13 @@ describe('a sync request', () => {
     expect(await answer).toMatchObject({ ok: false, pending: 1, summary: { unchanged: 1 } });
   });
 
-  it('fails at once when the queue is down', async () => {
+  it('fails immediately when the queue is down', async () => {
     const { ask, state } = open();
     state.refuse = 'b';
     await expect(ask([A, B])).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
   });
 
-  it('returns at once if it has no targets', async () => {
+  it('returns immediately if it has no targets', async () => {
     const { ask } = open();
     expect(await ask([])).toMatchObject({ ok: true, pending: 0, targets: [] });
   });

@@ -75,7 +75,7 @@ async function open({ watch, mappings = DB_ONLY, isNew, isBehind }: Options = {}
 }
 
 describe('the run of a target', () => {
-  it('keeps the time of the last sweep if it is the first in its process and has no outcome', async () => {
+  it('keeps the time of the last sweep if the first run in a process has no outcome', async () => {
     const outage = new AppError('AUDIT_UNAVAILABLE');
     const {
       states,
@@ -165,7 +165,8 @@ describe('the run of a target', () => {
     const { world, clock, outbox, contexts, run, seen: currentState } = await open();
     await run('r0');
     clock.set(clock.now() + 60_000);
-    // A sweep reads the source and continues with other keys. An event reports a new value, which is written at once.
+    // A sweep reads the source and continues with other keys. An event reports a new value, which is written
+    // immediately.
     const context = await contexts.get({ requestId: 'r1', reason: 'sweep' }, 0);
     await context.read([{ store: 'vault', ref: { key: 'db' } }]);
     clock.set(clock.now() + 1_000);
@@ -181,7 +182,7 @@ describe('the run of a target', () => {
     expect(world.cluster.raw(APPS_DB)?.data).toMatchObject({ PASSWORD: base64('second') });
   });
 
-  it('reads again if another request has arrived in the meantime', async () => {
+  it('reads the sources again if another request arrives after the first read', async () => {
     const { world, clock, outbox, contexts, run, seen: currentState } = await open();
     await run('r0');
     clock.set(clock.now() + 1_000);
@@ -198,7 +199,7 @@ describe('the run of a target', () => {
     expect(outbox.size).toBe(0);
   });
 
-  it('reads again when it follows another run of the same request', async () => {
+  it('reads the sources again when it follows another run of the same request', async () => {
     const { clock, run, reads } = await open();
     await run('r1');
     clock.set(clock.now() + 1);
@@ -217,7 +218,7 @@ describe('the run of a target', () => {
     expect(reads()).toEqual(['db']);
   });
 
-  it('for a new target creates a missing Secret, and keeps edits of an existing Secret', async () => {
+  it('creates the missing Secret of a new target, but keeps edits of an existing Secret', async () => {
     const mappings = DB_ONLY.replace('    data:', '    onDrift: report\n    data:');
     const { world, run, seen: currentState } = await open({ mappings, isNew: () => true });
     await run('r0', 'first');

@@ -22,7 +22,7 @@ function open() {
 
 const stateOf = (states: TargetStates) => states.get('app', APP);
 
-describe('the target states of two replicas', () => {
+describe('the target state stores of two replicas', () => {
   it("share each other's states", () => {
     const { one, two } = open();
     const sent = targetState({
@@ -40,7 +40,7 @@ describe('the target states of two replicas', () => {
     expect([...one.all()]).toEqual([]);
   });
 
-  it('send the current states to a later replica', () => {
+  it('send the current states to a replica that starts later', () => {
     const { one, clock, broadcast } = open();
     one.note(targetState());
     one.noteSweep('sweep/vault/1000/0/1', { at: START, okAt: START });
@@ -62,7 +62,7 @@ describe('the target states of two replicas', () => {
     expect(received).toEqual(['one r1', 'two r1', 'one r2']);
   });
 
-  it('ignore runs under another configuration, whether their replica still runs or not', () => {
+  it('ignore runs under another configuration, including runs before their own start', () => {
     const clock = createClock();
     const broadcast = createFakeBroadcast();
     const runsBy = { one: 'old', two: 'old' };
@@ -134,7 +134,7 @@ describe('the target states of two replicas', () => {
     expect([one.sweepState('s')?.at, two.sweepState('s')?.at]).toEqual([START, START]);
   });
 
-  it('keep their own full state when the shortened message of it arrives', () => {
+  it('keep the full version of their own state when its shortened message arrives', () => {
     const { one, two } = open();
     one.note(targetState({ kind: 'held', ...failedHeld(), keys: MANY }));
     expect(stateOf(one)?.keys).toHaveLength(200);
@@ -195,7 +195,7 @@ describe('a state message', () => {
     expect(broadcast.posted[0]?.[1]).not.toContain(error.remedy);
   });
 
-  it('contains a remedy that differs from the default of the code, if there is room', () => {
+  it('contains a remedy that differs from the default of the code, if the size limit allows', () => {
     const { one, two, broadcast } = open();
     const refused = (todo: string) =>
       new AppError('CONFLICT', { detail: 'others hold A', remedy: todo }).toJSON();
@@ -246,7 +246,7 @@ describe('a state message', () => {
     expect(stateOf(one)).toEqual(rest);
   });
 
-  it('delivers its keys to listeners, but only the keys of open changes are stored', () => {
+  it('delivers its keys to listeners, but stores only the keys of held changes', () => {
     const { one, two } = open();
     const received: unknown[] = [];
     two.onChange(({ keys }) => received.push(keys));
@@ -259,7 +259,7 @@ describe('a state message', () => {
     expect(stateOf(one)?.keys).toEqual([]);
   });
 
-  it('contains changed keys first if there is no room for all keys', () => {
+  it('contains changed keys first if not all keys fit', () => {
     const { one, two } = open();
     const received: string[][] = [];
     two.onChange(({ keys }) => received.push(keys.map(({ name }) => name)));

@@ -16,7 +16,7 @@ describe('a job for an unknown subject', () => {
     expect(unknownJobs.handBack('a')).toBe(1_500);
   });
 
-  it('is retried for two minutes again after the subject was known', () => {
+  it('is retried for two more minutes if its subject was known in between', () => {
     const clock = createManualTime(START);
     const unknownJobs = createUnknownJobs({ clock, random: () => 0 });
     unknownJobs.handBack('a');

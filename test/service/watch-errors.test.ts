@@ -66,7 +66,7 @@ it('an outage and a missing permission are both logged, even at the same time', 
   const names = Array.from({ length: 30 }, (_, n) => `ns-${n}`);
   for (const name of names) trouble.note(name, AWAY);
   logged();
-  // The watch of `ns-29` is the first to be answered, and no log line has named it so far.
+  // `ns-29` is the first watch with a missing permission. No log line has named it so far.
   trouble.note('ns-29', forbidden);
   expect(logged()).toEqual(['error']);
   for (const name of names.slice(0, 20)) trouble.note(name, forbidden);

@@ -22,7 +22,7 @@ interface Opened {
   isOpen: boolean;
 }
 
-/** Fake watches that deliver the events of a test, even after they were closed. */
+/** Creates fake watches that deliver the events of a test, even after they were closed. */
 function createFakeCluster() {
   const opened: Opened[] = [];
   const namespaces: { handlers: NamespaceHandlers; isOpen: boolean }[] = [];
@@ -136,7 +136,7 @@ describe('watches', () => {
     expect(taken()).toEqual(['gone apps/a', 'gone apps/b', 'listed apps']);
   });
 
-  it('report the first lists of all watches together, so that work starts with all missing targets', () => {
+  it('report the first lists of all watches together, because work must start with all missing targets', () => {
     const { watches, opened, taken, timers } = open();
     watches.follow([A, OTHER]);
     opened[1]?.handlers.listed([]);
@@ -175,7 +175,7 @@ describe('watches', () => {
     expect([taken(), timers.size]).toEqual([[], 0]);
   });
 
-  it('restart if a newly wanted Secret was listed before and its metadata was not kept', () => {
+  it('restart if the Secret of a new target was listed before, because its metadata was not kept', () => {
     const { watches, last, taken, open: opened } = open();
     watches.follow([A]);
     last().handlers.listed([meta(A), meta(B)]);
@@ -188,7 +188,7 @@ describe('watches', () => {
     expect(taken()).toEqual(['gone apps/a', 'meta apps/b', 'listed apps']);
   });
 
-  it('continue if a newly wanted Secret does not exist, and report it later', () => {
+  it('continue if the Secret of a new target does not exist, and report it later', () => {
     const { watches, last, taken, opened } = open();
     watches.follow([A]);
     last().handlers.listed([meta(A)]);
@@ -201,7 +201,7 @@ describe('watches', () => {
     expect(taken()).toEqual(['meta apps/b', 'gone apps/b']);
   });
 
-  it('continue if a newly wanted Secret existed and was deleted', () => {
+  it('continue if the Secret of a new target existed and was deleted', () => {
     const { watches, last, opened } = open();
     watches.follow([A]);
     last().handlers.listed([meta(A), meta(B)]);
@@ -225,7 +225,7 @@ describe('watches', () => {
     expect(taken()).toEqual(['meta apps/a', 'meta apps/b', 'listed apps']);
   });
 
-  it('restart even if the Secret was wanted once before', () => {
+  it('restart if a removed target is added again', () => {
     const { watches, last, taken, opened } = open();
     watches.follow([A, B]);
     last().handlers.listed([meta(A), meta(B)]);
@@ -239,7 +239,7 @@ describe('watches', () => {
     expect(taken()).toEqual(['meta apps/a', 'meta apps/b', 'listed apps']);
   });
 
-  it('report errors and progress until they are no longer needed', () => {
+  it('report errors and progress until no target needs them', () => {
     const { watches, last, trouble, clock, loops } = open();
     watches.follow([A]);
     const { handlers } = last();
@@ -280,7 +280,7 @@ describe('watches', () => {
     expect([taken(), opened.length]).toEqual([[], 1]);
   });
 
-  it('cover the namespaces while a selector is used', () => {
+  it('watch the namespaces while a mapping uses a selector', () => {
     const { watches, namespaces, taken, trouble } = open();
     watches.follow([A]);
     expect(namespaces).toEqual([]);
@@ -308,7 +308,7 @@ describe('watches', () => {
     expect(loops.states()).toMatchObject([{ name: 'watch apps', stalled: true }]);
   });
 
-  it('watches on a cluster', async () => {
+  it('report the events of an in-memory cluster', async () => {
     const cluster = createMemoryCluster();
     const reported: string[] = [];
     await using watches = createWatches({

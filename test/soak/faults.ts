@@ -27,7 +27,7 @@ interface Kind {
 }
 
 /**
- * Causes three parallel sequences of faults until the end of the run: servers fail, replicas are killed, and the
+ * Causes faults until the end of the run, in three parallel sequences: server failures, kills of replicas, and
  * configuration changes. The seed determines the order.
  */
 export function startFaults(
@@ -166,7 +166,8 @@ export function startFaults(
       fault.endedAt = Date.now();
     }
   };
-  // The second half spares one replica, so its memory can be measured over a long time.
+  // In the second half of the run, only one replica is killed, so the memory of the other can be measured over a long
+  // time.
   const kills = () => (isEarly() ? [kill(0), kill(1)] : [kill(1)]);
   const sequences = [
     runSequence(() => serverFaults, 8, 40),

@@ -23,7 +23,7 @@ const INTERVAL_MS = 8_000;
 const RETRY_MS = 1_000;
 /** The store keeps ten versions of a secret. */
 const MAX_VERSIONS_BEHIND = 6;
-/** The maximum delay after a pin until an earlier write must have arrived. */
+/** The maximum time after a pin in which a write that started before the pin may still arrive. */
 const IN_FLIGHT_MS = 5_000;
 
 /** Rolls targets back and unpins them until the end of the run, while their sources change. */

@@ -38,8 +38,8 @@ export interface Replica extends AsyncDisposable {
   readonly runs: readonly ProcessRun[];
   readonly isRunning: boolean;
   /**
-   * Starts the process, and restarts it after an unexpected exit like a kubelet. The process exits at once when its
-   * configuration is invalid. Use `ready` to wait.
+   * Starts the process. Like a kubelet, restarts it after an unexpected exit. The process exits immediately when its
+   * configuration is invalid. Does not wait until the process is ready: use `ready`.
    */
   start(): void;
   /** Waits until `/readyz` succeeds. */
@@ -68,7 +68,7 @@ export function createReplica(options: ReplicaOptions): Replica {
   let shouldRun = false;
 
   const get = (path: string) => tryRequest(send, 'GET', path);
-  // The servers end with this process, so the replica must end too.
+  // The servers end when this process ends, so the replica must end too.
   process.once('exit', () => child?.kill('SIGKILL'));
   const replica: Replica = {
     name,

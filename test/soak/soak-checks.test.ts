@@ -100,11 +100,11 @@ describe('judgeTriggers', () => {
     ['rotation', 90_000, 1],
     ['edited', 4_000, 0],
     ['edited', 6_000, 1],
-  ] as const)('a reaction to "%s" after %i ms: %i late', (kind, ms, late) => {
+  ] as const)('classifies a reaction to "%s" after %i ms (late reactions: %i)', (kind, ms, late) => {
     expect(judge(kind, ms).late).toHaveLength(late);
   });
 
-  it('counts the time after the end of overlapping faults', () => {
+  it('measures reaction times from the end of overlapping faults', () => {
     const fault: Fault = { name: 'f', startedAt: 1_000_000, endedAt: 1_100_000 };
     expect(judge('edited', 130_000, [fault]).late).toEqual([]);
     expect(judge('edited', 170_000, [fault]).late).toHaveLength(1);
@@ -144,7 +144,7 @@ describe('the world', () => {
 });
 
 describe('statistics', () => {
-  it('use the nearest rank', () => {
+  it('compute percentiles by nearest rank', () => {
     const values = Array.from({ length: 100 }, (_, n) => 100 - n);
     expect(distribution(values)).toEqual({ count: 100, p50: 50, p95: 95, p99: 99, max: 100 });
     expect(distribution([])).toEqual({ count: 0, p50: 0, p95: 0, p99: 0, max: 0 });
@@ -167,7 +167,7 @@ describe('the content checks', () => {
   const nameOf = (kind: Item['kind']) => world.items.find((item) => item.kind === kind)?.name ?? '';
   const noOthers = new Set<string>();
 
-  it('report a target whose data a replica corrupted, or that a replica deleted', () => {
+  it('report a target whose data a replica corrupted, and a target that a replica deleted', () => {
     const target = `a/${nameOf('plain')}`;
     const changes = [
       change('1', { target, type: 'ADDED' }),

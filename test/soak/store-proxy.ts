@@ -14,7 +14,7 @@ export interface StoreProxy extends AsyncDisposable {
   readonly calls: readonly number[];
 }
 
-/** A proxy in front of an HTTP store. It can delay calls, fail them, and records their times. */
+/** A proxy in front of an HTTP store. It can delay calls or fail them, and it records the time of each call. */
 export async function startStoreProxy(upstream: string): Promise<StoreProxy> {
   const calls: number[] = [];
   const agent = new Agent({ keepAlive: true, maxSockets: 256 });

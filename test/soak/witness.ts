@@ -24,7 +24,7 @@ export interface Witness extends AsyncDisposable {
   readonly changes: readonly Change[];
   /** Returns the last change of a target. */
   last(target: string): Change | undefined;
-  /** Calls the listener for each later change. Returns a function that stops the calls. */
+  /** Calls the listener for each change from now on. Returns a function that stops the calls. */
   onChange(listener: (change: Change) => void): () => void;
 }
 

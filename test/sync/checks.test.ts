@@ -7,7 +7,7 @@ import { data } from './sample.ts';
 const codeOf = (type: string, values: Readonly<Record<string, string>>) =>
   checkTarget(type, data(values))?.code;
 
-describe('TLS target', () => {
+describe('target of type kubernetes.io/tls', () => {
   const root = createAuthority();
   const middle = root.intermediate('Middle');
   const { cert, key } = middle.issue();
@@ -21,7 +21,7 @@ describe('TLS target', () => {
   });
   const sec1 = createPrivateKey(key).export({ type: 'sec1', format: 'pem' });
 
-  it('expires with its first certificate', () => {
+  it('expires when its first certificate expires', () => {
     const expiry = certificateExpiry('kubernetes.io/tls', data({ 'tls.crt': `${cert}${middle.ca}` }));
     expect(expiry).toBe(Date.parse(new X509Certificate(cert).validTo));
     for (const crt of ['', 'x', '-----BEGIN CERTIFICATE-----'])
@@ -30,7 +30,7 @@ describe('TLS target', () => {
     expect(certificateExpiry('kubernetes.io/tls', data({}))).toBeUndefined();
   });
 
-  it.each(['ec', 'rsa', 'ed25519'] as const)('is valid with a pair of type %s', (keyType) => {
+  it.each(['ec', 'rsa', 'ed25519'] as const)('is valid with a key pair of type %s', (keyType) => {
     const pair = middle.issue({ keyType });
     expect(check(pair.cert, pair.key)).toBeUndefined();
     expect(check(pair.cert, middle.issue({ keyType }).key)?.code).toBe('TLS_MISMATCH');
@@ -86,7 +86,7 @@ describe('TLS target', () => {
     expect(check(crt, pem)).toMatchObject({ code: 'TLS_MISMATCH', detail });
   });
 
-  it('is refused if one of its keys is missing', () => {
+  it('is refused if one of its two keys is missing', () => {
     expect(checkTarget('kubernetes.io/tls', data({ 'tls.crt': cert }))).toMatchObject({
       code: 'TYPE_KEYS_MISSING',
       detail: 'tls.key',
@@ -94,7 +94,7 @@ describe('TLS target', () => {
     expect(codeOf('kubernetes.io/tls', {})).toBe('TYPE_KEYS_MISSING');
   });
 
-  it('does not reveal the key', () => {
+  it('causes no error message that contains the private key', () => {
     const error = check(cert, middle.issue().key);
     for (const line of key.split('\n').slice(1, 3)) expect(JSON.stringify(error)).not.toContain(line);
   });
@@ -105,7 +105,7 @@ describe('target with registry credentials', () => {
     ['kubernetes.io/dockerconfigjson', '.dockerconfigjson', '{"auths":{"r.example":{"auth":"eDp5"}}}'],
     ['kubernetes.io/dockerconfigjson', '.dockerconfigjson', '{"auths":{},"credHelpers":{}}'],
     ['kubernetes.io/dockercfg', '.dockercfg', '{"r.example":{"auth":"eDp5"}}'],
-  ])('of type %s is valid with key %s and value %s', (type, key, text) => {
+  ])('is valid as type %s with the key %s and the value %s', (type, key, text) => {
     expect(codeOf(type, { [key]: text })).toBeUndefined();
   });
 
@@ -119,7 +119,7 @@ describe('target with registry credentials', () => {
     ['kubernetes.io/dockercfg', '.dockercfg', '{"r.example":"eDp5"}'],
     ['kubernetes.io/dockercfg', '.dockercfg', '[]'],
     ['kubernetes.io/dockercfg', '.dockerconfigjson', '{}'],
-  ])('of type %s is refused with key %s and value %s', (type, key, text) => {
+  ])('is refused as type %s with the key %s and the value %s', (type, key, text) => {
     expect(codeOf(type, { [key]: text })).toBe('TYPE_KEYS_MISSING');
   });
 });
@@ -137,13 +137,13 @@ describe('target of another type', () => {
     ['Opaque', {}, undefined],
     ['example.com/own', { any: 'x' }, undefined],
     ['constructor', {}, undefined],
-  ])('with type %s and the data %j has the error: %s', (type, values, code) => {
+  ])('gives for the type %s and the data %j the error: %s', (type, values, code) => {
     const result = checkTarget(type, data(values as Record<string, string>));
     expect(result?.code).toBe(code);
     if (code === undefined) expect(result).toBeUndefined();
   });
 
-  it('may contain exactly 1 MiB in all its values', () => {
+  it('may contain at most 1 MiB in all its values together', () => {
     const half = 'x'.repeat(MAX_SECRET_BYTES / 2);
     expect(codeOf('Opaque', { a: half, b: half })).toBeUndefined();
     expect(codeOf('Opaque', { a: half, b: half, c: 'x' })).toBe('TOO_LARGE');

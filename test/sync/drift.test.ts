@@ -26,7 +26,9 @@ function made(from: PlanInput): LiveSecret {
 
 const target = made(input);
 
-/** The state on the API server after somebody else changed metadata. The changed fields are no longer ours. */
+/**
+ * Returns the state on the API server after somebody else changed metadata. The changed fields no longer belong to us.
+ */
 function touched(
   part: 'labels' | 'annotations',
   changes: Readonly<Record<string, string | undefined>>,
@@ -40,14 +42,14 @@ function touched(
   };
 }
 
-/** The kind of the plan, and whether the difference counts as drift. */
+/** Returns the kind of the plan, and whether the difference counts as drift. */
 function planKind(live: LiveSecret, other: Partial<PlanInput> = {}): string {
   const result = plan({ ...input, ...other, live });
   return `${result.kind} ${'drift' in result && result.drift ? 'drift' : '-'}`;
 }
 
 describe('drift', () => {
-  it('is detected by the source versions if the fingerprint was made with another key', () => {
+  it('is detected by unchanged source versions if the fingerprint was made with another key', () => {
     const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(9)));
     expect(planKind(target, { fingerprints })).toBe('unchanged -');
     expect(planKind({ ...target, data: data({ a: 'theirs' }) }, { fingerprints })).toBe('update drift');
@@ -55,7 +57,7 @@ describe('drift', () => {
     expect(planKind({ ...target, data: data({ a: 'theirs' }) }, rotated)).toBe('update -');
   });
 
-  it('is detected with the older fingerprint key if the versions are fingerprints too', () => {
+  it('is detected with the older fingerprint key if the source versions are fingerprints too', () => {
     const bytes = (n: number) => SecretValue.fromBytes(new Uint8Array(32).fill(n));
     const [older, newer] = [createFingerprinter(bytes(8)), createFingerprinter(bytes(9), [bytes(8)])];
     const at = (fingerprints: Fingerprinter, text: string) => ({
@@ -71,7 +73,7 @@ describe('drift', () => {
     expect(planKind(edited, at(createFingerprinter(bytes(9)), '1'))).toBe('update -');
   });
 
-  it('is not reported if only the fingerprint key changed, even if there are too many sources to record', () => {
+  it('is not reported if only the fingerprint key changed, even with too many sources to record them', () => {
     const names = Array.from({ length: 1_200 }, (_, n) => `a-source-with-a-long-name-${n}`);
     const many = (count: number): Desired => ({
       kind: 'ready',
@@ -106,15 +108,15 @@ describe('drift', () => {
     expect(planKind(live)).toBe('update drift');
   });
 
-  it('includes a manual change of the type or the immutable field', () => {
+  it('is also detected if somebody changed the type or the field `immutable`', () => {
     const recreate = mapping({ target: { ...input.mapping.target, recreate: true } });
     expect(planKind({ ...target, type: 'theirs' }, { mapping: recreate })).toBe('recreate drift');
     expect(planKind({ ...target, immutable: true }, { mapping: recreate })).toBe('recreate drift');
   });
 });
 
-describe('difference without drift', () => {
-  it('does not exist if nothing differs', () => {
+describe('difference that does not count as drift', () => {
+  it('is not found if nothing differs', () => {
     expect(planKind(target)).toBe('unchanged -');
     expect(planKind({ ...target, labels: { ...target.labels, theirs: 'x' } })).toBe('unchanged -');
   });
@@ -127,12 +129,12 @@ describe('difference without drift', () => {
     ['when the store has another definition', { stores: new Map([['vault', 'moved']]) }],
     ['when a policy changed', { mapping: { ...input.mapping, onMappingRemoved: 'delete' as const } }],
     ['when the instance has another name', { instance: 'new', formerInstances: ['prod'] }],
-  ])('occurs %s, with or without a manual edit', (_, other) => {
+  ])('is found %s, with or without a manual edit', (_, other) => {
     expect(planKind(target, other)).toBe('update -');
     expect(planKind({ ...target, data: data({ a: 'theirs' }) }, other)).toBe('update -');
   });
 
-  it('is assumed if both the fingerprint and the versions were made with another key', () => {
+  it('is assumed if both the fingerprint and the source versions were made with another key', () => {
     const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(9)));
     const versionBy = (by: typeof fingerprints) => by.value(SecretValue.fromText('1'));
     const before = made({ ...input, desired: ready('1', versionBy(input.fingerprints)) });
@@ -141,7 +143,7 @@ describe('difference without drift', () => {
     expect(planKind({ ...before, data: data({ a: 'theirs' }) }, now)).toBe('update -');
   });
 
-  it('is assumed if the annotations contain too little evidence', () => {
+  it('is assumed if the annotations do not show what we wrote last', () => {
     const names = [ANNOTATION.fingerprint, ANNOTATION.sources];
     const bare = touched('annotations', Object.fromEntries(names.map((name) => [name, undefined])));
     expect(planKind(bare)).toBe('update -');

@@ -22,7 +22,7 @@ const search = (find: Partial<Search['find']> = {}, more: Partial<Search> = {}):
   ...more,
 });
 
-describe('data key for a key that a search found', () => {
+describe('key in the Secret for a key found by a search', () => {
   it.each([
     ['features/', 'features/flag', 'flag'],
     ['features', 'features/flag', 'flag'],
@@ -33,11 +33,11 @@ describe('data key for a key that a search found', () => {
     ['feat', 'feature-x', undefined],
     ['features/', 'other/flag', undefined],
     ['features/', 'features/', undefined],
-  ])('for the path %j and the key %j is %j', (path, key, name) => {
+  ])('derives from the path %j and the key %j the name %j', (path, key, name) => {
     expect(relativeName(search({ path }), key)).toBe(name);
   });
 
-  it('is the whole rest after the path if store keys have no slashes', () => {
+  it('is all text after the path if keys of the store contain no slashes', () => {
     const flat = search({ path: 'flag-' }, { isFlat: true });
     expect(relativeName(flat, 'flag-a')).toBe('a');
     expect(relativeName(flat, 'other')).toBeUndefined();
@@ -56,7 +56,7 @@ describe('pattern of a search', () => {
     expect(matching(search({ path: 'f', name }), keys)).toEqual(expected);
   });
 
-  it('takes linear time for any pattern', () => {
+  it('is matched in linear time, whatever the pattern is', () => {
     const keys = [`f/${'a'.repeat(50_000)}`];
     expect(matching(search({ path: 'f', name: '^(a+)+$b' }), keys)).toEqual([]);
     expect(matching(search({ path: 'f', name: '^(a|a)*c' }), keys)).toEqual([]);
@@ -71,7 +71,7 @@ describe('pattern of a search', () => {
     ['(a)\\1', false],
     ['(', false],
     ['a{1,100000}', false],
-  ])('%j is valid: %s', (text, can) => {
+  ])('validates %j with the result %s', (text, can) => {
     expect(isNamePattern(text)).toBe(can);
   });
 });
@@ -87,7 +87,7 @@ describe('search result', () => {
     return shapeDesired(mapping({ dataFrom: [definition] }), readings, [{ search: definition, keys }]);
   };
 
-  it('becomes one data key for each found key, named relative to the path', () => {
+  it('becomes one key of the Secret for each found key, named relative to the path', () => {
     const definition = search({ path: 'features/' }, { rename: { case: 'upper', prefix: 'f_' } });
     const expected = shape(definition, ['features/a', 'features/b'], {
       'features/a': '1',
@@ -98,7 +98,7 @@ describe('search result', () => {
     expect(expected.sources.get('f_A')).toEqual({ store: 'vault', key: 'features/a', version: '7' });
   });
 
-  it('is decoded if requested', () => {
+  it('is decoded if the mapping asks for it', () => {
     const expected = shape(search({}, { decode: 'base64' }), ['a'], { a: 'aGVsbG8=' });
     expect(expected.kind === 'ready' && texts(expected.data)).toEqual({ a: 'hello' });
   });
@@ -107,7 +107,7 @@ describe('search result', () => {
     expect(shape(search(), [], {})).toMatchObject({ kind: 'ready', absent: [] });
   });
 
-  it('fails with KEY_INVALID for names that Kubernetes rejects, unless invalid characters are replaced', () => {
+  it('fails with KEY_INVALID if Kubernetes rejects a name, unless invalid characters are replaced', () => {
     expect(shape(search(), ['a/b'], { 'a/b': '1' })).toMatchObject({
       kind: 'failed',
       error: { code: 'KEY_INVALID', subject: 'store vault, key a/b' },
@@ -116,7 +116,7 @@ describe('search result', () => {
     expect(replaced.kind === 'ready' && texts(replaced.data)).toEqual({ a_b: '1' });
   });
 
-  it('is rejected if its keys collide with other sources or with each other', () => {
+  it('is rejected if its keys collide with keys of other sources or with each other', () => {
     const rename = { invalid: 'replace' } as const;
     expect(shape(search({}, { rename }), ['a/b', 'a_b'], { 'a/b': '1', a_b: '1' })).toMatchObject({
       kind: 'failed',
@@ -152,13 +152,13 @@ describe('keys that a search no longer finds', () => {
     more: Parameters<typeof mapping>[0] = {},
   ) => findLostKeys({ search: it_, keys } satisfies FoundKeys, at, extra, mapping(more));
 
-  it('are the recorded keys without a current result', () => {
+  it('are the recorded keys that the current search did not return', () => {
     const written = { 'F_flag-a': entry('f/flag-a'), 'F_flag-b': entry('f/flag-b') };
     expect(left(['f/flag-b'], owned(written))).toEqual(['f/flag-a']);
     expect(left(['f/flag-a', 'f/flag-b'], owned(written))).toEqual([]);
   });
 
-  it('exclude recorded keys whose store, path, name or property the mapping no longer has', () => {
+  it('exclude recorded keys if the mapping no longer has their store, path, name or property', () => {
     const written = {
       a: entry('f/flag-a', { store: 'other' }),
       b: entry('g/flag-b'),
@@ -168,17 +168,17 @@ describe('keys that a search no longer finds', () => {
     expect(left([], owned(written))).toEqual([]);
   });
 
-  it('exclude keys from `data`, which has its own rules for missing sources', () => {
+  it('exclude keys from `data`, because `data` has its own rules for missing sources', () => {
     const given = { data: { CFG: source({ key: 'f/flag-a', optional: true }) } };
     const written = { CFG: entry('f/flag-a'), 'F_flag-b': entry('f/flag-b') };
     expect(left([], owned(written), [], given)).toEqual(['f/flag-b']);
   });
 
-  it('are found even if the prefix of the data keys has changed', () => {
+  it('are found even if the prefix of the keys in the Secret has changed', () => {
     expect(left([], owned({ 'OLD_flag-a': entry('f/flag-a') }))).toEqual(['f/flag-a']);
   });
 
-  it('do not exist if the target is missing or not ours', () => {
+  it('are an empty list if the target is missing or does not belong to us', () => {
     expect(left([], undefined)).toEqual([]);
     expect(
       left([], live({ annotations: { [ANNOTATION.sources]: JSON.stringify({ a: entry('f/flag-a') }) } })),
@@ -193,28 +193,31 @@ describe('keys that a search no longer finds', () => {
       ['flag-c'],
     ],
     ['anyCase', ['FLAG-found', 'Flag-Found', 'flag-gone'], ['flag-gone']],
-  ] as const)('exclude keys that no search of a store can find: %s', (unlisted, named, expected) => {
-    const path = unlisted === 'dotted' ? 'f/' : '';
-    const written = Object.fromEntries(named.map((key, n) => [`k${n}`, entry(key)]));
-    const all = { search: search({ path }, { unlisted }), keys: ['flag-found'] };
-    expect(findLostKeys(all, owned(written), [], mapping({}))).toEqual(expected);
-    const byName = { count: 9000, fingerprint: 'x' };
-    const extra = named.map((key) => key.replace('f/', ''));
-    expect(findLostKeys(all, owned(byName), extra, mapping({}))).toEqual(expected);
-  });
+  ] as const)(
+    'exclude keys that a search of their store can never return: %s',
+    (unlisted, named, expected) => {
+      const path = unlisted === 'dotted' ? 'f/' : '';
+      const written = Object.fromEntries(named.map((key, n) => [`k${n}`, entry(key)]));
+      const all = { search: search({ path }, { unlisted }), keys: ['flag-found'] };
+      expect(findLostKeys(all, owned(written), [], mapping({}))).toEqual(expected);
+      const byName = { count: 9000, fingerprint: 'x' };
+      const extra = named.map((key) => key.replace('f/', ''));
+      expect(findLostKeys(all, owned(byName), extra, mapping({}))).toEqual(expected);
+    },
+  );
 
-  it('have a config hash that does not depend on the kind of their store', () => {
+  it('leave the configuration hash of a mapping independent of the kind of its store', () => {
     const entry_ = search({ path: 'f/' });
     const hash = mapping({ dataFrom: [{ ...entry_, isFlat: true, unlisted: 'anyCase' }] });
     expect(configHash(hash)).toBe(configHash(mapping({ dataFrom: [entry_] })));
   });
 
-  it('may be in a folder with a leading dot if the path of the search is that folder', () => {
+  it('may be in a folder with a leading dot if this folder is the path of the search', () => {
     const all = { search: search({ path: '.f' }, { unlisted: 'dotted' }), keys: [] };
     expect(findLostKeys(all, owned({ a: entry('.f/a') }), [], mapping({}))).toEqual(['.f/a']);
   });
 
-  it('are derived from the names of data keys if the annotation has no room for them', () => {
+  it('are derived from the keys of the Secret if the annotation is too small to list the sources', () => {
     const at = owned({ count: 9000, fingerprint: 'x' }, { 'F_flag-a': '1', OTHER: '2' });
     expect(left([], at, ['F_flag-a'])).toEqual(['f/flag-a']);
     const rename = { case: 'upper' } as const;
@@ -250,7 +253,10 @@ describe('listed key that cannot be read', () => {
     expect(kept(result, written)).toEqual(['f/a', 'f/b']);
   });
 
-  it.each(['ACCESS_DENIED', 'SOURCE_DISABLED', 'STORE_UNAVAILABLE'] as const)('is kept for %s', (code) => {
-    expect(kept(failed(code))).toEqual(['f/a', 'f/b']);
-  });
+  it.each(['ACCESS_DENIED', 'SOURCE_DISABLED', 'STORE_UNAVAILABLE'] as const)(
+    'is not skipped for %s',
+    (code) => {
+      expect(kept(failed(code))).toEqual(['f/a', 'f/b']);
+    },
+  );
 });

@@ -23,7 +23,7 @@ function merging(
   });
 }
 
-/** The Secret and our keys after a plan was applied. */
+/** Returns the Secret and our keys after a plan has been applied. */
 function carriedOut(input: PlanInput): Partial<PlanInput> {
   const done = plan(input);
   if (done.kind !== 'merge') throw new Error(`it is ${done.kind}`);
@@ -48,7 +48,7 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('adds our keys and records their sources, without labels', () => {
+  it('adds our keys and records their sources, but adds no ownership labels', () => {
     const planned = plan(merging());
     expect(planned).toMatchObject({
       kind: 'merge',
@@ -63,7 +63,7 @@ describe('merge into a Secret', () => {
     expect(MERGE_ANNOTATION.length - MERGE_ANNOTATION.indexOf('/') - 1).toBeLessThanOrEqual(63);
   });
 
-  it('adds the labels and annotations of the mapping', () => {
+  it('adds the labels and annotations that the mapping configures', () => {
     const target = { mode: 'merge', labels: { team: 'a' }, annotations: { note: 'b' } } as const;
     const planned = plan(merging({ mapping: mapping({ target }) }));
     expect(planned).toMatchObject({
@@ -72,7 +72,7 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('makes no change in the second run', () => {
+  it('changes nothing in a second run', () => {
     const input = merging();
     expect(plan(merging(carriedOut(input)))).toMatchObject({
       kind: 'unchanged',
@@ -80,7 +80,7 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('changes and removes only our keys', () => {
+  it('changes and removes only keys that we added', () => {
     const done = carriedOut(merging({}, { KEY: '1', OLD: '2' }));
     expect(plan(merging(done, { KEY: 'new' }))).toMatchObject({
       kind: 'merge',
@@ -91,7 +91,7 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('shares a key that others hold with the same value', () => {
+  it('shares a key with other managers if they hold it with the value that we want', () => {
     const shared = live({ data: data({ KEY: '1', THEIRS: 't' }) });
     expect(plan(merging({ live: shared }))).toMatchObject({
       kind: 'merge',
@@ -99,30 +99,30 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('is refused for a key that others hold with another value', () => {
+  it('is refused for a key that other managers hold with another value', () => {
     const held = live({ data: data({ KEY: 'theirs', THEIRS: 't' }) });
     expect(plan(merging({ live: held }))).toMatchObject({
       kind: 'refuse',
       error: { code: 'CONFLICT', detail: 'others hold KEY with another value' },
     });
-    // Somebody edited one of our keys, so the API server assigns it to them.
+    // Somebody edited one of our keys, so the API server assigns this key to that person's field manager.
     expect(plan(merging({ ...carriedOut(merging()), live: held, merged: [] }))).toMatchObject({
       error: { code: 'CONFLICT' },
     });
   });
 
-  it('does not depend on the owner of the Secret', () => {
+  it('works the same for any owner of the Secret', () => {
     const controlled = live({ controlled: true, data: data({ THEIRS: 't' }) });
     expect(plan(merging({ live: controlled })).kind).toBe('merge');
   });
 
-  it('is refused if another mapping of a bridge owns the Secret, because the owner would remove the keys', () => {
+  it('is refused if a mapping owns the Secret, because the owner would remove the merged keys', () => {
     const labels = { [LABEL.instance]: 'prod', [LABEL.mapping]: 'other' };
     expect(plan(merging({ live: live({ labels }) }))).toMatchObject({
       kind: 'refuse',
       error: { code: 'TARGET_CLAIMED' },
     });
-    // A Secret that this mapping owned before would be deleted completely at the end of the merge.
+    // If this mapping still owned the Secret, the end of the merge would delete the whole Secret.
     const own = { [LABEL.instance]: 'prod', [LABEL.mapping]: 'app' };
     expect(plan(merging({ live: live({ labels: own }) }))).toMatchObject({
       kind: 'refuse',
@@ -130,7 +130,7 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('is refused beside a merge with the same field manager, because their keys could not be distinguished', () => {
+  it('is refused if another merge uses an equal field manager, because the keys of both could not be distinguished', () => {
     const named = (instance: string, name: string): PlanInput =>
       merging({ instance, mapping: mapping({ name, target: { mode: 'merge' }, data: { KEY: source() } }) });
     const first = named('a', 'b.c');
@@ -143,7 +143,7 @@ describe('merge into a Secret', () => {
     expect(plan({ ...first, ...carriedOut(first) }).kind).toBe('unchanged');
   });
 
-  it('is refused for keys that the type of the Secret forbids, but not for keys of other owners', () => {
+  it('is refused if the type of the Secret forbids one of our keys, but not if it forbids keys of other owners', () => {
     const [crt, key] = [{ 'tls.crt': 'no certificate' }, { 'tls.key': 'no key' }];
     const tls = (held: Record<string, string>) =>
       live({ type: 'kubernetes.io/tls', data: data({ ...held }) });
@@ -155,7 +155,7 @@ describe('merge into a Secret', () => {
     expect(given({ 'ca.crt': 'x' }, { ...crt, ...key }).kind).toBe('merge');
   });
 
-  it('is held if it would remove all our keys, and the Secret stays', () => {
+  it('is held if it would remove all our keys, and the Secret itself stays', () => {
     const done = carriedOut(merging());
     expect(plan(merging(done, {}))).toMatchObject({
       kind: 'hold',
@@ -166,7 +166,7 @@ describe('merge into a Secret', () => {
     expect(plan(merging({}, {})).kind).toBe('merge');
   });
 
-  it('is held even if all sources are proved gone, unless the Secret is immutable', () => {
+  it('is held even if all sources are proved absent, unless the Secret is immutable', () => {
     const absentInput = {
       ...carriedOut(merging()),
       mapping: mapping({ target: { mode: 'merge' }, data: { KEY: source() }, onSourceMissing: 'delete' }),
@@ -182,7 +182,7 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('keeps a key with a missing optional source even if somebody removed our annotation', () => {
+  it('keeps the key of a missing optional source even if somebody removed our annotation', () => {
     const optional = source({ optional: true });
     const done = carriedOut(merging({}, { KEY: '1', OTHER: '2' }));
     const absentInput = {
@@ -196,11 +196,11 @@ describe('merge into a Secret', () => {
         kind: 'fail',
         error: { code: 'SOURCE_ABSENT' },
       });
-    // Keys that were never ours need no proof.
+    // Keys that we never added need no proof of absence.
     expect(plan(merging({ ...absentInput, merged: [] }))).toMatchObject({ kind: 'merge' });
   });
 
-  it('keeps keys with a missing source until the absence is proved and the mapping allows removal', () => {
+  it('keeps the key of a missing source until the absence is proved and the mapping allows the removal', () => {
     const done = carriedOut(merging({}, { KEY: '1', OTHER: '2' }));
     const absentInput = {
       ...done,
@@ -222,7 +222,7 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('changes no data of an immutable Secret, and adds nothing to a Secret that grants access', () => {
+  it('changes no data of an immutable Secret, and adds no key to a Secret that grants access', () => {
     expect(plan(merging({ live: live({ immutable: true }) }))).toMatchObject({
       kind: 'refuse',
       error: { code: 'IMMUTABLE' },
@@ -236,7 +236,7 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('counts the keys of other owners toward 1 MiB', () => {
+  it('counts the keys of other owners toward the limit of 1 MiB', () => {
     const half = 'x'.repeat(512 * 1024);
     const full = live({ data: data({ THEIRS: half }) });
     expect(plan(merging({ live: full }, { KEY: half })).kind).toBe('merge');
@@ -246,7 +246,7 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('ignores a damaged annotation, and writes it again', () => {
+  it('ignores a damaged annotation, and writes a correct one', () => {
     const done = carriedOut(merging());
     for (const text of ['', '{', '[]', 'null', '{"sources":1}'])
       expect(
@@ -255,7 +255,7 @@ describe('merge into a Secret', () => {
       ).toBe('merge');
   });
 
-  it('does not rewrite the Secret because of fingerprints under a new key', () => {
+  it('does not write the Secret again if only the fingerprint key changed', () => {
     const input = merging();
     const other = '0'.repeat(8);
     const done = carriedOut(input);
@@ -268,7 +268,7 @@ describe('merge into a Secret', () => {
 });
 
 describe('merge of a former instance', () => {
-  /** The Secret as a renamed instance reads it. */
+  /** The Secret as the instance reads it after it was renamed. */
   function renamed(values: Readonly<Record<string, string>>, part: Partial<PlanInput> = {}): PlanInput {
     const { merged = [], live: before } = carriedOut(merging({ ...part, instance: 'old' }));
     const former = [{ instance: 'old', mapping: 'app', keys: merged }];
@@ -278,21 +278,24 @@ describe('merge of a former instance', () => {
   it.each([
     ['change', 'new'],
     ['keep', '1'],
-  ])('is taken over unchanged and then released: %s', (action, value) => {
-    const planned = plan(renamed({ KEY: value }));
-    expect(planned).toMatchObject({
-      kind: 'merge',
-      keys: [{ name: 'KEY', action }],
-      drift: false,
-      first: [
-        { manager: 'secretbridge.prod.app', data: data({ KEY: '1' }) },
-        { manager: 'secretbridge.old.app', labels: {}, annotations: {}, data: new Map() },
-      ],
-      manifest: { manager: 'secretbridge.prod.app', data: data({ KEY: value }) },
-    });
-  });
+  ])(
+    'is first taken over without a change of its data, and then released by the old field manager: %s',
+    (action, value) => {
+      const planned = plan(renamed({ KEY: value }));
+      expect(planned).toMatchObject({
+        kind: 'merge',
+        keys: [{ name: 'KEY', action }],
+        drift: false,
+        first: [
+          { manager: 'secretbridge.prod.app', data: data({ KEY: '1' }) },
+          { manager: 'secretbridge.old.app', labels: {}, annotations: {}, data: new Map() },
+        ],
+        manifest: { manager: 'secretbridge.prod.app', data: data({ KEY: value }) },
+      });
+    },
+  );
 
-  it('keeps its annotation under our name', () => {
+  it('gets an annotation of the current instance with the content of the former one', () => {
     const input = renamed({ KEY: 'new' });
     const planned = plan(input);
     if (planned.kind !== 'merge') throw new Error(`it is ${planned.kind}`);
@@ -302,7 +305,7 @@ describe('merge of a former instance', () => {
     expect(markIn(planned.manifest.annotations[MERGE_ANNOTATION]).fingerprint).not.toBe(before.fingerprint);
   });
 
-  it('first takes over only the labels and annotations that already exist', () => {
+  it('moves first only the labels and annotations that already exist', () => {
     const target = (team: string) =>
       mapping({ target: { mode: 'merge', labels: { team, app: 'x' }, annotations: { note: team } } });
     const planned = plan({ ...renamed({ KEY: '1' }, { mapping: target('a') }), mapping: target('b') });
@@ -312,7 +315,7 @@ describe('merge of a former instance', () => {
     expect(planned.manifest).toMatchObject({ labels: { team: 'b', app: 'x' }, annotations: { note: 'b' } });
   });
 
-  it('loses keys only with a proof of absence, and all keys only after a release', () => {
+  it('loses a key only if the absence is proved, and all keys only after a release', () => {
     const absentInput = {
       ...renamed({}),
       desired: { kind: 'ready', data: new Map(), sources: new Map(), absent: [source()] },
@@ -324,7 +327,7 @@ describe('merge of a former instance', () => {
     });
   });
 
-  it('stays foreign if its instance is not one of ours', () => {
+  it('is treated as foreign if its instance is not in the list of former instances', () => {
     const { former: _, ...input } = renamed({ KEY: 'new' });
     expect(plan(input)).toMatchObject({ kind: 'refuse', error: { code: 'CONFLICT' } });
   });
@@ -336,7 +339,7 @@ describe('merge of an orphaned mapping', () => {
     return merging({ live: before.live, orphaned: [{ instance: 'prod', mapping: 'before', keys }] }, values);
   };
 
-  it('is taken over by a mapping that wants all its keys, which counts as a rename', () => {
+  it('is taken over by a mapping that has all its keys, which counts as a renamed mapping', () => {
     expect(plan(left({ KEY: 'new', MORE: 'x' }, ['KEY']))).toMatchObject({
       kind: 'merge',
       keys: [
@@ -350,7 +353,7 @@ describe('merge of an orphaned mapping', () => {
     });
   });
 
-  it('stays if some of its keys must be kept', () => {
+  it('is not taken over if some of its keys must be kept', () => {
     expect(plan(left({ KEY: 'new' }, ['KEY', 'KEPT']))).toMatchObject({
       kind: 'refuse',
       error: { code: 'CONFLICT' },
@@ -364,7 +367,7 @@ describe('merge of an orphaned mapping', () => {
 });
 
 describe('field manager of a merge', () => {
-  it('is named after instance and mapping, and always short enough for the API server', () => {
+  it('is named after instance and mapping, and is always short enough for the API server', () => {
     expect(mergeManager('prod-eu', 'payments')).toBe('secretbridge.prod-eu.payments');
     const [long, longer] = [
       mergeManager('i'.repeat(63), 'm'.repeat(63)),
@@ -375,7 +378,7 @@ describe('field manager of a merge', () => {
     expect(mergeAnnotation('a', 'b')).not.toBe(mergeAnnotation('a', 'c'));
   });
 
-  it('uses an annotation that owned targets do not have', () => {
+  it('has an annotation that owned targets do not have', () => {
     expect(Object.values(ANNOTATION)).not.toContain(MERGE_ANNOTATION);
   });
 });

@@ -12,11 +12,11 @@ describe('search pattern', () => {
     ['[[:alpha:]\\]{5}]{900,}'.repeat(12)],
     ['a'.repeat(MAX_STEPS + 1)],
     [`${'('.repeat(9_000)}${'a?'.repeat(2_000)}`],
-    // Quoted text starts no class and no group.
+    // Quoted text starts neither a character class nor a group.
     [`\\Q[\\E${'a{1000}'.repeat(11)}`],
     [`\\Q[\\E${'a{1000}'.repeat(11)}]`],
     [`(?:${'a'.repeat(200)}\\Q(\\E${'b'.repeat(10)}){100}`],
-    // Flags and empty quotes cannot be repeated, so the count applies to the group before them.
+    // Flags and empty quotes cannot be repeated, so the count applies to the group in front of them.
     [`(?:${'a'.repeat(110)})(?i){100}`],
     [`(?:${'a'.repeat(110)})\\Q\\E{100}`],
   ])('is not compiled if it is too complex: %s', (text) => {
@@ -35,12 +35,12 @@ describe('search pattern', () => {
     '\\Q[(a{1000}\\E{2}',
     '(?i)a(?-i)\\Q[b',
     'a{,5}b{x}',
-  ])('is compiled if it is only long: %s', (text) => {
+  ])('is compiled if it is long but not complex: %s', (text) => {
     expect(isSmallPattern(text)).toBe(true);
     expect(compilePattern(text)).toBeInstanceOf(RE2JS);
   });
 
-  it('has an accurate size estimate before it is compiled', () => {
+  it('gets an accurate estimate of its size before it is compiled', () => {
     const atom = fc.constantFrom(
       'a',
       '.',
@@ -78,7 +78,7 @@ describe('search pattern', () => {
     fc.assert(
       fc.property(pattern, (text) => {
         const compiled = compilePattern(text);
-        // An accepted pattern has at most three instructions per step, plus a few at its ends.
+        // An accepted pattern has at most three instructions for each step, plus a few at its start and end.
         if (compiled !== 'invalid') expect(compiled.programSize()).toBeLessThan(3 * MAX_STEPS);
         else if (!isSmallPattern(text)) expect(sizeOf(text)).toBeGreaterThan(MAX_STEPS / 20);
       }),
@@ -86,7 +86,7 @@ describe('search pattern', () => {
     );
   });
 
-  it('is cached within limits, so that many patterns do not fill the memory', () => {
+  it('is kept in a cache of limited size, so that many patterns do not fill the memory', () => {
     const many = Array.from({ length: 30 }, (_, n) => `x${n}${'a{1000}'.repeat(8)}`);
     const first = compilePattern('kept');
     expect(compilePattern('kept')).toBe(first);
@@ -95,7 +95,7 @@ describe('search pattern', () => {
   });
 });
 
-/** The size of the compiled pattern, or undefined if the engine rejects it. */
+/** Returns the size of the compiled pattern, or undefined if the engine rejects the pattern. */
 function sizeOf(text: string): number {
   try {
     return RE2JS.compile(text).programSize();

@@ -24,7 +24,7 @@ const pin = (...sources: TargetSource[]): Pin => ({
   stores: new Map([['vault', 'abcdefgh']]),
 });
 
-/** Each source as `name=key@version`, or the error code. */
+/** Returns each source as `name=key@version`, or the error code. */
 function versions(original: Mapping, to: Pin, stores = STORES): readonly string[] | string {
   try {
     const { mapping: pinnedMapping } = pinMapping(original, to, stores);
@@ -40,8 +40,8 @@ function versions(original: Mapping, to: Pin, stores = STORES): readonly string[
   }
 }
 
-describe('mapping at the versions of a record', () => {
-  it('uses the recorded version of each source, and the current version of sources without a record', () => {
+describe('mapping pinned to a record', () => {
+  it('uses the recorded version of each source, and the current version of a source without a record', () => {
     const it_ = mapping({
       data: {
         A: source({ key: 'a' }),
@@ -56,12 +56,12 @@ describe('mapping at the versions of a record', () => {
     expect([...refs].map((ref) => JSON.parse(ref)[1])).toEqual(['a', 'old', 'env']);
   });
 
-  it('reads another property of a key at the recorded version of that key', () => {
+  it('reads another property of a key at the version that is recorded for that key', () => {
     const it_ = mapping({ data: { USER: source({ key: 'db', property: 'user' }) } });
     expect(versions(it_, pin(at('db', '4', 'password')))).toEqual(['USER=db@4']);
   });
 
-  it('changes only the versions, and keeps decoding, properties, objects and renaming', () => {
+  it('differs only in versions, and keeps decoding, properties, objects and renaming', () => {
     const it_ = mapping({
       data: {
         A: source({ key: 'a', property: 'p', decode: 'base64', object: 'certificate', optional: true }),
@@ -76,7 +76,7 @@ describe('mapping at the versions of a record', () => {
     });
   });
 
-  it('distinguishes two versions of one key by their properties', () => {
+  it('uses two versions of one key if they are recorded for different properties', () => {
     const it_ = mapping({
       data: { A: source({ key: 'db', property: 'a' }), B: source({ key: 'db', property: 'b' }) },
       dataFrom: [source({ key: 'db', property: 'more' })],
@@ -96,7 +96,7 @@ describe('mapping at the versions of a record', () => {
   it.each([
     ['with another definition', new Map([['vault', 'zzzzzzzz-and-more']]), 'VERSION_GONE'],
     ['with the same definition', STORES, ['A=a@1']],
-    // A store that is not configured cannot be used by any source of the mapping.
+    // No source of the mapping can use a store that is not configured.
     ['that is no longer configured', new Map<string, string>(), ['A=a@1']],
   ])('checks the definition of a store %s', (_, stores, expected) => {
     expect(versions(mapping({ data: { A: source({ key: 'a' }) } }), pin(at('a', '1')), stores)).toEqual(
@@ -104,8 +104,8 @@ describe('mapping at the versions of a record', () => {
     );
   });
 
-  describe('mapping with a search at the versions of a record', () => {
-    it('uses the keys that were found at that time, under their current names', () => {
+  describe('mapping with a search, pinned to a record', () => {
+    it('uses the keys that were found at the time of the record, under their current names', () => {
       const it_ = mapping({ dataFrom: [{ ...search('flags/'), rename: { case: 'upper' } }] });
       expect(versions(it_, pin(at('flags/a', '1'), at('flags/b', '2'), at('other', '3')))).toEqual([
         'A=flags/a@1',
@@ -113,22 +113,22 @@ describe('mapping at the versions of a record', () => {
       ]);
     });
 
-    it('does not mistake members of a spread object for found keys', () => {
+    it('does not treat members of a spread object as found keys', () => {
       const it_ = mapping({ dataFrom: [search('flags')] });
       expect(versions(it_, pin(at('flags/a', '1'), at('flags/env', '2', 'X')))).toEqual(['a=flags/a@1']);
     });
 
-    it('applies the current name pattern, but not the tags', () => {
+    it('applies the current name pattern of the search, but not its tags', () => {
       const it_ = mapping({ dataFrom: [search('flags', { name: '^a', tags: { live: 'true' } })] });
       expect(versions(it_, pin(at('flags/a', '1'), at('flags/b', '1')))).toEqual(['a=flags/a@1']);
     });
 
-    it('ignores recorded keys that no search can find, because the mapping named them itself', () => {
+    it('ignores recorded keys that no search can find, because they came from `data`', () => {
       const found: Search = { ...search(''), unlisted: 'dotted' };
       expect(versions(mapping({ dataFrom: [found] }), pin(at('a', '1'), at('.b', '2')))).toEqual(['a=a@1']);
     });
 
-    it("uses the mapping's own source for a key that the mapping names, if tags may have excluded that key", () => {
+    it("uses the mapping's own source for a key in `data`, if the tags may have excluded that key from the search", () => {
       const it_ = mapping({
         data: { NAMED: source({ key: 'flags/n' }) },
         dataFrom: [search('flags', { tags: { live: 'true' } })],
@@ -139,23 +139,23 @@ describe('mapping at the versions of a record', () => {
       ]);
     });
 
-    it('rejects a found key whose name the mapping now assigns to another source', () => {
+    it('rejects a found key if the mapping now uses its name for another source', () => {
       const it_ = mapping({ data: { a: source({ key: 'mine' }) }, dataFrom: [search('flags')] });
       expect(versions(it_, pin(at('flags/a', '1')))).toBe('KEY_COLLISION');
     });
 
-    it('rejects two versions of one found key', () => {
+    it('rejects two recorded versions of one found key', () => {
       const it_ = mapping({ dataFrom: [search('flags')] });
       expect(versions(it_, pin(at('flags/a', '1'), at('flags/a', '2')))).toBe('ROLLBACK_AMBIGUOUS');
     });
 
-    it('rejects names that are invalid for keys of a Secret', () => {
+    it('rejects names that cannot be keys of a Secret', () => {
       const it_ = mapping({ dataFrom: [search('flags')] });
       expect(versions(it_, pin(at('flags/a/b', '1')))).toBe('KEY_INVALID');
     });
   });
 
-  it('lists all its sources before any read, so that access can be checked', () => {
+  it('lists all its sources before any read, so that the access rules can be checked', () => {
     const it_ = mapping({ data: { A: source({ key: 'a' }) }, dataFrom: [search('flags')] });
     const { mapping: then } = pinMapping(it_, pin(at('a', '1'), at('flags/b', '2')), STORES);
     expect(sourcesOf(then).map(({ key }) => key)).toEqual(['a', 'flags/b']);

@@ -87,7 +87,7 @@ function carryOut(result: ReturnType<typeof plan>, before: LiveSecret | undefine
 }
 
 describe('plan', () => {
-  it('is unchanged after it has been applied', () => {
+  it('finds nothing to change after it has been applied', () => {
     fc.assert(
       fc.property(someMapping, stores, someLive, (given, stored, before) => {
         const input = planInput({
@@ -107,7 +107,7 @@ describe('plan', () => {
     );
   });
 
-  it('never changes an existing Secret because of a failed or absent source', () => {
+  it('never changes an existing Secret if a source failed or is absent', () => {
     fc.assert(
       fc.property(someMapping, stores, someLive, key, (given, stored, before, broken) => {
         const uses = sourcesOf(given).some((ref) => ref.store === 'vault' && ref.key === broken);
@@ -140,7 +140,7 @@ describe('plan', () => {
     );
   });
 
-  it('never changes a foreign Secret without adoption', () => {
+  it('never changes a foreign Secret unless adoption is allowed', () => {
     fc.assert(
       fc.property(someMapping, stores, someLive, (given, stored, before) => {
         fc.pre(before !== undefined && before.labels['secretbridge.dev/instance'] !== 'prod');

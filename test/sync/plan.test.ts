@@ -17,7 +17,7 @@ function ready(entries: Readonly<Record<string, string>>, version = '1'): Desire
   return { kind: 'ready', data: data(entries), sources: new Map(sources), absent: [] };
 }
 
-/** The target that this input creates in an empty cluster. */
+/** Returns the target that this input creates in an empty cluster. */
 function made(input: PlanInput): LiveSecret {
   const result = plan({ ...input, live: undefined });
   if (result.kind !== 'create') throw new Error(`expected a create, got ${result.kind}`);
@@ -31,7 +31,7 @@ function actions(result: ReturnType<typeof plan>): Record<string, string> {
 describe('a managed target', () => {
   const input = planInput({ desired: ready({ a: '1', b: '2' }) });
 
-  it('is created with labels and annotations that contain no value', () => {
+  it('is created with labels and annotations that contain no secret value', () => {
     const result = plan(input);
     expect(result.kind).toBe('create');
     expect(actions(result)).toEqual({ a: 'add', b: 'add' });
@@ -49,7 +49,7 @@ describe('a managed target', () => {
     expect(annotations['secretbridge.dev/on-mapping-removed']).toBe('keep');
   });
 
-  it('is updated key by key', () => {
+  it('is updated with only the keys that differ', () => {
     const result = plan({ ...input, live: made(input), desired: ready({ a: '1', b: 'new', c: '3' }) });
     expect(result.kind).toBe('update');
     expect(actions(result)).toEqual({ a: 'keep', b: 'change', c: 'add' });
@@ -59,13 +59,13 @@ describe('a managed target', () => {
     });
   });
 
-  it('receives new annotations for a new version with the same bytes, and keeps every key', () => {
+  it('gets new annotations but keeps every key if a new version has identical bytes', () => {
     const result = plan({ ...input, live: made(input), desired: ready({ a: '1', b: '2' }, '2') });
     expect(result.kind).toBe('update');
     expect(actions(result)).toEqual({ a: 'keep', b: 'keep' });
   });
 
-  it('is made immutable again if somebody recreated it as mutable', () => {
+  it('becomes immutable again if somebody replaced it with a mutable Secret', () => {
     const fixed = { ...input, mapping: mapping({ target: { ...input.mapping.target, immutable: true } }) };
     const target = made(fixed);
     expect(plan({ ...fixed, live: target }).kind).toBe('unchanged');
@@ -93,7 +93,7 @@ describe('a managed target', () => {
       '`secretbridge.dev/instance: prod` and `secretbridge.dev/mapping: app`',
     ],
   ])(
-    'that somebody released by hand (%j) is refused with instructions to make it ours again',
+    'is refused, with instructions to take it over again, if somebody removed our labels %j',
     (removedLabels, back) => {
       const target = made(input);
       const labels = Object.fromEntries(
@@ -110,13 +110,13 @@ describe('a managed target', () => {
           remedy: expect.stringContaining(back),
         },
       });
-      // A Secret that we never wrote gets no such hint.
+      // For a Secret that we never wrote, the error has no such instructions.
       const theirs = plan({ ...input, live: { ...target, labels: {}, ours: undefined } });
       expect(theirs).toMatchObject({ kind: 'refuse', error: { code: 'NOT_OWNED', detail: undefined } });
     },
   );
 
-  it('is not written for a refresh, a policy or a foreign label', () => {
+  it('is not written for a change of refresh, of a policy or of a foreign label', () => {
     const target = made(input);
     const foreign = {
       ...target,
@@ -127,14 +127,14 @@ describe('a managed target', () => {
     expect(plan({ ...input, mapping: patient, live: foreign }).kind).toBe('unchanged');
   });
 
-  it('loses a label that we set and no longer want, and keeps foreign labels', () => {
+  it('loses a label that we set and no longer want, but keeps foreign labels', () => {
     const labelled = { ...input, mapping: mapping({ target: { labels: { team: 'a' } } }) };
     const target = made(labelled);
     const result = plan({ ...input, live: { ...target, labels: { ...target.labels, theirs: 'x' } } });
     expect(result).toMatchObject({ kind: 'update', change: { dropLabels: ['team'] } });
   });
 
-  it.each(['constructor', 'toString'])('loses an unwanted annotation %s like any other', (name) => {
+  it.each(['constructor', 'toString'])('loses an unwanted annotation even if it is named %s', (name) => {
     const target = made({ ...input, mapping: mapping({ target: { annotations: { [name]: 'x' } } }) });
     expect(plan({ ...input, live: target })).toMatchObject({
       kind: 'update',
@@ -154,7 +154,7 @@ describe('a managed target', () => {
     );
   });
 
-  it('is updated if somebody edited its fingerprint annotation', () => {
+  it('is updated if somebody edited the annotation with the fingerprint', () => {
     const target = made(input);
     const edited = {
       ...target.annotations,
@@ -170,7 +170,7 @@ describe('a managed target', () => {
     });
   });
 
-  it('is not changed while it is being deleted', () => {
+  it('is not changed while the API server is deleting it', () => {
     expect(plan({ ...input, live: { ...made(input), deleting: true } })).toMatchObject({
       kind: 'fail',
       error: { code: 'CONFLICT', remedy: expect.stringContaining('finalizers') },
@@ -189,7 +189,7 @@ describe('a managed target', () => {
   it.each([
     ['refuse', made(input)],
     ['adopt', { ...made(input), labels: {}, ours: undefined }],
-  ] as const)('that somebody made immutable is refused with the cause (%s)', (onConflict, live) => {
+  ] as const)('is refused with the cause if somebody made it immutable (%s)', (onConflict, live) => {
     const result = plan({ ...input, mapping: mapping({ onConflict }), live: { ...live, immutable: true } });
     const remedy = expect.stringContaining('`target.immutable: true`') as unknown;
     expect(result).toMatchObject({ kind: 'refuse', error: { code: 'IMMUTABLE', remedy } });
@@ -198,7 +198,7 @@ describe('a managed target', () => {
     expect(nextPlan.kind).toBe('update');
   });
 
-  it('is never recreated if it is not ours, and the error explains why', () => {
+  it('is never recreated if it does not belong to us, and the error explains why', () => {
     const { labels: _, ours: __, ...theirs } = made(input);
     const adopting = mapping({ onConflict: 'adopt', target: { recreate: true } });
     const result = plan({
@@ -212,7 +212,7 @@ describe('a managed target', () => {
     });
   });
 
-  it('of a former instance receives the label of the current instance', () => {
+  it('gets the label of the current instance if it has the label of a former instance', () => {
     const former = made({ ...input, instance: 'old' });
     expect(plan({ ...input, formerInstances: ['old'], live: former })).toMatchObject({
       kind: 'update',
@@ -220,7 +220,7 @@ describe('a managed target', () => {
     });
   });
 
-  it('records only a count of its sources if they need more than 64 KiB', () => {
+  it('records only the number of its sources if the list needs more than 64 KiB', () => {
     const many = Object.fromEntries(Array.from({ length: 1_000 }, (_, index) => [`key-${index}`, 'x']));
     const { annotations } = made({ ...input, desired: ready(many) });
     expect(JSON.parse(annotations[ANNOTATION.sources] ?? '')).toEqual({
@@ -238,13 +238,13 @@ describe('a foreign Secret', () => {
     expect(plan({ ...input, live: foreign })).toMatchObject({ kind: 'refuse', error: { code: 'NOT_OWNED' } });
   });
 
-  it('is adopted if the mapping allows it, and the plan shows the keys that this removes', () => {
+  it('is adopted if the mapping allows it, and the plan shows the keys that the adoption removes', () => {
     const result = plan({ ...input, mapping: mapping({ onConflict: 'adopt' }), live: foreign });
     expect(result).toMatchObject({ kind: 'update', adopts: true, change: { dropOwners: false } });
     expect(actions(result)).toEqual({ a: 'keep', old: 'remove' });
   });
 
-  it('with a controller is adopted only with adoptAndDropOwner', () => {
+  it('is adopted in spite of an owner reference only with adoptAndDropOwner', () => {
     const controlled = { ...foreign, controlled: true };
     expect(plan({ ...input, mapping: mapping({ onConflict: 'adopt' }), live: controlled })).toMatchObject({
       kind: 'refuse',
@@ -259,7 +259,7 @@ describe('a foreign Secret', () => {
   });
 
   it.each([LABEL.instance, LABEL.mapping])(
-    'is also a former target of ours without the label %s',
+    'is assumed if the label %s of our former target is missing',
     (label) => {
       const target = made(input);
       const labels = Object.fromEntries(Object.entries(target.labels).filter(([name]) => name !== label));
@@ -270,7 +270,7 @@ describe('a foreign Secret', () => {
     },
   );
 
-  it('of another instance is refused as claimed, even with `adopt`', () => {
+  it('is refused as claimed if it belongs to another instance, even with `adopt`', () => {
     const other = made({ ...input, instance: 'other' });
     expect(plan({ ...input, mapping: mapping({ onConflict: 'adopt' }), live: other })).toMatchObject({
       kind: 'refuse',
@@ -278,7 +278,7 @@ describe('a foreign Secret', () => {
     });
   });
 
-  it('of another mapping is refused while that mapping wants it, and taken over afterwards', () => {
+  it('is refused while it is a target of another mapping, and taken over after that mapping is gone', () => {
     const other = made({ ...input, mapping: mapping({ name: 'first' }) });
     const refused = plan({ ...input, live: other, isDesiredBy: (name) => name === 'first' });
     expect(refused).toMatchObject({ kind: 'refuse', error: { code: 'TARGET_CLAIMED' } });
@@ -287,7 +287,7 @@ describe('a foreign Secret', () => {
 });
 
 describe('failed read', () => {
-  it('fails the plan, but a foreign Secret is reported first', () => {
+  it('causes a failure of the plan, unless the Secret is foreign, which is reported first', () => {
     const failed: Desired = { kind: 'failed', error: new AppError('TIMEOUT') };
     expect(plan(planInput({ desired: failed }))).toMatchObject({ kind: 'fail', error: { code: 'TIMEOUT' } });
     expect(plan(planInput({ desired: failed, live: live() }))).toMatchObject({
@@ -296,7 +296,7 @@ describe('failed read', () => {
   });
 });
 
-describe('content that Kubernetes would reject', () => {
+describe('content that the API server would reject', () => {
   const { privateKey } = generateKeyPairSync('ed25519');
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 

@@ -13,8 +13,8 @@ const workload: fc.Arbitrary<Workload> = fc.oneof(
   fc.record({ kind, selector: fc.record({ matchLabels }) }),
 );
 
-describe('name of a workload in a record', () => {
-  it('is parsed into the same workload', () => {
+describe('text form of a workload in a record', () => {
+  it('is parsed back to an equal workload', () => {
     fc.assert(
       fc.property(workload, (original) => {
         expect(parseWorkload(formatWorkload(original))).toEqual(original);
@@ -41,7 +41,7 @@ describe('name of a workload in a record', () => {
   ])('is not parsed from %j', (text) => expect(parseWorkload(text)).toBeUndefined());
 });
 
-it('restart annotation is a valid name for any Secret name', () => {
+it('the name of the restart annotation is valid for any Secret name', () => {
   // The SHA-256 of `payments-db`.
   expect(restartAnnotation('payments-db')).toMatch(/^restart\.secretbridge\.dev\/[0-9a-f]{16}$/);
   expect(restartAnnotation('x'.repeat(253)).split('/')[1]).toHaveLength(16);
@@ -51,7 +51,7 @@ describe('content change', () => {
   const fingerprint = (key: string, text: string) => `${key.repeat(8)}:${text.repeat(64)}`;
   const keys = { added: [], changed: ['A'], removed: [] };
 
-  it('is detected if a key differs and both fingerprints are comparable', () => {
+  it('is detected if a key differs and both fingerprints were made with one key', () => {
     const [before, after] = [fingerprint('a', '1'), fingerprint('a', '2')];
     expect(isContentChange({ before, after, keys })).toBe(true);
     expect(isContentChange({ before, after: before, keys })).toBe(false);

@@ -90,7 +90,7 @@ export function planInput(part: Partial<PlanInput> = {}): PlanInput {
   };
 }
 
-/** Models the Secret in the cluster after a create or an update. */
+/** Simulates the Secret in the cluster after a create or an update. */
 export function applied(manifest: SecretManifest | SecretChange, before?: LiveSecret): LiveSecret {
   const drop =
     'dropLabels' in manifest ? manifest : { dropLabels: [], dropAnnotations: [], dropOwners: false };

@@ -33,7 +33,7 @@ describe('whole value', () => {
     },
   );
 
-  it('stays binary', () => {
+  it('stays binary if its bytes are not UTF-8', () => {
     const bytes = Uint8Array.from([0, 255, 128, 10]);
     expect(pickValue(source(), { value: SecretValue.fromBytes(bytes) }).reveal()).toEqual(bytes);
   });
@@ -57,37 +57,37 @@ describe('property', () => {
   });
 
   it.each(['nothing', 'z', 'a.c.1', 'a.c.00', 'a.c.-1', 'n.x', 'a.c.length', '__proto__', 'a.b.c'])(
-    '%s is missing',
+    'reports the property %s as missing',
     (property) => {
       expect(codeOf(() => pick(text, { property }))).toBe('PROPERTY_MISSING');
     },
   );
 
-  it('is found under a name that is an integer or a JavaScript keyword', () => {
+  it('may have a name that is an integer or a JavaScript keyword', () => {
     expect(pick('{"1":"one","constructor":"c"}', { property: '1' })).toBe('one');
     expect(pick('{"1":"one","constructor":"c"}', { property: 'constructor' })).toBe('c');
   });
 
   it.each(['', 'text', '"text"', '[1]', '1', 'null', '{"a":1,"a":2}', '{"a":1', '\uFEFF{"a":1}'])(
-    'of %j is rejected, because the value is not an object',
+    'is rejected if the value %j is not an object',
     (value) => {
       expect(codeOf(() => pick(value, { property: 'a' }))).toBe('NOT_AN_OBJECT');
     },
   );
 
-  it('of non-UTF-8 bytes is rejected, because the value is not an object', () => {
+  it('is rejected if the bytes of the value are not UTF-8', () => {
     expect(codeOf(() => pick(Uint8Array.from([0x7b, 0xff, 0x7d]), { property: 'a' }))).toBe('NOT_AN_OBJECT');
   });
 
-  it('of an object with a duplicate member in its path is rejected', () => {
+  it('is rejected if an object on its path has a duplicate member', () => {
     expect(codeOf(() => pick('{"a":{"b":1,"b":2}}', { property: 'a.b' }))).toBe('NOT_AN_OBJECT');
   });
 
-  it('with half a surrogate pair has no bytes', () => {
+  it('is rejected if it contains half a surrogate pair', () => {
     expect(codeOf(() => pick('{"a":"\\ud83d"}', { property: 'a' }))).toBe('DECODE_FAILED');
   });
 
-  it('is named in the error, without the value', () => {
+  it('is named in the error, but its value is not', () => {
     try {
       pick('{"other":"hunter2"}', { property: 'password' });
       expect.unreachable();
@@ -127,11 +127,11 @@ describe('decode', () => {
 });
 
 describe('spread', () => {
-  it('returns each member by the rules of a property', () => {
+  it('returns each member according to the rules for a property', () => {
     expect(spread('{"a":"x","b":1.0,"c":{"d":[]}}')).toEqual({ a: 'x', b: '1.0', c: '{"d":[]}' });
   });
 
-  it('of one property returns the members of that property', () => {
+  it('returns the members of a single property if a property is named', () => {
     expect(spread('{"env":{"a":"x"}}', { property: 'env' })).toEqual({ a: 'x' });
   });
 
@@ -140,7 +140,7 @@ describe('spread', () => {
     expect(spread('{"a":null,"b":"x"}', { optional: true })).toEqual({ b: 'x' });
   });
 
-  it.each(['[]', '"x"', '{"a":1,"a":2}'])('of %s is rejected, because the value is not an object', (text) => {
+  it.each(['[]', '"x"', '{"a":1,"a":2}'])('is rejected if the value %s is not an object', (text) => {
     expect(codeOf(() => spread(text))).toBe('NOT_AN_OBJECT');
   });
 });

@@ -42,7 +42,7 @@ describe('the logger', () => {
     ['info', 3],
     ['warn', 2],
     ['error', 1],
-  ] as const)('at level %s writes %i of four lines', (level, count) => {
+  ] as const)('writes at level %s only %i of four lines', (level, count) => {
     const { logger, lines } = capture({ level });
     logger.debug('one');
     logger.info('two');
@@ -63,7 +63,7 @@ describe('the logger', () => {
     expect(Object.keys(objects()[0])).toEqual(['level', 'time', 'mapping', 'message']);
   });
 
-  it('rejects messages built at run time when it is compiled', () => {
+  it('rejects at compile time a message that is built at run time', () => {
     const { logger } = capture();
     const text: string = ['put', 'together'].join(' ');
     // @ts-expect-error a message is a constant

@@ -175,7 +175,7 @@ describe('the metrics', () => {
     expect(await lines('secretbridge_queue_jobs')).toEqual([]);
   });
 
-  it('measure the staleness of a target that never synced from its first appearance', async () => {
+  it('measure staleness from the first appearance of a target if the target has never synced', async () => {
     const { clock, lines, see } = open();
     const ages = () => lines('secretbridge_target_stale_seconds');
     const [name, other] = ['{mapping="db",namespace="shop"}', '{mapping="api",namespace="shop"}'];

@@ -48,7 +48,7 @@ describe('a trace', () => {
     expect(job?.spanContext().spanId).not.toBe(trigger?.spanContext().spanId);
   });
 
-  it('of a sweep contains a span for each target', async () => {
+  it('contains a span for each trigger and each run of a sweep', async () => {
     const { tracer, all, named } = open();
     await tracer.span('sweep', { store: 'aws' }, async () => tracer.recordTrigger(REQUEST, {}), {
       requestId: REQUEST,
@@ -113,7 +113,7 @@ describe('a span', () => {
     expect(named('gather')?.status.message).toBeUndefined();
   });
 
-  it('of an unknown error has the code INTERNAL', async () => {
+  it('has the code INTERNAL if the error is unknown', async () => {
     const { tracer, named } = open();
     const failing = tracer.span('plan', {}, () => Promise.reject(new Error('s3cr3t')), {
       requestId: REQUEST,

@@ -9,8 +9,8 @@ export interface Checkpoint extends Head {
   /** The id of the signing key: the first 16 hex digits of the SHA-256 of its public key (SPKI, DER). */
   readonly keyId: string;
   /**
-   * Set when a person accepts the loss of records: the store need not contain the records of checkpoints up to this
-   * sequence.
+   * Set when a person accepts the loss of records: the store need not contain the records that checkpoints up to this
+   * sequence prove.
    */
   readonly accepts?: number;
   /** Ed25519 (RFC 8032) over the canonical JSON (RFC 8785) of all other members, in base64. */

@@ -98,7 +98,7 @@ class LocationWriter {
 
 /**
  * Signs the head of the chain and writes the checkpoint to locations outside the store. Several processes and replicas
- * may do so at once. All of them sign the content of the same store, so their checkpoints agree.
+ * may do so at the same time. All of them sign the content of the same store, so their checkpoints agree.
  */
 class SigningCheckpointer implements Checkpointer {
   readonly audit: AuditStore;
@@ -142,7 +142,8 @@ class SigningCheckpointer implements Checkpointer {
     const { address } = this.#options.audit;
     const writeOnce = () => this.#writeOnce();
     try {
-      // Records that were appended during the current run are signed by another run.
+      // A write that is already running does not sign records that were appended meanwhile. So another write follows
+      // it.
       this.#running = (this.#running ?? Promise.resolve()).then(writeOnce, writeOnce);
       await this.#running;
       this.#writer.errors.delete(address);
@@ -231,8 +232,8 @@ class SigningCheckpointer implements Checkpointer {
     const [record] = await audit.append([entry]);
     if (record === undefined) throw new AppError('INTERNAL', { detail: 'nothing was appended' });
     const { sequence, hash } = record;
-    // The highest sequence of all trusted checkpoints and of their own acceptances, because the earlier acceptances may
-    // be among the lost records.
+    // The highest sequence that any trusted checkpoint proves or accepts as lost. Earlier acceptances are included,
+    // because their records may be lost too.
     const accepts = trusted.reduce(
       (highest, checkpoint) => Math.max(highest, checkpoint.sequence, checkpoint.accepts ?? 0),
       sequence,

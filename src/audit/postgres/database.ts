@@ -90,7 +90,7 @@ const HELD_KEYS = `
  * Finds the intents without an outcome, and whether their replicas have ended. A replica may lose its connection, and
  * so its lock, during a write. Its intents therefore count as abandoned only when they are older than the longest
  * possible write, by the server's clock. After that time the write is over, and the cluster shows its result. A replica
- * that shuts down cleanly marks its intents, and these count as abandoned at once.
+ * that shuts down cleanly marks its intents, and these count as abandoned immediately.
  */
 export async function openIntents(
   session: Session,

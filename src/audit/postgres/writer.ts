@@ -38,7 +38,7 @@ const COMMIT_UNCERTAIN = 'the connection was lost during a commit: the records m
 
 /**
  * The only connection that this process writes on. It holds the replica's lock, so that other replicas can see that
- * this process is running. A lost connection is replaced at once, even if no write is pending.
+ * this process is running. A lost connection is replaced immediately, even if no write is pending.
  */
 class WriteConnection {
   readonly closing = new AbortController();
@@ -230,7 +230,7 @@ async function commit(session: Session, result: unknown): Promise<void> {
 }
 
 class UncertainCommit extends Error {
-  /** What the transaction returned. */
+  /** The result of the transaction. */
   readonly result: unknown;
 
   constructor(result: unknown, cause: AppError) {

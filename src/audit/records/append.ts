@@ -71,7 +71,10 @@ function spanRows(records: readonly AuditRecord[]): readonly SpanRow[] {
   });
 }
 
-/** An intent whose outcome is among the records is neither opened nor in the table. */
+/**
+ * Returns the intents whose outcome is not among the records, and the keys of all outcomes. An intent whose outcome is
+ * also among the records needs no row in `open_intents`.
+ */
 function intentsOf(records: readonly AuditRecord[]): {
   readonly opened: readonly IntentRow[];
   readonly closed: readonly ChangeKey[];

@@ -81,7 +81,7 @@ export interface StoreAccess {
   /** Runs an operation, and names the store in its errors. Fails after the store was closed. */
   use<T>(work: () => Promise<T>): Promise<T>;
   assertWritable(): void;
-  /** Returns whether the store was open until now. */
+  /** Makes later operations fail. Returns false if the store was already closed. */
   close(): boolean;
 }
 

@@ -23,11 +23,11 @@ export interface TableSyntax {
 /**
  * The tables and indexes of a store. Each index serves one way to find records (`search.ts`). Measured in SQLite with
  * 1,000,000 records, in milliseconds of CPU:
- * - `records_by_columns`: a search without results reads this index in 65 ms. The records themselves take 560 ms, and a
- *   copy of these columns in a table 100 ms. With one index for each column and the choice left to the database, some
- *   searches took more than 2 s.
- * - `spans`: finds the records of a time in less than 1 ms. The index of the times is 33 MB, and takes 50 ms for each
- *   page of an export.
+ * - `records_by_columns`: a search without results takes 65 ms with this index. It would take 560 ms in the records
+ *   themselves, and 100 ms in a table with a copy of these columns. With one index for each column and the choice left
+ *   to the database, some searches took more than 2 s.
+ * - `spans`: finds the records of a given time range in less than 1 ms. An index of the times would have 33 MB, and
+ *   take 50 ms for each page of an export.
  */
 export function tablesOf(syntax: TableSyntax): string {
   return [recordTables(syntax), searchTables(syntax), stateTables(syntax), retainedTables(syntax)].join('\n');

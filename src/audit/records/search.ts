@@ -60,7 +60,7 @@ interface Criteria {
 
 /**
  * Returns the range that can contain results. It is limited by the page, the log, the time range, and the first and
- * last record of the store. The store's limit helps if the store is new, retired or unknown.
+ * last record of the secret store in the filter. The last limit helps if that secret store is new, retired or unknown.
  */
 async function boundsOf(database: AuditDatabase, filter: RecordFilter, page: Page): Promise<Range> {
   const { since, until, store } = filter;

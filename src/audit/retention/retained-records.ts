@@ -12,7 +12,7 @@ function slotOf(record: AuditRecord): string {
   return JSON.stringify([instance, action, phase, outcome, mapping, namespace, secret, store, key]);
 }
 
-/** Each open intent has its own slot, because recovery after a crash must see all of them. */
+/** Each intent without an outcome has its own slot, because recovery after a crash must see all of them. */
 function intentSlot(sequence: number): string {
   return `open ${sequence}`;
 }

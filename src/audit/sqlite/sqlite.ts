@@ -47,7 +47,7 @@ export async function openSqliteAudit(options: SqliteAuditOptions): Promise<Mova
   });
 }
 
-/** @param release Ends the presence of this process. Undefined for a reader. */
+/** @param release Releases the lock that shows that this process is running. Undefined for a reader. */
 function createStore(
   { path, instance, replica, clock }: SqliteAuditOptions,
   file: SqliteFile,
@@ -58,7 +58,7 @@ function createStore(
   const access = createStoreAccess(path, release === undefined);
   const { use, assertWritable } = access;
   const database = createSqliteDatabase(file, use);
-  // Not through `use`: pending appends are still written after the store was closed.
+  // Does not go through `use`, because pending appends are still written after the store was closed.
   const { transact } = createSqliteDatabase(file, (work) => work());
   let isClean = false;
   const commits = createGroupCommit((entries) =>

@@ -33,8 +33,8 @@ export function createChainWatch({ store, evidence, clock, pause }: ChainWatchOp
     // Read the head first, because records that are appended meanwhile come after it.
     const head = await store.head();
     const records = withPauses(upTo(head.sequence, start), pause);
-    // An incremental run needs no evidence, because earlier records are already verified. It is partial for the same
-    // reason.
+    // An incremental run needs no evidence, because earlier records are already verified. For the same reason it is
+    // marked as partial.
     const proof = await verifyWithEvidence({
       records,
       base: start,

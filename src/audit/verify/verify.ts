@@ -85,7 +85,10 @@ export interface VerifyInput {
   /** The first stored record after `head`, if any. Queries do not return such records. */
   readonly beyondHead?: number | undefined;
   readonly evidence?: Evidence | undefined;
-  /** Whether the records are a part of an export. Earlier records then exist elsewhere and were not pruned. */
+  /**
+   * Whether the records are only a part of the log, for example an export. Earlier records may then exist elsewhere, so
+   * they do not count as pruned.
+   */
   readonly isPartial?: boolean;
 }
 

@@ -72,7 +72,9 @@ export function addShow(audit: Command, context: Context, run: Run): void {
 export interface ListOptions extends AuditOptions, AuditQuery {
   readonly limit: number;
   readonly cursor?: string;
-  /** Options that follow a value: `trace` by its fingerprint, `value` by the value itself, which is prompted for. */
+  /**
+   * Options that search for one secret value. `trace` uses the given fingerprint; `value` prompts for the value itself.
+   */
   readonly trace?: boolean;
   readonly value?: boolean;
 }

@@ -83,7 +83,7 @@ function valueSpec(name: string, choices: readonly string[] | undefined): ValueS
   return /\b(?:path|files?)\b/.test(name) ? { kind: 'files' } : { kind: 'free', name };
 }
 
-/** The paths of all commands as alternatives of a shell pattern. */
+/** Returns the paths of all commands as alternatives of a shell pattern. */
 function pathPattern(specs: readonly CommandSpec[], separator: string): string {
   return specs
     .map(({ path }) => path)
@@ -225,7 +225,10 @@ function zshBody({ commands, options, words }: CommandSpec): readonly string[] {
       ];
 }
 
-/** For example `'*'{-o,--output=}'[output format]:format:(human json yaml)'`. `*` allows repetition. */
+/**
+ * Returns an option in the syntax of `_arguments`, for example `'*'{-o,--output=}'[output format]:format:(human json
+ * yaml)'`. `*` allows repetition.
+ */
 function zshOption({ flags, about, value }: OptionSpec): string {
   const shown = flags.map((flag) => (value !== undefined && flag.startsWith('--') ? `${flag}=` : flag));
   const names = shown.length === 1 ? `${shown[0]}` : `{${shown.join(',')}}`;

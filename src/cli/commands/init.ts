@@ -98,8 +98,8 @@ function nextText({ store, login, at, key }: Answers, { out, schema }: InitOptio
 }
 
 /**
- * The folder in the configuration is relative to the configuration file. The user types commands in the working folder,
- * so convert the path.
+ * The folder in the configuration is relative to the configuration file. But the user types a path that is relative to
+ * the working folder, so convert it.
  */
 function relativeToOutput(out: string, folder: string): string {
   return isAbsolute(folder) || folder.startsWith('~/') ? folder : join(dirname(out), folder);

@@ -69,7 +69,10 @@ export async function rollbackCommand(
   });
 }
 
-/** Prints the report. A string is the message for an ambiguous target, which becomes a usage error. */
+/**
+ * Prints the report. A string instead of a report is the message for an ambiguous target, and is thrown as a usage
+ * error.
+ */
 function printOrRefuse(context: Context, options: Options, report: SyncReport | string): number {
   if (typeof report === 'string') throw new UsageError(report);
   return printReport(context, options, report);
@@ -96,7 +99,7 @@ async function letService(
   try {
     return printServiceResult(context, options, await pinThrough(client, options, order));
   } catch (error) {
-    // The service reports an ambiguous target with this code and the same message.
+    // The service reports an ambiguous target with this code. Throw a usage error, as for a local rollback.
     if (error instanceof AppError && error.code === 'INVALID_REQUEST')
       throw new UsageError(error.detail ?? error.message);
     throw error;

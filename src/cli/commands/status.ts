@@ -75,7 +75,8 @@ async function addressOf(
   const { loadConfig } = await import('../../config/load.ts');
   const loaded = await loadConfig({ paths: options.config ?? [], env, cwd });
   if (loaded.kind === 'usable') return configuredAddress(loaded.config, options.allowHttp);
-  // A running service keeps the last valid configuration, and its status reports the invalid one. So try to reach it.
+  // A running service keeps its last valid configuration and reports the invalid one in its status. So try to reach the
+  // service.
   const { http, problems } = loaded;
   const address = http && (await addressOrUndefined(() => configuredAddress({ http }, options.allowHttp)));
   const { answersAt } = await import('../service/client.ts');

@@ -15,7 +15,10 @@ import {
 /** Answers that the options provide. They are not prompted for. */
 export type OptionAnswers = { readonly [K in keyof Answers]?: string | undefined };
 
-/** Returns what is wrong with an answer. The text follows the name of the answer. Undefined if the answer is valid. */
+/**
+ * Returns the problem with an answer, as text that is printed after the name of the answer. Undefined if the answer is
+ * valid.
+ */
 type Check = (text: string) => Promise<string | undefined>;
 
 interface LocationQuestion {
@@ -25,7 +28,7 @@ interface LocationQuestion {
   readonly fallback: string;
 }
 
-/** The question about the location of each kind of store. */
+/** For each kind of store, the question about its location. */
 const LOCATION_QUESTIONS: Readonly<Record<StoreKind, LocationQuestion>> = {
   vault: {
     question: 'Address of Vault or OpenBao',
@@ -50,8 +53,8 @@ export async function collectAnswers(context: Context, optionAnswers: OptionAnsw
   using questions = createQuestions(context, optionAnswers);
   const { choose } = questions;
   const { validateText } = await import('../../config/load.ts');
-  // Valid answers and defaults. An answer is checked together with them as a whole configuration, so any problem is
-  // caused by this answer.
+  // Valid answers and defaults. Each new answer is validated together with these values as one configuration, so any
+  // problem comes from the new answer.
   let answers: Answers = {
     instance: 'default',
     cluster: 'kubernetes',

@@ -84,7 +84,7 @@ export function createClient(address: ServerAddress, context: Context): Client {
       throw parseServiceError(error.code, safeText(error.message), {
         ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
         ...(error.remedy === undefined ? {} : { remedy: safeText(error.remedy) }),
-        // With status 409, the service refused the request. Then it needs a person, even if the code is usually
+        // Status 409 means that the service refused the request. A refusal needs a person, even if the code is usually
         // transient.
         isRefusal: status === 409,
       });

@@ -142,7 +142,7 @@ export const ERROR_DETAILS: Partial<Readonly<Record<ErrorCode, string>>> = {
   BUSY_ELSEWHERE:
     'Only one process at a time decides on deletions, restarts workloads, resolves the changes that a crash left unfinished, or removes old audit records. Another process waits for up to a minute. A `sync` has updated all other targets by then, and fails only the targets that it would delete.',
   AUDIT_UNAVAILABLE:
-    'secretbridge makes no change without a record, so the run ends. Earlier changes of the run are recorded. A file that is not an audit log of this release (another program, a newer release, damaged) needs a person, as the remedy says. The exit code is 1 nevertheless, because it depends on the code alone.',
+    'secretbridge makes no change without a record, so the run ends. Earlier changes of the run are recorded. A file that is not an audit log of this release (another program, a newer release, damaged) needs a person, as the remedy says. The exit code is 1 nevertheless, because it depends only on the error code.',
   CONFIG_INVALID:
     'If it is about `cluster`, the kubeconfig is invalid. `validate` does not read the kubeconfig; the remedy says what to do.',
   INTERRUPTED:

@@ -36,9 +36,9 @@ export interface DirectoryClusterOptions {
 }
 
 /**
- * A cluster stored as files `PATH/<namespace>/<secret>.yaml`. Each namespace is a folder, created with its first
- * Secret. Folders have mode 0700, files 0600. Each write replaces the file atomically, so a crash keeps either the old
- * or the new file.
+ * Creates a cluster that stores each Secret in a file `PATH/<namespace>/<secret>.yaml`. Each namespace is a folder that
+ * is created with its first Secret. Folders have mode 0700, files 0600. Each write replaces the file atomically, so a
+ * crash keeps either the old or the new file.
  */
 export function createDirectoryCluster(options: DirectoryClusterOptions): Cluster {
   return new DirectoryCluster(options);

@@ -87,7 +87,7 @@ export const FOLDER_PERMISSIONS_REMEDY =
 /** A file name can have at most 255 bytes, including `.yaml`. */
 const SHORTER_NAME_REMEDY = 'Set a name of at most 250 characters in `target.secret` of its mapping.';
 
-/** The error for a directory, or a file in it, that cannot be used. */
+/** Returns the error for a directory, or a file in it, that cannot be used. */
 export function directoryUnavailable(
   detail: string,
   {

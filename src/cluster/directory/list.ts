@@ -13,8 +13,8 @@ const YAML = '.yaml';
 const NAME_LABEL = 'kubernetes.io/metadata.name';
 
 /**
- * The sorted names of the Secrets in a namespace's folder. Empty if the folder does not exist. Manifests of other kinds
- * are skipped.
+ * Returns the sorted names of the Secrets in a namespace's folder. Empty if the folder does not exist. Manifests of
+ * other kinds are skipped.
  */
 export async function secretsIn(root: string, namespace: string): Promise<readonly string[]> {
   const manifests = await manifestsIn(join(root, namespace), isSecretName);
@@ -23,9 +23,9 @@ export async function secretsIn(root: string, namespace: string): Promise<readon
 }
 
 /**
- * The sorted names of the namespaces that carry all these labels and are not terminating. A namespace is a folder, a
- * manifest `PATH/<name>.yaml` of kind Namespace, or both. The manifest can set labels. As in Kubernetes, each namespace
- * also has a label with its own name.
+ * Returns the sorted names of the namespaces that carry all these labels and are not terminating. A namespace is a
+ * folder, a manifest `PATH/<name>.yaml` of kind Namespace, or both. The manifest can set labels. As in Kubernetes, each
+ * namespace also has a label with its own name.
  */
 export async function namespacesIn(
   root: string,

@@ -7,7 +7,10 @@ import { sleepUntilAborted } from '../../core/timer.ts';
 
 /** The polling interval, for file systems that report no changes. */
 const POLL_MS = 1_000;
-/** One write causes several change events in a folder, so wait this long for the last one. */
+/**
+ * The delay between a change event and the next scan. One write causes several events in a folder, and the delay lets
+ * all of them pass.
+ */
 const SETTLE_MS = 20;
 
 export interface PollHandlers<T> {

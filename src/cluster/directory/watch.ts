@@ -69,8 +69,8 @@ export function watchFiles(
         );
         const newFailure = [...failed].find(([name]) => !loadErrors.has(name));
         loadErrors = failed;
-        // Another process may be in the middle of a write. Throwing starts a second scan at once; only a second failure
-        // is reported.
+        // Another process may be in the middle of a write. Throwing causes an immediate second scan, and only a second
+        // failure is reported.
         if (newFailure !== undefined) throw newFailure[1];
         files = new Map(scanned.flat());
         return new Map([...files].flatMap(([name, { meta }]) => (meta === undefined ? [] : [[name, meta]])));
@@ -105,7 +105,10 @@ export function watchFolders(root: string, handlers: NamespaceHandlers): AsyncDi
   });
 }
 
-/** The folders and manifests that can define a namespace. Each has a stamp that changes when the file changes. */
+/**
+ * Returns the folders and manifests that can define a namespace. The value of a manifest is a text that changes when
+ * the file changes.
+ */
 async function foldersIn(root: string): Promise<ReadonlyMap<string, string>> {
   const stamps = new Map<string, string>();
   for (const name of await namesIn(root)) {
@@ -125,7 +128,7 @@ async function secretNamesIn(folder: string): Promise<readonly string[]> {
     .sort(compareText);
 }
 
-/** A stamp that changes with the file. `undefined`: the file does not exist. */
+/** Returns a text that changes when the file changes. `undefined`: the file does not exist. */
 async function stampOf(path: string): Promise<string | undefined> {
   try {
     const { ino, size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });

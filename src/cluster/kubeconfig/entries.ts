@@ -27,8 +27,8 @@ export interface User extends UserOfLibrary {
 }
 
 /**
- * The entries of one kubeconfig, with absolute paths. As in kubectl, invalid entries are ignored, because they may
- * belong to an unused context. For example, `kubectl config set-context` can create an incomplete context.
+ * Returns the entries of one kubeconfig, with absolute paths. As in kubectl, invalid entries are ignored, because they
+ * may belong to an unused context. For example, `kubectl config set-context` can create an incomplete context.
  */
 export function entriesOf(document: JsonObject, folder: string) {
   const part = (list: string, entry: string) => {

@@ -82,7 +82,7 @@ export function createIdentity(
 async function createLogin(config: Kubeconfig, user: User, options: OidcOptions): Promise<ApplyLogin> {
   const { exec, authProvider, token, username } = user;
   if (exec) return createPlugin({ ...options, cluster: clusterOf(config) });
-  // Inline credentials take precedence. A second login is not needed and may have expired.
+  // Inline credentials take precedence over a login, whose credentials may have expired.
   if (!authProvider || token || username) return async () => undefined;
   const tokenFile: unknown = authProvider.config?.tokenFile;
   if (typeof tokenFile === 'string') {

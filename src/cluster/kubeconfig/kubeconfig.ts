@@ -61,7 +61,7 @@ export function contextOf({ contexts, currentContext }: Kubeconfig): Context | u
   return contexts.find(({ name }) => name === currentContext);
 }
 
-/** The cluster of the current context. */
+/** Returns the cluster of the current context. */
 export function clusterOf(config: Kubeconfig): Cluster | undefined {
   const context = contextOf(config);
   return config.clusters.find(({ name }) => name === context?.cluster);

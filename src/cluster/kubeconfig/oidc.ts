@@ -24,7 +24,7 @@ const RENEW_BEFORE_EXPIRY_MS = 15_000;
 
 interface Session {
   readonly runExclusively: ReturnType<typeof createSerialExecutor>;
-  /** The latest refresh token. `undefined` before the first renewal. */
+  /** The remaining lifetime at which a token is renewed. An identity is reused for up to 10 s, and clocks differ. */
   refreshToken: string | undefined;
 }
 
@@ -158,7 +158,7 @@ function refused(detail: string): AppError {
   return new AppError('CLUSTER_FORBIDDEN', { detail, remedy: LOGIN_REMEDY });
 }
 
-/** Client authentication according to RFC 6749, section 2.3.1. */
+/** Returns the client authentication according to RFC 6749, section 2.3.1. */
 function clientAuthentication(client: string, secret: string, discovery: JsonObject) {
   const methods = listIn(discovery, 'token_endpoint_auth_methods_supported');
   const isHeader = methods.length === 0 || methods.includes('client_secret_basic');
@@ -185,7 +185,7 @@ async function authoritiesOf(config: JsonObject, subject: string): Promise<strin
   return file ? readAuthorities(file, { code: 'CREDENTIAL_MISSING', subject }) : undefined;
 }
 
-/** The expiry in milliseconds since 1970. A token without an expiry counts as expired. */
+/** Returns the expiry in milliseconds since 1970. A token without an expiry counts as expired. */
 function expiryOf(idToken: string): number {
   const [, claims = ''] = idToken.split('.');
   const exp = parseObject(Buffer.from(claims, 'base64url').toString('utf8'))?.exp;

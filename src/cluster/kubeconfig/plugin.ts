@@ -71,8 +71,8 @@ function startPlugin(command: string, args: readonly string[], options: object, 
     child.stderr.destroy();
   };
   stop.addEventListener('abort', killAndClose, { once: true });
-  // A second termination signal ends this process at once. The terminal does not signal other process groups, so end
-  // the plugin here.
+  // A second termination signal ends this process immediately. The terminal signals only the process group of this
+  // process, so end the plugin here.
   process.once('exit', killAndClose);
   child.once('close', () => {
     stop.removeEventListener('abort', killAndClose);
@@ -82,7 +82,8 @@ function startPlugin(command: string, args: readonly string[], options: object, 
 }
 
 function killGroup({ pid, exitCode, signalCode }: ChildProcess): void {
-  // If the plugin has already ended, keep the processes that it started on purpose, such as an agent.
+  // Do not kill the group of a plugin that has already ended. It may contain processes that the plugin started to keep
+  // running, such as an agent.
   if (pid === undefined || exitCode !== null || signalCode !== null) return;
   try {
     process.kill(-pid, 'SIGKILL');

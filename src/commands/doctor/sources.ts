@@ -22,7 +22,9 @@ export interface SourceCheckDeps extends Pick<SourceReadersDeps, 'open'>, Pick<R
   readonly broken: ReadonlySet<string>;
 }
 
-/** A mapping and the namespaces of its targets. The only namespace is undefined if the selector matches none. */
+/**
+ * A mapping and the namespaces of its targets. If the selector matches none, the list contains a single `undefined`.
+ */
 interface MappingUse {
   readonly mapping: Mapping;
   readonly namespaces: readonly (string | undefined)[];
@@ -35,8 +37,8 @@ interface SourceUse {
 }
 
 /**
- * Reads each source by its own key, so that a missing permission is reported for the key that needs it. Also runs
- * searches and reads the keys that they find. Sources that a mapping may not use are not read.
+ * Reads every source, so that a missing permission is reported for the key that needs it. Also runs searches and reads
+ * the keys that they find. Does not read sources that a mapping may not use.
  */
 export async function checkSources(
   mappings: readonly Mapping[],

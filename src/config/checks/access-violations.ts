@@ -20,9 +20,9 @@ interface Use {
 }
 
 /**
- * Finds sources that no `access` rule allows for a namespace of their mapping, or that exceed the bounds of its
- * `include`. Each violation fails only its own mapping. The results of selectors and searches are checked at run time.
- * The check uses the unvalidated files, so that other mistakes do not hide violations.
+ * Finds sources that no `access` rule allows for a namespace of their mapping, or that exceed the bounds that an
+ * `include` sets for their mapping. Each violation fails only its own mapping. The results of selectors and searches
+ * are checked at run time. The check uses the unvalidated files, so that other mistakes do not hide violations.
  */
 export function findAccessViolations(
   root: Located,
@@ -102,7 +102,10 @@ function accessViolations(
   });
 }
 
-/** A bound is a single rule, so its namespaces, stores and keys can be reported separately. */
+/**
+ * Finds the namespaces and sources outside the bounds of an `include`. A bound is a single rule, so both can be
+ * reported separately.
+ */
 function includeViolations(
   { rule, place }: Bound,
   uses: readonly Use[],

@@ -74,7 +74,7 @@ export function findDuplicateNames(root: Located, entries: readonly NamedEntry[]
   });
 }
 
-/** The entries of the list at this path that have a name. */
+/** Returns the entries of the list at this path that have a name. */
 export function namedEntries(list: unknown, path: Path): readonly NamedEntry[] {
   return entriesOf(list).map(([index, value]) => ({ value, path: [...path, index] }));
 }

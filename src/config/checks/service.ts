@@ -18,8 +18,8 @@ export function checkNeeds({ value: root }: Located): readonly Finding[] {
 }
 
 /**
- * Requires explicit keys with PostgreSQL or Redis. All replicas must share the keys, and there is no database file
- * beside which they could be created.
+ * Requires explicit keys with PostgreSQL or Redis, because all replicas must share the keys. Keys can only be created
+ * beside the database file of SQLite.
  */
 function checkSharedKeys(root: unknown): readonly Finding[] {
   const { engine, audit, keys } = sectionsOf(root);

@@ -87,8 +87,8 @@ export async function expandFolders(named: readonly SourceFile[], fs: ConfigFs):
 export const MAX_OPEN_FILES = 64;
 
 /**
- * The sorted files directly in a folder. In a mounted ConfigMap the files are links into a hidden folder (`..data`).
- * Links are followed and hidden entries are skipped, so that each file is read once.
+ * Returns the sorted files directly in a folder. In a mounted ConfigMap the files are links into a hidden folder
+ * (`..data`). Links are followed and hidden entries are skipped, so that each file is read once.
  */
 async function filesIn(folder: SourceFile, fs: ConfigFs): Promise<readonly SourceFile[]> {
   const names = (await fs.readdir(folder.absolute)).filter(isConfigName);

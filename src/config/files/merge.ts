@@ -51,8 +51,8 @@ export function mergeDocuments(documents: readonly Located[], start: Place): Mer
 }
 
 /**
- * The place of the value at a path, or of its key if `at` is set. If the path does not exist, the place of its nearest
- * parent.
+ * Returns the place of the value at a path, or of its key if `at` is set. If the path does not exist, returns the place
+ * of its nearest parent.
  */
 export function locate(root: Located, path: Path, at: 'value' | 'key' = 'value'): Place {
   let node = root;
@@ -68,7 +68,7 @@ export function locate(root: Located, path: Path, at: 'value' | 'key' = 'value')
 }
 
 /**
- * Whether a node on the path is unclear, so that a problem found there may be false. In a partial object, existing
+ * Whether a node on the path is unclear. A problem that is found there may then be false. In a partial object, existing
  * members are clear and missing members are unclear.
  */
 export function isUnclear(root: Located, path: Path): boolean {
@@ -83,7 +83,7 @@ export function isUnclear(root: Located, path: Path): boolean {
   return node.isPartial === true;
 }
 
-/** Whether any part of this node is unclear. A check that compares its parts may then be wrong. */
+/** Whether any part of this node is unclear. A check that compares the parts of the node may then be wrong. */
 export function holdsUnclear(root: Located, path: Path): boolean {
   let node: Located | undefined = root;
   for (const part of path)

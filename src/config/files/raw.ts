@@ -29,8 +29,8 @@ export function isFreeForm(name: string | number): boolean {
 }
 
 /**
- * The names of all stores. Returns `undefined` if a store has no valid name, because any reference may then be correct.
- * The schema reports the cause.
+ * Returns the names of all stores. Returns `undefined` if a store has no valid name, because any reference may then be
+ * correct. The schema reports the cause.
  */
 export function storeNamesIn(root: Located): readonly string[] | undefined {
   const section = memberOf(root.value, 'stores');
@@ -39,7 +39,7 @@ export function storeNamesIn(root: Located): readonly string[] | undefined {
   return names.every((name) => name !== undefined) ? names : undefined;
 }
 
-/** Each source of a mapping, under `data` and `dataFrom`, with its path. */
+/** Returns each source of a mapping, under `data` and `dataFrom`, with its path. */
 export function sourcesIn(mapping: unknown, path: Path): readonly [Path, unknown][] {
   return ['data', 'dataFrom'].flatMap((part) =>
     entriesOf(memberOf(mapping, part)).map(([key, source]): [Path, unknown] => [
@@ -49,7 +49,7 @@ export function sourcesIn(mapping: unknown, path: Path): readonly [Path, unknown
   );
 }
 
-/** The namespaces that a mapping lists, each with its path. Empty for a selector. */
+/** Returns the namespaces that a mapping lists, each with its path. Empty for a selector. */
 export function namespacesIn(mapping: unknown, path: Path): readonly [Path, string][] {
   const target = memberOf(mapping, 'target');
   const at: [Path, unknown][] = [

@@ -217,7 +217,7 @@ class NodeReader {
     return { ...map, isPartial: true };
   }
 
-  /** The name of a member, or `undefined` if it cannot be determined. */
+  /** Returns the name of a member, or `undefined` if it cannot be determined. */
   #readKey(key: ParsedNode): string | undefined {
     const offset = key.range[0];
     if (!isScalar(key)) {
@@ -245,8 +245,8 @@ class NodeReader {
 }
 
 /**
- * Keeps the entries of duplicated list sections, because other entries may refer to their names. All other duplicates
- * are ignored.
+ * If a list section occurs twice, keeps the entries of both, because other entries may refer to their names. All other
+ * duplicates are ignored.
  */
 function joinSections(members: Map<string, Member>, duplicates: readonly [string, Located][]): void {
   for (const [name, more] of Map.groupBy(duplicates, ([section]) => section)) {

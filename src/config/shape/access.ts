@@ -139,7 +139,7 @@ function tokensOf(glob: string): readonly string[] {
 }
 
 /**
- * The glob positions that the text can reach. `[i]` is true if the first i tokens match the text.
+ * Returns the glob positions that the text can reach. `[i]` is true if the first i tokens match the text.
  *
  * All positions are tracked at once, so the time is bounded by the product of both lengths. A backtracking regular
  * expression has no such bound.

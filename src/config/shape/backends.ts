@@ -145,7 +145,7 @@ export const Audit = z
       .optional()
       .meta({
         description:
-          'How long to keep records, at least `8d`. Older records are removed at a checkpoint. Default: forever.',
+          'How long to keep records, at least `8d`. Older records are removed, up to a checkpoint. Default: forever.',
         examples: ['400d'],
       }),
     archive: z
@@ -175,7 +175,7 @@ export const Keys = z
     }),
     checkpoint: Reference.optional().meta({
       description:
-        'Ed25519 private key, PKCS#8 PEM. Public keys of earlier ones may follow it. Default: `checkpoint.key` beside the SQLite file.',
+        'Ed25519 private key, PKCS#8 PEM. The public keys of earlier private keys may follow it. Default: `checkpoint.key` beside the SQLite file.',
     }),
   })
   .meta({

@@ -10,14 +10,14 @@ import { quoted } from '../problem.ts';
 // The `error` of a schema names the expected value. `messages.ts` adds the rest of the sentence.
 
 /**
- * A duration such as `30s`, `1h30m` or `90d`, converted to milliseconds. It must be more than zero and at most ten
- * years.
+ * Returns a schema that converts a duration such as `30s`, `1h30m` or `90d` to milliseconds. The duration must be more
+ * than zero and at most ten years.
  */
 export function duration() {
   return durationFrom(1, 'a duration of more than zero and at most 3650d');
 }
 
-/** A duration that may also be `0s`. */
+/** Returns a schema for a duration that may also be `0s`. */
 export function durationOrZero() {
   return durationFrom(0, 'a duration of at most 3650d');
 }
@@ -35,13 +35,13 @@ export function wholeNumber(min: number, max: number, error = `a whole number fr
   return z.int({ error }).min(min, { error }).max(max, { error });
 }
 
-/** A positive number. */
+/** Returns a schema for a positive number. */
 export function rate(max: number) {
   const error = `a number greater than 0 and at most ${max}`;
   return z.number({ error }).positive({ error }).max(max, { error });
 }
 
-/** A fraction from 0 to 1. */
+/** Returns a schema for a fraction from 0 to 1. */
 export function share() {
   const error = 'a number from 0 to 1';
   return z.number({ error }).min(0, { error }).max(1, { error });
@@ -75,7 +75,7 @@ export const TargetKey = z
       params: { code: 'KEY_INVALID', suggested: plainKey(ctx.value) },
     });
   })
-  // The same rule without look-ahead, which Helm does not support.
+  // The rule above without look-ahead, which Helm does not support.
   .meta({
     pattern: String.raw`^([-_a-zA-Z0-9][-._a-zA-Z0-9]{0,252}|\.[-_a-zA-Z0-9][-._a-zA-Z0-9]{0,251})$`,
   });
@@ -116,12 +116,12 @@ export const MatchLabels = z
 /** Globs for the whole name; see `access.ts`. */
 export const Globs = z.array(z.string().min(1)).min(1);
 
-/** A path on this machine. A relative path is relative to the file that contains it. */
+/** Returns a schema for a path on this machine. A relative path is relative to the file that contains it. */
 export function localPath() {
   return z.string().min(1).refine(isValidPath, { error: PATH_RULE });
 }
 
-/** An http or https URL without credentials. */
+/** Returns a schema for an http or https URL without credentials. */
 export function address() {
   return z
     .url({ protocol: /^https?$/, error: 'an address such as https://host:port' })
@@ -176,7 +176,10 @@ function invalidCharacterHint(text: string, notAllowed: RegExp): string {
   return `; ${/[\p{C}\p{Z}]/u.test(char) ? 'the character' : quoted(char)} (${what}) is not allowed`;
 }
 
-/** A regular expression with linear matching time: https://github.com/google/re2/wiki/Syntax */
+/**
+ * Returns a schema for a regular expression with linear matching time. Syntax:
+ * https://github.com/google/re2/wiki/Syntax
+ */
 export function linearRegExp() {
   return z
     .string()

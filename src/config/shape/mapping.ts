@@ -14,7 +14,10 @@ import {
   wholeNumber,
 } from './fields.ts';
 
-/** Checks that involve several fields run even if one field is invalid, so that all problems appear at once. */
+/**
+ * Lets the checks that involve several fields run even if one field is invalid, so that all problems are reported
+ * together.
+ */
 function evenIfInvalid({ value }: z.core.ParsePayload): boolean {
   return isObject(value);
 }

@@ -110,7 +110,7 @@ export const Restarts = z
   .strictObject({
     window: durationOrZero().prefault('5s').meta({
       description:
-        'Changes within this time after the first one cause a single restart of a workload. `0s`: restart at once.',
+        'Changes within this time after the first one cause a single restart of a workload. `0s`: restart immediately.',
     }),
     atOnce: wholeNumber(1, 1_000).default(5).meta({
       description:

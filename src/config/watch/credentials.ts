@@ -9,8 +9,8 @@ import { type LoopContext, startLoop } from './loop.ts';
 export type WatchedCredential = Exclude<Reference, { env: string }> | { readonly path: string };
 
 /**
- * The credentials of a configuration section that can change while the process runs. Environment variables cannot
- * change.
+ * Returns the credentials of a configuration section. Omits environment variables, because they cannot change while the
+ * process runs.
  */
 export function watchedCredentialsIn(section: object): readonly WatchedCredential[] {
   const credentials = new Map<string, WatchedCredential>();

@@ -44,7 +44,7 @@ export const OURS = {
   REPLICAS_DIFFER: {
     group: 'ours',
     category: 'retry',
-    message: 'another replica uses a different configuration, which may still want what this one removes',
+    message: 'another replica uses a different configuration, which may still contain the targets to delete',
     remedy:
       'Wait until all replicas have read the same files. If it persists, check `secretbridge status` and the log of the other replica.',
   },
@@ -64,7 +64,7 @@ export const OURS = {
   AUDIT_TRUNCATED: {
     group: 'ours',
     category: 'fix-access',
-    message: 'records are missing from the audit log, which a signed checkpoint proves',
+    message: 'a signed checkpoint proves that records are missing from the audit log',
     remedy: 'Find out who removed them. Then accept the loss with `secretbridge audit accept`.',
   },
   NOT_REVIEWABLE: {

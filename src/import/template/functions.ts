@@ -130,7 +130,10 @@ function filter(name: string): Translate {
   return ([value, ...more]) => (more.length === 0 ? piped(required(value), name) : none());
 }
 
-/** Go's `indent` indents every line, including the first line and empty lines. Ours indents neither of these. */
+/**
+ * Go's `indent` indents every line, including the first line and empty lines. Our filter indents neither the first line
+ * nor empty lines.
+ */
 function indented(value: Value, width: Value | undefined, before: string): Value {
   const count = /^\d{1,3}$/.test(width?.head ?? '') ? Number(width?.head) : Number.NaN;
   if (Number.isNaN(count)) return none();

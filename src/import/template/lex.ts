@@ -55,7 +55,7 @@ export function lex(template: string): readonly Piece[] {
   return pieces;
 }
 
-/** The position of the next `}}` outside of strings. */
+/** Returns the position of the next `}}` outside of strings. */
 function endOf(template: string, from: number, line: number): number {
   if (/^-?\s*\/\*/.test(template.slice(from))) {
     const close = template.indexOf('*/', from);
@@ -113,7 +113,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "'": "'",
 };
 
-/** String literals as in https://go.dev/ref/spec#String_literals, but without escapes for single bytes. */
+/** Parses a string literal as in https://go.dev/ref/spec#String_literals, but without escapes for single bytes. */
 function unquote(word: string, line: number): string {
   return word.slice(1, -1).replace(/\\(u[0-9a-fA-F]{4}|.)/gs, (_, sign: string) => {
     if (sign.length === 5) return String.fromCharCode(Number.parseInt(sign.slice(1), 16));

@@ -40,7 +40,8 @@ class StatementWriter {
       case 'text':
         return asText(statement.text);
       case 'comment':
-        // Keep the tag even without trimming, because it separates its neighbors and so stops their trimming.
+        // Keep the tag even if it trims nothing. It separates the texts before and after it, so neither is trimmed by a
+        // tag on the other side.
         return tags([NOTHING], statement);
       case 'output':
         return this.#draft.attempt(statement.line, () => this.#output(statement, scope));

@@ -74,7 +74,7 @@ export interface Scope {
   readonly variables: Map<string, Value>;
 }
 
-/** A nested scope for a block. Its variables end with the block. */
+/** Returns a nested scope for a block. Variables of the block end with it. */
 export function within(scope: Scope): Scope {
   return { ...scope, variables: new Map(scope.variables) };
 }

@@ -98,7 +98,7 @@ export async function readBatch(
     if (error === undefined) return single(key);
     if (!DENIED_TYPES.includes(error)) return itemResult(session, key, error, signal);
     // A policy may allow only the current stage, which a batch request cannot specify. If the single read fails too,
-    // the key stays in the batch, so that a new permission is noticed at once.
+    // the key stays in the batch, so that a new permission is noticed immediately.
     const result = await single(key);
     state.readSingly(key);
     return result;

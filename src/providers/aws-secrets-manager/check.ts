@@ -57,7 +57,7 @@ export async function checkStore(store: Store, signal: AbortSignal | undefined):
   return [...checks, lists[listAccess]];
 }
 
-/** Any response to a signed call proves that the service works, even a refusal. @throws AppError */
+/** Any response to a signed call, even a refusal, proves that the service works. @throws AppError */
 export async function probeStore({ session }: Store, signal: AbortSignal | undefined): Promise<void> {
   const access = await accessTo(getBatch(session, [MISSING_SECRET], signal));
   if (access instanceof AppError) throw access;

@@ -14,7 +14,7 @@ export function awsNames({ region }: StoreFields): NameRules {
     hasTags: true,
     hasObjects: false,
     key: (key) => (/^arn:/i.test(key) ? checkArn(key, region) : checkName(key)),
-    // A version can be an id or a stage label. Writers of the version may choose both.
+    // A version is either an id or a stage label. The writer of the version may choose both.
     version: (version) =>
       /^[\x20-\x7e]{1,256}$/.test(version)
         ? undefined

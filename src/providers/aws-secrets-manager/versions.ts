@@ -14,7 +14,8 @@ const UNKNOWN: VersionResult = { kind: 'unknown' };
 
 /**
  * Returns the current version IDs without reading the values, if this takes no more requests than reading. A list that
- * turns out to be longer is stopped. The remaining keys are then unknown, and the next check does not use the list.
+ * would need more requests than reading is stopped. The remaining keys are then unknown, and the next check does not
+ * use the list.
  */
 export async function reportVersions(
   store: Store,

@@ -49,7 +49,9 @@ async function checkList(vault: Store['vault'], signal: AbortSignal | undefined)
   }
 }
 
-/** Requests a secret that does not exist. Any response proves that the vault works, even a refusal. @throws AppError */
+/**
+ * Requests a secret that does not exist. Any response, even a refusal, proves that the vault works. @throws AppError
+ */
 export async function probeStore({ vault }: Store, signal: AbortSignal | undefined): Promise<void> {
   try {
     await vault.reach(signal);

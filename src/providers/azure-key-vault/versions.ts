@@ -15,8 +15,8 @@ import { listSecrets } from './list.ts';
 export interface SeenVersions {
   /**
    * @param read `date` is the server's time at the read, from the response header.
-   * @returns The stamp of this version in lists while it is current. Undefined if a later change could have the same
-   * stamp.
+   * @returns The time of change that lists show while this version is current. Undefined if a later change could show
+   * the same time.
    */
   record(
     name: string,
@@ -33,7 +33,10 @@ export interface SeenVersions {
   ): Promise<void>;
 }
 
-/** The minimum age of a version to get a stamp. A second change in the same second would have the same stamp. */
+/**
+ * The minimum age of a version whose time of change identifies it. A second change in the same second would have the
+ * same time.
+ */
 const MIN_AGE_MS = 2_000;
 
 /** The number of keys to load at a time. Other users of the audit log can run between two batches. */

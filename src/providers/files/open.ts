@@ -71,7 +71,7 @@ export async function openFiles({ path }: FilesConfig, deps: ProviderDeps): Prom
   };
 }
 
-/** How often a batch is read if the volume keeps being updated. */
+/** The maximum number of attempts to read a batch while the volume keeps being updated. */
 const MAX_BATCH_ATTEMPTS = 3;
 
 interface ReadAttempt {

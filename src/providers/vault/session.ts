@@ -231,7 +231,7 @@ class VaultSession implements Session {
     return Math.abs(this.#clock.now() - at) < ms;
   }
 
-  /** Whether the token is still accepted, so only a permission is missing. All callers share one check. */
+  /** Whether the token is still accepted. If it is, only a permission is missing. All callers share one check. */
   async #isAccepted(lease: Lease, signal: AbortSignal | undefined): Promise<boolean> {
     signal?.throwIfAborted();
     const { verdict } = lease;

@@ -71,8 +71,8 @@ export class BoundedContext extends Context {
     super(scope, liquid.options, { sync: true }, { liquid });
     // The engine calls this before it renders each part of a template.
     this.renderLimit.check = (now) => this.budget.step(now);
-    // Only ranges use this limit. They are rejected, because in the engine a range loop never ends from 2^53 on.
-    // `inspect.ts` normally reports them earlier.
+    // Only ranges use this limit. Reject all ranges, because the engine's loop over a range never ends from 2^53 on.
+    // `inspect.ts` normally reports a range earlier.
     this.memoryLimit.use = () => {
       throw new TemplateError('ranges such as `(1..3)` are not available');
     };

@@ -125,7 +125,10 @@ function hasNoOrder(value: unknown): boolean {
   return false;
 }
 
-/** LiquidJS in strict mode, without its own filters and without file access. It keeps no state between renderings. */
+/**
+ * Creates a LiquidJS engine in strict mode, without LiquidJS's own filters and without file access. The engine keeps no
+ * state between renderings.
+ */
 export function createEngine(): Liquid {
   const liquid = new Liquid({
     strictFilters: true,

@@ -82,7 +82,7 @@ function privateKeyOf(key: Buffer): KeyObject {
   }
 }
 
-/** The certificates, leaf first. Certificates outside the chain follow at the end. */
+/** Returns the certificates, leaf first. Certificates outside the chain follow at the end. */
 function leafFirst(b: Budget, { certificates, keys }: CertificatesAndKeys): string {
   if (certificates.length === 0) throw new TemplateError('there is no certificate in this PKCS#12');
   spendOnOrder(b, certificates.length);

@@ -9,8 +9,8 @@ export interface UsedName {
 }
 
 /**
- * The names that the template uses but does not define, in order. The engine's own analysis is not used, because it
- * takes seconds for a long template.
+ * Yields, in order, the names that the template uses but does not define. The engine's own analysis is not used,
+ * because it takes seconds for a long template.
  */
 export function* freeNames(templates: readonly Template[]): Generator<UsedName> {
   yield* walk(templates, new Set(), []);

@@ -116,7 +116,7 @@ export function plain(value: unknown): unknown {
   return value instanceof Opaque ? value : toValue(value);
 }
 
-/** The text of a value. Throws for a value without text instead of returning an empty text. */
+/** Returns the text of a value. Throws for a value without text instead of returning an empty text. */
 export function textOf(value: unknown, budget: Budget): string {
   const plainValue = plain(value);
   if (plainValue instanceof Binary) return Binary.refuse(plainValue);
@@ -159,7 +159,7 @@ function isJsonObject(value: unknown): value is Iterable<unknown> & object {
   return typeof value === 'object' && value !== null && nodes.has(value);
 }
 
-/** An integer, for counts and positions. */
+/** Returns an integer, for counts and positions. */
 export function integerOf(value: unknown): number {
   const plainValue = plain(value);
   const number = plainValue instanceof JsonNumber ? plainValue.valueOf() : plainValue;

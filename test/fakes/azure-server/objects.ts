@@ -42,7 +42,7 @@ export interface Objects<Content> {
   purge(name: string): void;
   get(name: string, version?: string): Version<Content> | undefined;
   getDeleted(name: string): Version<Content> | undefined;
-  /** The name and the current version of every object. */
+  /** Returns the name and the current version of every object. */
   list(): readonly { readonly name: string; readonly version: Version<Content> }[];
   /** Returns the name in its original spelling. Key Vault ignores letter case in lookups. */
   nameOf(name: string): string;

@@ -36,7 +36,7 @@ async function refusal(promise: Promise<unknown>) {
   return { status: error.statusCode, code: error.code, details: error.details };
 }
 
-describe('the Key Vault fake, called by the vendor’s clients,', () => {
+describe('the Key Vault fake, called by the vendor’s clients', () => {
   it('requires a token, and the client reuses it', async () => {
     await using azure = await open();
     azure.server.secrets.put('a', '1');

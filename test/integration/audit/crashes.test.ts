@@ -44,12 +44,12 @@ async function expectIntact(store: MovableAudit): Promise<void> {
   });
 }
 
-// Kills processes with SIGKILL at times that are spread over all steps of a store.
+// Kills processes with SIGKILL after different delays, so the kills hit different steps of the audit store.
 describe.each([
   ['SQLite', openSqlite, 5],
   ['PostgreSQL', openPostgres, 8],
-] as const)('a crash of a process on %s', (_, openHarness, kills) => {
-  it('leaves a chain that verifies, when it happens during appends, reviews and pruning', async () => {
+] as const)('a process crash on %s', (_, openHarness, kills) => {
+  it('leaves a valid chain if it happens during appends, reviews or pruning', async () => {
     await using harness = await openHarness();
     let acknowledged = 0;
     for (let n = 0; n < kills; n += 1) {
@@ -76,7 +76,7 @@ describe.each([
     }
   });
 
-  it('lets a repeated move complete with the same result, when it happens during a move', async () => {
+  it('lets a repeated move copy the complete log if it happens during a move', async () => {
     await using folder = await temporaryFolder();
     await using harness = await openHarness();
     const from = join(folder.path, 'from.db');

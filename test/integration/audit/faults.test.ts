@@ -28,7 +28,7 @@ async function elapsed(work: () => Promise<unknown>): Promise<number> {
 
 describe('an append whose connection is cut at the commit', () => {
   it.each<CommitFault>(['never sent', 'not answered'])(
-    'stores its records once when the commit is %s',
+    'stores its records exactly once if the commit is %s',
     async (fault) => {
       await using database = await createDatabase(postgres());
       await using proxy = await startTcpProxy(database.url);
@@ -45,7 +45,7 @@ describe('an append whose connection is cut at the commit', () => {
     },
   );
 
-  it('waits for a commit that reaches the server late, instead of storing its records twice', async () => {
+  it('waits for a commit that reaches the server late, and does not store its records twice', async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url);
@@ -68,7 +68,7 @@ describe('an append whose connection is cut at the commit', () => {
     expect(await requests(store)).toEqual(['before', 'x', 'other']);
   });
 
-  it('continues after the server aborts the transaction whose commit never arrives', {
+  it('stores its records once after the server aborts the first transaction, whose commit never arrives', {
     tags: ['long'],
   }, async () => {
     await using database = await createDatabase(postgres());
@@ -85,7 +85,7 @@ describe('an append whose connection is cut at the commit', () => {
     expect((await requests(store)).toSorted()).toEqual(['after', 'before', 'other', 'x']);
   });
 
-  it('reports that its records may be stored when it cannot check', async () => {
+  it('reports that its records may be stored if it cannot check the result of the commit', async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url);
@@ -123,7 +123,7 @@ describe('an append whose connection is cut at the commit', () => {
 });
 
 describe('a store during a server outage', () => {
-  it('fails operations, and continues after the outage', async () => {
+  it('rejects operations, and accepts them after the outage', async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url);
@@ -151,7 +151,7 @@ describe('a store during a server outage', () => {
     expect(await requests(store)).toEqual(['before', 'during']);
   });
 
-  it('detects a frozen server in running and in waiting operations', { tags: ['long'] }, async () => {
+  it('fails both running and waiting operations if the server freezes', { tags: ['long'] }, async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url);
@@ -188,7 +188,7 @@ describe('a store during a server outage', () => {
 describe('the presence of a replica', () => {
   const intent = entry({ phase: 'intent' });
 
-  it('renews the presence lock on a new connection without a write', async () => {
+  it('is shown by a new lock after its connection was cut, even if the replica writes nothing', async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url, { replica: 'alive' });
@@ -199,7 +199,7 @@ describe('the presence of a replica', () => {
     await until('The new presence lock', 5_000, async () => (await other.unresolvedIntents()).length === 0);
   });
 
-  it('counts an intent as running until the longest write could have ended', async () => {
+  it('is assumed for the duration of the longest possible write after its connection was cut', async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url, { replica: 'cut off' });
@@ -247,7 +247,7 @@ it('answers a health check while slow queries run', { tags: ['long'] }, async ()
 });
 
 describe('a store with exclusive work', () => {
-  it('rejects an append at once when it is closed', async () => {
+  it('rejects a pending append within three seconds if the store is closed', async () => {
     await using database = await createDatabase(postgres());
     const store = await database.open();
     await store.exclusively('destroy', async () => {
@@ -258,7 +258,7 @@ describe('a store with exclusive work', () => {
     });
   });
 
-  it('rejects new intents after it lost its lock, and still records outcomes', async () => {
+  it('rejects new intents but records outcomes after its lock was lost', async () => {
     await using database = await createDatabase(postgres());
     await using store = await database.open();
     await using other = await database.open({ replica: 'b' });
@@ -279,7 +279,7 @@ describe('a store with exclusive work', () => {
     expect(await requests(store)).toHaveLength(3);
   });
 
-  it('times out with BUSY_ELSEWHERE while other exclusive work runs, within one process and across two', {
+  it('times out with BUSY_ELSEWHERE if exclusive work is running in this process or another one', {
     tags: ['long'],
   }, async () => {
     await using database = await createDatabase(postgres());
@@ -298,7 +298,7 @@ describe('a store with exclusive work', () => {
     expect(await store.exclusively('destroy', async () => 'done')).toBe('done');
   });
 
-  it('runs one piece of exclusive work at a time, within one process and across two', async () => {
+  it('runs one piece of exclusive work at a time, even if two replicas request work concurrently', async () => {
     await using database = await createDatabase(postgres());
     await using a = await database.open();
     await using b = await database.open({ replica: 'b' });

@@ -21,7 +21,7 @@ import { createDatabase } from './database.ts';
 
 const TOKEN = 'a-token-of-ann-that-is-long-enough';
 
-it('keeps serving without changes after its audit was truncated, and resumes changes when an operator accepts the loss', async () => {
+it('the service keeps running but changes no Secret after its audit was truncated, until an operator accepts the loss', async () => {
   const port = await freePort();
   const address = `http://127.0.0.1:${port}`;
   const http = `http: { listen: '127.0.0.1:${port}', tokens: [ { name: ann, role: operator, token: { env: TOKEN } } ] }\n`;

@@ -24,7 +24,7 @@ async function dropRole(database: Database, name: string): Promise<void> {
 }
 
 describe('a database role', () => {
-  it('reads everything and writes nothing when it has only SELECT', async () => {
+  it('can read everything and write nothing if its only privilege is SELECT', async () => {
     await using database = await createDatabase(postgres());
     await using store = await database.open();
     const records = await store.append([entry()]);
@@ -46,7 +46,7 @@ describe('a database role', () => {
     await dropRole(database, name);
   });
 
-  it('needs no right to create tables that already exist', async () => {
+  it('needs no right to create tables if the tables already exist', async () => {
     await using database = await createDatabase(postgres());
     const { name, url } = await createRole(database);
     await expect(openAt(url)).rejects.toMatchObject(failing('permission denied'));
@@ -60,7 +60,7 @@ describe('a database role', () => {
     await dropRole(database, name);
   });
 
-  it('needs no right to create a schema when it owns an empty one', async () => {
+  it('needs no right to create a schema if it already owns an empty schema', async () => {
     await using database = await createDatabase(postgres());
     const { name, url } = await createRole(database);
     await database.sql(`create schema secretbridge authorization ${name}`);
@@ -71,7 +71,7 @@ describe('a database role', () => {
     await dropRole(database, name);
   });
 
-  it('is rejected with a wrong password, and the error does not contain that password', async () => {
+  it('is rejected if its password is wrong, and the error does not contain that password', async () => {
     await using database = await createDatabase(postgres());
     const url = new URL(database.url);
     url.password = 'hunter2';
@@ -83,7 +83,7 @@ describe('a database role', () => {
 });
 
 describe('a database', () => {
-  it('stays unchanged when a reader opens it before it contains a log', async () => {
+  it('stays unchanged if a reader opens it before it contains a log', async () => {
     await using database = await createDatabase(postgres());
     await expect(database.open({ readOnly: true })).rejects.toMatchObject(
       failing('it holds no audit log yet'),
@@ -97,7 +97,7 @@ describe('a database', () => {
     await expect(database.open()).rejects.toMatchObject(failing('belongs to another program'));
   });
 
-  it('is rejected, even by a running process, when another release changed its schema', async () => {
+  it('is rejected even by a running process if another release changed its schema', async () => {
     await using database = await createDatabase(postgres());
     await using running = await database.open();
     await running.append([entry()]);
@@ -146,7 +146,7 @@ describe('a server', () => {
     await expect(openAt(server.url)).rejects.toMatchObject(failing('`fsync` off'));
   });
 
-  it('appears in errors without its credentials when it is unreachable', async () => {
+  it('is named in errors without credentials if it is unreachable', async () => {
     await expect(openAt('postgres://ann:hunter2@127.0.0.1:1/db')).rejects.toMatchObject({
       code: 'AUDIT_UNAVAILABLE',
       message:

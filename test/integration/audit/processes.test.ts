@@ -6,7 +6,7 @@ import { postgres } from '../services/inject.ts';
 import { until } from '../services/service.ts';
 import { createDatabase } from './database.ts';
 
-it('appends 500 records each from four processes to an empty database, in one chain', async () => {
+it('stores 500 records from each of four processes in one chain if the database was empty', async () => {
   await using database = await createDatabase(postgres());
   const names = ['a', 'b', 'c', 'd'];
   await using stack = new AsyncDisposableStack();
@@ -24,7 +24,7 @@ it('appends 500 records each from four processes to an empty database, in one ch
   }
 });
 
-it('keeps acknowledged records exactly once and in one chain, after their processes were killed', async () => {
+it('keeps each acknowledged record exactly once and in one chain after the writing processes were killed', async () => {
   await using database = await createDatabase(postgres());
   const acknowledged: string[] = [];
   for (let round = 0; round < 3; round += 1) {
@@ -70,7 +70,7 @@ it('distinguishes an intent of a running process from an intent of a killed proc
   await until('The release of its lock', 5_000, async () => (await store.unresolvedIntents()).length === 1);
 });
 
-it('lets another process start exclusive work when the process that ran it was killed', async () => {
+it('lets another process start exclusive work after the process that was running such work was killed', async () => {
   await using database = await createDatabase(postgres());
   await using store = await database.open();
   await using holder = runChild(['exclusive', database.url, 'holder']);
@@ -92,7 +92,7 @@ it('lets another process start exclusive work when the process that ran it was k
   expect(entered).toBe(true);
 });
 
-it('migrates once when several stores open at the same time', async () => {
+it('migrates the database once if several stores open it at the same time', async () => {
   for (let round = 0; round < 5; round += 1) {
     await using database = await createDatabase(postgres());
     await using stack = new AsyncDisposableStack();

@@ -39,7 +39,7 @@ it('an idle service becomes not ready when its audit is not writable', async () 
   expect((await service.stop()).code).toBe(0);
 }, 90_000);
 
-it('an idle service becomes not ready when PostgreSQL answers queries and rejects records', async () => {
+it('an idle service becomes not ready when PostgreSQL answers queries but rejects records', async () => {
   await using database = await createDatabase(postgres());
   const keys = 'keys: { fingerprint: [ { env: KEY } ] }\n';
   const audit = 'audit: { store: { kind: postgres, url: { env: DATABASE_URL } } }\n';

@@ -25,8 +25,8 @@ interface Harness extends AsyncDisposable {
 }
 
 /**
- * Runs retention in a child process. The child kills itself at the step `dieAt`. For `never`, this kills the child
- * during its work. Returns the last day that the child printed.
+ * Runs retention in a child process. The child kills itself at the step `dieAt`. If `dieAt` is `never`, this function
+ * kills the child during its work. Returns the last day that the child printed.
  */
 async function runChild(args: readonly string[], dieAt: string): Promise<number> {
   const child: ChildProcess = spawn(process.execPath, [SCRIPT, ...args, dieAt], {
@@ -48,8 +48,8 @@ async function runChild(args: readonly string[], dieAt: string): Promise<number>
 }
 
 /**
- * The steps at which the child dies. Step 0 is during the writing of the archive. Steps 1 to 9 are before and after
- * each port call of the prune that follows.
+ * The values of `dieAt`, one for each run. At step 0, the child dies while it writes the archive. At steps 1 to 9, it
+ * dies before or after a port call of the subsequent prune.
  */
 const STEPS = ['never', ...Array.from({ length: 10 }, (_, n) => String(n)), 'never'];
 
@@ -89,7 +89,8 @@ async function expectSurvival(harness: Harness): Promise<void> {
   for (const name of await archivedIn(archive))
     expect(await proveArchive(archive, name, keys)).toMatchObject({ ok: true, checkpoints: 1 });
   expect(crashesBeforePrune).toBeGreaterThanOrEqual(4);
-  // Each new segment removes the draft that a crash left. Only a draft of the last crash can remain.
+  // A crash can leave a draft. Writing the next segment removes this draft, so only a draft of the last crash can
+  // remain.
   const drafts = (await readdir(archive)).filter((name) => name.endsWith('.part'));
   expect(drafts.length).toBeLessThanOrEqual(1);
   process.stdout.write(
@@ -120,7 +121,7 @@ it.each([
   ['SQLite', openSqlite],
   ['PostgreSQL', openPostgres],
 ] as const)(
-  'keeps each record in the archive or in %s, in one chain, when retention is killed',
+  'keeps each record either in the archive or in %s, and in one chain, if retention is killed',
   async (_, open) => {
     await using harness = await open();
     await expectSurvival(harness);

@@ -11,7 +11,7 @@ import { isLong, KINDS, type Rows, tamperings } from '../../audit/tamperings.ts'
 import { postgres } from '../services/inject.ts';
 import { createDatabase, type Database } from './database.ts';
 
-/** In the short run, each kind of tampering occurs once or twice. */
+/** If SECRETBRIDGE_TEST_LONG is not set, each kind of tampering occurs once or twice. */
 const COUNT = isLong ? 1_000 : 2 * KINDS;
 
 it(`reports the kind and the position of ${COUNT} random tamperings`, async () => {
@@ -69,7 +69,7 @@ it.each([
   });
 });
 
-it('stores the same text and the same hashes as SQLite', async () => {
+it('PostgreSQL stores the same text and the same hashes as SQLite', async () => {
   // With the same clock, both stores write the same bytes for the same entries.
   await using database = await createDatabase(postgres());
   await using folder = await temporaryFolder();

@@ -2,13 +2,13 @@ import { once } from 'node:events';
 import { connect, createServer, type Socket } from 'node:net';
 import { listen } from '../../fakes/loopback.ts';
 
-/** The fault at a commit. */
+/** A fault that the proxy injects when the client commits. */
 export type CommitFault =
   /** The proxy cuts both connections, and the server never receives the commit. */
   | 'never sent'
   /** The server receives the commit, and the proxy cuts the client before the answer. */
   | 'not answered'
-  /** The proxy cuts the client at once. The server receives the commit when the test calls `release`. */
+  /** The proxy cuts the client immediately. The server receives the commit only when the test calls `release`. */
   | 'sent late';
 
 /** A TCP proxy between a client and PostgreSQL that injects faults. */

@@ -24,12 +24,12 @@ function tls(serverName?: string) {
   return { tls: { caFile: server.caFile, serverName } };
 }
 
-it('connects by the configured authority and server name', async () => {
+it('connects with the configured certificate authority and server name', async () => {
   await using store = await openAt(server.url, tls('audit.test'));
   expect(await store.append([entry()])).toHaveLength(1);
 });
 
-it.each(['require', 'verify-full'])('checks the server name for sslmode=%s', async (mode) => {
+it.each(['require', 'verify-full'])('checks the server name if sslmode is %s', async (mode) => {
   const url = `${server.url}?sslmode=${mode}`;
   await expect(openAt(url, tls('else.test'))).rejects.toMatchObject(failing('is for another name'));
   await expect(openAt(url, tls())).rejects.toMatchObject(failing('is for another name'));
@@ -39,7 +39,7 @@ it.each(['require', 'verify-full'])('checks the server name for sslmode=%s', asy
   expect(await store.append([entry()])).toHaveLength(1);
 });
 
-it('checks only the authority for sslmode=verify-ca', async () => {
+it('checks only the certificate authority if sslmode is verify-ca', async () => {
   await using store = await openAt(`${server.url}?sslmode=verify-ca`, tls());
   expect(await store.append([entry()])).toHaveLength(1);
   await using folder = await temporaryFolder();

@@ -11,7 +11,7 @@ import { openShell } from './shell.ts';
 
 const run = promisify(execFile);
 
-/** The lines that a user types, and the command that completion must produce. */
+/** Typed lines, each with the command that completion must produce. */
 const COMPLETIONS = [
   ['secretbridge aud\tli\t--outp\tj\t', /^audit list --output[= ]json ?$/],
   ['secretbridge plan --config conf\t', /^plan --config config\.yaml ?$/],
@@ -53,7 +53,7 @@ async function requireShell(name: string, context: TestContext): Promise<void> {
   }
 }
 
-/** Skips the test without the `script` command of util-linux, because other versions have other options. */
+/** Skips the test if the `script` command of util-linux is missing. Other versions of `script` have other options. */
 async function requireTerminal(context: TestContext): Promise<void> {
   const { output } = await thisMachine.run('/usr/bin/script', ['--version']);
   if (!output.includes('util-linux')) context.skip('needs the command `script` of util-linux for a terminal');
@@ -73,7 +73,7 @@ describe('completion on a terminal', () => {
       'from a folder of $fpath',
       ['cp zsh _secretbridge', 'fpath=($PWD $fpath)', 'autoload -Uz compinit', 'compinit -u -D'],
     ],
-  ] as const)('completes in zsh, %s', async ([, load], context) => {
+  ] as const)('completes in zsh (completion script %s)', async ([, load], context) => {
     await requireShell('zsh', context);
     await requireTerminal(context);
     await using zsh = await openShell('zsh -f -i', load, folder);

@@ -24,7 +24,7 @@ function locationOf({ configMaps }: Cluster, namespace: string, name: string) {
   });
 }
 
-it('stores the checkpoints of all replicas in one ConfigMap, with only the rights that rbac prints', async () => {
+it('replicas that have only the rights that rbac prints store their checkpoints in one shared ConfigMap', async () => {
   await using harness = await openReal({ checkpoints: [{ name: 'proof' }] });
   const { kubeconfig, ownNamespace } = harness;
   const open = () => createKubernetesCluster({ kubeconfig, context: undefined, env: {}, clock: systemClock });
@@ -41,7 +41,7 @@ it('stores the checkpoints of all replicas in one ConfigMap, with only the right
   await locations[2]?.checkWritable();
   expect(await one.configMaps?.read(ownNamespace, 'proof')).toEqual(before);
 
-  // Data of other writers stays.
+  // Other writers' data remains in the ConfigMap.
   const path = `/api/v1/namespaces/${ownNamespace}/configmaps/proof`;
   const response = await admin()('GET', path);
   expect(response.status).toBe(200);

@@ -12,7 +12,7 @@ import { openReal, variant } from './harness.ts';
 setFlagsFromString('--expose-gc');
 const collect: () => void = runInNewContext('gc');
 
-it('makes 2,000 requests over few TLS connections without growing memory', async () => {
+it('makes 2,000 requests over few TLS connections without memory growth', async () => {
   await using h = await openReal();
   const id = { namespace: h.namespace, secret: 'app' };
   await h.cluster.create(id, manifest());
@@ -30,18 +30,18 @@ it('makes 2,000 requests over few TLS connections without growing memory', async
     collect();
     const growth = process.memoryUsage().heapUsed - before;
     expect(connections).toBeLessThanOrEqual(32);
-    // The agents of the client library, one for each request, would use 54 MB.
+    // With one agent for each request, as the client library creates them, the heap would grow by 54 MB.
     expect(growth).toBeLessThan(4_000_000);
   } finally {
     unsubscribe('undici:client:connected', count);
   }
 });
 
-it('sends one request for each call, and keeps the resource version at a PUT without changes', async () => {
+it('sends one request for each call, and a PUT without changes keeps the resource version', async () => {
   await using h = await openReal();
   const id = { namespace: h.namespace, secret: 'app' };
   const requests: string[] = [];
-  // The metrics of the API server also count the requests of tests that run at the same time.
+  // Counts requests in this process, because the metrics of the API server include requests of parallel tests.
   const note = (message: unknown) => {
     const { method, path } = (message as { request: { method: string; path: string } }).request;
     if (path.includes(`/namespaces/${h.namespace}/secrets`)) requests.push(method);

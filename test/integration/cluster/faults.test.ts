@@ -11,7 +11,7 @@ const clusterIn = (config: Kubeconfig) => config.clusters[0]?.cluster ?? {};
 const userIn = (config: Kubeconfig) => config.users[0]?.user ?? {};
 
 describe('a request to a real API server', () => {
-  it('fails with NAMESPACE_MISSING on create in a missing namespace, and finds nothing on read', async () => {
+  it('fails with NAMESPACE_MISSING if it creates a Secret in a missing namespace, and finds nothing if it reads there', async () => {
     await using admin = await connect(kubernetes().kubeconfig);
     const id = { namespace: 'not-there', secret: 'app' };
     expect(await admin.read(id)).toBeUndefined();
@@ -21,7 +21,7 @@ describe('a request to a real API server', () => {
     });
   });
 
-  it('fails with NAMESPACE_MISSING on create in a terminating namespace, and still replaces existing Secrets', async () => {
+  it('fails with NAMESPACE_MISSING if it creates a Secret in a terminating namespace, but can replace existing Secrets there', async () => {
     await using h = await openReal();
     await h.cluster.create(app(h), manifest());
     await h.edit(app(h), { metadata: { finalizers: ['example.com/keep'] } });
@@ -149,7 +149,7 @@ describe('a request to a real API server', () => {
     expect(await h.cluster.read(app(h))).toBeUndefined();
   });
 
-  it('fails with CLUSTER_FORBIDDEN for Secrets outside its rights', async () => {
+  it('fails with CLUSTER_FORBIDDEN if the account has no rights on the Secret', async () => {
     await using h = await openReal();
     const other = { namespace: h.namespace, secret: 'other' };
     const elsewhere = { namespace: 'default', secret: 'app' };
@@ -164,7 +164,7 @@ describe('a request to a real API server', () => {
     expect(await h.cluster.checkAccess({ namespace, verb: 'delete', secret: 'other' })).toBe(false);
   });
 
-  it('fails with CLUSTER_FORBIDDEN on replace of a read-only Secret', async () => {
+  it('fails with CLUSTER_FORBIDDEN if it replaces a Secret that the account may only read', async () => {
     await using h = await openReal();
     await h.cluster.create(app(h), manifest());
     const rules = [{ apiGroups: [''], resources: ['secrets'], verbs: ['get'] }];
@@ -230,7 +230,7 @@ describe('a connection to the cluster', () => {
     });
   });
 
-  it('returns the time of the API server with a ping', async () => {
+  it('returns the time of the API server in response to a ping', async () => {
     await using h = await openReal();
     const { time = 0 } = await h.cluster.ping();
     expect(Math.abs(time - Date.now())).toBeLessThan(5_000);
@@ -238,7 +238,7 @@ describe('a connection to the cluster', () => {
 });
 
 describe("the bridge's own namespace", () => {
-  it('gives access only to keys of Secrets that the configuration refers to', async () => {
+  it('gives access only to Secrets that the configuration refers to', async () => {
     await using h = await openReal();
     expect(h.cluster.ownNamespace()).toBe(h.ownNamespace);
     expect(h.cluster.inCluster).toBe(false);

@@ -14,7 +14,7 @@ import { assertStatus } from '../services/kubernetes-api.ts';
 type Raw = Readonly<Record<string, unknown>>;
 
 export interface RealHarness extends ClusterHarness {
-  /** The API path of its Role. */
+  /** The API path of the Role of this identity. */
   readonly role: string;
   readonly kubeconfig: string;
   readonly ownNamespace: string;
@@ -29,7 +29,7 @@ const RBAC = '/apis/rbac.authorization.k8s.io/v1';
 /** Sends requests as the administrator, who acts as another writer. */
 export const admin = () => kubernetes().request;
 
-/** Creates a namespace and an identity with only the rights that `rbac` prints for these Secrets. */
+/** Creates a namespace, and an identity with only the rights that `rbac` prints for this input. */
 export async function openReal(rights: Partial<RbacInput> = {}): Promise<RealHarness> {
   const suffix = randomBytes(4).toString('hex');
   const namespace = `cluster-${suffix}`;

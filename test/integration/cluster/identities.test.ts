@@ -22,7 +22,7 @@ async function tokenOf(h: RealHarness, audiences: readonly string[]): Promise<Se
   return SecretValue.fromText(answer.body.status.token);
 }
 
-describe('Kubernetes identities, with only the rights that rbac prints,', () => {
+describe('Kubernetes identities (with only the rights that rbac prints)', () => {
   it('are accepted only with tokens for our audience', async () => {
     await using h = await openReal({ reviews: true });
     const identities = identitiesOf(h);
@@ -42,7 +42,7 @@ describe('Kubernetes identities, with only the rights that rbac prints,', () => 
     expect(await review(SecretValue.fromText('not-a-token'))).toBeUndefined();
   });
 
-  it('may act in the roles that RBAC grants', async () => {
+  it('have the bridge roles that RBAC grants to them', async () => {
     await using h = await openReal({ reviews: true });
     const identities = identitiesOf(h);
     const name = `role-${h.namespace}`;
@@ -68,7 +68,7 @@ describe('Kubernetes identities, with only the rights that rbac prints,', () => 
     await admin()('DELETE', `${RBAC}/clusterroles/${name}`);
   });
 
-  it('fail with CLUSTER_FORBIDDEN without the right to create reviews', async () => {
+  it('fail with CLUSTER_FORBIDDEN if the bridge may not create reviews', async () => {
     await using h = await openReal();
     const review = identitiesOf(h).review(SecretValue.fromText('a-token'), 'secretbridge');
     await expect(review).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });

@@ -20,7 +20,7 @@ async function apply(h: RealHarness, manager: string, data: Record<string, strin
   return admin()('PATCH', path, body, { 'content-type': 'application/apply-patch+yaml' });
 }
 
-describe('a merge next to other field managers', () => {
+describe('a merge into a Secret that has other field managers', () => {
   it('keeps keys of other managers, and gives up keys that another manager applies with force', async () => {
     await using h = await openReal();
     assertStatus(await apply(h, 'kubectl', { theirs: '1', both: '2' }), 201, 'apply');
@@ -68,7 +68,7 @@ describe('a merge next to other field managers', () => {
     expect((await readNow(h.cluster, foreign(h))).labels).toEqual({});
   });
 
-  it('does not create a missing Secret, even with the right to create', async () => {
+  it('does not create a missing Secret, even if the account may create Secrets', async () => {
     await using admin = await connect(kubernetes().kubeconfig);
     await using h = await openReal();
     await h.put(foreign(h), { data: {} });
@@ -134,21 +134,21 @@ describe('a removal on a real API server', () => {
   });
 });
 
-describe('rights', () => {
-  it('allow neither lists nor access to namespaces when they are for named targets', async () => {
+describe('the rights that rbac prints', () => {
+  it('allow neither lists of Secrets nor reads of namespaces if all targets are named', async () => {
     await using h = await openReal();
     const error = { code: 'CLUSTER_FORBIDDEN' };
     await expect(h.cluster.list(h.namespace, LABEL)).rejects.toMatchObject(error);
     await expect(h.cluster.namespaces({ team: 'a' })).rejects.toMatchObject(error);
   });
 
-  it('allow lists only in one namespace when they are for that namespace', async () => {
+  it('allow lists of Secrets only in the target namespace if the scope is `namespace`', async () => {
     await using h = await openReal({ scope: 'namespace' });
     expect(await h.cluster.list(h.namespace, LABEL)).toEqual([]);
     await expect(h.cluster.list('default', LABEL)).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
   });
 
-  it('can be bound in single namespaces when they are for a selector, as a comment in the printed manifest explains', async () => {
+  it('can be bound in single namespaces if a selector selects the targets, as a comment in the printed manifest explains', async () => {
     const selected: RbacInput['selected'] = [{ secret: 'app', deletes: true }];
     await using h = await openReal({ targets: [], selected });
     await using other = await openReal();
@@ -171,7 +171,7 @@ describe('rights', () => {
 });
 
 describe('lists on a real API server', () => {
-  it('include all pages', async () => {
+  it('contain the objects of all pages', async () => {
     await using h = await openReal({ scope: 'namespace' });
     const count = PAGE_SIZE * 2 + 1;
     const ids = Array.from({ length: count }, (_, n) => ({ namespace: h.namespace, secret: `s-${n}` }));
@@ -184,7 +184,7 @@ describe('lists on a real API server', () => {
     expect(new Set(listed.map(({ id }) => id.secret)).size).toBe(count);
   });
 
-  it('exclude a terminating namespace', async () => {
+  it('omit a terminating namespace', async () => {
     await using h = await openReal({ selected: [{ secret: 'app' }] });
     const name = { 'kubernetes.io/metadata.name': h.namespace };
     expect(await h.cluster.namespaces(name)).toEqual([h.namespace]);

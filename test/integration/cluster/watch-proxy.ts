@@ -5,7 +5,7 @@ import { Agent, request } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { kubernetes } from '../services/inject.ts';
 
-/** Answers the next request of its kind itself, or returns another path to request. */
+/** Answers a request to the proxy, or returns the path that the proxy must request instead. */
 type Plan = (incoming: IncomingMessage, outgoing: ServerResponse) => string | undefined;
 
 /** A proxy for watches in front of the real API server. It can inject faults and forward answers byte by byte. */

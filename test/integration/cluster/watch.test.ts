@@ -106,7 +106,7 @@ describe('a watch of a real API server', () => {
   it('lists again when the resource version has expired', async () => {
     await using h = await open();
     await h.expectNextEvent();
-    // Injects the API server's answer, because its real history lasts too long for a test.
+    // Injects the answer of the API server, because a real API server keeps its history too long for a test.
     const object = { kind: 'Status', apiVersion: 'v1', status: 'Failure', reason: 'Expired', code: 410 };
     h.proxy.inject(`${JSON.stringify({ type: 'ERROR', object })}\n`);
     await h.log.until(({ listCount }) => listCount() === 2);

@@ -76,9 +76,9 @@ async function untilAllowed(h: Awaited<ReturnType<typeof open>>, kind: WorkloadK
   await expect.poll(read, { timeout: 10_000 }).toBe('allowed');
 }
 
-describe('the workloads port on a real API server, with the rights that rbac prints,', () => {
+describe('the workloads port (on a real API server, with the rights that rbac prints)', () => {
   it.each(APPS)(
-    'reads a %s, restarts it by its pod template, and reports the rollout until it ends',
+    'reads a %s, restarts it by changing the pod template, and reports the rollout until its end',
     async (kind) => {
       await using h = await open(namedRestarts);
       await untilAllowed(h, kind);
@@ -118,7 +118,7 @@ describe('the workloads port on a real API server, with the rights that rbac pri
     expect((await h.workloads.read(live.id))?.podAnnotations).toEqual({ theirs: '1' });
   });
 
-  it.each(WORKLOAD_KINDS)('reports the rights on a %s before one exists', async (kind) => {
+  it.each(WORKLOAD_KINDS)('reports the rights on a %s before the workload exists', async (kind) => {
     await using h = await open([{ kind, name: 'web' }]);
     await untilAllowed(h, kind);
     const may = (verb: 'get' | 'list' | 'patch', name?: string) =>
@@ -137,7 +137,7 @@ describe('the workloads port on a real API server, with the rights that rbac pri
     expect(await list({ tier: 'back' })).toEqual([]);
   });
 
-  it('finds no Rollout without Argo Rollouts', async () => {
+  it('finds no Rollout if Argo Rollouts is not installed', async () => {
     await using h = await open(WORKLOAD_KINDS.map((kind) => ({ kind })));
     await untilAllowed(h, 'Rollout');
     const id: WorkloadId = { kind: 'Rollout', namespace: h.namespace, name: 'web' };

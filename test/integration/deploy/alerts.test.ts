@@ -32,7 +32,8 @@ function ruleOf(alert: string) {
 }
 
 /**
- * Returns the promtool tests of a case: one for the alert that fires, and one for each set of series without an alert.
+ * Returns the promtool tests of a case: one with the series for which the alert fires, and one for each set of series
+ * for which the alert must not fire.
  */
 function promtoolTestsOf({ alert, at, fires, expected, quiet }: AlertCase) {
   const { labels, annotations } = ruleOf(alert);
@@ -85,7 +86,7 @@ describe('the alerts', () => {
   });
 
   it.each(ALERT_CASES.map((alertCase) => [alertCase.alert, alertCase] as const))(
-    'fire only when they should: %s',
+    'fire for exactly the series that their test case expects: %s',
     async (_, alertCase) => {
       await using bench = await openBench();
       const document = { rule_files: [path], evaluation_interval: '1m', tests: promtoolTestsOf(alertCase) };
@@ -94,7 +95,7 @@ describe('the alerts', () => {
     },
   );
 
-  it('fail in promtool when a rule does not fire', async () => {
+  it('fail their promtool test if an expected alert does not fire', async () => {
     await using bench = await openBench();
     const [heldCase] = ALERT_CASES.filter(({ alert }) => alert === 'SecretbridgeHeld');
     if (heldCase === undefined) throw new Error('no case for SecretbridgeHeld');
@@ -104,7 +105,7 @@ describe('the alerts', () => {
     await expect(check('test', 'rules', join(bench.folder, 'test.yaml'))).rejects.toThrow();
   });
 
-  it('use valid PromQL, and so does the dashboard', async () => {
+  it('are accompanied by a dashboard with valid PromQL', async () => {
     await using bench = await openBench();
     const rules = expressionsOf(readDashboard()).map((text, index) => ({
       record: `panel:${index}`,

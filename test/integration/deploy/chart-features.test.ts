@@ -25,7 +25,7 @@ const jobsOf = (objects: readonly Rendered[]) =>
   objects.filter(({ kind }) => kind === 'Job').map(({ metadata }) => metadata.name);
 
 describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
-  it('binds the rights of a selector only in the namespaces that the values list', async () => {
+  it('binds the rights for a namespace selector only in the namespaces that are listed in the values', async () => {
     const bindings = (await renderSet('selector-narrow')).filter(
       ({ kind, metadata }) => kind.endsWith('Binding') && metadata.name.endsWith('-selected'),
     );
@@ -35,7 +35,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
     ]);
   });
 
-  it('stores the SQLite audit on a claim that outlives the release, and runs one pod at a time', async () => {
+  it('stores the SQLite audit on a PersistentVolumeClaim that outlives the release, and runs one pod at a time', async () => {
     const objects = await render();
     const deployment = findOne(objects, 'Deployment');
     expect(deployment.spec).toMatchObject({ replicas: 1, strategy: { type: 'Recreate' } });
@@ -46,7 +46,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
     expect(mounts).toContainEqual({ name: 'state', mountPath: '/var/lib/secretbridge' });
   });
 
-  it('spreads replicas over nodes, and tolerates one that is down', async () => {
+  it('spreads replicas over nodes, and tolerates one unavailable replica', async () => {
     const objects = await renderSet('replicas');
     const deployment = bridgeOf(objects);
     expect(deployment.spec).toMatchObject({ replicas: 3, strategy: { type: 'RollingUpdate' } });
@@ -76,7 +76,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
       });
   });
 
-  it('applies pod affinity only to the bridge', async () => {
+  it('applies pod affinity only to the pods of the bridge', async () => {
     const antiAffinity = '{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[]}}';
     const objects = await render('--set-json', `affinity=${antiAffinity}`);
     expect(templateOf(findOne(objects, 'Deployment')).spec.affinity).toEqual(JSON.parse(antiAffinity));
@@ -84,7 +84,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
     expect(templateOf(findOne(await render('--set', 'affinity=null'), 'Job')).spec.affinity).toBeUndefined();
   });
 
-  it('sets the AWS and Azure identities on every pod that calls them', async () => {
+  it('sets the AWS and Azure identities on every pod that calls AWS or Azure', async () => {
     const objects = await renderSet('redis-of-yours');
     expect(findOne(objects, 'ServiceAccount').metadata.annotations).toEqual({
       note: 'mine',
@@ -109,7 +109,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
     });
   });
 
-  it('mounts a Vault token with its own audience for stores without a token file', async () => {
+  it('mounts a Vault token with a separate audience for stores that configure no token file', async () => {
     const objects = await renderSet('vault-audience');
     const [config = ''] = Object.values(
       findOne(objects, 'ConfigMap', 'b-secretbridge-config').data as object,
@@ -139,7 +139,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
     expect(jobsOf(await renderSet('no-check'))).toEqual([]);
   });
 
-  it('lets `doctor` fail the upgrade only when `check.doctor` is fail', async () => {
+  it('lets `doctor` fail the upgrade only if the value of `check.doctor` is `fail`', async () => {
     const strict = templateOf(findOne(await renderSet('doctor-fail'), 'Job', 'b-bridge-doctor')).spec;
     expect(strict.containers[0]).toMatchObject({ args: ['doctor', '--config', '/etc/secretbridge/'] });
     expect(strict.containers[0]).not.toHaveProperty('command');
@@ -268,7 +268,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
     ['no-rbac', ['`secretbridge rbac` prints the rights that it needs']],
     ['network-literals', ['vault.example.com, port 8443 (store unknown)']],
     ['replicas', ['--server https://127.0.0.1:8080', 'networkPolicy.postgres.cidrs, port 5432']],
-  ] as const)('prints the notes for %s after the installation', async (name, sentences) => {
+  ] as const)('prints the notes for the value set %s after the installation', async (name, sentences) => {
     const path = VALUE_SETS.get(name) ?? '';
     const output = await helm(
       ...['install', 'b', CHART, '--namespace', NAMESPACE, '--dry-run=client', '--values', path],

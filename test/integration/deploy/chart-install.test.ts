@@ -40,7 +40,7 @@ async function openRelease(namespace: string) {
     async get<Body = { items: { metadata: { name: string } }[] }>(path: string, group = '/api/v1') {
       return api.request<Body>('GET', `${group}/namespaces/${namespace}/${path}`);
     },
-    /** Runs Helm without waiting for ready pods, because the test cluster runs no pods. */
+    /** Runs Helm. Does not wait for ready pods, because the test cluster runs no pods. */
     async helm(verb: 'install' | 'upgrade', settings: object, jobResult: JobResult): Promise<string> {
       await writeFile(values, stringify(settings));
       return withJobController(api, namespace, jobResult, () =>
@@ -63,7 +63,7 @@ const PATHS = {
 };
 
 describe.skipIf(!isHelmAvailable)(`a release${HELM_NOTE}`, () => {
-  it('is checked before the installation, and checked with its new rights before an upgrade', async () => {
+  it('is checked before an installation, and is checked with its new rights before an upgrade', async () => {
     const namespace = 'release-a';
     const { request } = kubernetes();
     for (const name of ['release-a-one', 'release-a-two'])

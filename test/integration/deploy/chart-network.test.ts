@@ -14,8 +14,8 @@ interface Rule {
 }
 
 /**
- * Formats a rule as `10.0.0.1/32 10.0.0.2/32 :443`. `*` means any address, `@name` a namespace, and `pods` the selected
- * pods of a namespace.
+ * Formats a rule as its peers and ports, for example `10.0.0.1/32 10.0.0.2/32 :443`. `*` means any peer or port,
+ * `@name` means the namespace `name`, and the prefix `pods` means only the selected pods.
  */
 function textOf({ to, ports }: Rule): string {
   const peers = (to ?? []).map(
@@ -42,7 +42,7 @@ describe.skipIf(!isHelmAvailable)(`the network policy${HELM_NOTE}`, () => {
       ...ALWAYS,
       '192.0.2.10/32 :8200',
       '2001:db8::1/128 :8201',
-      // The pods of a Service may listen on another port than the Service.
+      // The pods behind a Service may listen on a different port than the Service.
       '@vault :*',
       '@openbao :*',
       '10.1.0.0/24 :443',
@@ -55,7 +55,7 @@ describe.skipIf(!isHelmAvailable)(`the network policy${HELM_NOTE}`, () => {
     ]);
   });
 
-  it("allows ingress from the configured peers and from the chart's own test", async () => {
+  it("allows ingress from the configured peers and from the chart's test pod", async () => {
     const { ingress } = await policyOf('network-literals');
     expect(ingress).toEqual([
       {
@@ -76,7 +76,7 @@ describe.skipIf(!isHelmAvailable)(`the network policy${HELM_NOTE}`, () => {
     ]);
   });
 
-  it('allows egress to AWS login endpoints and to the node identity of AWS', async () => {
+  it('allows egress to the AWS login endpoints and to the node addresses that issue AWS credentials', async () => {
     const { egress } = await policyOf('aws-identity');
     expect(egress).toEqual([
       ...ALWAYS,

@@ -6,7 +6,7 @@ import { openBench } from '../../cli/harness.ts';
 import { HELM_NOTE, isHelmAvailable } from '../services/kubectl-layer.ts';
 import { CHART, findOne, helm, isHook, render, renderError, templateOf } from './chart.ts';
 
-describe.skipIf(!isHelmAvailable)(`the handling of chart values${HELM_NOTE}`, () => {
+describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
   it.each([
     ['more than one replica on SQLite', ['--set', 'replicas=2'], 'replicas: more than one needs'],
     [

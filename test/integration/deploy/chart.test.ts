@@ -64,7 +64,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
     );
   });
 
-  it.each(CASES)('renders objects that the API server accepts, with %s', async (name) => {
+  it.each(CASES)('renders objects that the API server accepts (values: %s)', async (name) => {
     const { request } = kubernetes();
     const objects = await renderSet(name);
     expect(objects.length).toBeGreaterThan(4);
@@ -82,20 +82,21 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
     );
   });
 
-  it.each(CASES)('renders pods that Pod Security `restricted` admits, with %s', async (name) => {
+  it.each(CASES)('renders pods that Pod Security `restricted` admits (values: %s)', async (name) => {
     const { request } = kubernetes();
     const pods = podsOf(await renderSet(name));
     expect(pods.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['Deployment', 'Pod']));
     for (const workload of pods) {
       const { metadata, spec } = templateOf(workload);
       const pod = { metadata: { ...metadata, name: workload.metadata.name }, spec };
-      // The API server accepts a Deployment with inadmissible pods and only warns.
+      // The API server only warns about a Deployment whose pods Pod Security rejects, so the test creates each pod
+      // directly.
       const answer = await request('POST', `/api/v1/namespaces/${NAMESPACE}/pods?dryRun=All`, pod);
       expect(answer.status, JSON.stringify(answer.body)).toBe(201);
     }
   });
 
-  it('is tested with Pod Security, which rejects a pod without a security context', async () => {
+  it('is tested in a namespace whose Pod Security rejects a pod without a security context', async () => {
     const pod = { metadata: { name: 'x' }, spec: { containers: [{ name: 'x', image: 'x' }] } };
     const answer = await kubernetes().request('POST', `/api/v1/namespaces/${NAMESPACE}/pods?dryRun=All`, pod);
     expect(answer.status).toBe(403);
@@ -104,31 +105,34 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
   it.each(CASES)('renders a valid configuration with %s', async (name) => {
     await using rendered = await openRendered(await renderSet(name));
     const { json } = await rendered.command('validate');
-    // The command reports a mapping that `access` denies, but such a mapping does not stop the service.
+    // `validate` also reports a mapping that `access` denies, but such a mapping does not stop the service.
     const problems = (json as { problems: { code: string }[] }).problems.filter(
       ({ code }) => code !== 'NOT_ALLOWED',
     );
     expect(problems, name).toEqual([]);
   });
 
-  it.each(casesExcept('no-rbac'))('grants what `secretbridge rbac` prints, with %s', async (name) => {
-    const objects = await renderSet(name);
-    await using rendered = await openRendered(objects);
-    const account = templateOf(bridgeOf(objects)).spec.serviceAccountName ?? '';
-    const { json } = await rendered.command('rbac', '--service-account', `${NAMESPACE}/${account}`);
-    const narrow = (object: Rendered) =>
-      name === 'selector-narrow' && object.metadata.name.endsWith('-selected');
-    const grants = (list: readonly Rendered[]) =>
-      list
-        .filter((object) => RBAC_KINDS.has(object.kind) && !isHook(object.metadata))
-        .filter((object) => !(narrow(object) && object.kind.endsWith('Binding')))
-        .toSorted(byName)
-        .map(grantOf);
-    expect(grants(objects)).toEqual(grants((json as { items: readonly Rendered[] }).items));
-  });
+  it.each(casesExcept('no-rbac'))(
+    'grants exactly the rights that `secretbridge rbac` prints (values: %s)',
+    async (name) => {
+      const objects = await renderSet(name);
+      await using rendered = await openRendered(objects);
+      const account = templateOf(bridgeOf(objects)).spec.serviceAccountName ?? '';
+      const { json } = await rendered.command('rbac', '--service-account', `${NAMESPACE}/${account}`);
+      const narrow = (object: Rendered) =>
+        name === 'selector-narrow' && object.metadata.name.endsWith('-selected');
+      const grants = (list: readonly Rendered[]) =>
+        list
+          .filter((object) => RBAC_KINDS.has(object.kind) && !isHook(object.metadata))
+          .filter((object) => !(narrow(object) && object.kind.endsWith('Binding')))
+          .toSorted(byName)
+          .map(grantOf);
+      expect(grants(objects)).toEqual(grants((json as { items: readonly Rendered[] }).items));
+    },
+  );
 
   it.each(casesExcept('no-rbac', 'no-check', 'doctor-off'))(
-    'grants `doctor` the same rights under other names before an upgrade, with %s',
+    'grants the rights of the service to `doctor` under other names before an upgrade (values: %s)',
     async (name) => {
       const granting = (await renderSet(name)).filter(({ kind }) => RBAC_KINDS.has(kind));
       const grants = (hooks: boolean) =>
@@ -155,7 +159,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
   });
 
   it.each(casesExcept('no-check'))(
-    'validates the complete configuration of its pods before an upgrade, with %s',
+    'validates the complete configuration of its pods before an upgrade (values: %s)',
     async (name) => {
       const objects = await renderSet(name);
       const maps = objects.filter(

@@ -66,7 +66,7 @@ export async function renderError(...args: readonly string[]): Promise<string> {
   return '';
 }
 
-/** The files of the mounted configuration by name, with the files of tenants separate from the main folder. */
+/** Returns the files of the mounted configuration by name. The files of tenants are separate from the main folder. */
 export function filesOf(objects: readonly Rendered[]): {
   readonly main: Readonly<Record<string, string>>;
   readonly tenants: Readonly<Record<string, string>>;
@@ -85,7 +85,10 @@ export function filesOf(objects: readonly Rendered[]): {
   return { main: dataOf(false), tenants: dataOf(true) };
 }
 
-/** Whether the object belongs to the check before an installation. The check has its own copy of the configuration. */
+/**
+ * Whether the object belongs to the checks that Helm hooks run before an installation or upgrade. The checks have a
+ * separate copy of the configuration.
+ */
 export function isHook({ annotations }: Rendered['metadata']): boolean {
   return annotations?.['helm.sh/hook'] !== undefined;
 }
@@ -125,7 +128,7 @@ export function templateOf(workload: Rendered): Template {
   return (workload.spec as { template: Template }).template;
 }
 
-/** Returns the Deployment of the bridge. The bundled Redis has another one. */
+/** Returns the Deployment of the bridge. The bundled Redis has a separate Deployment. */
 export function bridgeOf(objects: readonly Rendered[]): Rendered {
   return findOne(
     objects.filter(({ metadata }) => metadata.labels?.['app.kubernetes.io/component'] === 'bridge'),
@@ -158,7 +161,7 @@ export async function openRendered(objects: readonly Rendered[]) {
   };
 }
 
-/** The rules and subjects of an RBAC object, for comparisons without labels. */
+/** Returns the rules and subjects of an RBAC object, to compare objects without their labels. */
 export function grantOf({ kind, metadata, rules, roleRef, subjects }: Rendered) {
   return { kind, name: metadata.name, namespace: metadata.namespace, rules, roleRef, subjects };
 }

@@ -44,7 +44,7 @@ describe.skipIf(!isHelmAvailable)(`the page about Helm${HELM_NOTE}`, () => {
     expect(await helm(...filled, '--dry-run=client', '--kubeconfig', kubeconfig)).toContain('STATUS:');
   });
 
-  it('names only objects that the release `bridge` has', async () => {
+  it('names only objects that exist in the release `bridge`', async () => {
     const text = readFileSync(join(ROOT, path), 'utf8');
     const manifest = await helm(
       ...['template', 'bridge', CHART, '--namespace', 'secretbridge', '--is-upgrade'],

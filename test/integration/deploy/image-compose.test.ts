@@ -11,7 +11,7 @@ import { until } from '../services/service.ts';
 import { findSkipReason, type ImageRoot, openImageRoot, ROOT } from './image-root.ts';
 
 /**
- * Replaces parts of a file. Each part must occur exactly once, because a test must not use the address of another
+ * Replaces parts of a file. Each part must occur exactly once. Otherwise, the test could use the address of another
  * server.
  */
 function replaceParts(file: string, parts: Readonly<Record<string, string>>): string {

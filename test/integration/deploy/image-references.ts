@@ -9,8 +9,9 @@ const ENDINGS = ['', '.js', '.mjs', '.cjs', '.json', '.node', '/index.js', '/ind
 const CONDITIONS = new Set(['node', 'node-addons', 'import', 'require', 'module-sync', 'default']);
 
 /**
- * Finds references from files of the image to files that the image omits, as `<file>: <reference>`. A reference is a
- * relative path, a package name or an entry of a package.json. The result can include references that Node never loads.
+ * Finds references from files of the image to files that the image omits. Returns each one as `<file>: <reference>`. A
+ * reference is a relative path, a package name or an entry of a package.json. The result can include references that
+ * Node never loads.
  */
 export function danglingReferences(app: string, origin: string): readonly string[] {
   const hasFile = (folder: string, path: string) =>
@@ -19,7 +20,7 @@ export function danglingReferences(app: string, origin: string): readonly string
     !/\.d\.[cm]?ts$/.test(path) && hasFile(origin, path) && !hasFile(app, path);
   const problems: string[] = [];
   const scripts = globSync('node_modules/**/*.{js,mjs,cjs}', { cwd: app });
-  // Some packages have a folder with a script's file extension.
+  // Some packages have a folder whose name ends in a script's file extension.
   for (const file of scripts.filter((path) => statSync(join(app, path)).isFile())) {
     const text = readFileSync(join(app, file), 'utf8');
     for (const [, , specifier = ''] of text.matchAll(SPECIFIER)) {

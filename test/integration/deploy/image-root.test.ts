@@ -16,7 +16,7 @@ const CLIENT = '22222222-2222-4222-8222-222222222222';
 const skipReason = await findSkipReason();
 
 describe.skipIf(skipReason !== undefined)(
-  `the image, read-only and as a numeric user${skipReason === undefined ? '' : ` (skipped: ${skipReason})`}`,
+  `the image (read-only, run by a numeric user)${skipReason === undefined ? '' : ` (skipped: ${skipReason})`}`,
   () => {
     let root: ImageRoot;
     beforeAll(async () => {

@@ -6,7 +6,7 @@ interface Job {
   readonly status: { readonly conditions?: readonly object[] };
 }
 
-/** Returns the result of a Job. It is called once for each Job, and one Job runs at a time. */
+/** Returns the result of a Job. Called once for each Job, and for one Job at a time. */
 export type JobResult = (name: string) => Promise<'succeeds' | 'fails'>;
 
 /** Acts as the Job controller of a namespace until `work` is done, because the test cluster has no controllers. */

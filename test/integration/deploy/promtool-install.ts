@@ -5,8 +5,8 @@ import { thisMachine } from '../services/requirements.ts';
 import { reportToStderr } from '../services/service.ts';
 
 /**
- * Returns the path of Prometheus' `promtool`. Uses the installed one, or one from the Debian package. Undefined when
- * both are unavailable.
+ * Returns the path of the installed `promtool` of Prometheus, or of the `promtool` in the Debian package. Returns
+ * undefined if both are unavailable.
  */
 export async function findPromtool(
   report: (line: string) => void = reportToStderr,

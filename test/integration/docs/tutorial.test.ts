@@ -29,7 +29,7 @@ const UNTESTED_BLOCKS: Readonly<Record<string, string>> = {
 };
 
 describe('the tutorial about rotation and restart', () => {
-  it('has valid shell commands, each either tested or listed as untestable', async () => {
+  it('has valid shell commands, and each block is listed as either tested or untested', async () => {
     expect(await shellProblems(PAGE)).toEqual([]);
     const source = await readFile(import.meta.filename, 'utf8');
     const marks = await marksOf(PAGE);

@@ -12,7 +12,7 @@ import { type Bench, type BenchOptions, openBench } from './bench.ts';
 import { createPool } from './pool.ts';
 import { startTlsProxy } from './tls-proxy.ts';
 
-/** Faults of a key read, and the expected error code. */
+/** Faults of a key read, each with the expected error code. */
 const FAULTS = {
   forbidden: 'ACCESS_DENIED',
   unauthorized: 'AUTH_FAILED',
@@ -44,7 +44,7 @@ const FAULTS = {
 const SHORT_FAULTS = new Set(['forbidden', 'throttled', 'sealed', 'hang', 'cut', 'html']);
 const isShort = ([fault]: readonly [string, ErrorCode]): boolean => SHORT_FAULTS.has(fault);
 
-/** Faults of the login, and the expected error code. */
+/** Faults of the login, each with the expected error code. */
 const LOGIN_FAULTS = {
   'bad request': 'AUTH_FAILED',
   forbidden: 'AUTH_FAILED',
@@ -239,7 +239,7 @@ describe('a connection to the cluster', () => {
       ({ users: [entry] }) => Object.assign(entry?.user ?? {}, { token: 'not-a-token' }),
       LOGIN_REMEDY,
     ],
-  ])('%s: fails each target with %s', async (_, code, breakConfig, remedy) => {
+  ])('fails each target if %s (expected code: %s)', async (_, code, breakConfig, remedy) => {
     await using bench = await openSynced({});
     const good = await readFile(bench.kubeconfig, 'utf8');
     await expectHarmless(bench, code, {
@@ -253,7 +253,7 @@ describe('a connection to the cluster', () => {
     });
   });
 
-  it('records the first failure and the recovery of a used-up quota, and no repetitions', async () => {
+  it('records only the first failure and the recovery if a quota is used up', async () => {
     await using bench = await openSynced({});
     const { request } = kubernetes();
     const { length } = await bench.records();

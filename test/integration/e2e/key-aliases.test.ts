@@ -76,8 +76,8 @@ describe.each([
   ['Azure', openAzure],
   ['AWS', openAws],
   ['files', openFiles],
-])('an alias of a key in %s, added to the sources annotation,', (_, open) => {
-  it('adds no key to the Secret that the search does not find', async () => {
+])('an alias of a key in %s that was added to the sources annotation', (_, open) => {
+  it('adds no key to the Secret if the search does not find that key', async () => {
     await using store = await open();
     await using scene = await openScene(store.store, store.env);
     const { configure, namespace, patch, sync } = scene;

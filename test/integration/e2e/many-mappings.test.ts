@@ -30,7 +30,7 @@ beforeAll(async () => {
 afterAll(() => server?.stop());
 
 describe.each(['names', 'namespace'] as const)(
-  `${COUNT} mappings of 3 keys from OpenBao into kube-apiserver, with the rights for \`scope: %s\``,
+  `${COUNT} mappings of 3 keys from OpenBao into kube-apiserver (rights for \`scope: %s\`)`,
   (scope) => {
     let bench: Bench;
     let witness: Witness;

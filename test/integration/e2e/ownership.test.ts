@@ -208,11 +208,11 @@ describe('concurrent syncs of the same configuration', () => {
   const COUNT = 12;
 
   it.each([[4, 2]])(
-    'leave one consistent state and a record for each change (%i syncs, then %i)',
+    'leave one consistent state and a record for each change (%i parallel syncs, then %i)',
     expectConsistent,
   );
   it.each([[20, 6]])(
-    'leave one consistent state and a record for each change (%i syncs, then %i)',
+    'leave one consistent state and a record for each change (%i parallel syncs, then %i)',
     { tags: ['long'] },
     expectConsistent,
   );
@@ -225,7 +225,7 @@ describe('concurrent syncs of the same configuration', () => {
       await seed(bench, COUNT, round);
       const reports = await Promise.all(Array.from({ length: processes }, () => bench.sync()));
       for (const { code, stderr, targets } of reports) {
-        // A sync that loses three races at a target gives up on the target and reports CONFLICT.
+        // A sync that loses three races for a target gives up and reports CONFLICT for the target.
         const codes = new Set(targets.map((target) => target.code ?? target.outcome));
         expect([0, 1], stderr).toContain(code);
         expect(['created', 'updated', 'unchanged', 'CONFLICT']).toEqual(expect.arrayContaining([...codes]));
@@ -239,7 +239,7 @@ describe('concurrent syncs of the same configuration', () => {
       changes.map(({ secret, resourceVersion }) => `${secret} ${resourceVersion}`).toSorted(),
     );
     expect(openIntents(records)).toEqual([]);
-    // The audit log of the API server, if accessible, must show no other change by us.
+    // The audit log of the API server, if accessible, must contain no other change by our account.
     const { auditLogPath } = kubernetes();
     if (auditLogPath !== undefined)
       expect(await writesBy(bench.user, auditLogPath)).toEqual(

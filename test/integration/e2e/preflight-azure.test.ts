@@ -11,7 +11,7 @@ interface AzureScene extends Scene {
   readonly server: AzureServer;
   /** Advances the clock of the vault. */
   advance(ms: number): void;
-  /** Returns the keys that were read and whether pages were listed, both since the last call. */
+  /** Returns the keys that were read since the last call, and whether pages were listed since then. */
   takeRequests(): { readonly reads: readonly string[]; readonly lists: boolean };
 }
 
@@ -66,7 +66,7 @@ describe('a one-shot sync of Azure', () => {
     await expectAgreement(scene);
   });
 
-  it('reads a key again when its last read was less than two seconds after its last change', async () => {
+  it('reads a key again if it changed less than two seconds before its last read', async () => {
     await using scene = await openAzure();
     const { server, advance, takeRequests } = scene;
     advance(HOUR_MS);

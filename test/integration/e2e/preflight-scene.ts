@@ -18,7 +18,7 @@ type Configuration = Record<string, unknown> & {
   readonly mappings: readonly Mapping[];
 };
 
-/** A namespace, and `COUNT` mappings of one key each in one store. */
+/** A namespace with `COUNT` mappings. Each mapping reads one key, and all keys are in one store. */
 export interface Scene extends AsyncDisposable {
   readonly namespace: string;
   readonly configuration: Configuration;

@@ -76,7 +76,7 @@ describe('a one-shot sync with preflight', () => {
     await expectAgreement(scene);
   });
 
-  it('counts repeated reads as proof of an absence, and deletes the Secret of an absent source', async () => {
+  it('proves the absence of a source by repeated reads, and then deletes the Secret', async () => {
     await using scene = await openAws();
     const { aws } = scene;
     await scene.configure({

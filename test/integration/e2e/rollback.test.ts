@@ -72,7 +72,7 @@ async function openBench(
   };
 }
 
-/** Writes each value and syncs it. Returns the record sequence number of each change. */
+/** Writes each value and syncs it. Returns the sequence number of the record of each change. */
 async function rotate(bench: Bench, ...values: readonly string[]): Promise<readonly number[]> {
   const changes: number[] = [];
   for (const value of values) {
@@ -135,7 +135,7 @@ async function openVaultBench(kvVersion: 1 | 2) {
 const json = (value: string): string => JSON.stringify({ value });
 
 describe('OpenBao', () => {
-  it('version 2 rolls back to any available version, and reports a missing version', async () => {
+  it('rolls back to any available version with engine version 2, and reports a missing version', async () => {
     const { bench, mount, send } = await openVaultBench(2);
     await using _ = bench;
     const [first, second] = await rotate(bench, text(FIRST), text(SECOND), text(THIRD));
@@ -157,7 +157,7 @@ describe('OpenBao', () => {
     });
     expect(await bench.secretValue()).toBe(json(text(SECOND)));
 
-    // A recreated secret counts versions from 1 again, so its version 2 is a different one.
+    // The versions of a recreated secret start at 1, so the new version 2 has different content.
     await bench.put('recreated');
     await bench.put('recreated, second version');
     expect(await bench.run('sync')).toMatchObject({
@@ -172,7 +172,7 @@ describe('OpenBao', () => {
     expect(await bench.leaks()).toEqual([]);
   });
 
-  it('version 2 rolls back only to the versions that the engine retains', async () => {
+  it('rolls back only to the versions that the engine of version 2 retains', async () => {
     const { bench, mount, send } = await openVaultBench(2);
     await using _ = bench;
     await send('POST', `${mount}/metadata/db`, { max_versions: 2 });
@@ -181,7 +181,7 @@ describe('OpenBao', () => {
     await expectRollback(bench, second, json(text(SECOND)), json(text(THIRD)));
   });
 
-  it('version 1 keeps no old versions, and rolls back only to its current value', async () => {
+  it('rolls back only to the current value with engine version 1, which keeps no old versions', async () => {
     const { bench } = await openVaultBench(1);
     await using _ = bench;
     const [first, second] = await rotate(bench, text(FIRST), text(SECOND));

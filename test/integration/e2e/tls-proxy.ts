@@ -5,7 +5,7 @@ import { closeServer, listen } from '../../fakes/loopback.ts';
 
 export interface TlsProxy extends AsyncDisposable {
   readonly address: string;
-  /** Uses this certificate for later connections. */
+  /** Uses this certificate for connections from now on. */
   useCertificate(certificate: Issued): void;
 }
 

@@ -19,7 +19,7 @@ export interface Witness extends AsyncDisposable {
   changes(): Promise<readonly Change[]>;
   /** The changes that have arrived so far. */
   readonly received: readonly Change[];
-  /** Called after each later change. */
+  /** Called for each change from now on. */
   onChange: (() => void) | undefined;
 }
 

@@ -11,7 +11,7 @@ import { createQueue, NO_SQS } from './queue.ts';
 /** A service on LocalStack. Its sweeps are rare, so only events report changes. */
 async function open() {
   const account = openAccount();
-  // An interrupted poll may still receive a message. The message becomes visible again after this time.
+  // An interrupted poll may still take a message from the queue. SQS makes the message visible again after this time.
   const short = { VisibilityTimeout: '2' };
   const queue = await createQueue(account.account, short);
   const other = await createQueue(account.account, short);

@@ -69,7 +69,7 @@ describe('a queue of LocalStack', () => {
     expect(await queue.size()).toBe(0);
   });
 
-  it('passes a check, both with a message and without', async ({ skip }) => {
+  it('passes a check both while it is empty and while it contains a message', async ({ skip }) => {
     if (!localstack().isComplete) skip(NO_SQS);
     using account = openAccount();
     using queue = await createQueue(account.account);

@@ -8,8 +8,8 @@ import { assertStatus } from '../services/kubernetes-api.ts';
 const RBAC = '/apis/rbac.authorization.k8s.io/v1';
 
 /**
- * Creates a service account, and binds it to a role of ours if one is given. Returns a function that issues its token
- * for an audience.
+ * Creates a service account. If a role is given, binds the account to this role of the bridge. Returns a function that
+ * issues the account's token for an audience.
  */
 async function createPerson(
   namespace: string,
@@ -92,7 +92,7 @@ it('rejects an invalid token, and a token for another audience', async () => {
     expect((await setup.bench.get('/api/v1/status', token)).status).toBe(401);
 });
 
-it('answers 503 instead of 401 when it may not review tokens', async () => {
+it('answers 503 instead of 401 if the bridge may not review tokens', async () => {
   await using real = await openReal();
   const { identities } = real.cluster;
   if (identities === undefined) throw new Error('a real cluster has identities');

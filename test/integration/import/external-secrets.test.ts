@@ -67,7 +67,7 @@ async function fill(cluster: ExternalSecretsCluster): Promise<void> {
 }
 
 describe('a migration from the External Secrets Operator', () => {
-  it('adopts every Secret without a change, and keeps the Secret when the ExternalSecret is deleted', async () => {
+  it('adopts every Secret without a change, and keeps each Secret when its ExternalSecret is deleted', async () => {
     await using cluster = await openExternalSecretsCluster();
     const { namespace, account, kubeconfig, folder } = cluster;
     const { request } = kubernetes();
@@ -154,7 +154,7 @@ describe('a migration from the External Secrets Operator', () => {
 });
 
 describe('keys merged into a foreign Secret', () => {
-  it("change with the store after the user removes the former manager's entries, as the report explains", async () => {
+  it("follow the store after the user removes the former manager's entries, as the report explains", async () => {
     await using cluster = await openExternalSecretsCluster();
     const { namespace, account, kubeconfig, folder, vault } = cluster;
     const { request } = kubernetes();

@@ -38,7 +38,7 @@ describe('values in LocalStack', () => {
     }
   });
 
-  it('are readable by names with an empty segment, and found below a path', async () => {
+  it('are readable and found below a path even if their names contain an empty segment', async () => {
     using account = openAccount();
     const names = ['team//db', 'team/db', 'team/db/'];
     for (const name of names) await account.put(name, name);
@@ -70,7 +70,7 @@ describe('values in LocalStack', () => {
 });
 
 describe('absence in LocalStack', () => {
-  it('differs from a scheduled deletion, a secret without a value, and a missing version', async () => {
+  it('is distinguished from a scheduled deletion, a secret without a value, and a missing version', async () => {
     using account = openAccount();
     for (const name of ['here', 'scheduled', 'removed']) await account.put(name, 'x');
     await account.client.send(new CreateSecretCommand({ Name: 'empty' }));
@@ -89,7 +89,7 @@ describe('absence in LocalStack', () => {
 });
 
 describe('many secrets in LocalStack', () => {
-  it('are found by path and tags over pages, read in batches of 20, and listed with their versions', async () => {
+  it('are found by path and tags across pages, read in batches of 20, and listed with their versions', async () => {
     using account = openAccount();
     const names = Array.from({ length: 130 }, (_, index) => `app/k${String(index).padStart(3, '0')}`);
     for (const [index, name] of names.entries())
@@ -125,7 +125,7 @@ const NO_STS = 'LocalStack needs Python 3.12 or newer for its STS';
 describe('logins over STS in LocalStack', () => {
   // LocalStack's keys identify the account of a role. A successful read therefore proves that the login assumed the
   // role.
-  it('assume a chain of roles up to another account', async ({ skip }) => {
+  it('assume a chain of roles that ends in another account', async ({ skip }) => {
     if (!localstack().isComplete) skip(NO_STS);
     using own = openAccount();
     using other = openAccount();

@@ -23,7 +23,7 @@ async function prepare(bao: Bao = openbao()) {
   return { bao, mount, policy: `path "${mount}/data/*" { capabilities = ["read"] }` };
 }
 
-/** Returns the result of reading the key `a`. */
+/** Reads the key `a`, and returns the result. */
 async function readA(provider: Awaited<ReturnType<typeof openProvider>>): Promise<string | undefined> {
   return codeOf((await provider.read([{ key: 'a' }]))[0]);
 }
@@ -63,7 +63,9 @@ async function openSession(config: object, env: Record<string, string>) {
   });
   return {
     session,
-    /** Advances the clock by 20 seconds of the 30-second lifetime. Resolves when the next renewal is scheduled. */
+    /**
+     * Advances the clock by 20 seconds. The token lifetime is 30 seconds. Resolves when the next renewal is scheduled.
+     */
     async renew() {
       offsetMs += 20_000;
       callbacks.splice(0).at(-1)?.();
@@ -224,7 +226,7 @@ describe('the login by kubernetes on OpenBao and a real API server', () => {
 });
 
 describe('client certificates on OpenBao', () => {
-  it('are read again at each login, and fail when another authority issued them', async () => {
+  it('are read again at each login, and are rejected if another authority issued them', async () => {
     await using server = await startOpenBao({ tls: true });
     const { address, caFile = '', rootToken } = server;
     const headers = { 'x-vault-token': rootToken };

@@ -109,7 +109,7 @@ export async function enableKubernetes(bao: Bao, policy: string) {
   };
 }
 
-/** Enables a login method at a new mount. Returns the settings of its tokens. */
+/** Enables a login method at a new mount. Returns the mount path and the token settings. */
 export async function enable(bao: Bao, type: string, policy: string) {
   const name = `${type}-${randomUUID()}`;
   const mountPath = `team/${name}`;

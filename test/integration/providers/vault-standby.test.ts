@@ -106,7 +106,7 @@ async function openLoadBalancer(first: string) {
   };
 }
 
-it('never reports absence or an older value from a standby after a read on the active node', async () => {
+it('a standby never reports an absence or an older value after a read on the active node', async () => {
   const { active, standby, bao, mount } = await retryOnPortClash(startCluster);
   await using _standby = standby;
   await using balancer = await openLoadBalancer(active.address);

@@ -58,7 +58,7 @@ describe('absence in OpenBao', () => {
     expect(codeOf(await readOne(provider, 'a'))).toBe('absent');
   });
 
-  it('is reported from a namespace and from a mount with slashes', async () => {
+  it('is reported for a mount whose path contains slashes, inside a namespace', async () => {
     const bao = openbao();
     const namespace = `ns-${randomUUID()}`;
     await call(bao, 'POST', `sys/namespaces/${namespace}`, {});
@@ -72,7 +72,7 @@ describe('absence in OpenBao', () => {
     expect((await provider.check()).filter(({ error }) => error !== undefined)).toEqual([]);
   });
 
-  it('is reported from a mount in a child namespace, with a login in the parent namespace', async () => {
+  it('is reported for a mount in a child namespace after a login in the parent namespace', async () => {
     const bao = openbao();
     const [parent, child] = [`ns-${randomUUID()}`, `ns-${randomUUID()}`];
     const inside = { 'x-vault-namespace': `${parent}/${child}` };
@@ -100,7 +100,7 @@ describe('absence in OpenBao', () => {
 
 describe('a login in a parent namespace', () => {
   it.each(['in the direct parent', 'in the root'])(
-    'reads, proves absence and leaves no token behind: %s',
+    'reads keys, proves absence and leaves no token behind (%s)',
     async (where) => {
       const bao = openbao();
       const [parent, child] = [`ns-${randomUUID()}`, 'team'];
@@ -198,7 +198,7 @@ describe('the login by AppRole', () => {
     return { bao, mount, role, env, provider, [Symbol.asyncDispose]: () => provider[Symbol.asyncDispose]() };
   }
 
-  it('reads what its policy allows, fails with ACCESS_DENIED elsewhere, and proves absence', async () => {
+  it('reads the keys that its policy allows, fails with ACCESS_DENIED for other keys, and proves absence', async () => {
     await using login = await open();
     const keys = ['app/a', 'app/none', 'other/a', 'other/none'];
     const results = await login.provider.read(keys.map((key) => ({ key })));
@@ -273,7 +273,7 @@ describe('the login by AppRole', () => {
   });
 
   it.each([1, 2, 5])(
-    'reads many keys at once with tokens that allow %i requests, and leaves no token behind',
+    'reads many keys in one call if each token allows %i requests, and leaves no token behind',
     async (uses) => {
       await using login = await open({ role: { token_num_uses: uses } });
       const before = await login.role.tokens();

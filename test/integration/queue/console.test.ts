@@ -9,7 +9,7 @@ import { type RedisServer, startRedis } from '../services/redis.ts';
 
 interface Case {
   readonly redis?: Parameters<typeof startRedis>[0];
-  /** Whether to connect through three sentinel addresses. Only the middle one answers. */
+  /** Whether to connect through three sentinel addresses. Only the second sentinel answers. */
   readonly sentinel?: boolean;
   readonly user?: string;
   readonly state: 'up' | 'degraded' | 'down';

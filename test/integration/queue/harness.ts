@@ -22,7 +22,7 @@ export async function openQueue(
   return createBullQueue(server, { concurrency, ...(clock === undefined ? {} : { clock }) });
 }
 
-/** Returns a new instance name, because tests share a Redis. */
+/** Returns a new instance name. Tests share a Redis, so each test needs a separate instance. */
 export function newInstance(): string {
   return `i-${randomUUID().slice(0, 8)}`;
 }

@@ -27,7 +27,7 @@ describe('a job whose process was killed', () => {
     expect(seen[0]).toEqual(job('a', 'manual', 'two~1'));
   });
 
-  it('runs again in another process within 30 seconds, and so do jobs that were added meanwhile', async () => {
+  it('runs again in another process within 30 seconds, as do jobs that were added in the meantime', async () => {
     await using server = await startRedis();
     await using queue = await openQueue(server.address);
     await eventually(() => queue.health().state === 'up');

@@ -11,7 +11,10 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-/** What an earlier version left in Redis: delayed jobs of subjects, and keys with the reason and the due time. */
+/**
+ * Adds the data that an earlier version left in Redis: one delayed job for each subject, and separate keys with the
+ * reason and the due time.
+ */
 async function leaveOldJobs(instance: string) {
   const prefix = `{secretbridge:${instance}}`;
   const redis = new Redis(server.address);
@@ -42,7 +45,7 @@ it('runs the jobs of an earlier version, and ignores its other keys', async () =
   await eventually(() => queue.health().state === 'up');
   const messages: unknown[] = [];
   queue.broadcast.subscribe((...message) => void messages.push(message));
-  // An add for a job that an earlier version has delayed starts it.
+  // Adding a job that an earlier version has delayed starts this job.
   await queue.add([job('late', 'event', 'new')]);
   const { seen, process, subjects } = recordingProcess();
   queue.start(process);

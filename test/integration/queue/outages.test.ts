@@ -92,7 +92,7 @@ describe('the queue on Redis', () => {
     expect(await queue.counts()).toEqual({ waiting: 0, active: 0, delayed: 0 });
   });
 
-  it('reports how long Redis has kept its data without a loss', async () => {
+  it('reports since when Redis has kept its data without a loss', async () => {
     const server = await start();
     const queue = await open(server.address);
     const before = Date.now();
@@ -126,13 +126,13 @@ describe('the queue on Redis', () => {
   it.each([
     ['', 60_000],
     [' after the clock was set back', -3_600_000],
-  ])('runs a job that Redis dropped from its lists after a further add%s', async (_, offset) => {
+  ])('runs a job that Redis dropped from its lists if the job is added again%s', async (_, offset) => {
     const { server, queue, goTo: setOffset } = await openWithClock();
     const { process, subjects } = recordingProcess();
     queue.start(process);
     await eventually(isUp(queue));
     await queue.add([job('a')], { delayMs: 600_000 });
-    // Simulates an eviction. The job's hash is another key and stays.
+    // Simulates an eviction. The job's hash is stored under another key and remains.
     expect(await server.command('DEL', '{secretbridge:test}:jobs:delayed')).toBe(':1\r\n');
     setOffset(offset);
     await queue.add([job('a')]);
@@ -143,7 +143,7 @@ describe('the queue on Redis', () => {
     expect(await queue.counts()).toEqual({ waiting: 0, active: 0, delayed: 0 });
   });
 
-  it('runs a job again after Redis dropped its data but not its list entry', {
+  it("runs a job again after Redis dropped the job's data but kept its list entry", {
     tags: ['long'],
   }, async () => {
     const { server, queue, goTo: setOffset } = await openWithClock();
@@ -182,7 +182,7 @@ describe('the queue on Redis', () => {
     await eventually(() => subjects().length === 1);
   });
 
-  it('does not start a running job again when Redis has dropped the job from its lists', {
+  it('does not start a running job a second time if Redis has dropped the job from its lists', {
     tags: ['long'],
   }, async () => {
     const { server, queue, goTo: setOffset } = await openWithClock();
@@ -208,7 +208,7 @@ describe('the queue on Redis', () => {
     });
   });
 
-  it('loses no run to an unnoticed FLUSHALL', async () => {
+  it('loses no run if the queue does not notice a FLUSHALL', async () => {
     const server = await start();
     const queue = await open(server.address);
     const release = Promise.withResolvers<undefined>();
@@ -245,7 +245,7 @@ describe('the queue on Redis', () => {
     await eventually(() => subjects().includes('c'));
   });
 
-  it('does not run a rejected job when its target is added again later', {
+  it('runs only the new job if a target is added again after its first job was rejected', {
     tags: ['long'],
   }, async () => {
     const server = await start();
@@ -276,7 +276,7 @@ describe('the queue on Redis', () => {
     },
   );
 
-  it.each(['down', 'frozen'])('closes at once when Redis is %s and no job is running', async (how) => {
+  it.each(['down', 'frozen'])('closes immediately if Redis is %s and no job is running', async (how) => {
     const server = await start();
     const queue = await open(server.address);
     queue.start(async () => undefined);

@@ -52,34 +52,40 @@ describe('a Redis that rejects requests', () => {
     ['without a password', '', 'Redis requires a user and password, and `engine.url` contains none'],
     ['with a wrong password', ':wr0ng@', 'Redis rejects the user and password of `engine.url`'],
     ['with an unknown user', 'ann:wr0ng@', 'Redis rejects the user and password of `engine.url`'],
-  ])('is distinguished from an unreachable Redis, %s', async (_, credentials, detail) => {
-    const server = await start({ args: ['--requirepass', 's3cret'] });
-    const queue = await open(server.address.replace('//', `//${credentials}`));
-    queue.start(async () => undefined);
-    await eventually(() => healthText(queue) === `down: ${detail}`);
-    await expect(queue.add([job('a')])).rejects.toMatchObject({ detail });
-    await queue.close(1_000);
-    expect(JSON.stringify(queue.health().error)).not.toContain('wr0ng');
-  });
+  ])(
+    'is distinguished from an unreachable Redis if the queue connects %s',
+    async (_, credentials, detail) => {
+      const server = await start({ args: ['--requirepass', 's3cret'] });
+      const queue = await open(server.address.replace('//', `//${credentials}`));
+      queue.start(async () => undefined);
+      await eventually(() => healthText(queue) === `down: ${detail}`);
+      await expect(queue.add([job('a')])).rejects.toMatchObject({ detail });
+      await queue.close(1_000);
+      expect(JSON.stringify(queue.health().error)).not.toContain('wr0ng');
+    },
+  );
 
   it.each([
     ['no password', undefined],
     ['a wrong password', SecretValue.fromText('wr0ng')],
-  ])('is reported as misconfigured with %s for its sentinels', async (_, password) => {
-    const master = await start();
-    const sentinel = await start({
-      sentinel: true,
-      config: ['requirepass s3cret', `sentinel monitor main 127.0.0.1 ${master.port} 1`],
-    });
-    const addresses = [`127.0.0.1:${sentinel.port}`];
-    const queue = await open('redis://ignored', { sentinel: { name: 'main', addresses, password } });
-    const detail =
-      'no sentinel accepts `engine.sentinel.password`, or the sentinels require a password that is not set';
-    await eventually(() => healthText(queue) === `down: ${detail}`);
-    const healths = recordHealth(queue);
-    await expect(queue.add([job('a')])).rejects.toMatchObject({ code: 'QUEUE_MISCONFIGURED', detail });
-    expect(healths).toEqual([`down: ${detail}`]);
-  });
+  ])(
+    'is reported as misconfigured if the configuration contains %s for its sentinels',
+    async (_, password) => {
+      const master = await start();
+      const sentinel = await start({
+        sentinel: true,
+        config: ['requirepass s3cret', `sentinel monitor main 127.0.0.1 ${master.port} 1`],
+      });
+      const addresses = [`127.0.0.1:${sentinel.port}`];
+      const queue = await open('redis://ignored', { sentinel: { name: 'main', addresses, password } });
+      const detail =
+        'no sentinel accepts `engine.sentinel.password`, or the sentinels require a password that is not set';
+      await eventually(() => healthText(queue) === `down: ${detail}`);
+      const healths = recordHealth(queue);
+      await expect(queue.add([job('a')])).rejects.toMatchObject({ code: 'QUEUE_MISCONFIGURED', detail });
+      expect(healths).toEqual([`down: ${detail}`]);
+    },
+  );
 
   it('works with a user, its password and only the documented rights', async () => {
     const server = await start({ config: [`user bridge on >p%40ss! ${RIGHTS.join(' ')}`] });
@@ -224,7 +230,7 @@ describe('a Redis behind TLS', () => {
   });
 
   it.each(['alone', 'in a cluster', 'as a sentinel'])(
-    'is rejected when another authority signed its certificate, %s',
+    'is rejected if another authority signed its certificate (Redis %s)',
     async (how) => {
       const { url, otherCaFile } = await startTls();
       const sentinel = { name: 'main', addresses: [new URL(url).host] };
@@ -239,7 +245,7 @@ describe('a Redis behind TLS', () => {
     },
   );
 
-  it('is rejected when another authority signed its certificate, even with NODE_TLS_REJECT_UNAUTHORIZED', async () => {
+  it('is rejected if another authority signed its certificate, even with NODE_TLS_REJECT_UNAUTHORIZED=0', async () => {
     vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
     stops.push(async () => void vi.unstubAllEnvs());
     const { url, folder, otherCaFile } = await startTls();
@@ -254,7 +260,7 @@ describe('a Redis behind TLS', () => {
     await eventually(() => healthText(queue).startsWith('down: the TLS connection to Redis fails'));
   });
 
-  it('fails with CREDENTIAL_MISSING when its certificate file is missing', async () => {
+  it('fails with CREDENTIAL_MISSING if the configured CA file is missing', async () => {
     const tls = { caFile: '/nowhere/ca.pem' };
     await expect(openQueue('rediss://127.0.0.1:1', { tls })).rejects.toMatchObject({
       code: 'CREDENTIAL_MISSING',

@@ -46,7 +46,7 @@ const configRecords = async (world: World) =>
   (await world.records()).filter(({ action }) => action === 'configure');
 
 describe('a change of the configuration', () => {
-  it('updates only the changed mapping, syncs a new mapping at once, and deletes a removed one if configured', async () => {
+  it('updates only the changed mapping, syncs a new mapping immediately, and deletes the Secret of a removed mapping if configured', async () => {
     await using world = await open();
     await using served = await world.serve();
     await within(10_000, () => expectSynced(served));
@@ -98,7 +98,7 @@ describe('a change of the configuration', () => {
     await within(5_000, async () => expect(await world.writes()).toHaveLength(before + 3));
   });
 
-  it('discards running reads of a mapping that is removed together with its store, without an error', {
+  it('discards the running reads of a mapping without an error if it removes the mapping and its store', {
     tags: ['long'],
   }, async () => {
     await using proxy = await startFaultProxy(openbao().address);
@@ -176,7 +176,7 @@ ${config(THREE)(names)}  - name: goes
     expect((await served.status()).config).toEqual({ valid: true, problems: [], differing: [] });
   });
 
-  it('reopens the server in the same process when it affects the listen address', {
+  it('reopens the server in the same process if it changes the listen address', {
     tags: ['long'],
   }, async () => {
     await using world = await open();
@@ -197,7 +197,7 @@ ${config(THREE)(names)}  - name: goes
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('is detected at once on SIGHUP, together with new credentials', { tags: ['long'] }, async () => {
+  it('is detected immediately on SIGHUP, together with new credentials', { tags: ['long'] }, async () => {
     await using world = await open({ secretIdFile: true });
     await writeFile(join(world.folder, 'secret-id'), 'wrong');
     await using served = await world.serve();
@@ -213,7 +213,7 @@ ${config(THREE)(names)}  - name: goes
   });
 });
 
-it('causes a new login when it replaces a credential file of a store', async () => {
+it('a changed credential file of a store causes a new login', async () => {
   await using world = await open({ secretIdFile: true });
   await writeFile(join(world.folder, 'secret-id'), 'wrong');
   await using served = await world.serve();

@@ -32,7 +32,7 @@ const expectValue = async (world: World, name: string, value: string): Promise<v
 };
 
 describe.each(['namespace', 'names'] as const)(
-  'a service with scope %s and the rights that rbac prints',
+  'a service with scope %s (and only the rights that rbac prints)',
   (scope) => {
     it('syncs, applies a rotation within the refresh interval, and repairs manual changes', async () => {
       await using scene = await open({ scope });
@@ -48,7 +48,7 @@ describe.each(['namespace', 'names'] as const)(
       const before = await world.secret('app');
       const outcomeCount = async () =>
         (await world.records()).filter(({ phase }) => phase === 'outcome').length;
-      // The records of two creations and two rotations. A record is written after its change.
+      // Waits for the records of two creations and two rotations, because a record is written after its change.
       const recorded = 4;
       await within(5_000, async () => expect(await outcomeCount()).toBe(recorded));
       const repair = async (change: () => Promise<void>, check: () => Promise<void>): Promise<number> => {
@@ -124,14 +124,14 @@ describe('a service', () => {
     expect(status.stdout).toContain('NOT_OWNED');
   });
 
-  it('refuses a Secret that was recreated with another type, and creates its own after that Secret is removed', {
+  it('refuses a Secret that was recreated with another type, and creates a new Secret after that Secret is removed', {
     tags: ['long'],
   }, async () => {
     await using scene = await open();
     const { world, served } = scene;
     await within(10_000, () => expectValue(world, 'app', 'first'));
     const { metadata, data } = (await world.secret('app')) ?? {};
-    // While stopped, the service misses the first change and sees both as one.
+    // While stopped, the service misses the deletion. It later receives the deletion and the creation as one change.
     served.kill('SIGSTOP');
     await world.remove('app');
     const { labels, annotations } = metadata ?? {};
@@ -174,12 +174,12 @@ describe('a service', () => {
     ]);
   });
 
-  it('marks a target that another controller keeps changing as contested, and slows its repairs', async () => {
+  it('marks a target as contested and slows its repairs if another controller keeps changing the target', async () => {
     await using scene = await open();
     const { world, served } = scene;
     await within(10_000, () => expectValue(world, 'app', 'first'));
     let rounds = 0;
-    // Simulates a controller that undoes each repair at once.
+    // Simulates a controller that immediately undoes each repair.
     await within(30_000, async () => {
       const live = await world.secret('app');
       if (live?.data?.PASSWORD === base64('first')) {
@@ -188,7 +188,7 @@ describe('a service', () => {
       }
       expect((await served.target('app'))?.state).toBe('contested');
     });
-    // A repair that loses the race does not count, and the service retries it at once.
+    // A repair that loses the race does not count, and the service retries it immediately.
     const repairs = async () =>
       (await world.records()).filter(
         ({ action, phase, outcome }) => action === 'repair' && phase === 'outcome' && outcome === 'ok',

@@ -19,7 +19,7 @@ interface Person {
   token(audience: string): Promise<string>;
 }
 
-/** Creates a service account. If a role is given, the account may `use` that role of ours. */
+/** Creates a service account. If a role is given, the account may `use` this role of the bridge. */
 async function createPerson(world: World, role?: string): Promise<Person> {
   const { request } = kubernetes();
   const name = `person-${randomBytes(4).toString('hex')}`;

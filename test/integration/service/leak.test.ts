@@ -292,7 +292,7 @@ it('values appear only in the data of the Secrets, and credentials and events ap
   ).toEqual([]);
   const withoutEnvironment = places.filter(({ name }) => name !== 'environ');
   expect(findLeaks(withoutEnvironment, await credentialsOf(world))).toEqual([]);
-  // A search that must succeed proves that the search works.
+  // Searches for values that must be present, to prove that the search works.
   const data = [{ name: 'data', bytes: JSON.stringify(secrets) }];
   for (const marker of [VALUES.second, VALUES.member, VALUES.binary])
     expect(findLeaks(data, [marker]), marker.name).not.toEqual([]);

@@ -54,7 +54,7 @@ function watchLiveness(served: ServiceProcess) {
 }
 
 describe('the service', () => {
-  it('deletes nothing during an outage of the store, reports the outage, makes few calls, and recovers soon after it', async () => {
+  it('deletes nothing during an outage of the store, reports the outage, makes few calls, and recovers soon afterwards', async () => {
     await using proxy = await startFaultProxy(openbao().address);
     await using world = await openWorld({ config, scope: 'namespace', vaultAddress: proxy.address });
     await seed(world, 'first');
@@ -92,7 +92,7 @@ describe('the service', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   }, 180_000);
 
-  it('deletes nothing during an outage of the API server, reports the outage, and recovers soon after it', {
+  it('deletes nothing during an outage of the API server, reports the outage, and recovers soon afterwards', {
     tags: ['long'],
   }, async () => {
     await using gate = await openTcpGate(kubernetes().address);
@@ -181,7 +181,7 @@ it('restarts of the service cause no writes, and read only keys that are due', {
   }
   const more = reads(proxy) - before - COUNT;
   console.log(`three restarts of ${COUNT} targets: ${more} reads`);
-  // The sweep of these ten minutes may happen now. It reads each key once.
+  // At most one sweep, which runs every ten minutes, falls into this time. A sweep reads each key once.
   expect([0, COUNT]).toContain(more);
   expect(await world.writes()).toHaveLength(writes);
   const added = (await world.records()).slice(records);

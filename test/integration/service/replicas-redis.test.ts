@@ -48,8 +48,12 @@ async function expectComplete(world: World, count: number): Promise<void> {
 }
 
 describe('Redis', () => {
-  it.each(['an empty restart'] as const)('causes no loss by %s during a sync', expectNoLoss);
-  it.each(['FLUSHALL'] as const)('causes no loss by %s during a sync', { tags: ['long'] }, expectNoLoss);
+  it.each(['an empty restart'] as const)('causes no lost change after %s during a sync', expectNoLoss);
+  it.each(['FLUSHALL'] as const)(
+    'causes no lost change after %s during a sync',
+    { tags: ['long'] },
+    expectNoLoss,
+  );
 
   async function expectNoLoss(how: 'FLUSHALL' | 'an empty restart'): Promise<void> {
     const count = 60;
@@ -148,7 +152,7 @@ describe('Redis', () => {
     },
   );
 
-  it('is reported by code in status and log when it rejects the password, and neither contains that password', async () => {
+  it('is reported by error code in the status and the log if it rejects the password, and neither contains that password', async () => {
     await using server = await startRedis({ args: ['--requirepass', 'the-right-one'] });
     const url = server.address.replace('redis://', 'redis://:a-wrong-one@');
     await using world = await open(url);

@@ -49,7 +49,7 @@ describe('a SQLite audit with Redis', () => {
   });
 
   it.each(['SIGTERM', 'SIGKILL'] as const)(
-    'accepts a service that starts right after %s of the previous one',
+    'accepts a service that starts right after the previous one ended by %s',
     async (signal) => {
       await using world = await open();
       {

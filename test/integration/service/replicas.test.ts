@@ -171,7 +171,7 @@ describe('two replicas', () => {
     await within(20_000, async () => expect(await labels()).toEqual(['two', 'two', 'two']));
   });
 
-  it('finish 60 writes and resolve open intents when one of the replicas is killed', async () => {
+  it('complete 60 writes and resolve all intents if one of the replicas is killed', async () => {
     const count = 60;
     // Adds the mappings when both replicas run, so both do part of the work.
     await using scene = await openTwo(manyMappings(1), count);

@@ -119,7 +119,9 @@ describe('restarts of workloads', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   }, 180_000);
 
-  it('are combined for ten Secrets that change within the window', { tags: ['long'] }, async () => {
+  it('are combined into one restart if ten Secrets change within the window', {
+    tags: ['long'],
+  }, async () => {
     await using world = await open({ restart: ONE, mappings: 10, window: '3s' });
     const one = await createWorkload(world, 'Deployment', 'one');
     await put(world, 'first', 10);
@@ -150,7 +152,7 @@ describe('restarts of workloads', () => {
     await within(15_000, async () => expect(await one.rolls()).toBe(1));
   });
 
-  it('are limited by `atOnce` until a rollout ends', {
+  it('wait for the end of a running rollout if the limit `atOnce` is reached', {
     tags: ['long'],
   }, async () => {
     await using world = await open({
@@ -202,7 +204,9 @@ describe('restarts of workloads', () => {
     await within(15_000, async () => expect(await world.writes('deployments')).toHaveLength(2));
   });
 
-  it('happen even after kill -9 between the write and the restart', { tags: ['long'] }, async () => {
+  it('happen even if the service is killed between the write and the restart', {
+    tags: ['long'],
+  }, async () => {
     await using world = await open({ restart: ONE, window: '5s' });
     const one = await createWorkload(world, 'Deployment', 'one');
     await put(world, 'first');

@@ -142,7 +142,7 @@ describe('rollback with the running service', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('applies to a running service when a command recorded the pin in the same audit', async () => {
+  it('takes effect in a running service if a command recorded the pin in the same audit', async () => {
     await using world = await openWorld({ config });
     await put(world, 'first');
     await using served = await world.serve();
@@ -158,7 +158,7 @@ describe('rollback with the running service', () => {
     await expectValue(world, 'third');
   });
 
-  it('is applied by the service when the command was killed after recording it', {
+  it('is completed by the service if the command was killed after recording the rollback', {
     tags: ['long'],
   }, async () => {
     await using world = await openWorld({ config });
@@ -188,7 +188,7 @@ describe('rollback with the running service', () => {
 });
 
 describe('rollback with two replicas', () => {
-  it('pins the target on both, no matter which replica received the request', {
+  it('pins the target on both replicas, no matter which replica receives the request', {
     tags: ['long'],
   }, async () => {
     await using redis = await startRedis();

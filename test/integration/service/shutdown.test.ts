@@ -44,7 +44,7 @@ const expectSynced = async (served: ServiceProcess): Promise<void> => {
   expect(targets.filter(({ state }) => state === 'synced')).toHaveLength(COUNT);
 };
 
-it('SIGTERM during 200 writes ends the service after each started write has an outcome', async () => {
+it('SIGTERM during 200 writes ends the service only after each started write has an outcome', async () => {
   await using world = await open();
   const { code, ms, stderr, changes } = await endAfter(world, 20, 'SIGTERM');
   console.log(`ended ${ms} ms after SIGTERM, with ${changes.length} of ${COUNT} written`);
@@ -62,7 +62,7 @@ it('SIGTERM during 200 writes ends the service after each started write has an o
   expect(await world.chain()).toMatchObject({ kind: 'intact' });
 });
 
-it('after kill -9 during 200 writes, the next start resolves every open intent', {
+it('the next start resolves every unresolved intent after kill -9 during 200 writes', {
   tags: ['long'],
 }, async () => {
   await using world = await open();

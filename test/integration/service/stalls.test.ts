@@ -66,7 +66,7 @@ describe.concurrent('a stall', () => {
   );
 
   it(
-    'fails only the targets of a store with TIMEOUT when it affects that store, and does not delay others',
+    'fails only the targets of one store with TIMEOUT if it affects only that store, and does not delay other targets',
     async () => {
       await using proxy = await startFaultProxy(openbao().address);
       await using world = await openWorld({ scope: 'namespace', config: config(proxy.address) });
@@ -98,7 +98,7 @@ describe.concurrent('a stall', () => {
       console.log(
         `sync of a healthy target, alone: p50 ${alone.p50} ms, p99 ${alone.p99} ms; next to a dead store: p50 ${besideDeadStore.p50} ms, p99 ${besideDeadStore.p99} ms`,
       );
-      // The allowance of 100 ms is for a busy machine.
+      // Allows 100 ms more, because the machine may be busy.
       expect(besideDeadStore.p99).toBeLessThan(alone.p99 * 1.5 + 100);
       expect(await states('healthy')).toEqual(['synced']);
       for (let n = 0; n < COUNT; n++)

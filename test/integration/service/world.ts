@@ -31,7 +31,7 @@ export interface Names {
 export interface WorldOptions {
   /** The short names of the namespaces that exist at the start. */
   readonly namespaces?: readonly string[];
-  /** YAML after the list of stores. It can contain more stores, other sections, and `mappings`. */
+  /** YAML that follows the list of stores. It can contain more stores, other sections, and `mappings`. */
   readonly config: (names: Names) => string;
   readonly scope?: 'namespace' | 'names';
   /** The addresses of the store and the API server, for example of proxies. The defaults are the real servers. */

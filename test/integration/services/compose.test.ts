@@ -15,7 +15,7 @@ const confLines = () =>
   readFileSync(CONF, 'utf8')
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'));
-/** Moves an address to another port, because a parallel run would find a server on the standard port. */
+/** Replaces the port of an address, because a parallel run would find a server on the standard port. */
 const withPort = (address: string, port: string | number) => {
   const url = new URL(address);
   url.port = String(port);

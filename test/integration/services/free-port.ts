@@ -2,8 +2,8 @@ import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 import { ServiceError } from './service.ts';
 
-// These ports are below the range for outgoing connections. An outgoing connection could take a free port of that range
-// at any time.
+// The ports are below the range for outgoing connections, because an outgoing connection could take a free port of that
+// range at any time.
 const FIRST = 20_000;
 const LAST = 32_000;
 const handedOut = new Set<number>();

@@ -54,7 +54,7 @@ async function startStubborn(guard: Guard): Promise<number[]> {
 
 describe('a server of a run', () => {
   it.each(['SIGKILL', 'SIGTERM', 'SIGINT'] as const)(
-    'is gone after %s, and so is its folder',
+    'is stopped, and its folder is removed, after the run receives %s',
     async (signal) => {
       const run = spawn(process.execPath, [fixture('run.ts')], { stdio: ['ignore', 'pipe', 'inherit'] });
       const { address, caFile } = await firstLine<{ address: string; caFile: string }>(run);
@@ -92,7 +92,7 @@ describe('a guard', () => {
     await guard.close();
   });
 
-  it('reports the exit of a server, and ignores the exit of a preparation', async () => {
+  it('reports the exit of a server, and ignores the exit of a preparation process', async () => {
     const guard = await openTemporaryGuard('test');
     const start = (name: string, ends: boolean) =>
       guard.start({ name, command: process.execPath, args: ['-e', ''], env: {}, ends });

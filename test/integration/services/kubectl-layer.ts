@@ -10,7 +10,7 @@ const PROGRAMS = ['helm', 'kubectl'] as const;
 
 /** Whether this machine can run the programs in the package. */
 export const isHelmAvailable = process.platform === 'linux' && process.arch === 'x64';
-/** The reason of a skip, as a suffix for the name of a test. */
+/** A suffix for test names with the reason why Helm tests are skipped. */
 export const HELM_NOTE = isHelmAvailable
   ? ''
   : ' (skipped: the test programs helm and kubectl need Linux on x86-64)';

@@ -31,7 +31,7 @@ export interface LocalStack extends Service {
 }
 
 export interface LocalStackOptions extends StartOptions {
-  /** Whether a running server may be used. False always starts a new one. */
+  /** Whether a running server may be used. If false, a new server always starts. */
   borrow?: boolean;
 }
 

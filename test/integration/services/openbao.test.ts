@@ -55,7 +55,7 @@ describe('startOpenBao', () => {
   it.each([
     ['a wrong token', () => openbao().address],
     ['an address without a server', () => 'http://127.0.0.1:1'],
-  ])('fails instead of starting another server after %s', async (_, address) => {
+  ])('fails instead of starting another server if the environment contains %s', async (_, address) => {
     const env = { SECRETBRIDGE_TEST_VAULT_ADDR: address(), SECRETBRIDGE_TEST_VAULT_TOKEN: 'wrong' };
     await expect(borrowOpenBao(env)).rejects.toThrow('Check SECRETBRIDGE_TEST_VAULT_ADDR');
   });

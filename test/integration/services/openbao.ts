@@ -21,7 +21,7 @@ export interface OpenBao extends Service {
 export interface OpenBaoOptions extends StartOptions {
   /** Serves HTTPS with a certificate of the server's own authority. Always starts a new server. */
   tls?: boolean;
-  /** Whether a running server may be used. False always starts a new one. */
+  /** Whether a running server may be used. If false, a new server always starts. */
   borrow?: boolean;
 }
 
@@ -107,8 +107,8 @@ async function launch(program: string, tls: boolean): Promise<OpenBao> {
 }
 
 /**
- * Only this server knows the token. The check fails for another server on the port, and for a server that is still
- * starting.
+ * Returns whether the server accepts the token of this run. Only our server accepts this token, so the check fails for
+ * another server on the port and for a server that is still starting.
  */
 async function isRoot(send: Request): Promise<boolean> {
   const answer = await tryRequest(send, 'GET', '/v1/auth/token/lookup-self');

@@ -32,7 +32,7 @@ export interface Postgres extends Service {
 export interface PostgresOptions extends StartOptions {
   /** Requires TLS on all connections. Always starts a new server. */
   tls?: boolean;
-  /** Whether a running server may be used. False always starts a new one. */
+  /** Whether a running server may be used. If false, a new server always starts. */
   borrow?: boolean;
   /** Settings for postgresql.conf. */
   settings?: Readonly<Record<string, string>>;

@@ -57,7 +57,7 @@ describe('findPython', () => {
       { isRoot: true, has: () => undefined },
       'package manager of your system',
     ],
-  ])('throws an error with the command to run, for %s', async (_, options, remedy) => {
+  ])('throws an error with the command to run if the caller is %s', async (_, options, remedy) => {
     await expect(findPython(() => {}, machine(options).fake)).rejects.toThrow(remedy);
   });
 });
@@ -69,7 +69,7 @@ describe('findGo', () => {
     ['go1.25.9', undefined],
     ['go1.9', undefined],
     [undefined, undefined],
-  ])('with %s on PATH returns %s', async (version, expected) => {
+  ])('checks the Go version %s on PATH and returns %s', async (version, expected) => {
     const { fake } = machine({ has: (command) => (command === 'go' ? version : undefined) });
     expect(await findGo(fake)).toBe(expected);
   });

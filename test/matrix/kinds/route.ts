@@ -26,7 +26,7 @@ export interface Way extends AsyncDisposable {
   loseName(): void;
 }
 
-/** A host name and a TLS proxy for a server. */
+/** Opens a host name and a TLS proxy for a server. */
 export async function openRoute(
   host: string,
   upstream: { port: number; secure: boolean },

@@ -23,7 +23,10 @@ export interface Stored {
 export interface At {
   /** A key of this case, or a prefix of keys. */
   key(name: string): string;
-  /** The YAML that makes a source read the whole text. For Vault it names the property with the text. Empty for other stores. */
+  /**
+   * The YAML that makes a source read the whole text. For Vault, this YAML names the property that contains the text.
+   * Empty for other stores.
+   */
   readonly whole: string;
   /** The keys of the entries in `stored`, in order. */
   readonly versions: readonly string[];
@@ -38,7 +41,7 @@ export type Gives =
 export type Exception =
   /** The store cannot store this value. */
   | { readonly kind: 'cannot'; readonly why: string }
-  /** `keeps` is the text that the store keeps after it changed the only value. */
+  /** `keeps` is the text that the store holds if it changes the stored value. */
   | { readonly kind: 'differs'; readonly keeps?: string; readonly gives: Gives; readonly why: string };
 
 export interface ValueCase {

@@ -20,7 +20,7 @@ export const quoted = (text: string) => JSON.stringify(text);
 export const one = (value: string | Uint8Array): Gives => ({ data: { KEY: value } });
 export const code = (errorCode: ErrorCode) => ({ code: errorCode });
 
-/** A case that reads a whole value. The Secret contains the value unchanged, or `gives` if present. */
+/** Creates a case that reads a whole value. The Secret contains the value unchanged, or `gives` if present. */
 export function whole(
   title: string,
   value: string | Uint8Array,
@@ -36,7 +36,7 @@ export function whole(
   };
 }
 
-/** A case that reads one property of a JSON object. */
+/** Creates a case that reads one property of a JSON object. */
 export function property(
   title: string,
   json: string,
@@ -54,7 +54,7 @@ export function property(
   };
 }
 
-/** A case that reads every member of an object. */
+/** Creates a case that reads every member of an object. */
 export function spread(
   title: string,
   json: string,
@@ -72,7 +72,7 @@ export function spread(
   };
 }
 
-/** A case that searches keys with the value `{"a":"<the key>"}` and the given tags. */
+/** Creates a case that searches keys with the value `{"a":"<the key>"}` and the given tags. */
 export function find(
   title: string,
   keys: Readonly<Record<string, Readonly<Record<string, string>>>>,

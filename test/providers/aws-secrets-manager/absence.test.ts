@@ -61,7 +61,7 @@ describe('proof of absence in AWS Secrets Manager', () => {
     }
   });
 
-  it.each(FAULTS)('never results from "%s", alone or in a batch', async (fault) => {
+  it.each(FAULTS)('never results from the fault "%s", in a single read or in a batch', async (fault) => {
     await using aws = await openAws();
     aws.server.store.put('a', 'x');
     aws.proxy.set(fault);
@@ -73,7 +73,7 @@ describe('proof of absence in AWS Secrets Manager', () => {
     expect(results.map(({ kind }) => kind)).toEqual(['failed', 'failed', 'failed']);
   });
 
-  it('does not apply to a secret scheduled for deletion, which is reported as deleted for every version', async () => {
+  it('does not apply to a secret scheduled for deletion: every version is reported as deleted', async () => {
     await using aws = await openAws();
     const { versions } = aws.server.store.put('a', '1');
     aws.server.store.remove('a', 'schedule');
@@ -101,7 +101,7 @@ describe('proof of absence in AWS Secrets Manager', () => {
     expect(results.map(codeOf)).toEqual(['BAD_ANSWER', 'absent']);
   });
 
-  it('fails for the right error type with a server error status', async () => {
+  it('fails if the error type says that the secret is missing, but the status is a server error', async () => {
     await using aws = await openAws();
     aws.server.fail(new AwsError('ResourceNotFoundException', 500));
     expect(codeOf(await aws.read('none'))).toBe('STORE_UNAVAILABLE');

@@ -10,7 +10,7 @@ import { parse, roleArn } from './harness.ts';
 
 const KEYS = { accessKeyId: 'AKIA', secretAccessKey: 'x' };
 
-/** A transport that records every request and returns no response. */
+/** Creates a transport that records every request and returns no response. */
 function witness() {
   const requests: OutgoingRequest[] = [];
   const transport: Transport = {
@@ -66,14 +66,14 @@ describe('the AWS endpoints', () => {
     ['eusc-de-east-1', false, 'amazonaws.eu'],
     ['us-east-1', true, 'amazonaws.com'],
     ['us-gov-east-1', true, 'amazonaws.com'],
-  ])('in %s with FIPS %s have the domain of the partition', async (region, fips, suffix) => {
+  ])('have the domain of the partition in %s (FIPS: %s)', async (region, fips, suffix) => {
     const [service, sts] = await addressesOf({ region, fips });
     expect(service).toBe(`https://secretsmanager${fips ? '-fips' : ''}.${region}.${suffix}`);
     // In GovCloud, the STS endpoint without `-fips` supports FIPS.
     expect(sts).toBe(`https://sts${fips && !region.startsWith('us-gov') ? '-fips' : ''}.${region}.${suffix}`);
   });
 
-  it('include the regional STS for a custom endpoint outside the AWS domains', async () => {
+  it('use a custom endpoint for STS too, unless the endpoint is in an AWS domain', async () => {
     const own = 'http://127.0.0.1';
     expect(await addressesOf({ endpoint: `${own}:4566` })).toEqual([own, own]);
     const gateway = 'https://aws.example.org';

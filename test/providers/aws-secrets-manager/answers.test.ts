@@ -46,7 +46,7 @@ describe('a malformed AWS response', () => {
     { SecretValues: ['a'] },
     { SecretValues: [], Errors: [null] },
     { SecretValues: [], Errors: {} },
-  ])('to a batch fails all of its keys and nothing else: %j', async (answer) => {
+  ])('makes every key of the batch fail, and no other key: %j', async (answer) => {
     await using aws = await openAws();
     aws.server.store.put('c', 'x');
     aws.server.fail({ answer }, /Batch/);
@@ -54,12 +54,12 @@ describe('a malformed AWS response', () => {
     expect((await aws.provider.read(refs)).map(codeOf)).toEqual(['BAD_ANSWER', 'BAD_ANSWER', 'found']);
   });
 
-  it('to a batch with an invalid name causes no error for the other keys', async () => {
+  it('causes no error for other keys if the batch contains an invalid name', async () => {
     await using aws = await openAws();
     const keys = ['a', 'b'].map((name) => aws.server.store.put(name, 'x').arn.slice(0, -7));
     aws.server.fail({ answer: { SecretValues: [{ ARN: null }, { ARN: 5, Name: 'a' }] } }, /Batch/);
     const results = await aws.provider.read(keys.map((key) => ({ key })));
-    expect(results.map(codeOf)).toEqual(['found', 'found']); // each key was read separately
+    expect(results.map(codeOf)).toEqual(['found', 'found']); // Each key was read separately.
   });
 
   it.each([
@@ -67,7 +67,7 @@ describe('a malformed AWS response', () => {
     { SecretList: [null] },
     { SecretList: [{ Name: 'p/a', Tags: {} }] },
     { SecretList: [{ Name: 'p/a', Tags: [null] }] },
-  ])('to a list fails the search: %j', async (answer) => {
+  ])('makes a search fail: %j', async (answer) => {
     await using aws = await openAws();
     aws.server.fail({ answer }, /List/);
     const search = aws.provider.find({ path: 'p', tags: { live: 'true' } });
@@ -79,13 +79,13 @@ describe('a malformed AWS response', () => {
     { SecretList: [null] },
     { SecretList: [secret({ SecretVersionsToStages: { v1: null } })] },
     { SecretList: [secret({ SecretVersionsToStages: { v1: 'AWSCURRENT' } })] },
-  ])('to a list yields no versions: %j', async (answer) => {
+  ])('makes a version check return unknown for every key: %j', async (answer) => {
     await using aws = await openAws();
     aws.server.fail({ answer }, /List/);
     expect(await aws.provider.versions(['a', 'b', 'c'])).toEqual(Array(3).fill({ kind: 'unknown' }));
   });
 
-  it('to DescribeSecret proves nothing', async () => {
+  it('is no proof of absence if it comes from DescribeSecret', async () => {
     await using aws = await openAws();
     aws.server.fail({ answer: secret({ VersionIdsToStages: { v1: null } }) }, /Describe/);
     expect(codeOf(await aws.read('a'))).toBe('BAD_ANSWER');

@@ -17,7 +17,7 @@ import { parse } from './harness.ts';
 
 const HOUR_MS = 3_600_000;
 
-/** An in-memory AWS account that handles the SDK's commands and counts the calls. */
+/** Opens an in-memory AWS account that handles the SDK's commands and counts the calls. */
 function openAccount({ mayList = true, mayBatch = true } = {}) {
   const versions = new Map<string, number>();
   const clock = createManualTime();
@@ -130,7 +130,7 @@ function fill(
 type Scene = { others: number; prefix: string; ours: number; folders: number; changed: number[] };
 
 describe('a version check in AWS Secrets Manager', () => {
-  it('needs no more calls than the cheaper of list and batches, for any account size', async () => {
+  it('needs at most one call more than the cheaper of a list and batch reads, for any account size', async () => {
     await fc.assert(
       fc.asyncProperty(scene, async ({ changed, ...world }) => {
         const account = openAccount();
@@ -150,7 +150,7 @@ describe('a version check in AWS Secrets Manager', () => {
     );
   });
 
-  it('needs no more calls than reading if a permission is missing, and uses a permission once granted', async () => {
+  it('needs at most one call more than reading if a permission is missing, and uses a permission once it is granted', async () => {
     await fc.assert(
       fc.asyncProperty(scene, fc.boolean(), async (world, mayBatch) => {
         const account = openAccount({ mayList: false, mayBatch });

@@ -47,7 +47,7 @@ describe('an AWS error', () => {
     expect(codeOf(await aws.read('a'))).toBe('THROTTLED');
   });
 
-  it('about the signature reports clock skew if the clocks differ by much', async () => {
+  it('reports clock skew if AWS rejects the signature and the clocks differ greatly', async () => {
     await using near = await openAws();
     near.server.fail(new AwsError('InvalidSignatureException'));
     expect(await near.read('a')).toMatchObject({
@@ -98,7 +98,7 @@ describe('the checks of an AWS store', () => {
     ]);
   });
 
-  it('report clock skew and missing permissions that would save calls', async () => {
+  it('report clock skew, and each missing permission that would save calls', async () => {
     await using aws = await openAws();
     aws.server.skewMs = -120_000;
     aws.server.fail(new AwsError('AccessDeniedException'), /Batch|List/);

@@ -87,7 +87,7 @@ describe('an endless list from AWS', () => {
   };
   const all = (token: (page: number) => string) => Array.fromAsync(listPages(session(token), [], undefined));
 
-  it('ends at a repeated page, or after more pages than an account can have', async () => {
+  it('is abandoned at the first repeated page, or after more pages than an account can have', async () => {
     await expect(all((page) => `${page % 7}`)).rejects.toMatchObject({ code: 'BAD_ANSWER' });
     await expect(all((page) => `${page}`)).rejects.toMatchObject({
       code: 'TOO_LARGE',
@@ -109,7 +109,7 @@ describe('version checks in AWS Secrets Manager', () => {
     expect(none).toEqual({ kind: 'unknown' });
   });
 
-  it('use a list for many keys, if it needs no more calls than reading', async () => {
+  it('use a list for many keys if the list needs no more calls than reading', async () => {
     await using aws = await openAws();
     const { store } = aws.server;
     for (const name of numbered('other/k', 300)) store.put(name, 'x');

@@ -23,7 +23,7 @@ export function roleArn(name: string): string {
   return `arn:aws:iam::${ACCOUNT}:role/${name}`;
 }
 
-/** A fake AWS server, a proxy in front of it, and a provider. */
+/** Opens a fake AWS server, a proxy in front of it, and a provider. */
 export async function openAws({ config = {}, deps = {}, server: serverOptions = {} }: OpenOptions = {}) {
   const server = await startAwsServer({ region: REGION, account: ACCOUNT, ...serverOptions });
   const proxy = await startFaultProxy(server.address);

@@ -29,7 +29,7 @@ describe('the keys of an AWS store', () => {
     );
   });
 
-  it('match their own entry among any others in a response', () => {
+  it('match the right entry in a response, whatever other entries it contains', () => {
     fc.assert(
       fc.property(
         fc.uniqueArray(name, { minLength: 1, maxLength: 6 }),

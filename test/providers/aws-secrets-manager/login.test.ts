@@ -19,7 +19,7 @@ describe('static credentials', () => {
     expect(codeOf(await aws.read('a'))).toBe('AUTH_FAILED');
   });
 
-  it('are used at once after a rotation', async () => {
+  it('take effect immediately after a rotation', async () => {
     await using aws = await openAws();
     aws.server.store.put('a', 'x');
     await aws.read('a');
@@ -56,7 +56,7 @@ describe('static credentials', () => {
     expect(aws.sent()).toEqual([]);
   });
 
-  it('cost one request for all reads if they are wrong, and are retried after ten seconds, then less often', async () => {
+  it('are tried once for all reads if they are wrong, and again after 10, 30 and 70 seconds', async () => {
     const clock = createManualTime(Date.now());
     await using aws = await openAws({ deps: { env: { KEY_ID: 'AKIAWRONG' }, clock } });
     const readAll = async () => {
@@ -146,10 +146,10 @@ describe('an assumed role', () => {
     aws.server.expireAll();
     const results = await aws.provider.read(many(20));
     expect(new Set(results.map(codeOf))).toEqual(new Set(['found']));
-    expect(aws.server.count('AssumeRole')).toBe(5); // The second role is refused with the first role's expired credentials. Then both roles are assumed.
+    expect(aws.server.count('AssumeRole')).toBe(5); // Two calls before the expiry. Then AWS refuses one call with the expired credentials of the first role, and both roles are assumed.
   });
 
-  it('is not assumed for each read if AWS accepts no credentials', async () => {
+  it('is not assumed for every read while AWS rejects all credentials', async () => {
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('first') }] };
     await using aws = await openAws({ config: { auth } });
     aws.server.fail(new AwsError('ExpiredTokenException'), /Secret/);
@@ -160,7 +160,7 @@ describe('an assumed role', () => {
     expect(aws.server.count('AssumeRole')).toBe(2);
   });
 
-  it('is named in the error if access to it is denied, and not requested for each read', async () => {
+  it('is named in the error if AWS denies AssumeRole, and is not requested for every read', async () => {
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
     await using aws = await openAws({ config: { auth } });
     aws.server.fail(new AwsError('AccessDeniedException', 403), /AssumeRole/);
@@ -203,7 +203,7 @@ describe('an assumed role', () => {
     ['wrong type', 'BAD_ANSWER'],
     ['wrong form', 'BAD_ANSWER'],
     ['html 403', 'ACCESS_DENIED'],
-  ] as const)('that cannot be assumed (%s) causes %s', async (fault, code) => {
+  ] as const)('fails reads and checks if it cannot be assumed (fault "%s", code %s)', async (fault, code) => {
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
     await using aws = await openAws({ config: { auth } });
     aws.server.fail(fault, /AssumeRole/);

@@ -45,7 +45,7 @@ describe('an SQS queue', () => {
   it('returns single messages if ten of them exceed the response size limit', async () => {
     await using fixture = await open();
     for (let n = 0; n < 10; n += 1) fixture.sqs.send(`${n}${'"'.repeat(2 ** 20 - 1)}`);
-    fixture.sqs.hiddenMs = 0; // Makes unread messages visible again.
+    fixture.sqs.hiddenMs = 0; // Messages that were not removed become visible again immediately.
     const bodies: string[] = [];
     for (let polls = 0; polls < 11; polls += 1) {
       const messages = await fixture.queue.receive(NEVER);
@@ -57,7 +57,7 @@ describe('an SQS queue', () => {
         );
     }
     expect(bodies).toEqual(Array.from({ length: 10 }, (_, n) => `${n}"`));
-    // Later receives return ten messages again.
+    // Later receives request ten messages again.
     for (let n = 0; n < 3; n += 1) fixture.sqs.send(`m${n}`);
     expect(await fixture.queue.receive(NEVER)).toHaveLength(3);
   });
@@ -106,7 +106,7 @@ describe('an SQS queue', () => {
     expect(fixture.sqs.requests[0]?.input).toMatchObject({ WaitTimeSeconds: 20, MaxNumberOfMessages: 10 });
   });
 
-  it('stops waiting at once when aborted', async () => {
+  it('stops waiting immediately when it is aborted', async () => {
     await using fixture = await open();
     const ending = new AbortController();
     const waits = fixture.queue.receive(ending.signal);
@@ -116,7 +116,7 @@ describe('an SQS queue', () => {
     await expect(waits).rejects.toBe(reason);
   });
 
-  it('uses the credentials of the store in the region of the queue', async () => {
+  it("uses the store's credentials and the queue's region", async () => {
     await using fixture = await open();
     fixture.sqs.send('a');
     await fixture.queue.receive(NEVER);

@@ -95,7 +95,7 @@ describe('a key in AWS Secrets Manager', () => {
     expect(aws.sent()).toEqual([]);
   });
 
-  it('is rejected with an Azure `object`', async () => {
+  it('is rejected if the source has the Azure field `object`', async () => {
     await using aws = await openAws();
     const [result] = await aws.provider.read([{ key: 'a', object: 'certificate' }]);
     expect(codeOf(result)).toBe('CONFIG_INVALID');
@@ -119,7 +119,7 @@ describe('a version in AWS Secrets Manager', () => {
     expect(reveal(await aws.read('a'))).toBe('new');
   });
 
-  it('that does not exist is VERSION_GONE, even if the secret does not exist either', async () => {
+  it('causes VERSION_GONE if it does not exist, even if the secret does not exist either', async () => {
     await using aws = await openAws();
     aws.server.store.put('a', '1');
     const id = '00000000-0000-4000-8000-000000000000';
@@ -128,17 +128,20 @@ describe('a version in AWS Secrets Manager', () => {
     expect(codeOf(await aws.read('none', 'AWSPREVIOUS'))).toBe('VERSION_GONE');
   });
 
-  it.each(['', 'x'.repeat(257), 'a\nb'])('is rejected if AWS cannot have it: %j', async (version) => {
-    await using aws = await openAws();
-    expect(codeOf(await aws.read('a', version))).toBe('CONFIG_INVALID');
-    expect(aws.sent()).toEqual([]);
-  });
+  it.each(['', 'x'.repeat(257), 'a\nb'])(
+    'is rejected if no AWS version can have this name: %j',
+    async (version) => {
+      await using aws = await openAws();
+      expect(codeOf(await aws.read('a', version))).toBe('CONFIG_INVALID');
+      expect(aws.sent()).toEqual([]);
+    },
+  );
 });
 
 describe('a batch read in AWS Secrets Manager', () => {
   const names = Array.from({ length: 45 }, (_, index) => `k/${index}`);
 
-  it('contains at most twenty different secrets, each with its version only once', async () => {
+  it('contains at most twenty secrets, and reads no secret or version twice', async () => {
     await using aws = await openAws();
     for (const name of names) aws.server.store.put(name, name);
     const refs = [...names, ...names, 'k/1'].map((key) => ({ key }));
@@ -151,7 +154,7 @@ describe('a batch read in AWS Secrets Manager', () => {
     expect(aws.sent().sort()).toEqual([...Array(3).fill('BatchGetSecretValue'), 'GetSecretValue'].sort());
   });
 
-  it('of only one secret is a single read', async () => {
+  it('becomes a single read if it contains only one secret', async () => {
     await using aws = await openAws();
     aws.server.store.put('a', '1');
     await aws.read('a');
@@ -203,7 +206,7 @@ describe('a batch read in AWS Secrets Manager', () => {
       expect(codeOf(await aws.read(key))).toBe(codeOf(results[index]));
   });
 
-  it('distinguishes a denial by the KMS key from a denial by a policy, like a single read', async () => {
+  it('distinguishes a denial by the KMS key from a denial by a policy, as a single read does', async () => {
     await using aws = await openAws();
     const say = (message: string) => new AwsError('AccessDeniedException', 400, message);
     const denied = 'User: x is not authorized to perform: secretsmanager:GetSecretValue on resource: my-kms';
@@ -225,7 +228,7 @@ describe('a batch read in AWS Secrets Manager', () => {
     }
   });
 
-  it('falls back to a single read for a secret that a policy allows only by stage', async () => {
+  it('falls back to a single read for a secret whose policy allows reads only by stage', async () => {
     await using aws = await openAws();
     for (const name of ['a', 'b', 'c']) aws.server.store.put(name, name);
     aws.server.failKey('b', new AwsError('AccessDeniedException'), /^BatchGetSecretValue item$/);
@@ -237,7 +240,7 @@ describe('a batch read in AWS Secrets Manager', () => {
     ]);
   });
 
-  it('excludes a key that only a single read can return, but includes a key that neither can return', async () => {
+  it('excludes a key that only a single read can return, but includes a key that no read can return', async () => {
     await using aws = await openAws();
     const keys = ['alone', 'denied', 'a', 'b'].map((key) => ({ key }));
     for (const { key } of keys) aws.server.store.put(key, key);
@@ -266,7 +269,7 @@ describe('a batch read in AWS Secrets Manager', () => {
     expect(aws.sent()).toEqual(keys.map(() => 'GetSecretValue'));
   });
 
-  it('includes such keys again after an hour, and forgets the oldest if there are too many', () => {
+  it('stops excluding a key after an hour, and remembers only the latest 10,000 excluded keys', () => {
     const clock = createManualTime();
     const state = createBatchState(clock);
     state.readSingly('a');
@@ -298,7 +301,7 @@ describe('a batch read in AWS Secrets Manager', () => {
   });
 
   it.each(['UnknownOperationException', 'UnknownOperation'])(
-    'is replaced by single reads if the service lacks the operation (%s), but not after other errors',
+    'is replaced by single reads if the service lacks the operation (%s)',
     async (type) => {
       await using aws = await openAws();
       for (const name of names) aws.server.store.put(name, name);

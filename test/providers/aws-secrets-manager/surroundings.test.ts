@@ -147,7 +147,7 @@ describe('the default AWS login', () => {
     expect(codeOf(await aws.read('a'))).toBe('STORE_UNAVAILABLE');
   });
 
-  it('happens once for many reads, even if the credentials are expired by our clock', async () => {
+  it('happens once for many reads, even if the credentials are expired according to our clock', async () => {
     await using token = await tokenFile();
     const clock = createManualTime(Date.now() + 48 * HOUR_MS);
     await using aws = await openAws({ config: { auth }, deps: { clock } });
@@ -180,7 +180,7 @@ describe('the default AWS login', () => {
     expect(codeOf(await aws.read('a'))).toBe('CREDENTIAL_MISSING');
   });
 
-  it('reports where it searched, and that profiles are not supported', async () => {
+  it('reports the places where it searched for credentials, and that it does not support profiles', async () => {
     await using aws = await openAws({ config: { auth }, deps: { env: { AWS_PROFILE: 'dev' } } });
     const result = await aws.read('a');
     expect(codeOf(result)).toBe('CREDENTIAL_MISSING');

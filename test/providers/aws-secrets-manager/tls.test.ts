@@ -59,7 +59,7 @@ describe('the TLS connection to AWS', () => {
     expect(codeOf(result)).toBe('TLS_FAILED');
   });
 
-  it('is impossible with a missing CA file, so the store does not open', async () => {
+  it('prevents the store from opening if the CA file is missing', async () => {
     const config = parse({ endpoint: 'https://127.0.0.1:9', tls: { caFile: '/nowhere/ca.pem' } });
     await expect(awsSecretsManager.create(config, testDeps())).rejects.toMatchObject({
       code: 'CONFIG_INVALID',

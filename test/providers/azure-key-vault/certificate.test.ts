@@ -21,7 +21,7 @@ describe('a certificate chain', () => {
     ['in another order', ROOT + LEAF + KEY + ISSUER],
     ['with one certificate twice', ISSUER + CHAIN],
     ['with other line ends and text in between', `subject=x\r\n${CHAIN.replaceAll('\n', '\r\n')}`],
-  ])('is read from PEM %s, with the leaf first and without the key', async (_, pem) => {
+  ])('is read from PEM without the key and with the leaf first: %s', async (_, pem) => {
     expect(await chainOf(pem, PEM_TYPE)).toBe(CHAIN);
     expect(await chainOf(pem, undefined)).toBe(CHAIN);
   });
@@ -29,12 +29,12 @@ describe('a certificate chain', () => {
   it.each([
     ['in the current format', MODERN],
     ['in the legacy format', LEGACY],
-  ])('is read from PKCS#12 %s in any order', async (_, file) => {
+  ])('is read from PKCS#12 in the right order: %s', async (_, file) => {
     expect(await chainOf(file, PKCS12_TYPE)).toBe(CHAIN);
     expect(await chainOf(file, undefined)).toBe(CHAIN);
   });
 
-  it('is read from PKCS#12 with any integrity check', async () => {
+  it('is read from PKCS#12 regardless of the integrity check', async () => {
     const file = Buffer.from(MODERN, 'base64');
     const [sha256, sha224] = ['608648016503040201', '608648016503040204'].map((oid) =>
       Buffer.from(oid, 'hex'),
@@ -48,7 +48,7 @@ describe('a certificate chain', () => {
     expect(await chainOf(file, PKCS12_TYPE)).toBe(PSS);
   });
 
-  it('starts with the certificate of the private key, even if that is a CA and comes last', async () => {
+  it('starts with the certificate of the private key, even if that certificate is a CA and comes last', async () => {
     const { own, other, key, pkcs12 } = selfSigned();
     for (const pem of [other + own + key, key + other + own, own + key + other])
       expect(await chainOf(pem, PEM_TYPE)).toBe(own + other);
@@ -57,7 +57,7 @@ describe('a certificate chain', () => {
     expect(new X509Certificate(await chainOf(EC_KEY, PKCS12_TYPE)).subject).toBe('CN=own.example.org');
   });
 
-  it('starts with the certificate of the private key, even next to a certificate issued by it', async () => {
+  it('starts with the certificate of the private key, even if that certificate issued another one', async () => {
     const root = createAuthority('Root');
     const own = root.intermediate('Own');
     const issued = own.issue().cert;
@@ -82,7 +82,7 @@ describe('a certificate chain', () => {
     ['other base64 data', Buffer.from('no certificate').toString('base64'), PKCS12_TYPE],
     ['a file with a password', WITH_PASSWORD, PKCS12_TYPE],
     ['nothing', '', PKCS12_TYPE],
-  ])('is rejected for %s, which the error does not quote', async (_, text, contentType) => {
+  ])('is rejected if the text is %s, and the error does not quote the text', async (_, text, contentType) => {
     const error = await chainOf(text, contentType).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: 'DECODE_FAILED' });
     if (text !== '') expect(String(error)).not.toContain(text);
@@ -91,7 +91,7 @@ describe('a certificate chain', () => {
   it.each([
     ['with a huge number of hash iterations', SLOW],
     ['with more bytes than any real file', Buffer.alloc(600_000, 0x30).toString('base64')],
-  ])('is rejected for PKCS#12 %s before the work starts', async (_, file) => {
+  ])('is rejected before the expensive work starts: PKCS#12 %s', async (_, file) => {
     await expect(chainOf(file, PKCS12_TYPE)).rejects.toMatchObject({
       code: 'DECODE_FAILED',
       message: expect.stringContaining('reading its PKCS#12 needs too much time or memory'),
@@ -100,7 +100,7 @@ describe('a certificate chain', () => {
 });
 
 describe('a Key Vault certificate', () => {
-  it('is read as the chain in the secret that belongs to it, with the version of that secret', async () => {
+  it('is read as the chain in its secret, and has the version of that secret', async () => {
     await using store = await openAzure();
     const first = store.server.secrets.put('web', KEY + LEAF, { contentType: PEM_TYPE, managed: true });
     const second = store.server.secrets.put('web', MODERN, { contentType: PKCS12_TYPE, managed: true });
@@ -117,7 +117,7 @@ describe('a Key Vault certificate', () => {
     expect(codeOf(await store.read('web', { object: 'certificate' }))).toBe('DECODE_FAILED');
   });
 
-  it('is absent only if neither the secret nor the certificate exists in deleted state', async () => {
+  it('is absent only if there is neither a deleted secret nor a deleted certificate', async () => {
     await using store = await openAzure();
     const { secrets, certificates } = store.server;
     certificates.put('web', Buffer.from('cer'));
@@ -134,7 +134,10 @@ describe('a Key Vault certificate', () => {
   });
 });
 
-/** Creates two self-signed certificates. The certificate of the key is a CA, as `openssl req -x509` makes it. */
+/**
+ * Creates two self-signed certificates. The certificate that belongs to the key is a CA, like a certificate from
+ * `openssl req -x509`.
+ */
 function selfSigned() {
   const { pki, pkcs12, asn1 } = forge;
   const make = (name: string, cA: boolean) => {
@@ -155,7 +158,7 @@ function selfSigned() {
     const file = pkcs12.toPkcs12Asn1(own.pair.privateKey, order, password);
     return Buffer.from(asn1.toDer(file).getBytes(), 'binary').toString('base64');
   };
-  // Once encrypted with an empty password, once unencrypted.
+  // One file is encrypted with an empty password, and the other is not encrypted.
   const files = [fileOf(''), fileOf(null)];
   return { own: own.pem, other: other.pem, key: pki.privateKeyToPem(own.pair.privateKey), pkcs12: files };
 }

@@ -16,7 +16,7 @@ describe('a search in Key Vault', () => {
     await using store = await openMany(60);
     store.server.secrets.put('other', 'x');
     expect((await store.provider.find({ path: 'n0', tags: {} })).length).toBe(60);
-    expect(store.sent().filter((line) => line === 'vault GET /secrets')).toHaveLength(4); // one of the four requests without a token
+    expect(store.sent().filter((line) => line === 'vault GET /secrets')).toHaveLength(4); // The first of the four requests has no token.
     expect(await store.provider.find({ path: 'n05', tags: {} })).toEqual(
       Array.from({ length: 10 }, (_, index) => `n05${index}`),
     );
@@ -46,7 +46,7 @@ describe('a search in Key Vault', () => {
   });
 
   it.each(['a/', 'a.b', '..', 'a b', 'a*'])(
-    'rejects the path %j, with which no name can start',
+    'rejects the path %j, because no name can start with it',
     async (path) => {
       await using store = await openAzure();
       await expect(store.provider.find({ path, tags: {} })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
@@ -81,7 +81,7 @@ describe('a search in Key Vault', () => {
     await expect(store.provider.find({ path: '', tags: {} })).rejects.toMatchObject({ code: 'TOO_LARGE' });
   });
 
-  it('ends between two pages when aborted', async () => {
+  it('stops between two pages when it is aborted', async () => {
     await using store = await openMany(60);
     const controller = new AbortController();
     const reason = new Error('enough');
@@ -96,7 +96,7 @@ describe('a search in Key Vault', () => {
 
 describe('a search in a large vault', () => {
   /**
-   * An in-memory vault with names like `n000000`.
+   * Creates an in-memory vault with names like `n000000`.
    * @param refusedAt The page at which the token of the first list is refused.
    */
   function vaultOf(count: number, refusedAt?: number): KeyVault {
@@ -137,7 +137,7 @@ describe('a search in a large vault', () => {
     });
   });
 
-  it('counts no secret twice if its token is refused and the list starts again', async () => {
+  it('counts no secret twice if the token is refused and the list starts over', async () => {
     expect(await find('', vaultOf(9_000, 300))).toHaveLength(9_000);
   });
 });

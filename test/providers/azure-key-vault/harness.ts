@@ -30,7 +30,7 @@ export const BY_SECRET = {
   },
 };
 
-/** A fake Azure with one application, and a provider that logs in as this application. */
+/** Opens a fake Azure with one application, and a provider that logs in as this application. */
 export async function openAzure({ server: options = {}, ...rest }: OpenOptions = {}) {
   const server = await startAzureServer(options);
   server.login.applications.set(CLIENT, { secret: CLIENT_SECRET });
@@ -44,7 +44,7 @@ export async function openAzure({ server: options = {}, ...rest }: OpenOptions =
   };
 }
 
-/** A provider on an existing fake, which stays open after the provider. */
+/** Opens a provider on an existing fake server. Closing the provider does not close the server. */
 export async function openOn(server: AzureServer, { config = {}, deps = {} }: Omit<OpenOptions, 'server'>) {
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-azure-'));
   const caFile = join(folder, 'ca.pem');

@@ -27,7 +27,7 @@ describe('the login to Key Vault', () => {
     expect(store.server.requests.filter((line) => line.startsWith('vault'))).toHaveLength(61);
   });
 
-  it('happens once, even if the token is expired by our clock', async () => {
+  it('happens once, even if the token is expired according to our clock', async () => {
     const time = createManualTime(Date.now());
     await using store = await openAzure({ deps: { clock: time } });
     store.server.secrets.put('a', '1');
@@ -96,7 +96,7 @@ describe('the login to Key Vault', () => {
     expect(codeOf(await store.read('k0'))).toBe('found');
   });
 
-  it('fails if its token is never accepted, and is repeated later', async () => {
+  it('fails if its token is never accepted, and is repeated a minute later', async () => {
     const time = createManualTime(Date.now());
     await using store = await openAzure({ deps: { clock: time } });
     store.server.secrets.put('a', '1');
@@ -119,7 +119,7 @@ describe('the login to Key Vault', () => {
     expect((await others).map(codeOf)).toEqual(keys.map(() => 'found'));
   });
 
-  it('does not block other operations once it has ended, even if the first operation is slow', async () => {
+  it('does not block other operations once it has ended, even if the operation that caused it is slow', async () => {
     await using store = await openAzure();
     fill(store);
     let started = false;
@@ -188,7 +188,7 @@ describe('a failed login', () => {
     ['empty', 'BAD_ANSWER'],
     ['endless', 'TOO_LARGE'],
     ['unauthorized', 'AUTH_FAILED'],
-  ] as const)('with "%s" causes %s at once, without a wait of 60 seconds', async (fault, code) => {
+  ] as const)('maps the fault "%s" to %s immediately, without a wait of 60 seconds', async (fault, code) => {
     const time = createManualTime(Date.now());
     for (const line of [/^authority GET/, /^authority POST/]) {
       await using store = await openAzure({ deps: { clock: time } });

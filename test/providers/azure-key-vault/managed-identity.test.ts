@@ -40,13 +40,13 @@ describe('a managed identity', () => {
     expect(reveal(await store.read('a'))).toBe('1');
   });
 
-  it('is the fallback of `default`, with AZURE_CLIENT_ID', async () => {
+  it('is the fallback of `default`, and is selected by AZURE_CLIENT_ID', async () => {
     server.login.identities.add('from-env');
     await using store = await open(undefined, 'default', { AZURE_CLIENT_ID: 'from-env' });
     expect(reveal(await store.read('a'))).toBe('1');
   });
 
-  it('that does not exist causes a refused login', async () => {
+  it('causes a refused login if it does not exist', async () => {
     await using store = await open('nobody');
     const result = await store.read('a');
     expect(codeOf(result)).toBe('AUTH_FAILED');
@@ -63,7 +63,7 @@ describe('a managed identity', () => {
     ['hang', 'TIMEOUT'],
     ['html', 'BAD_ANSWER'],
     ['redirect', 'BAD_ANSWER'],
-  ] as const)('with the endpoint fault "%s" causes %s after one request', async (fault, code) => {
+  ] as const)('maps the endpoint fault "%s" to %s after one request', async (fault, code) => {
     const clientId = `id-${fault}`.replace(/\W/g, '-');
     server.login.identities.add(clientId);
     await using store = await open(clientId);

@@ -19,7 +19,7 @@ describe('the login methods of Key Vault', () => {
     return codeOf(await store.read('a'));
   };
 
-  it('client certificate: signs with the private key in the same file', async () => {
+  it('use the private key in the certificate file for a client certificate', async () => {
     const { certificate, key } = rsaCertificate();
     const auth = { method: 'clientCertificate', ...APPLICATION, certificate: { env: 'PEM' } };
     await using store = await openAzure({ config: { auth }, deps: { env: { PEM: `${key}${certificate}` } } });
@@ -32,7 +32,7 @@ describe('the login methods of Key Vault', () => {
     });
   });
 
-  it('client certificate: reports an unusable key', async () => {
+  it('report an unusable key of a client certificate', async () => {
     const { certificate } = rsaCertificate();
     const { privateKey } = generateKeyPairSync('rsa', {
       modulusLength: 2048,
@@ -49,7 +49,7 @@ describe('the login methods of Key Vault', () => {
     }
   });
 
-  it('workload identity: reads the token file on each login, and takes the IDs from the environment', async () => {
+  it('read the token file on each login with a workload identity, and take the IDs from the environment', async () => {
     const time = createManualTime(Date.now());
     const config = { auth: { method: 'workloadIdentity' } };
     const env = { AZURE_TENANT_ID: TENANT, AZURE_CLIENT_ID: CLIENT };
@@ -69,7 +69,7 @@ describe('the login methods of Key Vault', () => {
     expect(await log(store)).toBe('found');
   });
 
-  it('client secret: may have tenant and client ID in the same Secret', async () => {
+  it('accept a Secret that contains the tenant, the client ID and the client secret', async () => {
     const auth = {
       method: 'clientSecret',
       tenantId: { env: 'T' },
@@ -85,7 +85,7 @@ describe('the login methods of Key Vault', () => {
     expect(await log(store)).toBe('found');
   });
 
-  it('workload identity: prefers configured IDs and token file over the environment', async () => {
+  it('prefer configured IDs and a configured token file over the environment for a workload identity', async () => {
     await using outer = await openAzure();
     const file = join(outer.folder, 'token');
     await writeFile(file, 'a.jwt');
@@ -96,7 +96,7 @@ describe('the login methods of Key Vault', () => {
     expect(await log(store)).toBe('found');
   });
 
-  it('default: prefers a secret, then a certificate, then a federated token from the environment', async () => {
+  it('prefer a secret, then a certificate, then a federated token from the environment for `default`', async () => {
     const { certificate, key } = rsaCertificate();
     const config = { auth: { method: 'default' } };
     await using outer = await openAzure();
@@ -133,7 +133,7 @@ describe('the Azure cloud', () => {
   it.each([
     ['https://contoso.vault.azure.cn', 'login.chinacloudapi.cn'],
     ['https://contoso.vault.usgovcloudapi.net', 'login.microsoftonline.us'],
-  ])('of %s determines the login authority', async (vaultUrl, host) => {
+  ])('determines the login authority of %s', async (vaultUrl, host) => {
     const { makeCredential } = await import('../../../src/providers/azure-key-vault/credential.ts');
     const identity = await import('@azure/identity');
     const { testDeps } = await import('../../conformance/provider-deps.ts');

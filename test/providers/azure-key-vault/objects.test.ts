@@ -28,7 +28,7 @@ ${mappings}`;
   const owned = stack.move();
   return {
     server,
-    /** Runs a sync. Returns the outcome of each target by Secret name. */
+    /** Runs a sync. Returns the outcome or error code of each target under its Secret name. */
     async sync(...args: readonly string[]) {
       const { json } = await run('sync', ...args);
       const { targets } = json as { targets: readonly { secret: string; outcome: string; code?: string }[] };
@@ -66,7 +66,7 @@ describe('a secret and a key with the same name', () => {
     expect(await sync('--mapping', 'b')).toEqual({ b: 'deleted' });
   });
 
-  it('can be sources of one target; each failed read is recorded, and a successful read only when new', async () => {
+  it('can be sources of one target; a read is recorded if it fails or returns a new version', async () => {
     await using vault = await openVault(`
   - name: a
     target: { namespace: apps }

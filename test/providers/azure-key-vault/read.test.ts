@@ -63,7 +63,7 @@ describe('a secret in Key Vault', () => {
     expect(codeOf(await store.read('a', { object: 'certificate' }))).toBe('BAD_ANSWER');
   });
 
-  it('that is not valid UTF-8 is rejected unaltered', async () => {
+  it('is rejected if its value is not valid UTF-8', async () => {
     await using store = await openAzure();
     store.server.secrets.put('half', 'a\ud800b');
     expect(codeOf(await store.read('half'))).toBe('BAD_ANSWER');
@@ -77,7 +77,7 @@ describe('a secret in Key Vault', () => {
     expect(results.map(reveal)).toEqual(['a', 'b']);
   });
 
-  it('that is disabled is not reported as denied, and another version may still be readable', async () => {
+  it('is reported as disabled and not as denied, and another version may still be readable', async () => {
     await using store = await openAzure();
     const { secrets } = store.server;
     const first = secrets.put('a', '1');
@@ -90,7 +90,7 @@ describe('a secret in Key Vault', () => {
     expect(codeOf(await store.read('a'))).toBe('ACCESS_DENIED');
   });
 
-  it('that is deleted is reported as recoverable, and as absent once it is purged', async () => {
+  it('is reported as recoverable after its deletion, and as absent once it is purged', async () => {
     await using store = await openAzure();
     const { secrets } = store.server;
     const version = secrets.put('a', '1');
@@ -123,7 +123,7 @@ describe('a secret in Key Vault', () => {
     },
   );
 
-  it('that was disabled and then deleted is reported as recoverable', async () => {
+  it('is reported as recoverable if it was disabled and then deleted', async () => {
     await using store = await openAzure();
     const { secrets } = store.server;
     secrets.put('a', '1', { enabled: false });
@@ -191,7 +191,7 @@ describe('a secret in Key Vault', () => {
     ['ForbiddenByConnection', 'public network'],
     ['ForbiddenByRbac', 'role assignment'],
     ['ForbiddenByPolicy', 'access policy'],
-  ])('that cannot be read because of %s is reported with that cause', async (inner, words) => {
+  ])('is reported with the cause if it cannot be read because of %s', async (inner, words) => {
     await using store = await openAzure();
     store.server.deny(/./, inner);
     const result = await store.read('a');
@@ -283,7 +283,7 @@ describe('the checks of a Key Vault store', () => {
     store.server.deny(/secretbridge-check|GET \/secrets$/);
     const checks = await store.provider.check();
     expect(checks.map(({ name }) => name.replace(/:.*/, ''))).toEqual(['reach', 'login', 'read', 'list']);
-    // A missing permission that would only save requests is not a failure.
+    // A permission that only saves requests may be missing.
     expect(checks.filter(({ error }) => error !== undefined)).toEqual([]);
     expect(checks.at(-1)).toMatchObject({ name: expect.stringContaining('not allowed'), saves: 'list' });
   });

@@ -1,6 +1,6 @@
 import forge from 'node-forge';
 
-/** A certificate with an RSA key as PEM, as used for applications of Entra ID. */
+/** Creates a certificate with an RSA key as PEM, as applications of Entra ID use it. */
 export function rsaCertificate(): { readonly certificate: string; readonly key: string } {
   const { pki } = forge;
   const pair = pki.rsa.generateKeyPair(2048);

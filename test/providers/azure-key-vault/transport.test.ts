@@ -52,7 +52,7 @@ describe('the connection to Key Vault', () => {
   it.each([
     ['https://127.0.0.1:9', 'STORE_UNAVAILABLE', 'refused'],
     ['https://vault.invalid', 'STORE_UNAVAILABLE', 'DNS'],
-  ])('fails to %s', async (vaultUrl, code, words) => {
+  ])('fails if the vault URL is %s', async (vaultUrl, code, words) => {
     await using store = await openAzure({ config: { vaultUrl } });
     const result = await store.read('a');
     expect(codeOf(result)).toBe(code);
@@ -136,7 +136,7 @@ describe('an authentication challenge from Key Vault', () => {
   });
 });
 
-/** A proxy that supports CONNECT tunnels (RFC 9110, section 9.3.6). */
+/** Starts a proxy that supports CONNECT tunnels (RFC 9110, section 9.3.6). */
 async function startProxy() {
   const hosts: string[] = [];
   const sockets = new Set<Socket>();

@@ -22,7 +22,7 @@ import { CLIENT, CLIENT_SECRET, openAzure, openOn } from './harness.ts';
 const UNKNOWN = { kind: 'unknown' };
 const HOUR_MS = 3_600_000;
 
-/** A vault whose secrets were written at the start of a second and read some time later. */
+/** Opens a vault whose secrets were written at the start of a second and read some time later. */
 async function openRead(count: number, readAfterMs = HOUR_MS) {
   const keys = Array.from({ length: count }, (_, index) => `n${String(index).padStart(3, '0')}`);
   const time = createManualTime();
@@ -97,7 +97,7 @@ describe('version checks in Key Vault', () => {
     await using test = await openRead(100);
     const few = test.keys.slice(90, 93);
     expect(await test.store.provider.versions(few)).toEqual([UNKNOWN, UNKNOWN, UNKNOWN]);
-    expect(test.store.sent()).toHaveLength(2); // Two pages were listed before listing cost more than reading. The store remembers this.
+    expect(test.store.sent()).toHaveLength(2); // The list stopped after two pages, when it cost more than reading. The store remembers this.
     await test.store.provider.versions(few);
     expect(test.store.sent()).toEqual([]);
     expect(await test.store.provider.versions(test.keys)).toEqual(test.read);
@@ -164,7 +164,7 @@ function stampedOf(result: ReadResult): StampedVersion | undefined {
 describe('version checks in Key Vault after a read by another process', () => {
   const KEYS = ['a', 'b', 'c'];
 
-  it('find the versions by the recorded stamp, without a read', async () => {
+  it('return the versions that the other process recorded, without a read', async () => {
     await using test = await openRead(60);
     const results = await test.store.provider.read(test.keys.map((key) => ({ key })));
     const read = new Map(results.map((result, index) => [test.keys[index], stampedOf(result)]));
@@ -189,7 +189,7 @@ describe('version checks in Key Vault after a read by another process', () => {
     expect(requests).toEqual(KEYS);
   });
 
-  it('have no stamp for a named version, or if a second change could have the same stamp', async () => {
+  it('record no update time for a named version, or if a second change could have the same update time', async () => {
     const time = createManualTime();
     await using store = await openAzure({ server: { now: time.now } });
     const version = store.server.secrets.put('a', '1');
@@ -199,7 +199,7 @@ describe('version checks in Key Vault after a read by another process', () => {
     expect(await store.read('a')).toHaveProperty('stamp');
   });
 
-  it('return unknown if the audit log fails, and query the audit log again each time, but not for each key', async () => {
+  it('return unknown if the audit log fails, and then query it for only 25 keys per check', async () => {
     await using test = await openRead(100);
     await using later = await openOn(test.store.server, { deps: { clock: test.time } });
     let requests = 0;
@@ -215,7 +215,7 @@ describe('version checks in Key Vault after a read by another process', () => {
     }
   });
 
-  it('request no recorded versions if the list is denied', async () => {
+  it('request no recorded versions for an hour after the list was denied', async () => {
     await using test = await openRead(60);
     await using later = await openOn(test.store.server, { deps: { clock: test.time } });
     test.store.server.deny(/GET \/secrets$/);
@@ -232,7 +232,7 @@ describe('version checks in Key Vault after a read by another process', () => {
     expect(requests).toBe(60);
   });
 
-  it('record no stamp without a server date, and prefer newer reads over restored versions', async () => {
+  it('record no update time without a server date, and prefer newer reads to restored versions', async () => {
     const seen = createSeenVersions();
     expect(seen.record('a', { version: 'v1', updatedOn: new Date(0), date: undefined })).toBeUndefined();
     const recalled = Promise.withResolvers<StampedVersion>();

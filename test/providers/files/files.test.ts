@@ -48,13 +48,13 @@ describe('a file', () => {
     });
   });
 
-  it('larger than 16 MiB is rejected without being read', async () => {
+  it('is rejected without being read if it is larger than 16 MiB', async () => {
     await using store = await open({ big: '' });
     await truncate(join(store.path, 'big'), 16 * 1024 * 1024 + 1);
     expect(codeOf(await store.read('big'))).toBe('TOO_LARGE');
   });
 
-  it('without read permission is denied, not absent', async (context) => {
+  it('is reported as denied and not as absent if we may not read it', async (context) => {
     context.skip(process.getuid?.() === 0, 'root may read everything');
     await using store = await open({ 'a/b.txt': 'x', 'c.txt': 'x' });
     await chmod(join(store.path, 'c.txt'), 0);
@@ -66,7 +66,7 @@ describe('a file', () => {
     await chmod(join(store.path, 'a'), 0o700);
   });
 
-  it('that is not a regular file never blocks and is never absent', async () => {
+  it('never blocks and is never absent if it is not a regular file', async () => {
     await using store = await open({ 'a/b.txt': 'x' });
     execFileSync('sh', ['-c', 'mkfifo "$0"', join(store.path, 'fifo')]);
     expect(codeOf(await store.read('fifo'))).toBe('CONFIG_INVALID');
@@ -75,14 +75,14 @@ describe('a file', () => {
     expect(await store.find()).toEqual(['a/b.txt']);
   });
 
-  it('with a name that no file system allows is rejected', async () => {
+  it('is rejected if no file system allows its name', async () => {
     await using store = await open();
     expect(codeOf(await store.read('x'.repeat(300)))).toBe('CONFIG_INVALID');
   });
 });
 
 describe('symbolic links', () => {
-  it('inside the folder are followed, as mounted volumes require', async () => {
+  it('are followed inside the folder, as mounted volumes require', async () => {
     await using store = await open({ '..2026_01/token.txt': 'one', '..2026_02/token.txt': 'two' });
     await symlink('..2026_01', join(store.path, '..data'));
     await symlink('..data/token.txt', join(store.path, 'token.txt'));
@@ -93,7 +93,7 @@ describe('symbolic links', () => {
     expect(await store.find()).toEqual(['token.txt']);
   });
 
-  it('that lead out of the folder are rejected, at the end of a path and inside it', async () => {
+  it('are rejected if they lead out of the folder, at the end of a path and inside it', async () => {
     await using store = await open();
     await symlink('../outside.txt', join(store.path, 'link.txt'));
     await symlink('..', join(store.path, 'up'));
@@ -105,7 +105,7 @@ describe('symbolic links', () => {
     await expect(store.find('up')).rejects.toMatchObject({ code: 'ACCESS_DENIED' });
   });
 
-  it('to a folder whose name starts with the same text are rejected', async () => {
+  it('are rejected if they lead to another folder whose name starts with the name of the configured folder', async () => {
     await using store = await open();
     await mkdir(`${store.path}-other`);
     await writeFile(`${store.path}-other/a.txt`, 'outside');
@@ -113,14 +113,14 @@ describe('symbolic links', () => {
     expect(codeOf(await store.read('a.txt'))).toBe('ACCESS_DENIED');
   });
 
-  it('without a target are not absent, because a volume update may be in progress', async () => {
+  it('are not absent if their target is missing, because a volume update may be in progress', async () => {
     await using store = await open();
     await symlink('..data/token.txt', join(store.path, 'token.txt'));
     expect(codeOf(await store.read('token.txt'))).toBe('STORE_UNAVAILABLE');
     await expect(store.find()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   });
 
-  it('in a loop cause an error instead of blocking', async () => {
+  it('cause an error instead of blocking if they form a loop', async () => {
     await using store = await open({ 'a/b.txt': 'x' });
     await symlink('../a', join(store.path, 'a/again'));
     await symlink('loop', join(store.path, 'loop'));
@@ -144,19 +144,19 @@ describe('the properties of a file', () => {
     return result.object === undefined ? undefined : Buffer.from(result.object.reveal()).toString('utf8');
   };
 
-  it('of type YAML come from its JSON form, while the value is the raw text', async () => {
+  it('come from the JSON form of a YAML file, while the value is the raw text', async () => {
     expect(await objectOf('a.yaml', 'b: 1.10\na: [x]\n')).toBe('{"b":1.10,"a":["x"]}');
     expect(await objectOf('a.YML', '\ufeffa: b')).toBe('{"a":"b"}');
     await using store = await open({ 'a.yaml': 'b: 1.10 # c\n' });
     expect(reveal(await store.read('a.yaml'))).toBe('b: 1.10 # c\n');
   });
 
-  it('of type JSON come from the file itself', async () => {
+  it('come from the text of a JSON file itself', async () => {
     expect(await objectOf('a.json', '{"a":1}')).toBeUndefined();
     expect(await objectOf('a.json', '\ufeff{"a": 1.10}')).toBe('{"a": 1.10}');
   });
 
-  it('of type YAML without a JSON form are missing, but the raw file can be read', async () => {
+  it('are missing if a YAML file has no JSON form, but the raw file can be read', async () => {
     expect(await objectOf('a.yaml', 'a: &x 1\nb: *x\n')).toBeUndefined();
     expect(await objectOf('a.yaml', Uint8Array.of(0xff, 0xfe))).toBeUndefined();
   });

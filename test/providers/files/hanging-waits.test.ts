@@ -14,7 +14,7 @@ const server = vi.hoisted(() => ({
   held: [] as { readonly path: string; readonly back: () => void }[],
   onHeld: () => {},
   msFor: (_path: string): number => 0,
-  /** Calls that wait for the time in their `msFor`. */
+  /** The number of calls that currently wait for the time from `msFor`. */
   slowed: 0,
 }));
 
@@ -87,7 +87,7 @@ describe('a hanging file system', () => {
     expect(server.held).toHaveLength(3);
   });
 
-  it('that blocks one key does not block other keys', async () => {
+  it('does not block other keys if only one key hangs', async () => {
     await using store = await open();
     server.away = /k3$/;
     for (let round = 0; round < 3; round += 1)
@@ -110,7 +110,7 @@ describe('a hanging file system', () => {
     expect(await reading).toEqual(['TIMEOUT', 'TIMEOUT']);
   });
 
-  it('is distinguished from a slow one with many keys to check again', async () => {
+  it('is distinguished from a slow file system on which many keys are checked twice', async () => {
     await using store = await open(60_000);
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const seen = new Set<string>();

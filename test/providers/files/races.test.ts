@@ -8,7 +8,7 @@ import { testDeps } from '../../conformance/provider-deps.ts';
 
 /**
  * Callbacks to run between two file system operations of the provider. Each runs once, before the first operation on a
- * path with the given end.
+ * path that ends with the given text.
  */
 const meanwhile = vi.hoisted(() => ({
   readdir: new Map<string, () => Promise<void>>(),
@@ -36,8 +36,8 @@ vi.mock('node:fs/promises', async (original) => {
 });
 
 /**
- * A volume with `nested/a` and `nested/b`, and an update to a new folder that has already removed half of the old
- * folder.
+ * Creates a volume with `nested/a` and `nested/b`. Its `update` switches to a new folder and removes only half of the
+ * old folder.
  */
 async function open() {
   const path = await mkdtemp(join(tmpdir(), 'secretbridge-races-'));
@@ -61,7 +61,7 @@ async function open() {
 }
 
 describe('a volume update', () => {
-  it('that empties the old folder after it was opened makes no file absent', async () => {
+  it('makes no file absent if it empties the old folder after the provider opened it', async () => {
     await using volume = await open();
     meanwhile.realpath.set('nested/a', async () => {
       await volume.update(); // The update happens after `..data` was resolved and before `a` was opened.
@@ -72,14 +72,14 @@ describe('a volume update', () => {
     expect(reveal(result)).toBe('..2');
   });
 
-  it('that empties the old folder before it is listed hides no file from a search', async () => {
+  it('hides no file from a search if it empties the old folder before the provider lists it', async () => {
     await using volume = await open();
     meanwhile.readdir.set('..1/nested', volume.update);
     expect(await volume.provider.find({ path: '', tags: {} })).toEqual(['nested/a', 'nested/b']);
     expect(meanwhile.readdir.size).toBe(0);
   });
 
-  it('between two reads of a batch causes both files to be read again', async () => {
+  it('causes both files of a batch to be read again if it happens between the two reads', async () => {
     await using volume = await open();
     meanwhile.realpath.set('nested/b', async () => {
       await volume.update();
@@ -89,7 +89,7 @@ describe('a volume update', () => {
     expect(results.map(reveal)).toEqual(['..2', '..2']);
   });
 
-  it('during every attempt is reported as an outage', async () => {
+  it('is reported as an outage if it happens during every attempt', async () => {
     await using volume = await open();
     let turns = 0;
     const again = async () => {

@@ -68,7 +68,7 @@ async function whileUpdating(
 }
 
 describe('a mounted volume under constant updates', () => {
-  it('is never read as absent, and its files never come from two different updates', async () => {
+  it('is never read as absent, and never returns files of two different updates together', async () => {
     await using volume = await createVolume();
     await volume.update(generation('0'));
     const provider = await open(volume.path);
@@ -86,7 +86,7 @@ describe('a mounted volume under constant updates', () => {
     expect(isWhole(after)).toBe(true);
   });
 
-  it('is never searched incompletely', async () => {
+  it('returns either complete search results or an outage', async () => {
     await using volume = await createVolume();
     await volume.update(generation('0', MANY));
     const provider = await open(volume.path);
@@ -102,7 +102,7 @@ describe('a mounted volume under constant updates', () => {
     expect(whole).toBeGreaterThan(10);
   });
 
-  it('has only the removed files reported as absent', async () => {
+  it('reports only the removed files as absent', async () => {
     await using volume = await createVolume();
     await volume.update({ a: '1', b: '1', 'c/d': '1' });
     const provider = await open(volume.path);
@@ -113,7 +113,7 @@ describe('a mounted volume under constant updates', () => {
 });
 
 describe('a mounted volume', () => {
-  it('can be configured by a folder inside it, which changes with each update', async () => {
+  it('can be read through a folder inside it, although each update replaces that folder', async () => {
     await using volume = await createVolume();
     await volume.update({ 'app/a': '1', 'app/b': '1' });
     const provider = await open(join(volume.path, 'app'));
@@ -124,7 +124,7 @@ describe('a mounted volume', () => {
     expect(await provider.find({ path: '', tags: {} })).toEqual(['b']);
   });
 
-  it('never returns anything outside it, regardless of its links', async () => {
+  it('never returns a file outside the volume, regardless of its links', async () => {
     await using volume = await createVolume();
     const outside = join(volume.folder, 'outside');
     await mkdir(outside);

@@ -15,7 +15,7 @@ describe('proof of absence in Vault', () => {
     expect(mountRequests()).toBe(1);
   });
 
-  it('fails if the mount was replaced by a mount of the other version', async () => {
+  it('fails if the mount was replaced by a mount of the other KV version', async () => {
     await using store = await openVault();
     store.server.put('secret', 'a', '{"a":"1"}');
     expect(codeOf(await store.read('a'))).toBe('found');
@@ -43,7 +43,7 @@ describe('proof of absence in Vault', () => {
     expect(codeOf(await store.read('none'))).toBe('BAD_ANSWER');
   });
 
-  it('fails if the mount has the other version or does not exist', async () => {
+  it('fails if the mount has the other KV version or does not exist', async () => {
     await using v1AsV2 = await openVault({ config: { mount: 'kv1' } });
     v1AsV2.server.put('kv1', 'a', '{"a":"1"}');
     expect(codeOf(await v1AsV2.read('a'))).toBe('MOUNT_NOT_FOUND');
@@ -62,7 +62,7 @@ describe('proof of absence in Vault', () => {
     expect(codeOf(await below.read('a'))).toBe('MOUNT_NOT_FOUND');
   });
 
-  it('does not apply to a version 1 secret whose content looks like version 2', async () => {
+  it('does not apply to a version 1 secret whose path looks like version 2', async () => {
     await using store = await openVault({ config: { mount: 'kv1' } });
     store.server.put('kv1', 'data/a', '{"a":"1"}');
     expect(codeOf(await store.read('a'))).toBe('MOUNT_NOT_FOUND');

@@ -8,14 +8,14 @@ describe('a Vault login in the configuration', () => {
   };
   const cert = { method: 'cert', certFile: 'a', keyFile: 'b' };
 
-  it('with a certificate requires https, and excludes other client certificates', () => {
+  it('requires https and excludes other client certificates if it uses a certificate', () => {
     expect(problems({ auth: cert })).toEqual([]);
     expect(problems({ auth: cert, address: 'http://127.0.0.1' })).toEqual(['address']);
     expect(problems({ auth: cert, tls: { certFile: 'a', keyFile: 'b' } })).toEqual(['tls.certFile']);
   });
 
   it.each(['token', 'appRole', 'userpass', 'ldap', 'jwt', 'kubernetes', 'cert'])(
-    'with %s can name its mount',
+    'can name its mount if the method is %s',
     (method) => {
       const fields = {
         token: { token: { env: 'A' } },
@@ -37,7 +37,7 @@ describe('the address of a Vault store', () => {
     VaultConfig.safeParse({ kind: 'vault', address, auth: { method: 'token', token: { env: 'A' } } }).success;
 
   it.each(['https://v/v1', 'https://v:8200/v1/', 'https://gateway/vault/v1'])(
-    'cannot be %s, because no mount has this address',
+    'cannot be %s, because it must not contain the API path',
     (address) => expect(isTaken(address)).toBe(false),
   );
 

@@ -223,7 +223,7 @@ describe('a connection to Vault', () => {
     });
   });
 
-  it('that was replaced completes its requests, unless the store is closed first', async () => {
+  it('completes its requests after it was replaced, unless the store is closed first', async () => {
     const { promise: arrived, resolve: arrive } = Promise.withResolvers<ServerResponse>();
     const server = createHttpServer((incoming, outgoing) => {
       if (incoming.url === '/v1/slow') arrive(outgoing);

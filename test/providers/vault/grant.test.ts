@@ -21,7 +21,7 @@ describe('the result of a login', () => {
   });
 
   it.each([{}, { renewable: true }, { lease_duration: 0, renewable: true }])(
-    'without a lifetime is a token that is used until it is refused: %j',
+    'is used until it is refused if the response contains no lifetime: %j',
     (more) => {
       const grant = answered({ client_token: 't', ...more });
       expect(grant).toMatchObject({ ttlMs: undefined, renewable: false, isOwn: true });
@@ -30,7 +30,7 @@ describe('the result of a login', () => {
   );
 
   it.each([{}, { client_token: '', lease_duration: 60 }, { client_token: 5, lease_duration: 60 }])(
-    'without a token is BAD_ANSWER: %j',
+    'is BAD_ANSWER if the response contains no token: %j',
     (auth) => {
       expect(() => answered(auth)).toThrow(expect.objectContaining({ code: 'BAD_ANSWER' }));
     },

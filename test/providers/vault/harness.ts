@@ -10,7 +10,7 @@ export interface OpenOptions {
 }
 
 /**
- * A fake server with the mounts `secret` (version 2) and `kv1` (version 1), a fault proxy in front of it, and a
+ * Opens a fake server with the mounts `secret` (version 2) and `kv1` (version 1), a fault proxy in front of it, and a
  * provider.
  */
 export async function openVault({ config = {}, deps = {} }: OpenOptions = {}) {

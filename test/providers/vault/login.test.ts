@@ -201,7 +201,7 @@ describe('a refused login', () => {
     },
   );
 
-  it('with AppRole is repeated at once if the secret ID is new', async () => {
+  it('is repeated within seconds if AppRole gets a new secret ID', async () => {
     await using store = await open(APP_ROLE.auth);
     const right = store.server.appRole.secretId;
     store.env.SECRET_ID = 'wrong';
@@ -211,7 +211,7 @@ describe('a refused login', () => {
     expect(codeOf(await store.read('a'))).toBe('absent');
   });
 
-  it('is repeated while other clients lock the account, and works soon after the lock ends', async () => {
+  it('is repeated while other clients lock the account, and succeeds soon after the lock ends', async () => {
     await using store = await open(APP_ROLE.auth);
     store.proxy.set('forbidden', /login/);
     for (let waited = 0; waited < 15 * 60_000; waited += 60_000) {
@@ -240,7 +240,7 @@ describe('a refused login', () => {
     expect(codeOf(await away.read('a'))).toBe('absent');
   });
 
-  it('with a missing credential is repeated as soon as the credential exists', async () => {
+  it('is repeated as soon as a missing credential exists', async () => {
     await using store = await open();
     store.server.accept('auth/ldap/login/ann', { password: 'p' });
     store.env.PASSWORD = '';
@@ -253,7 +253,10 @@ describe('a refused login', () => {
   });
 });
 
-/** The highest number of wrong attempts that the server counts. It resets the count after 15 minutes without one. */
+/**
+ * Returns the highest number of wrong attempts that the server counts. The server resets its count after 15 minutes
+ * without an attempt.
+ */
 function mostCounted(times: readonly number[]): number {
   let count = 0;
   let most = 0;
@@ -335,7 +338,7 @@ describe('a wrapped secret ID', () => {
     expect(unwraps(store)).toBe(2);
   });
 
-  it('that was already used causes AUTH_FAILED with a specific detail', async () => {
+  it('causes AUTH_FAILED with a specific detail if it was already used', async () => {
     await using store = await open();
     await store.file.write('s.used');
     const [result] = await store.provider.read([{ key: 'a' }]);
@@ -345,7 +348,7 @@ describe('a wrapped secret ID', () => {
     expect(store.sent()).toEqual(['POST sys/wrapping/unwrap']);
   });
 
-  it('is tried again if it cannot be unwrapped, and a new wrapping token is used at once', async () => {
+  it('is unwrapped again after a failure, and a new wrapping token is used immediately', async () => {
     await using store = await open();
     await store.file.write('s.not-there-yet');
     const attempt = async (ms: number) => {

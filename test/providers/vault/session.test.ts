@@ -70,7 +70,7 @@ describe('the login to Vault', () => {
     expect(store.server.logins).toBe(2);
   });
 
-  it('causes AUTH_FAILED if it is refused, and is not repeated at once', async () => {
+  it('causes AUTH_FAILED if it is refused, and is not repeated immediately', async () => {
     await using store = await openVault({ config: APP_ROLE, deps: { env: { SECRET_ID: 'wrong' } } });
     const results = await store.provider.read(keys(50));
     await store.provider.read(keys(50));
@@ -165,7 +165,7 @@ describe.each(['wrong mount', 'not found, in HTML', 'not allowed'] as const)(
 );
 
 describe('a Vault token with limited uses', () => {
-  it('counts only requests that were sent, and is revoked if uses remain', async () => {
+  it('loses a use only for requests that were sent, and is revoked if uses remain', async () => {
     const answer: Answer = {
       status: 200,
       text: '{}',
@@ -257,7 +257,7 @@ describe('a configured Vault token', () => {
 });
 
 describe('the renewal of a Vault token', () => {
-  /** @param isOwn Whether our login created the token. It is configured otherwise. */
+  /** @param isOwn Whether our login created the token. Otherwise the token comes from the configuration. */
   async function open(ttl: number, isOwn = true) {
     const server = await startVaultServer();
     const time = createManualTime();
@@ -326,7 +326,7 @@ describe('the renewal of a Vault token', () => {
   it.each([
     [true, 0],
     [false, 1],
-  ])('leaves a token to be revoked at the end only if our login created it: %s', async (isOwn, kept) => {
+  ])('lets the store revoke the token at the end only if our login created it: %s', async (isOwn, kept) => {
     const fixture = await open(300, isOwn);
     await fixture.session.ensure(undefined);
     await fixture.next();
@@ -336,7 +336,7 @@ describe('the renewal of a Vault token', () => {
     await fixture[Symbol.asyncDispose]();
   });
 
-  it('does not happen at once for a token of 768 hours', async () => {
+  it('does not happen immediately for a token with a lifetime of 768 hours', async () => {
     await using fixture = await open(768 * 3600);
     await fixture.session.ensure(undefined);
     expect(fixture.time.waiting).toEqual([768 * 3600 * 1000 * (2 / 3)]);

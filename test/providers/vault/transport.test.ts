@@ -87,7 +87,7 @@ describe('the checks of a Vault store', () => {
   const names = async (store: Awaited<ReturnType<typeof openVault>>) =>
     (await store.provider.check()).map(({ name, error }) => `${name} ${error?.code ?? 'ok'}`);
 
-  it('distinguish between connection, login and mount', async () => {
+  it('distinguish between failures of the connection, the login and the mount', async () => {
     await using store = await openVault();
     expect(await names(store)).toEqual(['reach ok', 'login ok', 'mount ok']);
     store.proxy.set('reset');
@@ -146,7 +146,7 @@ describe('a Vault response with an error status', () => {
     [500, 'STORE_UNAVAILABLE'],
     [502, 'STORE_UNAVAILABLE'],
     [599, 'STORE_UNAVAILABLE'],
-  ])('of %i is reported as %s', (status, code) => {
+  ])('maps the status %i to %s', (status, code) => {
     expect(fromStatus(answerOf(status, 'x')).code).toBe(code);
   });
 
@@ -167,7 +167,7 @@ describe('a Vault response with an error status', () => {
       'an administrator locked its namespace',
     ],
     [503, 'namespace is sealed', 'it is sealed'],
-  ])('of %i with "%s" is an outage', (status, text, detail) => {
+  ])('counts as an outage for the status %i and the message "%s"', (status, text, detail) => {
     expect(fromStatus(answerOf(status, text))).toMatchObject({ code: 'STORE_UNAVAILABLE', detail });
   });
 });

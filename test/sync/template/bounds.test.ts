@@ -9,7 +9,7 @@ const { ca } = createAuthority();
 const CERTIFICATES = Array.from({ length: 5 }, () => ca).join('');
 const MANY = '{% assign l = BIG | slice: 0, 9000 | split: "" %}';
 
-// Without the limits, each of these would take minutes or all memory.
+// Without the limits, each of these templates would take minutes or fill the memory.
 describe('endless template', () => {
   const bombs: readonly (readonly [string, string, RegExp])[] = [
     [
@@ -58,7 +58,7 @@ describe('endless template', () => {
     ['wide JSON', `{% assign o = W | from_json %}`, /list of more than/],
   ];
 
-  it.each(bombs)('stops at once: %s', (_, text, message) => {
+  it.each(bombs)('is stopped early by a limit: %s', (_, text, message) => {
     const start = performance.now();
     const values = {
       BIG,
@@ -71,7 +71,7 @@ describe('endless template', () => {
   });
 });
 
-describe('template that attacks the parser', () => {
+describe('template that would overload the parser', () => {
   it.each([
     ['is too long', 'x'.repeat(LIMITS.templateLength + 1)],
     ['has many blocks in each other', '{% if A %}'.repeat(6000)],
@@ -82,7 +82,7 @@ describe('template that attacks the parser', () => {
     ['opens many raw blocks', '{% raw %}'.repeat(7000)],
     ['closes nothing', `{% raw %}${'{%'.repeat(30_000)}`],
     ['is mostly white space', `{%${' '.repeat(60_000)}`],
-  ])('is refused at once if it %s', (_, text) => {
+  ])('is refused quickly if it %s', (_, text) => {
     const start = performance.now();
     expect(compileTemplate(text).kind).toBe('invalid');
     expect(performance.now() - start).toBeLessThan(2000);
@@ -93,7 +93,7 @@ describe('template that attacks the parser', () => {
     ['many filters', `{{ A ${'| strip '.repeat(8000)}}}`, 'a'],
     ['many operators', `{{ A ${'or A '.repeat(12_000)}}}`, 'true'],
     ['nested blocks up to the limit', `${'{% if A %}'.repeat(50)}x${'{% endif %}'.repeat(50)}`, 'x'],
-  ])('is rendered if it only has %s', (_, text, expected) => {
+  ])('is rendered if it has only %s', (_, text, expected) => {
     expect(run(text, { A: 'a' })).toBe(expected);
   });
 

@@ -63,7 +63,7 @@ describe('a template', () => {
     ],
     ['a\r\n\u{1F600}\u0000{{ A }}\n', 'a\r\n\u{1F600}\u0000a\n'],
     ['', ''],
-  ])('%j renders as %j', (text, expected) => {
+  ])('renders %j as %j', (text, expected) => {
     const values = {
       DB_PASSWORD: 'p"ss',
       'ca.crt': 'CA',
@@ -77,7 +77,7 @@ describe('a template', () => {
     expect(run(text, values)).toEqual(expected);
   });
 
-  it('renders the same bytes each time, because it keeps no state', () => {
+  it('renders identical bytes each time, because it keeps no state', () => {
     const compiled = compileTemplate('{% assign n = A | append: "x" %}{{ n }}{% if B %}B{% endif %}');
     if (compiled.kind !== 'template') throw new Error('it should parse');
     const { render } = compiled.template;
@@ -131,12 +131,13 @@ describe('template that cannot be parsed', () => {
     ['{% for i in A foo: 1 %}{% endfor %}', 1, 1, '`foo` is not understood here'],
     ['{% for i in (1..3) %}{% endfor %}', 1, 13, 'ranges such as `(1..3)` are not available'],
     ['{{ A[(1..2)] }}', 1, 6, 'ranges such as `(1..3)` are not available'],
-    // A filter applies to the whole expression before it, so its result would be the text `FALSE`, which is true.
+    // A filter applies to the whole expression in front of it. The result would be the text `FALSE`, and any text
+    // counts as true.
     ['{% if A == "b" | upcase %}yes{% endif %}', 1, 1, WHOLE],
     ['{% if not A | upcase %}yes{% endif %}', 1, 1, WHOLE],
     ['{% if B %}{% elsif A contains "b" | append: "c" %}yes{% endif %}', 1, 1, WHOLE],
     ['{% unless A == B | default: "b" %}yes{% endunless %}', 1, 1, WHOLE],
-    // These conditions look as if the second text were compared too.
+    // These conditions look as if they also compared the second text.
     ['{% if A == "x" or "y" %}yes{% endif %}', 1, 1, ALWAYS],
     ['{% if A and "y" and B %}yes{% endif %}', 1, 1, ALWAYS],
     ['{% if B %}{% elsif A contains "x" or 5 %}yes{% endif %}', 1, 1, ALWAYS],
@@ -157,7 +158,7 @@ describe('template that cannot be parsed', () => {
     ['{% case A %}{% else %}1{% else %}2{% endcase %}', 1, 24, UNEXPECTED('else')],
     ['a{% break %}b', 1, 2, UNEXPECTED('break')],
     ['{% if A %}{% continue %}{% endif %}b', 1, 11, UNEXPECTED('continue')],
-    // For an unclosed text, the engine uses the text without its last letter.
+    // If a text is not closed, the engine drops its last letter.
     ['{% assign x = "abc %}{{ x }}', 1, 15, UNCLOSED],
     ["{% if A == 'it %}yes{% endif %}", 1, 12, UNCLOSED],
     ['{% if A == "b\\" %}yes{% endif %}', 1, 12, UNCLOSED],
@@ -172,15 +173,15 @@ describe('template that cannot be parsed', () => {
       23,
       'ranges such as `(1..3)` are not available',
     ],
-  ])('reports %j at line %d, column %d: %s', (text, line, column, message) => {
-    // For an unknown filter, the problem lists the known filters for suggestions.
+  ])('reports for %j the line %d and the column %d: %s', (text, line, column, message) => {
+    // For an unknown filter, the problem lists the known filters, from which suggestions are made.
     const [, name] = /^there is no filter `(.*)`$/.exec(message) ?? [];
     const unknown = name === undefined ? {} : { unknown: { name, known: Object.keys(FILTERS) } };
     expect(run(text, { A: 'a' })).toEqual({ line, column, message, ...unknown });
     expect(checkTemplate(text)).toEqual({ line, column, message, ...unknown });
   });
 
-  it('reports names outside the list of known names', () => {
+  it('reports names that are not in the list of known names', () => {
     expect(checkTemplate('{{ A }}\n{{ B.c | json }}', ['A'])).toEqual({
       line: 2,
       column: 4,
@@ -211,11 +212,11 @@ describe('template that cannot be rendered', () => {
     ['{{ "\u{1F600}"[0] }}', 1, 1, 'the output holds half of a surrogate pair'],
     ['{% assign l = A | split: "" %}{% if l < 3 %}{% endif %}', 1, 31, UNORDERED],
     ['{% assign o = "{}" | from_json %}{% if 3 >= o %}{% endif %}', 1, 34, UNORDERED],
-  ])('reports %j at line %d, column %d: %s', (text, line, column, message) => {
+  ])('reports for %j the line %d and the column %d: %s', (text, line, column, message) => {
     expect(run(text, { A: 'a', 'ca.crt': 'c' })).toEqual({ line, column, message });
   });
 
-  it('does not reveal a value', () => {
+  it('causes an error that contains no value', () => {
     const secret = 'hunter2-hunter2';
     for (const text of [
       '{% assign o = J | from_json %}{{ o[S] }}',
@@ -238,13 +239,13 @@ describe('template that cannot be rendered', () => {
 });
 
 describe('name of an absent optional source', () => {
-  it('is false in a condition, and can be replaced by a default', () => {
+  it('counts as false in a condition, and can be replaced by a default', () => {
     const text = '{% if TOKEN %}yes{% else %}no{% endif %} {{ TOKEN | default: "none" }}';
     expect(run(text, {}, ['TOKEN'])).toBe('no none');
     expect(run(text, { TOKEN: 't' })).toBe('yes t');
   });
 
-  it('has no order, like `nil`', () => {
+  it('cannot be ordered in comparisons, like `nil`', () => {
     for (const comparison of ['< 3', '<= 3', '>= 0', '> -1', '< "a"', '<= TOKEN', '>= nil'])
       for (const name of ['TOKEN', 'o.none'])
         expect(
@@ -259,7 +260,7 @@ describe('name of an absent optional source', () => {
     expect(run('{% if N < 50 and N >= "42" and 41 < N %}yes{% endif %}', { N: '42' })).toBe('yes');
   });
 
-  it('is an error when it is printed', () => {
+  it('causes an error if it is printed', () => {
     expect(run('{{ TOKEN }}', {}, ['TOKEN'])).toMatchObject({
       message: 'there is no value here; `default` can give one',
     });
@@ -272,7 +273,7 @@ describe('name of an absent optional source', () => {
 describe('value that is not UTF-8', () => {
   const refused = { message: 'the value of `KEY` is not UTF-8 text; `base64` makes text of it' };
 
-  it('can be base64-encoded, even through a variable', () => {
+  it('can be encoded as base64, even through a variable', () => {
     expect(run('{{ KEY | base64 }}', { KEY: BINARY })).toBe('//4A');
     expect(run('{% assign x = KEY %}{{ x | base64_encode }}{{ x | base64url }}', { KEY: BINARY })).toBe(
       '//4A__4A',
@@ -293,16 +294,16 @@ describe('value that is not UTF-8', () => {
     '{% case KEY %}{% when "x" %}{% endcase %}',
     '{% for i in KEY %}{% endfor %}',
     '{% capture x %}{{ KEY }}{% endcapture %}',
-  ])('is refused by %j', (text) => {
+  ])('is refused in the template %j', (text) => {
     expect(run(text, { KEY: BINARY })).toMatchObject(refused);
   });
 
-  it('does no harm if it is not used', () => {
+  it('causes no error if the template does not use it', () => {
     expect(run('{{ A }}', { KEY: BINARY, A: 'a' })).toBe('a');
   });
 });
 
-describe('inherited property', () => {
+describe('property that JavaScript objects inherit', () => {
   const names = [
     'constructor',
     '__proto__',
@@ -314,18 +315,18 @@ describe('inherited property', () => {
   ];
   const things = ['', 'A.', 'KEY.', 'o.', 'n.', 'l.', 'forloop.', 'o.__proto__.', 'KEY.__proto__.'];
 
-  // A number's `valueOf` is its own property here.
+  // For a number, `valueOf` is an own property here, not an inherited one.
   const paths = things
     .flatMap((thing) => names.map((name) => `${thing}${name}`))
     .filter((path) => path !== 'n.valueOf');
-  it.each(paths)('is not reachable by %s', (path) => {
+  it.each(paths)('cannot be reached by %s', (path) => {
     const text = `{% assign o = J | from_json %}{% assign n = o.n %}{% assign l = A | split: "" %}{% for i in l %}{{ ${path} }}{% endfor %}`;
     expect(run(text, { A: 'a', KEY: BINARY, J: '{"n":1.0}' })).toEqual(
       expect.objectContaining({ message: expect.any(String) }),
     );
   });
 
-  it('does not hide a key of the same name', () => {
+  it('does not hide a key with an equal name', () => {
     const values = Object.fromEntries(names.map((name) => [name, name.length.toString()]));
     for (const name of names)
       expect(run(`{{ ${name} }}{{ ["${name}"] }}`, { ...values, ['__proto__']: '9' })).toMatch(/^(\d+)\1$/);

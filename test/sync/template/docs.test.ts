@@ -9,7 +9,7 @@ import { run } from './run.ts';
 
 const page = allPages().find(({ path }) => path === 'docs/reference/values.md');
 if (page === undefined) throw new Error('the page on values is missing');
-// In a table, Markdown writes a bar as `\\|`.
+// In a Markdown table, a bar is written as `\|`.
 const rows = tableOf(page, 'filter', 'example', 'gives').map((row) =>
   row.map((cell) => cell.replaceAll('\\|', '|')),
 );
@@ -25,7 +25,7 @@ const values = {
   P12: Buffer.from(AES, 'base64'),
 };
 
-/** The expected output of filters that the page describes only in words. */
+/** The expected output of filters that the page describes in words only. */
 const MEANT: Readonly<Record<string, string>> = {
   pem_chain: `${cert}${middle.ca}${root.ca}`,
   pem_leaf: cert,
@@ -34,20 +34,20 @@ const MEANT: Readonly<Record<string, string>> = {
   pem_key: key,
 };
 
-describe('table of filters', () => {
-  it('has exactly the available filters', () => {
+describe('table of filters in the documentation', () => {
+  it('lists exactly the available filters', () => {
     expect(rows.map(([name]) => name).sort()).toEqual(Object.keys(FILTERS).sort());
   });
 
-  it.each(rows)('has the correct result for %s: %s', (name = '', example = '', gives = '') => {
+  it.each(rows)('contains the correct result for %s: %s', (name = '', example = '', gives = '') => {
     const result = run(`{{ ${example} }}`, values);
     if (name.startsWith('pkcs12')) expect(result).toMatch(/^-----BEGIN /);
     else expect(result).toBe(MEANT[name] ?? gives);
   });
 });
 
-describe('key named like a number or a word of Liquid', () => {
-  it.each(['8080', '1.10', '-5', 'true', 'nil', 'empty'])('%s is accessible in brackets', (name) => {
+describe('key whose name is a number or a word of the template language', () => {
+  it.each(['8080', '1.10', '-5', 'true', 'nil', 'empty'])('can be used in brackets: %s', (name) => {
     expect(run(`{{ ["${name}"] }}`, { [name]: 'x' })).toBe('x');
     expect(run(`{{ ${name} }}`, { [name]: 'x' })).not.toBe('x');
   });
@@ -73,7 +73,7 @@ describe('page on how to write a template', () => {
     },
   };
 
-  it.each(examples)('has a working example of $key', ({ text, names }) => {
+  it.each(examples)('contains a working example of $key', ({ text, names }) => {
     expect(checkTemplate(text, names)).toBeUndefined();
     const used = Object.fromEntries(Object.entries(samples).filter(([name]) => names.includes(name)));
     expect(run(text, used)).toEqual(expect.any(String));
@@ -81,7 +81,7 @@ describe('page on how to write a template', () => {
 
   const example = (key: string) => examples.find((entry) => entry.key === key)?.text ?? '';
 
-  it('shows the correct output of its examples', () => {
+  it('contains the correct output of its examples', () => {
     const yaml = parse(String(run(example('application.yaml'), samples))) as unknown;
     expect(yaml).toEqual({ spring: { datasource: { username: 'ann', password: 'a"b: #c' } }, ca: root.ca });
     expect(run(example('DATABASE_URL'), samples)).toBe('postgres://ann:p%40ss%2Fw@db.payments:5432/payments');

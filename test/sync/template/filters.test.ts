@@ -40,7 +40,7 @@ describe('text filters', () => {
     [`"'>&amp;é" | escape`, '&#39;&gt;&amp;amp;é'],
     [`"<a b='c'>&</a>" | xml_escape`, '&lt;a b=&apos;c&apos;&gt;&amp;&lt;/a&gt;'],
   ])('%s returns %j', (expression, expected) => {
-    // The template contains the characters themselves, because Liquid needs no escapes here.
+    // The template contains the quoted characters themselves, because Liquid needs no escapes here.
     expect(run(`{{ ${expression} }}`)).toBe(expected);
   });
 
@@ -51,7 +51,7 @@ describe('text filters', () => {
     ['"a" | slice: "x"', 'expected a whole number'],
     ['"a" | join', 'this is not a list; `split` makes one of text'],
     ['"" | split: "," | first | upcase', undefined],
-  ])('error of %s: %s', (expression, message) => {
+  ])('%s causes the error: %s', (expression, message) => {
     expect(run(`{{ ${expression} }}`)).toEqual(
       message === undefined ? '' : expect.objectContaining({ message }),
     );
@@ -72,7 +72,7 @@ describe('lists from JSON', () => {
     ['[10,9,1.50,true]', 'sort', '[1.50,10,9,true]'],
     ['[1,"1",1.0,"1",true,"true",true]', 'uniq', '[1,"1",1.0,true,"true"]'],
     ['[10,"a",true]', 'reverse', '[true,"a",10]'],
-  ])('from %s, filtered by %s, keep the types of their items', (J, filter, expected) => {
+  ])('keep the types of their items if they come from %s and are filtered by %s', (J, filter, expected) => {
     expect(run(`{{ J | from_json | ${filter} | json }}`, { J })).toBe(expected);
   });
 });
@@ -81,7 +81,7 @@ describe('json and from_json', () => {
   const J =
     '{"b":1,"2":1.10,"id":123456789012345678,"list":[{"x":"é\\u0041"},null,true],"e":1e5,"t":"<\\/>"}';
 
-  it('return the JSON unchanged, with its order and digits', () => {
+  it('return the JSON unchanged, including its order and digits', () => {
     expect(run('{{ J | from_json | json }}', { J })).toBe(
       '{"b":1,"2":1.10,"id":123456789012345678,"list":[{"x":"éA"},null,true],"e":1e5,"t":"</>"}',
     );
@@ -110,7 +110,7 @@ describe('json and from_json', () => {
     ['{"a":1,"a":2}', 'an object has the same member twice'],
     ['{"a":', 'this is not JSON'],
     ['', 'this is not JSON'],
-  ])('refuse %j: %s', (text, message) => {
+  ])('reject %j: %s', (text, message) => {
     expect(run('{% assign o = J | from_json %}', { J: text })).toMatchObject({ message });
   });
 

@@ -13,7 +13,7 @@ function ours(text: string): readonly string[] {
   );
 }
 
-/** The names that the engine itself finds, in text order. */
+/** Returns the names that the template engine finds, in text order. */
 function theirs(text: string): readonly string[] {
   const { globals } = engine.analyzeSync(engine.parse(text), { partials: false });
   return Object.values(globals)
@@ -34,11 +34,11 @@ describe('names that a template uses', () => {
       ['A 1 9', 'B 1 21', 'C 1 33', 'D 1 50'],
     ],
     ['{% raw %}{{ A }}{% endraw %}{% comment %}{{ B }}{% endcomment %}{{ nil }}{{ true }}', []],
-  ])('are found in %s', (text, expected) => {
+  ])('are found in the template %s', (text, expected) => {
     expect(ours(text)).toEqual(expected);
   });
 
-  it('match the names that the engine finds', () => {
+  it('are the names that the template engine also finds', () => {
     const name = fc.constantFrom('A', 'B', 'x', 'y', 'forloop');
     const path = fc
       .tuple(
@@ -102,7 +102,7 @@ describe('names that a template uses', () => {
     expect(places).toHaveLength(3_600);
     expect(checkTemplate(`${used}\n{{ B }}`, ['A'])).toMatchObject({ line: 2, column: 4 });
     expect(checkTemplate(used, ['A'])).toBeUndefined();
-    // Only the position of the missing name is computed.
+    // Computing positions is slow, so only the position of the missing name is computed.
     expect(positionLookups).toHaveBeenCalledTimes(1);
   });
 });

@@ -17,7 +17,7 @@ describe('certificates in a text', () => {
     ['in reverse', [root.ca, middle.ca, low.ca, leaf]],
     ['in random order', [middle.ca, leaf, root.ca, low.ca]],
     ['with duplicates', [leaf, leaf, root.ca, low.ca, middle.ca, low.ca]],
-  ])('are sorted leaf first if they come %s', (_, certificates) => {
+  ])('are sorted with the leaf first if they come %s', (_, certificates) => {
     const P = certificates.join('');
     expect(run('{{ P | pem_chain }}', { P })).toBe(WHOLE);
     expect(run('{{ P | pem_leaf }}', { P })).toBe(leaf);
@@ -25,7 +25,7 @@ describe('certificates in a text', () => {
     expect(run('{{ P | pem_root }}', { P })).toBe(root.ca);
   });
 
-  it('need not include the root', () => {
+  it('are accepted without the root certificate', () => {
     expect(run('{{ P | pem_chain }}', { P: `${middle.ca}${low.ca}${leaf}` })).toBe(CHAIN);
     expect(run('{{ P | pem_root }}', { P: CHAIN })).toMatchObject({
       message: 'there is no self-signed certificate',
@@ -33,13 +33,13 @@ describe('certificates in a text', () => {
     expect(run('{{ P | pem_intermediates }}', { P: leaf })).toBe('');
   });
 
-  it('may be a single self-signed certificate', () => {
+  it('are accepted if there is only one self-signed certificate', () => {
     expect(run('{{ P | pem_leaf }}{{ P | pem_root }}{{ P | pem_intermediates }}', { P: root.ca })).toBe(
       `${root.ca}${root.ca}`,
     );
   });
 
-  it('are extracted from surrounding text with any line ends', () => {
+  it('are extracted from surrounding text, whatever its line ends are', () => {
     const P = `Bag Attributes\r\n  friendlyName: x\r\n${WHOLE.replace(/\n/g, '\r\n')}\r\n${key}`;
     expect(run('{{ P | pem_chain }}', { P })).toBe(WHOLE);
     expect(run('{{ P | pem_key }}', { P })).toBe(key);
@@ -51,7 +51,7 @@ describe('certificates in a text', () => {
   it.each([
     ['from two chains', `${CHAIN}${stranger.cert}`, 'the certificates are not one chain'],
     ['with a missing intermediate', `${leaf}${middle.ca}`, 'the certificates are not one chain'],
-    // Both roots have the same name, so only the signature distinguishes them.
+    // Both roots have the same name, so only the signatures distinguish them.
     ['with a root of the same name', `${stranger.cert}${root.ca}`, 'the certificates are not one chain'],
     ['without any certificate', 'hello', 'there is no PEM certificate'],
     ['that are a key', key, 'there is no PEM certificate'],
@@ -64,14 +64,14 @@ describe('certificates in a text', () => {
 });
 
 describe('private key in a text', () => {
-  it('is refused unless the text contains exactly one', () => {
+  it('is accepted only if the text contains exactly one', () => {
     expect(run('{{ P | pem_key }}', { P: leaf })).toMatchObject({ message: 'there is no PEM private key' });
     expect(run('{{ P | pem_key }}', { P: `${key}${key}` })).toMatchObject({
       message: 'there is more than one PEM private key',
     });
   });
 
-  it('may be encrypted, and stays encrypted', () => {
+  it('may be encrypted, and is then returned encrypted', () => {
     const encrypted = key.replaceAll('PRIVATE KEY', 'ENCRYPTED PRIVATE KEY');
     expect(run('{{ P | pem_key }}', { P: `${leaf}${encrypted}` })).toBe(encrypted);
   });

@@ -13,18 +13,18 @@ const OID = {
 } as const;
 
 export interface Contents {
-  /** The certificates as PEM, in file order. */
+  /** The certificates as PEM, in the order of the file. */
   readonly certificates: readonly string[];
   /**
-   * PEM, encrypted with 3DES and the password. `undefined` means that there is no password, as Windows writes it, and
-   * not an empty password.
+   * The private key as PEM, encrypted with 3DES and the password. `undefined` means no password, as Windows writes it,
+   * which differs from an empty password.
    */
   readonly key?: {
     readonly pem: string;
     readonly password: string | undefined;
-    /** Uses PBES2 with this cipher. The types of the library lack `des`. */
+    /** Encrypts with PBES2 and this cipher. The types of the library lack `des`. */
     readonly under?: { readonly algorithm: string; readonly prfAlgorithm: string; readonly count?: number };
-    /** How many times the file has the key. Default: 1. */
+    /** The number of copies of the key in the file. Default: 1. */
     readonly copies?: number;
   };
 }

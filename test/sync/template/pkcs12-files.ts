@@ -1,5 +1,6 @@
-// OpenSSL 3.0 wrote all files except `UNCOUNTED`. Each contains a P-256 key and its certificate, and most also contain
-// the certificate of the authority. The password is `secret` or none, except for the last two files.
+// OpenSSL 3.0 wrote all these files except `UNCOUNTED`. Each contains a P-256 key and its certificate, and most also
+// contain the certificate of the authority. The password is `secret` or none, but the last two files have other
+// passwords.
 
 /** AES-256-CBC, PBKDF2 with 2,048 rounds, as OpenSSL 3 writes it. */
 export const AES =
@@ -43,7 +44,7 @@ export const LEGACY =
   'Jk+zjyvjfe4kkADFikHNjwpX/Ij80IIfX3khzRmI9b7D+62DMSUwIwYJKoZIhvcNAQkVMRYEFClznf7nIJkRxj5GsbwSFl8n' +
   'ehT6MDEwITAJBgUrDgMCGgUABBSY8+fIeBraD4+u4HfSFyUS7KXhegQI9u2id0b6wK8CAggA';
 
-/** Like `LEGACY`, with 51,200 password iterations per part, as Bouncy Castle writes it. */
+/** Like `LEGACY`, but with 51,200 password iterations for each part, as Bouncy Castle writes it. */
 export const MANY_ROUNDS =
   'MIIDdQIBAzCCAzoGCSqGSIb3DQEHAaCCAysEggMnMIIDIzCCAhgGCSqGSIb3DQEHBqCCAgkwggIFAgEAMIIB/gYJKoZIhvcN' +
   'AQcBMB0GCiqGSIb3DQEMAQYwDwQIgK1QzceiMkgCAwDIAICCAdBC1/lZHgyaLHgSbCzt2WrSHPDogEFJmgy8m+q8WKsJat6U' +
@@ -59,7 +60,7 @@ export const MANY_ROUNDS =
   'XlgLUYnJMSUwIwYJKoZIhvcNAQkVMRYEFFrU9oXi4kbW+W1MU3lVxDnm+TUgMDIwITAJBgUrDgMCGgUABBQgwHwYTy2uZMYF' +
   '1UOwMC8gG7BaCgQIEAIqMcMheTQCAwDIAA==';
 
-/** 150,000 password iterations per part. */
+/** A file with 150,000 password iterations for each part. */
 export const SLOW =
   'MIIDrwIBAzCCA2QGCSqGSIb3DQEHAaCCA1UEggNRMIIDTTCCAgMGCSqGSIb3DQEHBqCCAfQwggHwAgEAMIIB6QYJKoZIhvcN' +
   'AQcBMFgGCSqGSIb3DQEFDTBLMCoGCSqGSIb3DQEFDDAdBAjkz+WqbkF/iwIDAknwMAwGCCqGSIb3DQIJBQAwHQYJYIZIAWUD' +
@@ -76,7 +77,7 @@ export const SLOW =
   'IJkRxj5GsbwSFl8nehT6MEIwMTANBglghkgBZQMEAgEFAAQg7KqJm3dl9h93AdI1JZ71zMKELaWmAM4z1wgQQLEPfL4ECHmz' +
   'SdFEriI7AgMCSfA=';
 
-/** 200,000 password iterations, followed by an octet string and an empty integer. */
+/** A file with 200,000 password iterations, followed by an octet string and an empty integer. */
 export const UNCOUNTED =
   'MIH+AgEDMIH4BgkqhkiG9w0BBwGggeoEgecwgeQwgeEGCSqGSIb3DQEHAaCB0wSB0DCBzTCBygYLKoZIhvcNAQwKAQKggbow' +
   'gbcwIgYKKoZIhvcNAQwBAzAUBAj00v1mzE7u9gIDAw1ABAF4AgAEgZCruu3KSf/kX14Bl1pB6pCfrfOr8cBpv6NvZV05GQI5' +
@@ -95,7 +96,7 @@ export const PLAIN =
   'nX6eVLdH4SBPnxU3DXLFMTA39oE49Rc6zqdYpa/WzaFEA0IABB3ofrMrlW2nf/ZGiAHeMWo9DCO7deBqhX7Ctjp7TBIUTl5x' +
   'yk3EFIVUC8tjaI4fcF14nk8vkp3dyc9Zg7TrEZExJTAjBgkqhkiG9w0BCRUxFgQUKXOd/ucgmRHGPkaxvBIWXyd6FPo=';
 
-/** A single unencrypted certificate. */
+/** A file with a single unencrypted certificate. */
 export const NOKEY =
   'MIIBfgIBAzCCAXcGCSqGSIb3DQEHAaCCAWgEggFkMIIBYDCCAVwGCSqGSIb3DQEHAaCCAU0EggFJMIIBRTCCAUEGCyqGSIb3' +
   'DQEMCgEDoIIBMDCCASwGCiqGSIb3DQEJFgGgggEcBIIBGDCCARQwgbsCFGjnwqfPT5SLVyGG183kpM0GAZnKMAoGCCqGSM49' +
@@ -107,7 +108,7 @@ export const NOKEY =
 /** The key and certificate of the two files below. */
 export const UNICODE_PASSWORD = 'pässwörd€𝄞';
 
-/** Like `AES`, with a non-ASCII password. */
+/** Like `AES`, but with a non-ASCII password. */
 export const AES_UNICODE =
   'MIID/AIBAzCCA7IGCSqGSIb3DQEHAaCCA6MEggOfMIIDmzCCAlIGCSqGSIb3DQEHBqCCAkMwggI/AgEAMIICOAYJKoZIhvcN' +
   'AQcBMFcGCSqGSIb3DQEFDTBKMCkGCSqGSIb3DQEFDDAcBAiRQPVmPwHyrQICCAAwDAYIKoZIhvcNAgkFADAdBglghkgBZQME' +
@@ -125,7 +126,7 @@ export const AES_UNICODE =
   'FB7z8n4t7t2QqBWfBXqZYv96MKrUMEEwMTANBglghkgBZQMEAgEFAAQgSJiF0Lp8MgOW5XruL9vwZhkqcR8g6m1b+PxPiFES' +
   'svMECIFWqZV3r8QYAgIIAA==';
 
-/** Like `LEGACY`, with a non-ASCII password. */
+/** Like `LEGACY`, but with a non-ASCII password. */
 export const LEGACY_UNICODE =
   'MIIDcgIBAzCCAzgGCSqGSIb3DQEHAaCCAykEggMlMIIDITCCAhcGCSqGSIb3DQEHBqCCAggwggIEAgEAMIIB/QYJKoZIhvcN' +
   'AQcBMBwGCiqGSIb3DQEMAQYwDgQIRDS1qa3zSwACAggAgIIB0H/iQhGFdCujUdbhwMgtOhs5PJRN5Z52IzSoyluw9bsvBxC4' +

@@ -15,11 +15,11 @@ function text(template: string, values: Values): string {
 
 const unreadable = 'this is not PKCS#12, or the password is wrong';
 
-describe('PKCS#12', () => {
+describe('PKCS#12 file', () => {
   it.each([
     ['in the current format', files.AES, 2],
     ['from old tools', files.LEGACY, 2],
-  ])('%s contains the chain, leaf first, and the key of the leaf', (_, file, count) => {
+  ])('contains the chain, leaf first, and the key of the leaf: file %s', (_, file, count) => {
     const values = { P: bytes(file), PASSWORD: 'secret' };
     const chain = text('{{ P | pkcs12_cert: PASSWORD }}', values);
     const key = text('{{ P | pkcs12_key: PASSWORD }}', values);
@@ -30,31 +30,34 @@ describe('PKCS#12', () => {
     expect(key).toMatch(/^-----BEGIN PRIVATE KEY-----\n/);
   });
 
-  it('may use as many password iterations as Bouncy Castle in each part', () => {
+  it('may have as many password iterations in each part as Bouncy Castle writes', () => {
     expect(text('{{ P | pkcs12_key: "secret" }}', { P: bytes(files.MANY_ROUNDS) })).toMatch(/^-----BEGIN /);
   });
 
-  it.each(['aes128', 'aes192', 'aes256', 'des'])('may use %s with any password hash', (algorithm) => {
-    const { key } = createAuthority().issue();
-    for (const prfAlgorithm of ['sha1', 'sha256', 'sha384', 'sha512']) {
-      const under = { algorithm, prfAlgorithm };
-      const P = pkcs12Of({ certificates: [], key: { pem: key, password: 'secret', under } });
-      expect(text('{{ P | pkcs12_key: "secret" }}', { P })).toBe(key);
-      expect(run('{{ P | pkcs12_key: "secreu" }}', { P })).toMatchObject({ message: unreadable });
-    }
-  });
+  it.each(['aes128', 'aes192', 'aes256', 'des'])(
+    'may be encrypted with %s and any password hash',
+    (algorithm) => {
+      const { key } = createAuthority().issue();
+      for (const prfAlgorithm of ['sha1', 'sha256', 'sha384', 'sha512']) {
+        const under = { algorithm, prfAlgorithm };
+        const P = pkcs12Of({ certificates: [], key: { pem: key, password: 'secret', under } });
+        expect(text('{{ P | pkcs12_key: "secret" }}', { P })).toBe(key);
+        expect(run('{{ P | pkcs12_key: "secreu" }}', { P })).toMatchObject({ message: unreadable });
+      }
+    },
+  );
 
-  it('with DES may have a non-ASCII password', () => {
+  it('may have a non-ASCII password if it is encrypted with DES', () => {
     const { key } = createAuthority().issue();
     const PASSWORD = 'pässwörd €';
     const under = { algorithm: 'des', prfAlgorithm: 'sha256' };
-    // The library expects one character per byte.
+    // The library expects a password with one character for each byte.
     const password = Buffer.from(PASSWORD, 'utf8').toString('latin1');
     const P = pkcs12Of({ certificates: [], key: { pem: key, password, under } });
     expect(text('{{ P | pkcs12_key: PASSWORD }}', { P, PASSWORD })).toBe(key);
   });
 
-  it('needs no password if no part is encrypted', () => {
+  it('needs no password if none of its parts is encrypted', () => {
     expect(text('{{ P | pkcs12_key }}', { P: bytes(files.PLAIN) })).toContain('BEGIN PRIVATE KEY');
     expect(text('{{ P | pkcs12_cert }}', { P: bytes(files.NOKEY) })).toContain('BEGIN CERTIFICATE');
   });
@@ -69,7 +72,7 @@ describe('PKCS#12', () => {
     expect(text('{{ P | pkcs12_key: "" }}{{ P | pkcs12_cert }}', { P })).toBe(key + cert);
   });
 
-  it('puts the certificate of the key first, and certificates outside the chain last', () => {
+  it('gives the certificate of the key first, and certificates outside the chain last', () => {
     const root = createAuthority('Root');
     const middle = root.intermediate('Middle');
     const { cert, key } = middle.issue();
@@ -85,7 +88,7 @@ describe('PKCS#12', () => {
     expect(text('{{ P | pkcs12_cert }}', { P: alone })).toBe([cert, ...unrelated].join(''));
   });
 
-  it('begins with the certificate of its key, even if that certificate issued another one', () => {
+  it('gives the certificate of its key first, even if that certificate issued another one', () => {
     const root = createAuthority('Root');
     const own = root.intermediate('Own');
     const { cert } = own.issue();
@@ -93,7 +96,7 @@ describe('PKCS#12', () => {
     expect(text('{{ P | pkcs12_cert }}', { P })).toBe(own.ca + root.ca + cert);
   });
 
-  it('is refused without a certificate', () => {
+  it('is refused if it contains no certificate', () => {
     expect(run('{{ P | pkcs12_cert }}', { P: pkcs12Of({ certificates: [] }) })).toMatchObject({
       message: 'there is no certificate in this PKCS#12',
     });
@@ -102,7 +105,7 @@ describe('PKCS#12', () => {
   it.each([
     ['in the current format', files.AES_UNICODE],
     ['from old tools', files.LEGACY_UNICODE],
-  ])('%s may have a non-ASCII password', (_, file) => {
+  ])('may have a non-ASCII password: %s', (_, file) => {
     const values = { P: bytes(file), PASSWORD: files.UNICODE_PASSWORD };
     const key = createPrivateKey(text('{{ P | pkcs12_key: PASSWORD }}', values));
     expect(new X509Certificate(text('{{ P | pkcs12_cert: PASSWORD }}', values)).checkPrivateKey(key)).toBe(
@@ -110,7 +113,7 @@ describe('PKCS#12', () => {
     );
   });
 
-  it('may come as base64 text that is decoded first', () => {
+  it('may be given as base64 text that the template decodes first', () => {
     const template = '{{ P | base64_decode | pkcs12_key: "secret" }}';
     expect(text(template, { P: files.AES })).toContain('BEGIN PRIVATE KEY');
   });
@@ -154,7 +157,7 @@ describe('PKCS#12', () => {
       'wrong',
     ],
     ['by RC4', files.LEGACY, '2a864886f70d010c0103', '2a864886f70d010c0101', 'secret'],
-  ])('is refused with its algorithm if it is encrypted %s', (_, file, known, other, password) => {
+  ])('is refused with the name of its algorithm if it is encrypted %s', (_, file, known, other, password) => {
     const P = Buffer.from(bytes(file).toString('hex').replaceAll(known, other), 'hex');
     expect(P.equals(bytes(file))).toBe(false);
     expect(run(`{{ P | pkcs12_key: "${password}" }}`, { P })).toMatchObject({
@@ -162,7 +165,7 @@ describe('PKCS#12', () => {
     });
   });
 
-  it('is refused with too many certificates, or with too many iterations in all parts together', () => {
+  it('is refused if it has too many certificates, or too many password iterations in all parts together', () => {
     const { cert, key: pem } = createAuthority().issue();
     const certificates = Array.from({ length: 151 }, () => cert);
     expect(run('{{ P | pkcs12_cert }}', { P: pkcs12Of({ certificates }) })).toMatchObject({
@@ -175,18 +178,18 @@ describe('PKCS#12', () => {
     });
   });
 
-  it('is refused as text', () => {
+  it('is refused if it is given as text', () => {
     expect(run('{{ P | pkcs12_key }}', { P: files.AES })).toMatchObject({
       message: 'PKCS#12 is not text; `base64_decode` gives the bytes if it is encoded',
     });
   });
 
-  it('does not reveal the password', () => {
+  it('causes no error message that contains the password', () => {
     const problem = run('{{ P | pkcs12_key: W }}', { P: bytes(files.AES), W: 'hunter2-hunter2' });
     expect(JSON.stringify(problem)).not.toContain('hunter2');
   });
 
-  it('is read or refused quickly if any byte is changed', () => {
+  it('is read or refused quickly if any byte was changed', () => {
     const file = bytes(files.PLAIN);
     const start = performance.now();
     for (let at = 0; at < file.length; at += 3) {

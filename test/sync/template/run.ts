@@ -13,7 +13,7 @@ export function valuesOf(values: Values): Map<string, SecretValue> {
   );
 }
 
-/** Renders a template. Returns its output or its problem. */
+/** Renders a template, and returns its output or its problem. */
 export function run(
   text: string,
   values: Values = {},

@@ -5,7 +5,7 @@ import { run } from './run.ts';
 
 const MARKER = 'MARKER-3f9c';
 
-/** Random pieces of templates. Most of them are invalid. */
+/** Random pieces of templates, most of them invalid. */
 const pieces = fc.constantFrom(
   ...[
     '{{ ',
@@ -91,7 +91,7 @@ const template = fc.oneof(
 const values = { S: MARKER, J: `{"a":"${MARKER}","b":[1.10,null]}`, B: Uint8Array.of(0xff, 0x00) };
 
 describe('any template', () => {
-  it('renders the same bytes or fails at the same position each time, and never reveals a value', () => {
+  it('renders identical bytes or fails at an identical position each time, and never reveals a value', () => {
     fc.assert(
       fc.property(template, (text) => {
         const result = run(text, values, ['NONE']);
@@ -121,7 +121,7 @@ describe('any text', () => {
     );
   });
 
-  it('is unchanged after json, base64 or percent-encoding and the matching decoding', () => {
+  it('is unchanged after encoding (JSON, base64 or percent) and decoding', () => {
     const there =
       '{{ S | json | from_json }}{{ S | base64 | base64_decode }}{{ S | url_encode | url_decode }}';
     fc.assert(
@@ -131,7 +131,7 @@ describe('any text', () => {
     );
   });
 
-  it('returns JSON that JavaScript parses to the same value', () => {
+  it('becomes JSON that JavaScript parses to that text', () => {
     fc.assert(
       fc.property(fc.json(), (J) => {
         const printed = run('{{ J | from_json | json }}', { J });
