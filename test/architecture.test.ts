@@ -1,7 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { PROVIDERS } from '../src/providers/registry.ts';
+import { EXCEPTIONS } from './architecture-exceptions.ts';
+import { BOUNDS, type BoundName, findSizeProblems, measure, readSources } from './architecture-measure.ts';
+import { linksOf, type Page, proseOf } from './docs/markdown.ts';
 
 const ROOT = resolve(import.meta.dirname, '..');
 const SRC = join(ROOT, 'src');
@@ -166,15 +169,12 @@ interface SourceFile {
   readonly imports: readonly string[];
 }
 
-const sources: readonly SourceFile[] = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
-  .filter((path) => path.endsWith('.ts'))
-  .map((path) => {
-    const text = readFileSync(join(SRC, path), 'utf8');
-    const specifiers = text.matchAll(
-      /(?:^import\b[^'"]*|^export\b[^'"]*\bfrom\s*|\bimport\()\s*['"]([^'"]+)['"]/gm,
-    );
-    return { path, text, imports: [...specifiers].map(([, name]) => name ?? '') };
-  });
+const sources: readonly SourceFile[] = readSources(SRC).map(({ path, text }) => {
+  const specifiers = text.matchAll(
+    /(?:^import\b[^'"]*|^export\b[^'"]*\bfrom\s*|\bimport\()\s*['"]([^'"]+)['"]/gm,
+  );
+  return { path, text, imports: [...specifiers].map(([, name]) => name ?? '') };
+});
 
 function ownImports({ path, imports }: SourceFile): readonly string[] {
   return imports
@@ -188,6 +188,15 @@ function matches(path: string, allowed: string): boolean {
   return (
     path.startsWith(before) && path.endsWith(after) && !path.slice(before.length, -after.length).includes('/')
   );
+}
+
+function codeSpans(markdown: string): readonly string[] {
+  return [...markdown.matchAll(/`([^`\n]+)`/g)].map(([, span]) => span ?? '');
+}
+
+/** The files that a page names in code spans. A `*` stands for any name. */
+function namedFilesOf(page: Page): readonly string[] {
+  return codeSpans(proseOf(page)).filter((span) => /^[\w*./-]+\.(?:ts|js|json|md|css|html)$/.test(span));
 }
 
 const folder = (path: string): string => path.split('/')[0] ?? '';
@@ -279,6 +288,75 @@ describe('sources', () => {
   it('access the environment and exit the process only in main.ts', () => {
     const reaching = sources.filter(({ text }) => /\bprocess\.(env|exit|argv|on)\b/.test(text));
     expect(reaching.map(({ path }) => path)).toEqual(['main.ts']);
+  });
+});
+
+describe('sizes', () => {
+  const sizes = measure(sources);
+
+  it.each(Object.keys(BOUNDS) as BoundName[])('of %s are within the bound or their exception', (bound) => {
+    expect(findSizeProblems(bound, sizes[bound], EXCEPTIONS[bound])).toEqual([]);
+  });
+
+  it('outside of a bound are found', () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+    const text = `export interface LargeDeps { ${names.map((name) => `${name}: 1;`).join(' ')} }
+      class Large { #run(${names.join(', ')}) {${'\n'.repeat(60)}} }`;
+    const found = measure([{ path: 'a.ts', text }]);
+    expect(findSizeProblems('functions', found.functions, {})).toEqual([
+      'a.ts run: 61, allowed is at most 60',
+    ]);
+    expect(findSizeProblems('parameters', found.parameters, {})).toEqual([
+      'a.ts run: 7, allowed is at most 6',
+    ]);
+    expect(findSizeProblems('dependencies', found.dependencies, { 'a.ts LargeDeps': 7 })).toEqual([]);
+    expect(findSizeProblems('files', { 'a.ts': 29, 'b.ts': 30 }, { 'b.ts': 20 })).toEqual([
+      'a.ts: 29, allowed is at least 30',
+      'b.ts: needs no exception',
+    ]);
+  });
+});
+
+describe('the README of', () => {
+  const folders = Object.keys(MAY_IMPORT).map((name) => [name] as const);
+  const readmeOf = (name: string): Page => {
+    const path = join('src', name, 'README.md');
+    return { path, text: readFileSync(join(ROOT, path), 'utf8') };
+  };
+
+  it('every folder exists', () => {
+    const entries = readdirSync(SRC, { withFileTypes: true });
+    expect(entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)).toEqual(
+      Object.keys(MAY_IMPORT).sort(),
+    );
+  });
+
+  it.each(folders)('%s has at most 40 lines and names existing files', (name) => {
+    const page = readmeOf(name);
+    expect(page.text.split('\n').length).toBeLessThanOrEqual(41);
+    const places = [join(SRC, name), SRC, ROOT];
+    const missing = namedFilesOf(page).filter(
+      (file) => !places.some((place) => globSync(file, { cwd: place }).length > 0),
+    );
+    const broken = linksOf(page).filter((link) => !existsSync(join(SRC, name, link.replace(/#.*/, ''))));
+    expect([...missing, ...broken]).toEqual([]);
+  });
+
+  it.each(folders)('%s names the folders that it may import', (name) => {
+    const [, section = ''] = readmeOf(name).text.split('\n## May import\n');
+    const named = codeSpans(section.split('\n## ')[0] ?? '').map((span) => folder(span));
+    expect([...new Set(named)].sort()).toEqual([...new Set(MAY_IMPORT[name]?.map(folder))].sort());
+  });
+});
+
+describe('the page on the architecture', () => {
+  it('names existing files', () => {
+    const path = 'docs/explanation/architecture.md';
+    const text = readFileSync(join(ROOT, path), 'utf8');
+    const files = [...text.matchAll(/[\w-]+(?:\/[\w-]+)+\.ts\b/g)].map(([file]) => file);
+    expect(files.length).toBeGreaterThan(10);
+    const exists = (file: string) => [SRC, ROOT].some((place) => existsSync(join(place, file)));
+    expect(files.filter((file) => !exists(file))).toEqual([]);
   });
 });
 

@@ -1,0 +1,120 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseSync, visitorKeys } from 'oxc-parser';
+
+// Measures the parts of the sources for `architecture.test.ts`. `node test/architecture-measure.ts` prints the
+// exceptions for `architecture-exceptions.ts`. Use it when parts became smaller, not to allow a larger one.
+
+interface Bound {
+  readonly kind: 'at most' | 'at least';
+  readonly limit: number;
+}
+
+export const BOUNDS = {
+  /** Lines of a function, with its inner functions. */
+  functions: { kind: 'at most', limit: 60 },
+  /** Parameters of a function. */
+  parameters: { kind: 'at most', limit: 6 },
+  /** Members of an interface whose name ends in `Deps`, without inherited ones. */
+  dependencies: { kind: 'at most', limit: 6 },
+  /** Lines of a file. */
+  files: { kind: 'at least', limit: 30 },
+} as const satisfies Readonly<Record<string, Bound>>;
+
+export type BoundName = keyof typeof BOUNDS;
+/** Sizes by the path of the file and the name of the part. */
+type Sizes = Readonly<Record<string, number>>;
+export type SizesOfAll = Readonly<Record<BoundName, Sizes>>;
+
+interface SourceText {
+  readonly path: string;
+  readonly text: string;
+}
+
+/** The members of syntax nodes that the measurements use. */
+interface Node {
+  readonly type: string;
+  readonly start: number;
+  readonly end: number;
+  readonly id?: { readonly name?: string } | null;
+  readonly key?: { readonly name?: string };
+  readonly params?: readonly unknown[];
+  readonly body?: { readonly body?: readonly unknown[] };
+}
+
+export function readSources(folder: string): readonly SourceText[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((path) => path.endsWith('.ts'))
+    .sort()
+    .map((path) => ({ path, text: readFileSync(join(folder, path), 'utf8') }));
+}
+
+/** Measures all parts of the files. Parts of the same name in one file count as the largest of them. */
+export function measure(sources: readonly SourceText[]): SizesOfAll {
+  const sizes: Record<BoundName, Record<string, number>> = {
+    functions: {},
+    parameters: {},
+    dependencies: {},
+    files: {},
+  };
+  for (const { path, text } of sources) {
+    const note = (bound: BoundName, name: string, size: number): void => {
+      const part = `${path} ${name}`;
+      sizes[bound][part] = Math.max(size, sizes[bound][part] ?? 0);
+    };
+    sizes.files[path] = lineBreaks(text);
+    walk(parseSync(path, text).program as unknown as Node, '', (node, name) => {
+      if (/^(?:FunctionDeclaration|FunctionExpression|ArrowFunctionExpression)$/.test(node.type)) {
+        note('functions', name, lineBreaks(text.slice(node.start, node.end)) + 1);
+        note('parameters', name, node.params?.length ?? 0);
+      }
+      if (node.type === 'TSInterfaceDeclaration' && name.endsWith('Deps'))
+        note('dependencies', name, node.body?.body?.length ?? 0);
+    });
+  }
+  return sizes;
+}
+
+/** Returns the parts outside of their bound, without or beyond an exception, and the exceptions without need. */
+export function findSizeProblems(bound: BoundName, sizes: Sizes, exceptions: Sizes): readonly string[] {
+  const { kind, limit } = BOUNDS[bound];
+  const outside = sizesOutside(bound, sizes);
+  const larger = Object.entries(outside)
+    .filter(([part, size]) => isWorse(bound, size, exceptions[part] ?? limit))
+    .map(([part, size]) => `${part}: ${size}, allowed is ${kind} ${exceptions[part] ?? limit}`);
+  const unneeded = Object.keys(exceptions).filter((part) => outside[part] === undefined);
+  return [...larger, ...unneeded.map((part) => `${part}: needs no exception`)];
+}
+
+function sizesOutside(bound: BoundName, sizes: Sizes): Sizes {
+  const outside = Object.entries(sizes).filter(([, size]) => isWorse(bound, size, BOUNDS[bound].limit));
+  return Object.fromEntries(outside.sort());
+}
+
+function isWorse(bound: BoundName, size: number, allowed: number): boolean {
+  return BOUNDS[bound].kind === 'at most' ? size > allowed : size < allowed;
+}
+
+function lineBreaks(text: string): number {
+  return text.split('\n').length - 1;
+}
+
+/** Visits a node and the nodes in it, each with the name of the nearest declaration or property around it. */
+function walk(node: Node, outerName: string, visit: (node: Node, name: string) => void): void {
+  const keyName = /Property$|Definition$/.test(node.type) ? node.key?.name : undefined;
+  const name = node.id?.name ?? keyName ?? outerName;
+  visit(node, name);
+  for (const key of visitorKeys[node.type] ?? [])
+    for (const child of [node[key as keyof Node]].flat() as unknown as (Node | null | undefined)[])
+      if (child) walk(child, name, visit);
+}
+
+if (import.meta.main) {
+  const sizes = measure(readSources(resolve(import.meta.dirname, '../src')));
+  const names = Object.keys(BOUNDS) as BoundName[];
+  const exceptions = Object.fromEntries(names.map((name) => [name, sizesOutside(name, sizes[name])]));
+  console.log(`import type { SizesOfAll } from './architecture-measure.ts';
+
+/** The parts outside of their bound, with their present size. A size may not grow. */
+export const EXCEPTIONS: SizesOfAll = ${JSON.stringify(exceptions, undefined, 2)};`);
+}
