@@ -54,9 +54,9 @@ interface RequestAuthenticator {
 }
 
 /**
- * Limits token guessing by address. After too many failures, all tokens of the address are rejected until the window
- * has passed, whether they are valid or not. A token that was accepted from this address before is still accepted. So
- * an attacker behind a shared proxy does not lock out other users.
+ * Limits how many tokens a client can guess. After too many failures from an address, every token from that address is
+ * rejected until the window has passed, even a valid one. Only tokens that this address used successfully before are
+ * still accepted. So an attacker behind a shared proxy does not lock out other users.
  */
 export function createRequestAuthenticator(auth: Authenticator, clock: Clock): RequestAuthenticator {
   const digest = createDigest();

@@ -59,8 +59,8 @@ interface Connections {
 
 /**
  * Limits the number of connections per address. Further connections are closed before they cost a TLS handshake. Node's
- * own limit counts all connections together. With it, a single client could lock out all others, even the cluster's
- * probes.
+ * own limit counts all connections together. With that limit, a single client could lock out all others, even the
+ * cluster's probes.
  *
  * `drain` is needed because Node's `closeIdleConnections` skips connections that never sent anything or are in a TLS
  * handshake. After `close`, Node also stops enforcing request timeouts. Both would delay the shutdown.
@@ -102,7 +102,7 @@ export function trackConnections(server: Server, maxPerAddress: number): Connect
   };
 }
 
-/** Changes the count of a name and returns the new count. */
+/** Adds `change` to the count of a name and returns the new count. */
 function count(counts: Map<string, number>, name: string, change: 1 | -1): number {
   const now = (counts.get(name) ?? 0) + change;
   if (now > 0) counts.set(name, now);
@@ -111,7 +111,7 @@ function count(counts: Map<string, number>, name: string, change: 1 | -1): numbe
 }
 
 /**
- * Identify a connection by its remote address and port. With TLS, the socket object of a request differs from that of
+ * Identifies a connection by its remote address and port. With TLS, the socket object of a request differs from that of
  * its connection.
  */
 function nameOf({ remoteAddress, remotePort }: Socket): string {

@@ -82,7 +82,8 @@ export type RouteDeps = HttpDeps & {
 };
 
 /**
- * Who may call a route. Every route must declare it. `signed`: the request is authenticated by a signature or a key.
+ * Specifies who may call a route. Every route must declare its access. `signed`: the request is authenticated by a
+ * signature or a key.
  */
 type Access = 'public' | 'signed' | Role;
 
@@ -93,7 +94,7 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The authenticated caller. Undefined on public routes. */
     requester: Requester | undefined;
-    /** The identity of the caller, which checks roles. Undefined on public routes. */
+    /** The identity of the caller, for checking roles. Undefined on public routes. */
     identity: Identity | undefined;
   }
 }

@@ -54,7 +54,8 @@ export function toHttpError(thrown: unknown): HttpError {
   if (validation !== undefined) return invalid(400, validationDetail(validation, validationContext), thrown);
   const frameworkError = FRAMEWORK_ERRORS[code];
   if (frameworkError !== undefined) return invalid(...frameworkError, thrown);
-  // The client disconnected. An error of one of our own connections has the same code but no status from the framework.
+  // The client disconnected. If one of our own connections fails, the error has this code too, but no status from the
+  // framework.
   if (code === 'ECONNRESET' && isClientFault(statusCode))
     return invalid(400, 'the connection ended before the body arrived', thrown);
   // The status is only set on errors of the framework and its parser.
@@ -113,7 +114,10 @@ export function sendError(
   return reply.type('application/json; charset=utf-8').send(body);
 }
 
-/** RFC 9110, section 11.6.1 requires a challenge. RFC 6750, section 3 requires a parameter besides the scheme. */
+/**
+ * Builds the challenge that RFC 9110, section 11.6.1 requires. RFC 6750, section 3 requires a parameter besides the
+ * scheme.
+ */
 function challengeOf({ headers: { authorization } }: FastifyRequest, { code }: AppError): string {
   if (code === 'EVENT_REFUSED') return 'Signature';
   const hasToken = /^bearer +\S/i.test(authorization ?? '');

@@ -22,7 +22,7 @@ export interface Description {
   readonly query?: JsonSchema;
   readonly parameters?: Readonly<Record<string, JsonSchema>>;
   readonly body?: JsonSchema;
-  /** The alternatives for authentication without a token. */
+  /** The ways to authenticate without a token. A request needs only one of them. */
   readonly credentials?: readonly (keyof typeof EVENT_CREDENTIALS)[];
   /** The status of a successful response. Default: 200. */
   readonly status?: 200 | 202;
@@ -97,7 +97,7 @@ export function describe(description: Description): FastifySchema {
     response: {
       [status]: success(answer, mediaTypes),
       ...Object.fromEntries(Object.entries(others).map(([status, name]) => [status, reference(name)])),
-      // All other errors, such as a rate limit, have the same format.
+      // All other errors, such as a rate limit, use the common error schema.
       default: reference('Error'),
     },
   };
@@ -153,7 +153,9 @@ interface RequestBody {
   readonly content: Readonly<Record<string, { readonly schema?: { readonly type?: unknown } }>>;
 }
 
-/** The plugin marks every body as required. But a body that may be `null` may also be omitted. */
+/**
+ * Corrects `required` of a request body. The plugin always sets it, but a body that may be `null` may also be omitted.
+ */
 function setBodyRequired(body: RequestBody | undefined): void {
   if (body === undefined) return;
   const types = Object.values(body.content).flatMap(({ schema }) => schema?.type);

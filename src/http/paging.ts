@@ -10,7 +10,7 @@ export interface ListQuery {
 
 const MAX_LIMIT = 1_000;
 
-/** The query parameters of a list: its filters and the parameters for paging. */
+/** Returns the schema of a list's query parameters: the filters of the list and the parameters for paging. */
 export function listQuery(
   filters: Readonly<Record<string, Parameter>>,
   { limit, cursor }: { readonly limit: number; readonly cursor: string },

@@ -4,7 +4,7 @@ import { parseIfJson } from '../core/json.ts';
 
 /**
  * The schema of the body of a route without body fields. Unknown fields are rejected. Otherwise a caller could believe
- * that they had an effect.
+ * that the fields had an effect.
  */
 export const NO_BODY = { type: ['object', 'null'], additionalProperties: false, properties: {} } as const;
 
@@ -29,7 +29,10 @@ export function acceptJsonOnly(app: FastifyInstance): void {
   });
 }
 
-/** Rejects duplicate fields, because JSON parsers differ in which of them they use (RFC 8259, section 4). */
+/**
+ * Rejects duplicate fields. Of two fields with the same name, some JSON parsers use the first and others the last (RFC
+ * 8259, section 4).
+ */
 function duplicateMemberError(text: string, names: readonly string[]): AppError | null {
   const node = parseIfJson(text.replace(/^\uFEFF/, ''));
   if (node === undefined) return new AppError('INVALID_REQUEST', { detail: 'the body is not JSON' });
@@ -73,7 +76,7 @@ function withTypes(parameters: unknown, { properties = {} }: ParametersSchema = 
   return { ...texts, ...Object.fromEntries(parsed) };
 }
 
-/** Text that is not a number or boolean stays unchanged, so validation rejects it. */
+/** Converts text to a number or boolean. Other text stays unchanged, so validation rejects it. */
 function parseText(text: string, type: unknown): unknown {
   if (type === 'integer' && /^-?\d+$/.test(text)) return Number(text);
   if (type === 'boolean' && /^(true|false)$/.test(text)) return text === 'true';

@@ -35,11 +35,12 @@ const CLOSE_TIMEOUT_MS = 500;
 const READ_TIMEOUT_MS = 2_000;
 
 /**
- * Messages are custom events of a BullMQ queue that has no jobs. Each subscription reads the events from the first one
- * that is kept, over a connection of its own. After a reconnect it continues with the next event, so it misses none.
+ * Messages are custom events of a BullMQ queue that has no jobs. Each subscription has its own connection and starts
+ * with the oldest event that the server has kept. After a reconnect it continues with the next event, so it misses
+ * none.
  *
- * BullMQ emits all events of one reply at once. A listener receives only the latest of them for each topic, so that a
- * new process does not take an old message for news.
+ * BullMQ emits all events of one reply together. A listener receives only the latest of them for each topic. Otherwise
+ * a new process could act on outdated messages.
  */
 export function createBullBroadcast(
   bullMq: BullMq,

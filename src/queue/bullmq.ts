@@ -26,14 +26,14 @@ const COMMAND_MS = 2_000;
 const IDLE_POLL_MS = 100;
 const CLOSE_TIMEOUT_MS = 500;
 const DISPOSE_GRACE_MS = 10_000;
-/** Maximum number of concurrent commands. With thousands at once, commands would time out. */
+/** Maximum number of concurrent commands. If thousands ran concurrently, they would time out. */
 const MAX_CONCURRENT_COMMANDS = 256;
 /** Maximum number of jobs in one command. */
 const BULK = 500;
 
 /**
- * A BullMQ queue that any number of processes can share. Calls succeed or fail within seconds, even when the server is
- * down or does not respond. The rules of the jobs are in `jobs.ts`.
+ * Creates a BullMQ queue that any number of processes can share. Calls succeed or fail within seconds, even when the
+ * server is down or does not respond. The rules of the jobs are in `jobs.ts`.
  */
 export async function createBullQueue(server: QueueServer, options: BullQueueOptions): Promise<Queue> {
   const { concurrency, clock = systemTimers, logger } = options;
@@ -104,8 +104,8 @@ export async function createBullQueue(server: QueueServer, options: BullQueueOpt
     addOptions: AddOptions,
     signal: AbortSignal,
   ): Promise<void> => {
-    // The server may carry out a command after its caller has received an error. A person's job must not run then, so
-    // check first that the server answers.
+    // The server may carry out a command after its caller has received an error. A job that a person requested must not
+    // run after such an error, so check first that the server answers.
     if (bulk.some(({ reason }) => reason === 'manual')) await jobs.isPaused();
     if (!signal.aborted) await jobs.add(bulk, addOptions, signal);
   };

@@ -91,7 +91,7 @@ export async function connectRedis(address: RedisAddress, prefix: string): Promi
       opened.add(client);
     }
   }
-  // Commands fail at once without a connection, and within seconds if Redis does not reply.
+  // Commands fail immediately without a connection, and within seconds if Redis does not reply.
   const quick = open({
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
@@ -179,7 +179,7 @@ function ignore(): void {
   // ioredis has already reported the first error of the connection.
 }
 
-/** Adds jitter, so that replicas do not reconnect all at once. */
+/** Adds jitter, so that replicas do not all reconnect in the same moment. */
 function retryStrategy(times: number): number {
   return Math.min(100 * 2 ** Math.min(times, 8), MAX_RETRY_MS) * (0.5 + Math.random() / 2);
 }

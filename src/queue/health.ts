@@ -2,7 +2,7 @@ import { AppError } from '../core/errors.ts';
 import type { Timers } from '../core/timer.ts';
 import type { QueueHealth } from './queue.ts';
 
-/** Why the server of the queue does not work. */
+/** A failure of the queue's server. */
 export interface QueueFailure {
   readonly state: 'degraded' | 'down';
   readonly detail: string;
@@ -10,27 +10,27 @@ export interface QueueFailure {
   readonly needsOperator?: true;
   /** The failure only reports a missing connection, without its cause. */
   readonly isUnspecific?: true;
-  /** The server accepts a connection and does not answer. */
+  /** The server accepts a connection but does not answer. */
   readonly isSilent?: true;
   /** Only normal use of the queue detects the failure. Probes do not detect a missing permission or command. */
   readonly isSeenOnlyInUse?: true;
 }
 
 export interface ProbeResult {
-  /** Stays the same as long as the server keeps its data. */
+  /** Changes when the server has lost its data. */
   readonly dataId: string;
-  /** A failure that does not keep the queue from working. */
+  /** A failure that does not stop the queue. */
   readonly warning?: QueueFailure | undefined;
 }
 
-/** What the health check needs from the server of the queue. */
+/** The operations of the queue's server that the health check uses. */
 export interface ProbedServer {
   readonly name: string;
   isReady(): boolean;
   /** Checks with a small write whether the server accepts jobs. @throws the error of the server's client */
   probe(): Promise<ProbeResult>;
   failureOf(thrown: unknown): QueueFailure;
-  /** The failure that the server has reported itself. `undefined` for an error of the connection. */
+  /** Returns the failure that the server itself has reported. Returns `undefined` for an error of the connection. */
   refusalOf(thrown: unknown): QueueFailure | undefined;
   /** Replaces a connection that may be half open. */
   reconnect(): void;
@@ -92,7 +92,8 @@ export function watchHealth(
   };
 
   const probe = async (): Promise<void> => {
-    // Later adds use the same connection, so they reach the server after the data id is read.
+    // Jobs that are added after this line use the same connection as the probe. So they reach the server after the data
+    // id was read.
     const asOf = timers.now();
     const { dataId: currentId, warning } = await server.probe();
     const paused = await isPaused();

@@ -12,8 +12,8 @@ import type { BullQueue, Reopened } from './server.ts';
  *   would drop an add for a subject whose own job is delayed.
  * - `once` is a wake-up without delay. Its id includes the id of the caller and outlives the job (`ttl`).
  *
- * BullMQ keeps the data and the priority of the job that exists. An add that is as urgent replaces the data, and an add
- * that is more urgent raises the priority.
+ * If a job exists, BullMQ keeps its data and its priority. An add that is at least as urgent replaces the data. An add
+ * that is more urgent also raises the priority.
  */
 export interface Jobs {
   add(jobs: readonly Job[], options: AddOptions, signal: AbortSignal): Promise<void>;
@@ -48,13 +48,13 @@ interface NewJob {
 
 export function createJobs(queue: Reopened<BullQueue>, timers: Timers): Jobs {
   /**
-   * Merges a job that BullMQ did not add with the existing one. Returns whether to add it again, because the existing
-   * job was lost.
+   * Called when BullMQ has not added a job because the subject already has one. Merges the new job into the existing
+   * one. Returns true if the existing job was lost, so the new job must be added again.
    */
   const merge = async ({ data, opts }: NewJob, existingId: string, repeat: boolean): Promise<boolean> => {
     const bullQueue = await queue.get();
     const existing = (await bullQueue.getJob(existingId)) as BullJob | undefined;
-    // The existing job has started or even ended since the add, or BullMQ has stored our job behind it.
+    // The existing job has started or ended since the add, or BullMQ has stored our job to follow it.
     if (existing === undefined) return false;
     // Compare the absolute difference, because the clock may have been set back. A job without a timestamp was partly
     // evicted, so it is not young.
@@ -128,9 +128,9 @@ function newJob({ subject, reason, requestId }: Job, { delayMs = 0, once }: AddO
 }
 
 /**
- * Removes a job that exists but that is missing from every list that workers read. Returns whether the job was removed.
- * When Redis evicts keys, it may delete whole lists or the data of a job. Such a job never ends and blocks its subject.
- * A running job has a lock and is not removed.
+ * Removes a job that is missing from every list that workers read. Returns whether the job was removed. When Redis
+ * evicts keys, it may delete whole lists or the data of a job. Such a job never ends and blocks its subject. A running
+ * job has a lock and is not removed.
  */
 async function removeLost(queue: BullQueue, existing: BullJob): Promise<boolean> {
   const { id = '' } = existing;
@@ -148,7 +148,7 @@ async function ignoreGone(change: Promise<void>): Promise<void> {
   }
 }
 
-/** The job of this data. `undefined` for data of another format. */
+/** Parses the data of a job. Returns `undefined` for data of another format. */
 export function parseJob(data: unknown): Job | undefined {
   if (typeof data !== 'object' || data === null) return undefined;
   const { subject, reason, requestId } = data as { readonly [name: string]: unknown };

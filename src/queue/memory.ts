@@ -20,7 +20,7 @@ export interface MemoryQueueOptions {
 /** How long a dispose without a prior `close` waits for running jobs. */
 const DISPOSE_GRACE_MS = 60_000;
 
-/** A queue in one process, for one-shot runs, development and small installations. */
+/** Creates a queue in one process, for one-shot runs, development and small installations. */
 export function createMemoryQueue({
   concurrency,
   timers = systemTimers,
@@ -172,13 +172,16 @@ export function createMemoryQueue({
   };
 }
 
-/** The more urgent job. For equal reasons the newer one, because a person may wait for its request id. */
+/**
+ * Returns the more urgent job. If both are equally urgent, returns the newer one, because a person may wait for its
+ * request id.
+ */
 function merge(older: Job | undefined, newer: Job, repeat: boolean): Job {
   if (older === undefined) return newer;
   return !repeat && rankOf(newer) <= rankOf(older) ? newer : older;
 }
 
-/** The jobs that are not due yet, by subject. */
+/** Stores the jobs that are not due yet, by subject. */
 function createWakeUps(timers: Timers) {
   const bySubject = new Map<string, { readonly job: Job; readonly dueAt: number; cancel: () => void }>();
   const remove = (subject: string): void => {

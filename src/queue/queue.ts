@@ -19,7 +19,7 @@ export interface Job {
   readonly requestId: string;
 }
 
-/** The rank of a job's reason. A lower rank is more urgent. */
+/** Returns the rank of a job's reason. A lower rank is more urgent. */
 export function rankOf({ reason }: Pick<Job, 'reason'>): number {
   return REASONS.indexOf(reason);
 }
@@ -71,20 +71,21 @@ export type MessageListener = (topic: string, text: string | undefined) => void;
  */
 export interface Broadcast {
   /**
-   * Sends a new text for a topic. `undefined` means that the topic has ended. Returns at once and never throws. Drops a
-   * text that is too long.
+   * Sends a new text for a topic. `undefined` means that the topic has ended. Returns immediately and never throws.
+   * Drops a text that is too long.
    */
   send(topic: string, text: string | undefined): void;
   /**
    * Calls the listener with each message, including those from this process. If several processes share the queue, the
-   * listener first receives the latest of the messages that the server has kept for each topic.
+   * listener first receives the latest message that the server has kept for each topic.
    */
   subscribe(listener: MessageListener): () => void;
 }
 
 /**
- * At most one worker runs a subject at a time. A run starts after each add. Adds of a waiting subject share one job,
- * which takes the most urgent reason. Adds during a run start one more run afterwards, with the job of one of them.
+ * At most one worker runs a subject at a time. Each add is followed by a run that starts after the add. Adds of a
+ * waiting subject share one job, which takes the most urgent reason. Adds during a run cause one more run after it,
+ * with the job of one of these adds.
  */
 export interface Queue extends AsyncDisposable {
   readonly kind: 'memory' | 'redis';

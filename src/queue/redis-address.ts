@@ -85,7 +85,7 @@ export async function tlsOptions({
 }: RedisTls = {}): Promise<TlsOptions> {
   const file = { code: 'CREDENTIAL_MISSING', subject: 'engine.tls' } as const;
   return {
-    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not turn this off
+    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not turn off this check.
     // Trust the given authorities in addition to the default ones.
     ...(caFile === undefined
       ? {}

@@ -134,7 +134,8 @@ export function failureOf(thrown: unknown): QueueFailure {
 }
 
 /**
- * Message of the error that reports that every sentinel refuses the connection. Its cause is the last sentinel's error.
+ * Message of the error that reports that every sentinel refuses the connection. The `cause` of that error is the last
+ * sentinel's error.
  */
 export const ALL_SENTINELS_REFUSE = 'All sentinels refuse';
 

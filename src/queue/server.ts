@@ -23,7 +23,7 @@ export interface QueueServer extends ProbedServer {
   readonly backend: Backend;
   /** BullMQ's prefix of all keys. */
   readonly prefix: string;
-  /** For calls that fail at once without a connection, and within seconds if the server does not reply. */
+  /** A connection whose calls fail immediately while it is down, and within seconds if the server does not reply. */
   readonly connection: unknown;
   /** Opens a connection whose calls wait for the server indefinitely, as BullMQ's worker requires. */
   openBlocking(): unknown;

@@ -39,7 +39,7 @@ export function startWorker({ Worker }: BullMq, server: QueueServer, options: Wo
   let stopping = false;
   let current: BullWorker | undefined;
 
-  /** Ends only when the job is added or when the queue closes. Another process then takes over the wake-up. */
+  /** Retries until the job is added or the queue closes. After a close, another process takes over the wake-up. */
   const wakeUp = async (job: Job): Promise<void> => {
     for (;;) {
       try {
@@ -124,7 +124,7 @@ export function startWorker({ Worker }: BullMq, server: QueueServer, options: Wo
   return {
     async stop(graceMs) {
       stopping = true;
-      // Do not close the worker first. A second, forced close would then wait for the first one, and that one waits for
+      // Do not close the worker first. A second, forced close would then wait for the first close, which waits for
       // Redis.
       const paused = current?.pause().catch(onError) ?? Promise.resolve();
       const ended = async (): Promise<void> => {

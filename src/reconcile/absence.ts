@@ -15,14 +15,14 @@ export interface AbsencePolicy {
 const PAGE = 50;
 
 /**
- * Maximum number of skipped read records: those of other objects or versions under the same name. If there are more,
- * the absence is not proved.
+ * Maximum number of read records to skip because they belong to other objects or versions of the same name. If there
+ * are more, the absence is not proved.
  */
 const MAX_UNRELATED_RECORDS = 2_000;
 
 /**
- * Whether the recorded reads prove that a source is gone. The latest reads must all report an absence, and there must
- * be enough of them over enough time. The records survive restarts, and reads of one-shot runs count too.
+ * Whether the recorded reads prove that a source is gone. The latest reads must all report an absence. There must be at
+ * least `readings` of them, over at least `overMs`. The records survive restarts, and reads of one-shot runs count too.
  */
 export async function isProvenAbsent(
   audit: Pick<AuditStore, 'list'>,
@@ -43,7 +43,7 @@ export async function isProvenAbsent(
   return false;
 }
 
-/** The newest record first. */
+/** Yields the read records of a source, the newest first. */
 async function* readRecordsOf(
   audit: Pick<AuditStore, 'list'>,
   source: ReadSource,

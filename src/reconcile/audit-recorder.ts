@@ -113,7 +113,8 @@ class AuditRecorder implements Recorder {
   async lastWrite(mapping: string, target: TargetId): Promise<AuditRecord | undefined> {
     const last = await lastChange(this.#deps.audit, mapping, target, this.#deps.instances);
     if (last?.action !== 'delete') return last;
-    // For a deletion that was part of a replacement, return the content before it, because pods have read that.
+    // For a deletion that was part of a replacement, return the content before the deletion, because pods have read
+    // that content.
     const { after: replacementContent, before: previousContent, ...deleted } = last;
     return replacementContent === undefined || previousContent === undefined
       ? undefined
@@ -166,7 +167,7 @@ class AuditRecorder implements Recorder {
   async recordRemoval(removal: Removal): Promise<boolean> {
     const { audit, instances } = this.#deps;
     const previous = await this.#lastState(removal.mapping, removal.target);
-    // The latest record need not be the failed removal, because a newer attempt may have failed or been held.
+    // The failed removal may not be the latest record, because a newer attempt may have failed or been held.
     const isUnresolved = previous !== undefined && previous.outcome !== 'ok';
     const lateOutcome = isUnresolved ? await lateRemoval(audit, removal, instances) : undefined;
     if (lateOutcome !== undefined) await this.#append(lateOutcome);
@@ -207,7 +208,7 @@ class AuditRecorder implements Recorder {
     await this.#deps.audit.append([entry]);
   }
 
-  /** Records something about a target that is no change of it. */
+  /** Records an event that concerns a target but does not change it. */
   #recordTarget(
     mapping: string,
     target: TargetId,

@@ -19,7 +19,7 @@ export interface Population {
   readonly alive: number;
   /** Other pending deletions, which this step does not carry out, for example held ones. The brake counts them too. */
   readonly proposedElsewhere?: number;
-  /** Targets that were destroyed although the audit does not record it yet. */
+  /** Targets that were destroyed, although the audit does not contain their deletion yet. */
   readonly unrecorded?: number;
 }
 

@@ -45,7 +45,7 @@ export interface Removal {
 }
 
 /**
- * The fingerprint of each value that a change writes.
+ * Returns the fingerprint of each value that a change writes.
  * @param includeKept Also include unchanged values, because the target is new or was not ours.
  */
 export function valuesOf(keys: readonly KeyPlan[], includeKept: boolean): Pick<Entry, 'values' | 'counts'> {
@@ -72,7 +72,9 @@ export function changesOf(keys: readonly KeyPlan[]): KeyChanges {
  */
 const FIRST_ATTEMPT = 11;
 
-/** The restart intents after a successful write. Empty if the content that pods may have read did not change. */
+/**
+ * Returns the restart intents after a successful write. Empty if the content that pods may have read did not change.
+ */
 export function restartIntents(written: Entry, restart: readonly Workload[]): readonly Entry[] {
   if (written.outcome !== 'ok' || !isContentChange(written)) return [];
   const { actor, requestId, mapping, namespace, secret, after } = written;

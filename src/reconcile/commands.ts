@@ -12,7 +12,7 @@ export function commandOf(verb: string, mapping?: string, ...options: readonly (
   return { name: parts.join(' '), mapping };
 }
 
-/** The record of a command that a person gave. */
+/** Returns the record of a command that a person gave. */
 export function commandEntry({ name, mapping }: Command, actor: Actor, requestId: string): Entry {
   return {
     actor,

@@ -77,8 +77,8 @@ export async function decideBeforeRecorded(
   const records: Promise<void>[] = [];
   const read: DecideDeps['read'] = async (refs) => {
     const results = await deps.read(refs);
-    // Take the records now, before another run reads the same references. Failures reach the caller through
-    // `whenRecorded`.
+    // Get the promise of the records now, before another run reads the same references and replaces it. Failures reach
+    // the caller through `whenRecorded`.
     const all = deps.whenRecorded(refs);
     records.push(all);
     void Promise.allSettled([all]);
@@ -125,8 +125,8 @@ async function decideWithReads(configured: Mapping, id: TargetId, deps: DecideDe
   const { instance, formerInstances, stores, fingerprints } = deps;
   const isDesiredBy = (otherMapping: string): boolean => deps.isDesired(otherMapping, id);
   const proven = await provenAbsentSources(desired, mapping, deps);
-  // In own mode, an existing Secret either shows its removed sources in an annotation, or is foreign and was never
-  // written by us.
+  // Skip the audit for an existing Secret in own mode. Either its annotation shows the removed sources, or it is
+  // foreign and was never written by us.
   const mayBeLost = live === undefined || mapping.target.mode === 'merge';
   const without = mayBeLost ? await sourcesWrittenWithout(proven, mapping, id, deps) : [];
   const input = {
@@ -174,7 +174,7 @@ function applyPin(mapping: Mapping, pin: RecordedPin, { stores }: DecideDeps): P
 }
 
 /**
- * The keys in a shared Secret that our field managers own: for this mapping, for former instance names, and for
+ * Returns the keys in a shared Secret that our field managers own: for this mapping, for former instance names, and for
  * orphaned mappings.
  */
 function mergeInput(
@@ -210,14 +210,14 @@ function mergeInput(
   };
 }
 
-/** The part of the live Secret that this mapping wrote. In own mode, the whole Secret. */
+/** Returns the part of the live Secret that this mapping wrote. In own mode, returns the whole Secret. */
 function ownView(live: LiveSecret | undefined, mapping: Mapping, deps: DecideDeps): LiveSecret | undefined {
   if (live === undefined || mapping.target.mode !== 'merge') return live;
   const { instance } = deps;
   return mergedView(live, { instance, mapping: mapping.name, ...mergeInput(live, mapping, deps) });
 }
 
-/** The absent sources whose absence is proved. */
+/** Returns the absent sources whose absence is proved. */
 async function provenAbsentSources(
   desired: Desired,
   mapping: Mapping,
@@ -228,7 +228,7 @@ async function provenAbsentSources(
   return absent.filter((_, index) => verdicts[index]);
 }
 
-/** The absent sources whose keys were already removed from the target, according to the audit. */
+/** Returns the absent sources whose keys were already removed from the target, according to the audit. */
 async function sourcesWrittenWithout(
   absent: readonly Source[],
   { name, onSourceMissing }: Mapping,

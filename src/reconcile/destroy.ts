@@ -26,8 +26,8 @@ export interface DestroyDeps extends BrakeDeps {
 }
 
 /**
- * The deletion step. Only one process runs it at a time. It counts the proposals and the deletions within the brake's
- * time window. Then it either carries out all proposals or holds all of them.
+ * Runs the deletion step. Only one process runs it at a time. It counts the proposals and the deletions within the
+ * brake's time window. Then it either carries out all proposals or holds all of them.
  * @param note The note of the hold records.
  */
 export async function destroy(
@@ -63,8 +63,8 @@ function possiblyLateRemovals({ audit, clock, brake, instances }: BrakeDeps): Pr
 }
 
 /**
- * The number of removals that completed after they were recorded as failed. The next deletion step will record their
- * outcomes.
+ * Returns the number of removals that completed after they were recorded as failed. The next deletion step will record
+ * their outcomes.
  */
 export async function countLateRemovals(
   deps: BrakeDeps & { readonly audit: Pick<AuditStore, 'latest'>; readonly cluster: Pick<Cluster, 'read'> },

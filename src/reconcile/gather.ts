@@ -105,7 +105,9 @@ function unexplainedKeys(
   const { template } = mapping;
   const templateKeys = template?.data ?? {};
   const annotations = live?.annotations ?? {};
-  // After a change of the mapping's configuration, the recorded count cannot be compared.
+  // Returns the keys of the live target that no source of the mapping provides any more.
+  // @throws AppError SOURCE_ABSENT if the target has fewer sources than before and the missing ones are unknown. That
+  // is the case if it contains only templates and its annotation is too short for the names of the sources.
   const isSameConfig = annotations[ANNOTATION.config] === configHash(mapping);
   const previousCount = isSameConfig ? countOfSources(annotations[ANNOTATION.sources]) : undefined;
   if (template?.only && previousCount !== undefined && previousCount > data.size)
@@ -132,7 +134,7 @@ function asSources({ search, keys }: FoundKeys): readonly Source[] {
   return keys.map((key) => foundSource(search, key));
 }
 
-/** The keys that a search finds now. @throws AppError about the search if any part of it fails. */
+/** Returns the keys that a search finds now. @throws AppError about the search if any part of it fails. */
 export async function runSearch(search: Search, { find }: Pick<GatherDeps, 'find'>): Promise<FoundKeys> {
   const { path, tags } = search.find;
   try {
@@ -144,8 +146,9 @@ export async function runSearch(search: Search, { find }: Pick<GatherDeps, 'find
 }
 
 /**
- * Removes the keys that only lost their tag, which is an ordinary change. A key that exists although the search misses
- * it has either lost its tag, or the list is stale. If a list without tags contains the key, it lost its tag.
+ * Removes the keys that only lost their tag, which is an ordinary change. If the search misses a key that exists,
+ * either the key has lost its tag or the list is stale. If a list without tags contains the key, the key has lost its
+ * tag.
  */
 async function withoutUntagged(
   lost: FoundKeys,

@@ -12,20 +12,20 @@ export interface ReadSource {
 }
 
 /**
- * The note of a read. It contains the hash of the store definition at that time, and the object type unless it is a
- * plain secret.
+ * Returns the note of a read. It contains the hash of the store definition at that time, and the object type unless it
+ * is a plain secret.
  */
 export function definitionNote(definition: string | undefined, object: SourceObject): string {
   const note = `definition ${definition ?? 'unknown'}`;
   return object === 'secret' ? note : `${note} object ${object}`;
 }
 
-/** Like `definitionNote`, with the stamp that the store's lists show for this version. */
+/** Returns the note of a read that has a stamp: a text that identifies the current version in the store's lists. */
 function stampNote(definition: string, stamp: string, object: SourceObject): string {
   return `${definitionNote(definition, object)} stamp ${stamp}`;
 }
 
-/** The note of a read that does not count as proof of absence. A plain secret without a stamp has none. */
+/** Returns the note of a read that does not count as proof of absence. A plain secret without a stamp has no note. */
 export function readNote(
   definition: string | undefined,
   object: SourceObject,
@@ -62,8 +62,8 @@ function isAboutObject({ note }: Pick<ReadRecord, 'note'>, object: SourceObject)
 const MAX_UNRELATED_RECORDS = 200;
 
 /**
- * The latest read of a source. Returns undefined if too many newer reads concern other objects with the same name. The
- * source then counts as never read, which costs at most one extra record or read.
+ * Returns the latest read of a source. Returns undefined if too many newer reads concern other objects with the same
+ * name. The source then counts as never read, which costs at most one extra record or read.
  */
 export async function lastRead(
   audit: Pick<AuditStore, 'latest' | 'list'>,
@@ -98,16 +98,16 @@ export async function lastReadMatching(
 }
 
 /**
- * Number of older reads to search. Newer reads may concern named versions of the key, or come from other installations
- * that share the audit.
+ * Number of earlier reads to search. The latest reads may concern named versions of the key, or come from other
+ * installations that share the audit.
  */
 const EARLIER_READS = 10;
 
 /**
- * The latest recorded version of a key that has a stamp, read by any process. A stamp changes with every new version,
- * so a list shows whether the recorded version is current. Skips reads without a stamp and reads from another store
- * definition or of another object type. Returns undefined if the latest read failed, because only another read shows
- * whether the failure has ended.
+ * Returns the latest recorded version of a key that has a stamp, read by any process. A stamp changes with every new
+ * version, so a list shows whether the recorded version is current. Skips reads without a stamp and reads from another
+ * store definition or of another object type. Returns undefined if the latest read failed, because only another read
+ * shows whether the failure has ended.
  */
 export async function lastReadVersion(
   audit: Pick<AuditStore, 'latest' | 'list'>,

@@ -91,7 +91,9 @@ interface UnknownResult {
   readonly previous: AuditRecord | undefined;
 }
 
-/** The latest write with an unknown result. Returns undefined if another change was made after that write began. */
+/**
+ * Returns the latest write with an unknown result. Returns undefined if another change was made after that write began.
+ */
 async function latestUnknownResult(
   audit: Pick<AuditStore, 'latest' | 'list'>,
   mapping: string,

@@ -8,8 +8,8 @@ import type { TargetId } from '../core/target.ts';
 type AuditReader = Pick<AuditStore, 'latest' | 'list'>;
 
 /**
- * The newest matching record of these instances. Other instances that share the audit may have targets with the same
- * names.
+ * Returns the newest matching record of these instances. Other instances that share the audit may have targets with the
+ * same names.
  */
 export async function latestRecord(
   audit: Pick<AuditStore, 'latest'>,
@@ -58,7 +58,7 @@ export const REPLACED_SINCE = ', replaced since';
 const PAGE_SIZE = 50;
 
 /**
- * The change of a target that was made last for a mapping. The order of the records can differ from the order of the
+ * Returns the last change that a mapping made to a target. The order of the records can differ from the order of the
  * changes.
  */
 export async function lastChange(
@@ -137,8 +137,8 @@ export const OBSTACLE_CODES: readonly string[] = [
 export type ExpectedLoss = 'refused' | 'ended';
 
 /**
- * Returns why a missing target was not deleted by hand, if the audit shows a reason. The reason does not apply if our
- * target has existed since then. Other failed attempts are ignored.
+ * If the audit shows that a missing target was not deleted by hand, returns the reason for the loss. A reason does not
+ * apply if our target has existed after its record. Other failed attempts are ignored.
  */
 export async function expectedLoss(
   audit: AuditReader,

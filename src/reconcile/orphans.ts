@@ -136,7 +136,7 @@ export interface MergeDeps extends OrphanDeps {
   readonly isDesiredBy: (mapping: string, id: TargetId) => boolean;
   /** Targets that the configured mappings merge into. */
   readonly mergeTargets: readonly TargetId[];
-  /** The missing targets from `findOrphans`, which need no read. Most targets from the past are among them. */
+  /** The missing targets from `findOrphans`, which need no read. Most former targets are among them. */
   readonly missing: ReadonlySet<string>;
 }
 
@@ -158,7 +158,7 @@ export async function findEndedMerges(deps: MergeDeps): Promise<readonly Proposa
       if (!instances.includes(instance) || isDesiredBy(mapping, id) || onMappingRemoved === 'keep') continue;
       const ending = mergeEnd(merge);
       const heldKeys = new Set(cluster.mergedKeys(live, ending.manager));
-      // The annotation alone is no proof, because it can be copied. The field manager on the API server cannot.
+      // The annotation alone is no proof: a copy of the Secret has the annotation, but not the field manager.
       if (heldKeys.size === 0) continue;
       const ownData = new Map([...live.data].filter(([key]) => heldKeys.has(key)));
       proposals.push({

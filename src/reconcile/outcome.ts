@@ -73,7 +73,7 @@ export interface Outcome {
 
 type OutcomeDetails = Pick<Outcome, 'resourceVersion' | 'sources' | 'certificateExpiresAt'>;
 
-/** The details of an outcome that follow from its plan and its sources. */
+/** Returns the details of an outcome that follow from its plan and its sources. */
 export function outcomeDetails(
   plan: Plan,
   live: LiveSecret | undefined,

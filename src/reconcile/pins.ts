@@ -12,7 +12,10 @@ import { latestRecord } from './latest-records.ts';
 // A pin is stored only in the audit: the latest `rollback` or `unpin` record of a target decides.
 
 export interface RecordedPin extends Pin {
-  /** The fingerprints recorded for a source version before the record to which the target is rolled back. */
+  /**
+   * Returns the fingerprints that were recorded for a source version before the record to which the target is rolled
+   * back.
+   */
   readonly fingerprintsAtPin: (
     source: Pick<TargetSource, 'store' | 'key' | 'version'>,
   ) => Promise<readonly string[]>;
@@ -102,19 +105,19 @@ function versionGone(detail?: string): ReadResult {
 }
 
 /**
- * The note of a rollback: the sequence of the record to roll back to, and the store definitions at the time of the
- * rollback.
+ * Returns the note of a rollback: the sequence of the record to roll back to, and the store definitions at the time of
+ * the rollback.
  */
 export function pinNote({ to, stores }: Pick<Pin, 'to' | 'stores'>): string {
   return [`to record ${to}`, ...[...stores].map(([name, hash]) => `${name}@${shortHash(hash)}`)].join(' ');
 }
 
-/** A prefix of the hash that is long enough to distinguish two definitions of the same store name. */
+/** Returns a prefix of the hash that is long enough to distinguish two definitions of the same store name. */
 export function shortHash(definition: string): string {
   return definition.slice(0, 8);
 }
 
-/** The sequence of the record to which this `rollback` record pins a target. */
+/** Returns the sequence of the record to which this `rollback` record pins a target. */
 export function pinnedTo(record: Pick<Entry, 'action' | 'sources' | 'note'>): number | undefined {
   return pinOf(record)?.to;
 }

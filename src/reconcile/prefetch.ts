@@ -4,7 +4,10 @@ import type { TargetId } from '../core/target.ts';
 import { sourcesOf, storeRef } from '../sync/desired.ts';
 import type { GatherDeps } from './gather.ts';
 
-/** The references that a run of these targets will read. A mapping that may not read all of its sources reads none. */
+/**
+ * Returns the references that a run of these targets will read. A mapping that may not read all of its sources reads
+ * none.
+ */
 export function expectedReads(
   targets: readonly { readonly mapping: Mapping; readonly id: TargetId; readonly error?: unknown }[],
   { allows }: Pick<GatherDeps, 'allows'>,

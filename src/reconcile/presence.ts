@@ -18,9 +18,9 @@ export interface PresenceDeps {
 
 /** Known facts about desired targets. `undefined` means that the cluster must be read. */
 export interface KnownPresence {
-  /** The target exists and belongs to this instance. */
+  /** Whether the target exists and belongs to this instance. */
   readonly isPresent: (target: DesiredTarget) => boolean | undefined;
-  /** The target exists and its own mapping created it. */
+  /** Whether the target exists and its own mapping created it. */
   readonly isCreated: (target: DesiredTarget) => boolean | undefined;
 }
 
@@ -70,7 +70,7 @@ async function readLive(
   }
 }
 
-/** The annotation alone is no proof, because it can be copied. The field manager on the API server cannot. */
+/** The annotation alone is no proof: a copy of the Secret has the annotation, but not the field manager. */
 function holdsMerge(
   { mapping }: DesiredTarget,
   live: LiveSecret,
@@ -85,10 +85,10 @@ function holdsMerge(
 }
 
 /**
- * Defers removals until the replacements exist, so that after a rename the new target is created before the old one is
- * removed. An orphan waits for the targets that its mapping has not created yet. Because the mapping itself may have
- * been renamed, more mappings are considered. An ending merge waits for all mappings that merge into the same Secret.
- * An orphaned target waits for all mappings in its namespace that read the same sources.
+ * Defers removals until their replacements exist, so that after a rename the new target is created before the old one
+ * is removed. An orphan waits for the targets that its mapping has not created yet. The mapping may have been renamed
+ * too, so removals also wait for targets of other mappings. An ending merge waits for all mappings that merge into the
+ * same Secret. An orphaned target waits for all mappings in its namespace that read the same sources.
  */
 export async function deferReplaced(
   proposals: readonly Proposal[],
@@ -143,8 +143,8 @@ export async function deferReplaced(
 }
 
 /**
- * Whether another target of the mapping may replace the removed one. If a namespace only lost its label, no target
- * does.
+ * Whether another target of the mapping may replace the removed one. If a namespace only lost its label, there is no
+ * replacement.
  */
 function isMoved({ live }: Proposal, target: TargetSpec | undefined): boolean {
   return target !== undefined && (target.namespaceSelector === undefined || target.secret !== live.id.secret);

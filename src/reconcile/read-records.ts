@@ -69,7 +69,7 @@ export class ReadRecorder {
     // Records the replaced value, because the process may end before it writes the targets.
     const replaced = isReplaced ? sameVersion?.after : isKnown ? sameVersion.before : undefined;
     if (replaced !== undefined) this.replacedValues.add(refId(source));
-    // Usually the latest recorded read is identical.
+    // In most cases the latest recorded read is identical, so there is nothing to record.
     if (isKnown && !isFailure) {
       if (replaced === undefined) keep();
       return undefined;
@@ -149,7 +149,7 @@ export class ReadRecorder {
     return lastRead(this.#deps.audit, { store, key: ref.key, object, version: ref.version });
   }
 
-  /** The latest read that returned this version. If the previous read failed, searches older records. */
+  /** Returns the latest read that returned this version. If the previous read failed, searches older records. */
   async #lastReadOfVersion(
     { store, ref }: StoreRef,
     version: string,
@@ -169,8 +169,8 @@ export class ReadRecorder {
   }
 
   /**
-   * Runs the work under the source's lock until the record is durable. An earlier release would let the next reader
-   * miss the record in the audit.
+   * Runs the work under the source's lock until the record is durable. If the lock were released earlier, the next
+   * reader would miss the record in the audit.
    */
   async #exclusivePerSource(
     source: StoreRef,

@@ -107,7 +107,7 @@ async function carryOut(
   }
 }
 
-/** What the audit contains about an existing target that needs a change. */
+/** Returns the recorded state of an existing target that needs a change. */
 async function recordedState(
   { mapping, id, restart }: Attempt,
   { plan, live }: Decision,
@@ -149,7 +149,7 @@ async function refuse(
   const { recorder } = deps;
   const { mapping, id } = run;
   const kind = planKind === 'refuse' ? 'refused' : 'failed';
-  // With this code the target was read and does not exist, because a failed read has another code.
+  // This code means that the read succeeded and found no target. A failed read has another code.
   if (error.code === 'SOURCE_ABSENT' && decision.live === undefined)
     await recorder.recordRemoval({ action: 'delete', mapping: mapping.name, target: id });
   await recorder.recordFailure(mapping.name, id, { kind, error, keys });

@@ -34,11 +34,14 @@ export interface Recorder {
   /** Marks a change whose result is unknown, so that recovery looks for its outcome later. */
   addUnresolved(change: Change): void;
   /**
-   * The last write of a target for a mapping, with the fingerprint of the content that pods may have read. Undefined
-   * after an intended deletion.
+   * Returns the last write of a target for a mapping, with the fingerprint of the content that pods may have read.
+   * Returns undefined after an intended deletion.
    */
   lastWrite(mapping: string, target: TargetId): Promise<AuditRecord | undefined>;
-  /** Why the loss of a missing target was expected. Undefined if somebody may have deleted the target by hand. */
+  /**
+   * Returns the reason why the loss of a missing target was expected. Returns undefined if somebody may have deleted
+   * the target by hand.
+   */
   expectedLoss(mapping: string, target: TargetId): Promise<ExpectedLoss | undefined>;
   /** Records a failure, refusal or hold of a target, unless the latest record already reports the same. */
   recordFailure(mapping: string, target: TargetId, what: TargetFailure): Promise<void>;
@@ -48,7 +51,10 @@ export interface Recorder {
   recordInSync(mapping: string, target: TargetId, now: CurrentTarget): Promise<RestartsNeeded>;
   /** Returns the recorded state. First corrects a write that is recorded as failed but has succeeded. */
   resolvePrevious(mapping: string, target: TargetId, now: CurrentTarget): Promise<RecordedState>;
-  /** Records the success of a removal that is recorded as failed, if the target is gone. Returns whether it did. */
+  /**
+   * If the target of a removal that is recorded as failed is gone, records the removal as successful. Returns whether
+   * it added that record.
+   */
   recordRemoval(removal: Removal): Promise<boolean>;
   /** Records that a person releases a held change. */
   release(mapping: string, target: TargetId, keys: readonly KeyPlan[], id: string): Promise<void>;

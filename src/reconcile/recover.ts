@@ -14,7 +14,8 @@ export interface RecoverDeps {
   /** The current name of the instance, and its former names. */
   readonly instances: readonly string[];
   /**
-   * The workloads that a mapping restarts. A change that is found during recovery restarts them like any other change.
+   * Returns the workloads that a mapping restarts. A change that is found during recovery restarts them like any other
+   * change.
    */
   readonly restartOf?: (mapping: string) => readonly Workload[];
   /** The unresolved intents of this process. */

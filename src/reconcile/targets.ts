@@ -17,14 +17,14 @@ export interface DesiredTarget {
 
 const UNKNOWN_NAMESPACE = '*';
 
-/** The targets that the mappings name explicitly, sorted by namespace and name. */
+/** Returns the targets that the mappings name explicitly, sorted by namespace and name. */
 export function targetsOf(mappings: readonly Mapping[]): readonly DesiredTarget[] {
   return sorted(mappings.flatMap((mapping) => inNamespaces(mapping, mapping.target.namespaces)));
 }
 
 /**
- * The explicit targets, and the targets in the namespaces that the selectors match now. Selectors never match the
- * namespace of secretbridge itself.
+ * Returns the explicit targets, and the targets in the namespaces that the selectors match now. Selectors never match
+ * the namespace of secretbridge itself.
  */
 export async function resolveTargets(
   mappings: readonly Mapping[],
@@ -55,7 +55,10 @@ export async function resolveTargets(
   return sorted((await Promise.all(mappings.map(resolve))).flat());
 }
 
-/** The targets that are known before the cluster is read. Mappings with a selector have one unresolved entry each. */
+/**
+ * Returns the targets that are known before the cluster is read. Mappings with a selector have one unresolved entry
+ * each.
+ */
 export function unresolvedTargets(mappings: readonly Mapping[]): readonly DesiredTarget[] {
   const error = new AppError('INTERNAL', { detail: 'the namespaces have not been read yet' });
   const selecting = mappings.filter(({ target }) => target.namespaceSelector !== undefined);
@@ -72,8 +75,8 @@ function inNamespaces(mapping: Mapping, namespaces: readonly string[]): readonly
 }
 
 /**
- * If several mappings want one target, the first one in order of name creates it. The others are refused, or merge into
- * it.
+ * Sorts by target, then by mapping name. If several mappings want one target, the first one creates it. The others are
+ * refused, or merge into it.
  */
 function sorted(targets: readonly DesiredTarget[]): readonly DesiredTarget[] {
   return targets.toSorted(
@@ -81,14 +84,16 @@ function sorted(targets: readonly DesiredTarget[]): readonly DesiredTarget[] {
   );
 }
 
-/** The order of processing: the targets of one mapping are adjacent, because they share values. */
+/**
+ * Returns the targets in the order of processing: the targets of one mapping are adjacent, because they share values.
+ */
 export function byMapping(targets: readonly DesiredTarget[]): readonly DesiredTarget[] {
   return targets.toSorted(
     (a, b) => compareText(a.mapping.name, b.mapping.name) || compareTargets(a.id, b.id),
   );
 }
 
-/** The operations that a mapping may perform beyond creating and updating its targets. */
+/** Returns the operations that a mapping may perform beyond creating and updating its targets. */
 export function rightsOf({ target, onSourceMissing, onMappingRemoved }: Mapping): {
   readonly deletes: boolean;
   readonly merges: boolean;
@@ -151,7 +156,7 @@ export function byNamespace(
   return (namespace) => [...(byName.get(namespace) ?? []), ...(byName.get(UNKNOWN_NAMESPACE) ?? [])];
 }
 
-/** The namespaces with resolved targets. */
+/** Returns the namespaces with resolved targets. */
 export function namespacesOf(targets: readonly DesiredTarget[]): readonly string[] {
   const resolved = targets.filter(({ error }) => error === undefined);
   return [...new Set(resolved.map(({ id }) => id.namespace))];

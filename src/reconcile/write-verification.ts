@@ -91,7 +91,7 @@ export async function verifyWrite(
     return { kind: isGone ? 'applied' : 'absent' };
   }
   if (live === undefined || live.resourceVersion === replaces) return { kind: 'absent' };
-  // A change without content afterwards is the end of a merge.
+  // If no content remains after the change, the change is the end of a merge.
   if (after === undefined) {
     const hasMergeAnnotation = mergesIn(live).some((merge) => merge.mapping === mapping);
     return hasMergeAnnotation

@@ -182,7 +182,9 @@ function actionOf(plan: WritePlan): 'create' | 'update' | 'adopt' {
   return plan.kind === 'update' && plan.adopts ? 'adopt' : 'update';
 }
 
-/** The content that we own of a target before and after the write. In a foreign Secret, only our keys. */
+/**
+ * Returns the content of a target that we own, before and after the write. In a foreign Secret, we own only our keys.
+ */
 function dataOf(plan: WritePlan): readonly [Data, Data] {
   if (plan.kind === 'create') return [new Map(), plan.manifest.data];
   if (plan.kind === 'update') return [plan.live.data, plan.change.data];

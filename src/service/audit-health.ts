@@ -9,13 +9,13 @@ export interface AuditHealth {
    */
   writeFailed(error: AppError, subject?: string): void;
   /**
-   * The write that failed for this subject has succeeded. The success of another job does not count, because that job
-   * may have written no record.
+   * Clears the failure that was reported for this subject, because its write has now succeeded. The success of another
+   * job does not count, because that job may have written no record.
    */
   writeSucceeded(subject?: string): void;
-  /** The result of a probe. Probes are needed because an idle service may write no record for an hour. */
+  /** Takes the result of a probe. Probes are needed because an idle service may write no record for an hour. */
   probed(error?: AppError): void;
-  /** Why the audit cannot be written, or `undefined` if it can. */
+  /** Returns the reason why the audit cannot be written, or `undefined` if it can. */
   error(): AppError | undefined;
 }
 

@@ -26,8 +26,8 @@ export function carryOver(
     // A held target was orphaned and is desired again. Queue it, because no other event checks a Secret that is in
     // sync.
     const isBack = state.kind === 'held' && desiredIn(before, state) === undefined;
-    // The mapping that owned the Secret may no longer want it. Queue the target, because no event informs the mapping
-    // that was refused.
+    // The target was refused because another mapping owned the Secret. That mapping may no longer want it, and no event
+    // reports this, so queue the target.
     const isFree =
       state.error?.code === 'TARGET_CLAIMED' &&
       now.forTarget(state.target).length < before.forTarget(state.target).length;
@@ -36,8 +36,8 @@ export function carryOver(
 }
 
 /**
- * If the number of keys or targets changes, the shards of a store may have other names. Until their first round, new
- * shards use the oldest state of the previous shards.
+ * Copies the sweep states to new shards. If the number of keys or targets changes, the shards of a store may have other
+ * names. Until their first round, new shards use the oldest state of the previous shards.
  */
 function carryOverSweeps(states: TargetStates, before: ConfigSnapshot, now: ConfigSnapshot): void {
   const shards = Map.groupBy(before.shards, ([, { sweep }]) => sweep.store);

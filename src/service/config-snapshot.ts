@@ -14,16 +14,16 @@ import { type Shard, shardsOf } from './sweep/shards.ts';
 export interface ConfigSnapshot {
   readonly mappings: readonly Mapping[];
   readonly targets: readonly DesiredTarget[];
-  /** All mappings that want this Secret. Several mappings may merge into it. */
+  /** Returns all mappings that want this Secret. Several mappings may merge into it. */
   forTarget(target: TargetId): readonly DesiredTarget[];
   inNamespace(namespace: string): readonly DesiredTarget[];
-  /** The targets that use a reference. */
+  /** Returns the targets that use a reference. */
   usersOf(ref: StoreRef): readonly DesiredTarget[];
   /** Keyed by subject. */
   readonly shards: ReadonlyMap<string, Shard>;
-  /** The names of the shards that check the sources of a mapping. */
+  /** Returns the names of the shards that check the sources of a mapping. */
   shardsOf(mapping: Mapping): readonly string[];
-  /** The stores of a target's mappings, sorted. */
+  /** Returns the stores of a target's mappings, sorted. */
   storesOf(target: TargetId): readonly string[];
 }
 
@@ -102,7 +102,7 @@ function selectsSameTargets({ target: before }: Mapping, { target: now }: Mappin
   return before.secret === now.secret && isDeepStrictEqual(before.namespaceSelector, now.namespaceSelector);
 }
 
-/** The target of one mapping, or `undefined` if the mapping does not want it. */
+/** Returns the target of one mapping, or `undefined` if the mapping does not want it. */
 export function desiredIn(
   snapshot: ConfigSnapshot,
   { mapping, target }: { readonly mapping: string; readonly target: TargetId },
@@ -116,7 +116,7 @@ export interface ConfigChange {
   readonly all: boolean;
 }
 
-/** The targets that need a run after a configuration change. */
+/** Returns the targets that need a run after a configuration change. */
 export function changedTargets(
   before: ConfigSnapshot,
   now: ConfigSnapshot,
@@ -138,7 +138,10 @@ export function removesTargets(before: ConfigSnapshot, now: ConfigSnapshot): boo
   );
 }
 
-/** The key of a target of one mapping. The mapping is included, because several mappings may merge into one Secret. */
+/**
+ * Returns the key of a target of one mapping. The mapping is included, because several mappings may merge into one
+ * Secret.
+ */
 export function targetKey(mapping: string, target: TargetId): string {
   return `${mapping} ${formatTarget(target)}`;
 }

@@ -45,7 +45,7 @@ export interface Controller {
   readonly loops: Loops;
   readonly ages: SourceAges;
   readonly snapshot: () => ConfigSnapshot;
-  /** The first error of a watch, if any. */
+  /** Returns the first error of a watch, if any. */
   readonly clusterError: () => AppError | undefined;
   readonly auditHealth: AuditHealth;
   /** Receives event hints. */
@@ -69,7 +69,7 @@ const TICK_MS = 250;
 const RESEND_INTERVAL_MS = 20_000;
 /** A job counts as lost only after this time, because many other jobs may run first. */
 const LOST_AFTER_MS = 60_000;
-/** Interval of the orphan check. A configuration change starts a check at once. */
+/** Interval of the orphan check. A configuration change starts a check immediately. */
 const HOUR_MS = 3_600_000;
 /** Short, because each check costs one cheap query. The end of a killed process is recognized only after some time. */
 const RECOVERY_INTERVAL_MS = 10_000;
@@ -234,7 +234,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     dispatcher.queuePendingDeletions();
     ages.warn(snapshot.mappings);
     if (dispatcher.auditHealth.error() !== undefined) void dispatcher.recordSweeps();
-    // No watch reports that an unresolved selector can be resolved now, so try again.
+    // No watch reports when an unresolved selector can be resolved, so retry here.
     if (snapshot.targets.some(({ error }) => error !== undefined)) void resolveSoon();
   });
   intervals.every(RECOVERY_INTERVAL_MS, recoverCrashed);

@@ -77,7 +77,7 @@ export function createJobDispatcher(deps: JobDispatcherDeps): JobDispatcher {
   });
   const storeProgress = createStoreProgress(() => performance.now());
   deps.stores.onAnswer(storeProgress.note);
-  /** For each job, a function that starts counting answers from the job's stores as its progress. */
+  /** For each job, the function that starts to count answers from the job's stores as progress of the job. */
   const waitStarters = new WeakMap<object, () => () => void>();
   const progressContexts = contextsWithStoreProgress(contexts, (job) => waitStarters.get(job));
   /** Runs a job in its compartment. While the job waits there, answers from its stores count as progress. */
@@ -140,7 +140,8 @@ export function createJobDispatcher(deps: JobDispatcherDeps): JobDispatcher {
     }
   };
   /**
-   * Whether any mapping names a workload. When no mapping names one any more, one more run drops the pending restarts.
+   * Whether any mapping names a workload to restart. When no mapping does so any longer, a last run drops the pending
+   * restarts.
    */
   let hasWorkloads = true;
   const queueRestart = (): void => void add({ kind: 'restart' }, { delayMs: deps.restartWindowMs() });
@@ -174,7 +175,7 @@ export function createJobDispatcher(deps: JobDispatcherDeps): JobDispatcher {
     if (result.due === 0) contexts.end(job);
     deps.onCycle();
     sweepRecord.add(result);
-    // Retry soon after a brief failure. For a store that is down, its recovery queues the sweep.
+    // If the failure was brief, retry soon. If the store is down, its recovery queues the sweep.
     const isTransientOutage = result.code !== undefined && !deps.stores.isDown(shard.sweep.store);
     return isTransientOutage ? SWEEP_RETRY_MS * (1 + random()) : undefined;
   };

@@ -11,14 +11,14 @@ import type { Outbox } from './outbox.ts';
 const MAX_AGE_MS = 600_000;
 
 /**
- * The requests of persons that this process has queued and that have no result yet. The queue keeps one job behind a
- * running one, and a later add may replace it, with its reason and request id. So an order is queued again after each
- * other run of its target.
+ * Tracks orders: requests of persons that this process has queued and that have no result yet. During a run, the queue
+ * keeps at most one further job for the same target. A newer add may replace the reason and request id of that job. So
+ * an order is queued again after each run that another request caused.
  */
 export interface Orders {
   /** @throws AppError QUEUE_UNAVAILABLE. The order is then forgotten. */
   place(target: TargetId, requestId: string): Promise<void>;
-  /** Notes the result of a run in any process. */
+  /** Takes the result of a run, whichever process ran it. */
   noteRun(target: TargetId, requestId: string): void;
 }
 

@@ -24,22 +24,22 @@ export interface Outbox {
    */
   done(target: TargetId, startedAt: number, by?: string): void;
   /**
-   * Time of the last request for the target, in milliseconds since 1970. Values read earlier are too old. With
-   * `exceptBy`, the last request with another id.
+   * Returns the time of the last request for the target, in milliseconds since 1970. Values read before that time are
+   * too old. Requests with the id `exceptBy` are ignored.
    */
   requestedAt(target: TargetId, exceptBy?: string): number | undefined;
-  /** Like `requestedAt`, with a counter that orders requests within one millisecond. */
+  /** Like `requestedAt`, but also returns a counter that orders requests within one millisecond. */
   lastRequest(target: TargetId, exceptBy?: string): RequestTime | undefined;
   /**
    * Number of the current batch of requests. A context that is opened now is newer than every request with this number
    * or a lower one.
    */
   readonly tick: number;
-  /** The targets for which a request or its repetition is pending, in the order of the requests. */
+  /** Returns the targets for which a request or its repetition is pending, in the order of the requests. */
   targetsOf(requestId: string): readonly TargetId[];
-  /** Sends requests again that are older than this or that the queue did not accept. */
+  /** Resends the requests that are older than this, and those that the queue did not accept. */
   resend(olderThanMs: number): void;
-  /** Sends requests again that were queued up to this time or that the queue did not accept. */
+  /** Resends the requests that were queued up to this time, and those that the queue did not accept. */
   resendUntil(time: number): void;
   /** Removes requests for targets that are no longer desired. */
   retain(isDesired: (target: TargetId) => boolean): void;
@@ -107,7 +107,7 @@ export function createOutbox(queue: Queue, { clock, logger, tracer = noTracer }:
     if (currentRequest !== requestId) {
       tick += 1;
       currentRequest = requestId;
-      // A later call with the same id may follow newer information, so it starts a new batch.
+      // In another tick, a call with this id may follow newer information, so it starts a new batch.
       queueMicrotask(() => {
         if (currentRequest === requestId) currentRequest = undefined;
       });

@@ -22,8 +22,9 @@ const EVERY_MS = 10_000;
 const PAGE = 200;
 
 /**
- * Normally the process that pins or unpins a target also writes it. If that process ends before the write, or is a
- * command outside of this service, only the audit contains the new pin.
+ * Creates a check for pins that are recorded and not applied. Normally the process that pins or unpins a target also
+ * writes it. If that process ends before the write, or is a command outside of this service, only the audit contains
+ * the new pin.
  */
 export function createPinCheck({ audit, snapshot, states, outbox, clock }: PinCheckDeps): CheckPins {
   let lastSequence = 0;
@@ -42,7 +43,7 @@ export function createPinCheck({ audit, snapshot, states, outbox, clock }: PinCh
   return async (requestId) => {
     if (Math.abs(clock.now() - checkedAt) < EVERY_MS) return;
     checkedAt = clock.now();
-    // Read first, so that the next check starts at the records that this one may have missed.
+    // Read the head before the records. The next check then starts at the records that this check may have missed.
     const head = await audit.head();
     const records = [...(await since('rollback')), ...(await since('unpin'))];
     const last = new Map<string, AuditRecord>();

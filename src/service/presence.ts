@@ -21,7 +21,7 @@ export interface PresenceOptions {
   readonly broadcast: Broadcast;
   readonly replica: string;
   readonly clock: Clock;
-  /** Digest of the configuration in use. */
+  /** Returns the digest of the configuration in use. */
   readonly currentDigest: () => string;
   /**
    * Called once if a live replica started before this one. A replica is live if it sends an announcement after our
@@ -34,7 +34,7 @@ const TOPIC_PREFIX = 'r/';
 /** A replica counts as ended after this time without an announcement. */
 const REPLICA_TTL_MS = 45_000;
 
-/** A digest of the targets that the mappings want. The order and the files of the mappings do not matter. */
+/** Returns a digest of the targets that the mappings want. The order and the files of the mappings do not matter. */
 export function configDigest(instances: readonly string[], mappings: readonly Mapping[]): string {
   const wants = mappings
     .map(({ name, target: { namespaces, namespaceSelector, secret, mode } }) =>

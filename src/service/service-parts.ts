@@ -43,7 +43,7 @@ export interface ServiceParts {
   readonly restart: () => Promise<number | undefined>;
   /** Resolves intents without an outcome. */
   readonly recover: (onNotMade?: RecoverDeps['onNotApplied']) => Promise<number>;
-  /** Whether the latest record of a target is a failure. By default, no target has one. */
+  /** Whether the latest record of a target is a failure. Default: false for every target. */
   readonly hasOpenFailure?: StaleFailuresDeps['hasOpenFailure'] | undefined;
   /**
    * Hash of the configuration that a mapping's runs use in this replica. Without it, all replicas are assumed to have
@@ -68,6 +68,6 @@ export interface StoreParts {
   readonly isDown: (store: string) => boolean;
   /** Registers a listener for each finished request to a store, successful or not. */
   readonly onAnswer: (listener: (store: string) => void) => void;
-  /** All names that an event may use for a key of a store. */
+  /** Returns all names that an event may use for a key of a store. */
   readonly namesOf: (store: string, key: string) => readonly string[];
 }

@@ -196,12 +196,12 @@ export interface Service {
   ): Promise<SyncAnswer | undefined>;
   /** @throws AppError NOT_HELD. */
   release(id: string, by: Requester, requestId: string): Promise<SyncAnswer>;
-  /** The orphaned targets: those that no mapping wants. */
+  /** Returns the orphaned targets: those that no mapping wants. */
   orphans(by: Requester, requestId: string): Promise<OrphansAnswer>;
   /** Deletes the orphaned targets. The brake applies as for all other deletions. */
   prune(by: Requester, requestId: string): Promise<PruneAnswer>;
-  /** All loops, for `livez`. */
+  /** Returns all loops, for `livez`. */
   loops(): readonly LoopState[];
-  /** Why the service is not ready: no configuration is loaded, or the audit cannot be written. */
+  /** Returns the reason why the service is not ready: no configuration is loaded, or the audit cannot be written. */
   notReady(): Promise<AppError | undefined>;
 }

@@ -15,12 +15,15 @@ export interface StaleFailuresDeps {
 
 /**
  * Finds failures on record whose cause was fixed while no process was running. A target that is in sync at startup gets
- * no run. Without a check, its recorded failure would stay open and hide the next one.
+ * no run. Without a check, its recorded failure would stay unresolved and hide the next one.
  */
 export interface StaleFailures {
   /** Adds a target that is in sync and has had no run in this process. */
   enqueue(desired: DesiredTarget): void;
-  /** Checks the next batch, because there may be thousands of targets. Queues each target whose recorded failure is not resolved. */
+  /**
+   * Checks one batch of targets, because there may be thousands. Queues each target whose recorded failure is not
+   * resolved.
+   */
   checkNext(): Promise<void>;
 }
 
@@ -29,7 +32,10 @@ const BATCH_SIZE = 50;
 const SKIPPED_AFTER_ERROR = 40;
 
 export function createStaleFailures({ states, outbox, hasOpenFailure }: StaleFailuresDeps): StaleFailures {
-  /** The targets that were added before. Each target is checked once, because later runs record their own recovery. */
+  /**
+   * The targets that were added before. Each target is checked only once, because its runs record when a failure has
+   * ended.
+   */
   const seen = new Set<string>();
   const waiting: DesiredTarget[] = [];
   /** All targets use the same id, so that sources that they share are read once. */
@@ -47,7 +53,7 @@ export function createStaleFailures({ states, outbox, hasOpenFailure }: StaleFai
       return true;
     } catch (thrown) {
       if (!(thrown instanceof AppError)) throw thrown;
-      // The audit is unavailable. Other parts report that, so only try again later.
+      // The audit is unavailable. Other parts report this, so only retry here.
       waiting.push(desired);
       skipped = 0;
       return false;

@@ -27,7 +27,7 @@ export interface HeldInput {
   readonly idOf: (held: TargetState) => string;
 }
 
-/** The status of each target, sorted by namespace, then by name. */
+/** Returns the status of each target, sorted by namespace, then by name. */
 export function targetStatuses({ snapshot, states, clock }: StatusInput): readonly TargetStatus[] {
   return snapshot.targets.map((desired) => targetStatus(desired, snapshot, states, clock.now()));
 }
@@ -64,7 +64,7 @@ export function targetStatus(
   };
 }
 
-/** The error of the last sweep, with its remedy. A code from a newer replica may be unknown here. */
+/** Returns the error of the last sweep, with its remedy. A code from a newer replica may be unknown here. */
 function staleReason(
   shards: readonly string[],
   snapshot: ConfigSnapshot,
@@ -79,13 +79,13 @@ function staleReason(
   return {};
 }
 
-/** The time at which all shards of the mapping's sources had been checked completely, or `undefined`. */
+/** Returns the earliest of the shards' last complete checks, or `undefined` if a shard has had none. */
 export function lastFullSweepAt(shards: readonly (SweepState | undefined)[]): number | undefined {
   const times = shards.map((shard) => shard?.okAt).filter((at) => at !== undefined);
   return times.length === 0 || times.length < shards.length ? undefined : Math.min(...times);
 }
 
-/** When the target last matched its sources. A sweep without changes confirms that it still does. */
+/** Returns the time when the target last matched its sources. A sweep without changes confirms that it still does. */
 export function lastOk(
   targetState: TargetState | undefined,
   sweptAt: number | undefined,
@@ -118,7 +118,7 @@ function stateOf(
   return inSync;
 }
 
-/** The sources and searches of a mapping, without duplicates. Several values may be properties of one key. */
+/** Returns the sources and searches of a mapping, without duplicates. Several values may be properties of one key. */
 export function sourcesAndSearches(mapping: Mapping): Pick<MappingStatus, 'sources' | 'searches'> {
   const named = sourcesOf(mapping).map(({ store, key }) => ({ store, key }));
   return {

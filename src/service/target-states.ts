@@ -16,7 +16,7 @@ export interface TargetStates {
   get(mapping: string, target: TargetId): TargetState | undefined;
   all(): Iterable<TargetState>;
   note(state: TargetState): void;
-  /** The last run of the target in a replica with another configuration, since this process started. */
+  /** Returns the last run of the target in a replica with another configuration, since this process started. */
   byOtherConfig(mapping: string, target: TargetId): TargetState | undefined;
   forget(mapping: string, target: TargetId): void;
   sweepState(shard: string): SweepState | undefined;
@@ -25,8 +25,8 @@ export interface TargetStates {
   sweeps(): Iterable<readonly [string, SweepState]>;
   forgetSweep(shard: string): void;
   /**
-   * Metadata from the watch. If the target's scope is listed (`Watches.isListed`), `undefined` means that the Secret
-   * does not exist.
+   * Returns the metadata from the watch. If the target's scope is listed (`Watches.isListed`), `undefined` means that
+   * the Secret does not exist.
    */
   meta(target: TargetId): SecretMeta | undefined;
   setMeta(meta: SecretMeta): void;
@@ -80,7 +80,7 @@ export function createTargetStates(
     else if (received.endedAt > startedAt) byOtherConfig.set(topic, { ...received, keys: [] });
     if (isOtherConfig) return;
     const before = byTopic.get(topic);
-    // Messages of two processes may arrive in another order, and our own message returns with fewer keys.
+    // Messages of two processes may arrive out of order. Our own messages return to us with fewer keys.
     if (before !== undefined && (isLater(before.endedAt, received.endedAt) || isSame(before, received)))
       return;
     store(topic, received);

@@ -99,7 +99,7 @@ export async function tlsOptions(
     keyFile === undefined ? undefined : readPem(keyFile, options),
   ]);
   return {
-    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not turn this off
+    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not turn off this check.
     minVersion: 'TLSv1.2',
     ...(ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] }),
     ...(cert === undefined ? {} : { cert }),

@@ -85,10 +85,7 @@ export interface VerifyInput {
   /** The first stored record after `head`, if any. Queries do not return such records. */
   readonly beyondHead?: number | undefined;
   readonly evidence?: Evidence | undefined;
-  /**
-   * Whether the records are only a part of the log, for example an export. Earlier records may then exist elsewhere, so
-   * they do not count as pruned.
-   */
+  /** Whether the records are only part of the log. Earlier ones may exist elsewhere, so they do not count as pruned. */
   readonly isPartial?: boolean;
 }
 

@@ -41,7 +41,7 @@ export function addExportRoute(app: FastifyInstance, { audit, clock, closing, ve
     '/api/v1/audit/export',
     {
       config: { access: 'viewer' },
-      // Not for HEAD: such a request would read all records, and record an export that sent nothing.
+      // Do not add a HEAD route: it would read all records, and the audit would record an export that sent nothing.
       exposeHeadRoute: false,
       schema: describe(EXPORT),
     },

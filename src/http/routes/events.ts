@@ -37,7 +37,7 @@ export async function addEventRoutes(app: FastifyInstance, deps: RouteDeps, limi
           rateLimit: {
             max: limits.requests,
             timeWindow: limits.windowMs,
-            // Count each intake separately. Behind an ingress, all senders have the same address.
+            // Count each event source separately, because behind an ingress all senders have the same address.
             keyGenerator(request) {
               const intake = findIntake(deps, request as FastifyRequest<Named>);
               return `${networkOf(request.ip)} ${intake?.origin.name ?? ''}`;
@@ -52,7 +52,7 @@ export async function addEventRoutes(app: FastifyInstance, deps: RouteDeps, limi
   });
 }
 
-/** What the event routes share. */
+/** The dependencies and options that all event routes share. */
 interface EventRouteContext extends RouteDeps {
   readonly limits: Limits;
   readonly limitAttempts: AttemptGuard;
@@ -66,7 +66,7 @@ function findIntake(
   try {
     return routeOptions.url === WEBHOOK ? events?.webhook(params.name) : events?.eventGrid(params.name);
   } catch (error) {
-    // While the service starts, the intakes are not known yet.
+    // While the service starts, the event sources are not known yet.
     if (error instanceof AppError) return undefined;
     throw error;
   }
@@ -75,8 +75,8 @@ function findIntake(
 type AttemptGuard = <T>(request: FastifyRequest<Named>, work: () => T | Promise<T>) => Promise<T>;
 
 /**
- * Limits attempts with wrong names or keys by address. A valid request is always accepted, so an attacker behind a
- * shared proxy does not lock out other senders.
+ * Limits the failed attempts of each address, such as a wrong name or key. A valid request is always accepted, so an
+ * attacker behind a shared proxy does not lock out other senders.
  */
 function createAttemptGuard({ clock }: RouteDeps): AttemptGuard {
   const attempts = createAttemptLimiter(clock);

@@ -36,7 +36,10 @@ export async function addRoutes(app: FastifyInstance, deps: RouteDeps, limits: L
   });
 }
 
-/** Another method on an existing URL gets status 405 with the allowed methods (RFC 9110, section 15.5.6). */
+/**
+ * Adds routes for all other methods of each URL. They respond with status 405 and the allowed methods (RFC 9110,
+ * section 15.5.6).
+ */
 function refuseOtherMethods(
   app: FastifyInstance,
   methodsByUrl: ReadonlyMap<string, ReadonlySet<string>>,

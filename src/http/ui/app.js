@@ -36,7 +36,7 @@ function showSignIn(reason) {
 
 /** @param {import('./api.js').Session} session */
 function enter(session) {
-  // A slow sign-in can complete after its form was replaced by another session. So end that session.
+  // If a slow sign-in completes after another sign-in, a session already exists. End it.
   endFrame?.();
   const rank = ROLES.indexOf(session.role);
   announce(`Signed in as ${session.name}, ${session.role}.`);

@@ -204,8 +204,8 @@ export function showFrame(root, session, { may, leave }) {
   }
 
   /**
-   * Whether an action is running, so that a redraw would lose its state. A verification does not count, because it
-   * survives a redraw.
+   * Whether an action is running. A redraw would lose its state. A verification does not count, because it survives a
+   * redraw.
    */
   function isBusy() {
     return body.querySelector('[aria-disabled="true"]:not(.verification *)') !== null;

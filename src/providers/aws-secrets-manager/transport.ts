@@ -73,7 +73,7 @@ export async function createTransport({ tls }: AwsConfig, clock: Clock): Promise
     keepAliveTimeout: 10_000,
     connect: {
       timeout: 10_000,
-      rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not turn this off
+      rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not turn off this check.
       ...(secureContext === undefined ? {} : { secureContext }),
     },
   });

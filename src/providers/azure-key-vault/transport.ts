@@ -37,7 +37,7 @@ export interface Transport extends Disposable {
 export async function createTransport({ tls }: AzureConfig, clock: Clock): Promise<Transport> {
   const secureContext = await secureContextWithCa(tls?.caFile);
   const secure = {
-    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not turn this off
+    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not turn off this check.
     // Created only once, because creating it for each connection would take longer than a request.
     ...(secureContext === undefined ? {} : { secureContext }),
   };

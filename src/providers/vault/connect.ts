@@ -52,7 +52,7 @@ function connectorWith({ ca, cert, key }: Files, serverName: string | undefined)
   const connect = buildConnector({
     allowH2: false, // undici 8 hangs after a GOAWAY frame
     timeout: 10_000,
-    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not turn this off
+    rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not turn off this check.
     ...(secureContext === undefined ? {} : { secureContext }),
     ...(serverName === undefined ? {} : { servername: serverName }),
   });

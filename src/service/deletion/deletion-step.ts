@@ -29,7 +29,7 @@ export interface DeletionInputs {
   readonly isUndecided: (desired: DesiredTarget) => boolean;
   /** Called for a target whose deletion was proposed or held and is no longer needed. */
   readonly onWithdrawn: (desired: DesiredTarget) => void;
-  /** The target's metadata from the watch. */
+  /** Returns the target's metadata from the watch. */
   readonly meta: (id: TargetId) => SecretMeta | undefined;
   /** Whether all replicas use the same configuration now. */
   readonly replicasAgree: () => boolean;
@@ -76,7 +76,7 @@ export interface DeletionStep {
 
 /** Interval of checks while replacements are awaited, in case the message about a replacement was lost. */
 const AWAITED_RETRY_MS = 300_000;
-/** The delay after a failed deletion. It doubles with each failure, up to an hour. */
+/** Returns the delay after a failed deletion. It doubles with each failure, up to an hour. */
 export function deletionBackoff(times: number): number {
   return Math.min(3_600_000, 60_000 * 2 ** times);
 }

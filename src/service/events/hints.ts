@@ -9,14 +9,17 @@ import { createInterests, type Interests, targetsOf } from './interests.ts';
 
 export interface Hints extends Disposable {
   readonly take: SubmitHints;
-  /** The intake through which the event of a request arrived. `undefined` if this process does not know it. */
+  /**
+   * Returns the name of the event source that sent the event of a request. `undefined` if this process does not know
+   * it.
+   */
   intakeOf(requestId: string): string | undefined;
 }
 
 export interface HintsDeps {
   readonly snapshot: () => ConfigSnapshot;
   readonly outbox: Pick<Outbox, 'trigger'>;
-  /** All names that an event may use for a key of a store. */
+  /** Returns all names that an event may use for a key of a store. */
   readonly namesOf: (store: string, key: string) => readonly string[];
   readonly clock: Clock;
   readonly logger: Logger;
@@ -30,24 +33,26 @@ export interface HintsDeps {
 export const QUIET_MS = 500;
 /**
  * Keys with very many targets are checked less often, so that a flood of hints cannot fill the queue faster than it
- * drains. The first hint is always processed at once.
+ * drains. The first hint is always processed immediately.
  */
 const TARGETS_PER_MS = 2;
 const LOG_EVERY_MS = 60_000;
-/** Maximum number of requests for which the intake is remembered. */
+/** Maximum number of requests for which the event source is remembered. */
 const MAX_REQUESTS = 1_000;
 
 interface Recent {
   readonly at: number;
   /** Minimum time until the next check. */
   readonly quietMs: number;
-  /** The intake of the last hint within the quiet time. If set, the key is checked again afterwards. */
+  /**
+   * The event source of the last hint within the quiet time. If set, the key is checked again at the end of that time.
+   */
   repeatFor?: Origin;
 }
 
 /**
- * Queues the targets that a hint may concern. The first hint for a key queues them at once. Later hints within the
- * quiet time cause one check at its end, so a check always follows the last hint.
+ * Queues the targets that a hint may concern. The first hint for a key queues them immediately. Further hints within
+ * the quiet time cause one check at its end, so a check always follows the last hint.
  *
  * If a check finds the old version, it is not repeated. A store may send an event before the new value is readable; the
  * next sweep then finds the value. A second check for each hint would double the reads for a rare case.
@@ -153,7 +158,10 @@ export function createHints(deps: HintsDeps): Hints {
   };
 }
 
-/** The request id contains the intake's name, so that any process can record which intake caused the run. */
+/**
+ * Returns a request id that contains the name of the event source. From this id, any process can record which event
+ * source caused the run.
+ */
 function requestIdOf(name: string): string {
   return `${randomUUID()}@${name}`;
 }

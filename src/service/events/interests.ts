@@ -116,7 +116,7 @@ function folderOf(path: string): string {
   return path.replace(/\/+$/, '');
 }
 
-/** The targets of several keys and searches, without duplicates. */
+/** Returns the targets of several keys and searches, without duplicates. */
 export function targetsOf(interests: Iterable<Interest>): ReadonlyMap<string, TargetId> {
   const targets = new Map<string, TargetId>();
   for (const interest of interests) for (const id of interest.targets) targets.set(formatTarget(id), id);

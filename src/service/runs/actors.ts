@@ -5,7 +5,7 @@ import { withoutSuffix } from '../../core/request-id.ts';
 /** Returns the actor that the audit records for a request. */
 export type ActorOf = (requestId: string, kind: Actor['kind']) => Promise<Actor>;
 
-/** @param intakeOf Returns the intake through which the event of a request arrived, if any. */
+/** @param intakeOf Returns the name of the event source that sent the event of a request, if any. */
 export function createActors(
   audit: Pick<AuditStore, 'list'>,
   intakeOf: (requestId: string) => string | undefined,

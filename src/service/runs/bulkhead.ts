@@ -132,7 +132,7 @@ export function createBulkhead({
     const soonest = now() + MIN_RETRY_MS;
     const next =
       (compartment.assignedUntil[rank] ?? 0) + (compartment.paceMs ?? DEFAULT_PACE_MS) / OVERSUBSCRIPTION;
-    // Beyond the upper bound, continue from the lower bound, so that the retries stay spread.
+    // If the time exceeds the upper bound, start over at the lower bound, so that the retries stay spread.
     const at = next > now() + MAX_RETRY_MS ? soonest : Math.max(soonest, next);
     compartment.assignedUntil[rank] = at;
     return at - now();

@@ -14,8 +14,9 @@ export interface PrefetchDeps {
 }
 
 /**
- * Announces the reads of all targets of a request to their shared context. Also reports a target as missing if the
- * watch shows no Secret for it and it has had no run. After a run, the watch may lag behind the written Secret.
+ * Announces the reads of all targets of a request to their shared context. The returned context also reports missing
+ * targets: those without a run for which the watch shows no Secret. After a run, the watch may not show the written
+ * Secret yet.
  */
 export function withPrefetch(
   context: SyncContext,

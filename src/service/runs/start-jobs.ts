@@ -8,8 +8,8 @@ export type RunJob = (job: Job, signal: AbortSignal) => Promise<number | undefin
 const RETRY_MS = 1_000;
 
 /**
- * Starts the jobs of the queue. Adds a wake-up for a delay before the job ends, so that a crash in between cannot lose
- * it.
+ * Starts the jobs of the queue. If a run returns a delay, the wake-up is added before the job ends, so that a crash in
+ * between cannot lose it.
  */
 export function startJobs(
   queue: Pick<Queue, 'kind' | 'start' | 'add'>,

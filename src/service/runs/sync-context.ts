@@ -7,8 +7,8 @@ import type { ReconcileDeps } from '../../reconcile/reconcile.ts';
 /** State that the runs of one request share: the values read, and the request id of their records. */
 export interface SyncContext extends ReconcileDeps {
   /**
-   * Returns reads that share the values of this context whose request started after this time, in milliseconds since
-   * 1970.
+   * Returns read functions that share a value of this context only if its request to the store started after this time,
+   * in milliseconds since 1970.
    */
   readingSince(after: number): Pick<SyncContext, 'read' | 'whenRecorded' | 'find'>;
   /** Announces references that will be read soon, approximately in this order. */
@@ -17,7 +17,7 @@ export interface SyncContext extends ReconcileDeps {
   versions(store: string, keys: readonly string[]): Promise<readonly VersionResult[]>;
 }
 
-/** The actor on record for each reason. */
+/** The actor that the audit records for each reason. */
 export const ACTOR_OF: Readonly<Record<Reason, Actor['kind']>> = {
   manual: 'operator',
   first: 'startup',

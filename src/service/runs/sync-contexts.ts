@@ -4,8 +4,8 @@ import type { Job } from '../../queue/queue.ts';
 import type { SyncContext } from './sync-context.ts';
 
 /**
- * When a target was requested. The requests of one batch, such as all targets of a key in a sweep, have the same tick.
- * The first target may start before the last is requested, but its reads are new enough for all of them.
+ * When a target was requested. The requests of one batch, such as all targets of a key in a sweep, share one tick. The
+ * first target may start before the last one is requested, but the reads of the first are new enough for all of them.
  */
 export interface RequestTime {
   /** Milliseconds since 1970. */
@@ -16,7 +16,8 @@ export interface RequestTime {
 
 export interface SyncContexts<Context> {
   /**
-   * Returns the shared context of a request. Its reads are newer than the context, `after` and `requested`.
+   * Returns the shared context of a request. It shares only values whose read started after `after` and after
+   * `requested`.
    */
   get(job: Pick<Job, 'requestId' | 'reason'>, after: number, requested?: RequestTime): Promise<Context>;
   /** Closes the context of a request that no further job will use. */

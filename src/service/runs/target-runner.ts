@@ -92,8 +92,8 @@ export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
   };
 
   /**
-   * The time after which a run must read its values: the end of the target's last run. Earlier values may be older than
-   * the content that the last run wrote.
+   * Returns the time after which a run must read its values: the end of the target's last run. Values read earlier may
+   * be older than the content that the last run wrote.
    */
   function readBefore(desired: readonly DesiredTarget[]): number {
     const ended = desired.map(({ mapping, id }) => states.get(mapping.name, id)?.endedAt ?? 0);
@@ -159,9 +159,9 @@ export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
   }
 
   /**
-   * How long not to repair a Secret that a replica with another configuration wrote. That configuration may be newer
-   * and reach this replica soon. A repair before that would restart pods twice. If the newest configuration is invalid
-   * here, the wait continues.
+   * Returns how long a Secret must not be repaired after a replica with another configuration wrote it. That
+   * configuration may be newer and reach this replica soon. A repair before that would restart pods twice. If the
+   * newest configuration is invalid in this replica, the wait continues.
    */
   function otherConfigWait({ mapping, id }: DesiredTarget, now: number): number {
     const other = states.byOtherConfig(mapping.name, id);
@@ -170,7 +170,9 @@ export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
     return deps.isBehind?.() ? ROLLOUT_MS : Math.min(ROLLOUT_MS, other.endedAt + ROLLOUT_MS - now);
   }
 
-  /** When the target last matched its sources before it began to fail. Sweeps count as well as runs. */
+  /**
+   * Returns the time when the target last matched its sources before it began to fail. Sweeps count as well as runs.
+   */
   function lastOkBefore(mapping: Mapping, before: TargetState | undefined): number | undefined {
     const sweeps = snapshot()
       .shardsOf(mapping)

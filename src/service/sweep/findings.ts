@@ -86,7 +86,7 @@ export async function checkReferences(
       const id = refId(ref);
       const result = results.get(id);
       if (result === undefined) continue;
-      // If the list contains the key, the listed version counts. The failed read is not urgent.
+      // If the list contains the key, use the listed version and ignore the failed read.
       if (result.kind !== 'failed' || !findings.has(id))
         findings.set(id, findingOf(result, context.fingerprints));
       // A pinned version or another object type does not show the age of the current value.
@@ -96,7 +96,7 @@ export async function checkReferences(
   return findings;
 }
 
-/** The size of the next batch, calculated from the value sizes of the last batch. */
+/** Returns the size of the next batch, calculated from the value sizes of the last batch. */
 function nextBatchSize(results: ReadonlyMap<string, ReadResult>): number {
   const bytes = Math.max(1, totalSizeOf(results));
   return Math.max(1, Math.min(READ_BATCH, Math.floor((READ_BATCH_BYTES * results.size) / bytes)));

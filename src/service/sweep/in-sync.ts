@@ -63,8 +63,8 @@ function ownsItsKeys(
 }
 
 /**
- * The version of each reference according to the target's annotation, or `missing` if the source was absent. Omits
- * references that cannot be distinguished in the annotation.
+ * Returns the version of each reference according to the target's annotation, or `missing` if the source was absent.
+ * Omits references that cannot be distinguished in the annotation.
  */
 export function sourceVersionsOf(
   { annotations }: Pick<SecretMeta, 'annotations'>,
@@ -81,8 +81,8 @@ export function sourceVersionsOf(
 type Versions = ReadonlyMap<string, string | 'missing'>;
 
 /**
- * Caches the last parsed annotation of each mapping. It is often the same in many namespaces, and each target is
- * checked once per source.
+ * Caches the last parsed annotation of each mapping. Targets in many namespaces often have identical annotations, and
+ * each target is checked once per source.
  */
 const parsedVersions = new WeakMap<
   Mapping,

@@ -5,7 +5,8 @@ import { sourcesOf, storeRef } from '../../sync/desired.ts';
 const refsByMapping = new WeakMap<Mapping, ReadonlyMap<string, StoreRef>>();
 
 /**
- * The references of a mapping, by `refId`. Mappings are immutable, so the result is cached and shared by all targets.
+ * Returns the references of a mapping, by `refId`. Mappings are immutable, so the result is cached and shared by all
+ * targets.
  */
 export function refsOf(mapping: Mapping): ReadonlyMap<string, StoreRef> {
   const before = refsByMapping.get(mapping);

@@ -68,7 +68,7 @@ export function shardsOf(
   });
 }
 
-/** The shortest interval of each reference. */
+/** Returns the shortest interval of each reference. */
 function shortestRefresh(desired: readonly DesiredTarget[]): ReadonlyMap<string, number> {
   const shortest = new Map<string, number>();
   for (const mapping of new Set(desired.map((desiredTarget) => desiredTarget.mapping)))
@@ -78,9 +78,9 @@ function shortestRefresh(desired: readonly DesiredTarget[]): ReadonlyMap<string,
 }
 
 /**
- * The store whose shards contain the targets of a mapping that needs full runs, or `undefined`. A mapping with a search
- * needs them because its references are not fixed. A merging mapping needs them because only the API server can show
- * our keys in a shared Secret.
+ * Returns the store whose shards contain the targets of a mapping that needs full runs. Returns `undefined` for other
+ * mappings. A mapping with a search needs full runs because its references are not fixed. A merging mapping needs them
+ * because only the API server can show our keys in a shared Secret.
  */
 export function fullRunStore(mapping: Mapping): string | undefined {
   const search = mapping.dataFrom.find((entry) => !isSpread(entry));
@@ -91,7 +91,7 @@ export function fullRunStore(mapping: Mapping): string | undefined {
 /** Maximum jitter of a due time, as a share of the interval. */
 const JITTER = 0.05;
 
-/** A round of a shard: the time from one due time to the next, in milliseconds since 1970. */
+/** A round of a shard: the period between two due times, which are in milliseconds since 1970. */
 export interface Round {
   readonly round: number;
   readonly from: number;
@@ -99,8 +99,8 @@ export interface Round {
 }
 
 /**
- * The round of a shard at a given time. A hash of the shard's name spreads the due times over the interval. The due
- * times are the same in every replica and after a restart.
+ * Returns the round of a shard at a given time. A hash of the shard's name spreads the due times over the interval. The
+ * due times are the same in every replica and after a restart.
  */
 export function roundAt(sweep: Sweep, now: number): Round {
   const { refreshMs } = sweep;

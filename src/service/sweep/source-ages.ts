@@ -34,7 +34,7 @@ export interface SourceAges {
     mapping: Mapping,
     sources: readonly (SourceVersion & { readonly store: string; readonly key: string })[],
   ): void;
-  /** When the newest source of the mapping was created, in milliseconds since 1970. */
+  /** Returns the time when the newest source of the mapping was created, in milliseconds since 1970. */
   changedAt(mapping: Mapping): number | undefined;
   /**
    * Logs a warning for each source older than its mapping's `maxAge`, at most once a day. Returns the sources that it

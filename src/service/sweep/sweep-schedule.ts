@@ -18,8 +18,8 @@ export interface SweepSchedule {
   /** Queues these shards now, because their store recovered. */
   queueNow(shards: Iterable<string>): void;
   /**
-   * Queues the current round of each shard again if it was queued but not swept, because the queue may have lost it. If
-   * not, the queue drops the duplicate.
+   * Queues the current round of each shard again if it was queued but not swept, because the queue may have lost the
+   * job. If the queue still contains the job, it drops the duplicate.
    *
    * @param sweptAt Returns the time of a shard's last sweep, in milliseconds since 1970.
    */
@@ -78,7 +78,7 @@ export function createSweepSchedule({
         rounds.set(name, next);
         const [before, round] = [current?.round, next.round];
         // Do not queue after a clock jump. A clock set back would repeat old rounds, and a clock set forward, as after
-        // a suspend, would make all shards due at once.
+        // a suspend, would make all shards due together.
         const isJump = before !== undefined && round > before + 1 && sweep.refreshMs > JUMP_MS;
         if (before !== undefined && round > before && !isJump)
           void addRound(name, next, sweep.refreshMs).then((isQueued) => {

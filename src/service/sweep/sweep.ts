@@ -167,7 +167,7 @@ export function createSweep({ snapshot, states, outbox, clock, ...deps }: SweepD
     // restart at 1.
     if (writtenVersion === finding.version) return isVersionReused;
     // Some versions are fingerprints. Two fingerprints under different keys cannot be compared, so run unless a run has
-    // happened since. The next write renews the annotation.
+    // succeeded since this finding. The next write renews the annotation.
     return isNewVersion(writtenVersion, finding.version) || !isSettled(state, latest, finding);
   };
 
@@ -223,8 +223,8 @@ export function createSweep({ snapshot, states, outbox, clock, ...deps }: SweepD
 }
 
 /**
- * Whether the error is one that ends when the store's data is corrected. For searches and merges only a run can notice
- * that, because sweeps do not track their keys.
+ * Whether the error can be fixed by correcting the data in the store. For searches and merges, only a run can notice
+ * the correction, because sweeps do not track their keys.
  */
 function isFixedInStore(code: string | undefined): boolean {
   return isErrorCode(code) && (ERRORS[code].group === 'data' || SOURCE_CODES.includes(code));

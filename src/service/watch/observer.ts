@@ -39,8 +39,8 @@ export interface Observer {
 }
 
 /**
- * Wait this long, because the previous owner may recreate its Secret at once. Controllers and `kubectl replace --force`
- * do that.
+ * Wait this long, because the previous owner may recreate its Secret immediately. Controllers and `kubectl replace
+ * --force` do that.
  */
 const FREED_WAIT_MS = 30_000;
 
@@ -165,7 +165,7 @@ function isRefusedForOthers({ kind, alive, error }: TargetState): boolean {
   return kind === 'refused' && !alive && OBSTACLE_CODES.includes(error?.code ?? '');
 }
 
-/** Events within this time have the same request id, so that their sources are read once. */
+/** Events within this time share one request id, so that their sources are read once. */
 const BURST_MS = 500;
 
 function createBursts(clock: Clock): () => string {

@@ -42,7 +42,9 @@ export function createWatchErrors(deps: WatchErrorsDeps): WatchErrors {
   const logged = new Map<string, ErrorCode>();
   let peakCount = 0;
 
-  /** Queues targets of a recovered watch that failed because of the API server or missing permissions. */
+  /**
+   * After a watch has recovered, queues its targets that had failed because of the API server or missing permissions.
+   */
   const queueFailed = (watched: string): void => {
     const requestId = randomUUID();
     for (const { mapping, id } of snapshot().targets) {

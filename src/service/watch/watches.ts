@@ -61,7 +61,7 @@ interface WatchesDeps {
   readonly loops: Loops;
   readonly onMeta: (meta: SecretMeta) => void;
   readonly onGone: (target: TargetId) => void;
-  /** Called when the scopes were listed completely. A target in them without metadata does not exist. */
+  /** Called when the scopes were listed completely. If a target in these scopes has no metadata, it does not exist. */
   readonly onListed: (scopes: readonly WatchScope[]) => void;
   readonly onNamespaces: () => void;
   readonly onStatus: (name: string, error: AppError | undefined) => void;

@@ -12,9 +12,10 @@ const NOTE =
 const ENDINGS = { jsonl: 'jsonl', csv: 'csv', ocsf: 'ocsf.jsonl' };
 
 /**
- * Draws a control that exports all records that match a filter to a file.
+ * Draws the export control. It saves all records that match the filters to a file.
  * @param {Record<string, string>} filters
- * @param {boolean} traced Whether the page also shows the changes that used a version with the fingerprint.
+ * @param {boolean} traced Whether the filters contain a fingerprint, so that the page also shows the changes that used
+ * a version with it.
  */
 export function exportControl(filters, traced) {
   /** @type {AbortController | undefined} */
@@ -95,14 +96,16 @@ async function read(query, signal, progress) {
     }
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    // Fail if the export is incomplete, so that its file does not look complete.
+    // Report an error for an incomplete export. Otherwise its file would look complete.
     const message = 'The export ended early. Nothing was saved.';
     throw new ApiError({ status: 0, code: 'UNREACHABLE', message, remedy: 'Try again.' });
   }
   return new Blob([...pieces, ...chunks], { type: response.headers.get('content-type') ?? '' });
 }
 
-/** Some browsers do not support `for await` on a stream. @param {Response} response */
+/**
+ * Returns the chunks of a response. Some browsers do not support `for await` on a stream. @param {Response} response
+ */
 async function* chunksOf({ body }) {
   const reader = body?.getReader();
   if (reader === undefined) return;

@@ -118,7 +118,7 @@ export function chips(filters, rest) {
       {
         class: 'chip',
         href: link(['records'], { ...others, ...rest }),
-        // The label contains the visible text, which voice control needs.
+        // The label contains the visible text, because voice control needs it.
         'aria-label': `Remove the filter ${title} ${short}`,
         title: short === value ? undefined : value,
       },

@@ -62,7 +62,7 @@ function changesCell({ action, keys, note, counts = {} }) {
 /** @param {AuditRecord} record */
 function actionCell({ action: name, phase, review }) {
   const note = phase === 'intent' ? 'intent' : review?.state;
-  // Use one element for both, so that a card shows them on one line.
+  // Use one element for the action and its note, so that a card shows them on one line.
   return h('span', {}, name, note !== undefined && h('span', { class: 'phase' }, ` ${note}`));
 }
 

@@ -58,8 +58,9 @@ export const overviewView = {
 };
 
 /**
- * Returns why the service has not started. Undefined if it has started. Without targets, "no failures" would be
- * misleading. The status does not contain the reason, so it is taken from the error of another route.
+ * Returns the reason why the service has not started. Undefined if it has started. Before the start there are no
+ * targets, so "no failures" would be misleading. The status does not contain the reason, so the error of another route
+ * provides it.
  * @param {import('../api.js').Status} status
  * @param {AbortSignal} signal
  * @returns {Promise<StartError | undefined>}

@@ -83,7 +83,7 @@ function pageOf({ limit }) {
 
 /**
  * @param {readonly import('../api.js').TracedVersion[]} versions
- * @param {boolean} more Whether further versions exist that were not followed.
+ * @param {boolean} more Whether more source versions had this value than the given ones.
  */
 function traced(versions, more) {
   return h(

@@ -66,8 +66,8 @@ export const targetView = {
 };
 
 /**
- * Returns the pins of this target by the mappings in its records. Removed mappings are skipped, because the history is
- * useful without them.
+ * Reads the mappings in the records and returns their pins of this target. Removed mappings are skipped, because the
+ * history is useful without them.
  * @param {readonly AuditRecord[]} records
  * @param {{ namespace: string | undefined, secret: string | undefined }} target
  * @param {AbortSignal} signal
