@@ -4,8 +4,7 @@ const LICENSE = /^(licen[cs]e|notice|copying|authors)/i;
  * Files that the image omits: TypeScript, which Node does not run below `node_modules`; source maps; documentation;
  * builds for other runtimes.
  */
-const FILES =
-  /\.[cm]?tsx?$|\.map$|\.tsbuildinfo$|\.flow$|\.md$|\.bare$|(^|[._])test\.[cm]?js$|\.min\.[cm]?js$/;
+const FILES = /\.[cm]?tsx?$|\.map$|\.tsbuildinfo$|\.flow$|\.md$|\.bare$|(^|[._])test\.[cm]?js$/;
 const FOLDERS = new Set([
   ...[
     'test',
