@@ -1,8 +1,7 @@
 import type { AppError } from '../core/errors.ts';
 import type { StartTimer } from '../core/timer.ts';
 import type { Origin } from '../events/hint.ts';
-import type { LogFields } from '../telemetry/logger.ts';
-import type { Logger } from '../telemetry/logger.ts';
+import type { LogFields, Logger } from '../telemetry/logger.ts';
 
 const WINDOW_MS = 60_000;
 

@@ -30,8 +30,8 @@ export function acceptJsonOnly(app: FastifyInstance): void {
 }
 
 /**
- * Rejects duplicate fields. Of two fields with the same name, some JSON parsers use the first and others the last (RFC
- * 8259, section 4).
+ * Rejects duplicate fields. Some JSON parsers use the first of two fields with the same name, and others use the last
+ * (RFC 8259, section 4).
  */
 function duplicateMemberError(text: string, names: readonly string[]): AppError | null {
   const node = parseIfJson(text.replace(/^\uFEFF/, ''));

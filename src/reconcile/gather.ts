@@ -93,9 +93,9 @@ export async function gather(
 }
 
 /**
- * The keys of the live target that no source of the mapping provides any more.
+ * Returns the keys of the live target that no source of the mapping provides any more.
  * @throws AppError SOURCE_ABSENT if the target has fewer sources than before and the missing ones are unknown. That is
- * the case if it contains only templates and its annotation has no room for source names.
+ * the case if it contains only templates and its annotation is too short for the names of the sources.
  */
 function unexplainedKeys(
   mapping: Mapping,
@@ -105,9 +105,7 @@ function unexplainedKeys(
   const { template } = mapping;
   const templateKeys = template?.data ?? {};
   const annotations = live?.annotations ?? {};
-  // Returns the keys of the live target that no source of the mapping provides any more.
-  // @throws AppError SOURCE_ABSENT if the target has fewer sources than before and the missing ones are unknown. That
-  // is the case if it contains only templates and its annotation is too short for the names of the sources.
+  // If the mapping's configuration has changed, the recorded count cannot be compared.
   const isSameConfig = annotations[ANNOTATION.config] === configHash(mapping);
   const previousCount = isSameConfig ? countOfSources(annotations[ANNOTATION.sources]) : undefined;
   if (template?.only && previousCount !== undefined && previousCount > data.size)

@@ -123,7 +123,9 @@ export async function isUnresolved(
   return record !== undefined && record.outcome !== 'ok';
 }
 
-/** Codes of a refused Secret that we may not change. A user may delete such a Secret to make room for our target. */
+/**
+ * Codes of a refused Secret that we may not change. A user may delete such a Secret, so that our target can be created.
+ */
 export const OBSTACLE_CODES: readonly string[] = [
   'NOT_OWNED',
   'TARGET_CLAIMED',

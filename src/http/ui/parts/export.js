@@ -14,8 +14,8 @@ const ENDINGS = { jsonl: 'jsonl', csv: 'csv', ocsf: 'ocsf.jsonl' };
 /**
  * Draws the export control. It saves all records that match the filters to a file.
  * @param {Record<string, string>} filters
- * @param {boolean} traced Whether the filters contain a fingerprint, so that the page also shows the changes that used
- * a version with it.
+ * @param {boolean} traced Whether the filters contain a fingerprint. The page then also shows the changes that used a
+ * version with it.
  */
 export function exportControl(filters, traced) {
   /** @type {AbortController | undefined} */
