@@ -28,7 +28,7 @@ export const EXCEPTIONS: SizesOfAll = {
     'providers/source-reader.ts createSourceReaders': 84,
     'queue/broadcast.ts createSender': 63,
     'queue/bullmq.ts createBullQueue': 120,
-    'queue/connect-redis.ts connectRedis': 86,
+    'queue/connect-redis.ts connectRedis': 90,
     'queue/health.ts watchHealth': 80,
     'queue/memory.ts createMemoryQueue': 150,
     'queue/worker.ts startWorker': 107,

@@ -53,7 +53,7 @@ export function createBullBroadcast(
     send: sender.send,
     subscribe(listener) {
       const reader = startReader(listener, options, () => {
-        const connection = server.openBlocking();
+        const connection = server.blocking();
         return new bullMq.QueueEvents(
           options.name,
           {

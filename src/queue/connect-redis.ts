@@ -40,7 +40,6 @@ export async function connectRedis(address: RedisAddress, prefix: string): Promi
   const { createRedisBackend } = await import('bullmq');
   const { host, port, secure, login } = parseAddress(address);
   const tls = secure ? await tlsOptions(address.tls) : undefined;
-  const opened = new Set<Client>();
   let onError: (thrown: unknown) => void = ignore;
   const report = (thrown: unknown): void => onError(thrown);
   // If the cluster client cannot read the slots, only the errors of the node connections contain the cause. Ignore
@@ -48,11 +47,17 @@ export async function connectRedis(address: RedisAddress, prefix: string): Promi
   const onNodeError = (thrown: unknown): void => {
     if (replyFailureOf(thrown) === undefined) report(thrown);
   };
-  const liveClients = new Set<Redis>();
-  const trackLive = (client: Redis): void => {
-    liveClients.add(client);
-    client.on('connecting', () => void liveClients.add(client));
-    client.on('end', () => void liveClients.delete(client));
+  // Includes the duplicates that BullMQ opens for blocking commands. BullMQ cannot close one that never was ready.
+  const clients = new Set<Client>();
+  let closed = false;
+  const track = (client: Client): void => {
+    clients.add(client);
+    client.on('connecting', () => {
+      // BullMQ's worker may reconnect after it was closed while Redis did not answer.
+      if (closed) client.disconnect();
+      else clients.add(client);
+    });
+    client.on('end', () => void clients.delete(client));
   };
   const sentinels = address.sentinel && {
     ...sentinelsOf(address.sentinel, tls),
@@ -76,20 +81,17 @@ export async function connectRedis(address: RedisAddress, prefix: string): Promi
     if (address.cluster) {
       client.on('node error', report);
       client.on('+node', (node: Redis) => handleAllErrors(node, (redis) => redis.on('error', onNodeError)));
-    } else handleAllErrors(client as Redis, trackLive);
-    opened.add(client);
-    client.on('end', () => void opened.delete(client));
+      trackDuplicates(client as Cluster, track);
+    } else handleAllErrors(client as Redis, track);
     return client;
   };
+  const watching: Redis[] = [];
   if (sentinels !== undefined) {
     const onFailover = (): void => {
-      for (const client of liveClients) client.disconnect(true);
+      for (const client of clients) client.disconnect(true);
     };
-    const watching = watchFailovers(ioredis, sentinels, { onFailover, onError: report });
-    for (const client of watching) {
-      handleAllErrors(client);
-      opened.add(client);
-    }
+    watching.push(...watchFailovers(ioredis, sentinels, { onFailover, onError: report }));
+    for (const client of watching) handleAllErrors(client);
   }
   // Commands fail immediately without a connection, and within seconds if Redis does not reply.
   const quick = open({
@@ -99,13 +101,14 @@ export async function connectRedis(address: RedisAddress, prefix: string): Promi
     commandTimeout: COMMAND_MS,
     socketTimeout: 5 * COMMAND_MS,
   });
+  let blocking: Client | undefined;
   return {
     kind: 'redis',
     name: 'Redis',
     backend: createRedisBackend as Backend,
     prefix,
     connection: quick,
-    openBlocking: () => open({ maxRetriesPerRequest: null, socketTimeout: SOCKET_TIMEOUT_MS }),
+    blocking: () => (blocking ??= open({ maxRetriesPerRequest: null, socketTimeout: SOCKET_TIMEOUT_MS })),
     isReady: () => quick.status === 'ready',
     probe: createProbe(quick, `${prefix}:epoch`),
     failureOf,
@@ -117,7 +120,8 @@ export async function connectRedis(address: RedisAddress, prefix: string): Promi
       onError = listener;
     },
     close() {
-      for (const client of opened) client.disconnect();
+      closed = true;
+      for (const client of [...clients, ...watching]) client.disconnect();
     },
   };
 }
@@ -171,6 +175,17 @@ function handleAllErrors(client: Redis, each: (client: Redis) => void = ignore):
   client.duplicate = (override) => {
     const copy = duplicate(override);
     handleAllErrors(copy, each);
+    return copy;
+  };
+}
+
+/** Calls `each` with the client of a cluster and with each duplicate of it. */
+function trackDuplicates(client: Cluster, each: (client: Cluster) => void): void {
+  each(client);
+  const duplicate = client.duplicate.bind(client);
+  client.duplicate = (...overrides) => {
+    const copy = duplicate(...overrides);
+    trackDuplicates(copy, each);
     return copy;
   };
 }

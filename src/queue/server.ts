@@ -25,8 +25,11 @@ export interface QueueServer extends ProbedServer {
   readonly prefix: string;
   /** A connection whose calls fail immediately while it is down, and within seconds if the server does not reply. */
   readonly connection: unknown;
-  /** Opens a connection whose calls wait for the server indefinitely, as BullMQ's worker requires. */
-  openBlocking(): unknown;
+  /**
+   * For calls that wait for the server indefinitely, as BullMQ's worker requires. BullMQ opens a duplicate for blocking
+   * calls.
+   */
+  blocking(): unknown;
   /** Receives every error of a connection. */
   onError(listener: (thrown: unknown) => void): void;
   close(): void;

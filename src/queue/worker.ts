@@ -84,7 +84,7 @@ export function startWorker({ Worker }: BullMq, server: QueueServer, options: Wo
     }
   };
 
-  const connection = server.openBlocking();
+  const connection = server.blocking();
   const create = (): BullWorker => {
     const worker = new Worker(
       name,

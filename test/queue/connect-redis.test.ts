@@ -103,7 +103,7 @@ async function openClients(address: RedisAddress, onError: (thrown: unknown) => 
   server.onError(onError);
   return {
     quick: server.connection as Redis,
-    blocking: () => server.openBlocking() as Redis,
+    blocking: () => server.blocking() as Redis,
     close: () => server.close(),
   };
 }
