@@ -43,7 +43,6 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'core',
     'sync',
     'reconcile',
-    'providers/provider.ts',
     'cluster/cluster.ts',
     'audit/store.ts',
     'audit/entry.ts',
@@ -79,7 +78,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'telemetry/metrics.ts',
     'telemetry/logger.ts',
   ],
-  app: ['core', 'sync', 'providers', 'cluster', 'audit', 'config', 'reconcile', 'service', 'telemetry'],
+  app: ['core', 'sync', 'providers', 'cluster', 'audit', 'config', 'reconcile', 'telemetry'],
   commands: [
     'core',
     'sync',

@@ -117,8 +117,8 @@ locally if no service answers.
 
 - The bearer token is in the environment variable \`SECRETBRIDGE_TOKEN\`. It is sent to this address only. Redirects are
   not followed, and plain http needs loopback or \`--allow-http\`.
-- \`https\` trusts the usual authorities and \`NODE_EXTRA_CA_CERTS\`. The service of the configuration is identified by
-  the certificate in \`http.tls.certFile\`, whatever its name.
+- \`https\` trusts the usual authorities and \`NODE_EXTRA_CA_CERTS\`. If the configuration of this
+  service is at hand, its certificate in \`http.tls.certFile\` is trusted too, whatever host name it contains.
 - \`status\` exits with 0 if all targets are in sync and all parts work, and with 1 or 4 as below otherwise. It exits with
   3 while the files of the service are invalid and the last valid ones are in force.
 

@@ -11,11 +11,11 @@ import type { SourceReader, SourceReaders } from '../providers/source-reader.ts'
 import { isProvenAbsent } from '../reconcile/absence.ts';
 import { createRecorder } from '../reconcile/audit-recorder.ts';
 import type { UnresolvedIntents } from '../reconcile/change.ts';
+import type { SyncContext } from '../reconcile/context.ts';
 import { lastReadVersion } from '../reconcile/last-read-version.ts';
 import { isRemoved, isWrittenWithout } from '../reconcile/latest-records.ts';
 import { readPin } from '../reconcile/pins.ts';
 import type { ReadDeduplication } from '../reconcile/read-deduplication.ts';
-import type { SyncContext } from '../service/runs/sync-context.ts';
 import { createConfigGuard } from './config-guard.ts';
 import type { CurrentConfig } from './current-config.ts';
 import type { Stores } from './stores.ts';

@@ -3,6 +3,7 @@ import type { SecretMeta } from '../cluster/cluster.ts';
 import { AppError } from '../core/errors.ts';
 import { mapConcurrently } from '../core/semaphore.ts';
 import type { TargetId } from '../core/target.ts';
+import type { SyncContext } from '../reconcile/context.ts';
 import { destroy } from '../reconcile/destroy.ts';
 import { type Orphan, proposeRemoval } from '../reconcile/orphans.ts';
 import type { Outcome, Proposal } from '../reconcile/outcome.ts';
@@ -10,7 +11,6 @@ import type { KnownPresence } from '../reconcile/presence.ts';
 import { proposalOf } from '../reconcile/reconcile.ts';
 import { type DesiredTarget, decideTarget } from '../reconcile/targets.ts';
 import type { DeletionInputs } from '../service/deletion/deletion-step.ts';
-import type { SyncContext } from '../service/runs/sync-context.ts';
 import { LABEL } from '../sync/ownership-metadata.ts';
 import {
   isStillProposed,

@@ -4,11 +4,11 @@ import type { SecretMeta } from '../cluster/cluster.ts';
 import type { Config } from '../config/config.ts';
 import { isCurrentSecretRef, refId, type StoreRef } from '../core/read-result.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
+import type { SyncContext } from '../reconcile/context.ts';
+import { expectedReads } from '../reconcile/context.ts';
+import { looksInSync, sourceVersionsOf } from '../reconcile/in-sync.ts';
 import type { Outcome } from '../reconcile/outcome.ts';
-import { expectedReads } from '../reconcile/prefetch.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
-import type { SyncContext } from '../service/runs/sync-context.ts';
-import { looksInSync, sourceVersionsOf } from '../service/sweep/in-sync.ts';
 import type { SourceAges } from '../service/sweep/source-ages.ts';
 import { isSpread } from '../sync/desired.ts';
 

@@ -1,10 +1,10 @@
 import type { App } from '../app/app.ts';
 import type { SyncContextOptions } from '../app/sync-context.ts';
-import { commandOf } from '../reconcile/commands.ts';
 import { destroy } from '../reconcile/destroy.ts';
 import { proposeRemoval, type Unreadable } from '../reconcile/orphans.ts';
 import type { Proposal } from '../reconcile/outcome.ts';
 import { type AwaitingReplacement, deferReplaced, NO_KNOWN_PRESENCE } from '../reconcile/presence.ts';
+import { commandOf } from '../reconcile/recorder.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import { findOrphanedTargets, isStillProposed, populationOf } from './orphans.ts';
 import type { PlannedTarget } from './plan.ts';

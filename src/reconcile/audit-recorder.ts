@@ -14,7 +14,6 @@ import {
   restartIntents,
   type UnresolvedIntents,
 } from './change.ts';
-import { type Command, commandEntry } from './commands.ts';
 import { lateRemoval, lateWrite } from './late-writes.ts';
 import {
   type ExpectedLoss,
@@ -26,7 +25,6 @@ import {
 } from './latest-records.ts';
 import { pinNote } from './pins.ts';
 import { ReadRecorder } from './read-records.ts';
-
 import type {
   ChangeResult,
   CurrentTarget,
@@ -36,6 +34,7 @@ import type {
   RestartsNeeded,
   TargetFailure,
 } from './recorder.ts';
+import { type Command, commandEntry } from './recorder.ts';
 
 /** Writes the audit records of one request. */
 export function createRecorder(deps: RecorderDeps): Recorder {

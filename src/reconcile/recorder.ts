@@ -1,4 +1,4 @@
-import type { Actor, AuditRecord } from '../audit/entry.ts';
+import { type Actor, type AuditRecord, type Entry, NO_KEYS } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Clock } from '../core/clock.ts';
 import type { AppError } from '../core/errors.ts';
@@ -11,7 +11,6 @@ import type { TargetId } from '../core/target.ts';
 import type { KeyPlan } from '../sync/drift.ts';
 import type { Pin } from '../sync/pin.ts';
 import type { Change, Removal, UnresolvedIntents } from './change.ts';
-import type { Command } from './commands.ts';
 import type { ExpectedLoss } from './latest-records.ts';
 import type { ReadDeduplication } from './read-deduplication.ts';
 
@@ -114,4 +113,32 @@ export interface RecorderDeps {
   readonly unresolvedIntents?: UnresolvedIntents;
   /** Shared by all recorders of the process. */
   readonly readDeduplication?: ReadDeduplication | undefined;
+}
+
+/** A command of a person, and its mapping if it names one. */
+export interface Command {
+  readonly name: string;
+  readonly mapping?: string | undefined;
+}
+
+/** Formats a command as people type it: verb, mapping if any, options. */
+export function commandOf(verb: string, mapping?: string, ...options: readonly (string | number)[]): Command {
+  const parts = [verb, ...(mapping === undefined ? [] : [mapping]), ...options];
+  return { name: parts.join(' '), mapping };
+}
+
+/** Returns the record of a command that a person gave. */
+export function commandEntry({ name, mapping }: Command, actor: Actor, requestId: string): Entry {
+  return {
+    actor,
+    requestId,
+    action: 'command',
+    ...(mapping === undefined ? {} : { mapping }),
+    outcome: 'ok',
+    note: name,
+    sources: [],
+    keys: NO_KEYS,
+    durationMs: 0,
+    attempt: 1,
+  };
 }

@@ -190,7 +190,7 @@ class RestartCycle {
   }
 
   /**
-   * Handles a workload that does not exist. Restarts that name it fail. Restarts with a selector succeed, because the
+   * Handles a workload that does not exist. A restart that names this workload fails. Restarts with a selector succeed, because the
    * selector no longer matches it.
    */
   async #recordMissingWorkload(

@@ -4,7 +4,7 @@ import { refId, type StoreRef } from '../core/read-result.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { formatSubject } from '../queue/subject.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
-import { refsOf } from './sweep/refs.ts';
+import { refsOf } from '../sync/desired.ts';
 import { type Shard, shardsOf } from './sweep/shards.ts';
 
 /**

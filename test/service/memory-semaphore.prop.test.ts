@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type ReadResult, refId, type StoreRef } from '../../src/core/read-result.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
+import type { SyncContext } from '../../src/reconcile/context.ts';
 import { createMemorySemaphore, withMemoryLease } from '../../src/service/runs/memory-semaphore.ts';
-import type { SyncContext } from '../../src/service/runs/sync-context.ts';
 import { settled } from './sample.ts';
 
 const MOST = 100;

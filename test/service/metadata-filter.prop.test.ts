@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { SecretMeta } from '../../src/cluster/cluster.ts';
-import { looksInSync, sourceVersionsOf } from '../../src/service/sweep/in-sync.ts';
+import { looksInSync, sourceVersionsOf } from '../../src/reconcile/in-sync.ts';
 import { createMetadataFilter } from '../../src/service/watch/metadata-filter.ts';
 import { LABEL } from '../../src/sync/ownership-metadata.ts';
 import { source } from '../sync/sample.ts';

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { looksInSync } from '../../src/reconcile/in-sync.ts';
 import { pinNote } from '../../src/reconcile/pins.ts';
 import type { DesiredTarget } from '../../src/reconcile/targets.ts';
 import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
 import { createPinCheck } from '../../src/service/pin-check.ts';
 import { targetStatus } from '../../src/service/status.ts';
-import { looksInSync } from '../../src/service/sweep/in-sync.ts';
 import { formatTargetState, parseTargetState } from '../../src/service/target-state.ts';
 import { createTargetStates } from '../../src/service/target-states.ts';
 import { createObserver } from '../../src/service/watch/observer.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import type { SyncContext } from '../../src/reconcile/context.ts';
 import { createLoops } from '../../src/service/liveness/loops.ts';
 import { createStoreProgress, withStoreProgress } from '../../src/service/liveness/store-progress.ts';
-import type { SyncContext } from '../../src/service/runs/sync-context.ts';
 import { createClock } from './sample.ts';
 
 function open() {

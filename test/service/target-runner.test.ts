@@ -1,9 +1,9 @@
 import { describe, expect, it, vi } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import type { Job } from '../../src/queue/queue.ts';
+import type { SyncContext } from '../../src/reconcile/context.ts';
 import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
 import { createOutbox } from '../../src/service/outbox.ts';
-import type { SyncContext } from '../../src/service/runs/sync-context.ts';
 import { createSyncContexts } from '../../src/service/runs/sync-contexts.ts';
 import { createTargetRunner } from '../../src/service/runs/target-runner.ts';
 import { createSourceAges } from '../../src/service/sweep/source-ages.ts';

@@ -18,7 +18,7 @@ import type { Mapping } from '../../core/mapping.ts';
 import { formatTarget, type TargetId } from '../../core/target.ts';
 import type { Reference } from '../../providers/credentials.ts';
 import type { SecretProvider } from '../../providers/provider.ts';
-import { commandEntry, commandOf } from '../../reconcile/commands.ts';
+import { commandEntry, commandOf } from '../../reconcile/recorder.ts';
 import { type DesiredTarget, resolveTargets, rightsOf, unresolvedTargets } from '../../reconcile/targets.ts';
 import { expectedCalls } from '../expected-calls.ts';
 import { checkEvents } from './events.ts';

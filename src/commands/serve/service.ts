@@ -5,14 +5,14 @@ import { AppError } from '../../core/errors.ts';
 import { compareText } from '../../core/target.ts';
 import { PROVIDERS } from '../../providers/registry.ts';
 import type { Queue } from '../../queue/queue.ts';
-import { type Command, commandEntry, commandOf } from '../../reconcile/commands.ts';
+import type { SyncContext } from '../../reconcile/context.ts';
 import { isUnresolved } from '../../reconcile/latest-records.ts';
 import type { Outcome } from '../../reconcile/outcome.ts';
+import { type Command, commandEntry, commandOf } from '../../reconcile/recorder.ts';
 import { recoverIntents } from '../../reconcile/recover.ts';
 import type { OnRestartFailure } from '../../restart/failures.ts';
 import { createRestarts } from '../../restart/restarts.ts';
 import { type Controller, startController } from '../../service/controller.ts';
-import type { SyncContext } from '../../service/runs/sync-context.ts';
 import type {
   Health,
   MappingStatus,

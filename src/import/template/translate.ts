@@ -40,8 +40,8 @@ class StatementWriter {
       case 'text':
         return asText(statement.text);
       case 'comment':
-        // Keep the tag even if it trims nothing. It separates the texts before and after it, so neither is trimmed by a
-        // tag on the other side.
+        // Keep the tag even if it trims nothing. Without it, the texts before and after it would be one text, which the
+        // trimming tags at both of its ends would trim.
         return tags([NOTHING], statement);
       case 'output':
         return this.#draft.attempt(statement.line, () => this.#output(statement, scope));

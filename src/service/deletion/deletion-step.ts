@@ -5,13 +5,13 @@ import { createCoalescer, createSerialExecutor } from '../../core/serial-executo
 import type { TargetId } from '../../core/target.ts';
 import type { Tracer } from '../../core/tracer.ts';
 import type { Job } from '../../queue/queue.ts';
+import type { SyncContext } from '../../reconcile/context.ts';
 import type { Unreadable } from '../../reconcile/orphans.ts';
 import type { Outcome } from '../../reconcile/outcome.ts';
 import type { AwaitingReplacement } from '../../reconcile/presence.ts';
 import type { DesiredTarget } from '../../reconcile/targets.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { targetKey } from '../config-snapshot.ts';
-import type { SyncContext } from '../runs/sync-context.ts';
 import type { SyncContexts } from '../runs/sync-contexts.ts';
 import type { TargetState } from '../target-state.ts';
 import type { TargetStates } from '../target-states.ts';

@@ -1,4 +1,4 @@
-import type { SyncContext } from '../runs/sync-context.ts';
+import type { SyncContext } from '../../reconcile/context.ts';
 import type { SyncContexts } from '../runs/sync-contexts.ts';
 import type { Loop } from './loops.ts';
 

@@ -1,6 +1,7 @@
 import type { Actor } from '../../audit/entry.ts';
 import type { AuditStore } from '../../audit/store.ts';
 import { withoutSuffix } from '../../core/request-id.ts';
+import type { Reason } from '../../queue/queue.ts';
 
 /** Returns the actor that the audit records for a request. */
 export type ActorOf = (requestId: string, kind: Actor['kind']) => Promise<Actor>;
@@ -21,3 +22,12 @@ export function createActors(
     return command?.actor ?? { kind };
   };
 }
+
+/** The actor that the audit records for each reason. */
+export const ACTOR_OF: Readonly<Record<Reason, Actor['kind']>> = {
+  manual: 'operator',
+  first: 'startup',
+  event: 'event',
+  drift: 'drift',
+  sweep: 'schedule',
+};

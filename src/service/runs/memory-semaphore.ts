@@ -1,5 +1,5 @@
 import { totalSizeOf } from '../../core/read-result.ts';
-import type { SyncContext } from './sync-context.ts';
+import type { SyncContext } from '../../reconcile/context.ts';
 
 /** Limits the memory that concurrent runs use for secret values. */
 export interface MemorySemaphore {

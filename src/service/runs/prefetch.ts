@@ -1,9 +1,9 @@
 import type { TargetId } from '../../core/target.ts';
-import { expectedReads } from '../../reconcile/prefetch.ts';
+import type { SyncContext } from '../../reconcile/context.ts';
+import { expectedReads } from '../../reconcile/context.ts';
 import type { ConfigSnapshot } from '../config-snapshot.ts';
 import type { Outbox } from '../outbox.ts';
 import type { TargetStates } from '../target-states.ts';
-import type { SyncContext } from './sync-context.ts';
 
 export interface PrefetchDeps {
   readonly outbox: Pick<Outbox, 'targetsOf'>;

@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../../core/clock.ts';
 import type { Job } from '../../queue/queue.ts';
-import type { SyncContext } from './sync-context.ts';
+import type { SyncContext } from '../../reconcile/context.ts';
 
 /**
  * When a target was requested. The requests of one batch, such as all targets of a key in a sweep, share one tick. The

@@ -5,6 +5,7 @@ import type { Mapping } from '../../core/mapping.ts';
 import { formatTarget, instancesOf, type TargetId } from '../../core/target.ts';
 import { noTracer, type Tracer } from '../../core/tracer.ts';
 import type { Job } from '../../queue/queue.ts';
+import type { SyncContext } from '../../reconcile/context.ts';
 import { isContested } from '../../reconcile/latest-records.ts';
 import type { Outcome } from '../../reconcile/outcome.ts';
 import { type ReconcileOptions, reconcile, recordUndecidable } from '../../reconcile/reconcile.ts';
@@ -22,7 +23,6 @@ import { isChanged } from '../target-state.ts';
 import type { TargetStates } from '../target-states.ts';
 import { logOutcome } from './log-outcome.ts';
 import { createMemorySemaphore, withMemoryLease } from './memory-semaphore.ts';
-import type { SyncContext } from './sync-context.ts';
 import type { SyncContexts } from './sync-contexts.ts';
 
 export interface TargetRunnerDeps {

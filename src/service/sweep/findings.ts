@@ -8,7 +8,7 @@ import {
   type StoreRef,
   totalSizeOf,
 } from '../../core/read-result.ts';
-import type { SyncContext } from '../runs/sync-context.ts';
+import type { SyncContext } from '../../reconcile/context.ts';
 import type { SourceAges } from './source-ages.ts';
 
 /** The result of the check of a reference, without its value. */

@@ -4,8 +4,7 @@ import type { StoreRef } from '../../core/read-result.ts';
 import { formatTarget } from '../../core/target.ts';
 import type { Subject } from '../../queue/subject.ts';
 import type { DesiredTarget } from '../../reconcile/targets.ts';
-import { isSpread, sourcesOf } from '../../sync/desired.ts';
-import { refsOf } from './refs.ts';
+import { isSpread, refsOf, sourcesOf } from '../../sync/desired.ts';
 
 export type Sweep = Extract<Subject, { kind: 'sweep' }>;
 

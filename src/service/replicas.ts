@@ -5,7 +5,7 @@ import { compareText } from '../core/target.ts';
 import type { Broadcast } from '../queue/queue.ts';
 
 /** Tracks the replicas of this instance that share the queue. */
-export interface Presence extends Disposable {
+export interface Replicas extends Disposable {
   /** Announces this replica again. */
   announce(): void;
   /** Replicas with a recent announcement, including this one, sorted. */
@@ -17,7 +17,7 @@ export interface Presence extends Disposable {
   differing(): readonly string[];
 }
 
-export interface PresenceOptions {
+export interface ReplicasOptions {
   readonly broadcast: Broadcast;
   readonly replica: string;
   readonly clock: Clock;
@@ -47,13 +47,13 @@ export function configDigest(instances: readonly string[], mappings: readonly Ma
     .slice(0, 16);
 }
 
-export function createPresence({
+export function trackReplicas({
   broadcast,
   replica,
   clock,
   currentDigest,
   onOlderReplica,
-}: PresenceOptions): Presence {
+}: ReplicasOptions): Replicas {
   const startedAt = clock.now();
   const replicas = new Map<string, { readonly at: number; readonly works: string | undefined }>();
   const firstMessages = new Map<string, { readonly at: number; readonly text: string }>();

@@ -4,12 +4,12 @@ import { objectIn } from '../../src/cluster/json.ts';
 import type { JsonObject } from '../../src/core/json.ts';
 import type { Mapping } from '../../src/core/mapping.ts';
 import { refId } from '../../src/core/read-result.ts';
-import { looksInSync, sourceVersionsOf } from '../../src/service/sweep/in-sync.ts';
+import { looksInSync, sourceVersionsOf } from '../../src/reconcile/in-sync.ts';
 import { ANNOTATION, LABEL } from '../../src/sync/ownership-metadata.ts';
 import { createMemoryCluster } from '../fakes/memory-cluster.ts';
 import { base64, openWorld, type World } from '../reconcile/world.ts';
+import { meta, settled, wanted } from '../service/sample.ts';
 import { mapping, source } from '../sync/sample.ts';
-import { meta, settled, wanted } from './sample.ts';
 
 const APP = { namespace: 'apps', secret: 'app' };
 const DATA = {

@@ -1,6 +1,7 @@
-import type { SecretMeta } from '../../cluster/cluster.ts';
-import type { Mapping } from '../../core/mapping.ts';
-import type { StoreRef } from '../../core/read-result.ts';
+import type { SecretMeta } from '../cluster/cluster.ts';
+import type { Mapping } from '../core/mapping.ts';
+import type { StoreRef } from '../core/read-result.ts';
+import { refsOf } from '../sync/desired.ts';
 import {
   ANNOTATION,
   configHash,
@@ -10,8 +11,7 @@ import {
   PIN,
   parseSources,
   parseStores,
-} from '../../sync/ownership-metadata.ts';
-import { refsOf } from './refs.ts';
+} from '../sync/ownership-metadata.ts';
 
 export interface InSyncInput {
   readonly mapping: Mapping;
