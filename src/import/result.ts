@@ -128,7 +128,7 @@ function toMove({ out, merges }: StepInput): readonly Step[] {
       : []),
     {
       title: 'Remove the External Secrets objects',
-      text: 'Remove the finalizer first, because External Secrets is stopped and cannot remove it. Remove its labels too, so that a later External Secrets does not treat the Secrets as orphans. Remove ClusterExternalSecrets before the objects that they created.',
+      text: 'Remove the finalizer first, because External Secrets is stopped and cannot remove it. Also remove the labels of External Secrets from the Secrets. Otherwise it would treat them as orphans if it is installed again. Remove ClusterExternalSecrets before the objects that they created.',
       commands: [
         `kubectl -n NAMESPACE patch externalsecret NAME --type=merge -p '{"metadata":{"finalizers":null}}'`,
         'kubectl -n NAMESPACE delete externalsecret NAME',

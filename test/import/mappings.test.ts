@@ -139,7 +139,7 @@ describe('an ExternalSecret', () => {
     expect(result.needsPerson).toBe(true);
   });
 
-  it('becomes an inactive mapping if a part is lost, because the mapping would remove the keys of that part', async () => {
+  it('becomes an inactive mapping if a part cannot be imported, because an active one would remove the keys of that part', async () => {
     const { result, mappings } = await imported(
       VAULT,
       external({ ...one, dataFrom: [{ sourceRef: { generatorRef: { kind: 'Password', name: 'p' } } }] }),

@@ -532,7 +532,7 @@ describe('orphans', () => {
     expect(Math.max(...ages.slice(0, NAMES.length))).toBeLessThan(3_600_000);
   });
 
-  it('do not cause a stall report for their check, even if the cluster is slow for each of many orphans', async () => {
+  it('do not cause a stall report if there are many and the cluster takes long to return each of them', async () => {
     let now = 0;
     using _ = vi.spyOn(performance, 'now').mockImplementation(() => now);
     const world = await openLeaving();
