@@ -112,7 +112,9 @@ async function namespacesOf(
   } catch (error) {
     if (!(error instanceof AppError && error.code === 'CLUSTER_FORBIDDEN')) throw error;
     const own = client.namespace;
-    warnings.push(`no permission to list namespaces, so only ${own ?? 'none'} was searched`);
+    warnings.push(
+      `no permission to list namespaces, so ${own === undefined ? 'none' : `only ${own}`} was searched`,
+    );
     return own === undefined ? [] : [own];
   }
 }

@@ -39,7 +39,7 @@ export function createChecks(schema: z.ZodType, own: string): Checks {
           notes.lost(
             'spec.target',
             `${earlier.by} also writes the Secret \`${id}\``,
-            'Combine both into one mapping, or let both merge.',
+            'Combine both into one mapping, or make both merge their keys into the Secret.',
           );
         else if (!notes.incomplete) claims.set(id, { by: labelOf(of), isMerge });
       }

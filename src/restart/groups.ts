@@ -57,8 +57,8 @@ export function sortGroups(groups: Iterable<WorkloadGroup>): readonly WorkloadGr
 
 /**
  * Returns the annotations that the pod template lacks: the latest fingerprint of each changed Secret. If this change
- * already restarted the workload, an annotation that was removed since is not set again, because only a content change
- * may restart pods.
+ * already restarted the workload and somebody removed the annotation afterwards, it is not set again. Setting it would
+ * restart the pods, which only a content change may do.
  */
 export function missingAnnotations(
   live: LiveWorkload,

@@ -180,7 +180,7 @@ describe('a missing target', () => {
     expect(taken()).toEqual(['first apps/app']);
   });
 
-  it('is drift when it existed before', () => {
+  it('is drift if the Secret existed before', () => {
     const { observer, taken, states } = open();
     observer.meta(IN_STEP);
     states.note(targetState());

@@ -19,7 +19,7 @@ export interface Login {
   readonly identities: Set<string>;
   /** The lifetime of new tokens in seconds. */
   lifetime: number;
-  /** The number of issued tokens. */
+  /** The issued tokens. */
   readonly issued: ReadonlySet<string>;
   readonly counts: { discovery: number; token: number; identity: number };
   accepts(token: string): boolean;
