@@ -1,27 +1,23 @@
-import type { QueueEventsListener } from 'bullmq';
+import { QueueEvents, type QueueEventsListener, QueueEventsProducer } from 'bullmq';
 import { pause, type Timers, within } from '../core/timer.ts';
+import type { RedisServer } from './connect-redis.ts';
 import { type Broadcast, isWithinLimit, type MessageListener } from './queue.ts';
-import {
-  type BullEvents,
-  type BullEventsProducer,
-  type BullMq,
-  createReopened,
-  type QueueServer,
-} from './server.ts';
+import { Reopened } from './reopened.ts';
 
-export interface BullBroadcastOptions {
-  /** BullMQ's name of the queue. */
-  readonly name: string;
-  readonly timers: Timers;
-  readonly onError: (thrown: unknown) => void;
-}
+/** BullMQ's name of the queue. */
+const NAME = 'broadcast';
 
 export interface BullBroadcast extends Broadcast {
   close(): void;
 }
 
+interface Message {
+  readonly topic?: unknown;
+  readonly text?: unknown;
+}
+
 interface Listeners extends QueueEventsListener {
-  message: (event: { readonly topic?: unknown; readonly text?: unknown }, id: string) => void;
+  message: (message: Message, id: string) => void;
 }
 
 /** The number of messages that the server keeps for new subscribers, approximately. */
@@ -42,27 +38,13 @@ const READ_TIMEOUT_MS = 2_000;
  * BullMQ emits all events of one reply together. A listener receives only the latest of them for each topic. Otherwise
  * a new process could act on outdated messages.
  */
-export function createBullBroadcast(
-  bullMq: BullMq,
-  server: QueueServer,
-  options: BullBroadcastOptions,
-): BullBroadcast {
-  const sender = createSender(bullMq, server, options);
+export function createBullBroadcast(server: RedisServer, timers: Timers): BullBroadcast {
+  const sender = new Sender(server, timers);
   const readers = new Set<Reader>();
   return {
-    send: sender.send,
+    send: (topic, text) => sender.send(topic, text),
     subscribe(listener) {
-      const reader = startReader(listener, options, () => {
-        const connection = server.blocking();
-        return new bullMq.QueueEvents(
-          options.name,
-          {
-            ...{ connection, prefix: server.prefix, skipVersionCheck: true },
-            ...{ lastEventId: '0', autorun: false, blockingTimeout: READ_TIMEOUT_MS },
-          },
-          server.backend,
-        );
-      });
+      const reader = new Reader(server, timers, listener);
       readers.add(reader);
       return () => {
         readers.delete(reader);
@@ -77,113 +59,130 @@ export function createBullBroadcast(
 }
 
 /** Sends the latest text of each topic, also after an outage. */
-function createSender(
-  bullMq: BullMq,
-  server: QueueServer,
-  { name, timers, onError }: BullBroadcastOptions,
-): Pick<BullBroadcast, 'send' | 'close'> {
-  const unsent = new Map<string, string | undefined>();
-  let sending = false;
-  let closed = false;
-  const producer = createReopened<BullEventsProducer>(
-    server,
-    () =>
-      new bullMq.QueueEventsProducer(
-        name,
-        { connection: server.connection, prefix: server.prefix, skipVersionCheck: true },
-        server.backend,
-      ).on('error', onError),
-    onError,
-  );
-  const sendOne = async (
-    opened: BullEventsProducer,
-    [topic, text]: [string, string | undefined],
-  ): Promise<void> => {
+class Sender {
+  readonly #server: RedisServer;
+  readonly #timers: Timers;
+  readonly #producer: Reopened<QueueEventsProducer>;
+  readonly #unsent = new Map<string, string | undefined>();
+  #sending = false;
+  #closed = false;
+
+  constructor(server: RedisServer, timers: Timers) {
+    this.#server = server;
+    this.#timers = timers;
+    const { connection, prefix, reportError } = server;
+    this.#producer = new Reopened(server, () =>
+      new QueueEventsProducer(NAME, { connection, prefix, skipVersionCheck: true }).on('error', reportError),
+    );
+    server.onReady(() => void this.#flush());
+  }
+
+  send(topic: string, text: string | undefined): void {
+    if (this.#closed || !isWithinLimit(topic, text)) return;
+    // Send the latest message last.
+    this.#unsent.delete(topic);
+    if (this.#unsent.size < MAX_UNSENT) this.#unsent.set(topic, text);
+    // Send all messages of the current tick in one batch.
+    queueMicrotask(() => void this.#flush());
+  }
+
+  close(): void {
+    this.#closed = true;
+    void within(this.#producer.close(), CLOSE_TIMEOUT_MS, this.#timers);
+  }
+
+  async #flush(): Promise<void> {
+    if (this.#sending || this.#closed) return;
+    this.#sending = true;
     try {
-      const message = { eventName: 'message', topic, ...(text === undefined ? {} : { text }) };
-      await opened.publishEvent(message, KEPT_MESSAGES);
-    } catch (thrown) {
-      // Do not overwrite a message that was sent meanwhile.
-      if (!unsent.has(topic)) unsent.set(topic, text);
-      throw thrown;
-    }
-  };
-  const flush = async (): Promise<void> => {
-    if (sending || closed) return;
-    sending = true;
-    try {
-      while (unsent.size > 0 && server.isReady() && !closed) {
-        const opened = await producer.get();
-        const batch = [...unsent].slice(0, BATCH);
-        for (const [topic] of batch) unsent.delete(topic);
-        await Promise.all(batch.map((message) => sendOne(opened, message)));
+      while (this.#unsent.size > 0 && this.#server.isReady() && !this.#closed) {
+        const producer = await this.#producer.get();
+        const batch = [...this.#unsent].slice(0, BATCH);
+        for (const [topic] of batch) this.#unsent.delete(topic);
+        await Promise.all(batch.map((message) => this.#sendOne(producer, message)));
       }
     } catch (thrown) {
-      onError(thrown);
+      this.#server.reportError(thrown);
     } finally {
-      sending = false;
+      this.#sending = false;
     }
-  };
-  server.onReady(() => void flush());
-  return {
-    send(topic, text) {
-      if (closed || !isWithinLimit(topic, text)) return;
-      // Send the latest message last.
-      unsent.delete(topic);
-      if (unsent.size < MAX_UNSENT) unsent.set(topic, text);
-      // Send all messages of the current tick in one batch.
-      queueMicrotask(() => void flush());
-    },
-    close() {
-      closed = true;
-      void within(producer.close(), CLOSE_TIMEOUT_MS, timers);
-    },
-  };
+  }
+
+  async #sendOne(
+    producer: QueueEventsProducer,
+    [topic, text]: readonly [string, string | undefined],
+  ): Promise<void> {
+    try {
+      const message = { eventName: 'message', topic, ...(text === undefined ? {} : { text }) };
+      await producer.publishEvent(message, KEPT_MESSAGES);
+    } catch (thrown) {
+      // Do not overwrite a message that was sent meanwhile.
+      if (!this.#unsent.has(topic)) this.#unsent.set(topic, text);
+      throw thrown;
+    }
+  }
 }
 
-interface Reader {
-  close(): void;
-}
+/** Passes messages to one listener. */
+class Reader {
+  readonly #server: RedisServer;
+  readonly #timers: Timers;
+  readonly #listener: MessageListener;
+  readonly #received = new Map<string, string | undefined>();
+  #events: QueueEvents | undefined;
+  #closed = false;
 
-function startReader(
-  listener: MessageListener,
-  { timers, onError }: BullBroadcastOptions,
-  open: () => BullEvents,
-): Reader {
-  const received = new Map<string, string | undefined>();
-  let closed = false;
-  let events: BullEvents | undefined;
-  const deliver = (): void => {
-    const messages = [...received];
-    received.clear();
-    if (!closed) for (const [topic, text] of messages) listener(topic, text);
-  };
-  // Ignore malformed messages, because anyone with the password of the server can send them.
-  const receive: Listeners['message'] = ({ topic, text }) => {
-    if (typeof topic !== 'string' || (text !== undefined && typeof text !== 'string')) return;
-    if (received.size === 0) queueMicrotask(deliver);
-    received.delete(topic);
-    received.set(topic, text);
-  };
-  const read = async (): Promise<void> => {
-    while (!closed) {
-      events = open();
-      events.on('error', onError);
-      events.on<Listeners, 'message'>('message', receive);
+  constructor(server: RedisServer, timers: Timers, listener: MessageListener) {
+    this.#server = server;
+    this.#timers = timers;
+    this.#listener = listener;
+    void this.#read();
+  }
+
+  close(): void {
+    this.#closed = true;
+    void this.#events?.close().catch(this.#server.reportError);
+  }
+
+  async #read(): Promise<void> {
+    const { reportError } = this.#server;
+    while (!this.#closed) {
+      const events = this.#open();
+      this.#events = events;
       try {
         await events.run();
       } catch (thrown) {
-        onError(thrown);
+        reportError(thrown);
       }
-      await events.close().catch(onError);
-      if (!closed) await pause(RETRY_MS, timers);
+      await events.close().catch(reportError);
+      if (!this.#closed) await pause(RETRY_MS, this.#timers);
     }
-  };
-  void read();
-  return {
-    close() {
-      closed = true;
-      void events?.close().catch(onError);
-    },
-  };
+  }
+
+  #open(): QueueEvents {
+    const events = new QueueEvents(NAME, {
+      connection: this.#server.blocking(),
+      prefix: this.#server.prefix,
+      skipVersionCheck: true,
+      lastEventId: '0',
+      autorun: false,
+      blockingTimeout: READ_TIMEOUT_MS,
+    });
+    events.on('error', this.#server.reportError);
+    return events.on<Listeners, 'message'>('message', (message) => this.#receive(message));
+  }
+
+  /** Ignores malformed messages, because anyone with the password of Redis can send them. */
+  #receive({ topic, text }: Message): void {
+    if (typeof topic !== 'string' || (text !== undefined && typeof text !== 'string')) return;
+    if (this.#received.size === 0) queueMicrotask(() => this.#deliver());
+    this.#received.delete(topic);
+    this.#received.set(topic, text);
+  }
+
+  #deliver(): void {
+    const messages = [...this.#received];
+    this.#received.clear();
+    if (!this.#closed) for (const [topic, text] of messages) this.#listener(topic, text);
+  }
 }

@@ -1,23 +1,30 @@
-import { randomUUID } from 'node:crypto';
-import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis';
-import type { ProbeResult } from './health.ts';
-import { parseAddress, type RedisAddress, sentinelsOf, tlsOptions } from './redis-address.ts';
-import { EVICTS, failureOf, READONLY, replyFailureOf } from './redis-errors.ts';
-import { throughSentinels, watchFailovers } from './sentinels.ts';
-import type { Backend, QueueServer } from './server.ts';
+import { Cluster, type ClusterOptions, Redis, type RedisOptions } from 'ioredis';
+import {
+  parseAddress,
+  type RedisAddress,
+  type RedisEndpoint,
+  sentinelsOf,
+  type TlsOptions,
+  tlsOptions,
+} from './redis-address.ts';
+import { READONLY, replyFailureOf } from './redis-errors.ts';
+import { type SentinelsOptions, throughSentinels, watchFailovers } from './sentinels.ts';
 
 type Client = Redis | Cluster;
 
 /** With this mapping, replies have the same format under both versions of the Redis protocol. */
 type Options = RedisOptions & { readonly replyMapping: 'legacy' };
 
+interface ClusterSettings {
+  readonly startNode: { readonly host: string; readonly port: number };
+  readonly serverName: string | undefined;
+}
+
 /** Timeout of a command on the quick connection. */
 const COMMAND_MS = 2_000;
 /** BullMQ's blocking commands return after at most 10 s, so a longer silence means a dead connection. */
 const SOCKET_TIMEOUT_MS = 20_000;
 const MAX_RETRY_MS = 2_000;
-/** The eviction policy changes rarely, so only every 20th probe reads it. */
-const PROBES_PER_POLICY = 20;
 
 const COMMON: RedisOptions = {
   connectTimeout: 5_000,
@@ -35,122 +42,140 @@ const COMMON: RedisOptions = {
  * @param prefix The prefix of all keys.
  * @throws AppError CONFIG_INVALID if the address is invalid. Never throws because Redis is down.
  */
-export async function connectRedis(address: RedisAddress, prefix: string): Promise<QueueServer> {
-  const ioredis = await import('ioredis');
-  const { createRedisBackend } = await import('bullmq');
-  const { host, port, secure, login } = parseAddress(address);
-  const tls = secure ? await tlsOptions(address.tls) : undefined;
-  let onError: (thrown: unknown) => void = ignore;
-  const report = (thrown: unknown): void => onError(thrown);
-  // If the cluster client cannot read the slots, only the errors of the node connections contain the cause. Ignore
-  // error replies here, because the failed command throws them as well.
-  const onNodeError = (thrown: unknown): void => {
-    if (replyFailureOf(thrown) === undefined) report(thrown);
-  };
-  // Includes the duplicates that BullMQ opens for blocking commands. BullMQ cannot close one that never was ready.
-  const clients = new Set<Client>();
-  let closed = false;
-  const track = (client: Client): void => {
-    clients.add(client);
-    client.on('connecting', () => {
-      // BullMQ's worker may reconnect after it was closed while Redis did not answer.
-      if (closed) client.disconnect();
-      else clients.add(client);
-    });
-    client.on('end', () => void clients.delete(client));
-  };
-  const sentinels = address.sentinel && {
-    ...sentinelsOf(address.sentinel, tls),
-    timeoutMs: COMMAND_MS,
-    retryStrategy,
-  };
-  const endpoint = sentinels === undefined ? { host, port } : throughSentinels(ioredis, sentinels);
+export async function connectRedis(address: RedisAddress, prefix: string): Promise<RedisServer> {
+  const endpoint = parseAddress(address);
+  return new RedisServer(
+    address,
+    endpoint,
+    endpoint.secure ? await tlsOptions(address.tls) : undefined,
+    prefix,
+  );
+}
 
-  const open = (overrides: RedisOptions): Client => {
-    const all: Options = {
+/** The connections to Redis. They reconnect after each loss. */
+export class RedisServer {
+  /** BullMQ's prefix of all keys. */
+  readonly prefix: string;
+  /** A connection whose calls fail immediately while it is down, and within seconds if Redis does not reply. */
+  readonly connection: Client;
+  /** Passes an error of any connection to the listener. */
+  readonly reportError = (thrown: unknown): void => this.#listener(thrown);
+
+  readonly #options: Options;
+  readonly #cluster: ClusterSettings | undefined;
+  readonly #sentinels: readonly Redis[];
+  /** Includes the duplicates that BullMQ opens for blocking commands. BullMQ cannot close one that never was ready. */
+  readonly #clients = new Set<Client>();
+  #blocking: Client | undefined;
+  #listener: (thrown: unknown) => void = ignore;
+  #closed = false;
+
+  constructor(address: RedisAddress, endpoint: RedisEndpoint, tls: TlsOptions | undefined, prefix: string) {
+    const { host, port, login } = endpoint;
+    const sentinels = address.sentinel && {
+      ...sentinelsOf(address.sentinel, tls),
+      timeoutMs: COMMAND_MS,
+      retryStrategy,
+    };
+    const endpointOptions = sentinels === undefined ? { host, port } : throughSentinels(sentinels);
+    this.prefix = prefix;
+    this.#cluster = address.cluster
+      ? { startNode: { host, port }, serverName: address.tls?.serverName }
+      : undefined;
+    this.#options = {
       ...login,
       ...COMMON,
-      ...overrides,
       ...(tls === undefined ? {} : { tls }),
+      ...(address.cluster ? {} : endpointOptions),
       replyMapping: 'legacy',
     };
-    const client = address.cluster
-      ? new ioredis.Cluster([{ host, port }], clusterOptions(all, address))
-      : new ioredis.Redis({ ...all, ...endpoint, replyMapping: 'legacy' as const });
-    client.on('error', report);
-    if (address.cluster) {
-      client.on('node error', report);
-      client.on('+node', (node: Redis) => handleAllErrors(node, (redis) => redis.on('error', onNodeError)));
-      trackDuplicates(client as Cluster, track);
-    } else handleAllErrors(client as Redis, track);
-    return client;
-  };
-  const watching: Redis[] = [];
-  if (sentinels !== undefined) {
-    const onFailover = (): void => {
-      for (const client of clients) client.disconnect(true);
-    };
-    watching.push(...watchFailovers(ioredis, sentinels, { onFailover, onError: report }));
-    for (const client of watching) handleAllErrors(client);
+    this.#sentinels = sentinels === undefined ? [] : this.#watchFailovers(sentinels);
+    this.connection = this.#open({
+      enableOfflineQueue: false,
+      autoResendUnfulfilledCommands: false,
+      maxRetriesPerRequest: 0,
+      commandTimeout: COMMAND_MS,
+      socketTimeout: 5 * COMMAND_MS,
+    });
   }
-  // Commands fail immediately without a connection, and within seconds if Redis does not reply.
-  const quick = open({
-    enableOfflineQueue: false,
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: 0,
-    commandTimeout: COMMAND_MS,
-    socketTimeout: 5 * COMMAND_MS,
-  });
-  let blocking: Client | undefined;
-  return {
-    kind: 'redis',
-    name: 'Redis',
-    backend: createRedisBackend as Backend,
-    prefix,
-    connection: quick,
-    blocking: () => (blocking ??= open({ maxRetriesPerRequest: null, socketTimeout: SOCKET_TIMEOUT_MS })),
-    isReady: () => quick.status === 'ready',
-    probe: createProbe(quick, `${prefix}:epoch`),
-    failureOf,
-    refusalOf: replyFailureOf,
-    reconnect: () => quick.disconnect(true),
-    onReady: (listener) => void quick.on('ready', listener),
-    onClose: (listener) => void quick.on('close', listener),
-    onError(listener) {
-      onError = listener;
-    },
-    close() {
-      closed = true;
-      for (const client of [...clients, ...watching]) client.disconnect();
-    },
-  };
-}
 
-/**
- * Checks Redis with a small write. No other command detects that Redis is full, read-only or emptied.
- *
- * @param key A key that only this check writes. It keeps its value as long as Redis keeps its data.
- */
-function createProbe(quick: Client, key: string): () => Promise<ProbeResult> {
-  let probes = 0;
-  let evicts = false;
-  quick.on('ready', () => {
-    probes = 0;
-  });
-  return async () => {
-    const newId = randomUUID();
-    const isNew = (await quick.set(key, newId, 'NX')) === 'OK';
-    const dataId = isNew ? newId : ((await quick.get(key)) ?? newId);
-    // Few ACLs grant `INFO`, but BullMQ needs it anyway.
-    if (probes % PROBES_PER_POLICY === 0) evicts = mayEvict(await quick.info('memory'));
-    probes += 1;
-    return { dataId, warning: evicts ? EVICTS : undefined };
-  };
-}
+  /**
+   * A connection for calls that wait for Redis indefinitely, as BullMQ's worker requires. BullMQ opens a duplicate for
+   * blocking calls.
+   */
+  blocking(): Client {
+    this.#blocking ??= this.#open({ maxRetriesPerRequest: null, socketTimeout: SOCKET_TIMEOUT_MS });
+    return this.#blocking;
+  }
 
-function mayEvict(info: string): boolean {
-  const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1];
-  return policy !== undefined && policy !== 'noeviction';
+  isReady(): boolean {
+    return this.connection.status === 'ready';
+  }
+
+  /** Replaces a connection that may be half open. */
+  reconnect(): void {
+    this.connection.disconnect(true);
+  }
+
+  onReady(listener: () => void): void {
+    this.connection.on('ready', listener);
+  }
+
+  onClose(listener: () => void): void {
+    this.connection.on('close', listener);
+  }
+
+  /** Sets the listener that receives every error of a connection. */
+  onError(listener: (thrown: unknown) => void): void {
+    this.#listener = listener;
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const client of [...this.#clients, ...this.#sentinels]) client.disconnect();
+  }
+
+  #open(overrides: RedisOptions): Client {
+    const options: Options = { ...this.#options, ...overrides, replyMapping: 'legacy' };
+    if (this.#cluster !== undefined) return this.#openCluster(options, this.#cluster);
+    const client = new Redis(options);
+    client.on('error', this.reportError);
+    handleAllErrors(client, (each) => this.#track(each));
+    return client;
+  }
+
+  #openCluster(options: Options, settings: ClusterSettings): Client {
+    const client = new Cluster([settings.startNode], clusterOptions(options, settings));
+    client.on('error', this.reportError);
+    client.on('node error', this.reportError);
+    // If the cluster client cannot read the slots, only the errors of the node connections contain the cause. Ignore
+    // error replies here, because the failed command throws them as well.
+    const onNodeError = (thrown: unknown): void => {
+      if (replyFailureOf(thrown) === undefined) this.reportError(thrown);
+    };
+    client.on('+node', (node: Redis) => handleAllErrors(node, (each) => each.on('error', onNodeError)));
+    trackDuplicates(client, (each) => this.#track(each));
+    return client;
+  }
+
+  #watchFailovers(options: SentinelsOptions): readonly Redis[] {
+    const onFailover = (): void => {
+      for (const client of this.#clients) client.disconnect(true);
+    };
+    const watching = watchFailovers(options, { onFailover, onError: this.reportError });
+    for (const client of watching) handleAllErrors(client);
+    return watching;
+  }
+
+  #track(client: Client): void {
+    this.#clients.add(client);
+    client.on('connecting', () => {
+      // BullMQ's worker may reconnect after it was closed while Redis did not answer.
+      if (this.#closed) client.disconnect();
+      else this.#clients.add(client);
+    });
+    client.on('end', () => void this.#clients.delete(client));
+  }
 }
 
 /**
@@ -201,7 +226,7 @@ function retryStrategy(times: number): number {
 
 function clusterOptions(
   options: Options,
-  { tls }: RedisAddress,
+  { serverName }: ClusterSettings,
 ): ClusterOptions & { readonly redisOptions: Omit<Options, 'enableOfflineQueue' | 'retryStrategy'> } {
   const { retryStrategy: _, enableOfflineQueue = true, ...redisOptions } = options;
   return {
@@ -210,7 +235,7 @@ function clusterOptions(
     clusterRetryStrategy: retryStrategy,
     slotsRefreshTimeout: COMMAND_MS,
     // Certificates contain host names, so do not resolve the cluster's node names to addresses.
-    ...(options.tls === undefined || tls?.serverName !== undefined
+    ...(options.tls === undefined || serverName !== undefined
       ? {}
       : {
           dnsLookup: (host: string, callback: (error: null, found: string) => void) => callback(null, host),

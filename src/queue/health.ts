@@ -1,52 +1,13 @@
+import { randomUUID } from 'node:crypto';
 import { AppError } from '../core/errors.ts';
 import type { Timers } from '../core/timer.ts';
+import type { RedisServer } from './connect-redis.ts';
 import type { QueueHealth } from './queue.ts';
-
-/** A failure of the queue's server. */
-export interface QueueFailure {
-  readonly state: 'degraded' | 'down';
-  readonly detail: string;
-  /** An operator must fix the configuration. */
-  readonly needsOperator?: true;
-  /** The failure only reports a missing connection, without its cause. */
-  readonly isUnspecific?: true;
-  /** The server accepts a connection but does not answer. */
-  readonly isSilent?: true;
-  /** Only normal use of the queue detects the failure. Probes do not detect a missing permission or command. */
-  readonly isSeenOnlyInUse?: true;
-}
-
-export interface ProbeResult {
-  /** Changes when the server has lost its data. */
-  readonly dataId: string;
-  /** A failure that does not stop the queue. */
-  readonly warning?: QueueFailure | undefined;
-}
-
-/** The operations of the queue's server that the health check uses. */
-export interface ProbedServer {
-  readonly name: string;
-  isReady(): boolean;
-  /** Checks with a small write whether the server accepts jobs. @throws the error of the server's client */
-  probe(): Promise<ProbeResult>;
-  failureOf(thrown: unknown): QueueFailure;
-  /** Returns the failure that the server itself has reported. Returns `undefined` for an error of the connection. */
-  refusalOf(thrown: unknown): QueueFailure | undefined;
-  /** Replaces a connection that may be half open. */
-  reconnect(): void;
-  onReady(listener: () => void): void;
-  onClose(listener: () => void): void;
-}
-
-export interface HealthWatch {
-  get(): QueueHealth;
-  onChange(listener: (health: QueueHealth) => void): () => void;
-  /** Updates the health after an error of any connection. */
-  reportError(thrown: unknown): void;
-  close(): void;
-}
+import { EVICTS, failureOf, type QueueFailure, replyFailureOf } from './redis-errors.ts';
 
 const PROBE_MS = 3_000;
+/** The eviction policy changes rarely, so only every 20th probe reads it. */
+const PROBES_PER_POLICY = 20;
 /** A failure that probes cannot detect is reported for this long, even if probes succeed. */
 const HOLD_MS = 15_000;
 const PAUSED: QueueFailure = {
@@ -55,110 +16,147 @@ const PAUSED: QueueFailure = {
   needsOperator: true,
 };
 
+interface ProbeResult {
+  /** Changes when Redis has lost its data. */
+  readonly dataId: string;
+  /** A failure that does not stop the queue. */
+  readonly warning?: QueueFailure | undefined;
+}
+
 /**
  * Checks every few seconds whether jobs can be added and processed. The state of the connection does not reveal that
- * the server is full, frozen, read-only or emptied.
- *
- * @param isPaused Whether an admin tool has paused the queue. Jobs can then be added, but no worker receives them.
+ * Redis is full, frozen, read-only or emptied.
  */
-export function watchHealth(
-  server: ProbedServer,
-  isPaused: () => Promise<boolean>,
-  timers: Timers,
-): HealthWatch {
-  const tracker = createTracker(healthOf({ state: 'down', detail: 'not connected yet' }));
-  let dataId: string | undefined;
-  let heldSince = Number.NEGATIVE_INFINITY;
-  let closed = false;
-  let probing = false;
-  let cancelTimer = (): void => {};
+export class HealthWatch {
+  readonly #server: RedisServer;
+  readonly #probeRedis: () => Promise<ProbeResult>;
+  readonly #isPaused: () => Promise<boolean>;
+  readonly #timers: Timers;
+  readonly #listeners = new Set<(health: QueueHealth) => void>();
+  #health = healthOf({ state: 'down', detail: 'not connected yet' });
+  #dataId: string | undefined;
+  #heldSince = Number.NEGATIVE_INFINITY;
+  #closed = false;
+  #probing = false;
+  #cancelTimer: () => void;
 
-  const setFailure = (failure: QueueFailure, cause: unknown): void => {
-    if (closed) return;
-    if (failure.isSeenOnlyInUse) heldSince = timers.now();
-    tracker.set(healthOf(failure, cause));
-  };
+  /** @param isPaused Whether an admin tool has paused the queue. Jobs can then be added, but no worker receives them. */
+  constructor(server: RedisServer, isPaused: () => Promise<boolean>, timers: Timers) {
+    this.#server = server;
+    this.#probeRedis = createProbe(server);
+    this.#isPaused = isPaused;
+    this.#timers = timers;
+    server.onError((thrown) => this.#handleError(thrown));
+    server.onReady(() => void this.#runProbe());
+    server.onClose(() => this.#handleClose());
+    this.#cancelTimer = timers.wake(() => void this.#runProbe(), PROBE_MS);
+  }
 
-  const reportError = (thrown: unknown): void => {
-    const refusal = server.refusalOf(thrown);
-    if (refusal !== undefined) setFailure(refusal, thrown);
+  get(): QueueHealth {
+    return this.#health;
+  }
+
+  onChange(listener: (health: QueueHealth) => void): () => void {
+    const own = (health: QueueHealth): void => listener(health);
+    this.#listeners.add(own);
+    return () => void this.#listeners.delete(own);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancelTimer();
+  }
+
+  /** Notifies the listeners if the state or the error changed. */
+  #set(next: QueueHealth): void {
+    const { state, error } = this.#health;
+    this.#health = next;
+    if (next.state === state && next.error?.message === error?.message) return;
+    for (const listener of [...this.#listeners]) listener(next);
+  }
+
+  #setFailure(failure: QueueFailure, cause?: unknown): void {
+    if (this.#closed) return;
+    if (failure.isSeenOnlyInUse) this.#heldSince = this.#timers.now();
+    this.#set(healthOf(failure, cause));
+  }
+
+  /** Updates the health after an error of any connection. */
+  #handleError(thrown: unknown): void {
+    const refusal = replyFailureOf(thrown);
+    if (refusal !== undefined) this.#setFailure(refusal, thrown);
     // Jobs are added over the connection that probes use, so ignore errors of other connections while it is ready.
-    if (refusal !== undefined || server.isReady()) return;
-    const failure = server.failureOf(thrown);
+    if (refusal !== undefined || this.#server.isReady()) return;
+    const failure = failureOf(thrown);
     // Keep an error that shows the operator what to fix. A missing connection is less specific.
-    const { state, error } = tracker.get();
+    const { state, error } = this.#health;
     const isMisconfigured = state === 'down' && error?.code === 'QUEUE_MISCONFIGURED';
-    if (!(isMisconfigured && failure.isUnspecific)) setFailure(failure, thrown);
-  };
+    if (!(isMisconfigured && failure.isUnspecific)) this.#setFailure(failure, thrown);
+  }
 
-  const probe = async (): Promise<void> => {
+  #handleClose(): void {
+    // If an error ended the connection, keep it, because it is more specific.
+    if (this.#health.state !== 'down')
+      this.#setFailure({ state: 'down', detail: 'the connection to Redis was lost' });
+  }
+
+  async #runProbe(): Promise<void> {
+    if (this.#probing || this.#closed) return;
+    this.#probing = true;
+    this.#cancelTimer();
+    try {
+      if (this.#server.isReady()) await this.#probe();
+    } catch (thrown) {
+      const failure = failureOf(thrown);
+      this.#setFailure(failure, thrown);
+      if (failure.isSilent) this.#server.reconnect();
+    } finally {
+      this.#probing = false;
+      if (!this.#closed) this.#cancelTimer = this.#timers.wake(() => void this.#runProbe(), PROBE_MS);
+    }
+  }
+
+  async #probe(): Promise<void> {
     // Jobs that are added after this line use the same connection as the probe. So they reach the server after the data
     // id was read.
-    const asOf = timers.now();
-    const { dataId: currentId, warning } = await server.probe();
-    const paused = await isPaused();
-    if (closed) return;
-    if (dataId !== undefined && dataId !== currentId)
-      tracker.set(healthOf({ state: 'down', detail: `${server.name} lost its data` }));
-    dataId = currentId;
+    const asOf = this.#timers.now();
+    const { dataId, warning } = await this.#probeRedis();
+    const paused = await this.#isPaused();
+    if (this.#closed) return;
+    if (this.#dataId !== undefined && this.#dataId !== dataId)
+      this.#set(healthOf({ state: 'down', detail: 'Redis lost its data' }));
+    this.#dataId = dataId;
     // Compare the absolute difference, so that a clock set back does not extend the failure for hours.
-    if (Math.abs(timers.now() - heldSince) < HOLD_MS) return;
+    if (Math.abs(this.#timers.now() - this.#heldSince) < HOLD_MS) return;
     const failure = paused ? PAUSED : warning;
-    tracker.set({ ...(failure === undefined ? { state: 'up' } : healthOf(failure)), asOf });
-  };
+    this.#set({ ...(failure === undefined ? { state: 'up' } : healthOf(failure)), asOf });
+  }
+}
 
-  const runProbe = async (): Promise<void> => {
-    if (probing || closed) return;
-    probing = true;
-    cancelTimer();
-    try {
-      if (server.isReady()) await probe();
-    } catch (thrown) {
-      const failure = server.failureOf(thrown);
-      setFailure(failure, thrown);
-      if (failure.isSilent) server.reconnect();
-    } finally {
-      probing = false;
-      if (!closed) cancelTimer = timers.wake(() => void runProbe(), PROBE_MS);
-    }
-  };
-
-  server.onReady(() => void runProbe());
-  // If an error ended the connection, keep it, because it is more specific.
-  server.onClose(() => {
-    const lost: QueueFailure = { state: 'down', detail: `the connection to ${server.name} was lost` };
-    if (!closed && tracker.get().state !== 'down') tracker.set(healthOf(lost));
+/** Checks Redis with a small write. No other command detects that Redis is full, read-only or emptied. */
+function createProbe(server: RedisServer): () => Promise<ProbeResult> {
+  const { connection } = server;
+  // Only this check writes the key. It keeps its value as long as Redis keeps its data.
+  const key = `${server.prefix}:epoch`;
+  let probes = 0;
+  let evicts = false;
+  server.onReady(() => {
+    probes = 0;
   });
-  cancelTimer = timers.wake(() => void runProbe(), PROBE_MS);
-
-  return {
-    get: tracker.get,
-    onChange: tracker.onChange,
-    reportError,
-    close() {
-      closed = true;
-      cancelTimer();
-    },
+  return async () => {
+    const newId = randomUUID();
+    const isNew = (await connection.set(key, newId, 'NX')) === 'OK';
+    const dataId = isNew ? newId : ((await connection.get(key)) ?? newId);
+    // Few ACLs grant `INFO`, but BullMQ needs it anyway.
+    if (probes % PROBES_PER_POLICY === 0) evicts = mayEvict(await connection.info('memory'));
+    probes += 1;
+    return { dataId, warning: evicts ? EVICTS : undefined };
   };
 }
 
-function createTracker(first: QueueHealth) {
-  let current = first;
-  const listeners = new Set<(health: QueueHealth) => void>();
-  return {
-    get: () => current,
-    /** Notifies the listeners if the state or the error changed. */
-    set(next: QueueHealth): void {
-      const same = next.state === current.state && next.error?.message === current.error?.message;
-      current = next;
-      if (!same) for (const listener of [...listeners]) listener(next);
-    },
-    onChange(listener: (health: QueueHealth) => void) {
-      const own = (health: QueueHealth): void => listener(health);
-      listeners.add(own);
-      return () => void listeners.delete(own);
-    },
-  };
+function mayEvict(info: string): boolean {
+  const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1];
+  return policy !== undefined && policy !== 'noeviction';
 }
 
 function healthOf({ state, detail, needsOperator }: QueueFailure, cause?: unknown): QueueHealth {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Job as BullJob, JobsOptions } from 'bullmq';
 import type { Timers } from '../core/timer.ts';
 import { type AddOptions, FALLBACK_REASON, type Job, type JobCounts, REASONS, rankOf } from './queue.ts';
-import type { BullQueue, Reopened } from './server.ts';
+import type { BullQueue, Reopened } from './reopened.ts';
 
 /**
  * The jobs in BullMQ. All rules are BullMQ's deduplication:

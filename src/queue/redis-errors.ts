@@ -1,4 +1,16 @@
-import type { QueueFailure } from './health.ts';
+/** A failure of Redis. */
+export interface QueueFailure {
+  readonly state: 'degraded' | 'down';
+  readonly detail: string;
+  /** An operator must fix the configuration. */
+  readonly needsOperator?: true;
+  /** The failure only reports a missing connection, without its cause. */
+  readonly isUnspecific?: true;
+  /** Redis accepts a connection but does not answer. */
+  readonly isSilent?: true;
+  /** Only normal use of the queue detects the failure. Probes do not detect a missing permission or command. */
+  readonly isSeenOnlyInUse?: true;
+}
 
 const UNREACHABLE: QueueFailure = { state: 'down', detail: 'no server answers at the address of Redis' };
 const SILENT: QueueFailure = {

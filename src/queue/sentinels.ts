@@ -1,6 +1,5 @@
 import { Socket } from 'node:net';
-import type * as Ioredis from 'ioredis';
-import type { Redis, RedisOptions, SentinelConnectionOptions } from 'ioredis';
+import { Redis, type RedisOptions, type SentinelConnectionOptions, SentinelConnector } from 'ioredis';
 import { ALL_SENTINELS_REFUSE, sentinelRefusalOf } from './redis-errors.ts';
 
 export interface SentinelsOptions {
@@ -17,34 +16,13 @@ export interface SentinelsOptions {
 const FAILED_OVER = '+switch-master';
 
 /** Options that make a client look up the master on each connection. */
-export function throughSentinels(
-  { SentinelConnector }: typeof Ioredis,
-  { name, addresses, password, tls, timeoutMs }: SentinelsOptions,
-): RedisOptions {
-  type Connect = (typeof SentinelConnector)['prototype']['connect'];
-  /**
-   * If a connection attempt fails before it has a socket, ioredis stops reconnecting. That happens when no sentinel
-   * knows the master, or when a reconnect is requested during the lookup. Returning a destroyed socket makes ioredis
-   * reconnect.
-   */
-  class PatientConnector extends SentinelConnector {
-    constructor(options: unknown) {
-      super(options as SentinelConnectionOptions);
-    }
-
-    override async connect(listeners: Parameters<Connect>[0]): ReturnType<Connect> {
-      try {
-        return await super.connect(listeners);
-      } catch (thrown) {
-        if (!(thrown instanceof Error)) throw thrown;
-        listeners('error', thrown);
-        // This error belongs to the previous connection.
-        delete this.firstError;
-        this.stream = new Socket().destroy();
-        return this.stream;
-      }
-    }
-  }
+export function throughSentinels({
+  name,
+  addresses,
+  password,
+  tls,
+  timeoutMs,
+}: SentinelsOptions): RedisOptions {
   return {
     name,
     sentinels: [...addresses],
@@ -56,12 +34,36 @@ export function throughSentinels(
   };
 }
 
+type Connect = SentinelConnector['connect'];
+
+/**
+ * If a connection attempt fails before it has a socket, ioredis stops reconnecting. That happens when no sentinel knows
+ * the master, or when a reconnect is requested during the lookup. Returning a destroyed socket makes ioredis reconnect.
+ */
+class PatientConnector extends SentinelConnector {
+  constructor(options: unknown) {
+    super(options as SentinelConnectionOptions);
+  }
+
+  override async connect(listeners: Parameters<Connect>[0]): ReturnType<Connect> {
+    try {
+      return await super.connect(listeners);
+    } catch (thrown) {
+      if (!(thrown instanceof Error)) throw thrown;
+      listeners('error', thrown);
+      // This error belongs to the previous connection.
+      delete this.firstError;
+      this.stream = new Socket().destroy();
+      return this.stream;
+    }
+  }
+}
+
 /**
  * Reports each failover once. The failover detector of ioredis is not used, because it logs every unreachable sentinel
  * to the console. It also ignores a sentinel for good once that sentinel was down.
  */
 export function watchFailovers(
-  ioredis: typeof Ioredis,
   { name, addresses, password, tls, timeoutMs, retryStrategy }: SentinelsOptions,
   listeners: {
     readonly onFailover: () => void;
@@ -86,7 +88,7 @@ export function watchFailovers(
       listeners.onError(new Error(ALL_SENTINELS_REFUSE, { cause: thrown }));
   };
   return addresses.map((address) => {
-    const client = new ioredis.Redis({
+    const client = new Redis({
       ...address,
       ...(password === undefined ? {} : { password }),
       ...(tls === undefined ? {} : { tls }),

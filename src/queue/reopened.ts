@@ -1,0 +1,50 @@
+import type { Queue, QueueEventsProducer } from 'bullmq';
+import type { RedisServer } from './connect-redis.ts';
+
+export type BullQueue = Queue<unknown, void, string>;
+
+/**
+ * A BullMQ object that works again after an outage, because each loss of the connection is followed by a new object. A
+ * BullMQ object sets itself up once, for example it writes its settings. If the setup fails, the object stays unusable.
+ * If Redis loses its data, the settings are lost too.
+ */
+export class Reopened<Opened extends BullQueue | QueueEventsProducer> {
+  readonly #create: () => Opened;
+  readonly #onError: (thrown: unknown) => void;
+  #opened: Promise<Opened> | undefined;
+
+  constructor(server: RedisServer, create: () => Opened) {
+    this.#create = create;
+    this.#onError = server.reportError;
+    server.onClose(() => void this.close());
+  }
+
+  async get(): Promise<Opened> {
+    this.#opened ??= this.#open();
+    const current = this.#opened;
+    try {
+      return await current;
+    } catch (thrown) {
+      // The object may have been reopened on another connection meanwhile.
+      if (this.#opened === current) this.#opened = undefined;
+      throw thrown;
+    }
+  }
+
+  async close(): Promise<void> {
+    const old = this.#opened;
+    this.#opened = undefined;
+    await old?.then((created) => created.close(), this.#onError);
+  }
+
+  async #open(): Promise<Opened> {
+    const created = this.#create();
+    try {
+      await created.waitUntilReady();
+      return created;
+    } catch (thrown) {
+      await created.close();
+      throw thrown;
+    }
+  }
+}
