@@ -1,11 +1,15 @@
 import { AppError } from '../core/errors.ts';
 import { MAX_TIMER_MS, systemTimers, type Timers, within } from '../core/timer.ts';
 import {
+  type AddOptions,
+  type Broadcast,
   isWithinLimit,
   type Job,
+  type JobCounts,
   type MessageListener,
   type Process,
   type Queue,
+  type QueueHealth,
   REASONS,
   rankOf,
 } from './queue.ts';
@@ -21,155 +25,250 @@ export interface MemoryQueueOptions {
 const DISPOSE_GRACE_MS = 60_000;
 
 /** Creates a queue in one process, for one-shot runs, development and small installations. */
-export function createMemoryQueue({
-  concurrency,
-  timers = systemTimers,
-  stopOnFailure = false,
-}: MemoryQueueOptions): Queue {
-  /** For each rank, the waiting jobs by subject. */
-  const waiting: readonly Map<string, Job>[] = REASONS.map(() => new Map());
-  const running = new Set<string>();
-  /** The jobs that were added during a run of their subject. */
-  const followUps = new Map<string, Job>();
-  const wakeUps = createWakeUps(timers);
-  const remembered = new Map<string, number>();
-  const idleWaiters = new Set<PromiseWithResolvers<void>>();
-  const listeners = new Set<MessageListener>();
-  const ending = new AbortController();
-  let work: Process | undefined;
-  let closed = false;
-  let closing: Promise<void> | undefined;
-  let failure: { readonly thrown: unknown } | undefined;
+export function createMemoryQueue(options: MemoryQueueOptions): Queue {
+  return new MemoryQueue(options);
+}
 
-  const enqueue = (job: Job, repeat: boolean): void => {
-    const { subject } = job;
-    if (running.has(subject)) {
-      followUps.set(subject, merge(followUps.get(subject), job, repeat));
-      return;
+class MemoryQueue implements Queue {
+  readonly kind = 'memory';
+  readonly broadcast = createLocalBroadcast();
+  readonly #concurrency: number;
+  readonly #timers: Timers;
+  readonly #stopOnFailure: boolean;
+  readonly #wakeUps: WakeUps;
+  readonly #waiting = new WaitingJobs();
+  readonly #running = new Set<string>();
+  /** The jobs that were added during a run of their subject. */
+  readonly #followUps = new Map<string, Job>();
+  /** When each `once` of an add expires. */
+  readonly #remembered = new Map<string, number>();
+  readonly #idleWaiters = new Set<PromiseWithResolvers<void>>();
+  readonly #ending = new AbortController();
+  #process: Process | undefined;
+  #failure: { readonly thrown: unknown } | undefined;
+  #closed = false;
+  #closing: Promise<void> | undefined;
+
+  constructor({ concurrency, timers = systemTimers, stopOnFailure = false }: MemoryQueueOptions) {
+    this.#concurrency = concurrency;
+    this.#timers = timers;
+    this.#stopOnFailure = stopOnFailure;
+    this.#wakeUps = new WakeUps(timers, (job) => {
+      this.#enqueue(job, false);
+      this.#pump();
+    });
+  }
+
+  async add(jobs: readonly Job[], { delayMs = 0, once, repeat = false }: AddOptions = {}): Promise<void> {
+    if (this.#closed) throw new AppError('QUEUE_UNAVAILABLE', { detail: 'it is closed' });
+    for (const job of jobs) {
+      if (once !== undefined && this.#isRemembered(job.subject, once)) continue;
+      if (delayMs > 0) this.#wakeUps.add(job, delayMs);
+      else this.#enqueue(job, repeat);
     }
-    const before = waiting.map((jobs) => jobs.get(subject)).find((found) => found !== undefined);
-    const merged = merge(before, job, repeat);
-    if (before !== undefined && rankOf(before) !== rankOf(merged)) waiting[rankOf(before)]?.delete(subject);
-    // A job with unchanged priority keeps its position in the queue.
-    waiting[rankOf(merged)]?.set(subject, merged);
-  };
+    this.#pump();
+  }
+
+  start(process: Process): void {
+    this.#process = process;
+    this.#pump();
+  }
+
+  idle(): Promise<void> {
+    const waiter = Promise.withResolvers<void>();
+    this.#idleWaiters.add(waiter);
+    this.#settle();
+    return waiter.promise;
+  }
+
+  async counts(): Promise<JobCounts> {
+    return { waiting: this.#waiting.size, active: this.#running.size, delayed: this.#wakeUps.size };
+  }
+
+  health(): QueueHealth {
+    return { state: 'up' };
+  }
+
+  onHealth(): () => void {
+    return () => {};
+  }
+
+  /** A second call returns the first promise, so it does not wait for another grace period. */
+  close(graceMs: number): Promise<void> {
+    this.#closing ??= this.#close(graceMs);
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close(DISPOSE_GRACE_MS);
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    this.#closed = true;
+    this.#waiting.clear();
+    this.#wakeUps.clear();
+    this.#followUps.clear();
+    this.#settle();
+    // `#settle` has passed the failure to the callers of `idle`. The wait for running jobs must not reject with it
+    // again.
+    this.#failure = undefined;
+    await within(this.idle(), graceMs, this.#timers);
+    this.#ending.abort();
+  }
+
+  #enqueue(job: Job, repeat: boolean): void {
+    const { subject } = job;
+    if (this.#running.has(subject))
+      this.#followUps.set(subject, merge(this.#followUps.get(subject), job, repeat));
+    else this.#waiting.add(job, repeat);
+  }
 
   /** Returns whether this subject was already added with this id. If not, remembers the id. */
-  const isRemembered = (subject: string, { id, ttlMs }: { id: string; ttlMs: number }): boolean => {
-    const now = timers.now();
-    for (const [key, until] of remembered) if (until <= now) remembered.delete(key);
+  #isRemembered(subject: string, { id, ttlMs }: NonNullable<AddOptions['once']>): boolean {
+    const now = this.#timers.now();
+    for (const [key, until] of this.#remembered) if (until <= now) this.#remembered.delete(key);
     const key = JSON.stringify([subject, id]);
-    if (remembered.has(key)) return true;
-    remembered.set(key, now + ttlMs);
+    if (this.#remembered.has(key)) return true;
+    this.#remembered.set(key, now + ttlMs);
     return false;
-  };
+  }
 
-  const stopped = (): boolean => closed || (stopOnFailure && failure !== undefined);
-  const waitingCount = (): number => waiting.reduce((sum, jobs) => sum + jobs.size, 0);
-
-  const settle = (): void => {
-    if (running.size > 0 || (!stopped() && waitingCount() + wakeUps.size > 0)) return;
-    if (idleWaiters.size === 0) return;
-    for (const idler of idleWaiters) {
-      if (failure === undefined) idler.resolve();
-      else idler.reject(failure.thrown);
+  /** Starts as many jobs as may run. */
+  #pump(): void {
+    while (this.#process !== undefined && !this.#isStopped() && this.#running.size < this.#concurrency) {
+      const job = this.#waiting.take();
+      if (job === undefined) break;
+      void this.#run(job, this.#process);
     }
-    idleWaiters.clear();
-    if (!stopOnFailure) failure = undefined;
-  };
+    this.#settle();
+  }
 
-  const run = async (job: Job, process: Process): Promise<void> => {
+  async #run(job: Job, process: Process): Promise<void> {
     const { subject } = job;
-    running.add(subject);
-    waiting[rankOf(job)]?.delete(subject);
-    wakeUps.remove(subject);
+    this.#running.add(subject);
+    this.#wakeUps.remove(subject);
     try {
-      await process(job, ending.signal);
+      await process(job, this.#ending.signal);
     } catch (thrown) {
       // After a close, no caller waits for the failure.
-      if (!closed) failure ??= { thrown };
+      if (!this.#closed) this.#failure ??= { thrown };
     } finally {
-      running.delete(subject);
-      const followUp = followUps.get(subject);
-      followUps.delete(subject);
-      if (!closed && followUp !== undefined) enqueue(followUp, false);
-      pump();
+      this.#running.delete(subject);
+      const followUp = this.#followUps.get(subject);
+      this.#followUps.delete(subject);
+      if (!this.#closed && followUp !== undefined) this.#enqueue(followUp, false);
+      this.#pump();
     }
-  };
+  }
 
-  const next = (): Job | undefined => {
-    for (const jobs of waiting) for (const job of jobs.values()) return job;
-    return undefined;
-  };
-
-  const pump = (): void => {
-    while (work !== undefined && !stopped() && running.size < concurrency) {
-      const job = next();
-      if (job === undefined) break;
-      void run(job, work);
+  /** Ends the waits of `idle` when nothing is left to run. */
+  #settle(): void {
+    const left = this.#isStopped() ? 0 : this.#waiting.size + this.#wakeUps.size;
+    if (this.#running.size + left > 0 || this.#idleWaiters.size === 0) return;
+    for (const waiter of this.#idleWaiters) {
+      if (this.#failure === undefined) waiter.resolve();
+      else waiter.reject(this.#failure.thrown);
     }
-    settle();
-  };
+    this.#idleWaiters.clear();
+    if (!this.#stopOnFailure) this.#failure = undefined;
+  }
 
-  const idle = (): Promise<void> => {
-    const waiter = Promise.withResolvers<void>();
-    idleWaiters.add(waiter);
-    settle();
-    return waiter.promise;
-  };
+  #isStopped(): boolean {
+    return this.#closed || (this.#stopOnFailure && this.#failure !== undefined);
+  }
+}
 
-  const shut = async (graceMs: number): Promise<void> => {
-    closed = true;
-    for (const jobs of waiting) jobs.clear();
-    wakeUps.clear();
-    followUps.clear();
-    settle();
-    // `settle` has passed the failure to the callers of `idle`. The wait for running jobs must not reject with it
-    // again.
-    failure = undefined;
-    await within(idle(), graceMs, timers);
-    ending.abort();
-  };
-  // A second call returns the first promise, so it does not wait for another grace period.
-  const close = (graceMs: number): Promise<void> => (closing ??= shut(graceMs));
-
+function createLocalBroadcast(): Broadcast {
+  const listeners = new Set<MessageListener>();
   return {
-    kind: 'memory',
-    async add(jobs, { delayMs = 0, once, repeat = false } = {}) {
-      if (closed) throw new AppError('QUEUE_UNAVAILABLE', { detail: 'it is closed' });
-      for (const job of jobs) {
-        if (once !== undefined && isRemembered(job.subject, once)) continue;
-        if (delayMs <= 0) enqueue(job, repeat);
-        else
-          wakeUps.add(job, delayMs, (due) => {
-            enqueue(due, false);
-            pump();
-          });
-      }
-      pump();
+    send(topic, text) {
+      if (isWithinLimit(topic, text)) for (const listener of listeners) listener(topic, text);
     },
-    start(process) {
-      work = process;
-      pump();
+    subscribe(listener) {
+      // Use a new function for each call, so that two subscriptions of the same listener are independent.
+      const own: MessageListener = (topic, text) => listener(topic, text);
+      listeners.add(own);
+      return () => void listeners.delete(own);
     },
-    idle,
-    counts: async () => ({ waiting: waitingCount(), active: running.size, delayed: wakeUps.size }),
-    health: () => ({ state: 'up' }),
-    onHealth: () => () => {},
-    broadcast: {
-      send(topic, text) {
-        if (isWithinLimit(topic, text)) for (const listener of listeners) listener(topic, text);
-      },
-      subscribe(listener) {
-        // Use a new function for each call, so that two subscriptions of the same listener are independent.
-        const own: MessageListener = (topic, text) => listener(topic, text);
-        listeners.add(own);
-        return () => void listeners.delete(own);
-      },
-    },
-    close,
-    [Symbol.asyncDispose]: () => close(DISPOSE_GRACE_MS),
   };
+}
+
+/** The jobs that are ready to run, at most one for each subject. */
+class WaitingJobs {
+  /** For each rank, the jobs by subject. */
+  readonly #byRank: readonly Map<string, Job>[] = REASONS.map(() => new Map());
+
+  get size(): number {
+    return this.#byRank.reduce((sum, jobs) => sum + jobs.size, 0);
+  }
+
+  add(job: Job, repeat: boolean): void {
+    const { subject } = job;
+    const before = this.#byRank.map((jobs) => jobs.get(subject)).find((found) => found !== undefined);
+    const merged = merge(before, job, repeat);
+    // A job with unchanged priority keeps its position.
+    if (before !== undefined && rankOf(before) !== rankOf(merged)) this.#remove(before);
+    this.#byRank[rankOf(merged)]?.set(subject, merged);
+  }
+
+  /** Removes and returns the most urgent job. */
+  take(): Job | undefined {
+    for (const jobs of this.#byRank)
+      for (const job of jobs.values()) {
+        this.#remove(job);
+        return job;
+      }
+    return undefined;
+  }
+
+  clear(): void {
+    for (const jobs of this.#byRank) jobs.clear();
+  }
+
+  #remove(job: Job): void {
+    this.#byRank[rankOf(job)]?.delete(job.subject);
+  }
+}
+
+/** The jobs that are not due yet, at most one for each subject. */
+class WakeUps {
+  readonly #timers: Timers;
+  readonly #onDue: (job: Job) => void;
+  readonly #bySubject = new Map<string, { readonly job: Job; readonly dueAt: number; cancel: () => void }>();
+
+  constructor(timers: Timers, onDue: (job: Job) => void) {
+    this.#timers = timers;
+    this.#onDue = onDue;
+  }
+
+  get size(): number {
+    return this.#bySubject.size;
+  }
+
+  add(job: Job, delayMs: number): void {
+    const { subject } = job;
+    const before = this.#bySubject.get(subject);
+    const dueAt = Math.min(before?.dueAt ?? Number.POSITIVE_INFINITY, this.#timers.now() + delayMs);
+    const merged = merge(before?.job, job, false);
+    this.remove(subject);
+    const waitMs = Math.max(0, Math.min(dueAt - this.#timers.now(), MAX_TIMER_MS));
+    const cancel = this.#timers.wake(() => {
+      this.#bySubject.delete(subject);
+      // The timer has fired, so the job is due even if the clock was set back meanwhile.
+      if (waitMs < MAX_TIMER_MS) this.#onDue(merged);
+      else this.add(merged, dueAt - this.#timers.now());
+    }, waitMs);
+    this.#bySubject.set(subject, { job: merged, dueAt, cancel });
+  }
+
+  remove(subject: string): void {
+    this.#bySubject.get(subject)?.cancel();
+    this.#bySubject.delete(subject);
+  }
+
+  clear(): void {
+    for (const subject of [...this.#bySubject.keys()]) this.remove(subject);
+  }
 }
 
 /**
@@ -179,36 +278,4 @@ export function createMemoryQueue({
 function merge(older: Job | undefined, newer: Job, repeat: boolean): Job {
   if (older === undefined) return newer;
   return !repeat && rankOf(newer) <= rankOf(older) ? newer : older;
-}
-
-/** Stores the jobs that are not due yet, by subject. */
-function createWakeUps(timers: Timers) {
-  const bySubject = new Map<string, { readonly job: Job; readonly dueAt: number; cancel: () => void }>();
-  const remove = (subject: string): void => {
-    bySubject.get(subject)?.cancel();
-    bySubject.delete(subject);
-  };
-  const add = (job: Job, delayMs: number, onDue: (job: Job) => void): void => {
-    const { subject } = job;
-    const before = bySubject.get(subject);
-    const dueAt = Math.min(before?.dueAt ?? Number.POSITIVE_INFINITY, timers.now() + delayMs);
-    const merged = merge(before?.job, job, false);
-    remove(subject);
-    const waitMs = Math.max(0, Math.min(dueAt - timers.now(), MAX_TIMER_MS));
-    const cancel = timers.wake(() => {
-      bySubject.delete(subject);
-      // The timer has fired, so the job is due even if the clock was set back meanwhile.
-      if (waitMs < MAX_TIMER_MS) onDue(merged);
-      else add(merged, dueAt - timers.now(), onDue);
-    }, waitMs);
-    bySubject.set(subject, { job: merged, dueAt, cancel });
-  };
-  return {
-    add,
-    remove,
-    clear: () => [...bySubject.keys()].forEach(remove),
-    get size() {
-      return bySubject.size;
-    },
-  };
 }

@@ -124,7 +124,7 @@ describe('controller', () => {
       tell = listener;
       return () => undefined;
     };
-    await using _ = await serve(world, undefined, { queue: { ...queue, add, onHealth } });
+    await using _ = await serve(world, undefined, { queue: Object.assign(queue, { add, onHealth }) });
     await waitUntil(() => expect(queued).toHaveLength(2));
     tell({ state: 'up', asOf: world.clock.now() - 1 });
     await settled();

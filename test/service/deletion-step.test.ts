@@ -491,15 +491,16 @@ describe('orphans', () => {
     const queue = createMemoryQueue({ concurrency: 8, timers: world.clock });
     let isAway = true;
     let tell: Parameters<Queue['onHealth']>[0] = () => undefined;
+    const addNow = queue.add.bind(queue);
     const add: Queue['add'] = async (...job) => {
       if (isAway) throw new AppError('QUEUE_UNAVAILABLE');
-      await queue.add(...job);
+      await addNow(...job);
     };
     const onHealth: Queue['onHealth'] = (listener) => {
       tell = listener;
       return () => undefined;
     };
-    await using _ = await serve(world, undefined, { queue: { ...queue, add, onHealth } });
+    await using _ = await serve(world, undefined, { queue: Object.assign(queue, { add, onHealth }) });
     await seconds(world, 5);
     isAway = false;
     await seconds(world, 60);
