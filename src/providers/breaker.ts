@@ -55,93 +55,115 @@ export const CALL_SKIPPED = 'its last calls failed, so this call was skipped';
  * callers. After an answered probe, three missing answers open the breaker again, and the waits keep growing.
  */
 export function createBreaker(options: BreakerOptions): Breaker {
-  const { probe, onChange = () => undefined, random = Math.random } = options;
-  const missing = countMissingAnswers();
+  return new StoreBreaker(options);
+}
+
+class StoreBreaker implements Breaker {
+  readonly #probe: BreakerOptions['probe'];
+  readonly #onChange: () => void;
+  readonly #random: () => number;
+  readonly #missing = countMissingAnswers();
   // The circuit needs no waiting time of its own (`halfOpenAfter`). While it is open, only the results of probes and of
   // earlier calls reach it.
-  const circuit = circuitBreaker(handleWhenResult(isMissing), { breaker: missing, halfOpenAfter: 0 });
-  let error: AppError | undefined;
-  let probesSent = 0;
-  let isProbeDue = false;
-  let isDisposed = false;
-  let timer: NodeJS.Timeout | undefined;
+  readonly #circuit = circuitBreaker(handleWhenResult(isMissing), {
+    breaker: this.#missing,
+    halfOpenAfter: 0,
+  });
+  #error: AppError | undefined;
+  #probesSent = 0;
+  #isProbeDue = false;
+  #isDisposed = false;
+  #timer: NodeJS.Timeout | undefined;
 
-  const isOpen = () => circuit.state !== CircuitState.Closed;
-  const schedule = (waitMs: number): void => {
-    clearTimeout(timer);
-    isProbeDue = true;
-    const requestedMs = Math.min(error?.retryAfterMs ?? 0, MAX_REQUESTED_MS);
-    if (!isDisposed) timer = setTimeout(() => void runProbe(), Math.max(waitMs, requestedMs)).unref();
-  };
-  const scheduleNext = (): void => {
-    const wait = Math.min(FIRST_WAIT_MS * 2 ** probesSent, MAX_WAIT_MS) * (0.9 + random() / 5);
-    probesSent += 1;
-    schedule(wait);
-  };
-  const runProbe = async (): Promise<void> => {
-    const result = await probe();
-    isProbeDue = false;
+  constructor({ probe, onChange = () => undefined, random = Math.random }: BreakerOptions) {
+    this.#probe = probe;
+    this.#onChange = onChange;
+    this.#random = random;
+    this.#circuit.onStateChange((state) => {
+      if (state === CircuitState.HalfOpen) return;
+      if (state === CircuitState.Open) this.#scheduleNext();
+      else this.#error = undefined;
+      this.#onChange();
+    });
+  }
+
+  get refusal(): AppError | undefined {
+    const error = this.#error;
+    if (!this.#isOpen() || error === undefined) return undefined;
+    return new AppError(error.code, { detail: CALL_SKIPPED, cause: error });
+  }
+
+  get error(): AppError | undefined {
+    return this.#error;
+  }
+
+  async execute<Result extends CallResult>(call: () => Promise<Result>): Promise<Result> {
+    const { refusal } = this;
+    if (refusal !== undefined) throw refusal;
+    const result = await this.#circuit.execute(call);
+    if (!isMissing(result)) await this.#recover(result);
+    else if (!this.#isOpen() && this.#missing.state % MISSING_BEFORE_PROBE === 0) {
+      this.#error = result.failure;
+      this.#onChange();
+      if (!this.#isProbeDue) this.#schedule(0);
+    }
+    return result;
+  }
+
+  [Symbol.dispose](): void {
+    this.#isDisposed = true;
+    clearTimeout(this.#timer);
+  }
+
+  #isOpen(): boolean {
+    return this.#circuit.state !== CircuitState.Closed;
+  }
+
+  async #recover(result: CallResult): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#isProbeDue = false;
+    this.#probesSent = 0;
+    // The call may have started before the breaker opened.
+    if (this.#isOpen()) await this.#circuit.execute(() => result);
+    this.#missing.state = 0;
+    if (this.#error === undefined) return;
+    this.#error = undefined;
+    this.#onChange();
+  }
+
+  #schedule(waitMs: number): void {
+    clearTimeout(this.#timer);
+    this.#isProbeDue = true;
+    if (this.#isDisposed) return;
+    const requestedMs = Math.min(this.#error?.retryAfterMs ?? 0, MAX_REQUESTED_MS);
+    this.#timer = setTimeout(() => void this.#runProbe(), Math.max(waitMs, requestedMs)).unref();
+  }
+
+  #scheduleNext(): void {
+    const waitMs = Math.min(FIRST_WAIT_MS * 2 ** this.#probesSent, MAX_WAIT_MS) * (0.9 + this.#random() / 5);
+    this.#probesSent += 1;
+    this.#schedule(waitMs);
+  }
+
+  async #runProbe(): Promise<void> {
+    const result = await this.#probe();
+    this.#isProbeDue = false;
     // A call that was answered meanwhile proves that the store works.
-    if (isDisposed || (!isOpen() && missing.state < MISSING_BEFORE_PROBE)) return;
+    const isStillOut = this.#isOpen() || this.#missing.state >= MISSING_BEFORE_PROBE;
+    if (this.#isDisposed || !isStillOut) return;
     if (!isMissing(result)) {
-      if (isOpen()) await circuit.execute(() => result);
+      if (this.#isOpen()) await this.#circuit.execute(() => result);
       return;
     }
-    error = result.failure;
-    if (isOpen()) {
-      onChange();
-      return scheduleNext();
+    this.#error = result.failure;
+    if (this.#isOpen()) {
+      this.#onChange();
+      this.#scheduleNext();
+      return;
     }
-    missing.state = MISSING_BEFORE_OPEN;
-    await circuit.execute(() => result);
-  };
-  circuit.onStateChange((state) => {
-    if (state === CircuitState.HalfOpen) return;
-    if (state === CircuitState.Open) scheduleNext();
-    else error = undefined;
-    onChange();
-  });
-
-  const succeed = async (result: CallResult): Promise<void> => {
-    clearTimeout(timer);
-    isProbeDue = false;
-    probesSent = 0;
-    // The call may have started before the breaker opened.
-    if (isOpen()) await circuit.execute(() => result);
-    missing.state = 0;
-    if (error === undefined) return;
-    error = undefined;
-    onChange();
-  };
-  const refusal = () =>
-    isOpen() && error !== undefined
-      ? new AppError(error.code, { detail: CALL_SKIPPED, cause: error })
-      : undefined;
-
-  return {
-    get refusal() {
-      return refusal();
-    },
-    get error() {
-      return error;
-    },
-    async execute(call) {
-      const refused = refusal();
-      if (refused !== undefined) throw refused;
-      const result = await circuit.execute(call);
-      if (!isMissing(result)) await succeed(result);
-      else if (!isOpen() && missing.state % MISSING_BEFORE_PROBE === 0) {
-        error = result.failure;
-        onChange();
-        if (!isProbeDue) schedule(0);
-      }
-      return result;
-    },
-    [Symbol.dispose]() {
-      isDisposed = true;
-      clearTimeout(timer);
-    },
-  };
+    this.#missing.state = MISSING_BEFORE_OPEN;
+    await this.#circuit.execute(() => result);
+  }
 }
 
 /** Counts missing answers in a row. An answered probe leaves the breaker close to opening again. */

@@ -70,95 +70,119 @@ interface EndedRequest<T> extends CallResult {
  * pause. They are rejected immediately during a longer pause, and while the store does not respond.
  */
 export function createStorePolicy(options: StorePolicyOptions): StorePolicy {
-  const { limits, random = Math.random, onChange = () => undefined } = options;
-  const queue = new PQueue({ concurrency: limits.concurrency });
-  // The rate limiter of p-queue would block all requests for an hour after the clock was set back by an hour.
-  const nextDelay = createRateLimiter({
-    perSecond: () => limits.requestsPerSecond,
-    // A tenth of the rate, because a larger burst could double the load in the first second.
-    burst: (perSecond) => perSecond / 10,
-    clock: { now: () => performance.now() },
-  });
-  const send = createSender(options);
-  const trouble = options.probe === undefined ? undefined : watchTrouble(options.probe);
-
-  function watchTrouble(probe: () => Promise<unknown>): { breaker: Breaker; slowdown: Slowdown } {
-    const slowdown = createSlowdown(queue, random);
-    const breaker = createBreaker({
-      probe: async () => {
-        const ended = await settle(probeContext.run(true, probe));
-        return { failure: 'error' in ended ? ended.error : undefined };
-      },
-      onChange: () => {
-        if (breaker.refusal !== undefined) queue.clear();
-        onChange();
-      },
-      random,
-    });
-    return { breaker, slowdown };
-  }
-  const refusal = () => trouble?.breaker.refusal ?? trouble?.slowdown.refusal;
-  const throwIfRefused = () => {
-    const refused = refusal();
-    if (refused !== undefined) throw refused;
-  };
-  const waitForTurn = async (signal: AbortSignal | undefined): Promise<void> => {
-    const wait = nextDelay();
-    if (wait > 0) await systemSleep(wait, signal);
-    // Another request may have caused a pause meanwhile.
-    const pause = trouble?.slowdown.remainingMs ?? 0;
-    if (pause > 0 && pause <= MAX_CALL_WAIT_MS) await systemSleep(pause, signal);
-    throwIfRefused();
-  };
-  const sendInTurn = async <T>(request: Request<T>): Promise<EndedRequest<T>> => {
-    await waitForTurn(request.signal);
-    const call = () => send(request, limits.timeoutMs);
-    if (trouble === undefined) return call();
-    const round = trouble.slowdown.round;
-    const ended = await trouble.breaker.execute(call);
-    if (trouble.slowdown.record(ended.failure, round)) onChange();
-    return ended;
-  };
-  return {
-    async limit(call, signal, operation = 'other', failureOf = thrownError) {
-      const request = { send: call, signal, operation, failureOf };
-      if (probeContext.getStore())
-        return resultOf(await send({ ...request, operation: 'probe' }, Math.min(PROBE_MS, limits.timeoutMs)));
-      throwIfRefused();
-      let isStarted = false;
-      const work = () => {
-        isStarted = true;
-        return sendInTurn(request);
-      };
-      try {
-        return resultOf(await queue.add(work, signal === undefined ? {} : { signal }));
-      } catch (thrown) {
-        if (isStarted || signal?.aborted) throw thrown;
-        // The queue was cleared.
-        throw refusal() ?? new AppError('INTERRUPTED', { detail: 'the store was closed', cause: thrown });
-      }
-    },
-    get outage() {
-      return trouble?.breaker.refusal && trouble.breaker.error;
-    },
-    get trouble() {
-      return trouble?.slowdown.error ?? trouble?.breaker.error;
-    },
-    [Symbol.dispose]() {
-      trouble?.breaker[Symbol.dispose]();
-      trouble?.slowdown[Symbol.dispose]();
-      queue.clear();
-    },
-  };
+  return new QueuedPolicy(options);
 }
 
-/**
- * Sends single requests with our own timeout. SDKs pass on the reason of an abort, and the timeouts of cockatiel and
- * p-queue would give a reason other than our error.
- */
-function createSender({ deadline = systemDeadline, onCall }: StorePolicyOptions) {
-  return async <T>(request: Request<T>, timeoutMs: number): Promise<EndedRequest<T>> => {
-    const { send, signal, operation, failureOf } = request;
+class QueuedPolicy implements StorePolicy {
+  readonly #options: StorePolicyOptions;
+  readonly #queue: PQueue;
+  readonly #nextDelay: () => number;
+  readonly #guard: { readonly breaker: Breaker; readonly slowdown: Slowdown } | undefined;
+
+  constructor(options: StorePolicyOptions) {
+    const { limits, probe, random = Math.random } = options;
+    this.#options = options;
+    this.#queue = new PQueue({ concurrency: limits.concurrency });
+    // The rate limiter of p-queue would block all requests for an hour after the clock was set back by an hour.
+    this.#nextDelay = createRateLimiter({
+      perSecond: () => limits.requestsPerSecond,
+      // A tenth of the rate, because a larger burst could double the load in the first second.
+      burst: (perSecond) => perSecond / 10,
+      clock: { now: () => performance.now() },
+    });
+    this.#guard = probe && {
+      slowdown: createSlowdown(this.#queue, random),
+      breaker: createBreaker({
+        probe: () => resultOfProbe(probe),
+        onChange: () => this.#handleBreakerChange(),
+        random,
+      }),
+    };
+  }
+
+  get outage(): AppError | undefined {
+    return this.#guard?.breaker.refusal && this.#guard.breaker.error;
+  }
+
+  get trouble(): AppError | undefined {
+    return this.#guard?.slowdown.error ?? this.#guard?.breaker.error;
+  }
+
+  /** A function and not a method, because callers pass it on without the policy. */
+  readonly limit: StorePolicy['limit'] = async (
+    send,
+    signal,
+    operation = 'other',
+    failureOf = thrownError,
+  ) => {
+    const request = { send, signal, operation, failureOf };
+    const { timeoutMs } = this.#options.limits;
+    if (probeContext.getStore())
+      return resultOf(await this.#send({ ...request, operation: 'probe' }, Math.min(PROBE_MS, timeoutMs)));
+    this.#throwIfRefused();
+    let isStarted = false;
+    const work = () => {
+      isStarted = true;
+      return this.#sendInTurn(request);
+    };
+    try {
+      return resultOf(await this.#queue.add(work, signal === undefined ? {} : { signal }));
+    } catch (thrown) {
+      if (isStarted || signal?.aborted) throw thrown;
+      // The queue was cleared.
+      throw this.#refusal() ?? new AppError('INTERRUPTED', { detail: 'the store was closed', cause: thrown });
+    }
+  };
+
+  [Symbol.dispose](): void {
+    this.#guard?.breaker[Symbol.dispose]();
+    this.#guard?.slowdown[Symbol.dispose]();
+    this.#queue.clear();
+  }
+
+  #handleBreakerChange(): void {
+    if (this.#guard?.breaker.refusal !== undefined) this.#queue.clear();
+    this.#options.onChange?.();
+  }
+
+  #refusal(): AppError | undefined {
+    return this.#guard?.breaker.refusal ?? this.#guard?.slowdown.refusal;
+  }
+
+  #throwIfRefused(): void {
+    const refusal = this.#refusal();
+    if (refusal !== undefined) throw refusal;
+  }
+
+  async #sendInTurn<T>(request: Request<T>): Promise<EndedRequest<T>> {
+    await this.#waitForTurn(request.signal);
+    const call = () => this.#send(request, this.#options.limits.timeoutMs);
+    if (this.#guard === undefined) return call();
+    const { breaker, slowdown } = this.#guard;
+    const { round } = slowdown;
+    const ended = await breaker.execute(call);
+    if (slowdown.record(ended.failure, round)) this.#options.onChange?.();
+    return ended;
+  }
+
+  async #waitForTurn(signal: AbortSignal | undefined): Promise<void> {
+    const wait = this.#nextDelay();
+    if (wait > 0) await systemSleep(wait, signal);
+    // Another request may have caused a pause meanwhile.
+    const pause = this.#guard?.slowdown.remainingMs ?? 0;
+    if (pause > 0 && pause <= MAX_CALL_WAIT_MS) await systemSleep(pause, signal);
+    this.#throwIfRefused();
+  }
+
+  /**
+   * Sends a request with our own timeout. SDKs pass on the reason of an abort, and the timeouts of cockatiel and p-queue
+   * would give a reason other than our error.
+   */
+  async #send<T>(
+    { send, signal, operation, failureOf }: Request<T>,
+    timeoutMs: number,
+  ): Promise<EndedRequest<T>> {
+    const { deadline = systemDeadline, onCall } = this.#options;
     const timer = deadline(timeoutMs);
     const startedAt = performance.now();
     let settled: Settled<T>;
@@ -177,7 +201,12 @@ function createSender({ deadline = systemDeadline, onCall }: StorePolicyOptions)
     onCall?.({ operation, outcome, ms: performance.now() - startedAt });
     if (isInterrupted) throw signal.reason;
     return { settled, failure };
-  };
+  }
+}
+
+async function resultOfProbe(probe: () => Promise<unknown>): Promise<CallResult> {
+  const ended = await settle(probeContext.run(true, probe));
+  return { failure: 'error' in ended ? ended.error : undefined };
 }
 
 function resultOf<T>({ settled }: EndedRequest<T>): T {
