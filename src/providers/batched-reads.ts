@@ -21,19 +21,6 @@ export interface Run {
   readonly check: () => void;
 }
 
-export interface BatchedReads {
-  /** Reads and records a reference, together with others that are requested in the same turn of the event loop. */
-  read(store: string, item: ReadItem): Promise<ReadResult>;
-  /**
-   * Announces a read. It is added to a batch of other reads that is not full, and never causes a request of its own.
-   */
-  expect(store: string, item: ReadItem): void;
-  /** Whether the last read of the reference with this `refId` timed out. */
-  isHanging(id: string): boolean;
-  /** Forgets expected reads. */
-  clear(): void;
-}
-
 export interface BatchedReadsDeps {
   readonly open: (store: string) => Promise<Pick<SecretProvider, 'read'>>;
   readonly options: CallOptions;
@@ -46,18 +33,76 @@ export interface BatchedReadsDeps {
 /** The maximum number of hanging references to remember. */
 const MAX_HANGING = 10_000;
 
-export function createBatchedReads(deps: BatchedReadsDeps): BatchedReads {
-  const { now, batchSizeOf, cache, records } = deps;
-  const hanging = new LRUCache<string, true>({ max: MAX_HANGING });
-  const expected = new Map<string, Map<string, ReadItem>>();
+/** A reference that was announced, and the answer for callers that request it meanwhile. */
+interface TakenItem {
+  readonly ref: SourceRef;
+  readonly settle: PromiseWithResolvers<ReadResult>;
+}
 
-  /** Takes expected references, to fill the last batch of a request for `count` references. */
-  const takeExpected = (store: string, count: number) => {
+export class BatchedReads {
+  readonly #deps: BatchedReadsDeps;
+  readonly #hanging = new LRUCache<string, true>({ max: MAX_HANGING });
+  /** The announced reads of each store, by `refId`. */
+  readonly #expected = new Map<string, Map<string, ReadItem>>();
+  readonly #readBatched = createBatcher<ReadItem, ReadResult>((...call) => this.#readTogether(...call));
+  /**
+   * Hanging references have separate batches. A batch is answered only when all of its references are, so they would
+   * delay the others.
+   */
+  readonly #readHanging = createBatcher<ReadItem, ReadResult>((...call) => this.#readTogether(...call));
+
+  constructor(deps: BatchedReadsDeps) {
+    this.#deps = deps;
+  }
+
+  /** Reads and records a reference, together with others that are requested in the same turn of the event loop. */
+  read(store: string, item: ReadItem): Promise<ReadResult> {
+    const isHanging = this.isHanging(refId({ store, ref: item.ref }));
+    return isHanging ? this.#readHanging(store, item) : this.#readBatched(store, item);
+  }
+
+  /**
+   * Announces a read. It is added to a batch of other reads that is not full, and never causes a request of its own.
+   */
+  expect(store: string, item: ReadItem): void {
+    if (this.#deps.batchSizeOf(store) === 1 || !isCurrentSecretRef(item.ref)) return;
+    const queue = this.#expected.get(store) ?? new Map<string, ReadItem>();
+    this.#expected.set(store, queue.set(refId({ store, ref: item.ref }), item));
+  }
+
+  /** Whether the last read of the reference with this `refId` timed out. */
+  isHanging(id: string): boolean {
+    return this.#hanging.has(id);
+  }
+
+  /** Forgets announced reads. */
+  clear(): void {
+    this.#expected.clear();
+  }
+
+  async #readTogether(store: string, items: readonly ReadItem[]): Promise<readonly Promise<ReadResult>[]> {
+    const { now } = this.#deps;
+    const startedAt = now();
+    const taken = this.#takeExpected(store, items.filter(({ ref }) => isCurrentSecretRef(ref)).length);
+    // The run that causes the request also records the announced reads.
+    const all = [...items, ...taken.flatMap(({ ref }) => items.slice(0, 1).map(({ run }) => ({ ref, run })))];
+    const answers = await this.#readAll(store, all);
+    const tookMs = now() - startedAt;
+    const results = all.map((item, index) => this.#conclude(store, item, answers[index], tookMs));
+    // The waiting callers of announced references get the same result, even an error.
+    for (const [index, { settle }] of taken.entries())
+      results[items.length + index]?.then(settle.resolve, settle.reject);
+    return results.slice(0, items.length);
+  }
+
+  /** Takes announced references, to fill the last batch of a request for `count` references. */
+  #takeExpected(store: string, count: number): readonly TakenItem[] {
+    const { batchSizeOf, cache } = this.#deps;
     const size = batchSizeOf(store);
-    const taken: { readonly ref: SourceRef; readonly settle: PromiseWithResolvers<ReadResult> }[] = [];
-    for (const [id, { ref, run }] of expected.get(store) ?? []) {
+    const taken: TakenItem[] = [];
+    for (const [id, { ref, run }] of this.#expected.get(store) ?? []) {
       if ((count + taken.length) % size === 0) break;
-      expected.get(store)?.delete(id);
+      this.#expected.get(store)?.delete(id);
       if (cache.has(id, run.freshness)) continue;
       const settle = Promise.withResolvers<ReadResult>();
       taken.push({ ref, settle });
@@ -65,78 +110,45 @@ export function createBatchedReads(deps: BatchedReadsDeps): BatchedReads {
       void Promise.allSettled([answer]);
     }
     return taken;
-  };
-  const conclude = async (
+  }
+
+  /**
+   * Reads references of one store. If the store cannot be opened, only these references fail. References of interrupted
+   * runs are not read, because the name may mean another store in the new configuration.
+   */
+  async #readAll(store: string, items: readonly ReadItem[]): Promise<readonly (ReadResult | undefined)[]> {
+    const { open, options } = this.#deps;
+    try {
+      const provider = await open(store);
+      const allowed = items.filter(({ run }) => isAllowed(run));
+      const refs = allowed.map(({ ref }) => ref);
+      const answers = await provider.read(refs, options);
+      const byItem = new Map(allowed.map((item, index) => [item, answers[index]]));
+      return items.map((item) => byItem.get(item));
+    } catch (thrown) {
+      const error = toAppError(thrown);
+      return items.map(() => ({ kind: 'failed', error }));
+    }
+  }
+
+  async #conclude(
     store: string,
     { ref, run }: ReadItem,
     answer: ReadResult | undefined,
     tookMs: number,
-  ) => {
+  ): Promise<ReadResult> {
     run.check();
     if (answer === undefined) throw new Error('a provider must answer each reference');
     const source = { store, ref };
-    if (isUnanswered(answer)) hanging.set(refId(source), true);
-    else hanging.delete(refId(source));
-    await records.record(source, answer, tookMs, run.onRead);
+    if (isUnanswered(answer)) this.#hanging.set(refId(source), true);
+    else this.#hanging.delete(refId(source));
+    await this.#deps.records.record(source, answer, tookMs, run.onRead);
     return answer;
-  };
-  const readTogether = async (store: string, items: readonly ReadItem[]) => {
-    const startedAt = now();
-    const taken = takeExpected(store, items.filter(({ ref }) => isCurrentSecretRef(ref)).length);
-    // The run that causes the request also records the expected reads.
-    const all = [...items, ...taken.flatMap(({ ref }) => items.slice(0, 1).map(({ run }) => ({ ref, run })))];
-    const answers = await readAll(deps, store, all);
-    const tookMs = now() - startedAt;
-    const results = all.map((item, index) => conclude(store, item, answers[index], tookMs));
-    // The waiting callers of expected references get the same result, even an error.
-    for (const [index, { settle }] of taken.entries())
-      results[items.length + index]?.then(settle.resolve, settle.reject);
-    return results.slice(0, items.length);
-  };
-  const readBatched = createBatcher(readTogether);
-  // Hanging references have separate batches. A batch is answered only when all of its references are, so they would
-  // delay the others.
-  const readHanging = createBatcher(readTogether);
-
-  return {
-    read: (store, item) =>
-      hanging.has(refId({ store, ref: item.ref })) ? readHanging(store, item) : readBatched(store, item),
-    expect(store, item) {
-      if (batchSizeOf(store) === 1 || !isCurrentSecretRef(item.ref)) return;
-      const queue = expected.get(store) ?? new Map<string, ReadItem>();
-      expected.set(store, queue.set(refId({ store, ref: item.ref }), item));
-    },
-    isHanging: (id) => hanging.has(id),
-    clear: () => expected.clear(),
-  };
+  }
 }
 
 function isUnanswered(result: ReadResult): boolean {
   return result.kind === 'failed' && result.error.code === 'TIMEOUT' && result.error.detail !== CALL_SKIPPED;
-}
-
-/**
- * Reads references of one store. If the store cannot be opened, only these references fail. References of interrupted
- * runs are not read, because the name may mean another store in the new configuration.
- */
-async function readAll(
-  { open, options }: Pick<BatchedReadsDeps, 'open' | 'options'>,
-  store: string,
-  items: readonly ReadItem[],
-): Promise<readonly (ReadResult | undefined)[]> {
-  try {
-    const provider = await open(store);
-    const allowed = items.filter(({ run }) => isAllowed(run));
-    const answers = await provider.read(
-      allowed.map(({ ref }) => ref),
-      options,
-    );
-    const byItem = new Map(allowed.map((item, index) => [item, answers[index]]));
-    return items.map((item) => byItem.get(item));
-  } catch (thrown) {
-    const error = toAppError(thrown);
-    return items.map(() => ({ kind: 'failed', error }));
-  }
 }
 
 function isAllowed({ check }: Run): boolean {

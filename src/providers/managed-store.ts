@@ -1,5 +1,5 @@
 import { AppError, toAppError } from '../core/errors.ts';
-import { createStorePolicy, type StorePolicyOptions } from './policy.ts';
+import { createStorePolicy, type StorePolicy, type StorePolicyOptions } from './policy.ts';
 import type { CallOptions, ChangeListener, ProviderDeps, SecretProvider } from './provider.ts';
 import { withRetry } from './retry.ts';
 
@@ -58,102 +58,117 @@ const AUTHENTICATED_ERRORS: readonly string[] = [
 ];
 
 export function createManagedStore(deps: ManagedStoreDeps): ManagedStore {
-  const { clock, onChange } = deps;
-  let opening: Promise<SecretProvider> | undefined;
-  let loginError: AppError | undefined;
-  let lastSuccess: number | undefined;
-  let running = 0;
-  let isDisposed = false;
-  let rawProvider: SecretProvider | undefined;
-  const idleWaiters = new Set<() => void>();
-
-  const policy = createStorePolicy({
-    ...deps,
-    probe: async () => (await opening)?.probe(),
-    onCall(report) {
-      if (report.outcome === 'ok' && report.operation !== 'probe') lastSuccess = clock.now();
-      deps.onCall(report);
-    },
-  });
-
-  const create = async (): Promise<SecretProvider> => {
-    try {
-      const provider = await deps.create({ ...deps, limit: policy.limit });
-      rawProvider = provider;
-      const mayRetry = () => !isDisposed && policy.outage === undefined;
-      return withRetry(provider, { ...deps, mayRetry });
-    } catch (thrown) {
-      // Allow another attempt, because a missing file or credential may exist later.
-      opening = undefined;
-      loginError = toAppError(thrown);
-      onChange();
-      throw thrown;
-    }
-  };
-  const open = (): Promise<SecretProvider> => {
-    opening ??= create();
-    return opening;
-  };
-  const note = (verdict: LoginStatus) => {
-    const code = typeof verdict === 'string' ? verdict : verdict.code;
-    // An error while setting up the provider proves nothing about the login.
-    if (code === 'answered' || (rawProvider !== undefined && AUTHENTICATED_ERRORS.includes(code)))
-      loginError = undefined;
-    else if (typeof verdict !== 'string' && LOGIN_ERRORS.includes(code)) loginError = verdict;
-    onChange();
-  };
-
-  return {
-    async open() {
-      await open();
-    },
-    async use(work, judge) {
-      running += 1;
-      try {
-        const result = await work(await open());
-        note(judge(result));
-        return result;
-      } catch (thrown) {
-        note(toAppError(thrown));
-        throw thrown;
-      } finally {
-        running -= 1;
-        if (running === 0) for (const done of idleWaiters) done();
-      }
-    },
-    async subscribe(listener, options) {
-      await open();
-      if (rawProvider?.subscribe === undefined)
-        throw new AppError('CONFIG_INVALID', { detail: 'stores of this kind send no change events' });
-      return rawProvider.subscribe(listener, options);
-    },
-    state() {
-      const down = policy.outage ?? loginError;
-      const error = down ?? policy.trouble;
-      return {
-        state: down !== undefined ? 'down' : error !== undefined ? 'degraded' : 'up',
-        ...(lastSuccess === undefined ? {} : { lastSuccess }),
-        ...(error === undefined ? {} : { error }),
-        breakerOpen: policy.outage !== undefined,
-      };
-    },
-    async retire() {
-      if (running > 0) await new Promise<void>((resolve) => idleWaiters.add(resolve));
-      await close(opening);
-      opening = undefined;
-      policy[Symbol.dispose]();
-    },
-    async [Symbol.asyncDispose]() {
-      // Running calls are abandoned. If they waited for a permit or a retry, they would keep the process alive.
-      isDisposed = true;
-      await close(opening);
-      opening = undefined;
-      policy[Symbol.dispose]();
-    },
-  };
+  return new PolicedStore(deps);
 }
 
-async function close(opening: Promise<SecretProvider> | undefined): Promise<void> {
-  const [opened] = await Promise.allSettled([opening]);
-  if (opened.status === 'fulfilled') await opened.value?.[Symbol.asyncDispose]();
+class PolicedStore implements ManagedStore {
+  readonly #deps: ManagedStoreDeps;
+  readonly #policy: StorePolicy;
+  readonly #idleWaiters = new Set<() => void>();
+  #opening: Promise<SecretProvider> | undefined;
+  #rawProvider: SecretProvider | undefined;
+  #loginError: AppError | undefined;
+  #lastSuccess: number | undefined;
+  #running = 0;
+  #isDisposed = false;
+
+  constructor(deps: ManagedStoreDeps) {
+    this.#deps = deps;
+    this.#policy = createStorePolicy({
+      ...deps,
+      probe: async () => (await this.#opening)?.probe(),
+      onCall: (report) => {
+        if (report.outcome === 'ok' && report.operation !== 'probe') this.#lastSuccess = deps.clock.now();
+        deps.onCall(report);
+      },
+    });
+  }
+
+  async open(): Promise<void> {
+    await this.#open();
+  }
+
+  async use<T>(
+    work: (provider: SecretProvider) => Promise<T>,
+    judge: (result: T) => LoginStatus,
+  ): Promise<T> {
+    this.#running += 1;
+    try {
+      const result = await work(await this.#open());
+      this.#updateLogin(judge(result));
+      return result;
+    } catch (thrown) {
+      this.#updateLogin(toAppError(thrown));
+      throw thrown;
+    } finally {
+      this.#running -= 1;
+      if (this.#running === 0) for (const done of this.#idleWaiters) done();
+    }
+  }
+
+  async subscribe(listener: ChangeListener, options?: CallOptions): Promise<never> {
+    await this.#open();
+    if (this.#rawProvider?.subscribe === undefined)
+      throw new AppError('CONFIG_INVALID', { detail: 'stores of this kind send no change events' });
+    return this.#rawProvider.subscribe(listener, options);
+  }
+
+  state(): StoreState {
+    const { outage, trouble } = this.#policy;
+    const down = outage ?? this.#loginError;
+    const error = down ?? trouble;
+    return {
+      state: down !== undefined ? 'down' : error !== undefined ? 'degraded' : 'up',
+      ...(this.#lastSuccess === undefined ? {} : { lastSuccess: this.#lastSuccess }),
+      ...(error === undefined ? {} : { error }),
+      breakerOpen: outage !== undefined,
+    };
+  }
+
+  async retire(): Promise<void> {
+    if (this.#running > 0) await new Promise<void>((resolve) => this.#idleWaiters.add(resolve));
+    await this.#close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // Running calls are abandoned. If they waited for a permit or a retry, they would keep the process alive.
+    this.#isDisposed = true;
+    await this.#close();
+  }
+
+  #open(): Promise<SecretProvider> {
+    this.#opening ??= this.#create();
+    return this.#opening;
+  }
+
+  async #create(): Promise<SecretProvider> {
+    try {
+      const provider = await this.#deps.create({ ...this.#deps, limit: this.#policy.limit });
+      this.#rawProvider = provider;
+      const mayRetry = () => !this.#isDisposed && this.#policy.outage === undefined;
+      return withRetry(provider, { ...this.#deps, mayRetry });
+    } catch (thrown) {
+      // Allow another attempt, because a missing file or credential may exist later.
+      this.#opening = undefined;
+      this.#loginError = toAppError(thrown);
+      this.#deps.onChange();
+      throw thrown;
+    }
+  }
+
+  #updateLogin(status: LoginStatus): void {
+    const code = typeof status === 'string' ? status : status.code;
+    // An error while setting up the provider proves nothing about the login.
+    if (code === 'answered' || (this.#rawProvider !== undefined && AUTHENTICATED_ERRORS.includes(code)))
+      this.#loginError = undefined;
+    else if (typeof status !== 'string' && LOGIN_ERRORS.includes(code)) this.#loginError = status;
+    this.#deps.onChange();
+  }
+
+  async #close(): Promise<void> {
+    const [opened] = await Promise.allSettled([this.#opening]);
+    if (opened.status === 'fulfilled') await opened.value?.[Symbol.asyncDispose]();
+    this.#opening = undefined;
+    this.#policy[Symbol.dispose]();
+  }
 }

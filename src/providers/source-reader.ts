@@ -1,7 +1,7 @@
 import { unlessAborted } from '../core/abort.ts';
 import { AppError, toAppError } from '../core/errors.ts';
 import { type ReadResult, refId, type StampedVersion, type StoreRef, sizeOf } from '../core/read-result.ts';
-import { createBatchedReads, type Run } from './batched-reads.ts';
+import { BatchedReads, type Run } from './batched-reads.ts';
 import { createBatcher } from './batcher.ts';
 import type { CallOptions, FindQuery, SecretProvider, VersionResult } from './provider.ts';
 import { createReadRecords, type OnRead } from './read-records.ts';
@@ -10,6 +10,7 @@ import {
   type CachedSource,
   createValueCache,
   type Freshness,
+  type ValueCache,
   type ValueCacheOptions,
 } from './value-cache.ts';
 
@@ -79,14 +80,107 @@ const STILL_RUNNING = 'its last read timed out, and another read is still runnin
  * TIMEOUT immediately, because each request for a hanging key holds a permit.
  */
 export function createSourceReaders(deps: SourceReadersDeps): SourceReaders {
-  const { open, batchSizeOf = () => 1, now = Date.now } = deps;
-  const options: CallOptions = deps.signal === undefined ? {} : { signal: deps.signal };
-  const cache = createValueCache({ ...deps, now });
-  const records = createReadRecords();
-  const batches = createBatchedReads({ open, options, now, batchSizeOf, cache, records });
+  const requests = new SharedRequests(deps);
+  return {
+    reader: (options) => readerOf(requests, options, { mark: requests.cache.mark() }),
+    clear: () => requests.clear(),
+  };
+}
+
+function readerOf(requests: SharedRequests, options: ReaderOptions, freshness: Freshness): SourceReader {
+  const { onRead, lastReadVersion, signal } = options;
+  const check = () => {
+    signal?.throwIfAborted();
+    options.check?.();
+  };
+  const run: Run = { onRead, check, freshness };
+  return {
+    async read(refs) {
+      const reads = refs.map(async (source) => [refId(source), await requests.read(source, run)] as const);
+      return new Map(await unlessAborted(Promise.all(reads), signal));
+    },
+    recorded: (refs) => requests.records.wait(refs),
+    find: (store, query) => unlessAborted(requests.find(store, query, run), signal),
+    expect(refs) {
+      for (const { store, ref } of refs) requests.batches.expect(store, { ref, run });
+    },
+    versions(store, keys) {
+      const answers = keys.map((key) => requests.version(store, { key, lastReadVersion, check }, freshness));
+      return unlessAborted(Promise.all(answers), signal);
+    },
+    since: (after) =>
+      readerOf(requests, options, { mark: requests.cache.mark(), shared: { mark: freshness.mark, after } }),
+  };
+}
+
+/** The requests of all readers, and their answers. */
+class SharedRequests {
+  readonly cache: ValueCache;
+  readonly records = createReadRecords();
+  readonly batches: BatchedReads;
+  readonly #open: SourceReadersDeps['open'];
+  readonly #options: CallOptions;
+  readonly #versionBatched = createBatcher<VersionItem, VersionResult>(async (store, items) => {
+    const answers = await orElse(this.#versionsOf(store, items), () => []);
+    return items.map(async (_, index) => answers[index] ?? UNKNOWN);
+  });
+
+  constructor(deps: SourceReadersDeps) {
+    const { open, signal, batchSizeOf = () => 1, now = Date.now } = deps;
+    this.#open = open;
+    this.#options = signal === undefined ? {} : { signal };
+    this.cache = createValueCache({ ...deps, now });
+    const { cache, records } = this;
+    this.batches = new BatchedReads({ open, options: this.#options, now, batchSizeOf, cache, records });
+  }
+
+  clear(): void {
+    this.cache.clear();
+    this.batches.clear();
+  }
+
+  async read(source: StoreRef, run: Run): Promise<ReadResult> {
+    const { store, ref } = source;
+    const id = refId(source);
+    const stillRunning = () => failedRead(store, ref.key, new AppError('TIMEOUT', { detail: STILL_RUNNING }));
+    const { answer, isOwn } = await this.#share(id, run, {
+      request: () => this.batches.read(store, { ref, run }),
+      sizeOf,
+      whileBusy: () => (this.batches.isHanging(id) ? stillRunning() : undefined),
+    });
+    if (!isOwn) await this.records.retryFailed(source, answer, run.onRead);
+    return answer;
+  }
+
+  async find(store: string, query: FindQuery, run: Run): Promise<readonly string[]> {
+    const id = JSON.stringify(['find', store, query.path, Object.entries(query.tags).sort()]);
+    const request = async () => {
+      const provider = await this.#open(store);
+      run.check();
+      return provider.find(query, this.#options);
+    };
+    return (await this.#share(id, run, { request, sizeOf: sizeOfNames })).answer;
+  }
+
+  version(store: string, item: VersionItem, freshness: Freshness): Promise<VersionResult> {
+    const request = () => this.#versionBatched(store, item);
+    return this.cache.get(JSON.stringify(['version', store, item.key]), freshness, {
+      request,
+      sizeOf: () => 0,
+    });
+  }
+
+  async #versionsOf(store: string, items: readonly VersionItem[]): Promise<readonly VersionResult[]> {
+    const lastReadVersion = items[0]?.lastReadVersion;
+    const lookUp = lastReadVersion && ((key: string) => lastReadVersion(store, key));
+    const provider = await this.#open(store);
+    for (const { check } of items) check();
+    const keys = items.map(({ key }) => key);
+    return provider.versions(keys, { ...this.#options, lastReadVersion: lookUp });
+  }
 
   /** Shares answers with other runs, but not their interruption. */
-  const share = async <T>(id: string, run: Run, source: CachedSource<T>): Promise<SharedAnswer<T>> => {
+  async #share<T>(id: string, run: Run, source: CachedSource<T>): Promise<SharedAnswer<T>> {
     for (;;) {
       run.check();
       let isOwn = false;
@@ -95,72 +189,12 @@ export function createSourceReaders(deps: SourceReadersDeps): SourceReaders {
         return source.request();
       };
       try {
-        return { answer: await cache.get(id, run.freshness, { ...source, request }), isOwn };
+        return { answer: await this.cache.get(id, run.freshness, { ...source, request }), isOwn };
       } catch (thrown) {
         if (isOwn || toAppError(thrown).code !== 'INTERRUPTED') throw thrown;
       }
     }
-  };
-  const readOne = async (source: StoreRef, run: Run): Promise<ReadResult> => {
-    const { store, ref } = source;
-    const id = refId(source);
-    const stillRunning = () => failedRead(store, ref.key, new AppError('TIMEOUT', { detail: STILL_RUNNING }));
-    const { answer, isOwn } = await share(id, run, {
-      request: () => batches.read(store, { ref, run }),
-      sizeOf,
-      whileBusy: () => (batches.isHanging(id) ? stillRunning() : undefined),
-    });
-    if (!isOwn) await records.retryFailed(source, answer, run.onRead);
-    return answer;
-  };
-  const search = async (store: string, query: FindQuery, run: Run): Promise<readonly string[]> => {
-    const id = JSON.stringify(['find', store, query.path, Object.entries(query.tags).sort()]);
-    const request = async () => {
-      const provider = await open(store);
-      run.check();
-      return provider.find(query, options);
-    };
-    return (await share(id, run, { request, sizeOf: sizeOfNames })).answer;
-  };
-  const versionBatched = createBatcher<VersionItem, VersionResult>(async (store, items) => {
-    const answers = await versionsOf(open, store, items, options);
-    return items.map(async (_, index) => answers[index] ?? UNKNOWN);
-  });
-
-  const readerFor = (options: ReaderOptions, freshness: Freshness): SourceReader => {
-    const { onRead, lastReadVersion, signal } = options;
-    const check = () => {
-      signal?.throwIfAborted();
-      options.check?.();
-    };
-    const run: Run = { onRead, check, freshness };
-    return {
-      async read(refs) {
-        const reads = refs.map(async (source) => [refId(source), await readOne(source, run)] as const);
-        return new Map(await unlessAborted(Promise.all(reads), signal));
-      },
-      recorded: (refs) => records.wait(refs),
-      find: (store, query) => unlessAborted(search(store, query, run), signal),
-      expect(refs) {
-        for (const { store, ref } of refs) batches.expect(store, { ref, run });
-      },
-      versions(store, keys) {
-        const answers = keys.map((key) => {
-          const request = () => versionBatched(store, { key, lastReadVersion, check });
-          return cache.get(JSON.stringify(['version', store, key]), freshness, { request, sizeOf: () => 0 });
-        });
-        return unlessAborted(Promise.all(answers), signal);
-      },
-      since: (after) => readerFor(options, { mark: cache.mark(), shared: { mark: freshness.mark, after } }),
-    };
-  };
-  return {
-    reader: (readerOptions) => readerFor(readerOptions, { mark: cache.mark() }),
-    clear() {
-      cache.clear();
-      batches.clear();
-    },
-  };
+  }
 }
 
 interface SharedAnswer<T> {
@@ -176,23 +210,4 @@ interface VersionItem extends Pick<Run, 'check'> {
 
 function sizeOfNames(names: readonly string[]): number {
   return names.reduce((sum, name) => sum + 2 * name.length, 0);
-}
-
-function versionsOf(
-  open: SourceReadersDeps['open'],
-  store: string,
-  items: readonly VersionItem[],
-  options: CallOptions,
-): Promise<readonly VersionResult[]> {
-  const lastReadVersion = items[0]?.lastReadVersion;
-  const lookUp = lastReadVersion && ((key: string) => lastReadVersion(store, key));
-  const ask = async () => {
-    const provider = await open(store);
-    for (const { check } of items) check();
-    return provider.versions(
-      items.map(({ key }) => key),
-      { ...options, lastReadVersion: lookUp },
-    );
-  };
-  return orElse<readonly VersionResult[]>(ask(), () => items.map(() => UNKNOWN));
 }
