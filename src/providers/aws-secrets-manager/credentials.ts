@@ -3,7 +3,7 @@ import { ifPresent, type Reference } from '../credentials.ts';
 import type { ProviderDeps } from '../provider.ts';
 import type { AwsConfig } from './config.ts';
 import { fromFailure, isAuthFailure, toStoreError } from './errors.ts';
-import { createLease, type Identity, type Lease } from './lease.ts';
+import { type Identity, Lease } from './lease.ts';
 import { createMachineLogin } from './machine.ts';
 import type { Role, Sts } from './sts.ts';
 
@@ -14,9 +14,9 @@ type Auth<Method> = Extract<AwsConfig['auth'], { method: Method }>;
  * independently.
  */
 export function createCredentials({ auth }: AwsConfig, sts: Sts, deps: ProviderDeps): Lease {
-  const base = createLease(baseLogin(auth, sts, deps), deps.clock);
+  const base = new Lease(baseLogin(auth, sts, deps), deps.clock);
   return (auth.assumeRole ?? []).reduce(
-    (below, role) => createLease(() => assume(role, below, sts), deps.clock),
+    (below, role) => new Lease(() => assume(role, below, sts), deps.clock),
     base,
   );
 }

@@ -1,7 +1,7 @@
 import { unlessAborted } from '../../core/abort.ts';
 import type { Clock } from '../../core/clock.ts';
 import { AppError, isTransient } from '../../core/errors.ts';
-import { createLoginBackoff } from '../login-backoff.ts';
+import { createLoginBackoff, type LoginBackoff } from '../login-backoff.ts';
 import { validDate } from '../results.ts';
 
 /**
@@ -14,18 +14,6 @@ export interface Identity {
   readonly sessionToken?: string | undefined;
   /** Undefined if the credentials do not expire. */
   readonly expiration?: Date | undefined;
-}
-
-export interface Lease {
-  /** Returns the current identity, which all callers share. Renews it before it expires. @throws AppError */
-  current(signal?: AbortSignal): Promise<Identity>;
-  /**
-   * Gets another identity after AWS refused this one. Returns undefined if no other identity is available yet. The
-   * refused identity is then not used for a while.
-   * @param why The error that AWS returned.
-   * @throws AppError if the login failed.
-   */
-  replace(refused: Identity, why: AppError, signal?: AbortSignal): Promise<Identity | undefined>;
 }
 
 /** The minimum time between two replacements. Otherwise each read could replace the identity. */
@@ -48,74 +36,90 @@ interface HeldIdentity {
  * fails, the old identity is used until it expires. There is no timer: the first caller that finds the renewal due
  * starts it.
  */
-export function createLease(logIn: () => Promise<Identity>, clock: Clock): Lease {
-  let held: HeldIdentity | undefined;
-  let running: Promise<Identity> | undefined;
+export class Lease {
+  readonly #logIn: () => Promise<Identity>;
+  readonly #clock: Clock;
   /** The backoff after refused logins. */
-  const loginBackoff = createLoginBackoff(clock);
+  readonly #loginBackoff: LoginBackoff;
   /** The backoff after a successful login whose identity AWS refused. */
-  const identityBackoff = createLoginBackoff(clock);
-  let rejected: Identity | undefined;
-  let replacedAt = Number.NEGATIVE_INFINITY;
-  // Compares the absolute difference. Otherwise a clock that was set back could block logins for hours.
-  const isWithin = (at: number, ms: number) => Math.abs(clock.now() - at) < ms;
+  readonly #identityBackoff: LoginBackoff;
+  #held: HeldIdentity | undefined;
+  #running: Promise<Identity> | undefined;
+  #rejected: Identity | undefined;
+  #replacedAt = Number.NEGATIVE_INFINITY;
 
-  const open = async (): Promise<Identity> => {
+  constructor(logIn: () => Promise<Identity>, clock: Clock) {
+    this.#logIn = logIn;
+    this.#clock = clock;
+    this.#loginBackoff = createLoginBackoff(clock);
+    this.#identityBackoff = createLoginBackoff(clock);
+  }
+
+  /** Returns the current identity, which all callers share. Renews it before it expires. @throws AppError */
+  async current(signal?: AbortSignal): Promise<Identity> {
+    signal?.throwIfAborted();
+    if (this.#rejected !== undefined) this.#identityBackoff.check();
+    const now = this.#clock.now();
+    const held = this.#held;
+    if (held !== undefined && now < held.renewAt) return held.identity;
+    if (held === undefined || now >= held.endsAt - MIN_REMAINING_MS) return this.#renew(signal);
     try {
-      const identity = await logIn();
-      held = toHeldIdentity(identity, clock.now());
-      loginBackoff.clear();
-      if (rejected !== undefined && !isSame(identity, rejected)) {
-        rejected = undefined;
-        identityBackoff.clear();
+      return await this.#renew(signal);
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      held.renewAt = this.#clock.now() + RENEW_RETRY_MS;
+      return held.identity;
+    }
+  }
+
+  /**
+   * Gets another identity after AWS refused this one. Returns undefined if no other identity is available yet. The
+   * refused identity is then not used for a while.
+   * @param why The error that AWS returned.
+   * @throws AppError if the login failed.
+   */
+  async replace(refused: Identity, why: AppError, signal?: AbortSignal): Promise<Identity | undefined> {
+    signal?.throwIfAborted();
+    if (this.#held !== undefined && this.#held.identity !== refused) return this.#held.identity;
+    if (this.#running === undefined) {
+      // Compare the absolute difference. Otherwise a clock that was set back could block logins for hours.
+      if (Math.abs(this.#clock.now() - this.#replacedAt) < MIN_REPLACE_INTERVAL_MS)
+        return this.#reject(refused, why);
+      this.#replacedAt = this.#clock.now();
+    }
+    const identity = await this.#renew(signal);
+    return isSame(identity, refused) ? this.#reject(identity, why) : identity;
+  }
+
+  #renew(signal: AbortSignal | undefined): Promise<Identity> {
+    this.#loginBackoff.check();
+    // All callers share the login, so it ignores the signal of a single caller.
+    this.#running ??= this.#open().finally(() => {
+      this.#running = undefined;
+    });
+    return unlessAborted(this.#running, signal);
+  }
+
+  async #open(): Promise<Identity> {
+    try {
+      const identity = await this.#logIn();
+      this.#held = toHeldIdentity(identity, this.#clock.now());
+      this.#loginBackoff.clear();
+      if (this.#rejected !== undefined && !isSame(identity, this.#rejected)) {
+        this.#rejected = undefined;
+        this.#identityBackoff.clear();
       }
       return identity;
     } catch (error) {
-      if (error instanceof AppError && !isTransient(error.code)) loginBackoff.record(error);
+      if (error instanceof AppError && !isTransient(error.code)) this.#loginBackoff.record(error);
       throw error;
     }
-  };
-  const renew = (signal: AbortSignal | undefined): Promise<Identity> => {
-    loginBackoff.check();
-    // All callers share the login, so it ignores the signal of a single caller.
-    running ??= open().finally(() => {
-      running = undefined;
-    });
-    return unlessAborted(running, signal);
-  };
+  }
 
-  const reject = (identity: Identity, why: AppError): undefined => {
-    rejected = identity;
-    identityBackoff.record(why);
-  };
-
-  return {
-    async current(signal) {
-      signal?.throwIfAborted();
-      if (rejected !== undefined) identityBackoff.check();
-      const now = clock.now();
-      if (held !== undefined && now < held.renewAt) return held.identity;
-      if (held === undefined || now >= held.endsAt - MIN_REMAINING_MS) return renew(signal);
-      const old = held;
-      try {
-        return await renew(signal);
-      } catch (error) {
-        if (!(error instanceof AppError)) throw error;
-        old.renewAt = clock.now() + RENEW_RETRY_MS;
-        return old.identity;
-      }
-    },
-    async replace(refused, why, signal) {
-      signal?.throwIfAborted();
-      if (held !== undefined && held.identity !== refused) return held.identity;
-      if (running === undefined) {
-        if (isWithin(replacedAt, MIN_REPLACE_INTERVAL_MS)) return reject(refused, why);
-        replacedAt = clock.now();
-      }
-      const identity = await renew(signal);
-      return isSame(identity, refused) ? reject(identity, why) : identity;
-    },
-  };
+  #reject(identity: Identity, why: AppError): undefined {
+    this.#rejected = identity;
+    this.#identityBackoff.record(why);
+  }
 }
 
 /**

@@ -1,8 +1,10 @@
 import {
   DeleteMessageBatchCommand,
+  type DeleteMessageBatchCommandOutput,
   type MessageSystemAttributeName,
   ReceiveMessageCommand,
   type ReceiveMessageCommandInput,
+  type ReceiveMessageCommandOutput,
   SQSClient,
 } from '@aws-sdk/client-sqs';
 import { AppError } from '../../core/errors.ts';
@@ -11,7 +13,7 @@ import type { MessageQueue } from '../message-queue.ts';
 import type { ProviderDeps } from '../provider.ts';
 import type { AwsConfig } from './config.ts';
 import { isType } from './errors.ts';
-import { asStoreError, type ClientParts, openSession } from './session.ts';
+import { type Ask, asStoreError, type ClientParts, openSession } from './session.ts';
 
 /** The limits of SQS: messages per request, and seconds to wait for messages. */
 const MAX_MESSAGES = 10;
@@ -33,25 +35,17 @@ export async function openMessageQueue(
 ): Promise<MessageQueue> {
   const session = await openSession(config, deps, (parts) => createClient(parts, queueUrl));
   const receive = (options: Partial<ReceiveMessageCommandInput>, signal: AbortSignal | undefined) => {
-    const command = { ...options, QueueUrl: queueUrl, MessageSystemAttributeNames: ATTRIBUTES };
-    return explainQueueErrors(
-      session.call(
-        'other',
-        (client, options) => client.send(new ReceiveMessageCommand(command), options),
-        signal,
-      ),
-    );
+    const input = { ...options, QueueUrl: queueUrl, MessageSystemAttributeNames: ATTRIBUTES };
+    const ask: Ask<ReceiveMessageCommandOutput, SQSClient> = (client, sendOptions) =>
+      client.send(new ReceiveMessageCommand(input), sendOptions);
+    return explainQueueErrors(session.call('other', ask, signal));
   };
   const remove = async (receipts: readonly string[], signal: AbortSignal | undefined): Promise<number> => {
     const Entries = receipts.map((ReceiptHandle, index) => ({ Id: `${index}`, ReceiptHandle }));
-    const command = { QueueUrl: queueUrl, Entries };
-    const { Failed = [] } = await explainQueueErrors(
-      session.call(
-        'other',
-        (client, options) => client.send(new DeleteMessageBatchCommand(command), options),
-        signal,
-      ),
-    );
+    const input = { QueueUrl: queueUrl, Entries };
+    const ask: Ask<DeleteMessageBatchCommandOutput, SQSClient> = (client, sendOptions) =>
+      client.send(new DeleteMessageBatchCommand(input), sendOptions);
+    const { Failed = [] } = await explainQueueErrors(session.call('other', ask, signal));
     return Failed.length;
   };
   // A message can have 1 MiB. Ten messages can exceed the maximum response size, so they are then received one by one.

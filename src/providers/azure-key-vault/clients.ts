@@ -20,23 +20,6 @@ export interface Clients {
   readonly certificates: CertificateClient;
 }
 
-export interface KeyVault {
-  /**
-   * Runs one operation. Logs in if needed, and logs in again if the token is no longer accepted.
-   * @throws Refusal for an error response other than 401.
-   * @throws AppError for everything else; the signal's reason once it is aborted.
-   */
-  call<Kind extends keyof Clients, T>(
-    kind: Kind,
-    use: (client: Clients[Kind]) => Promise<T>,
-    signal: AbortSignal | undefined,
-  ): Promise<T>;
-  /**
-   * Sends one request without a login. Returns the server's time in milliseconds since 1970. @throws Refusal, AppError
-   */
-  reach(signal: AbortSignal | undefined): Promise<number | undefined>;
-}
-
 export interface KeyVaultDeps {
   readonly config: AzureConfig;
   readonly deps: ProviderDeps;
@@ -54,94 +37,151 @@ const SERVICE_VERSION = '7.4';
  */
 const TRUST_NEW_TOKEN_MS = 60_000;
 
+/** Accesses one vault. */
+export class KeyVault {
+  readonly #deps: KeyVaultDeps;
+  readonly #states: { [Kind in keyof Clients]?: ClientState<Clients[Kind]> } = {};
+
+  constructor(deps: KeyVaultDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Runs one operation. Logs in if needed, and logs in again if the token is no longer accepted.
+   * @throws Refusal for an error response other than 401.
+   * @throws AppError for everything else; the signal's reason once it is aborted.
+   */
+  async call<Kind extends keyof Clients, T>(
+    kind: Kind,
+    use: (client: Clients[Kind]) => Promise<T>,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
+    signal?.throwIfAborted();
+    const { login, deps } = this.#deps;
+    const state = this.#stateOf(kind);
+    try {
+      return await state.attempt(use, signal);
+    } catch (error) {
+      if (!isRefusedToken(error)) throw error;
+      const isCurrent = this.#states[kind] === state;
+      const mayBeStale = state.hasWorked || Math.abs(deps.clock.now() - state.since) >= TRUST_NEW_TOKEN_MS;
+      if (isCurrent && !mayBeStale) {
+        login.refuse(error);
+        throw error;
+      }
+      if (isCurrent) {
+        login.forget();
+        delete this.#states[kind];
+      }
+    }
+    return this.#stateOf(kind).attempt(use, signal);
+  }
+
+  /**
+   * Sends one request without a login. Returns the server's time in milliseconds since 1970. @throws Refusal, AppError
+   */
+  async reach(signal: AbortSignal | undefined): Promise<number | undefined> {
+    let date: number | undefined;
+    const options = clientOptions(this.#deps, (answer) => {
+      date = answer.date;
+    });
+    const anonymous = { getToken: () => Promise.reject(new Challenged()) };
+    const probe = new SecretClient(originOf(this.#deps), anonymous, options);
+    try {
+      await unlessAborted(probe.getSecret(UNUSED_NAME, abortedBy(signal)), signal);
+    } catch (error) {
+      signal?.throwIfAborted();
+      const isThere = error instanceof Challenged || isUnauthorized(error) || isNotFound(error);
+      if (!isThere) throw fromClient(error);
+    }
+    return date;
+  }
+
+  #stateOf<Kind extends keyof Clients>(kind: Kind): ClientState<Clients[Kind]> {
+    const existing = this.#states[kind];
+    if (existing !== undefined) return existing;
+    const state = new ClientState(this.#deps, CREATE[kind]);
+    Object.assign(this.#states, { [kind]: state });
+    return state;
+  }
+}
+
+type CreateClient<Client> = (
+  url: string,
+  credential: Login['credential'],
+  options: ReturnType<typeof clientOptions>,
+) => Promise<Client>;
+
+const CREATE: { readonly [Kind in keyof Clients]: CreateClient<Clients[Kind]> } = {
+  secrets: async (...args) => new SecretClient(...args),
+  keys: async (...args) => new (await import('@azure/keyvault-keys')).KeyClient(...args),
+  certificates: async (...args) =>
+    new (await import('@azure/keyvault-certificates')).CertificateClient(...args),
+};
+
+function originOf({ config }: KeyVaultDeps): string {
+  return new URL(config.vaultUrl).origin;
+}
+
+function clientOptions(vaultDeps: KeyVaultDeps, onAnswer: (answer: Answer) => void) {
+  const { deps, transport } = vaultDeps;
+  const origin = originOf(vaultDeps);
+  return {
+    httpClient: createHttpClient(origin, deps, transport, onAnswer),
+    serviceVersion: SERVICE_VERSION,
+    retryOptions: { maxRetries: 0 },
+    // This verification compares the host of the challenge with the vault's host, so it fails for a loopback address.
+    disableChallengeResourceVerification: isLoopback(origin),
+  } as const;
+}
+
 /**
  * A client and the state of its token. The client starts without a token, receives a challenge from the vault, and then
  * keeps the token.
  */
-interface ClientState<Client> {
-  readonly client: Promise<Client>;
+class ClientState<Client> {
   readonly since: number;
-  hasWorked: boolean;
+  hasWorked = false;
+  readonly #client: Promise<Client>;
+  readonly #login: Login;
   /**
    * Set while the first operation runs. It resolves with the first authenticated response, or when the operation ends.
    * Other operations wait for it, because they would otherwise be sent without a token.
    */
-  opening: PromiseWithResolvers<void> | undefined;
-}
+  #opening: PromiseWithResolvers<void> | undefined;
 
-export function createKeyVault({ config, deps, transport, login }: KeyVaultDeps): KeyVault {
-  const { clock } = deps;
-  const origin = new URL(config.vaultUrl).origin;
-  const options = (onAnswer?: (answer: Answer) => void) =>
-    ({
-      httpClient: createHttpClient(origin, deps, transport, onAnswer),
-      serviceVersion: SERVICE_VERSION,
-      retryOptions: { maxRetries: 0 },
-      // This verification compares the host of the challenge with the vault's host, so it fails for a loopback address.
-      disableChallengeResourceVerification: isLoopback(origin),
-    }) as const;
-  const { credential } = login;
-  type Options = ReturnType<typeof options>;
-  const create: { readonly [Kind in keyof Clients]: (options: Options) => Promise<Clients[Kind]> } = {
-    secrets: async (clientOptions) => new SecretClient(origin, credential, clientOptions),
-    keys: async (clientOptions) =>
-      new (await import('@azure/keyvault-keys')).KeyClient(origin, credential, clientOptions),
-    certificates: async (clientOptions) =>
-      new (await import('@azure/keyvault-certificates')).CertificateClient(origin, credential, clientOptions),
-  };
-  const states: { [Kind in keyof Clients]?: ClientState<Clients[Kind]> } = {};
-  const renew = <Kind extends keyof Clients>(kind: Kind): ClientState<Clients[Kind]> => {
-    const onAnswer = ({ status }: Answer) => {
-      if (status < 300 || status === 404) hasWorked(state);
-    };
-    const state: ClientState<Clients[Kind]> = {
-      client: create[kind](options(onAnswer)),
-      since: clock.now(),
-      hasWorked: false,
-      opening: undefined,
-    };
-    Object.assign(states, { [kind]: state });
-    return state;
-  };
+  constructor(vaultDeps: KeyVaultDeps, create: CreateClient<Client>) {
+    const { login, deps } = vaultDeps;
+    const options = clientOptions(vaultDeps, ({ status }) => {
+      if (status < 300 || status === 404) this.#confirm();
+    });
+    this.since = deps.clock.now();
+    this.#login = login;
+    this.#client = create(originOf(vaultDeps), login.credential, options);
+  }
 
-  return {
-    async call(kind, use, signal) {
+  async attempt<T>(use: (client: Client) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    const ownOpening = this.hasWorked || this.#opening ? undefined : Promise.withResolvers<void>();
+    if (ownOpening !== undefined) this.#opening = ownOpening;
+    else if (!this.hasWorked) await unlessAborted(this.#opening?.promise, signal);
+    try {
+      if (!this.hasWorked) this.#login.throwIfRefused();
+      return await unlessAborted(use(await this.#client), signal);
+    } catch (error) {
       signal?.throwIfAborted();
-      const state = states[kind] ?? renew(kind);
-      try {
-        return await attempt(state, use, login, signal);
-      } catch (error) {
-        if (!isRefusedToken(error)) throw error;
-        const isCurrent = states[kind] === state;
-        const mayBeStale = state.hasWorked || Math.abs(clock.now() - state.since) >= TRUST_NEW_TOKEN_MS;
-        if (isCurrent && !mayBeStale) {
-          login.refuse(error);
-          throw error;
-        }
-        if (isCurrent) {
-          login.forget();
-          renew(kind);
-        }
-      }
-      return attempt(states[kind] ?? renew(kind), use, login, signal);
-    },
-    async reach(signal) {
-      let date: number | undefined;
-      const onAnswer = (answer: Answer) => {
-        date = answer.date;
-      };
-      const anonymous = { getToken: () => Promise.reject(new Challenged()) };
-      const probe = new SecretClient(origin, anonymous, options(onAnswer));
-      try {
-        await unlessAborted(probe.getSecret(UNUSED_NAME, abortedBy(signal)), signal);
-      } catch (error) {
-        signal?.throwIfAborted();
-        const isThere = error instanceof Challenged || isUnauthorized(error) || isNotFound(error);
-        if (!isThere) throw fromClient(error);
-      }
-      return date;
-    },
-  };
+      if (error instanceof Refusal) this.#confirm();
+      throw fromClient(error);
+    } finally {
+      if (ownOpening !== undefined) this.#opening = undefined;
+      ownOpening?.resolve();
+    }
+  }
+
+  /** Remembers that the vault accepts the token. */
+  #confirm(): void {
+    this.hasWorked = true;
+    this.#opening?.resolve();
+  }
 }
 
 /** Thrown when the vault sends a challenge, which proves that it is reachable. */
@@ -149,33 +189,6 @@ class Challenged extends Error {}
 
 export function abortedBy(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
   return signal === undefined ? {} : { abortSignal: signal };
-}
-
-function hasWorked(state: ClientState<unknown>): void {
-  state.hasWorked = true;
-  state.opening?.resolve();
-}
-
-async function attempt<Client, T>(
-  state: ClientState<Client>,
-  use: (client: Client) => Promise<T>,
-  login: Login,
-  signal: AbortSignal | undefined,
-): Promise<T> {
-  const ownOpening = state.hasWorked || state.opening ? undefined : Promise.withResolvers<void>();
-  if (ownOpening !== undefined) state.opening = ownOpening;
-  else if (!state.hasWorked) await unlessAborted(state.opening?.promise, signal);
-  try {
-    if (!state.hasWorked) login.throwIfRefused();
-    return await unlessAborted(use(await state.client), signal);
-  } catch (error) {
-    signal?.throwIfAborted();
-    if (error instanceof Refusal) hasWorked(state);
-    throw fromClient(error);
-  } finally {
-    if (ownOpening !== undefined) state.opening = undefined;
-    ownOpening?.resolve();
-  }
 }
 
 function isUnauthorized(error: unknown): boolean {

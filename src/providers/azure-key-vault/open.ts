@@ -3,7 +3,7 @@ import { AppError } from '../../core/errors.ts';
 import type { ProviderDeps, SecretProvider } from '../provider.ts';
 import { nameSearchErrors, orElse, settleRead } from '../results.ts';
 import { checkStore, probeStore } from './check.ts';
-import { createKeyVault } from './clients.ts';
+import { KeyVault } from './clients.ts';
 import type { AzureConfig } from './config.ts';
 import { findNames } from './find.ts';
 import { createLogin } from './login.ts';
@@ -15,7 +15,7 @@ export async function openKeyVault(config: AzureConfig, deps: ProviderDeps): Pro
   const transport = await createTransport(config, deps.clock);
   const closing = new AbortController();
   const login = createLogin({ config, deps, transport, identity, closing: closing.signal });
-  const vault = createKeyVault({ config, deps, transport, login });
+  const vault = new KeyVault({ config, deps, transport, login });
   const store: Store = { deps, vault, seen: createSeenVersions() };
   const versions = createVersions(vault, { ...deps, seen: store.seen });
   return {

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { createKeyVault } from '../../../src/providers/azure-key-vault/clients.ts';
+import { KeyVault } from '../../../src/providers/azure-key-vault/clients.ts';
 import { AzureConfig } from '../../../src/providers/azure-key-vault/config.ts';
 import { azureKeyVault } from '../../../src/providers/azure-key-vault/index.ts';
 import { codeOf, reveal } from '../../conformance/provider.ts';
@@ -84,7 +84,7 @@ describe('an authentication challenge from Key Vault', () => {
   const ask = async (vaultUrl: string, resource: string) => {
     const requests: string[] = [];
     const deps = testDeps();
-    const vault = createKeyVault({
+    const vault = new KeyVault({
       config: AzureConfig.parse({ kind: 'azure-key-vault', vaultUrl, ...BY_SECRET }),
       deps,
       transport: {
