@@ -20,7 +20,6 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'core',
     'providers/*/config.ts',
     'providers/credentials.ts',
-    'providers/config-rules.ts',
     'providers/name-rules.ts',
     'providers/registry.ts',
     'sync/target-keys.ts',

@@ -2,8 +2,14 @@ import { z } from 'zod';
 import { AppError } from '../core/errors.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import { readFailureReason } from '../core/small-file.ts';
-import { isValidPath, PATH_RULE } from './config-rules.ts';
 import { readFileWithTimeout } from './file-io.ts';
+
+/** Whether the operating system accepts the text as a path. Node throws on a path with a zero byte. */
+export function isValidPath(text: string): boolean {
+  return !text.includes('\0');
+}
+
+export const PATH_RULE = 'a path without zero bytes';
 
 /** The place where a credential is found. It never contains the credential itself. */
 export const Reference = z

@@ -22,6 +22,14 @@ export const AllowHttp = z
   .default(false)
   .meta({ description: 'Allow plain http to hosts other than loopback.' });
 
+/** Whether the URL contains no credentials, and no part that would be lost when a path is appended. */
+export function isPlainAddress(address: string): boolean {
+  const url = URL.parse(address); // null: reported elsewhere as an invalid URL
+  return url === null || (url.username === '' && url.password === '' && !/[?#]/.test(address));
+}
+
+export const PLAIN_ADDRESS_RULE = 'an address without user, password, query or fragment';
+
 /**
  * Creates a TLS context that trusts the default authorities, NODE_EXTRA_CA_CERTS and the authorities in the file.
  * Returns undefined if there is no file, because Node's default context is then enough. Create the context only once,

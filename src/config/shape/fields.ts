@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { DURATION, durationMs, isInRange } from '../../core/clock.ts';
 import { DNS_LABEL, DNS_SUBDOMAIN, isLabelKey, isLabelValue } from '../../core/target.ts';
-import { isValidPath, PATH_RULE } from '../../providers/config-rules.ts';
+import { isValidPath, PATH_RULE } from '../../providers/credentials.ts';
 import { isNamePattern, matchesPattern } from '../../sync/find.ts';
 import { isSmallPattern, MAX_STEPS } from '../../sync/pattern.ts';
 import { isTargetKey } from '../../sync/target-keys.ts';

@@ -5,10 +5,9 @@ import type { ReadResult } from '../../core/read-result.ts';
 import { badAnswer } from '../answer.ts';
 import { DENIED_TYPES, fromItemError, isType, UNSUPPORTED_TYPES } from './errors.ts';
 import { findEntry } from './keys.ts';
-import { asObjectList } from './object-list.ts';
 import { asStoreError, type Session } from './session.ts';
 import { BAD_STATE, badState, proveAbsence, readSingle } from './single.ts';
-import { type SecretEntry, toResult } from './value.ts';
+import { asObjectList, type SecretEntry, toResult } from './value.ts';
 
 /** The AWS limit. LocalStack and moto accept more. */
 export const BATCH_SIZE = 20;

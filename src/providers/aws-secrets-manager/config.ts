@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { isPlainAddress, PLAIN_ADDRESS_RULE } from '../config-rules.ts';
 import { Reference } from '../credentials.ts';
-import { AllowHttp, Tls } from '../tls.ts';
+import { AllowHttp, isPlainAddress, PLAIN_ADDRESS_RULE, Tls } from '../tls.ts';
 
 const roleArn = z.string().regex(/^arn:[^:]+:iam::\d{12}:role\/.+$/, {
   error: 'the ARN of a role, such as arn:aws:iam::123456789012:role/bridge',

@@ -2,6 +2,7 @@ import { describeSkew } from '../../core/clock-skew.ts';
 import type { ErrorCode } from '../../core/error-codes.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
 import { badAnswer } from '../answer.ts';
+import { fromNetwork as fromAnyNetwork } from '../network-errors.ts';
 import type { Settled } from '../provider.ts';
 
 /**
@@ -188,4 +189,12 @@ const SECRET_TYPES = [
 export function failureOf(ended: Settled<unknown>): AppError | undefined {
   if (!('error' in ended) || isType(ended.error, ...SECRET_TYPES)) return undefined;
   return toAppError(toStoreError(ended.error));
+}
+
+/**
+ * Converts a connection error to an AppError. Host names contain the region, so a failed DNS lookup may mean a wrong
+ * region.
+ */
+export function fromNetwork(thrown: unknown): AppError {
+  return fromAnyNetwork(thrown, { unresolved: 'is the region right?', notTls: 'is its address `http`?' });
 }

@@ -5,9 +5,9 @@ import type { FindQuery } from '../provider.ts';
 import { checkKeyCount } from '../results.ts';
 import { checkPath } from './keys.ts';
 import { listPages } from './list.ts';
-import { asObjectList } from './object-list.ts';
 import type { Store } from './read.ts';
 import { asStoreError } from './session.ts';
+import { asObjectList } from './value.ts';
 
 /**
  * Finds the names below `path` with ListSecrets. AWS filters match tags and names only by prefix, so the exact

@@ -1,5 +1,10 @@
-import { JSON_FORMAT, XML_FORMAT } from './formats.ts';
-import type { IncomingAnswer, OutgoingRequest, Transport } from './transport.ts';
+import {
+  type IncomingAnswer,
+  JSON_FORMAT,
+  type OutgoingRequest,
+  type Transport,
+  XML_FORMAT,
+} from './transport.ts';
 
 /** The members of the SDK's `HttpHandler` that its clients use. */
 export interface Handler {

@@ -1,7 +1,14 @@
+import {
+  type Expectation,
+  isRoot,
+  type NameRules,
+  type StoreFields,
+  suggestIfDifferent,
+  withoutEmpty,
+} from '../name-rules.ts';
 import { defineProvider } from '../provider.ts';
 import { AwsConfig } from './config.ts';
-import { MAX_DESCRIBED, namesOf } from './keys.ts';
-import { awsNames } from './names.ts';
+import { ARN, MAX_DESCRIBED, NAME, namesOf } from './keys.ts';
 
 export const awsSecretsManager = defineProvider({
   kind: 'aws-secrets-manager',
@@ -24,4 +31,48 @@ function accountOf(auth: AwsConfig['auth']): string | undefined {
   const roleArn =
     auth.assumeRole?.at(-1)?.roleArn ?? (auth.method === 'webIdentity' ? auth.roleArn : undefined);
   return roleArn?.split(':')[4];
+}
+
+function awsNames({ region }: StoreFields): NameRules {
+  return {
+    naming: { unlisted: 'arns' },
+    hasTags: true,
+    hasObjects: false,
+    key: (key) => (/^arn:/i.test(key) ? checkArn(key, region) : checkName(key)),
+    // A version is either an id or a stage label. The writer of the version may choose both.
+    version: (version) =>
+      /^[\x20-\x7e]{1,256}$/.test(version)
+        ? undefined
+        : { expected: 'a version id, or a stage label such as `AWSPREVIOUS`' },
+    search: (path) => (isRoot(path) ? undefined : checkPath(path.replace(/\/$/, ''))),
+  };
+}
+
+/** https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html */
+function checkName(name: string): Expectation | undefined {
+  const expected = 'an AWS Secrets Manager name: 1 to 512 of `A-Z a-z 0-9 / _ + = . @ ! -`';
+  if (!NAME.test(name))
+    return name.length > 512 ? { expected } : { expected, ...suggestIfDifferent(name, name.trim()) };
+  const segments = name.split('/');
+  if (segments.some((segment) => segment === '.' || segment === '..'))
+    return { expected: 'a name without `.` and `..` segments' };
+  return undefined;
+}
+
+/** Checks the start path of a search. Names below the path may contain `//` and end with `/`. */
+function checkPath(path: string): Expectation | undefined {
+  const violation = checkName(path);
+  if (violation !== undefined || !path.split('/').slice(1).includes('')) return violation;
+  const suggested = (path.startsWith('/') ? '/' : '') + withoutEmpty(path);
+  return { expected: 'a path without `//`', ...suggestIfDifferent(path, suggested) };
+}
+
+function checkArn(arn: string, region: unknown): Expectation | undefined {
+  const [, , arnRegion, , name = ''] = ARN.exec(arn) ?? [];
+  if (arnRegion === undefined)
+    return { expected: 'a name, or an ARN: `arn:aws:secretsmanager:<region>:<account>:secret:<name>`' };
+  // The schema reports an invalid region.
+  if (typeof region === 'string' && /^[a-z0-9-]{1,64}$/.test(region) && arnRegion !== region)
+    return { expected: `an ARN of the store's own region \`${region}\`, got one of \`${arnRegion}\`` };
+  return checkName(name);
 }

@@ -1,8 +1,8 @@
 import { type Filter, ListSecretsCommand, type SecretListEntry } from '@aws-sdk/client-secrets-manager';
 import { AppError } from '../../core/errors.ts';
 import { badAnswer } from '../answer.ts';
-import { asObjectList } from './object-list.ts';
 import type { Session } from './session.ts';
+import { asObjectList } from './value.ts';
 
 /** The AWS limit. */
 const PAGE_SIZE = 100;

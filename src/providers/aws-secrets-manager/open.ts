@@ -1,3 +1,4 @@
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import type { ProviderDeps, SecretProvider } from '../provider.ts';
 import { createListCosts } from '../read-strategy.ts';
 import { nameSearchErrors } from '../results.ts';
@@ -6,11 +7,16 @@ import { checkStore, probeStore } from './check.ts';
 import type { AwsConfig } from './config.ts';
 import { findKeys } from './find.ts';
 import { readAll, type Store } from './read.ts';
-import { createSession } from './session.ts';
+import { openSession } from './session.ts';
 import { reportVersions } from './versions.ts';
 
 export async function openAws(config: AwsConfig, deps: ProviderDeps): Promise<SecretProvider> {
-  const session = await createSession(config, deps);
+  const { endpoint } = config;
+  const session = await openSession(
+    config,
+    deps,
+    (parts) => new SecretsManagerClient({ ...parts, ...(endpoint === undefined ? {} : { endpoint }) }),
+  );
   const store: Store = {
     config,
     deps,

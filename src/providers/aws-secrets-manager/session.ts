@@ -1,4 +1,4 @@
-import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
+import type { SecretsManagerClient } from '@aws-sdk/client-secrets-manager';
 import { AppError } from '../../core/errors.ts';
 import type { Operation, ProviderDeps } from '../provider.ts';
 import { clientOptions } from './client-options.ts';
@@ -40,16 +40,7 @@ export type ClientParts = ReturnType<typeof clientOptions> & {
   readonly credentials: ReturnType<typeof withoutEnd>;
 };
 
-export function createSession(config: AwsConfig, deps: ProviderDeps): Promise<Session> {
-  const { endpoint } = config;
-  return openSession(
-    config,
-    deps,
-    (parts) => new SecretsManagerClient({ ...parts, ...(endpoint === undefined ? {} : { endpoint }) }),
-  );
-}
-
-/** Opens a separate session with the store's login method, for a client of any AWS service. */
+/** Opens a session with the store's login method, for a client of any AWS service. */
 export async function openSession<Client>(
   config: AwsConfig,
   deps: ProviderDeps,

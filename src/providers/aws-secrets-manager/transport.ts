@@ -1,6 +1,7 @@
 import { Agent, request } from 'undici';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
+import { parseObject } from '../../core/json.ts';
 import {
   badAnswer,
   decodeText,
@@ -11,8 +12,7 @@ import {
 } from '../answer.ts';
 import { secureContextWithCa } from '../tls.ts';
 import type { AwsConfig } from './config.ts';
-import { AwsFailure } from './errors.ts';
-import { fromNetwork } from './network-errors.ts';
+import { AwsFailure, fromNetwork } from './errors.ts';
 
 /** The maximum response size. Twice the size of twenty secrets of 64 KiB in which every byte is escaped. */
 const MAX_BYTES = 16 * 1024 * 1024;
@@ -32,6 +32,24 @@ export interface Format {
   /** Extracts the error type from an error response. */
   errorType(text: string): string | undefined;
 }
+
+/** https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html */
+export const JSON_FORMAT: Format = {
+  type: /^application\/(x-amz-json-1\.[01]|json)\s*(;|$)/i,
+  isWhole: (text) => parseObject(text) !== undefined,
+  errorType(text) {
+    const body = parseObject(text);
+    const name = body?.__type ?? body?.code;
+    return typeof name === 'string' ? name : undefined;
+  },
+};
+
+/** https://smithy.io/2.0/aws/protocols/aws-query-protocol.html */
+export const XML_FORMAT: Format = {
+  type: /^(text|application)\/xml\s*(;|$)/i,
+  isWhole: (text) => /<\/\w+Response>\s*$/.test(text),
+  errorType: (text) => /<Error>[\s\S]*?<Code>\s*([\w.]{1,100})\s*<\/Code>/.exec(text)?.[1],
+};
 
 /** The members of an SDK request that we use. */
 export interface OutgoingRequest {

@@ -33,3 +33,19 @@ function payload({ SecretString: text, SecretBinary: bytes }: SecretEntry): Secr
   if (bytes instanceof Uint8Array) return SecretValue.fromBytes(bytes);
   throw badAnswer('a secret without a value');
 }
+
+/**
+ * Checks a list in a response. The SDK returns whatever the server sends, regardless of its types.
+ * @param what The description for the error message, such as `a list of secrets`.
+ * @returns The list, or an empty list if the response contains none.
+ * @throws AppError BAD_ANSWER if it is not a list of objects.
+ */
+export function asObjectList<Item extends object>(
+  list: readonly Item[] | undefined,
+  what: string,
+): readonly Item[] {
+  const items = list ?? [];
+  if (!Array.isArray(items) || items.some((item) => typeof item !== 'object' || item === null))
+    throw badAnswer(`${what} with an unexpected form`);
+  return items;
+}

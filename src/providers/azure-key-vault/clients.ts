@@ -6,12 +6,11 @@ import { AppError } from '../../core/errors.ts';
 import { isLoopback } from '../../core/loopback.ts';
 import { badAnswer } from '../answer.ts';
 import type { ProviderDeps } from '../provider.ts';
-import type { Answer } from './answer.ts';
 import type { AzureConfig } from './config.ts';
 import { isNotFound, Refusal } from './errors.ts';
 import { createHttpClient } from './http-client.ts';
 import type { Login } from './login.ts';
-import type { Transport } from './transport.ts';
+import type { Answer, Transport } from './transport.ts';
 
 /** The Azure SDK clients of one vault, by object type. Each client is loaded when it is first needed. */
 export interface Clients {

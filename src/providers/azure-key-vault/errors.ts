@@ -1,7 +1,7 @@
 import { AppError } from '../../core/errors.ts';
 import { member, textOf } from '../../core/json.ts';
 import { badAnswer } from '../answer.ts';
-import { type Answer, jsonOf } from './answer.ts';
+import { type Answer, jsonOf } from './transport.ts';
 
 /** An error response of Key Vault. The caller handles it, because the meaning of a 404 depends on the request. */
 export class Refusal extends Error {

@@ -2,12 +2,13 @@ import { AppError } from '../../core/errors.ts';
 import { badAnswer } from '../answer.ts';
 import type { Operation, ProviderDeps, Settled } from '../provider.ts';
 import { thrownError } from '../results.ts';
-import { type Answer, jsonOf } from './answer.ts';
 import { fromRefusal, isNotFound, Refusal } from './errors.ts';
 import {
+  type Answer,
   type HttpClient,
   type HttpRequest,
   type HttpResponse,
+  jsonOf,
   type Transport,
   toResponse,
 } from './transport.ts';

@@ -1,7 +1,7 @@
 import { AppError } from '../../core/errors.ts';
 import { member, textOf } from '../../core/json.ts';
 import { badAnswer } from '../answer.ts';
-import { type Answer, jsonOf } from './answer.ts';
+import { type Answer, jsonOf } from './transport.ts';
 
 /** https://learn.microsoft.com/entra/identity-platform/reference-error-codes */
 const REFUSALS: Readonly<Record<string, string>> = {

@@ -4,10 +4,10 @@ import { AppError, isTransient } from '../../core/errors.ts';
 import { createLoginBackoff } from '../login-backoff.ts';
 import type { ProviderDeps, Settled } from '../provider.ts';
 import { thrownError } from '../results.ts';
-import type { Answer } from './answer.ts';
 import type { AzureConfig } from './config.ts';
 import { type Identity, makeCredential } from './credential.ts';
 import { loginFailure } from './login-errors.ts';
+import type { Answer } from './transport.ts';
 import { type HttpClient, type HttpRequest, type Transport, toResponse } from './transport.ts';
 
 /** The login of a store. Its SDK clients share it and renew it before it expires. */

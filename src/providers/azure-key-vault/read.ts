@@ -5,10 +5,10 @@ import { SecretValue } from '../../core/secret-value.ts';
 import { badAnswer } from '../answer.ts';
 import type { ProviderDeps } from '../provider.ts';
 import { createdAt, validDate } from '../results.ts';
-import { jsonOf } from './answer.ts';
 import { abortedBy, type KeyVault } from './clients.ts';
 import { fromRefusal, isNotFound, Refusal } from './errors.ts';
 import { checkName, checkVersion } from './paths.ts';
+import { jsonOf } from './transport.ts';
 import type { SeenVersions } from './versions.ts';
 
 export interface Store {

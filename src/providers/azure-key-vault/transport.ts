@@ -3,11 +3,31 @@ import https from 'node:https';
 import type { SecretClientOptions } from '@azure/keyvault-secrets';
 import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
-import { badAnswer, decodeText, isJsonType, parseDate, parseRetryAfter, readBounded } from '../answer.ts';
+import type { JsonNode } from '../../core/json.ts';
+import {
+  type Answer as AnyAnswer,
+  badAnswer,
+  decodeText,
+  isJsonType,
+  parseDate,
+  parseJsonBody,
+  parseRetryAfter,
+  readBounded,
+} from '../answer.ts';
 import { fromNetwork } from '../network-errors.ts';
 import { secureContextWithCa } from '../tls.ts';
-import type { Answer } from './answer.ts';
 import type { AzureConfig } from './config.ts';
+
+export interface Answer extends AnyAnswer {
+  /** The first value of each header, by its lower-case name. */
+  readonly headers: ReadonlyMap<string, string>;
+}
+
+/** Returns undefined if the body is not a JSON object. */
+export function jsonOf(answer: Pick<Answer, 'isJson' | 'text'>): JsonNode | undefined {
+  const node = parseJsonBody(answer);
+  return node?.kind === 'object' ? node : undefined;
+}
 
 /** The HTTP client interface of the Azure SDK. */
 export type HttpClient = NonNullable<SecretClientOptions['httpClient']>;

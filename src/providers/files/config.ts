@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isValidPath, PATH_RULE } from '../config-rules.ts';
+import { isValidPath, PATH_RULE } from '../credentials.ts';
 
 export const FilesConfig = z
   .strictObject({

@@ -1,6 +1,6 @@
+import { checkPath, fingerprintOnly, isRoot, type NameRules } from '../name-rules.ts';
 import { defineProvider } from '../provider.ts';
 import { FilesConfig } from './config.ts';
-import { fileNames } from './names.ts';
 
 export const files = defineProvider({
   kind: 'files',
@@ -14,3 +14,14 @@ export const files = defineProvider({
     return openFiles(config, deps);
   },
 });
+
+function fileNames(): NameRules {
+  return {
+    naming: { unlisted: 'dotted' },
+    hasTags: false,
+    hasObjects: false,
+    key: (key) => checkPath('a path relative to the folder', key),
+    version: fingerprintOnly('files have no versions'),
+    search: (path) => (isRoot(path) ? undefined : checkPath('a folder', path.replace(/\/$/, ''))),
+  };
+}

@@ -23,3 +23,13 @@ export function errorTexts(node: JsonNode | undefined): readonly string[] | unde
   const errors = member(node, 'errors');
   return errors?.kind === 'array' ? errors.items.map((item) => textOf(item) ?? '') : undefined;
 }
+
+/**
+ * Whether the response comes from Vault itself and not from a proxy. Vault's responses contain `errors`, warnings or a
+ * request ID.
+ */
+export function isVaultBody(body: JsonNode | undefined): boolean {
+  const hasVaultMetadata =
+    textOf(member(body, 'request_id')) !== undefined || !isNothing(member(body, 'warnings'));
+  return hasVaultMetadata || errorTexts(body) !== undefined;
+}

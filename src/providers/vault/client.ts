@@ -4,8 +4,9 @@ import type { SecretValue } from '../../core/secret-value.ts';
 import { type Answer, parseJsonBody } from '../answer.ts';
 import type { Operation, ProviderDeps, Settled } from '../provider.ts';
 import { thrownError } from '../results.ts';
+import { isVaultBody } from './answer.ts';
 import type { VaultConfig } from './config.ts';
-import { fromStatus, isVaultBody, loginBackendError } from './errors.ts';
+import { fromStatus, loginBackendError } from './errors.ts';
 import { createReplicationIndex } from './replication-index.ts';
 import { createTransport, type TransportOptions } from './transport.ts';
 

@@ -1,8 +1,7 @@
 import { z } from 'zod';
 import { isLoopback } from '../../core/loopback.ts';
-import { isPlainAddress, PLAIN_ADDRESS_RULE } from '../config-rules.ts';
 import { Reference } from '../credentials.ts';
-import { AllowHttp } from '../tls.ts';
+import { AllowHttp, isPlainAddress, PLAIN_ADDRESS_RULE } from '../tls.ts';
 
 // An identifier such as a role ID or a user name. It is not a credential, so the configuration file may contain it.
 const Identifier = z.union([z.string().min(1), Reference]);

@@ -1,8 +1,8 @@
 import { AppError } from '../../core/errors.ts';
-import { type JsonNode, member, textOf } from '../../core/json.ts';
+import { member } from '../../core/json.ts';
 import { type Answer, badAnswer, parseJsonBody } from '../answer.ts';
 import { fromNetwork as fromAnyNetwork } from '../network-errors.ts';
-import { errorTexts, isNothing } from './answer.ts';
+import { errorTexts, isVaultBody } from './answer.ts';
 
 /** Converts a connection error to an AppError. */
 export function fromNetwork(thrown: unknown): AppError {
@@ -56,16 +56,6 @@ export function fromStatus(answer: Answer): AppError {
   if (status === 400 && !isVaultBody(body))
     return badAnswer('status 400, not from Vault; is its address `https`?');
   return badAnswer(`status ${status}`);
-}
-
-/**
- * Whether the response comes from Vault itself and not from a proxy. Vault's responses contain `errors`, warnings or a
- * request ID.
- */
-export function isVaultBody(body: JsonNode | undefined): boolean {
-  const hasVaultMetadata =
-    textOf(member(body, 'request_id')) !== undefined || !isNothing(member(body, 'warnings'));
-  return hasVaultMetadata || errorTexts(body) !== undefined;
 }
 
 /**

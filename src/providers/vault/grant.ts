@@ -2,9 +2,9 @@ import { AppError } from '../../core/errors.ts';
 import { type JsonNode, member, textOf } from '../../core/json.ts';
 import { SecretValue } from '../../core/secret-value.ts';
 import { type Answer, badAnswer, parseJsonBody } from '../answer.ts';
-import { errorTexts, isNothing, numberOf, parseAnswer } from './answer.ts';
+import { errorTexts, isNothing, isVaultBody, numberOf, parseAnswer } from './answer.ts';
 import type { Command, VaultClient } from './client.ts';
-import { fromStatus, isVaultBody, loginBackendError } from './errors.ts';
+import { fromStatus, loginBackendError } from './errors.ts';
 
 const REVOKE_MS = 2_000;
 

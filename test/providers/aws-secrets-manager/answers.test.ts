@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../../src/core/errors.ts';
-import { toStoreError } from '../../../src/providers/aws-secrets-manager/errors.ts';
-import { JSON_FORMAT, XML_FORMAT } from '../../../src/providers/aws-secrets-manager/formats.ts';
-import { fromNetwork } from '../../../src/providers/aws-secrets-manager/network-errors.ts';
+import { fromNetwork, toStoreError } from '../../../src/providers/aws-secrets-manager/errors.ts';
+import { JSON_FORMAT, XML_FORMAT } from '../../../src/providers/aws-secrets-manager/transport.ts';
 import { codeOf, everythingIn, MARKER } from '../../conformance/provider.ts';
 import { openAws } from './harness.ts';
 
