@@ -1,65 +1,93 @@
+import { z } from 'zod';
 import { ERRORS, isErrorCode } from '../core/error-codes.ts';
-import { isObject, parseObject } from '../core/json.ts';
-import type { TargetId } from '../core/target.ts';
+import { parseAny } from '../core/json.ts';
 import { MAX_MESSAGE_LENGTH } from '../queue/queue.ts';
-import { OUTCOMES, type OutcomeKind } from '../reconcile/outcome.ts';
+import { OUTCOMES } from '../reconcile/outcome.ts';
 import type { KeyPlan } from '../sync/drift.ts';
 
-/** The result of a target's last run: names, times and codes. Replicas share it. */
-export interface TargetState {
-  readonly mapping: string;
-  readonly target: TargetId;
-  readonly requestId: string;
+// Anyone with the Redis password can write these messages. A message with an invalid field that must be present is
+// ignored. Other invalid fields and unknown fields are dropped.
+
+/** The largest time that a `Date` can represent. */
+const MAX_DATE_MS = 8.64e15;
+
+const text = z.string().min(1);
+/** Milliseconds since 1970. */
+const time = z.number().min(0).max(MAX_DATE_MS);
+const code = z.string().regex(/^[A-Z][A-Z_]{1,62}$/);
+const optionalText = text.optional().catch(undefined);
+const optionalTime = time.optional().catch(undefined);
+const optionalFlag = z.boolean().optional().catch(undefined);
+
+/** A message omits the remedy if it is the default for the code. */
+const errorSchema = z
+  .object({ code, message: z.string(), remedy: optionalText })
+  .transform((error) => ({ ...error, remedy: error.remedy ?? remedyOf(error.code) }));
+
+const keySchema = z.object({
+  name: text,
+  action: z.enum(['add', 'change', 'remove', 'keep']),
+  before: text.exactOptional(),
+  after: text.exactOptional(),
+}) satisfies z.ZodType<KeyPlan>;
+
+const targetStateSchema = z.object({
+  mapping: text,
+  target: z.object({ namespace: text, secret: text }).readonly(),
+  requestId: text,
   /** Hash of the configuration that the run used. Replicas may use different configurations. */
-  readonly by?: string;
-  /** Milliseconds since 1970. */
-  readonly startedAt: number;
-  readonly endedAt: number;
-  readonly kind: OutcomeKind;
-  readonly error?: { readonly code: string; readonly message: string; readonly remedy: string };
+  by: optionalText,
+  startedAt: time,
+  endedAt: time,
+  kind: z.enum(OUTCOMES),
+  error: errorSchema.optional(),
   /** Whether an operator must act. */
-  readonly person: boolean;
+  person: z.boolean().catch(false),
   /** Consecutive failed runs. */
-  readonly failures: number;
+  failures: z.number(),
   /** Time of the next automatic retry. */
-  readonly retryAt?: number;
+  retryAt: optionalTime,
   /** When the target was last known to match its sources. */
-  readonly okAt?: number;
-  readonly alive: boolean;
-  readonly drifted?: boolean;
+  okAt: optionalTime,
+  alive: z.boolean(),
+  drifted: optionalFlag,
   /** Until this time the target is not repaired, because another controller keeps changing it. */
-  readonly contestedUntil?: number;
+  contestedUntil: optionalTime,
   /** Set if the only run so far had no outcome. Then only the audit contains the target's state. */
-  readonly undecided?: boolean;
+  undecided: optionalFlag,
   /** Whether the run proposed a deletion on which the deletion step has not decided yet. */
-  readonly proposed?: boolean;
+  proposed: optionalFlag,
   /** For a `kubernetes.io/tls` target: when its certificate expires, in milliseconds since 1970. */
-  readonly certificateExpiresAt?: number;
+  certificateExpiresAt: optionalTime,
   /** The record to which the target is pinned. */
-  readonly pinned?: number;
+  pinned: optionalTime,
+  /** The id of a held change. Set only if `keys` is incomplete. */
+  heldId: optionalText,
   /** Version of the object that was last read or written. */
-  readonly resourceVersion?: string;
+  resourceVersion: optionalText,
   /**
    * Changed or removed keys. After a manual run, also unchanged ones. Contains fingerprints, never values. A state from
    * another process may lack keys, because messages have a limited size.
    */
-  readonly keys: readonly KeyPlan[];
-  /** The id of a held change. Set only if `keys` is incomplete. */
-  readonly heldId?: string;
-}
+  keys: z.array(keySchema).readonly(),
+});
+
+/** The result of a target's last run: names, times and codes. Replicas share it. */
+export type TargetState = Readonly<z.output<typeof targetStateSchema>>;
+
+const sweepStateSchema = z.object({ at: time, okAt: optionalTime, code: code.optional().catch(undefined) });
 
 /** When a sweep shard was last checked, when it was last checked completely, and the error code of its last round. */
-export interface SweepState {
-  readonly at: number;
-  readonly okAt?: number;
-  readonly code?: string;
+export type SweepState = Readonly<z.output<typeof sweepStateSchema>>;
+
+/** Returns `undefined` for a message of another format. */
+export function parseTargetState(message: string): TargetState | undefined {
+  return targetStateSchema.safeParse(parseAny(message)).data;
 }
 
-// Anyone with the Redis password can write these messages. Parse each field, and ignore invalid messages.
-
-const MESSAGE_LENGTHS = [300, 80];
-/** The largest time that a `Date` can represent. */
-const MAX_DATE_MS = 8.64e15;
+export function parseSweepState(message: string): SweepState | undefined {
+  return sweepStateSchema.safeParse(parseAny(message)).data;
+}
 
 /**
  * Serializes a state within the message limit. The remedy is omitted if it is the default for the code or does not fit.
@@ -72,124 +100,43 @@ export function formatTargetState(
   heldId: (held: TargetState) => string | undefined,
 ): string {
   const { error } = state;
-  const withMessage = (most: number, todo: string): TargetState => ({
-    ...state,
-    ...(error === undefined
-      ? {}
-      : { error: { code: error.code, message: error.message.slice(0, most), remedy: todo } }),
-  });
   const remedy = error === undefined || error.remedy === remedyOf(error.code) ? '' : error.remedy;
-  const complete = JSON.stringify(withMessage(MAX_MESSAGE_LENGTH, remedy));
+  const complete = JSON.stringify({ ...state, error: error && { ...error, remedy } });
   if (complete.length <= MAX_MESSAGE_LENGTH) return complete;
+
   const id = state.heldId ?? (state.kind === 'held' ? heldId(state) : undefined);
-  const bare = (most: number, todo: string): TargetState => ({
-    ...withMessage(most, todo),
+  const withoutKeys = (messageLength: number, shownRemedy: string): TargetState => ({
+    ...state,
+    error: error && { ...error, message: error.message.slice(0, messageLength), remedy: shownRemedy },
     keys: [],
-    ...(id === undefined ? {} : { heldId: id }),
+    heldId: id,
   });
-  const sizeOf = (value: unknown): number => JSON.stringify(value).length;
-  const shorter = [remedy, ''].flatMap((todo) => MESSAGE_LENGTHS.map((most) => bare(most, todo)));
-  const shortest = shorter.find((targetState) => sizeOf(targetState) <= MAX_MESSAGE_LENGTH) ?? bare(0, '');
-  let room = MAX_MESSAGE_LENGTH - sizeOf(shortest);
+  const candidates = [remedy, ''].flatMap((shown) => [withoutKeys(300, shown), withoutKeys(80, shown)]);
+  const shortened = candidates.find(fits) ?? withoutKeys(0, '');
+  return JSON.stringify({ ...shortened, keys: keysThatFit(state.keys, shortened) });
+}
+
+/** Returns the keys for which the message has room, changed ones first. */
+function keysThatFit(keys: readonly KeyPlan[], message: TargetState): readonly KeyPlan[] {
+  let room = MAX_MESSAGE_LENGTH - JSON.stringify(message).length;
   const included = new Set<KeyPlan>();
-  // Include changed keys first.
-  for (const key of [
-    ...state.keys.filter(isChanged),
-    ...state.keys.filter((keyPlan) => !isChanged(keyPlan)),
-  ]) {
-    room -= sizeOf(key) + 1;
+  for (const key of [...keys.filter(isChanged), ...keys.filter((unchanged) => !isChanged(unchanged))]) {
+    room -= JSON.stringify(key).length + 1;
     if (room < 0) break;
     included.add(key);
   }
-  return JSON.stringify({ ...shortest, keys: state.keys.filter((keyPlan) => included.has(keyPlan)) });
+  return keys.filter((key) => included.has(key));
 }
 
 export function isChanged({ action }: KeyPlan): boolean {
   return action !== 'keep';
 }
 
-/** Returns `undefined` for a message of another format. */
-export function parseTargetState(text: string): TargetState | undefined {
-  const value = parseObject(text);
-  const target = value?.target;
-  if (value === undefined || !isObject(target)) return undefined;
-  const { mapping, requestId, startedAt, endedAt, failures, keys, alive } = value;
-  const { namespace, secret } = target;
-  const kind = OUTCOMES.find((outcome) => outcome === value.kind);
-  if (!isText(mapping) || !isText(requestId) || !isText(namespace) || !isText(secret)) return undefined;
-  if (!isTime(startedAt) || !isTime(endedAt) || kind === undefined) return undefined;
-  if (typeof failures !== 'number' || typeof alive !== 'boolean' || !Array.isArray(keys)) return undefined;
-  const error = parseError(value.error);
-  if (error === 'wrong' || !keys.every(isKeyPlan)) return undefined;
-  return {
-    mapping,
-    target: { namespace, secret },
-    requestId,
-    ...(isText(value.by) ? { by: value.by } : {}),
-    startedAt,
-    endedAt,
-    kind,
-    ...(error === undefined ? {} : { error }),
-    person: value.person === true,
-    failures,
-    ...(isTime(value.retryAt) ? { retryAt: value.retryAt } : {}),
-    ...(isTime(value.okAt) ? { okAt: value.okAt } : {}),
-    alive,
-    ...(value.drifted === true ? { drifted: true } : {}),
-    ...(isTime(value.contestedUntil) ? { contestedUntil: value.contestedUntil } : {}),
-    ...(value.undecided === true ? { undecided: true } : {}),
-    ...(value.proposed === true ? { proposed: true } : {}),
-    ...(isTime(value.certificateExpiresAt) ? { certificateExpiresAt: value.certificateExpiresAt } : {}),
-    ...(isTime(value.pinned) ? { pinned: value.pinned } : {}),
-    ...(isText(value.heldId) ? { heldId: value.heldId } : {}),
-    ...(isText(value.resourceVersion) ? { resourceVersion: value.resourceVersion } : {}),
-    keys: keys.map(({ name, action, before, after }: KeyPlan) => ({
-      name,
-      action,
-      ...(before === undefined ? {} : { before }),
-      ...(after === undefined ? {} : { after }),
-    })),
-  };
-}
-
-export function parseSweepState(text: string): SweepState | undefined {
-  const value = parseObject(text);
-  if (!isTime(value?.at)) return undefined;
-  return {
-    at: value.at,
-    ...(isTime(value.okAt) ? { okAt: value.okAt } : {}),
-    ...(isCode(value.code) ? { code: value.code } : {}),
-  };
-}
-
-function parseError(value: unknown): TargetState['error'] | 'wrong' {
-  if (value === undefined) return undefined;
-  if (!isObject(value) || !isCode(value.code) || typeof value.message !== 'string') return 'wrong';
-  const { code, message, remedy } = value;
-  return { code, message, remedy: isText(remedy) ? remedy : remedyOf(code) };
+function fits(state: TargetState): boolean {
+  return JSON.stringify(state).length <= MAX_MESSAGE_LENGTH;
 }
 
 /** A newer release may use codes that this one does not know. */
-function remedyOf(code: string): string {
-  return isErrorCode(code) ? ERRORS[code].remedy : '';
-}
-
-const ACTIONS: readonly unknown[] = ['add', 'change', 'remove', 'keep'] satisfies KeyPlan['action'][];
-
-function isKeyPlan(value: unknown): value is KeyPlan {
-  if (!isObject(value)) return false;
-  const { name, action, before, after } = value;
-  return isText(name) && ACTIONS.includes(action) && isText(before ?? 'none') && isText(after ?? 'none');
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string' && value !== '';
-}
-
-function isCode(value: unknown): value is string {
-  return typeof value === 'string' && /^[A-Z][A-Z_]{1,62}$/.test(value);
-}
-
-function isTime(value: unknown): value is number {
-  return typeof value === 'number' && value >= 0 && value <= MAX_DATE_MS;
+function remedyOf(errorCode: string): string {
+  return isErrorCode(errorCode) ? ERRORS[errorCode].remedy : '';
 }

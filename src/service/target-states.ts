@@ -36,10 +36,11 @@ export interface TargetStates {
   onChange(listener: (state: TargetState) => void): () => void;
 }
 
+const SWEEP_PREFIX = 's/';
+/** Timestamps further in the future are ignored. */
+const MAX_FUTURE_MS = 3_600_000;
+
 /**
- * Stores the last known state of each target. The states are in memory only, because they can be restored from the
- * cluster, the stores and the audit. Replicas exchange them by broadcast, to avoid repeated work.
- *
  * @param broadcast Omit it if no other process shares the queue.
  * @param heldId Computes the id of a held change whose keys do not fit into a message.
  * @param configHashOf Hash of the configuration that a mapping's runs use now. States from another configuration are
@@ -51,98 +52,157 @@ export function createTargetStates(
   heldId: (held: TargetState) => string | undefined = () => undefined,
   configHashOf: (mapping: string) => string | undefined = () => undefined,
 ): TargetStates & Disposable {
-  const byTopic = new Map<string, TargetState>();
-  const byOtherConfig = new Map<string, TargetState>();
-  const startedAt = clock.now();
-  const sweeps = new Map<string, SweepState>();
-  const metadata = createTargetMap<SecretMeta>();
-  const listeners = new Set<(state: TargetState) => void>();
+  return new SharedTargetStates(broadcast, clock, heldId, configHashOf);
+}
+
+/**
+ * Stores the last known state of each target. The states are in memory only, because they can be restored from the
+ * cluster, the stores and the audit. Replicas exchange them by broadcast, to avoid repeated work.
+ */
+class SharedTargetStates implements TargetStates, Disposable {
+  readonly startedAt: number;
+  readonly #byTopic = new Map<string, TargetState>();
+  readonly #byOtherConfig = new Map<string, TargetState>();
+  readonly #sweeps = new Map<string, SweepState>();
+  readonly #metadata = createTargetMap<SecretMeta>();
+  readonly #listeners = new Set<(state: TargetState) => void>();
+  readonly #broadcast: Broadcast | undefined;
+  readonly #clock: Clock;
+  readonly #heldId: (held: TargetState) => string | undefined;
+  readonly #configHashOf: (mapping: string) => string | undefined;
+  readonly #stop: (() => void) | undefined;
+
+  constructor(
+    broadcast: Broadcast | undefined,
+    clock: Clock,
+    heldId: (held: TargetState) => string | undefined,
+    configHashOf: (mapping: string) => string | undefined,
+  ) {
+    this.#broadcast = broadcast;
+    this.#clock = clock;
+    this.#heldId = heldId;
+    this.#configHashOf = configHashOf;
+    this.startedAt = clock.now();
+    this.#stop = broadcast?.subscribe((topic, message) => this.#receive(topic, message));
+  }
+
+  get(mapping: string, target: TargetId): TargetState | undefined {
+    return this.#byTopic.get(topicOf(mapping, target));
+  }
+
+  all(): Iterable<TargetState> {
+    return this.#byTopic.values();
+  }
+
+  note(state: TargetState): void {
+    const topic = topicOf(state.mapping, state.target);
+    this.#store(topic, state);
+    const by = this.#configHashOf(state.mapping) ?? state.by;
+    this.#broadcast?.send(topic, formatTargetState({ ...state, by }, this.#heldId));
+  }
+
+  byOtherConfig(mapping: string, target: TargetId): TargetState | undefined {
+    return this.#byOtherConfig.get(topicOf(mapping, target));
+  }
+
+  forget(mapping: string, target: TargetId): void {
+    const topic = topicOf(mapping, target);
+    this.#byOtherConfig.delete(topic);
+    if (this.#byTopic.delete(topic)) this.#broadcast?.send(topic, undefined);
+  }
+
+  sweepState(shard: string): SweepState | undefined {
+    return this.#sweeps.get(SWEEP_PREFIX + shard);
+  }
+
+  noteSweep(shard: string, swept: SweepState): void {
+    this.#sweeps.set(SWEEP_PREFIX + shard, swept);
+    this.#broadcast?.send(SWEEP_PREFIX + shard, JSON.stringify(swept));
+  }
+
+  sweeps(): Iterable<readonly [string, SweepState]> {
+    return [...this.#sweeps].map(([topic, swept]) => [topic.slice(SWEEP_PREFIX.length), swept] as const);
+  }
+
+  forgetSweep(shard: string): void {
+    if (this.#sweeps.delete(SWEEP_PREFIX + shard)) this.#broadcast?.send(SWEEP_PREFIX + shard, undefined);
+  }
+
+  meta(target: TargetId): SecretMeta | undefined {
+    return this.#metadata.get(target);
+  }
+
+  setMeta(meta: SecretMeta): void {
+    this.#metadata.set(meta.id, meta);
+  }
+
+  dropMeta(target: TargetId): void {
+    this.#metadata.delete(target);
+  }
+
+  metas(): Iterable<SecretMeta> {
+    return this.#metadata.values();
+  }
+
+  onChange(listener: (state: TargetState) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  [Symbol.dispose](): void {
+    this.#stop?.();
+  }
+
+  #store(topic: string, state: TargetState): void {
+    // Store the keys only while a deletion is held or proposed, because a target may have hundreds of keys.
+    const isOpen = state.kind === 'held' || state.proposed === true;
+    this.#byTopic.set(topic, isOpen ? state : { ...state, keys: [] });
+    for (const listener of this.#listeners) listener(state);
+  }
+
+  #receive(topic: string, message: string | undefined): void {
+    const isSweep = topic.startsWith(SWEEP_PREFIX);
+    if (message === undefined)
+      for (const states of isSweep ? [this.#sweeps] : [this.#byTopic, this.#byOtherConfig])
+        states.delete(topic);
+    else if (isSweep) this.#receiveSweep(topic, parseSweepState(message));
+    else this.#receiveState(topic, parseTargetState(message));
+  }
+
+  #receiveSweep(topic: string, received: SweepState | undefined): void {
+    if (received === undefined || this.#isTooFarAhead(received.at)) return;
+    if (!this.#isLater(this.#sweeps.get(topic)?.at ?? 0, received.at)) this.#sweeps.set(topic, received);
+  }
+
+  #receiveState(topic: string, received: TargetState | undefined): void {
+    if (received === undefined || topic !== topicOf(received.mapping, received.target)) return;
+    if (this.#isTooFarAhead(received.endedAt)) return;
+    const by = this.#configHashOf(received.mapping);
+    if (by !== undefined && received.by !== by) {
+      // Ignore runs from before the start of this process, because all targets are checked at startup.
+      if (received.endedAt > this.startedAt) this.#byOtherConfig.set(topic, { ...received, keys: [] });
+      return;
+    }
+    this.#byOtherConfig.delete(topic);
+    const before = this.#byTopic.get(topic);
+    // Messages of two processes may arrive out of order. Our own messages return to us with fewer keys.
+    if (before !== undefined && (this.#isLater(before.endedAt, received.endedAt) || isSame(before, received)))
+      return;
+    this.#store(topic, received);
+  }
+
+  #isTooFarAhead(at: number): boolean {
+    return at > this.#clock.now() + MAX_FUTURE_MS;
+  }
 
   /**
    * Whether the current entry is newer than the received one. If the current entry is in the future, the clock was set
    * back, and the received entry counts as newer.
    */
-  const isLater = (current: number, received: number): boolean =>
-    current > received && !isInFuture(current, clock.now());
-  const store = (topic: string, state: TargetState): void => {
-    // Store the keys only while a deletion is held or proposed, because a target may have hundreds of keys.
-    const isOpen = state.kind === 'held' || state.proposed === true;
-    byTopic.set(topic, isOpen ? state : { ...state, keys: [] });
-    for (const listener of listeners) listener(state);
-  };
-  const receiveState = (topic: string, received: TargetState | undefined): void => {
-    if (received === undefined || topic !== topicOf(received.mapping, received.target)) return;
-    if (received.endedAt > clock.now() + MAX_FUTURE_MS) return;
-    const by = configHashOf(received.mapping);
-    const isOtherConfig = by !== undefined && received.by !== by;
-    if (!isOtherConfig) byOtherConfig.delete(topic);
-    // Ignore runs from before the start of this process, because all targets are checked at startup.
-    else if (received.endedAt > startedAt) byOtherConfig.set(topic, { ...received, keys: [] });
-    if (isOtherConfig) return;
-    const before = byTopic.get(topic);
-    // Messages of two processes may arrive out of order. Our own messages return to us with fewer keys.
-    if (before !== undefined && (isLater(before.endedAt, received.endedAt) || isSame(before, received)))
-      return;
-    store(topic, received);
-  };
-  const receive = (topic: string, text: string | undefined): void => {
-    const isSweep = topic.startsWith(SWEEP_PREFIX);
-    if (text === undefined)
-      for (const states of isSweep ? [sweeps] : [byTopic, byOtherConfig]) states.delete(topic);
-    else if (!isSweep) receiveState(topic, parseTargetState(text));
-    else {
-      const received = parseSweepState(text);
-      if (received === undefined || received.at > clock.now() + MAX_FUTURE_MS) return;
-      if (!isLater(sweeps.get(topic)?.at ?? 0, received.at)) sweeps.set(topic, received);
-    }
-  };
-  const stop = broadcast?.subscribe(receive);
-  const textOf = (state: TargetState): string => {
-    const by = configHashOf(state.mapping);
-    return formatTargetState(by === undefined ? state : { ...state, by }, heldId);
-  };
-
-  return {
-    startedAt,
-    get: (mapping, target) => byTopic.get(topicOf(mapping, target)),
-    all: () => byTopic.values(),
-    note(state) {
-      const topic = topicOf(state.mapping, state.target);
-      store(topic, state);
-      broadcast?.send(topic, textOf(state));
-    },
-    byOtherConfig: (mapping, target) => byOtherConfig.get(topicOf(mapping, target)),
-    forget(mapping, target) {
-      const topic = topicOf(mapping, target);
-      byOtherConfig.delete(topic);
-      if (byTopic.delete(topic)) broadcast?.send(topic, undefined);
-    },
-    sweepState: (shard) => sweeps.get(SWEEP_PREFIX + shard),
-    noteSweep(shard, swept) {
-      sweeps.set(SWEEP_PREFIX + shard, swept);
-      broadcast?.send(SWEEP_PREFIX + shard, JSON.stringify(swept));
-    },
-    sweeps: () => [...sweeps].map(([topic, swept]) => [topic.slice(SWEEP_PREFIX.length), swept] as const),
-    forgetSweep(shard) {
-      if (sweeps.delete(SWEEP_PREFIX + shard)) broadcast?.send(SWEEP_PREFIX + shard, undefined);
-    },
-    meta: metadata.get,
-    setMeta: (meta) => metadata.set(meta.id, meta),
-    dropMeta: metadata.delete,
-    metas: metadata.values,
-    onChange(listener) {
-      listeners.add(listener);
-      return () => void listeners.delete(listener);
-    },
-    [Symbol.dispose]() {
-      stop?.();
-    },
-  };
+  #isLater(current: number, received: number): boolean {
+    return current > received && !isInFuture(current, this.#clock.now());
+  }
 }
-
-const SWEEP_PREFIX = 's/';
-/** Timestamps further in the future are ignored. */
-const MAX_FUTURE_MS = 3_600_000;
 
 function topicOf(mapping: string, target: TargetId): string {
   return `t/${mapping}/${formatTarget(target)}`;
