@@ -36,7 +36,7 @@ import { createSweepSchedule } from './sweep/sweep-schedule.ts';
 import { createTargetStates, type TargetStates } from './target-states.ts';
 import { createObserver } from './watch/observer.ts';
 import { createWatchErrors } from './watch/watch-errors.ts';
-import { createWatches, isSelected } from './watch/watches.ts';
+import { isSelected, Watches } from './watch/watches.ts';
 
 /** The parts of a running service that its API and its status use. */
 export interface Controller {
@@ -154,23 +154,24 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
   const resolveSoon = createCoalescer(() =>
     resolveAgain().catch((error: unknown) => logger.error('the targets could not be resolved', { error })),
   );
-  const watches = createWatches({
+  const watches = new Watches({
     cluster,
     scope: parts.scope,
     loops,
-    onMeta(meta) {
-      newTargets.seen(meta);
-      observer.meta(meta);
+    errors: watchErrors,
+    listener: {
+      changed(meta) {
+        newTargets.seen(meta);
+        observer.meta(meta);
+      },
+      deleted: observer.deleted,
+      listed: observer.listed,
+      namespacesChanged() {
+        void resolveSoon();
+        dispatcher.checkHeld();
+      },
     },
-    onGone: observer.deleted,
-    onListed: observer.listed,
     wake: parts.wake,
-    onNamespaces() {
-      void resolveSoon();
-      dispatcher.checkHeld();
-    },
-    onStatus: watchErrors.note,
-    onEnd: watchErrors.forget,
   });
 
   /** A run in any replica can complete requests of this process. */

@@ -1,6 +1,5 @@
 import { expect, it, vi } from 'vitest';
-import { createLoops } from '../../src/service/liveness/loops.ts';
-import { watchStalls } from '../../src/service/liveness/stalls.ts';
+import { createLoops, watchStalls } from '../../src/service/liveness/loops.ts';
 import { createMetrics } from '../../src/telemetry/metrics.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { startTestServer } from '../http/harness.ts';

@@ -3,7 +3,7 @@ import type { Cluster, NamespaceHandlers, WatchHandlers, WatchScope } from '../.
 import { AppError } from '../../src/core/errors.ts';
 import { formatTarget } from '../../src/core/target.ts';
 import { createLoops } from '../../src/service/liveness/loops.ts';
-import { createWatches } from '../../src/service/watch/watches.ts';
+import { Watches, type WatchListener } from '../../src/service/watch/watches.ts';
 import { createMemoryCluster } from '../fakes/memory-cluster.ts';
 import { createClock, meta, settled, wanted } from './sample.ts';
 
@@ -50,6 +50,15 @@ function createFakeCluster() {
   return { cluster, opened, namespaces, open, scopes: () => open().map(({ scope }) => scope) };
 }
 
+function reportTo(reported: string[]): WatchListener {
+  return {
+    changed: ({ id }) => void reported.push(`meta ${formatTarget(id)}`),
+    deleted: (id) => void reported.push(`gone ${formatTarget(id)}`),
+    listed: (all) => void reported.push(`listed ${all.map(nameOf).join(' ')}`),
+    namespacesChanged: () => void reported.push('namespaces'),
+  };
+}
+
 function open(scope: 'namespace' | 'names' = 'namespace') {
   const fake = createFakeCluster();
   const clock = createClock();
@@ -57,21 +66,20 @@ function open(scope: 'namespace' | 'names' = 'namespace') {
   const reported: string[] = [];
   const timers = new Set<() => void>();
   const trouble = new Map<string, string>();
-  const watches = createWatches({
+  const watches = new Watches({
     cluster: fake.cluster,
     scope,
     loops,
-    onMeta: ({ id }) => void reported.push(`meta ${formatTarget(id)}`),
-    onGone: (id) => void reported.push(`gone ${formatTarget(id)}`),
-    onListed: (all) => void reported.push(`listed ${all.map(nameOf).join(' ')}`),
+    listener: reportTo(reported),
     wake: (callback) => {
       timers.add(callback);
       return () => timers.delete(callback);
     },
-    onNamespaces: () => void reported.push('namespaces'),
-    onStatus: (name, error) =>
-      void (error === undefined ? trouble.delete(name) : trouble.set(name, error.code)),
-    onEnd: (name) => void trouble.delete(name),
+    errors: {
+      note: (name, error) =>
+        void (error === undefined ? trouble.delete(name) : trouble.set(name, error.code)),
+      forget: (name) => void trouble.delete(name),
+    },
   });
   const last = (): Opened => {
     const opened = fake.opened.at(-1);
@@ -311,16 +319,12 @@ describe('watches', () => {
   it('report the events of an in-memory cluster', async () => {
     const cluster = createMemoryCluster();
     const reported: string[] = [];
-    await using watches = createWatches({
+    await using watches = new Watches({
       cluster,
       scope: 'namespace',
       loops: createLoops(createClock()),
-      onMeta: ({ id }) => void reported.push(`meta ${formatTarget(id)}`),
-      onGone: (id) => void reported.push(`gone ${formatTarget(id)}`),
-      onListed: (all) => void reported.push(`listed ${all.map(nameOf).join(' ')}`),
-      onNamespaces: () => undefined,
-      onStatus: () => undefined,
-      onEnd: () => undefined,
+      listener: reportTo(reported),
+      errors: { note: () => undefined, forget: () => undefined },
     });
     cluster.put(A.id, { type: 'Opaque' });
     watches.follow([A, B]);

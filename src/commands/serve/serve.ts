@@ -13,7 +13,7 @@ import { instancesOf } from '../../core/target.ts';
 import { systemSleep } from '../../providers/timing.ts';
 import { storesOfMappings } from '../../service/config-snapshot.ts';
 import type { Controller } from '../../service/controller.ts';
-import { watchStalls } from '../../service/liveness/stalls.ts';
+import { watchStalls } from '../../service/liveness/loops.ts';
 import { watchEventLoop } from '../../service/liveness/watchdog.ts';
 import { configDigest, trackReplicas } from '../../service/replicas.ts';
 import { MAX_CONTEXT_AGE_MS } from '../../service/runs/sync-contexts.ts';

@@ -4,54 +4,15 @@ import { formatTarget, type TargetId } from '../../core/target.ts';
 import { type StartTimer, startBackgroundTimer } from '../../core/timer.ts';
 import type { DesiredTarget } from '../../reconcile/targets.ts';
 import type { Loop, Loops } from '../liveness/loops.ts';
+import { ArrivalBatch } from './arrival-batch.ts';
+import type { WatchErrors } from './watch-errors.ts';
 
-/** Delivers items in batches. Waits while more items are expected. */
-interface ArrivalBatch<T> extends Disposable {
-  /** Announces an item. Call the returned function when the item has arrived or will not arrive. */
-  expect(): () => void;
-  add(nonNullable: T): void;
-}
-
-interface ArrivalBatchOptions<T> {
-  /** Maximum delay of an item, in milliseconds. */
-  readonly maxWaitMs: number;
-  readonly wake: StartTimer;
-  readonly deliver: (all: readonly T[]) => void;
-}
-
-/** Delivers as soon as no item is expected, or after the maximum delay. */
-function createArrivalBatch<T>({ maxWaitMs, wake, deliver }: ArrivalBatchOptions<T>): ArrivalBatch<T> {
-  let expected = 0;
-  let waiting: T[] = [];
-  let cancelTimer: (() => void) | undefined;
-  const flush = (): void => {
-    cancelTimer?.();
-    cancelTimer = undefined;
-    const all = waiting;
-    waiting = [];
-    if (all.length > 0) deliver(all);
-  };
-  return {
-    expect() {
-      expected += 1;
-      let isExpected = true;
-      return () => {
-        if (!isExpected) return;
-        isExpected = false;
-        expected -= 1;
-        if (expected === 0) flush();
-      };
-    },
-    add(nonNullable) {
-      waiting.push(nonNullable);
-      if (expected === 0) flush();
-      else cancelTimer ??= wake(flush, maxWaitMs);
-    },
-    [Symbol.dispose]() {
-      waiting = [];
-      cancelTimer?.();
-    },
-  };
+export interface WatchListener {
+  changed(meta: SecretMeta): void;
+  deleted(target: TargetId): void;
+  /** Called when the scopes were listed completely. If a target in these scopes has no metadata, it does not exist. */
+  listed(scopes: readonly WatchScope[]): void;
+  namespacesChanged(): void;
 }
 
 interface WatchesDeps {
@@ -59,27 +20,10 @@ interface WatchesDeps {
   /** With `names`, each target has its own watch, so that permissions can be limited to the names of the Secrets. */
   readonly scope: 'namespace' | 'names';
   readonly loops: Loops;
-  readonly onMeta: (meta: SecretMeta) => void;
-  readonly onGone: (target: TargetId) => void;
-  /** Called when the scopes were listed completely. If a target in these scopes has no metadata, it does not exist. */
-  readonly onListed: (scopes: readonly WatchScope[]) => void;
-  readonly onNamespaces: () => void;
-  readonly onStatus: (name: string, error: AppError | undefined) => void;
-  /** Called when a watch is no longer needed. */
-  readonly onEnd: (name: string) => void;
+  readonly errors: Pick<WatchErrors, 'note' | 'forget'>;
+  readonly listener: WatchListener;
   /** Starts a timer. Default: system timers. */
   readonly wake?: StartTimer | undefined;
-}
-
-interface Watches extends AsyncDisposable {
-  /**
-   * Watches the scopes of these targets and closes all other watches.
-   *
-   * @param selects Whether a mapping uses a namespace selector, even if the selector matches no namespace now.
-   */
-  follow(desired: readonly DesiredTarget[], selects?: boolean): void;
-  /** Whether the watch for this target has received its first list. */
-  isListed(target: TargetId): boolean;
 }
 
 /**
@@ -94,163 +38,229 @@ const DEADLINE_MS = 270_000;
  */
 const COALESCE_MS = 500;
 
-const NAMESPACES = 'namespaces';
-
-interface Running {
-  readonly watch: AsyncDisposable;
-  readonly loop: Loop;
-  readonly state: State;
-  /** Ends the wait for the first list. */
-  readonly stopExpecting: () => void;
-}
-
-interface State {
-  listed: boolean;
-  /** Whether the watch was closed. Its events are then ignored. */
-  closed: boolean;
-  /** The wanted Secrets that exist. */
-  readonly seen: Map<string, TargetId>;
-  /** The names of the wanted Secrets. */
-  names: ReadonlySet<string>;
-  readonly others: Set<string>;
-}
-
 /** Maintains one watch for each wanted namespace, or for each wanted target. */
-export function createWatches(deps: WatchesDeps): Watches {
-  const { cluster, loops, scope, wake = startBackgroundTimer } = deps;
-  const running = new Map<string, Running>();
-  const lists = createArrivalBatch({ maxWaitMs: COALESCE_MS, wake, deliver: deps.onListed });
-  const ending = new Set<Promise<void>>();
-  let closed = false;
-  let namespaces: { readonly watch: AsyncDisposable; readonly loop: Loop } | undefined;
+export class Watches implements AsyncDisposable {
+  readonly #deps: WatchesDeps;
+  /** Keyed by name. */
+  readonly #scopes = new Map<string, ScopeWatch>();
+  readonly #firstLists: ArrivalBatch<WatchScope>;
+  readonly #ending = new Set<Promise<void>>();
+  #namespaces: NamespacesWatch | undefined;
+  #closed = false;
 
-  const keyOf = ({ namespace, secret }: TargetId): string =>
-    scope === 'names' ? formatTarget({ namespace, secret }) : namespace;
+  constructor(deps: WatchesDeps) {
+    this.#deps = deps;
+    const { listener, wake = startBackgroundTimer } = deps;
+    const deliver = (scopes: readonly WatchScope[]) => listener.listed(scopes);
+    this.#firstLists = new ArrivalBatch({ maxWaitMs: COALESCE_MS, wake, deliver });
+  }
 
-  const open = (
-    key: string,
-    { namespace, secret }: TargetId,
-    state: Omit<State, 'listed' | 'closed'>,
-  ): Running => {
-    const loop = loops.begin(`watch ${key}`, DEADLINE_MS);
-    const watchState: State = { ...state, listed: false, closed: false };
-    const { seen } = watchState;
-    const where = scope === 'names' ? { namespace, secret } : { namespace };
-    const stopExpecting = lists.expect();
-    const handlers: WatchHandlers = {
-      isOfInterest: (secret) => watchState.names.has(secret),
-      listed(secrets) {
-        if (watchState.closed) return;
-        watchState.others.clear();
-        const now = new Set(secrets.map(({ id }) => formatTarget(id)));
-        for (const [name, id] of seen) if (!now.has(name)) handlers.deleted(id);
-        for (const meta of secrets) handlers.changed(meta);
-        watchState.listed = true;
-        lists.add(where);
-        stopExpecting();
-      },
-      changed(meta) {
-        if (watchState.closed) return;
-        if (!watchState.names.has(meta.id.secret)) {
-          watchState.others.add(meta.id.secret);
-          return;
-        }
-        seen.set(formatTarget(meta.id), meta.id);
-        deps.onMeta(meta);
-      },
-      deleted(id) {
-        if (watchState.closed) return;
-        watchState.others.delete(id.secret);
-        if (seen.delete(formatTarget(id))) deps.onGone(id);
-      },
-      progress(error) {
-        if (watchState.closed) return;
-        loop.beat();
-        deps.onStatus(key, error);
-        if (error !== undefined) stopExpecting();
-      },
-    };
-    return { loop, state: watchState, stopExpecting, watch: cluster.watch(where, handlers) };
-  };
+  /**
+   * Watches the scopes of these targets and closes all other watches.
+   *
+   * @param selects Whether a mapping uses a namespace selector, even if the selector matches no namespace now.
+   */
+  follow(desired: readonly DesiredTarget[], selects = desired.some(isSelected)): void {
+    if (this.#closed) return;
+    this.#followNamespaces(selects);
+    const resolved = desired.filter(({ error }) => error === undefined).map(({ id }) => id);
+    const wanted = Map.groupBy(resolved, (id) => nameOf(this.#scopeOf(id)));
+    for (const [name, watch] of this.#scopes) if (!wanted.has(name)) this.#closeScope(name, watch);
+    for (const [name, ids] of wanted) this.#followScope(name, ids);
+  }
 
-  const stop = (entry: Running): void => {
-    entry.state.closed = true;
-    entry.stopExpecting();
-    end(entry);
-  };
+  /** Whether the watch for this target has received its first list. */
+  isListed(target: TargetId): boolean {
+    return this.#scopes.get(nameOf(this.#scopeOf(target)))?.isListed ?? false;
+  }
 
-  const close = (key: string, entry: Running): void => {
-    stop(entry);
-    running.delete(key);
-    deps.onEnd(key);
-  };
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    this.#firstLists[Symbol.dispose]();
+    for (const [name, watch] of this.#scopes) this.#closeScope(name, watch);
+    this.#followNamespaces(false);
+    await Promise.all(this.#ending);
+  }
 
-  const end = (entry: { readonly watch: AsyncDisposable; readonly loop: Loop }): void => {
-    entry.loop.end();
-    const ended = (async () => await entry.watch[Symbol.asyncDispose]())().finally(() =>
-      ending.delete(ended),
-    );
-    ending.add(ended);
-  };
+  #scopeOf({ namespace, secret }: TargetId): WatchScope {
+    return this.#deps.scope === 'names' ? { namespace, secret } : { namespace };
+  }
 
-  const followNamespaces = (isWanted: boolean): void => {
-    if (isWanted === (namespaces !== undefined)) return;
-    if (namespaces !== undefined) {
-      end(namespaces);
-      namespaces = undefined;
-      deps.onEnd(NAMESPACES);
+  #followScope(name: string, ids: readonly TargetId[]): void {
+    const [first] = ids;
+    if (first === undefined) return;
+    const names = new Set(ids.map(({ secret }) => secret));
+    const before = this.#scopes.get(name);
+    if (before?.select(names)) return;
+    // End the old watch without reporting its end, so that its error stays until the new watch works.
+    if (before !== undefined) this.#end(before);
+    const secrets = { names, seen: before?.seen ?? new Map<string, TargetId>() };
+    this.#scopes.set(name, new ScopeWatch(this.#deps, this.#firstLists, this.#scopeOf(first), secrets));
+  }
+
+  #closeScope(name: string, watch: ScopeWatch): void {
+    this.#end(watch);
+    this.#scopes.delete(name);
+    this.#deps.errors.forget(name);
+  }
+
+  #followNamespaces(isWanted: boolean): void {
+    if (isWanted === (this.#namespaces !== undefined)) return;
+    if (this.#namespaces === undefined) {
+      this.#namespaces = new NamespacesWatch(this.#deps);
       return;
     }
-    const loop = loops.begin(`watch ${NAMESPACES}`, DEADLINE_MS);
-    const isOpen = (): boolean => namespaces?.loop === loop;
-    const watch = cluster.watchNamespaces({
-      changed() {
-        if (isOpen()) deps.onNamespaces();
+    this.#end(this.#namespaces);
+    this.#namespaces = undefined;
+    this.#deps.errors.forget(NAMESPACES);
+  }
+
+  #end(watch: ScopeWatch | NamespacesWatch): void {
+    const ended = watch[Symbol.asyncDispose]().finally(() => this.#ending.delete(ended));
+    this.#ending.add(ended);
+  }
+}
+
+interface WantedSecrets {
+  /** The names of the wanted Secrets. */
+  readonly names: ReadonlySet<string>;
+  /** The wanted Secrets that existed when the previous watch of the scope ended. */
+  readonly seen: Map<string, TargetId>;
+}
+
+/** Watches the wanted Secrets of one scope. */
+class ScopeWatch implements AsyncDisposable {
+  /** The wanted Secrets that exist. */
+  readonly seen: Map<string, TargetId>;
+  readonly #scope: WatchScope;
+  readonly #deps: WatchesDeps;
+  readonly #firstLists: ArrivalBatch<WatchScope>;
+  readonly #stopExpecting: () => void;
+  readonly #loop: Loop;
+  readonly #watch: AsyncDisposable;
+  /** The names of the other Secrets that exist. */
+  readonly #others = new Set<string>();
+  #names: ReadonlySet<string>;
+  #isListed = false;
+  /** A closed watch ignores its events. */
+  #closed = false;
+
+  constructor(
+    deps: WatchesDeps,
+    firstLists: ArrivalBatch<WatchScope>,
+    scope: WatchScope,
+    { names, seen }: WantedSecrets,
+  ) {
+    this.#deps = deps;
+    this.#firstLists = firstLists;
+    this.#scope = scope;
+    this.#names = names;
+    this.seen = seen;
+    this.#loop = deps.loops.begin(`watch ${nameOf(scope)}`, DEADLINE_MS);
+    this.#stopExpecting = firstLists.expect();
+    this.#watch = deps.cluster.watch(scope, this.#handlers());
+  }
+
+  get isListed(): boolean {
+    return this.#isListed;
+  }
+
+  /**
+   * Continues with other wanted Secrets. Returns false if one of them exists but was not wanted before. Its metadata
+   * was not kept, so a new watch must list it.
+   */
+  select(names: ReadonlySet<string>): boolean {
+    if (!names.isDisjointFrom(this.#others)) return false;
+    for (const { secret } of this.seen.values()) if (!names.has(secret)) this.#others.add(secret);
+    this.#names = names;
+    return true;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    this.#stopExpecting();
+    this.#loop.end();
+    await this.#watch[Symbol.asyncDispose]();
+  }
+
+  #handlers(): WatchHandlers {
+    return {
+      isOfInterest: (secret) => this.#names.has(secret),
+      listed: (metas) => this.#listed(metas),
+      changed: (meta) => this.#changed(meta),
+      deleted: (id) => this.#deleted(id),
+      progress: (error) => this.#progress(error),
+    };
+  }
+
+  #listed(metas: readonly SecretMeta[]): void {
+    if (this.#closed) return;
+    this.#others.clear();
+    const listed = new Set(metas.map(({ id }) => formatTarget(id)));
+    for (const [target, id] of this.seen) if (!listed.has(target)) this.#deleted(id);
+    for (const meta of metas) this.#changed(meta);
+    this.#isListed = true;
+    this.#firstLists.add(this.#scope);
+    this.#stopExpecting();
+  }
+
+  #changed(meta: SecretMeta): void {
+    if (this.#closed) return;
+    if (!this.#names.has(meta.id.secret)) {
+      this.#others.add(meta.id.secret);
+      return;
+    }
+    this.seen.set(formatTarget(meta.id), meta.id);
+    this.#deps.listener.changed(meta);
+  }
+
+  #deleted(id: TargetId): void {
+    if (this.#closed) return;
+    this.#others.delete(id.secret);
+    if (this.seen.delete(formatTarget(id))) this.#deps.listener.deleted(id);
+  }
+
+  #progress(error?: AppError): void {
+    if (this.#closed) return;
+    this.#loop.beat();
+    this.#deps.errors.note(nameOf(this.#scope), error);
+    if (error !== undefined) this.#stopExpecting();
+  }
+}
+
+/** The name of the watch in logs and the status. */
+const NAMESPACES = 'namespaces';
+
+/** Watches all namespaces. */
+class NamespacesWatch implements AsyncDisposable {
+  readonly #loop: Loop;
+  readonly #watch: AsyncDisposable;
+  #closed = false;
+
+  constructor({ cluster, loops, listener, errors }: WatchesDeps) {
+    this.#loop = loops.begin(`watch ${NAMESPACES}`, DEADLINE_MS);
+    this.#watch = cluster.watchNamespaces({
+      changed: () => {
+        if (!this.#closed) listener.namespacesChanged();
       },
-      progress(error) {
-        if (!isOpen()) return;
-        loop.beat();
-        deps.onStatus(NAMESPACES, error);
+      progress: (error) => {
+        if (this.#closed) return;
+        this.#loop.beat();
+        errors.note(NAMESPACES, error);
       },
     });
-    namespaces = { watch, loop };
-  };
+  }
 
-  return {
-    follow(desired, selects = desired.some(isSelected)) {
-      if (closed) return;
-      followNamespaces(selects);
-      const resolved = desired.filter(({ error }) => error === undefined).map(({ id }) => id);
-      const now = Map.groupBy(resolved, keyOf);
-      for (const [key, entry] of running) if (!now.has(key)) close(key, entry);
-      for (const [key, ids] of now) {
-        const before = running.get(key);
-        const [first] = ids;
-        const names = new Set(ids.map(({ secret }) => secret));
-        if (first === undefined) continue;
-        // The metadata of unwanted Secrets was not kept. So if one of them is wanted now, the watch must list again. If
-        // none is, the watch can continue.
-        if (before !== undefined && names.isDisjointFrom(before.state.others)) {
-          for (const { secret } of before.state.seen.values())
-            if (!names.has(secret)) before.state.others.add(secret);
-          before.state.names = names;
-          continue;
-        }
-        // Stop the old watch without reporting its end, so that its error stays until the new watch works.
-        if (before !== undefined) stop(before);
-        const seen = before?.state.seen ?? new Map<string, TargetId>();
-        running.set(key, open(key, first, { names, others: new Set(), seen }));
-      }
-    },
-    isListed: (target) => running.get(keyOf(target))?.state.listed ?? false,
-    async [Symbol.asyncDispose]() {
-      closed = true;
-      lists[Symbol.dispose]();
-      for (const [key, entry] of running) close(key, entry);
-      followNamespaces(false);
-      await Promise.all(ending);
-    },
-  };
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    this.#loop.end();
+    await this.#watch[Symbol.asyncDispose]();
+  }
+}
+
+/** The name of the watch in logs and the status. */
+function nameOf({ namespace, secret }: WatchScope): string {
+  return secret === undefined ? namespace : formatTarget({ namespace, secret });
 }
 
 export function isSelected({ mapping }: Pick<DesiredTarget, 'mapping'>): boolean {
