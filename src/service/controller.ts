@@ -16,7 +16,7 @@ import {
   keepUnresolved,
   removesTargets,
 } from './config-snapshot.ts';
-import { createHints } from './events/hints.ts';
+import { Hints } from './events/hints.ts';
 import { createIntervals } from './intervals.ts';
 import { createJobDispatcher } from './job-dispatcher.ts';
 import { createLoops, type Loops } from './liveness/loops.ts';
@@ -91,7 +91,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
   const orders = createOrders({ ...parts, outbox });
   const schedule = createSweepSchedule({ queue, snapshot: current, clock, logger });
   const watchErrors = createWatchErrors({ states, outbox, logger, snapshot: current });
-  const hints = createHints({ ...parts, namesOf: parts.stores.namesOf, outbox, snapshot: current });
+  const hints = new Hints({ ...parts, namesOf: parts.stores.namesOf, outbox, snapshot: current });
   const actorOf = createActors(audit, hints.intakeOf);
   const openContext = async ({ requestId, reason }: Pick<Job, 'requestId' | 'reason'>) => {
     const actor = await actorOf(requestId, ACTOR_OF[reason]);

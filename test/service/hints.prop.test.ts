@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import type { Origin } from '../../src/events/hint.ts';
 import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
-import { createHints, QUIET_MS } from '../../src/service/events/hints.ts';
+import { Hints, QUIET_MS } from '../../src/service/events/hints.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { START, wanted } from './sample.ts';
@@ -37,7 +37,7 @@ it('every hint causes a check within half a second, and no key is checked more o
       const time = createManualTime(START);
       const looks: { readonly target: string; readonly at: number }[] = [];
       const snapshot = createConfigSnapshot([], TARGETS, () => false);
-      using hints = createHints({
+      using hints = new Hints({
         snapshot: () => snapshot,
         outbox: { trigger: ({ secret }) => void looks.push({ target: secret, at: time.now() }) },
         namesOf: (_, key) => [key],

@@ -3,7 +3,7 @@ import type { Hint, Origin } from '../../src/events/hint.ts';
 import { namesOf } from '../../src/providers/aws-secrets-manager/keys.ts';
 import type { DesiredTarget } from '../../src/reconcile/targets.ts';
 import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
-import { createHints, QUIET_MS } from '../../src/service/events/hints.ts';
+import { Hints, QUIET_MS } from '../../src/service/events/hints.ts';
 import { type Logger, silentLogger } from '../../src/telemetry/logger.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { createTriggers, START, wanted } from './sample.ts';
@@ -18,7 +18,7 @@ function open(targets: readonly DesiredTarget[], { names = namesOf, logger = sil
   const time = createManualTime(START);
   const triggers = createTriggers();
   const state = { snapshot: createConfigSnapshot([], targets, () => false) };
-  const hints = createHints({
+  const hints = new Hints({
     snapshot: () => state.snapshot,
     outbox: triggers,
     namesOf: (_, key) => names(key),
@@ -26,7 +26,8 @@ function open(targets: readonly DesiredTarget[], { names = namesOf, logger = sil
     wake: time.wake,
     logger,
   });
-  return { ...hints, time, triggers, state, [Symbol.dispose]: hints[Symbol.dispose] };
+  const { take, intakeOf } = hints;
+  return { take, intakeOf, time, triggers, state, [Symbol.dispose]: () => hints[Symbol.dispose]() };
 }
 
 describe('a hint', () => {

@@ -5,16 +5,7 @@ import type { Origin, SubmitHints } from '../../events/hint.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { ConfigSnapshot } from '../config-snapshot.ts';
 import type { Outbox } from '../outbox.ts';
-import { createInterests, type Interests, targetsOf } from './interests.ts';
-
-export interface Hints extends Disposable {
-  readonly take: SubmitHints;
-  /**
-   * Returns the name of the event source that sent the event of a request. `undefined` if this process does not know
-   * it.
-   */
-  intakeOf(requestId: string): string | undefined;
-}
+import { Interests, targetsOf } from './interests.ts';
 
 export interface HintsDeps {
   readonly snapshot: () => ConfigSnapshot;
@@ -57,105 +48,123 @@ interface Recent {
  * If a check finds the old version, it is not repeated. A store may send an event before the new value is readable; the
  * next sweep then finds the value. A second check for each hint would double the reads for a rare case.
  */
-export function createHints(deps: HintsDeps): Hints {
-  const { snapshot, outbox, namesOf, clock, logger, wake = startBackgroundTimer } = deps;
+export class Hints implements Disposable {
+  readonly #deps: HintsDeps;
   /** Keyed by the id of the key or search. */
-  const recent = new Map<string, Recent>();
-  const requests = new Map<string, string>();
-  let index: { readonly of: ConfigSnapshot; readonly interests: Interests } | undefined;
-  let cancelTimer: (() => void) | undefined;
-  let closed = false;
-  let unknownSince = 0;
-  let loggedAt = Number.NEGATIVE_INFINITY;
+  readonly #recent = new Map<string, Recent>();
+  /** Maps request ids to the names of the event sources. */
+  readonly #requests = new Map<string, string>();
+  #index: { readonly of: ConfigSnapshot; readonly interests: Interests } | undefined;
+  #cancelTimer: (() => void) | undefined;
+  #closed = false;
+  #unknownSince = 0;
+  #loggedAt = Number.NEGATIVE_INFINITY;
 
-  const interests = (): Interests => {
-    const now = snapshot();
-    if (index?.of !== now) index = { of: now, interests: createInterests(now.targets, namesOf) };
-    return index.interests;
-  };
-  // Compare the absolute difference, so that a clock set back does not suppress hints for hours.
-  const isQuiet = ({ at, quietMs }: Recent): boolean => Math.abs(clock.now() - at) < quietMs;
-  const remember = (requestId: string, { name }: Origin): string => {
-    requests.set(requestId, name);
-    for (const id of requests.keys()) if (requests.size > MAX_REQUESTS) requests.delete(id);
-    return requestId;
-  };
-  /** @param requestId All targets use the same id, so that they share reads. */
-  const look = (ids: readonly string[], requestId: string): number => {
-    const now = clock.now();
-    for (const id of ids) {
-      const targets = interests().get(id)?.targets.length ?? 0;
-      recent.set(id, { at: now, quietMs: Math.max(QUIET_MS, targets / TARGETS_PER_MS) });
+  constructor(deps: HintsDeps) {
+    this.#deps = deps;
+  }
+
+  readonly take: SubmitHints = (hints, origin, requestId) => {
+    const matches = hints.map((hint) => this.#interests().matching(hint));
+    const targetCounts = new Map(matches.flat().map(({ id, targets }) => [id, targets.length]));
+    const due: string[] = [];
+    let later = 0;
+    for (const [id, count] of targetCounts) {
+      const before = this.#recent.get(id);
+      if (before === undefined || !this.#isQuiet(before)) due.push(id);
+      else {
+        before.repeatFor = origin;
+        later += count;
+      }
     }
-    const targets = targetsOf(ids.flatMap((id) => interests().get(id) ?? []));
-    for (const target of targets.values()) outbox.trigger(target, 'event', requestId);
-    return targets.size;
+    if (requestId !== undefined) this.#remember(requestId, origin);
+    const queued = due.length === 0 ? 0 : this.#check(due, requestId ?? requestIdOf(origin.name));
+    this.#schedule();
+    const unknown = matches.filter(({ length }) => length === 0).length;
+    this.#noteUnknown(unknown, origin);
+    return { targets: queued + later, unknown };
   };
-  const schedule = (): void => {
-    if (cancelTimer !== undefined || closed || recent.size === 0) return;
+
+  /**
+   * Returns the name of the event source that sent the event of a request. `undefined` if this process does not know
+   * it.
+   */
+  readonly intakeOf = (requestId: string): string | undefined =>
+    this.#requests.get(requestId) ?? /@([-a-z0-9.]+)$/.exec(requestId)?.[1];
+
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    // Queue acknowledged hints now. The queue is shared, so other replicas run them.
+    this.#checkDue(() => true);
+    this.#cancelTimer?.();
+  }
+
+  #interests(): Interests {
+    const snapshot = this.#deps.snapshot();
+    if (this.#index?.of !== snapshot)
+      this.#index = { of: snapshot, interests: new Interests(snapshot.targets, this.#deps.namesOf) };
+    return this.#index.interests;
+  }
+
+  /** Compares the absolute difference, so that a clock set back does not suppress hints for hours. */
+  #isQuiet({ at, quietMs }: Recent): boolean {
+    return Math.abs(this.#deps.clock.now() - at) < quietMs;
+  }
+
+  #remember(requestId: string, { name }: Origin): void {
+    this.#requests.set(requestId, name);
+    for (const id of this.#requests.keys()) if (this.#requests.size > MAX_REQUESTS) this.#requests.delete(id);
+  }
+
+  /**
+   * Queues the targets of keys and searches. Returns their number.
+   *
+   * @param requestId All targets use the same id, so that they share reads.
+   */
+  #check(ids: readonly string[], requestId: string): number {
+    const interests = ids.map((id) => ({ id, targets: this.#interests().get(id)?.targets ?? [] }));
+    const at = this.#deps.clock.now();
+    for (const { id, targets } of interests)
+      this.#recent.set(id, { at, quietMs: Math.max(QUIET_MS, targets.length / TARGETS_PER_MS) });
+    const queued = targetsOf(interests);
+    for (const target of queued.values()) this.#deps.outbox.trigger(target, 'event', requestId);
+    return queued.size;
+  }
+
+  #schedule(): void {
+    if (this.#cancelTimer !== undefined || this.#closed || this.#recent.size === 0) return;
+    const { clock, wake = startBackgroundTimer } = this.#deps;
     // Wait at most the shortest quiet time, because a hint that arrives later may be due first.
     let ms = QUIET_MS;
-    for (const { at, quietMs } of recent.values()) ms = Math.min(ms, Math.max(0, at + quietMs - clock.now()));
-    cancelTimer = wake(() => {
-      cancelTimer = undefined;
-      lookAtDue((entry) => !isQuiet(entry));
-      schedule();
+    for (const { at, quietMs } of this.#recent.values())
+      ms = Math.min(ms, Math.max(0, at + quietMs - clock.now()));
+    this.#cancelTimer = wake(() => {
+      this.#cancelTimer = undefined;
+      this.#checkDue((entry) => !this.#isQuiet(entry));
+      this.#schedule();
     }, ms);
-  };
-  const lookAtDue = (isDue: (entry: Recent) => boolean): void => {
-    const due: { readonly id: string; readonly origin: Origin }[] = [];
-    for (const [id, entry] of recent) {
-      if (!isDue(entry)) continue;
-      recent.delete(id);
-      if (entry.repeatFor !== undefined) due.push({ id, origin: entry.repeatFor });
-    }
-    for (const [name, dueInterests] of Map.groupBy(due, ({ origin }) => origin.name)) {
-      const ids = dueInterests.map(({ id }) => id);
-      look(ids, requestIdOf(name));
-    }
-  };
-  const noteUnknown = (count: number, { name }: Origin): void => {
-    unknownSince += count;
-    if (unknownSince === 0 || Math.abs(clock.now() - loggedAt) < LOG_EVERY_MS) return;
-    // The log omits the key, because the sender of the hint controls its text.
-    logger.debug('received hints for keys that no target uses', { name, count: unknownSince });
-    loggedAt = clock.now();
-    unknownSince = 0;
-  };
+  }
 
-  return {
-    take(hints, origin, requestId) {
-      const interestTargets = new Map<string, number>();
-      let unknown = 0;
-      for (const hint of hints) {
-        const dueInterests = interests().matching(hint);
-        if (dueInterests.length === 0) unknown += 1;
-        for (const { id, targets } of dueInterests) interestTargets.set(id, targets.length);
-      }
-      const now: string[] = [];
-      let later = 0;
-      for (const [id, targets] of interestTargets) {
-        const before = recent.get(id);
-        if (before === undefined || !isQuiet(before)) now.push(id);
-        else {
-          before.repeatFor = origin;
-          later += targets;
-        }
-      }
-      const id = requestId === undefined ? requestIdOf(origin.name) : remember(requestId, origin);
-      const targets = (now.length === 0 ? 0 : look(now, id)) + later;
-      schedule();
-      noteUnknown(unknown, origin);
-      return { targets, unknown };
-    },
-    intakeOf: (requestId) => requests.get(requestId) ?? /@([-a-z0-9.]+)$/.exec(requestId)?.[1],
-    [Symbol.dispose]() {
-      closed = true;
-      // Queue acknowledged hints now. The queue is shared, so other replicas run them.
-      lookAtDue(() => true);
-      cancelTimer?.();
-    },
-  };
+  #checkDue(isDue: (entry: Recent) => boolean): void {
+    const due = [...this.#recent].filter(([, entry]) => isDue(entry));
+    for (const [id] of due) this.#recent.delete(id);
+    for (const [name, entries] of Map.groupBy(due, ([, { repeatFor }]) => repeatFor?.name))
+      if (name !== undefined)
+        this.#check(
+          entries.map(([id]) => id),
+          requestIdOf(name),
+        );
+  }
+
+  #noteUnknown(count: number, { name }: Origin): void {
+    const { clock, logger } = this.#deps;
+    this.#unknownSince += count;
+    if (this.#unknownSince === 0 || Math.abs(clock.now() - this.#loggedAt) < LOG_EVERY_MS) return;
+    // The log omits the key, because the sender of the hint controls its text.
+    logger.debug('received hints for keys that no target uses', { name, count: this.#unknownSince });
+    this.#loggedAt = clock.now();
+    this.#unknownSince = 0;
+  }
 }
 
 /**

@@ -12,108 +12,90 @@ export interface Interest {
   readonly targets: readonly TargetId[];
 }
 
-/** Finds the targets that a change in a store may affect. */
-export interface Interests {
-  matching(hint: Hint): readonly Interest[];
-  get(id: string): Interest | undefined;
-}
-
 /** No store has longer names. The limit is needed because anyone with an access key can send hints. */
 const MAX_NAME_LENGTH = 1_024;
 const MAX_NAMES = 16;
 
-interface Entry extends Interest {
-  readonly targets: TargetId[];
-}
-
-interface SearchEntry extends Entry {
-  readonly search: Search;
-}
-
 /**
- * Indexes keys and searches by name, so that the cost of a hint does not depend on the number of targets.
- *
- * @param namesOf All names that an event may use for a store's key.
+ * Finds the targets that a change in a store may affect. Indexes keys and searches by name, so that the cost of a hint
+ * does not depend on the number of targets.
  */
-export function createInterests(
-  desired: readonly DesiredTarget[],
-  namesOf: (store: string, key: string) => readonly string[],
-): Interests {
-  const byId = new Map<string, Entry | SearchEntry>();
-  const byName = new Map<string, Set<Entry>>();
-  const searches = new Map<string, Map<string, Set<SearchEntry>>>();
+export class Interests {
+  readonly #namesOf: (store: string, key: string) => readonly string[];
+  readonly #byId = new Map<string, Interest & { readonly targets: TargetId[] }>();
+  /** Ids of keys by store and name. */
+  readonly #keys = new Map<string, Set<string>>();
+  /** Searches by store, folder and id. */
+  readonly #searches = new Map<string, Map<string, Map<string, Search>>>();
 
-  const addTargets = <NewEntry extends Entry>(
-    id: string,
-    make: () => NewEntry,
-    targets: readonly TargetId[],
-  ): void => {
-    const entry = byId.get(id) ?? make();
-    byId.set(id, entry);
-    entry.targets.push(...targets);
-  };
-  const resolved = desired.filter(({ error }) => error === undefined);
-  for (const [mapping, mappingTargets] of Map.groupBy(resolved, (desiredTarget) => desiredTarget.mapping)) {
-    const targets = mappingTargets.map(({ id }) => id);
-    const keys = new Map(
-      sourcesOf(mapping).map((source) => [JSON.stringify([source.store, source.key]), source]),
-    );
-    for (const [id, { store, key }] of keys)
-      addTargets(id, () => indexed({ id, targets: [] }, [key, ...namesOf(store, key)], store), targets);
-    const own = mapping.dataFrom.flatMap((part) => (isSpread(part) ? [] : [part]));
-    const searchesById = new Map(
-      own.map((search) => [JSON.stringify([search.store, search.find.path, search.find.name ?? '']), search]),
-    );
-    for (const [id, search] of searchesById)
-      addTargets(id, () => indexedSearch({ id, targets: [], search }), targets);
-  }
-
-  function indexed(entry: Entry, names: readonly string[], store: string): Entry {
-    for (const name of names) {
-      const at = nameKey(store, name);
-      byName.set(at, (byName.get(at) ?? new Set()).add(entry));
+  /** @param namesOf All names that an event may use for a store's key. */
+  constructor(desired: readonly DesiredTarget[], namesOf: (store: string, key: string) => readonly string[]) {
+    this.#namesOf = namesOf;
+    const resolved = desired.filter(({ error }) => error === undefined);
+    for (const [mapping, mappingTargets] of Map.groupBy(resolved, (desiredTarget) => desiredTarget.mapping)) {
+      const ids = new Set<string>();
+      for (const { store, key } of sourcesOf(mapping)) ids.add(this.#indexKey(store, key));
+      for (const part of mapping.dataFrom) if (!isSpread(part)) ids.add(this.#indexSearch(part));
+      for (const id of ids) this.#addTargets(id, mappingTargets);
     }
-    return entry;
-  }
-  function indexedSearch(entry: SearchEntry): SearchEntry {
-    const { store, find } = entry.search;
-    const byFolder = searches.get(store) ?? new Map<string, Set<SearchEntry>>();
-    searches.set(store, byFolder);
-    const folder = folderOf(find.path);
-    byFolder.set(folder, (byFolder.get(folder) ?? new Set()).add(entry));
-    return entry;
   }
 
-  return {
-    matching({ store, keys }) {
-      const names = new Set(
-        keys
-          .slice(0, MAX_NAMES)
-          .filter(({ length }) => length <= MAX_NAME_LENGTH)
-          .flatMap((key) => [key, ...namesOf(store, key)]),
-      );
-      const touched = new Set<Interest>();
-      for (const name of names) {
-        for (const entry of byName.get(nameKey(store, name)) ?? []) touched.add(entry);
-        const byFolder = searches.get(store);
-        if (byFolder === undefined) continue;
-        // A search matches names below its path, so look up every prefix of this name.
-        for (let end = 0; end <= name.length; end += 1)
-          for (const entry of byFolder.get(name.slice(0, end)) ?? [])
-            if (matching(entry.search, [name]).length > 0) touched.add(entry);
-      }
-      return [...touched];
-    },
-    get: (id) => byId.get(id),
-  };
+  get(id: string): Interest | undefined {
+    return this.#byId.get(id);
+  }
+
+  matching({ store, keys }: Hint): readonly Interest[] {
+    const names = new Set(
+      keys
+        .slice(0, MAX_NAMES)
+        .filter(({ length }) => length <= MAX_NAME_LENGTH)
+        .flatMap((key) => [key, ...this.#namesOf(store, key)]),
+    );
+    const ids = new Set(
+      [...names].flatMap((name) => [
+        ...(this.#keys.get(nameKey(store, name)) ?? []),
+        ...this.#searchesMatching(store, name),
+      ]),
+    );
+    return [...ids].flatMap((id) => this.#byId.get(id) ?? []);
+  }
+
+  *#searchesMatching(store: string, name: string): Iterable<string> {
+    const folders = this.#searches.get(store);
+    if (folders === undefined) return;
+    // A search matches names below its path, so look up every prefix of this name.
+    for (let end = 0; end <= name.length; end += 1)
+      for (const [id, search] of folders.get(name.slice(0, end)) ?? [])
+        if (matching(search, [name]).length > 0) yield id;
+  }
+
+  #indexKey(store: string, key: string): string {
+    const id = JSON.stringify([store, key]);
+    for (const name of [key, ...this.#namesOf(store, key)]) {
+      const at = nameKey(store, name);
+      this.#keys.set(at, (this.#keys.get(at) ?? new Set()).add(id));
+    }
+    return id;
+  }
+
+  #indexSearch(search: Search): string {
+    const { store, find } = search;
+    const id = JSON.stringify([store, find.path, find.name ?? '']);
+    const folders = this.#searches.get(store) ?? new Map<string, Map<string, Search>>();
+    const folder = find.path.replace(/\/+$/, '');
+    this.#searches.set(store, folders.set(folder, (folders.get(folder) ?? new Map()).set(id, search)));
+    return id;
+  }
+
+  #addTargets(id: string, targets: readonly DesiredTarget[]): void {
+    const interest = this.#byId.get(id) ?? { id, targets: [] };
+    for (const target of targets) interest.targets.push(target.id);
+    this.#byId.set(id, interest);
+  }
 }
 
 function nameKey(store: string, name: string): string {
   return `${store} ${name}`;
-}
-
-function folderOf(path: string): string {
-  return path.replace(/\/+$/, '');
 }
 
 /** Returns the targets of several keys and searches, without duplicates. */
