@@ -19,7 +19,7 @@ import { recoverIntents } from '../reconcile/recover.ts';
 import { byMapping, type DesiredTarget } from '../reconcile/targets.ts';
 import type { FailedRestart } from '../restart/failures.ts';
 import { logOutcome } from '../service/runs/log-outcome.ts';
-import { createSourceAges, type Unrotated } from '../service/sweep/source-ages.ts';
+import { SourceAges, type Unrotated } from '../service/sweep/source-ages.ts';
 import { populationOf, presenceOf, proposeOrphanDeletions } from './orphans.ts';
 import { type Held, selectTargets, targetsOutside, toHeld } from './plan.ts';
 import { type Preflight, preflight } from './preflight.ts';
@@ -79,7 +79,7 @@ export async function syncTargets(
   const { requestId } = recorder;
   const { tracer } = app.tracing;
   tracer.recordTrigger(requestId, { reason: 'manual' });
-  const ages = createSourceAges(app);
+  const ages = new SourceAges(app);
   // Skip the preflight for a single mapping: a user has probably just changed its secret, and a list may show the
   // change only minutes later.
   const preflightResult = await undefinedIfStopped(

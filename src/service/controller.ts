@@ -31,7 +31,7 @@ import { startJobs } from './runs/start-jobs.ts';
 import { createSyncContexts } from './runs/sync-contexts.ts';
 import type { ServiceParts } from './service-parts.ts';
 import { createStaleFailures } from './stale-failures.ts';
-import { createSourceAges, type SourceAges } from './sweep/source-ages.ts';
+import { SourceAges } from './sweep/source-ages.ts';
 import { createSweepSchedule } from './sweep/sweep-schedule.ts';
 import { createTargetStates, type TargetStates } from './target-states.ts';
 import { createObserver } from './watch/observer.ts';
@@ -122,7 +122,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
     },
     onHeldGone: () => dispatcher.queueDeletion(),
   });
-  const ages = createSourceAges({ clock, logger });
+  const ages = new SourceAges({ clock, logger });
   const newTargets = createNewTargets(states, clock);
   const dispatcher = createJobDispatcher({
     ...parts,

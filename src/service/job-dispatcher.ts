@@ -13,7 +13,7 @@ import type { Loop, Loops } from './liveness/loops.ts';
 import { contextsWithStoreProgress, createStoreProgress } from './liveness/store-progress.ts';
 import type { Outbox } from './outbox.ts';
 import { createPinCheck } from './pin-check.ts';
-import { createBulkhead } from './runs/bulkhead.ts';
+import { Bulkhead } from './runs/bulkhead.ts';
 import { demoteManualRetries } from './runs/manual-retries.ts';
 import type { SyncContexts } from './runs/sync-contexts.ts';
 import { createTargetRunner, type TargetRunnerDeps } from './runs/target-runner.ts';
@@ -69,7 +69,7 @@ const DELETION_DEADLINE_MS = 3_600_000;
 /** Runs each job of the queue according to the kind of its subject. */
 export function createJobDispatcher(deps: JobDispatcherDeps): JobDispatcher {
   const { states, outbox, contexts, snapshot, logger, clock, queue, random, loops, tracer = noTracer } = deps;
-  const bulkhead = createBulkhead({
+  const bulkhead = new Bulkhead({
     concurrency: deps.concurrency,
     maxQueued: deps.concurrency * 2,
     // Use a monotonic clock, because a jump of the wall clock would delay jobs.

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { REASONS, type Reason } from '../../src/queue/queue.ts';
-import { createBulkhead } from '../../src/service/runs/bulkhead.ts';
+import { Bulkhead } from '../../src/service/runs/bulkhead.ts';
 import { settled } from './sample.ts';
 
 interface Piece {
@@ -25,7 +25,7 @@ function createWorkers(places: number, queue: number) {
     waking.set(id, { at: now + ms, callback });
     return () => void waking.delete(id);
   };
-  const bulkhead = createBulkhead({ concurrency: places, maxQueued: queue, now: () => now, wake });
+  const bulkhead = new Bulkhead({ concurrency: places, maxQueued: queue, now: () => now, wake });
   const running = new Map<number, { readonly compartment: string; readonly end: () => void }>();
   const started: number[] = [];
   /** The delays of retries, by job number. */
@@ -195,7 +195,7 @@ describe('bulkhead', () => {
       waking.push(item);
       return () => void (waking.includes(item) && waking.splice(waking.indexOf(item), 1));
     };
-    const bulkhead = createBulkhead({ concurrency: places, maxQueued: 8, now: () => now, wake });
+    const bulkhead = new Bulkhead({ concurrency: places, maxQueued: 8, now: () => now, wake });
     const ends: { at: number; readonly end: () => void }[] = [];
     const back = Array.from({ length: jobs }, (_, id) => ({ id, at: 0 }));
     let done = 0;

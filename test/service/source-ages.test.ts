@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Source } from '../../src/core/mapping.ts';
-import { createSourceAges } from '../../src/service/sweep/source-ages.ts';
+import { SourceAges } from '../../src/service/sweep/source-ages.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
 import { source } from '../sync/sample.ts';
 import { createClock, wanted } from './sample.ts';
@@ -10,7 +10,7 @@ const { store } = source({});
 const DAY_MS = 86_400_000;
 
 it('uses the earliest time reported for a version, and a new time for a new version', () => {
-  const ages = createSourceAges({ clock: createClock(), logger: silentLogger });
+  const ages = new SourceAges({ clock: createClock(), logger: silentLogger });
   const changedAt = (version: string, createdAt?: number) => {
     ages.note(store, 'a', { version, createdAt });
     return ages.changedAt(mapping);
@@ -28,7 +28,7 @@ it('uses the earliest time reported for a version, and a new time for a new vers
 });
 
 it('ignores old versions and other objects of the same name', () => {
-  const ages = createSourceAges({ clock: createClock(), logger: silentLogger });
+  const ages = new SourceAges({ clock: createClock(), logger: silentLogger });
   const of = (A: Source) => wanted({ name: 'old', data: { A } }).mapping;
   ages.note(store, 'a', { version: '2', createdAt: 900 });
   const sources = [{ store, key: 'a', version: '1', createdAt: 100 }];
@@ -43,7 +43,7 @@ it('warns once a day about each source older than `maxAge`', () => {
   const clock = createClock();
   const warned: unknown[] = [];
   const logger = { ...silentLogger, warn: (_: string, fields?: object) => void warned.push(fields) };
-  const ages = createSourceAges({ clock, logger });
+  const ages = new SourceAges({ clock, logger });
   const old = { ...mapping, maxAgeMs: DAY_MS };
   ages.note(store, 'a', { version: '1', createdAt: clock.time - DAY_MS - 1 });
   ages.note(store, 'b', { version: '1', createdAt: clock.time - DAY_MS });
@@ -68,7 +68,7 @@ describe('the age of a key that a search matches', () => {
   const version = (key: string, createdAt?: number) => ({ store, key, version: '1', createdAt });
 
   it('is tracked like the age of a named key while the search matches the key', () => {
-    const ages = createSourceAges({ clock: createClock(), logger: silentLogger });
+    const ages = new SourceAges({ clock: createClock(), logger: silentLogger });
     expect(ages.changedAt(searching)).toBeUndefined();
     ages.noteRun(searching, [version('a', 100), version('x/1', 200), version('x/2')]);
     expect(ages.changedAt(searching)).toBe(200);
@@ -83,7 +83,7 @@ describe('the age of a key that a search matches', () => {
     const clock = createClock();
     const warned: unknown[] = [];
     const logger = { ...silentLogger, warn: (_: string, fields?: object) => void warned.push(fields) };
-    const ages = createSourceAges({ clock, logger });
+    const ages = new SourceAges({ clock, logger });
     const old = { ...searching, maxAgeMs: DAY_MS };
     ages.noteRun(old, [version('x/1', clock.time - DAY_MS - 1)]);
     ages.warn([old]);

@@ -8,7 +8,7 @@ import type { SyncContext } from '../../src/reconcile/context.ts';
 import { createReadDeduplication } from '../../src/reconcile/read-deduplication.ts';
 import type { DesiredTarget } from '../../src/reconcile/targets.ts';
 import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
-import { createSourceAges } from '../../src/service/sweep/source-ages.ts';
+import { SourceAges } from '../../src/service/sweep/source-ages.ts';
 import { createSweep } from '../../src/service/sweep/sweep.ts';
 import { createTargetStates } from '../../src/service/target-states.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
@@ -70,7 +70,7 @@ function openSweep(all: readonly DesiredTarget[], tells = false) {
     fill: 'x',
   };
   const pinChecks: string[] = [];
-  const ages = createSourceAges({ clock, logger: silentLogger });
+  const ages = new SourceAges({ clock, logger: silentLogger });
   const state = { snapshot: createConfigSnapshot([], all, () => tells), isDown: false };
   const sweep = createSweep({
     snapshot: () => state.snapshot,

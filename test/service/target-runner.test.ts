@@ -6,7 +6,6 @@ import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
 import { createOutbox } from '../../src/service/outbox.ts';
 import { createSyncContexts } from '../../src/service/runs/sync-contexts.ts';
 import { createTargetRunner } from '../../src/service/runs/target-runner.ts';
-import { createSourceAges } from '../../src/service/sweep/source-ages.ts';
 import { createTargetStates } from '../../src/service/target-states.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
 import type { Watch } from '../fakes/faulty.ts';
@@ -45,7 +44,6 @@ async function open({ watch, mappings = DB_ONLY, isNew, isBehind }: Options = {}
     logger: silentLogger,
     random: () => 0.5,
     ages: {
-      ...createSourceAges({ clock, logger: silentLogger }),
       noteRun: ({ name }, sources) => void decided.push([name, ...sources.map(({ key }) => key)]),
     },
     onProposal: () => undefined,

@@ -1,22 +1,6 @@
 import { type StartTimer, startBackgroundTimer } from '../../core/timer.ts';
 import { REASONS, type Reason } from '../../queue/queue.ts';
 
-/** Delay in milliseconds until the job runs again; `undefined` for no further run. */
-type RetryAfter = number | undefined;
-
-/**
- * Limits concurrency for each set of stores, so that a store that does not answer blocks only its own jobs. The jobs
- * with the same set of stores share a compartment.
- */
-export interface Bulkhead {
-  /**
-   * Runs the work when the compartment has capacity, and returns its result. If too many jobs are waiting, returns a
-   * retry delay instead. The delays let jobs return about twice as fast as the compartment completes them. Without that
-   * spread, thousands of retries each second would cost more than the work.
-   */
-  run(compartment: string, reason: Reason, work: () => Promise<RetryAfter>): Promise<RetryAfter>;
-}
-
 export interface BulkheadOptions {
   readonly concurrency: number;
   /**
@@ -29,18 +13,8 @@ export interface BulkheadOptions {
   readonly wake?: StartTimer;
 }
 
-interface Compartment {
-  running: number;
-  /** Waiting jobs by reason, the most urgent reason first. Each callback receives whether its job may start. */
-  readonly waiting: ((mayBegin: boolean) => void)[][];
-  /** Moving average of the time between two completed jobs. `undefined` before the second one. */
-  paceMs: number | undefined;
-  /** When the compartment last completed a job. Before the first one, when the compartment was created. */
-  progressAt: number;
-  isMeasured: boolean;
-  /** The latest assigned retry time for each reason. */
-  readonly assignedUntil: number[];
-}
+/** Delay in milliseconds until the job runs again; `undefined` for no further run. */
+type RetryAfter = number | undefined;
 
 /** A job that would wait longer returns to the queue, because it occupies a worker slot while it waits. */
 const MAX_WAIT_MS = 1_000;
@@ -54,63 +28,72 @@ const OVERSUBSCRIPTION = 2;
 /** Weight of the newest interval in the moving average. */
 const SMOOTHING = 0.1;
 
-export function createBulkhead({
-  concurrency,
-  maxQueued,
-  now,
-  wake = startBackgroundTimer,
-}: BulkheadOptions): Bulkhead {
-  const bulkhead = new Map<string, Compartment>();
-  const open = (name: string): Compartment => {
-    const compartment: Compartment = {
-      running: 0,
-      waiting: REASONS.map(() => []),
-      paceMs: undefined,
-      progressAt: now(),
-      isMeasured: false,
-      assignedUntil: REASONS.map(() => 0),
-    };
-    bulkhead.set(name, compartment);
-    return compartment;
-  };
+/**
+ * Limits concurrency for each set of stores, so that a store that does not answer blocks only its own jobs. The jobs
+ * with the same set of stores share a compartment.
+ */
+export class Bulkhead {
+  readonly #options: BulkheadOptions;
+  readonly #compartments = new Map<string, Compartment>();
 
-  const measure = (compartment: Compartment): void => {
-    const took = now() - compartment.progressAt;
-    compartment.progressAt += took;
-    if (compartment.isMeasured)
-      compartment.paceMs =
-        compartment.paceMs === undefined
-          ? took
-          : compartment.paceMs + (took - compartment.paceMs) * SMOOTHING;
-    compartment.isMeasured = true;
-  };
-  const release = (name: string, compartment: Compartment): void => {
-    measure(compartment);
-    const next = compartment.waiting.find((line) => line.length > 0)?.shift();
-    // Pass the capacity to the next waiting job, so that no later job takes it.
-    if (next !== undefined) next(true);
-    else {
-      compartment.running -= 1;
-      if (compartment.running === 0) bulkhead.delete(name);
+  constructor(options: BulkheadOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Runs the work when the compartment has capacity, and returns its result. If too many jobs are waiting, returns a
+   * retry delay instead. The delays let jobs return about twice as fast as the compartment completes them. Without that
+   * spread, thousands of retries each second would cost more than the work.
+   */
+  async run(name: string, reason: Reason, work: () => Promise<RetryAfter>): Promise<RetryAfter> {
+    const compartment = this.#compartments.get(name) ?? new Compartment(this.#options);
+    this.#compartments.set(name, compartment);
+    if (!(await compartment.acquire(reason))) return compartment.retryAfter(reason);
+    try {
+      return await work();
+    } finally {
+      compartment.release();
+      if (compartment.isIdle) this.#compartments.delete(name);
     }
-  };
-  /** Whether a job can expect to start soon if `ahead` others start first. */
-  const isMovingFast = ({ paceMs = 0, progressAt }: Compartment, ahead: number): boolean =>
-    now() - progressAt < MAX_WAIT_MS && ahead * paceMs < MAX_WAIT_MS;
+  }
+}
+
+class Compartment {
+  readonly #options: BulkheadOptions;
+  /** Waiting jobs by reason, the most urgent reason first. Each callback receives whether its job may start. */
+  readonly #waiting: ((mayBegin: boolean) => void)[][] = REASONS.map(() => []);
+  /** The latest assigned retry time for each reason. */
+  readonly #assignedUntil = REASONS.map(() => 0);
+  #running = 0;
+  /** Moving average of the time between two completed jobs. `undefined` before the second one. */
+  #paceMs: number | undefined;
+  /** When the compartment last completed a job. Before the first one, when the compartment was created. */
+  #progressAt: number;
+  #hasCompleted = false;
+
+  constructor(options: BulkheadOptions) {
+    this.#options = options;
+    this.#progressAt = options.now();
+  }
+
+  get isIdle(): boolean {
+    return this.#running === 0;
+  }
 
   /** Waits for capacity. Resolves with false if the job must retry later. */
-  const acquire = async (compartment: Compartment, reason: Reason): Promise<boolean> => {
-    if (compartment.running < concurrency) {
-      compartment.running += 1;
+  async acquire(reason: Reason): Promise<boolean> {
+    const { concurrency, maxQueued, wake = startBackgroundTimer } = this.#options;
+    if (this.#running < concurrency) {
+      this.#running += 1;
       return true;
     }
     const rank = REASONS.indexOf(reason);
-    const line = compartment.waiting[rank] ?? [];
+    const line = this.#waiting[rank] ?? [];
     // Count only jobs that are at least as urgent, so that less urgent jobs never cause a rejection.
-    const ahead = compartment.waiting.slice(0, rank + 1).reduce((sum, { length }) => sum + length, 0);
+    const ahead = this.#waiting.slice(0, rank + 1).reduce((sum, { length }) => sum + length, 0);
     // A manual request is never rejected.
     const hasRoom = ahead < maxQueued || reason === 'manual';
-    if (!hasRoom && !isMovingFast(compartment, ahead)) return false;
+    if (!hasRoom && !this.#isMovingFast(ahead)) return false;
     const { promise, resolve } = Promise.withResolvers<boolean>();
     line.push(resolve);
     if (hasRoom) return promise;
@@ -120,33 +103,39 @@ export function createBulkhead({
       line.splice(at, 1);
       resolve(false);
     }, MAX_WAIT_MS);
-    try {
-      return await promise;
-    } finally {
-      cancelTimer();
-    }
-  };
+    return promise.finally(cancelTimer);
+  }
 
-  const retryAfter = (compartment: Compartment, reason: Reason): number => {
+  release(): void {
+    this.#measure();
+    const next = this.#waiting.find((line) => line.length > 0)?.shift();
+    // Pass the capacity to the next waiting job, so that no later job takes it.
+    if (next === undefined) this.#running -= 1;
+    else next(true);
+  }
+
+  retryAfter(reason: Reason): number {
     const rank = REASONS.indexOf(reason);
-    const soonest = now() + MIN_RETRY_MS;
-    const next =
-      (compartment.assignedUntil[rank] ?? 0) + (compartment.paceMs ?? DEFAULT_PACE_MS) / OVERSUBSCRIPTION;
+    const now = this.#options.now();
+    const soonest = now + MIN_RETRY_MS;
+    const next = (this.#assignedUntil[rank] ?? 0) + (this.#paceMs ?? DEFAULT_PACE_MS) / OVERSUBSCRIPTION;
     // If the time exceeds the upper bound, start over at the lower bound, so that the retries stay spread.
-    const at = next > now() + MAX_RETRY_MS ? soonest : Math.max(soonest, next);
-    compartment.assignedUntil[rank] = at;
-    return at - now();
-  };
+    const at = next > now + MAX_RETRY_MS ? soonest : Math.max(soonest, next);
+    this.#assignedUntil[rank] = at;
+    return at - now;
+  }
 
-  return {
-    async run(name, reason, work) {
-      const compartment = bulkhead.get(name) ?? open(name);
-      if (!(await acquire(compartment, reason))) return retryAfter(compartment, reason);
-      try {
-        return await work();
-      } finally {
-        release(name, compartment);
-      }
-    },
-  };
+  /** Whether a job can expect to start soon if `ahead` others start first. */
+  #isMovingFast(ahead: number): boolean {
+    const idleMs = this.#options.now() - this.#progressAt;
+    return idleMs < MAX_WAIT_MS && ahead * (this.#paceMs ?? 0) < MAX_WAIT_MS;
+  }
+
+  #measure(): void {
+    const tookMs = this.#options.now() - this.#progressAt;
+    this.#progressAt += tookMs;
+    if (this.#hasCompleted)
+      this.#paceMs = this.#paceMs === undefined ? tookMs : this.#paceMs + (tookMs - this.#paceMs) * SMOOTHING;
+    this.#hasCompleted = true;
+  }
 }

@@ -35,7 +35,7 @@ export interface TargetRunnerDeps {
   readonly logger: Logger;
   readonly tracer?: Tracer;
   readonly random: () => number;
-  readonly ages: SourceAges;
+  readonly ages: Pick<SourceAges, 'noteRun'>;
   /** Called when a run proposes a deletion. The deletion step decides on it. */
   readonly onProposal: () => void;
   /** Called when content was written for a mapping that names workloads to restart. */

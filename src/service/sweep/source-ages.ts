@@ -22,30 +22,9 @@ export interface Unrotated {
   readonly maxAgeMs: number;
 }
 
-/** Tracks the creation times of source values, as reported by the stores. */
-export interface SourceAges {
-  /**
-   * Records a version and its creation time. For the same version the earliest time counts, because a list may show the
-   * time of a tag change.
-   */
-  note(store: string, key: string, version: SourceVersion): void;
-  /** Records all sources of a run. For a search, only a run shows which keys match. */
-  noteRun(
-    mapping: Mapping,
-    sources: readonly (SourceVersion & { readonly store: string; readonly key: string })[],
-  ): void;
-  /** Returns the time when the newest source of the mapping was created, in milliseconds since 1970. */
-  changedAt(mapping: Mapping): number | undefined;
-  /**
-   * Logs a warning for each source older than its mapping's `maxAge`, at most once a day. Returns the sources that it
-   * logged.
-   */
-  warn(mappings: readonly Mapping[]): readonly Unrotated[];
-}
+type SourceName = Pick<Source, 'store' | 'key'>;
 
-interface KnownSource {
-  readonly store: string;
-  readonly key: string;
+interface KnownSource extends SourceName {
   version: string;
   at: number;
 }
@@ -53,95 +32,111 @@ interface KnownSource {
 const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 
-export function createSourceAges({
-  clock,
-  logger,
-}: {
-  readonly clock: Clock;
-  readonly logger: Logger;
-}): SourceAges {
-  const known = new Map<string, KnownSource>();
+/** Tracks the creation times of source values, as reported by the stores. */
+export class SourceAges {
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #known = new Map<string, KnownSource>();
   /** Keyed by mapping, because a search matches the same keys for all targets of the mapping. */
-  const bySearch = new Map<string, readonly KnownSource[]>();
-  const warnedAt = new Map<string, number>();
-  let lastCleanup: { readonly mappings: readonly Mapping[] | undefined; readonly at: number } = {
-    mappings: undefined,
-    at: 0,
-  };
-  const knownOf = (
-    sources: readonly { readonly store: string; readonly key: string }[],
-  ): readonly KnownSource[] => sources.flatMap(({ store, key }) => known.get(nameOf({ store, key })) ?? []);
-  const sourcesOfMapping = (mapping: Mapping): ReadonlySet<KnownSource> =>
-    new Set([
-      ...knownOf(sourcesOf(mapping)),
-      ...(searches(mapping) ? (bySearch.get(mapping.name) ?? []) : []),
-    ]);
+  readonly #bySearch = new Map<string, readonly KnownSource[]>();
+  readonly #warnedAt = new Map<string, number>();
+  #cleanedUp: { readonly mappings: readonly Mapping[]; readonly at: number } | undefined;
 
-  const note: SourceAges['note'] = (store, key, { version, createdAt }) => {
+  constructor({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }) {
+    this.#clock = clock;
+    this.#logger = logger;
+  }
+
+  /**
+   * Records a version and its creation time. For the same version the earliest time counts, because a list may show the
+   * time of a tag change.
+   */
+  note(store: string, key: string, { version, createdAt }: SourceVersion): void {
     if (createdAt === undefined) return;
     const id = nameOf({ store, key });
-    const before = known.get(id);
-    if (before === undefined) known.set(id, { store, key, version, at: createdAt });
+    const before = this.#known.get(id);
+    if (before === undefined) this.#known.set(id, { store, key, version, at: createdAt });
     else {
       before.at = before.version === version ? Math.min(before.at, createdAt) : createdAt;
       before.version = version;
     }
-  };
-  /** Removes unused entries. Visits every key, which takes up to 0.1 s for tens of thousands. */
-  const cleanUp = (mappings: readonly Mapping[]): void => {
-    lastCleanup = { mappings, at: clock.now() };
-    const searching = new Set(mappings.filter(searches).map(({ name }) => name));
-    for (const name of bySearch.keys()) if (!searching.has(name)) bySearch.delete(name);
-    const used = new Set(mappings.flatMap((mapping) => [...sourcesOfMapping(mapping)]));
-    for (const [id, knownSource] of known) if (!used.has(knownSource)) known.delete(id);
-    for (const [id, at] of warnedAt) if (clock.now() - at > DAY_MS) warnedAt.delete(id);
-  };
-  return {
-    note,
-    noteRun(mapping, sources) {
-      // A pinned version or another object type does not show the age of the current value.
-      const notCurrent = new Set(
-        sourcesOf(mapping)
-          .filter((source) => !isCurrentSecretRef(storeRef(source).ref))
-          .map(nameOf),
-      );
-      for (const source of sources)
-        if (!notCurrent.has(nameOf(source))) note(source.store, source.key, source);
-      if (searches(mapping)) bySearch.set(mapping.name, knownOf(sources));
-    },
-    changedAt(mapping) {
-      const times = [...sourcesOfMapping(mapping)].map(({ at }) => at);
-      return times.length === 0 ? undefined : Math.max(...times);
-    },
-    warn(mappings) {
-      if (mappings !== lastCleanup.mappings || clock.now() - lastCleanup.at >= HOUR_MS) cleanUp(mappings);
-      const old = mappings.flatMap((mapping) => {
-        const { name, maxAgeMs } = mapping;
-        if (maxAgeMs === undefined) return [];
-        return [...sourcesOfMapping(mapping)].flatMap(({ store, key, at }): Unrotated[] => {
-          const now = clock.now();
-          const id = `${name} ${store} ${key}`;
-          if (now - at <= maxAgeMs || now - (warnedAt.get(id) ?? 0) < DAY_MS) return [];
-          warnedAt.set(id, now);
-          return [{ mapping: name, store, key, madeAt: at, ageMs: now - at, maxAgeMs }];
-        });
+  }
+
+  /** Records all sources of a run. For a search, only a run shows which keys match. */
+  noteRun(mapping: Mapping, sources: readonly (SourceVersion & SourceName)[]): void {
+    // A pinned version or another object type does not show the age of the current value.
+    const notCurrent = new Set(
+      sourcesOf(mapping)
+        .filter((source) => !isCurrentSecretRef(storeRef(source).ref))
+        .map(nameOf),
+    );
+    for (const source of sources)
+      if (!notCurrent.has(nameOf(source))) this.note(source.store, source.key, source);
+    if (searches(mapping)) this.#bySearch.set(mapping.name, this.#knownOf(sources));
+  }
+
+  /** Returns the time when the newest source of the mapping was created, in milliseconds since 1970. */
+  changedAt(mapping: Mapping): number | undefined {
+    const times = [...this.#sourcesOf(mapping)].map(({ at }) => at);
+    return times.length === 0 ? undefined : Math.max(...times);
+  }
+
+  /**
+   * Logs a warning for each source older than its mapping's `maxAge`, at most once a day. Returns the sources that it
+   * logged.
+   */
+  warn(mappings: readonly Mapping[]): readonly Unrotated[] {
+    const cleanedUp = this.#cleanedUp;
+    if (mappings !== cleanedUp?.mappings || this.#clock.now() - cleanedUp.at >= HOUR_MS)
+      this.#cleanUp(mappings);
+    const unrotated = mappings.flatMap((mapping) => this.#newlyUnrotated(mapping));
+    for (const { mapping, store, key, ageMs } of unrotated)
+      this.#logger.warn('a source was not rotated for longer than `maxAge`', {
+        mapping,
+        store,
+        key,
+        durationMs: ageMs,
       });
-      for (const { mapping, store, key, ageMs } of old)
-        logger.warn('a source was not rotated for longer than `maxAge`', {
-          mapping,
-          store,
-          key,
-          durationMs: ageMs,
-        });
-      return old.toSorted(
-        (a, b) =>
-          compareText(a.mapping, b.mapping) || compareText(a.store, b.store) || compareText(a.key, b.key),
-      );
-    },
-  };
+    return unrotated.toSorted(
+      (a, b) =>
+        compareText(a.mapping, b.mapping) || compareText(a.store, b.store) || compareText(a.key, b.key),
+    );
+  }
+
+  #newlyUnrotated(mapping: Mapping): readonly Unrotated[] {
+    const { name, maxAgeMs } = mapping;
+    if (maxAgeMs === undefined) return [];
+    const now = this.#clock.now();
+    return [...this.#sourcesOf(mapping)].flatMap(({ store, key, at }): Unrotated[] => {
+      const id = `${name} ${store} ${key}`;
+      if (now - at <= maxAgeMs || now - (this.#warnedAt.get(id) ?? 0) < DAY_MS) return [];
+      this.#warnedAt.set(id, now);
+      return [{ mapping: name, store, key, madeAt: at, ageMs: now - at, maxAgeMs }];
+    });
+  }
+
+  /** Removes unused entries. Visits every key, which takes up to 0.1 s for tens of thousands. */
+  #cleanUp(mappings: readonly Mapping[]): void {
+    const now = this.#clock.now();
+    this.#cleanedUp = { mappings, at: now };
+    const searching = new Set(mappings.filter(searches).map(({ name }) => name));
+    for (const name of this.#bySearch.keys()) if (!searching.has(name)) this.#bySearch.delete(name);
+    const used = new Set(mappings.flatMap((mapping) => [...this.#sourcesOf(mapping)]));
+    for (const [id, knownSource] of this.#known) if (!used.has(knownSource)) this.#known.delete(id);
+    for (const [id, at] of this.#warnedAt) if (now - at > DAY_MS) this.#warnedAt.delete(id);
+  }
+
+  #sourcesOf(mapping: Mapping): ReadonlySet<KnownSource> {
+    const found = searches(mapping) ? this.#bySearch.get(mapping.name) : undefined;
+    return new Set([...this.#knownOf(sourcesOf(mapping)), ...(found ?? [])]);
+  }
+
+  #knownOf(sources: readonly SourceName[]): readonly KnownSource[] {
+    return sources.flatMap((source) => this.#known.get(nameOf(source)) ?? []);
+  }
 }
 
-function nameOf({ store, key }: Pick<Source, 'store' | 'key'>): string {
+function nameOf({ store, key }: SourceName): string {
   return `${store} ${key}`;
 }
 
