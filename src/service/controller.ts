@@ -32,7 +32,7 @@ import { createSyncContexts } from './runs/sync-contexts.ts';
 import type { ServiceParts } from './service-parts.ts';
 import { createStaleFailures } from './stale-failures.ts';
 import { SourceAges } from './sweep/source-ages.ts';
-import { createSweepSchedule } from './sweep/sweep-schedule.ts';
+import { SweepSchedule } from './sweep/sweep-schedule.ts';
 import { createTargetStates, type TargetStates } from './target-states.ts';
 import { createObserver } from './watch/observer.ts';
 import { createWatchErrors } from './watch/watch-errors.ts';
@@ -89,7 +89,7 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
   const current = () => snapshot;
   const outbox = createOutbox(queue, parts);
   const orders = createOrders({ ...parts, outbox });
-  const schedule = createSweepSchedule({ queue, snapshot: current, clock, logger });
+  const schedule = new SweepSchedule({ queue, snapshot: current, clock, logger });
   const watchErrors = createWatchErrors({ states, outbox, logger, snapshot: current });
   const hints = new Hints({ ...parts, namesOf: parts.stores.namesOf, outbox, snapshot: current });
   const actorOf = createActors(audit, hints.intakeOf);

@@ -4,19 +4,6 @@ import type { Mapping } from '../core/mapping.ts';
 import { compareText } from '../core/target.ts';
 import type { Broadcast } from '../queue/queue.ts';
 
-/** Tracks the replicas of this instance that share the queue. */
-export interface Replicas extends Disposable {
-  /** Announces this replica again. */
-  announce(): void;
-  /** Replicas with a recent announcement, including this one, sorted. */
-  replicas(): readonly string[];
-  /**
-   * Replicas with another configuration, sorted. A target that is new in one configuration looks orphaned to a replica
-   * with another one.
-   */
-  differing(): readonly string[];
-}
-
 export interface ReplicasOptions {
   readonly broadcast: Broadcast;
   readonly replica: string;
@@ -34,6 +21,94 @@ const TOPIC_PREFIX = 'r/';
 /** A replica counts as ended after this time without an announcement. */
 const REPLICA_TTL_MS = 45_000;
 
+/** Tracks the replicas of this instance that share the queue. */
+export class Replicas implements Disposable {
+  readonly #options: ReplicasOptions;
+  readonly #startedAt: number;
+  readonly #stop: () => void;
+  /** The live replicas by name. */
+  readonly #live = new Map<string, { readonly at: number; readonly digest: string | undefined }>();
+  readonly #firstMessages = new Map<string, { readonly at: number; readonly text: string }>();
+  #isOlderReported = false;
+  #closed = false;
+
+  constructor(options: ReplicasOptions) {
+    this.#options = options;
+    this.#startedAt = options.clock.now();
+    this.#stop = options.broadcast.subscribe((topic, text) => {
+      if (!topic.startsWith(TOPIC_PREFIX)) return;
+      const name = topic.slice(TOPIC_PREFIX.length);
+      if (text === undefined) this.#forget(name);
+      else this.#receive(name, text);
+    });
+    this.#sendAnnouncement();
+  }
+
+  /** Announces this replica again. */
+  announce(): void {
+    const { broadcast, clock } = this.#options;
+    this.#sendAnnouncement();
+    // Forget a replica that has sent nothing since our start, because it may have ended long ago.
+    for (const [name, { at }] of this.#firstMessages)
+      if (clock.now() - (this.#live.get(name)?.at ?? at) > REPLICA_TTL_MS) {
+        this.#forget(name);
+        broadcast.send(TOPIC_PREFIX + name, undefined);
+      }
+  }
+
+  /** Replicas with a recent announcement, including this one, sorted. */
+  replicas(): readonly string[] {
+    return [this.#options.replica, ...this.#live.keys()].sort();
+  }
+
+  /**
+   * Replicas with another configuration, sorted. A target that is new in one configuration looks orphaned to a replica
+   * with another one.
+   */
+  differing(): readonly string[] {
+    const ours = this.#options.currentDigest();
+    return [...this.#live]
+      .filter(([, { digest }]) => digest !== undefined && digest !== ours)
+      .map(([name]) => name)
+      .toSorted(compareText);
+  }
+
+  [Symbol.dispose](): void {
+    this.#closed = true;
+    this.#options.broadcast.send(TOPIC_PREFIX + this.#options.replica, undefined);
+    this.#stop();
+  }
+
+  #sendAnnouncement(): void {
+    const { broadcast, replica, clock, currentDigest } = this.#options;
+    if (!this.#closed)
+      broadcast.send(TOPIC_PREFIX + replica, `${this.#startedAt} ${clock.now()} ${currentDigest()}`);
+  }
+
+  #receive(name: string, text: string): void {
+    const { replica, clock, onOlderReplica } = this.#options;
+    const parts = text.split(' ');
+    const [since = Number.NaN, at = Number.NaN] = parts.map(Number);
+    // Ignore messages of another format.
+    if (name === replica || !Number.isFinite(at)) return;
+    const { text: first } = this.#firstMessages.get(name) ?? { text };
+    if (!this.#firstMessages.has(name)) this.#firstMessages.set(name, { at: clock.now(), text });
+    // Ignore an old message that an ended replica has left in Redis. A replica that sends new messages is live, even if
+    // its clock is wrong.
+    if (first === text && !(Math.abs(clock.now() - at) < REPLICA_TTL_MS)) return;
+    // Earlier releases do not announce a digest.
+    this.#live.set(name, { at: clock.now(), digest: parts[2] });
+    if (this.#isOlderReported || first === text || !(since < this.#startedAt)) return;
+    this.#isOlderReported = true;
+    onOlderReplica(name);
+  }
+
+  #forget(name: string): void {
+    this.#live.delete(name);
+    this.#firstMessages.delete(name);
+  }
+}
+
 /** Returns a digest of the targets that the mappings want. The order and the files of the mappings do not matter. */
 export function configDigest(instances: readonly string[], mappings: readonly Mapping[]): string {
   const wants = mappings
@@ -45,67 +120,4 @@ export function configDigest(instances: readonly string[], mappings: readonly Ma
     .update(JSON.stringify([instances.toSorted(compareText), wants]))
     .digest('hex')
     .slice(0, 16);
-}
-
-export function trackReplicas({
-  broadcast,
-  replica,
-  clock,
-  currentDigest,
-  onOlderReplica,
-}: ReplicasOptions): Replicas {
-  const startedAt = clock.now();
-  const replicas = new Map<string, { readonly at: number; readonly works: string | undefined }>();
-  const firstMessages = new Map<string, { readonly at: number; readonly text: string }>();
-  let isOlderReported = false;
-  const forget = (name: string): void => {
-    replicas.delete(name);
-    firstMessages.delete(name);
-  };
-  const stop = broadcast.subscribe((field, text) => {
-    if (!field.startsWith(TOPIC_PREFIX)) return;
-    const name = field.slice(TOPIC_PREFIX.length);
-    if (text === undefined) return forget(name);
-    const parts = text.split(' ');
-    const [since = Number.NaN, at = Number.NaN] = parts.map(Number);
-    // Ignore messages of another format.
-    if (name === replica || !Number.isFinite(at)) return;
-    const { text: first } = firstMessages.get(name) ?? { text };
-    if (!firstMessages.has(name)) firstMessages.set(name, { at: clock.now(), text });
-    // Ignore an old message that an ended replica has left in Redis. A replica that sends new messages is live, even if
-    // its clock is wrong.
-    if (first === text && !(Math.abs(clock.now() - at) < REPLICA_TTL_MS)) return;
-    // Earlier releases do not announce a digest.
-    replicas.set(name, { at: clock.now(), works: parts[2] });
-    if (isOlderReported || first === text || !(since < startedAt)) return;
-    isOlderReported = true;
-    onOlderReplica(name);
-  });
-  let closed = false;
-  const announce = (): void => {
-    if (!closed) broadcast.send(TOPIC_PREFIX + replica, `${startedAt} ${clock.now()} ${currentDigest()}`);
-  };
-  announce();
-  return {
-    announce() {
-      announce();
-      // Forget a replica that has sent nothing since our start, because it may have ended long ago.
-      for (const [name, { at }] of firstMessages)
-        if (clock.now() - (replicas.get(name)?.at ?? at) > REPLICA_TTL_MS) {
-          forget(name);
-          broadcast.send(TOPIC_PREFIX + name, undefined);
-        }
-    },
-    replicas: () => [replica, ...replicas.keys()].sort(),
-    differing: () =>
-      [...replicas]
-        .filter(([, other]) => other.works !== undefined && other.works !== currentDigest())
-        .map(([name]) => name)
-        .toSorted(compareText),
-    [Symbol.dispose]() {
-      closed = true;
-      broadcast.send(TOPIC_PREFIX + replica, undefined);
-      stop();
-    },
-  };
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import { withoutSuffix } from '../core/request-id.ts';
-import { compareTargets } from '../core/target.ts';
+import { compareTargets, type TargetId } from '../core/target.ts';
 import { OUTCOMES } from '../reconcile/outcome.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
 import { targetKey } from './config-snapshot.ts';
@@ -27,62 +27,101 @@ export async function requestSync(
   desired: readonly DesiredTarget[],
   { requestId, clock, held, wholeMapping }: SyncRequest,
 ): Promise<SyncAnswer> {
-  const askedAt = clock.now();
-  const results = new Map<string, TargetState>();
-  /** Targets whose final result has arrived. */
-  const ownEnded = new Set<string>();
-  const proposed = new Set<string>();
-  let othersTimer: NodeJS.Timeout | undefined;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const requested = new Set(desired.map(({ mapping, id }) => targetKey(mapping.name, id)));
-  const onState = (state: TargetState): void => {
-    const key = targetKey(state.mapping, state.target);
-    // A run with our request id counts even if its start time is earlier, because the clock of another replica may be
-    // behind.
-    const isOwn = withoutSuffix(state.requestId) === requestId;
-    if (!requested.has(key) || ownEnded.has(key) || !(isOwn || state.startedAt >= askedAt)) return;
-    // The deletion step will decide on the proposal soon, so wait for its result.
-    if (state.proposed) return void (isOwn && proposed.add(key));
-    results.set(key, state);
-    // A run of another request may use values that were read before this request, so wait for our own run too.
-    if (isOwn || proposed.has(key)) ownEnded.add(key);
-    if (ownEnded.size === requested.size) resolve();
-    else if (results.size === requested.size) othersTimer ??= setTimeout(resolve, OWN_RUN_WAIT_MS);
-  };
-  const stop = controller.states.onChange(onState);
-  const timer = setTimeout(resolve, ANSWER_TIMEOUT_MS);
+  const { states } = controller;
+  const results = new RequestResults(desired, requestId, clock.now());
+  const stop = states.onChange((state) => results.note(state));
+  const timer = setTimeout(() => results.end(), ANSWER_TIMEOUT_MS);
   try {
     await Promise.all(desired.map((desiredTarget) => controller.request(desiredTarget, requestId)));
-    if (desired.length > 0) await promise;
+    if (desired.length > 0) await results.ended;
   } finally {
     clearTimeout(timer);
-    clearTimeout(othersTimer);
+    results.end();
     stop();
   }
   const isRequested = (heldStatus: HeldStatus): boolean =>
-    requested.has(targetKey(heldStatus.mapping, heldStatus));
+    results.isRequested(heldStatus.mapping, heldStatus);
   const waiting = held().filter(
     (heldStatus) => isRequested(heldStatus) || heldStatus.mapping === wholeMapping,
   );
   const orphans = waiting
     .filter((heldStatus) => !isRequested(heldStatus))
-    .flatMap(
-      (heldStatus) =>
-        controller.states.get(heldStatus.mapping, {
-          namespace: heldStatus.namespace,
-          secret: heldStatus.secret,
-        }) ?? [],
-    );
-  const state = [...results.values(), ...orphans].toSorted((a, b) => compareTargets(a.target, b.target));
-  const summary = Object.fromEntries(
-    OUTCOMES.map((kind) => [kind, state.filter((targetState) => targetState.kind === kind).length]),
-  );
-  const pending = requested.size - results.size;
+    .flatMap(({ mapping, namespace, secret }) => states.get(mapping, { namespace, secret }) ?? []);
+  return answerOf(requestId, [...results.states(), ...orphans], waiting, results.pending);
+}
+
+/** Collects the results of the requested targets until all runs of the request have ended. */
+class RequestResults {
+  readonly ended: Promise<void>;
+  readonly #resolve: () => void;
+  readonly #requestId: string;
+  readonly #askedAt: number;
+  readonly #requested: ReadonlySet<string>;
+  readonly #results = new Map<string, TargetState>();
+  /** Targets whose final result has arrived. */
+  readonly #ownEnded = new Set<string>();
+  /** Targets for which a run of the request proposed a deletion. */
+  readonly #proposed = new Set<string>();
+  #othersTimer: NodeJS.Timeout | undefined;
+
+  constructor(desired: readonly DesiredTarget[], requestId: string, askedAt: number) {
+    this.#requested = new Set(desired.map(({ mapping, id }) => targetKey(mapping.name, id)));
+    this.#requestId = requestId;
+    this.#askedAt = askedAt;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.ended = promise;
+    this.#resolve = resolve;
+  }
+
+  /** The number of targets without a result. */
+  get pending(): number {
+    return this.#requested.size - this.#results.size;
+  }
+
+  states(): Iterable<TargetState> {
+    return this.#results.values();
+  }
+
+  isRequested(mapping: string, target: TargetId): boolean {
+    return this.#requested.has(targetKey(mapping, target));
+  }
+
+  note(state: TargetState): void {
+    const key = targetKey(state.mapping, state.target);
+    if (!this.#requested.has(key) || this.#ownEnded.has(key)) return;
+    // A run with our request id counts even if its start time is earlier, because the clock of another replica may be
+    // behind.
+    const isOwn = withoutSuffix(state.requestId) === this.#requestId;
+    if (!isOwn && state.startedAt < this.#askedAt) return;
+    // The deletion step will decide on the proposal soon, so wait for its result.
+    if (state.proposed) return void (isOwn && this.#proposed.add(key));
+    this.#results.set(key, state);
+    // A run of another request may use values that were read before this request, so wait for our own run too.
+    if (isOwn || this.#proposed.has(key)) this.#ownEnded.add(key);
+    if (this.#ownEnded.size === this.#requested.size) this.end();
+    else if (this.pending === 0) this.#othersTimer ??= setTimeout(() => this.end(), OWN_RUN_WAIT_MS);
+  }
+
+  end(): void {
+    clearTimeout(this.#othersTimer);
+    this.#resolve();
+  }
+}
+
+function answerOf(
+  requestId: string,
+  states: readonly TargetState[],
+  held: readonly HeldStatus[],
+  pending: number,
+): SyncAnswer {
+  const sorted = states.toSorted((a, b) => compareTargets(a.target, b.target));
   return {
-    ok: pending === 0 && waiting.length === 0 && state.every(({ error }) => error === undefined),
+    ok: pending === 0 && held.length === 0 && sorted.every(({ error }) => error === undefined),
     requestId,
-    summary,
-    targets: state.map(({ mapping, target, kind, error, keys, pinned }) => ({
+    summary: Object.fromEntries(
+      OUTCOMES.map((outcome) => [outcome, sorted.filter(({ kind }) => kind === outcome).length]),
+    ),
+    targets: sorted.map(({ mapping, target, kind, error, keys, pinned }) => ({
       mapping,
       ...target,
       outcome: kind,
@@ -90,7 +129,7 @@ export async function requestSync(
       keys,
       ...(pinned === undefined ? {} : { pinned }),
     })),
-    held: waiting,
+    held,
     pending,
   };
 }

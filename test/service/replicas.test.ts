@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { configDigest, trackReplicas } from '../../src/service/replicas.ts';
+import { configDigest, Replicas } from '../../src/service/replicas.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { mapping } from '../sync/sample.ts';
 import { createFakeBroadcast, START } from './sample.ts';
@@ -10,7 +10,7 @@ describe('replicas', () => {
     const broadcast = createFakeBroadcast();
     const of = { a: 'one', b: 'one' };
     const open = (replica: 'a' | 'b') =>
-      trackReplicas({
+      new Replicas({
         broadcast,
         replica,
         clock,

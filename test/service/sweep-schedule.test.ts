@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { formatSubject } from '../../src/queue/subject.ts';
 import { type ConfigSnapshot, createConfigSnapshot } from '../../src/service/config-snapshot.ts';
-import { createSweepSchedule } from '../../src/service/sweep/sweep-schedule.ts';
+import { SweepSchedule } from '../../src/service/sweep/sweep-schedule.ts';
 import { recordingLogger } from '../reconcile/world.ts';
 import { source } from '../sync/sample.ts';
 import { asQueue, createClock, createFakeQueue, queueAway, START, settled, wanted } from './sample.ts';
@@ -21,7 +21,7 @@ function open(keys = 200, refreshMs = REFRESH_MS) {
   const logger = recordingLogger();
   const state = { snapshot: generationOf(keys, refreshMs) };
   const start = () =>
-    createSweepSchedule({ queue: asQueue(queue), snapshot: () => state.snapshot, clock, logger });
+    new SweepSchedule({ queue: asQueue(queue), snapshot: () => state.snapshot, clock, logger });
   let schedule = start();
   const run = (ms: number, everyMs = 1_000) => {
     for (const end = clock.time + ms; clock.time < end; ) {
@@ -181,7 +181,7 @@ describe('sweep schedule', () => {
       [wanted({ refreshMs: DAY, data: { A: source({ key: 'k' }) } })],
       () => false,
     );
-    const schedule = createSweepSchedule({
+    const schedule = new SweepSchedule({
       queue: asQueue(queue),
       snapshot: () => snapshot,
       clock,

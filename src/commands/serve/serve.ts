@@ -15,7 +15,7 @@ import { storesOfMappings } from '../../service/config-snapshot.ts';
 import type { Controller } from '../../service/controller.ts';
 import { watchStalls } from '../../service/liveness/loops.ts';
 import { watchEventLoop } from '../../service/liveness/watchdog.ts';
-import { configDigest, trackReplicas } from '../../service/replicas.ts';
+import { configDigest, Replicas } from '../../service/replicas.ts';
 import { MAX_CONTEXT_AGE_MS } from '../../service/runs/sync-contexts.ts';
 import { createMetrics, type Metrics } from '../../telemetry/metrics.ts';
 import { runRetentionPeriodically } from '../retention.ts';
@@ -192,7 +192,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
     await waitForTrustedAudit(app, { ...deps, front: frontend, retryMs: START_RETRY_MS });
     const queue = parts.use(await openQueue(config, { credential, clock, logger }));
     const workHash = createWorkHash(app);
-    const presence = trackReplicas({
+    const presence = new Replicas({
       broadcast: queue.broadcast,
       replica: deps.replica,
       clock,

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../core/clock.ts';
 import { toAppError } from '../../core/errors.ts';
-import { isQueueOutage, type Queue } from '../../queue/queue.ts';
+import { type AddOptions, isQueueOutage, type Queue } from '../../queue/queue.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { ConfigSnapshot } from '../config-snapshot.ts';
-import { type Round, roundAt } from './shards.ts';
+import { type Round, roundAt, type Sweep } from './shards.ts';
 
 /**
  * A skipped round shows a clock jump only if the interval is longer than this. With a shorter interval, a late tick can
@@ -12,45 +12,80 @@ import { type Round, roundAt } from './shards.ts';
  */
 const JUMP_MS = 30_000;
 
-export interface SweepSchedule {
-  /** Queues the shards that became due since the last call. */
-  tick(): void;
-  /** Queues these shards now, because their store recovered. */
-  queueNow(shards: Iterable<string>): void;
-  /**
-   * Queues the current round of each shard again if it was queued but not swept, because the queue may have lost the
-   * job. If the queue still contains the job, it drops the duplicate.
-   *
-   * @param sweptAt Returns the time of a shard's last sweep, in milliseconds since 1970.
-   */
-  requeueLost(sweptAt: (shard: string) => number | undefined): void;
+export interface SweepScheduleDeps {
+  readonly queue: Queue;
+  readonly snapshot: () => ConfigSnapshot;
+  readonly clock: Clock;
+  readonly logger: Logger;
 }
 
 /**
  * Queues each shard once per round. Every replica does so, and the queue drops the duplicates. A new shard waits for
  * its next round, so a restart causes no extra reads.
  */
-export function createSweepSchedule({
-  queue,
-  snapshot,
-  clock,
-  logger,
-}: {
-  readonly queue: Queue;
-  readonly snapshot: () => ConfigSnapshot;
-  readonly clock: Clock;
-  readonly logger: Logger;
-}): SweepSchedule {
-  const rounds = new Map<string, Round>();
+export class SweepSchedule {
+  readonly #deps: SweepScheduleDeps;
+  readonly #rounds = new Map<string, Round>();
   /** The rounds that this process has queued. */
-  const queued = new Map<string, Round>();
+  readonly #queued = new Map<string, Round>();
 
-  const add = async (subject: string, once?: { id: string; ttlMs: number }): Promise<boolean> => {
+  constructor(deps: SweepScheduleDeps) {
+    this.#deps = deps;
+  }
+
+  /** Queues the shards that became due since the last call. */
+  tick(): void {
+    const { shards } = this.#deps.snapshot();
+    for (const byShard of [this.#rounds, this.#queued])
+      for (const name of byShard.keys()) if (!shards.has(name)) byShard.delete(name);
+    for (const [name, { sweep }] of shards) this.#advance(name, sweep);
+  }
+
+  /** Queues these shards now, because their store recovered. */
+  queueNow(shards: Iterable<string>): void {
+    for (const name of shards) void this.#add(name);
+  }
+
+  /**
+   * Queues the current round of each shard again if it was queued but not swept, because the queue may have lost the
+   * job. If the queue still contains the job, it drops the duplicate.
+   *
+   * @param sweptAt Returns the time of a shard's last sweep, in milliseconds since 1970.
+   */
+  requeueLost(sweptAt: (shard: string) => number | undefined): void {
+    for (const [name, { sweep }] of this.#deps.snapshot().shards) {
+      const round = this.#queued.get(name);
+      if (round === undefined || this.#rounds.get(name) !== round || (sweptAt(name) ?? 0) >= round.from)
+        continue;
+      void this.#addRound(name, round, sweep.refreshMs);
+    }
+  }
+
+  #advance(name: string, sweep: Sweep): void {
+    const now = this.#deps.clock.now();
+    const current = this.#rounds.get(name);
+    if (current !== undefined && now >= current.from && now < current.until) return;
+    const next = roundAt(sweep, now);
+    this.#rounds.set(name, next);
+    if (current === undefined || next.round <= current.round) return;
+    // Do not queue after a clock jump. A clock set back would repeat old rounds, and a clock set forward, as after
+    // a suspend, would make all shards due together.
+    if (next.round > current.round + 1 && sweep.refreshMs > JUMP_MS) return;
+    void this.#addRound(name, next, sweep.refreshMs).then((isQueued) => {
+      // Retry at the next tick. If another replica has queued the round meanwhile, the queue drops the duplicate.
+      if (!isQueued && this.#rounds.get(name) === next) this.#rounds.set(name, current);
+    });
+  }
+
+  #addRound(name: string, round: Round, ttlMs: number): Promise<boolean> {
+    this.#queued.set(name, round);
+    return this.#add(name, { once: { id: String(round.round), ttlMs } });
+  }
+
+  async #add(subject: string, options: AddOptions = {}): Promise<boolean> {
+    const { queue, logger } = this.#deps;
     try {
-      await queue.add(
-        [{ subject, reason: 'sweep', requestId: randomUUID() }],
-        once === undefined ? {} : { once },
-      );
+      await queue.add([{ subject, reason: 'sweep', requestId: randomUUID() }], options);
       return true;
     } catch (thrown) {
       const error = toAppError(thrown);
@@ -58,44 +93,5 @@ export function createSweepSchedule({
       if (!isQueueOutage(error)) logger.error('a sweep could not be queued', { error });
       return false;
     }
-  };
-
-  const addRound = (name: string, round: Round, ttlMs: number): Promise<boolean> => {
-    queued.set(name, round);
-    return add(name, { id: String(round.round), ttlMs });
-  };
-
-  return {
-    tick() {
-      const { shards } = snapshot();
-      for (const byShard of [rounds, queued])
-        for (const name of byShard.keys()) if (!shards.has(name)) byShard.delete(name);
-      for (const [name, { sweep }] of shards) {
-        const now = clock.now();
-        const current = rounds.get(name);
-        if (current !== undefined && now >= current.from && now < current.until) continue;
-        const next = roundAt(sweep, now);
-        rounds.set(name, next);
-        const [before, round] = [current?.round, next.round];
-        // Do not queue after a clock jump. A clock set back would repeat old rounds, and a clock set forward, as after
-        // a suspend, would make all shards due together.
-        const isJump = before !== undefined && round > before + 1 && sweep.refreshMs > JUMP_MS;
-        if (before !== undefined && round > before && !isJump)
-          void addRound(name, next, sweep.refreshMs).then((isQueued) => {
-            // Retry at the next tick. If another replica has queued the round meanwhile, the queue drops the duplicate.
-            if (!isQueued && current !== undefined && rounds.get(name) === next) rounds.set(name, current);
-          });
-      }
-    },
-    queueNow(shards) {
-      for (const name of shards) void add(name);
-    },
-    requeueLost(sweptAt) {
-      for (const [name, { sweep }] of snapshot().shards) {
-        const round = queued.get(name);
-        if (round === undefined || rounds.get(name) !== round || (sweptAt(name) ?? 0) >= round.from) continue;
-        void addRound(name, round, sweep.refreshMs);
-      }
-    },
-  };
+  }
 }
