@@ -22,7 +22,6 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'providers/credentials.ts',
     'providers/name-rules.ts',
     'providers/registry.ts',
-    'sync/target-keys.ts',
     'sync/checks.ts',
     'sync/find.ts',
     'sync/pattern.ts',
@@ -57,7 +56,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'providers/message-queue.ts',
     'telemetry/logger.ts',
   ],
-  import: ['core', 'config', 'sync/target-keys.ts', 'sync/template/compile.ts'],
+  import: ['core', 'config', 'sync/template/compile.ts'],
   telemetry: ['core'],
   http: [
     'core',

@@ -74,3 +74,8 @@ export function totalSizeOf(results: ReadonlyMap<string, ReadResult>): number {
 export function sizeOf(result: ReadResult): number {
   return result.kind === 'found' ? result.value.size + (result.object?.size ?? 0) : 0;
 }
+
+/** An appended audit record that may not be durable yet. Records become durable in order. */
+export interface PendingRecord {
+  readonly durable: Promise<unknown>;
+}

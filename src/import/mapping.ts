@@ -1,4 +1,4 @@
-import { isTargetKey } from '../sync/target-keys.ts';
+import { isTargetKey } from '../core/mapping.ts';
 import { sourceListOf } from './data-from.ts';
 import { createNode, type Json, type Node, type Notes } from './node.ts';
 import type { ExternalObject } from './objects.ts';

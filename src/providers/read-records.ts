@@ -1,5 +1,4 @@
-import type { PendingRecord } from '../core/pending-record.ts';
-import { type ReadResult, refId, type StoreRef } from '../core/read-result.ts';
+import { type PendingRecord, type ReadResult, refId, type StoreRef } from '../core/read-result.ts';
 
 /**
  * Called for each read before its result is returned. May return a record that becomes durable later. If the record

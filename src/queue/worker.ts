@@ -1,7 +1,7 @@
 import { type Job as BullJob, Worker } from 'bullmq';
 import { toAppError } from '../core/errors.ts';
-import { withSuffix } from '../core/request-id.ts';
 import { pause, type Timers, within } from '../core/timer.ts';
+import { withSuffix } from '../core/tracer.ts';
 import type { RedisServer } from './connect-redis.ts';
 import { parseJob, WAKE_UP } from './jobs.ts';
 import type { Job, Process } from './queue.ts';

@@ -1,8 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type AuditRecord, type Entry, NO_KEYS } from '../audit/entry.ts';
 import type { AppError } from '../core/errors.ts';
-import type { PendingRecord } from '../core/pending-record.ts';
-import type { ReadResult, StoreRef } from '../core/read-result.ts';
+import type { PendingRecord, ReadResult, StoreRef } from '../core/read-result.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import type { KeyPlan } from '../sync/drift.ts';
 import type { Pin } from '../sync/pin.ts';
@@ -25,16 +24,17 @@ import {
 } from './latest-records.ts';
 import { pinNote } from './pins.ts';
 import { ReadRecorder } from './read-records.ts';
-import type {
-  ChangeResult,
-  CurrentTarget,
-  RecordedState,
-  Recorder,
-  RecorderDeps,
-  RestartsNeeded,
-  TargetFailure,
+import {
+  type ChangeResult,
+  type Command,
+  type CurrentTarget,
+  commandEntry,
+  type RecordedState,
+  type Recorder,
+  type RecorderDeps,
+  type RestartsNeeded,
+  type TargetFailure,
 } from './recorder.ts';
-import { type Command, commandEntry } from './recorder.ts';
 
 /** Writes the audit records of one request. */
 export function createRecorder(deps: RecorderDeps): Recorder {

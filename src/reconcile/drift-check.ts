@@ -3,7 +3,7 @@ import { AppError, isClusterOutage } from '../core/errors.ts';
 import type { Mapping } from '../core/mapping.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { isLoss } from '../sync/drift.ts';
-import { mergesIn } from '../sync/merge.ts';
+import { mergesIn } from '../sync/merge-record.ts';
 import type { Plan } from '../sync/plan-types.ts';
 import type { DecideDeps, Decision } from './decide.ts';
 import type { ExpectedLoss } from './latest-records.ts';

@@ -3,7 +3,7 @@ import { AppError } from '../core/errors.ts';
 import type { TargetSpec } from '../core/mapping.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
-import { mergesIn } from '../sync/merge.ts';
+import { mergesIn } from '../sync/merge-record.ts';
 import { LABEL, mergeManager } from '../sync/ownership-metadata.ts';
 import { renameCandidates } from '../sync/rename-candidates.ts';
 import { isOurs } from './orphans.ts';

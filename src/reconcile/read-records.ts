@@ -1,6 +1,12 @@
 import { type AuditRecord, type Entry, NO_KEYS } from '../audit/entry.ts';
-import type { PendingRecord } from '../core/pending-record.ts';
-import { type FoundRead, objectTypeOf, type ReadResult, refId, type StoreRef } from '../core/read-result.ts';
+import {
+  type FoundRead,
+  objectTypeOf,
+  type PendingRecord,
+  type ReadResult,
+  refId,
+  type StoreRef,
+} from '../core/read-result.ts';
 import { definitionNote, lastRead, lastReadMatching, readNote } from './last-read-version.ts';
 import { noReadDeduplication, type ReadDeduplication } from './read-deduplication.ts';
 import type { RecorderDeps } from './recorder.ts';

@@ -2,7 +2,7 @@ import type { EntrySource } from '../audit/entry.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import { AppError, isClusterOutage } from '../core/errors.ts';
 import type { LiveSecret } from '../core/secret.ts';
-import { mergesIn, writeRecordsIn } from '../sync/merge.ts';
+import { mergesIn, writeRecordsIn } from '../sync/merge-record.ts';
 import { ANNOTATION, parseSources } from '../sync/ownership-metadata.ts';
 import type { Change } from './change.ts';
 import type { Recorder } from './recorder.ts';

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { toAppError } from '../core/errors.ts';
-import { withSuffix } from '../core/request-id.ts';
-import { noTracer } from '../core/tracer.ts';
+import { noTracer, withSuffix } from '../core/tracer.ts';
 import { type AddOptions, isQueueOutage, type Job } from '../queue/queue.ts';
 import { formatSubject, parseSubject, type Subject } from '../queue/subject.ts';
 import type { SyncContext } from '../reconcile/context.ts';

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import { toAppError } from '../core/errors.ts';
-import { withoutSuffix } from '../core/request-id.ts';
 import type { TargetId } from '../core/target.ts';
+import { withoutSuffix } from '../core/tracer.ts';
 import { isQueueOutage, type Job, type Queue } from '../queue/queue.ts';
 import { formatSubject } from '../queue/subject.ts';
 import type { Logger } from '../telemetry/logger.ts';

@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
 import { toAppError } from '../core/errors.ts';
-import { withoutSuffix, withSuffix } from '../core/request-id.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
-import { noTracer, type Tracer } from '../core/tracer.ts';
+import { noTracer, type Tracer, withoutSuffix, withSuffix } from '../core/tracer.ts';
 import { type AddOptions, isQueueOutage, type Job, type Queue, type Reason, rankOf } from '../queue/queue.ts';
 import { formatSubject } from '../queue/subject.ts';
 import type { Logger } from '../telemetry/logger.ts';

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts';
-import { withoutSuffix } from '../core/request-id.ts';
 import { compareTargets, type TargetId } from '../core/target.ts';
+import { withoutSuffix } from '../core/tracer.ts';
 import { OUTCOMES } from '../reconcile/outcome.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
 import { targetKey } from './config-snapshot.ts';

@@ -1,10 +1,16 @@
 import { AppError } from '../core/errors.ts';
-import type { Mapping, Search, Source, Spread } from '../core/mapping.ts';
+import {
+  keyCollision,
+  type Mapping,
+  type Search,
+  type Source,
+  type Spread,
+  targetKey,
+} from '../core/mapping.ts';
 import { type FoundRead, type ReadResult, refId, type StoreRef } from '../core/read-result.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { type FoundKeys, foundSource, relativeName } from './find.ts';
 import type { TargetSource } from './ownership-metadata.ts';
-import { keyCollision, targetKey } from './target-keys.ts';
 import { createJsonCache, describeSource, membersOf, pickValue } from './value.ts';
 
 /** The desired content of a target. It has no key for an optional source that does not exist. */
@@ -49,74 +55,87 @@ export function shapeDesired(
   readings: ReadonlyMap<string, ReadResult>,
   finds: readonly FoundKeys[] = [],
 ): Desired {
+  const builder = new DesiredBuilder(mapping, readings);
   try {
-    return shape(mapping, readings, finds);
+    for (const [key, source] of Object.entries(mapping.data)) builder.addKey(key, source);
+    for (const spread of mapping.dataFrom.filter(isSpread)) builder.addMembers(spread);
+    for (const { search, keys } of finds) for (const key of keys) builder.addFound(search, key);
+    return builder.desired;
   } catch (error) {
     if (error instanceof AppError) return { kind: 'failed', error };
     throw error;
   }
 }
 
-function shape(
-  mapping: Mapping,
-  readings: ReadonlyMap<string, ReadResult>,
-  finds: readonly FoundKeys[],
-): Desired {
-  const data = new Map<string, SecretValue>();
-  const sources = new Map<string, TargetSource>();
-  const sourcesByKey = new Map<string, Source>();
-  const absent: Source[] = [];
-  const createdAt = new Map<string, number>();
-  const parsed = createJsonCache();
-  // Maps each reference to the last source that uses it. The parsed JSON is released after that source.
-  const lastUses = new Map(sourcesOf(mapping).map((source) => [refId(storeRef(source)), source]));
+class DesiredBuilder {
+  readonly #mapping: Mapping;
+  readonly #readings: ReadonlyMap<string, ReadResult>;
+  readonly #data = new Map<string, SecretValue>();
+  readonly #sources = new Map<string, TargetSource>();
+  readonly #sourcesByKey = new Map<string, Source>();
+  readonly #absent: Source[] = [];
+  readonly #createdAt = new Map<string, number>();
+  readonly #parsed = createJsonCache();
+  /** Maps each reference to the last source that uses it. The parsed JSON is released after that source. */
+  readonly #lastUses: ReadonlyMap<string, Source>;
 
-  const put = (key: string, value: SecretValue, source: Source, result: FoundRead): void => {
-    const other = sourcesByKey.get(key);
-    if (other !== undefined) throw keyCollision(key, describeSource(other), describeSource(source));
-    sourcesByKey.set(key, source);
-    data.set(key, value);
-    sources.set(key, toTargetSource(source, result.version));
-    if (result.createdAt !== undefined) createdAt.set(key, result.createdAt);
-  };
-  const take = (source: Source, use: (result: FoundRead) => void): void => {
-    const ref = refId(storeRef(source));
-    const reading = readings.get(ref);
-    if (reading === undefined)
-      throw new AppError('INTERNAL', { subject: describeSource(source), detail: 'it was not read' });
-    if (isMissing(reading, mapping)) absent.push(source);
-    else if (reading.kind === 'failed') throw reading.error.withSubject(describeSource(source));
-    else if (reading.kind === 'found') {
-      optionally(source, () => use(reading));
-      if (lastUses.get(ref) === source) parsed.forget(reading);
-    }
-  };
+  constructor(mapping: Mapping, readings: ReadonlyMap<string, ReadResult>) {
+    this.#mapping = mapping;
+    this.#readings = readings;
+    this.#lastUses = new Map(sourcesOf(mapping).map((source) => [refId(storeRef(source)), source]));
+  }
 
-  for (const [key, source] of Object.entries(mapping.data)) {
-    take(source, (result) => {
-      const name = targetKey(key, undefined, `mapping ${mapping.name}`);
-      put(name, pickValue(source, result, parsed), source, result);
+  get desired(): Desired {
+    const [data, sources, absent, createdAt] = [this.#data, this.#sources, this.#absent, this.#createdAt];
+    return { kind: 'ready', data, sources, absent, createdAt };
+  }
+
+  addKey(key: string, source: Source): void {
+    this.#take(source, (result) => {
+      const name = targetKey(key, undefined, `mapping ${this.#mapping.name}`);
+      this.#put(name, pickValue(source, result, this.#parsed), source, result);
     });
   }
-  for (const spread of mapping.dataFrom.filter(isSpread)) {
-    take(spread, (result) => {
-      for (const [name, value] of membersOf(spread, result, parsed)) {
+
+  addMembers(spread: Spread): void {
+    this.#take(spread, (result) => {
+      for (const [name, value] of membersOf(spread, result, this.#parsed)) {
         const property = spread.property === undefined ? name : `${spread.property}.${name}`;
         const member = { ...spread, property };
-        put(targetKey(name, spread.rename, describeSource(member)), value, member, result);
+        this.#put(targetKey(name, spread.rename, describeSource(member)), value, member, result);
       }
     });
   }
-  for (const { search, keys } of finds) {
-    for (const key of keys) {
-      const source = foundSource(search, key);
-      take(source, (result) => {
-        const name = targetKey(relativeName(search, key) ?? key, search.rename, describeSource(source));
-        put(name, pickValue(source, result), source, result);
-      });
+
+  addFound(search: Search, key: string): void {
+    const source = foundSource(search, key);
+    this.#take(source, (result) => {
+      const name = targetKey(relativeName(search, key) ?? key, search.rename, describeSource(source));
+      this.#put(name, pickValue(source, result), source, result);
+    });
+  }
+
+  #take(source: Source, use: (result: FoundRead) => void): void {
+    const ref = refId(storeRef(source));
+    const reading = this.#readings.get(ref);
+    if (reading === undefined)
+      throw new AppError('INTERNAL', { subject: describeSource(source), detail: 'it was not read' });
+    if (isMissing(reading, this.#mapping)) this.#absent.push(source);
+    else if (reading.kind === 'failed') throw reading.error.withSubject(describeSource(source));
+    else if (reading.kind === 'found') {
+      optionally(source, () => use(reading));
+      if (this.#lastUses.get(ref) === source) this.#parsed.forget(reading);
     }
   }
-  return { kind: 'ready', data, sources, absent, createdAt };
+
+  #put(key: string, value: SecretValue, source: Source, { version, createdAt }: FoundRead): void {
+    const other = this.#sourcesByKey.get(key);
+    if (other !== undefined) throw keyCollision(key, describeSource(other), describeSource(source));
+    this.#sourcesByKey.set(key, source);
+    this.#data.set(key, value);
+    this.#sources.set(key, toTargetSource(source, version));
+    if (createdAt !== undefined) this.#createdAt.set(key, createdAt);
+  }
 }
 
 /** A deleted but recoverable secret counts as missing only if the mapping sets `softDeletedIsMissing`. */

@@ -1,99 +1,32 @@
 import { AppError } from '../core/errors.ts';
-import { parseAny } from '../core/json.ts';
 import type { Mapping } from '../core/mapping.ts';
 import type { LiveSecret, MergeManifest } from '../core/secret.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { judgeAbsence } from './absence.ts';
-import { sourcesOf } from './desired.ts';
+import { type Desired, sourcesOf } from './desired.ts';
 import { compareData, isDrift, type KeyPlan } from './drift.ts';
 import { mergeRefusal } from './merge-checks.ts';
+import {
+  FIELDS,
+  formatMergeRecord,
+  type MergeRecord,
+  mergesIn,
+  OPTIONAL_FIELDS,
+  parseMergeRecord,
+} from './merge-record.ts';
 import { deletionInProgress } from './ownership.ts';
 import {
-  ANNOTATION,
   hasAll,
   isEquivalentMetadata,
   LABEL,
-  MERGE_ANNOTATION_PREFIX,
   mergeAnnotation,
   mergeManager,
   ownershipMetadata,
-  PIN,
-  REMOVED,
 } from './ownership-metadata.ts';
 import type { FormerMerge, MergeOwner, Plan, PlanInput } from './plan-types.ts';
 import { withTemplates } from './template.ts';
 
 // Implements `mode: merge`, which writes our keys into a Secret that others own. The field manager identifies our keys.
-// Several mappings may merge into one Secret, so each has its own annotation with its sources.
-
-/** The last write of one mapping. Uses the same annotation names as an owned target. */
-type MergeRecord = Readonly<Record<string, string>>;
-
-const FIELDS: Readonly<Record<string, string>> = {
-  sources: ANNOTATION.sources,
-  stores: ANNOTATION.stores,
-  fingerprint: ANNOTATION.fingerprint,
-  config: ANNOTATION.config,
-  onMappingRemoved: ANNOTATION.onMappingRemoved,
-};
-
-/** Fields of the record that may be missing. */
-const OPTIONAL_FIELDS: Readonly<Record<string, string>> = { pin: PIN, removed: REMOVED };
-
-function formatMergeRecord(instance: string, mapping: string, annotations: MergeRecord): string {
-  const parts = Object.entries(FIELDS).map(([field, name]) => [field, annotations[name] ?? '']);
-  const optional = Object.entries(OPTIONAL_FIELDS).map(([field, name]) => [field, annotations[name]]);
-  return JSON.stringify({ instance, mapping, ...Object.fromEntries([...parts, ...optional]) });
-}
-
-/** A mapping that is merged, or was merged, into a Secret. */
-export interface Merge extends MergeOwner {
-  readonly onMappingRemoved: 'keep' | 'delete';
-}
-
-/**
- * Returns the merges that annotations of the Secret record. Anybody can write annotations, so the content must match
- * the annotation name.
- */
-export function mergesIn({ annotations }: Pick<LiveSecret, 'annotations'>): readonly Merge[] {
-  return Object.entries(annotations).flatMap(([name, text]): readonly Merge[] => {
-    const { instance, mapping, ...written } = name.startsWith(MERGE_ANNOTATION_PREFIX) ? membersOf(text) : {};
-    if (instance === undefined || mapping === undefined || name !== mergeAnnotation(instance, mapping))
-      return [];
-    return [
-      { instance, mapping, onMappingRemoved: written.onMappingRemoved === 'delete' ? 'delete' : 'keep' },
-    ];
-  });
-}
-
-function parseMergeRecord(text: string | undefined): MergeRecord | undefined {
-  if (text === undefined) return undefined;
-  const members = membersOf(text);
-  const fields = Object.entries({ ...FIELDS, ...OPTIONAL_FIELDS }).flatMap(
-    ([field, name]): readonly [string, string][] => {
-      const value = members[field];
-      return value === undefined ? [] : [[name, value]];
-    },
-  );
-  return Object.fromEntries(fields);
-}
-
-/** Returns the string members of a merge record. Empty if it is damaged. */
-function membersOf(text: string): Readonly<Record<string, string | undefined>> {
-  const parsed = parseAny(text);
-  const members = typeof parsed === 'object' && parsed !== null ? Object.entries(parsed) : [];
-  return Object.fromEntries(
-    members.filter((member): member is [string, string] => typeof member[1] === 'string'),
-  );
-}
-
-/** Returns all write records in the annotations of a Secret: the record of its owner and the records of merges. */
-export function writeRecordsIn(live: LiveSecret): readonly MergeRecord[] {
-  const merged = Object.entries(live.annotations)
-    .filter(([name]) => name.startsWith(MERGE_ANNOTATION_PREFIX))
-    .map(([, text]) => parseMergeRecord(text) ?? {});
-  return [live.annotations, ...merged];
-}
 
 interface ViewInput extends MergeOwner {
   readonly merged: readonly string[];
@@ -129,14 +62,8 @@ export function planMerge(input: PlanInput): Plan {
   if (claimant !== undefined)
     return { kind: 'refuse', keys: [], error: new AppError('TARGET_CLAIMED', { detail: claimant }) };
 
-  const viewOf = (former: PlanInput['former']): LiveSecret =>
-    mergedView(live, { instance, mapping: mapping.name, merged, former });
-  // Finds a merge that may belong to this mapping under a former name. If an orphaned merge also has keys that this
-  // mapping does not name, it belongs to another mapping, and its keys stay.
-  const namedKeys = new Set([...namedKeysOf(mapping), ...desired.data.keys()]);
-  const renamed = orphaned.filter(({ keys }) => keys.length > 0 && keys.every((key) => namedKeys.has(key)));
-  const former = [...(input.former ?? []), ...renamed];
-  const view = viewOf(former);
+  const former = [...(input.former ?? []), ...renamedMerges(mapping, desired, orphaned)];
+  const view = mergedView(live, { instance, mapping: mapping.name, merged, former });
   const absence = judgeAbsence(desired, sourcesOf(mapping), { ...input, live: view });
   if (absence.kind === 'stop') return fail(absence.error);
   const data = absence.kind === 'delete' ? new Map<string, SecretValue>() : withTemplates(mapping, desired);
@@ -144,16 +71,7 @@ export function planMerge(input: PlanInput): Plan {
   const keys = compareData(data, view.data, fingerprints);
   const removed = absence.kind === 'go' ? absence.removed : [];
   const metadata = ownershipMetadata({ ...input, data, sources: desired.sources, removed });
-  const annotation = mergeAnnotation(instance, mapping.name);
-  const manifest: MergeManifest = {
-    manager: mergeManager(instance, mapping.name),
-    labels: mapping.target.labels,
-    annotations: {
-      ...mapping.target.annotations,
-      [annotation]: formatMergeRecord(instance, mapping.name, metadata.annotations),
-    },
-    data,
-  };
+  const manifest = mergeManifest(input, data, metadata.annotations);
   const alone = input.exclusivelyOwned?.([{ instance, mapping: mapping.name }, ...former]);
   const refusalError = mergeRefusal(live, manifest, keys, { view, exclusive: alone });
   if (refusalError !== undefined) return { kind: 'refuse', keys, error: refusalError };
@@ -166,37 +84,70 @@ export function planMerge(input: PlanInput): Plan {
     hasAll(live.annotations, mapping.target.annotations) &&
     isSameMetadata(view.annotations, metadata.annotations);
   if (isUnchanged) return { kind: 'unchanged', keys };
-  // Field managers cover only whole annotations, so the content of our annotation is trusted.
-  const written = { labels: {}, annotations: view.annotations, ours: undefined };
-  const optional = Object.values(OPTIONAL_FIELDS).filter((name) => name in metadata.annotations);
-  const desiredMetadata = {
-    labels: {},
-    annotations: pick(metadata.annotations, [...Object.values(FIELDS), ...optional]),
-  };
-  const isOfWanted = (fingerprint: string) => fingerprints.matchesTarget(fingerprint, input.id, data);
   return {
     kind: 'merge',
     keys,
     live,
     manifest,
     first: takeoverSteps(view, live, manifest, { ...input, former }),
-    drift:
-      former.length === 0 && isDrift({ live: written, desired: desiredMetadata, matchesDesired: isOfWanted }),
+    drift: former.length === 0 && isMergeDrift(view, metadata.annotations, data, input),
   };
 }
 
-type Annotations = Readonly<Record<string, string>>;
-
-function isSameMetadata(current: Annotations, desired: Annotations): boolean {
-  return (
-    Object.values(OPTIONAL_FIELDS).every((name) => current[name] === desired[name]) &&
-    Object.values(FIELDS).every((name) => isEquivalentMetadata(name, current[name], desired[name] ?? ''))
-  );
+/**
+ * Returns the orphaned merges that may belong to this mapping under a former name. If an orphaned merge also has keys
+ * that this mapping does not name, it belongs to another mapping, and its keys stay.
+ */
+function renamedMerges(
+  mapping: Mapping,
+  desired: Extract<Desired, { kind: 'ready' }>,
+  orphaned: readonly FormerMerge[],
+): readonly FormerMerge[] {
+  const namedKeys = new Set([...namedKeysOf(mapping), ...desired.data.keys()]);
+  return orphaned.filter(({ keys }) => keys.length > 0 && keys.every((key) => namedKeys.has(key)));
 }
 
 /** Returns the target keys that a mapping names explicitly. */
 function namedKeysOf({ data, template }: Mapping): readonly string[] {
   return [...Object.keys(data), ...Object.keys(template?.data ?? {})];
+}
+
+function mergeManifest(
+  { instance, mapping }: PlanInput,
+  data: ReadonlyMap<string, SecretValue>,
+  record: MergeRecord,
+): MergeManifest {
+  return {
+    manager: mergeManager(instance, mapping.name),
+    labels: mapping.target.labels,
+    annotations: {
+      ...mapping.target.annotations,
+      [mergeAnnotation(instance, mapping.name)]: formatMergeRecord(instance, mapping.name, record),
+    },
+    data,
+  };
+}
+
+function isMergeDrift(
+  view: LiveSecret,
+  record: MergeRecord,
+  data: ReadonlyMap<string, SecretValue>,
+  { fingerprints, id }: PlanInput,
+): boolean {
+  const optional = Object.values(OPTIONAL_FIELDS).filter((name) => name in record);
+  return isDrift({
+    // Field managers cover only whole annotations, so the content of our annotation is trusted.
+    live: { labels: {}, annotations: view.annotations, ours: undefined },
+    desired: { labels: {}, annotations: pick(record, [...Object.values(FIELDS), ...optional]) },
+    matchesDesired: (fingerprint) => fingerprints.matchesTarget(fingerprint, id, data),
+  });
+}
+
+function isSameMetadata(current: MergeRecord, desired: MergeRecord): boolean {
+  return (
+    Object.values(OPTIONAL_FIELDS).every((name) => current[name] === desired[name]) &&
+    Object.values(FIELDS).every((name) => isEquivalentMetadata(name, current[name], desired[name] ?? ''))
+  );
 }
 
 /**

@@ -5,7 +5,8 @@ import { judgeAbsence } from './absence.ts';
 import { checkTarget } from './checks.ts';
 import { sourcesOf } from './desired.ts';
 import { compareData, isDrift, type KeyPlan } from './drift.ts';
-import { mergesIn, planMerge } from './merge.ts';
+import { planMerge } from './merge.ts';
+import { mergesIn } from './merge-record.ts';
 import { deletionInProgress, ownership } from './ownership.ts';
 import {
   hasAll,

@@ -1,9 +1,8 @@
 import { AppError } from '../core/errors.ts';
-import type { Mapping } from '../core/mapping.ts';
+import { keyCollision, type Mapping } from '../core/mapping.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { Desired } from './desired.ts';
 import type { TargetSource } from './ownership-metadata.ts';
-import { keyCollision } from './target-keys.ts';
 import { type Compiled, compileTemplate } from './template/compile.ts';
 import type { TemplateProblem } from './template/inspect.ts';
 import { describeSource } from './value.ts';

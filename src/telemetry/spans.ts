@@ -19,8 +19,7 @@ import {
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../core/clock.ts';
 import { toAppError } from '../core/errors.ts';
-import { withoutSuffix } from '../core/request-id.ts';
-import type { SpanAttributes, SpanOptions, Tracer } from '../core/tracer.ts';
+import { type SpanAttributes, type SpanOptions, type Tracer, withoutSuffix } from '../core/tracer.ts';
 
 interface TraceIds {
   /** The id of the trace: 32 hexadecimal digits. */

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { configurationPage } from '../../scripts/docs/configuration-page.ts';
 import { EXAMPLE } from '../../scripts/docs/configuration-text.ts';
 import { configurationSchema } from '../../src/config/schema.ts';
-import { isTargetKey } from '../../src/sync/target-keys.ts';
+import { isTargetKey } from '../../src/core/mapping.ts';
 import { linesOf, loadText } from './memory-fs.ts';
 
 describe('the generated JSON Schema', () => {

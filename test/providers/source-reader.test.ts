@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
-import type { PendingRecord } from '../../src/core/pending-record.ts';
-import { type ReadResult, refId, type StoreRef } from '../../src/core/read-result.ts';
+import { type PendingRecord, type ReadResult, refId, type StoreRef } from '../../src/core/read-result.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import {
   createSourceReaders,

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { objectIn } from '../../src/cluster/json.ts';
 import type { Outcome } from '../../src/reconcile/outcome.ts';
 import { reconcile } from '../../src/reconcile/reconcile.ts';
-import { mergesIn } from '../../src/sync/merge.ts';
+import { mergesIn } from '../../src/sync/merge-record.ts';
 import { crashAt, type Watch } from '../fakes/faulty.ts';
 import { base64, openWorld, type World } from './world.ts';
 

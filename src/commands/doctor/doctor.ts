@@ -11,8 +11,7 @@ import type { AccessRequest, Cluster } from '../../cluster/cluster.ts';
 import { FOLDER_PERMISSIONS_REMEDY } from '../../cluster/directory/disk.ts';
 import type { Config } from '../../config/config.ts';
 import { type Access, createAccess } from '../../config/shape/access.ts';
-import type { Clock } from '../../core/clock.ts';
-import { clockSkewError } from '../../core/clock-skew.ts';
+import { type Clock, clockSkewError } from '../../core/clock.ts';
 import { toAppError } from '../../core/errors.ts';
 import type { Mapping } from '../../core/mapping.ts';
 import { formatTarget, type TargetId } from '../../core/target.ts';
@@ -23,8 +22,7 @@ import { type DesiredTarget, resolveTargets, rightsOf, unresolvedTargets } from 
 import { expectedCalls } from '../expected-calls.ts';
 import { checkEvents } from './events.ts';
 import { checkRestarts, requireRights } from './restarts.ts';
-import type { Finding } from './sources.ts';
-import { checkSources } from './sources.ts';
+import { checkSources, type Finding } from './sources.ts';
 
 /**
  * Tests everything that a sync needs, and changes nothing. Each part is opened separately, so that one failure does not

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { DURATION, durationMs, isInRange } from '../../core/clock.ts';
+import { isTargetKey } from '../../core/mapping.ts';
 import { DNS_LABEL, DNS_SUBDOMAIN, isLabelKey, isLabelValue } from '../../core/target.ts';
 import { isValidPath, PATH_RULE } from '../../providers/credentials.ts';
 import { isNamePattern, matchesPattern } from '../../sync/find.ts';
 import { isSmallPattern, MAX_STEPS } from '../../sync/pattern.ts';
-import { isTargetKey } from '../../sync/target-keys.ts';
 import { quoted } from '../problem.ts';
 
 // The `error` of a schema names the expected value. `messages.ts` adds the rest of the sentence.

@@ -1,4 +1,4 @@
-import { describeSkew } from '../../core/clock-skew.ts';
+import { describeSkew } from '../../core/clock.ts';
 import type { ErrorCode } from '../../core/error-codes.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
 import { badAnswer } from '../answer.ts';

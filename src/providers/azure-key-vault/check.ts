@@ -1,4 +1,4 @@
-import { clockSkewError } from '../../core/clock-skew.ts';
+import { clockSkewError } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import type { Check } from '../provider.ts';
 import { abortedBy, UNUSED_NAME } from './clients.ts';

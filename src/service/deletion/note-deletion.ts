@@ -1,6 +1,6 @@
 import type { Clock } from '../../core/clock.ts';
-import { withSuffix } from '../../core/request-id.ts';
 import type { TargetId } from '../../core/target.ts';
+import { withSuffix } from '../../core/tracer.ts';
 import type { Outcome } from '../../reconcile/outcome.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { type ConfigSnapshot, desiredIn } from '../config-snapshot.ts';

@@ -1,6 +1,6 @@
 import type { Actor } from '../../audit/entry.ts';
 import type { AuditStore } from '../../audit/store.ts';
-import { withoutSuffix } from '../../core/request-id.ts';
+import { withoutSuffix } from '../../core/tracer.ts';
 import type { Reason } from '../../queue/queue.ts';
 
 /** Returns the actor that the audit records for a request. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { withoutSuffix, withSuffix } from '../../src/core/request-id.ts';
+import { withoutSuffix, withSuffix } from '../../src/core/tracer.ts';
 
 describe('a request id', () => {
   it('is different for each repeated run', () => {
