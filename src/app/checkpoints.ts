@@ -5,23 +5,18 @@ import { type Actor, type Entry, NO_KEYS } from '../audit/entry.ts';
 import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Config } from '../config/config.ts';
-import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { instancesOf } from '../core/target.ts';
 import type { Reference } from '../providers/credentials.ts';
-import type { Logger } from '../telemetry/logger.ts';
-import { openCluster } from './cluster.ts';
+import { type ClusterDeps, openCluster } from './cluster.ts';
+import type { AppDeps } from './deps.ts';
 import { checkpointKeys } from './keys.ts';
 
-export interface CheckpointDeps {
+export interface CheckpointDeps extends Pick<AppDeps, 'clock' | 'logger' | 'print'> {
   readonly audit: AuditStore;
   readonly cluster: Pick<Cluster, 'configMaps' | 'ownNamespace'>;
   readonly credential: (reference: Reference) => Promise<SecretValue>;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  /** Prints checkpoints of kind `stdout`. */
-  readonly print: (line: string) => void;
   readonly onLoss?: (() => void) | undefined;
 }
 
@@ -80,9 +75,7 @@ export async function testCheckpointPlaces(
   }
 }
 
-export interface CheckpointAuditDeps extends Omit<CheckpointDeps, 'cluster'> {
-  readonly env: Readonly<Record<string, string | undefined>>;
-}
+export type CheckpointAuditDeps = Omit<CheckpointDeps, 'cluster'> & ClusterDeps;
 
 /**
  * Writes a checkpoint for commands that do not open an app. @throws AppError if the checkpoint cannot be written; the

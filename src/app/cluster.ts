@@ -1,20 +1,16 @@
 import type { Cluster, OnWrite } from '../cluster/cluster.ts';
 import type { Config } from '../config/config.ts';
-import type { Clock } from '../core/clock.ts';
+import type { SecretValue } from '../core/secret-value.ts';
+import { type CredentialSources, type Reference, resolveCredential } from '../providers/credentials.ts';
+import type { AppDeps, AppOptions } from './deps.ts';
+
+export interface ClusterDeps extends Pick<AppDeps, 'env' | 'clock'>, Pick<AppOptions, 'stop'> {
+  readonly onWrite?: OnWrite | undefined;
+}
 
 export async function openCluster(
   config: Config['cluster'],
-  {
-    env,
-    clock,
-    onWrite,
-    stop,
-  }: {
-    readonly env: Readonly<Record<string, string | undefined>>;
-    readonly clock: Clock;
-    readonly onWrite?: OnWrite | undefined;
-    readonly stop?: AbortSignal | undefined;
-  },
+  { env, clock, onWrite, stop }: ClusterDeps,
 ): Promise<Cluster> {
   if (config.kind === 'directory') {
     const { createDirectoryCluster } = await import('../cluster/directory/directory.ts');
@@ -23,4 +19,19 @@ export async function openCluster(
   const { createKubernetesCluster } = await import('../cluster/kubernetes.ts');
   const { kubeconfig, context, requestsPerSecond } = config;
   return createKubernetesCluster({ kubeconfig, context, requestsPerSecond, env, clock, onWrite, stop });
+}
+
+/**
+ * Returns a function that resolves a reference to a credential.
+ * @param secret Reads a key of a Secret in secretbridge's own namespace.
+ */
+export function credentialsOf(
+  { env, onCredential }: Pick<AppDeps, 'env' | 'onCredential'>,
+  secret: NonNullable<CredentialSources['secret']>,
+): (reference: Reference) => Promise<SecretValue> {
+  return async (reference) => {
+    const value = await resolveCredential(reference, { env, secret });
+    onCredential(value);
+    return value;
+  };
 }

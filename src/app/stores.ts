@@ -3,27 +3,21 @@ import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
-import type { ReadResult } from '../core/read-result.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { Reference } from '../providers/credentials.ts';
 import { createHourlyCounter, type HourlyCounter } from '../providers/hourly-counter.ts';
 import {
   createManagedStore,
-  type LoginStatus,
   type ManagedStore,
   type ManagedStoreDeps,
   type StoreState,
 } from '../providers/managed-store.ts';
 import type { CallReport } from '../providers/policy.ts';
-import type {
-  ProviderDefinition,
-  ProviderDeps,
-  SecretProvider,
-  VersionResult,
-} from '../providers/provider.ts';
+import type { ProviderDefinition, ProviderDeps, SecretProvider } from '../providers/provider.ts';
 import type { ChosenStrategy } from '../providers/read-strategy.ts';
 import { createProvider, identityOf, PROVIDERS } from '../providers/registry.ts';
 import { shortHash } from '../sync/ownership-metadata.ts';
+import { createStoreFacade } from './store-facade.ts';
 
 export interface Stores extends AsyncDisposable {
   /**
@@ -43,6 +37,11 @@ export interface Stores extends AsyncDisposable {
   usage(name: string): StoreUsage | undefined;
   /** Registers a listener for the end of each request. It is called with the store's name. */
   onAnswer(listener: (name: string) => void): void;
+  /**
+   * Registers a listener for stores that answer again after they were `down`. A store that was only `degraded` does not
+   * count: it may be throttling requests, and must not receive all waiting requests at once.
+   */
+  onRecovered(listener: (name: string) => void): void;
 }
 
 export interface StoreUsage {
@@ -73,127 +72,147 @@ export interface StoresDeps extends Pick<ManagedStoreDeps, 'deadline' | 'random'
 type StoreConfig = Config['stores'][number];
 
 export function createStores(configs: Config['stores'], deps: StoresDeps): Stores {
-  const { observe, create = createProvider } = deps;
-  let byName = indexOf(configs);
-  let definitions = definitionsOf(configs);
-  const guards = new Map<string, ManagedStore>();
-  const retiring = new Map<ManagedStore, Promise<unknown>>();
-  const reportedStates = new Map<string, StoreState>();
-  const calls = new Map<string, HourlyCounter>();
-  const strategies = new Map<string, Map<number, ChosenStrategy>>();
-  const successes = new Map<string, number>();
-  const listeners: ((name: string) => void)[] = [];
-  let isClosed = false;
-  const countOf = (name: string): HourlyCounter => {
-    const count = calls.get(name) ?? createHourlyCounter(deps.clock);
-    calls.set(name, count);
-    return count;
-  };
+  return new StoreRegistry(configs, deps);
+}
 
-  const reportState = (name: string) => {
-    const guard = guards.get(name);
-    if (guard === undefined) return; // the store was removed while a call was running
-    const { state, error } = guard.state();
-    const before = reportedStates.get(name) ?? { state: 'up', breakerOpen: false };
-    if (before.state === state && before.error?.code === error?.code) return;
-    reportedStates.set(name, guard.state());
-    if (error === undefined) observe?.onState(name, state);
-    else observe?.onState(name, state, error);
-  };
-  const guardOf = (name: string): ManagedStore => {
-    const existing = guards.get(name);
+const UP: StoreState = { state: 'up', breakerOpen: false };
+
+class StoreRegistry implements Stores {
+  readonly #deps: StoresDeps;
+  #byName: ReadonlyMap<string, StoreConfig>;
+  #definitions: ReadonlyMap<string, string>;
+  /** The open stores. */
+  readonly #open = new Map<string, ManagedStore>();
+  readonly #retiring = new Map<ManagedStore, Promise<unknown>>();
+  readonly #reported = new Map<string, StoreState>();
+  readonly #calls = new Map<string, HourlyCounter>();
+  readonly #strategies = new Map<string, Map<number, ChosenStrategy>>();
+  /** The last success of stores that were reopened. */
+  readonly #successes = new Map<string, number>();
+  readonly #answerListeners: ((name: string) => void)[] = [];
+  readonly #recoveryListeners: ((name: string) => void)[] = [];
+  #isClosed = false;
+
+  constructor(configs: Config['stores'], deps: StoresDeps) {
+    this.#deps = deps;
+    this.#byName = indexOf(configs);
+    this.#definitions = definitionsOf(configs);
+  }
+
+  async open(name: string): Promise<SecretProvider> {
+    await this.#store(name).open();
+    return createStoreFacade(() => this.#store(name));
+  }
+
+  get definitions(): ReadonlyMap<string, string> {
+    return this.#definitions;
+  }
+
+  reset(name: string): void {
+    const store = this.#open.get(name);
+    if (store === undefined) return;
+    const { lastSuccess } = store.state();
+    if (lastSuccess !== undefined) this.#successes.set(name, lastSuccess);
+    this.#open.delete(name);
+    // Ignore a failed close.
+    const closed = Promise.allSettled([store.retire()]).then(() => this.#retiring.delete(store));
+    this.#retiring.set(store, closed);
+  }
+
+  reconfigure(next: Config['stores']): void {
+    const before = this.#byName;
+    this.#byName = indexOf(next);
+    this.#definitions = definitionsOf(next);
+    for (const [name, config] of before) {
+      if (isDeepStrictEqual(this.#byName.get(name), config)) continue;
+      this.reset(name);
+      for (const perStore of [this.#strategies, this.#successes]) perStore.delete(name);
+      if (!this.#byName.has(name))
+        for (const perStore of [this.#reported, this.#calls]) perStore.delete(name);
+    }
+  }
+
+  state(name: string): StoreState {
+    const lastSuccess = this.#successes.get(name);
+    const now = this.#open.get(name)?.state() ?? UP;
+    // After a change of credentials, the store is the same. So keep its last success.
+    return lastSuccess === undefined ? now : { lastSuccess, ...now };
+  }
+
+  usage(name: string): StoreUsage | undefined {
+    const count = this.#calls.get(name);
+    return count && { lastHour: count.count, ways: [...(this.#strategies.get(name)?.values() ?? [])] };
+  }
+
+  onAnswer(listener: (name: string) => void): void {
+    this.#answerListeners.push(listener);
+  }
+
+  onRecovered(listener: (name: string) => void): void {
+    this.#recoveryListeners.push(listener);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isClosed = true;
+    const all = [...this.#open.values(), ...this.#retiring.keys()];
+    this.#open.clear();
+    // Close in parallel, because each may wait for its store.
+    await Promise.all(all.map((store) => store[Symbol.asyncDispose]()));
+  }
+
+  #store(name: string): ManagedStore {
+    const existing = this.#open.get(name);
     if (existing !== undefined) return existing;
     // Without this check, a job that still runs would log in again. If the store hangs, the process could not exit.
-    if (isClosed) throw new AppError('INTERRUPTED', { detail: 'the store was closed' });
-    const config = byName.get(name);
+    if (this.#isClosed) throw new AppError('INTERRUPTED', { detail: 'the store was closed' });
+    const config = this.#byName.get(name);
     if (config === undefined)
       throw new AppError('INTERNAL', { subject: `store ${name}`, detail: 'it is not configured' });
-    const guard: ManagedStore = createManagedStore({
-      ...deps,
+    const store = this.#createStore(config);
+    this.#open.set(name, store);
+    return store;
+  }
+
+  #createStore(config: StoreConfig): ManagedStore {
+    const { name, limits } = config;
+    const { observe, create = createProvider } = this.#deps;
+    const store: ManagedStore = createManagedStore({
+      ...this.#deps,
       name,
-      limits: config.limits,
+      limits,
       create: (providerDeps) => create(config, providerDeps),
-      onCall(report) {
-        countOf(name).add();
+      onCall: (report) => {
+        this.#countCall(name);
         observe?.onCall({ store: name, ...report });
-        for (const listener of listeners) listener(name);
+        for (const listener of this.#answerListeners) listener(name);
       },
-      onStrategy: (taken) => strategies.set(name, addStrategy(strategies.get(name), taken)),
+      onStrategy: (taken) => this.#strategies.set(name, addStrategy(this.#strategies.get(name), taken)),
       onRenewal: (error) =>
         error === undefined ? observe?.onProgress?.(name) : observe?.onProgress?.(name, error),
       onChange: () => {
-        if (guards.get(name) === guard) reportState(name);
+        // Ignore a store that was closed or replaced while a call was running.
+        if (this.#open.get(name) === store) this.#reportState(name, store.state());
       },
     });
-    guards.set(name, guard);
-    return guard;
-  };
-  const retire = (name: string) => {
-    const guard = guards.get(name);
-    if (guard === undefined) return;
-    const { lastSuccess } = guard.state();
-    if (lastSuccess !== undefined) successes.set(name, lastSuccess);
-    guards.delete(name);
-    // Ignore a failed close.
-    const closed = Promise.allSettled([guard.retire()]).then(() => retiring.delete(guard));
-    retiring.set(guard, closed);
-  };
+    return store;
+  }
 
-  return {
-    async open(name) {
-      await guardOf(name).open();
-      return createFacade(() => guardOf(name));
-    },
-    get definitions() {
-      return definitions;
-    },
-    reset: retire,
-    reconfigure(next) {
-      const before = byName;
-      byName = indexOf(next);
-      definitions = definitionsOf(next);
-      for (const [name, config] of before) {
-        if (isDeepStrictEqual(byName.get(name), config)) continue;
-        retire(name);
-        for (const perStore of [strategies, successes]) perStore.delete(name);
-        if (!byName.has(name)) for (const perStore of [reportedStates, calls]) perStore.delete(name);
-      }
-    },
-    state(name) {
-      const lastSuccess = successes.get(name);
-      const now = guards.get(name)?.state() ?? { state: 'up', breakerOpen: false };
-      // After a change of credentials, the store is the same. So keep its last success.
-      return lastSuccess === undefined ? now : { lastSuccess, ...now };
-    },
-    usage(name) {
-      const count = calls.get(name);
-      return count && { lastHour: count.count, ways: [...(strategies.get(name)?.values() ?? [])] };
-    },
-    onAnswer: (listener) => void listeners.push(listener),
-    async [Symbol.asyncDispose]() {
-      isClosed = true;
-      const all = [...guards.values(), ...retiring.keys()];
-      guards.clear();
-      // Close in parallel, because each may wait for its store.
-      await Promise.all(all.map((guard) => guard[Symbol.asyncDispose]()));
-    },
-  };
+  #countCall(name: string): void {
+    const count = this.#calls.get(name) ?? createHourlyCounter(this.#deps.clock);
+    this.#calls.set(name, count);
+    count.add();
+  }
 
-  function createFacade(guard: () => ManagedStore): SecretProvider {
-    return {
-      read: async (refs, call) => guard().use((provider) => provider.read(refs, call), readVerdict),
-      versions: async (keys, call) =>
-        guard().use((provider) => provider.versions(keys, call), versionVerdict),
-      find: async (query, call) => guard().use((provider) => provider.find(query, call), alwaysAnswered),
-      check: async (call) =>
-        guard().use(
-          (provider) => provider.check(call),
-          (checks) => checks.find(({ error }) => error !== undefined)?.error ?? 'answered',
-        ),
-      probe: async (call) => guard().use((provider) => provider.probe(call), alwaysUnclear),
-      subscribe: async (listener, call) => guard().subscribe(listener, call),
-      async [Symbol.asyncDispose]() {}, // the provider is shared, so its users must not close it
-    };
+  #reportState(name: string, now: StoreState): void {
+    const { observe } = this.#deps;
+    const { state, error } = now;
+    const before = this.#reported.get(name) ?? UP;
+    if (before.state === state && before.error?.code === error?.code) return;
+    this.#reported.set(name, now);
+    if (error === undefined) observe?.onState(name, state);
+    else observe?.onState(name, state, error);
+    if (before.state === 'down' && state !== 'down')
+      for (const listener of this.#recoveryListeners) listener(name);
   }
 }
 
@@ -207,22 +226,6 @@ function addStrategy(
   const others = [...(before ?? [])].filter(([keys]) => keys !== taken.keys);
   return new Map([...others.slice(1 - MAX_STRATEGIES), [taken.keys, taken]]);
 }
-
-/** If the store answered for a single key, the login works. */
-function readVerdict(results: readonly ReadResult[]): LoginStatus {
-  if (results.some(({ kind }) => kind !== 'failed')) return 'answered';
-  const [first] = results;
-  return first?.kind === 'failed' ? first.error : 'unclear';
-}
-
-/** Version lookups never report failures, so an empty result proves nothing. */
-function versionVerdict(results: readonly VersionResult[]): LoginStatus {
-  return results.some(({ kind }) => kind === 'known') ? 'answered' : 'unclear';
-}
-
-const alwaysAnswered = (): LoginStatus => 'answered';
-/** A probe needs no login, so its success proves nothing about the login. */
-const alwaysUnclear = (): LoginStatus => 'unclear';
 
 function indexOf(configs: Config['stores']): ReadonlyMap<string, StoreConfig> {
   return new Map(configs.map((config) => [config.name, config]));

@@ -1,11 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Actor } from '../audit/entry.ts';
-import type { AuditStore } from '../audit/store.ts';
-import type { Cluster } from '../cluster/cluster.ts';
-import type { Clock } from '../core/clock.ts';
-import type { Fingerprinter } from '../core/fingerprint.ts';
+import { AppError } from '../core/errors.ts';
 import type { StoreRef } from '../core/read-result.ts';
-import type { Tracing } from '../core/tracer.ts';
 import type { FindQuery } from '../providers/provider.ts';
 import type { SourceReader, SourceReaders } from '../providers/source-reader.ts';
 import { isProvenAbsent } from '../reconcile/absence.ts';
@@ -16,9 +12,8 @@ import { lastReadVersion } from '../reconcile/last-read-version.ts';
 import { isRemoved, isWrittenWithout } from '../reconcile/latest-records.ts';
 import { readPin } from '../reconcile/pins.ts';
 import type { ReadDeduplication } from '../reconcile/read-deduplication.ts';
-import { createConfigGuard } from './config-guard.ts';
+import type { Connections } from './connections.ts';
 import type { CurrentConfig } from './current-config.ts';
-import type { Stores } from './stores.ts';
 
 export interface SyncContextOptions {
   /** Aborts the reads of this context. */
@@ -32,14 +27,10 @@ export interface SyncContextOptions {
 }
 
 export interface SyncContextDeps {
-  readonly audit: AuditStore;
-  readonly clock: Clock;
-  readonly cluster: Cluster;
-  readonly fingerprints: Fingerprinter;
-  readonly instances: readonly string[];
-  readonly unresolvedIntents: UnresolvedIntents;
-  readonly stores: Stores;
-  readonly tracing: Tracing;
+  readonly app: Connections & {
+    readonly instances: readonly string[];
+    readonly unresolvedIntents: UnresolvedIntents;
+  };
   /** The actor of records, unless the options name another one. */
   readonly actor: Actor;
   readonly current: CurrentConfig;
@@ -47,86 +38,108 @@ export interface SyncContextDeps {
   readonly readers: SourceReaders;
 }
 
-/** Creates sync contexts. All contexts of a process share the values that they read. */
-export function createContextFactory(
+/** Creates a sync context. All contexts of a process share the values that they read. */
+export async function createContext(
   deps: SyncContextDeps,
-): (options?: SyncContextOptions) => Promise<SyncContext> {
-  const {
-    audit,
-    clock,
-    cluster,
-    fingerprints,
-    instances,
-    unresolvedIntents,
-    current,
-    readDeduplication,
-    readers,
-    stores,
-    tracing,
-  } = deps;
+  options: SyncContextOptions = {},
+): Promise<SyncContext> {
+  const { app, current, readDeduplication } = deps;
+  const { requestId = randomUUID(), actor = deps.actor, reuseResolved, boundToConfig } = options;
+  if (!reuseResolved) await current.resolve();
+  const { audit, clock, cluster, fingerprints, instances, unresolvedIntents, tracing } = app;
   const { instance, formerInstances } = current.config;
+  const stores = app.stores.definitions;
+  const recorder = createRecorder({
+    ...{ audit, actor, requestId, fingerprints, stores, instances, clock },
+    unresolvedIntents,
+    readDeduplication,
+  });
+  const guard = createConfigGuard(current, boundToConfig === true);
+  return {
+    ...{ instance, formerInstances, cluster, fingerprints, stores, clock, tracer: tracing.tracer, recorder },
+    isDesired: current.claims,
+    ...auditQueries(deps),
+    ...guardedReads(deps, recorder, guard, options.signal),
+    ...guardedRules(current, guard),
+  };
+}
 
-  return async ({
+type AuditQueries = Pick<SyncContext, 'readPin' | 'isRemoved' | 'isWrittenWithout' | 'isProvenAbsent'>;
+
+function auditQueries({ app: { audit, instances, stores }, current }: SyncContextDeps): AuditQueries {
+  return {
+    readPin: (mapping, id) => readPin(audit, mapping, id, instances),
+    isRemoved: (mapping, id) => isRemoved(audit, mapping, id, instances),
+    isWrittenWithout: (mapping, id, source) => isWrittenWithout(audit, mapping, id, source, instances),
+    isProvenAbsent(source, { softDeletedIsMissing }) {
+      const codes = ['SOURCE_ABSENT', ...(softDeletedIsMissing ? ['SOURCE_DELETED'] : [])];
+      const definition = stores.definitions.get(source.store);
+      return isProvenAbsent(audit, source, definition, { codes, ...current.config.absence });
+    },
+  };
+}
+
+type Reads = Pick<SyncContext, 'read' | 'whenRecorded' | 'find' | 'readingSince' | 'expect' | 'versions'>;
+
+function guardedReads(
+  { app: { audit, stores }, readers }: SyncContextDeps,
+  recorder: SyncContext['recorder'],
+  guard: ConfigGuard,
+  signal: AbortSignal | undefined,
+): Reads {
+  const reader = readers.reader({
+    check: () => guard.check(),
+    onRead: (source, result, tookMs) => recorder.read(source, result, tookMs),
+    lastReadVersion: (store, key) => lastReadVersion(audit, { store, key }, stores.definitions.get(store)),
     signal,
-    requestId = randomUUID(),
-    actor = deps.actor,
-    reuseResolved = false,
-    boundToConfig = false,
-  } = {}) => {
-    if (!reuseResolved) await current.resolve();
-    const recorder = createRecorder({
-      audit,
-      actor,
-      requestId,
-      fingerprints,
-      stores: stores.definitions,
-      instances,
-      clock,
-      unresolvedIntents,
-      readDeduplication,
-    });
-    const initialConfig = current.config;
-    const configGuard = createConfigGuard(() => !boundToConfig || current.config === initialConfig);
-    const rules = () => {
-      configGuard.check();
-      return current.access;
-    };
-    const reader = readers.reader({
-      check: configGuard.check,
-      onRead: (source, result, tookMs) => recorder.read(source, result, tookMs),
-      lastReadVersion: (store, key) => lastReadVersion(audit, { store, key }, stores.definitions.get(store)),
-      signal,
-    });
-    const readingWith = ({ read, recorded, find }: SourceReader) => ({
-      read: (refs: readonly StoreRef[]) => configGuard.guard(read(refs)),
-      whenRecorded: recorded,
-      find: (store: string, query: FindQuery) => configGuard.guard(find(store, query)),
-    });
-    return {
-      instance,
-      formerInstances,
-      cluster,
-      fingerprints,
-      stores: stores.definitions,
-      clock,
-      tracer: tracing.tracer,
-      recorder,
-      isDesired: current.claims,
-      readPin: (mapping, id) => readPin(audit, mapping, id, instances),
-      isRemoved: (mapping, id) => isRemoved(audit, mapping, id, instances),
-      isWrittenWithout: (mapping, id, source) => isWrittenWithout(audit, mapping, id, source, instances),
-      isProvenAbsent: (source, { softDeletedIsMissing }) => {
-        const codes = ['SOURCE_ABSENT', ...(softDeletedIsMissing ? ['SOURCE_DELETED'] : [])];
-        const definition = stores.definitions.get(source.store);
-        return isProvenAbsent(audit, source, definition, { codes, ...current.config.absence });
-      },
-      ...readingWith(reader),
-      readingSince: (after) => readingWith(reader.since(after)),
-      expect: (refs) => reader.expect(refs),
-      versions: (store, keys) => configGuard.guard(reader.versions(store, keys)),
-      forbiddenTarget: ({ namespace }) => rules().forbiddenNamespace(namespace),
-      allows: (use) => rules().allows(use),
-      allowsSearch: (use) => rules().allowsSearch(use),
-    };
+  });
+  const readingWith = (from: SourceReader) => ({
+    read: (refs: readonly StoreRef[]) => guard.whileActive(from.read(refs)),
+    whenRecorded: (refs: readonly StoreRef[]) => from.recorded(refs),
+    find: (store: string, query: FindQuery) => guard.whileActive(from.find(store, query)),
+  });
+  return {
+    ...readingWith(reader),
+    readingSince: (after) => readingWith(reader.since(after)),
+    expect: (refs) => reader.expect(refs),
+    versions: (store, keys) => guard.whileActive(reader.versions(store, keys)),
+  };
+}
+
+type Rules = Required<Pick<SyncContext, 'forbiddenTarget' | 'allows' | 'allowsSearch'>>;
+
+function guardedRules(current: CurrentConfig, guard: ConfigGuard): Rules {
+  const rules = () => {
+    guard.check();
+    return current.access;
+  };
+  return {
+    forbiddenTarget: ({ namespace }) => rules().forbiddenNamespace(namespace),
+    allows: (use) => rules().allows(use),
+    allowsSearch: (use) => rules().allowsSearch(use),
+  };
+}
+
+/** Stops work that started under a previous configuration. Its result would mix two configurations. */
+interface ConfigGuard {
+  /** @throws AppError INTERRUPTED */
+  check(): void;
+  /** Returns the result of the work if the configuration is still active. @throws AppError INTERRUPTED */
+  whileActive<T>(work: Promise<T>): Promise<T>;
+}
+
+function createConfigGuard(current: CurrentConfig, isBound: boolean): ConfigGuard {
+  const initialConfig = current.config;
+  const check = (): void => {
+    if (isBound && current.config !== initialConfig)
+      throw new AppError('INTERRUPTED', { detail: 'the configuration has changed' });
+  };
+  return {
+    check,
+    async whileActive(work) {
+      const result = await work;
+      check();
+      return result;
+    },
   };
 }

@@ -1,16 +1,11 @@
 import type { Config } from '../config/config.ts';
-import type { Clock } from '../core/clock.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import { noTracer, noTracing, type Tracer, type Tracing } from '../core/tracer.ts';
 import type { Reference } from '../providers/credentials.ts';
-import type { Logger } from '../telemetry/logger.ts';
+import type { AppDeps } from './deps.ts';
 import type { StoreObserver } from './stores.ts';
 
-export interface TracingDeps {
-  readonly clock: Clock;
-  readonly logger: Logger;
-  readonly replica: string;
-  readonly version?: string;
+export interface TracingDeps extends Pick<AppDeps, 'clock' | 'logger' | 'replica' | 'version'> {
   readonly credential: (reference: Reference) => Promise<SecretValue>;
 }
 
@@ -27,7 +22,7 @@ export async function openTracing(
     headers: Object.fromEntries(
       Object.entries(headers).map(([name, reference]) => [name, () => credential(reference)]),
     ),
-    service: { instance, replica, ...(version === undefined ? {} : { version }) },
+    service: { instance, replica, version },
     clock,
     onState(error) {
       if (error === undefined) logger.info('traces arrive again');

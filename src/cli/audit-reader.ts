@@ -1,8 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import type { credentialsOf } from '../app/app.ts';
 import { addressOf, isPostgres, openAuditReader } from '../app/audit.ts';
-import { openCluster } from '../app/cluster.ts';
+import { credentialsOf, openCluster } from '../app/cluster.ts';
 import { parseAddress } from '../audit/postgres/address.ts';
 import type { AuditStore } from '../audit/store.ts';
 import { detectFormat } from '../audit/verify/export-file.ts';
@@ -32,10 +31,7 @@ export function auditCredentials(
     await using cluster = await openCluster(config.cluster, { env, clock });
     return await cluster.ownSecret(name, key);
   };
-  return async (reference) => {
-    const { credentialsOf } = await import('../app/app.ts');
-    return credentialsOf({ env, onCredential: () => undefined }, ownSecret)(reference);
-  };
+  return credentialsOf({ env, onCredential: () => undefined }, ownSecret);
 }
 
 /**

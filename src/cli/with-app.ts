@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
-import type { App, AppDeps } from '../app/app.ts';
+import type { App } from '../app/app.ts';
+import type { AppDeps } from '../app/deps.ts';
 import type { Config } from '../config/config.ts';
 import { nearest, type Problem } from '../config/problem.ts';
 import { createLogger, type Logger, silentLogger } from '../telemetry/logger.ts';
@@ -25,7 +26,7 @@ export async function withApp(
   if (options.mapping !== undefined) checkMapping(config, options.mapping);
   const { openApp } = await import('../app/app.ts');
   await using stack = new AsyncDisposableStack();
-  const app = stack.use(await openApp(config, appDeps(context, options, config)));
+  const app = stack.use(await openApp(config, appDeps(context, options, config), { stop: context.signal }));
   warnAboutAudit(app, context);
   const code = await command(app);
   // Close the app before printing the warning, because closing writes the last checkpoint.
@@ -79,8 +80,7 @@ export function appDeps(context: Context, { logLevel }: GlobalOptions, { log }: 
       ? silentLogger
       : createLogger({ level: logLevel, format: log.format, stream: stderr, scrubber });
   // Log to stderr, because stdout contains only the result.
-  const deps = sharedDeps(context, { logger, scrubber, print: (line) => stderr.write(`${line}\n`) });
-  return { ...deps, stop: context.signal };
+  return sharedDeps(context, { logger, scrubber, print: (line) => stderr.write(`${line}\n`) });
 }
 
 /** Returns the dependencies that one-shot commands and the service share. */

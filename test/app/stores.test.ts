@@ -269,8 +269,9 @@ describe('a refused login', () => {
     await provider.versions(['k']); // a failed version lookup does not change the state
     expect(setup.states).toEqual(['a down AUTH_FAILED']);
     setup.set('a', 'ok');
+    setup.stores.onRecovered((store) => setup.states.push(`${store} recovered`));
     await setup.read('a', 'k');
-    expect(setup.states).toEqual(['a down AUTH_FAILED', 'a up']);
+    expect(setup.states).toEqual(['a down AUTH_FAILED', 'a up', 'a recovered']);
   });
 
   it.each(['ACCESS_DENIED', 'SOURCE_DELETED', 'SOURCE_DISABLED', 'VERSION_GONE', 'MOUNT_NOT_FOUND'] as const)(

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { App } from '../../src/app/app.ts';
+import { createIntakeHealth } from '../../src/commands/serve/intake-health.ts';
 import { openIntakes } from '../../src/commands/serve/intakes.ts';
 import type { Config } from '../../src/config/config.ts';
 import { systemClock } from '../../src/core/clock.ts';
@@ -46,7 +47,9 @@ async function open(events: string) {
     logger,
     fingerprints: createFingerprinter(SecretValue.fromBytes(new Uint8Array(32))),
   } as App;
+  const health = createIntakeHealth(systemClock);
   const intakes = await openIntakes(app, {
+    health,
     take(hints) {
       state.hints.push(...hints);
       return { targets: hints.length, unknown: hints.filter(({ keys }) => keys.includes('unknown')).length };
@@ -66,6 +69,7 @@ async function open(events: string) {
   return {
     state,
     intakes,
+    health,
     loops: () => loops.states().map(({ name }) => name),
     async configure(next: string, stores?: string) {
       state.config = await configOf(next, stores);
@@ -169,21 +173,21 @@ describe('event intakes', () => {
       `sqs: [ ${sqs('eu', server)} ], webhooks: [ ${hook('ci', 'env: S')}, ${hook('cd', 'file: ./none')} ]`,
     );
     await waitUntil(() =>
-      expect(setup.intakes.states()).toEqual([
+      expect(setup.health.states()).toEqual([
         { kind: 'sqs', name: 'eu', state: 'up' },
         { kind: 'webhook', name: 'cd', state: 'down', code: 'CREDENTIAL_MISSING' },
         { kind: 'webhook', name: 'ci', state: 'up' },
       ]),
     );
     server.send(JSON.stringify(labelUpdated('db')));
-    await waitUntil(() => expect(setup.intakes.states()[0]?.lastEvent).toMatch(/^\d{4}-.*Z$/));
+    await waitUntil(() => expect(setup.health.states()[0]?.lastEvent).toMatch(/^\d{4}-.*Z$/));
     server.faults.push(...Array.from({ length: 50 }, () => new AwsError('AccessDenied', 403)));
     server.send(JSON.stringify(labelUpdated('db')));
     await waitUntil(() =>
-      expect(setup.intakes.states()[0]).toMatchObject({ state: 'down', code: 'ACCESS_DENIED' }),
+      expect(setup.health.states()[0]).toMatchObject({ state: 'down', code: 'ACCESS_DENIED' }),
     );
     await setup.configure('');
-    expect(setup.intakes.states()).toEqual([]);
+    expect(setup.health.states()).toEqual([]);
   });
 
   it('close immediately and release all resources', async () => {

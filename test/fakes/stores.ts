@@ -11,6 +11,7 @@ export function fixedStores(provider: SecretProvider, definitions: ReadonlyMap<s
     state: () => ({ state: 'up', breakerOpen: false }),
     usage: () => undefined,
     onAnswer() {},
+    onRecovered() {},
     async [Symbol.asyncDispose]() {},
   };
 }

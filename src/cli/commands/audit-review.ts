@@ -188,7 +188,7 @@ async function localReviewer(config: Config, context: Context, options: ReviewOp
       const [shown = record] = await withReviews(audit, [record]);
       return shown;
     },
-    writeCheckpoint: () => checkpointAudit(config, { ...deps, audit, credential }),
+    writeCheckpoint: () => checkpointAudit(config, { ...deps, stop: context.signal, audit, credential }),
     [Symbol.asyncDispose]: () => audit[Symbol.asyncDispose](),
   };
 }

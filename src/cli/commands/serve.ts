@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { Server } from '../../commands/serve/serve.ts';
+import type { Server } from '../../commands/serve/server.ts';
 import type { Config } from '../../config/config.ts';
 import { type ConfigDiff, diffConfig, isEmptyDiff } from '../../config/diff.ts';
 import type { LoadResult } from '../../config/load.ts';

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { type AppDeps, credentialsOf } from '../../app/app.ts';
 import { type AuditDeps, openAudit } from '../../app/audit.ts';
 import { requireTrustedAudit, testCheckpointPlaces } from '../../app/checkpoints.ts';
-import { openCluster } from '../../app/cluster.ts';
+import { credentialsOf, openCluster } from '../../app/cluster.ts';
 import { guardedNamespace } from '../../app/current-config.ts';
+import type { AppDeps } from '../../app/deps.ts';
 import { openFingerprints } from '../../app/keys.ts';
 import { createStores } from '../../app/stores.ts';
 import type { AuditStore } from '../../audit/store.ts';
@@ -48,7 +48,7 @@ export async function runDoctor(
 
   await using stack = new AsyncDisposableStack();
   // Open the cluster early, because any credential may be stored in it. The result is reported below.
-  const [opened] = await Promise.allSettled([openCluster(config.cluster, deps)]);
+  const [opened] = await Promise.allSettled([openCluster(config.cluster, { ...deps, stop: signal })]);
   const cluster = opened.status === 'fulfilled' ? stack.use(opened.value) : undefined;
   const credential = credentialsOf(deps, async (name, key) => cluster?.ownSecret(name, key));
   const written = await attempt(`audit: write ${auditAddress(config)}`, () =>

@@ -1,4 +1,5 @@
-import type { App, AppDeps } from '../../app/app.ts';
+import type { App } from '../../app/app.ts';
+import type { AppDeps } from '../../app/deps.ts';
 import { createChainWatch } from '../../audit/verify/chain-watch.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
 import { createSharedRun } from '../../core/serial-executor.ts';

@@ -1,157 +1,133 @@
-import type { AppDeps } from '../../app/app.ts';
-import type { AuditStore } from '../../audit/store.ts';
-import type { ChainWatch } from '../../audit/verify/chain-watch.ts';
+import type { AppDeps } from '../../app/deps.ts';
 import type { Identities } from '../../cluster/cluster.ts';
 import type { Config } from '../../config/config.ts';
 import type { Problem } from '../../config/problem.ts';
 import { AppError } from '../../core/errors.ts';
 import type { SecretValue } from '../../core/secret-value.ts';
-import type { HttpIntakes } from '../../events/hint.ts';
 import { type Authenticator, createAuthenticator } from '../../http/auth.ts';
-import type { HttpDeps } from '../../http/deps.ts';
 import { buildServer } from '../../http/server.ts';
 import type { Reference } from '../../providers/credentials.ts';
 import { isQueueOutage, type JobCounts, type Queue } from '../../queue/queue.ts';
-import type { Service } from '../../service/service.ts';
-import type { Metrics, ServiceSnapshot } from '../../telemetry/metrics.ts';
+import { createMetrics, type Metrics, type ServiceSnapshot } from '../../telemetry/metrics.ts';
+import { auditOf, OpenedParts, type Parts, serviceOf } from './opened-parts.ts';
 
 /** Serves HTTP from the start of the process. Routes use other parts as soon as they are open. */
 export interface HttpFrontend {
   readonly url: string;
-  use(parts: Partial<FrontendParts>): void;
+  readonly metrics: Metrics;
+  use(parts: Partial<Parts>): void;
   /** Sets up authentication. */
   login(
     credential: (reference: Reference) => Promise<SecretValue>,
     identities: Identities | undefined,
   ): Promise<void>;
-  observe(): Promise<ServiceSnapshot>;
   close(graceMs: number): Promise<void>;
 }
 
-export interface HttpFrontendDeps extends Pick<AppDeps, 'logger' | 'clock'> {
-  readonly version: string;
+export interface HttpFrontendDeps extends Pick<AppDeps, 'logger' | 'clock' | 'version'> {
   /** The problems of the current configuration files. Empty if the files are active. */
   readonly configProblems: () => readonly Problem[];
 }
 
-interface FrontendParts {
-  readonly metrics: Metrics;
-  readonly service: Service;
-  /** Sets the gauges whose values only the controller knows. */
-  readonly controller: { tell(metrics: Metrics): void };
-  readonly audit: AuditStore;
-  readonly queue: Queue;
-  /** The reason why the service has not started yet. */
-  readonly waitingFor: AppError;
-  /** The status to report before the service has started. */
-  readonly startupStatus: Pick<Service, 'status'>;
-  readonly evidence: NonNullable<HttpDeps['evidence']>;
-  readonly chain: ChainWatch;
-  readonly events: HttpIntakes;
-}
-
 export async function openHttpFrontend(
   { http }: Pick<Config, 'http'>,
-  deps: HttpFrontendDeps,
+  { logger, clock, version, configProblems }: HttpFrontendDeps,
 ): Promise<HttpFrontend> {
-  let parts: Partial<FrontendParts> = {};
-  let auth: Authenticator | undefined;
-  const startupError = (): AppError => parts.waitingFor ?? new AppError('STARTING');
-  const requirePart = <Name extends keyof FrontendParts>(name: Name): FrontendParts[Name] => {
-    const part = parts[name];
-    if (part === undefined) throw startupError();
-    return part;
-  };
-
-  const service: Service = {
-    status: async () => (parts.service ?? parts.startupStatus ?? requirePart('service')).status(),
-    mappings: () => requirePart('service').mappings(),
-    mapping: (name) => requirePart('service').mapping(name),
-    held: () => requirePart('service').held(),
-    sync: async (...args) => requirePart('service').sync(...args),
-    rollback: async (...args) => requirePart('service').rollback(...args),
-    unpin: async (...args) => requirePart('service').unpin(...args),
-    release: async (...args) => requirePart('service').release(...args),
-    orphans: async (...args) => requirePart('service').orphans(...args),
-    prune: async (...args) => requirePart('service').prune(...args),
-    loops: () => parts.service?.loops() ?? [],
-    notReady: async () => (parts.service === undefined ? startupError() : parts.service.notReady()),
-  };
-  const audit: HttpDeps['audit'] = {
-    list: async (...args) => requirePart('audit').list(...args),
-    get: async (...args) => requirePart('audit').get(...args),
-    storedRecords: (from) => requirePart('audit').storedRecords(from),
-    head: async () => requirePart('audit').head(),
-    reviews: async (...args) => requirePart('audit').reviews(...args),
-    append: async (...args) => requirePart('audit').append(...args),
-    base: async () => requirePart('audit').base(),
-  };
+  const opened = new OpenedParts();
+  const metrics = createMetrics({
+    version,
+    clock,
+    async observe() {
+      const { controller } = opened.now;
+      if (controller !== undefined) reportAges(controller, metrics);
+      return snapshotOf(opened, configProblems().length === 0);
+    },
+  });
   const server = await buildServer({
-    service,
-    audit,
-    evidence: async () => parts.evidence?.(),
-    metrics: { render: async () => requirePart('metrics').render() },
+    service: serviceOf(opened),
+    audit: auditOf(opened),
+    evidence: async () => opened.now.evidence?.(),
+    metrics,
     events: {
-      webhook: (name) => requirePart('events').webhook(name),
-      eventGrid: (name) => requirePart('events').eventGrid(name),
-      onRefused: (origin, outcome) => parts.events?.onRefused?.(origin, outcome),
+      webhook: (name) => opened.require('events').webhook(name),
+      eventGrid: (name) => opened.require('events').eventGrid(name),
+      onRefused: (origin, outcome) => opened.now.events?.onRefused?.(origin, outcome),
     },
     auth: {
       identify(token) {
+        const { auth } = opened.now;
         // Report only the code: the caller is not authenticated, and the subject of the error may be a file path.
-        if (auth === undefined) throw new AppError(startupError().code);
+        if (auth === undefined) throw new AppError(opened.startupError().code);
         return auth.identify(token);
       },
     },
     config: http,
-    version: deps.version,
-    logger: deps.logger,
-    clock: deps.clock,
+    version,
+    logger,
+    clock,
   });
   const url = await server.listen(http.listen);
-
   return {
     url,
-    use(more) {
-      parts = { ...parts, ...more };
-    },
-    async login(credential, identities) {
-      const tokens = await Promise.all(
-        http.tokens.map(async ({ name, role, token }) => ({ name, role, token: await credential(token) })),
-      );
-      auth = createAuthenticator({
-        tokens,
-        clock: deps.clock,
-        onSharedToken: (names) =>
-          deps.logger.error(
-            'several names in `http.tokens` have the same token, so the token is not accepted',
-            {
-              name: names.join(' '),
-            },
-          ),
-        ...(http.kubernetes && identities !== undefined ? { identities } : {}),
-      });
-    },
-    async observe() {
-      const configValid = deps.configProblems().length === 0;
-      if (parts.service === undefined && parts.startupStatus === undefined)
-        return { ...metricsBeforeStart(parts.waitingFor), configValid };
-      parts.controller?.tell(requirePart('metrics'));
-      const status = await service.status();
-      return {
-        targets: status.targets,
-        stores: status.stores,
-        held: status.held.length,
-        queue: parts.queue && (await countsOrUndefined(parts.queue)),
-        engineUp: status.engine.state === 'up',
-        clusterUp: status.cluster.state === 'up',
-        auditUp: status.audit.state !== 'down',
-        chainOk: parts.chain?.problem() === undefined && status.audit.code !== 'AUDIT_TRUNCATED',
-        configValid: status.config.valid,
-        loops: service.loops(),
-      };
-    },
+    metrics,
+    use: (parts) => opened.add(parts),
+    login: async (credential, identities) =>
+      opened.add({ auth: await authenticatorOf(http, { logger, clock, credential, identities }) }),
     close: (graceMs) => server.close(graceMs),
+  };
+}
+
+interface AuthenticatorDeps extends Pick<AppDeps, 'logger' | 'clock'> {
+  readonly credential: (reference: Reference) => Promise<SecretValue>;
+  readonly identities: Identities | undefined;
+}
+
+async function authenticatorOf(
+  http: Config['http'],
+  { logger, clock, credential, identities }: AuthenticatorDeps,
+): Promise<Authenticator> {
+  const tokens = await Promise.all(
+    http.tokens.map(async ({ name, role, token }) => ({ name, role, token: await credential(token) })),
+  );
+  return createAuthenticator({
+    tokens,
+    clock,
+    onSharedToken: (names) =>
+      logger.error('several names in `http.tokens` have the same token, so the token is not accepted', {
+        name: names.join(' '),
+      }),
+    ...(http.kubernetes && identities !== undefined ? { identities } : {}),
+  });
+}
+
+function reportAges(controller: Parts['controller'], metrics: Metrics): void {
+  const { mappings, targets } = controller.snapshot();
+  // Look up each mapping once, because it can have thousands of targets.
+  const changed = new Map(mappings.map((mapping) => [mapping.name, controller.ages.changedAt(mapping)]));
+  for (const { mapping, id, error } of targets) {
+    if (error !== undefined) continue;
+    metrics.sourceChanged(mapping.name, id.namespace, changed.get(mapping.name));
+    const state = controller.states.get(mapping.name, id);
+    metrics.certificateExpiry(mapping.name, id.namespace, state?.certificateExpiresAt);
+  }
+}
+
+async function snapshotOf(opened: OpenedParts, configValid: boolean): Promise<ServiceSnapshot> {
+  const { service, startupStatus, waitingFor, queue, chain } = opened.now;
+  const reporting = service ?? startupStatus;
+  if (reporting === undefined) return { ...metricsBeforeStart(waitingFor), configValid };
+  const status = await reporting.status();
+  return {
+    targets: status.targets,
+    stores: status.stores,
+    held: status.held.length,
+    queue: queue && (await countsOrUndefined(queue)),
+    engineUp: status.engine.state === 'up',
+    clusterUp: status.cluster.state === 'up',
+    auditUp: status.audit.state !== 'down',
+    chainOk: chain?.problem() === undefined && status.audit.code !== 'AUDIT_TRUNCATED',
+    configValid: status.config.valid,
+    loops: service?.loops() ?? [],
   };
 }
 

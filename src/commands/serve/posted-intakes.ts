@@ -16,33 +16,57 @@ export interface PostedDeps {
   readonly health: Pick<IntakeHealth, 'attempted'>;
 }
 
-/** Manages the intakes that receive HTTP requests. */
-export interface ConfiguredPostedIntakes extends Pick<HttpIntakes, 'webhook' | 'eventGrid'> {
-  /** Applies a configuration. Unchanged intakes keep running, because they remember which events they have received. */
-  refresh(config: Pick<Config, 'events' | 'stores'>): void;
-  origins(): readonly Origin[];
-}
-
 /** An intake and its configuration. */
 interface ConfiguredIntake<Intake> {
   readonly config: object;
   readonly intake: Intake;
 }
 
-export function createPostedIntakes({
-  clock,
-  credential,
-  take,
-  health,
-}: PostedDeps): ConfiguredPostedIntakes {
-  let webhooks: ReadonlyMap<string, ConfiguredIntake<WebhookIntake>> = new Map();
-  let grids: ReadonlyMap<string, ConfiguredIntake<EventGridIntake>> = new Map();
+/** The intakes that receive HTTP requests. */
+export class PostedIntakes implements Pick<HttpIntakes, 'webhook' | 'eventGrid'> {
+  readonly #deps: PostedDeps;
+  #webhooks: ReadonlyMap<string, ConfiguredIntake<WebhookIntake>> = new Map();
+  #grids: ReadonlyMap<string, ConfiguredIntake<EventGridIntake>> = new Map();
+
+  constructor(deps: PostedDeps) {
+    this.#deps = deps;
+  }
+
+  /** Applies a configuration. Unchanged intakes keep running, because they remember which events they have received. */
+  refresh({ events, stores }: Pick<Config, 'events' | 'stores'>): void {
+    const { clock, take } = this.#deps;
+    this.#webhooks = renewed(this.#webhooks, events?.webhooks ?? [], (config) => {
+      const credential = this.#keyReader({ kind: 'webhook', name: config.name }, config.secret);
+      return createWebhookIntake({ config, credential, clock, submit: take });
+    });
+    const withUrl = (events?.eventGrid ?? []).flatMap((config) => {
+      const store = stores.find((candidate) => candidate.name === config.store);
+      return store?.kind === 'azure-key-vault' ? [{ ...config, vaultUrl: store.vaultUrl }] : [];
+    });
+    this.#grids = renewed(this.#grids, withUrl, ({ vaultUrl, ...config }) => {
+      const credential = this.#keyReader({ kind: 'eventGrid', name: config.name }, config.key);
+      return this.#reportHealth(createEventGridIntake({ config, vaultUrl, credential, clock, submit: take }));
+    });
+  }
+
+  origins(): readonly Origin[] {
+    return [...this.#webhooks.values(), ...this.#grids.values()].map(({ intake }) => intake.origin);
+  }
+
+  webhook(name: string): WebhookIntake | undefined {
+    return this.#webhooks.get(name)?.intake;
+  }
+
+  eventGrid(name: string): EventGridIntake | undefined {
+    return this.#grids.get(name)?.intake;
+  }
 
   /**
    * Returns a function that reads the key of an intake. The key is also read once immediately, so that `status` reports
    * a missing key before the first event.
    */
-  const keyOf = (origin: Origin, own: Reference | undefined): PostedDeps['credential'] => {
+  #keyReader(origin: Origin, key: Reference | undefined): PostedDeps['credential'] {
+    const { credential, health } = this.#deps;
     const read: PostedDeps['credential'] = async (reference) => {
       try {
         const value = await credential(reference);
@@ -53,45 +77,27 @@ export function createPostedIntakes({
         throw thrown;
       }
     };
-    if (own !== undefined) void Promise.allSettled([read(own)]);
+    if (key !== undefined) void Promise.allSettled([read(key)]);
     return read;
-  };
-  /** Wraps the intake to report its health. Failures to fetch external keys occur only when a request arrives. */
-  const reportHealth = (intake: EventGridIntake): EventGridIntake => ({
-    ...intake,
-    async authenticate(head) {
-      try {
-        await intake.authenticate(head);
-        health.attempted(intake.origin);
-      } catch (thrown) {
-        const error = toAppError(thrown);
-        if (error.code !== 'EVENT_REFUSED') health.attempted(intake.origin, error);
-        throw thrown;
-      }
-    },
-  });
+  }
 
-  return {
-    refresh({ events, stores }) {
-      webhooks = renewed(webhooks, events?.webhooks ?? [], (config) => {
-        const read = keyOf({ kind: 'webhook', name: config.name }, config.secret);
-        return createWebhookIntake({ config, credential: read, clock, submit: take });
-      });
-      const withUrl = (events?.eventGrid ?? []).flatMap((config) => {
-        const store = stores.find((candidate) => candidate.name === config.store);
-        return store?.kind === 'azure-key-vault' ? [{ ...config, vaultUrl: store.vaultUrl }] : [];
-      });
-      grids = renewed(grids, withUrl, ({ vaultUrl, ...config }) => {
-        const read = keyOf({ kind: 'eventGrid', name: config.name }, config.key);
-        return reportHealth(
-          createEventGridIntake({ config, vaultUrl, credential: read, clock, submit: take }),
-        );
-      });
-    },
-    origins: () => [...webhooks.values(), ...grids.values()].map(({ intake }) => intake.origin),
-    webhook: (name) => webhooks.get(name)?.intake,
-    eventGrid: (name) => grids.get(name)?.intake,
-  };
+  /** Wraps the intake to report its health. Failures to fetch external keys occur only when a request arrives. */
+  #reportHealth(intake: EventGridIntake): EventGridIntake {
+    const { health } = this.#deps;
+    return {
+      ...intake,
+      async authenticate(head) {
+        try {
+          await intake.authenticate(head);
+          health.attempted(intake.origin);
+        } catch (thrown) {
+          const error = toAppError(thrown);
+          if (error.code !== 'EVENT_REFUSED') health.attempted(intake.origin, error);
+          throw thrown;
+        }
+      },
+    };
+  }
 }
 
 function renewed<Entry extends { readonly name: string }, Intake>(

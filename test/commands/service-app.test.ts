@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { observerOf } from '../../src/commands/serve/observer.ts';
+import { observerOf } from '../../src/commands/serve/service-app.ts';
 import type { Config } from '../../src/config/config.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { Metrics } from '../../src/telemetry/metrics.ts';
@@ -11,7 +11,6 @@ it('the observer logs a store problem as an error if a person must act, and as a
     logger,
     print() {},
     metrics: {} as Metrics,
-    onBack() {},
   });
   onState?.('vault', 'down', new AppError('TIMEOUT'));
   onState?.('vault', 'down', new AppError('AUTH_FAILED'));

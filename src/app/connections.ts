@@ -1,0 +1,80 @@
+import type { Checkpointer } from '../audit/checkpoint/checkpointer.ts';
+import { type WatchedAudit, watchForeignWrites } from '../audit/foreign-writes.ts';
+import type { AuditStore } from '../audit/store.ts';
+import type { Cluster } from '../cluster/cluster.ts';
+import type { Config } from '../config/config.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Fingerprinter } from '../core/fingerprint.ts';
+import type { Tracing } from '../core/tracer.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import { openAudit } from './audit.ts';
+import { openCheckpoints } from './checkpoints.ts';
+import { credentialsOf, openCluster } from './cluster.ts';
+import type { AppDeps, AppObserver, AppOptions } from './deps.ts';
+import { openFingerprints } from './keys.ts';
+import { createStores, type Stores } from './stores.ts';
+import { openTracing, traced } from './tracing.ts';
+
+/** The connections of a command or service to other systems, and its clock and log. */
+export interface Connections extends AsyncDisposable {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly cluster: Cluster;
+  readonly tracing: Tracing;
+  readonly fingerprints: Fingerprinter;
+  /** Forbids changes to the cluster while the audit log cannot be trusted. */
+  readonly audit: AuditStore;
+  /** Undefined if `audit.checkpoints` is empty. */
+  readonly checkpoints: Checkpointer | undefined;
+  readonly stores: Stores;
+}
+
+export async function openConnections(
+  config: Config,
+  deps: AppDeps,
+  { observe, stop, onAuditLoss }: AppOptions,
+): Promise<Connections & Pick<WatchedAudit, 'foreignVersion'>> {
+  await using stack = new AsyncDisposableStack();
+  const { clock, logger } = deps;
+  const onWrite = observe?.onClusterWrite;
+  const cluster = stack.use(await openCluster(config.cluster, { ...deps, stop, onWrite }));
+  const credential = credentialsOf(deps, (name, key) => cluster.ownSecret(name, key));
+
+  // Open tracing before the other parts, so that it closes after them and traces are complete.
+  const tracing = stack.use(await openTracing(config, { ...deps, credential }));
+  const mayCreate = config.audit.store.kind === 'sqlite';
+  const fingerprints = await openFingerprints(config.keys.fingerprint, { mayCreate, credential });
+
+  const watched = watchForeignWrites(await openAudit(config, { ...deps, credential }));
+  const store = stack.use(countRecords(watched.audit, observe));
+  const checkpointDeps = { ...deps, audit: store, cluster, credential, onLoss: onAuditLoss };
+  const checkpoints = stack.use(await openCheckpoints(config, checkpointDeps));
+
+  const storesDeps = { clock, fingerprints, credential, ...traced(observe, tracing.tracer) };
+  const stores = stack.use(createStores(config.stores, storesDeps));
+  const opened = stack.move();
+  return {
+    clock,
+    logger,
+    cluster,
+    tracing,
+    fingerprints,
+    audit: checkpoints?.audit ?? store,
+    checkpoints,
+    stores,
+    foreignVersion: () => watched.foreignVersion(),
+    [Symbol.asyncDispose]: () => opened.disposeAsync(),
+  };
+}
+
+function countRecords(audit: AuditStore, observe: AppObserver | undefined): AuditStore {
+  if (observe === undefined) return audit;
+  return {
+    ...audit,
+    async append(entries) {
+      const records = await audit.append(entries);
+      observe.onRecords(records);
+      return records;
+    },
+  };
+}

@@ -1,0 +1,84 @@
+import type { AuditStore } from '../../audit/store.ts';
+import type { ChainWatch } from '../../audit/verify/chain-watch.ts';
+import { AppError } from '../../core/errors.ts';
+import type { HttpIntakes } from '../../events/hint.ts';
+import type { Authenticator } from '../../http/auth.ts';
+import type { HttpDeps } from '../../http/deps.ts';
+import type { Queue } from '../../queue/queue.ts';
+import type { Controller } from '../../service/controller.ts';
+import type { Service } from '../../service/service.ts';
+
+export interface Parts {
+  readonly auth: Authenticator;
+  readonly audit: AuditStore;
+  readonly evidence: NonNullable<HttpDeps['evidence']>;
+  readonly chain: ChainWatch;
+  readonly queue: Queue;
+  readonly service: Service;
+  readonly controller: Pick<Controller, 'snapshot' | 'ages' | 'states'>;
+  readonly events: HttpIntakes;
+  /** The reason why the service has not started yet. */
+  readonly waitingFor: AppError;
+  /** The status to report before the service has started. */
+  readonly startupStatus: Pick<Service, 'status'>;
+}
+
+/** The parts that are open so far. The HTTP server needs them, but it listens before they are open. */
+export class OpenedParts {
+  #parts: Partial<Parts> = {};
+
+  add(more: Partial<Parts>): void {
+    this.#parts = { ...this.#parts, ...more };
+  }
+
+  get now(): Partial<Parts> {
+    return this.#parts;
+  }
+
+  /** @throws AppError with the reason why the part is not open yet */
+  require<Name extends keyof Parts>(name: Name): Parts[Name] {
+    const part = this.#parts[name];
+    if (part === undefined) throw this.startupError();
+    return part;
+  }
+
+  startupError(): AppError {
+    return this.#parts.waitingFor ?? new AppError('STARTING');
+  }
+}
+
+/** Returns a service that fails until the service is open. */
+export function serviceOf(opened: OpenedParts): Service {
+  const service = (): Service => opened.require('service');
+  return {
+    status: async () => (opened.now.service ?? opened.now.startupStatus ?? service()).status(),
+    mappings: () => service().mappings(),
+    mapping: (name) => service().mapping(name),
+    held: () => service().held(),
+    sync: async (...args) => service().sync(...args),
+    rollback: async (...args) => service().rollback(...args),
+    unpin: async (...args) => service().unpin(...args),
+    release: async (...args) => service().release(...args),
+    orphans: async (...args) => service().orphans(...args),
+    prune: async (...args) => service().prune(...args),
+    loops: () => opened.now.service?.loops() ?? [],
+    notReady: async () => {
+      if (opened.now.service === undefined) return opened.startupError();
+      return opened.now.service.notReady();
+    },
+  };
+}
+
+/** Returns an audit store that fails until the audit store is open. */
+export function auditOf(opened: OpenedParts): HttpDeps['audit'] {
+  const audit = (): AuditStore => opened.require('audit');
+  return {
+    list: async (...args) => audit().list(...args),
+    get: async (...args) => audit().get(...args),
+    storedRecords: (from) => audit().storedRecords(from),
+    head: async () => audit().head(),
+    reviews: async (...args) => audit().reviews(...args),
+    append: async (...args) => audit().append(...args),
+    base: async () => audit().base(),
+  };
+}

@@ -1,0 +1,265 @@
+import type { App } from '../../app/app.ts';
+import type { Actor } from '../../audit/entry.ts';
+import type { Problem } from '../../config/problem.ts';
+import { AppError } from '../../core/errors.ts';
+import { compareText } from '../../core/target.ts';
+import type { Queue } from '../../queue/queue.ts';
+import type { SyncContext } from '../../reconcile/context.ts';
+import { type Command, commandEntry, commandOf } from '../../reconcile/recorder.ts';
+import type { DesiredTarget } from '../../reconcile/targets.ts';
+import type { Controller } from '../../service/controller.ts';
+import type {
+  Health,
+  HeldStatus,
+  MappingStatus,
+  OrphansAnswer,
+  PruneAnswer,
+  Requester,
+  RollbackRequest,
+  Service,
+  Status,
+  StoreStatus,
+  SyncAnswer,
+} from '../../service/service.ts';
+import { heldStatuses, sourcesAndSearches, targetStatuses } from '../../service/status.ts';
+import { requestSync } from '../../service/sync-request.ts';
+import type { TargetState } from '../../service/target-state.ts';
+import { expectedCalls, type StoreCalls } from '../expected-calls.ts';
+import { toHeld } from '../plan.ts';
+import { findHeldOrphan, listOrphansForCommand, pruneOrphans } from '../prune.ts';
+import { releaseCommand, releaseHeld } from '../release.ts';
+import { pinTarget, selectOneTarget, selectTargetsToUnpin, unpinTargets } from '../rollback.ts';
+import type { SyncReport } from '../sync.ts';
+import { orphansAnswer, pruneAnswer, syncAnswer } from './answers.ts';
+import { createAuditStatus } from './audit-trust.ts';
+
+export interface RunningServiceOptions {
+  readonly queue: Queue;
+  readonly replica: string;
+  readonly version: string;
+  /** The problems of the current configuration files. Empty if the files are active. */
+  readonly configProblems: () => readonly Problem[];
+  readonly intakes: () => Status['events'];
+  /** The replicas that use a different configuration. */
+  readonly differing: () => readonly string[];
+}
+
+/** Serves the API of the service with the use cases of the commands. */
+export class RunningService implements Service {
+  readonly #app: App;
+  readonly #controller: Controller;
+  readonly #options: RunningServiceOptions;
+  readonly #auditStatus: () => Promise<Status['audit']>;
+
+  constructor(app: App, controller: Controller, options: RunningServiceOptions) {
+    this.#app = app;
+    this.#controller = controller;
+    this.#options = options;
+    this.#auditStatus = createAuditStatus(app, controller);
+  }
+
+  async status(): Promise<Status> {
+    const { configProblems, version, replica, queue, differing, intakes } = this.#options;
+    const { config } = this.#app;
+    const problems = configProblems();
+    return {
+      instance: config.instance,
+      version,
+      replica,
+      engine: { kind: queue.kind, ...stateOf(queue.health()) },
+      audit: await this.#auditStatus(),
+      cluster: { kind: config.cluster.kind, ...clusterState(this.#controller) },
+      config: { valid: problems.length === 0, problems, differing: differing() },
+      stores: this.#storeStatuses(),
+      events: intakes(),
+      targets: this.#targets(),
+      held: this.held(),
+    };
+  }
+
+  mappings(): readonly MappingStatus[] {
+    const byMapping = Map.groupBy(this.#targets(), ({ mapping }) => mapping);
+    return this.#app.config.mappings.map((mapping) => ({
+      mapping: mapping.name,
+      refreshSeconds: mapping.refreshMs / 1_000,
+      ...sourcesAndSearches(mapping),
+      targets: byMapping.get(mapping.name) ?? [],
+    }));
+  }
+
+  mapping(name: string): MappingStatus | undefined {
+    return this.mappings().find(({ mapping }) => mapping === name);
+  }
+
+  held(): readonly HeldStatus[] {
+    return heldStatuses({ states: this.#controller.states, idOf: (state) => heldId(this.#app, state) });
+  }
+
+  async sync(name: string, by: Requester, requestId: string): Promise<SyncAnswer | undefined> {
+    if (!this.#isMapping(name)) return undefined;
+    const all = this.#controller.snapshot().targets.filter(({ mapping }) => mapping.name === name);
+    const wanted = all.filter(({ error }) => error === undefined);
+    await this.#app.audit.append([commandEntry(commandOf('sync', name), operator(by), requestId)]);
+    const answer = await this.#request(wanted, requestId, { wholeMapping: name });
+    // Report each failed selector as one failed target, because its number of targets is unknown.
+    const unknown = all.flatMap(({ id, error }) =>
+      error === undefined ? [] : [{ mapping: name, ...id, outcome: 'failed', ...error.toJSON(), keys: [] }],
+    );
+    if (unknown.length === 0) return answer;
+    const summary = { ...answer.summary, failed: (answer.summary.failed ?? 0) + unknown.length };
+    return { ...answer, ok: false, summary, targets: [...answer.targets, ...unknown] };
+  }
+
+  async rollback(
+    name: string,
+    { to, namespace }: RollbackRequest,
+    by: Requester,
+    requestId: string,
+  ): Promise<SyncAnswer | undefined> {
+    if (!this.#isMapping(name)) return undefined;
+    const target = selectOneTarget(this.#app, { mapping: name, namespace });
+    if (typeof target === 'string') throw new AppError('INVALID_REQUEST', { detail: target });
+    const context = await this.#beginCommand(commandOf('rollback', name, '--to', to), by, requestId);
+    await pinTarget(this.#app, context, target, to);
+    return this.#request([target], requestId);
+  }
+
+  async unpin(
+    name: string,
+    { namespace }: Pick<RollbackRequest, 'namespace'>,
+    by: Requester,
+    requestId: string,
+  ): Promise<SyncAnswer | undefined> {
+    if (!this.#isMapping(name)) return undefined;
+    const which = { mapping: name, namespace };
+    const targets = selectTargetsToUnpin(this.#app, which);
+    if (typeof targets === 'string') throw new AppError('INVALID_REQUEST', { detail: targets });
+    const context = await this.#beginCommand(commandOf('unpin', name), by, requestId);
+    return this.#request(await unpinTargets(context, targets, which), requestId);
+  }
+
+  async release(id: string, by: Requester, requestId: string): Promise<SyncAnswer> {
+    await this.#app.audit.append([commandEntry(releaseCommand(id), operator(by), requestId)]);
+    // No job proposes the changes that `prune` holds, so search for them on each request.
+    const heldChange =
+      this.held().find((heldStatus) => heldStatus.id === id) ??
+      (await findHeldOrphan(this.#app, id, { reuseResolved: true }));
+    // Do not include the id in the error, because it may be any text.
+    if (heldChange === undefined) throw new AppError('NOT_HELD');
+    const { mapping } = heldChange;
+    const report = await releaseHeld(this.#app, id, {
+      ...(this.#isMapping(mapping) ? { only: mapping } : {}),
+      skipRestarts: true,
+      isRecorded: true,
+      ...commandContext(by, requestId),
+    });
+    this.#noteDeletions(report, requestId);
+    return syncAnswer(report, this.held());
+  }
+
+  async orphans(by: Requester, requestId: string): Promise<OrphansAnswer> {
+    return orphansAnswer(await listOrphansForCommand(this.#app, commandContext(by, requestId)));
+  }
+
+  async prune(by: Requester, requestId: string): Promise<PruneAnswer> {
+    const check = () => {
+      const [other] = this.#options.differing();
+      if (other !== undefined) throw new AppError('REPLICAS_DIFFER', { subject: `replica ${other}` });
+    };
+    const report = await pruneOrphans(this.#app, { ...commandContext(by, requestId), check });
+    this.#noteDeletions(report, requestId);
+    return pruneAnswer(report);
+  }
+
+  loops(): ReturnType<Service['loops']> {
+    return this.#controller.loops.states();
+  }
+
+  async notReady(): Promise<AppError | undefined> {
+    const { state } = await this.#auditStatus();
+    if (state !== 'down') return undefined;
+    const { address } = this.#app.audit;
+    return this.#controller.auditHealth.error() ?? new AppError('AUDIT_UNAVAILABLE', { subject: address });
+  }
+
+  #targets(): Status['targets'] {
+    const { states } = this.#controller;
+    return targetStatuses({ snapshot: this.#controller.snapshot(), states, clock: this.#app.clock });
+  }
+
+  #storeStatuses(): readonly StoreStatus[] {
+    const { config, stores } = this.#app;
+    const taken = (store: string) => stores.usage(store)?.ways ?? [];
+    const all = expectedCalls(config, this.#controller.snapshot().targets, { taken });
+    const expected = new Map(all.map((storeCalls) => [storeCalls.store, storeCalls]));
+    return config.stores
+      .toSorted((a, b) => compareText(a.name, b.name))
+      .map(({ name, kind }) => {
+        const { state, lastSuccess, error, breakerOpen } = stores.state(name);
+        return {
+          name,
+          kind,
+          state,
+          lastSuccess: lastSuccess === undefined ? null : new Date(lastSuccess).toISOString(),
+          ...(error === undefined ? {} : { code: error.code }),
+          breakerOpen,
+          ...callsStatus(expected.get(name), stores.usage(name)?.lastHour),
+        };
+      });
+  }
+
+  #isMapping(name: string): boolean {
+    return this.#app.config.mappings.some((mapping) => mapping.name === name);
+  }
+
+  async #beginCommand(command: Command, by: Requester, requestId: string): Promise<SyncContext> {
+    const context = await this.#app.createContext(commandContext(by, requestId));
+    await context.recorder.command(command);
+    return context;
+  }
+
+  /** Requests a run of the targets and waits for the outcomes. */
+  #request(
+    targets: readonly DesiredTarget[],
+    requestId: string,
+    whole: { readonly wholeMapping?: string } = {},
+  ): Promise<SyncAnswer> {
+    const held = () => this.held();
+    return requestSync(this.#controller, targets, { requestId, clock: this.#app.clock, held, ...whole });
+  }
+
+  #noteDeletions({ targets }: SyncReport, requestId: string): void {
+    for (const outcome of targets) this.#controller.noteDeletion(outcome, requestId);
+  }
+}
+
+function operator({ name, address }: Requester): Actor {
+  return { kind: 'operator', name, ...(address === undefined ? {} : { address }) };
+}
+
+/** Uses the namespaces of the watch. A separate list could return older data and replace them. */
+function commandContext(by: Requester, requestId: string) {
+  return { requestId, actor: operator(by), reuseResolved: true };
+}
+
+/** Returns the id that releases a held change of this target. */
+export function heldId({ config }: App, { mapping, target, keys }: TargetState): string {
+  return toHeld(config.instance, { mapping, target, keys }).id;
+}
+
+function callsStatus(expected: StoreCalls | undefined, lastHour: number | undefined): Partial<StoreStatus> {
+  return {
+    ...(expected?.way === undefined ? {} : { way: expected.way }),
+    ...(lastHour === undefined ? {} : { callsPerHour: lastHour }),
+    ...(expected === undefined ? {} : { expectedCallsPerHour: expected.perHour }),
+  };
+}
+
+function stateOf({ state, error }: ReturnType<Queue['health']>): { state: Health; code?: string } {
+  return { state, ...(error === undefined ? {} : { code: error.code }) };
+}
+
+function clusterState({ clusterError }: Controller): { state: Health; code?: string } {
+  const error = clusterError();
+  return error === undefined ? { state: 'up' } : { state: 'degraded', code: error.code };
+}

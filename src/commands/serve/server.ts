@@ -1,0 +1,135 @@
+import type { App } from '../../app/app.ts';
+import { replacedStores } from '../../app/stores.ts';
+import type { Config } from '../../config/config.ts';
+import { type ConfigDiff, diffConfig } from '../../config/diff.ts';
+import type { Problem } from '../../config/problem.ts';
+import type { CredentialWatch } from '../../config/watch/credentials.ts';
+import { AppError } from '../../core/errors.ts';
+import type { Queue } from '../../queue/queue.ts';
+import { storesOfMappings } from '../../service/config-snapshot.ts';
+import type { Controller } from '../../service/controller.ts';
+import type { Loop } from '../../service/liveness/loops.ts';
+import { watchStalls } from '../../service/liveness/loops.ts';
+import type { Service } from '../../service/service.ts';
+import {
+  type ConfigurationRecords,
+  createConfigurationRecords,
+  describeDiff,
+  describeStart,
+} from './configuration-records.ts';
+import type { HttpFrontend } from './http-frontend.ts';
+import type { Intakes } from './intakes.ts';
+import type { Presence } from './presence.ts';
+
+/** The parts of the running service, in the order in which they were opened. */
+export interface ServerParts extends AsyncDisposable {
+  readonly app: App;
+  readonly queue: Queue;
+  readonly presence: Presence;
+  readonly service: Service;
+  readonly controller: Controller;
+  readonly intakes: Intakes;
+  readonly credentials: CredentialWatch;
+}
+
+/** The check of the configuration files counts as stalled after this time. The files are checked every few seconds. */
+const CONFIGURATION_MS = 60_000;
+const HTTP_GRACE_MS = 5_000;
+/** Each step of the shutdown gets at least this time. */
+const MIN_GRACE_MS = 500;
+
+/** The running service. */
+export class Server {
+  readonly #parts: ServerParts;
+  readonly #frontend: HttpFrontend;
+  readonly #owned: AsyncDisposable;
+  readonly #records: ConfigurationRecords;
+  readonly #configurationLoop: Loop;
+  readonly #stalls: Disposable;
+
+  /** @param owned Everything that must be closed after the last work has ended. */
+  constructor(parts: ServerParts, frontend: HttpFrontend, owned: AsyncDisposable) {
+    const { app, controller } = parts;
+    this.#parts = parts;
+    this.#frontend = frontend;
+    this.#owned = owned;
+    this.#records = createConfigurationRecords(parts);
+    this.#configurationLoop = controller.loops.begin('configuration', CONFIGURATION_MS);
+    this.#stalls = watchStalls(controller.loops, app);
+  }
+
+  /** Records the start. @param previous The configuration that this process used last, if any. */
+  async started(previous: Config | undefined): Promise<void> {
+    const { app } = this.#parts;
+    await this.#records.configured(describeStart(app.config, previous && diffConfig(previous, app.config)));
+    app.logger.info('the service is running', { address: this.#frontend.url, count: app.targets.length });
+  }
+
+  /** Applies a new configuration. Sections in `diff.restart` need a new server. */
+  async apply(next: Config, diff: ConfigDiff): Promise<void> {
+    const { app, controller, intakes, presence } = this.#parts;
+    const replaced = replacedStores(app.config.stores, next.stores);
+    const users = next.mappings.filter((mapping) =>
+      storesOfMappings([mapping]).some((store) => replaced.has(store)),
+    );
+    const { added, changed } = diff.mappings;
+    const mappings = new Set([...added, ...changed, ...users.map(({ name }) => name)]);
+    await controller.applyConfigChange({ mappings, all: diff.access }, async () => {
+      await app.reconfigure(next);
+      // Announce the new configuration before any replica looks for orphans.
+      presence.announce();
+    });
+    for (const store of [...diff.stores.added, ...diff.stores.changed]) controller.storeRecovered(store);
+    await intakes.refresh();
+    await this.#records.configured(describeDiff(diff));
+    app.logger.info('the new configuration is active', { count: app.targets.length });
+  }
+
+  /** Reports that the configuration files were checked, whether or not the check succeeded. */
+  configurationChecked(): void {
+    const { logger } = this.#parts.app;
+    this.#configurationLoop.beat();
+    void this.#records
+      .flush()
+      .catch((error: unknown) => logger.error('a configuration change could not be recorded', { error }));
+  }
+
+  /** Reports that the files contain an invalid configuration, which is not applied. */
+  async refused(problems: readonly Problem[]): Promise<void> {
+    this.#parts.app.logger.error('the configuration is invalid; the last valid one stays active', {
+      count: problems.length,
+      error: new AppError('CONFIG_INVALID'),
+    });
+    await this.#records.refused(problems.length);
+  }
+
+  /** Reports that the files contain the active configuration again, after an invalid one. */
+  async validAgain(): Promise<void> {
+    this.#parts.app.logger.info('the configuration is valid again');
+    await this.#records.configured('valid again');
+  }
+
+  /** Checks immediately whether credentials have changed. Called on SIGHUP. */
+  async checkCredentials(): Promise<void> {
+    await this.#parts.credentials.check();
+  }
+
+  /** Stops accepting work, finishes running writes, and flushes the audit log. Never hangs. */
+  async close(graceMs: number): Promise<void> {
+    const { app, controller, intakes, presence, credentials } = this.#parts;
+    const started = app.clock.now();
+    const remainingMs = () => Math.max(MIN_GRACE_MS, graceMs - (app.clock.now() - started));
+    // Announce the end of this replica while the queue still works.
+    presence[Symbol.dispose]();
+    this.#stalls[Symbol.dispose]();
+    const closing = [
+      this.#frontend.close(Math.min(HTTP_GRACE_MS, remainingMs())),
+      credentials[Symbol.asyncDispose](),
+    ];
+    await intakes[Symbol.asyncDispose]();
+    await controller.close(remainingMs());
+    await Promise.all(closing);
+    await app.tracing.flush(remainingMs());
+    await this.#owned[Symbol.asyncDispose]();
+  }
+}
