@@ -4,9 +4,6 @@ import type { SizesOfAll } from './architecture-measure.ts';
 export const EXCEPTIONS: SizesOfAll = {
   functions: {
     'audit/postgres/session.ts sessionOf': 67,
-    'commands/doctor/doctor.ts runDoctor': 65,
-    'commands/doctor/sources.ts checkSources': 61,
-    'commands/sync.ts syncTargets': 75,
     'import/import.ts importExternalSecrets': 61,
     'import/template.ts withTemplate': 62,
     'service/controller.ts startController': 222,
@@ -19,7 +16,6 @@ export const EXCEPTIONS: SizesOfAll = {
   },
   parameters: {},
   dependencies: {
-    'commands/doctor/events.ts EventChecksDeps': 7,
     'http/deps.ts HttpDeps': 11,
     'providers/provider.ts ProviderDeps': 7,
     'reconcile/decide.ts DecideDeps': 10,

@@ -57,10 +57,8 @@ export interface SyncOptions {
 }
 
 /** Syncs every target once, with the same code as the service. All deletions are decided together at the end. */
-export async function syncTargets(
-  app: App,
-  { only, onOutcome, signal, wake }: SyncOptions = {},
-): Promise<SyncReport> {
+export async function syncTargets(app: App, options: SyncOptions = {}): Promise<SyncReport> {
+  const { only, signal, wake } = options;
   await recoverIntents(app);
   // After an abort, running writes finish. Reads are aborted after a short grace period, because a hanging store could
   // delay them for minutes.
@@ -68,56 +66,9 @@ export async function syncTargets(
   const wanted = selectTargets(app, only);
   const { recorder } = context;
   await recorder.command(commandOf('sync', only));
-
-  // Mappings that merge into the same Secret run one after the other.
-  const bySubject = Map.groupBy(byMapping(wanted), ({ id }) => formatSubject({ kind: 'target', ...id }));
-  const outcomes: Outcome[] = [];
-  await using queue = createMemoryQueue({
-    concurrency: app.config.engine.concurrency,
-    stopOnFailure: true,
-  });
-  const { requestId } = recorder;
-  const { tracer } = app.tracing;
-  tracer.recordTrigger(requestId, { reason: 'manual' });
+  app.tracing.tracer.recordTrigger(recorder.requestId, { reason: 'manual' });
   const ages = new SourceAges(app);
-  // Skip the preflight for a single mapping: a user has probably just changed its secret, and a list may show the
-  // change only minutes later.
-  const preflightResult = await undefinedIfStopped(
-    () => preflight(app, context, only === undefined ? wanted : [], ages),
-    signal,
-  );
-  const { inSync, isMissing } = preflightResult ?? EMPTY_PREFLIGHT;
-  const runContext = { ...context, isMissing };
-  // Announce the expected reads in the order in which the queue will process the targets.
-  const undecided = [...bySubject.values()].flat().filter((desiredTarget) => !inSync.has(desiredTarget));
-  context.expect(expectedReads(undecided, context));
-  await queue.add([...bySubject.keys()].map((subject) => ({ subject, reason: 'manual', requestId })));
-  queue.start(async ({ subject }) => {
-    for (const desiredTarget of bySubject.get(subject) ?? []) {
-      if (signal?.aborted) break;
-      const run = () =>
-        tracer.span(
-          'job',
-          { mapping: desiredTarget.mapping.name, ...desiredTarget.id, reason: 'manual' },
-          () => runOne(desiredTarget, runContext, inSync.get(desiredTarget), app),
-          {
-            requestId,
-            resultAttributes: ({ kind, error: appError }) => ({
-              outcome: kind,
-              ...(appError && { code: appError.code }),
-            }),
-          },
-        );
-      const outcome = await undefinedIfStopped(run, signal);
-      if (outcome === undefined) break;
-      outcomes.push(outcome);
-      // Skip pinned targets: a pinned version does not show the age of the current secret.
-      if (outcome.pinned === undefined && outcome.sources !== undefined)
-        ages.noteRun(desiredTarget.mapping, outcome.sources);
-      onOutcome?.(outcome, outcomes.length, wanted.length);
-    }
-  });
-  await queue.idle();
+  const outcomes = await runTargets(app, context, wanted, ages, options);
 
   const interrupted = outcomes.length < wanted.length;
   // An aborted run deletes nothing, because it does not know all proposals.
@@ -133,6 +84,47 @@ export async function syncTargets(
   return done;
 }
 
+/** Runs the targets. Returns fewer outcomes than targets if the run was aborted. */
+async function runTargets(
+  app: App,
+  context: SyncContext,
+  wanted: readonly DesiredTarget[],
+  ages: SourceAges,
+  { only, onOutcome, signal }: SyncOptions,
+): Promise<readonly Outcome[]> {
+  // Mappings that merge into the same Secret run one after the other.
+  const bySubject = Map.groupBy(byMapping(wanted), ({ id }) => formatSubject({ kind: 'target', ...id }));
+  const { concurrency } = app.config.engine;
+  await using queue = createMemoryQueue({ concurrency, stopOnFailure: true });
+  // Skip the preflight for a single mapping: a user has probably just changed its secret, and a list may show the
+  // change only minutes later.
+  const checked = only === undefined ? wanted : [];
+  const { inSync, isMissing } =
+    (await undefinedIfStopped(() => preflight(app, context, checked, ages), signal)) ?? EMPTY_PREFLIGHT;
+  const runContext = { ...context, isMissing };
+  // Announce the expected reads in the order in which the queue will process the targets.
+  const undecided = [...bySubject.values()].flat().filter((desiredTarget) => !inSync.has(desiredTarget));
+  context.expect(expectedReads(undecided, context));
+  const { requestId } = context.recorder;
+  await queue.add([...bySubject.keys()].map((subject) => ({ subject, reason: 'manual', requestId })));
+  const outcomes: Outcome[] = [];
+  queue.start(async ({ subject }) => {
+    for (const desiredTarget of bySubject.get(subject) ?? []) {
+      if (signal?.aborted) break;
+      const run = () => runTraced(desiredTarget, runContext, inSync.get(desiredTarget), app);
+      const outcome = await undefinedIfStopped(run, signal);
+      if (outcome === undefined) break;
+      outcomes.push(outcome);
+      // Skip pinned targets: a pinned version does not show the age of the current secret.
+      if (outcome.pinned === undefined && outcome.sources !== undefined)
+        ages.noteRun(desiredTarget.mapping, outcome.sources);
+      onOutcome?.(outcome, outcomes.length, wanted.length);
+    }
+  });
+  await queue.idle();
+  return outcomes;
+}
+
 const EMPTY_PREFLIGHT: Preflight = { inSync: new Map(), isMissing: () => false };
 
 /** Returns undefined if the work was aborted. */
@@ -146,6 +138,24 @@ async function undefinedIfStopped<T>(
     if (signal?.aborted && thrown instanceof AppError && thrown.code === 'INTERRUPTED') return undefined;
     throw thrown;
   }
+}
+
+function runTraced(
+  desiredTarget: DesiredTarget,
+  context: SyncContext,
+  inSync: Outcome | undefined,
+  app: App,
+): Promise<Outcome> {
+  const { mapping, id } = desiredTarget;
+  return app.tracing.tracer.span(
+    'job',
+    { mapping: mapping.name, ...id, reason: 'manual' },
+    () => runOne(desiredTarget, context, inSync, app),
+    {
+      requestId: context.recorder.requestId,
+      resultAttributes: ({ kind, error }) => ({ outcome: kind, ...(error && { code: error.code }) }),
+    },
+  );
 }
 
 async function runOne(

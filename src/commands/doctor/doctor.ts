@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type AuditDeps, openAudit } from '../../app/audit.ts';
-import { requireTrustedAudit, testCheckpointPlaces } from '../../app/checkpoints.ts';
+import { type CheckpointDeps, requireTrustedAudit, testCheckpointPlaces } from '../../app/checkpoints.ts';
 import { credentialsOf, openCluster } from '../../app/cluster.ts';
 import { guardedNamespace } from '../../app/current-config.ts';
 import type { AppDeps } from '../../app/deps.ts';
@@ -13,6 +13,7 @@ import type { Config } from '../../config/config.ts';
 import { type Access, createAccess } from '../../config/shape/access.ts';
 import { type Clock, clockSkewError } from '../../core/clock.ts';
 import { toAppError } from '../../core/errors.ts';
+import type { Fingerprinter } from '../../core/fingerprint.ts';
 import type { Mapping } from '../../core/mapping.ts';
 import { formatTarget, type TargetId } from '../../core/target.ts';
 import type { Reference } from '../../providers/credentials.ts';
@@ -35,17 +36,7 @@ export async function runDoctor(
 ): Promise<readonly Finding[]> {
   const { clock } = deps;
   const findings: Finding[] = [];
-  const attempt = async <T>(name: string, work: () => Promise<T>): Promise<T | undefined> => {
-    try {
-      const result = await work();
-      findings.push({ name });
-      return result;
-    } catch (thrown) {
-      findings.push({ name, error: toAppError(thrown) });
-      return undefined;
-    }
-  };
-
+  const attempt = attemptsIn(findings);
   await using stack = new AsyncDisposableStack();
   // Open the cluster early, because any credential may be stored in it. The result is reported below.
   const [opened] = await Promise.allSettled([openCluster(config.cluster, { ...deps, stop: signal })]);
@@ -58,43 +49,73 @@ export async function runDoctor(
   await attempt('cluster: configuration', async () => {
     if (opened.status === 'rejected') throw opened.reason;
   });
-  if (written !== undefined && cluster !== undefined && config.audit.checkpoints.length > 0) {
-    const { audit, hasOthers } = written;
-    const what = 'audit: checkpoints';
-    const testPlaces = () => testCheckpointPlaces(config, { ...deps, cluster });
-    if (hasOthers)
-      await attempt(what, async () => {
-        await requireTrustedAudit(config, { ...deps, audit, cluster, credential });
-        await testPlaces();
-      });
-    // If the record above is the first one, the audit log may be new, while the checkpoints belong to an older log. In
-    // this case, report only problems with the locations, which would stop every run.
-    else await testPlaces().catch((error) => attempt(what, () => Promise.reject(error)));
-  }
+  if (written !== undefined && cluster !== undefined)
+    await checkCheckpoints(config, { ...deps, audit: written.audit, cluster, credential }, written, attempt);
   const access = createAccess(config, () => cluster && guardedNamespace(config, cluster));
   const targets =
     (cluster && (await checkCluster(config, cluster, { clock, access, attempt }))) ??
     unresolvedTargets(config.mappings);
 
-  const mayCreate = config.audit.store.kind === 'sqlite';
-  const keys = config.keys.fingerprint;
-  const keysOf = (list: readonly Reference[]) => openFingerprints(list, { mayCreate, credential });
-  const all = await attempt('keys: fingerprint', () => keysOf(keys));
-  // If only an older key is missing, test the stores with the newest key.
-  const [newest] = all ? [] : await Promise.allSettled([keysOf(keys.slice(0, 1))]);
-  const fingerprints = newest?.status === 'fulfilled' ? newest.value : all;
+  const fingerprints = await checkFingerprintKeys(config, credential, attempt);
   if (fingerprints === undefined) return findings;
-  const stores = stack.use(createStores(config.stores, { clock, fingerprints, credential }));
-  for (const { name } of config.stores)
-    findings.push(...(await checkStore(config, name, () => stores.open(name), signal)));
-  const broken = new Set(config.stores.map(({ name }) => name).filter((name) => hasFailed(findings, name)));
+  const storesDeps = { clock, fingerprints, credential };
+  const stores = stack.use(createStores(config.stores, storesDeps));
   const open = (store: string) => stores.open(store);
+  for (const { name } of config.stores)
+    findings.push(...(await checkStore(config, name, () => open(name), signal)));
+  const broken = new Set(config.stores.map(({ name }) => name).filter((name) => hasFailed(findings, name)));
   findings.push(...(await checkSources(config.mappings, { targets, access, broken, open, signal })));
-  await checkEvents(config, { clock, fingerprints, credential, open, broken, attempt, signal });
+  await checkEvents(config, { ...storesDeps, open, broken, attempt, signal });
   return findings;
 }
 
 type Attempt = <T>(name: string, work: () => Promise<T>) => Promise<T | undefined>;
+
+/** Returns a function that adds a finding for each piece of work. Its result is undefined if the work fails. */
+function attemptsIn(findings: Finding[]): Attempt {
+  return async (name, work) => {
+    try {
+      const result = await work();
+      findings.push({ name });
+      return result;
+    } catch (thrown) {
+      findings.push({ name, error: toAppError(thrown) });
+      return undefined;
+    }
+  };
+}
+
+async function checkCheckpoints(
+  config: Config,
+  deps: CheckpointDeps,
+  { hasOthers }: { readonly hasOthers: boolean },
+  attempt: Attempt,
+): Promise<void> {
+  if (config.audit.checkpoints.length === 0) return;
+  const what = 'audit: checkpoints';
+  if (hasOthers)
+    await attempt(what, async () => {
+      await requireTrustedAudit(config, deps);
+      await testCheckpointPlaces(config, deps);
+    });
+  // If the record of this check is the first one, the audit log may be new, while the checkpoints belong to an older
+  // log. In this case, report only problems with the locations, which would stop every run.
+  else await testCheckpointPlaces(config, deps).catch((error) => attempt(what, () => Promise.reject(error)));
+}
+
+async function checkFingerprintKeys(
+  { audit, keys }: Config,
+  credential: AuditDeps['credential'],
+  attempt: Attempt,
+): Promise<Fingerprinter | undefined> {
+  const mayCreate = audit.store.kind === 'sqlite';
+  const open = (list: readonly Reference[]) => openFingerprints(list, { mayCreate, credential });
+  const all = await attempt('keys: fingerprint', () => open(keys.fingerprint));
+  if (all !== undefined) return all;
+  // If only an older key is missing, test the stores with the newest key.
+  const [newest] = await Promise.allSettled([open(keys.fingerprint.slice(0, 1))]);
+  return newest.status === 'fulfilled' ? newest.value : undefined;
+}
 
 function auditAddress({ audit: { store } }: Config): string {
   return store.kind === 'sqlite' ? store.path : store.kind;

@@ -1,17 +1,11 @@
+import type { StoresDeps } from '../../app/stores.ts';
 import type { Config } from '../../config/config.ts';
-import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
-import type { Fingerprinter } from '../../core/fingerprint.ts';
-import type { SecretValue } from '../../core/secret-value.ts';
 import { createEntraVerifier } from '../../events/entra.ts';
-import type { Reference } from '../../providers/credentials.ts';
 import { createStorePolicy } from '../../providers/policy.ts';
 import type { SecretProvider } from '../../providers/provider.ts';
 
-export interface EventChecksDeps {
-  readonly clock: Clock;
-  readonly fingerprints: Fingerprinter;
-  readonly credential: (reference: Reference) => Promise<SecretValue>;
+export interface EventChecksDeps extends Pick<StoresDeps, 'clock' | 'fingerprints' | 'credential'> {
   readonly open: (store: string) => Promise<SecretProvider>;
   /** Stores for which a failure has been reported. */
   readonly broken: ReadonlySet<string>;

@@ -6,6 +6,7 @@ import { compareText } from '../../core/target.ts';
 import {
   createSourceReaders,
   type ReaderOptions,
+  type SourceReader,
   type SourceReadersDeps,
 } from '../../providers/source-reader.ts';
 import { runSearch } from '../../reconcile/gather.ts';
@@ -36,6 +37,13 @@ interface SourceUse {
   readonly refusal: AppError | undefined;
 }
 
+/** A search of a mapping, its result, and the keys that it found. */
+interface CheckedSearch {
+  readonly use: MappingUse;
+  readonly finding: Finding;
+  readonly found: FoundKeys;
+}
+
 /**
  * Reads every source, so that a missing permission is reported for the key that needs it. Also runs searches and reads
  * the keys that they find. Does not read sources that a mapping may not use.
@@ -46,60 +54,66 @@ export async function checkSources(
 ): Promise<readonly Finding[]> {
   const reader = createSourceReaders(deps).reader({ signal: deps.signal, onRead: async () => undefined });
   const mappingUses = mappingUsesOf(mappings, targets);
-  const useOf = (use: MappingUse, source: Source): SourceUse => ({
-    source,
-    refusal: refusalOf(use, access, (who) => access.allows({ ...who, store: source.store, key: source.key })),
-  });
-  const runSearchCheck = async (
-    use: MappingUse,
-    query: Search,
-  ): Promise<{ finding: Finding; place: MappingUse; found: FoundKeys }> => {
-    const name = `find ${describeSearch(query)}`;
-    const { store, find } = query;
-    try {
-      const refusal = refusalOf(use, access, (who) =>
-        access.allowsSearch({ ...who, store, path: find.path }),
-      );
-      if (refusal !== undefined) throw refusal;
-      return { finding: { name }, place: use, found: await runSearch(query, reader) };
-    } catch (thrown) {
-      return { finding: { name, error: toAppError(thrown) }, place: use, found: { search: query, keys: [] } };
-    }
-  };
-
-  const searches = mappingUses.flatMap((use) =>
-    searchesOf(use.mapping)
-      .filter(({ store }) => !broken.has(store))
-      .map((query) => runSearchCheck(use, query)),
+  const searched = await Promise.all(
+    mappingUses.flatMap((use) =>
+      searchesOf(use.mapping)
+        .filter(({ store }) => !broken.has(store))
+        .map((search) => checkSearch(use, search, access, reader)),
+    ),
   );
-  const searched = await Promise.all(searches);
   const named = mappingUses.flatMap((use) =>
     sourcesOf(use.mapping)
       .filter(({ store }) => !broken.has(store))
-      .map((source) => useOf(use, source)),
+      .map((source) => sourceUse(use, source, access)),
   );
   const usesOf = (use: MappingUse, { search, keys }: FoundKeys): readonly SourceUse[] =>
-    keys.map((key) => useOf(use, foundSource(search, key)));
-  const uses = [...named, ...searched.flatMap(({ place: use, found }) => usesOf(use, found))];
+    keys.map((key) => sourceUse(use, foundSource(search, key), access));
+
+  const uses = [...named, ...searched.flatMap(({ use, found }) => usesOf(use, found))];
   const allowed = uses.filter(({ refusal }) => refusal === undefined);
   const results = await reader.read(allowed.map(({ source }) => storeRef(source)));
   const resultOf = (source: Source) => results.get(refId(storeRef(source)));
   // A list can contain deleted keys, so keep only the keys that exist.
-  const existing = searched.flatMap(({ place: use, found }) =>
+  const existing = searched.flatMap(({ use, found }) =>
     usesOf(use, dropNeverWritten(found, undefined, resultOf, use.mapping)),
   );
-  const findings = [
-    ...searched.map(({ finding }) => finding),
-    ...[...named, ...existing].map(({ source, refusal }): Finding => {
-      const error = refusal ?? sourceError(source, resultOf(source));
-      const { property: _, ...whole } = source;
-      return { name: `read ${describeSource(whole)}`, ...(error === undefined ? {} : { error }) };
-    }),
-  ];
-  // Report one result for each source. If several mappings use the source, an error takes precedence.
+  const read = [...named, ...existing].map((use) => readFinding(use, resultOf(use.source)));
+  return onePerSource([...searched.map(({ finding }) => finding), ...read]);
+}
+
+/** Returns one finding for each source. If several mappings use the source, an error takes precedence. */
+function onePerSource(findings: readonly Finding[]): readonly Finding[] {
   return [...Map.groupBy(findings, ({ name }) => name).values()]
     .flatMap((same) => same.find(({ error }) => error !== undefined) ?? same.slice(0, 1))
     .sort((a, b) => compareText(a.name, b.name));
+}
+
+async function checkSearch(
+  use: MappingUse,
+  search: Search,
+  access: Access,
+  reader: SourceReader,
+): Promise<CheckedSearch> {
+  const name = `find ${describeSearch(search)}`;
+  const { store, find } = search;
+  try {
+    const refusal = refusalOf(use, access, (who) => access.allowsSearch({ ...who, store, path: find.path }));
+    if (refusal !== undefined) throw refusal;
+    return { use, finding: { name }, found: await runSearch(search, reader) };
+  } catch (thrown) {
+    return { use, finding: { name, error: toAppError(thrown) }, found: { search, keys: [] } };
+  }
+}
+
+function sourceUse(use: MappingUse, source: Source, access: Access): SourceUse {
+  const { store, key } = source;
+  return { source, refusal: refusalOf(use, access, (who) => access.allows({ ...who, store, key })) };
+}
+
+function readFinding({ source, refusal }: SourceUse, result: ReadResult | undefined): Finding {
+  const error = refusal ?? sourceError(source, result);
+  const { property: _, ...whole } = source;
+  return { name: `read ${describeSource(whole)}`, ...(error === undefined ? {} : { error }) };
 }
 
 function mappingUsesOf(
