@@ -16,11 +16,6 @@ export interface HttpFrontend {
   readonly url: string;
   readonly metrics: Metrics;
   use(parts: Partial<Parts>): void;
-  /** Sets up authentication. */
-  login(
-    credential: (reference: Reference) => Promise<SecretValue>,
-    identities: Identities | undefined,
-  ): Promise<void>;
   close(graceMs: number): Promise<void>;
 }
 
@@ -71,19 +66,18 @@ export async function openHttpFrontend(
     url,
     metrics,
     use: (parts) => opened.add(parts),
-    login: async (credential, identities) =>
-      opened.add({ auth: await authenticatorOf(http, { logger, clock, credential, identities }) }),
     close: (graceMs) => server.close(graceMs),
   };
 }
 
-interface AuthenticatorDeps extends Pick<AppDeps, 'logger' | 'clock'> {
+export interface AuthenticatorDeps extends Pick<AppDeps, 'logger' | 'clock'> {
   readonly credential: (reference: Reference) => Promise<SecretValue>;
   readonly identities: Identities | undefined;
 }
 
-async function authenticatorOf(
-  http: Config['http'],
+/** Reads the configured tokens and returns the authenticator. */
+export async function openAuthenticator(
+  { http }: Pick<Config, 'http'>,
   { logger, clock, credential, identities }: AuthenticatorDeps,
 ): Promise<Authenticator> {
   const tokens = await Promise.all(

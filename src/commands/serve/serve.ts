@@ -6,7 +6,12 @@ import { systemSleep } from '../../providers/timing.ts';
 import { watchEventLoop } from '../../service/liveness/watchdog.ts';
 import { runRetentionPeriodically } from '../retention.ts';
 import { verifyChainPeriodically, waitForTrustedAudit } from './audit-trust.ts';
-import { type HttpFrontend, type HttpFrontendDeps, openHttpFrontend } from './http-frontend.ts';
+import {
+  type HttpFrontend,
+  type HttpFrontendDeps,
+  openAuthenticator,
+  openHttpFrontend,
+} from './http-frontend.ts';
 import { createIntakeHealth } from './intake-health.ts';
 import { openIntakes } from './intakes.ts';
 import { announcePresence } from './presence.ts';
@@ -77,7 +82,8 @@ async function openParts(config: Config, deps: ServeDeps, frontend: HttpFrontend
   // Close HTTP before the audit log: a running request, such as an export, may have to record its end.
   stack.defer(() => (deps.signal.aborted ? frontend.close(FINAL_ANSWERS_MS) : undefined));
   const credential = credentialsOf(deps, (name, key) => app.cluster.ownSecret(name, key));
-  await frontend.login(credential, app.cluster.identities);
+  const { identities } = app.cluster;
+  frontend.use({ auth: await openAuthenticator(config, { ...deps, credential, identities }) });
   await waitForTrustedAudit(app, { ...deps, front: frontend, retryMs: START_RETRY_MS });
 
   const queue = stack.use(await openQueue(config, { ...deps, credential }));
