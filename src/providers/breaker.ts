@@ -7,18 +7,6 @@ export interface CallResult {
   readonly failure: AppError | undefined;
 }
 
-export interface Breaker extends Disposable {
-  /** While the breaker is open: the error for skipped calls. Its code is the code of the last error. */
-  readonly refusal: AppError | undefined;
-  /** The last error, while the breaker is open or enough calls failed to require a probe. */
-  readonly error: AppError | undefined;
-  /**
-   * Makes a call and counts its result. A call that throws was interrupted, and is no evidence about the store.
-   * @throws AppError `refusal` while the breaker is open.
-   */
-  execute<Result extends CallResult>(call: () => Promise<Result>): Promise<Result>;
-}
-
 export interface BreakerOptions {
   /** A cheap call that checks whether the store responds. */
   readonly probe: () => Promise<CallResult>;
@@ -54,11 +42,7 @@ export const CALL_SKIPPED = 'its last calls failed, so this call was skipped';
  * first after 2 s, the next ones after doubling waits of up to 20 s. They detect the recovery, even if there are no
  * callers. After an answered probe, three missing answers open the breaker again, and the waits keep growing.
  */
-export function createBreaker(options: BreakerOptions): Breaker {
-  return new StoreBreaker(options);
-}
-
-class StoreBreaker implements Breaker {
+export class Breaker implements Disposable {
   readonly #probe: BreakerOptions['probe'];
   readonly #onChange: () => void;
   readonly #random: () => number;
@@ -87,16 +71,22 @@ class StoreBreaker implements Breaker {
     });
   }
 
+  /** While the breaker is open: the error for skipped calls. Its code is the code of the last error. */
   get refusal(): AppError | undefined {
     const error = this.#error;
     if (!this.#isOpen() || error === undefined) return undefined;
     return new AppError(error.code, { detail: CALL_SKIPPED, cause: error });
   }
 
+  /** The last error, while the breaker is open or enough calls failed to require a probe. */
   get error(): AppError | undefined {
     return this.#error;
   }
 
+  /**
+   * Makes a call and counts its result. A call that throws was interrupted, and is no evidence about the store.
+   * @throws AppError `refusal` while the breaker is open.
+   */
   async execute<Result extends CallResult>(call: () => Promise<Result>): Promise<Result> {
     const { refusal } = this;
     if (refusal !== undefined) throw refusal;

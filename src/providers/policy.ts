@@ -4,7 +4,7 @@ import { unlessAborted } from '../core/abort.ts';
 import type { ErrorCode } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
 import { createRateLimiter } from '../core/rate-limiter.ts';
-import { type Breaker, type CallResult, createBreaker } from './breaker.ts';
+import { Breaker, type CallResult } from './breaker.ts';
 import type { FailureOf, Operation, ProviderDeps, Settled } from './provider.ts';
 import { settle, thrownError } from './results.ts';
 import { createSlowdown, MAX_CALL_WAIT_MS, type Slowdown } from './slowdown.ts';
@@ -92,7 +92,7 @@ class QueuedPolicy implements StorePolicy {
     });
     this.#guard = probe && {
       slowdown: createSlowdown(this.#queue, random),
-      breaker: createBreaker({
+      breaker: new Breaker({
         probe: () => resultOfProbe(probe),
         onChange: () => this.#handleBreakerChange(),
         random,

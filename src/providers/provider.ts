@@ -50,10 +50,7 @@ export interface VersionOptions extends CallOptions {
   readonly lastReadVersion?: ((key: string) => Promise<StampedVersion | undefined>) | undefined;
 }
 
-/**
- * Returns the last recorded version of a key that this process has not read yet. For stores whose lists contain the
- * time of the last change instead of a version.
- */
+/** Receives the events of a store's change stream. */
 export interface ChangeListener {
   /** Called when the stream is connected. Changes before that are not reported. */
   onOpen(): void;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
-import { createBreaker } from '../../src/providers/breaker.ts';
+import { Breaker } from '../../src/providers/breaker.ts';
 import { useFakeTimers } from '../fakes/fake-timers.ts';
 
 const AWAY = new AppError('STORE_UNAVAILABLE');
@@ -14,7 +14,7 @@ function breakerWith(first: AppError | undefined, random = 0.5) {
   let failure: AppError | undefined = first;
   let held: Promise<void> | undefined;
   const stateOf = () => (breaker.refusal === undefined ? 'closed' : 'open');
-  const breaker = createBreaker({
+  const breaker = new Breaker({
     random: () => random,
     onChange: () => states.push(stateOf()),
     probe: async () => {
