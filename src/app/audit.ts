@@ -3,13 +3,13 @@ import type { AuditStore } from '../audit/store.ts';
 import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
 import { SecretValue } from '../core/secret-value.ts';
-import type { Reference } from '../providers/credentials.ts';
+import type { ReadCredential } from '../providers/credentials.ts';
 
-export interface AuditDeps {
+interface AuditDeps {
   readonly clock: Clock;
   readonly replica: string;
   /** Returns the current URL of the database server. Called for each connection. */
-  readonly credential: (reference: Reference) => Promise<SecretValue>;
+  readonly credential: ReadCredential;
 }
 
 /** Opens the configured audit store for writing. */
@@ -24,7 +24,7 @@ export function openAudit(
 export function openAuditReader(
   store: Config['audit']['store'],
   clock: Clock,
-  credential: AuditDeps['credential'],
+  credential: ReadCredential,
 ): Promise<AuditStore> {
   return open(store, '', true, { clock, replica: 'reader', credential });
 }

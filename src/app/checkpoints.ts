@@ -6,9 +6,8 @@ import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Config } from '../config/config.ts';
 import { AppError } from '../core/errors.ts';
-import type { SecretValue } from '../core/secret-value.ts';
 import { instancesOf } from '../core/target.ts';
-import type { Reference } from '../providers/credentials.ts';
+import type { ReadCredential } from '../providers/credentials.ts';
 import { type ClusterDeps, openCluster } from './cluster.ts';
 import type { AppDeps } from './deps.ts';
 import { checkpointKeys } from './keys.ts';
@@ -16,7 +15,7 @@ import { checkpointKeys } from './keys.ts';
 export interface CheckpointDeps extends Pick<AppDeps, 'clock' | 'logger' | 'print'> {
   readonly audit: AuditStore;
   readonly cluster: Pick<Cluster, 'configMaps' | 'ownNamespace'>;
-  readonly credential: (reference: Reference) => Promise<SecretValue>;
+  readonly credential: ReadCredential;
   readonly onLoss?: (() => void) | undefined;
 }
 

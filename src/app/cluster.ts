@@ -1,7 +1,6 @@
 import type { Cluster, OnWrite } from '../cluster/cluster.ts';
 import type { Config } from '../config/config.ts';
-import type { SecretValue } from '../core/secret-value.ts';
-import { type CredentialSources, type Reference, resolveCredential } from '../providers/credentials.ts';
+import { type CredentialSources, type ReadCredential, resolveCredential } from '../providers/credentials.ts';
 import type { AppDeps, AppOptions } from './deps.ts';
 
 export interface ClusterDeps extends Pick<AppDeps, 'env' | 'clock'>, Pick<AppOptions, 'stop'> {
@@ -28,7 +27,7 @@ export async function openCluster(
 export function credentialsOf(
   { env, onCredential }: Pick<AppDeps, 'env' | 'onCredential'>,
   secret: NonNullable<CredentialSources['secret']>,
-): (reference: Reference) => Promise<SecretValue> {
+): ReadCredential {
   return async (reference) => {
     const value = await resolveCredential(reference, { env, secret });
     onCredential(value);

@@ -6,7 +6,7 @@ import type { Logger } from '../telemetry/logger.ts';
 import type { StoreObserver } from './stores.ts';
 
 /** Names this process in records, traces and the status. */
-export interface ProcessIdentity {
+interface ProcessIdentity {
   readonly actor: Actor;
   /** An id that is unique to this process. */
   readonly replica: string;

@@ -16,7 +16,7 @@ import { makeFolder } from '../core/folders.ts';
 import { SecretValue } from '../core/secret-value.ts';
 import { readFailureReason } from '../core/small-file.ts';
 import { codeOf } from '../core/system-errors.ts';
-import { describeReference, type Reference } from '../providers/credentials.ts';
+import { describeReference, type ReadCredential, type Reference } from '../providers/credentials.ts';
 
 export interface KeyDeps {
   /**
@@ -24,7 +24,7 @@ export interface KeyDeps {
    * create a different key.
    */
   readonly mayCreate: boolean;
-  readonly credential: (reference: Reference) => Promise<SecretValue>;
+  readonly credential: ReadCredential;
 }
 
 /** Opens the fingerprinter. It creates fingerprints with the newest key, and verifies fingerprints of older keys. */

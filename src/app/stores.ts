@@ -3,8 +3,7 @@ import type { Config } from '../config/config.ts';
 import type { Clock } from '../core/clock.ts';
 import { AppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
-import type { SecretValue } from '../core/secret-value.ts';
-import type { Reference } from '../providers/credentials.ts';
+import type { ReadCredential } from '../providers/credentials.ts';
 import { createHourlyCounter, type HourlyCounter } from '../providers/hourly-counter.ts';
 import {
   createManagedStore,
@@ -63,7 +62,7 @@ export interface StoreObserver {
 export interface StoresDeps extends Pick<ManagedStoreDeps, 'deadline' | 'random'> {
   readonly clock: Clock;
   readonly fingerprints: Fingerprinter;
-  readonly credential: (reference: Reference) => Promise<SecretValue>;
+  readonly credential: ReadCredential;
   readonly observe?: StoreObserver;
   /** A provider factory for tests. */
   readonly create?: (config: StoreConfig, deps: ProviderDeps) => Promise<SecretProvider>;

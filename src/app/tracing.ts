@@ -1,12 +1,11 @@
 import type { Config } from '../config/config.ts';
-import type { SecretValue } from '../core/secret-value.ts';
 import { noTracer, noTracing, type Tracer, type Tracing } from '../core/tracer.ts';
-import type { Reference } from '../providers/credentials.ts';
+import type { ReadCredential } from '../providers/credentials.ts';
 import type { AppDeps } from './deps.ts';
 import type { StoreObserver } from './stores.ts';
 
 export interface TracingDeps extends Pick<AppDeps, 'clock' | 'logger' | 'replica' | 'version'> {
-  readonly credential: (reference: Reference) => Promise<SecretValue>;
+  readonly credential: ReadCredential;
 }
 
 /** Opens tracing. The OpenTelemetry packages are loaded only if the configuration contains `tracing`. */

@@ -8,6 +8,7 @@ import { detectFormat } from '../audit/verify/export-file.ts';
 import type { Config } from '../config/config.ts';
 import { AppError } from '../core/errors.ts';
 import { SecretValue } from '../core/secret-value.ts';
+import type { ReadCredential } from '../providers/credentials.ts';
 import type { Context, GlobalOptions } from './context.ts';
 import { fileError, UsageError } from './errors.ts';
 import { requireConfig } from './with-app.ts';
@@ -25,7 +26,7 @@ export interface AuditOptions extends GlobalOptions {
 export function auditCredentials(
   { env, clock }: Pick<Context, 'env' | 'clock'>,
   config: Pick<Config, 'cluster'> | undefined,
-): ReturnType<typeof credentialsOf> {
+): ReadCredential {
   const ownSecret = async (name: string, key: string): Promise<SecretValue | undefined> => {
     if (config === undefined) return undefined;
     await using cluster = await openCluster(config.cluster, { env, clock });

@@ -48,6 +48,9 @@ export interface CredentialSources {
   secret?(name: string, key: string): Promise<SecretValue | undefined>;
 }
 
+/** Returns the current value of a credential. @throws AppError if it cannot be read */
+export type ReadCredential = (reference: Reference) => Promise<SecretValue>;
+
 export async function resolveCredential(
   reference: Reference,
   sources: CredentialSources,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { type AuditDeps, openAudit } from '../../app/audit.ts';
+import { openAudit } from '../../app/audit.ts';
 import { type CheckpointDeps, requireTrustedAudit, testCheckpointPlaces } from '../../app/checkpoints.ts';
 import { credentialsOf, openCluster } from '../../app/cluster.ts';
 import { guardedNamespace } from '../../app/current-config.ts';
@@ -16,7 +16,7 @@ import { toAppError } from '../../core/errors.ts';
 import type { Fingerprinter } from '../../core/fingerprint.ts';
 import type { Mapping } from '../../core/mapping.ts';
 import { formatTarget, type TargetId } from '../../core/target.ts';
-import type { Reference } from '../../providers/credentials.ts';
+import type { ReadCredential, Reference } from '../../providers/credentials.ts';
 import type { SecretProvider } from '../../providers/provider.ts';
 import { commandEntry, commandOf } from '../../reconcile/recorder.ts';
 import { type DesiredTarget, resolveTargets, rightsOf, unresolvedTargets } from '../../reconcile/targets.ts';
@@ -105,7 +105,7 @@ async function checkCheckpoints(
 
 async function checkFingerprintKeys(
   { audit, keys }: Config,
-  credential: AuditDeps['credential'],
+  credential: ReadCredential,
   attempt: Attempt,
 ): Promise<Fingerprinter | undefined> {
   const mayCreate = audit.store.kind === 'sqlite';
@@ -125,7 +125,7 @@ function auditAddress({ audit: { store } }: Config): string {
 async function checkAudit(
   config: Config,
   { clock, replica, actor }: AppDeps,
-  credential: AuditDeps['credential'],
+  credential: ReadCredential,
 ): Promise<{ readonly audit: AuditStore; readonly hasOthers: boolean }> {
   const audit = await openAudit(config, { clock, replica, credential });
   const [record] = await audit.append([commandEntry(commandOf('doctor'), actor, randomUUID())]);

@@ -3,10 +3,9 @@ import type { Identities } from '../../cluster/cluster.ts';
 import type { Config } from '../../config/config.ts';
 import type { Problem } from '../../config/problem.ts';
 import { AppError } from '../../core/errors.ts';
-import type { SecretValue } from '../../core/secret-value.ts';
 import { type Authenticator, createAuthenticator } from '../../http/auth.ts';
 import { buildServer } from '../../http/server.ts';
-import type { Reference } from '../../providers/credentials.ts';
+import type { ReadCredential } from '../../providers/credentials.ts';
 import { isQueueOutage, type JobCounts, type Queue } from '../../queue/queue.ts';
 import { createMetrics, type Metrics, type ServiceSnapshot } from '../../telemetry/metrics.ts';
 import { auditOf, OpenedParts, type Parts, serviceOf } from './opened-parts.ts';
@@ -71,7 +70,7 @@ export async function openHttpFrontend(
 }
 
 export interface AuthenticatorDeps extends Pick<AppDeps, 'logger' | 'clock'> {
-  readonly credential: (reference: Reference) => Promise<SecretValue>;
+  readonly credential: ReadCredential;
   readonly identities: Identities | undefined;
 }
 

@@ -1,10 +1,9 @@
 import type { App } from '../../app/app.ts';
 import type { Config } from '../../config/config.ts';
-import type { SecretValue } from '../../core/secret-value.ts';
 import type { Intake, IntakeDeps, Origin } from '../../events/hint.ts';
 import { startSqsIntake } from '../../events/sqs.ts';
 import { startVaultIntake } from '../../events/vault.ts';
-import type { Reference } from '../../providers/credentials.ts';
+import type { ReadCredential } from '../../providers/credentials.ts';
 import { createStorePolicy } from '../../providers/policy.ts';
 
 type StoreConfig = Config['stores'][number];
@@ -19,7 +18,7 @@ export interface PolledIntake {
 }
 
 export interface PolledIntakeDeps {
-  readonly credential: (reference: Reference) => Promise<SecretValue>;
+  readonly credential: ReadCredential;
   readonly random: () => number;
 }
 

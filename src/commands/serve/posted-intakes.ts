@@ -2,16 +2,15 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Config } from '../../config/config.ts';
 import type { Clock } from '../../core/clock.ts';
 import { toAppError } from '../../core/errors.ts';
-import type { SecretValue } from '../../core/secret-value.ts';
 import { createEventGridIntake } from '../../events/event-grid.ts';
 import type { EventGridIntake, HttpIntakes, Origin, SubmitHints, WebhookIntake } from '../../events/hint.ts';
 import { createWebhookIntake } from '../../events/webhook.ts';
-import type { Reference } from '../../providers/credentials.ts';
+import type { ReadCredential, Reference } from '../../providers/credentials.ts';
 import type { IntakeHealth } from './intake-health.ts';
 
 export interface PostedDeps {
   readonly clock: Clock;
-  readonly credential: (reference: Reference) => Promise<SecretValue>;
+  readonly credential: ReadCredential;
   readonly take: SubmitHints;
   readonly health: Pick<IntakeHealth, 'attempted'>;
 }
@@ -65,9 +64,9 @@ export class PostedIntakes implements Pick<HttpIntakes, 'webhook' | 'eventGrid'>
    * Returns a function that reads the key of an intake. The key is also read once immediately, so that `status` reports
    * a missing key before the first event.
    */
-  #keyReader(origin: Origin, key: Reference | undefined): PostedDeps['credential'] {
+  #keyReader(origin: Origin, key: Reference | undefined): ReadCredential {
     const { credential, health } = this.#deps;
-    const read: PostedDeps['credential'] = async (reference) => {
+    const read: ReadCredential = async (reference) => {
       try {
         const value = await credential(reference);
         health.attempted(origin);

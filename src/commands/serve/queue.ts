@@ -1,13 +1,12 @@
 import type { Config } from '../../config/config.ts';
 import type { Clock } from '../../core/clock.ts';
-import type { SecretValue } from '../../core/secret-value.ts';
-import type { Reference } from '../../providers/credentials.ts';
+import type { ReadCredential } from '../../providers/credentials.ts';
 import { createMemoryQueue } from '../../queue/memory.ts';
 import type { Queue } from '../../queue/queue.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 
 export interface QueueDeps {
-  readonly credential: (reference: Reference) => Promise<SecretValue>;
+  readonly credential: ReadCredential;
   readonly clock: Clock;
   readonly logger: Logger;
 }

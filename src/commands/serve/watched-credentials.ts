@@ -5,13 +5,12 @@ import {
   watchCredentials,
   watchedCredentialsIn,
 } from '../../config/watch/credentials.ts';
-import type { SecretValue } from '../../core/secret-value.ts';
-import type { Reference } from '../../providers/credentials.ts';
+import type { ReadCredential } from '../../providers/credentials.ts';
 import type { Controller } from '../../service/controller.ts';
 import type { Intakes } from './intakes.ts';
 
 export interface WatchedCredentialsDeps {
-  readonly credential: (reference: Reference) => Promise<SecretValue>;
+  readonly credential: ReadCredential;
   readonly controller: Pick<Controller, 'loops' | 'storeRecovered'>;
   readonly intakes: Pick<Intakes, 'reset'>;
   /** Called when the service must be replaced, because its own credentials have changed. */
