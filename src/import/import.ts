@@ -1,7 +1,7 @@
 import { MappingConfig } from '../config/shape/mapping.ts';
 import { createChecks, type Refusal } from './checks.ts';
 import { convertClusterExternalSecret, convertExternalSecret } from './import-mappings.ts';
-import { type ImportedStore, importStores } from './import-stores.ts';
+import { type ImportedStore, type ImportedStores, importStores } from './import-stores.ts';
 import { ownerOf, ruleOf } from './namespaces.ts';
 import { createNotes, type Json, type Notes } from './node.ts';
 import { type ExternalObject, labelOf, type Objects } from './objects.ts';
@@ -39,40 +39,13 @@ interface Imported {
 
 /** Converts objects of External Secrets to a configuration. The result does not depend on their order. */
 export function importExternalSecrets(objects: Objects, options: ImportOptions): ImportResult {
-  const { externalObjects } = objects;
   const secrets = createSecretRefs(options.ownNamespace);
   const stores = importStores(objects, secrets, options.refused?.stores ?? new Map());
-  const names = createNames();
-  const checks = createChecks(MappingConfig, options.ownNamespace);
-  const imported: Imported[] = [];
-  const mappings: Json[] = [];
-  const drafts: Output['drafts'][number][] = [];
-
-  for (const object of externalObjects) {
-    if (object.kind !== 'ExternalSecret' && object.kind !== 'ClusterExternalSecret') continue;
-    const notes = createNotes();
-    if (hasOwner(object, externalObjects)) {
-      imported.push({ object, notes, becomes: [], skipped: true });
-      continue;
-    }
-    const convert = object.kind === 'ExternalSecret' ? convertExternalSecret : convertClusterExternalSecret;
-    const converted = convert(object, { notes, names, stores });
-    for (const mapping of converted) {
-      checks.check(mapping, object, notes);
-      noteRefusal(options.refused?.mappings.get(nameOf(mapping)), notes);
-    }
-    // Leave out a partly converted mapping, because it would remove the keys of its missing parts from the Secret.
-    if (notes.incomplete) drafts.push(...converted.map((mapping) => ({ of: labelOf(object), mapping })));
-    else mappings.push(...converted);
-    imported.push({ object, notes, becomes: notes.incomplete ? [] : converted.map(nameOf) });
-  }
-
+  const { mappings, drafts, imported } = importSecrets(objects.externalObjects, stores, options);
   const finished = stores.finish();
   for (const { object, notes, storeConfigs } of finished)
     imported.push({ object, notes, becomes: storeConfigs.map(nameOf) });
-  const reports = imported
-    .map(reportOf)
-    .toSorted((a, b) => (labelOf(toFound(a)) < labelOf(toFound(b)) ? -1 : 1));
+  const reports = imported.toSorted((a, b) => (labelOf(a.object) < labelOf(b.object) ? -1 : 1)).map(reportOf);
   const needsAction = reports.some(({ findings }) => findings.some((finding) => finding.todo !== undefined));
   return {
     config: configText({
@@ -98,6 +71,38 @@ export function importExternalSecrets(objects: Objects, options: ImportOptions):
       isInForce: mappings.length > 0,
     }),
   };
+}
+
+/** Converts the ExternalSecrets and ClusterExternalSecrets to mappings. */
+function importSecrets(
+  externalObjects: Objects['externalObjects'],
+  stores: ImportedStores,
+  options: ImportOptions,
+) {
+  const names = createNames();
+  const checks = createChecks(MappingConfig, options.ownNamespace);
+  const imported: Imported[] = [];
+  const mappings: Json[] = [];
+  const drafts: Output['drafts'][number][] = [];
+  for (const object of externalObjects) {
+    if (object.kind !== 'ExternalSecret' && object.kind !== 'ClusterExternalSecret') continue;
+    const notes = createNotes();
+    if (hasOwner(object, externalObjects)) {
+      imported.push({ object, notes, becomes: [], skipped: true });
+      continue;
+    }
+    const convert = object.kind === 'ExternalSecret' ? convertExternalSecret : convertClusterExternalSecret;
+    const converted = convert(object, { notes, names, stores });
+    for (const mapping of converted) {
+      checks.check(mapping, object, notes);
+      noteRefusal(options.refused?.mappings.get(nameOf(mapping)), notes);
+    }
+    // Leave out a partly converted mapping, because it would remove the keys of its missing parts from the Secret.
+    if (notes.incomplete) drafts.push(...converted.map((mapping) => ({ of: labelOf(object), mapping })));
+    else mappings.push(...converted);
+    imported.push({ object, notes, becomes: notes.incomplete ? [] : converted.map(nameOf) });
+  }
+  return { imported, mappings, drafts };
 }
 
 /** Whether a ClusterExternalSecret of the input created the object. */
@@ -133,14 +138,6 @@ function nameOf({ name }: Json): string {
 
 function byName(a: Json, b: Json): number {
   return nameOf(a) < nameOf(b) ? -1 : 1;
-}
-
-function toFound({
-  kind,
-  namespace,
-  name,
-}: ObjectReport): Pick<ExternalObject, 'kind' | 'namespace' | 'name'> {
-  return { kind, namespace, name };
 }
 
 function summaryOf(reports: readonly ObjectReport[]): ImportResult['summary'] {

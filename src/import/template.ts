@@ -37,14 +37,7 @@ export function withTemplate(sources: Shape, template: Node, notes: Notes): Shap
   if (direct !== undefined) return direct;
 
   const where = (key: string) => `${template.path}.data.${key}`;
-  const first = keys.map((key) => [key, translateTemplate(texts[key] ?? '')] as const);
-  const uses = new Set(first.flatMap(([, result]) => (result.kind === 'done' ? result.value.uses : [])));
-  for (const [key, result] of first) {
-    if (result.kind === 'lost')
-      for (const { line, message } of result.problems)
-        notes.lost(where(key), `line ${line}: ${message}`, BY_HAND);
-    else for (const { what, todo } of result.value.notes) notes.changed(where(key), what, todo);
-  }
+  const uses = noteTranslations(texts, where, notes);
   const plan = arrange(sources, { keys, uses, isMerge });
   if (plan === undefined) {
     notes.lost(
@@ -59,18 +52,12 @@ export function withTemplate(sources: Shape, template: Node, notes: Notes): Shap
       `${template.path}.mergePolicy`,
       'a key from both a source and a template is an error; in External Secrets the template wins',
     );
-  const templates = Object.fromEntries(
-    keys.map((key) => {
-      const renamed = translateTemplate(texts[key] ?? '', { rename: plan.rename });
-      return [key, renamed.kind === 'done' ? renamed.value.text : ''];
-    }),
-  );
   if (plan.passed.length > 0)
     notes.changed(
       `${template.path}.mergePolicy`,
       `${plan.passed.join(', ')} ${plan.passed.length === 1 ? 'passes' : 'pass'} through a template, so the value must be text (UTF-8)`,
     );
-  for (const key of plan.passed) templates[key] = `{{ ${keyName(plan.rename(key))} }}`;
+  const templates = renamedTemplates(texts, plan);
   // If a source could not be converted, its names are unknown.
   const allKnown = plan.shape.dataFrom.length === 0 && !isPartial;
   const knownNames = allKnown ? Object.keys(plan.shape.data) : undefined;
@@ -79,6 +66,38 @@ export function withTemplate(sources: Shape, template: Node, notes: Notes): Shap
     if (problem !== undefined) notes.lost(where(key), `line ${problem.line}: ${problem.message}`, BY_HAND);
   }
   return { ...plan.shape, template: { data: templates, ...(plan.only ? { only: true } : {}) } };
+}
+
+/** Notes what the translation loses or changes. Returns the names that the templates use. */
+function noteTranslations(
+  texts: Readonly<Record<string, string>>,
+  where: (key: string) => string,
+  notes: Notes,
+): ReadonlySet<string> {
+  const uses = new Set<string>();
+  for (const [key, text] of Object.entries(texts)) {
+    const result = translateTemplate(text);
+    if (result.kind === 'lost')
+      for (const { line, message } of result.problems)
+        notes.lost(where(key), `line ${line}: ${message}`, BY_HAND);
+    else {
+      for (const name of result.value.uses) uses.add(name);
+      for (const { what, todo } of result.value.notes) notes.changed(where(key), what, todo);
+    }
+  }
+  return uses;
+}
+
+function renamedTemplates(
+  texts: Readonly<Record<string, string>>,
+  { rename, passed }: Arrangement,
+): Readonly<Record<string, string>> {
+  const translated = Object.entries(texts).map(([key, text]): [string, string] => {
+    const result = translateTemplate(text, { rename });
+    return [key, result.kind === 'done' ? result.value.text : ''];
+  });
+  const passing = passed.map((key): [string, string] => [key, `{{ ${keyName(rename(key))} }}`]);
+  return Object.fromEntries([...translated, ...passing]);
 }
 
 /** Templates in other objects are not read. */
