@@ -37,10 +37,14 @@ export interface CycleDeps {
   readonly workloads: Workloads;
   readonly clock: Clock;
   readonly tracer?: Tracer;
-  /** Rollouts that have completed and need no further check. */
-  readonly completed: Set<string>;
   readonly onFailure?: OnRestartFailure | undefined;
+  /** Default: every restart is still configured. */
   readonly isConfigured?: IsRestartConfigured | undefined;
+}
+
+interface CycleRecords extends Pick<RestartRecords, 'pending' | 'rollouts'> {
+  /** Rollouts that have completed and need no further check. The cycle adds to it. */
+  readonly completed: Set<string>;
 }
 
 /** The delay before the next check of a running rollout. */
@@ -57,9 +61,9 @@ const CONFIG_PROPAGATION_MS = 2 * 60_000;
 export function runCycle(
   deps: CycleDeps,
   options: RestartOptions,
-  { pending, rollouts }: RestartRecords,
+  records: CycleRecords,
 ): Promise<number | undefined> {
-  return new RestartCycle(deps, options).run(pending, rollouts);
+  return new RestartCycle(deps, options).run(records);
 }
 
 class RestartCycle {
@@ -86,11 +90,8 @@ class RestartCycle {
     });
   }
 
-  async run(
-    pending: readonly PendingRestart[],
-    rollouts: RestartRecords['rollouts'],
-  ): Promise<number | undefined> {
-    const { workloads, clock, completed } = this.#deps;
+  async run({ pending, rollouts, completed }: CycleRecords): Promise<number | undefined> {
+    const { workloads, clock } = this.#deps;
     const now = clock.now();
     const status = await checkRollouts(rollouts, { workloads, completed, call: this.#call });
     const { groups, workloadsBySelector } = await groupByWorkload(
@@ -190,8 +191,8 @@ class RestartCycle {
   }
 
   /**
-   * Handles a workload that does not exist. A restart that names this workload fails. Restarts with a selector succeed, because the
-   * selector no longer matches it.
+   * Handles a workload that does not exist. A restart that names this workload fails. Restarts with a selector succeed,
+   * because the selector no longer matches it.
    */
   async #recordMissingWorkload(
     { id, pending }: WorkloadGroup,

@@ -1,22 +1,13 @@
 import type { AuditStore } from '../audit/store.ts';
-import type { Workloads } from '../cluster/workloads.ts';
-import { type Clock, isInFuture } from '../core/clock.ts';
-import type { Tracer } from '../core/tracer.ts';
-import { type IsRestartConfigured, type RestartOptions, runCycle } from './cycle.ts';
-import type { OnRestartFailure } from './failures.ts';
+import { isInFuture } from '../core/clock.ts';
+import { type CycleDeps, type RestartOptions, runCycle } from './cycle.ts';
 import { msUntilDue } from './groups.ts';
 import { type Rollout, readRestarts } from './pending.ts';
 
-export interface RestartsDeps {
+export interface RestartsDeps extends CycleDeps {
   readonly audit: Pick<AuditStore, 'list' | 'append' | 'exclusively'>;
-  readonly workloads: Workloads;
   /** The current name of the instance, and its former names. */
   readonly instances: readonly string[];
-  readonly clock: Clock;
-  readonly tracer?: Tracer;
-  readonly onFailure?: OnRestartFailure | undefined;
-  /** Default: every restart is still configured. */
-  readonly isConfigured?: IsRestartConfigured | undefined;
 }
 
 export interface Restarts {
@@ -39,15 +30,8 @@ const ROLLOUT_TIMEOUT_MS = 10 * 60_000;
  * Restarts workloads after their Secrets change. All state is in the audit and in the pod templates, so a run may stop
  * at any point, and another replica can continue.
  */
-export function createRestarts({
-  audit,
-  workloads,
-  instances,
-  clock,
-  tracer,
-  onFailure,
-  isConfigured,
-}: RestartsDeps): Restarts {
+export function createRestarts(deps: RestartsDeps): Restarts {
+  const { audit, instances, clock } = deps;
   let floor = 0;
   const completed = new Set<string>();
   const futureRollouts = createFutureRolloutFilter();
@@ -74,17 +58,7 @@ export function createRestarts({
       if (waitMs > 0) return { nextMs: waitMs };
       // Run one cycle at a time, because two concurrent cycles would each use the whole budget.
       return audit.exclusively('restart', async () => {
-        const records = await read();
-        const parts = {
-          audit,
-          workloads,
-          clock,
-          completed,
-          onFailure,
-          isConfigured,
-          ...(tracer && { tracer }),
-        };
-        const nextMs = await runCycle(parts, options, records);
+        const nextMs = await runCycle(deps, options, { ...(await read()), completed });
         return nextMs === undefined ? {} : { nextMs };
       });
     },
