@@ -71,9 +71,11 @@ function neededBy({ description = '', security = [] }: Pick<Operation, 'descript
 async function openApi(): Promise<OpenApi> {
   // The OpenAPI document is built from the routes alone, so the service can be empty.
   await using server = await buildServer({
-    service: {} as Service,
-    audit: {} as AuditStore,
-    metrics: { render: async () => ({ contentType: '', text: '' }) },
+    backend: {
+      service: {} as Service,
+      audit: {} as AuditStore,
+      metrics: { render: async () => ({ contentType: '', text: '' }) },
+    },
     auth: { identify: async () => undefined },
     config: { metricsNeedToken: false },
     version: '',

@@ -1,7 +1,7 @@
 import type { AuditStore } from '../audit/store.ts';
 import type { Evidence } from '../audit/verify/verify.ts';
 import type { Clock } from '../core/clock.ts';
-import type { StartTimer } from '../core/timer.ts';
+import type { StartTimer, Timers } from '../core/timer.ts';
 import type { HttpIntakes } from '../events/hint.ts';
 import type { Requester, Service } from '../service/service.ts';
 import type { Logger } from '../telemetry/logger.ts';
@@ -58,28 +58,34 @@ interface HttpConfig {
   readonly metricsNeedToken: boolean;
 }
 
-export interface HttpDeps {
+/** The parts of the program that the routes answer from. */
+export interface Backend {
   readonly service: Service;
   readonly audit: Pick<AuditStore, 'list' | 'get' | 'storedRecords' | 'head' | 'base' | 'reviews' | 'append'>;
   /** Returns the checkpoints that are stored outside the audit store. */
   readonly evidence?: () => Promise<Evidence | undefined>;
   readonly metrics: Pick<Metrics, 'render'>;
-  readonly auth: Authenticator;
   /** If undefined, the server has no event routes. */
   readonly events?: HttpIntakes;
+}
+
+export interface HttpDeps {
+  readonly backend: Backend;
+  readonly auth: Authenticator;
   readonly config: HttpConfig;
   readonly version: string;
   readonly logger: Logger;
-  readonly clock?: Clock;
-  readonly wake?: StartTimer;
+  /** Default: the system clock, with timers that do not keep the process alive. */
+  readonly timers?: Timers;
 }
 
 /** The dependencies of route handlers, including defaults. */
-export type RouteDeps = HttpDeps & {
+export interface RouteDeps extends Backend, Omit<HttpDeps, 'backend' | 'timers'> {
   readonly clock: Clock;
+  readonly wake: StartTimer;
   /** Aborted when the server starts to close. */
   readonly closing: AbortSignal;
-};
+}
 
 /**
  * Specifies who may call a route. Every route must declare its access. `signed`: the request is authenticated by a

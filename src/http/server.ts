@@ -9,7 +9,7 @@ import { startBackgroundTimer } from '../core/timer.ts';
 import { addAccessControl } from './access-control.ts';
 import { type Certificate, readCertificate, watchCertificate } from './certificate.ts';
 import { listenError, parseListen, trackConnections } from './connections.ts';
-import { type HttpDeps, LIMITS, type Limits } from './deps.ts';
+import { type HttpDeps, LIMITS, type Limits, type RouteDeps } from './deps.ts';
 import { answerUnparsable, rejectExpectation, sendError } from './errors.ts';
 import { addOpenApi } from './openapi.ts';
 import { addRoutes } from './routes/routes.ts';
@@ -30,10 +30,12 @@ export interface HttpServer extends AsyncDisposable {
  * Builds a server with all its routes, without starting to listen. @throws AppError when the certificate is unusable.
  */
 export async function buildServer(httpDeps: HttpDeps, limits: Limits = LIMITS): Promise<HttpServer> {
-  const { config, logger, clock = systemClock, wake = startBackgroundTimer } = httpDeps;
+  const { backend, timers = { ...systemClock, wake: startBackgroundTimer }, ...common } = httpDeps;
+  const { config, logger } = common;
+  const { wake } = timers;
   const certificate = config.tls && (await readCertificate(config.tls));
   const closing = new AbortController();
-  const deps = { ...httpDeps, clock, closing: closing.signal };
+  const deps: RouteDeps = { ...common, ...backend, clock: timers, wake, closing: closing.signal };
 
   const app = createApp(certificate, limits);
   await protect(app, limits, certificate !== undefined);

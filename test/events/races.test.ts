@@ -36,14 +36,16 @@ function postEvents(
   return async (take) => {
     const server = await buildServer(
       {
-        service: {} as Service,
-        audit: createMemoryAudit(),
-        metrics: { render: async () => ({ contentType: '', text: '' }) },
+        backend: {
+          service: {} as Service,
+          audit: createMemoryAudit(),
+          metrics: { render: async () => ({ contentType: '', text: '' }) },
+          events: create(take),
+        },
         auth: { identify: async () => undefined },
         config: { metricsNeedToken: false },
         version: '1',
         logger: silentLogger,
-        events: create(take),
       },
       { ...LIMITS, requests: 1_000_000 },
     );

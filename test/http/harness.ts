@@ -1,6 +1,8 @@
+import { systemClock } from '../../src/core/clock.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
+import { startBackgroundTimer } from '../../src/core/timer.ts';
 import { type AuthOptions, createAuthenticator, type Role } from '../../src/http/auth.ts';
-import { type HttpDeps, LIMITS, type Limits } from '../../src/http/deps.ts';
+import { LIMITS, type Limits, type RouteDeps } from '../../src/http/deps.ts';
 import { buildServer, type HttpServer } from '../../src/http/server.ts';
 import type {
   HeldStatus,
@@ -63,23 +65,32 @@ export const STATIC_TOKENS: AuthOptions['tokens'] = (['viewer', 'reviewer', 'ope
   }),
 );
 
-export type TestServerDeps = Partial<Omit<HttpDeps, 'service'>> & { readonly service?: Partial<Service> };
+export type TestServerDeps = Partial<Omit<RouteDeps, 'service' | 'closing'>> & {
+  readonly service?: Partial<Service>;
+};
 
 export async function startTestServer(
-  { service, ...deps }: TestServerDeps = {},
+  { service, audit, metrics, events, evidence, ...more }: TestServerDeps = {},
   limits: Partial<Limits> = {},
 ): Promise<TestServer> {
-  const audit = createMemoryAudit();
+  const memoryAudit = createMemoryAudit();
   const log: LogLine[] = [];
   const calls: { what: string; by: Requester; requestId: string }[] = [];
+  const text = { contentType: 'text/plain; version=0.0.4', text: '# metrics\n' };
+  const { clock = systemClock, wake = startBackgroundTimer, ...deps } = more;
   const all = {
-    service: { ...fakeService(calls), ...service },
-    audit,
-    metrics: { render: async () => ({ contentType: 'text/plain; version=0.0.4', text: '# metrics\n' }) },
+    backend: {
+      service: { ...fakeService(calls), ...service },
+      audit: audit ?? memoryAudit,
+      metrics: metrics ?? { render: async () => text },
+      ...(events && { events }),
+      ...(evidence && { evidence }),
+    },
     auth: createAuthenticator({ tokens: STATIC_TOKENS }),
     config: { metricsNeedToken: false },
     version: '1.2.3',
     logger: recorder(log),
+    timers: { now: () => clock.now(), wake },
     ...deps,
   };
   const server = await buildServer(all, { ...LIMITS, ...limits });
@@ -99,7 +110,7 @@ export async function startTestServer(
   };
   return {
     server,
-    audit,
+    audit: memoryAudit,
     log,
     calls: calls,
     call,

@@ -3,6 +3,7 @@ import type { Identities } from '../../cluster/cluster.ts';
 import type { Config } from '../../config/config.ts';
 import type { Problem } from '../../config/problem.ts';
 import { AppError } from '../../core/errors.ts';
+import { startBackgroundTimer } from '../../core/timer.ts';
 import { type Authenticator, createAuthenticator } from '../../http/auth.ts';
 import { buildServer } from '../../http/server.ts';
 import type { ReadCredential } from '../../providers/credentials.ts';
@@ -38,14 +39,16 @@ export async function openHttpFrontend(
     },
   });
   const server = await buildServer({
-    service: serviceOf(opened),
-    audit: auditOf(opened),
-    evidence: async () => opened.now.evidence?.(),
-    metrics,
-    events: {
-      webhook: (name) => opened.require('events').webhook(name),
-      eventGrid: (name) => opened.require('events').eventGrid(name),
-      onRefused: (origin, outcome) => opened.now.events?.onRefused?.(origin, outcome),
+    backend: {
+      service: serviceOf(opened),
+      audit: auditOf(opened),
+      evidence: async () => opened.now.evidence?.(),
+      metrics,
+      events: {
+        webhook: (name) => opened.require('events').webhook(name),
+        eventGrid: (name) => opened.require('events').eventGrid(name),
+        onRefused: (origin, outcome) => opened.now.events?.onRefused?.(origin, outcome),
+      },
     },
     auth: {
       identify(token) {
@@ -58,7 +61,7 @@ export async function openHttpFrontend(
     config: http,
     version,
     logger,
-    clock,
+    timers: { now: () => clock.now(), wake: startBackgroundTimer },
   });
   const url = await server.listen(http.listen);
   return {

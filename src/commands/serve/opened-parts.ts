@@ -3,7 +3,7 @@ import type { ChainWatch } from '../../audit/verify/chain-watch.ts';
 import { AppError } from '../../core/errors.ts';
 import type { HttpIntakes } from '../../events/hint.ts';
 import type { Authenticator } from '../../http/auth.ts';
-import type { HttpDeps } from '../../http/deps.ts';
+import type { Backend } from '../../http/deps.ts';
 import type { Queue } from '../../queue/queue.ts';
 import type { Controller } from '../../service/controller.ts';
 import type { Service } from '../../service/service.ts';
@@ -11,7 +11,7 @@ import type { Service } from '../../service/service.ts';
 export interface Parts {
   readonly auth: Authenticator;
   readonly audit: AuditStore;
-  readonly evidence: NonNullable<HttpDeps['evidence']>;
+  readonly evidence: NonNullable<Backend['evidence']>;
   readonly chain: ChainWatch;
   readonly queue: Queue;
   readonly service: Service;
@@ -70,7 +70,7 @@ export function serviceOf(opened: OpenedParts): Service {
 }
 
 /** Returns an audit store that fails until the audit store is open. */
-export function auditOf(opened: OpenedParts): HttpDeps['audit'] {
+export function auditOf(opened: OpenedParts): Backend['audit'] {
   const audit = (): AuditStore => opened.require('audit');
   return {
     list: async (...args) => audit().list(...args),

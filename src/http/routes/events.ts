@@ -2,7 +2,6 @@ import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fas
 import type { ErrorCode } from '../../core/error-codes.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
 import { SecretValue } from '../../core/secret-value.ts';
-import { startBackgroundTimer } from '../../core/timer.ts';
 import type { EventGridIntake, RequestHead, WebhookIntake } from '../../events/hint.ts';
 import { createAttemptLimiter } from '../access-control.ts';
 import { networkOf } from '../connections.ts';
@@ -97,7 +96,7 @@ function createAttemptGuard({ clock }: RouteDeps): AttemptGuard {
 
 /** Counts and logs refused events, and answers them without details. */
 function reportRefusals(scope: FastifyInstance, deps: RouteDeps): void {
-  const logRefusal = createRefusalLog(deps.logger, deps.wake ?? startBackgroundTimer);
+  const logRefusal = createRefusalLog(deps.logger, deps.wake);
   scope.addHook<Named>('onError', async (request, _, thrown) => {
     const { status, error } = toHttpError(thrown);
     const intake = findIntake(deps, request);
