@@ -4,8 +4,6 @@ import type { SizesOfAll } from './architecture-measure.ts';
 export const EXCEPTIONS: SizesOfAll = {
   functions: {
     'audit/postgres/session.ts sessionOf': 67,
-    'import/import.ts importExternalSecrets': 61,
-    'import/template.ts withTemplate': 62,
     'service/controller.ts startController': 222,
     'service/deletion/deletion-step.ts createDeletionStep': 131,
     'service/job-dispatcher.ts createJobDispatcher': 196,
@@ -16,12 +14,8 @@ export const EXCEPTIONS: SizesOfAll = {
   },
   parameters: {},
   dependencies: {
-    'http/deps.ts HttpDeps': 11,
     'providers/provider.ts ProviderDeps': 7,
-    'reconcile/decide.ts DecideDeps': 10,
     'reconcile/recorder.ts RecorderDeps': 9,
-    'restart/cycle.ts CycleDeps': 7,
-    'restart/restarts.ts RestartsDeps': 7,
     'service/deletion/deletion-step.ts DeletionStepDeps': 12,
     'service/deletion/note-deletion.ts NoteDeletionDeps': 7,
     'service/runs/target-runner.ts TargetRunnerDeps': 17,

@@ -4,14 +4,12 @@ import { AppError } from '../core/errors.ts';
 import type { StoreRef } from '../core/read-result.ts';
 import type { FindQuery } from '../providers/provider.ts';
 import type { SourceReader, SourceReaders } from '../providers/source-reader.ts';
-import { isProvenAbsent } from '../reconcile/absence.ts';
 import { createRecorder } from '../reconcile/audit-recorder.ts';
 import type { UnresolvedIntents } from '../reconcile/change.ts';
 import type { SyncContext } from '../reconcile/context.ts';
 import { lastReadVersion } from '../reconcile/last-read-version.ts';
-import { isRemoved, isWrittenWithout } from '../reconcile/latest-records.ts';
-import { readPin } from '../reconcile/pins.ts';
 import type { ReadDeduplication } from '../reconcile/read-deduplication.ts';
+import { createRecordLookup } from '../reconcile/record-lookup.ts';
 import type { Connections } from './connections.ts';
 import type { CurrentConfig } from './current-config.ts';
 
@@ -58,24 +56,9 @@ export async function createContext(
   return {
     ...{ instance, formerInstances, cluster, fingerprints, stores, clock, tracer: tracing.tracer, recorder },
     isDesired: current.claims,
-    ...auditQueries(deps),
+    records: createRecordLookup(audit, { instances, stores, absence: () => current.config.absence }),
     ...guardedReads(deps, recorder, guard, options.signal),
     ...guardedRules(current, guard),
-  };
-}
-
-type AuditQueries = Pick<SyncContext, 'readPin' | 'isRemoved' | 'isWrittenWithout' | 'isProvenAbsent'>;
-
-function auditQueries({ app: { audit, instances, stores }, current }: SyncContextDeps): AuditQueries {
-  return {
-    readPin: (mapping, id) => readPin(audit, mapping, id, instances),
-    isRemoved: (mapping, id) => isRemoved(audit, mapping, id, instances),
-    isWrittenWithout: (mapping, id, source) => isWrittenWithout(audit, mapping, id, source, instances),
-    isProvenAbsent(source, { softDeletedIsMissing }) {
-      const codes = ['SOURCE_ABSENT', ...(softDeletedIsMissing ? ['SOURCE_DELETED'] : [])];
-      const definition = stores.definitions.get(source.store);
-      return isProvenAbsent(audit, source, definition, { codes, ...current.config.absence });
-    },
   };
 }
 

@@ -96,7 +96,10 @@ export async function pinTarget(
   if (!isOfMapping || !CHANGE_ACTIONS.includes(record.action) || record.sources.length === 0)
     throw new AppError('NOT_A_CHANGE', { subject: `record ${to}` });
   const pin = recordedPin(app.audit, pinOf(record, context), app.instances);
-  const { plan } = await decide(mapping, id, { ...context, readPin: async () => pin });
+  const { plan } = await decide(mapping, id, {
+    ...context,
+    records: { ...context.records, readPin: async () => pin },
+  });
   // `hold` is also refused: the Secret would have no keys, and a rollback must result in a usable Secret.
   if (plan.kind === 'fail' || plan.kind === 'refuse' || plan.kind === 'hold') {
     await context.recorder.pin(mapping.name, id, pin, plan.error);
@@ -120,7 +123,7 @@ export async function unpinTargets(
   wanted: readonly DesiredTarget[],
   { mapping: name, namespace }: TargetSelector,
 ): Promise<readonly DesiredTarget[]> {
-  const pins = await Promise.all(wanted.map(({ mapping, id }) => context.readPin(mapping.name, id)));
+  const pins = await Promise.all(wanted.map(({ mapping, id }) => context.records.readPin(mapping.name, id)));
   const pinned = wanted.filter((_, index) => pins[index] !== undefined);
   if (pinned.length === 0)
     throw new AppError('NOT_PINNED', {

@@ -168,7 +168,7 @@ async function runOne(
   // Run a pinned target in full, because the preflight compares only current versions. Also run a target whose failure
   // is recorded but not its end, so that the end is recorded.
   const isPlain = async () =>
-    (await context.readPin(mapping.name, id)) === undefined &&
+    (await context.records.readPin(mapping.name, id)) === undefined &&
     !(await isUnresolved(audit, mapping.name, id, instances));
   return inSync !== undefined && (await isPlain()) ? inSync : reconcile(mapping, id, context);
 }

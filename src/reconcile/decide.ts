@@ -2,7 +2,6 @@ import type { Cluster } from '../cluster/cluster.ts';
 import { AppError, toAppError } from '../core/errors.ts';
 import type { Fingerprinter } from '../core/fingerprint.ts';
 import type { Mapping, Source } from '../core/mapping.ts';
-import type { StoreRef } from '../core/read-result.ts';
 import type { LiveSecret } from '../core/secret.ts';
 import { type Instances, instancesOf, type TargetId } from '../core/target.ts';
 import { noTracer, type SpanAttributes, type Tracer } from '../core/tracer.ts';
@@ -21,6 +20,7 @@ import {
 } from '../sync/plan-types.ts';
 import { type GatherDeps, gather } from './gather.ts';
 import { type RecordedPin, readPinned } from './pins.ts';
+import type { RecordLookup } from './record-lookup.ts';
 
 /** The dependencies of a decision. All targets of a sync context share them. */
 export interface DecideDeps extends GatherDeps, Instances {
@@ -28,18 +28,9 @@ export interface DecideDeps extends GatherDeps, Instances {
   readonly fingerprints: Fingerprinter;
   /** Maps each store name to the hash of the store's definition. */
   readonly stores: ReadonlyMap<string, string>;
-  /** Whether the recorded reads prove that the source no longer exists. */
-  readonly isProvenAbsent: (source: Source, mapping: Mapping) => Promise<boolean>;
-  /** Reads the pin of a target from the audit. */
-  readonly readPin: (mapping: string, id: TargetId) => Promise<RecordedPin | undefined>;
-  /** Whether the last recorded write of a target was an intended deletion. */
-  readonly isRemoved: (mapping: string, id: TargetId) => Promise<boolean>;
-  /** Whether the last recorded write of a target lacked a source that an earlier write used. */
-  readonly isWrittenWithout: (mapping: string, id: TargetId, source: Source) => Promise<boolean>;
+  readonly records: RecordLookup;
   /** Whether a configured mapping wants a target. */
   readonly isDesired: (mapping: string, id: TargetId) => boolean;
-  /** Resolves when the records of the latest reads of these references are durable in the audit. */
-  readonly whenRecorded: (refs: readonly StoreRef[]) => Promise<void>;
   readonly tracer?: Tracer;
 }
 
@@ -97,7 +88,7 @@ export async function decideBeforeRecorded(
 async function decideWithReads(configured: Mapping, id: TargetId, deps: DecideDeps): Promise<Decision> {
   // Start the read now and await it later, so that the reads of several targets can be batched.
   const liveRead = readLive(id, deps);
-  const pin = await deps.readPin(configured.name, id);
+  const pin = await deps.records.readPin(configured.name, id);
   const pinnedTo = pin === undefined ? {} : { pinned: pin.to };
   const pinnedMapping = pin && applyPin(configured, pin, deps);
   if (pinnedMapping instanceof AppError) {
@@ -146,7 +137,7 @@ async function decideWithReads(configured: Mapping, id: TargetId, deps: DecideDe
     ...(pin === undefined ? {} : { pin: { to: pin.to, mapping: configured } }),
   };
   const planned = await tracer.span('plan', {}, async () => plan(input), { resultAttributes: asAttributes });
-  const isRemovalDone = isWithoutKeys(planned) && (await deps.isRemoved(configured.name, id));
+  const isRemovalDone = isWithoutKeys(planned) && (await deps.records.isRemoved(configured.name, id));
   return { plan: isRemovalDone ? UNCHANGED : planned, desired, live, mapping, ...pinnedTo };
 }
 
@@ -222,10 +213,10 @@ function ownView(live: LiveSecret | undefined, mapping: Mapping, deps: DecideDep
 async function provenAbsentSources(
   desired: Desired,
   mapping: Mapping,
-  { isProvenAbsent }: DecideDeps,
+  { records }: DecideDeps,
 ): Promise<readonly Source[]> {
   const absent = desired.kind === 'ready' ? desired.absent : [];
-  const verdicts = await Promise.all(absent.map((source) => isProvenAbsent(source, mapping)));
+  const verdicts = await Promise.all(absent.map((source) => records.isProvenAbsent(source, mapping)));
   return absent.filter((_, index) => verdicts[index]);
 }
 
@@ -234,10 +225,10 @@ async function sourcesWrittenWithout(
   absent: readonly Source[],
   { name, onSourceMissing }: Mapping,
   id: TargetId,
-  { isWrittenWithout }: DecideDeps,
+  { records }: DecideDeps,
 ): Promise<readonly Source[]> {
   if (onSourceMissing !== 'removeKeys') return [];
-  const verdicts = await Promise.all(absent.map((source) => isWrittenWithout(name, id, source)));
+  const verdicts = await Promise.all(absent.map((source) => records.isWrittenWithout(name, id, source)));
   return absent.filter((_, index) => verdicts[index]);
 }
 

@@ -19,6 +19,8 @@ import { describeSource } from '../sync/value.ts';
 
 export interface GatherDeps {
   readonly read: (refs: readonly StoreRef[]) => Promise<ReadonlyMap<string, ReadResult>>;
+  /** Resolves when the records of the latest reads of these references are durable in the audit. */
+  readonly whenRecorded: (refs: readonly StoreRef[]) => Promise<void>;
   /** Returns the full keys below a path. Throws if any part of the search fails. */
   readonly find: (store: string, query: FindQuery) => Promise<readonly string[]>;
   /** Whether the `access` rules allow a mapping to read a key for a namespace. */

@@ -20,10 +20,9 @@ import {
   type SourceReader,
 } from '../../src/providers/source-reader.ts';
 import type { Deadline } from '../../src/providers/timing.ts';
-import { isProvenAbsent } from '../../src/reconcile/absence.ts';
 import { createRecorder } from '../../src/reconcile/audit-recorder.ts';
 import { createUnresolvedIntents } from '../../src/reconcile/change.ts';
-import { isRemoved, isWrittenWithout } from '../../src/reconcile/latest-records.ts';
+import { createRecordLookup } from '../../src/reconcile/record-lookup.ts';
 import { desiredIndex, resolveTargets, unresolvedTargets } from '../../src/reconcile/targets.ts';
 import { createLogger } from '../../src/telemetry/logger.ts';
 import { Collector, quietContext } from '../cli/harness.ts';
@@ -156,15 +155,11 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
           clock,
           recorder,
           isDesired: desiredIndex(targets),
-          readPin: async () => undefined,
-          isRemoved: (mapping, id) => isRemoved(log, mapping, id, [config.instance]),
-          isWrittenWithout: (mapping, id, source) =>
-            isWrittenWithout(log, mapping, id, source, [config.instance]),
-          isProvenAbsent: (source, { softDeletedIsMissing }) =>
-            isProvenAbsent(log, source, definitions.get(source.store), {
-              codes: ['SOURCE_ABSENT', ...(softDeletedIsMissing ? ['SOURCE_DELETED'] : [])],
-              ...config.absence,
-            }),
+          records: createRecordLookup(log, {
+            instances: [config.instance],
+            stores: definitions,
+            absence: () => config.absence,
+          }),
           ...readingWith(reader),
           allows: access.allows,
           allowsSearch: access.allowsSearch,

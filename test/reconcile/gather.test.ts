@@ -14,6 +14,7 @@ function counting(deps: Partial<GatherDeps>, keys: readonly string[] = []) {
       calls.push(...refs.map(({ ref }) => `read ${ref.key}`));
       return new Map(refs.map((ref): [string, ReadResult] => [refId(ref), found('x')]));
     },
+    whenRecorded: async () => undefined,
     async find(_, { path }) {
       calls.push(`find ${path}`);
       return keys;

@@ -16,11 +16,9 @@ import {
   type ReaderOptions,
   type SourceReader,
 } from '../../src/providers/source-reader.ts';
-import { isProvenAbsent } from '../../src/reconcile/absence.ts';
 import { createRecorder } from '../../src/reconcile/audit-recorder.ts';
 import { createUnresolvedIntents } from '../../src/reconcile/change.ts';
-import { isRemoved, isWrittenWithout } from '../../src/reconcile/latest-records.ts';
-import { readPin } from '../../src/reconcile/pins.ts';
+import { createRecordLookup } from '../../src/reconcile/record-lookup.ts';
 import { desiredIndex, resolveTargets, unresolvedTargets } from '../../src/reconcile/targets.ts';
 import type { LogFields } from '../../src/telemetry/log-fields.ts';
 import { type Logger, silentLogger } from '../../src/telemetry/logger.ts';
@@ -216,16 +214,11 @@ mappings:${wanted}`);
           clock,
           recorder,
           isDesired: desiredIndex(targets),
-          readPin: (mapping, id) => readPin(audit, mapping, id, [config.instance, ...config.formerInstances]),
-          isRemoved: (mapping, id) =>
-            isRemoved(audit, mapping, id, [config.instance, ...config.formerInstances]),
-          isWrittenWithout: (mapping, id, source) =>
-            isWrittenWithout(audit, mapping, id, source, [config.instance, ...config.formerInstances]),
-          isProvenAbsent: (source) =>
-            isProvenAbsent(audit, source, definitions.get(source.store), {
-              codes: ['SOURCE_ABSENT'],
-              ...config.absence,
-            }),
+          records: createRecordLookup(audit, {
+            instances: [config.instance, ...config.formerInstances],
+            stores: definitions,
+            absence: () => config.absence,
+          }),
           ...readingWith(reader),
           allows: () => true,
           allowsSearch: () => true,
