@@ -134,7 +134,7 @@ export function canned<Name extends string, Store>(
 
 /** Creates the connection faults, which every store that uses the network can have. */
 export function onTheWay<Store>(
-  show: (store: Store, face: 'another name' | 'expired') => void,
+  show: (store: Store, face: 'another name' | 'expired') => Promise<void>,
   loseName: (store: Store) => void,
 ): readonly Fault<Store>[] {
   return [

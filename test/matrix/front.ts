@@ -1,6 +1,7 @@
 import dns from 'node:dns';
 import { once } from 'node:events';
 import net, { type Socket } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import tls from 'node:tls';
 import { vi } from 'vitest';
 import type { Authority } from '../fakes/certificates.ts';
@@ -15,8 +16,8 @@ export type Face = (typeof FACES)[number];
  */
 export interface Front extends AsyncDisposable {
   readonly port: number;
-  /** Replaces the certificate immediately and closes open connections. */
-  show(face: Face): void;
+  /** Replaces the certificate and closes open connections. Resolves when clients in this process know that they are closed. */
+  show(face: Face): Promise<void>;
   /** Closes open connections. */
   cut(): void;
 }
@@ -66,9 +67,14 @@ export async function startFront({ authority, host, upstream }: FrontOptions): P
   return {
     port,
     cut,
-    show(face) {
+    async show(face) {
       server.setSecureContext(certificates[face]);
+      const closed = [...sockets].map((socket) => once(socket, 'close'));
       cut();
+      await Promise.all(closed);
+      // The sockets of the clients close one turn of the event loop later.
+      await nextTurn();
+      await nextTurn();
     },
     async [Symbol.asyncDispose]() {
       cut();

@@ -43,14 +43,14 @@ export async function openRoute(
       ...front,
       show(face) {
         isChanged = true;
-        front.show(face);
+        return front.show(face);
       },
     },
     caFile,
     address: `https://${host}:${front.port}`,
     heal() {
       names.find(host);
-      if (isChanged) front.show('good');
+      if (isChanged) void front.show('good');
       isChanged = false;
     },
     loseName() {
