@@ -4,7 +4,7 @@ import { AppError } from '../core/errors.ts';
 import type { StoreRef } from '../core/read-result.ts';
 import type { FindQuery } from '../providers/provider.ts';
 import type { SourceReader, SourceReaders } from '../providers/source-reader.ts';
-import { createRecorder } from '../reconcile/audit-recorder.ts';
+import { AuditRecorder } from '../reconcile/audit-recorder.ts';
 import type { UnresolvedIntents } from '../reconcile/change.ts';
 import type { SyncContext } from '../reconcile/context.ts';
 import { lastReadVersion } from '../reconcile/last-read-version.ts';
@@ -47,7 +47,7 @@ export async function createContext(
   const { audit, clock, cluster, fingerprints, instances, unresolvedIntents, tracing } = app;
   const { instance, formerInstances } = current.config;
   const stores = app.stores.definitions;
-  const recorder = createRecorder({
+  const recorder = new AuditRecorder({
     ...{ audit, actor, requestId, fingerprints, stores, instances, clock },
     unresolvedIntents,
     readDeduplication,

@@ -36,15 +36,11 @@ import {
   type TargetFailure,
 } from './recorder.ts';
 
-/** Writes the audit records of one request. */
-export function createRecorder(deps: RecorderDeps): Recorder {
-  return new AuditRecorder(deps);
-}
-
 /** The fields that most records leave empty. */
 const EMPTY = { sources: [], keys: NO_KEYS, durationMs: 0, attempt: 1 } as const;
 
-class AuditRecorder implements Recorder {
+/** Writes the audit records of one request. */
+export class AuditRecorder implements Recorder {
   readonly requestId: string;
   readonly #deps: RecorderDeps;
   readonly #startedAt: number;
@@ -153,14 +149,33 @@ class AuditRecorder implements Recorder {
   }
 
   async recordInSync(mapping: string, target: TargetId, now: CurrentTarget): Promise<RestartsNeeded> {
-    const { isUnresolved, restarts } = await this.#resolvePrevious(mapping, target, now);
+    const { isUnresolved, restarts } = await this.resolvePrevious(mapping, target, now);
     if (isUnresolved)
       await this.#recordTarget(mapping, target, { action: 'sweep', outcome: 'ok', note: 'in sync again' });
     return { restarts };
   }
 
-  resolvePrevious(mapping: string, target: TargetId, now: CurrentTarget): Promise<RecordedState> {
-    return this.#resolvePrevious(mapping, target, now);
+  async resolvePrevious(
+    mapping: string,
+    target: TargetId,
+    { live, restart }: CurrentTarget,
+  ): Promise<RecordedState & { readonly isUnresolved: boolean }> {
+    const { audit, instances } = this.#deps;
+    const previous = await this.#lastState(mapping, target);
+    const isSettled = previous === undefined || (previous.outcome === 'ok' && !isReplaced(previous));
+    if (isSettled) return { isUnresolved: false, isUnrecorded: previous === undefined, restarts: false };
+    const lateOutcome = live && (await lateWrite(audit, mapping, live, instances));
+    if (lateOutcome === undefined) {
+      const { outcome, code } = previous;
+      return {
+        isUnresolved: outcome !== 'ok',
+        restarts: false,
+        failed: outcome === 'failed' ? code : undefined,
+      };
+    }
+    const restarts = restartIntents(lateOutcome, restart);
+    await audit.append([lateOutcome, ...restarts]);
+    return { isUnresolved: false, restarts: restarts.length > 0 };
   }
 
   async recordRemoval(removal: Removal): Promise<boolean> {
@@ -239,28 +254,5 @@ class AuditRecorder implements Recorder {
   #lastState(mapping: string, id: TargetId): Promise<AuditRecord | undefined> {
     const { audit, instances } = this.#deps;
     return latestRecord(audit, { mapping, ...id }, TARGET_STATE_ACTIONS, instances);
-  }
-
-  async #resolvePrevious(
-    mapping: string,
-    target: TargetId,
-    { live, restart }: CurrentTarget,
-  ): Promise<RecordedState & { readonly isUnresolved: boolean }> {
-    const { audit, instances } = this.#deps;
-    const previous = await this.#lastState(mapping, target);
-    const isSettled = previous === undefined || (previous.outcome === 'ok' && !isReplaced(previous));
-    if (isSettled) return { isUnresolved: false, isUnrecorded: previous === undefined, restarts: false };
-    const lateOutcome = live && (await lateWrite(audit, mapping, live, instances));
-    if (lateOutcome === undefined) {
-      const { outcome, code } = previous;
-      return {
-        isUnresolved: outcome !== 'ok',
-        restarts: false,
-        failed: outcome === 'failed' ? code : undefined,
-      };
-    }
-    const restarts = restartIntents(lateOutcome, restart);
-    await audit.append([lateOutcome, ...restarts]);
-    return { isUnresolved: false, restarts: restarts.length > 0 };
   }
 }

@@ -20,7 +20,7 @@ import {
   type SourceReader,
 } from '../../src/providers/source-reader.ts';
 import type { Deadline } from '../../src/providers/timing.ts';
-import { createRecorder } from '../../src/reconcile/audit-recorder.ts';
+import { AuditRecorder } from '../../src/reconcile/audit-recorder.ts';
 import { createUnresolvedIntents } from '../../src/reconcile/change.ts';
 import { createRecordLookup } from '../../src/reconcile/record-lookup.ts';
 import { desiredIndex, resolveTargets, unresolvedTargets } from '../../src/reconcile/targets.ts';
@@ -123,7 +123,7 @@ export async function openBench(options: BenchOptions): Promise<Bench> {
         const requestId = randomUUID();
         const stores = definitions;
         const { instances } = this;
-        const recorder = createRecorder({
+        const recorder = new AuditRecorder({
           audit: log,
           actor,
           requestId,

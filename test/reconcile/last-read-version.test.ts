@@ -3,7 +3,7 @@ import { AppError } from '../../src/core/errors.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import { type ReadResult, refId, type SourceRef } from '../../src/core/read-result.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import { createRecorder } from '../../src/reconcile/audit-recorder.ts';
+import { AuditRecorder } from '../../src/reconcile/audit-recorder.ts';
 import { lastReadVersion } from '../../src/reconcile/last-read-version.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
@@ -23,7 +23,7 @@ function openRecord() {
   return {
     audit,
     async read(result: ReadResult, definition = 'd1', ref: SourceRef = { key: 'db' }) {
-      const recorder = createRecorder({
+      const recorder = new AuditRecorder({
         audit,
         actor: { kind: 'cli' },
         requestId: 'r',

@@ -6,7 +6,7 @@ import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import type { ReadResult, SourceObject } from '../../src/core/read-result.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 import { isProvenAbsent } from '../../src/reconcile/absence.ts';
-import { createRecorder } from '../../src/reconcile/audit-recorder.ts';
+import { AuditRecorder } from '../../src/reconcile/audit-recorder.ts';
 import { isReadOf, lastReadVersion } from '../../src/reconcile/last-read-version.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
@@ -27,7 +27,7 @@ function found(version = '1', stamp?: string): ReadResult {
 function openRecord() {
   const clock = createManualTime();
   const audit = createMemoryAudit({ clock });
-  const recorder = createRecorder({
+  const recorder = new AuditRecorder({
     audit,
     actor: { kind: 'cli' },
     requestId: 'r',

@@ -6,7 +6,7 @@ import { AppError } from '../../src/core/errors.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import { type ReadResult, refId, type SourceRef } from '../../src/core/read-result.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import { createRecorder } from '../../src/reconcile/audit-recorder.ts';
+import { AuditRecorder } from '../../src/reconcile/audit-recorder.ts';
 import { createReadDeduplication, noReadDeduplication } from '../../src/reconcile/read-deduplication.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
@@ -51,7 +51,7 @@ function openReader(store: AuditStore, remembers: boolean) {
   const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(7)));
   const clock = createManualTime();
   return async (source: SourceRef, readResult: ReadResult): Promise<boolean> => {
-    const recorder = createRecorder({
+    const recorder = new AuditRecorder({
       audit: watched.audit,
       actor: { kind: 'cli' },
       requestId: 'r',

@@ -4,7 +4,7 @@ import type { AuditStore } from '../../src/audit/store.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { createFingerprinter } from '../../src/core/fingerprint.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
-import { createRecorder } from '../../src/reconcile/audit-recorder.ts';
+import { AuditRecorder } from '../../src/reconcile/audit-recorder.ts';
 import { valuesOf } from '../../src/reconcile/change.ts';
 import { createReadDeduplication } from '../../src/reconcile/read-deduplication.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
@@ -15,7 +15,7 @@ const prints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill
 
 /** Starts a process that has not read anything yet. */
 const recorderOf = (audit: AuditStore) =>
-  createRecorder({
+  new AuditRecorder({
     audit,
     actor: { kind: 'schedule' },
     requestId: 'r',
@@ -376,7 +376,7 @@ describe('query for the last write of a target', () => {
     const deps = { actor: change.actor, requestId: 'r', fingerprints: prints, stores: new Map() };
     const last = async (log: typeof audit, instances: readonly string[]) =>
       (
-        await createRecorder({ ...deps, instances, audit: log, clock: { now: () => 0 } }).lastWrite(
+        await new AuditRecorder({ ...deps, instances, audit: log, clock: { now: () => 0 } }).lastWrite(
           'db',
           APPS_DB,
         )

@@ -16,7 +16,7 @@ import {
   type ReaderOptions,
   type SourceReader,
 } from '../../src/providers/source-reader.ts';
-import { createRecorder } from '../../src/reconcile/audit-recorder.ts';
+import { AuditRecorder } from '../../src/reconcile/audit-recorder.ts';
 import { createUnresolvedIntents } from '../../src/reconcile/change.ts';
 import { createRecordLookup } from '../../src/reconcile/record-lookup.ts';
 import { desiredIndex, resolveTargets, unresolvedTargets } from '../../src/reconcile/targets.ts';
@@ -181,7 +181,7 @@ mappings:${wanted}`);
       async createContext({ signal } = {}) {
         targets = await resolveTargets(current.mappings, watched, undefined);
         const actor = { kind: 'cli', name: 'ann' } as const;
-        const recorder = createRecorder({
+        const recorder = new AuditRecorder({
           audit,
           actor,
           requestId,

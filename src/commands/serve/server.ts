@@ -8,8 +8,7 @@ import { AppError } from '../../core/errors.ts';
 import type { Queue } from '../../queue/queue.ts';
 import { storesOfMappings } from '../../service/config-snapshot.ts';
 import type { Controller } from '../../service/controller.ts';
-import type { Loop } from '../../service/liveness/loops.ts';
-import { watchStalls } from '../../service/liveness/loops.ts';
+import { type Loop, watchStalls } from '../../service/liveness/loops.ts';
 import type { Service } from '../../service/service.ts';
 import {
   type ConfigurationRecords,

@@ -10,7 +10,7 @@ import { azureKeyVault } from '../../../src/providers/azure-key-vault/index.ts';
 import { createSeenVersions } from '../../../src/providers/azure-key-vault/versions.ts';
 import type { VersionResult } from '../../../src/providers/provider.ts';
 import { type ChosenStrategy, cheapestStrategy } from '../../../src/providers/read-strategy.ts';
-import { createRecorder } from '../../../src/reconcile/audit-recorder.ts';
+import { AuditRecorder } from '../../../src/reconcile/audit-recorder.ts';
 import { lastReadVersion } from '../../../src/reconcile/last-read-version.ts';
 import type { Recorder } from '../../../src/reconcile/recorder.ts';
 import type { Objects } from '../../fakes/azure-server/objects.ts';
@@ -311,7 +311,7 @@ describe('version checks in Key Vault after a read by another process', () => {
 const NONE: SourceRef = { key: '' };
 
 function recorderOn(audit: AuditStore, clock: Clock): Recorder {
-  return createRecorder({
+  return new AuditRecorder({
     audit,
     actor: { kind: 'cli' },
     requestId: 'r',
