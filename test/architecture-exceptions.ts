@@ -7,7 +7,7 @@ export const EXCEPTIONS: SizesOfAll = {
     'service/controller.ts startController': 222,
     'service/deletion/deletion-step.ts createDeletionStep': 131,
     'service/job-dispatcher.ts createJobDispatcher': 196,
-    'service/outbox.ts createOutbox': 137,
+    'service/outbox.ts createOutbox': 120,
     'service/runs/target-runner.ts createTargetRunner': 183,
     'service/sweep/sweep.ts createSweep': 138,
     'service/watch/observer.ts createObserver': 115,

@@ -6,7 +6,7 @@ import { noTracer, type Tracer, withoutSuffix, withSuffix } from '../core/tracer
 import { type AddOptions, isQueueOutage, type Job, type Queue, type Reason, rankOf } from '../queue/queue.ts';
 import { formatSubject } from '../queue/subject.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import { MAX_CONTEXT_AGE_MS, type RequestTime } from './runs/sync-contexts.ts';
+import { MAX_CONTEXT_AGE_MS } from './runs/sync-contexts.ts';
 
 /**
  * Requests of this process that no run has completed yet. They are sent again, because Redis may lose queued jobs. A
@@ -27,13 +27,6 @@ export interface Outbox {
    * too old. Requests with the id `exceptBy` are ignored.
    */
   requestedAt(target: TargetId, exceptBy?: string): number | undefined;
-  /** Like `requestedAt`, but also returns a counter that orders requests within one millisecond. */
-  lastRequest(target: TargetId, exceptBy?: string): RequestTime | undefined;
-  /**
-   * Number of the current batch of requests. A context that is opened now is newer than every request with this number
-   * or a lower one.
-   */
-  readonly tick: number;
   /** Returns the targets for which a request or its repetition is pending, in the order of the requests. */
   targetsOf(requestId: string): readonly TargetId[];
   /** Resends the requests that are older than this, and those that the queue did not accept. */
@@ -49,10 +42,10 @@ interface Entry {
   /** The job to send again. It has the most urgent reason of all requests for the target. */
   readonly job: Job;
   readonly target: TargetId;
-  readonly requested: RequestTime;
+  readonly requestedAt: number;
   readonly requestId: string;
   /** The time of the last request with another request id. */
-  readonly requestedByOthers: RequestTime | undefined;
+  readonly requestedByOthersAt: number | undefined;
   addedAt: number;
 }
 
@@ -76,8 +69,6 @@ export interface OutboxDeps {
 
 export function createOutbox(queue: Queue, { clock, logger, tracer = noTracer }: OutboxDeps): Outbox {
   const entries = new Map<string, Entry>();
-  let tick = 0;
-  let currentRequest: string | undefined;
   let resending = false;
   let nextResend: IsDue | undefined;
 
@@ -102,20 +93,9 @@ export function createOutbox(queue: Queue, { clock, logger, tracer = noTracer }:
       return false;
     }
   };
-  const tickFor = (requestId: string): number => {
-    if (currentRequest !== requestId) {
-      tick += 1;
-      currentRequest = requestId;
-      // In another tick, a call with this id may follow newer information, so it starts a new batch.
-      queueMicrotask(() => {
-        if (currentRequest === requestId) currentRequest = undefined;
-      });
-    }
-    return tick;
-  };
-  const lastRequest = (target: TargetId, exceptBy?: string): RequestTime | undefined => {
+  const requestedAt = (target: TargetId, exceptBy?: string): number | undefined => {
     const entry = entries.get(formatTarget(target));
-    return entry?.requestId === exceptBy ? entry?.requestedByOthers : entry?.requested;
+    return entry?.requestId === exceptBy ? entry?.requestedByOthersAt : entry?.requestedAt;
   };
   const enter = (target: TargetId, reason: Reason, requestId: string): { entry: Entry; job: Job } => {
     const id = formatTarget(target);
@@ -124,9 +104,9 @@ export function createOutbox(queue: Queue, { clock, logger, tracer = noTracer }:
     const entry = {
       job: before !== undefined && rankOf(before.job) < rankOf(job) ? before.job : job,
       target,
-      requested: { at: clock.now(), tick: tickFor(requestId) },
+      requestedAt: clock.now(),
       requestId,
-      requestedByOthers: before?.requestId === requestId ? before.requestedByOthers : before?.requested,
+      requestedByOthersAt: before?.requestId === requestId ? before.requestedByOthersAt : before?.requestedAt,
       addedAt: NEVER,
     };
     entries.set(id, entry);
@@ -186,14 +166,10 @@ export function createOutbox(queue: Queue, { clock, logger, tracer = noTracer }:
       const isOwnRun = by === undefined || withoutSuffix(by) === entry?.requestId;
       const readAt = isOwnRun ? startedAt : startedAt - MAX_CONTEXT_AGE_MS;
       // A time in the future shows that the clock was set back.
-      if (entry !== undefined && (entry.requested.at <= readAt || entry.requested.at > clock.now()))
+      if (entry !== undefined && (entry.requestedAt <= readAt || entry.requestedAt > clock.now()))
         entries.delete(id);
     },
-    requestedAt: (target, exceptBy) => lastRequest(target, exceptBy)?.at,
-    lastRequest,
-    get tick() {
-      return tick;
-    },
+    requestedAt,
     targetsOf(requestId) {
       const first = withoutSuffix(requestId);
       return [...entries.values()]

@@ -180,22 +180,6 @@ describe('outbox', () => {
     expect(await taken()).toHaveLength(1);
   });
 
-  it('assigns increasing ticks within a millisecond, and one tick to consecutive requests with the same id', async () => {
-    const { outbox } = open();
-    const intervals = (...names: number[]) => names.map((name) => outbox.lastRequest(target(name))?.tick);
-    for (const index of [0, 1]) outbox.trigger(target(index), 'sweep', 'r1');
-    const { tick } = outbox;
-    expect(intervals(0, 1)).toEqual([tick, tick]);
-    outbox.trigger(target(2), 'sweep', 'r2');
-    outbox.trigger(target(3), 'sweep', 'r1');
-    expect(intervals(2, 3)).toEqual([tick + 1, tick + 2]);
-    await settled();
-    // A request in a later turn of the event loop gets a new tick.
-    outbox.trigger(target(4), 'sweep', 'r1');
-    expect(intervals(4)).toEqual([tick + 3]);
-    expect(outbox.lastRequest(target(4), 'r1')).toBeUndefined();
-  });
-
   it('returns the time of the last request, optionally without the requests of a given id', () => {
     const { outbox, clock } = open();
     expect(outbox.requestedAt(APP)).toBeUndefined();

@@ -23,8 +23,7 @@ function open() {
     requestedAt?: number,
     reason: 'event' | 'sweep' = 'event',
   ) => {
-    const requested = requestedAt === undefined ? undefined : { at: requestedAt, tick: 0 };
-    const { number, since } = await contexts.get({ requestId, reason }, after, requested);
+    const { number, since } = await contexts.get({ requestId, reason }, after, requestedAt);
     return [number, since];
   };
   return { clock, contexts, get };

@@ -3,23 +3,12 @@ import type { Clock } from '../../core/clock.ts';
 import type { Job } from '../../queue/queue.ts';
 import type { SyncContext } from '../../reconcile/context.ts';
 
-/**
- * When a target was requested. The requests of one batch, such as all targets of a key in a sweep, share one tick. The
- * first target may start before the last one is requested, but the reads of the first are new enough for all of them.
- */
-export interface RequestTime {
-  /** Milliseconds since 1970. */
-  readonly at: number;
-  /** The number of the batch, because one millisecond may contain several. */
-  readonly tick: number;
-}
-
 export interface SyncContexts<Context> {
   /**
    * Returns the shared context of a request. It shares only values whose read started after `after` and after
-   * `requested`.
+   * `requestedAt`.
    */
-  get(job: Pick<Job, 'requestId' | 'reason'>, after: number, requested?: RequestTime): Promise<Context>;
+  get(job: Pick<Job, 'requestId' | 'reason'>, after: number, requestedAt?: number): Promise<Context>;
   /** Closes the context of a request that no further job will use. */
   end(job: Pick<Job, 'requestId' | 'reason'>): void;
   /** Closes contexts that have been idle too long. */
@@ -59,13 +48,13 @@ export function createSyncContexts<Context extends Pick<SyncContext, 'readingSin
     evict,
     clear: () => contexts.clear(),
     end: (job) => void contexts.delete(idOf(job)),
-    async get(job, after, requested) {
+    async get(job, after, requestedAt = 0) {
       evict();
       const id = idOf(job);
       const entry = contexts.get(id) ?? openShared(id, job);
       entry.usedAt = clock.now();
       const context = await entry.context;
-      return { ...context, ...context.readingSince(Math.max(after, requested?.at ?? 0)) };
+      return { ...context, ...context.readingSince(Math.max(after, requestedAt)) };
     },
   };
 }

@@ -71,7 +71,7 @@ export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
     const retries: number[] = [];
     let remaining = new Set(desired);
     try {
-      const context = await contexts.get(job, readBefore(desired), outbox.lastRequest(target, job.requestId));
+      const context = await contexts.get(job, readBefore(desired), outbox.requestedAt(target, job.requestId));
       // A new configuration may have become current while the context was opened.
       desired = snapshot().forTarget(target);
       remaining = new Set(desired);
