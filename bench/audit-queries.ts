@@ -1,7 +1,8 @@
 /**
- * Measures queries and appends on a large audit store: `node bench/audit-queries.ts [PATH-or-URL] [RECORDS]`. The store
- * is created once and reused, by default in a cache folder. Prints the append rate in batches of 100, the time of
- * single appends, and the time of queries for 50 records, in milliseconds.
+ * Measures queries and appends on a large audit store: `node bench/audit-queries.ts [PATH-or-URL] [RECORDS]`. The first
+ * run creates the store, and later runs reuse it. By default, the store is in a cache folder. Prints the rate of
+ * appends in batches of 100. Also prints the time of single appends, and the time of queries for 50 records, in
+ * milliseconds.
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -117,7 +118,7 @@ function filterFromRecord(record: AuditRecord): RecordFilter {
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
 
-/** Draws each filter at random. Such a combination often matches no record. */
+/** Chooses each filter at random. A random combination of filters often matches no record. */
 function randomFilter(): RecordFilter {
   const day = (n: number) => new Date(START + n * 86_400_000).toISOString();
   const from = Math.floor(draw() * 300);

@@ -68,7 +68,8 @@ const hex = (next: () => number): string =>
   ).join('');
 
 /**
- * Returns a record of a busy installation: 300 mappings in 25 namespaces, 5 stores (one retired early), 20 people.
+ * Returns a record of a busy installation. The installation has 300 mappings in 25 namespaces, 20 people and 5 stores.
+ * Only the oldest records use the store `retired`.
  * @param sequence The sequence number of the new record.
  */
 export function benchEntry(next: () => number, sequence: number, total: number): Entry {

@@ -1,6 +1,7 @@
 /**
- * Measures reads of a healthy store. The store is measured alone, and beside a store that never answers, before and
- * after the circuit breaker of that store opens: `node bench/isolation.ts`. Prints p50 and p99 in milliseconds.
+ * Measures reads of a healthy store in three situations: `node bench/isolation.ts`. In the first, the healthy store is
+ * the only store. In the second, another store never answers. In the third, the circuit breaker of that other store is
+ * open. Prints p50 and p99 in milliseconds.
  */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
@@ -37,7 +38,7 @@ const stores = createStores(
   },
 );
 
-/** Uses a new reader for each read, like a job. */
+/** Reads a key with a new reader, like each job of the service. */
 async function read(store: string, key: string): Promise<number> {
   const started = performance.now();
   const reader = createSourceReaders({ open: (name) => stores.open(name) }).reader({
@@ -61,7 +62,7 @@ async function measure(withDead: boolean): Promise<{ p50: number; p99: number }>
   return { p50: at(0.5), p99: at(0.99) };
 }
 
-await measure(false); // Warm up.
+await measure(false); // The first measurement only warms up the process.
 const alone = await measure(false);
 const finding = await measure(true);
 const open = await measure(true);

@@ -42,7 +42,7 @@ async function main(): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
-  // Read this file first: a wrong path must fail now, and not after half an hour of measuring.
+  // Read the file before the measurement. Otherwise, a wrong path would cause an error only after half an hour.
   const before = values.compare === undefined ? undefined : await readResult(values.compare);
   const result =
     values.from === undefined

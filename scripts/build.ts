@@ -1,7 +1,7 @@
 import { cp, rm } from 'node:fs/promises';
 import { step } from './setup/steps.ts';
 
-// The npm package must contain JavaScript: Node does not run `.ts` files below `node_modules`.
+// The npm package must contain JavaScript, because Node does not run `.ts` files below `node_modules`.
 
 await rm('dist', { recursive: true, force: true });
 const ok = await step({ title: 'build', command: ['tsc', '--project', 'tsconfig.build.json'] });

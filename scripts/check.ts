@@ -1,8 +1,8 @@
 import { CHECKS, FAST_TESTS } from './setup/checks.ts';
 import { abortOnSignals, type Step, step } from './setup/steps.ts';
 
-// npm run check: must pass before every commit, in under a minute. It stops at the first failure. The tests run in
-// parallel with the static checks, which use the CPU while tests wait.
+// npm run check: must pass before every commit, and takes less than a minute. It stops at the first failure. The tests
+// and the static checks run in parallel.
 
 const failure = new AbortController();
 const signal = AbortSignal.any([abortOnSignals(), failure.signal]);

@@ -41,7 +41,7 @@ async function assemble(folder: string): Promise<FileSet | undefined> {
     const from = join(ROOT, path);
     await cp(from, join(app, path), {
       recursive: true,
-      // Skip nested packages: they are copied separately, and some of them are development packages.
+      // Skip nested packages here. They are copied separately, unless they are development packages.
       filter: (file) => file === from || !(nested.has(file) || isLeftOut(relative(from, file))),
     });
   }

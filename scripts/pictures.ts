@@ -5,7 +5,8 @@ import { rolledBack } from '../test/browser/scene-pins.ts';
 import { openSite } from '../test/browser/site.ts';
 import { TOKENS } from '../test/http/harness.ts';
 
-// Takes the screenshots of the review page in docs/images. They illustrate the documentation; no test compares them.
+// Takes the screenshots of the review page in docs/images. The screenshots illustrate the documentation, and no test
+// compares them.
 
 const WIDE = { width: 1440, height: 900, theme: 'light' } as const;
 const TABLET = { width: 820, height: 1_000, theme: 'light' } as const;

@@ -1,4 +1,4 @@
-// npm run servers: starts the servers of the integration tests, for trying things by hand.
+// npm run servers: starts the servers of the integration tests, so that you can try things by hand.
 import { type Servers, startServers } from '../test/integration/services/all.ts';
 import { kubernetesVersions } from '../test/integration/services/kubernetes-install.ts';
 import { LOCALSTACK_VERSION } from '../test/integration/services/localstack.ts';
@@ -67,9 +67,9 @@ They run until you press Ctrl-C.
 /** Resolves with the reason why the servers must stop. */
 function untilStopRequested(): Promise<'stop'> {
   return new Promise((resolve) => {
-    // Ctrl-C can arrive twice: from the terminal and from npm. The second signal has no effect.
+    // Ctrl-C can send the signal twice: the terminal sends it, and npm sends it. The second signal has no effect.
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => resolve('stop'));
-    // `with-node.js` forwards signals, but not SIGKILL. So poll whether it still runs.
+    // `with-node.js` can forward signals, but not SIGKILL. Therefore poll whether `with-node.js` still runs.
     const launcher = Number(process.env.SECRETBRIDGE_LAUNCHER_PID);
     if (launcher !== process.ppid) return;
     setInterval(() => process.ppid === launcher || resolve('stop'), 1000).unref();

@@ -6,10 +6,10 @@ import { CHECKS, FAST_TESTS } from './setup/checks.ts';
 import { abortOnSignals, type Step, step } from './setup/steps.ts';
 import type { TestResult } from './setup/test-reporter.ts';
 
-// npm test: runs the same tests as CI. It continues after a failure, so that one run shows all failures. The last lines
+// npm test: runs the same tests as CI. The run continues after a failure, so that it shows all failures. The last lines
 // list the failures and `N passed, N failed`.
 //
-// npm run test:long: also runs the variants that `npm test` skips, and each randomized test ten thousand times.
+// npm run test:long: also runs the variants that `npm test` skips. Runs each randomized test ten thousand times.
 
 const LONG_RUNS = '10000';
 const SLOWEST_SHOWN = 10;

@@ -51,7 +51,7 @@ async function findNode() {
 
 async function syncModules(node) {
   if (areModulesInStep()) return;
-  // `npm ci` deletes node_modules, so the lock that prevents two concurrent installations is in another folder.
+  // A lock prevents two concurrent installations. `npm ci` deletes node_modules, so the lock is in another folder.
   const id = createHash('sha256').update(ROOT).digest('hex').slice(0, 16);
   const lock = join(tmpdir(), `secretbridge-npm-${process.getuid?.() ?? 0}-${id}.lock`);
   const install = async () => {
@@ -64,9 +64,9 @@ async function syncModules(node) {
 }
 
 /**
- * Compares each installed package with the lock file. It would be simpler to save a hash of the lock file after each
- * installation. But then `npm install` by hand would cause a reinstall, which deletes node_modules while a program may
- * be running.
+ * Compares each installed package with the lock file. A saved hash of the lock file would be simpler, but `npm install`
+ * by hand does not update such a hash. The next start would install again, and delete node_modules while another
+ * program may be running.
  */
 function areModulesInStep() {
   const wanted = readPackages(join(ROOT, 'package-lock.json'));
@@ -78,7 +78,7 @@ function areModulesInStep() {
   for (const [path, entry] of Object.entries(wanted)) {
     if (path === '') continue;
     const found = installed[path];
-    // Optional packages for other platforms are not installed.
+    // Optional packages for other platforms need not be installed.
     if (found === undefined && (entry.optional || entry.devOptional)) continue;
     if (found === undefined || found.version !== entry.version || found.integrity !== entry.integrity)
       return false;
@@ -103,7 +103,8 @@ async function run(node, args) {
     env: {
       ...process.env,
       PATH: pathWith(dirname(node), join(ROOT, 'node_modules', '.bin')),
-      // SIGKILL cannot be forwarded. A long-running script uses this id to detect that this process has ended.
+      // This process cannot forward SIGKILL. A long-running script therefore polls whether the process with this id
+      // still runs.
       SECRETBRIDGE_LAUNCHER_PID: String(process.pid),
     },
   });

@@ -5,8 +5,8 @@ import { quickOutput } from './cli/overview.ts';
 
 const { env, stdout, stderr } = process;
 
-// A reader that closes early, such as `head`, is no error, and the work continues. Any other failure to print the
-// result sets exit code 1. Exit codes 64 and 3 take precedence.
+// It is no error if the reader of the output, such as `head`, closes early. In this case, the work continues. Any other
+// failure to print the result sets exit code 1, unless the exit code is 64 or 3.
 let isPrinted = true;
 const exitWith = (code: number): void => {
   process.exitCode = isPrinted || code === 64 || code === 3 ? code : 1;
@@ -41,7 +41,7 @@ async function run(): Promise<void> {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.on(signal, () => {
-      // The first signal stops the process gracefully, the second ends it immediately.
+      // The first signal stops the process gracefully. The second signal ends it immediately.
       if (stop.signal.aborted) process.exit(130);
       stop.abort(new AppError('INTERRUPTED'));
     });
@@ -50,11 +50,12 @@ async function run(): Promise<void> {
   for (const name of ['debug', 'error', 'info', 'log', 'trace', 'warn'] as const)
     console[name] = () => undefined;
 
-  // Node would apply this variable to every TLS connection, including the connections that packages open to the trace
-  // collector, token key servers and proxies.
+  // Delete this variable. Node would apply it to every TLS connection, including the connections that packages open to
+  // the trace collector, token key servers and proxies.
   delete env.NODE_TLS_REJECT_UNAUTHORIZED;
 
-  // Node would print the thrown object with all fields, and a vendor's error can contain a token.
+  // Print only safe parts of the error. Node would print the thrown object with all fields, and an error of a vendor's
+  // package can contain a token.
   process.on('uncaughtException', (thrown) => {
     printInternal(stderr, thrown);
     process.exit(1);
@@ -81,11 +82,11 @@ async function run(): Promise<void> {
     // Without a listener, SIGHUP ends the process as usual.
     onHangup: (listener) => void process.on('SIGHUP', listener),
   });
-  // A failed write to the output may have set another exit code.
+  // A failed write to the output may already have set another exit code, so keep that code.
   exitWith(code || Number(process.exitCode ?? 0));
 }
 
-/** Returns undefined if the folder was deleted. */
+/** Returns the working folder. Returns undefined if the folder was deleted. */
 function workingFolder(): string | undefined {
   try {
     return process.cwd();

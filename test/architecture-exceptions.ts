@@ -1,6 +1,9 @@
 import type { SizesOfAll } from './architecture-measure.ts';
 
-/** The parts outside of their bound, with their present size. A size may not grow. */
+/**
+ * The parts of the sources that are outside their size limit, with their current size. A change must not move a size
+ * further away from the limit.
+ */
 export const EXCEPTIONS: SizesOfAll = {
   functions: {
     'audit/postgres/session.ts sessionOf': 67,

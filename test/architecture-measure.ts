@@ -3,7 +3,8 @@ import { join, resolve } from 'node:path';
 import { parseSync, visitorKeys } from 'oxc-parser';
 
 // Measures the parts of the sources for `architecture.test.ts`. `node test/architecture-measure.ts` prints the
-// exceptions for `architecture-exceptions.ts`. Use it when parts became smaller, not to allow a larger one.
+// exceptions for `architecture-exceptions.ts`. Update the exceptions only after parts became smaller, never to allow a
+// larger part.
 
 interface Bound {
   readonly kind: 'at most' | 'at least';
@@ -11,18 +12,18 @@ interface Bound {
 }
 
 export const BOUNDS = {
-  /** Lines of a function, with its inner functions. */
+  /** The number of lines in a function, including its inner functions. */
   functions: { kind: 'at most', limit: 60 },
-  /** Parameters of a function. */
+  /** The number of parameters of a function. */
   parameters: { kind: 'at most', limit: 6 },
-  /** Members of an interface whose name ends in `Deps`, without inherited ones. */
+  /** The number of members in an interface whose name ends in `Deps`. Inherited members do not count. */
   dependencies: { kind: 'at most', limit: 6 },
-  /** Lines of a file. */
+  /** The number of lines in a file. */
   files: { kind: 'at least', limit: 30 },
 } as const satisfies Readonly<Record<string, Bound>>;
 
 export type BoundName = keyof typeof BOUNDS;
-/** Sizes by the path of the file and the name of the part. */
+/** The size of each part. The key contains the path of the file and the name of the part. */
 type Sizes = Readonly<Record<string, number>>;
 export type SizesOfAll = Readonly<Record<BoundName, Sizes>>;
 
@@ -49,7 +50,9 @@ export function readSources(folder: string): readonly SourceText[] {
     .map((path) => ({ path, text: readFileSync(join(folder, path), 'utf8') }));
 }
 
-/** Measures all parts of the files. Parts of the same name in one file count as the largest of them. */
+/**
+ * Measures all parts of the files. If parts of one file have the same name, the result contains only the largest size.
+ */
 export function measure(sources: readonly SourceText[]): SizesOfAll {
   const sizes: Record<BoundName, Record<string, number>> = {
     functions: {},
@@ -75,7 +78,10 @@ export function measure(sources: readonly SourceText[]): SizesOfAll {
   return sizes;
 }
 
-/** Returns the parts outside of their bound, without or beyond an exception, and the exceptions without need. */
+/**
+ * Returns a problem for each part that is outside its limit and has no sufficient exception. Also returns a problem for
+ * each exception that no part needs.
+ */
 export function findSizeProblems(bound: BoundName, sizes: Sizes, exceptions: Sizes): readonly string[] {
   const { kind, limit } = BOUNDS[bound];
   const outside = sizesOutside(bound, sizes);
@@ -99,7 +105,7 @@ function lineBreaks(text: string): number {
   return text.split('\n').length - 1;
 }
 
-/** Visits a node and the nodes in it, each with the name of the nearest declaration or property around it. */
+/** Visits a node and all nodes inside it. Passes the name of the nearest declaration or property around each node. */
 function walk(node: Node, outerName: string, visit: (node: Node, name: string) => void): void {
   const keyName = /Property$|Definition$/.test(node.type) ? node.key?.name : undefined;
   const name = node.id?.name ?? keyName ?? outerName;

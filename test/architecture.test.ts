@@ -9,7 +9,10 @@ import { linksOf, type Page, proseOf } from './docs/markdown.ts';
 const ROOT = resolve(import.meta.dirname, '..');
 const SRC = join(ROOT, 'src');
 
-/** The allowed imports of each folder of `src`, besides its own files. Imports point inward only. */
+/**
+ * The files that each folder of `src` may import, besides the files of the folder itself. Outer folders may import
+ * inner folders, and not the other way round.
+ */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   core: [],
   sync: ['core'],
@@ -130,7 +133,7 @@ const MAY_REVEAL: Readonly<Record<string, string>> = {
   'telemetry/otlp.ts': 'the headers go to the collector',
 };
 
-/** The only folder that may import a vendor's package. */
+/** For each package of a vendor, the only folder that may import the package. */
 const VENDOR_HOME: Readonly<Record<string, string>> = {
   '@kubernetes/client-node': 'cluster',
   'node-vault': 'providers/vault',
@@ -191,7 +194,7 @@ function codeSpans(markdown: string): readonly string[] {
   return [...markdown.matchAll(/`([^`\n]+)`/g)].map(([, span]) => span ?? '');
 }
 
-/** The files that a page names in code spans. A `*` stands for any name. */
+/** Returns the files that a page names in code spans. A `*` in the name matches any text. */
 function namedFilesOf(page: Page): readonly string[] {
   return codeSpans(proseOf(page)).filter((span) => /^[\w*./-]+\.(?:ts|js|json|md|css|html)$/.test(span));
 }
@@ -199,20 +202,23 @@ function namedFilesOf(page: Page): readonly string[] {
 const folder = (path: string): string => path.split('/')[0] ?? '';
 const provider = (path: string): string | undefined => /^providers\/([^/]+)\//.exec(path)?.[1];
 
-describe('imports', () => {
-  it.each(sources.map((file) => [file.path, file] as const))('of %s point inward', (path, file) => {
-    const home = folder(path);
-    if (!path.includes('/')) return;
-    const allowed = MAY_IMPORT[home];
-    expect(allowed, `folder ${home} has no row in the table`).toBeDefined();
-    for (const target of ownImports(file))
-      expect(
-        folder(target) === home || allowed?.some((pattern) => matches(target, pattern)),
-        `${path} imports ${target}`,
-      ).toBe(true);
-  });
+describe('imports between source files', () => {
+  it.each(sources.map((file) => [file.path, file] as const))(
+    '%s imports only files that `MAY_IMPORT` allows for its folder',
+    (path, file) => {
+      const home = folder(path);
+      if (!path.includes('/')) return;
+      const allowed = MAY_IMPORT[home];
+      expect(allowed, `folder ${home} has no row in the table`).toBeDefined();
+      for (const target of ownImports(file))
+        expect(
+          folder(target) === home || allowed?.some((pattern) => matches(target, pattern)),
+          `${path} imports ${target}`,
+        ).toBe(true);
+    },
+  );
 
-  it('form no circle, type imports included', () => {
+  it('imports between source files form no cycle, even if type imports count', () => {
     const importsOf = new Map(sources.map((file) => [file.path, ownImports(file)]));
     const done = new Set<string>();
     const visit = (path: string, chain: readonly string[]): void => {
@@ -224,7 +230,7 @@ describe('imports', () => {
     for (const { path } of sources) visit(path, []);
   });
 
-  it('need every entry of the table', () => {
+  it('every entry of `MAY_IMPORT` is needed by an import', () => {
     const imported = Map.groupBy(
       sources.flatMap((file) => ownImports(file).map((target) => ({ home: folder(file.path), target }))),
       ({ home }) => home,
@@ -237,13 +243,13 @@ describe('imports', () => {
     expect(unused).toEqual([]);
   });
 
-  it('never go from one provider to another', () => {
+  it('no provider imports a file of another provider', () => {
     for (const file of sources.filter(({ path }) => provider(path) !== undefined))
       for (const target of ownImports(file))
         expect([undefined, provider(file.path)]).toContain(provider(target));
   });
 
-  it('of a vendor are in one folder', () => {
+  it('only one folder imports the packages of each vendor', () => {
     for (const { path, imports } of sources)
       for (const name of imports)
         for (const [vendor, home] of Object.entries(VENDOR_HOME))
@@ -265,37 +271,40 @@ describe('the provider registry', () => {
   });
 });
 
-describe('sources', () => {
+describe('the source files', () => {
   it.each(sources.map((file) => [file.path, file.text] as const))('%s has at most 300 lines', (_, text) => {
     expect(text.split('\n').length).toBeLessThanOrEqual(301);
   });
 
-  it('reveal secrets only in the listed files', () => {
+  it('only the files in `MAY_REVEAL` reveal the bytes of a secret', () => {
     const revealing = sources.filter(
       ({ path, text }) => path !== 'core/secret-value.ts' && /\.reveal(Text)?\(/.test(text),
     );
     expect(revealing.map(({ path }) => path).sort()).toEqual(Object.keys(MAY_REVEAL).sort());
   });
 
-  it('name every caught error', () => {
+  it('every `catch` clause names the caught error', () => {
     const bare = sources.filter(({ text }) => /\bcatch\s*\{/.test(text) || /\.catch\(\(\)\s*=>/.test(text));
     expect(bare.map(({ path }) => path)).toEqual([]);
   });
 
-  it('access the environment and exit the process only in main.ts', () => {
+  it('only main.ts accesses the environment and exits the process', () => {
     const reaching = sources.filter(({ text }) => /\bprocess\.(env|exit|argv|on)\b/.test(text));
     expect(reaching.map(({ path }) => path)).toEqual(['main.ts']);
   });
 });
 
-describe('sizes', () => {
+describe('sizes of the sources', () => {
   const sizes = measure(sources);
 
-  it.each(Object.keys(BOUNDS) as BoundName[])('of %s are within the bound or their exception', (bound) => {
-    expect(findSizeProblems(bound, sizes[bound], EXCEPTIONS[bound])).toEqual([]);
-  });
+  it.each(Object.keys(BOUNDS) as BoundName[])(
+    'the sizes of all %s are within the limit or an exception',
+    (bound) => {
+      expect(findSizeProblems(bound, sizes[bound], EXCEPTIONS[bound])).toEqual([]);
+    },
+  );
 
-  it('outside of a bound are found', () => {
+  it('reports every part whose size is outside the limit and outside its exception', () => {
     const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
     const text = `export interface LargeDeps { ${names.map((name) => `${name}: 1;`).join(' ')} }
       class Large { #run(${names.join(', ')}) {${'\n'.repeat(60)}} }`;
@@ -314,21 +323,21 @@ describe('sizes', () => {
   });
 });
 
-describe('the README of', () => {
+describe('README files of the source folders', () => {
   const folders = Object.keys(MAY_IMPORT).map((name) => [name] as const);
   const readmeOf = (name: string): Page => {
     const path = join('src', name, 'README.md');
     return { path, text: readFileSync(join(ROOT, path), 'utf8') };
   };
 
-  it('every folder exists', () => {
+  it('`MAY_IMPORT` lists every folder of `src`', () => {
     const entries = readdirSync(SRC, { withFileTypes: true });
     expect(entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)).toEqual(
       Object.keys(MAY_IMPORT).sort(),
     );
   });
 
-  it.each(folders)('%s has at most 40 lines and names existing files', (name) => {
+  it.each(folders)('the README of %s has at most 40 lines and names only existing files', (name) => {
     const page = readmeOf(name);
     expect(page.text.split('\n').length).toBeLessThanOrEqual(41);
     const places = [join(SRC, name), SRC, ROOT];
@@ -339,15 +348,15 @@ describe('the README of', () => {
     expect([...missing, ...broken]).toEqual([]);
   });
 
-  it.each(folders)('%s names the folders that it may import', (name) => {
+  it.each(folders)('the README of %s names exactly the folders that its files may import', (name) => {
     const [, section = ''] = readmeOf(name).text.split('\n## May import\n');
     const named = codeSpans(section.split('\n## ')[0] ?? '').map((span) => folder(span));
     expect([...new Set(named)].sort()).toEqual([...new Set(MAY_IMPORT[name]?.map(folder))].sort());
   });
 });
 
-describe('the page on the architecture', () => {
-  it('names existing files', () => {
+describe('the architecture page', () => {
+  it('the architecture page names only existing files', () => {
     const path = 'docs/explanation/architecture.md';
     const text = readFileSync(join(ROOT, path), 'utf8');
     const files = [...text.matchAll(/[\w-]+(?:\/[\w-]+)+\.ts\b/g)].map(([file]) => file);
@@ -357,13 +366,16 @@ describe('the page on the architecture', () => {
   });
 });
 
-describe('tests', () => {
+describe('test files', () => {
   const TEST = join(ROOT, 'test');
-  /** An arrow parameter without parentheses, a variable, or an entry of a list of parameters or a pattern. */
+  /**
+   * Matches `it` as an arrow parameter without parentheses, as a variable, or as an entry in a list of parameters or in
+   * a destructuring pattern.
+   */
   const SHADOWING =
     /\bit\s*=>|\b(?:const|let|using)\s+it\s*(?:[=:;]|of\b)|(?:[([{,]|\w:)\s*it\s*[,:)?}\]=](?!\()/;
 
-  it('use `it` for test cases only', () => {
+  it('test files use the name `it` only for the function that defines a test', () => {
     const paths = readdirSync(TEST, { recursive: true, encoding: 'utf8' });
     const tests = paths.filter((path) => path.endsWith('.ts'));
     const shadowing = tests.filter((path) => {
@@ -383,16 +395,17 @@ describe('the lock file', () => {
   };
   const packages = Object.entries(lock.packages);
 
-  it('contains no package with an install script', () => {
+  it('the lock file contains only two packages with an install script', () => {
     const running = packages.filter(([, { hasInstallScript }]) => hasInstallScript === true);
-    // msgpackr-extract is an optional dependency of bullmq. The setup never runs its script, and it works without it.
+    // msgpackr-extract is an optional dependency of bullmq. The setup never runs the install script of
+    // msgpackr-extract, and bullmq works without it.
     expect(running.map(([name]) => name)).toEqual([
       'node_modules/msgpackr-extract',
       'node_modules/vitepress/node_modules/esbuild',
     ]);
   });
 
-  it('names no registry', () => {
+  it('the lock file contains no address of a registry', () => {
     expect(packages.filter(([, { resolved }]) => resolved !== undefined).map(([name]) => name)).toEqual([]);
   });
 });

@@ -36,12 +36,12 @@ const page = (path: string): Page => {
 const casesOf = (list: readonly Page[]) => list.map((one) => [one.path, one] as const);
 
 describe('generated pages', () => {
-  it('are up to date; `npm run docs` generates them', async () => {
+  it('generated pages are up to date (`npm run docs` generates them)', async () => {
     for (const [path, text] of await generatedPages())
       expect(readFileSync(join(ROOT, path), 'utf8') === text, `${path} is stale`).toBe(true);
   });
 
-  it('have one section for each error, and no other', () => {
+  it('the error page has one section for each error, and no other section', () => {
     const headings = [...page('docs/reference/errors.md').text.matchAll(/^### (.+)\n\n(.+)$/gm)];
     expect(headings.map(([, code]) => code).sort()).toEqual(Object.keys(ERRORS).sort());
     for (const [, code = '', paragraph = ''] of headings) {
@@ -53,7 +53,7 @@ describe('generated pages', () => {
 });
 
 describe('links', () => {
-  it.each(casesOf(pages))('of %s have existing targets', (path, from) => {
+  it.each(casesOf(pages))('all links of %s have existing targets', (path, from) => {
     for (const link of linksOf(from)) {
       const [file = '', anchor] = link.split('#');
       const target = file === '' ? path : relative(ROOT, resolve(ROOT, dirname(path), file));
@@ -62,7 +62,7 @@ describe('links', () => {
     }
   });
 
-  it('lead from the README to every page', () => {
+  it('every page can be reached by links from the README', () => {
     const reached = new Set(['README.md']);
     for (const path of reached)
       for (const link of linksOf(page(path))) {
@@ -77,20 +77,20 @@ describe('links', () => {
 describe('examples', () => {
   const yaml = blocks.filter(({ language }) => language === 'yaml');
 
-  it('exist', () => {
+  it('the pages contain YAML examples and command lines', () => {
     expect(yaml.length).toBeGreaterThan(5);
     expect(blocks.flatMap(commandLinesOf).length).toBeGreaterThan(30);
   });
 
   it.each(yaml.map((block) => [block.location, block.text] as const))(
-    'in YAML at %s are valid configurations or Kubernetes objects',
+    'the YAML example at %s contains valid configurations or Kubernetes objects',
     async (place, text) => {
       const documents = parseAllDocuments(text);
       for (const document of documents) {
         expect(document.errors, place).toEqual([]);
         const part = (document.toJS() ?? {}) as Readonly<Record<string, unknown>>;
         if (part.apiVersion === undefined || part.apiVersion === 'secretbridge.dev/v1') {
-          // A complete configuration is loaded unchanged, so that problem locations are right.
+          // Load a complete configuration without a change, so that reported line numbers are right.
           const whole = documents.length === 1 && part.apiVersion !== undefined ? text : completeConfig(part);
           const tenants = foldersIncludedBy(part).map((path) => [
             `/home/ann/${path}/a.yaml`,
@@ -110,7 +110,7 @@ describe('examples', () => {
     },
   );
 
-  it('of chart values (`yml`) contain only known values', async () => {
+  it('examples of chart values (`yml`) contain only known values', async () => {
     const schema = JSON.parse(
       readFileSync(join(ROOT, 'deploy/chart/values.schema.json'), 'utf8'),
     ) as JsonSchema;
@@ -126,12 +126,12 @@ describe('examples', () => {
       }
   });
 
-  it('in JSON parse', () => {
+  it('examples in JSON can be parsed', () => {
     for (const { language, text, location: place } of blocks)
       if (language === 'json') expect(() => JSON.parse(text), place).not.toThrow();
   });
 
-  it('of command lines are accepted by the program', async () => {
+  it('the program accepts all command lines on the pages', async () => {
     const calls = [...blocks.flatMap(commandLinesOf), ...pages.flatMap(inlineCallsOf)];
     const problems: string[] = [];
     for (const call of calls) {
@@ -141,7 +141,7 @@ describe('examples', () => {
     expect(problems).toEqual([]);
   });
 
-  it('of npm scripts are in package.json', () => {
+  it('all npm scripts on the pages are in package.json', () => {
     const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
       scripts: Record<string, string>;
     };
@@ -184,15 +184,18 @@ describe('the page on values', () => {
 });
 
 /**
- * Completes a part of a configuration with `apiVersion`, `instance: a`, and the store `team-vault` if it has no stores.
- * So examples can omit these.
+ * Adds `apiVersion`, `instance: a` and the store `team-vault` to a part of a configuration, unless the part contains
+ * them. Examples can omit these fields.
  */
 function completeConfig(part: Readonly<Record<string, unknown>>): string {
   const store = { name: 'team-vault', kind: 'files', path: './secrets' };
   return JSON.stringify({ apiVersion: 'secretbridge.dev/v1', instance: 'a', stores: [store], ...part });
 }
 
-/** Configuration files of Kubernetes programs. They are not cluster objects and have no name. */
+/**
+ * Whether the `apiVersion` belongs to a configuration file of a Kubernetes program. Such a file is not a cluster object
+ * and has no name.
+ */
 function isConfigurationOfKubernetes(apiVersion: unknown): boolean {
   return /^(apiserver\.config\.k8s\.io|kubelet\.config\.k8s\.io|kind\.x-k8s\.io|audit\.k8s\.io)\//.test(
     `${apiVersion}`,
@@ -203,7 +206,7 @@ function foldersIncludedBy({ include }: Readonly<Record<string, unknown>>): read
   return Array.isArray(include) ? include.map(({ path }: { path: string }) => path) : [];
 }
 
-/** The result, or the code of the error. */
+/** Returns the result of `work`, or the code of its error. */
 function outcome(work: () => string): string {
   try {
     return work();
@@ -216,7 +219,7 @@ function outcome(work: () => string): string {
 describe('decisions', () => {
   const files = pages.filter(({ path }) => /^docs\/adr\/\d{4}-/.test(path));
 
-  it('are numbered without gaps and listed in the table', () => {
+  it('decisions are numbered without gaps, and the table lists all of them', () => {
     const numbers = files.map(({ path }) => Number(path.slice('docs/adr/'.length, 'docs/adr/'.length + 4)));
     expect(numbers).toEqual(numbers.map((_, index) => index + 1));
     const rows = tableOf(page('docs/adr/README.md'), '', '');
@@ -228,7 +231,7 @@ describe('decisions', () => {
     );
   });
 
-  it.each(casesOf(files))('%s have the required sections', (_, { text }) => {
+  it.each(casesOf(files))('the decision %s has the required sections', (_, { text }) => {
     expect([...text.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading)).toEqual([
       'Context',
       'Decision',
@@ -239,7 +242,7 @@ describe('decisions', () => {
 });
 
 describe('dependencies', () => {
-  it('are documented if the program imports them', () => {
+  it('the page on dependencies lists exactly the packages that the program imports', () => {
     const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
       dependencies: Record<string, string>;
     };
@@ -253,7 +256,7 @@ describe('dependencies', () => {
     expect(listed).toEqual(imported.sort());
   });
 
-  it('in docker-compose.yml have the versions of the test servers', () => {
+  it('docker-compose.yml has the versions of the test servers', () => {
     const compose = parse(readFileSync(join(ROOT, 'docker-compose.yml'), 'utf8')) as {
       services: Record<string, { image: string; healthcheck: object }>;
     };
@@ -267,11 +270,11 @@ describe('dependencies', () => {
 });
 
 describe('pages', () => {
-  it.each(casesOf(pages))('%s contain no path of one machine', (_, { text }) => {
+  it.each(casesOf(pages))('%s contains no path that exists only on one machine', (_, { text }) => {
     expect(text).not.toMatch(/(?<![\w.~-])\/(?:root|home|Users|work|tmp)\//);
   });
 
-  it('begin with a heading', () => {
+  it('every page begins with a heading', () => {
     for (const { path, text } of pages)
       expect(text.replace(/^<!--.*?-->\s*/s, '').startsWith('# '), path).toBe(true);
   });

@@ -65,7 +65,7 @@ export const ENV = {
   TOKEN: text(CREDENTIALS.token),
 };
 
-/** Mappings with every possible mistake. Each of them reads a value and must not show it. */
+/** Mappings with every kind of error. Each mapping reads a secret value, and the error must not show the value. */
 export const FAILING_MAPPINGS = `
   - name: no-property
     target: { namespace: apps }
@@ -119,9 +119,9 @@ export const secretJson = () =>
 
 export interface Scene extends AsyncDisposable {
   readonly bench: Bench;
-  /** Runs a command in all three formats at the debug level, and keeps its output. */
+  /** Runs a command once in each of the three output formats, with the log level `debug`. Keeps the output. */
   run(...args: readonly string[]): Promise<void>;
-  /** All output, and all files except those that may contain values. */
+  /** Returns all output so far, and all files except the files that may contain values. */
   places(): Promise<readonly Place[]>;
 }
 
@@ -178,7 +178,7 @@ export async function leaksOfSync({ bench, places }: Scene, name: string): Promi
   return findLeaks([...printed, ...(await places())], MARKERS).map((leak) => `${name}: ${leak}`);
 }
 
-/** A server whose answers contain everything that it received and knows, as JSON or HTML. */
+/** Starts a server whose answers contain the request, a secret and a token, as JSON or HTML. */
 export async function startEchoServer(
   status: number,
 ): Promise<AsyncDisposable & { readonly address: string }> {

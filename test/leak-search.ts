@@ -8,7 +8,10 @@ import { parseDocument } from 'yaml';
 export interface Marker {
   readonly name: string;
   readonly bytes: Buffer;
-  /** A part that no encoding changes. Finds a value that was cut or escaped in an unknown way. */
+  /**
+   * A part that most encodings do not change. A search for this part finds a value that was cut, or escaped in an
+   * unknown way.
+   */
   readonly core: Buffer;
 }
 
@@ -18,7 +21,7 @@ export interface Place {
   readonly bytes: Buffer | string;
 }
 
-/** Letters and digits only, and so long that they do not come up by chance. */
+/** Returns letters and digits only. The text is so long that it does not occur by chance. */
 const newCore = () => `mArK${randomBytes(12).toString('hex')}eR`;
 
 export function textMarker(name: string, around: (core: string) => string = (core) => core): Marker {
@@ -36,7 +39,10 @@ export function markerOf(name: string, text: string): Marker {
   return { name, bytes, core: bytes };
 }
 
-/** One line for each place where a marker is seen, with the form that it has there; never the marker itself. */
+/**
+ * Returns one line for each place that contains a marker. The line names the marker and its encoding, but never
+ * contains the marker itself.
+ */
 export function findLeaks(places: readonly Place[], markers: readonly Marker[]): readonly string[] {
   const needles = markers.flatMap(({ name, bytes, core }) =>
     [...formsOf(bytes), ...formsOf(core)].map(([form, needle]) => ({ name, form, needle })),
@@ -48,12 +54,12 @@ export function findLeaks(places: readonly Place[], markers: readonly Marker[]):
   });
 }
 
-/** How many searches `findLeaks` makes in one place. */
+/** Returns the number of searches that `findLeaks` makes in each place. */
 export function countForms(markers: readonly Marker[]): number {
   return markers.reduce((sum, { bytes, core }) => sum + formsOf(bytes).length + formsOf(core).length, 0);
 }
 
-/** The bytes as programs write them down. */
+/** Returns the bytes in all encodings that programs use for output. */
 export function formsOf(bytes: Buffer): readonly (readonly [form: string, needle: Buffer])[] {
   const text = bytes.toString('utf8');
   const isText = Buffer.from(text).equals(bytes);
@@ -89,7 +95,10 @@ export function formsOf(bytes: Buffer): readonly (readonly [form: string, needle
   ];
 }
 
-/** Base64 depends on the preceding bytes. Returns the three alignments, without characters that depend on neighbors. */
+/**
+ * Returns the base64 text for each of the three alignments, because the text depends on the preceding bytes. Leaves out
+ * the characters that depend on neighboring bytes.
+ */
 function base64Forms(bytes: Buffer): readonly (readonly [string, Buffer])[] {
   return [0, 1, 2].flatMap((shift) => {
     const padded = Buffer.concat([Buffer.alloc(shift), bytes]);
@@ -101,7 +110,7 @@ function base64Forms(bytes: Buffer): readonly (readonly [string, Buffer])[] {
   });
 }
 
-/** All files below a folder, except skipped ones. Empty if the folder does not exist. */
+/** Returns all files below a folder, except the skipped ones. Returns an empty list if the folder does not exist. */
 export async function filesBelow(
   folder: string,
   skip: (path: string) => boolean = () => false,
@@ -117,7 +126,7 @@ export async function filesBelow(
   );
 }
 
-/** A Secret manifest without `data`, the only part that may contain values. */
+/** Returns a Secret manifest without `data`. Only `data` may contain values. */
 export function withoutData(manifest: string): string {
   const document = parseDocument(manifest);
   document.delete('data');

@@ -52,7 +52,7 @@ describe('the leak search', () => {
     },
   );
 
-  it('finds a truncated value, and one inside a longer encoded text', () => {
+  it('finds a truncated value, and a value inside a longer encoded text', () => {
     const { plain, awkward } = VALUES;
     const cut = awkward.bytes.subarray(0, awkward.bytes.indexOf(awkward.core) + awkward.core.length);
     const basic = Buffer.from(`user:${text(plain)}:more`).toString('base64');
@@ -64,7 +64,7 @@ describe('the leak search', () => {
     expect(findLeaks([{ name: 'log', bytes: inspect({ a: awkward.bytes }) }], [plain])).toEqual([]);
   });
 
-  it('finds the values in the manifests', async () => {
+  it('finds the values in the manifests of the cluster', async () => {
     await using server = await startVaultServer();
     server.addToken(ENV.TOKEN);
     server.put('secret', 'app', secretJson());
@@ -80,7 +80,7 @@ describe(`${MARKERS.length} markers in ${countForms(MARKERS)} encodings do not l
   it.each([
     ['a token', TOKEN],
     ['AppRole', APP_ROLE],
-  ])('in successful runs, with %s', async (_, login) => {
+  ])('no marker leaks in successful runs that log in with %s', async (_, login) => {
     await using server = await startVaultServer();
     server.addToken(ENV.TOKEN);
     Object.assign(server.appRole, { roleId: ENV.ROLE_ID, secretId: ENV.SECRET_ID });
@@ -103,7 +103,7 @@ describe(`${MARKERS.length} markers in ${countForms(MARKERS)} encodings do not l
     expect(findLeaks(places, MARKERS)).toEqual([]);
   });
 
-  it('with invalid mappings of every kind', async () => {
+  it('no marker leaks when mappings fail with each kind of error', async () => {
     await using server = await startVaultServer();
     server.addToken(ENV.TOKEN);
     server.put('secret', 'app', secretJson());
@@ -133,7 +133,7 @@ describe(`${MARKERS.length} markers in ${countForms(MARKERS)} encodings do not l
     expect(findLeaks(places, MARKERS)).toEqual([]);
   });
 
-  it('with rejected credentials', async () => {
+  it('no marker leaks when the store rejects the credentials', async () => {
     await using server = await startVaultServer();
     for (const login of [TOKEN, APP_ROLE]) {
       await using scene = await openScene(config(server.address, login));
@@ -142,7 +142,7 @@ describe(`${MARKERS.length} markers in ${countForms(MARKERS)} encodings do not l
     }
   });
 
-  it(`with each of ${FAULTS.length} faults between us and Vault`, async () => {
+  it(`no marker leaks during each of ${FAULTS.length} faults between the program and Vault`, async () => {
     await using server = await startVaultServer();
     server.addToken(ENV.TOKEN);
     server.put('secret', 'app', secretJson());
@@ -161,7 +161,7 @@ describe(`${MARKERS.length} markers in ${countForms(MARKERS)} encodings do not l
     ['a token', TOKEN],
     ['AppRole', APP_ROLE],
   ])(
-    "when the server's errors repeat everything that it received and knows, with %s",
+    'no marker leaks when errors of the server contain everything that the server knows (login with %s)',
     async (_, login) => {
       const statuses = [200, 204, 301, 400, 401, 403, 404, 405, 412, 429, 472, 500, 502, 503];
       const leaks = await Promise.all(
@@ -177,8 +177,8 @@ describe(`${MARKERS.length} markers in ${countForms(MARKERS)} encodings do not l
   );
 });
 
-describe('an unexpected error', () => {
-  it('shows none of its content', () => {
+describe('unexpected errors', () => {
+  it('prints no content of an unexpected error', () => {
     const stderr = new Collector();
     const vendor = Object.assign(new Error(`cannot send ${text(VALUES.plain)}`), {
       config: { headers: { 'x-vault-token': text(CREDENTIALS.token) } },
@@ -197,7 +197,7 @@ describe('an unexpected error', () => {
     expect(findLeaks([{ name: 'stderr', bytes: stderr.text }], MARKERS)).toEqual([]);
   });
 
-  it('and a value print nothing in any way', () => {
+  it('an error and a secret value reveal nothing, no matter how they are printed', () => {
     const error = new AppError('INTERNAL', { cause: new Error(text(VALUES.plain)) });
     const value = SecretValue.fromBytes(VALUES.plain.bytes);
     const printed = [error, value, { value }, [value], new Map([['a', value]])].flatMap((printable) => [

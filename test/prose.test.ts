@@ -13,7 +13,7 @@ describe('the prose linter', () => {
     ]);
   });
 
-  it('finds riddles in comments, test names and messages, at their line', async () => {
+  it('finds forbidden constructions in comments, test names and messages, and reports their line', async () => {
     const source = [
       '/** Reads a file.',
       ' *',
@@ -31,7 +31,7 @@ describe('the prose linter', () => {
     await expect(messages(source, 'src/a.ts')).resolves.toContain('4: "Whoever": name the actor');
   });
 
-  it('counts the words of a sentence over all its lines', async () => {
+  it('counts the words of a sentence that spans several lines', async () => {
     const long = Array.from({ length: 31 }, (_, index) => (index % 8 === 7 ? 'word\n//' : 'word')).join(' ');
     await expect(messages(`// ${long}.\nexport {};\n`, 'src/a.ts')).resolves.toEqual([
       '1: 31 words: split the sentence (at most 30)',

@@ -6,12 +6,12 @@ import type { FakeStore } from './fake-store.ts';
 export const AZURE = { tenant: TENANT, client: '22222222-2222-4222-8222-222222222222' } as const;
 const SECRET = 'of-the-double';
 /**
- * The age that the fake reports for stored objects. It must be large: Key Vault times are whole seconds, so a client
- * would read very new objects a second time.
+ * The age that the fake reports for stored objects. The age must be large, because Key Vault reports times in whole
+ * seconds. A client reads a very new object twice, because the object could have changed again within the same second.
  */
 const AGE_MS = 3_600_000;
 
-/** Creates a fake Azure Key Vault that lists 25 secrets per page. Its login authority has the same address. */
+/** Creates a fake Azure Key Vault that lists 25 secrets per page. The same server is also the login authority. */
 export function fakeAzure(): FakeStore {
   const old = () => Date.now() - AGE_MS;
   const contents = {

@@ -1,4 +1,4 @@
-/** A complete request. */
+/** A request whose body has arrived completely. */
 export interface Incoming {
   readonly method: string;
   readonly url: URL;
@@ -12,7 +12,10 @@ export interface Reply {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** The vendor-specific part of a fake store. The server that runs it counts and delays the requests. */
+/**
+ * The vendor-specific part of a fake store. The server in `serve.ts` runs this part, and counts and delays the
+ * requests.
+ */
 export interface FakeStore {
   put(key: string, value: string): void;
   /** @param address The address of the server. */

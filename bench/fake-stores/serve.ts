@@ -6,7 +6,7 @@ import { fakeAzure } from './azure.ts';
 import type { Command } from './fake-store.ts';
 import { fakeVault } from './vault.ts';
 
-// Runs one fake store: `serve.ts aws|azure|vault`. The process ends when its parent ends.
+// Runs one fake store: `serve.ts aws|azure|vault`. The process ends when its parent process ends.
 
 const KINDS = { aws: fakeAws, azure: fakeAzure, vault: fakeVault };
 const kind = process.argv[2];
@@ -20,7 +20,7 @@ let latencyMs = 0;
 let connections = 0;
 const calls = new Map<string, number>();
 
-// Keep idle connections open: the client decides when to close them.
+// Keep idle connections open, because the client must decide when to close them.
 const options = { ...authority.issue({ names: ['127.0.0.1', 'localhost'] }), keepAliveTimeout: 120_000 };
 const server = createServer(options, async (incoming, outgoing) => {
   const body = Buffer.concat(await Array.fromAsync<Buffer>(incoming)).toString('utf8');

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Command, Counts } from './fake-store.ts';
 
-/** A fake store in its own process. Its CPU and memory do not count as those of the measured program. */
+/** A fake store in a separate process, so that its CPU time and memory do not count for the measured program. */
 export interface RunningFakeStore extends AsyncDisposable {
   readonly address: string;
   /** The certificate of the store's CA, as PEM. */
@@ -14,7 +14,7 @@ export interface RunningFakeStore extends AsyncDisposable {
   delay(ms: number): Promise<void>;
   /** Returns the request counts since the start of the store. */
   counts(): Promise<Counts>;
-  /** Runs the work and counts the requests that the store receives meanwhile. */
+  /** Runs the work and counts the requests that the store receives during the work. */
   during<T>(work: () => Promise<T>): Promise<{ readonly result: T; readonly counts: Counts }>;
 }
 

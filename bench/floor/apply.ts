@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { Agent, request } from 'undici';
 
-// Measures the least time for creating Secrets: a bare loop of server-side applies over one shared agent. Runs as its
-// own process, `apply.ts FILE`, and prints the duration of the loop.
+// Measures a lower bound for the time that it takes to create Secrets. A plain loop sends server-side applies over one
+// shared agent. Runs as a separate process, `apply.ts FILE`, and prints the duration of the loop.
 
 interface Work {
   readonly address: string;

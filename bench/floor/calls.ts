@@ -1,7 +1,8 @@
 import { Agent, request } from 'undici';
 import { type RunningFakeStore, totalOf } from '../fake-stores/start.ts';
 
-// Measures the fewest store calls that return the same data. Makes bare requests, which the fake store counts.
+// Makes the smallest possible number of store requests that return the same data as the measured program reads. The
+// fake store counts these requests.
 
 interface Bare {
   ask(

@@ -11,7 +11,7 @@ interface RawSecret {
   readonly data: object;
 }
 
-/** Copies the Secrets of one namespace to another with a bare loop of server-side applies. */
+/** Copies the Secrets of one namespace to another with a plain loop of server-side applies. */
 export async function applyAgain(
   lab: Lab,
   workspace: Workspace,

@@ -2,7 +2,7 @@ import type { Result } from './result.ts';
 import type { Row } from './row.ts';
 import { type Bar, barChart, type Chart } from './svg.ts';
 
-/** Returns the charts of a result by file name. Charts without rows are omitted. */
+/** Returns the charts of a result. The keys are file names. A chart without rows is left out. */
 export function chartsOf(result: Result): Readonly<Record<string, string>> {
   const rows = result.groups.flatMap((group) => group.rows);
   const passes = rows.filter(({ id }) => /^(aws|azure|vault|shared)\/(unchanged|changed)\//.test(id));
@@ -50,8 +50,8 @@ export function chartsOf(result: Result): Readonly<Record<string, string>> {
 const SHARES = ['p50', 'p95', 'p99'] as const;
 
 /**
- * Draws one bar for each percentile. @param own The percentile that `row.value` has. `row.detail` has the other
- * percentiles.
+ * Draws one bar for each percentile.
+ * @param own The percentile in `row.value`. The other percentiles are in `row.detail`.
  */
 function latencyBars(rows: readonly Row[], id: string, own: (typeof SHARES)[number]): readonly Bar[] {
   const latencyRows = rows.filter((row) => row.id.startsWith(`${id}/`));
@@ -72,7 +72,10 @@ function latencyBars(rows: readonly Row[], id: string, own: (typeof SHARES)[numb
   );
 }
 
-/** Draws one bar for each figure and size. The bar shows how much the figure grew from the next smaller size. */
+/**
+ * Draws one bar for each measured value and each number of targets. The bar shows the growth of the value since the
+ * next smaller number of targets.
+ */
 function growthBars(rows: readonly Row[]): readonly Bar[] {
   const figures = Map.groupBy(
     rows.filter(({ id }) => id.startsWith('scale/')),
@@ -126,7 +129,9 @@ function barOfRatio({ id, ratio = 0, floor = 1, goal }: Row): Bar {
   };
 }
 
-/** Formats the last part of an id: how the program ran, and the concurrency if it is not the default. */
+/**
+ * Converts the last part of a row id to text: the run mode, and the concurrency unless the concurrency is the default.
+ */
 function wayOf(id: string): string {
   const [way = '', atOnce] = (id.split('/').at(-1) ?? '').split('-');
   return `${WAYS[way] ?? id}${atOnce === undefined ? '' : `, concurrency ${atOnce}`}`;

@@ -11,8 +11,9 @@ export interface Worse {
 }
 
 /**
- * Returns the rows whose ratio to the floor grew by more than a quarter. Ratios hardly depend on the machine. With a
- * floor of 0, the values are compared instead. Rows without a floor are ignored.
+ * Returns the rows whose ratio to the floor grew by more than a quarter. Compares ratios, because a ratio hardly
+ * depends on the speed of the machine. If the floor of a row is 0, compares the values instead. Ignores rows without a
+ * floor.
  */
 export function worseRows(before: Result, after: Result): readonly Worse[] {
   const previous = new Map(rowsOf(before).map((row) => [row.id, measureOf(row)]));
@@ -23,7 +24,10 @@ export function worseRows(before: Result, after: Result): readonly Worse[] {
   });
 }
 
-/** Whether two results can be compared. The ratios of a quick run differ from those of a full run. */
+/**
+ * Whether both results are from quick runs, or both are from full runs. The ratios of a quick run differ from the
+ * ratios of a full run.
+ */
 export function areComparable(before: Result, after: Result): boolean {
   return before.format === after.format && before.quick === after.quick;
 }

@@ -1,4 +1,4 @@
-/** An expected error. Only its message is printed, without a stack. */
+/** An expected error. The program prints only its message, without a stack trace. */
 export class BenchError extends Error {
   override readonly name = 'BenchError';
 }

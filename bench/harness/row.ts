@@ -1,31 +1,35 @@
 import { BenchError } from './error.ts';
 
-/** One measured value. Its floor is the smallest value that any program could reach, measured in the same run. */
+/**
+ * One measured value. The floor is the smallest value that any program could reach. Each run measures the value and the
+ * floor.
+ */
 export interface Row {
   /** An identifier that is the same in every run. */
   readonly id: string;
   readonly title: string;
   readonly unit: 'calls' | 'requests' | 'connections' | 's' | 's CPU' | 'MB';
   readonly value: number;
-  /** The smallest possible value, as measured. The floor of a count may be 0. */
+  /** The smallest value that any program could reach. The floor of a count may be 0. */
   readonly floor?: number;
   /** The value divided by the floor. */
   readonly ratio?: number;
   readonly goal?: Goal;
   /** Whether the goal is reached. Undefined without a goal. */
   readonly ok?: boolean;
-  /** Related measured values, by name. */
+  /** Related measured values. The keys are their names. */
   readonly detail?: Readonly<Record<string, number>>;
 }
 
-/** The largest accepted value and ratio. */
+/** The largest value and the largest ratio that reach the goal. */
 export interface Goal {
   readonly value?: number;
   readonly ratio?: number;
 }
 
 export function row({ goal, floor, ...rest }: Omit<Row, 'ratio' | 'ok'>): Row {
-  // A negative or missing value means that the counts are wrong. Such a value must not pass as a good result.
+  // A negative or missing value means that the measurement is wrong. Throw, because the value would otherwise look like
+  // a good result.
   if (!(rest.value >= 0)) throw new BenchError(`${rest.id} was measured as ${rest.value}`);
   const value = rounded(rest.value);
   const ratio = floor === undefined || floor === 0 ? undefined : rounded(value / floor);
@@ -48,7 +52,7 @@ function rounded(value: number): number {
 }
 
 export interface BenchOptions {
-  /** Whether to run once at a tenth of the size, as a smoke test. */
+  /** Whether to run each benchmark once, at a tenth of its size, as a smoke test. */
   readonly quick: boolean;
   readonly report: (line: string) => void;
   /** Called for each server that a benchmark uses. */

@@ -16,7 +16,10 @@ export const RUN_MODE_LABELS: Readonly<Record<RunMode, string>> = {
   sync: 'one `sync`',
 };
 
-/** The cost of a period with this number of cycles. */
+/**
+ * The cost of a run. `cycles` is the number of cycles in the run, and `calls` is the number of store calls in each
+ * cycle.
+ */
 export interface CycleCost {
   readonly calls: number;
   readonly store: Counts;

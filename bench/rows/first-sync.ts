@@ -54,8 +54,8 @@ export const firstSyncTime: Benchmark = {
     const floors: Record<Concurrency, Measured[]> = { 16: [], 64: [] };
     const loops: number[] = [];
     const ours = new Map<Run, Measured[]>(RUNS.map((run) => [run, []]));
-    // Alternate between the run modes, so that a busy moment of the machine affects all of them. The first round warms
-    // up the servers.
+    // Alternate between the run modes, so that a busy moment of the machine affects all of them. The first round only
+    // warms up the servers.
     for (let round = 0; round <= (options.quick ? 1 : ROUNDS); round += 1) {
       for (const [run, results] of ours) {
         options.report(`round ${round}: ${run.shown}`);
@@ -125,7 +125,8 @@ export const firstSyncTime: Benchmark = {
 };
 
 /**
- * Measures the program first. Then measures the floors with the same Secrets: concurrent writes and sequential writes.
+ * Measures the program first. Then measures two floors with the same Secrets: one with concurrent writes, one with
+ * sequential writes.
  */
 async function measure(
   lab: Lab,
@@ -138,7 +139,7 @@ async function measure(
     engine: mode === 'redis' ? 'redis' : 'memory',
     store: 'aws',
     fakeStore: aws,
-    // Sweeps are so rare that they hardly affect the measurement.
+    // With one sweep per hour, sweeps hardly affect the measurement.
     refresh: '1h',
     concurrency,
     mappings: distinctKeys(count, [namespace]).mappings,

@@ -6,9 +6,9 @@ import { TARGET_CHANGED } from '../world/runs.ts';
 import { isReady, waitFor, waitUntil } from '../world/wait.ts';
 
 const TARGETS = 90;
-/** Base64 data and metadata must fit into etcd's limit of 1.5 MiB. */
+/** The base64 data and the metadata of one Secret must fit into etcd's limit of 1.5 MiB. */
 const BYTES = 2 ** 20 - 64 * 1_024;
-/** All values are in Vault, because AWS allows at most 64 KiB. */
+/** All values are in Vault, because AWS allows at most 64 KiB for each value. */
 const REFRESH_S = 20;
 
 export const largeValues: Benchmark = {

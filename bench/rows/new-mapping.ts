@@ -31,7 +31,8 @@ export const newMapping: Benchmark = {
       };
       while (attempts.ours.length < tries) {
         const rush = await service.beginRush();
-        // Writing all targets takes some seconds. While at least half of them wait, there is time for another attempt.
+        // Writing all targets takes some seconds. While at least half of the targets wait, there is time for another
+        // attempt.
         do {
           attempts.before.push(rush.remaining());
           attempts.ours.push(await service.addMapping());
@@ -52,7 +53,9 @@ export const newMapping: Benchmark = {
 interface Attempts {
   readonly ours: readonly number[];
   readonly bare: readonly number[];
-  /** The number of waiting targets when the mapping was added, and later when its Secret existed. */
+  /**
+   * The number of waiting targets: `before` when the mapping was added, `after` when the Secret of the mapping existed.
+   */
   readonly before: readonly number[];
   readonly after: readonly number[];
 }

@@ -53,7 +53,10 @@ export const rotationByEvent: Benchmark = {
   },
 };
 
-/** Rotates keys one after the other at random moments. After each rotation, measures a bare read and write. */
+/**
+ * Rotates keys one after the other at random moments. After each rotation, measures one store read and one Secret write
+ * without the program.
+ */
 async function rotateAll(rotations: Rotations, store: RotatedStore, count: number): Promise<Times> {
   const random = createRandom(store.name.length);
   const keys = rotations.keys(store);
@@ -81,7 +84,7 @@ function rowsOf(engine: Engine, times: Times): readonly Row[] {
   ];
 }
 
-/** Returns a row without a ratio: the ratio of two 95th percentiles depends mostly on the machine. */
+/** Returns a row without a ratio, because the ratio of two 95th percentiles depends mostly on the machine. */
 function slowest(id: string, engine: Engine, label: string, { ours, bare }: Times): Row {
   const { count, p50, p95, p99, max } = latencyOf(ours);
   const floor = latencyOf(bare);

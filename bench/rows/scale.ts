@@ -11,9 +11,9 @@ const LARGEST = 10_000;
 const SIZES = [100, 1_000, LARGEST] as const;
 const NAMESPACES = 5;
 const REFRESH_S = 25;
-/** The number of measured cycles. Memory growth takes longer to show at larger sizes. */
+/** The number of measured cycles. At the largest size, memory growth becomes visible only after more cycles. */
 const CYCLES = { some: 2, most: 10 };
-/** Cycles before the measurement: the first sweeps still find new targets and values. */
+/** The number of cycles before the measurement. The first sweeps still find new targets and values. */
 const SETTLE_CYCLES = 1;
 
 /** `all` counts the requests to both stores. `lists` counts only AWS list requests, which only sweeps make. */
@@ -32,7 +32,10 @@ interface Measured {
   readonly cycleCalls: Calls;
   readonly writes: number;
   readonly ready: number;
-  /** Peaks of resident memory. The first peak is that of the first sync. Then there is one for each cycle. */
+  /**
+   * The peaks of resident memory in MB. The first peak occurred during the first sync. Each other peak occurred during
+   * one cycle.
+   */
   readonly resident: readonly number[];
 }
 
@@ -135,7 +138,10 @@ async function restart(workspace: FleetWorkspace): Promise<number> {
   return ready;
 }
 
-/** Checks the number of swept keys in the audit log. Missing cycles would make the cost look too low. */
+/**
+ * Checks in the audit log that the sweeps checked every key in every cycle. If a cycle was missing, the measured cost
+ * of a cycle would be too low.
+ */
 async function assertSwept(workspace: FleetWorkspace, cycles: number): Promise<void> {
   const last = await lastSweep(workspace);
   if ((last?.counts?.keys ?? 0) < workspace.keys * cycles)
@@ -143,20 +149,21 @@ async function assertSwept(workspace: FleetWorkspace, cycles: number): Promise<v
 }
 
 /**
- * Returns the requests of the first sync itself. If the first sync takes longer than `refresh`, cycles run during it,
- * and their requests are subtracted.
+ * Returns the number of requests that the first sync itself made. If the first sync takes longer than `refresh`, cycles
+ * run during it. Subtracts the requests of these cycles.
  */
 function ownCalls({ firstSync, firstCalls, cycleCalls }: Measured): number {
-  // A small first sync reads its keys in batches and ends before any cycle starts.
+  // At a small size, a sweep reads keys in batches and makes no list requests. The first sync then ends before any
+  // cycle starts.
   const listed = cycleCalls.lists === 0 ? 0 : firstCalls.lists / cycleCalls.lists;
-  // The last cycle can be incomplete: a cycle makes its list requests first and its other requests after that. So the
-  // number of cycles is at most the duration of the first sync divided by `refresh`.
+  // The list requests may include those of a cycle that had not ended, because a cycle makes its list requests first.
+  // Therefore limit the number of cycles to the duration of the first sync divided by `refresh`.
   const cycles = Math.min(listed, firstSync / REFRESH_S);
   return firstCalls.all - cycles * cycleCalls.all;
 }
 
 /**
- * Returns rows that compare the growth of a value with linear growth. The floor of a row is the value of the next
+ * Returns rows that compare the growth of a value with linear growth. The floor of a row is the value at the next
  * smaller size, multiplied by the growth of the number of targets.
  */
 function growthRows(measured: Measured, before: Measured | undefined): readonly Row[] {

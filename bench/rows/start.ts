@@ -29,7 +29,7 @@ export const start: Benchmark = {
         validate: [program, 'validate'],
       };
       const times = Object.fromEntries(Object.keys(commands).map((name) => [name, [] as number[]]));
-      // Alternate between the commands, so that a busy moment of the machine affects all of them.
+      // Alternate between the commands, so that a busy moment of the machine affects each of them.
       for (let round = 0; round <= (quick ? 3 : ROUNDS); round += 1) {
         for (const [name, args] of Object.entries(commands)) {
           const s = await timeOf(args, folder);

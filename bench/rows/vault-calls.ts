@@ -26,7 +26,7 @@ export const vaultCalls: Benchmark = {
     options.report('first sync');
     const { place: workspace, ...first } = await firstSync(lab, setting, values);
     const floor = await vaultReads(vault, keys);
-    // Each process adds one login and one logout.
+    // Each process logs in to Vault once and logs out once.
     const goal = { value: floor + 2 };
     const rows: Row[] = [
       callsRow({ id: 'vault/first', title: 'first sync', way: 'sync', floor, goal }, first),

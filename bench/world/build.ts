@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { BenchError } from '../harness/error.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-/** The output folder is inside node_modules, so packages resolve as in an installed program. */
+/** The output folder is inside node_modules, so that Node finds the packages as in an installed program. */
 const BUILD_FOLDER = join(ROOT, 'node_modules/.cache/secretbridge-bench');
 
 let built: Promise<string> | undefined;
 
 /**
- * Compiles the program to JavaScript, as in the image and the package. Stripping types at each start would cost time
- * and memory that users do not pay.
+ * Compiles the program to JavaScript, like the image and the npm package. If Node stripped types at each start, the
+ * measured time and memory would be larger than in these packages.
  */
 export function builtProgram(): Promise<string> {
   built ??= build();

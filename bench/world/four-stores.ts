@@ -27,7 +27,7 @@ export interface RotatedStore {
   put(values: Readonly<Record<string, string>>): Promise<void>;
   /** Sends the event for a changed key. */
   sendEvent(key: string): Promise<void> | void;
-  /** Reads a key with one bare request on a kept-alive connection. */
+  /** Reads a key with one request on a kept-alive connection, without the measured program. */
   read(key: string): Promise<void>;
   /** Whether the service receives the events of this store. */
   isConnected(): boolean;

@@ -51,7 +51,10 @@ export interface Lab extends AsyncDisposable {
   configure(workspace: Workspace, setting: Setting): Promise<Workspace>;
   /** Returns the number of Secrets in a namespace. */
   secrets(namespace: string): Promise<number>;
-  /** Runs the work and counts the API server's requests for Secrets meanwhile, by verb. */
+  /**
+   * Runs the work. Counts the requests for Secrets that the API server receives during the work. The keys are the
+   * verbs.
+   */
   requestsOfSecrets<T>(
     work: () => Promise<T>,
   ): Promise<{ readonly result: T; readonly requests: RequestCounts }>;

@@ -18,13 +18,13 @@ import { FIELD, watchSecrets } from './secret-watch.ts';
 /** A running service. All its targets can be made due at the same time. */
 export interface LoadedService extends AsyncDisposable {
   /**
-   * Changes every value in the store. Returns when a sweep has found the changes and the first target is written. All
-   * other targets are waiting then.
+   * Changes every value in the store. Returns after a sweep has found the changes and the first target is written. All
+   * other targets still wait.
    */
   beginRush(): Promise<Rush>;
   /** Adds a mapping to the configuration. Returns the time until its Secret exists, in milliseconds. */
   addMapping(): Promise<number>;
-  /** Measures a bare store read plus a bare Secret write, in milliseconds. */
+  /** Measures one store read plus one Secret write without the program, in milliseconds. */
   bare(): Promise<number>;
 }
 

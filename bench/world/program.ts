@@ -60,8 +60,8 @@ export async function runProgram(
 }
 
 /**
- * Starts Node with the environment variables of the Dockerfile. Floor measurements use the same variables, so the
- * comparison is fair.
+ * Starts Node with the environment variables of the Dockerfile. The floors are measured with the same variables, so
+ * that the comparison is fair.
  */
 export async function startNode(
   args: readonly string[],
@@ -75,7 +75,7 @@ export async function startNode(
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const kill = () => void child.kill('SIGKILL');
-  // Without this, a service would keep running after the benchmark has ended.
+  // Kill the service at exit, because it would otherwise keep running after the end of the benchmark.
   process.once('exit', kill);
   const log = createLog(child);
   const ended = endOf(child, log, args.join(' '))
@@ -84,7 +84,7 @@ export async function startNode(
   const lost = ended.then(() => {
     throw new BenchError(`${args.join(' ')} ended unexpectedly`);
   });
-  // Mark both promises as handled to avoid unhandled rejections. Callers that await them still get the errors.
+  // Mark both promises as handled to avoid unhandled rejections. Callers that await a promise still get its error.
   void Promise.allSettled([ended, lost]);
   return {
     startedAt,

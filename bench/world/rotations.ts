@@ -25,7 +25,9 @@ export interface Rotations extends AsyncDisposable {
    * Secret write, in milliseconds.
    */
   rotate(store: RotatedStore, key: string, event: boolean): Promise<number>;
-  /** Measures the floor: a bare read of the key, and a bare write of a Secret in another namespace. */
+  /**
+   * Measures the floor: one read of the key, and one write of a Secret in another namespace, both without the program.
+   */
   bare(store: RotatedStore, key: string): Promise<number>;
 }
 
@@ -98,7 +100,7 @@ export async function openRotations(
       await store.put({ [key]: value });
       const at = performance.now();
       if (event) await store.sendEvent(key);
-      // The Secret can change before the request that sends the event returns.
+      // The Secret may change before the request that sends the event has returned.
       return Math.max(0, (await seen) - at);
     },
     async bare(store, key) {

@@ -55,10 +55,13 @@ export async function serveFor(workspace: Workspace, seconds: number, keys: numb
   return swept / keys;
 }
 
-/** The message that the service logs for each written target. At that moment the audit log contains the outcome. */
+/**
+ * The message that the service logs for each written target. The audit log then already contains the outcome record of
+ * the write.
+ */
 export const TARGET_CHANGED = 'target changed';
 
-/** Runs `serve` until this many Secrets exist. Returns the time since the process started and the resources used. */
+/** Runs `serve` until this many Secrets exist. Returns the run time of the process and the resources that it used. */
 export async function serveUntil(
   workspace: Workspace,
   lab: Lab,
@@ -75,8 +78,8 @@ export async function serveUntil(
 }
 
 /**
- * Returns the last sweep record. A service writes a sweep record when it ends. `sync` writes one when the counts differ
- * from the previous run.
+ * Returns the last sweep record. A service writes a sweep record when the service ends. `sync` writes one when the
+ * counts differ from the counts of the previous run.
  */
 export async function lastSweep({ folder }: Pick<Workspace, 'folder'>): Promise<AuditRecord | undefined> {
   const path = join(folder, 'state', 'audit.db');

@@ -6,7 +6,7 @@ import type { Lab } from './lab.ts';
 /** Watches the Secrets of a namespace at the API server. */
 export interface SecretWatch extends AsyncDisposable {
   /**
-   * Resolves when the Secret contains this value. The result is the `performance.now()` of the watch event. Call it
+   * Resolves with the `performance.now()` of the watch event when the Secret contains this value. Call this method
    * before the value can appear.
    * @throws BenchError after a timeout.
    */
@@ -73,7 +73,7 @@ export async function watchSecrets({ kubernetes }: Lab, namespace: string): Prom
     }
   };
   const following = follow();
-  // If the watch fails, callers of `sees` get a timeout. `close` throws the error that ended the watch.
+  // If the watch fails, `sees` rejects after its timeout. `close` throws the error that ended the watch.
   void Promise.allSettled([following]);
 
   return {

@@ -1,6 +1,6 @@
 import type { BenchMapping } from './lab.ts';
 
-/** Returns mappings of five keys each. Every store key is used by one mapping only. */
+/** Returns mappings of five keys each. No two mappings read the same key of the store. */
 export function distinctKeys(mappings: number, namespaces: readonly string[], nameOf = keyName): TestData {
   const all = Array.from({ length: mappings }, (_, n) => ({
     name: `app-${n}`,
@@ -12,7 +12,7 @@ export function distinctKeys(mappings: number, namespaces: readonly string[], na
 
 export interface TestData {
   readonly mappings: readonly BenchMapping[];
-  /** The values by store key. */
+  /** Maps each key of the store to its value. */
   readonly values: Readonly<Record<string, string>>;
 }
 

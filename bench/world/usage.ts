@@ -27,7 +27,7 @@ export async function usageNow(pid: number): Promise<Usage> {
 }
 
 export function usageOf({ stat, status }: KernelFiles): Usage {
-  // Skip the program name in parentheses, which can contain spaces and parentheses.
+  // Skip the program name, which is in parentheses. The name itself can contain spaces and parentheses.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const megabytes = (name: string) =>
     Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]) / 1_024;

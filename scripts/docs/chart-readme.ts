@@ -4,7 +4,7 @@ import { isMap, isScalar, type Node, type Pair, parseDocument, stringify, type Y
 
 const VALUES = join(import.meta.dirname, '../../deploy/chart/values.yaml');
 
-/** The sections of the page, each with its top-level values. A value that belongs to no section is an error. */
+/** The sections of the page, each with the names of its top-level values. Every value must belong to a section. */
 const SECTIONS: Readonly<Record<string, readonly string[]>> = {
   Configuration: ['config', 'tenants', 'check'],
   'Image and names': ['image', 'imagePullSecrets', 'nameOverride', 'fullnameOverride'],
@@ -53,7 +53,8 @@ export function chartReadme(): string {
 }
 
 /**
- * Returns the rows for a value. If a map has a comment, it becomes one row. Otherwise each of its values becomes a row.
+ * Returns the table rows for a value. A map with a comment becomes one row. A map without a comment becomes one row for
+ * each of its values.
  */
 function valuesOf(pair: Pair<Node, Node | null>, path = '', inherited?: string): readonly Value[] {
   const name = `${path}${keyOf(pair)}`;
@@ -64,7 +65,8 @@ function valuesOf(pair: Pair<Node, Node | null>, path = '', inherited?: string):
 }
 
 /**
- * The YAML parser attaches the comment above the first value to the map, so pass that comment on to the first value.
+ * The YAML parser attaches the comment above the first value of a map to the map. Therefore pass that comment on to the
+ * first value.
  */
 function valuesIn(map: YAMLMap<Node, Node>, path: string): readonly Value[] {
   return map.items.flatMap((pair, index) =>

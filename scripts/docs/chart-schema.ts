@@ -9,11 +9,11 @@ const free: Schema = { type: 'object' };
 const words: Schema = { type: 'array', items: text };
 const objects: Schema = { type: 'array', items: free };
 const port: Schema = { type: 'integer', minimum: 1, maximum: 65535 };
-/** For fields that Kubernetes accepts as a number or a percentage. */
+/** The schema for fields that Kubernetes accepts as a number or a percentage. */
 const countOrShare: Schema = { type: ['integer', 'string'] };
 /**
- * The API server rejects numbers and `true` as values of environment variables, and YAML would read `0755` as a number.
- * So only strings are accepted, and null, which tools write for empty fields.
+ * The schema accepts only strings and null as values of environment variables. The API server rejects numbers and
+ * `true`, and YAML would read `0755` as a number. Null is accepted, because tools write null for empty fields.
  */
 const variable = {
   ...exactly({ name: text, value: orNull(text), valueFrom: orNull(free) }),
@@ -40,7 +40,7 @@ export function chartSchema(): string {
   const $defs = definitions(JSON.parse(configurationSchema()) as Schema);
   const mappings = (config.properties as Schema).mappings;
   const tenant = exactly({
-    // The name becomes part of an object name and of a file name.
+    // The name of a tenant becomes part of an object name and of a file name.
     name: { type: 'string', pattern: '^[a-z0-9]([-a-z0-9]{0,40}[a-z0-9])?$' },
     namespaces: words,
     stores: words,
@@ -48,11 +48,11 @@ export function chartSchema(): string {
     mappings,
   });
   const schema = {
-    // Helm 3 supports no newer draft. The keywords used here have the same meaning in both drafts.
+    // Helm 3 supports no newer draft of JSON Schema. The keywords in this schema have the same meaning in both drafts.
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'Values of the secretbridge chart',
     ...exactly({
-      // Helm passes `global` to a chart that is used as a subchart.
+      // Helm passes `global` to every chart that another chart includes as a subchart.
       global: free,
       replicas: { type: 'integer', minimum: 0, maximum: 100 },
       image: exactly({ repository: text, tag: text, digest: text, pullPolicy: text }),
@@ -64,7 +64,7 @@ export function chartSchema(): string {
         type: 'array',
         items: { ...tenant, required: ['name', 'namespaces', 'stores', 'keys', 'mappings'] },
       },
-      // Helm reads YAML 1.1, in which an unquoted `off` means false.
+      // The schema accepts false, because Helm reads YAML 1.1. In YAML 1.1, an unquoted `off` means false.
       check: exactly({ enabled: flag, doctor: { enum: ['warn', 'fail', 'off', false] } }),
       persistence: exactly({
         size: text,

@@ -36,7 +36,7 @@ async function helpOf(path: readonly string[]): Promise<string> {
   return written.join('').replaceAll(/[ \t]+$/gm, '');
 }
 
-/** Returns a process context that collects the help output in `written`. */
+/** Returns a fake process context. It appends the help output to `written`. */
 export function helpContext(written: string[]): Context {
   const sink = new Writable({
     write(chunk, _, done) {

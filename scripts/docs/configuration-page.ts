@@ -155,7 +155,9 @@ function createWriter(defs: Readonly<Record<string, Schema>>, inherited: Readonl
   return { topLevel };
 }
 
-/** Returns the section of one union member. Its heading contains the constant field that distinguishes the members. */
+/**
+ * Returns the section of one union member. Its heading contains the constant field whose value tells the members apart.
+ */
 function branchOf(heading: string, branch: Schema): Part {
   const entries = Object.entries(branch.properties ?? {});
   const [name, value] = entries.find(([, property]) => property.const !== undefined) ?? ['', {}];

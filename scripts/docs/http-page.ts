@@ -69,7 +69,7 @@ function neededBy({ description = '', security = [] }: Pick<Operation, 'descript
 }
 
 async function openApi(): Promise<OpenApi> {
-  // The OpenAPI document is built from the routes alone, so the service can be empty.
+  // The OpenAPI document depends only on the routes. The service can therefore be an empty object.
   await using server = await buildServer({
     backend: {
       service: {} as Service,

@@ -9,7 +9,7 @@ import { metricsPage } from './metrics-page.ts';
 import { overview } from './overview.ts';
 import { valuesPage } from './values-page.ts';
 
-/** Returns every generated page, as its path in the repository and its text. */
+/** Returns the path and the text of every generated page. The path is relative to the repository. */
 export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
   return new Map([
     ['deploy/chart/README.md', chartReadme()],

@@ -56,7 +56,10 @@ function cell(exception: Exception | undefined, rule: Gives, note: (why: string)
   return `${shown(exception.gives)} ${note(exception.why)}`;
 }
 
-/** Returns an error code or a short printable text in full, and `yes` for any other supported value. */
+/**
+ * Returns the table cell for an outcome. An error code or a short printable text appears in full, and any other
+ * supported value as `yes`.
+ */
 function shown(gives: Gives): string {
   if ('code' in gives) return `\`${gives.code}\``;
   const values = Object.values(gives.data);

@@ -1,4 +1,4 @@
-/** Licenses require these files in every distribution. Their extensions differ. */
+/** Matches license files with any extension. Licenses require these files in every distribution. */
 const LICENSE = /^(licen[cs]e|notice|copying|authors)/i;
 /**
  * Files that the image omits: TypeScript, which Node does not run below `node_modules`; source maps; documentation;
@@ -22,10 +22,12 @@ const FOLDERS = new Set([
   ...['dist-es', 'dist-browser', 'react-native', 'workerd'],
 ]);
 
-/** Packages that are only referenced by types or by excluded files. */
+/** Packages that no included file loads. Only type definitions or excluded files refer to them. */
 const PACKAGES = /^node_modules\/(?:.+\/node_modules\/)?(?:@types\/[^/]+|undici-types|@azure\/msal-browser)$/;
 
-/** Whether the image omits a file. The path is relative to the file's package, such as `dist/browser/index.js`. */
+/**
+ * Whether the image omits a file. The path is relative to the package of the file. Example: `dist/browser/index.js`.
+ */
 export function isLeftOut(path: string): boolean {
   const names = path.split('/');
   const file = names.at(-1) ?? '';
@@ -35,7 +37,7 @@ export function isLeftOut(path: string): boolean {
   return FILES.test(file) && !LICENSE.test(file);
 }
 
-/** Whether the image omits a whole package. The path is the install path, such as `node_modules/@types/node`. */
+/** Whether the image omits a whole package. The path is the install path. Example: `node_modules/@types/node`. */
 export function isPackageLeftOut(path: string): boolean {
   return PACKAGES.test(path);
 }

@@ -39,7 +39,8 @@ export async function settle(root: string, time: Date): Promise<FileSet> {
     const part = path.split('/').slice(1, 2).join('/');
     parts.set(part, (parts.get(part) ?? 0) + stats.size);
   }
-  // Set the times of folders last and from the inside out, because each new file changes the time of its folder.
+  // Set the times of folders last, because each new file changes the time of its folder. Set the time of an inner
+  // folder before the time of its parent.
   for (const path of (await readdir(root, { recursive: true })).toSorted().toReversed()) {
     const full = join(root, path);
     if (!(await lstat(full)).isDirectory()) continue;

@@ -12,7 +12,7 @@ export interface Problem {
   readonly message: string;
 }
 
-/** Depending on the loader, the default export of this CommonJS package is wrapped in another object or not. */
+/** Some loaders wrap the default export of this CommonJS package in another object, and some do not. */
 const markdownPlugin = moduleInterop(markdown) as unknown as TextlintPluginCreator;
 const kernel = new TextlintKernel();
 const PLUGINS = [
@@ -31,7 +31,7 @@ async function run(text: string, path: string, rules: typeof RULES): Promise<Pro
   return messages.map(({ message, loc }) => ({ message, line: loc.start.line, column: loc.start.column }));
 }
 
-/** @param path Relative to the root. Its first folder shows whether the file is a test. */
+/** @param path The path of the file, relative to the root. A file below `test` is a test. */
 export function lintText(text: string, path: string): Promise<Problem[]> {
   return run(text, path, RULES);
 }

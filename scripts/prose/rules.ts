@@ -24,7 +24,10 @@ export function maskCode(raw: string): string {
   );
 }
 
-/** Splits text into sentences. They end at `.`, `!` or `?`, at list items, at docstring tags and at empty lines. */
+/**
+ * Splits text into sentences. A sentence ends at `.`, `!` or `?`, at a list item, at a docstring tag or at an empty
+ * line.
+ */
 export function splitSentences(text: string): Sentence[] {
   const ends =
     /(?<=[.!?]["')\]*_]*)\s+(?=["'([*_`]*(?:[A-Z0-9_]|secretbridge\b))|\n\s*\n| · |\n\s*(?=- |\d+\. |@|\|)|\\n/g;
@@ -83,7 +86,7 @@ export const shortSentences = sentenceRule(({ text }, report) => {
   if (count > WORDS_PER_SENTENCE)
     report(`${count} words: split the sentence (at most ${WORDS_PER_SENTENCE})`, 0, 1);
 });
-/** Reports every sentence of at least four words, to draw a sample. */
+/** Reports every sentence of at least four words. `--sample` draws from these reports. */
 export const everySentence = sentenceRule(({ text }, report, original) => {
   if (countWords(text) >= 4) report(original.replace(/\s+(?:\/\/|\*)?\s*/g, ' ').trim(), 0, 1);
 });

@@ -7,7 +7,7 @@ import { type Comment, parseSync, Visitor } from 'oxc-parser';
 type Range = readonly [start: number, end: number];
 
 const TEST_FUNCTIONS = new Set(['describe', 'it', 'test']);
-/** Matches string literals that are messages, and not names, paths or formats. */
+/** Matches the string literals that contain a message. Names, paths and formats do not match. */
 const MESSAGE = /^[^<>{}=;]*[A-Za-z]{2,} [a-z$]{2,} [A-Za-z$`]/;
 /** Matches SQL, shell and Lua in template literals. */
 const CODE =
@@ -56,7 +56,9 @@ function sourceRanges(path: string, text: string): Range[] {
   return ranges.sort((a, b) => a[0] - b[0]);
 }
 
-/** Returns the ranges of comments. Adjacent line comments form one range. Directives for tools are skipped. */
+/**
+ * Returns the ranges of comments. Adjacent line comments form one range. Skips comments that are directives for tools.
+ */
 function commentRanges(text: string, comments: readonly Comment[]): Range[] {
   const ranges: Range[] = [];
   for (const { type, start, end, value } of comments) {

@@ -62,7 +62,7 @@ export const RIDDLES: readonly Forbidden[] = [
 /** The maximum length of a sentence. A code span counts as one word. */
 export const WORDS_PER_SENTENCE = 30;
 
-/** Words that are forbidden in file names. They match whole words between hyphens and dots. */
+/** Words that are forbidden in file names. Only a whole word between hyphens or dots counts. */
 export const FORBIDDEN_FILE_WORDS: ReadonlySet<string> = new Set([
   ...['ahead', 'anew', 'board', 'doubt', 'found', 'generation', 'heard', 'keepers', 'known', 'lanes'],
   ...[

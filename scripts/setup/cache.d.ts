@@ -1,4 +1,4 @@
-// The types of cache.js. That file is plain JavaScript, because it runs before anything is installed.
+// The types of cache.js. cache.js is plain JavaScript, because it runs before any package is installed.
 export function cacheFolder(): string;
 export function cachedFolder(
   path: string,

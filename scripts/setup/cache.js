@@ -1,4 +1,5 @@
-// Plain JavaScript without dependencies, because `with-node.js` runs it under Node 20 before anything is installed.
+// This file is plain JavaScript without dependencies, because `with-node.js` runs it under Node 20 before any package
+// is installed.
 import {
   existsSync,
   mkdirSync,
@@ -23,8 +24,8 @@ export function cacheFolder() {
 }
 
 /**
- * Returns the folder `path`. If the folder does not exist, runs `build` first. The folder appears only when it is
- * complete, and two processes never build it at the same time.
+ * Returns the folder `path`. If the folder does not exist, first runs `build` to create it. The folder appears only
+ * when it is complete. Two processes never build the same folder at the same time.
  */
 export async function cachedFolder(path, build, onWait) {
   if (existsSync(path)) return path;
@@ -48,7 +49,7 @@ export async function cachedFolder(path, build, onWait) {
   );
 }
 
-/** Runs `action` while this process holds the lock. Only one process of this machine can hold it. */
+/** Runs `action` while this process holds the lock. Only one process of this machine can hold the lock at a time. */
 export async function withLock(path, action, onWait) {
   // The lock is a symbolic link whose target identifies the holder. Creating the link is one atomic step, so the holder
   // is always known.
@@ -80,8 +81,8 @@ function tryLink(target, path) {
 function removeIfStale(path) {
   const holder = readLink(path);
   if (holder === undefined || isHolderAlive(holder)) return;
-  // Remove the stale lock by renaming it: of two waiting processes, only one succeeds. If the renamed lock is already
-  // the new lock of another process, it is put back.
+  // Remove the stale lock by renaming it. If two waiting processes try this, only one of them succeeds. Another process
+  // may already have replaced the stale lock by its own new lock. Then put the renamed lock back.
   const aside = `${path}.stale-${process.pid}`;
   try {
     renameSync(path, aside);
@@ -103,7 +104,8 @@ function readLink(path) {
   }
 }
 
-// Process ids are reused, so on Linux the start time is part of the holder's identity.
+// The operating system reuses process ids. On Linux, the identity of a holder therefore includes the start time of the
+// process.
 function holderOf(pid) {
   return `${pid}-${startTimeOf(pid)}`;
 }

@@ -1,14 +1,17 @@
 import type { Step } from './steps.ts';
 
-/** Use all cores, because the fast tests never wait. Vitest would leave one core unused by default. */
+/**
+ * The fast tests never wait for other processes, so they can use all cores. By default, Vitest would leave one core
+ * unused.
+ */
 export const FAST_TESTS = ['vitest', 'run', '--project', 'fast', '--maxWorkers=100%'] as const;
 
-/** Checks without a test runner. `npm run check` and `npm test` run the same checks. */
+/** The checks that need no test runner. Both `npm run check` and `npm test` run them. */
 export const CHECKS: readonly Step[] = [
   { title: 'format and lint', command: ['biome', 'check', '--error-on-warnings', '.'] },
   {
     title: 'lint with types',
-    // The review page has its own type definitions, which conflict with those of the service.
+    // The review page has its own type definitions, which conflict with the type definitions of the service.
     command: [
       'oxlint',
       '--type-aware',

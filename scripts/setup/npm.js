@@ -1,4 +1,4 @@
-// Plain JavaScript without dependencies, because its only user is `with-node.js`.
+// This file is plain JavaScript without dependencies, because `with-node.js` uses it before any package is installed.
 import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -17,9 +17,9 @@ const OFFLINE = [
 ];
 const UNWRITABLE = ['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'ENOTDIR', 'ENOENT'];
 
-/** Runs npm without output. After a failure, the output is in a file. */
+/** Runs npm and hides its output. After a failure, a file contains the output. */
 export async function npm(node, args, cwd, whenNotFound) {
-  // Under `npm run`, use the npm that runs this script. It may be missing from PATH.
+  // Under `npm run`, use the npm that started this script, because npm may be missing from PATH.
   const cli = process.env.npm_execpath ?? '';
   const [command, first] = basename(cli) === 'npm-cli.js' ? [node, [cli]] : ['npm', []];
   const child = spawn(command, [...first, ...args, ...QUIET, '--fetch-retry-mintimeout=2000'], {
@@ -70,16 +70,21 @@ export function explainCache(error) {
   );
 }
 
-/** Waits for the end of a child process. Meanwhile forwards signals, so that the child ends with this process. */
+/**
+ * Waits for the end of a child process. Until then, forwards signals to the child, so that the child ends with this
+ * process.
+ */
 export async function exitOf(child) {
   const forward = (signal) => {
-    // The terminal also sends Ctrl-C to the child. A second SIGINT would make the child stop without cleaning up.
+    // Do not forward Ctrl-C, because the terminal also sends it to the child. A second SIGINT would make the child stop
+    // without cleaning up.
     if (signal === 'SIGINT' && process.stdin.isTTY) return;
     child.kill(signal);
   };
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'];
   for (const signal of signals) process.on(signal, forward);
-  // When npm is stopped, it ends only the shell around this process. So poll whether the parent process has changed.
+  // When npm is stopped, npm ends only the shell that started this process. Therefore poll whether the parent process
+  // has changed.
   const parent = process.ppid;
   const orphaned = () => process.ppid === parent || forward('SIGTERM');
   const watch = process.env.npm_lifecycle_event ? setInterval(orphaned, 1000) : undefined;

@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 export interface Step {
   readonly title: string;
   readonly command: readonly [string, ...string[]];
-  /** Shows the output while the step runs. By default the output appears only after a failure. */
+  /** Whether to show the output while the step runs. By default, the output appears only after a failure. */
   readonly loud?: boolean;
 }
 
@@ -19,9 +19,9 @@ export function abortOnSignals(): AbortSignal {
 }
 
 /**
- * Runs a command. Prints its result and its duration.
+ * Runs a command. Prints the result and the duration.
  *
- * @returns Whether the command succeeded. An aborted command has failed and prints nothing.
+ * @returns Whether the command succeeded. An aborted command counts as failed, and prints nothing.
  */
 export async function step({ title, command, loud = false }: Step, signal?: AbortSignal): Promise<boolean> {
   if (signal?.aborted) return false;

@@ -23,7 +23,7 @@ export interface TestResult {
 }
 
 const IS_LONG = process.env.SECRETBRIDGE_TEST_LONG === '1';
-// A file takes longer in a long run, because its variants run too.
+// A test file takes longer under `npm run test:long`, because more of its variants run.
 const TIMES = join(cacheFolder(), IS_LONG ? 'test-times-long.json' : 'test-times.json');
 const STATUS_MS = 30_000;
 const SHOWN_FROM_SECONDS = 1;
@@ -32,7 +32,8 @@ const SHOWN_FROM_SECONDS = 1;
  * A Vitest reporter. For each slow or failed file, it prints one line with the estimated time left. It writes a
  * `TestResult` as JSON to `outputFile`. Estimates are based on the previous run on this machine.
  *
- * It ends the run when its parent process has ended, so that `kill -9` leaves no process running.
+ * The reporter ends the run when its parent process has ended, so that a `kill -9` of the parent leaves no process
+ * running.
  */
 export default class TestReporter implements Reporter {
   #vitest: Vitest | undefined;
@@ -60,7 +61,7 @@ export default class TestReporter implements Reporter {
 
   onTestModuleStart(module: TestModule): void {
     const file = key(module.project.name, module.moduleId);
-    // For a short file, Vitest may report the end before the start.
+    // If a test file runs for only a short time, Vitest may report its end before its start.
     if (file in this.#done) return;
     this.#waiting.delete(file);
     this.#running.set(file, performance.now());
@@ -186,7 +187,7 @@ function failuresOf(module: TestModule): string[] {
 
 function unhandledText(error: SerializedError): string {
   const { VITEST_TEST_PATH: path, VITEST_TEST_NAME: name } = error;
-  // The file and the test that were running when the error occurred. An earlier test may have caused it.
+  // The file and the test that were running when the error occurred. An earlier test may have caused the error.
   const where = typeof path === 'string' ? ` in ${relative(process.cwd(), path)}` : '';
   const during = typeof name === 'string' ? `, during "${name}"` : '';
   return described(`an unhandled error${where}${during}`, [error]);

@@ -13,21 +13,27 @@ import type { AppDeps, AppOptions } from './deps.ts';
 import { capabilitiesOf } from './stores.ts';
 import { createContext, type SyncContextOptions } from './sync-context.ts';
 
-/** The connections and state of a running command or service. Close it with `await using`. */
+/**
+ * The connections and the state of a running command or service. Open an app with `await using`, which closes the app
+ * at the end of the scope.
+ */
 export interface App extends Connections {
   /** The active configuration. */
   readonly config: Config;
-  /** The targets that the last `resolve` found. */
+  /** The targets that the last call of `resolve` found. */
   readonly targets: readonly DesiredTarget[];
   /** The current name of this instance, and its former names. */
   readonly instances: readonly string[];
-  /** Returns the workloads to restart when the content of a Secret of this mapping changes. */
+  /** Returns the workloads that must restart when the content of a Secret of this mapping changes. */
   readonly restartOf: (mapping: string) => readonly Workload[];
-  /** Changes that this process recorded as an intent, but whose outcome is not recorded. */
+  /** The changes whose intent this process has recorded, but whose outcome is not recorded yet. */
   readonly unresolvedIntents: UnresolvedIntents;
-  /** Resolves namespace selectors again, so that new namespaces become targets. */
+  /** Resolves the namespace selectors another time, so that new namespaces become targets. */
   resolve(): Promise<readonly DesiredTarget[]>;
-  /** Creates the parts that all targets of one run share: reads, a request id and a recorder. */
+  /**
+   * Creates the context that all targets of one run share. It contains the reads, a request id and a recorder of audit
+   * records.
+   */
   createContext(options?: SyncContextOptions): Promise<SyncContext>;
   /** Applies the stores, mappings and rules of a new configuration. Changes of other sections need a new app. */
   reconfigure(config: Config): Promise<void>;
@@ -44,7 +50,8 @@ export async function openApp(config: Config, deps: AppDeps, options: AppOptions
     now: () => clock.now(),
     batchSizeOf: (name) => capabilitiesOf(current.config, name)?.readsPerCall ?? 1,
     maxAgeMs: options.maxReadAgeMs,
-    // Running writes may finish, but a hanging store could delay them for minutes.
+    // After `stop` is aborted, reads continue for a short grace period, because running writes may need them. Then the
+    // reads are aborted, because a store that does not answer could delay the exit for minutes.
     signal: abortAfterGrace(options.stop),
   });
   const parts = {

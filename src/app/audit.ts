@@ -50,13 +50,13 @@ export interface AuditLocationOptions {
   readonly replica: string;
   readonly readOnly: boolean;
   /**
-   * The environment with `PGPASSWORD`, which is used if the URL has no password. A password in an argument would be
-   * visible to other users of the machine.
+   * The environment variables. If the URL has no password, `PGPASSWORD` provides it. A password in a command line
+   * argument would be visible to other users of the machine.
    */
   readonly env: Readonly<Record<string, string | undefined>>;
 }
 
-/** Opens an audit store by its path or its PostgreSQL URL, without a configuration. */
+/** Opens an audit store that is given by its path or its PostgreSQL URL. Needs no configuration. */
 export async function openAuditAt(
   location: string,
   { env, ...options }: AuditLocationOptions,
@@ -75,7 +75,10 @@ export function isPostgres(location: string): boolean {
   return /^postgres(ql)?:\/\//i.test(location);
 }
 
-/** Adds the password to the URL, like the libpq tools (PostgreSQL, "Environment Variables"). */
+/**
+ * Adds the password in `PGPASSWORD` to a URL without a password. The tools of PostgreSQL read the same variable
+ * (PostgreSQL documentation, "Environment Variables").
+ */
 export function addressOf(location: string, { PGPASSWORD }: AuditLocationOptions['env']): SecretValue {
   const url = URL.canParse(location) ? new URL(location) : undefined;
   if (url === undefined || url.password !== '' || !PGPASSWORD) return SecretValue.fromText(location);

@@ -24,8 +24,8 @@ const INTERVAL_MS = 300_000;
 type CheckpointConfig = Pick<Config, 'audit' | 'keys' | 'instance' | 'formerInstances'>;
 
 /**
- * Checks the audit log against its checkpoints. Then writes new checkpoints until it is closed. Undefined if no
- * checkpoints are configured.
+ * Checks the audit log against its checkpoints. Then writes new checkpoints until the returned object is closed.
+ * Returns undefined if no checkpoint location is configured.
  */
 export async function openCheckpoints(
   config: CheckpointConfig,
@@ -59,8 +59,8 @@ export async function requireTrustedAudit(config: CheckpointConfig, deps: Checkp
 }
 
 /**
- * Tests whether each checkpoint location can be read and written. Every run reads all locations before it changes
- * anything.
+ * Tests whether each checkpoint location can be read and written. Every run needs these locations, so a location that
+ * fails here would stop the run.
  * @throws AppError
  */
 export async function testCheckpointPlaces(
@@ -77,8 +77,8 @@ export async function testCheckpointPlaces(
 export type CheckpointAuditDeps = Omit<CheckpointDeps, 'cluster'> & ClusterDeps;
 
 /**
- * Writes a checkpoint for commands that do not open an app. @throws AppError if the checkpoint cannot be written; the
- * new records are kept
+ * Writes a checkpoint for commands that do not open an app. @throws AppError if the checkpoint cannot be written. The
+ * new records stay in the audit log even then.
  */
 export async function checkpointAudit(
   config: CheckpointConfig & Pick<Config, 'cluster'>,
@@ -143,7 +143,10 @@ function placeOf(
   });
 }
 
-/** Returns the audit record that states who accepted which loss. The hash chain continues with this record. */
+/**
+ * Returns the audit record that names the missing records and the person who accepted their loss. The hash chain continues with this
+ * record.
+ */
 export function acceptanceEntry(
   { end, contradicting }: NonNullable<ReturnType<Checkpointer['loss']>>,
   actor: Actor,

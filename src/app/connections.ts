@@ -40,7 +40,8 @@ export async function openConnections(
   const cluster = stack.use(await openCluster(config.cluster, { ...deps, stop, onWrite }));
   const credential = credentialsOf(deps, (name, key) => cluster.ownSecret(name, key));
 
-  // Open tracing before the other parts, so that it closes after them and traces are complete.
+  // Open tracing before the other parts. Parts are closed in the reverse order, so tracing is closed last and traces
+  // are complete.
   const tracing = stack.use(await openTracing(config, { ...deps, credential }));
   const mayCreate = config.audit.store.kind === 'sqlite';
   const fingerprints = await openFingerprints(config.keys.fingerprint, { mayCreate, credential });

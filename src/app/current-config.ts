@@ -8,9 +8,9 @@ export interface CurrentConfig {
   readonly config: Config;
   /** The access rules of the configuration. */
   readonly access: Access;
-  /** The targets that the last `resolve` found. */
+  /** The targets that the last call of `resolve` found. */
   readonly targets: readonly DesiredTarget[];
-  /** Checks whether a mapping claims a target. Targets that the access rules deny are never claimed. */
+  /** Checks whether a target belongs to a mapping. A target that the access rules deny belongs to no mapping. */
   readonly claims: ReturnType<typeof desiredIndex>;
   /** Resolves the namespace selectors and returns the new targets. */
   resolve(): Promise<readonly DesiredTarget[]>;
@@ -56,8 +56,9 @@ export function createCurrentConfig(config: Config, cluster: Cluster): CurrentCo
 }
 
 /**
- * Returns the namespace that contains secretbridge's own credentials. No mapping may write to it. Outside a cluster, it
- * is the namespace of the kubeconfig context, and only if a `secretRef` reads from it.
+ * Returns the namespace that contains secretbridge's own credentials. No mapping may write to this namespace. Outside
+ * of a cluster, returns the namespace of the kubeconfig context if the configuration contains a `secretRef`, and
+ * undefined otherwise.
  */
 export function guardedNamespace(config: Config, cluster: Cluster): string | undefined {
   return cluster.inCluster || secretRefsOf(config).length > 0 ? cluster.ownNamespace() : undefined;
@@ -66,11 +67,12 @@ export function guardedNamespace(config: Config, cluster: Cluster): string | und
 const cache = new WeakMap<object, readonly string[]>();
 
 /**
- * Returns the names of the Secrets in secretbridge's own namespace that the configuration reads credentials from,
- * sorted.
+ * Returns the sorted names of the Secrets from which the configuration reads credentials. These Secrets are in
+ * secretbridge's own namespace.
  */
 export function secretRefsOf(config: object): readonly string[] {
-  // Cached by the configuration, which is immutable. Each check of a source needs these names.
+  // Cache the names, because each check of a source needs them. A configuration never changes, so it can be the key of
+  // the cache.
   const names = cache.get(config) ?? collectNames(config);
   cache.set(config, names);
   return names;

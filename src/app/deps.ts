@@ -5,7 +5,7 @@ import type { SecretValue } from '../core/secret-value.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { StoreObserver } from './stores.ts';
 
-/** Names this process in records, traces and the status. */
+/** Identifies this process in records, traces and the status. */
 interface ProcessIdentity {
   readonly actor: Actor;
   /** An id that is unique to this process. */
@@ -13,31 +13,31 @@ interface ProcessIdentity {
   readonly version: string;
 }
 
-/** What the process gives to each command. */
+/** The dependencies that the process passes to each command. */
 export interface AppDeps extends ProcessIdentity {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Called for each credential that is read, so that the log can redact it. */
+  /** Called for each credential that is read, so that the log can redact the credential. */
   readonly onCredential: (value: SecretValue) => void;
   /**
-   * Prints a line for checkpoints of kind `stdout`. Prints it to stderr if the result of a command is printed to
-   * stdout.
+   * Prints a line for checkpoint locations of kind `stdout`. If a command prints its result to stdout, this function
+   * prints to stderr.
    */
   readonly print: (line: string) => void;
 }
 
 export interface AppOptions {
-  /** For one-shot commands. After an abort, they do not wait for a login that hangs. */
+  /** Set by one-shot commands. After this signal is aborted, they do not wait for a login that gets no answer. */
   readonly stop?: AbortSignal | undefined;
-  /** For long-lived processes: how long a value that was read may be used and kept. */
+  /** Set by long-lived processes: the maximum age of a read value. Older values are neither used nor kept in memory. */
   readonly maxReadAgeMs?: number;
-  /** Called when signed records disappear from the audit log while it is open. */
+  /** Called when records that a checkpoint covers disappear from the audit log while the log is open. */
   readonly onAuditLoss?: () => void;
   readonly observe?: AppObserver;
 }
 
-/** Observes requests to other systems, for the metrics of a service. */
+/** Observes requests to other systems. A service counts them in its metrics. */
 export interface AppObserver extends StoreObserver {
   /** Called for each request that changes the cluster. */
   onClusterWrite: OnWrite;

@@ -20,14 +20,17 @@ import { describeReference, type ReadCredential, type Reference } from '../provi
 
 export interface KeyDeps {
   /**
-   * Whether to create a missing key file. Allowed only with a SQLite store: it has one replica, so no other replica can
-   * create a different key.
+   * Whether to create a missing key file. Allowed only with a SQLite store, which has a single replica. With several
+   * replicas, each replica could create a different key.
    */
   readonly mayCreate: boolean;
   readonly credential: ReadCredential;
 }
 
-/** Opens the fingerprinter. It creates fingerprints with the newest key, and verifies fingerprints of older keys. */
+/**
+ * Opens the fingerprinter, which creates fingerprints with the newest key. It also verifies fingerprints that were
+ * created with an older key.
+ */
 export async function openFingerprints(
   [newest, ...older]: readonly Reference[],
   deps: KeyDeps,
@@ -72,7 +75,7 @@ export interface CheckpointKeys {
 /**
  * Loads the private key that signs checkpoints (Ed25519, PKCS#8 PEM) and the public keys of earlier signing keys. The
  * public keys are PEM blocks after the private key, or in the `.pub` file next to the key file. The current public key
- * is added to that file.
+ * is added to the `.pub` file.
  */
 export async function checkpointKeys(reference: Reference, deps: KeyDeps): Promise<CheckpointKeys> {
   if (deps.mayCreate && 'file' in reference)
@@ -106,7 +109,7 @@ export async function knownCheckpointKeys(
     const { text, signer } = await readSigner(reference, { credential });
     return keysById([...parsePublicKeys(text), ...previousKeys, signer.publicKey]);
   } catch (error) {
-    // The private key may be missing, because verification does not need it.
+    // A missing private key is no error here, because verification needs only public keys.
     if (error instanceof AppError && error.code === 'CREDENTIAL_MISSING') return keysById(previousKeys);
     throw error;
   }
@@ -122,7 +125,7 @@ function privateKeyIn(text: string): KeyObject {
     const key = createPrivateKey(pem);
     if (key.asymmetricKeyType === 'ed25519') return key;
   } catch (error) {
-    // OpenSSL reports an invalid key with an error of this form.
+    // Errors of OpenSSL have codes that start with `ERR_`. Here such an error means that the key is invalid.
     if (!codeOf(error)?.startsWith('ERR_')) throw error;
   }
   throw new AppError('CREDENTIAL_MISSING', { subject: CHECKPOINT, detail });
@@ -136,7 +139,10 @@ function publicKeyListPath(path: string): string {
   return `${path.slice(0, path.length - extname(path).length)}.pub`;
 }
 
-/** Adds the public key to the list file. In a read-only folder, the list must be provided together with the key. */
+/**
+ * Adds the public key to the `.pub` file. If the folder is read-only, the user must provide this file together with the
+ * key.
+ */
 async function rememberPublicKey(path: string, signer: Signer): Promise<readonly KeyObject[]> {
   const list = publicKeyListPath(path);
   const keys = (await exists(list)) ? parsePublicKeys(await readFile(list, 'utf8')) : [];
@@ -158,7 +164,8 @@ async function rememberPublicKey(path: string, signer: Signer): Promise<readonly
 /** Creates a key file atomically. If two processes start together, both use the same key. */
 async function createKeyFile(path: string, about: string, content: () => string): Promise<void> {
   try {
-    // Check first whether the file exists, because it may be in a read-only folder.
+    // Check first whether the file exists. An existing file may be in a read-only folder, where creating a file would
+    // fail.
     if (await exists(path)) return;
     await makeFolder(dirname(path));
     const draft = `${path}.${randomBytes(6).toString('hex')}.tmp`;

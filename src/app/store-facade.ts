@@ -3,8 +3,8 @@ import type { LoginStatus, ManagedStore } from '../providers/managed-store.ts';
 import type { SecretProvider, VersionResult } from '../providers/provider.ts';
 
 /**
- * Returns a provider that uses the current store for each call, and reports to the store what the results prove about
- * its login.
+ * Returns a provider that uses the current store for each call. After each call, the store learns whether its login
+ * works.
  */
 export function createStoreFacade(store: () => ManagedStore): SecretProvider {
   return {
@@ -22,14 +22,20 @@ export function createStoreFacade(store: () => ManagedStore): SecretProvider {
   };
 }
 
-/** If the store answered for a single key, the login works. */
+/**
+ * Derives the state of the login from the results of a read. An answer for one key is enough to prove that the login
+ * works.
+ */
 function readVerdict(results: readonly ReadResult[]): LoginStatus {
   if (results.some(({ kind }) => kind !== 'failed')) return 'answered';
   const [first] = results;
   return first?.kind === 'failed' ? first.error : 'unclear';
 }
 
-/** Version lookups never report failures, so an empty result proves nothing. */
+/**
+ * Derives the state of the login from the results of version lookups. A lookup never reports its failure, so an empty
+ * result proves nothing.
+ */
 function versionVerdict(results: readonly VersionResult[]): LoginStatus {
   return results.some(({ kind }) => kind === 'known') ? 'answered' : 'unclear';
 }

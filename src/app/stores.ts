@@ -24,21 +24,22 @@ export interface Stores extends AsyncDisposable {
    * current configuration of the store. @throws AppError
    */
   open(name: string): Promise<SecretProvider>;
-  /** The hash of the current identity of each store, by name. */
+  /** For each store name, a hash of the settings that identify the store. */
   readonly definitions: ReadonlyMap<string, string>;
-  /** Reopens a store on its next use, because its credentials have changed. Running calls finish. */
+  /** Marks a store whose credentials have changed, so that its next use opens it again. Running calls finish. */
   reset(name: string): void;
   /** Replaces the configured stores. Unchanged stores stay open. */
   reconfigure(configs: Config['stores']): void;
-  /** Returns the state of a store as seen by this process. `up` before the first request. */
+  /** Returns the state of a store, as far as this process knows it. The state is `up` before the first request. */
   state(name: string): StoreState;
-  /** Returns the requests of this process to a store. Undefined before the first request. */
+  /** Returns how this process has used a store. Undefined before the first request. */
   usage(name: string): StoreUsage | undefined;
-  /** Registers a listener for the end of each request. It is called with the store's name. */
+  /** Registers a listener that is called at the end of each request, with the name of the store. */
   onAnswer(listener: (name: string) => void): void;
   /**
-   * Registers a listener for stores that answer again after they were `down`. A store that was only `degraded` does not
-   * count: it may be throttling requests, and must not receive all waiting requests at once.
+   * Registers a listener that is called when a store answers again after it was `down`. The listener is not called
+   * after the state `degraded`: such a store may be throttling requests, and must not receive all waiting requests at
+   * the same time.
    */
   onRecovered(listener: (name: string) => void): void;
 }
@@ -46,7 +47,7 @@ export interface Stores extends AsyncDisposable {
 export interface StoreUsage {
   /** Number of requests within the last hour. */
   readonly lastHour: number;
-  /** The most recent read strategy for each number of keys. */
+  /** The read strategy that was used last, for each number of keys. */
   readonly ways: readonly ChosenStrategy[];
 }
 
@@ -80,13 +81,12 @@ class StoreRegistry implements Stores {
   readonly #deps: StoresDeps;
   #byName: ReadonlyMap<string, StoreConfig>;
   #definitions: ReadonlyMap<string, string>;
-  /** The open stores. */
   readonly #open = new Map<string, ManagedStore>();
   readonly #retiring = new Map<ManagedStore, Promise<unknown>>();
   readonly #reported = new Map<string, StoreState>();
   readonly #calls = new Map<string, HourlyCounter>();
   readonly #strategies = new Map<string, Map<number, ChosenStrategy>>();
-  /** The last success of stores that were reopened. */
+  /** The time of the last success of each store that was reopened. */
   readonly #successes = new Map<string, number>();
   readonly #answerListeners: ((name: string) => void)[] = [];
   readonly #recoveryListeners: ((name: string) => void)[] = [];
@@ -134,7 +134,7 @@ class StoreRegistry implements Stores {
   state(name: string): StoreState {
     const lastSuccess = this.#successes.get(name);
     const now = this.#open.get(name)?.state() ?? UP;
-    // After a change of credentials, the store is the same. So keep its last success.
+    // A store with new credentials is still the same store, so keep the time of its last success.
     return lastSuccess === undefined ? now : { lastSuccess, ...now };
   }
 
@@ -155,14 +155,15 @@ class StoreRegistry implements Stores {
     this.#isClosed = true;
     const all = [...this.#open.values(), ...this.#retiring.keys()];
     this.#open.clear();
-    // Close in parallel, because each may wait for its store.
+    // Close the stores in parallel, because closing a store may wait for an answer of its server.
     await Promise.all(all.map((store) => store[Symbol.asyncDispose]()));
   }
 
   #store(name: string): ManagedStore {
     const existing = this.#open.get(name);
     if (existing !== undefined) return existing;
-    // Without this check, a job that still runs would log in again. If the store hangs, the process could not exit.
+    // Without this check, a job that is still running would log in again. If the store did not answer, the process
+    // could not exit.
     if (this.#isClosed) throw new AppError('INTERRUPTED', { detail: 'the store was closed' });
     const config = this.#byName.get(name);
     if (config === undefined)
@@ -189,7 +190,7 @@ class StoreRegistry implements Stores {
       onRenewal: (error) =>
         error === undefined ? observe?.onProgress?.(name) : observe?.onProgress?.(name, error),
       onChange: () => {
-        // Ignore a store that was closed or replaced while a call was running.
+        // Do not report the change if the store was closed or replaced while a call was running.
         if (this.#open.get(name) === store) this.#reportState(name, store.state());
       },
     });
@@ -215,7 +216,10 @@ class StoreRegistry implements Stores {
   }
 }
 
-/** Each refresh interval has its own group of keys in a store. The limit also allows for a few earlier groups. */
+/**
+ * The maximum number of remembered strategies for each store. Each refresh interval of a store has its own group of
+ * keys, and each group has one strategy. The limit leaves space for a few earlier groups.
+ */
 const MAX_STRATEGIES = 16;
 
 function addStrategy(
@@ -230,7 +234,10 @@ function indexOf(configs: Config['stores']): ReadonlyMap<string, StoreConfig> {
   return new Map(configs.map((config) => [config.name, config]));
 }
 
-/** Returns the stores whose name now refers to a different store. Earlier reads of that name are no longer valid. */
+/**
+ * Returns the names that referred to a store before and now refer to a different store. Values that were read earlier
+ * under such a name are no longer valid.
+ */
 export function replacedStores(before: Config['stores'], after: Config['stores']): ReadonlySet<string> {
   const definitions = definitionsOf(before);
   const replaced = [...definitionsOf(after)].filter(
@@ -246,7 +253,8 @@ function definitionsOf(configs: Config['stores']): ReadonlyMap<string, string> {
 }
 
 /**
- * Returns the capabilities of a configured store, which depend on its kind. Undefined if the store is not configured.
+ * Returns the capabilities of a configured store. They depend only on the kind of the store. Undefined if the store is
+ * not configured.
  */
 export function capabilitiesOf(
   { stores }: Pick<Config, 'stores'>,

@@ -29,7 +29,7 @@ export interface SyncContextDeps {
     readonly instances: readonly string[];
     readonly unresolvedIntents: UnresolvedIntents;
   };
-  /** The actor of records, unless the options name another one. */
+  /** The default actor of records. The options can name another actor. */
   readonly actor: Actor;
   readonly current: CurrentConfig;
   readonly readDeduplication: ReadDeduplication;
@@ -103,11 +103,13 @@ function guardedRules(current: CurrentConfig, guard: ConfigGuard): Rules {
   };
 }
 
-/** Stops work that started under a previous configuration. Its result would mix two configurations. */
+/** Stops work that started under a previous configuration. The result of such work would mix two configurations. */
 interface ConfigGuard {
   /** @throws AppError INTERRUPTED */
   check(): void;
-  /** Returns the result of the work if the configuration is still active. @throws AppError INTERRUPTED */
+  /**
+   * Waits for the work, and returns its result if the configuration is still active then. @throws AppError INTERRUPTED
+   */
   whileActive<T>(work: Promise<T>): Promise<T>;
 }
 

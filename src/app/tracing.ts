@@ -30,7 +30,7 @@ export async function openTracing(
   });
 }
 
-/** Extends a store observer: each request to a store becomes a span. */
+/** Extends an observer of stores, so that each request to a store becomes a span. */
 export function traced(
   observe: StoreObserver | undefined,
   tracer: Tracer,

@@ -3,7 +3,7 @@ import { parseAny } from '../core/json.ts';
 import type { AuditRecord, Entry } from './entry.ts';
 import { sanitizeEntry } from './sanitize-entry.ts';
 
-/** The position and hash of a record, usually the last one. */
+/** The sequence and the hash of a record, usually of the last record of the chain. */
 export interface Head {
   readonly sequence: number;
   readonly hash: string;
@@ -14,13 +14,13 @@ export const GENESIS: Head = { sequence: 0, hash: '0'.repeat(64) };
 
 /** The time of a record, and the process that writes it. */
 export interface RecordContext {
-  /** RFC 3339, UTC, milliseconds. */
+  /** In RFC 3339 format, in UTC, with milliseconds. */
   readonly time: string;
   readonly instance: string;
   readonly replica: string;
 }
 
-/** A stored record in the form that verification needs. `hash` should be the SHA-256 of the bytes of `text`. */
+/** A stored record in the form that verification needs. If the record is intact, `hash` is the SHA-256 of `text`. */
 export interface StoredRecord {
   /** The canonical JSON of the record without `hash` (`docs/reference/audit-format.md`). */
   readonly text: string;
@@ -40,8 +40,8 @@ export function append(head: Head, entry: Entry, circumstances: RecordContext): 
 }
 
 /**
- * Does the same as `append`, but expects an entry that `sanitizeEntry` returned. Sanitizing twice would cost as much as
- * hashing.
+ * Does the same as `append`, but expects an entry that `sanitizeEntry` returned. Sanitizing it a second time would take
+ * as long as hashing it.
  */
 export function appendSanitized(head: Head, sanitized: Entry, circumstances: RecordContext): AppendedRecord {
   const { time, instance, replica } = circumstances;
@@ -58,14 +58,15 @@ export function appendSanitized(head: Head, sanitized: Entry, circumstances: Rec
   return { record: { ...unhashed, hash }, stored: { text, hash, columnsMatch: true } };
 }
 
-/** SHA-256 of the text's UTF-8 bytes, in hex. */
+/** Returns the SHA-256 of the text's UTF-8 bytes, in hex. */
 export function hashOf(text: string): string {
   return digest('sha256', text, 'hex');
 }
 
 /** Parses a stored record. Returns undefined if the text is damaged. */
 export function fromStored(text: string, hash: string): AuditRecord | undefined {
-  // An older or a newer release may have written the record. Releases only add fields, and never change existing ones.
+  // The type is correct even if another release wrote the record: releases only add fields, and never change existing
+  // ones.
   const record = parseAny(text);
   return typeof record === 'object' && record !== null ? ({ ...record, hash } as AuditRecord) : undefined;
 }
@@ -92,7 +93,7 @@ export function canonicalOrEmpty(value: object): string {
   }
 }
 
-/** The maximum nesting depth. Our own records have three levels, so deeper data is not ours. */
+/** The maximum nesting depth of a value. Our own records have three levels, so the limit concerns only foreign data. */
 const MAX_DEPTH = 16;
 
 /**

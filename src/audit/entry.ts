@@ -49,8 +49,8 @@ export interface KeyChanges {
 }
 
 /**
- * The content of a record: names, versions, counts and keyed fingerprints, but never a value or a vendor's message. The
- * outcome of an `intent` is always `ok`: the intent was recorded.
+ * The content of a record: names, versions, counts and keyed fingerprints, but never a secret value or a message of a
+ * vendor. An `intent` always has the outcome `ok`, which means only that the intent was recorded.
  */
 export interface Entry {
   readonly actor: Actor;
@@ -72,17 +72,20 @@ export interface Entry {
    * At most `MAX_VALUES` entries; `counts.valuesLeftOut` is the number of omitted ones.
    */
   readonly values?: Readonly<Record<string, string>>;
-  /** Fingerprints of the target, or of the value for a `read`. */
+  /**
+   * Fingerprints before and after the action. For a `read`, they are those of the source's value. Otherwise they are
+   * those of the target.
+   */
   readonly before?: string;
   readonly after?: string;
   readonly counts?: Readonly<Record<string, number>>;
   readonly note?: string;
-  /** For a `review`: the sequence of the reviewed record and its new state. */
+  /** For a `review`: the sequence of the reviewed record, and the review state that this record now has. */
   readonly review?: { readonly sequence: number; readonly state: ReviewState };
   readonly durationMs: number;
   /** Starts at 1. Distinguishes changes that one request makes to one target at the same time. */
   readonly attempt: number;
-  /** The object's `resourceVersion`: before the change in an intent, after it in an outcome. */
+  /** In an intent, the object's `resourceVersion` before the change. In an outcome, the one after the change. */
   readonly resourceVersion?: string;
 }
 
@@ -90,7 +93,7 @@ export interface Entry {
 export interface AuditRecord extends Entry {
   /** Starts at 1 and has no gaps. */
   readonly sequence: number;
-  /** RFC 3339, UTC, milliseconds. */
+  /** In RFC 3339 format, in UTC, with milliseconds. */
   readonly time: string;
   readonly instance: string;
   /** The process that wrote the record. */
@@ -100,7 +103,7 @@ export interface AuditRecord extends Entry {
   readonly hash: string;
 }
 
-/** Limits the size of a record, even for a target with very many keys. */
+/** The maximum number of `values`. It limits the size of a record about a target with very many keys. */
 export const MAX_VALUES = 500;
 
 export const NO_KEYS: KeyChanges = { added: [], changed: [], removed: [] };

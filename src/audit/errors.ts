@@ -10,21 +10,23 @@ export function auditUnavailable(detail: string, cause?: unknown, todo?: string)
   });
 }
 
-/** A damaged record. It needs its own remedy, because the disk and all other records may be fine. */
+/**
+ * Creates the error for a damaged record. It has its own remedy, because the disk and all other records may be intact.
+ */
 export function damagedRecord(): AppError {
   const todo =
     'Run `secretbridge audit verify` to find the record, and compare it with an export or a backup.';
   return auditUnavailable('a record is damaged', undefined, todo);
 }
 
-/** Another process held the lock for too long. The audit log itself is fine. */
+/** Creates the error for a lock that another process held for too long. The audit log itself is intact. */
 export function busyElsewhere(cause?: unknown): AppError {
   return new AppError('BUSY_ELSEWHERE', { cause });
 }
 
 const WRONG_STORE_REMEDY = 'Set `audit.store` or `--audit` to the right store, or restore a backup.';
 
-/** The store is not a usable audit store. A person must act, because a retry cannot help. */
+/** Creates the error for a store that is not a usable audit store. A person must act, because a retry cannot help. */
 export function unusableStore(
   detail: string,
   { todo = WRONG_STORE_REMEDY, cause }: { todo?: string; cause?: unknown } = {},
@@ -32,7 +34,7 @@ export function unusableStore(
   return new AppError('AUDIT_UNAVAILABLE', { detail, remedy: todo, needsAction: true, cause });
 }
 
-/** The store has a schema that this release does not know. */
+/** Creates the error for a store with a schema that this release does not know. */
 export function otherSchema(schema: number, supported: number): AppError {
   if (schema > supported)
     return unusableStore(
@@ -53,14 +55,18 @@ export async function withStoreAddress<T>(address: string, work: () => Promise<T
   }
 }
 
-/** The `code` that Node sets on file system and network errors, such as `ENOENT`. Undefined for other errors. */
+/**
+ * Returns the `code` that Node sets on file system and network errors, such as `ENOENT`. Returns undefined for other
+ * errors.
+ */
 export function systemCode(error: unknown): string | undefined {
   const code = codeOf(error);
   return code !== undefined && /^E[A-Z0-9_]{2,15}$/.test(code) ? code : undefined;
 }
 
 /**
- * Runs work and converts file system errors to AUDIT_UNAVAILABLE with the subject `about`. The message contains `what`.
+ * Runs work, and converts file system errors to AUDIT_UNAVAILABLE. `about` becomes the subject of the error, and `what`
+ * a part of its message.
  */
 export async function withFileErrors<T>(
   { what, about, todo }: { readonly what: string; readonly about: string; readonly todo: string },

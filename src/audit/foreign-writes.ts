@@ -3,12 +3,12 @@ import type { AuditStore } from './store.ts';
 
 /** An audit store that other processes may also write to. */
 export interface WatchedAudit {
-  /** The store for all appends of this process. Appends by any other route count as foreign. */
+  /** The store for all appends of this process. Appends that bypass it count as foreign. */
   readonly audit: AuditStore;
   /**
-   * A number that changes when another process appends or when records are pruned. Undefined while this process
-   * appends, because own and foreign records are indistinguishable then. The number is determined after the call, never
-   * cached.
+   * Returns a number that changes when another process appends or when records are pruned. Returns undefined while this
+   * process appends, because it cannot tell its own records from foreign ones during that time. Each call reads the
+   * store after the call was made.
    */
   foreignVersion(): Promise<number | undefined>;
 }
@@ -26,7 +26,7 @@ export function watchForeignWrites(store: AuditStore): WatchedAudit {
   const readVersion = createCoalescer(async (): Promise<number | undefined> => {
     const completedBefore = completedAppends;
     const { sequence } = await store.head();
-    // An own record that is committed but not yet counted would look foreign.
+    // While an append is pending, its records may be stored but not yet counted. They would look foreign.
     if (pendingAppends > 0 || completedAppends !== completedBefore) return undefined;
     if (sequence - ownRecords !== foreignRecords) version += 1;
     foreignRecords = sequence - ownRecords;

@@ -16,7 +16,10 @@ interface PendingAppend {
   readonly reject: (reason: unknown) => void;
 }
 
-/** The maximum number of extra event loop turns to wait. A turn takes microseconds when there is little to do. */
+/**
+ * The maximum number of extra event loop turns for which a batch stays open. A turn takes microseconds when there is
+ * little to do.
+ */
 const MAX_EXTRA_TICKS = 4;
 
 /**

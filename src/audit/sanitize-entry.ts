@@ -14,9 +14,9 @@ const PHASES: readonly string[] = ['intent', 'outcome'];
 
 /**
  * Copies only the known fields of an entry, so that no unexpected data reaches the disk. Unknown fields are dropped. A
- * known field with a wrong format is an INTERNAL error, and nothing is stored. Examples are a value in place of a
- * fingerprint, or a sentence in place of a code. All numbers are integers, because programs differ in how they print
- * fractions. Text becomes well-formed Unicode: a lone surrogate becomes U+FFFD, as in any UTF-8 encoder.
+ * known field with a wrong format, such as a secret value in place of a fingerprint, causes an INTERNAL error, and
+ * nothing is stored. All numbers must be integers, because programs differ in how they print fractions. Text becomes
+ * well-formed Unicode: a lone surrogate becomes U+FFFD, as in any UTF-8 encoder.
  */
 export function sanitizeEntry(entry: Entry): Entry {
   const { actor, keys } = entry;
@@ -117,7 +117,10 @@ function counts(values: Readonly<Record<string, number>>): Readonly<Record<strin
   );
 }
 
-/** The names are keys of a Secret and must be ASCII. So every program sorts them in the same order. */
+/**
+ * Checks the fingerprints of values. Their names are keys of a Secret and must be ASCII, so every program sorts them in
+ * the same order.
+ */
 function values(fingerprints: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
   const entries = Object.entries(fingerprints);
   if (entries.length > MAX_VALUES) throw malformed('values');

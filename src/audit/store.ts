@@ -2,18 +2,19 @@ import type { TargetId } from '../core/target.ts';
 import type { Head, StoredRecord } from './chain.ts';
 import type { Action, AuditRecord, Entry, EntryOutcome, ReviewState } from './entry.ts';
 
-/** All given filters must match. An absent member matches everything. */
+/** A filter for records. A record must match all members that are present. */
 export interface RecordFilter {
   /** `since` and `until` are RFC 3339 times. Both ends are included. */
   readonly since?: string;
   readonly until?: string;
-  /** A kind of actor, or otherwise the name of an actor. */
+  /** The kind of an actor. Any other text is the name of an actor. */
   readonly actor?: string;
   readonly mapping?: string;
   readonly namespace?: string;
   readonly secret?: string;
   /**
-   * `store`, `key` and `version` of the record itself or of one of its sources. All three must match the same source.
+   * The `store`, `key` and `version` of the record itself or of one of its sources. All members that are present must
+   * match the same source.
    */
   readonly store?: string;
   readonly key?: string;
@@ -34,7 +35,7 @@ export interface RecordFilter {
 export interface Review {
   readonly state: ReviewState;
   readonly by?: string;
-  /** RFC 3339. */
+  /** In RFC 3339 format. */
   readonly time: string;
   readonly note?: string;
   /** The sequence of the review itself. */
@@ -43,11 +44,11 @@ export interface Review {
 
 export interface Page {
   readonly limit: number;
-  /** Only records before this sequence. Default: start at the newest. */
+  /** Return only records before this sequence. Default: start with the newest record. */
   readonly before?: number;
   /**
-   * Only records after this sequence, oldest first. Such pages return each match exactly once, even while other
-   * processes append.
+   * Return only records after this sequence, oldest first. If each page starts after the last record of the previous
+   * page, every match is returned exactly once, even while other processes append.
    */
   readonly after?: number;
 }
@@ -63,44 +64,55 @@ export interface AuditStore extends AsyncDisposable {
   append(entries: readonly Entry[]): Promise<readonly AuditRecord[]>;
   /** Performs all writes of an append without adding a record. Fails if a record could not be stored now. */
   checkWritable(): Promise<void>;
-  /** Adds one record. Call it with the newest record first. */
+  /** Returns a page of the records that match, newest first. With `page.after`, oldest first. */
   list(filter: RecordFilter, page: Page): Promise<readonly AuditRecord[]>;
   get(sequence: number): Promise<AuditRecord | undefined>;
   /**
-   * Returns the last record of a target or source with one of these actions. Callers use it to detect whether a state
-   * is new.
+   * Returns the newest matching record with one of these actions, or else the newest matching copy of a pruned record.
+   * Callers use it to detect whether a state is new.
    */
   latest(filter: RecordFilter, actions: readonly Action[]): Promise<AuditRecord | undefined>;
   /**
-   * Intents without an outcome whose process has ended, which means that it crashed during the change. An outcome
-   * belongs to the intent with the same request, namespace, secret and attempt. Returns the oldest first, from every
-   * instance that writes to this store.
-   * @param isFinished Whether the change of an intent of this process is over.
+   * Returns the intents without an outcome whose process has ended, oldest first. Such a process crashed during the
+   * change. An outcome belongs to the intent with the same request, namespace, Secret and attempt. The result includes
+   * intents of every instance that writes to this store.
+   * @param isFinished Whether this process has ended its own change that belongs to the intent.
    */
   unresolvedIntents(isFinished?: (intent: AuditRecord) => boolean): Promise<readonly AuditRecord[]>;
-  /** The attempts of a request at a target that have no outcome. Includes all processes, even running ones. */
+  /**
+   * Returns the numbers of the attempts that a request made at a target and that have no outcome. Includes the attempts
+   * of all processes, even of running ones.
+   */
   openAttempts(requestId: string, target: TargetId): Promise<readonly number[]>;
-  /** Each target that was ever created, changed or adopted, without duplicates. */
+  /** Returns each target that was ever created, changed or adopted, without duplicates. */
   targets(): Promise<readonly TargetId[]>;
   /**
    * Waits for the lock with this name, then runs work. A crash releases the lock. @throws AppError BUSY_ELSEWHERE after
    * a minute.
    */
   exclusively<T>(name: string, work: () => Promise<T>): Promise<T>;
-  /** For verification: the records as stored, oldest first. Includes damaged records. */
+  /** For verification: yields the records as stored, oldest first. Includes damaged records. */
   storedRecords(from: number): AsyncIterable<StoredRecord>;
-  /** For verification: the last record, from its own table and not from the records. */
+  /**
+   * Returns the last record as noted in a table of its own, so that verification can compare it with the stored
+   * records.
+   */
   head(): Promise<Head>;
-  /** The record before the first stored one: the last pruned record, or the genesis if nothing was pruned. */
+  /**
+   * Returns the record before the first stored one: the last pruned record, or the start of the chain if nothing was
+   * pruned.
+   */
   base(): Promise<Head>;
-  /** The last review of each of these records, if any. */
+  /** Returns the last review of each of these records, if any. */
   reviews(sequences: readonly number[]): Promise<ReadonlyMap<number, Review>>;
   /**
-   * Removes all records up to this one atomically. It must be a record of the chain. `targets` and retained copies are
-   * kept.
+   * Removes all records up to `until` in one step. `until` must be a record of the chain. The result of `targets` does
+   * not change, and copies of some records are retained.
    */
   prune(until: Head): Promise<number>;
-  /** For moving a store: imports records in order, with unchanged text and hash. They must follow `base`. */
+  /**
+   * For moving a store: imports records in order, with unchanged text and hash. The first record must follow `base`.
+   */
   importRecords(records: Iterable<StoredRecord>, base: Head): Promise<void>;
 }
 

@@ -19,9 +19,9 @@ export interface AuditOptions extends GlobalOptions {
 }
 
 /**
- * Returns a function that resolves the credentials for opening a store and for computing fingerprints. The cluster is
- * opened only if a credential is in a Secret, so most queries work without the cluster. Without a configuration, no
- * Secret can be read.
+ * Returns a function that reads the credentials for opening an audit store and for computing fingerprints. The function
+ * opens the cluster only for a credential that is in a Secret, so most queries need no cluster. Without a
+ * configuration, the function cannot read Secrets.
  */
 export function auditCredentials(
   { env, clock }: Pick<Context, 'env' | 'clock'>,
@@ -42,7 +42,7 @@ export function auditCredentials(
 export function checkAuditLocation(option: string, place: string | undefined): void {
   if (place === undefined) return;
   if (!isPostgres(place)) {
-    // Without this check, the URL would be used as the name of a new file, including its password.
+    // Without this check, the whole URL with its password would become the name of a new file.
     if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(place)) return;
     throw new UsageError(`${option}: a URL must begin with postgres://; anything else is a path`);
   }
@@ -55,8 +55,8 @@ export function checkAuditLocation(option: string, place: string | undefined): v
 }
 
 /**
- * Checks that a file named on the command line is an audit store. It must exist, because waiting would not help. (A
- * store of the configuration may appear later, with its volume.) An export is rejected, because it cannot be searched.
+ * Checks that a file named on the command line is an existing audit store. (An audit store in the configuration need
+ * not exist yet, because its volume may appear later.) Rejects an export, because an export cannot be searched.
  * @throws UsageError
  */
 export async function requireStoreFile(option: string, path: string, shown: string): Promise<void> {

@@ -84,8 +84,8 @@ export async function runCli(args: readonly string[], context: Context): Promise
 }
 
 /**
- * Removes argument texts from commander's errors about excess arguments and unknown options, because they can be secret
- * values.
+ * Removes the texts of arguments from commander's errors about excess arguments and unknown options, because such a
+ * text can be a secret value.
  */
 function redactArguments(text: string): string {
   return text
@@ -93,7 +93,7 @@ function redactArguments(text: string): string {
     .replace(/^(error: unknown option '--[^'=]*)=.*'$/ms, "$1'");
 }
 
-/** Defines these commands with their options. Each action is passed to `run`. */
+/** Defines the given commands with their options, and passes the action of each command to `run`. */
 export async function buildProgram(
   context: Context,
   run: Run,

@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
 
-/** The environment in which a command runs. `main.ts` creates it from the process; tests create their own. */
+/**
+ * The environment in which a command runs. `main.ts` creates the context from the process, and tests create their own.
+ */
 export interface Context {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;

@@ -8,15 +8,15 @@ export const EXIT = { usage: 64, config: 3, retry: 1, person: 4, changes: 2, ok:
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 export interface Verdict {
-  /** Whether a change was refused or is held. Such a change needs a person, independent of its code. */
+  /** Whether a change was refused or is held. Such a change needs action by a person, whatever its error code is. */
   readonly person?: boolean;
-  /** Whether changes are pending. */
+  /** Whether a plan contains changes that are not applied yet. */
   readonly changes?: boolean;
 }
 
 /**
- * Returns the exit code of a command that ended with an error. Scripts can rely on it, because it depends only on the
- * error code. The exception is a refusal, which needs a person even if its code is transient.
+ * Returns the exit code of a command that ended with an error. The exit code depends only on the error code, so scripts
+ * can rely on it. There is one exception: a refusal needs a person even if its error code is transient.
  */
 export function exitCodeOf({ code, isRefusal }: AppError): ExitCode {
   if (code === 'CONFIG_INVALID') return EXIT.config;
@@ -24,8 +24,9 @@ export function exitCodeOf({ code, isRefusal }: AppError): ExitCode {
 }
 
 /**
- * Returns the exit code of a run with these failures. CONFIG_INVALID of one target does not mean that the whole
- * configuration is invalid. An unknown code from a newer service needs a person.
+ * Returns the exit code of a run in which targets failed with these codes. The code CONFIG_INVALID of a single target
+ * does not mean that the whole configuration is invalid. A code that is unknown here, for example from a newer service,
+ * means that a person is needed.
  */
 export function exitCode(failures: readonly string[], { person, changes }: Verdict = {}): ExitCode {
   if (failures.some((code) => isErrorCode(code) && isTransient(code))) return EXIT.retry;
@@ -41,7 +42,7 @@ export class UsageError extends Error {
   }
 }
 
-/** The command line is correct, but the disk is full or another resource is used up. Exit code 1. */
+/** Thrown if the command line is correct, but the disk is full or another resource is used up. Exit code 1. */
 export class OutOfSpaceError extends Error {
   constructor(message: string) {
     super(message);
@@ -52,8 +53,8 @@ export class OutOfSpaceError extends Error {
 const OUT_OF_SPACE: readonly string[] = ['EDQUOT', 'EFBIG', 'EIO', 'EMFILE', 'ENFILE', 'ENOMEM', 'ENOSPC'];
 
 /**
- * Converts the error of a file that was named on the command line, usually to a usage error. Other errors are returned
- * unchanged.
+ * Converts an error of the file system about a file that was named on the command line. Returns a usage error, or an
+ * OutOfSpaceError if a resource is used up. Returns all other errors unchanged.
  */
 export function fileError(error: unknown, what: string): unknown {
   const code = codeOf(error);
@@ -64,13 +65,14 @@ export function fileError(error: unknown, what: string): unknown {
 }
 
 /**
- * Writes a file completely or not at all. A partial file would prevent the next attempt, which never overwrites a file.
+ * Writes a file completely or not at all. The command never overwrites a file, so a partial file would make the next
+ * attempt fail.
  */
 export async function writeAllOrNothing(path: string, text: string, flag: 'w' | 'wx'): Promise<void> {
   try {
     await writeFile(path, text, { flag });
   } catch (error) {
-    // Remove the file only if writing to it failed. If opening it failed, it may be a file that existed before.
+    // Remove the file only if writing to it failed. If opening the file failed, it may have existed before.
     if (error instanceof Error && 'syscall' in error && error.syscall === 'write')
       await rm(path, { force: true });
     throw error;

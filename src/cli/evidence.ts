@@ -18,7 +18,7 @@ export interface EvidenceOptions {
 }
 
 export interface LoadedEvidence extends Evidence {
-  /** The configured checkpoint locations that contain no checkpoint of this instance. */
+  /** The configured checkpoint locations in which this instance has no checkpoint. */
   readonly missing: readonly string[];
 }
 
@@ -53,8 +53,8 @@ async function readCheckpointFile({ cwd, stderr }: Context, path: string) {
 }
 
 /**
- * Reads the checkpoint files of the configuration. No network is used, so checkpoints in the cluster or on standard
- * output must be saved to a file first.
+ * Reads the checkpoint files of the configuration without the network. Checkpoints in the cluster or on standard output
+ * must be saved to a file before the verification.
  */
 async function readConfiguredFiles(
   { stderr }: Context,
@@ -79,7 +79,8 @@ async function readConfiguredFiles(
 
 async function configuredKeys(context: Context, config: Config | undefined): Promise<PublicKeys> {
   if (config === undefined) return new Map();
-  // This works without the network. A public key that is stored in the cluster must be passed with `--key`.
+  // Read the public keys without the network. So a public key that is stored in the cluster must be passed with
+  // `--key`.
   const { knownCheckpointKeys } = await import('../app/keys.ts');
   return knownCheckpointKeys(config.keys.checkpoint, { credential: auditCredentials(context, undefined) });
 }
@@ -101,7 +102,7 @@ async function readTextOption(option: string, path: string, cwd: string): Promis
   try {
     return await readFile(resolve(cwd, path), 'utf8');
   } catch (error) {
-    // Print the argument only if it looks like a path, because it may be a private key.
+    // Do not print an argument that looks like a private key.
     const shown = path.includes('-----BEGIN') || path.includes('\n') ? '(not shown)' : path;
     throw fileError(error, `${option} ${shown} cannot be read`);
   }

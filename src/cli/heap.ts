@@ -5,43 +5,44 @@ import { codeOf } from '../core/system-errors.ts';
 
 const MIB = 2 ** 20;
 /**
- * The maximum size of the young generation. With a smaller size, garbage collection would take as much time as the
- * work.
+ * The maximum size of the young generation of the heap. With a smaller size, garbage collection would take as much time
+ * as the program itself.
  */
 const YOUNG_GENERATION_BYTES = 4 * MIB;
-/** By how many percent the old generation grows before it is collected. */
+/** V8 collects the old generation when it has grown by this many percent. */
 const GROWTH_PERCENT = 20;
-/** The same two limits for a process that is still small. */
+/** The same two limits for a process that is smaller than `SMALL_PROCESS_BYTES`. */
 const SMALL_YOUNG_GENERATION_BYTES = 16 * MIB;
 const SMALL_GROWTH_PERCENT = 50;
 /**
- * A process below this resident size is small. The promised maximum is 256 MiB, and a thousand targets need 180 to 200
- * MiB.
+ * A process with a smaller resident size than this may use more memory for garbage. The documentation promises a
+ * maximum of 256 MiB, and a service with a thousand targets needs 180 to 200 MiB.
  */
 const SMALL_PROCESS_BYTES = 208 * MIB;
 
 /**
  * Limits the size of the heap. By default, V8 derives the limits from the memory of the machine. With several
  * gigabytes, the young generation gets 128 MiB, and old objects are collected only when three quarters are garbage. A
- * mostly idle service does not benefit from that. V8 reads the flags at each collection but never shrinks the heap, so
- * call this before loading the service. See docs/adr/0015-bound-the-memory-of-the-service.md
+ * mostly idle service does not benefit from such a large heap. V8 reads the flags at each collection but never shrinks
+ * the heap, so call this function before loading the service. See docs/adr/0015-bound-the-memory-of-the-service.md
  */
 export function keepHeapSmall(): void {
   setFlagsFromString(`--heap-growing-percent=${SMALL_GROWTH_PERCENT}`);
   setFlagsFromString('--semi-space-growth-factor=1');
-  // In a small heap, waking other threads would take more time than it saves.
+  // In a small heap, waking other threads would take more time than parallel collection saves.
   setFlagsFromString('--no-parallel-scavenge');
   const collect = createCollector();
   let mayGrow = false;
   let most = SMALL_YOUNG_GENERATION_BYTES;
-  // The young generation starts with 1 MiB. After each full collection it has this size again.
+  // V8 starts with a young generation of 1 MiB, and shrinks it to this size at each full collection. So check the size
+  // after each collection, and allow growth only below the limit.
   const observer = new PerformanceObserver(() => {
     if (most !== YOUNG_GENERATION_BYTES && (readUsage(process.memoryUsage.rss) ?? 0) > SMALL_PROCESS_BYTES) {
-      // Switch to the low limits only once. Each switch takes a tenth of a second, and near the limit the process would
-      // switch again and again.
+      // Switch to the low limits only once. Each switch takes a tenth of a second, and a process whose size varies
+      // around the limit would switch many times.
       most = YOUNG_GENERATION_BYTES;
       setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`);
-      // V8 applies both limits at a full collection.
+      // V8 applies new limits only at a full collection, so force one.
       collect();
     }
     const isSmall = youngGenerationSize() < most;
@@ -60,7 +61,10 @@ function youngGenerationSize(): number {
 
 type Usage = Pick<NodeJS.MemoryUsage, 'rss' | 'heapUsed'>;
 
-/** Returns the memory usage. Undefined if it cannot be read, for example because no file descriptors are free. */
+/**
+ * Returns the memory usage. Returns undefined if the usage cannot be read, for example because no file descriptors are
+ * free.
+ */
 function readUsage<T>(ask: () => T): T | undefined {
   try {
     return ask();
@@ -77,9 +81,9 @@ export interface MemoryTrimmerDeps {
 }
 
 export interface MemoryTrimmer {
-  /** Returns memory to the system if enough has accumulated since the last call. */
+  /** Returns memory to the system if enough unused memory has accumulated since the last call. */
   trim(): void;
-  /** Reports that a run has processed this many bytes of large values. */
+  /** Reports that a run has processed large values with this total size. */
   addLargeValue(bytes: number): void;
 }
 
@@ -91,18 +95,18 @@ const INITIAL_RSS_BYTES = 64 * MIB;
  */
 const MIN_TRIM_BYTES = 40 * MIB;
 /**
- * After this many bytes of large values, all garbage is collected. V8 itself collects only after 30 MiB of strings and
- * 30 MiB of buffers. Each MiB of a value causes about 12 MiB of garbage on its way into a Secret.
+ * After this many bytes of large values, a full collection is forced. V8 by itself collects only after 30 MiB of
+ * strings and 30 MiB of buffers. Each MiB of a value causes about 12 MiB of garbage on its way into a Secret.
  */
 const LARGE_VALUE_BYTES = 4 * MIB;
 /**
- * In a larger heap, no full collection is forced: it takes about a third of a second for 100 MiB, and blocks the event
- * loop.
+ * In a larger heap, no full collection is forced. A full collection takes about a third of a second for 100 MiB, and
+ * blocks the event loop.
  */
 const MAX_HEAP_BYTES = 256 * MIB;
 
 /**
- * Returns memory that a configuration or a first sync has allocated and that is no longer used. V8 itself keeps this
+ * Returns memory to the system that a configuration or a first sync has used and that is free now. V8 itself keeps such
  * memory while the process is active.
  */
 export function createMemoryTrimmer({
@@ -129,8 +133,8 @@ export function createMemoryTrimmer({
 }
 
 function createCollector(): () => void {
-  // `gc` exists only in contexts that are created while the flag is set. Unset the flag, so that no other code can use
-  // it.
+  // V8 defines `gc` only in contexts that are created while this flag is set. Unset the flag afterwards, so that no
+  // other code can use `gc`.
   setFlagsFromString('--expose-gc');
   const gc = runInNewContext('gc') as NodeJS.GCFunction;
   setFlagsFromString('--no-expose-gc');

@@ -13,8 +13,8 @@ const TOO_LARGE = 'the value is larger than 1 MiB, so no Secret can contain it';
 
 /**
  * Prompts for a value and returns its fingerprints: one for each combination of a fingerprint key and a form that the
- * value can have in a store. Returns undefined if the configuration is invalid. A command line argument would be
- * visible to other users of the machine. The terminal does not show the typed value.
+ * value can have in a store. Returns undefined if the configuration is invalid. The value cannot be given as a command
+ * line argument, because other users of the machine could see it. The terminal does not show the typed value.
  */
 export async function promptFingerprints(
   context: Context,
@@ -31,7 +31,7 @@ export async function promptFingerprints(
 
 /**
  * Reads the value and returns it both with and without the final newline. Most tools print a newline that is not part
- * of the value, but in a file it often is.
+ * of the value. In a file, however, the final newline often is part of the value.
  */
 async function readValueForms(context: Context): Promise<readonly SecretValue[]> {
   const { ask, stdin, signal } = context;
@@ -51,7 +51,8 @@ async function promptForValue(
   { input, output }: NonNullable<Context['ask']>,
   signal: AbortSignal,
 ): Promise<Buffer> {
-  // Check the signal first. SIGTERM, or Ctrl-C before readline controls the terminal, does not reach readline.
+  // Check the signal first, because readline does not notice every interruption. It notices neither SIGTERM nor a
+  // Ctrl-C before it controls the terminal.
   if (signal.aborted) throw new AppError('INTERRUPTED');
   output.write('Value (hidden): ');
   // In terminal mode, readline echoes each key. Discard its output to hide the value.
@@ -81,7 +82,8 @@ export interface StdinLimit {
 
 /**
  * Reads standard input to its end. Returns an empty buffer if there is no standard input.
- * @throws UsageError if the input is too large; AppError INTERRUPTED on abort, because the writer may never finish
+ * @throws UsageError if the input is too large; AppError INTERRUPTED on abort. Without an abort, a writer that never
+ * finishes would block the command forever.
  */
 export async function readStdin(
   stdin: Readable | undefined,

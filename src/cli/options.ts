@@ -9,7 +9,7 @@ import { COMMON, type HelpTexts, withHelp } from './texts/help.ts';
 /** Runs the action of a command. */
 export type Run = (command: () => Promise<number>) => Promise<void>;
 
-/** Creates a command with the common options. commander copies the settings of its parent. */
+/** Creates a command with the common options. The new command has the same commander settings as its parent. */
 export function command(parent: Command, name: string, description: string, help: HelpTexts): Command {
   return withHelp(parent.command(name), help)
     .description(description)
@@ -49,7 +49,8 @@ export function positiveInteger(text: string): number {
 }
 
 /**
- * Requires a complete fingerprint. An incomplete one would match no record, and the user would trust the empty result.
+ * Requires a complete fingerprint. An incomplete fingerprint would match no record, and the user would trust the empty
+ * result.
  */
 export function fingerprint(text: string): string {
   // Do not print the text, because it may be a secret value that was meant for `--value`.
@@ -87,7 +88,8 @@ export function collect(text: string, before: readonly string[] = []): readonly 
 
 /**
  * Rejects an option that is given twice, because commander would silently drop the first value. Repeatable options and
- * options without a value are exempt. Covers all subcommands, so call this after all options are added.
+ * options without a value are exempt. The rule also applies to all subcommands, so call this function after all options
+ * are added.
  */
 export function refuseRepeated(command: Command): void {
   for (const option of command.options) {
@@ -108,8 +110,8 @@ const NAMES = ['--config', '--output', '--log-level'];
 const SHORT = ['-c', '-o'];
 
 /**
- * Moves common options from before the command name to after it. commander rejects options before the name, but
- * `kubectl` and other programs accept them.
+ * Moves common options that precede the command name to the place after the name. commander rejects options before the
+ * name. Users type them there because `kubectl` and other programs accept them.
  */
 export function moveEarlyOptions(args: readonly string[], program: Command): readonly string[] {
   const early: string[] = [];

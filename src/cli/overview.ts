@@ -19,8 +19,8 @@ interface Terminal {
 }
 
 /**
- * Returns the output of `--version` and `--help` without loading the rest of the program. Loading commander takes half
- * as long as starting Node. Returns undefined for other command lines.
+ * Returns the output of `--version` and `--help` without loading the rest of the program. Loading commander alone would
+ * take half as long as starting Node. Returns undefined for other command lines.
  */
 export function quickOutput(args: readonly string[], terminal: Terminal): string | undefined {
   const [only = '', ...more] = args;

@@ -66,14 +66,14 @@ function restartData({ error: { code }, ...restart }: FailedRestart): object {
   return { ...restart, code };
 }
 
-/** The Secret is updated, but its pods still use the old content. */
+/** The Secret is updated, but the pods of the workload still use the old content. */
 function failedRestartText({ workload, namespace, secret, error }: FailedRestart): string {
   return `not restarted after the change of ${namespace}/${secret}: ${workload}: ${error.code}: ${error.message}`;
 }
 
 type OverdueSource = NonNullable<SyncReport['unrotated']>[number];
 
-/** Returns the source with the field names of `audit report`. */
+/** Returns the source, with the field names that `audit report` uses. */
 function overdueData({ mapping, store, key, madeAt, ageMs, maxAgeMs }: OverdueSource) {
   const since = new Date(madeAt).toISOString();
   return { mapping, store, key, since, days: days(ageMs), maxDays: days(maxAgeMs) };
@@ -83,7 +83,7 @@ function days(ms: number): number {
   return Math.floor(ms / 86_400_000);
 }
 
-/** Maximum number of listed sources. There may be one for each key of a store. */
+/** The maximum number of sources in the output. A search can find as many sources as its store has keys. */
 const MAX_LISTED = 10;
 
 function overdueTexts(unrotated: readonly OverdueSource[]): readonly string[] {
@@ -148,7 +148,7 @@ function runTarget({
 
 /**
  * Returns the exit code. If `ok` is false although nothing failed, targets were refused or are held. A failed restart
- * counts as a failure, because pods still use an old value. A missing workload does not, because it has no pods.
+ * counts as a failure, because pods still use an old value. A missing workload does not count, because it has no pods.
  */
 function verdict(
   ok: boolean,
@@ -170,16 +170,16 @@ export interface UncheckedTarget {
 }
 
 /**
- * Describes a target that could not be checked. Without this line, users could conclude that the target does not
- * change.
+ * Describes a target that could not be checked. If this line were missing, users could conclude that the target will
+ * not change.
  */
 export function uncheckedText({ what, error }: UncheckedTarget): string {
   return `could not be checked, and may be orphaned: ${what}: ${error.code}`;
 }
 
 /**
- * Describes an orphaned target that cannot be removed yet. After a rename, the old target is removed only when the new
- * one exists, which can take a long time.
+ * Describes an orphaned target that cannot be removed yet. After a rename, the old target stays until the new target
+ * exists, and that can take a long time.
  */
 export function waitingText({ mapping, target, until }: AwaitingReplacement): string {
   if (formatTarget(until) === formatTarget(target))

@@ -49,7 +49,9 @@ function warnAboutAudit({ checkpoints }: App, context: Context): void {
   printNotice(context, `${paint('yellow', 'warning')} ${doubt.code}: ${what}`);
 }
 
-/** Warns if the last checkpoint could not be written. A service reports this in its log and status instead. */
+/**
+ * Warns if the last checkpoint could not be written. A service reports such a failure in its log and status instead.
+ */
 function warnAboutCheckpoints({ checkpoints }: App, context: Context): void {
   const failing = checkpoints?.writeError();
   if (failing === undefined) return;

@@ -98,9 +98,9 @@ export class ApiWorkloads implements Workloads {
   };
 
   /**
-   * Without a resourceVersion, the patch keeps concurrent changes to other fields. With the uid, the patch fails if
-   * another workload now has this name. Such a workload needs no restart, because its pods started after the Secret
-   * changed.
+   * The patch has no resourceVersion, so changes of other fields by other writers cause no conflict. The patch has the
+   * uid, so it fails if another workload now has this name. The other workload needs no restart, because its pods
+   * started after the Secret changed.
    */
   async #patch(
     { id: { kind, namespace, name }, uid }: LiveWorkload,
@@ -113,7 +113,7 @@ export class ApiWorkloads implements Workloads {
     const request = api
       .patchNamespacedCustomObject(group, version, namespace, plural, name, body, undefined, FIELD_MANAGER)
       .then((built) => {
-        // The default is a JSON patch, which is a list of operations.
+        // The generated client would send a JSON patch, which is a list of operations. The body is a merge patch.
         built.setHeaderParam('Content-Type', 'application/merge-patch+json');
         return built;
       });

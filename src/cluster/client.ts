@@ -19,7 +19,7 @@ import { createPool, type Pool } from './pool.ts';
 import { type RetryDeps, retryWhileBusy } from './throttle.ts';
 
 export interface KubeClientOptions extends KubeconfigOptions, RetryDeps {
-  /** The request rate limit of this process. Unset means no limit. */
+  /** Limits the request rate of this process. Unset means no limit. */
   readonly requestsPerSecond?: number | undefined;
   /**
    * Time limit for one request, from its start to the end of the response. For a stream, the limit covers the time
@@ -256,7 +256,7 @@ class UndiciClient implements KubeClient {
       // login.
       return response.status === 401 && this.#reload(used, true) ? await attempt() : response;
     } catch (thrown) {
-      // An abort reason can be any value, so check the signal instead.
+      // An abort reason can be any value, so check the signal and not the thrown value.
       if (kubeRequest.signal?.aborted) throw unavailable('cancelled before the API server answered', thrown);
       const error = errorFromTransport(thrown, this.#timeoutMs);
       throw error.subject === undefined ? error.withSubject(this.#displayAddress) : error;

@@ -28,8 +28,8 @@ export type RemoveResult = { readonly kind: 'removed' } | { readonly kind: 'conf
 
 /**
  * Only `written` means that something was written. `conflict` without `keys`: the object changed, so the caller must
- * read it again. `conflict` with `keys`: other managers own these keys with other values, so a retry does not help. An
- * empty list means that the conflict is in a label or an annotation.
+ * read it again. `conflict` with `keys`: other managers own these keys with other values, so a retry does not help.
+ * Empty `keys` mean that the conflict is in a label or an annotation.
  */
 export type MergeResult =
   | { readonly kind: 'written'; readonly resourceVersion: string }
@@ -74,8 +74,8 @@ export interface WatchScope {
 /** Handlers run one at a time, in the order of the events. */
 export interface WatchHandlers {
   /**
-   * Whether the caller needs the metadata of this Secret. For other Secrets, the watch keeps only the names. Default:
-   * all Secrets are of interest.
+   * Whether the caller needs the metadata of this Secret. For Secrets that the caller does not need, the watch keeps
+   * only the names. Default: the caller needs all Secrets.
    */
   isOfInterest?(secret: string): boolean;
   /**
@@ -104,11 +104,11 @@ export interface Cluster extends AsyncDisposable {
   watch(scope: WatchScope, handlers: WatchHandlers): AsyncDisposable;
   /** Watches all namespaces until disposed. Failures are retried. */
   watchNamespaces(handlers: NamespaceHandlers): AsyncDisposable;
-  /** Token and access reviews. `undefined`: not supported by this cluster. */
+  /** Reviews tokens and access. `undefined` if this cluster does not support reviews. */
   readonly identities: Identities | undefined;
-  /** `undefined`: not supported by this cluster. */
+  /** `undefined` if this cluster has no workloads. */
   readonly workloads: Workloads | undefined;
-  /** `undefined`: not supported by this cluster. */
+  /** `undefined` if this cluster has no ConfigMaps. */
   readonly configMaps: ConfigMaps | undefined;
   /** The address or path of the cluster, for display. */
   readonly address: string;
@@ -161,7 +161,7 @@ export interface Cluster extends AsyncDisposable {
   ping(options?: CallOptions): Promise<{ readonly time?: number }>;
 }
 
-/** Called for each write request, with its RBAC verb. */
+/** Called for each write request, with the RBAC verb of the request. */
 export type OnWrite = (verb: 'create' | 'update' | 'patch' | 'delete') => void;
 
 /** The open watches of a cluster. Disposing the cluster ends them. */
@@ -198,7 +198,7 @@ export interface Caller {
   readonly extra?: Readonly<Record<string, readonly string[]>>;
 }
 
-/** Authenticates and authorizes callers of the HTTP API by their Kubernetes identity. */
+/** Authenticates callers of the HTTP API by their Kubernetes identity, and checks their permissions. */
 export interface Identities {
   /**
    * Runs a TokenReview with this audience. Returns the user of the token, or `undefined` if the token is not valid.

@@ -7,8 +7,8 @@ import { bodyOf, coreApi, sendTyped } from './typed-apis.ts';
 
 /** https://kubernetes.io/docs/reference/kubernetes-api/config-and-storage-resources/config-map-v1/ */
 export function createConfigMaps({ send }: KubeClient): ConfigMaps {
-  // Maps each short ConfigMap to its complete object, because a PUT must send the complete object. An entry exists for
-  // as long as the caller keeps the short ConfigMap.
+  // Maps each `ConfigMap` to the complete object from the API server, because a PUT must send the complete object. An
+  // entry exists for as long as the caller keeps the `ConfigMap`.
   const objects = new WeakMap<ConfigMap, V1ConfigMap>();
   return {
     async read(namespace, name, { signal } = {}) {

@@ -12,7 +12,7 @@ export interface CustomKind {
 export interface CustomObjects {
   /** The objects, with `apiVersion` and `kind` added, because list items lack both. */
   readonly objects: readonly JsonObject[];
-  /** One sentence for each list that failed. */
+  /** Contains one sentence for each list that failed. */
   readonly warnings: readonly string[];
 }
 
@@ -25,8 +25,8 @@ interface CustomObjectsRequest {
 }
 
 /**
- * Lists custom resources in every namespace where the identity may list them. Missing permissions leave objects out and
- * are reported in `warnings`.
+ * Lists custom resources in every namespace where the identity may list them. Objects that the identity may not list
+ * are left out, and `warnings` reports them.
  */
 export async function listCustomObjects(
   client: KubeClient,
@@ -119,7 +119,10 @@ async function namespacesOf(
   }
 }
 
-/** Reads one object by its path. Returns `undefined` if it does not exist or reading it is forbidden. */
+/**
+ * Reads one object by its path. Returns `undefined` if the object does not exist, or if reading the object is
+ * forbidden.
+ */
 export async function readObject(
   client: KubeClient,
   path: string,

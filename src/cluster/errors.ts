@@ -152,8 +152,8 @@ const REFUSALS: readonly (readonly [by: RegExp, what: string])[] = [
 ];
 
 /**
- * Matches the errors for objects above 1.5 MiB (from etcd) and for requests above 2 MiB (from the etcd client). The
- * names of the keys count toward the size.
+ * Matches the errors for objects above 1.5 MiB (from etcd) and for requests above 2 MiB (from the etcd client). A
+ * Secret within its own limit can exceed these limits, because the names of its keys count too.
  */
 const TOO_LARGE_FOR_ETCD = /etcdserver: request is too large|trying to send message larger than max/;
 
@@ -208,7 +208,7 @@ const TRANSPORT_DETAILS: Readonly<Record<string, string>> = {
   PATH_LENGTH_EXCEEDED: "TLS: the server's certificate, or one of its issuers, may not be used for this",
   EPROTO: 'TLS: the server does not use TLS, or offers no version that we accept',
   UND_ERR_PRX_CONN: 'the proxy closed the connection',
-  // Every direct request ends before this timeout, so the timeout comes from a proxy tunnel.
+  // Every direct request ends before this timeout. So the timeout can only come from opening a tunnel through a proxy.
   UND_ERR_HEADERS_TIMEOUT: 'the proxy does not answer',
 };
 
@@ -243,7 +243,7 @@ export function isTlsError(thrown: unknown): boolean {
 
 /**
  * Turns a failure without a response (network, DNS, TLS, timeout) into an AppError. An unknown failure becomes
- * INTERNAL, and its text stays internal.
+ * INTERNAL, and its text is not shown.
  */
 export function errorFromTransport(thrown: unknown, timeoutMs: number): AppError {
   if (thrown instanceof AppError) return thrown;

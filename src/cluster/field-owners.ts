@@ -97,7 +97,7 @@ export function entriesAfterUpdate(before: RawSecret, after: RawSecret): readonl
   }));
 }
 
-/** Records the fields that we own after our write. An API server would do this. */
+/** Records the fields that we own after our write. An API server records these fields itself. */
 export function withOwnership(raw: RawSecret, before?: RawSecret): RawSecret {
   const metadata = objectIn(raw, 'metadata') ?? {};
   const metadataMaps = (of: RawSecret | undefined) => ({

@@ -11,7 +11,7 @@ import { WORKLOAD_APIS } from './workloads.ts';
 /** The status of a response to a review. */
 const CREATED = 201;
 
-/** Results are not cached here. */
+/** This module does not cache the results of reviews. */
 export function createIdentities({ send }: KubeClient): Identities {
   return {
     async review(token, audience, { signal } = {}) {

@@ -199,8 +199,8 @@ class KubernetesCluster implements Cluster {
 
   readonly ping: Cluster['ping'] = async ({ signal } = {}) => {
     const response = await this.#client.send({ method: 'GET', path: '/version', signal });
-    // The cluster may forbid reading the version. A 403 still proves that the cluster answers and accepts our
-    // identity.
+    // The cluster may forbid reading the version. A response with 403 still proves that the cluster answers and accepts
+    // our identity.
     if (response.status !== 200 && response.status !== 403) throw errorFromResponse(response, this.address);
     const time = Date.parse(String(response.headers.date));
     return Number.isNaN(time) ? {} : { time };

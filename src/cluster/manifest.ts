@@ -136,7 +136,7 @@ function decode(base64: string): SecretValue {
   return SecretValue.fromBytes(Buffer.from(base64, 'base64'));
 }
 
-/** Use `Object.fromEntries`: Kubernetes allows the key `__proto__`, which an assignment would not set. */
+/** Use `Object.fromEntries`, because Kubernetes allows the key `__proto__`, which an assignment would not set. */
 function encodeAll(data: ReadonlyMap<string, SecretValue>): JsonObject {
   const entries = [...data].sort(([a], [b]) => compareText(a, b));
   return Object.fromEntries(entries.map(([key, value]) => [key, value.revealText('base64')]));
@@ -171,8 +171,8 @@ export function toMeta(item: JsonObject, namespace: string): SecretMeta | undefi
 }
 
 /**
- * Whether another manager owns part of the content, or we own nothing. If somebody deletes a key, no manager owns it,
- * and the key is missing from `ours`.
+ * Whether another manager owns part of the content, or we own nothing. A key that somebody else deleted has no owner,
+ * so this function does not detect the deletion. The key is then missing from `ours`.
  */
 function isChangedByOthers(metadata: JsonObject): boolean {
   const entries = listIn(metadata, 'managedFields').filter(isObject);

@@ -26,7 +26,7 @@ export interface ListRequest {
   /** The expected list type. Default: any list of the core API. */
   readonly format?: { readonly accept?: string; readonly apiVersion: string; readonly kind?: string };
   readonly pageSize?: number;
-  /** Formats a scope for messages. */
+  /** A name of the listed objects, for messages. */
   readonly subject: string;
   readonly signal?: AbortSignal | undefined;
   /** Called for each page, to report progress. */
@@ -48,7 +48,10 @@ export async function listAll(client: KubeClient, request: ListRequest): Promise
   return (await listWithVersion(client, request, (item) => item)).items;
 }
 
-/** @param take Converts each object at once, so that the complete objects of a long list do not stay in memory. */
+/**
+ * @param take Converts each object as soon as it arrives, so that the complete objects of a long list do not stay in
+ * memory.
+ */
 export async function listWithVersion<T>(
   client: KubeClient,
   request: ListRequest,

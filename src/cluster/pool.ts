@@ -76,8 +76,8 @@ function createDispatcher(
     uri: proxy,
     requestTls: { ...tls, timeout: connectMs },
     proxyTls: { rejectUnauthorized: true },
-    // Limits the wait for the response to CONNECT, which has no other time limit. Later requests wait for the same
-    // response.
+    // Limits the wait for the response to CONNECT, which has no other time limit. Without this limit, all later
+    // requests would wait for that response too.
     clientFactory: (origin, more) => new UndiciPool(origin, { ...more, headersTimeout: connectMs }),
     // Creates the connections through the tunnel, or to the proxy if there is no tunnel.
     factory: (origin, more: UndiciPool.Options) => {

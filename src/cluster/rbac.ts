@@ -78,8 +78,8 @@ export function rbacObjects(input: RbacInput): readonly RbacObject[] {
     roles.push(
       role(input, `${name}-checkpoints`, namespace, checkpointRules(list.map((configMap) => configMap.name))),
     );
-  // The namespaces of a selector are not known in advance, so ClusterRoles are needed. The second one can be bound to
-  // fewer namespaces than the first.
+  // The namespaces of a selector are not known in advance, so ClusterRoles are needed. The ClusterRole for the Secrets
+  // is separate, so that it can be bound to fewer namespaces than the ClusterRole that lists namespaces.
   if (input.selected !== undefined && input.selected.length > 0) {
     roles.push(role(input, `${name}-namespaces`, undefined, [NAMESPACES_RULE]));
     roles.push(role(input, `${name}-selected`, undefined, rulesFor(input.selected, input)));

@@ -4,8 +4,9 @@ import type { WorkloadKind } from './workloads.ts';
 
 /**
  * Whether the status of a workload shows that its pods are being replaced. Uses the rules of `kubectl rollout status`.
- * A change that the controller has not observed yet counts as rolling. A rollout does not count if it waits for a
- * person (paused, past its progress deadline, or with an OnDelete strategy), because it would block all others.
+ * A change that the controller has not observed yet counts as rolling. A rollout that waits for a person (paused, past
+ * its progress deadline, or with an OnDelete strategy) does not count. Otherwise the restarts of all other workloads
+ * would have to wait for it.
  */
 export function isRolling(kind: WorkloadKind, item: JsonObject): boolean {
   const spec = objectIn(item, 'spec') ?? {};
@@ -27,7 +28,8 @@ export function isRolling(kind: WorkloadKind, item: JsonObject): boolean {
 function isObserved(item: JsonObject, { observedGeneration }: JsonObject): boolean {
   const generation = numberIn(objectIn(item, 'metadata') ?? {}, 'generation', 0);
   if (observedGeneration === undefined) return false;
-  // A Rollout stores `observedGeneration` as text. Old releases store a hash, which cannot be compared.
+  // A Rollout stores `observedGeneration` as text. Old releases of Argo Rollouts store a hash, which cannot be
+  // compared.
   const observed = Number(observedGeneration);
   return Number.isNaN(observed) || observed >= generation;
 }
@@ -52,7 +54,7 @@ function statefulSetRolls(spec: JsonObject, status: JsonObject): boolean {
   if (numberIn(status, 'readyReplicas', 0) < replicas) return true;
   const strategy = objectIn(spec, 'updateStrategy') ?? {};
   const partition = numberIn(objectIn(strategy, 'rollingUpdate') ?? {}, 'partition', 0);
-  // While a partition is set, pods below it keep the old revision.
+  // While a partition is set, the pods with an ordinal below the partition keep the old revision.
   if (partition > 0) return numberIn(status, 'updatedReplicas', 0) < replicas - partition;
   return textIn(status, 'updateRevision') !== textIn(status, 'currentRevision');
 }

@@ -3,7 +3,7 @@ import { sleepMs } from '../core/timer.ts';
 import { type KubeResponse, retryAfterOf } from './errors.ts';
 
 export interface RetryDeps extends Pick<RequestRateDeps, 'wait'> {
-  /** From 0 to 1. */
+  /** Returns a number from 0 to 1, for the jitter. */
   readonly random?: (() => number) | undefined;
 }
 
@@ -17,7 +17,7 @@ const JITTER_MS = 1_000;
 
 /**
  * Sends a request again after a 429 of the API server. The server did not carry out the request, so even a write is
- * safe to repeat. The response contains the wait, usually one second
+ * safe to repeat. The response contains the delay, usually one second
  * (https://kubernetes.io/docs/concepts/cluster-administration/flow-control/).
  */
 export async function retryWhileBusy(

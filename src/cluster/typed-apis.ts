@@ -6,8 +6,8 @@ import type { KubeClient } from './client.ts';
 import { errorFromResponse, type KubeResponse, unavailable, unexpectedResponse } from './errors.ts';
 
 // Client-node's generated clients build the requests. Our own client sends them, with the connections, logins, time
-// limits and retries of all other requests. Each module is loaded at its first use, because the models that they share
-// take 17 MiB.
+// limits and retries of all other requests. Each module is loaded at its first use, because the models that all modules
+// import take 17 MiB.
 
 export function authenticationApi() {
   return load(async () => {
@@ -45,7 +45,7 @@ async function load<Api>(
     const RequestFactory = await importFactory();
     const { createConfiguration } = await import('@kubernetes/client-node/dist/gen/configuration.js');
     const { ServerConfiguration } = await import('@kubernetes/client-node/dist/gen/servers.js');
-    // Our client replaces the host.
+    // A placeholder: our client sends the request to the address of the cluster.
     const baseServer = new ServerConfiguration('http://api-server', {});
     return new RequestFactory(createConfiguration({ baseServer }));
   } catch (cause) {

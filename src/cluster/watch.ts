@@ -18,7 +18,7 @@ export interface WatchTuning {
   /** The delay after the first failure, before jitter. It doubles up to `longestWaitMs`. */
   readonly firstWaitMs?: number;
   readonly longestWaitMs?: number;
-  /** From 0 to 1. */
+  /** Returns a number from 0 to 1, for the jitter. */
   readonly random?: () => number;
 }
 
@@ -26,7 +26,7 @@ export interface WatchedCollection {
   /** The path of the collection, without a query string. */
   readonly path: string;
   readonly fieldSelector?: string | undefined;
-  /** Formats a scope for messages. */
+  /** A name of the listed objects, for messages. */
   readonly subject: string;
 }
 
@@ -54,8 +54,8 @@ const EVENTS_ACCEPT = 'application/json;as=PartialObjectMetadata;g=meta.k8s.io;v
 const METADATA_PAGE_SIZE = 500;
 
 /**
- * The requested watch duration. A server may end a watch at any time, but it ends a requested duration without losing
- * events.
+ * The duration that a watch requests. A server may end a watch at any time. At the end of the requested duration, it
+ * ends the watch without losing events.
  */
 const MIN_WATCH_S = 240;
 /** Random extra duration, so that watches that started together do not all reconnect together. */
@@ -98,8 +98,8 @@ class CollectionWatch<T> implements AsyncDisposable {
   /**
    * The version up to which all events were delivered. The watch continues from this version. If it is not set, the
    * objects are listed again. The version is cleared if the server has expired it (410), if a line is invalid, if the
-   * sink throws, or if the connection was silent. It is also cleared after an attempt without events: after etcd is
-   * restored, a watch from a version in the future would receive nothing.
+   * sink throws, or if the connection was silent. It is also cleared after an attempt without events. The reason is a
+   * restored etcd, whose versions are lower: a watch from a version in the future would receive nothing.
    */
   #resumeVersion: string | undefined;
   #hasReceivedEvent = false;
@@ -217,7 +217,8 @@ class CollectionWatch<T> implements AsyncDisposable {
     onActivity();
     for await (const line of linesOf(response.chunks)) {
       if (this.#disposal.signal.aborted) return;
-      // If this event fails, only a new list can replace it. So clear the version until the event is handled.
+      // If the event cannot be parsed or the sink throws, only a new list can replace the event. So clear the version
+      // until the event is handled.
       this.#resumeVersion = undefined;
       const event = eventIn(line, subject);
       if (event.kind === 'expired') return;

@@ -18,8 +18,8 @@ export function watchSecrets(
   const { namespace, secret } = scope;
   checkScope(scope);
   const subject = formatScope(scope);
-  // For Secrets of no interest, keep only the names. Otherwise the metadata of tens of thousands of Secrets would stay
-  // in memory until the last page.
+  // Keep only the names of Secrets that the caller does not need. Otherwise the metadata of tens of thousands of
+  // Secrets would stay in memory until the last page.
   const withoutMetadata = new WeakSet<SecretMeta>();
   const isOfInterest = ({ id }: SecretMeta): boolean => handlers.isOfInterest?.(id.secret) ?? true;
   const metaOf = (item: JsonObject): SecretMeta => {
@@ -40,7 +40,7 @@ export function watchSecrets(
   const sink = {
     convert: metaOf,
     listed(metas: readonly SecretMeta[]) {
-      // A Secret may have become of interest after its page was read.
+      // The caller may have started to need a Secret after its page was read.
       if (metas.some((meta) => withoutMetadata.has(meta) && isOfInterest(meta))) return false;
       handlers.listed(metas);
       return true;

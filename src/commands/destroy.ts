@@ -33,8 +33,8 @@ const NO_ORPHANS: OrphanProposals = {
 };
 
 /**
- * Deletes targets that the running service has proposed for deletion, and orphaned targets. Before that, decides about
- * all of them together once more. Returns undefined if the configuration has changed meanwhile.
+ * Deletes targets that the running service has proposed for deletion, and orphaned targets. First decides again about
+ * all of them together. Returns undefined if the configuration has changed in the meantime.
  */
 export async function destroyProposed(
   app: App,
@@ -53,11 +53,12 @@ export async function destroyProposed(
     onProgress,
   } = request;
   const isInForce = isStillProposed(app);
-  // Scan before deciding: the scan takes time, and meanwhile the reason for a proposed deletion can disappear.
+  // Search for orphans before deciding about the proposals. The search takes time, and the reason for a proposed
+  // deletion can disappear during the search.
   const scanned = includeOrphans ? await scanOrphans(app, onProgress) : undefined;
   const ends = [...(await decideDeletions(app.targets.filter(isProposed), app, context, onWithdrawn))];
-  // Include changes that were held before this process started. Without them, the number of deletions could be small
-  // enough to pass the brake.
+  // Include changes that were held before this process started. Without them, the brake would count too few deletions
+  // and could allow all of them.
   if (ends.length > 0 || includeOrphans) {
     const unknownTargets = app.targets.filter((wanted) => wanted.error === undefined && isUndecided(wanted));
     ends.push(
@@ -76,7 +77,8 @@ export async function destroyProposed(
   const others = { targets: [], leaving: includeOrphans ? pruned.length : heldOrphans };
   const count = includeOrphans ? orphans.count : heldOrphans;
   const population = await populationOf(app, { presence, orphanCount: count, proposals, others });
-  // The steps above can take minutes. Meanwhile someone may have restored a mapping that was removed by mistake.
+  // The steps above can take minutes. In this time, someone may have restored a mapping that was removed by mistake. So
+  // check again that the targets are still orphaned.
   const isLeft = new Set(orphans.proposals);
   const isMeant = (proposal: Proposal): boolean =>
     (!isLeft.has(proposal) || replicasAgree()) && isInForce(proposal, isLeft.has(proposal));
@@ -97,7 +99,7 @@ async function decideDeletions(
     const decision = await decideTarget(wanted, context);
     const { plan } = decision;
     const isEnd = plan.kind === 'delete' || plan.kind === 'recreate' || plan.kind === 'hold';
-    // After a transient failure, the next attempt may still decide to delete. So the proposal is not withdrawn.
+    // After a transient failure, the next attempt may still decide to delete the target. So keep the proposal.
     const isOpen = plan.kind === 'fail' && plan.error.isTransient;
     if (!isEnd && !isOpen) onOver(wanted);
     return isEnd ? [proposalOf(wanted.mapping, decision, plan)] : [];
@@ -105,7 +107,10 @@ async function decideDeletions(
   return decided.flat();
 }
 
-/** Returns the orphans that `prune` holds. They wait for a person, but no mapping proposes to delete them. */
+/**
+ * Returns the orphans whose deletion `prune` holds until a person releases it. No mapping proposes these deletions,
+ * because `onMappingRemoved: keep` applies to these orphans.
+ */
 async function heldByPrune(app: App, orphans: readonly Orphan[]): Promise<readonly Outcome[]> {
   const kept = orphans.filter(({ onMappingRemoved }) => onMappingRemoved === 'keep');
   const held = await recordedAsHeld(
@@ -121,15 +126,16 @@ async function heldByPrune(app: App, orphans: readonly Orphan[]): Promise<readon
 }
 
 /**
- * Returns presence according to the watch. The watch can lag behind new targets, so a target that it does not contain
- * is not known to be absent.
+ * Returns which targets exist according to the watch. The watch can lag behind new targets, so a target that is missing
+ * in the watch may still exist.
  */
 function presenceByWatch(
   { instances }: App,
   meta: (id: TargetId) => SecretMeta | undefined,
   ends: readonly Proposal[],
 ): KnownPresence {
-  // A target that is deleted to be recreated may never be created again, so it does not count as present.
+  // If the second step of a recreation fails, the target stays deleted. So a target that is about to be recreated does
+  // not count as present.
   const returning = new Set(ends.filter(({ replacement }) => replacement).map(({ mapping }) => mapping));
   const ours = ({ mapping, id }: DesiredTarget): SecretMeta | undefined => {
     const seen = mapping.target.mode === 'merge' ? undefined : meta(id);

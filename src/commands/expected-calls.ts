@@ -17,7 +17,7 @@ export interface StoreCalls {
   readonly store: string;
   /** The read strategy for most of the keys. Undefined if there is only one strategy for every key. */
   readonly way?: ReadStrategy;
-  /** The number of distinct keys, versions and objects. */
+  /** The number of distinct keys, named versions and special objects, such as certificates. */
   readonly keys: number;
   readonly perHour: number;
 }
@@ -35,9 +35,9 @@ const HOUR_MS = 3_600_000;
 interface ReadGroup {
   readonly refreshMs: number;
   readonly keys: number;
-  /** Number of keys whose current version a list or batch can return. */
+  /** Number of keys whose current version a list request or a batch request can return. */
   readonly plain: number;
-  /** Number of named versions and special objects, which are read one by one. */
+  /** Number of named versions and special objects. Each of them needs its own request. */
   readonly single: number;
   /** Number of keys that are read for targets of mode `merge`. */
   readonly merged: number;
@@ -61,7 +61,8 @@ export function expectedCalls(
   targets: readonly DesiredTarget[],
   { taken: observed = () => [], lacks = new Set() }: CallsOptions = {},
 ): readonly StoreCalls[] {
-  // Cached by the list of targets, which is immutable. Each status request needs these groups.
+  // Cache the groups, because each status request needs them. A list of targets never changes, so it can be the key of
+  // the cache.
   const byStore = groupCache.get(targets) ?? readGroupsOf(targets);
   groupCache.set(targets, byStore);
   return stores.flatMap((config) => {
@@ -129,7 +130,10 @@ function fullRunParts(mapping: Mapping): readonly SweepPart[] {
   ];
 }
 
-/** Returns the minimum requests per hour of a tool that reads each key of each target separately at each refresh. */
+/**
+ * Returns the lowest number of requests per hour that a tool needs if it reads each key of each target separately at
+ * each refresh.
+ */
 export function unsharedCallsPerHour(targets: readonly DesiredTarget[], store: string): number {
   const perHour = targets.map(({ mapping }) => {
     const keys = new Set(
@@ -156,7 +160,10 @@ function abilitiesOf(
   };
 }
 
-/** Returns the strategy of an observed sweep with the same number of keys, or else the cheapest strategy. */
+/**
+ * Returns the strategy of an observed sweep with the same number of keys. If no such sweep was observed, returns the
+ * cheapest strategy.
+ */
 function expectedSweep(
   keys: number,
   abilities: ReadCapabilities,

@@ -66,7 +66,7 @@ export interface ObservedTarget {
   readonly proposal?: Proposal;
 }
 
-/** Returns the presence of the desired targets according to a run or a plan. */
+/** Returns which desired targets exist, according to a run or a plan. */
 export function presenceOf(observed: readonly ObservedTarget[]): KnownPresence {
   const byTarget = new Map(observed.map((entry) => [targetKey(entry.mapping, entry.target), entry]));
   const find = ({ mapping, id }: DesiredTarget): ObservedTarget | undefined =>
@@ -79,7 +79,7 @@ export function presenceOf(observed: readonly ObservedTarget[]): KnownPresence {
 
 function observedPresence(observed: ObservedTarget | undefined): boolean | undefined {
   if (observed?.alive !== true) return observed?.alive;
-  // With an error, the existing Secret may belong to another owner.
+  // The target has an error, so the existing Secret may belong to another owner.
   return observed.error === undefined || observed.proposal !== undefined ? true : undefined;
 }
 
@@ -87,16 +87,17 @@ function isReady(observed: ObservedTarget | undefined): boolean | undefined {
   if (observed === undefined) return undefined;
   const { alive, error, proposal } = observed;
   if (error === undefined && proposal === undefined) return true;
-  // A target that is deleted to be recreated may never be created again, so it does not count as present.
+  // If the second step of a recreation fails, the target stays deleted. So a target that is about to be recreated does
+  // not count as present.
   if (!alive || proposal?.replacement !== undefined) return false;
   // The target exists, but it is unknown which mapping created it.
   return undefined;
 }
 
-/** Targets that this run does not process. Their held changes count for the brake, and remain held. */
+/** The targets that this run does not process. Their held changes count for the brake and stay held. */
 export interface OtherTargets {
   readonly targets: readonly DesiredTarget[];
-  /** Number of orphaned targets of other mappings that are to be deleted. */
+  /** Number of orphaned targets that belong to other mappings and are to be deleted. */
   readonly leaving: number;
 }
 
@@ -111,8 +112,8 @@ interface PopulationInput {
 }
 
 /**
- * Returns the numbers that the brake needs. Counting `alive` stops when more targets exist than the proposals would
- * delete, because a higher number has no effect. A target that was never created does not count.
+ * Returns the numbers that the brake needs. Stops counting `alive` when it exceeds the number of proposed deletions,
+ * because a higher number would have no effect. A target that was never created does not count as alive.
  */
 export async function populationOf(
   app: App,
@@ -120,14 +121,14 @@ export async function populationOf(
 ): Promise<Population> {
   const { targets } = app;
   const free = proposals.filter(({ held }) => !held);
-  // A merge that ends removes keys but not the Secret.
+  // Count the mappings that stop merging into a Secret. They remove their keys but not the Secret.
   const merges = free.filter(({ ending }) => ending !== undefined).length;
   // If several mappings claim one Secret, count it once.
   const secrets = [...Map.groupBy(targets, secretOf).values()];
   const total = secrets.length + orphanCount + merges;
   if (free.length === 0) return { total, alive: total };
-  // A proposal is already held if it would remove the last key of a Secret. It counts for the brake until it is
-  // released.
+  // A proposal that would remove the last key of a Secret is already held. It counts for the brake until a person
+  // releases it.
   const held = proposals.length - free.length;
   const leavingElsewhere =
     held + others.leaving + (await recordedAsHeld(app, others.targets, targetSubject)).length;
@@ -157,8 +158,9 @@ async function isAnyPresent(
 }
 
 /**
- * Returns a function that checks whether a proposal still follows from the active configuration. It is called again
- * during the deletions. They can take minutes, in which a mistake in the configuration can be corrected.
+ * Returns a function that checks whether a proposal still follows from the active configuration. The function is called
+ * again during the deletions, because they can take minutes. In this time, a user can correct a mistake in the
+ * configuration.
  */
 export function isStillProposed(app: App): (proposal: Proposal, isLeft: boolean) => boolean {
   const { config } = app;
@@ -176,9 +178,7 @@ export function isStillProposed(app: App): (proposal: Proposal, isLeft: boolean)
   };
 }
 
-/**
- * Returns the targets whose last record describes a held change. If `note` is given, the record must have this note.
- */
+/** Returns the targets whose last record describes a held change. With `note`, the record must also have this note. */
 export async function recordedAsHeld<T>(
   { audit, config, instances }: App,
   targets: readonly T[],
@@ -202,9 +202,12 @@ export interface OrphanProposals {
   readonly waiting: readonly AwaitingReplacement[];
   /** Number of all orphaned targets. */
   readonly count: number;
-  /** Number of orphaned targets that are to be deleted, now or later. */
+  /** Number of orphaned targets that this run or a later run is to delete. */
   readonly ended: number;
-  /** Number of orphaned targets and ended merges of other mappings that are to be deleted, now or later. */
+  /**
+   * Number of orphaned targets and ended merges that belong to other mappings and that this run or a later run is to
+   * delete.
+   */
   readonly endedOfOthers: number;
   readonly unseen: readonly Unreadable[];
 }

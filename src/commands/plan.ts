@@ -23,7 +23,7 @@ export interface PlannedTarget {
   readonly target: TargetId;
   readonly action: PlanAction;
   /**
-   * How a special update is done: it adopts an existing Secret, recreates the Secret, or merges into a Secret of
+   * The kind of a special update: it adopts an existing Secret, recreates the Secret, or merges into a Secret of
    * another owner.
    */
   readonly how?: 'adopt' | 'recreate' | 'merge';
@@ -34,7 +34,7 @@ export interface PlannedTarget {
   /** The record to which the target is pinned. */
   readonly pinned?: number;
   readonly proposal?: Proposal;
-  /** The field managers of former names of the mapping. The merge takes over their keys. */
+  /** The field managers of the mapping's former names. The merge takes over the keys that these field managers own. */
   readonly takesFrom?: readonly string[];
 }
 
@@ -49,7 +49,7 @@ export interface PlanReport {
   readonly kept?: number;
 }
 
-/** Returns what `sync` would do now. Reads the stores and the cluster, and changes neither. */
+/** Returns the changes that `sync` would make now. Reads the stores and the cluster, and changes neither. */
 export async function planTargets(app: App, only?: string, signal?: AbortSignal): Promise<PlanReport> {
   const context = await app.createContext({ signal });
   await context.recorder.command(commandOf('plan', only));
@@ -57,8 +57,8 @@ export async function planTargets(app: App, only?: string, signal?: AbortSignal)
 }
 
 /**
- * Plans as part of another command. With `ignorePlannedChanges`, targets that do not exist yet count as missing,
- * although `sync` would create them first.
+ * Makes a plan as part of another command. With `ignorePlannedChanges`, a target that does not exist yet counts as
+ * missing, even if a sync would create it before the deletions.
  */
 export async function planInContext(
   app: App,
@@ -97,7 +97,7 @@ export async function planInContext(
   const held = shown
     .filter(({ action }) => action === 'hold')
     .map((plannedTarget) => toHeld(app.config.instance, plannedTarget));
-  // For a single mapping, this number would include the orphans of all other mappings.
+  // Omit this number for a single mapping, because it would include the orphans of all other mappings.
   const kept = only === undefined ? orphaned.count - orphaned.ended : 0;
   const { waiting, unseen } = orphaned;
   return { targets: shown, held, waiting, unseen, ...(kept === 0 ? {} : { kept }) };
@@ -119,7 +119,7 @@ function withHold(plannedTarget: PlannedTarget, detail: string): PlannedTarget {
   return { ...plannedTarget, action: 'hold', error: new AppError('HELD', { detail }) };
 }
 
-/** Whether the planned merge takes over the keys of a merge that ends, before these keys are deleted. */
+/** Returns whether the planned merge takes over the keys that the proposal would delete. */
 function takesOverMerge({ target, takesFrom = [] }: PlannedTarget, { live, ending }: Proposal): boolean {
   return (
     ending !== undefined &&
@@ -215,7 +215,8 @@ function plannedTarget(
 }
 
 /**
- * A change that waits for a person. Its id depends only on the change, so it stays the same until the change differs.
+ * A change that waits for a person. Its id is computed from the change, so the id stays the same as long as the change
+ * does.
  */
 export interface Held extends TargetId {
   readonly id: string;

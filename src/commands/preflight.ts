@@ -29,8 +29,9 @@ export interface Preflight {
 }
 
 /**
- * Finds targets that are in sync without a full run. It compares the Secrets' metadata, from one list per namespace,
- * with the current versions in the stores. A target whose state is uncertain is not in the result. Changes nothing.
+ * Finds the targets that are already in sync and so need no full run. Compares the metadata of their Secrets, from one
+ * list per namespace, with the current versions in the stores. Omits every target whose state is uncertain. Changes
+ * nothing.
  */
 export async function preflight(
   app: PreflightApp,
@@ -69,10 +70,14 @@ export async function preflight(
   return { inSync, isMissing };
 }
 
-/** Whether a target can be checked with lists alone. This needs plain keys in stores that list versions. */
+/**
+ * Whether a target can be checked with lists alone. A list is only enough for plain keys, in stores whose lists contain
+ * versions.
+ */
 function isListable({ config }: PreflightApp, context: PreflightContext, wanted: DesiredTarget): boolean {
   const { cluster } = config;
-  // With scope `names`, listing one Secret costs as much as reading it.
+  // With the cluster scope `names`, only named Secrets can be accessed. Listing one of them costs as much as reading
+  // it.
   if (cluster.kind !== 'kubernetes' || cluster.scope !== 'namespace') return false;
   if (wanted.error !== undefined || wanted.mapping.target.mode !== 'own') return false;
   if (!wanted.mapping.dataFrom.every(isSpread)) return false;
@@ -114,7 +119,7 @@ async function listOnce(
   return await listed.promise;
 }
 
-/** Returns the current versions that could be found, by `refId`. */
+/** Returns those current versions that could be found. The keys of the result are `refId`s. */
 async function currentVersions(
   context: PreflightContext,
   refs: readonly StoreRef[],

@@ -12,8 +12,8 @@ import { type Held, toHeld } from './plan.ts';
 import { report, type SyncReport } from './sync.ts';
 
 /**
- * The note on audit records of changes that `prune` holds. It distinguishes them from changes that a sync held while
- * the mapping existed.
+ * The note on audit records of changes that `prune` holds. Changes that a sync held while the mapping existed have no
+ * such note.
  */
 export const HELD_BY_PRUNE = 'by prune';
 
@@ -28,7 +28,7 @@ interface Orphans {
 
 async function findOrphans(app: App): Promise<Orphans> {
   const { orphans, unreadable } = await findOrphanedTargets(app, { search: true });
-  // An interrupted search is incomplete. So do not report "none", and delete nothing.
+  // If the search was interrupted, it may have missed orphans. So do not report "none", and delete nothing.
   const stopped = unreadable.find(({ error }) => error.code === 'INTERRUPTED');
   if (stopped !== undefined) throw stopped.error;
   const all = orphans.map((orphan) => proposeRemoval(orphan, app.fingerprints));
@@ -102,7 +102,8 @@ export async function pruneOrphans(
     proposals,
     others,
   });
-  // The steps above can take minutes. Meanwhile someone may have restored a mapping that was removed by mistake.
+  // The steps above can take minutes. In this time, someone may have restored a mapping that was removed by mistake. So
+  // check again that the targets are still orphaned.
   check();
   const isMeant = (proposal: Proposal): boolean => isInForce(proposal, true);
   const { brake } = app.config;

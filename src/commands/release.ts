@@ -16,15 +16,18 @@ import { report, type SyncReport } from './sync.ts';
 export interface ReleaseOptions extends SyncContextOptions {
   /** The mapping of the held change, if it is known. */
   readonly only?: string;
-  /** Set by the service, which restarts the workloads itself, within `restarts.window`. */
+  /**
+   * Whether to skip the restarts. The service sets this, because it restarts workloads itself within the time
+   * `restarts.window`.
+   */
   readonly skipRestarts?: boolean;
   /** Whether the command is already in the audit log. */
   readonly isRecorded?: boolean;
 }
 
 /**
- * Releases one held change by its id. The change is decided again first. If the result differs from the held change,
- * its id differs too, and nothing is released. So a person releases only a change that they have seen.
+ * Releases one held change by its id. First decides about the change again. If the result differs from the held change,
+ * its id differs too, and nothing is released. So a person can only release a change that they have seen.
  */
 export async function releaseHeld(
   app: App,
@@ -35,12 +38,12 @@ export async function releaseHeld(
   const context = await app.createContext(contextOptions);
   const { recorder } = context;
   if (!isRecorded) await recorder.command(releaseCommand(id));
-  // A release creates no targets. So plan without the creations of a sync: after a rename, the old target must not be
-  // deleted before the new one exists.
+  // Plan as if no target were created, because a release creates none. After a rename, the old target must not be
+  // deleted before the new target exists.
   const { targets, waiting = [] } = await planInContext(app, context, only, { asItStands: true });
-  // Find all held changes. A plan with `only` cannot apply the brake to all mappings together, so each of its proposals
-  // counts as held. `prune` may hold orphans that a sync keeps. A recorded hold stays in effect until the next
-  // decision, even if the brake would now allow the change.
+  // Collect all held changes. A plan for one mapping cannot apply the brake to all mappings together, so each proposal
+  // in such a plan counts as held. `prune` may hold orphans that a sync keeps. A change that was recorded as held stays
+  // held until the next decision about it, even if the brake would allow it now.
   const proposed = targets.filter(({ proposal }) => proposal !== undefined);
   const isHeld = ({ action }: PlannedTarget): boolean => action === 'hold' || only !== undefined;
   const recordedHeld = await recordedAsHeld(
@@ -63,7 +66,7 @@ export async function releaseHeld(
     proposal.ending === undefined ? planRemoval(proposal.live, { ...app, ...app.config }) : undefined;
   if (removalPlan?.kind === 'refuse') throw removalPlan.error;
   const outcome = await app.audit.exclusively('destroy', async () => {
-    // Another process has released the change or deleted the target meanwhile.
+    // In the meantime, another process has released the change or deleted the target.
     if ((await findAlreadyRemoved([proposal], app)).size > 0) throw notHeld(id, waiting);
     await recorder.release(mapping, target, keys, id);
     return remove(proposal, { ...app, ...context, brake: app.config.brake }, 'released');

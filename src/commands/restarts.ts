@@ -7,7 +7,10 @@ import { formatWorkload } from '../sync/restart.ts';
 
 const NEVER = new AbortController().signal;
 
-/** If the wait would be longer, the restart stays recorded. The service or the next run will do it. */
+/**
+ * The maximum wait before a restart. If a restart has to wait longer, it stays recorded as pending, and the service or
+ * the next run carries it out.
+ */
 const MAX_WAIT_MS = 5_000;
 
 /**
@@ -22,8 +25,9 @@ export function isRestartConfigured(app: Pick<App, 'config'>): IsRestartConfigur
 }
 
 /**
- * Restarts pending workloads at the end of a one-shot run, including those of earlier runs. Only a few restart at a
- * time. After an abort, the remaining restarts stay recorded. Returns the failed restarts.
+ * Carries out the pending restarts at the end of a one-shot run, including pending restarts of earlier runs. Only a few
+ * workloads restart at the same time. After an abort, the remaining restarts stay recorded as pending. Returns the
+ * failed restarts.
  */
 export async function runPendingRestarts(
   app: App,

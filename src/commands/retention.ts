@@ -37,7 +37,10 @@ export function runRetentionPeriodically(app: RetentionDeps, { everyMs = HOUR_MS
   };
 }
 
-/** Limits the removal at the end of a command, because a user waits for it. Later runs remove the rest. */
+/**
+ * Limits the removal at the end of a command, because a user waits for the command to end. Later runs remove the
+ * remaining records.
+ */
 const MAX_SEGMENTS = 5;
 
 /** Removes expired audit records at the end of a run. A failure is only logged, because it affects no Secret. */
@@ -53,8 +56,8 @@ export async function runRetentionOnce(app: RetentionDeps, signal?: AbortSignal)
 
 function retentionOf({ config, audit, checkpoints, clock }: RetentionDeps): Retention | undefined {
   const { retentionMs, archive } = config.audit;
-  // Without checkpoints, nothing would prove that the removal was legitimate. Loading the configuration rejects this
-  // combination.
+  // Without checkpoints, remove nothing, because nothing would prove that the removal was legitimate. The configuration
+  // loader rejects retention without checkpoints.
   if (retentionMs === undefined || checkpoints === undefined) return undefined;
   return createRetention({
     audit,

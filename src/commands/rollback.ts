@@ -18,7 +18,7 @@ import { selectTargets } from './plan.ts';
 import { runPendingRestarts } from './restarts.ts';
 import { report, type SyncReport } from './sync.ts';
 
-/** Selects the targets of a mapping, in all namespaces or in one. */
+/** Selects the targets of a mapping in one namespace, or in all namespaces if none is given. */
 export interface TargetSelector {
   readonly mapping: string;
   readonly namespace?: string | undefined;
@@ -40,7 +40,8 @@ function resolvedTargets(app: App, mapping: string): readonly DesiredTarget[] {
 }
 
 /**
- * Returns the selected target. If there is not exactly one, returns a message that lists the namespaces of the mapping.
+ * Returns the selected target. If the selection does not match exactly one target, returns a message that lists the
+ * namespaces of the mapping.
  */
 export function selectOneTarget(app: App, { mapping, namespace }: TargetSelector): DesiredTarget | string {
   const { all, chosen } = matchTargets(app, { mapping, namespace });
@@ -68,8 +69,8 @@ function namespacesText(all: readonly DesiredTarget[]): string {
 }
 
 /**
- * Returns the selected targets. If none is in the given namespace, returns a message that lists the namespaces of the
- * mapping.
+ * Returns the selected targets. If no target is in the given namespace, returns a message that lists the namespaces of
+ * the mapping.
  */
 export function selectTargetsToUnpin(
   app: App,
@@ -80,8 +81,8 @@ export function selectTargetsToUnpin(
 }
 
 /**
- * Pins a target to the source versions of a record. First reads all versions, which must result in a valid Secret.
- * Otherwise nothing is pinned, and the refusal is recorded.
+ * Pins a target to the source versions of a record. First reads all versions, and checks that they result in a valid
+ * Secret. If they do not, pins nothing and records the refusal.
  * @throws AppError RECORD_MISSING, NOT_A_CHANGE, or the error of the plan
  */
 export async function pinTarget(
@@ -100,7 +101,8 @@ export async function pinTarget(
     ...context,
     records: { ...context.records, readPin: async () => pin },
   });
-  // `hold` is also refused: the Secret would have no keys, and a rollback must result in a usable Secret.
+  // Refuse a plan of kind `hold` too. It means that no key would be left in the Secret, but a rollback must result in a
+  // usable Secret.
   if (plan.kind === 'fail' || plan.kind === 'refuse' || plan.kind === 'hold') {
     await context.recorder.pin(mapping.name, id, pin, plan.error);
     throw plan.error;
@@ -128,7 +130,7 @@ export async function unpinTargets(
   if (pinned.length === 0)
     throw new AppError('NOT_PINNED', {
       subject: `mapping ${name}`,
-      // Name the namespace, because targets in other namespaces may be pinned.
+      // Name the namespace in the error, because targets in other namespaces may be pinned.
       ...(namespace === undefined ? {} : { detail: `in namespace ${namespace}` }),
     });
   for (const { mapping, id } of pinned) await context.recorder.pin(mapping.name, id, 'unpin');
@@ -184,8 +186,8 @@ async function run(
 }
 
 /**
- * Decides about an immutable target that must be deleted to be recreated. The brake applies. No other deletions are
- * considered.
+ * Decides whether an immutable target may be deleted to be created again with other content. The brake applies. This
+ * decision includes no other deletions.
  */
 async function decideProposals(
   app: App,

@@ -60,8 +60,8 @@ export interface SyncOptions {
 export async function syncTargets(app: App, options: SyncOptions = {}): Promise<SyncReport> {
   const { only, signal, wake } = options;
   await recoverIntents(app);
-  // After an abort, running writes finish. Reads are aborted after a short grace period, because a hanging store could
-  // delay them for minutes.
+  // After an abort, running writes finish. Their reads are aborted after a short grace period, because a store that
+  // does not answer could delay them for minutes.
   const context = await app.createContext({ signal: abortAfterGrace(signal, wake) });
   const wanted = selectTargets(app, only);
   const { recorder } = context;
@@ -71,7 +71,7 @@ export async function syncTargets(app: App, options: SyncOptions = {}): Promise<
   const outcomes = await runTargets(app, context, wanted, ages, options);
 
   const interrupted = outcomes.length < wanted.length;
-  // An aborted run deletes nothing, because it does not know all proposals.
+  // An aborted run deletes nothing, because it has not processed all targets and so lacks some of the proposals.
   const { targets, ...passedOver } = interrupted
     ? { targets: outcomes.filter(({ proposal }) => proposal === undefined) }
     : await decideProposals(app, context, outcomes, only);
@@ -84,7 +84,7 @@ export async function syncTargets(app: App, options: SyncOptions = {}): Promise<
   return done;
 }
 
-/** Runs the targets. Returns fewer outcomes than targets if the run was aborted. */
+/** Syncs the targets. Returns fewer outcomes than targets if the run was aborted. */
 async function runTargets(
   app: App,
   context: SyncContext,
@@ -96,8 +96,8 @@ async function runTargets(
   const bySubject = Map.groupBy(byMapping(wanted), ({ id }) => formatSubject({ kind: 'target', ...id }));
   const { concurrency } = app.config.engine;
   await using queue = createMemoryQueue({ concurrency, stopOnFailure: true });
-  // Skip the preflight for a single mapping: a user has probably just changed its secret, and a list may show the
-  // change only minutes later.
+  // Skip the preflight for a single mapping. A user has probably just changed a secret of this mapping, and a list may
+  // show the change only minutes later.
   const checked = only === undefined ? wanted : [];
   const { inSync, isMissing } =
     (await undefinedIfStopped(() => preflight(app, context, checked, ages), signal)) ?? EMPTY_PREFLIGHT;
@@ -165,15 +165,15 @@ async function runOne(
   { audit, instances }: App,
 ): Promise<Outcome> {
   if (error !== undefined) return recordUndecidable(mapping, id, error, context);
-  // Run a pinned target in full, because the preflight compares only current versions. Also run a target whose failure
-  // is recorded but not its end, so that the end is recorded.
+  // Run a pinned target in full, because the preflight compares only current versions. Also run a target whose last
+  // recorded result is a failure, so that its recovery is recorded.
   const isPlain = async () =>
     (await context.records.readPin(mapping.name, id)) === undefined &&
     !(await isUnresolved(audit, mapping.name, id, instances));
   return inSync !== undefined && (await isPlain()) ? inSync : reconcile(mapping, id, context);
 }
 
-/** Returns the outcomes, with decided outcomes in place of proposals. */
+/** Returns the outcomes. Replaces each proposal by the outcome that was decided for it. */
 async function decideProposals(
   app: App,
   context: SyncContext,
@@ -196,8 +196,8 @@ async function decideProposals(
 }
 
 /**
- * Decides the proposals and deletes. If another process holds the lock, the proposals fail, and the next run proposes
- * them again. All other outcomes are reported.
+ * Decides about the proposals, and carries out the allowed deletions. If another process holds the lock for deletions,
+ * the proposals fail, and the next run proposes them again. The outcomes of all other targets are still reported.
  */
 async function destroyOrFail(
   proposals: readonly Proposal[],

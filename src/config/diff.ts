@@ -95,7 +95,7 @@ function rulesOf({ access, bounds }: Config): string {
   return canonicalJson([access && sortedTexts(access), sortedTexts([...bounds])]);
 }
 
-/** The order of former names does not matter, because several files may contribute them. */
+/** The order of former names does not matter, because it depends on the order of the files that contribute them. */
 function sectionText(config: Config, name: Section): string {
   return name === 'formerInstances'
     ? canonicalJson([...config.formerInstances].sort())

@@ -37,7 +37,7 @@ export interface LoadOptions {
   readonly parsed?: ParsedFiles;
 }
 
-/** Reads, merges and checks the configuration. Returns all problems at once. */
+/** Reads, merges and checks the configuration. Reports all problems in one result. */
 export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
   const { paths, env, cwd, readFs = realFs, parsed = createParsedFiles() } = options;
   const reading = { fs: readFs, parse: parsed.begin() };
@@ -70,8 +70,8 @@ export type LoadResult =
       readonly kind: 'invalid';
       readonly problems: readonly Problem[];
       /**
-       * Set if the `http` section is valid. A service that keeps its previous configuration can then still listen at
-       * this address.
+       * Set if the `http` section is valid. A service that keeps its previous configuration because of other mistakes
+       * can then still listen at this address.
        */
       readonly http?: Config['http'];
     };
@@ -81,7 +81,7 @@ interface CheckDeps extends Omit<IncludeDeps, 'main'> {
   readonly sources: Sources;
 }
 
-/** Reads included files, merges all documents and checks the result. Returns all problems at once. */
+/** Reads included files, merges all documents and checks the result. Reports all problems in one result. */
 async function checkDocuments(main: ReadDocuments, { sources, ...deps }: CheckDeps): Promise<LoadResult> {
   const pause = createPacer();
   const start: Place = { file: sources.files[0]?.shown ?? '', line: 1, column: 1 };
@@ -104,7 +104,7 @@ async function checkDocuments(main: ReadDocuments, { sources, ...deps }: CheckDe
   const ownCount = listOf(root, 'mappings').length - included.mappings.length;
   const boundOf = (index: number): Bound | undefined => included.mappings[index - ownCount]?.bound;
   const parsed = parseSections(root.value as Readonly<Record<string, unknown>>);
-  // Parsing and checking ten thousand mappings takes a quarter of a second each.
+  // Parsing ten thousand mappings takes a quarter of a second, and so does checking them. So pause between both steps.
   await pause();
   const isWhole = sources.problems.length === 0 && main.isWhole;
   const { problems, isUsable } = problemsIn({

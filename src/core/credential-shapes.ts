@@ -1,7 +1,7 @@
 export interface CredentialShape {
   /** Completes the sentence "this looks like …", for example with "a private key". */
   readonly description: string;
-  /** Has the global flag. A match covers only the credential. */
+  /** A regular expression with the global flag. A match covers only the credential. */
   readonly pattern: RegExp;
 }
 

@@ -5,7 +5,7 @@ import { OURS } from './error-tables/ours.ts';
 import { STORE } from './error-tables/store.ts';
 
 /**
- * How an error is resolved. The queue handles it accordingly:
+ * How an error is resolved, which decides when its target runs again:
  * - `retry`: the error is transient.
  * - `wait`: the remote side asked us to slow down.
  * - `fix-config`, `fix-access`: a person must act.

@@ -121,8 +121,8 @@ export function assertNever(value: never): never {
 }
 
 /**
- * Whether the error means that the whole cluster is unavailable. A status 500 does not: it is returned immediately and
- * concerns one object, for example because of a broken admission webhook.
+ * Whether the error means that the whole cluster is unavailable. A response with status 500 does not mean that. It
+ * arrives without a timeout and concerns one object, for example because of a broken admission webhook.
  */
 export function isClusterOutage({ code, cause }: AppError): boolean {
   return code === 'CLUSTER_UNAVAILABLE' && !(isObject(cause) && cause.status === 500);

@@ -18,8 +18,8 @@ export interface Fingerprinter {
    */
   matches(fingerprint: string, value: SecretValue): boolean | undefined;
   /**
-   * Whether the fingerprint belongs to the name and the data of a target. Older and unknown keys are handled as in
-   * `matches`.
+   * Whether the fingerprint belongs to the name and the data of a target. As in `matches`, fingerprints under older
+   * keys are recognized, and the result is undefined if the key is unknown.
    */
   matchesTarget(
     fingerprint: string,

@@ -52,7 +52,9 @@ const DIGESTS = new Map([
   ['1.2.840.113549.2.11', 'sha512'],
 ]);
 
-/** Limits the memory: parsing needs up to about 100 times the size. Real files have a few kilobytes. */
+/**
+ * Limits the memory, because parsing needs up to about 100 times the size of the file. Real files have a few kilobytes.
+ */
 const MAX_BYTES = 512 * 1024;
 /**
  * The maximum number of key derivation iterations for one part of a file. Common tools use 2,048 to 51,200. A higher
@@ -164,7 +166,10 @@ class Pkcs12Reader {
     return decryptPbes2(algorithm, encrypted, secret) ?? this.#decryptByLibrary(algorithm, encrypted);
   }
 
-  /** Decrypts with the library. It decrypts only private keys, so any encrypted data is wrapped as a private key. */
+  /**
+   * Decrypts with the library. The library decrypts only private keys, so any encrypted data is wrapped as a private
+   * key.
+   */
   #decryptByLibrary(algorithm: Asn1, encrypted: string): Asn1 {
     const { asn1, pki } = forge();
     const { Class, Type } = asn1;

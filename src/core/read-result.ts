@@ -48,7 +48,7 @@ export type ReadResult =
 
 export type FoundRead = Extract<ReadResult, { kind: 'found' }>;
 
-/** A version and its stamp, which identifies the version in lists of the store. */
+/** A version with its stamp. The stamp identifies the version in lists of the store. */
 export interface StampedVersion {
   readonly version: string;
   /** As in `ReadResult`. */

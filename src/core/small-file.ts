@@ -14,8 +14,8 @@ const REJECTIONS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Reads a credential, a key or certificates. @throws A file system error of Node, or an error with one of the codes
- * above. `readFailureReason` describes both.
+ * Reads a credential, a key or certificates. `readFailureReason` explains the errors of this function. @throws A file
+ * system error of Node, or an error with one of the codes above.
  */
 export async function readSmallFile(path: string): Promise<Buffer> {
   const info = await stat(path);

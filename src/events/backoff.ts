@@ -1,12 +1,12 @@
 import type { AppError } from '../core/errors.ts';
 
 export interface Backoff {
-  /** Call this after a success. It makes the wait after the next failure the shortest one. */
+  /** Call this after a success. The next failure then causes only the shortest wait. */
   reset(): void;
   /**
-   * Waits after a failure. The waits become longer with each failure in a row.
-   * @param fixedLimitMs The maximum of this wait, regardless of the number of failures. For errors that a quick retry
-   * cannot fix.
+   * Waits after a failure. Each further failure without a success in between makes the wait longer.
+   * @param fixedLimitMs The maximum of this wait, regardless of the number of failures. Used for errors that a quick
+   * retry cannot fix.
    */
   wait(error: AppError, fixedLimitMs?: number): Promise<void>;
 }
@@ -14,7 +14,7 @@ export interface Backoff {
 export interface BackoffOptions {
   /** Returns a number from 0 to 1. */
   readonly random: () => number;
-  /** The fraction of each wait that is fixed; the rest is random. Default: 0. */
+  /** The fraction of each wait that is fixed. The remaining part is random. Default: 0. */
   readonly minimumShare?: number;
   /** Resolves after the time, or as soon as the signal is aborted. An aborted signal never causes a rejection. */
   readonly pause: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -24,7 +24,10 @@ export interface BackoffOptions {
 const FIRST_MS = 1_000;
 const MAX_MS = 60_000;
 const MAX_DOUBLINGS = 10;
-/** The longest `Retry-After` that is respected, so that a server cannot stop us for a long time. */
+/**
+ * The longest wait that the server can request with `Retry-After`. Without a limit, a server could stop the requests
+ * for a long time.
+ */
 const MAX_RETRY_AFTER_MS = 120_000;
 
 export function createBackoff({ random, minimumShare = 0, pause, signal }: BackoffOptions): Backoff {

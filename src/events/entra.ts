@@ -29,18 +29,19 @@ export interface EntraDeps {
 }
 
 /**
- * The role that Event Grid has when a subscription with tokens is created. Anybody in the tenant can obtain a token for
- * the same audience, but without this role. https://learn.microsoft.com/en-us/azure/event-grid/secure-webhook-delivery
+ * The role that Event Grid has if a subscription was created with tokens. Anybody in the tenant can obtain a token for
+ * the same audience, but only Event Grid's token contains this role.
+ * https://learn.microsoft.com/en-us/azure/event-grid/secure-webhook-delivery
  */
 const EVENT_GRID_ROLE = 'AzureEventGridSecureWebhookSubscriber';
 const SKEW_SECONDS = 60;
-/** How long the key set is cached. A token with an unknown key causes an earlier fetch, limited by the cooldown. */
+/** How long the key set is cached. A token with an unknown key causes an earlier fetch, but only after the cooldown. */
 const KEYS_CACHE_MS = 3_600_000;
 const UNKNOWN_KEY_COOLDOWN_MS = 30_000;
 const FETCH_TIMEOUT_MS = 5_000;
-/** The minimum time between two attempts while the keys cannot be fetched. */
+/** The minimum time between two attempts to fetch the keys while fetching fails. */
 const FAILURE_COOLDOWN_MS = 1_000;
-/** Longer than any Entra token. Limits the cost of verifying a token. */
+/** The maximum length of a token, which limits the cost of verifying it. Real Entra tokens are shorter. */
 const MAX_TOKEN_LENGTH = 8_192;
 
 interface Cloud {
@@ -58,7 +59,7 @@ const SOVEREIGN: readonly (readonly [suffix: string, cloud: Cloud])[] = [
   ['.vault.usgovcloudapi.net', { ...PUBLIC, authority: 'https://login.microsoftonline.us' }],
 ];
 
-/** Fetches through `HTTPS_PROXY`, like the store's logins. There may be no other route to Microsoft. */
+/** Fetches through `HTTPS_PROXY`, like the store's logins, because the proxy may be the only route to Microsoft. */
 const fetchByProxy: FetchImplementation = async (url, { headers, signal }) => {
   const tls = { rejectUnauthorized: true };
   const agent = new EnvHttpProxyAgent({ allowH2: false, connect: tls, requestTls: tls, proxyTls: tls });
@@ -66,7 +67,7 @@ const fetchByProxy: FetchImplementation = async (url, { headers, signal }) => {
     const { statusCode, body } = await request(url, { dispatcher: agent, headers, signal });
     return new Response(await body.text(), { status: statusCode });
   } finally {
-    // `close` would wait for a proxy that does not respond.
+    // Do not use `close`, because it would wait for a proxy that does not respond.
     await agent.destroy();
   }
 };
@@ -119,7 +120,7 @@ interface KeySet {
   reload(): Promise<void>;
 }
 
-/** Fetches and caches the signing keys. While they cannot be fetched, attempts are limited. */
+/** Fetches and caches the signing keys. While the keys cannot be fetched, the rate of attempts is limited. */
 async function openKeySet(address: URL, clock: Clock): Promise<KeySet> {
   let lastFailure: { readonly error: AppError; readonly at: number } | undefined;
   const jose = await import('jose');
@@ -129,7 +130,7 @@ async function openKeySet(address: URL, clock: Clock): Promise<KeySet> {
     timeoutDuration: FETCH_TIMEOUT_MS,
   };
   const remote = jose.createRemoteJWKSet(address, { ...times, [jose.customFetch]: fetchByProxy });
-  /** Rethrows errors about the token itself. Any other error means that the keys cannot be fetched. */
+  /** Rethrows errors about the token itself. Any other error is treated as a failure to fetch the keys. */
   const fetchKeys = async <T>(work: () => Promise<T>): Promise<T> => {
     if (lastFailure !== undefined && Math.abs(clock.now() - lastFailure.at) < FAILURE_COOLDOWN_MS)
       throw lastFailure.error;

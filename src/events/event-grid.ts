@@ -36,8 +36,8 @@ const VALIDATION_EVENT = 'Microsoft.EventGrid.SubscriptionValidationEvent';
 /** The event format: https://learn.microsoft.com/en-us/azure/event-grid/event-schema-key-vault */
 const OBJECT_EVENT = /^Microsoft\.KeyVault\.(Secret|Certificate|Key)(NewVersionCreated|NearExpiry|Expired)$/;
 /**
- * The headers that may contain the key. Event Grid can send a delivery property as any header. The second header is the
- * one that Event Grid itself uses.
+ * The headers that may contain the key. In a subscription, users can add the key as a header with any name. The second
+ * header is the one that Event Grid itself uses.
  */
 const KEY_HEADERS = ['x-secretbridge-key', 'aeg-sas-key'];
 /** The names that Key Vault allows for objects. */
@@ -46,7 +46,7 @@ const OBJECT_NAME = /^[0-9A-Za-z-]{1,127}$/;
 interface EventGridConfig {
   readonly name: string;
   readonly store: string;
-  /** Exactly one of `key` and `entra` is set, which the configuration schema ensures. */
+  /** The configuration schema ensures that exactly one of `key` and `entra` is set. */
   readonly key?: Reference | undefined;
   readonly entra?: EntraConfig | undefined;
 }
@@ -74,7 +74,7 @@ export function createEventGridIntake(deps: EventGridDeps): EventGridIntake {
       const hints = new Map<string, Hint>();
       for (const event of events) {
         const name = objectNameOf(event, vaultUrl);
-        // Key Vault names are case-insensitive, so a mapping may use a different case than the event.
+        // Names in Key Vault are case-insensitive, so a mapping can write a name in a different case than the event.
         if (name !== undefined)
           hints.set(name, { store: config.store, keys: [...new Set([name, name.toLowerCase()])] });
       }
@@ -111,7 +111,7 @@ function keysOf({ header, key }: RequestHead): readonly SecretValue[] {
   return key === undefined ? headerKeys : [...headerKeys, key];
 }
 
-/** Check the format of the value, because the response repeats it. */
+/** Check the format of the value, because the response contains the value. */
 function validationCodeOf({ data }: CloudEvent): string {
   const code = textOf(memberOf(data, 'validationCode')) ?? '';
   if (!/^[\w.-]{1,128}$/.test(code)) throw invalid('the validation event has no valid code');
@@ -125,7 +125,10 @@ function objectNameOf({ type, data }: CloudEvent, vaultUrl: string): string | un
   return isFromVault(data, new URL(vaultUrl)) ? name : undefined;
 }
 
-/** Compares the URL of the object, or the name of the vault if there is no URL. */
+/**
+ * Returns whether the event is about this vault. Compares the URL of the object, or the name of the vault if the event
+ * contains no URL.
+ */
 function isFromVault(data: JsonNode | undefined, vault: URL): boolean {
   const id = textOf(memberOf(data, 'Id'));
   if (id !== undefined) return URL.parse(id)?.host === vault.host;
@@ -133,7 +136,8 @@ function isFromVault(data: JsonNode | undefined, vault: URL): boolean {
 }
 
 /**
- * Ignores the case of member names, because the service sends them in a different case than its documentation shows.
+ * Finds a member and ignores the case of its name, because Azure sends names in a different case than its documentation
+ * shows.
  */
 function memberOf(data: JsonNode | undefined, name: string): JsonNode | undefined {
   if (data?.kind !== 'object') return undefined;

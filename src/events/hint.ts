@@ -2,8 +2,8 @@ import type { AppError } from '../core/errors.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 
 /**
- * A notification that a key in a store may have changed. A hint contains only names, and the receiver reads the store
- * again. So a lost, duplicate, late or forged hint does no harm.
+ * A notification that a key in a store may have changed. A hint contains only names, and the receiver reads the key
+ * from the store. So a lost, duplicate, late or forged hint does no harm.
  */
 export interface Hint {
   readonly store: string;
@@ -17,22 +17,26 @@ export interface Origin {
   readonly name: string;
 }
 
-/** The effect of one message: the number of targets to check, and the number of its keys that no mapping uses. */
+/**
+ * The effect of one message: the number of targets to check, and the number of keys in the message that no mapping
+ * uses.
+ */
 interface HintCounts {
   readonly targets: number;
   readonly unknown: number;
 }
 
 /**
- * Submits hints. Never throws and never waits. If the queue cannot accept hints now, they are submitted again later.
- * @param requestId The id of the HTTP request that contained the hints, if any. The effects are recorded in the audit
- * log under this id.
+ * Submits hints to the queue. Never throws and never waits. If the queue cannot accept hints now, they are submitted
+ * later.
+ * @param requestId The id of the HTTP request that contained the hints, if any. The audit log records the effects of
+ * the hints under this id.
  */
 export type SubmitHints = (hints: readonly Hint[], origin: Origin, requestId?: string) => HintCounts;
 
 /**
- * A running loop that receives events from a queue or a stream. For the liveness check, failed attempts count as
- * progress too.
+ * A running loop that receives events from a queue or a stream. In the liveness check, a failed attempt counts as
+ * progress, because the loop is still running.
  */
 export interface Intake extends AsyncDisposable {
   readonly origin: Origin;
@@ -53,7 +57,7 @@ export interface IntakeDeps {
   readonly submit: SubmitHints;
   /** Called for each message that contains no hint. `submit` counts all other messages. */
   readonly onSkipped: (outcome: Exclude<EventOutcome, 'taken' | 'unknown'>) => void;
-  /** Called after each attempt, with the error if the attempt failed. */
+  /** Called after each attempt to receive events, with the error if the attempt failed. */
   readonly onProgress: (error?: AppError) => void;
 }
 
@@ -78,7 +82,7 @@ export interface WebhookIntake {
   accept(post: WebhookRequest): Promise<HintCounts>;
 }
 
-/** The code in a new subscription's validation request. The response must contain it. */
+/** The code in the request that validates a new subscription. The response must contain this code. */
 interface Handshake {
   readonly validationCode: string;
 }

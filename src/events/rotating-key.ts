@@ -9,7 +9,8 @@ const MIN_READ_INTERVAL_MS = 1_000;
 
 export interface RotatingKey {
   /**
-   * Tries the cached key first. If it is not accepted, tries the current key, because the key may have been rotated.
+   * Tries the cached key first. If it is not accepted, reads the current key and tries that one, because the key may
+   * have been rotated.
    * @throws AppError CREDENTIAL_MISSING, or another error if the key cannot be read.
    */
   check(accepts: (key: SecretValue) => boolean): Promise<boolean>;

@@ -35,15 +35,18 @@ export function parseSqsEvent(body: string, region: string): SqsEvent {
 }
 
 /**
- * CloudTrail also logs our own reads. These must not trigger new reads. Failed calls, and rotations that started or
- * failed, have not changed anything.
+ * CloudTrail also logs our own reads, which must not trigger new reads. Failed calls, and rotations that started or
+ * failed, have not changed anything. So ignore all of these events.
  */
 function isChange({ eventName, readOnly, errorCode }: JsonObject): boolean {
   if (typeof eventName !== 'string' || readOnly === true || isNonEmptyText(errorCode)) return false;
   return !/^(BatchGet|Get|List|Describe|Validate|RotationStarted$|RotationFailed$)/.test(eventName);
 }
 
-/** API calls contain the name in their parameters and responses. Service events contain it in their additional data. */
+/**
+ * Returns the names of the secret in a CloudTrail record. The record of an API call contains a name in its parameters
+ * and response. The record of a service event contains a name in its additional data.
+ */
 function loggedNames(record: JsonObject): readonly unknown[] {
   const parts = [record.requestParameters, record.responseElements, record.additionalEventData];
   return [

@@ -11,7 +11,7 @@ export interface SqsIntakeOptions {
   /** The store whose events the queue receives, and the store's region. */
   readonly store: string;
   readonly region: string;
-  /** Called at the start, and again after each failure. */
+  /** Opens the queue. Called at the start, and another time after each failure. */
   readonly open: () => Promise<MessageQueue>;
   readonly logger: Logger;
   readonly random: () => number;
@@ -20,13 +20,14 @@ export interface SqsIntakeOptions {
 }
 
 /**
- * Malformed messages stay in the queue, so that its redrive policy can move them to a dead-letter queue. A message with
- * this many deliveries shows that there is no such policy, so it is deleted.
+ * The number of deliveries after which a malformed message is deleted. Until then, the message stays in the queue, so
+ * that the queue's redrive policy can move it to a dead-letter queue. After this many deliveries, there is evidently no
+ * such policy.
  */
 const MAX_RECEIVES = 50;
 /**
- * The pause if no message could be removed. A queue without a visibility timeout would otherwise deliver the messages
- * again immediately.
+ * The pause after a batch from which no message could be removed. Without the pause, a queue without a visibility
+ * timeout would deliver the messages again immediately.
  */
 const NOTHING_REMOVED_PAUSE_MS = 1_000;
 
@@ -78,7 +79,7 @@ export function startSqsIntake(options: SqsIntakeOptions, deps: IntakeDeps): Int
   };
 }
 
-/** Returns the receipts of the messages that should be removed. */
+/** Submits the hints in the messages. Returns the receipts of the messages that should be removed from the queue. */
 function processMessages(
   messages: readonly QueueMessage[],
   { name, store, region, logger }: SqsIntakeOptions,

@@ -15,21 +15,21 @@ export interface VaultIntakeOptions {
   readonly pause?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-/** The longest wait after an error that a retry cannot fix. */
+/** The longest wait after an error, if a quick retry cannot fix the error. */
 const PERMANENT_ERROR_WAIT_MS = 120_000;
 
 /**
- * Follows the event stream of a store until it is disposed, and reconnects whenever the stream ends. The next sweep
- * detects the changes that happened during an outage. Reading everything after each reconnect would cost most when the
- * store is already overloaded.
+ * Follows the event stream of a store until the returned object is disposed. Reconnects whenever the stream ends. The
+ * next sweep detects changes that happened during an outage. They are not read right after each reconnect, because that
+ * would add load to a store that may already be overloaded.
  */
 export function startVaultIntake(options: VaultIntakeOptions, deps: IntakeDeps): Intake {
   const { name, store, open, random, pause: sleep = sleepUntilAborted } = options;
   const origin = { kind: 'vault', name } as const;
   const stopping = new AbortController();
   const { signal } = stopping;
-  // Always wait a minimum time. Otherwise a server that accepts and then drops connections would be called in a tight
-  // loop.
+  // Always wait a minimum time before reconnecting. Otherwise a server that accepts connections and then drops them
+  // would be called in a tight loop.
   const backoff = createBackoff({ random, minimumShare: 0.5, pause: sleep, signal });
 
   /** Whether the current stream has been working for a while. */
@@ -37,8 +37,8 @@ export function startVaultIntake(options: VaultIntakeOptions, deps: IntakeDeps):
 
   const listener = {
     onOpen: () => deps.onProgress(),
-    // Do not reset the backoff in `onOpen`. Otherwise a stream that is cut right after opening would be retried at the
-    // shortest wait forever.
+    // Do not reset the backoff in `onOpen`. Otherwise a stream that always breaks right after it opens would always be
+    // retried after the shortest wait.
     onAlive() {
       wasAlive = true;
       backoff.reset();
@@ -60,9 +60,9 @@ export function startVaultIntake(options: VaultIntakeOptions, deps: IntakeDeps):
       } catch (thrown) {
         if (signal.aborted) return;
         const error = toAppError(thrown);
-        // These ends are not failures: the stream was closed to reconnect with new credentials, or a working stream
-        // ended. The server ends a stream when the token that opened it expires. The next attempt shows whether
-        // anything is wrong.
+        // Do not report an expected end as a failure. A stream ends as expected if it is closed to reconnect with new
+        // credentials. The server also ends a working stream when the token that opened it expires. If something is
+        // wrong, the next attempt fails.
         const isExpectedEnd =
           error.code === 'INTERRUPTED' || (wasAlive && error.code === 'STORE_UNAVAILABLE');
         wasAlive = false;

@@ -18,7 +18,7 @@ interface Signature {
   readonly digests: readonly Buffer[];
 }
 
-/** Limits the number of comparisons. */
+/** The maximum number of signatures in a header. This limits the number of comparisons. */
 const MAX_DIGESTS = 8;
 
 /**
@@ -47,7 +47,10 @@ export function matchesDigest({ digests }: Signature, digest: Buffer): boolean {
   return digests.filter((candidate) => timingSafeEqual(candidate, digest)).length > 0;
 }
 
-/** The server's rate limit allows fewer requests than this from one address in ten minutes. */
+/**
+ * The maximum number of remembered contents. The server's rate limit allows fewer requests than this from one address
+ * in ten minutes.
+ */
 const MAX_ENTRIES = 20_000;
 
 /** Remembers the signed contents that were accepted, until they are too old to be accepted again. */
@@ -57,7 +60,10 @@ interface ReplayCache {
   add(digest: string, until: number): void;
 }
 
-/** Evicts the oldest entry when the cache is full. A replay of its content would only be one unnecessary hint. */
+/**
+ * Creates a cache that evicts its oldest entry when it is full. The content of an evicted entry could be replayed, but
+ * that would only cause one unnecessary hint.
+ */
 export function createReplayCache(clock: Clock, maxEntries = MAX_ENTRIES): ReplayCache {
   const digests = new LRUCache<string, true>({ max: maxEntries, ttl: 1, ttlResolution: 0, perf: clock });
   return {
@@ -74,7 +80,7 @@ const MAX_KEY_LENGTH = 2_048;
 
 interface WebhookConfig {
   readonly name: string;
-  /** The stores that this webhook may report about. */
+  /** The stores for which this webhook may report changes. */
   readonly stores: readonly string[];
   readonly secret: Reference;
 }
@@ -85,8 +91,8 @@ interface WebhookDeps extends RotatingKeyDeps {
 }
 
 /**
- * Runs cheap checks first: format, time, signature, replay, and finally the content. Each replica has its own replay
- * cache. A replay to another replica only causes a duplicate hint, which costs one read.
+ * Runs the cheap checks first: format, time, signature, replay, and finally the content. Each replica has its own
+ * replay cache. So a replay to another replica is accepted, but it only causes a duplicate hint, which costs one read.
  */
 export function createWebhookIntake({ config, credential, clock, submit }: WebhookDeps): WebhookIntake {
   const origin: Origin = { kind: 'webhook', name: config.name };
@@ -116,8 +122,8 @@ export function createWebhookIntake({ config, credential, clock, submit }: Webho
 }
 
 /**
- * A digest of the signed content. Signatures cannot be used, because during a key rotation one event may have two of
- * them.
+ * Returns a digest of the signed content. A signature cannot serve as the digest, because one event may have two
+ * signatures during a key rotation.
  */
 function contentDigest(time: string, body: Buffer): string {
   return createHash('sha256').update(`${time}.`).update(body).digest('base64');

@@ -30,7 +30,7 @@ export function createAttemptLimiter(clock: Clock): AttemptLimiter {
       const failures = failuresByAddress.get(address);
       if (failures === undefined) return;
       const remainingMs = failures.until - clock.now();
-      // If more than a whole window remains, the clock was set back.
+      // If more than a whole window remains, the clock was set back. So end this window.
       if (remainingMs <= 0 || remainingMs > WINDOW_MS) failuresByAddress.delete(address);
       else if (failures.count >= MAX_FAILURES)
         throw new AppError('RATE_LIMITED', { retryAfterMs: remainingMs });
@@ -55,8 +55,8 @@ interface RequestAuthenticator {
 
 /**
  * Limits how many tokens a client can guess. After too many failures from an address, every token from that address is
- * rejected until the window has passed, even a valid one. Only tokens that this address used successfully before are
- * still accepted. So an attacker behind a shared proxy does not lock out other users.
+ * rejected until the window has passed, even a valid token. Tokens that this address used successfully before are still
+ * accepted. So an attacker behind a shared proxy does not lock out other users.
  */
 export function createRequestAuthenticator(auth: Authenticator, clock: Clock): RequestAuthenticator {
   const digest = createDigest();
@@ -112,7 +112,8 @@ export function addAccessControl(app: FastifyInstance, { auth, clock, logger }: 
       throw new AppError('INTERNAL', { detail: `the route ${url} declares no access` });
   });
 
-  // This hook runs after the rate limit, which uses `onRequest`, and before the body is read.
+  // Use the hook `preParsing`. It runs after the rate limit, which uses the hook `onRequest`, and before the body is
+  // read.
   app.addHook('preParsing', async (request) => {
     const { access } = request.routeOptions.config;
     if (access === undefined || access === 'public' || access === 'signed') return;

@@ -6,7 +6,7 @@ import { AppError } from '../core/errors.ts';
 import { createFingerprinter } from '../core/fingerprint.ts';
 import { SecretValue } from '../core/secret-value.ts';
 
-/** Each role includes the roles before it. */
+/** The roles. A role includes all roles before it in this list. */
 export const ROLES = ['viewer', 'reviewer', 'operator'] as const;
 export type Role = (typeof ROLES)[number];
 
@@ -27,8 +27,8 @@ export interface Authenticator {
 }
 
 /**
- * Returns a digest function with a random key. Its digests are useless outside this process, and equally long for all
- * tokens.
+ * Returns a function that computes digests of tokens with a random key. The digests are useless outside of this
+ * process, and all digests have the same length.
  */
 export function createDigest(): (token: SecretValue) => string {
   const fingerprints = createFingerprinter(SecretValue.fromBytes(randomBytes(32)));
@@ -45,7 +45,7 @@ interface AnswerCache<T> {
 
 interface AnswerCacheOptions<T> {
   readonly clock: Clock;
-  /** The maximum number of positive answers, and also of negative answers. */
+  /** The maximum number of cached positive answers. The same maximum applies to cached negative answers. */
   readonly max: number;
   readonly positiveTtlMs: number;
   readonly negativeTtlMs: number;
@@ -104,9 +104,12 @@ export function createAnswerCache<T>({
 
 const AUDIENCE = 'secretbridge';
 const TIMEOUT_MS = 5_000;
-/** The maximum number of concurrent requests. Invented tokens must not use up our request rate at the API server. */
+/**
+ * The maximum number of concurrent requests. Without this limit, a flood of invented tokens would use up the request
+ * rate that the API server allows.
+ */
 const MAX_CONCURRENT = 16;
-/** The lifetime of a cached answer. A revoked token or role can be used for this time. */
+/** The lifetime of a cached answer. A token or role can still be used for this time after it was revoked. */
 const POSITIVE_TTL_MS = 60_000;
 const NEGATIVE_TTL_MS = 10_000;
 const MAX_ANSWERS = 1_000;
@@ -176,7 +179,10 @@ export interface AuthOptions {
   readonly onSharedToken?: (names: readonly string[]) => void;
 }
 
-/** Checks static tokens first: this needs no request, and works while the API server is down. */
+/**
+ * Checks static tokens before Kubernetes tokens. The check of a static token needs no request, and works while the API
+ * server is down.
+ */
 export function createAuthenticator(options: AuthOptions): Authenticator {
   const { tokens, identities, clock = systemClock, onSharedToken = () => undefined } = options;
   const staticLogins = createStaticTokens(tokens, onSharedToken);
@@ -206,7 +212,8 @@ function createStaticTokens(
   return {
     async identify(token) {
       const presented = Buffer.from(digest(token));
-      // Compare with every token, so that the duration reveals neither which token matches nor how much of it.
+      // Compare the given token with every configured token. Otherwise the duration would reveal which token matches,
+      // or how much of a token matches.
       const [match] = accepted.filter((candidate) => timingSafeEqual(candidate.digest, presented));
       if (match === undefined) return undefined;
       return { name: match.name, may: async (role) => ROLES.indexOf(role) <= match.rank };

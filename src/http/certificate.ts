@@ -45,8 +45,9 @@ export interface CertificateWatchOptions {
 }
 
 /**
- * Polls the certificate files, because file system notifications miss the volume updates of Kubernetes. A partly
- * updated pair does not match. In this case the old pair stays in use until the next check.
+ * Polls the files of the certificate and its key, because file system notifications miss the volume updates of
+ * Kubernetes. If only one of the two files has been updated yet, they do not match. In this case, the old certificate
+ * stays in use until the next check.
  */
 export function watchCertificate({ files, current, wake, logger, use }: CertificateWatchOptions): () => void {
   let inUse = current;

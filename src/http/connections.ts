@@ -17,8 +17,8 @@ export function parseListen(text: string): ListenAddress {
       subject: 'http.listen',
       detail: 'the address must have the form host:port',
     });
-  // `localhost` resolves to two addresses. Fastify would start two servers, and only one of them would get renewed
-  // certificates.
+  // Replace `localhost` by one address, because it resolves to two. For two addresses, Fastify would start two servers,
+  // and only one of them would get renewed certificates.
   return { host: host === 'localhost' ? '127.0.0.1' : host, port: Number(digits) };
 }
 
@@ -27,7 +27,8 @@ const REASONS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied for this port',
   EADDRNOTAVAIL: 'this machine does not have the address',
   EAFNOSUPPORT: 'this machine does not support the address family',
-  // The error for a link-local address (`fe80::…`) without a zone. Such an address exists on every interface.
+  // This error means that a link-local address (`fe80::…`) has no zone. Such an address exists on every interface, so
+  // the interface must be named.
   EINVAL: 'a link-local address needs an interface and cannot be used',
   ENOTFOUND: 'the host name does not resolve',
   EAI_AGAIN: 'the host name does not resolve',
@@ -42,7 +43,7 @@ export function listenError(thrown: unknown, address: string): unknown {
 
 /**
  * Returns the key for limits per address: an IPv4 address, or the first 64 bits of an IPv6 address. The owner of an
- * IPv6 network has 2^64 addresses.
+ * IPv6 network has 2^64 addresses, and could avoid a limit per full address.
  */
 export function networkOf(ip: string): string {
   return ip.includes(':') && !ip.includes('.')
@@ -50,7 +51,7 @@ export function networkOf(ip: string): string {
     : ip;
 }
 
-/** Tracks the open connections of a server, so that it can stop without waiting for idle clients. */
+/** Tracks the open connections of a server, so that the server can stop without waiting for idle clients. */
 interface Connections {
   /** Closes idle connections immediately, and other connections after their current request. */
   drain(): void;
@@ -59,11 +60,12 @@ interface Connections {
 
 /**
  * Limits the number of connections per address. Further connections are closed before they cost a TLS handshake. Node's
- * own limit counts all connections together. With that limit, a single client could lock out all others, even the
- * cluster's probes.
+ * own limit counts the connections of all addresses together. With Node's limit, a single client could lock out all
+ * others, even the cluster's probes.
  *
- * `drain` is needed because Node's `closeIdleConnections` skips connections that never sent anything or are in a TLS
- * handshake. After `close`, Node also stops enforcing request timeouts. Both would delay the shutdown.
+ * `drain` is needed because Node's `closeIdleConnections` skips two kinds of connections: those that never sent
+ * anything, and those in a TLS handshake. After `close`, Node also stops enforcing request timeouts. Both would delay
+ * the shutdown.
  */
 export function trackConnections(server: Server, maxPerAddress: number): Connections {
   const sockets = new Map<string, Socket>();
@@ -111,8 +113,8 @@ function count(counts: Map<string, number>, name: string, change: 1 | -1): numbe
 }
 
 /**
- * Identifies a connection by its remote address and port. With TLS, the socket object of a request differs from that of
- * its connection.
+ * Identifies a connection by its remote address and port. The socket object does not identify a connection: with TLS, a
+ * request has another socket object than its connection.
  */
 function nameOf({ remoteAddress, remotePort }: Socket): string {
   return `${remoteAddress} ${remotePort}`;

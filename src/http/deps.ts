@@ -18,12 +18,15 @@ export interface Limits {
   /** The timeout for receiving the whole request. */
   readonly requestMs: number;
   /**
-   * The timeout without data in either direction. It must be longer than the slowest response needs for its first byte.
+   * A connection is closed after this time without data in either direction. The time must be longer than the slowest
+   * response needs for its first byte.
    */
   readonly silenceMs: number;
   readonly keepAliveMs: number;
   readonly connections: number;
-  /** The maximum for one address, so that a single client cannot lock out the cluster's probes. */
+  /**
+   * The maximum number of connections from one address, so that a single client cannot lock out the cluster's probes.
+   */
   readonly connectionsPerAddress: number;
   /** The maximum number of requests of one address within `windowMs`. Probes are not counted. */
   readonly requests: number;
@@ -58,7 +61,7 @@ interface HttpConfig {
   readonly metricsNeedToken: boolean;
 }
 
-/** The parts of the program that the routes answer from. */
+/** The parts of the program from which the routes get their answers. */
 export interface Backend {
   readonly service: Service;
   readonly audit: Pick<AuditStore, 'list' | 'get' | 'storedRecords' | 'head' | 'base' | 'reviews' | 'append'>;

@@ -30,13 +30,16 @@ const STATUS: Partial<Readonly<Record<ErrorCode, number>>> = {
   INTERNAL: 500,
 };
 
-/** Codes without an entry in `STATUS`: 503 if a retry may help, 409 if a person must act first. */
+/**
+ * Returns the HTTP status for an error code. A code without an entry in `STATUS` gets 503 if a retry may help, and 409
+ * if a person must act first.
+ */
 function statusOf(code: ErrorCode): number {
   const { category } = ERRORS[code];
   return STATUS[code] ?? (category === 'retry' || category === 'wait' ? 503 : CONFLICT);
 }
 
-/** The status if a person must fix something first. */
+/** The status of an error that a person must fix first. */
 const CONFLICT = 409;
 
 export interface HttpError {
@@ -45,7 +48,8 @@ export interface HttpError {
 }
 
 /**
- * Converts any error to a response. The messages of framework errors are not used, because they may quote the request.
+ * Converts any error to a response. Does not use the messages of framework errors, because these messages may quote the
+ * request.
  */
 export function toHttpError(thrown: unknown): HttpError {
   if (thrown instanceof AppError)
@@ -54,11 +58,11 @@ export function toHttpError(thrown: unknown): HttpError {
   if (validation !== undefined) return invalid(400, validationDetail(validation, validationContext), thrown);
   const frameworkError = FRAMEWORK_ERRORS[code];
   if (frameworkError !== undefined) return invalid(...frameworkError, thrown);
-  // The client disconnected. If one of our own connections fails, the error has this code too, but no status from the
-  // framework.
+  // The client has disconnected. If one of our own connections breaks, the error has the same code, but no status of
+  // the framework.
   if (code === 'ECONNRESET' && isClientFault(statusCode))
     return invalid(400, 'the connection ended before the body arrived', thrown);
-  // The status is only set on errors of the framework and its parser.
+  // Only errors of the framework and its parser have a status.
   const isMalformed = (code.startsWith('FST_') || thrown instanceof SyntaxError) && isClientFault(statusCode);
   return isMalformed
     ? invalid(statusCode, 'the request is malformed', thrown)
@@ -115,8 +119,8 @@ export function sendError(
 }
 
 /**
- * Builds the challenge that RFC 9110, section 11.6.1 requires. RFC 6750, section 3 requires a parameter besides the
- * scheme.
+ * Builds the challenge of a 401 response, which RFC 9110, section 11.6.1 requires. The challenge has a parameter
+ * besides the scheme, because RFC 6750, section 3 requires one.
  */
 function challengeOf({ headers: { authorization } }: FastifyRequest, { code }: AppError): string {
   if (code === 'EVENT_REFUSED') return 'Signature';
@@ -128,7 +132,10 @@ function isUnread({ raw: { complete, headers } }: FastifyRequest): boolean {
   return !complete && (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined);
 }
 
-/** The reason phrases of RFC 9110 and RFC 6585. Importing them from `node:http` would also load Node's `fetch`. */
+/**
+ * The reason phrases of RFC 9110 and RFC 6585. They are copied, because importing them from `node:http` would also load
+ * Node's `fetch`.
+ */
 const PARSER_ERRORS: Readonly<Record<string, readonly [status: string, detail: string]>> = {
   HPE_HEADER_OVERFLOW: ['431 Request Header Fields Too Large', 'the headers are larger than 16 KiB'],
   ERR_HTTP_REQUEST_TIMEOUT: ['408 Request Timeout', 'the request did not arrive in time'],

@@ -154,7 +154,8 @@ interface RequestBody {
 }
 
 /**
- * Corrects `required` of a request body. The plugin always sets it, but a body that may be `null` may also be omitted.
+ * Sets `required` of a request body to false if the body may be `null`, because such a body may also be omitted. The
+ * plugin always sets `required` to true.
  */
 function setBodyRequired(body: RequestBody | undefined): void {
   if (body === undefined) return;

@@ -13,8 +13,8 @@ export interface Refusal {
 }
 
 /**
- * Logs rejected events. The first event of each kind is logged immediately. Further events are summarized in at most
- * one line per minute, with their count and the last address. So a flood of events does not fill the disk.
+ * Logs rejected events. Logs the first event of each kind immediately. Summarizes further events in at most one line
+ * per minute, with their count and the last address. So a flood of events does not fill the disk.
  */
 export function createRefusalLog(logger: Logger, wake: StartTimer): (refusal: Refusal) => void {
   const periods = new Map<string, { count: number; last: Refusal }>();

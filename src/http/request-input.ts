@@ -9,8 +9,8 @@ import { parseIfJson } from '../core/json.ts';
 export const NO_BODY = { type: ['object', 'null'], additionalProperties: false, properties: {} } as const;
 
 /**
- * Accepts only JSON bodies. An empty body with any content type is accepted by routes that need no body. Some clients
- * always send a content type: `curl -d ''` and PowerShell send the type of a form.
+ * Accepts only JSON bodies. A route that needs no body accepts an empty body with any content type. Some clients always
+ * send a content type: `curl -d ''` and PowerShell send the type of a form.
  */
 export function acceptJsonOnly(app: FastifyInstance): void {
   app.addHook('preParsing', async ({ raw: { headers } }) => {
@@ -83,7 +83,10 @@ function parseText(text: string, type: unknown): unknown {
   return text;
 }
 
-/** A validation error of ajv. Its messages and some of its parameters quote the input, so they are not used. */
+/**
+ * A validation error of ajv. Its messages, and some of its parameters, quote the input. So they must not appear in a
+ * response.
+ */
 interface Violation {
   readonly keyword: string;
   readonly instancePath: string;

@@ -22,7 +22,7 @@ export interface HttpServer extends AsyncDisposable {
    * LISTEN_FAILED.
    */
   listen(address: string): Promise<string>;
-  /** Rejects new requests, waits up to `graceMs` for active requests, then cuts them. Never hangs. */
+  /** Rejects new requests, waits up to `graceMs` for active requests, and then closes all connections. Never hangs. */
   close(graceMs: number): Promise<void>;
 }
 
@@ -90,7 +90,7 @@ async function protect(app: FastifyInstance, limits: Limits, tls: boolean): Prom
   app.addHook('onRequest', async (request, reply) => {
     reply.headers({ 'x-request-id': request.id, 'cache-control': 'no-store' });
   });
-  // This hook runs after the rate limit, which uses `onRequest`.
+  // Use the hook `preParsing`, because it runs after the rate limit, which uses the hook `onRequest`.
   app.addHook('preParsing', async ({ raw: { httpVersion, headers } }) => {
     if (httpVersion === '1.1' && headers.host === undefined)
       throw new AppError('INVALID_REQUEST', { detail: 'the header `Host` is missing' });
@@ -114,7 +114,8 @@ function createApp(certificate: Certificate | undefined, limits: Limits): Fastif
     connectionsCheckingInterval: Math.min(1_000, limits.headersMs),
     maxHeaderSize: limits.headerBytes,
     requestTimeout: limits.requestMs,
-    // Node would reject the request with an empty body. The hook above rejects it with the common error format.
+    // Without this option, Node would reject a request without the header `Host`, with an empty response body. The hook
+    // above rejects such a request with the common error format.
     requireHostHeader: false,
   };
   const options = {
@@ -122,7 +123,7 @@ function createApp(certificate: Certificate | undefined, limits: Limits): Fastif
     connectionTimeout: limits.silenceMs,
     requestTimeout: limits.requestMs,
     keepAliveTimeout: limits.keepAliveMs,
-    // Ignore request ids of clients: they can be any text, and need not be unique.
+    // Ignore request ids that clients send. Such an id can be any text, and need not be unique.
     requestIdHeader: false,
     genReqId: () => randomUUID(),
     // During shutdown, active requests get their normal response. Their connections close afterwards.
@@ -138,7 +139,10 @@ function createApp(certificate: Certificate | undefined, limits: Limits): Fastif
   return fastify({ ...options, https }) as unknown as FastifyInstance;
 }
 
-/** With a certificate, Fastify creates a server of `node:https`. */
+/**
+ * Returns the server with the type of `node:https`, because Fastify creates such a server if a certificate is
+ * configured.
+ */
 function tlsServer(app: FastifyInstance): SecureServer {
   return app.server as unknown as SecureServer;
 }

@@ -143,7 +143,7 @@ function rolesOf(aws: Node, notes: Notes): readonly Json[] {
         `\`${roleArn}\` is not the ARN of a role`,
         'Write `assumeRole` of the store by hand.',
       );
-    // External Secrets sends the external id and the tags only with the last role.
+    // For a chain of roles, External Secrets sends the external id and the tags only with the last role.
     const last = role !== undefined && index === chain.length - 1;
     return {
       roleArn,

@@ -101,7 +101,7 @@ function workloadIdentity(
     tenantId ??
     accountAnnotations['azure.workload.identity/tenant-id'] ??
     secrets.refer(keys?.child('tenantId'), undefined, owner);
-  // Ignore the fields that repeat the ids above.
+  // Ignore these fields, because they only repeat the ids that were read above.
   for (const field of ['clientId', 'tenantId']) keys?.ignore(field);
   const federate = "Add a federated credential for the bridge's service account to the application";
   notes.changed(
@@ -143,7 +143,7 @@ function servicePrincipal(azure: Node, { tenantId, keys }: Login, context: Store
   };
 }
 
-/** Converts an id, which External Secrets stores in a Secret beside the credential. */
+/** Converts a client id or tenant id, which External Secrets reads from a Secret like the credential. */
 function identifier(keys: Node, field: string, { notes, secrets, object }: StoreContext): unknown {
   const ref = keys.child(field);
   if (ref === undefined)

@@ -16,7 +16,7 @@ export interface Checks {
   check(mapping: Json, of: ExternalObject, notes: Notes): void;
 }
 
-/** @param own The bridge's own namespace. */
+/** @param own The namespace in which secretbridge itself runs. */
 export function createChecks(schema: z.ZodType, own: string): Checks {
   const claims = new Map<string, { readonly by: string; readonly isMerge: boolean }>();
   return {
@@ -63,7 +63,10 @@ export function problemOf(schema: z.ZodType, value: Json): Refusal | undefined {
   return { at: finding.path.join('.'), what: `is not valid in the configuration: ${finding.message}` };
 }
 
-/** Kubernetes allows the key `__proto__`, but our configuration rejects a file that contains it anywhere. */
+/**
+ * Returns the path of a member `__proto__`. Kubernetes allows this name, but our configuration loader rejects a file
+ * that contains it anywhere.
+ */
 function placeOfProto(value: object): string | undefined {
   for (const [name, member] of Object.entries(value) as [string, unknown][]) {
     if (name === '__proto__') return name;

@@ -3,7 +3,7 @@ import { type Naming, renameOf, rewritten } from './rewrite.ts';
 import { decodeOf, nullBytes, type SourceContext, sourceOf, wholeSecret } from './sources.ts';
 
 interface Pattern {
-  /** `undefined` if every name matches. */
+  /** The pattern for names. `undefined` if every name matches. */
   readonly text: string | undefined;
   /** Whether the converted pattern may match other names than the original. */
   readonly isApproximate: boolean;
@@ -26,8 +26,8 @@ function relativePattern(name: string | undefined, path: string): Pattern | unde
     if (name.startsWith(start) && !isRepeated(rest))
       return rest === '' ? MATCH_ALL : { text: `^${rest}`, isApproximate: false };
   }
-  // The literal prefix of the pattern. A quantifier applies to the letter before it, so that letter is not part of the
-  // prefix.
+  // The literal prefix of the pattern. A quantifier applies to the letter before it, so such a letter is not part of
+  // the prefix.
   const [, letters = ''] = /^\^((?:[\w/-](?![*+?{]))*)/.exec(name) ?? [];
   if (!path.startsWith(letters)) return letters.startsWith(path) ? approximate : undefined;
   return /^(?:\.\*\$?)?$/.test(name.slice(1 + letters.length)) ? MATCH_ALL : approximate;
@@ -123,7 +123,7 @@ interface SearchFields {
   readonly tags: Readonly<Record<string, string>>;
 }
 
-/** Returns the tags to search for. Adds a note if External Secrets and the bridge search differently. */
+/** Returns the tags to search for. Adds a note if External Secrets and secretbridge would find different keys. */
 function searchTags(
   find: Node,
   { path, requestedPath, name, tags }: SearchFields,
@@ -157,12 +157,13 @@ function searchOf(find: Node, steps: readonly Node[], { notes, store }: SourceCo
   const requestedPath = find.text('path');
   const name = find.child('name')?.text('regexp');
   const tags = find.texts('tags');
-  // Azure names have no path, and External Secrets ignores a path there.
+  // Names in Azure have no path, and External Secrets ignores the path of a search in Azure.
   const path =
     store.kind === 'azure-key-vault' || requestedPath === undefined
       ? ''
       : `${requestedPath.replace(/\/+$/, '')}/`;
-  // External Secrets keeps the path as written in the names that it finds. The search itself may start at another path.
+  // `path` is the prefix that External Secrets keeps in the names that it finds. Our search may have to start at
+  // another path, for example without the mount.
   const place = store.searchPath?.(path) ?? path;
   wholeSecret(find, { notes, store });
   if (store.prefix !== undefined)

@@ -47,7 +47,8 @@ export function convertClusterExternalSecret(
   const inner = object.spec.externalSecretSpec;
   const metadata = spec.child('externalSecretMetadata');
   const secret = spec.text('externalSecretName') ?? object.name;
-  // Ignore `refreshTime`, the interval at which External Secrets looks for namespaces. It has no equivalent.
+  // Ignore `refreshTime`, because it has no equivalent. It is the interval at which External Secrets looks for new
+  // namespaces.
   spec.ignore('externalSecretSpec', 'refreshTime');
   const metadataParts = {
     labels: metadata?.templates('labels') ?? {},

@@ -104,7 +104,10 @@ function entryOf(object: ExternalObject, { accounts, names, secrets, refused }: 
   return { object, notes, store: refusal === undefined ? store : undefined, users: new Set() };
 }
 
-/** @param refused Stores that our configuration check rejects, by name. They are left out. */
+/**
+ * @param refused The stores that our configuration check rejects, with their names as keys. They are left out of the
+ * result.
+ */
 export function importStores(
   { externalObjects, accounts }: Objects,
   secrets: SecretRefs,
@@ -113,7 +116,7 @@ export function importStores(
   const names = createNames();
   const entries = new Map<string, Entry>();
   const all = externalObjects.filter(({ kind }) => kind === 'SecretStore' || kind === 'ClusterSecretStore');
-  // Convert namespaced stores first. Their names contain the namespace, so they are unique.
+  // Convert namespaced stores first. Their names contain the namespace, so these names are unique.
   const inOrder = all.toSorted(
     (a, b) => Number(a.namespace === undefined) - Number(b.namespace === undefined),
   );
@@ -151,8 +154,8 @@ export function importStores(
 }
 
 /**
- * Rejects keys whose store was refused. A store whose keys start with the mount becomes one store for each mount, and
- * only some of these may be refused.
+ * Rejects keys whose store was refused. If the keys of a store start with the mount, the store becomes one store for
+ * each mount, and possibly only some of these stores are refused.
  */
 function withoutRefused(refused: ReadonlyMap<string, Refusal>, store: Store): Store {
   return {

@@ -17,11 +17,14 @@ import { createNames, createSecretRefs } from './store.ts';
 
 export interface ImportOptions {
   readonly instance: string;
-  /** The bridge's own namespace. It contains the credentials and cannot contain targets. */
+  /** The namespace in which secretbridge itself runs. It contains the credentials and cannot contain targets. */
   readonly ownNamespace: string;
   /** The output file that the migration steps name. */
   readonly out?: string;
-  /** Stores and mappings that our configuration check rejects, by name. They are left out. */
+  /**
+   * The stores and mappings that our configuration check rejects, with their names as keys. They are left out of the
+   * result.
+   */
   readonly refused?: Refused;
 }
 
@@ -105,7 +108,7 @@ function importSecrets(
   return { imported, mappings, drafts };
 }
 
-/** Whether a ClusterExternalSecret of the input created the object. */
+/** Whether the object was created by a ClusterExternalSecret that is also part of the input. */
 function hasOwner(object: ExternalObject, all: readonly ExternalObject[]): boolean {
   const ownerName = ownerOf(object);
   return (
@@ -119,7 +122,10 @@ function noteRefusal(refusal: Refusal | undefined, notes: Notes): void {
     notes.lost(refusal.at, refusal.what, refusal.todo ?? 'Write the mapping by hand.');
 }
 
-/** Without `access` rules everything is allowed. If one store is limited, every store needs a rule. */
+/**
+ * Returns the `access` rules. Without any rule, every access is allowed. As soon as one store has a rule, every other
+ * store needs a rule too.
+ */
 function accessRules(stores: readonly ImportedStore[]): readonly Json[] | undefined {
   if (stores.every(({ bounds }) => bounds.namespaces === undefined)) return undefined;
   return stores

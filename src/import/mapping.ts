@@ -56,7 +56,7 @@ interface SourcesContext {
   readonly storeOf: MappingContext['storeOf'];
 }
 
-/** Returns the store of one source. It may differ from the store of the object. */
+/** Returns the store of one source. A source can name another store than the ExternalSecret names. */
 function storeForEntry(
   entry: Node,
   { notes, usual: defaultStoreRef, storeOf }: SourcesContext,
@@ -79,7 +79,7 @@ function storeForEntry(
 
 function sourcesOf(spec: Node, { notes, usual: defaultStoreRef, storeOf }: SourcesContext): Shape {
   const storeFor = (entry: Node) => storeForEntry(entry, { notes, usual: defaultStoreRef, storeOf });
-  // Each source may name its own store.
+  // Do not report the default store as unread, even if each source names its own store.
   defaultStoreRef?.ignore('name', 'kind');
   const dataFrom: Json[] = [];
   for (const entry of spec.children('dataFrom')) {

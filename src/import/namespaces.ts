@@ -9,9 +9,9 @@ export interface Bounds {
 }
 
 /**
- * Derives access bounds. A SecretStore serves only its own namespace. A ClusterSecretStore serves the namespaces in its
- * conditions. A condition without an exact equivalent becomes narrower, never wider: it allows only the namespaces that
- * use the store now.
+ * Derives which namespaces may use a store. A SecretStore serves only its own namespace. A ClusterSecretStore serves
+ * the namespaces in its conditions. A condition without an exact equivalent becomes narrower, never wider: it allows
+ * only the namespaces that use the store now.
  */
 export function boundsOf(object: ExternalObject, users: readonly string[], notes: Notes): Bounds {
   if (object.namespace !== undefined) return { namespaces: [object.namespace] };
@@ -29,8 +29,8 @@ function namespacesOfCondition(condition: Node, users: readonly string[], notes:
   const selector = condition.child('namespaceSelector');
   const inexactPatterns = globs.filter(({ glob }) => glob === undefined).map(({ pattern }) => pattern);
   selector?.ignore('matchLabels', 'matchExpressions');
-  // The labels of namespaces are unknown, so every current user may match a label selector. Regular expressions can be
-  // matched against the names.
+  // The labels of namespaces are unknown. So each namespace that uses the store now may match a label selector. A
+  // regular expression can be matched against the names of these namespaces.
   const currentUsers = users
     .filter(isNamespaceName)
     .filter(
@@ -42,7 +42,7 @@ function namespacesOfCondition(condition: Node, users: readonly string[], notes:
       `\`access\` matches by name, so the store is open only to the namespaces that use it now${currentUsers.length === 0 ? ' (none)' : ''}`,
       'Add namespaces to `access` that may use it later.',
     );
-  // Keep only literal names, because in `access` a `*` is a glob.
+  // Keep only literal names. In `access`, a `*` in a name would be a glob.
   const names = condition.list('namespaces');
   const invalidNames = names.filter((name) => !isNamespaceName(name)).map((name) => JSON.stringify(name));
   if (invalidNames.length > 0)
@@ -55,8 +55,8 @@ function namespacesOfCondition(condition: Node, users: readonly string[], notes:
 }
 
 /**
- * Converts a regular expression of literal parts and `.*` to a glob for the whole name. Without anchors, the expression
- * matches anywhere in the name. Any other `*` is a repetition, which a glob cannot express.
+ * Converts a regular expression to a glob for the whole name. The expression can contain literal parts and `.*`.
+ * Without anchors, it matches anywhere in the name. Any other `*` is a repetition, which a glob cannot express.
  */
 function globOf(pattern: string): string | undefined {
   const [, start, inner = '', end] = /^(\^?)(.*?)(\$?)$/s.exec(pattern) ?? [];

@@ -3,7 +3,8 @@ import { isObject, type JsonObject } from '../core/json.ts';
 /** A finding about an imported object that the user has to know. */
 export interface Finding {
   /**
-   * `changed`: converted, but behaves differently. `lost`: not converted, so the object has no effect in the result.
+   * `changed`: the object was converted, but behaves differently. `lost`: a part was not converted, so it has no effect
+   * in the result.
    */
   readonly level: 'changed' | 'lost';
   /** The path of the field from the object's root. */
@@ -26,11 +27,11 @@ const MISSING = 'is missing';
 
 export function createNotes(): Notes {
   const findings: Finding[] = [];
-  // The same finding may occur several times, for example at each use of a function.
+  // Add each finding only once. The same finding can be reported several times, for example at each use of a function.
   const add = (finding: Finding) => {
     const same = findings.filter(({ at }) => at === finding.at);
     if (same.some(({ what }) => what === finding.what)) return;
-    // The field is present but unusable, which is already reported.
+    // The field is present but unusable, and that is already reported. So do not report the field as missing too.
     if (finding.what === MISSING && same.some(({ level }) => level === 'lost')) return;
     findings.push(finding);
   };
@@ -65,7 +66,7 @@ export interface Node {
   templates(name: string): Readonly<Record<string, string>>;
   /** Returns a list of strings. */
   list(name: string): readonly string[];
-  /** Marks fields that have no effect on the import as read. */
+  /** Marks these fields as read. Used for fields that have no effect on the import. */
   ignore(...names: readonly string[]): void;
   finish(): void;
 }
@@ -79,7 +80,7 @@ class FieldReader implements Node {
   readonly #value: Json;
   readonly #notes: Notes;
   readonly #readFields = new Set<string>();
-  /** One child node for each field, so that all callers share the record of read fields. */
+  /** The child node of each field. All callers get the same node, because it records which of its fields were read. */
   readonly #nodes = new Map<string, Node>();
 
   constructor(value: Json, path: string, notes: Notes) {
@@ -176,8 +177,8 @@ class FieldReader implements Node {
   }
 
   #checkRendered(text: string, where: string): string {
-    // The text contains a placeholder of a chart or of Flux. External Secrets would use it literally, and no store has
-    // such a name.
+    // A placeholder of a chart or of Flux was not replaced in this text. External Secrets would use the placeholder
+    // literally, and no store has such a name.
     const [sign] = /\{\{|\$\{(?=[A-Za-z_])/.exec(text) ?? [];
     if (sign !== undefined) this.#notes.lost(where, notRendered(sign), RENDER);
     return text;

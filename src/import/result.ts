@@ -36,7 +36,7 @@ interface Step {
 }
 
 interface StepInput {
-  /** The bridge's own namespace. */
+  /** The namespace in which secretbridge itself runs. */
   readonly own: string;
   /** The configuration file; `undefined` for standard output. */
   readonly out: string | undefined;
@@ -51,9 +51,9 @@ interface StepInput {
 }
 
 /**
- * Returns the steps of a migration that changes no bytes and restarts no pods. External Secrets must not run while the
- * ownership of the Secrets changes. It would restore its owner reference, and a later deletion of that owner would
- * delete the Secret.
+ * Returns the steps of a migration that changes no bytes and restarts no pods. External Secrets must not run while
+ * secretbridge takes over the Secrets. Otherwise External Secrets would restore its owner reference on a Secret, and a
+ * later deletion of the owner would delete the Secret.
  */
 export function stepsOf(input: StepInput): readonly Step[] {
   const { isAny, isInForce } = input;
@@ -155,7 +155,7 @@ export interface Output {
   readonly mappings: readonly Json[];
   /** `undefined`: everything is allowed. An empty list: nothing is allowed. */
   readonly access: readonly Json[] | undefined;
-  /** Mappings that are incomplete, each with its original object. */
+  /** The incomplete mappings. Each is listed with the object that it was converted from. */
   readonly drafts: readonly { readonly of: string; readonly mapping: Json }[];
 }
 

@@ -2,12 +2,18 @@ import type { Json, Node } from './node.ts';
 import { Untranslatable } from './template/lex.ts';
 import { parseTemplate } from './template/parse.ts';
 
-/** The naming of keys, limited to the features of `rename` and the search path. */
+/**
+ * Describes how a key gets its name. Limited to changes that `rename` supports, and to the search path at the start of
+ * a name.
+ */
 export interface Naming {
   readonly case?: 'upper' | 'lower';
   readonly prefix: string;
   readonly replaceInvalid: boolean;
-  /** Whether the names still include the search path. In our own searches, names never include it. */
+  /**
+   * Whether the names still start with the search path. In External Secrets, the names that a search finds start with
+   * it. In our own searches, they never do.
+   */
   readonly withPath: boolean;
 }
 
@@ -39,10 +45,10 @@ function byRegExp(naming: Naming, source: string, target: string, path: string):
     const stripped = withoutStart(naming, start[1] ?? '', path);
     return stripped && withPrefix(stripped, target);
   }
-  // Without an anchor, the expression could also match later in a name. Treat it as the prefix, because that is almost
-  // certainly meant.
+  // Without an anchor, the expression could also match later in a name. Treat it as a prefix, because the author almost
+  // certainly meant a prefix.
   if (target === '' && literalOf(source) === path && path !== '') return withoutPath(naming);
-  // A pattern with `+` has no equivalent, because it replaces several characters by one `_`.
+  // A pattern with `+` replaces several characters by a single `_`, and this has no equivalent.
   if (target === '_' && INVALID_CLASSES.has(source)) return { ...naming, replaceInvalid: true };
   return undefined;
 }
@@ -90,7 +96,10 @@ function withPrefix(naming: Naming, prefix: string): Naming {
   return prefix === '' ? naming : { ...naming, prefix: prefix + naming.prefix };
 }
 
-/** Supports `{{ .value }}` with a case change, an added prefix, or the path removed. */
+/**
+ * Converts a template that changes names. Supports `{{ .value }}` with a case change, with an added prefix, or with the
+ * path removed.
+ */
 function byTemplate(naming: Naming, template: string, path: string): Naming | undefined {
   try {
     const statements = parseTemplate(template);

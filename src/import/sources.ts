@@ -46,8 +46,8 @@ function propertyOf(ref: Node, notes: Notes): string | undefined {
   if (property === undefined) return undefined;
   const plain = property.replace(/\\\./g, '.');
   if (!/[*?|#@\\[\]{}!]/.test(plain)) {
-    // An escaped dot is part of a name. Our format first tries the whole text as one name, so it works only if there
-    // are no other dots.
+    // An escaped dot is part of a name. Our format has no escapes, but first tries the whole text as one name. So
+    // escaped dots can only be converted if the text has no other dots.
     const isOneName = property.replace(/\\\./g, '').indexOf('.') < 0;
     if (plain === property || isOneName) return plain;
   }
@@ -63,11 +63,11 @@ function propertyOf(ref: Node, notes: Notes): string | undefined {
 
 function versionOf(ref: Node, store: Store): string | undefined {
   const version = ref.text('version');
-  // AWSCURRENT means the current version, which is the default.
+  // AWSCURRENT means the current version. That is the default, so no version is needed.
   if (version === undefined || (store.kind === 'aws-secrets-manager' && version === 'AWSCURRENT'))
     return undefined;
   if (store.kind === 'aws-secrets-manager') return version.replace(/^uuid\//, '');
-  // Version 1 of the key/value engine has no versions, and External Secrets ignores the field.
+  // Version 1 of the key/value engine has no versions of secrets, and External Secrets ignores this field for it.
   return store.kvVersion === 1 ? undefined : version;
 }
 
@@ -84,7 +84,10 @@ export function decodeOf(ref: Node, notes: Notes): string | undefined {
   return undefined;
 }
 
-/** A complete Vault secret is formatted as JSON. External Secrets and the bridge escape it differently. */
+/**
+ * Adds a note if the source is a complete Vault secret. Such a secret is formatted as JSON, and External Secrets and
+ * secretbridge escape JSON differently.
+ */
 export function wholeSecret(ref: Node, { notes, store }: SourceContext): void {
   if (store.kind === 'vault')
     notes.changed(

@@ -37,11 +37,11 @@ function withHash(plain: string, identity: string): string {
   return `${plain.slice(0, MAX - hash.length - 1).replace(/[-.]+$/, '')}-${hash}`;
 }
 
-/** A Secret that the user has to copy to the bridge's namespace. */
+/** A Secret that the user has to copy to the namespace of secretbridge. */
 export interface SecretCopy {
   readonly namespace: string;
   readonly name: string;
-  /** The name of the copy in the bridge's own namespace. */
+  /** The name of the copy in the namespace of secretbridge. */
   readonly as: string;
 }
 
@@ -63,7 +63,7 @@ interface Referrer {
   readonly notes: Notes;
 }
 
-/** @param own The bridge's own namespace. The bridge reads credentials only there. */
+/** @param own The namespace in which secretbridge itself runs. secretbridge reads credentials only there. */
 export function createSecretRefs(own: string): SecretRefs {
   const copies = new Map<string, SecretCopy>();
   return {
@@ -72,7 +72,7 @@ export function createSecretRefs(own: string): SecretRefs {
       const name = ref.text('name');
       const key = ref.text('key') ?? defaultKey;
       const named = ref.text('namespace');
-      // A SecretStore reads only in its own namespace, even if the reference names another one.
+      // A SecretStore reads only in its own namespace, even if the reference names another namespace.
       const namespace = owner ?? named;
       // Reject invalid names, because these names appear in commands that users copy.
       const parts = [name, key, namespace ?? ''];
@@ -125,7 +125,7 @@ export interface Store {
   readonly prefix?: string;
   /** Converts a key. Returns `undefined` and adds a note if the key is not valid in this store. */
   place(key: string, notes: Notes, at: string): Place | undefined;
-  /** The name of the store to use for searches. `undefined` if the store cannot be searched. */
+  /** The name of the store that searches use. `undefined` if the store cannot be searched. */
   readonly searched: string | undefined;
   /** Converts the path of a search. Default: unchanged. */
   readonly searchPath?: (path: string) => string;
@@ -142,12 +142,15 @@ export interface StoreContext {
   readonly account: (ref: Node | undefined) => Account | undefined;
 }
 
-/** Returns the path where the bridge expects a file that belongs to a store. */
+/** Returns the path at which secretbridge expects a file that belongs to a store. */
 export function storeFile(store: string, file: string): string {
   return `/var/run/secretbridge/stores/${store}/${file}`;
 }
 
-/** Returns the service account whose role the bridge needs, because the bridge logs in with its own account. */
+/**
+ * Returns the service account that External Secrets uses for the store. secretbridge logs in with its own service
+ * account, so its own account needs the same role.
+ */
 export function accountOf(
   ref: Node | undefined,
   owner: string | undefined,

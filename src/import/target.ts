@@ -47,14 +47,14 @@ function durationText(ms: number): string {
   return parts.join('') || '0s';
 }
 
-/** The rules of a mapping, and its target settings except for the target's name and namespace. */
+/** The rules of a mapping and the settings of its target. The name and the namespace of the target are not included. */
 interface Life {
   readonly target: Json;
   readonly rules: Json;
   readonly template: Node | undefined;
 }
 
-/** `onSourceMissing` for each `deletionPolicy`. The default, `Retain`, needs none. */
+/** `onSourceMissing` for each `deletionPolicy`. The default policy, `Retain`, needs no setting. */
 const SOURCE_MISSING = new Map([
   ['Delete', 'delete'],
   ['Merge', 'removeKeys'],
@@ -171,7 +171,7 @@ function refreshOf(spec: Node, notes: Notes): Json {
   return { refresh: durationText(Math.min(ms, MAX_MS)) };
 }
 
-/** Leave out labels and annotations of External Secrets, and of other tools that would claim the Secret. */
+/** Leave out labels and annotations that External Secrets set, and those of other tools that would claim the Secret. */
 const NOT_OURS =
   /^(?:kubectl\.kubernetes\.io\/|(?:[^/]*\.)?external-secrets\.io\/|(?:[^/]*\.)?secretbridge\.dev\/)/;
 

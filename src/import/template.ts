@@ -15,8 +15,8 @@ export interface Shape {
 const BY_HAND = 'Write the template by hand; see docs/reference/values.md for the template language.';
 
 /**
- * Converts templates. In a mapping, a template must not set a key that a source also sets, but in External Secrets it
- * usually does. So sources that only feed templates get other names.
+ * Converts templates. In External Secrets, a template usually sets a key that a source also sets. A mapping does not
+ * allow such a template, so sources that only feed templates get other names.
  */
 export function withTemplate(sources: Shape, template: Node, notes: Notes): Shape {
   const isPartial = notes.incomplete;
@@ -58,7 +58,7 @@ export function withTemplate(sources: Shape, template: Node, notes: Notes): Shap
       `${plan.passed.join(', ')} ${plan.passed.length === 1 ? 'passes' : 'pass'} through a template, so the value must be text (UTF-8)`,
     );
   const templates = renamedTemplates(texts, plan);
-  // If a source could not be converted, its names are unknown.
+  // The names of sources are only known if no source finds its keys at run time and all sources could be converted.
   const allKnown = plan.shape.dataFrom.length === 0 && !isPartial;
   const knownNames = allKnown ? Object.keys(plan.shape.data) : undefined;
   for (const [key, text] of Object.entries(templates)) {
@@ -68,7 +68,7 @@ export function withTemplate(sources: Shape, template: Node, notes: Notes): Shap
   return { ...plan.shape, template: { data: templates, ...(plan.only ? { only: true } : {}) } };
 }
 
-/** Notes what the translation loses or changes. Returns the names that the templates use. */
+/** Adds a note about each part that the translation loses or changes. Returns the names that the templates use. */
 function noteTranslations(
   texts: Readonly<Record<string, string>>,
   where: (key: string) => string,
@@ -124,7 +124,7 @@ interface Arrangement {
   readonly shape: Shape;
   readonly only: boolean;
   readonly rename: (name: string) => string;
-  /** Keys that no template sets. Each keeps its name and value through a template of its own. */
+  /** Keys that no template sets. Each of them gets a template that copies the value unchanged. */
   readonly passed: readonly string[];
 }
 
@@ -137,7 +137,7 @@ function arrange(shape: Shape, { keys, uses, isMerge }: ArrangeOptions): Arrange
     return { shape: sources, only: false, rename: (name) => name, passed: [] };
   if (isMerge && hasMany) return undefined;
   const taken = new Set([...names, ...keys]);
-  // The keys of an object are unknown and might collide with a template's key, so use a prefix.
+  // The keys of an object are unknown here and could collide with a key of a template. So give these keys a prefix.
   const prefix = hasMany ? unusedPrefix([...taken]) : '';
   const renamed = new Map(clashing.map((name) => [name, unusedName(name, taken)]));
   const rename = (name: string) => renamed.get(name) ?? (names.includes(name) ? name : `${prefix}${name}`);
@@ -153,7 +153,7 @@ function arrange(shape: Shape, { keys, uses, isMerge }: ArrangeOptions): Arrange
   });
   const passed = isMerge ? names.filter((name) => !clashing.includes(name)) : [];
   if (passed.length > 0) {
-    // A template now sets the unchanged key, so the source of this key needs another name.
+    // A new template sets this key without a change. So the source of the key needs another name.
     for (const name of passed) renamed.set(name, unusedName(name, taken));
     return {
       shape: {
@@ -177,7 +177,7 @@ function unusedName(name: string, taken: Set<string>): string {
   return candidate;
 }
 
-/** Chooses a prefix that no known name starts with. The other names are unknown and all get this prefix. */
+/** Chooses a prefix that no known name starts with. All names that are not known in advance get this prefix. */
 function unusedPrefix(names: readonly string[]): string {
   let candidate = 'source_';
   while (names.some((name) => name.startsWith(candidate))) candidate = `source_${candidate}`;
@@ -196,16 +196,16 @@ function membersOf(shape: Shape, names: readonly string[]): Readonly<Record<stri
   if (only === undefined) return names.length === 0 ? {} : undefined;
   if (more.length > 0 || only.find !== undefined || only.property !== undefined) return undefined;
   const { rename, ...source } = only as { readonly rename?: Json };
-  // A renamed member can no longer be requested by its original name.
+  // If members are renamed, their original names are unknown. So they cannot be requested one by one.
   if (rename !== undefined && (rename.case !== undefined || rename.prefix !== undefined)) return undefined;
-  // A `_` may stand for a replaced character. The member then has another name.
+  // A `_` may stand for a replaced character, so a name with `_` may not be the original name of the member.
   if (rename?.invalid !== undefined && names.some((name) => name.includes('_'))) return undefined;
   return Object.fromEntries(names.map((name) => [name, { ...source, property: name }]));
 }
 
 /**
- * Converts templates that only return a value, decoded or not, to plain sources. Plain sources keep binary values
- * intact.
+ * Converts templates that only return a value to plain sources. The template may also decode the value. Plain sources
+ * keep binary values intact.
  */
 function withoutTemplate(shape: Shape, texts: Readonly<Record<string, string>>): Shape | undefined {
   const data = new Map<string, Json>();

@@ -60,7 +60,8 @@ const METHODS: Readonly<Record<string, Convert>> = {
     const role = node.text('role') ?? '';
     const secret = node.child('secretRef');
     const account = node.child('serviceAccountRef');
-    // The Secret contains the token of another account. The `jwt` method accepts any token at the same mount.
+    // The Secret contains the token of another service account. Use the method `jwt`, which accepts any token at the
+    // same mount.
     if (secret !== undefined && account === undefined)
       return {
         method: 'jwt',
@@ -68,7 +69,7 @@ const METHODS: Readonly<Record<string, Convert>> = {
         jwt: refer(secret, 'token', context),
         ...(node.has('mountPath') ? {} : { mountPath: 'kubernetes' }),
       };
-    // If both are set, External Secrets uses the account.
+    // If both a service account and a Secret are set, External Secrets uses the service account. So ignore the Secret.
     secret?.ignore('name', 'key', 'namespace');
     noteAccount(account, role, context);
     return { method: 'kubernetes', role };

@@ -3,7 +3,7 @@ import { type Store, type StoreContext, storeFile } from './store.ts';
 import { vaultAuth } from './vault-auth.ts';
 
 /**
- * Converts stores of HashiCorp Vault and OpenBao. If a store names no mount, its keys start with the mount, and the
+ * Converts stores of HashiCorp Vault and OpenBao. If a store names no mount, its keys start with the mount. Such a
  * store becomes one store for each mount. https://external-secrets.io/latest/provider/hashicorp-vault/
  */
 export function vaultStore(vault: Node, context: StoreContext): Store | undefined {
@@ -20,7 +20,7 @@ function connectionOf(vault: Node, kvVersion: 1 | 2, context: StoreContext): Jso
   const namespace = vault.text('namespace')?.replace(/^\/+|\/+$/g, '');
   const tls = tlsOf(vault, context);
   const auth = vaultAuth(vault.child('auth'), context, namespace);
-  // Ignore this field, because it applies only to writes, and the bridge never writes.
+  // Ignore this field, because it applies only to writes, and secretbridge never writes.
   vault.ignore('checkAndSet');
   noteDifferences(vault, notes);
   if (server === undefined) {
@@ -60,10 +60,7 @@ function noteDifferences(vault: Node, notes: Notes): void {
     );
 }
 
-/**
- * Creates the store for the given mount. Without a mount, the store becomes one store for each mount that its keys
- * name.
- */
+/** Creates the store for the given mount. Without a mount, creates one store for each mount that the keys name. */
 function mountedStore(
   common: Json,
   { mount, kvVersion }: { readonly mount: string | undefined; readonly kvVersion: 1 | 2 },

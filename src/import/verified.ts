@@ -10,17 +10,20 @@ import type { ImportResult } from './result.ts';
 
 export interface Verified {
   readonly result: ImportResult;
-  /** An error of the whole configuration. It occurs only because of a bug. */
+  /** Problems that belong to no single store or mapping. They occur only because of a bug. */
   readonly problems: readonly Problem[];
 }
 
 /** An empty environment, so that the result does not depend on this machine. */
 const NOWHERE = { env: {}, cwd: '/' };
 
-/** The maximum number of validations. A problem can hide others, but never this many in a row. */
+/** The maximum number of validations. One problem can hide another, but never so many in a row. */
 const MOST_ROUNDS = 5;
 
-/** Imports objects and validates the result like `validate`. Stores and mappings that fail are left out and listed. */
+/**
+ * Imports objects, and validates the result as the command `validate` does. Stores and mappings that fail are left out
+ * of the result and are listed.
+ */
 export async function importVerified(objects: Objects, options: ImportOptions): Promise<Verified> {
   const refused = { stores: new Map<string, Refusal>(), mappings: new Map<string, Refusal>() };
   for (let round = 1; ; round += 1) {

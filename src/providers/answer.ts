@@ -3,11 +3,12 @@ import { AppError } from '../core/errors.ts';
 import { type JsonNode, parseIfJson } from '../core/json.ts';
 
 /**
- * A response of a store with any status. The body is kept as text, because `JSON.parse` would lose the text of numbers.
+ * A response of a store with any status. The body stays text, because `JSON.parse` would round large numbers and drop
+ * final zeros.
  */
 export interface Answer {
   readonly status: number;
-  /** May contain secret values, so it must never appear in an error or a log. */
+  /** The body. It may contain secret values, so it must never appear in an error or a log. */
   readonly text: string;
   readonly isJson: boolean;
   readonly retryAfterMs: number | undefined;
@@ -16,9 +17,9 @@ export interface Answer {
 }
 
 export interface ReadLimits {
-  /** In bytes. A longer body fails with TOO_LARGE. */
+  /** The maximum size of a body, in bytes. A longer body fails with TOO_LARGE. */
   readonly maxBytes: number;
-  /** In bytes. Reading stops after this many bytes, because the rest is not needed. */
+  /** If set, at most this many bytes are read. The rest of a longer body is ignored. */
   readonly stopAfterBytes?: number;
 }
 
@@ -33,14 +34,14 @@ export async function readBounded(
     if (size > maxBytes)
       throw new AppError('TOO_LARGE', { detail: `an answer of more than ${maxBytes / 2 ** 20} MiB` });
     chunks.push(chunk);
-    if (size > stopAfterBytes) break; // leaving the loop closes the connection
+    if (size > stopAfterBytes) break; // `break` closes the connection
   }
   return Buffer.concat(chunks);
 }
 
 /**
- * @param isSuccess For unsuccessful responses, the status decides and the text only adds details. Text that is not
- * valid UTF-8 is then ignored, such as a proxy page or a truncated character.
+ * @param isSuccess Whether the response was successful. The status of an unsuccessful response already determines the
+ * error. So a body that is not valid UTF-8, such as a proxy page, becomes an empty text.
  * @throws AppError BAD_ANSWER for a successful response that is not UTF-8.
  */
 export function decodeText(bytes: Uint8Array, isSuccess = true): string {
@@ -58,19 +59,25 @@ export function firstHeaderValue(header: string | string[] | undefined): string 
   return (Array.isArray(header) ? header[0] : header) ?? '';
 }
 
-/** If the content type is missing, the content itself is checked (RFC 9110, 8.3). */
+/**
+ * Whether the body may be JSON according to its content type. If the content type is missing, the parser decides (RFC
+ * 9110, 8.3).
+ */
 export function isJsonType(contentType: string): boolean {
   return contentType === '' || /^application\/json\s*(;|$)/i.test(contentType);
 }
 
-/** Parses a number of seconds or a date (RFC 9110, 10.2.3), and returns the milliseconds from now. */
+/**
+ * Parses the header `Retry-After`, which is a number of seconds or a date (RFC 9110, 10.2.3). Returns the milliseconds
+ * from now.
+ */
 export function parseRetryAfter(header: string, clock: Clock): number | undefined {
   if (/^\d{1,9}$/.test(header)) return Number(header) * 1000;
   const date = parseDate(header);
   return date === undefined ? undefined : Math.max(0, date - clock.now());
 }
 
-/** Returns milliseconds since 1970. Undefined if the header is not a date. */
+/** Returns the date in milliseconds since 1970. Returns undefined if the header is not a date. */
 export function parseDate(header: string): number | undefined {
   const time = Date.parse(header);
   return Number.isNaN(time) ? undefined : time;

@@ -7,13 +7,13 @@ import type { CallOptions, SecretProvider } from './provider.ts';
 import type { OnRead, ReadRecords } from './read-records.ts';
 import type { Freshness, ValueCache } from './value-cache.ts';
 
-/** A reference to read, and the run that needs it. */
+/** A reference to read, and the run that reads it. */
 export interface ReadItem {
   readonly ref: SourceRef;
   readonly run: Run;
 }
 
-/** Determines how one run reads. */
+/** The properties of a run that its reads use. */
 export interface Run {
   readonly onRead: OnRead;
   readonly freshness: Freshness;
@@ -33,7 +33,10 @@ export interface BatchedReadsDeps {
 /** The maximum number of hanging references to remember. */
 const MAX_HANGING = 10_000;
 
-/** A reference that was announced, and the answer for callers that request it meanwhile. */
+/**
+ * An announced reference that a request now includes. Callers that request the reference during this request get the
+ * same answer.
+ */
 interface TakenItem {
   readonly ref: SourceRef;
   readonly settle: PromiseWithResolvers<ReadResult>;
@@ -46,8 +49,8 @@ export class BatchedReads {
   readonly #expected = new Map<string, Map<string, ReadItem>>();
   readonly #readBatched = createBatcher<ReadItem, ReadResult>((...call) => this.#readTogether(...call));
   /**
-   * Hanging references have separate batches. A batch is answered only when all of its references are, so they would
-   * delay the others.
+   * Hanging references have their own batches. A batch returns nothing until all of its references are answered, so a
+   * hanging reference would delay the others.
    */
   readonly #readHanging = createBatcher<ReadItem, ReadResult>((...call) => this.#readTogether(...call));
 
@@ -55,15 +58,16 @@ export class BatchedReads {
     this.#deps = deps;
   }
 
-  /** Reads and records a reference, together with others that are requested in the same turn of the event loop. */
+  /**
+   * Reads and records a reference. Its batch contains the references that are requested in the same turn of the event
+   * loop.
+   */
   read(store: string, item: ReadItem): Promise<ReadResult> {
     const isHanging = this.isHanging(refId({ store, ref: item.ref }));
     return isHanging ? this.#readHanging(store, item) : this.#readBatched(store, item);
   }
 
-  /**
-   * Announces a read. It is added to a batch of other reads that is not full, and never causes a request of its own.
-   */
+  /** Announces a read. It is added to a batch of other reads that is not full. It never causes a request of its own. */
   expect(store: string, item: ReadItem): void {
     if (this.#deps.batchSizeOf(store) === 1 || !isCurrentSecretRef(item.ref)) return;
     const queue = this.#expected.get(store) ?? new Map<string, ReadItem>();
@@ -84,18 +88,21 @@ export class BatchedReads {
     const { now } = this.#deps;
     const startedAt = now();
     const taken = this.#takeExpected(store, items.filter(({ ref }) => isCurrentSecretRef(ref)).length);
-    // The run that causes the request also records the announced reads.
+    // The run that causes the request also records the reads that were announced.
     const all = [...items, ...taken.flatMap(({ ref }) => items.slice(0, 1).map(({ run }) => ({ ref, run })))];
     const answers = await this.#readAll(store, all);
     const tookMs = now() - startedAt;
     const results = all.map((item, index) => this.#conclude(store, item, answers[index], tookMs));
-    // The waiting callers of announced references get the same result, even an error.
+    // Callers that wait for an announced reference get its result, even if it is an error.
     for (const [index, { settle }] of taken.entries())
       results[items.length + index]?.then(settle.resolve, settle.reject);
     return results.slice(0, items.length);
   }
 
-  /** Takes announced references, to fill the last batch of a request for `count` references. */
+  /**
+   * Returns announced references that fit into the last batch of a request for `count` references. They are then no
+   * longer announced.
+   */
   #takeExpected(store: string, count: number): readonly TakenItem[] {
     const { batchSizeOf, cache } = this.#deps;
     const size = batchSizeOf(store);
@@ -113,8 +120,8 @@ export class BatchedReads {
   }
 
   /**
-   * Reads references of one store. If the store cannot be opened, only these references fail. References of interrupted
-   * runs are not read, because the name may mean another store in the new configuration.
+   * Reads references of one store. If the store cannot be opened, only these references fail. Does not read the
+   * references of interrupted runs: after a change of the configuration, the same name may mean another store.
    */
   async #readAll(store: string, items: readonly ReadItem[]): Promise<readonly (ReadResult | undefined)[]> {
     const { open, options } = this.#deps;

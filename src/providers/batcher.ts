@@ -4,9 +4,8 @@ import { toAppError } from '../core/errors.ts';
 export type BatchedCall<Item, Answer> = (store: string, item: Item) => Promise<Answer>;
 
 /**
- * Collects the items that are requested in the same turn of the event loop. Sends them together, with one call per
- * store.
- * @param callAll Returns one promise for each item, in order.
+ * Creates a function that collects the items of one turn of the event loop, and sends them with one call per store.
+ * @param callAll Sends the items. Returns one promise for each item, in order.
  */
 export function createBatcher<Item, Answer>(
   callAll: (store: string, items: readonly Item[]) => Promise<readonly Promise<Answer>[]>,

@@ -2,13 +2,13 @@ import { CircuitState, circuitBreaker, handleWhenResult, type IBreaker } from 'c
 import type { ErrorCode } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
 
-/** The result of a completed call: its error, or `undefined` if the store responded properly. */
+/** The result of a completed call. `failure` is undefined if the store responded properly. */
 export interface CallResult {
   readonly failure: AppError | undefined;
 }
 
 export interface BreakerOptions {
-  /** A cheap call that checks whether the store responds. */
+  /** Checks with a cheap call whether the store responds. */
   readonly probe: () => Promise<CallResult>;
   /** Called whenever `refusal` or `error` changes. */
   readonly onChange?: () => void;
@@ -16,39 +16,43 @@ export interface BreakerOptions {
   readonly random?: () => number;
 }
 
-/** Only errors with these codes may mean that the whole store is down. Any other error is a response of the store. */
+/**
+ * Only errors with these codes can mean that the whole store is down. Any other error shows that the store has
+ * responded.
+ */
 const OUTAGE_CODES: ReadonlySet<ErrorCode> = new Set(['STORE_UNAVAILABLE', 'TIMEOUT', 'TLS_FAILED']);
 
 /**
- * After every group of this many missing answers in a row, a probe determines whether the whole store or a single key
- * is the problem.
+ * After three missing answers in a row, and again after every three more, a probe finds out whether the whole store or
+ * a single key is the problem.
  */
 const MISSING_BEFORE_PROBE = 3;
 /**
- * After this many missing answers in a row, the breaker opens without a failed probe. A server may still respond to
- * probes when it can no longer read.
+ * After this many missing answers in a row, the breaker opens even if probes are answered. A server that can no longer
+ * read may still answer probes.
  */
 const MISSING_BEFORE_OPEN = 25;
 const FIRST_WAIT_MS = 2_000;
 const MAX_WAIT_MS = 20_000;
-/** The longest wait that a store can request for probes. */
+/** The maximum wait before a probe that a store can request. */
 const MAX_REQUESTED_MS = 60_000;
 
 export const CALL_SKIPPED = 'its last calls failed, so this call was skipped';
 
 /**
- * The circuit breaker of one store. It opens after 25 missing answers in a row, or after 3 and a failed probe. A key
- * that hangs does not open it, because other keys are still answered. While it is open, only a timer sends probes: the
- * first after 2 s, the next ones after doubling waits of up to 20 s. They detect the recovery, even if there are no
- * callers. After an answered probe, three missing answers open the breaker again, and the waits keep growing.
+ * The circuit breaker of one store. It opens after 25 missing answers in a row, or after 3 missing answers and a failed
+ * probe. A key that hangs does not open it, because other keys are still answered. An open breaker makes no calls, and
+ * a timer sends probes. The first probe follows after 2 s, and the waits double up to 20 s. So the breaker notices the
+ * recovery without any callers. After an answered probe, three missing answers open the breaker again, and the waits
+ * keep growing.
  */
 export class Breaker implements Disposable {
   readonly #probe: BreakerOptions['probe'];
   readonly #onChange: () => void;
   readonly #random: () => number;
   readonly #missing = countMissingAnswers();
-  // The circuit needs no waiting time of its own (`halfOpenAfter`). While it is open, only the results of probes and of
-  // earlier calls reach it.
+  // The waiting time of the circuit (`halfOpenAfter`) is not used. While the circuit is open, it gets only the results
+  // of probes, and of calls that started before it opened.
   readonly #circuit = circuitBreaker(handleWhenResult(isMissing), {
     breaker: this.#missing,
     halfOpenAfter: 0,
@@ -71,20 +75,21 @@ export class Breaker implements Disposable {
     });
   }
 
-  /** While the breaker is open: the error for skipped calls. Its code is the code of the last error. */
+  /** The error for skipped calls. Its code is the code of the last error. Undefined unless the breaker is open. */
   get refusal(): AppError | undefined {
     const error = this.#error;
     if (!this.#isOpen() || error === undefined) return undefined;
     return new AppError(error.code, { detail: CALL_SKIPPED, cause: error });
   }
 
-  /** The last error, while the breaker is open or enough calls failed to require a probe. */
+  /** The last error. Undefined unless the breaker is open, or so many calls failed that a probe was needed. */
   get error(): AppError | undefined {
     return this.#error;
   }
 
   /**
-   * Makes a call and counts its result. A call that throws was interrupted, and is no evidence about the store.
+   * Makes a call and counts its result. A call that throws does not count, because it was interrupted and proves
+   * nothing about the store.
    * @throws AppError `refusal` while the breaker is open.
    */
   async execute<Result extends CallResult>(call: () => Promise<Result>): Promise<Result> {
@@ -113,7 +118,7 @@ export class Breaker implements Disposable {
     clearTimeout(this.#timer);
     this.#isProbeDue = false;
     this.#probesSent = 0;
-    // The call may have started before the breaker opened.
+    // The breaker may be open here, because the call may have started before it opened.
     if (this.#isOpen()) await this.#circuit.execute(() => result);
     this.#missing.state = 0;
     if (this.#error === undefined) return;
@@ -138,7 +143,7 @@ export class Breaker implements Disposable {
   async #runProbe(): Promise<void> {
     const result = await this.#probe();
     this.#isProbeDue = false;
-    // A call that was answered meanwhile proves that the store works.
+    // If a call was answered during the probe, the store works, whatever the probe shows.
     const isStillOut = this.#isOpen() || this.#missing.state >= MISSING_BEFORE_PROBE;
     if (this.#isDisposed || !isStillOut) return;
     if (!isMissing(result)) {
@@ -156,7 +161,10 @@ export class Breaker implements Disposable {
   }
 }
 
-/** Counts missing answers in a row. An answered probe leaves the breaker close to opening again. */
+/**
+ * Counts missing answers in a row. An answered probe sets the count so high that three more missing answers open the
+ * breaker again.
+ */
 function countMissingAnswers(): IBreaker & { state: number } {
   return {
     state: 0,

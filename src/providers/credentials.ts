@@ -4,14 +4,14 @@ import { SecretValue } from '../core/secret-value.ts';
 import { readFailureReason } from '../core/small-file.ts';
 import { readFileWithTimeout } from './file-io.ts';
 
-/** Whether the operating system accepts the text as a path. Node throws on a path with a zero byte. */
+/** Whether the operating system accepts the text as a path. Node throws if a path contains a zero byte. */
 export function isValidPath(text: string): boolean {
   return !text.includes('\0');
 }
 
 export const PATH_RULE = 'a path without zero bytes';
 
-/** The place where a credential is found. It never contains the credential itself. */
+/** Says where to find a credential. It never contains the credential itself. */
 export const Reference = z
   .union([
     z.strictObject({ env: z.string().min(1).meta({ description: 'Name of an environment variable.' }) }),
@@ -34,7 +34,7 @@ export const Reference = z
   });
 export type Reference = z.output<typeof Reference>;
 
-/** Describes the place for messages. */
+/** Describes the location of a credential for messages. */
 export function describeReference(reference: Reference): string {
   if ('env' in reference) return `environment variable ${reference.env}`;
   if ('file' in reference) return `file ${reference.file}`;
@@ -44,11 +44,14 @@ export function describeReference(reference: Reference): string {
 
 export interface CredentialSources {
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Reads a key of a Secret in secretbridge's own namespace. Returns undefined if it does not exist. */
+  /**
+   * Reads a key of a Secret in the namespace of secretbridge. Returns undefined if the Secret or the key does not
+   * exist.
+   */
   secret?(name: string, key: string): Promise<SecretValue | undefined>;
 }
 
-/** Returns the current value of a credential. @throws AppError if it cannot be read */
+/** Returns the current value of a credential. @throws AppError if the credential cannot be read */
 export type ReadCredential = (reference: Reference) => Promise<SecretValue>;
 
 export async function resolveCredential(
@@ -85,8 +88,8 @@ async function fromFile(path: string): Promise<SecretValue> {
 }
 
 /**
- * Reads the exact bytes of the file. @throws AppError CREDENTIAL_MISSING, or TIMEOUT if the file system does not
- * respond.
+ * Reads a credential file and keeps its exact bytes. @throws AppError CREDENTIAL_MISSING; TIMEOUT if the file system
+ * does not respond.
  */
 export async function readCredentialFile(path: string): Promise<SecretValue> {
   try {

@@ -8,7 +8,7 @@ import { systemDeadline } from './timing.ts';
 
 /**
  * Runs one file system operation. Operations with the same id run one after another. Rejects with the signal's reason
- * once the signal is aborted, but holds its permit until the file system has responded.
+ * once the signal is aborted. The operation keeps its permit until the file system has responded.
  */
 export type RunFileIo = <T>(
   id: string | undefined,
@@ -16,15 +16,18 @@ export type RunFileIo = <T>(
   signal: AbortSignal | undefined,
 ) => Promise<T>;
 
-/** A hanging key can occupy one permit, so other keys need a second one. */
+/** The number of permits of a limiter. A hanging key can occupy one permit, so other keys need a second one. */
 const MAX_PER_LIMITER = 2;
-/** The limit for the whole process. Node has four I/O threads, and DNS lookups and other files need one of them. */
+/**
+ * The number of permits of the whole process. Node has four I/O threads, and one of them must stay free for DNS lookups
+ * and other files.
+ */
 const processSemaphore = createSemaphore(3);
 
 /**
- * Limits file I/O. An operation on a hanging file system, such as a network volume, occupies an I/O thread that no
- * timeout can free. Without limits, one such store or a few credentials could occupy all threads and block every other
- * store.
+ * Creates a limit for file I/O. An operation on a hanging file system, such as a network volume, occupies an I/O
+ * thread, and no timeout can free this thread. Without a limit, one such store or a few credential files could occupy
+ * all threads and block every other store.
  */
 export function createFileIoLimiter(): RunFileIo {
   const ownSemaphore = createSemaphore(MAX_PER_LIMITER);
@@ -54,18 +57,23 @@ export function createFileIoLimiter(): RunFileIo {
   };
 }
 
-/** Much shorter than the time after which a loop counts as stalled. Credential files are small and usually local. */
+/**
+ * The timeout for a file. It must end long before a loop counts as stalled. Credential files are small and usually
+ * local, so they need less.
+ */
 const TIMEOUT_MS = 10_000;
 
 /**
- * The id of an operation is its folder, because usually a whole folder hangs. A store may have up to four files in it.
+ * Credential files in the same folder are read one after another, because usually a whole folder hangs. A store may
+ * have up to four files in it.
  */
 const runFileIo = createFileIoLimiter();
 
 /**
- * Reads a credential or certificate file.
- * @throws AppError TIMEOUT if the file system does not respond, STORE_UNAVAILABLE if the process cannot open more
- * files; otherwise Node's error, with a `code`.
+ * Reads a credential file or certificate file.
+ * @throws AppError TIMEOUT if the file system does not respond; STORE_UNAVAILABLE if the process cannot open more
+ * files.
+ * @throws Node's error, with a `code`, in all other cases.
  */
 export async function readFileWithTimeout(path: string): Promise<Buffer> {
   const limit = systemDeadline(TIMEOUT_MS);
@@ -73,7 +81,7 @@ export async function readFileWithTimeout(path: string): Promise<Buffer> {
     return await runFileIo(dirname(path), () => readSmallFile(path), limit.signal);
   } catch (thrown) {
     const shortage = resourceShortageOf(thrown);
-    // Without this error, the credential would be reported as missing now, and as changed later.
+    // The file exists, so it must not be reported as missing now and as changed later.
     if (shortage !== undefined)
       throw new AppError('STORE_UNAVAILABLE', {
         subject: `file ${path}`,

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 
-/** Counts the events of the last hour, with a resolution of one minute. */
+/** Counts the events of the last hour, to the minute. */
 export interface HourlyCounter {
   add(): void;
   readonly count: number;
@@ -13,7 +13,7 @@ export function createHourlyCounter(clock: Clock): HourlyCounter {
   const byMinute = new Map<number, number>();
   const dropOldMinutes = (): number => {
     const minute = Math.floor(clock.now() / MINUTE_MS);
-    // Compare the absolute difference, because stored minutes may lie in the future after the clock was set back.
+    // Compare the absolute difference. After the clock was set back, stored minutes lie in the future.
     for (const storedMinute of byMinute.keys())
       if (Math.abs(minute - storedMinute) >= MINUTES) byMinute.delete(storedMinute);
     return minute;

@@ -12,11 +12,14 @@ export function loginWaitAfter(times: number): number {
   return Math.min(FIRST_WAIT_MS * 2 ** Math.max(0, times - 1), MAX_WAIT_MS);
 }
 
-/** Remembers refused logins of one identity. Otherwise every read would repeat a login that only a person can fix. */
+/**
+ * Delays the next login of one identity after refused logins. Otherwise every read would repeat a login that only a
+ * person can fix.
+ */
 export interface LoginBackoff {
-  /** @throws AppError The error of the last login, until the wait is over. */
+  /** @throws AppError The error of the last login, until the wait after it is over. */
   check(): void;
-  /** Records a refused login. Concurrent failures count as one. */
+  /** Records a refused login. Refusals of concurrent logins count as one. */
   record(error: AppError): void;
   clear(): void;
 }
@@ -34,7 +37,7 @@ export function createLoginBackoff(clock: Clock): LoginBackoff {
     },
     record(error) {
       if (recent() !== undefined) return;
-      // A missing credential sends no request to the server, so the wait does not grow.
+      // A login without a credential sends no request to the server, so it does not make the wait longer.
       if (error.code !== 'CREDENTIAL_MISSING') times += 1;
       last = { error, at: clock.now() };
     },

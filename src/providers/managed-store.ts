@@ -5,8 +5,8 @@ import { withRetry } from './retry.ts';
 
 export interface StoreState {
   /**
-   * - `down`: no calls are made because the store did not respond, or no login is possible.
-   * - `degraded`: calls are throttled, or some calls fail.
+   * - `down`: the store did not respond or no login is possible, so no calls are made.
+   * - `degraded`: calls are slowed down, or some calls fail.
    * - `up`: in all other cases, including before the first call.
    */
   readonly state: 'up' | 'degraded' | 'down';
@@ -25,30 +25,35 @@ export interface ManagedStoreDeps
   readonly onChange: () => void;
 }
 
-/** A store with its provider, policy and retries. */
+/** A store with its provider, limits and retries. */
 export interface ManagedStore extends AsyncDisposable {
   /**
-   * Sets up the provider if needed. The next call tries again after a failure. @throws AppError if the provider cannot
+   * Sets up the provider if needed. After a failure, the next call tries again. @throws AppError if the provider cannot
    * be set up.
    */
   open(): Promise<void>;
   use<T>(work: (provider: SecretProvider) => Promise<T>, judge: (result: T) => LoginStatus): Promise<T>;
   /**
-   * Bypasses the policy, because a stream is no evidence about the health of the store. The stream ends when the store
-   * is closed.
+   * Follows the change stream of the store until the store is closed. The limits and the circuit breaker do not apply,
+   * because a stream proves nothing about the health of the store.
    */
   subscribe(listener: ChangeListener, options?: CallOptions): Promise<never>;
   state(): StoreState;
-  /** Waits for running calls to end, then closes the store. No new calls may be made after this call. */
+  /** Waits for running calls to end, then closes the store. After this call, no new calls may be made. */
   retire(): Promise<void>;
 }
 
-/** The login status that a result proves: `answered` if the login works, an error, or `unclear`. */
+/**
+ * What a result proves about the login: `answered` if the login works, an error if it does not, otherwise `unclear`.
+ */
 export type LoginStatus = AppError | 'answered' | 'unclear';
 
-/** Errors that prevent reading any key of the store. */
+/** Errors of the login. They prevent reading any key of the store. */
 const LOGIN_ERRORS: readonly string[] = ['AUTH_FAILED', 'CREDENTIAL_MISSING'];
-/** Errors that a store returns only after it has accepted the login. A rejected login is always AUTH_FAILED. */
+/**
+ * A store returns these errors only after it has accepted the login. If it rejects the login, the error is always
+ * AUTH_FAILED.
+ */
 const AUTHENTICATED_ERRORS: readonly string[] = [
   'ACCESS_DENIED',
   'SOURCE_DELETED',
@@ -131,7 +136,7 @@ class PolicedStore implements ManagedStore {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // Running calls are abandoned. If they waited for a permit or a retry, they would keep the process alive.
+    // Do not wait for running calls. If they waited for a permit or a retry, the process could not end.
     this.#isDisposed = true;
     await this.#close();
   }
@@ -148,7 +153,7 @@ class PolicedStore implements ManagedStore {
       const mayRetry = () => !this.#isDisposed && this.#policy.outage === undefined;
       return withRetry(provider, { ...this.#deps, mayRetry });
     } catch (thrown) {
-      // Allow another attempt, because a missing file or credential may exist later.
+      // Let the next call try again, because a missing file or credential may exist by then.
       this.#opening = undefined;
       this.#loginError = toAppError(thrown);
       this.#deps.onChange();
@@ -158,7 +163,7 @@ class PolicedStore implements ManagedStore {
 
   #updateLogin(status: LoginStatus): void {
     const code = typeof status === 'string' ? status : status.code;
-    // An error while setting up the provider proves nothing about the login.
+    // An error from setting up the provider proves nothing about the login.
     if (code === 'answered' || (this.#rawProvider !== undefined && AUTHENTICATED_ERRORS.includes(code)))
       this.#loginError = undefined;
     else if (typeof status !== 'string' && LOGIN_ERRORS.includes(code)) this.#loginError = status;

@@ -1,23 +1,24 @@
 import { isFingerprint } from '../core/fingerprint.ts';
 import type { Naming } from '../core/mapping.ts';
 
-/** What a rule expects instead of an invalid text. */
+/** Tells what a rule expects. Returned for a text that breaks the rule. */
 export interface Expectation {
-  /** Completes the sentence "expected …". */
+  /** The end of the sentence "expected …". */
   readonly expected: string;
-  /** The probable correction. */
+  /** The text that was probably meant. */
   readonly suggested?: string;
 }
 
 /**
- * The rules of one store for the texts in a configuration. Each check returns `undefined` for a valid text. The
- * provider checks them again at run time, because searches and rollbacks can produce other names.
+ * The rules of one store for keys, versions and search paths in a configuration. Each check returns undefined for a
+ * valid text. The provider checks them again at run time, because searches and rollbacks can produce texts that are not
+ * in the configuration.
  */
 export interface NameRules {
-  /** How the names behave in searches. */
+  /** Describes how names behave in searches, for example whether they form folders. */
   readonly naming: Naming;
   readonly hasTags: boolean;
-  /** Whether a source may select an `object`. */
+  /** Whether a source may have the field `object`. */
   readonly hasObjects: boolean;
   key(key: string): Expectation | undefined;
   version(version: string): Expectation | undefined;
@@ -25,10 +26,10 @@ export interface NameRules {
   search(path: string): Expectation | undefined;
 }
 
-/** The fields of a store before validation. A field may have any type. */
+/** The fields of a store in the configuration before validation. Each may have any type. */
 export type StoreFields = Readonly<Record<string, unknown>>;
 
-/** An empty path searches the whole store. */
+/** Whether a path means the whole store. */
 export function isRoot(path: string): boolean {
   return path === '' || path === '/';
 }
@@ -47,7 +48,10 @@ export function checkPath(what: string, path: string): Expectation | undefined {
   };
 }
 
-/** The version rule of stores without versions. They accept only the fingerprint of a value. */
+/**
+ * Returns the version rule for a store that keeps no versions. As a version, the store accepts only the fingerprint of
+ * a value.
+ */
 export function fingerprintOnly(reason: string): NameRules['version'] {
   return (version) =>
     isFingerprint(version)
@@ -55,7 +59,7 @@ export function fingerprintOnly(reason: string): NameRules['version'] {
       : { expected: `no \`version\`, or the fingerprint of the only accepted value: ${reason}` };
 }
 
-/** Removes empty segments. */
+/** Removes the empty segments of a path. */
 export function withoutEmpty(path: string): string {
   return path
     .split('/')

@@ -2,8 +2,8 @@ import type { ErrorCode } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
 
 /**
- * Possible causes that depend on the store's settings. They are appended to the error detail as questions, such as `is
- * the region right?`.
+ * Questions about settings of the store that may be the cause, such as `is the region right?`. They are appended to the
+ * detail of the error.
  */
 export interface NetworkHints {
   readonly unresolved?: string;
@@ -27,7 +27,7 @@ const CLIENT_REFUSED: Meaning = ['TLS_FAILED', 'the server does not accept our c
 const HANDSHAKE: Meaning = ['TLS_FAILED', 'the TLS handshake failed'];
 
 /**
- * Error codes of Node (https://nodejs.org/api/errors.html,
+ * The meanings of error codes of Node (https://nodejs.org/api/errors.html,
  * https://nodejs.org/api/tls.html#x509-certificate-error-codes), OpenSSL, llhttp and undici.
  */
 const BY_CODE: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
@@ -77,10 +77,11 @@ const BY_CODE: ReadonlyMap<string, Meaning> = new Map<string, Meaning>([
   ['EPROTO', HANDSHAKE],
 ]);
 
-/** Patterns for groups of codes that are too large to list. */
+/** The meanings of groups of codes that are too large to list. Each group has a pattern. */
 const BY_FAMILY: readonly (readonly [family: RegExp, meaning: Meaning])[] = [
   [/^(HPE_|HTTPParserError$)/, ['BAD_ANSWER', 'the response is not HTTP']],
-  // TLS alerts (RFC 8446, 6.2). The pattern allows any protocol name, which OpenSSL changed from `SSLV3` to `SSL/TLS`.
+  // TLS alerts (RFC 8446, section 6.2). The pattern allows any protocol name, because OpenSSL changed it from `SSLV3`
+  // to `SSL/TLS`.
   [
     /^ERR_SSL_.*_ALERT_(UNKNOWN_CA|(BAD|UNSUPPORTED)_CERTIFICATE|CERTIFICATE_(EXPIRED|REVOKED|UNKNOWN))$/,
     CLIENT_REFUSED,
@@ -89,12 +90,12 @@ const BY_FAMILY: readonly (readonly [family: RegExp, meaning: Meaning])[] = [
   [/^ERR_(SSL|TLS)_/, HANDSHAKE],
 ];
 
-/** Unknown errors may be transient. */
+/** The meaning of an unknown error. It may go away. */
 const UNKNOWN: Meaning = ['STORE_UNAVAILABLE', 'the connection failed'];
 
 /**
- * Converts a connection error to an AppError, for all stores that use the network. The original error is dropped,
- * because a parser error contains the bytes of the response.
+ * Converts a connection error to an AppError. All stores that use the network share this function. The original error
+ * is dropped, because the error of a parser contains bytes of the response.
  */
 export function fromNetwork(thrown: unknown, hints: NetworkHints = {}): AppError {
   const code = codeOf(thrown);
@@ -107,7 +108,10 @@ export function fromNetwork(thrown: unknown, hints: NetworkHints = {}): AppError
   });
 }
 
-/** Returns the `code` of an error. For several attempts (IPv6, then IPv4), returns the code of the first one. */
+/**
+ * Returns the `code` of an error. If the error covers several attempts (IPv6, then IPv4), returns the code of the first
+ * attempt.
+ */
 function codeOf(thrown: unknown): string {
   if (!(thrown instanceof Error)) return 'UNKNOWN';
   if ('code' in thrown && typeof thrown.code === 'string')
@@ -117,8 +121,8 @@ function codeOf(thrown: unknown): string {
 }
 
 /**
- * Returns a code for a failed handshake. `node:https` reports all of them as EPROTO, and the reason is only in the
- * OpenSSL message: `error:0A00010B:SSL routines:<function>:wrong version number:`.
+ * Returns a code for a failed TLS handshake. `node:https` reports every such failure as EPROTO. Only the OpenSSL
+ * message contains the reason: `error:0A00010B:SSL routines:<function>:wrong version number:`.
  */
 function codeOfHandshake(message: string): string {
   const reason = /:SSL routines:\w*:([a-z0-9/ ]{1,80}):/.exec(message)?.[1];

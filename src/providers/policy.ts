@@ -10,27 +10,27 @@ import { settle, thrownError } from './results.ts';
 import { createSlowdown, MAX_CALL_WAIT_MS, type Slowdown } from './slowdown.ts';
 import { type MakeDeadline, systemDeadline, systemSleep } from './timing.ts';
 
-/** One completed request. */
+/** Reports one request that has ended. */
 export interface CallReport {
   readonly operation: Operation;
   readonly outcome: 'ok' | ErrorCode;
-  /** The duration in milliseconds, without the wait for a permit. */
+  /** The duration in milliseconds. It does not include the wait for a permit. */
   readonly ms: number;
 }
 
 export interface StoreLimits {
-  /** The maximum rate of this process. */
+  /** The maximum rate of the requests of this process. */
   readonly requestsPerSecond: number;
   readonly concurrency: number;
-  /** The timeout of one request, without the wait for a permit. */
+  /** The timeout of one request. It does not include the wait for a permit. */
   readonly timeoutMs: number;
 }
 
 export interface StorePolicyOptions {
   readonly limits: StoreLimits;
   /**
-   * A cheap call that checks whether the store responds. Without a probe, the limits still apply, but requests to a
-   * failing or throttling store are neither slowed down nor stopped.
+   * Checks with a cheap call whether the store responds. Without a probe, the limits still apply, but a failing or
+   * throttling store does not slow down or stop requests.
    */
   readonly probe?: () => Promise<unknown>;
   readonly onCall?: (report: CallReport) => void;
@@ -41,16 +41,16 @@ export interface StorePolicyOptions {
   readonly random?: () => number;
 }
 
-/** The rules for all requests to one store: rate, concurrency, timeout, circuit breaker and slowdown. */
+/** The rules for all requests to one store: maximum rate, concurrency, timeout, circuit breaker and slowdown. */
 export interface StorePolicy extends Disposable {
   readonly limit: ProviderDeps['limit'];
   /** The reason why no requests are made. Undefined while requests are made. */
   readonly outage: AppError | undefined;
-  /** The error that caused a slowdown, or the last error if several answers in a row are missing. */
+  /** The error that caused a slowdown. After several missing answers in a row, the last error. */
   readonly trouble: AppError | undefined;
 }
 
-/** A probe must give a result quickly, and it does not wait for a permit. */
+/** The timeout of a probe. It is short, because a probe must give a result quickly and does not wait for a permit. */
 const PROBE_MS = 5_000;
 const probeContext = new AsyncLocalStorage<true>();
 
@@ -66,8 +66,9 @@ interface EndedRequest<T> extends CallResult {
 }
 
 /**
- * Requests start in order, within the limits for concurrency and rate. They wait while the store asks for a short
- * pause. They are rejected immediately during a longer pause, and while the store does not respond.
+ * Creates the rules for one store. Requests start in order, within the limits for concurrency and rate. During a short
+ * pause that the store asks for, they wait. During a longer pause, or while the store does not respond, they are
+ * rejected immediately.
  */
 export function createStorePolicy(options: StorePolicyOptions): StorePolicy {
   return new QueuedPolicy(options);
@@ -83,10 +84,10 @@ class QueuedPolicy implements StorePolicy {
     const { limits, probe, random = Math.random } = options;
     this.#options = options;
     this.#queue = new PQueue({ concurrency: limits.concurrency });
-    // The rate limiter of p-queue would block all requests for an hour after the clock was set back by an hour.
+    // p-queue has a rate limiter, but it would block all requests for an hour after the clock was set back by an hour.
     this.#nextDelay = createRateLimiter({
       perSecond: () => limits.requestsPerSecond,
-      // A tenth of the rate, because a larger burst could double the load in the first second.
+      // Only a tenth of the rate, because a larger burst could double the number of requests in the first second.
       burst: (perSecond) => perSecond / 10,
       clock: { now: () => performance.now() },
     });
@@ -108,7 +109,7 @@ class QueuedPolicy implements StorePolicy {
     return this.#guard?.slowdown.error ?? this.#guard?.breaker.error;
   }
 
-  /** A function and not a method, because callers pass it on without the policy. */
+  /** An arrow function instead of a method, because callers pass it on without the policy. */
   readonly limit: StorePolicy['limit'] = async (
     send,
     signal,
@@ -129,7 +130,7 @@ class QueuedPolicy implements StorePolicy {
       return resultOf(await this.#queue.add(work, signal === undefined ? {} : { signal }));
     } catch (thrown) {
       if (isStarted || signal?.aborted) throw thrown;
-      // The queue was cleared.
+      // The queue rejected the waiting request because it was cleared.
       throw this.#refusal() ?? new AppError('INTERRUPTED', { detail: 'the store was closed', cause: thrown });
     }
   };
@@ -168,15 +169,15 @@ class QueuedPolicy implements StorePolicy {
   async #waitForTurn(signal: AbortSignal | undefined): Promise<void> {
     const wait = this.#nextDelay();
     if (wait > 0) await systemSleep(wait, signal);
-    // Another request may have caused a pause meanwhile.
+    // While this request waited, another request may have caused a pause.
     const pause = this.#guard?.slowdown.remainingMs ?? 0;
     if (pause > 0 && pause <= MAX_CALL_WAIT_MS) await systemSleep(pause, signal);
     this.#throwIfRefused();
   }
 
   /**
-   * Sends a request with our own timeout. SDKs pass on the reason of an abort, and the timeouts of cockatiel and p-queue
-   * would give a reason other than our error.
+   * Sends a request with our own timeout, which gives our own error as the reason. The timeouts of cockatiel and
+   * p-queue would give another error.
    */
   async #send<T>(
     { send, signal, operation, failureOf }: Request<T>,
@@ -188,7 +189,7 @@ class QueuedPolicy implements StorePolicy {
     let settled: Settled<T>;
     try {
       const combined = signal === undefined ? timer.signal : AbortSignal.any([signal, timer.signal]);
-      // Stop waiting for a call that ignores its signal, because it would hold its permit forever.
+      // Stop waiting for a call that ignores its signal. Otherwise the call would keep its permit forever.
       settled = { value: await unlessAborted(send(combined), combined) };
     } catch (error) {
       settled = { error };

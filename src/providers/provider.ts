@@ -11,22 +11,22 @@ import type { ChosenStrategy } from './read-strategy.ts';
 export type { ReadResult, SourceRef };
 
 /**
- * The current version of a key, without its value. `unknown` means that the key must be read, because the store did not
- * report its version.
+ * The current version of a key, without its value. `unknown` means that the store did not report the version, so the
+ * key must be read.
  */
 export type VersionResult =
   | {
       readonly kind: 'known';
       readonly version: string;
-      /** The creation time, as in `ReadResult`, or a slightly later time. */
+      /** The creation time of the version, as in `ReadResult`. May be slightly later than the exact time. */
       readonly createdAt?: number;
     }
   | { readonly kind: 'unknown' };
 
 export interface FindQuery {
-  /** The folder to search in, or a name prefix for stores without folders. Empty for all keys. */
+  /** The folder to search in. For a store without folders, the start of the names. An empty path finds all keys. */
   readonly path: string;
-  /** All tags must match exactly. */
+  /** A secret must have all of these tags with exactly these values. */
   readonly tags: Readonly<Record<string, string>>;
 }
 
@@ -34,7 +34,10 @@ export interface FindQuery {
 export interface Check {
   readonly name: string;
   readonly error?: AppError;
-  /** Set if a permission is missing that would only save requests: to list versions, or to read values in batches. */
+  /**
+   * What a missing permission would make cheaper: `list` versions, or read values in a `batch`. Undefined if no such
+   * permission is missing.
+   */
   readonly saves?: 'list' | 'batch';
 }
 
@@ -44,39 +47,46 @@ export interface CallOptions {
 
 export interface VersionOptions extends CallOptions {
   /**
-   * Returns the last recorded version of a key that this process has not read yet. For stores whose lists contain a
-   * stamp instead of a version.
+   * Returns the last recorded version of a key. Called only for a key that this process has not read yet. Needed by
+   * stores whose lists contain a time of change instead of a version.
    */
   readonly lastReadVersion?: ((key: string) => Promise<StampedVersion | undefined>) | undefined;
 }
 
 /** Receives the events of a store's change stream. */
 export interface ChangeListener {
-  /** Called when the stream is connected. Changes before that are not reported. */
+  /** Called when the stream is connected. The stream does not report earlier changes. */
   onOpen(): void;
-  /** Called regularly while the stream is working, even if there are no messages. */
+  /** Called regularly as long as the stream works, even if there are no messages. */
   onAlive(): void;
-  /** Called for each message with the affected key, or undefined if no key of this store is affected. */
+  /** Called for each message. The key is undefined if the message concerns no key of this store. */
   onMessage(key: string | undefined): void;
 }
 
 export interface SecretProvider extends AsyncDisposable {
-  /** Returns one result for each reference, in order. Errors of the store are results and are not thrown. */
+  /** Returns one result for each reference, in order. An error of the store is a result too, and is not thrown. */
   read(refs: readonly SourceRef[], options?: CallOptions): Promise<readonly ReadResult[]>;
-  /** Returns the current versions of keys, in the order of the keys. They show which keys must be read. */
+  /**
+   * Returns the current versions of keys, in the order of the keys. The caller then reads only the keys whose version
+   * changed or is unknown.
+   */
   versions(keys: readonly string[], options?: VersionOptions): Promise<readonly VersionResult[]>;
   /** Returns the full keys below `path`, sorted. If any part of the search fails, the whole search fails. */
   find(query: FindQuery, options?: CallOptions): Promise<readonly string[]>;
-  /** Checks connection, login and permissions for `doctor`. After a failed check, the remaining checks are skipped. */
+  /**
+   * Checks connection, login and permissions for the command `doctor`. After a failed check, the remaining checks are
+   * skipped.
+   */
   check(options?: CallOptions): Promise<readonly Check[]>;
   /**
-   * Checks whether the store works, with as few requests as possible. Used after failed calls, to distinguish a failing
-   * store from a failing key and to detect recovery. @throws AppError
+   * Checks whether the store works, with as few requests as possible. After failed calls, this shows whether the whole
+   * store or a single key is the problem, and later that the store works again. @throws AppError
    */
   probe(options?: CallOptions): Promise<void>;
   /**
-   * Receives change notifications until the stream ends. Unset if stores of this kind do not send notifications.
-   * @throws AppError with the reason why the stream ended or could not start; the signal's reason once it is aborted.
+   * Follows the store's change notifications until their stream ends. Undefined if this kind of store sends none.
+   * @throws AppError that tells why the stream ended or could not start.
+   * @throws The signal's reason once it is aborted.
    */
   subscribe?(listener: ChangeListener, options?: CallOptions): Promise<never>;
 }
@@ -95,8 +105,8 @@ export type Operation = 'read' | 'list' | 'describe' | 'login' | 'check' | 'prob
 export type Settled<T> = { readonly value: T } | { readonly error: unknown };
 
 /**
- * Returns the error if the result of a request shows a problem of the store. Undefined if the store responded properly,
- * even if it denied the request.
+ * Returns the error if the result of a request shows a problem of the store. Returns undefined if the store responded
+ * properly, even if it denied the request.
  */
 export type FailureOf<T> = (ended: Settled<T>) => AppError | undefined;
 
@@ -105,15 +115,16 @@ export interface ProviderDeps {
   readonly name: string;
   readonly clock: Clock;
   readonly fingerprints: Fingerprinter;
-  /** Called after each automatic renewal of a login, with the error if it failed. */
+  /** Called after each automatic renewal of a login. The error is set if the renewal failed. */
   readonly onRenewal?: (error?: AppError) => void;
-  /** Called with the strategy that `versions` has chosen. */
+  /** Called when `versions` has chosen a strategy. */
   readonly onStrategy?: (strategy: ChosenStrategy) => void;
-  /** Reads the referenced credential, on each call. Fails with CREDENTIAL_MISSING if it does not exist. */
+  /** Reads a credential. Each call reads it again. Fails with CREDENTIAL_MISSING if the credential does not exist. */
   credential(reference: Reference): Promise<SecretValue>;
   /**
-   * Runs one call to the store, within its limits for rate, concurrency and time.
-   * @param failureOf Determines the failure of a call. By default, a call fails if it throws an AppError.
+   * Runs one call to the store, within the store's limits for rate, concurrency and time.
+   * @param failureOf Returns the error of a call, or undefined if the call succeeded. By default, a call fails if it
+   * throws an AppError.
    */
   limit<T>(
     call: (signal: AbortSignal) => Promise<T>,
@@ -126,30 +137,33 @@ export interface ProviderDeps {
 export interface ProviderDefinition<Kind extends string = string, Schema extends z.ZodType = z.ZodType> {
   readonly kind: Kind;
   readonly title: string;
-  /** The schema of the store-specific configuration, without `name` and `limits`. */
+  /** The schema of the configuration of this kind of store. It does not include `name` and `limits`. */
   readonly Config: Schema;
-  /** The rules for keys, versions and searches. `store` is not validated yet. */
+  /** Returns the rules for keys, versions and searches. The fields of `store` are not validated yet. */
   names(store: StoreFields): NameRules;
-  /** The capabilities of this kind of store. Shared code checks capabilities, never the kind. */
+  /** The capabilities of this kind of store. Shared code asks for a capability, and never for the kind. */
   readonly can: {
-    /** Whether `versions` can need fewer requests than reading. */
+    /** Whether `versions` can need fewer requests than reading all keys. */
     readonly tellVersions: boolean;
     readonly findByTags: boolean;
     /** The number of values that one request can return. Default: 1. */
     readonly readsPerCall?: number;
-    /** Up to this many keys are described one by one. Only for stores that report versions. Default: 0. */
+    /**
+     * For up to this many keys, `versions` describes each key instead of listing or reading. Only for stores that
+     * report versions. Default: 0.
+     */
     readonly describesUpTo?: number;
   };
   /** Returns the fields that identify the store (address, namespace, mount …), without credentials. */
   identity(config: z.output<Schema>): Readonly<Record<string, unknown>>;
   /**
-   * Returns the number of versions on one page of a list with this configuration. Undefined if lists contain no
-   * versions.
+   * Returns how many versions one page of a list contains with this configuration. Returns undefined if lists contain
+   * no versions.
    */
   versionsPerPage?(config: z.output<Schema>): number | undefined;
   /**
-   * Returns all names that an event may use for a key. Two keys that may mean the same secret must share a name. By
-   * default, the only name is the key as configured.
+   * Returns all names that an event may use for a key. Two keys that may mean the same secret must have a name in
+   * common. By default, the only name is the key in the configuration.
    */
   keyNames?(key: string): readonly string[];
   create(config: z.output<Schema>, deps: ProviderDeps): Promise<SecretProvider>;

@@ -1,8 +1,8 @@
 import { type PendingRecord, type ReadResult, refId, type StoreRef } from '../core/read-result.ts';
 
 /**
- * Called for each read before its result is returned. May return a record that becomes durable later. If the record
- * could not be written, this function is called again when the same reference is next requested.
+ * Records a read. Called before the result of the read is returned. May return a record that becomes durable later. If
+ * the record could not be written, this function is called again at the next request for the same reference.
  */
 export type OnRead = (
   source: StoreRef,
@@ -10,16 +10,19 @@ export type OnRead = (
   tookMs: number,
 ) => Promise<PendingRecord | undefined>;
 
-/** Tracks the records of reads: those that are pending, and those that could not be written. */
+/** Keeps track of the records of reads. Some records are not durable yet, and some could not be written. */
 export interface ReadRecords {
-  /** Resolves when the record of a read has its place in the audit log's order. The record may become durable later. */
+  /**
+   * Records a read. Resolves when the record has its place in the order of the audit log. The record may become durable
+   * later.
+   */
   record(source: StoreRef, answer: ReadResult, tookMs: number, onRead: OnRead): Promise<void>;
   /**
-   * Tries again to write a record that could not be written. A caller needs the result now, and the audit log may work
-   * again.
+   * Writes a record again if it could not be written before. A caller needs the result now, and the audit log may work
+   * by now.
    */
   retryFailed(source: StoreRef, answer: ReadResult, onRead: OnRead): Promise<void>;
-  /** Resolves when the records of these reads are durable. */
+  /** Resolves when the records of these reads are durable. Rejects if a record could not be written. */
   wait(refs: readonly StoreRef[]): Promise<void>;
 }
 
@@ -30,7 +33,7 @@ export function createReadRecords(): ReadRecords {
   const track = (id: string, durable: Promise<unknown>, tookMs: number): void => {
     failed.delete(id);
     open.set(id, durable);
-    // Failures are ignored here, because callers of `wait` receive them.
+    // Ignore a failure here, because callers of `wait` get it.
     void Promise.allSettled([durable]).then(([{ status }]) => {
       if (open.get(id) !== durable) return;
       if (status === 'fulfilled') open.delete(id);
@@ -42,7 +45,8 @@ export function createReadRecords(): ReadRecords {
       const id = refId(source);
       const recording = await onRead(source, answer, tookMs);
       if (recording !== undefined) return track(id, recording.durable, tookMs);
-      // The read was already on record, so earlier failures do not matter any more.
+      // Nothing had to be recorded, because an earlier record shows the same result. So an earlier failure no longer
+      // matters.
       open.delete(id);
       failed.delete(id);
     },

@@ -1,7 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 
 /**
- * How changes in a store are detected:
+ * The ways to find out which keys have changed:
  * - `list`: list the versions.
  * - `describe`: describe each key.
  * - `batch`: read all keys in batches.
@@ -9,38 +9,41 @@ import type { Clock } from '../core/clock.ts';
  */
 export type ReadStrategy = 'list' | 'describe' | 'batch' | 'read';
 
-/** The strategy for a check of some keys. */
+/** The strategy with which some keys are checked for changes. */
 export interface ChosenStrategy {
   readonly way: ReadStrategy;
   readonly keys: number;
-  /** The number of requests for such a check if nothing has changed. */
+  /** The number of requests that the check needs if nothing has changed. */
   readonly calls: number;
 }
 
-/** Remembers the cost of lists, to choose the strategy of the next check. */
+/** Remembers how many requests lists needed. This decides whether the next check uses a list. */
 export interface ListCosts {
-  /** Whether a list is expected to cover these keys with at most `most` requests. */
+  /** Whether a list of these keys probably needs at most `most` requests. */
   isWorthListing(keys: string, most: number): boolean;
   /**
-   * Records the cost of a check by list. This is the number of requests, or a lower bound if the list was stopped
-   * early. Reads of keys that the list did not cover are included.
+   * Records how many requests a check with a list needed. If the list was stopped early, this is the least number that
+   * it would have needed. Reads of keys that the list did not show count too.
    */
   record(keys: string, requests: number): void;
   /** Records that listing is not allowed. */
   recordDenied(): void;
 }
 
-/** A list that was too long is tried again after this time, because the store may have become smaller. */
+/**
+ * After a list needed too many requests, a list is tried again after this time, because the store may have become
+ * smaller.
+ */
 const EXPIRY_MS = 24 * 3_600_000;
-/** Lists are tried again after this time, to notice a newly granted permission. */
+/** After a list was denied, a list is tried again after this time, because the permission may have been granted. */
 const DENIED_EXPIRY_MS = 3_600_000;
-/** There is one group of keys for each refresh interval of a store, so there are few groups. */
+/** The maximum number of groups of keys. A store has one group for each refresh interval, so it has few groups. */
 const MAX_GROUPS = 64;
 
 export function createListCosts(clock: Clock): ListCosts {
   const costs = new Map<string, { readonly requests: number; readonly at: number }>();
   let deniedAt = Number.NEGATIVE_INFINITY;
-  // Compare the absolute difference, so that a clock that was set back does not extend the time.
+  // Compare the absolute difference. Otherwise a clock that was set back would make the time longer.
   const isPast = (at: number, ms: number): boolean => Math.abs(clock.now() - at) >= ms;
   return {
     isWorthListing(keys, most) {
@@ -67,13 +70,13 @@ export interface ReadCapabilities {
   readonly readsPerCall: number;
   /** The number of names on one page of a list. Undefined if lists contain no versions or are not allowed. */
   readonly namesPerCall: number | undefined;
-  /** Up to this many keys are described one by one, instead of listed or read. */
+  /** For up to this many keys, each key is described instead of listed or read. */
   readonly describesUpTo: number;
 }
 
 /**
- * Returns the cheapest strategy, assuming that the store contains only these keys. It is a lower bound of the cost
- * before the first check.
+ * Returns the strategy that needs the fewest requests if the store contains only these keys. With more keys in the
+ * store, the first check may need more requests.
  */
 export function cheapestStrategy(
   keys: number,
@@ -82,7 +85,8 @@ export function cheapestStrategy(
   if (keys > 0 && keys <= describesUpTo) return { way: 'describe', keys, calls: keys };
   const reads = Math.ceil(keys / readsPerCall);
   const pages = namesPerCall === undefined ? Number.POSITIVE_INFINITY : Math.ceil(keys / namesPerCall);
-  // A list is preferred, because it exposes no values and needs no decryption. It is never used for a single key.
+  // With an equal number of requests, prefer a list, because it exposes no values and needs no decryption. A single key
+  // is never listed.
   if (keys > 1 && pages <= reads) return { way: 'list', keys, calls: pages };
   return { way: readsPerCall > 1 ? 'batch' : 'read', keys, calls: reads };
 }

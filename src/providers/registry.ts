@@ -6,7 +6,7 @@ import type { NameRules, StoreFields } from './name-rules.ts';
 import type { ProviderDefinition, ProviderDeps, SecretProvider } from './provider.ts';
 import { vault } from './vault/index.ts';
 
-/** All providers by kind. Importing this file loads no SDK, because `create` loads it. */
+/** All providers by kind. Importing this file loads no SDK, because only `create` loads one. */
 export const PROVIDERS: Readonly<Record<string, ProviderDefinition>> = {
   [awsSecretsManager.kind]: awsSecretsManager,
   [azureKeyVault.kind]: azureKeyVault,
@@ -19,24 +19,27 @@ export interface AnyConfig {
   readonly kind: string;
 }
 
-/** @throws AppError CONFIG_INVALID for a kind or login method that this release does not support. */
+/** @throws AppError CONFIG_INVALID for a kind or a login method that this release does not support. */
 export async function createProvider(config: AnyConfig, deps: ProviderDeps): Promise<SecretProvider> {
   return definitionOf(config).create(config, deps);
 }
 
-/** Returns the fields that identify a store. If they change, it is another store, even under the same name. */
+/** Returns the fields that identify a store. A store with other fields is another store, even with the same name. */
 export function identityOf(config: AnyConfig): Readonly<Record<string, unknown>> {
   return definitionOf(config).identity(config);
 }
 
-/** Returns the number of versions on one page of a list. Undefined if lists contain no versions. */
+/** Returns how many versions one page of a list contains. Returns undefined if lists contain no versions. */
 export function versionsPerPageOf(config: AnyConfig): number | undefined {
   return definitionOf(config).versionsPerPage?.(config);
 }
 
-/** The name rules of a store. Undefined for an unknown kind, which the schema reports. */
+/**
+ * Returns the rules for keys, versions and searches of a store. Returns undefined for an unknown kind, because the
+ * schema reports that.
+ */
 export function nameRulesOf(kind: string, store: StoreFields = {}): NameRules | undefined {
-  // `hasOwn` rejects inherited names such as `toString`.
+  // Without `hasOwn`, inherited names such as `toString` would count as a kind.
   return Object.hasOwn(PROVIDERS, kind) ? PROVIDERS[kind]?.names(store) : undefined;
 }
 

@@ -4,7 +4,10 @@ import type { ReadResult } from '../core/read-result.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 import type { FindQuery, Settled } from './provider.ts';
 
-/** Returns the promise's value. For an AppError, returns the fallback. Other errors are rethrown. */
+/**
+ * Returns the value of the promise. If the promise rejects with an AppError, returns the fallback. Rethrows any other
+ * error.
+ */
 export async function orElse<T>(promise: Promise<T>, fallback: (error: AppError) => T): Promise<T> {
   try {
     return await promise;
@@ -14,7 +17,7 @@ export async function orElse<T>(promise: Promise<T>, fallback: (error: AppError)
   }
 }
 
-/** Converts an error to the result of its key, so that the reads of other keys do not fail. */
+/** Turns the error of one key into the result of this key, so that the other keys can still be read. */
 export function settleRead(store: string, key: string, read: Promise<ReadResult>): Promise<ReadResult> {
   return orElse(read, (error) => failedRead(store, key, error));
 }
@@ -23,14 +26,14 @@ export function failedRead(store: string, key: string, error: AppError): ReadRes
   return { kind: 'failed', error: error.withSubject(`store ${store}, key ${key}`) };
 }
 
-/** Adds the name of the search to its errors. A search fails as a whole. */
+/** Adds the path of the search to its errors. */
 export function nameSearchErrors<T>(store: string, { path }: FindQuery, search: Promise<T>): Promise<T> {
   return orElse(search, (error) => {
     throw error.withSubject(`store ${store}, search below "${path}"`);
   });
 }
 
-/** Returns the promise's value or its AppError. Other errors are rethrown. */
+/** Returns the value of the promise, or the AppError with which it rejects. Rethrows any other error. */
 export async function settle<T>(
   promise: Promise<T>,
 ): Promise<{ readonly value: T } | { readonly error: AppError }> {
@@ -40,26 +43,29 @@ export async function settle<T>(
   );
 }
 
-/** Returns the error that a request has thrown. For requests that report all failures as AppErrors. */
+/** Returns the error that a request has thrown. Fits requests that report every failure as an AppError. */
 export function thrownError(ended: Settled<unknown>): AppError | undefined {
   return 'error' in ended ? toAppError(ended.error) : undefined;
 }
 
-/** Returns the creation time of a version as a member of `ReadResult`. Empty if the store reports no valid time. */
+/**
+ * Returns the creation time of a version as a member of `ReadResult`. Returns an empty object if the store reports no
+ * valid time.
+ */
 export function createdAt(date: Date | undefined): { createdAt?: number } {
   const at = validDate(date)?.getTime();
   return at === undefined ? {} : { createdAt: at };
 }
 
-/** SDKs may return an invalid date, regardless of their types. */
+/** Returns undefined for an invalid date. An SDK may return one, although its types promise a valid date. */
 export function validDate(date: Date | undefined): Date | undefined {
   return date instanceof Date && !Number.isNaN(date.getTime()) ? date : undefined;
 }
 
 /**
- * Returns the version for stores that keep only the current value: the fingerprint of the value. A requested version is
- * a fingerprint that the value must match; it may have been made with an older key. @throws AppError VERSION_GONE if
- * the value does not match.
+ * Returns the fingerprint of a value as its version, for stores that keep only the current value.
+ * @param requested The fingerprint that the value must match, if any. It may have been made with an older key.
+ * @throws AppError VERSION_GONE if the value does not match.
  */
 export function fingerprintVersion(
   value: SecretValue,
@@ -71,7 +77,10 @@ export function fingerprintVersion(
   return requested;
 }
 
-/** A Secret holds only 1 MiB. A search that finds more keys than this is a mistake, and would overload the store. */
+/**
+ * The maximum number of keys that a search may find. A Secret holds only 1 MiB, so a search that finds more keys is a
+ * mistake. Reading them all would overload the store.
+ */
 const MAX_KEYS = 10_000;
 
 /** @throws AppError TOO_LARGE if a search has found too many keys. */
@@ -79,7 +88,7 @@ export function checkKeyCount(keys: number): void {
   if (keys > MAX_KEYS) throw tooManyResults(`more than ${MAX_KEYS} keys`);
 }
 
-/** @param what The excess, such as `more than 10000 folders`. */
+/** @param what What the search finds too much of, such as `more than 10000 folders`. */
 export function tooManyResults(what: string): AppError {
   return new AppError('TOO_LARGE', { detail: `the search finds ${what}` });
 }

@@ -7,7 +7,10 @@ import { settle } from './results.ts';
 import { MAX_CALL_WAIT_MS } from './slowdown.ts';
 
 export interface RetryOptions {
-  /** Whether calls are currently made. If not, waiting for a retry would only block a worker. */
+  /**
+   * Whether calls to the store are made at the moment. If not, no retry is made, because its wait would block a worker
+   * for nothing.
+   */
   readonly mayRetry?: () => boolean;
   /** Returns a number from 0 (inclusive) to 1 (exclusive). */
   readonly random?: () => number;
@@ -16,13 +19,13 @@ export interface RetryOptions {
 /** The maximum number of attempts after the first one. */
 const MAX_RETRIES = 2;
 const FIRST_WAIT_MS = 250;
-/** No further attempt is made after this much time, for example if each attempt times out. */
+/** After this much time, no further attempt is made, for example if each attempt times out. */
 const MAX_TOTAL_MS = 20_000;
 
 /**
- * Retries only what failed and is transient, with exponential backoff and full jitter. Respects `Retry-After`.
- * `versions` is not retried because it is only a hint, and `check` is not retried because it must report the real
- * state.
+ * Adds retries to a provider. Repeats only reads and searches that failed and may succeed later, with exponential
+ * backoff and full jitter. Waits at least as long as `Retry-After` requires. Does not repeat `versions`, because
+ * callers can do without it. Does not repeat `check`, because it must report the real state.
  */
 export function withRetry(provider: SecretProvider, options: RetryOptions = {}): SecretProvider {
   return {
@@ -53,7 +56,7 @@ export function withRetry(provider: SecretProvider, options: RetryOptions = {}):
   };
 }
 
-/** @param attempt Returns the errors for which another attempt may help. */
+/** @param attempt Makes one attempt. Returns the errors that another attempt may avoid. */
 async function retryFailures(
   { mayRetry = () => true, random = Math.random }: RetryOptions,
   { signal }: CallOptions = {},
@@ -75,7 +78,7 @@ async function retryFailures(
     signal?.throwIfAborted();
     return attempt();
   };
-  // cockatiel does not end a wait when the signal is aborted.
+  // When the signal is aborted, cockatiel does not end its wait.
   await unlessAborted(retries.execute(work), signal);
 }
 

@@ -5,29 +5,38 @@ import { AppError } from '../core/errors.ts';
 export interface Slowdown extends Disposable {
   /** The error that caused the current slowdown. */
   readonly error: AppError | undefined;
-  /** During a long pause: the error for rejected requests, with the remaining time as `retryAfterMs`. */
+  /**
+   * The error for requests that are rejected during a long pause. Its `retryAfterMs` is the remaining time of the
+   * pause. Undefined at all other times.
+   */
   readonly refusal: AppError | undefined;
   /** The remaining milliseconds of the pause. */
   readonly remainingMs: number;
-  /** Identifies requests that run at the same time. Pass the value from the start of a request to `record`. */
+  /**
+   * The number of slowdowns so far. Requests that start with the same number count as concurrent. Remember the number
+   * at the start of a request, and pass it to `record` at the end.
+   */
   readonly round: number;
   /** Records the result of a request. Returns whether `error` may have changed. */
   record(failure: AppError | undefined, round: number): boolean;
 }
 
-/** The longest wait of a request. Longer waits are left to the queue, because a waiting request blocks a worker. */
+/**
+ * The longest time that a request may wait. For longer waits, the job returns to the queue, because a waiting request
+ * blocks a worker.
+ */
 export const MAX_CALL_WAIT_MS = 5_000;
 const FIRST_PAUSE_MS = 500;
 const MAX_BACKOFF_MS = 30_000;
-/** The maximum pause, even if the store asks for a longer one. */
+/** The maximum duration of a pause, even if the store asks for a longer one. */
 const MAX_PAUSE_MS = 5 * 60_000;
-/** How long after a pause a store without requests still counts as slowed down. */
+/** After a pause, a store that gets no requests counts as slowed down for this long. */
 const RECOVERY_MS = 60_000;
 
 /**
- * A throttled request pauses the queue. The pause is as long as the store asks, but at least an exponential backoff
- * with full jitter. The concurrency is halved, and each answered request adds one. Concurrent throttled requests count
- * as one.
+ * Creates the slowdown of one queue. A throttled request pauses the queue for the time that the store asks for, or for
+ * the backoff if it is longer. The backoff is exponential with full jitter. The concurrency is halved, and each
+ * answered request raises it by one. Concurrent requests that are throttled count as one.
  */
 export function createSlowdown(queue: PQueue, random: () => number): Slowdown {
   const { concurrency } = queue;

@@ -16,38 +16,38 @@ import {
 
 /** Reads sources for one run. */
 export interface SourceReader {
-  /** Returns results by `refId`. */
+  /** Returns the results by `refId`. */
   read(refs: readonly StoreRef[]): Promise<ReadonlyMap<string, ReadResult>>;
   /**
-   * Resolves when the last reads of these references are durable in the audit log. Callers must not act on a read
+   * Resolves when the latest reads of these references are durable in the audit log. A caller must not act on a read
    * before that.
    */
   recorded(refs: readonly StoreRef[]): Promise<void>;
-  /** Returns the full keys that a search finds, sorted. Equal searches share one result, even a failure. */
+  /** Returns the full keys that a search finds, sorted. Equal searches share one result, even if it is a failure. */
   find(store: string, query: FindQuery): Promise<readonly string[]>;
   /**
-   * Announces references that will be needed later, in about this order. They fill free places in batch requests for
-   * other references, and never cause a request of their own.
+   * Announces references that will be needed later, in about this order. They are added to batch requests for other
+   * references that are not full. They never cause a request of their own.
    */
   expect(refs: readonly StoreRef[]): void;
   /**
-   * Returns the current versions of keys, in the order of the keys, to find out which keys must be read. They are
+   * Returns the current versions of keys, in the order of the keys. They show which keys must be read. They are all
    * `unknown` if the store failed.
    */
   versions(store: string, keys: readonly string[]): Promise<readonly VersionResult[]>;
   /**
-   * Returns a newer reader. It also uses answers to earlier requests if they started after this reader was created and
-   * after the given time, in milliseconds since 1970.
+   * Returns a newer reader. It uses answers to its own requests. It also uses answers to requests that started after
+   * this reader was created and after the given time, in milliseconds since 1970.
    */
   since(after: number): SourceReader;
 }
 
-/** How one run reads. By default, it uses only answers to requests that start after the reader was created. */
+/** Says how one run reads. By default, a run uses only answers to requests that start after its reader was created. */
 export interface ReaderOptions {
   readonly onRead: OnRead;
   /** Returns the last recorded version of a key that this process has not read yet. */
   readonly lastReadVersion?: (store: string, key: string) => Promise<StampedVersion | undefined>;
-  /** If aborted, the reads of this run reject. The requests continue, because other runs may share them. */
+  /** Rejects the reads of this run when it is aborted. The requests continue, because other runs may share them. */
   readonly signal?: AbortSignal | undefined;
   /** @throws AppError INTERRUPTED if this run must not read any more. */
   readonly check?: () => void;
@@ -60,9 +60,12 @@ export interface SourceReaders {
 }
 
 export interface SourceReadersDeps extends Partial<ValueCacheOptions> {
-  /** Returns the provider of a store. Throws if it cannot be set up, for example because its credential is missing. */
+  /**
+   * Returns the provider of a store. Rejects if the provider cannot be set up, for example because its credential is
+   * missing.
+   */
   readonly open: (store: string) => Promise<Pick<SecretProvider, 'read' | 'find' | 'versions'>>;
-  /** For one-shot commands: aborts all requests. */
+  /** Aborts all requests. Only commands that run once and end have it. */
   readonly signal?: AbortSignal | undefined;
   /** The number of values that one request to a store can return. Default: 1. */
   readonly batchSizeOf?: (store: string) => number;
@@ -72,12 +75,12 @@ const UNKNOWN: VersionResult = { kind: 'unknown' };
 const STILL_RUNNING = 'its last read timed out, and another read is still running';
 
 /**
- * Creates readers that share answers, so that a key with two hundred targets is read once. References that are
- * requested in the same turn of the event loop are sent to their store together, so that stores can read them in
- * batches.
+ * Creates readers that share answers. So a key that two hundred targets use is read once. References that are requested
+ * in the same turn of the event loop are sent to their store together, so that the store can read them in batches.
  *
- * At most one request for a reference runs at a time. If the last one timed out, callers that need a newer answer get
- * TIMEOUT immediately, because each request for a hanging key holds a permit.
+ * For each reference, at most one request runs at a time. If the last request timed out and another one is still
+ * running, a caller that needs a newer answer gets TIMEOUT immediately. Otherwise each request for a hanging key would
+ * hold a permit.
  */
 export function createSourceReaders(deps: SourceReadersDeps): SourceReaders {
   const requests = new SharedRequests(deps);
@@ -113,7 +116,7 @@ function readerOf(requests: SharedRequests, options: ReaderOptions, freshness: F
   };
 }
 
-/** The requests of all readers, and their answers. */
+/** The requests of all readers, and the answers to them. */
 class SharedRequests {
   readonly cache: ValueCache;
   readonly records = createReadRecords();
@@ -179,7 +182,7 @@ class SharedRequests {
     return provider.versions(keys, { ...this.#options, lastReadVersion: lookUp });
   }
 
-  /** Shares answers with other runs, but not their interruption. */
+  /** Shares answers with other runs. If the run that made the request is interrupted, makes the request again. */
   async #share<T>(id: string, run: Run, source: CachedSource<T>): Promise<SharedAnswer<T>> {
     for (;;) {
       run.check();

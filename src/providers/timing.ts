@@ -2,7 +2,10 @@ import { unlessAborted } from '../core/abort.ts';
 import { AppError } from '../core/errors.ts';
 import { MAX_TIMER_MS } from '../core/timer.ts';
 
-/** Returns a signal that is aborted after the time, with TIMEOUT as the reason. Call `stop` when the call has ended. */
+/**
+ * Returns a signal that is aborted after the time. Its reason is the error TIMEOUT. Call `stop` when the call has
+ * ended.
+ */
 export type MakeDeadline = (ms: number) => Deadline;
 
 export interface Deadline {
@@ -10,7 +13,7 @@ export interface Deadline {
   stop(): void;
 }
 
-/** Resolves after the time. Rejects with the signal's reason if the signal is aborted before. */
+/** Resolves after the time. If the signal is aborted before, rejects with the signal's reason. */
 export async function systemSleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   const timer = setTimeout(resolve, Math.min(ms, MAX_TIMER_MS));

@@ -5,7 +5,7 @@ import { readAuthorities } from '../core/small-file.ts';
 import { codeOf } from '../core/system-errors.ts';
 import { readFileWithTimeout } from './file-io.ts';
 
-/** TLS settings of stores whose servers usually have publicly trusted certificates. */
+/** The TLS settings of a store whose server usually has a publicly trusted certificate. */
 export const Tls = z
   .strictObject({
     caFile: z
@@ -22,9 +22,12 @@ export const AllowHttp = z
   .default(false)
   .meta({ description: 'Allow plain http to hosts other than loopback.' });
 
-/** Whether the URL contains no credentials, and no part that would be lost when a path is appended. */
+/**
+ * Whether a URL contains only the address. It must contain no credentials, and no part that would be lost when a path
+ * is appended.
+ */
 export function isPlainAddress(address: string): boolean {
-  const url = URL.parse(address); // null: reported elsewhere as an invalid URL
+  const url = URL.parse(address); // null for an invalid URL, which is reported elsewhere
   return url === null || (url.username === '' && url.password === '' && !/[?#]/.test(address));
 }
 
@@ -32,8 +35,8 @@ export const PLAIN_ADDRESS_RULE = 'an address without user, password, query or f
 
 /**
  * Creates a TLS context that trusts the default authorities, NODE_EXTRA_CA_CERTS and the authorities in the file.
- * Returns undefined if there is no file, because Node's default context is then enough. Create the context only once,
- * because this takes longer than a request.
+ * Returns undefined if there is no file, because Node's default context trusts the rest. Call this only once per store,
+ * because creating a context takes longer than a request.
  * @throws AppError CONFIG_INVALID if the file cannot be read or is not PEM.
  */
 export async function secureContextWithCa(path: string | undefined): Promise<SecureContext | undefined> {

@@ -2,28 +2,33 @@ import { LRUCache } from 'lru-cache';
 import { toAppError } from '../core/errors.ts';
 
 /**
- * Defines the answers that are new enough for a run. A mark is a number in the order of requests. It is exact, because
- * one millisecond may contain several requests.
+ * Says which answers are new enough for a run. A mark is a number in the order of the requests. A time alone would not
+ * do, because several requests may start in one millisecond.
  */
 export interface Freshness {
-  /** Requests after this mark are new enough. */
+  /** An answer is new enough if its request started after this mark. */
   readonly mark: number;
-  /** Requests after this older mark are also new enough if they started after this time, in milliseconds since 1970. */
+  /**
+   * An answer is also new enough if its request started after this older mark and after this time, in milliseconds
+   * since 1970.
+   */
   readonly shared?: { readonly mark: number; readonly after: number } | undefined;
 }
 
-/** The answers of stores, by id. One process has one cache, and makes at most one request for an id at a time. */
+/**
+ * The answers of stores, by id. A process has one cache. For each id, the cache makes at most one request at a time.
+ */
 export interface ValueCache {
   /**
-   * Returns a cached or pending answer that is new enough. Otherwise makes a request, and first waits while an older one
-   * is pending.
+   * Returns an answer that is new enough, or waits for it if its request is running. If there is none, makes a request.
+   * A running request whose answer is too old must end first.
    */
   get<T>(id: string, freshness: Freshness, source: CachedSource<T>): Promise<T>;
-  /** Whether `get` would make no request now. */
+  /** Whether `get` would return an answer without a new request. */
   has(id: string, freshness: Freshness): boolean;
-  /** Returns a mark between the requests before and after this call. */
+  /** Returns a mark. Earlier requests are before it, and later requests are after it. */
   mark(): number;
-  /** Drops all answers. Pending answers still reach their callers. */
+  /** Drops all answers. Running requests continue, and their callers still get the answers. */
   clear(): void;
 }
 
@@ -31,7 +36,10 @@ export interface CachedSource<T> {
   request(): Promise<T>;
   /** The size of an answer in bytes. */
   sizeOf(answer: T): number;
-  /** Returns an answer for callers that must not wait for an older request. */
+  /**
+   * Returns an answer for a caller that must not wait for the running request. If it returns undefined, the caller
+   * waits.
+   */
   whileBusy?(): T | undefined;
 }
 
@@ -41,20 +49,23 @@ interface Entry {
   readonly answer: Promise<unknown>;
 }
 
-/** The memory of an entry in addition to its value: the id, promises and map entries. */
+/** The memory that an entry needs besides its value, for the id, promises and map entries. */
 const ENTRY_OVERHEAD_BYTES = 256;
 const MAX_BYTES = 8 * 2 ** 20;
 
 export interface ValueCacheOptions {
   /** Milliseconds since 1970. */
   readonly now: () => number;
-  /** Answers leave the memory this long after their request. Default: they stay until newer answers need the memory. */
+  /**
+   * An answer stays in memory for this long after its request. By default, it stays until newer answers need the
+   * memory.
+   */
   readonly maxAgeMs?: number | undefined;
   readonly maxBytes?: number | undefined;
 }
 
 export function createValueCache({ now, maxAgeMs = 0, maxBytes = MAX_BYTES }: ValueCacheOptions): ValueCache {
-  // A lifetime of 0 is unlimited.
+  // For LRUCache, a lifetime of 0 means no limit.
   const settled = new LRUCache<string, Entry>({
     maxSize: maxBytes,
     ttl: maxAgeMs,
@@ -77,7 +88,7 @@ export function createValueCache({ now, maxAgeMs = 0, maxBytes = MAX_BYTES }: Va
     const entry: Entry = { mark: requests, startedAt: now(), answer: request() };
     pending.set(id, entry);
     const settle = (bytes: number | undefined): void => {
-      // After `clear`, the answer is no longer valid for others.
+      // If `clear` was called during the request, do not keep the answer for other callers.
       if (pending.get(id) !== entry) return;
       pending.delete(id);
       const size = (bytes ?? 0) + id.length + ENTRY_OVERHEAD_BYTES;
@@ -86,7 +97,7 @@ export function createValueCache({ now, maxAgeMs = 0, maxBytes = MAX_BYTES }: Va
     const answer = entry.answer as Promise<T>;
     answer.then(
       (value) => settle(sizeOf(value)),
-      // Other callers share a failure, but not the interruption of one caller.
+      // Keep a failure for other callers, but not the interruption of one caller.
       (error) => settle(toAppError(error).code === 'INTERRUPTED' ? undefined : 0),
     );
     return answer;

@@ -4,9 +4,12 @@ import { objectTypeOf } from '../core/read-result.ts';
 import { definitionNote, isReadOf, type ReadSource } from './last-read-version.ts';
 
 export interface AbsencePolicy {
-  /** The error codes that count as absent. With `softDeletedIsMissing`, deleted but recoverable secrets count too. */
+  /**
+   * The error codes of a read that count as an absence. With `softDeletedIsMissing`, they include the code of deleted
+   * but recoverable secrets.
+   */
   readonly codes: readonly string[];
-  /** The number of consecutive reads that must report the absence. */
+  /** The number of consecutive reads that must find the source absent. */
   readonly readings: number;
   /** The minimum time between the first and the last of these reads, in milliseconds. */
   readonly overMs: number;
@@ -15,14 +18,15 @@ export interface AbsencePolicy {
 const PAGE = 50;
 
 /**
- * Maximum number of read records to skip because they belong to other objects or versions of the same name. If there
- * are more, the absence is not proved.
+ * The maximum number of read records to skip because they concern other objects or versions with the same name. If
+ * there are more, the absence is not proved.
  */
 const MAX_UNRELATED_RECORDS = 2_000;
 
 /**
- * Whether the recorded reads prove that a source is gone. The latest reads must all report an absence. There must be at
- * least `readings` of them, over at least `overMs`. The records survive restarts, and reads of one-shot runs count too.
+ * Whether the recorded reads prove that a source is gone. The latest reads must all have found it absent. There must be
+ * at least `readings` such reads, and the first and the last must be at least `overMs` apart. Reads of earlier
+ * processes and of one-shot runs count too, because they are in the audit.
  */
 export async function isProvenAbsent(
   audit: Pick<AuditStore, 'list'>,

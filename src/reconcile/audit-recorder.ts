@@ -36,7 +36,7 @@ import {
   type TargetFailure,
 } from './recorder.ts';
 
-/** The fields that most records leave empty. */
+/** The default values of fields that most records do not need. */
 const EMPTY = { sources: [], keys: NO_KEYS, durationMs: 0, attempt: 1 } as const;
 
 /** Writes the audit records of one request. */
@@ -108,8 +108,8 @@ export class AuditRecorder implements Recorder {
   async lastWrite(mapping: string, target: TargetId): Promise<AuditRecord | undefined> {
     const last = await lastChange(this.#deps.audit, mapping, target, this.#deps.instances);
     if (last?.action !== 'delete') return last;
-    // For a deletion that was part of a replacement, return the content before the deletion, because pods have read
-    // that content.
+    // If the deletion was part of a replacement, return the content before the deletion, because pods have read that
+    // content.
     const { after: replacementContent, before: previousContent, ...deleted } = last;
     return replacementContent === undefined || previousContent === undefined
       ? undefined
@@ -124,10 +124,10 @@ export class AuditRecorder implements Recorder {
     const { kind, error, keys = [], note } = failure;
     const previous = await this.#lastState(mapping, target);
     const changes = changesOf(keys);
-    // A person releases one specific change, so a different change is a new hold.
+    // A person releases one specific change, so a different change must be held separately.
     const isSame = kind !== 'held' || (previous?.note === note && isDeepStrictEqual(previous?.keys, changes));
     if (previous?.outcome === kind && previous.code === error.code && isSame) return;
-    // The report of an absent source must contain the source's name.
+    // If the error concerns a source, the record must name this source.
     const subject = kind === 'held' || error.subject === formatTarget(target) ? undefined : error.subject;
     const text = note ?? subject;
     await this.#recordTarget(mapping, target, {
@@ -181,7 +181,7 @@ export class AuditRecorder implements Recorder {
   async recordRemoval(removal: Removal): Promise<boolean> {
     const { audit, instances } = this.#deps;
     const previous = await this.#lastState(removal.mapping, removal.target);
-    // The failed removal may not be the latest record, because a newer attempt may have failed or been held.
+    // Search older records too: after the failed removal, a newer attempt may have failed or been held.
     const isUnresolved = previous !== undefined && previous.outcome !== 'ok';
     const lateOutcome = isUnresolved ? await lateRemoval(audit, removal, instances) : undefined;
     if (lateOutcome !== undefined) await this.#append(lateOutcome);

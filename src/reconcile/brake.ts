@@ -13,26 +13,29 @@ export interface BrakeDeps {
 }
 
 export interface Population {
-  /** All targets of the instance. */
+  /** The number of all targets of the instance. */
   readonly total: number;
-  /** The targets that exist. */
+  /** The number of targets that exist. */
   readonly alive: number;
-  /** Other pending deletions, which this step does not carry out, for example held ones. The brake counts them too. */
+  /**
+   * The number of other pending deletions, such as held ones. This step does not carry them out, but the brake counts
+   * them.
+   */
   readonly proposedElsewhere?: number;
-  /** Targets that were destroyed, although the audit does not contain their deletion yet. */
+  /** The number of targets that were destroyed, although the audit does not contain their deletion yet. */
   readonly unrecorded?: number;
 }
 
 const PAGE = 500;
 
-/** Returns why the brake holds all proposals, or `undefined` if they may be destroyed now. */
+/** Returns the reason why the brake holds all proposals, or `undefined` if they may be carried out now. */
 export async function brakeReason(
   proposals: readonly Pick<Proposal, 'replacement'>[],
   { total, alive, proposedElsewhere = 0, unrecorded = 0 }: Population,
   { audit, clock, brake, instances }: BrakeDeps,
 ): Promise<string | undefined> {
   if (proposals.length === 0) return undefined;
-  // A replaced target is destroyed and created again, so it counts as destroyed and as existing.
+  // A replaced target is destroyed and created again. So it counts both as destroyed and as existing.
   const returning = proposals.filter(({ replacement }) => replacement !== undefined).length;
   const step = { proposed: proposals.length + proposedElsewhere, alive: alive + returning };
   if (leavesNoTarget(step)) return 'no target would be left; the last target is never deleted automatically';
@@ -54,7 +57,7 @@ async function countDestroyed(
   return deleted + (await countRecords(audit, { ...successful, action: 'update' }, isMergeEnd));
 }
 
-/** Whether the record is an update that removed all our keys. */
+/** Whether the record is an update that removed all our keys from a Secret. */
 export function isMergeEnd({ after, keys }: AuditRecord): boolean {
   return after === undefined && keys.added.length + keys.changed.length === 0 && keys.removed.length > 0;
 }

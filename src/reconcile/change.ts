@@ -12,10 +12,10 @@ import type { TargetId } from '../core/target.ts';
 import type { KeyPlan } from '../sync/drift.ts';
 import { formatWorkload, isContentChange } from '../sync/restart.ts';
 
-/** The note of a change that only adds or releases ownership of keys. The bytes of the Secret stay the same. */
+/** The note of a change that leaves all bytes of the Secret unchanged. It only changes which of the keys we own. */
 export const SAME_BYTES = 'no byte changes';
 
-/** A change, as recorded by its intent and its outcome. */
+/** A change. Its intent and its outcome contain these fields. */
 export interface Change {
   readonly action: Action;
   readonly mapping: string;
@@ -33,11 +33,11 @@ export interface Change {
   readonly attempt: number;
   readonly startedAt: number;
   readonly note?: string;
-  /** The workloads to restart if their pods may have read the previous content. */
+  /** The workloads to restart after the change, if their pods may have read the previous content. */
   readonly restart?: readonly Workload[];
 }
 
-/** The deletion of a target, or the removal of our keys from a merged one. */
+/** The deletion of a target, or the removal of our keys from a Secret into which they were merged. */
 export interface Removal {
   readonly action: 'delete' | 'update';
   readonly mapping: string;
@@ -46,7 +46,8 @@ export interface Removal {
 
 /**
  * Returns the fingerprint of each value that a change writes.
- * @param includeKept Also include unchanged values, because the target is new or was not ours.
+ * @param includeKept Whether to include unchanged values. They are included if the target is new or was not ours
+ * before.
  */
 export function valuesOf(keys: readonly KeyPlan[], includeKept: boolean): Pick<Entry, 'values' | 'counts'> {
   const written = keys.flatMap(({ name, action, after }): [string, string][] =>
@@ -67,13 +68,14 @@ export function changesOf(keys: readonly KeyPlan[]): KeyChanges {
 }
 
 /**
- * An outcome belongs to the intent with the same request, Secret and attempt. Restart attempts start at 11, so they
- * never equal the attempts of the write.
+ * The first attempt number of restart intents. An outcome belongs to the intent with the same request, Secret and
+ * attempt, so restart intents must have other numbers than the write itself.
  */
 const FIRST_ATTEMPT = 11;
 
 /**
- * Returns the restart intents after a successful write. Empty if the content that pods may have read did not change.
+ * Returns the restart intents after a successful write. Returns none if the content that pods may have read did not
+ * change.
  */
 export function restartIntents(written: Entry, restart: readonly Workload[]): readonly Entry[] {
   if (written.outcome !== 'ok' || !isContentChange(written)) return [];
@@ -104,14 +106,14 @@ export interface ChangeId {
 }
 
 /**
- * Changes of this process without a recorded outcome. Either the append of the outcome failed, or the cluster did not
- * report the result. Other processes cannot know whether such a write is still running, so this process resolves the
- * intents itself.
+ * The changes of this process without a recorded outcome. Either the append of the outcome failed, or the cluster did
+ * not report the result. Only this process knows whether such a write is still running, so it resolves these intents
+ * itself.
  */
 export interface UnresolvedIntents {
   add(change: ChangeId): void;
   has(intent: AuditRecord): boolean;
-  /** Reads the unresolved intents and forgets those that have been resolved. */
+  /** Reads the unresolved intents. Forgets the changes whose intents have been resolved. */
   refresh(find: () => Promise<readonly AuditRecord[]>): Promise<readonly AuditRecord[]>;
 }
 

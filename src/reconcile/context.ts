@@ -9,19 +9,21 @@ import type { ReconcileDeps } from './reconcile.ts';
 /** State that the runs of one request share: the values read, and the request id of their records. */
 export interface SyncContext extends ReconcileDeps {
   /**
-   * Returns read functions that share a value of this context only if its request to the store started after this time,
-   * in milliseconds since 1970.
+   * Returns read functions that ignore older values of this context. They share a value only if its request to the
+   * store started after this time, in milliseconds since 1970.
    */
   readingSince(after: number): Pick<SyncContext, 'read' | 'whenRecorded' | 'find'>;
-  /** Announces references that will be read soon, approximately in this order. */
+  /** Announces references that will be read soon, approximately in this order, so that their reads can start early. */
   expect(refs: readonly StoreRef[]): void;
-  /** Returns which keys have changed and must be read, in the order of the keys. The result is only a hint. */
+  /**
+   * Returns for each key, in the order of the keys, whether it has changed and must be read. The result is only a hint.
+   */
   versions(store: string, keys: readonly string[]): Promise<readonly VersionResult[]>;
 }
 
 /**
- * Returns the references that a run of these targets will read. A mapping that may not read all of its sources reads
- * none.
+ * Returns the references that the runs of these targets will read. If a mapping may not read one of its sources, its
+ * runs read none of them.
  */
 export function expectedReads(
   targets: readonly { readonly mapping: Mapping; readonly id: TargetId; readonly error?: unknown }[],

@@ -41,16 +41,16 @@ export interface Decision {
   readonly live: LiveSecret | undefined;
   /** The record to which the target is pinned. */
   readonly pinned?: number;
-  /** The mapping with the pinned versions. */
+  /** The mapping with the versions to which the target is pinned. */
   readonly mapping?: Mapping;
 }
 
 export interface PendingDecision extends Decision {
-  /** Resolves when the records of all reads of this decision are durable in the audit. */
+  /** Resolves when the audit has durably stored the records of all reads of this decision. */
   readonly whenRecorded: () => Promise<void>;
 }
 
-/** Reads the sources and plans the change, without making it. `plan` prints the result, `sync` applies it. */
+/** Reads the sources and plans the change, without making it. `plan` prints the result, and `sync` applies it. */
 export async function decide(mapping: Mapping, id: TargetId, deps: DecideDeps): Promise<Decision> {
   const { whenRecorded, ...decision } = await decideBeforeRecorded(mapping, id, deps);
   await whenRecorded();
@@ -58,8 +58,8 @@ export async function decide(mapping: Mapping, id: TargetId, deps: DecideDeps): 
 }
 
 /**
- * Like `decide`, but does not wait until the records of its reads are durable. Callers must call `whenRecorded` before
- * they act.
+ * Does the same as `decide`, but does not wait until the records of its reads are durable. Callers must wait for
+ * `whenRecorded` before they act.
  */
 export async function decideBeforeRecorded(
   mapping: Mapping,
@@ -69,8 +69,8 @@ export async function decideBeforeRecorded(
   const records: Promise<void>[] = [];
   const read: DecideDeps['read'] = async (refs) => {
     const results = await deps.read(refs);
-    // Get the promise of the records now, before another run reads the same references and replaces it. Failures reach
-    // the caller through `whenRecorded`.
+    // Ask for this promise now. If another run reads the same references later, `whenRecorded` would return the promise
+    // of that read. Callers see failures through `whenRecorded`.
     const all = deps.whenRecorded(refs);
     records.push(all);
     void Promise.allSettled([all]);
@@ -86,7 +86,7 @@ export async function decideBeforeRecorded(
 }
 
 async function decideWithReads(configured: Mapping, id: TargetId, deps: DecideDeps): Promise<Decision> {
-  // Start the read now and await it later, so that the reads of several targets can be batched.
+  // Start reading the target now and wait for the result later. Meanwhile the reads of several targets can be combined.
   const liveRead = readLive(id, deps);
   const pin = await deps.records.readPin(configured.name, id);
   const pinnedTo = pin === undefined ? {} : { pinned: pin.to };
@@ -117,8 +117,8 @@ async function decideWithReads(configured: Mapping, id: TargetId, deps: DecideDe
   const { instance, formerInstances, stores, fingerprints } = deps;
   const isDesiredBy = (otherMapping: string): boolean => deps.isDesired(otherMapping, id);
   const proven = await provenAbsentSources(desired, mapping, deps);
-  // Skip the audit for an existing Secret in own mode. Either its annotation shows the removed sources, or it is
-  // foreign and was never written by us.
+  // For an existing Secret in own mode, the audit is not needed. Either its annotation shows the removed sources, or
+  // the Secret is foreign and we never wrote it.
   const mayBeLost = live === undefined || mapping.target.mode === 'merge';
   const without = mayBeLost ? await sourcesWrittenWithout(proven, mapping, id, deps) : [];
   const input = {
@@ -141,7 +141,9 @@ async function decideWithReads(configured: Mapping, id: TargetId, deps: DecideDe
   return { plan: isRemovalDone ? UNCHANGED : planned, desired, live, mapping, ...pinnedTo };
 }
 
-/** Whether the plan would create an empty Secret. After a released deletion, the target must stay deleted. */
+/**
+ * Whether the plan would create an empty Secret. It must not do so after a person released the deletion of the target.
+ */
 function isWithoutKeys(candidate: Plan): boolean {
   return candidate.kind === 'create' && candidate.manifest.data.size === 0;
 }
@@ -166,8 +168,8 @@ function applyPin(mapping: Mapping, pin: RecordedPin, { stores }: DecideDeps): P
 }
 
 /**
- * Returns the keys in a shared Secret that our field managers own: for this mapping, for former instance names, and for
- * orphaned mappings.
+ * Returns the keys in a shared Secret that our field managers own. There are separate field managers for this mapping,
+ * for former instance names, and for orphaned mappings.
  */
 function mergeInput(
   live: LiveSecret | undefined,
@@ -209,7 +211,7 @@ function ownView(live: LiveSecret | undefined, mapping: Mapping, deps: DecideDep
   return mergedView(live, { instance, mapping: mapping.name, ...mergeInput(live, mapping, deps) });
 }
 
-/** Returns the absent sources whose absence is proved. */
+/** Returns those absent sources whose absence is proved. */
 async function provenAbsentSources(
   desired: Desired,
   mapping: Mapping,
@@ -220,7 +222,7 @@ async function provenAbsentSources(
   return absent.filter((_, index) => verdicts[index]);
 }
 
-/** Returns the absent sources whose keys were already removed from the target, according to the audit. */
+/** Returns those absent sources whose keys are already gone from the target, according to the audit. */
 async function sourcesWrittenWithout(
   absent: readonly Source[],
   { name, onSourceMissing }: Mapping,
@@ -246,7 +248,7 @@ async function readLive(
   }
 }
 
-/** Whether the target was found and is ours. */
+/** Whether the target exists and is ours. */
 export function isPresentAndOurs(
   { plan, live }: Pick<Decision, 'plan' | 'live'>,
   mapping: Mapping,
@@ -255,10 +257,7 @@ export function isPresentAndOurs(
   return live !== undefined && !isForeign(plan) && !isUnadopted(plan, live, mapping, instances);
 }
 
-/**
- * Whether the adoption of the Secret was refused, for example because of its type. Until it is adopted, the Secret is
- * not ours.
- */
+/** Whether the adoption of the Secret was refused, for example because of its type. Such a Secret is not ours. */
 function isUnadopted(
   { kind }: Plan,
   { labels }: LiveSecret,

@@ -19,16 +19,16 @@ export interface DestroyDeps extends BrakeDeps {
   readonly recorder: Recorder;
   readonly fingerprints: Fingerprinter;
   /**
-   * Whether to carry out a proposal. Called before each removal, because the configuration may have changed. By
-   * default, all proposals are carried out.
+   * Returns whether to carry out a proposal. It is called before each removal, because the configuration may have
+   * changed. By default, all proposals are carried out.
    */
   readonly isStillWanted?: ((proposal: Proposal) => boolean) | undefined;
 }
 
 /**
- * Runs the deletion step. Only one process runs it at a time. It counts the proposals and the deletions within the
- * brake's time window. Then it either carries out all proposals or holds all of them.
- * @param note The note of the hold records.
+ * Runs the deletion step. Only one process at a time runs it. The step counts the proposals, and the deletions within
+ * the brake's time window. Then it either carries out all proposals or holds all of them.
+ * @param note The note of the records of holds.
  */
 export async function destroy(
   proposals: readonly Proposal[],
@@ -46,7 +46,7 @@ export async function destroy(
     const outcomes: Outcome[] = [];
     const removeUntilAway = stopWhenAway((proposal) => remove(proposal, deps), clusterError);
     for (const proposal of proposals) {
-      // Check again here: with many proposals, the last removal begins minutes after the first.
+      // Check this now, not only before the first removal: with many proposals, the last removal begins minutes later.
       if (deps.isStillWanted?.(proposal) === false) continue;
       const removal = alreadyRemoved.get(proposal);
       if (removal !== undefined) outcomes.push({ ...outcomeOf(proposal, 'unchanged'), ...removal, keys: [] });
@@ -63,8 +63,8 @@ function possiblyLateRemovals({ audit, clock, brake, instances }: BrakeDeps): Pr
 }
 
 /**
- * Returns the number of removals that completed after they were recorded as failed. The next deletion step will record
- * their outcomes.
+ * Returns the number of removals that took effect after they were recorded as failed. The next deletion step will
+ * record their outcomes.
  */
 export async function countLateRemovals(
   deps: BrakeDeps & { readonly audit: Pick<AuditStore, 'latest'>; readonly cluster: Pick<Cluster, 'read'> },
@@ -77,9 +77,9 @@ export async function countLateRemovals(
 }
 
 /**
- * Records the outcomes of removals that completed after they were recorded as failed. The next deletion step checks
- * unreadable targets again. Returns an error if the cluster is unavailable, because the brake cannot count the unknown
- * removals.
+ * Records the outcomes of removals that took effect after they were recorded as failed. The next deletion step checks
+ * the targets that cannot be read now. If the cluster is unavailable, returns an error, because the brake cannot count
+ * such removals.
  */
 async function recordLateRemovals(
   removals: readonly Removal[],
@@ -105,8 +105,8 @@ async function findLateRemovals(
 }
 
 /**
- * Stops calling `work` when the cluster is unavailable or several calls in a row were not answered. The remaining
- * proposals fail with the same error and are proposed again later.
+ * Stops calling `work` when the cluster is unavailable or several calls in a row got no answer. The remaining proposals
+ * then fail with the same error. Later runs propose them again.
  */
 function stopWhenAway(
   work: (proposal: Proposal) => Promise<Outcome>,
@@ -124,8 +124,8 @@ function stopWhenAway(
 }
 
 /**
- * Finds proposals that another run has already carried out. The audit contains those removals, so the brake already
- * counts them.
+ * Finds the proposals that another run has already carried out. The brake already counts these removals, because they
+ * are in the audit.
  */
 export async function findAlreadyRemoved(
   proposals: readonly Proposal[],
@@ -135,12 +135,12 @@ export async function findAlreadyRemoved(
     try {
       const live = await cluster.read(id);
       if (live === undefined || live.deleting) return { alive: false };
-      // A new UID means that the target was deleted and created again.
+      // The target has a new UID, so it was deleted and created again.
       if (replacement !== undefined && live.uid !== uid) return { alive: true };
       const isEnded = ending !== undefined && cluster.mergedKeys(live, ending.manager).length === 0;
       return isEnded ? { alive: false } : undefined;
     } catch (thrown) {
-      // The removal will report this error itself.
+      // Ignore this error here, because the removal will report it.
       if (thrown instanceof AppError) return isClusterOutage(thrown) ? 'away' : undefined;
       throw thrown;
     }
@@ -158,8 +158,8 @@ export async function findAlreadyRemoved(
 const READS = 16;
 
 /**
- * Looks up the items concurrently and returns the results in their order. Stops after several consecutive reads without
- * an answer.
+ * Looks up the items concurrently, and returns the results in the order of the items. Stops after several reads in a
+ * row without an answer.
  */
 async function lookUpEach<In, Out>(
   items: readonly In[],
@@ -174,15 +174,15 @@ async function lookUpEach<In, Out>(
   });
 }
 
-/** Carries out a proposal: the deletion, then the replacement if there is one. */
+/** Carries out a proposal. This is the deletion, followed by the creation of the replacement if there is one. */
 export async function remove(proposal: Proposal, deps: DestroyDeps, note?: string): Promise<Outcome> {
   const { replacement, live } = proposal;
   if (proposal.ending !== undefined) return endMerge(proposal, proposal.ending, deps, note);
   if (replacement === undefined) return removeOnly(proposal, deps, note);
   const { mapping, plan, desired } = replacement;
   const { id } = live;
-  // Check before the deletion whether the replacement can be created. The existing Secret causes only a conflict, which
-  // this dry run does not report.
+  // Check before the deletion whether the replacement can be created. Because the old Secret still exists, the dry run
+  // ends with a conflict. It does not report this conflict.
   const refused = await dryRunWrite(plan, id, deps.cluster);
   if (refused !== undefined) {
     const { mapping: name, keys } = proposal;
@@ -191,7 +191,7 @@ export async function remove(proposal: Proposal, deps: DestroyDeps, note?: strin
   }
   const removed = await removeOnly(proposal, deps, note);
   if (removed.kind !== 'deleted') return removed;
-  // The replacement is a new Secret, but pods have read the content of the deleted one.
+  // The replacement is a new Secret, but running pods have read the content of the deleted one.
   const previousContent = deps.fingerprints.target(id, live.data);
   const job = { mapping, id, attempt: 1, isRepair: false, previousContent };
   const written = await applyPlan(plan, { plan, desired, live: undefined }, job, deps);
@@ -199,7 +199,10 @@ export async function remove(proposal: Proposal, deps: DestroyDeps, note?: strin
   return { ...outcomeOf(proposal, 'failed', written.error), alive: false };
 }
 
-/** Deletes one target, with an intent and an outcome record. The request carries the UID that was read. */
+/**
+ * Deletes one target, and records the intent and the outcome. The request contains the UID that was read, so only the
+ * Secret with this UID is deleted.
+ */
 async function removeOnly(proposal: Proposal, deps: DestroyDeps, note?: string): Promise<Outcome> {
   const { live } = proposal;
   const change = changeOf(proposal, 'delete', live.data, deps);
@@ -242,7 +245,7 @@ function changeOf(
     sources: [],
     keys: changesOf(keys),
     before: fingerprints.target(live.id, before),
-    // This field records that the target must exist afterwards, in case the recreation fails or is interrupted.
+    // `after` records that the target must exist again, in case its recreation fails or is interrupted.
     ...(replacementData === undefined ? {} : { after: fingerprints.target(live.id, replacementData) }),
     replaces: live.resourceVersion,
     uid: live.uid,
@@ -257,8 +260,8 @@ function outcomeOf({ mapping, live, keys }: Proposal, kind: OutcomeKind, error?:
 }
 
 /**
- * Records the intent and the outcome around the work. Records neither if the cluster still refuses the change for the
- * same reason as last time.
+ * Runs the work, and records the intent before and the outcome after it. Records nothing if the cluster still refuses
+ * the change for the same reason as last time.
  */
 async function recordChange(
   { mapping, live, keys }: Proposal,

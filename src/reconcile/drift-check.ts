@@ -10,29 +10,29 @@ import type { ExpectedLoss } from './latest-records.ts';
 import type { RecordedState, Recorder } from './recorder.ts';
 import { dryRunWrite } from './write.ts';
 
-// Distinguishes drift, a manual change of a target, from a first write and from our own deletions.
+// Detects drift, which is a manual change of a target. A first write and our own deletions are not drift.
 
 type ComparisonDeps = Pick<DecideDeps, 'instance' | 'fingerprints'> & { readonly recorder: Recorder };
 
 export interface Comparison {
   readonly isDrift: boolean;
-  /** The target, or our part of it, was written before and does not exist now. */
+  /** Whether the target, or our part of it, was written before and does not exist now. */
   readonly isGone?: boolean;
   /**
-   * Why the loss was expected. With `refused`, a user deleted the Secret that blocked our target, as the remedy
-   * advises.
+   * Why the target was expected to disappear. `refused` means that another Secret blocked our target and a user deleted
+   * it, as the remedy advises.
    */
   readonly expectedLoss?: ExpectedLoss | undefined;
-  /** The fingerprint of the previous content, if that content is lost. */
+  /** The fingerprint of the previous content, if the target or our part of it was lost. */
   readonly previousContent?: string;
-  /** The recorded state, if it was read. */
+  /** The recorded state, if the audit was queried for it. */
   readonly recorded?: RecordedState | undefined;
 }
 
 /**
- * Whether the planned write would only undo a manual change. The annotations of an existing target show that. For a
- * missing target, or a merge whose keys are all gone, the audit shows it. The audit also contains the fingerprint of
- * the previous content.
+ * Whether the planned write would only undo a manual change. For an existing target, its annotations show this. For a
+ * missing target, or a merge whose keys are all gone, the audit shows it, and also contains the fingerprint of the
+ * previous content.
  */
 export async function compareWithLastWrite(
   { plan, desired, live }: Decision,
@@ -45,14 +45,14 @@ export async function compareWithLastWrite(
     plan.kind === 'create' || (plan.kind === 'merge' && isMergeMissing(plan, { instance, mapping: name }));
   if (!isGone) return { isDrift: 'drift' in plan && plan.drift };
   if (desired.kind !== 'ready') return { isDrift: false };
-  // A first sync creates thousands of targets without records, so one query per target must be enough.
+  // Make only one query for a target without records, because a first sync creates thousands of them.
   const recorded =
     plan.kind === 'create'
       ? await recorder.resolvePrevious(name, id, { live: undefined, restart: [] })
       : undefined;
   if (recorded?.isUnrecorded) return { isDrift: false, recorded };
   let lastWrite = await recorder.lastWrite(name, id);
-  // Our own deletion is not drift, even if it completed after it was recorded as failed.
+  // Our own deletion is not drift, even if it took effect after it was recorded as failed.
   const removal = { action: 'delete', mapping: name, target: id } as const;
   if (lastWrite !== undefined && isSure && live === undefined && (await recorder.recordRemoval(removal)))
     lastWrite = await recorder.lastWrite(name, id);
@@ -68,15 +68,15 @@ export async function compareWithLastWrite(
   };
 }
 
-/** The error that is recorded for drift instead of a repair. */
+/** The error that is recorded if drift is reported and not repaired. */
 export interface DriftReport {
   readonly kind: 'failed' | 'refused';
   readonly error: AppError;
 }
 
 /**
- * Returns the error to report instead of repairing drift. Returns undefined if the target is created anyway, because
- * its loss was expected or it is new in the configuration.
+ * Returns the error to report instead of repairing drift. Returns undefined if the target is to be created anyway. This
+ * is so if its loss was expected, or if the configuration has only just added it.
  */
 export async function reportDrift(
   id: TargetId,
@@ -94,8 +94,8 @@ export async function reportDrift(
 }
 
 /**
- * Returns an error if the namespace of a missing target does not exist, because the deletion was then not drift. Uses a
- * dry run, because reading namespaces would need an extra permission.
+ * Returns an error if the namespace of a missing target does not exist, because deleting a namespace is not drift. Uses
+ * a dry run, because reading namespaces would need an additional permission.
  */
 async function missingNamespace(
   id: TargetId,
@@ -106,7 +106,10 @@ async function missingNamespace(
   return error && (error.code === 'NAMESPACE_MISSING' || isClusterOutage(error)) ? error : undefined;
 }
 
-/** Whether nothing of a merge exists: it was never written, or another client replaced the whole Secret. */
+/**
+ * Whether the Secret contains nothing of a merge. Either the keys were never merged, or another client replaced the
+ * whole Secret.
+ */
 function isMergeMissing(
   { keys, live }: Extract<Plan, { kind: 'merge' }>,
   { instance, mapping }: { readonly instance: string; readonly mapping: string },

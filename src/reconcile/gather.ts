@@ -19,7 +19,7 @@ import { describeSource } from '../sync/value.ts';
 
 export interface GatherDeps {
   readonly read: (refs: readonly StoreRef[]) => Promise<ReadonlyMap<string, ReadResult>>;
-  /** Resolves when the records of the latest reads of these references are durable in the audit. */
+  /** Resolves when the audit has durably stored the records of the latest reads of these references. */
   readonly whenRecorded: (refs: readonly StoreRef[]) => Promise<void>;
   /** Returns the full keys below a path. Throws if any part of the search fails. */
   readonly find: (store: string, query: FindQuery) => Promise<readonly string[]>;
@@ -31,16 +31,19 @@ export interface GatherDeps {
     store: string;
     path: string;
   }) => boolean;
-  /** Returns an error if no mapping may have this target, independent of the `access` rules. */
+  /** Returns an error if no mapping may ever have this target. The `access` rules are not part of this check. */
   readonly forbiddenTarget?: (id: TargetId) => AppError | undefined;
 }
 
-/** Reads the current target. Its recorded sources reveal keys that a search no longer finds. */
+/**
+ * Reads the current target. Its annotation names the sources of the last write, and so reveals keys that a search no
+ * longer finds.
+ */
 type ReadLive = () => Promise<LiveSecret | undefined>;
 
 /**
- * Reads all sources of a target, or fails. If the mapping may not read one of them, nothing is read. A search that
- * could find forbidden keys is not run.
+ * Reads all sources of a target. Fails if one of them cannot be read. If the mapping may not read one of them, nothing
+ * is read. A search that could find forbidden keys is not run.
  */
 export async function gather(
   mapping: Mapping,
@@ -96,8 +99,9 @@ export async function gather(
 
 /**
  * Returns the keys of the live target that no source of the mapping provides any more.
- * @throws AppError SOURCE_ABSENT if the target has fewer sources than before and the missing ones are unknown. That is
- * the case if it contains only templates and its annotation is too short for the names of the sources.
+ * @throws AppError SOURCE_ABSENT if the target has fewer sources than before and it is unknown which ones are missing.
+ * This occurs if all keys come from templates and the annotation contains only the number of sources, because there
+ * were too many names for it.
  */
 function unexplainedKeys(
   mapping: Mapping,
@@ -107,7 +111,7 @@ function unexplainedKeys(
   const { template } = mapping;
   const templateKeys = template?.data ?? {};
   const annotations = live?.annotations ?? {};
-  // If the mapping's configuration has changed, the recorded count cannot be compared.
+  // The recorded number of sources can be compared only if the mapping's configuration is unchanged.
   const isSameConfig = annotations[ANNOTATION.config] === configHash(mapping);
   const previousCount = isSameConfig ? countOfSources(annotations[ANNOTATION.sources]) : undefined;
   if (template?.only && previousCount !== undefined && previousCount > data.size)
@@ -118,8 +122,8 @@ function unexplainedKeys(
 }
 
 /**
- * Returns expected errors of a store or the cluster. Throws other errors, and interruptions, because they do not
- * concern this target.
+ * Runs work, and returns the expected errors of a store or the cluster as values. Throws other errors and
+ * interruptions, because they do not concern only this target.
  */
 async function resultOrError<T>(work: () => Promise<T>): Promise<T | AppError> {
   try {
@@ -134,7 +138,10 @@ function asSources({ search, keys }: FoundKeys): readonly Source[] {
   return keys.map((key) => foundSource(search, key));
 }
 
-/** Returns the keys that a search finds now. @throws AppError about the search if any part of it fails. */
+/**
+ * Returns the keys that a search finds now. @throws AppError with the search as its subject if any part of the search
+ * fails.
+ */
 export async function runSearch(search: Search, { find }: Pick<GatherDeps, 'find'>): Promise<FoundKeys> {
   const { path, tags } = search.find;
   try {
@@ -146,9 +153,9 @@ export async function runSearch(search: Search, { find }: Pick<GatherDeps, 'find
 }
 
 /**
- * Removes the keys that only lost their tag, which is an ordinary change. If the search misses a key that exists,
- * either the key has lost its tag or the list is stale. If a list without tags contains the key, the key has lost its
- * tag.
+ * Removes the keys that still exist but have lost their tag, because losing a tag is an ordinary change. If a search
+ * misses an existing key, either the key has lost its tag or the list of the store is stale. If a list without tags
+ * contains the key, the key has lost its tag.
  */
 async function withoutUntagged(
   lost: FoundKeys,

@@ -19,14 +19,15 @@ export interface InSyncInput {
   /** Maps each store name to the hash of the store's definition. */
   readonly stores: ReadonlyMap<string, string>;
   /**
-   * The pin according to the last run. Omit it before the first run. A target with a pin annotation then needs a run.
+   * The pin that the last run found. Leave it out before the first run. Then a target with a pin annotation does not
+   * look in sync.
    */
   readonly pin?: { readonly to: number | undefined } | undefined;
 }
 
 /**
  * Whether the metadata shows that the target is in sync: our labels and annotations are current, and no other manager
- * changed them or the data. If that is unclear, returns false, and a full run decides.
+ * changed them or the data. Returns false in case of doubt. Then a full run decides.
  */
 export function looksInSync(meta: SecretMeta, { mapping, instance, stores, pin }: InSyncInput): boolean {
   const { labels, annotations, ours, foreign, deleting } = meta;
@@ -46,8 +47,8 @@ export function looksInSync(meta: SecretMeta, { mapping, instance, stores, pin }
 }
 
 /**
- * Whether our field manager owns all keys of the target. A removed key is no longer in our managed fields. A key that
- * another manager added is reported in `foreign`.
+ * Whether our field manager still owns all keys of the target. Our managed fields no longer contain a key that somebody
+ * removed. A key that another manager added makes `foreign` true.
  */
 function ownsItsKeys(
   { annotations }: SecretMeta,
@@ -64,7 +65,7 @@ function ownsItsKeys(
 
 /**
  * Returns the version of each reference according to the target's annotation, or `missing` if the source was absent.
- * Omits references that cannot be distinguished in the annotation.
+ * Omits references that share one key, because the annotation does not distinguish them.
  */
 export function sourceVersionsOf(
   { annotations }: Pick<SecretMeta, 'annotations'>,
@@ -81,8 +82,8 @@ export function sourceVersionsOf(
 type Versions = ReadonlyMap<string, string | 'missing'>;
 
 /**
- * Caches the last parsed annotation of each mapping. Targets in many namespaces often have identical annotations, and
- * each target is checked once per source.
+ * Caches the last parsed annotation for each mapping, because each target is checked once per source. The targets of a
+ * mapping in many namespaces often have identical annotations.
  */
 const parsedVersions = new WeakMap<
   Mapping,
@@ -99,7 +100,7 @@ function parseVersions(text: string | undefined, mapping: Mapping): Versions {
   const versions = new Map<string, string | 'missing'>();
   for (const [id, ref] of refs) {
     const writtenVersions = new Set((writtenByKey.get(nameOf(ref)) ?? []).map(({ version }) => version));
-    // If several references use one key, the annotation does not show which version belongs to which reference.
+    // If several references use one key, the annotation does not show which version belongs to which of them.
     if (writtenVersions.size > 1 || (refsByKey.get(nameOf(ref))?.length ?? 0) > 1) continue;
     const [version = 'missing'] = writtenVersions;
     versions.set(id, version);

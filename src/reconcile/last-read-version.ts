@@ -2,30 +2,33 @@ import type { AuditRecord } from '../audit/entry.ts';
 import type { AuditStore, RecordFilter } from '../audit/store.ts';
 import { objectTypeOf, type SourceObject, type StampedVersion } from '../core/read-result.ts';
 
-/** The object that was read. Without `object`, it is a plain secret. */
+/** The object that was read. If `object` is absent, it is a plain secret. */
 export interface ReadSource {
   readonly store: string;
   readonly key: string;
   readonly object?: SourceObject | undefined;
-  /** The version that a mapping names. If omitted, the current version. */
+  /** The version that a mapping names. If absent, the mapping uses the current version. */
   readonly version?: string | undefined;
 }
 
 /**
- * Returns the note of a read. It contains the hash of the store definition at that time, and the object type unless it
- * is a plain secret.
+ * Returns the note of a read. It contains the hash of the store's definition at the time of the read. It also contains
+ * the object type, unless the object is a plain secret.
  */
 export function definitionNote(definition: string | undefined, object: SourceObject): string {
   const note = `definition ${definition ?? 'unknown'}`;
   return object === 'secret' ? note : `${note} object ${object}`;
 }
 
-/** Returns the note of a read that has a stamp: a text that identifies the current version in the store's lists. */
+/**
+ * Returns the note of a read with a stamp. A stamp is a text in a store's list that changes with every new version of a
+ * key.
+ */
 function stampNote(definition: string, stamp: string, object: SourceObject): string {
   return `${definitionNote(definition, object)} stamp ${stamp}`;
 }
 
-/** Returns the note of a read that does not count as proof of absence. A plain secret without a stamp has no note. */
+/** Returns the note of a read that did not find the source absent. A plain secret without a stamp gets no note. */
 export function readNote(
   definition: string | undefined,
   object: SourceObject,
@@ -38,9 +41,9 @@ export function readNote(
 type ReadRecord = Pick<AuditRecord, 'note' | 'outcome' | 'sources'>;
 
 /**
- * Whether a read record concerns this source. The object type must match. A failed read of a named version counts only
- * for sources that name this version. A successful read counts for all versions, because names such as `AWSPREVIOUS`
- * are not recorded.
+ * Whether a read record concerns this source. The object type must match. If the read of a named version failed, its
+ * record concerns only sources that name this version. If it succeeded, its record concerns all versions, because names
+ * such as `AWSPREVIOUS` are not recorded.
  */
 export function isReadOf(record: ReadRecord, source: Omit<ReadSource, 'store' | 'key'>): boolean {
   const [failed] = record.sources;
@@ -56,14 +59,14 @@ function isAboutObject({ note }: Pick<ReadRecord, 'note'>, object: SourceObject)
 }
 
 /**
- * Maximum number of skipped records of other objects with this name. There may be many, because every read of an absent
- * object is recorded.
+ * The maximum number of records to skip because they concern other objects with this name. There may be many such
+ * records, because every read of an absent object is recorded.
  */
 const MAX_UNRELATED_RECORDS = 200;
 
 /**
- * Returns the latest read of a source. Returns undefined if too many newer reads concern other objects with the same
- * name. The source then counts as never read, which costs at most one extra record or read.
+ * Returns the record of the latest read of a source. Returns undefined if too many newer reads concern other objects
+ * with the same name. The source then counts as never read, which costs at most one extra record or read.
  */
 export async function lastRead(
   audit: Pick<AuditStore, 'latest' | 'list'>,
@@ -75,7 +78,8 @@ export async function lastRead(
     const byVersion = await audit.latest({ store, key, version }, ['read']);
     if (byVersion?.outcome !== 'failed')
       return byVersion !== undefined && isAboutObject(byVersion, object) ? byVersion : undefined;
-    // The read that ended the failure is recorded under the version to which the name resolved.
+    // The failure is recorded under the name of the version. The successful read that ended it is recorded under the
+    // version to which the name resolved.
     const read = await audit.latest({ store, key, outcome: 'ok' }, ['read']);
     return read !== undefined && read.sequence > byVersion.sequence && isAboutObject(read, object)
       ? read
@@ -84,7 +88,7 @@ export async function lastRead(
   return lastReadMatching(audit, { store, key }, source);
 }
 
-/** Like `lastRead`, but considers only records that match the filter. */
+/** Does the same as `lastRead`, but searches only the records that match the filter. */
 export async function lastReadMatching(
   audit: Pick<AuditStore, 'latest' | 'list'>,
   filter: RecordFilter,
@@ -98,16 +102,16 @@ export async function lastReadMatching(
 }
 
 /**
- * Number of earlier reads to search. The latest reads may concern named versions of the key, or come from other
+ * The number of earlier reads to search. The latest reads may concern named versions of the key, or come from other
  * installations that share the audit.
  */
 const EARLIER_READS = 10;
 
 /**
- * Returns the latest recorded version of a key that has a stamp, read by any process. A stamp changes with every new
- * version, so a list shows whether the recorded version is current. Skips reads without a stamp and reads from another
- * store definition or of another object type. Returns undefined if the latest read failed, because only another read
- * shows whether the failure has ended.
+ * Returns the latest recorded version of a key, if it was recorded with a stamp. Any process may have read it. The
+ * stamp in a store's list changes with every new version, so the list shows whether the recorded version is still
+ * current. Skips reads without a stamp, from another definition of the store, and of another object type. Returns
+ * undefined if the latest read failed, because only another read shows whether the failure has ended.
  */
 export async function lastReadVersion(
   audit: Pick<AuditStore, 'latest' | 'list'>,

@@ -9,16 +9,17 @@ import { CHANGE_ACTIONS, lastChange, latestRecord } from './latest-records.ts';
 import { containsWrite, SEEN_IN_CLUSTER, sourceText } from './write-verification.ts';
 
 /**
- * Codes of failed writes with an unknown result: the cluster did not answer, and a later check did not find the write.
+ * The codes of failed writes with an unknown result: the cluster did not answer the write, and a later check did not
+ * find its content.
  */
 const UNKNOWN_RESULT_CODES: readonly ErrorCode[] = ['CLUSTER_UNAVAILABLE', 'INTERRUPTED', 'INTERNAL'];
 
 const WRITE_ACTIONS = CHANGE_ACTIONS.filter((action) => action !== 'delete' && action !== 'rollback');
 
 /**
- * Detects a write that the API server completed after our connection was lost and our check did not find the write.
- * Returns the outcome to record. Returns undefined if no such write is recorded, if a newer change exists, or if the
- * target cannot be distinguished from its state after the previous change.
+ * Detects a late write: the API server carried it out after our connection was lost and our check had not found its
+ * content. Returns the outcome to record. Returns undefined if no such write is recorded, if a newer change exists, or
+ * if the target also looks as it did after the previous change.
  */
 export async function lateWrite(
   audit: Pick<AuditStore, 'latest' | 'list'>,
@@ -30,7 +31,7 @@ export async function lateWrite(
   if (unknownResult?.failed.after === undefined || !containsWrite(live, unknownResult.failed))
     return undefined;
   const { failed, intent, previous } = unknownResult;
-  // If the Secret was missing or had other content before the write, its present content cannot come from the previous
+  // If the Secret was missing or had other content before the write, its current content cannot come from the previous
   // change.
   const isDistinguishable = intent.resourceVersion === undefined || failed.before !== failed.after;
   if (previous !== undefined && hasSameContent(previous, failed) && !(live.ours && isDistinguishable))
@@ -40,8 +41,8 @@ export async function lateWrite(
 }
 
 /**
- * Like `lateWrite`, for a target that is gone after a deletion or the end of a merge. The removal counts as ours even
- * if another client made it. Otherwise the brake would allow one removal too many.
+ * Detects a late removal: the target is gone after a failed deletion, or our keys are gone after a failed end of a
+ * merge. It counts as our removal even if another client made it. Otherwise the brake would allow one removal too many.
  */
 export async function lateRemoval(
   audit: Pick<AuditStore, 'latest' | 'list'>,
@@ -60,7 +61,10 @@ function isRemoval(record: AuditRecord): boolean {
   return record.action === 'delete' || isMergeEnd(record);
 }
 
-/** Removals that were recorded as failed since a given time and that may have completed later, for all mappings. */
+/**
+ * Returns the removals that were recorded as failed since a given time and may have taken effect later. Includes the
+ * removals of all mappings.
+ */
 export async function possibleLateRemovals(
   audit: Pick<AuditStore, 'list'>,
   since: string,
@@ -70,7 +74,7 @@ export async function possibleLateRemovals(
   const kinds = REMOVAL_ACTIONS.flatMap((action) => UNKNOWN_RESULT_CODES.map((code) => ({ action, code })));
   for (const instance of instances)
     for (const { action, code } of kinds) {
-      // Filter by code in the query, because there may be many removals that the cluster refused.
+      // Filter by code in the query, because the audit may contain many removals that the cluster refused.
       const failed = { action, code, phase: 'outcome', outcome: 'failed', since, instance } as const;
       for await (const page of pagesOf(audit, failed, PAGE_SIZE))
         for (const record of page) {

@@ -26,7 +26,7 @@ export async function latestRecord(
   );
 }
 
-/** The actions that describe the state of a target. */
+/** The actions whose records describe the state of a target. */
 export const TARGET_STATE_ACTIONS: readonly Action[] = [
   'create',
   'update',
@@ -50,15 +50,15 @@ export const CHANGE_ACTIONS: readonly Action[] = [
 ];
 
 /**
- * Suffix of the note of a replaced change: its outcome was found only after the next change of the target. The outcome
- * record of the replaced change is newer than the record of the next change.
+ * The end of the note of a replaced change. It marks an outcome that was found only after the next change of the
+ * target. So this outcome record is newer than the record of the next change.
  */
 export const REPLACED_SINCE = ', replaced since';
 
 const PAGE_SIZE = 50;
 
 /**
- * Returns the last change that a mapping made to a target. The order of the records can differ from the order of the
+ * Returns the last change that a mapping made to a target. The order of the records may differ from the order of the
  * changes.
  */
 export async function lastChange(
@@ -85,7 +85,10 @@ export function isReplaced({ note }: AuditRecord): boolean {
 
 const WRITE_ACTIONS = CHANGE_ACTIONS.filter((action) => action !== 'delete');
 
-/** Whether the last write of a target lacked a source that an earlier write used. If the target was deleted, false. */
+/**
+ * Whether the last write of a target lacked a source that an earlier write used. False if the last change deleted the
+ * target.
+ */
 export async function isWrittenWithout(
   audit: AuditReader,
   mapping: string,
@@ -124,7 +127,8 @@ export async function isUnresolved(
 }
 
 /**
- * Codes of a refused Secret that we may not change. A user may delete such a Secret, so that our target can be created.
+ * The codes of refusals because of an existing Secret that we may not change. A user may delete this Secret, so that
+ * our target can be created.
  */
 export const OBSTACLE_CODES: readonly string[] = [
   'NOT_OWNED',
@@ -133,14 +137,14 @@ export const OBSTACLE_CODES: readonly string[] = [
 ] satisfies ErrorCode[];
 
 /**
- * `refused`: another Secret blocked the target, and a user may have deleted it. `ended`: the target was deleted with
- * its namespace.
+ * `refused`: another Secret blocked the target, and a user may have deleted that Secret. `ended`: the target was
+ * deleted together with its namespace.
  */
 export type ExpectedLoss = 'refused' | 'ended';
 
 /**
- * If the audit shows that a missing target was not deleted by hand, returns the reason for the loss. A reason does not
- * apply if our target has existed after its record. Other failed attempts are ignored.
+ * Returns why a missing target was not deleted by hand, if the audit shows a reason. A reason does not apply if our
+ * target has existed after the record of this reason. Failed attempts for other reasons are ignored.
  */
 export async function expectedLoss(
   audit: AuditReader,
@@ -174,14 +178,14 @@ export async function expectedLoss(
 const REPAIRS = { most: 5, withinMs: 10 * 60_000 };
 
 /**
- * If a client replaces the whole Secret, our labels are lost. If the mapping may adopt the Secret, the repair is
- * recorded as an adoption.
+ * If a client replaces the whole Secret, our labels are lost. Then a mapping that may adopt the Secret records the
+ * repair as an adoption.
  */
 const REPAIR_ACTIONS = ['repair', 'adopt'] as const;
 
 /**
- * Whether another client keeps undoing our repairs: more than five repairs of one target in ten minutes. Counts audit
- * records, so restarts and other replicas are included.
+ * Whether another client keeps undoing our repairs. This is so after more than five repairs of one target in ten
+ * minutes. The repairs are counted in the audit, so earlier processes and other replicas are included.
  */
 export async function isContested(
   audit: Pick<AuditStore, 'list'>,
@@ -193,7 +197,8 @@ export async function isContested(
   const filters = instances.flatMap((instance) =>
     REPAIR_ACTIONS.map((action) => ({ namespace, secret, action, outcome: 'ok', since, instance }) as const),
   );
-  // The limit allows for two records of each repair, and for failed repairs among them.
+  // Each repair has two records, and the intents of failed repairs are listed too. So the limit is larger than the
+  // number of repairs.
   const page = { limit: 4 * REPAIRS.most };
   const results = await Promise.all(filters.map((filter) => audit.list(filter, page)));
   const repairs = results.flat();

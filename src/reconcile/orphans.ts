@@ -19,8 +19,8 @@ export interface OrphanDeps {
   /** Whether any mapping wants this target. */
   readonly isDesired: (id: TargetId) => boolean;
   /**
-   * Called after each target, whether the read succeeded or not. With thousands of targets or a cluster that does not
-   * answer, a scan takes long.
+   * Called after each target, even if it could not be read. A scan takes long if there are thousands of targets or the
+   * cluster does not answer.
    */
   readonly onProgress?: (() => void) | undefined;
 }
@@ -29,7 +29,7 @@ export interface OrphanDeps {
 export interface Orphan {
   readonly live: LiveSecret;
   readonly mapping: string;
-  /** The policy that its mapping had set, from the target's annotation. */
+  /** The policy that its former mapping had set. It comes from the target's annotation. */
   readonly onMappingRemoved: 'keep' | 'delete';
 }
 
@@ -42,13 +42,13 @@ export interface Unreadable {
 export interface OrphanScan {
   readonly orphans: readonly Orphan[];
   readonly unreadable: readonly Unreadable[];
-  /** Targets that do not exist, in the format of `formatTarget`. */
+  /** The targets that do not exist, in the format of `formatTarget`. */
   readonly missing: ReadonlySet<string>;
 }
 
 /**
  * Finds the targets that are no longer in the configuration. The audit contains every target that was ever created, so
- * no list of all Secrets is needed. The given `namespaces` are listed as well, in case the audit was lost.
+ * it is not necessary to list all Secrets. The given `namespaces` are listed too, in case the audit was lost.
  */
 export async function findOrphans(deps: OrphanDeps, namespaces: readonly string[] = []): Promise<OrphanScan> {
   const { audit, cluster, instances, isDesired } = deps;
@@ -76,7 +76,8 @@ export async function findOrphans(deps: OrphanDeps, namespaces: readonly string[
     const live = await readIfPossible(() => cluster.read(id), formatTarget(id), unreadable);
     deps.onProgress?.();
     if (live === undefined && unreadable.length === failureCount) missing.add(formatTarget(id));
-    // The audit may also contain targets of other instances, which we may not be allowed to read. Ignore those.
+    // The audit may also contain targets of other instances. Ignore a failure to read them, because we may lack the
+    // permission.
     if (
       unreadable.length > failureCount &&
       (await latestRecord(audit, id, CHANGE_ACTIONS, instances)) === undefined
@@ -88,7 +89,8 @@ export async function findOrphans(deps: OrphanDeps, namespaces: readonly string[
 }
 
 /**
- * Continues after an unreadable target, so that the others are found. Targets in a missing namespace no longer exist.
+ * Runs `read`. Adds an error to `unreadable` and continues, so that the other targets are still found. Targets in a
+ * missing namespace count as missing.
  */
 async function readIfPossible<T>(
   read: () => Promise<T>,
@@ -104,7 +106,10 @@ async function readIfPossible<T>(
   }
 }
 
-/** Requires both labels and our field manager. A copied Secret has the labels, but not the field manager. */
+/**
+ * Whether the Secret has both of our labels and our field manager. A copy of a Secret has the labels, but not the field
+ * manager.
+ */
 export function isOurs(
   { labels, ours: ownedFields, deleting }: LiveSecret,
   instances: readonly string[],
@@ -135,13 +140,13 @@ export interface MergeDeps extends OrphanDeps {
   readonly fingerprints: Fingerprinter;
   /** Whether this mapping wants a target. */
   readonly isDesiredBy: (mapping: string, id: TargetId) => boolean;
-  /** Targets that the configured mappings merge into. */
+  /** The Secrets into which the configured mappings merge keys. */
   readonly mergeTargets: readonly TargetId[];
-  /** The missing targets from `findOrphans`, which need no read. Most former targets are among them. */
+  /** The missing targets from `findOrphans`. They need not be read again. Most former targets are among them. */
   readonly missing: ReadonlySet<string>;
 }
 
-/** Proposes to end the merges of removed mappings that had set `onMappingRemoved: delete`. */
+/** Proposes to end the merges of removed mappings with the policy `onMappingRemoved: delete`. */
 export async function findEndedMerges(deps: MergeDeps): Promise<readonly Proposal[]> {
   const { audit, cluster, instances, isDesired, isDesiredBy, mergeTargets, missing, fingerprints } = deps;
   const sharedTargets = new Set(mergeTargets.map(formatTarget));
@@ -152,14 +157,15 @@ export async function findEndedMerges(deps: MergeDeps): Promise<readonly Proposa
   for (const id of candidates.toSorted(compareTargets)) {
     const live = await readIfPossible(() => cluster.read(id), formatTarget(id), []);
     deps.onProgress?.();
-    // If an instance of secretbridge now owns the whole Secret, the keys belong to that owner.
+    // If an instance of secretbridge now owns the whole Secret, it also owns our former keys.
     if (live === undefined || live.deleting || isOwned(live)) continue;
     for (const merge of mergesIn(live)) {
       const { instance, mapping, onMappingRemoved } = merge;
       if (!instances.includes(instance) || isDesiredBy(mapping, id) || onMappingRemoved === 'keep') continue;
       const ending = mergeEnd(merge);
       const heldKeys = new Set(cluster.mergedKeys(live, ending.manager));
-      // The annotation alone is no proof: a copy of the Secret has the annotation, but not the field manager.
+      // The annotation alone does not prove a merge: a copy of the Secret has the annotation, but not the field
+      // manager.
       if (heldKeys.size === 0) continue;
       const ownData = new Map([...live.data].filter(([key]) => heldKeys.has(key)));
       proposals.push({

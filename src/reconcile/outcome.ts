@@ -7,21 +7,21 @@ import type { Desired } from '../sync/desired.ts';
 import type { KeyPlan } from '../sync/drift.ts';
 import type { Plan } from '../sync/plan-types.ts';
 
-/** The outcome kinds, in the order of a printed summary. */
+/** The outcome kinds, in the order in which a summary prints them. */
 export const OUTCOMES = ['created', 'updated', 'deleted', 'unchanged', 'refused', 'held', 'failed'] as const;
 export type OutcomeKind = (typeof OUTCOMES)[number];
 
-/** A proposal to destroy a target. The job of a target proposes, and the deletion step decides. */
+/** A proposal to destroy a target. The job of a target makes the proposal, and the deletion step decides about it. */
 export interface Proposal {
   readonly mapping: string;
-  /** The Secret as read for the check of its ownership. */
+  /** The Secret as it was when its ownership was checked. */
   readonly live: LiveSecret;
   readonly keys: readonly KeyPlan[];
-  /** Whether only a person may release the deletion. */
+  /** Whether the deletion needs a release by a person. */
   readonly held: boolean;
-  /** Set if only our keys are removed from a foreign Secret, which itself stays. */
+  /** Set if the Secret is foreign. Then only our keys are removed, and the Secret itself stays. */
   readonly ending?: MergeManifest;
-  /** The target that is created immediately after the deletion. */
+  /** The Secret to create immediately after the deletion. */
   readonly replacement?: Replacement;
 }
 
@@ -36,9 +36,7 @@ export interface SourceVersion {
   readonly store: string;
   readonly key: string;
   readonly version: string;
-  /**
-   * When the store created the version, in milliseconds since 1970. Left out if the store does not return this time.
-   */
+  /** When the store created the version, in milliseconds since 1970. Absent if the store does not return this time. */
   readonly createdAt?: number;
 }
 
@@ -47,27 +45,27 @@ export interface Outcome {
   readonly kind: OutcomeKind;
   readonly mapping: string;
   readonly target: TargetId;
-  /** Why the target was refused, held or failed. */
+  /** The reason for which the target was refused, held or failed. */
   readonly error?: AppError;
   readonly keys: readonly KeyPlan[];
   /** Whether the target exists after the run and is ours. */
   readonly alive: boolean;
-  /** The target was changed or deleted by hand, and the mapping is configured to only report drift. */
+  /** Whether the target was changed or deleted by hand and the mapping is configured to only report drift. */
   readonly drifted?: boolean;
   /**
-   * The current resource version, from the write or the read. Left out if the target does not exist or the version is
+   * The current resource version, from the write or the read. Absent if the target does not exist or the version is
    * unknown.
    */
   readonly resourceVersion?: string;
-  /** The source versions, without duplicates. Left out if not all sources could be read. */
+  /** The source versions, without duplicates. Absent if not all sources could be read. */
   readonly sources?: readonly SourceVersion[];
-  /** For a `kubernetes.io/tls` target: when its certificate expires, in milliseconds since 1970. */
+  /** For a `kubernetes.io/tls` target: the time when its certificate expires, in milliseconds since 1970. */
   readonly certificateExpiresAt?: number;
-  /** Whether the write made workload restarts necessary. */
+  /** Whether workloads must be restarted because of the write. */
   readonly restarts?: boolean;
   /** The record to which the target is pinned. */
   readonly pinned?: number;
-  /** The proposal that the deletion step has yet to decide on. Set only with `held`. */
+  /** The proposal for the deletion step, which has not decided about it yet. Set only with the kind `held`. */
   readonly proposal?: Proposal;
 }
 

@@ -9,12 +9,11 @@ import { PIN_REMEDY, type Pin, type Pinned } from '../sync/pin.ts';
 import type { GatherDeps } from './gather.ts';
 import { latestRecord } from './latest-records.ts';
 
-// A pin is stored only in the audit: the latest `rollback` or `unpin` record of a target decides.
+// Pins are stored only in the audit: the latest `rollback` or `unpin` record of a target decides whether it is pinned.
 
 export interface RecordedPin extends Pin {
   /**
-   * Returns the fingerprints that were recorded for a source version before the record to which the target is rolled
-   * back.
+   * Returns the fingerprints of a source version that were recorded before the record to which the target is pinned.
    */
   readonly fingerprintsAtPin: (
     source: Pick<TargetSource, 'store' | 'key' | 'version'>,
@@ -35,7 +34,7 @@ export async function readPin(
 }
 
 /**
- * Maximum number of read records of one version. A version has more than one value per object type only if the store
+ * The maximum number of read records of one version. An object has several values under one version only if the store
  * restarted its version numbers, so 20 records are enough.
  */
 const MAX_READ_RECORDS = 20;
@@ -57,8 +56,8 @@ export function recordedPin(
 }
 
 /**
- * Wraps `read` for a pinned target. A pinned version that is missing or has another value counts as gone, because the
- * key may have been recreated. A pinned source never counts as absent, so no key is removed.
+ * Wraps `read` for a pinned target. If a pinned version is missing or has another value, it counts as gone, because the
+ * key may have been recreated. A pinned source never counts as absent, so no key is removed from the target.
  */
 export function readPinned(
   pin: RecordedPin,
@@ -95,7 +94,7 @@ export function readPinned(
   };
 }
 
-/** The caller adds the source as the subject of the error. */
+/** Creates the result for a version that is gone. The caller adds the source as the subject of the error. */
 function versionGone(detail?: string): ReadResult {
   const error = new AppError('VERSION_GONE', {
     ...(detail === undefined ? {} : { detail }),
@@ -105,8 +104,8 @@ function versionGone(detail?: string): ReadResult {
 }
 
 /**
- * Returns the note of a rollback: the sequence of the record to roll back to, and the store definitions at the time of
- * the rollback.
+ * Returns the note of a rollback. It contains the sequence of the record to roll back to, and the hashes of the store
+ * definitions at the time of the rollback.
  */
 export function pinNote({ to, stores }: Pick<Pin, 'to' | 'stores'>): string {
   return [`to record ${to}`, ...[...stores].map(([name, hash]) => `${name}@${shortHash(hash)}`)].join(' ');

@@ -16,24 +16,27 @@ export interface PresenceDeps {
   readonly instances: readonly string[];
 }
 
-/** Known facts about desired targets. `undefined` means that the cluster must be read. */
+/**
+ * Facts about desired targets that are known without reading the cluster. `undefined` means that the cluster must be
+ * read.
+ */
 export interface KnownPresence {
   /** Whether the target exists and belongs to this instance. */
   readonly isPresent: (target: DesiredTarget) => boolean | undefined;
-  /** Whether the target exists and its own mapping created it. */
+  /** Whether the target exists and was created by the mapping in this `DesiredTarget`. */
   readonly isCreated: (target: DesiredTarget) => boolean | undefined;
 }
 
 export const NO_KNOWN_PRESENCE: KnownPresence = { isPresent: () => undefined, isCreated: () => undefined };
 
 /**
- * An orphaned target that is kept until its replacement exists. The mapping that creates the replacement may have
- * another name after a rename.
+ * An orphaned target that is kept until its replacement exists. After a rename, the mapping that creates the
+ * replacement may have another name.
  */
 export interface AwaitingReplacement {
   readonly mapping: string;
   readonly target: TargetId;
-  /** The replacement, which must exist first. */
+  /** The replacement, which must exist before the orphaned target is removed. */
   readonly until: TargetId;
   /** The mapping that creates the replacement. */
   readonly by: string;
@@ -56,7 +59,7 @@ async function isCreated(desired: DesiredTarget, deps: PresenceDeps): Promise<bo
   return isOurs(live, deps.instances) && live.labels[LABEL.mapping] === name;
 }
 
-/** Treats an unreadable target as missing, so that no orphan is deleted because of it. */
+/** Reads a target. If it cannot be read, it counts as missing, so orphans that it may replace are kept. */
 async function readLive(
   { id, error }: DesiredTarget,
   { cluster }: PresenceDeps,
@@ -70,7 +73,7 @@ async function readLive(
   }
 }
 
-/** The annotation alone is no proof: a copy of the Secret has the annotation, but not the field manager. */
+/** The annotation alone does not prove a merge: a copy of the Secret has the annotation, but not the field manager. */
 function holdsMerge(
   { mapping }: DesiredTarget,
   live: LiveSecret,
@@ -85,10 +88,10 @@ function holdsMerge(
 }
 
 /**
- * Defers removals until their replacements exist, so that after a rename the new target is created before the old one
- * is removed. An orphan waits for the targets that its mapping has not created yet. The mapping may have been renamed
- * too, so removals also wait for targets of other mappings. An ending merge waits for all mappings that merge into the
- * same Secret. An orphaned target waits for all mappings in its namespace that read the same sources.
+ * Postpones removals until the targets that replace them exist. So after a rename, the new target is created before the
+ * old one is removed. An orphaned target waits for the targets that its mapping has not created yet. Because the
+ * mapping may have been renamed too, the orphaned target also waits for all mappings in its namespace that read the
+ * same sources. An ending merge waits for all mappings that merge into the same Secret.
  */
 export async function deferReplaced(
   proposals: readonly Proposal[],
@@ -143,8 +146,8 @@ export async function deferReplaced(
 }
 
 /**
- * Whether another target of the mapping may replace the removed one. If a namespace only lost its label, there is no
- * replacement.
+ * Whether another target of the mapping may replace the removed one. There is no replacement if a namespace has only
+ * lost the label of the selector.
  */
 function isMoved({ live }: Proposal, target: TargetSpec | undefined): boolean {
   return target !== undefined && (target.namespaceSelector === undefined || target.secret !== live.id.secret);

@@ -1,24 +1,26 @@
 import { objectTypeOf, refId, type StoreRef } from '../core/read-result.ts';
 
 /**
- * Remembers the latest recorded read of each source while no other process writes to the audit. Without it, each cycle
- * would query the audit for each source, which takes longer than reading from a nearby store.
+ * Remembers the latest recorded read of each source while no other process writes to the audit. Otherwise each cycle
+ * would query the audit for each source. Such a query takes longer than a read from a nearby store.
  */
 export interface ReadDeduplication {
   /** Call before querying the audit for a source. */
   lookUp(source: StoreRef): Promise<ReadLookup>;
-  /** Call before and after appending a new read record, even if the append may have failed. */
+  /** Call it both before and after a new read record is appended, even if the append may have failed. */
   forget(source: StoreRef): void;
   /**
-   * Waits until no other task of this process is recording a read of the source. Returns a function that releases the
-   * lock. Without the lock, two concurrent tasks would both record a read that the audit does not contain yet.
+   * Waits until no other task of this process is recording a read of the source. Returns a function that releases this
+   * lock. Without the lock, two concurrent tasks could both record a read that is not in the audit yet.
    */
   lock(source: StoreRef): Promise<() => void>;
-  /** Stores whether the latest read of a reference by this process failed. An absence is not a failure. */
+  /**
+   * Stores whether the latest read of a reference by this process failed. If the read found the source absent, it did
+   * not fail.
+   */
   setFailing(source: StoreRef, isFailed: boolean): void;
   /**
-   * Whether the latest read by this process failed, or undefined if there was none. Only another read can end the
-   * failure.
+   * Whether the latest read by this process failed. Undefined if there was none. A failure ends only with another read.
    */
   isFailing(source: StoreRef): boolean | undefined;
   /** Call when the set of sources changes. */
@@ -26,15 +28,15 @@ export interface ReadDeduplication {
 }
 
 export interface ReadLookup {
-  /** Whether this is certainly the latest recorded read. If so, the audit need not be queried. */
+  /** Whether this read is certainly the latest one in the audit. If so, the audit need not be queried. */
   isLast(reading: string): boolean;
-  /** Remembers this read as the latest, after the audit has confirmed it. */
+  /** Remembers that this read is the latest one. Call it after the audit has shown so. */
   remember(reading: string): void;
 }
 
 /**
- * @param readAuditVersion While the returned version stays the same, only this process has appended to the audit.
- * Returns undefined if the version cannot be determined.
+ * @param readAuditVersion Returns a number that stays the same while only this process appends to the audit. Returns
+ * undefined if the number cannot be determined.
  */
 export function createReadDeduplication(
   readAuditVersion: () => Promise<number | undefined>,
@@ -57,7 +59,7 @@ export function createReadDeduplication(
       return {
         isLast: (reading) => isCurrent() && lastReads.get(key) === reading,
         remember(reading) {
-          // The audit's answer may lack records that were appended after the query.
+          // Another task may have appended a record after the query. Then the answer of the audit is outdated.
           if (isCurrent() && invalidations === invalidationsBefore) lastReads.set(key, reading);
         },
       };
@@ -88,14 +90,14 @@ export function createReadDeduplication(
 }
 
 /**
- * The object type is part of the key, because objects of several types can share a name. The version is not, because a
- * record of a named version also describes the current one.
+ * The object type is part of the key, because objects of several types can share a name. The version is not part of it,
+ * because a record of a named version also describes the current version.
  */
 function keyOf({ store, ref }: StoreRef): string {
   return JSON.stringify([store, ref.key, objectTypeOf(ref)]);
 }
 
-/** For callers that read each source only once and need no deduplication. */
+/** No deduplication, for callers that read each source only once. */
 export const noReadDeduplication: ReadDeduplication = {
   lookUp: async () => ({ isLast: () => false, remember: () => undefined }),
   forget: () => undefined,

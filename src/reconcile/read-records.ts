@@ -16,7 +16,7 @@ type ReadRecorderDeps = Pick<
   'audit' | 'actor' | 'requestId' | 'fingerprints' | 'stores' | 'readDeduplication'
 >;
 
-/** Records reads: new values, new or changed failures, and every absence. */
+/** Records reads. It records new values, every absence, and other failures that have begun or changed. */
 export class ReadRecorder {
   readonly replacedValues = new Set<string>();
   readonly #deps: ReadRecorderDeps;
@@ -38,8 +38,8 @@ export class ReadRecorder {
       return undefined;
     }
     const recording = await this.#recordFound(source, result, tookMs);
-    // Clear the failure only after the record is durable. If the append fails, a later read must record the end of the
-    // failure.
+    // Mark the source as readable only after the record is durable. If the append fails, a later read must record the
+    // end of the failure.
     const isRecorded = () => this.#deduplication.setFailing(source, false);
     if (recording === undefined) isRecorded();
     else recording.durable.then(isRecorded, () => undefined);
@@ -72,7 +72,8 @@ export class ReadRecorder {
     const sameVersion = await this.#lastReadOfVersion(source, version, previous);
     const isKnown = sameVersion?.after === after;
     const isReplaced = !isKnown && fingerprints.matches(sameVersion?.after ?? '', value) === false;
-    // Records the replaced value, because the process may end before it writes the targets.
+    // The record also contains the fingerprint of the replaced value, because this process may end before it writes the
+    // targets.
     const replaced = isReplaced ? sameVersion?.after : isKnown ? sameVersion.before : undefined;
     if (replaced !== undefined) this.replacedValues.add(refId(source));
     // In most cases the latest recorded read is identical, so there is nothing to record.
@@ -80,7 +81,7 @@ export class ReadRecorder {
       if (replaced === undefined) keep();
       return undefined;
     }
-    // The end of a failure is recorded even if the value is known.
+    // The end of a failure is recorded even if the value is already known.
     const isRecorded = await this.#isRecordedAfter(isFailure ? previous.sequence : 0, source, previous, {
       version,
       fingerprint: after,
@@ -97,7 +98,7 @@ export class ReadRecorder {
     return { durable: this.#append(source, entry) };
   }
 
-  /** Whether this value of this version was recorded after the given record. */
+  /** Whether this value of this version was recorded after the record with this sequence. */
   async #isRecordedAfter(
     sequence: number,
     { store, ref }: StoreRef,
@@ -120,7 +121,8 @@ export class ReadRecorder {
     const sources = version === undefined ? [] : [{ store, key, version }];
     const code = result.kind === 'absent' ? 'SOURCE_ABSENT' : result.error.code;
     const entry = { ...this.#entryOf(source, tookMs), outcome: 'failed', code, sources } as const;
-    // Every read of an absent source counts toward the proof of its absence, for this store definition only.
+    // Record every read of an absent source, because each of them counts toward the proof of its absence. It counts
+    // only for the current definition of the store.
     if (code === 'SOURCE_ABSENT' || code === 'SOURCE_DELETED') {
       const note = definitionNote(this.#deps.stores.get(store), objectTypeOf(ref));
       await this.#append(source, { ...entry, note });
@@ -155,7 +157,7 @@ export class ReadRecorder {
     return lastRead(this.#deps.audit, { store, key: ref.key, object, version: ref.version });
   }
 
-  /** Returns the latest read that returned this version. If the previous read failed, searches older records. */
+  /** Returns the record of the latest read that returned this version. If `previous` failed, searches older records. */
   async #lastReadOfVersion(
     { store, ref }: StoreRef,
     version: string,
@@ -169,14 +171,14 @@ export class ReadRecorder {
 
   async #lastReadFailed(source: StoreRef): Promise<boolean> {
     const isFailed = (await this.#lastRead(source))?.outcome === 'failed';
-    // Keep the result of a concurrent read, which is newer.
+    // If another read has ended meanwhile, keep its result, which is newer.
     if (this.#deduplication.isFailing(source) === undefined) this.#deduplication.setFailing(source, isFailed);
     return isFailed;
   }
 
   /**
-   * Runs the work under the source's lock until the record is durable. If the lock were released earlier, the next
-   * reader would miss the record in the audit.
+   * Runs the work, and holds the lock of the source until the record is durable. If the lock were released earlier, the
+   * next reader would not find the record in the audit.
    */
   async #exclusivePerSource(
     source: StoreRef,

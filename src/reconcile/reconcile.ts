@@ -20,30 +20,30 @@ export interface ReconcileDeps extends DecideDeps {
   readonly cluster: Cluster;
   readonly recorder: Recorder;
   readonly clock: Clock;
-  /** Whether a recent list shows that a target does not exist. Left out if there is no list. */
+  /** Whether a recent list of Secrets shows that a target does not exist. Absent if there is no such list. */
   readonly isMissing?: ((id: TargetId) => boolean) | undefined;
 }
 
 export interface ReconcileOptions {
-  /** How to treat a target that differs only by manual changes. The `sync` command repairs it. */
+  /** What to do with a target that differs only by manual changes. The `sync` command always repairs it. */
   readonly drift?: 'repair' | 'report';
-  /** Whether the target is new in the configuration, so that its absence is not drift. */
+  /** Whether the target is new in the configuration. Then it is not drift if the target does not exist. */
   readonly isNew?: boolean;
   /**
-   * Whether the target is still desired. Called before a write, because the configuration may change while sources are
-   * read. Defaults to true.
+   * Returns whether the target is still desired. It is called before a write, because the configuration may change
+   * while sources are read. Defaults to true.
    */
   readonly isStillDesired?: () => boolean;
 }
 
-/** Maximum number of write conflicts in one run. After that, the next run decides again. */
+/** The maximum number of write conflicts in one run. After that, the target is left to the next run. */
 const MAX_ATTEMPTS = 3;
 
 /** One attempt to sync a target. */
 interface Attempt extends Required<ReconcileOptions> {
   readonly mapping: Mapping;
   readonly id: TargetId;
-  /** 1 for the first attempt. */
+  /** The number of the attempt, starting at 1. */
   readonly attempt: number;
   /** The workloads to restart if the content changes. */
   readonly restart: Mapping['restart'];
@@ -51,7 +51,7 @@ interface Attempt extends Required<ReconcileOptions> {
 
 /**
  * Syncs one target: gathers the sources, plans, records the intent, applies the plan, and records the outcome. Errors
- * of the target or its sources become outcomes. If the audit is unavailable, throws, because nothing may be written
+ * of the target or its sources become outcomes. Throws if the audit is unavailable, because nothing may be written
  * without a record.
  */
 export async function reconcile(
@@ -70,7 +70,9 @@ export async function reconcile(
   }
 }
 
-/** Carries out the plan. Returns undefined if another client changed the target meanwhile, so that it is decided again. */
+/**
+ * Carries out the plan. Returns undefined if another client changed the target meanwhile. The caller then plans again.
+ */
 async function carryOut(
   run: Attempt,
   { decision, comparison }: Observation,
@@ -78,7 +80,8 @@ async function carryOut(
 ): Promise<Outcome | undefined> {
   const { plan } = decision;
   const isWrite = plan.kind === 'create' || plan.kind === 'update' || plan.kind === 'merge';
-  // The intent of a write waits for the records of the reads, so that one fsync makes all of them durable.
+  // For a write, the records of the reads are awaited together with its intent, so that one fsync makes all of them
+  // durable.
   if (!isWrite) await decision.whenRecorded();
   const recorded = comparison.recorded ?? (await recordedState(run, decision, deps));
   const drift = await driftToReport(run, plan, comparison, deps);
@@ -107,7 +110,7 @@ async function carryOut(
   }
 }
 
-/** Returns the recorded state of an existing target that needs a change. */
+/** Returns the recorded state of an existing target, if the target needs a change. */
 async function recordedState(
   { mapping, id, restart }: Attempt,
   { plan, live }: Decision,
@@ -149,7 +152,7 @@ async function refuse(
   const { recorder } = deps;
   const { mapping, id } = run;
   const kind = planKind === 'refuse' ? 'refused' : 'failed';
-  // This code means that the read succeeded and found no target. A failed read has another code.
+  // With this code, the target was read successfully and does not exist. A failed read has another code.
   if (error.code === 'SOURCE_ABSENT' && decision.live === undefined)
     await recorder.recordRemoval({ action: 'delete', mapping: mapping.name, target: id });
   await recorder.recordFailure(mapping.name, id, { kind, error, keys });
@@ -226,7 +229,10 @@ interface Observation {
   readonly comparison: Comparison;
 }
 
-/** @param isSure Whether a missing target was read from the cluster. False for a list, which may be stale. */
+/**
+ * @param isSure Whether the cluster itself was read to find that a target is missing. False if only a list was used,
+ * which may be stale.
+ */
 async function observe(
   mapping: Mapping,
   id: TargetId,
@@ -238,9 +244,9 @@ async function observe(
 }
 
 /**
- * Observes a target that is missing from a list, without reading it. This is enough for a target that was never
- * written: if the Secret exists after all, the POST fails and the target is read. In all other cases returns undefined,
- * and the target must be read first.
+ * Observes a target that is missing from a list, without reading it. This is enough if the target was never written: if
+ * the Secret exists after all, its creation fails and the target is read. Otherwise returns undefined, and the target
+ * must be read first.
  */
 async function observeMissing(
   mapping: Mapping,
@@ -257,7 +263,7 @@ async function observeMissing(
 
 type DestructivePlan = Extract<Plan, { kind: 'delete' | 'recreate' | 'hold' }>;
 
-/** Converts a destructive plan, which the job of a target may not apply itself, into a proposal. */
+/** Converts a destructive plan into a proposal. The job of a target may not apply such a plan itself. */
 export function proposalOf(mapping: Mapping, { desired }: Decision, plan: DestructivePlan): Proposal {
   const { live, keys } = plan;
   const proposal = { mapping: mapping.name, live, keys, held: plan.kind === 'hold' };
@@ -269,7 +275,7 @@ export function proposalOf(mapping: Mapping, { desired }: Decision, plan: Destru
   };
 }
 
-/** Records and returns the outcome of a target for which no decision is possible. */
+/** Records and returns the outcome of a target for which no plan could be made. */
 export async function recordUndecidable(
   mapping: Mapping,
   id: TargetId,

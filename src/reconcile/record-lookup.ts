@@ -5,12 +5,12 @@ import { isProvenAbsent } from './absence.ts';
 import { isRemoved, isWrittenWithout } from './latest-records.ts';
 import { type RecordedPin, readPin } from './pins.ts';
 
-/** The audit records on which a decision depends. */
+/** Reads the audit records on which a decision depends. */
 export interface RecordLookup {
   /** Whether the recorded reads prove that the source no longer exists. */
   isProvenAbsent(source: Source, mapping: Mapping): Promise<boolean>;
   readPin(mapping: string, id: TargetId): Promise<RecordedPin | undefined>;
-  /** Whether the last recorded write of a target was an intended deletion. */
+  /** Whether the last recorded write of a target was a deletion without recreation. */
   isRemoved(mapping: string, id: TargetId): Promise<boolean>;
   /** Whether the last recorded write of a target lacked a source that an earlier write used. */
   isWrittenWithout(mapping: string, id: TargetId, source: Source): Promise<boolean>;

@@ -15,53 +15,63 @@ import type { ReadDeduplication } from './read-deduplication.ts';
 
 export interface Recorder {
   readonly requestId: string;
-  /** The ids (`refId`) of references whose value changed under the same version, according to the audit. */
+  /**
+   * The ids (`refId`) of references whose value has changed although the version is the same, according to the audit.
+   */
   readonly replacedValues: ReadonlySet<string>;
-  /** Whether the last read failed, so that it must be repeated. Queries the audit if this process has not read it. */
+  /**
+   * Whether the last read of a source failed, so that another read is needed. Queries the audit if this process has not
+   * read the source.
+   */
   isFailing(source: StoreRef): boolean | Promise<boolean>;
   command(command: Command): Promise<void>;
-  /** Records a read. When it resolves, a new record has its position in the log, but may not be durable yet. */
+  /**
+   * Records a read. When the promise resolves, a new record has its position in the log, but may not be durable yet.
+   */
   read(source: StoreRef, result: ReadResult, tookMs?: number): Promise<PendingRecord | undefined>;
   /**
-   * Records an intent and returns the change with its attempt number. Skips the numbers of unresolved attempts, so that
-   * each outcome belongs to exactly one intent.
+   * Records an intent, and returns the change with its attempt number. Skips the numbers of attempts that are still
+   * unresolved, so that each outcome belongs to exactly one intent.
    */
   intent(change: Change): Promise<Change>;
-  /** Records an outcome and its pending restarts in one append, so that a crash cannot separate them. */
+  /** Records an outcome and its pending restarts in one append. A crash cannot leave only one of them. */
   outcome(change: Change, result: ChangeResult): Promise<RestartsNeeded>;
-  /** Marks a change whose result is unknown, so that recovery looks for its outcome later. */
+  /** Remembers a change whose result is unknown, so that the recovery determines its outcome later. */
   addUnresolved(change: Change): void;
   /**
-   * Returns the last write of a target for a mapping, with the fingerprint of the content that pods may have read.
-   * Returns undefined after an intended deletion.
+   * Returns the last write of a target by a mapping, with the fingerprint of the content that pods may have read.
+   * Returns undefined if the last change was a deletion without recreation.
    */
   lastWrite(mapping: string, target: TargetId): Promise<AuditRecord | undefined>;
   /**
-   * Returns the reason why the loss of a missing target was expected. Returns undefined if somebody may have deleted
-   * the target by hand.
+   * Returns the reason for which a missing target was expected to disappear. Returns undefined if somebody may have
+   * deleted the target by hand.
    */
   expectedLoss(mapping: string, target: TargetId): Promise<ExpectedLoss | undefined>;
-  /** Records a failure, refusal or hold of a target, unless the latest record already reports the same. */
+  /** Records that a target failed, was refused or is held, unless the latest record already says so. */
   recordFailure(mapping: string, target: TargetId, what: TargetFailure): Promise<void>;
   /** Records that all attempts of a run ended in a write conflict. The next run tries again. */
   giveUp(mapping: string, target: TargetId, error: AppError, attempts: number): Promise<void>;
-  /** Records that a target is in sync again after a failure. Calls `resolvePrevious` first. */
+  /** Records that a target is in sync after a failure. Calls `resolvePrevious` first. */
   recordInSync(mapping: string, target: TargetId, now: CurrentTarget): Promise<RestartsNeeded>;
-  /** Returns the recorded state. First corrects a write that is recorded as failed but has succeeded. */
+  /**
+   * Returns the recorded state of a target. If a write was recorded as failed but has succeeded, records its success
+   * first.
+   */
   resolvePrevious(mapping: string, target: TargetId, now: CurrentTarget): Promise<RecordedState>;
   /**
-   * If the target of a removal that is recorded as failed is gone, records the removal as successful. Returns whether
-   * it added that record.
+   * If a removal was recorded as failed but its target is gone, records the removal as successful. Returns whether it
+   * added that record.
    */
   recordRemoval(removal: Removal): Promise<boolean>;
   /** Records that a person releases a held change. */
   release(mapping: string, target: TargetId, keys: readonly KeyPlan[], id: string): Promise<void>;
-  /** Records that a person pins or unpins a target. With an error, records that the request was refused. */
+  /** Records that a person pins or unpins a target. If `error` is given, records that this request was refused. */
   pin(mapping: string, target: TargetId, pin: Pin | 'unpin', error?: AppError): Promise<void>;
   sweep(counts: Readonly<Record<string, number>>, ok: boolean): Promise<void>;
 }
 
-/** The result of a change, for its outcome record. */
+/** The result of a change, as needed for its outcome record. */
 export interface ChangeResult {
   readonly error?: AppError;
   readonly resourceVersion?: string;
@@ -69,7 +79,7 @@ export interface ChangeResult {
 }
 
 export interface RestartsNeeded {
-  /** Whether pending restarts were recorded. */
+  /** Whether restarts of workloads were recorded as pending. */
   readonly restarts: boolean;
 }
 
@@ -78,18 +88,18 @@ export interface TargetFailure {
   readonly error: AppError;
   /** The planned changes of the target's keys. */
   readonly keys?: readonly KeyPlan[];
-  /** The note of the record. A hold with another note is recorded as a new hold. */
+  /** The note of the record. If the note of a hold changes, the hold is recorded a second time. */
   readonly note?: string | undefined;
 }
 
 export interface CurrentTarget {
   readonly live: LiveSecret | undefined;
-  /** The workloads to restart if a late write has changed the content. */
+  /** The workloads to restart if a late write turns out to have changed the content. */
   readonly restart: readonly Workload[];
 }
 
 export interface RecordedState {
-  /** No record of the target exists. */
+  /** Whether the audit has no record of the target. */
   readonly isUnrecorded?: boolean;
   readonly restarts: boolean;
   /** The error code of the last attempt, if it failed. */
@@ -114,19 +124,19 @@ export interface RecorderDeps {
   readonly readDeduplication?: ReadDeduplication | undefined;
 }
 
-/** A command of a person, and its mapping if it names one. */
+/** A command that a person ran, with its mapping if the command names one. */
 export interface Command {
   readonly name: string;
   readonly mapping?: string | undefined;
 }
 
-/** Formats a command as people type it: verb, mapping if any, options. */
+/** Formats a command in the way people type it: verb, mapping if any, options. */
 export function commandOf(verb: string, mapping?: string, ...options: readonly (string | number)[]): Command {
   const parts = [verb, ...(mapping === undefined ? [] : [mapping]), ...options];
   return { name: parts.join(' '), mapping };
 }
 
-/** Returns the record of a command that a person gave. */
+/** Returns the record of a command that a person ran. */
 export function commandEntry({ name, mapping }: Command, actor: Actor, requestId: string): Entry {
   return {
     actor,

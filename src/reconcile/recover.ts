@@ -14,24 +14,24 @@ export interface RecoverDeps {
   /** The current name of the instance, and its former names. */
   readonly instances: readonly string[];
   /**
-   * Returns the workloads that a mapping restarts. A change that is found during recovery restarts them like any other
-   * change.
+   * Returns the workloads that a mapping restarts. If the recovery finds that a change was applied, these workloads are
+   * restarted as after any other change.
    */
   readonly restartOf?: (mapping: string) => readonly Workload[];
-  /** The unresolved intents of this process. */
+  /** The changes of this process without a recorded outcome. */
   readonly unresolvedIntents?: UnresolvedIntents;
   /**
-   * Called for a change that was not applied. Its failure becomes the latest record of the target, even if another
-   * process has brought the target in sync since.
+   * Called for a change that turned out not to be applied. The record of its failure becomes the latest record of the
+   * target, even if another process has already brought the target in sync.
    */
   readonly onNotApplied?: (mapping: string, target: TargetId) => void;
 }
 
 /**
- * Reads the cluster to find the outcome of each unresolved intent, and records it. An intent is unresolved after a
- * crash, or if its outcome could not be recorded. It stays unresolved while the cluster does not answer. Intents of
- * other instances are skipped, because they may belong to another cluster. Resolves with the number of resolved
- * intents.
+ * Reads the cluster to find the outcome of each unresolved intent, and records the outcome. An intent is unresolved
+ * after a crash, or if its outcome could not be recorded. It stays unresolved while the cluster does not answer.
+ * Intents of other instances are skipped, because they may concern another cluster. Resolves with the number of intents
+ * that were resolved.
  */
 export async function recoverIntents({
   audit,
@@ -41,13 +41,13 @@ export async function recoverIntents({
   unresolvedIntents = createUnresolvedIntents(),
   onNotApplied = () => undefined,
 }: RecoverDeps): Promise<number> {
-  // Restart intents are pending work, which the restart cycle checks.
+  // Skip restart intents. They are pending restarts, which the restart cycle carries out.
   const readOwnIntents = async () =>
     (await unresolvedIntents.refresh(() => audit.unresolvedIntents(unresolvedIntents.has))).filter(
       ({ instance, action }) => instances.includes(instance) && action !== 'restart',
     );
   if ((await readOwnIntents()).length === 0) return 0;
-  // Run in one process at a time. Otherwise two processes would each record an outcome.
+  // Only one process at a time may do this. Otherwise two processes would each record an outcome of the same intent.
   return audit.exclusively('recover', async () =>
     closeAll(await readOwnIntents(), {
       audit,
@@ -66,8 +66,8 @@ async function closeAll(
 ): Promise<number> {
   let closed = 0;
   let unanswered = 0;
-  // Newest first: if several intents would write the same content, the newest was applied. If an earlier one had been
-  // applied before the newest began, there would have been nothing to write.
+  // Newest first: if several intents have the same content, only the newest one was applied. If an earlier one had been
+  // applied before the newest began, there would have been nothing left to write.
   for (const intent of intents.toSorted((a, b) => b.sequence - a.sequence)) {
     const verification = await verifyIntent(intent, cluster);
     unanswered = verification.kind === 'unknown' && verification.isAway ? unanswered + 1 : 0;
@@ -80,8 +80,8 @@ async function closeAll(
       isOurs: unresolvedIntents.has(intent),
       isReplaced: !isApplied,
     });
-    // No restart after a deletion: it leaves no content that pods could read. After a replaced change, the next change
-    // restarts the workloads, unless it wrote the same content.
+    // After a deletion there is no restart, because no content is left that pods could read. After a replaced change,
+    // the next change restarts the workloads, unless it wrote the same content.
     const isContentCurrent =
       isApplied || (applied !== undefined && (await isContentUnchangedSince(intent, { audit, instances })));
     const needsRestart = isContentCurrent && intent.action !== 'delete' && intent.note !== SAME_BYTES;
@@ -109,8 +109,8 @@ async function verifyIntent(intent: AuditRecord, cluster: Pick<Cluster, 'read'>)
 }
 
 /**
- * Whether a later recorded change of another process explains the state found in the cluster. The resource version is
- * no evidence, because others also write to the Secret, for example other merging mappings.
+ * Whether a later recorded change of another process explains the current state of the cluster. The resource version
+ * proves nothing, because other writers also change the Secret, for example other merging mappings.
  */
 async function isFromLaterChange(
   { sequence, mapping = '', namespace = '', secret = '', action, after }: AuditRecord,
@@ -121,7 +121,7 @@ async function isFromLaterChange(
   return action === 'delete' ? last.action === 'delete' : last.after === after;
 }
 
-/** Whether the last change was later and wrote the same content again. */
+/** Whether the last change is newer than this one and wrote the same content again. */
 async function isContentUnchangedSince(
   { mapping = '', namespace = '', secret = '', after }: AuditRecord,
   { audit, instances }: Pick<RecoverDeps, 'audit' | 'instances'>,
@@ -133,9 +133,9 @@ async function isContentUnchangedSince(
 const PAGE = 100;
 
 /**
- * Whether the next change of the same target replaced this one after it was applied. For a deletion, the next change of
- * any mapping must have found no Secret. For a change without new values the answer is no, because it cannot be
- * distinguished from one that was not applied.
+ * Whether this change was applied before the next change of the same target replaced it. A deletion was applied if the
+ * next change of any mapping found no Secret. For a change without new values the answer is no, because the next change
+ * looks the same whether or not this one was applied.
  */
 async function appliedBeforeNext(
   intent: AuditRecord,
@@ -155,17 +155,17 @@ async function appliedBeforeNext(
   }
   if (next === undefined) return undefined;
   if (isDeletion) return next.resourceVersion === undefined ? { kind: 'applied' } : undefined;
-  // If the next change replaced no version, the target was missing. If it replaced the same version, this change was
-  // not applied.
+  // If the next change replaced no version, it found no Secret. If it replaced the same version as this change, this
+  // change was not applied.
   if (next.resourceVersion === undefined || next.resourceVersion === resourceVersion) return undefined;
   if (next.before === after) return { kind: 'applied', resourceVersion: next.resourceVersion };
   return isUnderForeignEdit(intent, next) ? { kind: 'applied' } : undefined;
 }
 
 /**
- * Whether this change was applied and then edited by hand before the next change. If the target was missing before,
- * only we can have created it. Otherwise a next change to the same content that changes fewer keys shows that some keys
- * were already written.
+ * Whether this change was applied, and somebody edited the target by hand before the next change. If this change
+ * created the target and the next change found one, it was applied. Otherwise compare the keys: if the next change led
+ * to the same content but changed fewer keys, this change had already written some of them.
  */
 function isUnderForeignEdit({ resourceVersion, keys, after }: AuditRecord, next: AuditRecord): boolean {
   if (resourceVersion === undefined) return next.action === 'update' || next.action === 'repair';

@@ -9,7 +9,7 @@ export interface DesiredTarget {
   readonly mapping: Mapping;
   readonly id: TargetId;
   /**
-   * Set if the namespace selector could not be resolved. The entry then represents any number of targets, and its
+   * Set if the namespace selector could not be resolved. This object then stands for any number of targets, and its
    * namespace is `*`.
    */
   readonly error?: AppError;
@@ -17,14 +17,14 @@ export interface DesiredTarget {
 
 const UNKNOWN_NAMESPACE = '*';
 
-/** Returns the targets that the mappings name explicitly, sorted by namespace and name. */
+/** Returns the targets in explicitly named namespaces, sorted by namespace and name. */
 export function targetsOf(mappings: readonly Mapping[]): readonly DesiredTarget[] {
   return sorted(mappings.flatMap((mapping) => inNamespaces(mapping, mapping.target.namespaces)));
 }
 
 /**
- * Returns the explicit targets, and the targets in the namespaces that the selectors match now. Selectors never match
- * the namespace of secretbridge itself.
+ * Returns the targets in explicitly named namespaces, and those in the namespaces that the selectors match now.
+ * Selectors never match the namespace of secretbridge itself.
  */
 export async function resolveTargets(
   mappings: readonly Mapping[],
@@ -56,8 +56,8 @@ export async function resolveTargets(
 }
 
 /**
- * Returns the targets that are known before the cluster is read. Mappings with a selector have one unresolved entry
- * each.
+ * Returns the targets that are known before the cluster is read. For each mapping with a selector, they include one
+ * object with the namespace `*`.
  */
 export function unresolvedTargets(mappings: readonly Mapping[]): readonly DesiredTarget[] {
   const error = new AppError('INTERNAL', { detail: 'the namespaces have not been read yet' });
@@ -75,8 +75,8 @@ function inNamespaces(mapping: Mapping, namespaces: readonly string[]): readonly
 }
 
 /**
- * Sorts by target, then by mapping name. If several mappings want one target, the first one creates it. The others are
- * refused, or merge into it.
+ * Sorts by target, then by mapping name. If several mappings want one target, the first of them creates it. The others
+ * are refused, or merge their keys into it.
  */
 function sorted(targets: readonly DesiredTarget[]): readonly DesiredTarget[] {
   return targets.toSorted(
@@ -85,7 +85,8 @@ function sorted(targets: readonly DesiredTarget[]): readonly DesiredTarget[] {
 }
 
 /**
- * Returns the targets in the order of processing: the targets of one mapping are adjacent, because they share values.
+ * Returns the targets in the order of processing. The targets of one mapping are adjacent, because they share the
+ * values that are read.
  */
 export function byMapping(targets: readonly DesiredTarget[]): readonly DesiredTarget[] {
   return targets.toSorted(
@@ -93,7 +94,7 @@ export function byMapping(targets: readonly DesiredTarget[]): readonly DesiredTa
   );
 }
 
-/** Returns the operations that a mapping may perform beyond creating and updating its targets. */
+/** Returns whether a mapping may delete Secrets, and whether it may merge keys into them. */
 export function rightsOf({ target, onSourceMissing, onMappingRemoved }: Mapping): {
   readonly deletes: boolean;
   readonly merges: boolean;
@@ -116,8 +117,8 @@ export function desiredIndex(targets: readonly DesiredTarget[]): (mapping: strin
 }
 
 /**
- * Maps namespace and Secret to the names of the mappings. The nested maps save memory: ten thousand combined string
- * keys would need more than the rest of the index.
+ * Maps each namespace, and each Secret in it, to the names of the mappings. The nested maps save memory: ten thousand
+ * keys that combine namespace and Secret would need more than the rest of the index.
  */
 function mappingsByTarget(
   targets: readonly DesiredTarget[],
@@ -146,8 +147,8 @@ export function desiredByAny(targets: readonly DesiredTarget[]): (id: TargetId) 
 }
 
 /**
- * Returns a function that finds the targets in a namespace. Targets with an unresolved selector may be in any
- * namespace.
+ * Returns a function that returns the targets in a namespace. They include the targets with an unresolved selector,
+ * which may be in any namespace.
  */
 export function byNamespace(
   targets: readonly DesiredTarget[],
@@ -156,7 +157,7 @@ export function byNamespace(
   return (namespace) => [...(byName.get(namespace) ?? []), ...(byName.get(UNKNOWN_NAMESPACE) ?? [])];
 }
 
-/** Returns the namespaces with resolved targets. */
+/** Returns the namespaces that contain targets. Ignores targets with an unresolved selector. */
 export function namespacesOf(targets: readonly DesiredTarget[]): readonly string[] {
   const resolved = targets.filter(({ error }) => error === undefined);
   return [...new Set(resolved.map(({ id }) => id.namespace))];

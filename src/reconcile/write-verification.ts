@@ -7,20 +7,20 @@ import { ANNOTATION, parseSources } from '../sync/ownership-metadata.ts';
 import type { Change } from './change.ts';
 import type { Recorder } from './recorder.ts';
 
-/** The result of a write: the error, or the new resource version. */
+/** The result of a write: either the error, or the new resource version. */
 export interface WriteResult {
   readonly error?: AppError;
   readonly resourceVersion?: string;
-  /** Whether the write made workload restarts necessary. */
+  /** Whether workloads must be restarted because of the write. */
   readonly restarts?: boolean;
 }
 
-/** The note of an outcome that was determined by reading the cluster, because the call received no answer. */
+/** The note of an outcome that was determined by a later read of the cluster, because the write received no answer. */
 export const SEEN_IN_CLUSTER = 'read from the cluster';
 
 /**
- * Records the outcome of a write that ended with an error. A write without an answer may have succeeded, so the cluster
- * is read.
+ * Records the outcome of a write that ended with an error. If there was no answer, the write may have succeeded, so the
+ * cluster is read.
  */
 export async function resolveFailedWrite(
   error: AppError,
@@ -35,7 +35,7 @@ export async function resolveFailedWrite(
     return { error };
   }
   const verification = await verifyWrite(change, deps.cluster);
-  // The result is still unknown. The recovery of unresolved intents checks again.
+  // The result is still unknown. The recovery of unresolved intents checks it later.
   if (verification.kind === 'unknown') {
     deps.recorder.addUnresolved(change);
     return { error };
@@ -52,19 +52,22 @@ export async function resolveFailedWrite(
 
 export interface Applied {
   readonly kind: 'applied';
-  /** Left out after a deletion. */
+  /** Absent after a deletion. */
   readonly resourceVersion?: string;
 }
 
 interface Unknown {
   readonly kind: 'unknown';
-  /** Whether the cluster does not answer at all. */
+  /** Whether the cluster is unavailable. */
   readonly isAway?: boolean;
 }
 
 export type WriteVerification = Applied | { readonly kind: 'absent' } | Unknown;
 
-/** Whether a change is present in the cluster. Compares the fingerprint and the sources of the target. */
+/**
+ * Whether a change is present in the cluster. Compares its fingerprint and its sources with the annotations of the
+ * target.
+ */
 export async function verifyWrite(
   {
     action,
@@ -84,14 +87,14 @@ export async function verifyWrite(
     if (thrown instanceof AppError) return { kind: 'unknown', isAway: isClusterOutage(thrown) };
     throw thrown;
   }
-  // A Secret with a deletion timestamp is kept only by finalizers. Another UID means that somebody has already created
-  // a new Secret with this name.
+  // If the Secret has a deletion timestamp, only finalizers keep it. If it has another UID, somebody has already
+  // created a new Secret with this name.
   if (action === 'delete') {
     const isGone = live === undefined || live.deleting || (uid !== undefined && live.uid !== uid);
     return { kind: isGone ? 'applied' : 'absent' };
   }
   if (live === undefined || live.resourceVersion === replaces) return { kind: 'absent' };
-  // If no content remains after the change, the change is the end of a merge.
+  // Without `after`, the change removed all our keys and so ended a merge.
   if (after === undefined) {
     const hasMergeAnnotation = mergesIn(live).some((merge) => merge.mapping === mapping);
     return hasMergeAnnotation

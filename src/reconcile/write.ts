@@ -28,11 +28,11 @@ export interface WriteJob {
   readonly attempt: number;
   /** Whether the write undoes a manual change. */
   readonly isRepair: boolean;
-  /** The fingerprint of the previous content, if that content is lost. */
+  /** The fingerprint of the previous content, if the target or our part of it was lost. */
   readonly previousContent?: string;
 }
 
-/** If `whenRecorded` is left out, the records of the reads are already durable. */
+/** A decision. Without `whenRecorded`, the records of its reads are already durable. */
 type RecordedDecision = Decision & Partial<Pick<PendingDecision, 'whenRecorded'>>;
 
 export type Data = LiveSecret['data'];
@@ -67,9 +67,7 @@ export async function applyPlan(
   }
 }
 
-/**
- * Records the intent and waits for the records of the reads concurrently, so that one fsync makes all of them durable.
- */
+/** Records the intent. Meanwhile waits for the records of the reads, so that one fsync makes all of them durable. */
 async function recordIntent(
   change: Change,
   { whenRecorded }: RecordedDecision,
@@ -82,7 +80,7 @@ async function recordIntent(
   throw reads.reason;
 }
 
-/** Codes of refusals that last until somebody fixes the cause. */
+/** The codes of failures that last until somebody fixes the cause. */
 const LASTING_CODES: readonly string[] = [
   'NAMESPACE_MISSING',
   'CLUSTER_FORBIDDEN',
@@ -91,8 +89,8 @@ const LASTING_CODES: readonly string[] = [
 ] satisfies ErrorCode[];
 
 /**
- * Checks with a dry run whether a write would still be refused like the last one. Otherwise every attempt would add two
- * records to the audit, although nothing has changed.
+ * After a failed write, checks with a dry run whether the cluster would still refuse the write. Without this check,
+ * every attempt would add two records to the audit, although nothing has changed.
  */
 export async function stillRefused(
   failed: string | undefined,
@@ -103,7 +101,7 @@ export async function stillRefused(
   return dryRunRefusal(failed, (how) => write(plan, id, cluster, how));
 }
 
-/** Like `stillRefused`, for any kind of change. */
+/** Does the same as `stillRefused`, for any kind of change. */
 export async function dryRunRefusal(
   failed: string | undefined,
   work: (how: WriteOptions) => Promise<unknown>,
@@ -183,7 +181,7 @@ function actionOf(plan: WritePlan): 'create' | 'update' | 'adopt' {
 }
 
 /**
- * Returns the content of a target that we own, before and after the write. In a foreign Secret, we own only our keys.
+ * Returns those values of a target that we own, before and after the write. In a foreign Secret, we own only our keys.
  */
 function dataOf(plan: WritePlan): readonly [Data, Data] {
   if (plan.kind === 'create') return [new Map(), plan.manifest.data];
@@ -193,8 +191,8 @@ function dataOf(plan: WritePlan): readonly [Data, Data] {
 }
 
 /**
- * Whether the write changes any bytes of the Secret. A merge may only add or release ownership of a key that others own
- * with the same value.
+ * Whether the write changes any bytes of the Secret. A merge may leave them unchanged: for a key that others also own
+ * with the same value, it only adds or releases our ownership.
  */
 function changesBytes(plan: WritePlan, { exclusivelyOwned }: Pick<Cluster, 'exclusivelyOwned'>): boolean {
   if (plan.kind !== 'merge') return true;

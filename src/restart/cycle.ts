@@ -19,13 +19,16 @@ import { type PendingRestart, type RestartRecords, restartOutcome, workloadResta
 import { checkRollouts, type RolloutStatus } from './rollouts.ts';
 
 /**
- * Whether a mapping still restarts a workload. The workload has the format of audit records. Also called for mappings
- * that no longer exist.
+ * Returns whether a mapping still restarts a workload. The workload has the format of audit records. The function is
+ * also called for mappings that no longer exist.
  */
 export type IsRestartConfigured = (mapping: string, workload: string) => boolean;
 
 export interface RestartOptions {
-  /** All changes within this time cause only one restart. With 0, all pending restarts are due. */
+  /**
+   * The time to wait after a change. All changes within this time cause only one restart. With 0, pending restarts are
+   * due immediately.
+   */
   readonly windowMs: number;
   /** The maximum number of workloads that may roll out at the same time. */
   readonly atOnce: number;
@@ -38,18 +41,18 @@ export interface CycleDeps {
   readonly clock: Clock;
   readonly tracer?: Tracer;
   readonly onFailure?: OnRestartFailure | undefined;
-  /** Default: every restart is still configured. */
+  /** By default, every pending restart counts as still configured. */
   readonly isConfigured?: IsRestartConfigured | undefined;
 }
 
 interface CycleRecords extends Pick<RestartRecords, 'pending' | 'rollouts'> {
-  /** Rollouts that have completed and need no further check. The cycle adds to it. */
+  /** The rollouts that have completed and need no further check. The cycle adds to this set. */
   readonly completed: Set<string>;
 }
 
 /** The delay before the next check of a running rollout. */
 const ROLLOUT_POLL_MS = 2_000;
-/** The delay before the next cycle if this one was interrupted or the cluster does not answer. */
+/** The delay before the next cycle if this cycle was interrupted or the cluster does not answer. */
 const REMAINDER_MS = 10_000;
 /** The time within which a configuration change reaches every replica. */
 const CONFIG_PROPAGATION_MS = 2 * 60_000;
@@ -71,7 +74,7 @@ class RestartCycle {
   readonly #options: RestartOptions;
   readonly #call: { readonly signal?: AbortSignal };
   readonly #failures: Failures;
-  /** Workloads that have no more pending restarts. */
+  /** The workloads that have no more pending restarts. */
   readonly #completed = new Set<string>();
   #nextMs: number | undefined;
 
@@ -126,8 +129,8 @@ class RestartCycle {
   }
 
   /**
-   * Drops pending restarts that the mapping no longer configures. Waits first, because another replica may already have
-   * a newer configuration that still requests them.
+   * Drops pending restarts that are no longer configured in their mapping. Waits for some time first, because another
+   * replica may already have a newer configuration that contains them.
    */
   async #dropUnconfigured(
     pending: readonly PendingRestart[],
@@ -171,8 +174,8 @@ class RestartCycle {
     }
     const annotations = missingAnnotations(live, group.pending);
     if (Object.keys(annotations).length === 0) {
-      // Another process, or this one before a crash, has already restarted the workload. If its rollout is recorded, do
-      // not count it twice.
+      // Another process, or this one before a crash, has already restarted the workload. If the audit already contains
+      // its rollout, do not count it twice.
       const isNew = group.pending.some(({ intent }) => !isRecorded(id, intent.after));
       await recordRestart(live.rolling && isNew ? 1 : 0);
       return true;
@@ -191,8 +194,8 @@ class RestartCycle {
   }
 
   /**
-   * Handles a workload that does not exist. A restart that names this workload fails. Restarts with a selector succeed,
-   * because the selector no longer matches it.
+   * Records the outcomes for a workload that does not exist. If a restart names this workload, it fails. If a restart
+   * has a selector, it succeeds, because the selector no longer matches the workload.
    */
   async #recordMissingWorkload(
     { id, pending }: WorkloadGroup,

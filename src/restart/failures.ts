@@ -10,12 +10,12 @@ export interface FailedRestart {
   readonly namespace: string;
   /** The Secret whose change requires the restart. */
   readonly secret: string;
-  /** In the format of audit records: `Deployment/web`, or `Deployment` with a selector. */
+  /** The workload in the format of audit records: `Deployment/web`, or `Deployment` if the restart has a selector. */
   readonly workload: string;
   readonly error: AppError;
 }
 
-/** @param isNew Whether the failure has just begun or its error code has changed. */
+/** @param isNew Whether the failure has just begun or now has another error code. */
 export type OnRestartFailure = (failedRestart: FailedRestart, isNew: boolean) => void;
 
 export interface FailuresDeps {
@@ -28,11 +28,11 @@ export interface FailuresDeps {
 
 /** Records, reports and reschedules the failed restarts of one cycle. */
 export interface Failures {
-  /** Records a failure when it begins or changes, and schedules a retry. Gives up after a day. */
+  /** Records a failure when it begins or its code changes, and schedules a retry. Gives the restart up after a day. */
   recordFailure(pending: readonly PendingRestart[], error: AppError): Promise<void>;
-  /** Records that the named workload does not exist. */
+  /** Records that the workload of these restarts does not exist. */
   recordMissing(pending: readonly PendingRestart[]): Promise<void>;
-  /** Whether so many calls have failed that the cluster counts as down. Further calls would only wait. */
+  /** Whether the cluster counts as down, because calls have failed. Further calls would only wait for an answer. */
   isClusterDown(): boolean;
 }
 
@@ -43,7 +43,9 @@ const LASTING_RETRY_MS = 5 * 60_000;
 const GIVE_UP_MS = 24 * 60 * 60_000;
 
 export function createFailures({ clock, record, scheduleNext, onFailure, signal }: FailuresDeps): Failures {
-  /** The failures recorded in this cycle. A restart with a selector fails only once for all its workloads. */
+  /**
+   * The codes of the failures recorded in this cycle. A restart with a selector fails only once for all its workloads.
+   */
   const recordedCodes = new Map<PendingRestart, string>();
   let isCutOff = false;
 
@@ -63,7 +65,7 @@ export function createFailures({ clock, record, scheduleNext, onFailure, signal 
       const now = clock.now();
       const isExpired = ({ changedAt }: PendingRestart): boolean => now - changedAt > GIVE_UP_MS;
       if (code === 'CLUSTER_UNAVAILABLE') isCutOff = true;
-      // Record every restart that is given up, but other failures only when they are new.
+      // Record each restart that is given up. Record any other failure only if it is new.
       const news = pending.filter((pendingRestart) =>
         isExpired(pendingRestart)
           ? !recordedCodes.has(pendingRestart)

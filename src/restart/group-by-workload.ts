@@ -6,7 +6,7 @@ import type { PendingRestart } from './pending.ts';
 
 export interface WorkloadGroups {
   readonly groups: readonly WorkloadGroup[];
-  /** The keys of the selected workloads, for each restart with a selector. */
+  /** For each restart with a selector, the keys of the workloads that it selects. */
   readonly workloadsBySelector: ReadonlyMap<PendingRestart, readonly string[]>;
 }
 

@@ -7,7 +7,7 @@ import type { PendingRestart } from './pending.ts';
 
 export type Result<T> = { readonly value: T } | { readonly error: AppError };
 
-/** Runs work and returns any error as a value. Unknown errors become INTERNAL. */
+/** Runs work, and returns its value or its error. Unknown errors become INTERNAL. */
 export async function toResult<T>(work: () => Promise<T>): Promise<Result<T>> {
   try {
     return { value: await work() };
@@ -38,12 +38,12 @@ export function workloadId(namespace: string, kind: string, name: string): Workl
   return supportedKind && { kind: supportedKind, namespace, name };
 }
 
-/** The time of the oldest pending change, in milliseconds since 1970. */
+/** Returns the time of the oldest pending change, in milliseconds since 1970. */
 export function oldestChange({ pending }: WorkloadGroup): number {
   return Math.min(...pending.map(({ changedAt }) => changedAt));
 }
 
-/** The milliseconds until a change is due. 0 or less means that it is due. */
+/** Returns the milliseconds until the restart for a change is due. 0 or less means that it is due now. */
 export function msUntilDue(changedAt: number, windowMs: number, now: number): number {
   return isInFuture(changedAt, now) ? 0 : changedAt + windowMs - now;
 }
@@ -56,9 +56,9 @@ export function sortGroups(groups: Iterable<WorkloadGroup>): readonly WorkloadGr
 }
 
 /**
- * Returns the annotations that the pod template lacks: the latest fingerprint of each changed Secret. If this change
- * already restarted the workload and somebody removed the annotation afterwards, it is not set again. Setting it would
- * restart the pods, which only a content change may do.
+ * Returns the annotations to set in the pod template: the latest fingerprint of each changed Secret, unless the
+ * template already has it. If the workload was already restarted for this change and somebody removed the annotation
+ * afterwards, it is not set again. Setting it would restart the pods, and only a content change may do so.
  */
 export function missingAnnotations(
   live: LiveWorkload,
@@ -79,8 +79,8 @@ export function missingAnnotations(
     if (podAnnotations[name] !== after) missing.push([name, after]);
     else if (foreign.includes(name)) reverted.push(sequence);
   }
-  // A rollback to an older template restores the old fingerprint, although the content has changed since. Setting the
-  // same value again would have no effect, so another annotation triggers the rollout.
+  // A rollback to an older template restores an older fingerprint, although the pods need the new content. Setting the
+  // new fingerprint a second time may have no effect, so another annotation triggers the rollout.
   const restartMarker =
     reverted.length === 0 ? podAnnotations[RESTART_AGAIN_ANNOTATION] : String(Math.max(...reverted));
   if (restartMarker !== undefined && podAnnotations[RESTART_AGAIN_ANNOTATION] !== restartMarker)

@@ -2,8 +2,8 @@ import type { AuditRecord, Entry } from '../audit/entry.ts';
 import { type AuditStore, pagesOf } from '../audit/store.ts';
 
 // Pending restarts are stored only in the audit, as intents without an outcome. Each intent is appended together with
-// the record of the change. Records without a phase report progress: a selected workload was restarted, or a restart is
-// delayed.
+// the record of the change. Records without a phase report progress: either one of the selected workloads was
+// restarted, or a restart is delayed.
 
 /** One change of a Secret, with the workload or the selector that it restarts. */
 export interface PendingRestart {
@@ -16,7 +16,7 @@ export interface PendingRestart {
   readonly code?: string;
 }
 
-/** A rollout that we started. */
+/** A rollout that a restart of ours started. */
 export interface Rollout {
   readonly workload: string;
   readonly namespace: string;
@@ -28,25 +28,25 @@ export interface Rollout {
 export interface RestartRecords {
   /** Pending restarts, oldest first. */
   readonly pending: readonly PendingRestart[];
-  /** The latest rollout of each workload since `rolloutsSince`. */
+  /** The latest rollout of each workload. Rollouts before `rolloutsSince` are omitted. */
   readonly rollouts: readonly Rollout[];
-  /** The lowest sequence number that is still needed. */
+  /** The lowest sequence number that the next scan still needs. */
   readonly floor: number;
 }
 
 interface ScanOptions {
   /** The `floor` that the previous scan returned, or 0. */
   readonly floor: number;
-  /** Older intents are ignored, in milliseconds since 1970. */
+  /** The earliest time of an intent, in milliseconds since 1970. Older intents are ignored. */
   readonly since: number;
-  /** Older rollouts are ignored, in milliseconds since 1970. */
+  /** The earliest time of a rollout, in milliseconds since 1970. Older rollouts are ignored. */
   readonly rolloutsSince: number;
   readonly instances: readonly string[];
 }
 
 const PAGE = 500;
 
-/** Reads the restart records from the newest down to `floor`. */
+/** Reads the restart records, from the newest one back to `floor`. */
 export async function readRestarts(
   audit: Pick<AuditStore, 'list'>,
   { floor, since, rolloutsSince, instances }: ScanOptions,
@@ -110,8 +110,8 @@ async function newest(
 }
 
 /**
- * The key that an outcome shares with its intent. It includes the fingerprint, because one request may change a Secret
- * twice.
+ * Returns the key that an outcome shares with its intent. The key includes the fingerprint, because one request may
+ * change a Secret twice.
  */
 function keyOf({ requestId, mapping, namespace, secret, attempt, after }: AuditRecord): string {
   return JSON.stringify([requestId, mapping, namespace, secret, attempt, after]);
@@ -131,7 +131,9 @@ export function restartOutcome(
   };
 }
 
-/** Creates a record for one restarted workload of a selector. Other workloads may still be pending. */
+/**
+ * Creates the record that one of the workloads of a selector was restarted. Its other workloads may still be pending.
+ */
 export function workloadRestarted(
   { intent, changedAt }: PendingRestart,
   now: number,
@@ -141,7 +143,10 @@ export function workloadRestarted(
   return { ...baseEntry(intent, now - changedAt), outcome: 'ok', note: workload, counts: { rolled } };
 }
 
-/** Creates a record with the reason for a delay. Append it only when the reason begins or changes. */
+/**
+ * Creates the record that a restart is delayed, with the code of the reason. Append it only when the reason begins or
+ * changes.
+ */
 export function restartDelayed({ intent, changedAt }: PendingRestart, now: number, code: string): Entry {
   return { ...baseEntry(intent, now - changedAt), outcome: 'failed', code };
 }

@@ -12,22 +12,26 @@ export interface RestartsDeps extends CycleDeps {
 
 export interface Restarts {
   /**
-   * Restarts due workloads within the budget. `nextMs` is the delay until the next run, and is missing if no restart is
-   * pending. Cluster errors are recorded and retried. @throws AppError AUDIT_UNAVAILABLE
+   * Restarts the workloads whose restart is due, within the budget. `nextMs` is the delay until the next run, and is
+   * absent if no restart is pending. Cluster errors are recorded, and the restarts are retried. @throws AppError
+   * AUDIT_UNAVAILABLE
    */
   run(options: RestartOptions): Promise<{ readonly nextMs?: number }>;
 }
 
 const DAY = 24 * 60 * 60_000;
 
-/** The maximum age of a restart. Older restarts are dropped, for example after a long downtime of secretbridge. */
+/**
+ * The maximum age of a pending restart. Older ones are dropped, for example after secretbridge was down for a long
+ * time.
+ */
 const HORIZON_MS = 7 * DAY;
 
-/** The maximum time of a rollout. After this time it counts as stuck and no longer uses the budget. */
+/** The maximum time of a rollout. After this time the rollout counts as stuck and no longer uses the budget. */
 const ROLLOUT_TIMEOUT_MS = 10 * 60_000;
 
 /**
- * Restarts workloads after their Secrets change. All state is in the audit and in the pod templates, so a run may stop
+ * Restarts workloads after their Secrets change. All state is in the audit and in the pod templates. So a run may stop
  * at any point, and another replica can continue.
  */
 export function createRestarts(deps: RestartsDeps): Restarts {
@@ -65,7 +69,7 @@ export function createRestarts(deps: RestartsDeps): Restarts {
   };
 }
 
-/** The milliseconds until the first restart is due. Undefined if no restart is pending. */
+/** Returns the milliseconds until the first restart is due. Returns undefined if no restart is pending. */
 function msUntilFirstDue(
   { pending }: Awaited<ReturnType<typeof readRestarts>>,
   windowMs: number,
@@ -76,9 +80,9 @@ function msUntilFirstDue(
 }
 
 /**
- * Handles rollouts whose start time is in the future, which happens after the clock was set back. Their timeout counts
- * from the time when this process first found them. Otherwise they would use the budget until the clock reaches their
- * start time.
+ * Creates a filter for rollouts whose start time is in the future, which is possible after the clock was set back.
+ * Their timeout counts from the time when this process first found them. Otherwise they would use the budget until the
+ * clock has reached their start time.
  */
 function createFutureRolloutFilter() {
   let firstSeen = new Map<string, number>();

@@ -8,7 +8,7 @@ import type { Rollout } from './pending.ts';
 export interface RolloutStatus {
   /** The keys of the workloads that we restarted and that are still rolling out. */
   readonly rolling: Set<string>;
-  /** The workloads that were read, by their `keyOf`. */
+  /** The workloads that were read. The keys come from `keyOf`. */
   readonly workloads: ReadonlyMap<string, LiveWorkload | undefined>;
   /** Whether the audit records a rollout of the workload for this content. */
   isRecorded(id: WorkloadId, after: string | undefined): boolean;
@@ -16,7 +16,7 @@ export interface RolloutStatus {
 
 export interface RolloutDeps {
   readonly workloads: Pick<Workloads, 'read'>;
-  /** Rollouts that have completed and need no further check. */
+  /** The rollouts that have completed and need no further check. */
   readonly completed: Set<string>;
   readonly call: { readonly signal?: AbortSignal };
 }
@@ -40,7 +40,7 @@ export async function checkRollouts(
     const answer =
       unanswered < MAX_UNANSWERED_CALLS ? await toResult(() => workloads.read(id, call)) : undefined;
     if (answer !== undefined && 'value' in answer) liveWorkloads.set(keyOf(id), answer.value);
-    // A workload that cannot be read may be rolling out, so count it.
+    // If a workload cannot be read, it may still be rolling out, so count it.
     if (answer === undefined || 'error' in answer || answer.value?.rolling) rolling.add(keyOf(id));
     else completed.add(rolloutKey(rollout));
     if (answer !== undefined && 'error' in answer && isClusterOutage(answer.error)) unanswered += 1;

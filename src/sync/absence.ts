@@ -39,7 +39,7 @@ type AbsenceVerdict =
  * Decides what to do with a target if some of its sources are absent.
  *
  * If the target was never made from an absent source, no key has to be removed. An optional source is then skipped. A
- * required source causes an error, unless its keys were already removed; then the other keys stay in sync.
+ * required source causes an error, unless its keys were already removed. In that case the other keys stay in sync.
  *
  * If the target was made from an absent source, proof is needed that the source is gone. The reads must have used the
  * same store definition and reported the absence often and long enough. With proof, the keys of an optional source are
@@ -67,13 +67,13 @@ export function judgeAbsence(
   const [first] = writtenFrom.filter(({ optional }) => !optional);
   if (first === undefined || mapping.onSourceMissing === 'removeKeys') {
     // Record the sources that the mapping names, because their keys must stay removed. Keys from a search need no
-    // record.
+    // record, because the search no longer finds them.
     const isNamed = (source: Source): boolean =>
       sources.some((other) => !other.optional && isSame(other, source));
     return { kind: 'go', removed: required.filter(isNamed) };
   }
-  // Delete the target only if every source is proved gone. This includes a source that was never written, because its
-  // value may be about to appear. A search has no fixed sources, so the data must be empty too.
+  // Delete the target only if every source is proved gone. A source that was never written must be proved gone too,
+  // because its value may be about to appear. A search has no fixed sources, so the data must also be empty.
   const isGone = (source: Source): boolean =>
     absent.some((other) => isSame(other, source) && input.isProvenAbsent(other));
   const isAllGone = data.size === 0 && sources.every(isGone);
@@ -141,9 +141,9 @@ function lacksKeysOf(
 }
 
 /**
- * Whether a key of the target was made from an object of another type with the same name. The annotation does not
- * record the object type. So the type comes from the mapping that wrote the target, unless several sources of the
- * mapping may produce the key.
+ * Whether a key of the target was made from an object of another type with the same name. The annotation with the
+ * sources does not record the object type. So the type comes from the mapping that wrote the target, unless several
+ * sources of the mapping may produce the key.
  */
 function isFromOtherObject(name: string, source: Source, { data, dataFrom }: Mapping): boolean {
   const explicit = Object.entries(data).flatMap(([key, giver]) => (key === name ? [giver] : []));
@@ -173,11 +173,11 @@ interface BrakeInput {
   readonly total: number;
   /** The targets that exist now. */
   readonly alive: number;
-  /** From 0 to 1. */
+  /** The share of `total` that may be deleted within the time window, from 0 to 1. */
   readonly share: number;
 }
 
-/** Allows either all deletions or none. A mass deletion is usually a mistake, and then half of it is a mistake too. */
+/** Allows either all deletions or none. If a mass deletion is a mistake, half of it would be a mistake too. */
 export function mayDestroy({ proposed, destroyed, total, alive, share }: BrakeInput): boolean {
   // The tolerance covers floating-point rounding, because some products are slightly below the exact integer.
   const allowed = Math.max(1, Math.floor(share * total + 1e-9));

@@ -56,7 +56,10 @@ const RULES = new Map<string, TypeRule>([
   ],
 ]);
 
-/** Finds problems for which the API server or a workload would reject the target, before anything is written. */
+/**
+ * Finds the problems for which the API server or a workload would reject the target. The check runs before anything is
+ * written.
+ */
 export function checkTarget(type: string, data: Data): AppError | undefined {
   if (FORBIDDEN_TYPES.includes(type)) return new AppError('TYPE_FORBIDDEN', { detail: `type ${type}` });
   return checkSize(data) ?? RULES.get(type)?.check(data);
@@ -70,8 +73,8 @@ export function checkSize(data: Data): AppError | undefined {
 }
 
 /**
- * Checks a Secret into which only these keys are merged. Applies the rules of its type only if they concern one of the
- * keys.
+ * Checks a Secret into which only these keys are merged. Applies a rule of the Secret's type only if the rule concerns
+ * one of the keys.
  */
 export function checkKeys(type: string, data: Data, keys: readonly string[]): AppError | undefined {
   const rule = RULES.get(type);

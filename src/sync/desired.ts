@@ -138,7 +138,7 @@ class DesiredBuilder {
   }
 }
 
-/** A deleted but recoverable secret counts as missing only if the mapping sets `softDeletedIsMissing`. */
+/** A deleted but recoverable secret counts as absent only if the mapping sets `softDeletedIsMissing`. */
 function isMissing(reading: ReadResult, { softDeletedIsMissing }: Mapping): boolean {
   return (
     reading.kind === 'absent' ||

@@ -39,11 +39,11 @@ export function compareData(
 }
 
 // Detects manual changes. The annotations of a target record the sources and the configuration of the last write. If
-// they match the desired annotations but the target still differs, it was changed by hand. Otherwise a difference is an
-// ordinary change.
+// the annotations match the desired ones but the target still differs from the desired state, it was changed by hand.
+// Otherwise the difference is an ordinary change.
 
 interface DriftInput {
-  /** The live target. For a Secret of another owner, only the part that we merged. */
+  /** The live target. For a Secret of another owner, this is only the part that we merged. */
   readonly live: Pick<LiveSecret, 'labels' | 'annotations' | 'ours'>;
   readonly desired: OwnershipMetadata;
   /** Whether a fingerprint under an older key matches the desired data. Undefined if the older key is not available. */
@@ -57,7 +57,7 @@ interface DriftInput {
  */
 export function isDrift({ live, desired, matchesDesired }: DriftInput): boolean {
   const isUnchanged = (name: string): boolean => isSame(live, desired, name);
-  // A changed pin is a change of our own, not a manual change.
+  // A different pin means that we must change the target, so the difference is not a manual change.
   if (live.annotations[PIN] !== desired.annotations[PIN]) return false;
   const written = live.annotations[ANNOTATION.fingerprint];
   const desiredFingerprint = desired.annotations[ANNOTATION.fingerprint] ?? '';
@@ -92,7 +92,8 @@ function changedMetadata(
 }
 
 /**
- * Whether a label or annotation still has the value that we wrote. Without field managers, every existing one counts.
+ * Whether a label or annotation still has the value that we wrote. Without recorded field managers, every label or
+ * annotation that exists counts as written by us.
  */
 function isAsWritten(live: DriftInput['live'], part: Part, name: string): boolean {
   return live.ours === undefined ? live[part][name] !== undefined : live.ours[part].includes(name);
@@ -105,7 +106,8 @@ interface LastWrite {
 }
 
 /**
- * Whether a missing target was deleted by hand. That is so if it would be recreated with the same content and sources.
+ * Whether a missing target was deleted by hand. This is the case if it would be recreated with the content and sources
+ * of its last write.
  */
 export function isLoss(
   lastWrite: LastWrite,

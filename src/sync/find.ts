@@ -21,7 +21,7 @@ export function relativeName(search: Search, key: string): string | undefined {
   return key.startsWith(prefix) && key.length > prefix.length ? key.slice(prefix.length) : undefined;
 }
 
-/** Returns the part of each key that precedes the relative name. */
+/** Returns the search path as a prefix of keys. The rest of a key after this prefix is its relative name. */
 function prefixOf({ find: { path }, isFlat }: Search): string {
   if (isFlat) return path;
   const folder = path.replace(/\/+$/, '');
@@ -79,8 +79,8 @@ function sourcesFromSearches(
 }
 
 /**
- * Keys that this search no longer finds but that the live target was made from. Each must be read separately, because a
- * missing list entry does not prove that the key is gone.
+ * Returns the keys that this search no longer finds, but from which the live target was made. Each of these keys must
+ * be read separately, because a missing list entry does not prove that the key is gone.
  * @param extra The keys of the live target that the mapping no longer produces.
  */
 export function findLostKeys(

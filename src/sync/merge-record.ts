@@ -3,9 +3,9 @@ import type { LiveSecret } from '../core/secret.ts';
 import { ANNOTATION, MERGE_ANNOTATION_PREFIX, mergeAnnotation, PIN, REMOVED } from './ownership-metadata.ts';
 import type { MergeOwner } from './plan-types.ts';
 
-// Several mappings may merge into one Secret. The last write of each is recorded in an annotation of its own.
+// Several mappings may merge into one Secret. Each mapping records its last write in an annotation of its own.
 
-/** The last write of one mapping. Uses the same annotation names as an owned target. */
+/** The last write of one mapping. Its members have the names of the annotations on an owned target. */
 export type MergeRecord = Readonly<Record<string, string>>;
 
 export const FIELDS: Readonly<Record<string, string>> = {

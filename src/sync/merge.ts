@@ -151,9 +151,10 @@ function isSameMetadata(current: MergeRecord, desired: MergeRecord): boolean {
 }
 
 /**
- * Describes another claim on the Secret. If a bridge owns the Secret, its keys are exactly the keys of its owner, so
- * the owner and a merge would undo each other's writes. So would two merges with the same field manager name, such as
- * instance `a` with mapping `b.c` and instance `a.b` with mapping `c`.
+ * Returns a description of another claim on the Secret, or undefined if there is none. If a bridge owns the Secret, its
+ * keys are exactly the keys of its owner, so the owner and a merge would undo each other's writes. Two merges with the
+ * same field manager name would do that too, such as instance `a` with mapping `b.c` and instance `a.b` with mapping
+ * `c`.
  */
 function claimDescription(
   { labels, ...live }: LiveSecret,
@@ -178,7 +179,7 @@ function claimDescription(
 
 /**
  * Holds a merge that would remove all our keys. The field manager that owns the keys must release them. After a rename,
- * that is the manager of the former name.
+ * the field manager of the former name owns them.
  */
 function holdPlan(
   live: LiveSecret,
@@ -192,8 +193,8 @@ function holdPlan(
 
 /**
  * Takes over the keys of a former name. First the new manager applies the same values; then the old manager releases
- * them. The Secret never loses a key. No force is needed, which could also take keys from others. The record still
- * describes the old content, so it stays correct after a crash in between.
+ * them. The Secret never loses a key. The new manager does not use force, because force could also take keys from
+ * others. The record still describes the old content, so it stays correct after a crash between the two steps.
  */
 function takeoverSteps(
   view: LiveSecret,
@@ -218,8 +219,8 @@ function takeoverSteps(
 }
 
 /**
- * Returns the labels or annotations that already have the desired value. For other names, the old manager may still own
- * a different value, which would cause a conflict.
+ * Returns the labels or annotations that already have the desired value. The old manager may still own another value of
+ * the remaining ones, and to apply those would cause a conflict.
  */
 function alreadyPresent(desired: MergeRecord, live: MergeRecord): MergeRecord {
   return Object.fromEntries(Object.entries(desired).filter(([name, value]) => live[name] === value));

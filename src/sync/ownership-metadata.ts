@@ -128,7 +128,8 @@ const configHashes = new WeakMap<Mapping, string>();
 
 /**
  * Returns the hash of the mapping fields that require a write when they change. Other fields, such as refresh and
- * policies, require none. Mappings are immutable, and each event of each target needs the hash, so it is cached.
+ * policies, require no write. The hash is cached, because each event of each target needs it and mappings are
+ * immutable.
  */
 export function configHash(mapping: Mapping): string {
   const hash = configHashes.get(mapping) ?? shortHash(hashedFields(mapping));

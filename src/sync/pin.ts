@@ -15,12 +15,12 @@ import { describeSource } from './value.ts';
 
 /** A pin keeps a target at the versions of an audit record until it is unpinned. */
 export interface Pin {
-  /** The sequence number of that record. */
+  /** The sequence number of the record to which the target is pinned. */
   readonly to: number;
   readonly sources: readonly TargetSource[];
   /**
-   * Maps each store name to the prefix of the store's definition hash at that time. If the store has changed, its
-   * versions mean something else.
+   * Maps each store name to the prefix of the store's definition hash when the record was written. If the store has
+   * changed, its versions mean something else.
    */
   readonly stores: ReadonlyMap<string, string>;
 }
@@ -36,8 +36,8 @@ export interface Pinned {
 }
 
 /**
- * Applies the versions of a pin to the current mapping. Each search is replaced by the keys that it found at that time.
- * A source that is not in the record was added later and keeps its current version.
+ * Applies the versions of a pin to the current mapping. Each search is replaced by the keys that it found when the
+ * record was written. A source that is not in the record was added after the record and keeps its current version.
  * @throws AppError ROLLBACK_AMBIGUOUS, VERSION_GONE, KEY_COLLISION, KEY_INVALID
  */
 export function pinMapping(mapping: Mapping, pin: Pin, stores: ReadonlyMap<string, string>): Pinned {
@@ -105,7 +105,7 @@ function distinct(sources: readonly TargetSource[]): readonly string[] {
   return [...new Set(sources.map(({ version }) => version))];
 }
 
-/** Returns the sources that a search found at that time, by target key. */
+/** Returns the sources that a search found when the record was written, by target key. */
 function pinnedSearchSources(
   search: Search,
   pin: Pin,

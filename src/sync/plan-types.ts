@@ -31,7 +31,7 @@ export type Plan =
       readonly keys: readonly KeyPlan[];
       readonly change: SecretChange;
       readonly live: LiveSecret;
-      /** Set if the Secret was not ours before. */
+      /** Whether the write takes ownership of a Secret that was not ours before. */
       readonly adopts: boolean;
       /** Whether the write only undoes a manual change. */
       readonly drift: boolean;
@@ -61,7 +61,7 @@ export type Plan =
       readonly keys: readonly KeyPlan[];
       readonly live: LiveSecret;
       readonly error: AppError;
-      /** Set if only our keys are removed from a foreign Secret, which itself stays. */
+      /** Set if the Secret is foreign. Then only our keys are removed, and the Secret itself stays. */
       readonly ending?: MergeManifest;
     }
   | { readonly kind: 'refuse' | 'fail'; readonly keys: readonly KeyPlan[]; readonly error: AppError };
@@ -83,7 +83,7 @@ export interface PlanInput extends Claim, Pick<AbsenceInput, 'isProvenAbsent' | 
   readonly former?: readonly FormerMerge[];
   /** For `mode: merge`: the merges of orphaned mappings. This mapping may be one of these mappings under a new name. */
   readonly orphaned?: readonly FormerMerge[];
-  /** For `mode: merge`: returns the fields that only these merges own. Left out if unknown. */
+  /** For `mode: merge`: returns the fields that only the given merges own. Left out if unknown. */
   readonly exclusivelyOwned?: (merges: readonly MergeOwner[]) => OwnedFields;
   /** Set if `mapping` and `desired` use the versions of a pin. */
   readonly pin?: PinMetadata | undefined;

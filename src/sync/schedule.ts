@@ -35,7 +35,10 @@ const MINUTE = 60 * SECOND;
 const MIN_DELAY = SECOND;
 const MAX_BACKOFF = 5 * MINUTE;
 const HOUR = 60 * MINUTE;
-/** The longest delay that is granted to a store or the API server. During the delay, nothing else runs the target. */
+/**
+ * The longest delay that is granted to a store or the API server. It is limited, because nothing else runs the target
+ * during the delay.
+ */
 export const MAX_RETRY_AFTER_MS = HOUR;
 /** Short, because a conflict with another writer resolves quickly. */
 const CONFLICT_BACKOFF = { first: SECOND / 4, longest: 30 * SECOND };

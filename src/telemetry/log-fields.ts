@@ -52,7 +52,7 @@ export type LogFields = {
   readonly [Name in keyof Fields]?: (Fields[Name] extends 'string' ? string : number) | undefined;
 } & {
   /**
-   * Any thrown value. The log contains its code and our own message. For internal errors it also contains stack
+   * Any thrown value. The log contains the value's error code and our own message, and for internal errors also stack
    * locations.
    */
   readonly error?: unknown;
@@ -85,8 +85,8 @@ function errorFields(thrown: unknown): PlainFields {
 }
 
 /**
- * Returns the innermost stack locations, such as `file.ts:12:3`. They are needed to debug internal errors, and contain
- * no message or value.
+ * Returns the innermost stack locations, such as `file.ts:12:3`. Stack locations are needed to debug internal errors,
+ * and contain no message or value.
  */
 function stackLocations(thrown: unknown): readonly string[] {
   if (!(thrown instanceof Error) || thrown.stack === undefined) return [];

@@ -1,8 +1,10 @@
-/** The definition of a metric. A metric whose name ends in `_total` is a counter, except for histograms. */
 export interface MetricDefinition {
   readonly help: string;
   readonly type: 'counter' | 'gauge' | 'histogram';
-  /** Names from the configuration, but never keys, properties or values: other systems store labels for a long time. */
+  /**
+   * Labels contain names from the configuration. They never contain keys, properties or values, because other systems
+   * store labels for a long time.
+   */
   readonly labels: readonly Label[];
   /** Upper bounds of the buckets, in seconds. */
   readonly buckets?: readonly number[];

@@ -4,7 +4,7 @@ import { type HistogramName, METRICS, type MetricName } from './metric-names.ts'
 import { createSeriesByName, createStaleness, type SeriesByName, type StalenessInput } from './series.ts';
 
 interface TargetReading extends StalenessInput {
-  /** The code of its current error. */
+  /** The error code of the target's current error. */
   readonly code?: string;
 }
 
@@ -48,10 +48,10 @@ export interface ProviderRequest {
 export interface Metrics {
   syncDone(result: SyncResult): void;
   providerRequest(request: ProviderRequest): void;
-  /** @param intake The name of the intake in the configuration. */
+  /** @param intake The name of the event source in the configuration. */
   event(intake: string, outcome: string, count?: number): void;
   intakeUp(intake: string, isUp: boolean): void;
-  /** Removes the series of an intake that is no longer configured. */
+  /** Removes the series of an event source that is no longer configured. */
   intakeRemoved(intake: string): void;
   clusterWrite(verb: string): void;
   auditRecords(count: number): void;
@@ -69,8 +69,8 @@ export interface MetricsOptions {
   readonly clock: Pick<Clock, 'now'>;
   observe(): Promise<ServiceSnapshot>;
   /**
-   * Whether to add the metrics of Node and the process. They need a garbage collection hook, which stays active as long
-   * as the process runs.
+   * Whether to add the metrics of Node and the process. These metrics need a garbage collection hook, which stays
+   * active as long as the process runs.
    */
   readonly processMetrics?: boolean;
 }
@@ -82,7 +82,8 @@ export function createMetrics({ version, clock, observe, processMetrics = true }
   const changed = createTimestamps(instruments.changed);
   const expiry = createTimestamps(instruments.expiry);
   instruments.buildInfo.set({ version }, 1);
-  // Before the first cycle there must be no series: 0 would mean 1970.
+  // Remove the initial series. Before the first cycle there must be no series, because the value 0 would mean the year
+  // 1970.
   instruments.cycle.remove({});
   if (processMetrics) collectDefaultMetrics({ register: registry });
   const series: ConfiguredSeries = {
@@ -127,7 +128,10 @@ export function createMetrics({ version, clock, observe, processMetrics = true }
   };
 }
 
-/** A time for each target, in seconds. It is removed while the time is unknown. */
+/**
+ * Creates a gauge that holds one time for each target, in seconds since 1970. The series of a target is removed while
+ * its time is unknown.
+ */
 function createTimestamps(gauge: Gauge) {
   const series = createSeriesByName(gauge);
   return {
@@ -210,7 +214,7 @@ function setGauges(
     storeUp.set({ store: store.name }, Number(store.state !== 'down'));
     breakerOpen.set({ store: store.name }, Number(store.breakerOpen));
   }
-  // Skip healthy jobs. Every running job is a loop, so there can be as many loops as targets.
+  // Omit healthy jobs. Every running job is a loop, so there can be as many loops as targets.
   for (const loop of snapshot.loops)
     if (loop.stalled || !loop.name.startsWith('job ')) stalled.set({ loop: loop.name }, Number(loop.stalled));
   const { waiting, active, delayed } = snapshot.queue ?? {};

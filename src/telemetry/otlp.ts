@@ -46,7 +46,7 @@ export function openOtlp(deps: OtlpDeps): Tracing {
       url: `${endpoint.replace(/\/+$/, '')}/v1/traces`,
       timeoutMillis: REQUEST_TIMEOUT_MS,
       async headers() {
-        // This function is called before each attempt. It is the only hook that can stop pending retries.
+        // The exporter calls this function before each attempt. No other hook can stop pending retries.
         if (isClosed) throw new AppError('INTERRUPTED');
         const entries = Object.entries(headers).map(async ([name, value]) => {
           const text = (await value()).revealText();
@@ -78,7 +78,7 @@ export function openOtlp(deps: OtlpDeps): Tracing {
   });
   return {
     tracer,
-    // Do not flush the provider, because its flush would leave a 30 s timer running.
+    // Flush the processor and not the provider, because a flush of the provider would leave a 30 s timer running.
     async flush(ms) {
       await endsWithin(ms, processor.forceFlush());
     },
@@ -92,7 +92,7 @@ export function openOtlp(deps: OtlpDeps): Tracing {
   };
 }
 
-/** Waits up to `ms` and returns whether the work has ended. Failures are reported elsewhere. */
+/** Waits up to `ms` and returns whether the work has ended. Failures of the work are reported elsewhere. */
 async function endsWithin(ms: number, work: Promise<unknown>): Promise<boolean> {
   return (await within(Promise.allSettled([work]), ms)) !== undefined;
 }

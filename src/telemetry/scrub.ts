@@ -17,8 +17,8 @@ export interface Scrubber {
 
 const REPLACEMENT = '[secret]';
 /**
- * The minimum length of replaced text, in bytes and in characters. Replacing each `ab` would make logs unreadable
- * without hiding anything.
+ * The minimum length of replaced text, in bytes and in characters. If a short text such as `ab` were replaced
+ * everywhere, logs would be unreadable, and nothing would be hidden.
  */
 const MIN_LENGTH = 4;
 
@@ -27,13 +27,13 @@ export function createScrubber(): Scrubber {
   let forms: readonly string[] | undefined;
   /**
    * Returns all forms of the registered values. The forms are dropped after the current turn of the event loop, so that
-   * memory does not keep second copies of credentials.
+   * no second copies of credentials stay in memory.
    */
   const currentForms = (): readonly string[] => {
     if (forms !== undefined) return forms;
     const all = new Set(registered.flatMap((value) => formsOf(value.reveal())));
-    // Replace the longest forms first. If a short form inside a long one were replaced first, the rest would stay
-    // visible.
+    // Replace the longest forms first. If a short form inside a long form were replaced first, the remaining part of
+    // the long form would stay visible.
     forms = [...all].sort((a, b) => b.length - a.length);
     setImmediate(() => {
       forms = undefined;
@@ -75,7 +75,8 @@ function formsOf(bytes: Uint8Array): readonly string[] {
 
 /**
  * Returns the Base64 encodings of a value. The encoding depends on the value's offset within a group of three bytes. If
- * other text surrounds the value (such as `user:` in basic authentication), only a part of the encoding is certain.
+ * other text surrounds the value (such as `user:` in basic authentication), only the inner part of the encoding is
+ * known.
  */
 function base64Forms(buffer: Buffer): readonly string[] {
   const forms = [buffer.toString('base64'), buffer.toString('base64url')];

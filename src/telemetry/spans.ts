@@ -38,7 +38,7 @@ export function traceIdsOf(requestId: string): TraceIds {
   return { traceId: hash.slice(0, 32), spanId: hash.slice(32, 48) };
 }
 
-/** The run-time allow-list of span attributes. It supplements the check by types. */
+/** The span attributes that are allowed at run time. This check supplements the check by types. */
 const ATTRIBUTES = [
   'mapping',
   'namespace',
@@ -158,7 +158,10 @@ function otelAttributes(attributes: SpanAttributes): Attributes {
   return allowed;
 }
 
-/** Generates random ids. The ids of root spans are not random, because every process must derive the same ids. */
+/**
+ * Creates a generator of random ids. Only the ids of root spans are not random, because every process must derive the
+ * same ids.
+ */
 function createIdGenerator() {
   const random = new RandomIdGenerator();
   let fixedIds: TraceIds | undefined;
@@ -168,7 +171,10 @@ function createIdGenerator() {
   };
   return {
     generator,
-    /** The SDK calls the generator synchronously while it starts a span. */
+    /**
+     * Calls `work` with fixed ids. The SDK calls the generator synchronously while it starts a span, so only this span
+     * gets the fixed ids.
+     */
     use(ids: TraceIds, work: () => Span): Span {
       fixedIds = ids;
       try {

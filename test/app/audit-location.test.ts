@@ -4,7 +4,7 @@ import { addressOf } from '../../src/app/audit.ts';
 const textOf = (place: string, password?: string): string =>
   Buffer.from(addressOf(place, { PGPASSWORD: password }).reveal()).toString();
 
-it('the address of the audit store gets its password from the environment if the URL has none', () => {
+it('the address of the audit store gets the password from the environment if the URL contains no password', () => {
   expect(textOf('postgres://ann@db.internal/audit', 'p@ss/word')).toBe(
     'postgres://ann:p%40ss%2Fword@db.internal/audit',
   );

@@ -20,7 +20,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 describe('fingerprint key', () => {
-  it('is created on first use with access for its owner only, and is then reused', async () => {
+  it('a missing fingerprint key is created in a file that only its owner can access, and is reused afterwards', async () => {
     const file = join(folder, 'state', 'fingerprint.key');
     const first = await key({ file });
     expect(first.size).toBe(32);
@@ -31,26 +31,26 @@ describe('fingerprint key', () => {
     expect(text).toBe(`${Buffer.from(first.reveal()).toString('base64')}\n`);
   });
 
-  it('is the same for concurrent starts, which leave no temporary files', async () => {
+  it('concurrent starts create the same fingerprint key, and leave no temporary files', async () => {
     const file = join(folder, 'fingerprint.key');
     const keys = await Promise.all(Array.from({ length: 20 }, () => key({ file })));
     expect(keys.every((secretValue) => keys[0]?.equals(secretValue))).toBe(true);
     expect(await readdir(folder)).toEqual(['fingerprint.key']);
   });
 
-  it('is different in another folder', async () => {
+  it('two folders get different fingerprint keys', async () => {
     const [one, two] = [await key({ file: join(folder, 'one') }), await key({ file: join(folder, 'two') })];
     expect(one.equals(two)).toBe(false);
   });
 
-  it('is not created if several replicas could create different keys', async () => {
+  it('the fingerprint key is not created if several replicas could create different keys', async () => {
     await expect(key({ file: join(folder, 'none') }, false)).rejects.toMatchObject({
       code: 'CREDENTIAL_MISSING',
     });
     expect(await readdir(folder)).toEqual([]);
   });
 
-  it('can be read from the environment', async () => {
+  it('the fingerprint key can be read from the environment', async () => {
     expect((await key({ env: 'KEY' })).size).toBe(32);
     await expect(key({ env: 'NONE' })).rejects.toMatchObject({ code: 'CREDENTIAL_MISSING' });
   });
@@ -62,7 +62,7 @@ describe('fingerprint key', () => {
     ['raw bytes', Buffer.alloc(32, 200)],
     ['without its padding', BASE64.replace(/=+$/, '')],
     ['empty', ''],
-  ])('is rejected if it is %s', async (_, content) => {
+  ])('the fingerprint key is rejected if it is %s', async (_, content) => {
     const file = join(folder, 'fingerprint.key');
     await writeFile(file, content);
     const error = await key({ file }).catch((thrown: unknown) => thrown);
@@ -71,13 +71,13 @@ describe('fingerprint key', () => {
     expect(await readFile(file)).toEqual(Buffer.from(content));
   });
 
-  it('can have surrounding white space', async () => {
+  it('the fingerprint key can have surrounding white space', async () => {
     const file = join(folder, 'fingerprint.key');
     await writeFile(file, ` ${BASE64}\r\n\n`);
     expect((await key({ file })).size).toBe(32);
   });
 
-  it.skipIf(process.getuid?.() === 0)('is read from a read-only folder', async () => {
+  it.skipIf(process.getuid?.() === 0)('the fingerprint key is read from a read-only folder', async () => {
     const file = join(folder, 'fingerprint.key');
     await writeFile(file, BASE64);
     await chmod(folder, 0o500);
@@ -85,7 +85,7 @@ describe('fingerprint key', () => {
     await chmod(folder, 0o700);
   });
 
-  it('is read without writing a temporary file if it exists', async () => {
+  it('an existing fingerprint key is read without writing a temporary file', async () => {
     const file = join(folder, 'fingerprint.key');
     await writeFile(file, BASE64);
     const before = (await stat(folder, { bigint: true })).mtimeNs;
@@ -93,7 +93,7 @@ describe('fingerprint key', () => {
     expect((await stat(folder, { bigint: true })).mtimeNs).toBe(before);
   });
 
-  it('cannot be used if it can be neither read nor created, and the error contains the reason', async () => {
+  it('a fingerprint key that can be neither read nor created causes an error with the reason', async () => {
     await writeFile(join(folder, 'file'), '');
     await expect(key({ file: join(folder, 'file', 'key') })).rejects.toMatchObject({
       code: 'CREDENTIAL_MISSING',
@@ -113,7 +113,7 @@ describe('checkpoint key', () => {
   const fresh = () =>
     generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 
-  it('is created on first use with access for its owner only, together with a public key file', async () => {
+  it('a missing checkpoint key is created together with a public key file, and only its owner can access it', async () => {
     const file = join(folder, 'state', 'checkpoint.key');
     const [one, two] = await Promise.all([keysAt(file), keysAt(file)]);
     expect(one.signer.keyId).toBe(two.signer.keyId);
@@ -123,7 +123,7 @@ describe('checkpoint key', () => {
     );
   });
 
-  it('can be replaced, and signatures of the old key are still accepted', async () => {
+  it('signatures of the old checkpoint key are accepted after the key was replaced', async () => {
     const file = join(folder, 'checkpoint.key');
     const old = await keysAt(file);
     const signed = old.signer.sign(unsigned);
@@ -136,14 +136,14 @@ describe('checkpoint key', () => {
     );
   });
 
-  it('can be followed by earlier public keys in its file', async () => {
+  it('the file of the checkpoint key can contain earlier public keys after the key', async () => {
     const old = generateKeyPairSync('ed25519').publicKey;
     const file = join(folder, 'mounted');
     await writeFile(file, `${fresh()}${pemOf(old)}`);
     expect((await keysAt(file, false)).publicKeys.has(keyIdOf(old))).toBe(true);
   });
 
-  it('is not created if several replicas could create different keys, and is not needed for verification', async () => {
+  it('the checkpoint key is not created if replicas could create different keys, and verification works without it', async () => {
     const file = join(folder, 'none.key');
     await expect(keysAt(file, false)).rejects.toMatchObject({ code: 'CREDENTIAL_MISSING' });
     expect((await knownCheckpointKeys({ file }, { credential })).size).toBe(0);
@@ -157,7 +157,7 @@ describe('checkpoint key', () => {
       'of another kind',
       generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }),
     ],
-  ])('is rejected if it is %s, and the error does not quote it', async (_, text) => {
+  ])('the checkpoint key is rejected without being quoted in the error if it is %s', async (_, text) => {
     const file = join(folder, 'wrong.key');
     await writeFile(file, text);
     await expect(keysAt(file)).rejects.toMatchObject({

@@ -93,7 +93,7 @@ it('a Vault store reports each request and its outcome for the metrics', async (
   expect(setup.outcomes).toEqual([
     'first login ok',
     'first read ok',
-    'first read ok', // an absent key is a successful read
+    'first read ok', // a read that finds no key counts as a successful read
     'first describe ok',
     'first list ok',
     'first describe ok',
@@ -166,7 +166,7 @@ it('a Vault store backs off after a refused login, and uses new credentials imme
     expect(await setup.read('first', 'k', 'l')).toEqual(['AUTH_FAILED', 'AUTH_FAILED']);
     await setup.time.advance(1_000);
   }
-  expect(logins()).toBeLessThanOrEqual(8); // retries after 10, 20 and 40 s, then every minute
+  expect(logins()).toBeLessThanOrEqual(8); // the store retries after 10, 20 and 40 s, then every minute
   expect(setup.stores.state('first')).toMatchObject({ state: 'down', breakerOpen: false });
   setup.env.SECRET_ID = right;
   setup.stores.reset('first');
@@ -182,7 +182,7 @@ it('a Vault store reuses the login from a wrapped secret id until the process en
   expect(await setup.read('first')).toEqual(['found']);
   setup.stores.reset('first');
   expect(await setup.read('first')).toEqual(['found']);
-  setup.env.SECRET_ID = ''; // the secret id is deleted after use
+  setup.env.SECRET_ID = ''; // users delete the secret id after its use
   setup.stores.reset('first');
   expect(await setup.read('first')).toEqual(['found']);
   await using reopened = createStores(setup.configs(), setup.deps);

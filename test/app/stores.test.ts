@@ -129,7 +129,7 @@ async function until<T>(time: FakeTimers, work: Promise<T>): Promise<T> {
 }
 
 describe('an unreachable store', () => {
-  it('is down after all attempts of one read have failed, and up after a successful probe', async () => {
+  it('an unreachable store is down after all attempts of one read have failed, and up after a successful probe', async () => {
     await using setup = world('a');
     setup.set('a', 'STORE_UNAVAILABLE');
     expect(await setup.read('a', 'k')).toEqual(['STORE_UNAVAILABLE']);
@@ -154,7 +154,7 @@ describe('an unreachable store', () => {
   });
 
   it.each(['hang', 'STORE_UNAVAILABLE', 'TLS_FAILED'] as const)(
-    'receives only a few requests a minute, however many reads are requested (%s)',
+    'an unreachable store gets only a few requests a minute, even if many reads are requested (%s)',
     async (behaviour) => {
       await using setup = world('a');
       setup.set('a', behaviour);
@@ -172,13 +172,13 @@ describe('an unreachable store', () => {
       await until(setup.time, Promise.all(running));
       expect(setup.time.now() - before).toBeLessThan(16 * 60_000);
       expect(readCount).toBe(2_700);
-      // Requests sent before the breaker opened: at most two rounds of the available slots.
+      // These requests were sent before the breaker opened. They used each of the eight slots for reads at most twice.
       expect(setup.calls.length).toBeLessThanOrEqual(16);
       expect(setup.probes.length).toBeLessThanOrEqual(15 * 4);
     },
   );
 
-  it('immediately fails all queued requests when the breaker opens', async () => {
+  it('all queued requests to an unreachable store fail immediately when the breaker opens', async () => {
     await using setup = world('a');
     setup.set('a', 'hang');
     let ended = 0;
@@ -199,7 +199,7 @@ describe('an unreachable store', () => {
     expect(setup.calls.length).toBeLessThanOrEqual(24);
   });
 
-  it('does not delay another store', async () => {
+  it('an unreachable store does not delay another store', async () => {
     await using setup = world('dead', 'healthy');
     setup.set('dead', 'hang');
     const dead = Array.from({ length: 500 }, (_, index) => readOf(setup.stores, 'dead', `k${index}`));
@@ -214,8 +214,8 @@ describe('an unreachable store', () => {
   });
 });
 
-describe('a hanging key', () => {
-  it('opens no breaker and blocks no other keys', async () => {
+describe('a key whose reads get no answer', () => {
+  it('a key whose reads get no answer opens no breaker and blocks no other keys', async () => {
     await using setup = world('a');
     setup.set('a/slow', 'hang');
     const readers = createSourceReaders({ open: (name) => setup.stores.open(name) });
@@ -235,7 +235,7 @@ describe('a hanging key', () => {
     const others = Array.from({ length: 100 }, (_, index) => readAs(request, `k${index}`));
     await setup.time.advance(1_000);
     expect(new Set(await Promise.all(others))).toEqual(new Set(['found']));
-    // A request that needs a newer value does not wait.
+    // A new request for the slow key does not wait for a running read of it.
     expect(await readAs(open(), 'slow')).toBe('TIMEOUT');
     expect(setup.time.now() - start).toBe(1_000);
     expect(new Set(await until(setup.time, Promise.all(again)))).toEqual(new Set(['TIMEOUT']));
@@ -243,7 +243,7 @@ describe('a hanging key', () => {
     expect(setup.states.filter((state) => state.includes('down'))).toEqual([]);
   });
 
-  it('is read normally after its first answer', async () => {
+  it('a key whose reads got no answer is read normally after its first answer', async () => {
     await using setup = world('a');
     setup.set('a/slow', 'hang');
     expect(await setup.read('a', 'slow')).toEqual(['TIMEOUT']);
@@ -256,7 +256,7 @@ describe('a hanging key', () => {
 });
 
 describe('a refused login', () => {
-  it('marks the store as down until a read succeeds, but does not open the breaker', async () => {
+  it('a refused login marks the store as down until a read succeeds, but does not open the breaker', async () => {
     await using setup = world('a');
     setup.set('a', 'AUTH_FAILED');
     expect(await setup.read('a', 'k')).toEqual(['AUTH_FAILED']);
@@ -275,7 +275,7 @@ describe('a refused login', () => {
   });
 
   it.each(['ACCESS_DENIED', 'SOURCE_DELETED', 'SOURCE_DISABLED', 'VERSION_GONE', 'MOUNT_NOT_FOUND'] as const)(
-    'marks the store as up again after an answer that requires a login (%s)',
+    'a store with a refused login is up again after an answer that requires a login (%s)',
     async (code) => {
       await using setup = world('a');
       setup.set('a', 'AUTH_FAILED');
@@ -287,7 +287,7 @@ describe('a refused login', () => {
   );
 
   it.each(['BAD_ANSWER', 'CONFIG_INVALID'] as const)(
-    'leaves the store marked as down after %s',
+    'a store with a refused login stays down after %s',
     async (code) => {
       await using setup = world('a');
       setup.set('a', 'AUTH_FAILED');
@@ -298,7 +298,7 @@ describe('a refused login', () => {
     },
   );
 
-  it('marks the store as down if opening it fails, whatever the reason', async () => {
+  it('a store is down if it cannot be opened for any reason', async () => {
     await using setup = world('a');
     setup.failCreation(new AppError('ACCESS_DENIED'));
     await expect(setup.stores.open('a')).rejects.toMatchObject({ code: 'ACCESS_DENIED' });
@@ -310,7 +310,7 @@ describe('a refused login', () => {
     expect(setup.stores.state('a')).toMatchObject({ state: 'down', error: { code: 'ACCESS_DENIED' } });
   });
 
-  it('is repeated by the next call if a credential was missing', async () => {
+  it('a login that lacked a credential is repeated by the next call', async () => {
     await using setup = world('a');
     setup.failCreation(new AppError('CREDENTIAL_MISSING'));
     await expect(setup.stores.open('a')).rejects.toMatchObject({ code: 'CREDENTIAL_MISSING' });
@@ -322,7 +322,7 @@ describe('a refused login', () => {
 });
 
 describe('a throttling store', () => {
-  it('is degraded and paused for the requested time, without affecting other stores', async () => {
+  it('a throttling store is degraded and paused for the requested time, without affecting other stores', async () => {
     await using setup = world('a', 'b');
     setup.set('a', new AppError('THROTTLED', { retryAfterMs: 60_000 }));
     expect(await setup.read('a', 'k')).toEqual(['THROTTLED']);
@@ -339,7 +339,7 @@ describe('a throttling store', () => {
 });
 
 describe('stores', () => {
-  it('report each request and its result', async () => {
+  it('each request to a store is reported with its result', async () => {
     await using setup = world('a');
     setup.set('a/bad', 'ACCESS_DENIED');
     await setup.read('a', 'k', 'bad');
@@ -350,7 +350,7 @@ describe('stores', () => {
     expect(answered).toEqual(['a', 'a']);
   });
 
-  it('open one provider per store on first use, and close each provider at the end', async () => {
+  it('each store opens one provider on first use, and closes the provider at the end', async () => {
     const setup = world('a', 'b');
     await Promise.all([setup.read('a', 'k'), setup.read('a', 'l')]);
     expect(setup.opened).toEqual(['a']);
@@ -359,7 +359,7 @@ describe('stores', () => {
     expect(setup.time.pending).toBe(0);
   });
 
-  it('close all providers in parallel', async () => {
+  it('the providers of all stores are closed in parallel', async () => {
     const setup = world('slow', 'quick');
     for (const name of ['slow', 'quick']) await setup.read(name, 'k');
     const farewell = Promise.withResolvers<void>();
@@ -372,7 +372,7 @@ describe('stores', () => {
     expect(setup.closed).toEqual(['quick', 'slow']);
   });
 
-  it('cancel queued work and retries when closed', async () => {
+  it('closing the stores cancels queued work and retries', async () => {
     const setup = world('a');
     setup.set('a', 'hang');
     const read = readOf(setup.stores, 'a', ...Array.from({ length: 100 }, (_, index) => `k${index}`));
@@ -388,7 +388,7 @@ describe('stores', () => {
     expect([setup.calls.length, setup.time.pending]).toEqual([begun, 0]);
   });
 
-  it('open no provider after they are closed', async () => {
+  it('closed stores open no provider', async () => {
     const setup = world('a', 'b');
     const provider = await setup.stores.open('a');
     await setup[Symbol.asyncDispose]();
@@ -398,7 +398,7 @@ describe('stores', () => {
     expect([setup.opened, setup.calls, setup.time.pending]).toEqual([['a'], [], 0]);
   });
 
-  it('reopen after a reset, and let running calls finish with the old provider', async () => {
+  it('a reset store opens a new provider, and running calls finish with the old provider', async () => {
     await using setup = world('a');
     setup.set('a/slow', 'hang');
     const slow = readOf(setup.stores, 'a', 'slow');
@@ -411,7 +411,7 @@ describe('stores', () => {
     expect(setup.closed).toEqual(['a']);
   });
 
-  it('start with a closed breaker and no failures after a reset', async () => {
+  it('a reset store starts with a closed breaker and no failures', async () => {
     await using setup = world('a');
     setup.set('a', 'STORE_UNAVAILABLE');
     await setup.read('a', 'k');
@@ -426,7 +426,7 @@ describe('stores', () => {
     expect(setup.probes).toHaveLength(probes);
   });
 
-  it('keep the time of the last success after a reset, but not for a different store with the same name', async () => {
+  it('a reset store keeps the time of its last success, but a different store with the same name does not', async () => {
     await using setup = world('a');
     await setup.read('a', 'k');
     const { lastSuccess } = setup.stores.state('a');
@@ -444,7 +444,7 @@ describe('stores', () => {
     expect(setup.stores.state('a').lastSuccess).toBeUndefined();
   });
 
-  it('do not break a provider that was opened before a reset', async () => {
+  it('a provider that was opened before a reset still works afterwards', async () => {
     await using setup = world('a');
     const provider = await setup.stores.open('a');
     setup.stores.reset('a');
@@ -452,7 +452,7 @@ describe('stores', () => {
     expect(setup.opened).toEqual(['a', 'a']);
   });
 
-  it('keep unchanged stores open under a new configuration, reopen changed stores, and close removed stores', async () => {
+  it('a new configuration keeps unchanged stores open, reopens changed stores, and closes removed stores', async () => {
     await using setup = world('same', 'moved', 'gone');
     for (const name of ['same', 'moved', 'gone']) await setup.read(name, 'k');
     const before = setup.stores.definitions;

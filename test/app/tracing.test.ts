@@ -18,7 +18,7 @@ function namesBelow(spans: readonly ReceivedSpan[], parent: string): readonly st
 }
 
 describe('traces of a sync', () => {
-  it('form one trace from the trigger to the outcome', async () => {
+  it('the spans of a sync form one trace from the trigger to the outcome', async () => {
     await using receiver = await openReceiver();
     await using bench = await openBench(config(receiver));
     const { code, json } = await sync(bench);
@@ -47,7 +47,7 @@ describe('traces of a sync', () => {
     expect(json).toMatchObject({ ok: true });
   });
 
-  it('contain the code of a failure', async () => {
+  it('the trace of a failed sync contains the error code', async () => {
     await using receiver = await openReceiver();
     await using bench = await openBench(config(receiver).replace('property: user', 'property: gone'));
     await sync(bench);
@@ -60,7 +60,7 @@ describe('traces of a sync', () => {
     expect(job?.events ?? []).toEqual([]);
   });
 
-  it('contain neither values, keys nor headers', async () => {
+  it('the trace of a sync contains neither values, keys nor headers', async () => {
     await using receiver = await openReceiver();
     await using bench = await openBench(config(receiver));
     await bench.write('store/db.json', JSON.stringify({ user: 'ann', password: PASSWORD }));
@@ -74,7 +74,7 @@ describe('traces of a sync', () => {
       expect(sent).not.toContain(hidden);
   });
 
-  it('do not affect the sync if the collector is down', async () => {
+  it('a sync succeeds even if the trace collector is down', async () => {
     await using receiver = await openReceiver();
     receiver.answer((response) => void response.writeHead(401).end());
     await using bench = await openBench(config(receiver));
@@ -84,7 +84,7 @@ describe('traces of a sync', () => {
 });
 
 describe('a program without `tracing` in its configuration', () => {
-  it('loads no tracing package, because a single file imports it on demand', () => {
+  it('a program without `tracing` in its configuration loads no tracing package, because a single file imports it on demand', () => {
     const src = join(import.meta.dirname, '../../src');
     const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((path) =>
       path.endsWith('.ts'),

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { ACTIONS, type Entry, OUTCOMES, REVIEW_STATES } from '../../src/audit/entry.ts';
 import { fingerprint } from './sample.ts';
 
-/** A small set, so that filters find matches. It includes unusual characters. */
+/** There are only a few names, so that filters find matches. Some contain unusual characters. */
 export const NAMES = [
   'a',
   'a-b',
@@ -34,7 +34,7 @@ export const anyEntry: fc.Arbitrary<Entry> = fc.record(
     actor,
     requestId: name,
     phase: fc.constantFrom('intent', 'outcome'),
-    // Contains `review` twice: reviews change the search results of other records, so they must occur often.
+    // Contains `review` twice, so that reviews are frequent. They change the search results of other records.
     action: fc.constantFrom(...ACTIONS, 'review'),
     mapping: name,
     namespace: name,

@@ -32,7 +32,7 @@ describe('canonical JSON', () => {
     );
   });
 
-  it('does not change if it is canonicalized a second time', () => {
+  it('stays the same if it is parsed and serialized a second time', () => {
     fc.assert(
       fc.property(json, (value) => {
         expect(canonical(JSON.parse(canonical(value)))).toBe(canonical(value));
@@ -56,7 +56,7 @@ describe('canonical JSON', () => {
     );
   });
 
-  it('sorts names that look like array indexes by code units', () => {
+  it('sorts names by code units, even if they look like array indexes', () => {
     const given: unknown = JSON.parse('{"b":{"10":1,"2":2,"-":3},"__proto__":[{"9":0,"10":0}],"a":0}');
     expect(canonical(given)).toBe('{"__proto__":[{"10":0,"9":0}],"a":0,"b":{"-":3,"10":1,"2":2}}');
     expect(() => canonical({ 1: 0, b: Number.NaN })).toThrow(TypeError);

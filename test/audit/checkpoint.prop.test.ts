@@ -39,7 +39,7 @@ const at = (sequence: number, minute: number, more: Partial<Checkpoint> = {}, by
   });
 
 describe('checkpoint signature', () => {
-  it('is valid for the signed content after serialization and parsing, with any of the known keys', () => {
+  it('is valid with any of the known keys after the checkpoint was serialized and parsed', () => {
     fc.assert(
       fc.property(signed, (checkpoint) => {
         const [back] = parseCheckpoints(checkpointLine(checkpoint));
@@ -49,7 +49,7 @@ describe('checkpoint signature', () => {
     );
   });
 
-  it('is invalid if the content was changed', () => {
+  it('is invalid if the content of the checkpoint was changed', () => {
     const change = fc.constantFrom(
       { sequence: 4_711 },
       { hash: 'c' },
@@ -69,13 +69,13 @@ describe('checkpoint signature', () => {
     expect(signatureOf({ ...at(1, 1), signature }, keys)).toBe('wrong');
   });
 
-  it('is unknown if its key is not available', () => {
+  it('has the state `unknown` if the public key of the signer is not available', () => {
     expect(signatureOf(at(1, 1, {}, foreign), keys)).toBe('unknown');
   });
 });
 
 describe('parseCheckpoints', () => {
-  it('skips incomplete and empty lines, and accepts log lines', () => {
+  it('skips incomplete and empty lines, and finds checkpoints in lines of a log', () => {
     const [a, b] = [at(1, 1), at(2, 2)];
     const text = `${checkpointLine(a)}\n{"hash":"ab","signature":"to\n\nhello\n[]\n{"signature":1}\n2026-11-25 info {"checkpoint":${checkpointLine(b)}}\n`;
     expect(parseCheckpoints(text)).toEqual([a, b]);
@@ -94,7 +94,7 @@ describe('newestTrusted', () => {
     ).toBe(17);
   });
 
-  it('skips checkpoints without a trusted signature, and returns them separately', () => {
+  it('skips checkpoints without a trusted signature, and returns these separately', () => {
     const forged = { ...at(50, 9), sequence: 60 };
     const unknownKey = at(70, 9, {}, foreign);
     const { checkpoint, untrusted } = newestTrusted([at(20, 2), forged, unknownKey], keys);
@@ -109,7 +109,7 @@ describe('newestTrusted', () => {
   });
 });
 
-it('treats all earlier checkpoints up to the accepted sequence number as accepted', () => {
+it('treats earlier checkpoints as accepted up to the sequence number in the acceptance of a loss', () => {
   const accepting = [at(16, 4, { accepts: 30 })];
   expect(isAccepted(at(30, 3), accepting)).toBe(true);
   expect(isAccepted(at(31, 3), accepting)).toBe(false);
@@ -117,14 +117,14 @@ it('treats all earlier checkpoints up to the accepted sequence number as accepte
 });
 
 describe('parsePublicKeys', () => {
-  it('reads base64 and PEM with several keys', () => {
+  it('reads one key in base64, and several keys in PEM blocks', () => {
     const text = `# ours\n${pemOf(ours.publicKey)}\n${pemOf(old.publicKey)}`;
     expect(parsePublicKeys(text).map(keyIdOf)).toEqual([ours.keyId, old.keyId]);
     const base64 = ours.publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
     expect(parsePublicKeys(`${base64}\n`).map(keyIdOf)).toEqual([ours.keyId]);
   });
 
-  it('returns nothing for keys of another type and for other text', () => {
+  it('returns nothing for keys of another type, and for text without a key', () => {
     const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 1_024 });
     expect(parsePublicKeys(pemOf(publicKey))).toEqual([]);
     for (const text of [

@@ -115,7 +115,7 @@ async function append(audit: AuditStore, count: number): Promise<void> {
 const sequences = ({ lines }: Memory) => lines.map(({ sequence }) => sequence);
 
 describe('checkpoints', () => {
-  it('are written to every location after new records, and on shutdown', async () => {
+  it('are written to every location after records were appended, and on shutdown', async () => {
     await using fixture = await openScene();
     {
       await using checkpointer = await fixture.open();
@@ -142,7 +142,7 @@ describe('checkpoints', () => {
     expect(fixture.places.map(sequences)).toEqual([[10], [10]]);
   });
 
-  it('are not written a second time by a process that finds them at the location', async () => {
+  it('are not written a second time to a location that already has them', async () => {
     await using fixture = await openScene();
     await using one = await fixture.open();
     await append(one.audit, 3);
@@ -167,7 +167,7 @@ describe('checkpoints', () => {
     expect(new Set(times).size).toBe(2);
   });
 
-  it('are written again later at a failing location, without a delay for other locations', async () => {
+  it('are written later to a location that failed, and other locations do not wait for it', async () => {
     await using fixture = await openScene();
     const [first, second] = fixture.places;
     await using checkpointer = await fixture.open();
@@ -207,7 +207,7 @@ describe('audit store that lacks signed records', () => {
     return fixture;
   }
 
-  it('rejects changes, but allows reads and the records of commands that change nothing', async () => {
+  it('rejects records of changes, but accepts records of reads and of commands that change nothing', async () => {
     await using fixture = await truncated();
     await using checkpointer = await fixture.open();
     expect(checkpointer.storeError()).toMatchObject({ code: 'AUDIT_TRUNCATED' });
@@ -223,7 +223,7 @@ describe('audit store that lacks signed records', () => {
     ]);
   });
 
-  it('is not trusted even if it has other records with the sequence numbers of the missing ones', async () => {
+  it('is not trusted even if it contains other records with the sequence numbers of the missing records', async () => {
     await using fixture = await truncated();
     await append(fixture.store, 20);
     await using checkpointer = await fixture.open();
@@ -231,7 +231,7 @@ describe('audit store that lacks signed records', () => {
     expect(await fixture.prove()).toMatchObject({ problem: { kind: 'checkpoint', sequence: 20, after: 10 } });
   });
 
-  it('is trusted again after a person accepts the loss, and verification continues from that record', async () => {
+  it('is trusted after a person accepts the loss, and passes verification', async () => {
     await using fixture = await truncated();
     expect(await fixture.prove()).toMatchObject({ ok: false, problem: { kind: 'truncated', sequence: 13 } });
     await using waiting = await fixture.open();
@@ -248,7 +248,7 @@ describe('audit store that lacks signed records', () => {
     expect(await fixture.prove()).toMatchObject({ ok: true, accepted: 2, sealed: { sequence: 17 } });
   });
 
-  it('is reported again after a second loss, although sequence numbers are reused', async () => {
+  it('is reported after a second loss too, although sequence numbers are reused', async () => {
     await using fixture = await truncated();
     {
       await using checkpointer = await fixture.open();
@@ -269,7 +269,7 @@ describe('audit store that lacks signed records', () => {
     expect(await fixture.prove()).toMatchObject({ ok: true });
   });
 
-  it('is not trusted while the acceptance is missing at one of the checkpoint locations', async () => {
+  it('is not trusted while one of the checkpoint locations lacks the acceptance of the loss', async () => {
     await using fixture = await truncated();
     await using checkpointer = await fixture.open();
     const [first] = fixture.places;
@@ -283,7 +283,7 @@ describe('audit store that lacks signed records', () => {
     expect(checkpointer.storeError()).toBeUndefined();
   });
 
-  it('is detected while it is in use, and no newer checkpoint covers up the loss', async () => {
+  it('is detected even while it is in use, and no newer checkpoint hides the loss', async () => {
     await using fixture = await openScene();
     await using checkpointer = await fixture.open();
     await append(checkpointer.audit, 9);
@@ -296,7 +296,7 @@ describe('audit store that lacks signed records', () => {
     expect(fixture.places.map(sequences)).toEqual([[9], [9]]);
   });
 
-  it('is not reported if retention pruned the records', async () => {
+  it('is not reported if retention pruned the missing records', async () => {
     await using fixture = await openScene();
     await using checkpointer = await fixture.open();
     await append(checkpointer.audit, 9);
@@ -325,7 +325,7 @@ describe('checkpoint location', () => {
     await checkpointer.audit.append([COMMAND]);
   });
 
-  it('reports checkpoints signed by an unknown key, without effect on the trust in the store', async () => {
+  it('reports a checkpoint that was signed by an unknown key, but the store stays trusted', async () => {
     await using fixture = await openScene();
     const foreign = createSigner(generateKeyPairSync('ed25519').privateKey);
     const forged = { sequence: 50, hash: 'a', time: '2026-11-25T12:00:00.000Z', instance: 'test' };
@@ -342,7 +342,7 @@ describe('checkpoint location', () => {
     });
   });
 
-  it('may contain checkpoints of another instance, and these are ignored', async () => {
+  it('may contain checkpoints of another instance, which are ignored', async () => {
     await using fixture = await openScene();
     fixture.places[0]?.lines.push(
       signer.sign({ sequence: 50, hash: 'a', time: '2026-11-25T12:00:00.000Z', instance: 'another' }),

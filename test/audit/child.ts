@@ -47,8 +47,8 @@ switch (job) {
   case 'endless': {
     const store = await open();
     say('begun');
-    // Appends records and prints their ids after they are stored. A record whose id was not printed may or may not be
-    // stored.
+    // Appends records, and prints the id of each record after it is stored. A record whose id was not printed may or
+    // may not be stored.
     for (let n = 0; ; n += 3) {
       const ids = [n, n + 1, n + 2].map((id) => `${replica}-${id}`);
       await Promise.all(ids.map((requestId) => store.append([entry({ requestId })])));

@@ -84,7 +84,7 @@ describe('JSON lines export', () => {
     }
   });
 
-  it('contains every record that matches the filter, oldest first', async () => {
+  it('contains every record that matches a filter, oldest first', async () => {
     await using audit = await openFilled();
     const found = await recordsOf(audit, { filter: { mapping: 'm1' } });
     const listed = await audit.list({ mapping: 'm1' }, { limit: 1_000 });
@@ -93,7 +93,7 @@ describe('JSON lines export', () => {
     expect(await recordsOf(audit, { filter: { mapping: 'nobody' } })).toEqual([]);
   });
 
-  it('ends even if new records are appended during the export', async () => {
+  it('ends even if new records are appended while it runs', async () => {
     for (const filter of [{}, { action: 'sweep' }] as const) {
       await using audit = await openFilled();
       const before = (await audit.list(filter, { limit: 10_000 })).length;
@@ -113,7 +113,7 @@ describe('JSON lines export', () => {
     expect(jsonLine({ text: '{}', hash: '', columnsMatch: false })).toBe('{"damaged":"{}","hash":""}\n');
   });
 
-  it('uses the line format of the records on standard output', async () => {
+  it('has the same line format as the records on standard output', async () => {
     await using audit = createMemoryAudit();
     const [record] = await audit.append([entry()]);
     if (record === undefined) throw new Error('nothing was recorded');
@@ -174,7 +174,7 @@ describe('export that is itself recorded', () => {
   } as const;
 
   it.each(EXPORT_FORMATS)(
-    'leads to a record of its start and of its end as %s, and contains neither of these records',
+    'adds a record of its start and a record of its end to the audit, and contains neither of them (format: %s)',
     async (format) => {
       await using audit = createMemoryAudit();
       await audit.append([entry(), bare()]);
@@ -198,7 +198,7 @@ describe('export that is itself recorded', () => {
     });
   });
 
-  it('leads to a record of how many records were sent if the receiver disconnects', async () => {
+  it('adds a record with the number of sent records to the audit if the receiver disconnects', async () => {
     await using audit = createMemoryAudit();
     await fill(audit);
     const chunks = recordedExport(audit, exportRequest(), context);

@@ -34,7 +34,7 @@ function open() {
 }
 
 describe('foreignVersion', () => {
-  it('ignores records of this process, including rejected ones, and changes with records of other processes', async () => {
+  it('stays the same after appends of this process, even after failed ones, and changes after appends of other processes', async () => {
     const { audit, foreignVersion, other } = open();
     await other.append([entry(), entry()]);
     const before = await foreignVersion();
@@ -67,7 +67,7 @@ describe('foreignVersion', () => {
     expect(await foreignVersion()).toBe(before);
   });
 
-  it('is undefined if an append of this process starts or ends during the read', async () => {
+  it('is undefined if an append of this process starts or ends while the head is read', async () => {
     const { audit, foreignVersion, append, head } = open();
     const before = await foreignVersion();
     const releaseHead = head.shut();
@@ -89,7 +89,7 @@ describe('foreignVersion', () => {
     expect(await foreignVersion()).toBe(before);
   });
 
-  it('shares one read among callers that arrive before it starts, and never returns a state from before the call', async () => {
+  it('reads the head once for all callers that arrive before the read starts, and never returns a state from before a call', async () => {
     const { foreignVersion, head, other, looks: headReads } = open();
     const releaseHead = head.shut();
     const first = [foreignVersion(), foreignVersion()];
@@ -105,7 +105,7 @@ describe('foreignVersion', () => {
     expect(headReads()).toBe(2);
   });
 
-  it('reads again after a failure, also for callers that were already waiting', async () => {
+  it('reads the head a second time after a failed read, also for callers that were already waiting', async () => {
     const log = createMemoryAudit();
     const { promise: failure, reject: fail } = Promise.withResolvers<void>();
     let headReads = 0;

@@ -11,7 +11,7 @@ function block(info: string): string {
   return page.split(`\`\`\`${info}\n`)[1]?.split('\n```')[0] ?? '';
 }
 
-it('the documented example equals the record that the program writes, with its hash', () => {
+it('the documented example equals the record that the program writes, including its hash', () => {
   const text = block('json canonical');
   const record: AuditRecord = JSON.parse(text);
   expect(canonical(record)).toBe(text);

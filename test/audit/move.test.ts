@@ -110,7 +110,7 @@ describe('moveAudit', () => {
     expect(await moveAudit(source, target)).toMatchObject({ kind: 'refused' });
   });
 
-  it('names the target store, not the source store, if moved records were altered in the target', async () => {
+  it('names the target store in the error, not the source store, if moved records were altered in the target', async () => {
     await using logs = await setUp();
     await logs.fill(1800);
     await using source = await logs.open('from.db', true);
@@ -128,7 +128,7 @@ describe('moveAudit', () => {
     });
   });
 
-  it('refuses a source or target to which another process writes, and a target with a part of another log', async () => {
+  it('refuses a source or target to which another process writes, and a target that contains part of another log', async () => {
     await using logs = await setUp();
     await logs.fill(10);
     await using source = await logs.open('from.db', true);
@@ -153,7 +153,7 @@ describe('moveAudit', () => {
     expect(await moveAudit(target, other)).toMatchObject(refused('is not finished'));
   });
 
-  it('is not completed if the source was written to during the move, and can be run again', async () => {
+  it('does not complete the move if the source was written to meanwhile, and can be called a second time', async () => {
     await using logs = await setUp();
     await logs.fill(600);
     await using source = await logs.open('from.db', true);

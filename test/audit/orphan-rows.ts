@@ -25,7 +25,7 @@ const truncateRecords = (after: number): string =>
 
 /** Checks that search rows of deleted records do not affect the store after a person has accepted the loss. */
 export function describeOrphanRows(name: string, openHarness: () => Promise<OrphanRowsHarness>): void {
-  it(`${name}: shows the previous review states again after later reviews are lost`, async () => {
+  it(`${name}: shows the previous review state of a record after its last review was lost`, async () => {
     await using harness = await openHarness();
     {
       await using store = await harness.open('a');
@@ -66,7 +66,7 @@ export function describeOrphanRows(name: string, openHarness: () => Promise<Orph
     });
   });
 
-  it(`${name}: shows a record as unreviewed after its only review is lost`, async () => {
+  it(`${name}: shows a record as unreviewed after its only review was lost`, async () => {
     await using harness = await openHarness();
     {
       await using store = await harness.open('a');

@@ -18,7 +18,7 @@ describe('parseAddress', () => {
     });
   });
 
-  it("defaults to the standard port, the user's database and no password", () => {
+  it('defaults to the standard port, a database with the name of the user, and no password', () => {
     expect(parse('postgresql://ann@db')).toMatchObject({ port: 5432, database: 'ann', password: '' });
   });
 
@@ -82,7 +82,7 @@ describe('tlsOptions', () => {
       });
   });
 
-  it('names the file that does not exist', async () => {
+  it('names the missing file in the error if a file does not exist', async () => {
     await expect(tlsOptions(parse('postgres://a:b@db/c'), { caFile: '/no/such.pem' })).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
       message: expect.stringContaining('file /no/such.pem cannot be read: ENOENT'),

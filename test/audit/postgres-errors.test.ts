@@ -24,7 +24,7 @@ describe('PostgreSQL driver errors', () => {
     [withCode('hunter2'), 'the connection to the server failed'],
     [new Error('hunter2'), 'the connection to the server failed'],
     ['hunter2', 'the connection to the server failed'],
-  ])('are replaced by a message of this program: %s', (thrown, detail) => {
+  ])('become errors with a message of this program: %s', (thrown, detail) => {
     const error = toAuditError(thrown);
     expect(error).toMatchObject({ code: 'AUDIT_UNAVAILABLE', detail });
     expect(`${error.message} ${JSON.stringify(error)}`).not.toContain('hunter2');
@@ -41,7 +41,7 @@ describe('PostgreSQL driver errors', () => {
     [withCode('CERT_HAS_EXPIRED'), true, false],
     [new Error('Connection terminated'), true, true],
   ])(
-    'are classified by two questions: is the connection lost, and is the error transient: %s',
+    'show whether the connection is lost, and whether a new connection may work: %s',
     (thrown, ends, passes) => {
       for (const error of [thrown, toAuditError(thrown)]) {
         expect(endsConnection(error)).toBe(ends);

@@ -31,7 +31,7 @@ async function echo({ sql, parameters: [first] }: Statement): Promise<readonly o
   return (first as readonly string[]).map((value, index) => ({ nth: index + 1, is: value })).toReversed();
 }
 
-it('sends the first query alone, and then sends the queries that arrived meanwhile as one batch', async () => {
+it('a query batcher sends the first query alone, and then the queries that arrived meanwhile as one batch', async () => {
   const { statements, runQuery } = server(echo);
   const names = Array.from({ length: 120 }, (_, n) => `k${n}`);
   const first = runQuery(query('k0'));
@@ -48,13 +48,13 @@ it('sends the first query alone, and then sends the queries that arrived meanwhi
   });
 });
 
-it('resolves queries for which the response has no row', async () => {
+it('a query batcher resolves a query even if the response has no row for it', async () => {
   const { runQuery } = server(async (statements) => (await echo(statements)).filter((_, index) => index > 0));
   const answers = await Promise.all(['a', 'b', 'c'].map((name) => runQuery(query(name))));
   expect(answers).toMatchObject([{ is: 'a' }, { is: 'b' }, undefined]);
 });
 
-it('rejects all queries of a failed batch, and still answers later queries', async () => {
+it('a query batcher rejects all queries of a failed batch, and still answers later queries', async () => {
   let fails = true;
   const { runQuery } = server(async (statements) => {
     if (fails) throw new Error('away');
@@ -66,7 +66,7 @@ it('rejects all queries of a failed batch, and still answers later queries', asy
   expect(await runQuery(query('d'))).toMatchObject({ is: 'd' });
 });
 
-it('sends the batch again after the connection is lost', async () => {
+it('a query batcher sends a batch a second time if the connection was lost', async () => {
   const runQuery = createQueryBatcher(async (statementOf) => {
     const first = statementOf();
     const second = statementOf();
@@ -77,7 +77,7 @@ it('sends the batch again after the connection is lost', async () => {
   expect(answers).toMatchObject([{ is: 'a' }, { is: 'b' }, { is: 'c' }]);
 });
 
-it('rejects all waiting queries if no connection can be opened', async () => {
+it('a query batcher rejects all waiting queries if no connection can be opened', async () => {
   const runQuery = createQueryBatcher(async () => Promise.reject(new Error('closed')));
   const all = await Promise.allSettled(['a', 'b'].map((name) => runQuery(query(name))));
   expect(all.map(({ status }) => status)).toEqual(['rejected', 'rejected']);

@@ -39,13 +39,13 @@ describe('parseInstant', () => {
 });
 
 describe('audit query', () => {
-  it('becomes a filter that contains only the conditions in the request', () => {
+  it('becomes a filter that contains only the conditions of the query', () => {
     const filter = toFilter({ since: 'S', mapping: 'db', code: 'THROTTLED' }, (text) => `${text}!`);
     expect(filter).toEqual({ since: 'S!', mapping: 'db', code: 'THROTTLED' });
     expect(Object.keys(toFilter({}, String))).toEqual([]);
   });
 
-  it('returns a cursor with each page except for the last one', async () => {
+  it('returns a cursor with each page except the last one', async () => {
     await using audit = createMemoryAudit();
     await audit.append([bare(), bare(), bare(), bare()]);
     const first = await queryRecords(audit, {}, { limit: 2 });

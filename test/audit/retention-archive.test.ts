@@ -29,7 +29,7 @@ describe('retention archive', () => {
     expect(pruneRecords[0]?.note).toMatch(/, archived in audit-1-20\.jsonl$/);
   });
 
-  it('continues where the previous segment ended, and forms one chain with the store', async () => {
+  it('starts each segment where the previous one ended, and forms one chain with the store', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 15);
     await fixture.retention().run();
@@ -62,7 +62,7 @@ describe('retention archive', () => {
     });
   });
 
-  it('is not overwritten if it belongs to another store, and then nothing is pruned', async () => {
+  it('is not overwritten if it belongs to another store, and no record is pruned then', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     await mkdir(fixture.archive.path);
@@ -101,7 +101,7 @@ describe('retention archive', () => {
     expect(await readFile(victim, 'utf8')).toBe('precious');
   });
 
-  it('leaves no temporary file behind if its write is interrupted', async () => {
+  it('leaves no temporary file behind if writing the archive is interrupted', async () => {
     await using folder = await temporaryFolder();
     const archive = createArchive(join(folder.path, 'archive'));
     const seal = signer.sign({ sequence: 9, hash: 'a'.repeat(64), time: '', instance: 'test' });
@@ -113,7 +113,7 @@ describe('retention archive', () => {
     expect(await readdir(archive.path)).toEqual([]);
   });
 
-  it('is deleted again if the checkpoint of its segment cannot be written', async () => {
+  it('is deleted if the checkpoint of its segment cannot be written', async () => {
     await using folder = await temporaryFolder();
     const archive = createArchive(folder.path);
     const seal = signer.sign({ sequence: 9, hash: 'a'.repeat(64), time: '', instance: 'test' });
@@ -128,7 +128,7 @@ describe('retention archive', () => {
     expect(await archive.write(segment, fill)).toBe('audit-1-9.jsonl');
   });
 
-  it('stops with the service, and the next run prunes the segment', async () => {
+  it('leaves the records in the store if the service stops, and the next run prunes the segment', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     const stop = new AbortController();

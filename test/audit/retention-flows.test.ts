@@ -25,7 +25,7 @@ describe('after all records are pruned', () => {
     expect(world.story()).toEqual(['command sync ok', 'sweep ok']);
   });
 
-  it('an orphaned target is still recognized as owned, and the usual rules decide whether it is held or deleted', async () => {
+  it('an orphaned target still counts as ours, and the usual rules decide whether it is held or deleted', async () => {
     const world = await openWorld({ more: 'defaults: { onMappingRemoved: delete }' });
     await world.sync();
     await later(world);
@@ -33,7 +33,7 @@ describe('after all records are pruned', () => {
     expect(await world.sync()).toMatchObject({ summary: { unchanged: 1, deleted: 1 } });
   });
 
-  it('a continuing failure is not recorded as new, but its end is recorded', async () => {
+  it('a failure that continues is not recorded as new, but its end is recorded', async () => {
     const world = await openWorld();
     world.store.absent('token');
     await world.sync();

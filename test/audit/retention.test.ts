@@ -58,7 +58,7 @@ describe('retention', () => {
     expect(await fixture.archived()).toEqual([]);
   });
 
-  it('prunes all old records after a long pause, but keeps the record of the pruning', async () => {
+  it('prunes all old records after a long time without records, but keeps the record of the pruning', async () => {
     await using fixture = await openRetention();
     const last = await fixture.append(0, 50);
     // The age of a record is relative to the last record, so no record becomes old if the clock jumps ahead.
@@ -79,7 +79,7 @@ describe('retention', () => {
     expect(await fixture.retention().run()).toMatchObject({ kind: 'pruned', to: last });
   });
 
-  it('prunes in segments of limited size if there are checkpoints at suitable records', async () => {
+  it('prunes in segments of limited size if checkpoints exist at suitable records', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 5);
     const big = await fixture.append(6, 40);
@@ -155,18 +155,18 @@ describe('retention with an invalid chain or checkpoint', () => {
     expect(await fixture.store.base()).toEqual(GENESIS);
   });
 
-  it('reveals in verification that records were deleted without retention', async () => {
+  it('verification fails if somebody deleted records without retention', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     await fixture.retention().run();
-    // Deletes up to a record without a checkpoint, and sets a matching base.
+    // Deletes all records up to one without a checkpoint, and changes the base to match.
     fixture.sql(`update base set sequence = 25, hash = (select hash from records where sequence = 25);
       delete from records where sequence <= 25; delete from record_reviews where sequence <= 25;
       delete from record_sources where sequence <= 25`);
     expect(await fixture.prove()).toMatchObject({ ok: false, problem: { kind: 'deleted', sequence: 1 } });
   });
 
-  it('reveals in verification that records after the base are missing, whether or not records were pruned before', async () => {
+  it('verification fails if records after the base are missing, whether or not retention has pruned before', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     await fixture.retention().run();
@@ -176,7 +176,7 @@ describe('retention with an invalid chain or checkpoint', () => {
 });
 
 describe('retention after a crash', () => {
-  it('loses no record and completes the segment in the next run, whatever the step of the crash', async () => {
+  it('loses no record, and completes the segment in the next run, whichever step the crash interrupted', async () => {
     let crashes = 0;
     for (let step = 1; ; step += 1) {
       await using fixture = await openRetention({ inMemory: true });
@@ -234,7 +234,7 @@ describe('retention after a crash', () => {
     }
   });
 
-  it('prunes in only one of two runs that start concurrently', async () => {
+  it('prunes in only one of two concurrent runs', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     const done = await Promise.all([fixture.retention().run(), fixture.retention().run()]);

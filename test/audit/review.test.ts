@@ -7,7 +7,7 @@ import { bare, entry } from './sample.ts';
 const BY = { actor: { kind: 'operator', name: 'ann' }, requestId: 'r' } as const;
 
 describe('review', () => {
-  it('is stored as a record of its own, and the last review of a record applies', async () => {
+  it('is stored as a record of its own, and the last review of a record determines its state', async () => {
     await using audit = createMemoryAudit();
     await audit.append([entry(), bare()]);
     const first = await recordReview(audit, { sequence: 1, state: 'flagged', note: ' who was it? ', ...BY });
@@ -36,7 +36,7 @@ describe('review', () => {
     });
   });
 
-  it('filters the list of records by review state, and the list never contains reviews', async () => {
+  it('determines which filters by review state match its record, and is itself never listed', async () => {
     await using audit = createMemoryAudit();
     await audit.append([entry(), bare(), entry()]);
     await recordReview(audit, { sequence: 1, state: 'flagged', ...BY });
@@ -50,7 +50,7 @@ describe('review', () => {
     ]).toEqual([[3], [2], [1]]);
   });
 
-  it('is rejected and not stored if its record is missing or is a review, or if its note is too long', async () => {
+  it('is rejected and not stored if the reviewed record is missing or is itself a review, or if the note is too long', async () => {
     await using audit = createMemoryAudit();
     await audit.append([entry()]);
     await recordReview(audit, { sequence: 1, state: 'reviewed', ...BY });

@@ -18,7 +18,7 @@ export function runChild(args: readonly string[], { limitKiB }: { readonly limit
   const child =
     limitKiB === undefined
       ? start(process.execPath, own)
-      : // Bash counts in KiB. The process ignores SIGXFSZ, so a write beyond the limit fails as on a full disk.
+      : // The unit of `ulimit -f` in Bash is KiB. The process ignores SIGXFSZ, so a write beyond the limit fails as on a full disk.
         start('bash', [
           '-c',
           `ulimit -f ${limitKiB}; trap '' XFSZ; exec "$@"`,

@@ -77,7 +77,7 @@ describe('audit file with a failure', () => {
     await expectWorking(database.store, 40);
   });
 
-  it('rejects locked work while the lock file next to it cannot be created, and recovers without a restart', async () => {
+  it('rejects work that needs a lock while the lock file cannot be created, and recovers without a restart', async () => {
     await using database = await openWithConnection();
     const lock = `${database.path}.restart.lock`;
     await mkdir(lock);
@@ -91,7 +91,7 @@ describe('audit file with a failure', () => {
     await expect(failed).rejects.toThrow(TypeError);
   });
 
-  it('rejects locked work while another caller holds the lock, and recovers without a restart', async () => {
+  it('rejects work that needs a lock while another caller holds the lock, and recovers without a restart', async () => {
     await using database = await openWithConnection();
     const lock = `${database.path}.destroy.lock`;
     const [held, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
@@ -127,7 +127,7 @@ describe('audit file with a failure', () => {
   });
 });
 
-it('an audit file rejects the callers that wait for its lock when it is closed', async () => {
+it('closing an audit file rejects the callers that wait for its lock', async () => {
   await using database = await openWithConnection();
   const other = new DatabaseSync(database.path);
   other.exec('begin immediate');

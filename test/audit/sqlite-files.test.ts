@@ -53,7 +53,7 @@ describe('new audit file', () => {
   });
 });
 
-it('an audit file is locked and read as one file, whichever of its path names is used', async () => {
+it('an audit file is locked and read as a single file, even if it is opened under several path names', async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, 'audit.db');
   const link = join(folder.path, 'link.db');
@@ -74,7 +74,7 @@ it('an audit file is locked and read as one file, whichever of its path names is
   });
   await held.promise;
   const second = other.exclusively('destroy', async () => void turns.push('second'));
-  // This append takes long enough for the second task to start, if the second task did not wait for it.
+  // This append takes a long time. Without the lock, the second task would start before it ends.
   await other.append([entry()]);
   ended.resolve();
   await Promise.all([first, second]);
@@ -151,7 +151,7 @@ describe('unusable audit file', () => {
       );
   });
 
-  it('is written to when it is checked for write access, so that a full disk is detected', async () => {
+  it('is written to by a check for write access, because only a write detects a full disk', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await using store = await openSqliteAudit({ ...common, path });
@@ -186,7 +186,7 @@ describe('unusable audit file', () => {
     await expect(store.append([entry()])).rejects.toMatchObject(unavailable('changed from outside', path));
   });
 
-  it('returns all other records if one record is damaged, and verification names the damaged one', async () => {
+  it('returns all other records if one record is damaged, and verification names the damaged record', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await filled(path);
@@ -237,7 +237,7 @@ describe('read-only audit file', () => {
     expect(await stat(path)).toMatchObject({ mtimeMs: before.mtimeMs, size: before.size });
   });
 
-  it('shows records that another process appends, even a process that started later', async () => {
+  it('shows the records that other processes append, even those of a process that started later', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await filled(path);
@@ -252,7 +252,7 @@ describe('read-only audit file', () => {
   });
 });
 
-/** Changes the file as a program other than this one would. */
+/** Changes the file as another program could. */
 function change(path: string, sql: string): void {
   const db = new DatabaseSync(path);
   db.exec(sql);

@@ -7,14 +7,14 @@ import { tickingClock } from '../conformance/audit-store.ts';
 import { temporaryFolder } from './folder.ts';
 import { bare, entry, fingerprint } from './sample.ts';
 
-/** Positions next to powers of two, where internal blocks could end, and one position far from these (3,000). */
+/** Positions next to powers of two, where internal blocks could end, and one position far from any of them (3,000). */
 const POSITIONS = [1, 2, 1_023, 1_024, 1_025, 2_047, 2_048, 3_000, 4_095, 4_096, 4_097, 8_191, 8_192, 8_193];
 const RECORDS = 8_200;
 const SOUGHT = fingerprint(7_000);
 /** Differs from `SOUGHT` only in its last character. */
 const ALIKE = `${SOUGHT.slice(0, -1)}f`;
 
-it('a search finds a fingerprint in every part of the log and in every column, but not one with an equal prefix', async () => {
+it('a search finds a fingerprint in every part of the log and in every column, but does not find another one with the same prefix', async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, 'audit.db');
   await using audit = await openSqliteAudit({

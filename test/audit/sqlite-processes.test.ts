@@ -11,7 +11,7 @@ import { entry, recordsOf } from './sample.ts';
 const common = { instance: 'test', clock: systemClock };
 
 describe('processes that share an audit file', () => {
-  it('wait for each other, so that four processes append 500 records each to one chain', async () => {
+  it('append to one chain without gaps if four of them append 500 records each', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     const names = ['a', 'b', 'c', 'd'];

@@ -60,7 +60,7 @@ function readRows(path: string): Rows {
   return rows;
 }
 
-/** Replaces the rows of a SQLite store without the store's own code. */
+/** Replaces the rows in the file of a SQLite store, without using the store. */
 export function putRows(path: string, rows: Rows): void {
   const db = new DatabaseSync(path);
   db.exec('pragma synchronous = off; begin');
@@ -81,7 +81,7 @@ export async function proofOf(store: AuditStore, { evidence }: Tampering): Promi
   return verifyWithEvidence({ ...(await readVerifyInput(store)), evidence });
 }
 
-/** Writes an export of the stored texts, with its checkpoints and keys in its folder. */
+/** Writes an export of the stored texts, and puts the checkpoints and keys into its folder. */
 export async function writeExport(folder: string, { rows, evidence }: Tampering): Promise<string> {
   const path = join(folder, 'export.jsonl');
   const ordered = rows.records.toSorted((a, b) => Number(a.sequence) - Number(b.sequence));

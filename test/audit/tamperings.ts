@@ -24,7 +24,7 @@ export interface Tampering {
   readonly rows: Rows;
   readonly evidence: Evidence;
   readonly expected: { readonly kind: string; readonly sequence: number };
-  /** True if only the store reveals the tampering, because an export contains only the texts of the records. */
+  /** True if the tampering is visible only in the store, because an export contains only the texts of the records. */
   readonly columnsOnly: boolean;
 }
 

@@ -16,8 +16,8 @@ const change = (namespace: string, key: string, version: string): Entry =>
   entry({ namespace, secret: 's', mapping: namespace, sources: [{ store: 'vault', key, version }] });
 
 /**
- * Opens a log in which the value 7 is version 1 of `db` and version 4 of `old/db`. The numbers in the comments are
- * sequence numbers.
+ * Opens a log in which the value 7 is version 1 of `db` and version 4 of `old/db`. The comment after each record is its
+ * sequence number.
  */
 async function openStory() {
   const audit = createMemoryAudit();
@@ -50,7 +50,7 @@ describe('trace of a value', () => {
     expect(found).not.toHaveProperty('next');
   });
 
-  it('returns the records of a single large page if it is read in several small pages', async () => {
+  it('returns the same records in several small pages as in a single large page', async () => {
     await using audit = await openStory();
     const seen: number[] = [];
     for (let cursor: string | undefined; ; ) {
@@ -62,7 +62,7 @@ describe('trace of a value', () => {
     expect(seen).toEqual([5, 4, 3, 2, 1]);
   });
 
-  it('can be combined with the other filters', async () => {
+  it('contains only records that match the other filters too', async () => {
     await using audit = await openStory();
     const ask = async (filter: Parameters<typeof trace>[1]) =>
       sequences(await trace(audit, filter, [fingerprint(7)], { limit: 50 }));
@@ -72,7 +72,7 @@ describe('trace of a value', () => {
     expect(await ask({ store: 'other' })).toEqual([]);
   });
 
-  it('searches fingerprints that were made with several keys in one query', async () => {
+  it('finds the fingerprints that were made with several keys in a single query', async () => {
     await using audit = await openStory();
     const found = await trace(audit, {}, [fingerprint(7), fingerprint(8)], { limit: 50 });
     expect(sequences(found)).toEqual([7, 6, 5, 4, 3, 2, 1]);

@@ -85,7 +85,7 @@ for (const [what, lines] of [
       { kind: 'inserted' },
     ],
     ['the third removed', lines.toSpliced(2, 1), { kind: 'deleted', sequence: first + 2 }],
-  ])(`reports changes to ${what}: %s`, async (_, tampered, found) => {
+  ])(`verification of an export reports changes to ${what}: %s`, async (_, tampered, found) => {
     expect(await problemOf(textOf(tampered))).toMatchObject(found);
   });
 }
@@ -94,23 +94,23 @@ function edit(sequence: number): object {
   return { kind: 'edited', sequence };
 }
 
-it('reports an edited record if the first line is no longer a record', async () => {
+it('verification of an export reports an edited record if the first line is no longer a record', async () => {
   expect(await problemOf(`{\n${textOf(WHOLE.slice(1))}`)).toEqual(edit(1));
   expect(await problemOf(`{\n${textOf(WHOLE.slice(20))}`)).toEqual(edit(20));
   expect(await problemOf('{\n')).toEqual(edit(1));
 });
 
-it('reports an edited record if the first line is arbitrary text', async () => {
+it('verification of an export reports an edited record if the first line begins with arbitrary text', async () => {
   for (const front of ['x', 'sequence', '[', '\u0000', '\u00ff'])
     expect(await problemOf(`${front}${textOf(WHOLE)}`)).toEqual(edit(1));
   expect(await problemOf(textOf(WHOLE.slice(20)).replace('{', '('))).toEqual(edit(21));
 });
 
-it('ignores a byte order mark and Windows line breaks', async () => {
+it('verification of an export ignores a byte order mark and Windows line breaks', async () => {
   expect(await problemOf(`\ufeff${textOf(WHOLE).replaceAll('\n', '\r\n')}`)).toEqual({ from: 1 });
   expect(await problemOf(`\ufeff\ufeff${textOf(WHOLE)}`)).toEqual(edit(1));
 });
 
-it('reads an empty file as an export without records', async () => {
+it('verification treats an empty file as an export without records', async () => {
   for (const text of ['', '\n', ' '.repeat(100_000)]) expect(await problemOf(text)).toEqual({ from: 1 });
 });

@@ -136,7 +136,7 @@ describe('verification of a changed chain', () => {
     );
   });
 
-  it('reports an edit with a recomputed hash', async () => {
+  it('reports an edited record even if its hash was recomputed', async () => {
     await fc.assert(
       fc.asyncProperty(innerIndex, async ([list, i]) => {
         const edited = list.map((record, at) =>
@@ -147,7 +147,7 @@ describe('verification of a changed chain', () => {
     );
   });
 
-  it('reports an edited last record with a recomputed hash if the original head is given', async () => {
+  it('reports the last record if it was edited and its hash recomputed, provided that the original head is given', async () => {
     await fc.assert(
       fc.asyncProperty(records, async (list) => {
         const edited = list.map((record, at) =>
@@ -170,7 +170,7 @@ describe('verification of a changed chain', () => {
     );
   });
 
-  it('reports a deletion even if all following records were renumbered', async () => {
+  it('reports deleted records even if all following records were renumbered', async () => {
     await fc.assert(
       fc.asyncProperty(innerIndex, async ([list, i]) => {
         const rest = list.filter((_, at) => at !== i).map((record, at) => ({ ...record, sequence: at + 1 }));
@@ -247,7 +247,7 @@ describe('verification of a changed chain', () => {
     );
   });
 
-  it('reports that the chain starts as the chain of another instance', async () => {
+  it('reports the first record of another instance if its chain continues the chain of this one', async () => {
     const two = fc.tuple(fc.array(anyEntry, { minLength: 4, maxLength: 8 }), fc.integer({ min: 1, max: 2 }));
     await fc.assert(
       fc.asyncProperty(two, async ([entries, cut]) => {
@@ -257,7 +257,7 @@ describe('verification of a changed chain', () => {
     );
   });
 
-  it('reports edited search columns', async () => {
+  it('reports a record whose search columns were edited', async () => {
     const stored: StoredRecord[] = chain([1, 2, 3].map((n) => ({ ...sample, attempt: n }))).map(toStored);
     const edited = stored.map((record, at) => (at === 1 ? { ...record, columnsMatch: false } : record));
     expect(await verify(edited)).toEqual({ kind: 'edited', sequence: 2 });

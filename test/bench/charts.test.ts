@@ -13,7 +13,7 @@ describe('the charts of a result', () => {
     groups: [{ name: 'g', title: 'g', rows }],
   });
 
-  it('exclude charts without rows', () => {
+  it('omits a chart that has no rows', () => {
     const time = row({ id: 'first/time/sync', title: '', unit: 's', value: 3, floor: 1, goal: { value: 6 } });
     const pass = row({ id: 'aws/unchanged/memory', title: '', unit: 'calls', value: 50, floor: 50 });
     expect(Object.keys(chartsOf(resultOf([])))).toEqual([]);
@@ -27,7 +27,7 @@ describe('the charts of a result', () => {
       ),
     ].map(([, text]) => text ?? '');
 
-  it('name the engine of each run, and a concurrency other than the default', () => {
+  it('each chart names the engine of each run, and the concurrency unless the concurrency is the default', () => {
     const of = (id: string) => row({ id, title: '', unit: 's', value: 3, floor: 1, goal: { value: 6 } });
     const rows = [of('first/time/memory'), of('first/time/redis-64')];
     expect(textsOf('bench-latency.svg', rows)).toEqual([
@@ -35,7 +35,7 @@ describe('the charts of a result', () => {
     ]);
   });
 
-  it('show the percentiles of events and new mappings for each engine', () => {
+  it('the charts show the percentiles of events and new mappings for each engine', () => {
     const event = row({
       id: 'event/all/memory',
       title: '',
@@ -60,7 +60,7 @@ describe('the charts of a result', () => {
     ]);
   });
 
-  it('show how each figure grows with the number of targets', () => {
+  it('the charts show how each figure grows with the number of targets', () => {
     const of = (targets: number, value: number, before?: number) =>
       row({
         id: `scale/pass-cpu/${targets}`,
@@ -77,7 +77,7 @@ describe('the charts of a result', () => {
     expect(chartsOf(resultOf([other]))).toEqual({});
   });
 
-  it('show the memory of each cycle', () => {
+  it('the charts show the memory of each cycle', () => {
     const steady = row({
       id: 'memory/steady',
       title: 'the most',

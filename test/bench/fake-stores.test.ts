@@ -22,7 +22,7 @@ describe('the fake AWS', () => {
       body: JSON.stringify(input),
     });
 
-  it('lists a hundred secrets a page', () => {
+  it('lists 100 secrets per page', () => {
     const aws = fakeAws();
     for (let n = 0; n < 250; n += 1) aws.put(`k${n}`, 'v');
     let pages = 0;
@@ -33,7 +33,7 @@ describe('the fake AWS', () => {
     expect(pages).toBe(3);
   });
 
-  it('accepts batches of at most twenty', () => {
+  it('accepts batches of at most 20 keys', () => {
     const aws = fakeAws();
     const keys = Array.from({ length: 21 }, (_, n) => `k${n}`);
     for (const key of keys) aws.put(key, 'v');
@@ -43,7 +43,7 @@ describe('the fake AWS', () => {
 });
 
 describe('the fake Azure', () => {
-  it('requires a token and lists twenty-five secrets a page', () => {
+  it('requires a token, and lists 25 secrets per page', () => {
     const azure = fakeAzure();
     for (let n = 0; n < 60; n += 1) azure.put(`k${n}`, 'v');
     expect(ask(azure, '/secrets')).toMatchObject({ operation: 'challenge', status: 401 });
@@ -62,7 +62,7 @@ describe('the fake Azure', () => {
 });
 
 describe('the fake Vault', () => {
-  it('issues a token that reads values with versions', () => {
+  it('issues a token that can read values and their versions', () => {
     const vault = fakeVault();
     vault.put('a/b', 'one');
     vault.put('a/b', 'two');

@@ -22,39 +22,39 @@ const calls = (value: number, floor?: number): Row =>
   row({ id: 'a', title: 'a', unit: 'calls', value, ...(floor === undefined ? {} : { floor }) });
 
 describe('a row', () => {
-  it('contains the ratio of its value to its floor, unless the floor is zero', () => {
+  it('a row contains the ratio of its value to its floor, unless the floor is zero', () => {
     expect(calls(60, 50).ratio).toBe(1.2);
     expect(calls(0, 0).ratio).toBeUndefined();
     expect(calls(5).ratio).toBeUndefined();
   });
 
-  it('passes only when it meets every limit of its goal', () => {
+  it('a row passes only when it meets every limit of its goal', () => {
     const time = (value: number) =>
       row({ id: 't', title: 't', unit: 's', value, floor: 2, goal: { value: 6, ratio: 1.5 } }).ok;
     expect([time(3), time(3.5), time(7)]).toEqual([true, false, false]);
   });
 
-  it('fails when its goal is a ratio and its floor is zero', () => {
+  it('a row fails when its goal is a ratio and its floor is zero', () => {
     expect(row({ id: 'r', title: 'r', unit: 's', value: 1, floor: 0, goal: { ratio: 2 } }).ok).toBe(false);
   });
 
-  it('rejects a negative or missing value', () => {
+  it('rejects a row with a negative or missing value', () => {
     for (const value of [-1, Number.NaN]) expect(() => calls(value, 1)).toThrow('was measured as');
   });
 
-  it('neither passes nor fails without a goal', () => {
+  it('a row without a goal neither passes nor fails', () => {
     expect(calls(60, 50)).not.toHaveProperty('ok');
   });
 });
 
 describe('the statistics', () => {
-  it('compute the median', () => {
+  it('computes the median', () => {
     expect(median([9, 1, 5])).toBe(5);
     expect(median([4, 1, 2, 9])).toBe(3);
     expect(median([])).toBeNaN();
   });
 
-  it('compute a percentile by nearest rank', () => {
+  it('computes a percentile by nearest rank', () => {
     const hundred = Array.from({ length: 100 }, (_, n) => 100 - n);
     expect([0, 0.5, 0.95, 0.99, 1].map((share) => percentile(hundred, share))).toEqual([1, 50, 95, 99, 100]);
     expect(percentile([7], 0.5)).toBe(7);
@@ -75,23 +75,23 @@ describe('a comparison', () => {
     expect(worse(calls(100, 100), calls(900, 900))).toEqual([]);
   });
 
-  it('reports any growth above a floor of zero', () => {
+  it('reports any growth of a value whose floor is zero', () => {
     expect(worse(calls(0, 0), calls(1, 0))).toEqual([{ id: 'a', before: 0, after: 1 }]);
   });
 
-  it('ignores rows without a floor and rows that only one run has', () => {
+  it('ignores rows without a floor, and rows that only one of the two runs contains', () => {
     expect(worse(calls(1), calls(9))).toEqual([]);
     expect(worseRows(result([]), result([calls(9, 1)]))).toEqual([]);
   });
 
-  it('requires runs of the same size', () => {
+  it('two results can be compared only if both runs had the same size', () => {
     expect(areComparable(result([]), result([]))).toBe(true);
     expect(areComparable(result([]), result([], { quick: true }))).toBe(false);
   });
 });
 
 describe('the table', () => {
-  it('shows the value beside the floor and marks missed goals', () => {
+  it('the table shows the value beside the floor, and marks missed goals', () => {
     const table = tableOf(
       result([
         row({ id: 'a', title: 'a cycle', unit: 'calls', value: 1_502, floor: 1_500, goal: { value: 1_502 } }),
@@ -103,7 +103,7 @@ describe('the table', () => {
     expect(table).toMatch(/\| a time +\| 1 +\| 3.25 s +\| 3.25 × +\| ≤ 6, ≤ 1.50 × +\| MISSED +\|/);
   });
 
-  it('has lines of equal length', () => {
+  it('all lines of the table have the same length', () => {
     const lines = tableOf(result([calls(1, 1), calls(12_345, 2)]))
       .split('\n')
       .filter((line) => line.startsWith('|'));
@@ -112,7 +112,7 @@ describe('the table', () => {
 });
 
 describe('the counts of a fake store', () => {
-  it('subtract earlier counts', () => {
+  it('the difference of two counts contains only the requests after the first count', () => {
     const before = { calls: { list: 2, read: 5 }, connections: 1 };
     const added = countsBetween(before, { calls: { list: 4, read: 5, login: 1 }, connections: 3 });
     expect(added).toEqual({ calls: { list: 2, login: 1 }, connections: 2 });

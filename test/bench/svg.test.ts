@@ -33,13 +33,13 @@ describe('a chart', () => {
     expect(beyond).toContain('7.00 s (over)');
   });
 
-  it('has a text alternative, and colors for both light and dark mode', () => {
+  it('a chart has a text alternative, and colors for both light and dark mode', () => {
     const svg = barChart({ title: 'a < b & "c"', note: 'n', bars: [] });
     expect(svg).toContain('<title id="t">a &lt; b &amp; "c"</title>');
     expect(svg).toContain('prefers-color-scheme: dark');
   });
 
-  it('contains neither NaN nor Infinity when every value is zero', () => {
+  it('a chart contains neither NaN nor Infinity when every value is zero', () => {
     const svg = barChart({ title: 't', note: 'n', bars: [{ label: 'a', value: 0, unit: 's' }] });
     expect(svg).not.toMatch(/NaN|Infinity/);
   });

@@ -44,7 +44,7 @@ describeInChromium('the dashboard (as an operator)', (visit) => {
     expect(await page.locator('.holds li').filter({ hasText: 'legacy-jobs' }).count()).toBe(0);
   });
 
-  it('cancels a release by button or Escape, and restores the focus', async () => {
+  it('closes the release dialog by the cancel button or Escape, and restores the focus', async () => {
     await using tab = await visit({ role: 'operator', at: '/holds' });
     const { page, site } = tab;
     const release = page.getByRole('button', { name: 'Release: update shop/mailer' });

@@ -4,8 +4,8 @@ import axeCore, { type AxeResults } from 'axe-core';
 import { type Browser, chromium, type Page } from 'playwright-core';
 
 /**
- * Debian's Chromium. The headless shell takes half the time of the full browser. The variable `CHROMIUM` overrides the
- * path.
+ * The path of Chromium on Debian. The headless shell takes half the time of the full browser. The variable `CHROMIUM`
+ * overrides the path.
  */
 const PATHS = [
   '/usr/bin/chromium-headless-shell',
@@ -39,7 +39,10 @@ export interface ViewOptions {
 
 export interface Tab extends AsyncDisposable {
   readonly page: Page;
-  /** Console errors and warnings, uncaught exceptions and policy violations. Excludes failed HTTP requests. */
+  /**
+   * Console errors and warnings, uncaught exceptions and policy violations. Messages about failed HTTP requests are
+   * left out.
+   */
   readonly complaints: readonly string[];
 }
 
@@ -58,7 +61,8 @@ export async function openTab(browser: Browser, baseURL: string, look: ViewOptio
   const page = await context.newPage();
   const complaints: string[] = [];
   page.on('console', (message) => {
-    // The browser logs every response with a status of 400 or more. Tests provoke such responses.
+    // Ignore messages about failed requests. The browser logs every response with a status of 400 or more, and the
+    // tests provoke such responses.
     if (['error', 'warning'].includes(message.type()) && !/^Failed to load resource/.test(message.text()))
       complaints.push(message.text());
   });

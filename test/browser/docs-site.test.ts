@@ -72,7 +72,7 @@ describe.skipIf(skipReason !== undefined)(
       await rm(folder, { recursive: true, force: true });
     });
 
-    it('has no broken link, anchor or image', { timeout: 120_000 }, async () => {
+    it('the documentation site has no broken link, anchor or image', { timeout: 120_000 }, async () => {
       const files = (await readdir(folder, { recursive: true })).filter(
         (file) => file.endsWith('.html') && file !== '404.html',
       );
@@ -98,7 +98,7 @@ describe.skipIf(skipReason !== undefined)(
       expect(broken).toEqual([]);
     });
 
-    it('finds the page about a term by search', async () => {
+    it('the search of the documentation site finds the page about a term', async () => {
       const page = await browser.newPage();
       await page.goto(`${site.url}/`);
       await page.locator('.VPNavBarSearch button').first().click();

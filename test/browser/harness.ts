@@ -20,7 +20,7 @@ export interface PageOptions extends ViewOptions {
   readonly at?: string;
 }
 
-/** Runs tests in one Chromium. Without Chromium, they are skipped and their names contain the reason. */
+/** Runs tests in one Chromium. Without Chromium, the tests are skipped and their names contain the reason. */
 export function describeInChromium(
   name: string,
   tests: (visit: (options?: PageOptions) => Promise<PageSession>) => void,
@@ -53,7 +53,7 @@ export function describeInChromium(
   );
 }
 
-/** Delays the responses for a URL until released. */
+/** Delays the responses for a URL until the caller releases them. */
 export async function delayResponses(page: Page, url: string) {
   const gate = Promise.withResolvers<void>();
   let requestCount = 0;

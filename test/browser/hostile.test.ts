@@ -18,7 +18,7 @@ const ATTACKS = [
   '__proto__',
 ];
 
-/** Puts the attack into every field that a user, a store or a cluster can name. */
+/** Returns a scene with the malicious text in every field whose value comes from a user, a store or a cluster. */
 function scene(attack: string): Scene {
   const names = { mapping: attack, namespace: attack, secret: attack };
   const source = { store: attack, key: attack, property: attack, version: attack };
@@ -64,7 +64,7 @@ function scene(attack: string): Scene {
 }
 
 describeInChromium('a malicious name', (visit) => {
-  const TITLE = 'is shown as text on every view: %s';
+  const TITLE = 'every view shows a malicious name as text: %s';
   it.each(ATTACKS.slice(0, 1))(TITLE, isShownAsText);
   it.each(ATTACKS.slice(1))(TITLE, { tags: ['long'] }, isShownAsText);
 
@@ -101,7 +101,7 @@ describeInChromium('a malicious name', (visit) => {
     expect(tab.complaints).toEqual([]);
   }
 
-  it('is shown literally, and its link works', async () => {
+  it('shows a malicious name literally, and links it to the page of its target', async () => {
     const attack = '<img src=x onerror=alert(1)>';
     await using tab = await visit({ role: 'viewer', scene: scene(attack), at: '/mappings' });
     const { page } = tab;
@@ -112,7 +112,7 @@ describeInChromium('a malicious name', (visit) => {
     expect(await page.title()).toBe(`${attack}/${attack} – secretbridge`);
   });
 
-  it('is shown as text in an error response', async () => {
+  it('shows a malicious name in an error response as text', async () => {
     await using tab = await visit({ role: 'viewer' });
     const [attack] = ATTACKS;
     await tab.page.route('**/api/v1/held?**', (route) =>
@@ -126,7 +126,7 @@ describeInChromium('a malicious name', (visit) => {
     expect(await tab.page.locator('main img').count()).toBe(0);
   });
 
-  it('cannot become markup, because the content security policy refuses it', async () => {
+  it('the content security policy prevents scripts from inserting markup or loading another script', async () => {
     await using tab = await visit({ role: 'viewer' });
     const refused = await tab.page.evaluate(() => {
       try {

@@ -18,7 +18,7 @@ const VIEWS = [
 ];
 
 describeInChromium('the web page', (visit) => {
-  const TITLE = 'has no axe violations and fits at width %i in %s mode';
+  const TITLE = 'the page has no axe violations and fits at width %i in %s mode';
   it.each([[360, 'dark']] as const)(TITLE, isAccessible);
   it.each([
     [360, 'light'],
@@ -91,7 +91,7 @@ describeInChromium('the web page', (visit) => {
     await tab.page.getByText('not since the service started').waitFor();
   });
 
-  it('fits on a phone even if names have the maximal length', async () => {
+  it('the page fits on a phone even if all names have the maximum length', async () => {
     const long = 'x'.repeat(253);
     const { status, mappings, entries } = typical();
     const mapping = 'm'.repeat(63);
@@ -135,7 +135,7 @@ describeInChromium('the web page', (visit) => {
     }
   });
 
-  it('needs no horizontal scrolling at any width', { tags: ['long'] }, async () => {
+  it('the page needs no horizontal scrolling at any width', { tags: ['long'] }, async () => {
     const { entries, ...rest } = typical();
     // The longest error code and the longest action.
     const failed = { outcome: 'failed', code: 'CLUSTER_UNAVAILABLE', action: 'configure' } as const;
@@ -154,7 +154,7 @@ describeInChromium('the web page', (visit) => {
     }
   });
 
-  it('formats code in messages instead of showing backticks', async () => {
+  it('formats code in messages as code instead of showing the backticks', async () => {
     const { status, ...rest } = typical();
     const message = 'apps/db: somebody changed it, and `onDrift: report` leaves it so';
     const targets = [
@@ -176,7 +176,7 @@ describeInChromium('the web page', (visit) => {
     expect(await tab.page.locator('main').textContent()).not.toContain('`');
   });
 
-  it('can be used with the keyboard alone', async () => {
+  it('the page can be used with the keyboard alone', async () => {
     await using tab = await visit();
     const { page } = tab;
     const focused = () => page.evaluate(() => document.activeElement?.textContent ?? '');
@@ -214,7 +214,7 @@ describeInChromium('the web page', (visit) => {
     await page.keyboard.press('Enter');
     await page.locator('#review .badge.good').waitFor();
     expect(tab.site.audit.records.at(-1)?.review).toEqual({ sequence: 8, state: 'reviewed' });
-    // The focus stays in the form.
+    // After a review, the focus stays in the form.
     await expect.poll(focused).toBe('Mark as reviewed');
 
     await page.locator('.brand').focus();
@@ -231,7 +231,7 @@ describeInChromium('the web page', (visit) => {
     expect(tab.complaints).toEqual([]);
   });
 
-  it('has landmarks and headings', async () => {
+  it('the page has landmarks and headings', async () => {
     await using tab = await visit({ role: 'viewer' });
     const { page } = tab;
     for (const role of ['banner', 'main'] as const) expect(await page.getByRole(role).count()).toBe(1);

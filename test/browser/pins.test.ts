@@ -40,7 +40,7 @@ function pinningService() {
 }
 
 describeInChromium('the controls for rollback and unpin', (visit) => {
-  it('roll back to a change after showing the effects', async () => {
+  it('rolls back to a recorded change after showing the effects', async () => {
     const { calls, service } = pinningService();
     await using tab = await visit({ role: 'operator', at: '/records/13', service });
     const { page } = tab;
@@ -64,7 +64,7 @@ describeInChromium('the controls for rollback and unpin', (visit) => {
     expect(tab.complaints).toEqual([]);
   });
 
-  it('are absent on records that contain no version of a written value', async () => {
+  it('shows no rollback button on a record that contains no version of a written value', async () => {
     await using tab = await visit({ role: 'operator' });
     for (const [at, what] of [
       ['/records/12', 'an intent'],
@@ -79,7 +79,7 @@ describeInChromium('the controls for rollback and unpin', (visit) => {
     }
   });
 
-  it('require the role operator', async () => {
+  it('shows the buttons for rollback and unpin only to the role operator', async () => {
     await using tab = await visit({ role: 'reviewer', at: '/records/13', scene: rolledBack() });
     await tab.page.getByText('Rolling back requires the role operator.').waitFor();
     expect(await tab.page.getByRole('button', { name: /Roll back/ }).count()).toBe(0);
@@ -90,7 +90,7 @@ describeInChromium('the controls for rollback and unpin', (visit) => {
     }
   });
 
-  it('keep the dialog open and show the error of a refused rollback', async () => {
+  it('keeps the dialog open and shows the error when a rollback is refused', async () => {
     const rollback = async () => {
       throw new AppError('VERSION_GONE', { subject: 'store team-vault, key payments/db' });
     };
@@ -105,7 +105,7 @@ describeInChromium('the controls for rollback and unpin', (visit) => {
     expect(await button.evaluate((one) => one === document.activeElement)).toBe(true);
   });
 
-  it('warn when a rollback pins the target but cannot change it', async () => {
+  it('warns when a rollback pins the target but cannot change it', async () => {
     const rollback: Service['rollback'] = async (_, __, ___, requestId) => ({
       ...{ ok: false, requestId, summary: { failed: 1 }, held: [], pending: 0 },
       targets: [{ mapping: 'payments-db', outcome: 'failed', code: 'CLUSTER_UNAVAILABLE' }],
@@ -117,7 +117,7 @@ describeInChromium('the controls for rollback and unpin', (visit) => {
     await page.locator('.notice.warn', { hasText: '1 failed (CLUSTER_UNAVAILABLE)' }).waitFor();
   });
 
-  const UNPINS = 'unpin a target from %s';
+  const UNPINS = 'unpins a target from %s';
   it.each(['/mappings/cache'])(UNPINS, unpins);
   it.each(['/targets/shop/redis-auth', '/mappings?state=pinned'])(UNPINS, { tags: ['long'] }, unpins);
 
@@ -139,13 +139,13 @@ describeInChromium('the controls for rollback and unpin', (visit) => {
     expect(tab.complaints).toEqual([]);
   }
 
-  it('show pinned targets with their record', async () => {
+  it('shows each pinned target with the record to which it is pinned', async () => {
     await using tab = await visit({ role: 'viewer', at: '/mappings?state=pinned' });
     expect(await column(tab.page, 'Target')).toEqual(['shop/redis-auth']);
     expect(await column(tab.page, 'State')).toEqual([expect.stringMatching(/^pinned\s*to #22$/)]);
   });
 
-  const ACCESSIBLE = 'have no axe violations and fit at width %i in %s mode';
+  const ACCESSIBLE = 'the controls have no axe violations and fit at width %i in %s mode';
   it.each([[360, 'dark']] as const)(ACCESSIBLE, isAccessible);
   it.each([
     [820, 'light'],
@@ -164,7 +164,7 @@ describeInChromium('the controls for rollback and unpin', (visit) => {
     expect([await axe(page), await over()]).toEqual([[], 0]);
   }
 
-  it('are absent from the history of a target whose mapping was removed', async () => {
+  it('shows no pin in the history of a target whose mapping was removed', async () => {
     const scene = { ...rolledBack(), mappings: [] };
     await using tab = await visit({ role: 'viewer', at: '/targets/shop/redis-auth', scene });
     expect(await tab.page.locator('.timeline > li').count()).toBe(4);

@@ -28,7 +28,7 @@ describeInChromium('the record view', (visit) => {
     expect(await page.locator('main').innerText()).toMatch(/#15.*#14/s);
   });
 
-  it('does not refresh automatically', async () => {
+  it('the record view does not refresh automatically', async () => {
     await using tab = await visit({ role: 'viewer', at: '/records/15' });
     const { page } = tab;
     expect(await page.getByLabel('every 30 s').isVisible()).toBe(false);
@@ -116,13 +116,13 @@ describeInChromium('the record view', (visit) => {
       .getByText(/Intact: 20 records/)
       .first()
       .waitFor();
-    // The view of another record shows the result too.
+    // The view of another record also shows the result of the verification.
     await page.getByRole('link', { name: 'Record 16' }).click();
     await page.getByRole('heading', { name: 'Record 16' }).waitFor();
     await expect.poll(() => page.locator('.verification').innerText()).toMatch(/Intact: 20 records/);
   });
 
-  const DAMAGE = 'explains the damage of another record, at record %i';
+  const DAMAGE = 'the view of record %i explains the damage of another record';
   it.each([[9, 'comes before the damage and is verified']])(DAMAGE, explainsDamage);
   it.each([
     [10, 'comes before the damage and fits the chain, but no signed checkpoint covers it'],
@@ -143,7 +143,7 @@ describeInChromium('the record view', (visit) => {
     expect(await tab.page.locator('.verification').innerText()).toMatch(/Damaged \(edited\) at record 12/);
   }
 
-  const CONTRADICTION = 'explains a contradicting checkpoint, at record %i';
+  const CONTRADICTION = 'the view of record %i explains a checkpoint that contradicts the chain';
   it.each([[10, 'comes before the damage and is verified']])(CONTRADICTION, explainsContradiction);
   it.each([
     [11, 'is in that range and is not verified'],
@@ -172,7 +172,7 @@ describeInChromium('the record view', (visit) => {
     expect(await page.getByRole('link', { name: '#15', exact: true }).count()).toBe(0);
   }
 
-  const UNKNOWN_KEY = 'explains a checkpoint with an unknown key, at record %i';
+  const UNKNOWN_KEY = 'the view of record %i explains a checkpoint with an unknown key';
   it.each([[9, 'This record is verified']])(UNKNOWN_KEY, explainsUnknownKey);
   it.each([[14, 'This record fits the chain, but no checkpoint with a known key covers it']])(
     UNKNOWN_KEY,
@@ -230,7 +230,7 @@ describeInChromium('the record view', (visit) => {
     expect(tab.complaints).toEqual([]);
   });
 
-  it('is linked from the history of its target, which lists each change once, newest first', async () => {
+  it('the history of a target links to the record of each change, and lists the newest change first', async () => {
     await using tab = await visit({ role: 'viewer', at: '/targets/payments/payments-db' });
     const items = await tab.page.locator('.timeline > li').allInnerTexts();
     expect(items.map((text) => /^\w+/.exec(text)?.[0])).toEqual(['update', 'repair', 'create']);

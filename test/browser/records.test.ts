@@ -69,7 +69,7 @@ describeInChromium('the list of records', (visit) => {
     expect(await tab.page.getByText('No record matches these filters.').isVisible()).toBe(true);
     await go(tab.page, '/records?since=yesterday');
     expect(await tab.page.getByRole('alert').innerText()).toMatch(/INVALID_REQUEST/);
-    // The filter can be corrected in place.
+    // The user can correct the filter on the same page.
     await tab.page.getByLabel('Since').fill('2000-01-01');
     await tab.page.getByRole('button', { name: 'Apply filters' }).click();
     await expect.poll(() => column(tab.page, 'Record')).toHaveLength(20);
@@ -109,7 +109,8 @@ describeInChromium('the list of records', (visit) => {
     const entries = Array.from({ length: 1_000 }, (_, n) => entry({ store: 'team-vault', key: `app/${n}` }));
     await using tab = await visit({ role: 'viewer', at: '/holds', scene: { ...typical(), entries } });
     const { page } = tab;
-    // Measures from the click to the frame that shows the rows. The service takes only a small part of this time.
+    // Measures the time from the click to the frame that shows the rows. The service needs only a small part of this
+    // time.
     const durationMs = await page.evaluate(async () => {
       const start = performance.now();
       location.hash = '#/records?limit=1000';
@@ -247,7 +248,7 @@ describeInChromium('the list of records', (visit) => {
     expect(await page.getByText(note).count()).toBe(0);
   });
 
-  it('shows the source versions that had a given value', async () => {
+  it('shows the source versions that contained a given value', async () => {
     await using tab = await visit({
       role: 'viewer',
       at: `/records?fingerprint=${encodeURIComponent(VALUE)}`,

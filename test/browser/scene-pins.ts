@@ -8,7 +8,7 @@ const at = (version: string): readonly EntrySource[] => [
   { store: 'team-vault', key: 'cache/redis', property: 'password', version },
 ];
 
-/** Records 21 to 24: a rotation of a password, and the rollback of that rotation by ann. */
+/** Records 21 to 24 describe a password rotation, and a rollback of this rotation by the user `ann`. */
 const ENTRIES: readonly Entry[] = [
   ...change(12, { ...CACHE, action: 'update', sources: at('3'), after: print('1d0c7e4b92'), keys: KEYS }),
   ...change(13, { ...CACHE, action: 'update', sources: at('4'), after: print('c03f55aa7e'), keys: KEYS }),
@@ -22,7 +22,7 @@ const ENTRIES: readonly Entry[] = [
   }),
 ];
 
-/** The typical scene with one rolled-back target added. */
+/** Returns the typical scene with one additional target that was rolled back. */
 export function rolledBack(): Scene {
   const scene = typical();
   return { ...scene, entries: [...scene.entries, ...ENTRIES] };

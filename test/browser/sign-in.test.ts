@@ -4,7 +4,7 @@ import { TOKENS } from '../http/harness.ts';
 import { delayResponses, describeInChromium, go, signIn } from './harness.ts';
 
 describeInChromium('the sign-in', (visit) => {
-  it('shows and requests nothing until the user signs in', async () => {
+  it('shows no data and sends no request until the user signs in', async () => {
     await using tab = await visit({ at: '/records' });
     const requests: string[] = [];
     tab.page.on('request', (request) => requests.push(new URL(request.url()).pathname));

@@ -18,7 +18,7 @@ export interface Site extends AsyncDisposable {
   readonly calls: readonly { readonly what: string; readonly by: string }[];
 }
 
-/** Starts at 2026-11-25 08:00 UTC and advances 37 seconds with every call. */
+/** Returns a clock that starts at 2026-11-25 08:00 UTC. The clock advances by 37 seconds with every call. */
 function tickingClock() {
   let now = Date.UTC(2026, 10, 25, 8);
   return {
@@ -29,7 +29,10 @@ function tickingClock() {
   };
 }
 
-/** Starts the real server with a fake service. A release removes its change from the list of holds. */
+/**
+ * Starts the real server with a fake service. When a test releases a held change, the fake service removes the change
+ * from the list of holds.
+ */
 export async function openSite(
   { status, mappings, entries }: Scene,
   deps: TestServerDeps = {},

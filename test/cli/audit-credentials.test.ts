@@ -7,7 +7,7 @@ import { openBridgeBench } from './hand-edit-bench.ts';
 const inBase64 = (text: string): string => Buffer.from(text).toString('base64');
 
 describe('audit query with credentials in the cluster', () => {
-  it('reads the database URL from a Secret in the cluster', async () => {
+  it('`audit` commands read the database URL from a Secret in the cluster', async () => {
     await using api = await startApiServer();
     await using bench = await openBridgeBench(
       api,
@@ -25,7 +25,7 @@ mappings: []
       });
   });
 
-  it('reads the fingerprint key from a Secret in the cluster', async () => {
+  it('`audit` commands read the fingerprint key from a Secret in the cluster', async () => {
     await using api = await startApiServer();
     await using bench = await openBridgeBench(
       api,
@@ -40,7 +40,7 @@ mappings: []
     });
   });
 
-  it('needs no cluster if no credential is stored there, and `audit verify` needs no private key', async () => {
+  it('`audit` commands need no cluster if it stores no credential, and `audit verify` needs no private key', async () => {
     await using api = await startApiServer();
     await using bench = await openBridgeBench(api, 'mappings: []\n');
     expect(await bench.run('sync')).toMatchObject({ code: 0 });

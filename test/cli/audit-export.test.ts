@@ -11,7 +11,7 @@ async function openSynced(): Promise<Bench> {
 }
 
 describe('audit export', () => {
-  it('prints every record as a line, oldest first, and nothing else on stdout', async () => {
+  it('`audit export` prints every record as a line, oldest first, and nothing else on stdout', async () => {
     await using bench = await openSynced();
     const { json } = await bench.run('audit', 'list', '--output', 'json');
     const { records } = json as { records: object[] };
@@ -22,7 +22,7 @@ describe('audit export', () => {
     expect(stderr).toBe(`exporting ${records.length}/${records.length}\n`);
   });
 
-  it('adds no record to the log, and works without a configuration', async () => {
+  it('`audit export` adds no record to the log, and works without a configuration', async () => {
     await using bench = await openSynced();
     const before = await bench.run('audit', 'export', '--format', 'jsonl');
     await bench.write('secretbridge.yaml', 'broken');
@@ -37,7 +37,7 @@ describe('audit export', () => {
     ['export', '--format', 'csv', '--audit', 'out.jsonl'],
     ['migrate', '--to', 'new.db', '--from', 'out.jsonl'],
   ])(
-    'rejects an export as the input of `audit %s`, because only `audit verify` reads exports',
+    '`audit %s` rejects an export as its input, because only `audit verify` reads exports',
     async (...args) => {
       await using bench = await openSynced();
       await bench.run('audit', 'export', '--format', 'jsonl', '--out', 'out.jsonl');
@@ -59,7 +59,7 @@ describe('audit export', () => {
     ['verify', '--audit', 'none.db'],
     ['export', '--format', 'csv', '--audit', 'none.db'],
     ['migrate', '--to', 'new.db', '--from', 'none.db'],
-  ])('rejects `audit %s` as a usage error if the store does not exist', async (...args) => {
+  ])('`audit %s` reports a usage error if the store does not exist', async (...args) => {
     await using bench = await openSynced();
     const option = args.at(-2);
     const named = (stderr: string) => ({ code: 64, stdout: '', stderr });
@@ -72,7 +72,7 @@ describe('audit export', () => {
     for (const path of ['none.db', 'new.db']) await expect(bench.read(path)).rejects.toThrow('ENOENT');
   });
 
-  it('accepts the same filters as `audit list`', async () => {
+  it('`audit export` accepts the same filters as `audit list`', async () => {
     await using bench = await openSynced();
     await bench.run('audit', 'review', '2', '--state', 'flagged');
     const { stdout } = await bench.run('audit', 'export', '--format', 'csv', '--review', 'flagged');
@@ -82,7 +82,7 @@ describe('audit export', () => {
     expect(none).toMatchObject({ code: 0, stdout: '' });
   });
 
-  it('writes either a complete file that only its owner can read, or no file', async () => {
+  it('`audit export --out` writes either a complete file that only its owner can read, or no file', async () => {
     await using bench = await openSynced();
     const { code, stdout } = await bench.run('audit', 'export', '--format', 'ocsf', '--out', 'events.jsonl');
     expect({ code, stdout }).toEqual({ code: 0, stdout: 'Wrote 5 records to events.jsonl.\n' });
@@ -99,7 +99,7 @@ describe('audit export', () => {
     });
   });
 
-  it('overwrites an earlier export, but no other file', async () => {
+  it('`audit export` overwrites an earlier export, but no other file', async () => {
     await using bench = await openSynced();
     const run = (format: string, out: string) =>
       bench.run('audit', 'export', '--format', format, '--out', out);
@@ -122,7 +122,7 @@ describe('audit export', () => {
     expect(await bench.run('audit', 'verify')).toMatchObject({ code: 0 });
   });
 
-  it('waits for a slow reader, and ends without an error if the reader closes the output', async () => {
+  it('`audit export` waits for a slow reader, and ends without an error if the reader closes the output', async () => {
     await using bench = await openSynced();
     let taken = 0;
     const slow = new Writable({
@@ -146,13 +146,13 @@ describe('audit export', () => {
     });
   });
 
-  it('exports JSON lines by default', async () => {
+  it('`audit export` exports JSON lines by default', async () => {
     await using bench = await openSynced();
     const named = await bench.run('audit', 'export', '--format', 'jsonl');
     expect(await bench.run('audit', 'export')).toMatchObject({ code: 0, stdout: named.stdout });
   });
 
-  it('rejects an unknown format as a usage error', async () => {
+  it('`audit export` rejects an unknown format as a usage error', async () => {
     await using bench = await openSynced();
     expect(await bench.run('audit', 'export', '--format', 'xml')).toMatchObject({ code: 64 });
   });

@@ -18,7 +18,7 @@ function sql(bench: Bench, text: string): void {
 
 const cut = (bench: Bench, after: number): void => truncateLog(join(bench.folder, STORE), after);
 
-/** A bench with a checkpoint of its sync. The source changed after that checkpoint. */
+/** Opens a bench after a sync with a checkpoint. The source has changed after that checkpoint. */
 async function synced(config?: string): Promise<Bench> {
   const bench = await openBench(config);
   expect((await bench.run('sync')).code).toBe(0);
@@ -33,7 +33,7 @@ async function verified(bench: Bench, ...args: readonly string[]) {
 
 const target = (bench: Bench) => bench.read('cluster/apps/db.yaml');
 
-it('audit verify rejects a pipe as a usage error, because it reads the log twice', async () => {
+it('audit verify rejects a pipe as a usage error, because it must read the log twice', async () => {
   await using bench = await synced();
   execFileSync('sh', ['-c', 'mkfifo "$0"', join(bench.folder, 'pipe')]);
   const { code, stderr } = await bench.run('audit', 'verify', '--audit', 'pipe');
@@ -69,7 +69,7 @@ it('audit verify explains that a filtered export has gaps', async () => {
 });
 
 describe('checkpoints of one-shot runs', () => {
-  it('are written at the end of the run, in files next to the audit store that only their owner can access', async () => {
+  it('a one-shot run writes its checkpoints at the end, in files next to the audit store that only their owner can access', async () => {
     await using bench = await synced();
     const [line] = (await bench.read(CHECKPOINTS)).trim().split('\n');
     expect(JSON.parse(line ?? '')).toMatchObject({ instance: 'prod', sequence: 5 });
@@ -77,21 +77,21 @@ describe('checkpoints of one-shot runs', () => {
       expect((await stat(join(bench.folder, file))).mode & 0o777).toBe(0o600);
   });
 
-  it('are not written if checkpoints are disabled', async () => {
+  it('a one-shot run writes no checkpoints if checkpoints are disabled', async () => {
     await using bench = await synced(`${HEAD}audit: { checkpoints: [] }\n${DB}`);
     await expect(bench.read(CHECKPOINTS)).rejects.toThrow('ENOENT');
     await expect(bench.read('state/checkpoint.key')).rejects.toThrow('ENOENT');
     expect((await bench.run('audit', 'verify')).stdout).toContain('Not verified: without a checkpoint');
   });
 
-  it('are written to stderr if the configured location is stdout', async () => {
+  it('a one-shot run writes its checkpoints to stderr if the configured location is stdout', async () => {
     await using bench = await openBench(`${HEAD}audit: { checkpoints: [ { kind: stdout } ] }\n${DB}`);
     const { json, stderr } = await bench.run('sync', '--output', 'json');
     expect(json).toMatchObject({ ok: true });
     expect(stderr).toMatch(/^\{"checkpoint":\{"hash":/m);
   });
 
-  it('require a cluster that supports ConfigMaps if the configured location is a ConfigMap', async () => {
+  it('a checkpoint location of kind ConfigMap is a configuration error if the cluster supports no ConfigMaps', async () => {
     await using bench = await openBench(
       `${HEAD}audit: { checkpoints: [ { kind: configMap, name: proof } ] }\n${DB}`,
     );
@@ -100,7 +100,7 @@ describe('checkpoints of one-shot runs', () => {
     expect(stderr).toContain('a ConfigMap needs `cluster.kind: kubernetes`');
   });
 
-  it('cause a warning but no failure of the run if they cannot be written', async () => {
+  it('a one-shot run prints a warning but does not fail if its checkpoints cannot be written', async () => {
     await using bench = await synced(
       `${HEAD}audit: { checkpoints: [ { kind: file, path: ./outside/checkpoints.jsonl } ] }\n${DB}`,
     );
@@ -109,7 +109,7 @@ describe('checkpoints of one-shot runs', () => {
     await chmod(file, 0o400);
     const { code, stderr } = await bench.run('sync', '--log-level', 'warn');
     expect(code).toBe(0);
-    // Root can write to any file.
+    // The rest of the test does not work for root, because root can write to any file.
     if (process.getuid?.() === 0) return;
     expect(stderr).toContain('a checkpoint of the audit log could not be written');
     expect(await readFile(file, 'utf8')).toBe(before);
@@ -117,7 +117,7 @@ describe('checkpoints of one-shot runs', () => {
 });
 
 describe('audit verify', () => {
-  it('verifies a store, and reports up to which record checkpoints prove the log', async () => {
+  it('`audit verify` verifies a store, and reports up to which record checkpoints prove the log', async () => {
     await using bench = await synced();
     expect(await verified(bench)).toMatchObject({ code: 0, ok: true, records: 5, checkpoints: 1 });
     const { stdout } = await bench.run('audit', 'verify');
@@ -125,7 +125,7 @@ describe('audit verify', () => {
     expect(stdout).toContain('1 signed checkpoint of 1 matches; the last one covers all records up to 5');
   });
 
-  it('reports records after the last checkpoint as not verified', async () => {
+  it('`audit verify` reports records after the last checkpoint as not verified', async () => {
     await using bench = await synced();
     const checkpoints = await bench.read(CHECKPOINTS);
     await bench.run('sync');
@@ -143,13 +143,13 @@ describe('audit verify', () => {
     ],
     ['deleted', 'delete from records where sequence = 2', { kind: 'deleted', sequence: 2 }],
     ['cut off', 'delete from records where sequence > 4', { kind: 'truncated', sequence: 5 }],
-  ])('detects that a record was %s', async (_, text, problem) => {
+  ])('`audit verify` detects that a record was %s', async (_, text, problem) => {
     await using bench = await synced();
     sql(bench, text);
     expect(await verified(bench)).toMatchObject({ code: 4, ok: false, problem });
   });
 
-  it('detects rewritten records at the end of the log if a copy of a checkpoint was kept elsewhere', async () => {
+  it('`audit verify` detects rewritten records at the end of the log if a copy of a checkpoint was kept elsewhere', async () => {
     await using bench = await synced();
     cut(bench, 3);
     await bench.write('away.jsonl', await bench.read(CHECKPOINTS));
@@ -163,7 +163,7 @@ describe('audit verify', () => {
     expect(stdout).toContain('Good: 0 records.');
   });
 
-  it('reports a configured location that contains no checkpoint', async () => {
+  it('`audit verify` reports a configured location that contains no checkpoint', async () => {
     const places = 'checkpoints: [ { kind: file, path: ./a.jsonl }, { kind: file, path: ./b.jsonl } ]';
     await using bench = await synced(`${HEAD}audit: { ${places} }\n${DB}`);
     expect(await verified(bench)).not.toHaveProperty('missing');
@@ -183,7 +183,7 @@ describe('audit verify', () => {
     expect(stdout).toContain('find out which before you trust this result');
   });
 
-  it('accepts several checkpoint files even if one contains no checkpoint', async () => {
+  it('`audit verify` accepts several checkpoint files even if one contains no checkpoint', async () => {
     await using bench = await synced();
     await bench.write('quiet.log', 'nothing\n');
     const verification = await verified(bench, '--checkpoints', 'quiet.log', '--checkpoints', CHECKPOINTS);
@@ -191,7 +191,7 @@ describe('audit verify', () => {
     expect(verification.stderr).toContain('No checkpoint found in quiet.log.');
   });
 
-  it('verifies a complete or partial export with key and checkpoint files and without a configuration', async () => {
+  it('`audit verify` verifies a complete or partial export with key and checkpoint files and without a configuration', async () => {
     await using bench = await synced();
     const lines = new DatabaseSync(join(bench.folder, STORE))
       .prepare('select record, hash from records order by sequence')
@@ -229,7 +229,7 @@ describe('audit verify', () => {
     });
   });
 
-  it('detects by its checkpoints that all records were removed from an export', async () => {
+  it('`audit verify` detects that all records were removed from an export if it has checkpoints of these records', async () => {
     await using bench = await synced();
     await bench.write('key.pem', (await bench.run('audit', 'verify', '--public-key')).stdout);
     for (const text of ['', '\n']) {
@@ -243,7 +243,7 @@ describe('audit verify', () => {
     expect((await bench.run('audit', 'list', '--audit', 'empty.jsonl')).code).not.toBe(0);
   });
 
-  it('accepts line separator characters inside records, and LF or CRLF between records', async () => {
+  it('`audit verify` accepts line separator characters inside records, and LF or CRLF between records', async () => {
     await using bench = await synced();
     await bench.run('audit', 'review', '1', '--state', 'reviewed', '--note', 'from\u2028a\u2029document');
     const text = (await bench.run('audit', 'export', '--format', 'jsonl')).stdout;
@@ -259,7 +259,7 @@ describe('audit verify', () => {
     ['at the end', (line: string) => line.replace(/\}$/, ',"hash":"0"}')],
     ['within', (line: string) => line.replace('"keys":{', '"keys":{"added":["X"],')],
     ['with another spelling', (line: string) => line.replace('{', '{"\\u006futcome":"failed",')],
-  ])('detects a duplicate JSON member in a line of an export (%s)', async (_, edit) => {
+  ])('`audit verify` detects a duplicate JSON member in a line of an export (%s)', async (_, edit) => {
     await using bench = await synced();
     const lines = (await bench.run('audit', 'export', '--format', 'jsonl')).stdout.trim().split('\n');
     const edited = lines.map((line, index) => (index === 2 ? edit(line) : line));
@@ -274,7 +274,7 @@ describe('audit verify', () => {
       });
   });
 
-  it('ignores checkpoints of unknown keys, and reports the missing key', async () => {
+  it('`audit verify` ignores checkpoints of unknown keys, and reports the missing key', async () => {
     await using bench = await synced();
     const { publicKey } = generateKeyPairSync('ed25519');
     const otherKey = publicKey.export({ type: 'spki', format: 'pem' }).toString();
@@ -290,7 +290,7 @@ describe('audit verify', () => {
     expect(stdout).toContain('Not verified: 1 signature, because no key is known (--key).');
   });
 
-  it('reports an altered log even if a key is unknown', async () => {
+  it('`audit verify` reports an altered log even if a key is unknown', async () => {
     await using bench = await synced();
     sql(bench, `update records set record = replace(record, '"apps"', '"apple"') where sequence = 3`);
     const { publicKey } = generateKeyPairSync('ed25519');
@@ -303,7 +303,7 @@ describe('audit verify', () => {
     expect(stdout).toMatch(/^The audit log was altered: record 3 was edited\./);
   });
 
-  it('accepts checkpoints that were signed with an earlier key', async () => {
+  it('`audit verify` accepts checkpoints that were signed with an earlier key', async () => {
     await using bench = await synced();
     const { privateKey } = generateKeyPairSync('ed25519');
     await bench.write('state/checkpoint.key', privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
@@ -316,7 +316,7 @@ describe('audit verify', () => {
     expect(await verified(bench)).toMatchObject({ ok: true, checkpoints: 2, unchecked: 0 });
   });
 
-  it('prints the public key for external verification', async () => {
+  it('`audit verify` prints the public key for external verification', async () => {
     await using bench = await synced();
     const { stdout, json } = await bench.run('audit', 'verify', '--public-key', '--output', 'json');
     expect(json).toMatchObject({ keyId: expect.stringMatching(/^[0-9a-f]{16}$/) });
@@ -328,7 +328,7 @@ describe('audit verify', () => {
     [['--checkpoints', 'secretbridge.yaml'], 'no checkpoint found'],
     [['--key', 'secretbridge.yaml'], 'no Ed25519 public key'],
     [['--key', 'none.pem'], 'ENOENT'],
-  ])('rejects the options %j', async (args, message) => {
+  ])('`audit verify` rejects the options %j', async (args, message) => {
     await using bench = await synced();
     const { code, stderr } = await bench.run('audit', 'verify', ...args);
     expect(code).toBe(64);
@@ -337,7 +337,7 @@ describe('audit verify', () => {
 });
 
 describe('a truncated audit log', () => {
-  it('blocks changes to the cluster until a person accepts the loss', async () => {
+  it('a truncated audit log blocks changes to the cluster until a person accepts the loss', async () => {
     await using bench = await synced();
     const before = await target(bench);
     cut(bench, 4);
@@ -361,7 +361,7 @@ describe('a truncated audit log', () => {
     expect((await bench.run('audit', 'accept')).stdout).toContain('Nothing to accept');
   });
 
-  it('can be accepted by a person even if a checkpoint covers the lost records', async () => {
+  it('a truncated audit log can be accepted by a person even if a checkpoint covers the lost records', async () => {
     await using bench = await synced();
     sql(
       bench,
@@ -372,7 +372,7 @@ describe('a truncated audit log', () => {
     expect(await verified(bench)).toMatchObject({ code: 0, ok: true, accepted: 1 });
   });
 
-  it('is reported together with the missing records and the name of the person who accepted the loss', async () => {
+  it('`audit verify` reports an accepted loss with the missing records and the name of the person', async () => {
     await using bench = await synced();
     cut(bench, 4);
     const { stdout } = await bench.run('audit', 'accept');
@@ -382,7 +382,7 @@ describe('a truncated audit log', () => {
     expect(stdout).toContain('Accepted by ann in record 5.');
   });
 
-  it('is assumed if the checkpoint file is unreadable, so the sync stops', async () => {
+  it('an unreadable checkpoint file counts as a truncated audit log, so the sync stops', async () => {
     await using bench = await openBench(
       `${HEAD}audit: { checkpoints: [ { kind: file, path: ./store } ] }\n${DB}`,
     );

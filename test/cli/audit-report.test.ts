@@ -4,7 +4,7 @@ import { DB, FOREIGN, HEAD, openBench } from './harness.ts';
 const DAY = 86_400_000;
 
 describe('audit report', () => {
-  it('prints a summary of the events as plain text for an email, the most important event first', async () => {
+  it('`audit report` prints a summary of the events as plain text for an email, the most important event first', async () => {
     await using bench = await openBench(`${HEAD}defaults: { maxAge: 5d }
 ${DB}  - name: theirs
     target: { namespace: apps }
@@ -29,7 +29,7 @@ ${DB}  - name: theirs
     expect(stdout).toMatch(/^Commands: 2$/m);
   });
 
-  it('lists keys found by a search that were not rotated in time', async () => {
+  it('`audit report` lists keys that a search found and that were not rotated in time', async () => {
     await using bench = await openBench(`${HEAD}defaults: { maxAge: 5d }
 mappings:
   - name: flags
@@ -44,7 +44,7 @@ mappings:
     expect(json).toMatchObject({ notRotated: { total: 1, items: [{ store: 'local', key: 'flags/a' }] } });
   });
 
-  it('prints the data of the text report with `--output json`, and works without a configuration', async () => {
+  it('`audit report` prints the data of the text report with `--output json`, and works without a configuration', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     await bench.write('secretbridge.yaml', 'broken');

@@ -8,7 +8,7 @@ const RECORD = { sequence: 2, action: 'read', outcome: 'ok', reviewed: { state: 
 const ENV = { SECRETBRIDGE_TOKEN: 'token-of-ann' };
 
 describe('audit review', () => {
-  it('is recorded by the command itself, with the user as the actor, if no service answers', async () => {
+  it('`audit review` records the review itself, with the user as the actor, if no service answers', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     const { code, stdout } = await bench.run('audit', 'review', '2', '--state', 'flagged', '--note', 'why?');
@@ -23,7 +23,7 @@ describe('audit review', () => {
     expect(reviews.stdout).toMatch(/review +ok +record 2 +ann +flagged why\?$/m);
   });
 
-  it('is listed with its note, even if the note starts like a note that the program writes itself', async () => {
+  it('`audit list` shows the note of a review even if the note looks like a note of the program itself', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     await rm(join(bench.folder, 'store', 'db.json'));
@@ -40,7 +40,7 @@ describe('audit review', () => {
     expect(stdout).not.toContain('definition');
   });
 
-  it('accepts a range of records, and skips reviews in that range', async () => {
+  it('`audit review` accepts a range of records, and skips reviews in that range', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     await bench.run('audit', 'review', '1', '--state', 'reviewed');
@@ -52,7 +52,7 @@ describe('audit review', () => {
     expect(records.every(({ reviewed }) => reviewed.state === 'reviewed')).toBe(true);
   });
 
-  it('is covered by a checkpoint, as the records of a sync are', async () => {
+  it('a checkpoint covers a review in the same way as the records of a sync', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     const { json } = await bench.run('audit', 'review', '1', '--state', 'reviewed', '--output', 'json');
@@ -61,7 +61,7 @@ describe('audit review', () => {
     expect(verified.json).toMatchObject({ ok: true, sealed: { sequence: reviewed.sequence } });
   });
 
-  it('is recorded with a warning if no checkpoint can be written', async () => {
+  it('`audit review` records the review and prints a warning if no checkpoint can be written', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     const config = await bench.read('secretbridge.yaml');
@@ -74,7 +74,7 @@ describe('audit review', () => {
     });
   });
 
-  it('reviews none of the given records if one of them is missing', async () => {
+  it('`audit review` records no review if one of the given records is missing', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     expect(await bench.run('audit', 'review', '1', '99', '--state', 'flagged')).toMatchObject({ code: 4 });
@@ -82,7 +82,7 @@ describe('audit review', () => {
     expect(json).toEqual({ records: [] });
   });
 
-  it('exits with 4 if the record is missing, and with 64 if the number or the state is omitted', async () => {
+  it('`audit review` exits with 4 if the record is missing, and with 64 if the number or the state is omitted', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     const say = (...args: string[]) => bench.run('audit', 'review', ...args);
@@ -100,7 +100,7 @@ describe('audit review', () => {
     expect(await say(String(sequence), '--state', 'flagged')).toMatchObject({ code: 4 });
   });
 
-  it('sends the review to the service that answers at `http.listen`', async () => {
+  it('`audit review` sends the review to the service that answers at `http.listen`', async () => {
     await using service = await openService({
       ...LIVE,
       'POST /api/v1/audit/records/2/review': { body: RECORD },
@@ -120,7 +120,7 @@ describe('audit review', () => {
     });
   });
 
-  it('sends the review to the service named by `--server`, and skips reviews in a range', async () => {
+  it('`audit review` sends the review to the service named by `--server`, and skips reviews in a range', async () => {
     await using service = await openService({
       'GET /api/v1/audit/records/2': { body: RECORD },
       'GET /api/v1/audit/records/3': { body: { ...RECORD, sequence: 3, action: 'review' } },

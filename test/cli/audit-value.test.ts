@@ -52,7 +52,7 @@ async function traced(bench: Bench, value: string | Uint8Array, ...args: string[
 }
 
 describe('audit list --value', () => {
-  it('finds a value from a pipe, with or without a newline at its end', async () => {
+  it('`audit list --value` finds a value from a pipe, with or without a final newline', async () => {
     await using bench = await openStory();
     for (const value of ['hunter2\n', 'hunter2', 'hunter2\r\n']) {
       const { records, versions } = await traced(bench, value);
@@ -63,7 +63,7 @@ describe('audit list --value', () => {
     expect(await traced(bench, 'nobody')).toEqual({ records: [], versions: [], more: false });
   });
 
-  it('finds the value of a single property in all Secrets that contain that property', async () => {
+  it('`audit list --value` finds the value of a single property in all Secrets that contain that property', async () => {
     await using bench = await openProperty();
     const { records, versions } = await traced(bench, 'hunter2');
     expect(records.map(({ action }) => action)).toEqual(['create', 'create']);
@@ -75,7 +75,7 @@ describe('audit list --value', () => {
     expect(stdout).toMatch(/^value +USER [0-9a-f]{8}:[0-9a-f]{64}$/m);
   });
 
-  it('finds fingerprints that were made with an earlier fingerprint key', async () => {
+  it('`audit list --value` finds fingerprints that were made with an earlier fingerprint key', async () => {
     await using bench = await openStory();
     await bench.write('state/new.key', `${Buffer.alloc(32, 7).toString('base64')}\n`);
     const keys = 'keys: { fingerprint: [ { file: ./state/new.key }, { file: ./state/fingerprint.key } ] }\n';
@@ -83,7 +83,7 @@ describe('audit list --value', () => {
     expect((await traced(bench, 'hunter2')).records).toHaveLength(3);
   });
 
-  it('prompts for the value without echo', async () => {
+  it('`audit list --value` prompts for the value without echo', async () => {
     await using bench = await openStory();
     const [input, output] = [new PassThrough(), new Collector()];
     const running = bench.runWith({ ask: { input, output } }, 'audit', 'list', '--value');
@@ -95,7 +95,7 @@ describe('audit list --value', () => {
     expect(stdout).toMatch(/^local +token.txt +[0-9a-f]{8}… +2027-03-01 12:00:00$/m);
   });
 
-  it('stops at the prompt on Ctrl-C or at the end of the input', async () => {
+  it('`audit list --value` stops at the prompt on Ctrl-C or at the end of the input', async () => {
     await using bench = await openStory();
     for (const key of ['\u0003', undefined]) {
       const [input, output] = [new PassThrough(), new Collector()];
@@ -106,7 +106,7 @@ describe('audit list --value', () => {
     }
   });
 
-  it('stops on a signal before or during the prompt', async () => {
+  it('`audit list --value` stops on a signal before the prompt or during the prompt', async () => {
     await using bench = await openStory();
     const ended = { code: 1, stderr: expect.stringMatching(/^error INTERRUPTED/) };
     const [input, output] = [new PassThrough(), new Collector()];
@@ -128,7 +128,7 @@ describe('audit list --value', () => {
     expect(await waiting).toMatchObject(ended);
   });
 
-  it('rejects a missing value, an overlong value, and a value combined with a fingerprint as usage errors', async () => {
+  it('`audit list --value` rejects a missing value, an overlong value, and a value combined with a fingerprint as usage errors', async () => {
     await using bench = await openStory();
     const list = ['audit', 'list', '--value'];
     expect(await bench.runWith({ stdin: Readable.from([]) }, ...list)).toMatchObject({ code: 64 });
@@ -145,7 +145,7 @@ describe('audit list --value', () => {
     expect(await bench.run(...list, 'hunter2')).toMatchObject({ code: 64 });
   });
 
-  it('reports that a value was not found', async () => {
+  it('`audit list --value` reports that a value was not found', async () => {
     await using bench = await openStory();
     const stdin = Readable.from(['nobody']);
     const { stdout } = await bench.runWith({ stdin }, 'audit', 'list', '--value');
@@ -154,7 +154,7 @@ describe('audit list --value', () => {
 });
 
 describe('audit list --trace', () => {
-  it('finds all targets that were made from the value with a given fingerprint', async () => {
+  it('`audit list --trace` finds all targets that were made from the value with a given fingerprint', async () => {
     await using bench = await openProperty();
     const { json } = await bench.run('audit', 'list', '--action', 'read', '--output', 'json');
     const { records } = json as { records: { after: string }[] };

@@ -32,7 +32,7 @@ async function list(bench: Bench, ...args: readonly string[]): Promise<readonly 
 }
 
 describe('audit list', () => {
-  it('lists records, newest first', async () => {
+  it('`audit list` lists records, newest first', async () => {
     await using bench = await openStory();
     const records = await list(bench);
     expect(records.map(({ sequence }) => sequence)).toEqual(
@@ -82,12 +82,12 @@ describe('audit list', () => {
     [['--since', '2027-03-02T13:00:00+01:00', '--action', 'sweep'], ['sweep']],
     [['--since', '5m'], []],
     [['--namespace', 'shop', '--outcome', 'ok'], []],
-  ])('filters by %j', async (args, actions) => {
+  ])('`audit list` filters by %j', async (args, actions) => {
     await using bench = await openStory();
     expect((await list(bench, ...args)).map(({ action }) => action)).toEqual(actions);
   });
 
-  it('rejects an unknown error code', async () => {
+  it('`audit list` rejects an unknown error code', async () => {
     await using bench = await openStory();
     expect(await bench.run('audit', 'list', '--code', 'NOT_OWNDE')).toMatchObject({
       code: 64,
@@ -95,7 +95,7 @@ describe('audit list', () => {
     });
   });
 
-  it('finds the records of one request id, and the records of one value', async () => {
+  it('`audit list` finds the records of one request id, and the records of one value', async () => {
     await using bench = await openStory();
     const [sweep] = await list(bench, '--limit', '1');
     const ofRequest = await list(bench, '--request', String(sweep?.requestId));
@@ -106,7 +106,7 @@ describe('audit list', () => {
     ]);
   });
 
-  it('lists all records page by page', async () => {
+  it('`audit list` lists all records page by page', async () => {
     await using bench = await openStory();
     const all = await list(bench);
     const seen: number[] = [];
@@ -124,7 +124,7 @@ describe('audit list', () => {
     expect(exact.json).not.toHaveProperty('next');
   });
 
-  it('reads a store given on the command line without a configuration', async () => {
+  it('`audit list` needs no configuration if a store is given on the command line', async () => {
     await using bench = await openStory();
     await bench.write('secretbridge.yaml', 'broken');
     const { code, stdout } = await bench.run('audit', 'list', '--audit', 'state/audit.db', '--limit', '1');
@@ -132,7 +132,7 @@ describe('audit list', () => {
     expect(stdout).toContain('sweep');
   });
 
-  it('exits with 1 if the store does not exist, and does not create the store', async () => {
+  it('`audit list` exits with 1 if the store does not exist, and does not create the store', async () => {
     await using bench = await openBench();
     const { code, stdout, stderr } = await bench.run('audit', 'list');
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
@@ -140,7 +140,7 @@ describe('audit list', () => {
     expect(await bench.run('audit', 'list')).toMatchObject({ code: 1 });
   });
 
-  it('reports that no record matches', async () => {
+  it('`audit list` reports that no record matches', async () => {
     await using bench = await openStory();
     expect(await bench.run('audit', 'list', '--actor', 'bob')).toMatchObject({
       code: 0,
@@ -150,7 +150,7 @@ describe('audit list', () => {
 });
 
 describe('audit show', () => {
-  it('prints one complete record', async () => {
+  it('`audit show` prints one complete record', async () => {
     await using bench = await openStory();
     const [, update] = await list(bench);
     const { code, json } = await bench.run('audit', 'show', '11', '--output', 'json');
@@ -184,7 +184,7 @@ describe('audit show', () => {
     expect(stdout).toMatch(/^source +local: db.json # password version [0-9a-f]{8}:/m);
   });
 
-  it('exits with 4 if the record does not exist', async () => {
+  it('`audit show` exits with 4 if the record does not exist', async () => {
     await using bench = await openStory();
     const { code, json, stderr } = await bench.run('audit', 'show', '99', '--output', 'json');
     expect(code).toBe(4);

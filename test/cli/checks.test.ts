@@ -10,7 +10,7 @@ const KUBERNETES = `${HEAD.replace(/cluster: .*/, 'cluster: { kind: kubernetes, 
 `;
 
 describe('validate', () => {
-  it('prints the number of stores, mappings and targets', async () => {
+  it('`validate` prints the number of stores, mappings and targets', async () => {
     await using bench = await openBench();
     expect(await bench.run('validate')).toMatchObject({
       code: 0,
@@ -20,13 +20,13 @@ describe('validate', () => {
     expect((await bench.run('validate', '--output', 'json')).json).toEqual({ valid: true, problems: [] });
   });
 
-  it('accesses no store, no cluster and no audit log', async () => {
+  it('`validate` accesses no store, no cluster and no audit log', async () => {
     await using bench = await openBench();
     await bench.run('validate');
     expect((await readdir(bench.folder)).toSorted()).toEqual(['secretbridge.yaml', 'store']);
   });
 
-  it('prints problems in the format that compilers use: file, line and column', async () => {
+  it('`validate` prints problems in the format that compilers use: file, line and column', async () => {
     await using bench = await openBench(HEAD + DB.replace('target:', 'taget:'));
     const { code, stdout } = await bench.run('validate');
     expect(code).toBe(3);
@@ -35,7 +35,7 @@ describe('validate', () => {
     expect(stdout).toMatch(/The configuration has \d problems?\.\n$/);
   });
 
-  it('accepts several files and folders, and finds the configuration through SECRETBRIDGE_CONFIG', async () => {
+  it('`validate` accepts several files and folders, and finds the configuration through SECRETBRIDGE_CONFIG', async () => {
     await using bench = await openBench(HEAD);
     await bench.write('more/db.yaml', DB);
     const both = await bench.run('validate', '-c', 'secretbridge.yaml', '-c', 'more');
@@ -49,7 +49,7 @@ describe('validate', () => {
 });
 
 describe('doctor', () => {
-  it('runs all checks, changes no target, and passes', async () => {
+  it('`doctor` runs all checks, changes no target, and passes', async () => {
     await using bench = await openBench();
     const { code, stdout } = await bench.run('doctor');
     expect(code).toBe(0);
@@ -68,7 +68,7 @@ describe('doctor', () => {
     expect(await readdir(bench.folder)).not.toContain('cluster');
   });
 
-  it('prints the documented JSON, with a code and a remedy for each failed check', async () => {
+  it('`doctor` prints the documented JSON, with a code and a remedy for each failed check', async () => {
     await using bench = await openBench(
       HEAD.replace('./store', './none') + DB.replaceAll('user', 'absent').replace('password', 'absent'),
     );
@@ -88,7 +88,7 @@ describe('doctor', () => {
     expect(checks.length).toBeGreaterThan(4);
   });
 
-  it('reports an unreadable key, and still reads the other keys', async () => {
+  it('`doctor` reports an unreadable key, and still reads the other keys', async () => {
     await using bench = await openBench(`${HEAD}${DB}  - name: other
     target: { namespace: apps }
     data: { A: { store: local, key: none.json }, B: { store: local, key: also-none } }
@@ -103,7 +103,7 @@ describe('doctor', () => {
 });
 
 describe('rbac', () => {
-  it('prints manifests for kubectl that grant access only to the targets', async () => {
+  it('`rbac` prints manifests for kubectl, and they grant access only to the targets', async () => {
     await using bench = await openBench(KUBERNETES);
     const { code, stdout, stderr } = await bench.run('rbac', '--service-account', 'bridge/sb');
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
@@ -116,7 +116,7 @@ describe('rbac', () => {
     });
   });
 
-  it('prints the objects of the YAML output as a JSON list', async () => {
+  it('`rbac` prints the objects of its YAML output as a list in its JSON output', async () => {
     await using bench = await openBench(KUBERNETES);
     const { json } = await bench.run('rbac', '--output', 'json');
     // kubectl reads YAML 1.1.
@@ -125,7 +125,7 @@ describe('rbac', () => {
     expect(json).toMatchObject({ kind: 'List', items: [{ kind: 'Role' }, {}, {}, {}] });
   });
 
-  it('reports that a directory cluster needs no Roles', async () => {
+  it('`rbac` reports that a directory cluster needs no Roles', async () => {
     await using bench = await openBench();
     expect(await bench.run('rbac')).toMatchObject({
       code: 0,
@@ -137,11 +137,14 @@ describe('rbac', () => {
 });
 
 describe('an unreadable configuration', () => {
-  it.skipIf(process.getuid?.() === 0)('is reported together with the reason', async () => {
-    await using bench = await openBench();
-    await chmod(join(bench.folder, 'secretbridge.yaml'), 0);
-    const { code, stdout } = await bench.run('validate');
-    expect(code).toBe(3);
-    expect(stdout).toContain('permission denied');
-  });
+  it.skipIf(process.getuid?.() === 0)(
+    'an unreadable configuration is reported together with the reason',
+    async () => {
+      await using bench = await openBench();
+      await chmod(join(bench.folder, 'secretbridge.yaml'), 0);
+      const { code, stdout } = await bench.run('validate');
+      expect(code).toBe(3);
+      expect(stdout).toContain('permission denied');
+    },
+  );
 });

@@ -17,7 +17,7 @@ async function commands(bench: Bench, ...filter: readonly string[]) {
 }
 
 describe('audit records of commands', () => {
-  it('contain the mapping name of the command, and are found by that name', async () => {
+  it('the audit record of a command contains the mapping name, and a filter for this mapping finds the record', async () => {
     await using bench = await openBench(HEAD + DB + OTHER);
     await bench.run('sync');
     const { json } = await bench.run('audit', 'list', '--mapping', 'db', '--output', 'json');
@@ -43,7 +43,7 @@ describe('audit records of commands', () => {
     ]);
   });
 
-  it('are written by read-only commands while the audit log is not trusted, and other commands are refused', async () => {
+  it('read-only commands add records while the audit log is not trusted, and other commands are refused', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     truncateLog(join(bench.folder, 'state/audit.db'), 3);
@@ -55,7 +55,7 @@ describe('audit records of commands', () => {
     });
   });
 
-  it('omit an argument that is not an id, because that argument may be a secret value', async () => {
+  it('the audit record of a command omits an argument that is not an id, because it may be a secret value', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     const { code, stdout, stderr } = await bench.run('release', 'hunter2', '--output', 'json');

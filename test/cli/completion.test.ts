@@ -54,12 +54,12 @@ describe.skipIf(BASH === undefined)('completion in bash (skipped if bash is not 
     // An option value that equals a command name is not treated as the command.
     [['plan', '--mapping', 'audit', '--al'], ['--all']],
     [['nope', ''], expect.arrayContaining(['plan'])],
-  ])('completes %j', async (words, expected) => {
+  ])('bash completion completes the words %j', async (words, expected) => {
     await using bench = await openBench();
     expect(await proposed(bench, ...words)).toEqual(expected);
   });
 
-  it('proposes all commands, and all options of a command', async () => {
+  it('bash completion proposes all commands, and all options of a command', async () => {
     await using bench = await openBench();
     expect(await proposed(bench, '')).toEqual(
       expect.arrayContaining(['init', 'plan', 'sync', 'serve', 'audit', 'version', 'help']),
@@ -70,7 +70,7 @@ describe.skipIf(BASH === undefined)('completion in bash (skipped if bash is not 
     expect(flags.filter((flag) => flag.startsWith('--')).toSorted()).toEqual(options.toSorted());
   });
 
-  it('proposes file names for path options, including names with spaces', async () => {
+  it('bash completion proposes file names for path options, including names with spaces', async () => {
     await using bench = await openBench();
     await bench.write('my config.yaml', '');
     for (const words of [
@@ -84,7 +84,7 @@ describe.skipIf(BASH === undefined)('completion in bash (skipped if bash is not 
 });
 
 describe('completion', () => {
-  it('rejects a shell that is not in the list of supported shells', async () => {
+  it('`completion` rejects a shell that is not in the list of supported shells', async () => {
     await using bench = await openBench();
     expect((await bench.run('completion', 'tcsh')).code).toBe(64);
     for (const shell of ['bash', 'zsh', 'fish'])

@@ -51,7 +51,7 @@ function changed(
 }
 
 describe('schema of the configuration', () => {
-  it.each(EXAMPLES)('accepts the example of %s', (_, text) => {
+  it.each(EXAMPLES)('the configuration schema accepts the example of %s', (_, text) => {
     const valid = accepts(parse(text) ?? {});
     expect(accepts.errors ?? []).toEqual([]);
     expect(valid).toBe(true);
@@ -75,13 +75,13 @@ describe('schema of the configuration', () => {
     ['a mapping without a target', (example: string) => example.replace(/ {4}target:\n(?: {6}.*\n)+/, '')],
     ['an invalid address', (example: string) => example.replace('https://vault.internal:8200', 'vault')],
     ['a share above 1', (example: string) => example.replace('share: 0.1', 'share: 10')],
-  ])('rejects %s', (_, spoil) => {
+  ])('the configuration schema rejects %s', (_, spoil) => {
     const spoilt = spoil(EXAMPLE);
     expect(spoilt).not.toBe(EXAMPLE);
     expect(accepts(parse(spoilt))).toBe(false);
   });
 
-  it('accepts every configuration that the loader accepts', async () => {
+  it('the configuration schema accepts every configuration that the loader accepts', async () => {
     const whole: unknown = parse(EXAMPLE);
     const changes = [
       (parent: Record<string, unknown>, name: string) => void delete parent[name],
@@ -114,7 +114,7 @@ describe('schema of the configuration', () => {
     expect(taken).toBeGreaterThan(5);
   });
 
-  it('describes each field', () => {
+  it('the configuration schema describes each field', () => {
     const root = JSON.parse(configurationSchema()) as Json;
     const silent: string[] = [];
     const seen = new Set<unknown>();
@@ -141,7 +141,7 @@ describe('schema of the configuration', () => {
 });
 
 describe('config-schema', () => {
-  it('prints the schema, and overwrites no file except an earlier schema', async () => {
+  it('`config-schema` prints the schema, and overwrites no file except an earlier schema', async () => {
     await using bench = await openBench();
     expect(await bench.run('config-schema')).toMatchObject({ code: 0, stdout: configurationSchema() });
     await bench.write('s.json', JSON.stringify({ title: 'secretbridge configuration', old: true }));

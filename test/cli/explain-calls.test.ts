@@ -10,7 +10,7 @@ const TWO = `${HEAD}${DB}  - name: copy
 `;
 
 describe('explain --calls', () => {
-  it('prints the requests per hour to the store, and how many of them the mapping causes', async () => {
+  it('`explain --calls` prints the requests per hour to the store, and how many of them the mapping causes', async () => {
     await using bench = await openBench(TWO);
     const { json } = await bench.run('explain', 'copy', '--calls', '--output', 'json');
     expect(json).toMatchObject({
@@ -28,7 +28,7 @@ describe('explain --calls', () => {
     });
   });
 
-  it('prints the requests per hour as text', async () => {
+  it('`explain --calls` prints the requests per hour as text', async () => {
     await using bench = await openBench(TWO);
     expect(
       (await bench.run('explain', 'copy', '--calls')).stdout,

@@ -11,7 +11,7 @@ const ROOT = join(import.meta.dirname, '../..');
 const HINT = 'Run "secretbridge explain-error';
 
 describe('explain-error', () => {
-  it('prints the meaning and the remedy of an error code, without a configuration', async () => {
+  it('`explain-error` prints the meaning and the remedy of an error code, without a configuration', async () => {
     await using bench = await openBench();
     await bench.write('secretbridge.yaml', 'broken');
     const { code, stdout, stderr } = await bench.run('explain-error', 'NOT_OWNED');
@@ -23,38 +23,41 @@ describe('explain-error', () => {
     expect(stdout).not.toContain('](');
   });
 
-  it.each(['not_owned', 'not-owned', 'Not_Owned'])('accepts %s', async (text) => {
+  it.each(['not_owned', 'not-owned', 'Not_Owned'])('`explain-error` accepts %s', async (text) => {
     await using bench = await openBench();
     expect((await bench.run('explain-error', text)).stdout).toMatch(/^NOT_OWNED /);
   });
 
-  it.each(CODES)('prints %s as JSON, with the link to a section of the documentation', async (code) => {
-    await using bench = await openBench();
-    const { json } = await bench.run('explain-error', code, '--output', 'json');
-    const { remedy } = ERRORS[code];
-    expect(json).toMatchObject({
-      code,
-      remedy,
-      message: expect.stringMatching(/\.$/),
-      page: errorPagePath(code),
-    });
-    const [path = '', anchor = ''] = errorPagePath(code).split('#');
-    const headings = [...readFileSync(join(ROOT, path), 'utf8').matchAll(/^### (.+)$/gm)];
-    expect(headings.map(([, heading = '']) => heading.toLowerCase())).toContain(anchor);
-  });
+  it.each(CODES)(
+    '`explain-error` prints %s as JSON, with the link to a section of the documentation',
+    async (code) => {
+      await using bench = await openBench();
+      const { json } = await bench.run('explain-error', code, '--output', 'json');
+      const { remedy } = ERRORS[code];
+      expect(json).toMatchObject({
+        code,
+        remedy,
+        message: expect.stringMatching(/\.$/),
+        page: errorPagePath(code),
+      });
+      const [path = '', anchor = ''] = errorPagePath(code).split('#');
+      const headings = [...readFileSync(join(ROOT, path), 'utf8').matchAll(/^### (.+)$/gm)];
+      expect(headings.map(([, heading = '']) => heading.toLowerCase())).toContain(anchor);
+    },
+  );
 
-  it('prints the explanation as YAML', async () => {
+  it('`explain-error` prints the explanation as YAML', async () => {
     await using bench = await openBench();
     expect((await bench.run('explain-error', 'HELD', '-o', 'yaml')).stdout).toMatch(/^code: HELD$/m);
   });
 
-  it('prints two exit codes for an error code whose exit code is different for a command and for a target', async () => {
+  it('`explain-error` prints two exit codes if a command and a target with this error have different exit codes', async () => {
     await using bench = await openBench();
     const { json } = await bench.run('explain-error', 'CONFIG_INVALID', '--output', 'json');
     expect(json).toMatchObject({ exitCode: 3, targetExitCode: 4 });
   });
 
-  it('lists all codes without an argument', async () => {
+  it('`explain-error` lists all codes if no argument is given', async () => {
     await using bench = await openBench();
     const { code, stdout } = await bench.run('explain-error');
     expect(code).toBe(0);
@@ -68,7 +71,7 @@ describe('explain-error', () => {
     ['NOT_OWNDE', 'did you mean NOT_OWNED?'],
     ['missing', 'did you mean'],
     ['XYZZY', 'run `secretbridge explain-error` for a list'],
-  ])('rejects the argument %s as a usage error', async (text, hint) => {
+  ])('`explain-error` rejects the argument %s as a usage error', async (text, hint) => {
     await using bench = await openBench();
     const { code, stdout, stderr } = await bench.run('explain-error', text);
     expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
@@ -76,7 +79,7 @@ describe('explain-error', () => {
     expect(stderr).toContain(hint);
   });
 
-  it('describes only error codes that this version of the program uses', () => {
+  it('`explain-error` describes only error codes that this version of the program uses', () => {
     const src = join(ROOT, 'src');
     const files = globSync('**/*.ts', { cwd: src }).filter(
       (path) => !path.startsWith(join('core', 'error-')) && !path.startsWith(join('cli', 'errors')),
@@ -90,7 +93,7 @@ describe('hint to explain-error', () => {
   const hints = (text: string) => text.split(HINT).length - 1;
 
   it.each([['plan'], ['sync'], ['explain', 'theirs']])(
-    'appears once in the output of `%s`',
+    'the hint to `explain-error` appears once in the output of `%s`',
     async (...args) => {
       await using bench = await openBench(`${HEAD}mappings:
   - name: theirs
@@ -109,7 +112,7 @@ describe('hint to explain-error', () => {
     },
   );
 
-  it('contains the code of the error that ended the command', async () => {
+  it('the hint to `explain-error` contains the code of the error that ended the command', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     const { stderr } = await bench.run('audit', 'show', '99');
@@ -119,7 +122,7 @@ describe('hint to explain-error', () => {
     expect(hints(machine)).toBe(0);
   });
 
-  it('contains the code of the configuration problem', async () => {
+  it('the hint to `explain-error` contains the code of the configuration problem', async () => {
     await using bench = await openBench('mappings: 1\n');
     for (const command of ['validate', 'sync']) {
       const { stderr } = await bench.run(command);
@@ -128,7 +131,7 @@ describe('hint to explain-error', () => {
     }
   });
 
-  it('does not appear if there is no error', async () => {
+  it('the hint to `explain-error` does not appear if there is no error', async () => {
     await using bench = await openBench();
     for (const command of ['validate', 'sync', 'plan']) {
       const { stdout, stderr } = await bench.run(command);

@@ -21,7 +21,7 @@ async function explained(bench: Bench, env: Readonly<Record<string, string>> = {
 const found = (key: string) => ({ store: 'local', key, state: 'found', version: expect.any(String) });
 
 describe('explain with a search', () => {
-  it('shows the current results of the search, and earlier results that no longer exist', async () => {
+  it('`explain` shows the keys that a search finds now, and earlier keys that no longer exist', async () => {
     await using bench = await openBench(HEAD + FLAGS);
     await bench.write('store/flags/a', '1');
     await bench.write('store/flags/b', '2');
@@ -38,7 +38,7 @@ describe('explain with a search', () => {
     });
   });
 
-  it('shows the path of a failed search, and the key that cannot be read', async () => {
+  it('`explain` shows the path of a failed search, and the key that cannot be read', async () => {
     await using server = await startVaultServer();
     for (const key of ['flags/a', 'flags/b', 'flags/c']) server.put('secret', key, '{"x":"1"}');
     // The key is listed but was never written, so the target does not contain it.
@@ -59,7 +59,7 @@ describe('explain with a search', () => {
     ]);
   });
 
-  it('skips searches and keys that the access rules do not allow', async () => {
+  it('`explain` skips searches and keys that the access rules do not allow', async () => {
     const allowing = (keys: string) =>
       `access: [ { namespaces: [apps], stores: [local], keys: [${keys}] } ]\n`;
     await using bench = await openBench(`${HEAD}${allowing('flags/a')}${FLAGS}`);

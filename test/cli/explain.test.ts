@@ -30,7 +30,7 @@ async function editByHand(bench: Bench): Promise<void> {
   await bench.write(TARGET, text.replace(/USER: .*/, 'USER: ZXZl'));
 }
 
-it('reports a manual edit as drifted with onDrift: report', async () => {
+it('`explain` reports a manual edit as drifted if the mapping has `onDrift: report`', async () => {
   await using bench = await synced(HEAD + REPORT);
   expect(await explained(bench)).toMatchObject({ exit: 0, state: 'synced' });
   await editByHand(bench);
@@ -43,7 +43,7 @@ it('reports a manual edit as drifted with onDrift: report', async () => {
   });
 });
 
-it('reports a manual edit as stale with onDrift: repair', async () => {
+it('`explain` reports a manual edit as stale if the mapping has `onDrift: repair`', async () => {
   await using bench = await synced();
   await editByHand(bench);
   const target = await explained(bench);
@@ -51,7 +51,7 @@ it('reports a manual edit as stale with onDrift: repair', async () => {
   expect(target).not.toHaveProperty('code');
 });
 
-it('reports a deleted target as drifted if the service has recorded the deletion', async () => {
+it('`explain` reports a deleted target as drifted if the service has recorded the deletion', async () => {
   await using bench = await synced(`${HEAD}http: { listen: '127.0.0.1:0' }\n${REPORT}`);
   await rm(join(bench.folder, TARGET));
   const stop = new AbortController();
@@ -63,7 +63,7 @@ it('reports a deleted target as drifted if the service has recorded the deletion
   expect(await explained(bench)).toMatchObject({ exit: 4, state: 'drifted', code: 'DRIFTED' });
 });
 
-it('reports a target as stale if its store is down, and as failed if also the target does not exist', async () => {
+it('`explain` reports a target whose store is down as stale, or as failed if the target does not exist either', async () => {
   await using bench = await synced();
   await rename(join(bench.folder, 'store'), join(bench.folder, 'away'));
   expect(await explained(bench)).toMatchObject({ exit: 1, state: 'stale', code: 'STORE_UNAVAILABLE' });
@@ -71,7 +71,7 @@ it('reports a target as stale if its store is down, and as failed if also the ta
   expect(await explained(bench)).toMatchObject({ exit: 1, state: 'failed', code: 'STORE_UNAVAILABLE' });
 });
 
-it('explains why the cluster refused the last write, until a write succeeds', async () => {
+it('`explain` shows why the cluster refused the last write, until a write succeeds', async () => {
   await using bench = await openBench();
   // A dangling symbolic link at the path of the folder makes every write fail.
   await symlink('nowhere/at/all', join(bench.folder, 'cluster'));
@@ -87,7 +87,7 @@ it('explains why the cluster refused the last write, until a write succeeds', as
   expect(await explained(bench)).toMatchObject({ exit: 0, state: 'synced' });
 });
 
-it('explains a contested target and its remedy', async () => {
+it('`explain` shows a contested target and its remedy', async () => {
   await using bench = await synced();
   {
     const path = join(bench.folder, 'state/audit.db');
@@ -105,7 +105,7 @@ it('explains a contested target and its remedy', async () => {
   });
 });
 
-it('ends on an abort, even if a store does not answer', async () => {
+it('`explain` ends on an abort, even if a store does not answer', async () => {
   const requested = Promise.withResolvers<void>();
   const sockets: Socket[] = [];
   await using server = createServer((socket) => {
@@ -133,7 +133,7 @@ it('ends on an abort, even if a store does not answer', async () => {
   for (const socket of sockets) socket.destroy();
 });
 
-it('names sources that the access rules do not allow, and does not read them', async () => {
+it('`explain` names sources that the access rules do not allow, and does not read them', async () => {
   const access = 'access: [ { namespaces: [apps], stores: [local], keys: [other.json] } ]\n';
   const other = '      OTHER: { store: local, key: other.json }\n';
   await using bench = await openBench(HEAD + access + DB + other);
@@ -155,7 +155,7 @@ it('names sources that the access rules do not allow, and does not read them', a
   expect((await bench.run('audit', 'list', '--key', 'other.json')).stdout).toBe('No record matches.\n');
 });
 
-it('shows which source caused an error, and the error code of an absent key', async () => {
+it('`explain` shows which source caused an error, and the error code of an absent key', async () => {
   const more =
     '      X: { store: local, key: db.json, property: x }\n      Y: { store: local, key: gone.json }\n';
   await using bench = await openBench(HEAD + DB + more);
@@ -173,7 +173,7 @@ it('shows which source caused an error, and the error code of an absent key', as
   expect(stdout).toContain('failed  local: db.json # x  PROPERTY_MISSING');
 });
 
-it('reports a target as stale, as `plan` reports an update, if a recreation that needs no release is due', async () => {
+it('`explain` reports a target as stale if a recreation is due that needs no release, and `plan` reports an update', async () => {
   const mapping = (name: string, more: string) => `
   - name: ${name}
     target: { namespace: apps${more} }

@@ -18,7 +18,7 @@ function open(first: { readonly rss: number; readonly heapUsed: number }) {
 }
 
 describe('memory trimmer', () => {
-  it('trims after the heap has grown much, and trims again only after further growth', () => {
+  it('the memory trimmer trims after the heap has grown by a large amount, and trims again only after further growth', () => {
     const { memory, state } = open({ rss: 200, heapUsed: 60 });
     memory.trim();
     memory.trim();
@@ -31,7 +31,7 @@ describe('memory trimmer', () => {
     expect(state.collections).toBe(2);
   });
 
-  it('trims after every 4 MiB of large values', () => {
+  it('the memory trimmer trims after every 4 MiB of large values', () => {
     const { memory, state } = open({ rss: 65, heapUsed: 60 });
     for (let n = 0; n < 7; n += 1) memory.addLargeValue(MIB);
     expect(state.collections).toBe(1);
@@ -39,14 +39,14 @@ describe('memory trimmer', () => {
     expect(state.collections).toBe(2);
   });
 
-  it('does not trim a large heap, because the garbage collection would block the process too long', () => {
+  it('the memory trimmer does not trim a large heap, because the garbage collection would block the process too long', () => {
     const { memory, state } = open({ rss: 900, heapUsed: 257 });
     memory.trim();
     memory.addLargeValue(4 * MIB);
     expect(state.collections).toBe(0);
   });
 
-  it('makes V8 return memory, and leaves no trace of the V8 flag for other code', () => {
+  it('the memory trimmer makes V8 return memory, and leaves no trace of the V8 flag for other code', () => {
     const { stdout, stderr } = spawnSync(process.execPath, [join(import.meta.dirname, 'heap-child.ts')], {
       encoding: 'utf8',
     });
@@ -56,7 +56,7 @@ describe('memory trimmer', () => {
     expect(seen).toBe(false);
   });
 
-  it('works in a process that cannot open more files', () => {
+  it('the memory trimmer works in a process that cannot open more files', () => {
     const script = join(import.meta.dirname, 'heap-few-files.ts');
     const { stdout, stderr } = spawnSync(
       'bash',

@@ -16,7 +16,7 @@ const PROGRAM = await buildProgram(helpContext([]), async () => undefined);
 const PATHS = [[], ['audit'], ['import'], ...(await commandPaths())].map((words) => words.join(' '));
 
 describe('help of the program', () => {
-  it('lists each command in its group', async () => {
+  it('the help of the program lists each command in its group', async () => {
     await using bench = await openBench();
     const { stdout } = await bench.run('--help');
     const grouped = GROUPS.flatMap(([, names]) => names);
@@ -30,7 +30,7 @@ describe('help of the program', () => {
 
 describe('fast path for help and version', () => {
   it.each(['--help', '-h', '--version', '-V'])(
-    'prints exactly the output of the full program for `%s`, in every width, with and without colors',
+    'the fast path prints exactly the output of the full program for `%s`, in every width, with and without colors',
     async (option) => {
       await using bench = await openBench();
       for (const width of [1, 19, 20, 30, 41, 60, 79, 80, 100, 119, 120, 200])
@@ -42,7 +42,7 @@ describe('fast path for help and version', () => {
   );
 
   it.each([[[]], [['help']], [['plan', '--help']], [['--help', 'plan']], [['--version', '--help']]])(
-    'leaves %j to the full program',
+    'the fast path leaves the command line %j to the full program',
     (args) => {
       expect(quickOutput(args, { width: 80, color: false })).toBeUndefined();
     },
@@ -50,7 +50,7 @@ describe('fast path for help and version', () => {
 });
 
 describe('help of a command', () => {
-  it.each(PATHS)('`%s` fits 80 and 120 columns', async (path) => {
+  it.each(PATHS)('the help of `%s` fits 80 and 120 columns', async (path) => {
     await using bench = await openBench();
     for (const width of [80, 120]) {
       const { stdout } = await bench.runWith({ width }, ...path.split(' ').filter(Boolean), '--help');
@@ -59,7 +59,7 @@ describe('help of a command', () => {
     }
   });
 
-  it.each(PATHS)('`%s` has an example and names related pages that exist', async (path) => {
+  it.each(PATHS)('the help of `%s` has an example and names related pages that exist', async (path) => {
     await using bench = await openBench();
     const { stdout } = await bench.run(...path.split(' ').filter(Boolean), '--help');
     expect(stdout).toMatch(/^Examples?:\n {2}\S/m);
@@ -75,7 +75,7 @@ describe('help of a command', () => {
       else expect(PATHS).toContain(name);
   });
 
-  it("lists the command's own options, then the common options, then the exit codes", async () => {
+  it("the help of a command lists the command's own options, then the common options, then the exit codes", async () => {
     await using bench = await openBench();
     const { stdout } = await bench.run('plan', '--help');
     const order = [
@@ -95,13 +95,13 @@ describe('help of a command', () => {
     expect(stdout).toMatch(/^ {2}0 .*\n {2}1 .*\n {2}2 .*\n {2}3 .*\n {2}4 /m);
   });
 
-  it('continues a long example with a backslash', async () => {
+  it('the help of a command continues a long example with a backslash', async () => {
     await using bench = await openBench();
     const { stdout } = await bench.runWith({ width: 80 }, 'audit', 'verify', '--help');
     expect(stdout).toContain('--audit export.jsonl \\\n      --checkpoints checkpoints.jsonl');
   });
 
-  it('uses colors only on a terminal that supports them', async () => {
+  it('the help of a command uses colors only on a terminal that supports them', async () => {
     await using bench = await openBench();
     for (const path of PATHS) {
       const words = [...path.split(' ').filter(Boolean), '--help'];
@@ -125,7 +125,7 @@ describe('secretbridge help', () => {
     });
   });
 
-  it('suggests a similar command if the command is unknown', async () => {
+  it('`secretbridge help` suggests a similar command if the given command is unknown', async () => {
     await using bench = await openBench();
     expect(await bench.run('help', 'audit', 'lst')).toMatchObject({
       code: 64,
@@ -135,7 +135,7 @@ describe('secretbridge help', () => {
 });
 
 describe('version', () => {
-  it('prints the versions as text and as JSON', async () => {
+  it('`version` prints the versions as text and as JSON', async () => {
     await using bench = await openBench();
     const { stdout } = await bench.run('version');
     expect(stdout).toMatch(/^secretbridge \d+\.\d+\.\d+\nNode \d+\.\d+\.\d+ on \w+ \(\w+\)\n$/);

@@ -14,7 +14,7 @@ const VALID = { valid: true, problems: [] };
 
 describe('init', () => {
   it.each(STORE_KINDS.flatMap((store) => CLUSTER_KINDS.map((cluster) => [store, cluster] as const)))(
-    'writes a valid configuration for the store kind %s and the cluster kind %s',
+    '`init` writes a valid configuration for the store kind %s and the cluster kind %s',
     async (store, cluster) => {
       await using bench = await openBench();
       const place = ['--store', store, '--cluster', cluster, '--namespace', 'apps', '--secret', 'db'];
@@ -30,7 +30,7 @@ describe('init', () => {
     LOGINS.flatMap((login) =>
       ['https://v:8200', 'http://v:8200', 'http://127.0.0.1:8200'].map((at) => [login, at] as const),
     ),
-  )('writes a Vault store with the login %s at the address %s', async (login, at) => {
+  )('`init` writes a Vault store with the login %s at the address %s', async (login, at) => {
     await using bench = await openBench();
     await bench.run('init', '--store', 'vault', '--login', login, '--at', at, '--mount', 'team/kv', ...OUT);
     expect(await validated(bench)).toEqual(VALID);
@@ -39,7 +39,7 @@ describe('init', () => {
     expect(text.includes('allowHttp')).toBe(at === 'http://v:8200');
   });
 
-  it('writes a files store and a directory cluster that work with `sync` without further changes', async () => {
+  it('`init` writes a files store and a directory cluster that work with `sync` without further changes', async () => {
     await using bench = await openBench();
     await bench.run(
       'init',
@@ -58,7 +58,7 @@ describe('init', () => {
   });
 
   it.each(['yes: #no', 'a, b', '{a}', '[a'])(
-    'quotes text with a special meaning in YAML: %s',
+    '`init` quotes text with a special meaning in YAML: %s',
     async (key) => {
       await using bench = await openBench();
       expect(await bench.run('init', '--store', 'files', '--key', key, ...OUT)).toMatchObject({ code: 0 });
@@ -66,7 +66,7 @@ describe('init', () => {
     },
   );
 
-  it('never overwrites a file', async () => {
+  it('`init` never overwrites a file', async () => {
     await using bench = await openBench();
     const before = await bench.read('secretbridge.yaml');
     const { code, stderr } = await bench.run('init');
@@ -88,14 +88,17 @@ describe('init', () => {
     ['--at', 'https://u:hunter2@host', 'vault'],
     ['--key', 'hvs.CAESIJabcdefghijklmnopqrstuv', 'vault'],
     ['--secret', 'a..b', 'vault'],
-  ])('rejects the option %s %s for a store of kind %s, and writes nothing', async (option, text, store) => {
-    await using bench = await openBench();
-    const { code, stderr } = await bench.run('init', '--store', store, option, text, ...OUT);
-    expect({ code, stderr }).toMatchObject({ code: 64, stderr: expect.stringContaining(`${option} `) });
-    expect(stderr).not.toMatch(/hunter2|hvs\./);
-    for (const file of ['new.yaml', 'secretbridge.schema.json'])
-      await expect(bench.read(file)).rejects.toThrow('ENOENT');
-  });
+  ])(
+    '`init` rejects the option %s %s for a store of kind %s, and writes nothing',
+    async (option, text, store) => {
+      await using bench = await openBench();
+      const { code, stderr } = await bench.run('init', '--store', store, option, text, ...OUT);
+      expect({ code, stderr }).toMatchObject({ code: 64, stderr: expect.stringContaining(`${option} `) });
+      expect(stderr).not.toMatch(/hunter2|hvs\./);
+      for (const file of ['new.yaml', 'secretbridge.schema.json'])
+        await expect(bench.read(file)).rejects.toThrow('ENOENT');
+    },
+  );
 
   it.each([
     ['--instance', 'A b'],
@@ -105,7 +108,7 @@ describe('init', () => {
     ['--cluster', 'paper'],
     ['--at', 'vault'],
     ['--mount', '/secret/'],
-  ])('rejects the option %s %s, and writes nothing', async (...option) => {
+  ])('`init` rejects the option %s %s, and writes nothing', async (...option) => {
     await using bench = await openBench();
     const { code, stderr } = await bench.run('init', ...option, ...OUT);
     expect({ code, stderr }).toMatchObject({ code: 64, stderr: expect.stringContaining(option[0] ?? '') });
@@ -125,7 +128,7 @@ it.each([
 });
 
 describe('schema for editors', () => {
-  it('is written next to the configuration, and the first line of the configuration refers to it', async () => {
+  it('`init` writes the schema next to the configuration, and the first line of the configuration refers to it', async () => {
     await using bench = await openBench();
     await bench.write('conf/readme', '');
     const { json } = await bench.run('init', '--out', 'conf/new.yaml', '--output', 'json');
@@ -137,14 +140,14 @@ describe('schema for editors', () => {
     expect(await bench.run('validate', '--config', 'conf')).toMatchObject({ code: 0 });
   });
 
-  it('is not written if the option --no-schema is given', async () => {
+  it('`init` writes no schema if the option --no-schema is given', async () => {
     await using bench = await openBench();
     expect(await bench.run('init', '--no-schema', ...OUT)).toMatchObject({ code: 0 });
     expect(await bench.read('new.yaml')).not.toContain('schema');
     await expect(bench.read('secretbridge.schema.json')).rejects.toThrow('ENOENT');
   });
 
-  it("stops `init` if another file has the schema's name", async () => {
+  it('`init` stops if another file has the name of the schema file', async () => {
     await using bench = await openBench();
     await bench.write('secretbridge.schema.json', '{}');
     expect(await bench.run('init', ...OUT)).toMatchObject({ code: 64 });
@@ -157,7 +160,7 @@ describe('prompts of init', () => {
     ask: { input: Readable.from(lines.map((line) => `${line}\n`)), output: new Collector() },
   });
 
-  it('accept an empty answer as the default', async () => {
+  it('the prompts of `init` use the default for an empty answer', async () => {
     await using bench = await openBench();
     const person = typing('prod-eu', 'directory', 'files', '', 'db.json', 'apps', 'db');
     expect(await bench.runWith(person, 'init', ...OUT)).toMatchObject({ code: 0 });
@@ -168,7 +171,7 @@ describe('prompts of init', () => {
     expect(text).toContain('path: ./secrets');
   });
 
-  it('repeat a question after an invalid answer', async () => {
+  it('the prompts of `init` repeat a question after an invalid answer', async () => {
     await using bench = await openBench();
     const person = typing('My Name', 'mine', '', 'valt', 'vault', 'nowhere', '', '', '', '', 'No', '', '');
     expect(await bench.runWith(person, 'init', ...OUT)).toMatchObject({ code: 0 });
@@ -176,7 +179,7 @@ describe('prompts of init', () => {
     expect(await validated(bench)).toEqual(VALID);
   });
 
-  it('repeat a question if `validate` would reject the given answer', async () => {
+  it('the prompts of `init` repeat a question if `validate` would reject the answer', async () => {
     await using bench = await openBench();
     const person = typing('', '', 'files', '', '../x', 'db.json', '', 'a..b', 'db');
     expect(await bench.runWith(person, 'init', ...OUT)).toMatchObject({ code: 0 });
@@ -187,7 +190,7 @@ describe('prompts of init', () => {
     expect(await validated(bench)).toEqual(VALID);
   });
 
-  it('do not offer an address that contains a password as the default', async () => {
+  it('the prompts of `init` do not offer an address as the default if it contains a password', async () => {
     await using bench = await openBench();
     const person = typing('', '', '', '', '', '', '', '', '');
     const env = { VAULT_ADDR: 'https://ann:hunter2@vault', BAO_ADDR: 'https://bao:8200' };
@@ -196,14 +199,14 @@ describe('prompts of init', () => {
     expect(await bench.read('new.yaml')).toContain('address: https://bao:8200');
   });
 
-  it("offer the values of the environment variables that the store's own command-line tools use", async () => {
+  it("the prompts of `init` offer the values of the environment variables that the store's own tools use", async () => {
     await using bench = await openBench();
     const person = typing('', '', '', '', '', '', '', '', '');
     await bench.runWith({ ...person, env: { VAULT_ADDR: 'https://vault.here:8200' } }, 'init', ...OUT);
     expect(await bench.read('new.yaml')).toContain('address: https://vault.here:8200');
   });
 
-  it('do not start if the configuration file already exists, or if another file has the name of the schema file', async () => {
+  it("the prompts of `init` do not start if the configuration or another file with the schema's name already exists", async () => {
     await using bench = await openBench();
     await bench.write('conf/secretbridge.schema.json', '{}');
     for (const out of ['secretbridge.yaml', 'conf/new.yaml']) {
@@ -216,7 +219,7 @@ describe('prompts of init', () => {
     }
   });
 
-  it('write nothing if the user quits', async () => {
+  it('the prompts of `init` write nothing if the user quits', async () => {
     await using bench = await openBench();
     expect(await bench.runWith(typing('prod'), 'init', ...OUT)).toMatchObject({ code: 1 });
     await expect(bench.read('new.yaml')).rejects.toThrow('ENOENT');

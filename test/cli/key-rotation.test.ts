@@ -23,8 +23,8 @@ async function versionOf(bench: Bench): Promise<string> {
   return /"version":"([^"]+)"/.exec(await bench.read('cluster/apps/db.yaml'))?.[1] ?? '';
 }
 
-describe('after a fingerprint key rotation', () => {
-  it('a version in the configuration that was made with the old key stays valid, and nothing is written', async () => {
+describe('a rotation of the fingerprint key', () => {
+  it('a version in the configuration stays valid after a rotation of the fingerprint key, and nothing is written', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     const named = (HEAD + DB).replace(
@@ -54,7 +54,7 @@ describe('after a fingerprint key rotation', () => {
     });
   });
 
-  it('a pinned target stays pinned, and a rollback to an earlier record still works', async () => {
+  it('a pinned target stays pinned after a rotation of the fingerprint key, and earlier records can be restored', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     const first = String(await lastChange(bench));
@@ -68,7 +68,7 @@ describe('after a fingerprint key rotation', () => {
     expect(await bench.run('rollback', 'db', '--to', first)).toMatchObject({ code: 0 });
   });
 
-  it("versions of Vault's key/value engine 1 stay valid", async () => {
+  it("versions of Vault's key/value engine 1 stay valid after a rotation of the fingerprint key", async () => {
     await using vault = await startVaultServer();
     vault.mount('old', 1);
     vault.put('old', 'db', '{"password":"one"}');

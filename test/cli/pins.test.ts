@@ -31,7 +31,7 @@ const rollBack = (bench: Bench, to: number, ...args: readonly string[]): Promise
   bench.run('rollback', 'db', '--to', String(to), ...args);
 
 describe('rollback in this process', () => {
-  it('restores the values of a record from the store, and keeps them in later runs', async () => {
+  it('`rollback` restores the values of a record from the store, and later runs keep them', async () => {
     const { bench, first } = await openRotated();
     await using _ = bench;
     await put(bench, 'first');
@@ -52,7 +52,7 @@ describe('rollback in this process', () => {
     expect(await bench.read('cluster/apps/db.yaml')).not.toContain('secretbridge.dev/pin');
   });
 
-  it('prints its result in the format of `sync`, with the pinned record of each target', async () => {
+  it('`rollback` prints its result in the format of `sync`, with the pinned record of each target', async () => {
     const { bench, second } = await openRotated();
     await using _ = bench;
     const rollback = await rollBack(bench, second, '--output', 'json');
@@ -84,7 +84,7 @@ describe('rollback in this process', () => {
     expect((await bench.run('audit', 'verify')).code).toBe(0);
   });
 
-  it('reports before any change of a target that a version no longer exists', async () => {
+  it('`rollback` reports a version that no longer exists, and changes no target', async () => {
     const { bench, first } = await openRotated();
     await using _ = bench;
     const before = await bench.read('cluster/apps/db.yaml');
@@ -100,7 +100,7 @@ describe('rollback in this process', () => {
   it.each([
     ['a record that does not exist', '9999', 4, 'RECORD_MISSING'],
     ['a record that is no change', '1', 4, 'NOT_A_CHANGE'],
-  ])('rejects %s', async (_, to, code, errorCode) => {
+  ])('`rollback` rejects %s', async (_, to, code, errorCode) => {
     const { bench } = await openRotated();
     await using __ = bench;
     expect(await rollBack(bench, Number(to))).toMatchObject({
@@ -111,7 +111,7 @@ describe('rollback in this process', () => {
     expect(`${json.stdout}${json.stderr}`).toContain(errorCode);
   });
 
-  it('rejects missing and unknown arguments as usage errors', async () => {
+  it('`rollback` rejects missing and unknown arguments as usage errors', async () => {
     const { bench } = await openRotated();
     await using _ = bench;
     for (const line of [
@@ -133,7 +133,7 @@ describe('rollback in this process', () => {
     expect(await records(bench, '--action', 'rollback')).toEqual([]);
   });
 
-  it('requires the namespace option if the mapping has targets in several namespaces', async () => {
+  it('`rollback` requires the namespace option if the mapping has targets in several namespaces', async () => {
     const { bench, second } = await openRotated(
       HEAD + DB.replace('namespace: apps', 'namespaces: [apps, web]'),
     );
@@ -156,7 +156,7 @@ describe('rollback in this process', () => {
     expect((await bench.run('unpin', 'db')).code).toBe(0);
   });
 
-  it('refuses sources that the tenant may not read, without reading them', async () => {
+  it('`rollback` refuses sources that the tenant may not read, and does not read them', async () => {
     const { bench, second } = await openRotated();
     await using _ = bench;
     await bench.write(
@@ -171,7 +171,7 @@ describe('rollback in this process', () => {
     expect(await records(bench, '--action', 'read')).toHaveLength(length);
   });
 
-  it('exits with 4 if another field manager owns one of the merged keys', async () => {
+  it('`rollback` exits with 4 if another field manager owns one of the merged keys', async () => {
     const merge = DB.replace('namespace: apps', 'namespace: apps, secret: theirs, mode: merge');
     await using bench = await openBench(HEAD + merge);
     await bench.write('cluster/apps/theirs.yaml', FOREIGN);
@@ -188,7 +188,7 @@ describe('rollback in this process', () => {
     ]);
   });
 
-  it('refuses versions that come from a different store of the same name', async () => {
+  it('`rollback` refuses versions that come from a different store of the same name', async () => {
     const { bench, second } = await openRotated();
     await using _ = bench;
     expect((await rollBack(bench, second)).code).toBe(0);
@@ -202,7 +202,7 @@ describe('rollback in this process', () => {
 });
 
 describe('unpin in this process', () => {
-  it('reports that no target is pinned', async () => {
+  it('`unpin` reports that no target is pinned', async () => {
     const { bench } = await openRotated();
     await using _ = bench;
     expect(await bench.run('unpin', 'db')).toMatchObject({
@@ -213,7 +213,7 @@ describe('unpin in this process', () => {
 });
 
 describe('the last pin record', () => {
-  it('is kept even if retention removes older records', async () => {
+  it('the last pin record is kept even if retention removes older records', async () => {
     const { bench, second } = await openRotated(
       `${HEAD}audit: { store: { kind: sqlite, path: ./state/audit.db }, checkpoints: [ { kind: file, path: ./state/checkpoints.jsonl } ], retention: 31d }\n${DB}`,
     );
@@ -231,7 +231,7 @@ describe('the last pin record', () => {
     });
   });
 
-  it('is copied by audit migrate', async () => {
+  it('the last pin record is copied by audit migrate', async () => {
     const { bench, second } = await openRotated();
     await using _ = bench;
     expect((await rollBack(bench, second)).code).toBe(0);
@@ -247,7 +247,7 @@ describe('the last pin record', () => {
     });
   });
 
-  it('still applies after the installation got another name', async () => {
+  it('the last pin record still applies after the installation got another name', async () => {
     const { bench, second } = await openRotated();
     await using _ = bench;
     expect((await rollBack(bench, second)).code).toBe(0);
@@ -276,7 +276,7 @@ describe('rollback and unpin with --server', () => {
   const ask = (bench: Bench, ...args: readonly string[]) =>
     bench.runWith({ env: { SECRETBRIDGE_TOKEN: 'a-token-of-ann' } }, ...args);
 
-  it('rollback and unpin with the option --server', async () => {
+  it('`rollback` and `unpin` run in the service if the option --server is given', async () => {
     await using bench = await openBench();
     await using service = await openService({
       'POST /api/v1/mappings/db/rollback': { body: ANSWER },
@@ -316,23 +316,26 @@ describe('rollback and unpin with --server', () => {
     ['AUDIT_UNAVAILABLE', 503, 1],
     ['INVALID_REQUEST', 400, 64],
     ['NOT_FOUND', 404, 64],
-  ])('error %s of the service sets the exit code', async (errorCode, status, code) => {
-    await using bench = await openBench();
-    const body = { code: errorCode, message: 'as the service says', remedy: 'do this', requestId: 'r1' };
-    await using service = await openService({
-      'POST /api/v1/mappings/db/rollback': { status, body },
-      'POST /api/v1/mappings/db/unpin': { status, body },
-    });
-    for (const args of [
-      ['rollback', 'db', '--to', '41'],
-      ['unpin', 'db'],
-    ]) {
-      const result = await ask(bench, ...args, '--server', service.url);
-      expect([errorCode, result.code]).toEqual([errorCode, code]);
-      expect(result.stderr).toContain(
-        errorCode === 'NOT_FOUND' ? 'there is no mapping "db" in the service' : 'as the service says',
-      );
-      if (code !== 64) expect(result.stderr).toContain('do this');
-    }
-  });
+  ])(
+    'error %s of the service sets the exit code of `rollback` and `unpin`',
+    async (errorCode, status, code) => {
+      await using bench = await openBench();
+      const body = { code: errorCode, message: 'as the service says', remedy: 'do this', requestId: 'r1' };
+      await using service = await openService({
+        'POST /api/v1/mappings/db/rollback': { status, body },
+        'POST /api/v1/mappings/db/unpin': { status, body },
+      });
+      for (const args of [
+        ['rollback', 'db', '--to', '41'],
+        ['unpin', 'db'],
+      ]) {
+        const result = await ask(bench, ...args, '--server', service.url);
+        expect([errorCode, result.code]).toEqual([errorCode, code]);
+        expect(result.stderr).toContain(
+          errorCode === 'NOT_FOUND' ? 'there is no mapping "db" in the service' : 'as the service says',
+        );
+        if (code !== 64) expect(result.stderr).toContain('do this');
+      }
+    },
+  );
 });

@@ -44,7 +44,7 @@ async function exitOf(child: ChildProcess): Promise<number | null> {
 
 describe('process', () => {
   it.each(['--help', '--version'])(
-    "prints the same output for `%s` as a call of the program's main function in the test process",
+    "the process prints the same output for `%s` as a call of the program's main function in the test process",
     async (option) => {
       await using bench = await openBench();
       const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, option], { encoding: 'utf8' });
@@ -56,7 +56,7 @@ describe('process', () => {
     },
   );
 
-  it('sends nothing to an untrusted server, even if the environment turns off TLS verification', async () => {
+  it('the process sends nothing to an untrusted server, even if the environment turns off TLS verification', async () => {
     let [reached, requestCount] = [0, 0];
     const server = createTlsServer(createAuthority().issue({ names: ['127.0.0.1'] }), (_, response) => {
       requestCount += 1;
@@ -74,7 +74,7 @@ describe('process', () => {
     expect(reached).toBeGreaterThan(0);
   });
 
-  it('reports that its working folder was deleted', async () => {
+  it('the process reports that its working folder was deleted', async () => {
     await using bench = await openBench();
     const { status, stdout, stderr } = spawnSync(
       'sh',
@@ -88,7 +88,7 @@ describe('process', () => {
     });
   });
 
-  it('finishes its work and keeps its exit code even if the reader of its output closes', async () => {
+  it('the process finishes its work and keeps its exit code even if the reader of its output closes', async () => {
     await using bench = await openBench();
     const child = start(bench, 'sync');
     child.stdout?.destroy();
@@ -104,7 +104,7 @@ describe('process', () => {
   it
     .skipIf(!existsSync('/dev/full'))
     .each(['validate', 'plan', 'sync --output json', 'audit export --format csv'])(
-    'prints one sentence if its output cannot be written: %s',
+    'the process prints one sentence if its output cannot be written: %s',
     async (command) => {
       await using bench = await openBench();
       await bench.run('sync');
@@ -124,28 +124,34 @@ describe('process', () => {
     ['plan', 1],
     ['plan --mapping nope', 64],
     ['plan --config nowhere.yaml --output json', 3],
-  ])('exits with the code of the first error if its output cannot be written: %s', async (command, code) => {
-    await using bench = await openBench();
-    const line = `"${process.execPath}" "${MAIN}" ${command} > /dev/full`;
-    expect(spawnSync('sh', ['-c', line], { cwd: bench.folder }).status).toBe(code);
-  });
+  ])(
+    'the process exits with the code of the first error if its output cannot be written: %s',
+    async (command, code) => {
+      await using bench = await openBench();
+      const line = `"${process.execPath}" "${MAIN}" ${command} > /dev/full`;
+      expect(spawnSync('sh', ['-c', line], { cwd: bench.folder }).status).toBe(code);
+    },
+  );
 
   it.each([
     ['init --store files --at ./values --out new.yaml', 'secretbridge.schema.json'],
     ['config-schema --out schema.json', 'schema.json'],
     ['audit export --format jsonl --out records.jsonl', 'records.jsonl'],
-  ])('leaves no partial file on a full disk, and succeeds in the next run: %s', async (command, name) => {
-    await using bench = await openBench();
-    await bench.run('sync');
-    const before = await readdir(bench.folder);
-    const full = withFilesOf(1, bench, command);
-    expect(full.stderr).toMatch(new RegExp(`error: ${name} cannot be written: EFBIG\n$`));
-    expect(full.status).toBe(1);
-    expect(await readdir(bench.folder)).toEqual(before);
-    expect((await bench.run(...command.split(' '))).code).toBe(0);
-  });
+  ])(
+    'the process leaves no partial file on a full disk, and succeeds in the next run: %s',
+    async (command, name) => {
+      await using bench = await openBench();
+      await bench.run('sync');
+      const before = await readdir(bench.folder);
+      const full = withFilesOf(1, bench, command);
+      expect(full.stderr).toMatch(new RegExp(`error: ${name} cannot be written: EFBIG\n$`));
+      expect(full.status).toBe(1);
+      expect(await readdir(bench.folder)).toEqual(before);
+      expect((await bench.run(...command.split(' '))).code).toBe(0);
+    },
+  );
 
-  it('reports that the disk was full when it wrote the public key of checkpoints', async () => {
+  it('the process reports that the disk was full when it wrote the public key of checkpoints', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     await writeFile(join(bench.folder, 'state/checkpoint.pub'), '\n'.repeat(2 ** 20));
@@ -155,7 +161,7 @@ describe('process', () => {
   });
 
   it.skipIf(!existsSync('/usr/bin/script'))(
-    'prints colors on a terminal unless NO_COLOR is set',
+    'the process prints colors on a terminal unless NO_COLOR is set',
     async () => {
       await using bench = await openBench();
       const onTerminal = (env: Record<string, string>) =>
@@ -170,21 +176,25 @@ describe('process', () => {
     },
   );
 
-  it.each(['SIGINT', 'SIGTERM'] as const)('shuts down cleanly on %s with exit code 1', async (signal) => {
-    let child: ChildProcess | undefined;
-    let requestCount = 0;
-    const server = createServer((request, response) => {
-      if (request.url?.startsWith('/v1/secret/data/')) {
-        requestCount += 1;
-        child?.kill(signal);
-      }
-      response.writeHead(403, { 'content-type': 'application/json' }).end('{"errors":["permission denied"]}');
-    });
-    const port = await listen(server);
-    const mapping = (name: string) =>
-      `  - { name: ${name}, target: { namespace: apps }, data: { A: { store: vault, key: ${name} } } }\n`;
-    await using bench = await openBench(
-      `${HEAD.replace(/stores: .*\n/, '')}engine: { kind: memory, concurrency: 1 }
+  it.each(['SIGINT', 'SIGTERM'] as const)(
+    'the process shuts down cleanly on %s with exit code 1',
+    async (signal) => {
+      let child: ChildProcess | undefined;
+      let requestCount = 0;
+      const server = createServer((request, response) => {
+        if (request.url?.startsWith('/v1/secret/data/')) {
+          requestCount += 1;
+          child?.kill(signal);
+        }
+        response
+          .writeHead(403, { 'content-type': 'application/json' })
+          .end('{"errors":["permission denied"]}');
+      });
+      const port = await listen(server);
+      const mapping = (name: string) =>
+        `  - { name: ${name}, target: { namespace: apps }, data: { A: { store: vault, key: ${name} } } }\n`;
+      await using bench = await openBench(
+        `${HEAD.replace(/stores: .*\n/, '')}engine: { kind: memory, concurrency: 1 }
 stores:
   - name: vault
     kind: vault
@@ -192,17 +202,21 @@ stores:
     auth: { method: token, token: { env: TOKEN } }
 mappings:
 ${mapping('one')}${mapping('two')}`,
-    );
-    child = start(bench, 'sync', '--output', 'json');
-    const [code, stdout] = await endOf(child);
-    server.closeAllConnections();
-    server.close();
-    expect(code).toBe(1);
-    expect(JSON.parse(stdout)).toMatchObject({ ok: false, targets: [{ mapping: 'one', outcome: 'failed' }] });
-    expect(requestCount).toBe(1);
-  });
+      );
+      child = start(bench, 'sync', '--output', 'json');
+      const [code, stdout] = await endOf(child);
+      server.closeAllConnections();
+      server.close();
+      expect(code).toBe(1);
+      expect(JSON.parse(stdout)).toMatchObject({
+        ok: false,
+        targets: [{ mapping: 'one', outcome: 'failed' }],
+      });
+      expect(requestCount).toBe(1);
+    },
+  );
 
-  it('shuts down cleanly and reports its results even if a store does not answer', async () => {
+  it('the process shuts down cleanly and reports its results even if a store does not answer', async () => {
     let child: ChildProcess | undefined;
     const server = createServer((request, response) => {
       if (request.url?.startsWith('/v1/secret/data/')) child?.kill('SIGINT');

@@ -62,7 +62,7 @@ const isThere = async (bench: Bench, secret: string): Promise<boolean> =>
   (await bench.run('prune')).stdout.includes(`apps/${secret}`);
 
 describe('prune --server against a service with orphaned targets', () => {
-  it('lists the targets that a local prune would list, and deletes nothing', async () => {
+  it('`prune --server` lists the targets that a local prune would list, and deletes nothing', async () => {
     await using served = await startService(['two', 'three', 'four']);
     const { bench, url } = served;
     const localOutcome = await bench.run('prune', '--output', 'json');
@@ -78,7 +78,7 @@ describe('prune --server against a service with orphaned targets', () => {
     expect(await isThere(bench, 'one')).toBe(true);
   });
 
-  it('deletes the listed targets with --yes, and records the name of the token', async () => {
+  it('`prune --server` deletes the listed targets with --yes, and records the name of the token', async () => {
     await using served = await startService(['two', 'three', 'four']);
     const { bench, url } = served;
     const result = await ask(bench, url, 'prune', '--yes', '--output', 'json');
@@ -104,7 +104,7 @@ describe('prune --server against a service with orphaned targets', () => {
     expect((await ask(bench, url, 'prune')).stdout).toContain('No orphaned targets');
   });
 
-  it('holds deletions beyond the limit of the brake until they are released through the service', async () => {
+  it('`prune --server` holds deletions beyond the limit of the brake until they are released through the service', async () => {
     await using served = await startService(['three', 'four']);
     const { bench, url } = served;
     const result = await ask(bench, url, 'prune', '--yes', '--output', 'json');
@@ -117,7 +117,7 @@ describe('prune --server against a service with orphaned targets', () => {
     expect([await isThere(bench, 'one'), await isThere(bench, 'two')]).toEqual([false, true]);
   });
 
-  it('releases through the service the deletions that a local prune held', async () => {
+  it('the service releases deletions that a local prune held', async () => {
     await using served = await startService(['three', 'four']);
     const { bench, url } = served;
     const { held } = (await bench.run('prune', '--yes', '--output', 'json')).json as {
@@ -127,7 +127,7 @@ describe('prune --server against a service with orphaned targets', () => {
     expect([await isThere(bench, 'one'), await isThere(bench, 'two')]).toEqual([true, false]);
   });
 
-  it('records each prune and release command once, even if the command only lists targets or is refused', async () => {
+  it('`prune --server` records each prune and release command once, even if the command only lists targets or is refused', async () => {
     await using served = await startService(['three', 'four']);
     const { bench, url } = served;
     await bench.run('prune');
@@ -154,7 +154,7 @@ describe('prune --server against a service with orphaned targets', () => {
     ]);
   });
 
-  it('does not repeat text of the request in answers', async () => {
+  it('`prune --server` does not repeat text of the request in answers', async () => {
     await using served = await startService(['one', 'two', 'three', 'four']);
     const { post } = served;
     for (const [path, status, body] of [
@@ -206,7 +206,7 @@ const REST = {
 };
 
 describe('prune --server', () => {
-  it('lists targets by default, deletes them only with --yes, and needs no configuration', async () => {
+  it('`prune --server` lists targets by default, deletes them only with --yes, and needs no configuration', async () => {
     await using bench = await openBench('instance: [');
     await using service = await openService({
       [`GET ${PRUNE}`]: { body: LEFT },
@@ -218,7 +218,7 @@ describe('prune --server', () => {
     expect(service.bodies).toEqual([]);
   });
 
-  it('reports targets that are not deleted yet, and targets that could not be checked', async () => {
+  it('`prune --server` reports targets that are not deleted yet, and targets that could not be checked', async () => {
     const messages = `could not be checked, and may be orphaned: namespace web: CLUSTER_FORBIDDEN
 orphaned target apps/before of mapping db stays until apps/after exists
 `;
@@ -237,7 +237,7 @@ orphaned target apps/before of mapping db stays until apps/after exists
     expect((await ask(bench, service.url, 'prune', '--yes')).stderr).toBe(messages);
   });
 
-  it('does not report "no orphaned targets" if some targets could not be checked', async () => {
+  it('`prune --server` does not report "no orphaned targets" if some targets could not be checked', async () => {
     await using bench = await openBench();
     const { unseen } = REST;
     await using service = await openService({ [`GET ${PRUNE}`]: { body: { ...NOTHING, unseen } } });
@@ -251,7 +251,7 @@ orphaned target apps/before of mapping db stays until apps/after exists
     ['AUDIT_TRUNCATED', 503, 4],
     ['FORBIDDEN', 403, 4],
     ['NOT_FOUND', 404, 4],
-  ])('error %s of the service sets the exit code', async (errorCode, status, code) => {
+  ])('error %s of the service sets the exit code of `prune`', async (errorCode, status, code) => {
     await using bench = await openBench();
     const body = { code: errorCode, message: 'as the service says', remedy: 'do this', requestId: 'r1' };
     const routes: Routes = { [`GET ${PRUNE}`]: { status, body }, [`POST ${PRUNE}`]: { status, body } };

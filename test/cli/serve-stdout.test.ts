@@ -4,8 +4,8 @@ import { verify } from '../../src/audit/verify/verify.ts';
 import { waitUntil } from '../wait-until.ts';
 import { Collector, DB, HEAD, openBench } from './harness.ts';
 
-describe('audit.stdout', () => {
-  it('prints each record of the service on stdout, in the format of an export', async () => {
+describe('the setting audit.stdout', () => {
+  it('the setting audit.stdout prints each record of the service on stdout, in the format of an export', async () => {
     await using bench = await openBench(`${HEAD}audit: { stdout: true }
 http: { listen: '127.0.0.1:0' }
 ${DB}`);

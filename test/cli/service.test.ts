@@ -31,7 +31,7 @@ const failing = (target: Partial<TargetStatus>): Status => ({
 });
 
 describe('status', () => {
-  it('prints a short summary with the pinned targets and exits with 0 if no action is needed', async () => {
+  it('`status` prints a short summary with the pinned targets and exits with 0 if no action is needed', async () => {
     const { code, stdout } = await statusOf(WELL);
     expect(code).toBe(0);
     expect(stdout).toBe(`prod-eu  secretbridge 0.2.0
@@ -52,7 +52,7 @@ pinned
 `);
   });
 
-  it('lists targets out of sync, worst first, and prints each problem and its remedy once', async () => {
+  it('`status` lists targets out of sync, worst first, and prints each problem and its remedy once', async () => {
     const { code, stdout } = await statusOf(UNWELL);
     expect(code).toBe(1);
     const blocks = stdout.split('\n\n').map((block) => block.split('\n')[0]);
@@ -78,7 +78,7 @@ pinned
     expect(stdout).not.toContain('payments/api');
   });
 
-  it('prints a remedy only once if the audit log and stores have several problems with that remedy', async () => {
+  it('`status` prints a remedy only once if the audit log and stores have several problems with that remedy', async () => {
     const audit = { kind: 'sqlite', state: 'down', sequence: 12, code: 'AUDIT_TRUNCATED' };
     const denied = { name: 'ours', kind: 'vault', state: 'down', code: 'ACCESS_DENIED', lastSuccess: null };
     const stores = [denied, { ...denied, name: 'theirs' }];
@@ -94,12 +94,12 @@ up        cluster  kubernetes
     expect(explained.stdout.split(remedy)).toHaveLength(2);
   });
 
-  it('lists every target if --all is given', async () => {
+  it('`status` lists every target if --all is given', async () => {
     const { stdout } = await statusOf(UNWELL, '--all');
     for (const { namespace, secret } of UNWELL.targets) expect(stdout).toContain(`  ${namespace}/${secret} `);
   });
 
-  it('lists the replicas whose configuration differs', async () => {
+  it('`status` lists the replicas whose configuration differs', async () => {
     const { stdout, code } = await statusOf({
       ...WELL,
       config: { valid: true, problems: [], differing: ['bridge-1', 'bridge-2'] },
@@ -108,7 +108,7 @@ up        cluster  kubernetes
     expect(code).toBe(0);
   });
 
-  it('prints the answer of the service as JSON, including fields that only a newer service has', async () => {
+  it('`status` prints the answer of the service as JSON, including fields that only a newer service has', async () => {
     const body = { ...UNWELL, later: { more: true } };
     expect((await statusOf(body, '--output', 'json')).json).toEqual(body);
   });
@@ -129,11 +129,11 @@ up        cluster  kubernetes
     [1, 'the cluster is down', { ...WELL, cluster: { kind: 'kubernetes', state: 'down' } }],
     [1, 'a store is down, but its targets are in sync', { ...WELL, stores: UNWELL.stores }],
     [3, 'the files are invalid', { ...WELL, config: { valid: false, problems: [{}], differing: [] } }],
-  ])('exits with code %i if %s', async (code, _, status) => {
+  ])('`status` exits with code %i if %s', async (code, _, status) => {
     expect((await statusOf(status)).code).toBe(code);
   });
 
-  it('connects to the configured address, or to loopback if that address means all interfaces', async () => {
+  it('`status` connects to the configured address, or to loopback if that address means all interfaces', async () => {
     await using service = await openService({ 'GET /api/v1/status': { body: WELL } });
     for (const host of ['127.0.0.1', '0.0.0.0', 'localhost']) {
       await using bench = await openBench(`${HEAD}${DB}http: { listen: '${host}:${service.port}' }\n`);
@@ -141,7 +141,7 @@ up        cluster  kubernetes
     }
   });
 
-  it('reports that a store or target never succeeded, even if an older service omits the field', async () => {
+  it('`status` reports that a store or target never succeeded, even if an older service omits the field', async () => {
     const status = failing({ code: 'NOT_OWNED' });
     const { json } = await statusOf(status, '--output', 'json');
     expect(json).toMatchObject({ stores: [{}, { lastSuccess: null }], targets: [NEVER] });
@@ -154,14 +154,14 @@ up        cluster  kubernetes
     expect(stdout).toMatch(/^ +a\/s +mapping m$/m);
   });
 
-  it('needs no configuration if --server is given', async () => {
+  it('`status` needs no configuration if --server is given', async () => {
     await using service = await openService({ 'GET /api/v1/status': { body: WELL } });
     await using bench = await openBench('instance: [');
     expect((await withToken(bench, 'status', '--server', service.url)).code).toBe(0);
     expect((await withToken(bench, 'status')).code).toBe(3);
   });
 
-  it('queries the service even if the configuration is invalid, provided that the service address is readable', async () => {
+  it('`status` queries the service even if the configuration is invalid, provided that the service address is readable', async () => {
     const invalid = { ...WELL, config: { valid: false, problems: [{}], differing: [] } };
     await using service = await openService({ ...LIVE, 'GET /api/v1/status': { body: invalid } });
     const http = `http: { listen: '127.0.0.1:${service.port}' }\n`;
@@ -173,7 +173,7 @@ up        cluster  kubernetes
     }
   });
 
-  it('reports the invalid configuration if no service answers or the configuration has no service address', async () => {
+  it('`status` reports the invalid configuration if no service answers or the configuration has no service address', async () => {
     for (const http of ["listen: '127.0.0.1:1'", 'listen: here', "listen: '192.0.2.1:8080'"]) {
       await using bench = await openBench(`${HEAD}${DB}http: { ${http} }\ndefaults: { refresh: soon }\n`);
       const { code, stderr } = await withToken(bench, 'status');
@@ -187,7 +187,7 @@ up        cluster  kubernetes
     expect(stderr).toContain('broken.yaml');
   });
 
-  it('escapes control characters in the answer of the service', async () => {
+  it('`status` escapes control characters in the answer of the service', async () => {
     const name = `x${ESCAPE}[31m\u0007\u202e`;
     const bad = JSON.parse(
       JSON.stringify(UNWELL).replaceAll(/"(theirs|team-vault|prod-eu)"/g, JSON.stringify(name)),
@@ -208,7 +208,7 @@ describe('unreachable service', () => {
     return { code, stderr };
   };
 
-  it('exits with 1 and a clear error if no service listens at the address', async () => {
+  it('a command exits with 1 and prints a clear error if no service listens at the address', async () => {
     for (const command of [['status'], ['sync'], ['release', 'abc']]) {
       const { code, stderr } = await refused([...command, '--server', 'http://127.0.0.1:1']);
       expect(code).toBe(1);
@@ -226,14 +226,14 @@ describe('unreachable service', () => {
       { status: 418, body: { code: 'TEAPOT', message: 'no' } },
       'status 418',
     ],
-  ])('reports an error if the answer comes from %s instead of the service', async (_, answer, expected) => {
+  ])('a command reports an error if %s answers instead of the service', async (_, answer, expected) => {
     await using service = await openService({ 'GET /api/v1/status': answer });
     const { code, stderr } = await refused(['status'], service);
     expect(code).toBe(1);
     expect(stderr).toContain(expected);
   });
 
-  it('prints the error as one JSON object', async () => {
+  it('a command prints one JSON object with the error if no service answers and the output is JSON', async () => {
     await using bench = await openBench();
     const { code, json } = await withToken(
       bench,
@@ -249,7 +249,7 @@ describe('unreachable service', () => {
     });
   });
 
-  it('stops waiting for the service on Ctrl-C', async () => {
+  it('a command stops waiting for the service on Ctrl-C', async () => {
     await using bench = await openBench();
     const stop = new AbortController();
     await using service = await openService({
@@ -265,7 +265,7 @@ describe('unreachable service', () => {
 });
 
 describe('token', () => {
-  it('is sent only to the server that the user gave', async () => {
+  it('the token is sent only to the server that the user gave', async () => {
     await using other = await openService({});
     await using service = await openService({
       'GET /api/v1/status': { status: 307, body: '', headers: { location: `${other.url}/api/v1/status` } },
@@ -278,7 +278,7 @@ describe('token', () => {
   });
 
   it.each([undefined, '', 'a b', 'a\r\nx: y', 'ключ'])(
-    'is rejected without a request if it is %j',
+    'the token is rejected without a request if it is %j',
     async (token) => {
       await using service = await openService({});
       await using bench = await openBench();
@@ -299,7 +299,7 @@ describe('token', () => {
     'https://ann:hunter2@host',
     'https://host/?a=b',
     'https://host/#a',
-  ])('is not sent to %s', async (server) => {
+  ])('the token is not sent to the invalid address %s', async (server) => {
     await using bench = await openBench();
     for (const command of [['status'], ['sync'], ['release', 'x']]) {
       const { code, stderr } = await withToken(bench, ...command, '--server', server);
@@ -309,7 +309,7 @@ describe('token', () => {
     }
   });
 
-  it('is not sent over plain http to an address from the configuration', async () => {
+  it('the token is not sent over plain http to an address from the configuration', async () => {
     await using bench = await openBench(`${HEAD}${DB}http: { listen: '192.0.2.1:8080' }\n`);
     const { code, stderr } = await withToken(bench, 'status');
     expect(code).toBe(64);
@@ -321,20 +321,23 @@ describe('token', () => {
     ['FORBIDDEN', 403, 4],
     ['AUDIT_UNAVAILABLE', 503, 1],
     ['INTERNAL', 500, 1],
-  ])('does not hide an error that the service returns for the request: %s', async (code, status, exit) => {
-    await using bench = await openBench();
-    const { message, remedy } = new AppError(code);
-    await using service = await openService({
-      'GET /api/v1/status': { status, body: { code, message, remedy, requestId: 'r1' } },
-    });
-    const answer = await withToken(bench, 'status', '--server', service.url, '--output', 'json');
-    expect(answer.code).toBe(exit);
-    expect(answer.json).toMatchObject({ error: { code } });
-  });
+  ])(
+    '`status` reports the error that the service returns for a request with a token: %s',
+    async (code, status, exit) => {
+      await using bench = await openBench();
+      const { message, remedy } = new AppError(code);
+      await using service = await openService({
+        'GET /api/v1/status': { status, body: { code, message, remedy, requestId: 'r1' } },
+      });
+      const answer = await withToken(bench, 'status', '--server', service.url, '--output', 'json');
+      expect(answer.code).toBe(exit);
+      expect(answer.json).toMatchObject({ error: { code } });
+    },
+  );
 });
 
 describe('error of the service', () => {
-  it('has the message that a local command would print', () => {
+  it('an error of the service has the message that a local command would print', () => {
     const name = fc.stringMatching(/^[a-z][a-z0-9 /-]{0,20}[a-z0-9]$/);
     fc.assert(
       fc.property(
@@ -356,7 +359,7 @@ describe('error of the service', () => {
 describe('https', () => {
   const authority = createAuthority();
 
-  it('trusts the configured server only by the certificate file in the configuration', async () => {
+  it('a command trusts the configured server only if it presents the certificate in the configured file', async () => {
     const issued = authority.issue({ names: ['secretbridge.internal'] });
     await using service = await openService({ 'GET /api/v1/status': { body: WELL } }, issued);
     const http = `http: { listen: '127.0.0.1:${service.port}', tls: { certFile: ./tls.crt, keyFile: ./tls.key } }\n`;
@@ -374,7 +377,7 @@ describe('https', () => {
     expect(service.requests).toHaveLength(1);
   });
 
-  it('verifies servers other than the configured one with the CAs of the system and NODE_EXTRA_CA_CERTS', async () => {
+  it('a command verifies other servers with the CAs of the system and NODE_EXTRA_CA_CERTS', async () => {
     const issued = authority.issue({ names: ['127.0.0.1'] });
     await using service = await openService({ 'GET /api/v1/status': { body: WELL } }, issued);
     await using bench = await openBench();
@@ -424,7 +427,7 @@ const answer = (mapping: string, more: object = {}) => ({
 });
 
 describe('sync --server', () => {
-  it('syncs one mapping through the service, and changes no local files', async () => {
+  it('`sync --server` syncs one mapping through the service, and changes no local files', async () => {
     await using service = await openService({ 'POST /api/v1/mappings/db/sync': { body: answer('db') } });
     await using bench = await openBench();
     const { code, stdout } = await withToken(bench, 'sync', '--mapping', 'db', '--server', service.url);
@@ -433,7 +436,7 @@ describe('sync --server', () => {
     await expect(bench.read('state/audit.db')).rejects.toThrow('ENOENT');
   });
 
-  it('syncs all mappings page by page if no mapping is given', async () => {
+  it('`sync --server` syncs all mappings page by page if no mapping is given', async () => {
     const names = Array.from({ length: 25 }, (_, n) => `m${String(n).padStart(2, '0')}`);
     const page = (list: readonly string[], next?: string) => ({
       body: { mappings: list.map((mapping) => ({ mapping })), ...(next === undefined ? {} : { next }) },
@@ -454,7 +457,7 @@ describe('sync --server', () => {
     expect(targets.map(({ secret }) => secret)).toEqual(names);
   });
 
-  it('waits and retries if the service throttles its requests', async () => {
+  it('`sync --server` waits and retries if the service throttles its requests', async () => {
     let calls = 0;
     const { message, remedy } = new AppError('RATE_LIMITED');
     await using service = await openService({
@@ -477,22 +480,25 @@ describe('sync --server', () => {
     ['temporary failure', { outcome: 'failed', code: 'TIMEOUT', message: 'm', remedy: 'r' }, {}, 1],
     ['permanent failure', { outcome: 'failed', code: 'PROPERTY_MISSING', message: 'm', remedy: 'r' }, {}, 4],
     ['refusal', { outcome: 'refused', code: 'NOT_OWNED', message: 'm', remedy: 'r' }, { refused: 1 }, 4],
-  ])('exits with the code for the outcome %s', async (_, target, summary, exit) => {
-    const base = answer('db');
-    const body = {
-      ...base,
-      ok: false,
-      summary: { ...base.summary, ...summary },
-      targets: base.targets.map((baseTarget) => ({ ...baseTarget, ...target })),
-    };
-    await using service = await openService({ 'POST /api/v1/mappings/db/sync': { body } });
-    await using bench = await openBench();
-    const { code, stdout } = await withToken(bench, 'sync', '--mapping', 'db', '--server', service.url);
-    expect(code).toBe(exit);
-    expect(stdout).toContain(`${target.code}: m\n  r\n`);
-  });
+  ])(
+    '`sync --server` exits with the code that belongs to the outcome %s',
+    async (_, target, summary, exit) => {
+      const base = answer('db');
+      const body = {
+        ...base,
+        ok: false,
+        summary: { ...base.summary, ...summary },
+        targets: base.targets.map((baseTarget) => ({ ...baseTarget, ...target })),
+      };
+      await using service = await openService({ 'POST /api/v1/mappings/db/sync': { body } });
+      await using bench = await openBench();
+      const { code, stdout } = await withToken(bench, 'sync', '--mapping', 'db', '--server', service.url);
+      expect(code).toBe(exit);
+      expect(stdout).toContain(`${target.code}: m\n  r\n`);
+    },
+  );
 
-  it('exits with 1 and lists the targets whose sync has not ended', async () => {
+  it('`sync --server` exits with 1 and lists the targets whose sync has not ended', async () => {
     const body = answer('db', { pending: 2 });
     await using service = await openService({ 'POST /api/v1/mappings/db/sync': { body } });
     await using bench = await openBench();
@@ -501,7 +507,7 @@ describe('sync --server', () => {
     expect(stdout).toContain('The service is still working on 2 targets');
   });
 
-  it('rejects an unknown mapping as a usage error', async () => {
+  it('`sync --server` rejects an unknown mapping as a usage error', async () => {
     await using service = await openService({});
     await using bench = await openBench();
     const { code, stderr } = await withToken(bench, 'sync', '--mapping', 'no/pe', '--server', service.url);
@@ -510,7 +516,7 @@ describe('sync --server', () => {
     expect(service.requests.map(({ line }) => line)).toEqual(['POST /api/v1/mappings/no%2Fpe/sync']);
   });
 
-  it('exits with 4 while a change is held, even if the mapping of that change was removed', async () => {
+  it('`sync --server` exits with 4 while a change is held, even if the mapping of that change was removed', async () => {
     const hold = (mapping: string, secret: string) => ({
       id: `id-${secret}`,
       mapping,
@@ -551,7 +557,7 @@ describe('sync --server', () => {
 describe('release', () => {
   const released = { 'POST /api/v1/held/abc/release': { body: answer('db') } };
 
-  it('syncs through the service that answers at the configured address', async () => {
+  it('`sync` and `release` use the service that answers at the configured address', async () => {
     await using service = await openService({ ...LIVE, ...released });
     await using bench = await openBench(`${HEAD}${DB}http: { listen: '127.0.0.1:${service.port}' }\n`);
     expect((await withToken(bench, 'release', 'abc')).code).toBe(0);
@@ -565,7 +571,7 @@ describe('release', () => {
     ['no service answers there', undefined],
     ['another service answers there', { 'GET /livez': { body: '<html>' } }],
     ['another service answers in JSON', { 'GET /livez': { body: { status: 'UP' } } }],
-  ])('syncs without the service if %s', async (_, routes) => {
+  ])('`release` works without the service if %s', async (_, routes) => {
     await using service = await openService(routes ?? {});
     const port = routes === undefined ? 1 : service.port;
     await using bench = await openBench(`${HEAD}${DB}http: { listen: '127.0.0.1:${port}' }\n`);
@@ -581,13 +587,13 @@ describe('release', () => {
   // The address resolves to this machine, but the text does not show that it is loopback.
   const MAPPED = '[::ffff:127.0.0.1]';
 
-  it('syncs without the service if nothing answers at a plain http address', async () => {
+  it('`release` works without the service if nothing answers at a plain http address', async () => {
     await using bench = await openBench(`${HEAD}${DB}http: { listen: '${MAPPED}:1' }\n`);
     const { code, stderr } = await bench.run('release', 'abc');
     expect([code, stderr]).toEqual([4, expect.stringContaining('NOT_HELD')]);
   });
 
-  it('sends no token over plain http, even if a service answers there', async () => {
+  it('`release` sends no token over plain http, even if a service answers there', async () => {
     await using service = await openService({ ...LIVE, ...released });
     await using bench = await openBench(`${HEAD}${DB}http: { listen: '${MAPPED}:${service.port}' }\n`);
     const { code, stderr } = await withToken(bench, 'release', 'abc');
@@ -597,7 +603,7 @@ describe('release', () => {
     ]);
   });
 
-  it('requires a token if a service answers', async () => {
+  it('`release` requires a token if a service answers', async () => {
     await using service = await openService({ ...LIVE, ...released });
     await using bench = await openBench(`${HEAD}${DB}http: { listen: '127.0.0.1:${service.port}' }\n`);
     const { code, stderr } = await bench.run('release', 'abc');
@@ -607,7 +613,7 @@ describe('release', () => {
 });
 
 describe('serve', () => {
-  it.each(['0s', 'soon', '25', '-1s'])('rejects the grace period %s', async (grace) => {
+  it.each(['0s', 'soon', '25', '-1s'])('`serve` rejects the grace period %s', async (grace) => {
     await using bench = await openBench();
     const { code, stderr } = await bench.run('serve', `--grace=${grace}`);
     expect(code).toBe(64);

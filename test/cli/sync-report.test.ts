@@ -28,7 +28,7 @@ const unrestarted = (code: ErrorCode) => [
 ];
 
 describe('a run without failed targets', () => {
-  it('exits with 0 if no restart failed', () => {
+  it('a run without failed targets exits with 0 if no restart failed', () => {
     expect(printed({})).toMatchObject({ code: 0, answer: { ok: true }, stderr: '' });
   });
 
@@ -36,14 +36,17 @@ describe('a run without failed targets', () => {
     ['CLUSTER_UNAVAILABLE', 1],
     ['CLUSTER_FORBIDDEN', 4],
     ['WORKLOAD_MISSING', 0],
-  ] as const)('exits with a code for the failed restart %s: code %i', (code, expected) => {
-    const run = printed({ unrestarted: unrestarted(code) });
-    expect(run.code).toBe(expected);
-    expect(run.answer).toMatchObject({ ok: true, unrestarted: [{ workload: 'Deployment/web', code }] });
-    expect(run.stderr).toContain(`not restarted after the change of apps/db: Deployment/web: ${code}`);
-  });
+  ] as const)(
+    'a run without failed targets exits with a code for the failed restart %s: code %i',
+    (code, expected) => {
+      const run = printed({ unrestarted: unrestarted(code) });
+      expect(run.code).toBe(expected);
+      expect(run.answer).toMatchObject({ ok: true, unrestarted: [{ workload: 'Deployment/web', code }] });
+      expect(run.stderr).toContain(`not restarted after the change of apps/db: Deployment/web: ${code}`);
+    },
+  );
 
-  it('reports an abort, regardless of the results of the targets', () => {
+  it('a run without failed targets reports an abort', () => {
     const run = { unrestarted: unrestarted('CLUSTER_FORBIDDEN'), interrupted: true, ok: false };
     expect(printed(run).code).toBe(1);
   });

@@ -16,7 +16,7 @@ const rotate = (bench: Bench) => bench.write('store/db.json', '{"user":"ann","pa
 const FINGERPRINT = expect.stringMatching(/^[0-9a-f]{8}:[0-9a-f]{64}$/);
 
 describe('plan', () => {
-  it('shows what a sync would create, key by key, writes nothing and exits with 2', async () => {
+  it('`plan` shows key by key what a sync would create, writes nothing, and exits with 2', async () => {
     await using bench = await openBench();
     const { code, stdout, stderr } = await bench.run('plan');
     expect({ code, stderr }).toEqual({ code: 2, stderr: '' });
@@ -29,7 +29,7 @@ Plan for 1 target: 1 to create.
     expect(await readdir(bench.folder)).not.toContain('cluster');
   });
 
-  it('shows the changes of an adoption with --adopt, and does not carry them out', async () => {
+  it('`plan` shows the changes of an adoption with --adopt, and does not carry them out', async () => {
     await using bench = await openBench(`${HEAD}mappings:\n${THEIRS}`);
     await bench.write('cluster/apps/theirs.yaml', FOREIGN);
     expect(await bench.run('plan')).toMatchObject({ code: 4, stdout: expect.stringContaining('NOT_OWNED') });
@@ -40,7 +40,7 @@ Plan for 1 target: 1 to create.
     expect(await bench.run('sync')).toMatchObject({ code: 4 });
   });
 
-  it('mentions `prune` if there are orphaned targets', async () => {
+  it('`plan` mentions `prune` if there are orphaned targets', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     await bench.write('secretbridge.yaml', HEAD);
@@ -55,7 +55,7 @@ Plan for 1 target: 1 to create.
     expect((await bench.run('prune')).stdout).toContain('apps/db');
   });
 
-  it('reports old targets that wait for their replacement, as `sync` and `prune` do', async () => {
+  it('`plan` reports old targets that wait for their replacement, as `sync` and `prune` do', async () => {
     const named = (secret: string) =>
       `${HEAD}mappings:\n${THEIRS.replace('namespace: apps', `namespace: apps, secret: ${secret}`)}    onMappingRemoved: delete\n`;
     await using bench = await openBench(named('old'));
@@ -78,7 +78,7 @@ Plan for 1 target: 1 to create.
     expect(await readdir(join(bench.folder, 'cluster/apps'))).toContain('old.yaml');
   });
 
-  it('shows the renaming of the only target exactly as `sync` carries it out', async () => {
+  it('`plan` shows the renaming of the only target exactly as `sync` carries it out', async () => {
     const named = (secret: string) =>
       `${HEAD}${DB.replace('namespace: apps', `namespace: apps, secret: ${secret}`)}    onMappingRemoved: delete\n`;
     await using bench = await openBench(named('old'));
@@ -98,7 +98,7 @@ Plan for 1 target: 1 to create.
     expect(await readdir(join(bench.folder, 'cluster/apps'))).toEqual(['new.yaml']);
   });
 
-  it('suggests the next command only on a terminal', async () => {
+  it('`plan` suggests the next command only on a terminal', async () => {
     await using bench = await openBench(`${HEAD}${DB}${THEIRS}`);
     const interactive = { interactive: true };
     expect((await bench.runWith(interactive, 'plan')).stderr).toContain(
@@ -113,7 +113,7 @@ Plan for 1 target: 1 to create.
     );
   });
 
-  it('prints the documented JSON', async () => {
+  it('`plan` prints the documented JSON', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     await rotate(bench);
@@ -137,7 +137,7 @@ Plan for 1 target: 1 to create.
     });
   });
 
-  it('exits with 0 if no target would change, and lists targets in sync only with --all', async () => {
+  it('`plan` exits with 0 if no target would change, and lists targets in sync only with --all', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     expect(await bench.run('plan')).toMatchObject({ code: 0, stdout: 'Plan for 1 target: 1 unchanged.\n' });
@@ -147,7 +147,7 @@ Plan for 1 target: 1 to create.
     expect((await bench.run('plan', '--output', 'json')).json).toMatchObject({ changes: 0 });
   });
 
-  it('shows only the changed key after a rotation', async () => {
+  it('`plan` shows only the changed key after a rotation', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     await rotate(bench);
@@ -157,7 +157,7 @@ Plan for 1 target: 1 to create.
     expect(stdout).not.toMatch(/first|second|ann/);
   });
 
-  it('shows the keys that an adoption would remove', async () => {
+  it('`plan` shows the keys that an adoption would remove', async () => {
     await using bench = await openBench(`${HEAD}mappings:\n${THEIRS}    onConflict: adopt\n`);
     await bench.write('cluster/apps/theirs.yaml', FOREIGN.replace('KEY: theirs', 'OLD: theirs'));
     const { stdout } = await bench.run('plan');
@@ -165,7 +165,7 @@ Plan for 1 target: 1 to create.
     expect(stdout).toContain('- OLD');
   });
 
-  it('can be limited to a single mapping', async () => {
+  it('`plan` can be limited to a single mapping', async () => {
     await using bench = await openBench(HEAD + DB + GONE);
     const { code, json } = await bench.run('plan', '--mapping', 'db', '--output', 'json');
     expect(code).toBe(2);
@@ -174,7 +174,7 @@ Plan for 1 target: 1 to create.
 });
 
 describe('sync', () => {
-  it('prints its changes on stdout and its progress on stderr', async () => {
+  it('`sync` prints its changes on stdout and its progress on stderr', async () => {
     await using bench = await openBench();
     const { code, stdout, stderr } = await bench.run('sync');
     expect(code).toBe(0);
@@ -183,7 +183,7 @@ describe('sync', () => {
     expect(await bench.read('cluster/apps/db.yaml')).toContain(Buffer.from('first').toString('base64'));
   });
 
-  it('prints the documented JSON', async () => {
+  it('`sync` prints the documented JSON', async () => {
     await using bench = await openBench();
     const { code, json } = await bench.run('sync', '--output', 'json');
     expect(code).toBe(0);
@@ -207,14 +207,14 @@ describe('sync', () => {
     });
   });
 
-  it('prints the data of its JSON output as YAML with `--output yaml`', async () => {
+  it('`sync` prints the data of its JSON output as YAML with `--output yaml`', async () => {
     await using bench = await openBench();
     const { stdout } = await bench.run('sync', '--output', 'yaml');
     expect(stdout).toContain('summary:\n  created: 1\n');
     expect(stdout).toContain('\n  - mapping: db\n    namespace: apps\n');
   });
 
-  it('lists targets by namespace, then by name', async () => {
+  it('`sync` lists targets by namespace, then by name', async () => {
     const mapping = (name: string, namespace: string) =>
       `  - name: ${name}\n    target: { namespace: ${namespace} }\n    data: { A: { store: local, key: db.json } }\n`;
     const names = [mapping('z', 'b'), mapping('y', 'a'), mapping('a', 'b'), mapping('x', 'a')];
@@ -231,7 +231,7 @@ describe('sync', () => {
     }
   });
 
-  it('changes nothing in a second run', async () => {
+  it('`sync` changes nothing in a second run', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     const before = await bench.read('cluster/apps/db.yaml');
@@ -239,7 +239,7 @@ describe('sync', () => {
     expect(await bench.read('cluster/apps/db.yaml')).toBe(before);
   });
 
-  it('refuses a foreign Secret, and prints the reason and a remedy and exits with 4', async () => {
+  it('`sync` refuses a Secret of another owner, prints the reason and a remedy, and exits with 4', async () => {
     await using bench = await openBench(HEAD + DB + THEIRS);
     await bench.write('cluster/apps/theirs.yaml', FOREIGN);
     const { code, stdout } = await bench.run('sync');
@@ -261,7 +261,7 @@ refused   apps/theirs  mapping theirs
     expect((await bench.run('plan', '--output', 'json')).code).toBe(4);
   });
 
-  it('exits with 4 if a person must act, even if other targets would change', async () => {
+  it('`sync` exits with 4 if a person must act, even if other targets would change', async () => {
     await using bench = await openBench(HEAD + DB + GONE);
     expect((await bench.run('plan')).code).toBe(4);
     const { code, stdout } = await bench.run('sync');
@@ -271,7 +271,7 @@ refused   apps/theirs  mapping theirs
     );
   });
 
-  it('holds a change that would leave no key in the Secret, and the id of that change is stable', async () => {
+  it('`sync` holds a change that would leave no key in the Secret, and the id of the held change is stable', async () => {
     await using bench = await openBench(`${HEAD}mappings:
   - name: all
     target: { namespace: apps }
@@ -307,7 +307,7 @@ refused   apps/theirs  mapping theirs
     expect(await holds()).toEqual([['Z', ...recorded], recorded]);
   });
 
-  it('writes separate records for two instances that share an audit log and have equal target names', async () => {
+  it('`sync` writes separate records for two instances that share an audit log and have equal target names', async () => {
     const named = (instance: string) =>
       `${HEAD.replace('instance: prod', `instance: ${instance}`).replace('./cluster', `./${instance}`)}audit: { store: { kind: sqlite, path: ./audit.db } }\n${DB}`;
     await using bench = await openBench();
@@ -323,7 +323,7 @@ refused   apps/theirs  mapping theirs
     expect((list.json as { records: unknown[] }).records).toHaveLength(2);
   });
 
-  it('skips a mapping that the access rules do not allow, and syncs the other mappings', async () => {
+  it('`sync` skips a mapping that the access rules do not allow, and syncs the other mappings', async () => {
     const access = 'access: [ { namespaces: [apps], stores: [local], keys: [db.json] } ]\n';
     await using bench = await openBench(HEAD + access + DB + GONE);
     const { code, json } = await bench.run('sync', '--output', 'json');
@@ -337,7 +337,7 @@ refused   apps/theirs  mapping theirs
     expect(validated).toMatchObject({ code: 3, json: { problems: [{ code: 'NOT_ALLOWED' }] } });
   });
 
-  it('changes nothing if the audit log cannot be written', async () => {
+  it('`sync` changes nothing if the audit log cannot be written', async () => {
     await using bench = await openBench();
     await bench.write('state/audit.db', 'this is no database');
     const { code, stdout, stderr } = await bench.run('sync', '--output', 'json');
@@ -351,7 +351,7 @@ refused   apps/theirs  mapping theirs
 });
 
 describe('an emptied configuration file', () => {
-  it('causes no deletion of the targets of its former mappings', async () => {
+  it('an emptied configuration file causes no deletion of the targets of its former mappings', async () => {
     const [first, ...more] = ['one', 'two', 'three'].map(
       (name) => `  - name: ${name}
     target: { namespace: apps }
@@ -372,7 +372,7 @@ describe('an emptied configuration file', () => {
 });
 
 describe('a merge key with another value of another field manager', () => {
-  it('is refused with an error that requires action by a person', async () => {
+  it('a merge key to which another field manager has given another value is refused, and a person must act', async () => {
     await using bench = await openBench(`${HEAD}mappings:
   - name: theirs
     target: { namespace: apps, mode: merge }
@@ -389,7 +389,7 @@ describe('a merge key with another value of another field manager', () => {
     expect(await bench.read('cluster/apps/theirs.yaml')).toBe(FOREIGN);
   });
 
-  it('is refused in the plan if another mapping comes first that merges the same key', async () => {
+  it('a merge key is refused in the plan if an earlier mapping merges another value under the same key', async () => {
     const merge = (name: string, property: string) => `  - name: ${name}
     target: { namespace: apps, secret: theirs, mode: merge }
     data:
@@ -439,7 +439,7 @@ mappings:
     for (const name of names) await utimes(join(bench.folder, 'store', name), time, time);
   };
 
-  it('names each source that is older than `maxAge`, and does not change the exit code', async () => {
+  it('`sync` names each source that is older than `maxAge`, and does not change the exit code', async () => {
     await using bench = await openBench(MAPPINGS);
     await bench.write('store/other.txt', 'o');
     await writeOldSources(bench, 6, 'db.json', 'other.txt');
@@ -474,7 +474,7 @@ mappings:
     expect(stderr).not.toContain('maxAge');
   });
 
-  it('names the first sources of a long list of overdue ones, and counts the others', async () => {
+  it('`sync` names the first overdue sources of a long list, and counts the others', async () => {
     const names = Array.from({ length: 12 }, (_, n) => `k${n}`);
     await using bench = await openBench(`${HEAD}defaults: { maxAge: 5d }
 mappings: [ { name: all, target: { namespace: apps }, dataFrom: [ { store: local, find: { path: many } } ] } ]

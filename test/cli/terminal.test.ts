@@ -4,7 +4,7 @@ import { DB, HEAD, openBench } from './harness.ts';
 const ESCAPE = String.fromCharCode(27);
 
 describe('output', () => {
-  it('uses colors only on a terminal, and the text without colors is the same', async () => {
+  it('the output uses colors only on a terminal, and the text without colors is the same', async () => {
     await using bench = await openBench();
     const plain = await bench.run('plan');
     const coloured = await bench.runWith({ color: true }, 'plan');
@@ -13,20 +13,20 @@ describe('output', () => {
     expect(coloured.stdout.replaceAll(new RegExp(`${ESCAPE}\\[\\d+m`, 'g'), '')).toBe(plain.stdout);
   });
 
-  it('contains no colors in JSON and YAML', async () => {
+  it('the output contains no colors in JSON and YAML', async () => {
     await using bench = await openBench();
     for (const format of ['json', 'yaml'])
       expect((await bench.runWith({ color: true }, 'plan', '--output', format)).stdout).not.toContain(ESCAPE);
   });
 
-  it('contains exactly one JSON object on stdout, at any log level', async () => {
+  it('the output contains exactly one JSON object on stdout, at any log level', async () => {
     await using bench = await openBench();
     const { stdout, stderr } = await bench.run('sync', '--output', 'json', '--log-level', 'debug');
     expect(JSON.parse(stdout)).toMatchObject({ ok: true });
     expect(stderr).toContain('"message":"target changed"');
   });
 
-  it('shows progress in a line that is updated in place on a terminal, and clears that line at the end', async () => {
+  it('the output updates a single progress line on a terminal, and clears that line at the end', async () => {
     await using bench = await openBench();
     const { stdout, stderr } = await bench.runWith({ interactive: true, width: 40 }, 'sync');
     expect(stderr).toContain(`\r${ESCAPE}[2KSyncing 1/1`);
@@ -34,7 +34,7 @@ describe('output', () => {
     expect(stdout).toBe('created   apps/db  PASSWORD, USER\n\n1 target: 1 created.\n');
   });
 
-  it('shows a progress line every few seconds if there is no terminal', async () => {
+  it('the output shows a progress line every few seconds if there is no terminal', async () => {
     const names = Array.from({ length: 40 }, (_, n) => `m${n}`);
     const mappings = names.map(
       (name) =>
@@ -72,7 +72,10 @@ describe('names with control characters and line breaks', () => {
     target: { namespace: apps }
     dataFrom: [ { store: local, find: { path: f } } ]
 `;
-  /** A file name that an attacker could choose. It contains no C0 characters, because keys with those are rejected. */
+  /**
+   * A file name that an attacker could choose. It contains no C0 characters, because the product rejects keys that
+   * contain them.
+   */
   const FILE = '\u009b31m\u202e';
   const COLOURS = /\u001b\[\d\d?m/g;
 
@@ -83,22 +86,25 @@ describe('names with control characters and line breaks', () => {
     ...['member', 'double', 'property', 'optional', 'file'].map((name) => `explain ${name}`),
     'audit list',
     'audit report',
-  ])('cannot control the terminal through `%s`', async (command) => {
-    await using bench = await openBench(HEAD + MAPPINGS);
-    await bench.write('store/names.json', JSON.stringify({ [HOSTILE]: 'a' }));
-    await bench.write(`store/f/${FILE}`, 'a');
-    await bench.run('sync');
-    for (const color of [false, true]) {
-      const { stdout, stderr } = await bench.runWith({ color }, ...command.split(' '));
-      for (const text of [stdout, stderr]) {
-        const bare = color ? text.replaceAll(COLOURS, '') : text;
-        expect(bare).not.toMatch(/[^\n\P{C}]|[\p{Zl}\p{Zp}]/u);
-        expect(bare).not.toMatch(/^ok {4}everything/m);
+  ])(
+    'names with control characters and line breaks cannot control the terminal through `%s`',
+    async (command) => {
+      await using bench = await openBench(HEAD + MAPPINGS);
+      await bench.write('store/names.json', JSON.stringify({ [HOSTILE]: 'a' }));
+      await bench.write(`store/f/${FILE}`, 'a');
+      await bench.run('sync');
+      for (const color of [false, true]) {
+        const { stdout, stderr } = await bench.runWith({ color }, ...command.split(' '));
+        for (const text of [stdout, stderr]) {
+          const bare = color ? text.replaceAll(COLOURS, '') : text;
+          expect(bare).not.toMatch(/[^\n\P{C}]|[\p{Zl}\p{Zp}]/u);
+          expect(bare).not.toMatch(/^ok {4}everything/m);
+        }
       }
-    }
-  });
+    },
+  );
 
-  it('are printed with visible escapes', async () => {
+  it('control characters and line breaks in names are printed with visible escapes', async () => {
     await using bench = await openBench(HEAD + MAPPINGS);
     await bench.write('store/names.json', JSON.stringify({ [HOSTILE]: 'a' }));
     await bench.write(`store/f/${FILE}`, 'a');
@@ -109,7 +115,7 @@ describe('names with control characters and line breaks', () => {
     expect((await bench.run('explain', 'file')).stdout).toContain('local: f/\\u{9B}31m\\u{202E}');
   });
 
-  it('cannot control the terminal if they are part of the name of a configuration file', async () => {
+  it('control characters in the name of a configuration file cannot control the terminal', async () => {
     await using bench = await openBench();
     await bench.write(`more/${HOSTILE}.yaml`, 'nothing: 1\n');
     const { code, stdout } = await bench.run('validate', '--config', 'more');
@@ -120,7 +126,7 @@ describe('names with control characters and line breaks', () => {
 });
 
 describe('Ctrl-C during a sync', () => {
-  it('waits for the running write and reports it, starts no other write, and exits with 1', async () => {
+  it('a sync that gets Ctrl-C waits for the running write and reports it, starts no other write, and exits with 1', async () => {
     const names = Array.from({ length: 8 }, (_, n) => `m${n}`);
     const mappings = names.map(
       (name) =>
@@ -156,7 +162,7 @@ describe('Ctrl-C during a sync', () => {
     });
   });
 
-  it('changes nothing if it arrives before the first write', async () => {
+  it('a sync that gets Ctrl-C before the first write changes nothing', async () => {
     await using bench = await openBench(HEAD + DB);
     const signal = AbortSignal.abort();
     const { code, stdout } = await bench.runWith({ signal }, 'sync');

@@ -20,7 +20,7 @@ const PRINT = `0123abcd:${'0'.repeat(64)}`;
 
 describe('help', () => {
   it.each([[], ...COMMANDS].map((words) => [words.join(' '), words] as const))(
-    'shows a working example for `%s`',
+    'the help shows a working example for `%s`',
     async (_, words) => {
       await using bench = await openBench();
       const { code, stdout, stderr } = await bench.run(...words, '--help');
@@ -29,13 +29,13 @@ describe('help', () => {
     },
   );
 
-  it('lists every command', async () => {
+  it('the help lists every command', async () => {
     await using bench = await openBench();
     const { stdout } = await bench.run('--help');
     for (const [name] of COMMANDS) expect(stdout).toMatch(new RegExp(`^ {2}${name}\\b`, 'm'));
   });
 
-  it('fits the width of the terminal', async () => {
+  it('the help fits the width of the terminal', async () => {
     await using bench = await openBench();
     for (const width of [80, 120]) {
       const { stdout } = await bench.runWith({ width }, 'audit', 'list', '--help');
@@ -44,7 +44,7 @@ describe('help', () => {
     }
   });
 
-  it('prints the version', async () => {
+  it('`--version` prints the version', async () => {
     await using bench = await openBench();
     const { code, stdout } = await bench.run('--version');
     expect({ code, stdout }).toEqual({ code: 0, stdout: `${VERSION}\n` });
@@ -57,7 +57,7 @@ describe('common options', () => {
     ['-o', 'json', 'audit', 'list', '--limit', '1'],
     ['audit', '--output=json', 'list', '--limit', '1'],
     ['--config', 'secretbridge.yaml', '-ojson', 'audit', '--log-level', 'error', 'list', '--limit', '1'],
-  ])('are accepted before the command: %s %s %s', async (...words) => {
+  ])('the common options are accepted before the command: %s %s %s', async (...words) => {
     await using bench = await openBench();
     await bench.run('sync');
     const { code, stdout } = await bench.run(...words);
@@ -65,7 +65,7 @@ describe('common options', () => {
     expect(JSON.parse(stdout).records).toHaveLength(1);
   });
 
-  it('are merged if they are given both before and after the command', async () => {
+  it('the common options are merged if they are given both before and after the command', async () => {
     await using bench = await openBench();
     await bench.write('more.yaml', 'brake: { share: 2 }');
     const { code, stdout } = await bench.run('-c', 'more.yaml', 'validate', '-c', 'secretbridge.yaml');
@@ -73,7 +73,7 @@ describe('common options', () => {
     expect(stdout).toContain('more.yaml:1:17');
   });
 
-  it('do not consume the arguments of the command that follows them', async () => {
+  it('the common options do not consume the arguments of the command that follows them', async () => {
     await using bench = await openBench();
     const { code, stdout } = await bench.run('--output', 'json', '--help');
     expect({ code, start: stdout.slice(0, 6) }).toEqual({ code: 0, start: 'Usage:' });
@@ -160,21 +160,24 @@ describe('wrong usage', () => {
       'version --output json --output json',
       'import external-secrets --instance a --instance b -',
     ].map((line) => line.split(' ')),
-  ])('exits with 64 and prints one sentence on stderr and nothing on stdout: %s %s %s', async (...words) => {
-    await using bench = await openBench();
-    const { code, stdout, stderr } = await bench.run(...words.filter((word) => word !== undefined));
-    expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
-    expect(stderr).toMatch(/^(error: |Usage: )/);
-    expect(stderr).not.toMatch(/^\s+at /m);
-  });
+  ])(
+    'a wrong command line exits with 64 and prints one sentence on stderr and nothing on stdout: %s %s %s',
+    async (...words) => {
+      await using bench = await openBench();
+      const { code, stdout, stderr } = await bench.run(...words.filter((word) => word !== undefined));
+      expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
+      expect(stderr).toMatch(/^(error: |Usage: )/);
+      expect(stderr).not.toMatch(/^\s+at /m);
+    },
+  );
 
-  it('is reported with the name of a repeated option, but without the values of that option', async () => {
+  it('the error about a repeated option contains its name, but not its values', async () => {
     await using bench = await openBench();
     const { code, stderr } = await bench.run('audit', 'list', '--limit', '71', '--limit=72');
     expect({ code, stderr }).toEqual({ code: 64, stderr: 'error: --limit can be given only once\n' });
   });
 
-  it('is not reported for the repetition of a repeatable option or of a switch', async () => {
+  it('repeating a repeatable option or a switch is no error', async () => {
     await using bench = await openBench();
     await bench.write('more.yaml', 'apiVersion: secretbridge.dev/v1\n');
     const { code } = await bench.run(...['validate', '-c', 'secretbridge.yaml', '--config', 'more.yaml']);
@@ -196,13 +199,16 @@ describe('wrong usage', () => {
     ['audit', 'verify', '--audit', 'mysql://bob:hunter2@db/x'],
     ['audit', 'migrate', '--from', 'a.db', '--to', 'postgre://bob:hunter2@db/x'],
     ['audit', 'review', '1', '--state', 'flagged', '--note', 'x'.repeat(2_001)],
-  ])('is reported before other errors, and without the values of arguments: %s %s', async (...words) => {
-    await using bench = await openBench('broken');
-    const { code, stdout, stderr } = await bench.run(...words);
-    expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
-    expect(stderr).toMatch(/^error: --(audit|from|to|note)\b/);
-    expect(stderr).not.toMatch(/hunter2|bob|xxx|audit\.store/);
-  });
+  ])(
+    'wrong usage is reported before other errors, and without the values of arguments: %s %s',
+    async (...words) => {
+      await using bench = await openBench('broken');
+      const { code, stdout, stderr } = await bench.run(...words);
+      expect({ code, stdout }).toEqual({ code: 64, stdout: '' });
+      expect(stderr).toMatch(/^error: --(audit|from|to|note)\b/);
+      expect(stderr).not.toMatch(/hunter2|bob|xxx|audit\.store/);
+    },
+  );
 
   it.each([
     ['audit', 'list', '--value', 'hunter2'],
@@ -213,7 +219,7 @@ describe('wrong usage', () => {
     ['plan', 'one', 'hunter2\nmore'],
     ['audit', 'verify', '--key', '-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n'],
     ['audit', 'verify', '--checkpoints', '-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n'],
-  ])('is reported without arguments that may be secret values: %s %s %s', async (...words) => {
+  ])('wrong usage is reported without arguments that may be secret values: %s %s %s', async (...words) => {
     await using bench = await openBench();
     await bench.run('sync');
     const { code, stdout, stderr } = await bench.run(...words);
@@ -222,7 +228,7 @@ describe('wrong usage', () => {
     expect(stderr).not.toContain('hunter2');
   });
 
-  it('is reported with the closest command, option or value as a suggestion', async () => {
+  it('the error about wrong usage suggests the closest command, option or value', async () => {
     await using bench = await openBench();
     expect((await bench.run('sync', '--dry-run')).stderr).toContain('`secretbridge plan` shows what');
     expect((await bench.run('valdate')).stderr).toContain('validate');
@@ -249,7 +255,7 @@ mappings:
 `;
 
   it.each([['plan'], ['sync'], ['doctor'], ['rbac'], ['audit', 'list'], ['audit', 'show', '1']])(
-    'exits with 3 for `%s %s %s`, with every problem on stderr',
+    'an invalid configuration causes exit code 3 for `%s %s %s`, and every problem is printed on stderr',
     async (...words) => {
       await using bench = await openBench(BAD);
       const { code, stdout, stderr } = await bench.run(...words.filter((word) => word !== undefined));
@@ -261,7 +267,7 @@ mappings:
     },
   );
 
-  it('is reported as one JSON object with the problems that `validate` finds', async () => {
+  it('an invalid configuration is reported as one JSON object with the problems that `validate` finds', async () => {
     await using bench = await openBench(BAD);
     const { code, json } = await bench.run('sync', '--output', 'json');
     const validated = await bench.run('validate', '--output', 'json');
@@ -281,7 +287,7 @@ mappings:
       });
   });
 
-  it('is reported also if the configuration file does not exist', async () => {
+  it('a missing configuration file is reported like an invalid configuration', async () => {
     await using bench = await openBench();
     const { code, stderr } = await bench.run('sync', '--config', 'other.yaml');
     expect(code).toBe(3);

@@ -12,11 +12,11 @@ describe('wrapped lines', () => {
     ['  one two three four', '  one two\n   three\n   four'],
     [`${ESCAPE}[1mone${ESCAPE}[22m two three`, `${ESCAPE}[1mone${ESCAPE}[22m two\n  three`],
     ['longer-than-the-terminal x', 'longer-than-the-terminal\n  x'],
-  ])('have at most ten columns, unless a single word is longer: %j', (text, expected) => {
+  ])('wrapped lines have at most ten columns, unless a single word is longer: %j', (text, expected) => {
     expect(wrapLines(text, 10)).toBe(expected);
   });
 
-  it('contain all words in order, and exceed the width only if a single word is longer', () => {
+  it('wrapped lines contain all words in order, and exceed the width only if a single word is longer', () => {
     const word = fc.stringMatching(/^[!-~]{1,30}$/);
     const line = fc.array(word, { maxLength: 20 }).map((words) => words.join(' '));
     fc.assert(
@@ -29,7 +29,7 @@ describe('wrapped lines', () => {
     );
   });
 
-  it('are printed only on a terminal', async () => {
+  it('wrapped lines are printed only on a terminal', async () => {
     await using bench = await openBench(
       `${HEAD}mappings:\n  - { name: theirs, target: { namespace: apps }, data: { A: { store: local, key: db.json } } }\n`,
     );

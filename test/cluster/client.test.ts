@@ -56,21 +56,21 @@ describe('a request to a busy API server', () => {
     return { server, client, waits, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
   }
 
-  it('is retried unchanged after the requested delay', async () => {
+  it('sends the request again unchanged after the delay that the API server asks for', async () => {
     await using server = await answers(busy('1'), busy('2'), json(201, {}));
     expect((await server.client.send(post)).status).toBe(201);
     expect(server.waits).toEqual([1_500, 2_500]);
     expect(new Set(server.server.seen.map(({ body }) => body))).toEqual(new Set(['{"kind":"Secret"}']));
   });
 
-  it('is sent at most three times, and then the last response is returned', async () => {
+  it('sends the request at most three times, and then returns the last response', async () => {
     await using server = await answers(busy('1'));
     expect((await server.client.send(post)).status).toBe(429);
     expect(server.server.seen).toHaveLength(3);
   });
 
   it.each(['3', '3600', 'soon', '-1'])(
-    'is not retried if the server answers with `Retry-After: %s`',
+    'does not retry the request if the server answers with `Retry-After: %s`',
     async (retryAfter) => {
       await using server = await answers(busy(retryAfter), json(201, {}));
       expect((await server.client.send(post)).status).toBe(429);
@@ -78,7 +78,7 @@ describe('a request to a busy API server', () => {
     },
   );
 
-  it('is not retried after the caller cancels', async () => {
+  it('does not retry the request after the caller cancels it', async () => {
     await using server = await startApiServer();
     server.answer(busy('1'));
     const called = new AbortController();
@@ -92,7 +92,7 @@ describe('a request to a busy API server', () => {
 });
 
 describe('connections', () => {
-  it('handle many requests with few sockets and constant memory', async () => {
+  it('sends many requests over few sockets and with constant memory', async () => {
     await using server = await startApiServer();
     await using client = await open(server);
     server.answer((_, response) => response.end('{}'));
@@ -103,12 +103,12 @@ describe('connections', () => {
     for (let round = 0; round < 20; round++) await atOnce(100);
     collect();
     expect(server.connections()).toBeLessThanOrEqual(32);
-    // The list `seen` of the test server uses about 1 kB for each request. A separate agent for each request would use
-    // 27 kB.
+    // The list `seen` of the test server uses about 1 kB for each request. A client that creates an HTTP agent for each
+    // request would use 27 kB.
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(6_000_000);
   });
 
-  it('close when the client is closed', async () => {
+  it('closes the connections when the client is closed, and opens new ones for a later request', async () => {
     await using server = await startApiServer();
     const client = await open(server);
     server.answer((_, response) => response.end('{}'));
@@ -127,7 +127,7 @@ describe('an identity', () => {
       { username: 'ann', password: 'pass' },
       `Basic ${Buffer.from('ann:pass').toString('base64')}`,
     ],
-  ])('can be %s', async (_, user, expected) => {
+  ])('logs in with %s of the kubeconfig', async (_, user, expected) => {
     await using server = await startApiServer(user);
     await using client = await open(server);
     server.answer(json(200, {}));
@@ -142,7 +142,7 @@ describe('an identity', () => {
   it.each([
     ['', { tokenFile: 'token' }],
     [' and takes precedence over an inline token', { tokenFile: 'token', token: 'ended' }],
-  ])('can be a file next to the kubeconfig, which is read again after a change%s', async (_, user) => {
+  ])('uses a changed token file, which is next to the kubeconfig%s', async (_, user) => {
     await using server = await startApiServer(user);
     const token = join(server.folder, 'token');
     await writeFile(token, 'first\n');
@@ -158,7 +158,7 @@ describe('an identity', () => {
   it.each([
     ['in its file', { tokenFile: 'token' }],
     ['in the kubeconfig', { token: 'first' }],
-  ])('is read again after a change %s, even if the clock was set back', async (_, user) => {
+  ])('uses a token that was changed %s, even if the clock was set back', async (_, user) => {
     await using server = await startApiServer(user);
     const token = join(server.folder, 'token');
     await writeFile(token, 'first\n');
@@ -173,7 +173,7 @@ describe('an identity', () => {
     expect((await client.send(get)).status).toBe(200);
   });
 
-  it('is read again after a 401, also from the kubeconfig, and the request is retried once', async () => {
+  it('loads the new token from the kubeconfig after a 401, and retries the request once', async () => {
     await using server = await startApiServer({ token: 'old' });
     const { clock, advance } = withClock();
     await using client = await open(server, { clock });
@@ -190,7 +190,7 @@ describe('an identity', () => {
   it.each([
     ['the current context is another one', 'y', 'x'],
     ['the context names another server', 'x', 'old'],
-  ])('stays in its context and on its server if %s', async (_, current, kept) => {
+  ])('sends no token of another cluster if %s in the changed kubeconfig', async (_, current, kept) => {
     await using server = await startApiServer({ token: 'old' });
     const { clock, advance } = withClock();
     await using client = await open(server, { clock });
@@ -219,7 +219,7 @@ describe('an identity', () => {
     expect(tokensSeen(server).at(-1)).toBe(kept === 'x' ? 'Bearer renewed' : 'Bearer old');
   });
 
-  it('is not read again for every request while the server rejects it', async () => {
+  it('does not retry a request with an unchanged login while the server rejects that login', async () => {
     await using server = await startApiServer();
     await using client = await open(server);
     server.answer((_, response) => response.writeHead(401).end());
@@ -227,7 +227,7 @@ describe('an identity', () => {
     expect(server.seen).toHaveLength(5);
   });
 
-  it('stays valid while the kubeconfig is only half written', async () => {
+  it('keeps the current login while the kubeconfig is only half written', async () => {
     await using server = await startApiServer();
     const { clock, advance } = withClock();
     await using client = await open(server, { clock });
@@ -237,7 +237,7 @@ describe('an identity', () => {
     expect((await client.send(get)).status).toBe(401);
   });
 
-  it('can be a valid OIDC ID token of any issuer', async () => {
+  it('logs in with a valid OIDC ID token of any issuer', async () => {
     const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
     const idToken = `${part({ alg: 'none' })}.${part({ exp: 4_000_000_000 })}.s`;
     await using server = await startApiServer({
@@ -249,7 +249,7 @@ describe('an identity', () => {
     expect(tokensSeen(server)).toEqual([`Bearer ${idToken}`]);
   });
 
-  // client-go behaves the same.
+  // client-go also prefers the inline credentials.
   it.each([
     ['token', { token: 't' }, 'Bearer t'],
     ['password', { username: 'a', password: 'b' }, 'Basic YTpi'],
@@ -261,7 +261,7 @@ describe('an identity', () => {
     expect(tokensSeen(server)).toEqual([seen]);
   });
 
-  it('can come from an auth provider, which kubectl used before plugins', async () => {
+  it('uses the token of an auth provider, which kubectl supported before plugins', async () => {
     const config = { 'access-token': 'of-gcp', expiry: '2999-01-01T00:00:00Z' };
     await using server = await startApiServer({ 'auth-provider': { name: 'gcp', config } });
     await using client = await open(server);
@@ -277,21 +277,24 @@ describe('an identity', () => {
     ],
     ['a missing file', { tokenFile: 'token' }],
     ['a file that is empty', { tokenFile: 'empty' }],
-  ])('causes no anonymous request with %s, and is read from the kubeconfig again', async (_, user) => {
-    await using server = await startApiServer(user);
-    const { clock, advance } = withClock();
-    await using client = await open(server, { clock });
-    server.answer(json(200, {}));
-    await writeFile(join(server.folder, 'empty'), '\n');
-    const code = expect.stringMatching(/^(CLUSTER_FORBIDDEN|CREDENTIAL_MISSING)$/) as unknown;
-    await expect(client.send(get)).rejects.toMatchObject({ code });
-    await writeFile(server.kubeconfig, kubeconfigText({ server: server.address }, { token: 'new' }));
-    advance(10_000);
-    expect((await client.send(get)).status).toBe(200);
-    expect(tokensSeen(server)).toEqual(['Bearer new']);
-  });
+  ])(
+    'sends no anonymous request with %s, and loads the kubeconfig again for the next request',
+    async (_, user) => {
+      await using server = await startApiServer(user);
+      const { clock, advance } = withClock();
+      await using client = await open(server, { clock });
+      server.answer(json(200, {}));
+      await writeFile(join(server.folder, 'empty'), '\n');
+      const code = expect.stringMatching(/^(CLUSTER_FORBIDDEN|CREDENTIAL_MISSING)$/) as unknown;
+      await expect(client.send(get)).rejects.toMatchObject({ code });
+      await writeFile(server.kubeconfig, kubeconfigText({ server: server.address }, { token: 'new' }));
+      advance(10_000);
+      expect((await client.send(get)).status).toBe(200);
+      expect(tokensSeen(server)).toEqual(['Bearer new']);
+    },
+  );
 
-  it('can impersonate a user with groups, uid and extra fields', async () => {
+  it('impersonates the user, groups, uid and extra fields of the kubeconfig', async () => {
     const seen: unknown[] = [];
     await using server = await startApiServer({
       token: 't',
@@ -320,7 +323,7 @@ describe('an identity', () => {
     ]);
   });
 
-  it('is rejected if its token contains a line break', async () => {
+  it('rejects a token that contains a line break', async () => {
     await using server = await startApiServer({ tokenFile: 'token' });
     await writeFile(join(server.folder, 'token'), 's3cret\ns3cret\n');
     await using client = await open(server);
@@ -332,7 +335,7 @@ describe('an identity', () => {
     expect(String(error)).not.toContain('s3cret');
   });
 
-  it('is reported as CREDENTIAL_MISSING with the file name if the client certificate file does not exist', async () => {
+  it('reports CREDENTIAL_MISSING with the file name if the client certificate file does not exist', async () => {
     await using server = await startApiServer({ 'client-certificate': 'gone.crt', 'client-key': 'gone.key' });
     await using client = await open(server);
     const file = join(server.folder, 'gone.crt');
@@ -353,7 +356,7 @@ describe('an identity', () => {
       'key',
       'the client certificate or its key is not valid PEM, or the key has a password',
     ],
-  ])('fails with a key %s, and the error advises to renew the certificate', async (_, key, detail) => {
+  ])('fails for a key %s, and advises to renew the certificate', async (_, key, detail) => {
     await using server = await startApiServer();
     const user = { 'client-certificate-data': data(one.cert), 'client-key-data': data(key) };
     await writeFile(server.kubeconfig, kubeconfigText({ server: 'https://127.0.0.1:1' }, user));
@@ -364,7 +367,7 @@ describe('an identity', () => {
 });
 
 describe('API server that requires a client certificate', () => {
-  it('is reported if no certificate is configured, and accepts requests after a certificate is added', async () => {
+  it('reports that a client certificate is required, and sends requests after a certificate is added', async () => {
     const [own, clients] = [createAuthority('own'), createAuthority('clients')];
     const { cert, key } = clients.issue();
     const data = (text: string) => Buffer.from(text).toString('base64');
@@ -392,11 +395,11 @@ describe('API server that requires a client certificate', () => {
     }
   });
 
-  // TLS alerts as in RFC 8446, section 6.2.
+  // The numbers are TLS alerts (RFC 8446, section 6.2).
   it.each([
     ['has ended', 45],
     ['is signed by an unknown CA', 48],
-  ])('is reported if it rejects a certificate that %s', async (_, alert) => {
+  ])('reports that the API server rejects a client certificate that %s', async (_, alert) => {
     const tls = createNetServer((socket) => socket.end(Buffer.of(0x15, 3, 3, 0, 2, 2, alert)));
     await using server = await startApiServer();
     const address = `https://127.0.0.1:${await listen(tls)}`;
@@ -433,16 +436,16 @@ describe('the certificate authorities of a cluster', () => {
   it.each([
     ['are inline, besides a configured file', { 'certificate-authority': 'other.pem' }],
     ['are inline, and the file is missing', { 'certificate-authority': 'gone.pem' }],
-  ])('are used if they %s', async (_, cluster) => {
+  ])('trusts the certificate authorities if they %s', async (_, cluster) => {
     expect(await requestWith({ ...cluster, 'certificate-authority-data': data(own.ca) })).toBe(200);
   });
 
-  it('can be a list of several, with comments and Windows line ends', async () => {
+  it('trusts a list of several authorities, with comments and Windows line ends', async () => {
     const bundle = `# ours\n${other.ca}\n# and its own\n${own.ca}`.replaceAll('\n', '\r\n');
     expect(await requestWith({ 'certificate-authority-data': data(bundle) })).toBe(200);
   });
 
-  it('are read again without a restart if the kubeconfig changes', async () => {
+  it('loads the authorities again without a restart if the kubeconfig changes', async () => {
     const https = createServer(own.issue({ names: ['127.0.0.1'] }), (_, response) => response.end('{}'));
     const address = `https://127.0.0.1:${await listen(https)}`;
     await using server = await startApiServer();
@@ -472,7 +475,7 @@ describe('the certificate authorities of a cluster', () => {
     [{ 'certificate-authority': '.' }, /: it is a folder, not a regular file$/],
     [{ 'certificate-authority': 'gone.pem' }, /gone\.pem cannot be read: ENOENT/],
     [{ 'certificate-authority': 'kubeconfig' }, /contains no PEM certificates$/],
-  ])('are reported if they are invalid: %j', async (cluster, detail) => {
+  ])('reports invalid certificate authorities: %j', async (cluster, detail) => {
     expect(await requestWith(cluster)).toMatchObject({
       code: 'CREDENTIAL_MISSING',
       subject: 'kubeconfig cluster c',
@@ -505,7 +508,7 @@ describe('a proxy', () => {
     ['', 'localhost', 'localhost'],
     [' and gets the server name from the kubeconfig', 'localhost', 'api.example'],
     [' by its address', '127.0.0.1', '127.0.0.1'],
-  ])('forwards requests to a server whose certificate is still verified%s', async (_, host, name) => {
+  ])('verifies through a proxy the certificate of the server%s', async (_, host, name) => {
     const own = createAuthority('own');
     const names: unknown[] = [];
     const https = createServer({ ...own.issue({ names: [name] }) }, ({ socket }, response) => {
@@ -540,7 +543,7 @@ describe('a proxy', () => {
     ]);
   });
 
-  it('forwards requests to a server that requires a client certificate, and errors name this server', async () => {
+  it('reports that the server behind a proxy requires a client certificate', async () => {
     const [own, clients] = [createAuthority('own'), createAuthority('clients')];
     const strict = { ca: clients.ca, requestCert: true, rejectUnauthorized: true };
     const https = createServer({ ...own.issue({ names: ['127.0.0.1'] }), ...strict });
@@ -565,12 +568,12 @@ describe('a proxy', () => {
     }
   });
 
-  it('is reported if it refuses the connection', async () => {
+  it('reports that the proxy refused the connection', async () => {
     const error = await through((socket) => socket.end('HTTP/1.1 407 Proxy Authentication Required\r\n\r\n'));
     expect(error).toHaveProperty('detail', 'the proxy refused the connection with status 407');
   });
 
-  it('is reported if it refuses a plain http request', async () => {
+  it('reports that the proxy refused a plain http request', async () => {
     const proxy = createHttpServer((_, response) => response.writeHead(407).end());
     await using server = await startApiServer();
     const cluster = { server: server.address, 'proxy-url': `http://127.0.0.1:${await listen(proxy)}` };
@@ -586,14 +589,14 @@ describe('a proxy', () => {
     }
   });
 
-  it('is reported if it closes the connection', async () => {
+  it('reports that the proxy closed the connection', async () => {
     const error = await through((socket) => socket.destroy());
     expect(error).toHaveProperty('detail', 'the proxy closed the connection');
   });
 });
 
 describe('the address of an API server', () => {
-  it('may contain a path, and is displayed without credentials', async () => {
+  it('keeps the path of the address, and shows the address without credentials', async () => {
     await using server = await startApiServer();
     const cluster = { server: `${server.address.replace('//', '//ann:pass@')}/k8s/clusters/c-1/` };
     await writeFile(server.kubeconfig, kubeconfigText(cluster, {}));

@@ -37,7 +37,7 @@ function maps() {
 }
 
 describe('a ConfigMap', () => {
-  it('can be created, and is undefined before it exists', async () => {
+  it('returns undefined for a missing ConfigMap, and creates it', async () => {
     server.answer((request, response) =>
       (request.method === 'GET'
         ? json(404, status(404, 'NotFound', { kind: 'configmaps' }))
@@ -54,7 +54,7 @@ describe('a ConfigMap', () => {
     });
   });
 
-  it('can be replaced without losing fields of other writers', async () => {
+  it('replaces a ConfigMap without losing fields of other writers', async () => {
     server.answer(json(200, object));
     const read = await maps().read('bridge', 'proof');
     expect(read).toEqual({ data: { key: 'old' }, resourceVersion: '7' });
@@ -66,7 +66,7 @@ describe('a ConfigMap', () => {
     ['changed meanwhile', 409, 'Conflict'],
     ['created meanwhile', 409, 'AlreadyExists'],
     ['deleted meanwhile', 404, 'NotFound'],
-  ])('causes a conflict error if it was %s', async (_, code, reason) => {
+  ])('reports a conflict if the ConfigMap was %s', async (_, code, reason) => {
     server.answer((request, response) =>
       (request.method === 'GET'
         ? json(200, object)
@@ -78,13 +78,13 @@ describe('a ConfigMap', () => {
   it.each([
     [403, 'CLUSTER_REFUSED'],
     [500, 'CLUSTER_UNAVAILABLE'],
-  ])('causes with the HTTP status %i the error %s', async (code, expected) => {
+  ])('reports the HTTP status %i as the error %s', async (code, expected) => {
     server.answer(json(code, status(code, 'Other')));
     await expect(maps().read('bridge', 'proof')).rejects.toMatchObject({ code: expected });
     await expect(maps().write(place, {}, undefined)).rejects.toMatchObject({ code: expected });
   });
 
-  it('is not accepted if the response is a login page or another kind of object', async () => {
+  it('rejects a response that is a login page or another kind of object', async () => {
     server.answer(json(200, { kind: 'Secret' }));
     await expect(maps().read('bridge', 'proof')).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
     server.answer((_, response) => response.end('<html>s3cret</html>'));

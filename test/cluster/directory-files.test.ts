@@ -33,9 +33,9 @@ const FINGERPRINT = expect.stringMatching(/^[0-9a-f]{8}:[0-9a-f]{64}$/);
 
 const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toString(8);
 
-describe('directory files', () => {
+describe('files of a directory cluster', () => {
   it.each(['EACCES', 'EPERM', 'EROFS'])(
-    'cause for %s an error about file permissions, not about missing Roles',
+    'blames file permissions instead of missing Roles for the system error %s',
     async (code) => {
       const work = () => Promise.reject(Object.assign(new Error('no'), { code }));
       const thrown = await withDiskErrors('team/app', work).catch((error: unknown) => error);
@@ -47,7 +47,7 @@ describe('directory files', () => {
     },
   );
 
-  it('are readable only by their owner, like their folders', async () => {
+  it('makes files and folders readable only by their owner', async () => {
     await using d = await open();
     const cluster = createDirectoryCluster({ path: join(d.path, 'new', 'folder'), clock });
     await cluster.create(id, manifest());
@@ -60,7 +60,7 @@ describe('directory files', () => {
     expect(await modeOf(d.file)).toBe('600');
   });
 
-  it('are manifests for kubectl, without uid, version and managed fields', async () => {
+  it('writes manifests for kubectl, without uid, version and managed fields', async () => {
     await using d = await open();
     await d.cluster.create(id, manifest());
     const { metadata, ...rest } = parse(await readFile(d.file, 'utf8'));
@@ -88,7 +88,7 @@ describe('directory files', () => {
     expect((await readNow(d.cluster, id)).annotations).toEqual(manifest().annotations);
   });
 
-  it('quote a text if the YAML 1.1 parser of kubectl would read it as another type', async () => {
+  it('quotes a text if the YAML 1.1 parser of kubectl would read it as another type', async () => {
     await using d = await open();
     const labels = { answer: 'yes', y: 'no', mode: '0755', at: '12:30' };
     await d.cluster.create(id, manifest({ labels, data: new Map([['on', SecretValue.fromText('x')]]) }));
@@ -97,7 +97,7 @@ describe('directory files', () => {
     expect(Object.keys(data)).toEqual(['on']);
   });
 
-  it('are in a folder that otherwise contains only the lock and the fingerprint key', async () => {
+  it('stores only the Secret files, the lock and the fingerprint key in the folder', async () => {
     await using d = await open();
     await d.cluster.create(id, manifest());
     await d.cluster.create(id, manifest());
@@ -107,7 +107,7 @@ describe('directory files', () => {
     expect((await stat(join(d.path, '.lock'))).size).toBe(0);
   });
 
-  it('have a resource version that consists of a counter and a time, and reveals nothing about the values', async () => {
+  it('makes the resource version from a counter and a time, which reveal nothing about the values', async () => {
     await using d = await open();
     const one = await d.cluster.create(
       id,
@@ -118,7 +118,7 @@ describe('directory files', () => {
 });
 
 describe('a manifest that a person wrote', () => {
-  it('is read with stringData taking precedence over data, and is not treated as written by us', async () => {
+  it('prefers stringData to data in a manifest that a person wrote, and does not treat the manifest as ours', async () => {
     await using d = await open();
     await d.hand(
       'apiVersion: v1\nkind: Secret\nmetadata: { name: app }\ndata: { a: MQ==, b: Mg== }\nstringData: { b: "3", c: "é" }\n',
@@ -175,7 +175,7 @@ describe('a manifest that a person wrote', () => {
       'apiVersion: v1\nkind: Secret\nmetadata: { name: app }\nstringData: { { s3cret: x }: y }\n',
     ],
     ['not UTF-8', Buffer.from([0x61, 0x3a, 0xff, 0xfe]).toString('latin1')],
-  ])('cannot be read if it is %s, and is never treated as a Secret without data', async (_, text) => {
+  ])('rejects a manifest that is %s, and never treats it as a Secret without data', async (_, text) => {
     await using d = await open();
     await d.hand(text);
     using warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
@@ -189,7 +189,7 @@ describe('a manifest that a person wrote', () => {
 });
 
 describe('the name of a Secret file', () => {
-  it('can be as long as a file name may be, and a longer name is reported', async () => {
+  it('accepts a Secret name that is as long as a file name may be, and reports a longer name', async () => {
     await using d = await open();
     const long = { ...id, secret: 's'.repeat(250) };
     await d.cluster.create(long, manifest());
@@ -204,7 +204,7 @@ describe('the name of a Secret file', () => {
 });
 
 describe('files left behind by a crash', () => {
-  it('are replaced, even a temporary file that is a symbolic link', async () => {
+  it('replaces a temporary file that a crash left behind, even if the file is a symbolic link', async () => {
     await using d = await open();
     await mkdir(join(d.path, 'team'));
     await writeFile(join(d.path, 'team', '.app.yaml.new'), 'half a manif');
@@ -221,7 +221,7 @@ describe('files left behind by a crash', () => {
 });
 
 describe('an unusable cluster path', () => {
-  it('causes a typed error for every call if it is a file', async () => {
+  it('every call fails with a typed error if the cluster path is a file', async () => {
     await using d = await open();
     const path = join(d.path, 'file');
     await writeFile(path, '');
@@ -231,7 +231,7 @@ describe('an unusable cluster path', () => {
     await expect(cluster.create(id, manifest())).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
   });
 
-  it('causes a typed error if its parent is a file', async () => {
+  it('fails with a typed error if the parent of the cluster path is a file', async () => {
     await using d = await open();
     await writeFile(join(d.path, 'file'), '');
     const cluster = createDirectoryCluster({ path: join(d.path, 'file', 'below'), clock });
@@ -240,7 +240,7 @@ describe('an unusable cluster path', () => {
     await expect(may).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE', detail: 'ENOTDIR' });
   });
 
-  it('causes CLUSTER_FORBIDDEN if it is not writable', async (context) => {
+  it('reports CLUSTER_FORBIDDEN if the cluster path is not writable', async (context) => {
     context.skip(process.getuid?.() === 0, 'root may read and write everything');
     await using d = await open();
     await chmod(d.path, 0o500);
@@ -255,7 +255,7 @@ describe('an unusable cluster path', () => {
     expect(await readdir(join(d.path, 'team'))).toEqual([]);
   });
 
-  it('can be pinged and read if it does not exist, and is not created by this', async () => {
+  it('answers pings and reads if the cluster path does not exist, and does not create the path', async () => {
     await using d = await open();
     const cluster = createDirectoryCluster({ path: join(d.path, 'later'), clock });
     await expect(cluster.ping()).resolves.toEqual({});
@@ -264,7 +264,7 @@ describe('an unusable cluster path', () => {
     expect(await readdir(d.path)).toEqual([]);
   });
 
-  it('supports no secretRef, because a directory cluster has no namespace of its own', async () => {
+  it('rejects a `secretRef`, because a directory cluster has no namespace of its own', async () => {
     await using d = await open();
     expect(d.cluster.ownNamespace()).toBeUndefined();
     await expect(d.cluster.ownSecret('a', 'b')).rejects.toMatchObject({ code: 'CREDENTIAL_MISSING' });

@@ -11,7 +11,7 @@ import { manifest } from '../conformance/cluster-harness.ts';
 const SOURCE = join(import.meta.dirname, '../../src');
 const id = { namespace: 'team', secret: 'app' };
 
-/** Uses a directory cluster in a process with a limited file size. */
+/** Runs directory cluster code in a process that may not write files above a size limit. */
 async function within(limitKiB: number, path: string, code: string): Promise<string> {
   const script = `
     import { createDirectoryCluster } from ${JSON.stringify(join(SOURCE, 'cluster/directory/directory.ts'))};
@@ -21,7 +21,8 @@ async function within(limitKiB: number, path: string, code: string): Promise<str
     const dropped = { dropLabels: [], dropAnnotations: [], dropOwners: false };
     const said = await (async () => { ${code} })().catch(({ code, message }) => ({ code, message }));
     process.stdout.write(JSON.stringify(said));`;
-  // Bash counts in KiB. The process ignores SIGXFSZ, so a write beyond the limit fails as on a full disk.
+  // The unit of `ulimit -f` in Bash is KiB. The process ignores SIGXFSZ, so a write beyond the limit fails as on a full
+  // disk.
   const limited = `ulimit -f ${limitKiB}; trap '' XFSZ; exec "$@"`;
   const node = [process.execPath, '--input-type=module', '-e', script];
   const child = spawn('bash', ['-c', limited, 'bash', ...node], { stdio: ['ignore', 'pipe', 'inherit'] });

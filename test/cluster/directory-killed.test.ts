@@ -33,7 +33,7 @@ it('a process that is killed at any moment leaves either the old or the new file
     await exited;
     const live = await readNow(cluster, id);
     const n = Number(dataAsText(live.data).n);
-    // The last write that the process printed is on disk, and possibly one later write.
+    // The file contains the last write that the process printed, or the write after it.
     expect([Number(last), Number(last) + 1]).toContain(n);
     expect(
       (await cluster.replace(live, change({ data: live.data, labels: { writes: `${writes}` } }))).kind,

@@ -54,7 +54,7 @@ describe('a merge into a file of a directory cluster', () => {
     expect(JSON.stringify(metadata)).not.toContain(VALUE);
   });
 
-  it('creates the fingerprint key when it first needs it, readable only by the owner', async () => {
+  it('creates the fingerprint key at its first use, in a file that only the owner may read', async () => {
     await using d = await open();
     await d.hand(THEIRS);
     await readNow(d.cluster, id);
@@ -67,7 +67,7 @@ describe('a merge into a file of a directory cluster', () => {
     expect(await readFile(d.key, 'utf8')).toBe(key);
   });
 
-  it('continues after the fingerprint key is lost: our keys stay ours and get new fingerprints', async () => {
+  it('keeps the ownership of merged keys after the fingerprint key is lost, and records new fingerprints', async () => {
     await using d = await open();
     await d.hand(THEIRS);
     await d.merge({ ours: '1' });
@@ -89,7 +89,7 @@ describe('a merge into a file of a directory cluster', () => {
     expect(await d.text()).toBe(THEIRS);
   });
 
-  it('gives back the original file when all keys are released, but with a new resource version', async () => {
+  it('restores the original file, except for its resource version, after all merged keys are released', async () => {
     await using d = await open();
     await d.hand(THEIRS);
     await d.merge({ ours: '1' });
@@ -100,7 +100,7 @@ describe('a merge into a file of a directory cluster', () => {
 });
 
 describe('a copy of a file', () => {
-  it('is not treated as ours under another name, and no key in it belongs to us', async () => {
+  it('treats neither the copy under another name nor any key in the copy as ours', async () => {
     await using d = await open();
     await d.cluster.create(id, manifest());
     await d.merge({ ours: '1' });
@@ -115,11 +115,11 @@ describe('a copy of a file', () => {
   });
 });
 
-describe('folders', () => {
+describe('folders of a directory cluster', () => {
   const namespace = (name: string, part: object = {}) =>
     stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, ...part } });
 
-  it('are namespaces, and namespace manifests define their labels', async () => {
+  it('treats each folder as a namespace, and reads the labels of a namespace from its manifest', async () => {
     await using d = await open();
     await mkdir(join(d.path, 'web'));
     await mkdir(join(d.path, 'Not_A_Namespace'));
@@ -140,7 +140,7 @@ describe('folders', () => {
     expect(await d.cluster.namespaces({ 'kubernetes.io/metadata.name': 'team' })).toEqual(['team']);
   });
 
-  it('are an empty list if the path does not exist, and the path is not created', async () => {
+  it('lists no namespaces if the path does not exist, and does not create the path', async () => {
     await using d = await open();
     const cluster = createDirectoryCluster({ path: join(d.path, 'later'), clock: { now: () => 0 } });
     expect(await cluster.namespaces({})).toEqual([]);
@@ -153,7 +153,7 @@ describe('folders', () => {
     ['has another name', namespace('other'), 'team'],
     ['has labels that are not text', namespace('team', { labels: { a: 1 } }), 'team'],
   ])(
-    'cannot be listed at all if the manifest of one namespace %s, so that no namespace is overlooked',
+    'rejects the whole list of namespaces if the manifest of one namespace %s, so that no namespace is overlooked',
     async (_, text) => {
       await using d = await open();
       await writeFile(join(d.path, 'team.yaml'), text);
@@ -163,7 +163,7 @@ describe('folders', () => {
     },
   );
 
-  it('list their Secrets without other kinds, and the list fails if any manifest is unreadable', async () => {
+  it('lists the Secrets of a folder without other kinds, and fails if any manifest is unreadable', async () => {
     await using d = await open();
     const label = { name: 'team', value: 'payments' };
     await d.cluster.create(id, manifest());
@@ -175,7 +175,7 @@ describe('folders', () => {
     await expect(d.cluster.list('team', label)).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
   });
 
-  it('are not created by the deletion of a Secret', async () => {
+  it('does not create a missing folder for the deletion of a Secret', async () => {
     await using d = await open();
     await d.cluster.create(id, manifest());
     const live = await readNow(d.cluster, id);
@@ -185,7 +185,7 @@ describe('folders', () => {
     await expect(stat(join(d.path, 'team'))).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
-  it('remain after their last Secret is removed', async () => {
+  it('keeps a folder after its last Secret is removed', async () => {
     await using d = await open();
     await d.cluster.create(id, manifest());
     await d.cluster.remove(await readNow(d.cluster, id));

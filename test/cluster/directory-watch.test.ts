@@ -28,7 +28,7 @@ const relabelled = (version: string) => (log: WatchLog) => log.now().get('app')?
 const failsFor = (about: string) => (log: WatchLog) => log.errors.some((error) => error.subject === about);
 
 describe('an unreadable file', () => {
-  it('is reported by name, and does not hide other files in its folder', async () => {
+  it('reports an unreadable file with its name, and still reports the other files in its folder', async () => {
     await using d = await open();
     await d.hand('theirs', BROKEN);
     await using log = openWatchLog(d.cluster, { namespace: 'team' });
@@ -40,7 +40,7 @@ describe('an unreadable file', () => {
     expect(new Set(log.errors.map(({ code }) => code))).toEqual(new Set(['CLUSTER_UNAVAILABLE']));
   });
 
-  it('does not count as deleted, and its later changes are reported after it becomes readable', async () => {
+  it('does not report an unreadable file as deleted, and reports its changes after it becomes readable', async () => {
     await using d = await open();
     await using log = openWatchLog(d.cluster, { namespace: 'team' });
     await log.until(({ listCount }) => listCount() === 1);

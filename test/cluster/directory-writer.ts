@@ -1,4 +1,4 @@
-// Increments a counter in a Secret until it is killed, and prints each number after the write.
+// Increments a counter in a Secret until this process is killed. Prints each number after the write.
 import { createDirectoryCluster } from '../../src/cluster/directory/directory.ts';
 import { SecretValue } from '../../src/core/secret-value.ts';
 

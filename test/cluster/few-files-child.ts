@@ -5,8 +5,8 @@ import { toAppError } from '../../src/core/errors.ts';
 import { codeOf } from '../../src/core/system-errors.ts';
 import { resolveCredential } from '../../src/providers/credentials.ts';
 
-// Prints the errors of logins and credentials in a process that has reached its open-file limit, and prints them a
-// second time after it has closed files.
+// Opens files up to the open-file limit of the process, and prints the errors of logins and credentials. Then closes
+// files and prints the errors again.
 
 const folder = process.argv[2] ?? '';
 const token = join(folder, 'token');

@@ -22,7 +22,7 @@ const access = (of: object) =>
   json(201, { kind: 'SubjectAccessReview', apiVersion: 'authorization.k8s.io/v1', status: of });
 
 describe('a Kubernetes token', () => {
-  it('is reviewed for the required audience', async () => {
+  it('reviews the token for the required audience', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(reviewed({ authenticated: true, user, audiences: ['secretbridge'] }));
@@ -40,7 +40,7 @@ describe('a Kubernetes token', () => {
     });
   });
 
-  it('is passed to the access review with extra fields of its user, such as scopes', async () => {
+  it('passes extra fields of the user, such as scopes, to the access review', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     const extra = { 'scopes.authorization.openshift.io': ['user:info'] };
@@ -56,7 +56,7 @@ describe('a Kubernetes token', () => {
     ['gets no decision', {}],
     ['is for another audience', { authenticated: true, user, audiences: ['other'] }],
     ['was reviewed by a server without audiences', { authenticated: true, user }],
-  ])('gives no caller if it %s', async (_, of) => {
+  ])('returns no caller if the token %s', async (_, of) => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(reviewed(of));
@@ -64,7 +64,7 @@ describe('a Kubernetes token', () => {
   });
 
   it.each(['', 'two words', 'line\nbreak', 'ünicode', 'a\0b'])(
-    'is never sent to the API server in the form %j',
+    'never sends the token %j to the API server',
     async (text) => {
       await using server = await startApiServer();
       await using h = await open(server);
@@ -80,7 +80,7 @@ describe('a Kubernetes token', () => {
     [201, { kind: 'TokenReview', status: { authenticated: true, user: {}, audiences: ['secretbridge'] } }],
     [500, status(500, 'InternalError', {}, 'marker.token')],
   ])(
-    'causes an error, and is treated as neither valid nor invalid, if the response is %s %j',
+    'throws an error, and does not call the token valid or invalid, if the response is %s %j',
     async (code, body) => {
       await using server = await startApiServer();
       await using h = await open(server);
@@ -100,27 +100,30 @@ describe('a secretbridge role', () => {
     [{ allowed: false }, false],
     [{ allowed: false, denied: true }, false],
     [{ allowed: true, denied: true }, false],
-  ])('is granted if the API server allows the access: %j', async (of, expected) => {
-    await using server = await startApiServer();
-    await using h = await open(server);
-    server.answer(access(of));
-    expect(await h.identities.canUseRole(ann, 'operator')).toBe(expected);
-    expect(JSON.parse(server.seen[0]?.body ?? '')).toMatchObject({
-      spec: {
-        user: 'ann',
-        uid: 'u1',
-        groups: ['team'],
-        resourceAttributes: {
-          verb: 'use',
-          group: 'secretbridge.dev',
-          resource: 'roles',
-          name: 'operator',
+  ])(
+    'grants the role only if the API server allows the access and does not deny it: %j',
+    async (of, expected) => {
+      await using server = await startApiServer();
+      await using h = await open(server);
+      server.answer(access(of));
+      expect(await h.identities.canUseRole(ann, 'operator')).toBe(expected);
+      expect(JSON.parse(server.seen[0]?.body ?? '')).toMatchObject({
+        spec: {
+          user: 'ann',
+          uid: 'u1',
+          groups: ['team'],
+          resourceAttributes: {
+            verb: 'use',
+            group: 'secretbridge.dev',
+            resource: 'roles',
+            name: 'operator',
+          },
         },
-      },
-    });
-  });
+      });
+    },
+  );
 
-  it('causes an error if the access review is forbidden', async () => {
+  it('throws an error if the access review is forbidden', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     const text = 'x is forbidden: User "x" cannot create resource';

@@ -39,7 +39,7 @@ const invalid = (detail: RegExp) =>
   expect.objectContaining({ code: 'CONFIG_INVALID', detail: expect.stringMatching(detail) });
 
 describe('the kubeconfig', () => {
-  it('is made from the pod identity if there is one, with its namespace, CA and token file', async () => {
+  it('uses the pod identity if there is one, with its namespace, CA and token file', async () => {
     await using f = await folder();
     await f.write('pod/token', 't');
     await f.write('pod/namespace', 'bridge\n');
@@ -55,7 +55,7 @@ describe('the kubeconfig', () => {
     expect(userOf(config)?.authProvider.config).toEqual({ tokenFile: join(f.path, 'pod/token') });
   });
 
-  it('is the configured file, even in a pod', async () => {
+  it('prefers the configured file to the pod identity', async () => {
     await using f = await folder();
     await f.write('pod/token', 't');
     const kubeconfig = await f.write('config', at('https://named'));
@@ -63,7 +63,7 @@ describe('the kubeconfig', () => {
     expect(serverOf({ kubeconfig, env, podIdentity: join(f.path, 'pod') })).toBe('https://named');
   });
 
-  it('is used with the configured context, even in a pod', async () => {
+  it('prefers the configured context to the pod identity', async () => {
     await using f = await folder();
     await f.write('pod/token', 't');
     const KUBECONFIG = await f.write('config', at('https://named'));
@@ -71,7 +71,7 @@ describe('the kubeconfig', () => {
     expect(serverOf({ context: 'x', env, podIdentity: join(f.path, 'pod') })).toBe('https://named');
   });
 
-  it('is read from the home folder if KUBECONFIG is not set', async () => {
+  it('reads the kubeconfig from the home folder if KUBECONFIG is not set', async () => {
     await using f = await folder();
     await f.write('.kube/config', at('https://home'));
     const KUBECONFIG = await f.write('config', at('https://env'));
@@ -79,7 +79,7 @@ describe('the kubeconfig', () => {
     expect(serverOf({ env: { KUBECONFIG: '', HOME: f.path } })).toBe('https://home');
   });
 
-  it('is merged from the files of KUBECONFIG as in kubectl: the first entry with a name applies, and missing files are skipped', async () => {
+  it('merges the files of KUBECONFIG as in kubectl: the first entry with a name applies, and missing files are skipped', async () => {
     await using f = await folder();
     const first = await f.write('first', at('https://first', { namespace: 'one' }));
     const second = await f.write(
@@ -99,7 +99,7 @@ describe('a kubeconfig that kubectl also accepts', () => {
     ['a context without its cluster', { contexts: [{ name: 'z', context: { user: 'u', cluster: '' } }] }],
     ['a cluster without its server', { clusters: [{ name: 'z', cluster: { server: '' } }] }],
     ['a user without anything', { users: [{ name: 'z', user: null }] }],
-  ])('can contain %s without an effect on other entries', async (_, more: Record<string, unknown[]>) => {
+  ])('accepts %s, and still reads the other entries', async (_, more: Record<string, unknown[]>) => {
     await using f = await folder();
     const config = parse(at('https://x')) as Record<string, unknown[]>;
     for (const [list, entries] of Object.entries(more)) config[list]?.unshift(...entries);
@@ -107,13 +107,13 @@ describe('a kubeconfig that kubectl also accepts', () => {
     expect(serverOf({ kubeconfig })).toBe('https://x');
   });
 
-  it('can be an empty file, which has no entries', async () => {
+  it('accepts an empty file, which has no entries', async () => {
     await using f = await folder();
     const files = [await f.write('empty', '\n'), await f.write('config', at('https://x'))];
     expect(serverOf({ env: { KUBECONFIG: files.join(delimiter) } })).toBe('https://x');
   });
 
-  it('can contain an empty path or proxy, which counts as unset', async () => {
+  it('treats an empty path or proxy as unset', async () => {
     await using f = await folder();
     const cluster = { server: 'https://x', 'certificate-authority': '', 'proxy-url': '' };
     const user = { token: 't', tokenFile: '', 'client-certificate': '', 'client-key': '' };
@@ -142,7 +142,7 @@ describe('an invalid kubeconfig', () => {
       () => load({ env: { KUBECONFIG: ['/not/there', '/nor/here'].join(delimiter), HOME: '/' } }),
       /^none of the files in KUBECONFIG exists$/,
     ],
-  ])('causes CONFIG_INVALID with the location for %s', (_, act, detail) => {
+  ])('reports CONFIG_INVALID with the location for %s', (_, act, detail) => {
     expect(act).toThrow(invalid(detail));
   });
 
@@ -152,13 +152,13 @@ describe('an invalid kubeconfig', () => {
     ['a list', '- a'],
     ['a cluster without a server', 'clusters: [{ name: c, cluster: {} }]'],
     ['binary', '\0\u0001'],
-  ])('causes CONFIG_INVALID if the file is %s', async (_, text) => {
+  ])('reports CONFIG_INVALID if the kubeconfig is %s', async (_, text) => {
     await using f = await folder();
     const kubeconfig = await f.write('config', text);
     expect(() => load({ kubeconfig })).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
   });
 
-  it('causes CONFIG_INVALID if the context is missing or not set', async () => {
+  it('reports CONFIG_INVALID if the context is missing or not set', async () => {
     await using f = await folder();
     const kubeconfig = await f.write('config', at('https://x'));
     expect(() => load({ kubeconfig, context: 'other' })).toThrow(invalid(/has no context other/));
@@ -166,7 +166,7 @@ describe('an invalid kubeconfig', () => {
     expect(() => load({ kubeconfig: none })).toThrow(invalid(/has no current context/));
   });
 
-  it('causes CONFIG_INVALID if the user is missing, because requests would be anonymous', async () => {
+  it('reports CONFIG_INVALID if the user is missing, because requests would be anonymous', async () => {
     await using f = await folder();
     const kubeconfig = await f.write('config', at('https://x', { user: 'gone' }));
     expect(() => load({ kubeconfig })).toThrow(invalid(/has no user gone, which its context x names$/));
@@ -186,14 +186,14 @@ describe('an invalid kubeconfig', () => {
       { token: 't', as: 'b', 'as-groups': ['a\0'] },
       /`Impersonate-Group` .* line breaks$/,
     ],
-  ])('causes CONFIG_INVALID for a user with %s', async (_, user, detail) => {
+  ])('reports CONFIG_INVALID for a user with %s', async (_, user, detail) => {
     await using f = await folder();
     const kubeconfig = await f.write('config', kubeconfigText({ server: 'https://x' }, user));
     expect(() => load({ kubeconfig })).toThrow(invalid(detail));
   });
 
   it.each(['http://ann:100%@127.0.0.1:1', 'http://%ff:x@127.0.0.1:1'])(
-    'causes CONFIG_INVALID for the proxy %s, whose credentials are not percent-encoded',
+    'reports CONFIG_INVALID for the proxy %s, whose credentials are not percent-encoded',
     async (proxy) => {
       await using f = await folder();
       const text = kubeconfigText({ server: 'https://x', 'proxy-url': proxy }, { token: 't' });
@@ -203,7 +203,7 @@ describe('an invalid kubeconfig', () => {
   );
 
   it.each(['socks5://127.0.0.1:1', 'http://', 'proxy.example:3128'])(
-    'causes CONFIG_INVALID for the proxy %s',
+    'reports CONFIG_INVALID for the proxy %s',
     async (proxy) => {
       await using f = await folder();
       const text = kubeconfigText({ server: 'https://x', 'proxy-url': proxy }, { token: 't' });
@@ -212,13 +212,13 @@ describe('an invalid kubeconfig', () => {
     },
   );
 
-  it('causes an error that does not advise `validate`, because `validate` does not check clusters', () => {
+  it('does not advise `validate` in the error, because `validate` does not check clusters', () => {
     expect(() => load({ env: { HOME: '/not/there' } })).toThrow(
       expect.objectContaining({ remedy: expect.stringContaining('`KUBECONFIG` or `cluster.kubeconfig`') }),
     );
   });
 
-  it('causes CONFIG_INVALID if the file is unreadable', async (context) => {
+  it('reports CONFIG_INVALID if the kubeconfig is unreadable', async (context) => {
     context.skip(process.getuid?.() === 0, 'root may read and write everything');
     await using f = await folder();
     const kubeconfig = await f.write('config', at('https://x'));
@@ -227,7 +227,7 @@ describe('an invalid kubeconfig', () => {
   });
 
   it.each(['http://api.example.com', 'ftp://127.0.0.1', 'nonsense', 'http://127.0.0.1.example.com'])(
-    'causes CONFIG_INVALID for the address %s, to which a token would be sent in clear text',
+    'reports CONFIG_INVALID for the address %s, to which a token would be sent in clear text',
     async (server) => {
       await using f = await folder();
       const kubeconfig = await f.write('config', at(server));
@@ -236,7 +236,7 @@ describe('an invalid kubeconfig', () => {
   );
 
   it.each(['http://127.0.0.1:8001', 'http://localhost:8001', 'http://[::1]:8001'])(
-    'does not include the plain http address %s, where kubectl proxy listens',
+    'accepts the plain http address %s, where kubectl proxy listens',
     async (server) => {
       await using f = await folder();
       expect(serverOf({ kubeconfig: await f.write('config', at(server)) })).toBe(server);
@@ -247,7 +247,7 @@ describe('an invalid kubeconfig', () => {
     ['cut off', 'users: [{ name: u, user: { token: s3cret }'],
     ['with an unknown tag', 'users: [{ name: u, user: { token: !vault s3cret } }]'],
     ['with a map for a key', 'users: [{ name: u, user: { { token: s3cret }: x } }]'],
-  ])('causes an error without text of a file %s, because the file contains tokens', async (_, text) => {
+  ])('quotes nothing in the error for a file %s, because the file contains tokens', async (_, text) => {
     await using f = await folder();
     const kubeconfig = await f.write('config', `${at('https://x')}\n${text.replace('users', 'more')}\n`);
     using warned = vi.spyOn(process, 'emitWarning').mockImplementation(() => undefined);

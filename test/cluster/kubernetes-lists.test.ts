@@ -38,7 +38,7 @@ function inTurn(server: ApiServer, ...answers: readonly [Answer, ...Answer[]]): 
 }
 
 describe('a list', () => {
-  it('is read in pages, each with the label selector', async () => {
+  it('reads a list in pages, and sends the label selector for each page', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     inTurn(server, json(200, list([item('a'), item('b')], 'pl/ace=')), json(200, list([item('c')], '')));
@@ -52,7 +52,7 @@ describe('a list', () => {
     ]);
   });
 
-  it('starts again without the earlier pages after the continue token expired', async () => {
+  it('starts the list again, without the earlier pages, after the continue token expired', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     inTurn(
@@ -65,7 +65,7 @@ describe('a list', () => {
     expect((await cluster.list('team', LABEL)).map(({ id }) => id.secret)).toEqual(['a', 'b']);
   });
 
-  it('fails if the continue token expires repeatedly', async () => {
+  it('fails if the continue token of a list expires repeatedly', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(({ url }, response) => {
@@ -97,17 +97,20 @@ describe('a list', () => {
       json(200, list([{ metadata: { name: 'a', namespace: 'other', uid: 'u', resourceVersion: '1' } }])),
       'CLUSTER_UNAVAILABLE',
     ],
-  ])('fails as a whole if the response for the first or second page is %s', async (name, answer, code) => {
-    await using server = await startApiServer();
-    await using cluster = await open(server);
-    server.answer(answer);
-    await expect(cluster.list('team', LABEL)).rejects.toMatchObject({ code });
-    if (name === '410 at the start') return;
-    inTurn(server, json(200, list([item('a')], 'x')), answer);
-    await expect(cluster.list('team', LABEL)).rejects.toMatchObject({ code });
-  });
+  ])(
+    'rejects the whole list if the response for the first or second page is %s',
+    async (name, answer, code) => {
+      await using server = await startApiServer();
+      await using cluster = await open(server);
+      server.answer(answer);
+      await expect(cluster.list('team', LABEL)).rejects.toMatchObject({ code });
+      if (name === '410 at the start') return;
+      inTurn(server, json(200, list([item('a')], 'x')), answer);
+      await expect(cluster.list('team', LABEL)).rejects.toMatchObject({ code });
+    },
+  );
 
-  it('is empty if the server returns no items', async () => {
+  it('returns an empty list if the server returns no items', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(json(200, list(null)));
@@ -116,7 +119,7 @@ describe('a list', () => {
 });
 
 describe('namespaces', () => {
-  it('are sorted, without those that are being terminated', async () => {
+  it('lists namespaces in sorted order, without those that are being terminated', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     const named = (name: string, part: object = {}, phase = 'Active') => ({

@@ -47,7 +47,7 @@ const REFUSED: readonly (readonly [string, Answer, AppError['code']])[] = [
 ];
 
 describe('the deletion of a Secret', () => {
-  it('sends the uid and the version that the client has read', async () => {
+  it('deletes a Secret with the uid and the version that the client has read', async () => {
     await using server = await startApiServer();
     await using opened = await open(server);
     server.answer(json(200, status(200, '', {})));
@@ -66,7 +66,7 @@ describe('the deletion of a Secret', () => {
     ['already deleted', json(404, GONE), 'removed'],
     ['held by finalizers', json(200, secret()), 'removed'],
     ['with another uid', json(409, status(409, 'Conflict', { kind: 'Secret' })), 'conflict'],
-  ] as const)('gives, for a Secret %s, the result %3$s', async (_, answer, kind) => {
+  ] as const)('deletes a Secret %s with the result %3$s', async (_, answer, kind) => {
     await using server = await startApiServer();
     await using opened = await open(server);
     server.answer(answer);
@@ -74,7 +74,7 @@ describe('the deletion of a Secret', () => {
   });
 
   it.each(REFUSED)(
-    'causes for %s an error with a code, without text from the server',
+    'returns for %s an error with a code and without text from the server',
     async (_, answer, code) => {
       await using server = await startApiServer();
       await using opened = await open(server);
@@ -88,7 +88,7 @@ describe('the deletion of a Secret', () => {
 });
 
 describe('a merge', () => {
-  it('sends only our own fields, without force, and with the uid of the Secret that the client has read', async () => {
+  it('merges by sending only our own fields, without force, and with the uid that the client has read', async () => {
     await using server = await startApiServer();
     await using opened = await open(server);
     const manager = 'secretbridge.prod.app';
@@ -112,7 +112,7 @@ describe('a merge', () => {
     });
   });
 
-  it('returns each conflicting key once, and no labels', async () => {
+  it('returns each conflicting key of a merge once, and no labels', async () => {
     await using server = await startApiServer();
     await using opened = await open(server);
     const causes = ['.data.tls.crt', '.data.b', '.data.b', '.metadata.labels.l', '.type'].map((field) => ({
@@ -130,7 +130,7 @@ describe('a merge', () => {
     });
   });
 
-  it('reads the Secret again if the response may mean that the Secret no longer exists', async () => {
+  it('reads the Secret again if the response to a merge may mean that the Secret no longer exists', async () => {
     await using server = await startApiServer();
     await using opened = await open(server);
     let exists = false;
@@ -145,7 +145,7 @@ describe('a merge', () => {
   });
 
   it.each(REFUSED)(
-    'causes for %s an error with a code, without text from the server',
+    'returns for %s an error with a code and without text from the server',
     async (_, answer, code) => {
       await using server = await startApiServer();
       await using opened = await open(server);

@@ -94,7 +94,7 @@ describe('the response to a write', () => {
       json(201, { kind: 'Pod', apiVersion: 'v1', metadata: { name: MARKER } }),
       'CLUSTER_UNAVAILABLE',
     ],
-  ])('causes for %s an error with a code, without text from the server', async (_, answer, code) => {
+  ])('returns for %s an error with a code and without text from the server', async (_, answer, code) => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(answer);
@@ -140,14 +140,14 @@ describe('the response to a write', () => {
     ['it exists already', status(409, 'AlreadyExists', { kind: 'secrets' })],
     ['another version', status(409, 'Conflict', { kind: 'secrets' })],
     ['a concurrent quota update', status(409, 'Conflict', { kind: 'resourcequotas' })],
-  ])('causes a conflict for the response %s', async (_, body) => {
+  ])('reports a conflict for the response %s', async (_, body) => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(json(409, body));
     expect(await cluster.create(id, manifest())).toEqual({ kind: 'conflict' });
   });
 
-  it('may contain the values or omit them', async () => {
+  it('accepts the response to a write with or without the values', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     const metadata = { name: 'app', namespace: 'team', uid: 'u1', resourceVersion: '8' };
@@ -165,7 +165,7 @@ describe('the response to a write', () => {
     ['of another name', { name: 'other' }],
     ['of another namespace', { namespace: 'other' }],
     ['without a version', { resourceVersion: '' }],
-  ])('is rejected if it contains an object %s', async (_, part) => {
+  ])('rejects the response to a write if it contains an object %s', async (_, part) => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     const metadata = { name: 'app', namespace: 'team', uid: 'u1', resourceVersion: '8', ...part };
@@ -176,7 +176,7 @@ describe('the response to a write', () => {
     });
   });
 
-  it('causes an error with the retry delay that the server requests', async () => {
+  it('reports the retry delay that the server requests', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(json(429, status(429, 'TooManyRequests'), { 'retry-after': '3' }));
@@ -185,7 +185,7 @@ describe('the response to a write', () => {
     await expect(cluster.read(id)).rejects.toMatchObject({ retryAfterMs: undefined });
   });
 
-  it('is not followed to another address, because a redirect would send the Secret there', async () => {
+  it('does not follow a redirect, because a redirect would send the Secret to another address', async () => {
     await using server = await startApiServer();
     await using other = await startApiServer();
     await using cluster = await open(server);
@@ -196,7 +196,7 @@ describe('the response to a write', () => {
 });
 
 describe('the response to a read', () => {
-  it('counts as a missing Secret only if the API server says that this Secret does not exist', async () => {
+  it('treats a Secret as missing only if the API server says that this Secret does not exist', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(json(404, status(404, 'NotFound', { kind: 'secrets', name: 'app' })));
@@ -226,14 +226,14 @@ describe('the response to a read', () => {
     ['with data that is not text', json(200, secret({ data: { a: 1 } }))],
     ['empty', text(200, '')],
     ['an array', text(200, '[]')],
-  ])('causes CLUSTER_UNAVAILABLE, and never an empty Secret, if it is %s', async (_, answer) => {
+  ])('reports CLUSTER_UNAVAILABLE, and never an empty Secret, if the response is %s', async (_, answer) => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(answer);
     await expect(cluster.read(id)).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
   });
 
-  it('causes CLUSTER_UNAVAILABLE if the connection is cut in the middle', async () => {
+  it('reports CLUSTER_UNAVAILABLE if the connection is cut in the middle of the response', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer((_, response) => {
@@ -243,7 +243,7 @@ describe('the response to a read', () => {
     await expect(cluster.read(id)).rejects.toMatchObject({ detail: 'the connection was cut' });
   });
 
-  it('causes CLUSTER_UNAVAILABLE with the time limit if it does not arrive in time', async () => {
+  it('reports CLUSTER_UNAVAILABLE with the time limit if the response does not arrive in time', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server, 50);
     server.answer(() => undefined);
@@ -254,7 +254,7 @@ describe('the response to a read', () => {
     });
   });
 
-  it('is not awaited after the read is cancelled, whatever the abort reason is', async () => {
+  it('stops waiting for the response when the read is cancelled, whatever the abort reason is', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     const controller = new AbortController();
@@ -267,7 +267,7 @@ describe('the response to a read', () => {
 });
 
 describe('the replacement of a Secret', () => {
-  it('sends the object as the client has read it, including unknown fields', async () => {
+  it('replaces a Secret with the object that the client has read, including unknown fields', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     const metadata = {
@@ -296,7 +296,7 @@ describe('the replacement of a Secret', () => {
     });
   });
 
-  it('rejects a Secret that another cluster client has read', async () => {
+  it('refuses to replace a Secret that another cluster client has read', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(json(200, secret()));

@@ -79,7 +79,7 @@ const tokensSeen = (server: ApiServer) => new Set(server.seen.map(({ headers }) 
 const RENEWED = idToken(4_000_000_000);
 
 describe('an OIDC ID token', () => {
-  it('is renewed once after its expiry, and the new token is used until it expires too', async () => {
+  it('renews an expired token once, and uses the new token until it expires too', async () => {
     await using issuer = await startIssuer(() => ({ id_token: RENEWED }));
     await using server = await startWith(issuer.config());
     const { time, clock } = withClock();
@@ -97,7 +97,7 @@ describe('an OIDC ID token', () => {
     });
   });
 
-  it('is renewed before it expires, with the latest of the single-use refresh tokens', async () => {
+  it('renews the token before it expires, with the latest single-use refresh token', async () => {
     const { time, clock } = withClock();
     const start = time.now;
     let good = 'r0';
@@ -119,7 +119,7 @@ describe('an OIDC ID token', () => {
     }
   });
 
-  it('is renewed after a 401 with the latest refresh token, and not with the one in the kubeconfig', async () => {
+  it('renews the token after a 401 with the latest refresh token, and not with the one in the kubeconfig', async () => {
     let good = 'r0';
     let newest = '';
     const exp = 4_000_000_000;
@@ -144,7 +144,7 @@ describe('an OIDC ID token', () => {
     expect(issuer.renewals.map(({ form }) => form.refresh_token)).toEqual(['r0', "r0'", "r0''", "r0'''"]);
   });
 
-  it('is renewed by one client at a time if several clients of the process share it', async () => {
+  it('lets one client at a time renew a token that several clients of the process share', async () => {
     let good = 'r0';
     await using issuer = await startIssuer(({ form }) => {
       if (form.refresh_token !== good) return { status: 400, error: 'invalid_grant' };
@@ -166,7 +166,7 @@ describe('an OIDC ID token', () => {
     ['in a header by default', {}],
     ['in a header, if the issuer supports both', ['client_secret_post', 'client_secret_basic']],
     ['in the form, if the issuer supports nothing else', ['client_secret_post']],
-  ])('is renewed with the client secret %s', async (_, methods) => {
+  ])('renews the token with the client secret %s', async (_, methods) => {
     const isForm = Array.isArray(methods) && methods.length === 1;
     await using issuer = await startIssuer(
       ({ form, headers }) => {
@@ -182,7 +182,7 @@ describe('an OIDC ID token', () => {
     expect(tokensSeen(server)).toEqual(new Set([`Bearer ${RENEWED}`]));
   });
 
-  it('can use a CA file for the issuer', async () => {
+  it('uses the configured CA file for the issuer', async () => {
     await using issuer = await startIssuer(() => ({ id_token: RENEWED }));
     await using server = await startWith({});
     const file = join(server.folder, 'idp.pem');
@@ -216,7 +216,7 @@ describe('an OIDC ID token', () => {
     ['has no TLS', {}, { 'idp-issuer-url': 'http://idp.example' }, LOGIN, 'https'],
     ['is not configured', {}, { 'idp-issuer-url': '' }, LOGIN, 'needs `idp-issuer-url`'],
     ['returned no refresh token', {}, { 'refresh-token': '' }, LOGIN, '`refresh-token`'],
-  ])('causes an error if its issuer %s', async (_, renewed, more, expected, detail) => {
+  ])('reports an error if the issuer of the token %s', async (_, renewed, more, expected, detail) => {
     await using issuer = await startIssuer(() => renewed);
     await using server = await startWith(issuer.config(more));
     await using client = await open(server, withClock().clock);
@@ -226,7 +226,7 @@ describe('an OIDC ID token', () => {
     expect(server.seen).toEqual([]);
   });
 
-  it('is never renewed over a connection without TLS', async () => {
+  it('never renews a token over a connection without TLS', async () => {
     await using issuer = await startIssuer(() => ({ id_token: RENEWED }), {
       token_endpoint: 'http://idp.example/token',
     });
@@ -240,7 +240,7 @@ describe('an OIDC ID token', () => {
     ['none', undefined],
     ['not a string', 1],
     ['not a URL', 's3cret'],
-  ])('causes an error if the token endpoint of its issuer is %s', async (_, token_endpoint) => {
+  ])('reports an error if the token endpoint of the issuer is %s', async (_, token_endpoint) => {
     await using issuer = await startIssuer(() => ({ id_token: RENEWED }), { token_endpoint });
     await using server = await startWith(issuer.config());
     await using client = await open(server, withClock().clock);

@@ -22,7 +22,7 @@ async function writeAll(cluster: Cluster): Promise<void> {
 
 const ALL = ['create', 'patch', 'update', 'delete'];
 
-it('an API server cluster counts its changes by verb', async () => {
+it('an API server cluster counts its write requests by RBAC verb', async () => {
   await using server = await startApiServer();
   const verbs: string[] = [];
   await using cluster = await createKubernetesCluster({
@@ -43,7 +43,7 @@ it('an API server cluster counts its changes by verb', async () => {
   expect(verbs).toEqual(ALL);
 });
 
-it('a directory cluster counts its changes by verb', async () => {
+it('a directory cluster counts its write requests by RBAC verb', async () => {
   const path = await mkdtemp(join(tmpdir(), 'secretbridge-writes-'));
   const verbs: string[] = [];
   await using cluster = createDirectoryCluster({

@@ -20,7 +20,9 @@ function open(server: ApiServer, options: Partial<KubeClientOptions> = {}) {
   return createKubeClient({ kubeconfig: server.kubeconfig, env: {}, clock: { now: () => 0 }, ...options });
 }
 
-/** An API server, and a kubeconfig with a plugin that writes its process id to a file in each run. */
+/**
+ * Starts an API server, and writes a kubeconfig with a plugin. The plugin writes its process id to a file in each run.
+ */
 async function withPlugin(script: string): Promise<ApiServer> {
   const exec = { apiVersion: V1, command: './plugin', interactiveMode: 'Never' };
   const server = await startApiServer({ exec });
@@ -39,7 +41,7 @@ async function runsOf(server: ApiServer): Promise<readonly number[]> {
 function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    // A killed process stays a zombie until its parent reaps it. In some containers no process does this.
+    // A killed process stays a zombie until its parent reaps it. In some containers no process reaps zombies.
     const stat = `/proc/${pid}/stat`;
     return !(existsSync(stat) && /\) Z /.test(readFileSync(stat, 'utf8')));
   } catch (error) {
@@ -51,7 +53,7 @@ function isRunning(pid: number): boolean {
 const tokensSeen = (server: ApiServer) => server.seen.map(({ headers }) => headers.authorization);
 
 describe('a credential plugin', () => {
-  it('runs once for many requests', async () => {
+  it('runs the plugin once for many requests', async () => {
     await using server = await withPlugin(
       `[ -n "$KUBERNETES_EXEC_INFO" ] || exit 1\necho '${credential({ token: 'from-plugin' })}'`,
     );
@@ -65,7 +67,7 @@ describe('a credential plugin', () => {
     ['does not exist', { command: './missing' }, 'CREDENTIAL_MISSING'],
     ['fails', { command: 'false' }, 'CLUSTER_FORBIDDEN'],
     ['prints other text', { command: 'echo', args: ['s3cret'] }, 'CLUSTER_FORBIDDEN'],
-  ])('causes a typed error if it %s', async (_, exec, code) => {
+  ])('fails with a typed error if the plugin %s', async (_, exec, code) => {
     await using server = await startApiServer({ exec: { apiVersion: V1, ...exec } });
     await using client = await open(server);
     const thrown = await client.send(get).catch((error: unknown) => error);
@@ -81,19 +83,22 @@ describe('a credential plugin', () => {
     ['an empty status', credential({})],
     ['an empty token', credential({ token: '' })],
     ['a certificate without its key', credential({ clientCertificateData: 'x' })],
-  ])('runs again later if it returned %s, and no anonymous request is sent', async (_, first) => {
-    await using server = await withPlugin(
-      `[ "$(wc -l < runs)" = 1 ] && echo '${first}' || echo '${credential({ token: 'second' })}'`,
-    );
-    let now = 0;
-    await using client = await open(server, { clock: { now: () => now } });
-    await expect(client.send(get)).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
-    now += 10_000;
-    expect((await client.send(get)).status).toBe(200);
-    expect(tokensSeen(server)).toEqual(['Bearer second']);
-  });
+  ])(
+    'runs the plugin again for a later request if the first run returned %s, and sends no anonymous request',
+    async (_, first) => {
+      await using server = await withPlugin(
+        `[ "$(wc -l < runs)" = 1 ] && echo '${first}' || echo '${credential({ token: 'second' })}'`,
+      );
+      let now = 0;
+      await using client = await open(server, { clock: { now: () => now } });
+      await expect(client.send(get)).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
+      now += 10_000;
+      expect((await client.send(get)).status).toBe(200);
+      expect(tokensSeen(server)).toEqual(['Bearer second']);
+    },
+  );
 
-  it('ends with its parent process, even if that process receives several termination signals', async () => {
+  it('ends the plugin when its parent process ends, even if that process receives several termination signals', async () => {
     await using server = await withPlugin('exec sleep 600');
     const cluster = `kind: kubernetes, kubeconfig: ${server.kubeconfig}`;
     await using bench = await openBench(HEAD.replace('kind: directory, path: ./cluster', cluster) + DB);
@@ -108,14 +113,14 @@ describe('a credential plugin', () => {
       },
       { timeout: 30_000 },
     );
-    // A second signal counts as the first one if it arrives before the first one is handled.
+    // Repeat the signal. Signals that arrive before the first one is handled count as one signal.
     const telling = setInterval(() => child.kill(), 10);
     expect(await ended).toEqual([130, null]);
     clearInterval(telling);
     await vi.waitFor(() => expect(isRunning(pid)).toBe(false));
   });
 
-  it('does not delay a stopping process if it hangs', async () => {
+  it('stops the process without waiting for a hanging plugin', async () => {
     await using server = await withPlugin('exec sleep 600');
     const stop = new AbortController();
     const sent = await (async () => {
@@ -134,26 +139,29 @@ describe('a credential plugin', () => {
     // An interrupted prune must not report that there are no orphaned targets.
     ['prune', ''],
     ['prune --yes', ''],
-  ])('does not delay an interrupted `%s` if it hangs, and no target fails', async (command, says) => {
-    await using server = await withPlugin('exec sleep 600');
-    const cluster = `kind: kubernetes, kubeconfig: ${server.kubeconfig}`;
-    await using bench = await openBench(HEAD.replace('kind: directory, path: ./cluster', cluster) + DB);
-    const main = resolve(import.meta.dirname, '../../src/main.ts');
-    const child = spawn(process.execPath, [main, ...command.split(' ')], {
-      cwd: bench.folder,
-      stdio: ['ignore', 'pipe', 'ignore'],
-    });
-    const printed = text(child.stdout);
-    const ended = once(child, 'exit');
-    await vi.waitFor(() => runsOf(server), { timeout: 30_000 });
-    child.kill('SIGINT');
-    expect(await ended).toEqual([1, null]);
-    if (says === '') expect(await printed).toBe('');
-    else expect(await printed).toContain(says);
-    for (const pid of await runsOf(server)) await vi.waitFor(() => expect(isRunning(pid)).toBe(false));
-  });
+  ])(
+    'ends an interrupted `%s` without waiting for a hanging plugin, and no target fails',
+    async (command, says) => {
+      await using server = await withPlugin('exec sleep 600');
+      const cluster = `kind: kubernetes, kubeconfig: ${server.kubeconfig}`;
+      await using bench = await openBench(HEAD.replace('kind: directory, path: ./cluster', cluster) + DB);
+      const main = resolve(import.meta.dirname, '../../src/main.ts');
+      const child = spawn(process.execPath, [main, ...command.split(' ')], {
+        cwd: bench.folder,
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      const printed = text(child.stdout);
+      const ended = once(child, 'exit');
+      await vi.waitFor(() => runsOf(server), { timeout: 30_000 });
+      child.kill('SIGINT');
+      expect(await ended).toEqual([1, null]);
+      if (says === '') expect(await printed).toBe('');
+      else expect(await printed).toContain(says);
+      for (const pid of await runsOf(server)) await vi.waitFor(() => expect(isRunning(pid)).toBe(false));
+    },
+  );
 
-  it('runs once for each request if it fails', async () => {
+  it('runs a failing plugin once for each request', async () => {
     await using server = await withPlugin('exit 1');
     let now = 0;
     await using client = await open(server, { clock: { now: () => now } });
@@ -164,7 +172,7 @@ describe('a credential plugin', () => {
     expect(await runsOf(server)).toHaveLength(3);
   });
 
-  it('is reported with the install hint if it cannot be started', async () => {
+  it('reports the install hint if the plugin cannot be started', async () => {
     const exec = { apiVersion: V1, command: 'no-such-plugin', installHint: 'curl s3cret | sh' };
     await using server = await startApiServer({ exec });
     await using client = await open(server);
@@ -175,7 +183,7 @@ describe('a credential plugin', () => {
     });
   });
 
-  it('is reported if it needs a terminal', async () => {
+  it('reports that the plugin needs a terminal', async () => {
     const exec = { apiVersion: V1, command: 'false', interactiveMode: 'Always' };
     await using server = await startApiServer({ exec });
     await using client = await open(server);
@@ -186,7 +194,7 @@ describe('a credential plugin', () => {
   it.each([
     ['gets the cluster if the kubeconfig asks for it', true],
     ['gets no cluster by default', undefined],
-  ])('%s', async (_, provideClusterInfo) => {
+  ])('the plugin %s', async (_, provideClusterInfo) => {
     await using server = await withPlugin(
       `printf %s "$KUBERNETES_EXEC_INFO" > info\necho '${credential({ token: 't' })}'`,
     );
@@ -227,13 +235,13 @@ describe('a credential plugin', () => {
     });
   });
 
-  it('receives an end of file if it prompts for input', async () => {
+  it('gives an end of file to a plugin that prompts for input', async () => {
     await using server = await withPlugin(`cat\necho '${credential({ token: 'after all' })}'`);
     await using client = await open(server);
     expect((await client.send(get)).status).toBe(200);
   });
 
-  it('is awaited until the request times out if it hangs, and is not started a second time meanwhile', async () => {
+  it('waits for a hanging plugin until the request times out, and does not start the plugin a second time meanwhile', async () => {
     await using server = await withPlugin('exec sleep 600');
     let now = 0;
     await using client = await open(server, { timeoutMs: 300, clock: { now: () => now } });
@@ -247,29 +255,32 @@ describe('a credential plugin', () => {
   it.each([
     ['itself', 'exec sleep 600'],
     ['in a child process', 'sh -c "echo \\$\\$ >> runs; exec sleep 600"'],
-  ])('is killed after its time limit if it hangs %s, and then runs again', async (_, script) => {
-    await using server = await withPlugin(
-      `[ "$(wc -l < runs)" = 1 ] || exec echo '${credential({ token: 'second' })}'\n${script}\n:`,
-    );
-    let now = 0;
-    await using client = await open(server, { timeoutMs: 2_000, loginMs: 300, clock: { now: () => now } });
-    await expect(client.send(get)).rejects.toMatchObject({
-      code: 'CLUSTER_UNAVAILABLE',
-      detail: 'the credential plugin did not end within 0.3 s',
-    });
-    for (const pid of await runsOf(server)) await vi.waitFor(() => expect(isRunning(pid)).toBe(false));
-    now += 10_000;
-    expect((await client.send(get)).status).toBe(200);
-  });
+  ])(
+    'kills the plugin after its time limit if it hangs %s, and runs it again for the next request',
+    async (_, script) => {
+      await using server = await withPlugin(
+        `[ "$(wc -l < runs)" = 1 ] || exec echo '${credential({ token: 'second' })}'\n${script}\n:`,
+      );
+      let now = 0;
+      await using client = await open(server, { timeoutMs: 2_000, loginMs: 300, clock: { now: () => now } });
+      await expect(client.send(get)).rejects.toMatchObject({
+        code: 'CLUSTER_UNAVAILABLE',
+        detail: 'the credential plugin did not end within 0.3 s',
+      });
+      for (const pid of await runsOf(server)) await vi.waitFor(() => expect(isRunning(pid)).toBe(false));
+      now += 10_000;
+      expect((await client.send(get)).status).toBe(200);
+    },
+  );
 
-  it('is not awaited after its exit, even if a child process keeps its output open', async () => {
+  it('does not wait for a plugin after its exit, even if a child process keeps the output open', async () => {
     await using server = await withPlugin(`sleep 3 &\necho '${credential({ token: 'given' })}'`);
     await using client = await open(server, { timeoutMs: 2_000, loginMs: 300 });
     expect((await client.send(get)).status).toBe(200);
     expect(tokensSeen(server)).toEqual(['Bearer given']);
   });
 
-  it('does not keep our process running if it hangs', async () => {
+  it('does not keep our process running while the plugin hangs', async () => {
     await using server = await withPlugin('exec sleep 600');
     const program = `
       import { createKubeClient } from ${JSON.stringify(join(import.meta.dirname, '../../src/cluster/client.ts'))};

@@ -7,7 +7,7 @@ import { type Connection, createPool } from '../../src/cluster/pool.ts';
 import { createAuthority } from '../fakes/certificates.ts';
 import { closeServer, listen } from '../fakes/loopback.ts';
 
-it('the pool returns one dispatcher for equal connections, and a new one after a certificate changes', async () => {
+it('the pool returns one dispatcher for equal connection settings, and a new one after a certificate changes', async () => {
   await using pool = createPool();
   const connection = { ca: 'ca', cert: 'first', key: 'k' };
   const first = pool.dispatcher(connection);
@@ -22,7 +22,7 @@ it('the pool returns one dispatcher for equal connections, and a new one after a
   });
 });
 
-it('the pool rejects a server with an unknown CA unless the connection allows it, whatever the environment variables are', async () => {
+it('the pool rejects a server with an unknown CA unless the connection settings allow it, whatever the environment variables are', async () => {
   const [own, other] = [createAuthority('own'), createAuthority('other')];
   const server = createServer(other.issue({ names: ['127.0.0.1'] }), (_, response) => response.end('ok'));
   const origin = `https://127.0.0.1:${await listen(server)}`;
@@ -45,7 +45,7 @@ it('the pool rejects a server with an unknown CA unless the connection allows it
   }
 });
 
-it('the pool opens a new tunnel after a proxy did not respond', async () => {
+it('the pool opens a new tunnel if a proxy did not answer for the first tunnel', async () => {
   const own = createAuthority('own');
   const server = createServer(own.issue({ names: ['127.0.0.1'] }), (_, response) => response.end('ok'));
   const port = await listen(server);

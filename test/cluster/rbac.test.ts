@@ -26,7 +26,7 @@ const rulesOf = (part: Partial<RbacInput>) =>
   );
 
 describe('the RBAC permissions of a configuration', () => {
-  it('name each target, and contain `create` for its namespace', () => {
+  it('grants access to each target by its name, and `create` in the namespace of the target', () => {
     expect(rulesOf({})).toEqual([
       [
         ['get update', 'db'],
@@ -39,19 +39,19 @@ describe('the RBAC permissions of a configuration', () => {
     ]);
   });
 
-  it('cover every Secret of the target namespaces if the scope is `namespace`', () => {
+  it('grants access to every Secret of the target namespaces if the scope is `namespace`', () => {
     expect(rulesOf({ scope: 'namespace', watch: true })).toEqual([
       [['get list watch update create', undefined]],
       [['get list watch update create', undefined]],
     ]);
   });
 
-  it('include `list` if the scope is `namespace`, so that orphaned targets can be found', () => {
+  it('grants `list` if the scope is `namespace`, because a list finds orphaned targets', () => {
     expect(rulesOf({ scope: 'namespace' })[0]).toEqual([['get list update create', undefined]]);
     expect(rulesOf({ scope: 'names' })[0]?.[0]).toEqual(['get update', 'db']);
   });
 
-  it('include `delete` only for targets that the mappings allow to delete', () => {
+  it('grants `delete` only for targets whose mappings allow a deletion', () => {
     const targets = [
       { namespace: 'web', secret: 'a' },
       { namespace: 'web', secret: 'b', deletes: true },
@@ -65,19 +65,19 @@ describe('the RBAC permissions of a configuration', () => {
     ]);
   });
 
-  it('include only `get` and `patch` for Secrets into which keys are merged', () => {
+  it('grants only `get` and `patch` for Secrets into which keys are merged', () => {
     const targets = [{ namespace: 'web', secret: 'a', merges: true, deletes: true }];
     expect(rulesOf({ targets })).toEqual([[['get patch', 'a']]]);
   });
 
-  it('include `watch` for each name if the service watches targets', () => {
+  it('grants `watch` for the name of each target if the service watches targets', () => {
     expect(rulesOf({ watch: true })[0]).toEqual([
       ['get list watch update', 'db'],
       ['create', undefined],
     ]);
   });
 
-  it("include only `get` for credentials in the bridge's own namespace", () => {
+  it("grants only `get` for credentials in the bridge's own namespace", () => {
     const roles = rolesOf({ targets: [], secretRefs: ['vault', 'aws', 'vault'] });
     expect(roles).toHaveLength(1);
     expect(roles[0]?.metadata).toMatchObject({
@@ -89,7 +89,7 @@ describe('the RBAC permissions of a configuration', () => {
     ]);
   });
 
-  it('contain no wildcards, no other kinds of resources, and no permission without names except `create`', () => {
+  it('grants no wildcards, no access to other kinds of resources, and no verb without names except `create`', () => {
     for (const { rules } of rolesOf({ watch: true, secretRefs: ['x'] })) {
       for (const rule of rules) {
         expect(rule).toMatchObject({ apiGroups: [''], resources: ['secrets'] });
@@ -98,7 +98,7 @@ describe('the RBAC permissions of a configuration', () => {
     }
   });
 
-  it('include each workload to restart by name, or all workloads of its kind if a selector is used', () => {
+  it('names each workload that restarts, or includes all workloads of the kind if a selector is used', () => {
     const targets = [
       {
         namespace: 'web',
@@ -141,7 +141,7 @@ describe('the RBAC permissions of a configuration', () => {
     expect(printed).not.toContain('can change all deployments');
   });
 
-  it('include token and access reviews only if Kubernetes identities are accepted', () => {
+  it('grants token and access reviews only if Kubernetes identities are accepted', () => {
     const reviews = rolesOf({ targets: [], reviews: true });
     expect(reviews).toMatchObject([
       {
@@ -156,7 +156,7 @@ describe('the RBAC permissions of a configuration', () => {
     expect(rolesOf().filter(({ kind }) => kind === 'ClusterRole')).toEqual([]);
   });
 
-  it('include each checkpoint ConfigMap by name in its namespace', () => {
+  it('grants access to each checkpoint ConfigMap by its name and in its namespace', () => {
     const checkpoints = [
       { name: 'proof' },
       { namespace: 'vault', name: 'b' },
@@ -173,13 +173,13 @@ describe('the RBAC permissions of a configuration', () => {
     ]);
   });
 
-  it('are printed without YAML anchors and aliases', () => {
+  it('prints the permissions without YAML anchors and aliases', () => {
     const printed = printRbac(rbacObjects({ ...input, checkpoints: [{ name: 'proof' }] }));
     expect(printed).toContain('configmaps');
     expect(printed.split('\n').filter((line) => /[&*]\w/.test(line))).toEqual([]);
   });
 
-  it("bind each Role to the bridge's ServiceAccount", () => {
+  it("binds each Role to the bridge's ServiceAccount", () => {
     const objects = rbacObjects({ ...input, secretRefs: ['x'] });
     expect(objects.map(({ kind }) => kind)).toEqual([
       'Role',
@@ -198,7 +198,7 @@ describe('the RBAC permissions of a configuration', () => {
     }
   });
 
-  it('include ClusterRoles only if a mapping selects namespaces: one for the namespaces and one for the selected Secrets', () => {
+  it('creates ClusterRoles only if a mapping selects namespaces: one for the namespaces and one for the selected Secrets', () => {
     const selected = [
       { secret: 'ca', deletes: true },
       { secret: 'shared', merges: true },
@@ -225,20 +225,20 @@ describe('the RBAC permissions of a configuration', () => {
     expect(rbacObjects({ ...input, selected: [] })).toEqual(rbacObjects(input));
   });
 
-  it('do not depend on the order of the targets', () => {
+  it('returns equal permissions for any order of the targets', () => {
     const reversed = { ...input, targets: input.targets.toReversed() };
     expect(rbacObjects(reversed)).toEqual(rbacObjects(input));
   });
 });
 
 describe('the RBAC YAML', () => {
-  it('parses back to the same objects', () => {
+  it('parses back to the objects from which the YAML was printed', () => {
     const objects = rbacObjects({ ...input, secretRefs: ['x'] });
     const documents = parseAllDocuments(printRbac(objects));
     expect(Array.isArray(documents) && documents.map((document) => document.toJS())).toEqual(objects);
   });
 
-  it('is read by kubectl, which uses YAML 1.1, with an equal result', () => {
+  it('gives equal objects in kubectl, which reads YAML 1.1', () => {
     const targets = [
       { namespace: 'on', secret: 'y' },
       { namespace: '0755', secret: 'no' },
@@ -248,14 +248,14 @@ describe('the RBAC YAML', () => {
     expect(Array.isArray(documents) && documents.map((document) => document.toJS())).toEqual(objects);
   });
 
-  it('contains a comment if a Role can read every Secret of a namespace', () => {
+  it('adds a comment if a Role can read every Secret of a namespace', () => {
     const sentence = 'to read every Secret in the namespace web';
     expect(printRbac(rbacObjects({ ...input, scope: 'namespace' }))).toContain(sentence);
     expect(printRbac(rbacObjects(input))).not.toContain(sentence);
     expect(printRbac(rbacObjects(input))).toContain('`create` cannot be limited to names');
   });
 
-  it('contains a comment that explains how to limit a permission, if that permission applies to every namespace', () => {
+  it('explains in a comment how to limit a permission that applies to every namespace', () => {
     const text = printRbac(rbacObjects({ ...input, selected: [{ secret: 'ca' }] }));
     expect(text).toContain('every namespace, including kube-system');
     expect(text).toContain(
@@ -264,7 +264,7 @@ describe('the RBAC YAML', () => {
     expect(printRbac(rbacObjects(input))).not.toContain('kube-system');
   });
 
-  it('consists of only a comment if there are no targets', () => {
+  it('prints only a comment if there are no targets', () => {
     const text = printRbac(rbacObjects({ ...input, targets: [] }));
     expect(text).toContain('it needs no permissions');
     expect(parseAllDocuments(text)).toHaveLength(0);

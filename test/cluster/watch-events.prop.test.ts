@@ -16,7 +16,7 @@ const collect = (bytes: Buffer, cuts: readonly number[] = [], longest?: number) 
   Array.fromAsync(linesOf(inPieces(bytes, cuts), longest));
 
 describe('the lines of a stream', () => {
-  it('do not depend on how the stream is divided into chunks', async () => {
+  it('returns the same lines for any division of the stream into chunks', async () => {
     const line = fc.string({ unit: 'grapheme', minLength: 1 }).filter((text) => !text.includes('\n'));
     await fc.assert(
       fc.asyncProperty(fc.array(line), fc.array(fc.nat(200)), async (lines, cuts) => {
@@ -26,7 +26,7 @@ describe('the lines of a stream', () => {
     );
   });
 
-  it('are returned as soon as they are complete', async () => {
+  it('returns each line when the line is complete', async () => {
     async function* endless(): AsyncGenerator<Uint8Array> {
       yield Buffer.from('first\nsec');
       await new Promise(() => undefined);
@@ -34,25 +34,25 @@ describe('the lines of a stream', () => {
     expect(await linesOf(endless()).next()).toMatchObject({ value: 'first' });
   });
 
-  it('cause an error if the last line is incomplete', async () => {
+  it('fails if the last line is incomplete', async () => {
     await expect(collect(Buffer.from('{"a":1}\n{"b'))).rejects.toMatchObject({
       code: 'CLUSTER_UNAVAILABLE',
       detail: 'the connection was cut in the middle of an event',
     });
   });
 
-  it('cause an error if a line exceeds the size limit', async () => {
+  it('fails if a line exceeds the size limit', async () => {
     expect(await collect(Buffer.from('12345\n12345\n'), [3, 7], 5)).toEqual(['12345', '12345']);
     await expect(collect(Buffer.from('123456'), [3], 5)).rejects.toMatchObject({
       code: 'CLUSTER_UNAVAILABLE',
     });
   });
 
-  it('cause an error if they are not UTF-8', async () => {
+  it('fails if a line is not UTF-8', async () => {
     await expect(collect(Buffer.from([0xff, 0x0a]))).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
   });
 
-  it('are skipped if empty', async () => {
+  it('skips empty lines', async () => {
     expect(await collect(Buffer.from('\n\na\n\n'))).toEqual(['a']);
   });
 });

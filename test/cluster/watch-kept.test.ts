@@ -9,7 +9,7 @@ const limitsOf = (server: WatchServer) =>
   server.lists.map(({ url }) => new URL(url, 'http://x').searchParams.get('limit'));
 
 describe('a list of many Secrets', () => {
-  it('contains only the names of Secrets that no mapping needs', async () => {
+  it('keeps only the names of Secrets that no mapping needs', async () => {
     await using server = await startWatchServer();
     server.next('list', json(200, list([item('app', '1', NOTED), item('other', '2', NOTED)])));
     await using cluster = await connectTo(server);
@@ -27,7 +27,7 @@ describe('a list of many Secrets', () => {
     ]);
   });
 
-  it('is read again if a mapping now needs Secrets whose metadata was dropped', async () => {
+  it('reads the list again if a mapping now needs Secrets whose metadata was dropped', async () => {
     await using server = await startWatchServer();
     const interests = new Set(['app']);
     server.next(
@@ -49,7 +49,7 @@ describe('a list of many Secrets', () => {
     expect(log.errors).toEqual([]);
   });
 
-  it('is read in smaller pages after a page with much data', async () => {
+  it('reads smaller pages of the list after a page with much data', async () => {
     await using server = await startWatchServer();
     const large = { annotations: { note: 'x'.repeat(1024 * 1024) } };
     const page = (names: readonly string[], more?: string) =>

@@ -6,7 +6,7 @@ import { bookmark, connectTo, SWIFT, startWatchServer } from './watch-server.ts'
 const TEAM = { namespace: 'team' };
 
 describe('a watch', () => {
-  it('stays open while bookmarks arrive, but is closed if only incomplete lines arrive', async () => {
+  it('keeps the watch open while bookmarks arrive, but closes it if only incomplete lines arrive', async () => {
     await using server = await startWatchServer();
     await using cluster = await connectTo(server, { ...SWIFT, silenceMs: 1_500 });
     await using log = openWatchLog(cluster, TEAM);
@@ -22,7 +22,7 @@ describe('a watch', () => {
     clearInterval(drip);
   });
 
-  it('waits as long as the server requests before it reconnects', async () => {
+  it('reconnects the watch only after the delay that the server requests', async () => {
     await using server = await startWatchServer();
     server.next('list', json(429, status(429, 'TooManyRequests'), { 'retry-after': '1' }));
     await using cluster = await connectTo(server);

@@ -23,7 +23,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constantFrom(...FAULTS) }) },
 );
 
-/** An API server in memory with its objects, its history and one stream. */
+/** Simulates an API server in memory, with objects, their history and one watch stream. */
 function createServer() {
   const objects = new Map<string, number>();
   const history: { readonly version: number; readonly line: string }[] = [];

@@ -44,7 +44,7 @@ async function follow(server: WatchServer) {
 }
 
 describe('a watch', () => {
-  it('a watch requests only metadata, with bookmarks, from the version of the list on', async () => {
+  it('a watch requests only metadata and bookmarks, starting at the version of the list', async () => {
     await using server = await startWatchServer();
     await using _ = await follow(server);
     expect(server.lists[0]?.headers.accept).toBe(
@@ -114,15 +114,18 @@ describe('a watch', () => {
         server.end();
       },
     ],
-  ])('a watch lists again if its version has expired, which the server reports by %s', async (_, fault) => {
-    await using server = await startWatchServer();
-    await using followed = await follow(server);
-    await followed.goesOn('11');
-    fault(server);
-    await followed.log.until(({ listCount }) => listCount() === 2);
-    expect(followed.log.errors).toEqual([]);
-    await followed.goesOn('12');
-  });
+  ])(
+    'a watch lists again if the server reports by %s that the version of the watch has expired',
+    async (_, fault) => {
+      await using server = await startWatchServer();
+      await using followed = await follow(server);
+      await followed.goesOn('11');
+      fault(server);
+      await followed.log.until(({ listCount }) => listCount() === 2);
+      expect(followed.log.errors).toEqual([]);
+      await followed.goesOn('12');
+    },
+  );
 
   it.each([
     ['garbage', 'not JSON\n'],
@@ -200,7 +203,7 @@ describe('a watch', () => {
     expect(followed.log.listCount()).toBeGreaterThan(1);
   });
 
-  it('a watch detects a dead connection by the time without any data', async () => {
+  it('a watch treats a connection as dead if no data arrives for a certain time', async () => {
     await using server = await startWatchServer();
     await using cluster = await connectTo(server, { ...SWIFT, silenceMs: 60 });
     await using log = openWatchLog(cluster, TEAM);
@@ -242,7 +245,7 @@ describe('a watch', () => {
     expect(log.errors).toEqual([]);
   });
 
-  it('a watch uses other connections than requests do', async () => {
+  it('a watch does not share its connection with requests', async () => {
     await using server = await startWatchServer();
     await using cluster = await connectTo(server);
     const logs = Array.from({ length: 100 }, (_, n) => openWatchLog(cluster, { ...TEAM, secret: `s${n}` }));

@@ -31,7 +31,7 @@ function workload(part: { kind?: string; uid?: string; spec?: object } = {}): ob
   };
 }
 
-/** Answers each path with one response. A list of responses is returned in order. */
+/** Answers each path with one response. If a path has a list of responses, returns them in order. */
 const routes = (table: Record<string, Answer | Answer[]>): Answer => {
   const remaining = new Map(Object.entries(table).map(([path, answers]) => [path, [answers].flat()]));
   return (request, response) => {
@@ -52,7 +52,7 @@ const RESOURCES = {
 };
 
 describe('a workload', () => {
-  it('is read with the annotations of its pod template', async () => {
+  it('reads a workload with the annotations of its pod template', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(routes({ [`GET ${PATH}/app`]: json(200, workload()) }));
@@ -66,7 +66,7 @@ describe('a workload', () => {
     });
   });
 
-  it('is read with the annotations of other writers if the API server records who owns them', async () => {
+  it('reads the annotations of other writers if the API server records who owns them', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     const entry = (manager: string, ...names: string[]) => ({
@@ -94,7 +94,7 @@ describe('a workload', () => {
     expect((await h.workloads.read(id))?.foreign).toEqual(['theirs', 'back']);
   });
 
-  it('counts as missing only if the API server says that it does not exist', async () => {
+  it('treats a workload as missing only if the API server says that it does not exist', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(notFound('deployments'));
@@ -111,7 +111,7 @@ describe('a workload', () => {
   it.each([
     ['group', { 'GET /apis': json(200, GROUPS) }],
     ['kind', { 'GET /apis': json(200, ARGO), 'GET /apis/argoproj.io/v1alpha1': json(200, RESOURCES) }],
-  ])('counts as missing if the cluster does not have the kind %s', async (_, table) => {
+  ])('treats a workload as missing if the cluster does not have its API %s', async (_, table) => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(routes(table));
@@ -119,7 +119,7 @@ describe('a workload', () => {
     expect(await h.workloads.list('Rollout', 'team', { app: 'x' })).toEqual([]);
   });
 
-  it('causes CLUSTER_UNAVAILABLE if a 404 does not show that the kind or the object is missing', async () => {
+  it('reports CLUSTER_UNAVAILABLE if a 404 does not show that the kind or the object is missing', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(routes({}));
@@ -134,7 +134,7 @@ describe('a workload', () => {
     await expect(h.workloads.read(rollout)).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
   });
 
-  it('can be found by its labels', async () => {
+  it('finds workloads by their labels', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     const list = { apiVersion: 'apps/v1', kind: 'DeploymentList', metadata: {}, items: [workload()] };
@@ -147,7 +147,7 @@ describe('a workload', () => {
     ['Pod', 'team', 'app'],
     ['Deployment', '..', 'app'],
     ['Deployment', 'team', '../app'],
-  ])('is rejected before any request if its names are %s %s/%s', async (kind, namespace, name) => {
+  ])('rejects an invalid workload before any request: %s %s/%s', async (kind, namespace, name) => {
     await using server = await startApiServer();
     await using h = await open(server);
     await expect(h.workloads.read({ kind, namespace, name } as WorkloadId)).rejects.toMatchObject({
@@ -157,14 +157,14 @@ describe('a workload', () => {
   });
 });
 
-describe('a restart', () => {
+describe('a restart of a workload', () => {
   const read = async (h: Awaited<ReturnType<typeof open>>, of = id) => {
     const live = await h.workloads.read(of);
     if (live === undefined) throw new Error('the workload is missing');
     return live;
   };
 
-  it('sets only annotations in the pod template', async () => {
+  it('restarts a workload by setting only annotations in its pod template', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(
@@ -184,14 +184,14 @@ describe('a restart', () => {
   it.each([
     ['gone', notFound('deployments')],
     ['replaced by another one', json(422, status(422, 'Invalid', { causes: [{ field: 'metadata.uid' }] }))],
-  ])('does nothing if the workload is %s', async (_, answer) => {
+  ])('restarts nothing if the workload is %s', async (_, answer) => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(routes({ [`GET ${PATH}/app`]: json(200, workload()), [`PATCH ${PATH}/app`]: answer }));
     expect(await h.workloads.annotatePods(await read(h), mark)).toBe('missing');
   });
 
-  it('is retried a few times after conflicts', async () => {
+  it('repeats the restart a few times after conflicts', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     const lost = json(409, status(409, 'Conflict'));
@@ -206,7 +206,7 @@ describe('a restart', () => {
     expect(await h.workloads.annotatePods(live, mark)).toBe('missing');
   });
 
-  it('is refused without a write if the workload is a Rollout with a workloadRef', async () => {
+  it('refuses to restart a Rollout with a workloadRef, and writes nothing', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(json(200, workload({ kind: 'Rollout', spec: { workloadRef: { name: 'app' } } })));

@@ -30,7 +30,7 @@ const head = (sequence: number): Head => ({ sequence, hash: 'a'.repeat(64) });
 const AWAY = { kind: 'postgres', state: 'down', code: 'AUDIT_UNAVAILABLE' };
 
 describe('audit status', () => {
-  it('sends one query for concurrent callers', async () => {
+  it('the audit status sends only one query for concurrent callers', async () => {
     const { ask, questions } = open(10_000);
     const answers = Promise.all([ask(), ask(), ask()]);
     questions[0]?.resolve(head(7));
@@ -38,7 +38,7 @@ describe('audit status', () => {
     expect(questions).toHaveLength(1);
   });
 
-  it('reports the audit store as down immediately while a query hangs', async () => {
+  it('the audit status reports the audit store as down immediately while a query hangs', async () => {
     const { ask, questions } = open();
     const first = ask();
     questions[0]?.resolve(head(7));
@@ -55,7 +55,7 @@ describe('audit status', () => {
     expect(await again).toEqual({ kind: 'postgres', state: 'up', sequence: 9 });
   });
 
-  it('queries again after a failed query', async () => {
+  it('the audit status queries again after a failed query', async () => {
     const { ask, questions, doubt } = open();
     const late = ask();
     expect(await late).toEqual({ ...AWAY, sequence: 0 });

@@ -45,7 +45,7 @@ async function shownWhile(head: () => Promise<Head>): Promise<Status | undefined
 }
 
 describe('status while the audit log cannot be trusted', () => {
-  it('reports the reason and the sequence number of the last record', async () => {
+  it('the status reports the reason and the last sequence number while the audit log cannot be trusted', async () => {
     const shown = await shownWhile(async () => ({ sequence: 7, hash: 'a'.repeat(64) }));
     expect(shown).toMatchObject({
       engine: { state: 'down', code: 'AUDIT_TRUNCATED' },
@@ -53,7 +53,7 @@ describe('status while the audit log cannot be trusted', () => {
     });
   });
 
-  it('reports the reason even if the query of the last record fails or hangs', async () => {
+  it('the status reports why the audit log cannot be trusted even if the query of the last record fails or hangs', async () => {
     const heads = [
       () => Promise.reject(new AppError('AUDIT_UNAVAILABLE')),
       () => new Promise<Head>(() => {}),

@@ -10,13 +10,13 @@ describe('targets of mappings', () => {
     mapping({ name: 'x', target: { namespaces: ['a'], secret: 'shared', mode: 'merge' } }),
   ];
 
-  it('returns one target for each namespace, sorted by namespace and name', () => {
+  it('the targets of a mapping are one for each namespace, sorted by namespace and name', () => {
     expect(
       targetsOf(mappings).map(({ id, mapping: { name } }) => `${id.namespace}/${id.secret} ${name}`),
     ).toEqual(['a/own y', 'a/shared x', 'a/shared z', 'b/shared z']);
   });
 
-  it('reports a target as desired only for its own mapping', () => {
+  it('a target is reported as desired only for its own mapping', () => {
     const wants = desiredIndex(targetsOf(mappings));
     expect(wants('z', { namespace: 'b', secret: 'shared' })).toBe(true);
     expect(wants('y', { namespace: 'b', secret: 'shared' })).toBe(false);
@@ -27,7 +27,7 @@ describe('targets of mappings', () => {
 });
 
 describe('Secrets with credentials', () => {
-  it('finds every reference in the configuration once, sorted', () => {
+  it('the list of Secrets with credentials contains every reference in the configuration once, sorted', () => {
     const config = {
       stores: [
         { auth: { token: { secretRef: { name: 'vault', key: 'token' } } } },

@@ -26,7 +26,7 @@ function diffOf(some: Partial<ConfigDiff>): ConfigDiff {
 }
 
 describe('description of a configuration change', () => {
-  it('names added, changed and removed mappings and stores, and other changed sections', () => {
+  it('the description of a configuration change names added, changed and removed mappings and stores, and other changed sections', () => {
     const mappings = { added: ['web'], changed: ['db', 'mail'], removed: [] };
     expect(describeDiff(diffOf({ mappings, stores: { ...NONE, removed: ['vault'] } }))).toBe(
       'stores: 0 added, 0 changed, 1 removed (vault); mappings: 1 added (web), 2 changed (db, mail), 0 removed',
@@ -36,7 +36,7 @@ describe('description of a configuration change', () => {
     );
   });
 
-  it('limits its length', () => {
+  it('the description of a configuration change limits its length', () => {
     const names = Array.from({ length: 10_000 }, (_, n) => `m${String(n).padStart(62, '0')}`);
     const all = { added: names, changed: names, removed: names };
     const note = describeDiff(diffOf({ mappings: all, stores: all }));
@@ -44,7 +44,7 @@ describe('description of a configuration change', () => {
     expect(note.length).toBeLessThan(8_500);
   });
 
-  it('contains the counts at the start, and the changes if a process starts the service a second time', () => {
+  it('the description contains the counts at the first start, and the changes at a second start in the same process', () => {
     const config = { stores: [1], mappings: [1, 2] };
     expect(describeStart(config)).toBe('stores: 1, mappings: 2');
     expect(describeStart(config, diffOf({ restart: ['brake'] }))).toBe(
@@ -55,7 +55,7 @@ describe('description of a configuration change', () => {
 });
 
 describe('records of configuration changes', () => {
-  it('writes waiting records once and in order when the audit store works again', async () => {
+  it('records of configuration changes that had to wait are written once and in order when the audit store works again', async () => {
     const { audit, auditDoubt, records, notes } = open();
     audit.failure = new AppError('AUDIT_UNAVAILABLE');
     await records.configured('one');
@@ -76,7 +76,7 @@ describe('records of configuration changes', () => {
     expect(notes()).toHaveLength(3);
   });
 
-  it('keeps at most a thousand waiting records', async () => {
+  it('at most a thousand records of configuration changes wait for the audit store', async () => {
     const { audit, records, notes } = open();
     audit.failure = new AppError('AUDIT_UNAVAILABLE');
     for (let n = 0; n < 1_002; n += 1) await records.configured(`${n}`);

@@ -14,20 +14,24 @@ describe('doctor without a permission that would only reduce the number of reque
       /ListSecrets|Batch/,
       /store aws: read in batches: not allowed.*; it would save up to 684 of 720 requests per hour$/,
     ],
-  ])('reports how many requests a permission for %s would save', async (refused, expected) => {
-    await using server = await startAwsServer({ region: 'eu-west-1', account: '123456789012' });
-    for (const key of KEYS) server.store.put(key, 'x');
-    server.fail(new AwsError('AccessDeniedException'), refused);
-    const store = `name: aws, kind: aws-secrets-manager, region: eu-west-1, endpoint: '${server.address}', auth: { method: static, accessKeyId: { env: ID }, secretAccessKey: { env: KEY } }`;
-    await using bench = await openBench(`${HEAD.replace(/stores.*\n/, `stores: [ { ${store} } ]\n`)}mappings:
+  ])(
+    '`doctor` reports how many requests would be saved if the permission for %s were granted',
+    async (refused, expected) => {
+      await using server = await startAwsServer({ region: 'eu-west-1', account: '123456789012' });
+      for (const key of KEYS) server.store.put(key, 'x');
+      server.fail(new AwsError('AccessDeniedException'), refused);
+      const store = `name: aws, kind: aws-secrets-manager, region: eu-west-1, endpoint: '${server.address}', auth: { method: static, accessKeyId: { env: ID }, secretAccessKey: { env: KEY } }`;
+      await using bench =
+        await openBench(`${HEAD.replace(/stores.*\n/, `stores: [ { ${store} } ]\n`)}mappings:
   - name: all
     target: { namespace: apps }
     data: { ${KEYS.map((key) => `${key}: { store: aws, key: ${key} }`).join(', ')} }
 `);
-    const env = { ID: server.root.accessKeyId, KEY: server.root.secretAccessKey };
-    const { json } = await bench.runWith({ env, clock: systemClock }, 'doctor', '--output', 'json');
-    const { ok, checks } = json as { ok: boolean; checks: { name: string; ok: boolean }[] };
-    expect({ ok, failed: checks.filter((check) => !check.ok) }).toEqual({ ok: true, failed: [] });
-    expect(checks.map(({ name }) => name)).toContainEqual(expect.stringMatching(expected));
-  });
+      const env = { ID: server.root.accessKeyId, KEY: server.root.secretAccessKey };
+      const { json } = await bench.runWith({ env, clock: systemClock }, 'doctor', '--output', 'json');
+      const { ok, checks } = json as { ok: boolean; checks: { name: string; ok: boolean }[] };
+      expect({ ok, failed: checks.filter((check) => !check.ok) }).toEqual({ ok: true, failed: [] });
+      expect(checks.map(({ name }) => name)).toContainEqual(expect.stringMatching(expected));
+    },
+  );
 });

@@ -31,12 +31,12 @@ const SELECTED = `mappings:
 describe('doctor with namespace selectors', () => {
   const READS = ['read store local, key db.json: NOT_ALLOWED', 'read store local, key other.json: ok'];
 
-  it('reads only the keys that access rules allow if the selector matches no namespace', async () => {
+  it('`doctor` reads only the keys that access rules allow if the selector matches no namespace', async () => {
     await using bench = await openBench(HEAD + OTHERS + SELECTED);
     expect(readsOf(await checksOf(bench))).toEqual(READS);
   });
 
-  it('applies the rules of the selected namespaces', async () => {
+  it('`doctor` applies the rules of the selected namespaces', async () => {
     await using bench = await openBench(HEAD + OTHERS + SELECTED);
     await bench.write('cluster/apps/.keep', '');
     expect(readsOf(await checksOf(bench))).toEqual(READS);
@@ -53,7 +53,7 @@ const FINDING = `mappings:
 `;
 
 describe('doctor with a search', () => {
-  it('runs the search and reads its results', async () => {
+  it('`doctor` runs the search and reads its results', async () => {
     await using bench = await openBench(HEAD + FINDING);
     await bench.write('store/flags/a', '1');
     expect(readsOf(await checksOf(bench))).toEqual([
@@ -62,7 +62,7 @@ describe('doctor with a search', () => {
     ]);
   });
 
-  it('skips searches and keys that the access rules do not allow', async () => {
+  it('`doctor` skips searches and keys that the access rules do not allow', async () => {
     const allowing = (keys: string) =>
       `access: [ { namespaces: [apps], stores: [local], keys: [${keys}] } ]\n`;
     await using bench = await openBench(`${HEAD}${allowing('flags/a')}${FINDING}`);
@@ -78,7 +78,7 @@ describe('doctor with a search', () => {
     ]);
   });
 
-  it('reports failed searches and unreadable results, and skips deleted keys', async () => {
+  it('`doctor` reports failed searches and unreadable results, and skips deleted keys', async () => {
     await using server = await startVaultServer();
     server.put('secret', 'flags/a', '{"x":"1"}');
     server.put('secret', 'flags/b', '{"x":"1"}');
@@ -102,7 +102,7 @@ describe('doctor with a search', () => {
 });
 
 describe('doctor with credentials in the cluster', () => {
-  it("refuses a target in the bridge's own namespace, as `plan` and `sync` do", async () => {
+  it('`doctor` refuses a target in the namespace of secretbridge itself, as `plan` and `sync` do', async () => {
     await using api = await startApiServer();
     await using bench = await openBridgeBench(
       api,
@@ -127,7 +127,7 @@ mappings:
     expect((await bench.run('audit', 'list', '--action', 'read')).stdout).toBe('No record matches.\n');
   });
 
-  it('reads the audit credentials from the cluster', async () => {
+  it('`doctor` reads the audit credentials from the cluster', async () => {
     await using api = await startApiServer();
     const url = Buffer.from('postgres://ann@127.0.0.1:1/audit').toString('base64');
     await using bench = await openBridgeBench(

@@ -41,7 +41,7 @@ const MAPPINGS = `mappings:
 async function openScene({
   store = '',
   cluster = '{ kind: directory, path: ./cluster }',
-  // A limit for answers that is long enough for a busy machine.
+  // A time limit for answers that is long enough for a busy machine.
   timeout = '10s',
   more = '',
 }: {
@@ -112,7 +112,7 @@ async function expectOthersWell(scene: Scene): Promise<void> {
 }
 
 describe('doctor', () => {
-  it('passes if everything works', async () => {
+  it('`doctor` passes if everything works', async () => {
     await using scene = await openScene();
     expect(await scene.failures()).toEqual([]);
     await expectOthersWell(scene);
@@ -126,28 +126,28 @@ describe('doctor', () => {
     ['html', ['store vault: reach: BAD_ANSWER']],
     ['not HTTP', ['store vault: reach: BAD_ANSWER']],
     ['redirect', ['store vault: reach: BAD_ANSWER']],
-  ])('reports the failed check of a faulty store: %s', async (fault, failures) => {
+  ])('`doctor` reports the failed check of a faulty store: %s', async (fault, failures) => {
     await using scene = await openScene(fault === 'hang' ? { timeout: '200ms' } : {});
     scene.proxy.set(fault);
     expect(await scene.failures()).toEqual(failures);
     await expectOthersWell(scene);
   });
 
-  it('reports the login check for an invalid token (403 for every request)', async () => {
+  it('`doctor` reports the login check as failed if the token is invalid (403 for every request)', async () => {
     await using scene = await openScene();
     scene.env.TOKEN = 'another';
     expect(await scene.failures()).toEqual(['store vault: login: AUTH_FAILED']);
     await expectOthersWell(scene);
   });
 
-  it('reports the key without read permission (403 for that key)', async () => {
+  it('`doctor` reports the key that it may not read (403 for that key)', async () => {
     await using scene = await openScene();
     scene.server.deny(/data\/token/);
     expect(await scene.failures()).toEqual(['read store vault, key token: ACCESS_DENIED']);
     await expectOthersWell(scene);
   });
 
-  it('reports the missing key (404)', async () => {
+  it('`doctor` reports the missing key (404)', async () => {
     await using scene = await openScene();
     scene.server.remove('secret', 'token', 'forget');
     expect(await scene.failures()).toEqual(['read store vault, key token: SOURCE_ABSENT']);
@@ -157,13 +157,13 @@ describe('doctor', () => {
     // Vault answers 403 for a missing mount, even to root.
     ['that does not exist', '    mount: none', 'ACCESS_DENIED'],
     ['with another version', '    mount: kv1', 'MOUNT_NOT_FOUND'],
-  ])('reports a mount %s', async (_, store, code) => {
+  ])('`doctor` reports a mount %s', async (_, store, code) => {
     await using scene = await openScene({ store });
     expect(await scene.failures()).toEqual([`store vault: mount: ${code}`]);
     await expectOthersWell(scene);
   });
 
-  it('reports an unresolvable address and an address without a listener', async () => {
+  it('`doctor` reports an unresolvable address and an address without a listener', async () => {
     for (const address of ['https://vault.invalid', 'http://127.0.0.1:1']) {
       await using scene = await openScene();
       const config = await scene.bench.read('secretbridge.yaml');
@@ -173,7 +173,7 @@ describe('doctor', () => {
     }
   });
 
-  it('reports the TLS failure of a server without TLS or with an untrusted certificate', async () => {
+  it('`doctor` reports the TLS failure of a server without TLS or with an untrusted certificate', async () => {
     await using scene = await openScene();
     const config = await scene.bench.read('secretbridge.yaml');
     await scene.bench.write('secretbridge.yaml', config.replace('http://', 'https://'));
@@ -184,20 +184,23 @@ describe('doctor', () => {
   it.each([
     [120_000, 'ahead of|behind'],
     [-120_000, 'ahead of|behind'],
-  ])('reports clocks that differ by %d ms, and still tests the login and each key', async (skew, words) => {
-    await using scene = await openScene();
-    scene.server.skewMs = skew;
-    scene.server.remove('secret', 'token', 'forget');
-    expect(await scene.failures()).toEqual([
-      'store vault: clock: CLOCK_SKEWED',
-      'read store vault, key token: SOURCE_ABSENT',
-    ]);
-    const clock = (await scene.checks()).find(({ name }) => name === 'store vault: clock');
-    expect(clock?.message).toMatch(new RegExp(`1(19|20|21) s (${words})`));
-    await expectOthersWell(scene);
-  });
+  ])(
+    '`doctor` reports clocks that differ by %d ms, and still tests the login and each key',
+    async (skew, words) => {
+      await using scene = await openScene();
+      scene.server.skewMs = skew;
+      scene.server.remove('secret', 'token', 'forget');
+      expect(await scene.failures()).toEqual([
+        'store vault: clock: CLOCK_SKEWED',
+        'read store vault, key token: SOURCE_ABSENT',
+      ]);
+      const clock = (await scene.checks()).find(({ name }) => name === 'store vault: clock');
+      expect(clock?.message).toMatch(new RegExp(`1(19|20|21) s (${words})`));
+      await expectOthersWell(scene);
+    },
+  );
 
-  it('reports a missing credential', async () => {
+  it('`doctor` reports a missing credential', async () => {
     await using scene = await openScene();
     const { json } = await scene.bench.run('doctor', '--output', 'json');
     const failed = (json as { checks: Check[] }).checks.filter(({ ok }) => !ok);
@@ -205,7 +208,7 @@ describe('doctor', () => {
     expect(failed[0]?.name).toMatch(/^store vault: /);
   });
 
-  it('reports an unwritable audit log, and still runs the other checks', async () => {
+  it('`doctor` reports an unwritable audit log, and still runs the other checks', async () => {
     await using scene = await openScene();
     await scene.bench.write('state/audit.db', 'no database');
     scene.server.deny(/data\/token/);
@@ -215,13 +218,13 @@ describe('doctor', () => {
     ]);
   });
 
-  it('reports an invalid key file', async () => {
+  it('`doctor` reports an invalid key file', async () => {
     await using scene = await openScene();
     await scene.bench.write('state/fingerprint.key', 'short');
     expect(await scene.failures()).toEqual(['keys: fingerprint: CREDENTIAL_MISSING']);
   });
 
-  it('reports a missing older fingerprint key, and still tests the stores', async () => {
+  it('`doctor` reports a missing older fingerprint key, and still tests the stores', async () => {
     await using scene = await openScene({
       store: 'keys: { fingerprint: [ { file: ./state/fingerprint.key }, { env: OLDER_KEY } ] }',
     });
@@ -229,7 +232,7 @@ describe('doctor', () => {
     await expectOthersWell(scene);
   });
 
-  it('reports missing signed records', async () => {
+  it('`doctor` reports missing signed records', async () => {
     await using scene = await openScene();
     const plan = () => scene.bench.runWith({ env: scene.env }, 'plan');
     expect((await plan()).code).toBe(2);
@@ -240,7 +243,7 @@ describe('doctor', () => {
     expect(await scene.failures()).toEqual(['audit: checkpoints: AUDIT_TRUNCATED']);
   });
 
-  it('writes no checkpoint, and skips the comparison for an empty audit log', async () => {
+  it('`doctor` writes no checkpoint, and compares no checkpoint with an empty audit log', async () => {
     await using scene = await openScene();
     const names = (await scene.checks()).map(({ name }) => name);
     expect(names).not.toContain('audit: checkpoints');
@@ -248,7 +251,7 @@ describe('doctor', () => {
     await expect(scene.bench.read('state/checkpoints.jsonl')).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
-  it('reports unreadable checkpoints while the audit log is empty', async () => {
+  it('`doctor` reports unreadable checkpoints while the audit log is empty', async () => {
     await using scene = await openScene({
       store: 'audit: { checkpoints: [ { kind: file, path: ./store } ] }\n',
     });
@@ -258,7 +261,7 @@ describe('doctor', () => {
     expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining('AUDIT_UNAVAILABLE') });
   });
 
-  it('reports checkpoints that can be read but not written', async () => {
+  it('`doctor` reports checkpoints that can be read but not written', async () => {
     await using scene = await openScene({
       store: 'audit: { checkpoints: [ { kind: file, path: ./busy } ] }\n',
     });
@@ -277,14 +280,14 @@ describe('doctor', () => {
     }
   });
 
-  it('reports an invalid checkpoint key', async () => {
+  it('`doctor` reports an invalid checkpoint key', async () => {
     await using scene = await openScene();
     await scene.checks();
     await scene.bench.write('state/checkpoint.key', 'no key');
     expect(await scene.failures()).toEqual(['audit: checkpoints: CREDENTIAL_MISSING']);
   });
 
-  it('adds only the record of its own run', async () => {
+  it('`doctor` adds only the record of its own run to the audit log', async () => {
     await using scene = await openScene();
     await scene.checks();
     const { json } = await scene.bench.run('audit', 'list', '--output', 'json');
@@ -321,7 +324,7 @@ describe('doctor with a cluster', () => {
     });
   }
 
-  it('reports each unwritable target with the missing verbs', async () => {
+  it('`doctor` reports each unwritable target with the missing verbs', async () => {
     await using api = await startApiServer();
     allowAll(api, (verb, secret) => verb === 'update' && secret === 'token');
     await using scene = await openOn(api);
@@ -330,7 +333,7 @@ describe('doctor with a cluster', () => {
     expect(failed?.message).toContain('update');
   });
 
-  it('reports each workload without restart permission once, even if the workload does not exist', async () => {
+  it('`doctor` reports each workload without restart permission once, even if the workload does not exist', async () => {
     await using api = await startApiServer();
     allowAll(api, (verb, name, resource) => {
       if (resource === 'apps/deployments') return verb === 'patch' && name === 'web';
@@ -351,7 +354,7 @@ describe('doctor with a cluster', () => {
     ]);
   });
 
-  it('checks no permissions in a namespace where Secrets cannot be created', async () => {
+  it('`doctor` checks no permissions in a namespace where Secrets cannot be created', async () => {
     await using api = await startApiServer();
     const permissionChecks: string[] = [];
     api.answer(({ method, url }, response) => {
@@ -366,7 +369,7 @@ describe('doctor with a cluster', () => {
     expect(permissionChecks).toEqual([]);
   });
 
-  it('reports a rejected identity, and still tests the stores', async () => {
+  it('`doctor` reports a rejected identity, and still tests the stores', async () => {
     await using api = await startApiServer();
     api.answer((_, response) =>
       response.writeHead(401, { 'content-type': 'application/json' }).end(STATUS(401)),
@@ -379,7 +382,7 @@ describe('doctor with a cluster', () => {
     ]);
   });
 
-  it('reports a missing or invalid kubeconfig, and still tests the stores', async () => {
+  it('`doctor` reports a missing or invalid kubeconfig, and still tests the stores', async () => {
     await using api = await startApiServer();
     await using scene = await openOn(api);
     const good = await readFile(api.kubeconfig, 'utf8');
@@ -391,7 +394,7 @@ describe('doctor with a cluster', () => {
     await writeFile(api.kubeconfig, good);
   });
 
-  it('reports clock skew of the API server', async () => {
+  it('`doctor` reports clock skew of the API server', async () => {
     await using api = await startApiServer();
     api.answer((_, response) =>
       response

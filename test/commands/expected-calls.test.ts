@@ -38,7 +38,7 @@ describe('estimate of the store requests', () => {
     ['azure', 1, { way: 'read', perHour: 12 }],
     ['vault', 300, { way: 'read', perHour: 12 * 300 }],
   ])(
-    'assumes the cheapest read strategy of store %s for %i keys before the first sweep',
+    'the estimate of store requests assumes the cheapest read strategy of store %s for %i keys before the first sweep',
     async (store, keys, expected) => {
       const { config, wanted } = await open(mapping(store, keys));
       expect(expectedCalls(config, wanted)).toEqual([{ store, keys, ...expected }]);
@@ -46,7 +46,7 @@ describe('estimate of the store requests', () => {
     },
   );
 
-  it('follows the observed sweeps', async () => {
+  it('the estimate of store requests follows the observed sweeps', async () => {
     const { config, wanted } = await open(mapping('aws', 100));
     const taken = () => [{ way: 'batch' as const, keys: 100, calls: 5 }];
     expect(expectedCalls(config, wanted, { taken })).toEqual([
@@ -54,7 +54,7 @@ describe('estimate of the store requests', () => {
     ]);
   });
 
-  it('uses the read strategy and the request count of the last sweep', async () => {
+  it('the estimate of store requests uses the read strategy and the request count of the last sweep', async () => {
     const { config, wanted } = await open(
       mapping('vault', 2, 'refresh: 1h,', 'namespaces: [a, b, c]') + mapping('vault', 1, 'refresh: 10m,'),
     );
@@ -62,7 +62,7 @@ describe('estimate of the store requests', () => {
     expect(unsharedCallsPerHour(wanted, 'vault')).toBe(3 * 2 + 6);
   });
 
-  it('includes named versions, searches and merged targets', async () => {
+  it('the estimate of store requests includes named versions, searches and merged targets', async () => {
     const { config, wanted } = await open(`  - name: more
     target: { namespace: a }
     data: { A: { store: aws, key: a, version: AWSPREVIOUS } }
@@ -79,7 +79,7 @@ describe('estimate of the store requests', () => {
     ]);
   });
 
-  it('is higher without the permissions to list and to read in batches', async () => {
+  it('the estimate of store requests is higher if the permissions to list and to read in batches are missing', async () => {
     const { config, wanted } = await open(mapping('aws', 1_000));
     const perHour = (...lacks: ('list' | 'batch')[]) =>
       expectedCalls(config, wanted, { lacks: new Set(lacks) })[0]?.perHour;

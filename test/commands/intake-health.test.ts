@@ -14,14 +14,14 @@ function open() {
   return { ...health, time };
 }
 
-it('a new event intake is up', () => {
+it('a new event source is up', () => {
   expect(open().states()).toEqual([
     { kind: 'sqs', name: 'eu', state: 'up' },
     { kind: 'webhook', name: 'ci', state: 'up' },
   ]);
 });
 
-it('an event intake is degraded for a minute after a transient failure, then down, and up after a success', () => {
+it('an event source is degraded for a minute after a transient failure, then down, and up after a success', () => {
   const { attempted, states, time } = open();
   const stateOf = () => states()[0];
   attempted(EU, new AppError('STORE_UNAVAILABLE'));
@@ -35,13 +35,13 @@ it('an event intake is degraded for a minute after a transient failure, then dow
   expect(stateOf()).toEqual({ kind: 'sqs', name: 'eu', state: 'up' });
 });
 
-it('an event intake is down immediately after a permanent failure', () => {
+it('an event source is down immediately after a permanent failure', () => {
   const { attempted, states } = open();
   attempted(CI, new AppError('CREDENTIAL_MISSING', { detail: 'file /x' }));
   expect(states()[1]).toEqual({ kind: 'webhook', name: 'ci', state: 'down', code: 'CREDENTIAL_MISSING' });
 });
 
-it('the last event of an intake stays visible while the intake is configured', () => {
+it('the last event of an event source stays visible while the event source is configured', () => {
   const { received, keep, states, time } = open();
   received(CI);
   time.set(START + 5_000);

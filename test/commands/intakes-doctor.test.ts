@@ -27,14 +27,14 @@ async function checks(stores: readonly string[], events: string, env: Readonly<R
 const LOCAL = '{ name: local, kind: files, path: ./store }';
 const GRID_STORE = "{ name: azure, kind: azure-key-vault, vaultUrl: 'https://127.0.0.1:1' }";
 
-describe('doctor with event intakes', () => {
-  it('checks the keys of intakes that receive posted events', async () => {
+describe('doctor with event sources', () => {
+  it('`doctor` checks the keys of event sources that receive posted events', async () => {
     const events = `webhooks: [ { name: ci, stores: [ local ], secret: { env: HOOK } }, { name: cd, stores: [ local ], secret: { file: ./none } } ]`;
     const { ok, lines } = await checks([LOCAL], events, { HOOK: 'x' });
     expect([ok, lines]).toEqual([false, ['events ci: secret: ok', 'events cd: secret: CREDENTIAL_MISSING']]);
   });
 
-  it('checks the key of a subscription even if its store is unreachable', async () => {
+  it('`doctor` checks the key of an event subscription even if its store is unreachable', async () => {
     const grid = 'events: { eventGrid: [ { name: g, store: azure, key: { env: GRID } } ] }';
     const loaded = await loadText(`${EMPTY}stores: [ ${GRID_STORE} ]\n${grid}\n`);
     if (loaded.kind === 'invalid') throw new Error(JSON.stringify(loaded.problems));
@@ -53,7 +53,7 @@ describe('doctor with event intakes', () => {
     expect(calls).toEqual([{ env: 'GRID' }, 'events g: key']);
   });
 
-  it('reports whether Vault has an event stream, and closes the stream', async () => {
+  it('`doctor` reports whether Vault has an event stream, and closes the stream', async () => {
     await using server = await startVaultServer();
     await using events = await startVaultEvents(server);
     const store = `{ name: team, kind: vault, address: '${events.address}', auth: { method: token, token: { env: TOKEN } } }`;
@@ -69,7 +69,7 @@ describe('doctor with event intakes', () => {
     expect(await look()).toMatchObject({ ok: false, lines: [] });
   });
 
-  it('checks a queue without consuming messages, and names the missing permission', async () => {
+  it('`doctor` checks an event queue without consuming messages, and names the missing permission', async () => {
     await using aws = await startAwsServer({ region: 'eu-west-1', account: '123456789012' });
     await using sqs = await startSqsServer();
     sqs.send('waiting');

@@ -28,18 +28,21 @@ describe('event hints', () => {
   it.each([
     ['a transient failure', 'STORE_UNAVAILABLE'],
     ['a failure that a person must fix', 'ACCESS_DENIED'],
-  ] as const)('immediately run a target that waits for its retry after %s', async (_, code) => {
-    const world = await openWorld({ mappings: DB_ONLY });
-    world.store.fail('db', new AppError(code));
-    await using setup = await open(world);
-    await waitUntil(() => expect(setup.outcomes.map(({ kind }) => kind)).toEqual(['failed']));
-    world.store.put('db', db('second'), '2');
-    setup.controller.takeHints([HINT], CI);
-    await waitUntil(() => expect(setup.outcomes.at(-1)?.kind).toBe('created'));
-    expect(setup.password()).toBe(base64('second'));
-  });
+  ] as const)(
+    'an event hint immediately runs a target that waits for its retry after %s',
+    async (_, code) => {
+      const world = await openWorld({ mappings: DB_ONLY });
+      world.store.fail('db', new AppError(code));
+      await using setup = await open(world);
+      await waitUntil(() => expect(setup.outcomes.map(({ kind }) => kind)).toEqual(['failed']));
+      world.store.put('db', db('second'), '2');
+      setup.controller.takeHints([HINT], CI);
+      await waitUntil(() => expect(setup.outcomes.at(-1)?.kind).toBe('created'));
+      expect(setup.password()).toBe(base64('second'));
+    },
+  );
 
-  it('do not change a pinned target', async () => {
+  it('an event hint does not change a pinned target', async () => {
     const world = await openWorld({ mappings: DB_ONLY });
     await world.sync();
     const [created] = world.records.filter(({ action, phase }) => action === 'create' && phase === 'outcome');

@@ -81,8 +81,8 @@ async function open(events: string) {
 
 const polled = (server: SqsServer) => waitUntil(() => expect(server.polls).toBe(1));
 
-describe('event intakes', () => {
-  it('fetch and count events, and report progress', async () => {
+describe('event sources', () => {
+  it('event sources fetch and count events, and report progress', async () => {
     await using server = await startSqsServer();
     await using setup = await open(`sqs: [ ${sqs('eu', server)} ]`);
     expect(setup.loops()).toEqual(['events eu']);
@@ -93,7 +93,7 @@ describe('event intakes', () => {
     expect(setup.state.counts.filter((text) => /taken|unknown/.test(text)).length).toBeGreaterThan(1);
   });
 
-  it('log the start and the end of a failure once each', async () => {
+  it('event sources log the start and the end of a failure once each', async () => {
     await using server = await startSqsServer();
     server.faults.push(...Array.from({ length: 3 }, () => new AwsError('InternalError', 500)));
     await using setup = await open(`sqs: [ ${sqs('eu', server)} ]`);
@@ -104,7 +104,7 @@ describe('event intakes', () => {
     expect(setup.state.counts.slice(0, 3)).toEqual(['eu down', 'eu down', 'eu down']);
   });
 
-  it('keep running while other intakes are added and removed', async () => {
+  it('event sources keep running while other event sources are added and removed', async () => {
     await using one = await startSqsServer();
     await using two = await startSqsServer();
     await using setup = await open(`sqs: [ ${sqs('one', one)} ]`);
@@ -119,7 +119,7 @@ describe('event intakes', () => {
     expect(setup.state.counts.filter((text) => text.includes('gone'))).toEqual(['two gone']);
   });
 
-  it('remove the metrics of an intake when an intake of another kind takes its name', async () => {
+  it('the metrics of an event source are removed when an event source of another kind takes its name', async () => {
     await using server = await startSqsServer();
     await using setup = await open(`sqs: [ ${sqs('eu', server)} ]`);
     await polled(server);
@@ -127,7 +127,7 @@ describe('event intakes', () => {
     expect(setup.state.counts.filter((text) => text.includes('gone'))).toEqual(['eu gone']);
   });
 
-  it('restart when their store or its credentials change', async () => {
+  it('event sources restart when their store or its credentials change', async () => {
     await using server = await startSqsServer();
     await using setup = await open(`sqs: [ ${sqs('eu', server)} ]`);
     await polled(server);
@@ -141,7 +141,7 @@ describe('event intakes', () => {
     expect(setup.loops()).toEqual(['events eu']);
   });
 
-  it('are found by their kind and name if they receive posted events', async () => {
+  it('event sources for posted events are found by their kind and name', async () => {
     const grid = '{ name: grid, store: azure, key: { env: K } }';
     const ci = (stores: string) => `{ name: ci, stores: [ ${stores} ], secret: { env: S } }`;
     await using setup = await open(`webhooks: [ ${ci('aws')} ], eventGrid: [ ${grid} ]`);
@@ -165,7 +165,7 @@ describe('event intakes', () => {
     expect(setup.state.counts).toEqual(['grid gone']);
   });
 
-  it('report the last event and failures', async () => {
+  it('event sources report the last event and failures', async () => {
     await using server = await startSqsServer();
     const hook = (name: string, secret: string) =>
       `{ name: ${name}, stores: [ aws ], secret: { ${secret} } }`;
@@ -190,7 +190,7 @@ describe('event intakes', () => {
     expect(setup.health.states()).toEqual([]);
   });
 
-  it('close immediately and release all resources', async () => {
+  it('event sources close immediately and release all resources', async () => {
     await using server = await startSqsServer();
     const setup = await open(`sqs: [ ${sqs('eu', server)} ]`);
     await polled(server);

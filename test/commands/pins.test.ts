@@ -45,7 +45,7 @@ const annotations = (world: World) => objectIn(metadata(world), 'annotations') ?
 const data = (world: World) => objectIn(world.cluster.raw(APPS_DB) ?? {}, 'data') ?? {};
 
 describe('a recreated key whose versions restart at 1', () => {
-  it('makes a rollback to a replaced version fail with VERSION_GONE', async () => {
+  it('a rollback to a version that a recreated key has replaced fails with VERSION_GONE', async () => {
     const { world, changes } = await history(THREE);
     world.store.put('db', db('a Secret of another owner'), '1');
     await expect(rollBack(world, changes[0] ?? 0)).rejects.toMatchObject({ code: 'VERSION_GONE' });
@@ -54,7 +54,7 @@ describe('a recreated key whose versions restart at 1', () => {
     expect(annotations(world)).not.toHaveProperty('secretbridge.dev/pin');
   });
 
-  it('does not change the data of a target that is already pinned', async () => {
+  it('a recreated key whose versions restart at 1 does not change the data of a target that is already pinned', async () => {
     const { world, changes } = await history(THREE);
     await rollBack(world, changes[0] ?? 0);
     world.store.put('db', db('a Secret of another owner'), '1');
@@ -64,7 +64,7 @@ describe('a recreated key whose versions restart at 1', () => {
     expect(data(world).PASSWORD).toBe(base64('first'));
   });
 
-  it('allows a rollback to one of its new versions once a sync has written that version', async () => {
+  it('a rollback to a new version of a recreated key works once a sync has written that version', async () => {
     const { world } = await history(THREE);
     world.store.put('db', db('anew'), '1');
     await world.sync();
@@ -78,7 +78,7 @@ describe('a recreated key whose versions restart at 1', () => {
 
 describe('pinned data', () => {
   it.each(['removeKeys', 'delete'])(
-    'stays if its source is removed with onSourceMissing: %s',
+    'pinned data stays if its source is removed with onSourceMissing: %s',
     async (what) => {
       const { world, changes } = await history(THREE, {
         mappings: DB_ONLY.replace('target:', `onSourceMissing: ${what}\n    target:`),
@@ -97,7 +97,7 @@ describe('pinned data', () => {
     },
   );
 
-  it('stays if its source is removed under `onSourceMissing: %s`', async () => {
+  it('pinned data stays if its source is removed under `onSourceMissing: %s`', async () => {
     const { world, changes } = await history(THREE);
     await world.configure(DB_ONLY.replaceAll('key: db', 'key: token, optional: true'));
     world.store.put('token', '{}');
@@ -107,7 +107,7 @@ describe('pinned data', () => {
 });
 
 describe('record that a rollback restores', () => {
-  it('must belong to this installation, because another installation has other stores', async () => {
+  it('the record of a rollback must belong to this installation, because another installation has other stores', async () => {
     const { world } = await history(THREE);
     await using process = await world.start();
     const record = {
@@ -122,7 +122,7 @@ describe('record that a rollback restores', () => {
     });
   });
 
-  it('can be the intent of a change, or an earlier rollback', async () => {
+  it('the record of a rollback can be the intent of a change, or an earlier rollback', async () => {
     const { world } = await history(THREE);
     const intent = world.records.find(({ phase }) => phase === 'intent')?.sequence ?? 0;
     await rollBack(world, intent);
@@ -134,7 +134,7 @@ describe('record that a rollback restores', () => {
     expect(annotations(world)).toMatchObject({ 'secretbridge.dev/pin': String(pin) });
   });
 
-  it('can be removed from the audit log later, because the pin record contains the versions', async () => {
+  it('the record of a rollback can later be removed from the audit log, because the pin record contains the versions', async () => {
     const { world, changes } = await history(THREE);
     await rollBack(world, changes[0] ?? 0);
     await using process = await world.start();
@@ -149,7 +149,7 @@ describe('record that a rollback restores', () => {
 });
 
 describe('a pinned target', () => {
-  it('is repaired to the pinned versions after a manual deletion', async () => {
+  it('a pinned target is repaired to the pinned versions after a manual deletion', async () => {
     const { world, changes } = await history(THREE);
     await rollBack(world, changes[0] ?? 0);
     world.cluster.forget(APPS_DB);
@@ -160,14 +160,14 @@ describe('a pinned target', () => {
     expect(world.story(length)).toContain('repair outcome db ok');
   });
 
-  it('has the same configuration hash as an unpinned target', async () => {
+  it('a pinned target has the same configuration hash as an unpinned target', async () => {
     const { world, changes } = await history(THREE);
     const before = annotations(world)['secretbridge.dev/config'];
     await rollBack(world, changes[0] ?? 0);
     expect(annotations(world)['secretbridge.dev/config']).toBe(before);
   });
 
-  it('follows changes of its mapping, except for source versions', async () => {
+  it('a pinned target follows changes of its mapping, except for source versions', async () => {
     const { world, changes } = await history(THREE);
     await rollBack(world, changes[0] ?? 0);
     await world.configure(`${DB_ONLY}
@@ -179,7 +179,7 @@ describe('a pinned target', () => {
     expect(await world.sync()).toMatchObject({ summary: { unchanged: 1 } });
   });
 
-  it('also follows a source that was added to the mapping later', async () => {
+  it('a pinned target also follows a source that was added to the mapping later', async () => {
     const { world, changes } = await history(THREE);
     await rollBack(world, changes[0] ?? 0);
     await world.configure(`${DB_ONLY}      TOKEN: { store: vault, key: token }\n`);
@@ -191,7 +191,7 @@ describe('a pinned target', () => {
     expect(data(world)).toMatchObject({ PASSWORD: base64('first'), TOKEN: base64('two') });
   });
 
-  it('stays pinned if its mapping is removed and added again', async () => {
+  it('a pinned target stays pinned if its mapping is removed and added again', async () => {
     const { world, changes } = await history(THREE);
     await rollBack(world, changes[0] ?? 0);
     await world.configure(DB_ONLY.replace('name: db', 'name: other').replace('apps }', 'web }'));
@@ -202,7 +202,7 @@ describe('a pinned target', () => {
     expect(data(world).PASSWORD).toBe(base64('first'));
   });
 
-  it('does not pin other or later targets of its mapping', async () => {
+  it('a pin applies to one target, and not to other or later targets of its mapping', async () => {
     const two = DB_ONLY.replace('namespace: apps', 'namespaces: [apps, web]');
     const { world, changes } = await history(THREE, { mappings: two });
     await rollBack(world, changes[0] ?? 0, 'apps');
@@ -215,7 +215,7 @@ describe('a pinned target', () => {
     expect(passwords).toEqual([base64('first'), base64('fourth'), base64('fourth')]);
   });
 
-  it('is shown as pinned in `plan` and `explain`, with its pinned sources', async () => {
+  it('a pinned target is shown as pinned in `plan` and `explain`, with its pinned sources', async () => {
     const { world, changes } = await history(THREE);
     await rollBack(world, changes[0] ?? 0);
     await using process = await world.start();
@@ -232,7 +232,7 @@ describe('an immutable target', () => {
   const immutable = (recreate: boolean) =>
     DB_ONLY.replace('namespace: apps', `namespace: apps, immutable: true, recreate: ${recreate}`);
 
-  it('refuses a rollback to other content, and is not pinned', async () => {
+  it('an immutable target refuses a rollback to other content, and stays unpinned', async () => {
     const { world, changes } = await history(THREE);
     await world.configure(immutable(false));
     await world.sync();
@@ -241,7 +241,7 @@ describe('an immutable target', () => {
     expect(annotations(world)).not.toHaveProperty('secretbridge.dev/pin');
   });
 
-  it('can be pinned to its current content, and refuses new content after unpin', async () => {
+  it('an immutable target can be pinned to its current content, and refuses new content after it is unpinned', async () => {
     const { world, changes } = await history(THREE.slice(0, 1), { mappings: immutable(false) });
     expect(await rollBack(world, changes[0] ?? 0)).toMatchObject({ ok: true });
     world.store.put('db', db('second'), '2');
@@ -251,8 +251,8 @@ describe('an immutable target', () => {
     });
   });
 
-  it('is recreated if the mapping allows it', async () => {
-    // The last target is never deleted automatically, so the mapping has two.
+  it('an immutable target is recreated if the mapping allows it', async () => {
+    // The last target of a mapping is never deleted automatically, so this mapping has two targets.
     const more = immutable(true).replace('namespace: apps', 'namespaces: [apps, web]');
     const { world } = await history(THREE.slice(0, 1), { mappings: more, more: 'brake: { share: 1 }' });
     const first = changesOf(world)[0] ?? 0;
@@ -268,13 +268,13 @@ describe('an immutable target', () => {
     expect(await world.sync()).toMatchObject({ summary: { unchanged: 2 } });
   });
 
-  it('is held by the brake, and rolled back after a release', async () => {
+  it('an immutable target is held by the brake, and is rolled back after a release', async () => {
     const more = immutable(true).replace('namespace: apps', 'namespaces: [apps, web]');
     const { world } = await history(THREE.slice(0, 1), { mappings: more, more: 'brake: { share: 1 }' });
     const first = changesOf(world)[0] ?? 0;
     world.store.put('db', db('second'), '2');
     await world.sync();
-    // Two of two targets were deleted within the window.
+    // The brake counts deletions within a time window. In this window, two of two targets were deleted.
     const report = await rollBack(world, first, 'apps');
     expect(report).toMatchObject({ summary: { held: 1 }, held: [{ action: 'delete' }] });
     await using process = await world.start();
@@ -287,7 +287,7 @@ describe('an immutable target', () => {
 describe('a merge into a Secret of another owner', () => {
   const MERGE = DB_ONLY.replace('namespace: apps', 'namespace: apps, mode: merge');
 
-  it('pins only its own keys, and repairs manual edits of them', async () => {
+  it('a rollback of a merge pins only its own keys, and later runs repair manual edits of these keys', async () => {
     const world = await openWorld({ mappings: MERGE });
     world.cluster.put(APPS_DB, { type: 'Opaque', data: { THEIRS: base64('theirs') } });
     for (const [index, text] of THREE.entries()) {
@@ -308,7 +308,7 @@ describe('a merge into a Secret of another owner', () => {
 });
 
 describe('rollback', () => {
-  it('lets the next run follow the last pin record after a crash at any step', async () => {
+  it('the run after a rollback that crashed at any step follows the last pin record', async () => {
     let steps = 1;
     let pinned = 0;
     for (let at = 1; at <= steps; at += 1) {
@@ -330,7 +330,7 @@ describe('rollback', () => {
     expect([steps > 10, pinned > 4, pinned < steps - 4]).toEqual([true, true, true]);
   });
 
-  it('makes a concurrent run fail with a conflict and plan again', async () => {
+  it('a rollback during a run makes the write of the run fail with a conflict, and the run plans again', async () => {
     const { world, changes } = await history(THREE);
     world.store.put('db', db('fourth'), '4');
     let done = false;

@@ -68,7 +68,7 @@ async function runPreflight(scene: Scene = {}, ages?: Parameters<typeof prefligh
 }
 
 describe('preflight', () => {
-  it('finds all unchanged targets with a single list request and a single version lookup', async () => {
+  it('the preflight finds all unchanged targets with one list request and one version lookup', async () => {
     const { inSync, omitted, lookups, open } = await runPreflight();
     expect(omitted).toEqual([]);
     expect(lookups.map(({ length }) => length)).toEqual([COUNT]);
@@ -81,7 +81,7 @@ describe('preflight', () => {
     expect(open).toBe(0);
   });
 
-  it('records the age of each version that it has looked up', async () => {
+  it('the preflight records the age of each version that it looks up', async () => {
     const noted: unknown[] = [];
     const versions = {
       k3: { kind: 'known', version: '1', createdAt: 900 },
@@ -95,12 +95,12 @@ describe('preflight', () => {
     expect(noted).toContainEqual(['vault', 'k3', 900]);
   });
 
-  it('omits targets with different or unknown versions', async () => {
+  it('the preflight omits targets with different or unknown versions', async () => {
     const versions = { k3: { kind: 'known', version: '2' }, k7: { kind: 'unknown' } } as const;
     expect((await runPreflight({ versions })).omitted).toEqual(['app-3', 'app-7']);
   });
 
-  it('omits missing targets and targets of other owners', async () => {
+  it('the preflight omits missing targets and targets of other owners', async () => {
     const metas = {
       2: () => undefined,
       4: (target: DesiredTarget) => meta(target, { KEY: ['k4', '1'] }, { foreign: true }),
@@ -110,7 +110,7 @@ describe('preflight', () => {
     expect(missing).toEqual(['app-2']);
   });
 
-  it('omits forbidden sources, named versions and merges', async () => {
+  it('the preflight omits forbidden sources, named versions and merges', async () => {
     const targets = {
       1: wanted({ name: 'app-1', data: { KEY: source({ key: 'k1', version: '1' }) } }),
       5: wanted({ name: 'app-5', target: { mode: 'merge' }, data: { KEY: source({ key: 'k5' }) } }),
@@ -118,7 +118,7 @@ describe('preflight', () => {
     expect((await runPreflight({ targets, denied: 'k9' })).omitted).toEqual(['app-1', 'app-5', 'app-9']);
   });
 
-  it('finds nothing if there are few targets, if the scope is `names`, or if no list of versions is available', async () => {
+  it('the preflight finds nothing if there are few targets, if the scope is `names`, or if no list of versions is available', async () => {
     for (const scene of [{ listFails: true }, { kind: 'vault' }, { scope: 'names' as const }, { count: 5 }]) {
       const { inSync, missing, lookups, open } = await runPreflight(scene);
       expect([inSync.size, missing.length, lookups.flat().length, open]).toEqual([0, 0, 0, 0]);

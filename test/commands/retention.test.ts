@@ -35,8 +35,8 @@ async function until(isSo: () => boolean): Promise<void> {
   await expect.poll(isSo, { interval: 2, timeout: 5_000 }).toBe(true);
 }
 
-describe('retention while serving', () => {
-  it('removes old records at the start, and again whenever more records become old', async () => {
+describe('retention in a service', () => {
+  it('a service removes old records at the start, and again whenever more records become old', async () => {
     await using scene = await openRetention();
     await scene.append(0);
     await scene.append(20);
@@ -54,7 +54,7 @@ describe('retention while serving', () => {
     expect(await scene.prove()).toMatchObject({ ok: true, from: 8 });
   });
 
-  it('logs failures and retries', async () => {
+  it('a service logs a failed removal of old records and retries', async () => {
     await using scene = await openRetention();
     await scene.append(0);
     await scene.append(20);
@@ -68,7 +68,7 @@ describe('retention while serving', () => {
     });
   });
 
-  it('keeps unverifiable records and logs the reason', async () => {
+  it('a service keeps records that cannot be verified, and logs the reason', async () => {
     await using scene = await openRetention();
     await scene.append(0);
     await scene.append(20);
@@ -84,7 +84,7 @@ describe('retention while serving', () => {
     ]);
   });
 
-  it('does nothing without a configured retention, and nothing after closing', async () => {
+  it('a service removes no records without a configured retention, or after the retention was closed', async () => {
     await using scene = await openRetention();
     await scene.append(0);
     await scene.append(20);

@@ -103,7 +103,7 @@ async function perform(
 }
 
 describe('rollback (property)', () => {
-  it('restores the content at any record, and every sweep keeps it until unpin', async () => {
+  it('a rollback restores the content at any record, and every sweep keeps this content until an unpin', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 14 }), async (steps) => {
         const bench = await open();

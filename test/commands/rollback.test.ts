@@ -43,7 +43,7 @@ const annotations = (world: World) =>
   objectIn(objectIn(world.cluster.raw(APPS_DB) ?? {}, 'metadata') ?? {}, 'annotations');
 
 describe('rollback', () => {
-  it('restores the recorded versions, and keeps them while the source changes', async () => {
+  it('a rollback restores the recorded versions, and keeps them while the source changes', async () => {
     const { world, changes } = await openRotated();
     const [first = 0] = changes;
     expect(await rollback(world, first)).toMatchObject({ ok: true, summary: { updated: 1 } });
@@ -58,7 +58,7 @@ describe('rollback', () => {
     expect(password(world)).toBe(base64('first'));
   });
 
-  it('records the versions, the actor and the change under one request id', async () => {
+  it('a rollback records the versions, the actor and the change under one request id', async () => {
     const { world, changes } = await openRotated();
     const { length } = world.records;
     const { requestId } = await rollback(world, changes[1] ?? 0);
@@ -83,7 +83,7 @@ describe('rollback', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('changes and pins nothing if the store no longer has a version', async () => {
+  it('a rollback changes and pins nothing if the store no longer has a version', async () => {
     const { world, changes } = await openRotated();
     world.store.purge('db', '1');
     const { length } = world.records;
@@ -94,7 +94,7 @@ describe('rollback', () => {
     expect(annotations(world)).not.toHaveProperty('secretbridge.dev/pin');
   });
 
-  it('keeps the target and reports an error if the pinned version is removed later', async () => {
+  it('a sync keeps a pinned target and reports an error if the pinned version was removed', async () => {
     const { world, changes } = await openRotated();
     await rollback(world, changes[0] ?? 0);
     world.store.purge('db', '1');
@@ -105,7 +105,7 @@ describe('rollback', () => {
     expect(password(world)).toBe(base64('first'));
   });
 
-  it('changes no key if the target already has the versions', async () => {
+  it('a rollback changes no key if the target already has the versions', async () => {
     const { world, changes } = await openRotated();
     const report = await rollback(world, changes[2] ?? 0);
     expect(report.targets[0]?.keys.map(({ action }) => action)).toEqual(['keep', 'keep']);
@@ -113,7 +113,7 @@ describe('rollback', () => {
     expect(world.records.findLast(({ phase }) => phase === 'outcome')?.action).toBe('update');
   });
 
-  it('uses the pin of the last of several rollbacks', async () => {
+  it('the last of several rollbacks determines the pin', async () => {
     const { world, changes } = await openRotated();
     await rollback(world, changes[0] ?? 0);
     await rollback(world, changes[1] ?? 0);
@@ -121,7 +121,7 @@ describe('rollback', () => {
     expect(annotations(world)).toMatchObject({ 'secretbridge.dev/pin': String(changes[1]) });
   });
 
-  it('restores the pinned versions after a manual edit', async () => {
+  it('a sync restores the pinned versions after a manual edit', async () => {
     const { world, changes } = await openRotated();
     await rollback(world, changes[0] ?? 0);
     world.cluster.edit(APPS_DB, (raw) => ({
@@ -137,13 +137,13 @@ describe('rollback', () => {
   it.each([
     ['that does not exist', () => 9_999, 'RECORD_MISSING'],
     ['of a command', () => 1, 'NOT_A_CHANGE'],
-  ])('refuses a record %s', async (_, sequence, code) => {
+  ])('a rollback refuses a record %s', async (_, sequence, code) => {
     const { world } = await openRotated();
     await expect(rollback(world, sequence())).rejects.toMatchObject({ code });
     expect(world.records.some(({ action }) => action === 'rollback')).toBe(false);
   });
 
-  it('requires a namespace if the mapping has several, and leaves the other namespaces unchanged', async () => {
+  it('a rollback requires a namespace if the mapping has several, and does not change the other namespaces', async () => {
     const { world, changes } = await openRotated(
       DB_ONLY.replace('namespace: apps', 'namespaces: [apps, web]'),
     );
@@ -161,7 +161,7 @@ describe('rollback', () => {
     expect(password(world, { namespace: 'web', secret: 'db' })).toBe(base64('third'));
   });
 
-  it('restores the results of a search', async () => {
+  it('a rollback restores the keys that a search had found', async () => {
     const world = await openWorld({
       mappings: `
   - name: db
@@ -185,7 +185,7 @@ describe('rollback', () => {
 });
 
 describe('unpin', () => {
-  it('lets the target follow its sources again', async () => {
+  it('an unpin lets the target follow its sources again', async () => {
     const { world, changes } = await openRotated();
     await rollback(world, changes[0] ?? 0);
     const { length } = world.records;
@@ -196,7 +196,7 @@ describe('unpin', () => {
     expect(await world.sync()).toMatchObject({ summary: { unchanged: 1 } });
   });
 
-  it('reports why the namespaces could not be resolved', async () => {
+  it('an unpin reports why the namespaces could not be resolved', async () => {
     const world = await openWorld({
       mappings: `
   - name: db
@@ -218,14 +218,14 @@ describe('unpin', () => {
     });
   });
 
-  it('reports that no target is pinned', async () => {
+  it('an unpin reports that no target is pinned', async () => {
     const { world } = await openRotated();
     await expect(unpin(world)).rejects.toMatchObject({ code: 'NOT_PINNED' });
   });
 });
 
 describe('pin annotation', () => {
-  it('only displays the pin: a forged annotation pins nothing and is removed', async () => {
+  it('the pin annotation has no effect: a forged annotation pins nothing and is removed', async () => {
     const { world } = await openRotated();
     world.cluster.edit(APPS_DB, (raw) => {
       const metadata = objectIn(raw, 'metadata') ?? {};

@@ -12,7 +12,7 @@ describe('an aborted sync', () => {
     data: { TOKEN: { store: vault, key: token } }`,
   ).join('');
 
-  it('completes and records the running write, and starts no other write', async () => {
+  it('an aborted sync finishes and records the running write, and starts no other write', async () => {
     const world = await openWorld({ mappings: many, more: 'engine: { kind: memory, concurrency: 1 }' });
     const write = gate('cluster.create');
     const stop = new AbortController();
@@ -28,7 +28,7 @@ describe('an aborted sync', () => {
     expect(await world.sync()).toMatchObject({ ok: true, summary: { created: 5, unchanged: 1 } });
   });
 
-  it('counts as complete if its last target is already done', async () => {
+  it('an aborted sync counts as complete if its last target is already done', async () => {
     const world = await openWorld({ mappings: many, more: 'engine: { kind: memory, concurrency: 8 }' });
     const stop = new AbortController();
     const report = await world.sync(undefined, {
@@ -41,7 +41,7 @@ describe('an aborted sync', () => {
   it.each([
     ['reads', 'store.read', '{ store: vault, key: db }'],
     ['searches', 'store.find', '{ store: vault, find: {} }'],
-  ])('ends while it %s a hanging store, and records no failure', async (_, call, from) => {
+  ])('an aborted sync ends while it %s a hanging store, and records no failure', async (_, call, from) => {
     const world = await openWorld({
       mappings: `
   - name: a
@@ -69,7 +69,7 @@ describe('an aborted sync', () => {
     expect(world.story().at(-1)).toBe('sweep failed');
   });
 
-  it('reports no held changes, because nothing was decided', async () => {
+  it('an aborted sync reports no held changes, because nothing was decided', async () => {
     const world = await openWorld({
       mappings: `
   - name: a
@@ -90,7 +90,7 @@ describe('an aborted sync', () => {
 });
 
 describe('log of a sync', () => {
-  it('logs changes as info, transient failures as warnings, permanent failures as errors, and the rest as debug', async () => {
+  it('a sync logs changes as info, transient failures as warnings, permanent failures as errors, and the rest as debug', async () => {
     const logger = recordingLogger();
     const world = await openWorld({ logger });
     const levels = () =>

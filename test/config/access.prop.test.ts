@@ -14,11 +14,11 @@ function regExpOf(pattern: string): RegExp {
 }
 
 describe('globs', () => {
-  it('match only identical text if they contain no star', () => {
+  it('a glob without a star matches only identical text', () => {
     fc.assert(fc.property(text, text, (a, b) => matches(a, b) === (a === b)));
   });
 
-  it('match exactly what an equivalent regular expression matches', () => {
+  it('a glob matches exactly the texts that an equivalent regular expression matches', () => {
     fc.assert(
       fc.property(glob, text, (pattern, candidate) => {
         expect(matches(pattern, candidate)).toBe(regExpOf(pattern).test(candidate));
@@ -27,7 +27,7 @@ describe('globs', () => {
     );
   });
 
-  it('allow with two stars everything that they allow with one star', () => {
+  it('a glob with two stars matches everything that it matches with one star in their place', () => {
     fc.assert(
       fc.property(glob, text, (pattern, candidate) => {
         if (matches(pattern, candidate))
@@ -59,7 +59,7 @@ function model(all: readonly Rule[], namespace: string, store: string, key: stri
 }
 
 describe('access rules', () => {
-  it('allow exactly the plain keys that a reference implementation allows', () => {
+  it('access rules allow exactly the unambiguous keys that a reference implementation allows', () => {
     fc.assert(
       fc.property(rules, names, names, plainKey, (all, namespace, store, key) => {
         expect(allows(all, { namespace, store, key })).toBe(model(all, namespace, store, key));
@@ -96,7 +96,7 @@ describe('access rules', () => {
     (key) => `${key}\ud800`,
   ];
 
-  it('never allow a key that a component may read as another key, whatever the globs are', () => {
+  it('access rules never allow a key that a component may read as another key, whatever the globs are', () => {
     fc.assert(
       fc.property(rules, fc.constantFrom(...ATTACKS), plainKey, plainKey, (all, attack, key, other) => {
         const open = [...all, { namespaces: ['**'], stores: ['**'], keys: ['**', '*', `${key}/**`] }];
@@ -111,7 +111,7 @@ describe('access rules', () => {
     );
   });
 
-  it('allow an ARN only if a glob that begins like an ARN matches', () => {
+  it('access rules allow an ARN only if a glob that begins like an ARN matches it', () => {
     const arn = plainKey.map((key) => `arn:aws:secretsmanager:eu-west-1:123456789012:secret:${key}`);
     const reaching = fc.constantFrom(
       'a*',
@@ -139,7 +139,7 @@ describe('access rules', () => {
     );
   });
 
-  it('allow a search only if they allow all its possible results', () => {
+  it('access rules allow a search only if they allow all its possible results', () => {
     const path = fc.oneof(
       fc.constantFrom('', '/'),
       plainKey,
@@ -157,7 +157,7 @@ describe('access rules', () => {
     );
   });
 
-  it('allow a search in a store without folders only if they allow every name that begins with the search path', () => {
+  it('access rules allow a search in a store without folders only if they allow every name that begins with the search path', () => {
     const end = fc.string({ unit: fc.constantFrom('a', 'b', '-'), maxLength: 4 });
     const beginning = fc.oneof(fc.constant(''), segment);
     fc.assert(
@@ -169,7 +169,7 @@ describe('access rules', () => {
     );
   });
 
-  it('allow a search in a folder if they allow the whole folder', () => {
+  it('access rules allow a search in a folder if they allow the whole folder', () => {
     fc.assert(
       fc.property(plainKey, plainKey, (folder, inner) => {
         const all = [{ namespaces: ['*'], stores: ['*'], keys: [`${folder}/**`] }];
@@ -180,8 +180,8 @@ describe('access rules', () => {
   });
 });
 
-describe('include bounds', () => {
-  it('can only restrict access: a key must be allowed by both the access rules and the bounds', () => {
+describe('bounds of an include', () => {
+  it('bounds only restrict the access: a key must be allowed by both the access rules and the bounds', () => {
     const config = fc.record({ access: fc.option(rules, { nil: undefined }), bound: rule });
     fc.assert(
       fc.property(config, names, names, plainKey, ({ access, bound }, namespace, store, key) => {

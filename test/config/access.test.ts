@@ -19,7 +19,7 @@ describe('a glob', () => {
     ['**/c', 'a/b/c', true],
     ['a/**/c', 'a/b/b/c', true],
     ['a/***', 'a/b/c', true],
-  ])('%s matches %s: %s', (glob, text, expected) => {
+  ])('the glob %s matches %s: %s', (glob, text, expected) => {
     expect(matches(glob, text)).toBe(expected);
   });
 
@@ -39,16 +39,16 @@ describe('a glob', () => {
     ['alternatives', '{a,b}', 'a'],
     ['what is repeated', 'a+', 'aa'],
     ['an escape', '\\*', '*'],
-  ])('does not match %s', (_, glob, text) => {
+  ])('a glob does not match %s', (_, glob, text) => {
     expect(matches(glob, text)).toBe(false);
   });
 
-  it('treats other special characters literally', () => {
+  it('treats all special characters except the star literally', () => {
     for (const text of ['a.b', 'a?b', '[ab]', '{a,b}', '(a|b)', 'a+', '^a$', '\\d', '\u{1F511}'])
       expect(matches(text, text)).toBe(true);
   });
 
-  it('is matched in a time that is at most proportional to the product of both lengths', () => {
+  it('matches a glob in a time that is at most proportional to the product of the lengths of glob and text', () => {
     // A matcher with backtracking would exceed the time limit of the test.
     expect(matches('*a'.repeat(50), 'a'.repeat(5_000))).toBe(true);
     expect(matches(`${'*a'.repeat(50)}b`, 'a'.repeat(5_000))).toBe(false);
@@ -63,14 +63,14 @@ describe('the access to a key', () => {
   const isAllowed = (namespace: string, store: string, key: string) =>
     allows(rules, { namespace, store, key });
 
-  it('is allowed if a single rule matches namespace, store and key', () => {
+  it('allows a key if a single rule matches namespace, store and key', () => {
     expect(isAllowed('payments', 'team-vault', 'payments/db')).toBe(true);
     expect(isAllowed('payments-eu', 'team-vault', 'payments/a/b')).toBe(true);
     expect(isAllowed('any', 'local', 'shared/a')).toBe(true);
     expect(isAllowed('any', 'local', '/aws/a')).toBe(true);
   });
 
-  it('is denied if namespace, store and key match only in different rules', () => {
+  it('denies a key if namespace, store and key match only in different rules', () => {
     expect(isAllowed('payments', 'local', 'payments/db')).toBe(false);
     expect(isAllowed('any', 'team-vault', 'payments/db')).toBe(false);
     expect(isAllowed('payments', 'team-vault', 'shared/a')).toBe(false);
@@ -79,11 +79,11 @@ describe('the access to a key', () => {
   it.each([
     'payments/../root', 'payments/./db', 'payments/a/..', 'payments//db', 'payments/', 'payments/db/', '../payments/db',
     'payments/db\n', 'payments/\0', 'payments/\r/x', 'Payments/db', 'payments', '/payments/db', 'x/payments/db',
-  ])('is never allowed for the key %j', (key) => {
+  ])('never allows the key %j', (key) => {
     expect(isAllowed('payments', 'team-vault', key)).toBe(false);
   }); // biome-ignore format: a list of keys
 
-  it('is denied if the list of rules is empty', () => {
+  it('denies every key if the list of rules is empty', () => {
     expect(allows([], { namespace: 'a', store: 'b', key: 'c' })).toBe(false);
   });
 });

@@ -59,18 +59,18 @@ describe('an invalid configuration file', () => {
     ['an open bracket', 'a: { b: 1\nc: 2\n', expect.stringContaining('an earlier bracket (`{`, `[`)')],
     ['zero bytes', 'a: \0', '1:1  CONFIG_INVALID: this is not a text file: it contains zero bytes'],
     ['binary', new Uint8Array([0x61, 0xff, 0xfe]), '1:1  CONFIG_INVALID: this is not UTF-8 text'],
-  ])('is rejected with the position of the mistake: %s', async (_, text, line) => {
+  ])('rejects an invalid file with the position of the mistake: %s', async (_, text, line) => {
     expect(await messages(text)).toContainEqual(line);
   });
 
-  it('is rejected before parsing if it is too large', async () => {
+  it('rejects a file that is too large before it is parsed', async () => {
     const lines = await messages('a'.repeat(10_000_000));
     expect(lines).toEqual([
       '1:1  CONFIG_INVALID: the file is too large: 9.5 MiB, at most 4 MiB are allowed; split it into several files',
     ]);
   });
 
-  it('is rejected without exhausting memory if it contains nested YAML aliases', async () => {
+  it('rejects nested YAML aliases without exhausting memory', async () => {
     const names = 'abcdefghijklmnopqrst'.split('');
     const lines = names.map(
       (name, i) =>
@@ -90,13 +90,13 @@ describe('an invalid configuration file', () => {
     ['the file', { '/home/ann/secretbridge.yaml': { fails: 'ELOOP' } }, 'its symbolic links form a loop'],
     ['the file', { '/home/ann/secretbridge.yaml': { fails: 'EIO' } }, 'the file cannot be read (EIO)'],
     ['a pipe', { '/home/ann/secretbridge.yaml': { pipe: true } }, 'this is not a regular file'],
-  ] as const)('causes a message with the reason if %s cannot be read', async (_, files, message) => {
+  ] as const)('reports the reason if %s cannot be read', async (_, files, message) => {
     expect((await load(files)).problems).toEqual([
       { file: 'secretbridge.yaml', line: 1, column: 1, path: '', code: 'CONFIG_INVALID', message },
     ]);
   });
 
-  it('is reported for link loops, empty folders and missing files on a real file system', async () => {
+  it('reports link loops, empty folders and missing files on a real file system', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'config-'));
     try {
       await symlink('b', join(folder, 'a'));
@@ -127,7 +127,7 @@ describe('an empty file among others', () => {
   const MAIN = '/home/ann/conf/a.yaml';
   const EMPTY = 'the file is empty; delete it, or add a comment if this is intended';
 
-  it.each(['', '\n', ' \r\n\t', '\uFEFF'])('is rejected: %j', async (text) => {
+  it.each(['', '\n', ' \r\n\t', '\uFEFF'])('rejects an empty file with the content %j', async (text) => {
     const loaded = await load({ [MAIN]: VALID, '/home/ann/conf/b.yaml': text }, 'conf');
     expect(loaded.kind).toBe('invalid');
     expect(loaded.problems).toEqual([
@@ -135,7 +135,7 @@ describe('an empty file among others', () => {
     ]);
   });
 
-  it('hides no problems in other files, and causes no false problems there', async () => {
+  it('an empty file hides no problems in other files, and causes no false problems there', async () => {
     const wrong = `${VALID}lgo: {}\n`.replace('store: team-vault', 'store: elsewhere');
     const loaded = await load({ [MAIN]: wrong, '/home/ann/conf/b.yaml': '' }, 'conf');
     expect(loaded.problems.map(({ file, path }) => [file, path])).toEqual([
@@ -145,13 +145,13 @@ describe('an empty file among others', () => {
   });
 
   it.each(['# None for now.\n', '---\n', 'mappings: []\n'])(
-    'does not count as empty if it contains %j',
+    'does not treat a file as empty if it contains %j',
     async (text) => {
       expect(linesOf(await load({ [MAIN]: VALID, '/home/ann/conf/b.yaml': text }, 'conf'))).toEqual([]);
     },
   );
 
-  it('is rejected also if it is an included file', async () => {
+  it('rejects an empty file even if it is an included file', async () => {
     const include = `include: [ { path: ../teams, namespaces: [a], stores: [team-vault], keys: ['a/**'] } ]\n`;
     const loaded = await load({ [MAIN]: `${VALID}${include}`, '/home/ann/teams/one.yaml': '' }, 'conf');
     expect(loaded.kind).toBe('invalid');
@@ -160,7 +160,7 @@ describe('an empty file among others', () => {
 });
 
 describe('a file', () => {
-  it('may have a byte order mark and CRLF, and positions of problems are still correct', async () => {
+  it('accepts a byte order mark and CRLF, and still reports correct positions', async () => {
     expect(await messages(`\uFEFF${HEAD}lgo: {}\n`.replaceAll('\n', '\r\n'))).toEqual([
       '3:1 lgo CONFIG_INVALID: unknown key `lgo` — did you mean `log`?',
     ]);
@@ -169,7 +169,7 @@ describe('a file', () => {
     ]);
   });
 
-  it('is never quoted in an error if it is not YAML', async () => {
+  it('never quotes a file in an error if the file is not YAML', async () => {
     for (const text of [
       'token: "MARKER',
       'token: MARKER: MARKER',

@@ -14,7 +14,7 @@ function mappings(...bodies: readonly string[]): string {
 const DATA = 'data: { A: { store: team-vault, key: payments/a } }';
 
 describe('names', () => {
-  it('must be different in two mappings', async () => {
+  it('rejects a name that two mappings use', async () => {
     expect(
       await problems(
         mappings(`name: m, target: { namespace: a }, ${DATA}`, `name: m, target: { namespace: b }, ${DATA}`),
@@ -24,7 +24,7 @@ describe('names', () => {
     ]);
   });
 
-  it('must be different for two tokens, because the audit log identifies callers by token name', async () => {
+  it('rejects a name that two tokens use, because the audit log identifies callers by token name', async () => {
     const token = (name: string) => `{ name: ${name}, role: viewer, token: { env: T } }`;
     expect(await problems(`http: { tokens: [ ${token('ann')}, ${token('bob')} ] }`)).toEqual([]);
     expect(await problems(`http: { tokens: [ ${token('ann')}, ${token('ann')} ] }`)).toEqual([
@@ -32,14 +32,14 @@ describe('names', () => {
     ]);
   });
 
-  it.each(['a', 'a1', 'a-b.c', 'x'.repeat(63)])('can be %s', async (name) => {
+  it.each(['a', 'a1', 'a-b.c', 'x'.repeat(63)])('accepts the mapping name %s', async (name) => {
     expect(await problems(mappings(`name: ${name}, target: { namespace: a, secret: s }, ${DATA}`))).toEqual(
       [],
     );
   });
 
   it.each(['A', '-a', 'a-', 'a_b', 'a/b', '.a', 'x'.repeat(64), '"a\\n"', '""'])(
-    'cannot be %s',
+    'rejects the mapping name %s',
     async (name) => {
       const found = await problems(mappings(`name: ${name}, target: { namespace: a, secret: s }, ${DATA}`));
       expect(found).toHaveLength(1);
@@ -47,7 +47,7 @@ describe('names', () => {
     },
   );
 
-  it('cause a suggestion if they are almost the name of a store', async () => {
+  it('suggests the name of a store if an unknown name is almost equal', async () => {
     expect(
       await problems(
         mappings('name: m, target: { namespace: a }, data: { A: { store: team-valt, key: a } }'),
@@ -64,7 +64,7 @@ describe('names', () => {
 });
 
 describe('targets', () => {
-  it('belong to only one mapping each', async () => {
+  it('rejects a target that several mappings own', async () => {
     const found = await problems(
       mappings(
         `name: m1, target: { namespaces: [a, b], secret: s }, ${DATA}`,
@@ -77,7 +77,7 @@ describe('targets', () => {
     ]);
   });
 
-  it('can be shared by several mappings if all of these merge', async () => {
+  it('accepts a target of several mappings if all of these mappings merge', async () => {
     const merge = (name: string, mode: string) =>
       `name: ${name}, target: { namespace: a, secret: s, mode: ${mode} }, ${DATA}`;
     const codes = async (...modes: readonly string[]) =>
@@ -116,7 +116,7 @@ describe('targets', () => {
       'namespace: a, annotations: { secretbridge.dev/x: y }',
       'target.annotations["secretbridge.dev/x"] CONFIG_INVALID: expected a name other than',
     ],
-  ])('are rejected if they are { %s }', async (target, part) => {
+  ])('rejects the target { %s }', async (target, part) => {
     const found = await problems(mappings(`name: m, target: { ${target} }, ${DATA}`));
     expect(found).toHaveLength(1);
     expect(found[0]).toContain(`mappings[0].${part}`);
@@ -126,7 +126,7 @@ describe('targets', () => {
     ['{{ DB_PASWORD }}', 'did you mean `DB_PASSWORD`?'],
     ['{{ DB_PASSWORD | bas64 }}', 'did you mean `base64`?'],
     ['{{ DB_PASSWORD | sha256 }}', undefined],
-  ])('cause for a template %s the suggestion: %s', async (template, suggestion) => {
+  ])('suggests for the template %s: %s', async (template, suggestion) => {
     const source = 'data: { DB_PASSWORD: { store: team-vault, key: k } }';
     const text = `name: m, target: { namespace: a }, ${source}, template: { data: { f: '${template}' } }`;
     const { problems: found } = await loadText(`${HEAD}${STORES}${mappings(text)}`);
@@ -134,7 +134,7 @@ describe('targets', () => {
     expect(found[0]?.suggestion).toBe(suggestion);
   });
 
-  it('can have labels and annotations with any prefix except ours', async () => {
+  it('accepts labels and annotations with any prefix except ours', async () => {
     const target =
       'namespace: a, secret: a.b-c, type: kubernetes.io/tls, labels: { team: "", example.com/x: A_b.c }, annotations: { example.com/x: "any: text" }';
     expect(await problems(mappings(`name: m, target: { ${target} }, ${DATA}`))).toEqual([]);
@@ -142,7 +142,7 @@ describe('targets', () => {
 });
 
 describe('keys of a Secret', () => {
-  it.each(['.', '..', '..data', 'a b', 'ä', 'a/b', 'x'.repeat(254)])('cannot be %s', async (key) => {
+  it.each(['.', '..', '..data', 'a b', 'ä', 'a/b', 'x'.repeat(254)])('rejects the key %s', async (key) => {
     const [line, ...more] = await problems(
       mappings(
         `name: m, target: { namespace: a }, data: { ${JSON.stringify(key)}: { store: team-vault, key: a } }`,
@@ -152,15 +152,18 @@ describe('keys of a Secret', () => {
     expect(line).toMatch(/^5:\d+ mappings\[0\]\.data.+ KEY_INVALID: expected a key of/);
   });
 
-  it.each(['.hidden', 'ca.crt', 'A_B-c.1', 'a..b', 'constructor', 'toString'])('can be %s', async (key) => {
-    expect(
-      await problems(
-        mappings(`name: m, target: { namespace: a }, data: { ${key}: { store: team-vault, key: a } }`),
-      ),
-    ).toEqual([]);
-  });
+  it.each(['.hidden', 'ca.crt', 'A_B-c.1', 'a..b', 'constructor', 'toString'])(
+    'accepts the key %s',
+    async (key) => {
+      expect(
+        await problems(
+          mappings(`name: m, target: { namespace: a }, data: { ${key}: { store: team-vault, key: a } }`),
+        ),
+      ).toEqual([]);
+    },
+  );
 
-  it('cannot come from both a source and a template', async () => {
+  it('rejects a key that both a source and a template set', async () => {
     const found = await problems(
       mappings(`name: m, target: { namespace: a }, ${DATA}, template: { data: { A: x } }`),
     );
@@ -173,7 +176,7 @@ describe('keys of a Secret', () => {
 });
 
 describe('checks of a whole configuration', () => {
-  it('require at least one source', async () => {
+  it('requires at least one source in a mapping', async () => {
     expect(await problems(mappings('name: m, target: { namespace: a }'))).toEqual([
       '5:5 mappings[0] CONFIG_INVALID: expected at least one source, under `data` or `dataFrom`',
     ]);
@@ -182,14 +185,14 @@ describe('checks of a whole configuration', () => {
   it.each([
     'engine: { kind: redis, url: { env: A } }',
     'audit: { store: { kind: postgres, url: { env: A } } }',
-  ])('require keys that all replicas share, for %s', async (text) => {
+  ])('requires configured fingerprint keys, which all replicas can share, for %s', async (text) => {
     expect((await problems(text)).join('\n')).toContain('keys.fingerprint CONFIG_INVALID: is missing; with');
     expect((await problems(`${text}\nkeys: { fingerprint: [ { env: K } ] }`)).join()).not.toContain(
       'keys.fingerprint',
     );
   });
 
-  it('require a checkpoint key if several replicas write checkpoints', async () => {
+  it('requires a checkpoint key if several replicas write checkpoints', async () => {
     const text = `engine: { kind: redis, url: { env: U } }
 audit: { checkpoints: [ { kind: stdout } ] }
 keys: { fingerprint: [ { env: K } ] `;
@@ -198,7 +201,7 @@ keys: { fingerprint: [ { env: K } ] `;
   });
 
   it.each(['(?=a)b', '(?<!a)b', '(a)\\1', '(?<n>a)\\k<n>', '(?:x(?!y))'])(
-    'reject the name pattern %s of a search',
+    'rejects the name pattern %s of a search',
     async (name) => {
       const found = await problems(
         mappings(
@@ -211,7 +214,7 @@ keys: { fingerprint: [ { env: K } ] `;
     },
   );
 
-  it('reject a name pattern that is too long after its repetitions are expanded', async () => {
+  it('rejects a name pattern that is too long after its repetitions are expanded', async () => {
     const found = await problems(
       mappings(
         `name: m, target: { namespace: a }, dataFrom: [ { store: team-vault, find: { name: '${'a{1000}'.repeat(11)}' } } ]`,
@@ -224,7 +227,7 @@ keys: { fingerprint: [ { env: K } ] `;
   });
 
   it.each(['^flag-', '[(?=]', '\\(?=', '(?:a|b)+', '\\\\1', '(?<name>a)'])(
-    'accept the name pattern %s of a search',
+    'accepts the name pattern %s of a search',
     async (name) => {
       const found = await problems(
         mappings(
@@ -239,7 +242,7 @@ keys: { fingerprint: [ { env: K } ] `;
 describe('the access to a key', () => {
   const rules = 'access: [ { namespaces: [a], stores: ["*"], keys: ["payments/**"] } ]\n';
 
-  it('is checked for each mapping separately, and a violation makes only that mapping fail', async () => {
+  it('checks the access for each mapping separately, and a violation fails only its own mapping', async () => {
     const text = `${rules}${mappings(
       `name: m1, target: { namespace: a }, ${DATA}`,
       'name: m2, target: { namespaces: [a, b], secret: s }, data: { A: { store: team-vault, key: payments/a } }',
@@ -253,7 +256,7 @@ describe('the access to a key', () => {
     ]);
   });
 
-  it('is denied, with an explanation, for an ambiguous key, even if `**` matches it', async () => {
+  it('denies an ambiguous key, with an explanation, even if `**` matches it', async () => {
     const store = 'stores: [ { name: aws, kind: aws-secrets-manager, region: eu-west-1 } ]\n';
     const all = 'access: [ { namespaces: ["**"], stores: ["**"], keys: ["**"] } ]\n';
     const data = 'data: { A: { store: aws, key: team//db }, B: { store: aws, key: team/db } }';
@@ -265,7 +268,7 @@ describe('the access to a key', () => {
     ]);
   });
 
-  it('is checked even if the mapping has other mistakes', async () => {
+  it('checks the access even if the mapping has other mistakes', async () => {
     expect(
       await problems(
         `${rules}${mappings('name: m, target: { namespace: b, tpye: Opaque }, data: { A: { store: team-vault, key: payments/a, decode: hex }, B: { store: team-vault, key: "" } }, dataFrom: [ { store: team-vault, find: { path: other, tags: [] } } ]')}`,
@@ -285,13 +288,13 @@ describe('the access to a key', () => {
     'access: [ { namespaces: [b], stores: ["*"], keys: ["**"] }, { namespaces: a, stores: ["*"], keys: ["**"] } ]',
     'access: { namespaces: [a], stores: ["*"], keys: ["**"] }',
     'access: [ &rule { namespaces: [b], stores: ["*"], keys: ["**"] }, *rule ]',
-  ])('is not checked if the rules are invalid: %s', async (text) => {
+  ])('does not check the access if the rules are invalid: %s', async (text) => {
     const found = await problems(`${text}\n${mappings(`name: m, target: { namespace: a }, ${DATA}`)}`);
     expect(found.length).toBeGreaterThan(0);
     expect(found.join()).not.toContain('NOT_ALLOWED');
   });
 
-  it('is not checked in a namespace whose name is invalid', async () => {
+  it('does not check the access in a namespace whose name is invalid', async () => {
     const found = await problems(`${rules}${mappings(`name: m, target: { namespaces: [A, b] }, ${DATA}`)}`);
     expect(found.map((line) => line.slice(0, line.indexOf(':', 5)))).toEqual([
       '6:39 mappings[0].target.namespaces[0] CONFIG_INVALID',
@@ -299,7 +302,7 @@ describe('the access to a key', () => {
     ]);
   });
 
-  it('is denied if the list of rules is empty', async () => {
+  it('denies every key if the list of rules is empty', async () => {
     expect(
       await problems(`access: []\n${mappings(`name: m, target: { namespace: a }, ${DATA}`)}`),
     ).toHaveLength(1);
@@ -313,7 +316,7 @@ describe('service sections', () => {
     ['engine: { kind: redis, url: { env: U }, cluster: true, sentinel: { name: m, addresses: [ "h:1" ] } }\nkeys: { fingerprint: [ { env: K } ] }', '4:66 engine.sentinel CONFIG_INVALID: expected either `sentinel` or `cluster: true`, not both'],
     ['engine: { kind: redis, url: { env: U }, tls: { certFile: c } }\nkeys: { fingerprint: [ { env: K } ] }', '4:46 engine.tls CONFIG_INVALID: expected `certFile` and `keyFile` together, or neither'],
     ['audit: { store: { kind: postgres, url: { env: U }, tls: { keyFile: c } } }\nkeys: { fingerprint: [ { env: K } ] }', '4:57 audit.store.tls CONFIG_INVALID: expected `certFile` and `keyFile` together, or neither'],
-  ])('are rejected if they contradict each other: %s', async (text, problem) => {
+  ])('rejects service sections that contradict each other: %s', async (text, problem) => {
     expect(await problems(text)).toEqual([problem]);
   }); // biome-ignore format: a table
 
@@ -323,11 +326,11 @@ describe('service sections', () => {
     'cluster: { kind: directory, path: c }\nhttp: { kubernetes: false }',
     'engine: { kind: redis, url: { env: U }, cluster: true, tls: { certFile: c, keyFile: k } }\nkeys: { fingerprint: [ { env: K } ] }',
     'engine: { kind: redis, url: { env: U }, cluster: false, sentinel: { name: m, addresses: [ "h:1" ] }, tls: {} }\nkeys: { fingerprint: [ { env: K } ] }',
-  ])('are accepted in the combination: %s', async (text) => {
+  ])('accepts the combination of service sections: %s', async (text) => {
     expect(await problems(text)).toEqual([]);
   });
 
-  it('are reported for missing keys together with other mistakes in the section that needs these keys', async () => {
+  it('reports missing keys together with other mistakes in the section that needs the keys', async () => {
     expect(await problems('engine: { kind: redis, url: { env: U }, prefix: "" }')).toEqual([
       '1:1 keys.fingerprint CONFIG_INVALID: is missing; with `engine: redis` all replicas must share this key',
       '4:49 engine.prefix CONFIG_INVALID: expected letters, digits, `-` and `_`, at most 64, got empty text',

@@ -46,7 +46,7 @@ function startWatch(contents: Record<string, Content>, options: Partial<Credenti
 }
 
 describe('watched credentials', () => {
-  it('are reported to their owner after each change, but not after the first read', async () => {
+  it('reports a credential to its owner after each change, but not after the first read', async () => {
     const contents: Record<string, Content> = { a: '1', s: '1' };
     await using watched = startWatch(contents);
     await watched.time.advance(1_000);
@@ -58,7 +58,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it('are checked less often if they are in Secrets than if they are in files', async () => {
+  it('checks credentials in Secrets less often than credentials in files', async () => {
     const contents: Record<string, Content> = { a: '1', s: '1' };
     await using watched = startWatch(contents);
     await watched.time.advance(60_000);
@@ -70,7 +70,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it('do not count as changed while they are unreadable, but count as changed when they are readable again', async () => {
+  it('does not report a credential while it is unreadable, but reports it when it becomes readable again', async () => {
     const contents: Record<string, Content> = { a: '1', s: '1' };
     await using watched = startWatch(contents);
     await watched.time.advance(1_000);
@@ -87,7 +87,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it('count as changed when they appear if they were missing at the start', async () => {
+  it('reports a credential when it appears if it was missing at the start', async () => {
     const contents: Record<string, Content> = {};
     await using watched = startWatch(contents);
     await watched.time.advance(1_000);
@@ -96,7 +96,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it('are reported after the write is complete if they are read during a write', async () => {
+  it('reports a credential only after its write is complete', async () => {
     const contents: Record<string, Content> = { a: 'first', s: '1' };
     await using watched = startWatch(contents);
     await watched.time.advance(4_900);
@@ -107,7 +107,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it('are read once and reported to each owner if they have several owners', async () => {
+  it('reads a credential with several owners once, and reports it to each owner', async () => {
     const contents: Record<string, Content> = { a: '1' };
     const references = new Map([
       ['v', [file('a')]],
@@ -122,7 +122,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v', 'w']);
   });
 
-  it('are not reported after the first read under a new configuration', async () => {
+  it('does not report credentials after the first read under a new configuration', async () => {
     const contents: Record<string, Content> = { a: '1', b: '1' };
     let list = [file('a')];
     await using watched = startWatch(contents, { references: () => new Map([['v', list]]) });
@@ -135,7 +135,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it('can be checked on request, without waiting for the next check', async () => {
+  it('checks the credentials on request, without waiting for the next check', async () => {
     const contents: Record<string, Content> = { a: '1', s: '1' };
     await using watched = startWatch(contents);
     await watched.time.advance(100);
@@ -144,7 +144,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it("include files that a vendor's client library reads by path", async () => {
+  it("watches files that a vendor's client library reads by path", async () => {
     const folder = await mkdtemp(join(tmpdir(), 'secretbridge-credentials-'));
     await using _ = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
     const path = join(folder, 'ca.pem');
@@ -164,7 +164,7 @@ describe('watched credentials', () => {
 });
 
 describe('the watched credentials of a section', () => {
-  it('are all references that can change, and all files that the client library reads', () => {
+  it('returns all references that can change, and all files that the client library reads', () => {
     const section = {
       name: 'v',
       address: 'https://vault',

@@ -58,7 +58,7 @@ const CREDENTIALS: readonly [string, string][] = [
 describe('a suspected credential', () => {
   it.each(
     PLACES.flatMap(([where, put]) => CREDENTIALS.map(([what, text]) => [what, where, put(text), text])),
-  )('is reported, but not shown, if %s is in %s', (_what, _where, file, text) => {
+  )('reports, but does not show, %s in %s', (_what, _where, file, text) => {
     const { problems, fragments } = scan(file);
     expect(problems).toHaveLength(1);
     expect(problems[0]?.message).toContain('a configuration must not contain credentials');
@@ -71,40 +71,43 @@ describe('a suspected credential', () => {
     ['db.password=Tr0ub4dor&3x', 'a template'],
     ['"apiKey": "k-12ab34cd56"', 'a template'],
     ["client_secret = 'p4ss-w0rd!'", 'a template'],
-  ])('is detected by the name in front of it: %s', (text) => {
+  ])('detects a credential by the name in front of it: %s', (text) => {
     expect(
       scan(`mappings: [ { template: { data: { a: ${JSON.stringify(text)} } } } ]`).problems,
     ).toHaveLength(1);
   });
 
-  it('is detected by the name of its annotation', () => {
+  it('detects a credential by the name of its annotation', () => {
     expect(
       scan('mappings: [ { target: { annotations: { password: hunter2hunter } } } ]').problems,
     ).toHaveLength(1);
     expect(scan('mappings: [ { target: { annotations: { note: hunter2hunter } } } ]').problems).toEqual([]);
   });
 
-  it('is detected in a field name, and reported with its position', () => {
+  it('detects a credential in a field name, and reports its position', () => {
     const text = `a:\n  ghp_${random(36)}: 1\n`;
     expect(scan(text).problems).toMatchObject([{ file: 'f', line: 2, column: 3 }]);
   });
 
-  it.each(['on its line', 'above'])('is accepted if it has a comment %s', (where) => {
-    const token = `hvs.${random(90)}`;
-    const comment = '# secretbridge:allow the token of the demo';
-    const text = where === 'above' ? `a: 1\n  ${comment}\nb: ${token}\n` : `a: 1\nb: ${token} ${comment}\n`;
-    expect(scan(text).problems).toEqual([]);
-    expect(scan(text.replace('secretbridge:allow', 'secretbridge:other')).problems).toHaveLength(1);
-  });
+  it.each(['on its line', 'above'])(
+    'accepts a suspected credential if the comment that allows it is %s',
+    (where) => {
+      const token = `hvs.${random(90)}`;
+      const comment = '# secretbridge:allow the token of the demo';
+      const text = where === 'above' ? `a: 1\n  ${comment}\nb: ${token}\n` : `a: 1\nb: ${token} ${comment}\n`;
+      expect(scan(text).problems).toEqual([]);
+      expect(scan(text.replace('secretbridge:allow', 'secretbridge:other')).problems).toHaveLength(1);
+    },
+  );
 
-  it('is reported if the comment that would allow it is on another line', () => {
+  it('reports a suspected credential if the comment that would allow it is on another line', () => {
     const token = `hvs.${random(90)}`;
     expect(scan(`# secretbridge:allow\na: 1\nb: ${token}\n`).problems).toHaveLength(1);
     expect(scan(`a: 1 # secretbridge:allow\nb: ${token}\n`).problems).toHaveLength(1);
     expect(scan(`b: ${token}\nc: x # secretbridge:allow\n`).problems).toHaveLength(1);
   });
 
-  it('is reported, but the configuration stays usable', async () => {
+  it('reports a suspected credential, but keeps the configuration usable', async () => {
     const loaded = await loadText(VALID.replace('key: payments/db', `key: payments/ghp_${random(36)}`));
     expect(loaded.kind).toBe('usable');
     expect(linesOf(loaded)).toEqual([
@@ -112,13 +115,13 @@ describe('a suspected credential', () => {
     ]);
   });
 
-  it('is reported only once if it is written where a reference is expected', async () => {
+  it('reports a credential only once if it is written where a reference is expected', async () => {
     const lines = linesOf(await loadText(VALID.replace('{ env: VAULT_TOKEN }', `hvs.${random(90)}`)));
     expect(lines).toHaveLength(1);
     expect(lines[0]).toContain('a configuration must not contain credentials; write a reference');
   });
 
-  it('is not shown in messages about unknown keys, names, stores or denied keys', async () => {
+  it('shows no credential in messages about unknown keys, names, stores or denied keys', async () => {
     const token = `glpat-${random(20)}`;
     const long = `hvs.${random(120)}`;
     const texts = [
@@ -143,7 +146,7 @@ describe('a suspected credential', () => {
     }
   });
 
-  it('is reported in an included file, with its position', async () => {
+  it('reports a suspected credential in an included file, with its position', async () => {
     const loaded = await load({
       '/home/ann/secretbridge.yaml': `${VALID}include: [ { path: t.yaml, namespaces: ['*'], stores: [local], keys: ['**'] } ]`,
       '/home/ann/t.yaml': `mappings:\n  - name: t\n    target: { namespace: t }\n    data: { A: { store: local, key: ghp_${random(36)} } }\n`,
@@ -153,15 +156,15 @@ describe('a suspected credential', () => {
 });
 
 describe('text without credentials', () => {
-  it('can be random text without the form of a credential', () => {
+  it('accepts random text without the form of a credential', () => {
     for (const [, put] of PLACES) expect(scan(put(random(40))).problems).toEqual([]);
   });
 
-  it('can be 300 mappings with digests, ids, certificates and templates', () => {
+  it('accepts 300 mappings with digests, ids, certificates and templates', () => {
     expect(scan(realistic(300)).problems).toEqual([]);
   });
 
-  it('does not hide a credential in its file', () => {
+  it('detects a credential in a file that otherwise contains only harmless text', () => {
     const text = realistic(3);
     for (const place of ['team-0', 'prod-payments:', 'Prod1', 'WHEN_AUTHORIZED', 'smtp.relay', 'app-2'])
       if (text.includes(place))
@@ -178,7 +181,7 @@ describe('text without credentials', () => {
     'PaymentsDatabaseReadOnlyUserCredentialsV2', 'payments/eu-west-1/Prod/PaymentsApiV2/DBPassword',
     '01ARZ3NDEKTSV4RRFFQ69G5FAV', 'd41d8cd98f00b204e9800998ecf8427e', 'me@example.com', 'urn:uuid:f81d4fae-7dec-11d0-a765-00a0c91e6bf6',
     'system:serviceaccount:payments:default', 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', '12345678901234567890123456', 'jdbc:mysql://db1:3306/app?user=app',
-  ])('may be the text %s', (text) => {
+  ])('accepts the text %s', (text) => {
     for (const [, put] of PLACES) expect(scan(put(text)).problems).toEqual([]);
   }); // biome-ignore format: a list of texts
 });
@@ -187,17 +190,20 @@ describe('a template in a field named like a credential', () => {
   const templated = (text: string) =>
     scan(`mappings: [ { template: { data: { credentials: ${JSON.stringify(text)} } } } ]`);
 
-  it.each(['[default]', '[profile prod]', '[aws-eu.1]'])('can begin with the section header %s', (head) => {
-    expect(templated(`${head}\naws_secret_access_key={{ key }}\n`).problems).toEqual([]);
-  });
+  it.each(['[default]', '[profile prod]', '[aws-eu.1]'])(
+    'accepts a template that begins with the section header %s',
+    (head) => {
+      expect(templated(`${head}\naws_secret_access_key={{ key }}\n`).problems).toEqual([]);
+    },
+  );
 
-  it('is reported if its brackets contain a credential instead of a section header', () => {
+  it('reports a template whose brackets contain a credential instead of a section header', () => {
     expect(templated('[s3cr3tpw9x]').problems).toHaveLength(1);
   });
 });
 
 describe('the credential scan', () => {
-  it('takes linear time', () => {
+  it('scans a text for credentials in linear time', () => {
     for (const text of ['a'.repeat(200_000), 'password'.repeat(20_000), '://a:'.repeat(40_000), '{{'.repeat(50_000), 'aB3'.repeat(60_000), '-----BEGIN '.repeat(20_000), '${'.repeat(80_000)]) {
       const start = performance.now();
       scan(JSON.stringify({ a: text }));
@@ -211,19 +217,19 @@ describe('a file with very many suspected credentials', () => {
   const MANY = 20_000;
   const many = Array.from({ length: MANY }, (_, n) => `hunter2hunter-${n}-end`);
 
-  it('is scanned in linear time if it has only one line', () => {
+  it('scans a file with many suspected credentials in one line in linear time', () => {
     const annotations = Object.fromEntries(many.map((text, n) => [`a${n}`, `password: ${text}`]));
     const { problems } = scan(JSON.stringify({ mappings: [{ target: { annotations } }] }));
     expect(problems).toHaveLength(MANY);
   });
 
-  it('is scanned in linear time if one line has very many comments', () => {
+  it('scans a line with very many comments in linear time', () => {
     const line = `mappings: [ { target: { annotations: { password: hunter2hunter } } } ]${' #'.repeat(200_000)}`;
     expect(scan(line).problems).toHaveLength(1);
     expect(scan(`${line} secretbridge:allow`).problems).toEqual([]);
   });
 
-  it('causes problems that show none of them', () => {
+  it('reports problems that show none of the suspected credentials', () => {
     const hide = createRedactor(new Set(many));
     const about = { file: 'f', line: 1, column: 1, code: 'CONFIG_INVALID' } as const;
     for (const text of many) {
@@ -267,7 +273,7 @@ describe('the redacted message', () => {
     ['abcdefgh…', ['abcdef', 'abcdefghij'], '[secret]…'],
     ['abcdefxx…', ['abcdef', 'abcdefghij'], '[secret]xx…'],
     ['abcde', ['abcdef'], 'abcde'],
-  ])('is made from %j without the fragments %j: %j', (message, fragments, expected) => {
+  ])('redacts in the message %j the fragments %j: %j', (message, fragments, expected) => {
     expect(hide(message, ...fragments)).toBe(expected);
   });
 });

@@ -37,7 +37,7 @@ const names = fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f'), { mi
 const base = [store('v')];
 
 describe('the difference of two configurations', () => {
-  it('is empty if the content is equal, whatever the order of members and the division into files', async () => {
+  it('finds no difference if the content is equal, whatever the order of members and the division into files', async () => {
     await fc.assert(
       fc.asyncProperty(
         names,
@@ -134,7 +134,7 @@ const SECTIONS: readonly [Section, Part][] = [
 ];
 
 describe('a changed section', () => {
-  it.each(SECTIONS)('appears in the difference as the only section: %s', async (name, part) => {
+  it.each(SECTIONS)('reports a changed section as the only difference: %s', async (name, part) => {
     const before = await configOf({ ...HEAD, stores: base, mappings: [mapping('m')] });
     const after = await configOf({ ...HEAD, ...part, stores: base, mappings: [mapping('m')] });
     expect(diffConfig(before, after)).toEqual({
@@ -146,7 +146,7 @@ describe('a changed section', () => {
     });
   });
 
-  it('does not appear in the difference if the file only writes out its default values', async () => {
+  it('reports no difference if a file only writes out its default values', async () => {
     const before = await configOf(HEAD);
     const after = await configOf({
       ...HEAD,
@@ -159,7 +159,7 @@ describe('a changed section', () => {
     expect(isEmptyDiff(diffConfig(before, after))).toBe(true);
   });
 
-  it('appears in the difference if missing `access` rules or bounds become empty ones', async () => {
+  it('reports a difference if missing `access` rules or bounds become empty lists', async () => {
     const rule = { namespaces: ['a'], stores: ['v'], keys: ['**'] };
     const [open, closed] = [
       await configOf({ ...HEAD, stores: base }),
@@ -180,7 +180,7 @@ describe('a changed section', () => {
     expect(diffConfig(await bounded('*'), await bounded('**'))).toMatchObject({ access: true, restart: [] });
   });
 
-  it('is applied to a running service if it is `events`', async () => {
+  it('applies a change of `events` to a running service', async () => {
     const withEvents = (stores: readonly string[]) =>
       configOf({
         ...HEAD,
@@ -194,7 +194,7 @@ describe('a changed section', () => {
     expect(isEmptyDiff(diffConfig(before, after))).toBe(false);
   });
 
-  it('changes the mappings that use it if it is `defaults`', async () => {
+  it('reports a change of `defaults` as a change of the mappings that use them', async () => {
     const mappings = [mapping('own', { refresh: '9m' }), mapping('takes')];
     const before = await configOf({ ...HEAD, stores: base, mappings });
     const after = await configOf({ ...HEAD, stores: base, mappings, defaults: { refresh: '8m' } });

@@ -16,7 +16,7 @@ async function problems(events: string): Promise<readonly string[]> {
 }
 
 describe('event sources', () => {
-  it('are valid with each kind', async () => {
+  it('accepts event sources of each kind', async () => {
     const all = `sqs: [ { name: eu, queueUrl: '${QUEUE}', store: aws } ],
   eventGrid: [
     { name: contoso, store: azure, key: { env: GRID_KEY } },
@@ -26,7 +26,7 @@ describe('event sources', () => {
     expect(await problems(all)).toEqual([]);
   });
 
-  it('must have unique names across all kinds', async () => {
+  it('requires unique names of event sources across all kinds', async () => {
     const found = await problems(
       `sqs: [ { name: eu, queueUrl: '${QUEUE}', store: aws } ], vault: [ { name: eu, store: team } ]`,
     );
@@ -47,13 +47,13 @@ describe('event sources', () => {
       '`azure-key-vault`, but `aws`',
     ],
     ['vault: [ { name: a, store: azure } ]', 'events.vault[0].store', '`vault`, but `azure`'],
-  ])('must refer to a store of a suitable kind: %s', async (events, path, kinds) => {
+  ])('requires a store of a suitable kind for an event source: %s', async (events, path, kinds) => {
     expect(await problems(events)).toEqual([
       `${path} CONFIG_INVALID: expected a store of kind ${kinds} has another kind`,
     ]);
   });
 
-  it('cause a suggestion if they refer to an unknown store', async () => {
+  it('suggests the name of a store if an event source refers to an unknown store', async () => {
     expect(await problems('webhooks: [ { name: a, stores: [ team, locl ], secret: { env: S } } ]')).toEqual([
       'events.webhooks[0].stores[1] CONFIG_INVALID: there is no store `locl` — did you mean `local`?',
     ]);
@@ -69,7 +69,7 @@ describe('event sources', () => {
     [`${QUEUE}?Action=ReceiveMessage`, 'expected the URL of a queue'],
     ['arn:aws:sqs:eu-west-1:123456789012:rotations', 'expected an address'],
     ['https://user:pass@sqs.eu-west-1.amazonaws.com/123456789012/rotations', 'expected an address'],
-  ])('reject the queue URL %s', async (queueUrl, message) => {
+  ])('rejects the queue URL %s', async (queueUrl, message) => {
     const [first = ''] = await problems(`sqs: [ { name: a, queueUrl: '${queueUrl}', store: aws } ]`);
     expect(first).toContain(`events.sqs[0].queueUrl CONFIG_INVALID: ${message}`);
   });
@@ -78,27 +78,27 @@ describe('event sources', () => {
     ['http://127.0.0.1:4566/000000000000/rotations', 'aws'],
     ['http://elasticmq.internal:9324/000000000000/rotations', 'open'],
     ['https://vpce-1-a.sqs.eu-west-1.vpce.amazonaws.com/123456789012/rotations', 'aws'],
-  ])('accept the queue URL %s', async (queueUrl, store) => {
+  ])('accepts the queue URL %s', async (queueUrl, store) => {
     expect(await problems(`sqs: [ { name: a, queueUrl: '${queueUrl}', store: ${store} } ]`)).toEqual([]);
   });
 
   it.each([
     ['neither', ''],
     ['both', ", key: { env: K }, entra: { tenantId: 72f988bf-86f1-41af-91ab-2d7cd011db47, audience: 'a' }"],
-  ])('require either a key or tokens for Event Grid, not %s', async (_, proof) => {
+  ])('requires either a key or tokens for Event Grid, not %s', async (_, proof) => {
     expect(await problems(`eventGrid: [ { name: a, store: azure${proof} } ]`)).toEqual([
       'events.eventGrid[0] CONFIG_INVALID: expected either `key` or `entra`',
     ]);
   });
 
-  it('require the id of a single tenant for Event Grid', async () => {
+  it('requires the id of a single tenant for Event Grid', async () => {
     const [first] = await problems(
       "eventGrid: [ { name: a, store: azure, entra: { tenantId: contoso.com, audience: 'a' } } ]",
     );
     expect(first).toMatch(/^events.eventGrid\[0\].entra.tenantId CONFIG_INVALID: .*a tenant id such as/);
   });
 
-  it('may contain only references to credentials', async () => {
+  it('accepts only references to credentials in event sources', async () => {
     const found = await problems('webhooks: [ { name: a, stores: [ team ], secret: hunter2 } ]');
     expect(found).toHaveLength(1);
     expect(found[0]).toContain('events.webhooks[0].secret CONFIG_INVALID');

@@ -21,7 +21,7 @@ function withTenant(text: string) {
 }
 
 describe('an included file', () => {
-  it('adds its mappings, to which the defaults of the main file apply', async () => {
+  it('adds the mappings of an included file, to which the defaults of the main file apply', async () => {
     const loaded = await load({
       [MAIN]: `${main(INCLUDE)}defaults: { refresh: 7m }\n`,
       '/home/ann/teams/a/one.yaml': `apiVersion: secretbridge.dev/v1\n${mapping('one')}`,
@@ -40,7 +40,7 @@ describe('an included file', () => {
     expect(loaded.config.places.mappings.get('one')).toMatchObject({ file: 'teams/a/one.yaml', line: 3 });
   });
 
-  it('is found by an absolute path or by a path relative to the including file', async () => {
+  it('finds an included file by an absolute path, or by a path relative to the including file', async () => {
     const tenant = mapping('one');
     const relative = await load(
       { '/etc/sb/conf/main.yaml': main(INCLUDE), '/etc/sb/conf/teams/a/one.yaml': tenant },
@@ -55,7 +55,7 @@ describe('an included file', () => {
     expect(whole.kind === 'usable' && whole.config.places.mappings.get('one')?.file).toBe('/srv/a.yaml');
   });
 
-  it('can contain all mappings, so that the main file needs none', async () => {
+  it('accepts a main file without mappings if an included file contains all of them', async () => {
     const noMappings = main(INCLUDE).replace(/mappings:[\s\S]*?(?=include:)/, '');
     const loaded = await load({ [MAIN]: noMappings, '/home/ann/teams/a/one.yaml': mapping('one') });
     expect(linesOf(loaded)).toEqual([]);
@@ -69,7 +69,7 @@ describe('an included file', () => {
     ['instance: x', '1:1 instance', '`instance`'],
     ['defaults: {}', '1:1 defaults', '`defaults`'],
     ['x: 1', '1:1 x', '`x`'],
-  ])('makes the configuration invalid if it contains %s', async (text, at, name) => {
+  ])('rejects the configuration if an included file contains %s', async (text, at, name) => {
     const loaded = await withTenant(`${text}\n${mapping('one')}`);
     expect(loaded.kind).toBe('invalid');
     expect(linesOf(loaded)).toEqual([
@@ -83,13 +83,13 @@ describe('an included file', () => {
     ['mappings: {}', '1:11 mappings CONFIG_INVALID: expected a list'],
     ['- 1', '1:1  CONFIG_INVALID: expected an object with `mappings`'],
     ['mappings: [1', 'CONFIG_INVALID'],
-  ])('is rejected with %s', async (text, line) => {
+  ])('rejects an included file with %s', async (text, line) => {
     const loaded = await withTenant(text);
     expect(loaded.kind).toBe('invalid');
     expect(linesOf(loaded).join()).toContain(line);
   });
 
-  it('makes the configuration invalid if it does not exist', async () => {
+  it('rejects the configuration if an included file does not exist', async () => {
     const loaded = await load({ [MAIN]: main(INCLUDE) });
     expect(loaded.kind).toBe('invalid');
     expect(loaded.problems.map(({ file }) => file)).toEqual(['secretbridge.yaml']);
@@ -98,7 +98,7 @@ describe('an included file', () => {
     ]);
   });
 
-  it('does not hide other problems if it is missing or unreadable', async () => {
+  it('reports other problems even if an included file is missing or unreadable', async () => {
     const other = INCLUDE.replace('teams/a', 'teams/b');
     const wrong = main(INCLUDE, other).replace('{ store: team-vault, key', '{ store: team-valt, key');
     const loaded = await load({ [MAIN]: wrong, '/home/ann/teams/b/one.yaml': 'mappings: [' });
@@ -109,14 +109,14 @@ describe('an included file', () => {
     ]);
   });
 
-  it('causes no false problems if it has an unresolved YAML alias', async () => {
+  it('reports no false problems if an included file has an unresolved YAML alias', async () => {
     const lines = async (text: string) => linesOf(await withTenant(text));
     expect(await lines('mappings: *all\n')).toHaveLength(1);
     expect(await lines('*all\n')).toHaveLength(1);
     expect(await lines(`<<: *all\n${mapping('one')}`)).toHaveLength(1);
   });
 
-  it('is rejected if --config also names it, because then no bounds would apply to it', async () => {
+  it('rejects an included file that --config also names, because then no bounds would apply to it', async () => {
     const loaded = await load(
       {
         '/home/ann/c/main.yaml': main(INCLUDE.replace('teams/a', 'tenant.yaml')),
@@ -130,7 +130,7 @@ describe('an included file', () => {
     );
   });
 
-  it('cannot be included twice', async () => {
+  it('rejects a file that is included twice', async () => {
     const loaded = await load({
       [MAIN]: main(INCLUDE, INCLUDE),
       '/home/ann/teams/a/one.yaml': mapping('one'),
@@ -140,7 +140,7 @@ describe('an included file', () => {
     ]);
   });
 
-  it('cannot use the name of a mapping in another file, and the error shows both positions', async () => {
+  it('rejects a mapping name that another file uses, and shows both positions', async () => {
     const loaded = await withTenant(mapping('payments-db'));
     expect(loaded.kind).toBe('invalid');
     expect(linesOf(loaded)).toEqual([
@@ -154,7 +154,7 @@ describe('an included file', () => {
     expect(linesOf(between)[0]).toContain('the name `one` is used twice, first at teams/a/one.yaml:2:11');
   });
 
-  it('is reported with the positions of its mistakes, together with mistakes in the main file', async () => {
+  it('reports mistakes in an included file with their positions, together with mistakes in the main file', async () => {
     const loaded = await load({
       [MAIN]: `${main(INCLUDE)}log: { level: loud }\n`,
       '/home/ann/teams/a/one.yaml': mapping('one').replace('key:', 'kay:'),
@@ -166,7 +166,7 @@ describe('an included file', () => {
     ]);
   });
 
-  it('cannot escape its bounds by a second YAML document', async () => {
+  it('rejects a second YAML document in an included file that adds a `stores` section', async () => {
     const loaded = await withTenant(`${mapping('one')}---\nstores: []\n`);
     expect(loaded.kind).toBe('invalid');
   });
@@ -186,7 +186,7 @@ describe('a mapping outside its bounds', () => {
     ['by a template in the key', { source: 'A: { store: team-vault, key: "{{ k }}/db" }' }, 'data.A.key', 'of store `team-vault` is'],
     ['by an ARN', { source: 'A: { store: team-vault, key: "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a/db" }' }, 'data.A.key', 'of store `team-vault` is'],
     ['by a selector, with its key', { target: 'namespaceSelector: { matchLabels: { x: y } }, secret: s', source: 'A: { store: team-vault, key: b }' }, 'data.A.key', 'of store `team-vault` is'],
-  ])('fails without an effect on other mappings if it exceeds the bounds %s', async (_, parts, path, message) => {
+  ])('fails only the mapping that exceeds the bounds %s', async (_, parts, path, message) => {
     const { problems } = await withTenant(mapping('one', parts));
     const refused = problems.filter(({ code }) => code === 'NOT_ALLOWED');
     expect(refused).toHaveLength(1);
@@ -196,7 +196,7 @@ describe('a mapping outside its bounds', () => {
   }); // biome-ignore format: a table
 
   it.each(['b/', '', '/', 'a/../b', 'a//', '..', 'A/', 'ab', 'a*/', 'a/%2e%2e/'])(
-    'fails without an effect on other mappings if it exceeds the bounds by a search below %j',
+    'fails only the mapping that exceeds the bounds by a search below %j',
     async (path) => {
       const source = `[ { store: team-vault, find: { path: "${path}" } } ]`;
       const { problems } = await withTenant(mapping('one', { source }));
@@ -206,7 +206,7 @@ describe('a mapping outside its bounds', () => {
   );
 
   it.each(['a', 'a/', 'a/x', 'a/x/'])(
-    'is not assumed for a search below %j, which is within the bounds',
+    'accepts a search below %j, which is within the bounds',
     async (path) => {
       const { problems } = await withTenant(
         mapping('one', { source: `[ { store: team-vault, find: { path: "${path}" } } ]` }),
@@ -215,7 +215,7 @@ describe('a mapping outside its bounds', () => {
     },
   );
 
-  it('leaves the configuration and other mappings usable', async () => {
+  it('keeps the configuration and other mappings usable if one mapping exceeds its bounds', async () => {
     const loaded = await withTenant(mapping('one', { source: 'A: { store: team-vault, key: b/db }' }));
     if (loaded.kind !== 'usable') return expect.unreachable();
     const access = createAccess(loaded.config);
@@ -235,13 +235,13 @@ describe('a mapping outside its bounds', () => {
     );
   });
 
-  it('does not take the target from another mapping', async () => {
+  it('a mapping outside its bounds does not claim a target of another mapping', async () => {
     const claim = await withTenant(mapping('one', { target: 'namespace: payments, secret: payments-db' }));
     expect(claim.kind).toBe('usable');
     expect(claim.problems.map(({ code }) => code)).toEqual(['NOT_ALLOWED']);
   });
 
-  it('stays denied if it is within the bounds but not allowed by the `access` rules', async () => {
+  it('denies a key that is within the bounds but that the `access` rules do not allow', async () => {
     const loaded = await load({
       [MAIN]: `${main(INCLUDE)}access: [ { namespaces: ['*'], stores: ['*'], keys: ['payments/**', 'a/shared/*'] } ]\n`,
       '/home/ann/teams/a/one.yaml': mapping('one'),

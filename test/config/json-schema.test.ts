@@ -6,7 +6,7 @@ import { isTargetKey } from '../../src/core/mapping.ts';
 import { linesOf, loadText } from './memory-fs.ts';
 
 describe('the generated JSON Schema', () => {
-  it('accepts the same Secret keys as `validate`, with a pattern that Helm supports', () => {
+  it('the JSON Schema accepts exactly the Secret keys that `validate` accepts, with a pattern that Helm supports', () => {
     const schema = JSON.parse(configurationSchema());
     const { data, template } = schema.properties.mappings.items.properties;
     const patterns = [data, template.properties.data].map((mapSchema) => mapSchema.propertyNames.pattern);
@@ -20,14 +20,14 @@ describe('the generated JSON Schema', () => {
     }
   });
 
-  it('has a description for every field', () => {
+  it('the JSON Schema has a description for every field', () => {
     const bare = configurationPage()
       .split('\n')
       .filter((line) => /^\| `.*\|\s*\|$/.test(line));
     expect(bare).toEqual([]);
   });
 
-  it('contains an example that the loader accepts unchanged', async () => {
+  it('the JSON Schema contains an example that the loader accepts unchanged', async () => {
     expect(linesOf(await loadText(EXAMPLE))).toEqual([]);
   });
 });

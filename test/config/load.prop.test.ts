@@ -24,14 +24,13 @@ describe('a mutated valid file', () => {
     ),
   });
 
-  it('loads after one change, or causes problems with positions inside the file', async () => {
+  it('a file with one random change loads, or causes problems with positions inside the file', async () => {
     await fc.assert(
       fc.asyncProperty(mutations, async ({ at, cut, put }) => {
         const text = EXAMPLE.slice(0, at) + put + EXAMPLE.slice(at + cut);
         const loaded = await loadText(text);
         if (loaded.kind === 'invalid') expect(loaded.problems).not.toEqual([]);
-        // YAML counts lines by line feeds, so only `\n` separates lines here. Decoding may turn a lone surrogate into
-        // one character.
+        // YAML counts lines by line feeds, so only `\n` separates lines here.
         const lines = text.split('\n');
         for (const { file, line, column, message } of loaded.problems) {
           expect(file).toBe('secretbridge.yaml');
@@ -47,7 +46,7 @@ describe('a mutated valid file', () => {
     );
   });
 
-  it('never causes an exception, even after many changes', async () => {
+  it('loading never throws an exception, even after many random changes', async () => {
     const soup = fc.array(
       fc.oneof(fc.constantFrom(...INTERESTING), fc.constantFrom('stores:', 'name: ', '- ', '\n  ', 'env')),
     );
@@ -62,7 +61,7 @@ describe('a mutated valid file', () => {
 });
 
 describe('parsed YAML', () => {
-  it('is equal to the value that it was written from as JSON', () => {
+  it('parsing JSON as YAML returns the value from which the JSON was written', () => {
     const json = fc.jsonValue({ maxDepth: 4, noUnicodeString: false });
     fc.assert(
       fc.property(json, (value) => {

@@ -10,7 +10,7 @@ async function usable(text: string) {
 }
 
 describe('a valid configuration', () => {
-  it('gets its defaults, durations in milliseconds and absolute paths', async () => {
+  it('fills in defaults, durations in milliseconds and absolute paths', async () => {
     expect(await usable(VALID)).toMatchObject({
       instance: 'prod',
       formerInstances: [],
@@ -58,14 +58,14 @@ describe('a valid configuration', () => {
     ['audit.store', 'audit: { store: { kind: sqlite, path: "a\\0b" } }'],
     ['stores[0]', 'stores: [ { name: s, kind: files, path: "a\\0b" } ]'],
     ['keys.checkpoint', 'keys: { checkpoint: { file: "a\\0b" } }'],
-  ])('is not accepted with a zero byte in a path: %s', async (place, text) => {
+  ])('rejects a zero byte in a path: %s', async (place, text) => {
     const [line, ...others] = linesOf(await loadText(`${HEAD}${text}\n`));
     expect(others).toEqual([]);
     expect(line).toContain(`${place}.`);
     expect(line).toContain('expected a path without zero bytes');
   });
 
-  it('uses the value of a mapping before the value in `defaults`, and that before the built-in default', async () => {
+  it('prefers the value in a mapping to `defaults`, and `defaults` to the built-in default', async () => {
     const config = await usable(
       `${VALID}  - { name: m2, target: { namespaces: [a, b], secret: s }, refresh: 1h30m, data: { A: { store: local, key: a } } }
 defaults: { refresh: 10m, onDrift: report, maxAge: 90d }\n`,
@@ -79,7 +79,7 @@ defaults: { refresh: 10m, onDrift: report, maxAge: 90d }\n`,
     expect(config.mappings[1]?.target).toMatchObject({ namespaces: ['a', 'b'], secret: 's' });
   });
 
-  it('can set the delays before deletions and restarts to zero', async () => {
+  it('accepts zero as the delay before deletions and restarts', async () => {
     const config = await usable(`${VALID}absence: { readings: 1, over: 0s }\nrestarts: { window: 0ms }\n`);
     expect(config.absence).toEqual({ readings: 1, overMs: 0 });
     expect(config.restarts).toEqual({ windowMs: 0, atOnce: 5 });
@@ -89,7 +89,7 @@ defaults: { refresh: 10m, onDrift: report, maxAge: 90d }\n`,
     );
   });
 
-  it('uses the minimum of the service if a refresh is shorter', async () => {
+  it('raises a `refresh` below the minimum of the service to that minimum', async () => {
     for (const [refresh, refreshMs] of [
       ['1ms', 250],
       ['250ms', 250],
@@ -100,7 +100,7 @@ defaults: { refresh: 10m, onDrift: report, maxAge: 90d }\n`,
     }
   });
 
-  it('contains the positions of stores and mappings', async () => {
+  it('returns the positions of stores and mappings with the configuration', async () => {
     const { places } = await usable(VALID);
     expect(places.stores.get('local')).toEqual({ file: 'secretbridge.yaml', line: 8, column: 5 });
     expect(places.mappings.get('payments-db')).toEqual({ file: 'secretbridge.yaml', line: 10, column: 5 });
@@ -122,12 +122,12 @@ defaults: { refresh: 10m, onDrift: report, maxAge: 90d }\n`,
   });
 });
 
-describe('several files', () => {
+describe('a configuration of several files', () => {
   const MAIN = `${HEAD}stores: [ { name: local, kind: files, path: ./s } ]\n`;
   const MORE =
     'stores: [ { name: other, kind: files, path: ./s } ]\nmappings: [ { name: m, target: { namespace: a }, data: { A: { store: local, key: a } } } ]\n';
 
-  it('are combined, and the paths in each file are relative to that file', async () => {
+  it('combines several files, and resolves the paths in each file relative to that file', async () => {
     const loaded = await load(
       { '/home/ann/a.yaml': MAIN, '/home/ann/teams/b.yaml': MORE },
       'a.yaml',
@@ -139,11 +139,11 @@ describe('several files', () => {
     });
   });
 
-  it('can be written as several documents in one file', async () => {
+  it('accepts several documents in one file', async () => {
     expect(await loadText(`${MAIN}---\n${MORE}---\n# nothing here\n`)).toMatchObject({ kind: 'usable' });
   });
 
-  it('are read in order from a folder, without hidden entries and subfolders, so that a mounted ConfigMap works', async () => {
+  it('reads the files of a folder in order, without hidden entries and subfolders, so that a mounted ConfigMap works', async () => {
     const files = {
       '/etc/secretbridge/b.yml': MORE,
       '/etc/secretbridge/a.yaml': MAIN,
@@ -162,7 +162,7 @@ describe('several files', () => {
     ['a.yaml', 'a.yaml'],
     ['/home/ann', './a.yaml'],
     ['a.yaml', '/home/ann'],
-  ])('are read once even if they are given twice (%s and %s)', async (...paths) => {
+  ])('reads a file once even if it is given twice (%s and %s)', async (...paths) => {
     const loaded = await load({ '/home/ann/a.yaml': MAIN, '/home/ann/b.yaml': MORE }, ...paths, 'b.yaml');
     expect(loaded).toMatchObject({
       kind: 'usable',
@@ -171,7 +171,7 @@ describe('several files', () => {
     });
   });
 
-  it('cause an error with both positions if a name is used twice', async () => {
+  it('reports both positions if a name is used in two files', async () => {
     const loaded = await load(
       { '/home/ann/a.yaml': MAIN, '/home/ann/b.yaml': MAIN.replace(HEAD, '') },
       'a.yaml',
@@ -188,7 +188,7 @@ describe('several files', () => {
     ]);
   });
 
-  it('cause an error for a section that is not a list, whatever the order of the files', async () => {
+  it('reports a section that is not a list, whatever the order of the files', async () => {
     const files = { '/home/ann/a.yaml': `${HEAD}stores: none\n`, '/home/ann/b.yaml': MORE };
     const one = await load(files, 'a.yaml', 'b.yaml');
     const other = await load(files, 'b.yaml', 'a.yaml');
@@ -198,7 +198,7 @@ describe('several files', () => {
       ]);
   });
 
-  it('may set a section only once, but each file has its own apiVersion', async () => {
+  it('rejects a section that two files set, but accepts an `apiVersion` in each file', async () => {
     const loaded = await load({ '/home/ann/a.yaml': MAIN, '/home/ann/b.yaml': HEAD }, 'a.yaml', 'b.yaml');
     expect(loaded.problems).toMatchObject([
       {
@@ -210,7 +210,7 @@ describe('several files', () => {
     ]);
   });
 
-  it('cause reports of their problems together with problems of unreadable files', async () => {
+  it('reports the problems of readable files together with the problems of unreadable files', async () => {
     const loaded = await load(
       { '/home/ann/a.yaml': `${MAIN}log: { levl: info }\n`, '/home/ann/b.yaml': 'a:\n\tb: 1\n' },
       'a.yaml',
@@ -230,7 +230,7 @@ describe('unsupported YAML', () => {
   it.each([
     ['a duplicate key', 'log: { level: info, level: debug }\n', '5:21 '],
     ['an anchor', 'log: &log { level: info }\n', '5:11 '],
-  ])('hides no other problem if it is %s', async (_, text, place) => {
+  ])('reports other problems in the file besides %s', async (_, text, place) => {
     const lines = linesOf(await loadText(HEAD + stores + wrong + text));
     expect(lines.map((line) => line.split(' CONFIG')[0])).toEqual([
       '4:61 mappings[0].data.A.key',
@@ -246,7 +246,7 @@ describe('unsupported YAML', () => {
     ['a tag', 'log: { level: !env LEVEL }\n', '5:20 '],
     ['a merge key, which may define missing members', 'cluster: { <<: *c, scope: names }\n', '5:12 '],
     ['a name that is a list', 'http: { tokens: [ { ? [a] : b, role: viewer } ] }\n', '5:23 '],
-  ])('causes no false problems if it is %s', async (_, text, place) => {
+  ])('reports no false problems because of %s', async (_, text, place) => {
     const lines = linesOf(await loadText(HEAD + stores + wrong + text));
     // The unsupported part may define stores, so unknown stores are not reported.
     expect(lines.map((line) => line.split(' CONFIG')[0])).toEqual([
@@ -259,7 +259,7 @@ describe('unsupported YAML', () => {
   it.each([
     ['a merge key', '<<: { refresh: 5m }', '4:24 '],
     ['a name that is a list', '? [a] : b', '4:26 '],
-  ])('hides no problem in its mapping if it is %s', async (_, unread, place) => {
+  ])('reports the other problems in a mapping that contains %s', async (_, unread, place) => {
     const fields = `${unread}, refreshh: 5m, onDrift: foo, data: { A: { stor: s, key: a } }`;
     const lines = linesOf(await loadText(`${HEAD}${stores}mappings: [ { name: m, ${fields} } ]\n`));
     expect(lines.map((line) => line.split(' CONFIG')[0]?.replace(/^\S+ (?=m)/, ''))).toEqual([
@@ -272,7 +272,7 @@ describe('unsupported YAML', () => {
     ['sources', 'data: *d'],
     ['template names', "data: { <<: *d }, template: { data: { t: '{{ A }}' } }"],
     ['the name of another target', 'target: { namespace: a, secret: *s }, data: { A: { store: s, key: k } }'],
-  ])('causes no report of a duplicate if it may define %s', async (_, fields) => {
+  ])('reports no duplicate if unsupported YAML may define %s', async (_, fields) => {
     const target = fields.startsWith('target') ? '' : 'target: { namespace: a }, ';
     const other = '{ name: x, target: { namespace: a, secret: m }, data: { A: { store: s, key: k } } }';
     const text = `mappings: [ { name: m, ${target}${fields} }, ${other.replace('secret: m', 'secret: other')} ]\n`;
@@ -285,20 +285,20 @@ describe('unsupported YAML', () => {
   });
 
   it.each(['{ <<: *h }', '*h', '{ listen: !env X }'])(
-    'is never read as a listen address: %s',
+    'never reads unsupported YAML as a listen address: %s',
     async (http) => {
       expect(await loadText(`${HEAD}http: ${http}\n`)).not.toHaveProperty('http');
     },
   );
 
-  it('does not hide names in a section that is set twice', async () => {
+  it('finds the names in both copies of a section that is set twice', async () => {
     const more = 'stores: [ { name: s1, kind: files, path: x } ]\n';
     expect(linesOf(await loadText(HEAD + stores + wrong.replace('kye', 'key') + more))).toEqual([
       '5:1  CONFIG_INVALID: `stores` is set twice, first at secretbridge.yaml:3:1',
     ]);
   });
 
-  it('is reported at each position, and broken YAML causes no reports about later lines', async () => {
+  it('reports unsupported YAML at each position, but only the first problems of broken YAML', async () => {
     const twelve = Array.from({ length: 12 }, (_, index) => `a${index}: &x 1, a${index}: 2`).join(', ');
     const lines = linesOf(await loadText(`${HEAD}defaults: { ${twelve} }\n`));
     expect(lines.filter((line) => line.includes('an anchor'))).toHaveLength(12);
@@ -308,7 +308,7 @@ describe('unsupported YAML', () => {
 });
 
 describe('an unreadable file', () => {
-  it('suppresses only problems that depend on the content of that file', async () => {
+  it('an unreadable file suppresses only problems that depend on its content', async () => {
     const text = `${HEAD}storess: []
 engine: { kind: redis, url: { env: U } }
 events: { vault: [ { name: e, store: s }, { name: e, store: s } ] }
@@ -328,7 +328,7 @@ access: [ { namespaces: [b], stores: [s], keys: [k] } ]
     ]);
   });
 
-  it('does not hide suspected credentials in other files', async () => {
+  it('an unreadable file does not hide suspected credentials in other files', async () => {
     const fields =
       'kind: vault, address: https://v, namespace: hvs.CAESIJlWCpkzyGkqIcwUTaALyXbJ5BXs7eSDEYHeCRuPqCbn';
     const text = `${HEAD}stores: [ { name: v, ${fields}, auth: { method: token, token: { env: T } } } ]\n`;
@@ -359,22 +359,25 @@ describe('the configuration path', () => {
     ['--config first', ['/x/a.yaml'], { SECRETBRIDGE_CONFIG: '/etc/secretbridge' }, 'x'],
     ['then SECRETBRIDGE_CONFIG', [], { SECRETBRIDGE_CONFIG: '/etc/secretbridge' }, 'etc'],
     ['then the file in the working folder', [], { SECRETBRIDGE_CONFIG: '' }, 'prod'],
-  ])('is taken from the first place that has one: %s', async (_, paths, env, instance) => {
-    expect(await instanceWith(paths, env)).toBe(instance);
-  });
+  ])(
+    'takes the configuration path from the first place that has one: %s',
+    async (_, paths, env, instance) => {
+      expect(await instanceWith(paths, env)).toBe(instance);
+    },
+  );
 
-  it('defaults to /etc/secretbridge/', async () => {
+  it('uses /etc/secretbridge/ if no other place has a configuration', async () => {
     expect(await instanceWith([], {}, { '/etc/secretbridge/a.yaml': VALID.replace('prod', 'etc') })).toBe(
       'etc',
     );
   });
 
-  it('can be a list of several paths in SECRETBRIDGE_CONFIG', async () => {
+  it('accepts a list of several paths in SECRETBRIDGE_CONFIG', async () => {
     const fs = { '/x/a.yaml': HEAD, '/x/b.yaml': VALID.replace(HEAD, '') };
     expect(await instanceWith([], { SECRETBRIDGE_CONFIG: '/x/a.yaml:/x/b.yaml' }, fs)).toBe('prod');
   });
 
-  it('is reported as missing if none of the default locations has a file', async () => {
+  it('reports a missing configuration if none of the default locations has a file', async () => {
     expect(await instanceWith([], {}, {})).toMatch(/^no configuration found: .*--config/);
   });
 });

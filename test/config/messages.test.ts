@@ -121,11 +121,11 @@ describe('an error message', () => {
       'mappings: [ { name: m, data: { A: { store: s, key: k } } } ]\nstores: [ { name: s, kind: files, path: x } ]',
       'mappings[0].target CONFIG_INVALID: is missing; expected an object',
     ],
-  ])('states what was expected instead of %s', async (more, line) => {
+  ])('names the expected value in the error for %s', async (more, line) => {
     expect(await head(more)).toEqual([line]);
   });
 
-  it('points to the key if the key is unknown, and otherwise to the value', async () => {
+  it('points to the key if the key is unknown, and to the value for any other mistake', async () => {
     const lines = linesOf(
       await loadText(VALID.replace('property', 'propety').replace('payments }', 'Payments }')),
     );
@@ -135,7 +135,7 @@ describe('an error message', () => {
     ]);
   });
 
-  it('is reported for every mistake in one run, sorted by line', async () => {
+  it('reports every mistake in one run, sorted by line', async () => {
     const lines = linesOf(
       await loadText('instance: X\nlog: { level: x }\nmappings:\n  - { name: Y }\n  - 3\n'),
     );
@@ -150,14 +150,14 @@ describe('an error message', () => {
     ]);
   });
 
-  it('names an invalid character that only looks like a valid one', async () => {
+  it('names in the error an invalid character that only looks like a valid one', async () => {
     const [line] = linesOf(await loadText(VALID.replace('name: payments-db', 'name: p\u0430yments-db')));
     expect(line).toContain('`\u0430` (U+0430, Cyrillic) is not allowed');
     const [invisible] = linesOf(await loadText(VALID.replace('name: payments-db', 'name: "pay\u200bments"')));
     expect(invisible).toContain('the character (U+200B) is not allowed');
   });
 
-  it('contains no terminal control characters', async () => {
+  it('shows no terminal control characters in an error message', async () => {
     const text = (await head('"\\e[31mred\\u202e": 1')).join();
     expect(text).toContain('\\u{1B}');
     expect(text).not.toMatch(/[\p{Cc}\p{Cf}]/u);
@@ -186,18 +186,18 @@ describe('a source', () => {
       'store: v, key: k, object: key',
       '.object CONFIG_INVALID: expected a store of kind `azure-key-vault`: other kinds have no `object`',
     ],
-  ])('{ %s } is rejected', async (fields, line) => {
+  ])('rejects the source { %s }', async (fields, line) => {
     expect(await source(fields)).toEqual([` ${line}`.trim().replace(/^\./, '.')]);
   });
 
-  it('is checked even if its mapping has other mistakes', async () => {
+  it('checks a source even if its mapping has other mistakes', async () => {
     const lines = await vaultWith('data: { A: { store: w, key: 1 } }');
     expect(lines).toHaveLength(2);
   });
 });
 
 describe('a store entry', () => {
-  it('causes a problem if its address, login or engine has the wrong type', async () => {
+  it('reports a store whose address, login or engine has the wrong type', async () => {
     const token = 'auth: { method: token, token: { env: A } }';
     expect(await vault(`address: vault.internal, ${token}`)).toEqual([
       'stores[0].address CONFIG_INVALID: expected an address such as https://vault.internal:8200, got other text',
@@ -217,14 +217,11 @@ describe('a store entry', () => {
       'stores: [ { name: 1, kind: files, path: x } ]',
       'stores[0].name CONFIG_INVALID: expected text, got a number; put it in quotes',
     ],
-  ])(
-    'causes no problems about unknown stores if its name is missing or invalid: %s',
-    async (stores, line) => {
-      const uses = `mappings: [ { name: m, target: { namespace: a }, data: { A: { store: v, key: k } } } ]
+  ])('reports no unknown stores if the name of a store is missing or invalid: %s', async (stores, line) => {
+    const uses = `mappings: [ { name: m, target: { namespace: a }, data: { A: { store: v, key: k } } } ]
 events: { webhooks: [ { name: w, stores: [v], secret: { env: A } } ] }`;
-      expect(await head(`${stores}\n${uses}`)).toEqual([line]);
-    },
-  );
+    expect(await head(`${stores}\n${uses}`)).toEqual([line]);
+  });
 });
 
 describe('a credential', () => {
@@ -283,13 +280,13 @@ describe('a credential', () => {
       'method: appRole, roleId: a, secretId: MARKER',
       `${at}.secretId CONFIG_INVALID: a configuration must not contain credentials; write ${SAYS} instead`,
     ],
-  ])('is rejected without being shown if it is in { %s }', async (auth, line) => {
+  ])('rejects a credential in { %s } without showing it', async (auth, line) => {
     const lines = await vault(`address: https://v, auth: { ${auth} }`);
     expect(lines).toEqual([line]);
     expect(lines.join()).not.toContain('MARKER');
   });
 
-  it('is rejected without being shown if it is in { %s }', async () => {
+  it('rejects a credential in { %s } without showing it', async () => {
     const lines = await vault('address: "https://ann:MARKER@v", auth: { method: token, token: { env: A } }');
     expect(lines).toEqual([
       'stores[0].address CONFIG_INVALID: expected an address without user, password, query or fragment',
@@ -310,7 +307,7 @@ describe('a credential', () => {
         `stores: [ { name: a, kind: vault, address: https://v, auth: { method: ${method}, username: u, password: MARKER } } ]`,
     ),
     'stores: [ { name: a, kind: vault, address: https://v, auth: { method: jwt, role: r, jwt: MARKER } } ]',
-  ])('is rejected where a reference is expected: %s', async (text) => {
+  ])('rejects a credential where a reference is expected: %s', async (text) => {
     const lines = await head(text);
     expect(lines.filter((line) => line.includes('must not contain credentials'))).toHaveLength(
       text.split('MARKER').length - 1,
@@ -321,7 +318,7 @@ describe('a credential', () => {
 
 describe('the address of a store', () => {
   const auth = 'auth: { method: token, token: { env: A } }';
-  it('may use plain http only if it is loopback or if the store allows it', async () => {
+  it('accepts plain http for a store only on loopback, or if the store allows it', async () => {
     expect(await vault(`address: http://vault:8200, ${auth}`)).toHaveLength(1);
     expect(await vault(`address: http://127.0.0.1:8200, ${auth}`)).toEqual([]);
     expect(await vault(`address: http://localhost, ${auth}`)).toEqual([]);

@@ -8,17 +8,17 @@ describe('the suggested word', () => {
     ['porperty', 'property'],
     ['nme', 'name'],
     ['nam', 'name'],
-  ])('is for the input %s the word %s', (word, meant) => {
+  ])('suggests for the input %s the word %s', (word, meant) => {
     expect(nearest(word, ['name', 'property', 'object'])).toBe(meant);
   });
 
-  it('is undefined if no candidate is close enough', () => {
+  it('suggests nothing if no candidate is close enough', () => {
     expect(nearest('zzzzz', ['name', 'property'])).toBeUndefined();
     expect(nearest('ab', ['cd', 'ef'])).toBeUndefined();
     expect(nearest('', ['a'])).toBeUndefined();
   });
 
-  it('is the nearest one if there are several candidates', () => {
+  it('suggests the nearest of several candidates', () => {
     expect(nearest('stors', ['store', 'stores'])).toBe('store');
     expect(nearest('storess', ['store', 'stores'])).toBe('stores');
   });

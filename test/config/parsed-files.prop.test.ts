@@ -7,7 +7,7 @@ import { parseYaml } from '../../src/config/files/yaml.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { HEAD, memoryFs } from './memory-fs.ts';
 
-/** Any JSON value, including names and numbers that are easy to handle wrongly. */
+/** Generates any JSON value, including names and numbers that code often gets wrong. */
 const value = fc.letrec((tie) => ({
   any: fc.oneof(
     { depthSize: 'small' },
@@ -23,7 +23,7 @@ const value = fc.letrec((tie) => ({
 
 const document = fc.oneof(
   value.map((item) => stringify(item, { aliasDuplicateObjects: false })),
-  // Valid and invalid texts as people write them.
+  // Generates valid and invalid texts as people write them.
   fc.constantFrom(
     '',
     '# nothing\n',
@@ -77,7 +77,7 @@ describe('a load', () => {
 });
 
 describe('a cached file', () => {
-  it('gives the result of parsing it again, including positions', async () => {
+  it('a cached file gives the result of a new parse, including positions', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(text, { minLength: 1, maxLength: 3 }), async (texts) => {
         const files = createParsedFiles();
@@ -87,7 +87,7 @@ describe('a cached file', () => {
     );
   });
 
-  it('is parsed again if its content changes, whatever other files were parsed', async () => {
+  it('parses a file again if its content changes, whatever other files were parsed', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.tuple(text, text), { minLength: 2, maxLength: 6 }), async (edits) => {
         const files = createParsedFiles();
@@ -102,7 +102,7 @@ describe('a cached file', () => {
     );
   });
 
-  it('leads to the configuration or problems of a load without the cache, after any edits', async () => {
+  it('a load with the cache returns the configuration or problems of a load without it, after any edits', async () => {
     const file = fc.constantFrom('a.yaml', 'b.yaml', 'teams/c.yaml');
     const content = fc.constantFrom(
       undefined,

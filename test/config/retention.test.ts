@@ -5,7 +5,7 @@ const problems = async (text: string) =>
   linesOf(await loadText(`${HEAD}${text}\n`)).map((line) => line.slice(line.indexOf(' ') + 1));
 
 describe('audit.retention', () => {
-  it('must be at least 8 days, which is longer than a restart may be pending', async () => {
+  it('`audit.retention` must be at least 8 days, because a restart may be pending for 7 days', async () => {
     expect(await problems('audit: { retention: 191h }')).toEqual([
       'audit.retention CONFIG_INVALID: expected a duration of at least 8d',
     ]);
@@ -16,7 +16,7 @@ describe('audit.retention', () => {
     expect(await words('audit: { retention: soon }')).toEqual(await words('defaults: { refresh: soon }'));
   });
 
-  it('requires a checkpoint location, which SQLite has by default and PostgreSQL does not have', async () => {
+  it('`audit.retention` requires a checkpoint location, which SQLite has by default and PostgreSQL does not have', async () => {
     const missing =
       'audit.retention CONFIG_INVALID: needs an entry in `audit.checkpoints`: signed checkpoints prove which records retention removed';
     expect(await problems('audit: { retention: 400d }')).toEqual([]);
@@ -28,7 +28,7 @@ describe('audit.retention', () => {
     expect(await postgres(', checkpoints: [ { kind: configMap, name: proof } ]')).toEqual([]);
   });
 
-  it('must be longer than every period for which old records are needed', async () => {
+  it('`audit.retention` must be longer than every period for which old records are needed', async () => {
     const longer = (than: string) =>
       `audit.retention CONFIG_INVALID: expected a longer time than \`${than}\`, which reads older records`;
     const both = 'brake: { window: 10d }\nabsence: { over: 11d }';
@@ -39,13 +39,13 @@ describe('audit.retention', () => {
 });
 
 describe('audit.archive', () => {
-  it('requires `audit.retention`', async () => {
+  it('`audit.archive` requires `audit.retention`', async () => {
     expect(await problems('audit: { archive: { path: ./archive } }')).toEqual([
       'audit.archive CONFIG_INVALID: needs `audit.retention`',
     ]);
   });
 
-  it('is relative to the file that sets it', async () => {
+  it('resolves `audit.archive` relative to the file that sets it', async () => {
     const loaded = await loadText(`${HEAD}audit: { retention: 1000d, archive: { path: ./archive } }\n`);
     expect(loaded).toMatchObject({ config: { audit: { archive: { path: '/home/ann/archive' } } } });
   });

@@ -9,7 +9,7 @@ const STORES = `stores:
   - { name: az, kind: azure-key-vault, vaultUrl: https://a.vault.azure.net }
 `;
 
-/** Returns the problems of one source, without those about unsupported features. */
+/** Returns the problems of one source, without the problems about unsupported features. */
 async function source(fields: string, list = false): Promise<readonly string[]> {
   const sources = list ? `dataFrom: [ { ${fields} } ]` : `data: { A: { ${fields} } }`;
   const text = `${HEAD}${STORES}mappings:\n  - name: m\n    target: { namespace: a }\n    ${sources}\n`;
@@ -47,7 +47,7 @@ describe('a key that its store does not allow', () => {
     ['az', 'payments_db.v2', `${AZURE} — did you mean \`payments-db-v2\`?`],
     ['az', 'caf\u00e9', AZURE],
     ['az', 'x'.repeat(128), AZURE],
-  ])('is reported when the configuration is loaded: %s %j', async (store, key, message) => {
+  ])('reports a key that its store does not allow: %s %j', async (store, key, message) => {
     expect(await source(`store: ${store}, key: "${key}"`)).toEqual([`key CONFIG_INVALID: ${message}`]);
     expect(await source(`store: ${store}, key: "${key}"`, true)).toEqual([`key CONFIG_INVALID: ${message}`]);
   }); // biome-ignore format: a table
@@ -57,7 +57,7 @@ describe('a key that its store does not allow', () => {
     ['aws', '/prod/db'], ['aws', 'team//db'], ['aws', '/prod/'], ['aws', 'rds!cluster-1'], ['aws', 'a@b+c=d.e_f-g'], ['aws', 'x'.repeat(512)], ['aws', ARN],
     ['aws', ARN.replace('-AbCdEf', '')], ['aws', ARN.replace('arn:aws:', 'arn:aws-us-gov:')],
     ['az', 'Payments-DB-2'], ['az', 'x'.repeat(127)],
-  ])('causes no problem if it is valid: %s %j', async (store, key) => {
+  ])('accepts a valid key: %s %j', async (store, key) => {
     expect(await source(`store: ${store}, key: "${key}"`)).toEqual([]);
   }); // biome-ignore format: a table
 });
@@ -72,14 +72,14 @@ describe('a version that its store does not allow', () => {
     ['az', '1', 'expected an Azure Key Vault version: 32 hexadecimal digits'],
     ['aws', '"a\\nb"', 'expected a version id, or a stage label such as `AWSPREVIOUS`'],
     ['aws', 'x'.repeat(257), 'expected a version id, or a stage label such as `AWSPREVIOUS`'],
-  ])('is reported: %s %s', async (store, version, message) => {
+  ])('reports a version that its store does not allow: %s %s', async (store, version, message) => {
     expect(await source(`store: ${store}, key: a, version: ${version}`)).toEqual([`version CONFIG_INVALID: ${message}`]);
   }); // biome-ignore format: a table
 
   it.each([
     ['v', '3'], ['v', '"3"'], ['v1', `"01234567:${'0a'.repeat(32)}"`], ['f', `"01234567:${'0a'.repeat(32)}"`],
     ['aws', 'AWSPREVIOUS'], ['aws', '3'], ['aws', '0f8fad5b-d9cb-469f-a165-70867728950e'], ['az', '4387e9f3d6e14c459867679a90fd0f79'],
-  ])('causes no problem if it is valid: %s %s', async (store, version) => {
+  ])('accepts a valid version: %s %s', async (store, version) => {
     expect(await source(`store: ${store}, key: a, version: ${version}`)).toEqual([]);
   }); // biome-ignore format: a table
 });
@@ -95,20 +95,20 @@ describe('a search that its store does not support', () => {
     ['az', 'path: a/', `find.path CONFIG_INVALID: ${AZURE} — did you mean \`a\`?`],
     ['f', 'tags: { a: b }', 'find.tags CONFIG_INVALID: expected no tags: this store has none'],
     ['v1', 'tags: { a: b }', 'find.tags CONFIG_INVALID: expected no tags: this store has none'],
-  ])('is reported: %s { %s }', async (store, find, line) => {
+  ])('reports a search that its store does not support: %s { %s }', async (store, find, line) => {
     expect(await source(`store: ${store}, find: { ${find} }`, true)).toEqual([line]);
   }); // biome-ignore format: a table
 
   it.each([
     ['v', 'path: ""'], ['v', 'path: features/'], ['v', 'tags: { a: b }'], ['f', 'path: a/b/'], ['aws', 'path: /prod/'],
     ['aws', 'tags: { a: b }'], ['az', 'path: payments-'], ['az', 'tags: { a: b }'],
-  ])('causes no problem if it is valid: %s { %s }', async (store, find) => {
+  ])('accepts a valid search: %s { %s }', async (store, find) => {
     expect(await source(`store: ${store}, find: { ${find} }`, true)).toEqual([]);
   }); // biome-ignore format: a table
 });
 
-describe('problems', () => {
-  it('are reported together for one entry with several mistakes', async () => {
+describe('problems of stores and mappings', () => {
+  it('reports several mistakes in one entry together', async () => {
     expect(await source('store: v, key: a/, version: 0, object: key, propety: x')).toEqual([
       'key CONFIG_INVALID: expected a path in the mount without `/` at its ends and without `//` — did you mean `a`?',
       'version CONFIG_INVALID: expected a Vault version: a whole number from 1',
@@ -120,7 +120,7 @@ describe('problems', () => {
   it.each([
     ['vault, address: http://vault.internal', 'address'],
     ['aws-secrets-manager, endpoint: http://aws.internal', 'endpoint'],
-  ])('are reported for a store with plain http and an unknown key: kind %s', async (fields, field) => {
+  ])('reports both plain http and an unknown key in one store: kind %s', async (fields, field) => {
     const lines = linesOf(await loadText(`${HEAD}stores: [ { name: s, kind: ${fields}, x: 1 } ]\n`));
     const httpProblems = lines.filter((line) => line.includes('http is allowed on loopback only'));
     expect(httpProblems).toHaveLength(1);
@@ -128,7 +128,7 @@ describe('problems', () => {
     expect(lines.join()).toContain('unknown key `x`');
   });
 
-  it('include no suggestion of `allowHttp` for plain http if the store kind does not have this field', async () => {
+  it('does not suggest `allowHttp` for plain http if the store kind does not have this field', async () => {
     const fields = 'kind: azure-key-vault, vaultUrl: http://azure.internal';
     const lines = linesOf(await loadText(`${HEAD}stores: [ { name: s, ${fields} } ]\n`));
     expect(lines).toEqual([
@@ -137,7 +137,7 @@ describe('problems', () => {
   });
 
   it.each(['constructor', 'toString', '__proto__'])(
-    'are reported for a store with the kind %s',
+    'rejects a store with the unknown kind %s',
     async (kind) => {
       const text = `${HEAD}stores: [ { name: s, kind: ${kind} } ]
 mappings: [ { name: m, target: { namespace: a }, data: { A: { store: s, key: k } } } ]\n`;
@@ -147,7 +147,7 @@ mappings: [ { name: m, target: { namespace: a }, data: { A: { store: s, key: k }
     },
   );
 
-  it('are reported for a mapping with conflicting fields and unknown keys', async () => {
+  it('reports both conflicting fields and unknown keys in one mapping', async () => {
     const text = `${HEAD}stores: [ { name: s, kind: files, path: x } ]
 mappings:
   - name: m
@@ -184,25 +184,25 @@ describe('names and sizes in Kubernetes', () => {
     ['name: m, target: { namespace: a.b }', 'target.namespace', 'a-b'],
     ['name: m, target: { namespace: a, secret: Payments_DB }', 'target.secret', 'payments-db'],
     ['name: Payments/DB, target: { namespace: a, secret: s }', 'name', 'payments-db'],
-  ])('cause a suggestion if they are invalid: %s', async (mapping, path, rather) => {
+  ])('suggests a valid name for an invalid one: %s', async (mapping, path, rather) => {
     const found = await problems(mapping);
     expect(found).toHaveLength(1);
     expect(found[0]).toMatch(new RegExp(`^${path} CONFIG_INVALID: .*— did you mean \`${rather}\`\\?$`));
   });
 
-  it('cause a suggestion if a key is invalid', async () => {
+  it('suggests a valid key for an invalid one', async () => {
     const [line] = await lines(
       "{ name: m, target: { namespace: a }, data: { 'DB PASSWORD': { store: f, key: a } } }",
     );
     expect(line).toMatch(/KEY_INVALID: .* — did you mean `DB_PASSWORD`\?$/);
   });
 
-  it('cause no suggestion if they contain look-alike letters', async () => {
+  it('suggests nothing for a name with look-alike letters', async () => {
     const [line] = await problems('name: m, target: { namespace: "p\u0430yments" }');
     expect(line).not.toContain('did you mean');
   });
 
-  it('are checked for a Secret that has the name of its mapping', async () => {
+  it('checks the name of a mapping as a Secret name if the Secret takes its name from the mapping', async () => {
     expect((await problems('name: a..b, target: { namespace: a }'))[0]).toContain(
       'name CONFIG_INVALID: the Secret gets this name, but it is not a valid Secret name',
     );
@@ -210,7 +210,7 @@ describe('names and sizes in Kubernetes', () => {
     expect(await problems('name: a.b, target: { namespace: a }')).toEqual([]);
   });
 
-  it('are limited so that our own annotations fit too', async () => {
+  it('limits the size of annotations, because our own annotations count toward the limit of Kubernetes', async () => {
     const annotations = (size: number) =>
       `name: m, target: { namespace: a, annotations: { a: "${'word '.repeat(size / 5)}", b: x } }`;
     expect(await problems(annotations(180 * 1024))).toEqual([]);
@@ -219,7 +219,7 @@ describe('names and sizes in Kubernetes', () => {
     ]);
   });
 
-  it('are checked in selector labels', async () => {
+  it('checks the names and values of labels in a selector', async () => {
     const found = await problems(
       'name: m, target: { secret: s, namespaceSelector: { matchLabels: { "a b": c, d: "e f" } } }',
     );

@@ -33,7 +33,7 @@ function outcomes({ json }: { readonly json: unknown }): readonly Outcome[] {
 }
 
 describe('a mapping without permission', () => {
-  it('fails without an effect on other mappings, and no request for its key is sent to the store', async () => {
+  it('fails only the mapping without permission, and sends no request for its key to the store', async () => {
     await using vault = await startVaultServer();
     vault.put('secret', 'payments/db', '{"password":"one"}');
     vault.put('secret', 'other/root', '{"password":"two"}');
@@ -53,7 +53,7 @@ describe('a mapping without permission', () => {
     expect(vault.requests.filter((request) => request.includes('other'))).toEqual([]);
   });
 
-  it('causes no request to a store, not even a login, if none of the keys in that store is allowed', async () => {
+  it('sends no request to a store, not even a login, if no key in that store is allowed', async () => {
     await using vault = await startVaultServer();
     await using bench = await openBench(
       `${HEAD}stores:\n${vaultStore('v', vault)}mappings:\n${mapping('denied', 'store: v, key: a/b')}access: []\n`,
@@ -66,7 +66,7 @@ describe('a mapping without permission', () => {
 });
 
 describe('a tenant', () => {
-  it('can read keys within the bounds, and other keys fail with NOT_ALLOWED before any request', async () => {
+  it('a tenant can read keys within the bounds, and other keys fail with NOT_ALLOWED before any request', async () => {
     await using vault = await startVaultServer();
     vault.put('secret', 'a/db', '{"password":"ours"}');
     vault.put('secret', 'b/db', '{"password":"theirs"}');
@@ -93,7 +93,7 @@ describe('a tenant', () => {
 });
 
 describe('the credential of a store', () => {
-  it('is sent only to the address of that store', async () => {
+  it('sends the credential of a store only to the address of that store', async () => {
     await using one = await startVaultServer();
     await using two = await startVaultServer();
     // Each server accepts only its own token, and would reject the other one.

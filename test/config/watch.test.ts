@@ -58,7 +58,7 @@ async function overMemory(files: Record<string, string>, options: Partial<WatchO
 const MAIN = '/home/ann/secretbridge.yaml';
 
 describe('a watched configuration', () => {
-  it('is reported once, after its content has stopped changing', async () => {
+  it('reports a changed configuration once, after its content has stopped changing', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using watched = await overMemory(files);
     expect(stateOf(watched.watch.initial)).toBe('one');
@@ -70,7 +70,7 @@ describe('a watched configuration', () => {
     expect(watched.changes).toEqual(['two']);
   });
 
-  it('is reported within half a second if file system events arrive', async () => {
+  it('reports a change within half a second if file system events arrive', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using watched = await overMemory(files);
     await watched.time.advance(1);
@@ -83,7 +83,7 @@ describe('a watched configuration', () => {
     expect(watched.changes).toEqual(['two']);
   });
 
-  it('counts the duration of a slow load toward the settling time', async () => {
+  it('counts the time that a load takes as part of the settling time', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using watched = await overMemory(files);
     await watched.time.advance(1);
@@ -94,7 +94,7 @@ describe('a watched configuration', () => {
     expect(watched.changes).toEqual(['two']);
   });
 
-  it('is loaded again if it changes during a load', async () => {
+  it('loads the configuration again if it changes during a load', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using watched = await overMemory(files);
     await watched.time.advance(1);
@@ -107,7 +107,7 @@ describe('a watched configuration', () => {
     expect(watched.changes).toEqual(['three']);
   });
 
-  it('is not loaded again if only other files in its folder change', async () => {
+  it('does not load the configuration again if only other files in its folder change', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using watched = await overMemory(files);
     await watched.time.advance(1);
@@ -117,7 +117,7 @@ describe('a watched configuration', () => {
     expect(watched.progress.length).toBe(before);
   });
 
-  it('is not reported if it changes back before it settles', async () => {
+  it('does not report a configuration that changes back before it settles', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using watched = await overMemory(files);
     files[MAIN] = withInstance('two');
@@ -127,7 +127,7 @@ describe('a watched configuration', () => {
     expect(watched.changes).toEqual([]);
   });
 
-  it('is reported only after a write is complete, even if a part of the new content would be valid', async () => {
+  it('reports a configuration only after its write is complete, even if a part of the new content would be valid', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using watched = await overMemory(files);
     await watched.time.advance(1);
@@ -144,7 +144,7 @@ describe('a watched configuration', () => {
     expect(watched.changes).toEqual(['two']);
   });
 
-  it('is accepted at some point even if it changes constantly, and progress is reported meanwhile', async () => {
+  it('accepts a constantly changing configuration after some checks, and reports progress meanwhile', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using watched = await overMemory(files);
     for (let turn = 0; turn < 400 && watched.changes.length === 0; turn++) {
@@ -155,7 +155,7 @@ describe('a watched configuration', () => {
     expect(watched.progress.length).toBeGreaterThan(30);
   });
 
-  it('is reported when it becomes invalid, and again when it becomes valid', async () => {
+  it('reports a configuration when it becomes invalid, and again when it becomes valid', async () => {
     const files: Record<string, string> = { [MAIN]: withInstance('one') };
     await using watched = await overMemory(files);
     files[MAIN] = 'instance: [';
@@ -167,7 +167,7 @@ describe('a watched configuration', () => {
     expect(watched.changes).toEqual(['invalid', 'invalid', 'two']);
   });
 
-  it('is loaded when it appears if it was missing at the start', async () => {
+  it('loads a configuration when it appears if it was missing at the start', async () => {
     const files: Record<string, string> = {};
     await using watched = await overMemory(files);
     expect(watched.watch.initial.kind).toBe('invalid');
@@ -178,7 +178,7 @@ describe('a watched configuration', () => {
     expect(watched.changes).toEqual(['late']);
   });
 
-  it('includes files that are new, and files that did not exist at the start', async () => {
+  it('watches new files, and files that did not exist at the start', async () => {
     const include = `stores: [ { name: s, kind: files, path: x } ]
 include: [ { path: teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
     const files: Record<string, string> = { [MAIN]: `${HEAD}${include}` };
@@ -193,7 +193,7 @@ include: [ { path: teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
     expect(watched.changes).toEqual(['prod', 'invalid', 'prod']);
   });
 
-  it('is reported as invalid if it is unreadable', async () => {
+  it('reports an unreadable configuration as invalid', async () => {
     const files: Record<string, string | { fails: string }> = { [MAIN]: withInstance('one') };
     await using watched = await overMemory(files as Record<string, string>);
     for (const fails of ['EACCES', 'EIO', 'ESTALE']) {
@@ -204,7 +204,7 @@ include: [ { path: teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
     expect(watched.progress.filter((error) => error !== undefined)).toEqual([]);
   });
 
-  it('can be loaded again on request', async () => {
+  it('loads the configuration again on request', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using watched = await overMemory(files);
     expect(stateOf(await watched.watch.reload())).toBe('one');
@@ -214,7 +214,7 @@ include: [ { path: teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
     expect(watched.changes).toEqual(['two']);
   });
 
-  it('is still watched if a change could not be applied', async () => {
+  it('still watches the configuration if a change could not be applied', async () => {
     const files = { [MAIN]: withInstance('one') };
     const changes: string[] = [];
     await using watched = await overMemory(files, {
@@ -233,13 +233,13 @@ include: [ { path: teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
     expect(watched.progress.filter((error) => error !== undefined)).toHaveLength(2);
   });
 
-  it('causes a progress report at every check, with or without changes', async () => {
+  it('reports progress at every check, with or without changes', async () => {
     await using watched = await overMemory({ [MAIN]: withInstance('one') });
     await watched.time.advance(60_000);
     expect(watched.progress).toHaveLength(12);
   });
 
-  it('leaves no timer behind if it is closed, even during a change', async () => {
+  it('leaves no timer behind if the watch is closed, even during a change', async () => {
     const files = { [MAIN]: withInstance('one') };
     const watched = await overMemory(files);
     files[MAIN] = withInstance('two');
@@ -293,7 +293,7 @@ describe.each([
   ['with events alone', 3_600_000],
   ['with checks alone', 20],
 ])('a watched configuration on disk, %s', (_, everyMs) => {
-  it('is reported after an edit in place, but not if only the modification time changes', async () => {
+  it('reports an edit in place, but no change of the modification time alone', async () => {
     await using disk = await overDisk('c.yaml', everyMs);
     await writeFile(disk.at('c.yaml'), withInstance('one'));
     const watch = await disk.start();
@@ -305,7 +305,7 @@ describe.each([
     expect(disk.seen).toEqual(['two']);
   });
 
-  it('is reported each time a new file replaces it', async () => {
+  it('reports a change each time a new file replaces the configuration file', async () => {
     await using disk = await overDisk('c.yaml', everyMs);
     await writeFile(disk.at('c.yaml'), withInstance('one'));
     await disk.start();
@@ -318,7 +318,7 @@ describe.each([
     expect(disk.seen).toEqual(['two', 'three']);
   });
 
-  it('is reported after each ConfigMap update, which replaces a symbolic link', async () => {
+  it('reports each ConfigMap update, which replaces a symbolic link', async () => {
     await using disk = await overDisk('conf', everyMs);
     const swap = async (name: string) => {
       await mkdir(disk.at(`conf/..${name}`), { recursive: true });
@@ -338,7 +338,7 @@ describe.each([
     expect(disk.seen).toEqual(['two', 'three']);
   });
 
-  it('is reported if a file appears in a folder or disappears from it', async () => {
+  it('reports a change if a file appears in a folder or disappears from it', async () => {
     await using disk = await overDisk('conf', everyMs);
     await mkdir(disk.at('conf'));
     await writeFile(disk.at('conf/a.yaml'), withInstance('one'));
@@ -352,7 +352,7 @@ describe.each([
     expect(disk.seen).toEqual(['invalid', 'one']);
   });
 
-  it('is reported after an edit in a folder that has replaced an identical one', async () => {
+  it('reports an edit in a folder that has replaced an identical folder', async () => {
     await using disk = await overDisk('conf', everyMs);
     for (const folder of ['conf', 'next']) {
       await mkdir(disk.at(folder));
@@ -367,7 +367,7 @@ describe.each([
     while (disk.seen.at(-1) !== 'two') await disk.next();
   });
 
-  it('is reported if another folder replaces its folder', async () => {
+  it('reports a change if another folder replaces the configuration folder', async () => {
     await using disk = await overDisk('conf', everyMs);
     await mkdir(disk.at('conf'));
     await writeFile(disk.at('conf/a.yaml'), withInstance('one'));
@@ -386,7 +386,7 @@ describe.each([
 
 describe('a file without read permission', () => {
   it.skipIf(process.getuid?.() === 0)(
-    'makes the configuration invalid until the file becomes readable',
+    'treats the configuration as invalid until an unreadable file becomes readable',
     async () => {
       await using disk = await overDisk('c.yaml', 20);
       await writeFile(disk.at('c.yaml'), withInstance('one'));

@@ -9,17 +9,17 @@ export interface ClockHarness extends AsyncDisposable {
 }
 
 /**
- * Clocks may go back or differ between replicas. The sequence numbers define the order of records. Each record keeps
- * the time that its replica's clock showed.
+ * Registers a test for clocks that go back or differ between replicas. Sequence numbers define the order of records.
+ * Each record keeps the time that the clock of its replica showed.
  */
 export function describeClocks(name: string, open: (clock: Clock) => Promise<ClockHarness>): void {
-  it(`${name}: keeps the order and finds every record by time when the clock goes back`, async () => {
+  it(`${name}: keeps the order of records and finds every record by its time when the clock goes back`, async () => {
     let now = 0;
     await using harness = await open({ now: () => now });
     await using store = harness.store;
     const hour = (n: number): number => Date.parse('2026-11-25T00:00:00Z') + n * 3_600_000;
     const text = (n: number): string => new Date(hour(n)).toISOString();
-    // Each group fills one block, so each block has its own times. The third group jumps back by a day.
+    // Each group fills one block, so each block covers other times. In the third group, the clock is a day behind.
     for (const [from, step] of [
       [30, 1],
       [31, 1],

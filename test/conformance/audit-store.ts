@@ -8,14 +8,14 @@ import { bare, entry, fingerprint, recordsOf } from '../audit/sample.ts';
 
 /** An empty audit store that several processes can open. */
 export interface AuditHarness extends AsyncDisposable {
-  /** Opens the store as a new process. Disposing the store ends that process. */
+  /** Opens the store as a new process. Disposing the store ends the process. */
   open(replica: string): Promise<AuditStore>;
 }
 
 export const HARNESS_INSTANCE = 'prod-eu';
 export const HARNESS_START = Date.parse('2026-11-25T12:00:00.000Z');
 
-/** Advances one second at each call. */
+/** Creates a clock that advances by one second at each call. */
 export function tickingClock(): { now(): number } {
   let time = HARNESS_START - 1000;
   return {
@@ -26,7 +26,7 @@ export function tickingClock(): { now(): number } {
   };
 }
 
-/** Returns a fixed text without repetitions. */
+/** Returns a text that does not compress. It is the same at each call. */
 function incompressible(length: number): string {
   const hash = (n: number): string => createHash('sha512').update(String(n)).digest('base64');
   return Array.from({ length: Math.ceil(length / 88) }, (_, n) => hash(n))
@@ -45,8 +45,8 @@ function sequences(records: readonly AuditRecord[]): number[] {
 }
 
 export function describeAuditStore(name: string, openHarness: () => Promise<AuditHarness>): void {
-  describe(`${name}: checkWritable`, () => {
-    it('writes no record and keeps the chain intact', async () => {
+  describe(`${name}: the check that the store is writable`, () => {
+    it('checks that the store is writable without writing a record', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       await store.checkWritable();
@@ -61,7 +61,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       });
     });
 
-    it('fails after the store is closed', async () => {
+    it('does not report a closed store as writable', async () => {
       await using harness = await openHarness();
       const store = await harness.open('a');
       await store[Symbol.asyncDispose]();
@@ -70,7 +70,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
   });
 
   describe(`${name}: append`, () => {
-    it('chains the records', async () => {
+    it('chains each appended record to the record before it', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const [first] = await store.append([entry()]);
@@ -88,7 +88,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await verify(store.storedRecords(1))).toMatchObject({ kind: 'intact', records: 2 });
     });
 
-    it('returns each concurrent caller its own records, and writes all of them into one chain', async () => {
+    it('returns to each concurrent caller its own records, and writes the records of all callers into one chain', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const batches = Array.from({ length: 20 }, (_, n) =>
@@ -102,7 +102,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await verify(store.storedRecords(1))).toMatchObject({ kind: 'intact', records: 30 });
     });
 
-    it('keeps one chain when several processes write', async () => {
+    it('keeps a single chain when several processes append records', async () => {
       await using harness = await openHarness();
       await using a = await harness.open('a');
       await using b = await harness.open('b');
@@ -113,7 +113,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       });
     });
 
-    it('drops unknown fields of an entry', async () => {
+    it('drops unknown fields of an entry when it appends the entry', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const withSecrets = {
@@ -138,7 +138,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
         'more values than allowed',
         { values: Object.fromEntries(Array.from({ length: 501 }, (_, n) => [`k${n}`, fingerprint(n)])) },
       ],
-    ])('rejects %s without affecting other entries', async (_, part) => {
+    ])('rejects an entry with %s, and appends other entries', async (_, part) => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const bad = store.append([entry(part)]);
@@ -147,7 +147,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(sequences(await good)).toEqual([1]);
     });
 
-    it('fails after the store is closed', async () => {
+    it('does not report a closed store as writable', async () => {
       await using harness = await openHarness();
       const store = await harness.open('a');
       await store[Symbol.asyncDispose]();
@@ -157,7 +157,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
   });
 
   describe(`${name}: queries`, () => {
-    it('returns pages of records, newest first, without gaps or duplicates', async () => {
+    it('returns records in pages, newest first, without gaps or duplicates', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       await store.append(Array.from({ length: 7 }, () => bare()));
@@ -168,7 +168,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect([first, second, third].map(sequences)).toEqual([[7, 6, 5], [4, 3, 2], [1]]);
     });
 
-    it('returns a record by its sequence number, and undefined for an unknown one', async () => {
+    it('returns the record with a given sequence number, and undefined for an unknown number', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const [record] = await store.append([entry()]);
@@ -176,7 +176,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await store.get(2)).toBeUndefined();
     });
 
-    it('streams stored records from any sequence number, oldest first and across pages', async () => {
+    it('streams the stored records from any sequence number on, oldest first', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       await store.append(Array.from({ length: 1203 }, () => bare()));
@@ -261,7 +261,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       [{ namespace: '' }, []],
     ];
 
-    it('lists by combined filters', async () => {
+    it('lists the records that match all given filters', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       for (const recordedEntry of recorded) await store.append([recordedEntry]);
@@ -272,7 +272,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       }
     });
 
-    it('returns the latest record with one of several actions', async () => {
+    it('returns the latest record whose action is one of several actions', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       await store.append([
@@ -286,7 +286,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await store.latest({ namespace: 'payments' }, ['delete'])).toBeUndefined();
     });
 
-    it('returns the latest record of each key and each target if many are queried concurrently', async () => {
+    it('returns the latest record of each key and of each target when it gets many queries at the same time', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const awkwardNames = ['{a,"b"}', "it's \\ odd", 'NULL', '', 'x\0y', '🔑', '$1', 'a,b'];
@@ -347,7 +347,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       ['a long name', 'x'.repeat(100_000), 'x'.repeat(100_000)],
       ['a long name that does not compress', incompressible(9_000), incompressible(9_000)],
       ['a lone surrogate', 'a\ud800b', 'a\ufffdb'],
-    ])('stores a name with %s, and finds its records', async (_, input, stored) => {
+    ])('stores a name with %s, and finds the record by this name', async (_, input, stored) => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       await store.append([entry({ mapping: input, key: input, store: input, note: input })]);
@@ -361,7 +361,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
     const intent = entry({ phase: 'intent' });
     const outcome = entry({ phase: 'outcome' });
 
-    it('excludes intents of a running process', async () => {
+    it('does not report an intent as unresolved while its process is running', async () => {
       await using harness = await openHarness();
       await using running = await harness.open('a');
       await using other = await harness.open('b');
@@ -370,7 +370,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await other.unresolvedIntents()).toEqual([]);
     });
 
-    it('includes an intent of this process that the caller reports as finished', async () => {
+    it('reports an intent of its own running process as unresolved if the caller says that the change is over', async () => {
       await using harness = await openHarness();
       await using running = await harness.open('a');
       await running.append([intent, entry({ phase: 'intent', secret: 'other' })]);
@@ -383,7 +383,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await running.unresolvedIntents(isOver)).toEqual([]);
     });
 
-    it('returns the attempts of one request at one target that have no outcome, from all processes', async () => {
+    it('returns all attempts without an outcome for one request and one target, from every process', async () => {
       await using harness = await openHarness();
       const ended = await harness.open('a');
       const { requestId, namespace = '', secret = '' } = intent;
@@ -404,7 +404,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await next.openAttempts('\0', target)).toEqual([]);
     });
 
-    it('includes intents of an ended process, oldest first', async () => {
+    it('reports the intents of an ended process as unresolved, oldest first', async () => {
       await using harness = await openHarness();
       const ended = await harness.open('a');
       await ended.append([intent, entry({ phase: 'intent', secret: 'other' }), entry()]);
@@ -421,7 +421,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       ['namespace', { namespace: 'shop' }],
       ['secret', { secret: 'other' }],
       ['attempt', { attempt: 2 }],
-    ])('ignores an outcome of another %s', async (_, part) => {
+    ])('reports an intent as unresolved if the only outcome is of another %s', async (_, part) => {
       await using harness = await openHarness();
       const ended = await harness.open('a');
       await ended.append([intent, { ...outcome, ...part }]);
@@ -430,7 +430,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(sequences(await next.unresolvedIntents())).toEqual([1]);
     });
 
-    it('excludes intents with an outcome', async () => {
+    it('does not report an intent as unresolved if it has an outcome', async () => {
       await using harness = await openHarness();
       const ended = await harness.open('a');
       await ended.append([intent]);
@@ -450,7 +450,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
         ...part,
       });
 
-    it('returns the last review of each record, and filters records by review', async () => {
+    it('returns the last review of each record, and finds records by their review', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       await store.append(Array.from({ length: 5 }, () => entry()));
@@ -483,7 +483,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await verify(store.storedRecords(1))).toMatchObject({ kind: 'intact', records: 11 });
     });
 
-    it('accepts a review of an earlier record in the same batch, and ignores a review that names itself or a later record', async () => {
+    it('accepts a review of an earlier record in the same batch, and ignores a review of itself or of a later record', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       await store.append([entry(), review(1, 'flagged'), review(2, 'reviewed'), review(5, 'reviewed')]);
@@ -496,7 +496,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
   });
 
   describe(`${name}: prune`, () => {
-    it('leaves a chain that verifies from its base', async () => {
+    it('leaves a chain that can be verified from its base after it prunes records', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       expect(await store.base()).toEqual({ sequence: 0, hash: '0'.repeat(64) });
@@ -521,7 +521,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(next).toMatchObject({ sequence: 701, previousHash: records[699]?.hash });
     });
 
-    it('continues the chain after all records are pruned', async () => {
+    it('continues the chain after it has pruned all records', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       await store.append([entry(), entry()]);
@@ -536,7 +536,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await store.prune(await store.head())).toBe(1);
     });
 
-    it('rejects a position that is not a record of the chain', async () => {
+    it('refuses to prune up to a position that is not a record of the chain', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const [first, second] = await store.append([entry(), entry(), entry()]);
@@ -549,7 +549,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await store.base()).toMatchObject({ sequence: 2 });
     });
 
-    it('keeps the list of targets, the unresolved intents and the latest record of each state', async () => {
+    it('keeps the list of targets, the unresolved intents and the latest record of each state when it prunes records', async () => {
       await using harness = await openHarness();
       const one = { action: 'update', secret: 'one', phase: 'outcome' } as const;
       const ended = await harness.open('gone');
@@ -588,7 +588,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await store.latest({ store: 's', key: 'k' }, ['read'])).toMatchObject({ sequence: 8 });
       expect(await store.latest({ store: 's', key: 'other' }, ['read'])).toBeUndefined();
       expect(sequences(await store.unresolvedIntents())).toEqual([6, 7]);
-      // Resolves one unresolved intent, and prunes again.
+      // This outcome resolves one unresolved intent. Then everything is pruned again.
       await store.append([entry({ action: 'update', secret: 'four', phase: 'outcome' })]);
       await store.prune(await store.head());
       expect(await targetNames()).toEqual(['four', 'one', 'two']);
@@ -598,7 +598,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(sequences(await store.list({}, { limit: 5 }))).toEqual([]);
     });
 
-    it('drops the reviews of pruned records', async () => {
+    it('drops the reviews of a record when it prunes the record', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const [first] = await store.append([entry(), entry(), entry()]);
@@ -616,7 +616,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
   });
 
   describe(`${name}: importRecords`, () => {
-    it('copies a chain in parts, and lets the copy continue the chain', async () => {
+    it('imports a chain in several parts, and appends new records to the imported chain', async () => {
       await using from = await openHarness();
       await using to = await openHarness();
       await using source = await from.open('a');
@@ -643,7 +643,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await verify(target.storedRecords(1))).toMatchObject({ kind: 'intact', records: 5 });
     });
 
-    it('starts the copy at the base of the source', async () => {
+    it('starts an imported chain at the base of its source', async () => {
       await using from = await openHarness();
       await using to = await openHarness();
       await using source = await from.open('a');
@@ -661,7 +661,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       });
     });
 
-    it('rejects records that do not form a chain', async () => {
+    it('refuses to import records that do not form a chain', async () => {
       await using from = await openHarness();
       await using to = await openHarness();
       await using source = await from.open('a');

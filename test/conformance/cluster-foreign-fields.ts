@@ -4,12 +4,12 @@ import { type ClusterHarness, change, manifest, type Raw, readNow } from './clus
 const base64 = (value: string) => Buffer.from(value).toString('base64');
 const metadataOf = (raw: Raw | undefined) => (raw?.metadata ?? {}) as Record<string, unknown>;
 
-/** Registers the tests for the rule that a write keeps every field that other writers set. */
+/** Registers tests for this rule: a write keeps every field that another writer has set. */
 export function describeForeignFields(open: () => Promise<ClusterHarness>): void {
   const app = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'app' });
   const foreign = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'foreign' });
 
-  it('keeps foreign and unknown fields', async () => {
+  it('keeps fields of other writers and unknown fields when it replaces a Secret', async () => {
     await using h = await open();
     await h.put(foreign(h), {
       metadata: {
@@ -30,7 +30,7 @@ export function describeForeignFields(open: () => Promise<ClusterHarness>): void
     await h.edit(foreign(h), { metadata: { finalizers: null } });
   });
 
-  it('owns a label after changing its value, but not a label that already had the value', async () => {
+  it("owns a label after it changed the label's value, but not a label that already had the wanted value", async () => {
     await using h = await open();
     await h.put(foreign(h), { metadata: { labels: { same: '1', other: '1' } }, data: {} });
     const labels = { same: '1', other: '2', added: '3' };
@@ -38,7 +38,7 @@ export function describeForeignFields(open: () => Promise<ClusterHarness>): void
     expect((await readNow(h.cluster, foreign(h))).ours?.labels).toEqual(['added', 'other']);
   });
 
-  it('loses ownership of a label or annotation that another writer changed', async () => {
+  it('loses the ownership of a label or annotation that another writer changed', async () => {
     await using h = await open();
     const metadata = { labels: { a: '1', b: '2' }, annotations: { c: '3', d: '4' } };
     await h.cluster.create(app(h), manifest(metadata));
@@ -48,7 +48,7 @@ export function describeForeignFields(open: () => Promise<ClusterHarness>): void
     expect((await readNow(h.cluster, app(h))).ours).toEqual({ labels: ['a', 'b'], annotations: ['c', 'd'] });
   });
 
-  it('drops only the given labels and annotations', async () => {
+  it('drops only the given labels and annotations when it replaces a Secret', async () => {
     await using h = await open();
     await h.cluster.create(app(h), manifest({ labels: { a: '1', b: '2' }, annotations: { c: '3', d: '4' } }));
     await h.edit(app(h), { metadata: { labels: { theirs: 'kept' } } });
@@ -66,7 +66,7 @@ export function describeForeignFields(open: () => Promise<ClusterHarness>): void
     expect(after.ours).toEqual({ labels: ['b'], annotations: ['d'] });
   });
 
-  it('distinguishes a controller from other owners, and drops owner references only on request', async () => {
+  it('distinguishes a controller from other owners, and drops owner references only if it is told to', async () => {
     await using h = await open();
     const owner = {
       apiVersion: 'apps/v1',

@@ -5,13 +5,13 @@ import type { TargetId } from '../../src/core/target.ts';
 
 export type Raw = Readonly<Record<string, unknown>>;
 
-/** An empty namespace with the cluster under test and a second writer. */
+/** A cluster under test with an empty namespace, and a second writer. */
 export interface ClusterHarness extends AsyncDisposable {
   readonly cluster: Cluster;
   readonly namespace: string;
   /** Creates a Secret as another writer. */
   put(id: TargetId, raw: Raw): Promise<void>;
-  /** Merges labels, annotations and data into a Secret as another writer. */
+  /** Merges labels, annotations and data into a Secret as the second writer. */
   edit(
     id: TargetId,
     patch: { metadata?: Raw; data?: Readonly<Record<string, string | null>> },
@@ -24,7 +24,7 @@ export interface ClusterHarness extends AsyncDisposable {
   another(): Promise<Cluster>;
 }
 
-/** The suite writes only these names, so a test can run it with minimal permissions. */
+/** The suite writes only Secrets with these names, so minimal permissions are enough to run it. */
 export const CONFORMANCE_SECRETS = ['app', 'foreign', 'tls.example.com'] as const;
 
 export function manifest(part: Partial<SecretManifest> = {}): SecretManifest {
@@ -42,7 +42,7 @@ export function change(part: Partial<SecretChange> = {}): SecretChange {
   return { ...manifest(part), dropLabels: [], dropAnnotations: [], dropOwners: false, ...part };
 }
 
-/** Returns the keys that a mapping merges into a Secret, given as texts. */
+/** Returns a manifest that merges keys into a Secret. The values are given as texts. */
 export function mergeManifest(
   data: Readonly<Record<string, string>>,
   part: Partial<MergeManifest> = {},
@@ -57,7 +57,7 @@ export async function readNow(cluster: Cluster, id: TargetId): Promise<LiveSecre
   return live;
 }
 
-/** Returns the data as text for comparisons. */
+/** Returns the values of a Secret as texts, which are easier to compare. */
 export function dataAsText(data: ReadonlyMap<string, SecretValue> | undefined): Record<string, string> {
   return Object.fromEntries(
     [...(data ?? [])].map(([key, value]) => [key, Buffer.from(value.reveal()).toString('latin1')]),

@@ -3,15 +3,15 @@ import { type ClusterHarness, change, manifest, mergeManifest, readNow } from '.
 
 const LABEL = { name: 'secretbridge.dev/instance', value: 'test' } as const;
 
-/** Registers the suite for clusters whose identity may list Secrets and namespaces. */
+/** Registers tests for a cluster whose identity may list Secrets and namespaces. */
 export function describeLists(name: string, open: () => Promise<ClusterHarness>): void {
-  describe(`${name} lists`, () => {
+  describe(`${name}: lists`, () => {
     const app = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'app' });
     const foreign = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'foreign' });
     const namesIn = async (h: ClusterHarness) =>
       (await h.cluster.list(h.namespace, LABEL)).map(({ id }) => id.secret);
 
-    it('returns the Secrets with a label, with the same content as a read', async () => {
+    it('lists the Secrets with a label, and returns the same content as a read of each Secret', async () => {
       await using h = await open();
       const names = ['app', 'app-1', 'app.b', 'tls.example.com'];
       const ids = names.map((secret) => ({ namespace: h.namespace, secret }));
@@ -22,12 +22,12 @@ export function describeLists(name: string, open: () => Promise<ClusterHarness>)
       expect(listed).toEqual(await Promise.all(ids.map((id) => readNow(h.cluster, id))));
     });
 
-    it('returns an empty list if no Secret has the label', async () => {
+    it('lists nothing if no Secret has the label', async () => {
       await using h = await open();
       expect(await namesIn(h)).toEqual([]);
     });
 
-    it('returns Secrets that can be replaced, merged into and removed without a further read', async () => {
+    it('returns listed Secrets that can be replaced, merged into and removed without a further read', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await h.cluster.create(foreign(h), manifest());
@@ -48,7 +48,7 @@ export function describeLists(name: string, open: () => Promise<ClusterHarness>)
       ['a', 'b,c'],
       ['a', 'b)'],
       ['', ''],
-    ])('rejects the label %j=%j, which would widen the selection', async (label, value) => {
+    ])('rejects the label %j=%j, because its selector would match too many objects', async (label, value) => {
       await using h = await open();
       const error = { code: 'CONFIG_INVALID' };
       await expect(h.cluster.list(h.namespace, { name: label, value })).rejects.toMatchObject(error);
@@ -56,7 +56,7 @@ export function describeLists(name: string, open: () => Promise<ClusterHarness>)
       await expect(h.cluster.list('..', LABEL)).rejects.toMatchObject(error);
     });
 
-    it('returns the namespaces that have all given labels, including the name label', async () => {
+    it("returns the namespaces that have all given labels, and knows the label that holds a namespace's name", async () => {
       await using h = await open();
       const name = { 'kubernetes.io/metadata.name': h.namespace };
       await h.put(foreign(h), { data: {} });

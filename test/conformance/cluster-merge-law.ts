@@ -22,7 +22,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 const steps = fc.array(step, { minLength: 1, maxLength: 8 });
 
-/** Creates a small model of server-side apply. The model records which managers own each key. */
+/** Creates a small model of server-side apply. The model knows for each key the managers that own it. */
 function createModel(foreignData: Data) {
   const fields = new Map(
     Object.entries(foreignData).map(([name, text]) => [
@@ -35,7 +35,7 @@ function createModel(foreignData: Data) {
       if (text === null) fields.delete(name);
       else if (fields.get(name)?.text !== text) fields.set(name, { text, hand: true, managers: new Set() });
     },
-    /** Returns the conflicting keys. */
+    /** Merges keys into the model. Returns the keys that conflict. */
     merge(manager: string, desired: Data): readonly string[] {
       const conflicts = Object.entries(desired).filter(([name, text]) => {
         const field = fields.get(name);
@@ -59,7 +59,7 @@ function createModel(foreignData: Data) {
         .filter(([, { managers }]) => managers.has(manager))
         .map(([name]) => name)
         .sort(),
-    /** Returns the keys that remain after all mappings end. */
+    /** Returns the data that remains after all mappings have ended. */
     theirs: () =>
       Object.fromEntries([...fields].filter(([, { hand }]) => hand).map(([name, { text }]) => [name, text])),
   };
@@ -67,16 +67,16 @@ function createModel(foreignData: Data) {
 
 export interface MergeLawOptions {
   readonly runs: number;
-  /** Whether a manual edit that restores a previous value is detected. */
+  /** Whether the cluster notices a manual edit that restores a previous value. */
   readonly seesReverts: boolean;
 }
 
 /**
- * Registers a property test: after any sequence of edits and merges, each key has the owner that server-side apply
- * defines. After all mappings end, only keys of other writers remain.
+ * Registers a property test with any sequence of edits and merges. Afterwards, each key must have the owner that it
+ * would have with server-side apply. When all mappings have ended, only the keys of other writers must remain.
  */
 export function describeMergeLaw(open: () => Promise<ClusterHarness>, options: MergeLawOptions): void {
-  it('assigns each key to the same owner as the model, and leaves foreign keys alone', async () => {
+  it('gives each key the owner that the model gives it, and leaves keys of other writers alone', async () => {
     await using h = await open();
     const id = { namespace: h.namespace, secret: 'foreign' };
     let edits = 0;

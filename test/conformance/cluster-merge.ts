@@ -12,7 +12,7 @@ const base64 = (value: string) => Buffer.from(value).toString('base64');
 const OURS = 'secretbridge.test.app';
 const SECOND = 'secretbridge.test.second';
 
-/** Registers the tests for merging a mapping's keys into a Secret of another owner. */
+/** Registers tests for the merge mode: a mapping adds keys to a Secret of another owner. */
 export function describeMerge(open: () => Promise<ClusterHarness>): void {
   const foreign = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'foreign' });
   const now = (h: ClusterHarness) => readNow(h.cluster, foreign(h));
@@ -25,7 +25,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     await h.put(foreign(h), { metadata: { labels: { of: 'them' } }, data: Object.fromEntries(encoded) });
   }
 
-  it('adds our keys next to foreign keys, and reports which keys are ours', async () => {
+  it('merges our keys into a Secret, keeps its other keys, and reports which keys are ours', async () => {
     await using h = await open();
     await putForeign(h);
     expect(await keysNow(h)).toEqual([]);
@@ -47,7 +47,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await keysNow(h, SECOND)).toEqual([]);
   });
 
-  it('changes our keys and removes unwanted ones', async () => {
+  it('changes our keys, and removes those of our keys that are no longer wanted', async () => {
     await using h = await open();
     await putForeign(h);
     await merge(h, { a: '1', b: '2' });
@@ -56,7 +56,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await keysNow(h)).toEqual(['b', 'c']);
   });
 
-  it('rejects a merge over a foreign key with another value, reports that key, and writes nothing', async () => {
+  it('writes nothing and reports the key if a key of another writer has another value than ours', async () => {
     await using h = await open();
     await putForeign(h, { 'tls.crt': 'theirs', free: 'x' });
     const before = await h.raw(foreign(h));
@@ -65,7 +65,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await keysNow(h)).toEqual([]);
   });
 
-  it('shares a foreign key that already has our value, and keeps that key when our last key is removed', async () => {
+  it('shares a key of another writer that already has our value, and keeps this key when our own keys are removed', async () => {
     await using h = await open();
     await putForeign(h, { both: 'same' });
     expect((await merge(h, { both: 'same', ours: '1' })).kind).toBe('written');
@@ -75,7 +75,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).toEqual({ both: 'same' });
   });
 
-  it('removes our keys and metadata when merging no keys, keeps foreign ones, and changes nothing the second time', async () => {
+  it('removes our keys and metadata and keeps those of others when it merges no keys, and changes nothing when it does so again', async () => {
     await using h = await open();
     await putForeign(h);
     await merge(h, { ours: '1' }, { labels: { l: '1' }, annotations: { a: '1' } });
@@ -89,7 +89,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect((await now(h)).resourceVersion).toBe(resourceVersion);
   });
 
-  it('keeps the Secret when its last key is removed', async () => {
+  it('keeps the Secret after it removed the last key', async () => {
     await using h = await open();
     await putForeign(h, {});
     await merge(h, { ours: '1' });
@@ -97,7 +97,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).toEqual({});
   });
 
-  it('keeps the resource version when a merge changes nothing', async () => {
+  it('keeps the resource version if a merge changes nothing', async () => {
     await using h = await open();
     await putForeign(h);
     const part = { labels: { l: '1' } };
@@ -107,7 +107,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect((await now(h)).resourceVersion).toBe(resourceVersion);
   });
 
-  it('separates the keys of two mappings in one Secret', async () => {
+  it('keeps the keys of two mappings in one Secret apart', async () => {
     await using h = await open();
     await putForeign(h);
     await merge(h, { a: '1', both: 'same' });
@@ -124,7 +124,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).toEqual({ theirs: 'kept', both: 'alone now' });
   });
 
-  it('loses a key to a later writer and does not take the key back', async () => {
+  it('loses a key that another writer changes later, and does not take the key back', async () => {
     await using h = await open();
     await putForeign(h);
     await merge(h, { taken: '1', ours: '1' });
@@ -136,7 +136,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).toEqual({ theirs: 'kept', taken: 'by hand', ours: '2' });
   });
 
-  it('restores a key that another writer removed', async () => {
+  it('restores one of our keys after another writer removed it', async () => {
     await using h = await open();
     await putForeign(h);
     await merge(h, { ours: '1' });
@@ -146,7 +146,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).toEqual({ theirs: 'kept', ours: '1' });
   });
 
-  it('succeeds after other writers changed their own keys since the read', async () => {
+  it('merges our keys although other writers changed their own keys after our read', async () => {
     await using h = await open();
     await putForeign(h);
     await merge(h, { ours: '1' });
@@ -156,7 +156,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).toEqual({ theirs: 'newer', more: '1', ours: '2' });
   });
 
-  it('does not create a deleted Secret', async () => {
+  it('does not create the Secret if it was deleted after our read', async () => {
     await using h = await open();
     await putForeign(h);
     const live = await now(h);
@@ -166,7 +166,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await h.cluster.read(foreign(h))).toBeUndefined();
   });
 
-  it('does not write into a Secret that was deleted and recreated since the read', async () => {
+  it('does not write into the Secret if it was deleted and recreated after our read', async () => {
     await using h = await open();
     await h.cluster.create(foreign(h), manifest());
     const live = await now(h);
@@ -176,7 +176,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).not.toHaveProperty('ours');
   });
 
-  it('reports the fields that only our managers own', async () => {
+  it('reports the fields that only our field managers own', async () => {
     await using h = await open();
     await putForeign(h, { theirs: 'kept', both: 'same' });
     const metadata = { labels: { of: 'them', l: '1' }, annotations: { a: '1' } };
@@ -195,7 +195,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await exclusiveFields()).toEqual({ labels: [], annotations: [], data: [] });
   });
 
-  it('keeps a foreign label with another value', async () => {
+  it('writes nothing if a label of another writer has another value than ours', async () => {
     await using h = await open();
     await putForeign(h);
     const before = await h.raw(foreign(h));
@@ -203,14 +203,14 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await h.raw(foreign(h))).toEqual(before);
   });
 
-  it('rejects a change of an immutable Secret as IMMUTABLE', async () => {
+  it('rejects a merge into an immutable Secret as IMMUTABLE, but allows new labels', async () => {
     await using h = await open();
     await h.cluster.create(foreign(h), manifest({ immutable: true }));
     await expect(merge(h, { ours: '1' })).rejects.toMatchObject({ code: 'IMMUTABLE' });
     expect((await merge(h, {}, { labels: { l: '1' } })).kind).toBe('written');
   });
 
-  it('loses its keys when a replacement of the Secret removes or changes them', async () => {
+  it('loses its merged keys if somebody replaces the Secret and removes or changes these keys', async () => {
     await using h = await open();
     await h.cluster.create(foreign(h), manifest());
     await merge(h, { kept: '1', changed: '1', removed: '1' });
@@ -220,7 +220,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).toEqual({ kept: '1', changed: '2' });
   });
 
-  it('accepts mapping names of the maximum length', async () => {
+  it('merges keys for mappings whose names have the maximum length', async () => {
     await using h = await open();
     await putForeign(h);
     const [one, other] = ['a', 'b'].map((last) => `secretbridge.${'i'.repeat(63)}.${'m'.repeat(62)}${last}`);
@@ -232,7 +232,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).toEqual({ theirs: 'kept', other: '1' });
   });
 
-  it('lets twenty mappings merge concurrently, each with all its keys', async () => {
+  it('lets twenty mappings merge into one Secret at the same time, and keeps all their keys', async () => {
     await using h = await open();
     await putForeign(h);
     const second = await h.another();

@@ -3,11 +3,11 @@ import { type ClusterHarness, change, dataAsText, manifest, readNow } from './cl
 
 const base64 = (value: string) => Buffer.from(value).toString('base64');
 
-/** Registers the tests for the rule that a deletion removes only the object that was read. */
+/** Registers tests for this rule: a deletion removes only the exact object that was read. */
 export function describeRemove(open: () => Promise<ClusterHarness>): void {
   const app = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'app' });
 
-  it('removes the object that was read, and returns `removed` for a missing object', async () => {
+  it('removes the object that was read, and returns `removed` if the object does not exist any more', async () => {
     await using h = await open();
     await h.cluster.create(app(h), manifest());
     const live = await readNow(h.cluster, app(h));
@@ -17,7 +17,7 @@ export function describeRemove(open: () => Promise<ClusterHarness>): void {
     expect((await h.cluster.create(app(h), manifest())).kind).toBe('written');
   });
 
-  it('removes nothing in a dry run, but returns the result that a real run would return', async () => {
+  it('removes nothing in a dry run, and returns the same result as a real removal', async () => {
     await using h = await open();
     await h.cluster.create(app(h), manifest());
     const live = await readNow(h.cluster, app(h));
@@ -29,7 +29,7 @@ export function describeRemove(open: () => Promise<ClusterHarness>): void {
     expect(await h.cluster.remove(live, { dryRun: true })).toEqual({ kind: 'removed' });
   });
 
-  it('does not remove an object edited since the read', async () => {
+  it('does not remove an object that was edited after it was read', async () => {
     await using h = await open();
     await h.cluster.create(app(h), manifest());
     const live = await readNow(h.cluster, app(h));
@@ -38,7 +38,7 @@ export function describeRemove(open: () => Promise<ClusterHarness>): void {
     expect(dataAsText((await readNow(h.cluster, app(h))).data)).toHaveProperty('theirs', '1');
   });
 
-  it('does not remove an object that replaced the one that was read, even with identical content', async () => {
+  it('does not remove an object that was recreated after the read, even if its content is the same', async () => {
     await using h = await open();
     await h.cluster.create(app(h), manifest());
     const live = await readNow(h.cluster, app(h));
@@ -48,7 +48,7 @@ export function describeRemove(open: () => Promise<ClusterHarness>): void {
     expect(await h.cluster.read(app(h))).toBeDefined();
   });
 
-  it('rejects an outdated read, and removes with the newest one', async () => {
+  it('refuses to remove an object that was changed after it was read, and removes it after a new read', async () => {
     await using h = await open();
     await h.cluster.create(app(h), manifest());
     const old = await readNow(h.cluster, app(h));
@@ -58,7 +58,7 @@ export function describeRemove(open: () => Promise<ClusterHarness>): void {
     expect(await h.cluster.remove(fresh)).toEqual({ kind: 'removed' });
   });
 
-  it('lets only one of a concurrent removal and replacement succeed', async () => {
+  it('lets only one of a removal and a replacement succeed if both run at the same time', async () => {
     await using h = await open();
     await h.cluster.create(app(h), manifest());
     const second = await h.another();
@@ -72,7 +72,7 @@ export function describeRemove(open: () => Promise<ClusterHarness>): void {
     await second[Symbol.asyncDispose]();
   });
 
-  it('removes nothing after it is cancelled', async () => {
+  it('removes nothing if its signal is already aborted', async () => {
     await using h = await open();
     await h.cluster.create(app(h), manifest());
     const live = await readNow(h.cluster, app(h));

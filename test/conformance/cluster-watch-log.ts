@@ -7,15 +7,15 @@ export type WatchRecord =
   | { readonly kind: 'changed'; readonly meta: SecretMeta }
   | { readonly kind: 'gone'; readonly secret: string };
 
-/** All events of a watch in order. */
+/** Collects all events of a watch in order. */
 export interface WatchLog extends WatchHandlers, AsyncDisposable {
   readonly records: readonly WatchRecord[];
   readonly errors: readonly AppError[];
   progressCount(): number;
   listCount(): number;
-  /** Returns the current objects, computed from the events. */
+  /** Returns the current objects. They are computed from the events. */
   now(): ReadonlyMap<string, SecretMeta>;
-  /** Resolves when the condition is true. Checks it after every event. */
+  /** Resolves when the condition is true. The condition is checked after every event. */
   until(holds: (log: WatchLog) => boolean, timeoutMs?: number): Promise<void>;
 }
 

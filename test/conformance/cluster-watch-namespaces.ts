@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import type { AppError } from '../../src/core/errors.ts';
 import type { ClusterHarness } from './cluster-harness.ts';
 
-/** Registers the suite for clusters whose identity may watch namespaces. */
+/** Registers tests for a cluster whose identity may watch namespaces. */
 export function describeNamespaceWatch(name: string, open: () => Promise<ClusterHarness>): void {
-  describe(`${name} watches namespaces`, () => {
-    it('reports label changes that affect a selector', async () => {
+  describe(`${name}: watches of namespaces`, () => {
+    it("reports a change of a namespace's labels that affects a selector", async () => {
       await using h = await open();
       await h.put({ namespace: h.namespace, secret: 'foreign' }, { data: {} });
       const selected = () => h.cluster.namespaces({ team: h.namespace });

@@ -5,11 +5,11 @@ import { type ClusterHarness, change, manifest, mergeManifest, readNow } from '.
 import { metaOf, openWatchLog, type WatchLog } from './cluster-watch-log.ts';
 
 export interface WatchTraits {
-  /** Whether the watch covers only the Secret `app` or its whole namespace. */
+  /** Whether the watch covers only the Secret `app`, or its whole namespace. */
   readonly scope: 'name' | 'namespace';
-  /** Whether every version is reported. Polling can miss versions. */
+  /** Whether the watch reports every version. A watch that polls can miss versions. */
   readonly reportsEveryVersion: boolean;
-  /** Whether the cluster records field managers. */
+  /** Whether the cluster records which field manager wrote a field. */
   readonly recordsManagers: boolean;
 }
 
@@ -21,7 +21,7 @@ export function describeWatch(
   open: () => Promise<ClusterHarness>,
   { scope: kind, reportsEveryVersion, recordsManagers }: WatchTraits,
 ): void {
-  describe(`${name} watches`, () => {
+  describe(`${name}: watches`, () => {
     const app = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'app' });
     const foreign = (h: ClusterHarness) => ({ namespace: h.namespace, secret: 'foreign' });
     const scope = (h: ClusterHarness): WatchScope =>
@@ -34,7 +34,7 @@ export function describeWatch(
     const hasVersion = (version: string) => (log: WatchLog) =>
       log.now().get('app')?.resourceVersion === version;
 
-    it('starts with a list of the existing Secrets', async () => {
+    it('starts a watch with a list of the existing Secrets', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await using log = openWatchLog(h.cluster, scope(h));
@@ -56,7 +56,7 @@ export function describeWatch(
       });
     });
 
-    it('starts with an empty list if there are no Secrets, and reports progress', async () => {
+    it('starts a watch with an empty list if no Secret exists, and reports progress', async () => {
       await using h = await open();
       await using log = openWatchLog(h.cluster, scope(h));
       await log.until(({ records, progressCount }) => records.length > 0 && progressCount() > 0);
@@ -64,7 +64,7 @@ export function describeWatch(
       expect(log.errors).toEqual([]);
     });
 
-    it('reports our writes, writes by others, and deletions', async () => {
+    it('reports our own writes, the writes of others, and deletions', async () => {
       await using h = await open();
       await using log = openWatchLog(h.cluster, scope(h));
       await log.until(({ listCount }) => listCount() === 1);
@@ -83,7 +83,7 @@ export function describeWatch(
       expect(log.errors).toEqual([]);
     });
 
-    it('reports a manual edit within about a second', async () => {
+    it('reports a manual edit after about a second', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await using log = openWatchLog(h.cluster, scope(h));
@@ -92,7 +92,7 @@ export function describeWatch(
       await log.until(hasVersion((await readNow(h.cluster, app(h))).resourceVersion), 1_500);
     });
 
-    it('reports nothing outside its scope', async () => {
+    it('reports no Secret outside of the watched scope', async () => {
       await using h = await open();
       await using log = openWatchLog(h.cluster, scope(h));
       await log.until(({ listCount }) => listCount() === 1);
@@ -102,7 +102,7 @@ export function describeWatch(
       expect([...log.now().keys()].sort()).toEqual(kind === 'namespace' ? ['app', 'foreign'] : ['app']);
     });
 
-    it('reports no content of a Secret', async () => {
+    it('reports a Secret without its content', async () => {
       await using h = await open();
       await using log = openWatchLog(h.cluster, scope(h));
       await h.cluster.create(app(h), manifest({ data: data('marker-value') }));
@@ -112,7 +112,7 @@ export function describeWatch(
       expect(text).not.toContain(base64('marker-value'));
     });
 
-    it('reports events in order', async () => {
+    it('reports the versions of a Secret in order', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await using log = openWatchLog(h.cluster, scope(h));
@@ -127,7 +127,7 @@ export function describeWatch(
       else expect(versions.filter((version) => reported.includes(version))).toEqual(reported);
     });
 
-    it('reports nothing for a write without changes', async () => {
+    it('reports nothing after a write that changes nothing', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await using log = openWatchLog(h.cluster, scope(h));
@@ -137,7 +137,7 @@ export function describeWatch(
       expect(log.records).toHaveLength(2);
     });
 
-    it('reports a recreated Secret with its new uid', async () => {
+    it('reports the new uid of a Secret that was deleted and recreated', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await using log = openWatchLog(h.cluster, scope(h));
@@ -149,7 +149,7 @@ export function describeWatch(
     });
 
     it.runIf(recordsManagers)(
-      'reports whether others last wrote part of the content (if the cluster records managers)',
+      'reports whether others were the last to write part of the content (if the cluster records managers)',
       async () => {
         await using h = await open();
         await using log = openWatchLog(h.cluster, scope(h));
@@ -169,7 +169,7 @@ export function describeWatch(
     );
 
     it.runIf(recordsManagers)(
-      'removes a key from the reported owned keys when another writer removes it (if the cluster records managers)',
+      'no longer reports a key as ours after another writer removed it (if the cluster records managers)',
       async () => {
         await using h = await open();
         const two = new Map([...data('1'), ['other', SecretValue.fromText('2')]]);
@@ -183,7 +183,7 @@ export function describeWatch(
     );
 
     it.runIf(recordsManagers)(
-      'reports no owned fields for a foreign Secret, and no owned data after an adoption without a data change (if the cluster records managers)',
+      "reports no field of another writer's Secret as ours, and no data as ours after an adoption that leaves the data unchanged (if the cluster records managers)",
       async () => {
         await using h = await open();
         await h.put(app(h), { type: 'Opaque', data: { password: base64('theirs') } });
@@ -197,7 +197,7 @@ export function describeWatch(
     );
 
     it.runIf(kind === 'namespace')(
-      'reports merged keys as written by others (for a watch of a namespace)',
+      'reports keys that were merged into a Secret as written by others (for a watch of a namespace)',
       async () => {
         await using h = await open();
         await h.put(foreign(h), { data: { theirs: base64('1') } });
@@ -210,7 +210,7 @@ export function describeWatch(
     );
 
     it.runIf(!recordsManagers)(
-      'reports that the last writer is unknown (if the cluster does not record managers)',
+      'reports the last writer as unknown (if the cluster does not record managers)',
       async () => {
         await using h = await open();
         await h.cluster.create(app(h), manifest());
@@ -220,7 +220,7 @@ export function describeWatch(
       },
     );
 
-    it('ends immediately, and reports nothing afterwards', async () => {
+    it('ends a watch immediately, and reports nothing after its end', async () => {
       await using h = await open();
       const ended = openWatchLog(h.cluster, scope(h));
       await using log = openWatchLog(h.cluster, scope(h));
@@ -233,7 +233,7 @@ export function describeWatch(
       expect(ended.records).toHaveLength(before);
     });
 
-    it('rejects invalid names', async () => {
+    it('rejects a watch of an invalid namespace or Secret name', async () => {
       await using h = await open();
       for (const invalidScope of [{ namespace: '..' }, { namespace: 'team', secret: '../x' }]) {
         expect(() => openWatchLog(h.cluster, invalidScope)).toThrow(

@@ -26,12 +26,12 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
     describeRemove(open);
     describeMerge(open);
 
-    it('returns undefined for a missing Secret', async () => {
+    it('returns undefined for a Secret that does not exist', async () => {
       await using h = await open();
       expect(await h.cluster.read(app(h))).toBeUndefined();
     });
 
-    it('creates a Secret and reads it back', async () => {
+    it('creates a Secret, and reads it with the same content', async () => {
       await using h = await open();
       const written = await h.cluster.create(app(h), manifest());
       const live = await readNow(h.cluster, app(h));
@@ -49,7 +49,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(written).toEqual({ kind: 'written', resourceVersion: live.resourceVersion });
     });
 
-    it('reports which labels and annotations are ours', async () => {
+    it('reports which labels and annotations of a Secret are ours', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       expect((await readNow(h.cluster, app(h))).ours).toEqual({
@@ -60,7 +60,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect((await readNow(h.cluster, foreign(h))).ours).toBeUndefined();
     });
 
-    it('creates no Secret over an existing one', async () => {
+    it('does not create a Secret if one with this name exists, and leaves the existing Secret unchanged', async () => {
       await using h = await open();
       await h.put(foreign(h), { data: { key: base64('theirs') } });
       const before = await h.raw(foreign(h));
@@ -68,7 +68,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(await h.raw(foreign(h))).toEqual(before);
     });
 
-    it('creates nothing in a dry run, but returns the result that a real run would return', async () => {
+    it('creates nothing in a dry run, and returns the same kind of result as a real run', async () => {
       await using h = await open();
       const rehearsal = await h.cluster.create(app(h), manifest(), { dryRun: true });
       expect(rehearsal.kind).toBe('written');
@@ -77,7 +77,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(await h.cluster.create(app(h), manifest(), { dryRun: true })).toEqual({ kind: 'conflict' });
     });
 
-    it('replaces and merges nothing in a dry run, but returns the results that a real run would return', async () => {
+    it('replaces and merges nothing in a dry run, and returns the same results as a real run', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await h.put(foreign(h), { data: { theirs: base64('kept') } });
@@ -95,7 +95,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(await h.cluster.read(app(h))).toBeUndefined();
     });
 
-    it('replaces the whole data, including keys that are no longer wanted', async () => {
+    it('replaces all data of a Secret, and so removes keys that are no longer wanted', async () => {
       await using h = await open();
       await h.cluster.create(
         app(h),
@@ -119,7 +119,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(written).toEqual({ kind: 'written', resourceVersion: after.resourceVersion });
     });
 
-    it('replaces its own earlier write after a read', async () => {
+    it('replaces a Secret that it wrote itself, after reading it again', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       for (const value of ['1', '2', '3']) {
@@ -130,7 +130,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(dataAsText((await readNow(h.cluster, app(h))).data)).toEqual({ n: '3' });
     });
 
-    it('keeps the resource version when a merge changes nothing', async () => {
+    it('keeps the resource version if a merge changes nothing', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       const live = await readNow(h.cluster, app(h));
@@ -139,7 +139,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect((await readNow(h.cluster, app(h))).resourceVersion).toBe(resourceVersion);
     });
 
-    it('reports a conflict with an edit since the read', async () => {
+    it('does not replace a Secret that was edited after it was read, and reports a conflict', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       const live = await readNow(h.cluster, app(h));
@@ -150,7 +150,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(dataAsText((await readNow(h.cluster, app(h))).data)).toEqual(dataAsText(edited.data));
     });
 
-    it('reports a conflict with a deletion since the read, and does not recreate the Secret', async () => {
+    it('does not create a Secret that was deleted after it was read, and reports a conflict', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       const live = await readNow(h.cluster, app(h));
@@ -159,7 +159,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(await h.cluster.read(app(h))).toBeUndefined();
     });
 
-    it('reports a conflict with a recreation of the Secret since the read', async () => {
+    it('does not replace a Secret that was recreated after it was read, and reports a conflict', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       const live = await readNow(h.cluster, app(h));
@@ -169,7 +169,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(dataAsText((await readNow(h.cluster, app(h))).data)).toEqual({ key: 'theirs' });
     });
 
-    it('keeps every byte of binary, empty and multi-line values, and accepts special key names', async () => {
+    it('keeps every byte of binary, empty and multi-line values, and accepts unusual key names', async () => {
       await using h = await open();
       const data = new Map([
         ['all', SecretValue.fromBytes(Uint8Array.from({ length: 256 }, (_, n) => n))],
@@ -186,7 +186,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(dataAsText((await readNow(h.cluster, app(h))).data)).toEqual(dataAsText(data));
     });
 
-    it('accepts 1 MiB of data, and a Secret without data', async () => {
+    it('accepts a Secret with 1 MiB of data, and a Secret without data', async () => {
       await using h = await open();
       const bytes = Uint8Array.from({ length: 1024 * 1024 }, (_, n) => (n * 7919) % 251);
       await h.cluster.create(app(h), manifest({ data: new Map([['big', SecretValue.fromBytes(bytes)]]) }));
@@ -196,14 +196,14 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect((await readNow(h.cluster, app(h))).data.size).toBe(0);
     });
 
-    it('accepts a name with dots, and a custom type', async () => {
+    it('accepts a Secret whose name contains dots, and a Secret with a custom type', async () => {
       await using h = await open();
       const id = { namespace: h.namespace, secret: 'tls.example.com' };
       await h.cluster.create(id, manifest({ type: 'example.com/own' }));
       expect((await readNow(h.cluster, id)).type).toBe('example.com/own');
     });
 
-    it('refuses a change of type as IMMUTABLE and keeps the Secret', async () => {
+    it('refuses to change the type of a Secret as IMMUTABLE, and keeps the Secret', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       const before = await h.raw(app(h));
@@ -213,7 +213,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(await h.raw(app(h))).toEqual(before);
     });
 
-    it('answers IMMUTABLE to new data or a new `immutable` flag of an immutable Secret, but allows new labels', async () => {
+    it('refuses new data and a new `immutable` flag of an immutable Secret as IMMUTABLE, but allows new labels', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest({ immutable: true }));
       const live = await readNow(h.cluster, app(h));
@@ -229,14 +229,14 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect((await h.cluster.replace(live, change({ immutable: true, labels }))).kind).toBe('written');
     });
 
-    it('makes a Secret immutable on request', async () => {
+    it('makes an existing Secret immutable if the new manifest says so', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await h.cluster.replace(await readNow(h.cluster, app(h)), change({ immutable: true }));
       expect((await readNow(h.cluster, app(h))).immutable).toBe(true);
     });
 
-    it('lets exactly one of twenty concurrent replaces of the same read succeed', async () => {
+    it('lets exactly one of twenty concurrent replacements succeed if all of them follow the same read', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       const second = await h.another();
@@ -254,7 +254,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       await second[Symbol.asyncDispose]();
     });
 
-    it('lets exactly one of twenty concurrent creates succeed', async () => {
+    it('lets exactly one of twenty concurrent creations of a Secret succeed', async () => {
       await using h = await open();
       const second = await h.another();
       const results = await Promise.all(
@@ -281,14 +281,14 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       ['team', 'App'],
       ['team', 'a%2fb'],
       ['team', `${'a'.repeat(254)}`],
-    ])('rejects the names %j, %j', async (namespace, secret) => {
+    ])('rejects the namespace %j with the Secret name %j', async (namespace, secret) => {
       await using h = await open();
       const id = { namespace, secret };
       await expect(h.cluster.read(id)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
       await expect(h.cluster.create(id, manifest())).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
     });
 
-    it('stops without a write after it is cancelled', async () => {
+    it('writes nothing if its signal is already aborted', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       const live = await readNow(h.cluster, app(h));
@@ -301,7 +301,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect((await readNow(h.cluster, app(h))).resourceVersion).toBe(live.resourceVersion);
     });
 
-    it('answers a ping, and has every permission that the bridge needs', async () => {
+    it('answers a ping, and has every permission that the service needs', async () => {
       await using h = await open();
       await expect(h.cluster.ping()).resolves.toBeDefined();
       const { namespace } = h;

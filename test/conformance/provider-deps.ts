@@ -13,10 +13,11 @@ export interface TestDeps extends Partial<ProviderDeps> {
   readonly deadline?: (ms: number) => Deadline;
 }
 
-/** Creates the provider dependencies that `app.ts` passes, reduced for tests. */
+/** Creates dependencies for a provider in tests. They are a reduced form of those that `app.ts` passes. */
 export function testDeps({ env = {}, timeoutMs = 10_000, deadline, ...rest }: TestDeps = {}): ProviderDeps {
   const clock = rest.clock ?? systemClock;
-  // Omits the probe, because tests switch the store between failing and healthy without a pause.
+  // There is no probe. After a failure, the breaker would wait, but tests make the store fail and work again without a
+  // pause.
   const limits = { requestsPerSecond: 10_000, concurrency: 8, timeoutMs };
   return {
     name: 'test-store',
@@ -28,7 +29,7 @@ export function testDeps({ env = {}, timeoutMs = 10_000, deadline, ...rest }: Te
   };
 }
 
-/** Returns deadlines that expire as soon as the proxy starts to hang. */
+/** Returns a function that creates deadlines. They all expire as soon as the proxy leaves a request unanswered. */
 export function untilHang(proxy: { onHang: () => void }): () => Deadline {
   const running = new Set<AbortController>();
   proxy.onHang = () => {

@@ -5,7 +5,7 @@ import { AppError } from '../../src/core/errors.ts';
 import type { ReadResult } from '../../src/core/read-result.ts';
 import type { SecretProvider } from '../../src/providers/provider.ts';
 
-/** A store and its provider. Further methods change the store directly. */
+/** A store and its provider. The other methods change the store directly. */
 export interface Harness<Fault extends string = string> extends AsyncDisposable {
   readonly provider: SecretProvider;
   put(key: string, fields: Readonly<Record<string, string>>): Promise<void>;
@@ -14,7 +14,7 @@ export interface Harness<Fault extends string = string> extends AsyncDisposable 
 }
 
 export interface Conformance<Fault extends string> {
-  /** The expected error for each fault of the store, both for reads and for searches. */
+  /** The error that a read or a search must return for each fault of the store. */
   readonly faults: Readonly<Record<Fault, ErrorCode>>;
   /** Opens a new store for each test. */
   open(): Promise<Harness<Fault>>;
@@ -27,7 +27,7 @@ export function describeProvider<Fault extends string>(
   { open, faults }: Conformance<Fault>,
 ): void {
   describe(`${name} conforms to the provider port`, () => {
-    it('returns each written value unchanged, for objects and bytes', async () => {
+    it('returns each value exactly as it was written, for objects and bytes', async () => {
       await using h = await open();
       const fields = { user: 'ann', pass: 'p@ss\nwörd "x" \\ </script> \u2028', empty: '', zero: 'a\0b' };
       await h.put('app/db.json', fields);
@@ -42,7 +42,7 @@ export function describeProvider<Fault extends string>(
       expect(reveal(result)).toBe('{"a":"<ö>&\u2028"}');
     });
 
-    it('reports absence as a result', async () => {
+    it('reports a key that does not exist as absent', async () => {
       await using h = await open();
       await h.put('app/db.json', { a: '1' });
       expect(await h.provider.read([{ key: 'nothing/here.json' }, { key: 'app/none.json' }])).toEqual([
@@ -51,7 +51,7 @@ export function describeProvider<Fault extends string>(
       ]);
     });
 
-    it('reports a deleted key as absent', async () => {
+    it('reports a key that was deleted as absent', async () => {
       await using h = await open();
       await h.put('app/db.json', { a: '1' });
       await h.provider.read([{ key: 'app/db.json' }]);
@@ -59,7 +59,7 @@ export function describeProvider<Fault extends string>(
       expect(await h.provider.read([{ key: 'app/db.json' }])).toEqual([{ kind: 'absent' }]);
     });
 
-    it('returns one result for each reference, in order, even if some fail', async () => {
+    it('returns one result for each reference, in order, even if some references fail', async () => {
       await using h = await open();
       await h.put('b.json', { b: '1' });
       await h.put('a.json', { a: '1' });
@@ -81,14 +81,14 @@ export function describeProvider<Fault extends string>(
       '',
       'a\0.json',
       'a\ud800',
-    ])('rejects the key %j without a request', async (key) => {
+    ])('rejects the key %j before it sends a request', async (key) => {
       await using h = await open();
       const [result] = await h.provider.read([{ key }]);
       expect(codeOf(result)).toBe('CONFIG_INVALID');
     });
 
     it.each(['a b?c#d%2e%2e&e=f.json', 'ü/日本.json', '%2e%2e/x.json', '...json', "it's;:@$,+!*().json"])(
-      'reads the key %j unchanged',
+      'reads the key %j without changing it',
       async (key) => {
         await using h = await open();
         await h.put(key, { key });
@@ -100,7 +100,7 @@ export function describeProvider<Fault extends string>(
       },
     );
 
-    it('changes the version when the content changes, and only then', async () => {
+    it('returns a new version only if the content has changed', async () => {
       await using h = await open();
       const version = async () => {
         const [result] = await h.provider.read([{ key: 'a.json' }]);
@@ -114,7 +114,7 @@ export function describeProvider<Fault extends string>(
       expect(await version()).not.toBe(first);
     });
 
-    it('reads a current version by its id, and reports an unknown version as gone instead of absent', async () => {
+    it('reads the current version by its id, and reports an unknown version as gone and not as absent', async () => {
       await using h = await open();
       await h.put('a.json', { a: '1' });
       const [now] = await h.provider.read([{ key: 'a.json' }]);
@@ -130,7 +130,7 @@ export function describeProvider<Fault extends string>(
       expect(codeOf(none)).toBe('VERSION_GONE');
     });
 
-    it('reports for each key the version that a read would return, or unknown', async () => {
+    it('reports for each key the same version as a read, or that the version is unknown', async () => {
       await using h = await open();
       await h.put('a.json', { a: '1' });
       await h.put('a.json', { a: '2' });
@@ -140,7 +140,7 @@ export function describeProvider<Fault extends string>(
       expect(missing).toEqual({ kind: 'unknown' });
     });
 
-    it('finds full keys below a path, sorted and including subfolders', async () => {
+    it('finds the full keys below a path, including those in subfolders, and sorts them', async () => {
       await using h = await open();
       for (const key of ['app/z.json', 'app/a/b/c.json', 'app/a.json', 'apple/x.json', 'app.json']) {
         await h.put(key, { a: '1' });
@@ -152,14 +152,14 @@ export function describeProvider<Fault extends string>(
       expect(await h.provider.find({ path: '', tags: {} })).toEqual(['app.json', ...below, 'apple/x.json']);
     });
 
-    it('rejects a search above the root of the store', async () => {
+    it('rejects a search in a folder above the root of the store', async () => {
       await using h = await open();
       await expect(h.provider.find({ path: '../x', tags: {} })).rejects.toMatchObject({
         code: 'CONFIG_INVALID',
       });
     });
 
-    it('passes its own health checks', async () => {
+    it('passes its own checks if the store works', async () => {
       await using h = await open();
       await h.put('a.json', { a: '1' });
       const checks = await h.provider.check();
@@ -168,7 +168,7 @@ export function describeProvider<Fault extends string>(
     });
 
     it.each(Object.entries<ErrorCode>(faults))(
-      'reports "%s" as %s instead of absence, reveals no value, and recovers afterwards',
+      'reports the fault "%s" as %s and never as absence, reveals no value, and works after the fault',
       async (fault, code) => {
         await using h = await open();
         await h.put('app/db.json', { a: MARKER });
@@ -181,7 +181,7 @@ export function describeProvider<Fault extends string>(
       },
     );
 
-    it('rejects with the abort reason of the signal', async () => {
+    it('rejects with the reason of the signal if the signal is already aborted', async () => {
       await using h = await open();
       const reason = new Error('enough');
       const call = { signal: AbortSignal.abort(reason) };
@@ -201,7 +201,7 @@ export function codeOf(result: ReadResult | undefined): ErrorCode | string | und
   return result?.kind === 'failed' ? result.error.code : result?.kind;
 }
 
-/** Returns all text that a logger, a queue or a crash could print, including each `cause`. */
+/** Returns all texts that a logger, a queue or a crash could print. They include the texts of each `cause`. */
 export function everythingIn(thing: unknown): string {
   const results = Array.isArray(thing) ? thing : [thing];
   const errors = results.map((result) => (result instanceof AppError ? result : result?.error));

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { eventually, job, type OpenHarness, recordingProcess } from './queue.ts';
 
-/** A delay that is long enough to differ from an immediate run, and short enough for a test. */
+/** A delay long enough that a test notices if a job runs only after it. */
 const LATER_MS = 60_000;
 
 export function describeQueueDelays(name: string, openHarness: OpenHarness): void {
-  describe(`delays of ${name}`, () => {
-    it('does not run a job before it is due', async () => {
+  describe(`${name}: delays`, () => {
+    it('does not run a delayed job before its time', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const { process, subjects } = recordingProcess();
@@ -16,11 +16,11 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       await queue.add([job('b')]);
       await eventually(() => subjects().length === 2);
       expect(subjects()).toEqual(['b', 'a']);
-      // Rounding can shorten a delay by one millisecond.
+      // Rounding can make a delay one millisecond shorter.
       expect(performance.now() - began).toBeGreaterThanOrEqual(998);
     });
 
-    it('runs a delayed job immediately if its subject is added without delay, and uses the reason of the new job', async () => {
+    it('runs a delayed job immediately if its subject is added without a delay, and uses the reason of the newer job', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const { seen, process } = recordingProcess();
@@ -32,7 +32,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       expect(await queue.counts()).toMatchObject({ waiting: 0, delayed: 0 });
     });
 
-    it('runs a delayed job in the order of its new priority if its subject is added without delay', async () => {
+    it('runs a delayed job in the order of the higher priority if its subject is added without a delay', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       await queue.add([job('a', 'sweep')], { delayMs: LATER_MS });
@@ -44,7 +44,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       expect(subjects()).toEqual(['a', 'b', 'c']);
     });
 
-    it('runs a delayed job at the earliest requested time if its subject is added with several delays', async () => {
+    it('runs a subject at the earliest of its times if it is added with several delays', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const { process, subjects } = recordingProcess();
@@ -63,7 +63,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       ['before', [undefined, LATER_MS]],
       ['after', [LATER_MS, undefined]],
     ])(
-      'starts the follow-up run immediately if an add without delay arrives %s a delayed add',
+      'runs a subject again immediately after its run if it was added without a delay %s it was added with a delay',
       async (_, delays) => {
         await using harness = await openHarness();
         await using queue = await harness.open();
@@ -78,7 +78,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       },
     );
 
-    it('delays the follow-up run if all adds during the run were delayed', async () => {
+    it('runs a subject after the delay if it is added during its run only with delays', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const release = Promise.withResolvers<undefined>();
@@ -92,7 +92,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       expect(seen).toHaveLength(1);
     });
 
-    it('runs a subject again after a delay that its run has requested', async () => {
+    it('runs a subject again after the delay that its run has requested', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const times: number[] = [];
@@ -109,7 +109,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       for (const gap of [second - first, third - second]) expect(gap).toBeGreaterThanOrEqual(58);
     });
 
-    it('runs a subject once more for a wake-up that is due during a run', async () => {
+    it('runs a subject once more after its run if its delayed job becomes due during the run', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const release = Promise.withResolvers<undefined>();
@@ -129,7 +129,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       expect(seen).toHaveLength(2);
     });
 
-    it('removes the wake-up of a subject when the subject runs', async () => {
+    it('removes the delayed job of a subject when the subject runs', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const { seen, process } = recordingProcess();

@@ -8,7 +8,7 @@ const ADDS = 60;
 const PAIRS = 100;
 const LATER_MS = 600_000;
 
-/** Creates a seeded random generator. Its numbers are repeatable and differ between tests. */
+/** Creates a random generator with a seed. It gives the same numbers at each run, and other numbers for each test. */
 function randomFrom(seed: number): (below: number) => number {
   let state = seed;
   return (below) => {
@@ -17,7 +17,7 @@ function randomFrom(seed: number): (below: number) => number {
   };
 }
 
-/** Waits a few turns of the event loop or some milliseconds, like real work. */
+/** Waits for a few turns of the event loop or some milliseconds, as real work would. */
 async function moment(random: (below: number) => number): Promise<void> {
   const ms = random(4);
   if (random(3) === 0) await new Promise((resolve) => setTimeout(resolve, ms));
@@ -25,9 +25,9 @@ async function moment(random: (below: number) => number): Promise<void> {
 }
 
 export function describeQueueRaces(name: string, openHarness: OpenHarness): void {
-  describe(`races of ${name}`, () => {
+  describe(`${name}: races`, () => {
     it.each([1, 2, 3])(
-      'never runs a subject twice at the same time and never loses an add (%i)',
+      'never runs a subject twice at the same time, and never loses an add (seed %i)',
       async (seed) => {
         await using harness = await openHarness();
         const queues = [await harness.open({ concurrency: 4 })];
@@ -46,7 +46,8 @@ export function describeQueueRaces(name: string, openHarness: OpenHarness): void
             starts.set(subject, now);
             await moment(random);
             running.delete(subject);
-            // Some runs add a wake-up. The long delay is so long that only a trigger can start the next run.
+            // Some runs add a delayed job for their own subject. The long delay does not end during the test, so only
+            // an add can start the next run.
             const delayMs = [undefined, undefined, undefined, 3, 600_000][random(5)];
             if (delayMs !== undefined) await queue.add([job(subject)], { delayMs });
           });
@@ -71,7 +72,7 @@ export function describeQueueRaces(name: string, openHarness: OpenHarness): void
       },
     );
 
-    it('never postpones an immediate add when other processes add the same subject with a delay', async () => {
+    it('never delays a subject that is added without a delay, even if other processes add it with a delay at the same time', async () => {
       await using harness = await openHarness();
       const queues = [await harness.open({ concurrency: PAIRS })];
       if (harness.shared) for (let more = 0; more < 3; more += 1) queues.push(await harness.open());

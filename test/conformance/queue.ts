@@ -3,9 +3,9 @@ import type { Job, Process, Queue, Reason } from '../../src/queue/queue.ts';
 import { describeQueueDelays } from './queue-delays.ts';
 import { describeQueueRaces } from './queue-races.ts';
 
-/** The storage that the queues of one test share. */
+/** Opens the queues of one test, which share their storage. */
 export interface QueueHarness extends AsyncDisposable {
-  /** Opens the queue as another process would. A memory queue always has one process. */
+  /** Opens the queue as another process. A memory queue has only one process. */
   open(options?: { readonly concurrency?: number }): Promise<Queue>;
   readonly shared: boolean;
 }
@@ -16,7 +16,7 @@ export function job(subject: string, reason: Reason = 'sweep', requestId = 'r'):
   return { subject, reason, requestId };
 }
 
-/** Polls until the condition is true, and lets other promises continue. */
+/** Waits until the condition is true. Checks it every few milliseconds. */
 export async function eventually(holds: () => boolean | Promise<boolean>, ms = 20_000): Promise<void> {
   const end = performance.now() + ms;
   while (!(await holds())) {
@@ -25,7 +25,7 @@ export async function eventually(holds: () => boolean | Promise<boolean>, ms = 2
   }
 }
 
-/** Creates a process function that records its jobs and ends each run when the test releases it. */
+/** Creates a process function that records its jobs. Then it does what `then` does. */
 export function recordingProcess(then: (job: Job, run: number) => Promise<void> = async () => undefined) {
   const seen: Job[] = [];
   const process: Process = (each) => then(each, seen.push(each));
@@ -34,7 +34,7 @@ export function recordingProcess(then: (job: Job, run: number) => Promise<void> 
 
 export function describeQueue(name: string, openHarness: OpenHarness): void {
   describe(`${name} conforms to the queue port`, () => {
-    it('runs jobs by priority, and jobs of the same priority in the order of adding', async () => {
+    it('runs jobs by priority, and jobs of the same priority in the order in which they were added', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       const jobs = [
@@ -48,7 +48,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       expect(subjects()).toEqual(['d', 'f', 'e', 'h', 'c', 'b', 'a', 'g']);
     });
 
-    it('keeps one job for each waiting subject, with the most urgent reason and the latest request id', async () => {
+    it('keeps one job for each waiting subject, with its most urgent reason and its latest request id', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       await queue.add([job('a', 'sweep', 'one')]);
@@ -61,7 +61,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       expect(seen).toEqual([job('a', 'manual', 'three')]);
     });
 
-    it('leaves a waiting job unchanged if the same job is added with the option `repeat`', async () => {
+    it('leaves a waiting job unchanged if its subject is added with the option `repeat`', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       await queue.add([job('a', 'event', 'one'), job('b', 'event', 'one')]);
@@ -72,7 +72,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       expect(seen).toEqual([job('a', 'event', 'one'), job('b', 'event', 'one'), job('c', 'event', 'two')]);
     });
 
-    it('moves a waiting job ahead when it becomes more urgent, and otherwise keeps its position', async () => {
+    it('moves a waiting job forward if it becomes more urgent, and otherwise leaves it in its place', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       for (const subject of ['a', 'b', 'c']) await queue.add([job(subject, 'drift')]);
@@ -85,7 +85,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       expect(subjects()).toEqual(['c', 'a', 'b']);
     });
 
-    it('runs a subject once more for all triggers during its run, and never twice at the same time', async () => {
+    it('runs a subject only once more after it was added several times during its run, and never twice at the same time', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 4 });
       const release = Promise.withResolvers<void>();
@@ -108,12 +108,12 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       await queue.idle();
       expect(seen).toHaveLength(2);
       expect(seen[0]).toEqual(job('a', 'sweep', 'one'));
-      // A shared queue keeps the job that was added last, and the memory queue the most urgent one.
+      // A shared queue keeps the job that was added last. The memory queue keeps the most urgent job.
       expect(['three', 'four']).toContain(seen[1]?.requestId);
       expect(maxRunning).toBe(1);
     });
 
-    it('limits the number of concurrent runs', async () => {
+    it('runs no more jobs at the same time than allowed', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 3 });
       for (let number = 0; number < 20; number += 1) await queue.add([job(`t${number}`)]);
@@ -124,8 +124,8 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
         running += 1;
         maxRunning = Math.max(maxRunning, running);
         if (running >= 3) full.resolve();
-        // Lets no run end until the maximum number of runs has started. On a busy server, short runs could end before
-        // the server hands out the next job.
+        // No run ends before the maximum number of runs has started. Otherwise a busy server might start the next job
+        // only after short runs have ended.
         await full.promise;
         await new Promise(setImmediate);
         running -= 1;
@@ -137,7 +137,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       expect(seen.length).toBe(20);
     });
 
-    it('continues after a run that throws', async () => {
+    it('runs the next jobs after a run that throws', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       const { process, subjects } = recordingProcess(async ({ subject }, run) => {
@@ -153,7 +153,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       expect(subjects().toSorted()).toEqual(['a', 'a', 'b']);
     });
 
-    it('ignores an add if any process has used its id for the same subject, until the id expires', async () => {
+    it('ignores an add if any process has used its id for this subject before, until the id expires', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       const other = harness.shared ? await harness.open() : queue;
@@ -177,7 +177,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       await other[Symbol.asyncDispose]();
     });
 
-    it('counts waiting, active and delayed jobs', async () => {
+    it('counts its waiting, active and delayed jobs', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       for (const subject of ['a', 'b', 'c']) await queue.add([job(subject, 'event')]);
@@ -194,20 +194,20 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       expect(await queue.counts()).toEqual({ waiting: 0, active: 0, delayed: 1 });
     });
 
-    it('is idle immediately if it contains no jobs', async () => {
+    it('counts as idle immediately if it contains no jobs', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       queue.start(async () => undefined);
       await queue.idle();
     });
 
-    it('reports that it is up', async () => {
+    it('reports its state as up', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       await eventually(() => queue.health().state === 'up');
     });
 
-    it('broadcasts messages and deletions, and drops messages that are too long', async () => {
+    it('broadcasts messages and deletions to all processes, and drops messages that are too long', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const other = harness.shared ? await harness.open() : queue;
@@ -233,7 +233,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       if (harness.shared) await other[Symbol.asyncDispose]();
     });
 
-    it('sends a new subscriber the latest message of each topic if the queue is shared', async () => {
+    it('sends a new subscriber the latest message of each topic if processes share the queue', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       if (!harness.shared) return;
@@ -252,7 +252,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       expect(later).toEqual(['a=3', 'b=1']);
     });
 
-    it('waits for running jobs on close, starts no further jobs, and rejects new adds', async () => {
+    it('waits for running jobs when it is closed, starts no further jobs, and rejects new ones', async () => {
       await using harness = await openHarness();
       const queue = await harness.open({ concurrency: 1 });
       const release = Promise.withResolvers<undefined>();
@@ -274,7 +274,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       await queue.close(0);
     });
 
-    it('abandons running jobs after the grace period and aborts their signal', async () => {
+    it('stops waiting for running jobs when the grace period ends, and aborts their signal', async () => {
       await using harness = await openHarness();
       const queue = await harness.open({ concurrency: 1 });
       const release = Promise.withResolvers<undefined>();
@@ -289,7 +289,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       await queue.close(50);
       expect(performance.now() - began).toBeLessThan(3_000);
       expect(signal?.aborted).toBe(true);
-      // The owner may also dispose the queue. Disposing does not wait again for abandoned jobs.
+      // The owner may dispose the queue after closing it. Disposing does not wait for the abandoned jobs.
       await queue[Symbol.asyncDispose]();
       expect(performance.now() - began).toBeLessThan(3_000);
       release.resolve(undefined);

@@ -29,7 +29,7 @@ const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
 const lead = (description: string) => (description === 'an Azure account key' ? 'AccountKey=' : 'x: ');
 
 describe('CREDENTIAL_SHAPES', () => {
-  it('has examples for each shape', () => {
+  it('each credential shape has examples', () => {
     expect(CREDENTIAL_SHAPES.map(({ description }) => description).sort()).toEqual(
       Object.keys(EXAMPLES).sort(),
     );
@@ -39,7 +39,7 @@ describe('CREDENTIAL_SHAPES', () => {
     examples.map((example) => [description, example] as const),
   );
 
-  it.each(cases)('redacts %s in a log line, and nothing else', (description, example) => {
+  it.each(cases)('redacts %s in a log line, and keeps the rest of the line', (description, example) => {
     const line = JSON.stringify({ msg: `${lead(description)}${example}`, count: 1 });
     const scrubbed = createScrubber().scrub(line);
     expect(JSON.parse(scrubbed)).toEqual({ msg: `${lead(description)}[secret]`, count: 1 });

@@ -11,7 +11,7 @@ beforeAll(async () => {
 afterAll(() => rm(root, { recursive: true }));
 
 describe('makeFolder and namesIn', () => {
-  it('creates missing parents for their owner only, also with concurrent calls', async () => {
+  it('creates missing parent folders that only their owner can access, even in concurrent calls', async () => {
     const path = join(root, 'a/b/c');
     await Promise.all([makeFolder(path), makeFolder(path), makeFolder(join(root, 'a/d/'))]);
     for (const name of ['a', 'a/b', 'a/b/c', 'a/d'])
@@ -20,7 +20,7 @@ describe('makeFolder and namesIn', () => {
     expect([...(await namesIn(join(root, 'a')))].sort()).toEqual(['b', 'd']);
   });
 
-  it('fails if a file has the name of a folder', async () => {
+  it('fails if a file has the name of the folder to create', async () => {
     const path = join(root, 'file');
     await writeFile(path, '');
     await expect(makeFolder(path)).rejects.toMatchObject({ code: 'EEXIST' });
@@ -32,7 +32,7 @@ describe('makeFolder and namesIn', () => {
     expect(await isFolder(join(root, 'nothing'))).toBe(false);
   });
 
-  // On this file system, Node's `recursive` option loops forever in a thread that cannot be stopped.
+  // On the file system /proc, Node's `recursive` option loops forever in a thread that cannot be stopped.
   it.runIf(process.platform === 'linux')(
     'fails immediately if the file system does not allow new folders',
     async () => {

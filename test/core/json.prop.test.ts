@@ -19,7 +19,7 @@ function toPlain(node: JsonNode): unknown {
 }
 
 describe('lossless JSON', () => {
-  it('agrees with JSON.parse on every document', () => {
+  it('parses every document like JSON.parse', () => {
     fc.assert(
       fc.property(fc.json({ noUnicodeString: false }), (text) => {
         expect(toPlain(parseJson(text))).toEqual(JSON.parse(text));
@@ -27,7 +27,7 @@ describe('lossless JSON', () => {
     );
   });
 
-  it('prints like JSON.stringify, except for white space', () => {
+  it('prints JSON like JSON.stringify, except for white space', () => {
     fc.assert(
       fc.property(fc.jsonValue({ noUnicodeString: false }), (value) => {
         const compact = JSON.stringify(value);
@@ -36,7 +36,7 @@ describe('lossless JSON', () => {
     );
   });
 
-  it('prints plain data like JSON.stringify, without undefined members', () => {
+  it('prints plain data like JSON.stringify, and leaves out undefined members', () => {
     const text = fc.oneof(
       fc.string({ unit: 'binary' }),
       fc.string({ unit: fc.constantFrom('\ud800', '"', 'é') }),
@@ -56,7 +56,7 @@ describe('lossless JSON', () => {
     );
   });
 
-  it('uses toJSON if a value has it', () => {
+  it('prints the result of toJSON if a value has this method', () => {
     const value = { at: new Date(0), secret: SecretValue.fromText('hidden'), list: [new Date(1)] };
     expect(toJson(value)).toBe(JSON.stringify(value));
     expect(toJson(value)).not.toContain('hidden');
@@ -73,7 +73,7 @@ describe('lossless JSON', () => {
     );
   });
 
-  it('rejects what JSON.parse rejects, without quoting the input', () => {
+  it('rejects every text that JSON.parse rejects, without quoting the text', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         let valid = true;
@@ -90,7 +90,7 @@ describe('lossless JSON', () => {
   });
 });
 
-describe('parseJson, where JSON.parse loses information', () => {
+describe('parseJson for text in which JSON.parse loses information', () => {
   it.each(['123456789012345678', '1.10', '1e5', '-0', '1E+400', '0.1000000000000000055'])(
     'keeps the text of the number %s',
     (text) => {

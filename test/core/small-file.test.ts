@@ -41,7 +41,7 @@ describe.each(Object.entries(READERS))('a small file: %s', (name, read) => {
     // Reading this device would never end.
     ['pipe', 'it is not a regular file'],
     ['large.pem', 'it is larger than 1 MiB, so it is probably another file'],
-  ])('causes an error with its name and the reason if it cannot be used: %s', async (file, reason) => {
+  ])('reports the name of the file and the reason if the file cannot be used: %s', async (file, reason) => {
     await expect(read(pathOf(file))).rejects.toMatchObject({
       code: expect.stringMatching(/^C(ONFIG_INVALID|REDENTIAL_MISSING)$/),
       detail: `file ${pathOf(file)} cannot be read: ${reason}`,
@@ -53,10 +53,13 @@ describe.each(Object.entries(READERS))('a small file: %s', (name, read) => {
 describe.each(['the authority of a store', 'audit.store.tls', 'engine.tls'])(
   'a certificate file for %s',
   (name) => {
-    it.each(['der.crt', 'a.key'])('is rejected without a PEM certificate: %s', async (file) => {
-      await expect(READERS[name]?.(pathOf(file))).rejects.toMatchObject({
-        detail: `file ${pathOf(file)} contains no PEM certificates`,
-      });
-    });
+    it.each(['der.crt', 'a.key'])(
+      'rejects a certificate file without a PEM certificate: %s',
+      async (file) => {
+        await expect(READERS[name]?.(pathOf(file))).rejects.toMatchObject({
+          detail: `file ${pathOf(file)} contains no PEM certificates`,
+        });
+      },
+    );
   },
 );

@@ -11,7 +11,7 @@ const panels = dashboard.panels.filter(({ type }) => type !== 'row');
 const alerts = readFileSync(join(ROOT, 'deploy/chart/files/alerts.yaml'), 'utf8');
 const alertExpressions = [...alerts.matchAll(/^ +expr: (.+)$/gm)].map(([, text = '']) => text);
 
-/** Returns every published series with its labels. Prometheus adds two labels when it scrapes. */
+/** Returns every published series with its labels, including the two labels that Prometheus adds when it scrapes. */
 async function findSeries(): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
   const labelsOfSeries = new Map<string, ReadonlySet<string>>();
   const add = (name: string, ...labels: readonly string[]) =>
@@ -47,7 +47,7 @@ function parseExpression(expression: string) {
 }
 
 describe('the dashboard and the alerts', () => {
-  it('use existing metrics and labels', async () => {
+  it('the dashboard and the alerts use only existing metrics and labels', async () => {
     const labelsOfSeries = await findSeries();
     for (const expression of [...expressionsOf(dashboard), ...alertExpressions]) {
       const { series, groups } = parseExpression(expression);
@@ -63,12 +63,12 @@ describe('the dashboard and the alerts', () => {
     }
   });
 
-  it('use every metric that the program publishes', () => {
+  it('the dashboard and the alerts use every metric that the program publishes', () => {
     const all = [...expressionsOf(dashboard), ...alertExpressions].join('\n');
     for (const name of Object.keys(METRICS)) expect(all).toContain(name);
   });
 
-  it('use in each legend only labels that the query returns', () => {
+  it('the legend of each query uses only labels that the query returns', () => {
     for (const { targets = [], title } of panels)
       for (const { expr, legendFormat } of targets) {
         const grouped = parseExpression(expr).groups;
@@ -80,7 +80,7 @@ describe('the dashboard and the alerts', () => {
 });
 
 describe('the dashboard', () => {
-  it('has a title, a unit and a query in every panel', () => {
+  it('every panel has a title, a unit and a query', () => {
     expect(panels.length).toBeGreaterThan(20);
     for (const { title, fieldConfig, targets } of panels) {
       expect(title).not.toBe('');
@@ -92,7 +92,7 @@ describe('the dashboard', () => {
     expect(new Set(panels.map(({ title }) => title)).size).toBe(panels.length);
   });
 
-  it('has panels with unique ids that do not overlap', () => {
+  it('all panels have unique ids and do not overlap', () => {
     const all = dashboard.panels;
     expect(new Set(all.map(({ id }) => id)).size).toBe(all.length);
     const cells = new Set<string>();
@@ -106,7 +106,7 @@ describe('the dashboard', () => {
     }
   });
 
-  it('can select any Prometheus, installation, process, namespace and store', () => {
+  it('the dashboard lets users select any Prometheus, installation, process, namespace and store', () => {
     const { list } = dashboard.templating;
     expect(list.map(({ name, type }) => `${name} ${type}`)).toEqual([
       'datasource datasource',

@@ -8,12 +8,12 @@ const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 const { version } = JSON.parse(read('package.json')) as { version: string };
 
 describe('the files of the chart', () => {
-  it('have the version of the program', () => {
+  it('the chart has the version of the program', () => {
     expect(parse(read('deploy/chart/Chart.yaml'))).toMatchObject({ version, appVersion: version });
     expect(read('Dockerfile')).toContain(`org.opencontainers.image.version="${version}"`);
   });
 
-  it('include the documented alerts, each with a link to its documentation', () => {
+  it('the chart includes the documented alerts, each with a link to its documentation', () => {
     const path = 'docs/how-to/watch-the-bridge.md';
     const headings = [...read(path).matchAll(/^### (Secretbridge\w+)\n\n\S/gm)].map(([, name]) => name);
     const { groups } = parse(read('deploy/chart/files/alerts.yaml')) as {
@@ -31,7 +31,7 @@ describe('the files of the chart', () => {
     }
   });
 
-  it('have a schema that describes all values and no others', () => {
+  it('the schema describes all values of the chart and no others', () => {
     const schema = JSON.parse(read('deploy/chart/values.schema.json')) as SchemaNode;
     const { global: _, config: __, ...properties } = schema.properties ?? {};
     const { config: ___, ...values } = parse(read('deploy/chart/values.yaml')) as Record<string, unknown>;
@@ -61,13 +61,13 @@ function namesIn(values: unknown, { properties }: SchemaNode, path = ''): readon
 }
 
 describe('the Dockerfile', () => {
-  it('uses the Node version of the tests', () => {
+  it('the image uses the Node version of the tests', () => {
     const [, node] = /NODE_VERSION = '([\d.]+)'/.exec(read('scripts/with-node.js')) ?? [];
     expect(node).toBeDefined();
     expect(read('Dockerfile')).toContain(`NODE_IMAGE=node:${node}-`);
   });
 
-  it('runs as a user other than root, without a shell', () => {
+  it('the image runs as a user other than root, and needs no shell', () => {
     const text = read('Dockerfile');
     expect(text).toMatch(/^USER 10001:10001$/m);
     const last = text.slice(text.lastIndexOf('\nFROM '));
@@ -75,7 +75,7 @@ describe('the Dockerfile', () => {
     for (const [, form] of last.matchAll(/^(?:ENTRYPOINT|CMD| {2}CMD) (.)/gm)) expect(form).toBe('[');
   });
 
-  it('copies only existing files from its build context', () => {
+  it('the Dockerfile copies only existing files from its build context', () => {
     const lines = read('.dockerignore').split('\n');
     expect(lines).toContain('*');
     for (const line of lines.filter((node) => node.startsWith('!')))

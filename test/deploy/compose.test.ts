@@ -42,12 +42,12 @@ const publishedBy = (name: string) =>
 const hostOf = (address: string) => new URL(address).host;
 
 describe('docker-compose.yml', () => {
-  it('uses the versions of the test servers', () => {
+  it('docker-compose.yml has the same server versions as the tests', () => {
     const imageOf = (name: string) => service(name).image.split('@')[0];
     expect(imageOf('openbao')).toBe(`openbao/openbao:${OPENBAO_VERSION}`);
     expect(imageOf('localstack')).toBe(`localstack/localstack:${LOCALSTACK_VERSION}`);
     expect(imageOf('kubernetes')).toBe(`rancher/k3s:v${kubernetesVersions().kubernetes}-k3s1`);
-    // Debian packages provide these two on test machines. The README names their versions.
+    // On test machines, Redis and PostgreSQL come from Debian packages. The README names their versions.
     const [, redis = '?', postgres = '?'] =
       /Redis (\d+\.\d+), PostgreSQL (\d+)/.exec(read('README.md')) ?? [];
     expect(imageOf('redis')).toMatch(new RegExp(`^redis:${redis}\\.\\d+-bookworm$`));
@@ -55,7 +55,7 @@ describe('docker-compose.yml', () => {
     expect(service('localstack').environment?.SERVICES).toBe(LOCALSTACK_SERVICES);
   });
 
-  it('publishes the servers on the ports that the tests expect, and only on loopback', () => {
+  it('publishes the servers only on loopback, at the ports that the tests expect', () => {
     const { redis, postgres } = composeServers();
     expect(publishedBy('openbao')).toEqual([hostOf(OPENBAO_ADDRESS)]);
     expect(publishedBy('localstack')).toEqual([hostOf(LOCALSTACK_ADDRESS)]);
@@ -92,7 +92,7 @@ describe('docker-compose.yml', () => {
         expect(image, name).toMatch(/:v?\d+\.\d+\.?\d*(-[\w.]+)?(@sha256:[0-9a-f]{64})?$/);
   });
 
-  it('waits until each service is healthy or has completed', () => {
+  it('each service waits until the services that it needs are healthy or have completed', () => {
     for (const [name, { healthcheck }] of services) {
       const isOneShot = services.some(
         ([, { depends_on: needs }]) => needs?.[name]?.condition === 'service_completed_successfully',
@@ -119,7 +119,7 @@ describe('docker-compose.yml', () => {
     for (const [, { env_file: file }] of services) if (file) expect(file).toBe('deploy/compose/dev.env');
   });
 
-  it('runs the bridge read-only without capabilities, and checks its readiness', () => {
+  it('runs the bridge with a read-only file system and without capabilities, and checks its readiness', () => {
     expect(service('bridge')).toMatchObject({
       read_only: true,
       cap_drop: ['ALL'],
@@ -132,7 +132,7 @@ describe('docker-compose.yml', () => {
 });
 
 describe('the credentials of Compose', () => {
-  it('are the same in all files', () => {
+  it('the credentials are the same in all Compose files', () => {
     const database = new URL(env.DATABASE_URL ?? '');
     expect([database.username, database.password, database.pathname]).toEqual([
       env.POSTGRES_USER,
@@ -148,24 +148,24 @@ describe('the credentials of Compose', () => {
     expect(env.VAULT_TOKEN).toBe(service('openbao').environment?.BAO_DEV_ROOT_TOKEN_ID);
   });
 
-  it('use another database for tests than for the bridge', () => {
+  it('the tests use another database than the bridge', () => {
     expect(new URL(composeServers().postgres).pathname).not.toBe(`/${env.POSTGRES_DB}`);
   });
 });
 
 describe('the configuration of the bridge in Compose', () => {
-  it('is valid', async () => {
+  it('the configuration of the bridge is valid', async () => {
     const checked = await load({ '/home/ann/secretbridge.yaml': configText });
     expect(linesOf(checked)).toEqual([]);
   });
 
-  it('uses only defined variables', () => {
+  it('the configuration uses only defined variables', () => {
     const variables = [...configText.matchAll(/\{ env: (\w+) \}/g)].map(([, name]) => name ?? '');
     expect(variables.length).toBeGreaterThan(3);
     expect(variables.filter((name) => env[name] === undefined)).toEqual([]);
   });
 
-  it('uses the service names and ports of docker-compose.yml', () => {
+  it('the configuration uses the service names and ports of docker-compose.yml', () => {
     const serviceAddresses = services.flatMap(([name, { ports = [] }]) =>
       ports.map((port) => `${name}:${port.split(':').at(-1)}`),
     );
@@ -191,7 +191,7 @@ describe('the page about Compose', () => {
       .split('\n'),
   );
 
-  it('names existing services, keys and Secrets', () => {
+  it('the page names only existing services, keys and Secrets', () => {
     const usedServices = commands.flatMap(
       (line) => /\b(?:exec|run)(?: --rm| --env \S+)* (\S+)/.exec(line)?.[1] ?? [],
     );

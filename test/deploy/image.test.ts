@@ -68,7 +68,7 @@ describe('settle', () => {
 describe('runtimePackages', () => {
   const lock = (packages: object) => JSON.stringify({ packages: { '': {}, ...packages } });
 
-  it('includes runtime dependencies, and optional ones that are installed', async () => {
+  it('includes runtime dependencies, and optional dependencies that are installed', async () => {
     await using root = await openFolder();
     await root.write('node_modules/a/package.json', '{"name":"a","version":"1.0.0","license":"MIT"}');
     await root.write('node_modules/tool/package.json', '{"name":"tool","version":"1.0.0"}');
@@ -107,7 +107,7 @@ describe('the files that the image omits from packages', () => {
     'dist-es/index.js',
     'prebuilds/linux-x64/bare-fs.bare',
     '.github/workflows/ci.yml',
-  ])('include %s', (path) => expect(isLeftOut(path)).toBe(true));
+  ])('omits %s from the image', (path) => expect(isLeftOut(path)).toBe(true));
 
   it.each([
     'package.json',
@@ -121,9 +121,9 @@ describe('the files that the image omits from packages', () => {
     // The package lru-cache exports only a minified file.
     'dist/esm/node/index.min.js',
     'prebuilds/linux-x64/node.napi.node',
-  ])('exclude %s', (path) => expect(isLeftOut(path)).toBe(false));
+  ])('keeps %s in the image', (path) => expect(isLeftOut(path)).toBe(false));
 
-  it('include type packages, even nested ones', () => {
+  it('omits type packages from the image, even nested ones', () => {
     expect(isPackageLeftOut('node_modules/@types/node')).toBe(true);
     expect(isPackageLeftOut('node_modules/@kubernetes/client-node/node_modules/@types/node')).toBe(true);
     expect(isPackageLeftOut('node_modules/@azure/msal-node')).toBe(false);

@@ -26,20 +26,20 @@ const LANGUAGES: Readonly<Record<string, string>> = {
   python: 'a program',
 };
 
-describe('a code block', () => {
-  it('is written in a language that these tests can check', () => {
+describe('code blocks', () => {
+  it('every code block is written in a language that these tests can check', () => {
     const unknownBlocks = blocks.filter(({ language }) => LANGUAGES[language] === undefined);
     expect(unknownBlocks.map(({ location: place, language }) => `${place} ${language}`)).toEqual([]);
   });
 
-  it('contains no `secretbridge` command line when its language is `text`', () => {
+  it('no `text` block contains a `secretbridge` command line', () => {
     const hidden = blocks
       .filter(({ language }) => language === 'text')
       .filter(({ text }) => /^(\$ )?(secretbridge|npm run|node) /m.test(text));
     expect(hidden.map(({ location: place }) => place)).toEqual([]);
   });
 
-  it('calls only scripts of this repository that exist', () => {
+  it('code blocks call only existing scripts of this repository', () => {
     const texts = [...blocks.map(({ text }) => text), ...pages.map(proseOf)];
     const calls = texts
       .flatMap((text) => [...text.matchAll(/\bnode ((?:scripts|src|bench|bin)\/\S+?\.[jt]s)\b/g)])
@@ -47,7 +47,7 @@ describe('a code block', () => {
     expect(calls.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
   });
 
-  it('passes only known options to npm scripts', () => {
+  it('code blocks pass only known options to npm scripts', () => {
     const unknown = blocks
       .filter(({ language }) => language === 'sh' || language === 'console')
       .flatMap(({ text, location: place }) =>
@@ -83,12 +83,12 @@ describe('alerts', () => {
         ),
     );
 
-  it('use existing metrics and labels', () => {
+  it('alerts in the documentation use only existing metrics and labels', () => {
     for (const { alert, expr, place } of rules)
       expect(expressionProblems(expr), `${place} ${alert}`).toEqual([]);
   });
 
-  it('are listed on the metrics page', () => {
+  it('the table of alerts on the metrics page uses only existing metrics and labels', () => {
     const page = pages.find(({ path }) => path === 'docs/reference/metrics.md');
     if (page === undefined) throw new Error('the page on metrics is missing');
     const expressions = tableOf(page, 'when', 'what it means').map(([expr = '']) => expr);
@@ -98,7 +98,7 @@ describe('alerts', () => {
 });
 
 describe('log lines', () => {
-  it('exist in the source code if the monitoring page lists them', () => {
+  it('each log line on the monitoring page exists in the source code', () => {
     const page = pages.find(({ path }) => path === 'docs/how-to/watch-the-bridge.md');
     if (page === undefined) throw new Error('the page on watching is missing');
     const source = globSync('src/**/*.ts', { cwd: ROOT })

@@ -6,7 +6,7 @@ import { type Block, type Page, proseOf } from './markdown.ts';
 
 export interface CommandLine {
   readonly args: readonly string[];
-  /** Whether the call is mentioned in a sentence instead of shown as a command to type. */
+  /** Whether a sentence only mentions the call. Otherwise, the call is a command to type. */
   readonly mention: boolean;
   readonly place: string;
 }
@@ -14,7 +14,8 @@ export interface CommandLine {
 const PROGRAM = /(?:\bnpm run (?:--silent )?secretbridge --|(?<![\w./-])secretbridge)(?= )/;
 
 /**
- * Returns the calls of `secretbridge` in a code block. A script has one call a line; in a session, calls follow `$ `.
+ * Returns the calls of `secretbridge` in a code block. In a script, each line can be a call. In a session, a call
+ * follows `$ `.
  */
 export function commandLinesOf({ language, text, location: place }: Block): readonly CommandLine[] {
   if (language !== 'sh' && language !== 'console') return [];
@@ -48,7 +49,9 @@ function shellWords(text: string): readonly string[] {
   );
 }
 
-/** Returns the error that the program would report for a command line. Undefined for a valid one. */
+/**
+ * Returns the error that the program would report for a command line. Returns undefined if the command line is valid.
+ */
 export async function usageProblem({ args, mention }: CommandLine): Promise<string | undefined> {
   const errors: string[] = [];
   let runs = false;

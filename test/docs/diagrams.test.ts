@@ -10,7 +10,7 @@ const SRC = join(ROOT, 'src');
 
 describe('diagrams', () => {
   it.each(diagrams.map(({ location: place, text }) => [place, text] as const))(
-    'are valid in %s',
+    'the diagram at %s is valid',
     (_, text) => {
       const [head = '', ...lines] = text.trim().split('\n');
       expect(head).toMatch(/^(flowchart (TD|LR)|sequenceDiagram|stateDiagram-v2)$/);
@@ -57,12 +57,12 @@ describe('the diagram of the folders', () => {
   const diagramArrows = parseArrows();
   const imports = importsOfFolders();
 
-  it('shows only imports that exist in the code', () => {
+  it('the diagram shows only imports that exist in the code', () => {
     expect(diagramArrows.length).toBeGreaterThan(15);
     expect(diagramArrows.filter(([from, to]) => !imports.has(`${from} ${to}`))).toEqual([]);
   });
 
-  it('has a path of arrows for every import, and no cycle', () => {
+  it('the diagram has a path of arrows for every import, and no cycle', () => {
     const reach = (from: string): ReadonlySet<string> => {
       const reached = new Set<string>();
       const visit = (node: string): void => {

@@ -7,8 +7,8 @@ export const HISTORICAL_PAGES: Readonly<Record<string, string>> = {
 };
 
 /**
- * Names that belong to other programs, by the page that may use them. `*` means every page. Names that occur in a code
- * block of the same page need no entry.
+ * Names that belong to other programs. The key is the page that may use them, and `*` means every page. Names that
+ * occur in a code block of the same page need no entry.
  */
 export const FOREIGN_NAMES: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   '*': {

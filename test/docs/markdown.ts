@@ -76,7 +76,7 @@ export function anchorsOf(page: Page): ReadonlySet<string> {
 
 export type Row = readonly string[];
 
-/** Returns the rows of the table whose header begins with these cells. Code marks are removed. */
+/** Returns the rows of the table whose header begins with these cells. Removes the backticks of code spans. */
 export function tableOf({ path, text }: Page, ...head: readonly string[]): readonly Row[] {
   const lines = text.split('\n');
   const cells = (line: string): Row =>

@@ -9,16 +9,19 @@ const pages = allPages().filter(
 const knownNames = await collectKnownNames();
 
 describe('names in the documentation', () => {
-  it.each(pages.map((page) => [page.path, page] as const))('exist in the program, on page %s', (_, page) => {
-    const blocks = blocksOf(page);
-    const problems = spansOf(page).flatMap((span) => {
-      const problem = nameProblem(span, blocks, knownNames);
-      return problem === undefined ? [] : [`\`${span.text}\`: ${problem}`];
-    });
-    expect(problems).toEqual([]);
-  });
+  it.each(pages.map((page) => [page.path, page] as const))(
+    'all names on page %s exist in the program',
+    (_, page) => {
+      const blocks = blocksOf(page);
+      const problems = spansOf(page).flatMap((span) => {
+        const problem = nameProblem(span, blocks, knownNames);
+        return problem === undefined ? [] : [`\`${span.text}\`: ${problem}`];
+      });
+      expect(problems).toEqual([]);
+    },
+  );
 
-  it('have no unused exceptions', () => {
+  it('every exception is used by some page', () => {
     for (const page of pages) for (const span of spansOf(page)) nameProblem(span, blocksOf(page), knownNames);
     const listed = Object.entries(FOREIGN_NAMES).flatMap(([path, names]) =>
       Object.keys(names).map((name) => `${path} ${name}`),
@@ -38,7 +41,7 @@ describe('names in the documentation', () => {
     ['onSourceMising', 'unknown name'],
     ['onDrft: report', 'the configuration has no `onDrft`'],
     ['secretbridge.dev/maping', 'no such label or annotation'],
-  ])('are reported when they are invalid, such as `%s`: %s', (text, problem) => {
+  ])('reports the invalid name `%s` as: %s', (text, problem) => {
     const page = { path: 'docs/none.md', text: '' };
     expect(nameProblem({ text, page }, [], knownNames)).toBe(problem);
   });

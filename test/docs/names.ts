@@ -28,16 +28,16 @@ const textOf = (...patterns: readonly string[]): string =>
 
 const schemaAt = (path: string): JsonSchema => JSON.parse(read(path)) as JsonSchema;
 
-/** The names that the documentation may use: those of the program and of its chart. */
+/** The names of the program and of its chart. The documentation may use these names. */
 export interface KnownNames {
-  /** All words of the source files, for names without a list of their own. */
+  /** All words of the source files. The checks use these words for kinds of names that have no list of their own. */
   readonly words: ReadonlySet<string>;
   readonly options: ReadonlySet<string>;
   readonly config: JsonSchema;
   readonly chart: JsonSchema;
   readonly configNames: ReadonlySet<string>;
   readonly http: string;
-  /** The exceptions used so far. A test reports the others. */
+  /** The exceptions that the pages have used so far. A test reports the unused exceptions. */
   readonly used: Set<string>;
 }
 
@@ -64,7 +64,10 @@ function optionsOf(command: Command): readonly string[] {
   ].filter((option) => option !== undefined && option !== null);
 }
 
-/** Returns the problem with a name in a code span. Undefined for a correct name, and for a name of another program. */
+/**
+ * Returns the problem with a name in a code span. Returns undefined for a correct name, and for a name of another
+ * program.
+ */
 export function nameProblem(
   { text, page }: Span,
   blocks: readonly Block[],
@@ -109,7 +112,9 @@ export function nameProblem(
   return configProblem(text, knownNames, isForeign);
 }
 
-/** File extensions, because `name.extension` looks like a configuration path. */
+/**
+ * A text with one of these extensions is the name of a file, although `name.extension` looks like a configuration path.
+ */
 const FILE = /\.(ts|js|md|json|jsonl|ya?ml|db|key|pub|crt|pem|token|txt|dev|py|tpl)$/;
 
 function configProblem(

@@ -36,7 +36,7 @@ exec '${process.execPath}' -e '
 ' "$@"
 `;
 
-/** @param programs The paths of further commands by name. */
+/** @param programs The paths of more commands. The keys are the names of the commands. */
 export async function openPageShell(programs: Readonly<Record<string, string>> = {}): Promise<PageShell> {
   const root = await mkdtemp(join(tmpdir(), 'secretbridge-page-'));
   const folder = join(root, 'here');

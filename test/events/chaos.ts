@@ -59,7 +59,7 @@ async function open(openChannel: OpenChannel) {
   };
   let seen = 0;
   const { app } = await world.start(({ phase }) => {
-    // Several writes may precede the first callback.
+    // The callback may run only after several writes, so record all of them.
     for (; phase === 'after' && seen < cluster.writes.length; seen += 1) {
       const target = formatTarget(cluster.writes[seen]?.id ?? { namespace: '', secret: '' });
       written.set(target, [...(written.get(target) ?? []), dataAt(target)]);

@@ -34,7 +34,7 @@ describe('a Microsoft Entra token', () => {
     ['version 2', { iss: `https://login.microsoftonline.com/${TENANT}/v2.0`, ver: '2.0' }],
     ['several audiences', { aud: ['api://other', AUDIENCE] }],
     ['more roles', { roles: ['Other', 'AzureEventGridSecureWebhookSubscriber'] }],
-  ])('is accepted with %s', async (_, claims) => {
+  ])('a Microsoft Entra token is accepted if it has %s', async (_, claims) => {
     await using entra = await open();
     expect(await entra.holds(claims)).toBe(true);
   });
@@ -51,19 +51,19 @@ describe('a Microsoft Entra token', () => {
     ['no expiry', { exp: undefined }],
     ['an expiry in the past', { exp: seconds(Date.now()) - 61 }],
     ['a start in the future', { nbf: seconds(Date.now()) + 120 }],
-  ])('is rejected with %s', async (_, claims) => {
+  ])('a Microsoft Entra token is rejected if it has %s', async (_, claims) => {
     await using entra = await open();
     expect(await entra.holds(claims)).toBe(false);
   });
 
-  it('is accepted if its validity times are off by less than a minute', async () => {
+  it('a Microsoft Entra token is accepted if its validity times are off by less than a minute', async () => {
     await using entra = await open();
     const now = seconds(entra.clock.now());
     expect(await entra.holds({ exp: now - 55 })).toBe(true);
     expect(await entra.holds({ nbf: now + 55, iat: now + 55 })).toBe(true);
   });
 
-  it('is rejected with the signature of another issuer, with another algorithm, or without a signature', async () => {
+  it('a Microsoft Entra token is rejected with the signature of another issuer, with another algorithm, or without a signature', async () => {
     await using entra = await open();
     await using other = await startEntraServer('somebody else');
     const now = entra.clock.now();
@@ -88,13 +88,13 @@ describe('a Microsoft Entra token', () => {
     'Basic a.b.c',
     `Bearer a.${'b'.repeat(9_000)}.c`,
     'Bearer a.b.c',
-  ])('is rejected if the header is %s', async (header) => {
+  ])('a Microsoft Entra token is rejected if the authorization header is %s', async (header) => {
     await using entra = await open();
     expect(await entra.proof.verify(header)).toBe(false);
     expect(entra.server.fetches).toBe(0);
   });
 
-  it('is verified with the issuer of its sovereign cloud', async () => {
+  it('a Microsoft Entra token of a sovereign cloud is verified with the issuer of this cloud', async () => {
     await using entra = await open({ vaultUrl: 'https://contoso.vault.azure.cn' });
     expect(await entra.holds({ iss: `https://sts.chinacloudapi.cn/${TENANT}/` })).toBe(true);
     expect(await entra.holds({ iss: `https://login.partner.microsoftonline.cn/${TENANT}/v2.0` })).toBe(true);
@@ -103,14 +103,14 @@ describe('a Microsoft Entra token', () => {
 });
 
 describe('the signing keys', () => {
-  it('are fetched once for many tokens', async () => {
+  it('the signing keys are fetched once for many tokens', async () => {
     await using entra = await open();
     expect(await Promise.all(Array.from({ length: 20 }, () => entra.holds()))).not.toContain(false);
     await entra.proof.verify('Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6Im5vIn0.e30.AAAA');
     expect(entra.server.fetches).toBe(1);
   });
 
-  it('are fetched again for an unknown key, but not for each forged token', async () => {
+  it('the signing keys are fetched again after a token with an unknown key, but not for each forged token', async () => {
     vi.useFakeTimers({ toFake: ['Date'] });
     try {
       await using entra = await open();
@@ -127,7 +127,7 @@ describe('the signing keys', () => {
     }
   });
 
-  it('cause STORE_UNAVAILABLE if they cannot be fetched, and are requested at most once a second', async () => {
+  it('signing keys that cannot be fetched cause STORE_UNAVAILABLE, and are requested at most once a second', async () => {
     await using entra = await open();
     entra.server.broken = true;
     for (let count = 0; count < 10; count += 1)

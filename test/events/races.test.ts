@@ -18,7 +18,7 @@ import { startVaultServer } from '../fakes/vault-server.ts';
 import { waitUntil } from '../wait-until.ts';
 import { describeChaos, type OpenChannel, STORE } from './chaos.ts';
 
-// Runs the suite for random faults end to end for webhooks, Event Grid and Vault streams.
+// Runs the suite with random faults end to end, for webhooks, Event Grid and Vault streams.
 
 const KEY = 'a key of the test';
 const VAULT = 'https://contoso.vault.azure.net';

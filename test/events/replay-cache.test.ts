@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { createReplayCache } from '../../src/events/webhook.ts';
 
-it('a digest is remembered until its expiry', () => {
+it('the replay cache remembers a digest until the digest expires', () => {
   let now = 1_000;
   const cache = createReplayCache({ now: () => now }, 3);
   cache.add('a', 2_000);
@@ -14,7 +14,7 @@ it('a digest is remembered until its expiry', () => {
   expect([cache.has('a'), cache.has('b')]).toEqual([false, true]);
 });
 
-it('the oldest digest is evicted when the cache is full', () => {
+it('the replay cache evicts the oldest digest when it is full', () => {
   const cache = createReplayCache({ now: () => 0 }, 3);
   for (const digest of ['a', 'b', 'c', 'd']) cache.add(digest, 1_000);
   expect(['a', 'b', 'c', 'd'].map((digest) => cache.has(digest))).toEqual([false, true, true, true]);

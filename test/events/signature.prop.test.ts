@@ -28,7 +28,7 @@ function flipped(of: Uint8Array, bit: number): Uint8Array {
   return next;
 }
 
-it('a valid signature is accepted next to any other signatures', () => {
+it('a valid signature is accepted even if the header contains other signatures', () => {
   const others = fc.array(fc.uint8Array({ minLength: 32, maxLength: 32 }), { maxLength: 3 });
   fc.assert(
     fc.property(key, time, bytes, others, others, (secret, at, body, before, after) => {
@@ -39,7 +39,7 @@ it('a valid signature is accepted next to any other signatures', () => {
   );
 });
 
-it('any flipped bit in the body, key, signature or time is rejected', () => {
+it('a signature is rejected after any bit flip in the body, key, signature or time', () => {
   fc.assert(
     fc.property(
       key,
@@ -61,7 +61,7 @@ it('any flipped bit in the body, key, signature or time is rejected', () => {
   );
 });
 
-it('any header is either parsed or rejected, without an exception', () => {
+it('any text is either parsed as a signature header or rejected, without an exception', () => {
   const part = fc.oneof(
     fc.string({ unit: 'binary' }),
     fc.constantFrom('t=1', 't=', 'v1=', 'v1', '=', 't', ' t = 1'),

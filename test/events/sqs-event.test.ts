@@ -60,7 +60,7 @@ describe('a Secrets Manager event', () => {
       labelUpdated('db', { resources: [ARN.replace('arn:aws:', 'arn:aws-cn:')] }),
       [ARN.replace('arn:aws:', 'arn:aws-cn:'), 'db'],
     ],
-  ])('yields the names of its secret: %s', (_, event, keys) => {
+  ])('a Secrets Manager event contains the names of its secret: %s', (_, event, keys) => {
     expect(parse(event)).toEqual({ kind: 'hint', keys });
   });
 
@@ -84,7 +84,7 @@ describe('a Secrets Manager event', () => {
       'a name that is too long',
       apiCall('UpdateSecret', { requestParameters: { secretId: 'x'.repeat(600) } }),
     ],
-  ])('is ignored: %s', (_, event) => {
+  ])('a Secrets Manager event is ignored if it reports no change of the store: %s', (_, event) => {
     expect(parse(event)).toEqual({ kind: 'other' });
   });
 
@@ -100,11 +100,11 @@ describe('a Secrets Manager event', () => {
     JSON.stringify({ Type: 'Notification', Message: 'hello' }),
     JSON.stringify({ Type: 'Notification', Message: { source: 'aws.secretsmanager' } }),
     `${'['.repeat(20_000)}`,
-  ])('is malformed: %.40s', (body) => {
+  ])('a message that is not a valid event is malformed: %.40s', (body) => {
     expect(parseSqsEvent(body, REGION)).toEqual({ kind: 'malformed' });
   });
 
-  it('yields only names and discards the rest of the event', () => {
+  it('a Secrets Manager event yields only names, and the rest of the event is discarded', () => {
     const event = apiCall('PutSecretValue', {
       requestParameters: { secretId: 'db', secretString: 'MARKER value' },
       responseElements: { arn: ARN, name: { of: 'MARKER' }, note: 'MARKER' },

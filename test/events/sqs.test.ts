@@ -10,7 +10,7 @@ import { arnOf, labelUpdated, REGION } from './aws-events.ts';
 
 type Answer = readonly QueueMessage[] | AppError;
 
-/** Opens an intake that reads from a queue with scripted responses. */
+/** Opens an SQS event source whose queue gives scripted responses. */
 function open(answers: readonly Answer[], { failOpen = 0, failRemove = 0, failEach = 0 } = {}) {
   const time = createManualTime();
   const remaining = [...answers];
@@ -89,8 +89,8 @@ const message = (body: unknown, receipt: string, received = 1): QueueMessage => 
   received,
 });
 
-describe('the SQS intake', () => {
-  it('submits a batch of events before it removes the messages from the queue', async () => {
+describe('the SQS event source', () => {
+  it('the SQS event source submits a batch of events before it removes the messages from the queue', async () => {
     await using test = open([[message(labelUpdated('a'), 'r1'), message(labelUpdated('b'), 'r2')], []]);
     await waitUntil(() => expect(test.seen.receives).toBe(3));
     expect(test.seen.hints).toEqual([
@@ -102,7 +102,7 @@ describe('the SQS intake', () => {
     expect(test.seen.progress).toEqual([undefined, undefined]);
   });
 
-  it('leaves malformed messages in the queue for its redrive policy', async () => {
+  it("the SQS event source leaves malformed messages in the queue for the queue's redrive policy", async () => {
     await using test = open([[message('hello', 'bad'), message(labelUpdated('a'), 'good')]]);
     await waitUntil(() => expect(test.seen.receives).toBe(2));
     expect(test.seen.removed).toEqual(['good']);
@@ -110,14 +110,14 @@ describe('the SQS intake', () => {
     expect(test.seen.lines).toEqual([]);
   });
 
-  it('removes a malformed message after 50 deliveries and logs it', async () => {
+  it('the SQS event source removes a malformed message after 50 deliveries and logs it', async () => {
     await using test = open([[message('hello', 'bad', 50)]]);
     await waitUntil(() => expect(test.seen.receives).toBe(2));
     expect([test.seen.removed, test.seen.outcomes]).toEqual([['bad'], ['dropped']]);
     expect(test.seen.lines).toEqual(['malformed message deleted after too many deliveries']);
   });
 
-  it('pauses if the queue redelivers malformed messages immediately', async () => {
+  it('the SQS event source pauses if the queue redelivers malformed messages immediately', async () => {
     await using test = open(Array.from({ length: 5 }, () => [message('hello', 'bad')]));
     await waitUntil(() => expect(test.seen.time.waiting).toEqual([1_000]));
     expect(test.seen.receives).toBe(1);
@@ -125,14 +125,14 @@ describe('the SQS intake', () => {
     await waitUntil(() => expect(test.seen.receives).toBe(2));
   });
 
-  it('pauses if no message of a batch can be removed', async () => {
+  it('the SQS event source pauses if no message of a batch can be removed', async () => {
     const answers = Array.from({ length: 5 }, () => [message(labelUpdated('a'), 'r')]);
     await using test = open(answers, { failEach: 1 });
     await waitUntil(() => expect(test.seen.time.waiting).toEqual([1_000]));
     expect([test.seen.receives, test.seen.takes, test.seen.progress]).toEqual([1, 1, [undefined]]);
   });
 
-  it('retries with increasing waits, and honors Retry-After', async () => {
+  it('the SQS event source retries with increasing waits, and honors Retry-After', async () => {
     const away = new AppError('STORE_UNAVAILABLE');
     const slow = new AppError('THROTTLED', { retryAfterMs: 30_000 });
     await using test = open([away, away, away, slow, [message(labelUpdated('a'), 'r')]]);
@@ -154,7 +154,7 @@ describe('the SQS intake', () => {
     ]);
   });
 
-  it('retries opening the queue', async () => {
+  it('the SQS event source retries opening the queue', async () => {
     await using test = open([[message(labelUpdated('a'), 'r')]], { failOpen: 1 });
     await waitUntil(() => expect(test.seen.time.waiting).toHaveLength(1));
     await test.seen.time.advance(60_000);
@@ -162,7 +162,7 @@ describe('the SQS intake', () => {
     expect(test.seen.progress[0]).toBe('CREDENTIAL_MISSING');
   });
 
-  it('submits a message even when it cannot be removed', async () => {
+  it('the SQS event source submits the hints of a message even if the message cannot be removed', async () => {
     await using test = open([[message(labelUpdated('a'), 'r')]], { failRemove: 1 });
     await waitUntil(() => expect(test.seen.progress).toEqual(['STORE_UNAVAILABLE']));
     expect(test.seen.hints).toHaveLength(1);
@@ -171,7 +171,7 @@ describe('the SQS intake', () => {
   it.each([
     ['waits for a message', []],
     ['waits after a failure', [new AppError('STORE_UNAVAILABLE')]],
-  ])('stops immediately while it %s', async (_, answers: readonly Answer[]) => {
+  ])('the SQS event source stops immediately while it %s', async (_, answers: readonly Answer[]) => {
     const test = open(answers);
     await waitUntil(() => expect(test.seen.receives).toBe(1));
     await test.intake[Symbol.asyncDispose]();

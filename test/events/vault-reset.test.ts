@@ -7,7 +7,7 @@ import { startVaultEvents } from '../fakes/vault-events.ts';
 import { startVaultServer } from '../fakes/vault-server.ts';
 import { waitUntil } from '../wait-until.ts';
 
-it('a store that is reopened also reopens its stream, without reporting a failure', async () => {
+it('reopening a store also reopens its event stream, and reports no failure', async () => {
   await using server = await startVaultServer();
   await using events = await startVaultEvents(server);
   const config = VaultConfig.parse({

@@ -90,7 +90,7 @@ const APP_ROLE = {
 };
 
 describe('the Vault event stream', () => {
-  it("is opened with the store's login and namespace", async () => {
+  it("the Vault event stream is opened with the store's login and namespace", async () => {
     await using world = await open({ namespace: 'admin/team', ...APP_ROLE });
     await world.connected();
     expect(world.events.handshakes).toEqual([
@@ -103,7 +103,7 @@ describe('the Vault event stream', () => {
     expect(world.server.logins).toBe(1);
   });
 
-  it('submits the key for every kind of change', async () => {
+  it('the Vault event stream submits the changed key for every kind of change', async () => {
     await using world = await open();
     await world.connected();
     const { events } = world;
@@ -126,7 +126,7 @@ describe('the Vault event stream', () => {
     ]);
   });
 
-  it('submits keys of KV version 1', async () => {
+  it('the Vault event stream submits keys of KV version 1', async () => {
     await using world = await open({ mount: 'kv1', kvVersion: 1 });
     await world.connected();
     world.events.send('kv-v1/write', 'kv1/data/x');
@@ -134,7 +134,7 @@ describe('the Vault event stream', () => {
     await waitUntil(() => expect(world.keys).toEqual(['data/x', 'y']));
   });
 
-  it('understands the event formats of older servers', async () => {
+  it('the Vault event stream understands the event formats of older servers', async () => {
     await using world = await open({ namespace: 'ns1' });
     await world.connected();
     const metadata = (of: object) => ({ event: { metadata: of } });
@@ -150,7 +150,7 @@ describe('the Vault event stream', () => {
     await waitUntil(() => expect(world.keys).toEqual(['a', 'b', 'c', 'd']));
   });
 
-  it('ignores events of other engines and malformed events, and stays open', async () => {
+  it('the Vault event stream ignores events of other engines and malformed events, and stays open', async () => {
     await using world = await open();
     await world.connected();
     const { events } = world;
@@ -173,7 +173,7 @@ describe('the Vault event stream', () => {
     ['no longer WebSocket', (world: World) => world.events.sendBytes(Buffer.from('HTTP/1.1 500\r\n\r\n'))],
     ['one frame that is too large', (world: World) => world.events.sendBytes(hugeFrame(2 ** 31))],
     ['masked', (world: World) => world.events.sendBytes(Buffer.from([0x81, 0x81, 0, 0, 0, 0, 97]))],
-  ])('is reopened if it is %s', async (_, breakStream) => {
+  ])('the Vault event stream is opened again if it is %s', async (_, breakStream) => {
     await using world = await open();
     await world.connected();
     breakStream(world);
@@ -183,7 +183,7 @@ describe('the Vault event stream', () => {
     expect(world.progress.map((error) => error?.code)).toEqual([undefined, 'STORE_UNAVAILABLE', undefined]);
   });
 
-  it('is retried with increasing waits if it is cut right after opening', async () => {
+  it('the Vault event stream is retried with increasing waits if it is cut right after it opens', async () => {
     await using world = await open({}, 9);
     for (let times = 1; times < 10; times += 1) {
       await world.connected(times);
@@ -197,7 +197,7 @@ describe('the Vault event stream', () => {
     [403, 'ACCESS_DENIED'],
     [404, 'CONFIG_INVALID'],
     [405, 'CONFIG_INVALID'],
-  ])('is retried slowly if the server returns %i', async (status, code) => {
+  ])('the Vault event stream is retried slowly if the server returns %i', async (status, code) => {
     await using world = await open({}, 3);
     await waitUntil(() => expect(world.progress).not.toEqual([]));
     world.events.refuse = { status };
@@ -210,7 +210,7 @@ describe('the Vault event stream', () => {
     expect(`${error?.message}${error?.cause}`).not.toContain('mArKeR');
   });
 
-  it('is retried as after an outage if the server is unhealthy', async () => {
+  it('the Vault event stream is retried like after an outage if the server is unhealthy', async () => {
     await using world = await open({}, 3);
     world.events.refuse = { status: 503 };
     world.events.drop();
@@ -218,7 +218,7 @@ describe('the Vault event stream', () => {
     expect(world.progress.at(-1)).toMatchObject({ code: 'STORE_UNAVAILABLE' });
   });
 
-  it('uses a new login if the token has expired', async () => {
+  it('the Vault event stream uses a new login if the token has expired', async () => {
     await using world = await open(APP_ROLE);
     await world.connected();
     world.server.revokeAll();
@@ -228,7 +228,7 @@ describe('the Vault event stream', () => {
     expect(world.events.handshakes).toHaveLength(3);
   });
 
-  it('follows a redirect from a standby to the active node, and sends the token there', async () => {
+  it('the Vault event stream follows a redirect from a standby to the active node, and sends the token there', async () => {
     await using world = await open({ namespace: 'ns1' });
     await using active = await startVaultEvents(world.server);
     await world.connected();
@@ -248,7 +248,7 @@ describe('the Vault event stream', () => {
     ['another protocol', 'https://127.0.0.1:1/v1/sys/events/subscribe/kv*?json=true'],
     ['nowhere', 'http://'],
     ['itself', '/v1/sys/events/subscribe/kv*?json=true'],
-  ])('does not send the token to the redirect target %s', async (_, location) => {
+  ])('the Vault event stream does not send the token to the redirect target %s', async (_, location) => {
     await using world = await open({}, 2);
     await world.connected();
     world.events.refuse = { status: 307, location };
@@ -258,7 +258,7 @@ describe('the Vault event stream', () => {
     expect(world.events.handshakes.length).toBeLessThanOrEqual(5);
   });
 
-  it('is closed immediately if the intake is disposed', async () => {
+  it('the Vault event stream is closed immediately if the event source is disposed', async () => {
     const world = await open();
     await world.connected();
     await world[Symbol.asyncDispose]();
@@ -311,7 +311,7 @@ describe('a stream that was open for a while', () => {
     return { progress, waits };
   }
 
-  it('is reopened soon and reports no failure if it ends together with its token', async () => {
+  it('a stream that was open for a while is reopened soon and reports no failure if it ends together with its token', async () => {
     const { progress, waits } = await follow([
       { wasAlive: true, error: closed },
       { wasAlive: true, error: closed },
@@ -320,7 +320,7 @@ describe('a stream that was open for a while', () => {
     expect(waits).toEqual([1_000, 1_000]);
   });
 
-  it('reports a failure if the next stream does not stay open', async () => {
+  it('a stream that was open for a while reports a failure if the next stream does not stay open', async () => {
     const { progress } = await follow([
       { wasAlive: true, error: closed },
       { wasAlive: false, error: closed },
@@ -330,7 +330,7 @@ describe('a stream that was open for a while', () => {
   });
 
   it.each(['TIMEOUT', 'ACCESS_DENIED', 'CONFIG_INVALID'] as const)(
-    'reports a failure if it ends with %s',
+    'a stream that was open for a while reports a failure if it ends with %s',
     async (code) => {
       const { progress } = await follow([{ wasAlive: true, error: new AppError(code) }]);
       expect(progress.at(-1)).toBe(code);

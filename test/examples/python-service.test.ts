@@ -26,7 +26,7 @@ async function mount(path: string, name: string, value: string): Promise<void> {
 }
 
 describe.skipIf(!hasPython)('the Python service of the examples (needs Python 3.9 as `python3`)', () => {
-  it('passes its own tests with the command in its README', async () => {
+  it('the example passes its own tests with the command in its README', async () => {
     const text = await readFile(join(FOLDER, 'README.md'), 'utf8');
     const command = blocksOf({ path: 'examples/python-service/README.md', text }).find(
       ({ language }) => language === 'sh',
@@ -36,7 +36,7 @@ describe.skipIf(!hasPython)('the Python service of the examples (needs Python 3.
     expect(stderr).toMatch(/Ran \d{2} tests[\s\S]*\nOK\n$/);
   });
 
-  it('reloads changed files at runtime, and never prints their content', async () => {
+  it('the example reloads changed files at runtime, and never prints their content', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'secretbridge-mount-'));
     await using _ = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
     await mount(folder, '..1', 'first-key');

@@ -1,6 +1,6 @@
 import type { AwsStore, StoredSecret, StoredVersion } from './aws-store.ts';
 
-/** An error in AWS format, with status 400 by default. */
+/** An error in the format of AWS. Its status is 400 by default. */
 export class AwsError extends Error {
   readonly type: string;
   readonly status: number;
@@ -16,13 +16,13 @@ type Input = Readonly<Record<string, unknown>>;
 
 export interface OperationContext {
   readonly store: AwsStore;
-  /** Throws the error that the test configured for this secret, if any. */
+  /** Throws the error that the test has set for this secret, if any. */
   checkKey(operation: string, secret: StoredSecret): void;
-  /** The page size of BatchGetSecretValue. AWS may return smaller pages than requested. */
+  /** The number of secrets on one page of BatchGetSecretValue. AWS may return smaller pages than requested. */
   readonly batchPage: number;
 }
 
-/** https://docs.aws.amazon.com/secretsmanager/latest/apireference/ */
+/** The operations that the fake supports. https://docs.aws.amazon.com/secretsmanager/latest/apireference/ */
 export const OPERATIONS: Readonly<Record<string, (context: OperationContext, input: Input) => object>> = {
   GetSecretValue: (context, input) => getValue(context, 'GetSecretValue', text(input.SecretId), input),
   BatchGetSecretValue: batchGet,
@@ -88,7 +88,7 @@ function list({ store }: OperationContext, input: Input): object {
   };
 }
 
-/** AWS matches names and tags by prefix. */
+/** Whether a secret matches a filter. Like AWS, compares only the start of names and tags. */
 function matchesFilter(
   secret: StoredSecret,
   { Key: key, Values: values }: { Key: string; Values: readonly string[] },
@@ -124,7 +124,7 @@ function describe({ arn, name, tags, versions, deletedAt }: StoredSecret): objec
   };
 }
 
-/** AWS does not list versions without a stage. */
+/** Returns the stages of each version. Like AWS, omits versions without a stage. */
 function stagesOf({ versions }: StoredSecret): Record<string, string[]> {
   return Object.fromEntries(
     versions.filter(({ stages }) => stages.size > 0).map(({ id, stages }) => [id, [...stages]]),

@@ -12,7 +12,7 @@ import { AwsError, startAwsServer } from './aws-server.ts';
 const REGION = 'eu-west-1';
 const ROLE = 'arn:aws:iam::123456789012:role/x';
 
-/** Starts the fake server, and a client from the real SDK that does not retry. */
+/** Starts the fake server, and a client of the real SDK. The client does not retry. */
 async function open() {
   const server = await startAwsServer();
   const { accessKeyId, secretAccessKey } = server.root;
@@ -30,8 +30,8 @@ async function open() {
   };
 }
 
-describe('the AWS fake', () => {
-  it('returns values by name, ARN, partial ARN, stage and version id', async () => {
+describe('the fake AWS server', () => {
+  it('returns a value by its name, ARN, partial ARN, stage or version id', async () => {
     await using aws = await open();
     aws.server.store.put('a', 'old');
     const { arn, versions } = aws.server.store.put('a', Buffer.from('new'));
@@ -53,7 +53,7 @@ describe('the AWS fake', () => {
     await expect(get({ VersionStage: 'X' })).rejects.toMatchObject({ name: 'ResourceNotFoundException' });
   });
 
-  it('describes secrets, and lists them in pages and by prefix', async () => {
+  it('describes secrets, and lists them in pages and by the start of their names', async () => {
     await using aws = await open();
     for (let index = 0; index < 12; index += 1)
       aws.server.store.put(`p/${index}`, 'x', { tags: { n: `${index}` } });
@@ -74,7 +74,7 @@ describe('the AWS fake', () => {
     await expect(aws.get('p/0')).rejects.toMatchObject({ name: 'InvalidRequestException' });
   });
 
-  it('accepts at most 20 ids in a batch, and reports ids without a value', async () => {
+  it('accepts at most 20 ids in a batch, and reports the ids that have no value', async () => {
     await using aws = await open();
     const ids = Array.from({ length: 21 }, (_, index) => `k${index}`);
     for (const id of ids.slice(1)) aws.server.store.put(id, id);
@@ -90,7 +90,7 @@ describe('the AWS fake', () => {
     await expect(batch(ids)).rejects.toMatchObject({ name: 'ValidationException' });
   });
 
-  it('issues role credentials that expire', async () => {
+  it('issues credentials for a role, and they expire', async () => {
     await using aws = await open();
     const { accessKeyId, secretAccessKey } = aws.server.root;
     const assumed = fromTemporaryCredentials({
@@ -132,7 +132,7 @@ describe('the AWS fake', () => {
     unknownClient.destroy();
   });
 
-  it('applies faults only to the given operations', async () => {
+  it('applies a fault only to the given operations', async () => {
     await using aws = await open();
     aws.server.store.put('a', 'x');
     aws.server.fail(new AwsError('ThrottlingException'), /^GetSecretValue$/);

@@ -10,21 +10,25 @@ export { AwsError } from './aws-operations.ts';
 export interface AwsServerOptions {
   readonly region?: string;
   readonly account?: string;
-  /** Serves HTTPS. */
+  /** If set, the server uses HTTPS with this certificate. */
   readonly tls?: { readonly cert: string; readonly key: string };
 }
 
-/** Credentials that the fake accepts. `endsAt` is in milliseconds since 1970; without it they never expire. */
+/**
+ * Credentials that the fake accepts. `endsAt` is in milliseconds since 1970. Credentials without `endsAt` never expire.
+ */
 export interface Grant {
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
   readonly sessionToken?: string;
   readonly endsAt?: number;
-  /** The role that was assumed. */
+  /** The role to which the credentials belong. */
   readonly role?: string;
 }
 
-/** The fault that replaces a normal answer: an AWS error, a given answer, or one of these kinds. */
+/**
+ * A fault: the fake sends this AWS error or this answer instead of its normal answer, or fails in one of these ways.
+ */
 export type AwsFault =
   | AwsError
   | { readonly answer: object }
@@ -37,33 +41,36 @@ export type AwsFault =
   | 'wrong form';
 
 /**
- * A fake of AWS Secrets Manager and STS over HTTP, for the operations that the bridge uses. It also serves container
- * and instance credentials. Requests need a signature with a valid access key. The fake does not verify the signature
- * itself.
+ * A fake of AWS Secrets Manager and STS over HTTP, with the operations that secretbridge uses. It also serves the
+ * credentials of containers and instances. A request needs a signature with a valid access key. The fake does not
+ * verify the signature itself.
  */
 export interface AwsServer extends AsyncDisposable {
   readonly address: string;
   readonly store: AwsStore;
-  /** These credentials never expire. */
+  /** Credentials that are valid from the start and never expire. */
   readonly root: Grant;
-  /** The received operations in order, for example `GetSecretValue` or `AssumeRole`. */
+  /** The operations of the received requests in order, for example `GetSecretValue` or `AssumeRole`. */
   readonly requests: { readonly operation: string; readonly input: Readonly<Record<string, unknown>> }[];
-  /** Returns the number of requests for an operation. */
+  /** Returns how many requests of an operation the fake has received. */
   count(operation: string): number;
-  /** Sets or removes the fault of these operations. `BatchGetSecretValue item` affects a single secret of a batch. */
+  /**
+   * Sets or removes a fault of the operations that match. `BatchGetSecretValue item` is not an operation, but stands
+   * for each single secret of a batch.
+   */
   fail(fault: AwsFault | undefined, operations?: RegExp): void;
-  /** Sets or removes the fault of one secret. */
+  /** Sets or removes the error for one secret. */
   failKey(name: string, error: AwsError | undefined, operations?: RegExp): void;
-  /** The lifetime of credentials from a login. */
+  /** The lifetime of the credentials that a login returns. */
   sessionMs: number;
-  /** Expires all credentials from logins. */
+  /** Makes all credentials that a login returned expire now. */
   expireAll(): void;
   addGrant(grant: Grant): void;
   /** Returns the secret keys and session tokens of all credentials. */
   secrets(): readonly string[];
-  /** The web identity tokens that may assume a role. Undefined accepts any token. */
+  /** The web identity tokens that may assume a role. If undefined, any token may. */
   webTokens: readonly string[] | undefined;
-  /** The offset of the `Date` header in milliseconds. */
+  /** The difference between the `Date` header and the real time, in milliseconds. */
   skewMs: number;
   batchPage: number;
   /** Called when the fake leaves a request unanswered. */
@@ -274,7 +281,7 @@ function html(fault: 'html' | 'html 403'): Reply {
   };
 }
 
-/** Returns valid JSON or XML whose expected fields have another form or name. */
+/** Returns an answer that is valid JSON or XML, but in which the expected fields have another type or name. */
 function misshapen({ body, ...reply }: Reply): Reply {
   if (!reply.type.includes('json')) return { ...reply, body: body.replaceAll('Credentials>', 'Keys>') };
   const lists = { SecretList: 'no list', SecretValues: 'no list', Errors: 'no list' };
@@ -284,7 +291,7 @@ function misshapen({ body, ...reply }: Reply): Reply {
   };
 }
 
-/** @param isCut Whether to send only half of the body, without an error. */
+/** @param isCut Whether to send only the first half of the body, as if it were complete. */
 function send(outgoing: ServerResponse, { status, type, body }: Reply, isCut: boolean): void {
   outgoing.writeHead(status, { 'content-type': type });
   outgoing.end(isCut ? body.slice(0, body.length / 2) : body);

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 
-/** Secrets with their versions, following the Secrets Manager documentation. */
+/** A version of a secret, as in the documentation of Secrets Manager. */
 export interface StoredVersion {
   readonly id: string;
   readonly value: string | Uint8Array;
@@ -21,7 +21,7 @@ export interface PutOptions {
   readonly tags?: Readonly<Record<string, string>>;
   readonly versionId?: string;
   readonly stages?: readonly string[];
-  /** The six characters after the name in the ARN. */
+  /** The six characters that follow the name in the ARN. */
   readonly suffix?: string;
 }
 
@@ -35,7 +35,10 @@ export class AwsStore {
     this.#prefix = `arn:aws:secretsmanager:${region}:${account}:secret:`;
   }
 
-  /** Adds a version with the stages, by default AWSCURRENT. Without a value, adds no version. */
+  /**
+   * Adds a version with the stages to a secret, and creates the secret if needed. The default stage is AWSCURRENT.
+   * Without a value, adds no version.
+   */
   put(name: string, value: string | Uint8Array | undefined, options: PutOptions = {}): StoredSecret {
     const existing = this.#secrets.get(name);
     const suffix = options.suffix ?? randomText(6);
@@ -51,14 +54,14 @@ export class AwsStore {
     return secret;
   }
 
-  /** Schedules a deletion, or deletes immediately. */
+  /** Deletes a secret immediately, or schedules its deletion. */
   remove(name: string, how: 'schedule' | 'force'): void {
     const secret = this.#secrets.get(name);
     if (how === 'force') this.#secrets.delete(name);
     else if (secret !== undefined) secret.deletedAt = Math.floor(Date.now() / 1000) + 7 * 86_400;
   }
 
-  /** Finds a secret by name, by ARN, or by ARN without the random suffix. */
+  /** Finds a secret by its name, its ARN, or its ARN without the six characters at the end. */
   get(id: string): StoredSecret | undefined {
     const existing = this.#secrets.get(id);
     if (existing !== undefined) return existing;

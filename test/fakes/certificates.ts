@@ -1,17 +1,17 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, sign, X509Certificate } from 'node:crypto';
 
 export interface Issued {
-  /** PEM. */
+  /** In PEM format. */
   readonly cert: string;
   readonly key: string;
 }
 
 export interface IssueOptions {
-  /** DNS names and IPv4 addresses of the certificate. */
+  /** The DNS names and IPv4 addresses in the certificate. */
   readonly names?: readonly string[];
   readonly notBefore?: Date;
   readonly notAfter?: Date;
-  /** The key type of the issued certificate. The authority always signs with ECDSA. */
+  /** The type of the certificate's own key. The authority always signs with ECDSA. */
   readonly keyType?: 'ec' | 'rsa' | 'ed25519';
 }
 
@@ -26,7 +26,7 @@ export interface Authority {
 
 const DAY_MS = 86_400_000;
 
-/** Creates a certificate authority for tests (X.509 v3, RFC 5280, ECDSA P-256). It uses only Node's own modules. */
+/** Creates a certificate authority for tests (X.509 v3, RFC 5280, ECDSA P-256). Uses only modules of Node. */
 export function createAuthority(name = 'Test CA'): Authority {
   const { publicKey, privateKey } = keyPair();
   return authority(name, privateKey, {
@@ -87,13 +87,13 @@ interface Contents extends IssueOptions {
 function certificate(contents: Contents): string {
   const { names = [], isAuthority = false, key, signer } = contents;
   const { notBefore = new Date(Date.now() - DAY_MS), notAfter = new Date(Date.now() + DAY_MS) } = contents;
-  const algorithm = sequence(oid('2a8648ce3d040302')); // ecdsa-with-SHA256
+  const algorithm = sequence(oid('2a8648ce3d040302')); // this OID means ecdsa-with-SHA256
   const extensions = [
     sequence(oid('551d13'), boolean(true), octets(isAuthority ? sequence(boolean(true)) : sequence())),
     ...(names.length === 0 ? [] : [sequence(oid('551d11'), octets(sequence(...names.map(generalName))))]),
   ];
   const body = sequence(
-    tagged(0xa0, integer(Buffer.of(2))), // version 3
+    tagged(0xa0, integer(Buffer.of(2))), // 2 means version 3
     integer(Buffer.concat([Buffer.of(0x01), randomBytes(8)])),
     algorithm,
     distinguishedName(contents.issuer),
@@ -131,5 +131,5 @@ function generalName(name: string): Buffer {
 
 function time(date: Date): Buffer {
   const digits = date.toISOString().replace(/\.\d+/, '').replace(/[-:T]/g, '');
-  return tagged(0x18, Buffer.from(digits)); // GeneralizedTime
+  return tagged(0x18, Buffer.from(digits)); // 0x18 is the tag of GeneralizedTime
 }

@@ -5,23 +5,23 @@ import { closeServer, listen } from './loopback.ts';
 export const TENANT = '72f988bf-86f1-41af-91ab-2d7cd011db47';
 export const AUDIENCE = 'api://secretbridge';
 
-/** Claims that replace or extend those of a valid token. A value of `undefined` removes a claim. */
+/** Claims that replace the claims of a valid token or are added to them. The value `undefined` removes a claim. */
 export type Claims = Readonly<Record<string, unknown>>;
 
-/** A fake of Microsoft Entra. It publishes signing keys, and issues tokens like the ones that Event Grid sends. */
+/** A fake of Microsoft Entra. It publishes its signing keys, and issues tokens like those that Event Grid sends. */
 export interface EntraServer extends AsyncDisposable {
   readonly authority: string;
-  /** The number of requests for signing keys. */
+  /** The number of requests for the signing keys. */
   readonly fetches: number;
-  /** Whether requests for signing keys are answered with 503. */
+  /** Whether the fake answers requests for the signing keys with status 503. */
   broken: boolean;
-  /** Replaces the signing key, and publishes only the new one. */
+  /** Replaces the signing key, and publishes only the new key. */
   rotate(): Promise<void>;
-  /** @param now Milliseconds since 1970. */
+  /** @param now The current time, in milliseconds since 1970. */
   token(now: number, claims?: Claims, options?: { readonly alg?: 'RS256' | 'PS256' }): Promise<string>;
 }
 
-/** @param owner Servers with the same owner share their keys, because creating keys is slow. */
+/** @param owner A name. Servers with the same owner use the same keys, because creating keys is slow. */
 export async function startEntraServer(owner = 'Microsoft'): Promise<EntraServer> {
   const state = { fetches: 0, broken: false, kid: 0 };
   let pair = await pairOf(owner);

@@ -2,13 +2,13 @@ import { onTestFinished, vi } from 'vitest';
 
 export interface FakeTimers {
   now(): number;
-  /** Advances the time and runs due timers in order. */
+  /** Advances the time. Runs the timers that become due, in order. */
   advance(ms: number): Promise<void>;
   /** The number of pending timers. */
   readonly pending: number;
 }
 
-/** Replaces the timers and clocks of this process until the test ends. `setImmediate` stays real. */
+/** Replaces the timers and clocks of this process until the test ends, except for `setImmediate`. */
 export function useFakeTimers(): FakeTimers {
   vi.useFakeTimers({
     now: 1_800_000_000_000,

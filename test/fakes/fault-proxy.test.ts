@@ -4,7 +4,7 @@ import { FAULTS, startFaultProxy } from './fault-proxy.ts';
 import { startVaultServer } from './vault-server.ts';
 
 describe('the fault proxy', () => {
-  it('forwards requests unchanged without a fault', async () => {
+  it('forwards requests unchanged if no fault is set', async () => {
     await using server = await startVaultServer();
     await using proxy = await startFaultProxy(server.address);
     server.put('kv1', 'a', '{"n":1.10}');
@@ -15,7 +15,7 @@ describe('the fault proxy', () => {
     expect(proxy.requests).toMatchObject([{ method: 'GET', path: '/v1/kv1/a?x=1', headers }]);
   });
 
-  it('applies a fault to matching requests until it is unset', async () => {
+  it('applies a fault to matching requests until the fault is removed', async () => {
     await using server = await startVaultServer();
     await using proxy = await startFaultProxy(server.address);
     const status = async (path: string) => {
@@ -29,7 +29,7 @@ describe('the fault proxy', () => {
     expect(await status('sys/health')).toBe(200);
   });
 
-  it.each(FAULTS)('can be closed during the fault "%s"', async (fault) => {
+  it.each(FAULTS)('closes during the fault "%s"', async (fault) => {
     await using server = await startVaultServer();
     const proxy = await startFaultProxy(server.address);
     proxy.set(fault);

@@ -28,17 +28,19 @@ export type Fault = (typeof FAULTS)[number];
 
 export interface FaultProxy extends AsyncDisposable {
   readonly address: string;
-  /** Sets or removes the fault of requests whose path matches. */
+  /** Sets or removes the fault for requests whose path matches. */
   set(fault: Fault | undefined, path?: RegExp): void;
-  /** All received requests with their headers. */
+  /** All received requests, with their headers. */
   readonly requests: readonly {
     readonly method: string;
     readonly path: string;
     readonly headers: IncomingMessage['headers'];
   }[];
-  /** Called when the fake leaves a request unanswered, so a test need not wait for a timeout. */
+  /**
+   * Called when the fake leaves a request unanswered. A test can then end the request instead of waiting for a timeout.
+   */
   onHang: () => void;
-  /** Resolves when a matching request arrives. */
+  /** Resolves when a request with a matching path arrives. */
   arrival(path: RegExp): Promise<void>;
 }
 
@@ -52,7 +54,7 @@ const CANNED: Partial<Record<Fault, () => Canned>> = {
   unauthorized: () => ({ status: 401, body: errors('unauthorized') }),
   forbidden: () => ({ status: 403, body: errors('1 error occurred:\n\t* permission denied\n\n') }),
   'wrong mount': () => ({ status: 404, body: errors('no handler for route "x". route entry not found.') }),
-  // An API gateway answers like this when no route matches.
+  // An API gateway sends this answer when it has no route for a request.
   'not found at another host': () => ({
     status: 404,
     body: '{"message":"no Route matched with those values"}',
@@ -75,7 +77,7 @@ const CANNED: Partial<Record<Fault, () => Canned>> = {
   'invalid JSON': () => ({ status: 200, body: '{"data":{"data":{"a":"1"}' }),
 };
 
-/** Starts a proxy in front of a real server. The proxy can inject faults. */
+/** Starts a proxy in front of a real server. The proxy can make requests fail. */
 export async function startFaultProxy(upstream: string): Promise<FaultProxy> {
   const requests: FaultProxy['requests'][number][] = [];
   const waiting = new Set<{ path: RegExp; resolve: () => void }>();

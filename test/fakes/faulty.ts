@@ -1,17 +1,17 @@
-/** A hook point of a port call: before the call, or after it succeeded. */
+/** A point at which a test can intervene: before a call of a port, or after the call succeeded. */
 export interface Step {
-  /** The called method, as `<port>.<method>`. */
+  /** The method that is called, as `<port>.<method>`. */
   readonly call: string;
   readonly phase: 'before' | 'after';
   readonly args: readonly unknown[];
 }
 
-/** Called at every step. It can throw to make the call fail, or wait to delay the call. */
+/** Called at every step. May throw to make the call fail, or wait to delay the call. */
 export type Watch = (step: Step) => void | Promise<void>;
 
 /**
- * Wraps any port with hooks. If the hook throws before the call, the call does not happen. If the hook throws after the
- * call, the result is lost. Only methods that return a promise are wrapped.
+ * Wraps any port, and calls `watch` at every step. If `watch` throws before the call, the call is not made. If it
+ * throws after the call, the result of the call is lost. Only methods that return a promise are wrapped.
  */
 export function faulty<Port extends object>(name: string, port: Port, watch: Watch): Port {
   return new Proxy(port, {
@@ -32,7 +32,7 @@ export function faulty<Port extends object>(name: string, port: Port, watch: Wat
   });
 }
 
-/** Port methods that do not return a promise. */
+/** The methods of ports that do not return a promise. */
 const SYNCHRONOUS: readonly (string | symbol)[] = [
   'storedRecords',
   'ownNamespace',
@@ -40,19 +40,20 @@ const SYNCHRONOUS: readonly (string | symbol)[] = [
   'exclusivelyOwned',
 ];
 
-/** The error of a simulated process crash. */
+/** The error that a simulated crash of the process throws. */
 export class Crash extends Error {
   override readonly name = 'Crash';
 }
 
 export interface CrashPlan {
   readonly watch: Watch;
-  /** All steps so far, as `<phase> <call>`. */
+  /** All steps so far, each as `<phase> <call>`. */
   readonly steps: readonly string[];
 }
 
 /**
- * Simulates a crash at the given step, counted from 1. That step and all later ones have no effect. 0 means no crash.
+ * Simulates a crash at the step with the given number. The first step has number 1. The call at this step and all later
+ * calls have no effect. With number 0, no crash happens.
  */
 export function crashAt(number: number): CrashPlan {
   const steps: string[] = [];
@@ -66,7 +67,7 @@ export function crashAt(number: number): CrashPlan {
   };
 }
 
-/** Fails matching calls before or after they run, either always or only the first few times. */
+/** Makes matching calls fail before they run, or after. Does so for every call, or only for the first few calls. */
 export function failing(
   call: string | RegExp,
   error: unknown,
@@ -83,9 +84,9 @@ export function failing(
 
 export interface Gate {
   readonly watch: Watch;
-  /** Resolves when a matching call has arrived at the gate. */
+  /** Resolves when a matching call waits at the gate. */
   readonly arrived: Promise<void>;
-  /** Opens the gate, so waiting and later calls continue. */
+  /** Lets the waiting calls and all later calls continue. */
   open(): void;
 }
 

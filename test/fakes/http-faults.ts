@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { TLSSocket } from 'node:tls';
 
-/** Faults that any server can have, as a client observes them. */
+/** The faults that any server can have. Each name says what a client observes. */
 export const HTTP_FAULTS = [
   'bad request',
   'unauthorized',
@@ -47,7 +47,7 @@ export function html(status: number): Canned {
   return { status, body: HTML, type: 'text/html; charset=utf-8' };
 }
 
-/** Faulty answers that are not specific to one server. */
+/** Faulty answers that look the same for every kind of server. */
 export const FORMLESS = {
   'forbidden, in HTML': () => html(403),
   'not found, in HTML': () => html(404),
@@ -59,7 +59,7 @@ export const FORMLESS = {
   empty: () => ({ status: 200, body: '' }),
 } as const satisfies Partial<Record<HttpFault, () => Canned>>;
 
-/** Answers that ask the client to slow down, with each form of `Retry-After`. */
+/** Returns answers that ask the client to slow down, with each form of `Retry-After`. */
 export function laters(throttled: Canned) {
   const after = (text: string): Canned => ({ ...throttled, headers: { 'retry-after': text } });
   return {
@@ -81,7 +81,10 @@ export function sendCanned(outgoing: ServerResponse, { status, body, type, heade
 export interface Exchange {
   readonly incoming: IncomingMessage;
   readonly outgoing: ServerResponse;
-  /** Called when the server leaves the request unanswered, so a test need not wait for a timeout. */
+  /**
+   * Called when the server leaves the request unanswered. A test can then end the request instead of waiting for a
+   * timeout.
+   */
   readonly onHang: () => void;
 }
 
@@ -93,7 +96,7 @@ export interface UpstreamAnswer {
 
 /**
  * Applies a fault that is not a fixed answer.
- * @param answer The real answer, or undefined. Some faults send a part of it.
+ * @param answer Returns the real answer, or undefined if there is none. Some faults send a part of it.
  */
 export async function applyFault(
   fault: string | undefined,
@@ -123,7 +126,9 @@ export async function applyFault(
   });
 }
 
-/** Resets the connection. Below a TLS socket, Node cannot reset the TCP connection, so it is only closed. */
+/**
+ * Resets the connection. Node cannot reset the TCP connection below a TLS socket, so it only closes a TLS connection.
+ */
 function reset({ socket }: IncomingMessage): void {
   if (socket instanceof TLSSocket) socket.destroy();
   else socket.resetAndDestroy();

@@ -3,7 +3,7 @@ import type { Server } from 'node:http';
 import type { Server as TlsServer } from 'node:https';
 import type { AddressInfo, Server as NetServer } from 'node:net';
 
-/** Makes a server listen on a free loopback port, and returns the port. */
+/** Makes a server listen on a free port of the loopback address. Returns the port. */
 export async function listen(server: NetServer): Promise<number> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

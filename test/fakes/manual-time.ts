@@ -1,18 +1,18 @@
 import type { Clock } from '../../src/core/clock.ts';
 
 export interface ManualTime extends Clock {
-  /** Advances the time and runs due timers in order. */
+  /** Advances the time. Runs the timers that become due, in order. */
   advance(ms: number): Promise<void>;
-  /** Sets the time without running timers, like a change of the system clock. */
+  /** Sets the time without running timers, as a change of the system clock would. */
   set(now: number): void;
-  /** Runs the callback after this time. Returns a function that cancels the timer. */
+  /** Runs the callback after this time. Returns a function that cancels it. */
   wake(callback: () => void, ms: number): () => void;
   sleep(ms: number, signal: AbortSignal | undefined): Promise<void>;
-  /** The remaining times of the pending timers. */
+  /** The remaining time of each pending timer. */
   readonly waiting: readonly number[];
 }
 
-/** Creates a clock with timers. The test advances the clock. */
+/** Creates a clock with timers. Its time changes only when the test advances or sets it. */
 export function createManualTime(start = 1_800_000_000_000): ManualTime {
   let now = start;
   const timers = new Set<{ at: number; callback: () => void }>();

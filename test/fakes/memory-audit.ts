@@ -10,9 +10,9 @@ import { formatTarget } from '../../src/core/target.ts';
 export interface MemoryAudit extends AuditStore {
   /** All records so far, oldest first. */
   readonly records: readonly AuditRecord[];
-  /** While set, every append throws this error and stores nothing. */
+  /** As long as this is set, every append throws this error and stores nothing. */
   failure: AppError | undefined;
-  /** Opens the same records as another process would. */
+  /** Opens the same records as another process. */
   another(replica: string): MemoryAudit;
 }
 
@@ -23,11 +23,11 @@ export interface MemoryAuditOptions {
 }
 
 interface Log {
-  /** The records that are not pruned. */
+  /** The records that were not pruned. */
   readonly records: AuditRecord[];
   readonly stored: StoredRecord[];
   base: Head;
-  /** Pruned records that queries still return, oldest first. */
+  /** The pruned records, which queries still return, oldest first. */
   readonly pruned: AuditRecord[];
   readonly running: Set<string>;
   readonly queues: Map<string, Promise<void>>;
@@ -72,7 +72,7 @@ function openProcess(options: MemoryAuditOptions, log: Log): MemoryAudit {
       .filter((record) => actions?.includes(record.action) ?? true)
       .filter((record) => matches(record, filter) && isReviewed(record, filter.review))
       .reverse();
-  /** Intents without an outcome. */
+  /** Returns the intents without an outcome. */
   const openIntents = (): readonly AuditRecord[] => {
     const closedAt = new Map(
       [...log.pruned, ...all()].flatMap((record): [string, number][] =>
@@ -181,7 +181,7 @@ function openProcess(options: MemoryAuditOptions, log: Log): MemoryAudit {
           ({ sequence, hash }) => sequence === until.sequence && hash === until.hash,
         );
         if (index < 0) throw unavailable('it does not contain the record to prune up to');
-        // Retains all pruned records. Real stores retain only the latest ones, which their own tests cover.
+        // Keep all pruned records. A real store keeps only the latest ones, and its own tests check that.
         log.pruned.push(...log.records.splice(0, index + 1));
         log.stored.splice(0, index + 1);
         log.base = { sequence: until.sequence, hash: until.hash };

@@ -51,7 +51,7 @@ describe('the memory cluster', () => describeMergeLaw(open, { runs: 300, seesRev
 describe('the memory cluster as a test double', () => {
   const id = { namespace: 'team', secret: 'app' };
 
-  it('counts calls and changes', async () => {
+  it('counts its calls and its changes', async () => {
     const cluster = createMemoryCluster();
     await cluster.create(id, manifest());
     await cluster.create(id, manifest());
@@ -63,7 +63,7 @@ describe('the memory cluster as a test double', () => {
     ]);
   });
 
-  it('fails the next calls as configured, in order', async () => {
+  it('makes the next calls of a method fail in the given order', async () => {
     const cluster = createMemoryCluster();
     cluster.fail('read', undefined, new AppError('CLUSTER_UNAVAILABLE'));
     await expect(cluster.read(id)).resolves.toBeUndefined();
@@ -71,25 +71,25 @@ describe('the memory cluster as a test double', () => {
     await expect(cluster.read(id)).resolves.toBeUndefined();
   });
 
-  it('applies a write and loses its response', async () => {
+  it('applies a write, but loses its response', async () => {
     const cluster = createMemoryCluster();
     cluster.loseAnswer('create', new AppError('CLUSTER_UNAVAILABLE'));
     await expect(cluster.create(id, manifest())).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
     expect((await readNow(cluster, id)).labels).toEqual(manifest().labels);
   });
 
-  it('runs another writer before a call', async () => {
+  it('lets another writer act before a call', async () => {
     const cluster = createMemoryCluster();
     cluster.before('create', () => cluster.put(id, { data: {} }));
     expect(await cluster.create(id, manifest())).toEqual({ kind: 'conflict' });
   });
 
-  it('contains only the given namespaces', async () => {
+  it('contains only the namespaces that the test gives it', async () => {
     const cluster = createMemoryCluster({ namespaces: ['other'] });
     await expect(cluster.create(id, manifest())).rejects.toMatchObject({ code: 'NAMESPACE_MISSING' });
   });
 
-  it('interrupts its watches, which then restart', async () => {
+  it('makes its watches fail, and then restarts them', async () => {
     const cluster = createMemoryCluster();
     await using log = openWatchLog(cluster, { namespace: 'team' });
     await log.until(({ listCount }) => listCount() === 1);

@@ -38,7 +38,7 @@ type Change = 'create' | 'replace' | 'remove' | 'merge';
 type Call = 'read' | Change | 'list' | 'namespaces' | 'ownSecret' | 'may' | 'ping';
 
 export interface MemoryClusterOptions {
-  /** The existing namespaces with their labels. By default, every namespace exists. */
+  /** The namespaces that exist, with their labels. By default, every namespace exists. */
   readonly namespaces?: readonly string[] | Namespaces;
   readonly ownNamespace?: string;
   readonly inCluster?: boolean;
@@ -48,31 +48,36 @@ export interface MemoryClusterOptions {
   readonly configMaps?: ConfigMaps;
 }
 
-/** The cluster port in memory. It follows the API server's rules for versions, field owners and immutable Secrets. */
+/**
+ * The cluster port in memory. For versions, field owners and immutable Secrets, it follows the rules of the API server.
+ */
 export interface MemoryCluster extends Cluster {
-  /** The number of applied changes. */
+  /** The changes that were applied, in order. */
   readonly writes: readonly { readonly kind: Change; readonly id: TargetId }[];
-  /** The number of calls of each method, including failed ones. */
+  /** The number of calls of each method. Calls that failed count too. */
   readonly calls: Readonly<Record<Call, number>>;
-  /** Makes the next calls of a method fail, each with one of the errors. For `undefined`, the call succeeds. */
+  /**
+   * Sets the results of the next calls of a method, in order. For an error, the call fails with this error. For
+   * `undefined`, the call succeeds.
+   */
   fail(call: Call, ...errors: readonly (AppError | undefined)[]): void;
-  /** Applies the next write and loses its response. */
+  /** Makes the next write apply its change, but fail with this error. */
   loseAnswer(call: Change, error: AppError): void;
-  /** Runs an action just before the next call of a method, as a concurrent writer would. */
+  /** Runs an action just before the next call of a method, as another writer could do at that time. */
   before(call: Call, action: () => void): void;
   /** Creates or replaces a Secret as another writer. */
   put(id: TargetId, raw: JsonObject): void;
   edit(id: TargetId, change: (raw: JsonObject) => JsonObject): void;
   forget(id: TargetId): void;
-  /** Creates a namespace, or sets its labels. */
+  /** Sets the labels of a namespace, and creates it if needed. */
   namespace(name: string, labels: Readonly<Record<string, string>>): void;
-  /** Marks a namespace as terminating, so that nothing can be created in it. */
+  /** Marks a namespace as terminating. Nothing can then be created in it. */
   endNamespace(name: string): void;
-  /** Makes every watch fail and restart. */
+  /** Makes every watch fail with this error, and then restarts it. */
   interrupt(error: AppError): void;
-  /** The current watches. */
+  /** The scopes of the current watches. */
   readonly watched: readonly WatchScope[];
-  /** Returns the object in the API server's format. */
+  /** Returns a Secret in the format of the API server. */
   raw(id: TargetId): RawSecret | undefined;
 }
 
@@ -243,7 +248,7 @@ export function createMemoryCluster(options: MemoryClusterOptions = {}): MemoryC
       if (needsRecreation(now, change)) throw new AppError('IMMUTABLE', { subject: formatTarget(live.id) });
       if (dryRun) return { kind: 'written', resourceVersion: '0' };
       const raw = changedSecret(before, change);
-      // Like the API server, writes nothing for an identical object and keeps the version.
+      // If the new object is identical, write nothing and keep the version, as the API server does.
       if (JSON.stringify(raw) === JSON.stringify(before))
         return { kind: 'written', resourceVersion: now.resourceVersion };
       return written('replace', live.id, withOwnership(raw, before));

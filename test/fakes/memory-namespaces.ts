@@ -7,7 +7,7 @@ export function namespacesOf(list: readonly string[] | Namespaces): Namespaces {
   return 'length' in list ? Object.fromEntries((list as readonly string[]).map((name) => [name, {}])) : list;
 }
 
-/** Returns the sorted names of the namespaces that have all these labels. */
+/** Returns the names of the namespaces that have all these labels, sorted. */
 export function selectedIn(all: Namespaces, matchLabels: Readonly<Record<string, string>>): string[] {
   return Object.entries(all)
     .filter(([name, labels]) => {

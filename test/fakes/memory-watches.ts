@@ -4,7 +4,7 @@ import type { AppError } from '../../src/core/errors.ts';
 import { formatTarget, type TargetId } from '../../src/core/target.ts';
 
 /**
- * The watches of a memory cluster. A microtask delivers each event, so a write never triggers a listener synchronously.
+ * The watches of a memory cluster. They report each event in a microtask, so a write never calls a listener directly.
  */
 export interface MemoryWatches {
   watch(scope: WatchScope, handlers: WatchHandlers): AsyncDisposable;
@@ -12,7 +12,10 @@ export interface MemoryWatches {
   changed(meta: SecretMeta): void;
   deleted(id: TargetId): void;
   namespacesChanged(): void;
-  /** Makes every watch fail and restart. Changes between the two appear only in the new list. */
+  /**
+   * Makes every watch fail with this error, and then restarts it. Changes between failure and restart are only in the
+   * new list.
+   */
   interrupt(error: AppError): void;
   readonly scopes: readonly WatchScope[];
 }
@@ -97,7 +100,10 @@ export function createMemoryWatches(find: (scope: WatchScope) => readonly Secret
   };
 }
 
-/** Records the manager of each field like an API server. An unchanged value keeps its manager. */
+/**
+ * Records for each field the manager that wrote it, as the API server does. A write that keeps the value of a field
+ * does not change its manager.
+ */
 export interface MemoryWriters {
   wrote(id: TargetId, by: 'us' | 'others', fields: ReadonlyMap<string, unknown>): void;
   forget(id: TargetId): void;

@@ -5,21 +5,24 @@ export interface MemoryWorkload {
   readonly labels?: Readonly<Record<string, string>>;
   readonly podAnnotations?: Readonly<Record<string, string>>;
   readonly rolling?: boolean;
-  /** Pod annotations that another manager wrote last. */
+  /** The pod annotations that another manager was the last to write. */
   readonly foreign?: readonly string[];
 }
 
-/** Workloads in memory. An annotation starts a rollout, and the test completes it. */
+/** Workloads in memory. An annotation starts a rollout, and `settle` completes it. */
 export interface MemoryWorkloads extends Workloads {
   put(id: WorkloadId, workload?: MemoryWorkload): void;
   forget(id: WorkloadId): void;
   settle(id: WorkloadId): void;
-  /** The annotated workloads, in order. */
+  /** The workloads that were annotated, in order. */
   readonly annotated: readonly {
     readonly id: WorkloadId;
     readonly annotations: Readonly<Record<string, string>>;
   }[];
-  /** Makes the next calls fail, each with one of the errors. For `undefined`, the call succeeds. */
+  /**
+   * Sets the results of the next calls, in order. For an error, the call fails with this error. For `undefined`, the
+   * call succeeds.
+   */
   fail(call: 'read' | 'list' | 'annotatePods', ...errors: readonly (AppError | undefined)[]): void;
 }
 

@@ -5,7 +5,7 @@ import { AwsError } from './aws-operations.ts';
 import { bodyOf } from './body.ts';
 import { closeServer, listen } from './loopback.ts';
 
-/** The fault that replaces a normal answer. */
+/** What the fake does instead of its normal answer. `none` means that it answers normally. */
 export type SqsFault = AwsError | 'none' | 'reset' | { readonly status: number; readonly retryAfter: number };
 
 interface Stored {
@@ -17,8 +17,9 @@ interface Stored {
 }
 
 /**
- * A fake of SQS over HTTP with its JSON protocol, for the operations that the bridge uses. A receipt is valid until the
- * message is delivered again. https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/
+ * A fake of SQS over HTTP with its JSON protocol. It supports the operations that secretbridge uses. The receipt of a
+ * message is valid until the message is delivered again.
+ * https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/
  */
 export interface SqsServer extends AsyncDisposable {
   readonly queueUrl: string;
@@ -29,15 +30,15 @@ export interface SqsServer extends AsyncDisposable {
   readonly requests: {
     readonly operation: string;
     readonly input: Readonly<Record<string, unknown>>;
-    /** The region and the access key of the last signature. */
+    /** The region and the access key with which the request was signed. */
     readonly region: string | undefined;
     readonly accessKeyId: string | undefined;
   }[];
-  /** The faults of the next requests, one for each request. */
+  /** The faults of the next requests. Each request uses one. */
   readonly faults: SqsFault[];
-  /** The visibility timeout of delivered messages. */
+  /** The time for which a delivered message is hidden. */
   hiddenMs: number;
-  /** The long polls that currently wait. */
+  /** The number of long polls that are waiting. */
   readonly polls: number;
 }
 
@@ -71,13 +72,13 @@ export async function startSqsServer({
     while (batch.length === 0 && !isDisconnected && now() < until) {
       const { promise, resolve } = Promise.withResolvers<void>();
       waiting.add(resolve);
-      // A hidden message becomes visible again after its timeout.
+      // Do not wait longer than until the next hidden message becomes visible.
       const next = Math.min(until, ...[...messages.values()].map(({ visibleAt }) => visibleAt));
       const timer = setTimeout(resolve, Math.max(1, next - now()));
       await Promise.race([promise, disconnected]);
       clearTimeout(timer);
       waiting.delete(resolve);
-      // A client that has disconnected must not receive a message.
+      // A client that has disconnected must not get a message.
       if (!isDisconnected) batch = visible(limit, hiddenMs);
     }
     if (batch.length === 0) return {};

@@ -1,7 +1,7 @@
 import type { Stores } from '../../src/app/stores.ts';
 import type { SecretProvider } from '../../src/providers/provider.ts';
 
-/** Returns a single provider for every store name. The provider is always available. */
+/** Returns stores that all have the same provider. The provider is always available. */
 export function fixedStores(provider: SecretProvider, definitions: ReadonlyMap<string, string>): Stores {
   return {
     open: async () => provider,

@@ -4,10 +4,10 @@ import { listen } from './loopback.ts';
 import { startVaultServer, type VaultServer } from './vault-server.ts';
 
 /**
- * Two nodes of OpenBao 2.7 at one address. Tests write to each node separately, so the standby may lack data of the
- * active node. A request can require newer data than the standby has. The standby forwards such a request to the active
- * node if a header asks for that, and otherwise answers 429. While it is cut off from the active node, it answers with
- * a redirect.
+ * Two nodes of OpenBao 2.7 at one address. A test writes to each node separately, so the standby may lack data of the
+ * active node. A request can require newer data than the standby has. If a header of the request asks for it, the
+ * standby forwards such a request to the active node. Otherwise it answers 429. If it is cut off from the active node,
+ * it answers with a redirect.
  */
 export interface VaultCluster extends AsyncDisposable {
   readonly address: string;
@@ -42,7 +42,7 @@ export async function startVaultCluster(): Promise<VaultCluster> {
     const url = new URL(incoming.url ?? '/', cluster[node].address);
     const headers = { 'x-vault-token': String(incoming.headers['x-vault-token'] ?? '') };
     const answer = await fetch(url, { headers });
-    // OpenBao sends this header only when it finds the secret.
+    // OpenBao sends this header only if it finds the secret.
     if (answer.status === 200) outgoing.setHeader('x-vault-index', headerOf(index[node]));
     outgoing.writeHead(answer.status, { 'content-type': 'application/json' });
     outgoing.end(await answer.text());

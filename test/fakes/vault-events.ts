@@ -8,24 +8,24 @@ import { listen } from './loopback.ts';
 import type { VaultServer } from './vault-server.ts';
 
 /**
- * A fake of the event stream of Vault Enterprise (`sys/events/subscribe`), in front of another Vault. Its own WebSocket
- * implementation can violate the protocol on request.
+ * A fake of the event stream of Vault Enterprise (`sys/events/subscribe`). It passes other requests on to another
+ * Vault. It has its own implementation of WebSocket, so that a test can make it violate the protocol.
  */
 export interface VaultEvents extends AsyncDisposable {
   readonly address: string;
-  /** The path and the authentication headers of each handshake. */
+  /** The path and the authentication headers of each received handshake. */
   readonly handshakes: readonly Handshake[];
   /** The number of open streams. */
   readonly streams: number;
-  /** The answer to the next handshakes, instead of a successful one. */
+  /** If set, every handshake gets this answer instead of a successful one. */
   refuse: { readonly status: number; readonly location?: string } | undefined;
-  /** Whether the server ignores everything that it receives, even pings. */
+  /** Whether the server ignores everything that it receives, including pings. */
   silent: boolean;
   /** Sends an event in the format of Vault 1.16 to each stream. */
   send(type: string, path: string, more?: Readonly<Record<string, unknown>>): void;
-  /** Sends a text frame with any content. */
+  /** Sends a text frame with any content to each stream. */
   sendText(text: string): void;
-  /** Sends raw bytes without framing. */
+  /** Sends bytes to each stream, without a frame around them. */
   sendBytes(bytes: Uint8Array): void;
   /** Cuts the streams without a close frame. */
   drop(): void;
@@ -44,7 +44,7 @@ const CLOSE = 0x8;
 const PING = 0x9;
 const PONG = 0xa;
 
-/** @param tls The certificate for HTTPS, if any. */
+/** @param tls The certificate for HTTPS. Without it, the server uses HTTP. */
 export async function startVaultEvents(vault: VaultServer, tls?: Issued): Promise<VaultEvents> {
   const streams = new Set<Duplex>();
   const handshakes: Handshake[] = [];
@@ -78,10 +78,10 @@ export async function startVaultEvents(vault: VaultServer, tls?: Issued): Promis
     streams.add(socket);
     socket.on('close', () => streams.delete(socket));
     socket.on('error', () => socket.destroy());
-    socket.on('end', () => socket.end()); // Without this, an HTTP server keeps the socket half open.
+    socket.on('end', () => socket.end()); // otherwise an HTTP server would keep its side of the socket open
     socket.on('data', (chunk: Buffer) => {
       if (state.silent) return;
-      // A small client frame arrives in one chunk on loopback, so parsing its first byte is enough.
+      // On loopback, a small frame of a client arrives in one chunk. So its first byte is the first byte of the chunk.
       if (((chunk[0] ?? 0) & 0xf) === PING) socket.write(frame(PONG, Buffer.alloc(0)));
       if (((chunk[0] ?? 0) & 0xf) === CLOSE) socket.end(frame(CLOSE, Buffer.alloc(0)));
     });
@@ -153,7 +153,7 @@ export function eventText(type: string, path: string, more: Readonly<Record<stri
   });
 }
 
-/** RFC 6455, section 5.2. A server does not mask frames. */
+/** Returns a frame (RFC 6455, section 5.2). A server does not mask its frames. */
 function frame(opcode: number, payload: Buffer): Buffer {
   const head =
     payload.length < 126
@@ -168,7 +168,7 @@ function lengthOf(size: number): Buffer {
   return bytes;
 }
 
-/** Returns the header of a frame that declares this size. */
+/** Returns only the header of a frame. The header claims this size. */
 export function hugeFrame(size: number): Buffer {
   return Buffer.concat([Buffer.from([0x80 | TEXT, 127]), lengthOf(size)]);
 }

@@ -4,41 +4,43 @@ import { bodyOf } from './body.ts';
 import { closeServer, listen } from './loopback.ts';
 
 /**
- * A fake of OpenBao 2.7 for the paths that the bridge uses: key/value engines of both versions, tokens, logins, wrapped
- * secret ids and the lookup of a mount. Secrets are given as JSON text, because the fake must keep the spelling of
- * numbers.
+ * A fake of OpenBao 2.7 for the paths that secretbridge uses: key/value engines of both versions, tokens, logins,
+ * wrapped secret ids and the lookup of a mount. A test gives secrets as JSON text, because the fake must keep the
+ * spelling of numbers.
  */
 export interface VaultServer extends AsyncDisposable {
   readonly address: string;
-  /** A token with all rights that never expires. */
+  /** A token that never expires and has all rights. */
   readonly rootToken: string;
   readonly requests: string[];
-  /** The request bodies as JSON text. `{}` for a request without a body. */
+  /** The bodies of the requests as JSON text. A request without a body has `{}`. */
   readonly bodies: readonly string[];
-  /** @param path Without `data/`. @param json The secret as a JSON object. */
+  /** @param path The path without `data/`. @param json The secret as a JSON object. */
   put(mount: string, path: string, json: string, customMetadata?: Readonly<Record<string, string>>): void;
-  /** Deletes or destroys the newest version. `forget` removes the key with all its versions. */
+  /** Deletes or destroys the newest version. With `forget`, removes the key with all its versions. */
   remove(mount: string, path: string, how: 'delete' | 'destroy' | 'forget'): void;
   deny(path: RegExp | undefined): void;
   addToken(token: string, options?: { ttl?: number; renewable?: boolean; mayLookUp?: boolean }): void;
-  /** Replaces the mount with a new, empty engine. An engine other than `kv` adds a lease to its answers. */
+  /** Replaces the mount with a new, empty engine. The answers of any engine other than `kv` have a lease. */
   mount(name: string, version: 1 | 2, type?: string): void;
-  /** Accepts logins at this path (for example `auth/jwt/login`) with exactly this body. */
+  /** Makes logins at this path (for example `auth/jwt/login`) succeed if they have exactly this body. */
   accept(path: string, body: Readonly<Record<string, unknown>>): void;
-  /** Returns a single-use response-wrapping token for this secret id. */
+  /** Returns a response-wrapping token for this secret id. It can be unwrapped once. */
   wrap(secretId: string): string;
-  /** The credentials and token settings of AppRole logins. Other logins use `ttl` and `mayLookUp` too. */
+  /**
+   * The credentials for AppRole logins and the settings of their tokens. Other logins use `ttl` and `mayLookUp` too.
+   */
   appRole: { roleId: string; secretId: string; ttl: number; mayLookUp: boolean };
   revokeAll(): void;
   readonly logins: number;
   readonly tokens: ReadonlySet<string>;
-  /** The offset of the `Date` header in milliseconds. */
+  /** The difference between the `Date` header and the real time, in milliseconds. */
   skewMs: number;
   onRenewal: () => void;
-  /** Called between the creation of a list answer and its sending. */
+  /** Called after a list answer was created and before it is sent. */
   onList: () => void;
   failRenewals: boolean;
-  /** The error text of a rejected login. */
+  /** The error text in the answer to a rejected login. */
   refusal: string;
 }
 
@@ -295,7 +297,7 @@ function one(header: string | string[] | undefined): string {
 }
 
 async function readJson(incoming: IncomingMessage): Promise<unknown> {
-  // The body is undefined when the client disconnected.
+  // The body is undefined if the client has disconnected.
   const text = (await bodyOf(incoming))?.toString() ?? '';
   return text === '' ? {} : JSON.parse(text);
 }

@@ -40,7 +40,7 @@ const PROTECTED_ROUTES = ROUTES.flatMap(([method, url, role]) =>
 );
 
 describe('the route table of these tests', () => {
-  it('lists every route with the role stated in the API description', async () => {
+  it('the route table of these tests lists every route with the role stated in the API description', async () => {
     await using api = await startTestServer();
     const { paths } = (await api.get('/api/openapi.json')).json as {
       paths: Record<string, Record<string, { description?: string; security?: readonly object[] }>>;
@@ -59,7 +59,7 @@ describe('the route table of these tests', () => {
 });
 
 describe.each(PROTECTED_ROUTES)('%s %s', (method, url, lowestRole) => {
-  it('requires a token', async () => {
+  it('the route requires a token', async () => {
     await using api = await startTestServer();
     for (const headers of [
       {},
@@ -81,7 +81,7 @@ describe.each(PROTECTED_ROUTES)('%s %s', (method, url, lowestRole) => {
     expect(api.calls).toEqual([]);
   });
 
-  it('rejects unknown and incomplete tokens', async () => {
+  it('the route rejects unknown and incomplete tokens', async () => {
     await using api = await startTestServer();
     const almostRight = [
       TOKENS.operator.slice(0, -1),
@@ -98,7 +98,7 @@ describe.each(PROTECTED_ROUTES)('%s %s', (method, url, lowestRole) => {
     expect(api.calls).toEqual([]);
   });
 
-  it(`requires the role ${lowestRole}`, async () => {
+  it(`the route requires the role ${lowestRole}`, async () => {
     await using api = await startTestServer();
     for (const role of ROLES) {
       const { status, json } = await api.call(method, withParameters(url), { token: TOKENS[role] });
@@ -112,7 +112,7 @@ describe.each(PROTECTED_ROUTES)('%s %s', (method, url, lowestRole) => {
     }
   });
 
-  it('requires the same token for HEAD as for GET', async () => {
+  it('the route requires the same token for HEAD as for GET', async () => {
     await using api = await startTestServer();
     const { status } = await api.call('HEAD' satisfies Method, withParameters(url));
     // Exports are audited, so a HEAD request would record an export that sent nothing.
@@ -123,7 +123,7 @@ describe.each(PROTECTED_ROUTES)('%s %s', (method, url, lowestRole) => {
 });
 
 describe('the metrics route', () => {
-  it('requires a token when configured', async () => {
+  it('the metrics route requires a token if this is configured', async () => {
     await using api = await startTestServer({ config: { metricsNeedToken: true } });
     expect((await api.call('GET', '/metrics')).status).toBe(401);
     expect(await api.get('/metrics')).toMatchObject({ status: 200, text: '# metrics\n' });
@@ -131,7 +131,7 @@ describe('the metrics route', () => {
 });
 
 describe('a server without tokens', () => {
-  it('rejects every caller, including one with an empty token', async () => {
+  it('a server without tokens rejects every caller, including one with an empty token', async () => {
     const nobody = { identify: async () => undefined };
     await using api = await startTestServer({ auth: nobody });
     expect((await api.get('/api/v1/status')).status).toBe(401);
@@ -140,7 +140,7 @@ describe('a server without tokens', () => {
 });
 
 describe('the logger', () => {
-  it('writes one line for each request, but omits the query, an unknown path and the token', async () => {
+  it('the access log has one line for each request, without the query, an unknown path or the token', async () => {
     await using api = await startTestServer();
     await api.get('/api/v1/audit/records?mapping=marker-query');
     await api.get('/marker-path?marker-query');

@@ -4,13 +4,13 @@ import { bare, entry } from '../audit/sample.ts';
 import { held, startTestServer, TOKENS } from './harness.ts';
 
 describe('the probes', () => {
-  it('report a healthy service', async () => {
+  it('the probes report a healthy service', async () => {
     await using api = await startTestServer();
     expect(await api.call('GET', '/livez')).toMatchObject({ status: 200, json: { ok: true, stalled: [] } });
     expect(await api.call('GET', '/readyz')).toMatchObject({ status: 200, json: { ok: true } });
   });
 
-  it('name only the stalled loops', async () => {
+  it('the probes name the stalled loops and no other loops', async () => {
     const loop = { ageMs: 90_000, deadlineMs: 60_000 };
     const loops = () => [
       { ...loop, name: 'watch of secrets', stalled: true },
@@ -23,7 +23,7 @@ describe('the probes', () => {
     });
   });
 
-  it('report only the code of a readiness failure', async () => {
+  it('the probes report no more than the code of a readiness failure', async () => {
     const notReady = async () =>
       new AppError('AUDIT_UNAVAILABLE', { subject: 'audit store /somewhere/audit.db' });
     await using api = await startTestServer({ service: { notReady } });
@@ -32,7 +32,7 @@ describe('the probes', () => {
     expect(text).not.toContain('/somewhere');
   });
 
-  it('report every readiness failure with 503', async () => {
+  it('the probes report every readiness failure with status 503', async () => {
     await using api = await startTestServer({
       service: { notReady: async () => new AppError('CONFIG_INVALID') },
     });
@@ -44,7 +44,7 @@ describe('the probes', () => {
 });
 
 describe('the status, mappings and holds routes', () => {
-  it('return the state of the service', async () => {
+  it('the status, mappings and holds routes return the state of the service', async () => {
     await using api = await startTestServer();
     expect((await api.get('/api/v1/status')).json).toMatchObject({
       instance: 'test',
@@ -54,7 +54,7 @@ describe('the status, mappings and holds routes', () => {
     expect((await api.get('/api/v1/held')).json).toEqual({ held: [held()] });
   });
 
-  it('return lists in pages', async () => {
+  it('the status, mappings and holds routes return lists in pages', async () => {
     await using api = await startTestServer();
     const first = await api.get('/api/v1/mappings?limit=2');
     expect(first.json).toMatchObject({ mappings: [{ mapping: 'api' }, { mapping: 'db' }], next: 'db' });
@@ -63,7 +63,7 @@ describe('the status, mappings and holds routes', () => {
     expect(second.json).not.toHaveProperty('next');
   });
 
-  it('return 404 for an unknown mapping', async () => {
+  it('the status, mappings and holds routes return 404 for an unknown mapping', async () => {
     await using api = await startTestServer();
     for (const path of ['other', '__proto__', 'a%2Fb', 'constructor'])
       expect(await api.get(`/api/v1/mappings/${path}`)).toMatchObject({
@@ -74,7 +74,7 @@ describe('the status, mappings and holds routes', () => {
 });
 
 describe('the sync and release routes', () => {
-  it("pass the caller and the response's request id to the service", async () => {
+  it("the sync and release routes pass the caller and the response's request id to the service", async () => {
     await using api = await startTestServer();
     const headers = { 'x-request-id': 'theirs' };
     const sync = await api.call('POST', '/api/v1/mappings/db/sync', { token: TOKENS.operator, headers });
@@ -99,7 +99,7 @@ describe('the sync and release routes', () => {
     expect(sync.headers['x-request-id']).toMatch(/^[0-9a-f]{8}-[0-9a-f-]{27}$/);
   });
 
-  it('return 404 for unknown mappings and holds', async () => {
+  it('the sync and release routes return 404 for unknown mappings and holds', async () => {
     const release = async () => {
       throw new AppError('NOT_HELD');
     };
@@ -114,7 +114,7 @@ describe('the sync and release routes', () => {
 });
 
 describe('the audit routes', () => {
-  it('list records newest first, in pages', async () => {
+  it('the audit routes list records newest first, in pages', async () => {
     await using api = await startTestServer();
     await api.audit.append([bare(), entry(), entry({ outcome: 'refused', action: 'refuse' })]);
     const first = await api.get('/api/v1/audit/records?limit=2');
@@ -133,7 +133,7 @@ describe('the audit routes', () => {
     ['since=2027-01-15T08:00:00Z', [3, 2, 1]],
     ['until=2027-01-15T07:59:59Z', []],
     ['since=1h', [3, 2, 1]],
-  ])('filter records by %s', async (query, expected) => {
+  ])('the audit routes filter records by %s', async (query, expected) => {
     await using api = await startTestServer({ clock: { now: () => 1_800_000_000_000 } });
     await api.audit.append([bare(), entry(), entry({ outcome: 'refused', action: 'refuse' })]);
     const { json } = await api.get(`/api/v1/audit/records?${query}`);
@@ -158,13 +158,13 @@ describe('the audit routes', () => {
     'mapping=a&mapping=b',
     'colour=blue',
     'access_token=sesame',
-  ])('reject the query %s', async (query) => {
+  ])('the audit routes reject the query %s', async (query) => {
     await using api = await startTestServer();
     const { status, json } = await api.get(`/api/v1/audit/records?${query}`);
     expect([status, json.code]).toEqual([400, 'INVALID_REQUEST']);
   });
 
-  it('return one record', async () => {
+  it('the audit routes return one record', async () => {
     await using api = await startTestServer();
     await api.audit.append([entry()]);
     const { json } = await api.get('/api/v1/audit/records/1');
@@ -185,14 +185,14 @@ describe('an error response', () => {
     ['/api/v1/nothing', 404, 'NOT_FOUND'],
     [`/api/v1/mappings/${'x'.repeat(101)}`, 414, 'INVALID_REQUEST'],
     ['/api/v1/mappings/%zz', 400, 'INVALID_REQUEST'],
-  ])('has the common error format for %s', async (url, status, code) => {
+  ])('an error response has the common error format for %s', async (url, status, code) => {
     await using api = await startTestServer();
     const answer = await api.get(url);
     expect(answer.status).toBe(status);
     expect(answer.json).toEqual(body({ code, requestId: answer.headers['x-request-id'] }));
   });
 
-  it('lists the allowed methods in response to another method', async () => {
+  it('the response to a method that a route does not have lists the allowed methods', async () => {
     await using api = await startTestServer();
     const token = TOKENS.operator;
     for (const method of ['PUT', 'DELETE', 'PATCH', 'OPTIONS', 'POST'] as const)
@@ -213,7 +213,7 @@ describe('an error response', () => {
     ['text/plain', 'hello', 415],
     ['application/xml', '<a/>', 415],
     ['application/json', `"${'a'.repeat(70_000)}"`, 413],
-  ])('has a 4xx status for an invalid body of type %s', async (type, text, status) => {
+  ])('the error response to an invalid body of type %s has a 4xx status', async (type, text, status) => {
     await using api = await startTestServer();
     const answer = await api.call('POST', '/api/v1/mappings/db/sync', {
       token: TOKENS.operator,
@@ -225,7 +225,7 @@ describe('an error response', () => {
   });
 
   it.each(['application/json', 'application/x-www-form-urlencoded', 'text/plain; charset=utf-8', 'none'])(
-    'is not sent for an empty body of type %s',
+    'an empty body of type %s causes no error response',
     async (type) => {
       await using api = await startTestServer();
       const headers = { 'content-type': type, 'content-length': '0' };
@@ -238,7 +238,7 @@ describe('an error response', () => {
     },
   );
 
-  it('hides the details of an unexpected error, but the log contains them with the request id', async () => {
+  it('an error response hides the details of an unexpected error, which the log contains under the request id', async () => {
     const status = async () => {
       throw Object.assign(new Error('password hunter2 refused'), { statusCode: 418, code: 'EVIL' });
     };
@@ -263,7 +263,7 @@ describe('an error response', () => {
     ['CONFIG_INVALID', 409],
     ['HELD', 409],
     ['INTERNAL', 500],
-  ] as const)('has the status for the service error: %s returns %i', async (code, expected) => {
+  ] as const)('the error of the service determines the status: %s returns %i', async (code, expected) => {
     const status = async () => {
       throw new AppError(code, { retryAfterMs: 1_500 });
     };
@@ -274,7 +274,7 @@ describe('an error response', () => {
 });
 
 describe('every response', () => {
-  it('forbids caching, framing, content sniffing and referrers, and does not name the server software', async () => {
+  it('every response forbids caching, framing, content sniffing and referrers, and does not name the server software', async () => {
     await using api = await startTestServer();
     for (const url of ['/livez', '/api/v1/status', '/nothing', '/metrics', '/api/openapi.json']) {
       const { headers } = await api.get(url);
@@ -296,7 +296,7 @@ describe('every response', () => {
     }
   });
 
-  it('contains Retry-After if it is rate limited, and probes are never limited', async () => {
+  it('a rate limited response contains Retry-After, and probes are never limited', async () => {
     await using api = await startTestServer({}, { requests: 3 });
     const statuses = [];
     for (let count = 0; count < 5; count += 1) statuses.push((await api.get('/api/v1/status')).status);

@@ -21,7 +21,7 @@ function postReview(api: TestServer, sequence: number | string, body: unknown, t
 }
 
 describe('the review route', () => {
-  it('reports a request without a state', async () => {
+  it('the review route rejects a request without a state', async () => {
     await using api = await startTestServer();
     await api.audit.append([entry()]);
     expect(await postReview(api, 1, { note: 'why?' })).toMatchObject({
@@ -30,7 +30,7 @@ describe('the review route', () => {
     });
   });
 
-  it('records the reviewer, and every route that returns the record includes the review', async () => {
+  it('the review route records the reviewer, and every route that returns the record includes the review', async () => {
     await using api = await startTestServer();
     await api.audit.append([entry(), bare()]);
     const answer = await postReview(api, 1, { state: 'flagged', note: '<b>why?</b>' });
@@ -60,14 +60,14 @@ describe('the review route', () => {
     [{ state: 'reviewed', note: 'x'.repeat(2_001) }, 400],
     [{ state: 'reviewed', by: 'bob' }, 400],
     [['reviewed'], 400],
-  ])('rejects the body %j', async (body, status) => {
+  ])('the review route rejects the body %j', async (body, status) => {
     await using api = await startTestServer();
     await api.audit.append([entry()]);
     expect(await postReview(api, 1, body)).toMatchObject({ status, json: { code: 'INVALID_REQUEST' } });
     expect(api.audit.records).toHaveLength(1);
   });
 
-  it('returns 404 for a missing record, 409 for a review record, and 503 if the audit store is unavailable', async () => {
+  it('the review route returns 404 for a missing record, 409 for a review record, and 503 if the audit store is unavailable', async () => {
     await using api = await startTestServer();
     await api.audit.append([entry()]);
     expect(await postReview(api, 9, { state: 'reviewed' })).toMatchObject({
@@ -84,7 +84,7 @@ describe('the review route', () => {
     });
   });
 
-  it('rejects a viewer', async () => {
+  it('the review route rejects the token of a viewer', async () => {
     await using api = await startTestServer();
     await api.audit.append([entry()]);
     expect(await postReview(api, 1, { state: 'reviewed' }, TOKENS.viewer)).toMatchObject({ status: 403 });
@@ -93,7 +93,7 @@ describe('the review route', () => {
 });
 
 describe('the record routes', () => {
-  it('return the records with a fingerprint, and trace the fingerprint on request', async () => {
+  it('the record routes return the records with a fingerprint, and trace the fingerprint on request', async () => {
     await using api = await startTestServer();
     const source = { store: 'vault', key: 'db', version: '3' };
     await api.audit.append([
@@ -112,7 +112,7 @@ describe('the record routes', () => {
     expect(await api.get(`${RECORDS}?review=maybe`)).toMatchObject({ status: 400 });
   });
 
-  it('return a record with its counterpart and chain links', async () => {
+  it('the record routes return a record with its counterpart and chain links', async () => {
     await using api = await startTestServer();
     await api.audit.append([entry({ phase: 'intent' }), entry({ phase: 'outcome' })]);
     expect((await api.get(`${RECORDS}/1`)).json).toMatchObject({
@@ -124,7 +124,7 @@ describe('the record routes', () => {
 });
 
 describe('the export route', () => {
-  it('yields to other work after every chunk, even with ten concurrent exports', async () => {
+  it('the export route yields to other work after every chunk, even with ten concurrent exports', async () => {
     const audit = createMemoryAudit();
     await audit.append(Array.from({ length: 2_000 }, () => bare()));
     let read = 0;
@@ -155,7 +155,7 @@ describe('the export route', () => {
     expect(maxReads).toBeLessThanOrEqual(500);
   });
 
-  it('returns verifiable JSON lines by default', async () => {
+  it('the export route returns verifiable JSON lines by default', async () => {
     await using api = await startTestServer();
     await api.audit.append([entry(), bare()]);
     const answer = await api.get('/api/v1/audit/export?action=update');
@@ -168,7 +168,7 @@ describe('the export route', () => {
     expect((await api.get('/api/v1/audit/export?format=xml')).status).toBe(400);
   });
 
-  it('completes while other clients stall or disconnect', async () => {
+  it('the export route completes while other clients stall or disconnect', async () => {
     await using api = await startTestServer();
     await api.audit.append(Array.from({ length: 3_000 }, () => entry({ note: 'x'.repeat(5_000) })));
     const url = await api.server.listen('127.0.0.1:0');
@@ -196,7 +196,7 @@ describe('the export route', () => {
     });
   });
 
-  it('sends a verifiable download and records the export', async () => {
+  it('the export route sends a verifiable download and records the export', async () => {
     await using api = await startTestServer();
     await api.audit.append(Array.from({ length: 1_100 }, () => entry()));
     const answer = await api.get('/api/v1/audit/export?format=jsonl');
@@ -220,7 +220,7 @@ describe('the export route', () => {
     ]);
   });
 
-  it('accepts the same filters as `audit list`', async () => {
+  it('the export route accepts the same filters as the list of records', async () => {
     await using api = await startTestServer();
     await api.audit.append([bare(), entry()]);
     const csv = await api.get('/api/v1/audit/export?format=csv&action=sweep');
@@ -232,7 +232,7 @@ describe('the export route', () => {
   });
 
   it.each(['format=', 'format=xml', 'format=csv&since=x', 'format=csv&limit=5', 'format=csv&token=x'])(
-    'rejects the query %j and records nothing',
+    'the export route rejects the query %j and records nothing',
     async (query) => {
       await using api = await startTestServer();
       expect(await api.get(`/api/v1/audit/export?${query}`)).toMatchObject({ status: 400 });
@@ -240,7 +240,7 @@ describe('the export route', () => {
     },
   );
 
-  it('fails if the export cannot be recorded', async () => {
+  it('the export route fails if the export cannot be recorded', async () => {
     await using api = await startTestServer();
     api.audit.failure = new AppError('AUDIT_UNAVAILABLE');
     expect(await api.get('/api/v1/audit/export?format=csv')).toMatchObject({
@@ -249,7 +249,7 @@ describe('the export route', () => {
     });
   });
 
-  it('rejects HEAD', async () => {
+  it('the export route rejects HEAD', async () => {
     await using api = await startTestServer();
     const token = TOKENS.viewer;
     expect(await api.call('HEAD', '/api/v1/audit/export?format=csv', { token })).toMatchObject({
@@ -261,9 +261,9 @@ describe('the export route', () => {
   it.each([
     ['when the client disconnects', (answer: IncomingMessage) => void answer.destroy()],
     ['when the server closes', (_: IncomingMessage, api: TestServer) => void api.server.close(1_000)],
-  ])('ends an export early %s and records how many records were sent', async (_, end) => {
+  ])('an export that ends early %s records how many records were sent', async (_, end) => {
     await using api = await startTestServer();
-    // The records are larger than the socket buffers.
+    // The records do not fit into the socket buffers.
     await api.audit.append(Array.from({ length: 5_000 }, () => entry({ note: 'x'.repeat(5_000) })));
     const url = await api.server.listen('127.0.0.1:0');
     const headers = { authorization: `Bearer ${TOKENS.viewer}` };

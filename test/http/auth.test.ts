@@ -42,7 +42,7 @@ function withAnn(world: World, ...roles: readonly string[]): World {
 }
 
 describe('static tokens', () => {
-  it('identify the caller with its roles', async () => {
+  it("a static token identifies its owner and the owner's roles", async () => {
     const identity = await createAuthenticator({ tokens: STATIC_TOKENS }).identify(secret(TOKENS.reviewer));
     expect(identity?.name).toBe('the-reviewer');
     expect(
@@ -50,12 +50,12 @@ describe('static tokens', () => {
     ).toEqual([true, true, false]);
   });
 
-  it('are ignored when empty', async () => {
+  it('empty static tokens are ignored', async () => {
     const auth = createAuthenticator({ tokens: [{ name: 'a', role: 'operator', token: secret('') }] });
     expect(await auth.identify(secret(''))).toBeUndefined();
   });
 
-  it('are rejected if several names share one token, because the audit log could not distinguish the callers', async () => {
+  it('a static token that several names share is rejected, because the audit log could not distinguish the callers', async () => {
     const shared: (readonly string[])[] = [];
     const auth = createAuthenticator({
       tokens: [
@@ -72,7 +72,7 @@ describe('static tokens', () => {
     expect((await auth.identify(secret('other')))?.name).toBe('cid');
   });
 
-  it('may contain any byte that a header allows', async () => {
+  it('a static token can contain any byte that a header allows', async () => {
     const auth = createAuthenticator({
       tokens: [{ name: 'a', role: 'operator', token: secret('pä$$/wörd+=~') }],
     });
@@ -80,7 +80,7 @@ describe('static tokens', () => {
     expect((await createRequestAuthenticator(auth, createManualTime()).identify(sent, '::1')).name).toBe('a');
   });
 
-  it('are checked before Kubernetes tokens', async () => {
+  it('static tokens are checked before Kubernetes tokens', async () => {
     const identities = createWorld();
     await createAuthenticator({ tokens: STATIC_TOKENS, identities }).identify(secret(TOKENS.viewer));
     expect(identities.calls).toEqual([]);
@@ -91,7 +91,7 @@ describe('Kubernetes tokens', () => {
   const auth = (identities: Identities, clock: ManualTime = createManualTime()) =>
     createAuthenticator({ tokens: [], identities, clock });
 
-  it('are reviewed for our audience, and a higher role includes the lower roles', async () => {
+  it('Kubernetes tokens are reviewed for our audience, and each role includes the lower roles', async () => {
     const world = withAnn(createWorld(), 'operator');
     const identity = await auth(world).identify(secret('ann-token'));
     expect(identity?.name).toBe('ann');
@@ -104,13 +104,13 @@ describe('Kubernetes tokens', () => {
     ]);
   });
 
-  it('do not grant a role above those of the caller', async () => {
+  it('a Kubernetes token does not grant a higher role than its owner has', async () => {
     const world = withAnn(createWorld(), 'viewer', 'reviewer');
     expect(await (await auth(world).identify(secret('ann-token')))?.may('operator')).toBe(false);
     expect(world.calls.filter((call) => call !== 'review secretbridge')).toEqual(['mayUse operator']);
   });
 
-  it('are reviewed once a minute, also for concurrent requests', async () => {
+  it('a Kubernetes token is reviewed once a minute, even if many requests use it concurrently', async () => {
     const [world, time] = [withAnn(createWorld(), 'viewer'), createManualTime()];
     const { identify } = auth(world, time);
     const ask = async () => (await identify(secret('ann-token')))?.may('viewer');
@@ -123,7 +123,7 @@ describe('Kubernetes tokens', () => {
     expect(await identify(secret('ann-token'))).toBeUndefined();
   });
 
-  it('are reviewed again ten seconds after a rejection', async () => {
+  it('a rejected Kubernetes token is reviewed again after ten seconds', async () => {
     const [world, time] = [createWorld(), createManualTime()];
     const { identify } = auth(world, time);
     expect(await identify(secret('ann-token'))).toBeUndefined();
@@ -134,7 +134,7 @@ describe('Kubernetes tokens', () => {
     expect((await identify(secret('ann-token')))?.name).toBe('ann');
   });
 
-  it('are reviewed again after a failed review', async () => {
+  it('a Kubernetes token is reviewed again after its review failed', async () => {
     const world = withAnn(createWorld(), 'viewer');
     const { identify } = auth(world);
     world.failure = new AppError('CLUSTER_UNAVAILABLE');
@@ -143,7 +143,7 @@ describe('Kubernetes tokens', () => {
     expect((await identify(secret('ann-token')))?.name).toBe('ann');
   });
 
-  it('are limited in concurrency, so that a flood of fake tokens delays valid tokens only briefly', async () => {
+  it('a flood of fake Kubernetes tokens delays valid tokens only briefly, because concurrent reviews are limited', async () => {
     const waiting = Promise.withResolvers<undefined>();
     const world = { ...createWorld(), review: () => waiting.promise };
     const { identify } = auth(world);
@@ -161,7 +161,7 @@ describe('Kubernetes tokens', () => {
     [new AppError('CLUSTER_UNAVAILABLE'), 503, 'CLUSTER_UNAVAILABLE'],
     [new AppError('CLUSTER_FORBIDDEN'), 503, 'CLUSTER_FORBIDDEN'],
     [new Error('token ann-token is bad'), 500, 'INTERNAL'],
-  ])('do not cause a 401 if the review fails', async (failure, status, code) => {
+  ])('a failed review of a Kubernetes token does not cause status 401', async (failure, status, code) => {
     const world = createWorld();
     world.failure = failure;
     await using api = await startTestServer({ auth: auth(world) });
@@ -172,7 +172,7 @@ describe('Kubernetes tokens', () => {
     ).not.toContain('ann-');
   });
 
-  it('cause an error that names the required role if the caller has no role', async () => {
+  it('a Kubernetes token without a role causes an error that names the required role', async () => {
     await using api = await startTestServer({ auth: auth(withAnn(createWorld())) });
     expect(await api.get('/api/v1/status', 'ann-token')).toMatchObject({
       status: 403,
@@ -199,7 +199,7 @@ describe('an address that guesses tokens', () => {
     return { time, ask };
   }
 
-  it('is blocked for a minute, even with the right token', async () => {
+  it('an address that guesses tokens is blocked for a minute, even with the right token', async () => {
     const { time, ask } = await guessing();
     for (let count = 0; count < 30; count += 1) expect(await ask(guess)).toBe('UNAUTHENTICATED');
     expect(await ask(guess)).toBe('RATE_LIMITED');
@@ -208,7 +208,7 @@ describe('an address that guesses tokens', () => {
     expect(await ask(right)).toBe('the-viewer');
   });
 
-  it('does not block other addresses, and can use a token that it used before its guesses', async () => {
+  it('an address that guesses tokens can still use a token that it used before, and other addresses are not blocked', async () => {
     const { ask } = await guessing();
     expect(await ask(right)).toBe('the-viewer');
     for (let count = 0; count < 40; count += 1) await ask(guess);
@@ -217,13 +217,13 @@ describe('an address that guesses tokens', () => {
     expect(await ask(`Bearer ${TOKENS.operator}`, '192.0.2.2')).toBe('the-operator');
   });
 
-  it('is not blocked for requests without a token', async () => {
+  it('an address is not blocked because of requests without a token', async () => {
     const { ask } = await guessing();
     for (let count = 0; count < 100; count += 1) expect(await ask(undefined)).toBe('UNAUTHENTICATED');
     expect(await ask(right)).toBe('the-viewer');
   });
 
-  it('receives 429 with Retry-After, as does the rest of its IPv6 network', async () => {
+  it('an address that guesses tokens receives 429 with Retry-After, and so does the rest of its IPv6 network', async () => {
     await using api = await startTestServer({ clock: createManualTime() });
     const ask = (from: string, token = 'wrong') => api.call('GET', '/api/v1/status', { token, from });
     for (let count = 0; count < 30; count += 1) await ask(`2001:db8:1:2::${count + 1}`);

@@ -55,20 +55,26 @@ const DUPLICATES: readonly (readonly [url: string, body: string, member: string]
 ];
 
 describe('a request body', () => {
-  it.each([undefined, 'null', '[]', '7'])('must be a JSON object if required: %s', async (body) => {
-    await using api = await open();
-    const { status, json } = await post(api, REVIEW, body);
-    expect([status, json.message]).toEqual([400, expect.stringContaining('the body must be a JSON object')]);
-  });
+  it.each([undefined, 'null', '[]', '7'])(
+    'a request body must be a JSON object if it is required: %s',
+    async (body) => {
+      await using api = await open();
+      const { status, json } = await post(api, REVIEW, body);
+      expect([status, json.message]).toEqual([
+        400,
+        expect.stringContaining('the body must be a JSON object'),
+      ]);
+    },
+  );
 
-  it.each(INVALID)('is rejected without effect for %s: %s', async (url, body) => {
+  it.each(INVALID)('a request body is rejected without any effect for %s: %s', async (url, body) => {
     await using api = await open();
     const { status, json } = await post(api, url, body);
     expect([status, json.code, done(api)]).toEqual([400, 'INVALID_REQUEST', 0]);
   });
 
   it.each(DUPLICATES)(
-    'is rejected without effect for %s: %s has the duplicate member `%s`',
+    'a request body is rejected without any effect for %s: %s has the duplicate member `%s`',
     async (url, body, name) => {
       await using api = await open();
       const { status, json } = await post(api, url, body);
@@ -77,20 +83,20 @@ describe('a request body', () => {
     },
   );
 
-  it('is rejected if it has unknown members, and the response does not contain their names', async () => {
+  it('a request body is rejected if it has unknown members, and the response does not contain their names', async () => {
     await using api = await open();
     for (const url of [...WITHOUT_BODY, ROLLBACK, REVIEW])
       expect((await post(api, url, '{"hunter2":1,"hunter2":2}')).text).not.toContain('hunter2');
   });
 
-  it.each(WITHOUT_BODY)('may be missing or empty for %s', async (url) => {
+  it.each(WITHOUT_BODY)('a request body can be missing or empty for %s', async (url) => {
     await using api = await open();
     for (const body of [undefined, '', '{}', ' { } ', 'null'])
       expect([body, (await post(api, url, body)).status]).toEqual([body, 200]);
     expect(done(api)).toBe(5);
   });
 
-  it('is accepted if its members have the right types', async () => {
+  it('a request body is accepted if its members have the right types', async () => {
     await using api = await open();
     expect((await post(api, ROLLBACK, '{"to":8,"namespace":"apps"}')).status).toBe(200);
     expect((await post(api, REVIEW, '\uFEFF{"state":"reviewed","note":"5"}')).status).toBe(200);
@@ -112,7 +118,7 @@ describe('URL parameters', () => {
     ['records?trace=', 400],
     ['records/0x1', 400],
     ['records/99999999999999999999', 400],
-  ])('are parsed as numbers and booleans: %s returns %i', async (path, status) => {
+  ])('URL parameters are parsed as numbers and booleans: %s returns %i', async (path, status) => {
     await using api = await open();
     expect((await api.get(`/api/v1/audit/${path}`)).status).toBe(status);
   });

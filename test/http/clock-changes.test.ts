@@ -6,7 +6,7 @@ import { createManualTime } from '../fakes/manual-time.ts';
 const HOUR = 3_600_000;
 
 describe('the HTTP server after its clock is set back by an hour', () => {
-  it('still expires cached responses', async () => {
+  it('the HTTP server expires cached responses even if its clock is set back by an hour', async () => {
     const clock = createManualTime();
     const cache = createAnswerCache<boolean>({
       clock,
@@ -20,7 +20,7 @@ describe('the HTTP server after its clock is set back by an hour', () => {
     expect(await cache.get('ann', async () => false)).toBe(false);
   });
 
-  it('releases a blocked address', () => {
+  it('the HTTP server releases a blocked address even if its clock is set back by an hour', () => {
     const clock = createManualTime();
     const limiter = createAttemptLimiter(clock);
     for (let count = 0; count < 30; count += 1) limiter.recordFailure('a');

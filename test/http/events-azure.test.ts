@@ -42,7 +42,7 @@ describe('Key Vault events in a request', () => {
     ['a list in the Event Grid schema', [event()], 'application/json; charset=utf-8'],
     ['a CloudEvent', CLOUD_EVENT, 'application/cloudevents+json'],
     ['a batch of CloudEvents', [CLOUD_EVENT], 'application/cloudevents-batch+json; charset=utf-8'],
-  ])('are accepted as %s', async (_, body, type) => {
+  ])('Key Vault events are accepted if they are sent as %s', async (_, body, type) => {
     await using events = await startEventTestServer();
     const answer = await events.grid(body, {
       headers: { 'content-type': type, 'x-secretbridge-key': GRID_KEY, 'aeg-event-type': 'Notification' },
@@ -64,13 +64,13 @@ describe('Key Vault events in a request', () => {
     ['Secret', 'Certificate', 'Key'].flatMap((kind) =>
       ['NewVersionCreated', 'NearExpiry', 'Expired'].map((what) => kind + what),
     ),
-  )('become hints for %s', async (what) => {
+  )('Key Vault events become hints if they are about %s', async (what) => {
     await using events = await startEventTestServer();
     await events.grid([event(DATA, `Microsoft.KeyVault.${what}`)]);
     expect(events.submissions[0]?.hints).toHaveLength(1);
   });
 
-  it('become one hint per key, which includes each name of the key', async () => {
+  it('Key Vault events become one hint for each changed key, with all names of the key', async () => {
     await using events = await startEventTestServer();
     const named = (ObjectName: string) => event({ ...DATA, ObjectName });
     const { json } = await events.grid([named('a'), named('Cert-B'), named('a')]);
@@ -81,7 +81,7 @@ describe('Key Vault events in a request', () => {
     ]);
   });
 
-  it('may use the documented letter case, and may omit the object URL', async () => {
+  it('Key Vault events can use the documented letter case, and can omit the object URL', async () => {
     await using events = await startEventTestServer();
     await events.grid([
       event({ Id: DATA.Id, vaultName: 'contoso', 'objectName ': 'payments-db', version: ' 1' }),
@@ -105,7 +105,7 @@ describe('Key Vault events in a request', () => {
     ['without a type', { ...event(), eventType: 7 }],
     ['of another version of CloudEvents', { ...CLOUD_EVENT, specversion: '0.3' }],
     ['not events', 'text'],
-  ])('are accepted but cause no hint if they are %s', async (_, body) => {
+  ])('Key Vault events are accepted but cause no hint if they are %s', async (_, body) => {
     await using events = await startEventTestServer();
     const answer = await events.grid([body]);
     expect(answer).toMatchObject({ status: 202, json: { targets: 0 } });
@@ -116,13 +116,13 @@ describe('Key Vault events in a request', () => {
     ['not JSON', '[{'],
     ['empty', ''],
     ['a number', '7'],
-  ])('are rejected if the body is %s', async (_, body) => {
+  ])('Key Vault events are rejected if the body is %s', async (_, body) => {
     await using events = await startEventTestServer();
     expect(await events.grid(body)).toMatchObject({ status: 400, json: { code: 'INVALID_REQUEST' } });
     expect(events.refused).toEqual([{ kind: 'eventGrid', name: 'contoso', outcome: 'malformed' }]);
   });
 
-  it('may have a size of up to one megabyte', async () => {
+  it('Key Vault events can have a size of up to one megabyte', async () => {
     await using events = await startEventTestServer();
     const list = Array.from({ length: 1_500 }, (_, index) => event({ ...DATA, ObjectName: `key-${index}` }));
     expect(JSON.stringify(list).length).toBeGreaterThan(750_000);
@@ -132,7 +132,7 @@ describe('Key Vault events in a request', () => {
 });
 
 describe('the validation handshake', () => {
-  it('returns the code from the request', async () => {
+  it('the validation handshake returns the code from the request', async () => {
     await using events = await startEventTestServer();
     const validationCode = '512d38b6-c7b8-40c8-89fe-f46f9e9622b6';
     const url = 'https://rp-eastus2.eventgrid.azure.net:553/eventsubscriptions/x/validate?id=1';
@@ -141,13 +141,13 @@ describe('the validation handshake', () => {
     expect(events.submissions).toEqual([]);
   });
 
-  it('rejects malformed validation codes', async () => {
+  it('the validation handshake rejects malformed validation codes', async () => {
     await using events = await startEventTestServer();
     for (const validationCode of ['<script>', 'a b', '', 7, 'x'.repeat(129), undefined])
       expect((await events.grid([event({ validationCode }, VALIDATION)])).status).toBe(400);
   });
 
-  it('requires the key for CloudEvents too', async () => {
+  it('the validation handshake requires the key for CloudEvents too', async () => {
     await using events = await startEventTestServer();
     const ask = (query: string, origin = 'eventgrid.azure.net') =>
       events.api.call('OPTIONS', `/events/azure/contoso${query}`, {
@@ -164,7 +164,7 @@ describe('the validation handshake', () => {
     expect((await ask(`?key=${GRID_KEY}`, 'a b')).status).toBe(400);
   });
 
-  it('requires the key of the subscription', async () => {
+  it('the validation handshake requires the key of the subscription', async () => {
     await using events = await startEventTestServer();
     expect((await events.grid([event({ validationCode: 'a' }, VALIDATION)], { headers: {} })).status).toBe(
       401,
@@ -172,13 +172,13 @@ describe('the validation handshake', () => {
   });
 });
 
-describe('the key of a subscription', () => {
+describe('the key of an event subscription', () => {
   it.each([
     ['our header', { headers: { 'x-secretbridge-key': GRID_KEY } }],
     ['the header of Event Grid', { headers: { 'aeg-sas-key': GRID_KEY } }],
     ['the URL', { headers: {}, query: `?key=${GRID_KEY}` }],
     ['the URL with other parameters', { headers: {}, query: `?code=1&key=${GRID_KEY}&x[]=2` }],
-  ])('may be sent in %s', async (_, options) => {
+  ])('the key of an event subscription can be sent in %s', async (_, options) => {
     await using events = await startEventTestServer();
     expect((await events.grid([event()], options)).status).toBe(202);
   });
@@ -189,21 +189,21 @@ describe('the key of a subscription', () => {
     ['empty', { 'x-secretbridge-key': '' }],
     ['repeated', { 'x-secretbridge-key': `${GRID_KEY},${GRID_KEY}` }],
     ['sent as a bearer token', { authorization: `Bearer ${GRID_KEY}` }],
-  ])('is rejected if it is %s', async (_, headers) => {
+  ])('the key of an event subscription is rejected if it is %s', async (_, headers) => {
     await using events = await startEventTestServer();
     const answer = await events.grid([event()], { headers });
     expect([answer.status, answer.json.code]).toEqual([401, 'EVENT_REFUSED']);
     expect(events.submissions).toEqual([]);
   });
 
-  it('is checked before the body is read', async () => {
+  it('the key of an event subscription is checked before the body is read', async () => {
     await using events = await startEventTestServer();
     const body = 'x'.repeat(2_000_000);
     expect((await events.grid(body, { headers: {} })).status).toBe(401);
     expect((await events.grid(body)).status).toBe(413);
   });
 
-  it('can be rotated, and causes 503 if it cannot be read', async () => {
+  it('the key of an event subscription can be rotated, and causes 503 if it cannot be read', async () => {
     await using events = await startEventTestServer();
     expect((await events.grid([])).status).toBe(202);
     events.credentials.set('GRID', 'next');
@@ -216,7 +216,7 @@ describe('the key of a subscription', () => {
     expect(lines).toMatchObject([{ message: 'events cannot be accepted', fields: { name: 'contoso' } }]);
   });
 
-  it('is never logged, even if the URL contains it', async () => {
+  it('the key of an event subscription is never logged, even if the URL contains it', async () => {
     await using events = await startEventTestServer();
     await events.grid([event()], { headers: {}, query: `?key=${GRID_KEY}` });
     await events.grid([event()], { headers: {}, query: '?key=wRoNg-key' });
@@ -227,7 +227,7 @@ describe('the key of a subscription', () => {
   });
 });
 
-it('an unknown subscription returns 404, and GET returns 405', async () => {
+it('the route for Event Grid returns 404 for an unknown subscription, and 405 for GET', async () => {
   await using events = await startEventTestServer();
   expect((await events.grid([event()], { name: 'ci' })).status).toBe(404);
   const { status, headers } = await events.api.call('GET', '/events/azure/contoso');

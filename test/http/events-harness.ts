@@ -25,10 +25,10 @@ export interface EventTestServer extends AsyncDisposable {
   readonly refused: readonly (Origin & { readonly outcome: string })[];
   /** The current time in milliseconds since 1970. */
   now: number;
-  /** Credentials by environment variable. Reading a missing variable fails. */
+  /** The credentials, with the names of environment variables as keys. Reading a missing variable fails. */
   readonly credentials: Map<string, string>;
   readonly reads: readonly string[];
-  /** Thrown by every credential read. */
+  /** The error of every credential read, if set. */
   failure: Error | undefined;
   /** Runs all pending timer callbacks. */
   runTimers(): void;

@@ -6,7 +6,7 @@ import { startTestServer, TOKENS } from './harness.ts';
 const BODY = '{"store":"team-vault","key":"payments/db"}';
 
 describe('a signed webhook', () => {
-  it('is accepted, and its request id is returned in the response', async () => {
+  it('a signed webhook event is accepted, and its request id is returned in the response', async () => {
     await using events = await startEventTestServer();
     const { status, json, headers } = await events.webhook(BODY);
     expect(status).toBe(202);
@@ -20,7 +20,7 @@ describe('a signed webhook', () => {
     ]);
   });
 
-  it('has a signature over its bytes, regardless of its content type', async () => {
+  it('a signed webhook event is verified by its bytes, regardless of its content type', async () => {
     await using events = await startEventTestServer();
     const spaced = ' { "store" : "team-vault",\n"key":"gr\\u00fcn/🔑" } ';
     const answer = await events.api.call('POST', '/events/webhook/ci', {
@@ -34,7 +34,7 @@ describe('a signed webhook', () => {
     expect(events.submissions[0]?.hints).toEqual([{ store: 'team-vault', keys: ['grün/🔑'] }]);
   });
 
-  it('may contain signatures of several keys and of unknown schemes', async () => {
+  it('a signed webhook event can contain signatures of several keys and of unknown schemes', async () => {
     await using events = await startEventTestServer();
     const mine = sign(BODY).split(',')[1] ?? '';
     const [time, other = ''] = sign(BODY, undefined, 'another key').split(',');
@@ -55,7 +55,7 @@ describe('a signed webhook', () => {
     ['with a fraction of a second', sign(BODY).replace(',', '.0,')],
     ['cut short', sign(BODY).slice(0, -2)],
     ['of too many', `${sign(BODY)}${',v1='.padEnd(68, 'a').repeat(8)}`],
-  ])('is rejected if its signature is %s', async (_, signature) => {
+  ])('a signed webhook event is rejected if its signature is %s', async (_, signature) => {
     await using events = await startEventTestServer();
     const { status, json, headers } = await events.webhook(BODY, { signature });
     expect([status, json.code, json.requestId]).toEqual([401, 'EVENT_REFUSED', headers['x-request-id']]);
@@ -70,7 +70,7 @@ describe('a signed webhook', () => {
     [299_000, 202],
     [301_000, 401],
   ])(
-    'is accepted only if its time differs from now by less than five minutes: %i ms returns %i',
+    'a signed webhook event is accepted only if its time is within five minutes of now: %i ms returns %i',
     async (distance, status) => {
       await using events = await startEventTestServer();
       const signature = sign(BODY, events.now + distance);
@@ -78,7 +78,7 @@ describe('a signed webhook', () => {
     },
   );
 
-  it('is accepted only once while its time is valid', async () => {
+  it('a signed webhook event is accepted only once within the time in which it is valid', async () => {
     await using events = await startEventTestServer();
     const signature = sign(BODY, events.now + 299_000);
     const [, digest = ''] = signature.split(',');
@@ -106,16 +106,19 @@ describe('a signed webhook', () => {
     ['with a __proto__ member', '{"store":"team-vault","key":"a","__proto__":{}}'],
     ['about a store of another webhook', '{"store":"aws-prod","key":"a"}'],
     ['with a key that is too long', JSON.stringify({ store: 'team-vault', key: 'k'.repeat(2_049) })],
-  ])('is rejected as malformed, and can be sent again, with a body %s', async (_, body) => {
-    await using events = await startEventTestServer();
-    const { status, json } = await events.webhook(body);
-    expect([status, json.code]).toEqual([400, 'INVALID_REQUEST']);
-    expect(events.submissions).toEqual([]);
-    expect(events.refused).toEqual([{ kind: 'webhook', name: 'ci', outcome: 'malformed' }]);
-    expect((await events.webhook(body)).status).toBe(400);
-  });
+  ])(
+    'a signed webhook event is rejected as malformed and can be sent again if it has a body %s',
+    async (_, body) => {
+      await using events = await startEventTestServer();
+      const { status, json } = await events.webhook(body);
+      expect([status, json.code]).toEqual([400, 'INVALID_REQUEST']);
+      expect(events.submissions).toEqual([]);
+      expect(events.refused).toEqual([{ kind: 'webhook', name: 'ci', outcome: 'malformed' }]);
+      expect((await events.webhook(body)).status).toBe(400);
+    },
+  );
 
-  it('is rejected without being read if it exceeds the size limit', async () => {
+  it('a signed webhook event is rejected without being read if it exceeds the size limit', async () => {
     await using events = await startEventTestServer();
     const { status, json } = await events.webhook(
       JSON.stringify({ store: 'team-vault', key: 'k'.repeat(17_000) }),
@@ -124,7 +127,7 @@ describe('a signed webhook', () => {
     expect(events.refused).toEqual([{ kind: 'webhook', name: 'ci', outcome: 'refused' }]);
   });
 
-  it('returns 404 for an unknown name and 405 for another method', async () => {
+  it('the webhook route returns 404 for an unknown name, and 405 for another method', async () => {
     await using events = await startEventTestServer();
     for (const name of ['other', '__proto__', 'contoso', '%00'])
       expect((await events.webhook(BODY, { name })).status).toBe(404);
@@ -132,7 +135,7 @@ describe('a signed webhook', () => {
     expect([answer.status, answer.headers.allow]).toEqual([405, 'POST']);
   });
 
-  it('requires a signature and does not accept a token instead', async () => {
+  it('the webhook route requires a signature, and does not accept a token instead', async () => {
     await using events = await startEventTestServer();
     const answer = await events.api.call('POST', '/events/webhook/ci', {
       token: TOKENS.operator,
@@ -143,7 +146,7 @@ describe('a signed webhook', () => {
 });
 
 describe('the key of a webhook', () => {
-  it('can be rotated at run time', async () => {
+  it('the key of a webhook can be rotated at run time', async () => {
     await using events = await startEventTestServer();
     expect((await events.webhook(BODY)).status).toBe(202);
     events.credentials.set('HOOK', 'the next one');
@@ -154,7 +157,7 @@ describe('the key of a webhook', () => {
     expect((await events.webhook(BODY, { signature: sign(BODY, events.now, SECRET) })).status).toBe(401);
   });
 
-  it('does not allow a replay with a second signature during rotation', async () => {
+  it('a rotation of the webhook key does not allow a replay with a second signature', async () => {
     await using events = await startEventTestServer();
     const mine = sign(BODY, events.now);
     const next = sign(BODY, events.now, 'the next one').split(',')[1];
@@ -167,7 +170,7 @@ describe('the key of a webhook', () => {
     expect(events.submissions).toHaveLength(1);
   });
 
-  it('stops being accepted soon after its rotation, even if the new key is not yet used', async () => {
+  it('the old key of a webhook is rejected soon after a rotation, even if the new key is not used yet', async () => {
     await using events = await startEventTestServer();
     expect((await events.webhook(BODY)).status).toBe(202);
     events.credentials.set('HOOK', 'the next one');
@@ -175,7 +178,7 @@ describe('the key of a webhook', () => {
     expect((await events.webhook(BODY, { signature: sign(BODY, events.now, SECRET) })).status).toBe(401);
   });
 
-  it('causes 503 while it cannot be read, and is read again after a second', async () => {
+  it('the key of a webhook causes 503 while it cannot be read, and is read again after a second', async () => {
     await using events = await startEventTestServer();
     events.credentials.delete('HOOK');
     expect(await events.webhook(BODY)).toMatchObject({ status: 503, json: { code: 'CREDENTIAL_MISSING' } });
@@ -185,7 +188,7 @@ describe('the key of a webhook', () => {
     expect((await events.webhook(BODY)).status).toBe(202);
   });
 
-  it('is read at most once a second, regardless of the number of forged requests', async () => {
+  it('the key of a webhook is read at most once a second, regardless of the number of forged requests', async () => {
     await using events = await startEventTestServer();
     for (let count = 0; count < 50; count += 1)
       await events.webhook(BODY, { signature: sign(BODY, events.now, 'x') });
@@ -198,7 +201,7 @@ describe('the key of a webhook', () => {
 });
 
 describe('responses to unauthenticated events', () => {
-  it('contain only the error code if the key cannot be read', async () => {
+  it('responses to events contain only the error code if the key cannot be read', async () => {
     await using events = await startEventTestServer();
     events.failure = new AppError('CREDENTIAL_MISSING', {
       detail: 'file /etc/hook.key cannot be read: EACCES',
@@ -212,7 +215,7 @@ describe('responses to unauthenticated events', () => {
     expect(line?.fields.error).toMatchObject({ message: expect.stringContaining('/etc/hook.key') });
   });
 
-  it('have status 503 if the Secret with the key cannot be read', async () => {
+  it('responses to events have status 503 if the Secret with the key cannot be read', async () => {
     await using events = await startEventTestServer();
     events.failure = new AppError('NAMESPACE_MISSING', { subject: 'bridge' });
     expect((await events.webhook(BODY)).status).toBe(503);
@@ -221,7 +224,7 @@ describe('responses to unauthenticated events', () => {
     expect(await events.webhook(BODY)).toMatchObject({ status: 500, json: { code: 'INTERNAL' } });
   });
 
-  it('do not allow guessing of intake names: guesses are blocked and valid events are accepted', async () => {
+  it('names of event sources cannot be guessed: guesses are blocked, and valid events are still accepted', async () => {
     await using events = await startEventTestServer();
     const guess = (name: string) => events.webhook(BODY, { name, from: '192.0.2.7' });
     for (let count = 0; count < 30; count += 1) expect((await guess(`name-${count}`)).status).toBe(404);
@@ -230,7 +233,7 @@ describe('responses to unauthenticated events', () => {
     expect((await events.webhook(BODY, { from: '192.0.2.7' })).status).toBe(202);
   });
 
-  it('have status 503 while the service is starting', async () => {
+  it('responses to events have status 503 while the service is starting', async () => {
     const starting = (): never => {
       throw new AppError('STORE_UNAVAILABLE', { subject: 'store of /etc/secrets' });
     };
@@ -244,7 +247,7 @@ describe('responses to unauthenticated events', () => {
 });
 
 describe('a flood of events', () => {
-  it('gets 429 if its signatures are forged, and does not block valid events from the same address', async () => {
+  it('a flood of events with forged signatures gets 429, and valid events from the same address are accepted', async () => {
     await using events = await startEventTestServer();
     const forged = () =>
       events.webhook(BODY, { signature: sign(BODY, events.now, 'guess'), from: '192.0.2.7' });
@@ -257,7 +260,7 @@ describe('a flood of events', () => {
     expect((await forged()).status).toBe(401);
   });
 
-  it('is logged with one line immediately, and with the count a minute later', async () => {
+  it('the log gets one line at the start of a flood of events, and the number of events a minute later', async () => {
     await using events = await startEventTestServer();
     const lines = () => events.api.log.filter(({ level }) => level !== 'debug');
     for (let count = 0; count < 20; count += 1) await events.webhook(BODY, { signature: 'x' });
@@ -276,14 +279,14 @@ describe('a flood of events', () => {
     expect(lines()).toHaveLength(2);
   });
 
-  it('does not block another webhook behind the same proxy', async () => {
+  it('a flood of events for one webhook does not block another webhook behind the same proxy', async () => {
     await using events = await startEventTestServer({ requests: 5 });
     for (let count = 0; count < 5; count += 1) await events.webhook(BODY, { name: 'other', signature: 'x' });
     expect((await events.webhook(BODY, { name: 'other' })).status).toBe(429);
     expect((await events.webhook(BODY)).status).toBe(202);
   });
 
-  it('is counted per client address, and forged forwarding headers are ignored', async () => {
+  it('the limit of events counts each client address, and ignores forged forwarding headers', async () => {
     await using events = await startEventTestServer({ requests: 5 });
     const statuses: number[] = [];
     for (let count = 0; count < 6; count += 1) {
@@ -296,7 +299,7 @@ describe('a flood of events', () => {
     expect(statuses).toEqual([401, 401, 401, 401, 401, 429]);
   });
 
-  it('does not count toward the limit of API requests', async () => {
+  it('events do not count toward the limit of API requests', async () => {
     await using events = await startEventTestServer({ requests: 5 });
     for (let count = 0; count < 5; count += 1) await events.webhook(BODY, { signature: 'x' });
     expect((await events.webhook(BODY)).status).toBe(429);
@@ -306,7 +309,7 @@ describe('a flood of events', () => {
 });
 
 describe('the API description', () => {
-  it('documents the event routes', async () => {
+  it('the API description documents the event routes', async () => {
     await using events = await startEventTestServer();
     const { paths } = (await events.api.get('/api/openapi.json')).json as {
       paths: Record<string, Record<string, unknown>>;

@@ -42,7 +42,7 @@ const parameter = fc.constantFrom(
 const query = fc.array(fc.tuple(parameter, part), { maxLength: 4 });
 
 describe('any request', () => {
-  it('gets a status below 500 and a response that does not echo the request', async () => {
+  it('any request gets a status below 500, and its response does not echo the request', async () => {
     await using api = await startTestServer({}, { requests: 1_000_000 });
     await api.audit.append([entry()]);
     const url = fc.oneof(
@@ -93,7 +93,7 @@ const EVENT = {
 };
 
 describe('any event', () => {
-  it('leaves only its names in responses and log lines', async () => {
+  it('any event leaves only its names in responses and log lines', async () => {
     await using events = await startEventTestServer();
     const answers: string[] = [];
     const record = (answer: { readonly text: string; readonly headers: object }) =>
@@ -138,7 +138,7 @@ describe('any event', () => {
     for (const secret of [MARKER, SECRET, GRID_KEY]) expect(output).not.toContain(secret);
   });
 
-  it('gets a status below 500 and a response that does not echo the request', async () => {
+  it('any request gets a status below 500, and its response does not echo the request', async () => {
     await using events = await startEventTestServer({ requests: 1_000_000 });
     const text = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 40 }),

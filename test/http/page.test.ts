@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { startTestServer, TOKENS } from './harness.ts';
 
 describe('the files of the web page', () => {
-  it('have a content security policy that allows only their own origin', async () => {
+  it('the files of the web page have a content security policy that allows no other origin', async () => {
     await using api = await startTestServer();
     for (const url of ['/', '/ui/app.js', '/ui/base.css', '/ui/icon.svg', '/ui/views/record.js']) {
       const { status, headers } = await api.call('GET', url);
@@ -22,20 +22,20 @@ describe('the files of the web page', () => {
     '/ui/%2e%2e/server.ts',
     '/ui/..%2fserver.ts',
     '/ui',
-  ])('exclude %s', async (url) => {
+  ])('the files of the web page exclude %s', async (url) => {
     await using api = await startTestServer();
     expect((await api.call('GET', url)).status).toBe(404);
   });
 });
 
 describe('the web page', () => {
-  it('contains no data, inline scripts or inline styles', async () => {
+  it('the web page contains no data, inline scripts or inline styles', async () => {
     await using api = await startTestServer();
     const { text } = await api.call('GET', '/');
     expect(text).not.toMatch(/<style|style=|\son\w+=|<script(?! type="module" src="ui\/app\.js")|https?:/);
   });
 
-  it('rejects query parameters, because they could contain a token', async () => {
+  it('the web page rejects query parameters, because they could contain a token', async () => {
     await using api = await startTestServer();
     const { status, text } = await api.call('GET', `/?token=${TOKENS.viewer}`);
     expect(status).toBe(400);
@@ -45,14 +45,14 @@ describe('the web page', () => {
 
 describe('the session route', () => {
   it.each(['viewer', 'reviewer', 'operator'] as const)(
-    'returns the name and the role of a caller with the role %s',
+    'the session route returns the name and the role of a caller with the role %s',
     async (role) => {
       await using api = await startTestServer();
       expect((await api.get('/api/v1/session', TOKENS[role])).json).toEqual({ name: `the-${role}`, role });
     },
   );
 
-  it('rejects requests without a token', async () => {
+  it('the session route rejects requests without a token', async () => {
     await using api = await startTestServer();
     expect((await api.call('GET', '/api/v1/session')).status).toBe(401);
   });

@@ -6,7 +6,7 @@ import { type Answer, startTestServer, type TestServer, TOKENS } from './harness
 
 type Role = keyof typeof TOKENS;
 
-/** @param body A string is sent unchanged. Without a body, the request has none. */
+/** @param body A string is sent unchanged. If undefined, the request has no body. */
 function order(api: TestServer, what: string, body?: unknown, role: Role = 'operator'): Promise<Answer> {
   return api.call('POST', `/api/v1/mappings/${what}`, {
     token: TOKENS[role],
@@ -59,7 +59,7 @@ const STATUSES = [
 ] as const;
 
 describe('the rollback and unpin routes', () => {
-  it("pass the caller and the response's request id to the service", async () => {
+  it("the rollback and unpin routes pass the caller and the response's request id to the service", async () => {
     await using api = await startTestServer();
     const rollback = await order(api, 'db/rollback', { to: 41, namespace: 'apps' });
     const unpin = await order(api, 'db/unpin');
@@ -71,7 +71,7 @@ describe('the rollback and unpin routes', () => {
     ]);
   });
 
-  it('reject malformed bodies, and unpin needs no body', async () => {
+  it('the rollback and unpin routes reject malformed bodies, but unpin needs no body', async () => {
     await using api = await startTestServer();
     for (const [what, body] of REFUSED) {
       const answer = await order(api, `db/${what}`, body);
@@ -82,17 +82,20 @@ describe('the rollback and unpin routes', () => {
       expect(await order(api, 'db/unpin', body)).toMatchObject({ status: 200 });
   });
 
-  it.each(['viewer', 'reviewer'] as const)('reject a request by a %s', async (role) => {
-    await using api = await startTestServer();
-    for (const [what, body] of [
-      ['rollback', { to: 41 }],
-      ['unpin', undefined],
-    ] as const)
-      expect(await order(api, `db/${what}`, body, role)).toMatchObject({ status: 403 });
-    expect(api.calls).toEqual([]);
-  });
+  it.each(['viewer', 'reviewer'] as const)(
+    'the rollback and unpin routes reject a request by a %s',
+    async (role) => {
+      await using api = await startTestServer();
+      for (const [what, body] of [
+        ['rollback', { to: 41 }],
+        ['unpin', undefined],
+      ] as const)
+        expect(await order(api, `db/${what}`, body, role)).toMatchObject({ status: 403 });
+      expect(api.calls).toEqual([]);
+    },
+  );
 
-  it('map service errors to their status', async () => {
+  it('the rollback and unpin routes map service errors to their status', async () => {
     let code: ErrorCode = 'INTERNAL';
     const refuse = async () => {
       throw new AppError(code);
@@ -108,7 +111,7 @@ describe('the rollback and unpin routes', () => {
     }
   });
 
-  it('return 409 for a permanent refusal even if its code is usually transient', async () => {
+  it('the rollback and unpin routes return 409 for a permanent refusal even if its code is usually transient', async () => {
     const refuse = async () => {
       throw heldByOthers(['KEY']).withSubject('apps/db');
     };
@@ -119,7 +122,7 @@ describe('the rollback and unpin routes', () => {
     });
   });
 
-  it('return 404 for an unknown mapping', async () => {
+  it('the rollback and unpin routes return 404 for an unknown mapping', async () => {
     await using api = await startTestServer();
     for (const [what, body] of [
       ['rollback', { to: 1 }],

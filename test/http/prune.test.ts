@@ -6,13 +6,13 @@ import { ORPHANS, startTestServer, TOKENS } from './harness.ts';
 const PRUNE = '/api/v1/prune';
 
 describe('the prune routes', () => {
-  it('list the orphaned targets for a viewer without deleting them', async () => {
+  it('the prune routes list the orphaned targets for a viewer without deleting them', async () => {
     await using api = await startTestServer();
     expect(await api.get(PRUNE)).toMatchObject({ status: 200, json: ORPHANS });
     expect(api.calls).toEqual([]);
   });
 
-  it('pass the caller and the request id to the service', async () => {
+  it('the prune routes pass the caller and the request id to the service', async () => {
     await using api = await startTestServer();
     const answer = await api.call('POST', PRUNE, { token: TOKENS.operator, from: '192.0.2.7' });
     expect(answer.status).toBe(200);
@@ -23,13 +23,13 @@ describe('the prune routes', () => {
     ]);
   });
 
-  it.each(['viewer', 'reviewer'] as const)('reject a request by a %s', async (role) => {
+  it.each(['viewer', 'reviewer'] as const)('the prune routes reject a request by a %s', async (role) => {
     await using api = await startTestServer();
     expect(await api.call('POST', PRUNE, { token: TOKENS[role] })).toMatchObject({ status: 403 });
     expect(api.calls).toEqual([]);
   });
 
-  it('reject unknown filters', async () => {
+  it('the prune routes reject unknown filters', async () => {
     await using api = await startTestServer();
     const token = TOKENS.operator;
     expect(await api.get(`${PRUNE}?mapping=db`)).toMatchObject({ status: 400 });
@@ -37,7 +37,7 @@ describe('the prune routes', () => {
     expect(api.calls).toEqual([]);
   });
 
-  it('map service errors to their status', async () => {
+  it('the prune routes map service errors to their status', async () => {
     let code: ErrorCode = 'INTERNAL';
     const refuse = async () => {
       throw new AppError(code);

@@ -53,8 +53,9 @@ describe('a connection to the HTTP server', () => {
       `POST /livez HTTP/1.1\r\n${HEADERS}content-length: 1\r\ntransfer-encoding: chunked\r\n\r\n`,
       400,
     ],
-  ])('gets a response and is closed after a request %s', async (_, text, status) => {
-    // Uses a long timeout where none is tested, because a busy machine may take more than 50 ms to read the text.
+  ])('a connection gets a response and is closed after a request %s', async (_, text, status) => {
+    // Use a long timeout for the cases that do not test a timeout, because a busy machine may take more than 50 ms to
+    // read the text.
     const ms = status === 408 ? 50 : 10_000;
     await using api = await startTestServer({}, { headersMs: ms, requestMs: ms });
     const socket = await open(await api.server.listen(ANY));
@@ -67,7 +68,7 @@ describe('a connection to the HTTP server', () => {
     expect(answer).not.toContain(TOKENS.operator);
   });
 
-  it('gets one response and is closed if its request is rejected before the body arrives', async () => {
+  it('a connection gets one response and is closed if its request is rejected before the body arrives', async () => {
     await using api = await startTestServer({}, { headersMs: 50, requestMs: 50 });
     const socket = await open(await api.server.listen(ANY));
     socket.write(
@@ -77,7 +78,7 @@ describe('a connection to the HTTP server', () => {
     expect(answer.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 401']);
   });
 
-  it('is exempt from the idle timeout while it waits for a verification', async () => {
+  it('a connection is exempt from the idle timeout while the server verifies the audit log for it', async () => {
     const audit = createMemoryAudit();
     await audit.append([bare(), bare()]);
     const slow = {
@@ -102,7 +103,7 @@ describe('a connection to the HTTP server', () => {
     expect(await rest(cut)).toBe('');
   });
 
-  it('stays open after a request without a body is rejected', async () => {
+  it('a connection stays open after a request that has no body is rejected', async () => {
     await using api = await startTestServer();
     const socket = await open(await api.server.listen(ANY));
     const answers: string[] = [];
@@ -117,25 +118,28 @@ describe('a connection to the HTTP server', () => {
   it.each([
     ['with a token', '/api/v1/mappings/db/sync'],
     ['for an event', '/events/webhook/ci'],
-  ])('logs no error if the client closes it before the body of a request %s arrives', async (_, path) => {
-    await using api = await startTestServer();
-    const socket = await open(await api.server.listen(ANY));
-    const { server } = api.server.app;
-    const request = once(server, 'request') as Promise<[IncomingMessage]>;
-    socket.write(`POST ${path} HTTP/1.1\r\n${HEADERS}${JSON_TYPE}content-length: 9\r\n\r\n{`);
-    const [incoming] = await request;
-    const closed = once(incoming, 'close').then(undefined, () => undefined);
-    socket.destroy();
-    await closed;
-    // Allows time for the framework to handle the closed connection.
-    for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
-    expect(api.log.filter(({ level }) => level !== 'debug')).toEqual([]);
-  });
+  ])(
+    'a connection causes no error in the log if the client closes it before the body of a request %s arrives',
+    async (_, path) => {
+      await using api = await startTestServer();
+      const socket = await open(await api.server.listen(ANY));
+      const { server } = api.server.app;
+      const request = once(server, 'request') as Promise<[IncomingMessage]>;
+      socket.write(`POST ${path} HTTP/1.1\r\n${HEADERS}${JSON_TYPE}content-length: 9\r\n\r\n{`);
+      const [incoming] = await request;
+      const closed = once(incoming, 'close').then(undefined, () => undefined);
+      socket.destroy();
+      await closed;
+      // Allows time for the framework to handle the closed connection.
+      for (let turn = 0; turn < 20; turn += 1) await new Promise(setImmediate);
+      expect(api.log.filter(({ level }) => level !== 'debug')).toEqual([]);
+    },
+  );
 
   it.each([
     ['without a Host header', 'GET /livez HTTP/1.1\r\n\r\n', 400],
     ['with an Expect header', 'POST /livez HTTP/1.1\r\nhost: x\r\nexpect: it\r\n\r\n', 417],
-  ])('gets the common error format for a request %s', async (_, text, status) => {
+  ])('a connection gets the common error format for a request %s', async (_, text, status) => {
     await using api = await startTestServer();
     const socket = await open(await api.server.listen(ANY));
     socket.end(text);
@@ -146,7 +150,7 @@ describe('a connection to the HTTP server', () => {
     expect(head).toContain(`x-request-id: ${requestId}`);
   });
 
-  it('counts toward the rate limit if its requests have no Host header', async () => {
+  it('a connection counts toward the rate limit if its requests have no Host header', async () => {
     await using api = await startTestServer({}, { requests: 3 });
     const socket = await open(await api.server.listen(ANY));
     const statuses: (string | undefined)[] = [];
@@ -158,7 +162,7 @@ describe('a connection to the HTTP server', () => {
     expect(statuses).toEqual(['400', '400', '400', '429', '429']);
   });
 
-  it('is closed if the client sends nothing', async () => {
+  it('a connection is closed if the client sends nothing', async () => {
     await using api = await startTestServer({}, { headersMs: 50, requestMs: 50 });
     const socket = await open(await api.server.listen(ANY));
     await rest(socket);
@@ -166,7 +170,7 @@ describe('a connection to the HTTP server', () => {
 });
 
 describe('the connection limit per address', () => {
-  it('closes excess connections without affecting other addresses', async () => {
+  it('the connection limit per address closes excess connections without affecting other addresses', async () => {
     await using api = await startTestServer({}, { connections: 5, connectionsPerAddress: 3 });
     const url = await api.server.listen(ANY);
     const held = [await open(url), await open(url), await open(url)];
@@ -182,7 +186,7 @@ describe('the connection limit per address', () => {
 });
 
 describe('closing the server', () => {
-  it('closes idle connections immediately', async () => {
+  it('closing the server closes idle connections immediately', async () => {
     await using api = await startTestServer();
     const url = await api.server.listen(ANY);
     const [silent, idle] = [await open(url), await open(url)];
@@ -192,7 +196,7 @@ describe('closing the server', () => {
     await expect(open(url)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   });
 
-  it('waits for active requests and then closes their connections', async () => {
+  it('closing the server waits for active requests, and then closes their connections', async () => {
     const [begun, go] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const notReady = async () => {
       begun.resolve();
@@ -209,7 +213,7 @@ describe('closing the server', () => {
     await closed;
   });
 
-  it('waits no longer than the grace period for active requests', async () => {
+  it('closing the server waits no longer than the grace period for active requests', async () => {
     const time = createManualTime();
     const begun = Promise.withResolvers<void>();
     const notReady = () => {
@@ -227,7 +231,7 @@ describe('closing the server', () => {
     expect(time.waiting).toEqual([]);
   });
 
-  it('is allowed before listening, and more than once', async () => {
+  it('the server can be closed before it listens, and more than once', async () => {
     const api = await startTestServer();
     await api.server.close(1_000);
     await api.server.close(1_000);
@@ -235,7 +239,7 @@ describe('closing the server', () => {
 });
 
 describe('the listen address', () => {
-  it('causes an error that contains the address if it is already in use', async () => {
+  it('an address that is already in use causes an error that contains this address', async () => {
     await using first = await startTestServer();
     await using second = await startTestServer();
     const { host } = new URL(await first.server.listen(ANY));
@@ -246,14 +250,14 @@ describe('the listen address', () => {
   });
 
   it.each(['nothing', '127.0.0.1', '127.0.0.1:99999', '192.0.2.1:0', '[fe80::1]:0'])(
-    'is rejected if it is %s',
+    'the listen address is rejected if it is %s',
     async (address) => {
       await using api = await startTestServer();
       await expect(api.server.listen(address)).rejects.toMatchObject({ code: 'LISTEN_FAILED' });
     },
   );
 
-  it('can be IPv6 or a host name', async () => {
+  it('the listen address can be IPv6 or a host name', async () => {
     for (const address of ['[::1]:0', 'localhost:0']) {
       await using api = await startTestServer();
       expect((await fetch(`${await api.server.listen(address)}/livez`)).status).toBe(200);
@@ -301,14 +305,14 @@ describe('a server with TLS', () => {
 
   const issue = () => authority.issue({ names: ['127.0.0.1'] });
 
-  it('sends an HSTS header', async () => {
+  it('a server with TLS sends an HSTS header', async () => {
     await using world = await openTls(issue());
     const { answer } = await world.ask();
     expect(answer).toMatch(/^HTTP\/1.1 200 /);
     expect(answer).toMatch(/strict-transport-security: max-age=\d+/i);
   });
 
-  it('rejects plain text and old TLS versions', async () => {
+  it('a server with TLS rejects plain text and old TLS versions', async () => {
     await using world = await openTls(issue());
     const plain = connect(world.port, '127.0.0.1');
     plain.write('GET /livez HTTP/1.1\r\nhost: x\r\n\r\n');
@@ -316,7 +320,7 @@ describe('a server with TLS', () => {
     await expect(world.ask('TLSv1.1')).rejects.toThrow();
   });
 
-  it('uses a renewed certificate without a restart, and never a half-written pair', async () => {
+  it('a server with TLS uses a renewed certificate without a restart, and never a half-written pair of files', async () => {
     const time = createManualTime();
     const [old, renewed] = [issue(), issue()];
     await using world = await openTls(old, time);
@@ -336,14 +340,14 @@ describe('a server with TLS', () => {
     expect(time.waiting).toEqual([]);
   });
 
-  it('closes even if a handshake is unfinished', async () => {
+  it('a server with TLS closes even if a handshake is unfinished', async () => {
     await using world = await openTls(issue());
     const socket = connect(world.port, '127.0.0.1');
     await once(socket, 'connect');
     await Promise.all([rest(socket), world.bench.server.close(3_600_000)]);
   });
 
-  it('fails to start with an unusable certificate', async () => {
+  it('a server with TLS fails to start with an unusable certificate', async () => {
     const other = issue();
     await expect(openTls({ ...issue(), key: other.key })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
     const tls = { certFile: '/nowhere/tls.crt', keyFile: '/nowhere/tls.key' };

@@ -28,7 +28,7 @@ function changed(audit: MemoryAudit, change: (records: StoredRecord[]) => Stored
 const never = new AbortController().signal;
 
 describe('the verification of the audit log', () => {
-  it('accepts an empty and an intact chain', async () => {
+  it('the verification of the audit log accepts an empty and an intact chain', async () => {
     expect(await createVerification(createMemoryAudit(), never).run()).toMatchObject({
       ok: true,
       records: 0,
@@ -41,7 +41,7 @@ describe('the verification of the audit log', () => {
     });
   });
 
-  it('reports the first bad record and the number of valid records before it', async () => {
+  it('the verification of the audit log reports the first bad record and the number of valid records before it', async () => {
     const audit = await filled(9);
     const edited = changed(audit, (records) =>
       records.map((record, index) =>
@@ -58,7 +58,7 @@ describe('the verification of the audit log', () => {
     expect((await createVerification(cut, never).run()).problem).toEqual({ kind: 'truncated', sequence: 8 });
   });
 
-  it('compares the chain with external checkpoints', async () => {
+  it('the verification of the audit log compares the chain with external checkpoints', async () => {
     const audit = await filled(5);
     const signer = createSigner(generateKeyPairSync('ed25519').privateKey);
     const note = (sequence: number, hash: string) =>
@@ -85,7 +85,7 @@ describe('the verification of the audit log', () => {
     });
   });
 
-  it('distinguishes an unknown signing key from a mismatch, also over HTTP', async () => {
+  it('the verification of the audit log distinguishes an unknown signing key from a mismatch, also in the HTTP response', async () => {
     const audit = await filled(5);
     const [signer, other] = [0, 1].map(() => createSigner(generateKeyPairSync('ed25519').privateKey));
     const time = '2026-11-25T12:00:00.000Z';
@@ -105,7 +105,7 @@ describe('the verification of the audit log', () => {
     );
   });
 
-  it('shares one run among concurrent callers, and starts a new run for later callers', async () => {
+  it('concurrent callers share one verification of the audit log, and later callers start a new one', async () => {
     const audit = await filled(3);
     let walks = 0;
     const counted = {
@@ -123,7 +123,7 @@ describe('the verification of the audit log', () => {
     expect(walks).toBe(2);
   });
 
-  it('yields to other work, and stops when the server closes', async () => {
+  it('the verification of the audit log yields to other work, and stops when the server closes', async () => {
     const audit = await filled(2_000);
     const closing = new AbortController();
     let turns = 0;

@@ -8,11 +8,11 @@ const one = { data: [{ secretKey: 'K', remoteRef: { key: 'a', property: 'p' } }]
 const TEXT = [VAULT, external(one)].map((object) => JSON.stringify(object)).join('\n---\n');
 
 describe('import external-secrets', () => {
-  it('prints a valid configuration and a report', async () => {
+  it('`import external-secrets` prints a valid configuration and a report', async () => {
     await using bench = await openBench();
     await bench.write('in.yaml', TEXT);
     const { stdout, stderr, code } = await bench.run('import', 'external-secrets', 'in.yaml');
-    // Vault must allow the bridge's service account to use the role.
+    // Vault must allow secretbridge's service account to use the role.
     expect(code).toBe(4);
     expect(stderr).toContain('carried over        ExternalSecret apps/db  → apps.db');
     expect(stderr).toMatch(
@@ -22,7 +22,7 @@ describe('import external-secrets', () => {
     expect(await bench.run('validate', '--config', 'out.yaml')).toMatchObject({ code: 0 });
   });
 
-  it('reads standard input and writes to new files', async () => {
+  it('`import external-secrets` reads standard input and writes to new files', async () => {
     await using bench = await openBench();
     const stdin = () => ({ stdin: Readable.from([TEXT]) }) as object;
     const args = ['import', 'external-secrets', '-', '--out', 'out.yaml', '--report', 'report.json'];
@@ -39,7 +39,7 @@ describe('import external-secrets', () => {
     });
   });
 
-  it('prints the next steps with the output file, and no migration steps if no mapping is active', async () => {
+  it('`import external-secrets` prints the next steps with the output file, and no migration steps if no mapping is active', async () => {
     await using bench = await openBench();
     await bench.write('in.yaml', TEXT);
     const { stderr } = await bench.run('import', 'external-secrets', 'in.yaml', '--out', "it's mine.yaml");
@@ -55,7 +55,7 @@ describe('import external-secrets', () => {
     expect(apps.stderr).not.toMatch(/secretbridge doctor|scale deployment/);
   });
 
-  it('explains how to allow text that looks like a credential', async () => {
+  it('`import external-secrets` explains how to allow text that looks like a credential', async () => {
     await using bench = await openBench();
     const template = { data: { K: 'password: hunter2hunter {{ .K }}' } };
     await bench.write(
@@ -71,7 +71,7 @@ describe('import external-secrets', () => {
     expect(stderr).not.toContain('hunter2');
   });
 
-  it('writes no file if both outputs have the same name', async () => {
+  it('`import external-secrets` writes no file if both outputs have the same name', async () => {
     await using bench = await openBench();
     await bench.write('in.yaml', TEXT);
     const from = ['import', 'external-secrets', 'in.yaml'];
@@ -82,7 +82,7 @@ describe('import external-secrets', () => {
     await expect(bench.read('out.yaml')).rejects.toThrow('ENOENT');
   });
 
-  it('writes no file if one of them already exists', async () => {
+  it('`import external-secrets` writes no file if one of the output files already exists', async () => {
     await using bench = await openBench();
     await bench.write('in.yaml', TEXT);
     await bench.write('out.yaml', 'mine');
@@ -95,7 +95,7 @@ describe('import external-secrets', () => {
     expect(await bench.read('out.yaml')).toBe('mine');
   });
 
-  it('prints a single JSON object on standard output with --output json', async () => {
+  it('`import external-secrets` prints a single JSON object on standard output with --output json', async () => {
     await using bench = await openBench();
     await bench.write('in.yaml', TEXT);
     const { json, stderr } = await bench.run('import', 'external-secrets', 'in.yaml', '--output', 'json');
@@ -103,7 +103,7 @@ describe('import external-secrets', () => {
     expect(stderr).toBe('');
   });
 
-  it('accepts every valid instance name', async () => {
+  it('`import external-secrets` accepts every valid instance name', async () => {
     await using bench = await openBench();
     await bench.write('in.yaml', TEXT);
     const from = ['import', 'external-secrets', 'in.yaml'];
@@ -117,7 +117,7 @@ describe('import external-secrets', () => {
     [['nothing.yaml'], 'nothing.yaml cannot be read: no such file or folder (ENOENT)'],
     [['-', '-'], '`-` can be given only once'],
     [['--instance', 'A B', '-'], '--instance must be a name'],
-  ])('reports the problem caused by %j', async (args, message) => {
+  ])('`import external-secrets` reports the problem of the input %j', async (args, message) => {
     await using bench = await openBench();
     const result = await bench.run('import', 'external-secrets', ...args);
     expect(result.code).toBe(64);
@@ -127,7 +127,7 @@ describe('import external-secrets', () => {
   it.each([
     ['UTF-16, as Windows PowerShell writes it', Buffer.from(`\uFEFF${TEXT}`, 'utf16le')],
     ['Latin-1', Buffer.from(`# caf\u00e9\n${TEXT}`, 'latin1')],
-  ])('rejects text in %s instead of treating it as empty', async (_, bytes) => {
+  ])('`import external-secrets` rejects text in %s, and does not treat it as empty', async (_, bytes) => {
     await using bench = await openBench();
     const stdin = { stdin: Readable.from([bytes]) } as object;
     expect(await bench.runWith(stdin, 'import', 'external-secrets', '-')).toMatchObject({
@@ -137,7 +137,7 @@ describe('import external-secrets', () => {
     });
   });
 
-  it('exits when cancelled, even while waiting for input', async () => {
+  it('`import external-secrets` exits when cancelled, even while waiting for input', async () => {
     await using bench = await openBench();
     const stop = new AbortController();
     const waits = { stdin: new PassThrough(), signal: stop.signal };
@@ -146,7 +146,7 @@ describe('import external-secrets', () => {
     expect(await running).toMatchObject({ code: 1, stderr: expect.stringMatching(/^error INTERRUPTED/) });
   });
 
-  it('reports that there is nothing to import', async () => {
+  it('`import external-secrets` reports that there is nothing to import', async () => {
     await using bench = await openBench();
     await bench.write('in.yaml', 'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: a }\n');
     const { code, stderr } = await bench.run('import', 'external-secrets', 'in.yaml');
@@ -154,7 +154,7 @@ describe('import external-secrets', () => {
     expect(stderr).toBe('No external-secrets.io objects were found.\n');
   });
 
-  it('prints no migration steps if no object can be converted', async () => {
+  it('`import external-secrets` prints no migration steps if no object can be converted', async () => {
     await using bench = await openBench();
     const text = [
       'apiVersion: external-secrets.io/v1\nkind: PushSecret\nmetadata: { name: a, namespace: b }\n',
@@ -182,7 +182,7 @@ describe('import external-secrets', () => {
     expect(textResult.stderr.trimEnd().endsWith('0 objects.')).toBe(true);
   });
 
-  it('reports missing input if there are no files and no cluster', async () => {
+  it('`import external-secrets` reports missing input if there are no files and no cluster', async () => {
     await using bench = await openBench();
     const { code, stderr } = await bench.run('import', 'external-secrets');
     expect(code).toBe(3);

@@ -35,15 +35,18 @@ describe('a ClusterExternalSecret', () => {
     ],
     [{ namespaces: ['b', 'a'] }, { namespaces: ['a', 'b'] }],
     [{ namespaceSelectors: [{ matchLabels: { 'kubernetes.io/metadata.name': 'a' } }] }, { namespace: 'a' }],
-  ])('selects the target namespaces with %j', async (where, target) => {
-    const { mapping } = await imported(
-      VAULT,
-      cluster({ externalSecretSpec: inner, externalSecretName: 'db', ...where }),
-    );
-    expect(mapping).toMatchObject({ name: 'all', target: { ...target, secret: 'db' } });
-  });
+  ])(
+    'a ClusterExternalSecret becomes a mapping that selects the target namespaces with %j',
+    async (where, target) => {
+      const { mapping } = await imported(
+        VAULT,
+        cluster({ externalSecretSpec: inner, externalSecretName: 'db', ...where }),
+      );
+      expect(mapping).toMatchObject({ name: 'all', target: { ...target, secret: 'db' } });
+    },
+  );
 
-  it('uses its current namespaces, or is listed, if its selectors have no equivalent', async () => {
+  it('a ClusterExternalSecret whose selectors have no equivalent uses its current namespaces, or is listed', async () => {
     const spec = { externalSecretSpec: inner, namespaceSelectors: [{}, { matchLabels: { a: 'b' } }] };
     const now = await imported(VAULT, cluster(spec, { status: { provisionedNamespaces: ['x', 'y'] } }));
     expect(now.mapping?.target).toMatchObject({ namespaces: ['x', 'y'] });
@@ -53,7 +56,7 @@ describe('a ClusterExternalSecret', () => {
     ]);
   });
 
-  it('takes the place of the ExternalSecrets that it created', async () => {
+  it('a ClusterExternalSecret is imported in place of the ExternalSecrets that it created', async () => {
     const ownerReferences = [{ kind: 'ClusterExternalSecret', name: 'all' }];
     const made = external(one, { name: 'all', namespace: 'a', ownerReferences });
     const { result, mappings } = await imported(
@@ -65,7 +68,7 @@ describe('a ClusterExternalSecret', () => {
     expect(result.summary.skipped).toBe(1);
   });
 
-  it('becomes one mapping per namespace if each namespace has its own store', async () => {
+  it('a ClusterExternalSecret becomes one mapping for each namespace if each namespace has its own store', async () => {
     const local = (namespace: string) => ({
       ...VAULT,
       kind: 'SecretStore',
@@ -84,7 +87,7 @@ describe('a ClusterExternalSecret', () => {
 });
 
 describe('the input', () => {
-  it('can be several YAML documents, JSON, and nested lists', () => {
+  it('the input can be several YAML documents, JSON, and nested lists', () => {
     const list = { apiVersion: 'v1', kind: 'List', items: [VAULT, { kind: 'List', items: [external(one)] }] };
     const texts = [
       {
@@ -98,7 +101,7 @@ describe('the input', () => {
     expect(unreadable).toEqual([]);
   });
 
-  it('can have anchors, aliases and merge keys', async () => {
+  it('the input can have anchors, aliases and merge keys', async () => {
     const text = `apiVersion: external-secrets.io/v1
 kind: ExternalSecret
 metadata: { name: db, namespace: apps }
@@ -130,11 +133,11 @@ spec:
       `a: &a [${'x,'.repeat(20)}]\nb: &b [${'*a,'.repeat(20)}]\nc: [${'*b,'.repeat(20)}]`,
       'has too many aliases',
     ],
-  ])('is reported if it has alias errors (%s)', (text, what) => {
+  ])('the input is reported if it has alias errors (%s)', (text, what) => {
     expect(readObjects([{ name: 'x.yaml', text }], 'default').unreadable).toEqual([`x.yaml ${what}`]);
   });
 
-  it('is reported by line, but not quoted, if it is not YAML', () => {
+  it('the report names the line but does not quote the text if the input is not YAML', () => {
     const { unreadable } = readObjects([{ name: 'x.yaml', text: 'a: "hunter2\nb: [' }], 'default');
     expect(unreadable).toHaveLength(1);
     expect(unreadable.join()).toMatch(/^x\.yaml:\d+ is not valid YAML or JSON$/);
@@ -144,14 +147,14 @@ spec:
     ['name: {{ .Release.Name }}', /^"ExternalSecret": an object without a name\. .*`helm template`$/],
     ['generateName: db-', /^"ExternalSecret": an object without a name\. /],
     ['name: {{ .Release.Name }}-db', /^chart\.yaml:\d+ is not valid YAML or JSON\. .*`helm template`$/],
-  ])('is reported as unreadable if it comes from an unrendered chart with `%s`', (name, line) => {
+  ])('the input is reported as unreadable if it comes from an unrendered chart with `%s`', (name, line) => {
     const text = `apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata:\n  ${name}\n`;
     const { externalObjects, unreadable } = readObjects([{ name: 'chart.yaml', text }], 'default');
     expect(externalObjects).toEqual([]);
     expect(unreadable).toEqual([expect.stringMatching(line)]);
   });
 
-  it('may contain duplicate objects, and only duplicates that differ are reported', () => {
+  it('the input can contain duplicate objects, and the report lists only duplicates that differ', () => {
     const other = external({ data: [] });
     const { secretStoreRef } = other.spec;
     const text = (...objects: object[]) => objects.map((object) => JSON.stringify(object)).join('\n---\n');
@@ -169,7 +172,7 @@ spec:
     ]);
   });
 
-  it('is reported if it has an invalid object name, and the name cannot add lines to the report', async () => {
+  it('the report lists an invalid object name in the input, and the name cannot add lines to the report', async () => {
     const texts = [
       VAULT,
       external(
@@ -192,7 +195,7 @@ spec:
     expect(result.config).not.toContain('evil');
   });
 
-  it('becomes a comment if its mapping is inactive, even if it contains line breaks', () => {
+  it('an inactive mapping becomes a comment in the output, even if its text contains line breaks', () => {
     const breaks = ['\n', '\r\n', '\r', '\u0085', '\u2028', '\u2029'];
     const text = breaks.map((sign) => `${sign}evil: true`).join('');
     const config = configText({
@@ -206,7 +209,7 @@ spec:
     expect(parse(config)).toEqual({ apiVersion: 'secretbridge.dev/v1', instance: 'prod' });
   });
 
-  it('has the same result in both API versions', async () => {
+  it('an object has the same result in both API versions', async () => {
     const objects = [
       VAULT,
       { ...VAULT, kind: 'SecretStore', metadata: { name: 'own', namespace: 'apps' } },
@@ -229,7 +232,7 @@ spec:
     expect(now.stores).toHaveLength(2);
   });
 
-  it('lists objects of unsupported kinds and versions of the API group', () => {
+  it('the import lists objects of unsupported kinds and versions of the API group', () => {
     const text = JSON.stringify({
       apiVersion: 'external-secrets.io/v1alpha1',
       kind: 'PushSecret',
@@ -241,7 +244,7 @@ spec:
     ]);
   });
 
-  it('lists an ExternalSecret of the predecessor project, whose fields are different', () => {
+  it('the import lists an ExternalSecret of the predecessor project, whose fields are different', () => {
     const text = JSON.stringify({
       apiVersion: 'kubernetes-client.io/v1',
       kind: 'ExternalSecret',
@@ -254,7 +257,7 @@ spec:
     expect(importExternalSecrets(objects, OPTIONS).needsPerson).toBe(true);
   });
 
-  it('gives the same output in any order', () => {
+  it('the import gives the same output for any order of the objects', () => {
     const objects = [
       VAULT,
       { ...VAULT, kind: 'SecretStore', metadata: { name: 'vault', namespace: 'apps' } },
@@ -279,7 +282,7 @@ spec:
 });
 
 describe('names', () => {
-  it('are valid, unique, and the same in every run', () => {
+  it('the names of stores and mappings are valid, unique, and the same in every import', () => {
     fc.assert(
       fc.property(
         fc.uniqueArray(fc.string({ minLength: 1, maxLength: 300 }), { maxLength: 20 }),

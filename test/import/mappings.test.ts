@@ -4,7 +4,7 @@ import { AWS, AZURE, external, imported, places, store, VAULT } from './harness.
 const one = { data: [{ secretKey: 'PASSWORD', remoteRef: { key: 'app/db', property: 'password' } }] };
 
 describe('an ExternalSecret', () => {
-  it('becomes a mapping that adopts its Secret and removes the owner reference', async () => {
+  it('an ExternalSecret becomes a mapping that adopts its Secret and removes the owner reference', async () => {
     const { mapping, report } = await imported(VAULT, external({ ...one, refreshInterval: '1h30m0s' }));
     expect(mapping).toEqual({
       name: 'apps.db',
@@ -22,7 +22,7 @@ describe('an ExternalSecret', () => {
 
   it.each([
     [{ creationPolicy: 'Orphan' }, { onConflict: 'adopt' }, []],
-    // External Secrets also treats soft-deleted values as missing.
+    // External Secrets also treats a soft-deleted value as missing.
     [
       { deletionPolicy: 'Delete' },
       { onSourceMissing: 'delete', softDeletedIsMissing: true },
@@ -63,12 +63,15 @@ describe('an ExternalSecret', () => {
       },
       [],
     ],
-  ])('becomes a corresponding mapping with the target %j', async (target, expected, changed) => {
-    const { mapping, report } = await imported(VAULT, external({ ...one, target }));
-    expect(mapping).toMatchObject(expected);
-    expect(places(report('ExternalSecret', 'db'), 'changed')).toEqual(changed);
-    if ('target' in expected && 'mode' in expected.target) expect(mapping).not.toHaveProperty('onConflict');
-  });
+  ])(
+    'an ExternalSecret becomes a corresponding mapping with the target %j',
+    async (target, expected, changed) => {
+      const { mapping, report } = await imported(VAULT, external({ ...one, target }));
+      expect(mapping).toMatchObject(expected);
+      expect(places(report('ExternalSecret', 'db'), 'changed')).toEqual(changed);
+      if ('target' in expected && 'mode' in expected.target) expect(mapping).not.toHaveProperty('onConflict');
+    },
+  );
 
   it.each([
     [{ refreshInterval: '0' }, { refresh: '3650d' }, 'spec.refreshInterval'],
@@ -82,11 +85,16 @@ describe('an ExternalSecret', () => {
     [{ refreshPolicy: 'Periodic', refreshInterval: '90s' }, { refresh: '1m30s' }, undefined],
     [{ refreshInterval: '1.5h' }, { refresh: '1h30m' }, undefined],
     [{}, { refresh: '1h' }, undefined],
-  ])('becomes a corresponding mapping with the refresh settings %j', async (spec, expected, changed) => {
-    const { mapping, report } = await imported(VAULT, external({ ...one, ...spec }));
-    expect(mapping).toMatchObject(expected);
-    expect(places(report('ExternalSecret', 'db'), 'changed')).toEqual(changed === undefined ? [] : [changed]);
-  });
+  ])(
+    'an ExternalSecret becomes a corresponding mapping with the refresh settings %j',
+    async (spec, expected, changed) => {
+      const { mapping, report } = await imported(VAULT, external({ ...one, ...spec }));
+      expect(mapping).toMatchObject(expected);
+      expect(places(report('ExternalSecret', 'db'), 'changed')).toEqual(
+        changed === undefined ? [] : [changed],
+      );
+    },
+  );
 
   it.each([
     [
@@ -116,7 +124,7 @@ describe('an ExternalSecret', () => {
     [AZURE, { key: 'secret/name', property: 'p' }, { store: 'azure', key: 'name', property: 'p' }],
     [AZURE, { key: 'key/name' }, { store: 'azure', key: 'name', object: 'key' }],
     [AZURE, { key: 'cert/name' }, { store: 'azure', key: 'name', object: 'certificate' }],
-  ])('becomes a mapping that reads from %o with %j', async (from, remoteRef, expected) => {
+  ])('an ExternalSecret becomes a mapping that reads from %o with %j', async (from, remoteRef, expected) => {
     const secretStoreRef = { name: from.metadata.name, kind: 'ClusterSecretStore' };
     const { mapping } = await imported(
       from,
@@ -128,7 +136,7 @@ describe('an ExternalSecret', () => {
   it.each([
     ['property', { key: 'a', property: 'list.#.name' }],
     ['metadataPolicy', { key: 'a', metadataPolicy: 'Fetch' }],
-  ])('is not converted if its %s has no equivalent', async (field, remoteRef) => {
+  ])('an ExternalSecret is not converted if its field %s has no equivalent', async (field, remoteRef) => {
     const { result, mappings, report } = await imported(
       VAULT,
       external({ data: [{ secretKey: 'K', remoteRef }] }),
@@ -139,7 +147,7 @@ describe('an ExternalSecret', () => {
     expect(result.needsPerson).toBe(true);
   });
 
-  it('becomes an inactive mapping if a part cannot be imported, because an active one would remove the keys of that part', async () => {
+  it("an ExternalSecret becomes an inactive mapping if a part is not imported: an active one would remove the part's keys", async () => {
     const { result, mappings } = await imported(
       VAULT,
       external({ ...one, dataFrom: [{ sourceRef: { generatorRef: { kind: 'Password', name: 'p' } } }] }),
@@ -158,25 +166,28 @@ describe('an ExternalSecret', () => {
       { ...one, target: { template: { data: { ['__proto__']: 'x{{ .PASSWORD }}' } } } },
     ],
     ['dataFrom.0.find.tags.__proto__', { dataFrom: [{ find: { tags: { ['__proto__']: 'x' } } }] }],
-  ])('is listed if it has an invalid name at %s, and other objects are converted', async (at, spec) => {
-    const { mappings, report } = await imported(
-      VAULT,
-      external(spec),
-      external(one, { name: 'other', namespace: 'apps' }),
-    );
-    expect(mappings.map(({ name }) => name)).toEqual(['apps.other']);
-    expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([at]);
-  });
+  ])(
+    'an ExternalSecret with an invalid name at %s is listed, and other objects are converted',
+    async (at, spec) => {
+      const { mappings, report } = await imported(
+        VAULT,
+        external(spec),
+        external(one, { name: 'other', namespace: 'apps' }),
+      );
+      expect(mappings.map(({ name }) => name)).toEqual(['apps.other']);
+      expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([at]);
+    },
+  );
 
   it.each(['toString', 'constructor', '__proto__'])(
-    'gets the default policy if its policy is unknown: %s',
+    'an ExternalSecret gets the default policy if its policy is unknown: %s',
     async (deletionPolicy) => {
       const { mapping } = await imported(VAULT, external({ ...one, target: { deletionPolicy } }));
       expect(mapping).not.toHaveProperty('onSourceMissing');
     },
   );
 
-  it('causes a report about missing sources, which differs for one source and for several', async () => {
+  it('an ExternalSecret causes a note about missing sources, with a different text for one source and for several', async () => {
     const policy = async (deletionPolicy: string) => {
       const { report } = await imported(VAULT, external({ ...one, target: { deletionPolicy } }));
       return report('ExternalSecret', 'db')
@@ -190,12 +201,12 @@ describe('an ExternalSecret', () => {
     expect(await policy('Merge')).not.toContain('while one source remains');
   });
 
-  it('has its unknown fields listed in the report', async () => {
+  it('the report lists the unknown fields of an ExternalSecret', async () => {
     const { report } = await imported(VAULT, external({ ...one, target: { newField: 1 } }));
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.target.newField']);
   });
 
-  it('becomes an inactive mapping if its chart is unrendered, because the placeholders would be used literally', async () => {
+  it('an ExternalSecret of an unrendered chart becomes an inactive mapping, because its placeholders would be used literally', async () => {
     for (const key of ['{{ .Values.path }}/db', `apps/\${CLUSTER_NAME}/db`]) {
       const { report, mappings } = await imported(
         VAULT,
@@ -209,7 +220,7 @@ describe('an ExternalSecret', () => {
     expect(places(found.report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.dataFrom[0].find.tags.env']);
   });
 
-  it('must be checked by the user if its template only prints braces', async () => {
+  it('the user must check an ExternalSecret if its template only prints braces', async () => {
     const { report } = await imported(
       VAULT,
       external({ ...one, target: { template: { data: { k: 'a {{ `{{ .K }}` }}' } } } }),
@@ -222,7 +233,7 @@ describe('an ExternalSecret', () => {
     });
   });
 
-  it('requires the user to set the encoding if it uses automatic decoding', async () => {
+  it('an ExternalSecret with automatic decoding requires the user to set the encoding', async () => {
     const remoteRef = { key: 'a', property: 'p', decodingStrategy: 'Auto' };
     const { mapping, report } = await imported(VAULT, external({ data: [{ secretKey: 'K', remoteRef }] }));
     expect(mapping?.data).toEqual({ K: { store: 'vault', key: 'a', property: 'p' } });
@@ -231,7 +242,7 @@ describe('an ExternalSecret', () => {
     ]);
   });
 
-  it('has its labels copied, except for labels of other tools', async () => {
+  it('the labels of an ExternalSecret are copied, except for labels of other tools', async () => {
     const metadata = {
       labels: { team: 'a', 'app.kubernetes.io/managed-by': 'Helm' },
       annotations: { note: 'x', 'kubectl.kubernetes.io/last-applied-configuration': '{}' },
@@ -240,7 +251,7 @@ describe('an ExternalSecret', () => {
     expect(mapping?.target).toMatchObject({ labels: { team: 'a' }, annotations: { note: 'x' } });
   });
 
-  it('is refused if it writes the Secret of another object', async () => {
+  it('an ExternalSecret is refused if it writes the Secret of another object', async () => {
     const { mappings, report } = await imported(
       VAULT,
       external(one),
@@ -311,7 +322,7 @@ describe('dataFrom', () => {
       { extract: { key: 'app' }, rewrite: [{ regexp: { source: '[^a-zA-Z0-9._-]', target: '_' } }] },
       { key: 'app', rename: { invalid: 'replace' } },
     ],
-  ])('is converted: %j', async (entry, expected) => {
+  ])('an entry of dataFrom is converted: %j', async (entry, expected) => {
     const { mapping, report } = await from(entry);
     expect(mapping?.dataFrom).toEqual([{ store: 'vault', ...expected }]);
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([]);
@@ -334,7 +345,7 @@ describe('dataFrom', () => {
       { find: { name: { regexp: '.*' } }, rewrite: [{ merge: { into: 'x', strategy: 'JSON' } }] },
       'spec.dataFrom[0].rewrite[0]',
     ],
-    // At this step the path no longer contains `/`.
+    // The first step has replaced every `/`, so the second step can no longer find the path.
     ...[
       { regexp: { source: '^dev/', target: '' } },
       { regexp: { source: 'dev/', target: '' } },
@@ -352,13 +363,13 @@ describe('dataFrom', () => {
       { sourceRef: { generatorRef: { kind: 'Password', name: 'p' } } },
       'spec.dataFrom[0].sourceRef.generatorRef',
     ],
-  ])('is reported as not convertible: %j', async (entry, at) => {
+  ])('this part of an ExternalSecret is reported as not convertible: %j', async (entry, at) => {
     const { report, mappings } = await from(entry);
     expect(mappings).toEqual([]);
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([at]);
   });
 
-  it('must read an object if it has a property, because a string with JSON is not parsed', async () => {
+  it('an entry of dataFrom with a property must read an object, because a string with JSON is not parsed', async () => {
     const { mapping, report } = await from({ extract: { key: 'app', property: 'nested' } });
     expect(mapping?.dataFrom).toMatchObject([{ key: 'app', property: 'nested' }]);
     expect(report('ExternalSecret', 'db')?.findings).toMatchObject([
@@ -366,7 +377,7 @@ describe('dataFrom', () => {
     ]);
   });
 
-  it('removes keys that a search no longer finds, unless other sources must keep their keys', async () => {
+  it('a search of dataFrom removes keys that it no longer finds, unless other sources must keep their keys', async () => {
     const find = { path: 'dev', name: { regexp: '.*' } };
     const alone = await from({ find });
     expect(alone.mapping).toMatchObject({ onSourceMissing: 'removeKeys', softDeletedIsMissing: true });
@@ -386,7 +397,7 @@ describe('dataFrom', () => {
     expect(JSON.stringify(merged.report('ExternalSecret', 'db')?.findings)).not.toContain('found no more');
   });
 
-  it('causes a report about the format of whole secrets if it searches Vault', async () => {
+  it('a search of dataFrom in Vault causes a note about the format of whole secrets', async () => {
     const searched = await from({ find: { path: 'dev', name: { regexp: '.*' } } });
     const named = await imported(VAULT, external({ data: [{ secretKey: 'K', remoteRef: { key: 'a' } }] }));
     const [finding, kept, ...more] = searched.report('ExternalSecret', 'db')?.findings ?? [];
@@ -396,7 +407,7 @@ describe('dataFrom', () => {
     expect(named.report('ExternalSecret', 'db')?.findings).toMatchObject([{ what: finding?.what }]);
   });
 
-  it("causes a report that the path is cut at a slash, and adds the store's prefix to keys, if it reads AWS", async () => {
+  it("a search of dataFrom in AWS causes a note that the path is cut at a slash, and adds the store's prefix to keys", async () => {
     const found = await from({ find: { path: 'dev', name: { regexp: '^dev/x' } } }, AWS);
     expect(places(found.report('ExternalSecret', 'db'), 'changed')).toEqual([
       'spec.dataFrom[0].find.path',
@@ -410,7 +421,7 @@ describe('dataFrom', () => {
     ]);
   });
 
-  it('may combine a prefix with a leading slash in AWS, unless access is limited to namespaces', async () => {
+  it('a search of dataFrom in AWS can combine a prefix with a leading slash, unless access is limited to namespaces', async () => {
     const provider = { aws: { service: 'SecretsManager', region: 'eu-west-1', prefix: 'team/' } };
     const slashed = { extract: { key: '/app' } };
     expect((await from(slashed, store('aws', provider))).mapping?.dataFrom).toMatchObject([
@@ -436,7 +447,7 @@ describe('dataFrom by names below a path', () => {
     ['^dev/(a|b)$', '^(a|b)$'],
     ['^dev/[|a]b', '^[|a]b'],
     ['^dev/a\\|b', '^a\\|b'],
-  ])('is converted: %j', async (regexp, name) => {
+  ])('an entry of dataFrom is converted: %j', async (regexp, name) => {
     const { mapping, report } = await find(regexp);
     const searched = { path: 'dev/', ...(name === undefined ? {} : { name }) };
     expect(mapping?.dataFrom?.map((source) => source.find)).toEqual([searched]);
@@ -447,7 +458,7 @@ describe('dataFrom by names below a path', () => {
 
   // These patterns can also match elsewhere in the name or in the path.
   it.each(['^dev/a(b)|v', '^dev/a|b', '^dev/?a', '^dev/*', '^de?v/a', '^de[v]', 'v', 'a$', '^dev.a'])(
-    'must be checked by the user: %j',
+    'the user must check a search by names if its pattern can match elsewhere: %j',
     async (regexp) => {
       const { mapping, report } = await find(regexp);
       expect(mapping?.dataFrom).toMatchObject([{ find: { path: 'dev/', name: regexp } }]);
@@ -461,7 +472,7 @@ describe('dataFrom by names below a path', () => {
   );
 
   it.each(['^b/', '^prod', '^deva', '^dev-'])(
-    'is reported because it matches no name: %j',
+    'a search by names is reported if its pattern matches no name: %j',
     async (regexp) => {
       const { mappings, report } = await find(regexp);
       expect(mappings).toEqual([]);
@@ -477,7 +488,7 @@ describe('dataFrom by tags', () => {
     [AWS, { name: { regexp: '^x' } }, 0],
     [AZURE, { tags: { env: 'prod' } }, 0],
   ])(
-    'causes a report about prefix matching of tags only if it uses tags in AWS: %o with %j, %i times',
+    'a search by tags causes a note about prefix matching only in AWS: %o with %j, %i times',
     async (from, find, count) => {
       const secretStoreRef = { name: from.metadata.name, kind: 'ClusterSecretStore' };
       const { report } = await imported(from, external({ secretStoreRef, dataFrom: [{ find }] }));
@@ -491,7 +502,7 @@ describe('an ExternalSecret template', () => {
   const withTemplate = (template: object, sources: object = one) =>
     imported(VAULT, external({ ...sources, target: { template } }));
 
-  it('drops the sources from the Secret with Replace, and keeps them with Merge', async () => {
+  it('a template with the policy Replace removes the sources from the Secret, and with Merge it keeps them', async () => {
     const data = { url: 'pg://{{ .PASSWORD }}@h' };
     expect((await withTemplate({ data })).mapping?.template).toEqual({
       data: { url: 'pg://{{ PASSWORD }}@h' },
@@ -502,7 +513,7 @@ describe('an ExternalSecret template', () => {
     });
   });
 
-  it('becomes the sources of its values if it only returns values, so bytes stay intact', async () => {
+  it('a template that only returns values becomes the sources of these values, so their bytes stay intact', async () => {
     const { mapping } = await withTemplate({
       data: { key: '{{ .PASSWORD | b64dec }}', same: '{{ .PASSWORD }}' },
     });
@@ -513,7 +524,7 @@ describe('an ExternalSecret template', () => {
     });
   });
 
-  it('causes the same message as `validate` if it has an invalid key', async () => {
+  it('a template with an invalid key causes the same message as in `validate`', async () => {
     const { report } = await imported(
       VAULT,
       external({
@@ -525,7 +536,7 @@ describe('an ExternalSecret template', () => {
     expect(found?.what).toMatch(/^is not valid in the configuration: expected a key of `\[-\._a-zA-Z0-9\]`/);
   });
 
-  it('renames a source that has the name of one of its keys', async () => {
+  it('a source gets another name if a key of the template has the same name', async () => {
     const { mapping } = await withTemplate({ data: { PASSWORD: 'x{{ .PASSWORD }}' } });
     expect(Object.keys(mapping?.data ?? {})).toEqual(['source_PASSWORD']);
     expect(mapping?.template?.data).toEqual({ PASSWORD: 'x{{ source_PASSWORD }}' });
@@ -533,7 +544,7 @@ describe('an ExternalSecret template', () => {
     expect(merged.mapping?.template).toEqual({ only: true, data: { PASSWORD: 'x{{ source_PASSWORD }}' } });
   });
 
-  it('becomes sources for the members that it uses if it reads one object', async () => {
+  it('a template that reads one object becomes sources for the members that it uses', async () => {
     const { mapping } = await withTemplate(
       { data: { url: '{{ .user }}:{{ index . "pass-word" }}' } },
       { dataFrom: [{ extract: { key: 'app' } }] },
@@ -546,7 +557,7 @@ describe('an ExternalSecret template', () => {
   });
 
   it.each(['{{ .constructor }}', '{{ .constructor | upper }}', '{{ .toString }}'])(
-    'uses %s as a member name if it reads one object',
+    'a template that reads one object can use %s as a member name',
     async (text) => {
       const { mapping } = await withTemplate(
         { data: { out: text } },
@@ -557,7 +568,7 @@ describe('an ExternalSecret template', () => {
     },
   );
 
-  it('uses the keys of its one object if their names may have been rewritten', async () => {
+  it('a template that reads one object uses the keys of this object if their names may have been rewritten', async () => {
     const dataFrom = [{ extract: { key: 'app' } }];
     const { mapping } = await withTemplate(
       { data: { url: '{{ .db_user }}@h', same: '{{ .db_user }}' } },
@@ -578,7 +589,7 @@ describe('an ExternalSecret template', () => {
     expect(renamed.mapping?.data).toEqual({ same: { store: 'vault', key: 'app', property: 'db_user' } });
   });
 
-  it('must be checked by the user if it has two loop variables, because a list would cause other output', async () => {
+  it('the user must check a template with two loop variables, because a list would cause other output', async () => {
     const loop = '{{ range $k, $v := fromJson .PASSWORD }}{{ $k }}={{ $v }}{{ end }}';
     const { mapping, report } = await withTemplate({ data: { all: loop } });
     expect(mapping?.template?.data.all).toContain('{% for ');
@@ -590,7 +601,7 @@ describe('an ExternalSecret template', () => {
     });
   });
 
-  it('renames the keys of several objects so that they do not collide with its own keys', async () => {
+  it('a template that reads several objects renames their keys, so that they do not collide with its own keys', async () => {
     const dataFrom = [{ extract: { key: 'a' } }, { extract: { key: 'b' } }];
     const { mapping } = await withTemplate({ data: { user: '{{ .user }}!' } }, { dataFrom });
     expect(mapping?.dataFrom?.map(({ rename }) => rename)).toEqual([
@@ -598,7 +609,7 @@ describe('an ExternalSecret template', () => {
       { invalid: 'replace', prefix: 'source_' },
     ]);
     expect(mapping?.template?.data).toEqual({ user: '{{ source_user }}!' });
-    // With the usual prefix, a member `user` would collide with the template's `source_user`.
+    // With the usual prefix `source_`, a member `user` would collide with the template's key `source_user`.
     const named = await withTemplate({ data: { source_user: '{{ .user }}!' } }, { dataFrom });
     expect(named.mapping?.dataFrom).toMatchObject([
       { rename: { prefix: 'source_source_' } },
@@ -612,12 +623,12 @@ describe('an ExternalSecret template', () => {
     [{ data: { a: 'x{{ .nothing }}' } }, 'spec.target.template.data.a'],
     [{ templateFrom: [{ configMap: { name: 'x', items: [] } }] }, 'spec.target.template.templateFrom'],
     [{ engineVersion: 'v1', data: { a: '{{ .a }}' } }, 'spec.target.template.engineVersion'],
-  ])('is reported as not convertible: %j', async (template, at) => {
+  ])('this part of an ExternalSecret is reported as not convertible: %j', async (template, at) => {
     const { report } = await withTemplate(template);
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([at]);
   });
 
-  it('is reported as a literal, and not as stored in another object, if it is a literal', async () => {
+  it('a template that is literal text is reported as a literal, and not as stored in another object', async () => {
     const { report } = await withTemplate({ templateFrom: [{ literal: '{{ .key }}: x' }] });
     const [finding] = report('ExternalSecret', 'db')?.findings ?? [];
     expect(finding).toMatchObject({ level: 'lost', what: expect.stringContaining('`literal`') });

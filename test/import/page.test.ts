@@ -19,11 +19,11 @@ function column(at: number): readonly string[] {
 }
 
 describe('the migration page', () => {
-  it('lists exactly the functions that can be converted', () => {
+  it('the migration page lists exactly the functions that can be converted', () => {
     expect(column(0).toSorted()).toEqual(Object.keys(FUNCTIONS).toSorted());
   });
 
-  it('lists only existing filters', () => {
+  it('the migration page lists only existing filters', () => {
     for (const name of column(1)) expect(Object.keys(FILTERS)).toContain(name);
   });
 });

@@ -19,15 +19,18 @@ describe('a Vault store', () => {
     ['/', 'admin', { namespace: 'root' }],
     ['admin', undefined, { namespace: 'admin' }],
     [undefined, 'admin', {}],
-  ])('keeps the login in namespace %j if the secrets are in %j', async (own, namespace, more) => {
-    const auth = { kubernetes: { role: 'r' }, ...(own === undefined ? {} : { namespace: own }) };
-    const { stores, report } = await imported(
-      vault(auth, namespace === undefined ? {} : { namespace }),
-      external(one),
-    );
-    expect(stores[0]?.auth).toEqual({ method: 'kubernetes', role: 'r', ...more });
-    expect(places(report('ClusterSecretStore', 'vault'), 'lost')).toEqual([]);
-  });
+  ])(
+    'a Vault store keeps its login in namespace %j if the secrets are in %j',
+    async (own, namespace, more) => {
+      const auth = { kubernetes: { role: 'r' }, ...(own === undefined ? {} : { namespace: own }) };
+      const { stores, report } = await imported(
+        vault(auth, namespace === undefined ? {} : { namespace }),
+        external(one),
+      );
+      expect(stores[0]?.auth).toEqual({ method: 'kubernetes', role: 'r', ...more });
+      expect(places(report('ClusterSecretStore', 'vault'), 'lost')).toEqual([]);
+    },
+  );
 
   it.each([
     [{ tokenSecretRef: ref('s', 't') }, { method: 'token', token: secretRef('s', 't') }],
@@ -53,7 +56,7 @@ describe('a Vault store', () => {
       { method: 'jwt', role: 'r', jwt: secretRef('s', 'token'), mountPath: 'kubernetes' },
     ],
     [
-      // As returned by a cluster, with defaults filled in.
+      // The store as a cluster returns it, with default values filled in.
       { kubernetes: { mountPath: 'kubernetes', role: 'r', secretRef: ref('s') } },
       { method: 'jwt', role: 'r', jwt: secretRef('s', 'token'), mountPath: 'kubernetes' },
     ],
@@ -97,7 +100,7 @@ describe('a Vault store', () => {
         keyFile: '/var/run/secretbridge/stores/vault/login.key',
       },
     ],
-  ])('is converted with the login %j', async (auth, expected) => {
+  ])('a Vault store is converted with the login %j', async (auth, expected) => {
     const { stores } = await imported(vault(auth), external(one));
     expect(stores).toEqual([
       {
@@ -111,7 +114,7 @@ describe('a Vault store', () => {
     ]);
   });
 
-  it.each([['iam'], ['gcp']])('is not converted if its login is %s', async (method) => {
+  it.each([['iam'], ['gcp']])('a Vault store is not converted if its login is %s', async (method) => {
     const { stores, report } = await imported(vault({ [method]: { role: 'r' } }), external(one));
     expect(stores).toEqual([]);
     expect(places(report('ClusterSecretStore', 'vault'), 'lost')).toEqual([
@@ -120,7 +123,7 @@ describe('a Vault store', () => {
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.secretStoreRef']);
   });
 
-  it('is reported as missing if an ExternalSecret names no store', async () => {
+  it('the import reports a missing store if an ExternalSecret names no store', async () => {
     const data = [{ secretKey: 'A', remoteRef: { key: 'a' } }];
     const { report } = await imported(external({ secretStoreRef: undefined, data }));
     expect(report('ExternalSecret', 'db')?.findings).toMatchObject([
@@ -128,7 +131,7 @@ describe('a Vault store', () => {
     ]);
   });
 
-  it('keeps namespace, version and certificates, and the report describes how to provide the files', async () => {
+  it('a Vault store keeps its namespace, version and certificates, and the report describes how to provide the files', async () => {
     const more = {
       version: 'v1',
       namespace: 'admin/team',
@@ -152,7 +155,7 @@ describe('a Vault store', () => {
   });
 
   it.each(['a b/k', '?/k', '../k', 'ghp_abcdefghijklmnopqrstuvwxyz0123456789/k'])(
-    'lists the key %s as not convertible if it has no mount, and converts the other keys',
+    'a Vault store without a mount lists the key %s as not convertible, and converts the other keys',
     async (key) => {
       const named = (name: string, of: string) =>
         external(
@@ -170,7 +173,7 @@ describe('a Vault store', () => {
     },
   );
 
-  it('is listed together with the objects that use it if it contains a suspected credential', async () => {
+  it('a Vault store with a suspected credential is listed together with the objects that use it', async () => {
     const path = 'ghp_abcdefghijklmnopqrstuvwxyz0123456789';
     const { stores, mappings, report } = await imported(
       vault({ kubernetes: { role: 'r' } }, { path }),
@@ -181,7 +184,7 @@ describe('a Vault store', () => {
     expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.secretStoreRef']);
   });
 
-  it('becomes one store for each mount in the keys if it has no mount', async () => {
+  it('a Vault store without a mount becomes one store for each mount in the keys', async () => {
     const bare = store('vault', { vault: { server: 'https://v:8200', auth: { kubernetes: { role: 'r' } } } });
     const data = ['secret/app', 'team/kv/data/app'].map((key, at) => ({
       secretKey: `K${at}`,
@@ -198,7 +201,7 @@ describe('a Vault store', () => {
     });
   });
 
-  it('keeps plain http, and the report mentions it', async () => {
+  it('a Vault store keeps plain http, and the report mentions it', async () => {
     const { stores, report } = await imported(
       vault({ kubernetes: { role: 'r' } }, { server: 'http://vault:8200' }),
       external(one),
@@ -241,17 +244,20 @@ describe('an AWS store', () => {
       { role: ROLE, additionalRoles: [`${ROLE}-1`], externalID: 'abc' },
       { method: 'default', assumeRole: [{ roleArn: `${ROLE}-1` }, { roleArn: ROLE, externalId: 'abc' }] },
     ],
-  ])('is converted with the login %j', async (more, auth) => {
+  ])('an AWS store is converted with the login %j', async (more, auth) => {
     const { stores } = await imported(aws(more), external(one));
     expect(stores).toEqual([{ name: 'vault', kind: 'aws-secrets-manager', region: 'eu-west-1', auth }]);
   });
 
-  it.each(['us-east-1-fips', 'fips-us-east-1'])('uses the FIPS endpoints of %s', async (region) => {
-    const { stores } = await imported(aws({ region }), external(one));
-    expect(stores).toMatchObject([{ region: 'us-east-1', fips: true }]);
-  });
+  it.each(['us-east-1-fips', 'fips-us-east-1'])(
+    'an AWS store uses the FIPS endpoints of %s',
+    async (region) => {
+      const { stores } = await imported(aws({ region }), external(one));
+      expect(stores).toMatchObject([{ region: 'us-east-1', fips: true }]);
+    },
+  );
 
-  it('reads the role of a service account from its annotation', async () => {
+  it("an AWS store reads the role of a service account from the account's annotation", async () => {
     const account = {
       apiVersion: 'v1',
       kind: 'ServiceAccount',
@@ -265,7 +271,7 @@ describe('an AWS store', () => {
     expect(stores).toMatchObject([{ auth: { method: 'webIdentity', roleArn: ROLE } }]);
   });
 
-  it('is converted only for Secrets Manager', async () => {
+  it('an AWS store is converted only for Secrets Manager', async () => {
     const { stores, report } = await imported(aws({ service: 'ParameterStore' }), external(one));
     expect(stores).toEqual([]);
     expect(places(report('ClusterSecretStore', 'vault'), 'lost')).toEqual(['spec.provider.aws.service']);
@@ -328,7 +334,7 @@ describe('an Azure store', () => {
       },
       false,
     ],
-  ])('is converted with the login %j', async (more, auth, needsPerson) => {
+  ])('an Azure store is converted with the login %j', async (more, auth, needsPerson) => {
     const { stores, result } = await imported(
       azure(more),
       external({ data: [{ secretKey: 'K', remoteRef: { key: 'a' } }] }),
@@ -341,22 +347,25 @@ describe('an Azure store', () => {
 });
 
 describe('an Azure store with two tenants', () => {
-  it.each(['WorkloadIdentity', 'ServicePrincipal'])('uses the inline tenant (%s)', async (authType) => {
-    const keys = { clientId: ref('s', 'id'), tenantId: ref('s', 't') };
-    const azure = {
-      vaultUrl: 'https://c.vault.azure.net',
-      authType,
-      tenantId: 'plain',
-      authSecretRef: authType === 'WorkloadIdentity' ? keys : { ...keys, clientSecret: ref('s', 'x') },
-    };
-    const { report, stores } = await imported(store('vault', { azurekv: azure }));
-    expect(stores).toMatchObject([{ auth: { tenantId: 'plain', clientId: secretRef('s', 'id') } }]);
-    expect(places(report('ClusterSecretStore', 'vault'), 'lost')).toEqual([]);
-  });
+  it.each(['WorkloadIdentity', 'ServicePrincipal'])(
+    'an Azure store with two tenants uses the inline tenant (%s)',
+    async (authType) => {
+      const keys = { clientId: ref('s', 'id'), tenantId: ref('s', 't') };
+      const azure = {
+        vaultUrl: 'https://c.vault.azure.net',
+        authType,
+        tenantId: 'plain',
+        authSecretRef: authType === 'WorkloadIdentity' ? keys : { ...keys, clientSecret: ref('s', 'x') },
+      };
+      const { report, stores } = await imported(store('vault', { azurekv: azure }));
+      expect(stores).toMatchObject([{ auth: { tenantId: 'plain', clientId: secretRef('s', 'id') } }]);
+      expect(places(report('ClusterSecretStore', 'vault'), 'lost')).toEqual([]);
+    },
+  );
 });
 
 describe('an Azure store without a tenant or client id', () => {
-  it('is not converted', async () => {
+  it('an Azure store without a tenant or client id is not converted', async () => {
     const azure = {
       vaultUrl: 'https://c.vault.azure.net',
       tenantId: 't',
@@ -371,7 +380,7 @@ describe('an Azure store without a tenant or client id', () => {
 });
 
 describe('credentials', () => {
-  it('must be copied once each if they are in other namespaces, and the report describes how', async () => {
+  it('credentials in other namespaces must be copied once each, and the report describes how', async () => {
     const local = (namespace: string) => ({
       apiVersion: 'external-secrets.io/v1beta1',
       kind: 'SecretStore',
@@ -403,7 +412,7 @@ describe('credentials', () => {
     ).toMatch(/-n a get secret token .*a\.token.*\n.*-n b get secret token .*b\.token/);
   });
 
-  it('cannot be converted if they differ between namespaces', async () => {
+  it('credentials cannot be converted if they differ between namespaces', async () => {
     const vault = store('vault', {
       vault: { server: 'https://v:8200', path: 'kv', auth: { tokenSecretRef: { name: 'token', key: 't' } } },
     });
@@ -429,12 +438,12 @@ describe('the namespace conditions of a store', () => {
     // In a regular expression, `*` repeats the character before it.
     [[{ namespaceRegexes: ['^prod*$', '^app*s$'] }], ['apps']],
     [[{ namespaceRegexes: ['^prod*$'], namespaces: ['apps', 'team-*', '*'] }], ['apps']],
-  ])('become access rules: %j', async (conditions, namespaces) => {
+  ])('the namespace conditions of a store become access rules: %j', async (conditions, namespaces) => {
     const { access } = await imported(bounded(conditions), external(one));
     expect(access).toEqual([{ namespaces, stores: ['vault'], keys: ['**'] }]);
   });
 
-  it('are reported and allow no namespace if they contain an invalid namespace name', async () => {
+  it('the namespace conditions of a store are reported and allow no namespace if they contain an invalid namespace name', async () => {
     const { access, mappings, report } = await imported(
       bounded([{ namespaces: ['*'], namespaceRegexes: ['^prod*$'] }]),
       external(one),
@@ -446,7 +455,7 @@ describe('the namespace conditions of a store', () => {
     );
   });
 
-  it('make a mapping inactive if they exclude its ExternalSecret', async () => {
+  it('the namespace conditions of a store make a mapping inactive if they exclude the namespace of its ExternalSecret', async () => {
     const { mappings, report } = await imported(bounded([{ namespaces: ['web'] }]), external(one));
     expect(mappings).toEqual([]);
     expect(report('ExternalSecret', 'db')).toMatchObject({
@@ -464,7 +473,7 @@ describe('the namespace conditions of a store', () => {
 });
 
 describe('a field of an unrendered chart', () => {
-  it('is reported once, even if YAML parses its braces as an object', async () => {
+  it('a placeholder of an unrendered chart is reported once, even if YAML parses its braces as an object', async () => {
     const region = { '{ .Values.region }': null };
     const { report } = await imported(store('aws', { aws: { service: 'SecretsManager', region } }));
     const lost = report('ClusterSecretStore', 'aws')?.findings.filter(({ level }) => level === 'lost');
@@ -480,7 +489,7 @@ describe('a field of an unrendered chart', () => {
 });
 
 describe('invalid Kubernetes names', () => {
-  it('are never printed as part of a command', async () => {
+  it('invalid Kubernetes names are never printed as part of a command', async () => {
     const vault = store('vault', {
       vault: {
         server: 'https://v:8200',

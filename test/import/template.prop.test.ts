@@ -43,7 +43,7 @@ const templates = fc.oneof(
 );
 
 describe('any template text', () => {
-  it('is either listed or becomes a valid template', () => {
+  it('any template text is either listed or becomes a valid template', () => {
     fc.assert(
       fc.property(templates, (template) => {
         const result = translateTemplate(template);
@@ -55,7 +55,7 @@ describe('any template text', () => {
     );
   });
 
-  it('stays unchanged, byte for byte, if it has no actions', () => {
+  it('any template text stays unchanged, byte for byte, if it has no actions', () => {
     fc.assert(
       fc.property(
         fc

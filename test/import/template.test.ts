@@ -20,7 +20,7 @@ const DATA = {
   bundle: `Bag\n${another.ca}${leaf.key}${one.ca}${leaf.cert}`,
 };
 
-/** Renders the converted template with our engine. */
+/** Renders the converted template with our template engine. */
 function rendered(template: string, rename?: (name: string) => string): string {
   const result = translateTemplate(template, rename === undefined ? undefined : { rename });
   if (result.kind === 'lost') return `lost: ${result.problems.map(({ message }) => message).join('; ')}`;
@@ -83,7 +83,6 @@ describe('a Go template', () => {
     // The comment separates the text from the trim marker.
     ['a\n{{/* nothing */}} \n{{- .a }}', 'a\nA b'],
     ['{{ .a -}} {{/* nothing */}} z', 'A b z'],
-    // Quoted braces that Liquid would interpret.
     ['{{ (fromJson .json).n | quote }}', '"1"'],
     ['{{ (fromJson .json).n | toString | toRawJson }}', '"1"'],
     ['{{ print (fromJson .json).n | quote }}', '"1"'],
@@ -100,11 +99,11 @@ describe('a Go template', () => {
     ['{{ $x := "%}" }}{{ $x }}{{ printf "-%%}%s" $x }}', '%}-%}%}'],
     ['{{ range splitList "%}" .a }}[{{ . }}]{{ end }}', '[A b]'],
     ['plain text', 'plain text'],
-  ])('renders the same text after conversion: %j', (template, expected) => {
+  ])('a Go template renders the same text after conversion: %j', (template, expected) => {
     expect(rendered(template)).toBe(expected);
   });
 
-  it('keeps the order of certificates in a chain or an unordered bundle', () => {
+  it('a Go template keeps the order of certificates in a chain or an unordered bundle', () => {
     const all = `${another.ca}${one.ca}${leaf.cert}`;
     expect(rendered('{{ .bundle | filterPEM "CERTIFICATE" }}')).toBe(all);
     expect(rendered('{{ filterPEM "CERTIFICATE" .bundle | b64enc }}')).toBe(btoa(all));
@@ -118,7 +117,7 @@ describe('a Go template', () => {
     ['intermediate', '', ''],
     ['root', one.ca, ', including its root; without a root External Secrets returns nothing'],
   ])(
-    'extracts the %s of a chain, and notes when External Secrets would return nothing',
+    'a Go template extracts the %s of a chain, and causes a note if External Secrets would return nothing',
     (part, expected, differs) => {
       const template = `{{ .chain | filterCertChain "${part}" }}`;
       expect(rendered(template)).toBe(expected);
@@ -147,16 +146,17 @@ describe('a Go template', () => {
     ['{{ end }}', 'without its beginning'],
     ['{{ printf "%5s" .a }}', '`printf` with these arguments'],
     ['{{ constructor .a }}', '`constructor` has no equivalent'],
-    // With several arguments, External Secrets prints all of them. Converted to filters, one argument would be lost.
+    // External Secrets prints all arguments. After a conversion to filters, some arguments would be lost.
     ['{{ quote .a .quote }}', '`quote` with these arguments'],
     ['{{ .a | quote .quote }}', '`quote` with these arguments'],
     ['{{ squote .a .quote }}', '`squote` with these arguments'],
     ['{{ urlquery .a .quote }}', '`urlquery` with these arguments'],
-    // Converted, the variable would be the source itself or the loop item, and cannot be assigned.
+    // After the conversion, such a variable would be the source itself or the loop item, and these cannot get a new
+    // value.
     ['{{ with $x := .a }}{{ $x = "q" }}{{ end }}{{ .a }}', 'a new value for `$x`'],
     ['{{ if $x := .a }}{{ $x = "q" }}{{ end }}{{ .a }}', 'a new value for `$x`'],
     ['{{ range $v := (fromJson .json).list }}{{ $v = "z" }}{{ $v }}{{ end }}', 'a new value for `$v`'],
-  ])('is reported as not convertible: %j', (template, why) => {
+  ])('a Go template is reported as not convertible: %j', (template, why) => {
     expect(rendered(template)).toMatch(/^lost: /);
     expect(rendered(template)).toContain(why);
   });
@@ -170,24 +170,24 @@ describe('a Go template', () => {
       '{{ .encoded | b64dec | pkcs12key }}',
       /^the output of `base64_decode` must be text .* or be passed to /,
     ],
-  ])('is converted with a note about the difference in meaning: %j', (template, note) => {
+  ])('a Go template is converted with a note about a different meaning: %j', (template, note) => {
     const result = translateTemplate(template);
     const notes = result.kind === 'done' ? result.value.notes.map(({ what }) => what) : [];
     expect(notes).toContainEqual(expect.stringMatching(note));
   });
 
-  it('causes no note about numbers if it contains plain text', () => {
+  it('a Go template causes no note about numbers if it contains plain text', () => {
     expect(translateTemplate('{{ .none | default "other" }}')).toMatchObject({ value: { notes: [] } });
   });
 
-  it('is reported with the line of the unsupported part', () => {
+  it('a Go template with an unsupported part is reported with the line of this part', () => {
     expect(translateTemplate('a\n{{ .a }}\n{{ now }}')).toEqual({
       kind: 'lost',
       problems: [{ line: 3, message: '`now` has no equivalent' }],
     });
   });
 
-  it('uses the new names of renamed sources', () => {
+  it('a Go template uses the new names of renamed sources', () => {
     expect(rendered('{{ .a }}{{ index . "a-b" }}', (name) => `source_${name}`)).toBe('A bdash');
   });
 });

@@ -230,8 +230,7 @@ async function loadOf(text: string): Promise<Config> {
 }
 
 /**
- * Like `findLeaks`, but faster. Searches each encoding of a marker only once, because these markers consist only of
- * their core.
+ * Like `findLeaks`, but faster. Each of these markers is equal to its core, so one search for each encoding is enough.
  */
 export function leaksIn(places: readonly Place[], markers: readonly Marker[]): readonly string[] {
   return places.flatMap(({ name: placeName, bytes }) => {

@@ -62,7 +62,10 @@ export const THEIRS = {
   data: { THEIRS: base64('theirs') },
 };
 
-/** Returns the mappings in YAML. An additional target reads only `stays` and must not be affected. */
+/**
+ * Returns the mappings in YAML. The additional target `bystander` reads only `stays`, so a failure of `gone` must not
+ * affect it.
+ */
 export function mappingsOf(
   key: (name: string) => string,
   ownerships: readonly Ownership[] = Object.keys(SHAPES_OF) as Ownership[],

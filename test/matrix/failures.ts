@@ -3,7 +3,7 @@ import type { Deadline } from '../../src/providers/timing.ts';
 import type { Fault as AzureFault } from '../fakes/azure-server/faults.ts';
 import type { Fault as ProxyFault } from '../fakes/fault-proxy.ts';
 
-/** The failures that each store must handle, except failures that its kind cannot have. */
+/** The failures with which each store is tested, except failures that its kind cannot have. */
 export const FAILURES = [
   '401',
   '403',
@@ -69,7 +69,8 @@ const OTHER = 'unexpected response';
 type Canned = Exclude<ProxyFault | AzureFault, 'endless' | 'unavailable, endless'>;
 
 /**
- * The failure that each predefined fault represents. The conformance suite covers endless responses, which take long.
+ * The failure that each predefined fault represents. Endless responses are missing, because they take long and the
+ * conformance suite tests them.
  */
 export const CANNED: Readonly<Record<Canned, Failure>> = {
   'bad request': OTHER,

@@ -11,12 +11,15 @@ export const FACES = ['good', 'another name', 'expired'] as const;
 export type Face = (typeof FACES)[number];
 
 /**
- * A TLS proxy in front of a server. It can change its certificate but keeps its address, because a store with a new
- * address would count as another store.
+ * A TLS proxy in front of a server. It can change its certificate but keeps its address, because a changed address
+ * would make it a different store.
  */
 export interface Front extends AsyncDisposable {
   readonly port: number;
-  /** Replaces the certificate and closes open connections. Resolves when clients in this process know that they are closed. */
+  /**
+   * Replaces the certificate and closes open connections. Resolves after the clients in this process have noticed the
+   * closed connections.
+   */
   show(face: Face): Promise<void>;
   /** Closes open connections. */
   cut(): void;
@@ -72,7 +75,7 @@ export async function startFront({ authority, host, upstream }: FrontOptions): P
       const closed = [...sockets].map((socket) => once(socket, 'close'));
       cut();
       await Promise.all(closed);
-      // The sockets of the clients close one turn of the event loop later.
+      // In the clients, the sockets close one turn of the event loop later.
       await nextTurn();
       await nextTurn();
     },
@@ -84,7 +87,7 @@ export async function startFront({ authority, host, upstream }: FrontOptions): P
   };
 }
 
-/** Resolves the host names of this test to this machine, or fails to. Replaces only the DNS resolver. */
+/** Replaces the DNS resolver. Resolves the host names of this test to this machine, unless a test makes a name fail. */
 export interface Names extends Disposable {
   /** Makes the name fail to resolve from now on. */
   lose(host: string): void;

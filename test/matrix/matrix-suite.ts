@@ -8,8 +8,8 @@ import { base64, type Cell, cells, HEALTHY, idOf, mappingsOf, THEIRS } from './c
 import { FAILURES, type Fault, type MatrixKind, type MatrixStore } from './failures.ts';
 
 // Runs every store with every failure, for targets with every policy and owner. Each case runs four cycles, which
-// together take longer than `absence.over`. Only a proved absence together with the policy may delete, empty or adopt a
-// target. No target is written partially. Values appear only in the store and the target.
+// together take longer than `absence.over`. Only a proved absence may delete, empty or adopt a target, and only if the
+// policy allows it. No target is written partially. Values appear only in the store and the target.
 
 const MINUTE = 60_000;
 const counts = { cells: 0, passes: 0, deleted: 0, keysRemoved: 0, held: 0 };
@@ -35,7 +35,7 @@ function watchOutput() {
   };
 }
 
-/** The key of the source that fails. A search adds a Secret key with the same name. */
+/** The key of the source that fails. In a mapping with a search, the Secret gets a key of the same name. */
 const FAILING_KEY = 'gone';
 
 interface Values {
@@ -62,7 +62,7 @@ function dataOf({ cluster }: Bench, cell: Cell): Readonly<Record<string, unknown
   return raw === undefined ? undefined : { ...objectIn(raw, 'data') };
 }
 
-/** Returns the data of a target while the store is healthy. */
+/** Returns the data that a target must contain while the store is healthy. */
 function expectedData({ shape, ownership }: Cell, values: Values, stays: Marker): Record<string, string> {
   const theirs = ownership === 'merged' ? THEIRS.data : {};
   const [failing, other] = [values.failing.core.toString(), stays.core.toString()].map(base64);
@@ -175,7 +175,7 @@ async function run(kind: MatrixKind, store: MatrixStore, fault: Fault<MatrixStor
   expect(leaksIn(await bench.seen(), Object.values(values)), where).toEqual([]);
 }
 
-/** Returns the first two cases of each failure and scope. A long run includes all cases. */
+/** Returns the first two cases of each failure and scope. In a long run, returns all cases. */
 function chosen({ faults }: MatrixKind): readonly Fault<MatrixStore>[] {
   if (process.env.SECRETBRIDGE_TEST_RUNS !== undefined) return faults;
   const groups = Map.groupBy(faults, ({ failure, scope }) => `${failure} ${scope}`);
@@ -196,7 +196,7 @@ export function describeMatrix(kind: MatrixKind): void {
       console.log(`matrix of ${kind.title}: ${JSON.stringify(counts)}, codes ${[...codes].sort().join(' ')}`);
     });
 
-    it('covers every failure, or states why this kind of store cannot have it', () => {
+    it('has a fault for every failure, or states why this kind of store cannot have the failure', () => {
       const captured = new Set(kind.faults.map(({ failure }) => failure));
       for (const failure of FAILURES)
         expect(captured.has(failure), failure).toBe(kind.never[failure] === undefined);
@@ -209,7 +209,7 @@ export function describeMatrix(kind: MatrixKind): void {
       },
     );
 
-    it('produces every kind of result, only documented codes, and no direct output', () => {
+    it('all cases together produce every kind of result, only documented codes, and no direct output', () => {
       expect(Math.min(counts.deleted, counts.keysRemoved, counts.held)).toBeGreaterThan(0);
       for (const code of codes) expect(ERRORS).toHaveProperty(code);
       expect(output.seen).toEqual([]);

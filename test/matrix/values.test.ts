@@ -9,7 +9,7 @@ const NAMES = Object.keys(STORES) as StoreName[];
 for (const name of NAMES) describeValues(`values of ${STORES[name]} with its fake server`, FAKES[name], name);
 
 describe('a search that fails halfway', () => {
-  it.each(NAMES)('fails as a whole and does not change the target: %s', async (name) => {
+  it.each(NAMES)('a search that fails halfway does not change the target (store: %s)', async (name) => {
     await using store = await FAKES[name]();
     const key = (path: string) => (name === 'azure' ? path.replaceAll('/', '-') : path);
     const put = (path: string) =>

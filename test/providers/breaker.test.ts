@@ -6,7 +6,7 @@ import { useFakeTimers } from '../fakes/fake-timers.ts';
 const AWAY = new AppError('STORE_UNAVAILABLE');
 const HUNG = new AppError('TIMEOUT');
 
-/** Creates a circuit breaker with a probe whose result the test controls. */
+/** Creates a circuit breaker. The test controls the result of its probe. */
 function breakerWith(first: AppError | undefined, random = 0.5) {
   const time = useFakeTimers();
   const probes: number[] = [];
@@ -27,7 +27,7 @@ function breakerWith(first: AppError | undefined, random = 0.5) {
     for (const ending of failures) await breaker.execute(async () => ({ failure: ending }));
     await time.advance(0);
   };
-  /** Starts a call that ends when the returned function is called. */
+  /** Starts a call. Returns a function that ends the call. */
   const start = () => {
     const { promise, resolve } = Promise.withResolvers<AppError | undefined>();
     const ended = breaker.execute(async () => ({ failure: await promise }));
@@ -71,7 +71,7 @@ describe('a circuit breaker', () => {
     expect([state(), probes.length]).toEqual(['open', 1]);
   });
 
-  it('delays the first probe as long as the store requests', async () => {
+  it('waits before the first probe for as long as the store requests', async () => {
     const { state, call, time, probes } = breakerWith(AWAY, 0);
     const busy = new AppError('STORE_UNAVAILABLE', { retryAfterMs: 8_000 });
     await call(busy, busy, busy, busy, busy, busy);
@@ -81,7 +81,7 @@ describe('a circuit breaker', () => {
     expect([state(), probes.length]).toEqual(['open', 1]);
   });
 
-  it('skips the probe if a call is answered first, and schedules a probe after new failures', async () => {
+  it('cancels the probe if a call is answered before it, and plans a new probe after new failures', async () => {
     const { state, call, time, probes } = breakerWith(AWAY);
     const busy = new AppError('STORE_UNAVAILABLE', { retryAfterMs: 8_000 });
     await call(busy, busy, busy, undefined);
@@ -92,7 +92,7 @@ describe('a circuit breaker', () => {
     expect([state(), probes.length]).toEqual(['open', 1]);
   });
 
-  it('stays closed when one key hangs and the probe succeeds', async () => {
+  it('stays closed if one key hangs and the probe is answered', async () => {
     const { breaker, state, call, probes } = breakerWith(undefined);
     for (let round = 0; round < 4; round += 1) await call(HUNG, HUNG, HUNG);
     expect(state()).toBe('closed');
@@ -102,20 +102,20 @@ describe('a circuit breaker', () => {
     expect(breaker.error).toBeUndefined();
   });
 
-  it('stays closed when one key hangs among calls for other keys', async () => {
+  it('stays closed if one key hangs and calls for other keys are answered', async () => {
     const { state, call, probes } = breakerWith(AWAY);
     for (let round = 0; round < 50; round += 1) await call(HUNG, HUNG, undefined);
     expect([state(), probes.length]).toEqual(['closed', 0]);
   });
 
-  it('opens after many failures even if the probe succeeds', async () => {
+  it('opens after 25 failures in a row, even if the probe is answered', async () => {
     const { state, call } = breakerWith(undefined);
     await call(...Array.from({ length: 25 }, () => HUNG));
     expect(state()).toBe('open');
   });
 
   it.each(['AUTH_FAILED', 'ACCESS_DENIED', 'THROTTLED', 'BAD_ANSWER', 'SOURCE_DISABLED'] as const)(
-    'treats %s as a response of the store',
+    'stays closed after errors with the code %s, because they show that the store responds',
     async (code) => {
       const { state, call } = breakerWith(AWAY);
       for (let round = 0; round < 20; round += 1) await call(AWAY, AWAY, new AppError(code));
@@ -123,7 +123,7 @@ describe('a circuit breaker', () => {
     },
   );
 
-  it('ignores a call that throws because its caller aborted it', async () => {
+  it('does not count a call that throws because its caller aborted it', async () => {
     const { breaker, state, call } = breakerWith(AWAY);
     await call(AWAY, AWAY);
     await expect(breaker.execute(() => Promise.reject(new Error('enough')))).rejects.toThrow('enough');
@@ -132,7 +132,7 @@ describe('a circuit breaker', () => {
     expect(state()).toBe('open');
   });
 
-  it('stays closed if any call is answered before the probe fails', async () => {
+  it('stays closed if a call is answered before the probe fails', async () => {
     const { state, call, hold, time } = breakerWith(AWAY);
     const release = hold();
     await call(AWAY, AWAY, AWAY, undefined);
@@ -143,13 +143,13 @@ describe('a circuit breaker', () => {
 });
 
 describe('an open circuit breaker', () => {
-  it('rejects every call immediately, with the code of the last error', async () => {
+  it('rejects every call immediately while it is open, with the code of the last error', async () => {
     const { breaker } = await opened(HUNG);
     const refusal = { code: 'TIMEOUT', detail: 'its last calls failed, so this call was skipped' };
     await expect(breaker.execute(async () => ({ failure: undefined }))).rejects.toMatchObject(refusal);
   });
 
-  it('sends only a few probes per minute, regardless of load and duration of the outage', async () => {
+  it('sends only a few probes per minute while it is open, however many calls there are and however long the outage is', async () => {
     const { breaker, time, probes } = await opened();
     const start = time.now();
     for (let second = 0; second < 15 * 60; second += 1) {
@@ -157,7 +157,7 @@ describe('an open circuit breaker', () => {
       await expect(breaker.execute(async () => ({ failure: AWAY }))).rejects.toThrow();
     }
     const perMinute = Object.values(Object.groupBy(probes, (at) => Math.floor((at - start) / 60_000)));
-    expect(Math.max(...perMinute.map((all) => all?.length ?? 0))).toBeLessThanOrEqual(6); // The first minute has the most probes.
+    expect(Math.max(...perMinute.map((all) => all?.length ?? 0))).toBeLessThanOrEqual(6); // The first minute has the most probes, because the waits get longer.
     expect(probes.length).toBeLessThanOrEqual(15 * 4);
     expect(probes.length).toBeGreaterThan(15 * 2);
   });
@@ -165,15 +165,18 @@ describe('an open circuit breaker', () => {
   it.each([
     [0, [1_800, 3_600, 7_200, 14_400, 18_000, 18_000]],
     [1, [2_200, 4_400, 8_800, 17_600, 22_000, 22_000]],
-  ])('probes after two seconds, then at increasing intervals with jitter (%d)', async (random, waits) => {
-    const { call, time, probes } = breakerWith(AWAY, random);
-    await call(AWAY, AWAY, AWAY);
-    await time.advance(80_000);
-    const gaps = probes.slice(1).map((at, index) => Math.round(at - (probes[index] ?? 0)));
-    expect(gaps.slice(0, waits.length)).toEqual(waits);
-  });
+  ])(
+    'sends the next probe after two seconds, and further probes after longer waits with jitter (random number %d)',
+    async (random, waits) => {
+      const { call, time, probes } = breakerWith(AWAY, random);
+      await call(AWAY, AWAY, AWAY);
+      await time.advance(80_000);
+      const gaps = probes.slice(1).map((at, index) => Math.round(at - (probes[index] ?? 0)));
+      expect(gaps.slice(0, waits.length)).toEqual(waits);
+    },
+  );
 
-  it("detects the store's recovery without a call, and reports it", async () => {
+  it('notices and reports without any call that the store works again', async () => {
     const { state, time, states, answer } = await opened();
     states.length = 0;
     await time.advance(5 * 60_000);
@@ -182,7 +185,7 @@ describe('an open circuit breaker', () => {
     expect([states.at(-1), state()]).toEqual(['closed', 'closed']);
   });
 
-  it('opens again after three missing answers that follow an answered probe, and then waits longer', async () => {
+  it('opens again if three missing answers follow an answered probe, and then waits longer than before', async () => {
     const { state, call, time, answer, probes } = await opened();
     answer(undefined);
     await time.advance(2_000);
@@ -197,7 +200,7 @@ describe('an open circuit breaker', () => {
     expect([probes.length, state()]).toEqual([sent + 1, 'closed']);
   });
 
-  it('needs the full number of failures to open again once a call is answered', async () => {
+  it('needs 25 failures to open again after a call was answered', async () => {
     const { state, call, time, answer } = await opened();
     answer(undefined);
     await time.advance(2_000);
@@ -205,7 +208,7 @@ describe('an open circuit breaker', () => {
     expect(state()).toBe('closed');
   });
 
-  it('closes after any response, even to a call from before it opened', async () => {
+  it('closes after any response, even if the call started before the breaker opened', async () => {
     const { state, call, start } = breakerWith(AWAY);
     const end = start();
     await call(AWAY, AWAY, AWAY);
@@ -214,7 +217,7 @@ describe('an open circuit breaker', () => {
     expect(state()).toBe('closed');
   });
 
-  it('delays the next probe as long as the store requests', async () => {
+  it('waits before the next probe for as long as the store requests', async () => {
     const { call, time, probes } = breakerWith(
       new AppError('STORE_UNAVAILABLE', { retryAfterMs: 30_000 }),
       0,
@@ -226,7 +229,7 @@ describe('an open circuit breaker', () => {
     expect(probes).toHaveLength(2);
   });
 
-  it('keeps no timer after it is disposed', async () => {
+  it('leaves no timer after it was disposed', async () => {
     const { breaker, time } = await opened();
     expect(time.pending).toBe(1);
     breaker[Symbol.dispose]();
@@ -234,7 +237,7 @@ describe('an open circuit breaker', () => {
   });
 });
 
-it('sends no probes to an unused store', async () => {
+it('sends no probes to a store that is not used', async () => {
   const { time, probes } = breakerWith(AWAY);
   await time.advance(3_600_000);
   expect(probes).toEqual([]);

@@ -16,7 +16,7 @@ describe('the configuration of a Vault store', () => {
     'http://127.1.2.3',
     'http://[::1]:8200',
     'https://vault/path',
-  ])('accepts the address %s', (address) => {
+  ])('accepts the vault address %s', (address) => {
     expect(parse({ address }).success).toBe(true);
   });
 
@@ -31,7 +31,7 @@ describe('the configuration of a Vault store', () => {
     'vault:8200',
     '',
     'http://0.0.0.0:8200',
-  ])('rejects the address %j', (address) => {
+  ])('rejects the vault address %j', (address) => {
     expect(parse({ address }).success).toBe(false);
   });
 
@@ -40,24 +40,24 @@ describe('the configuration of a Vault store', () => {
     expect(parse({ namespace: 'tëam' }).success).toBe(false);
   });
 
-  it('accepts plain http to other hosts only with allowHttp', () => {
+  it('accepts an `http` address of another host only with `allowHttp`', () => {
     expect(parse({ address: 'http://vault:8200', allowHttp: true }).success).toBe(true);
   });
 
   it.each(['..', 'a/../b', '/secret', 'secret/', 'a//b', 'a b', 'a?b', ''])(
-    'rejects the mount %j',
+    'rejects the mount path %j',
     (mount) => {
       expect(parse({ mount }).success).toBe(false);
     },
   );
 
-  it('rejects a literal credential, unknown keys, and an incomplete client certificate', () => {
+  it('rejects a token in the configuration file itself, an unknown field, and a client certificate without its key', () => {
     expect(parse({ auth: { method: 'token', token: 'hvs.x' } }).success).toBe(false);
     expect(parse({ adress: 'x' }).success).toBe(false);
     expect(parse({ tls: { certFile: 'a' } }).success).toBe(false);
   });
 
-  it('accepts all seven login methods', () => {
+  it('accepts each of the seven login methods', () => {
     const reference = { env: 'X' };
     const logins = [
       { method: 'token', token: reference },

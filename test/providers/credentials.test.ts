@@ -3,7 +3,7 @@ import { SecretValue } from '../../src/core/secret-value.ts';
 import { resolveCredential } from '../../src/providers/credentials.ts';
 import { secureContextWithCa } from '../../src/providers/tls.ts';
 
-// An empty credential must not grant access.
+// An empty credential must never be used for a login.
 
 it.each([
   ['an environment variable', { env: 'EMPTY' }, 'environment variable EMPTY is not set or empty'],
@@ -13,7 +13,7 @@ it.each([
     { secretRef: { name: 's', key: 'k' } },
     "key k of Secret s in the bridge's own namespace is missing or empty",
   ],
-])('reports an empty credential as missing: %s', async (_, reference, detail) => {
+])('reports an empty credential as missing if it comes from %s', async (_, reference, detail) => {
   const secret = async () => SecretValue.fromBytes(new Uint8Array());
   await expect(resolveCredential(reference, { env: { EMPTY: '' }, secret })).rejects.toMatchObject({
     code: 'CREDENTIAL_MISSING',
@@ -27,20 +27,20 @@ it.each([
   ['token\n\n', 'token\n'],
   ['two\nlines', 'two\nlines'],
   ['token ', 'token '],
-])('removes one final newline from a Secret key and from a file: %j', async (text, expected) => {
+])('removes only one newline at the end of a credential from a Secret: %j', async (text, expected) => {
   const secret = async () => SecretValue.fromText(text);
   const value = await resolveCredential({ secretRef: { name: 's', key: 'k' } }, { env: {}, secret });
   expect(value.revealText()).toBe(expected);
 });
 
-it('reports a Secret key that contains only a newline as missing', async () => {
+it('reports a credential as missing if its Secret key contains only a newline', async () => {
   const secret = async () => SecretValue.fromText('\n');
   await expect(
     resolveCredential({ secretRef: { name: 's', key: 'k' } }, { env: {}, secret }),
   ).rejects.toMatchObject({ code: 'CREDENTIAL_MISSING' });
 });
 
-it('reports a CA file that is not a regular file', async () => {
+it('rejects a CA file that is not a regular file', async () => {
   await expect(secureContextWithCa('/dev/null')).rejects.toMatchObject({
     code: 'CONFIG_INVALID',
     detail: 'file /dev/null cannot be read: it is not a regular file',

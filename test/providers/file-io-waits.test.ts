@@ -5,7 +5,7 @@ import { afterEach, expect, it, vi } from 'vitest';
 import { resolveCredential } from '../../src/providers/credentials.ts';
 import { secureContextWithCa } from '../../src/providers/tls.ts';
 
-/** A file system whose server is down. Each call blocks a thread until it returns. */
+/** A file system whose server does not respond. Each call blocks a thread until the server responds again. */
 const server = vi.hoisted(() => ({ isAway: false, held: [] as (() => void)[] }));
 
 vi.mock('node:fs/promises', async (original) => {
@@ -41,7 +41,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-it('a credential on a hanging file system blocks only one thread, and is read after the recovery', async () => {
+it('blocks only one thread for a credential on a hanging file system, and reads the credential after the recovery', async () => {
   await using folder = await folderWith('token');
   const [file = ''] = folder.files;
   const read = () => resolveCredential({ file }, { env: {} });
@@ -66,7 +66,7 @@ it.each([
   ['one folder', 1, 1],
   ['several folders', 3, 2],
 ])(
-  'many credential reads in %s leave threads free, and all complete after the recovery',
+  'leaves threads free while many credentials in %s hang, and completes all reads after the recovery',
   async (_, count, held) => {
     await using folders = new AsyncDisposableStack();
     const opened = await Promise.all(

@@ -4,8 +4,8 @@ import { createManualTime } from '../fakes/manual-time.ts';
 
 const MINUTE_MS = 60_000;
 
-describe('the count of the last hour', () => {
-  it('includes only events within the last hour', () => {
+describe('the counter of the last hour', () => {
+  it('counts only the events of the last hour', () => {
     const time = createManualTime(0);
     const hourly = createHourlyCounter(time);
     for (let minute = 0; minute < 90; minute += 1) {
@@ -19,7 +19,7 @@ describe('the count of the last hour', () => {
     expect(hourly.count).toBe(0);
   });
 
-  it('drops minutes in the future after the clock was set back', () => {
+  it('drops events that lie in the future after the clock was set back', () => {
     const time = createManualTime(10 * 60 * MINUTE_MS);
     const hourly = createHourlyCounter(time);
     hourly.add();

@@ -1,7 +1,7 @@
 import type { ErrorCode } from '../../src/core/error-codes.ts';
 import type { HttpFault } from '../fakes/http-faults.ts';
 
-/** The expected error for each fault between us and a store, unless the store defines another error for the fault. */
+/** The error that we expect for each fault between us and a store. A store may define another error for a fault. */
 export const HTTP_FAULT_CODES = {
   'bad request': 'BAD_ANSWER',
   unauthorized: 'AUTH_FAILED',

@@ -13,36 +13,39 @@ import { openAws, roleArn, STATIC } from './aws-secrets-manager/harness.ts';
 import { BY_SECRET, CLIENT_SECRET, openAzure } from './azure-key-vault/harness.ts';
 import { APP_ROLE, openVault } from './vault/harness.ts';
 
-/** Texts from the vendors that no error may contain. */
+/** Texts of the vendors that must not be in any error. */
 const VENDOR_TEXTS = {
   aws: ['which must never be shown'],
   azure: ["a text of the vendor's", 'AADSTS', 'Sign in', 'aka.ms'],
 };
 const ROLE = { auth: { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] } };
 
-/** Checks that a text contains no secret in any encoding. */
+/** Checks that a text contains none of the secrets, in any encoding. */
 function expectNoLeaks(text: string, secrets: readonly string[]): void {
   const markers = [MARKER, ...secrets].map((secret, index) => markerOf(`secret ${index}`, secret));
   expect(findLeaks([{ name: 'text', bytes: text }], markers)).toEqual([]);
 }
 
-// The matrix tests search for values after every failure. These tests also search for credentials, tokens and vendor
-// texts.
+// Other tests look for values in the error after every failure. These tests also look for credentials, tokens and texts
+// of the vendors.
 describe('errors about Vault', { tags: ['long'] }, () => {
-  it.each(FAULTS)('contain no secret after the fault "%s" during login and read', async (fault) => {
-    for (const path of [/login/, /secret\/data|lookup-self/]) {
-      await using store = await openVault({ config: APP_ROLE });
-      store.server.put('secret', 'a', JSON.stringify({ a: MARKER }));
-      store.server.deny(/secret\/data\/b/);
-      store.proxy.set(fault, path);
-      const results = await store.provider.read([{ key: 'a' }, { key: 'b' }, { key: 'none' }]);
-      const checks = await store.provider.check();
-      expectNoLeaks(everythingIn([...results, ...checks]), [
-        store.server.appRole.secretId,
-        ...store.server.tokens,
-      ]);
-    }
-  });
+  it.each(FAULTS)(
+    'keeps secrets out of the errors after the fault "%s" during login and read',
+    async (fault) => {
+      for (const path of [/login/, /secret\/data|lookup-self/]) {
+        await using store = await openVault({ config: APP_ROLE });
+        store.server.put('secret', 'a', JSON.stringify({ a: MARKER }));
+        store.server.deny(/secret\/data\/b/);
+        store.proxy.set(fault, path);
+        const results = await store.provider.read([{ key: 'a' }, { key: 'b' }, { key: 'none' }]);
+        const checks = await store.provider.check();
+        expectNoLeaks(everythingIn([...results, ...checks]), [
+          store.server.appRole.secretId,
+          ...store.server.tokens,
+        ]);
+      }
+    },
+  );
 });
 
 describe('errors about AWS', { tags: ['long'] }, () => {
@@ -54,7 +57,7 @@ describe('errors about AWS', { tags: ['long'] }, () => {
     for (const vendorText of VENDOR_TEXTS.aws) expect(text).not.toContain(vendorText);
   }
 
-  it.each(FAULTS)('contain no secret and no vendor text after the fault "%s"', async (fault) => {
+  it.each(FAULTS)('keeps secrets and texts of AWS out of the errors after the fault "%s"', async (fault) => {
     await using aws = await openAws({ config: ROLE });
     for (const name of ['a', 'b']) aws.server.store.put(name, MARKER);
     for (const current of [fault, undefined, fault]) {
@@ -76,7 +79,7 @@ describe('errors about AWS', { tags: ['long'] }, () => {
     [new AwsError('SomethingNew'), /./],
     [new AwsError('AccessDeniedException'), /Describe|Batch/],
   ] as const)(
-    'contain no secret and no vendor text after the fault %s in operations %s',
+    'keeps secrets and texts of AWS out of the errors after the fault %s in operations %s',
     async (fault, operations) => {
       await using aws = await openAws({ config: ROLE });
       for (const name of ['a', 'b']) aws.server.store.put(name, MARKER);
@@ -89,7 +92,7 @@ describe('errors about AWS', { tags: ['long'] }, () => {
 
 describe('errors about Key Vault', { tags: ['long'] }, () => {
   it.each(AZURE_FAULTS)(
-    'contain no secret and no vendor text after the fault "%s" during login, read and proof of absence',
+    'keeps secrets and texts of Azure out of the errors after the fault "%s" during login, read and proof of absence',
     async (fault) => {
       for (const line of [/^authority POST/, /\/secrets\/a$|deletedsecrets/]) {
         await using store = await openAzure();
@@ -202,7 +205,7 @@ describe('a process with an open store', () => {
       undefined,
     ],
   ] as const)(
-    'prints no data that it sends, even with vendor logs enabled, and exits by itself: %s',
+    "prints no data that it sends, even with the vendor's logs enabled, and exits without help: %s",
     async (_, open, folder, schema, provider, vendor) => {
       await using store = await open();
       const { stdout, stderr } = await promisify(execFile)(

@@ -5,7 +5,7 @@ import { createManualTime } from '../fakes/manual-time.ts';
 
 const REFUSED = new AppError('AUTH_FAILED');
 
-/** Returns, for each refusal, the seconds until the next attempt is allowed. */
+/** Returns for each refusal the number of seconds until the next login is allowed. */
 async function waits(error: AppError, rounds: number): Promise<number[]> {
   const time = createManualTime();
   const refusals = createLoginBackoff(time);
@@ -29,15 +29,15 @@ function isRefused(check: () => void): boolean {
   }
 }
 
-it('waits ten seconds after a refused login, then longer, up to a minute', async () => {
+it('waits ten seconds after the first refused login, and longer after each further one, up to a minute', async () => {
   expect(await waits(REFUSED, 5)).toEqual([10, 20, 40, 60, 60]);
 });
 
-it('checks for a missing credential every ten seconds', async () => {
+it('allows a login every ten seconds if the credential is missing', async () => {
   expect(await waits(new AppError('CREDENTIAL_MISSING'), 4)).toEqual([10, 10, 10, 10]);
 });
 
-it('counts concurrent refusals once', async () => {
+it('counts refusals of concurrent logins as one', async () => {
   const time = createManualTime();
   const refusals = createLoginBackoff(time);
   for (let n = 0; n < 100; n += 1) refusals.record(REFUSED);
@@ -45,7 +45,7 @@ it('counts concurrent refusals once', async () => {
   expect(refusals.check).not.toThrow();
 });
 
-it('ends the wait if the clock is set back', () => {
+it('ends the wait after a refused login if the clock is set back', () => {
   const time = createManualTime();
   const refusals = createLoginBackoff(time);
   refusals.record(REFUSED);

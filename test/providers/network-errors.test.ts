@@ -13,7 +13,7 @@ import { listen } from '../fakes/loopback.ts';
 
 const withCode = (code: string) => Object.assign(new Error('MARKER'), { code, data: 'MARKER' });
 
-/** Starts a server that passes each connection to the given function. */
+/** Starts a server. It passes each connection to the given function. */
 async function serve(answer: (socket: Socket) => void) {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
@@ -33,8 +33,8 @@ async function serve(answer: (socket: Socket) => void) {
 }
 
 /**
- * The HTTP clients of our providers. Each function returns the error that its client throws, or undefined after a
- * response.
+ * The HTTP clients that our providers use. Each function returns the error that the client throws, or undefined if
+ * there was a response.
  */
 const CLIENTS: readonly (readonly [string, (url: string) => Promise<unknown>])[] = [
   [
@@ -66,7 +66,7 @@ const CLIENTS: readonly (readonly [string, (url: string) => Promise<unknown>])[]
   ],
 ];
 
-describe.each(CLIENTS)('a connection error in %s', (_, get) => {
+describe.each(CLIENTS)('a connection error of %s', (_, get) => {
   it.each<[string, (socket: Socket) => void, ErrorCode, string]>([
     ['closes without a response', (socket) => socket.destroy(), 'STORE_UNAVAILABLE', 'closed before'],
     ['resets', (socket) => socket.resetAndDestroy(), 'STORE_UNAVAILABLE', 'closed before'],
@@ -89,35 +89,38 @@ describe.each(CLIENTS)('a connection error in %s', (_, get) => {
       'BAD_ANSWER',
       'headers are too large',
     ],
-  ])('states the cause if the server %s', async (_, answer, code, words) => {
+  ])('names the cause in the error if the server %s', async (_, answer, code, words) => {
     await using server = await serve(answer);
     const error = fromNetwork(await get(`http://${server.host}/`));
     expect(error).toMatchObject({ code, detail: expect.stringContaining(words) });
   });
 
-  it('states the cause if the server uses no TLS', async () => {
+  it('names the cause in the error if the server does not use TLS', async () => {
     await using server = await serve((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
     const thrown = await get(`https://${server.host}/`);
     expect(fromNetwork(thrown)).toMatchObject({ code: 'TLS_FAILED', detail: 'the server does not use TLS' });
     expect(fromVault(thrown).detail).toBe('the server does not use TLS; is its address `http`?');
   });
 
-  // TLS alerts (RFC 8446, 6.2).
+  // The numbers are TLS alerts (RFC 8446, section 6.2).
   it.each([
     ['requires another version', 70, 'the TLS handshake failed'],
     ['does not know our issuer', 48, 'the server does not accept our client certificate'],
     ['rejects our expired certificate', 45, 'the server does not accept our client certificate'],
     ['requires a client certificate', 116, 'the server requires a client certificate'],
-  ])('states the cause if the server %s', async (_, alert, detail) => {
+  ])('names the cause in the error if the server %s', async (_, alert, detail) => {
     await using server = await serve((socket) => socket.end(Buffer.of(0x15, 3, 3, 0, 2, 2, alert)));
     const error = fromNetwork(await get(`https://${server.host}/`));
     expect(error).toMatchObject({ code: 'TLS_FAILED', detail });
   });
 
-  it.each(['127.0.0.1', 'localhost'])('states the cause if nothing listens at %s', async (host) => {
-    const error = fromNetwork(await get(`http://${host}:1/`));
-    expect(error).toMatchObject({ code: 'STORE_UNAVAILABLE', detail: 'the connection was refused' });
-  });
+  it.each(['127.0.0.1', 'localhost'])(
+    'names the cause in the error if nothing listens at %s',
+    async (host) => {
+      const error = fromNetwork(await get(`http://${host}:1/`));
+      expect(error).toMatchObject({ code: 'STORE_UNAVAILABLE', detail: 'the connection was refused' });
+    },
+  );
 });
 
 describe('the error code for a network error', () => {
@@ -177,7 +180,7 @@ describe('the error code for a network error', () => {
     ],
     ['BAD_ANSWER', 'the response is not HTTP', ['HPE_INVALID_CONSTANT']],
     ['STORE_UNAVAILABLE', 'the connection failed', ['ENEW', '', 'constructor', '__proto__']],
-  ])('is %s if the detail is "%s"', (code, detail, codes) => {
+  ])('converts network errors to the code %s with the detail "%s"', (code, detail, codes) => {
     for (const one of codes) expect(fromNetwork(withCode(one))).toMatchObject({ code, detail });
   });
 
@@ -186,12 +189,12 @@ describe('the error code for a network error', () => {
     ['the first attempt', new AggregateError([withCode('CERT_REVOKED'), withCode('EPIPE')])],
     ['several attempts', Object.assign(new AggregateError([withCode('EPIPE')]), { code: 'CERT_REVOKED' })],
     ['a nested cause', new Error('a', { cause: new AggregateError([withCode('CERT_REVOKED')]) })],
-  ])('is taken from %s', (_, thrown) => {
+  ])('takes the code of a network error from %s', (_, thrown) => {
     expect(fromNetwork(thrown).detail).toBe('the server certificate is revoked');
   });
 
   it.each([undefined, null, 'text', new Error('MARKER'), new AggregateError([]), withCode('ENEW')])(
-    'is STORE_UNAVAILABLE if the network error has no known code: %s',
+    'converts a network error with an unknown code to STORE_UNAVAILABLE: %s',
     (thrown) => {
       expect(fromNetwork(thrown)).toMatchObject({ code: 'STORE_UNAVAILABLE', category: 'retry' });
     },
@@ -199,7 +202,7 @@ describe('the error code for a network error', () => {
 });
 
 describe('the message for a network error', () => {
-  it('contains only the code of the original error', () => {
+  it('keeps only the code of the original error', () => {
     const error = fromNetwork(new Error('MARKER', { cause: withCode('HPE_INVALID_CONSTANT') }));
     expect(error.cause).toMatchObject({ message: 'HPE_INVALID_CONSTANT' });
     expect(
@@ -207,7 +210,7 @@ describe('the message for a network error', () => {
     ).not.toContain('MARKER');
   });
 
-  it('is the same for every store, apart from hints about the settings of that store', () => {
+  it('uses the same message for every store, except for hints about the settings of the store', () => {
     const details = (code: string) =>
       [fromVault, fromAws, fromNetwork].map((convert) => convert(withCode(code)).detail);
     const unresolved = 'the host name cannot be resolved (DNS)';

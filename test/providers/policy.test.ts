@@ -23,7 +23,7 @@ function limiter(limits: Partial<StoreLimits> = {}) {
 const throttled = (retryAfterMs?: number) =>
   new AppError('THROTTLED', retryAfterMs === undefined ? {} : { retryAfterMs });
 
-/** Creates a policy that has a probe and that slows down and pauses calls. */
+/** Creates a policy with a probe. The policy slows down and pauses calls. */
 function guarded(limits: Partial<StoreLimits> = {}, random = 0.5) {
   const time = useFakeTimers();
   const probe = Promise.withResolvers<void>();
@@ -33,7 +33,7 @@ function guarded(limits: Partial<StoreLimits> = {}, random = 0.5) {
     probe: () => policy.limit(() => probe.promise, undefined, 'read'),
   });
   const { limit } = policy;
-  /** Makes a call that the store throttles. */
+  /** Makes a call to which the store responds with THROTTLED. */
   const throttle = async (retryAfterMs?: number) =>
     expect(limit(() => Promise.reject(throttled(retryAfterMs)))).rejects.toMatchObject({ code: 'THROTTLED' });
   /** Returns how long the next call waits before it starts. */
@@ -61,7 +61,7 @@ function stage() {
 }
 
 describe('the concurrency limit', () => {
-  it('starts calls in order, and no more than allowed at a time', async () => {
+  it('starts calls in order, and never more at the same time than allowed', async () => {
     const { limit, time } = limiter({ concurrency: 2 });
     const { started, call, end } = stage();
     const all = [1, 2, 3, 4].map((id) => limit(call(id)));
@@ -77,7 +77,7 @@ describe('the concurrency limit', () => {
     expect(await Promise.all(all)).toEqual([1, 2, 3, 4]);
   });
 
-  it('releases the permit after a failure', async () => {
+  it('releases the permit of a call that fails', async () => {
     const { limit } = limiter({ concurrency: 1 });
     const failing = limit(() => Promise.reject(new AppError('THROTTLED')));
     const next = limit(async () => 'next');
@@ -85,7 +85,7 @@ describe('the concurrency limit', () => {
     expect(await next).toBe('next');
   });
 
-  it('removes an aborted call from the queue without running it', async () => {
+  it('removes an aborted call from the queue, and never runs it', async () => {
     const { limit, time } = limiter({ concurrency: 1 });
     const { started, call, end } = stage();
     const first = limit(call(1));
@@ -105,7 +105,7 @@ describe('the concurrency limit', () => {
 });
 
 describe('the rate limit', () => {
-  it('spreads calls evenly, with a small burst at the start', async () => {
+  it('spreads calls evenly over time, after a small burst at the start', async () => {
     const { limit, time } = limiter({ requestsPerSecond: 20 });
     let count = 0;
     const all = Array.from({ length: 100 }, () => limit(async () => (count += 1)));
@@ -119,7 +119,7 @@ describe('the rate limit', () => {
     await Promise.all(all);
   });
 
-  it('still allows calls after the clock is set back', async () => {
+  it('starts the next calls on time after the clock was set back', async () => {
     const { limit, time } = limiter({ requestsPerSecond: 10 });
     await limit(async () => 1);
     vi.setSystemTime(time.now() - 3_600_000);
@@ -128,7 +128,7 @@ describe('the rate limit', () => {
     expect(await next).toBe('next');
   });
 
-  it('can be lower than one call per second', async () => {
+  it('allows a rate of less than one call per second', async () => {
     const { limit, time } = limiter({ requestsPerSecond: 0.5 });
     let count = 0;
     const all = [1, 2].map(() => limit(async () => (count += 1)));
@@ -141,7 +141,7 @@ describe('the rate limit', () => {
 });
 
 describe('the call timeout', () => {
-  it('ends a call with TIMEOUT and releases its permit, even if the call ignores its abort signal', async () => {
+  it('ends a call with TIMEOUT and releases its permit, even if the call ignores its signal', async () => {
     const { limit, time } = limiter({ concurrency: 1, timeoutMs: 1_000 });
     const hanging = limit(() => new Promise(() => undefined));
     const outcome = expect(hanging).rejects.toMatchObject({ code: 'TIMEOUT' });
@@ -150,7 +150,7 @@ describe('the call timeout', () => {
     expect(await limit(async () => 'next')).toBe('next');
   });
 
-  it('excludes the wait for a permit', async () => {
+  it('does not count the wait for a permit toward the timeout', async () => {
     const { limit, time } = limiter({ concurrency: 1, timeoutMs: 1_000 });
     const { call, end } = stage();
     const all = [1, 2, 3].map((id) => limit(call(id)));
@@ -161,13 +161,13 @@ describe('the call timeout', () => {
     expect(await Promise.all(all)).toEqual([1, 2, 3]);
   });
 
-  it('keeps no timer after the call', async () => {
+  it('leaves no timer after a call has ended', async () => {
     const { limit, time } = limiter();
     await limit(async () => 1);
     expect(time.pending).toBe(0);
   });
 
-  it('passes on the abort reason of the caller', async () => {
+  it('rejects a call with the abort reason of its caller', async () => {
     const { limit } = limiter();
     const controller = new AbortController();
     const call = limit(
@@ -180,7 +180,7 @@ describe('the call timeout', () => {
 });
 
 describe('the report of a call', () => {
-  it('contains its operation, outcome and duration', async () => {
+  it('reports the operation, the outcome and the duration of a call', async () => {
     const { limit, time, calls } = limiter({ concurrency: 1 });
     const { call, end } = stage();
     const waiting = [limit(call(1), undefined, 'read'), limit(call(2), undefined, 'list')];
@@ -199,7 +199,7 @@ describe('the report of a call', () => {
     ]);
   });
 
-  it("uses the provider's classification of a response or of a foreign error", async () => {
+  it('reports the outcome that the provider derives from a response or from an error of another library', async () => {
     const { limit, calls } = limiter();
     const throttled = () => new AppError('THROTTLED');
     expect(await limit(async () => 429, undefined, 'read', throttled)).toBe(429);
@@ -215,7 +215,7 @@ describe('the report of a call', () => {
     expect(calls.map(({ outcome }) => outcome)).toEqual(['THROTTLED', 'ok', 'INTERNAL']);
   });
 
-  it('has the outcome INTERRUPTED for an aborted call, and is omitted for a call that never started', async () => {
+  it('reports an aborted call as INTERRUPTED, and does not report a call that never started', async () => {
     const { limit, time, calls } = limiter({ concurrency: 1 });
     const giveUp = new AbortController();
     const both = [1, 2].map(() => limit(() => new Promise(() => undefined), giveUp.signal));
@@ -227,7 +227,7 @@ describe('the report of a call', () => {
   });
 });
 
-it('a closed policy rejects all waiting calls and lets running calls end', async () => {
+it('rejects all waiting calls when the policy is closed, and lets running calls end', async () => {
   const { limit, policy, time } = limiter({ concurrency: 1 });
   const { call, end, started } = stage();
   const first = limit(call(1));
@@ -243,7 +243,7 @@ it('a closed policy rejects all waiting calls and lets running calls end', async
   expect([started, time.pending]).toEqual([[1], 0]);
 });
 
-it('a probe does not wait for other calls, and times out after five seconds', async () => {
+it('sends a probe without waiting for other calls, and ends it after five seconds', async () => {
   const { policy, limit, time } = guarded({ concurrency: 1 });
   const failed = Array.from({ length: 3 }, () =>
     limit(() => Promise.reject(new AppError('STORE_UNAVAILABLE'))),
@@ -264,14 +264,14 @@ it('a probe does not wait for other calls, and times out after five seconds', as
 });
 
 describe('a throttled store', () => {
-  it('is paused as long as it requests', async () => {
+  it('pauses calls for as long as the throttling store requests', async () => {
     const { throttle, delayOfNext, policy } = guarded();
     await throttle(3_000);
     expect(policy.trouble).toMatchObject({ code: 'THROTTLED' });
     expect(await delayOfNext()).toBe(3_000);
   });
 
-  it('is paused with a doubling backoff if it requests no delay', async () => {
+  it('pauses calls for times that double if the throttling store requests no delay', async () => {
     const { limit, time } = guarded({ concurrency: 1 }, 1);
     const begin = time.now();
     const starts: number[] = [];
@@ -284,17 +284,17 @@ describe('a throttled store', () => {
       ),
     );
     await time.advance(10_000);
-    await ended; // after the fifth call, the pause is too long for a call to wait
+    await ended; // after the fifth call, the pause is longer than a call may wait
     expect(starts).toEqual([0, 500, 1_500, 3_500, 7_500]);
   });
 
-  it('is paused once for concurrent throttled calls, for the longest requested delay', async () => {
+  it('pauses once for several throttled calls at the same time, for the longest delay that the store requests', async () => {
     const { throttle, delayOfNext } = guarded();
     await Promise.all([throttle(), throttle(2_000), throttle(1_000)]);
     expect(await delayOfNext()).toBe(2_000);
   });
 
-  it('rejects new and waiting calls immediately during a long pause, and reports the remaining time', async () => {
+  it('rejects new and waiting calls immediately during a long pause, and reports its remaining time', async () => {
     const { limit, time, throttle, delayOfNext } = guarded();
     const late = Promise.withResolvers<never>();
     const running = expect(limit(() => late.promise)).rejects.toMatchObject({ code: 'THROTTLED' });
@@ -308,20 +308,20 @@ describe('a throttled store', () => {
     expect(await delayOfNext()).toBe(5_000);
   });
 
-  it('is never paused for more than five minutes', async () => {
+  it('never pauses calls for more than five minutes', async () => {
     const { limit, throttle } = guarded();
     await throttle(86_400_000);
     await expect(limit(async () => 1)).rejects.toMatchObject({ retryAfterMs: 300_000 });
   });
 
-  it('is also paused if it is unavailable and requests a wait', async () => {
+  it('pauses calls too if the store is unavailable and requests a wait', async () => {
     const { limit } = guarded();
     const busy = new AppError('STORE_UNAVAILABLE', { retryAfterMs: 20_000 });
     await expect(limit(() => Promise.reject(busy))).rejects.toThrow();
     await expect(limit(async () => 1)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   });
 
-  it('gets half as many concurrent calls after the pause, and one more after each success', async () => {
+  it('halves the number of concurrent calls after a pause, and raises it by one after each success', async () => {
     const { limit, throttle, time, policy } = guarded({ concurrency: 4 }, 0);
     await throttle(100);
     const { call, end, started } = stage();

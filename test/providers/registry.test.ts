@@ -6,17 +6,20 @@ import { VaultConfig } from '../../src/providers/vault/config.ts';
 import { testDeps } from '../conformance/provider-deps.ts';
 
 describe('the provider registry', () => {
-  it('lists providers alphabetically, each under its own kind', () => {
+  it('lists the providers in alphabetical order, each under its own kind', () => {
     const kinds = Object.keys(PROVIDERS);
     expect(kinds).toEqual([...kinds].sort());
     for (const [kind, definition] of Object.entries(PROVIDERS)) expect(definition.kind).toBe(kind);
   });
 
-  it.each(['paper', 'constructor', '__proto__', ''])('rejects the kind %j', async (kind) => {
-    await expect(createProvider({ kind }, testDeps())).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
-  });
+  it.each(['paper', 'constructor', '__proto__', ''])(
+    'rejects a store of the unknown kind %j',
+    async (kind) => {
+      await expect(createProvider({ kind }, testDeps())).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    },
+  );
 
-  it('identifies a store by its location, not by its login method', () => {
+  it('identifies a store by its location, and not by its login method', () => {
     const parse = (more: object) =>
       identityOf(
         VaultConfig.parse({
@@ -37,7 +40,7 @@ describe('the provider registry', () => {
     }
   });
 
-  it('loads no vendor package until a store is opened', async () => {
+  it('loads no package of a vendor before a store is opened', async () => {
     const script = `
       import { registerHooks } from 'node:module';
       const loaded = [];

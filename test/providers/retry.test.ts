@@ -9,7 +9,7 @@ import { useFakeTimers } from '../fakes/fake-timers.ts';
 
 const FOUND: ReadResult = { kind: 'found', value: SecretValue.fromText('x'), version: '1' };
 
-/** Creates a provider with scripted results for each key. The last result repeats. */
+/** Creates a provider that returns the given results for each key in order. The last result repeats. */
 function scripted(script: Readonly<Record<string, readonly ReadResult[]>>) {
   const calls: string[][] = [];
   const turns = new Map<string, number>();
@@ -39,7 +39,7 @@ function failed(code: ErrorCode, retryAfterMs?: number): ReadResult {
   return { kind: 'failed', error: new AppError(code, retryAfterMs === undefined ? {} : { retryAfterMs }) };
 }
 
-/** Creates a provider with retries. Time advances while the provider waits. */
+/** Creates a provider with retries. While it waits, the test advances the time. */
 function retrying(script: Parameters<typeof scripted>[0], random = 0.5) {
   const time = useFakeTimers();
   const { provider, calls } = scripted(script);
@@ -47,7 +47,7 @@ function retrying(script: Parameters<typeof scripted>[0], random = 0.5) {
   return {
     calls,
     provider: retried,
-    /** Returns the results, and how long the read took. */
+    /** Returns the results, and the time that the read took. */
     async read(...keys: readonly string[]) {
       const start = time.now();
       let took = 0;
@@ -62,7 +62,7 @@ function retrying(script: Parameters<typeof scripted>[0], random = 0.5) {
 }
 
 describe('withRetry', () => {
-  it('retries transient errors only', async () => {
+  it('retries only errors that may go away', async () => {
     const { read, calls } = retrying({
       fine: [FOUND],
       slow: [failed('TIMEOUT'), failed('STORE_UNAVAILABLE'), FOUND],
@@ -73,7 +73,7 @@ describe('withRetry', () => {
     expect(calls).toEqual([['slow', 'fine', 'denied', 'gone'], ['slow'], ['slow']]);
   });
 
-  it('stops after three attempts, with the last error', async () => {
+  it('makes at most three attempts, and returns the last error', async () => {
     const { read, calls } = retrying({
       a: [failed('TIMEOUT'), failed('TIMEOUT'), failed('STORE_UNAVAILABLE'), FOUND],
     });
@@ -86,14 +86,17 @@ describe('withRetry', () => {
     [0, 0],
     [0.5, 250 + 500],
     [1, 500 + 1_000],
-  ])('doubles its waits, each with full jitter (%d)', async (random, total) => {
-    const { read } = retrying({ a: [failed('TIMEOUT')] }, random);
-    const { took } = await read('a');
-    expect(took).toBeGreaterThanOrEqual(total);
-    expect(took).toBeLessThanOrEqual(total + 2);
-  });
+  ])(
+    'doubles the waits between attempts, each with full jitter (random number %d)',
+    async (random, total) => {
+      const { read } = retrying({ a: [failed('TIMEOUT')] }, random);
+      const { took } = await read('a');
+      expect(took).toBeGreaterThanOrEqual(total);
+      expect(took).toBeLessThanOrEqual(total + 2);
+    },
+  );
 
-  it('waits as long as the store requests', async () => {
+  it('waits before the next attempt for as long as the store requests', async () => {
     const { read } = retrying({
       a: [failed('THROTTLED', 3_000), FOUND],
       b: [failed('TIMEOUT'), FOUND],
@@ -101,13 +104,13 @@ describe('withRetry', () => {
     expect(await read('a', 'b')).toEqual({ results: [FOUND, FOUND], took: 3_000 });
   });
 
-  it('stops immediately if the store requests a wait of more than a few seconds', async () => {
+  it('makes no further attempt if the store requests a wait of more than a few seconds', async () => {
     const { read, calls } = retrying({ a: [failed('THROTTLED', 60_000), FOUND] });
     expect((await read('a')).took).toBe(0);
     expect(calls).toEqual([['a']]);
   });
 
-  it('stops after slow attempts', async () => {
+  it('makes no further attempt after slow attempts', async () => {
     const time = useFakeTimers();
     const { provider, calls } = scripted({ a: [failed('TIMEOUT')] });
     const slow: SecretProvider = {
@@ -123,7 +126,7 @@ describe('withRetry', () => {
     expect(calls).toHaveLength(2);
   });
 
-  it('repeats a search as a whole', async () => {
+  it('repeats a whole search after an error that may go away', async () => {
     const { provider } = retrying({ a: [failed('TIMEOUT'), FOUND], b: [failed('ACCESS_DENIED'), FOUND] }, 0);
     const found = provider.find({ path: 'a', tags: {} });
     await vi.advanceTimersByTimeAsync(1);
@@ -131,7 +134,7 @@ describe('withRetry', () => {
     await expect(provider.find({ path: 'b', tags: {} })).rejects.toMatchObject({ code: 'ACCESS_DENIED' });
   });
 
-  it('ends its wait with the abort reason of the caller', async () => {
+  it("stops waiting when the caller aborts, and rejects with the caller's reason", async () => {
     const { provider, calls, time } = retrying({ a: [failed('TIMEOUT')] });
     const controller = new AbortController();
     const read = provider.read([{ key: 'a' }], { signal: controller.signal });
@@ -142,7 +145,7 @@ describe('withRetry', () => {
     expect(calls).toEqual([['a']]);
   });
 
-  it('does not retry if retries are not allowed', async () => {
+  it('makes no further attempt while retries are not allowed', async () => {
     const { provider, calls } = scripted({ a: [failed('TIMEOUT')] });
     await withRetry(provider, { mayRetry: () => false }).read([{ key: 'a' }]);
     expect(calls).toEqual([['a']]);

@@ -20,7 +20,7 @@ function readerWith(
     down?: readonly string[];
     answers?: (key: string) => ReadResult | undefined;
     batchSizeOf?: (store: string) => number;
-    /** The result of recording each of the first reads, in order. */
+    /** What the recording of a read returns, for the first reads in order. */
     recordings?: readonly PendingRecord[];
   } = {},
 ) {
@@ -84,7 +84,7 @@ function at(store: string, key: string): StoreRef {
 }
 
 describe('a source reader', () => {
-  it('reads each reference once, and combines references of the same event loop turn into one call', async () => {
+  it('reads each reference once, and sends the references of one turn of the event loop in one call', async () => {
     const { read, reads, recordedKeys } = readerWith();
     await Promise.all([read('a', 'b'), read('b', 'c')]);
     await read('a', 'c');
@@ -92,7 +92,7 @@ describe('a source reader', () => {
     expect(recordedKeys).toEqual(['a', 'b', 'c']);
   });
 
-  it('evicts values above its limit and reads them again when needed', async () => {
+  it('drops values when they exceed the memory limit, and reads them again when they are needed', async () => {
     const { read, reads, recordedKeys } = readerWith({ maxBytes: 4 * KIB });
     for (const key of ['a', 'b', 'c', 'd']) await read(key);
     reads.length = 0;
@@ -103,10 +103,10 @@ describe('a source reader', () => {
     expect(recordedKeys.filter((key) => key === 'a')).toHaveLength(2);
   });
 
-  it('reads a value again once it exceeds the maximum age', async () => {
+  it('reads a value again when it has reached its maximum age', async () => {
     const clock = useFakeTimers();
     const { read, reads } = readerWith({ maxAgeMs: 10 });
-    await clock.advance(1); // lru-cache treats a start time of 0 as missing.
+    await clock.advance(1); // lru-cache would treat a start time of 0 as missing.
     await read('a');
     await clock.advance(10);
     await read('a');
@@ -115,11 +115,11 @@ describe('a source reader', () => {
     expect(reads).toEqual([['a'], ['a']]);
   });
 
-  it('uses values of other readers if these are new enough', async () => {
+  it('uses the answers that other readers got if these are new enough', async () => {
     const { open, time, read, reads, recordedKeys } = readerWith();
     const early = open();
     await read('a');
-    // The value was requested after `early` was opened, but not after this time, so it is read again.
+    // The value was requested after `early` was opened, but not after the time that `since` gets. So it is read again.
     await early.since(time.now).read([at('a', 'a')]);
     expect(reads).toHaveLength(2);
     await early.since(time.now - 1).read([at('a', 'a')]);
@@ -137,7 +137,7 @@ describe('a source reader', () => {
     expect(reads.flat()).toEqual(['a', 'a', 'a', 'b']);
   });
 
-  it('makes one request for a reference at a time', async () => {
+  it('makes only one request for a reference at a time', async () => {
     const { open, time, reads, release } = readerWith();
     const early = open();
     const first = open().read([at('hanging', 'h')]);
@@ -150,7 +150,7 @@ describe('a source reader', () => {
     expect(reads).toEqual([['h'], ['h']]);
   });
 
-  it('fails immediately for later callers if a reference hangs twice, but reads other references', async () => {
+  it('fails later callers immediately if a reference hangs twice in a row, and reads other references', async () => {
     const hung: ReadResult = { kind: 'failed', error: new AppError('TIMEOUT') };
     let answer: ReadResult | undefined = hung;
     const { open, time, reads, release } = readerWith({
@@ -178,7 +178,7 @@ describe('a source reader', () => {
     release();
   });
 
-  it('completes a shared read even if the reader that started it is interrupted', async () => {
+  it('completes a read for other readers if the reader that started it is interrupted', async () => {
     let isStopped = false;
     const { open, reads } = readerWith();
     const check = () => {
@@ -194,7 +194,7 @@ describe('a source reader', () => {
     expect(reads.flat()).toEqual(['k']);
   });
 
-  it('ignores responses to requests that were sent before it was cleared', async () => {
+  it('does not keep answers to requests that were sent before the readers were cleared', async () => {
     const { readers, read, reads, reader, release } = readerWith();
     const pending = reader.read([at('hanging', 'h')]);
     await read('a');
@@ -206,7 +206,7 @@ describe('a source reader', () => {
     expect(reads.toSorted()).toEqual([['a'], ['a'], ['h'], ['h']]);
   });
 
-  it('reports when records are durable, and which records failed', async () => {
+  it('reports when the records of reads are durable, and which records failed', async () => {
     const durable = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     const recordings = durable.map(({ promise }) => ({ durable: promise }));
     const { reader, read } = readerWith({ recordings });
@@ -227,7 +227,7 @@ describe('a source reader', () => {
     expect(ended.slice(2)).toEqual(['ab rejected', 'b rejected']);
   });
 
-  it('retries a failed record for the next caller, without another read', async () => {
+  it('writes a failed record again for the next caller, without reading again', async () => {
     const { reader, read, reads, recordedKeys } = readerWith({ recordings: [failing(), failing()] });
     const recorded = () => reader.recorded([at('a', 'x')]);
     for (const count of [1, 2]) {
@@ -241,7 +241,7 @@ describe('a source reader', () => {
     expect([reads, recordedKeys]).toEqual([[['x']], ['x', 'x', 'x']]);
   });
 
-  it('forgets a failed record once the reference was read and recorded again', async () => {
+  it('forgets a failed record after the reference was read and recorded again', async () => {
     const { reader, read, reads, open, time } = readerWith({ recordings: [failing()] });
     await read('x');
     await expect(reader.recorded([at('a', 'x')])).rejects.toMatchObject({ code: 'AUDIT_UNAVAILABLE' });
@@ -251,14 +251,14 @@ describe('a source reader', () => {
     expect(reads).toEqual([['x'], ['x']]);
   });
 
-  it('returns the value to every caller, even if the value exceeds the limit', async () => {
+  it('returns a value to every caller, even if the value exceeds the memory limit', async () => {
     const { read } = readerWith({ maxBytes: 1 });
     const keys = Array.from({ length: 50 }, (_, index) => `k${index}`);
     const results = await read(...keys);
     for (const key of keys) expect(results.get(refId(at('a', key)))).toMatchObject({ kind: 'found' });
   });
 
-  it('does not evict pending reads', async () => {
+  it('keeps running reads even if the memory limit is exceeded', async () => {
     const { reader, read, reads, release } = readerWith({ maxBytes: 1 });
     const first = reader.read([at('hanging', 'h')]);
     await read('a', 'b', 'c');
@@ -268,7 +268,7 @@ describe('a source reader', () => {
     expect(reads.filter(([key]) => key === 'h')).toHaveLength(1);
   });
 
-  it('counts searches toward its limit', async () => {
+  it('counts the results of searches toward the memory limit', async () => {
     const { reader, searches } = readerWith({ maxBytes: 4 * KIB });
     const query = (path: string) => ({ path, tags: {} });
     await Promise.all([reader.find('a', query('p')), reader.find('a', query('p'))]);
@@ -288,7 +288,7 @@ describe('a source reader', () => {
     expect(searches).toEqual(['bad']);
   });
 
-  it('fails only the references of a store that cannot be opened', async () => {
+  it('fails only the references of the store that cannot be opened', async () => {
     const { reader } = readerWith({ down: ['b'] });
     const results = await reader.read([at('a', 'k'), at('b', 'k')]);
     expect(results.get(refId(at('a', 'k')))).toMatchObject({ kind: 'found' });
@@ -306,7 +306,7 @@ describe('a source reader', () => {
     await hanging;
   });
 
-  it('rejects pending reads when its signal is aborted', async () => {
+  it('rejects running reads when its signal is aborted', async () => {
     const controller = new AbortController();
     const { reader, release } = readerWith({ signal: controller.signal });
     const read = expect(reader.read([at('hanging', 'k')])).rejects.toMatchObject({ code: 'INTERRUPTED' });
@@ -317,12 +317,12 @@ describe('a source reader', () => {
   });
 });
 
-describe('prefetching', () => {
+describe('announced references', () => {
   const batchSizeOf = (store: string) => (store === 'single' ? 1 : 4);
   const expectAll = (reader: SourceReader, ...keys: readonly string[]) =>
     reader.expect(keys.map((key) => at('a', key)));
 
-  it('adds references to a batch that is not full, in order and each only once', async () => {
+  it('adds announced references to a batch that is not full, in order and each only once', async () => {
     const { reader, read, reads, recordedKeys } = readerWith({ batchSizeOf });
     expectAll(reader, 'a', 'b', 'c', 'd', 'e', 'f');
     await read('a', 'b');
@@ -335,7 +335,7 @@ describe('prefetching', () => {
     expect(recordedKeys).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
   });
 
-  it('never causes an additional call', async () => {
+  it('never makes a call only for announced references', async () => {
     const { reader, read, reads } = readerWith({ batchSizeOf });
     expectAll(reader, 'x', 'y');
     await nextTurn();
@@ -344,14 +344,14 @@ describe('prefetching', () => {
     expect(reads).toEqual([['a', 'b', 'c', 'd']]);
   });
 
-  it('skips stores without batches and references that cannot be part of a batch', async () => {
+  it('reads no announced reference for a store without batches, and none that cannot be part of a batch', async () => {
     const { reader, reads } = readerWith({ batchSizeOf });
     reader.expect([at('single', 'b'), { store: 'a', ref: { key: 'c', version: '1' } }]);
     await Promise.all([reader.read([at('single', 'a')]), reader.read([at('a', 'a')])]);
     expect(reads).toEqual([['a'], ['a']]);
   });
 
-  it('reports a failed call only to callers that request the expected reference', async () => {
+  it('reports a failed call only to callers that request one of its references', async () => {
     const { reader, release } = readerWith({ batchSizeOf, down: ['a'] });
     expectAll(reader, 'b');
     const [[first], [filled]] = await Promise.all([reader.read([at('a', 'a')]), reader.read([at('a', 'b')])]);
@@ -361,8 +361,8 @@ describe('prefetching', () => {
   });
 });
 
-describe('version hints', () => {
-  it('are requested together, once for each key, in the order of the keys', async () => {
+describe('the versions of keys', () => {
+  it('asks for the versions of several keys in one call, with each key once, and returns them in the order of the keys', async () => {
     const { reader, hints } = readerWith();
     const [first, second] = await Promise.all([
       reader.versions('a', ['x', 'y']),
@@ -373,7 +373,7 @@ describe('version hints', () => {
     expect(hints).toEqual([['x', 'y', 'z']]);
   });
 
-  it('allow the store to look up the recorded versions of its keys', async () => {
+  it('lets the store look up the recorded versions of its keys', async () => {
     const lastVersions: (string | undefined)[] = [];
     const readers = createSourceReaders({
       open: async () => ({
@@ -393,7 +393,7 @@ describe('version hints', () => {
     expect(lastVersions).toEqual(['a x', 'b x']);
   });
 
-  it('are unknown if the store cannot be opened', async () => {
+  it('reports versions as unknown if the store cannot be opened', async () => {
     const { reader } = readerWith({ down: ['a'] });
     expect(await reader.versions('a', ['x'])).toEqual([{ kind: 'unknown' }]);
   });

@@ -3,8 +3,8 @@ import { systemDeadline, systemSleep } from '../../src/providers/timing.ts';
 
 const DAY = 86_400_000;
 
-describe('a delay beyond the limit of timers', () => {
-  it.each([25, 3_650])('does not fire immediately if it is %i days long', (days) => {
+describe('a delay that is longer than a timer allows', () => {
+  it.each([25, 3_650])('does not abort a signal immediately if its deadline is %i days away', (days) => {
     vi.useFakeTimers();
     try {
       const { signal, stop } = systemDeadline(days * DAY);
@@ -17,7 +17,7 @@ describe('a delay beyond the limit of timers', () => {
     }
   });
 
-  it('does not end a wait immediately', async () => {
+  it('does not end a wait immediately if it is longer than a timer allows', async () => {
     const stop = new AbortController();
     const warned = vi.fn<() => void>();
     process.once('warning', warned);

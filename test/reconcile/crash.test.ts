@@ -3,7 +3,7 @@ import type { AuditRecord } from '../../src/audit/entry.ts';
 import { crashAt } from '../fakes/faulty.ts';
 import { base64, openWorld, type World } from './world.ts';
 
-// Covers every kind of write: creation, update, update of only the annotations, and adoption.
+// The mappings cause every kind of write: creation, update, update of only the annotations, and adoption.
 const MAPPINGS = `
   - name: created
     target: { namespace: apps }
@@ -22,7 +22,9 @@ const MAPPINGS = `
 
 const id = (secret: string) => ({ namespace: 'apps', secret });
 
-/** Two targets are in sync with an older version. The next run writes all four targets, one at a time. */
+/**
+ * At first, two targets have content from older source versions. The next run writes all four targets, one at a time.
+ */
 async function openBefore(): Promise<World> {
   const world = await openWorld({ mappings: MAPPINGS, more: 'engine: { kind: memory, concurrency: 1 }' });
   await world.sync(undefined, { only: 'updated' });

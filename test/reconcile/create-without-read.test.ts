@@ -5,8 +5,8 @@ import type { Step } from '../fakes/faulty.ts';
 import { APPS_DB, openDb, openWorld, type World } from './world.ts';
 
 /**
- * Reconciles the target once, and returns the calls to the cluster. `isMissing` reports whether the target was missing
- * in an earlier list of Secrets.
+ * Reconciles the target once, and returns the calls to the cluster. `isMissing` tells whether an earlier list of
+ * Secrets lacked the target.
  */
 async function run(world: World, isMissing: () => boolean) {
   const calls: string[] = [];
@@ -23,7 +23,7 @@ const yes = () => true;
 const no = () => false;
 
 describe('reconcile after a list of Secrets without the target', () => {
-  it('creates the target without reading it first', async () => {
+  it('creates the target without reading it first if the list lacked it', async () => {
     const { outcome, calls } = await run(await openDb(), yes);
     expect(outcome).toMatchObject({ kind: 'created', alive: true });
     expect(calls).toEqual(['create']);
@@ -35,7 +35,7 @@ describe('reconcile after a list of Secrets without the target', () => {
     expect(calls).toEqual(['read', 'create']);
   });
 
-  it('reads the target if another writer created it first, and leaves the Secret of that writer unchanged', async () => {
+  it("reads the target if another writer created it first, and leaves that writer's Secret unchanged", async () => {
     const world = await openDb();
     world.cluster.put(APPS_DB, { data: {} });
     const before = world.cluster.raw(APPS_DB);
@@ -50,7 +50,7 @@ describe('reconcile after a list of Secrets without the target', () => {
     ]);
   });
 
-  it('reads a target that was written earlier, because the list may be stale', async () => {
+  it('reads a target that we wrote before, because the list may be stale', async () => {
     const world = await openDb();
     await world.sync();
     const { outcome, calls } = await run(world, yes);
@@ -58,7 +58,7 @@ describe('reconcile after a list of Secrets without the target', () => {
     expect(calls).toEqual(['read']);
   });
 
-  it('reads the target if the plan is not a creation', async () => {
+  it('reads the target if the plan is anything but a creation', async () => {
     const world = await openDb();
     world.store.fail('db', new AppError('STORE_UNAVAILABLE'));
     const { outcome, calls } = await run(world, yes);
@@ -66,7 +66,7 @@ describe('reconcile after a list of Secrets without the target', () => {
     expect(calls).toEqual(['read']);
   });
 
-  it('reads the target of a merge', async () => {
+  it('reads the target if the mapping merges into it', async () => {
     const world = await openWorld({
       mappings: `
   - name: db

@@ -32,7 +32,7 @@ describe('brake', () => {
     );
   });
 
-  it('holds all proposed deletions if their number exceeds its limit', async () => {
+  it('holds all proposed deletions if they are more than its limit allows', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     for (const name of ['one', 'two']) world.store.absent(name);
     await almostProve(world);
@@ -79,7 +79,7 @@ describe('brake', () => {
     expect(lines).toEqual(['delete intent one ok', 'delete outcome one ok']);
   });
 
-  it('does not count a target that is already missing, so it allows the deletion of another target', async () => {
+  it('ignores a proposed deletion whose target is already missing, and allows the deletion of another target', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     for (const name of ['one', 'two']) world.store.absent(name);
     await almostProve(world);
@@ -91,7 +91,7 @@ describe('brake', () => {
     expect(exists(world, 'two')).toBe(false);
   });
 
-  it('counts a proposed deletion only once, even if its deletion always requires a release', async () => {
+  it('counts a proposed deletion only once, even if this deletion always requires a release', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete', 'brake: { share: 0.7 }');
     await world.configure(
       mappingsOf(['one'], 'onSourceMissing: removeKeys') +
@@ -104,7 +104,7 @@ describe('brake', () => {
     expect(NAMES.map((name) => exists(world, name))).toEqual([true, false, true]);
   });
 
-  it('fails only the deletions if another process holds the lock too long, and still reports all other targets', async () => {
+  it('fails only the deletions if another process holds the lock for too long, and other targets are still reported', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     world.store.absent('one');
     world.store.put('two', 'another value');
@@ -122,7 +122,7 @@ describe('brake', () => {
     expect((await world.sync()).summary).toMatchObject({ deleted: 1 });
   });
 
-  it('announces in a plan exactly the deletions that the next run carries out', async () => {
+  it('announces in a plan exactly those deletions that the next run carries out', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     for (const name of ['one', 'two']) world.store.absent(name);
     await almostProve(world);
@@ -174,7 +174,7 @@ describe('late deletion, carried out by the API server after the request timed o
     ]);
   });
 
-  it("counts toward the brake's limit even if a newer deletion attempt was held", async () => {
+  it("counts toward the brake's limit even if a newer attempt to delete the target was held", async () => {
     const policies = 'onMappingRemoved: delete';
     const world = await synced(FOUR, policies);
     await world.configure(mappingsOf(FOUR.slice(1), policies));
@@ -188,7 +188,7 @@ describe('late deletion, carried out by the API server after the request timed o
     expect(deletions(world)).toHaveLength(2);
   });
 
-  it('is recorded once, even if no other deletion is proposed', async () => {
+  it('is recorded once, even if the run proposes no other deletion', async () => {
     const world = await openLate('onMappingRemoved: delete');
     for (const _ of [1, 2, 3]) expect((await world.sync()).ok).toBe(true);
     expect(deletions(world)).toHaveLength(2);
@@ -198,7 +198,7 @@ describe('late deletion, carried out by the API server after the request timed o
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('is found even among many refused writes', async () => {
+  it('is found even if there are records of many refused writes', async () => {
     const audit = createMemoryAudit();
     const about = { mapping: 'one', ...ONE, phase: 'outcome', outcome: 'failed' } as const;
     const failed = { ...commandEntry({ name: '' }, { kind: 'cli' }, 'r'), ...about };
@@ -220,7 +220,7 @@ describe('late deletion, carried out by the API server after the request timed o
     expect(given).toBe(1);
   });
 
-  it("blocks other deletions while the cluster is unavailable, because it may count toward the brake's limit", async () => {
+  it("blocks other deletions while the cluster is unavailable, because late deletions count toward the brake's limit", async () => {
     const policies = 'onMappingRemoved: delete';
     const names = Array.from({ length: 60 }, (_, number) => `t${number}`);
     const world = await synced(names, policies);
@@ -253,7 +253,7 @@ describe('late deletion, carried out by the API server after the request timed o
     expect((await world.sync()).summary).toMatchObject({ held: 1, deleted: 0 });
   });
 
-  it('is not recorded while the target still exists', async () => {
+  it('is not assumed while the target still exists', async () => {
     const world = await synced(FOUR, 'onMappingRemoved: delete');
     await world.configure(mappingsOf(FOUR.slice(1), 'onMappingRemoved: delete'));
     world.cluster.fail('remove', lost());
@@ -263,7 +263,7 @@ describe('late deletion, carried out by the API server after the request timed o
     expect(deletions(world)).toEqual(['delete outcome one failed CLUSTER_UNAVAILABLE']);
   });
 
-  it('is not recorded if a newer deletion attempt deleted the target', async () => {
+  it('is not recorded if a newer attempt deleted the target', async () => {
     const world = await synced(FOUR, 'onMappingRemoved: delete');
     await world.configure(mappingsOf(FOUR.slice(1), 'onMappingRemoved: delete'));
     world.cluster.fail('remove', lost());
@@ -273,7 +273,7 @@ describe('late deletion, carried out by the API server after the request timed o
     expect(deletions(world)).toHaveLength(2);
   });
 
-  it('is recorded when the next run reads the target, even if the source is absent', async () => {
+  it('is recorded when the next run reads the target, even if the source is absent by then', async () => {
     const world = await synced(FOUR, 'onSourceMissing: delete');
     world.store.absent('one');
     await almostProve(world);
@@ -284,7 +284,7 @@ describe('late deletion, carried out by the API server after the request timed o
     expect(deletions(world)).toHaveLength(2);
   });
 
-  it('is not treated as drift, so the target is created again even if drift is only reported', async () => {
+  it('is not treated as drift, so the target is created again even with `onDrift: report`', async () => {
     const mapping = `
   - name: one
     target: { namespace: apps, immutable: true, recreate: true }
@@ -308,7 +308,7 @@ describe('late deletion, carried out by the API server after the request timed o
         { drift: 'report' },
       );
     };
-    // The target is read although the list does not contain it, because the list may be stale.
+    // The target is not in the list, but it is read, because the list may be stale.
     expect(await run(true)).toMatchObject({ kind: 'held' });
     expect(deletions(world)).toHaveLength(1);
     world.cluster.forget(ONE);
@@ -331,7 +331,7 @@ describe('held deletion', () => {
     return { world, id: first.id };
   }
 
-  it('is carried out when a person releases it, and the record names that person', async () => {
+  it('is carried out when a person releases it, and its record names that person', async () => {
     const { world, id } = await held();
     await using process = await world.start();
     expect((await releaseHeld(process.app, id)).summary.deleted).toBe(1);
@@ -342,7 +342,7 @@ describe('held deletion', () => {
     });
   });
 
-  it('can be released alone if the brake held several deletions, even in a run of a single mapping', async () => {
+  it('can be released alone if the brake held several deletions, even in a run of only one mapping', async () => {
     const world = await synced(['one', 'two', 'three'], 'onSourceMissing: delete');
     for (const name of ['one', 'two']) world.store.absent(name);
     await almostProve(world);
@@ -354,7 +354,7 @@ describe('held deletion', () => {
     expect(['one', 'two', 'three'].map((name) => exists(world, name))).toEqual([false, false, true]);
   });
 
-  it('keeps its id while the change stays the same, and gets a new id if the change differs', async () => {
+  it('keeps its id while the proposed change stays the same, and gets a new id if that change differs', async () => {
     const { world, id } = await held();
     expect((await world.sync()).held[0]?.id).toBe(id);
     world.store.put('one', 'back');
@@ -363,7 +363,7 @@ describe('held deletion', () => {
     expect(exists(world, 'one')).toBe(true);
   });
 
-  it('is not carried out if the Secret has changed since the last read', async () => {
+  it('is not carried out if the Secret has changed since it was read', async () => {
     const { world, id } = await held();
     await using process = await world.start();
     world.cluster.before('remove', () =>
@@ -380,7 +380,7 @@ describe('held deletion', () => {
 });
 
 describe('orphaned target', () => {
-  it('is deleted or kept, depending on the policy of the removed mapping', async () => {
+  it('is deleted or kept according to the policy of its removed mapping', async () => {
     for (const [word, there] of [
       ['delete', false],
       ['keep', true],
@@ -395,7 +395,7 @@ describe('orphaned target', () => {
     }
   });
 
-  it('is not deleted in a run in which several deletions timed out, because each attempt takes two timeouts', async () => {
+  it('is not deleted if several deletions in the run have timed out, because a deletion may take two timeouts', async () => {
     const names = Array.from({ length: 24 }, (_, number) => `t${number}`);
     const world = await synced(names, 'onMappingRemoved: delete', 'brake: { share: 1 }');
     await world.configure(mappingsOf(names.slice(12), 'onMappingRemoved: delete'));
@@ -409,7 +409,7 @@ describe('orphaned target', () => {
     expect(names.every((name) => exists(world, name))).toBe(true);
   });
 
-  it('is deleted even if the cluster refused the deletion of several other targets first', async () => {
+  it('is deleted even if the cluster has just refused the deletion of several other targets', async () => {
     const names = Array.from({ length: 12 }, (_, number) => `t${number}`);
     const world = await synced(names, 'onMappingRemoved: delete', 'brake: { share: 1 }');
     await world.configure(mappingsOf(names.slice(6), 'onMappingRemoved: delete'));
@@ -422,36 +422,39 @@ describe('orphaned target', () => {
   it.each([
     ['delete', 'remove', ''],
     ['update', 'merge', ', mode: merge'],
-  ] as const)('records when a refusal begins, changes and ends (%s by `%s`)', async (action, call, mode) => {
-    const mappings = (names: readonly string[]) =>
-      mappingsOf(names, 'onMappingRemoved: delete').replaceAll('apps }', `apps${mode} }`);
-    const world = await openWorld({ mappings: mappings(NAMES) });
-    for (const secret of NAMES) {
-      world.store.put(secret, `value of ${secret}`);
-      if (call === 'merge') world.cluster.put({ namespace: 'apps', secret }, { data: {} });
-    }
-    expect((await world.sync()).ok).toBe(true);
-    await world.configure(mappings(['two', 'three']));
-    const codes = [...Array(3).fill('CLUSTER_FORBIDDEN'), ...Array(2).fill('CLUSTER_REFUSED')];
-    world.cluster.fail(call, ...codes.map((code) => new AppError(code)));
-    const { length } = world.records;
-    for (const code of codes) {
-      const { targets } = await world.sync();
-      expect(targets.find(({ target }) => target.secret === 'one')).toMatchObject({
-        kind: 'failed',
-        error: { code },
-      });
-    }
-    await world.sync();
-    const story = world.story(length).filter((line) => !/^(?:read|command|sweep|configure)/.test(line));
-    expect(story).toEqual([
-      `${action} intent one ok`,
-      `${action} outcome one failed CLUSTER_FORBIDDEN`,
-      'refuse one failed CLUSTER_REFUSED',
-      `${action} intent one ok`,
-      `${action} outcome one ok`,
-    ]);
-  });
+  ] as const)(
+    'has a record when the refusal of its deletion begins, changes and ends (%s by `%s`)',
+    async (action, call, mode) => {
+      const mappings = (names: readonly string[]) =>
+        mappingsOf(names, 'onMappingRemoved: delete').replaceAll('apps }', `apps${mode} }`);
+      const world = await openWorld({ mappings: mappings(NAMES) });
+      for (const secret of NAMES) {
+        world.store.put(secret, `value of ${secret}`);
+        if (call === 'merge') world.cluster.put({ namespace: 'apps', secret }, { data: {} });
+      }
+      expect((await world.sync()).ok).toBe(true);
+      await world.configure(mappings(['two', 'three']));
+      const codes = [...Array(3).fill('CLUSTER_FORBIDDEN'), ...Array(2).fill('CLUSTER_REFUSED')];
+      world.cluster.fail(call, ...codes.map((code) => new AppError(code)));
+      const { length } = world.records;
+      for (const code of codes) {
+        const { targets } = await world.sync();
+        expect(targets.find(({ target }) => target.secret === 'one')).toMatchObject({
+          kind: 'failed',
+          error: { code },
+        });
+      }
+      await world.sync();
+      const story = world.story(length).filter((line) => !/^(?:read|command|sweep|configure)/.test(line));
+      expect(story).toEqual([
+        `${action} intent one ok`,
+        `${action} outcome one failed CLUSTER_FORBIDDEN`,
+        'refuse one failed CLUSTER_REFUSED',
+        `${action} intent one ok`,
+        `${action} outcome one ok`,
+      ]);
+    },
+  );
 
   it('is searched only in records of the current instance, because targets of other instances may be unreadable', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: keep');
@@ -469,7 +472,7 @@ describe('orphaned target', () => {
     expect((await look(['other'])).unreadable).toMatchObject([{ what: 'apps/theirs' }]);
   });
 
-  it('is not deleted but held if a whole file with mappings is missing', async () => {
+  it('is held and not deleted if a whole file with mappings is missing', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     await world.configure(mappingsOf(['three'], ''));
     expect((await world.sync()).summary).toMatchObject({ held: 2, deleted: 0 });
@@ -487,7 +490,7 @@ describe('orphaned target', () => {
     expect(exists(world, 'one')).toBe(false);
   });
 
-  it('can be released after a prune held its deletion', async () => {
+  it('can be released after `prune` held its deletion', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: keep');
     await world.configure(mappingsOf(['three'], ''));
     await using process = await world.start();
@@ -542,7 +545,7 @@ describe('orphaned target', () => {
 describe('held deletions', () => {
   const MANY = ['one', 'two', 'three', 'four', 'five'];
 
-  it('are not carried out by a sync of a single mapping, whether it is their mapping or another one', async () => {
+  it('are not carried out by a sync of a single mapping, even if it is the mapping of a held deletion', async () => {
     const world = await synced(MANY, 'onSourceMissing: delete');
     for (const name of ['one', 'two']) world.store.absent(name);
     await almostProve(world);
@@ -557,7 +560,7 @@ describe('held deletions', () => {
     expect(exists(world, 'one') && exists(world, 'two')).toBe(true);
   });
 
-  it('count together with orphaned targets, even in a sync of a single mapping', async () => {
+  it("count toward the brake's limit together with orphaned targets, even in a sync of a single mapping", async () => {
     const world = await synced(MANY, 'onSourceMissing: delete, onMappingRemoved: delete');
     await world.configure(mappingsOf(['three', 'four', 'five'], 'onSourceMissing: delete'));
     world.store.absent('three');
@@ -581,7 +584,7 @@ describe('last target', () => {
     return world;
   }
 
-  it('is protected in a sync of its mapping, because targets that were never created do not count as remaining ones', async () => {
+  it('is not deleted by a sync of its mapping, because targets that were never created do not count as existing', async () => {
     const world = await alone('onSourceMissing: delete');
     world.store.absent('one');
     await almostProve(world);
@@ -593,7 +596,7 @@ describe('last target', () => {
     expect((await process.sync({ only: 'one' })).summary).toMatchObject({ held: 0, deleted: 1 });
   });
 
-  it('is protected from `prune`', async () => {
+  it('is not deleted by `prune`', async () => {
     const world = await alone('onMappingRemoved: keep');
     await world.configure(mappingsOf(['two', 'three'], ''));
     await using process = await world.start();
@@ -603,7 +606,7 @@ describe('last target', () => {
     expect(exists(world, 'one')).toBe(true);
   });
 
-  it('is protected only if no other target exists, and a single read checks this', async () => {
+  it('is not protected while another target exists, and a single read finds that target', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     world.store.absent('one');
     await almostProve(world);
@@ -615,7 +618,7 @@ describe('last target', () => {
 });
 
 describe('crash around a deletion', () => {
-  it('leads to one deletion record, from the newer process, if two crashed processes each left an intent', async () => {
+  it('leads to one record of success, for the newer process, if two processes crashed after recording an intent', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     await world.configure(mappingsOf(['two', 'three'], ''));
     const crash = async (when: 'before' | 'after') => {
@@ -627,7 +630,7 @@ describe('crash around a deletion', () => {
       await expect(sync).rejects.toThrow();
     };
     await crash('before');
-    // It is still unknown whether the first deletion succeeded.
+    // At this point it is unknown whether the first deletion succeeded.
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
     await crash('after');
     await world.sync();
@@ -643,7 +646,7 @@ describe('crash around a deletion', () => {
     ['before', true],
     ['after', false],
   ] as const)(
-    'leads to an outcome record at the next start if it happens %s the write',
+    'leads to an outcome record at the next start if the crash happens %s the write',
     async (when, there) => {
       const world = await synced(NAMES, 'onMappingRemoved: delete');
       await world.configure(mappingsOf(['two', 'three'], ''));

@@ -3,7 +3,7 @@ import { openWorld, type World } from './world.ts';
 
 export const MINUTE = 60_000;
 
-/** Returns mappings with one source each. The key of the source is the name of the mapping. The policies are YAML. */
+/** Returns mappings with one source each. The key of the source is also the name of the mapping. `policies` is YAML. */
 export function mappingsOf(names: readonly string[], policies: string): string {
   return names
     .map(
@@ -20,7 +20,7 @@ export async function synced(names: readonly string[], policies: string, more = 
   return world;
 }
 
-/** Makes all the reads needed to prove an absence, except for the last one. */
+/** Makes all the reads that are needed to prove an absence, except for the last read. */
 export async function almostProve(world: World): Promise<void> {
   await world.sync();
   await world.clock.advance(6 * MINUTE);

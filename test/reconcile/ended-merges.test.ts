@@ -11,7 +11,7 @@ import { base64, openWorld, type World } from './world.ts';
 
 const targetOf = (secret: string) => ({ namespace: 'apps', secret });
 const SHARED = targetOf('shared');
-/** These targets remain in the cluster, because the brake never allows the deletion of all targets. */
+/** These targets stay in the cluster, because the brake never allows the deletion of all targets. */
 const OWN = Array.from(
   { length: 3 },
   (_, n) => `
@@ -36,7 +36,7 @@ async function open(mappings: string, secrets: readonly string[] = ['shared']): 
 }
 
 describe('end of a merge that takes effect after the request timed out', () => {
-  it("is recorded, and counts toward the brake's limit", async () => {
+  it("is recorded when a later run finds the keys gone, and counts toward the brake's limit", async () => {
     const world = await open(merge('m') + merge('n', 'second'), ['shared', 'second']);
     await world.configure(OWN + merge('n', 'second'));
     let makeLate: () => Promise<unknown> = async () => undefined;
@@ -55,7 +55,7 @@ describe('end of a merge that takes effect after the request timed out', () => {
     expect(world.story(length)).toContain('update outcome shared ok');
   });
 
-  it('is not recorded while its keys still exist', async () => {
+  it('is not recorded while our keys still exist', async () => {
     const world = await open(merge('m'));
     await world.configure(OWN);
     world.cluster.fail('merge', new AppError('CLUSTER_UNAVAILABLE'));
@@ -68,7 +68,7 @@ describe('end of a merge that takes effect after the request timed out', () => {
 });
 
 describe('merge of a renamed mapping', () => {
-  it('keeps its keys while the store of the renamed mapping fails, and also after the store recovers', async () => {
+  it('keeps its keys while the store of the renamed mapping fails, and after the store recovers', async () => {
     const world = await open(merge('m'));
     await world.configure(OWN + merge('renamed'));
     world.store.fail('token', new AppError('STORE_UNAVAILABLE'));
@@ -84,7 +84,7 @@ describe('merge of a renamed mapping', () => {
     expect(dataOf(world)).toEqual(WITH_KEY);
   });
 
-  it('keeps its keys in the service, even if the stores are slow', async () => {
+  it('keeps its keys in a running service even if the store of the renamed mapping fails', async () => {
     const world = await open(merge('m'));
     await world.configure(OWN + merge('renamed'));
     world.store.fail('token', new AppError('STORE_UNAVAILABLE'));
@@ -96,7 +96,7 @@ describe('merge of a renamed mapping', () => {
     expect(dataOf(world)).toEqual(WITH_KEY);
   });
 
-  it('does not lose an optional key after a single read that found it absent', async () => {
+  it('keeps an optional key after a single read that found its source absent', async () => {
     const optional = ', OTHER: { store: vault, key: other, optional: true }';
     const world = await openWorld({ mappings: OWN + merge('m', 'shared', optional) });
     world.store.put('other', 'o');
@@ -108,7 +108,7 @@ describe('merge of a renamed mapping', () => {
     expect(dataOf(world)).toEqual({ ...WITH_KEY, OTHER: base64('o') });
   });
 
-  it('causes no planned deletion and no held change, so nothing can be released', async () => {
+  it('causes no planned deletion and no held change', async () => {
     const world = await open(merge('m') + merge('n', 'second'), ['shared', 'second']);
     await world.configure(OWN + merge('m2') + merge('n2', 'second'));
     await using process = await world.start();
@@ -145,7 +145,7 @@ describe('ending merges', () => {
     expect(running.service.held()).toEqual([]);
   });
 
-  it('can be released while they are recorded as held, even if the brake would by now allow them', async () => {
+  it('can be released while they are recorded as held, even if the brake no longer holds them', async () => {
     const world = await open(all(['a', 'b']), NAMES.map(secretOf));
     await world.configure(OWN);
     const { held } = await world.sync();
@@ -159,7 +159,7 @@ describe('ending merges', () => {
   });
 });
 
-it('the brake counts a change that would leave no key, even in a sync of another mapping', async () => {
+it('the brake counts a change that would leave a target without keys, even in a sync of another mapping', async () => {
   const mappings = (source: string) => `${OWN}
   - name: empty
     target: { namespace: apps }
@@ -203,7 +203,7 @@ describe('owned Secret into which another mapping merged keys before', () => {
     ).filter((name) => name.startsWith('secretbridge.dev/merge-'));
 
   it.each(['m', 'another'])(
-    'keeps all keys if mapping %s is removed that had `onMappingRemoved: keep`',
+    'keeps all keys after the removal of mapping %s, which had `onMappingRemoved: keep`',
     async (by) => {
       const world = await open(merge('m'));
       await world.configure(OWN + owning(by));
@@ -220,7 +220,7 @@ describe('owned Secret into which another mapping merged keys before', () => {
     },
   );
 
-  it('keeps all keys after somebody removed the ownership labels', async () => {
+  it('keeps all keys after somebody removed its ownership labels', async () => {
     const world = await open(merge('m'));
     await world.configure(OWN + owning('m'));
     await world.sync();

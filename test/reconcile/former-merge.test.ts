@@ -17,7 +17,7 @@ const MAPPINGS = `
 const OLD = { instance: 'old', formerInstances: [] };
 const NEW = { instance: 'new', formerInstances: ['old', 'new'] };
 
-/** Reconciles the target once as the instance with this name. */
+/** Reconciles the target once, as the instance with the given name. */
 async function run(world: World, names: typeof NEW | typeof OLD, watch?: Watch): Promise<Outcome> {
   await using process = await world.start(watch);
   const [mapping] = process.app.config.mappings;
@@ -107,7 +107,7 @@ describe('merge of a former instance', () => {
     }
   });
 
-  it('ends for the former instance even if the keys already belong to both field managers', async () => {
+  it('ends even if the old and the new field manager already share the keys', async () => {
     const world = await openMerged();
     await run(world, { instance: 'new', formerInstances: [] });
     world.store.put('token', 'rotated', '2');
@@ -120,7 +120,7 @@ describe('merge of a former instance', () => {
     expect(await holders(world)).toEqual(TAKEN_OVER);
   });
 
-  it('is refused if the source of a key has changed that another field manager also holds', async () => {
+  it('is refused if the source of a key has changed and another field manager also holds this key', async () => {
     const world = await openMerged();
     const live = await world.cluster.read(ID);
     if (live === undefined) throw new Error('it is gone');
@@ -131,7 +131,7 @@ describe('merge of a former instance', () => {
     expect(dataOf(world)).toEqual(WITH('tok'));
   });
 
-  it('keeps the key of an optional source if the absence of that source is not proved', async () => {
+  it('keeps the key of an optional source while the absence of this source is not proved', async () => {
     const world = await openMerged();
     world.store.absent('other');
     expect(await run(world, NEW)).toMatchObject({ kind: 'failed', error: { code: 'SOURCE_ABSENT' } });

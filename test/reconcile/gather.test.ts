@@ -77,7 +77,7 @@ describe('gather', () => {
     expect(calls).toEqual(['find flags/']);
   });
 
-  it('drops keys that a store returns from outside of the path of the search', async () => {
+  it('drops keys outside of the path of the search if a store returns such keys', async () => {
     const { calls, run } = counting({}, ['flags/a', 'other/b', 'flags/']);
     expect(await run(wide)).toMatchObject({ kind: 'ready' });
     expect(calls).toEqual(['find flags/', 'read fixed', 'read flags/a']);

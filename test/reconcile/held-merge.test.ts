@@ -40,7 +40,7 @@ describe('merge that would lose all keys', () => {
     ['delete', ''],
     ['removeKeys', ''],
     ['keep', ', optional: true'],
-  ])('is held until a person releases the change (onSourceMissing: %s%s)', async (policy, source) => {
+  ])('is held until a person releases it (onSourceMissing: %s%s)', async (policy, source) => {
     const world = await openGone(merging(policy, source));
     const { summary, held } = await world.sync();
     expect(summary).toMatchObject({ held: 1, refused: 0 });
@@ -62,7 +62,7 @@ describe('merge that would lose all keys', () => {
     });
   });
 
-  it('is carried out once, even if several people release it concurrently', async () => {
+  it('is ended only once, even if several people release the change concurrently', async () => {
     const world = await openGone(merging('removeKeys'));
     const [held] = (await world.sync()).held;
     const { length } = world.records;
@@ -75,7 +75,7 @@ describe('merge that would lose all keys', () => {
   });
 
   it.each(['', ', optional: true'])(
-    'is not held a second time after the release, and writes keys again when the source returns%s',
+    'is not held a second time after the release, and writes its keys again when the source returns%s',
     async (source) => {
       const world = await openGone(merging('removeKeys', source));
       await release(world);
@@ -88,7 +88,7 @@ describe('merge that would lose all keys', () => {
     },
   );
 
-  it('is held under the new name of the mapping, and the release uses the old field manager', async () => {
+  it('is held under the new name of a renamed mapping, and the release uses the old field manager', async () => {
     const optional = merging('keep', ', optional: true');
     const world = await openWorld({ mappings: optional, more: 'absence: { readings: 3, over: 10m }' });
     world.cluster.put(ID, { data: THEIRS });
@@ -106,7 +106,7 @@ describe('merge that would lose all keys', () => {
     expect((await world.sync()).held).toEqual([]);
   });
 
-  it("is verified by a read in the cluster if the API server's answer to the released write is lost", async () => {
+  it("is read after a released write if the API server's answer to the write was lost", async () => {
     const world = await openGone(merging('delete'));
     world.cluster.loseAnswer('merge', new AppError('CLUSTER_UNAVAILABLE'));
     expect((await release(world)).summary).toMatchObject({ updated: 1, failed: 0 });

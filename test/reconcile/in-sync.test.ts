@@ -94,7 +94,7 @@ describe('looksInSync for a target in sync', () => {
     expect(await judge(world, PLAIN)).toBe(true);
   });
 
-  it('accepts a target after we repaired an edit', async () => {
+  it('accepts a target after we repaired a manual edit', async () => {
     const world = await written(TEMPLATED);
     world.cluster.edit(APP, putKey('app.yaml', undefined));
     world.cluster.edit(APP, put('labels', LABEL.managedBy, 'helm'));
@@ -132,7 +132,7 @@ describe('looksInSync for a target out of sync', () => {
     expect(await judge(world, variant)).toBe(false);
   });
 
-  it('rejects a target whose deletion waits for finalizers', async () => {
+  it('rejects a target that is being deleted and waits for finalizers', async () => {
     const world = await written(PLAIN);
     world.cluster.edit(
       APP,
@@ -152,7 +152,7 @@ describe('looksInSync for a target out of sync', () => {
     expect(await judge(world, { ...PLAIN, refreshMs: 1_000 })).toBe(true);
   });
 
-  it('rejects a copy that another writer made under the name of the target', async () => {
+  it('rejects a copy of the target that another writer made under its name', async () => {
     const world = await written(PLAIN);
     const raw = world.cluster.raw(APP);
     const copy = createMemoryCluster();
@@ -186,7 +186,7 @@ describe('sourceVersionsOf', () => {
     );
   });
 
-  it('omits references that the annotation cannot distinguish', () => {
+  it('omits references that the annotation does not distinguish', () => {
     const desiredTarget = wanted({
       data: {
         A: source({ key: 'a' }),
@@ -206,7 +206,7 @@ describe('sourceVersionsOf', () => {
     expect(sourceVersionsOf(await metaOf(world), MANY_KEYS).size).toBe(0);
   });
 
-  it('handles a mapping with a thousand sources quickly', () => {
+  it('is fast enough for a mapping with a thousand sources', () => {
     const names = Array.from({ length: 1_000 }, (_, index) => `k${index}`);
     const desiredTarget = wanted({ data: Object.fromEntries(names.map((key) => [key, source({ key })])) });
     const metadata = meta(desiredTarget, Object.fromEntries(names.map((key) => [key, [key, '1'] as const])));

@@ -42,7 +42,7 @@ function openRecord() {
 }
 
 describe('last read version', () => {
-  it('is the latest version that a list returned with a change marker', async () => {
+  it('is the latest version that a read returned with a change marker', async () => {
     const { read, lastRead, audit } = openRecord();
     expect(await lastRead()).toBeUndefined();
     await read(found('v1', STAMP));
@@ -67,7 +67,7 @@ describe('last read version', () => {
     expect(await lastRead()).toEqual({ version: 'v1', stamp: STAMP });
   });
 
-  it('makes every later process report that the version had another value before', async () => {
+  it('may have another value than before, and every later process then reports this', async () => {
     const { read, audit } = openRecord();
     const made = (text: string, version = '1'): ReadResult => ({
       kind: 'found',
@@ -76,7 +76,7 @@ describe('last read version', () => {
     });
     const absent: ReadResult = { kind: 'absent' };
     expect([await read(made('one')), await read(made('one'))]).toEqual([false, false]);
-    // The same version may have another value: if a Vault key is deleted completely and created again, its versions
+    // A version may get another value: if a Vault key is deleted completely and created again, its version numbers
     // restart at 1.
     expect([await read(made('two')), await read(made('two'))]).toEqual([true, true]);
     const [second, first] = await audit.list({}, { limit: 2 });
@@ -87,7 +87,7 @@ describe('last read version', () => {
     expect(await read(made('five'))).toBe(false);
   });
 
-  it('is not recorded a second time if only the change marker differs', async () => {
+  it('is not recorded a second time if only its change marker differs', async () => {
     const { read, lastRead, audit } = openRecord();
     await read(found('v1', STAMP));
     await read(found('v1', '2026-11-25T13:00:00.000Z'));
@@ -100,7 +100,7 @@ describe('last read version', () => {
     await read(found('v1', STAMP));
     await read(found('v0'), 'd1', { key: 'db', version: 'v0' });
     await read(found('w1', '2026-11-25T14:00:00.000Z'), 'd2');
-    // This read has no change marker, so v1 stays the last version that has one.
+    // This read has no change marker, so v1 is still the last version with one.
     await read(found('v2'));
     expect(await lastRead()).toEqual({ version: 'v1', stamp: STAMP });
     expect(await lastRead('d2')).toEqual({ version: 'w1', stamp: '2026-11-25T14:00:00.000Z' });

@@ -107,7 +107,7 @@ async function apply(world: World, model: Model, change: Event): Promise<void> {
   }
 }
 
-/** Adds the reads of a sync to the model. */
+/** Adds the reads of a sync to the model of the key. */
 function read(model: Model, now: number): void {
   for (const name of KEYS) {
     const state = model.store.get(name);
@@ -202,12 +202,12 @@ function check(cycle: {
 }
 
 describe('random events in stores, cluster and clock', () => {
-  it(`change a target only as the model allows (${RUNS} histories)`, {
+  it(`change a target only in the ways that the model allows (${RUNS} histories)`, {
     timeout: 60_000 + RUNS * 200,
   }, async () => {
     await fc.assert(fc.asyncProperty(life, live), { numRuns: RUNS });
     console.log(`seen: ${JSON.stringify(counts)}`);
-    // Each tested outcome must occur in the histories.
+    // Each of these outcomes must occur in some history.
     expect(Math.min(counts.kept, counts.refused, counts.deleted)).toBeGreaterThan(0);
   });
 });

@@ -22,7 +22,7 @@ it.each([
   ['merge into it', `target: { namespace: apps, secret: theirs, mode: merge }, ${GONE}`],
   ['adopt it', `target: { namespace: apps, secret: theirs }, onConflict: adopt, ${GONE}`],
 ])(
-  'does not treat a foreign Secret as an orphaned target, although a mapping would %s',
+  'a foreign Secret does not count as an orphaned target, although a mapping would %s',
   async (_, mapping) => {
     const world = await openWorld({ mappings: OLD });
     await world.sync();
@@ -46,7 +46,7 @@ const ADOPTING = `
     target: { namespace: apps }
     data: { T: { store: vault, key: db } }`;
 
-it('keeps a target whose source is gone if its ownership label was removed', async () => {
+it('a target whose source is gone is kept if somebody removed its ownership label', async () => {
   const world = await openWorld({ mappings: ADOPTING });
   await world.sync();
   const raw = world.cluster.raw(APPS_DB) as { metadata: { labels: Record<string, string> } };
@@ -61,7 +61,7 @@ it('keeps a target whose source is gone if its ownership label was removed', asy
   expect(isThere(world, 'db')).toBe(true);
 });
 
-it('offers no release for a change that would fail anyway', async () => {
+it('a change that would fail anyway is not offered for release', async () => {
   const spread = ADOPTING.replace(
     'data: { T: { store: vault, key: token } }',
     'dataFrom: [ { store: vault, key: db } ]',
@@ -82,7 +82,7 @@ it('offers no release for a change that would fail anyway', async () => {
   expect(isThere(world, 'db')).toBe(true);
 });
 
-it('assigns a target that two mappings claim to the first mapping only', async () => {
+it('a target that two mappings claim belongs only to the first of them', async () => {
   const both = (name: string) => `
   - name: ${name}
     target: { namespaceSelector: { matchLabels: { team: a } }, secret: db }
@@ -100,7 +100,7 @@ it('assigns a target that two mappings claim to the first mapping only', async (
   expect(await process.sync()).toMatchObject({ summary: { created: 1, refused: 1 } });
 });
 
-it('records the content from before a recreation even if the first creation fails', async () => {
+it('after a recreation whose first creation failed, the next creation still records the content before the deletion', async () => {
   const typed = (type: string) => ADOPTING.replace('apps }', `apps, type: ${type}, recreate: true }`);
   const world = await openWorld({ mappings: typed('example.com/a') });
   await world.sync();
@@ -123,7 +123,7 @@ it('records the content from before a recreation even if the first creation fail
   expect(world.story().filter((line) => line.startsWith('repair'))).toEqual([]);
 });
 
-it('counts a Secret only once that two mappings claim, and keeps it if it is the last target', async () => {
+it('a Secret that two mappings claim counts as one target, and is kept if it is the last one', async () => {
   const claims = (name: string, policy = '') => `
   - name: ${name}
     target: { namespaceSelector: { matchLabels: { ${name}: 'yes' } }, secret: x }
@@ -145,7 +145,7 @@ it('counts a Secret only once that two mappings claim, and keeps it if it is the
   expect(isThere(world, 'x')).toBe(true);
 });
 
-it('queries the records of an instance once, even if the list of former instances also contains it', async () => {
+it('the records of an instance are queried once, even if the list of former instances also contains it', async () => {
   const world = await openWorld({ mappings: OLD, more: 'formerInstances: [ old, prod, old ]' });
   await using process = await world.start();
   expect(process.app.instances).toEqual(['prod', 'old']);

@@ -61,7 +61,7 @@ function textOf({ outcome, code, note, sources }: AuditRecord): string {
 }
 
 describe('reads of several Azure objects that share a name', () => {
-  it('prove only the absence of the object that was read', async () => {
+  it('prove the absence of only the object that was read', async () => {
     const { read, isProven } = openRecord();
     await read('secret', found());
     await read('key', ABSENT, 3);
@@ -74,7 +74,7 @@ describe('reads of several Azure objects that share a name', () => {
     expect(await isProven('secret')).toBe(true);
   });
 
-  it('prove nothing about the current version if they read a specific version, and the reverse', async () => {
+  it('prove nothing about the current version if they read a specific version, and vice versa', async () => {
     const { read, isProven } = openRecord();
     const named = { version: '3' };
     await read('secret', ABSENT, 3, named);
@@ -97,9 +97,9 @@ describe('reads of several Azure objects that share a name', () => {
     expect(await isProven('certificate')).toBe(false);
   });
 
-  it('prove nothing about a certificate or key if their records contain no object type', async () => {
+  it('prove nothing about a certificate or key if their records have no object type', async () => {
     const { read, isProven } = openRecord();
-    // The format of the record about an absent key.
+    // The records of an absent plain secret contain no object type.
     await read('secret', ABSENT, 5);
     await read('key', ABSENT, 2);
     expect(await isProven('key')).toBe(false);
@@ -129,7 +129,7 @@ describe('reads of several Azure objects that share a name', () => {
     ]);
   });
 
-  it('are not recorded repeatedly if reads of two objects alternate', async () => {
+  it('are not recorded each time if reads of two objects alternate', async () => {
     const { read, records } = openRecord();
     for (let round = 0; round < 5; round += 1) {
       await read('secret', found('1'));
@@ -142,7 +142,7 @@ describe('reads of several Azure objects that share a name', () => {
     expect(records()).toHaveLength(5);
   });
 
-  it('are recorded again after many records of another object, because those may hide the end of a failure', async () => {
+  it('are recorded a second time after many records of another object, because the end of a failure may be hidden among them', async () => {
     const { read, records } = openRecord();
     await read('secret', found());
     await read('key', ABSENT, 250);
@@ -159,7 +159,7 @@ describe('reads of several Azure objects that share a name', () => {
     expect(await isProven('secret')).toBe(false);
   });
 
-  it('use only the plain secret to determine the last version', async () => {
+  it('determine the last read version only if they read the plain secret', async () => {
     const { audit, read } = openRecord();
     const lastRead = () => lastReadVersion(audit, { store: 'azure', key: 'ca' }, 'd1');
     await read('certificate', found('c1', STAMP));
@@ -173,7 +173,7 @@ describe('reads of several Azure objects that share a name', () => {
     expect(await lastRead()).toBeUndefined();
   });
 
-  it('have no effect on each other in any order', async () => {
+  it('have no effect on reads of the other objects, whatever their order', async () => {
     const objects = fc.constantFrom<SourceObject>('secret', 'certificate', 'key');
     const results = fc.constantFrom('absent', 'absent', 'absent', 'down', 'found 1', 'found 2');
     const resultOf = (text: string): ReadResult =>

@@ -21,7 +21,7 @@ const found = (version: string, value: string): ReadResult => ({
 });
 const FOUND = found('v1', 'x');
 
-/** A few values, one of them more frequent than the others, so that values repeat. */
+/** There are only a few values, and one of them is more frequent than the others, so that values repeat. */
 const ref: fc.Arbitrary<SourceRef> = fc.oneof(
   { weight: 4, arbitrary: fc.constant({ key: 'db' }) },
   fc.record(
@@ -96,7 +96,7 @@ function lateBy(scheduler: fc.Scheduler): (audit: AuditStore) => AuditStore {
 }
 
 describe('read de-duplication', () => {
-  it('writes the records that a query before each read would lead to, even if other processes write', async () => {
+  it('adds the same records as a query before each read would, even if other processes write', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.tuple(reading, fc.integer({ min: 1, max: 4 }))), async (all) => {
         const remembering = openReplicas(true);
@@ -136,7 +136,7 @@ describe('read de-duplication', () => {
     );
   });
 
-  it('writes one record if a sweep, an event and a job make one read at the same time', async () => {
+  it('adds one record if a sweep, an event and a job read one source at the same time', async () => {
     const results = fc.constantFrom(FOUND, failed(new AppError('STORE_UNAVAILABLE')));
     const rounds = fc.array(fc.tuple(results, fc.integer({ min: 1, max: 4 })), {
       minLength: 1,
@@ -158,7 +158,7 @@ describe('read de-duplication', () => {
     );
   });
 
-  it('does not query the audit for unchanged reads until another process has written', async () => {
+  it('makes no query for unchanged reads until another process writes to the audit', async () => {
     let queryCount = 0;
     const counting = (audit: AuditStore): AuditStore => ({
       ...audit,
@@ -177,7 +177,7 @@ describe('read de-duplication', () => {
     expect(queryCount).toBe(before + 1);
   });
 
-  it('discards a query result from before a write of another process', async () => {
+  it('ignores the result of a query if another process has written meanwhile', async () => {
     let mark = 1;
     const readings = createReadDeduplication(async () => mark);
     const db = { store: 's', ref: { key: 'db' } };

@@ -11,7 +11,7 @@ describe('target', () => {
     expect(world.cluster.writes).toHaveLength(1);
   });
 
-  it('is updated only in the keys whose sources changed', async () => {
+  it('is updated only in those keys whose sources have changed', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
@@ -75,7 +75,7 @@ describe('target', () => {
     expect(world.story().slice(-2)).toEqual(['hold db held HELD', 'sweep failed']);
   });
 
-  it('keeps its content and is reported as failed if the source fails', async () => {
+  it('keeps its content and is reported as failed if its source fails', async () => {
     const world = await openDb();
     await world.sync();
     world.store.fail('db', new AppError('STORE_UNAVAILABLE'));
@@ -83,7 +83,7 @@ describe('target', () => {
     expect(world.cluster.writes).toHaveLength(1);
   });
 
-  it('fails as a whole if one of two sources fails, and is never partly updated', async () => {
+  it('is left unchanged if one of its two sources fails', async () => {
     const world = await openWorld();
     await world.sync();
     const before = world.cluster.raw(APPS_TOKEN);

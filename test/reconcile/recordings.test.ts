@@ -21,7 +21,7 @@ const mapping = async (world: World) => {
 };
 
 describe('record of a read value', () => {
-  it('is written before the intent, and both are on disk before the change of the target', async () => {
+  it('is written before the intent, and both are on disk before the target is changed', async () => {
     const world = await openDb();
     const wanted = await mapping(world);
     const held = Promise.withResolvers<void>();
@@ -32,7 +32,7 @@ describe('record of a read value', () => {
       if (step.phase !== 'after' || step.call !== 'audit.append') return;
       const [{ phase = '' } = {}] = step.args[0] as readonly Partial<Entry>[];
       if (phase === 'intent') reached.resolve();
-      // The record is stored, but the caller has not received the answer.
+      // At this point the record is stored, but the caller has not received the answer.
       if (isRead(step)) await held.promise;
     };
     await withPass(world, watch, async (pass) => {
@@ -47,7 +47,7 @@ describe('record of a read value', () => {
     expect(world.story().slice(0, 2)).toEqual(['read vault:db ok', 'create intent db ok']);
   });
 
-  it('prevents the change of the target if it cannot be stored, and the intent still gets a failed outcome', async () => {
+  it('prevents the change of the target if the record cannot be stored, and the intent still gets a failed outcome', async () => {
     const world = await openDb();
     const wanted = await mapping(world);
     const watch = (step: Step): void => {
@@ -63,7 +63,7 @@ describe('record of a read value', () => {
     expect(await world.sync()).toMatchObject({ summary: { created: 1 } });
   });
 
-  it('is written in the next attempt if the audit log is available by then', async () => {
+  it('is written by the next attempt if the audit is available by then', async () => {
     const world = await openDb();
     const wanted = await mapping(world);
     let isAway = true;

@@ -37,7 +37,7 @@ describe('reads of sources', () => {
     ]);
   });
 
-  it('are recorded before any decision that is based on them', async () => {
+  it('are recorded before every decision that is based on them', async () => {
     const world = await openDb();
     await world.sync();
     expect(world.story()).toEqual([
@@ -49,7 +49,7 @@ describe('reads of sources', () => {
     ]);
   });
 
-  it('are recorded for each new version, even with identical bytes, but not for a known version', async () => {
+  it('are recorded for each new version, even if its bytes are identical, but not for a known version', async () => {
     const world = await openDb();
     await world.sync();
     const reads = async () =>
@@ -64,7 +64,7 @@ describe('reads of sources', () => {
     expect(await reads()).toEqual(['1', '2', '2']);
   });
 
-  it('leave a source marked as failing after a failure, until a success is recorded', async () => {
+  it('mark a source as failing after a failure, until a later success is recorded', async () => {
     const audit = createMemoryAudit();
     const recorder = recorderOf(audit);
     const ref = { store: 'vault', ref: { key: 'db' } };
@@ -85,7 +85,7 @@ describe('reads of sources', () => {
     expect(audit.records.map(({ outcome }) => outcome)).toEqual(['ok', 'failed', 'ok', 'failed']);
   });
 
-  it('records a hold again if its keys or its reason change', async () => {
+  it('cause a second record of a hold only if its keys or its reason change', async () => {
     const audit = createMemoryAudit();
     const held = (name: string, note?: string) =>
       recorderOf(audit).recordFailure('db', APPS_DB, {
@@ -103,7 +103,7 @@ describe('reads of sources', () => {
     ]);
   });
 
-  it('leave a source marked as failing after a failure in another process', async () => {
+  it('leave a source marked as failing in the next process', async () => {
     const audit = createMemoryAudit();
     const [a, b] = ['a', 'b'].map((key) => ({ store: 'vault', ref: { key } }));
     if (a === undefined || b === undefined) throw new Error('none');
@@ -145,7 +145,7 @@ describe('reads of sources', () => {
     ]);
   });
 
-  it('are recorded separately for a configured version and for the current version', async () => {
+  it('are recorded separately for a version that a mapping names and for the current version', async () => {
     const of = (secret: string, version?: string) =>
       mapping({
         name: secret,
@@ -173,7 +173,7 @@ describe('reads of sources', () => {
     expect(reads().slice(4)).toEqual(['read vault:k ok', 'read vault:k ok']);
   });
 
-  it('are recorded each time they find a key absent, because each of them counts toward the proof', async () => {
+  it('are recorded each time they find a key absent, because each of them counts toward the proof of absence', async () => {
     const world = await openDb();
     await world.sync();
     const { length } = world.records;
@@ -199,7 +199,7 @@ describe('records of a run', () => {
     expect(world.cluster.calls).toMatchObject({ create: 2, replace: 0 });
   });
 
-  it('contain the actor, the reason, the content before and after, and the resource version', async () => {
+  it('contain the actor, the reason, the content before and after the change, and the resource version', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"bob","password":"first"}', '2');
@@ -228,7 +228,7 @@ describe('records of a run', () => {
     expect(changes[0]?.after).not.toBe(changes[0]?.before);
   });
 
-  it('contain the start and the end of a refusal once each', async () => {
+  it('contain the start and the end of a refusal only once each', async () => {
     const world = await openDb();
     world.cluster.put(APPS_DB, { data: {} });
     await world.sync();
@@ -250,7 +250,7 @@ describe('fingerprints in the record of a change', () => {
   const valuesBy = (world: World, action: string) =>
     world.records.filter((record) => record.action === action).map(({ values }) => values);
 
-  it('include every key of a new target, and are equal for equal values in several targets', async () => {
+  it('include every key of a new target, and are equal for equal values in different targets', async () => {
     const world = await openWorld();
     await world.sync();
     const made = Map.groupBy(
@@ -283,7 +283,7 @@ describe('fingerprints in the record of a change', () => {
     expect(valuesBy(world, 'update')).toEqual([given, given]);
   });
 
-  it('are omitted if no key changes', async () => {
+  it('are absent if no key changes', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"first"}', '2');
@@ -319,7 +319,7 @@ describe('fingerprints in the record of a change', () => {
     expect(valuesBy(world, 'update')).toEqual([ours, ours]);
   });
 
-  it('are limited to the first 500 keys by name, and the record counts the omitted ones', () => {
+  it('are limited to the first 500 keys by name, and the record contains the number of omitted ones', () => {
     const keys = Array.from({ length: 501 }, (_, n) => ({
       name: `k${n}`,
       action: 'add' as const,
@@ -334,7 +334,7 @@ describe('fingerprints in the record of a change', () => {
 });
 
 describe('query for the last write of a target', () => {
-  it('finds the write after retention, and among any number of other records', async () => {
+  it('finds the write even if it was pruned, and among any number of other records', async () => {
     const world = await openDb();
     await world.sync();
     {
@@ -361,7 +361,7 @@ describe('query for the last write of a target', () => {
     expect(world.story().filter((line) => line.startsWith('repair'))).toHaveLength(2);
   });
 
-  it('returns nothing after a deletion, and ignores other instances and failed writes', async () => {
+  it('returns nothing after a deletion, and ignores failed writes and those of other instances', async () => {
     await using audit = createMemoryAudit({ instance: 'prod' });
     const change = {
       actor: { kind: 'cli' as const },
@@ -396,7 +396,7 @@ describe('query for the last write of a target', () => {
 });
 
 describe('refusal', () => {
-  it('contains the source that caused it, unless the target itself caused it', async () => {
+  it('contains the source that caused the refusal, unless the target itself caused it', async () => {
     const world = await openDb();
     await world.sync();
     const last = () => world.records.findLast(({ action }) => action === 'refuse');

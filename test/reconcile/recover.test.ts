@@ -8,7 +8,7 @@ import { APPS_DB, base64, DB_ONLY, openDb, openWorld, syncOnly, type World } fro
 
 const dead = new AppError('AUDIT_UNAVAILABLE');
 
-/** Drops all records from the outcome on, although the write itself succeeds. */
+/** Drops the outcome record and all later records, although the write itself succeeds. */
 const afterTheWrite = ({ call, phase, args }: Step) => {
   const [entry] = call === 'audit.append' ? (args[0] as { phase?: string }[]) : [];
   if (phase === 'before' && entry?.phase === 'outcome') throw dead;
@@ -25,7 +25,7 @@ async function recover(world: World, watch?: (step: Step) => void | Promise<void
 }
 
 describe('intent without an outcome after a crash', () => {
-  it('is recorded as applied if the cluster contains the intended content', async () => {
+  it('is recorded as applied if the cluster has the intended content', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     expect(await recover(world)).toBe(1);
@@ -51,7 +51,7 @@ describe('intent without an outcome after a crash', () => {
     expect(await recoverIntents({ ...process.app, instances: ['other', 'prod'] })).toBe(1);
   });
 
-  it('is resolved only once even if two processes recover it concurrently', async () => {
+  it('is resolved only once, even if two processes recover it concurrently', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     const closed = await Promise.all([recover(world), recover(world)]);
@@ -59,7 +59,7 @@ describe('intent without an outcome after a crash', () => {
     expect(world.records.filter(({ phase }) => phase === 'outcome')).toHaveLength(1);
   });
 
-  it('is recorded as INTERRUPTED if the cluster does not contain the intended content', async () => {
+  it('is recorded as INTERRUPTED if the cluster does not have the intended content', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     expect(await recover(world)).toBe(1);
@@ -67,7 +67,7 @@ describe('intent without an outcome after a crash', () => {
     expect(world.records.at(-1)).not.toHaveProperty('resourceVersion');
   });
 
-  it('is recorded as applied if the Secret is already deleted and only finalizers keep it', async () => {
+  it('is recorded as applied if it is a deletion and only finalizers still keep the Secret', async () => {
     const world = await openDb();
     await world.sync();
     const live = await world.cluster.read(APPS_DB);
@@ -81,7 +81,7 @@ describe('intent without an outcome after a crash', () => {
     expect(await calls({ uid: 'another' })).toEqual({ kind: 'applied' });
   });
 
-  it('is skipped in this run if several reads have timed out', async () => {
+  it('is skipped in the current run if several reads of the cluster have timed out', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     await using process = await world.start();
@@ -98,7 +98,7 @@ describe('intent without an outcome after a crash', () => {
     expect(reads).toBeLessThanOrEqual(3);
   });
 
-  it('is recorded as applied after a change of only the annotations, but only if these were written', async () => {
+  it('is recorded as applied after a change of only the annotations, but only if the annotations were written', async () => {
     for (const [watch, outcome] of [
       [afterTheWrite, 'ok'],
       [failing('cluster.replace', dead), 'failed'],
@@ -131,7 +131,7 @@ describe('intent without an outcome after a crash', () => {
     expect(await syncOnly(world)).toMatchObject({ kind: 'created' });
   });
 
-  it('is recorded as INTERRUPTED if a later change wrote identical content, so that one write has one record', async () => {
+  it('is recorded as INTERRUPTED if a later change wrote identical content, so that only the later change counts as applied', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     // Simulates another replica that runs before the unresolved intents are recovered.
@@ -145,7 +145,7 @@ describe('intent without an outcome after a crash', () => {
     ]);
   });
 
-  it('is recorded as INTERRUPTED if a later change wrote identical content, even if somebody touched the Secret after that', async () => {
+  it('is recorded as INTERRUPTED if a later change wrote identical content and somebody touched the Secret afterwards', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
@@ -159,7 +159,7 @@ describe('intent without an outcome after a crash', () => {
   it.each([
     ['is closed as applied', afterTheWrite, { outcome: 'ok', resourceVersion: '2' }],
     ['is INTERRUPTED', failing('cluster.replace', dead), { outcome: 'failed', code: 'INTERRUPTED' }],
-  ])('%s according to the content that the next change found and replaced', async (_, stop, outcome) => {
+  ])('%s, depending on whether the next change found and replaced its content', async (_, stop, outcome) => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
@@ -176,7 +176,7 @@ describe('intent without an outcome after a crash', () => {
     ['is closed as applied', afterTheWrite, { outcome: 'ok', note: 'found after a crash, replaced since' }],
     ['is INTERRUPTED', failing('cluster.replace', dead), { outcome: 'failed', code: 'INTERRUPTED' }],
   ])(
-    '%s according to the content that the next change found, even if somebody edited the Secret by hand',
+    '%s, depending on whether the next change found its content, even if somebody edited the Secret by hand',
     async (_, stop, outcome) => {
       const world = await openDb();
       await world.sync();
@@ -205,7 +205,7 @@ describe('intent without an outcome after a crash', () => {
     expect(world.records.at(-1)).toMatchObject({ requestId: 'request-1', action: 'create', outcome: 'ok' });
   });
 
-  it('is recorded as applied if it deleted the target and the target was created again, and the creation stays the latest record', async () => {
+  it('is recorded as applied if it deleted a target that was created again, and the creation stays the latest change', async () => {
     const world = await openWorld({
       mappings: DB_ONLY.replace('namespace: apps', 'namespace: apps, immutable: true, recreate: true'),
     });
@@ -223,7 +223,8 @@ describe('intent without an outcome after a crash', () => {
       outcome: 'ok',
       note: 'found after a crash, replaced since',
     });
-    // The repair restores content that pods have already read, so the fingerprints of both contents are equal.
+    // The repair restores content that pods have already read, so its record has the same fingerprint before and after
+    // the change.
     world.cluster.forget(APPS_DB);
     await world.sync();
     const repaired = world.records.findLast(({ phase, secret }) => phase === 'outcome' && secret === 'db');
@@ -231,7 +232,7 @@ describe('intent without an outcome after a crash', () => {
     expect(repaired?.before).toBe(repaired?.after);
   });
 
-  it('is recorded as INTERRUPTED if it would delete the target and the next change still found the target', async () => {
+  it('is recorded as INTERRUPTED if it was to delete the target and the next change still found the target', async () => {
     const world = await openWorld({
       mappings: DB_ONLY.replace('namespace: apps', 'namespace: apps, immutable: true, recreate: true'),
     });
@@ -244,7 +245,7 @@ describe('intent without an outcome after a crash', () => {
     expect(world.records.at(-1)).toMatchObject({ requestId: 'request-2', code: 'INTERRUPTED' });
   });
 
-  it('is not resolved by the next change, even if that change has the same request id', async () => {
+  it('is not resolved by the outcome of the next change, even if that change has the same request id', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
@@ -275,7 +276,7 @@ describe('intent without an outcome after a crash', () => {
     ]);
   });
 
-  it('is recorded as applied even if another mapping has later merged keys into the Secret', async () => {
+  it('is recorded as applied even if another mapping has merged keys into the Secret afterwards', async () => {
     const ID = { namespace: 'apps', secret: 'shared' };
     const merge = (name: string, key: string) => `
   - name: ${name}
@@ -292,7 +293,7 @@ describe('intent without an outcome after a crash', () => {
     expect(world.records.at(-1)).toMatchObject({ mapping: 'one', phase: 'outcome', outcome: 'ok' });
   });
 
-  it('stays unresolved while the cluster is unavailable, without blocking the run', async () => {
+  it('stays unresolved while the cluster is unavailable, and the run still continues', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     const { length } = world.records;
@@ -302,7 +303,7 @@ describe('intent without an outcome after a crash', () => {
     expect(await recover(world)).toBe(1);
   });
 
-  it('stays unresolved while its process is running', async () => {
+  it('stays unresolved while the process that wrote it is running', async () => {
     const world = await openDb();
     await using running = await world.start(afterTheWrite);
     await expect(running.sync()).rejects.toBe(dead);

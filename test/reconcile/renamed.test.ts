@@ -59,7 +59,7 @@ describe('old target after a change of the target name in a mapping', () => {
     expect([exists(world, 'uno'), exists(world, 'one')]).toEqual([true, false]);
   });
 
-  it('is kept by `prune`, and `prune` reports the reason', async () => {
+  it('is kept by `prune`, which reports the reason', async () => {
     const world = await renamed('onMappingRemoved: keep');
     await using process = await world.start();
     expect(await listOrphans(process.app)).toMatchObject({ targets: [], waiting });
@@ -69,7 +69,7 @@ describe('old target after a change of the target name in a mapping', () => {
     expect(await pruneOrphans(process.app)).toMatchObject({ summary: { deleted: 1 }, waiting: [] });
   });
 
-  it('is deleted in the plan, which also creates the new target', async () => {
+  it('is shown as deleted in a plan that also creates the new target', async () => {
     const world = await renamed();
     await using process = await world.start();
     const { targets, waiting: none } = await planTargets(process.app);
@@ -82,7 +82,7 @@ describe('old target after a change of the target name in a mapping', () => {
     expect(none).toEqual([]);
   });
 
-  it('cannot be deleted by a release before the new target exists, even if a plan shows the deletion as held', async () => {
+  it('cannot be deleted by a release before the new target exists, even if a plan shows its deletion as held', async () => {
     const names = ['one', 'two'];
     const world = await synced(names, 'onMappingRemoved: delete');
     const renamed = mappingsOf(names, 'onMappingRemoved: delete').replaceAll(
@@ -101,7 +101,7 @@ describe('old target after a change of the target name in a mapping', () => {
     expect(await releaseHeld(process.app, held?.id ?? '')).toMatchObject({ summary: { deleted: 1 } });
   });
 
-  it('does not delay the deletion of orphaned targets of other mappings', async () => {
+  it('is kept without delaying the deletion of orphaned targets of other mappings', async () => {
     const world = await synced([...NAMES, 'four'], 'onMappingRemoved: delete');
     await world.configure(mappingsOf(NAMES, 'onMappingRemoved: delete'));
     world.store.fail('one', new AppError('STORE_UNAVAILABLE'));
@@ -129,7 +129,7 @@ describe('old target after a change of the mapping name', () => {
     ['more', 'data: { VALUE: { store: vault, key: one }, MORE: { store: vault, key: two } }'],
     ['every source', 'dataFrom: [ { store: vault, key: one } ]'],
     ['the keys of a search', "dataFrom: [ { store: vault, find: { path: '' } } ]"],
-  ])('is kept while its store fails, if the new mapping reads %s', async (_, data) => {
+  ])('is kept while its store fails if the new mapping reads %s', async (_, data) => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     await world.configure(others + uno(data));
     world.store.fail('one', new AppError('STORE_UNAVAILABLE'));
@@ -151,14 +151,14 @@ describe('old target after a change of the mapping name', () => {
     ['another property', uno('data: { VALUE: { store: vault, key: one, property: p } }')],
     ['another namespace', uno(SAME_TARGET, 'elsewhere')],
     ['a Secret of another owner to merge into', uno(SAME_TARGET).replace('apps }', 'apps, mode: merge }')],
-  ])('does not wait for a new target if the new mapping has %s', async (_, mapping) => {
+  ])('is deleted without waiting for a new target if the new mapping has %s', async (_, mapping) => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     await world.configure(others + mapping);
     for (const key of ['one', 'four']) world.store.fail(key, new AppError('STORE_UNAVAILABLE'));
     expect(await world.sync()).toMatchObject({ summary: { deleted: 1, failed: 1 }, waiting: [] });
   });
 
-  it('waits for the targets of all mappings if its sources are unknown', async () => {
+  it('is kept until all mappings have created their targets if the sources of the old target are unknown', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     world.cluster.edit({ namespace: 'apps', secret: 'one' }, (raw) => {
       const annotations = objectIn(objectIn(raw, 'metadata') ?? {}, 'annotations') ?? {};

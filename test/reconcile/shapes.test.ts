@@ -53,7 +53,7 @@ describe('mappings that merge into one Secret', () => {
     expect(dataOf(world)).toEqual({ THEIRS: base64('t'), A2: base64('tok'), B: base64('tok') });
   });
 
-  it('leave the Secret unchanged if other managers hold a key with another value', async () => {
+  it('leave the Secret unchanged if another manager holds one of their keys with another value', async () => {
     const world = await open([one('a', 'THEIRS', merge)]);
     world.cluster.put(SHARED, theirs);
     const before = world.cluster.raw(SHARED);
@@ -64,19 +64,22 @@ describe('mappings that merge into one Secret', () => {
   it.each([
     ['a label', { labels: { team: 'ours' } }, 'label team'],
     ['an annotation', { annotations: { note: 'ours' } }, 'annotation note'],
-  ])('are refused before any write if other managers hold %s with another value', async (_, marks, what) => {
-    const world = await open([one('a', 'A', { ...merge, ...marks })]);
-    const metadata = { labels: { team: 'theirs' }, annotations: { note: 'theirs' } };
-    world.cluster.put(SHARED, { ...theirs, metadata });
-    const before = world.cluster.raw(SHARED);
-    const [outcome] = (await world.sync()).targets;
-    expect(outcome).toMatchObject({
-      kind: 'refused',
-      error: { code: 'CONFLICT', detail: `others hold ${what} with another value` },
-    });
-    expect(world.cluster.raw(SHARED)).toEqual(before);
-    expect(world.records.filter(({ phase }) => phase === 'intent')).toEqual([]);
-  });
+  ])(
+    'are refused before any write if another manager holds %s with another value',
+    async (_, marks, what) => {
+      const world = await open([one('a', 'A', { ...merge, ...marks })]);
+      const metadata = { labels: { team: 'theirs' }, annotations: { note: 'theirs' } };
+      world.cluster.put(SHARED, { ...theirs, metadata });
+      const before = world.cluster.raw(SHARED);
+      const [outcome] = (await world.sync()).targets;
+      expect(outcome).toMatchObject({
+        kind: 'refused',
+        error: { code: 'CONFLICT', detail: `others hold ${what} with another value` },
+      });
+      expect(world.cluster.raw(SHARED)).toEqual(before);
+      expect(world.records.filter(({ phase }) => phase === 'intent')).toEqual([]);
+    },
+  );
 
   it('update only the labels and annotations that they set themselves', async () => {
     const marked = (value: string) => one('a', 'A', { ...merge, labels: { tier: value } });
@@ -88,7 +91,7 @@ describe('mappings that merge into one Secret', () => {
     expect(metadataOf(world)?.labels).toEqual({ team: 'x', tier: 'y' });
   });
 
-  it('are refused if the source of a key changes and other managers also hold that key', async () => {
+  it('are refused if the source of a key changes and another manager also holds that key', async () => {
     const world = await open([one('a', 'A', merge)]);
     world.cluster.put(SHARED, { ...theirs, data: { ...theirs.data, A: base64('tok') } });
     expect(await outcomes(world)).toEqual(['a updated']);
@@ -97,7 +100,7 @@ describe('mappings that merge into one Secret', () => {
     expect(dataOf(world)).toMatchObject({ A: base64('tok') });
   });
 
-  it('are shown as an update in a plan', async () => {
+  it('are shown as an update of the Secret in a plan', async () => {
     const world = await open([one('a', 'A', merge)]);
     world.cluster.put(SHARED, theirs);
     await using process = await world.start();
@@ -133,7 +136,7 @@ describe('end of a merge', () => {
   const merge = { secret: 'shared', mode: 'merge' } as const;
   const going = { onMappingRemoved: 'delete' } as const;
   const theirs = { data: { THEIRS: base64('t') }, metadata: { labels: { team: 'x' } } };
-  // These targets raise the number of deletions that the brake allows.
+  // Because of these additional targets, the brake allows more deletions.
   const more = Array.from({ length: 9 }, (_, n) => one(`other-${n}`, 'K', {}));
 
   async function merged(mappings: readonly Mapping[]): Promise<World> {
@@ -160,7 +163,7 @@ describe('end of a merge', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('keeps our keys, unless the mapping had `onMappingRemoved: delete`', async () => {
+  it('leaves our keys in the Secret, unless the mapping had `onMappingRemoved: delete`', async () => {
     const world = await merged([one('a', 'A', merge)]);
     await world.configure(more);
     expect((await world.sync()).summary).toMatchObject({ updated: 0, deleted: 0 });
@@ -192,7 +195,7 @@ describe('end of a merge', () => {
     expect([dataOf(world), dataOf(world, OTHER)]).toEqual([{ THEIRS: base64('t') }, { A: base64('tok') }]);
   });
 
-  it('is not triggered by a copied annotation', async () => {
+  it('is not caused by a copied annotation', async () => {
     const world = await merged([one('a', 'A', merge, going)]);
     const { annotations } = metadataOf(world) ?? {};
     const other = { namespace: 'apps', secret: 'other' };
@@ -224,7 +227,7 @@ describe('immutable target', () => {
     expect(dataOf(world, ID)).toEqual({ K: base64('tok') });
   });
 
-  it('gets new data by deletion and creation, each with its own intent and outcome', async () => {
+  it('gets new data by a deletion and a creation, each with its own intent and outcome', async () => {
     const world = await made();
     const uid = metadataOf(world, ID)?.uid;
     const at = world.records.length;
@@ -241,7 +244,7 @@ describe('immutable target', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('keeps foreign labels and annotations in every recreation, and loses those that the mapping had set', async () => {
+  it('keeps foreign labels and annotations in every recreation, and loses former ones of its mapping', async () => {
     const labelled = (original: Mapping, labels: Readonly<Record<string, string>>): Mapping => ({
       ...original,
       target: { ...original.target, labels },
@@ -275,7 +278,7 @@ describe('immutable target', () => {
       expect(marksOf()).toMatchObject({ team: 'x', mine: 'b', 'example.com/note': 'theirs' });
       expect(Object.keys(marksOf())).not.toContain('ours');
       expect(Object.keys(marksOf())).not.toContain('secretbridge.dev/made-up');
-      // The brake allows one deletion within its time window.
+      // The brake allows only one deletion within its time window.
       await world.clock.advance(25 * 60 * 60_000);
     }
     // Labels and annotations that the mapping no longer sets are still removed from the new Secret.
@@ -286,7 +289,7 @@ describe('immutable target', () => {
     expect(await outcomes(world)).toEqual(['r unchanged']);
   });
 
-  it('loses the annotation in which `kubectl apply` saved old values', async () => {
+  it('loses in a recreation the annotation in which `kubectl apply` saved old values', async () => {
     const world = await open([before]);
     await world.sync();
     const noted = { 'kubectl.kubernetes.io/last-applied-configuration': `{"data":{"K":"${base64('tok')}"}}` };
@@ -323,7 +326,7 @@ describe('immutable target', () => {
     expect(dataOf(world, ID)).toEqual({ K: base64('new') });
   });
 
-  it('gets another type by deletion and creation', async () => {
+  it('gets another type by a deletion and a creation', async () => {
     const world = await made([one('r', 'K', { type: 'example.com/other', recreate: true, immutable: true })]);
     expect(await outcomes(world)).toEqual(['r updated']);
     expect(world.cluster.raw(ID)?.type).toBe('example.com/other');
@@ -351,7 +354,7 @@ describe('immutable target', () => {
     expect(world.story().filter(logged)).toHaveLength(1);
   });
 
-  it('keeps its content if somebody changed the Secret in the meantime', async () => {
+  it('keeps its content if somebody changed the Secret between the read and the deletion', async () => {
     const world = await made();
     world.cluster.before('remove', () =>
       world.cluster.edit(ID, (raw) => ({ ...raw, metadata: { ...objectIn(raw, 'metadata'), labels: {} } })),
@@ -381,7 +384,7 @@ describe('immutable target', () => {
     expect(dataOf(world, { namespace: 'apps', secret: 'r1' })).toEqual({ K: base64('tok') });
   });
 
-  it('is not deleted if it is a foreign Secret with copies of our labels', async () => {
+  it('is not deleted if the Secret is foreign and only has copies of our labels', async () => {
     const world = await made();
     const raw = world.cluster.raw(ID);
     world.cluster.forget(ID);
@@ -400,7 +403,7 @@ describe('target in namespaces chosen by a selector', () => {
   const selecting = (name: string, more: Partial<TargetSpec> = {}) =>
     one(name, 'K', { namespaces: [], namespaceSelector: { matchLabels: { team: 'a' } }, ...more });
 
-  it('is created in all matching namespaces, including namespaces created later', async () => {
+  it('is created in all matching namespaces, including those that were created later', async () => {
     const namespaces: Record<string, Record<string, string>> = {
       x: { team: 'a' },
       y: { team: 'b' },
@@ -412,7 +415,7 @@ describe('target in namespaces chosen by a selector', () => {
     expect(world.cluster.calls.namespaces).toBe(1);
   });
 
-  it('is not treated as orphaned if the namespaces cannot be listed, and other targets are still written', async () => {
+  it('is not treated as orphaned if the namespaces cannot be listed, and all other targets are still written', async () => {
     const world = await open([selecting('s', {}), one('fixed', 'K', {})], {
       cluster: { namespaces: { x: { team: 'a' }, apps: {} } },
     });
@@ -429,7 +432,7 @@ describe('target in namespaces chosen by a selector', () => {
     expect(dataOf(world, { namespace: 'x', secret: 's' })).toEqual({ K: base64('tok') });
   });
 
-  it('is removed only from namespaces that have lost the label', async () => {
+  it('is removed only from those namespaces that have lost the label', async () => {
     const namespaces: Record<string, Record<string, string>> = {
       x: { team: 'a' },
       y: { team: 'a' },

@@ -5,7 +5,7 @@ import { almostProve, exists, MINUTE, NAMES, synced } from './destruction.ts';
 import { base64, openWorld, type World } from './world.ts';
 
 describe('missing source', () => {
-  it('causes the deletion of its target only after the read that proves the absence', async () => {
+  it('causes the deletion of its target only after the read that proves its absence', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     world.store.absent('one');
     await almostProve(world);
@@ -19,7 +19,7 @@ describe('missing source', () => {
     ]);
   });
 
-  it('is not proved absent by many reads in a short time, or by few reads in a long time', async () => {
+  it('does not count as absent after many reads in a short time, or after few reads in a long time', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     world.store.absent('one');
     for (let reading = 0; reading < 10; reading += 1) await world.sync();
@@ -33,7 +33,7 @@ describe('missing source', () => {
   });
 
   it.each([1, 2])(
-    'is proved absent by %i consecutive reads at the same time if no interval is required',
+    'counts as absent after %i consecutive reads, even if they happen at the same time, if no minimum time is configured',
     async (n) => {
       const world = await synced(
         NAMES,
@@ -65,7 +65,7 @@ describe('missing source', () => {
     expect(exists(world, 'one')).toBe(true);
   });
 
-  it('loses only its own keys in the target with onSourceMissing: removeKeys', async () => {
+  it('loses only its own keys in the target with `onSourceMissing: removeKeys`', async () => {
     const mappings = `
   - { name: app, target: { namespace: apps }, onSourceMissing: removeKeys, data: { A: { store: vault, key: one }, B: { store: vault, key: two } } }`;
     const world = await openWorld({ mappings });
@@ -81,7 +81,7 @@ describe('missing source', () => {
   });
 
   it.each(['own', 'merge'])(
-    'leaves the target in sync without its keys (mode %s), and restores these keys when it returns',
+    'leaves the target in sync without its keys (mode %s), and its keys are restored when it returns',
     async (mode) => {
       const app = { namespace: 'apps', secret: 'app' };
       const mappings = `
@@ -106,7 +106,7 @@ describe('missing source', () => {
       world.store.put('two', 'new', '2');
       expect(await world.sync()).toMatchObject({ ok: true, summary: { updated: 1 } });
       expect(dataOf()).toEqual({ B: base64('new'), C: base64('three') });
-      // Another missing source needs a proof of its own.
+      // For another missing source, a separate proof of absence is needed.
       world.store.absent('two');
       expect(await world.sync()).toMatchObject({
         ok: false,
@@ -160,7 +160,7 @@ describe('missing source', () => {
       await expectBack(world);
     });
 
-    it('is created again if a crash left only the deletion', async () => {
+    it('is created again if a crash interrupted its recreation after the deletion', async () => {
       const world = await openRemoved('type: Opaque');
       await world.configure(mappings('type: example.com/new, recreate: true'));
       let dead = false;
@@ -173,13 +173,13 @@ describe('missing source', () => {
       await expectBack(world);
     });
 
-    it('gets the merged keys again if the owner of the Secret has replaced it', async () => {
+    it('gets its merged keys again if the owner of the Secret has replaced it', async () => {
       const world = await openRemoved('mode: merge');
       world.cluster.put(app, { data: {} });
       await expectBack(world);
     });
 
-    it('stays missing if another source is also gone, or if a new source never existed', async () => {
+    it('stays missing if its other source is gone too, or if a new source never existed', async () => {
       const world = await openRemoved('type: Opaque');
       world.cluster.forget(app);
       world.store.absent('two');
@@ -193,7 +193,7 @@ describe('missing source', () => {
     });
   });
 
-  it('leaves the target in sync without the keys that a search no longer finds, and does not report these keys', async () => {
+  it('leaves the target in sync without its keys if a search found it, and is not reported', async () => {
     const mappings = `
   - name: app
     target: { namespace: apps }
@@ -210,7 +210,7 @@ describe('missing source', () => {
     expect(world.cluster.writes).toHaveLength(writes);
   });
 
-  it('fails the target if the mapping has only just added the source and it never existed', async () => {
+  it('fails the target if the mapping has only just added the source and the source never existed', async () => {
     const mapping = (more: string) => `
   - { name: app, target: { namespace: apps }, onSourceMissing: removeKeys, data: { A: { store: vault, key: one }, B: { store: vault, key: two }${more} } }`;
     const world = await openWorld({ mappings: mapping('') });
@@ -225,7 +225,7 @@ describe('missing source', () => {
     expect((await world.sync()).targets[0]?.error?.message).toContain('typo');
   });
 
-  it('keeps its keys with `onSourceMissing: keep`, and is reported', async () => {
+  it('keeps its keys in the target with `onSourceMissing: keep`, and is reported', async () => {
     const world = await synced(['one'], 'onSourceMissing: keep');
     world.store.absent('one');
     await almostProve(world);

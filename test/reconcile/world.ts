@@ -77,7 +77,7 @@ export interface FakeStore {
   readonly reads: string[];
 }
 
-/** A configuration with a cluster, a store and an audit store. At most one process uses it at any time. */
+/** A configuration with a cluster, a store and an audit store. Only one process at a time uses it. */
 export interface World {
   readonly cluster: MemoryCluster;
   readonly store: FakeStore;
@@ -87,16 +87,16 @@ export interface World {
   /** Sets the mappings of all processes that start later. */
   configure(mappings: string | readonly Mapping[]): Promise<void>;
   /**
-   * Starts a process whose calls to store, cluster and audit are observed. Disposing the process simulates its end, and
-   * unrecorded work is lost.
+   * Starts a process whose calls to store, cluster and audit a test can watch. Disposing the process ends it, and work
+   * that it has not recorded is lost.
    */
-  /** @param request Defaults to a new request id. */
+  /** @param request The request id. By default, a new one. */
   start(watch?: Watch, request?: string): Promise<Process>;
   /** Starts a process, runs one sync, and ends the process. */
   sync(watch?: Watch, options?: SyncOptions): Promise<Awaited<ReturnType<typeof syncTargets>>>;
-  /** All audit records, oldest first. */
+  /** Returns all audit records, oldest first. */
   readonly records: readonly AuditRecord[];
-  /** Every record after a sequence number, as one line each. */
+  /** Returns the audit records after a sequence number, as one line each. */
   story(after?: number): readonly string[];
   chain(): ReturnType<typeof verify>;
 }

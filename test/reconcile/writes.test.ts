@@ -20,7 +20,7 @@ describe('write', () => {
     ]);
   });
 
-  it('is recorded as failed if the API server refuses permission', async () => {
+  it('is recorded as failed if the API server denies permission', async () => {
     const world = await openDb();
     world.cluster.fail('create', new AppError('CLUSTER_FORBIDDEN'));
     expect(await syncOnly(world)).toMatchObject({ kind: 'failed', error: { code: 'CLUSTER_FORBIDDEN' } });
@@ -62,7 +62,7 @@ describe('write', () => {
     },
   );
 
-  it('is skipped if the mapping changed during the server-side dry run', async () => {
+  it('is skipped if the mapping changed during the dry run on the server', async () => {
     const world = await openDb();
     world.cluster.fail('create', new AppError('CLUSTER_FORBIDDEN'));
     await world.sync();
@@ -128,7 +128,7 @@ describe('write', () => {
     ]);
   });
 
-  it('ends as CONFLICT after it lost three races, which are all recorded, and is repeated in the next run', async () => {
+  it('ends as CONFLICT after three conflicts, which are all recorded, and the next run repeats it', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
@@ -174,7 +174,7 @@ describe('write to which the API server did not answer', () => {
     expect(world.story().slice(-2)).toEqual(['create outcome db failed CLUSTER_UNAVAILABLE', 'sweep failed']);
   });
 
-  it('is recorded once if it takes effect after the verification', async () => {
+  it('is recorded once if it takes effect after the read that checked for it', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
@@ -202,7 +202,7 @@ describe('write to which the API server did not answer', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('is recorded once if it recreates a deleted target after the verification', async () => {
+  it('is recorded once if it recreates a deleted target after the read that checked for it', async () => {
     const world = await openDb();
     await world.sync();
     world.cluster.forget(APPS_DB);
@@ -218,12 +218,12 @@ describe('write to which the API server did not answer', () => {
     expect(world.story(length)).toEqual(['command sync ok', 'repair outcome db ok', 'sweep ok']);
   });
 
-  it('is recorded once if another replica has made the same change in the meantime', async () => {
+  it('is recorded once if another replica has made the same change meanwhile', async () => {
     const world = await openDb();
     world.cluster.fail('create', lost());
     await world.sync();
     expect(await syncOnly(world)).toMatchObject({ kind: 'created' });
-    // Simulates the failure record that the slower replica writes afterwards.
+    // Simulates the record of the failure, which the slower replica writes afterwards.
     await using late = await world.start();
     const { recorder } = await late.app.createContext();
     await recorder.recordFailure('db', APPS_DB, { kind: 'failed', error: lost() });
@@ -231,7 +231,7 @@ describe('write to which the API server did not answer', () => {
     expect(world.story().filter((line) => line === 'create outcome db ok')).toHaveLength(1);
   });
 
-  it('does not count as applied if the source returns to an older value', async () => {
+  it('does not count as applied if the source has returned to an older value', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
@@ -243,7 +243,7 @@ describe('write to which the API server did not answer', () => {
     expect(world.story(length)).toEqual(['command sync ok', 'sweep db ok', 'sweep ok']);
   });
 
-  it('stays unresolved until the next start if the target cannot be read', async () => {
+  it('stays unresolved until the next start if the target cannot be read after the write', async () => {
     const world = await openDb();
     world.cluster.loseAnswer('create', lost());
     world.cluster.fail('read', undefined, lost());
@@ -258,7 +258,7 @@ describe('write to which the API server did not answer', () => {
 describe('unavailable audit store', () => {
   const broken = new AppError('AUDIT_UNAVAILABLE');
 
-  it('stops the run before any write if the command, the read or the intent cannot be recorded', async () => {
+  it('stops the run before any write if the command, a read or an intent cannot be recorded', async () => {
     for (let append = 1; append <= 3; append += 1) {
       const world = await openDb();
       let left = append;
@@ -296,7 +296,7 @@ describe('unavailable audit store', () => {
     expect(world.cluster.writes).toEqual([]);
   });
 
-  it('stops the run for all remaining targets after it fails for one target', async () => {
+  it('stops the run for all remaining targets after a record of one target could not be stored', async () => {
     const mappings = Array.from(
       { length: 30 },
       (_, n) => `

@@ -26,7 +26,7 @@ async function crashing(work: () => Promise<unknown>): Promise<void> {
   try {
     await work();
   } catch (thrown) {
-    // Other waiters of the same read get an error with the injected crash as its cause.
+    // Other callers that wait for the same read get an error with the injected crash as its cause.
     const cause = thrown instanceof AppError ? thrown.cause : thrown;
     if (!(cause instanceof Crash)) throw thrown;
   }
@@ -60,7 +60,7 @@ function fingerprintOf(fixture: RestartFixture, secret: string): unknown {
   return objectIn(objectIn(raw, 'metadata') ?? {}, 'annotations')?.['secretbridge.dev/fingerprint'];
 }
 
-/** Returns the restart intents without an outcome, identified by the fields that both records share. */
+/** Returns the restart intents without an outcome. Each is identified by the fields that it shares with its outcome. */
 function open(fixture: RestartFixture): readonly string[] {
   const key = ({ requestId, namespace, secret, attempt }: (typeof fixture.world.records)[number]) =>
     JSON.stringify([requestId, namespace, secret, attempt]);
@@ -118,7 +118,7 @@ const event: fc.Arbitrary<Event> = fc.oneof(
 );
 
 describe('random events', () => {
-  it('bring each content to the pods within the budget, with at most one restart per window', async () => {
+  it('bring each content to the pods within the budget, with at most one restart in each window', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(event, { maxLength: 25 }), async (events) => {
         const fixture = await openRestartFixture(OPTIONS);

@@ -8,8 +8,8 @@ import { faulty, type Watch } from '../fakes/faulty.ts';
 import { createMemoryWorkloads, type MemoryWorkloads } from '../fakes/memory-workloads.ts';
 import { openWorld, type World } from '../reconcile/world.ts';
 
-// A fixture with targets and workloads to restart. Covers everything from a source change to the pod template patch,
-// with one process after another.
+// A fixture with targets and workloads to restart. It runs everything from a source change to the patch of the pod
+// template, with one process after another.
 
 export const WINDOW_MS = 5_000;
 
@@ -20,13 +20,13 @@ export interface RestartFixture {
   reconcile(watch?: Watch): Promise<void>;
   /** Resolves the intents that a crash left unresolved, as the next process does first. */
   recover(): Promise<void>;
-  /** Starts a process that handles the `restart` subject, with a memory of its own. */
+  /** Starts a process that restarts workloads, with a memory of its own. */
   startRestarts(watch?: Watch): Promise<Restarts & AsyncDisposable>;
   /** Runs one restart cycle. */
   restart(options?: { watch?: Watch; atOnce?: number; windowMs?: number }): Promise<number | undefined>;
-  /** Changes the source of every target, or of the target with this key. */
+  /** Changes the source of every target. With a key, changes only the source of that target. */
   change(text: string, key?: string): void;
-  /** Returns the annotated workloads in order, each with its number of annotations. */
+  /** Returns each call that annotated a workload, in order, with the number of annotations. */
   rollouts(): readonly string[];
   /** Returns every `restart` record after a sequence number, one line each. */
   restartLog(after?: number): readonly string[];

@@ -33,7 +33,7 @@ async function restartsOf(world: World): Promise<number> {
     .length;
 }
 
-it('a merge that takes over unchanged keys restarts nothing until the next new value', async () => {
+it('a merge that takes over unchanged keys restarts nothing before the next new value', async () => {
   const world = await open(merging('m', { KEY: 'token' }), { KEY: 'tok', THEIRS: 't' });
   expect(await restartsOf(world)).toBe(0);
   expect(world.records.filter(({ action }) => action === 'update')).toHaveLength(2);
@@ -43,7 +43,7 @@ it('a merge that takes over unchanged keys restarts nothing until the next new v
   expect(await restartsOf(world)).toBe(1);
 });
 
-it('a key that moves between merges restarts nothing', async () => {
+it('a key that moves from one merge to another restarts nothing', async () => {
   const world = await open(merging('a', { KEY: 'token', OTHER: 'other' }), { THEIRS: 't' });
   expect(await restartsOf(world)).toBe(1);
   const taking = merging('b', { KEY: 'token' });

@@ -12,7 +12,7 @@ const MAPPING = `
     data: { T: { store: vault, key: token } }
     restart: [ { kind: Deployment, name: web } ]`;
 
-/** Opens a world in which a run has changed the target, but could not restart its workload. */
+/** Opens a world in which a run has changed the target but could not restart the workload. */
 async function openLeft(): Promise<{ world: World; workloads: MemoryWorkloads }> {
   const workloads = createMemoryWorkloads();
   workloads.put({ kind: 'Deployment', namespace: 'apps', name: 'web' });
@@ -37,7 +37,7 @@ describe('restart that an earlier run left pending', () => {
     expect(restarts(world, length)).toEqual(['restart outcome app ok']);
   });
 
-  it('does not fail a run that cannot complete it, and is not recorded again', async () => {
+  it('does not fail a run that cannot complete it, and is recorded only once', async () => {
     const { world, workloads } = await openLeft();
     const { length } = world.records;
     workloads.fail('annotatePods', new AppError('CLUSTER_UNAVAILABLE'));
@@ -46,7 +46,7 @@ describe('restart that an earlier run left pending', () => {
     expect(restarts(world)).toEqual(['restart intent app ok', 'restart app failed CLUSTER_UNAVAILABLE']);
   });
 
-  it('is part of the report of a run that cannot complete it', async () => {
+  it('is listed in the report of a run that cannot complete it', async () => {
     const { world, workloads } = await openLeft();
     workloads.fail('annotatePods', new AppError('CLUSTER_UNAVAILABLE'));
     const left = { namespace: 'apps', secret: 'app', mapping: 'app', workload: 'Deployment/web' };
@@ -65,7 +65,7 @@ describe('restart that an earlier run left pending', () => {
     expect((await world.sync()).unrestarted).toEqual([]);
   });
 
-  it('stays pending if the run is interrupted during other rollouts, and the report lists the pending restarts', async () => {
+  it('stays pending if the run is interrupted during other rollouts, and is listed in the report', async () => {
     const workloads = createMemoryWorkloads();
     for (const name of ['web', 'api']) workloads.put({ kind: 'Deployment', namespace: 'apps', name });
     const mappings = MAPPING.replace('name: web }', 'name: web }, { kind: Deployment, name: api }');
@@ -99,7 +99,7 @@ describe('restart that an earlier run left pending', () => {
     });
   });
 
-  it('is dropped by a service without any restarts in its mappings', async () => {
+  it('is dropped by a service whose mappings have no restarts', async () => {
     const { world, workloads } = await openLeft();
     world.clock.set(world.clock.now() + 180_000);
     await world.configure(MAPPING.replace(/ +restart: .*/, ''));
@@ -108,7 +108,7 @@ describe('restart that an earlier run left pending', () => {
     expect(workloads.annotated).toEqual([]);
   });
 
-  it('is completed by a rollback to the current content', async () => {
+  it('is completed by a rollback to the content that the pods already have', async () => {
     const { world, workloads } = await openLeft();
     const now = world.records.findLast(({ action, phase }) => action === 'update' && phase === 'outcome');
     await using process = await world.start();

@@ -56,7 +56,7 @@ describe('content change', () => {
     ['nothing to write', () => undefined],
     ['the same bytes in a new version', (fixture: RestartFixture) => fixture.change('second')],
   ])(
-    'restarts the workload if a write without an answer completes late and the next change has %s',
+    'restarts the workload if a write without an answer takes effect late and the next run has %s',
     async (_, then) => {
       const fixture = await openRestartFixture();
       const { cluster } = fixture.world;
@@ -78,7 +78,7 @@ describe('content change', () => {
     },
   );
 
-  it('restarts the workload after a crash before the outcome, even if the next change has the same bytes', async () => {
+  it('restarts the workload after a crash before the outcome record, even if the next change has the same bytes', async () => {
     const fixture = await openRestartFixture();
     fixture.change('second');
     await expect(fixture.reconcile(crashAfter('cluster.replace'))).rejects.toThrow(Crash);
@@ -91,7 +91,7 @@ describe('content change', () => {
     expect(fixture.rollouts()).toEqual(['web 1']);
   });
 
-  it('appends the restart intent together with its outcome', async () => {
+  it('appends the restart intent together with the outcome of the change', async () => {
     const fixture = await openRestartFixture();
     const appends: string[][] = [];
     fixture.change('second');
@@ -104,7 +104,7 @@ describe('content change', () => {
     expect(appends).toContainEqual(['update outcome', 'restart intent']);
   });
 
-  it('starts the restart window at the first change', async () => {
+  it('starts the restart window at the first of several changes', async () => {
     const fixture = await openRestartFixture({
       targets: { db: ['Deployment/web'], api: ['Deployment/web'] },
     });
@@ -139,7 +139,7 @@ describe('content change', () => {
     expect(fixture.rollouts()).toEqual(['web 1']);
   });
 
-  it('restarts once for ten Secrets within the window', async () => {
+  it('restarts the workload once for ten Secrets that change within the window', async () => {
     const names = Array.from({ length: 10 }, (_, n) => `s${n}`);
     const fixture = await openRestartFixture({
       targets: Object.fromEntries(names.map((name) => [name, ['Deployment/web']])),
@@ -150,7 +150,7 @@ describe('content change', () => {
     expect(fixture.restartLog().filter((line) => line.startsWith('outcome'))).toHaveLength(10);
   });
 
-  it('restarts once for two changes within the window, with the latest fingerprint', async () => {
+  it('restarts the workload once for two changes within the window, with the latest fingerprint', async () => {
     const fixture = await openRestartFixture();
     for (const text of ['second', 'third']) await changed(fixture, text);
     await fixture.restart();
@@ -160,7 +160,7 @@ describe('content change', () => {
     expect(await fixture.restart()).toBeUndefined();
   });
 
-  it('does not restart for a change and its reversal if the pods still use the original content', async () => {
+  it('does not restart the workload after a change and its reversal if the pods still use the original content', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture, 'second');
     await fixture.restart();
@@ -174,7 +174,7 @@ describe('content change', () => {
     );
   });
 
-  it('restarts after a reversal if somebody rolled back the pod template in between', async () => {
+  it('restarts the workload after a change and its reversal if somebody rolled back the pod template in between', async () => {
     const fixture = await openRestartFixture();
     const web = deployment('web');
     const name = restartAnnotation('db');
@@ -184,7 +184,8 @@ describe('content change', () => {
       fixture.workloads.settle(web);
     }
     const [older] = fixture.workloads.annotated;
-    // Simulates `kubectl rollout undo`. The pods have read the third content, although the template says otherwise.
+    // Simulates `kubectl rollout undo`. The pods have read the third content, although the template has the fingerprint
+    // of the second.
     fixture.workloads.put(web, { podAnnotations: { ...older?.annotations }, foreign: [name] });
     await changed(fixture, 'second');
     expect(older?.annotations[name]).toBe(fingerprintOf(fixture));
@@ -201,7 +202,7 @@ describe('content change', () => {
     expect(fixture.restartLog().slice(-1)).toEqual(['outcome db Deployment/web ok {"rolled":1}']);
   });
 
-  it('restarts for a repair unless the pod template already has the repaired fingerprint', async () => {
+  it('restarts the workload after a repair unless the pod template already has the fingerprint of the repaired content', async () => {
     const fixture = await openRestartFixture();
     const edit = () =>
       fixture.world.cluster.edit(DB, (raw) => ({ ...raw, data: { VALUE: base64('by hand') } }));
@@ -215,11 +216,11 @@ describe('content change', () => {
     wait(fixture, WINDOW_MS);
     await fixture.restart();
     expect(fixture.rollouts()).toHaveLength(1);
-    // This outcome counts no rollout, although the first rollout is still running.
+    // This outcome does not count a rollout, although the first rollout is still running.
     expect(fixture.restartLog().slice(-1)).toEqual(['outcome db Deployment/web ok {"rolled":0}']);
   });
 
-  it('restarts for a new value after a manual deletion, but not for a recreation with the old value', async () => {
+  it('restarts the workload if a manually deleted target is created with a new value, but not with the old value', async () => {
     const fixture = await openRestartFixture();
     fixture.world.cluster.forget(DB);
     await fixture.reconcile();
@@ -230,7 +231,7 @@ describe('content change', () => {
     expect(fixture.rollouts()).toEqual(['web 1']);
   });
 
-  it('restarts for an immutable target, which is recreated', async () => {
+  it('restarts the workload after an immutable target was recreated', async () => {
     const fixture = await openRestartFixture({ target: ', immutable: true, recreate: true' });
     fixture.change('second');
     expect((await fixture.world.sync()).targets).toMatchObject([{ kind: 'updated', restarts: true }]);
@@ -239,7 +240,7 @@ describe('content change', () => {
     expect(fixture.rollouts()).toEqual(['web 1']);
   });
 
-  it('does not restore an annotation that somebody removed from the pod template', async () => {
+  it('leaves the pod template unchanged if somebody removed our annotation after the restart', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture);
     await fixture.restart();
@@ -252,7 +253,7 @@ describe('content change', () => {
 });
 
 describe('no restart', () => {
-  it('happens after a creation, an unchanged run, or a new version with the same bytes', async () => {
+  it('happens after a creation, after a run without changes, or after a new version with the same bytes', async () => {
     const fixture = await openRestartFixture();
     await fixture.reconcile();
     await changed(fixture, 'first');
@@ -288,7 +289,7 @@ describe('selector', () => {
     ]);
   });
 
-  it('does not restart a workload a second time if it was reverted while other workloads waited for the budget', async () => {
+  it('does not restart a workload a second time if it was rolled back while other workloads waited for the budget', async () => {
     const fixture = await openRestartFixture(options);
     await changed(fixture);
     expect(await fixture.restart({ atOnce: 1 })).toBe(2_000);
@@ -297,14 +298,14 @@ describe('selector', () => {
     expect(fixture.rollouts()).toEqual(['one 1', 'two 1']);
   });
 
-  it('completes immediately if it selects no workload', async () => {
+  it('completes the restart immediately if it selects no workload', async () => {
     const fixture = await openRestartFixture({ ...options, deployments: {} });
     await changed(fixture);
     expect(await fixture.restart()).toBeUndefined();
     expect(fixture.restartLog().at(-1)).toBe('outcome db Deployment with app=web ok {"workloads":0}');
   });
 
-  it('causes one restart of a workload that the mapping also names', async () => {
+  it('causes only one restart of a workload that the mapping also names', async () => {
     const fixture = await openRestartFixture({
       targets: { db: ['Deployment with app=web', 'Deployment/one'], api: ['Deployment/one'] },
       deployments: { one: { app: 'web' } },
@@ -350,7 +351,7 @@ describe('budget', () => {
     expect(fixture.rollouts()).toHaveLength(2);
   });
 
-  it('ignores a rollout ten minutes after the clock was set back', async () => {
+  it('ignores a rollout ten minutes after the clock was set back to a time before its start', async () => {
     const fixture = await open();
     await changed(fixture);
     await using restarts = await fixture.startRestarts();
@@ -377,7 +378,7 @@ describe('budget', () => {
     expect(fixture.rollouts()).toEqual(['web 1', 'web 1']);
   });
 
-  it('counts an unrecorded restart from before a crash', async () => {
+  it('counts a restart from before a crash even if it was not recorded', async () => {
     const fixture = await open();
     await changed(fixture);
     const lost = new AppError('AUDIT_UNAVAILABLE');
@@ -400,7 +401,7 @@ describe('workload that cannot be restarted', () => {
     expect(fixture.restartLog()).toHaveLength(2);
   });
 
-  it('is recorded as missing if it was just deleted', async () => {
+  it('is recorded as missing if somebody deletes it between the read and the restart', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture);
     await fixture.restart({
@@ -412,7 +413,7 @@ describe('workload that cannot be restarted', () => {
     expect(fixture.restartLog().at(-1)).toBe('outcome db Deployment/web failed WORKLOAD_MISSING');
   });
 
-  it('is recorded once and retried slowly if access is forbidden, and does not block other workloads', async () => {
+  it('is recorded once and retried after minutes if access is forbidden, and does not block other workloads', async () => {
     const fixture = await openRestartFixture({
       targets: { db: ['Deployment/web', 'Deployment/api'] },
       deployments: { web: {}, api: {} },
@@ -431,7 +432,7 @@ describe('workload that cannot be restarted', () => {
     expect(fixture.rollouts()).toEqual(['web 1', 'api 1']);
   });
 
-  it('is retried soon if the cluster is unavailable, without calls for other workloads', async () => {
+  it('is retried after seconds if the cluster is unavailable, and until then other workloads cause no calls', async () => {
     const fixture = await openRestartFixture({ targets: { db: ['Deployment/web', 'Deployment/api'] } });
     await changed(fixture);
     fixture.workloads.fail('read', new AppError('CLUSTER_UNAVAILABLE'), new AppError('INTERNAL'));
@@ -439,7 +440,7 @@ describe('workload that cannot be restarted', () => {
     expect(fixture.restartLog().filter((line) => line.includes('failed'))).toHaveLength(1);
   });
 
-  it('is retried when a rate limit allows it, but at the latest after an hour', async () => {
+  it('is retried when a rate limit allows it, but after an hour at most', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture);
     for (const [retryAfterMs, next] of [
@@ -451,7 +452,7 @@ describe('workload that cannot be restarted', () => {
     }
   });
 
-  it('causes no calls for recent rollouts while the cluster is unavailable', async () => {
+  it('causes few checks of recent rollouts while the cluster is unavailable', async () => {
     const names = Array.from({ length: 12 }, (_, n) => `w${n}`);
     const fixture = await openRestartFixture({
       targets: { db: names.map((name) => `Deployment/${name}`) },
@@ -472,7 +473,7 @@ describe('workload that cannot be restarted', () => {
     expect(fixture.restartLog().filter((line) => line.includes('failed'))).toHaveLength(1);
   });
 
-  it('is abandoned after a day and one more attempt, and recorded', async () => {
+  it('is given up, with a record, after a day and one more attempt', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture);
     wait(fixture, 25 * 60 * MINUTE);
@@ -501,7 +502,7 @@ describe('restart that was removed from its mapping', () => {
     return (await restarts.run({ windowMs: WINDOW_MS, atOnce: 5 })).nextMs;
   }
 
-  it('is recorded as dropped, and other restarts are kept', async () => {
+  it('is recorded as dropped, and other restarts of the mapping are kept', async () => {
     const fixture = await openRestartFixture({
       targets: { db: ['Deployment/web', 'Deployment/api'] },
       deployments: { web: {}, api: {} },
@@ -517,7 +518,7 @@ describe('restart that was removed from its mapping', () => {
     expect(await run(fixture, ['db Deployment/web'])).toBeUndefined();
   });
 
-  it('is still carried out while another replica may have just added it to the mapping', async () => {
+  it('is still carried out while another replica may already have a newer configuration that contains it', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture);
     expect(await run(fixture, [])).toBeUndefined();
@@ -536,7 +537,7 @@ describe('restart process', () => {
     expect(ended).not.toContain('of yesterday');
   });
 
-  it('finds the restarts that other processes add', async () => {
+  it('finds the pending restarts that other processes recorded', async () => {
     const fixture = await openRestartFixture();
     await using restarts = await fixture.startRestarts();
     for (const text of ['second', 'third', 'fourth']) {

@@ -8,7 +8,7 @@ import { waitUntil } from '../wait-until.ts';
 
 const STEPS = pathToFileURL(`${import.meta.dirname}/../../scripts/setup/steps.ts`).href;
 
-/** A step that starts a process of its own, prints both process ids and then sleeps. */
+/** A step that starts a child process, prints both process ids and then sleeps. */
 const SLEEPER = `
 const { spawn } = require('node:child_process');
 const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'], { stdio: 'ignore' });
@@ -52,7 +52,7 @@ describe('a step of a test run', () => {
     },
   );
 
-  it('returns false for a command that fails, and true for one that succeeds', async () => {
+  it('returns false for a command that fails, and true for a command that succeeds', async () => {
     const run = (code: number) =>
       step({ title: `exit ${code}`, command: [process.execPath, '-e', `process.exit(${code})`] });
     expect(await run(1)).toBe(false);

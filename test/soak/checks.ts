@@ -248,8 +248,8 @@ const FLAT_MB_PER_MINUTE = 4;
 const LONG_MINUTES = 8;
 
 /**
- * Measures the growth in the second half of the longest run. The first half is excluded, because memory normally grows
- * after a start.
+ * Measures the memory growth in the second half of the longest run of a replica. Memory normally grows after a start,
+ * so the first half is excluded.
  */
 function memoryOf(
   { name, runs }: Replica,
@@ -265,8 +265,8 @@ function memoryOf(
   const text =
     `${Math.round(Math.min(...all))} to ${Math.round(Math.max(...all))} MB in ${runs.length} lives; ` +
     `${perMinute.toFixed(2)} MB a minute over the last ${minutes.toFixed(1)} minutes of its longest`;
-  // A short run proves nothing. After a start, the heap grows to its usual size, and garbage collection alone causes a
-  // slope.
+  // The memory growth of a short run is not judged. After a start, the heap grows to its usual size, and garbage
+  // collection alone causes a slope.
   return { name, text, ok: minutes < LONG_MINUTES || perMinute < FLAT_MB_PER_MINUTE };
 }
 

@@ -10,13 +10,13 @@ import { createWorld, type Item, NAMESPACES, type World } from './world.ts';
 
 const STORE_MS = 10;
 const INTERVAL_MS = 250;
-/**
- * Measures an outage of one of two stores: which requests reach the store, how the outage affects the other store, and
- * how the store recovers.
- */
 const CALLS_A_MINUTE = 30;
 const MAX_SLOWDOWN = 1.5;
 
+/**
+ * Measures an outage of one of two stores. Reports the requests that reach the failed store, the effect of the outage on
+ * the other store, and the recovery of the failed store.
+ */
 export async function deadStore(options: SoakOptions): Promise<Result> {
   const { minutes, targets, seed, report } = options;
   const random = createRandom(seed);

@@ -22,7 +22,7 @@ interface Kind {
   readonly name: string;
   /** The relative frequency of the fault. */
   readonly weight: number;
-  /** Starts the fault, waits and ends it. */
+  /** Starts the fault, waits, and then ends the fault. */
   run(): Promise<void>;
 }
 
@@ -120,7 +120,7 @@ export function startFaults(
         await replica?.kill();
         await wait(1, 10);
         replica?.start();
-        // Another fault may last longer. The replica then waits before it can start.
+        // Another fault may prevent the replica from starting. The replica then waits until that fault has ended.
         await replica?.ready(AbortSignal.timeout(180_000));
       },
     };
@@ -166,8 +166,8 @@ export function startFaults(
       fault.endedAt = Date.now();
     }
   };
-  // In the second half of the run, only one replica is killed, so the memory of the other can be measured over a long
-  // time.
+  // In the second half of the run, kill only one replica. The memory of the other replica can then be measured over a
+  // long time.
   const kills = () => (isEarly() ? [kill(0), kill(1)] : [kill(1)]);
   const sequences = [
     runSequence(() => serverFaults, 8, 40),

@@ -104,8 +104,8 @@ const FILL_SHARE = 0.95;
 const BATCH_SIZE = 200;
 
 /**
- * Adds jobs to the queue as if sweeps had found every source changed. Each job causes a separate read. Adds only
- * missing jobs to limit the load on the replicas. Returns the number of queued jobs.
+ * Adds jobs to the queue, like sweeps that found a change in every source. Each job causes a separate read. Adds only
+ * missing jobs, to limit the load on the replicas. Returns the number of queued jobs.
  */
 async function fillQueue(queue: Queue, world: World, random: () => number): Promise<number> {
   const targets = world.items

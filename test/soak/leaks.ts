@@ -63,7 +63,7 @@ export function recordRedis(scene: Scene, path: string): AsyncDisposable {
     socket = connection;
     connection.on('connect', () => connection.write('MONITOR\r\n'));
     connection.on('data', (data) => file.write(data));
-    // Redis is down for a moment. The `close` handler then connects again.
+    // Ignore the error: Redis is down for a moment, and the `close` handler connects again.
     connection.on('error', () => undefined);
     connection.on('close', () => setTimeout(open, 50));
   };

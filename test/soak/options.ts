@@ -19,7 +19,7 @@ export interface Check {
 export interface Result {
   readonly title: string;
   readonly checks: readonly Check[];
-  /** The measurements for evaluation by programs. */
+  /** The measurements, for programs that evaluate the results. */
   readonly figures: Readonly<Record<string, unknown>>;
 }
 

@@ -23,7 +23,7 @@ const INTERVAL_MS = 8_000;
 const RETRY_MS = 1_000;
 /** The store keeps ten versions of a secret. */
 const MAX_VERSIONS_BEHIND = 6;
-/** The maximum time after a pin in which a write that started before the pin may still arrive. */
+/** After a pin, a write that started before the pin may still arrive. This is the maximum time until it arrives. */
 const IN_FLIGHT_MS = 5_000;
 
 /** Rolls targets back and unpins them until the end of the run, while their sources change. */
@@ -91,7 +91,7 @@ export function startPinning(
   };
 }
 
-/** A repeated unpin fails with NOT_PINNED when the first one took effect and its answer was lost. */
+/** An unpin can take effect although its answer is lost. A repeated unpin then fails with NOT_PINNED. */
 export function isUnpinned({ status, body }: Answer): boolean {
   return status === 200 || (body as { readonly code?: string }).code === 'NOT_PINNED';
 }

@@ -3,7 +3,10 @@ import type { LeakScan } from './leaks.ts';
 import type { Replica } from './replica.ts';
 
 export interface PollResult {
-  /** The number of `/livez` answers that reported stalled loops, by replica, status and loops. */
+  /**
+   * The number of `/livez` answers that reported stalled loops. The key consists of the replica, the status and the
+   * loops.
+   */
   readonly notLive: ReadonlyMap<string, number>;
   readonly liveProbes: number;
   readonly httpAnswers: number;

@@ -9,7 +9,7 @@ export const ACCOUNT = { namespace: 'soak-bridge', name: 'secretbridge' };
 /** The prefix of every key in the store. */
 export const PREFIX = 'soak';
 
-/** Creates a login with the right to read only our keys. */
+/** Creates a login that may read only the keys of the soak test. */
 export async function prepareStore(
   bao: Request,
   { ROLE_ID, SECRET_ID }: Readonly<Record<string, string>>,

@@ -47,7 +47,7 @@ export interface Replica extends AsyncDisposable {
   kill(): Promise<void>;
   /** Sends SIGTERM. Returns the exit code. */
   stop(): Promise<number | null>;
-  /** Returns undefined when the replica does not answer. */
+  /** Returns undefined if the replica does not answer. */
   get(path: string): Promise<Answer | undefined>;
   post(path: string, body?: object): Promise<Answer | undefined>;
   /** Records the current memory usage. */

@@ -211,7 +211,8 @@ function removeAtEnd(stack: AsyncDisposableStack, folder: string): void {
 async function copySources(stack: AsyncDisposableStack): Promise<string> {
   const root = resolve(import.meta.dirname, '../..');
   await mkdir(join(root, 'state'), { recursive: true });
-  // The folder is in the checkout, because imports must find node_modules. Our tools ignore `state`.
+  // The folder is in the checkout, because imports must find node_modules. The tools of this repository ignore the
+  // folder `state`.
   const folder = await mkdtemp(join(root, 'state', 'soak-'));
   removeAtEnd(stack, folder);
   await cp(join(root, 'src'), join(folder, 'src'), { recursive: true });

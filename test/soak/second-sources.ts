@@ -20,8 +20,8 @@ const INTERVAL_MS = 12_000;
 const LATE_WRITE_MS = 90_000;
 
 /**
- * Repeatedly removes one of two sources of a Secret from its store and restores it with another value, until the end of
- * the run.
+ * Removes one of the two sources of a Secret from its store, and later restores it with another value. Repeats this
+ * until the end of the run.
  */
 export function startSecondSources(
   scene: Scene,

@@ -121,7 +121,7 @@ describe('judgeTriggers', () => {
 describe('the world', () => {
   const world = createWorld(2_000, 'marker');
 
-  it('contains mappings of every kind, with unique names', () => {
+  it('the generated mappings include every kind, and have unique names', () => {
     const kinds = Map.groupBy(world.items, ({ kind }) => kind);
     expect([...kinds.keys()].sort()).toEqual([...KINDS].sort());
     expect(new Set(world.items.map(({ name }) => name)).size).toBe(world.items.length);
@@ -144,13 +144,13 @@ describe('the world', () => {
 });
 
 describe('statistics', () => {
-  it('compute percentiles by nearest rank', () => {
+  it('computes percentiles by nearest rank', () => {
     const values = Array.from({ length: 100 }, (_, n) => 100 - n);
     expect(distribution(values)).toEqual({ count: 100, p50: 50, p95: 95, p99: 99, max: 100 });
     expect(distribution([])).toEqual({ count: 0, p50: 0, p95: 0, p99: 0, max: 0 });
   });
 
-  it('compute a slope', () => {
+  it('computes the slope of a line through points', () => {
     expect(
       slope([
         [0, 5],
@@ -167,7 +167,7 @@ describe('the content checks', () => {
   const nameOf = (kind: Item['kind']) => world.items.find((item) => item.kind === kind)?.name ?? '';
   const noOthers = new Set<string>();
 
-  it('report a target whose data a replica corrupted, and a target that a replica deleted', () => {
+  it('reports a target whose data a replica corrupted, and a target that a replica deleted', () => {
     const target = `a/${nameOf('plain')}`;
     const changes = [
       change('1', { target, type: 'ADDED' }),
@@ -186,7 +186,7 @@ describe('the content checks', () => {
     expect(judgeContent(deletion, world.items, otherChanges)).toEqual([]);
   });
 
-  it('report a key that was removed before its source was absent for long enough', () => {
+  it('reports a key that was removed before its source was absent for long enough', () => {
     const item = world.items.find(({ kind }) => kind === 'partial');
     const target = `a/${item?.name}`;
     const key = item === undefined ? '' : secondKey(item);
@@ -203,13 +203,13 @@ describe('the content checks', () => {
     expect(removed(1_200_000)).toHaveLength(1);
   });
 
-  it('recognize a successful unpin whose answer was lost', () => {
+  it('recognizes a successful unpin whose answer was lost', () => {
     expect(isUnpinned({ status: 200, body: {} })).toBe(true);
     expect(isUnpinned({ status: 409, body: { code: 'NOT_PINNED' } })).toBe(true);
     expect(isUnpinned({ status: 404, body: { code: 'NOT_FOUND' } })).toBe(false);
   });
 
-  it('report a write that changes the version of a pinned target', () => {
+  it('reports a write that changes the version of a pinned target', () => {
     const pinned = [{ target: TARGET, version: 2, from: 1_000, until: 60_000 }];
     const moved = (at: number, version: number) => judgePins([change('1', { at, version })], pinned);
     expect(moved(20_000, 2)).toEqual([]);

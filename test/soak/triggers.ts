@@ -23,11 +23,11 @@ export interface TriggerVerdict {
 
 /** The maximum time until a manual edit is repaired. */
 const DRIFT_MS = 5_000;
-/** The maximum time until the queue is empty after everything became due at once. */
+/** The maximum time until the queue is empty after all targets became due at the same time. */
 const SWEEP_SLACK_MS = 15_000;
 /**
- * The maximum recovery time after a fault. Breakers probe every 20 s, a backoff lasts at most one refresh, and another
- * worker takes over a job within a minute.
+ * The maximum recovery time after a fault. A circuit breaker probes every 20 s. A backoff lasts at most one refresh
+ * interval. After a crash, another worker takes over the job within a minute.
  */
 const RECOVERY_MS = 60_000;
 
@@ -72,7 +72,7 @@ export function judgeTriggers(
   };
 }
 
-/** Returns the time when the target first had the required version again. */
+/** Returns the time when the target first contained the required version again. */
 function answerOf(
   trigger: Trigger,
   targetChanges: readonly Change[],
@@ -88,8 +88,8 @@ function answerOf(
 }
 
 /**
- * Returns the faults between a trigger and the reaction to it. A fault that ended shortly before the trigger counts
- * too.
+ * Returns the faults that may have delayed the reaction to a trigger. They overlap the time between trigger and
+ * reaction, or ended shortly before the trigger.
  */
 function faultsDuring(
   at: number,
@@ -99,7 +99,7 @@ function faultsDuring(
   const touching = faults.filter(
     ({ startedAt, endedAt = Number.POSITIVE_INFINITY }) => startedAt <= answer && endedAt + RECOVERY_MS >= at,
   );
-  // For a fault that ended before the trigger, the time counts from the trigger.
+  // If the fault ended before the trigger, the time starts at the trigger.
   const endTimes = touching.map(({ endedAt }) => Math.max(at, endedAt ?? answer));
   return {
     names: touching.map(({ name }) => name),

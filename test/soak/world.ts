@@ -33,7 +33,10 @@ export function secondKey({ key }: Item): string {
   return `${key}-second`;
 }
 
-/** The expected content: the current state of the stores and the configuration. Tests compare every Secret with it. */
+/**
+ * The current state of the stores and the configuration. Tests derive the expected content of every Secret from this
+ * state.
+ */
 export interface World {
   readonly items: readonly Item[];
   /** A text in every value, which leak searches look for. */
@@ -47,7 +50,7 @@ export interface World {
   readonly pins: Map<string, number>;
   /** The names of the swapped mappings that are in the current configuration. */
   readonly present: Set<string>;
-  /** The value of a label of some mappings. Configuration changes alter it. */
+  /** The value of a label that some mappings set. Configuration changes replace this value. */
   label: string;
 }
 
@@ -106,7 +109,7 @@ export function isPresent({ present }: World, { swapped, name }: Item): boolean 
   return !swapped || present.has(name);
 }
 
-/** Returns the fields of a secret in the store. A file contains only the first field. */
+/** Returns the fields of a secret in the store. */
 export function fieldsOf({ marker }: World, key: string, version: number): Record<string, string> {
   const value = (field: string) => `${marker}/${key} ${field} ü #${version}`;
   return { user: value('user'), pass: value('pass') };

@@ -67,7 +67,7 @@ export interface Evidence {
 export interface Verdict {
   readonly writes: number;
   readonly records: number;
-  /** The contradictions, one sentence each. */
+  /** The contradictions between the logs, one sentence each. */
   readonly findings: readonly string[];
 }
 
@@ -97,7 +97,8 @@ export function judgeWrites({ writes, changes, records, others, deletedByOthers 
       byOthers -= 1;
       return byOthers < 0;
     });
-    // Excludes the first event of a Secret that existed before the start, as the target of a merge.
+    // Excludes the first event of a Secret that existed before the start of the test, for example of a Secret that a
+    // mapping merges into.
     const madeChanges = ownChanges.filter(
       ({ type }, n) => !(type === 'ADDED' && n === 0 && requested[0]?.verb === 'patch'),
     );

@@ -11,7 +11,7 @@ import { applied, data, mapping, planInput, source } from './sample.ts';
 
 const KEYS = ['one', 'two'] as const;
 
-/** A mapping with two sources, and the desired state for the case that some of them are absent. */
+/** Returns a mapping with two sources, and the desired state if some of the sources are absent. */
 function planInputWith(options: {
   policy?: Mapping['onSourceMissing'];
   absent?: readonly string[];
@@ -48,14 +48,14 @@ function removed(result: ReturnType<typeof plan>): readonly string[] {
 
 describe('target that was never made from the absent source', () => {
   it.each(['keep', 'removeKeys', 'delete'] as const)(
-    'fails with the policy %s, with or without a proof of the absence',
+    'the target fails with the policy %s, with or without a proof of the absence',
     (policy) => {
       const result = plan(planInputWith({ policy, absent: ['one'] }));
       expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
     },
   );
 
-  it('is written without the absent source if that source is optional', () => {
+  it('writes the target without the absent source if that source is optional', () => {
     expect(plan(planInputWith({ absent: ['one'], optional: true, proven: false })).kind).toBe('create');
   });
 });
@@ -64,7 +64,7 @@ describe('missing target that was last written without the absent source', () =>
   const absent = planInputWith({ policy: 'removeKeys', absent: ['one'] });
   const planMissing = (part: Partial<PlanInput>) => plan({ ...absent, live: undefined, ...part });
 
-  it('is created without the absent source only with a proof of the absence and the policy removeKeys', () => {
+  it('creates the target without the absent source only with a proof of the absence and the policy removeKeys', () => {
     expect(planMissing({ isWrittenWithout: () => true }).kind).toBe('create');
     const fails = { kind: 'fail', error: { code: 'SOURCE_ABSENT' } };
     expect(planMissing({ isWrittenWithout: () => true, isProvenAbsent: () => false })).toMatchObject(fails);
@@ -81,7 +81,7 @@ describe('target whose sources are not recorded', () => {
   });
   const input = planInputWith({ absent: ['one'], optional: true, proven: false });
 
-  it('is treated as made from exactly the sources whose keys it contains', () => {
+  it('treats the target as made from exactly the sources whose keys it contains', () => {
     const live = unknown(written());
     expect(plan({ ...input, live })).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
     const without = { ...live, data: data({ two: 'value of two' }) };
@@ -91,7 +91,7 @@ describe('target whose sources are not recorded', () => {
 
 describe('target that was made from the absent source', () => {
   it.each(['keep', 'removeKeys', 'delete'] as const)(
-    'stays unchanged with the policy %s until the absence is proved',
+    'keeps the target unchanged with the policy %s until the absence is proved',
     (policy) => {
       for (const absent of [['one'], ['one', 'two']]) {
         const result = plan({ ...planInputWith({ policy, absent, proven: false }), live: written() });
@@ -100,18 +100,18 @@ describe('target that was made from the absent source', () => {
     },
   );
 
-  it('stays unchanged with the policy keep, even if the absence is proved', () => {
+  it('keeps the target unchanged with the policy keep, even if the absence is proved', () => {
     const result = plan({ ...planInputWith({ absent: ['one', 'two'] }), live: written() });
     expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
   });
 
-  it('loses only the keys of the absent sources with the policy removeKeys', () => {
+  it('removes only the keys of the absent sources with the policy removeKeys', () => {
     const result = plan({ ...planInputWith({ policy: 'removeKeys', absent: ['one'] }), live: written() });
     expect(result.kind).toBe('update');
     expect(removed(result)).toEqual(['one']);
   });
 
-  it('is held if the policy removeKeys would leave no key', () => {
+  it('holds the target if the policy removeKeys would leave no key', () => {
     const result = plan({
       ...planInputWith({ policy: 'removeKeys', absent: ['one', 'two'] }),
       live: written(),
@@ -119,7 +119,7 @@ describe('target that was made from the absent source', () => {
     expect(result).toMatchObject({ kind: 'hold', error: { code: 'HELD' } });
   });
 
-  it('is proposed for deletion only if every source is absent', () => {
+  it('proposes the target for deletion only if every source is absent', () => {
     const one = plan({ ...planInputWith({ policy: 'delete', absent: ['one'] }), live: written() });
     expect(one).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
     const all = plan({ ...planInputWith({ policy: 'delete', absent: ['one', 'two'] }), live: written() });
@@ -127,7 +127,7 @@ describe('target that was made from the absent source', () => {
     expect(removed(all)).toEqual(['one', 'two']);
   });
 
-  it('is not proposed for deletion while a search still finds a key', () => {
+  it('does not propose the target for deletion while a search still finds a key', () => {
     const input = planInputWith({ policy: 'delete', absent: ['one', 'two'] });
     const desired: Desired = {
       ...EMPTY,
@@ -138,7 +138,7 @@ describe('target that was made from the absent source', () => {
     expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
   });
 
-  it('is not proposed for deletion until the absence of every source is proved, including sources that never contributed to it', () => {
+  it('does not propose the target for deletion until the absence of every source is proved, including sources that were never written', () => {
     const [one, two] = [source({ key: 'one' }), source({ key: 'two', optional: true })];
     const deletingMapping = mapping({ data: { one, two }, onSourceMissing: 'delete' });
     const made: Desired = {
@@ -162,13 +162,13 @@ describe('target that was made from the absent source', () => {
     expect(provenOf(['one', 'two']).kind).toBe('delete');
   });
 
-  it('is never proposed for deletion if our field manager does not own it', () => {
+  it('never proposes the target for deletion if our field manager does not own it', () => {
     const copied = { ...written(), ours: undefined };
     const result = plan({ ...planInputWith({ policy: 'delete', absent: ['one', 'two'] }), live: copied });
     expect(result).toMatchObject({ kind: 'refuse', error: { code: 'NOT_OWNED' } });
   });
 
-  it('loses the key of an optional source only if the absence is proved', () => {
+  it('removes the key of an optional source only if the absence is proved', () => {
     const doubtful = plan({
       ...planInputWith({ absent: ['one'], optional: true, proven: false }),
       live: written(),
@@ -181,7 +181,7 @@ describe('target that was made from the absent source', () => {
   it.each([
     ['moved', new Map([['vault', 'another']])],
     ['is not recorded', new Map()],
-  ])('stays unchanged if the definition of the store %s', (_, stores) => {
+  ])('keeps the target unchanged if the definition of the store %s', (_, stores) => {
     const input = planInputWith({ policy: 'delete', absent: ['one', 'two'] });
     expect(plan({ ...input, live: written(), stores })).toMatchObject({
       kind: 'fail',
@@ -189,7 +189,7 @@ describe('target that was made from the absent source', () => {
     });
   });
 
-  it('stays unchanged if its sources are not recorded', () => {
+  it('keeps the target unchanged if its sources are not recorded', () => {
     const live = written();
     const annotations = { ...live.annotations, 'secretbridge.dev/stores': 'damaged' };
     const result = plan({
@@ -205,7 +205,7 @@ describe('several Azure objects that share a name', () => {
   const SECRET = source({ key: 'ca' });
   const V = { store: 'vault', key: 'ca', version: '1' };
 
-  /** A target with only this key. It was written when its source existed. */
+  /** Returns a target with only this key. The target was written when its source existed. */
   function standing(
     givenMapping: Mapping,
     name: string,
@@ -225,7 +225,7 @@ describe('several Azure objects that share a name', () => {
     return { ...input, live: applied(first.manifest) };
   }
 
-  it('are optional independently of each other, so an object that never existed removes no key and needs no proof', () => {
+  it('removes no key and needs no proof if an optional object never existed', () => {
     expect(plan(standing(mapping({ data: { V: SECRET, J: KEY } }), 'V', [KEY])).kind).toBe('unchanged');
     const optional = { ...SECRET, optional: true };
     const other = mapping({ data: { V: optional, J: { ...KEY, optional: false } } });
@@ -235,14 +235,14 @@ describe('several Azure objects that share a name', () => {
     expect(plan(standing(same, 'V', [explicit])).kind).toBe('fail');
   });
 
-  it('are distinguished if a required object never existed', () => {
+  it('fails if a required object never existed, although another object with this name was written', () => {
     const required = { ...KEY, optional: false };
     const removingMapping = mapping({ data: { V: SECRET, J: required }, onSourceMissing: 'removeKeys' });
     const result = plan({ ...standing(removingMapping, 'V', [required]), isProvenAbsent: () => true });
     expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
   });
 
-  it('are treated as written if another mapping wrote the target, because that mapping may have used any of them', () => {
+  it('treats an absent object as written if another mapping wrote the target, because that mapping may have used any of the objects', () => {
     const before = mapping({ data: { V: { ...KEY, optional: false } } });
     const { live } = standing(before, 'V', []);
     const now = mapping({ data: { V: SECRET, J: KEY } });
@@ -257,12 +257,12 @@ describe('several Azure objects that share a name', () => {
       'a search',
       mapping({ data: { kty: KEY }, dataFrom: [{ store: 'vault', find: { path: '', tags: {} } }] }),
     ],
-  ])('are treated as written if the key may also come from %s', (_, givenMapping) => {
+  ])('treats an absent object as written if its key may also come from %s', (_, givenMapping) => {
     for (const absent of [KEY, { ...SECRET, optional: true }])
       expect(plan(standing(givenMapping, 'kty', [absent])).kind).toBe('fail');
   });
 
-  it('must each be proved absent before the target is deleted', () => {
+  it('deletes the target only after each object is proved absent', () => {
     const required = { ...KEY, optional: false };
     const deletingMapping = mapping({ data: { V: SECRET, J: required }, onSourceMissing: 'delete' });
     const input = standing(deletingMapping, 'V', []);
@@ -285,7 +285,7 @@ describe('brake', () => {
     fc.assert(fc.property(input, (given) => !mayDestroy({ ...given, alive: given.proposed })));
   });
 
-  it('never allows more deletions within the window than the configured share, or more than one if the share is less than one', () => {
+  it('never allows more deletions within the time window than the configured share of targets, but always allows one', () => {
     fc.assert(
       fc.property(input, (given) => {
         const most = Math.max(1, given.share * given.total + 1e-6);
@@ -302,7 +302,7 @@ describe('brake', () => {
     [{ proposed: 29, destroyed: 0, total: 100, alive: 100, share: 0.29 }, true],
     [{ proposed: 1, destroyed: 0, total: 1, alive: 1, share: 1 }, false],
     [{ proposed: 1, destroyed: 0, total: 9, alive: 9, share: 0 }, true],
-  ])('decides for %o whether the deletion is allowed: %s', (given, expected) => {
+  ])('decides for the numbers %o whether the deletion is allowed: %s', (given, expected) => {
     expect(mayDestroy(given)).toBe(expected);
   });
 });

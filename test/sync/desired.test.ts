@@ -17,7 +17,7 @@ function dataOf(result: ReturnType<typeof shapeDesired>) {
 }
 
 describe('desired content', () => {
-  it('includes the creation time of each version if the store returns it', () => {
+  it('returns the creation time of each version if the store returns it', () => {
     const result = shape(mapping({ data: { A: source(), B: source({ key: 'other' }) } }), {
       app: { ...found('1'), createdAt: 5 } as ReadResult,
       other: found('2'),
@@ -25,7 +25,7 @@ describe('desired content', () => {
     expect(result).toMatchObject({ createdAt: new Map([['A', 5]]) });
   });
 
-  it('has one key for each source, and records the source of each key', () => {
+  it('creates one key for each source, and records the source of each key', () => {
     const result = shape(mapping({ data: { A: source({ property: 'x' }), B: source({ key: 'other' }) } }), {
       app: found('{"x":"1"}', 'v7'),
       other: found('2', 'v8'),
@@ -63,7 +63,7 @@ describe('desired content', () => {
     for (const reveal of reveals) expect(reveal).toHaveBeenCalledTimes(1);
   });
 
-  it('has a key for each member of a spread value, and the keys are renamed', () => {
+  it('creates a renamed key for each member of a spread value', () => {
     const spread = { ...source(), rename: { prefix: 'App_', case: 'upper' } } as const;
     expect(dataOf(shape(mapping({ dataFrom: [spread] }), { app: found('{"db":"x","url":"y"}') }))).toEqual({
       App_DB: 'x',
@@ -71,7 +71,7 @@ describe('desired content', () => {
     });
   });
 
-  it('has keys with replaced characters if the mapping asks to replace invalid ones', () => {
+  it('replaces invalid characters in keys if the mapping asks for it', () => {
     const spread = { ...source(), rename: { invalid: 'replace' } } as const;
     expect(
       dataOf(shape(mapping({ dataFrom: [spread] }), { app: found('{"a b":"1","..c":"2","😀":"3"}') })),
@@ -82,7 +82,7 @@ describe('desired content', () => {
     });
   });
 
-  it.each(['a b', '', '.', '..', '..a', 'ä', 'a/b', 'x'.repeat(254)])('never contains the key %j', (name) => {
+  it.each(['a b', '', '.', '..', '..a', 'ä', 'a/b', 'x'.repeat(254)])('never creates the key %j', (name) => {
     const result = shape(mapping({ dataFrom: [source()] }), { app: found(JSON.stringify({ [name]: 'v' })) });
     expect(result).toMatchObject({ kind: 'failed', error: { code: 'KEY_INVALID' } });
   });
@@ -96,13 +96,13 @@ describe('desired content', () => {
     expect(result.kind === 'failed' && result.error.message).toMatch(/key other.*key app, property a/);
   });
 
-  it('rejects two keys that become equal by renaming', () => {
+  it('rejects two keys that become equal after they are renamed', () => {
     const spread = { ...source(), rename: { case: 'upper' } } as const;
     const result = shape(mapping({ dataFrom: [spread] }), { app: found('{"a":"1","A":"2"}') });
     expect(result).toMatchObject({ kind: 'failed', error: { code: 'KEY_COLLISION' } });
   });
 
-  it('is a failure if any of the sources failed', () => {
+  it('fails if any of the sources failed', () => {
     const failed: ReadResult = { kind: 'failed', error: new AppError('STORE_UNAVAILABLE') };
     const result = shape(mapping({ data: { A: source(), B: source({ key: 'other', optional: true }) } }), {
       app: found('1'),
@@ -111,7 +111,7 @@ describe('desired content', () => {
     expect(result).toMatchObject({ kind: 'failed', error: { code: 'STORE_UNAVAILABLE' } });
   });
 
-  it('contains no key for an absent optional source, and names that source', () => {
+  it('creates no key for an absent optional source, and names that source', () => {
     const optional = source({ key: 'other', optional: true });
     const result = shape(mapping({ data: { A: source(), B: optional } }), {
       app: found('1'),
@@ -121,7 +121,7 @@ describe('desired content', () => {
     expect(result).toMatchObject({ absent: [optional] });
   });
 
-  it('contains no key for a missing optional property, but rejects an optional value that is not an object', () => {
+  it('creates no key for a missing optional property, but rejects an optional value that is not an object', () => {
     const optional = source({ property: 'x', optional: true });
     expect(dataOf(shape(mapping({ data: { A: optional } }), { app: found('{}') }))).toEqual({});
     expect(shape(mapping({ data: { A: optional } }), { app: found('text') })).toMatchObject({

@@ -23,7 +23,7 @@ function merging(
   });
 }
 
-/** Returns the Secret and our keys after a plan has been applied. */
+/** Returns the Secret and our keys as they are after the plan. */
 function carriedOut(input: PlanInput): Partial<PlanInput> {
   const done = plan(input);
   if (done.kind !== 'merge') throw new Error(`it is ${done.kind}`);
@@ -41,7 +41,7 @@ function carriedOut(input: PlanInput): Partial<PlanInput> {
 }
 
 describe('merge into a Secret', () => {
-  it('waits for a missing Secret', () => {
+  it('waits until somebody else creates the Secret', () => {
     expect(plan(merging({ live: undefined }))).toMatchObject({
       kind: 'fail',
       error: { code: 'SECRET_MISSING' },
@@ -63,7 +63,7 @@ describe('merge into a Secret', () => {
     expect(MERGE_ANNOTATION.length - MERGE_ANNOTATION.indexOf('/') - 1).toBeLessThanOrEqual(63);
   });
 
-  it('adds the labels and annotations that the mapping configures', () => {
+  it('adds the labels and annotations that the mapping configures for the merge', () => {
     const target = { mode: 'merge', labels: { team: 'a' }, annotations: { note: 'b' } } as const;
     const planned = plan(merging({ mapping: mapping({ target }) }));
     expect(planned).toMatchObject({
@@ -91,7 +91,7 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('shares a key with other managers if they hold it with the value that we want', () => {
+  it('shares a key with other managers if they own it with the value that we want', () => {
     const shared = live({ data: data({ KEY: '1', THEIRS: 't' }) });
     expect(plan(merging({ live: shared }))).toMatchObject({
       kind: 'merge',
@@ -99,7 +99,7 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('is refused for a key that other managers hold with another value', () => {
+  it('refuses to merge a key that other managers own with another value', () => {
     const held = live({ data: data({ KEY: 'theirs', THEIRS: 't' }) });
     expect(plan(merging({ live: held }))).toMatchObject({
       kind: 'refuse',
@@ -111,12 +111,12 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('works the same for any owner of the Secret', () => {
+  it('merges in the same way for any owner of the Secret', () => {
     const controlled = live({ controlled: true, data: data({ THEIRS: 't' }) });
     expect(plan(merging({ live: controlled })).kind).toBe('merge');
   });
 
-  it('is refused if a mapping owns the Secret, because the owner would remove the merged keys', () => {
+  it('refuses to merge if a mapping owns the Secret, because the owner would remove the merged keys', () => {
     const labels = { [LABEL.instance]: 'prod', [LABEL.mapping]: 'other' };
     expect(plan(merging({ live: live({ labels }) }))).toMatchObject({
       kind: 'refuse',
@@ -130,7 +130,7 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('is refused if another merge uses an equal field manager, because the keys of both could not be distinguished', () => {
+  it('refuses to merge if another merge uses an equal field manager, because the keys of both could not be distinguished', () => {
     const named = (instance: string, name: string): PlanInput =>
       merging({ instance, mapping: mapping({ name, target: { mode: 'merge' }, data: { KEY: source() } }) });
     const first = named('a', 'b.c');
@@ -143,7 +143,7 @@ describe('merge into a Secret', () => {
     expect(plan({ ...first, ...carriedOut(first) }).kind).toBe('unchanged');
   });
 
-  it('is refused if the type of the Secret forbids one of our keys, but not if it forbids keys of other owners', () => {
+  it('refuses to merge if the type of the Secret forbids one of our keys, but not if it forbids keys of other owners', () => {
     const [crt, key] = [{ 'tls.crt': 'no certificate' }, { 'tls.key': 'no key' }];
     const tls = (held: Record<string, string>) =>
       live({ type: 'kubernetes.io/tls', data: data({ ...held }) });
@@ -155,7 +155,7 @@ describe('merge into a Secret', () => {
     expect(given({ 'ca.crt': 'x' }, { ...crt, ...key }).kind).toBe('merge');
   });
 
-  it('is held if it would remove all our keys, and the Secret itself stays', () => {
+  it('holds a merge that would remove all our keys, and keeps the Secret', () => {
     const done = carriedOut(merging());
     expect(plan(merging(done, {}))).toMatchObject({
       kind: 'hold',
@@ -166,7 +166,7 @@ describe('merge into a Secret', () => {
     expect(plan(merging({}, {})).kind).toBe('merge');
   });
 
-  it('is held even if all sources are proved absent, unless the Secret is immutable', () => {
+  it('holds a merge even if all sources are proved absent, unless the Secret is immutable', () => {
     const absentInput = {
       ...carriedOut(merging()),
       mapping: mapping({ target: { mode: 'merge' }, data: { KEY: source() }, onSourceMissing: 'delete' }),
@@ -279,7 +279,7 @@ describe('merge of a former instance', () => {
     ['change', 'new'],
     ['keep', '1'],
   ])(
-    'is first taken over without a change of its data, and then released by the old field manager: %s',
+    'takes over a former merge without a change of its data, before the old field manager releases it: %s',
     (action, value) => {
       const planned = plan(renamed({ KEY: value }));
       expect(planned).toMatchObject({
@@ -295,7 +295,7 @@ describe('merge of a former instance', () => {
     },
   );
 
-  it('gets an annotation of the current instance with the content of the former one', () => {
+  it('adds an annotation of the current instance with the content of the former annotation', () => {
     const input = renamed({ KEY: 'new' });
     const planned = plan(input);
     if (planned.kind !== 'merge') throw new Error(`it is ${planned.kind}`);
@@ -305,7 +305,7 @@ describe('merge of a former instance', () => {
     expect(markIn(planned.manifest.annotations[MERGE_ANNOTATION]).fingerprint).not.toBe(before.fingerprint);
   });
 
-  it('moves first only the labels and annotations that already exist', () => {
+  it('takes over in the first step only the labels and annotations that already exist', () => {
     const target = (team: string) =>
       mapping({ target: { mode: 'merge', labels: { team, app: 'x' }, annotations: { note: team } } });
     const planned = plan({ ...renamed({ KEY: '1' }, { mapping: target('a') }), mapping: target('b') });
@@ -315,7 +315,7 @@ describe('merge of a former instance', () => {
     expect(planned.manifest).toMatchObject({ labels: { team: 'b', app: 'x' }, annotations: { note: 'b' } });
   });
 
-  it('loses a key only if the absence is proved, and all keys only after a release', () => {
+  it('removes a key only if its absence is proved, and all keys only after a person releases the change', () => {
     const absentInput = {
       ...renamed({}),
       desired: { kind: 'ready', data: new Map(), sources: new Map(), absent: [source()] },
@@ -327,7 +327,7 @@ describe('merge of a former instance', () => {
     });
   });
 
-  it('is treated as foreign if its instance is not in the list of former instances', () => {
+  it('treats the merge as foreign if its instance is not in the list of former instances', () => {
     const { former: _, ...input } = renamed({ KEY: 'new' });
     expect(plan(input)).toMatchObject({ kind: 'refuse', error: { code: 'CONFLICT' } });
   });
@@ -339,7 +339,7 @@ describe('merge of an orphaned mapping', () => {
     return merging({ live: before.live, orphaned: [{ instance: 'prod', mapping: 'before', keys }] }, values);
   };
 
-  it('is taken over by a mapping that has all its keys, which counts as a renamed mapping', () => {
+  it('takes over an orphaned merge for a mapping that has all its keys, because this mapping counts as the renamed one', () => {
     expect(plan(left({ KEY: 'new', MORE: 'x' }, ['KEY']))).toMatchObject({
       kind: 'merge',
       keys: [
@@ -353,21 +353,21 @@ describe('merge of an orphaned mapping', () => {
     });
   });
 
-  it('is not taken over if some of its keys must be kept', () => {
+  it('does not take over an orphaned merge if some of its keys must be kept', () => {
     expect(plan(left({ KEY: 'new' }, ['KEY', 'KEPT']))).toMatchObject({
       kind: 'refuse',
       error: { code: 'CONFLICT' },
     });
   });
 
-  it('is ignored if it has no keys', () => {
+  it('ignores an orphaned merge without keys', () => {
     const planned = plan(left({ MORE: 'x' }, []));
     expect(planned).toMatchObject({ kind: 'merge', keys: [{ name: 'MORE', action: 'add' }], first: [] });
   });
 });
 
 describe('field manager of a merge', () => {
-  it('is named after instance and mapping, and is always short enough for the API server', () => {
+  it('names the field manager after instance and mapping, in a name that is short enough for the API server', () => {
     expect(mergeManager('prod-eu', 'payments')).toBe('secretbridge.prod-eu.payments');
     const [long, longer] = [
       mergeManager('i'.repeat(63), 'm'.repeat(63)),
@@ -378,7 +378,7 @@ describe('field manager of a merge', () => {
     expect(mergeAnnotation('a', 'b')).not.toBe(mergeAnnotation('a', 'c'));
   });
 
-  it('has an annotation that owned targets do not have', () => {
+  it('records a merge in an annotation that owned targets do not have', () => {
     expect(Object.values(ANNOTATION)).not.toContain(MERGE_ANNOTATION);
   });
 });

@@ -19,7 +19,7 @@ describe('search pattern', () => {
     // Flags and empty quotes cannot be repeated, so the count applies to the group in front of them.
     [`(?:${'a'.repeat(110)})(?i){100}`],
     [`(?:${'a'.repeat(110)})\\Q\\E{100}`],
-  ])('is not compiled if it is too complex: %s', (text) => {
+  ])('does not compile a search pattern that is too complex: %s', (text) => {
     expect(isSmallPattern(text)).toBe(false);
     expect(compilePattern(text)).toBe('invalid');
   });
@@ -35,12 +35,12 @@ describe('search pattern', () => {
     '\\Q[(a{1000}\\E{2}',
     '(?i)a(?-i)\\Q[b',
     'a{,5}b{x}',
-  ])('is compiled if it is long but not complex: %s', (text) => {
+  ])('compiles a search pattern that is long but not complex: %s', (text) => {
     expect(isSmallPattern(text)).toBe(true);
     expect(compilePattern(text)).toBeInstanceOf(RE2JS);
   });
 
-  it('gets an accurate estimate of its size before it is compiled', () => {
+  it('estimates the size of a pattern accurately before it compiles the pattern', () => {
     const atom = fc.constantFrom(
       'a',
       '.',
@@ -86,7 +86,7 @@ describe('search pattern', () => {
     );
   });
 
-  it('is kept in a cache of limited size, so that many patterns do not fill the memory', () => {
+  it('keeps patterns in a cache of limited size, so that many patterns do not fill the memory', () => {
     const many = Array.from({ length: 30 }, (_, n) => `x${n}${'a{1000}'.repeat(8)}`);
     const first = compilePattern('kept');
     expect(compilePattern('kept')).toBe(first);
@@ -95,7 +95,7 @@ describe('search pattern', () => {
   });
 });
 
-/** Returns the size of the compiled pattern, or undefined if the engine rejects the pattern. */
+/** Returns the size of the compiled pattern, or infinity if the engine rejects the pattern. */
 function sizeOf(text: string): number {
   try {
     return RE2JS.compile(text).programSize();

@@ -61,7 +61,7 @@ describe('mapping pinned to a record', () => {
     expect(versions(it_, pin(at('db', '4', 'password')))).toEqual(['USER=db@4']);
   });
 
-  it('differs only in versions, and keeps decoding, properties, objects and renaming', () => {
+  it('changes only the versions of the mapping, and keeps decoding, properties, objects and renaming', () => {
     const it_ = mapping({
       data: {
         A: source({ key: 'a', property: 'p', decode: 'base64', object: 'certificate', optional: true }),
@@ -76,7 +76,7 @@ describe('mapping pinned to a record', () => {
     });
   });
 
-  it('uses two versions of one key if they are recorded for different properties', () => {
+  it('uses two recorded versions of one key if they are recorded for different properties', () => {
     const it_ = mapping({
       data: { A: source({ key: 'db', property: 'a' }), B: source({ key: 'db', property: 'b' }) },
       dataFrom: [source({ key: 'db', property: 'more' })],
@@ -85,7 +85,7 @@ describe('mapping pinned to a record', () => {
     expect(versions(it_, to)).toEqual(['A=db@1', 'B=db@2', 'db@3']);
   });
 
-  it('rejects two versions of one source as ambiguous', () => {
+  it('rejects two recorded versions of one source as ambiguous', () => {
     const it_ = mapping({
       data: { NOW: source({ key: 'api' }), BEFORE: source({ key: 'api', version: 'AWSPREVIOUS' }) },
     });
@@ -98,14 +98,14 @@ describe('mapping pinned to a record', () => {
     ['with the same definition', STORES, ['A=a@1']],
     // No source of the mapping can use a store that is not configured.
     ['that is no longer configured', new Map<string, string>(), ['A=a@1']],
-  ])('checks the definition of a store %s', (_, stores, expected) => {
+  ])('checks the recorded definition of a store %s', (_, stores, expected) => {
     expect(versions(mapping({ data: { A: source({ key: 'a' }) } }), pin(at('a', '1')), stores)).toEqual(
       expected,
     );
   });
 
   describe('mapping with a search, pinned to a record', () => {
-    it('uses the keys that were found at the time of the record, under their current names', () => {
+    it('uses the keys that the search found at the time of the record, under their current names', () => {
       const it_ = mapping({ dataFrom: [{ ...search('flags/'), rename: { case: 'upper' } }] });
       expect(versions(it_, pin(at('flags/a', '1'), at('flags/b', '2'), at('other', '3')))).toEqual([
         'A=flags/a@1',
@@ -123,7 +123,7 @@ describe('mapping pinned to a record', () => {
       expect(versions(it_, pin(at('flags/a', '1'), at('flags/b', '1')))).toEqual(['a=flags/a@1']);
     });
 
-    it('ignores recorded keys that no search can find, because they came from `data`', () => {
+    it('ignores recorded keys that no search can find, because such keys came from `data`', () => {
       const found: Search = { ...search(''), unlisted: 'dotted' };
       expect(versions(mapping({ dataFrom: [found] }), pin(at('a', '1'), at('.b', '2')))).toEqual(['a=a@1']);
     });
@@ -155,7 +155,7 @@ describe('mapping pinned to a record', () => {
     });
   });
 
-  it('lists all its sources before any read, so that the access rules can be checked', () => {
+  it('lists all sources of the mapping before any read, so that the access rules can be checked', () => {
     const it_ = mapping({ data: { A: source({ key: 'a' }) }, dataFrom: [search('flags')] });
     const { mapping: then } = pinMapping(it_, pin(at('a', '1'), at('flags/b', '2')), STORES);
     expect(sourcesOf(then).map(({ key }) => key)).toEqual(['a', 'flags/b']);

@@ -87,7 +87,7 @@ function carryOut(result: ReturnType<typeof plan>, before: LiveSecret | undefine
 }
 
 describe('plan', () => {
-  it('finds nothing to change after it has been applied', () => {
+  it('a second plan finds nothing to change after the first plan has been applied', () => {
     fc.assert(
       fc.property(someMapping, stores, someLive, (given, stored, before) => {
         const input = planInput({
@@ -107,7 +107,7 @@ describe('plan', () => {
     );
   });
 
-  it('never changes an existing Secret if a source failed or is absent', () => {
+  it('a plan never changes an existing Secret if a source failed or is absent', () => {
     fc.assert(
       fc.property(someMapping, stores, someLive, key, (given, stored, before, broken) => {
         const uses = sourcesOf(given).some((ref) => ref.store === 'vault' && ref.key === broken);
@@ -121,7 +121,7 @@ describe('plan', () => {
     );
   });
 
-  it('does not depend on the order of the sources', () => {
+  it('a plan does not depend on the order of the sources', () => {
     fc.assert(
       fc.property(someMapping, stores, someLive, (given, stored, before) => {
         const turned: Mapping = {
@@ -140,7 +140,7 @@ describe('plan', () => {
     );
   });
 
-  it('never changes a foreign Secret unless adoption is allowed', () => {
+  it('a plan never changes a foreign Secret unless the mapping allows adoption', () => {
     fc.assert(
       fc.property(someMapping, stores, someLive, (given, stored, before) => {
         fc.pre(before !== undefined && before.labels['secretbridge.dev/instance'] !== 'prod');

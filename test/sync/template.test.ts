@@ -26,7 +26,7 @@ function errorOf(work: () => unknown): AppError {
 describe('templates of a mapping', () => {
   const values = data({ USER: 'ann', PASSWORD: 'p' });
 
-  it('add their keys to the keys of the sources', () => {
+  it('templates add their keys to the keys of the sources', () => {
     const template = spec({ url: 'db://{{ USER }}:{{ PASSWORD | url_encode }}@host' });
     expect(texts(rendered({ data: {}, template }, values))).toEqual({
       USER: 'ann',
@@ -35,21 +35,21 @@ describe('templates of a mapping', () => {
     });
   });
 
-  it('replace the keys of the sources if `only` is set', () => {
+  it('templates replace the keys of the sources if `only` is set', () => {
     const template = spec({ url: '{{ USER }}' }, true);
     expect(texts(rendered({ data: {}, template }, values))).toEqual({ url: 'ann' });
   });
 
-  it('can use the values of the sources, but not the output of other templates', () => {
+  it('templates can use the values of the sources, but not the output of other templates', () => {
     const template = spec({ a: 'A', b: '{{ a }}' });
     expect(errorOf(() => rendered({ data: {}, template }, values)).code).toBe('TEMPLATE_FAILED');
   });
 
-  it('leave the data unchanged if the mapping has none', () => {
+  it('leaves the data unchanged if the mapping has no templates', () => {
     expect(rendered({ data: {} }, values)).toBe(values);
   });
 
-  it.each([false, true])('may not define a key that a source already defines (only: %s)', (only) => {
+  it.each([false, true])('rejects a template for a key that a source already defines (only: %s)', (only) => {
     const template = spec({ USER: 'x' }, only);
     const sources = new Map([['USER', { store: 'vault', key: 'db', property: 'user', version: '7' }]]);
     expect(errorOf(() => rendered({ data: {}, template }, values, sources))).toMatchObject({
@@ -59,7 +59,7 @@ describe('templates of a mapping', () => {
     });
   });
 
-  it('may use the names of optional sources that are absent', () => {
+  it('templates may use the names of optional sources that are absent', () => {
     const template = spec({ t: '{% if TOKEN %}{{ TOKEN }}{% else %}none{% endif %}' });
     const sources = { TOKEN: source({ optional: true }), OTHER: source() };
     expect(texts(rendered({ data: sources, template }, data({}))).t).toBe('none');
@@ -72,7 +72,7 @@ describe('templates of a mapping', () => {
     );
   });
 
-  it('report the position of an error without any value', () => {
+  it('reports the position of an error in a template without any value', () => {
     const template = spec({ 'app.yaml': 'a: 1\nb: {{ PASSWORT }}' });
     const error = errorOf(() => rendered({ data: {}, template }, data({ PASSWORD: 'hunter2' })));
     expect(error.message).toBe(
@@ -81,7 +81,7 @@ describe('templates of a mapping', () => {
     expect(error).toMatchObject({ code: 'TEMPLATE_FAILED' });
   });
 
-  it('fail with TEMPLATE_INVALID if they cannot be parsed', () => {
+  it('fails with TEMPLATE_INVALID if a template cannot be parsed', () => {
     const template = spec({ x: '{{ USER | nope }}' });
     const error = errorOf(() => rendered({ data: {}, template }, values));
     expect(error.code).toBe('TEMPLATE_INVALID');

@@ -27,13 +27,13 @@ function codeOf(work: () => unknown): unknown {
 
 describe('whole value', () => {
   it.each(['', 'plain', 'final newline\n', 'a\r\nb', '\u0000', '\uFEFFbom', '😀', '"quoted"'])(
-    'keeps its bytes: %j',
+    'keeps the bytes of a whole value: %j',
     (text) => {
       expect(pick(text)).toBe(text);
     },
   );
 
-  it('stays binary if its bytes are not UTF-8', () => {
+  it('keeps a whole value binary if its bytes are not UTF-8', () => {
     const bytes = Uint8Array.from([0, 255, 128, 10]);
     expect(pickValue(source(), { value: SecretValue.fromBytes(bytes) }).reveal()).toEqual(bytes);
   });
@@ -63,31 +63,31 @@ describe('property', () => {
     },
   );
 
-  it('may have a name that is an integer or a JavaScript keyword', () => {
+  it('reads a property whose name is an integer or a JavaScript keyword', () => {
     expect(pick('{"1":"one","constructor":"c"}', { property: '1' })).toBe('one');
     expect(pick('{"1":"one","constructor":"c"}', { property: 'constructor' })).toBe('c');
   });
 
   it.each(['', 'text', '"text"', '[1]', '1', 'null', '{"a":1,"a":2}', '{"a":1', '\uFEFF{"a":1}'])(
-    'is rejected if the value %j is not an object',
+    'rejects a property of the value %j, because it is not an object',
     (value) => {
       expect(codeOf(() => pick(value, { property: 'a' }))).toBe('NOT_AN_OBJECT');
     },
   );
 
-  it('is rejected if the bytes of the value are not UTF-8', () => {
+  it('rejects a property if the bytes of the value are not UTF-8', () => {
     expect(codeOf(() => pick(Uint8Array.from([0x7b, 0xff, 0x7d]), { property: 'a' }))).toBe('NOT_AN_OBJECT');
   });
 
-  it('is rejected if an object on its path has a duplicate member', () => {
+  it('rejects a property if an object on its path has a duplicate member', () => {
     expect(codeOf(() => pick('{"a":{"b":1,"b":2}}', { property: 'a.b' }))).toBe('NOT_AN_OBJECT');
   });
 
-  it('is rejected if it contains half a surrogate pair', () => {
+  it('rejects a property that contains half a surrogate pair', () => {
     expect(codeOf(() => pick('{"a":"\\ud83d"}', { property: 'a' }))).toBe('DECODE_FAILED');
   });
 
-  it('is named in the error, but its value is not', () => {
+  it('names the property in the error, but shows no value', () => {
     try {
       pick('{"other":"hunter2"}', { property: 'password' });
       expect.unreachable();
@@ -105,7 +105,7 @@ describe('decode', () => {
     ['base64url', 'aGk', 'hi'],
     ['base64url', 'aGk=', 'hi'],
     ['base64url', '8J-YgA', '😀'],
-  ] as const)('accepts %s text %j', (decode, text, expected) => {
+  ] as const)('decodes the %s text %j', (decode, text, expected) => {
     expect(pick(text, { decode })).toBe(expected);
   });
 
@@ -121,26 +121,29 @@ describe('decode', () => {
     ['base64url', 'aGk=='],
     ['base64url', 'a'],
     ['base64url', 'aG k'],
-  ] as const)('rejects %s text %j', (decode, text) => {
+  ] as const)('rejects the %s text %j', (decode, text) => {
     expect(codeOf(() => pick(text, { decode }))).toBe('DECODE_FAILED');
   });
 });
 
 describe('spread', () => {
-  it('returns each member according to the rules for a property', () => {
+  it('spreads each member according to the rules for a property', () => {
     expect(spread('{"a":"x","b":1.0,"c":{"d":[]}}')).toEqual({ a: 'x', b: '1.0', c: '{"d":[]}' });
   });
 
-  it('returns the members of a single property if a property is named', () => {
+  it('spreads the members of a property if the source names one', () => {
     expect(spread('{"env":{"a":"x"}}', { property: 'env' })).toEqual({ a: 'x' });
   });
 
-  it('rejects a null member unless it is optional', () => {
+  it('rejects a null member unless the source is optional', () => {
     expect(codeOf(() => spread('{"a":null}'))).toBe('PROPERTY_MISSING');
     expect(spread('{"a":null,"b":"x"}', { optional: true })).toEqual({ b: 'x' });
   });
 
-  it.each(['[]', '"x"', '{"a":1,"a":2}'])('is rejected if the value %s is not an object', (text) => {
-    expect(codeOf(() => spread(text))).toBe('NOT_AN_OBJECT');
-  });
+  it.each(['[]', '"x"', '{"a":1,"a":2}'])(
+    'rejects the spread of the value %s, because it is not an object',
+    (text) => {
+      expect(codeOf(() => spread(text))).toBe('NOT_AN_OBJECT');
+    },
+  );
 });

@@ -19,7 +19,7 @@ function capture({ level = 'debug', format = 'json' }: { level?: LogLevel; forma
 }
 
 describe('the logger', () => {
-  it('writes one JSON object per line with a constant message and fields', () => {
+  it('the logger writes each line as one JSON object with a constant message and fields', () => {
     const { logger, lines, objects } = capture();
     logger.info('target written', { mapping: 'a', namespace: 'n', secret: 's', durationMs: 3 });
     expect(lines).toHaveLength(1);
@@ -42,7 +42,7 @@ describe('the logger', () => {
     ['info', 3],
     ['warn', 2],
     ['error', 1],
-  ] as const)('writes at level %s only %i of four lines', (level, count) => {
+  ] as const)('the logger writes at level %s only %i of four lines', (level, count) => {
     const { logger, lines } = capture({ level });
     logger.debug('one');
     logger.info('two');
@@ -51,7 +51,7 @@ describe('the logger', () => {
     expect(lines).toHaveLength(count);
   });
 
-  it('drops unknown fields and fields of the wrong type', () => {
+  it('the logger drops unknown fields and fields of the wrong type', () => {
     const { logger, lines, objects } = capture();
     const fields = {
       mapping: 'a',
@@ -63,7 +63,7 @@ describe('the logger', () => {
     expect(Object.keys(objects()[0])).toEqual(['level', 'time', 'mapping', 'message']);
   });
 
-  it('rejects at compile time a message that is built at run time', () => {
+  it('the logger rejects at compile time a message that is built at run time', () => {
     const { logger } = capture();
     const text: string = ['put', 'together'].join(' ');
     // @ts-expect-error a message is a constant
@@ -73,7 +73,7 @@ describe('the logger', () => {
     logger.info('constant');
   });
 
-  it('logs the code and message of an error without its cause', () => {
+  it('the logger logs the code and message of an error without its cause', () => {
     const { logger, lines, objects } = capture();
     const cause = Object.assign(new Error('hunter2'), {
       token: 'hunter2',
@@ -90,7 +90,7 @@ describe('the logger', () => {
     expect(lines.join()).not.toContain('hunter2');
   });
 
-  it('logs the stack locations of an internal error without its message', () => {
+  it('the logger logs the stack locations of an internal error without its message', () => {
     const { logger, lines, objects } = capture();
     logger.error('failed', { error: new TypeError('hunter2\n    at hunter2 (/hunter2.ts:1:1)\n    at x') });
     expect(objects()[0]).toMatchObject({ code: 'INTERNAL', error: 'an unexpected internal error occurred' });
@@ -99,7 +99,7 @@ describe('the logger', () => {
   });
 
   it.each([['a text'], [undefined], [null], [{ message: 'hunter2' }]])(
-    'accepts %j as a thrown value',
+    'the logger accepts %j as a thrown value',
     (thrown) => {
       const { logger, lines } = capture();
       logger.error('failed', { error: thrown });
@@ -108,7 +108,7 @@ describe('the logger', () => {
     },
   );
 
-  it('hides registered credentials in every field', () => {
+  it('the logger hides registered credentials in every field', () => {
     const { logger, scrubber, lines } = capture();
     scrubber.register(SecretValue.fromText('hun"ter\n2'));
     logger.info('read', { mapping: 'hun"ter\n2', key: `x/${encodeURIComponent('hun"ter\n2')}` });
@@ -116,13 +116,13 @@ describe('the logger', () => {
     expect(lines[0]).toContain('"key":"x/[secret]"');
   });
 
-  it('truncates long values', () => {
+  it('the logger truncates long values', () => {
     const { logger, lines } = capture();
     logger.info('read', { key: 'x'.repeat(1_000_000) });
     expect(lines[0]?.length).toBeLessThan(5000);
   });
 
-  it('writes text lines in which no value can imitate another field', () => {
+  it('the logger writes text lines in which a value cannot imitate another field', () => {
     const { logger, lines } = capture({ format: 'text' });
     logger.warn('read', { mapping: 'a-b.c', key: 'x y\n\u001b[31m\u009b\u202e"', count: 3 });
     expect(lines).toEqual([

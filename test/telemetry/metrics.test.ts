@@ -70,7 +70,7 @@ function withAllMetrics() {
 }
 
 describe('the metrics', () => {
-  it('have the documented names and labels', async () => {
+  it('the metrics have the documented names and labels', async () => {
     const { text } = await withAllMetrics().metrics.render();
     const labels = new Map<string, Set<string>>();
     for (const [, name = '', inner = ''] of text.matchAll(
@@ -111,7 +111,7 @@ describe('the metrics', () => {
     for (const [name, { type }] of Object.entries(METRICS)) expect(text).toContain(`# TYPE ${name} ${type}`);
   });
 
-  it('count events and measure durations in seconds', async () => {
+  it('the metrics count events and measure durations in seconds', async () => {
     const { lines } = withAllMetrics();
     expect(await lines('secretbridge_sync_total')).toEqual([
       '{mapping="db",namespace="shop",outcome="updated"} 1',
@@ -129,7 +129,7 @@ describe('the metrics', () => {
     expect(await lines('secretbridge_build_info')).toEqual(['{version="1.2.3"} 1']);
   });
 
-  it('show the current state', async () => {
+  it('the metrics show the current state', async () => {
     const { lines, see } = withAllMetrics();
     expect(await lines('secretbridge_target_stale_seconds')).toEqual(['{mapping="db",namespace="shop"} 4']);
     expect(await lines('secretbridge_queue_jobs')).toEqual([
@@ -153,13 +153,13 @@ describe('the metrics', () => {
     expect(await lines('secretbridge_breaker_open')).toEqual(['{store="vault"} 1']);
   });
 
-  it('report a degraded store as up', async () => {
+  it('the metrics report a degraded store as up', async () => {
     expect(await open({ stores: [store({ state: 'degraded' })] }).lines('secretbridge_store_up')).toEqual([
       '{store="vault"} 1',
     ]);
   });
 
-  it('show only the current error code of a target', async () => {
+  it('the metrics show only the current error code of a target', async () => {
     const { lines, see } = withAllMetrics();
     const errors = () => lines('secretbridge_target_errors');
     expect(await errors()).toEqual(['{mapping="db",namespace="shop",code="THROTTLED"} 1']);
@@ -169,13 +169,13 @@ describe('the metrics', () => {
     expect(await errors()).toEqual([]);
   });
 
-  it('contain no series for unknown values', async () => {
+  it('the metrics contain no series for unknown values', async () => {
     const { lines } = open({ queue: undefined });
     expect(await lines('secretbridge_last_cycle_timestamp_seconds')).toEqual([]);
     expect(await lines('secretbridge_queue_jobs')).toEqual([]);
   });
 
-  it('measure staleness from the first appearance of a target if the target has never synced', async () => {
+  it('the metrics measure the staleness of a target from its first appearance if it has never synced', async () => {
     const { clock, lines, see } = open();
     const ages = () => lines('secretbridge_target_stale_seconds');
     const [name, other] = ['{mapping="db",namespace="shop"}', '{mapping="api",namespace="shop"}'];
@@ -189,19 +189,19 @@ describe('the metrics', () => {
     expect(await ages()).toEqual([`${name} 0`]);
   });
 
-  it('drop the expiry of a removed certificate', async () => {
+  it('the metrics drop the expiry time of a removed certificate', async () => {
     const { metrics, lines } = withAllMetrics();
     metrics.certificateExpiry('db', 'shop', undefined);
     expect(await lines('secretbridge_certificate_expiry_timestamp_seconds')).toEqual([]);
   });
 
-  it('drop the change time of a source if it is unknown', async () => {
+  it('the metrics drop the change time of a source if it is unknown', async () => {
     const { metrics, lines } = withAllMetrics();
     metrics.sourceChanged('db', 'shop', undefined);
     expect(await lines('secretbridge_source_changed_timestamp_seconds')).toEqual([]);
   });
 
-  it('report only stalled jobs', async () => {
+  it('the metrics report only stalled jobs', async () => {
     const { lines, see } = open();
     const job = (name: string, stalled: boolean) => ({
       name: `job ${name}`,
@@ -213,7 +213,7 @@ describe('the metrics', () => {
     expect(await lines('secretbridge_stalled')).toEqual(['{loop="job target/apps/b"} 1']);
   });
 
-  it('drop all series of removed targets, stores and loops', async () => {
+  it('the metrics drop all series of removed targets, stores and loops', async () => {
     const { metrics, lines, see } = withAllMetrics();
     metrics.syncDone({ mapping: 'db', namespace: 'shop', outcome: 'failed', seconds: 1 });
     metrics.syncDone({ mapping: 'db', namespace: 'other', outcome: 'updated', seconds: 1 });
@@ -227,7 +227,7 @@ describe('the metrics', () => {
     expect(await lines('secretbridge_sync_duration_seconds_count')).toEqual(['3']);
   });
 
-  it('drop all series of a removed intake', async () => {
+  it('the metrics drop all series of a removed event source', async () => {
     const { metrics, lines } = open();
     for (const outcome of ['taken', 'unknown', 'unknown']) metrics.event('eu', outcome);
     metrics.event('us', 'malformed');
@@ -243,7 +243,7 @@ describe('the metrics', () => {
     expect(await lines('secretbridge_intake_up')).toEqual(['{intake="us"} 0']);
   });
 
-  it('restart at zero for a target that is removed and added again', async () => {
+  it('the metrics restart at zero for a target that is removed and added again', async () => {
     const { metrics, lines, see } = withAllMetrics();
     see({ targets: [] });
     await metrics.render();
@@ -254,13 +254,13 @@ describe('the metrics', () => {
     ]);
   });
 
-  it('are complete in concurrent scrapes', async () => {
+  it('the metrics are complete in concurrent scrapes', async () => {
     const { metrics } = withAllMetrics();
     const [first, second] = await Promise.all([metrics.render(), metrics.render()]);
     expect(first.text).toBe(second.text);
   });
 
-  it('are separate for each registry and include process metrics', async () => {
+  it('the metrics are separate for each registry and include process metrics', async () => {
     const metrics = createMetrics({
       version: '1',
       clock: createManualTime(),

@@ -5,7 +5,7 @@ import { openTracing, recordOne, TOKEN } from './otlp-harness.ts';
 import { acceptSpans, openReceiver } from './receiver.ts';
 
 describe('the OTLP exporter', () => {
-  it('posts JSON to the traces path with headers and resource attributes', async () => {
+  it('the OTLP exporter posts JSON with headers and resource attributes to the path for traces', async () => {
     await using receiver = await openReceiver();
     await using tracing = await openTracing({ endpoint: `${receiver.endpoint}/` });
     recordOne(tracing);
@@ -29,7 +29,7 @@ describe('the OTLP exporter', () => {
     expect(tracing.states).toEqual([]);
   });
 
-  it('uses rotated headers without a restart', async () => {
+  it('the OTLP exporter uses rotated headers without a restart', async () => {
     await using receiver = await openReceiver();
     let header = 'old';
     await using tracing = await openTracing(receiver, async () => header);
@@ -44,24 +44,27 @@ describe('the OTLP exporter', () => {
   it.each([
     ['rejects spans', 401, 'a s3cr3t answer'],
     ['sends a long Retry-After', 429, ''],
-  ])('reports once when the collector %s, and once when it recovers', async (_, status, body) => {
-    await using receiver = await openReceiver();
-    await using tracing = await openTracing(receiver);
-    receiver.answer((response) => void response.writeHead(status, { 'retry-after': '60' }).end(body));
-    for (const id of ['a', 'b', 'c']) {
-      recordOne(tracing, id);
+  ])(
+    'the OTLP exporter reports once that the collector %s, and once that it recovers',
+    async (_, status, body) => {
+      await using receiver = await openReceiver();
+      await using tracing = await openTracing(receiver);
+      receiver.answer((response) => void response.writeHead(status, { 'retry-after': '60' }).end(body));
+      for (const id of ['a', 'b', 'c']) {
+        recordOne(tracing, id);
+        await tracing.flush(5_000);
+      }
+      expect(tracing.states).toEqual(['TRACES_NOT_SENT']);
+      expect(JSON.stringify(tracing.errors)).not.toContain('s3cr3t');
+      receiver.answer(acceptSpans);
+      recordOne(tracing, 'd');
       await tracing.flush(5_000);
-    }
-    expect(tracing.states).toEqual(['TRACES_NOT_SENT']);
-    expect(JSON.stringify(tracing.errors)).not.toContain('s3cr3t');
-    receiver.answer(acceptSpans);
-    recordOne(tracing, 'd');
-    await tracing.flush(5_000);
-    expect(tracing.states).toEqual(['TRACES_NOT_SENT', 'well']);
-    expect(receiver.spans).toHaveLength(1);
-  });
+      expect(tracing.states).toEqual(['TRACES_NOT_SENT', 'well']);
+      expect(receiver.spans).toHaveLength(1);
+    },
+  );
 
-  it('reports a missing credential', async () => {
+  it('the OTLP exporter reports a missing credential', async () => {
     await using receiver = await openReceiver();
     await using tracing = await openTracing(receiver, () =>
       Promise.reject(new AppError('CREDENTIAL_MISSING')),
@@ -72,7 +75,7 @@ describe('the OTLP exporter', () => {
     expect(receiver.requests).toEqual([]);
   });
 
-  it('does not block flush or shutdown while the collector hangs, and reports the hang', async () => {
+  it('the OTLP exporter does not block flush or shutdown while the collector hangs, and reports the hang', async () => {
     await using receiver = await openReceiver();
     receiver.answer(() => undefined);
     const began = performance.now();
@@ -89,7 +92,7 @@ describe('the OTLP exporter', () => {
     expect(states).toEqual([['TRACES_NOT_SENT']]);
   });
 
-  it('sends the remaining spans on shutdown', async () => {
+  it('the OTLP exporter sends the remaining spans on shutdown', async () => {
     await using receiver = await openReceiver();
     {
       await using tracing = await openTracing(receiver);
@@ -98,7 +101,7 @@ describe('the OTLP exporter', () => {
     expect(receiver.spans).toHaveLength(1);
   });
 
-  it('drops spans beyond the queue limit while the collector is down', async () => {
+  it('the OTLP exporter drops spans beyond the queue limit while the collector is down', async () => {
     await using receiver = await openReceiver();
     receiver.answer(() => undefined);
     {

@@ -28,23 +28,26 @@ const FORMS: readonly (readonly [string, (secret: string) => string])[] = [
 ];
 
 describe('a registered credential', () => {
-  it.each(FORMS)('is hidden in the form: %s', (_, form) => {
+  it.each(FORMS)('a registered credential is hidden in the form: %s', (_, form) => {
     expect(scrub(`before ${form(SECRET)} after`, SECRET)).toBe('before [secret] after');
   });
 
-  it.each(['u:', 'us:', 'user:'])('is hidden in base64 of basic authentication after %s', (user) => {
-    const header = Buffer.from(`${user}${SECRET}`).toString('base64');
-    const shown = scrub(`Basic ${header}`, SECRET);
-    expect(shown).toMatch(/^Basic [A-Za-z0-9+/]{0,8}\[secret\][A-Za-z0-9+/=]{0,4}$/);
-  });
+  it.each(['u:', 'us:', 'user:'])(
+    'a registered credential is hidden in base64 of basic authentication after %s',
+    (user) => {
+      const header = Buffer.from(`${user}${SECRET}`).toString('base64');
+      const shown = scrub(`Basic ${header}`, SECRET);
+      expect(shown).toMatch(/^Basic [A-Za-z0-9+/]{0,8}\[secret\][A-Za-z0-9+/=]{0,4}$/);
+    },
+  );
 
-  it('is hidden completely when it contains another credential', () => {
+  it('a registered credential is hidden completely when it contains another credential', () => {
     expect(scrub('a password-long b password c', 'password', 'password-long')).toBe(
       'a [secret] b [secret] c',
     );
   });
 
-  it('is hidden in every line after its registration, even in the same event loop turn', async () => {
+  it('a registered credential is hidden in every line after its registration, even in the same event loop turn', async () => {
     const scrubber = createScrubber();
     scrubber.register(SecretValue.fromText('password-one'));
     expect(scrubber.scrub('password-one password-two')).toBe('[secret] password-two');
@@ -54,11 +57,11 @@ describe('a registered credential', () => {
     expect(scrubber.scrub('password-one password-two')).toBe('[secret] [secret]');
   });
 
-  it('is not hidden if it is so short that ordinary text would match', () => {
+  it('a registered credential is not hidden if it is so short that ordinary text would match', () => {
     expect(scrub('an ordinary line', 'an', 'ine')).toBe('an ordinary line');
   });
 
-  it('is hidden regardless of its characters', () => {
+  it('a registered credential is hidden regardless of its characters', () => {
     const unit = fc.constantFrom('a', 'B', '1', '/', '+', '"', '\\', '\n', ' ', '%', '\0', 'ü', '秘', '🔑');
     fc.assert(
       fc.property(fc.string({ unit, minLength: 4 }), fc.constantFrom(...FORMS), (text, [, form]) => {
@@ -93,7 +96,7 @@ describe('text that looks like a credential', () => {
     ['a password in a URL', 'redis://user:p%40ss!@redis:6379/0', 'redis://[secret]@redis:6379/0'],
     ['a password without a user in a URL', 'redis://:hunter2@redis', 'redis://[secret]@redis'],
     ['a bearer token', 'Authorization: Bearer abcDEF123456.-_~', 'Authorization: Bearer [secret]'],
-  ])('is hidden: %s', (_, text, expected) => {
+  ])('text that looks like a credential is hidden: %s', (_, text, expected) => {
     expect(scrub(text)).toBe(expected);
   });
 
@@ -105,7 +108,7 @@ describe('text that looks like a credential', () => {
     `0badcafe:${'0123456789abcdef'.repeat(4)}`,
     'bearer of bad news',
     '-----BEGIN CERTIFICATE-----',
-  ])('does not include %s', (text) => {
+  ])('the text %s does not look like a credential', (text) => {
     expect(scrub(text)).toBe(text);
   });
 
@@ -120,7 +123,7 @@ describe('text that looks like a credential', () => {
     ['an endless URL', `://${'a:'.repeat(250_000)}`],
     ['bearers', 'Bearer '.repeat(70_000)],
     ['keys', 'AKIA'.repeat(125_000)],
-  ])('is searched in linear time: %s', (_, text) => {
+  ])('the search for credentials takes linear time: %s', (_, text) => {
     const started = performance.now();
     scrub(text);
     expect(performance.now() - started).toBeLessThan(2000);

@@ -22,7 +22,7 @@ function open() {
 }
 
 describe('a trace', () => {
-  it('has the same ids when computed in another process', () => {
+  it('a trace has the same ids if another process computes them', () => {
     expect(traceIdsOf(REQUEST)).toEqual({
       traceId: expect.stringMatching(/^[0-9a-f]{32}$/),
       spanId: expect.stringMatching(/^[0-9a-f]{16}$/),
@@ -31,7 +31,7 @@ describe('a trace', () => {
     expect(traceIdsOf('another')).not.toEqual(traceIdsOf(REQUEST));
   });
 
-  it('has one root span, and can be continued by another process', async () => {
+  it('a trace has one root span, and another process can continue the trace', async () => {
     const [here, there] = [open(), open()];
     here.tracer.recordTrigger(REQUEST, { reason: 'event' });
     here.tracer.recordTrigger(REQUEST, { reason: 'event' });
@@ -48,7 +48,7 @@ describe('a trace', () => {
     expect(job?.spanContext().spanId).not.toBe(trigger?.spanContext().spanId);
   });
 
-  it('contains a span for each trigger and each run of a sweep', async () => {
+  it('a trace contains a span for each trigger and each run of a sweep', async () => {
     const { tracer, all, named } = open();
     await tracer.span('sweep', { store: 'aws' }, async () => tracer.recordTrigger(REQUEST, {}), {
       requestId: REQUEST,
@@ -60,7 +60,7 @@ describe('a trace', () => {
     expect(all()[1]?.parentSpanContext?.spanId).toBe(traceIdsOf(REQUEST).spanId);
   });
 
-  it('nests spans, including spans of concurrent work', async () => {
+  it('a trace nests spans, including spans of concurrent work', async () => {
     const { tracer, all } = open();
     const job = (requestId: string) =>
       tracer.span(
@@ -83,14 +83,14 @@ describe('a trace', () => {
     }
   });
 
-  it('excludes work that belongs to no request', async () => {
+  it('a trace excludes work that belongs to no request', async () => {
     const { tracer, all } = open();
     tracer.recordSpan('store', { operation: 'login' }, 5);
     expect(await tracer.span('gather', {}, async () => 7)).toBe(7);
     expect(all()).toEqual([]);
   });
 
-  it('can record a step after the step has ended', async () => {
+  it('a trace can record a step after the step has ended', async () => {
     const { tracer, clock, named } = open();
     tracer.recordSpan('restart', { outcome: 'written' }, 1_500, REQUEST);
     const span = named('restart');
@@ -100,7 +100,7 @@ describe('a trace', () => {
 });
 
 describe('a span', () => {
-  it('records only the code of an error', async () => {
+  it('a span records only the code of an error', async () => {
     const { tracer, named } = open();
     const error = new AppError('ACCESS_DENIED', { subject: 'store aws', cause: new Error('s3cr3t') });
     const failing = tracer.span('gather', {}, () => Promise.reject(error), { requestId: REQUEST });
@@ -113,7 +113,7 @@ describe('a span', () => {
     expect(named('gather')?.status.message).toBeUndefined();
   });
 
-  it('has the code INTERNAL if the error is unknown', async () => {
+  it('a span has the code INTERNAL if the error is unknown', async () => {
     const { tracer, named } = open();
     const failing = tracer.span('plan', {}, () => Promise.reject(new Error('s3cr3t')), {
       requestId: REQUEST,
@@ -122,7 +122,7 @@ describe('a span', () => {
     expect(named('plan')?.attributes).toEqual({ 'secretbridge.code': 'INTERNAL' });
   });
 
-  it('drops attributes outside the allow-list', async () => {
+  it('a span drops attributes outside the allow-list', async () => {
     const { tracer, named } = open();
     const attributes = { mapping: 'db', key: 'a/b', value: 's3cr3t' } as SpanAttributes;
     await tracer.span('job', attributes, async () => undefined, {

@@ -3,17 +3,17 @@ import { canonical, type Head } from '../chain.ts';
 
 /** A signed copy of the head of the chain, kept outside the store. It proves that the chain reached this record. */
 export interface Checkpoint extends Head {
-  /** RFC 3339. */
+  /** In RFC 3339 format. */
   readonly time: string;
   readonly instance: string;
   /** The id of the signing key: the first 16 hex digits of the SHA-256 of its public key (SPKI, DER). */
   readonly keyId: string;
   /**
-   * Set when a person accepts the loss of records: the store need not contain the records that checkpoints up to this
-   * sequence prove.
+   * Set only if this checkpoint accepts a loss of records on behalf of a person. The store may then lack records up to
+   * this sequence, although earlier checkpoints prove that they existed.
    */
   readonly accepts?: number;
-  /** Ed25519 (RFC 8032) over the canonical JSON (RFC 8785) of all other members, in base64. */
+  /** The Ed25519 signature (RFC 8032) of the canonical JSON (RFC 8785) of all other members, in base64. */
   readonly signature: string;
 }
 
@@ -21,7 +21,7 @@ export interface Checkpoint extends Head {
 export interface CheckpointLocation {
   /** The display name, such as `file ./state/checkpoints.jsonl`. */
   readonly name: string;
-  /** The checkpoint is durable when the promise resolves. @throws AppError */
+  /** Writes a checkpoint, which is durable when the promise resolves. @throws AppError */
   write(checkpoint: Checkpoint): Promise<void>;
   /**
    * Checks that a write would succeed, without changing anything. @throws AppError with the reason if a write would
@@ -29,27 +29,27 @@ export interface CheckpointLocation {
    */
   checkWritable(): Promise<void>;
   /**
-   * Returns the stored checkpoints, oldest first. Some locations keep only the most recent ones, and standard output
-   * returns none. @throws AppError
+   * Returns the stored checkpoints, oldest first. Some locations keep only the most recent checkpoints, and standard
+   * output keeps none. @throws AppError
    */
   read(): Promise<readonly Checkpoint[]>;
 }
 
-/** One line without its line break. */
+/** Formats a checkpoint as one line, without a line break. */
 export function checkpointLine(checkpoint: Checkpoint): string {
   return canonical(checkpoint);
 }
 
 /**
- * Parses the checkpoints in a text, in order. Skips all other lines, such as a line that a crash cut off or other lines
- * of a log. Also accepts the format of standard output, `{"checkpoint":{…}}`.
+ * Parses the checkpoints in a text, in the order of its lines. Skips incomplete lines and lines without a checkpoint.
+ * Also accepts the format of standard output, `{"checkpoint":{…}}`.
  */
 export function parseCheckpoints(text: string): readonly Checkpoint[] {
   return text.split('\n').flatMap((line) => parseLine(line) ?? []);
 }
 
 function parseLine(line: string): Checkpoint | undefined {
-  // Log lines may start with a time or a name.
+  // In a log, a line may start with a time or a name.
   const start = line.indexOf('{');
   if (start === -1 || !line.includes('"signature"')) return undefined;
   const value = parseAny(line.slice(start));

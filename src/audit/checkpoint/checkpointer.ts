@@ -19,29 +19,32 @@ export interface CheckpointerOptions {
   readonly instances: readonly string[];
   readonly clock: Clock;
   readonly everyRecords?: number;
-  /** Called when a location fails to store a checkpoint. The failure stops nothing else. */
+  /**
+   * Called when a checkpoint cannot be written. `place` is the location that failed, or the audit store. All other work
+   * continues.
+   */
   readonly onFailure: (place: string, error: AppError) => void;
   /** Called when signed records have disappeared from the store while it was in use. */
   readonly onLoss?: () => void;
 }
 
-/** Lost records: checkpoints that the store contradicts. */
+/** A loss of records: checkpoints prove that the store contained records which it now lacks. */
 export interface Loss {
   /** The current head of the store. */
   readonly end: Head;
-  /** For each location that contradicts the store: its newest checkpoint. */
+  /** The newest checkpoint of each location that proves a lost record. */
   readonly contradicting: readonly { readonly place: string; readonly checkpoint: Checkpoint }[];
 }
 
 export interface Checkpointer extends AsyncDisposable {
   /**
-   * The audit store. Append through this object: it counts appended records, and refuses to record changes to the
-   * cluster while `storeError` is set.
+   * The audit store. Append only through this object, because it counts the records for the next checkpoint. It refuses
+   * to record changes to the cluster while `storeError` is set.
    */
   readonly audit: AuditStore;
   /**
-   * Compares the store with the checkpoints. `storeError` is set until the first successful comparison. Returns the
-   * error, if any.
+   * Compares the store with the checkpoints. Returns the reason why the store is not trusted, if there is one.
+   * `storeError` is set until the first successful comparison.
    */
   checkStore(): Promise<AppError | undefined>;
   /** The reason why the store is not trusted. Undefined if it is trusted. */
@@ -58,13 +61,16 @@ export interface Checkpointer extends AsyncDisposable {
   write(): Promise<void>;
   /** The checkpoints of all locations and the keys to verify them. */
   evidence(): Promise<Evidence>;
-  /** Appends `entry`, the record of who accepted the loss, and signs it. Afterwards the store is trusted again. */
+  /**
+   * Appends `entry`, which names the person who accepts the loss, and signs a checkpoint of it. Afterwards the store is
+   * trusted again.
+   */
   accept(entry: Entry): Promise<Checkpoint>;
 }
 
 const EVERY_RECORDS = 1_000;
 
-/** Writes checkpoints to the locations, and remembers what each of them has. */
+/** Writes checkpoints to the locations, and remembers the last checkpoint at each location. */
 class LocationWriter {
   readonly lastWritten = new Map<string, Head>();
   readonly errors = new Map<string, AppError>();
@@ -88,7 +94,7 @@ class LocationWriter {
     );
   }
 
-  /** Reports an error once, until the place works again or fails with another error. */
+  /** Reports an error, unless the last error at this place had the same code. */
   report(place: string, error: AppError): void {
     const before = this.errors.get(place);
     this.errors.set(place, error);
@@ -97,8 +103,8 @@ class LocationWriter {
 }
 
 /**
- * Signs the head of the chain and writes the checkpoint to locations outside the store. Several processes and replicas
- * may do so at the same time. All of them sign the content of the same store, so their checkpoints agree.
+ * Signs the head of the chain and writes the checkpoint to locations outside the store. Several processes may do so at
+ * the same time. All of them sign records of the same store, so their checkpoints agree.
  */
 class SigningCheckpointer implements Checkpointer {
   readonly audit: AuditStore;
@@ -142,13 +148,14 @@ class SigningCheckpointer implements Checkpointer {
     const { address } = this.#options.audit;
     const writeOnce = () => this.#writeOnce();
     try {
-      // A write that is already running does not sign records that were appended meanwhile. So another write follows
-      // it.
+      // A running write does not sign the records that were appended after it started. So another write follows the
+      // running one.
       this.#running = (this.#running ?? Promise.resolve()).then(writeOnce, writeOnce);
       await this.#running;
       this.#writer.errors.delete(address);
     } catch (thrown) {
-      // The store itself failed. `append` reports this error to its callers.
+      // The store failed, not a location. The error is not thrown, because `append` throws its own error while the
+      // store fails.
       this.#writer.report(address, toAppError(thrown));
     }
   };
@@ -163,7 +170,7 @@ class SigningCheckpointer implements Checkpointer {
     if (head.sequence === 0 || behind.length === 0) return;
     for (const before of [head, ...new Set(lastWritten.values())]) {
       if (await containsRecord(audit, before)) continue;
-      // A newer signature would hide the loss.
+      // Do not sign a newer record, because a newer checkpoint would hide the loss.
       this.#storeError = this.#truncated('it lost signed records while it was in use');
       onLoss?.();
       return;
@@ -183,7 +190,8 @@ class SigningCheckpointer implements Checkpointer {
       await this.#compareAll();
       this.#storeError = this.#loss && this.#truncated(describe(this.#loss));
     } catch (thrown) {
-      // A location is unreadable. It may contain the proof of a loss, so the store is not trusted.
+      // A location or the store cannot be read. A checkpoint at that location may prove a loss, so the store is not
+      // trusted.
       this.#storeError = toAppError(thrown);
     }
     return this.#storeError;
@@ -232,14 +240,14 @@ class SigningCheckpointer implements Checkpointer {
     const [record] = await audit.append([entry]);
     if (record === undefined) throw new AppError('INTERNAL', { detail: 'nothing was appended' });
     const { sequence, hash } = record;
-    // The highest sequence that any trusted checkpoint proves or accepts as lost. Earlier acceptances are included,
-    // because their records may be lost too.
+    // The highest sequence that a trusted checkpoint proves or accepts as lost. Checkpoints that accepted an earlier
+    // loss are included, because the records of that acceptance may be lost too.
     const accepts = trusted.reduce(
       (highest, checkpoint) => Math.max(highest, checkpoint.sequence, checkpoint.accepts ?? 0),
       sequence,
     );
     const checkpoint = signer.sign({ sequence, hash, time: this.#nextTime(), instance, accepts });
-    // Write to every location. A location without the acceptance would keep contradicting the store.
+    // Write to every location. A location without this checkpoint would still prove the loss.
     await this.#writer.write(checkpoint, locations);
     await this.checkStore();
     return checkpoint;
@@ -250,7 +258,10 @@ export function createCheckpointer(options: CheckpointerOptions): Checkpointer {
   return new SigningCheckpointer(options);
 }
 
-/** Commands that change nothing. In the note of a record, a mapping name may follow the command. */
+/**
+ * The commands that change nothing. The note of a `command` record starts with the command, and may continue with the
+ * name of a mapping.
+ */
 const READ_ONLY_COMMANDS: readonly (string | undefined)[] = ['plan', 'explain', 'doctor'];
 
 /** Whether an entry announces a change to the cluster. Such an entry must be recorded before the change is made. */

@@ -7,7 +7,7 @@ export type ComparedStore = Pick<AuditStore, 'storedRecords' | 'base' | 'head'>;
 
 export interface Comparison {
   readonly newest: Checkpoint | undefined;
-  /** Checkpoints newer than `newest` with an invalid signature or an unknown key. */
+  /** Checkpoints that are newer than `newest`, but have an invalid signature or an unknown key. */
   readonly untrusted: readonly Checkpoint[];
   /**
    * Whether the store lacks the record of `newest`: either the chain is shorter, or it has a different record at this
@@ -16,7 +16,7 @@ export interface Comparison {
   readonly contradicts: boolean;
 }
 
-/** Compares the newest trusted checkpoint with the store. Reads one record. */
+/** Compares the newest trusted checkpoint with the store. Reads only one record. */
 export async function compareWithStore(
   store: ComparedStore,
   checkpoints: readonly Checkpoint[],
@@ -43,13 +43,13 @@ async function firstOf(records: AsyncIterable<StoredRecord>): Promise<StoredReco
   return undefined;
 }
 
-// Checkpoints are ordered by time. The signer ensures that each checkpoint is later than the one before. Sequence
-// numbers cannot be used, because they repeat after a person accepts a loss (`accepts`).
+// Checkpoints are ordered by their times: the signer ensures that each time is later than the one before. Sequence
+// numbers give no order, because they repeat after a person accepts a loss (`accepts`).
 
 export interface NewestCheckpoint {
-  /** The checkpoint to compare the store with. */
+  /** The checkpoint that must agree with the store. */
   readonly checkpoint: Checkpoint | undefined;
-  /** Checkpoints that would be newer, but have an invalid signature or an unknown key. */
+  /** Checkpoints that are newer than `checkpoint`, but have an invalid signature or an unknown key. */
   readonly untrusted: readonly Checkpoint[];
 }
 
@@ -74,8 +74,8 @@ export function newestTrusted(checkpoints: readonly Checkpoint[], keys: PublicKe
 }
 
 /**
- * Whether a person accepted the loss of the records that this checkpoint proves. The caller has checked that
- * `accepting` agrees with the chain.
+ * Whether a person accepted the loss of the records that this checkpoint proves. The caller must have checked that the
+ * checkpoints in `accepting` agree with the chain.
  */
 export function isAccepted(checkpoint: Checkpoint, accepting: readonly Checkpoint[]): boolean {
   return accepting.some(

@@ -39,15 +39,18 @@ async function append(path: string, line: string): Promise<void> {
   await makeFolder(folder);
   await using file = await open(path, 'a+', 0o600);
   const { size } = await file.stat();
-  // A crash may have cut off the last line. A leading newline then separates the new line from it.
+  // A crash may have left an incomplete last line. A leading newline then separates the new line from it.
   const isTorn = size > 0 && !(await endsWithNewline(file, size));
-  // One write call, so that lines of two processes do not interleave.
+  // Use a single write call. With several calls, the lines of two processes could interleave.
   await file.appendFile(isTorn ? `\n${line}` : line);
   await file.sync();
   if (size === 0) await syncFolder(folder);
 }
 
-/** Opens the file without creating it. If the file is missing, checks that its closest existing folder is writable. */
+/**
+ * Opens the file without creating it. If the file is missing, checks that its closest existing parent folder is
+ * writable.
+ */
 async function checkWritable(path: string): Promise<void> {
   try {
     await using _ = await open(path, constants.O_RDWR | constants.O_APPEND);
@@ -72,7 +75,7 @@ async function read(path: string) {
 }
 
 /**
- * The ConfigMap access that this location needs. A write must return `conflict` if the object has changed since it was
+ * Reads and writes the ConfigMap of a location. A write must return `conflict` if the object has changed since it was
  * read.
  */
 export interface ConfigMapClient<Stored extends StoredMap = StoredMap> {

@@ -2,7 +2,7 @@ import { createHash, createPublicKey, type KeyObject, sign, verify } from 'node:
 import { canonical, canonicalOrEmpty } from '../chain.ts';
 import type { Checkpoint } from './checkpoint.ts';
 
-/** By key id. */
+/** Maps the id of each key to the public key. */
 export type PublicKeys = ReadonlyMap<string, KeyObject>;
 
 export interface Signer {
@@ -46,7 +46,7 @@ export function keysById(keys: readonly KeyObject[]): PublicKeys {
   return new Map(keys.map((key) => [keyIdOf(key), key]));
 }
 
-/** The PEM format that `audit verify --public-key` prints and `openssl` reads. */
+/** Formats a key as PEM, which `audit verify --public-key` prints and `openssl` reads. */
 export function pemOf(publicKey: KeyObject): string {
   return publicKey.export({ type: 'spki', format: 'pem' }).toString();
 }

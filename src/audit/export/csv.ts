@@ -3,7 +3,7 @@ import type { Review } from '../store.ts';
 
 type Cell = string | number | undefined;
 
-/** The columns are a contract: add new ones only at the end, and never move or rename one. */
+/** Other programs rely on the order of the columns. Add new columns only at the end, and never move or rename one. */
 const COLUMNS: readonly (readonly [name: string, of: (record: AuditRecord, review?: Review) => Cell])[] = [
   ['sequence', ({ sequence }) => sequence],
   ['time', ({ time }) => time],
@@ -52,15 +52,15 @@ export function csvLine(record: AuditRecord, review?: Review): string {
   return row(COLUMNS.map(([, of]) => of(record, review)));
 }
 
-/** A row of RFC 4180 with its line break. */
+/** Formats a row according to RFC 4180, with its line break. */
 function row(cells: readonly Cell[]): string {
   return `${cells.map(cell).join(',')}\r\n`;
 }
 
 /**
- * Formats a CSV cell. People choose names and notes, and a spreadsheet would run a text that looks like a formula. A
- * leading apostrophe marks such a cell as text. Our numbers never look like formulas. Cells that contain the separator
- * of another locale are quoted too. Otherwise a formula could start after that separator.
+ * Formats a CSV cell. Names and notes come from people, and a spreadsheet would run a text that looks like a formula.
+ * So a leading apostrophe marks such a text. Our numbers never look like formulas. Cells with a semicolon or a tab are
+ * quoted, because these separate cells in some locales, and a formula could start after them.
  */
 export function cell(value: Cell): string {
   if (typeof value === 'number') return String(value);

@@ -30,17 +30,20 @@ export interface ExportRequest {
 export interface Progress {
   /** The number of records exported so far. */
   readonly records: number;
-  /** The sequence of the last exported record. `head` is the sequence where the export ends. */
+  /** The sequence of the last exported record. `head` is the sequence of the last record to export. */
   readonly sequence: number;
   readonly head: number;
 }
 
-/** How many records are in memory at a time. The event loop can run other work between two pages. */
+/**
+ * The number of records in one page. Only one page is in memory, and the event loop can run other work between two
+ * pages.
+ */
 const PAGE = 500;
 
 /**
- * Exports the records that match a filter, oldest first, in chunks of many lines. The export ends at the newest record
- * at the time of the call. Records that are appended later are not included.
+ * Exports the records that match a filter, oldest first, in chunks of many lines. The export ends with the record that
+ * is the newest at the time of the call. Records that are appended after the call are not included.
  */
 export async function* exportRecords(
   audit: Source,
@@ -71,14 +74,14 @@ export async function* exportRecords(
 export interface ExportContext {
   readonly actor: Actor;
   readonly requestId: string;
-  /** The current time in milliseconds since 1970. */
+  /** Returns the current time in milliseconds since 1970. */
   readonly now: () => number;
 }
 
 /**
- * Exports records, and records the export itself. The start is recorded before the first line is sent, and the number
- * of records before the last chunk ends. So the audit log contains the export even if the receiver disconnects or this
- * process fails.
+ * Exports records, and records the export itself. One record is written before the first line is sent. Another one
+ * follows after the last line, with the number of records. It is also written if the receiver disconnects. If this
+ * process crashes, the log still contains the first one.
  */
 export async function* recordedExport(
   audit: Source & Pick<AuditStore, 'append'>,
@@ -86,7 +89,7 @@ export async function* recordedExport(
   { actor, requestId, now }: ExportContext,
 ): AsyncGenerator<string, void, undefined> {
   const startedAt = now();
-  // Read the head before the export is recorded, so that the export does not contain its own record.
+  // Read the head before the start of the export is recorded. Otherwise the export would contain its own record.
   const until = request.until ?? (await audit.head());
   const note = describe(request);
   const entry = (part: Pick<Entry, 'outcome' | 'note'> & Partial<Entry>): Entry => ({
@@ -121,15 +124,18 @@ export async function* recordedExport(
   }
 }
 
-/** Describes the requested format and filter. The text contains only names and has a limited length. */
+/**
+ * Describes the requested format and filter, for the note of a record. The text contains no secret value, and has a
+ * limited length.
+ */
 function describe({ format, filter }: ExportRequest): string {
   const filters = Object.entries(filter).map(([name, value]) => `${name}=${value}`);
   return [format, ...filters].join(' ').slice(0, 1_000);
 }
 
 /**
- * Without a filter, yields the stored texts, which prove as much as the store itself. With a filter, yields the search
- * results.
+ * Without a filter, yields the stored texts, so a verification of the export proves as much as one of the store. With a
+ * filter, yields the records that the search finds.
  */
 async function* pagesOf(
   audit: Source,
@@ -187,14 +193,15 @@ function line(
   return format === 'csv' ? csvLine(record, review) : `${JSON.stringify(toOcsf(record, review, version))}\n`;
 }
 
-/** Formats one of our own records as a line of an export, without the line break. */
+/** Formats a parsed record as a line of an export, without the line break. */
 export function recordLine({ hash, ...rest }: AuditRecord): string {
   return jsonLine({ text: canonical(rest), hash, columnsMatch: true }).trimEnd();
 }
 
 /**
- * Formats a stored record as a line: the canonical text with the hash as its last member. A damaged text that is not a
- * single-line JSON object is wrapped in a member `damaged`. Verification then reports the record as edited.
+ * Formats a stored record as a line: the canonical text with the hash as its last member. A text that is not a JSON
+ * object on a single line is damaged, and becomes the member `damaged` of an object. Verification then reports the
+ * record as edited.
  */
 export function jsonLine({ text, hash }: StoredRecord): string {
   const isLine = fromStored(text, hash) !== undefined && text.endsWith('}') && !/[\r\n]/.test(text);

@@ -1,12 +1,13 @@
 /**
- * Only `jsonl` exports can be verified outside the store. `csv` is for spreadsheets, and `ocsf` is for other systems.
+ * The formats of an export. Only `jsonl` exports can be verified outside the store. `csv` is for spreadsheets, and
+ * `ocsf` is for other systems.
  */
 export const EXPORT_FORMATS = ['jsonl', 'csv', 'ocsf'] as const;
 export type ExportFormat = (typeof EXPORT_FORMATS)[number];
 /** The default is the format that `audit verify` reads. */
 export const DEFAULT_EXPORT_FORMAT = 'jsonl';
 
-/** The first characters of an export in each format. An export without records may be empty. */
+/** The first characters of an export in each format. An export without records may be empty instead. */
 export const FORMAT_PREFIXES: Readonly<Record<ExportFormat, string>> = {
   jsonl: '{"action":"',
   csv: 'sequence,time,',

@@ -12,7 +12,7 @@ const CREATE = [1, 'Create'] as const;
 const READ = [2, 'Read'] as const;
 const UPDATE = [3, 'Update'] as const;
 const DELETE = [4, 'Delete'] as const;
-/** OCSF defines no id for these activities, so we use our own name. */
+/** The id of activities that OCSF does not define. Their names are ours. */
 const OTHER = 99;
 
 const ACTIVITIES: Partial<Readonly<Record<Action, readonly [id: number, name: string]>>> = {
@@ -36,7 +36,7 @@ const SEVERITIES: Readonly<Record<EntryOutcome, readonly [id: number, name: stri
   failed: [3, 'Medium'],
 };
 
-/** An intent has no result yet. */
+/** The status of an intent, which has no result yet. */
 const INTENT = [OTHER, 'Intent'] as const;
 const STATUSES: Readonly<Record<EntryOutcome, readonly [id: number, name: string]>> = {
   ok: [1, 'Success'],
@@ -138,7 +138,7 @@ function entityOf(record: AuditRecord): ManagedEntity {
   return { type_id: OTHER, type, name: record.instance, uid: record.instance };
 }
 
-/** The state of the entity after a successful change. */
+/** Returns the entity after a successful change. Returns undefined for all other records. */
 function resultOf(record: AuditRecord): ManagedEntity | undefined {
   const { secret, namespace, phase, outcome, action, after, resourceVersion } = record;
   if (secret === undefined || phase !== 'outcome' || outcome !== 'ok' || action === 'delete')

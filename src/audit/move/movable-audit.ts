@@ -10,10 +10,13 @@ export interface MovableAudit extends AuditStore {
   retainedRecords(): AsyncIterable<StoredRetainedRecord>;
   /** Stores retained copies from another store. */
   importRetained(records: Iterable<StoredRetainedRecord>): Promise<void>;
-  /** The address of the store that is being moved into this one, if any. `append` fails while this address is set. */
+  /**
+   * Returns the address of the store that is being moved into this one. Returns undefined if there is none. `append`
+   * fails while such a move is unfinished.
+   */
   moveSource(): Promise<string | undefined>;
   setMoveSource(what: string | undefined): Promise<void>;
-  /** How many other processes have the store open for writing. */
+  /** Returns how many other processes have the store open for writing. */
   countWriters(): Promise<number>;
 }
 
@@ -40,7 +43,7 @@ export function* linkedRecords(records: Iterable<StoredRecord>, base: Head): Gen
   }
 }
 
-/** Returns the parsed record if it is intact and follows `head`; otherwise undefined. */
+/** Returns the parsed record if it is intact and follows `head`. Returns undefined otherwise. */
 export function nextRecord(
   { text, hash }: Pick<StoredRecord, 'text' | 'hash'>,
   head: Head,

@@ -18,8 +18,8 @@ const BATCH = 500;
 
 /**
  * Moves an audit log into an empty store. Records keep their text and hash, so the chain and its checkpoints stay
- * valid. The source is only read. Until all records are copied and verified, the target is marked as incomplete and
- * accepts no other writes. Running an interrupted move again continues it.
+ * valid. The source is not changed. Until all records are copied and verified, the target is marked as incomplete and
+ * accepts no other writes. If a move was interrupted, another call continues it.
  * @throws AppError AUDIT_UNAVAILABLE
  */
 export async function moveAudit(
@@ -35,7 +35,8 @@ export async function moveAudit(
   if (!resumed) await target.setMoveSource(source.address);
   const targetHead = await target.head();
   if (targetHead.sequence === 0) {
-    // Import the retained copies before setting the base. An interrupted move would otherwise lose them.
+    // Import the retained copies before setting the base. Once the base is set, a move that continues after an
+    // interruption skips this step.
     for await (const part of batches(source.retainedRecords())) await target.importRetained(part);
     await target.importRecords([], base);
   }
@@ -50,7 +51,8 @@ export async function moveAudit(
     return { kind: 'refused', reason: brokenSourceReason(source, `at record ${brokenSequence}`) };
   const proof = await verify(withProgress(target, base, records, options), { after: base, until });
   if (proof.kind !== 'intact') {
-    // A resumed move verifies all records, because those from earlier runs may have been altered since.
+    // The target does not verify. Verify the source too, to find out which of the two stores is damaged. Records that
+    // an earlier, interrupted move copied may have been altered in the target.
     const sourceState = await verify(source.storedRecords(base.sequence + 1), { after: base, until });
     const reason =
       sourceState.kind === 'intact'
@@ -87,7 +89,7 @@ async function refusalReason(source: MovableAudit, target: MovableAudit): Promis
   if (moving === undefined)
     return sequence === 0 ? undefined : `${target.address} is not empty: it ends with record ${sequence}`;
   if (sequence === 0) return undefined;
-  // A partly moved target must contain the beginning of the same chain.
+  // A target with records must contain the beginning of the source's chain.
   const bases = { target: await target.base(), source: await source.base() };
   const sourceHead = sequence === bases.source.sequence ? bases.source : await source.get(sequence);
   return sourceHead?.hash === hash && bases.target.hash === bases.source.hash
@@ -101,7 +103,10 @@ interface Extent {
   readonly records: number;
 }
 
-/** Copies the records. If a source record does not follow the previous one, returns its sequence. */
+/**
+ * Copies the records. If a record of the source does not follow the previous one, stops and returns the sequence of
+ * this record.
+ */
 async function copy(
   source: MovableAudit,
   target: MovableAudit,

@@ -13,14 +13,17 @@ export interface PostgresTls {
   readonly serverName?: string | undefined;
 }
 
-/** A server and how to connect to it. */
+/** The address of a server, with the settings of a connection to it. */
 export interface PostgresAddress {
   readonly host: string;
   readonly port: number;
   readonly database: string;
   readonly user: string;
   readonly password: string;
-  /** Undefined means no TLS. `name`: the certificate must also match the server's name. */
+  /**
+   * `authority`: a trusted authority must have signed the server's certificate. `name`: the certificate must also match
+   * the server's name. Undefined: no TLS.
+   */
   readonly tls: Verification | undefined;
   /** The URL without user and password, for messages. */
   readonly displayUrl: string;
@@ -29,8 +32,8 @@ export interface PostgresAddress {
 type Verification = 'name' | 'authority';
 
 /**
- * TLS always verifies the certificate and never falls back to plain text. Without verification, an attacker on the
- * network could impersonate the server.
+ * The check that each `sslmode` requires. TLS always verifies the certificate and never falls back to plain text.
+ * Without verification, an attacker on the network could impersonate the server.
  */
 const MODES: ReadonlyMap<string, Verification | 'none'> = new Map([
   ['disable', 'none'],
@@ -44,9 +47,9 @@ const IGNORED: readonly string[] = ['application_name', 'channel_binding', 'conn
 
 /**
  * Parses `postgres://user:password@host:port/database?sslmode=…` with a single host
- * (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS). Without `sslmode`, TLS is used
+ * (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS). Without `sslmode`, TLS is used,
  * except on the loopback interface.
- * @throws AppError CONFIG_INVALID, without any part of the URL.
+ * @throws AppError CONFIG_INVALID. The error contains no part of the URL.
  */
 export function parseAddress(url: SecretValue, tls: PostgresTls | undefined): PostgresAddress {
   const text = url.revealText().trim();
@@ -84,7 +87,8 @@ export function parseAddress(url: SecretValue, tls: PostgresTls | undefined): Po
 }
 
 /**
- * Reads the files at each call, because certificates may have been renewed.
+ * Returns the TLS options of a connection, or undefined if TLS is not used. Reads the files at each call, because
+ * certificates may have been renewed.
  * @throws AppError CONFIG_INVALID if a file cannot be read.
  */
 export async function tlsOptions(

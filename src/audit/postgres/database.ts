@@ -16,11 +16,11 @@ export const postgresDialect: Dialect = {
   withFingerprint: (fingerprint, { after, before }) =>
     sql`select sequence from record_fingerprints
       where fingerprint = ${fingerprint} and sequence > ${after} and sequence < ${before}`,
-  // The processes of these intents do not write to this store, so the intents count as abandoned.
+  // The processes that wrote the imported intents do not write to this store. So these intents are marked as abandoned.
   afterImport: sql`update open_intents set left_behind = true`,
 };
 
-/** Replaces each `?` with the number of its parameter. */
+/** Replaces each `?` with a numbered parameter: `$1`, `$2` and so on. */
 export function numbered(text: string): string {
   let count = 0;
   return text.replaceAll('?', () => {
@@ -30,7 +30,7 @@ export function numbered(text: string): string {
 }
 
 export function queryOf(session: Session, timeoutMs?: number): Query {
-  // The rows have the types of the query.
+  // The type of the query describes its rows.
   return async <Row>({ text, values }: Sql<Row>) =>
     (await session.query(numbered(text), values, timeoutMs)) as readonly Row[];
 }
@@ -45,8 +45,8 @@ export function transactionOf(session: Session): Transaction {
 }
 
 /**
- * Builds one statement for all rows, because each statement waits for an answer of the server. The rows are JSON, which
- * preserves any text exactly.
+ * Builds one statement for all rows, because each statement costs a round trip to the server. The rows are sent as
+ * JSON, which preserves any text exactly.
  */
 function changeStatement({ rows, closed = [], head }: Change): readonly [string, readonly unknown[]] {
   const insertions = insertionsOf(rows);
@@ -79,7 +79,7 @@ interface OpenIntent extends RecordText {
   readonly left_behind: boolean;
 }
 
-/** Selects the keys of $1 that any connection holds. */
+/** Selects those of the lock keys in $1 that any connection holds. */
 const HELD_KEYS = `
   select key::text from unnest($1::bigint[]) as key where exists (
     select from pg_locks where locktype = 'advisory' and granted and objsubid = 1
@@ -87,10 +87,11 @@ const HELD_KEYS = `
       and classid = ((key >> 32) & 4294967295)::oid and objid = (key & 4294967295)::oid)`;
 
 /**
- * Finds the intents without an outcome, and whether their replicas have ended. A replica may lose its connection, and
- * so its lock, during a write. Its intents therefore count as abandoned only when they are older than the longest
- * possible write, by the server's clock. After that time the write is over, and the cluster shows its result. A replica
- * that shuts down cleanly marks its intents, and these count as abandoned immediately.
+ * Finds the intents without an outcome, and whether their replicas have ended. A replica may lose its connection during
+ * a write to the cluster, and its lock ends with the connection. So without the lock, an intent counts as abandoned
+ * only if it is older than the longest possible write, by the server's clock. After that time the write is over, and
+ * the cluster shows its result. A replica that shuts down cleanly marks its intents, so they count as abandoned
+ * immediately.
  */
 export async function openIntents(
   session: Session,
@@ -100,7 +101,7 @@ export async function openIntents(
   const columns = sql`, left_behind, left_behind
     or since < clock_timestamp() - ${maxWriteDurationMs} * interval '1 millisecond' as is_old`;
   const open = await queryOf(session, timeoutMs)(openIntentsQuery<OpenIntent>(columns));
-  // The lock keys are computed here, because PostgreSQL 13 has no SHA-256 expression for text.
+  // The lock keys are computed in this process, because PostgreSQL 13 has no SHA-256 function for text.
   const keys = [...new Set(open.filter((row) => row.is_old).map(({ replica }) => replicaKey(replica)))];
   const held = (await session.query(HELD_KEYS, [keys])) as readonly { readonly key: string }[];
   const alive = new Set(held.map(({ key }) => key));
@@ -113,7 +114,8 @@ export async function openIntents(
 export const ABANDON_INTENTS = 'update open_intents set left_behind = true where replica = $1';
 
 /**
- * Counts the write connections. Each write connection holds its replica's lock, and no other lock of ours is shared.
+ * Counts the write connections by their locks: each one holds the lock of its replica, and only these locks of ours are
+ * shared.
  */
 export const COUNT_WRITERS = `
   select count(*) from pg_locks join pg_stat_activity using (pid) where locktype = 'advisory' and granted

@@ -63,7 +63,7 @@ export function toAuditError(error: unknown): AppError {
   const code = codeOf(error);
   const detail = NETWORK[code] ?? CERTIFICATE[code] ?? (isTls(code) ? 'TLS failed' : undefined);
   if (detail !== undefined) return auditUnavailable(detail, error);
-  // The driver sets no code on this error.
+  // The driver sets no code on this error, so it is recognized by its message.
   if (error instanceof Error && error.message === NO_TLS)
     return auditUnavailable(
       'the server offers no TLS: enable it there, or set `sslmode=disable` in the url',
@@ -72,7 +72,7 @@ export function toAuditError(error: unknown): AppError {
   return auditUnavailable('the connection to the server failed', error);
 }
 
-/** The SQLSTATE of a server error, which has five characters. Undefined for other errors. */
+/** Returns the SQLSTATE of a server error, which has five characters. Returns undefined for other errors. */
 export function sqlState(error: unknown): string | undefined {
   const cause = error instanceof AppError ? error.cause : error;
   const code = codeOf(cause);

@@ -7,14 +7,14 @@ import { isLocked } from './errors.ts';
 import type { Session } from './session.ts';
 
 /**
- * The SQL expression for the key of an advisory lock. The key is 64 bits of a hash, because other programs may use
- * advisory locks in the same database.
+ * Returns the key of an advisory lock, as an SQL number. The key is 64 bits of a hash, so that it differs from the keys
+ * of other programs in the same database.
  */
 export function lockKey(name: string): string {
   return createHash('sha256').update(`secretbridge audit ${name}`).digest().readBigInt64BE().toString();
 }
 
-/** The lock that a replica holds on its write connection while it runs. */
+/** Returns the key of the lock that a replica holds on its write connection while it runs. */
 export function replicaKey(replica: string): string {
   return lockKey(`replica ${replica}`);
 }
@@ -25,9 +25,12 @@ function exclusiveKey(name: string): string {
 
 /** Named locks that only one process can hold at a time. Each lock is an advisory lock on its own connection. */
 export interface ExclusiveLocks {
-  /** Waits for the lock. Disposing releases it. @throws AppError BUSY_ELSEWHERE after the timeout. */
+  /**
+   * Waits for the lock. Disposing the returned object releases the lock. @throws AppError BUSY_ELSEWHERE after the
+   * timeout.
+   */
   acquire(name: string): Promise<HeldLock>;
-  /** For use within `run`: fails if the lock was lost, because another process may hold it now. */
+  /** Fails if the lock was lost, because another process may hold it now. Call this function within `run`. */
   assertHeld(): Promise<void>;
 }
 
@@ -46,8 +49,8 @@ export function createExclusiveLocks(
   const localQueues = new Map<string, Promise<void>>();
 
   /**
-   * Waits for other callers in this process first, so that all waiting callers share one connection. Resolves with the
-   * function that releases the lock.
+   * Waits until earlier callers in this process have released the lock. So only one caller at a time needs a
+   * connection. Resolves with the function that releases the lock.
    */
   async function acquireLocal(name: string): Promise<() => void> {
     const done = Promise.withResolvers<void>();
@@ -87,7 +90,7 @@ export function createExclusiveLocks(
       const session = currentSession.getStore();
       if (session === undefined) return;
       try {
-        // The lock lives as long as its connection.
+        // The lock ends with its connection, so check that the connection works.
         await session.query('select', [], PING_MS);
       } catch (error) {
         if (!(error instanceof AppError)) throw error;
@@ -98,8 +101,8 @@ export function createExclusiveLocks(
 }
 
 /**
- * The server ends each attempt after its `lock_timeout`. Repeated attempts until the deadline show that the server
- * still responds.
+ * Waits for the lock until the deadline. The server ends each attempt after its `lock_timeout`, so each attempt also
+ * shows that the server still responds.
  */
 async function lock(session: Session, key: string, deadline: number): Promise<void> {
   for (;;) {
@@ -113,13 +116,13 @@ async function lock(session: Session, key: string, deadline: number): Promise<vo
   }
 }
 
-/** Unlock explicitly, because the server may notice a closed connection late. */
+/** Releases the lock explicitly. The server may notice only late that a connection was closed. */
 async function unlock(session: Session, key: string): Promise<void> {
   if (!session.open) return;
   try {
     await session.query('select pg_advisory_unlock($1)', [key], PING_MS);
   } catch (error) {
-    // The work is already done, and a lost connection also releases the lock.
+    // Ignore the error: the work is already done, and a lost connection also releases the lock.
     if (!(error instanceof AppError)) throw error;
   }
 }

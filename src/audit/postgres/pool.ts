@@ -4,9 +4,9 @@ import type { Session } from './session.ts';
 
 /** A few read connections, opened on demand and kept open. */
 export interface ReadPool extends AsyncDisposable {
-  /** `work` must only read, because it runs again after a lost connection. */
+  /** Runs `work` on a connection. `work` must only read, because it runs a second time if the connection was lost. */
   use<T>(work: (session: Session) => Promise<T>): Promise<T>;
-  /** For short queries. Uses a reserved connection while long searches occupy all others. */
+  /** Does the same for short queries. Uses a reserved connection while long searches occupy all others. */
   useQuick<T>(work: (session: Session) => Promise<T>): Promise<T>;
 }
 

@@ -23,10 +23,10 @@ export interface PostgresAuditOptions {
   readonly url: () => Promise<SecretValue>;
   readonly tls?: PostgresTls | undefined;
   readonly instance: string;
-  /** The name of this process, never reused: `<host>-<pid>-<8 hex>`. */
+  /** The name of this process: `<host>-<pid>-<8 hex digits>`. No other process ever has this name. */
   readonly replica: string;
   readonly clock: Clock;
-  /** Requires only the `select` privilege. `append` and `unresolvedIntents` then fail. */
+  /** If true, the `select` privilege is enough, but `append` and `unresolvedIntents` fail. */
   readonly readOnly?: boolean;
   /** The longest time that a write to the cluster can take. */
   readonly maxWriteDurationMs?: number;
@@ -35,7 +35,10 @@ export interface PostgresAuditOptions {
 /** An API server ends a request after one minute, even if the client has disconnected. */
 const MAX_WRITE_DURATION_MS = 60_000;
 
-/** The timeout of a query. Query and connection setup together take less than 15 s. */
+/**
+ * The timeout of a query. With this timeout, setting up a connection and running the query take less than 15 s
+ * together.
+ */
 const READ_MS = 11_000;
 
 /**
@@ -122,7 +125,7 @@ function createStore(options: PostgresAuditOptions, address: string, parts: Part
   };
 }
 
-/** @param use Runs each operation, and refuses it after the store was closed. */
+/** @param use Runs each operation. After the store was closed, it throws instead. */
 function createDatabase(
   reads: ReadPool,
   writer: Writer | undefined,
@@ -138,7 +141,7 @@ function createDatabase(
   return {
     dialect: postgresDialect,
     query: (query) => read((session) => queryOf(session, READ_MS)(query)),
-    // The row has the type of the query.
+    // The type of the query describes its row.
     queryOne: async <Row>(query: Sql<Row>) => (await queryBatched(query)) as Row | undefined,
     snapshot: (work) =>
       read(async (session) => {

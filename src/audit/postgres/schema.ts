@@ -5,8 +5,8 @@ import { lockKey } from './locks.ts';
 import { SCHEMA_NAME, type Session } from './session.ts';
 
 /**
- * The collation compares bytes. So times compare as text, and names compare as in SQLite. The table of the head has free
- * space in each page, so that an update of its row writes no new page.
+ * The collation compares bytes. So times can be compared as text, and names have the same order as in SQLite. The pages
+ * of the table `head` have free space, so an update of its only row needs no new page.
  */
 const TABLES = `${tablesOf({
   integer: 'bigint',
@@ -26,14 +26,14 @@ export function checkVersion(version: number): void {
   if (version !== SCHEMA_VERSION) throw otherSchema(version, SCHEMA_VERSION);
 }
 
-/** Needs only the `select` privilege, which may be all that a reader has. */
+/** Checks that the store has our tables. Needs only the `select` privilege, because a reader may have no other one. */
 export async function checkStore(session: Session): Promise<void> {
   if (!(await hasTables(session))) throw auditUnavailable('it holds no audit log yet');
 }
 
 /**
- * If replicas start together, one of them creates the tables, and the others then find them. Needs no privilege if the
- * tables exist.
+ * Creates the tables if they do not exist. If replicas start together, one of them creates the tables, and the others
+ * then find them. If the tables exist, no privilege to create anything is needed.
  */
 export async function createTables(session: Session): Promise<void> {
   if (await hasTables(session)) return;
@@ -49,7 +49,10 @@ export async function createTables(session: Session): Promise<void> {
 
 const LOCK_TIMEOUT_MS = 60_000;
 
-/** Waits longer than `lock_timeout`, because another process may be creating the tables. */
+/**
+ * Takes the lock for creating the tables. Waits longer than `lock_timeout`, because another process may hold the lock
+ * while it creates them.
+ */
 async function lock(session: Session): Promise<void> {
   const deadline = performance.now() + LOCK_TIMEOUT_MS;
   for (;;) {
@@ -75,8 +78,8 @@ async function creation(session: Session): Promise<string> {
 }
 
 /**
- * Refuses a store with another schema. Reads the catalog directly: `to_regclass` would not see tables that another
- * process created while this one waited for the lock.
+ * Whether the tables exist. Refuses a store with another schema version. Reads the catalog directly: `to_regclass`
+ * would not see tables that another process created while this one waited for the lock.
  */
 async function hasTables(session: Session): Promise<boolean> {
   const tables = await session.query(

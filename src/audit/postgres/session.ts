@@ -9,16 +9,16 @@ import { auditUnavailable } from '../errors.ts';
 import { type PostgresAddress, type PostgresTls, parseAddress, tlsOptions } from './address.ts';
 import { endsConnection, sqlState, toAuditError } from './errors.ts';
 
-/** Our own schema, so that our tables do not collide with others in a shared database. */
+/** The schema of our tables. In a shared database, it separates them from the tables of other programs. */
 export const SCHEMA_NAME = 'secretbridge';
 
 /** One connection. Its locks and its transaction end with the connection. */
 export interface Session extends AsyncDisposable {
   /**
-   * Returns the rows of the last statement. Without parameters, several statements may be separated by `;`. Queries run
-   * one at a time, in call order. Failures are AUDIT_UNAVAILABLE. A query that times out ends the connection, because
-   * its state on the server is unknown.
-   * @param isPrepared The query will run again with other parameters, so the server should plan it only once.
+   * Returns the rows of a statement. Without parameters, the text may contain several statements, separated by `;`.
+   * Then the rows of the last one are returned. Queries run one at a time, in the order of the calls. Failures are
+   * AUDIT_UNAVAILABLE. A query that times out ends the connection, because the server may still be running it.
+   * @param isPrepared Whether the query will run often with other parameters. The server then plans it only once.
    */
   query(
     sql: string,
@@ -48,21 +48,21 @@ const QUERY_MS = 5_000;
 const CLOSE_MS = 2_000;
 
 /**
- * How long plans are kept. The plan for a small table scans the whole table. The server would reuse this plan until it
- * analyzes the table again, although the table may have grown since.
+ * How long a query plan is kept. The plan for a small table scans the whole table. The server would keep using this
+ * plan until it next analyzes the table, although the table may have grown by then.
  */
 const PLAN_MAX_AGE_MS = 1_000;
 
-/** The result type of a prepared statement changed, because someone altered the tables. */
+/** The SQLSTATE for a prepared statement with a changed result type. It occurs if somebody altered the tables. */
 const PLAN_CHANGED = '0A000';
 
-/** How long a statement may wait for a lock on the server. Shorter than our own timeout. */
+/** How long a statement may wait for a lock on the server. This time is shorter than our own timeout. */
 const LOCK_MS = 4_000;
 
-/** PostgreSQL 13. Older versions no longer get security fixes. */
+/** The oldest supported server: PostgreSQL 13. Older versions no longer get security fixes. */
 const OLDEST_SERVER = 130_000;
 
-/** Sequences are below 2^53, so `bigint` can be a number. */
+/** The type id of `bigint`. Our sequence numbers are below 2^53, so a JavaScript number can hold them. */
 const INT8 = 20;
 
 export async function openSession(connector: Connector): Promise<Session> {
@@ -90,7 +90,7 @@ async function connect(connector: Connector): Promise<Session> {
     password: () => password,
     ssl: tls ?? false,
     enableChannelBinding: true,
-    sslnegotiation: 'postgres', // otherwise the environment decides
+    sslnegotiation: 'postgres', // Otherwise an environment variable decides.
     application_name: `secretbridge ${connector.name}`.slice(0, 63),
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
@@ -110,7 +110,10 @@ async function connect(connector: Connector): Promise<Session> {
   return session;
 }
 
-/** The settings were valid when the store was opened, so a failure at this point is AUDIT_UNAVAILABLE. */
+/**
+ * Reads the settings of a connection. They were valid when the store was opened, so an error is now reported as
+ * AUDIT_UNAVAILABLE.
+ */
 async function settings({ url, tls }: Connector): Promise<Settings> {
   try {
     const address = parseAddress(await url(), tls);
@@ -173,7 +176,10 @@ function sessionOf(client: Client, socket: Socket): Session {
   }
 
   const plans = createPlans(client);
-  /** The driver keeps the order too, but starts the timeout at the call and not when the query is sent. */
+  /**
+   * Runs the queries one at a time. The driver would do so too, but it starts a timeout when `query` is called, not
+   * when the query is sent.
+   */
   const inTurn = createSerialExecutor();
 
   return {
@@ -197,7 +203,7 @@ function sessionOf(client: Client, socket: Socket): Session {
     },
     script: (sql, timeoutMs = QUERY_MS) =>
       inTurn(async () => {
-        // The driver returns an array for several statements, which its types do not show.
+        // For several statements, the driver returns an array, although its types do not show this.
         const results: unknown = await run(timeoutMs, () => client.query(sql));
         return (Array.isArray(results) ? results : [results]).map(({ rows }) => rows as readonly unknown[]);
       }),
@@ -219,7 +225,10 @@ function sessionOf(client: Client, socket: Socket): Session {
   };
 }
 
-/** The driver reports each of its timeouts with a different error, and has no timeout for closing. */
+/**
+ * Limits the time of work. The driver has its own timeouts, but reports each with a different error, and has none for
+ * closing.
+ */
 async function withTimeout<T>(timeoutMs: number, work: () => Promise<T>): Promise<T> {
   const answered = new AbortController();
   try {
@@ -235,12 +244,12 @@ async function rejectAfter(timeoutMs: number, signal: AbortSignal): Promise<neve
 }
 
 /**
- * Applies the settings that our statements rely on. They are statements and not startup parameters, because a
- * connection pooler would refuse unknown parameters. `jit` is off because compiling takes longer than our queries.
- * `synchronous_commit` is raised to `on` if the database uses a weaker setting.
+ * Applies the settings that our statements rely on. They are set by statements, because a connection pooler would
+ * refuse unknown startup parameters. `jit` is off because compiling takes longer than our queries. `synchronous_commit`
+ * is raised to `on` if the database uses a weaker setting.
  */
 async function prepare(session: Session, readOnly: boolean): Promise<void> {
-  // Reset the database's own time limit first, because it applies to the following statements too.
+  // First remove the database's own time limit, because it would apply to the following statements too.
   const answers = await session.script(`
     set statement_timeout = 0;
     set client_encoding = 'UTF8';

@@ -16,7 +16,10 @@ import { type Connector, openSession, type Session } from './session.ts';
 
 export interface Writer extends AsyncDisposable {
   write(entries: readonly Entry[]): Promise<readonly AuditRecord[]>;
-  /** Runs any other change in one transaction, without concurrent appends. A failed transaction is not retried. */
+  /**
+   * Runs a change other than an append in one transaction, without concurrent appends. A failed transaction is not
+   * retried.
+   */
   transact<T>(work: (transaction: Transaction, state: WriteState) => Promise<T>): Promise<T>;
 }
 
@@ -28,8 +31,8 @@ export interface WriterOptions {
 }
 
 /**
- * Within this time, a lost connection is replaced and the write is retried. An unresponsive server is detected after 8
- * s. Callers receive the error after at most 15 s.
+ * How long a write is retried, including the time to replace a lost connection. An unresponsive server is detected
+ * after 8 s. Callers receive the error after at most 15 s.
  */
 const RETRY_WITHIN_MS = 6_000;
 const CLOSE_MS = 2_000;
@@ -65,7 +68,8 @@ class WriteConnection {
     const session = await openSession(this.#connector);
     try {
       await createTables(session);
-      // A shared lock, so that an old connection that the server has not closed yet does not block us.
+      // The lock is shared, because the server may not have closed an older connection of this process yet, which still
+      // holds the lock.
       await session.query('select pg_advisory_lock_shared($1)', [replicaKey(this.#replica)]);
     } catch (error) {
       await session[Symbol.asyncDispose]();
@@ -94,7 +98,7 @@ class WriteConnection {
       const session = await (this.#opening ?? this.#current);
       if (session?.open) await session.query(ABANDON_INTENTS, [this.#replica], CLOSE_MS);
     } catch (error) {
-      // If marking fails, other replicas recognize our intents by their age.
+      // If the intents cannot be marked as abandoned, other replicas treat them as abandoned after some time.
       if (!(error instanceof AppError)) throw error;
     } finally {
       await this.#current?.[Symbol.asyncDispose]();
@@ -105,7 +109,7 @@ class WriteConnection {
 export async function openWriter(options: WriterOptions): Promise<Writer> {
   const { instance, replica, clock } = options;
   const connection = new WriteConnection(options);
-  /** The newest record that this process wrote. The store must contain this record from then on. */
+  /** The newest record that this process wrote. Each later write checks that the store still contains it. */
   let lastWritten: Head | undefined;
 
   /** Stores all records or none. Throws UncertainCommit if the result is unknown. */
@@ -137,7 +141,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
         return records;
       } catch (error) {
         if (error instanceof UncertainCommit) uncertain = error.result as readonly AuditRecord[];
-        // A retry on a connection that is still open would fail with the same error.
+        // While the connection is open, only a wait for a lock is worth a retry. Any other error would occur again.
         const refused = signal.aborted || (session?.open ? !isLocked(error) : !isTransient(error));
         if (refused || performance.now() + waitMs >= deadline)
           throw uncertain === undefined ? error : auditUnavailable(COMMIT_UNCERTAIN, error);
@@ -186,8 +190,8 @@ async function inTransaction<T>(
 }
 
 /**
- * Locks the row of the head, so that only one process writes at a time. Later reads must be separate statements: the
- * waiting statement itself still sees the tables as they were before the lock.
+ * Begins a transaction and locks the row of the head, so that only one process writes at a time. Reads that depend on
+ * the lock must be separate statements: a statement that waits for a lock sees the tables as they were before the wait.
  */
 async function lockHead(session: Session): Promise<WriteState> {
   const answers = await session.script(`
@@ -217,8 +221,8 @@ async function isStored(session: Session, { sequence, hash }: Head): Promise<boo
 }
 
 /**
- * Commits. If the connection is lost during the commit, the result is unknown. The retry then searches for the records
- * after locking the head. Once it has that lock, the server has ended the old transaction.
+ * Commits the transaction. If the connection is lost during the commit, the result is unknown. The retry then locks the
+ * head and searches for the records. The server grants this lock only after the old transaction has ended.
  */
 async function commit(session: Session, result: unknown): Promise<void> {
   try {
@@ -230,7 +234,7 @@ async function commit(session: Session, result: unknown): Promise<void> {
 }
 
 class UncertainCommit extends Error {
-  /** The result of the transaction. */
+  /** The value that the transaction would have returned. */
   readonly result: unknown;
 
   constructor(result: unknown, cause: AppError) {

@@ -19,7 +19,7 @@ export interface ReviewedRecord extends AuditRecord {
 }
 
 export interface QueryPage {
-  /** Records in the order newest first. The members of each record are in display order. */
+  /** The records, newest first. The members of each record are in display order. */
   readonly records: readonly ReviewedRecord[];
   /** The cursor of the next page. Absent on the last page. */
   readonly next?: string;
@@ -35,18 +35,21 @@ export function parseInstant(text: string, now: number): string | undefined {
   return isTime && isDay(text.slice(0, 10)) ? toText(Date.parse(text)) : undefined;
 }
 
-/** `Date.parse` silently turns 30 February into 2 March. */
+/** Whether the day exists. `Date.parse` silently turns 30 February into 2 March. */
 function isDay(day: string): boolean {
   return toText(Date.parse(day))?.startsWith(day) ?? false;
 }
 
-/** A Date can represent at most 8.64e15 ms before or after 1970 (ECMA-262, time values). */
+/**
+ * Formats a time. Returns undefined if it is more than 8.64e15 ms before or after 1970, because a Date cannot represent
+ * it (ECMA-262, time values).
+ */
 function toText(time: number): string | undefined {
   const date = new Date(time);
   return Number.isNaN(date.getTime()) ? undefined : date.toISOString();
 }
 
-/** Converts a query to a filter. `instant` parses a time, and throws an error in the caller's own form. */
+/** Converts a query to a filter. `instant` parses a time, or throws the error that the caller wants to report. */
 export function toFilter(query: AuditQuery, instant: (text: string) => string): RecordFilter {
   const { since, until, actor, mapping, namespace, secret, store, key } = query;
   const { action, outcome, code, request, fingerprint, review } = query;
@@ -73,7 +76,7 @@ export async function queryRecords(
   return pageOf(audit, await audit.list(filter, { limit: limit + 1, ...before }), limit);
 }
 
-/** @param matches Newest first. One more than `limit` if there are more records. */
+/** @param matches The matching records, newest first. If there is a next page, they are one more than `limit`. */
 export async function pageOf(
   audit: Pick<AuditStore, 'reviews'>,
   matches: readonly AuditRecord[],

@@ -5,8 +5,8 @@ import type { AuditStore } from '../store.ts';
 import { type ReviewedRecord, withReviews } from './query.ts';
 
 /**
- * The position of a record in the chain, and whether it is consistent with its neighbors. Only `audit verify` checks
- * the whole chain.
+ * The position of a record in the chain, and whether the record is consistent with its neighbors. Only `audit verify`
+ * checks the whole chain.
  */
 export interface ChainPosition {
   /** The sequence numbers of the neighbors. The first record has no `previous`, and the last one has no `next`. */
@@ -14,7 +14,7 @@ export interface ChainPosition {
   readonly next?: number;
   /** The sequence of the newest record. */
   readonly head: number;
-  /** Whether the record's hash matches its content, and both hash links to its neighbors are correct. */
+  /** Whether the record's hash matches its content, and the hashes also link it to both neighbors. */
   readonly fits: boolean;
 }
 
@@ -42,8 +42,8 @@ export async function readRecordDetail(
 }
 
 /**
- * Finds the counterpart: the record with the same request, target and attempt. After a crash there may be two outcomes,
- * and the nearest one is used.
+ * Finds the counterpart: the record with the same request, target and attempt. After a crash there may be two outcomes
+ * of one intent. Then the one with the nearest sequence is used.
  */
 async function counterpartOf(
   audit: Pick<AuditStore, 'list'>,

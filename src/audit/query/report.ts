@@ -24,7 +24,7 @@ export interface Report {
   readonly commands: BoundedList<ReportEvent>;
   readonly exports: number;
   readonly configurationChanges: number;
-  /** The number of records in this period per review state. Reviews themselves are not counted. */
+  /** The number of records in this period for each review state. The reviews themselves are not counted. */
   readonly review: { readonly unreviewed: number; readonly reviewed: number; readonly flagged: number };
   readonly flagged: BoundedList<FlaggedEvent>;
 }
@@ -78,11 +78,14 @@ export interface ReportOptions {
   readonly ages: readonly SourceMaxAge[];
 }
 
-/** The report is read as an email, so its lists are short. */
+/** The maximum number of items in a list. The report should be short enough for an email. */
 export const MAX_ITEMS = 50;
 const PAGE = 500;
 
-/** Excludes `rollback`: this record is a person's request, and the resulting write is recorded as an update. */
+/**
+ * Without `rollback`, because such a record contains only a person's request. The write that follows is recorded as an
+ * update.
+ */
 const CHANGE_ACTIONS: readonly Action[] = ['create', 'update', 'delete', 'repair', 'adopt'];
 
 export async function report(
@@ -137,7 +140,7 @@ class Tally {
   readonly #review = { unreviewed: 0, reviewed: 0, flagged: 0 };
   readonly #flagged: FlaggedEvent[] = [];
 
-  /** Adds one record. Call it with the newest record first. */
+  /** Adds one record to the report. Records must be added newest first. */
   take(record: AuditRecord, lastReview: Review | undefined): void {
     const { action, outcome, phase, sequence, time } = record;
     this.#records += 1;
@@ -149,7 +152,7 @@ class Tally {
     if (phase === 'intent') return;
     if (CHANGE_ACTIONS.includes(action) && outcome === 'ok') this.#addChange(record);
     if (action === 'hold') this.#events.held.push(event);
-    // A failed sweep is not counted, because each failure in it has its own record.
+    // A failed sweep is not counted, because each failed read of the sweep has its own record.
     else if (action !== 'sweep' && (outcome === 'refused' || outcome === 'failed'))
       this.#addFailure(outcome, record);
     if (action === 'release') this.#events.released.push(event);
@@ -197,7 +200,7 @@ class Tally {
     });
   }
 
-  /** The first successful read of each source in the period. */
+  /** Returns the first successful read of each source in the period. */
   reads(): readonly { readonly store: string; readonly key: string; readonly time: string }[] {
     return [...this.#reads.values()];
   }

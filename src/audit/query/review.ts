@@ -6,7 +6,7 @@ import type { AuditStore } from '../store.ts';
 export const NEW_REVIEW_STATES = ['reviewed', 'flagged'] as const satisfies readonly ReviewState[];
 export type NewReviewState = (typeof NEW_REVIEW_STATES)[number];
 
-/** In UTF-16 code units. */
+/** The maximum length of a note, in UTF-16 code units. */
 export const MAX_NOTE_LENGTH = 2_000;
 
 export interface ReviewRequest {
@@ -18,8 +18,9 @@ export interface ReviewRequest {
 }
 
 /**
- * Records a person's review of a record, and returns the record of the review. The last review counts, and earlier ones
- * stay in the log. A review names no target, so it is not part of a target's history.
+ * Records a person's review of a record, and returns the record of the review. Only the last review of a record
+ * determines its state, but earlier ones stay in the log. The record of a review names no target, so it is not part of
+ * a target's history.
  *
  * @throws AppError RECORD_MISSING; NOT_REVIEWABLE for a review of a review.
  */

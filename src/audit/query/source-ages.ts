@@ -11,7 +11,7 @@ export interface OverdueSource {
   readonly store: string;
   readonly key: string;
   readonly version: string;
-  /** RFC 3339. When this version was first read, which may be later than when it was created. */
+  /** When this version was first read, in RFC 3339 format. The store may have created the version earlier. */
   readonly since: string;
   readonly days: number;
   readonly maxDays: number;

@@ -8,29 +8,30 @@ export interface TracedVersion {
   readonly key: string;
   readonly version: string;
   readonly fingerprint: string;
-  /** RFC 3339. The time of the first read of this version that is still on record. */
+  /** The time of the oldest read of this version that the audit still contains, in RFC 3339 format. */
   readonly firstRead: string;
 }
 
 export interface Trace extends QueryPage {
   /** The source versions that contained the value, most recently read first. */
   readonly versions: readonly TracedVersion[];
-  /** Whether more versions match than the limit allows. */
+  /** Whether the value has more versions than the list may contain. */
   readonly more: boolean;
 }
 
 /**
- * Each version costs one query per page. A value with more versions is trivial, such as an empty string or an example.
+ * The maximum number of versions of one value. Each version costs one query per page. A value with more versions than
+ * this is trivial, such as an empty string or an example.
  */
 const MAX_VERSIONS = 50;
 const PAGE_SIZE = 500;
 
 /**
  * Finds where a value has been used. The record of a read contains the fingerprint of the value and the version of the
- * source. The record of a change contains the fingerprint of each key and the source versions that were used. The
- * result is every record with one of the fingerprints, and every record that refers to a source version with this
- * value. Records of older releases have no fingerprints of single keys. In these records, a property of a larger value
- * is found only by the fingerprint of the whole value.
+ * source. The record of a change contains the fingerprint of each key's value and the source versions that were used.
+ * So the result is every record with one of the fingerprints, and every record that refers to a source version with
+ * this value. Records of older releases contain no fingerprints of single keys. There, a property of a larger value is
+ * found only by the fingerprint of the whole value.
  *
  * @param fingerprints The fingerprints of the value, one for each fingerprint key.
  */
@@ -70,8 +71,8 @@ async function versionsOf(
       for (const version of readVersions) {
         const id = JSON.stringify([version.store, version.key, version.version]);
         if (versions.size === MAX_VERSIONS && !versions.has(id)) return toResult(versions, true);
-        // Records are visited newest first. `set` keeps the position of an existing entry and replaces its time, so the
-        // time of the first read remains.
+        // Records are visited newest first. `set` keeps the position of an existing entry and replaces its time, so in
+        // the end the entry has the oldest time.
         versions.set(id, version);
       }
     }

@@ -72,8 +72,8 @@ function spanRows(records: readonly AuditRecord[]): readonly SpanRow[] {
 }
 
 /**
- * Returns the intents whose outcome is not among the records, and the keys of all outcomes. An intent whose outcome is
- * also among the records needs no row in `open_intents`.
+ * Returns the intents without an outcome among these records, and the keys of all outcomes. An intent with an outcome
+ * among them needs no row in `open_intents`.
  */
 function intentsOf(records: readonly AuditRecord[]): {
   readonly opened: readonly IntentRow[];
@@ -95,7 +95,7 @@ function intentsOf(records: readonly AuditRecord[]): {
   return { opened: [...opened.values()].flat(), closed };
 }
 
-/** Imports records unchanged and appends them to the chain. An empty store accepts any base. */
+/** Imports records unchanged and appends them to the chain. In an empty store, the chain may start after any base. */
 export function importRecords(
   database: AuditDatabase,
   records: Iterable<StoredRecord>,

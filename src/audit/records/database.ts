@@ -11,18 +11,21 @@ import type {
   TargetRow,
 } from './tables.ts';
 
-/** A database with the tables of a store. Everything else about a store is the same for SQLite and PostgreSQL. */
+/**
+ * A database with the tables of a store. All code of a store that is not behind this interface is the same for SQLite
+ * and PostgreSQL.
+ */
 export interface AuditDatabase {
   readonly dialect: Dialect;
   query: Query;
   /**
-   * Runs a query that returns one row at most, and that has only texts as values. Such a query runs several times before
-   * each read of a value and each write of a target, often for many sources at the same time.
+   * Runs a query that returns one row at most, and has only texts as values. Such queries are frequent: several run
+   * before each read of a value and each write of a target, often for many sources at the same time.
    */
   queryOne<Row>(query: Sql<Row>): Promise<Row | undefined>;
-  /** Runs work that reads one state of the database. */
+  /** Runs work whose queries all see the same state of the database. */
   snapshot<T>(work: (query: Query) => Promise<T>): Promise<T>;
-  /** Runs work in a transaction. It holds the lock of the head, so that no other process writes meanwhile. */
+  /** Runs work in a transaction. The transaction holds the lock of the head, so no other process writes meanwhile. */
   transact<T>(work: (transaction: Transaction, state: WriteState) => Promise<T>): Promise<T>;
 }
 
@@ -40,13 +43,19 @@ export interface WriteState {
   readonly moving: string | null;
 }
 
-/** What the SQL of the two databases does not share. */
+/** The parts of the SQL that differ between the two databases. */
 export interface Dialect {
-  /** Makes SQLite read a table through this index. PostgreSQL chooses it by itself. */
+  /**
+   * Returns SQL that makes SQLite read a table through this index. PostgreSQL needs no such SQL, because it chooses the
+   * index by itself.
+   */
   using(index: string): Sql;
   /** Selects the sequence numbers of the records with this fingerprint, in any order. */
   withFingerprint(fingerprint: string, within: Range): Sql;
-  /** Runs after an import: the processes of the imported intents do not write to this store. */
+  /**
+   * A statement to run after an import. It marks the imported intents as abandoned, because their processes do not
+   * write to this store.
+   */
   readonly afterImport: Sql | undefined;
 }
 
@@ -109,7 +118,10 @@ const COLUMNS: { readonly [T in Table]: Columns<T> } = {
   kept_fingerprints: FINGERPRINT,
 };
 
-/** What happens to a row that exists already. In the other tables this is an error: the store was changed from outside. */
+/**
+ * The SQL for rows that exist already. For the other tables such a row is an error, because only a change from outside
+ * can have added it.
+ */
 const CONFLICTS: { readonly [T in Table]?: string } = {
   spans: `on conflict (block) do update set
     since = case when excluded.since < spans.since then excluded.since else spans.since end,
@@ -119,16 +131,16 @@ const CONFLICTS: { readonly [T in Table]?: string } = {
   kept: `on conflict (slot) do update set ${RECORD.map((column) => `${column} = excluded.${column}`).join(', ')}`,
 };
 
-/** How to insert the rows of a table. */
+/** The new rows of a table, and how to insert them. */
 export interface Insertion {
   readonly table: string;
   readonly columns: readonly string[];
   readonly rows: readonly object[];
-  /** The end of the statement. */
+  /** The end of the `insert` statement, for rows that exist already. */
   readonly onConflict: string;
 }
 
-/** The tables for which there are rows. */
+/** Returns the insertions into the tables that get new rows. */
 export function insertionsOf(rows: Partial<NewRows>): readonly Insertion[] {
   return (Object.keys(COLUMNS) as Table[]).flatMap((table) => {
     const added: readonly object[] = rows[table] ?? [];

@@ -91,7 +91,7 @@ export async function saveRetained(
   }
 }
 
-/** Deletes the oldest pruned records. Returns whether there were any. */
+/** Deletes one batch of the oldest pruned records. Returns whether there were any. */
 async function deleteBatch(query: Query, until: number): Promise<boolean> {
   const [row] = await query(sql<{ first: number | null }>`select min(sequence) as first from records`);
   const first = row?.first ?? undefined;

@@ -20,7 +20,7 @@ export type RecordText = Pick<RecordRow, 'record' | 'hash'>;
 
 const AFTER_BASE = sql`> (select base.sequence from base)`;
 
-/** The conditions of a filter on the columns of `records` or `kept`. */
+/** Returns the conditions of a filter that concern the columns of `records` or `kept`. */
 export function columnConditions(table: string, filter: RecordFilter): readonly Sql[] {
   const { since, until, actor, mapping, namespace, secret, action, outcome, code } = filter;
   const isKind = (ACTOR_KINDS as readonly (string | undefined)[]).includes(actor);
@@ -46,7 +46,7 @@ function equalities(table: string, columns: Readonly<Record<string, string | und
   );
 }
 
-/** All stored times have the same format, so they can be compared as text. */
+/** Converts a time to the format of all stored times. In this format, times can be compared as text. */
 export function instant(time: string): string {
   const parsed = new Date(time);
   if (Number.isNaN(parsed.getTime()))
@@ -55,17 +55,17 @@ export function instant(time: string): string {
 }
 
 /**
- * All conditions must hold for the same source. For example, `--store a --key b` must not match a record with one
- * source in store `a` and a key `b` in another store.
+ * Returns the conditions on a source. All of them must hold for the same source. For example, `--store a --key b` must
+ * not match a record with one source in store `a` and a key `b` in another store.
  */
 export function sourceConditions(table: string, { store, key, version }: RecordFilter): readonly Sql[] {
   return equalities(table, { store, key, version });
 }
 
 /**
- * Conditions on fields without a column. They are only used together with others. The text of a record is canonical
- * JSON, so a member always has this exact form. The pattern cannot match elsewhere: quotation marks within texts are
- * escaped, and the members of `values` have fingerprints as values.
+ * Returns the conditions on fields that have no column. Filters always contain other conditions too. The text of a
+ * record is canonical JSON, so a member always has exactly this form. The pattern matches nothing else: quotation marks
+ * within texts are escaped, and the members of `values` have fingerprints as values.
  */
 export function textConditions(table: string, { phase, instance }: RecordFilter): readonly Sql[] {
   return Object.entries({ phase, instance }).flatMap(([name, value]) => {
@@ -76,7 +76,10 @@ export function textConditions(table: string, { phase, instance }: RecordFilter)
   });
 }
 
-/** Selects the newest matching copy of a pruned record. Reviews are pruned together with their records. */
+/**
+ * Selects the newest matching copy of a pruned record. The filter's review state is ignored, because reviews are pruned
+ * together with their records.
+ */
 export function retainedQuery(filter: RecordFilter, actions: readonly Action[]): Sql<RecordText> {
   const { request, fingerprint } = filter;
   const conditions = [isOneOf('kept.action', actions), ...columnConditions('kept', filter)];
@@ -102,7 +105,9 @@ export function recordQuery(sequence: number): Sql<RecordText> {
   return sql`select record, hash from records where sequence = ${sequence} and sequence ${AFTER_BASE}`;
 }
 
-/** Selects whole rows, oldest first, because verification compares the columns with the text. */
+/**
+ * Selects rows with all columns, because verification compares the columns with the text. The oldest rows come first.
+ */
 export function scanQuery(from: number, limit: number): Sql<RecordRow> {
   return sql`select * from records where sequence >= ${from} order by sequence limit ${limit}`;
 }
@@ -119,7 +124,7 @@ export function fingerprintsQuery(from: number, to: number): Sql<FingerprintRow>
   return sql`select * from record_fingerprints where ${between(from, to)}`;
 }
 
-/** Selects the review rows of a range of records, with the reviews themselves. */
+/** Selects the review rows of the records in a range, each with the review that it refers to. */
 export function reviewRowsQuery(from: number, to: number): Sql<ReviewRow & Partial<RecordText>> {
   return sql`select record_reviews.sequence, state, review, record, hash
     from record_reviews left join records on records.sequence = review
@@ -131,7 +136,7 @@ export function spansQuery(from: number, to: number): Sql<SpanRow> {
     where block >= ${Math.floor(from / BLOCK)} and block <= ${Math.floor(to / BLOCK)}`;
 }
 
-/** Selects the last review of each of these records, except pruned reviews. */
+/** Selects the last review of each of these records. Omits pruned records. */
 export function reviewsQuery(sequences: readonly number[]): Sql<RecordText & { reviewed: number }> {
   return sql`select records.record, records.hash, record_reviews.sequence as reviewed
     from record_reviews join records on records.sequence = review
@@ -146,7 +151,7 @@ export function openAttemptsQuery(
     and namespace = ${columnText(namespace)} and secret = ${columnText(secret)}`;
 }
 
-/** The intents without an outcome, also those among the copies of pruned records. */
+/** Selects the intents without an outcome, even if only a retained copy of them is left. */
 export function openIntentsQuery<Row = object>(
   columns: Sql = NOTHING,
 ): Sql<RecordText & Pick<IntentRow, 'replica'> & Row> {

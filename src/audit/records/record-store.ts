@@ -41,7 +41,7 @@ type RecordStore = RecordReader &
 export interface RecordStoreOptions {
   readonly access: StoreAccess;
   readonly database: AuditDatabase;
-  /** Appends sanitized entries, together with those of other callers. */
+  /** Appends sanitized entries. They may share a transaction with the entries of other callers. */
   readonly append: (entries: readonly Entry[]) => Promise<readonly AuditRecord[]>;
 }
 
@@ -75,7 +75,7 @@ export function createRecordStore({ access, database, append }: RecordStoreOptio
   };
 }
 
-/** Whether the store may be used. */
+/** Decides whether an operation may use the store. */
 export interface StoreAccess {
   readonly address: string;
   /** Runs an operation, and names the store in its errors. Fails after the store was closed. */

@@ -13,7 +13,7 @@ export function reviewChange({ action, review, sequence }: AuditRecord): ReviewR
   return { sequence: review.sequence, state: review.state, review: sequence };
 }
 
-/** Converts a review record to the form that people see. */
+/** Converts the record of a review to the form that people see. */
 export function reviewOf({ sequence, review, actor, time, note }: AuditRecord): Review | undefined {
   if (review === undefined) return undefined;
   return {
@@ -25,7 +25,7 @@ export function reviewOf({ sequence, review, actor, time, note }: AuditRecord): 
   };
 }
 
-/** Saves the new review states of records, after the reviews themselves were inserted. */
+/** Saves the review states that these reviews set. The records of the reviews must be inserted before. */
 export async function saveReviews(query: Query, reviews: readonly AuditRecord[]): Promise<void> {
   const last = new Map<number, ReviewRow>();
   for (const record of reviews) {
@@ -46,8 +46,9 @@ export async function saveReviews(query: Query, reviews: readonly AuditRecord[])
 const PAGE = 500;
 
 /**
- * Deletes search rows without records. Such rows exist after someone has cut off the end of the log. They would collide
- * with new records once a person accepts the loss. A record whose last review was cut off gets its previous state.
+ * Deletes search rows that have no record. Such rows remain if somebody has cut off the end of the log. After a person
+ * accepts the loss, they would collide with new records. If the last review of a record was cut off, the record gets
+ * its previous review state.
  */
 export async function deleteOrphanRows(query: Query): Promise<void> {
   const [{ last: end } = { last: 0 }] = await query(sql<{ last: number }>`select max(sequence) as last from (
@@ -76,13 +77,13 @@ export async function deleteOrphanRows(query: Query): Promise<void> {
   }
 }
 
-/** The rows and records to compare for one record. */
+/** The review row of a record, and the records with which the row must agree. */
 export interface ReviewContext {
   /** The review row of the record, if it exists. */
   readonly row: ReviewRow | undefined;
   /** The review to which the row refers. */
   readonly review: AuditRecord | undefined;
-  /** For a review: the reviewed record, with the number of its last review. */
+  /** If the record is a review: the reviewed record, with the sequence of its last review. */
   readonly about: ReviewedRow | undefined;
 }
 
@@ -92,7 +93,7 @@ export interface ReviewedRow {
   readonly review: number | null;
 }
 
-/** Selects the records that reviews refer to. */
+/** Selects the reviewed records with these sequence numbers, each with the sequence of its last review. */
 export const reviewedQuery = (sequences: readonly number[]) =>
   sql<ReviewedRow>`select records.sequence, action, review
     from records left join record_reviews on record_reviews.sequence = records.sequence

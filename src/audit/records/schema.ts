@@ -5,16 +5,16 @@ import { GENESIS } from '../chain.ts';
  */
 export const SCHEMA_VERSION = 4;
 
-/** What the two databases write differently in the definition of a table. */
+/** The parts of a table definition that differ between the two databases. */
 export interface TableSyntax {
   readonly integer: string;
   readonly text: string;
-  /** The suffixes of table definitions: `table` in general, and `index` for a table that consists only of its key. */
+  /** The ends of table definitions: `index` for a table that consists only of its key, and `table` for all others. */
   readonly table: string;
   readonly index: string;
-  /** The suffix of the table of the head, whose only row changes with every write. */
+  /** The end of the definition of the table `head`, whose only row changes with every write. */
   readonly head: string;
-  /** Further columns of `open_intents`. */
+  /** Additional columns of `open_intents`. */
   readonly intentColumns: string;
   /** The columns of the index of `record_fingerprints`. */
   readonly fingerprintIndex: string;
@@ -23,11 +23,11 @@ export interface TableSyntax {
 /**
  * The tables and indexes of a store. Each index serves one way to find records (`search.ts`). Measured in SQLite with
  * 1,000,000 records, in milliseconds of CPU:
- * - `records_by_columns`: a search without results takes 65 ms with this index. It would take 560 ms in the records
- *   themselves, and 100 ms in a table with a copy of these columns. With one index for each column and the choice left
- *   to the database, some searches took more than 2 s.
- * - `spans`: finds the records of a given time range in less than 1 ms. An index of the times would have 33 MB, and
- *   take 50 ms for each page of an export.
+ * - `records_by_columns`: a search without results takes 65 ms with this index. It would take 560 ms if it read the
+ *   records themselves, and 100 ms if it read a table with a copy of these columns. With one index for each column, some
+ *   searches took more than 2 s, because the database chose a bad index.
+ * - `spans`: finds the records of a given time range in less than 1 ms. An index of all times would be 33 MB large, and
+ *   each page of an export would take 50 ms.
  */
 export function tablesOf(syntax: TableSyntax): string {
   return [recordTables(syntax), searchTables(syntax), stateTables(syntax), retainedTables(syntax)].join('\n');
@@ -85,7 +85,7 @@ function searchTables(syntax: TableSyntax): string {
     create table spans (block ${integer} primary key, since ${text} not null, until ${text} not null)${table};`;
 }
 
-/** The state of the store: targets, intents without an outcome, and both ends of the chain. */
+/** Returns the tables with the state of the store: targets, intents without an outcome, and both ends of the chain. */
 function stateTables({ integer, text, table, index, head, intentColumns }: TableSyntax): string {
   return `create table targets (
       namespace ${text} not null,
@@ -116,7 +116,7 @@ function stateTables({ integer, text, table, index, head, intentColumns }: Table
     insert into base values (1, 0, '${GENESIS.hash}', null);`;
 }
 
-/** The copies of pruned records. There are few of them, so they need fewer indexes. */
+/** Returns the tables with the copies of pruned records. There are few copies, so these tables need fewer indexes. */
 function retainedTables(syntax: TableSyntax): string {
   const { integer, text, table, index } = syntax;
   return `create table kept (

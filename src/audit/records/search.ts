@@ -14,8 +14,8 @@ import { and, isOneOf, NOTHING, type Sql, sql } from './sql.ts';
 import { BLOCK, columnText } from './tables.ts';
 
 /**
- * The number of records that one query of a search covers. Other work can run between two queries, which matters for
- * SQLite: with this size, a query takes at most 20 ms of CPU in a store of 1,000,000 records.
+ * The number of records that one query of a search covers. A query in SQLite blocks this process, and other work can
+ * run only between two queries. With this size, a query takes at most 20 ms of CPU in a store of 1,000,000 records.
  */
 const WINDOW = 100_000;
 
@@ -25,9 +25,9 @@ const WINDOW = 100_000;
  * page is full.
  *
  * The database itself chooses an index badly when few records match, and such searches are common in an audit. With
- * 1,000,000 records and the choice left to SQLite, searches by time took up to 3 s. Combinations of the filters of
- * `audit list` take 1 ms of CPU here (median), 98 ms (99th percentile) and at most 0.22 s. Counting the matches of each
- * condition first, to choose the index, took 2 ms, 46 ms and 0.28 s.
+ * 1,000,000 records, searches by time took up to 3 s when SQLite chose the index. With this function, searches with
+ * combined filters of `audit list` take 1 ms of CPU (median), 98 ms (99th percentile) and at most 0.22 s. A variant
+ * that first counted the matches of each condition, to choose the index, took 2 ms, 46 ms and 0.28 s.
  */
 export async function search(
   database: AuditDatabase,
@@ -60,7 +60,7 @@ interface Criteria {
 
 /**
  * Returns the range that can contain results. It is limited by the page, the log, the time range, and the first and
- * last record of the secret store in the filter. The last limit helps if that secret store is new, retired or unknown.
+ * last record of the secret store in the filter. This last limit helps if that secret store is new, retired or unknown.
  */
 async function boundsOf(database: AuditDatabase, filter: RecordFilter, page: Page): Promise<Range> {
   const { since, until, store } = filter;
@@ -121,14 +121,17 @@ function windowQuery(
 /** The tables that a search reads first. `r` is the table of the records. */
 interface Start {
   readonly from: Sql;
-  /** The sequence number, from the index that returns the records in order. */
+  /** The column with the sequence number, in the index that returns the records in order. */
   readonly sequence: Sql;
   readonly condition: Sql;
-  /** The filter without the members that the condition already checks. */
+  /** The filter without the members that `condition` already checks. */
   readonly rest: RecordFilter;
 }
 
-/** Chooses the index that usually leaves the fewest records. SQLite joins a `cross join` in the written order. */
+/**
+ * Chooses the index that usually leaves the fewest records. For a `cross join`, SQLite reads the tables in the written
+ * order.
+ */
 function startOf(
   { using, withFingerprint }: Dialect,
   filter: RecordFilter,
@@ -171,7 +174,7 @@ function without(filter: RecordFilter, members: readonly (keyof RecordFilter)[])
   );
 }
 
-/** All conditions of a search, for a row `r` of `records`. */
+/** Returns all conditions of a search, for a row `r` of `records`. */
 function recordConditions(filter: RecordFilter, actions: readonly Action[] | undefined): readonly Sql[] {
   const { request, fingerprint, review } = filter;
   const conditions = [...columnConditions('r', filter)];
@@ -183,7 +186,7 @@ function recordConditions(filter: RecordFilter, actions: readonly Action[] | und
     conditions.push(sql`exists (
       select 1 from record_reviews where record_reviews.sequence = r.sequence and state = ${review})`);
   conditions.push(...hasSource(filter));
-  // These conditions come last, because they need the record itself.
+  // These conditions come last, because checking them reads the record itself and not only an index.
   conditions.push(...textConditions('r', filter));
   if (request !== undefined) conditions.push(sql`r.request_id = ${columnText(request)}`);
   if (fingerprint !== undefined)
@@ -211,7 +214,7 @@ export async function latest(
   return result ?? (await database.query(retainedQuery(filter, actions)))[0];
 }
 
-/** Whether the filter is about one key or one target, without a condition that needs another index. */
+/** Whether the filter selects a single key or a single target, and has no condition that needs another index. */
 function hasSingleSubject(filter: RecordFilter): boolean {
   const { key, namespace, secret, since, until, request, fingerprint, review } = filter;
   const isNamed = key !== undefined || (namespace !== undefined && secret !== undefined);
@@ -219,8 +222,9 @@ function hasSingleSubject(filter: RecordFilter): boolean {
 }
 
 /**
- * The index of the keys or of the targets returns the records in order, and contains the columns of most conditions.
- * With 27,000 records of the same target and no result, the query takes 2 ms of CPU in SQLite.
+ * Selects the newest match through the index of the keys or of the targets. This index returns the records in order,
+ * and contains the columns of most conditions. With 27,000 records of one target and no result, the query takes 2 ms of
+ * CPU in SQLite.
  */
 function latestQuery({ using }: Dialect, filter: RecordFilter, actions: readonly Action[]): Sql<RecordText> {
   const { key } = filter;

@@ -1,7 +1,7 @@
-/** A value in a query. Our tables have no other types. */
+/** A value in a query. Our tables have no columns of other types. */
 export type SqlValue = string | number | null;
 
-/** A query or a part of one, for both databases. Each `?` in the text stands for the next value. */
+/** A query or a part of a query, for both databases. Each `?` in the text stands for the next value. */
 export interface Sql<Row = unknown> {
   readonly text: string;
   readonly values: readonly SqlValue[];
@@ -29,7 +29,7 @@ export function sql<Row = unknown>(
   return { text, values };
 }
 
-/** Part of a query that contains no value, such as the name of a column. */
+/** Returns a part of a query that contains no value, such as the name of a column. */
 export function raw(text: string): Sql {
   return { text, values: [] };
 }
@@ -43,12 +43,12 @@ export function joined(parts: readonly Sql[], separator: string): Sql {
   };
 }
 
-/** True if there is no condition. */
+/** Combines conditions with `and`. Without conditions, the result is always true. */
 export function and(conditions: readonly Sql[]): Sql {
   return conditions.length === 0 ? raw('1 = 1') : joined(conditions, ' and ');
 }
 
-/** A condition that holds if the column has one of these values. False if there are none. */
+/** Returns the condition that the column has one of these values. Without values, the condition is always false. */
 export function isOneOf(column: string, values: readonly SqlValue[]): Sql {
   if (values.length === 0) return raw('1 = 0');
   return { text: `${column} in (${values.map(() => '?').join(', ')})`, values };

@@ -67,7 +67,7 @@ export async function readChunk(
 interface SearchRows {
   readonly sources: readonly SourceRow[];
   readonly fingerprints: readonly FingerprintRow[];
-  /** The times of the records around this one. */
+  /** The earliest and the latest time in the block that contains this record. */
   readonly span: SpanRow | undefined;
 }
 
@@ -86,7 +86,7 @@ function rowMatches(
   }
 }
 
-/** The sequence numbers of the records that the reviews in `rows` refer to. */
+/** Returns the sequence numbers of the records that the reviews in `rows` refer to. */
 function reviewedSequences(rows: readonly RecordRow[]): readonly number[] {
   return rows.flatMap(({ action, record: text, hash }) => {
     if (action !== 'review') return [];

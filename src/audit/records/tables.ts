@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Action, AuditRecord, ReviewState } from '../entry.ts';
 
-/** The rows of a store. Only the text of a record is evidence, and all other columns and tables exist for searching. */
+/**
+ * The rows of a store. Verification relies only on the text of a record. All other columns and tables exist for
+ * searching.
+ */
 export interface RecordRow {
   sequence: number;
   time: string;
@@ -25,7 +28,10 @@ export interface SourceRow {
   store: string;
   key: string;
   version: string;
-  /** The action of the record. With it, the index finds the last read of a key without the records of its writes. */
+  /**
+   * The action of the record. It is part of an index, so a search for the last read of a key skips the records of its
+   * writes.
+   */
   action: string;
 }
 
@@ -43,7 +49,7 @@ export interface ReviewRow {
   review: number;
 }
 
-/** Intents without an outcome. The table saves startup from searching the whole log. */
+/** The intents without an outcome. With this table, a start does not have to search the whole log for them. */
 export interface IntentRow extends ChangeKey {
   sequence: number;
   replica: string;
@@ -61,11 +67,11 @@ export interface ChangeKey {
 export interface BaseRow {
   sequence: number;
   hash: string;
-  /** The address of the store that is being moved into this one. No other writes are allowed while it is set. */
+  /** The address of the store that is being moved into this one. While it is set, no other writes are allowed. */
   moving: string | null;
 }
 
-/** The number of records in a block. */
+/** The number of records in a block of `SpanRow`. */
 export const BLOCK = 4096;
 
 /**
@@ -108,7 +114,7 @@ export function recordRow(record: AuditRecord, text: string): RecordRow {
   };
 }
 
-/** Without duplicates: two properties of the same version give one row. */
+/** Returns one row for each source version. Two properties of the same version share a row. */
 export function sourceRows({ sequence, store, key = '', sources, action }: AuditRecord): SourceRow[] {
   const listed = sources.some((source) => source.store === store && source.key === key);
   const all = store === undefined || listed ? sources : [{ store, key, version: '' }, ...sources];
@@ -130,7 +136,7 @@ function sourceText({ store, key, version, action }: SourceRow): string {
   return JSON.stringify([store, key, version, action]);
 }
 
-/** Without duplicates, because two keys may have the same value. */
+/** Returns one row for each different fingerprint. Two keys with the same value share a row. */
 export function fingerprintRows({ sequence, before, after, values = {} }: AuditRecord): FingerprintRow[] {
   const all = [before, after, ...Object.values(values)].filter((fingerprint) => fingerprint !== undefined);
   return [...new Set(all)].map((fingerprint) => ({ sequence, fingerprint }));
@@ -150,15 +156,15 @@ function column(text: string | undefined): string | null {
 }
 
 /**
- * In UTF-8 bytes. Longer than any store or cluster name. An index contains up to four such columns, and an entry of a
- * PostgreSQL index has at most 2,704 bytes.
+ * The maximum length of a text in a column, in UTF-8 bytes. All names of stores and cluster objects are shorter. An
+ * index contains up to four such columns, and an entry of a PostgreSQL index has at most 2,704 bytes.
  */
 const MAX_COLUMN_BYTES = 600;
 const MAX_BYTES_OF_CHARACTER = 3;
 
 /**
- * Converts a text for a column. PostgreSQL cannot store NUL, so NUL becomes U+2400. A text that is too long for an
- * index is cut, and a hash is appended.
+ * Converts a text for storage in a column. PostgreSQL cannot store NUL, so NUL becomes U+2400. A text that is too long
+ * for an index is cut, and a hash is appended.
  */
 export function columnText(text: string): string {
   const cleaned = text.toWellFormed().replaceAll('\0', '\u2400');
@@ -201,7 +207,7 @@ function sameTexts(a: readonly string[], b: readonly string[]): boolean {
 /** The actions after which a Secret is listed as a target. */
 const TARGET_CHANGES: readonly Action[] = ['create', 'update', 'adopt', 'repair', 'rollback'];
 
-/** The targets that these records changed, without duplicates. */
+/** Returns the targets that these records changed, without duplicates. */
 export function targetRows(records: readonly AuditRecord[]): readonly TargetRow[] {
   const rows = records
     .filter(({ action, secret }) => secret !== undefined && TARGET_CHANGES.includes(action))

@@ -16,15 +16,15 @@ export interface Segment {
 }
 
 /**
- * A folder for one store. Each segment is `audit-<from>-<to>.jsonl`, with its checkpoint in
- * `audit-<from>-<to>.checkpoint`.
+ * A folder with the archived segments of one store. A segment is the file `audit-<from>-<to>.jsonl`, and its checkpoint
+ * is the file `audit-<from>-<to>.checkpoint`.
  */
 export interface Archive {
   readonly path: string;
   /**
-   * Writes a segment. The file has a temporary name until it is complete and synced. A file with different content is
-   * never overwritten. Writing the same segment again is allowed. `fill` adds the records, and throws if they must not
-   * be archived.
+   * Writes a segment. The file has a temporary name until it is complete and synced. An existing file with different
+   * content is never overwritten. A segment that is already archived may be written a second time. `fill` adds the
+   * records, and throws if they must not be archived.
    * @returns The name of the file.
    * @throws AppError AUDIT_UNAVAILABLE
    */
@@ -33,8 +33,8 @@ export interface Archive {
     fill: (add: (record: StoredRecord) => Promise<void>) => Promise<void>,
   ): Promise<string>;
   /**
-   * The checkpoints of archived segments that follow this record. These segments were archived, but a crash prevented
-   * their pruning.
+   * Returns the checkpoints of the archived segments that follow this record. A crash prevented the pruning of these
+   * segments.
    */
   archivedSeals(base: Head): Promise<readonly Checkpoint[]>;
 }
@@ -81,7 +81,7 @@ async function write(folder: string, { base, seal }: Segment, fill: Parameters<A
     );
     await rename(`${path}.part`, path);
   } catch (error) {
-    // On a full disk, the incomplete file would block further writes.
+    // Remove the incomplete file. On a full disk, it would take the space that further writes need.
     await rm(`${path}.part`, { force: true });
     throw error;
   }
@@ -91,7 +91,10 @@ async function write(folder: string, { base, seal }: Segment, fill: Parameters<A
 
 type TemporaryFile = Awaited<ReturnType<typeof open>>;
 
-/** Writes `<path>.part` and syncs it. With `replace`, renames it to `path`. Removes it after a failure. */
+/**
+ * Writes the file `<path>.part` and syncs it. With `replace`, renames it to `path`. If anything fails, removes
+ * `<path>.part`.
+ */
 async function writeTemporary(
   path: string,
   fill: (part: TemporaryFile, hash: Hash) => Promise<void>,
@@ -102,7 +105,7 @@ async function writeTemporary(
   try {
     const hash = createHash('sha256');
     {
-      // `wx` never follows an existing link.
+      // The flag `wx` never follows an existing link.
       await using file = await open(part, 'wx', 0o600);
       await fill(file, hash);
       await file.sync();
@@ -121,7 +124,7 @@ async function writeTemporary(
   }
 }
 
-/** Returns undefined if the file does not exist. */
+/** Returns the hash of a file, or undefined if the file does not exist. */
 async function hashOfFile(path: string): Promise<string | undefined> {
   const hash = createHash('sha256');
   try {

@@ -6,8 +6,8 @@ import type { Segment } from './archive.ts';
 const NOTE_PREFIX = 'retention:';
 
 /**
- * The record that announces the pruning of a segment. It contains the sequence and hash of the last pruned record, so
- * that the first remaining record can be verified.
+ * Creates the record that announces the pruning of a segment. It contains the sequence and hash of the last pruned
+ * record, so that the first remaining record can be verified.
  */
 export function pruneEntry({ base, seal }: Segment, name: string | undefined, durationMs: number): Entry {
   const first = base.sequence + 1;

@@ -3,16 +3,17 @@ import type { AuditRecord } from '../entry.ts';
 import { auditUnavailable, damagedRecord } from '../errors.ts';
 
 /**
- * The slot of a record. Pruning keeps a copy of the newest record of each slot, because later decisions depend on it
- * (`latest`). Examples are the last write of a target, a failure that has not ended, the last read of a source, and the
- * last pin. The number of slots is bounded by the number of targets and sources, times their kinds of records.
+ * Returns the slot of a record. Records in one slot describe the same state, so the newest of them replaces the older
+ * ones. Pruning keeps a copy of the newest record of each slot, because later decisions depend on it (`latest`).
+ * Examples are the last write of a target, a failure that has not ended, the last read of a source, and the last pin.
+ * The number of slots is bounded by the number of targets and sources, times their kinds of records.
  */
 function slotOf(record: AuditRecord): string {
   const { instance, action, phase, outcome, mapping, namespace, secret, store, key } = record;
   return JSON.stringify([instance, action, phase, outcome, mapping, namespace, secret, store, key]);
 }
 
-/** Each intent without an outcome has its own slot, because recovery after a crash must see all of them. */
+/** Returns a separate slot for each intent without an outcome, because recovery after a crash must see all of them. */
 function intentSlot(sequence: number): string {
   return `open ${sequence}`;
 }
@@ -48,7 +49,7 @@ export async function selectRetained(
 export const PRUNE_POINT_MISSING = 'it does not contain the record to prune up to';
 export const CONCURRENT_PRUNE = 'another process prunes records at the same time';
 
-/** A retained copy in the form in which another store provides it. */
+/** A retained copy with the text and the hash from its store. */
 export interface StoredRetainedRecord extends StoredRecord {
   /** Whether the record is an intent without an outcome. */
   readonly open: boolean;

@@ -12,9 +12,9 @@ import { type Evidence, verify } from '../verify/verify.ts';
 import type { Archive, Segment } from './archive.ts';
 import { pruneEntry } from './prune-entry.ts';
 
-// Old records are pruned from the start of the log, in segments that end at a checkpoint. The steps for each segment
-// are: verify its chain, archive it, record the pruning, sign a checkpoint, prune. Each step is durable before the next
-// one starts. After a crash between two steps, the same segment is processed again.
+// Retention prunes old records from the start of the log, in segments that end at a checkpoint. The steps for each
+// segment are: verify its chain, archive it, record the pruning, sign a checkpoint, prune. Each step is durable before
+// the next one starts. After a crash between two steps, the same segment is processed again.
 
 export interface RetentionOptions {
   readonly audit: AuditStore;
@@ -48,14 +48,14 @@ export type RetentionResult =
 export interface Retention {
   /** Prunes old records. Only one process prunes at a time. @throws AppError */
   run(options?: RunOptions): Promise<RetentionResult>;
-  /** Deletes the remaining rows of pruned records after a crash. @throws AppError AUDIT_UNAVAILABLE */
+  /** Deletes the rows of pruned records that remained after a crash. @throws AppError AUDIT_UNAVAILABLE */
   tidy(): Promise<void>;
 }
 
-/** A segment of this size takes about a second, and its file has a few megabytes. */
+/** Pruning a segment of this size takes about a second, and its file has a few megabytes. */
 const SEGMENT_RECORDS = 10_000;
 
-/** Pruning adds two records and a file, so it runs at most once a day. */
+/** Each pruning adds two records and a file, so it happens at most once a day. */
 const MIN_INTERVAL_MS = 86_400_000;
 
 const LOCK_NAME = 'retention';
@@ -82,7 +82,8 @@ export function createRetention(options: RetentionOptions): Retention {
 }
 
 /**
- * Returns the current base and the last record that is old enough. Returns undefined if pruning is not worthwhile yet.
+ * Returns the current base and the sequence of the last record that is old enough. Returns undefined if the first
+ * record reached the minimum age less than a day ago.
  */
 async function findPrunable({
   audit,
@@ -93,11 +94,11 @@ async function findPrunable({
   const [first] = await audit.list({}, { limit: 1, after: base.sequence });
   const [last] = await audit.list({}, { limit: 1 });
   if (first === undefined || last === undefined) return undefined;
-  // Use the last record's time if it is earlier than the clock. A clock that jumped ahead must not make records look
-  // old.
+  // Compare with the time of the last record if the clock is ahead of it. Otherwise records would look old after the
+  // clock jumped ahead.
   const oldest = Math.min(clock.now(), Date.parse(last.time)) - retentionMs;
   if (Date.parse(first.time) >= oldest - MIN_INTERVAL_MS) return undefined;
-  // Stop before the first young record in sequence order. After a clock change, old records may follow a young one.
+  // Stop before the first record in the log that is too young. Older records may follow it if the clock was set back.
   const [firstYoung] = await audit.list(
     { since: new Date(oldest).toISOString() },
     { limit: 1, after: base.sequence },
@@ -106,7 +107,7 @@ async function findPrunable({
   return until > base.sequence ? { base, until } : undefined;
 }
 
-/** The checkpoint at which the next segment ends. */
+/** Returns the checkpoint at which the next segment ends. */
 async function findSeal(
   { audit, archive, segmentRecords = SEGMENT_RECORDS }: RetentionOptions,
   base: Head,
@@ -118,7 +119,7 @@ async function findSeal(
     seal.sequence <= until &&
     signatureOf(seal, keys) === 'good' &&
     (await containsRecord(audit, seal));
-  // Finish an interrupted segment first, so that archives do not overlap.
+  // First finish a segment that is archived but not pruned. A longer segment would overlap with its archive.
   for (const seal of (await archive?.archivedSeals(base)) ?? []) if (await isValid(seal)) return seal;
   const between = checkpoints
     .filter(({ sequence }) => base.sequence < sequence && sequence <= until)
@@ -148,7 +149,10 @@ async function* recordsOf(
   }
 }
 
-/** Returns the file name in the archive. @throws BrokenChainError */
+/**
+ * Verifies the chain of a segment, and archives it if there is an archive. Returns the name of the archived file.
+ * @throws BrokenChainError
+ */
 async function archiveSegment(
   { audit, archive }: RetentionOptions,
   segment: Segment,
@@ -174,7 +178,7 @@ async function pruneSegment(
   const name = await archiveSegment(options, segment, signal);
   signal?.throwIfAborted();
   await audit.append([pruneEntry(segment, name, clock.now() - startedAt)]);
-  // Sign the record of the pruning outside the store before the records are deleted.
+  // Before the records are deleted, sign the record of the pruning and write this checkpoint outside the store.
   await checkpoints.write();
   const storeError = checkpoints.storeError();
   if (storeError !== undefined) throw storeError;
@@ -204,7 +208,7 @@ async function pruneSegments(
   return segments === 0 ? { kind: 'unsealed', until } : { kind: 'pruned', from, to: base.sequence, segments };
 }
 
-/** Aborts the writing of an archive. It is always caught in this file. */
+/** Stops the writing of an archive because the chain is broken. It is always caught in this file. */
 class BrokenChainError extends Error {
   readonly kind: ProblemKind;
   readonly sequence: number;

@@ -12,7 +12,7 @@ import type { Sql } from '../records/sql.ts';
 import { inTransaction, type SqliteFile } from './file.ts';
 import { sqliteDialect } from './schema.ts';
 
-/** @param use Runs each operation, and refuses it after the store was closed. */
+/** @param use Runs each operation. After the store was closed, it throws instead. */
 export function createSqliteDatabase(
   file: SqliteFile,
   use: <T>(work: () => Promise<T>) => Promise<T>,
@@ -39,13 +39,16 @@ export function createSqliteDatabase(
   };
 }
 
-/** SQL texts contain no values, so there are few different ones. Combined searches may produce many. */
+/**
+ * The maximum number of cached statements. SQL texts contain no values, so most queries share a few texts. Only
+ * combined searches may have many different ones.
+ */
 const MAX_PREPARED = 64;
 const preparedStatements = new WeakMap<DatabaseSync, Map<string, StatementSync>>();
 
 /**
- * Returns a cached prepared statement, because preparing a statement takes longer than running most of them. Evicts the
- * least recently used one.
+ * Returns a cached prepared statement, because preparing a statement usually takes longer than running it. If the cache
+ * is full, evicts the statement that was not used for the longest time.
  */
 function prepared(db: DatabaseSync, text: string): StatementSync {
   const all = preparedStatements.get(db) ?? new Map<string, StatementSync>();
@@ -60,7 +63,10 @@ function prepared(db: DatabaseSync, text: string): StatementSync {
   return statement;
 }
 
-/** Our tables are strict, so the rows have the types of the query. */
+/**
+ * SQLite checks the types of the columns, because our tables are strict. So the rows have the type that the query
+ * declares.
+ */
 function rows<Row>(db: DatabaseSync, { text, values }: Sql<Row>): readonly Row[] {
   return prepared(db, text).all(...values) as unknown as readonly Row[];
 }
@@ -79,7 +85,10 @@ function applyChange(db: DatabaseSync, { rows: added, closed = [], head }: Chang
     prepared(db, 'update head set sequence = ?, hash = ?').run(head.sequence, head.hash);
 }
 
-/** Parameters are bound by position. Binding thirteen names in SQLite takes longer than inserting the row. */
+/**
+ * Inserts rows. Parameters are bound by position, because binding thirteen names in SQLite takes longer than inserting
+ * the row.
+ */
 function insert(db: DatabaseSync, { table, columns, rows: added, onConflict }: Insertion): void {
   const placeholders = columns.map(() => '?').join(', ');
   const statement = prepared(

@@ -26,8 +26,8 @@ export interface SqliteFile {
 type Work<T> = (db: DatabaseSync) => T | Promise<T>;
 
 /**
- * How long SQLite itself waits for a lock. The time is short, because this wait blocks the whole process. Longer waits
- * use timers.
+ * How long SQLite itself waits for a lock. The time is short, because this wait blocks the whole process. For longer
+ * waits, this module retries with timers.
  */
 const BLOCKING_WAIT_MS = 20;
 
@@ -39,11 +39,11 @@ export async function openWriter(name: string, lockTimeoutMs: number): Promise<S
   });
   try {
     await retryWhileBusy(lockTimeoutMs, () => {
-      // Check before any write, because the file may belong to another program.
+      // Check the file before any write, because it may belong to another program.
       checkFile(db);
       db.exec('pragma journal_mode = wal; pragma synchronous = full; pragma trusted_schema = off');
-      // 8 MiB. With the default of 2 MiB, the indexes of a large log do not fit and appending is slow. 16 MiB is no
-      // faster.
+      // The cache has 8 MiB. With the default of 2 MiB, the indexes of a large log do not fit and appending is slow. A
+      // cache of 16 MiB is no faster.
       db.exec('pragma cache_size = -8192');
     });
     const opened = identity(name);
@@ -71,9 +71,9 @@ export async function openWriter(name: string, lockTimeoutMs: number): Promise<S
 }
 
 /**
- * Opens the file without creating anything. A normal reader of a WAL database creates files next to it, and fails if it
- * may not do so. If the WAL is empty, the file is therefore opened as immutable. The read is repeated if the file
- * changed during it.
+ * Opens the file without creating anything. When SQLite reads a database with a WAL, it normally creates files next to
+ * it, and fails without permission to do so. So if the WAL is empty, the file is opened as immutable. A read is
+ * repeated if the file changed during the read.
  */
 export async function openReader(name: string, lockTimeoutMs: number): Promise<SqliteFile> {
   const path = await retryWhileBusy(lockTimeoutMs, () => realpathSync(name));
@@ -120,14 +120,17 @@ export async function openReader(name: string, lockTimeoutMs: number): Promise<S
 }
 
 function open(path: string, readOnly: boolean, immutable = false): DatabaseSync {
-  // For a folder, SQLite would only report an I/O error.
+  // If the path is a folder, SQLite would report only an I/O error.
   if (statSync(path).isDirectory()) throw unusableStore('it cannot be opened: it is a folder');
   const url = pathToFileURL(path);
   if (immutable) url.search = 'immutable=1';
   return new DatabaseSync(url, { readOnly, timeout: BLOCKING_WAIT_MS });
 }
 
-/** Does not use `recursive`, which never returns where the system reports ENOENT below an existing folder (/proc). */
+/**
+ * Creates a folder and its parents. Does not use the option `recursive`, which never returns if the system reports
+ * ENOENT below an existing folder, as in /proc.
+ */
 function createFolder(path: string): void {
   if (existsSync(path)) return;
   createFolder(dirname(path));
@@ -138,7 +141,7 @@ function createFolder(path: string): void {
   }
 }
 
-/** Creates the file so that only its owner can access it. SQLite uses the same mode for its other files. */
+/** Creates the file with access only for its owner. SQLite uses the same mode for its other files. */
 function createFile(path: string): void {
   const folder = dirname(path);
   createFolder(folder);
@@ -157,7 +160,7 @@ function createFile(path: string): void {
   }
 }
 
-/** A transaction that only reads sees one state of the file. */
+/** Runs work in a transaction. Even if the work only reads, it sees a single state of the file. */
 export async function inTransaction<T>(
   db: DatabaseSync,
   begin: 'begin' | 'begin immediate',
@@ -169,12 +172,12 @@ export async function inTransaction<T>(
     db.exec('commit');
     return result;
   } finally {
-    // After some failures, such as a full disk, SQLite has already rolled back.
+    // After some failures, such as a full disk, SQLite has already rolled the transaction back.
     if (db.isTransaction) db.exec('rollback');
   }
 }
 
-/** Retries while another process holds a lock. Does not block this process meanwhile. */
+/** Retries work while another process holds a lock. Between two attempts, this process can do other work. */
 async function retryWhileBusy<T>(timeoutMs: number, work: () => T | Promise<T>): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (let pause = 1; ; pause = Math.min(pause * 2, 20)) {

@@ -6,8 +6,8 @@ import { isBusy, toAuditError } from './errors.ts';
 const POLL_MS = 20;
 
 /**
- * Locks the file. Returns undefined if another process holds the lock. Closing the database releases it, and the kernel
- * releases it when the process ends.
+ * Locks the file. Returns undefined if another process holds the lock. Closing the returned database releases the lock,
+ * and the kernel releases it when the process ends.
  */
 export function tryLock(path: string): DatabaseSync | undefined {
   const db = new DatabaseSync(path, { timeout: 0 });

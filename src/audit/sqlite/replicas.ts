@@ -6,8 +6,8 @@ import { tryLock } from './lock.ts';
 
 /**
  * Shows which of the processes that wrote to an audit file are still running. Each process holds a lock while it runs,
- * and the kernel releases the lock however the process ends. A process id is not enough, because ids are reused. The
- * lock is an exclusive transaction on an empty SQLite file. Node offers no other lock without a native module.
+ * and the kernel releases the lock however the process ends. A process id would not be enough, because ids are reused.
+ * The lock is an exclusive transaction on an empty SQLite file. Node offers no other lock without a native module.
  *
  * All functions except the release function must run in a write transaction of the audit file. Otherwise a lock file
  * that was just created, but not yet locked, would look like the file of an ended process.
@@ -16,7 +16,7 @@ export interface Replicas {
   /** Takes the lock of this process. Returns a function that releases it. */
   hold(replica: string): () => void;
   hasEnded(replica: string): boolean;
-  /** The number of other running processes. */
+  /** Returns the number of running processes, not counting `except`. */
   countRunning(except: string): number;
   /** Deletes the lock files of ended processes. */
   removeStale(): void;
@@ -24,7 +24,10 @@ export interface Replicas {
 
 const SUFFIX = '.lock';
 
-/** Keeps references to the locks. The garbage collector would otherwise close and so release them. */
+/**
+ * Keeps references to the locks. Otherwise the garbage collector would close the databases, and closing them releases
+ * the locks.
+ */
 const heldLocks = new Set<DatabaseSync>();
 
 export function createReplicas(auditPath: string): Replicas {

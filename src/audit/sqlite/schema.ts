@@ -7,23 +7,23 @@ import { raw, sql } from '../records/sql.ts';
 /** `PRAGMA application_id` of our files: "sbra" in ASCII. */
 const APPLICATION_ID = 0x73627261;
 
-/** The number of records that share one part of the index of the fingerprints. */
+/** The number of records that share one part of the fingerprint index. */
 const RUN_SIZE = 1024;
 
-/** The first varying characters of the fingerprint. They are enough to narrow the search. */
+/** Selects the first characters in which fingerprints differ. They are enough to narrow the search. */
 const prefixOf = (text: string): string => `substr(${text}, 10, 8)`;
 
 /**
  * Fingerprints are random, so inserts into one common index would be spread over the whole index. Instead, each run of
  * 1024 records has its own part of the index, and this part is small. A query searches all parts. Measured with
- * 1,000,000 records: an append takes 88 µs of CPU for each record, and with one common index 172 µs. The common index
- * takes 208 MB, this one 50 MB.
+ * 1,000,000 records: an append takes 88 µs of CPU for each record, and would take 172 µs with one common index. This
+ * index takes 50 MB, and a common one would take 208 MB.
  */
 const FINGERPRINT_INDEX = `sequence / ${RUN_SIZE}, ${prefixOf('fingerprint')}`;
 
 export const sqliteDialect: Dialect = {
   using: (index) => raw(` indexed by ${index}`),
-  // SQLite joins the tables of a `cross join` in the written order.
+  // For a `cross join`, SQLite reads the tables in the written order.
   withFingerprint: (fingerprint, { after, before }) => sql`
     with recursive runs (run) as (
       select ${Math.floor(after / RUN_SIZE)} union all
@@ -58,7 +58,10 @@ export function checkFile(db: DatabaseSync): FileState {
   return 'ours';
 }
 
-/** Must run in a write transaction. If two processes start together, only one of them then creates the tables. */
+/**
+ * Creates the tables if they do not exist. Must run in a write transaction, so that only one of two processes that
+ * start together creates the tables.
+ */
 export function createTables(db: DatabaseSync): void {
   if (checkFile(db) === 'ours') return;
   db.exec(TABLES);

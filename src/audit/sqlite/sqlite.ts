@@ -18,10 +18,10 @@ import { createReplicas, type Replicas } from './replicas.ts';
 export interface SqliteAuditOptions {
   readonly path: string;
   readonly instance: string;
-  /** The name of this process, never reused: `<host>-<pid>-<8 hex>`. */
+  /** The name of this process: `<host>-<pid>-<8 hex digits>`. No other process ever has this name. */
   readonly replica: string;
   readonly clock: Clock;
-  /** Creates and changes nothing. `append` and `unresolvedIntents` then fail. */
+  /** If true, the store creates and changes nothing, and `append` and `unresolvedIntents` fail. */
   readonly readOnly?: boolean;
   /** How long to wait while another process writes. */
   readonly lockTimeoutMs?: number;
@@ -58,7 +58,7 @@ function createStore(
   const access = createStoreAccess(path, release === undefined);
   const { use, assertWritable } = access;
   const database = createSqliteDatabase(file, use);
-  // Does not go through `use`, because pending appends are still written after the store was closed.
+  // Appends bypass `use`, because appends that are pending when the store is closed are still written.
   const { transact } = createSqliteDatabase(file, (work) => work());
   let isClean = false;
   const commits = createGroupCommit((entries) =>
@@ -100,14 +100,20 @@ function createStore(
   };
 }
 
-/** SQLite skips unchanged pages, so the head is changed and then restored. */
+/**
+ * Writes the head, to find out whether the file is writable. SQLite skips unchanged pages, so the head is changed and
+ * then restored.
+ */
 async function rewriteHead({ change }: Transaction, { head, moving }: WriteState): Promise<void> {
   if (moving !== null) throw auditUnavailable(MOVE_IN_PROGRESS);
   await change({ rows: {}, head: { ...head, hash: `${GENESIS.hash} ` } });
   await change({ rows: {}, head });
 }
 
-/** The intents without an outcome, and whether their processes have ended. Deletes the locks of ended processes. */
+/**
+ * Returns the intents without an outcome, and whether their processes have ended. Deletes the lock files of ended
+ * processes.
+ */
 async function openIntents(query: Query, replicas: Replicas) {
   const open = await query(openIntentsQuery());
   const ended = new Map(open.map(({ replica }) => [replica, replicas.hasEnded(replica)]));

@@ -17,7 +17,7 @@ export interface ChainWatchOptions {
   readonly store: Pick<AuditStore, 'storedRecords' | 'head' | 'base'>;
   readonly evidence: () => Promise<Evidence | undefined>;
   readonly clock: Clock;
-  /** Called after every few hundred records, because this work is not urgent. */
+  /** Called after every few hundred records. More urgent work can run before the promise resolves. */
   readonly pause: () => Promise<void>;
 }
 
@@ -30,11 +30,11 @@ export function createChainWatch({ store, evidence, clock, pause }: ChainWatchOp
   let problem: Problem | undefined;
 
   async function verifyFrom(start: Head, evidenceForRun: Evidence | undefined): Promise<void> {
-    // Read the head first, because records that are appended meanwhile come after it.
+    // Read the head first. Records that are appended after this read are left to the next run.
     const head = await store.head();
     const records = withPauses(upTo(head.sequence, start), pause);
-    // An incremental run needs no evidence, because earlier records are already verified. For the same reason it is
-    // marked as partial.
+    // A run over new records only needs no evidence, because the earlier records are already verified. For the same
+    // reason it is marked as partial.
     const proof = await verifyWithEvidence({
       records,
       base: start,

@@ -8,7 +8,7 @@ export type ChainState =
   | { readonly kind: 'intact'; readonly records: number; readonly head: Head }
   | { readonly kind: ProblemKind; readonly sequence: number };
 
-/** The claims of a record about its place in the chain, and whether its hash matches. */
+/** What a record says about its place in the chain, and whether its hash matches its content. */
 export interface Link {
   readonly sequence: number;
   readonly previousHash: string;
@@ -20,19 +20,24 @@ export interface Link {
   readonly columnsMatch: boolean;
 }
 
-/** The maximum change of a sequence number with which a record is still recognized by its hash. */
+/**
+ * How far a changed sequence number may be from the original one. Within this distance, the original number is found by
+ * trying out hashes.
+ */
 const MAX_RENUMBERING = 100;
 
 export interface ChainBreak {
   readonly head: Head;
-  /** The previous record. Undefined if the first record does not fit. */
+  /** The previous record. Undefined if the very first record does not fit. */
   readonly last: Link | undefined;
   readonly link: Link;
   readonly links: AsyncGenerator<Link>;
   readonly until: Head | undefined;
 }
 
-/** Determines from the records what happened at the first one that does not fit. */
+/**
+ * Determines what happened at the first record that does not fit into the chain, from this record and those around it.
+ */
 export async function diagnose({ head, last, link, links, until }: ChainBreak): Promise<ChainState> {
   const expected = head.sequence + 1;
   const problem = (kind: ProblemKind, sequence = expected): ChainState => ({ kind, sequence });
@@ -42,7 +47,7 @@ export async function diagnose({ head, last, link, links, until }: ChainBreak): 
 
   const rest = await scanRest(links, head, link);
   if (claimedSequence === undefined) {
-    // The content was changed, or the line was never a record.
+    // The content of the record was changed, or the line was never a record.
     if (rest.next !== undefined && follows(rest.next, head)) return problem('inserted');
     if (!(link.sequence > expected) || rest.next?.sequence === expected + 1) return problem('edited');
     return problem(rest.expected ? 'reordered' : 'deleted');
@@ -52,9 +57,9 @@ export async function diagnose({ head, last, link, links, until }: ChainBreak): 
     if (!rest.expected) return problem('deleted');
     return problem(rest.neighbour ? 'reordered' : 'inserted');
   }
-  if (!link.hashMatches) return problem('edited'); // only the sequence was edited
+  if (!link.hashMatches) return problem('edited'); // Only the sequence was edited.
 
-  // The record is intact and has the right sequence, but refers to another predecessor.
+  // The record is intact and has the right sequence, but it does not refer to the previous record as its predecessor.
   if (rest.next !== undefined && follows(rest.next, head)) return problem('inserted');
   if (last === undefined) return problem('edited');
   const isEdited =
@@ -67,13 +72,13 @@ export async function diagnose({ head, last, link, links, until }: ChainBreak): 
 
 interface RestOfChain {
   readonly next: Link | undefined;
-  /** Whether the expected record comes later. */
+  /** Whether the record that belongs here comes later. */
   readonly expected: boolean;
-  /** Whether the same record occurs again. */
+  /** Whether a copy of this record comes later. */
   readonly copy: boolean;
   /** Whether the next record refers to this one as its predecessor. */
   readonly successor: boolean;
-  /** Whether the record's own predecessor or successor comes later. If so, the record belongs to this chain. */
+  /** Whether the predecessor or the successor of this record comes later. If so, the record belongs to this chain. */
   readonly neighbour: boolean;
 }
 
@@ -93,7 +98,10 @@ export function follows(link: Link, head: Head): boolean {
   return link.hashMatches && link.sequence === head.sequence + 1 && link.previousHash === head.hash;
 }
 
-/** The sequence with which the hash was computed. Undefined if more than the sequence was changed. */
+/**
+ * Returns the sequence with which the hash of a record was computed. Returns undefined if more than the sequence was
+ * changed.
+ */
 function originalSequence({ fields, hash }: Link, around: number): number | undefined {
   if (canonicalOrEmpty(fields) === '') return undefined;
   for (let distance = 0; distance <= MAX_RENUMBERING; distance += 1) {

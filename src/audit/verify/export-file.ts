@@ -6,7 +6,7 @@ import { auditUnavailable, systemCode, withStoreAddress } from '../errors.ts';
 import { type ExportFormat, FORMAT_PREFIXES } from '../export/formats.ts';
 import { type Link, linksOf } from './diagnose.ts';
 
-/** The records of a JSON lines export, and the base: the record before the first one. */
+/** The records of a JSON lines export, and its base. The base is the record before the first one. */
 export interface ExportFile {
   readonly base: Head;
   readonly records: AsyncIterable<StoredRecord>;
@@ -29,7 +29,7 @@ export async function detectFormat(path: string): Promise<ExportFormat | 'empty'
       if (start === '') continue;
       if (start.startsWith(FORMAT_PREFIXES.csv)) return 'csv';
       if (start.startsWith(FORMAT_PREFIXES.ocsf)) return 'ocsf';
-      // An export is recognized even if its first line was edited.
+      // A JSON lines export is recognized even if its first line was edited.
       return start.startsWith('{') || RECORD_LINE.test(start) ? 'jsonl' : undefined;
     }
     return 'empty';
@@ -47,14 +47,14 @@ export async function readExport(path: string): Promise<ExportFile> {
 
 /**
  * Returns the record before the first record of an export. The first line alone is not reliable: it may have been
- * edited, or another record may have been moved in front of it. An intact record with a smaller sequence counts as
- * earlier only if another record refers to it as its predecessor. No record refers to a foreign record that was
- * inserted.
+ * edited, or another record may have been moved in front of it. An intact record with a smaller sequence is the first
+ * record only if another record refers to it as its predecessor. An inserted record from another chain has no such
+ * successor.
  */
 async function baseOf(links: AsyncIterable<Link>): Promise<Head> {
   let firstLine: Link | undefined;
   let first: Link | undefined;
-  /** A record with a smaller sequence that no other record refers to yet. */
+  /** A record with a smaller sequence than `first`, if no other record has referred to it so far. */
   let unlinked: Link | undefined;
   for await (const link of links) {
     firstLine ??= link;
@@ -83,8 +83,8 @@ async function baseOf(links: AsyncIterable<Link>): Promise<Head> {
 }
 
 /**
- * The sequence of a damaged first line. It is derived from the record that refers to this line. Otherwise it is the
- * line's own claim.
+ * Returns the sequence of a damaged first line. If the next record refers to this line, the sequence follows from that
+ * record. Otherwise the sequence in the line itself is used.
  */
 function numberOf({ sequence, hash }: Link, next: Link | undefined): number {
   const isNamed = next?.previousHash === hash || !Number.isSafeInteger(sequence);
@@ -122,7 +122,8 @@ function* parsed(line: string): Generator<StoredRecord> {
 }
 
 /**
- * Parses a line. A line that is not a record gets a hash that matches no text, so verification reports it as edited.
+ * Parses a line. If the line is not a record, the result has a hash that matches no text, so verification reports it as
+ * edited.
  */
 function parse(line: string): StoredRecord {
   try {

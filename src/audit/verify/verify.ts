@@ -9,7 +9,7 @@ import { type ChainState, diagnose, follows, type Link, linksOf, type ProblemKin
 export interface VerifyOptions {
   /** The record before the first one to verify. Default: the start of the chain. */
   readonly after?: Head;
-  /** A trusted copy of the head. The chain must reach it. */
+  /** A trusted copy of the head. The chain must contain its record. */
   readonly until?: Head;
   /** Called for each record that fits into the chain, in order. */
   readonly onRecord?: (record: Link) => void;
@@ -17,8 +17,8 @@ export interface VerifyOptions {
 
 /**
  * Verifies the chain in one pass with constant memory. At the first record that does not fit, determines from the
- * records what happened. An attacker who recomputes every hash up to the end produces an intact chain. This is only
- * detected by a trusted copy of the head (`until`, or a signed checkpoint).
+ * records what happened. An attacker who recomputes every hash up to the end produces an intact chain. Only a trusted
+ * copy of the head reveals such an attack (`until`, or a signed checkpoint).
  */
 export async function verify(
   records: AsyncIterable<StoredRecord> | Iterable<StoredRecord>,
@@ -72,7 +72,10 @@ async function walk(
 /** Checkpoints from outside the store, and the public keys to verify them. */
 export interface Evidence {
   readonly checkpoints: readonly Checkpoint[];
-  /** Without keys, signatures are not checked. Contradictions to the chain are still reported. */
+  /**
+   * The known public keys. If there are none, signatures are not checked, but checkpoints that contradict the chain are
+   * still reported.
+   */
   readonly keys: PublicKeys;
 }
 
@@ -80,20 +83,26 @@ export interface VerifyInput {
   readonly records: AsyncIterable<StoredRecord> | Iterable<StoredRecord>;
   /** The record before the first one. */
   readonly base: Head;
-  /** The head from its own table, not from the records. */
+  /** The last record as noted in a table of its own. */
   readonly head?: Head | undefined;
   /** The first stored record after `head`, if any. Queries do not return such records. */
   readonly beyondHead?: number | undefined;
   readonly evidence?: Evidence | undefined;
-  /** Whether the records are only part of the log. Earlier ones may exist elsewhere, so they do not count as pruned. */
+  /**
+   * Whether the records are only part of the log. Earlier records may then exist elsewhere, so they do not count as
+   * pruned.
+   */
   readonly isPartial?: boolean;
 }
 
 export interface Problem {
   readonly kind: ProblemKind | 'checkpoint';
-  /** The first bad record. For a contradicting checkpoint: its sequence, and the bad record is at or before it. */
+  /**
+   * The sequence of the first bad record. If a checkpoint contradicts the chain, the sequence of the checkpoint. Then
+   * the first bad record is this record or an earlier one.
+   */
   readonly sequence: number;
-  /** The last record that an earlier checkpoint confirms. The first bad record comes later. */
+  /** The sequence of the last record that an earlier checkpoint confirms. The first bad record comes after it. */
   readonly after?: number;
   /** Set if the only problem is a checkpoint that agrees with the chain but is signed with an unknown key. */
   readonly unknownKey?: true;
@@ -111,9 +120,9 @@ export interface VerifyReport {
   readonly from: number;
   /** The last record that a checkpoint covers. After it, an edit with recomputed hashes would not be noticed. */
   readonly sealed?: { readonly sequence: number; readonly time: string };
-  /** Whether checkpoints prove that the records before `from` were pruned legitimately, if any were pruned. */
+  /** Whether checkpoints prove that retention pruned the records before `from`. Absent if none were pruned. */
   readonly cutProved?: boolean;
-  /** The number of checkpoints for lost records whose loss a person accepted. */
+  /** The number of checkpoints that prove lost records and whose loss a person accepted. */
   readonly accepted: number;
   /** The number of checkpoints for which no public key is available. */
   readonly unchecked: number;
@@ -125,7 +134,7 @@ export async function verifyWithEvidence(input: VerifyInput): Promise<VerifyRepo
   const walkResult = await walkWithEvidence(input, evidence);
   const classified = classifyCheckpoints(evidence, base, walkResult);
   const { states, agreeing, accepted } = classified;
-  // Report the problem with the lowest sequence. At the same record, problems of the chain take precedence.
+  // Report the problem with the lowest sequence. If two have the same sequence, report the problem of the chain.
   const problems = problemsOf(input, walkResult, classified).toSorted((a, b) => a.sequence - b.sequence);
   const [problem] = problems;
   const sealed = agreeing.reduce<Checkpoint | undefined>(
@@ -153,7 +162,8 @@ export async function verifyWithEvidence(input: VerifyInput): Promise<VerifyRepo
       kind: problem.kind,
       sequence: problem.sequence,
       ...(problem.kind === 'checkpoint' && { after }),
-      // If there are other problems too, an unknown key may be part of an attack.
+      // An unknown key is reported as harmless only if there is no other problem. Otherwise it may be part of an
+      // attack.
       ...(problems.every(({ unknownKey }) => unknownKey) && { unknownKey: true as const }),
     },
     ...common,
@@ -161,11 +171,11 @@ export async function verifyWithEvidence(input: VerifyInput): Promise<VerifyRepo
 }
 
 interface EvidenceWalk extends Walk {
-  /** The sequence of the last record that fits. */
+  /** The sequence of the last record that fits into the chain. */
   readonly end: number;
   /** The sequence of the first record that announces the pruning up to the base. */
   readonly pruneEntryAt: number | undefined;
-  /** Whether a checkpoint agrees with the base or with one of the records that fit. */
+  /** Whether a checkpoint agrees with the base or with one of the records that fit into the chain. */
   readonly isConsistent: (checkpoint: Checkpoint) => boolean;
 }
 
@@ -245,7 +255,8 @@ function problemsOf(
     else if (chain.kind === 'intact') problems.push({ kind: 'truncated', sequence: end + 1 });
   }
   if (base.sequence > 0 && !isPartial) {
-    // Records are pruned only up to a checkpoint. If older checkpoints are available, this one must be available too.
+    // Records are pruned only up to a checkpoint. If older checkpoints are available, the checkpoint of the base must
+    // be available too.
     const isSealed = agreeing.some(({ sequence }) => sequence === base.sequence);
     const isUnsealed = !isSealed && trusted.some(({ sequence }) => sequence < base.sequence);
     // The chain must contain a record that announces the pruning.
@@ -291,7 +302,7 @@ async function firstBeyondHead(
   head: Head,
 ): Promise<number | undefined> {
   const next = Math.max(base.sequence, head.sequence) + 1;
-  // If the record was appended meanwhile, the head has moved too.
+  // Read the head again. If the record was appended during the verification, the head has moved too.
   for await (const _ of store.storedRecords(next))
     return (await store.head()).sequence < next ? next : undefined;
   return undefined;

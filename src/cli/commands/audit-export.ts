@@ -85,12 +85,12 @@ async function toStdout(chunks: AsyncIterable<string>, { stdout }: Context): Pro
   try {
     await pipeline(Readable.from(chunks), stdout, { end: false });
   } catch (error) {
-    // It is not an error if the reader closes early, such as `head`. main.ts reports all other write errors.
+    // It is no error if the reader of the output, such as `head`, closes early. main.ts reports all other write errors.
     if (codeOf(error) !== 'EPIPE' && !(error instanceof Error && 'syscall' in error)) throw error;
   }
 }
 
-/** Writes the file atomically, so that it is never incomplete. Only its owner can read it. */
+/** Writes the file atomically, so that the file is never incomplete. Only the owner of the file can read it. */
 async function toFile(chunks: AsyncIterable<string>, path: string, name: string): Promise<void> {
   const draft = `${path}.part`;
   try {
@@ -105,8 +105,8 @@ async function toFile(chunks: AsyncIterable<string>, path: string, name: string)
 }
 
 /**
- * Converts an error of the file system. Other errors are returned unchanged, although errors of the audit store have a
- * `code` too.
+ * Converts an error of the file system, which has the field `syscall`. Returns all other errors unchanged. The field
+ * `code` is not enough to tell them apart, because errors of the audit store have a `code` too.
  */
 function writeError(error: unknown, name: string): unknown {
   return error instanceof Error && 'syscall' in error ? fileError(error, `${name} cannot be written`) : error;
@@ -116,8 +116,8 @@ const EXPORT_HEADERS = Object.values(FORMAT_PREFIXES);
 const MAX_HEADER_LENGTH = Math.max(...EXPORT_HEADERS.map((known) => known.length));
 
 /**
- * Requires that the file does not exist or is an earlier export. The name of another file, such as the audit log, may
- * be a mistake.
+ * Rejects a path that exists and is not an earlier export. The user may have named another file, such as the audit log,
+ * by mistake.
  */
 async function requireExportOrNew(path: string, name: string): Promise<void> {
   try {

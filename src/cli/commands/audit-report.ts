@@ -49,7 +49,8 @@ export async function auditReportCommand(context: Context, options: ReportOption
   const until =
     options.until === undefined ? new Date(now).toISOString() : parseTimeOption(options.until, now);
   requireTimeOrder({ since, until });
-  // With `--audit`, no configuration is loaded, so `maxAge` is unknown.
+  // With `--audit`, no configuration is loaded. Then `maxAge` is unknown, because it is a setting of mappings in the
+  // configuration.
   const config = options.audit === undefined ? await requireConfig(context, options) : undefined;
   if (options.audit === undefined && config === undefined) return EXIT.config;
   await using audit =
@@ -80,8 +81,8 @@ async function agesOf(
 const WRITES: readonly Action[] = ['create', 'update', 'repair', 'adopt'];
 
 /**
- * Returns the keys that the searches of a mapping found at the last write of a target. They are read from the audit
- * log; no store is read.
+ * Returns the keys that the searches of a mapping found at the last write of a target. The audit log contains these
+ * keys, so no store is read.
  */
 async function lastSearchResults(
   mapping: Mapping,
@@ -97,8 +98,8 @@ async function lastSearchResults(
 }
 
 /**
- * Returns the report as the text of a mail. Findings that need attention come first, then all other events. The length
- * of each line is limited.
+ * Returns the report as the text of an email. Findings that need attention come first, then all other events. The
+ * length of each line is limited.
  */
 export function auditReportText(report: Report, paint: Paint): string {
   const { since, until, changes, review } = report;

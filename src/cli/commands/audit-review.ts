@@ -43,8 +43,8 @@ export interface ReviewOptions extends GlobalOptions, ServerOptions {
 }
 
 /**
- * Records reviews. Through the service, the reviewer is the owner of the token. In this process, the reviewer is the
- * user of the process.
+ * Records reviews, either through a service or in this process. A service records the owner of the token as the
+ * reviewer. This process records its user as the reviewer.
  */
 interface Reviewer extends AsyncDisposable {
   /** @throws AppError RECORD_MISSING */
@@ -78,8 +78,8 @@ export async function auditReviewCommand(
 }
 
 /**
- * Looks up all records before the first review is written. A missing record thus stops the command before it changes
- * anything.
+ * Looks up all records before the first review is written, so that a missing record stops the command before anything
+ * changes.
  */
 async function sequencesIn(ranges: readonly Range[], reviewer: Reviewer): Promise<readonly number[]> {
   const [{ first, last } = { first: 0, last: 0 }] = ranges;
@@ -88,7 +88,7 @@ async function sequencesIn(ranges: readonly Range[], reviewer: Reviewer): Promis
   for (const range of ranges)
     for (let sequence = range.first; sequence <= range.last; sequence += 1) {
       const isReview = await reviewer.isReview(sequence);
-      // Skip reviews inside a range, because reviews need no review.
+      // Inside a range, skip records that are reviews themselves, because a review needs no review.
       if (!isReview || range.first === range.last) sequences.push(sequence);
     }
   return sequences;

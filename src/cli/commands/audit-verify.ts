@@ -82,7 +82,7 @@ export async function auditVerifyCommand(context: Context, options: VerifyOption
   const verification = await verifyAudit(context, options, evidence);
   if (verification === undefined) return EXIT.config;
   const { proof, isExport } = verification;
-  // An empty audit log needs no checkpoint.
+  // An empty audit log needs no checkpoint, so do not report locations without checkpoints.
   const missing = proof.records === 0 ? [] : evidence.missing;
   print(context, options.output, {
     data: { ...proof, ...(missing.length === 0 ? {} : { missing }) },
@@ -110,7 +110,8 @@ async function verifyAudit(
     throw new UsageError(
       `--audit: ${place} looks like an export as ${format.toUpperCase()}, which cannot be verified: export with --format jsonl`,
     );
-  // If there are checkpoints, treat an empty file as an export: the checkpoints show which records it lacks.
+  // If there are checkpoints, treat an empty file as an export. The checkpoints then show which records the export
+  // lacks.
   const isExport = format === 'jsonl' || (format === 'empty' && evidence.checkpoints.length > 0);
   if (path !== undefined && isExport)
     return {
@@ -127,7 +128,7 @@ async function isPipe(path: string): Promise<boolean> {
   try {
     return (await stat(path)).isFIFO();
   } catch (error) {
-    // Ignore the error, because reading the file will fail too and describe the problem.
+    // Ignore an error of the file system here. Reading the file will fail in the same way, and that error is reported.
     if (codeOf(error) === undefined) throw error;
     return false;
   }
@@ -161,7 +162,7 @@ const PROBLEM_TEXTS: Readonly<Record<NonNullable<VerifyReport['problem']>['kind'
 
 /**
  * Returns a warning about empty checkpoint locations. An attacker who truncates the log also empties the locations that
- * they can reach. An emptied location looks like a new one, so a person must check.
+ * they can reach. An emptied location looks like a new location, so a person must check it.
  */
 function missingText(missing: readonly string[], paint: Paint): readonly string[] {
   if (missing.length === 0) return [];
@@ -178,7 +179,8 @@ function headline(problem: VerifyReport['problem'], paint: Paint): string {
 
 function proofText(proof: VerifyReport, { keys, checkpoints }: Evidence, paint: Paint): string {
   const { ok, from, problem, sealed, accepted, unchecked, cutProved } = proof;
-  // Any record between the last matching checkpoint and the first mismatch may be the altered one.
+  // If a checkpoint does not match, count only the records up to the last matching checkpoint. Any later record may be
+  // the altered one.
   const records =
     problem?.kind === 'checkpoint' ? Math.max(0, (problem.after ?? 0) - from + 1) : proof.records;
   const last = from + records - 1;
@@ -223,12 +225,13 @@ function proofText(proof: VerifyReport, { keys, checkpoints }: Evidence, paint: 
   return lines.join('\n');
 }
 
-/** Records that a person has accepted missing audit records, so that work continues. */
+/** Records that a person has accepted the loss of audit records. After that, runs may change the cluster again. */
 export async function auditAcceptCommand(context: Context, options: GlobalOptions): Promise<number> {
   return withApp(context, options, async ({ checkpoints, audit }) => {
     const loss = checkpoints?.loss();
     const doubt = checkpoints?.storeError();
-    // Stop if a checkpoint location cannot be read: its checkpoints may prove a larger loss than the others.
+    // Stop if a checkpoint location cannot be read. Its checkpoints may prove a larger loss than the checkpoints in the
+    // other locations.
     if (doubt !== undefined && doubt.code !== 'AUDIT_TRUNCATED') throw doubt;
     if (checkpoints === undefined || loss === undefined) {
       print(context, options.output, {

@@ -73,7 +73,8 @@ export interface ListOptions extends AuditOptions, AuditQuery {
   readonly limit: number;
   readonly cursor?: string;
   /**
-   * Options that search for one secret value. `trace` uses the given fingerprint; `value` prompts for the value itself.
+   * Both options search for one secret value. `trace` searches with the given fingerprint. `value` prompts for the
+   * value and computes its fingerprint.
    */
   readonly trace?: boolean;
   readonly value?: boolean;

@@ -29,7 +29,10 @@ export function addCompletion(program: Command, context: Context, run: Run): voi
 
 const SCRIPTS = { bash: bashScript, zsh: zshScript, fish: fishScript };
 
-/** What the value of an option or argument can be. The shell cannot complete a `free` value, such as a mapping name. */
+/**
+ * The kind of value that an option or argument accepts. The shell cannot complete a `free` value, such as a mapping
+ * name.
+ */
 type ValueSpec =
   | { readonly kind: 'choices'; readonly choices: readonly string[] }
   | { readonly kind: 'files' }
@@ -91,7 +94,10 @@ function pathPattern(specs: readonly CommandSpec[], separator: string): string {
     .join(separator);
 }
 
-/** Supports bash 3.2 (macOS) and newer. So it uses neither associative arrays nor `mapfile`. */
+/**
+ * Returns a completion script for bash 3.2 (macOS) and newer. The script uses neither associative arrays nor `mapfile`,
+ * because bash 3.2 has neither.
+ */
 function bashScript(specs: readonly CommandSpec[]): string {
   const { valueCases, wordCases } = bashCases(specs);
   return `# Completion of secretbridge for bash. Made by \`secretbridge completion bash\`.
@@ -163,7 +169,7 @@ function bashCases(specs: readonly CommandSpec[]) {
 }
 
 /**
- * Uses `_describe` for commands and `_arguments` for options:
+ * Returns a completion script for zsh. The script uses `_describe` for commands and `_arguments` for options:
  * https://zsh.sourceforge.io/Doc/Release/Completion-System.html
  */
 function zshScript(specs: readonly CommandSpec[]): string {
@@ -253,7 +259,7 @@ function zshEscaped(text: string): string {
 
 /** https://fishshell.com/docs/current/cmds/complete.html */
 function fishScript(specs: readonly CommandSpec[]): string {
-  /** Single-quoted text allows the escapes \\' and \\\\. */
+  /** In fish, single-quoted text allows only the escapes \\' and \\\\. */
   const quoted = (text: string) => `'${text.replace(/[\\']/g, '\\$&')}'`;
   const action = (value: ValueSpec): string =>
     value.kind === 'choices' ? `-a ${quoted(value.choices.join(' '))}` : '-F';

@@ -29,7 +29,8 @@ export function addExplainError(program: Command, context: Context, run: Run): v
     .description('Explain an error code: what it means and what to do.')
     .addArgument(
       new Argument('[code]', 'error code, in upper or lower case (default: list all codes)')
-        // The choices are only for completion. The command also accepts lower case, and suggests similar codes.
+        // The list of choices is only for shell completion. The command itself also accepts lower case, and suggests
+        // similar codes for an unknown code.
         .choices(Object.keys(ERRORS))
         .argParser((text: string) => text),
     )
@@ -66,7 +67,10 @@ function parseCode(text: string): keyof typeof ERRORS {
 }
 
 const MAX_SIMILAR = 5;
-/** Shorter words, such as NOT, do not make two codes similar. */
+/**
+ * Two codes are similar if they share a word of at least this length. Shorter words, such as NOT, would match too many
+ * codes.
+ */
 const MIN_WORD_LENGTH = 3;
 
 /** Returns similar codes: first those with a similar spelling, then those that share a word. */

@@ -11,7 +11,7 @@ const KINDS = [
   { kind: 'SecretStore', plural: 'secretstores', namespaced: true },
 ] as const;
 
-/** Reads the objects of the current cluster and the service accounts that they name. */
+/** Reads the objects of External Secrets from the current cluster, and the service accounts that they name. */
 export async function readCluster(
   options: KubeClientOptions,
   { namespace, signal }: { readonly namespace: string; readonly signal: AbortSignal },
@@ -33,8 +33,8 @@ export async function readCluster(
 }
 
 /**
- * Reads the service accounts, whose annotations name cloud roles. If an account cannot be read, the report mentions it
- * for the store that needs its role.
+ * Reads the service accounts, whose annotations name cloud roles. If an account cannot be read, the report says so at
+ * the store that needs the role.
  */
 async function accountsOf(client: KubeClient, objects: readonly Json[], signal: AbortSignal) {
   const paths = new Set<string>();

@@ -51,7 +51,7 @@ export interface ImportOptions extends Pick<GlobalOptions, 'output'> {
   readonly out?: string;
   readonly report?: string;
   readonly instance: string;
-  /** The namespace of objects that do not specify one. */
+  /** The namespace of objects that do not specify a namespace. */
   readonly namespace: string;
   readonly ownNamespace: string;
   readonly kubeconfig?: string;
@@ -75,7 +75,8 @@ export async function importCommand(
   ] as const)
     if (!schema.safeParse(name).success)
       throw new UsageError(`${flag} must be a name of ${parts}, at most 63 characters`);
-  // Check both output files now: before a cluster is read, and before one of the two files is written.
+  // Check both output files before anything else. Otherwise the second file could be rejected after a cluster was read
+  // and the first file was written.
   const places = [options.out, options.report].filter((name) => name !== undefined);
   for (const name of places) await requireNewFile(context, name);
   if (places.length > new Set(places.map((name) => resolve(context.cwd, name))).size)
@@ -134,8 +135,8 @@ async function readOne({ cwd }: Context, name: string): Promise<string> {
 }
 
 /**
- * Rejects other encodings. Windows PowerShell writes UTF-16, in which no object would be found. Other encodings would
- * result in wrong keys.
+ * Decodes UTF-8 and rejects other encodings. Windows PowerShell writes UTF-16, and no object would be found in such a
+ * text. Other encodings would result in wrong keys.
  */
 function decodeUtf8(name: string, bytes: Uint8Array): string {
   try {
@@ -156,7 +157,7 @@ async function requireNewFile({ cwd }: Context, name: string): Promise<void> {
   throw new UsageError(`${name} cannot be written: it exists (EEXIST)`);
 }
 
-/** Creates a file. Never overwrites an existing one. */
+/** Creates a new file. Never overwrites an existing file. */
 async function write({ cwd }: Context, name: string, text: string): Promise<void> {
   try {
     await writeAllOrNothing(resolve(cwd, name), text, 'wx');

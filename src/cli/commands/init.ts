@@ -61,7 +61,8 @@ export async function initCommand(context: Context, options: InitOptions): Promi
     ? await prepareSchema(schema, join(dirname(out), SCHEMA_FILE))
     : undefined;
   const answers = await collectAnswers(context, options);
-  // Write the schema first: an existing schema is overwritten, so `init` can be repeated if the disk was full.
+  // Write the schema before the configuration. `init` overwrites an earlier schema but never a configuration. So the
+  // user can repeat `init` if the disk is full after the first file.
   await writeSchema?.();
   await create(path, initialConfig(answers, writeSchema && SCHEMA_FILE));
   print(context, options.output, {
@@ -98,14 +99,14 @@ function nextText({ store, login, at, key }: Answers, { out, schema }: InitOptio
 }
 
 /**
- * The folder in the configuration is relative to the configuration file. But the user types a path that is relative to
- * the working folder, so convert it.
+ * The folder in the configuration is relative to the configuration file, but the user types a path that is relative to
+ * the working folder. So convert the path.
  */
 function relativeToOutput(out: string, folder: string): string {
   return isAbsolute(folder) || folder.startsWith('~/') ? folder : join(dirname(out), folder);
 }
 
-/** Creates a file. Never overwrites an existing one. */
+/** Creates a new file. Never overwrites an existing file. */
 async function create(path: string, text: string): Promise<void> {
   try {
     await writeAllOrNothing(path, text, 'wx');

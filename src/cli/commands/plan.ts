@@ -65,8 +65,8 @@ export async function planCommand(
 }
 
 /**
- * Returns the configuration with adoption enabled in every mapping. So users can see the effect of `onConflict` before
- * they add it.
+ * Returns the configuration with adoption allowed in every mapping. A plan with this configuration shows users the
+ * effect of `onConflict: adopt` before they set it.
  */
 function withAdoption(config: Config): Config {
   return {
@@ -90,10 +90,10 @@ function keptOrphansText(kept = 0): readonly string[] {
   ];
 }
 
-/** A plan of this process, or the printable part of a plan of a service. */
+/** A plan that this process made, or the printable part of a plan that a service made. */
 type PrintablePlan = Omit<PlanReport, 'unseen'> & { readonly unseen?: readonly UncheckedTarget[] };
 
-/** Prints what would change and returns the number of targets that would change. */
+/** Prints the planned changes, and returns the number of targets that would change. */
 export function printPlan(
   context: Context,
   { output, all = false }: GlobalOptions & { all?: boolean },
@@ -118,7 +118,7 @@ export function printPlan(
 }
 
 function planText(report: PrintablePlan, all: boolean, summary: string, paint: Paint): string {
-  // Always show pinned targets, because they differ from their sources even if nothing would change.
+  // Always show pinned targets. They differ from their sources even if the plan contains no change of them.
   const isShown = ({ action, pinned }: PlannedTarget) =>
     all || action !== 'unchanged' || pinned !== undefined;
   const shown = report.targets.filter(isShown);

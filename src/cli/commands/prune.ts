@@ -50,7 +50,7 @@ const ALL_WAITING =
 
 type Options = GlobalOptions & ServerOptions & { readonly yes?: boolean };
 
-/** Orphaned targets that `prune` does not delete now. */
+/** The orphaned targets that this run of `prune` does not delete. */
 interface SkippedTargets {
   readonly waiting: readonly AwaitingReplacement[];
   readonly unseen: readonly UncheckedTarget[];

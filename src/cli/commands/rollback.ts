@@ -70,7 +70,7 @@ export async function rollbackCommand(
 }
 
 /**
- * Prints the report. A string instead of a report is the message for an ambiguous target, and is thrown as a usage
+ * Prints the report. If the result is a string, it is the message about an ambiguous target, and is thrown as a usage
  * error.
  */
 function printOrRefuse(context: Context, options: Options, report: SyncReport | string): number {
@@ -99,7 +99,8 @@ async function letService(
   try {
     return printServiceResult(context, options, await pinThrough(client, options, order));
   } catch (error) {
-    // The service reports an ambiguous target with this code. Throw a usage error, as for a local rollback.
+    // With this code, the service reports an ambiguous target. A local rollback throws a usage error in this case, so
+    // throw one here too.
     if (error instanceof AppError && error.code === 'INVALID_REQUEST')
       throw new UsageError(error.detail ?? error.message);
     throw error;

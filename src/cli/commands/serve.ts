@@ -36,14 +36,17 @@ export function addServe(program: Command, context: Context, run: Run): void {
     );
 }
 
-/** The interval for returning memory to the system. A first sync of ten thousand targets takes half a minute. */
+/**
+ * The interval at which memory is returned to the system. A first sync of ten thousand targets takes half a minute, so
+ * memory is returned at least once while it runs.
+ */
 const TRIM_INTERVAL_MS = 20_000;
 
 type Options = GlobalOptions & { readonly graceMs: number };
 
 /**
- * Runs until it is stopped. Applies configuration changes to the running service. A change that cannot be applied
- * closes the service and opens it again in this process.
+ * Runs the service until it is stopped, and applies configuration changes while it runs. If a change cannot be applied
+ * to the running service, closes the service and opens it again in the same process.
  */
 export async function serveCommand(context: Context, options: Options): Promise<number> {
   const { env, cwd } = context;
@@ -81,7 +84,7 @@ export async function serveCommand(context: Context, options: Options): Promise<
   return EXIT.ok;
 }
 
-/** The service with its current configuration. It is closed and opened again for some changes. */
+/** The service with its current configuration. Some configuration changes close the service and open it again. */
 class RunningService {
   readonly #context: Context;
   readonly #options: Options;
@@ -92,7 +95,10 @@ class RunningService {
   #server: Server | undefined;
   /** The last configuration that was applied. */
   #inForce: Config | undefined;
-  /** Resolves if the service must be opened again, or with the error that ends it. */
+  /**
+   * Resolves to undefined if the service must be opened again. Resolves to an error if the service must end with this
+   * error.
+   */
   #changed = Promise.withResolvers<AppError | undefined>();
 
   constructor(context: Context, options: Options) {
@@ -130,7 +136,7 @@ class RunningService {
     void this.#server?.checkCredentials();
   }
 
-  /** Opens the service again after each change that needs it, until the signal aborts. */
+  /** Opens the service, and opens it again after each change that needs this, until the signal is aborted. */
   async run(initial: Config, onLargeValue: (bytes: number) => void): Promise<void> {
     const { signal } = this.#context;
     this.#config = initial;
@@ -155,7 +161,10 @@ class RunningService {
     }
   }
 
-  /** Returns undefined if the service was stopped or the configuration changed while it waited for a dependency. */
+  /**
+   * Opens the service, which may wait for a dependency. Returns undefined if the service is stopped or the
+   * configuration changes during the wait.
+   */
   async #open(
     config: Config,
     logger: Logger,
@@ -183,7 +192,8 @@ class RunningService {
     } catch (error) {
       if (signal.aborted) return undefined;
       if (!superseded.signal.aborted) throw error;
-      // A newer configuration may fix the problem, so try again with it.
+      // The configuration has changed during the start. The new configuration may fix the problem, so start again with
+      // it.
       const fatal = await changed.promise;
       if (fatal !== undefined) throw fatal;
       logger.info('the service restarts with a new configuration');
@@ -196,7 +206,9 @@ class RunningService {
     else this.#logger(now).info('the configuration is valid again');
   }
 
-  /** If applying a change fails halfway, reopens the service with the complete configuration. */
+  /**
+   * Applies a configuration change. If that fails halfway, opens the service again with the complete new configuration.
+   */
   async #applyOrReopen(running: Server, next: Config, diff: ConfigDiff): Promise<void> {
     try {
       await running.apply(next, diff);

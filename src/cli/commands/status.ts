@@ -48,7 +48,7 @@ export async function statusCommand(
   const { StatusAnswer } = await import('../service/answers.ts');
   const address = await addressOf(context, options);
   if (address === undefined) return EXIT.config;
-  // If no service answers, report that instead of the missing token.
+  // If no service answers, report the missing service and not the missing token.
   const isMissing = options.server === undefined && !context.env.SECRETBRIDGE_TOKEN;
   if (isMissing && !(await answersAt(address, context)))
     throw unreachable(address.url, 'no secretbridge service answers there');
@@ -75,8 +75,8 @@ async function addressOf(
   const { loadConfig } = await import('../../config/load.ts');
   const loaded = await loadConfig({ paths: options.config ?? [], env, cwd });
   if (loaded.kind === 'usable') return configuredAddress(loaded.config, options.allowHttp);
-  // A running service keeps its last valid configuration and reports the invalid one in its status. So try to reach the
-  // service.
+  // Try to reach the service even if the configuration is invalid. A running service keeps its last valid
+  // configuration, and its status reports the invalid one.
   const { http, problems } = loaded;
   const address = http && (await addressOrUndefined(() => configuredAddress({ http }, options.allowHttp)));
   const { answersAt } = await import('../service/client.ts');
@@ -86,8 +86,8 @@ async function addressOf(
 }
 
 /**
- * Returns undefined if the token must not be sent to the address. In this case, report the problems of the
- * configuration first.
+ * Returns undefined if the token must not be sent to the address of the service. In this case, the caller reports the
+ * problems of the configuration first.
  */
 async function addressOrUndefined<T>(find: () => Promise<T>): Promise<T | undefined> {
   try {
@@ -98,7 +98,7 @@ async function addressOrUndefined<T>(find: () => Promise<T>): Promise<T | undefi
   }
 }
 
-/** States that need a person, even if the error code is transient. */
+/** States of a target that need action by a person, even if the error code is transient. */
 const PERSON_STATES: readonly string[] = ['refused', 'held', 'contested', 'drifted'];
 
 function verdict({ config, engine, audit, cluster, stores, targets, held }: Status): ExitCode {
@@ -109,8 +109,8 @@ function verdict({ config, engine, audit, cluster, stores, targets, held }: Stat
     ...parts.filter(({ state }) => state !== 'up'),
     ...targets.filter((target) => !needsNoAction(target) && !person(target.state)),
   ];
-  // A part without an error code is still starting: for example, a target before its first run, or an engine that is
-  // connecting.
+  // A part of the service without an error code is still starting. Examples are a target before its first run, and an
+  // engine that is connecting.
   if (unhealthy.some(({ code }) => code === undefined)) return EXIT.retry;
   return exitCode(
     unhealthy.flatMap(({ code }) => code ?? []),

@@ -12,12 +12,12 @@ import {
   type StoreKind,
 } from './template.ts';
 
-/** Answers that the options provide. They are not prompted for. */
+/** The answers that command line options provide. `init` does not prompt for them. */
 export type OptionAnswers = { readonly [K in keyof Answers]?: string | undefined };
 
 /**
- * Returns the problem with an answer, as text that is printed after the name of the answer. Undefined if the answer is
- * valid.
+ * Returns a text that describes the problem with an answer. The text is printed after the name of the answer. Undefined
+ * if the answer is valid.
  */
 type Check = (text: string) => Promise<string | undefined>;
 
@@ -53,8 +53,8 @@ export async function collectAnswers(context: Context, optionAnswers: OptionAnsw
   using questions = createQuestions(context, optionAnswers);
   const { choose } = questions;
   const { validateText } = await import('../../config/load.ts');
-  // Valid answers and defaults. Each new answer is validated together with these values as one configuration, so any
-  // problem comes from the new answer.
+  // The valid answers so far, and defaults for the other answers. Each new answer is validated together with these
+  // values as one configuration. So if validation fails, the new answer is the cause.
   let answers: Answers = {
     instance: 'default',
     cluster: 'kubernetes',
@@ -124,7 +124,7 @@ interface Questions extends Disposable {
 
 function createQuestions({ ask: person, signal }: Context, optionAnswers: OptionAnswers): Questions {
   const reader = person && createInterface({ input: person.input, signal });
-  // The iterator buffers lines that arrive before the question, such as pasted text.
+  // Read lines with the iterator, because it buffers lines that arrive before the question, such as pasted text.
   const lines = reader?.[Symbol.asyncIterator]();
   let isFirst = true;
 

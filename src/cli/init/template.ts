@@ -6,7 +6,10 @@ export interface Answers {
   readonly instance: string;
   readonly cluster: ClusterKind;
   readonly store: StoreKind;
-  /** Depending on the kind of store: the address of Vault, a folder, an AWS region, or the URL of a key vault. */
+  /**
+   * The location of the store. Depending on its kind, this is the address of Vault, a folder, an AWS region, or the URL
+   * of a key vault.
+   */
   readonly at: string;
   /** For Vault only. */
   readonly mount?: string;
@@ -17,8 +20,8 @@ export interface Answers {
 }
 
 /**
- * Returns a configuration with comments, which `validate` accepts. @param schema The name of the schema file, which
- * editors read.
+ * Returns a configuration that contains comments and that `validate` accepts. @param schema The name of the schema
+ * file, which editors read.
  */
 export function initialConfig(answers: Answers, schema: string | undefined): string {
   const { instance, cluster, store, namespace, secret } = answers;
@@ -105,7 +108,10 @@ function needsAllowHttp(address: string): boolean {
   return address.startsWith('http:') && !isLoopback(address);
 }
 
-/** Quotes text that YAML would interpret. The result is also valid inside braces. */
+/**
+ * Quotes text that has a special meaning in YAML. The result is also valid inside a list or mapping in braces or
+ * brackets.
+ */
 function scalar(text: string): string {
   return /[,[\]{}\n]/.test(text) ? JSON.stringify(text) : stringify(text, { lineWidth: 0 }).trimEnd();
 }

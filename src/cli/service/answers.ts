@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { SYNC_STATES } from '../../service/service.ts';
 
-// The parts of API responses that the commands use. Other fields are printed unchanged.
+// The parts of API responses that the commands read. All other fields are printed unchanged.
 
 const Health = z.enum(['up', 'degraded', 'down']);
 
@@ -44,7 +44,7 @@ export const StatusAnswer = z.looseObject({
   stores: z.array(
     part.extend({
       name: z.string(),
-      // Older services omit it if there was no success.
+      // Older services omit this field if there was no success.
       lastSuccess: z.string().nullish(),
       breakerOpen: z.boolean().optional(),
       way: z.string().optional(),
@@ -52,11 +52,11 @@ export const StatusAnswer = z.looseObject({
       expectedCallsPerHour: z.number().optional(),
     }),
   ),
-  // Older services omit it.
+  // Older services omit this field.
   events: z.array(part.extend({ name: z.string(), lastEvent: z.string().optional() })).optional(),
   targets: z.array(
     Target.extend({
-      // A newer service may report further states. They count as out of sync.
+      // A newer service may report further states. A target in such a state counts as out of sync.
       state: z.union([z.enum(SYNC_STATES), z.string()]),
       staleSeconds: z.number().nullish(),
       pinned: z.number().optional(),

@@ -27,7 +27,7 @@ export interface Client extends AsyncDisposable {
 /** The maximum size of a response. A status with 20,000 targets has about 8 MB. */
 const MAX_BYTES = 64 * 1024 * 1024;
 const CONNECT_MS = 5_000;
-/** The timeout of a request. It is longer than the time for which the service waits for targets. */
+/** The timeout of a request. The service itself waits for targets, so the timeout is longer than this wait. */
 const ANSWER_MS = 120_000;
 const MAX_RETRIES = 10;
 const LONGEST_RETRY_MS = 60_000;
@@ -35,7 +35,7 @@ const LONGEST_RETRY_MS = 60_000;
 const UNTRUSTED_REMEDY =
   'Check the certificate of the service (name, expiry, issuer), and that the service uses https. For your own issuers, set NODE_EXTRA_CA_CERTS to a file with their certificates.';
 
-/** The response of `/livez` that identifies a secretbridge service. */
+/** A server whose response to `/livez` has this format is a secretbridge service. */
 const Liveness = z.looseObject({ ok: z.boolean(), stalled: z.array(z.string()) });
 const ErrorAnswer = z.looseObject({ code: z.string(), message: z.string(), remedy: z.string().optional() });
 
@@ -84,8 +84,8 @@ export function createClient(address: ServerAddress, context: Context): Client {
       throw parseServiceError(error.code, safeText(error.message), {
         ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
         ...(error.remedy === undefined ? {} : { remedy: safeText(error.remedy) }),
-        // Status 409 means that the service refused the request. A refusal needs a person, even if the code is usually
-        // transient.
+        // Status 409 means that the service refused the request. A refusal needs a person, even if its error code is
+        // usually transient.
         isRefusal: status === 409,
       });
     }
@@ -122,8 +122,8 @@ export async function answersAt(
 }
 
 /**
- * Returns the address of the service with this configuration. Undefined if the service does not answer. The check sends
- * no token, so it may use plain http.
+ * Returns the address of the service that runs with this configuration. Returns undefined if no service answers. The
+ * request for this check contains no token, so it may use plain http.
  */
 export async function answeringAddress(
   config: Pick<Config, 'http'>,
@@ -137,15 +137,15 @@ export async function answeringAddress(
 type Method = 'GET' | 'POST';
 
 interface Exchange {
-  /** The body as JSON. */
+  /** The body of the request as JSON text. */
   readonly body?: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly signal: AbortSignal;
-  /** Aborted by the user. The request then rejects with the reason of this signal. */
+  /** Aborted when the user stops the command. The request then rejects with the reason of this signal. */
   readonly stopped: AbortSignal;
 }
 
-/** Sends one request. Redirects are not followed, because the token would be sent to another address. */
+/** Sends one request. Does not follow redirects, because that would send the token to another address. */
 async function sendRequest(
   { url }: ServerAddress,
   agent: Agent,

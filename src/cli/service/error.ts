@@ -13,8 +13,8 @@ export function unreachable(address: string, detail: string, todo?: string): App
 }
 
 /**
- * Converts the error of a response back to an AppError. The message has the form `<subject>: <message of the code>
- * (<detail>)`, so it can be split.
+ * Converts the error of a response back to an AppError. The message of the response has the form `<subject>: <message
+ * of the code> (<detail>)`, so its parts can be recovered.
  */
 export function parseServiceError(
   code: ErrorCode,
@@ -42,8 +42,8 @@ export function safeText(text: string): string {
 const MAX_TEXT_LENGTH = 1_000;
 
 /**
- * Converts external text to one line that is safe for a terminal. Invisible characters are escaped, because different
- * names could look equal.
+ * Converts external text to one line that is safe for a terminal. Escapes invisible characters, because otherwise two
+ * different names could look equal.
  */
 export function safeLine(text: string): string {
   return toPrintable(text.replace(/\s*[\n\r\t]\s*/g, ' '));

@@ -74,7 +74,9 @@ function syncPath(mapping: string): string {
   return `/api/v1/mappings/${encodeURIComponent(mapping)}/sync`;
 }
 
-/** Syncs a mapping. Returns undefined if the mapping was removed from the configuration after it was listed. */
+/**
+ * Syncs a mapping. Returns undefined if the mapping was removed from the configuration after the mappings were listed.
+ */
 async function syncIfThere(client: Client, mapping: string): Promise<SyncResult | undefined> {
   try {
     return await client.post(syncPath(mapping), SyncResult);
@@ -97,7 +99,10 @@ async function mappingNames(client: Client): Promise<readonly string[]> {
   }
 }
 
-/** Merges the results of several requests. Each request has its own request id; the merged result has the last one. */
+/**
+ * Merges the results of several requests. Each request has its own request id, and the merged result has the id of the
+ * last request.
+ */
 function mergeResults(results: readonly SyncResult[]): SyncResult {
   const sum = (kind: string): number =>
     results.reduce((total, { summary }) => total + (summary[kind] ?? 0), 0);
@@ -125,8 +130,8 @@ async function listHeld(client: Client): Promise<readonly Held[]> {
 }
 
 /**
- * Adds all held changes. The results of single mappings lack the held changes of orphaned targets, because no mapping
- * owns them.
+ * Adds all held changes to the result. The results of single mappings do not contain held changes of orphaned targets,
+ * because no mapping owns an orphaned target.
  */
 function withHeld(result: SyncResult, held: readonly Held[]): SyncResult {
   const nameOf = ({ mapping, ...id }: TargetId & { mapping: string }) => `${mapping} ${formatTarget(id)}`;

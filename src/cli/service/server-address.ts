@@ -39,7 +39,7 @@ export function namedAddress(
   return { url: url.href.replace(/\/+$/, '') };
 }
 
-/** Returns the local address of the service with this configuration. */
+/** Returns the local address of the service that runs with this configuration. */
 export async function configuredAddress(
   { http }: Pick<Config, 'http'>,
   allowHttp: boolean | undefined,
@@ -56,8 +56,8 @@ export async function configuredAddress(
 }
 
 /**
- * Returns undefined if the file cannot be read, for example on another machine. The certificate is then verified as
- * usual.
+ * Reads the certificate file of the configuration. Returns undefined if it cannot be read, for example on another
+ * machine. The certificate of the server is then verified as usual.
  */
 async function readIfThere(path: string): Promise<string | undefined> {
   try {

@@ -8,15 +8,15 @@ import { type AppError, escapeCharacter, toAppError, toPrintable } from '../../c
 import { createLogger } from '../../telemetry/logger.ts';
 import type { Context, GlobalOptions } from '../context.ts';
 
-// Load the package on demand, because loading it takes half of the time of `--help`. Load it synchronously, because
-// results are printed immediately.
+// Load the package only when it is needed: without it, `--help` takes half the time. Load it synchronously, because the
+// functions that print results are synchronous.
 const load = createRequire(import.meta.url);
 
 /** The result of a command. `data` is for programs, `human` for people. */
 export interface CommandOutput {
   readonly data: object;
   readonly human: (paint: Paint) => string;
-  /** Never wrap the human output. Set if other programs parse it too. */
+  /** Whether to print the human output without line breaks. Set if other programs parse this output too. */
   readonly verbatim?: true;
 }
 
@@ -36,7 +36,8 @@ function format(
   if (output === 'json') return JSON.stringify(data, null, 2);
   if (output === 'yaml') {
     const { stringify } = load('yaml') as typeof Yaml;
-    // kubectl and many other tools read YAML 1.1, in which `on` and `0755` are not strings.
+    // Quote texts that YAML 1.1 reads differently, because kubectl and many other tools read YAML 1.1. There, `on` and
+    // `0755` are not strings.
     return stringify(data, { aliasDuplicateObjects: false, compat: 'yaml-1.1' });
   }
   if (verbatim) return human(painter(color));
@@ -80,8 +81,8 @@ export function printError(
 }
 
 /**
- * Prints a hint to the command that explains the first of these codes. Omitted with JSON or YAML output, which is for
- * programs.
+ * Prints a hint to the command that explains the first of these codes. Prints nothing with JSON or YAML output, because
+ * such output is for programs.
  */
 export function printErrorHint(
   context: Context,
@@ -96,9 +97,7 @@ function errorHint(code: string): string {
   return `Run "secretbridge explain-error ${code}" for details.`;
 }
 
-/**
- * Prints an unexpected error without its own message. Only stack locations in our code are printed, for a bug report.
- */
+/** Prints an unexpected error without its own message. For a bug report, prints the stack locations in our code. */
 export function printInternal(stderr: Writable, thrown: unknown): void {
   const { code, message, remedy } = toAppError(thrown);
   stderr.write(`error ${code}: ${message}\n  ${remedy}\n${errorHint(code)}\n`);
@@ -134,8 +133,8 @@ export function shortFingerprint(fingerprint: string): string {
 }
 
 /**
- * Breaks lines that are wider than the terminal at spaces. Continuation lines are indented. A word that is longer than
- * a line is not broken.
+ * Breaks each line that is wider than the terminal. Breaks lines only at spaces, and indents continuation lines. Does
+ * not break a word that is longer than a line.
  */
 export function wrapLines(text: string, columns: number): string {
   return text
@@ -174,7 +173,7 @@ export function problemsText(problems: readonly Problem[], paint: Paint): string
 }
 
 export interface Progress extends Disposable {
-  /** Shows progress: on a terminal in one line that is updated, otherwise as a new line every few seconds. */
+  /** Shows progress. On a terminal, updates a single line. Otherwise prints a new line every few seconds. */
   step(done: number, total: number, what: string): void;
 }
 

@@ -42,7 +42,7 @@ function noteOf({ code, note, keys, sources, action, counts, review, reviewed }:
   return [
     code,
     review?.state,
-    // Omit the note of a `read` record, which is for programs.
+    // Omit the note of a `read` record, because such a note is written for programs.
     action === 'read' ? undefined : note,
     ...changedKeys(keys),
     ...version,
@@ -67,7 +67,7 @@ function reviewText({ state, by, note }: NonNullable<ReviewedRecord['reviewed']>
   return `${state}${by === undefined ? '' : ` by ${by}`}${note === undefined ? '' : `: ${note}`}`;
 }
 
-/** Formats one complete record with its related records and its position in the chain. */
+/** Formats one complete record, with its related records and the record's position in the chain. */
 export function detailText({ counterpart, chain, ...record }: RecordDetail, paint: Paint): string {
   const members = Object.entries(orderMembers(record)).flatMap(([name, value]) =>
     memberRows(name, value, record),

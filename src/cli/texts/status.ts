@@ -19,7 +19,10 @@ const ORDER: readonly string[] = [
   'synced',
 ];
 const IN_SYNC: readonly string[] = ['synced'];
-/** States that need no action. `pinned` is listed anyway, because the user should know about it. */
+/**
+ * States that need no action. Targets in the state `pinned` are listed all the same, because the user should know about
+ * them.
+ */
 const NO_ACTION_NEEDED: readonly string[] = [...IN_SYNC, 'pinned'];
 
 const STYLES: Readonly<Record<string, Style>> = {

@@ -54,7 +54,10 @@ function metadataOf(manifest: JsonObject | undefined, name: string, root: string
   throw directoryUnavailable(`${file} is not a manifest of this namespace`, { file });
 }
 
-/** Reads manifests by name. Throws for a file that cannot be parsed, because it could be a requested manifest. */
+/**
+ * Returns the manifests in a folder by file name, without `.yaml`. Throws for a file that cannot be parsed, because the
+ * file could be one of the manifests that the caller needs.
+ */
 async function manifestsIn(
   folder: string,
   isName: (name: string) => boolean,

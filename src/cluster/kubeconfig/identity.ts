@@ -50,7 +50,7 @@ export function createIdentity(
     try {
       await addCertificates(options, cluster, user);
       if (user !== undefined) {
-        // Create the login only once, because it caches the plugin's credential while that is valid.
+        // Create the login only once, because the login caches the plugin's credential while the credential is valid.
         applyLogin ??= createLogin(config, user, { clock, signal, timeoutMs: loginMs });
         await (await applyLogin)(user, options);
       }
@@ -131,7 +131,7 @@ async function addCertificates(
 
 async function authoritiesOf({ name, caFile, caData }: Cluster): Promise<string | undefined> {
   const subject = `kubeconfig cluster ${name}`;
-  // As in client-go, inline data takes precedence over a file. The same applies to users.
+  // As in client-go, inline data takes precedence over a file. This rule also applies to the data of users.
   if (!caData) return caFile && readAuthorities(caFile, { code: 'CREDENTIAL_MISSING', subject });
   const text = fromBase64(caData);
   if (holdsCertificates(text)) return text;

@@ -19,18 +19,22 @@ export interface OidcOptions {
   readonly signal: AbortSignal;
 }
 
-/** How long before its expiry a token is renewed. An identity is reused for up to 10 s, and clocks differ. */
+/**
+ * How long before its expiry a token is renewed. The time is longer than the 10 s for which an identity is reused,
+ * because clocks differ.
+ */
 const RENEW_BEFORE_EXPIRY_MS = 15_000;
 
 interface Session {
   readonly runExclusively: ReturnType<typeof createSerialExecutor>;
-  /** The remaining lifetime at which a token is renewed. An identity is reused for up to 10 s, and clocks differ. */
+  /** The refresh token from the last renewal. Undefined before the first renewal. */
   refreshToken: string | undefined;
 }
 
 /**
- * Sessions shared by the whole process, because many refresh tokens work only once. The latest refresh token survives a
- * rejected login and a restart of the service within the process. Renewals run one after another.
+ * Sessions that the whole process shares, because many refresh tokens work only once. A session keeps the latest
+ * refresh token when a login is rejected, and when the service restarts within the process. Renewals run one after
+ * another.
  */
 const sessions = new Map<string, Session>();
 
@@ -57,7 +61,8 @@ export function createOidc(user: User, options: OidcOptions): (into: RequestOpti
   const config: JsonObject = isObject(user.authProvider.config) ? user.authProvider.config : {};
   const configuredRefreshToken = textIn(config, 'refresh-token') ?? '';
   const session = sessionOf(config);
-  // If a renewal has happened before, the token in the kubeconfig was rejected or has expired. Do not use it again.
+  // After the first renewal, the token in the kubeconfig is outdated: the API server rejected it, or it expired. Do not
+  // use it again.
   let idToken = session.refreshToken === undefined ? (textIn(config, 'id-token') ?? '') : '';
   return async (into) => {
     const remainingMs = expiryOf(idToken) - clock.now();

@@ -31,7 +31,7 @@ export async function createPlugin({
     timeout = AbortSignal.timeout(timeoutMs);
     return startPlugin(command, args, options, AbortSignal.any([signal, timeout]));
   };
-  // The library has no option for starting the plugin differently, so replace its method.
+  // The library has no option for how to start the plugin, so replace the method of the library that starts it.
   const createExecAuth = () => Object.defineProperty(new ExecAuth(), 'execFn', { value: run });
   let auth = createExecAuth();
   return async (user, into) => {
@@ -50,7 +50,7 @@ export async function createPlugin({
   };
 }
 
-/** Starts a plugin without input. Aborting `stop` kills it with its child processes. */
+/** Starts a plugin without input. Aborting `stop` kills the plugin with its child processes. */
 function startPlugin(command: string, args: readonly string[], options: object, stop: AbortSignal) {
   const child = spawn(command, args, {
     ...options,

@@ -38,7 +38,7 @@ export async function runDoctor(
   const findings: Finding[] = [];
   const attempt = attemptsIn(findings);
   await using stack = new AsyncDisposableStack();
-  // Open the cluster early, because any credential may be stored in it. The result is reported below.
+  // Open the cluster early, because any credential may be stored in it. The result of opening it is reported below.
   const [opened] = await Promise.allSettled([openCluster(config.cluster, { ...deps, stop: signal })]);
   const cluster = opened.status === 'fulfilled' ? stack.use(opened.value) : undefined;
   const credential = credentialsOf(deps, async (name, key) => cluster?.ownSecret(name, key));
@@ -71,7 +71,9 @@ export async function runDoctor(
 
 type Attempt = <T>(name: string, work: () => Promise<T>) => Promise<T | undefined>;
 
-/** Returns a function that adds a finding for each piece of work. Its result is undefined if the work fails. */
+/**
+ * Returns a function that runs a check and adds a finding about it. The function returns undefined if the check fails.
+ */
 function attemptsIn(findings: Finding[]): Attempt {
   return async (name, work) => {
     try {
@@ -98,8 +100,9 @@ async function checkCheckpoints(
       await requireTrustedAudit(config, deps);
       await testCheckpointPlaces(config, deps);
     });
-  // If the record of this check is the first one, the audit log may be new, while the checkpoints belong to an older
-  // log. In this case, report only problems with the locations, which would stop every run.
+  // The record of this check may be the first record. Then the audit log may be new, and the checkpoints may belong to
+  // an older log. In this case, do not compare the log with the checkpoints. Only report locations that cannot be read
+  // or written, because such a location would stop every run.
   else await testCheckpointPlaces(config, deps).catch((error) => attempt(what, () => Promise.reject(error)));
 }
 
@@ -164,7 +167,7 @@ async function checkCluster(
     const opened = await attempt(`namespace: create in ${namespace}`, () => tryCreate(cluster, first.id));
     if (opened === undefined) unwritable.add(namespace);
   }
-  // Skip namespaces that accept no Secret: a passed permission check would be misleading there.
+  // Skip namespaces in which Secrets cannot be created. A passed permission check would be misleading for them.
   const open = allowed.filter(({ id }) => !unwritable.has(id.namespace));
   for (const target of open)
     await attempt(writeName(target), () =>
@@ -179,8 +182,8 @@ function writeName({ id, mapping }: DesiredTarget): string {
 }
 
 /**
- * Creates the Secret as a dry run, because only the API server can check namespaces, quotas and admission. An existing
- * Secret is not a failure.
+ * Creates the Secret in a dry run, because only the API server can check the namespace, quotas and admission rules. A
+ * Secret that exists already does not count as a failure.
  */
 async function tryCreate(cluster: Cluster, id: TargetId): Promise<true> {
   const empty = { type: 'Opaque', immutable: false, labels: {}, annotations: {}, data: new Map() };
@@ -227,7 +230,7 @@ function savedCalls(
 }
 
 function hasFailed(findings: readonly Finding[], store: string): boolean {
-  // Ignore clock skew, because the store can be read anyway.
+  // Ignore clock skew here, because the store can be read in spite of it.
   return findings.some(
     ({ name, error }) =>
       error !== undefined && error.code !== 'CLOCK_SKEWED' && name.startsWith(`store ${store}: `),

@@ -13,7 +13,7 @@ export interface EventChecksDeps extends Pick<StoresDeps, 'clock' | 'fingerprint
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Tests whether events would arrive. Connects every intake without consuming waiting events. */
+/** Tests whether events would arrive. Connects to every event source, but consumes no waiting events. */
 export async function checkEvents(config: Config, deps: EventChecksDeps): Promise<void> {
   const { events, stores } = config;
   const { broken, attempt, credential, clock } = deps;

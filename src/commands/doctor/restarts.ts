@@ -6,8 +6,8 @@ import type { DesiredTarget } from '../../reconcile/targets.ts';
 import { formatWorkload } from '../../sync/restart.ts';
 
 /**
- * Checks the permission to restart the workloads in `restart`. The workloads need not exist: they may be installed
- * after the Secret.
+ * Checks whether secretbridge may restart the workloads that mappings name in `restart`. The workloads need not exist
+ * yet, because they may be installed after the Secret.
  */
 export async function checkRestarts(
   cluster: Cluster,

@@ -24,7 +24,8 @@ export interface SourceCheckDeps extends Pick<SourceReadersDeps, 'open'>, Pick<R
 }
 
 /**
- * A mapping and the namespaces of its targets. If the selector matches none, the list contains a single `undefined`.
+ * A mapping and the namespaces of its targets. If its namespace selector matches no namespace, the list contains a
+ * single `undefined`.
  */
 interface MappingUse {
   readonly mapping: Mapping;
@@ -45,8 +46,8 @@ interface CheckedSearch {
 }
 
 /**
- * Reads every source, so that a missing permission is reported for the key that needs it. Also runs searches and reads
- * the keys that they find. Does not read sources that a mapping may not use.
+ * Reads every source that its mapping may use. So a missing permission is reported for the key that needs it. Also runs
+ * the searches, and reads the keys that they find.
  */
 export async function checkSources(
   mappings: readonly Mapping[],
@@ -81,7 +82,10 @@ export async function checkSources(
   return onePerSource([...searched.map(({ finding }) => finding), ...read]);
 }
 
-/** Returns one finding for each source. If several mappings use the source, an error takes precedence. */
+/**
+ * Returns one finding for each source. If several mappings use a source, a failed check takes precedence over a
+ * successful one.
+ */
 function onePerSource(findings: readonly Finding[]): readonly Finding[] {
   return [...Map.groupBy(findings, ({ name }) => name).values()]
     .flatMap((same) => same.find(({ error }) => error !== undefined) ?? same.slice(0, 1))
@@ -131,8 +135,8 @@ function mappingUsesOf(
 type Who = { readonly mapping: string; readonly namespace: string | undefined };
 
 /**
- * Returns why a mapping may not use a source in one of its namespaces. If it has no namespace, only the general rules
- * are checked.
+ * Returns the reason why a mapping may not use a source in one of its namespaces. If the mapping has no namespace,
+ * checks only the rules that apply to every namespace.
  */
 function refusalOf(
   { mapping, namespaces }: MappingUse,

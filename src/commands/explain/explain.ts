@@ -30,11 +30,11 @@ export interface ExplainedTarget extends Verdict {
   readonly lastRecords: readonly AuditRecord[];
 }
 
-/** The requests to a store, and the part of them that one mapping causes. */
+/** The requests to a store, and the number of them that one mapping causes. */
 export interface ExplainedCalls extends StoreCalls {
-  /** Requests per hour that would be saved if the mapping were removed. */
+  /** The number of requests per hour that would be saved if the mapping were removed. */
   readonly added: number;
-  /** Requests per hour of a tool that reads each key of each target separately at each refresh. */
+  /** The number of requests per hour of a tool that reads each key of each target separately at each refresh. */
   readonly oneByOne: number;
 }
 
@@ -126,8 +126,8 @@ async function verdictOf(
 const STATELESS_ACTIONS: readonly Action[] = ['restart', 'release', 'rollback', 'unpin'];
 
 /**
- * Returns why the last attempt at a pending change failed. `explain` writes nothing, so it cannot find out itself
- * whether the cluster would reject the change.
+ * Returns the reason why the last attempt at a pending change failed. `explain` writes nothing, so it cannot find out
+ * itself whether the cluster would reject the change.
  */
 function lastFailure(records: readonly AuditRecord[], about: string): AppError | undefined {
   const last = records.find(({ action, phase }) => !STATELESS_ACTIONS.includes(action) && phase !== 'intent');
@@ -137,7 +137,7 @@ function lastFailure(records: readonly AuditRecord[], about: string): AppError |
   return new AppError(code, { subject: about, detail: `at the last attempt, ${time}` });
 }
 
-/** Only the records of a deleted target show that a person deleted it. */
+/** Returns whether a person changed the target. If a person deleted the target, only its records show this. */
 function isDrifted(plan: Plan, records: readonly AuditRecord[]): boolean {
   if (!['create', 'update', 'merge', 'recreate'].includes(plan.kind)) return false;
   const last = records.find(({ action }) => !STATELESS_ACTIONS.includes(action));
@@ -154,7 +154,7 @@ function stateOf(plan: Plan, isThere: boolean): SyncState {
       return 'held';
     case 'fail':
       if (plan.error.code === 'SECRET_MISSING') return 'waiting';
-      // If the store fails or the source is missing, the target is kept. Its last content is still usable.
+      // A failed store or a missing source keeps the target unchanged. The last content of the target is still usable.
       return isThere && (isTransient(plan.error.code) || plan.error.code === 'SOURCE_ABSENT')
         ? 'stale'
         : 'failed';

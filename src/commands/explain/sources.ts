@@ -51,8 +51,8 @@ export async function explainSources(
 }
 
 /**
- * Returns the sources, with an error for those that are not allowed. If all named sources and search paths are allowed,
- * the denied source must be a search result. The searches run only in that case.
+ * Returns the sources. A source that is not allowed has an error. If all named sources and search paths are allowed, a
+ * search must have found the denied source, so run the searches. In all other cases, the searches do not run.
  */
 async function unreadSources(
   target: DecidedTarget,
@@ -129,7 +129,10 @@ function keptKeys({ desired, mapping }: DecidedTarget, search: Search): readonly
   return matching(search, keys);
 }
 
-/** Returns a function that looks up the result of a read. Its result is undefined for a source that is not allowed. */
+/**
+ * Returns a function that looks up the result of a read. The function returns undefined for a source that is not
+ * allowed.
+ */
 async function readAllowed(
   target: DecidedTarget,
   sources: readonly Source[],

@@ -20,9 +20,10 @@ interface Use {
 }
 
 /**
- * Finds sources that no `access` rule allows for a namespace of their mapping, or that exceed the bounds that an
- * `include` sets for their mapping. Each violation fails only its own mapping. The results of selectors and searches
- * are checked at run time. The check uses the unvalidated files, so that other mistakes do not hide violations.
+ * Finds sources that no `access` rule allows in a namespace of their mapping. Also finds sources outside the bounds
+ * that an `include` sets for their mapping. Each violation fails only its own mapping. The results of selectors and
+ * searches are checked at run time. The check uses the unvalidated files, so that other mistakes do not hide
+ * violations.
  */
 export function findAccessViolations(
   root: Located,

@@ -50,7 +50,7 @@ function storesIn({ value, path }: Entry): readonly (readonly [string, Path])[] 
 }
 
 function checkStore(root: Located, { kind }: Entry, name: string, path: Path): readonly Finding[] {
-  if (name === '') return []; // The schema reports it.
+  if (name === '') return []; // The schema already reports an empty or missing name.
   const stores = listOf(root, 'stores');
   const store = stores.find((candidate) => textOf(candidate, 'name') === name);
   if (store === undefined) {
@@ -72,7 +72,7 @@ function checkQueue(root: Located, { kind, value, path: entry }: Entry): readonl
   if (kind !== 'sqs' || queueUrl === undefined) return [];
   const path = [...entry, 'queueUrl'];
   const url = URL.parse(queueUrl);
-  if (url === null) return []; // The schema reports it.
+  if (url === null) return []; // The schema already reports an invalid URL.
   const store = listOf(root, 'stores').find(
     (candidate) => textOf(candidate, 'name') === textOf(value, 'store'),
   );
@@ -94,8 +94,8 @@ function checkQueue(root: Located, { kind, value, path: entry }: Entry): readonl
 }
 
 /**
- * Exactly one of the two must be set. Without both, anyone could send events. With both, it is unclear which one
- * applies.
+ * Checks that an Event Grid source sets exactly one of `key` and `entra`. Without both, anyone could send events. With
+ * both, it is unclear which one applies.
  */
 function checkProof({ kind, value, path }: Entry): readonly Finding[] {
   if (kind !== 'eventGrid' || typeof value !== 'object' || value === null) return [];

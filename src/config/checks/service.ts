@@ -64,8 +64,8 @@ function checkContradictions(root: unknown): readonly Finding[] {
 }
 
 /**
- * Requires both the certificate and the key. With only one of the two, no certificate is sent, and the server's error
- * does not explain why.
+ * Requires both the client certificate and its key. If only one of both is set, no certificate is sent, and the
+ * server's error does not explain why.
  */
 function checkTlsPairs(root: unknown): readonly Finding[] {
   const { engine, audit } = sectionsOf(root);

@@ -153,7 +153,7 @@ async function isFolder(path: string, fs: ConfigFs): Promise<boolean> {
   try {
     return (await fs.stat(path)).isDirectory();
   } catch (error) {
-    describeFailure(error); // For example a broken link. Reading it reports the error.
+    describeFailure(error); // The entry may be a broken link. Reading the entry reports the error.
     return false;
   }
 }

@@ -36,7 +36,7 @@ export function mergeDocuments(documents: readonly Located[], start: Place): Mer
       members.set(name, appendItems(first, member.node.items));
       return;
     }
-    // If the kept value is not a list either, the schema reports it.
+    // Reports the value that is dropped. If the kept value is not a list either, the schema reports the kept value.
     const [kept, other] = first.node.items === undefined ? [member, first] : [first, member];
     members.set(name, kept);
     if (other.node.isUnclear !== true) addFinding(other.node.place, [name], 'expected a list');
@@ -68,8 +68,8 @@ export function locate(root: Located, path: Path, at: 'value' | 'key' = 'value')
 }
 
 /**
- * Whether a node on the path is unclear. A problem that is found there may then be false. In a partial object, existing
- * members are clear and missing members are unclear.
+ * Whether a node on the path has an unknown meaning (`isUnclear`). A problem that is found there may then be false. In
+ * an object with an unreadable name, existing members are clear and missing members are unclear.
  */
 export function isUnclear(root: Located, path: Path): boolean {
   let node: Located = root;
@@ -83,7 +83,10 @@ export function isUnclear(root: Located, path: Path): boolean {
   return node.isPartial === true;
 }
 
-/** Whether any part of this node is unclear. A check that compares the parts of the node may then be wrong. */
+/**
+ * Whether any part of this node has an unknown meaning (`isUnclear`). A check that compares the parts of the node may
+ * then be wrong.
+ */
 export function holdsUnclear(root: Located, path: Path): boolean {
   let node: Located | undefined = root;
   for (const part of path)

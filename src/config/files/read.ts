@@ -13,7 +13,7 @@ export interface ReadDocuments {
   readonly blank: readonly Problem[];
   /** Whether the documents contain the complete content of all files. */
   readonly isWhole: boolean;
-  /** The text of each file, by the file name in places. */
+  /** Maps the name of each file, as in a `Place`, to the text of the file. */
   readonly texts: ReadonlyMap<string, string>;
 }
 
@@ -59,7 +59,7 @@ function blankProblem(file: string): Problem {
 
 export interface YamlText {
   readonly text: string;
-  /** The file name to use in places. */
+  /** The name of the file in each `Place`. */
   readonly file: string;
 }
 

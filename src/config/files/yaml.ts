@@ -194,7 +194,7 @@ class NodeReader {
       const key = pair.key as ParsedNode;
       const name = this.#readKey(key);
       const keyPlace = this.#at(key.range[0]);
-      // For `<<: *name`, report only the key.
+      // For `<<: *name`, report only the merge key `<<`, and not also the alias.
       const isReported = name === undefined && isAlias(pair.value);
       const child =
         pair.value === null || isReported ? undefined : this.read(pair.value as ParsedNode, depth + 1);

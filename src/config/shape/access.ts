@@ -141,7 +141,7 @@ function tokensOf(glob: string): readonly string[] {
 /**
  * Returns the glob positions that the text can reach. `[i]` is true if the first i tokens match the text.
  *
- * All positions are tracked at once, so the time is bounded by the product of both lengths. A backtracking regular
+ * All positions are tracked together, so the time is bounded by the product of both lengths. A backtracking regular
  * expression has no such bound.
  */
 function matchPositions(tokens: readonly string[], text: string): readonly boolean[] {

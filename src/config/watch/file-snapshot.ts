@@ -17,8 +17,8 @@ export interface FileSnapshot {
 type Verb = keyof ConfigFs;
 
 /**
- * The digest for each kind of call. Digests stay in memory. For a directory listing, only names that can belong to a
- * configuration count.
+ * Computes the digest of a result, for each kind of file system call. Digests stay in memory. For a directory listing,
+ * only names that can belong to a configuration count.
  */
 const DIGESTS = {
   stat: async (path: string, fs: ConfigFs) => {
@@ -29,7 +29,7 @@ const DIGESTS = {
   readFile: async (path: string, fs: ConfigFs) => sha256(await fs.readFile(path)),
 } satisfies Record<Verb, (path: string, fs: ConfigFs) => Promise<string>>;
 
-/** Replaces the digest if the same file system call returned different results during one load. */
+/** The digest of a file system call that returned different results during one load. */
 const INCONSISTENT = 'unsteady';
 
 interface RecordedCall {

@@ -2,7 +2,7 @@ import type { StartTimer } from '../../core/timer.ts';
 
 /** The functions through which a check controls its loop. */
 export interface LoopContext {
-  /** Waits this long, but not after the loop has ended. */
+  /** Waits for this time, or until the loop ends. */
   pause(ms: number): Promise<void>;
   readonly ending: boolean;
 }

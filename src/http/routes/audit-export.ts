@@ -17,8 +17,8 @@ type Chunks = AsyncGenerator<string, void, undefined>;
 export function addExportRoute(app: FastifyInstance, { audit, clock, closing, version }: RouteDeps): void {
   const serialize = createSerialExecutor();
   /**
-   * Reads one chunk at a time for all exports together. Yields to the event loop after each chunk, so that probes wait
-   * for at most one chunk.
+   * Reads the next chunk of an export. Only one chunk is read at a time, also if several exports are active. Yields to
+   * the event loop after each chunk, so that probes wait for at most one chunk.
    */
   const nextChunk = (chunks: Chunks): Promise<IteratorResult<string, void>> =>
     serialize(async () => {
@@ -26,7 +26,10 @@ export function addExportRoute(app: FastifyInstance, { audit, clock, closing, ve
       await setImmediate();
       return next;
     });
-  /** Sending happens outside `serialize`, so a slow client does not delay other exports. */
+  /**
+   * Yields all chunks. Only reading goes through `serialize`, and sending does not, so a slow client does not delay
+   * other exports.
+   */
   async function* allChunks(first: IteratorResult<string, void>, rest: Chunks): Chunks {
     for (let next = first; !next.done; next = await nextChunk(rest)) yield next.value;
   }
@@ -41,7 +44,7 @@ export function addExportRoute(app: FastifyInstance, { audit, clock, closing, ve
     '/api/v1/audit/export',
     {
       config: { access: 'viewer' },
-      // Do not add a HEAD route: it would read all records, and the audit would record an export that sent nothing.
+      // Do not add a HEAD route. It would read all records, and the audit log would record an export that sent nothing.
       exposeHeadRoute: false,
       schema: describe(EXPORT),
     },
@@ -71,7 +74,7 @@ export function addExportRoute(app: FastifyInstance, { audit, clock, closing, ve
   );
 }
 
-/** Media types without parameters, as in OpenAPI. */
+/** The media types without their parameters, because OpenAPI lists media types without parameters. */
 const MEDIA_TYPE_NAMES = [...new Set(Object.values(MEDIA_TYPES).map((type) => type.replace(/;.*$/, '')))];
 
 const EXPORT_QUERY = {

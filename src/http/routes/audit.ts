@@ -34,7 +34,7 @@ import { describe, NO_QUERY } from '../openapi.ts';
 import { listQuery } from '../paging.ts';
 
 interface Verification {
-  /** Verifies the whole chain. Concurrent callers share one verification, because it reads every record. */
+  /** Verifies the whole chain. Concurrent callers share one verification, because a verification reads every record. */
   run(): Promise<VerifyReport>;
 }
 
@@ -82,7 +82,7 @@ const SEQUENCE = {
 const text = (description: string) =>
   ({ type: 'string', minLength: 1, maxLength: 512, description }) as const;
 
-/** The filters as JSON Schemas, shared by lists and exports. */
+/** The JSON Schemas of the filters. Lists and exports share them. */
 export const FILTERS = {
   since: text('Records from this time on: `7d`, `2026-01-31` or `2026-01-31T08:00:00Z`.'),
   until: text('Records before this time.'),

@@ -36,7 +36,8 @@ export async function addEventRoutes(app: FastifyInstance, deps: RouteDeps, limi
           rateLimit: {
             max: limits.requests,
             timeWindow: limits.windowMs,
-            // Count each event source separately, because behind an ingress all senders have the same address.
+            // Apply the rate limit to each event source separately, because behind an ingress all senders have the same
+            // address.
             keyGenerator(request) {
               const intake = findIntake(deps, request as FastifyRequest<Named>);
               return `${networkOf(request.ip)} ${intake?.origin.name ?? ''}`;
@@ -65,7 +66,7 @@ function findIntake(
   try {
     return routeOptions.url === WEBHOOK ? events?.webhook(params.name) : events?.eventGrid(params.name);
   } catch (error) {
-    // While the service starts, the event sources are not known yet.
+    // While the service starts, the event sources are not known yet. So treat every name as unknown.
     if (error instanceof AppError) return undefined;
     throw error;
   }
@@ -255,7 +256,7 @@ function headOf({ headers, query }: FastifyRequest): RequestHead {
   };
 }
 
-/** Checks the format of the origin, because the response repeats it. */
+/** Checks the format of the origin, because the response contains the origin. */
 function requestOrigin(request: FastifyRequest): string {
   const origin = headOf(request).header('webhook-request-origin') ?? '';
   if (/^[\w.-]{1,253}$/.test(origin)) return origin;

@@ -5,7 +5,7 @@ import { sendError } from '../errors.ts';
 import { describe, NO_QUERY } from '../openapi.ts';
 
 /**
- * Adds the probe routes. They need no token, so their responses contain only names and codes. Probes have no rate
+ * Adds the probe routes. Probes need no token, so their responses contain only names and codes. Probes have no rate
  * limit, because a rejected probe could make the kubelet restart the pod.
  */
 export function addHealthRoutes(app: FastifyInstance, { service }: RouteDeps): void {

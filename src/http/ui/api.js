@@ -1,5 +1,5 @@
-// Only this module has access to the token. It is kept in memory, and not in the URL, a cookie or the browser's
-// storage. So the user must enter it again after a reload, and no other site can make the browser send it.
+// Only this module has access to the token. The token is kept in memory, and not in the URL, a cookie or the browser's
+// storage. So the user must enter the token again after a reload, and no other site can make the browser send it.
 
 /**
  * @typedef {{ kind: string, name?: string, address?: string }} Actor

@@ -36,7 +36,7 @@ function showSignIn(reason) {
 
 /** @param {import('./api.js').Session} session */
 function enter(session) {
-  // If a slow sign-in completes after another sign-in, a session already exists. End it.
+  // A slow sign-in can complete after another sign-in. Then a session already exists, so end that session.
   endFrame?.();
   const rank = ROLES.indexOf(session.role);
   announce(`Signed in as ${session.name}, ${session.role}.`);
@@ -49,5 +49,6 @@ function enter(session) {
   });
 }
 
-// The back-forward cache of the browser keeps the page with its data, so sign out when it is shown again.
+// The back-forward cache of the browser keeps the page with its data. So sign out when the browser shows the page from
+// this cache.
 addEventListener('pageshow', ({ persisted }) => persisted && showSignIn());

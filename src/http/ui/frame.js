@@ -153,7 +153,7 @@ export function showFrame(root, session, { may, leave }) {
     } catch (error) {
       if (signal.aborted) return;
       if (!(error instanceof ApiError)) throw error;
-      // If data are already shown, keep them and the time of their last update.
+      // If the view already shows data, keep the data and the time of its last update.
       if (shown === '') replace(body, ...(view.form?.(route, context) ?? []), problem(error));
       else replace(updateNotice, problem(error));
     } finally {
@@ -204,8 +204,8 @@ export function showFrame(root, session, { may, leave }) {
   }
 
   /**
-   * Whether an action is running. A redraw would lose its state. A verification does not count, because it survives a
-   * redraw.
+   * Returns whether an action is running. A redraw would lose the state of the action. A running verification does not
+   * count as an action, because it survives a redraw.
    */
   function isBusy() {
     return body.querySelector('[aria-disabled="true"]:not(.verification *)') !== null;

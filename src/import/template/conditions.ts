@@ -4,7 +4,7 @@ import { Untranslatable } from './lex.ts';
 import type { Expression } from './parse.ts';
 import type { Scope, Value } from './value.ts';
 
-/** Comparison functions. `eq` and `ne` with more than two arguments are unsupported too. */
+/** Functions that compare. Calls of `eq` and `ne` with more than two arguments are not supported. */
 const COMPARISONS = ['eq', 'ne', 'lt', 'le', 'gt', 'ge', 'hasPrefix', 'hasSuffix', 'hasKey'];
 
 export interface Conditions {
@@ -12,8 +12,8 @@ export interface Conditions {
 }
 
 /**
- * Converts conditions. An empty text is false in Go but true in Liquid, so the result compares it with `""`. Liquid has
- * no parentheses, so a condition cannot mix `and` and `or`.
+ * Converts conditions. An empty text is false in Go but true in Liquid, so the result compares texts with `""`. Liquid
+ * has no parentheses, so a condition cannot mix `and` and `or`.
  */
 class ConditionWriter implements Conditions {
   readonly #translated: Translated;
@@ -57,7 +57,7 @@ class ConditionWriter implements Conditions {
     return this.#truth(this.#operandOf(expression, scope, line));
   }
 
-  /** Negates the expression instead of its text, because a literal in the text may contain `!=`. */
+  /** Negates the parsed expression and not its text, because a literal in the text may contain `!=`. */
   #negated(expression: Expression | undefined, scope: Scope, line: number): string {
     if (expression === undefined) throw new Untranslatable('a condition lacks a value', line);
     if (expression.kind === 'bool') return String(!expression.value);

@@ -18,8 +18,8 @@ export interface Draft extends Help {
   /** Returns a unique variable name. */
   fresh(name: string): string;
   /**
-   * Writes one tag. If a part has no equivalent, records the problem and continues, so that all problems are reported
-   * together.
+   * Runs `work`, which writes one tag. If a part has no equivalent, records the problem and continues, so that all
+   * problems are reported together.
    */
   attempt(line: number, work: () => string): string;
   /** Returns and removes the tags that must precede the current one. */

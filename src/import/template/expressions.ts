@@ -95,7 +95,7 @@ class ExpressionReader {
   }
 }
 
-/** @param root Returns the value of a top-level key, by its original name. */
+/** @param root Returns the value of a top-level key. The key is given by its original name. */
 export function createExpressions({
   root,
   help,

@@ -70,7 +70,7 @@ export const FUNCTIONS: Readonly<Record<string, Translate>> = {
     return piped(required(value), 'from_json', { json: true });
   },
   filterPEM([type, value], help) {
-    // External Secrets ignores upper and lower case in the type.
+    // External Secrets ignores the case of the type.
     const label = type?.literal?.toUpperCase();
     if (label === 'CERTIFICATE') {
       help.note(
@@ -131,8 +131,8 @@ function filter(name: string): Translate {
 }
 
 /**
- * Go's `indent` indents every line, including the first line and empty lines. Our filter indents neither the first line
- * nor empty lines.
+ * Indents a value like Go's `indent`, which indents every line, including the first line and empty lines. Our filter
+ * `indent` does not indent the first line or empty lines.
  */
 function indented(value: Value, width: Value | undefined, before: string): Value {
   const count = /^\d{1,3}$/.test(width?.head ?? '') ? Number(width?.head) : Number.NaN;

@@ -56,7 +56,7 @@ export function parseTemplate(template: string): readonly Statement[] {
 
 type Action = Extract<Piece, { kind: 'action' }>;
 
-/** Parses up to an `else` or `end`, which it does not consume. */
+/** Parses statements up to an `else` or `end`, and leaves the `else` or `end` unread. */
 function statements(pieces: readonly Piece[], cursor: { at: number }): readonly Statement[] {
   const parsed: Statement[] = [];
   for (;;) {
@@ -199,7 +199,10 @@ function operand(reader: Reader): Expression | undefined {
   }
 }
 
-/** In `$x.a` and `(f .x).a` there is no space before the field, so the field belongs to the preceding value. */
+/**
+ * Reads a field that follows a value without a space, as in `$x.a` and `(f .x).a`. Such a field belongs to the value
+ * before it.
+ */
 function attached(reader: Reader): readonly string[] {
   const token = reader.tokens[reader.at];
   if (token?.kind !== 'field' || !token.attached) return [];

@@ -40,8 +40,8 @@ class StatementWriter {
       case 'text':
         return asText(statement.text);
       case 'comment':
-        // Keep the tag even if it trims nothing. Without it, the texts before and after it would be one text, which the
-        // trimming tags at both of its ends would trim.
+        // Write a tag for the comment even if it trims nothing. Without this tag, the texts before and after the
+        // comment would become one text, and the trimming tags at both ends of this text would trim all of it.
         return tags([NOTHING], statement);
       case 'output':
         return this.#draft.attempt(statement.line, () => this.#output(statement, scope));
@@ -54,7 +54,7 @@ class StatementWriter {
 
   #output(statement: Extract<Statement, { kind: 'output' }>, scope: Scope): string {
     const value = this.#translated(statement.value, scope, statement.line);
-    // A Helm chart writes such braces to protect a template of External Secrets from Helm.
+    // Helm charts write such braces to protect a template of External Secrets from Helm.
     if (value.literal?.includes('{{') === true)
       this.#draft.note(
         'writes quoted braces, as a chart does for text that External Secrets renders',
@@ -66,7 +66,8 @@ class StatementWriter {
   #assignment(statement: Extract<Statement, { kind: 'assign' }>, scope: Scope): string {
     const value = this.#translated(statement.value, scope, statement.line);
     const variable = scope.variables.get(statement.name);
-    // A variable of `with`, `if` or `range` is an alias for the source or the item, so it cannot get a new value.
+    // A variable that `with`, `if` or `range` defines is an alias for the source or the item. So it cannot get a new
+    // value.
     if (!statement.isNew && variable !== undefined && !this.#assigned.has(variable.head))
       throw new Untranslatable(`a new value for \`$${statement.name}\` has no equivalent`, statement.line);
     const name =
@@ -81,8 +82,8 @@ class StatementWriter {
   #choice({ word, branches, otherwise, end }: Block, scope: Scope): string {
     const [first] = branches;
     if (first === undefined) return '';
-    // Liquid has no place for assignments between branches. So assignments for all conditions precede the first
-    // condition.
+    // Liquid has no place for assignments between two branches. So the assignments for all conditions come before the
+    // first condition.
     const heads: string[] = [];
     let opening = NOTHING;
     let text = '';
@@ -122,7 +123,8 @@ class StatementWriter {
         throw new Untranslatable('`range` with the index of a list has no equivalent', line);
       const list = this.#draft.plain(collection);
       setItem(inner, variables, item);
-      // Add a note, because a list would silently produce different output: for a text, `item[0]` is its first letter.
+      // Add a note, because a list would silently produce different output than a text. For a text, `item[0]` is its
+      // first letter.
       if (variables.length > 1)
         this.#draft.note(
           '`range` with two variables is treated as a loop over an object in member order; External Secrets sorts by name and also accepts a list',

@@ -9,27 +9,28 @@ import { asStoreError, type Session } from './session.ts';
 import { BAD_STATE, badState, proveAbsence, readSingle } from './single.ts';
 import { asObjectList, type SecretEntry, toResult } from './value.ts';
 
-/** The AWS limit. LocalStack and moto accept more. */
+/** The maximum number of secrets in one request to AWS. LocalStack and moto accept more. */
 export const BATCH_SIZE = 20;
 
-/** Remembers whether, and for which keys, BatchGetSecretValue can be used. */
+/** Remembers whether BatchGetSecretValue can be used, and which keys it cannot read. */
 export interface BatchState {
   isUsable: boolean;
   /**
-   * Whether to read a key with a single request, because a single request succeeded after a batch was denied this key.
+   * Whether a single request must read this key. This is the case if a batch request was denied the key, and then a
+   * single request could read it.
    */
   isReadSingly(key: string): boolean;
   readSingly(key: string): void;
 }
 
-/** Batches are tried again after this time, to notice a newly granted permission. */
+/** Batches are tried again after this time, because the permission for them may have been granted. */
 const RECHECK_MS = 3_600_000;
-/** The maximum number of keys to remember that must be read singly. */
+/** The maximum number of keys to remember as readable by single requests only. */
 const MAX_SINGLE_KEYS = 10_000;
 
 export function createBatchState(clock: Clock): BatchState {
   let refusedAt = Number.NEGATIVE_INFINITY;
-  // Keys with the time when they were added, oldest first.
+  // The time when each key was added. The oldest keys come first.
   const singleKeys = new Map<string, number>();
   const isPast = (at: number): boolean => Math.abs(clock.now() - at) >= RECHECK_MS;
   return {
@@ -51,9 +52,9 @@ export function createBatchState(clock: Clock): BatchState {
   };
 }
 
-/** The operation is not allowed, or the service does not support it. */
+/** The errors for a BatchGetSecretValue request that is not allowed, or that the service does not support. */
 const UNAVAILABLE_TYPES = [...DENIED_TYPES, ...UNSUPPORTED_TYPES];
-/** Errors that concern one of the secrets, although the whole call failed. */
+/** Errors that one secret causes, although AWS returns them for the whole call. */
 const SINGLE_SECRET_TYPES = [
   'InvalidParameterException',
   'ValidationException',
@@ -67,7 +68,7 @@ type Settle = (key: string, result: Promise<ReadResult>) => Promise<ReadResult>;
 /**
  * Reads the current versions of up to twenty different keys, in one call if possible.
  * https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_BatchGetSecretValue.html
- * @param settle Converts an error of one key to the result of this key.
+ * @param settle Turns an error of one key into the result of this key.
  * @throws AppError for errors that concern all keys.
  */
 export async function readBatch(
@@ -79,7 +80,7 @@ export async function readBatch(
   const resolve = async (ask: (key: string) => Promise<ReadResult>) =>
     new Map(await Promise.all(keys.map(async (key) => [key, await settle(key, ask(key))] as const)));
   const single = (key: string) => readSingle(session, key, undefined, signal);
-  // A single key needs one call in any case, and GetSecretValue requires one permission less.
+  // A batch with a single key saves no call, and needs one permission more than GetSecretValue.
   if (!state.isUsable || keys.length === 1) return resolve(single);
   let answer: Answer;
   try {
@@ -93,11 +94,11 @@ export async function readBatch(
     const entry = findEntry(key, answer.values);
     if (entry !== undefined) return toResult(entry);
     const error = answer.errors.get(key);
-    // Some emulators leave missing secrets out of the response.
+    // Some emulators leave missing secrets out of the response. A single read finds out whether the secret is missing.
     if (error === undefined) return single(key);
     if (!DENIED_TYPES.includes(error)) return itemResult(session, key, error, signal);
-    // A policy may allow only the current stage, which a batch request cannot specify. If the single read fails too,
-    // the key stays in the batch, so that a new permission is noticed immediately.
+    // A policy may allow reads of the current stage only, but a batch request cannot name a stage. If the single read
+    // fails too, the key stays in batches, so that they notice a new permission.
     const result = await single(key);
     state.readSingly(key);
     return result;
@@ -106,7 +107,7 @@ export async function readBatch(
 
 interface Answer {
   readonly values: readonly SecretEntry[];
-  /** The name of the error for each failed key. */
+  /** The error type for each failed key. */
   readonly errors: ReadonlyMap<string, string>;
 }
 
@@ -119,7 +120,7 @@ export async function getBatch(
   const values: SecretEntry[] = [];
   const errors = new Map<string, string>();
   let token: string | undefined;
-  // AWS may return the batch in several pages. The limit prevents an endless loop over pages without new entries.
+  // AWS may return the batch in several pages. The limit ends a loop over pages that contain no new secrets.
   for (let page = 0; page < keys.length; page += 1) {
     const input = { SecretIdList: [...keys], ...(token === undefined ? {} : { NextToken: token }) };
     const answer = await session.call(
@@ -138,7 +139,7 @@ export async function getBatch(
   return { values, errors };
 }
 
-/** Item errors come with HTTP status 200. @throws AppError */
+/** Returns the result for a key that failed in a successful batch (HTTP status 200). @throws AppError */
 async function itemResult(
   session: Session,
   key: string,

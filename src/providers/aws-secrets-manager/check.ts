@@ -6,7 +6,10 @@ import { isDenied, isType, toStoreError, UNSUPPORTED_TYPES } from './errors.ts';
 import { listPages } from './list.ts';
 import type { Store } from './read.ts';
 
-/** No secret has this name. AWS responds that it does not exist, or that we are not allowed to know. */
+/**
+ * The name of a secret that does not exist. AWS responds that the secret does not exist, or that we may not know
+ * whether it does.
+ */
 const MISSING_SECRET = 'secretbridge/check/none';
 
 const BATCH_DENIED =
@@ -21,9 +24,9 @@ const LIST_UNSUPPORTED =
   'list: this service does not have the operation, so `find` fails and each check for new versions reads every secret';
 
 /**
- * Checks the credentials first, then the connection and the login with a single call that reads nothing. Stops at the
- * first failure, except for the clock check. If a missing permission only costs extra calls, the name of the check
- * describes it.
+ * Checks the credentials first. Then a single call that reads nothing checks the connection and the login. A failed
+ * check ends the checks, unless only the clock is wrong. If a permission is missing that only saves calls, the check
+ * succeeds, and its name mentions the permission.
  */
 export async function checkStore(store: Store, signal: AbortSignal | undefined): Promise<readonly Check[]> {
   const { session, batch } = store;
@@ -57,13 +60,13 @@ export async function checkStore(store: Store, signal: AbortSignal | undefined):
   return [...checks, lists[listAccess]];
 }
 
-/** Any response to a signed call, even a refusal, proves that the service works. @throws AppError */
+/** Resolves if the service works. Any response to a signed call proves this, even a refusal. @throws AppError */
 export async function probeStore({ session }: Store, signal: AbortSignal | undefined): Promise<void> {
   const access = await accessTo(getBatch(session, [MISSING_SECRET], signal));
   if (access instanceof AppError) throw access;
 }
 
-/** `denied` and `not there` prove that connection and login work. */
+/** The result of a test call. `denied` and `not there` also prove that connection and login work. */
 type Access = 'yes' | 'denied' | 'not there';
 
 async function accessTo(call: Promise<unknown>): Promise<Access | AppError> {

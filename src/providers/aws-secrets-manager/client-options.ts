@@ -11,22 +11,23 @@ export function clientOptions({ region, fips }: Pick<AwsConfig, 'region' | 'fips
     useFipsEndpoint: fips,
     useDualstackEndpoint: false,
     ignoreConfiguredEndpointUrls: true, // AWS_ENDPOINT_URL would redirect the requests of all stores
-    maxAttempts: 1, // `withRetry` and the limits handle retries for all stores
+    maxAttempts: 1, // `withRetry` retries the calls of all stores
     retryMode: 'standard',
     defaultsMode: 'standard' as const,
     authSchemePreference: [],
-    disableClockSkewCorrection: true, // a wrong clock must make every call fail, so that it is reported
+    disableClockSkewCorrection: true, // a wrong clock must make every call fail, so that an operator notices it
     userAgentAppId: 'secretbridge',
   };
 }
 
-/** The domains of all partitions, from the endpoint rules of the SDK. */
+/** The domains of all AWS partitions. The list comes from the endpoint rules of the SDK. */
 const AWS_DOMAIN =
   /\.(amazonaws\.(com|com\.cn|eu)|api\.aws|api\.amazonwebservices\.(com\.cn|eu)|(ic|sgov)\.gov|adc-e\.uk|api\.aws\.scloud)$/;
 
 /**
- * Returns the STS endpoint. A custom endpoint outside the AWS domains, such as LocalStack or a gateway, is also used
- * for STS. A custom endpoint inside the AWS domains, such as a VPC endpoint, serves only Secrets Manager.
+ * Returns the STS endpoint. A custom endpoint outside the AWS domains, such as LocalStack or a gateway, also serves
+ * STS. A custom endpoint inside the AWS domains, such as a VPC endpoint, serves only Secrets Manager. Then the SDK's
+ * default endpoint for STS is used.
  */
 export function stsEndpoint({ endpoint }: Pick<AwsConfig, 'endpoint'>): string | undefined {
   if (endpoint === undefined || isLoopback(endpoint)) return endpoint;

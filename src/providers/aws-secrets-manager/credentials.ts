@@ -10,8 +10,8 @@ import type { Role, Sts } from './sts.ts';
 type Auth<Method> = Extract<AwsConfig['auth'], { method: Method }>;
 
 /**
- * Creates the login of a store: a lease for its login method, and one for each role to assume. Each lease is renewed
- * independently.
+ * Creates the login of a store: a lease for its login method, and a lease for each role to assume. Each lease renews
+ * its own credentials.
  */
 export function createCredentials({ auth }: AwsConfig, sts: Sts, deps: ProviderDeps): Lease {
   const base = new Lease(baseLogin(auth, sts, deps), deps.clock);
@@ -47,7 +47,7 @@ function baseLogin(auth: AwsConfig['auth'], sts: Sts, deps: ProviderDeps): () =>
   }
 }
 
-/** Reads the references on each login, because the file or Secret may contain a new key. */
+/** Reads the referenced credentials on each login, because their file or Secret may have changed. */
 async function fromReferences(auth: Auth<'static'>, deps: ProviderDeps): Promise<Identity> {
   const [accessKeyId, secretAccessKey, sessionToken] = await Promise.all([
     text(auth.accessKeyId, deps),
@@ -62,8 +62,8 @@ async function fromReferences(auth: Auth<'static'>, deps: ProviderDeps): Promise
 }
 
 /**
- * Checks the characters of credentials, which are sent in headers. An invalid header character would look like a
- * connection failure.
+ * Checks that the credentials contain only characters that a header may contain. Otherwise the request would fail with
+ * an error that looks like a connection failure.
  * @throws AppError AUTH_FAILED
  */
 function checkIdentity(identity: Identity): Identity {
@@ -87,9 +87,9 @@ async function fromToken(
 }
 
 /**
- * Uses the credentials of the environment, from the first available source: variables, web identity (IRSA), container
- * (EKS Pod Identity, ECS), instance (EC2). The files of the AWS CLI are not used, because a profile can start any
- * program (`credential_process`) or a browser.
+ * Uses the first credentials that exist: environment variables, web identity (IRSA), container (EKS Pod Identity, ECS),
+ * instance (EC2). Does not use the files of the AWS CLI, because a profile in them can start any program
+ * (`credential_process`) or a browser.
  */
 function defaultLogin(sts: Sts, deps: ProviderDeps): () => Promise<Identity> {
   const variable = async (env: string) => (await ifPresent(deps.credential({ env })))?.revealText();

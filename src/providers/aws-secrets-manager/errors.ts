@@ -6,8 +6,8 @@ import { fromNetwork as fromAnyNetwork } from '../network-errors.ts';
 import type { Settled } from '../provider.ts';
 
 /**
- * An error response. It contains the AWS error type, but never the message. It is only used in this folder: callers
- * convert it to an AppError with the context of their request.
+ * An error response. It contains the AWS error type, but never the message. Only this folder uses it: `toStoreError`
+ * converts it to an AppError.
  */
 export class AwsFailure extends Error {
   readonly status: number;
@@ -17,9 +17,12 @@ export class AwsFailure extends Error {
    */
   readonly type: string | undefined;
   readonly retryAfterMs: number | undefined;
-  /** How far our clock is ahead of the server's, in milliseconds. Undefined if the server did not send its time. */
+  /**
+   * The difference between our clock and the server's clock, in milliseconds. Positive if our clock is ahead. Undefined
+   * if the server did not send its time.
+   */
   readonly skewMs: number | undefined;
-  /** Whether the KMS key denied access. AWS reports this only in the message. */
+  /** Whether the KMS key denied access. Only the message of the response shows this. */
   readonly isKmsDenial: boolean;
 
   constructor(status: number, type: string | undefined, more: FailureDetails = {}) {
@@ -53,9 +56,9 @@ const DENIED: Meaning = ['ACCESS_DENIED'];
 const KMS: Meaning = ['ACCESS_DENIED', 'its KMS key does not allow us to decrypt it'];
 
 /**
- * Errors are classified by type, because AWS uses status 400 for nearly all errors and its messages are not stable.
- * https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html and each operation's page;
- * https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+ * The meaning of each AWS error type. The type decides, because AWS uses status 400 for nearly all errors and may
+ * change its messages. https://docs.aws.amazon.com/secretsmanager/latest/apireference/CommonErrors.html and each
+ * operation's page; https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
  */
 const BY_NAME: Readonly<Record<string, Meaning>> = {
   ExpiredTokenException: EXPIRED,
@@ -106,7 +109,10 @@ const BY_NAME: Readonly<Record<string, Meaning>> = {
   RequestTimeoutException: ['TIMEOUT'],
 };
 
-/** AWS rejects requests if the clocks differ by more than five minutes. A smaller limit allows for delays. */
+/**
+ * AWS rejects requests if the clocks differ by more than five minutes. This limit is smaller, because a request may be
+ * delayed.
+ */
 const SKEW_LIMIT_MS = 240_000;
 
 export function fromFailure({ status, type, retryAfterMs, skewMs = 0, isKmsDenial }: AwsFailure): AppError {
@@ -119,7 +125,7 @@ export function fromFailure({ status, type, retryAfterMs, skewMs = 0, isKmsDenia
   });
 }
 
-/** Converts the error of one batch item, which comes with HTTP status 200. */
+/** Converts the error of one secret in a batch. The batch itself has HTTP status 200. */
 export function fromItemError(type: string): AppError {
   return fromFailure(new AwsFailure(400, type));
 }
@@ -139,7 +145,10 @@ function byStatus(status: number): Meaning {
   return ['BAD_ANSWER', `status ${status}`];
 }
 
-/** Whether AWS refused the credentials, which have expired or are wrong. Other credentials may then work. */
+/**
+ * Whether AWS refused the credentials because they are wrong or have expired. The call may succeed with other
+ * credentials.
+ */
 export function isAuthFailure(thrown: unknown): thrown is AwsFailure {
   return thrown instanceof AwsFailure && meaningOf(thrown.type)?.[0] === 'AUTH_FAILED';
 }
@@ -148,7 +157,7 @@ export function isType(thrown: unknown, ...types: readonly string[]): thrown is 
   return thrown instanceof AwsFailure && thrown.type !== undefined && types.includes(thrown.type);
 }
 
-/** Secrets Manager and STS use different names for this error. */
+/** The error type for a denied call: the first one is from Secrets Manager, the second one from STS. */
 export const DENIED_TYPES = ['AccessDeniedException', 'AccessDenied'];
 
 /** Whether a policy denied the call. A denial proves that connection and login work. */
@@ -156,7 +165,7 @@ export function isDenied(thrown: unknown): thrown is AwsFailure {
   return isType(thrown, ...DENIED_TYPES);
 }
 
-/** Errors of emulators and compatible services that lack an operation. */
+/** The error types of emulators and compatible services that do not have the requested operation. */
 export const UNSUPPORTED_TYPES = ['UnknownOperationException', 'UnknownOperation'];
 
 /**
@@ -177,7 +186,7 @@ export function toStoreError(thrown: unknown): unknown {
   return thrown;
 }
 
-/** Errors about a single secret. They are normal responses of a working service. */
+/** Error types that concern a single secret. A working service returns them too. */
 const SECRET_TYPES = [
   'ResourceNotFoundException',
   'InvalidRequestException',
@@ -185,7 +194,10 @@ const SECRET_TYPES = [
   'ValidationException',
 ];
 
-/** Returns the error if the result of a call shows a problem of the whole service. */
+/**
+ * Returns the error if the result of a call shows a problem of the whole service. Returns undefined if it shows no such
+ * problem.
+ */
 export function failureOf(ended: Settled<unknown>): AppError | undefined {
   if (!('error' in ended) || isType(ended.error, ...SECRET_TYPES)) return undefined;
   return toAppError(toStoreError(ended.error));

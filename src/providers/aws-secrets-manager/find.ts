@@ -10,8 +10,8 @@ import { asStoreError } from './session.ts';
 import { asObjectList } from './value.ts';
 
 /**
- * Finds the names below `path` with ListSecrets. AWS filters match tags and names only by prefix, so the exact
- * comparison is done here.
+ * Finds the names below `path` with ListSecrets. An AWS filter compares only the start of tags and names, so this
+ * function compares them exactly.
  * @throws AppError if any part of the search fails, because keys that are missing from a partial result would look
  * deleted.
  */

@@ -6,7 +6,7 @@ import {
   XML_FORMAT,
 } from './transport.ts';
 
-/** The members of the SDK's `HttpHandler` that its clients use. */
+/** The members of the SDK's `HttpHandler` that SDK clients use. */
 export interface Handler {
   readonly metadata: { readonly handlerProtocol: string };
   handle(
@@ -18,7 +18,7 @@ export interface Handler {
   destroy(): void;
 }
 
-/** Connects an SDK client to our transport. The signal of each call is also its timeout. */
+/** Connects an SDK client to our transport. The signal of a call also ends it after its timeout. */
 export function createHandler(transport: Transport): Handler {
   return handlerOf(async (request, abortSignal) => {
     if (!(abortSignal instanceof AbortSignal)) throw new TypeError('a call needs a signal');
@@ -26,7 +26,10 @@ export function createHandler(transport: Transport): Handler {
   });
 }
 
-/** The SDK's credential providers call STS without a signal, so the limits and their timeout are applied here. */
+/**
+ * Connects an STS client to our transport. The SDK's credential providers pass no signal to STS, so this handler
+ * applies the store's limits and timeout.
+ */
 export function createStsHandler(
   transport: Transport,
   limit: <T>(call: (signal: AbortSignal) => Promise<T>) => Promise<T>,
@@ -42,6 +45,6 @@ function handlerOf(
     handle: async (request, options) => ({ response: await send(request, options?.abortSignal) }),
     updateHttpClientConfig: () => undefined,
     httpHandlerConfigs: () => ({}),
-    destroy: () => undefined, // the transport is shared by all clients
+    destroy: () => undefined, // nothing to destroy, because all clients share the transport
   };
 }

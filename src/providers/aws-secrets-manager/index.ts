@@ -16,7 +16,8 @@ export const awsSecretsManager = defineProvider({
   Config: AwsConfig,
   names: awsNames,
   can: { tellVersions: true, findByTags: true, readsPerCall: 20, describesUpTo: MAX_DESCRIBED },
-  // The account of the role is part of the identity, because all keys would look deleted in another account.
+  // The account of the role is part of the identity, because another account does not contain the same keys. They would
+  // look deleted.
   identity: ({ kind, region, endpoint, auth }) => ({ kind, region, endpoint, account: accountOf(auth) }),
   versionsPerPage: ({ freshness }) => (freshness === 'strict' ? undefined : 100),
   keyNames: namesOf,
@@ -26,7 +27,10 @@ export const awsSecretsManager = defineProvider({
   },
 });
 
-/** The account of the last role that is assumed. Undefined if the account depends on the credentials. */
+/**
+ * Returns the account of the role that is assumed last. Returns undefined if only the credentials determine the
+ * account.
+ */
 function accountOf(auth: AwsConfig['auth']): string | undefined {
   const roleArn =
     auth.assumeRole?.at(-1)?.roleArn ?? (auth.method === 'webIdentity' ? auth.roleArn : undefined);
@@ -39,7 +43,7 @@ function awsNames({ region }: StoreFields): NameRules {
     hasTags: true,
     hasObjects: false,
     key: (key) => (/^arn:/i.test(key) ? checkArn(key, region) : checkName(key)),
-    // A version is either an id or a stage label. The writer of the version may choose both.
+    // A version is an ID or a stage label. The writer of a version can choose its ID and its labels.
     version: (version) =>
       /^[\x20-\x7e]{1,256}$/.test(version)
         ? undefined
@@ -59,7 +63,7 @@ function checkName(name: string): Expectation | undefined {
   return undefined;
 }
 
-/** Checks the start path of a search. Names below the path may contain `//` and end with `/`. */
+/** Checks the path of a search. The path must not contain `//`, but the names that the search finds below it may. */
 function checkPath(path: string): Expectation | undefined {
   const violation = checkName(path);
   if (violation !== undefined || !path.split('/').slice(1).includes('')) return violation;
@@ -71,7 +75,7 @@ function checkArn(arn: string, region: unknown): Expectation | undefined {
   const [, , arnRegion, , name = ''] = ARN.exec(arn) ?? [];
   if (arnRegion === undefined)
     return { expected: 'a name, or an ARN: `arn:aws:secretsmanager:<region>:<account>:secret:<name>`' };
-  // The schema reports an invalid region.
+  // An invalid region gives no error here, because the schema reports it.
   if (typeof region === 'string' && /^[a-z0-9-]{1,64}$/.test(region) && arnRegion !== region)
     return { expected: `an ARN of the store's own region \`${region}\`, got one of \`${arnRegion}\`` };
   return checkName(name);

@@ -1,9 +1,9 @@
 import { AppError } from '../../core/errors.ts';
 
-/** Describing this many keys costs no more requests than one page of a list. */
+/** Up to this many keys are described one by one. Their descriptions need no more requests than one page of a list. */
 export const MAX_DESCRIBED = 2;
 
-/** `!` occurs in the names of secrets that other AWS services own, such as `rds!cluster-…`. */
+/** A name may contain `!`, because the secrets of other AWS services have names like `rds!cluster-…`. */
 export const NAME = /^[\w/+=.@!-]{1,512}$/;
 export const ARN = /^arn:(aws[\w-]*):secretsmanager:([a-z0-9-]+):(\d{12}):secret:(.+)$/;
 
@@ -19,7 +19,8 @@ export function checkKey(key: string, region: string): string {
     throw invalid(
       'an ARN as key must have the form `arn:aws:secretsmanager:<region>:<account>:secret:<name>`',
     );
-  // Another region would respond that the secret does not exist, and this must not count as absence.
+  // AWS would look in its own region only, and would respond that the secret does not exist. This must not count as
+  // absence.
   if (arnRegion !== region)
     throw invalid(`the secret of this ARN is in ${arnRegion}, but the store is in ${region}`);
   checkName(name);
@@ -27,8 +28,8 @@ export function checkKey(key: string, region: string): string {
 }
 
 /**
- * Checks a name. Names look like paths, but have no folders. A name with `.` or `..` segments is a mistake or an
- * attack. An empty segment is allowed, because `/` is an ordinary character.
+ * Checks a name. AWS treats `/` as an ordinary character, so an empty segment is allowed. A `.` or `..` segment is
+ * allowed in AWS too, but it is rejected here, because it is a mistake or an attack.
  */
 function checkName(name: string): string {
   if (!NAME.test(name)) {
@@ -41,7 +42,9 @@ function checkName(name: string): string {
   return name;
 }
 
-/** Returns the path of a search without its final `/`. Empty for all names. @throws AppError CONFIG_INVALID */
+/**
+ * Returns the path of a search without its final `/`. An empty path means all names. @throws AppError CONFIG_INVALID
+ */
 export function checkPath(path: string): string {
   const trimmed = path.replace(/\/+$/, '');
   if (trimmed.split('/').slice(1).includes('')) throw invalid('a path cannot contain `//`');
@@ -53,7 +56,7 @@ export type Version =
   | { readonly kind: 'stage'; readonly stage: string };
 
 /**
- * Parses a version. A text in the form of a UUID is a version ID, and any other text is the label of a stage.
+ * Parses a version. A text in the form of a UUID is a version ID. Any other text is a stage label.
  * @throws AppError CONFIG_INVALID
  */
 export function checkVersion(version: string): Version {
@@ -64,14 +67,18 @@ export function checkVersion(version: string): Version {
   return { kind: 'stage', stage: version };
 }
 
-/** Whether a label could be a version ID instead. The creator of a version may choose any ID of 32 to 64 characters. */
+/**
+ * Whether a stage label could be a version ID instead. The creator of a version may choose any ID of 32 to 64
+ * characters.
+ */
 export function mayBeId(stage: string): boolean {
   return stage.length >= 32 && stage.length <= 64;
 }
 
 /**
- * Returns all names that an event may use for a key: the key itself, and for an ARN the name in it, with and without
- * the six added characters. Two keys that may mean the same secret share a name, and a read then shows whether they do.
+ * Returns all names that an event may use for a key. These are the key itself, and for an ARN also the name in it, with
+ * and without the six characters that AWS appends. If two keys may mean the same secret, they have a name in common. An
+ * event with this name causes a read of both keys.
  */
 export function namesOf(key: string): readonly string[] {
   const name = ARN.exec(key)?.[4];
@@ -84,17 +91,19 @@ interface SecretIds {
   readonly Name?: string | undefined;
 }
 
-/** Whether a response is about this key. An ARN ends with the name, a hyphen and six added characters. */
+/**
+ * Whether a response is about this key. An ARN ends with the name, a hyphen and the six characters that AWS appends.
+ */
 export function matchesKey(key: string, { ARN: arn, Name: name }: SecretIds): boolean {
   if (!key.startsWith('arn:')) return name === key;
-  // A malformed response may contain any type here.
+  // In a malformed response, the ARN may have any type.
   if (typeof arn !== 'string') return false;
   return arn === key || (arn.startsWith(`${key}-`) && arn.length === key.length + 7);
 }
 
 /**
- * Finds the entry for a key. The end of a name can look like the six added characters: the full ARN of `a` could also
- * be the partial ARN of `a-abcdef`. A full match takes precedence.
+ * Finds the entry for a key. The end of a name can look like the six characters that AWS appends, so a full ARN of `a`
+ * could also be a partial ARN of `a-abcdef`. An entry with exactly this ARN comes first.
  */
 export function findEntry<Entry extends SecretIds>(
   key: string,

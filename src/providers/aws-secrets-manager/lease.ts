@@ -5,8 +5,8 @@ import { createLoginBackoff, type LoginBackoff } from '../login-backoff.ts';
 import { validDate } from '../results.ts';
 
 /**
- * The credentials that sign requests, in the form that the SDK uses. They contain secrets as plain text, so they are
- * only used in this folder.
+ * The credentials that sign requests, in the form that the SDK uses. They contain secrets as plain text, so only this
+ * folder uses them.
  */
 export interface Identity {
   readonly accessKeyId: string;
@@ -16,13 +16,16 @@ export interface Identity {
   readonly expiration?: Date | undefined;
 }
 
-/** The minimum time between two replacements. Otherwise each read could replace the identity. */
+/**
+ * The minimum time between two replacements of a refused identity. Without it, each refused read could start another
+ * login.
+ */
 const MIN_REPLACE_INTERVAL_MS = 10_000;
-/** The wait after a failed early renewal. The old identity stays in use meanwhile. */
+/** The wait after a failed renewal. The old identity is used until then. */
 const RENEW_RETRY_MS = 30_000;
-/** A signed request may wait for a permit, so an identity is renewed well before it expires. */
+/** An identity is renewed this long before it expires, because a signed request may still wait for a permit. */
 const RENEW_BEFORE_END_MS = 300_000;
-/** With less remaining time, a request could arrive after the expiry. */
+/** An identity with less remaining time is not used, because a request could arrive after the expiry. */
 const MIN_REMAINING_MS = 5_000;
 
 interface HeldIdentity {
@@ -32,16 +35,17 @@ interface HeldIdentity {
 }
 
 /**
+ * Logs in and renews the credentials of one login method.
  * States: none → logging in (shared by all callers) → held → renewed five minutes before expiry → expired. If a renewal
- * fails, the old identity is used until it expires. There is no timer: the first caller that finds the renewal due
- * starts it.
+ * fails, the old identity is used until it expires. There is no timer: the first caller after the time of renewal
+ * starts the renewal.
  */
 export class Lease {
   readonly #logIn: () => Promise<Identity>;
   readonly #clock: Clock;
-  /** The backoff after refused logins. */
+  /** Delays the next login after logins that AWS refused. */
   readonly #loginBackoff: LoginBackoff;
-  /** The backoff after a successful login whose identity AWS refused. */
+  /** Delays the next login after a login that succeeded, but whose identity AWS then refused. */
   readonly #identityBackoff: LoginBackoff;
   #held: HeldIdentity | undefined;
   #running: Promise<Identity> | undefined;
@@ -73,8 +77,8 @@ export class Lease {
   }
 
   /**
-   * Gets another identity after AWS refused this one. Returns undefined if no other identity is available yet. The
-   * refused identity is then not used for a while.
+   * Returns another identity after AWS refused this one. Returns undefined if no other identity is available yet. Calls
+   * then fail for a while, without a request with the refused identity.
    * @param why The error that AWS returned.
    * @throws AppError if the login failed.
    */
@@ -93,7 +97,7 @@ export class Lease {
 
   #renew(signal: AbortSignal | undefined): Promise<Identity> {
     this.#loginBackoff.check();
-    // All callers share the login, so it ignores the signal of a single caller.
+    // All callers share the login, so an abort of one caller must not end it.
     this.#running ??= this.#open().finally(() => {
       this.#running = undefined;
     });
@@ -123,8 +127,8 @@ export class Lease {
 }
 
 /**
- * Credentials that are already expired by our clock are still used for a while, because another login would return the
- * same credentials.
+ * Credentials that have already expired by our clock are used for ten seconds. A new login would return the same
+ * credentials, so every read would log in.
  */
 function toHeldIdentity(identity: Identity, now: number): HeldIdentity {
   const expiresAt = validDate(identity.expiration)?.getTime() ?? Number.POSITIVE_INFINITY;

@@ -4,16 +4,19 @@ import { badAnswer } from '../answer.ts';
 import type { Session } from './session.ts';
 import { asObjectList } from './value.ts';
 
-/** The AWS limit. */
+/** The maximum number of secrets on one page in AWS. */
 const PAGE_SIZE = 100;
-/** Twice the pages of the largest possible region (500,000 secrets). Emulators may return an endless list. */
+/**
+ * Twice the number of pages that AWS needs for the maximum of 500,000 secrets in a region. The limit ends an endless
+ * list, which an emulator may return.
+ */
 const MAX_PAGES = 10_000;
-/** The maximum length of a filter value. */
+/** The maximum length of a filter value in AWS. */
 const MAX_FILTER = 512;
 
 /**
- * Lists the secrets whose names start with one of the prefixes, page by page. Secrets that are scheduled for deletion
- * are omitted. https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html
+ * Lists the secrets whose names start with one of the prefixes, page by page. Omits secrets that are scheduled for
+ * deletion. https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html
  * @throws AwsFailure, AppError
  */
 export async function* listPages(
@@ -47,9 +50,12 @@ export async function* listPages(
   } while (token !== undefined);
 }
 
-/** The filter may match too much, because the caller compares the names again. */
+/**
+ * Creates a filter for the prefixes. It may match too many names, because the caller compares each name with the
+ * prefixes.
+ */
 function filtersOf(prefixes: readonly string[]): Filter[] {
-  // AWS treats a leading exclamation mark as a negation.
+  // AWS treats a leading exclamation mark as a negation, so such a prefix gets no filter.
   if (prefixes.length === 0 || prefixes.some((prefix) => prefix.startsWith('!'))) return [];
   return [{ Key: 'name', Values: prefixes.map((prefix) => prefix.slice(0, MAX_FILTER)) }];
 }

@@ -43,7 +43,7 @@ export function createMachineLogin(
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       if (error instanceof AppError) throw error;
-      // The SDK's errors quote URLs and responses, so only their name is kept.
+      // The SDK's errors quote URLs and responses, so only the name of the error is kept.
       const cause = new Error(error.name);
       if (isContainer || hasWorked) {
         const whose = isContainer ? 'container' : 'instance';
@@ -68,7 +68,7 @@ async function fromContainer(
   return fromHttp({
     logger: SILENT_LOGGER,
     timeout: 2_000,
-    maxRetries: 0, // `withRetry` handles retries for all stores
+    maxRetries: 0, // `withRetry` retries the calls of all stores
     ...(relative === undefined ? {} : { awsContainerCredentialsRelativeUri: relative }),
     ...(full === undefined || relative !== undefined ? {} : { awsContainerCredentialsFullUri: full }),
     ...(tokenFile === undefined ? {} : { awsContainerAuthorizationTokenFile: tokenFile }),

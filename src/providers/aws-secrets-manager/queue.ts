@@ -15,17 +15,18 @@ import type { AwsConfig } from './config.ts';
 import { isType } from './errors.ts';
 import { type Ask, asStoreError, type ClientParts, openSession } from './session.ts';
 
-/** The limits of SQS: messages per request, and seconds to wait for messages. */
+/** The limits of SQS: the number of messages in a response, and the number of seconds to wait for messages. */
 const MAX_MESSAGES = 10;
 const WAIT_SECONDS = 20;
 const ATTRIBUTES: MessageSystemAttributeName[] = ['ApproximateReceiveCount'];
-/** No message has this receipt. */
+/** A receipt that belongs to no message. */
 const INVALID_RECEIPT = 'none';
 
 /**
- * Opens an SQS queue with the login of a store. The queue has its own session, so that a waiting poll occupies no
- * permit for reads. https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
- * @param queueUrl Determines the SQS endpoint too.
+ * Opens an SQS queue with the login of a store. The queue has its own session. So its receive calls, which wait for
+ * messages, occupy no permit that reads need.
+ * https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
+ * @param queueUrl The URL also determines the endpoint of SQS.
  * @throws AppError CONFIG_INVALID
  */
 export async function openMessageQueue(
@@ -48,7 +49,8 @@ export async function openMessageQueue(
     const { Failed = [] } = await explainQueueErrors(session.call('other', ask, signal));
     return Failed.length;
   };
-  // A message can have 1 MiB. Ten messages can exceed the maximum response size, so they are then received one by one.
+  // A message may have 1 MiB, so ten messages can exceed the maximum response size. Then the next ten messages are
+  // received one by one.
   let singlesLeft = 0;
   const receiveSome = async (signal: AbortSignal) => {
     const maxMessages = singlesLeft > 0 ? 1 : MAX_MESSAGES;
@@ -72,7 +74,8 @@ export async function openMessageQueue(
       );
     },
     remove,
-    // Checks only the two permissions that are needed. `GetQueueAttributes` would need a third one.
+    // Tries both calls, and so checks the two permissions that the queue needs. `GetQueueAttributes` would need a third
+    // permission.
     async check(signal) {
       const empty = { MaxNumberOfMessages: 1, WaitTimeSeconds: 0, VisibilityTimeout: 0 };
       await withMissingAction('sqs:ReceiveMessage', receive(empty, signal));
@@ -89,19 +92,19 @@ function createClient(parts: ClientParts, queueUrl: string): SQSClient {
     region: regionIn(hostname) ?? parts.region,
     endpoint: origin,
     useFipsEndpoint: false, // the queue URL may already be a FIPS endpoint
-    md5: false, // TLS already protects the body, and Node in FIPS mode does not support MD5
+    md5: false, // TLS already protects the body, and Node does not support MD5 in FIPS mode
   });
 }
 
 /**
- * Extracts the region from `sqs.<region>.amazonaws.com` and similar names. A request must be signed for the region that
- * receives it.
+ * Extracts the region from host names such as `sqs.<region>.amazonaws.com`. A request must be signed for the region
+ * that receives it.
  */
 function regionIn(hostname: string): string | undefined {
   return /(?:^|\.)sqs(?:-fips)?\.([a-z]{2,}(?:-[a-z]+)+-\d+)\./.exec(hostname)?.[1];
 }
 
-/** Adds the missing permission to an ACCESS_DENIED error. */
+/** Adds the name of the missing permission to an ACCESS_DENIED error. */
 async function withMissingAction<T>(action: string, call: Promise<T>): Promise<T> {
   try {
     return await call;

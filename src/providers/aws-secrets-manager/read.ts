@@ -62,7 +62,7 @@ export async function readAll(
       const batchResults = await readBatch(session, batch, keys, { settle, signal });
       for (const [key, result] of batchResults) current.get(key)?.resolve(result);
     } catch (error) {
-      // Create a separate error for each key, because the error contains the key.
+      // Create a separate error for each key, because an error names its key.
       for (const key of keys) current.get(key)?.resolve(settle(key, Promise.reject(error)));
     }
   });

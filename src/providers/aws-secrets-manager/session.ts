@@ -18,10 +18,11 @@ export type Ask<Output, Client = SecretsManagerClient> = (
 
 export interface Session<Client = SecretsManagerClient> extends AsyncDisposable {
   /**
-   * Makes one call with the identity of the store, within the store's limits. Logs in if needed. If AWS refuses the
+   * Makes one call with the identity of the store and within the store's limits. Logs in if needed. If AWS refuses the
    * identity, logs in again and repeats the call.
-   * @throws AwsFailure for error responses of AWS; AppError for everything else; the signal's reason once it is
-   * aborted.
+   * @throws AwsFailure for error responses of AWS.
+   * @throws AppError for every other failure.
+   * @throws The signal's reason once it is aborted.
    */
   call<Output>(
     operation: Operation,
@@ -30,17 +31,20 @@ export interface Session<Client = SecretsManagerClient> extends AsyncDisposable 
   ): Promise<Output>;
   /** Logs in if needed. @throws AppError */
   ensure(signal: AbortSignal | undefined): Promise<void>;
-  /** How far our clock was ahead of the server's at the last response, in milliseconds. */
+  /**
+   * The difference between our clock and the server's clock at the last response, in milliseconds. Positive if our
+   * clock was ahead.
+   */
   readonly skewMs: number | undefined;
 }
 
-/** Options with which an SDK client of any AWS service uses this session. */
+/** Options for an SDK client of any AWS service that uses this session. */
 export type ClientParts = ReturnType<typeof clientOptions> & {
   readonly requestHandler: Handler;
   readonly credentials: ReturnType<typeof withoutEnd>;
 };
 
-/** Opens a session with the store's login method, for a client of any AWS service. */
+/** Opens a session with the store's login method. Its calls use a client of any AWS service. */
 export async function openSession<Client>(
   config: AwsConfig,
   deps: ProviderDeps,
@@ -52,8 +56,8 @@ export async function openSession<Client>(
   const options = { ...clientOptions(config), requestHandler: createHandler(transport) };
   let latest: { readonly identity: Identity; readonly client: Client } | undefined;
 
-  // Each identity has its own client. A shared client would never refresh credentials that have no expiry. It would
-  // renew other credentials during a call, which holds a permit that the login may need.
+  // Each identity has its own client. A client that several identities shared would never refresh credentials without
+  // an expiry. It would renew other credentials during a call, and that call holds a permit that the login may need.
   const clientOf = (identity: Identity): Client => {
     if (latest?.identity !== identity)
       latest = { identity, client: create({ ...options, credentials: withoutEnd(identity) }) };
@@ -93,7 +97,7 @@ export async function openSession<Client>(
   };
 }
 
-/** Removes the expiry. Otherwise the SDK would renew the credentials too, in addition to the lease. */
+/** Removes the expiry. Otherwise both the SDK and the lease would renew the credentials. */
 function withoutEnd({ accessKeyId, secretAccessKey, sessionToken }: Identity) {
   return { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) };
 }

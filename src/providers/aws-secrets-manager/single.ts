@@ -8,7 +8,9 @@ import { matchesKey, mayBeId, type Version } from './keys.ts';
 import { asStoreError, type Session } from './session.ts';
 import { toResult } from './value.ts';
 
-/** The error for a secret whose state prevents reading, for example because it is scheduled for deletion. */
+/**
+ * The error type for a secret whose state prevents reading, for example because the secret is scheduled for deletion.
+ */
 export const BAD_STATE = 'InvalidRequestException';
 const CURRENT = 'AWSCURRENT';
 const INVALID_INPUT_TYPES = ['InvalidParameterException', 'ValidationException'];
@@ -43,7 +45,7 @@ async function getSecretValue(
 ): Promise<ReadResult> {
   const input = {
     SecretId: key,
-    // Name the current stage explicitly, because a policy may allow only requests with this stage.
+    // Name the current stage in the request, because a policy may allow only requests that name it.
     ...(version?.kind === 'id' ? { VersionId: version.id } : { VersionStage: version?.stage ?? CURRENT }),
   };
   const answer = await session.call(
@@ -57,9 +59,7 @@ async function getSecretValue(
   return toResult(answer);
 }
 
-/**
- * Determines the reason of a "not found" response: a missing secret, a missing version, or a secret without a value.
- */
+/** Finds out what a "not found" response means: a missing secret, a missing version, or a secret without a value. */
 async function explainNotFound(
   session: Session,
   key: string,
@@ -73,8 +73,8 @@ async function explainNotFound(
 }
 
 /**
- * Proves that a secret is absent: its description must not exist either. The description remains even if all values are
- * gone. https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html
+ * Proves that a secret is absent: AWS must also have no description of it. A secret keeps its description even if all
+ * its values are gone. https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_DescribeSecret.html
  * @throws AppError
  */
 export async function proveAbsence(
@@ -96,7 +96,7 @@ export async function proveAbsence(
     return asStoreError(Promise.reject(failure));
   }
   if (description.isDeleted) throw new AppError('SOURCE_DELETED');
-  // The secret was created between the two requests, or not all AWS servers know it yet.
+  // Either the secret was created between the two requests, or not all AWS servers know it yet.
   if (description.current !== undefined) throw badAnswer('a description of a secret that was not found');
   throw new AppError('VERSION_GONE', { detail: 'the secret has no current version' });
 }
@@ -123,7 +123,10 @@ export async function badState(
   }
 }
 
-/** Requires a status that AWS uses (400; emulators: 404), so that a server failure does not count as absence. */
+/**
+ * Whether the secret is missing. AWS must have sent a status that it uses for missing secrets (400; emulators: 404). A
+ * failure of the server must not count as absence.
+ */
 function isNotFound(thrown: unknown): boolean {
   return isType(thrown, 'ResourceNotFoundException') && (thrown.status === 400 || thrown.status === 404);
 }
@@ -134,12 +137,12 @@ export interface Description {
   readonly current: CurrentVersion | undefined;
 }
 
-/** The current version, as shown in a list or a description. */
+/** The current version of a secret in a list or a description. */
 export interface CurrentVersion {
   readonly version: string;
   /**
-   * The time of the last change to the secret. The version may be older. Only a read of the value returns the version's
-   * exact time.
+   * The time of the last change to the secret. The version itself may be older. Its exact time is only in a response
+   * with the value.
    */
   readonly createdAt?: number;
 }

@@ -10,15 +10,18 @@ import type { Transport } from './transport.ts';
 
 export type Role = NonNullable<AwsConfig['auth']['assumeRole']>[number];
 
-/** STS logins. https://docs.aws.amazon.com/STS/latest/APIReference/ */
+/** Logs in with STS. https://docs.aws.amazon.com/STS/latest/APIReference/ */
 export interface Sts {
-  /** @throws AwsFailure if `identity` is refused; AppError for everything else. */
+  /**
+   * @throws AwsFailure if AWS refuses `identity`.
+   * @throws AppError for every other failure.
+   */
   assumeRole(role: Role, identity: Identity): Promise<Identity>;
   /** @throws AppError */
   assumeRoleWithWebIdentity(roleArn: string, token: string): Promise<Identity>;
 }
 
-/** @param closing Aborts running calls when the store is closed. */
+/** @param closing A signal that aborts running calls when the store is closed. */
 export function createSts(
   config: AwsConfig,
   transport: Transport,
@@ -31,7 +34,7 @@ export function createSts(
     ...(endpoint === undefined ? {} : { endpoint }),
     requestHandler: createStsHandler(transport, (call) => deps.limit(call, closing, 'login', failureOf)),
   };
-  // AWS allows up to 64 characters of `[\w+=,.@-]`. Store names contain only such characters.
+  // A session name may have up to 64 characters of `[\w+=,.@-]`. The name of a store contains no other characters.
   const sessionName = `secretbridge-${deps.name}`.slice(0, 64);
   return {
     async assumeRole(role, identity) {
@@ -49,7 +52,7 @@ export function createSts(
       });
       return logIn(provide, (failure) => {
         if (isDenied(failure)) return roleDenied(role.roleArn, 'its trust policy and `sts:AssumeRole`');
-        return failure; // the caller may try another identity
+        return failure; // not converted, because the caller may try another identity
       });
     },
     async assumeRoleWithWebIdentity(roleArn, token) {
@@ -62,7 +65,7 @@ export function createSts(
       });
       return logIn(provide, (failure) => {
         if (isDenied(failure)) return roleDenied(roleArn, 'its trust policy for web identities');
-        // There is no session yet, so this error is about the web identity token.
+        // No session exists yet, so only the web identity token can have expired.
         if (isType(failure, 'ExpiredTokenException', 'ExpiredToken'))
           return new AppError('AUTH_FAILED', { detail: 'the web identity token has expired' });
         return toStoreError(failure);
@@ -81,7 +84,7 @@ async function logIn(
     if (thrown instanceof AwsFailure) throw explain(thrown);
     const error = toStoreError(thrown);
     if (error instanceof AppError) throw error;
-    // The SDK throws a plain Error for a response without credentials.
+    // The SDK throws a plain Error if the response contains no credentials.
     throw badAnswer(
       'a login without credentials',
       new Error(thrown instanceof Error ? thrown.name : 'unknown'),

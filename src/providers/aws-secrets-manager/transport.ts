@@ -14,20 +14,23 @@ import { secureContextWithCa } from '../tls.ts';
 import type { AwsConfig } from './config.ts';
 import { AwsFailure, fromNetwork } from './errors.ts';
 
-/** The maximum response size. Twice the size of twenty secrets of 64 KiB in which every byte is escaped. */
+/**
+ * The maximum response size. It is twice the size of a response with twenty secrets of 64 KiB in which JSON escapes
+ * every byte.
+ */
 const MAX_BYTES = 16 * 1024 * 1024;
-/** Only the error type is needed from an error response. */
+/** The maximum size of an error response. Only its error type is needed. */
 const MAX_ERROR_BYTES = 64 * 1024;
 /**
- * Matches the message of a denial by a KMS key. Names of secrets contain neither spaces nor colons, so they cannot
- * match.
+ * Matches the message of a denial by a KMS key. The name of a secret cannot match, because it contains neither spaces
+ * nor colons.
  */
 const KMS_DENIAL = /\bAccess to KMS\b|\bkms:[A-Z]/;
 
-/** The response format: JSON 1.1 for Secrets Manager, or XML of the query protocol for STS. */
+/** A response format: JSON 1.1 for Secrets Manager, or the XML of the query protocol for STS. */
 export interface Format {
   readonly type: RegExp;
-  /** Whether a text is a complete response of the service. */
+  /** Whether a text is a complete response, and not a truncated one. */
   isWhole(text: string): boolean;
   /** Extracts the error type from an error response. */
   errorType(text: string): string | undefined;
@@ -51,7 +54,7 @@ export const XML_FORMAT: Format = {
   errorType: (text) => /<Error>[\s\S]*?<Code>\s*([\w.]{1,100})\s*<\/Code>/.exec(text)?.[1],
 };
 
-/** The members of an SDK request that we use. */
+/** The members of an SDK request that our transport uses. */
 export interface OutgoingRequest {
   readonly protocol: string;
   readonly hostname: string;
@@ -70,19 +73,23 @@ export interface IncomingAnswer {
 
 export interface Transport extends AsyncDisposable {
   /**
-   * Sends a request and returns a successful response. Redirects are not followed.
-   * @throws AwsFailure for any other status; AppError for connection errors and malformed responses; the signal's
-   * reason once it is aborted.
+   * Sends a request and returns a successful response. Does not follow redirects.
+   * @throws AwsFailure for a response with any other status.
+   * @throws AppError for connection errors and malformed responses.
+   * @throws The signal's reason once it is aborted.
    */
   send(outgoing: OutgoingRequest, format: Format, signal: AbortSignal): Promise<IncomingAnswer>;
-  /** How far our clock was ahead of the server's at the last response, in milliseconds. */
+  /**
+   * The difference between our clock and the server's clock at the last response, in milliseconds. Positive if our
+   * clock was ahead.
+   */
   readonly skewMs: number | undefined;
 }
 
 /**
  * Creates one connection pool for a store and its logins. Trusts the authorities in `tls.caFile` in addition to the
- * default ones.
- * @throws AppError CONFIG_INVALID if that file cannot be read or is not PEM.
+ * default authorities.
+ * @throws AppError CONFIG_INVALID if this file cannot be read or is not PEM.
  */
 export async function createTransport({ tls }: AwsConfig, clock: Clock): Promise<Transport> {
   const secureContext = await secureContextWithCa(tls?.caFile);
@@ -148,7 +155,7 @@ function addressOf({ protocol, hostname, port, path }: OutgoingRequest): string 
   return `${protocol}//${hostname}${port === undefined ? '' : `:${port}`}${path}`;
 }
 
-/** undici sets the length itself, and rejects a second length header. */
+/** Removes the length header, because undici adds one and rejects a second one. */
 function withoutLength(headers: OutgoingRequest['headers']): Record<string, string> {
   return Object.fromEntries(
     Object.entries(headers).filter(([name]) => name.toLowerCase() !== 'content-length'),

@@ -3,7 +3,7 @@ import { SecretValue } from '../../core/secret-value.ts';
 import { badAnswer } from '../answer.ts';
 import { createdAt } from '../results.ts';
 
-/** The form of a secret in responses of GetSecretValue and BatchGetSecretValue. */
+/** A secret in a response of GetSecretValue or BatchGetSecretValue. */
 export interface SecretEntry {
   readonly ARN?: string | undefined;
   readonly Name?: string | undefined;
@@ -24,7 +24,7 @@ export function toResult({ VersionId: version, CreatedDate: created, ...entry }:
   };
 }
 
-/** Secrets contain either text or bytes. */
+/** Returns the value of a secret, which is either text or bytes. */
 function payload({ SecretString: text, SecretBinary: bytes }: SecretEntry): SecretValue {
   if (typeof text === 'string') {
     if (!text.isWellFormed()) throw badAnswer('a text that is not Unicode');
@@ -35,7 +35,7 @@ function payload({ SecretString: text, SecretBinary: bytes }: SecretEntry): Secr
 }
 
 /**
- * Checks a list in a response. The SDK returns whatever the server sends, regardless of its types.
+ * Checks a list in a response. The SDK does not check responses, so the list may have any type.
  * @param what The description for the error message, such as `a list of secrets`.
  * @returns The list, or an empty list if the response contains none.
  * @throws AppError BAD_ANSWER if it is not a list of objects.

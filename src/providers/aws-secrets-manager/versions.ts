@@ -7,15 +7,15 @@ import type { Store } from './read.ts';
 import { asStoreError } from './session.ts';
 import { type CurrentVersion, currentOf, describe } from './single.ts';
 
-/** The maximum number of values in a filter. */
+/** The maximum number of values in an AWS filter. */
 const MAX_PREFIXES = 10;
 
 const UNKNOWN: VersionResult = { kind: 'unknown' };
 
 /**
- * Returns the current version IDs without reading the values, if this takes no more requests than reading. A list that
- * would need more requests than reading is stopped. The remaining keys are then unknown, and the next check does not
- * use the list.
+ * Returns the current version IDs without reading the values, if this needs no more requests than reading. Stops a list
+ * that would need more requests than reading. The versions of the remaining keys are then unknown, and the next check
+ * does not use the list.
  */
 export async function reportVersions(
   store: Store,
@@ -44,9 +44,10 @@ async function findVersions(
   const isFew = keys.length <= MAX_DESCRIBED;
   const name = JSON.stringify(isFew ? [keys] : [keys.length, prefixes]);
   const reads = callsToRead(store, keys);
-  // Two descriptions are preferred to one batch, because descriptions expose no values and need no decryption.
+  // A few keys are described, even if one batch request could read them all. Descriptions expose no values and need no
+  // decryption.
   const most = isFew ? keys.length : reads;
-  // Lists may be outdated by five minutes, so they are not used with `strict`.
+  // A list may be up to five minutes out of date, so it is not used with the freshness `strict`.
   if (config.freshness !== 'strict' && keys.length > 0 && lists.isWorthListing(name, most))
     return isFew
       ? describeEach(store, keys, { groupId: name, signal })
@@ -72,7 +73,7 @@ async function describeEach(
     return [key, description?.isDeleted === false ? description.current : undefined] as const;
   });
   const versions = new Map(await Promise.all(pairs));
-  // A key without a usable description must be read on each check, which costs extra calls.
+  // Count a read for each key without a usable description, because every check must read such a key.
   const calls = keys.length + callsToRead(store, unknownIn(versions));
   store.lists.record(groupId, calls);
   store.deps.onStrategy?.({ way: 'describe', keys: keys.length, calls });
@@ -84,7 +85,7 @@ function unknownIn(versions: KnownVersions): readonly string[] {
 }
 
 interface ListOptions {
-  /** The id under which the cost is recorded. */
+  /** The id under which the cost of the check is recorded. */
   readonly groupId: string;
   readonly prefixes: readonly string[];
   /** The number of requests that reading all keys would need. */
@@ -92,14 +93,17 @@ interface ListOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-/** The needed members of a list entry. */
+/** The members of a list entry that are needed here. */
 interface ListedSecret {
   readonly Name: string;
   readonly ARN: string;
   readonly current: CurrentVersion | undefined;
 }
 
-/** Returns the part of an ARN after `secret:`. It equals the name if the ARN lacks the six added characters. */
+/**
+ * Returns the part of an ARN after `secret:`. If the ARN lacks the six characters that AWS appends, this part is the
+ * name.
+ */
 function nameIn(key: string): string {
   return key.replace(/^arn:.*?:secret:/, '');
 }
@@ -123,7 +127,8 @@ async function listVersions(
           entries.push({ Name, ARN, current: currentOf(entry.SecretVersionsToStages, entry) });
       }
       page += 1;
-      // Only a full match ends the search. For a partial ARN, a later entry may match better.
+      // Only an entry whose full name or ARN equals the key ends the search. A key may be an ARN without the six
+      // characters that AWS appends, and a later entry may match it better.
       for (const { Name: found = '', ARN: arn = '' } of list) {
         missing.delete(found);
         missing.delete(arn);
@@ -144,7 +149,7 @@ async function listVersions(
   );
   if (progress === undefined) return versions;
   const unknown = unknownIn(versions);
-  // If the list was stopped early, its real length is unknown. Count at least one more page.
+  // A list that was stopped early has at least one more page, so count one more request.
   const calls = page + callsToRead(store, unknown) + (progress === 'left' && unknown.length > 0 ? 1 : 0);
   store.lists.record(groupId, calls);
   store.deps.onStrategy?.({ way: 'list', keys: keys.length, calls });
@@ -152,19 +157,19 @@ async function listVersions(
 }
 
 /**
- * Returns prefixes that match few other secrets within the limits of a filter. Uses full names if possible, otherwise
- * the text up to the first `/`, and otherwise no filter.
+ * Returns prefixes for a filter. They match all keys and few other secrets. These are the full names if a filter can
+ * hold them all. Otherwise they are the texts up to the first `/`. If those are too many, there is no filter.
  */
 function prefixesOf(keys: readonly string[]): readonly string[] {
-  // A full ARN has six added characters after the name. They are removed even if they belong to the name, because a
-  // shorter prefix is harmless.
+  // AWS appends six characters to the name in an ARN. They are removed even if they belong to the name, because a
+  // shorter prefix only matches more names.
   const names = keys.map((key) => key.replace(/^arn:.*?:secret:(.*?)(-[A-Za-z0-9]{6})?$/, '$1'));
   if (names.length <= MAX_PREFIXES) return names;
   const folders = new Set(names.map((name) => /^\/?[^/]*\//.exec(name)?.[0] ?? name));
   return folders.size <= MAX_PREFIXES ? [...folders] : [];
 }
 
-/** Returns undefined if the request failed. Other errors, such as an abort, are rethrown. */
+/** Returns undefined if the request failed with an AppError. Rethrows other errors, such as an abort. */
 async function orUndefined<T>(work: Promise<T>, onDenied?: () => void): Promise<T | undefined> {
   try {
     return await asStoreError(work);

@@ -12,16 +12,17 @@ import { codeOf } from '../../core/system-errors.ts';
 interface ParsedSecret {
   readonly certificates: readonly X509Certificate[];
   /**
-   * The public key of the private key that is stored with the certificates. Undefined if there is none or it cannot be
-   * read.
+   * The public key of the private key that is stored with the certificates. Undefined if no private key is stored or it
+   * cannot be read.
    */
   readonly publicKey: KeyObject | undefined;
 }
 
 /**
- * Returns the certificates of a certificate object as PEM, from the text of the secret that belongs to it. The
- * certificate of the private key comes first, followed by its chain of issuers, and then by unrelated certificates.
- * @param contentType `application/x-pem-file` or `application/x-pkcs12`. For the latter, the text is base64.
+ * Returns the certificates of a certificate object as PEM. They come from the secret that belongs to this object. The
+ * certificate of the private key comes first, then its chain of issuers, and then unrelated certificates.
+ * @param text The text of the secret.
+ * @param contentType `application/x-pem-file` or `application/x-pkcs12`. The text of the latter is base64.
  * @throws AppError DECODE_FAILED
  */
 export async function chainOf(text: string, contentType: string | undefined): Promise<string> {
@@ -31,8 +32,8 @@ export async function chainOf(text: string, contentType: string | undefined): Pr
   if (certificates.length === 0) throw undecodable();
   const { chain, others } = sortCertificates(certificates, {
     isOfKey: (x509Certificate) => publicKey?.equals(x509Certificate.publicKey) === true,
-    // Prefer a certificate that is not an authority. The order in a PKCS#12 file has no meaning, and a file with a
-    // missing issuer may start with the root.
+    // Prefer a certificate that is not an authority as the first one. The order in a PKCS#12 file means nothing, and a
+    // file with a missing issuer may start with the root.
     isLikely: ({ ca }) => !ca,
   });
   return [...chain, ...others].map((certificate) => certificate.toString()).join('');
@@ -48,7 +49,7 @@ function fromPem(text: string): ParsedSecret {
   }
 }
 
-/** Key Vault returns files without a password. */
+/** Reads a PKCS#12 file without a password, because Key Vault sets none. */
 async function fromPkcs12(text: string, contentType: string | undefined): Promise<ParsedSecret> {
   if (contentType !== 'application/x-pkcs12' && !/^[A-Za-z0-9+/]+={0,2}$/.test(text)) throw undecodable();
   const { Pkcs12Error, readPkcs12 } = await import('../../core/pkcs12.ts');
@@ -64,7 +65,8 @@ async function fromPkcs12(text: string, contentType: string | undefined): Promis
 }
 
 /**
- * Returns undefined for an unknown key type. This is not an error, because the leaf is then found by other criteria.
+ * Returns undefined for an unknown type of key. This is no error, because the first certificate can be found without
+ * the key.
  */
 function publicOf(privateKey: string | PrivateKeyInput): KeyObject | undefined {
   try {

@@ -12,8 +12,8 @@ const LIST_DENIED =
   'the permission to list secrets of the whole vault allows both';
 
 /**
- * Runs the checks connection, clock, login, read and list in this order. Stops at the first failure, except for the
- * clock check.
+ * Runs the checks connection, clock, login, read and list in this order. A failed check ends the checks, unless it is
+ * the clock check.
  */
 export async function checkStore(
   { vault, deps }: Store,
@@ -38,7 +38,10 @@ export async function checkStore(
   return failed === undefined ? [...checks, await checkList(vault, signal)] : checks;
 }
 
-/** If a missing permission only costs extra calls, the name of the check describes it. */
+/**
+ * Without the permission to list, the check succeeds and its name mentions the permission, because the permission only
+ * saves calls.
+ */
 async function checkList(vault: Store['vault'], signal: AbortSignal | undefined): Promise<Check> {
   try {
     await listSecrets(vault, signal, () => false);
@@ -50,7 +53,8 @@ async function checkList(vault: Store['vault'], signal: AbortSignal | undefined)
 }
 
 /**
- * Requests a secret that does not exist. Any response, even a refusal, proves that the vault works. @throws AppError
+ * Requests a secret that does not exist. Resolves after any response, even a refusal, because it proves that the vault
+ * works. @throws AppError
  */
 export async function probeStore({ vault }: Store, signal: AbortSignal | undefined): Promise<void> {
   try {
@@ -76,7 +80,8 @@ async function failureOf(ask: () => Promise<unknown>): Promise<AppError | undefi
 }
 
 /**
- * The requested secret never exists. With a role for single secrets, the vault denies access instead of reporting that.
+ * Whether a refusal proves access. The requested secret never exists. If the role of the identity covers only single
+ * secrets, the vault denies access instead of reporting that the secret does not exist.
  */
 function provesReadAccess(refusal: Refusal): boolean {
   return isNotFound(refusal) || (refusal.status === 403 && refusal.inner === 'ForbiddenByRbac');

@@ -26,17 +26,17 @@ export interface KeyVaultDeps {
   readonly login: Login;
 }
 
-/** The name of a secret that does not exist. Used by requests that only test the connection. */
+/** The name of a secret that does not exist. Requests use it if they only test the connection. */
 export const UNUSED_NAME = 'secretbridge-check';
-/** Sovereign clouds support new API versions late. This version has all needed features. */
+/** The API version. Sovereign clouds support new versions late, and this version has all features that we need. */
 const SERVICE_VERSION = '7.4';
 /**
- * A new token that is refused within this time, before any success, counts as a failed login. After that, it counts as
- * expired.
+ * If the vault refuses a new token within this time and has not accepted it before, the login counts as failed. A token
+ * that is refused later counts as expired.
  */
 const TRUST_NEW_TOKEN_MS = 60_000;
 
-/** Accesses one vault. */
+/** Sends requests to one vault. */
 export class KeyVault {
   readonly #deps: KeyVaultDeps;
   readonly #states: { [Kind in keyof Clients]?: ClientState<Clients[Kind]> } = {};
@@ -46,9 +46,10 @@ export class KeyVault {
   }
 
   /**
-   * Runs one operation. Logs in if needed, and logs in again if the token is no longer accepted.
+   * Runs one operation. Logs in if needed. Logs in again if the vault no longer accepts the token.
    * @throws Refusal for an error response other than 401.
-   * @throws AppError for everything else; the signal's reason once it is aborted.
+   * @throws AppError for every other failure.
+   * @throws The signal's reason once it is aborted.
    */
   async call<Kind extends keyof Clients, T>(
     kind: Kind,
@@ -129,14 +130,14 @@ function clientOptions(vaultDeps: KeyVaultDeps, onAnswer: (answer: Answer) => vo
     httpClient: createHttpClient(origin, deps, transport, onAnswer),
     serviceVersion: SERVICE_VERSION,
     retryOptions: { maxRetries: 0 },
-    // This verification compares the host of the challenge with the vault's host, so it fails for a loopback address.
+    // The SDK compares the host of the challenge with the vault's host. A loopback address would fail this comparison.
     disableChallengeResourceVerification: isLoopback(origin),
   } as const;
 }
 
 /**
- * A client and the state of its token. The client starts without a token, receives a challenge from the vault, and then
- * keeps the token.
+ * A client and the state of its token. The client starts without a token. The vault answers its first request with a
+ * challenge. Then the client gets a token and keeps it.
  */
 class ClientState<Client> {
   readonly since: number;
@@ -144,8 +145,8 @@ class ClientState<Client> {
   readonly #client: Promise<Client>;
   readonly #login: Login;
   /**
-   * Set while the first operation runs. It resolves with the first authenticated response, or when the operation ends.
-   * Other operations wait for it, because they would otherwise be sent without a token.
+   * Set while the first operation runs. Resolves with the first response to a request with a token, or when the
+   * operation ends. Other operations wait for this, because they would otherwise be sent without a token.
    */
   #opening: PromiseWithResolvers<void> | undefined;
 
@@ -183,7 +184,7 @@ class ClientState<Client> {
   }
 }
 
-/** Thrown when the vault sends a challenge, which proves that it is reachable. */
+/** Thrown when the vault sends a challenge. A challenge proves that the vault is reachable. */
 class Challenged extends Error {}
 
 export function abortedBy(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
@@ -201,8 +202,8 @@ function isRefusedToken(error: unknown): error is AppError {
 }
 
 /**
- * All other errors come from the client's interpretation of a response, such as a challenge for another host or an
- * object without an ID. They may quote the response, so they are not passed on.
+ * Any other error means that the client could not interpret a response, such as a challenge for another host or an
+ * object without an ID. The error may quote the response, so it is not passed on.
  */
 function fromClient(error: unknown): AppError | Refusal {
   if (error instanceof AppError || error instanceof Refusal) return error;

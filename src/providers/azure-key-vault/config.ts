@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { Reference } from '../credentials.ts';
 import { Tls } from '../tls.ts';
 
-// These IDs are not credentials, so the configuration file may contain them. They are often stored next to a credential
-// in a Secret.
+// An ID is not a credential, so the configuration file may contain it. It may also be a reference, because many Secrets
+// store it next to a credential.
 const Identifier = z.union([z.string().min(1), Reference]);
 const tenantId = Identifier.meta({ description: 'The tenant (directory) ID, or a reference to it.' });
 const clientId = Identifier.meta({ description: 'The client (application) ID, or a reference to it.' });
@@ -51,12 +51,12 @@ export const AzureConfig = z
 export type AzureConfig = z.output<typeof AzureConfig>;
 
 /**
- * The URL must use TLS, because the Azure clients send a token only over TLS. It must have no path, because the clients
- * build the paths.
+ * Whether an address is a vault. It must use TLS, because the Azure clients send a token only over TLS. It must have no
+ * path, because the clients add their own.
  */
 function isVault(address: string): boolean {
   const url = URL.parse(address);
-  if (url === null) return true; // already rejected as an invalid URL
+  if (url === null) return true; // accepted here, because it was already rejected as an invalid URL
   const { protocol, pathname, search, hash, username, password } = url;
   return protocol === 'https:' && pathname === '/' && `${search}${hash}${username}${password}` === '';
 }

@@ -11,7 +11,7 @@ import type { HttpClient } from './transport.ts';
 export type Identity = typeof import('@azure/identity');
 type Auth<Method extends AzureConfig['auth']['method']> = Extract<AzureConfig['auth'], { method: Method }>;
 
-/** The authorities of sovereign clouds. They do not accept tokens of other clouds. */
+/** The login authorities of sovereign clouds. They do not accept tokens of other clouds. */
 const SOVEREIGN: readonly (readonly [suffix: string, authorityHost: string])[] = [
   ['.vault.azure.cn', 'https://login.chinacloudapi.cn'],
   ['.vault.usgovcloudapi.net', 'https://login.microsoftonline.us'],
@@ -30,9 +30,10 @@ interface Application {
 }
 
 /**
- * Creates the configured credential. Called on each login, so that a rotated secret or file is used. The SDK's default
- * chain is not used, because it starts developer tools.
- * @throws AppError CREDENTIAL_MISSING, AUTH_FAILED; an SDK error for an invalid ID.
+ * Creates the configured credential. Called on each login, so that a rotated secret or file is used. Does not use the
+ * SDK's default chain, because it starts developer tools.
+ * @throws AppError CREDENTIAL_MISSING, AUTH_FAILED
+ * @throws An SDK error for an invalid ID.
  */
 export async function makeCredential(source: Source): Promise<TokenCredential> {
   const { auth } = source.config;
@@ -60,7 +61,7 @@ async function makers(source: Source) {
     httpClient,
     retryOptions: { maxRetries: 0 },
     authorityHost: await authorityHost(source),
-    // Otherwise the SDK would look up hosts outside the Microsoft clouds at login.microsoftonline.com.
+    // Otherwise the SDK would ask login.microsoftonline.com about each authority that it does not know.
     disableInstanceDiscovery: true,
   };
   return {
@@ -90,8 +91,8 @@ async function makers(source: Source) {
 }
 
 /**
- * Uses the first configured login method, in the order of the SDK's default chain. Includes only methods that make
- * sense in a cluster.
+ * Uses the first login method that is configured. The order is that of the SDK's default chain. Leaves out methods that
+ * make no sense in a cluster.
  */
 async function fromEnvironment(
   { deps }: Source,
@@ -126,7 +127,7 @@ async function application(
 }
 
 async function identifier(value: string | Reference, deps: ProviderDeps): Promise<string> {
-  // Remove surrounding white space, such as a line end in a Secret.
+  // Remove white space at both ends, such as a line end in a Secret.
   return typeof value === 'string' ? value : text(await deps.credential(value)).trim();
 }
 
@@ -135,8 +136,8 @@ async function tokenFile(auth: Auth<'workloadIdentity'>, { deps }: Source): Prom
 }
 
 /**
- * Returns the authority for the vault's cloud. If the vault's address does not determine it, uses AZURE_AUTHORITY_HOST,
- * which Azure's webhook sets to the cloud of the cluster.
+ * Returns the login authority for the vault's cloud. If the vault's address does not tell the cloud, uses
+ * AZURE_AUTHORITY_HOST. Azure's workload identity webhook sets this variable to the authority of the cluster's cloud.
  */
 async function authorityHost({ config, deps, identity }: Source): Promise<string> {
   const { hostname } = new URL(config.vaultUrl);

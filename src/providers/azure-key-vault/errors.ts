@@ -3,14 +3,18 @@ import { member, textOf } from '../../core/json.ts';
 import { badAnswer } from '../answer.ts';
 import { type Answer, jsonOf } from './transport.ts';
 
-/** An error response of Key Vault. The caller handles it, because the meaning of a 404 depends on the request. */
+/**
+ * An error response of Key Vault. The caller of the request interprets it, because the meaning of a 404 depends on the
+ * request.
+ */
 export class Refusal extends Error {
   readonly status: number;
   /**
-   * `error.code` in the response. Undefined if the response does not come from Key Vault, but for example from a proxy.
+   * The member `error.code` of the response. Undefined if the response does not come from Key Vault, but for example
+   * from a proxy.
    */
   readonly code: string | undefined;
-  /** `error.innererror.code` in the response. */
+  /** The member `error.innererror.code` of the response. */
   readonly inner: string | undefined;
   readonly retryAfterMs: number | undefined;
 
@@ -25,7 +29,7 @@ export class Refusal extends Error {
   }
 }
 
-/** Does not match the similar codes of a missing vault or resource (`VaultNotFound`, `ResourceNotFound`). */
+/** Does not match the codes for a missing vault or resource, `VaultNotFound` and `ResourceNotFound`. */
 const OBJECT_NOT_FOUND = /^(Secret|Key|Certificate)NotFound$/;
 
 /** Whether the vault reports that the object does not exist. Any other 404 proves nothing. */
@@ -33,7 +37,7 @@ export function isNotFound(error: unknown): boolean {
   return error instanceof Refusal && error.status === 404 && OBJECT_NOT_FOUND.test(error.code ?? '');
 }
 
-/** Explanations of the inner codes of a 403. */
+/** Explains each inner code of a 403. */
 const NOT_ALLOWED: Readonly<Record<string, string>> = {
   ForbiddenByFirewall: 'the firewall of the vault blocks our address',
   ForbiddenByConnection: 'the vault does not accept connections from the public network',
@@ -43,7 +47,7 @@ const NOT_ALLOWED: Readonly<Record<string, string>> = {
 };
 
 /**
- * Classifies an error response by its status and codes, never by the message.
+ * Converts an error response. The status and the codes decide, never the message.
  * https://learn.microsoft.com/azure/key-vault/general/rest-error-codes
  */
 export function fromRefusal(refusal: Refusal): AppError {

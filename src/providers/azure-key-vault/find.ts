@@ -8,14 +8,15 @@ import { listSecrets } from './list.ts';
 import { checkPrefix } from './paths.ts';
 
 /**
- * The vault has no search, so all secrets are listed and kept in memory. This limit allows 50,000 secrets with 25 on a
- * page. For comparison: the vault allows 4,000 requests in ten seconds for all clients together.
+ * The maximum number of pages of a list. Key Vault has no search, so a search lists all secrets and keeps the matches
+ * in memory. The limit allows 50,000 secrets, because a page has 25. For comparison: the vault allows 4,000 requests in
+ * ten seconds for all its clients together.
  */
 const MAX_PAGES = 2_000;
 
 /**
- * Finds the names that start with `path`. Omits disabled secrets, which cannot be read. A secret that is missing from
- * the result is read again before it counts as deleted.
+ * Finds the names that start with `path`. Omits disabled secrets, because they cannot be read. A secret that this
+ * search no longer finds is read before it counts as deleted.
  * @throws AppError if any part of the search fails, because keys that are missing from a partial result would look
  * deleted.
  */
@@ -33,7 +34,7 @@ export async function findNames(
   let found: string[] = [];
   let processed = 0;
   await listSecrets(vault, signal, (listed, pages) => {
-    // If the token is refused during the list, the list restarts from its first page.
+    // If the vault refuses the token during the list, the list starts again from its first page.
     if (pages === 1) [found, processed] = [[], 0];
     for (const item of listed.slice(processed)) if (matches(item)) found.push(item.name);
     processed = listed.length;

@@ -15,8 +15,8 @@ import {
 
 /**
  * Creates the HTTP client for the Azure SDK clients. It applies the store's limits and sends requests only to the
- * vault. A 401 is returned to the SDK client, which then logs in. Any other error response is thrown here, because the
- * SDK's own error would quote the body.
+ * vault. It passes a 401 to the SDK client, which then logs in. It throws any other error response, because the SDK's
+ * own error would quote the body.
  */
 export function createHttpClient(
   origin: string,
@@ -49,14 +49,17 @@ function check(answer: Answer): void {
   if (jsonOf(answer) === undefined) throw badAnswer('it is not a JSON object');
 }
 
-/** `/secrets` is a list, `/secrets/name/version` is a value, and `/deletedsecrets/name` describes a deleted secret. */
+/**
+ * Returns the kind of a request: `/secrets` is a list, `/secrets/name/version` is a value, and `/deletedsecrets/name`
+ * describes a deleted secret.
+ */
 function operationOf(url: string): Operation {
   const [, collection = '', name = ''] = new URL(url).pathname.split('/');
   if (collection.startsWith('deleted')) return 'describe';
   return name === '' ? 'list' : 'read';
 }
 
-/** A 401 without a token in the request is the vault's challenge, and not a failure. */
+/** A 401 for a request without a token is the vault's challenge, and not a failure. */
 function failureOf(ended: Settled<HttpResponse>, request: HttpRequest): AppError | undefined {
   if (!('error' in ended)) {
     const isRefused = ended.value.status === 401 && request.headers.has('authorization');

@@ -7,11 +7,12 @@ export const azureKeyVault = defineProvider({
   title: 'Azure Key Vault',
   Config: AzureConfig,
   names: azureNames,
-  // A list returns 25 secrets per request, and contains no versions (`versions.ts`).
+  // One request lists 25 secrets. The list contains no versions, and `versions.ts` describes how it still shows
+  // changes.
   can: { tellVersions: true, findByTags: true },
   identity: ({ kind, vaultUrl }) => ({ kind, vaultUrl: new URL(vaultUrl).origin }),
   versionsPerPage: () => 25,
-  // Names are case-insensitive. Events use the case of the first write.
+  // Key Vault ignores the case of names. An event uses the case of the first write.
   keyNames: (key) => [key.toLowerCase()],
   async create(config, deps) {
     const { openKeyVault } = await import('./open.ts');

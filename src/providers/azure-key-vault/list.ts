@@ -2,21 +2,21 @@ import type { SecretProperties } from '@azure/keyvault-secrets';
 import { abortedBy, type KeyVault } from './clients.ts';
 import { fromRefusal, Refusal } from './errors.ts';
 
-/** The limit of Key Vault. */
+/** The maximum number of secrets on one page in Key Vault. */
 const PAGE_SIZE = 25;
 
 export interface ListedSecrets {
   readonly items: readonly SecretProperties[];
   /** The number of requests that were made. */
   readonly pages: number;
-  /** False if `shouldContinue` stopped the list. */
+  /** False if `shouldContinue` ended the list early. */
   readonly complete: boolean;
 }
 
 /**
- * Lists all secrets, page by page. Empty pages do not end the list.
+ * Lists all secrets, page by page. An empty page does not end the list.
  * https://learn.microsoft.com/rest/api/keyvault/secrets/get-secrets
- * @param shouldContinue Called after each page.
+ * @param shouldContinue Called after each page. If it returns false, the list ends.
  * @throws AppError if any part of the list fails.
  */
 export async function listSecrets(

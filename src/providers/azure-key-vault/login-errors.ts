@@ -23,9 +23,9 @@ const REFUSALS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Returns the error in a response of the authority or the managed identity endpoint. Decides by the status and the
- * error number, never by the text.
- * @param where Names the endpoint at the start of the error detail.
+ * Returns the error in a response of the authority or the managed identity endpoint. Returns undefined if the response
+ * contains none. The status and the error number decide, never the text.
+ * @param where The name of the endpoint. The detail of the error starts with it.
  */
 export function loginFailure(answer: Answer, where: string): AppError | undefined {
   const { status, retryAfterMs } = answer;
@@ -35,7 +35,7 @@ export function loginFailure(answer: Answer, where: string): AppError | undefine
   if (status >= 200 && status < 300) return body === undefined ? bad('no JSON') : undefined;
   if (status === 429) return new AppError('THROTTLED', { detail: where, ...wait });
   if (status === 404 || status === 408 || status === 410 || status >= 500) {
-    // Managed identity endpoints return 404 and 410 while they are starting or updating.
+    // A managed identity endpoint returns 404 and 410 while it is starting or updating.
     return new AppError('STORE_UNAVAILABLE', { detail: `${where}: status ${status}`, ...wait });
   }
   if (status >= 300 && status < 400) return bad('it sent a redirect, and redirects are not followed');
@@ -52,7 +52,10 @@ function numberOf(body: ReturnType<typeof jsonOf>): string {
   return first?.kind === 'number' ? first.text : '';
 }
 
-/** Whether the managed identity does not exist. Only the managed identity endpoint uses this error. */
+/**
+ * Whether the response means that the managed identity does not exist. Only the managed identity endpoint sends
+ * `invalid_request` without error numbers.
+ */
 function isIdentityMissing(body: ReturnType<typeof jsonOf>): boolean {
   return textOf(member(body, 'error')) === 'invalid_request' && member(body, 'error_codes') === undefined;
 }

@@ -10,16 +10,16 @@ import { loginFailure } from './login-errors.ts';
 import type { Answer } from './transport.ts';
 import { type HttpClient, type HttpRequest, type Transport, toResponse } from './transport.ts';
 
-/** The login of a store. Its SDK clients share it and renew it before it expires. */
+/** The login of a store. The SDK clients of the store share its token and renew it before it expires. */
 export interface Login {
   readonly credential: TokenCredential;
-  /** Drops the current token, so that the next login gets a new one. */
+  /** Drops the current token, so that the next request gets a new token. */
   forget(): void;
-  /** @throws AppError if a login or its token was refused recently. */
+  /** @throws AppError if a login, or the token of a login, was refused a short time ago. */
   throwIfRefused(): void;
   /** Records that the vault refused a new token. */
   refuse(error: AppError): void;
-  /** Whether this error is the error of the last failed login. */
+  /** Whether the last failed login ended with this error. */
   lastFailedWith(error: unknown): boolean;
 }
 
@@ -28,24 +28,24 @@ export interface LoginDeps {
   readonly deps: ProviderDeps;
   readonly transport: Transport;
   readonly identity: Identity;
-  /** Aborts running logins when the store is closed. */
+  /** A signal that aborts running logins when the store is closed. */
   readonly closing: AbortSignal;
 }
 
 /** The SDK clients renew a token this long before it expires. */
 const RENEW_BEFORE_END_MS = 120_000;
-/** The minimum time to use a token. It prevents a login for every read. */
+/** A token is used at least this long, even if it expires earlier. Otherwise each read could start a login. */
 const MIN_TOKEN_USE_MS = 10_000;
 
 interface Attempt {
   send(request: HttpRequest): Promise<Answer>;
-  /** The original error. The SDK's own error would only quote it. */
+  /** Our own error. The SDK throws an error that only quotes it. */
   failure: AppError | undefined;
 }
 
 /**
- * The SDK keeps managed identities for the whole process, with the HTTP client of their first user. So all stores share
- * one HTTP client, which finds the current login here.
+ * The SDK keeps a managed identity for the whole process, together with the HTTP client of the first store that used
+ * it. So all stores share one HTTP client, which gets the current login from here.
  */
 const attempts = new AsyncLocalStorage<Attempt>();
 
@@ -53,7 +53,7 @@ const httpClient: HttpClient = {
   async sendRequest(request) {
     const attempt = attempts.getStore();
     if (attempt === undefined) throw new AppError('INTERNAL', { detail: 'a login without a caller' });
-    // Authorities only use TLS. Managed identity endpoints usually use plain HTTP.
+    // Login authorities always use TLS. Managed identity endpoints usually use plain HTTP.
     const where = request.url.startsWith('http:') ? 'at the managed identity endpoint' : 'at the login';
     try {
       const answer = await attempt.send(request);
@@ -105,8 +105,8 @@ export function createLogin({ config, deps, transport, identity, closing }: Logi
       async getToken(scopes, { claims, enableCae = false } = {}) {
         if (claims === undefined && held !== undefined && clock.now() < held.renewAt) return held.token;
         backoff.check();
-        // Omit the caller's signal, because all callers share the login. Omit the tenant that the vault specifies,
-        // because credentials are only sent to the configured tenant.
+        // Do not pass on the caller's signal, because all callers share the login. Do not pass on the tenant that the
+        // vault names, because only the configured tenant may get the credentials.
         const options = { enableCae, ...(claims === undefined ? {} : { claims }) };
         const id = claims ?? '';
         const shared = running.get(id) ?? logIn(scopes, options).finally(() => running.delete(id));
@@ -126,8 +126,8 @@ function failureOf(ended: Settled<Answer>): AppError | undefined {
 }
 
 /**
- * Credentials that are already expired by our clock are still used for a while, because another login would return the
- * same credentials.
+ * Credentials that have already expired by our clock are used for ten seconds. A new login would return the same
+ * credentials, so every read would log in.
  */
 function renewalOf({ expiresOnTimestamp, refreshAfterTimestamp }: AccessToken, now: number): number {
   const early = Math.min(RENEW_BEFORE_END_MS, Math.max(0, expiresOnTimestamp - now) / 10);
@@ -143,7 +143,7 @@ function withLocation(where: string, { code, detail, retryAfterMs, cause }: AppE
   });
 }
 
-/** All other SDK errors are about IDs, certificates and responses. */
+/** Every other error of the SDK is about an ID, a certificate or a response. */
 function asAppError(thrown: unknown): AppError {
   return thrown instanceof AppError
     ? thrown

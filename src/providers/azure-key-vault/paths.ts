@@ -1,7 +1,7 @@
 import { AppError } from '../../core/errors.ts';
 
 /**
- * Checks a name. It is later inserted into a path without encoding.
+ * Checks a name. A valid name can be part of a URL path without encoding.
  * @throws AppError CONFIG_INVALID if no object in Key Vault can have this name.
  */
 export function checkName(name: string): string {
@@ -10,8 +10,7 @@ export function checkName(name: string): string {
 }
 
 /**
- * Checks a version. Versions have 32 hexadecimal digits, but other texts are accepted if they are safe in a path
- * segment.
+ * Checks a version. Key Vault uses 32 hexadecimal digits, but this check accepts any text that is safe in a URL path.
  * @throws AppError CONFIG_INVALID
  */
 export function checkVersion(version: string): string {
@@ -20,7 +19,7 @@ export function checkVersion(version: string): string {
 }
 
 /**
- * Checks a path, which is a name prefix because Key Vault has no folders.
+ * Checks the path of a search. Key Vault has no folders, so the path is the start of a name.
  * @throws AppError CONFIG_INVALID
  */
 export function checkPrefix(path: string): string {

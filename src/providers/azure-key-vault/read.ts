@@ -18,7 +18,8 @@ export interface Store {
 }
 
 /**
- * Reads one reference. Ignores validity dates, as the vault does: consumers of the value must check them.
+ * Reads one reference. Also returns a value outside of its validity dates, as Key Vault does. The user of the value
+ * must check the dates.
  * @throws AppError for every result other than found or absent.
  */
 export async function readOne(
@@ -63,8 +64,8 @@ async function readSecret(
 }
 
 /**
- * Reads a certificate from the secret that belongs to it, because this secret contains the whole chain. The private key
- * in it is not returned.
+ * Reads a certificate. The secret that belongs to the certificate contains the whole chain, so this secret is read. The
+ * private key in the secret is not returned.
  */
 async function readCertificate(
   store: Store,
@@ -111,7 +112,7 @@ async function getSecret(store: Store, ref: SourceRef, signal: AbortSignal | und
 }
 
 /**
- * Takes the key from the raw response, because the SDK renames its members and loses the text of numbers.
+ * Reads a key. Takes it from the raw response, because the SDK renames its members and changes the text of numbers.
  * https://learn.microsoft.com/rest/api/keyvault/keys/get-key
  */
 async function readKey(store: Store, ref: SourceRef, signal: AbortSignal | undefined): Promise<ReadResult> {
@@ -144,7 +145,7 @@ function checkIdentity(
   ref: SourceRef,
   { name, version }: { readonly name: string; readonly version: string | undefined },
 ): string {
-  // Names are case-insensitive.
+  // Key Vault ignores the case of names.
   if (name.toLowerCase() !== ref.key.toLowerCase()) throw badAnswer('a different object than requested');
   if (version === undefined || version === '') throw badAnswer('an object without its version');
   if (ref.version !== undefined && ref.version.toLowerCase() !== version.toLowerCase()) {
@@ -167,7 +168,8 @@ const deletedKey: GetDeleted = (vault, name, signal) =>
   vault.call('keys', (keys) => keys.getDeletedKey(name, abortedBy(signal)), signal);
 
 /**
- * The requests that check for a deleted object, by type. A request succeeds if the object is deleted but recoverable.
+ * The requests that look for a deleted object, by object type. A request succeeds if the object was deleted but can be
+ * recovered.
  */
 const DELETED: Readonly<Record<NonNullable<SourceRef['object']>, readonly GetDeleted[]>> = {
   secret: [deletedSecret],
@@ -177,7 +179,7 @@ const DELETED: Readonly<Record<NonNullable<SourceRef['object']>, readonly GetDel
 
 /**
  * Resolves if the vault reports that no deleted object has this name either.
- * @throws AppError SOURCE_DELETED if there is one; ACCESS_DENIED if the request is not allowed.
+ * @throws AppError SOURCE_DELETED if a deleted object has this name; ACCESS_DENIED if the request is not allowed.
  */
 async function proveAbsence(
   { vault }: Store,
@@ -191,7 +193,7 @@ async function proveAbsence(
       if (isNotFound(error)) continue;
       if (!(error instanceof Refusal)) throw error;
       const refused = fromRefusal(error);
-      // The vault returns this error for a secret that was disabled before it was deleted.
+      // The vault returns this error for a secret that was first disabled and then deleted.
       if (refused.code === 'SOURCE_DISABLED') throw new AppError('SOURCE_DELETED');
       if (error.status !== 403) throw refused;
       const detail = 'the secret does not exist, but we are not allowed to check whether it is only deleted';

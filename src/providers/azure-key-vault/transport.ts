@@ -29,36 +29,37 @@ export function jsonOf(answer: Pick<Answer, 'isJson' | 'text'>): JsonNode | unde
   return node?.kind === 'object' ? node : undefined;
 }
 
-/** The HTTP client interface of the Azure SDK. */
+/** The interface that the Azure SDK requires of an HTTP client. */
 export type HttpClient = NonNullable<SecretClientOptions['httpClient']>;
 export type HttpRequest = Parameters<HttpClient['sendRequest']>[0];
 export type HttpResponse = Awaited<ReturnType<HttpClient['sendRequest']>>;
 
-/** The maximum response size. A page of a list is far smaller, and values have at most 25 KB. */
+/** The maximum response size. The pages of a list are far smaller, and a value has at most 25 KB. */
 const MAX_BYTES = 4 * 1024 * 1024;
-/** Only the codes are needed from an error response. */
+/** The maximum size of an error response. Only its codes are needed. */
 const MAX_ERROR_BYTES = 64 * 1024;
 const IDLE_MS = 10_000;
 
 export interface Transport extends Disposable {
   /**
-   * Sends one request and returns its response, whatever its status. Redirects are not followed, so that the token is
-   * not sent to another host.
-   * @throws AppError for connection errors; the signal's reason once it is aborted.
+   * Sends one request and returns its response with any status. Does not follow redirects, because they would send the
+   * token to another host.
+   * @throws AppError for connection errors.
+   * @throws The signal's reason once it is aborted.
    */
   send(request: HttpRequest, signal: AbortSignal): Promise<Answer>;
 }
 
 /**
- * Creates one connection pool for a store. It replaces the SDK's HTTP client, which has no size limit, accepts invalid
- * UTF-8, and puts the body into error messages.
+ * Creates one connection pool for a store. It replaces the HTTP client of the SDK, which has no size limit, accepts
+ * invalid UTF-8, and puts the body into error messages.
  * @throws AppError CONFIG_INVALID if `tls.caFile` cannot be read or is not PEM.
  */
 export async function createTransport({ tls }: AzureConfig, clock: Clock): Promise<Transport> {
   const secureContext = await secureContextWithCa(tls?.caFile);
   const secure = {
     rejectUnauthorized: true, // NODE_TLS_REJECT_UNAUTHORIZED must not turn off this check.
-    // Created only once, because creating it for each connection would take longer than a request.
+    // One context for all connections, because creating a context takes longer than a request.
     ...(secureContext === undefined ? {} : { secureContext }),
   };
   const agent = new https.Agent({ keepAlive: true, timeout: IDLE_MS, ...secure });
@@ -84,13 +85,13 @@ function exchange(
 ): Promise<IncomingMessage> {
   const url = new URL(request.url);
   const plain = url.protocol === 'http:';
-  // Only managed identity endpoints use plain HTTP. They are on this machine or on the local network.
+  // Only managed identity endpoints may use plain HTTP, because they are on this machine or on the local network.
   if (plain && request.allowInsecureConnection !== true) throw badAnswer('it contains a URL without TLS');
   const { 'accept-encoding': _, ...headers } = request.headers.toJSON();
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const options = { method: request.method, headers, signal };
-  // The SDK's proxy policy sets an agent from HTTPS_PROXY and NO_PROXY, even for local endpoints. Use it only for
-  // HTTPS: a proxy cannot reach local endpoints, and would see the identity's secret and token.
+  // The SDK sets a proxy agent from HTTPS_PROXY and NO_PROXY, even for local endpoints. Use this agent only for HTTPS.
+  // A proxy cannot reach a local endpoint, and it would see the secret and the token of the identity.
   const proxy = request.agent instanceof http.Agent ? { agent: request.agent } : {};
   const call = plain
     ? http.request(url, options)
@@ -117,7 +118,10 @@ async function readAnswer(answer: IncomingMessage, clock: Clock): Promise<Answer
   };
 }
 
-/** Parses the wait: milliseconds (used by Azure's identity endpoints), seconds, or a date (RFC 9110, 10.2.3). */
+/**
+ * Returns the wait in milliseconds. The headers of Azure's identity endpoints contain milliseconds. `Retry-After`
+ * contains seconds or a date (RFC 9110, 10.2.3).
+ */
 function waitOf(headers: Answer['headers'], clock: Clock): number | undefined {
   const ms = headers.get('retry-after-ms') ?? headers.get('x-ms-retry-after-ms') ?? '';
   if (/^\d{1,12}$/.test(ms)) return Number(ms);

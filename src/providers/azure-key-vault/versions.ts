@@ -9,13 +9,13 @@ import type { KeyVault } from './clients.ts';
 import { listSecrets } from './list.ts';
 
 /**
- * Remembers which versions were read. Lists contain no versions, but the time of the last change in whole seconds.
- * While this time is unchanged, the version is unchanged too.
+ * Remembers the versions that were read. A list contains no versions, but for each secret the time of its last change,
+ * in whole seconds. As long as this time stays the same, the version is also the same.
  */
 export interface SeenVersions {
   /**
-   * @param read `date` is the server's time at the read, from the response header.
-   * @returns The time of change that lists show while this version is current. Undefined if a later change could show
+   * @param read The version that was read. `date` is the server's time at the read, from the response header.
+   * @returns The time of change that a list shows while this version is current. Undefined if a later change could have
    * the same time.
    */
   record(
@@ -24,7 +24,8 @@ export interface SeenVersions {
   ): string | undefined;
   get(name: string): StampedVersion | undefined;
   /**
-   * Loads recorded versions of keys that this process has not read yet. Loads each key only once, unless loading fails.
+   * Loads the recorded versions of keys that this process has not read yet. Loads each key only once, unless loading it
+   * fails.
    */
   restore(
     names: readonly string[],
@@ -34,20 +35,20 @@ export interface SeenVersions {
 }
 
 /**
- * The minimum age of a version whose time of change identifies it. A second change in the same second would have the
- * same time.
+ * A version must have been this old when it was read. Otherwise a second change in the same second could have the same
+ * time.
  */
 const MIN_AGE_MS = 2_000;
 
-/** The number of keys to load at a time. Other users of the audit log can run between two batches. */
+/** The number of keys to load at a time. Between two batches, others can use the audit log. */
 const RESTORE_BATCH_SIZE = 25;
 
 export function createSeenVersions(): SeenVersions {
-  // Names are case-insensitive.
+  // Key Vault ignores the case of names.
   const byName = new Map<string, StampedVersion | undefined>();
   return {
     record(name, { version, updatedOn, date }) {
-      // Compare two server times, because our own clock may be ahead.
+      // Compare two times of the server, because our own clock may be ahead.
       const age = Date.parse(date ?? '') - updatedOn.getTime();
       const stamp = age >= MIN_AGE_MS ? stampOf(updatedOn) : undefined;
       byName.set(name.toLowerCase(), stamp === undefined ? undefined : { version, stamp });
@@ -63,19 +64,19 @@ export function createSeenVersions(): SeenVersions {
         const recalled = await Promise.all(
           part.map(async (name) => [name.toLowerCase(), await lastReadVersion(name)] as const),
         );
-        // If the key was read meanwhile, that version is newer.
+        // If the key was read during the load, the version from this read is newer.
         for (const [id, version] of recalled) if (!byName.has(id)) byName.set(id, version);
       }
     },
   };
 }
 
-/** Returns undefined for an invalid time. */
+/** Returns the time of change as text. Returns undefined for an invalid time. */
 function stampOf(updatedOn: Date | undefined): string | undefined {
   return validDate(updatedOn)?.toISOString();
 }
 
-/** A secret as shown in a list. */
+/** A secret in a list. */
 interface ListedVersion {
   readonly stamp: string;
   readonly times: { readonly createdAt?: number };
@@ -87,8 +88,8 @@ export type ReportVersions = (
 ) => Promise<readonly VersionResult[]>;
 
 /**
- * Reports versions by listing all secrets. Stops a list when reading the keys would need fewer requests. A list that
- * was too long is not repeated soon.
+ * Reports versions by listing all secrets. Stops a list as soon as reading the keys would need fewer requests. Repeats
+ * a list that was too long only after a day.
  */
 export function createVersions(
   vault: KeyVault,
@@ -97,7 +98,7 @@ export function createVersions(
   const lists = createListCosts(clock);
   return async (keys, { signal, lastReadVersion }) => {
     const all = new Set(keys.map((key) => key.toLowerCase())).size;
-    // The number of keys is enough to identify the group, because a group always has the same keys.
+    // The number of keys identifies the group of keys, because the same group is checked each time.
     const name = String(all);
     const mayList = all > 1 && lists.isWorthListing(name, all - 1);
     if (mayList && lastReadVersion !== undefined) await seen.restore(keys, lastReadVersion, signal);
@@ -116,7 +117,8 @@ export function createVersions(
       if (read === undefined || listed?.stamp !== read.stamp) return { kind: 'unknown' };
       return { kind: 'known', version: read.version, ...listed.times };
     });
-    // Add the expected reads. A changed key is read once, but a key that the list does not show is read on each check.
+    // Add the requests for reads. Only keys that the list did not show count, because each check reads them. A changed
+    // key is read only once.
     const unlisted = readKeys.size - found.size;
     const calls = pages + unlisted + (complete || unlisted === 0 ? 0 : 1);
     lists.record(name, calls);

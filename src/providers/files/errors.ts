@@ -3,8 +3,8 @@ import { AppError } from '../../core/errors.ts';
 import { codeOf } from '../../core/system-errors.ts';
 
 /**
- * Explanations of Node's error codes. Other codes (EIO, ESTALE, EMFILE …) become STORE_UNAVAILABLE, because they may be
- * transient.
+ * The meanings of Node's error codes. Any other code, such as EIO, ESTALE or EMFILE, becomes STORE_UNAVAILABLE, because
+ * its cause may go away.
  */
 const FILE_SYSTEM: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   EACCES: ['ACCESS_DENIED', 'no permission to read it'],
@@ -24,7 +24,7 @@ export function fromFileSystem(thrown: unknown): AppError {
   return new AppError(kind, { detail, cause: thrown });
 }
 
-/** Uses its own remedy, because the general one is about network addresses. */
+/** Creates a STORE_UNAVAILABLE error with its own remedy, because the general remedy is about network addresses. */
 export function unavailable(detail: string, cause?: unknown): AppError {
   const todo = 'No action needed. If it persists, check `path` of the store, and that its volume is mounted.';
   return new AppError('STORE_UNAVAILABLE', { detail, remedy: todo, cause });
@@ -34,10 +34,13 @@ export function changed(): AppError {
   return unavailable('it changed while being read');
 }
 
-/** An update of a mounted volume takes a moment, and several updates may follow each other. */
+/**
+ * The maximum number of attempts. An update of a mounted volume takes a moment, and several updates may follow each
+ * other.
+ */
 const MAX_ATTEMPTS = 5;
 
-/** Retries immediately after errors that an update of the volume can cause. */
+/** Does the work. Repeats it immediately after an error that an update of the volume can cause. */
 export async function retryDuringUpdate<T>(work: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt += 1) {
     try {

@@ -9,8 +9,8 @@ import { changed, fromFileSystem, retryDuringUpdate } from './errors.ts';
 import { assertInside, locate, realRoot, segmentsOf, stillResolvesTo } from './paths.ts';
 
 /**
- * Finds the keys below `path`. A key is a regular file, or a link to one inside the store's folder. Omits names that
- * start with a dot, such as the `..data` of mounted volumes.
+ * Finds the keys below `path`. A key is a regular file, or a link to a regular file inside the store's folder. Omits
+ * names that start with a dot, such as the `..data` of mounted volumes.
  * @throws AppError if any part of the search fails, because keys that are missing from a partial result would look
  * deleted.
  */
@@ -34,7 +34,7 @@ async function findOnce(path: string, query: FindQuery, signal: AbortSignal | un
   try {
     if ((await stat(start)).isDirectory())
       await walk({ root, keys, visited, signal }, start, prefix, new Set([start]));
-    // A volume update replaces a folder and empties the old one. Check that this did not happen during the search.
+    // A volume update replaces a folder and empties the old one. Check that no folder was replaced during the search.
     for (const [folder, realPath] of visited)
       if (!(await stillResolvesTo(realPath, join(path, folder)))) throw changed();
   } catch (error) {
@@ -47,12 +47,12 @@ async function findOnce(path: string, query: FindQuery, signal: AbortSignal | un
 interface Walk {
   readonly root: string;
   readonly keys: string[];
-  /** The visited folders with their resolved paths. */
+  /** The visited folders, each with its resolved path. */
   readonly visited: Map<string, string>;
   readonly signal: AbortSignal | undefined;
 }
 
-/** @param above The parent folders, to detect links that form a loop. */
+/** @param above The parent folders. A link to one of them forms a loop. */
 async function walk(state: Walk, folder: string, prefix: string, above: ReadonlySet<string>): Promise<void> {
   state.signal?.throwIfAborted();
   state.visited.set(prefix, folder);

@@ -40,8 +40,8 @@ export async function openFiles({ path }: FilesConfig, deps: ProviderDeps): Prom
           ),
         );
         const failureAt = (index: number) => ('error' in failures ? failures.error : failures.value[index]);
-        // A certificate and its key must come from the same update. So every key must still resolve to the path that
-        // was read; otherwise read all again.
+        // A certificate and its key must come from the same update of the volume. If any key now resolves to another
+        // path than the path that was read, read all keys again.
         if (
           'value' in failures &&
           attempt < MAX_BATCH_ATTEMPTS &&
@@ -54,7 +54,7 @@ export async function openFiles({ path }: FilesConfig, deps: ProviderDeps): Prom
         });
       }
     },
-    // Versions are fingerprints of the values, so each file must be read.
+    // A version is the fingerprint of a value, so only a read of the file shows it.
     versions: async (keys) => keys.map(() => ({ kind: 'unknown' })),
     find: (query, { signal } = {}) =>
       nameSearchErrors(
@@ -71,18 +71,19 @@ export async function openFiles({ path }: FilesConfig, deps: ProviderDeps): Prom
   };
 }
 
-/** The maximum number of attempts to read a batch while the volume keeps being updated. */
+/** The maximum number of attempts to read a batch, if the volume is updated during each attempt. */
 const MAX_BATCH_ATTEMPTS = 3;
 
 interface ReadAttempt {
   readonly result: ReadResult;
-  /** The resolved path of the key. Undefined if the key was absent or its read failed. */
+  /** The resolved path of the key. Undefined if the key was absent or could not be read. */
   readonly realPath?: string;
 }
 
 /**
- * Returns an error for each key that must be read again because its path has changed.
- * @param inTime Limits the time of each single check. Thousands of checks together may take long on a slow file system.
+ * Returns an error for each key whose path has changed, so that the key must be read again.
+ * @param inTime Limits the time of each single check. All checks together may take longer, because a slow file system
+ * may have thousands of keys.
  */
 async function findMoved(
   path: string,
@@ -91,7 +92,7 @@ async function findMoved(
   inTime: (work: () => Promise<boolean>) => Promise<boolean>,
 ): Promise<readonly (AppError | undefined)[]> {
   const failures: (AppError | undefined)[] = [];
-  // Check one key at a time, because a permit allows only one operation.
+  // Check one key after another, because a permit allows only one operation at a time.
   for (const [index, { result, realPath }] of attempts.entries()) {
     const at = join(path, refs[index]?.key ?? '');
     const isUnchanged = result.kind === 'failed' || (await inTime(() => stillResolvesTo(realPath, at)));
@@ -100,7 +101,7 @@ async function findMoved(
   return failures;
 }
 
-/** The timeout of a check after the read, because the file system may start to hang at any time. */
+/** The timeout for each check after the read. The file system may start to hang at any time. */
 const TIMEOUT_MS = 15_000;
 
 async function withTimeout<T>(
@@ -142,9 +143,9 @@ async function readOne(path: string, ref: SourceRef, { fingerprints }: ProviderD
 const BYTE_ORDER_MARK = Buffer.from('\uFEFF');
 
 /**
- * Returns the JSON text from which properties are read. Converts YAML, and removes the byte order mark of JSON files.
- * Returns undefined if the original bytes are used. If these are not JSON, reading a property fails with NOT_AN_OBJECT,
- * but the whole file can still be read.
+ * Returns the JSON text from which properties are read. Converts YAML, and removes the byte order mark of a JSON file.
+ * Returns undefined for other files, whose properties are read from the original bytes. If these bytes are not JSON,
+ * reading a property fails with NOT_AN_OBJECT, but the whole file can still be read.
  */
 function jsonOf(key: string, bytes: Buffer): string | undefined {
   const extension = extname(key).toLowerCase();

@@ -24,8 +24,8 @@ function invalid(detail: string): AppError {
 }
 
 /**
- * Returns the resolved path of the store's folder. If it is missing, the volume is not mounted: this does not mean that
- * the store is empty.
+ * Returns the resolved path of the store's folder. A missing folder is an error and not an empty store, because its
+ * volume may not be mounted.
  * @throws AppError STORE_UNAVAILABLE, ACCESS_DENIED
  */
 export async function realRoot(path: string): Promise<string> {
@@ -46,8 +46,8 @@ export async function realRoot(path: string): Promise<string> {
 /**
  * Returns the path of a key with all symbolic links resolved, because mounted volumes use links. Returns undefined if
  * the key is absent.
- * @param root The result of `realRoot` for `path`.
- * @throws AppError ACCESS_DENIED if a link leads out of the folder; STORE_UNAVAILABLE during an update.
+ * @param root The resolved path of the store's folder.
+ * @throws AppError ACCESS_DENIED if a link leads out of the folder; STORE_UNAVAILABLE during an update of the volume.
  */
 export async function locate(
   path: string,
@@ -64,7 +64,10 @@ export async function locate(
   }
 }
 
-/** Whether a path still resolves to `expectedPath`, or still does not exist if that is undefined. */
+/**
+ * Whether a path still resolves to `expectedPath`. If `expectedPath` is undefined: whether the path still does not
+ * exist.
+ */
 export async function stillResolvesTo(expectedPath: string | undefined, path: string): Promise<boolean> {
   try {
     return (await realpath(path)) === expectedPath;
@@ -81,8 +84,8 @@ export function assertInside(root: string, real: string): string {
 
 /**
  * Proves that a key is absent. The error ENOENT is no proof, because dangling links and volume updates cause it too.
- * The key must be missing from the list of its deepest existing folder. This folder must still be in use after it was
- * listed, because a volume update empties the folder that it replaces.
+ * The deepest folder of the key that exists must not list the next part of the key. After it was listed, this folder
+ * must still be in use, because a volume update empties the folder that it replaces.
  * @throws AppError if absence cannot be proved.
  */
 async function proveAbsence(path: string, root: string, segments: readonly string[]): Promise<void> {

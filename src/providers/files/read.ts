@@ -6,8 +6,8 @@ import { changed, fromFileSystem } from './errors.ts';
 import { assertInside, locate, realRoot, segmentsOf, stillResolvesTo } from './paths.ts';
 
 const MAX_BYTES = 16 * 1024 * 1024;
-// O_NOFOLLOW: the path is already resolved, so a link at its end was added later and is refused. O_NONBLOCK: opening a
-// FIFO never hangs.
+// O_NOFOLLOW refuses a link at the end of the path, because the path is resolved and such a link was added later.
+// O_NONBLOCK opens a FIFO without waiting.
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 export interface FileContent {
@@ -28,27 +28,27 @@ export async function readBelow(path: string, key: string): Promise<FileContent 
   const real = await locate(path, root, segments);
   if (real === undefined) return undefined;
   try {
-    // Check the file type first, because opening a device can have side effects.
+    // Check the type of the file first, because opening a device can have side effects.
     if (!(await stat(real)).isFile()) throw notAFile();
     await using file = await open(real, FLAGS);
     await checkOpenedPath(path, root, file);
     return { realPath: real, ...(await content(file)) };
   } catch (error) {
     if (error instanceof AppError) throw error;
-    // The file was removed after the check. The next attempt determines whether it is absent.
+    // The file was removed after the check. The next attempt finds out whether it is absent.
     if (codeOf(error) === 'ENOENT') throw changed();
     throw fromFileSystem(error);
   }
 }
 
 /**
- * Checks the path of the file that was really opened, which Linux reports. A folder in the path may have been replaced
- * by a link.
+ * Checks the path of the file that was really opened. Linux reports this path. A folder in the path may have become a
+ * link after the path was resolved.
  */
 async function checkOpenedPath(path: string, root: string, file: FileHandle): Promise<void> {
   if (process.platform !== 'linux') return;
   const openedPath = await readlink(`/proc/self/fd/${file.fd}`);
-  if (!(await stillResolvesTo(root, path))) throw changed(); // otherwise `openedPath` may have moved together with the root
+  if (!(await stillResolvesTo(root, path))) throw changed(); // if the store's folder was moved, `openedPath` may have moved with it
   assertInside(root, openedPath);
 }
 
@@ -59,7 +59,7 @@ async function content(file: FileHandle): Promise<Omit<FileContent, 'realPath'>>
   const bytes = await file.readFile();
   if (bytes.byteLength > MAX_BYTES) throw tooLarge();
   const after = await file.stat();
-  // A partially written value must not become a Secret.
+  // The file was written during the read, so the value may be incomplete and must not become a Secret.
   if (after.mtimeMs !== before.mtimeMs || after.size !== bytes.byteLength) throw changed();
   return { bytes, modifiedAt: Math.floor(after.mtimeMs) };
 }

@@ -2,18 +2,19 @@ import { isMap, isScalar, isSeq, type Node, type Pair, parseDocument } from 'yam
 import { type JsonNode, printJson } from '../../core/json.ts';
 
 /**
- * Properties are not supported in longer documents, because parsing blocks the process for about a second per megabyte.
+ * A longer document is not converted and so has no properties, because parsing blocks the process for about a second
+ * per megabyte.
  */
 const MAX_LENGTH = 512 * 1024;
 const MAX_DEPTH = 500;
-/** RFC 8259, 6. */
+/** A number in JSON (RFC 8259, section 6). */
 const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/;
 
 /**
- * Converts a YAML document to JSON text and keeps the order of its members. Returns undefined for invalid YAML, and for
- * YAML that has no exact JSON form: several documents, anchors, aliases, tags, duplicate keys, and keys that are lists
- * or objects. Numbers keep their source text. A number that JSON cannot represent (`007`, `0x1F`, `.5`, `.inf`) becomes
- * a string. Keys such as `8080` or `true` become strings too.
+ * Converts a YAML document to JSON text and keeps the order of its members. Returns undefined for invalid YAML. Also
+ * returns undefined for YAML that has no exact JSON form: several documents, anchors, aliases, tags, duplicate keys,
+ * and keys that are lists or objects. Numbers keep their source text. A number that JSON cannot represent (`007`,
+ * `0x1F`, `.5`, `.inf`) becomes a string. A key such as `8080` or `true` becomes a string too.
  */
 export function yamlToJson(text: string): string | undefined {
   if (text.length > MAX_LENGTH) return undefined;
@@ -27,12 +28,12 @@ function parse(text: string): Node | null | undefined {
     const { contents, errors, warnings } = parseDocument(text, {
       version: '1.2',
       schema: 'core',
-      uniqueKeys: false, // would compare all pairs of keys, which took 90 s for 40,000 keys; `toJson` rejects duplicates instead
-      prettyErrors: false, // would search from the start of the document for each line
+      uniqueKeys: false, // this check compares all pairs of keys, and took 90 s for 40,000 keys; `toJson` rejects duplicates instead
+      prettyErrors: false, // for each line, pretty errors search from the start of the document
     });
     return errors.length + warnings.length > 0 ? undefined : contents;
   } catch (error) {
-    if (error instanceof RangeError) return undefined; // nested too deeply for the recursive parser
+    if (error instanceof RangeError) return undefined; // the document is nested too deeply for the recursive parser
     throw error;
   }
 }
@@ -50,7 +51,7 @@ function toJson(node: Node | null, depth: number): JsonNode | undefined {
     const isUnique = new Set(members.map(([name]) => name)).size === members.length;
     return isUnique ? { kind: 'object', members } : undefined;
   }
-  if (!isScalar(node)) return undefined; // an alias
+  if (!isScalar(node)) return undefined; // it is an alias
   const { value, source = '' } = node;
   if (typeof value === 'string') return { kind: 'string', value };
   if (typeof value === 'number') {
@@ -70,7 +71,10 @@ function toMember(
   return json === undefined ? undefined : [name, json];
 }
 
-/** Whether a node has an anchor or a tag. Anchors are used by aliases, and tags can change the meaning of the text. */
+/**
+ * Whether a node has an anchor or a tag. An anchor is the target of aliases, and a tag can change the meaning of the
+ * text.
+ */
 function isMarked(node: Node): boolean {
   return ('anchor' in node && node.anchor !== undefined) || ('tag' in node && node.tag !== undefined);
 }

@@ -18,7 +18,7 @@ export function isNothing(node: JsonNode | undefined): boolean {
   return node === undefined || node.kind === 'null';
 }
 
-/** Returns the server's error texts. They are only used to distinguish cases, and must never be shown. */
+/** Returns the server's error texts. They serve only to tell cases apart, and must never be shown. */
 export function errorTexts(node: JsonNode | undefined): readonly string[] | undefined {
   const errors = member(node, 'errors');
   return errors?.kind === 'array' ? errors.items.map((item) => textOf(item) ?? '') : undefined;

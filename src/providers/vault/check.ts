@@ -9,8 +9,8 @@ import { fromStatus } from './errors.ts';
 import type { Store } from './read.ts';
 
 /**
- * Runs the checks connection, clock, login and mount in this order. Stops at the first failure, except for the clock
- * check.
+ * Runs the checks connection, clock, login and mount in this order. A failed check ends the checks, unless it is the
+ * clock check.
  */
 export async function checkStore(
   store: Store,
@@ -35,7 +35,10 @@ export async function checkStore(
   return checks;
 }
 
-/** https://developer.hashicorp.com/vault/api-docs/system/health. Only the root namespace serves this path. */
+/**
+ * Asks the server for its health. Only the root namespace has this path.
+ * https://developer.hashicorp.com/vault/api-docs/system/health
+ */
 export async function reach(client: VaultClient, signal: AbortSignal | undefined): Promise<Answer> {
   const answer = await client.call(
     (vault, options) => vault.read('sys/health?standbyok=true&perfstandbyok=true', options),
@@ -45,20 +48,21 @@ export async function reach(client: VaultClient, signal: AbortSignal | undefined
     throw badAnswer('it is not Vault or OpenBao');
   }
   if (answer.status === 501) throw new AppError('STORE_UNAVAILABLE', { detail: 'it is not initialized' });
-  // Ignore other statuses, for example from a proxy that blocks this path. The login check reports such problems.
+  // Ignore any other status. It may come from a proxy that blocks this path, and the login check would report other
+  // problems.
   if (answer.status >= 300 && answer.status < 400) throw fromStatus(answer);
   if (answer.status >= 472) throw fromStatus(answer);
   return answer;
 }
 
-/** Checks the login with the mount query, because not every token may look itself up. */
+/** Logs in, and proves the login with the mount query, because some tokens may not look themselves up. */
 async function logIn(store: Store, signal: AbortSignal | undefined): Promise<void> {
   await store.session.ensure(signal);
   const error = await failureOf(() => store.confirmMount(signal));
   if (error?.code === 'AUTH_FAILED') throw error;
 }
 
-/** For a missing mount, Vault returns 403 even to an identity with full access. */
+/** For a missing mount, Vault returns 403 even if the identity has full access. */
 async function confirmMount(store: Store, signal: AbortSignal | undefined): Promise<void> {
   const error = await failureOf(() => store.confirmMount(signal));
   if (error?.code !== 'ACCESS_DENIED') {

@@ -10,14 +10,14 @@ import { fromStatus, loginBackendError } from './errors.ts';
 import { createReplicationIndex } from './replication-index.ts';
 import { createTransport, type TransportOptions } from './transport.ts';
 
-/** The options of one node-vault command. They are created for each command, because node-vault modifies them. */
+/** The options of one node-vault command. Each command gets new options, because node-vault modifies them. */
 export type CommandOptions = Record<string, unknown>;
 export type Command = (vault: nodeVault.client, options: CommandOptions) => Promise<unknown>;
 
 export interface CallAs {
-  /** Unset for commands that need no login. */
+  /** Undefined for commands that need no login. */
   readonly token?: SecretValue;
-  /** `false` for requests to the server itself (`sys/health`), which are sent without a namespace. */
+  /** False for a request to the server itself (`sys/health`). Such a request has no namespace. */
   readonly inNamespace?: boolean;
   readonly signal?: AbortSignal | undefined;
   readonly operation: Operation;
@@ -25,18 +25,19 @@ export interface CallAs {
 
 export interface VaultClient extends AsyncDisposable {
   /**
-   * Runs one command within the store's limits. Returns the response, whatever its status.
-   * @throws AppError for connection errors; the signal's reason once it is aborted.
+   * Runs one command within the store's limits. Returns the response with any status.
+   * @throws AppError for connection errors.
+   * @throws The signal's reason once it is aborted.
    */
   call(command: Command, as: CallAs): Promise<Answer>;
-  /** Makes later calls use new connections, with the current client certificate. */
+  /** Makes later calls use new connections. These use the current client certificate. */
   reconnect(): void;
 }
 
 /**
- * Creates a client that uses node-vault for paths and commands, but has its own transport. node-vault's transport puts
- * tokens into errors and sends them along with redirects. It also drops `Retry-After` and supports no signal. Our
- * transport reports every response as a success, because node-vault's errors quote the body.
+ * Creates a client. It uses node-vault for paths and commands, but has its own transport. The transport of node-vault
+ * puts tokens into errors, sends them along with redirects, drops `Retry-After` and supports no signal. Our transport
+ * reports every response to node-vault as a success, because the errors of node-vault quote the body.
  */
 export function createClient(config: VaultConfig, deps: ProviderDeps): VaultClient {
   const replicationIndex = createReplicationIndex();
@@ -49,11 +50,11 @@ export function createClient(config: VaultConfig, deps: ProviderDeps): VaultClie
   const vault = nodeVault({
     endpoint: config.address.replace(/\/+$/, ''),
     noCustomHTTPVerbs: true,
-    debug: () => undefined, // DEBUG=node-vault would print credentials
+    debug: () => undefined, // otherwise DEBUG=node-vault would print credentials
     'request-promise': { defaults: () => request },
   });
-  // By default, node-vault takes these from VAULT_TOKEN, VAULT_NAMESPACE and VAULT_PREFIX. We send the token and the
-  // namespace with each call.
+  // node-vault takes the defaults of these fields from VAULT_TOKEN, VAULT_NAMESPACE and VAULT_PREFIX. They must stay
+  // empty, because we send the token and the namespace with each call.
   Object.assign(vault, { token: '', namespace: '', pathPrefix: '' });
 
   return {
@@ -88,8 +89,8 @@ export function requestHeaders(
 }
 
 /**
- * Returns the namespace for a request. A token belongs to the namespace of its login, which also renews, looks up and
- * revokes it.
+ * Returns the namespace for a request. A token belongs to the namespace of its login, so it is also renewed, looked up
+ * and revoked there.
  */
 function namespaceFor(
   { namespace, auth }: VaultConfig,
@@ -100,7 +101,10 @@ function namespaceFor(
   return operation === 'login' ? (auth.namespace ?? namespace) : namespace;
 }
 
-/** 404 is a normal response for a missing key or mount. */
+/**
+ * Returns the error if a response shows a problem of the server. 404 shows none, because it is the normal response for
+ * a missing key or mount.
+ */
 function failureOf(operation: Operation, ended: Settled<Answer>): AppError | undefined {
   if ('error' in ended) return thrownError(ended);
   const { status } = ended.value;
@@ -111,7 +115,10 @@ function failureOf(operation: Operation, ended: Settled<Answer>): AppError | und
   return loginBackendError(ended.value) ?? new AppError('AUTH_FAILED');
 }
 
-/** @throws AppError AUTH_FAILED if the token cannot be sent in a header, for example because it contains a newline. */
+/**
+ * Returns the token as text for a header.
+ * @throws AppError AUTH_FAILED if the token cannot be sent in a header, for example because it contains a newline.
+ */
 function headerText(token: SecretValue): string {
   const text = token.revealText('latin1');
   if (!/^[\x21-\x7e]+$/.test(text)) {
@@ -120,7 +127,10 @@ function headerText(token: SecretValue): string {
   return text;
 }
 
-/** Checks the result of a node-vault command, which has the type `any`. It is the response of our transport. */
+/**
+ * Returns the result of a node-vault command as the response of our transport, which it always is. node-vault gives it
+ * the type `any`.
+ */
 function asAnswer(result: unknown): Answer {
   if (typeof result === 'object' && result !== null && 'status' in result && 'isJson' in result) {
     return result as Answer;

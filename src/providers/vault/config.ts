@@ -139,8 +139,8 @@ function namespaceOf(description: string) {
 }
 
 /**
- * A path of one or more segments, joined by `/`. Dot segments are rejected, because they would leave the surrounding
- * path.
+ * A path of one or more segments, joined by `/`. The segments `.` and `..` are rejected, because `..` would leave the
+ * path to which this one is appended.
  */
 function pathOf(description: string) {
   return z

@@ -12,15 +12,16 @@ interface Files {
 }
 
 /**
- * Creates connections. Trusts `tls.caFile` instead of the default authorities if it is set, and always
- * `NODE_EXTRA_CA_CERTS`. Reads the files for each connection, because certificates are rotated at runtime. If a file
- * cannot be read, the connection fails with CONFIG_INVALID, or with CREDENTIAL_MISSING if the certificate is the login.
+ * Creates a function that opens connections. Trusts the authorities in `tls.caFile` instead of the default authorities,
+ * if this file is configured. Always trusts NODE_EXTRA_CA_CERTS. Reads the files for each connection, because
+ * certificates are rotated at run time. If a file cannot be read, the connection fails with CONFIG_INVALID, or with
+ * CREDENTIAL_MISSING if the certificate is the login.
  */
 export function createConnector(config: VaultConfig): buildConnector.connector {
   let latest: { readonly files: Files; readonly connect: buildConnector.connector } | undefined;
   const connectorOfNow = async (): Promise<buildConnector.connector> => {
     const files = await readFiles(config);
-    // Reuse the connector while the files are unchanged, so that TLS sessions can be resumed.
+    // As long as the files stay the same, use the same connector, so that TLS sessions can be resumed.
     if (latest === undefined || !same(latest.files, files)) {
       latest = { files, connect: connectorWith(files, config.tls?.serverName) };
     }
@@ -33,14 +34,14 @@ export function createConnector(config: VaultConfig): buildConnector.connector {
       try {
         connect(options, callback);
       } catch (error) {
-        fail(error); // OpenSSL rejects unusable certificates and keys
+        fail(error); // OpenSSL has rejected the certificate or the key
       }
     }, fail);
   };
 }
 
 function connectorWith({ ca, cert, key }: Files, serverName: string | undefined): buildConnector.connector {
-  // Create the context only once, because parsing the authorities takes longer than a request.
+  // Create one context for all connections, because parsing the authorities takes longer than a request.
   const secureContext =
     ca === undefined && cert === undefined && key === undefined
       ? undefined

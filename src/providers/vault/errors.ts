@@ -13,8 +13,8 @@ export function fromNetwork(thrown: unknown): AppError {
 }
 
 /**
- * Converts an error status whose meaning does not depend on the request. `session.ts` handles 403, and `read.ts`
- * handles 404.
+ * Converts an error status that means the same for every request. `session.ts` handles 403 and `read.ts` handles 404,
+ * because their meaning depends on the request.
  */
 export function fromStatus(answer: Answer): AppError {
   const { status } = answer;
@@ -46,7 +46,7 @@ export function fromStatus(answer: Answer): AppError {
   if (status === 503 && isSealed) return unavailable(answer, 'it is sealed');
   if (status === 503 && includesText('locked by an administrator'))
     return unavailable(answer, 'an administrator locked its namespace');
-  // The mount is being upgraded to version 2. Check the text too, because invalid requests have the same status.
+  // The mount is being upgraded to version 2. Check the text too, because an invalid request has the same status.
   if (
     status === 400 &&
     (includesText('Upgrading from non-versioned') || includesText('to upgrade from non-versioned'))
@@ -59,8 +59,8 @@ export function fromStatus(answer: Answer): AppError {
 }
 
 /**
- * Error texts for failures of the external service that checks logins. Vault reports these failures with the same
- * status as wrong credentials.
+ * Error texts that show that the external service for logins, such as a directory, has failed. Vault sends them with
+ * the same status as for wrong credentials.
  */
 const BACKEND_FAILURES: readonly (readonly [words: RegExp, detail: string])[] = [
   [/failed to connect|Network Error/, 'it cannot reach the directory for logins'],
@@ -70,7 +70,7 @@ const BACKEND_FAILURES: readonly (readonly [words: RegExp, detail: string])[] = 
   ],
 ];
 
-/** Returns undefined if the login itself was refused. */
+/** Returns the error of the external service for logins. Returns undefined if the server refused the login itself. */
 export function loginBackendError(answer: Answer): AppError | undefined {
   const texts = errorTexts(parseJsonBody(answer)) ?? [];
   const failure = BACKEND_FAILURES.find(([words]) => texts.some((text) => words.test(text)));

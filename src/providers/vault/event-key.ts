@@ -1,19 +1,19 @@
 import { member, parseIfJson, textOf } from '../../core/json.ts';
 import type { VaultConfig } from './config.ts';
 
-/** The path segments that can follow the mount in version 2. */
+/** The path segments that can follow the mount in key/value version 2. */
 const PATH_PREFIXES = ['data', 'metadata', 'delete', 'undelete', 'destroy'];
 
 /**
- * Returns the key of an event (https://developer.hashicorp.com/vault/docs/concepts/events). Returns undefined for
- * another mount, an event without a key, or an unknown event.
+ * Returns the key of an event (https://developer.hashicorp.com/vault/docs/concepts/events). Returns undefined for an
+ * event of another mount, an event without a key, or an unknown event.
  */
 export function keyOfEvent({ mount, namespace, kvVersion }: VaultConfig, text: string): string | undefined {
   const data = member(parseIfJson(text), 'data');
   if (textOf(member(data, 'event_type'))?.startsWith(`kv-v${kvVersion}/`) !== true) return undefined;
   const mountPath = textOf(member(data, 'plugin_info', 'mount_path'));
   if (mountPath !== undefined && mountPath !== `${mount}/`) return undefined;
-  // In older servers, the metadata is next to the event, and `data_path` is missing if no data was written.
+  // Older servers put the metadata next to the event. Their metadata has no `data_path` if no data was written.
   const metadata = member(data, 'event', 'metadata') ?? member(data, 'metadata');
   const path = textOf(member(metadata, 'data_path')) ?? textOf(member(metadata, 'path'));
   const below =

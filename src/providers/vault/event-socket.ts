@@ -4,7 +4,7 @@ import { AppError } from '../../core/errors.ts';
 import { firstHeaderValue } from '../answer.ts';
 import { fromNetwork } from './errors.ts';
 
-/** The maximum size of an event. Events usually have a few hundred bytes. */
+/** The maximum size of an event. An event usually has a few hundred bytes. */
 const MAX_BYTES = 1024 * 1024;
 
 export interface EventSocket extends Disposable {
@@ -31,9 +31,10 @@ export interface EventSocketOptions {
 }
 
 /**
- * Opens a WebSocket (RFC 6455) and also observes the handshake. The errors of Node's WebSocket hide the status and the
- * cause.
- * @throws AppError for connection errors; the signal's reason once it is aborted.
+ * Opens a WebSocket (RFC 6455). Watches the handshake too, because the errors of Node's WebSocket hide its status and
+ * the cause of a failure.
+ * @throws AppError for connection errors.
+ * @throws The signal's reason once it is aborted.
  */
 export async function openEventSocket(
   { url, headers, connect, onText }: EventSocketOptions,
@@ -58,7 +59,7 @@ export async function openEventSocket(
     if (typeof data === 'string') onText(data);
   });
   socket.addEventListener('open', () => opened.resolve());
-  // Without a listener, the error would be thrown. A `close` event always follows it.
+  // Without a listener, Node would throw the error. It needs no action, because a `close` event always follows.
   socket.addEventListener('error', () => undefined);
   socket.addEventListener('close', () => {
     closed.resolve();

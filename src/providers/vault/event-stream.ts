@@ -11,9 +11,9 @@ import type { Store } from './read.ts';
 /** https://developer.hashicorp.com/vault/api-docs/system/events */
 const PATH = '/v1/sys/events/subscribe/kv*?json=true';
 const PING_MS = 20_000;
-/** The connection is closed after this many pings during which no data was received. */
+/** After this many pings without any received data, the connection is closed. */
 const MAX_MISSED_PINGS = 3;
-/** A standby redirects clients to the active node. */
+/** The maximum number of redirects to follow. A standby redirects clients to the active node. */
 const MAX_REDIRECTS = 3;
 
 export interface EventStreamDeps extends Pick<Store, 'config' | 'session' | 'deps'> {
@@ -21,9 +21,10 @@ export interface EventStreamDeps extends Pick<Store, 'config' | 'session' | 'dep
 }
 
 /**
- * Follows the events of the store's mount. Uses its own connection and the store's login. Logs in again if the token
+ * Follows the events of the store's mount, with its own connection and the store's login. Logs in again if the token
  * has expired.
- * @throws AppError with the reason why the stream ended or could not start; the signal's reason once it is aborted.
+ * @throws AppError that tells why the stream ended or could not start.
+ * @throws The signal's reason once it is aborted.
  */
 export async function followEvents(
   stream: EventStreamDeps,
@@ -48,7 +49,7 @@ export async function followEvents(
   }
 }
 
-/** Detects a lost connection with pings. TCP alone would keep a connection to a lost peer open for hours. */
+/** Sends pings to notice a lost connection. TCP alone would keep the connection open for hours. */
 function watchLiveness(
   socket: EventSocket,
   listener: ChangeListener,
@@ -83,7 +84,7 @@ async function open(
   const first = await handshake(stream, token, onText, signal);
   if (!('status' in first)) return first;
   if (first.status !== 403) throw refusal(first);
-  // The token may have expired. This call checks the token, and logs in again if it is not valid.
+  // The token may have expired. `session.call` checks this, and logs in again if the token is not valid.
   await session.call('login', (vault, requestOptions) => vault.tokenLookupSelf({ requestOptions }), signal);
   const next = await session.token(signal);
   const second = next === token ? first : await handshake(stream, next, onText, signal);
@@ -103,7 +104,8 @@ async function handshake(
   const headers = requestHeaders(config.namespace, token);
   let url = new URL(config.address.replace(/\/+$/, '') + PATH);
   for (let hops = 0; ; hops += 1) {
-    // A declined upgrade is returned and not thrown, because it is no evidence about the health of the store.
+    // If the server declines the upgrade, return its response instead of throwing. A thrown error would count against
+    // the health of the store.
     const answer = await deps.limit(
       (limited) => openEventSocket({ url, headers, connect, onText }, limited),
       signal,
@@ -111,7 +113,7 @@ async function handshake(
     );
     if (!('status' in answer) || answer.status !== 307 || hops === MAX_REDIRECTS) return answer;
     const next = URL.parse(answer.location, url.href);
-    // The redirected request contains the token, so only redirects with the same path and protocol are followed.
+    // The redirected request contains the token, so follow only a redirect to the same path with the same protocol.
     if (next === null || next.protocol !== url.protocol || next.pathname !== url.pathname) return answer;
     url = new URL(next.pathname + url.search, next.origin);
   }

@@ -26,7 +26,7 @@ export async function findKeys(
   if (tags.length > 0 && store.config.kvVersion === 1) {
     throw new AppError('CONFIG_INVALID', { detail: 'key/value version 1 has no tags' });
   }
-  // The first failure aborts all other requests of the search.
+  // The first failure aborts all other requests of the same search.
   const abortController = new AbortController();
   const combinedSignal =
     signal === undefined ? abortController.signal : AbortSignal.any([signal, abortController.signal]);
@@ -64,7 +64,7 @@ async function walk(store: Store, start: string, signal: AbortSignal | undefined
   return keys.sort(compareText);
 }
 
-/** Sends LIST as GET with `?list=true`, because some proxies do not support the LIST method. */
+/** Lists a folder. Sends GET with `?list=true` instead of LIST, because some proxies do not support the LIST method. */
 async function list(
   store: Store,
   folder: string,
@@ -89,7 +89,8 @@ async function list(
 }
 
 /**
- * Whether a key has all tags, which are its `custom_metadata`. A key that was deleted after it was listed has no tags.
+ * Whether a key has all tags. The tags of a key are its `custom_metadata`. A key that was deleted after it was listed
+ * has no tags.
  */
 async function hasTags(
   store: Store,

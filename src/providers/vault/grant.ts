@@ -14,9 +14,9 @@ export interface Grant {
   /** Undefined if the token does not expire, or if its lifetime is unknown. */
   readonly ttlMs: number | undefined;
   readonly renewable: boolean;
-  /** The number of requests that the token allows (`token_num_uses`). Undefined if unlimited or unknown. */
+  /** The number of requests that the token allows (`token_num_uses`). Undefined if it is unlimited or unknown. */
   readonly uses?: number;
-  /** Whether a login created the token. Only such tokens are revoked. */
+  /** Whether a login created the token. Only a token from a login is revoked. */
   readonly isOwn: boolean;
 }
 
@@ -27,7 +27,7 @@ export interface Grant {
 export function grantOf(answer: Answer, mount: string): Grant {
   const { status } = answer;
   const isVaultRejection = (status === 400 || status === 404) && isVaultBody(parseJsonBody(answer));
-  // The server returns 400 and 403 for wrong credentials, and also for a missing login method.
+  // The server returns 400 and 403 for wrong credentials, but also for a missing login method.
   if (status === 403 || (isVaultRejection && !isNamespaceMissing(answer))) {
     throw (
       loginBackendError(answer) ??
@@ -42,7 +42,8 @@ export function grantOf(answer: Answer, mount: string): Grant {
   const token = textOf(member(auth, 'client_token'));
   if (token === undefined || token === '') throw badAnswer('a login without a token');
   const uses = numberOf(member(auth, 'num_uses')) ?? 0;
-  // Tokens with limited uses are not renewed. A renewal would consume a use, while a new login gives new uses.
+  // A token with limited uses is not renewed. A renewal would consume a use, but a new login gives a token with all its
+  // uses.
   const limited = uses > 0 ? { uses, renewable: false } : {};
   return { token: SecretValue.fromText(token), ...lifetime(auth, 'lease_duration'), ...limited, isOwn: true };
 }
@@ -54,7 +55,7 @@ export async function grantOfConfiguredToken(
   signal: AbortSignal,
 ): Promise<Grant> {
   const answer = await lookUp(client, token, signal);
-  // The first read will show whether this token is valid.
+  // The lookup does not tell whether this token is valid. The first read will tell.
   if (isInconclusive(answer)) return { token, ttlMs: undefined, renewable: false, isOwn: false };
   const data = member(parseAnswer(success(answer)), 'data');
   if (data?.kind !== 'object') throw badAnswer('a token without its data');
@@ -62,7 +63,7 @@ export async function grantOfConfiguredToken(
 }
 
 /**
- * Unwraps the secret ID in a response-wrapping token. Each such token can be unwrapped only once.
+ * Returns the secret ID in a response-wrapping token. Such a token can be unwrapped only once.
  * https://developer.hashicorp.com/vault/api-docs/system/wrapping-unwrap
  */
 export async function unwrap(
@@ -91,11 +92,11 @@ export function lookUp(client: VaultClient, token: SecretValue, signal: AbortSig
   });
 }
 
-/** Revokes a token, because it would otherwise count against the server's leases until it expires. */
+/** Revokes a token. Otherwise the token would count against the server's limit for leases until it expires. */
 export async function revoke(client: VaultClient, token: SecretValue): Promise<void> {
   const signal = AbortSignal.timeout(REVOKE_MS);
   try {
-    // node-vault's own command would send its options in the body. They contain the token, and logs may record the
+    // The command in node-vault would send its options in the body. They contain the token, and a log may record the
     // body.
     const command: Command = (vault, options) => vault.write('auth/token/revoke-self', {}, options);
     await client.call(command, { token, signal, operation: 'login' });
@@ -105,8 +106,8 @@ export async function revoke(client: VaultClient, token: SecretValue): Promise<v
 }
 
 /**
- * Whether the response of `lookup-self` leaves the validity of the token open. 403 means that the token is invalid or
- * may not look itself up. 404 and 405 mean that a proxy blocks this path.
+ * Whether the response of `lookup-self` does not tell if the token is valid. 403 means that the token is invalid or may
+ * not look itself up. 404 and 405 mean that a proxy blocks this path.
  */
 export function isInconclusive(answer: Answer): boolean {
   const isHidden = (answer.status === 404 || answer.status === 405) && !isNamespaceMissing(answer);
@@ -118,8 +119,8 @@ function isNamespaceMissing(answer: Answer): boolean {
 }
 
 /**
- * @param name The member with the lifetime in seconds. It is 0 for a token that does not expire, and missing if a proxy
- * removes it.
+ * @param name The member that contains the lifetime in seconds. It is 0 if the token does not expire. It is missing if
+ * a proxy has removed it.
  */
 function lifetime(source: JsonNode | undefined, name: string): Pick<Grant, 'ttlMs' | 'renewable'> {
   const ttl = numberOf(member(source, name)) ?? 0;

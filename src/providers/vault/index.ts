@@ -7,7 +7,8 @@ export const vault = defineProvider({
   title: 'HashiCorp Vault and OpenBao (key/value, versions 1 and 2)',
   Config: VaultConfig,
   names: vaultNames,
-  // The metadata of one key costs as much as the key, and no list contains versions.
+  // Vault cannot report versions cheaply: the metadata of a key costs as much as the key, and a list contains no
+  // versions.
   can: { tellVersions: false, findByTags: true },
   identity: ({ kind, address, namespace, mount, kvVersion }) => ({
     kind,

@@ -1,19 +1,22 @@
 import type { Grant } from './grant.ts';
 
-/** A login that is in use. */
+/** A login that is in use, with its token. */
 export interface Lease extends Grant {
-  /** Milliseconds since 1970. Undefined for a token that does not expire. */
+  /** In milliseconds since 1970. Undefined if the token does not expire. */
   readonly expiresAt: number | undefined;
-  /** Undefined if unlimited. At 0, the token becomes invalid when its running requests have ended. */
+  /**
+   * The number of uses that are left. Undefined if the uses are unlimited. At 0, the token becomes invalid when its
+   * running requests have ended.
+   */
   usesLeft: number | undefined;
-  /** The number of running requests that have taken a use. */
+  /** The number of running requests. Each of them has taken a use. */
   underWay: number;
   verdict: { readonly accepted: boolean; readonly at: number; readonly ms: number } | undefined;
 }
 
 /**
- * Takes one use of the token, if any are left. The count is reduced before the request is sent, so that concurrent
- * requests do not take the same use.
+ * Takes one use of the token. Returns false if none are left. The count is reduced before the request is sent, because
+ * concurrent requests must not take the same use.
  */
 export function takeUse(lease: Lease): boolean {
   if (lease.usesLeft === 0) return false;
@@ -24,14 +27,14 @@ export function takeUse(lease: Lease): boolean {
 
 /**
  * Ends a request.
- * @param isCounted False if the server does not count the request or it was not sent. Its use is then returned.
+ * @param isCounted False if the request was not sent or the server does not count it. Then the use is given back.
  */
 export function endUse(lease: Lease, isCounted: boolean): void {
   lease.underWay -= 1;
   if (!isCounted && lease.usesLeft !== undefined) lease.usesLeft += 1;
 }
 
-/** Whether the token has uses left, and no running request. */
+/** Whether the token has uses left and no request is running. */
 export function hasUnusedUses({ usesLeft = 0, underWay }: Lease): boolean {
   return usesLeft > 0 && underWay === 0;
 }

@@ -13,7 +13,7 @@ const SERVICE_ACCOUNT_TOKEN = '/var/run/secrets/kubernetes.io/serviceaccount/tok
 
 export interface Login {
   /**
-   * Logs in. Reads the credentials on each attempt, so that rotated ones are used.
+   * Logs in. Reads the credentials on each attempt, so that rotated credentials are used.
    * @param refused A token that the server no longer accepts.
    * @throws AppError AUTH_FAILED, CREDENTIAL_MISSING, or the error of the failed request.
    */
@@ -21,13 +21,13 @@ export interface Login {
   /** Whether the credentials have changed since the last attempt. */
   hasNewCredentials(): Promise<boolean>;
   /**
-   * Whether a few more attempts like the last one may make the server lock the account. A locked account would affect
+   * Whether the server may lock the account after a few more attempts like the last one. A locked account would stop
    * its other users too.
    */
   readonly mayLock: boolean;
 }
 
-/** Login methods whose accounts (users or AppRole roles) Vault and OpenBao can lock. */
+/** Login methods whose accounts Vault and OpenBao can lock. An account is a user or an AppRole role. */
 const LOCKABLE: ReadonlySet<VaultAuth['method']> = new Set(['appRole', 'ldap', 'userpass']);
 
 type Auth<Method extends VaultAuth['method']> = Extract<VaultAuth, { method: Method }>;
@@ -50,7 +50,10 @@ export function createLogin(config: VaultConfig, client: VaultClient, deps: Prov
   };
 }
 
-/** @param count Called with true if the server counted the attempt as wrong credentials, otherwise with false. */
+/**
+ * @param count Called with true if the server counted the attempt as a failed login with wrong credentials, otherwise
+ * with false.
+ */
 function attemptOf(
   config: VaultConfig,
   client: VaultClient,
@@ -61,17 +64,17 @@ function attemptOf(
   if (auth.method === 'token') return tokenLogin(auth, client, credential);
   const prepare = prepareLogin(auth, { ...config, client, credential });
   return async (signal) => {
-    count(false); // unwrapping a token is not a login
+    count(false); // the server does not count unwrapping as a login
     const command = await prepare(signal);
     const answer = await client.call(command, { signal, operation: 'login' });
-    // Count only 400. 403 means that the account is locked or the login method is missing, which does not depend on the
-    // credentials.
+    // The server counts only a 400 as wrong credentials. 403 means that the account is locked or the login method is
+    // missing.
     count(answer.status === 400);
     return grantOf(answer, mountOf(auth));
   };
 }
 
-/** Resolves credentials and remembers them, to detect changes. */
+/** Resolves credentials. Remembers their values, and so notices changes. */
 function trackCredentials(resolve: Credential) {
   const last = new Map<Reference, SecretValue | undefined>();
   return {
@@ -139,12 +142,12 @@ function appRole(auth: Auth<'appRole'>, context: LoginContext): Prepare {
 }
 
 /**
- * Returns a function that unwraps the secret ID only once, because a wrapping token works only once but several logins
- * are needed. The secret ID stays in memory, even if the token is removed after its use. A different token at the same
- * location is unwrapped again.
+ * Returns a function that returns the secret ID. It unwraps the wrapping token only once, because the token works only
+ * once, but several logins need the secret ID. It keeps the secret ID in memory, even if the token is removed after its
+ * use. It unwraps another token at the same location.
  */
 function unwrappedOnce(auth: Auth<'appRole'>, { address, namespace, client, credential }: LoginContext) {
-  // The location includes the server, because the secret ID may only be sent to the server that issued it.
+  // The location includes the server, because the secret ID may be sent only to the server that issued it.
   const location = JSON.stringify([address, auth.namespace ?? namespace, mountOf(auth), auth.secretId]);
   return async (signal: AbortSignal): Promise<SecretValue> => {
     const lastToken = lastUnwrappedAt(location);
@@ -187,15 +190,16 @@ function bearer(auth: Auth<'jwt'> | Auth<'kubernetes'>, token: Reference, creden
 
 /**
  * https://developer.hashicorp.com/vault/api-docs/auth/cert#login-with-tls-certificate-method. The credential is the
- * client certificate of the TLS connection. node-vault's `certLogin` supports neither a custom mount nor a role.
+ * client certificate of the TLS connection. node-vault's `certLogin` is not used, because it supports neither a custom
+ * mount nor a role.
  */
 function certificate(auth: Auth<'cert'>, client: VaultClient, credential: Credential): Prepare {
   const { role } = auth;
   const files = [{ file: auth.certFile }, { file: auth.keyFile }];
   const path = `auth/${encodePath(mountOf(auth))}/login`;
   return async () => {
-    await Promise.all(files.map(credential)); // only reports missing files, because the connection itself reads them
-    client.reconnect(); // existing connections use the old certificate
+    await Promise.all(files.map(credential)); // this only reports missing files, because the connection itself reads them
+    client.reconnect(); // existing connections still use the old certificate
     const body = role === undefined ? {} : { name: role };
     return (vault, requestOptions) => vault.write(path, body, requestOptions);
   };

@@ -9,18 +9,18 @@ import { fromStatus } from './errors.ts';
 import { encodePath } from './paths.ts';
 import type { Session } from './session.ts';
 
-/** A query that any identity with some access to the mount may send. */
+/** Returns a query for the mount. Any identity with some access to the mount may send it. */
 export function mountQuery({ mount }: Pick<VaultConfig, 'mount'>): Command {
   const path = `sys/internal/ui/mounts/${encodePath(mount)}`;
   return (vault, options) => vault.read(path, options);
 }
 
 /**
- * Resolves if the server confirms that the mount exists with the configured version. The request is always sent after
- * this call. Without this check, a 404 proves nothing. A version 1 mount that is read as version 2 responds as if the
- * key were missing, and a mount may have been replaced.
- * @throws AppError MOUNT_NOT_FOUND, ACCESS_DENIED, or the error of the failed request; the signal's reason once it is
- * aborted.
+ * Resolves if the server confirms that the mount exists and has the configured version. Sends its request after this
+ * call, and never uses an earlier response. Without this check, a 404 for a key proves nothing. A version 1 mount that
+ * is read as version 2 responds as if the key were missing. A mount may also have been replaced.
+ * @throws AppError MOUNT_NOT_FOUND, ACCESS_DENIED, or the error of the failed request.
+ * @throws The signal's reason once it is aborted.
  */
 export type ConfirmMount = (signal: AbortSignal | undefined) => Promise<void>;
 
@@ -36,8 +36,9 @@ export function createMountCheck(config: VaultConfig, session: Session): Confirm
     running = ask();
     return running;
   };
-  // A new caller does not share a running query, which the server may have answered before the caller's 404. All
-  // callers that arrive meanwhile share the next query, so a thousand absent keys need only a few requests.
+  // A new caller does not use a query that is already running, because the server may have answered the query before it
+  // sent the caller's 404. The next query serves all callers that arrive before it starts. So a thousand absent keys
+  // need only a few queries.
   return async (signal) => {
     signal?.throwIfAborted();
     next ??= Promise.allSettled([running]).then(start);
@@ -50,8 +51,8 @@ function checkMount({ namespace, mount, kvVersion }: VaultConfig, answer: Answer
   const data = member(parseAnswer(answer), 'data');
   const type = textOf(member(data, 'type'));
   if (type === undefined) throw badAnswer('a mount without its type');
-  // For a path below a mount, Vault returns the mount itself, so `path` must be compared. The path of a mount in a
-  // child namespace includes the namespace.
+  // For any path below a mount, Vault returns this mount. So compare `path` with the configured mount. If the mount is
+  // in a child namespace, `path` starts with the namespace.
   const path = textOf(member(data, 'path'));
   const isOfNamespaceBelow = namespace !== undefined && path === `${namespace}/${mount}/`;
   if (path !== `${mount}/` && !isOfNamespaceBelow) throw missing('no such mount');
@@ -66,8 +67,8 @@ function missing(detail: string): AppError {
 }
 
 /**
- * Whether a 404 contains no further information, as for a path that does not exist. For a wrong mount, namespace or
- * engine version, Vault adds texts to `errors` or `warnings`.
+ * Whether a 404 contains no further information. This is the response for a path that does not exist. For a wrong
+ * mount, namespace or engine version, Vault adds texts to `errors` or `warnings`.
  */
 export function isBare404(answer: Answer): boolean {
   if (answer.status !== 404) return false;

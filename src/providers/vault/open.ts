@@ -34,7 +34,7 @@ export function openVault(config: VaultConfig, deps: ProviderDeps): SecretProvid
       ),
     find: (query, { signal } = {}) => nameSearchErrors(deps.name, query, findKeys(store, query, signal)),
     check: ({ signal } = {}) => checkStore(store, client, signal),
-    // Sent without a login, because a login may itself wait for the probe.
+    // A probe is sent without a login, because a login may wait for the probe.
     probe: async ({ signal } = {}) => void (await reach(client, signal)),
     subscribe: (listener, { signal } = {}) =>
       followEvents(

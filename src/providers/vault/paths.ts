@@ -1,8 +1,8 @@
 import { AppError } from '../../core/errors.ts';
 
 /**
- * Encodes a path, which node-vault does not do. Unencoded, `..` would leave the mount, and `?` and `#` would cut off
- * the path. Vault decodes each segment once, so an encoded `/` acts as a separator too.
+ * Encodes a path, because node-vault does not do this. Without encoding, `..` would leave the mount, and `?` and `#`
+ * would cut off the path. Vault decodes each segment once, so it treats even an encoded `/` as a separator.
  * @throws AppError CONFIG_INVALID for a segment that cannot be sent unchanged.
  */
 export function encodePath(...parts: readonly string[]): string {
@@ -16,7 +16,7 @@ function encodeSegment(segment: string): string {
   if (segment === '' || segment === '.' || segment === '..') {
     throw invalid('empty, `.` and `..` segments are not allowed in a path');
   }
-  // A lone surrogate has no UTF-8 form: `encodeURIComponent` would throw a URIError.
+  // A lone surrogate has no UTF-8 form, so `encodeURIComponent` would throw a URIError.
   if (!segment.isWellFormed() || /[\u0000-\u001f\u007f]/.test(segment)) {
     throw invalid('a path must be well-formed Unicode without control characters');
   }
@@ -25,7 +25,7 @@ function encodeSegment(segment: string): string {
 }
 
 /**
- * Checks a version, which is a whole number from 1 in key/value version 2. The server would treat 0 as the current
+ * Checks a version. In key/value version 2, a version is a whole number from 1. The server would treat 0 as the current
  * version.
  * @throws AppError CONFIG_INVALID
  */

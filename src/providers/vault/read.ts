@@ -42,7 +42,7 @@ async function readVersion2(
   const path = `${encodePath(store.config.mount, 'data', ref.key)}${query}`;
   const answer = await store.session.call('read', (vault, options) => vault.read(path, options), signal);
   if (answer.status === 404) {
-    // A response with metadata but without data: the version was deleted (recoverable) or destroyed.
+    // The response has metadata but no data, so the version was deleted (and can be recovered) or destroyed.
     if (!isNothing(member(parseJsonBody(answer), 'data', 'metadata'))) {
       throw new AppError(version === undefined ? 'SOURCE_DELETED' : 'VERSION_GONE');
     }
@@ -55,8 +55,8 @@ async function readVersion2(
   const value = member(data, 'data');
   const currentVersion = numberOf(member(data, 'metadata', 'version'));
   if (value?.kind !== 'object' || currentVersion === undefined) {
-    await store.confirmMount(signal); // a version 1 mount may contain keys that start with `data/`
-    // The server allows `null` as a value. It is neither a deletion nor an empty map.
+    await store.confirmMount(signal); // the secret may be a version 1 secret whose key starts with `data/`
+    // The server allows `null` as the value of a secret. This is neither a deleted secret nor an empty one.
     if (value?.kind === 'null' && currentVersion !== undefined)
       throw new AppError('NOT_AN_OBJECT', { detail: 'the secret is `null`' });
     throw badAnswer('a secret without data or version');
@@ -89,7 +89,7 @@ async function readVersion1(
   const data = member(body, 'data');
   if (data?.kind !== 'object') throw badAnswer('a secret without data');
   // A secret with a lease comes from a dynamic secrets engine. Such an engine creates a credential for each read, and
-  // revokes it together with our token.
+  // revokes the credential together with our token.
   if ((textOf(member(body, 'lease_id')) ?? '') !== '') {
     await store.confirmMount(signal);
     throw badAnswer('a secret with a lease');
@@ -125,7 +125,7 @@ export async function versionOf(
 }
 
 /**
- * Reads the metadata of a key, in key/value version 2 only. Returns undefined if the key is absent.
+ * Reads the metadata of a key. Only key/value version 2 has metadata. Returns undefined if the key is absent.
  * https://developer.hashicorp.com/vault/api-docs/secret/kv/kv-v2#read-secret-metadata
  */
 export async function readMetadata(store: Store, key: string, signal: AbortSignal | undefined) {

@@ -1,13 +1,13 @@
 import { parseObject } from '../../core/json.ts';
 
 /**
- * Tracks the replication state of an OpenBao cluster. Standbys serve reads from their own copy. The copy is slightly
- * outdated, or very outdated if the standby is disconnected. A read could then return an old version, or a 404 for a
- * new key. So each request includes the newest index of earlier responses, and an outdated standby forwards the request
- * to the active node.
+ * Tracks the replication state of an OpenBao cluster. A standby serves reads from its own copy. The copy is slightly
+ * out of date, and far out of date if the standby is disconnected. A read could then return an old version, or a 404
+ * for a new key. So each request contains the newest index of earlier responses, and a standby with an older index
+ * forwards the request to the active node.
  */
 export interface ReplicationIndex {
-  /** Returns the headers for the next request. */
+  /** Returns the headers that the next request needs. */
   headers(): Readonly<Record<string, string>>;
   /** @param header The header `X-Vault-Index` of a response, or an empty string if there is none. */
   record(header: string): void;
@@ -29,8 +29,8 @@ export function createReplicationIndex(): ReplicationIndex {
     record(header) {
       const index = parse(header);
       if (index === undefined) return;
-      // Responses may arrive out of order, so an older index is ignored. Another cluster, for example after a
-      // migration, starts with a new index.
+      // Responses may arrive in another order, so an index that is not newer is ignored. Another cluster, for example
+      // after a migration, starts with its own index.
       if (furthest?.cluster === index.cluster && furthest.value >= index.value) return;
       furthest = index;
     },
@@ -38,8 +38,9 @@ export function createReplicationIndex(): ReplicationIndex {
 }
 
 /**
- * Returns undefined if the header is not an OpenBao index. Vault Enterprise sends an index in another format, which
- * cannot be compared. It sends this index only for writes, and stores it in the token itself.
+ * Returns the index in a header. Returns undefined for a header that is not from OpenBao. The index of Vault Enterprise
+ * has another format and cannot be compared. Vault Enterprise sends it only for writes, and stores it in the token
+ * itself.
  */
 function parse(header: string): Index | undefined {
   if (!/^[A-Za-z0-9+/]{1,500}={0,2}$/.test(header)) return undefined;

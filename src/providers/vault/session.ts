@@ -14,10 +14,9 @@ import type { Login } from './login.ts';
 
 export interface Session extends AsyncDisposable {
   /**
-   * Runs one command with the identity of the store. Logs in if needed, and logs in again if the token has expired.
-   * Returns responses with status 200, 204 and 404.
-   * @param isCounted For tokens with limited uses: false if the server does not count the request, such as the mount
-   * query.
+   * Runs one command with the identity of the store. Logs in if needed. Logs in again if the token has expired. Returns
+   * responses with status 200, 204 and 404.
+   * @param isCounted False if the request takes no use of a token with limited uses, such as the mount query.
    * @throws AppError for every other status and for connection errors.
    */
   call(
@@ -28,14 +27,17 @@ export interface Session extends AsyncDisposable {
   ): Promise<Answer>;
   /** Logs in if needed. @throws AppError */
   ensure(signal: AbortSignal | undefined): Promise<void>;
-  /** Returns the current token, for requests that are not node-vault commands. @throws AppError */
+  /** Returns the current token, for a request that is not a node-vault command. @throws AppError */
   token(signal: AbortSignal | undefined): Promise<SecretValue>;
 }
 
 export interface SessionDeps {
   readonly client: VaultClient;
   readonly login: Login;
-  /** A command that every useful token may run. It proves that a token is valid without a self-lookup. */
+  /**
+   * A command that every useful token may run. Its success proves that a token is valid, even if the token may not look
+   * itself up.
+   */
   readonly proof: Command;
   readonly clock: Clock;
   readonly wake?: StartTimer;
@@ -46,24 +48,25 @@ export function createSession(deps: SessionDeps): Session {
   return new VaultSession(deps);
 }
 
-/** How often to check for new credentials after a refused login. */
+/** The interval of checks for new credentials after a refused login. */
 const CREDENTIAL_CHECK_MS = 10_000;
 /**
- * Avoids locking the account. Vault locks an account after five wrong attempts that are each less than 15 minutes
- * apart, and directories have their own rules. After two refused attempts, the next one waits for new credentials, or
- * for 45 minutes. Each replica counts separately, so two replicas together make four attempts.
+ * A limit for login attempts, because the server may lock the account. Vault locks an account after five wrong attempts
+ * that are each less than 15 minutes apart, and directories have their own rules. After two refused attempts, the next
+ * attempt waits for new credentials, or for 45 minutes. Each replica counts on its own, so two replicas together make
+ * four attempts.
  */
 const LOCKOUT = { attempts: 2, waitMs: 45 * 60_000 };
-/** How long the result of a token check is used. */
+/** The result of a token check is used for this long. */
 const VERDICT_MS = 5_000;
-/** How long a new token is considered valid without proof, because it has no permission that would prove it. */
+/** A new token counts as valid for this long if it has no permission that would prove it. */
 const UNPROVABLE_VERDICT_MS = 60_000;
 const MIN_RENEWAL_MS = 1_000;
 
 interface RefusedLogin {
   readonly error: AppError;
   readonly at: number;
-  /** How often the server refused these credentials in a row. */
+  /** The number of times in a row that the server refused these credentials. */
   readonly times: number;
   /** The time when the credentials were last checked for changes. */
   checkedAt: number;
@@ -72,7 +75,8 @@ interface RefusedLogin {
 /**
  * The login of a store. States: none → logging in (shared by all callers) → leased → renewed after two thirds of its
  * lifetime → expired. The timer for renewals does not keep the process alive. A token counts as expired at its expiry
- * time, after its last use, or after a 403 that `lookup-self` and the mount query confirm.
+ * time, and after its last use. It also counts as expired after a 403, if `lookup-self` and the mount query return 403
+ * too.
  */
 class VaultSession implements Session {
   readonly #client: VaultClient;
@@ -159,20 +163,26 @@ class VaultSession implements Session {
       const held = this.#lease;
       const lease = held !== undefined && !this.#hasEnded(held) ? held : await this.#logIn(signal);
       if (takeUse(lease)) return lease;
-      // Other callers that share the login may have taken all uses.
+      // All callers share the login, so other callers may have taken all its uses.
       if (this.#lease === lease) this.#lease = undefined;
     }
   }
 
-  /** Whether the lease has ended. It ends slightly early, so that no request runs when the token expires. */
+  /**
+   * Whether the lease has ended. A lease ends slightly before its token expires, so that no request is running at that
+   * time.
+   */
   #hasEnded({ expiresAt, ttlMs = 0 }: Lease): boolean {
     return expiresAt !== undefined && this.#clock.now() >= expiresAt - Math.min(5_000, ttlMs / 10);
   }
 
-  /** Returns a new lease after the server refused this one, or the newer lease of another caller. */
+  /**
+   * Returns another lease after the server refused this one. Uses the lease of another caller if there is a newer one.
+   * Otherwise logs in.
+   */
   async #replace(lease: Lease, signal: AbortSignal | undefined): Promise<Lease> {
     if (this.#lease === undefined || this.#lease === lease) {
-      // A configured token stays in use. It may still read other keys, and there is no replacement.
+      // Keep a configured token, because it may still read other keys and nothing can replace it.
       if (lease.isOwn) this.#lease = undefined;
       const next = await this.#logIn(signal, lease.token);
       if (takeUse(next)) return next;
@@ -182,7 +192,7 @@ class VaultSession implements Session {
 
   async #logIn(signal: AbortSignal | undefined, refused?: SecretValue): Promise<Lease> {
     signal?.throwIfAborted();
-    // All callers share the login, so it ignores the signal of a single caller.
+    // All callers share the login, so an abort of one caller must not end it.
     this.#loggingIn ??= this.#open(refused).finally(() => {
       this.#loggingIn = undefined;
     });
@@ -205,7 +215,10 @@ class VaultSession implements Session {
     }
   }
 
-  /** @throws AppError The error of the last attempt, while another attempt is not allowed yet. */
+  /**
+   * Returns how often the server refused the current credentials in a row.
+   * @throws AppError The error of the last attempt, as long as another attempt is not allowed.
+   */
   async #timesRefused(): Promise<number> {
     const last = this.#refusedLogin;
     if (last === undefined) return 0;
@@ -231,7 +244,10 @@ class VaultSession implements Session {
     return Math.abs(this.#clock.now() - at) < ms;
   }
 
-  /** Whether the token is still accepted. If it is, only a permission is missing. All callers share one check. */
+  /**
+   * Whether the server still accepts the token. If it does, a denied request only lacks a permission. All callers share
+   * one check.
+   */
   async #isAccepted(lease: Lease, signal: AbortSignal | undefined): Promise<boolean> {
     signal?.throwIfAborted();
     const { verdict } = lease;
@@ -248,11 +264,11 @@ class VaultSession implements Session {
   async #ask(lease: Lease): Promise<boolean> {
     const { token } = lease;
     const { signal } = this.#closing;
-    // A running request may have taken the last use, so the token is exhausted.
+    // No use is left, so the token is no longer valid. A running request may have taken the last use.
     if (!takeUse(lease)) return false;
     let answer = await lookUp(this.#client, token, signal).finally(() => endUse(lease, true));
-    // Without the `default` policy, a token may not look itself up, so prove its validity with another command.
-    // Otherwise each denied key would cause a new login, and would leave an unused token on the server.
+    // A token without the `default` policy may not look itself up, so prove with another command that it is valid.
+    // Otherwise each denied key would cause a new login and leave an unused token on the server.
     if (isInconclusive(answer))
       answer = await this.#client.call(this.#proof, { token, signal, operation: 'describe' });
     const accepted = answer.status !== 403;
@@ -271,7 +287,7 @@ class VaultSession implements Session {
     }, delay);
   }
 
-  /** Renews the lease. After a permanent failure, the first call after the expiry logs in again. */
+  /** Renews the lease. If the renewal fails for good, the first call after the expiry logs in again. */
   async #renew(lease: Lease): Promise<void> {
     const { token, expiresAt = 0 } = lease;
     const { signal } = this.#closing;
@@ -281,8 +297,8 @@ class VaultSession implements Session {
       const renewed = { ...grantOf(answer, 'token'), isOwn: lease.isOwn };
       this.#onRenewal();
       if (this.#lease !== lease) return;
-      // Once a token has reached its maximum lifetime, renewals do not extend it. Further renewals would follow at ever
-      // shorter intervals.
+      // If the renewal did not extend the token, the token has reached its maximum lifetime. Do not renew it further,
+      // because the renewals would follow each other faster and faster.
       const gained = this.#clock.now() + (renewed.ttlMs ?? 0) - expiresAt;
       this.#hold(gained > MIN_RENEWAL_MS ? renewed : { ...renewed, renewable: false }, lease.verdict);
     } catch (error) {

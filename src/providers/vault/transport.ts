@@ -16,10 +16,10 @@ import { fromNetwork } from './errors.ts';
 
 /** The maximum response size. A Kubernetes Secret holds 1 MiB, but a list of many keys may be longer. */
 const MAX_BYTES = 16 * 1024 * 1024;
-/** Only a few words are needed from an error response. */
+/** The maximum size of an error response. Only a few words of it are needed. */
 const MAX_ERROR_BYTES = 64 * 1024;
 
-/** The request options of node-vault that we use. */
+/** The request options of node-vault that our transport uses. */
 export interface TransportOptions {
   readonly method: string;
   readonly uri: string;
@@ -30,12 +30,13 @@ export interface TransportOptions {
 
 export interface Transport extends AsyncDisposable {
   /**
-   * Sends one request and returns its response, whatever its status. Redirects are not followed, so that the token is
-   * not sent to another host.
-   * @throws AppError for connection errors; the signal's reason once it is aborted.
+   * Sends one request and returns its response with any status. Does not follow redirects, because they would send the
+   * token to another host.
+   * @throws AppError for connection errors.
+   * @throws The signal's reason once it is aborted.
    */
   send(options: TransportOptions): Promise<Answer>;
-  /** Makes later requests use new connections. Running requests keep their connections. */
+  /** Makes later requests use new connections. A running request keeps its connection. */
   reconnect(): void;
 }
 
@@ -53,8 +54,8 @@ export function createTransport(
   const connect = createConnector(config);
   const open = () => new Agent({ keepAliveTimeout: 10_000, connect });
   let agent = open();
-  // The previous agent's running requests continue, and its idle connections time out. `close` would wait for requests
-  // that never end.
+  // Do not close the previous agent, because `close` would wait for requests that never end. Its running requests
+  // continue, and its idle connections time out.
   let previous: Agent | undefined;
   return {
     send: (options) => send(agent, clock, options, onIndex),

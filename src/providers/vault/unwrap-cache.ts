@@ -6,20 +6,20 @@ interface Unwrapped {
 }
 
 /**
- * A cache for the whole process, by the location of the wrapping token. A wrapping token works only once, but each
- * configuration change creates new providers, which must log in again.
+ * The secret IDs that were unwrapped in this process, by the location of the wrapping token. A wrapping token works
+ * only once, but after each change of the configuration, new providers must log in.
  */
 const unwrapped = new Map<string, Unwrapped>();
 
 /**
- * Returns the last token that was unwrapped for this location. Its content stays valid when the token is removed, which
- * is allowed after its use.
+ * Returns the last token that was unwrapped for this location. The token may be removed after its use, and its secret
+ * ID stays valid.
  */
 export function lastUnwrappedAt(location: string): SecretValue | undefined {
   return unwrapped.get(location)?.wrapping;
 }
 
-/** Returns the content of the token, and unwraps it only once per process. @throws Errors of `open` */
+/** Returns the secret ID in the token. Unwraps each token only once per process. @throws Errors of `open` */
 export async function unwrapOnce(
   location: string,
   wrapping: SecretValue,
@@ -32,7 +32,7 @@ export async function unwrapOnce(
   try {
     return await entry.secretId;
   } catch (error) {
-    // Forget a failed attempt, because the next one may succeed.
+    // Forget a failed attempt, because another attempt may succeed.
     if (unwrapped.get(location) === entry) {
       unwrapped.delete(location);
       if (previous !== undefined && previous !== entry) unwrapped.set(location, previous);

@@ -1,7 +1,8 @@
 import { Context, type Liquid } from 'liquidjs';
 
 /**
- * The limits of one template. All but the last limit the work instead of the time, so that results are reproducible.
+ * The limits of one template. All limits except the last one limit the work instead of the time, so that results are
+ * reproducible.
  */
 export const LIMITS = {
   /** Length of the template in UTF-16 units. */
@@ -84,7 +85,7 @@ export function budgetOf(context: Context): Budget {
   throw new TemplateError('it is rendered without bounds');
 }
 
-/** The output of a template. */
+/** Collects the output of a template, and checks its size against the budget. */
 export class BoundedOutput {
   readonly #budget: Budget;
   buffer = '';

@@ -125,7 +125,10 @@ function bytesOf(text: string): SecretValue {
   return value;
 }
 
-/** Decodes each value at its first use, because many keys are not used. The scope inherits nothing. */
+/**
+ * Creates the scope of a template. Each value is decoded at its first use, because many keys are not used. The scope
+ * has no prototype, so a template cannot reach inherited properties.
+ */
 function scopeOf(data: ReadonlyMap<string, SecretValue>, absent: readonly string[]): object {
   const scope: object = Object.create(null);
   for (const name of absent) Object.defineProperty(scope, name, { value: null, enumerable: true });

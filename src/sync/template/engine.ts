@@ -118,7 +118,7 @@ function sizeOf(value: unknown): number {
   return typeof value === 'string' || Array.isArray(value) ? value.length : 1;
 }
 
-/** Whether a value has no order, such as nil. @throws TemplateError for a list or an object. */
+/** Whether a value cannot be ordered in comparisons, such as nil. @throws TemplateError for a list or an object. */
 function hasNoOrder(value: unknown): boolean {
   if (value === null || value === undefined) return true;
   if (isCollection(value)) throw new TemplateError('lists and objects have no order');

@@ -5,21 +5,21 @@ export const TENANT = '11111111-1111-4111-8111-111111111111';
 
 export interface Application {
   secret?: string;
-  /** The accepted federated token. */
+  /** The federated token that the fake accepts. */
   assertion?: string;
-  /** A certificate as PEM. The fake accepts assertions that its key signed. */
+  /** A certificate as PEM. The fake accepts an assertion if the key of this certificate has signed it. */
   certificate?: string;
 }
 
-/** A fake of Microsoft Entra ID with one tenant, and of a managed identity endpoint. */
+/** A fake of the logins of Azure: Microsoft Entra ID with one tenant, and a managed identity endpoint. */
 export interface Login {
   /** The applications by client id. */
   readonly applications: Map<string, Application>;
-  /** Client ids of user-assigned identities. The empty id stands for the system-assigned identity. */
+  /** The client ids of user-assigned identities. An empty text stands for the system-assigned identity. */
   readonly identities: Set<string>;
-  /** The lifetime of new tokens in seconds. */
+  /** The lifetime of new tokens, in seconds. */
   lifetime: number;
-  /** The issued tokens. */
+  /** All tokens that were issued. */
   readonly issued: ReadonlySet<string>;
   readonly counts: { discovery: number; token: number; identity: number };
   accepts(token: string): boolean;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 
 export interface Attributes {
   enabled?: boolean;
-  /** Milliseconds since 1970. Answers contain seconds. */
+  /** In milliseconds since 1970. The fake answers in seconds. */
   notBefore?: number;
   expires?: number;
 }
@@ -12,7 +12,7 @@ export interface PutOptions extends Attributes {
   readonly tags?: Readonly<Record<string, string>>;
   /** Whether the object belongs to a certificate of the same name. */
   readonly managed?: boolean;
-  /** A fixed version id instead of a random one. */
+  /** The id of the version. By default, it is random. */
   readonly version?: string;
 }
 
@@ -29,11 +29,11 @@ interface Held<Content> {
   versions: Version<Content>[];
 }
 
-/** The objects of one kind in a vault: secrets, keys or certificates. They have versions and soft delete. */
+/** The objects of one kind in a vault: secrets, keys or certificates. They have versions and can be soft-deleted. */
 export interface Objects<Content> {
-  /** Adds a new current version. Returns its id. */
+  /** Adds a version and makes it the current version. Returns the id of the version. */
   put(name: string, content: Content, options?: PutOptions): string;
-  /** Changes the given version, by default the current one. */
+  /** Changes the attributes of the given version. The default is the current version. */
   update(name: string, options: PutOptions, version?: string): void;
   /** Soft-deletes an object. */
   remove(name: string): void;
@@ -44,7 +44,7 @@ export interface Objects<Content> {
   getDeleted(name: string): Version<Content> | undefined;
   /** Returns the name and the current version of every object. */
   list(): readonly { readonly name: string; readonly version: Version<Content> }[];
-  /** Returns the name in its original spelling. Key Vault ignores letter case in lookups. */
+  /** Returns a name in its original spelling. Key Vault finds a name in any letter case. */
   nameOf(name: string): string;
 }
 

@@ -7,7 +7,7 @@ import { FAULTS } from './faults.ts';
 import { IDENTITY_HEADER, TENANT } from './login.ts';
 import { startAzureServer } from './server.ts';
 
-/** Creates the vendor's clients with their own HTTP transport. */
+/** Creates clients of the vendor that use their own HTTP transport, and not ours. */
 async function open(now?: () => number) {
   const server = await startAzureServer(now === undefined ? {} : { now });
   server.login.applications.set('client', { secret: 's3cret', assertion: 'a.jwt' });
@@ -36,8 +36,8 @@ async function refusal(promise: Promise<unknown>) {
   return { status: error.statusCode, code: error.code, details: error.details };
 }
 
-describe('the Key Vault fake, called by the vendor’s clients', () => {
-  it('requires a token, and the client reuses it', async () => {
+describe('the fake Key Vault, called by the vendor’s clients', () => {
+  it('requires a token, and accepts the same token in later requests', async () => {
     await using azure = await open();
     azure.server.secrets.put('a', '1');
     await azure.secrets.getSecret('a');
@@ -52,7 +52,7 @@ describe('the Key Vault fake, called by the vendor’s clients', () => {
     expect(azure.server.login.counts).toEqual({ discovery: 1, token: 1, identity: 0 });
   });
 
-  it('returns a secret and its attributes, with times in whole seconds', async () => {
+  it('returns a secret with its attributes, and times in whole seconds', async () => {
     await using azure = await open(() => 1_800_000_000_900);
     const { secrets } = azure.server;
     const options = { contentType: 'text/plain', tags: { a: 'b' }, expires: 1_900_000_000_000 };
@@ -73,7 +73,7 @@ describe('the Key Vault fake, called by the vendor’s clients', () => {
     expect((await azure.secrets.getSecret('cert')).properties).toMatchObject({ managed: true });
   });
 
-  it('keeps older versions', async () => {
+  it('keeps older versions of a secret', async () => {
     await using azure = await open();
     const first = azure.server.secrets.put('a', '1');
     const second = azure.server.secrets.put('a', '2');
@@ -83,7 +83,7 @@ describe('the Key Vault fake, called by the vendor’s clients', () => {
     expect(none).toMatchObject({ status: 404, code: 'SecretNotFound' });
   });
 
-  it('distinguishes absent, deleted, disabled and denied secrets', async () => {
+  it('answers differently for absent, deleted, disabled and denied secrets', async () => {
     await using azure = await open();
     const { secrets } = azure.server;
     expect(await refusal(azure.secrets.getSecret('a'))).toMatchObject({
@@ -120,7 +120,7 @@ describe('the Key Vault fake, called by the vendor’s clients', () => {
     });
   });
 
-  it('lists 25 secrets a page, including disabled ones, without values and versions', async () => {
+  it('lists 25 secrets on each page, including disabled secrets, without their values and versions', async () => {
     await using azure = await open();
     for (let index = 0; index < 60; index += 1)
       azure.server.secrets.put(`n${index + 100}`, 'x', { tags: { i: `${index}` } });
@@ -151,7 +151,7 @@ describe('the Key Vault fake, called by the vendor’s clients', () => {
     });
   });
 
-  it('rejects an expired or revoked token', async () => {
+  it('rejects a token that has expired or was revoked', async () => {
     let now = Date.now();
     await using azure = await open(() => now);
     azure.server.secrets.put('a', '1');
@@ -164,23 +164,26 @@ describe('the Key Vault fake, called by the vendor’s clients', () => {
     expect(await refusal(other.secrets.getSecret('a'))).toMatchObject({ status: 401 });
   });
 
-  it.each(FAULTS.filter((fault) => !/hang|endless/.test(fault)))('injects the fault: %s', async (fault) => {
-    await using azure = await open();
-    azure.server.secrets.put('a', '1');
-    azure.server.fail(fault, /secrets\/a/);
-    const result = await azure.secrets.getSecret('a').then(
-      () => 'fine',
-      () => 'failed',
-    );
-    // For these two faults, the client accepts the body without an error.
-    expect(result).toEqual(
-      fault === 'not UTF-8' || fault === 'wrong content type' ? expect.anything() : 'failed',
-    );
-    azure.server.fail(undefined);
-    expect((await azure.secrets.getSecret('a')).value).toBe('1');
-  });
+  it.each(FAULTS.filter((fault) => !/hang|endless/.test(fault)))(
+    'answers with the fault "%s", and normally after the fault',
+    async (fault) => {
+      await using azure = await open();
+      azure.server.secrets.put('a', '1');
+      azure.server.fail(fault, /secrets\/a/);
+      const result = await azure.secrets.getSecret('a').then(
+        () => 'fine',
+        () => 'failed',
+      );
+      // With these two faults, the client accepts the body without an error.
+      expect(result).toEqual(
+        fault === 'not UTF-8' || fault === 'wrong content type' ? expect.anything() : 'failed',
+      );
+      azure.server.fail(undefined);
+      expect((await azure.secrets.getSecret('a')).value).toBe('1');
+    },
+  );
 
-  it('leaves a request unanswered, and calls `onHang`', async () => {
+  it('calls `onHang` when it leaves a request unanswered', async () => {
     await using azure = await open();
     const hangs = Promise.withResolvers<void>();
     azure.server.onHang = hangs.resolve;
@@ -195,11 +198,11 @@ describe('the Key Vault fake, called by the vendor’s clients', () => {
   });
 });
 
-describe('the Entra fake', () => {
+describe('the fake of Microsoft Entra ID', () => {
   const token = (credential: ClientSecretCredential) =>
     credential.getToken('https://vault.azure.net/.default');
 
-  it('rejects unknown applications, secrets and assertions', async () => {
+  it('rejects unknown applications, wrong secrets and wrong assertions', async () => {
     await using azure = await open();
     const { options } = azure;
     const assertion = (text: string) =>
@@ -214,7 +217,7 @@ describe('the Entra fake', () => {
     }
   });
 
-  it('issues tokens only for Key Vault and only for its tenant', async () => {
+  it('issues tokens only for Key Vault, and only in its own tenant', async () => {
     await using azure = await open();
     await expect(azure.credential.getToken('https://graph.microsoft.com/.default')).rejects.toThrow('500011');
     await expect(
@@ -223,7 +226,7 @@ describe('the Entra fake', () => {
   });
 });
 
-describe('the managed identity fake', () => {
+describe('the fake managed identity endpoint', () => {
   it('requires the identity header, and rejects unknown identities', async () => {
     await using azure = await open();
     const ask = async (

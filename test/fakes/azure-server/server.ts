@@ -8,21 +8,22 @@ import { createLogin, type Login, TENANT } from './login.ts';
 import { createObjects, type Objects } from './objects.ts';
 import { answerVault, type Cer, failure, type Jwk, type Reply } from './vault.ts';
 
-/** The service that a fault affects. */
+/** The part of the fake that receives a request. Faults can be limited to it. */
 export type Service = 'vault' | 'authority' | 'identity';
 
 /**
- * A fake of Azure Key Vault and of its login authority (Entra ID). Both use HTTPS with certificates from a test CA. The
- * fake also serves a managed identity endpoint over HTTP. It implements only the requests that the bridge uses.
+ * A fake of Azure Key Vault and of its login authority, Microsoft Entra ID. Both use HTTPS with certificates from a
+ * test CA. The fake also serves a managed identity endpoint over HTTP. It supports only the requests that secretbridge
+ * sends.
  */
 export interface AzureServer extends AsyncDisposable {
   /** The address of the vault. */
   readonly address: string;
-  /** The value of AZURE_AUTHORITY_HOST. */
+  /** The address of the authority, as the value of AZURE_AUTHORITY_HOST. */
   readonly authorityHost: string;
-  /** The value of IDENTITY_ENDPOINT. */
+  /** The address of the managed identity endpoint, as the value of IDENTITY_ENDPOINT. */
   readonly identityEndpoint: string;
-  /** The issuer of the certificates, as PEM. */
+  /** The certificate of the test CA, as PEM. */
   readonly ca: string;
   readonly secrets: Objects<string>;
   readonly keys: Objects<Jwk>;
@@ -30,21 +31,23 @@ export interface AzureServer extends AsyncDisposable {
   readonly login: Login;
   /** The received requests in order, such as `vault GET /secrets/a`, without query strings. */
   readonly requests: string[];
-  /** The number of requests to the vault and the authority. */
+  /** The number of connections to the vault and the authority. */
   readonly connections: number;
-  /** Sets or removes the fault of requests whose line matches. */
+  /** Sets or removes the fault for requests that match. A request is a line as in `requests`. */
   fail(fault: Fault | undefined, line?: RegExp): void;
-  /** Denies requests whose line matches. The error contains this inner code. */
+  /** Denies requests that match, with this inner code in the error. A request is a line as in `requests`. */
   deny(line: RegExp | undefined, inner?: string): void;
-  /** Called when the fake leaves a request unanswered, so a test need not wait for a timeout. */
+  /**
+   * Called when the fake leaves a request unanswered. A test can then end the request instead of waiting for a timeout.
+   */
   onHang: () => void;
-  /** Replaces the address of the next page in list answers. */
+  /** If set, changes the link to the next page in list answers. */
   nextLink: ((link: string) => string) | undefined;
-  /** Replaces the body of successful vault answers. */
+  /** If set, changes the body of successful answers of the vault. */
   rewrite: ((body: string) => string) | undefined;
-  /** The resource that the authentication challenge names. */
+  /** The resource in the authentication challenge. */
   resource: string;
-  /** The tenant that the authentication challenge names. */
+  /** The tenant in the authentication challenge. */
   tenant: string;
 }
 

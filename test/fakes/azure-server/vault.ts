@@ -6,7 +6,7 @@ export interface Reply {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** A JSON Web Key as text, to keep the order of its members. */
+/** A JSON Web Key as text, because a text keeps the order of its members. */
 export type Jwk = string;
 /** A certificate as DER. */
 export type Cer = Uint8Array;
@@ -19,7 +19,9 @@ export interface VaultContents {
 
 const PAGE_SIZE = 25;
 
-/** Returns the Key Vault answer to an authorized GET. https://learn.microsoft.com/rest/api/keyvault/ */
+/**
+ * Returns the answer of Key Vault to a GET request with a valid token. https://learn.microsoft.com/rest/api/keyvault/
+ */
 export function answerVault(contents: VaultContents, address: string, url: URL): Reply {
   const [collection = '', name = '', version = ''] = decodeURIComponent(url.pathname).split('/').slice(1);
   const kind = collection.replace(/^deleted/, '');
@@ -32,7 +34,7 @@ export function answerVault(contents: VaultContents, address: string, url: URL):
     ? objects.getDeleted(name)
     : objects.get(name, version === '' ? undefined : version);
   if (stored === undefined) return failure(404, `${SINGULAR[kind]}NotFound`);
-  // A disabled key stays readable. A disabled secret is unreadable, even after its deletion.
+  // A disabled key can still be read. A disabled secret cannot be read, even after its deletion.
   if (stored.options.enabled === false && (kind === 'secrets' || (kind === 'certificates' && !isDeleted))) {
     return failure(403, 'Forbidden', `${SINGULAR[kind]}Disabled`);
   }
@@ -88,7 +90,9 @@ function attributesOf({ options, createdAt, updatedAt }: Version<unknown>) {
   };
 }
 
-/** Returns at most 25 objects a page, including disabled ones. Lists contain no values and no versions. */
+/**
+ * Returns one page of a list. It has at most 25 objects, including disabled ones, without their values and versions.
+ */
 function list(contents: VaultContents, kind: Kind, address: string, url: URL): Reply {
   const objects: Objects<string | Uint8Array> = contents[kind];
   const size = Math.min(Number(url.searchParams.get('maxresults') ?? PAGE_SIZE), PAGE_SIZE);

@@ -49,7 +49,7 @@ describe.each([
   ['SQLite', openSqlite, 5],
   ['PostgreSQL', openPostgres, 8],
 ] as const)('a process crash on %s', (_, openHarness, kills) => {
-  it('leaves a valid chain if it happens during appends, reviews or pruning', async () => {
+  it('a crash during appends, reviews or pruning leaves a valid chain', async () => {
     await using harness = await openHarness();
     let acknowledged = 0;
     for (let n = 0; n < kills; n += 1) {
@@ -68,7 +68,7 @@ describe.each([
         expect.arrayContaining(['payments/payments-db', 'payments/s0', 'payments/s1']),
       );
       expect(await store.latest({ secret: 's0' }, ['create'])).toBeDefined();
-      // Pruning also deletes rows that the crash left behind.
+      // Pruning also deletes the rows that the crash left behind.
       await store.prune(head);
       expect(await store.list({}, { limit: 1 })).toEqual([]);
       await store.append([entry()]);
@@ -76,7 +76,7 @@ describe.each([
     }
   });
 
-  it('lets a repeated move copy the complete log if it happens during a move', async () => {
+  it('a repeated move copies the complete log if the first move crashed', async () => {
     await using folder = await temporaryFolder();
     await using harness = await openHarness();
     const from = join(folder.path, 'from.db');

@@ -28,7 +28,7 @@ async function elapsed(work: () => Promise<unknown>): Promise<number> {
 
 describe('an append whose connection is cut at the commit', () => {
   it.each<CommitFault>(['never sent', 'not answered'])(
-    'stores its records exactly once if the commit is %s',
+    'an append stores its records exactly once if its commit is %s',
     async (fault) => {
       await using database = await createDatabase(postgres());
       await using proxy = await startTcpProxy(database.url);
@@ -45,7 +45,7 @@ describe('an append whose connection is cut at the commit', () => {
     },
   );
 
-  it('waits for a commit that reaches the server late, and does not store its records twice', async () => {
+  it('an append waits for a commit that reaches the server late, and does not store its records twice', async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url);
@@ -68,7 +68,7 @@ describe('an append whose connection is cut at the commit', () => {
     expect(await requests(store)).toEqual(['before', 'x', 'other']);
   });
 
-  it('stores its records once after the server aborts the first transaction, whose commit never arrives', {
+  it('an append stores its records once if the server aborts the first transaction, whose commit never arrives', {
     tags: ['long'],
   }, async () => {
     await using database = await createDatabase(postgres());
@@ -85,7 +85,7 @@ describe('an append whose connection is cut at the commit', () => {
     expect((await requests(store)).toSorted()).toEqual(['after', 'before', 'other', 'x']);
   });
 
-  it('reports that its records may be stored if it cannot check the result of the commit', async () => {
+  it('an append reports that its records may be stored if it cannot check the result of the commit', async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url);
@@ -101,7 +101,7 @@ describe('an append whose connection is cut at the commit', () => {
     expect(await requests(store)).toEqual(['before', 'x', 'after']);
   });
 
-  it('stores its records once and in one chain when commits fail repeatedly and another replica writes', {
+  it('an append stores its records once and in one chain when commits fail repeatedly while another replica writes', {
     tags: ['long'],
   }, async () => {
     await using database = await createDatabase(postgres());
@@ -123,7 +123,7 @@ describe('an append whose connection is cut at the commit', () => {
 });
 
 describe('a store during a server outage', () => {
-  it('rejects operations, and accepts them after the outage', async () => {
+  it('the store rejects operations during a server outage, and accepts operations after the outage', async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url);
@@ -139,7 +139,7 @@ describe('a store during a server outage', () => {
     expect(await requests(store)).toEqual(['before', 'after']);
   });
 
-  it('waits for a server that restarts', async () => {
+  it('the store waits for a server that restarts', async () => {
     await using server = await startPostgres({ borrow: false });
     await using database = await createDatabase(server);
     await using store = await openAt(database.url);
@@ -151,7 +151,7 @@ describe('a store during a server outage', () => {
     expect(await requests(store)).toEqual(['before', 'during']);
   });
 
-  it('fails both running and waiting operations if the server freezes', { tags: ['long'] }, async () => {
+  it('both running and waiting operations fail if the server freezes', { tags: ['long'] }, async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url);
@@ -172,7 +172,7 @@ describe('a store during a server outage', () => {
     expect(await requests(store)).toEqual(['before', 'after']);
   });
 
-  it('rejects an append when the server returns with older data', async () => {
+  it('the store rejects an append when the server returns with older data', async () => {
     await using database = await createDatabase(postgres());
     await using store = await database.open();
     await store.append([entry(), entry()]);
@@ -188,7 +188,7 @@ describe('a store during a server outage', () => {
 describe('the presence of a replica', () => {
   const intent = entry({ phase: 'intent' });
 
-  it('is shown by a new lock after its connection was cut, even if the replica writes nothing', async () => {
+  it('a replica shows its presence by a new lock after its connection was cut, even if the replica writes nothing', async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url, { replica: 'alive' });
@@ -199,7 +199,7 @@ describe('the presence of a replica', () => {
     await until('The new presence lock', 5_000, async () => (await other.unresolvedIntents()).length === 0);
   });
 
-  it('is assumed for the duration of the longest possible write after its connection was cut', async () => {
+  it('a replica counts as present for the duration of the longest possible write after its connection was cut', async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url, { replica: 'cut off' });
@@ -223,7 +223,7 @@ describe('the presence of a replica', () => {
   });
 });
 
-it('answers a health check while slow queries run', { tags: ['long'] }, async () => {
+it('the store answers a health check while slow queries run', { tags: ['long'] }, async () => {
   await using database = await createDatabase(postgres());
   await using store = await database.open();
   await store.append([entry()]);
@@ -247,7 +247,7 @@ it('answers a health check while slow queries run', { tags: ['long'] }, async ()
 });
 
 describe('a store with exclusive work', () => {
-  it('rejects a pending append within three seconds if the store is closed', async () => {
+  it('the store rejects a pending append within three seconds if the store is closed', async () => {
     await using database = await createDatabase(postgres());
     const store = await database.open();
     await store.exclusively('destroy', async () => {
@@ -258,7 +258,7 @@ describe('a store with exclusive work', () => {
     });
   });
 
-  it('rejects new intents but records outcomes after its lock was lost', async () => {
+  it('the store rejects new intents but records outcomes after it lost its lock', async () => {
     await using database = await createDatabase(postgres());
     await using store = await database.open();
     await using other = await database.open({ replica: 'b' });
@@ -279,7 +279,7 @@ describe('a store with exclusive work', () => {
     expect(await requests(store)).toHaveLength(3);
   });
 
-  it('times out with BUSY_ELSEWHERE if exclusive work is running in this process or another one', {
+  it('exclusive work times out with BUSY_ELSEWHERE if other exclusive work runs in this process or in another one', {
     tags: ['long'],
   }, async () => {
     await using database = await createDatabase(postgres());

@@ -21,7 +21,7 @@ import { createDatabase } from './database.ts';
 
 const TOKEN = 'a-token-of-ann-that-is-long-enough';
 
-it('the service keeps running but changes no Secret after its audit was truncated, until an operator accepts the loss', async () => {
+it('the service keeps running after its audit was truncated, but changes no Secret until an operator accepts the loss', async () => {
   const port = await freePort();
   const address = `http://127.0.0.1:${port}`;
   const http = `http: { listen: '127.0.0.1:${port}', tokens: [ { name: ann, role: operator, token: { env: TOKEN } } ] }\n`;
@@ -75,7 +75,7 @@ it('records an interrupted export as failed', async () => {
     openSqliteAudit({ path, instance: 'prod', replica: 'other-1-0a0a0a0a', clock: systemClock });
   {
     await using store = await open();
-    // The records are larger than the socket buffers.
+    // The records do not fit into the socket buffers.
     for (let n = 0; n < 10; n += 1)
       await store.append(Array.from({ length: 500 }, () => entry({ note: 'x'.repeat(5_000) })));
   }
@@ -95,7 +95,7 @@ it('records an interrupted export as failed', async () => {
   exportRequest.on('error', () => undefined).end();
   const [response] = (await once(exportRequest, 'response')) as [IncomingMessage];
   response.on('error', () => undefined);
-  // The client stops reading, so the export cannot end.
+  // The client stops reading. The socket buffers fill up, so the export cannot end.
   await once(response, 'readable');
   expect((await service.stop()).code).toBe(0);
   await using store = await open();
@@ -103,7 +103,7 @@ it('records an interrupted export as failed', async () => {
   expect(last).toMatchObject({ outcome: 'failed', code: 'INTERRUPTED', note: 'jsonl' });
 }, 60_000);
 
-it('accepts a loss in PostgreSQL even when orphan rows remain in the other tables', async () => {
+it('accepts the loss of records in PostgreSQL even when orphan rows remain in the other tables', async () => {
   await using database = await createDatabase(postgres());
   const signer = createSigner(generateKeyPairSync('ed25519').privateKey);
   const keys = keysById([signer.publicKey]);

@@ -9,7 +9,10 @@ function failing(detail: string) {
   return { code: 'AUDIT_UNAVAILABLE', message: expect.stringContaining(detail) };
 }
 
-/** Creates a role without privileges. Returns its name and the URL of the database for it. */
+/**
+ * Creates a role without privileges. Returns the name of the role, and the URL with which the role connects to the
+ * database.
+ */
 async function createRole(database: Database): Promise<{ name: string; url: string }> {
   const name = `role_${randomBytes(4).toString('hex')}`;
   await database.sql(`create role ${name} login password 'p%ss'`);
@@ -24,7 +27,7 @@ async function dropRole(database: Database, name: string): Promise<void> {
 }
 
 describe('a database role', () => {
-  it('can read everything and write nothing if its only privilege is SELECT', async () => {
+  it('a role can read everything and write nothing if its only privilege is SELECT', async () => {
     await using database = await createDatabase(postgres());
     await using store = await database.open();
     const records = await store.append([entry()]);
@@ -46,7 +49,7 @@ describe('a database role', () => {
     await dropRole(database, name);
   });
 
-  it('needs no right to create tables if the tables already exist', async () => {
+  it('a role needs no right to create tables if the tables already exist', async () => {
     await using database = await createDatabase(postgres());
     const { name, url } = await createRole(database);
     await expect(openAt(url)).rejects.toMatchObject(failing('permission denied'));
@@ -60,7 +63,7 @@ describe('a database role', () => {
     await dropRole(database, name);
   });
 
-  it('needs no right to create a schema if it already owns an empty schema', async () => {
+  it('a role needs no right to create a schema if it already owns an empty schema', async () => {
     await using database = await createDatabase(postgres());
     const { name, url } = await createRole(database);
     await database.sql(`create schema secretbridge authorization ${name}`);
@@ -71,7 +74,7 @@ describe('a database role', () => {
     await dropRole(database, name);
   });
 
-  it('is rejected if its password is wrong, and the error does not contain that password', async () => {
+  it('rejects a role with a wrong password, and reports an error without that password', async () => {
     await using database = await createDatabase(postgres());
     const url = new URL(database.url);
     url.password = 'hunter2';
@@ -83,7 +86,7 @@ describe('a database role', () => {
 });
 
 describe('a database', () => {
-  it('stays unchanged if a reader opens it before it contains a log', async () => {
+  it('a database stays unchanged if a reader opens it before it contains a log', async () => {
     await using database = await createDatabase(postgres());
     await expect(database.open({ readOnly: true })).rejects.toMatchObject(
       failing('it holds no audit log yet'),
@@ -91,13 +94,13 @@ describe('a database', () => {
     expect(await database.sql(`select 1 from pg_namespace where nspname = 'secretbridge'`)).toEqual([]);
   });
 
-  it('is rejected when its schema belongs to another program', async () => {
+  it('rejects a database whose schema belongs to another program', async () => {
     await using database = await createDatabase(postgres());
     await database.sql('create schema secretbridge; create table secretbridge.other (a int)');
     await expect(database.open()).rejects.toMatchObject(failing('belongs to another program'));
   });
 
-  it('is rejected even by a running process if another release changed its schema', async () => {
+  it('a running process rejects a database whose schema was changed by another release', async () => {
     await using database = await createDatabase(postgres());
     await using running = await database.open();
     await running.append([entry()]);
@@ -110,7 +113,7 @@ describe('a database', () => {
     await expect(database.open({ readOnly: true })).rejects.toMatchObject(failing('its schema 3 is unknown'));
   });
 
-  it('is rejected unless it is encoded in UTF-8', async () => {
+  it('rejects a database that is not encoded in UTF-8', async () => {
     await using database = await createDatabase(postgres());
     await database.sql(`create database ${new URL(database.url).pathname.slice(1)}_latin encoding 'LATIN1'
       locale 'C' template template0`);
@@ -120,7 +123,7 @@ describe('a database', () => {
     await database.sql(`drop database ${url.pathname.slice(1)}`);
   });
 
-  it('works when it has settings that differ from the defaults', async () => {
+  it('works with a database whose settings differ from the defaults', async () => {
     await using database = await createDatabase(postgres());
     const name = new URL(database.url).pathname.slice(1);
     const settings = [
@@ -130,7 +133,7 @@ describe('a database', () => {
       `default_transaction_isolation = 'serializable'`,
       'default_transaction_read_only = on',
     ];
-    // The settings apply to connections that open later.
+    // The settings apply only to connections that are opened after this statement.
     await database.sql(settings.map((setting) => `alter database ${name} set ${setting}`).join(';'));
     const url = new URL(database.url);
     await using store = await openAt(url.href);
@@ -141,12 +144,12 @@ describe('a database', () => {
 });
 
 describe('a server', () => {
-  it('is rejected when its settings may lose stored data', async () => {
+  it('rejects a server whose settings may lose stored data', async () => {
     await using server = await startPostgres({ borrow: false, settings: { fsync: 'off' } });
     await expect(openAt(server.url)).rejects.toMatchObject(failing('`fsync` off'));
   });
 
-  it('is named in errors without credentials if it is unreachable', async () => {
+  it('errors name an unreachable server, but contain no credentials', async () => {
     await expect(openAt('postgres://ann:hunter2@127.0.0.1:1/db')).rejects.toMatchObject({
       code: 'AUDIT_UNAVAILABLE',
       message:

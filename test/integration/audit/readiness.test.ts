@@ -17,7 +17,7 @@ async function startService(config: string, more: Readonly<Record<string, string
   const env = { TOKEN, ...more };
   const address = `http://127.0.0.1:${port}`;
   const served = await startServiceProcess({ cwd: bench.folder, env, address, token: TOKEN });
-  // In this state, the idle service writes no record until its next refresh.
+  // After this check, the idle service writes no record until its next refresh.
   await within(20_000, async () => expect((await served.target('db'))?.state).toBe('synced'));
   return { bench, served };
 }
@@ -54,7 +54,7 @@ it('an idle service becomes not ready when PostgreSQL answers queries but reject
   expect((await service.stop()).code).toBe(0);
 }, 90_000);
 
-it('answers probes and scrapes within five seconds while its audit is frozen', async () => {
+it('the service answers probes and scrapes within five seconds while the database of its audit is frozen', async () => {
   await using database = await createDatabase(postgres());
   await using proxy = await startTcpProxy(database.url);
   const keys = 'keys: { fingerprint: [ { env: KEY } ] }\n';

@@ -25,8 +25,8 @@ interface Harness extends AsyncDisposable {
 }
 
 /**
- * Runs retention in a child process. The child kills itself at the step `dieAt`. If `dieAt` is `never`, this function
- * kills the child during its work. Returns the last day that the child printed.
+ * Runs retention in a child process and returns the last day that the child printed. The child kills itself at the step
+ * `dieAt`. If `dieAt` is `never`, this function kills the child during its work.
  */
 async function runChild(args: readonly string[], dieAt: string): Promise<number> {
   const child: ChildProcess = spawn(process.execPath, [SCRIPT, ...args, dieAt], {
@@ -48,8 +48,8 @@ async function runChild(args: readonly string[], dieAt: string): Promise<number>
 }
 
 /**
- * The values of `dieAt`, one for each run. At step 0, the child dies while it writes the archive. At steps 1 to 9, it
- * dies before or after a port call of the subsequent prune.
+ * The values of `dieAt`, one for each run. At step 0, the child dies while it writes the archive. At steps 1 to 9, the
+ * child dies before or after a port call of the subsequent prune.
  */
 const STEPS = ['never', ...Array.from({ length: 10 }, (_, n) => String(n)), 'never'];
 
@@ -121,7 +121,7 @@ it.each([
   ['SQLite', openSqlite],
   ['PostgreSQL', openPostgres],
 ] as const)(
-  'keeps each record either in the archive or in %s, and in one chain, if retention is killed',
+  'keeps each record in one chain and either in the archive or in %s, if retention is killed',
   async (_, open) => {
     await using harness = await open();
     await expectSurvival(harness);

@@ -39,7 +39,7 @@ it.each(['require', 'verify-full'])('checks the server name if sslmode is %s', a
   expect(await store.append([entry()])).toHaveLength(1);
 });
 
-it('checks only the certificate authority if sslmode is verify-ca', async () => {
+it('checks only the certificate authority, and not the server name, if sslmode is verify-ca', async () => {
   await using store = await openAt(`${server.url}?sslmode=verify-ca`, tls());
   expect(await store.append([entry()])).toHaveLength(1);
   await using folder = await temporaryFolder();

@@ -34,7 +34,7 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** Installs a missing shell, or skips the test with the reason. */
+/** Installs the shell if it is missing. Skips the test with the reason if the shell cannot be installed. */
 async function requireShell(name: string, context: TestContext): Promise<void> {
   try {
     await findOrInstall(
@@ -53,7 +53,10 @@ async function requireShell(name: string, context: TestContext): Promise<void> {
   }
 }
 
-/** Skips the test if the `script` command of util-linux is missing. Other versions of `script` have other options. */
+/**
+ * Skips the test if the `script` command of util-linux is missing. The `script` command of other systems has other
+ * options.
+ */
 async function requireTerminal(context: TestContext): Promise<void> {
   const { output } = await thisMachine.run('/usr/bin/script', ['--version']);
   if (!output.includes('util-linux')) context.skip('needs the command `script` of util-linux for a terminal');

@@ -29,7 +29,8 @@ export async function openShell(command: string, setUp: readonly string[], home:
       await pause(20);
     }
   };
-  // The terminal echoes its input. Splitting the markers keeps them out of the echo.
+  // The terminal echoes its input. The input contains each marker in two parts, so the echo never contains a complete
+  // marker.
   child.stdin.write(`${[...setUp, `secretbridge() { printf '%s<%s>\\n' CAL''LED "$*"; }`].join('\n')}\n`);
   child.stdin.write(`printf '%s\\n' REA''DY\n`);
   await until(/READY/);

@@ -24,7 +24,7 @@ function locationOf({ configMaps }: Cluster, namespace: string, name: string) {
   });
 }
 
-it('replicas that have only the rights that rbac prints store their checkpoints in one shared ConfigMap', async () => {
+it('replicas with only the rights that rbac prints store their checkpoints in one shared ConfigMap', async () => {
   await using harness = await openReal({ checkpoints: [{ name: 'proof' }] });
   const { kubeconfig, ownNamespace } = harness;
   const open = () => createKubernetesCluster({ kubeconfig, context: undefined, env: {}, clock: systemClock });
@@ -41,7 +41,7 @@ it('replicas that have only the rights that rbac prints store their checkpoints 
   await locations[2]?.checkWritable();
   expect(await one.configMaps?.read(ownNamespace, 'proof')).toEqual(before);
 
-  // Other writers' data remains in the ConfigMap.
+  // The ConfigMap still contains the data of other writers.
   const path = `/api/v1/namespaces/${ownNamespace}/configmaps/proof`;
   const response = await admin()('GET', path);
   expect(response.status).toBe(200);

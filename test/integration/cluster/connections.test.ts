@@ -30,7 +30,7 @@ it('makes 2,000 requests over few TLS connections without memory growth', async 
     collect();
     const growth = process.memoryUsage().heapUsed - before;
     expect(connections).toBeLessThanOrEqual(32);
-    // With one agent for each request, as the client library creates them, the heap would grow by 54 MB.
+    // The client library creates one agent for each request. With these agents, the heap would grow by 54 MB.
     expect(growth).toBeLessThan(4_000_000);
   } finally {
     unsubscribe('undici:client:connected', count);
@@ -41,7 +41,7 @@ it('sends one request for each call, and a PUT without changes keeps the resourc
   await using h = await openReal();
   const id = { namespace: h.namespace, secret: 'app' };
   const requests: string[] = [];
-  // Counts requests in this process, because the metrics of the API server include requests of parallel tests.
+  // Counts the requests in this process. The metrics of the API server would include requests of parallel tests.
   const note = (message: unknown) => {
     const { method, path } = (message as { request: { method: string; path: string } }).request;
     if (path.includes(`/namespaces/${h.namespace}/secrets`)) requests.push(method);
@@ -62,7 +62,7 @@ it('sends one request for each call, and a PUT without changes keeps the resourc
 
 it('trusts NODE_EXTRA_CA_CERTS in addition to the CA of the kubeconfig', async () => {
   await using h = await openReal();
-  // This CA signed no certificate of this test.
+  // This CA did not sign the certificate of the API server.
   const ca = Buffer.from(rootCertificates[0] ?? '').toString('base64');
   const path = await variant(h.kubeconfig, ({ clusters }) => {
     Object.assign(clusters[0]?.cluster ?? {}, { 'certificate-authority-data': ca });

@@ -11,7 +11,7 @@ const clusterIn = (config: Kubeconfig) => config.clusters[0]?.cluster ?? {};
 const userIn = (config: Kubeconfig) => config.users[0]?.user ?? {};
 
 describe('a request to a real API server', () => {
-  it('fails with NAMESPACE_MISSING if it creates a Secret in a missing namespace, and finds nothing if it reads there', async () => {
+  it('a create in a missing namespace fails with NAMESPACE_MISSING, and a read there finds nothing', async () => {
     await using admin = await connect(kubernetes().kubeconfig);
     const id = { namespace: 'not-there', secret: 'app' };
     expect(await admin.read(id)).toBeUndefined();
@@ -21,7 +21,7 @@ describe('a request to a real API server', () => {
     });
   });
 
-  it('fails with NAMESPACE_MISSING if it creates a Secret in a terminating namespace, but can replace existing Secrets there', async () => {
+  it('a create in a terminating namespace fails with NAMESPACE_MISSING, and a replace of an existing Secret there succeeds', async () => {
     await using h = await openReal();
     await h.cluster.create(app(h), manifest());
     await h.edit(app(h), { metadata: { finalizers: ['example.com/keep'] } });
@@ -35,7 +35,7 @@ describe('a request to a real API server', () => {
     await h.edit(app(h), { metadata: { finalizers: null } });
   });
 
-  it('fails with CLUSTER_REFUSED when a quota is used up', async () => {
+  it('a create fails with CLUSTER_REFUSED when a quota is used up', async () => {
     await using h = await openReal();
     const quota = { metadata: { name: 'none' }, spec: { hard: { 'count/secrets': '0' } } };
     assertStatus(
@@ -54,7 +54,7 @@ describe('a request to a real API server', () => {
     expect(String(error)).not.toContain('exceeded quota');
   });
 
-  it('fails with CLUSTER_REFUSED when an admission policy denies the request', async () => {
+  it('a write fails with CLUSTER_REFUSED when an admission policy denies the request', async () => {
     await using h = await openReal();
     const api = '/apis/admissionregistration.k8s.io/v1';
     const policy = {
@@ -96,7 +96,7 @@ describe('a request to a real API server', () => {
     );
   });
 
-  it('fails with CLUSTER_UNAVAILABLE when an admission webhook does not answer', async () => {
+  it('a write fails with CLUSTER_UNAVAILABLE when an admission webhook does not answer', async () => {
     await using h = await openReal();
     const path = '/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations';
     const webhook = {
@@ -127,7 +127,7 @@ describe('a request to a real API server', () => {
     assertStatus(await admin()('DELETE', `${path}/${h.namespace}`), 200, 'webhook');
   });
 
-  it('fails with CLUSTER_REFUSED for an invalid object, and with TOO_LARGE for a large one', async () => {
+  it('a write fails with CLUSTER_REFUSED if the object is invalid, and with TOO_LARGE if it is too large', async () => {
     await using h = await openReal();
     const withoutKeys = manifest({ type: 'kubernetes.io/tls', data: new Map() });
     await expect(h.cluster.create(app(h), withoutKeys)).rejects.toMatchObject({ code: 'CLUSTER_REFUSED' });
@@ -149,7 +149,7 @@ describe('a request to a real API server', () => {
     expect(await h.cluster.read(app(h))).toBeUndefined();
   });
 
-  it('fails with CLUSTER_FORBIDDEN if the account has no rights on the Secret', async () => {
+  it('a request fails with CLUSTER_FORBIDDEN if the account has no rights on the Secret', async () => {
     await using h = await openReal();
     const other = { namespace: h.namespace, secret: 'other' };
     const elsewhere = { namespace: 'default', secret: 'app' };
@@ -164,7 +164,7 @@ describe('a request to a real API server', () => {
     expect(await h.cluster.checkAccess({ namespace, verb: 'delete', secret: 'other' })).toBe(false);
   });
 
-  it('fails with CLUSTER_FORBIDDEN if it replaces a Secret that the account may only read', async () => {
+  it('a replace fails with CLUSTER_FORBIDDEN if the account may only read the Secret', async () => {
     await using h = await openReal();
     await h.cluster.create(app(h), manifest());
     const rules = [{ apiGroups: [''], resources: ['secrets'], verbs: ['get'] }];
@@ -179,7 +179,7 @@ describe('a request to a real API server', () => {
 });
 
 describe('a connection to the cluster', () => {
-  it('fails with CLUSTER_FORBIDDEN for a wrong token', async () => {
+  it('a request fails with CLUSTER_FORBIDDEN if the token is wrong', async () => {
     await using h = await openReal();
     const path = await variant(h.kubeconfig, (config) => Object.assign(userIn(config), { token: 'wrong' }));
     await using cluster = await connect(path);
@@ -188,7 +188,7 @@ describe('a connection to the cluster', () => {
     expect(error).toMatchObject({ code: 'CLUSTER_FORBIDDEN', detail: expect.stringContaining('identity') });
   });
 
-  it('fails with CLUSTER_UNAVAILABLE and a TLS error when an unknown CA signed the certificate', async () => {
+  it('a request fails with CLUSTER_UNAVAILABLE and a TLS error if an unknown CA signed the certificate', async () => {
     await using h = await openReal();
     const path = await variant(h.kubeconfig, (config) =>
       Object.assign(clusterIn(config), {
@@ -202,7 +202,7 @@ describe('a connection to the cluster', () => {
     });
   });
 
-  it('fails with CLUSTER_UNAVAILABLE when the certificate does not match `tls-server-name`', async () => {
+  it('a request fails with CLUSTER_UNAVAILABLE if the certificate does not match `tls-server-name`', async () => {
     await using h = await openReal();
     const withServerName = (name: string) =>
       variant(h.kubeconfig, (config) => Object.assign(clusterIn(config), { 'tls-server-name': name }));
@@ -214,7 +214,7 @@ describe('a connection to the cluster', () => {
     await expect(right.ping()).resolves.toBeDefined();
   });
 
-  it('fails with CLUSTER_UNAVAILABLE and the reason when no server answers', async () => {
+  it('a request fails with CLUSTER_UNAVAILABLE and the reason if no server answers', async () => {
     await using h = await openReal();
     const withServer = (server: string) =>
       variant(h.kubeconfig, (config) => Object.assign(clusterIn(config), { server }));
@@ -238,7 +238,7 @@ describe('a connection to the cluster', () => {
 });
 
 describe("the bridge's own namespace", () => {
-  it('gives access only to Secrets that the configuration refers to', async () => {
+  it('the bridge may access only those Secrets of its own namespace that the configuration refers to', async () => {
     await using h = await openReal();
     expect(h.cluster.ownNamespace()).toBe(h.ownNamespace);
     expect(h.cluster.inCluster).toBe(false);

@@ -133,7 +133,7 @@ export async function grant(input: RbacInput): Promise<() => Promise<void>> {
   };
 }
 
-/** The authorizer receives a new Role through a watch, so the Role takes effect after a moment. */
+/** The authorizer receives a new Role through a watch. The Role therefore takes effect after a moment. */
 async function untilAllowed(cluster: Cluster, namespace: string): Promise<void> {
   const deadline = Date.now() + 10_000;
   while (!(await cluster.checkAccess({ namespace, verb: 'create' }))) {

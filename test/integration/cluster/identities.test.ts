@@ -23,7 +23,7 @@ async function tokenOf(h: RealHarness, audiences: readonly string[]): Promise<Se
 }
 
 describe('Kubernetes identities (with only the rights that rbac prints)', () => {
-  it('are accepted only with tokens for our audience', async () => {
+  it('accepts only tokens for the audience of the bridge', async () => {
     await using h = await openReal({ reviews: true });
     const identities = identitiesOf(h);
     const review = (token: SecretValue) => identities.review(token, 'secretbridge');
@@ -42,7 +42,7 @@ describe('Kubernetes identities (with only the rights that rbac prints)', () => 
     expect(await review(SecretValue.fromText('not-a-token'))).toBeUndefined();
   });
 
-  it('have the bridge roles that RBAC grants to them', async () => {
+  it('gives each identity the role of the bridge that RBAC grants to it', async () => {
     await using h = await openReal({ reviews: true });
     const identities = identitiesOf(h);
     const name = `role-${h.namespace}`;
@@ -68,7 +68,7 @@ describe('Kubernetes identities (with only the rights that rbac prints)', () => 
     await admin()('DELETE', `${RBAC}/clusterroles/${name}`);
   });
 
-  it('fail with CLUSTER_FORBIDDEN if the bridge may not create reviews', async () => {
+  it('a check of a token fails with CLUSTER_FORBIDDEN if the bridge may not create token reviews', async () => {
     await using h = await openReal();
     const review = identitiesOf(h).review(SecretValue.fromText('a-token'), 'secretbridge');
     await expect(review).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
@@ -76,7 +76,7 @@ describe('Kubernetes identities (with only the rights that rbac prints)', () => 
 });
 
 describe('impersonation by a kubeconfig', () => {
-  it('sends user, uid, groups and extra fields', async () => {
+  it('impersonation sends user, uid, groups and extra fields', async () => {
     const kubeconfig = await variant(kubernetes().kubeconfig, ({ users }) => {
       Object.assign(users[0]?.user ?? {}, {
         as: 'bob',

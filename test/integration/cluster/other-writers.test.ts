@@ -21,7 +21,7 @@ async function apply(h: RealHarness, manager: string, data: Record<string, strin
 }
 
 describe('a merge into a Secret that has other field managers', () => {
-  it('keeps keys of other managers, and gives up keys that another manager applies with force', async () => {
+  it('a merge keeps the keys of other managers, and gives up keys that another manager applies with force', async () => {
     await using h = await openReal();
     assertStatus(await apply(h, 'kubectl', { theirs: '1', both: '2' }), 201, 'apply');
     const merge = async (data: Record<string, string>) =>
@@ -38,7 +38,7 @@ describe('a merge into a Secret that has other field managers', () => {
     expect(dataAsText((await readNow(h.cluster, foreign(h))).data)).toEqual({ theirs: '1', ours: 'y' });
   });
 
-  it('takes over no key after the managed fields were cleared', async () => {
+  it('a merge takes over no key after the managed fields were cleared', async () => {
     await using h = await openReal();
     await h.put(foreign(h), { data: { theirs: base64('1') } });
     const merge = async (data: Record<string, string>) =>
@@ -51,7 +51,7 @@ describe('a merge into a Secret that has other field managers', () => {
     expect(dataAsText((await readNow(h.cluster, foreign(h))).data)).toEqual({ theirs: '1', ours: '1' });
   });
 
-  it('leaves neither an empty field manager nor ownership metadata', async () => {
+  it('a merge without keys leaves neither an empty field manager nor ownership metadata', async () => {
     await using h = await openReal();
     await h.put(foreign(h), { data: {} });
     await h.cluster.merge(await readNow(h.cluster, foreign(h)), mergeManifest({ ours: '1' }));
@@ -68,7 +68,7 @@ describe('a merge into a Secret that has other field managers', () => {
     expect((await readNow(h.cluster, foreign(h))).labels).toEqual({});
   });
 
-  it('does not create a missing Secret, even if the account may create Secrets', async () => {
+  it('a merge does not create a missing Secret, even if the account may create Secrets', async () => {
     await using admin = await connect(kubernetes().kubeconfig);
     await using h = await openReal();
     await h.put(foreign(h), { data: {} });
@@ -80,7 +80,7 @@ describe('a merge into a Secret that has other field managers', () => {
 });
 
 describe('a removal on a real API server', () => {
-  it('succeeds when finalizers keep the Secret terminating', async () => {
+  it('a removal succeeds when finalizers keep the Secret terminating', async () => {
     await using h = await openReal();
     await h.cluster.create(foreign(h), manifest());
     await h.edit(foreign(h), { metadata: { finalizers: ['example.com/keep'] } });
@@ -93,7 +93,7 @@ describe('a removal on a real API server', () => {
     expect(await h.cluster.read(foreign(h))).toBeUndefined();
   });
 
-  it('needs the right to delete, which `rbac` prints only for mappings that delete', async () => {
+  it('a removal needs the right to delete (`rbac` prints this right only for mappings that delete)', async () => {
     await using h = await openReal();
     const { namespace } = h;
     assertStatus(
@@ -114,14 +114,14 @@ describe('a removal on a real API server', () => {
     expect(await h.raw(foreign(h))).toBeDefined();
   });
 
-  it('does not remove a Secret that was edited after the read', async () => {
+  it('a removal does not delete a Secret that was edited after the read', async () => {
     await using h = await openReal();
     for (let round = 0; round < 15; round += 1) {
       await h.cluster.create(foreign(h), manifest());
       const live = await readNow(h.cluster, foreign(h));
       const edit = h.edit(foreign(h), { data: { round: base64(`${round}`) } }).then(
         () => 'edited' as const,
-        // 404 means that the removal happened first.
+        // The edit fails with 404 if the removal happened first.
         () => 'gone' as const,
       );
       const [removed, edited] = await Promise.all([h.cluster.remove(live), edit]);
@@ -135,20 +135,20 @@ describe('a removal on a real API server', () => {
 });
 
 describe('the rights that rbac prints', () => {
-  it('allow neither lists of Secrets nor reads of namespaces if all targets are named', async () => {
+  it('the rights allow neither lists of Secrets nor reads of namespaces if the configuration names all targets', async () => {
     await using h = await openReal();
     const error = { code: 'CLUSTER_FORBIDDEN' };
     await expect(h.cluster.list(h.namespace, LABEL)).rejects.toMatchObject(error);
     await expect(h.cluster.namespaces({ team: 'a' })).rejects.toMatchObject(error);
   });
 
-  it('allow lists of Secrets only in the target namespace if the scope is `namespace`', async () => {
+  it('the rights allow lists of Secrets only in the target namespace if the scope is `namespace`', async () => {
     await using h = await openReal({ scope: 'namespace' });
     expect(await h.cluster.list(h.namespace, LABEL)).toEqual([]);
     await expect(h.cluster.list('default', LABEL)).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
   });
 
-  it('can be bound in single namespaces if a selector selects the targets, as a comment in the printed manifest explains', async () => {
+  it('the rights for a selector can be bound in single namespaces, as a comment in the printed manifest explains', async () => {
     const selected: RbacInput['selected'] = [{ secret: 'app', deletes: true }];
     await using h = await openReal({ targets: [], selected });
     await using other = await openReal();
@@ -171,7 +171,7 @@ describe('the rights that rbac prints', () => {
 });
 
 describe('lists on a real API server', () => {
-  it('contain the objects of all pages', async () => {
+  it('a list contains the objects of all pages', async () => {
     await using h = await openReal({ scope: 'namespace' });
     const count = PAGE_SIZE * 2 + 1;
     const ids = Array.from({ length: count }, (_, n) => ({ namespace: h.namespace, secret: `s-${n}` }));
@@ -184,7 +184,7 @@ describe('lists on a real API server', () => {
     expect(new Set(listed.map(({ id }) => id.secret)).size).toBe(count);
   });
 
-  it('omit a terminating namespace', async () => {
+  it('a list omits a terminating namespace', async () => {
     await using h = await openReal({ selected: [{ secret: 'app' }] });
     const name = { 'kubernetes.io/metadata.name': h.namespace };
     expect(await h.cluster.namespaces(name)).toEqual([h.namespace]);

@@ -72,7 +72,7 @@ async function open(
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-  // An event proves that the stream is open before a test injects a fault.
+  // An event proves that the stream is open. Only then may a test inject a fault.
   await h.expectNextEvent();
   return h;
 }
@@ -86,7 +86,7 @@ describe('a watch of a real API server', () => {
     expect(h.log.errors).toEqual([]);
   });
 
-  it('continues after a cut without a new list and without losing an event', async () => {
+  it('continues after its connection was cut, without a new list and without losing an event', async () => {
     await using h = await open();
     await h.expectNextEvent();
     h.proxy.cut();
@@ -106,7 +106,8 @@ describe('a watch of a real API server', () => {
   it('lists again when the resource version has expired', async () => {
     await using h = await open();
     await h.expectNextEvent();
-    // Injects the answer of the API server, because a real API server keeps its history too long for a test.
+    // Injects the answer that the API server sends for an expired version. A real API server keeps its history too long
+    // for a test.
     const object = { kind: 'Status', apiVersion: 'v1', status: 'Failure', reason: 'Expired', code: 410 };
     h.proxy.inject(`${JSON.stringify({ type: 'ERROR', object })}\n`);
     await h.log.until(({ listCount }) => listCount() === 2);
@@ -185,7 +186,7 @@ describe('a watch of a real API server', () => {
     await h.opened(3);
     expect(h.proxy.requests.at(-1)?.headers.authorization).toBe(`Bearer ${renewed}`);
     await h.expectNextEvent();
-    // Only the cut connection was reported as a failure.
+    // The watch reported only the cut connection as a failure.
     expect(h.log.errors).toHaveLength(1);
   });
 });

@@ -90,7 +90,7 @@ describe('the workloads port (on a real API server, with the rights that rbac pr
       await finishRollout(h, kind);
       expect(await h.workloads.read(id)).toMatchObject({ rolling: false });
       if (live === undefined) throw new Error('the workload was not created');
-      // A controller wrote to the workload after the read. That must not cause a conflict.
+      // A controller wrote to the workload after the read. This write must not cause a conflict.
       expect(await h.workloads.annotatePods(live, { [MARK]: 'v1' })).toBe('written');
       const after = await h.workloads.read(id);
       expect(after).toMatchObject({ podAnnotations: { theirs: '1', [MARK]: 'v1' }, rolling: true });
@@ -106,7 +106,7 @@ describe('the workloads port (on a real API server, with the rights that rbac pr
     },
   );
 
-  it('does not restart a deleted workload or a successor with the same name', async () => {
+  it('restarts neither a deleted workload nor a new workload with the same name', async () => {
     await using h = await open(namedRestarts);
     await untilAllowed(h, 'Deployment');
     const live = await h.workloads.read(await createWorkload(h, 'Deployment'));
@@ -145,7 +145,7 @@ describe('the workloads port (on a real API server, with the rights that rbac pr
     expect(await h.workloads.list('Rollout', h.namespace, { tier: 'front' })).toEqual([]);
   });
 
-  it('may access only the configured names', async () => {
+  it('the account may access only the configured names', async () => {
     await using h = await open([{ kind: 'Deployment', name: 'web' }]);
     await untilAllowed(h, 'Deployment');
     const read = (kind: WorkloadKind, name: string) =>

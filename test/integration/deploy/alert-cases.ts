@@ -19,7 +19,10 @@ const target = 'mapping="db", namespace="pay"';
 const inTarget = { job: 'b', mapping: 'db', namespace: 'pay' };
 const DAY = 86_400;
 
-/** One case for each rule: series that make the alert fire, the expected description, and series that do not. */
+/**
+ * One case for each rule. It contains series that make the alert fire, the expected description, and series that must
+ * not make the alert fire.
+ */
 export const ALERT_CASES: readonly AlertCase[] = [
   {
     alert: 'SecretbridgeDown',

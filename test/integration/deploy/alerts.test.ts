@@ -64,12 +64,12 @@ describe('the alerts', () => {
     return stdout;
   }
 
-  it('are valid rules for Prometheus', async () => {
+  it('the alerts are valid rules for Prometheus', async () => {
     expect(await check('check', 'rules', path)).toContain(`SUCCESS: ${rules.length} rules found`);
   });
 
   it.skipIf(!isHelmAvailable)(
-    `are valid rules for Prometheus when rendered by the chart${HELM_NOTE}`,
+    `the alerts that the chart renders are valid rules for Prometheus${HELM_NOTE}`,
     async () => {
       const { spec } = findOne(await renderSet('monitoring'), 'PrometheusRule');
       await using bench = await openBench();
@@ -80,13 +80,13 @@ describe('the alerts', () => {
     },
   );
 
-  it('have exactly one test case each', () => {
+  it('each alert has exactly one test case', () => {
     expect(ALERT_CASES.map(({ alert }) => alert)).toEqual(rules.map(({ alert }) => alert));
     for (const { quiet } of ALERT_CASES) expect(quiet.length).toBeGreaterThan(0);
   });
 
   it.each(ALERT_CASES.map((alertCase) => [alertCase.alert, alertCase] as const))(
-    'fire for exactly the series that their test case expects: %s',
+    'the alert fires for exactly the series that its test case expects: %s',
     async (_, alertCase) => {
       await using bench = await openBench();
       const document = { rule_files: [path], evaluation_interval: '1m', tests: promtoolTestsOf(alertCase) };
@@ -95,7 +95,7 @@ describe('the alerts', () => {
     },
   );
 
-  it('fail their promtool test if an expected alert does not fire', async () => {
+  it('a promtool test fails if an expected alert does not fire', async () => {
     await using bench = await openBench();
     const [heldCase] = ALERT_CASES.filter(({ alert }) => alert === 'SecretbridgeHeld');
     if (heldCase === undefined) throw new Error('no case for SecretbridgeHeld');
@@ -105,7 +105,7 @@ describe('the alerts', () => {
     await expect(check('test', 'rules', join(bench.folder, 'test.yaml'))).rejects.toThrow();
   });
 
-  it('are accompanied by a dashboard with valid PromQL', async () => {
+  it('the dashboard contains only valid PromQL', async () => {
     await using bench = await openBench();
     const rules = expressionsOf(readDashboard()).map((text, index) => ({
       record: `panel:${index}`,

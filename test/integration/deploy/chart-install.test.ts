@@ -63,7 +63,7 @@ const PATHS = {
 };
 
 describe.skipIf(!isHelmAvailable)(`a release${HELM_NOTE}`, () => {
-  it('is checked before an installation, and is checked with its new rights before an upgrade', async () => {
+  it('runs the checks before an installation, and runs them with the new rights before an upgrade', async () => {
     const namespace = 'release-a';
     const { request } = kubernetes();
     for (const name of ['release-a-one', 'release-a-two'])
@@ -151,7 +151,7 @@ describe.skipIf(!isHelmAvailable)(`a release${HELM_NOTE}`, () => {
     expect(jobs.body.items.map(({ metadata }) => metadata.name)).toContain('r-secretbridge-doctor');
   });
 
-  const VALUES_TITLE = 'is applied completely and without a warning, with the values %s';
+  const VALUES_TITLE = 'Helm applies a release completely and without a warning, with the values %s';
   async function expectApplied(name: string): Promise<void> {
     for (const namespace of ['chart-a', 'chart-b', 'chart-c'])
       await kubernetes().request('POST', '/api/v1/namespaces', { metadata: { name: namespace } });

@@ -54,11 +54,11 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
     );
   });
 
-  it('is tested with at least 20 sets of values', () => {
+  it('at least 20 sets of values test the chart', () => {
     expect(CASES.length).toBeGreaterThanOrEqual(20);
   });
 
-  it.each(CASES)('passes `helm lint` with %s', async (name) => {
+  it.each(CASES)('the chart passes `helm lint` with the values %s', async (name) => {
     expect(await helm('lint', CHART, '--strict', '--values', VALUE_SETS.get(name) ?? '')).toContain(
       '0 chart(s) failed',
     );
@@ -96,13 +96,13 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
     }
   });
 
-  it('is tested in a namespace whose Pod Security rejects a pod without a security context', async () => {
+  it('the test namespace rejects a pod without a security context', async () => {
     const pod = { metadata: { name: 'x' }, spec: { containers: [{ name: 'x', image: 'x' }] } };
     const answer = await kubernetes().request('POST', `/api/v1/namespaces/${NAMESPACE}/pods?dryRun=All`, pod);
     expect(answer.status).toBe(403);
   });
 
-  it.each(CASES)('renders a valid configuration with %s', async (name) => {
+  it.each(CASES)('renders a valid configuration with the values %s', async (name) => {
     await using rendered = await openRendered(await renderSet(name));
     const { json } = await rendered.command('validate');
     // `validate` also reports a mapping that `access` denies, but such a mapping does not stop the service.
@@ -132,7 +132,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
   );
 
   it.each(casesExcept('no-rbac', 'no-check', 'doctor-off'))(
-    'grants the rights of the service to `doctor` under other names before an upgrade (values: %s)',
+    'an upgrade first grants `doctor` the rights of the service, in RBAC objects with other names (values: %s)',
     async (name) => {
       const granting = (await renderSet(name)).filter(({ kind }) => RBAC_KINDS.has(kind));
       const grants = (hooks: boolean) =>
@@ -159,7 +159,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
   });
 
   it.each(casesExcept('no-check'))(
-    'validates the complete configuration of its pods before an upgrade (values: %s)',
+    'an upgrade first validates the complete configuration of the pods (values: %s)',
     async (name) => {
       const objects = await renderSet(name);
       const maps = objects.filter(

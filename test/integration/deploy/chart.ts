@@ -21,7 +21,7 @@ export interface Rendered {
   readonly [field: string]: unknown;
 }
 
-/** The sets of chart values that the tests use, by name. */
+/** The sets of chart values that the tests use. The keys are the names of the sets. */
 export const VALUE_SETS: ReadonlyMap<string, string> = new Map(
   globSync(join(import.meta.dirname, 'values/*.yaml'))
     .sort()
@@ -66,7 +66,10 @@ export async function renderError(...args: readonly string[]): Promise<string> {
   return '';
 }
 
-/** Returns the files of the mounted configuration by name. The files of tenants are separate from the main folder. */
+/**
+ * Returns the files of the mounted configuration. The keys are file names. The files of tenants are separate from the
+ * main folder.
+ */
 export function filesOf(objects: readonly Rendered[]): {
   readonly main: Readonly<Record<string, string>>;
   readonly tenants: Readonly<Record<string, string>>;
@@ -144,7 +147,10 @@ export const podsOf = (objects: readonly Rendered[]): readonly Rendered[] =>
 export const RBAC_KINDS = new Set(['Role', 'RoleBinding', 'ClusterRole', 'ClusterRoleBinding']);
 export const CLUSTER_WIDE = new Set(['ClusterRole', 'ClusterRoleBinding']);
 
-/** Writes the rendered configuration to a folder like the mount of the pod, and runs commands on it. */
+/**
+ * Writes the rendered configuration to a folder with the structure of the pod's mount. Runs commands of the program on
+ * this folder.
+ */
 export async function openRendered(objects: readonly Rendered[]) {
   const bench = await openBench();
   const { main, tenants } = filesOf(objects);

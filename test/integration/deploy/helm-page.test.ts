@@ -15,7 +15,7 @@ const blocks = page.filter(({ language }) => language === 'yml');
 
 describe.skipIf(!isHelmAvailable)(`the page about Helm${HELM_NOTE}`, () => {
   it.each(blocks.map(({ location: place, text }) => [place, text] as const))(
-    'has valid values at %s',
+    'the chart values at %s are valid',
     async (_, text) => {
       await using bench = await openBench();
       const values = join(bench.folder, 'values.yaml');
@@ -24,7 +24,7 @@ describe.skipIf(!isHelmAvailable)(`the page about Helm${HELM_NOTE}`, () => {
     },
   );
 
-  it('has valid Helm commands', async () => {
+  it('all Helm commands on the page are valid', async () => {
     const lines = page.filter(({ language }) => language === 'sh').flatMap(({ text }) => text.split('\n'));
     const commands = lines.filter((line) => line.startsWith('helm ')).map((line) => line.split(' ').slice(1));
     expect(commands.map(([verb]) => verb)).toEqual(['upgrade', 'upgrade', 'test', 'uninstall']);
@@ -44,7 +44,7 @@ describe.skipIf(!isHelmAvailable)(`the page about Helm${HELM_NOTE}`, () => {
     expect(await helm(...filled, '--dry-run=client', '--kubeconfig', kubeconfig)).toContain('STATUS:');
   });
 
-  it('names only objects that exist in the release `bridge`', async () => {
+  it('the page names only objects that exist in the release `bridge`', async () => {
     const text = readFileSync(join(ROOT, path), 'utf8');
     const manifest = await helm(
       ...['template', 'bridge', CHART, '--namespace', 'secretbridge', '--is-upgrade'],

@@ -11,8 +11,8 @@ import { until } from '../services/service.ts';
 import { findSkipReason, type ImageRoot, openImageRoot, ROOT } from './image-root.ts';
 
 /**
- * Replaces parts of a file. Each part must occur exactly once. Otherwise, the test could use the address of another
- * server.
+ * Replaces parts of a file. Throws unless each part occurs exactly once, because the test could otherwise use the
+ * address of another server.
  */
 function replaceParts(file: string, parts: Readonly<Record<string, string>>): string {
   return Object.entries(parts).reduce((whole, [from, to]) => {

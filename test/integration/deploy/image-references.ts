@@ -20,7 +20,7 @@ export function danglingReferences(app: string, origin: string): readonly string
     !/\.d\.[cm]?ts$/.test(path) && hasFile(origin, path) && !hasFile(app, path);
   const problems: string[] = [];
   const scripts = globSync('node_modules/**/*.{js,mjs,cjs}', { cwd: app });
-  // Some packages have a folder whose name ends in a script's file extension.
+  // Skip folders. Some packages have a folder whose name ends in the file extension of a script.
   for (const file of scripts.filter((path) => statSync(join(app, path)).isFile())) {
     const text = readFileSync(join(app, file), 'utf8');
     for (const [, , specifier = ''] of text.matchAll(SPECIFIER)) {
@@ -34,7 +34,7 @@ export function danglingReferences(app: string, origin: string): readonly string
   for (const file of globSync('node_modules/**/package.json', { cwd: app })) {
     const manifest = JSON.parse(readFileSync(join(app, file), 'utf8')) as Record<string, unknown>;
     const { main, exports, imports } = manifest;
-    // Skips patterns. A pattern matches only files that a script imports by name, and the loop above checks such files.
+    // Skip patterns. They match only files that a script imports by their path, and the loop above checks such imports.
     for (const target of [...targetsIn(main), ...targetsIn(exports), ...targetsIn(imports)])
       if (!target.includes('*') && dangles(join(dirname(file), target))) problems.push(`${file}: ${target}`);
   }
@@ -59,8 +59,8 @@ function targetsIn(field: unknown): readonly string[] {
   if (typeof field !== 'object' || field === null) return [];
   const entries = Object.entries(field);
   if (entries.some(([key]) => /^[.#]/.test(key))) return entries.flatMap(([, value]) => targetsIn(value));
-  // Node reads either `import` or `require`, so both count. Node never reaches conditions after one that always
-  // applies.
+  // Node reads either `import` or `require`, so include both. Node never reaches the conditions after a condition that
+  // always applies.
   const always = entries.findIndex(([key]) => ['node', 'default', 'node-addons'].includes(key));
   const reached = always === -1 ? entries : entries.slice(0, always + 1);
   return reached.filter(([key]) => CONDITIONS.has(key)).flatMap(([, value]) => targetsIn(value));

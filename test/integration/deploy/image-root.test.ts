@@ -29,7 +29,7 @@ describe.skipIf(skipReason !== undefined)(
     const secretbridge = (args: readonly string[], env?: Readonly<Record<string, string>>) =>
       root.run([NODE, PROGRAM, ...args, '--config', '/etc/secretbridge/'], env);
 
-    it('contains only Node, its libraries and the program, without shell or npm', async () => {
+    it('the image contains only Node, its libraries and the program, without shell or npm', async () => {
       const programs = await Promise.all(
         ['bin', 'usr/bin', 'usr/local/bin', 'sbin'].map(async (path) => {
           try {
@@ -41,7 +41,7 @@ describe.skipIf(skipReason !== undefined)(
         }),
       );
       expect(programs.flat().toSorted()).toEqual(['node', 'secretbridge']);
-      // The libraries in Debian's slim image. Node would not start there if it needed others.
+      // The libraries in Debian's slim image. If Node needed another library, Node would not start in that image.
       const libraries = (await readdir(root.folder, { recursive: true })).filter(
         (path) => /\.so(\.|$)/.test(path) && !path.startsWith('app/'),
       );
@@ -58,7 +58,7 @@ describe.skipIf(skipReason !== undefined)(
       expect(names.filter((name) => !baseLibraries.includes(name ?? ''))).toEqual(['libstdc++']);
     });
 
-    it('can write only to its state folder', async () => {
+    it('the program can write only to its state folder', async () => {
       const script = `const { writeFileSync } = require('node:fs');
         for (const folder of ['/', '/app', '/app/dist', '/etc/secretbridge', '/var/lib', '/var/lib/secretbridge'])
           try { writeFileSync(folder + '/x', ''); console.log(folder); } catch ({ code }) { console.log(folder, code); }
@@ -71,7 +71,7 @@ describe.skipIf(skipReason !== undefined)(
       ]);
     });
 
-    it('serves with the command of its Dockerfile, passes its healthcheck and exits cleanly', async () => {
+    it('the command of the Dockerfile starts the service, which passes its healthcheck and exits cleanly', async () => {
       const port = await freePort();
       const check = async () => {
         const command = root.image.healthcheck.map((word) => word.replace(':8080', `:${port}`));
@@ -111,7 +111,7 @@ mappings:
       expect(await secretbridge(['audit', 'verify'])).toMatchObject({ code: 0 });
     });
 
-    it('reads from every kind of store', async () => {
+    it('the program in the image reads from every kind of store', async () => {
       await using azure = await startAzureServer();
       azure.login.applications.set(CLIENT, { secret: 'client-secret' });
       azure.secrets.put('image-api', 'from azure');
@@ -165,11 +165,12 @@ mappings:
         expect(written).toContain(Buffer.from(`from ${value}`).toString('base64'));
     });
 
-    it('contains the program as a command, and its license', async () => {
+    it('the image contains the program as a command, and its license', async () => {
       const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as {
         version: string;
       };
-      // On Debian, `env` finds Node by name. The test root has no `env`, so the test starts Node directly.
+      // On Debian, `env` finds Node on PATH. The file system of this test has no `env`, so the test starts Node
+      // directly.
       const { stdout } = await root.run([NODE, '/usr/local/bin/secretbridge', '--version']);
       expect(stdout).toContain(version);
       expect(await readFile(join(root.folder, 'app/LICENSE'), 'utf8')).toContain('Apache License');

@@ -67,7 +67,7 @@ mappings:
 `,
     );
 
-  it('run with an empty environment', async () => {
+  it('the program runs with an empty environment', async () => {
     const { version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')) as { version: string };
     expect(await secretbridge('--version')).toEqual({ code: 0, stdout: expect.stringContaining(version) });
     await configure(1);
@@ -81,7 +81,7 @@ mappings:
     });
   });
 
-  it('start the service, pass the healthcheck and exit cleanly', async () => {
+  it('the service starts, passes the healthcheck and exits cleanly', async () => {
     const port = await freePort();
     await configure(port);
     expect(await healthcheck(port)).toBe(1);
@@ -101,7 +101,7 @@ mappings:
     expect(await ended).toEqual([0, null]);
   });
 
-  it('include every package that the program imports', async () => {
+  it('the image includes every package that the program imports', async () => {
     const manifest = await readFile(join(ROOT, 'package.json'), 'utf8');
     const { dependencies } = JSON.parse(manifest) as { dependencies: Record<string, string> };
     const script = Object.keys(dependencies).map((name) => `await import(${JSON.stringify(name)});`);
@@ -111,7 +111,7 @@ mappings:
     });
   });
 
-  it('contain every file that Node could load through a reference', () => {
+  it('the image contains every file that Node could load through a reference', () => {
     expect(danglingReferences(join(folder, 'one/app'), ROOT)).toEqual([
       // These entries are for browsers or for human readers.
       'node_modules/@azure/msal-common/package.json: ./dist-browser/index-browser.mjs',
@@ -124,7 +124,7 @@ mappings:
     ]);
   });
 
-  it('contain no sources, tests, tools or state, and include a bill of materials', async () => {
+  it('the image contains no sources, tests, tools or state, and includes a bill of materials', async () => {
     const app = join(folder, 'one/app');
     const top = ['LICENSE', 'bin', 'dist', 'node_modules', 'package.json', 'sbom.cdx.json'];
     expect((await readdir(app)).toSorted()).toEqual(top);
@@ -140,7 +140,7 @@ mappings:
     expect(packages.filter((name) => !listed.has(name) && !/node_modules\/@[^/]+$/.test(name))).toEqual([]);
   });
 
-  it('are identical when built from the Docker context with another umask, and have the documented size', async () => {
+  it('the files are identical when built from the Docker context with another umask, and have the documented size', async () => {
     await copyContext(join(folder, 'context'));
     const again = await assembleImage(join(folder, 'two'), { umask: '077', root: join(folder, 'context') });
     const digest = (text: string) => /sha256:[0-9a-f]{64}/.exec(text)?.[0];

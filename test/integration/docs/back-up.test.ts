@@ -46,7 +46,7 @@ describe('the page about backups (SQLite)', () => {
     expect(code).toBe(0);
     expect(stdout).toContain(`The chain is intact: ${last?.sequence} records`);
     expect(stdout).toContain('1 signed checkpoint of 1 matches');
-    // The database file alone lacks the records in the write-ahead log.
+    // The database file alone lacks the newest records, which are still in the write-ahead log.
     await copyFile(join(shell.folder, 'state/audit.db'), join(shell.folder, 'copy.db'));
     await expect(
       (async () => {
@@ -94,7 +94,7 @@ keys: { fingerprint: [ { file: ./state/fingerprint.key } ], checkpoint: { file: 
 `;
 
 describe('the pages about backups and PostgreSQL', () => {
-  it('move an audit to PostgreSQL, back it up, inspect the dump, and restore it', async () => {
+  it('the commands move an audit to PostgreSQL, back up the database, inspect the dump, and restore the database', async () => {
     await using server = await startPostgres({ borrow: false });
     const superuser = new URL(server.url);
     const url = new URL('/audit', server.url);

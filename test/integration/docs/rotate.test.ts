@@ -17,7 +17,7 @@ const PAGE = 'docs/how-to/rotate-without-downtime.md';
 const UNTESTED_BLOCKS = ['pods'];
 
 describe('the page about rotation', () => {
-  it('has only valid shell commands, and the tests run all of them', async () => {
+  it('the page has only valid shell commands, and the tests run all of them', async () => {
     expect(await shellProblems(PAGE)).toEqual([]);
     expect(await marksOf(PAGE)).toEqual([
       ...['which', 'password', 'store', 'sync', 'connected', 'close', 'look'],
@@ -25,7 +25,7 @@ describe('the page about rotation', () => {
     ]);
   });
 
-  it('alternates between two users of a real database, and both can log in during each rotation', async () => {
+  it('the page alternates between two users of a real database, and both users can log in during each rotation', async () => {
     await using server = await startPostgres({ borrow: false });
     const { address, token, request } = openbao();
     // Tests share the store, so this test uses a mount of its own instead of `secret/`.
@@ -80,7 +80,7 @@ mappings:
       try {
         await client.connect();
       } catch (error) {
-        // 28P01 is a wrong password. 28000 is a role that may not log in.
+        // 28P01 means a wrong password. 28000 means a role that may not log in.
         if (error instanceof Error && 'code' in error && /^28(P01|000)$/.test(String(error.code)))
           return false;
         throw error;

@@ -29,7 +29,7 @@ const UNTESTED_BLOCKS: Readonly<Record<string, string>> = {
 };
 
 describe('the tutorial about rotation and restart', () => {
-  it('has valid shell commands, and each block is listed as either tested or untested', async () => {
+  it('the page has valid shell commands, and this file lists each block as either tested or untested', async () => {
     expect(await shellProblems(PAGE)).toEqual([]);
     const source = await readFile(import.meta.filename, 'utf8');
     const marks = await marksOf(PAGE);
@@ -39,7 +39,7 @@ describe('the tutorial about rotation and restart', () => {
   });
 
   it.skipIf(!isHelmAvailable)(
-    `covers a first sync, a rotation with a restart, a repair and a lost store${HELM_NOTE}`,
+    `the tutorial covers a first sync, a rotation with a restart, a repair and a store that loses its data${HELM_NOTE}`,
     async () => {
       const cluster = kubernetes();
       const namespace = `tutorial-${randomBytes(4).toString('hex')}`;

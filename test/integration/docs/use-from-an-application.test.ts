@@ -63,55 +63,58 @@ async function startShop(env: Readonly<Record<string, string>>) {
 }
 
 describe('the page about applications', () => {
-  it('has only valid shell commands, and the tests run all of them', async () => {
+  it('the page has only valid shell commands, and the tests run all of them', async () => {
     expect(await shellProblems(PAGE)).toEqual([]);
     expect(await marksOf(PAGE)).toEqual(BLOCKS);
   });
 
-  it.skipIf(!isHelmAvailable)(`has valid manifests, and a Role for only one Secret${HELM_NOTE}`, async () => {
-    const cluster = kubernetes();
-    const namespace = `shop-${randomBytes(4).toString('hex')}`;
-    await using shell = await openPageShell({ kubectl: await installFromLayer('kubectl') });
-    await copyExample(shell.folder, namespace);
-    const env = { KUBECONFIG: cluster.kubeconfig };
-    const step = async (mark: string): Promise<string> => {
-      const block = (await markedBlock(PAGE, mark))
-        .replaceAll(/\bnamespace shop\b/g, `namespace ${namespace}`)
-        .replaceAll('serviceaccount:shop:', `serviceaccount:${namespace}:`);
-      const result = await shell.run(block, env);
-      expect(result, mark).toMatchObject({ code: 0 });
-      return result.stdout;
-    };
-    // The manifests comply with the strictest level of Pod Security.
-    const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
-    for (const mark of BLOCKS) {
-      if (mark !== 'rights' && mark !== 'poke') await step(mark);
-      if (mark === 'code')
-        await cluster.request(
-          'PATCH',
-          `/api/v1/namespaces/${namespace}`,
-          { metadata: { labels } },
-          { 'content-type': 'application/merge-patch+json' },
-        );
-    }
-    const apps = `/apis/apps/v1/namespaces/${namespace}/deployments`;
-    for (const name of ['shop-environment', 'shop-files', 'shop-api']) {
-      const { body } = await cluster.request<PodOwner>('GET', `${apps}/${name}`);
-      await cluster.serviceAccountToken({
-        namespace,
-        name: body.spec.template.spec.serviceAccountName ?? 'default',
-      });
-      const pod = {
-        metadata: { name, labels: body.spec.template.metadata.labels },
-        spec: body.spec.template.spec,
+  it.skipIf(!isHelmAvailable)(
+    `the page has valid manifests, and a Role for only one Secret${HELM_NOTE}`,
+    async () => {
+      const cluster = kubernetes();
+      const namespace = `shop-${randomBytes(4).toString('hex')}`;
+      await using shell = await openPageShell({ kubectl: await installFromLayer('kubectl') });
+      await copyExample(shell.folder, namespace);
+      const env = { KUBECONFIG: cluster.kubeconfig };
+      const step = async (mark: string): Promise<string> => {
+        const block = (await markedBlock(PAGE, mark))
+          .replaceAll(/\bnamespace shop\b/g, `namespace ${namespace}`)
+          .replaceAll('serviceaccount:shop:', `serviceaccount:${namespace}:`);
+        const result = await shell.run(block, env);
+        expect(result, mark).toMatchObject({ code: 0 });
+        return result.stdout;
       };
-      assertStatus(await cluster.request('POST', `/api/v1/namespaces/${namespace}/pods`, pod), 201, name);
-    }
-    expect(await step('poke')).toContain('pod/shop-files annotated');
-    await expect.poll(() => step('rights'), { timeout: 10_000 }).toBe('yes\nno\nno\n');
-  });
+      // The manifests comply with the strictest level of Pod Security.
+      const labels = { 'pod-security.kubernetes.io/enforce': 'restricted' };
+      for (const mark of BLOCKS) {
+        if (mark !== 'rights' && mark !== 'poke') await step(mark);
+        if (mark === 'code')
+          await cluster.request(
+            'PATCH',
+            `/api/v1/namespaces/${namespace}`,
+            { metadata: { labels } },
+            { 'content-type': 'application/merge-patch+json' },
+          );
+      }
+      const apps = `/apis/apps/v1/namespaces/${namespace}/deployments`;
+      for (const name of ['shop-environment', 'shop-files', 'shop-api']) {
+        const { body } = await cluster.request<PodOwner>('GET', `${apps}/${name}`);
+        await cluster.serviceAccountToken({
+          namespace,
+          name: body.spec.template.spec.serviceAccountName ?? 'default',
+        });
+        const pod = {
+          metadata: { name, labels: body.spec.template.metadata.labels },
+          spec: body.spec.template.spec,
+        };
+        assertStatus(await cluster.request('POST', `/api/v1/namespaces/${namespace}/pods`, pod), 201, name);
+      }
+      expect(await step('poke')).toContain('pod/shop-files annotated');
+      await expect.poll(() => step('rights'), { timeout: 10_000 }).toBe('yes\nno\nno\n');
+    },
+  );
 
-  it('has a service that reads only its own Secret and follows changes', async () => {
+  it('the example service reads only its own Secret and follows changes', async () => {
     const cluster = kubernetes();
     const namespace = `shop-${randomBytes(4).toString('hex')}`;
     const folder = await mkdtemp(join(tmpdir(), 'secretbridge-shop-'));
@@ -163,7 +166,7 @@ describe('the page about applications', () => {
     expect(other.errorOutput()).toBe(`shop: the API server answered 403 about ${namespace}/payments-db\n`);
   });
 
-  it('has a service that rejects an API server with an unknown certificate', async () => {
+  it('the example service rejects an API server with an unknown certificate', async () => {
     const cluster = kubernetes();
     const folder = await mkdtemp(join(tmpdir(), 'secretbridge-shop-'));
     await using _ = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
@@ -218,7 +221,7 @@ async function objectsOf(file: string, namespace: string): Promise<readonly Mani
   return parseAllDocuments(manifest).map((document) => document.toJS() as Manifest);
 }
 
-/** Copies the files that the page names to their paths in a checkout of the repository. */
+/** Copies each file that the page mentions to its path in a checkout of the repository. */
 async function copyExample(folder: string, namespace: string): Promise<void> {
   const to = join(folder, 'examples/python-service');
   for (const part of ['shop', 'manifests']) {

@@ -15,7 +15,7 @@ interface Kill {
 }
 
 describe(`kill -9 at ${KILLS} random moments of a sync (seed ${SEED})`, () => {
-  it('leaves only damage that the next sync repairs and records', async () => {
+  it('the killed sync leaves only damage that the next sync repairs and records', async () => {
     const random = createRandom(SEED);
     await using bench = await openBench({ mappings: manyMappings(COUNT), inProcess: true });
     await seed(bench, COUNT);

@@ -57,7 +57,7 @@ const sumOf = async (replicas: readonly ServiceProcess[], series: string) => {
 };
 
 describe('events through SQS to two replicas', () => {
-  it('bring both replicas to the same state within one sweep and cause no duplicate writes, even if events are lost, duplicated or reordered and a replica is killed', {
+  it('both replicas reach the same state within one sweep and write nothing twice, even if events are lost, duplicated or reordered and a replica is killed', {
     timeout: 240_000,
   }, async ({ skip }) => {
     if (!localstack().isComplete) skip(NO_SQS);

@@ -40,7 +40,10 @@ const FAULTS = {
   redirect: 'BAD_ANSWER',
 } as const satisfies Partial<Record<Fault, ErrorCode>>;
 
-/** The faults that every `npm test` covers. The other faults are variants of these. */
+/**
+ * The faults that every run of `npm test` includes. Only a long run includes the other faults, which are variants of
+ * these.
+ */
 const SHORT_FAULTS = new Set(['forbidden', 'throttled', 'sealed', 'hang', 'cut', 'html']);
 const isShort = ([fault]: readonly [string, ErrorCode]): boolean => SHORT_FAULTS.has(fault);
 
@@ -134,9 +137,9 @@ describe('a fault between the bridge and OpenBao', () => {
   afterAll(() => benches[Symbol.asyncDispose]());
 
   const KEY_FAULTS = Object.entries(FAULTS);
-  const KEY_TITLE = 'during a key read (%s) is %s and changes nothing';
+  const KEY_TITLE = 'a fault during a key read (%s) causes %s and changes nothing';
   const LOGIN_CASES = Object.entries(LOGIN_FAULTS);
-  const LOGIN_TITLE = 'during the login (%s) is %s and changes nothing';
+  const LOGIN_TITLE = 'a fault during the login (%s) causes %s and changes nothing';
   const expectHarmlessFault =
     (path: RegExp) =>
     (fault: string, code: ErrorCode): Promise<void> =>
@@ -158,7 +161,7 @@ describe('a fault between the bridge and OpenBao', () => {
     atLogin,
   );
 
-  it('affects only the targets that need the failing key', async () => {
+  it('a fault affects only the targets that need the failing key', async () => {
     await using faulty = await openFaulty();
     const { bench, proxy } = faulty;
     await bench.vault.put('one', { a: 'rotated' });
@@ -176,7 +179,7 @@ describe('a fault between the bridge and OpenBao', () => {
   });
 
   it.each(['http://127.0.0.1:1', 'https://vault.invalid'])(
-    'is reported as STORE_UNAVAILABLE and changes nothing when %s is unreachable',
+    'a sync reports STORE_UNAVAILABLE and changes nothing when %s is unreachable',
     async (address) => {
       await using bench = await openSynced({});
       await expectHarmless(bench, 'STORE_UNAVAILABLE', {
@@ -203,7 +206,7 @@ describe('untrusted TLS', () => {
       }),
     ],
     ['the certificate has an unknown authority', createAuthority('Other CA').issue({ names: ['127.0.0.1'] })],
-  ])('is reported as TLS_FAILED and changes nothing when %s', async (_, untrusted) => {
+  ])('a sync reports TLS_FAILED and changes nothing when %s', async (_, untrusted) => {
     await using proxy = await startTlsProxy(openbao().address, good);
     await using bench = await openSynced({ tls: authority.ca, vaultAddress: () => proxy.address });
     await expectHarmless(bench, 'TLS_FAILED', {
@@ -239,7 +242,7 @@ describe('a connection to the cluster', () => {
       ({ users: [entry] }) => Object.assign(entry?.user ?? {}, { token: 'not-a-token' }),
       LOGIN_REMEDY,
     ],
-  ])('fails each target if %s (expected code: %s)', async (_, code, breakConfig, remedy) => {
+  ])('a sync fails for each target if %s (expected code: %s)', async (_, code, breakConfig, remedy) => {
     await using bench = await openSynced({});
     const good = await readFile(bench.kubeconfig, 'utf8');
     await expectHarmless(bench, code, {

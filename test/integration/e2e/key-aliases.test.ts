@@ -7,7 +7,8 @@ import { openAzureStore } from './azure-store.ts';
 import { openScene, type Scene } from './preflight-scene.ts';
 
 // Everyone with `edit` rights in a namespace can add keys to the sources annotation of a target. The bridge reads these
-// keys to detect lost search results. An added alias must not bring another team's key into the Secret.
+// keys to detect lost search results. An alias is another spelling of a key. An added alias must not bring another
+// team's key into the Secret.
 
 interface Store extends AsyncDisposable {
   readonly store: Readonly<Record<string, unknown>>;
@@ -77,7 +78,7 @@ describe.each([
   ['AWS', openAws],
   ['files', openFiles],
 ])('an alias of a key in %s that was added to the sources annotation', (_, open) => {
-  it('adds no key to the Secret if the search does not find that key', async () => {
+  it('an added alias brings no key into the Secret if the search does not find that key', async () => {
     await using store = await open();
     await using scene = await openScene(store.store, store.env);
     const { configure, namespace, patch, sync } = scene;

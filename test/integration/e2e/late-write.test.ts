@@ -69,7 +69,7 @@ async function openDelayingProxy(upstream: string, caFile: string): Promise<Dela
   };
 }
 
-/** A bench that connects to its API server through the delaying proxy. */
+/** A test environment that connects to its API server through the delaying proxy. */
 async function openScene(mappings: BenchOptions['mappings']) {
   await using stack = new AsyncDisposableStack();
   const { request: admin, caFile, token, address, requestCounts } = kubernetes();

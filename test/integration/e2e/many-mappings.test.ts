@@ -55,7 +55,7 @@ describe.each(['names', 'namespace'] as const)(
       await bench?.[Symbol.asyncDispose]();
     });
 
-    it('are complete and exact after the first sync, with one POST for each mapping', async () => {
+    it('the first sync writes all targets completely, with one POST for each mapping', async () => {
       const before = await counts();
       const report = await bench.sync();
       expect(report).toMatchObject({ code: 0, ok: true, summary: { created: COUNT } });
@@ -63,7 +63,7 @@ describe.each(['names', 'namespace'] as const)(
       expect(await wrongTargets(bench, COUNT, () => 0)).toEqual([]);
     });
 
-    it('have labels and annotations for their owner and their sources', async () => {
+    it('each Secret has labels and annotations for its owner and its sources', async () => {
       const { metadata, type } = (await bench.secret('m7')) ?? { metadata: undefined };
       expect(type).toBe('Opaque');
       expect(metadata?.labels).toEqual({
@@ -92,7 +92,7 @@ describe.each(['names', 'namespace'] as const)(
       expect(metadata?.managedFields).toMatchObject([{ manager: 'secretbridge', operation: 'Update' }]);
     });
 
-    it('cause no write on the second sync, and keep every resourceVersion', async () => {
+    it('the second sync writes nothing, and every Secret keeps its resourceVersion', async () => {
       const [before, versionsBefore] = [await counts(), await versions()];
       const report = await bench.sync();
       expect(report).toMatchObject({ code: 0, ok: true, summary: { unchanged: COUNT } });
@@ -100,7 +100,7 @@ describe.each(['names', 'namespace'] as const)(
       expect(await versions()).toEqual(versionsBefore);
     });
 
-    it('apply one rotation with a single PUT', async () => {
+    it('the sync after one rotation sends a single PUT', async () => {
       await bench.vault.put('m42', valuesOf(42, 1));
       const before = await counts();
       expect(await bench.run('plan', '--output', 'json')).toMatchObject({ code: 2 });
@@ -111,7 +111,7 @@ describe.each(['names', 'namespace'] as const)(
       expect(await wrongTargets(bench, COUNT, (n) => (n === 42 ? 1 : 0))).toEqual([]);
     });
 
-    it('have an outcome record for each resourceVersion, in an intact chain', async () => {
+    it('each resourceVersion has an outcome record, in an intact chain', async () => {
       const changes = await witness.changes();
       const records = await bench.records();
       expect(changes).toHaveLength(COUNT + 1);

@@ -1,7 +1,7 @@
 import type { Bench, BenchOptions } from './bench.ts';
 import { base64 } from './bench.ts';
 
-/** Values that break careless handling of text. */
+/** Texts that careless code corrupts. */
 const TEXTS = [
   'plain',
   'p@ss "word" \\ \'quoted\'',

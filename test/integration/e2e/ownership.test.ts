@@ -31,7 +31,7 @@ const OWNER = {
 };
 
 describe('a foreign Secret', () => {
-  it('is refused and stays unchanged', async () => {
+  it('refuses a foreign Secret, and leaves it unchanged', async () => {
     await using bench = await openOne();
     await bench.put('app', FOREIGN);
     const before = await bench.secret('app');
@@ -47,7 +47,7 @@ describe('a foreign Secret', () => {
     ]);
   });
 
-  it('is adopted with `adopt`, keeps foreign labels and annotations, and receives our data', async () => {
+  it('adopts a foreign Secret with `adopt`, keeps foreign labels and annotations, and writes our data', async () => {
     await using bench = await openOne('    onConflict: adopt\n');
     await bench.put('app', FOREIGN);
     const before = await bench.secret('app');
@@ -72,7 +72,7 @@ describe('a foreign Secret', () => {
     expect((await bench.records()).map(({ action }) => action)).toContain('adopt');
   });
 
-  it('is adopted only with `adoptAndDropOwner` when it has a controller', async () => {
+  it('needs `adoptAndDropOwner` to adopt a Secret that has a controller', async () => {
     await using bench = await openOne('    onConflict: adopt\n');
     await bench.put('app', { ...FOREIGN, metadata: { ...FOREIGN.metadata, ownerReferences: [OWNER] } });
     const before = await bench.secret('app');
@@ -83,7 +83,7 @@ describe('a foreign Secret', () => {
     expect((await bench.secret('app'))?.metadata.ownerReferences).toBeUndefined();
   });
 
-  it('is refused as TARGET_CLAIMED with every `onConflict` when another instance owns it', async () => {
+  it('refuses a Secret of another instance as TARGET_CLAIMED, with every value of `onConflict`', async () => {
     await using bench = await openOne();
     expect(await bench.sync()).toMatchObject({ code: 0, summary: { created: 1 } });
     const before = await bench.secret('app');
@@ -100,7 +100,7 @@ describe('a foreign Secret', () => {
     expect(await bench.sync()).toMatchObject({ code: 0, summary: { updated: 1 } });
   });
 
-  it('is refused and not adopted again when it lost our label', async () => {
+  it('refuses a Secret that lost our label, and does not adopt it again', async () => {
     for (const label of ['secretbridge.dev/instance', 'secretbridge.dev/mapping']) {
       await using bench = await openOne();
       await bench.sync();
@@ -114,7 +114,7 @@ describe('a foreign Secret', () => {
 });
 
 describe('a managed target', () => {
-  it('is repaired after an edit of its data, and keeps foreign labels', async () => {
+  it('repairs a managed target after an edit of its data, and keeps foreign labels', async () => {
     await using bench = await openOne();
     await bench.sync();
     await bench.patch('app', {
@@ -127,7 +127,7 @@ describe('a managed target', () => {
     expect(metadata?.labels?.theirs).toBe('yes');
   });
 
-  it('is created again after it was deleted', async () => {
+  it('creates a managed target again after it was deleted', async () => {
     await using bench = await openOne();
     await bench.sync();
     const { request } = kubernetes();
@@ -135,7 +135,7 @@ describe('a managed target', () => {
     expect(await bench.sync()).toMatchObject({ code: 0, summary: { created: 1 } });
   });
 
-  it('can change to another owner and then receive merged keys, as documented', async () => {
+  it('a managed target can change to another owner, and then receives merged keys, as documented', async () => {
     const mappings =
       (mode: string): BenchOptions['mappings'] =>
       (names) =>
@@ -167,7 +167,7 @@ describe('a managed target', () => {
     expect((await bench.secret('app'))?.data).toEqual({ PASSWORD: base64('second'), THEIRS: base64('kept') });
   });
 
-  it('keeps its data when its source is deleted from the store', async () => {
+  it('a managed target keeps its data when its source is deleted from the store', async () => {
     await using bench = await openOne();
     await bench.sync();
     const before = await bench.secret('app');
@@ -208,11 +208,11 @@ describe('concurrent syncs of the same configuration', () => {
   const COUNT = 12;
 
   it.each([[4, 2]])(
-    'leave one consistent state and a record for each change (%i parallel syncs, then %i)',
+    'concurrent syncs leave one consistent state and a record for each change (%i parallel syncs, then %i)',
     expectConsistent,
   );
   it.each([[20, 6]])(
-    'leave one consistent state and a record for each change (%i parallel syncs, then %i)',
+    'concurrent syncs leave one consistent state and a record for each change (%i parallel syncs, then %i)',
     { tags: ['long'] },
     expectConsistent,
   );
@@ -225,7 +225,7 @@ describe('concurrent syncs of the same configuration', () => {
       await seed(bench, COUNT, round);
       const reports = await Promise.all(Array.from({ length: processes }, () => bench.sync()));
       for (const { code, stderr, targets } of reports) {
-        // A sync that loses three races for a target gives up and reports CONFLICT for the target.
+        // A sync gives up a target after three conflicts with other syncs, and reports CONFLICT for the target.
         const codes = new Set(targets.map((target) => target.code ?? target.outcome));
         expect([0, 1], stderr).toContain(code);
         expect(['created', 'updated', 'unchanged', 'CONFLICT']).toEqual(expect.arrayContaining([...codes]));
@@ -239,7 +239,7 @@ describe('concurrent syncs of the same configuration', () => {
       changes.map(({ secret, resourceVersion }) => `${secret} ${resourceVersion}`).toSorted(),
     );
     expect(openIntents(records)).toEqual([]);
-    // The audit log of the API server, if accessible, must contain no other change by our account.
+    // If the audit log of the API server is accessible, it must contain no other change by our account.
     const { auditLogPath } = kubernetes();
     if (auditLogPath !== undefined)
       expect(await writesBy(bench.user, auditLogPath)).toEqual(

@@ -15,7 +15,7 @@ interface Result {
   readonly stderr: string;
 }
 
-/** Puts the Node of this run first on PATH, like a usual installation. */
+/** Puts the folder of this run's Node first on PATH, so that the program runs with the same Node. */
 const env = { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}` };
 
 async function npm(cwd: string, ...args: readonly string[]): Promise<string> {
@@ -77,7 +77,7 @@ mappings:
 
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  it('contains only the program, its reference and three documents', async () => {
+  it('the package contains only the program, its reference and three documents', async () => {
     // Ignores npm scripts, because their output would mix with the JSON.
     const output = await npm(REPOSITORY, 'pack', '--dry-run', '--json', '--ignore-scripts');
     const [packed] = JSON.parse(output) as { files: { path: string; mode: number }[] }[];
@@ -97,7 +97,7 @@ mappings:
     ]);
   });
 
-  it('contains JavaScript and no sources, tests or state', async () => {
+  it('the package contains JavaScript and no sources, tests or state', async () => {
     const files = await readdir(join(folder, 'node_modules', 'secretbridge'), { recursive: true });
     expect(files).toEqual(expect.arrayContaining(['bin/secretbridge.js', 'dist/main.js', 'package.json']));
     const packageFiles = files.filter((name) => !name.startsWith('node_modules'));
@@ -106,7 +106,7 @@ mappings:
     ).toEqual([]);
   });
 
-  it('prints help, validates, plans, syncs and writes its audit', async () => {
+  it('the program prints help, validates, plans, syncs and writes its audit', async () => {
     expect(await secretbridge('--help')).toMatchObject({ code: 0, stdout: expect.stringContaining('sync') });
     expect(await secretbridge('validate')).toMatchObject({
       code: 0,
@@ -124,7 +124,7 @@ mappings:
     expect((await secretbridge('audit', 'list')).stdout).toContain('create (intent)');
   });
 
-  it('loads the clients for Vault and Kubernetes', async () => {
+  it('the program loads the clients for Vault and Kubernetes', async () => {
     const config = `apiVersion: secretbridge.dev/v1
 instance: prod
 cluster: { kind: kubernetes, kubeconfig: ./kubeconfig }
@@ -155,7 +155,7 @@ mappings:
     ]);
   });
 
-  it('explains a Node version that is too old in one sentence', async ({ skip }) => {
+  it('the program explains in one sentence that the Node version is too old', async ({ skip }) => {
     const node = await oldNode();
     if (node === undefined) return skip('this machine has no older Node');
     const bin = join(folder, 'node_modules', 'secretbridge', 'bin', 'secretbridge.js');

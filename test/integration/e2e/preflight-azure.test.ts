@@ -11,7 +11,10 @@ interface AzureScene extends Scene {
   readonly server: AzureServer;
   /** Advances the clock of the vault. */
   advance(ms: number): void;
-  /** Returns the keys that were read since the last call, and whether pages were listed since then. */
+  /**
+   * Returns the requests since the previous call of this function: the keys that were read, and whether pages were
+   * listed.
+   */
   takeRequests(): { readonly reads: readonly string[]; readonly lists: boolean };
 }
 
@@ -38,7 +41,7 @@ async function openAzure(): Promise<AzureScene> {
 }
 
 describe('a one-shot sync of Azure', () => {
-  it('lists keys and reads only those that changed since another process read them', async () => {
+  it('lists keys, and reads only the keys that changed since another process read them', async () => {
     await using scene = await openAzure();
     const { server, advance, takeRequests } = scene;
     advance(HOUR_MS);
@@ -66,7 +69,7 @@ describe('a one-shot sync of Azure', () => {
     await expectAgreement(scene);
   });
 
-  it('reads a key again if it changed less than two seconds before its last read', async () => {
+  it('reads a key again if the key changed less than two seconds before its last read', async () => {
     await using scene = await openAzure();
     const { server, advance, takeRequests } = scene;
     advance(HOUR_MS);

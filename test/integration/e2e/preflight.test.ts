@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { type AwsServer, startAwsServer } from '../../fakes/aws-server.ts';
 import { COUNT, expectAgreement, names, openScene, outcomes, type Scene } from './preflight-scene.ts';
 
-// A one-shot `sync` of many targets checks some of them only by metadata and lists. `plan` reads everything. The sync
-// must find every change that `plan` finds.
+// A one-shot `sync` of many targets does not read the sources of every target. It checks some targets only by metadata
+// and by lists of the store. `plan` reads everything. The sync must find every change that `plan` finds.
 
 async function openAws(): Promise<Scene & { readonly aws: AwsServer }> {
   await using stack = new AsyncDisposableStack();
@@ -49,7 +49,7 @@ describe('a one-shot sync with preflight', () => {
     await patch('m12', { immutable: true });
     await patch('m13', [{ op: 'replace', path: '/metadata/managedFields', value: [{}] }], 'json');
     await patch('m14', { metadata: { labels: { 'app.kubernetes.io/managed-by': 'helm' } } });
-    // An edit that the same writer reverted requires no write.
+    // These two edits cancel each other out, so they require no write.
     await patch('m15', { data: { VALUE: base64('edited') } });
     await patch('m15', { data: { VALUE: base64('value of m15') } });
     await patch('m16', { data: { VALUE: null } });

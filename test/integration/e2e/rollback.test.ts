@@ -157,7 +157,8 @@ describe('OpenBao', () => {
     });
     expect(await bench.secretValue()).toBe(json(text(SECOND)));
 
-    // The versions of a recreated secret start at 1, so the new version 2 has different content.
+    // The versions of a recreated secret start at 1 again, so version 2 now has other content than the pinned version
+    // 2.
     await bench.put('recreated');
     await bench.put('recreated, second version');
     expect(await bench.run('sync')).toMatchObject({
@@ -172,7 +173,7 @@ describe('OpenBao', () => {
     expect(await bench.leaks()).toEqual([]);
   });
 
-  it('rolls back only to the versions that the engine of version 2 retains', async () => {
+  it('rolls back only to the versions that engine version 2 retains', async () => {
     const { bench, mount, send } = await openVaultBench(2);
     await using _ = bench;
     await send('POST', `${mount}/metadata/db`, { max_versions: 2 });

@@ -102,7 +102,9 @@ describe('the service with an event queue', () => {
     await within(EVENT_MS, async () => expect(await queue.size()).toBe(0));
   });
 
-  it('drops all message content that it does not need', { timeout: 120_000 }, async ({ skip }) => {
+  it('drops all content of a message that the service does not need', { timeout: 120_000 }, async ({
+    skip,
+  }) => {
     if (!localstack().isComplete) skip(NO_SQS);
     await using opened = await open();
     const { account, queue, world } = opened;

@@ -49,7 +49,7 @@ function startIntake(account: string, queueUrl: string) {
 }
 
 describe('a queue of LocalStack', () => {
-  it('delivers messages and removes them', async ({ skip }) => {
+  it('delivers the messages of a queue, and removes them', async ({ skip }) => {
     if (!localstack().isComplete) skip(NO_SQS);
     using account = openAccount();
     using queue = await createQueue(account.account);
@@ -69,7 +69,7 @@ describe('a queue of LocalStack', () => {
     expect(await queue.size()).toBe(0);
   });
 
-  it('passes a check both while it is empty and while it contains a message', async ({ skip }) => {
+  it('a queue passes a check both while it is empty and while it contains a message', async ({ skip }) => {
     if (!localstack().isComplete) skip(NO_SQS);
     using account = openAccount();
     using queue = await createQueue(account.account);
@@ -84,7 +84,7 @@ describe('a queue of LocalStack', () => {
     await expect(missingQueue.check(NEVER)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
   });
 
-  it('stops waiting when it is aborted', async ({ skip }) => {
+  it('a receive call stops waiting when it is aborted', async ({ skip }) => {
     if (!localstack().isComplete) skip(NO_SQS);
     using account = openAccount();
     using queue = await createQueue(account.account);
@@ -96,7 +96,7 @@ describe('a queue of LocalStack', () => {
     await expect(receiving).rejects.toBe(reason);
   });
 
-  it('fails with CONFIG_INVALID when it does not exist', async ({ skip }) => {
+  it('a check fails with CONFIG_INVALID when the queue does not exist', async ({ skip }) => {
     if (!localstack().isComplete) skip(NO_SQS);
     using account = openAccount();
     await using messageQueue = await open(

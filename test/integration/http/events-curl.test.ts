@@ -30,7 +30,7 @@ it('the command on the webhooks page works without changes', async () => {
   });
 });
 
-it('accepts a body sent in chunks, and rejects one that is too large', async () => {
+it('accepts a body that is sent in chunks, and rejects a body that is too large', async () => {
   await using events = await startEventTestServer();
   events.now = Date.now();
   const url = `${await events.api.server.listen('127.0.0.1:0')}/events/webhook/ci`;

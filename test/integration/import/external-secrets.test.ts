@@ -154,7 +154,7 @@ describe('a migration from the External Secrets Operator', () => {
 });
 
 describe('keys merged into a foreign Secret', () => {
-  it("follow the store after the user removes the former manager's entries, as the report explains", async () => {
+  it("merged keys follow the store after the user removes the former manager's entries, as the report explains", async () => {
     await using cluster = await openExternalSecretsCluster();
     const { namespace, account, kubeconfig, folder, vault } = cluster;
     const { request } = kubernetes();
@@ -217,7 +217,7 @@ audit: { store: { kind: sqlite, path: ./state/audit.db } }
 }
 
 describe('an import with limited rights', () => {
-  it('covers the objects that it may list, and reports the others', async () => {
+  it('imports the objects that the account may list, and reports the other objects', async () => {
     await using cluster = await openExternalSecretsCluster();
     const { account } = cluster;
     await cluster.allowList(account.namespace);

@@ -20,7 +20,7 @@ function bytesOf(result: ReadResult | undefined): Buffer {
 }
 
 describe('values in LocalStack', () => {
-  it('keep their bytes, as text and as binary', async () => {
+  it('values keep their bytes, as text and as binary', async () => {
     using account = openAccount();
     const values: Record<string, string | Uint8Array> = {
       text: 'line\n',
@@ -38,7 +38,7 @@ describe('values in LocalStack', () => {
     }
   });
 
-  it('are readable and found below a path even if their names contain an empty segment', async () => {
+  it('secrets are readable and found below a path even if their names contain an empty segment', async () => {
     using account = openAccount();
     const names = ['team//db', 'team/db', 'team/db/'];
     for (const name of names) await account.put(name, name);
@@ -49,7 +49,7 @@ describe('values in LocalStack', () => {
     for (const name of names) expect(reveal(await readOne(provider, name))).toBe(name);
   });
 
-  it('are readable by name, ARN, partial ARN, stage and version id', async () => {
+  it('secrets are readable by name, ARN, partial ARN, stage and version id', async () => {
     using account = openAccount();
     const first = await account.put('/prod/db', 'old');
     const second = await account.put('/prod/db', 'new');
@@ -70,7 +70,7 @@ describe('values in LocalStack', () => {
 });
 
 describe('absence in LocalStack', () => {
-  it('is distinguished from a scheduled deletion, a secret without a value, and a missing version', async () => {
+  it('distinguishes an absent secret from a scheduled deletion, a secret without a value, and a missing version', async () => {
     using account = openAccount();
     for (const name of ['here', 'scheduled', 'removed']) await account.put(name, 'x');
     await account.client.send(new CreateSecretCommand({ Name: 'empty' }));
@@ -89,7 +89,7 @@ describe('absence in LocalStack', () => {
 });
 
 describe('many secrets in LocalStack', () => {
-  it('are found by path and tags across pages, read in batches of 20, and listed with their versions', async () => {
+  it('finds many secrets by path and tags across pages, reads them in batches of 20, and lists their versions', async () => {
     using account = openAccount();
     const names = Array.from({ length: 130 }, (_, index) => `app/k${String(index).padStart(3, '0')}`);
     for (const [index, name] of names.entries())
@@ -125,7 +125,7 @@ const NO_STS = 'LocalStack needs Python 3.12 or newer for its STS';
 describe('logins over STS in LocalStack', () => {
   // LocalStack's keys identify the account of a role. A successful read therefore proves that the login assumed the
   // role.
-  it('assume a chain of roles that ends in another account', async ({ skip }) => {
+  it('a login assumes a chain of roles that ends in another account', async ({ skip }) => {
     if (!localstack().isComplete) skip(NO_STS);
     using own = openAccount();
     using other = openAccount();
@@ -151,7 +151,9 @@ describe('logins over STS in LocalStack', () => {
     }
   });
 
-  it('use a web identity, both from the configuration and from the environment', async ({ skip }) => {
+  it('a login uses a web identity, both from the configuration and from the environment', async ({
+    skip,
+  }) => {
     if (!localstack().isComplete) skip(NO_STS);
     using account = openAccount();
     await account.put('a', 'x');
@@ -176,7 +178,7 @@ describe('logins over STS in LocalStack', () => {
 });
 
 describe('a configured region', () => {
-  it('fails with CONFIG_INVALID when it differs from the region in an ARN', async () => {
+  it('a store fails with CONFIG_INVALID when the configured region differs from the region in an ARN', async () => {
     using account = openAccount();
     const { ARN: arn = '' } = await account.put('a', 'x');
     await using provider = await openProvider({ region: 'us-east-1' }, account.env);

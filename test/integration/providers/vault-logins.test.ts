@@ -79,7 +79,7 @@ async function openSession(config: object, env: Record<string, string>) {
 }
 
 describe.each(Object.entries(LOGIN_METHODS))('the login by %s on OpenBao', (_, open) => {
-  it('reads, logs in again after its token was revoked, and leaves no token behind', async () => {
+  it('the session reads, logs in again after its token was revoked, and leaves no token behind', async () => {
     const { bao, mount, policy } = await prepare();
     await using login = await open(bao, policy);
     const { mountPath, env } = login;
@@ -94,7 +94,7 @@ describe.each(Object.entries(LOGIN_METHODS))('the login by %s on OpenBao', (_, o
     expect(await tokensOf(bao, mountPath)).toBe(0);
   });
 
-  it('renews its token', async () => {
+  it('the session renews its token', async () => {
     const { bao, mount, policy } = await prepare();
     await using login = await open(bao, policy);
     const auth = { ...login.auth, mountPath: login.mountPath };
@@ -105,7 +105,7 @@ describe.each(Object.entries(LOGIN_METHODS))('the login by %s on OpenBao', (_, o
     expect(await tokensOf(bao, login.mountPath)).toBe(1);
   });
 
-  it('fails with AUTH_FAILED for a wrong credential and for a missing mount, without quoting the credential', async () => {
+  it('the login fails with AUTH_FAILED for a wrong credential and for a missing mount, without quoting the credential', async () => {
     const { bao, mount, policy } = await prepare();
     await using login = await open(bao, policy);
     for (const mountPath of [login.mountPath, 'nowhere']) {
@@ -119,7 +119,7 @@ describe.each(Object.entries(LOGIN_METHODS))('the login by %s on OpenBao', (_, o
 });
 
 describe('a role without the policy `default` on OpenBao', () => {
-  it('logs in again after a revocation, but not after a denied read', async () => {
+  it('the session logs in again after a revocation, but not after a denied read', async () => {
     const { bao, mount } = await prepare();
     await call(bao, 'POST', urlOf(mount, 2, 'b'), { data: { x: '1' } });
     const policy = `path "${mount}/data/a" { capabilities = ["read"] }`;
@@ -138,10 +138,10 @@ describe('a role without the policy `default` on OpenBao', () => {
 });
 
 describe('the login by ldap', () => {
-  it('is untested on OpenBao, because OpenBao has no built-in LDAP method', async () => {
+  it('the LDAP login is untested, because OpenBao has no built-in LDAP method', async () => {
     const { bao } = await prepare();
     const answer = await bao.request('POST', `/v1/sys/auth/ldap-${randomUUID()}`, { type: 'ldap' });
-    // A failure here means that OpenBao supports LDAP. Then add LDAP to `LOGIN_METHODS`.
+    // If this check fails, OpenBao supports LDAP. Then add LDAP to `LOGIN_METHODS`.
     expect(answer).toMatchObject({
       status: 400,
       body: { errors: ['plugin not found in the catalog: ldap'] },
@@ -150,7 +150,7 @@ describe('the login by ldap', () => {
 });
 
 describe('the login by jwt on OpenBao', () => {
-  it('fails with STORE_UNAVAILABLE until the server can fetch the keys of the issuer', async () => {
+  it('the login fails with STORE_UNAVAILABLE until the server can fetch the keys of the issuer', async () => {
     const { bao, mount, policy } = await prepare();
     await using issuer = await startIssuer();
     const config = { address: bao.address, mount };
@@ -216,7 +216,7 @@ describe('the login by kubernetes on OpenBao and a real API server', () => {
       await rm(folder, { recursive: true });
     }
 
-    /** A correctly signed token of a deleted ServiceAccount. The API server rejects it. */
+    /** Returns a correctly signed token of a deleted ServiceAccount. The API server rejects this token. */
     async function tokenOfRemovedAccount(): Promise<string> {
       const token = await login.tokenOf('bridge');
       await login.remove('bridge');
@@ -226,7 +226,7 @@ describe('the login by kubernetes on OpenBao and a real API server', () => {
 });
 
 describe('client certificates on OpenBao', () => {
-  it('are read again at each login, and are rejected if another authority issued them', async () => {
+  it('a session reads its client certificate again at each login, and fails if another authority issued the certificate', async () => {
     await using server = await startOpenBao({ tls: true });
     const { address, caFile = '', rootToken } = server;
     const headers = { 'x-vault-token': rootToken };

@@ -10,7 +10,7 @@ import { type Bao, call, createAppRole } from './vault-harness.ts';
 export interface LoginSetup extends AsyncDisposable {
   readonly auth: Readonly<Record<string, unknown>>;
   readonly mountPath: string;
-  /** The credentials by the variable names that `auth` uses. */
+  /** The credentials. The keys are the variable names that `auth` uses. */
   readonly env: Record<string, string>;
   readonly wrongEnv: Readonly<Record<string, string>>;
 }

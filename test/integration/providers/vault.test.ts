@@ -13,7 +13,7 @@ async function readOne(provider: Awaited<ReturnType<typeof openProvider>>, key: 
 }
 
 describe('absence in OpenBao', () => {
-  it('is distinguished from a mount of the other version, a missing mount and a missing namespace', async () => {
+  it('distinguishes an absent key from a mount of the other version, a missing mount and a missing namespace', async () => {
     const bao = openbao();
     const { address } = bao;
     const TOKEN = { TOKEN: bao.token };
@@ -37,7 +37,7 @@ describe('absence in OpenBao', () => {
     }
   });
 
-  it('is distinguished from a deleted or destroyed secret and from a missing version', async () => {
+  it('distinguishes an absent key from a deleted or destroyed secret and from a missing version', async () => {
     const bao = openbao();
     const mount = await createMount(bao, 2);
     await using provider = await openProvider({ address: bao.address, mount }, { TOKEN: bao.token });
@@ -58,7 +58,7 @@ describe('absence in OpenBao', () => {
     expect(codeOf(await readOne(provider, 'a'))).toBe('absent');
   });
 
-  it('is reported for a mount whose path contains slashes, inside a namespace', async () => {
+  it('reports an absence for a mount whose path contains slashes, inside a namespace', async () => {
     const bao = openbao();
     const namespace = `ns-${randomUUID()}`;
     await call(bao, 'POST', `sys/namespaces/${namespace}`, {});
@@ -72,7 +72,7 @@ describe('absence in OpenBao', () => {
     expect((await provider.check()).filter(({ error }) => error !== undefined)).toEqual([]);
   });
 
-  it('is reported for a mount in a child namespace after a login in the parent namespace', async () => {
+  it('reports an absence for a mount in a child namespace after a login in the parent namespace', async () => {
     const bao = openbao();
     const [parent, child] = [`ns-${randomUUID()}`, `ns-${randomUUID()}`];
     const inside = { 'x-vault-namespace': `${parent}/${child}` };
@@ -100,7 +100,7 @@ describe('absence in OpenBao', () => {
 
 describe('a login in a parent namespace', () => {
   it.each(['in the direct parent', 'in the root'])(
-    'reads keys, proves absence and leaves no token behind (%s)',
+    'a login in a parent namespace reads keys, proves absence and leaves no token behind (%s)',
     async (where) => {
       const bao = openbao();
       const [parent, child] = [`ns-${randomUUID()}`, 'team'];
@@ -136,7 +136,7 @@ describe('a login in a parent namespace', () => {
 });
 
 describe('values in OpenBao', () => {
-  it('keep the spelling of their numbers in version 1', async () => {
+  it('values of version 1 keep the spelling of their numbers', async () => {
     const bao = openbao();
     const mount = await createMount(bao, 1);
     const body = '{"z":123456789012345678901,"a":1.10,"e":1e5,"n":null,"o":{"b":[1.0]},"t":"<&>"}';
@@ -151,7 +151,7 @@ describe('values in OpenBao', () => {
     }
   });
 
-  it('fail with NOT_AN_OBJECT when they are null', async () => {
+  it('a value that is null fails with NOT_AN_OBJECT', async () => {
     const bao = openbao();
     const mount = await createMount(bao, 2);
     await using provider = await openProvider({ address: bao.address, mount }, { TOKEN: bao.token });
@@ -162,7 +162,7 @@ describe('values in OpenBao', () => {
     expect(reveal(await readOne(provider, 'b'))).toBe('{}');
   });
 
-  it('are found by tags', async () => {
+  it('a search finds values by tags', async () => {
     const bao = openbao();
     const mount = await createMount(bao, 2);
     for (const [key, live] of [
@@ -198,7 +198,7 @@ describe('the login by AppRole', () => {
     return { bao, mount, role, env, provider, [Symbol.asyncDispose]: () => provider[Symbol.asyncDispose]() };
   }
 
-  it('reads the keys that its policy allows, fails with ACCESS_DENIED for other keys, and proves absence', async () => {
+  it('the session reads the keys that its policy allows, fails with ACCESS_DENIED for other keys, and proves absence', async () => {
     await using login = await open();
     const keys = ['app/a', 'app/none', 'other/a', 'other/none'];
     const results = await login.provider.read(keys.map((key) => ({ key })));
@@ -209,7 +209,7 @@ describe('the login by AppRole', () => {
     expect((await login.provider.check()).filter(({ error }) => error !== undefined)).toEqual([]);
   });
 
-  it('logs in again after its token was revoked', async () => {
+  it('the session logs in again after its token was revoked', async () => {
     await using login = await open();
     await readOne(login.provider, 'app/a');
     await call(login.bao, 'PUT', `sys/leases/revoke-prefix/auth/${login.role.mountPath}`, {});
@@ -217,7 +217,7 @@ describe('the login by AppRole', () => {
     expect(new Set(results.map(codeOf))).toEqual(new Set(['found']));
   });
 
-  it('fails with AUTH_FAILED for a wrong secret id and at a mount without AppRole', async () => {
+  it('the login fails with AUTH_FAILED for a wrong secret id and at a mount without AppRole', async () => {
     await using login = await open();
     login.env.SECRET_ID = randomUUID();
     expect(codeOf(await readOne(login.provider, 'app/a'))).toBe('AUTH_FAILED');
@@ -229,7 +229,7 @@ describe('the login by AppRole', () => {
     expect(codeOf(await readOne(elsewhere, 'app/a'))).toBe('AUTH_FAILED');
   });
 
-  it('fails with AUTH_FAILED and an explanation when the server requires a second factor', async () => {
+  it('the login fails with AUTH_FAILED and an explanation when the server requires a second factor', async () => {
     const bao = openbao();
     const { mountPath, roleId, newSecretId } = await createAppRole(
       bao,
@@ -258,13 +258,13 @@ describe('the login by AppRole', () => {
     expect(codeOf(await readOne(login.provider, 'app/a'))).toBe('found');
   });
 
-  it('fails with AUTH_FAILED when another client already unwrapped the secret id', async () => {
+  it('the login fails with AUTH_FAILED when another client already unwrapped the secret id', async () => {
     await using login = await open({ wrapped: true });
     await login.bao.request('POST', '/v1/sys/wrapping/unwrap', { token: login.env.SECRET_ID });
     expect(codeOf(await readOne(login.provider, 'app/a'))).toBe('AUTH_FAILED');
   });
 
-  it('works with batch tokens and with single-use tokens', async () => {
+  it('the login works with batch tokens and with single-use tokens', async () => {
     await using batch = await open({ role: { token_type: 'batch', token_ttl: '60s' } });
     expect(codeOf(await readOne(batch.provider, 'app/a'))).toBe('found');
     await using once = await open({ role: { token_num_uses: 1 } });
@@ -286,7 +286,7 @@ describe('the login by AppRole', () => {
     },
   );
 
-  it('leaves no token behind', async () => {
+  it('the closed session leaves no token behind', async () => {
     const login = await open();
     const before = await login.role.tokens();
     await readOne(login.provider, 'app/a');
@@ -297,7 +297,7 @@ describe('the login by AppRole', () => {
 });
 
 describe('a server with TLS', () => {
-  it('is trusted through its CA, and reported as STORE_UNAVAILABLE while it is sealed', async () => {
+  it('trusts a server with TLS through its CA, and reports STORE_UNAVAILABLE while the server is sealed', async () => {
     await using server = await startOpenBao({ tls: true });
     const { address, caFile = '', rootToken } = server;
     const request = createRequest({

@@ -20,7 +20,7 @@ function startSentinel({ port }: RedisServer): Promise<RedisServer> {
   return startRedis({ sentinel: true, config: [`sentinel monitor main 127.0.0.1 ${port} 1`] });
 }
 
-/** Creates a folder with a configuration for this engine. */
+/** Creates a folder with a configuration that contains this `engine`. */
 async function prepare(engine: string) {
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-console-'));
   const listen = `127.0.0.1:${await freePort()}`;
@@ -55,31 +55,34 @@ it.each<[string, Case]>([
     'whose user may not run INFO',
     { redis: { config: ['user bridge on >pw ~* &* +@all -info'] }, user: 'bridge:pw@', state: 'down' },
   ],
-])('writes only structured log lines with a Redis %s', async (_, { redis, sentinel, user = '', state }) => {
-  await using server = await startRedis(redis);
-  await using stack = new AsyncDisposableStack();
-  const runningSentinel = sentinel && stack.use(await startSentinel(server));
-  const unusedPorts = [await freePort(), await freePort()];
-  const addresses =
-    runningSentinel &&
-    [unusedPorts[0], runningSentinel.port, unusedPorts[1]].map((port) => `'127.0.0.1:${port}'`);
-  const sentinelYaml = addresses ? `, sentinel: { name: main, addresses: [${addresses.join(', ')}] }` : '';
-  await using setup = await prepare(`{ kind: redis, url: { env: REDIS_URL }${sentinelYaml} }`);
-  const token = randomBytes(24).toString('hex');
-  await using served = await startServiceProcess({
-    cwd: setup.folder,
-    env: { ANN_TOKEN: token, REDIS_URL: server.address.replace('//', `//${user}`) },
-    address: setup.address,
-    token,
-  });
-  await within(20_000, async () => expect((await served.status()).engine.state).toBe(state));
-  if (state !== 'down')
-    await within(20_000, async () =>
-      expect(await readFile(join(setup.folder, 'cluster', 'apps', 'app.yaml'), 'utf8')).toContain('A:'),
-    );
-  const { code, stdout, stderr } = await served.stop();
-  expect(code).toBe(0);
-  expect(stdout).toBe('');
-  const foreignLines = stderr.split('\n').filter((line) => line !== '' && !line.startsWith('{"level":'));
-  expect(foreignLines).toEqual([]);
-});
+])(
+  'a service writes only structured log lines if it uses a Redis %s',
+  async (_, { redis, sentinel, user = '', state }) => {
+    await using server = await startRedis(redis);
+    await using stack = new AsyncDisposableStack();
+    const runningSentinel = sentinel && stack.use(await startSentinel(server));
+    const unusedPorts = [await freePort(), await freePort()];
+    const addresses =
+      runningSentinel &&
+      [unusedPorts[0], runningSentinel.port, unusedPorts[1]].map((port) => `'127.0.0.1:${port}'`);
+    const sentinelYaml = addresses ? `, sentinel: { name: main, addresses: [${addresses.join(', ')}] }` : '';
+    await using setup = await prepare(`{ kind: redis, url: { env: REDIS_URL }${sentinelYaml} }`);
+    const token = randomBytes(24).toString('hex');
+    await using served = await startServiceProcess({
+      cwd: setup.folder,
+      env: { ANN_TOKEN: token, REDIS_URL: server.address.replace('//', `//${user}`) },
+      address: setup.address,
+      token,
+    });
+    await within(20_000, async () => expect((await served.status()).engine.state).toBe(state));
+    if (state !== 'down')
+      await within(20_000, async () =>
+        expect(await readFile(join(setup.folder, 'cluster', 'apps', 'app.yaml'), 'utf8')).toContain('A:'),
+      );
+    const { code, stdout, stderr } = await served.stop();
+    expect(code).toBe(0);
+    expect(stdout).toBe('');
+    const foreignLines = stderr.split('\n').filter((line) => line !== '' && !line.startsWith('{"level":'));
+    expect(foreignLines).toEqual([]);
+  },
+);

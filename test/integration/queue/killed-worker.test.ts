@@ -9,7 +9,7 @@ import { openQueue } from './harness.ts';
 const CHILD = join(import.meta.dirname, 'killed-worker-child.ts');
 
 describe('a job whose process was killed', () => {
-  it('runs again with the latest request, even if an earlier add had another reason', {
+  it('a job whose process was killed runs again with the latest request, even if an earlier add had another reason', {
     tags: ['long'],
   }, async () => {
     await using server = await startRedis();
@@ -27,12 +27,12 @@ describe('a job whose process was killed', () => {
     expect(seen[0]).toEqual(job('a', 'manual', 'two~1'));
   });
 
-  it('runs again in another process within 30 seconds, as do jobs that were added in the meantime', async () => {
+  it('a job whose process was killed and jobs that were added later run in another process within 30 seconds', async () => {
     await using server = await startRedis();
     await using queue = await openQueue(server.address);
     await eventually(() => queue.health().state === 'up');
     await queue.add([job('a', 'event', 'one')]);
-    // BullMQ's default would tolerate only one stall of a job.
+    // Kill two processes of the job, because BullMQ would by default tolerate only one stall of a job.
     for (let time = 0; time < 2; time += 1) {
       const child = spawn(process.execPath, [CHILD, server.address], {
         stdio: ['ignore', 'pipe', 'inherit'],

@@ -38,14 +38,14 @@ async function leaveOldJobs(instance: string) {
   redis.disconnect();
 }
 
-it('runs the jobs of an earlier version, and ignores its other keys', async () => {
+it('runs the jobs that an earlier version left in Redis, and ignores the other keys of that version', async () => {
   const instance = newInstance();
   await leaveOldJobs(instance);
   await using queue = await openQueue(server.address, { instance });
   await eventually(() => queue.health().state === 'up');
   const messages: unknown[] = [];
   queue.broadcast.subscribe((...message) => void messages.push(message));
-  // Adding a job that an earlier version has delayed starts this job.
+  // If a caller adds a job that an earlier version has delayed, the job starts.
   await queue.add([job('late', 'event', 'new')]);
   const { seen, process, subjects } = recordingProcess();
   queue.start(process);

@@ -92,7 +92,7 @@ describe('the queue on Redis', () => {
     expect(await queue.counts()).toEqual({ waiting: 0, active: 0, delayed: 0 });
   });
 
-  it('reports since when Redis has kept its data without a loss', async () => {
+  it('reports the time since which Redis has kept its data without a loss', async () => {
     const server = await start();
     const queue = await open(server.address);
     const before = Date.now();
@@ -163,7 +163,7 @@ describe('the queue on Redis', () => {
     expect(await queue.counts()).toMatchObject({ waiting: 0, delayed: 0 });
   });
 
-  it('reports that another program paused it, and continues after a resume', {
+  it('reports that another program paused the queue, and continues after a resume', {
     tags: ['long'],
   }, async () => {
     const server = await start();

@@ -4,7 +4,7 @@ import { healthText, newInstance, openQueue } from './harness.ts';
 import { type RedisTopology, startCluster, startSentinels } from './redis-topologies.ts';
 
 describe('a Redis with sentinels', () => {
-  it('is found through its sentinels, and is used again after a failover', async () => {
+  it('finds the Redis through its sentinels, and uses it again after a failover', async () => {
     await using topology = await startSentinels('main');
     const [master] = topology.servers;
     await using queue = await openQueue('redis://ignored', {
@@ -22,7 +22,7 @@ describe('a Redis with sentinels', () => {
     await eventually(() => subjects().includes('b'));
   });
 
-  it('is used again by every connection after a failover, even while one sentinel hangs', async () => {
+  it('every connection uses the Redis again after a failover, even while one sentinel hangs', async () => {
     await using topology = await startSentinels('main');
     const [master, , hung] = topology.servers;
     if (hung === undefined) throw new Error('no sentinel was started');
@@ -58,7 +58,7 @@ describe('a Redis with sentinels', () => {
     }
   });
 
-  it('is reported as down when no sentinel answers', async () => {
+  it('reports the Redis as down when no sentinel answers', async () => {
     await using queue = await openQueue('redis://ignored', {
       sentinel: { name: 'main', addresses: ['127.0.0.1:1', '127.0.0.1:2'] },
     });

@@ -53,7 +53,7 @@ describe('a Redis that rejects requests', () => {
     ['with a wrong password', ':wr0ng@', 'Redis rejects the user and password of `engine.url`'],
     ['with an unknown user', 'ann:wr0ng@', 'Redis rejects the user and password of `engine.url`'],
   ])(
-    'is distinguished from an unreachable Redis if the queue connects %s',
+    'distinguishes a Redis that rejects a login from an unreachable Redis if the queue connects %s',
     async (_, credentials, detail) => {
       const server = await start({ args: ['--requirepass', 's3cret'] });
       const queue = await open(server.address.replace('//', `//${credentials}`));
@@ -69,7 +69,7 @@ describe('a Redis that rejects requests', () => {
     ['no password', undefined],
     ['a wrong password', SecretValue.fromText('wr0ng')],
   ])(
-    'is reported as misconfigured if the configuration contains %s for its sentinels',
+    'reports the sentinels as misconfigured if the configuration contains %s for them',
     async (_, password) => {
       const master = await start();
       const sentinel = await start({
@@ -87,12 +87,12 @@ describe('a Redis that rejects requests', () => {
     },
   );
 
-  it('works with a user, its password and only the documented rights', async () => {
+  it('the queue works with a user, a password and only the documented rights', async () => {
     const server = await start({ config: [`user bridge on >p%40ss! ${RIGHTS.join(' ')}`] });
     await expectWorking(await open(server.address.replace('//', '//bridge:p%2540ss!@')));
   });
 
-  it('reports missing rights, and works after they are granted', async () => {
+  it('the queue reports missing rights, and works after an administrator grants them', async () => {
     const server = await start({ config: [`user bridge on >pw ~other:* &* +@all`] });
     const queue = await open(server.address.replace('//', '//bridge:pw@'));
     await eventually(() => healthText(queue).startsWith('down: Redis denies the user'));
@@ -104,7 +104,7 @@ describe('a Redis that rejects requests', () => {
   it.each([
     ['without scripts', { config: ['rename-command EVAL ""', 'rename-command EVALSHA ""'] }, undefined],
     ['with a value of another type at a queue key', {}, ['SET', '{secretbridge:test}:jobs:prioritized', 'x']],
-  ])('is reported as misconfigured %s', { tags: ['long'] }, async (_, options, command) => {
+  ])('reports a Redis %s as misconfigured', { tags: ['long'] }, async (_, options, command) => {
     const server = await start(options);
     if (command !== undefined) await server.command(...command);
     const queue = await open(server.address);
@@ -124,7 +124,7 @@ describe('a Redis that rejects requests', () => {
     await eventually(() => seen.length === 1);
   });
 
-  it('skips invalid broadcasts and delivers the next valid one', async () => {
+  it('the queue skips invalid broadcasts and delivers the next valid one', async () => {
     const server = await start();
     const queue = await open(server.address);
     const key = '{secretbridge:test}:broadcast:events';
@@ -141,7 +141,7 @@ describe('a Redis that rejects requests', () => {
     expect(received).toEqual(['a valid']);
   });
 
-  it('is degraded while its memory is full, and recovers without a restart', async () => {
+  it('the queue is degraded while the memory of the Redis is full, and recovers without a restart', async () => {
     const server = await start();
     const queue = await open(server.address);
     const { seen, process } = recordingProcess();
@@ -163,7 +163,7 @@ describe('a Redis that rejects requests', () => {
     expect(healths.every((health) => health === 'up' || health.startsWith('degraded'))).toBe(true);
   });
 
-  it('is degraded but works when its eviction policy may drop jobs', async () => {
+  it('the queue is degraded but works when the eviction policy of the Redis may drop jobs', async () => {
     const server = await start({ args: ['--maxmemory-policy', 'allkeys-lru'] });
     const queue = await open(server.address);
     const { seen, process } = recordingProcess();
@@ -173,7 +173,9 @@ describe('a Redis that rejects requests', () => {
     await eventually(() => seen.length === 1);
   });
 
-  it('is down while it is a replica, and works after it becomes a master', { tags: ['long'] }, async () => {
+  it('the queue is down while its Redis is a replica, and works after the Redis becomes a master', {
+    tags: ['long'],
+  }, async () => {
     const server = await start();
     await server.command('REPLICAOF', '127.0.0.1', String(await freePort()));
     const queue = await open(server.address);
@@ -223,14 +225,14 @@ describe('a Redis behind TLS', () => {
     };
   }
 
-  it('works with its CA and a client certificate', async () => {
+  it('the queue works with the CA of the Redis and a client certificate', async () => {
     const { url, folder, caFile } = await startTls();
     const tls = { caFile, certFile: join(folder, 'cert.pem'), keyFile: join(folder, 'key.pem') };
     await expectWorking(await open(url, { tls }));
   });
 
   it.each(['alone', 'in a cluster', 'as a sentinel'])(
-    'is rejected if another authority signed its certificate (Redis %s)',
+    'the queue rejects a Redis whose certificate was signed by another authority (Redis %s)',
     async (how) => {
       const { url, otherCaFile } = await startTls();
       const sentinel = { name: 'main', addresses: [new URL(url).host] };
@@ -245,7 +247,7 @@ describe('a Redis behind TLS', () => {
     },
   );
 
-  it('is rejected if another authority signed its certificate, even with NODE_TLS_REJECT_UNAUTHORIZED=0', async () => {
+  it('the queue rejects a Redis whose certificate was signed by another authority, even with NODE_TLS_REJECT_UNAUTHORIZED=0', async () => {
     vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
     stops.push(async () => void vi.unstubAllEnvs());
     const { url, folder, otherCaFile } = await startTls();
@@ -254,13 +256,13 @@ describe('a Redis behind TLS', () => {
     await eventually(() => healthText(queue).startsWith('down: the TLS connection to Redis fails'));
   });
 
-  it('is rejected when its certificate has another server name', async () => {
+  it('the queue rejects a Redis whose certificate has another server name', async () => {
     const { url, caFile } = await startTls();
     const queue = await open(url, { tls: { caFile, serverName: 'redis.example' } });
     await eventually(() => healthText(queue).startsWith('down: the TLS connection to Redis fails'));
   });
 
-  it('fails with CREDENTIAL_MISSING if the configured CA file is missing', async () => {
+  it('the queue fails with CREDENTIAL_MISSING if the configured CA file is missing', async () => {
     const tls = { caFile: '/nowhere/ca.pem' };
     await expect(openQueue('rediss://127.0.0.1:1', { tls })).rejects.toMatchObject({
       code: 'CREDENTIAL_MISSING',

@@ -9,7 +9,8 @@ import { connect } from '../cluster/harness.ts';
 import { kubernetes } from '../services/inject.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
 
-// This cluster has no controller. A rollout runs until the test writes its final status, as a controller would.
+// This cluster has no controller. A rollout therefore runs until the test writes the final status, as a controller
+// would.
 
 interface Raw {
   readonly metadata: { readonly generation: number };
@@ -105,7 +106,7 @@ async function openNamespace() {
   };
 }
 
-it('restarts each kind once by a patch of its pod template, and keeps foreign annotations', async () => {
+it('restarts each kind of workload once by a patch of its pod template, and keeps foreign annotations', async () => {
   await using workspace = await openNamespace();
   const kinds = { Deployment: 'deployments', StatefulSet: 'statefulsets', DaemonSet: 'daemonsets' };
   for (const [kind, plural] of Object.entries(kinds)) {

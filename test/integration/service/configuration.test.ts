@@ -46,7 +46,7 @@ const configRecords = async (world: World) =>
   (await world.records()).filter(({ action }) => action === 'configure');
 
 describe('a change of the configuration', () => {
-  it('updates only the changed mapping, syncs a new mapping immediately, and deletes the Secret of a removed mapping if configured', async () => {
+  it('a change updates only the changed mapping, syncs a new mapping immediately, and deletes the Secret of a removed mapping if configured', async () => {
     await using world = await open();
     await using served = await world.serve();
     await within(10_000, () => expectSynced(served));
@@ -83,7 +83,7 @@ describe('a change of the configuration', () => {
     expect(served.log()).not.toContain('restarts with a new configuration');
   });
 
-  it('writes nothing when it affects only the refresh', { tags: ['long'] }, async () => {
+  it('a change that affects only the refresh causes no write', { tags: ['long'] }, async () => {
     await using world = await open();
     await using served = await world.serve();
     await within(10_000, () => expectSynced(served));
@@ -98,7 +98,7 @@ describe('a change of the configuration', () => {
     await within(5_000, async () => expect(await world.writes()).toHaveLength(before + 3));
   });
 
-  it('discards the running reads of a mapping without an error if it removes the mapping and its store', {
+  it('running reads end without an error when their mapping and store are removed', {
     tags: ['long'],
   }, async () => {
     await using proxy = await startFaultProxy(openbao().address);
@@ -126,7 +126,7 @@ ${config(THREE)(names)}  - name: goes
     expect(served.logged().filter(({ level }) => level !== 'info')).toEqual([]);
   });
 
-  it('is detected when a ConfigMap mount replaces its symbolic link', async () => {
+  it('detects a change when a ConfigMap mount replaces its symbolic link', async () => {
     await using world = await open();
     const conf = join(world.folder, 'conf');
     const swap = async (version: string) => {
@@ -145,7 +145,7 @@ ${config(THREE)(names)}  - name: goes
     console.log(`a swapped ConfigMap was applied after ${elapsedMs} ms`);
   });
 
-  it('is reported when it is invalid, and the last valid configuration stays active', async () => {
+  it('reports an invalid configuration, and keeps the last valid configuration active', async () => {
     await using world = await open({ config: config(THREE, '4s') });
     await using served = await world.serve();
     await within(10_000, () => expectSynced(served));
@@ -176,7 +176,7 @@ ${config(THREE)(names)}  - name: goes
     expect((await served.status()).config).toEqual({ valid: true, problems: [], differing: [] });
   });
 
-  it('reopens the server in the same process if it changes the listen address', {
+  it('reopens the server in the same process if a change affects the listen address', {
     tags: ['long'],
   }, async () => {
     await using world = await open();
@@ -197,7 +197,9 @@ ${config(THREE)(names)}  - name: goes
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('is detected immediately on SIGHUP, together with new credentials', { tags: ['long'] }, async () => {
+  it('detects a change of the configuration and of credentials immediately on SIGHUP', {
+    tags: ['long'],
+  }, async () => {
     await using world = await open({ secretIdFile: true });
     await writeFile(join(world.folder, 'secret-id'), 'wrong');
     await using served = await world.serve();

@@ -149,7 +149,7 @@ describe('a service', () => {
     await within(5_000, async () => expect((await served.target('app'))?.state).toBe('synced'));
   });
 
-  it('reports drift with `onDrift: report`, and repairs it on a manual sync', async () => {
+  it('reports drift with `onDrift: report`, and repairs drift on a manual sync', async () => {
     await using scene = await open({
       config: (names) => CONFIG(names).replace('refresh: 5s', 'refresh: 5s, onDrift: report'),
     });
@@ -188,7 +188,7 @@ describe('a service', () => {
       }
       expect((await served.target('app'))?.state).toBe('contested');
     });
-    // A repair that loses the race does not count, and the service retries it immediately.
+    // If the other controller writes first, a repair does not count and the service retries it immediately.
     const repairs = async () =>
       (await world.records()).filter(
         ({ action, phase, outcome }) => action === 'repair' && phase === 'outcome' && outcome === 'ok',
@@ -201,7 +201,7 @@ describe('a service', () => {
     // From now on, the service makes only one repair in each refresh interval.
     const elapsedMs = await within(30_000, async () => {
       await world.patch('app', { data: { PASSWORD: base64(`theirs ${++rounds}`) } });
-      // The first of these repairs may have started before the count.
+      // One of these repairs may have started before the count began.
       expect(await repairs()).toBeGreaterThanOrEqual(before + 3);
     });
     console.log(`contested after ${before} repairs in ${rounds} rounds; three more took ${elapsedMs} ms`);

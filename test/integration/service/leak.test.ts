@@ -29,7 +29,7 @@ const VALUES = {
   binary: binaryMarker('bytes'),
   byHand: textMarker('what somebody put in by hand'),
 };
-/** Parts of events that the service must drop. */
+/** Texts in events that the service must drop. */
 const EVENT = {
   value: textMarker('value of an event'),
   key: textMarker('unknown key of an event'),
@@ -92,7 +92,7 @@ async function rejectCreation(world: World, secret: string): Promise<void> {
   const path = `/api/v1/namespaces/${world.ns('apps')}/resourcequotas`;
   const hard = { 'count/secrets': '1' };
   assertStatus(await request('POST', path, { metadata: { name: 'few' }, spec: { hard } }), 201, 'quota');
-  // This cluster has no controller that counts usage, so this writes the status.
+  // This cluster has no controller that counts usage, so this function writes the status of the quota.
   const headers = { 'content-type': 'application/merge-patch+json' };
   assertStatus(
     await request('PATCH', `${path}/few/status`, { status: { hard, used: hard } }, headers),

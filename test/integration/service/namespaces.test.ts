@@ -30,7 +30,7 @@ it('a selector includes a namespace that is created or labeled after the start',
     expect((await served.status()).targets).toMatchObject([{ state: 'synced' }, { state: 'synced' }]),
   );
 
-  // A deselected target stays by default.
+  // By default, the Secret stays in a namespace that the selector no longer selects.
   await world.label('two', { bridge: null });
   await within(5_000, async () => expect((await served.status()).targets).toHaveLength(1));
   await expectSecretIn('two')();

@@ -136,7 +136,9 @@ describe('the service', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('only delays its first sync when the API server is down at the start', { tags: ['long'] }, async () => {
+  it('the service delays its first sync if the API server is down at the start, and then recovers', {
+    tags: ['long'],
+  }, async () => {
     await using gate = await openTcpGate(kubernetes().address);
     await using world = await openWorld({ config, scope: 'namespace', apiAddress: gate.address });
     await seed(world, 'first');
@@ -162,7 +164,7 @@ it('restarts of the service cause no writes, and read only keys that are due', {
     vaultAddress: proxy.address,
   });
   await seed(world, 'first');
-  // `doctor` also reads each key.
+  // `doctor`, which runs before this point, also reads each key.
   const before = reads(proxy);
   {
     await using served = await world.serve();
@@ -174,14 +176,14 @@ it('restarts of the service cause no writes, and read only keys that are due', {
   for (let times = 0; times < 3; times++) {
     await using served = await world.serve();
     await within(5_000, async () => expect(await states(served)).toEqual(['synced']));
-    // This is long enough for several ticks of the scheduler.
+    // The wait is long enough for several ticks of the scheduler.
     const began = performance.now();
     await within(5_000, () => expect(performance.now() - began).toBeGreaterThan(2_500));
     expect((await served.stop()).code).toBe(0);
   }
   const more = reads(proxy) - before - COUNT;
   console.log(`three restarts of ${COUNT} targets: ${more} reads`);
-  // At most one sweep, which runs every ten minutes, falls into this time. A sweep reads each key once.
+  // The service sweeps every ten minutes, so at most one sweep happens during the test. A sweep reads each key once.
   expect([0, COUNT]).toContain(more);
   expect(await world.writes()).toHaveLength(writes);
   const added = (await world.records()).slice(records);

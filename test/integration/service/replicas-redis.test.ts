@@ -48,9 +48,9 @@ async function expectComplete(world: World, count: number): Promise<void> {
 }
 
 describe('Redis', () => {
-  it.each(['an empty restart'] as const)('causes no lost change after %s during a sync', expectNoLoss);
+  it.each(['an empty restart'] as const)('no change is lost after %s during a sync', expectNoLoss);
   it.each(['FLUSHALL'] as const)(
-    'causes no lost change after %s during a sync',
+    'no change is lost after %s during a sync',
     { tags: ['long'] },
     expectNoLoss,
   );
@@ -93,7 +93,7 @@ describe('Redis', () => {
     for (const replica of [a, b]) expect((await replica.stop()).code).toBe(0);
   }
 
-  it('degrades the service while it is down at the start, and lets the service sync afterwards', {
+  it('the service is degraded while Redis is down at the start, and syncs when Redis becomes available', {
     tags: ['long'],
   }, async () => {
     const port = await freePort();
@@ -127,7 +127,7 @@ describe('Redis', () => {
   });
 
   it.each(['away', 'frozen'] as const)(
-    'does not delay SIGTERM when it is %s',
+    'the service exits after SIGTERM without a delay when Redis is %s',
     { tags: ['long'] },
     async (how) => {
       await using server = await startRedis();
@@ -152,7 +152,7 @@ describe('Redis', () => {
     },
   );
 
-  it('is reported by error code in the status and the log if it rejects the password, and neither contains that password', async () => {
+  it('the status and the log report an error code if Redis rejects the password, and neither contains that password', async () => {
     await using server = await startRedis({ args: ['--requirepass', 'the-right-one'] });
     const url = server.address.replace('redis://', 'redis://:a-wrong-one@');
     await using world = await open(url);
@@ -166,14 +166,14 @@ describe('Redis', () => {
     expect(await served.metric('secretbridge_engine_up')).toBe(0);
     expect(JSON.stringify(line)).toContain('engine.url');
     const status = await world.cli('status', '--server', served.address);
-    // The target still waits for its first run. This counts as a transient failure.
+    // A target that still waits for its first run counts as a transient failure.
     expect(status.code).toBe(1);
     expect(status.stdout).toContain('QUEUE_MISCONFIGURED');
     expect((await served.get('/readyz', '')).status).toBe(200);
     const { text } = await served.get('/api/v1/status');
     const { stdout, stderr } = await served.stop();
     for (const output of [text, stdout, stderr, status.stdout]) expect(output).not.toContain('a-wrong-one');
-    // The error is logged once, instead of once for each attempt and target.
+    // The log contains the error only once, and not once for each attempt and target.
     expect(served.logged().filter(({ code }) => code === 'QUEUE_MISCONFIGURED')).toHaveLength(1);
   });
 });

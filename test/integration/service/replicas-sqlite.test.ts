@@ -6,7 +6,7 @@ import { openWorld, type World } from './world.ts';
 
 const COUNT = 3;
 
-/** The time within which replicas detect each other. */
+/** The maximum time until replicas detect each other. */
 const DISCOVERY_MS = 30_000;
 
 async function open(): Promise<World> {
@@ -16,7 +16,7 @@ async function open(): Promise<World> {
   return world;
 }
 
-/** Expects that the service runs longer than the detection of another replica takes. */
+/** Expects that the service still runs after the time within which it would detect another replica. */
 async function expectRunning(world: World, served: ServiceProcess, value: string): Promise<void> {
   let ended = false;
   void served.ended.then(() => (ended = true));
@@ -30,7 +30,7 @@ async function expectRunning(world: World, served: ServiceProcess, value: string
 }
 
 describe('a SQLite audit with Redis', () => {
-  it('allows one replica: the second one exits with an explanation, and the first one continues', async () => {
+  it('allows only one replica: the second replica exits with an explanation, and the first replica continues', async () => {
     await using world = await open();
     await using first = await world.replica('a');
     await within(20_000, () => expectSynced(first, COUNT));
@@ -49,7 +49,7 @@ describe('a SQLite audit with Redis', () => {
   });
 
   it.each(['SIGTERM', 'SIGKILL'] as const)(
-    'accepts a service that starts right after the previous one ended by %s',
+    'accepts a service that starts right after the previous service ended by %s',
     async (signal) => {
       await using world = await open();
       {
@@ -64,7 +64,7 @@ describe('a SQLite audit with Redis', () => {
     },
   );
 
-  it('accepts a service that reopens with another configuration', async () => {
+  it('accepts a service that reopens its audit with another configuration', async () => {
     await using world = await open();
     await using served = await world.replica('a');
     await within(20_000, () => expectSynced(served, COUNT));

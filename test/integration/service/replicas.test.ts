@@ -33,7 +33,7 @@ const nameOf = async (served: ServiceProcess): Promise<string> => (await served.
 const creates = (writes: readonly string[]) => writes.filter((write) => write.startsWith('create'));
 
 describe('two replicas', () => {
-  it('share a first sync of 40 targets, and create each target once in one chain', async () => {
+  it('two replicas share a first sync of 40 targets, and create each target once and in one audit chain', async () => {
     // Adds the mappings when both replicas run, so neither has a head start.
     await using scene = await openTwo(manyMappings(1), 40);
     const { world, a, b } = scene;
@@ -61,7 +61,7 @@ describe('two replicas', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('write a rotation once, and repair drift once', { tags: ['long'] }, async () => {
+  it('two replicas write a rotation once, and repair drift once', { tags: ['long'] }, async () => {
     const count = 20;
     await using scene = await openTwo(manyMappings(count, 'defaults: { refresh: 4s }'), count);
     const { world } = scene;
@@ -70,7 +70,7 @@ describe('two replicas', () => {
 
     await seed(world, count, 'second');
     const rotated = await within(15_000, () => expectValues(world, count, 'second'));
-    // There are no further writes in the next refresh interval.
+    // There are no more writes in the next refresh interval.
     const began = performance.now();
     await within(10_000, () => expect(performance.now() - began).toBeGreaterThan(5_000));
     const updates = (await world.writes()).slice(count);
@@ -93,7 +93,7 @@ describe('two replicas', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('report the same `status`, and answer a sync no matter which replica runs it', {
+  it('both replicas report the same `status`, and each answers a sync no matter which replica runs the sync', {
     tags: ['long'],
   }, async () => {
     const count = 20;
@@ -147,7 +147,9 @@ describe('two replicas', () => {
     await within(10_000, async () => expect(await comparableStatus(b)).toEqual(await comparableStatus(a)));
   });
 
-  it('apply configuration changes that were made while both were stopped', { tags: ['long'] }, async () => {
+  it('replicas apply configuration changes that were made while both replicas were stopped', {
+    tags: ['long'],
+  }, async () => {
     const labelled =
       (label: string): WorldOptions['config'] =>
       (names) =>
@@ -171,7 +173,7 @@ describe('two replicas', () => {
     await within(20_000, async () => expect(await labels()).toEqual(['two', 'two', 'two']));
   });
 
-  it('complete 60 writes and resolve all intents if one of the replicas is killed', async () => {
+  it('two replicas complete 60 writes and resolve all intents if one of the replicas is killed', async () => {
     const count = 60;
     // Adds the mappings when both replicas run, so both do part of the work.
     await using scene = await openTwo(manyMappings(1), count);

@@ -58,7 +58,7 @@ const restartRecords = async (world: World): Promise<readonly string[]> =>
     .map(({ note, outcome, code }) => [note, outcome, code].filter((part) => part !== undefined).join(' '));
 
 describe('restarts of workloads', () => {
-  it('happen once for each change of content, for every kind and for a selector', async () => {
+  it('restarts happen once for each change of content, for every kind of workload and for a selector', async () => {
     await using world = await open({
       restart: `[ { kind: Deployment, name: one }, { kind: StatefulSet, name: one }, { kind: DaemonSet, name: one },
         { kind: Deployment, selector: { matchLabels: { tier: back } } } ]`,
@@ -86,7 +86,7 @@ describe('restarts of workloads', () => {
         expect(await workload.annotations()).toEqual({ [restartAnnotation('m0')]: fingerprint });
       await finish();
 
-      // This is a new version with the same bytes.
+      // This write creates a new version with the same bytes.
       const before = await world.secret('m0');
       await put(world, 'second');
       await within(10_000, async () =>
@@ -119,7 +119,7 @@ describe('restarts of workloads', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   }, 180_000);
 
-  it('are combined into one restart if ten Secrets change within the window', {
+  it('ten Secrets that change within the window cause one restart', {
     tags: ['long'],
   }, async () => {
     await using world = await open({ restart: ONE, mappings: 10, window: '3s' });
@@ -138,7 +138,7 @@ describe('restarts of workloads', () => {
     expect(await restartRecords(world)).toHaveLength(10);
   });
 
-  it('do not happen after an adoption without a change of content', { tags: ['long'] }, async () => {
+  it('an adoption without a change of content causes no restart', { tags: ['long'] }, async () => {
     await using world = await open({ restart: ONE, onConflict: 'adopt' });
     const one = await createWorkload(world, 'Deployment', 'one');
     await put(world, 'first');
@@ -152,7 +152,7 @@ describe('restarts of workloads', () => {
     await within(15_000, async () => expect(await one.rolls()).toBe(1));
   });
 
-  it('wait for the end of a running rollout if the limit `atOnce` is reached', {
+  it('a restart waits for the end of a running rollout if the limit `atOnce` is reached', {
     tags: ['long'],
   }, async () => {
     await using world = await open({
@@ -185,7 +185,7 @@ describe('restarts of workloads', () => {
     await within(10_000, async () => expect(await restartRecords(world)).toHaveLength(3));
   });
 
-  it('are not repeated when someone reverts the annotation', { tags: ['long'] }, async () => {
+  it('a restart is not repeated when someone reverts the annotation', { tags: ['long'] }, async () => {
     await using world = await open({ restart: ONE });
     const one = await createWorkload(world, 'Deployment', 'one');
     await put(world, 'first');
@@ -204,7 +204,7 @@ describe('restarts of workloads', () => {
     await within(15_000, async () => expect(await world.writes('deployments')).toHaveLength(2));
   });
 
-  it('happen even if the service is killed between the write and the restart', {
+  it('a restart happens even if the service is killed between the write and the restart', {
     tags: ['long'],
   }, async () => {
     await using world = await open({ restart: ONE, window: '5s' });
@@ -230,7 +230,7 @@ describe('restarts of workloads', () => {
     expect(await restartRecords(world)).toEqual(['Deployment/one ok']);
   });
 
-  it('report a missing workload only once', { tags: ['long'] }, async () => {
+  it('reports a missing workload only once', { tags: ['long'] }, async () => {
     await using world = await open({ restart: '[ { kind: Deployment, name: nothing } ]' });
     await put(world, 'first');
     await using served = await world.serve();

@@ -46,7 +46,7 @@ async function rotate(world: World): Promise<readonly number[]> {
 }
 
 describe('rollback with the running service', () => {
-  it('keeps the target at its version during sweeps, rotations, edits and restarts, and restarts workloads', {
+  it('a rollback keeps the target at its version during sweeps, rotations, edits and restarts, and restarts workloads', {
     tags: ['long'],
     timeout: 120_000,
   }, async () => {
@@ -107,7 +107,7 @@ describe('rollback with the running service', () => {
       await one.finish();
       expect((await served.target('db'))?.state).toBe('synced');
 
-      // The service removes a forged pin annotation. The annotation has no effect.
+      // Someone forges a pin annotation. The service removes the annotation, which has no effect.
       await world.patch('db', { metadata: { annotations: { 'secretbridge.dev/pin': `${second}` } } });
       await within(10_000, async () => expect(await pinOf(world)).toBeUndefined());
       expect((await served.target('db'))?.state).toBe('synced');
@@ -142,7 +142,7 @@ describe('rollback with the running service', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('takes effect in a running service if a command recorded the pin in the same audit', async () => {
+  it('a rollback takes effect in a running service if a command recorded the pin in the same audit', async () => {
     await using world = await openWorld({ config });
     await put(world, 'first');
     await using served = await world.serve();
@@ -158,7 +158,7 @@ describe('rollback with the running service', () => {
     await expectValue(world, 'third');
   });
 
-  it('is completed by the service if the command was killed after recording the rollback', {
+  it('the service completes a rollback whose command was killed after recording the rollback', {
     tags: ['long'],
   }, async () => {
     await using world = await openWorld({ config });
@@ -188,7 +188,7 @@ describe('rollback with the running service', () => {
 });
 
 describe('rollback with two replicas', () => {
-  it('pins the target on both replicas, no matter which replica receives the request', {
+  it('a rollback pins the target on both replicas, no matter which replica receives the request', {
     tags: ['long'],
   }, async () => {
     await using redis = await startRedis();

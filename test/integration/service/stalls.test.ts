@@ -32,7 +32,7 @@ ${Array.from(
 
 describe.concurrent('a stall', () => {
   it(
-    'ends at a deadline when it affects all connections to the API server, and the service then repairs drift',
+    'a stall of all connections to the API server ends at a deadline, and the service then repairs drift',
     async () => {
       await using gate = await openTcpGate(kubernetes().address);
       await using world = await openWorld({
@@ -66,7 +66,7 @@ describe.concurrent('a stall', () => {
   );
 
   it(
-    'fails only the targets of one store with TIMEOUT if it affects only that store, and does not delay other targets',
+    'a stall of one store fails only the targets of that store with TIMEOUT, and delays no other target',
     async () => {
       await using proxy = await startFaultProxy(openbao().address);
       await using world = await openWorld({ scope: 'namespace', config: config(proxy.address) });
@@ -98,7 +98,7 @@ describe.concurrent('a stall', () => {
       console.log(
         `sync of a healthy target, alone: p50 ${alone.p50} ms, p99 ${alone.p99} ms; next to a dead store: p50 ${besideDeadStore.p50} ms, p99 ${besideDeadStore.p99} ms`,
       );
-      // Allows 100 ms more, because the machine may be busy.
+      // The limit is 100 ms higher than needed, because the machine may be busy.
       expect(besideDeadStore.p99).toBeLessThan(alone.p99 * 1.5 + 100);
       expect(await states('healthy')).toEqual(['synced']);
       for (let n = 0; n < COUNT; n++)

@@ -8,7 +8,7 @@ const childrenOf = (spans: readonly ReceivedSpan[], { spanId }: ReceivedSpan): r
   spans.filter(({ parentSpanId }) => parentSpanId === spanId).map(({ name }) => name);
 
 describe('the traces of a running service', () => {
-  it('connect a sweep or request with its write, and are sent before the process exits', async () => {
+  it('a trace connects a sweep or request with its write, and is sent before the process exits', async () => {
     await using receiver = await openReceiver();
     await using world = await openWorld({
       config: ({ prefix, ns }) => `tracing: { otlp: { endpoint: '${receiver.endpoint}' } }

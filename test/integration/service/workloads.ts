@@ -3,7 +3,8 @@ import { kubernetes } from '../services/inject.ts';
 import { assertStatus } from '../services/kubernetes-api.ts';
 import type { World } from './world.ts';
 
-// This cluster has no controller. A rollout runs until the test writes its final status, as a controller would.
+// This cluster has no controller. A rollout therefore runs until the test writes the final status, as a controller
+// would.
 
 export const PLURALS = {
   Deployment: 'deployments',
@@ -22,9 +23,9 @@ interface RawWorkload {
 export interface Workload {
   readonly name: string;
   read(): Promise<RawWorkload>;
-  /** The number of changes of its pod template. */
+  /** The number of changes of the pod template. */
   rolls(): Promise<number>;
-  /** The bridge's annotations in its pod template. */
+  /** The bridge's annotations in the pod template. */
   annotations(): Promise<Readonly<Record<string, string>>>;
   /** Writes the status of a finished rollout. */
   finish(): Promise<void>;

@@ -7,7 +7,7 @@ import { loadCompose } from './compose-spec.ts';
 const FILE = resolve(import.meta.dirname, '../../../docker-compose.yml');
 
 describe('docker-compose.yml, read by the Compose loader', () => {
-  it('contains the expected services', async () => {
+  it('docker-compose.yml contains the expected services', async () => {
     const composed = await loadCompose(FILE);
     expect(composed).toMatchObject({ ok: true });
     if (!composed.ok) return;
@@ -34,7 +34,7 @@ describe('docker-compose.yml, read by the Compose loader', () => {
     ['a missing service', 'seed: { condition', 'seeds: { condition', 'seeds'],
     ['a missing volume', 'state:/var/lib', 'stat:/var/lib', 'stat'],
     ['an invalid port', "'127.0.0.1:8200:8200'", "'127.0.0.1:8200:82000000'", '82000000'],
-  ])('is rejected with %s', async (_, from, to, named) => {
+  ])('the loader rejects a docker-compose.yml with %s', async (_, from, to, named) => {
     const folder = mkdtempSync(join(tmpdir(), 'secretbridge-compose-'));
     try {
       const text = readFileSync(FILE, 'utf8');

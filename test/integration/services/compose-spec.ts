@@ -42,7 +42,7 @@ export async function loadCompose(path: string): Promise<Composed> {
   try {
     const { stdout } = await promisify(execFile)(program, [path], {
       cwd: dirname(path),
-      // Variables of this machine must not change the result.
+      // Do not pass environment variables of this machine, because they would change the result.
       env: {},
     });
     return { ok: true, model: JSON.parse(stdout) as ComposeModel };

@@ -15,7 +15,7 @@ const confLines = () =>
   readFileSync(CONF, 'utf8')
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'));
-/** Replaces the port of an address, because a parallel run would find a server on the standard port. */
+/** Replaces the port of an address, because a parallel run could use a server on the standard port. */
 const withPort = (address: string, port: string | number) => {
   const url = new URL(address);
   url.port = String(port);
@@ -23,7 +23,7 @@ const withPort = (address: string, port: string | number) => {
 };
 
 describe('the Redis of Compose', () => {
-  it('is used with its Compose configuration, and keeps running', async () => {
+  it('uses the Redis of Compose with its Compose configuration, and keeps the Redis running', async () => {
     await using server = await startRedis({ config: confLines() });
     const compose = { redis: withPort(servers.redis, server.port) };
     const borrowed = await borrowRedis({}, compose);
@@ -35,12 +35,12 @@ describe('the Redis of Compose', () => {
   it.each([
     ['has no password', []],
     ['has another password', ['requirepass of-somebody-else']],
-  ])('is ignored when it %s', async (_, config) => {
+  ])('ignores a Redis that %s', async (_, config) => {
     await using server = await startRedis({ config });
     expect(await borrowRedis({}, { redis: withPort(servers.redis, server.port) })).toBeUndefined();
   });
 
-  it('is ignored when another Redis is configured', async () => {
+  it('ignores the Redis of Compose when another Redis is configured', async () => {
     await using server = await startRedis();
     const env = { SECRETBRIDGE_TEST_REDIS_URL: server.address };
     expect(await borrowRedis(env)).toMatchObject({ address: server.address });
@@ -51,7 +51,7 @@ describe('the Redis of Compose', () => {
 });
 
 describe('the PostgreSQL of Compose', () => {
-  it('is used only when the Compose user can log in', async () => {
+  it('uses the PostgreSQL of Compose only when the Compose user can log in', async () => {
     await using server = await startPostgres({ borrow: false });
     const compose = { postgres: withPort(servers.postgres, new URL(server.url).port) };
     expect(await borrowPostgres({}, compose)).toBeUndefined();
@@ -65,7 +65,7 @@ describe('the PostgreSQL of Compose', () => {
 });
 
 describe('the API server of Compose', () => {
-  it('is used only while it answers at the address in its kubeconfig', async () => {
+  it('uses the API server of Compose only while it answers at the address in its kubeconfig', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'secretbridge-compose-'));
     try {
       const path = join(folder, 'kubeconfig.yaml');

@@ -5,9 +5,9 @@ import { parseEnv } from 'node:util';
 const ROOT = resolve(import.meta.dirname, '../../..');
 
 export interface ComposeServers {
-  /** The address includes a password, because other Redis servers do not accept this password. */
+  /** The address of Redis. It includes a password, because other Redis servers do not accept this password. */
   readonly redis: string;
-  /** The address for the superuser. The database is a different one than the bridge uses. */
+  /** The address of PostgreSQL for the superuser. It names another database than the bridge uses. */
   readonly postgres: string;
   /**
    * The path of the kubeconfig. The API server writes the file at its start, so the file can exist without a server.

@@ -1,13 +1,13 @@
 // node guard.js FOLDER
 //
-// Starts processes for a test run and outlives the run briefly. When the standard input ends, the guard ends every
-// process and removes FOLDER. The input ends when the run closes it or dies (Ctrl-C, a crash, kill -9). After kill -9,
-// the run cannot clean up itself.
+// Starts processes for a test run, and lives slightly longer than the run. When the standard input ends, the guard ends
+// every process and removes FOLDER. The input ends when the run closes it or dies (Ctrl-C, a crash, kill -9). After
+// kill -9, the run cannot clean up itself.
 //
 // Input, one JSON object a line: {"id","command","args","env","cwd","log"}. Output, one JSON object a line:
 // {"id","pid"}, then {"id","status","signal"}; or {"id","error"} if the process could not start.
 //
-// Plain JavaScript without dependencies starts fast.
+// This file is plain JavaScript without dependencies, so that it starts fast.
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, rmSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -66,7 +66,7 @@ function tell(message) {
   process.stdout.write(`${JSON.stringify(message)}\n`);
 }
 
-// The run may have ended and no longer read the output.
+// The run may already have ended. Then no process reads the output.
 process.stdout.on('error', () => {});
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, end);
 createInterface({ input: process.stdin })

@@ -54,7 +54,7 @@ async function startStubborn(guard: Guard): Promise<number[]> {
 
 describe('a server of a run', () => {
   it.each(['SIGKILL', 'SIGTERM', 'SIGINT'] as const)(
-    'is stopped, and its folder is removed, after the run receives %s',
+    'stops a server and removes its folder after the run receives %s',
     async (signal) => {
       const run = spawn(process.execPath, [fixture('run.ts')], { stdio: ['ignore', 'pipe', 'inherit'] });
       const { address, caFile } = await firstLine<{ address: string; caFile: string }>(run);
@@ -110,7 +110,7 @@ describe('a guard', () => {
     await guard.close();
   });
 
-  it('can be closed twice', async () => {
+  it('a guard can be closed twice', async () => {
     const guard = await openTemporaryGuard('test');
     await guard.close();
     await guard.close();

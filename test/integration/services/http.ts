@@ -68,8 +68,8 @@ export async function tryRequest(
 function isUnreachable(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const code = 'code' in error ? String(error.code) : '';
-  // The list also contains the errors for an unexpected certificate and for an answer that is not HTTP. Both mean that
-  // another program uses the port.
+  // The list also contains the errors for an unexpected certificate and for an answer that is not HTTP. Both errors
+  // mean that another program uses the port.
   return /^(ECONN|EPIPE|ENOTFOUND|EAI_|EHOST|ENET|ETIMEDOUT|UND_ERR|HPE_|ERR_TLS|ERR_SSL|EPROTO|DEPTH_|SELF_|UNABLE_|CERT_)/.test(
     code,
   );

@@ -27,12 +27,12 @@ afterAll(async () => {
 });
 
 describe('the cluster of the run', () => {
-  it('has its usual namespaces', async () => {
+  it('the cluster has its usual namespaces', async () => {
     const { status } = await kubernetes().request('GET', '/api/v1/namespaces/default');
     expect(status).toBe(200);
   });
 
-  it("accepts the administrator's kubeconfig", async () => {
+  it("the cluster accepts the administrator's kubeconfig", async () => {
     const request = createRequest(await readKubeconfig(kubernetes().kubeconfig));
     expect((await request('GET', '/api/v1/nodes')).status).toBe(200);
   });
@@ -60,7 +60,7 @@ describe('the cluster of the run', () => {
     });
     await expect.poll(async () => (await reader('GET', SECRETS)).status, POLL).toBe(200);
     expect((await reader('DELETE', `${SECRETS}/none`)).status).toBe(403);
-    // A second call works too, because account and namespace may already exist.
+    // A second call works too, even though account and namespace already exist.
     await expect(serviceAccountKubeconfig({ namespace: NAMESPACE, name: 'reader' })).resolves.not.toBe(path);
   });
 
@@ -98,7 +98,7 @@ describe('the cluster of the run', () => {
 });
 
 describe('an existing cluster', () => {
-  it('is used through its kubeconfig, and keeps running', async () => {
+  it('uses an existing cluster through its kubeconfig, and keeps the cluster running', async () => {
     const { kubeconfig, request } = kubernetes();
     await using borrowed = await borrowKubernetes(kubeconfig);
     expect(borrowed).toMatchObject({ borrowed: true, address: kubernetes().address });
@@ -110,7 +110,7 @@ describe('an existing cluster', () => {
   it.each([
     ['a missing file', '/no/such/file', /does not exist/],
     ['a wrong token', 'wrong.kubeconfig', /does not answer to its credentials/],
-  ])('is rejected with %s', async (_, name, message) => {
+  ])('reports an error for an existing cluster with %s', async (_, name, message) => {
     const { address, caFile, kubeconfig } = kubernetes();
     const wrong = join(dirname(kubeconfig), 'wrong.kubeconfig');
     const ca = readFileSync(caFile, 'utf8');

@@ -82,7 +82,7 @@ async function startEtcd(program: string, guard: Guard): Promise<string> {
     command: program,
     args: [
       ...['--name', name, '--data-dir', join(guard.folder, 'etcd'), '--log-level', 'warn'],
-      // The data may be lost when the machine crashes.
+      // etcd does not sync writes to disk, because a test may lose its data when the machine crashes.
       '--unsafe-no-fsync',
       ...['--listen-client-urls', client, '--advertise-client-urls', client],
       ...[
@@ -120,7 +120,7 @@ async function startApiServer(program: string, guard: Guard, etcdAddress: string
     command: program,
     args: [
       `--etcd-servers=${etcdAddress}`,
-      // The server creates its own certificate there.
+      // The server creates its own certificate in this folder.
       `--cert-dir=${file('certs')}`,
       `--secure-port=${port}`,
       '--bind-address=127.0.0.1',
@@ -149,7 +149,7 @@ async function startApiServer(program: string, guard: Guard, etcdAddress: string
   await until('The start of kube-apiserver', 60_000, async () => {
     await assertStarting(process);
     if ((await tryRequest(send, 'GET', '/readyz'))?.status !== 200) return false;
-    // The server creates the namespace `default` a moment later.
+    // The server creates the namespace `default` a moment after the server becomes ready.
     return (await send('GET', '/api/v1/namespaces/default')).status === 200;
   });
   return { address, caFile, auditLogPath: file('audit.log') };

@@ -11,15 +11,15 @@ export interface Python {
 
 const CHECK = 'import sys, venv, ensurepip; print("%d.%d" % sys.version_info[:2])';
 /**
- * STS, SQS and EventBridge of LocalStack need at least this Python version. Its Secrets Manager also runs with older
- * ones.
+ * STS, SQS and EventBridge of LocalStack need at least this Python version. Secrets Manager of LocalStack also runs
+ * with older versions.
  */
 const OLDEST_MINOR = 12;
 const NEWEST_MINOR = 13;
 
 /**
- * Finds a Python that runs all of LocalStack, even if another Python is first on PATH. Otherwise returns the default
- * Python, which runs only a part of LocalStack.
+ * Finds a Python that runs all of LocalStack, even if another Python is first on PATH. If there is no such Python,
+ * returns the default Python, which runs only a part of LocalStack.
  */
 export async function findLocalStackPython(
   report: (line: string) => void,

@@ -4,7 +4,7 @@ import { localstack } from './inject.ts';
 import { borrowLocalStack, startLocalStack } from './localstack.ts';
 
 describe('startLocalStack', () => {
-  it('starts a second server, and removes that server completely', async () => {
+  it('starts a second server, and removes the second server completely', async () => {
     const one = await startLocalStack({ borrow: false });
     expect(one.address).not.toBe(localstack().address);
     const send = createRequest({ address: one.address });
@@ -13,7 +13,7 @@ describe('startLocalStack', () => {
     await expect(send('GET', '/_localstack/health')).rejects.toThrow();
   });
 
-  it('borrows the server at a configured address, and keeps it running', async () => {
+  it('borrows the server at a configured address, and keeps the server running', async () => {
     const borrowed = await borrowLocalStack({ SECRETBRIDGE_TEST_AWS_ENDPOINT: localstack().address });
     expect(borrowed).toMatchObject({ address: localstack().address, borrowed: true });
     await borrowed?.stop();

@@ -14,7 +14,10 @@ export const LOCALSTACK_ADDRESS = 'http://127.0.0.1:4566';
 /** The value of LocalStack's environment variable SERVICES. */
 export const LOCALSTACK_SERVICES = 'secretsmanager,sts,sqs,events';
 
-/** The last LocalStack release that needs no account. Its dependencies are pinned, because newer ones break it. */
+/**
+ * The last LocalStack release that needs no account. Its dependencies are pinned, because newer dependencies break this
+ * release.
+ */
 const REQUIREMENTS = [
   `localstack-core[base-runtime]==${LOCALSTACK_VERSION}`,
   'moto-ext[secretsmanager,sts,sqs,iam,events]==5.1.54',
@@ -88,7 +91,7 @@ async function installLocalStack(report: (line: string) => void): Promise<string
       ],
       env: process.env,
     });
-    // The virtual environment works at another path, because its interpreter is started by path.
+    // The virtual environment still works after the rename, because its interpreter is started by path.
     await rename(venv, join(draft, 'venv'));
   });
   return join(folder, 'venv', 'bin', 'python');
@@ -103,7 +106,8 @@ async function launch(python: string): Promise<LocalStack> {
       args: ['-m', 'localstack.runtime.main'],
       env: {
         PATH: globalThis.process.env.PATH,
-        // LocalStack caches plugin lists in the home folder. Lists of another installation would be wrong.
+        // Use a new home folder, because LocalStack caches plugin lists in the home folder. The lists of another
+        // installation would be wrong.
         HOME: guard.folder,
         TMPDIR: guard.folder,
         SERVICES: LOCALSTACK_SERVICES,

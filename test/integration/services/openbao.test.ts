@@ -43,7 +43,7 @@ describe('startOpenBao', () => {
     await expect(otherServer('GET', '/v1/sys/health')).rejects.toThrow();
   });
 
-  it('borrows the server at a configured address, and keeps it running', async () => {
+  it('borrows the server at a configured address, and keeps the server running', async () => {
     const { address, token, request } = openbao();
     const env = { SECRETBRIDGE_TEST_VAULT_ADDR: address, SECRETBRIDGE_TEST_VAULT_TOKEN: token };
     const borrowed = await borrowOpenBao(env);

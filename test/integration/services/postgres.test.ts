@@ -19,18 +19,18 @@ function machine(options: { readonly isRoot: boolean; readonly hasApt: boolean; 
 }
 
 describe('the PostgreSQL of a run', () => {
-  it('is borrowed when the configured address accepts a superuser', async () => {
+  it('borrows the PostgreSQL at the configured address if it accepts a superuser', async () => {
     const { url } = postgres();
     const borrowed = await borrowPostgres({ SECRETBRIDGE_TEST_POSTGRES_URL: url });
     expect(borrowed).toMatchObject({ url, borrowed: true });
   });
 
-  it('must be reachable when it is configured', async () => {
+  it('fails if the configured PostgreSQL is unreachable', async () => {
     const env = { SECRETBRIDGE_TEST_POSTGRES_URL: 'postgres://a:b@127.0.0.1:1/c' };
     await expect(borrowPostgres(env)).rejects.toThrow('SECRETBRIDGE_TEST_POSTGRES_URL');
   });
 
-  it('is installed for root on Debian; elsewhere, an error names the command to run', async () => {
+  it('installs PostgreSQL for root on Debian; elsewhere, an error names the command to run', async () => {
     const lines: string[] = [];
     await findPostgres((line) => lines.push(line), machine({ isRoot: true, hasApt: true }));
     expect(lines).toEqual(['Installing the Debian package postgresql (about a minute, once) …']);

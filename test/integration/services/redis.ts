@@ -59,8 +59,8 @@ export async function borrowRedis(
 
 /**
  * Whether the server at the URL accepts the login of the URL. Returns false for a server that does not require the
- * password. `AUTH` has one argument when the URL has no user name, because a Redis without a password rejects this
- * form.
+ * password. If the URL has no user name, sends `AUTH` with one argument, because a Redis without a password rejects
+ * this form.
  */
 async function acceptsLogin({ protocol, hostname, port, username, password }: URL): Promise<boolean> {
   if (protocol !== 'redis:') return false;
@@ -165,8 +165,8 @@ function sendCommands(
         (words) =>
           `*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`,
       );
-      // Redis answers the commands before it sees the end of our stream, and then closes. The answer is therefore
-      // complete. A sentinel does not support QUIT.
+      // Do not send QUIT, because a sentinel does not support QUIT. Redis answers the commands before it sees the end
+      // of our stream, and then closes the connection. The answer is therefore complete.
       socket.end(lines.join(''));
     });
     socket.on('data', (data: string) => {

@@ -33,7 +33,7 @@ const APT = ['-qq', '-o', 'DPkg::Lock::Timeout=300'];
 const PYTHON_CHECK = 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 9))';
 
 export interface Requirement<T> {
-  /** The message as a complete sentence. */
+  /** The message of the error for a missing program, as a complete sentence. */
   readonly missing: string;
   /** The name of the Debian package. */
   readonly package: string;

@@ -2,7 +2,7 @@
 export interface Service extends AsyncDisposable {
   readonly name: string;
   readonly address: string;
-  /** True for a server that existed before. This run uses the server and never stops it. */
+  /** True for a server that existed before this run. This run uses the server and never stops it. */
   readonly borrowed: boolean;
   /** Resolves when the server exits unexpectedly. The value describes the exit. */
   readonly unexpectedExit: Promise<string>;

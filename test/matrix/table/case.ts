@@ -19,7 +19,7 @@ export interface Stored {
   readonly tags?: Readonly<Record<string, string>>;
 }
 
-/** Names that differ between stores, for writing the mapping. */
+/** The parts of a mapping that differ between stores. */
 export interface At {
   /** A key of this case, or a prefix of keys. */
   key(name: string): string;
@@ -28,7 +28,7 @@ export interface At {
    * Empty for other stores.
    */
   readonly whole: string;
-  /** The keys of the entries in `stored`, in order. */
+  /** The versions of the entries in `stored`, in the same order. */
   readonly versions: readonly string[];
   /** A version that never existed. */
   readonly never: string;
@@ -41,7 +41,10 @@ export type Gives =
 export type Exception =
   /** The store cannot store this value. */
   | { readonly kind: 'cannot'; readonly why: string }
-  /** `keeps` is the text that the store holds if it changes the stored value. */
+  /**
+   * The result differs from the result of other stores. If the store changes the value, `keeps` is the text that it
+   * stores.
+   */
   | { readonly kind: 'differs'; readonly keeps?: string; readonly gives: Gives; readonly why: string };
 
 export interface ValueCase {
@@ -50,7 +53,7 @@ export interface ValueCase {
   /** The sources and further fields of the mapping, in YAML flow style. */
   readonly mapping: (at: At) => string;
   readonly gives: Gives;
-  /** `vault` stands for both key/value versions. */
+  /** The exceptions by store. `vault` stands for both versions of the key/value engine. */
   readonly but?: Partial<Readonly<Record<StoreName | 'vault', Exception>>>;
 }
 

@@ -5,7 +5,7 @@ import { FAULTS } from '../../fakes/fault-proxy.ts';
 import { openAws } from './harness.ts';
 
 describe('proof of absence in AWS Secrets Manager', () => {
-  it('requires that DescribeSecret confirms the missing secret', async () => {
+  it('reports a secret as absent only after DescribeSecret reports it as missing too', async () => {
     await using aws = await openAws();
     expect(await aws.read('none')).toEqual({ kind: 'absent' });
     expect(aws.sent()).toEqual(['GetSecretValue', 'DescribeSecret']);
@@ -16,7 +16,7 @@ describe('proof of absence in AWS Secrets Manager', () => {
     expect(aws.sent()).toEqual(['BatchGetSecretValue', 'DescribeSecret', 'DescribeSecret']);
   });
 
-  it('fails if DescribeSecret is denied', async () => {
+  it('does not report a missing secret as absent if DescribeSecret is denied', async () => {
     await using aws = await openAws();
     aws.server.fail(new AwsError('AccessDeniedException'), /^DescribeSecret$/);
     const result = await aws.read('none');
@@ -34,7 +34,7 @@ describe('proof of absence in AWS Secrets Manager', () => {
     'ExpiredTokenException',
     'InvalidRequestException',
     'SomethingNew',
-  ])('fails if DescribeSecret fails with %s', async (type) => {
+  ])('does not report a missing secret as absent if DescribeSecret fails with %s', async (type) => {
     await using aws = await openAws();
     aws.server.fail(new AwsError(type), /^DescribeSecret$/);
     for (const result of [
@@ -45,7 +45,7 @@ describe('proof of absence in AWS Secrets Manager', () => {
   });
 
   it.each(['hang', 'reset', 'cut', 'html', 'html 403'] as const)(
-    'fails if the DescribeSecret call has a fault (%s)',
+    'does not report a missing secret as absent if the call of DescribeSecret has the fault %s',
     async (fault) => {
       await using aws = await openAws();
       aws.server.fail(fault, /^DescribeSecret$/);
@@ -53,7 +53,7 @@ describe('proof of absence in AWS Secrets Manager', () => {
     },
   );
 
-  it('fails for a 404 without an AWS error type', async () => {
+  it('does not report a secret as absent after a 404 without an AWS error type', async () => {
     await using aws = await openAws();
     for (const fault of ['wrong mount', 'not found, in HTML'] as const) {
       aws.proxy.set(fault);
@@ -61,19 +61,22 @@ describe('proof of absence in AWS Secrets Manager', () => {
     }
   });
 
-  it.each(FAULTS)('never results from the fault "%s", in a single read or in a batch', async (fault) => {
-    await using aws = await openAws();
-    aws.server.store.put('a', 'x');
-    aws.proxy.set(fault);
-    const results = await aws.provider.read([
-      { key: 'a' },
-      { key: 'none' },
-      { key: 'a', version: 'AWSPREVIOUS' },
-    ]);
-    expect(results.map(({ kind }) => kind)).toEqual(['failed', 'failed', 'failed']);
-  });
+  it.each(FAULTS)(
+    'never reports a secret as absent after the fault "%s", in a single read or in a batch',
+    async (fault) => {
+      await using aws = await openAws();
+      aws.server.store.put('a', 'x');
+      aws.proxy.set(fault);
+      const results = await aws.provider.read([
+        { key: 'a' },
+        { key: 'none' },
+        { key: 'a', version: 'AWSPREVIOUS' },
+      ]);
+      expect(results.map(({ kind }) => kind)).toEqual(['failed', 'failed', 'failed']);
+    },
+  );
 
-  it('does not apply to a secret scheduled for deletion: every version is reported as deleted', async () => {
+  it('reports every version of a secret as deleted, and not as absent, if the secret is scheduled for deletion', async () => {
     await using aws = await openAws();
     const { versions } = aws.server.store.put('a', '1');
     aws.server.store.remove('a', 'schedule');
@@ -86,13 +89,13 @@ describe('proof of absence in AWS Secrets Manager', () => {
     expect(codeOf(await aws.read('a'))).toBe('absent');
   });
 
-  it('does not apply to a secret without a value, which is reported as VERSION_GONE', async () => {
+  it('reports a secret without a value as VERSION_GONE, and not as absent', async () => {
     await using aws = await openAws();
     aws.server.store.put('a', undefined);
     expect(codeOf(await aws.read('a'))).toBe('VERSION_GONE');
   });
 
-  it('fails if read and DescribeSecret contradict each other', async () => {
+  it('does not report a secret as absent if the read does not find it, but DescribeSecret does', async () => {
     await using aws = await openAws();
     aws.server.store.put('a', 'x');
     aws.server.failKey('a', new AwsError('ResourceNotFoundException'), /GetSecretValue/);
@@ -101,13 +104,13 @@ describe('proof of absence in AWS Secrets Manager', () => {
     expect(results.map(codeOf)).toEqual(['BAD_ANSWER', 'absent']);
   });
 
-  it('fails if the error type says that the secret is missing, but the status is a server error', async () => {
+  it('does not report a secret as absent if the error type says that it is missing, but the status is a server error', async () => {
     await using aws = await openAws();
     aws.server.fail(new AwsError('ResourceNotFoundException', 500));
     expect(codeOf(await aws.read('none'))).toBe('STORE_UNAVAILABLE');
   });
 
-  it("fails if the secret's state prevents the read", async () => {
+  it('does not report a secret as absent if its state prevents the read', async () => {
     await using aws = await openAws();
     aws.server.store.put('a', 'x');
     aws.server.failKey('a', new AwsError('InvalidRequestException'), /GetSecretValue/);

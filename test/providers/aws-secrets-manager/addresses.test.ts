@@ -10,7 +10,7 @@ import { parse, roleArn } from './harness.ts';
 
 const KEYS = { accessKeyId: 'AKIA', secretAccessKey: 'x' };
 
-/** Creates a transport that records every request and returns no response. */
+/** Creates a transport that records every request. Its requests fail without a response. */
 function witness() {
   const requests: OutgoingRequest[] = [];
   const transport: Transport = {
@@ -51,7 +51,7 @@ describe('the endpoint URL', () => {
   const isTaken = (endpoint: string) =>
     AwsConfig.safeParse({ kind: 'aws-secrets-manager', region: 'eu-west-1', endpoint }).success;
 
-  it('cannot contain a credential', () => {
+  it('rejects an endpoint URL that contains a credential', () => {
     expect(isTaken('https://vpce-1.secretsmanager.eu-west-1.vpce.amazonaws.com/')).toBe(true);
     for (const end of ['user:password@host', 'token@host', 'host?token=x', 'host/#x'])
       expect([end, isTaken(`https://${end}`)]).toEqual([end, false]);
@@ -66,14 +66,14 @@ describe('the AWS endpoints', () => {
     ['eusc-de-east-1', false, 'amazonaws.eu'],
     ['us-east-1', true, 'amazonaws.com'],
     ['us-gov-east-1', true, 'amazonaws.com'],
-  ])('have the domain of the partition in %s (FIPS: %s)', async (region, fips, suffix) => {
+  ])('uses endpoints in the domain of the AWS partition of %s (FIPS: %s)', async (region, fips, suffix) => {
     const [service, sts] = await addressesOf({ region, fips });
     expect(service).toBe(`https://secretsmanager${fips ? '-fips' : ''}.${region}.${suffix}`);
-    // In GovCloud, the STS endpoint without `-fips` supports FIPS.
+    // In GovCloud, the STS endpoint supports FIPS and has no `-fips` in its name.
     expect(sts).toBe(`https://sts${fips && !region.startsWith('us-gov') ? '-fips' : ''}.${region}.${suffix}`);
   });
 
-  it('use a custom endpoint for STS too, unless the endpoint is in an AWS domain', async () => {
+  it('uses a custom endpoint for STS too, unless the endpoint is in an AWS domain', async () => {
     const own = 'http://127.0.0.1';
     expect(await addressesOf({ endpoint: `${own}:4566` })).toEqual([own, own]);
     const gateway = 'https://aws.example.org';
@@ -84,7 +84,7 @@ describe('the AWS endpoints', () => {
     expect(await addressesOf({ endpoint: vpc })).toEqual([vpc, 'https://sts.eu-west-1.amazonaws.com']);
   });
 
-  it('are not influenced by environment variables, shared configuration or proxy settings', async () => {
+  it('ignores environment variables, shared AWS configuration and proxy settings when it determines the endpoints', async () => {
     for (const name of ['AWS_ENDPOINT_URL', 'AWS_ENDPOINT_URL_SECRETS_MANAGER', 'AWS_ENDPOINT_URL_STS'])
       vi.stubEnv(name, 'http://127.0.0.1:9');
     for (const name of ['HTTPS_PROXY', 'https_proxy', 'HTTP_PROXY']) vi.stubEnv(name, 'http://127.0.0.1:9');
@@ -99,7 +99,7 @@ describe('the AWS endpoints', () => {
     ]);
   });
 
-  it('do not support FIPS together with a custom endpoint', () => {
+  it('rejects a configuration with both FIPS and a custom endpoint', () => {
     expect(() => parse({ fips: true, endpoint: 'https://aws.example.org' })).toThrow();
   });
 });

@@ -6,7 +6,7 @@ import { codeOf, everythingIn, MARKER } from '../../conformance/provider.ts';
 import { openAws } from './harness.ts';
 
 describe('an AWS response', () => {
-  it('is rejected if it is truncated', () => {
+  it('rejects a truncated response', () => {
     const json = '{"ARN":"a","SecretString":"x"}';
     const xml =
       '<AssumeRoleResponse><Credentials><SessionToken>abc</SessionToken></Credentials></AssumeRoleResponse>';
@@ -18,7 +18,7 @@ describe('an AWS response', () => {
     for (const other of ['null', '[]', '1', '"x"']) expect(JSON_FORMAT.isWhole(other)).toBe(false);
   });
 
-  it('is rejected without the AWS content type', async () => {
+  it('rejects a response without the AWS content type', async () => {
     await using aws = await openAws();
     for (const name of ['a', 'b']) aws.server.store.put(name, 'x');
     aws.server.fail('wrong type');
@@ -45,7 +45,7 @@ describe('a malformed AWS response', () => {
     { SecretValues: ['a'] },
     { SecretValues: [], Errors: [null] },
     { SecretValues: [], Errors: {} },
-  ])('makes every key of the batch fail, and no other key: %j', async (answer) => {
+  ])('fails every key of the batch, and no other key, after the malformed response %j', async (answer) => {
     await using aws = await openAws();
     aws.server.store.put('c', 'x');
     aws.server.fail({ answer }, /Batch/);
@@ -53,12 +53,12 @@ describe('a malformed AWS response', () => {
     expect((await aws.provider.read(refs)).map(codeOf)).toEqual(['BAD_ANSWER', 'BAD_ANSWER', 'found']);
   });
 
-  it('causes no error for other keys if the batch contains an invalid name', async () => {
+  it('reads each key of the batch separately after a response with invalid names', async () => {
     await using aws = await openAws();
     const keys = ['a', 'b'].map((name) => aws.server.store.put(name, 'x').arn.slice(0, -7));
     aws.server.fail({ answer: { SecretValues: [{ ARN: null }, { ARN: 5, Name: 'a' }] } }, /Batch/);
     const results = await aws.provider.read(keys.map((key) => ({ key })));
-    expect(results.map(codeOf)).toEqual(['found', 'found']); // Each key was read separately.
+    expect(results.map(codeOf)).toEqual(['found', 'found']); // The batch response named neither key, so each key was read separately.
   });
 
   it.each([
@@ -66,7 +66,7 @@ describe('a malformed AWS response', () => {
     { SecretList: [null] },
     { SecretList: [{ Name: 'p/a', Tags: {} }] },
     { SecretList: [{ Name: 'p/a', Tags: [null] }] },
-  ])('makes a search fail: %j', async (answer) => {
+  ])('fails a search after the malformed response %j', async (answer) => {
     await using aws = await openAws();
     aws.server.fail({ answer }, /List/);
     const search = aws.provider.find({ path: 'p', tags: { live: 'true' } });
@@ -78,13 +78,13 @@ describe('a malformed AWS response', () => {
     { SecretList: [null] },
     { SecretList: [secret({ SecretVersionsToStages: { v1: null } })] },
     { SecretList: [secret({ SecretVersionsToStages: { v1: 'AWSCURRENT' } })] },
-  ])('makes a version check return unknown for every key: %j', async (answer) => {
+  ])('reports the version of every key as unknown after the malformed response %j', async (answer) => {
     await using aws = await openAws();
     aws.server.fail({ answer }, /List/);
     expect(await aws.provider.versions(['a', 'b', 'c'])).toEqual(Array(3).fill({ kind: 'unknown' }));
   });
 
-  it('is no proof of absence if it comes from DescribeSecret', async () => {
+  it('does not report a secret as absent after a malformed response of DescribeSecret', async () => {
     await using aws = await openAws();
     aws.server.fail({ answer: secret({ VersionIdsToStages: { v1: null } }) }, /Describe/);
     expect(codeOf(await aws.read('a'))).toBe('BAD_ANSWER');
@@ -92,18 +92,18 @@ describe('a malformed AWS response', () => {
   });
 });
 
-describe('our errors for exceptions thrown by the AWS SDK', () => {
+describe('our error for an exception of the AWS SDK', () => {
   it.each([
     ['of the SDK', Object.assign(new SyntaxError(MARKER), { $response: { body: MARKER } })],
     ['of the endpoint rules', Object.assign(new Error(MARKER), { name: 'EndpointError' })],
     ['of the credential providers', Object.assign(new Error(MARKER), { name: 'CredentialsProviderError' })],
-  ])('contain nothing from an exception %s', (_, thrown) => {
+  ])('keeps the text of an exception %s out of our error', (_, thrown) => {
     const error = toStoreError(thrown);
     expect(error).toBeInstanceOf(AppError);
     expect(everythingIn(error)).not.toContain(MARKER);
   });
 
-  it('contain nothing from a connection error', () => {
+  it('keeps the text of a connection error out of our error', () => {
     const thrown = Object.assign(new Error(MARKER), { code: 'HPE_INVALID_CONSTANT', data: MARKER });
     const error = fromNetwork(thrown);
     expect(error.code).toBe('BAD_ANSWER');

@@ -17,7 +17,7 @@ import { parse } from './harness.ts';
 
 const HOUR_MS = 3_600_000;
 
-/** Opens an in-memory AWS account that handles the SDK's commands and counts the calls. */
+/** Opens an AWS account in memory. It runs the commands of the SDK and counts the calls. */
 function openAccount({ mayList = true, mayBatch = true } = {}) {
   const versions = new Map<string, number>();
   const clock = createManualTime();
@@ -87,7 +87,10 @@ function openAccount({ mayList = true, mayBatch = true } = {}) {
     ways: strategies,
     allowed,
     put: (name: string) => void versions.set(name, (versions.get(name) ?? 0) + 1),
-    /** Checks versions as a sweep does, and reads unknown or changed keys. Returns the number of calls. */
+    /**
+     * Checks versions as the service does regularly, and then reads the keys that are unknown or changed. Returns the
+     * number of calls.
+     */
     async pass(keys: readonly string[]): Promise<number> {
       calls = 0;
       const reported = await reportVersions(store, keys, undefined);
@@ -108,9 +111,9 @@ function openAccount({ mayList = true, mayBatch = true } = {}) {
 }
 
 const scene = fc.record({
-  /** The number of unrelated secrets in the account. */
+  /** The number of other secrets in the account, whose names we do not ask for. */
   others: fc.integer({ min: 0, max: 2_500 }),
-  /** Makes the unrelated names sort before, between or after ours. */
+  /** Gives the other secrets names that sort before, between or after ours. */
   prefix: fc.constantFrom('a', 'm/', 'z'),
   ours: fc.integer({ min: 1, max: 600 }),
   folders: fc.integer({ min: 1, max: 30 }),
@@ -130,7 +133,7 @@ function fill(
 type Scene = { others: number; prefix: string; ours: number; folders: number; changed: number[] };
 
 describe('a version check in AWS Secrets Manager', () => {
-  it('needs at most one call more than the cheaper of a list and batch reads, for any account size', async () => {
+  it('needs at most one call more than the cheaper of a list and batch reads, for any size of the account', async () => {
     await fc.assert(
       fc.asyncProperty(scene, async ({ changed, ...world }) => {
         const account = openAccount();
@@ -150,7 +153,7 @@ describe('a version check in AWS Secrets Manager', () => {
     );
   });
 
-  it('needs at most one call more than reading if a permission is missing, and uses a permission once it is granted', async () => {
+  it('needs at most one call more than reading if a permission is missing, and uses the permission after it was granted', async () => {
     await fc.assert(
       fc.asyncProperty(scene, fc.boolean(), async (world, mayBatch) => {
         const account = openAccount({ mayList: false, mayBatch });
@@ -172,7 +175,7 @@ describe('a version check in AWS Secrets Manager', () => {
     );
   });
 
-  it('reads a few keys directly in a huge account, and tries the list again after a day', async () => {
+  it('reads a few keys without a list in a huge account, and tries a list again after a day', async () => {
     const account = openAccount();
     const keys = fill(account, { others: 5_000, prefix: 'a', ours: 40, folders: 40 });
     const passes: number[] = [];
@@ -184,7 +187,7 @@ describe('a version check in AWS Secrets Manager', () => {
     expect(await account.pass(keys)).toBe(2);
   });
 
-  it('reports its strategy and its number of calls', async () => {
+  it('reports the strategy that it has chosen, and the number of calls', async () => {
     const account = openAccount();
     const keys = fill(account, { others: 0, prefix: 'a', ours: 500, folders: 20 });
     await account.pass(keys);
@@ -197,7 +200,7 @@ describe('a version check in AWS Secrets Manager', () => {
     ]);
   });
 
-  it('needs the expected number of calls if the account contains no other secrets', async () => {
+  it('needs as many calls as predicted if the account contains no other secrets', async () => {
     for (const ours of [1, 2, 3, 20, 21, 100, 101, 250])
       for (const mayBatch of [true, false]) {
         const account = openAccount({ mayBatch });

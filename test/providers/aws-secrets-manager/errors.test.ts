@@ -28,7 +28,7 @@ const NAMES: readonly (readonly [string, number, ErrorCode])[] = [
 ];
 
 describe('an AWS error', () => {
-  it.each(NAMES)('%s with status %i becomes %s', async (type, status, code) => {
+  it.each(NAMES)('converts the AWS error %s with status %i to %s', async (type, status, code) => {
     await using aws = await openAws();
     aws.server.store.put('a', 'x');
     aws.server.fail(new AwsError(type, status));
@@ -39,7 +39,7 @@ describe('an AWS error', () => {
     expect(await aws.provider.versions(['a'])).toEqual([{ kind: 'unknown' }]);
   });
 
-  it('is recognized by its name, even with a namespace prefix and an address suffix', async () => {
+  it('recognizes an AWS error by its name, even with a namespace before it and an address after it', async () => {
     await using aws = await openAws();
     aws.server.fail(
       new AwsError('com.amazonaws.secretsmanager#ThrottlingException:http://internal.amazon.com/'),
@@ -47,7 +47,7 @@ describe('an AWS error', () => {
     expect(codeOf(await aws.read('a'))).toBe('THROTTLED');
   });
 
-  it('reports clock skew if AWS rejects the signature and the clocks differ greatly', async () => {
+  it('reports clock skew if AWS rejects the signature and our clock differs greatly from the clock of AWS', async () => {
     await using near = await openAws();
     near.server.fail(new AwsError('InvalidSignatureException'));
     expect(await near.read('a')).toMatchObject({
@@ -69,7 +69,7 @@ describe('the checks of an AWS store', () => {
   const names = async (aws: Awaited<ReturnType<typeof openAws>>) =>
     (await aws.provider.check()).map(({ name, error }) => [name.split(':')[0], error?.code]);
 
-  it('run in order, from credentials to permissions', async () => {
+  it('runs the checks in order, from the credentials to the permissions', async () => {
     await using aws = await openAws();
     expect(await names(aws)).toEqual([
       ['credentials', undefined],
@@ -81,7 +81,7 @@ describe('the checks of an AWS store', () => {
     expect(aws.server.count('GetSecretValue')).toBe(0);
   });
 
-  it('stop at the first failure', async () => {
+  it('runs no further checks after the first failure', async () => {
     await using noKey = await openAws({ deps: { env: { KEY_ID: '' } } });
     expect(await names(noKey)).toEqual([['credentials', 'CREDENTIAL_MISSING']]);
     await using wrongKey = await openAws({ deps: { env: { KEY_ID: 'AKIAWRONG' } } });
@@ -98,7 +98,7 @@ describe('the checks of an AWS store', () => {
     ]);
   });
 
-  it('report clock skew, and each missing permission that would save calls', async () => {
+  it('reports clock skew, and each missing permission that would save calls', async () => {
     await using aws = await openAws();
     aws.server.skewMs = -120_000;
     aws.server.fail(new AwsError('AccessDeniedException'), /Batch|List/);
@@ -114,7 +114,7 @@ describe('the checks of an AWS store', () => {
     expect(checks.at(-1)?.name).toContain('secretsmanager:ListSecrets');
   });
 
-  it('let the store use batches again once the permission is granted', async () => {
+  it('uses batches again after a check has found that the permission was granted', async () => {
     await using aws = await openAws();
     for (const name of ['a', 'b']) aws.server.store.put(name, 'x');
     aws.server.fail(new AwsError('AccessDeniedException'), /Batch/);

@@ -3,8 +3,8 @@ import type { Fault } from '../../fakes/fault-proxy.ts';
 import { HTTP_FAULT_CODES } from '../http-faults.ts';
 
 /**
- * The expected error for each fault between us and AWS. The fake's JSON errors have no AWS error type, so the status
- * decides.
+ * The error that we expect for each fault between us and AWS. The JSON errors of the fake contain no AWS error type, so
+ * their status decides.
  */
 export const AWS_FAULTS = {
   ...HTTP_FAULT_CODES,

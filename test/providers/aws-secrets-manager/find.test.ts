@@ -7,7 +7,7 @@ const numbered = (prefix: string, count: number) =>
   Array.from({ length: count }, (_, index) => `${prefix}${String(index).padStart(4, '0')}`);
 
 describe('find in AWS Secrets Manager', () => {
-  it('matches every tag exactly', async () => {
+  it('finds only secrets whose tags are exactly those of the search', async () => {
     await using aws = await openAws();
     const { store } = aws.server;
     store.put('f/a', 'x', { tags: { live: 'true', team: 'x' } });
@@ -21,7 +21,7 @@ describe('find in AWS Secrets Manager', () => {
     expect(await find({ constructor: 'x' })).toEqual([]);
   });
 
-  it('reads all pages, for a path with or without a leading slash', async () => {
+  it('finds the names on all pages, for a path with or without a leading slash', async () => {
     await using aws = await openAws();
     const names = numbered('/p/k', 250);
     for (const name of names) aws.server.store.put(name, 'x');
@@ -32,7 +32,7 @@ describe('find in AWS Secrets Manager', () => {
     expect(await aws.provider.find({ path: '/p/k', tags: {} })).toEqual([]);
   });
 
-  it('fails as a whole if a later page fails', async () => {
+  it('fails the whole search if a later page fails', async () => {
     await using aws = await openAws();
     for (const name of numbered('k', 150)) aws.server.store.put(name, 'x');
     let pages = 0;
@@ -48,7 +48,7 @@ describe('find in AWS Secrets Manager', () => {
     });
   });
 
-  it('includes names with an empty segment below the path', async () => {
+  it('finds names that have an empty segment below the path', async () => {
     await using aws = await openAws();
     const names = ['a//b', 'a/b', 'a/b/', 'a/b//c'];
     for (const name of [...names, 'a/', '/a/b']) aws.server.store.put(name, 'x');
@@ -57,19 +57,22 @@ describe('find in AWS Secrets Manager', () => {
     expect(found.map(({ kind }) => kind)).toEqual(names.map(() => 'found'));
   });
 
-  it.each(['../x', 'a/./b', 'a b', 'a//b', '//a'])('rejects the path %j without a request', async (path) => {
-    await using aws = await openAws();
-    await expect(aws.provider.find({ path, tags: {} })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
-    expect(aws.sent()).toEqual([]);
-  });
+  it.each(['../x', 'a/./b', 'a b', 'a//b', '//a'])(
+    'rejects the path %j before it sends a request',
+    async (path) => {
+      await using aws = await openAws();
+      await expect(aws.provider.find({ path, tags: {} })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+      expect(aws.sent()).toEqual([]);
+    },
+  );
 
-  it('accepts a path that AWS could interpret as a negation', async () => {
+  it('accepts a path that AWS could take for a negation', async () => {
     await using aws = await openAws();
     for (const name of ['!p/a', 'p/a']) aws.server.store.put(name, 'x');
     expect(await aws.provider.find({ path: '!p', tags: {} })).toEqual(['!p/a']);
   });
 
-  it('fails if it finds more keys than fit into a Secret', async () => {
+  it('fails a search that finds more keys than a Secret can hold', async () => {
     await using aws = await openAws();
     for (const name of numbered('k', 10_001)) aws.server.store.put(name, 'x');
     await expect(aws.provider.find({ path: '', tags: {} })).rejects.toMatchObject({ code: 'TOO_LARGE' });
@@ -87,7 +90,7 @@ describe('an endless list from AWS', () => {
   };
   const all = (token: (page: number) => string) => Array.fromAsync(listPages(session(token), [], undefined));
 
-  it('is abandoned at the first repeated page, or after more pages than an account can have', async () => {
+  it('stops a list at the first repeated page, or after more pages than an account can have', async () => {
     await expect(all((page) => `${page % 7}`)).rejects.toMatchObject({ code: 'BAD_ANSWER' });
     await expect(all((page) => `${page}`)).rejects.toMatchObject({
       code: 'TOO_LARGE',
@@ -97,7 +100,7 @@ describe('an endless list from AWS', () => {
 });
 
 describe('version checks in AWS Secrets Manager', () => {
-  it('use DescribeSecret for a few keys', async () => {
+  it('uses DescribeSecret for a few keys', async () => {
     await using aws = await openAws();
     const { store } = aws.server;
     store.put('a', '1');
@@ -109,7 +112,7 @@ describe('version checks in AWS Secrets Manager', () => {
     expect(none).toEqual({ kind: 'unknown' });
   });
 
-  it('use a list for many keys if the list needs no more calls than reading', async () => {
+  it('uses a list for many keys if the list needs no more calls than reading the keys', async () => {
     await using aws = await openAws();
     const { store } = aws.server;
     for (const name of numbered('other/k', 300)) store.put(name, 'x');
@@ -118,7 +121,7 @@ describe('version checks in AWS Secrets Manager', () => {
     const arn = store.put('app/arn', 'x').arn;
     const keys = [...names, arn, arn.slice(0, -7), 'app/none', '..'];
     const results = await aws.provider.versions(keys);
-    expect(aws.sent()).toEqual(['ListSecrets']); // The list filter excludes the other secrets.
+    expect(aws.sent()).toEqual(['ListSecrets']); // One page is enough, because the filter excludes the other secrets.
     expect(results.map(({ kind }) => kind)).toEqual([...Array(62).fill('known'), 'unknown', 'unknown']);
     const read = await aws.provider.read(names.map((key) => ({ key })));
     expect(results.slice(0, 60)).toEqual(
@@ -130,23 +133,23 @@ describe('version checks in AWS Secrets Manager', () => {
     );
   });
 
-  it('return unknown if a list would be too long', async () => {
+  it('reports versions as unknown if a list would need more calls than reading the keys', async () => {
     await using aws = await openAws();
     const names = numbered('', 250).map((name) => `${name}/x`);
     for (const name of names) aws.server.store.put(name, 'x');
     const results = await aws.provider.versions(names.slice(-30));
-    expect(aws.sent()).toEqual(['ListSecrets', 'ListSecrets']); // Reading 30 secrets takes two batches.
+    expect(aws.sent()).toEqual(['ListSecrets', 'ListSecrets']); // Reading 30 secrets would also take two calls, so the list stops.
     expect(results.at(-1)).toEqual({ kind: 'unknown' });
   });
 
-  it('use no list if freshness is strict', async () => {
+  it('uses no list if the configured freshness is strict', async () => {
     await using aws = await openAws({ config: { freshness: 'strict' } });
     aws.server.store.put('a', 'x');
     expect(await aws.provider.versions(['a'])).toEqual([{ kind: 'unknown' }]);
     expect(aws.sent()).toEqual([]);
   });
 
-  it('return unknown without the permission to list', async () => {
+  it('reports versions as unknown without the permission to list and describe', async () => {
     await using aws = await openAws();
     for (const name of ['a', 'b', 'c']) aws.server.store.put(name, 'x');
     aws.server.fail(new AwsError('AccessDeniedException'), /List|Describe/);

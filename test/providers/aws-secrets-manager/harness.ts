@@ -27,7 +27,7 @@ export function roleArn(name: string): string {
 export async function openAws({ config = {}, deps = {}, server: serverOptions = {} }: OpenOptions = {}) {
   const server = await startAwsServer({ region: REGION, account: ACCOUNT, ...serverOptions });
   const proxy = await startFaultProxy(server.address);
-  // Changes to the variables take effect at the next login.
+  // A changed variable takes effect at the next login.
   const env: Record<string, string> = {
     KEY_ID: server.root.accessKeyId,
     SECRET_KEY: server.root.secretAccessKey,
@@ -55,7 +55,7 @@ export async function openAws({ config = {}, deps = {}, server: serverOptions = 
   };
 }
 
-/** Returns the operations since the previous call. */
+/** Returns the operations of all requests since the previous call of this function. */
 function sent(server: AwsServer): string[] {
   return server.requests.splice(0).map(({ operation }) => operation);
 }

@@ -5,11 +5,11 @@ import { AwsStore } from '../../fakes/aws-store.ts';
 
 const REGION = 'eu-west-1';
 const ARN = `arn:aws:secretsmanager:${REGION}:123456789012:secret:`;
-/** Names that are easily confused, because some end like an ARN. */
+/** Names that are easy to confuse, because some of them end like an ARN. */
 const name = fc.constantFrom('n', 'n-abcdef', 'n-abcdef-abcdef', 'n-ABCDE1', 'n/x', 'n/x-abcdef', 'm');
 
 describe('the keys of an AWS store', () => {
-  it('are rejected if they contain `.` or `..` segments', () => {
+  it('rejects a key that contains a `.` or `..` segment', () => {
     fc.assert(
       fc.property(
         fc.oneof(fc.string({ unit: 'grapheme' }), fc.string({ unit: fc.constantFrom('.', '/', 'a', '\n') })),
@@ -29,7 +29,7 @@ describe('the keys of an AWS store', () => {
     );
   });
 
-  it('match the right entry in a response, whatever other entries it contains', () => {
+  it('finds the right entry for a key in a response, whatever other entries the response contains', () => {
     fc.assert(
       fc.property(
         fc.uniqueArray(name, { minLength: 1, maxLength: 6 }),
@@ -49,7 +49,7 @@ describe('the keys of an AWS store', () => {
     );
   });
 
-  it('never match another secret', () => {
+  it('never takes the entry of another secret for the entry of a key', () => {
     fc.assert(
       fc.property(name, name, (one, other) => {
         fc.pre(one !== other);

@@ -11,7 +11,7 @@ function many(count: number) {
 }
 
 describe('static credentials', () => {
-  it('cause AUTH_FAILED if AWS rejects them and the store has no others', async () => {
+  it('fails with AUTH_FAILED if AWS rejects the static credentials and the store has no others', async () => {
     await using aws = await openAws();
     aws.server.store.put('a', 'x');
     expect(codeOf(await aws.read('a'))).toBe('found');
@@ -19,7 +19,7 @@ describe('static credentials', () => {
     expect(codeOf(await aws.read('a'))).toBe('AUTH_FAILED');
   });
 
-  it('take effect immediately after a rotation', async () => {
+  it('uses rotated credentials immediately after AWS rejects the old ones', async () => {
     await using aws = await openAws();
     aws.server.store.put('a', 'x');
     await aws.read('a');
@@ -30,7 +30,7 @@ describe('static credentials', () => {
     expect(codeOf(await aws.read('a'))).toBe('found');
   });
 
-  it('may have a session token', async () => {
+  it('sends the session token if the store has one', async () => {
     const auth = { ...STATIC, sessionToken: { env: 'SESSION' } };
     const clock = createManualTime(Date.now());
     const env = { SESSION: 'tok', KEY_ID: 'ASIA1' };
@@ -47,7 +47,7 @@ describe('static credentials', () => {
     ['KEY_ID', ' AKIAX'],
     ['SECRET_KEY', 'secret\n'],
     ['SESSION', 'to\nken'],
-  ])('cause AUTH_FAILED and are not sent if %s is %j', async (name, value) => {
+  ])('fails with AUTH_FAILED and sends no credentials if the variable %s is %j', async (name, value) => {
     const auth = { ...STATIC, sessionToken: { env: 'SESSION' } };
     await using aws = await openAws({ config: { auth }, deps: { env: { SESSION: 'tok', [name]: value } } });
     expect(await aws.read('a')).toMatchObject({
@@ -56,7 +56,7 @@ describe('static credentials', () => {
     expect(aws.sent()).toEqual([]);
   });
 
-  it('are tried once for all reads if they are wrong, and again after 10, 30 and 70 seconds', async () => {
+  it('tries wrong credentials once for all reads, and again after 10, 30 and 70 seconds', async () => {
     const clock = createManualTime(Date.now());
     await using aws = await openAws({ deps: { env: { KEY_ID: 'AKIAWRONG' }, clock } });
     const readAll = async () => {
@@ -78,7 +78,7 @@ describe('static credentials', () => {
 });
 
 describe('an assumed role', () => {
-  it('is assumed once for all reads, and again before its credentials expire', async () => {
+  it('assumes the role once for all reads, and again before its credentials expire', async () => {
     const clock = createManualTime(Date.now());
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
     await using aws = await openAws({ config: { auth }, deps: { clock } });
@@ -94,7 +94,7 @@ describe('an assumed role', () => {
     expect(aws.server.count('AssumeRole')).toBe(2);
   });
 
-  it('uses the external ID, session name and tags of the configuration', async () => {
+  it('assumes the role with the external ID, the session name and the tags from the configuration', async () => {
     const role = {
       roleArn: roleArn('bridge'),
       externalId: 'ext-1',
@@ -114,7 +114,7 @@ describe('an assumed role', () => {
     });
   });
 
-  it('uses the store name as the default session name', async () => {
+  it("assumes the role with the store's name in the session name if no session name is configured", async () => {
     await using aws = await openAws({
       config: { auth: { ...STATIC, assumeRole: [{ roleArn: roleArn('x') }] } },
     });
@@ -122,7 +122,7 @@ describe('an assumed role', () => {
     expect(aws.server.requests[0]?.input).toMatchObject({ RoleSessionName: 'secretbridge-test-store' });
   });
 
-  it('may be assumed through another role, with independent renewals', async () => {
+  it('assumes a role through another role, and renews the credentials of each role independently', async () => {
     const clock = createManualTime(Date.now());
     const assumeRole = [{ roleArn: roleArn('first') }, { roleArn: roleArn('second') }];
     await using aws = await openAws({ config: { auth: { ...STATIC, assumeRole } }, deps: { clock } });
@@ -138,7 +138,7 @@ describe('an assumed role', () => {
     expect(roles()).toEqual([roleArn('first'), roleArn('second'), roleArn('first'), roleArn('second')]);
   });
 
-  it('is assumed again if AWS reports expired credentials, regardless of our clock', async () => {
+  it('assumes the role again if AWS reports its credentials as expired, whatever our clock shows', async () => {
     const assumeRole = [{ roleArn: roleArn('first') }, { roleArn: roleArn('second') }];
     await using aws = await openAws({ config: { auth: { ...STATIC, assumeRole } } });
     for (const { key } of many(20)) aws.server.store.put(key, 'x');
@@ -146,10 +146,10 @@ describe('an assumed role', () => {
     aws.server.expireAll();
     const results = await aws.provider.read(many(20));
     expect(new Set(results.map(codeOf))).toEqual(new Set(['found']));
-    expect(aws.server.count('AssumeRole')).toBe(5); // Two calls before the expiry. Then AWS refuses one call with the expired credentials of the first role, and both roles are assumed.
+    expect(aws.server.count('AssumeRole')).toBe(5); // Two calls assumed both roles. Then the expired credentials of the first role cost one refused call, and two more calls assumed both roles again.
   });
 
-  it('is not assumed for every read while AWS rejects all credentials', async () => {
+  it('does not assume the role for every read while AWS rejects all credentials', async () => {
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('first') }] };
     await using aws = await openAws({ config: { auth } });
     aws.server.fail(new AwsError('ExpiredTokenException'), /Secret/);
@@ -160,7 +160,7 @@ describe('an assumed role', () => {
     expect(aws.server.count('AssumeRole')).toBe(2);
   });
 
-  it('is named in the error if AWS denies AssumeRole, and is not requested for every read', async () => {
+  it('names the role in the error if AWS denies AssumeRole, and does not request it again for every read', async () => {
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
     await using aws = await openAws({ config: { auth } });
     aws.server.fail(new AwsError('AccessDeniedException', 403), /AssumeRole/);
@@ -172,7 +172,7 @@ describe('an assumed role', () => {
     expect(aws.sent()).toEqual(['AssumeRole']);
   });
 
-  it('is used until its credentials expire if the renewal fails', async () => {
+  it('uses the credentials of the role until they expire if the renewal fails', async () => {
     const clock = createManualTime(Date.now());
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
     await using aws = await openAws({ config: { auth }, deps: { clock } });
@@ -203,20 +203,23 @@ describe('an assumed role', () => {
     ['wrong type', 'BAD_ANSWER'],
     ['wrong form', 'BAD_ANSWER'],
     ['html 403', 'ACCESS_DENIED'],
-  ] as const)('fails reads and checks if it cannot be assumed (fault "%s", code %s)', async (fault, code) => {
-    const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
-    await using aws = await openAws({ config: { auth } });
-    aws.server.fail(fault, /AssumeRole/);
-    expect(codeOf(await aws.read('a'))).toBe(code);
-    expect((await aws.provider.check()).map(({ error }) => error?.code)).toEqual([code]);
-  });
+  ] as const)(
+    'fails reads and checks if the role cannot be assumed (fault "%s", code %s)',
+    async (fault, code) => {
+      const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
+      await using aws = await openAws({ config: { auth } });
+      aws.server.fail(fault, /AssumeRole/);
+      expect(codeOf(await aws.read('a'))).toBe(code);
+      expect((await aws.provider.check()).map(({ error }) => error?.code)).toEqual([code]);
+    },
+  );
 
-  it('is assumed within the concurrency limit, even if one read uses the only permit', async () => {
+  it('assumes the role within the concurrency limit, even if a read holds the only permit', async () => {
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
     let running = 0;
     let most = 0;
     let last: Promise<unknown> = Promise.resolve();
-    // One call at a time, as with `concurrency: 1`.
+    // Allows one call at a time, as `concurrency: 1` does.
     const limit = <T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> => {
       const next = last.then(async () => {
         running += 1;
@@ -241,7 +244,7 @@ describe('an assumed role', () => {
 });
 
 describe('a closed AWS store', () => {
-  it('aborts a login that is in progress', async () => {
+  it('aborts a running login when the store is closed', async () => {
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
     const aws = await openAws({ config: { auth }, deps: { timeoutMs: 60_000 } });
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -30,7 +30,7 @@ async function codeOf(work: Promise<unknown>): Promise<unknown> {
 }
 
 describe('an SQS queue', () => {
-  it('returns up to ten messages with their receive counts', async () => {
+  it('returns up to ten messages, each with the number of its deliveries', async () => {
     await using fixture = await open();
     for (let n = 0; n < 12; n += 1) fixture.sqs.send(`m${n}`);
     const first = await fixture.queue.receive(NEVER);
@@ -42,7 +42,7 @@ describe('an SQS queue', () => {
     expect(new Set([...first, ...second].map(({ received }) => received))).toEqual(new Set([1]));
   });
 
-  it('returns single messages if ten of them exceed the response size limit', async () => {
+  it('receives messages one by one if ten of them exceed the maximum response size', async () => {
     await using fixture = await open();
     for (let n = 0; n < 10; n += 1) fixture.sqs.send(`${n}${'"'.repeat(2 ** 20 - 1)}`);
     fixture.sqs.hiddenMs = 0; // Messages that were not removed become visible again immediately.
@@ -57,12 +57,12 @@ describe('an SQS queue', () => {
         );
     }
     expect(bodies).toEqual(Array.from({ length: 10 }, (_, n) => `${n}"`));
-    // Later receives request ten messages again.
+    // After these ten messages, ten messages are requested at a time again.
     for (let n = 0; n < 3; n += 1) fixture.sqs.send(`m${n}`);
     expect(await fixture.queue.receive(NEVER)).toHaveLength(3);
   });
 
-  it('removes only the given messages', async () => {
+  it('removes only the messages that it was told to remove', async () => {
     await using fixture = await open();
     for (const body of ['a', 'b', 'c']) fixture.sqs.send(body);
     fixture.sqs.hiddenMs = 0;
@@ -73,7 +73,7 @@ describe('an SQS queue', () => {
     expect(remaining.map(({ body, received }) => [body, received])).toEqual([['b', 2]]);
   });
 
-  it('checks its permissions without removing or hiding messages', async () => {
+  it('checks its permissions, and removes and hides no message', async () => {
     await using fixture = await open();
     fixture.sqs.send('a');
     await fixture.queue.check(NEVER);
@@ -87,7 +87,7 @@ describe('an SQS queue', () => {
   it.each([
     ['sqs:ReceiveMessage', 0],
     ['sqs:DeleteMessage', 1],
-  ])('names the missing permission %s', async (action, before) => {
+  ])('names the permission %s in the error if it is missing', async (action, before) => {
     await using fixture = await open();
     const denied = new AwsError('AccessDenied', 403);
     fixture.sqs.faults.push(...Array.from({ length: before }, () => 'none' as const), denied);
@@ -97,7 +97,7 @@ describe('an SQS queue', () => {
     });
   });
 
-  it('waits for messages for the longest time that SQS allows', async () => {
+  it('waits for messages as long as SQS allows', async () => {
     await using fixture = await open();
     const waits = fixture.queue.receive(NEVER);
     await waitUntil(() => expect(fixture.sqs.polls).toBe(1));
@@ -106,7 +106,7 @@ describe('an SQS queue', () => {
     expect(fixture.sqs.requests[0]?.input).toMatchObject({ WaitTimeSeconds: 20, MaxNumberOfMessages: 10 });
   });
 
-  it('stops waiting immediately when it is aborted', async () => {
+  it('stops waiting for messages immediately when its signal is aborted', async () => {
     await using fixture = await open();
     const ending = new AbortController();
     const waits = fixture.queue.receive(ending.signal);
@@ -116,14 +116,14 @@ describe('an SQS queue', () => {
     await expect(waits).rejects.toBe(reason);
   });
 
-  it("uses the store's credentials and the queue's region", async () => {
+  it("signs requests with the store's credentials for the queue's region", async () => {
     await using fixture = await open();
     fixture.sqs.send('a');
     await fixture.queue.receive(NEVER);
     expect(fixture.sqs.requests[0]).toMatchObject({ accessKeyId: 'AKIATEST', region: REGION });
   });
 
-  it('uses the role of the store', async () => {
+  it('signs requests with the credentials of the role that the store assumes', async () => {
     await using aws = await startAwsServer({ region: REGION });
     aws.addGrant({ accessKeyId: 'AKIATEST', secretAccessKey: 'secret' });
     await using fixture = await open({
@@ -152,21 +152,21 @@ describe('an SQS queue', () => {
     [new AwsError('InternalError', 500), 'STORE_UNAVAILABLE'],
     ['reset' as const, 'STORE_UNAVAILABLE'],
     [{ status: 503, retryAfter: 7 }, 'STORE_UNAVAILABLE'],
-  ])('maps its errors to our codes: %o', async (fault, code) => {
+  ])('converts an error of SQS to the right code: %o', async (fault, code) => {
     await using fixture = await open();
-    // The fault is set twice, because a refused login is retried once.
+    // Set the fault twice, because a refused login is repeated once.
     fixture.sqs.faults.push(fault, fault);
     expect(await codeOf(fixture.queue.receive(NEVER))).toBe(code);
   });
 
-  it('does not quote the AWS message in its errors', async () => {
+  it('does not quote the message of AWS in an error', async () => {
     await using fixture = await open();
     fixture.sqs.faults.push(new AwsError('SomethingNew'));
     const [settled] = await Promise.allSettled([fixture.queue.receive(NEVER)]);
     expect(settled.status === 'rejected' && String(settled.reason)).not.toContain('must never be shown');
   });
 
-  it('passes on the retry delay', async () => {
+  it('passes on the delay that SQS requests before a retry', async () => {
     await using fixture = await open();
     fixture.sqs.faults.push({ status: 503, retryAfter: 7 });
     await expect(fixture.queue.receive(NEVER)).rejects.toMatchObject({ retryAfterMs: 7_000 });

@@ -18,7 +18,7 @@ describe('a value in AWS Secrets Manager', () => {
     ['text with a BOM, CRLF, NUL and emoji', '\ufeffa\r\nb\0c\u2028😀'],
     ['numbers with their source text', '{ "a": 1.10, "b": 123456789012345678901, "c": 1e5 }'],
     ['64 KiB of text', 'ö'.repeat(32_768)],
-  ])('keeps its bytes, alone and in a batch: %s', async (_, value) => {
+  ])('keeps the bytes of a value, in a single read and in a batch: %s', async (_, value) => {
     await using aws = await openAws();
     aws.server.store.put('a', value);
     aws.server.store.put('b', value);
@@ -27,7 +27,7 @@ describe('a value in AWS Secrets Manager', () => {
       expect(bytesOf(result).equals(Buffer.from(value))).toBe(true);
   });
 
-  it('can be binary', async () => {
+  it('reads binary values', async () => {
     await using aws = await openAws();
     const value = Buffer.from(Array.from({ length: 65_536 }, (_, index) => (index * 7) % 256));
     aws.server.store.put('a', value);
@@ -38,7 +38,7 @@ describe('a value in AWS Secrets Manager', () => {
     expect(bytesOf(await aws.read('a')).equals(value)).toBe(true);
   });
 
-  it('has a version ID and a creation time', async () => {
+  it('returns the version ID and the creation time of a value', async () => {
     await using aws = await openAws();
     const secret = aws.server.store.put('a', '1');
     const result = await aws.read('a');
@@ -49,17 +49,20 @@ describe('a value in AWS Secrets Manager', () => {
 });
 
 describe('a key in AWS Secrets Manager', () => {
-  it.each(['team//db', '/prod/', '//db', 'a/'])('may contain `/` wherever AWS allows it: %s', async (key) => {
-    await using aws = await openAws();
-    const { arn } = aws.server.store.put(key, 'x');
-    aws.server.store.put('team/db', 'y');
-    const keys = [key, arn, arn.slice(0, -7)];
-    for (const one of keys) expect(reveal(await aws.read(one))).toBe('x');
-    const results = await aws.provider.read([...keys, 'team/db'].map((one) => ({ key: one })));
-    expect(results.map(reveal)).toEqual(['x', 'x', 'x', 'y']);
-  });
+  it.each(['team//db', '/prod/', '//db', 'a/'])(
+    'reads the key %s, because AWS allows `/` anywhere in a name',
+    async (key) => {
+      await using aws = await openAws();
+      const { arn } = aws.server.store.put(key, 'x');
+      aws.server.store.put('team/db', 'y');
+      const keys = [key, arn, arn.slice(0, -7)];
+      for (const one of keys) expect(reveal(await aws.read(one))).toBe('x');
+      const results = await aws.provider.read([...keys, 'team/db'].map((one) => ({ key: one })));
+      expect(results.map(reveal)).toEqual(['x', 'x', 'x', 'y']);
+    },
+  );
 
-  it('can be a name, an ARN, or an ARN without the six characters that AWS appends', async () => {
+  it('reads a secret by its name, its ARN, or its ARN without the six characters that AWS appends', async () => {
     await using aws = await openAws();
     const { arn } = aws.server.store.put('/prod/db', 'x');
     const keys = ['/prod/db', arn, arn.slice(0, -7)];
@@ -68,14 +71,14 @@ describe('a key in AWS Secrets Manager', () => {
     expect(results.map(reveal)).toEqual(['x', 'x', 'x']);
   });
 
-  it('is not confused with a name that ends like an ARN suffix', async () => {
+  it('does not confuse a key with another name that ends like an ARN', async () => {
     await using aws = await openAws();
     const { store } = aws.server;
     const short = store.put('app', 'of app', { suffix: 'abcdef' });
     const long = store.put('app-abcdef', 'of app-abcdef');
     const keys = ['app', 'app-abcdef', short.arn, long.arn, long.arn.slice(0, -7)];
     const results = await aws.provider.read(keys.map((key) => ({ key })));
-    // The last key is also the full ARN of `app`, and AWS matches full ARNs first.
+    // The last key is a partial ARN of `app-abcdef`, but also the full ARN of `app`. AWS prefers the full ARN.
     expect(results.map(reveal)).toEqual(['of app', 'of app-abcdef', 'of app', 'of app-abcdef', 'of app']);
   });
 
@@ -89,13 +92,13 @@ describe('a key in AWS Secrets Manager', () => {
     'a b',
     'ä',
     'a\n',
-  ])('is rejected without a request: %j', async (key) => {
+  ])('rejects the key %j before it sends a request', async (key) => {
     await using aws = await openAws();
     expect(codeOf(await aws.read(key))).toBe('CONFIG_INVALID');
     expect(aws.sent()).toEqual([]);
   });
 
-  it('is rejected if the source has the Azure field `object`', async () => {
+  it('rejects a source that has the Azure field `object`', async () => {
     await using aws = await openAws();
     const [result] = await aws.provider.read([{ key: 'a', object: 'certificate' }]);
     expect(codeOf(result)).toBe('CONFIG_INVALID');
@@ -103,7 +106,7 @@ describe('a key in AWS Secrets Manager', () => {
 });
 
 describe('a version in AWS Secrets Manager', () => {
-  it('can be a stage label or an ID', async () => {
+  it('reads a version by its stage label or by its ID', async () => {
     await using aws = await openAws();
     const { store } = aws.server;
     store.put('a', 'old');
@@ -114,12 +117,12 @@ describe('a version in AWS Secrets Manager', () => {
     const versionNames = ['AWSPREVIOUS', 'AWSCURRENT', 'AWSPENDING', 'blue/green 1', oldId, newId];
     for (const [index, value] of ['old', 'new', 'next', 'blue', 'old', 'new'].entries())
       expect(reveal(await aws.read('a', versionNames[index]))).toBe(value);
-    // A version returned by a read can be requested, even if it is not a UUID.
+    // A version that a read has returned can be requested, even if it is not a UUID.
     expect(reveal(await aws.read('a', 'release-2026-11-25-of-the-blue-team'))).toBe('blue');
     expect(reveal(await aws.read('a'))).toBe('new');
   });
 
-  it('causes VERSION_GONE if it does not exist, even if the secret does not exist either', async () => {
+  it('reports a version that does not exist as VERSION_GONE, even if the secret does not exist either', async () => {
     await using aws = await openAws();
     aws.server.store.put('a', '1');
     const id = '00000000-0000-4000-8000-000000000000';
@@ -129,7 +132,7 @@ describe('a version in AWS Secrets Manager', () => {
   });
 
   it.each(['', 'x'.repeat(257), 'a\nb'])(
-    'is rejected if no AWS version can have this name: %j',
+    'rejects the version %j, because no AWS version can have this name',
     async (version) => {
       await using aws = await openAws();
       expect(codeOf(await aws.read('a', version))).toBe('CONFIG_INVALID');
@@ -141,7 +144,7 @@ describe('a version in AWS Secrets Manager', () => {
 describe('a batch read in AWS Secrets Manager', () => {
   const names = Array.from({ length: 45 }, (_, index) => `k/${index}`);
 
-  it('contains at most twenty secrets, and reads no secret or version twice', async () => {
+  it('reads at most twenty secrets in a batch, and reads no version twice', async () => {
     await using aws = await openAws();
     for (const name of names) aws.server.store.put(name, name);
     const refs = [...names, ...names, 'k/1'].map((key) => ({ key }));
@@ -154,14 +157,14 @@ describe('a batch read in AWS Secrets Manager', () => {
     expect(aws.sent().sort()).toEqual([...Array(3).fill('BatchGetSecretValue'), 'GetSecretValue'].sort());
   });
 
-  it('becomes a single read if it contains only one secret', async () => {
+  it('reads a secret with a single read if a batch would contain only this secret', async () => {
     await using aws = await openAws();
     aws.server.store.put('a', '1');
     await aws.read('a');
     expect(aws.sent()).toEqual(['GetSecretValue']);
   });
 
-  it('may be returned in several pages', async () => {
+  it('reads a batch that AWS returns in several pages', async () => {
     await using aws = await openAws();
     aws.server.batchPage = 7;
     for (const name of names) aws.server.store.put(name, name);
@@ -171,7 +174,7 @@ describe('a batch read in AWS Secrets Manager', () => {
     expect(aws.server.count('GetSecretValue')).toBe(0);
   });
 
-  it('reports a separate error for each secret', async () => {
+  it('reports a separate error for each secret of a batch', async () => {
     await using aws = await openAws();
     const { store } = aws.server;
     for (const name of ['ok', 'denied', 'kms', 'gone', 'slow', 'broken', 'odd']) store.put(name, 'x');
@@ -200,13 +203,13 @@ describe('a batch read in AWS Secrets Manager', () => {
       error: { subject: 'store test-store, key kms', detail: expect.stringContaining('KMS') },
     });
     expect(aws.server.count('BatchGetSecretValue')).toBe(1);
-    expect(aws.server.count('GetSecretValue')).toBe(1); // The single read is for the denied key.
-    // Single reads return the same results as the batch.
+    expect(aws.server.count('GetSecretValue')).toBe(1); // Only the denied key was read again with a single read.
+    // A single read of each key returns the same result as the batch.
     for (const [index, key] of keys.entries())
       expect(codeOf(await aws.read(key))).toBe(codeOf(results[index]));
   });
 
-  it('distinguishes a denial by the KMS key from a denial by a policy, as a single read does', async () => {
+  it('tells a denial by the KMS key from a denial by a policy, in a batch and in a single read', async () => {
     await using aws = await openAws();
     const say = (message: string) => new AwsError('AccessDeniedException', 400, message);
     const denied = 'User: x is not authorized to perform: secretsmanager:GetSecretValue on resource: my-kms';
@@ -228,7 +231,7 @@ describe('a batch read in AWS Secrets Manager', () => {
     }
   });
 
-  it('falls back to a single read for a secret whose policy allows reads only by stage', async () => {
+  it('reads a secret with a single read if its policy allows only reads by stage', async () => {
     await using aws = await openAws();
     for (const name of ['a', 'b', 'c']) aws.server.store.put(name, name);
     aws.server.failKey('b', new AwsError('AccessDeniedException'), /^BatchGetSecretValue item$/);
@@ -240,7 +243,7 @@ describe('a batch read in AWS Secrets Manager', () => {
     ]);
   });
 
-  it('excludes a key that only a single read can return, but includes a key that no read can return', async () => {
+  it('no longer puts a key into batches if only a single read can return it, but still does if no read can return it', async () => {
     await using aws = await openAws();
     const keys = ['alone', 'denied', 'a', 'b'].map((key) => ({ key }));
     for (const { key } of keys) aws.server.store.put(key, key);
@@ -255,7 +258,7 @@ describe('a batch read in AWS Secrets Manager', () => {
     expect(ids).toHaveLength(3);
   });
 
-  it('is not sent if all its keys need single reads', async () => {
+  it('sends no batch request if all keys need single reads', async () => {
     await using aws = await openAws();
     const keys = Array.from({ length: 20 }, (_, index) => `k/${index}`);
     for (const key of keys) {
@@ -269,7 +272,7 @@ describe('a batch read in AWS Secrets Manager', () => {
     expect(aws.sent()).toEqual(keys.map(() => 'GetSecretValue'));
   });
 
-  it('stops excluding a key after an hour, and remembers only the latest 10,000 excluded keys', () => {
+  it('puts a key into batches again an hour after it was left out, and remembers only the latest 10,000 such keys', () => {
     const clock = createManualTime();
     const state = createBatchState(clock);
     state.readSingly('a');
@@ -284,7 +287,7 @@ describe('a batch read in AWS Secrets Manager', () => {
     ]);
   });
 
-  it('is replaced by single reads once it is denied', async () => {
+  it('uses single reads after a batch request was denied', async () => {
     await using aws = await openAws();
     for (const name of names) aws.server.store.put(name, name);
     aws.server.fail(new AwsError('AccessDeniedException'), /^BatchGetSecretValue$/);
@@ -301,7 +304,7 @@ describe('a batch read in AWS Secrets Manager', () => {
   });
 
   it.each(['UnknownOperationException', 'UnknownOperation'])(
-    'is replaced by single reads if the service lacks the operation (%s)',
+    'uses single reads if the service does not have the batch operation (%s)',
     async (type) => {
       await using aws = await openAws();
       for (const name of names) aws.server.store.put(name, name);
@@ -318,7 +321,7 @@ describe('a batch read in AWS Secrets Manager', () => {
     },
   );
 
-  it('is replaced by single reads if one bad key causes it to fail', async () => {
+  it('uses single reads if one bad key makes the whole batch request fail', async () => {
     await using aws = await openAws();
     for (const name of ['a', 'b']) aws.server.store.put(name, name);
     aws.server.fail(new AwsError('InvalidParameterException'), /^BatchGetSecretValue$/);
@@ -328,6 +331,6 @@ describe('a batch read in AWS Secrets Manager', () => {
     aws.server.fail(undefined);
     aws.sent();
     await aws.provider.read([{ key: 'a' }, { key: 'b' }]);
-    expect(aws.sent()[0]).toBe('BatchGetSecretValue'); // Batches are still used.
+    expect(aws.sent()[0]).toBe('BatchGetSecretValue'); // The next read sends a batch request again.
   });
 });

@@ -23,7 +23,7 @@ async function tokenFile(text = 'token-1\n') {
 }
 
 describe('a web identity', () => {
-  it('logs in with the token that its file currently contains', async () => {
+  it('logs in with the token that is in the token file at this time', async () => {
     await using token = await tokenFile();
     const auth = { method: 'webIdentity', roleArn: roleArn('pod'), tokenFile: token.path };
     const clock = createManualTime(Date.now());
@@ -38,7 +38,7 @@ describe('a web identity', () => {
     expect(aws.server.count('AssumeRoleWithWebIdentity')).toBe(2);
   });
 
-  it('uses the token file of the pod, and then assumes the configured roles', async () => {
+  it('logs in with the token file of the pod, and then assumes the configured roles', async () => {
     await using token = await tokenFile();
     const auth = {
       method: 'webIdentity',
@@ -54,7 +54,7 @@ describe('a web identity', () => {
     expect(aws.sent()).toEqual(['AssumeRoleWithWebIdentity', 'AssumeRole', 'GetSecretValue']);
   });
 
-  it('reports a missing or rejected token', async () => {
+  it('reports a token that is missing or that AWS rejects', async () => {
     const auth = { method: 'webIdentity', roleArn: roleArn('pod') };
     await using none = await openAws({ config: { auth } });
     expect(await none.read('a')).toMatchObject({
@@ -70,15 +70,18 @@ describe('a web identity', () => {
 });
 
 describe('a web identity whose login fails', () => {
-  it.each(['ExpiredTokenException', 'ExpiredToken'])('reports an expired token (%s)', async (type) => {
-    await using token = await tokenFile();
-    const auth = { method: 'webIdentity', roleArn: roleArn('pod'), tokenFile: token.path };
-    await using aws = await openAws({ config: { auth } });
-    aws.server.fail(new AwsError(type), /AssumeRoleWithWebIdentity/);
-    expect(await aws.read('a')).toMatchObject({
-      error: { code: 'AUTH_FAILED', detail: 'the web identity token has expired' },
-    });
-  });
+  it.each(['ExpiredTokenException', 'ExpiredToken'])(
+    'reports a web identity token that has expired (%s)',
+    async (type) => {
+      await using token = await tokenFile();
+      const auth = { method: 'webIdentity', roleArn: roleArn('pod'), tokenFile: token.path };
+      await using aws = await openAws({ config: { auth } });
+      aws.server.fail(new AwsError(type), /AssumeRoleWithWebIdentity/);
+      expect(await aws.read('a')).toMatchObject({
+        error: { code: 'AUTH_FAILED', detail: 'the web identity token has expired' },
+      });
+    },
+  );
 
   it.each([
     ['reset', 'STORE_UNAVAILABLE'],
@@ -86,7 +89,7 @@ describe('a web identity whose login fails', () => {
     ['cut', 'BAD_ANSWER'],
     ['wrong type', 'BAD_ANSWER'],
     ['wrong form', 'BAD_ANSWER'],
-  ] as const)('fails the read with an AppError (%s)', async (fault, code) => {
+  ] as const)('fails a read with an AppError if the login has the fault "%s"', async (fault, code) => {
     await using token = await tokenFile();
     const auth = { method: 'webIdentity', roleArn: roleArn('pod'), tokenFile: token.path };
     await using aws = await openAws({ config: { auth } });
@@ -105,7 +108,7 @@ describe('a web identity whose login fails', () => {
 describe('the default AWS login', () => {
   const auth = { method: 'default' };
 
-  it('prefers environment variables', async () => {
+  it('logs in with environment variables if they are set', async () => {
     await using aws = await openAws({ config: { auth } });
     aws.server.store.put('a', 'x');
     Object.assign(aws.env, {
@@ -118,7 +121,7 @@ describe('the default AWS login', () => {
     expect(aws.sent()).toEqual(['GetSecretValue']);
   });
 
-  it('uses the web identity of the pod', async () => {
+  it('logs in with the web identity of the pod', async () => {
     await using token = await tokenFile();
     const env = { AWS_ROLE_ARN: roleArn('pod'), AWS_WEB_IDENTITY_TOKEN_FILE: token.path };
     await using aws = await openAws({ config: { auth }, deps: { env } });
@@ -130,7 +133,7 @@ describe('the default AWS login', () => {
     });
   });
 
-  it('uses the container credentials with the token from the file, and renews them', async () => {
+  it('logs in with the container credentials and the token in their file, and renews the credentials', async () => {
     await using token = await tokenFile();
     const clock = createManualTime(Date.now());
     await using aws = await openAws({ config: { auth }, deps: { clock } });
@@ -147,7 +150,7 @@ describe('the default AWS login', () => {
     expect(codeOf(await aws.read('a'))).toBe('STORE_UNAVAILABLE');
   });
 
-  it('happens once for many reads, even if the credentials are expired according to our clock', async () => {
+  it('logs in once for many reads, even if the credentials have expired by our clock', async () => {
     await using token = await tokenFile();
     const clock = createManualTime(Date.now() + 48 * HOUR_MS);
     await using aws = await openAws({ config: { auth }, deps: { clock } });
@@ -162,7 +165,7 @@ describe('the default AWS login', () => {
     expect(aws.server.count('container')).toBe(2);
   });
 
-  it('uses the instance role, and treats a later loss of the role as an outage', async () => {
+  it('logs in with the instance role, and reports an outage if the role is missing later', async () => {
     const clock = createManualTime(Date.now());
     const env = { AWS_EC2_METADATA_DISABLED: '' };
     await using aws = await openAws({ config: { auth }, deps: { clock, env } });
@@ -174,13 +177,13 @@ describe('the default AWS login', () => {
     expect(codeOf(await aws.read('a'))).toBe('STORE_UNAVAILABLE');
   });
 
-  it('causes CREDENTIAL_MISSING on a machine without credentials', async () => {
+  it('fails with CREDENTIAL_MISSING on a machine without credentials', async () => {
     await using aws = await openAws({ config: { auth }, deps: { env: { AWS_EC2_METADATA_DISABLED: '' } } });
     vi.stubEnv('AWS_EC2_METADATA_SERVICE_ENDPOINT', 'http://127.0.0.1:9');
     expect(codeOf(await aws.read('a'))).toBe('CREDENTIAL_MISSING');
   });
 
-  it('reports the places where it searched for credentials, and that it does not support profiles', async () => {
+  it('reports where it looked for credentials, and that it does not support profiles', async () => {
     await using aws = await openAws({ config: { auth }, deps: { env: { AWS_PROFILE: 'dev' } } });
     const result = await aws.read('a');
     expect(codeOf(result)).toBe('CREDENTIAL_MISSING');

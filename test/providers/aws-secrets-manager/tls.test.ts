@@ -26,7 +26,7 @@ async function read(tls: ReturnType<typeof authority.issue>, more: Readonly<Reco
 }
 
 describe('the TLS connection to AWS', () => {
-  it('trusts the authorities in the configured file, also for logins', async () => {
+  it('trusts the authorities in the configured file, for reads and for logins', async () => {
     const good = authority.issue({ names: ['127.0.0.1'] });
     expect(codeOf(await read(good))).toBe('found');
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('x') }] };
@@ -42,13 +42,13 @@ describe('the TLS connection to AWS', () => {
       'expired',
     ],
     ['an unknown authority', { names: ['127.0.0.1'] }, { tls: undefined }, 'not trusted'],
-  ])('rejects %s', async (_, options, more, detail) => {
+  ])('rejects the server certificate because of %s', async (_, options, more, detail) => {
     expect(await read(authority.issue(options), more)).toMatchObject({
       error: { code: 'TLS_FAILED', detail: expect.stringContaining(detail) },
     });
   });
 
-  it('reports a server without TLS', async () => {
+  it('reports that a server does not use TLS', async () => {
     await using server = await startAwsServer();
     const config = parse({ endpoint: server.address.replace('http:', 'https:') });
     await using provider = await awsSecretsManager.create(
@@ -59,7 +59,7 @@ describe('the TLS connection to AWS', () => {
     expect(codeOf(result)).toBe('TLS_FAILED');
   });
 
-  it('prevents the store from opening if the CA file is missing', async () => {
+  it('refuses to open a store whose CA file is missing', async () => {
     const config = parse({ endpoint: 'https://127.0.0.1:9', tls: { caFile: '/nowhere/ca.pem' } });
     await expect(awsSecretsManager.create(config, testDeps())).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
@@ -72,7 +72,7 @@ describe('an unreachable AWS endpoint', () => {
   it.each([
     ['http://127.0.0.1:9', 'the connection was refused'],
     ['https://nothing.invalid', 'DNS'],
-  ])('is reported as an outage: %s', async (endpoint, detail) => {
+  ])('reports the unreachable endpoint %s as an outage', async (endpoint, detail) => {
     const deps = testDeps({ env: { KEY_ID: 'a', SECRET_KEY: 'b' } });
     await using provider = await awsSecretsManager.create(parse({ endpoint }), deps);
     const [result] = await provider.read([{ key: 'a' }]);

@@ -2,9 +2,7 @@ import { TestRunner } from 'vitest';
 
 const NAMES = 'AWS does not allow such names: only letters, digits and / _ + = . @ -';
 
-/**
- * Cases of the conformance suite that do not apply to AWS, each with the reason. `keys.prop.test.ts` covers AWS keys.
- */
+/** The cases of the conformance suite that do not fit AWS, each with the reason. `keys.prop.test.ts` tests AWS keys. */
 const UNFIT: readonly (readonly [RegExp, string])[] = [
   [/rejects the key "\/etc\/passwd"/, 'an AWS name may start with a slash'],
   [
@@ -14,7 +12,7 @@ const UNFIT: readonly (readonly [RegExp, string])[] = [
   [/reads the key "(a b|ü|%2e|it's)/, NAMES],
 ];
 
-/** Skips the running test with a reason if it does not apply to AWS. */
+/** Skips the running test and gives the reason if the test does not fit AWS. */
 export function skipUnfit(): void {
   const test = TestRunner.getCurrentTest();
   const reason = UNFIT.find(([name]) => name.test(test?.name ?? ''))?.[1];

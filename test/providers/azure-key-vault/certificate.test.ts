@@ -14,14 +14,14 @@ const PKCS12_TYPE = 'application/x-pkcs12';
 const KEY = '-----BEGIN PRIVATE KEY-----\nMIG2AgEAMBAGByqGSM49\n-----END PRIVATE KEY-----\n';
 const [LEAF = '', ISSUER = '', ROOT = ''] = CHAIN.split(/(?<=-----END CERTIFICATE-----\n)/);
 
-describe('a certificate chain', () => {
+describe('a chain of certificates', () => {
   it.each([
     ['with its key before it', KEY + CHAIN],
     ['with its key after it', CHAIN + KEY],
     ['in another order', ROOT + LEAF + KEY + ISSUER],
     ['with one certificate twice', ISSUER + CHAIN],
     ['with other line ends and text in between', `subject=x\r\n${CHAIN.replaceAll('\n', '\r\n')}`],
-  ])('is read from PEM without the key and with the leaf first: %s', async (_, pem) => {
+  ])('reads the chain from PEM, leaves out the key, and puts the leaf first: %s', async (_, pem) => {
     expect(await chainOf(pem, PEM_TYPE)).toBe(CHAIN);
     expect(await chainOf(pem, undefined)).toBe(CHAIN);
   });
@@ -29,12 +29,12 @@ describe('a certificate chain', () => {
   it.each([
     ['in the current format', MODERN],
     ['in the legacy format', LEGACY],
-  ])('is read from PKCS#12 in the right order: %s', async (_, file) => {
+  ])('reads the chain from PKCS#12, and puts it in the right order: %s', async (_, file) => {
     expect(await chainOf(file, PKCS12_TYPE)).toBe(CHAIN);
     expect(await chainOf(file, undefined)).toBe(CHAIN);
   });
 
-  it('is read from PKCS#12 regardless of the integrity check', async () => {
+  it('reads the chain from PKCS#12 even if the integrity check of the file would fail', async () => {
     const file = Buffer.from(MODERN, 'base64');
     const [sha256, sha224] = ['608648016503040201', '608648016503040204'].map((oid) =>
       Buffer.from(oid, 'hex'),
@@ -48,7 +48,7 @@ describe('a certificate chain', () => {
     expect(await chainOf(file, PKCS12_TYPE)).toBe(PSS);
   });
 
-  it('starts with the certificate of the private key, even if that certificate is a CA and comes last', async () => {
+  it('puts the certificate of the private key first, even if it is a CA certificate at the end of the file', async () => {
     const { own, other, key, pkcs12 } = selfSigned();
     for (const pem of [other + own + key, key + other + own, own + key + other])
       expect(await chainOf(pem, PEM_TYPE)).toBe(own + other);
@@ -57,18 +57,18 @@ describe('a certificate chain', () => {
     expect(new X509Certificate(await chainOf(EC_KEY, PKCS12_TYPE)).subject).toBe('CN=own.example.org');
   });
 
-  it('starts with the certificate of the private key, even if that certificate issued another one', async () => {
+  it('puts the certificate of the private key first, even if it has issued another certificate', async () => {
     const root = createAuthority('Root');
     const own = root.intermediate('Own');
     const issued = own.issue().cert;
     for (const certificates of [issued + own.ca + root.ca, root.ca + issued + own.ca])
       expect(await chainOf(own.key + certificates, PEM_TYPE)).toBe(own.ca + root.ca + issued);
-    // If two certificates have this key, the certificate that issued no other comes first.
+    // If two certificates belong to this key, the one that has issued no other comes first.
     const { cert, key } = own.issue();
     expect(await chainOf(key + own.ca + issued + cert, PEM_TYPE)).toBe(cert + own.ca + issued);
   });
 
-  it('ends with the unrelated certificates', async () => {
+  it('puts unrelated certificates last', async () => {
     expect(await chainOf(LEAF + ROOT, PEM_TYPE)).toBe(LEAF + ROOT);
     expect(await chainOf(ROOT + LEAF, PEM_TYPE)).toBe(LEAF + ROOT);
     expect(await chainOf(ROOT + KEY + LEAF, PEM_TYPE)).toBe(LEAF + ROOT);
@@ -82,7 +82,7 @@ describe('a certificate chain', () => {
     ['other base64 data', Buffer.from('no certificate').toString('base64'), PKCS12_TYPE],
     ['a file with a password', WITH_PASSWORD, PKCS12_TYPE],
     ['nothing', '', PKCS12_TYPE],
-  ])('is rejected if the text is %s, and the error does not quote the text', async (_, text, contentType) => {
+  ])('rejects a text that is %s, and does not quote it in the error', async (_, text, contentType) => {
     const error = await chainOf(text, contentType).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: 'DECODE_FAILED' });
     if (text !== '') expect(String(error)).not.toContain(text);
@@ -91,7 +91,7 @@ describe('a certificate chain', () => {
   it.each([
     ['with a huge number of hash iterations', SLOW],
     ['with more bytes than any real file', Buffer.alloc(600_000, 0x30).toString('base64')],
-  ])('is rejected before the expensive work starts: PKCS#12 %s', async (_, file) => {
+  ])('rejects PKCS#12 %s before the expensive work starts', async (_, file) => {
     await expect(chainOf(file, PKCS12_TYPE)).rejects.toMatchObject({
       code: 'DECODE_FAILED',
       message: expect.stringContaining('reading its PKCS#12 needs too much time or memory'),
@@ -100,7 +100,7 @@ describe('a certificate chain', () => {
 });
 
 describe('a Key Vault certificate', () => {
-  it('is read as the chain in its secret, and has the version of that secret', async () => {
+  it('reads a certificate as the chain in its secret, and returns the version of this secret', async () => {
     await using store = await openAzure();
     const first = store.server.secrets.put('web', KEY + LEAF, { contentType: PEM_TYPE, managed: true });
     const second = store.server.secrets.put('web', MODERN, { contentType: PKCS12_TYPE, managed: true });
@@ -111,13 +111,13 @@ describe('a Key Vault certificate', () => {
     expect(reveal(await store.read('web'))).toBe(MODERN);
   });
 
-  it('cannot be read if its secret contains no certificate', async () => {
+  it('fails to read a certificate if its secret contains none', async () => {
     await using store = await openAzure();
     store.server.secrets.put('web', 'hunter2');
     expect(codeOf(await store.read('web', { object: 'certificate' }))).toBe('DECODE_FAILED');
   });
 
-  it('is absent only if there is neither a deleted secret nor a deleted certificate', async () => {
+  it('reports a certificate as absent only if neither its secret nor the certificate itself is a deleted object', async () => {
     await using store = await openAzure();
     const { secrets, certificates } = store.server;
     certificates.put('web', Buffer.from('cer'));
@@ -135,7 +135,7 @@ describe('a Key Vault certificate', () => {
 });
 
 /**
- * Creates two self-signed certificates. The certificate that belongs to the key is a CA, like a certificate from
+ * Creates two self-signed certificates. The one that belongs to the key is a CA certificate, like a certificate from
  * `openssl req -x509`.
  */
 function selfSigned() {
@@ -158,7 +158,7 @@ function selfSigned() {
     const file = pkcs12.toPkcs12Asn1(own.pair.privateKey, order, password);
     return Buffer.from(asn1.toDer(file).getBytes(), 'binary').toString('base64');
   };
-  // One file is encrypted with an empty password, and the other is not encrypted.
+  // The first file is encrypted with an empty password. The second file is not encrypted.
   const files = [fileOf(''), fileOf(null)];
   return { own: own.pem, other: other.pem, key: pki.privateKeyToPem(own.pair.privateKey), pkcs12: files };
 }

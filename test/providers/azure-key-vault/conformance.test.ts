@@ -5,8 +5,8 @@ import { AZURE_FAULTS } from './faults.ts';
 import { openAzure } from './harness.ts';
 
 /**
- * Key Vault names cannot contain `/` or `.`, so the suite's keys are encoded. Keys that must be rejected are not
- * encoded.
+ * Key Vault names cannot contain `/` or `.`, so the keys of the suite are encoded. Keys that must be rejected stay as
+ * they are.
  */
 describeProvider('azure-key-vault with the fake server', {
   faults: AZURE_FAULTS,
@@ -52,7 +52,7 @@ function isPath(key: string): boolean {
   );
 }
 
-/** Encodes each character separately, so that a prefix of a key stays a prefix. */
+/** Encodes each character on its own, so that the start of a key is still the start of the encoded key. */
 function encode(key: string): string {
   return key.replace(/[^0-9a-zA-Z]/g, (char) => `-${char.charCodeAt(0).toString(16)}-`);
 }

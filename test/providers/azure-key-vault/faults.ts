@@ -2,7 +2,7 @@ import type { ErrorCode } from '../../../src/core/error-codes.ts';
 import type { Fault } from '../../fakes/azure-server/faults.ts';
 import { HTTP_FAULT_CODES } from '../http-faults.ts';
 
-/** The expected error for each fault between us and Key Vault. */
+/** The error that we expect for each fault between us and Key Vault. */
 export const AZURE_FAULTS = {
   ...HTTP_FAULT_CODES,
   'blocked by the firewall': 'ACCESS_DENIED',

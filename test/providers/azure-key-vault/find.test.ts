@@ -12,18 +12,18 @@ async function openMany(count: number) {
 }
 
 describe('a search in Key Vault', () => {
-  it('finds names by prefix, on all pages', async () => {
+  it('finds names by their start, on all pages', async () => {
     await using store = await openMany(60);
     store.server.secrets.put('other', 'x');
     expect((await store.provider.find({ path: 'n0', tags: {} })).length).toBe(60);
-    expect(store.sent().filter((line) => line === 'vault GET /secrets')).toHaveLength(4); // The first of the four requests has no token.
+    expect(store.sent().filter((line) => line === 'vault GET /secrets')).toHaveLength(4); // Three pages, and before them a first request without a token.
     expect(await store.provider.find({ path: 'n05', tags: {} })).toEqual(
       Array.from({ length: 10 }, (_, index) => `n05${index}`),
     );
     expect(await store.provider.find({ path: 'N05', tags: {} })).toEqual([]);
   });
 
-  it('matches tags exactly', async () => {
+  it('finds only secrets whose tags are exactly those of the search', async () => {
     await using store = await openAzure();
     const { secrets } = store.server;
     secrets.put('both', 'x', { tags: { live: 'true', team: 'a' } });
@@ -36,7 +36,7 @@ describe('a search in Key Vault', () => {
     expect(await find({ constructor: 'x' })).toEqual([]);
   });
 
-  it('omits disabled and deleted secrets', async () => {
+  it('omits disabled and deleted secrets from a search', async () => {
     await using store = await openAzure();
     const { secrets } = store.server;
     for (const name of ['a', 'b', 'c']) secrets.put(name, 'x');
@@ -54,7 +54,7 @@ describe('a search in Key Vault', () => {
     },
   );
 
-  it('fails as a whole if a page fails', async () => {
+  it('fails the whole search if a page fails', async () => {
     await using store = await openMany(60);
     let pages = 0;
     store.server.nextLink = (link) => {
@@ -65,7 +65,7 @@ describe('a search in Key Vault', () => {
     await expect(store.provider.find({ path: '', tags: {} })).rejects.toMatchObject({ code: 'THROTTLED' });
   });
 
-  it('never follows a page link to another host', async () => {
+  it('never follows a link to the next page if it leads to another host', async () => {
     await using store = await openMany(30);
     await using elsewhere = await openAzure();
     for (const address of [elsewhere.server.address, 'http://127.0.0.1:9', 'https://user@127.0.0.1:9']) {
@@ -75,13 +75,13 @@ describe('a search in Key Vault', () => {
     expect(elsewhere.server.requests).toEqual([]);
   });
 
-  it('fails if the pages never end', async () => {
+  it('fails a search whose pages never end', async () => {
     await using store = await openMany(30);
     store.server.nextLink = (link) => link.replace(/%24skiptoken=\d+/, '%24skiptoken=0');
     await expect(store.provider.find({ path: '', tags: {} })).rejects.toMatchObject({ code: 'TOO_LARGE' });
   });
 
-  it('stops between two pages when it is aborted', async () => {
+  it('stops a search after the current page when the signal is aborted', async () => {
     await using store = await openMany(60);
     const controller = new AbortController();
     const reason = new Error('enough');
@@ -96,8 +96,8 @@ describe('a search in Key Vault', () => {
 
 describe('a search in a large vault', () => {
   /**
-   * Creates an in-memory vault with names like `n000000`.
-   * @param refusedAt The page at which the token of the first list is refused.
+   * Creates a vault in memory. Its names look like `n000000`.
+   * @param refusedAt The page of the first list at which the vault refuses the token.
    */
   function vaultOf(count: number, refusedAt?: number): KeyVault {
     const client = (refused: number | undefined) => ({
@@ -119,7 +119,7 @@ describe('a search in a large vault', () => {
   }
   const find = (path: string, vault: KeyVault) => findNames(vault, { path, tags: {} }, undefined);
 
-  it('limits the number of matches, not the number of listed secrets', async () => {
+  it('limits the number of matching names, but not the number of listed names', async () => {
     const ten = Array.from({ length: 10 }, (_, index) => `n00001${index}`);
     expect(await find('n00001', vaultOf(20_000))).toEqual(ten);
     expect(await find('n00', vaultOf(20_000))).toHaveLength(10_000);
@@ -129,7 +129,7 @@ describe('a search in a large vault', () => {
     });
   });
 
-  it('fails after a maximum number of pages', async () => {
+  it('fails a search that needs more pages than allowed', async () => {
     expect(await find('n049999', vaultOf(50_000))).toEqual(['n049999']);
     await expect(find('n00001', vaultOf(50_001))).rejects.toMatchObject({
       code: 'TOO_LARGE',
@@ -137,7 +137,7 @@ describe('a search in a large vault', () => {
     });
   });
 
-  it('counts no secret twice if the token is refused and the list starts over', async () => {
+  it('finds each secret once if the vault refuses the token and the list starts again', async () => {
     expect(await find('', vaultOf(9_000, 300))).toHaveLength(9_000);
   });
 });

@@ -30,7 +30,7 @@ export const BY_SECRET = {
   },
 };
 
-/** Opens a fake Azure with one application, and a provider that logs in as this application. */
+/** Opens a fake of Azure with one application, and a provider that logs in as this application. */
 export async function openAzure({ server: options = {}, ...rest }: OpenOptions = {}) {
   const server = await startAzureServer(options);
   server.login.applications.set(CLIENT, { secret: CLIENT_SECRET });
@@ -44,7 +44,7 @@ export async function openAzure({ server: options = {}, ...rest }: OpenOptions =
   };
 }
 
-/** Opens a provider on an existing fake server. Closing the provider does not close the server. */
+/** Opens a provider on an existing fake server. Closing the provider leaves the server open. */
 export async function openOn(server: AzureServer, { config = {}, deps = {} }: Omit<OpenOptions, 'server'>) {
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-azure-'));
   const caFile = join(folder, 'ca.pem');
@@ -67,10 +67,10 @@ export async function openOn(server: AzureServer, { config = {}, deps = {} }: Om
     server,
     provider,
     folder,
-    /** Changes to the variables take effect at the next login. */
+    /** A changed variable takes effect at the next login. */
     env,
     read: async (key: string, more: Partial<SourceRef> = {}) => (await provider.read([{ key, ...more }]))[0],
-    /** Returns the requests since the previous call. */
+    /** Returns all requests since the previous call of this function. */
     sent: () => server.requests.splice(0),
     async [Symbol.asyncDispose]() {
       await provider[Symbol.asyncDispose]();

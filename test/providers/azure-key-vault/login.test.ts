@@ -17,7 +17,7 @@ function fill(store: Store) {
 }
 
 describe('the login to Key Vault', () => {
-  it('happens once for many reads, and only the first read is sent without a token', async () => {
+  it('logs in once for many reads, and sends only the first read without a token', async () => {
     await using store = await openAzure();
     fill(store);
     const results = await readAll(store);
@@ -27,7 +27,7 @@ describe('the login to Key Vault', () => {
     expect(store.server.requests.filter((line) => line.startsWith('vault'))).toHaveLength(61);
   });
 
-  it('happens once, even if the token is expired according to our clock', async () => {
+  it('logs in once, even if the token has expired by our clock', async () => {
     const time = createManualTime(Date.now());
     await using store = await openAzure({ deps: { clock: time } });
     store.server.secrets.put('a', '1');
@@ -44,7 +44,7 @@ describe('the login to Key Vault', () => {
     expect(login.counts.token).toBe(2);
   });
 
-  it('is shared by reads of secrets, keys and certificates', async () => {
+  it('uses one login for reads of secrets, keys and certificates', async () => {
     await using store = await openAzure();
     store.server.secrets.put('a', '1');
     store.server.keys.put('a', '{"kty":"EC"}');
@@ -56,7 +56,7 @@ describe('the login to Key Vault', () => {
     expect(store.server.login.counts.token).toBe(1);
   });
 
-  it('is repeated with the current secret before a token expires', async () => {
+  it('logs in again before the token expires, with the client secret that is configured at that time', async () => {
     const time = createManualTime(Date.now());
     await using store = await openAzure({ server: { now: time.now }, deps: { clock: time } });
     store.server.login.lifetime = 60;
@@ -66,7 +66,7 @@ describe('the login to Key Vault', () => {
     expect(store.server.login.counts.token).toBe(1);
     store.server.login.applications.set(CLIENT, { secret: 'rotated' });
     store.env.CLIENT_SECRET = 'rotated';
-    await time.advance(55_000); // The token is valid for five more seconds, so no read waits for the new token.
+    await time.advance(55_000); // The token is valid for five more seconds. So no read waits for the new token.
     expect(reveal(await store.read('a'))).toBe('1');
     await expect.poll(() => store.server.login.issued.size).toBe(2);
     await time.advance(5_001);
@@ -74,7 +74,7 @@ describe('the login to Key Vault', () => {
     expect(store.server.login.counts.token).toBe(2);
   });
 
-  it('is repeated once if the vault no longer accepts the token', async () => {
+  it('logs in again once if the vault no longer accepts the token', async () => {
     await using store = await openAzure();
     fill(store);
     await readAll(store);
@@ -83,7 +83,7 @@ describe('the login to Key Vault', () => {
     expect(store.server.login.counts.token).toBe(2);
   });
 
-  it('is not repeated immediately after a refusal, and no request is sent meanwhile', async () => {
+  it('does not log in again immediately after a refused login, and sends no other request until then', async () => {
     const time = createManualTime(Date.now());
     await using store = await openAzure({ deps: { clock: time, env: { CLIENT_SECRET: 'wrong' } } });
     fill(store);
@@ -96,18 +96,18 @@ describe('the login to Key Vault', () => {
     expect(codeOf(await store.read('k0'))).toBe('found');
   });
 
-  it('fails if its token is never accepted, and is repeated a minute later', async () => {
+  it('fails a login whose token the vault never accepts, and logs in again a minute later', async () => {
     const time = createManualTime(Date.now());
     await using store = await openAzure({ deps: { clock: time } });
     store.server.secrets.put('a', '1');
-    store.server.login.lifetime = -1; // The authority issues expired tokens.
+    store.server.login.lifetime = -1; // From now on, the authority issues expired tokens.
     expect(codeOf(await store.read('a'))).toBe('AUTH_FAILED');
     store.server.login.lifetime = 3600;
     await time.advance(60_000);
     expect(reveal(await store.read('a'))).toBe('1');
   });
 
-  it('continues for other callers if one caller aborts', async () => {
+  it('continues a login for other callers if one caller aborts', async () => {
     await using store = await openAzure();
     fill(store);
     const controller = new AbortController();
@@ -119,7 +119,7 @@ describe('the login to Key Vault', () => {
     expect((await others).map(codeOf)).toEqual(keys.map(() => 'found'));
   });
 
-  it('does not block other operations once it has ended, even if the operation that caused it is slow', async () => {
+  it('lets other operations start after the login, even if the operation that caused the login is slow', async () => {
     await using store = await openAzure();
     fill(store);
     let started = false;
@@ -130,12 +130,12 @@ describe('the login to Key Vault', () => {
       return link.replace(/%24skiptoken=\d+/, '%24skiptoken=0');
     };
     const search = store.provider.find({ path: '', tags: {} }).catch((error: unknown) => error);
-    await ends.promise; // The endless search is still running.
+    await ends.promise; // The operation that caused the login, a search without an end, is still running.
     store.server.nextLink = (link) => link;
     expect(await search).toContain('k0');
   });
 
-  it('uses the configured tenant instead of the tenant that the vault names', async () => {
+  it('logs in to the configured tenant, and not to the tenant that the vault names', async () => {
     await using store = await openAzure();
     store.server.tenant = '33333333-3333-4333-8333-333333333333';
     store.server.secrets.put('a', '1');
@@ -157,14 +157,14 @@ describe('a failed login', () => {
     ['no such tenant', { tenantId: 'nobody.example.org' }, 'the tenant does not exist'],
     ['no such application', { clientId: '4' }, 'no application with this client ID'],
     ['an invalid tenant', { tenantId: 'a b/c' }, 'the credentials cannot be used to log in'],
-  ])('is explained if the cause is %s', async (_, wrong, words) => {
+  ])('explains a failed login if the cause is %s', async (_, wrong, words) => {
     await using store = await openAzure({ config: { auth: { ...BY_SECRET.auth, ...wrong } } });
     const result = await store.read('a');
     expect(codeOf(result)).toBe('AUTH_FAILED');
     expect(result).toMatchObject({ error: { detail: expect.stringContaining(words) } });
   });
 
-  it('is explained if the cause is a wrong secret', async () => {
+  it('explains a failed login if the client secret is wrong', async () => {
     await using store = await openAzure({ deps: { env: { CLIENT_SECRET: 'wrong' } } });
     expect(await store.read('a')).toMatchObject({
       error: { code: 'AUTH_FAILED', detail: expect.stringContaining('the client secret is wrong') },
@@ -188,16 +188,19 @@ describe('a failed login', () => {
     ['empty', 'BAD_ANSWER'],
     ['endless', 'TOO_LARGE'],
     ['unauthorized', 'AUTH_FAILED'],
-  ] as const)('maps the fault "%s" to %s immediately, without a wait of 60 seconds', async (fault, code) => {
-    const time = createManualTime(Date.now());
-    for (const line of [/^authority GET/, /^authority POST/]) {
-      await using store = await openAzure({ deps: { clock: time } });
-      store.server.secrets.put('a', '1');
-      store.server.fail(fault, line);
-      expect(codeOf(await store.read('a'))).toBe(code);
-      store.server.fail(undefined);
-      if (!isTransient(code)) await time.advance(10_000);
-      expect(codeOf(await store.read('a'))).toBe('found');
-    }
-  });
+  ] as const)(
+    'converts the login fault "%s" to %s immediately, and does not wait for 60 seconds',
+    async (fault, code) => {
+      const time = createManualTime(Date.now());
+      for (const line of [/^authority GET/, /^authority POST/]) {
+        await using store = await openAzure({ deps: { clock: time } });
+        store.server.secrets.put('a', '1');
+        store.server.fail(fault, line);
+        expect(codeOf(await store.read('a'))).toBe(code);
+        store.server.fail(undefined);
+        if (!isTransient(code)) await time.advance(10_000);
+        expect(codeOf(await store.read('a'))).toBe('found');
+      }
+    },
+  );
 });

@@ -8,15 +8,15 @@ import { closeServer, listen } from '../../fakes/loopback.ts';
 import { createManualTime } from '../../fakes/manual-time.ts';
 import { openOn } from './harness.ts';
 
-// The Azure library determines proxy and endpoint once per process, so this test has its own file.
+// The Azure library determines the proxy and the endpoint only once in a process. So this test has its own file.
 
-it('a managed identity is requested without a proxy', async () => {
+it('requests a managed identity without a proxy', async () => {
   const requests: unknown[] = [];
   const proxy = createServer(({ url }, response) => {
     requests.push(url);
     response.writeHead(502).end();
   });
-  // Requests to the vault may use the proxy.
+  // Connections to the vault may go through the proxy.
   proxy.on('connect', ({ url = '' }, socket: Socket) => {
     const { hostname, port } = new URL(`http://${url}`);
     const upstream = connect(Number(port), hostname, () => socket.write('HTTP/1.1 200 OK\r\n\r\n'));

@@ -5,7 +5,7 @@ import { type AzureServer, startAzureServer } from '../../fakes/azure-server/ser
 import { createManualTime } from '../../fakes/manual-time.ts';
 import { openOn } from './harness.ts';
 
-// The Azure library determines the endpoint once per process, so all tests in this file share an endpoint.
+// The Azure library determines the endpoint only once in a process. So all tests in this file use the same endpoint.
 let server: AzureServer;
 
 beforeAll(async () => {
@@ -27,26 +27,26 @@ const open = (clientId: string | undefined, method = 'managedIdentity', env: Rec
   });
 
 describe('a managed identity', () => {
-  it('is requested from IDENTITY_ENDPOINT, once for many reads', async () => {
+  it('requests a token from IDENTITY_ENDPOINT, once for many reads', async () => {
     await using store = await open(undefined);
     expect(reveal(await store.read('a'))).toBe('1');
     await store.provider.read(Array.from({ length: 20 }, () => ({ key: 'a' })));
     expect(server.login.counts).toMatchObject({ identity: 1, token: 0 });
   });
 
-  it('can be selected by client ID', async () => {
+  it('logs in as the managed identity with the configured client ID', async () => {
     server.login.identities.add('user-assigned');
     await using store = await open('user-assigned');
     expect(reveal(await store.read('a'))).toBe('1');
   });
 
-  it('is the fallback of `default`, and is selected by AZURE_CLIENT_ID', async () => {
+  it('logs in with a managed identity if `default` finds nothing else, and takes its client ID from AZURE_CLIENT_ID', async () => {
     server.login.identities.add('from-env');
     await using store = await open(undefined, 'default', { AZURE_CLIENT_ID: 'from-env' });
     expect(reveal(await store.read('a'))).toBe('1');
   });
 
-  it('causes a refused login if it does not exist', async () => {
+  it('reports a refused login if the managed identity does not exist', async () => {
     await using store = await open('nobody');
     const result = await store.read('a');
     expect(codeOf(result)).toBe('AUTH_FAILED');
@@ -63,7 +63,7 @@ describe('a managed identity', () => {
     ['hang', 'TIMEOUT'],
     ['html', 'BAD_ANSWER'],
     ['redirect', 'BAD_ANSWER'],
-  ] as const)('maps the endpoint fault "%s" to %s after one request', async (fault, code) => {
+  ] as const)('converts the fault "%s" of the endpoint to %s after one request', async (fault, code) => {
     const clientId = `id-${fault}`.replace(/\W/g, '-');
     server.login.identities.add(clientId);
     await using store = await open(clientId);
@@ -75,7 +75,7 @@ describe('a managed identity', () => {
     expect(reveal(await store.read('a'))).toBe('1');
   });
 
-  it('keeps working for a store after another store with the same identity was closed', async () => {
+  it('keeps a managed identity usable for a store after another store with this identity was closed', async () => {
     server.login.identities.add('shared');
     const first = await open('shared');
     expect(reveal(await first.read('a'))).toBe('1');

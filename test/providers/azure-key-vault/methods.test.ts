@@ -19,7 +19,7 @@ describe('the login methods of Key Vault', () => {
     return codeOf(await store.read('a'));
   };
 
-  it('use the private key in the certificate file for a client certificate', async () => {
+  it('uses the private key in the certificate file for a login with a client certificate', async () => {
     const { certificate, key } = rsaCertificate();
     const auth = { method: 'clientCertificate', ...APPLICATION, certificate: { env: 'PEM' } };
     await using store = await openAzure({ config: { auth }, deps: { env: { PEM: `${key}${certificate}` } } });
@@ -32,7 +32,7 @@ describe('the login methods of Key Vault', () => {
     });
   });
 
-  it('report an unusable key of a client certificate', async () => {
+  it('reports a client certificate whose private key cannot be used', async () => {
     const { certificate } = rsaCertificate();
     const { privateKey } = generateKeyPairSync('rsa', {
       modulusLength: 2048,
@@ -49,7 +49,7 @@ describe('the login methods of Key Vault', () => {
     }
   });
 
-  it('read the token file on each login with a workload identity, and take the IDs from the environment', async () => {
+  it('reads the token file on each login with a workload identity, and takes the IDs from the environment', async () => {
     const time = createManualTime(Date.now());
     const config = { auth: { method: 'workloadIdentity' } };
     const env = { AZURE_TENANT_ID: TENANT, AZURE_CLIENT_ID: CLIENT };
@@ -69,7 +69,7 @@ describe('the login methods of Key Vault', () => {
     expect(await log(store)).toBe('found');
   });
 
-  it('accept a Secret that contains the tenant, the client ID and the client secret', async () => {
+  it('reads the tenant, the client ID and the client secret from one Secret', async () => {
     const auth = {
       method: 'clientSecret',
       tenantId: { env: 'T' },
@@ -85,7 +85,7 @@ describe('the login methods of Key Vault', () => {
     expect(await log(store)).toBe('found');
   });
 
-  it('prefer configured IDs and a configured token file over the environment for a workload identity', async () => {
+  it('prefers the configured IDs and token file to the environment for a workload identity', async () => {
     await using outer = await openAzure();
     const file = join(outer.folder, 'token');
     await writeFile(file, 'a.jwt');
@@ -96,7 +96,7 @@ describe('the login methods of Key Vault', () => {
     expect(await log(store)).toBe('found');
   });
 
-  it('prefer a secret, then a certificate, then a federated token from the environment for `default`', async () => {
+  it('prefers a client secret, then a certificate, then a federated token from the environment if the method is `default`', async () => {
     const { certificate, key } = rsaCertificate();
     const config = { auth: { method: 'default' } };
     await using outer = await openAzure();
@@ -119,7 +119,7 @@ describe('the login methods of Key Vault', () => {
     }
   });
 
-  it('report a missing credential by name', async () => {
+  it('names a missing credential in the error', async () => {
     await using store = await openAzure();
     delete store.env.CLIENT_SECRET;
     expect(await log(store)).toBe('CREDENTIAL_MISSING');
@@ -133,7 +133,7 @@ describe('the Azure cloud', () => {
   it.each([
     ['https://contoso.vault.azure.cn', 'login.chinacloudapi.cn'],
     ['https://contoso.vault.usgovcloudapi.net', 'login.microsoftonline.us'],
-  ])('determines the login authority of %s', async (vaultUrl, host) => {
+  ])('chooses the login authority of the Azure cloud of %s', async (vaultUrl, host) => {
     const { makeCredential } = await import('../../../src/providers/azure-key-vault/credential.ts');
     const identity = await import('@azure/identity');
     const { testDeps } = await import('../../conformance/provider-deps.ts');
@@ -158,7 +158,7 @@ describe('the configuration of a Key Vault store', () => {
       .success;
 
   it.each(['https://contoso.vault.azure.net', 'https://contoso.vault.azure.net/', 'https://127.0.0.1:8443'])(
-    'accepts the address %s',
+    'accepts the vault address %s',
     (vaultUrl) => expect(isValid({ vaultUrl })).toBe(true),
   );
 
@@ -170,9 +170,9 @@ describe('the configuration of a Key Vault store', () => {
     'https://u:p@contoso.vault.azure.net',
     'contoso.vault.azure.net',
     '',
-  ])('rejects the address %j', (vaultUrl) => expect(isValid({ vaultUrl })).toBe(false));
+  ])('rejects the vault address %j', (vaultUrl) => expect(isValid({ vaultUrl })).toBe(false));
 
-  it('rejects a literal credential and unknown fields', () => {
+  it('rejects a credential in the configuration file itself, and rejects unknown fields', () => {
     expect(isValid({ auth: { ...BY_SECRET.auth, clientSecret: 'abc' } })).toBe(false);
     expect(isValid({ vaultURL: 'x' })).toBe(false);
   });

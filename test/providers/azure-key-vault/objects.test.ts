@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { openBench, type Result } from '../../cli/harness.ts';
 import { openAzureStore } from '../../integration/e2e/azure-store.ts';
 
-// A secret and a key in one vault can have the same name. The command line reads both.
+// In one vault, a secret and a key can have the same name. These tests run commands that read both.
 
 const MINUTE = 60_000;
 
@@ -28,7 +28,7 @@ ${mappings}`;
   const owned = stack.move();
   return {
     server,
-    /** Runs a sync. Returns the outcome or error code of each target under its Secret name. */
+    /** Runs the command `sync`. Returns for each Secret name the outcome of its target, or its error code. */
     async sync(...args: readonly string[]) {
       const { json } = await run('sync', ...args);
       const { targets } = json as { targets: readonly { secret: string; outcome: string; code?: string }[] };
@@ -46,7 +46,7 @@ ${mappings}`;
 }
 
 describe('a secret and a key with the same name', () => {
-  it('are absent independently: if one is absent, nothing of the other is deleted', async () => {
+  it('does not count the absence of a key toward the deletion of a secret with the same name', async () => {
     await using vault = await openVault(`
   - name: a
     target: { namespace: apps }
@@ -66,7 +66,7 @@ describe('a secret and a key with the same name', () => {
     expect(await sync('--mapping', 'b')).toEqual({ b: 'deleted' });
   });
 
-  it('can be sources of one target; a read is recorded if it fails or returns a new version', async () => {
+  it('uses a secret and a key with the same name as sources of one target, and records a read if it fails or returns a new version', async () => {
     await using vault = await openVault(`
   - name: a
     target: { namespace: apps }

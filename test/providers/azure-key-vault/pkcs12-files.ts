@@ -1,9 +1,8 @@
 /**
- * A chain of three certificates, and PKCS#12 files with the certificates in the order issuer, root, leaf.
- * OpenSSL 3 created them: `openssl pkcs12 -export -nokeys -in inter.crt -certfile more.crt -passout pass:`. The second
- * file used `-legacy` (40-bit RC2, SHA-1).
- * The last file has an elliptic curve key and two self-signed certificates with basicConstraints: `-inkey own.key -in
- * own.crt -certfile other.crt`.
+ * CHAIN is a chain of three certificates. The PKCS#12 files contain the certificates in the order issuer, root, leaf.
+ * OpenSSL 3 created the files: `openssl pkcs12 -export -nokeys -in inter.crt -certfile more.crt -passout pass:`. For
+ * the second file, the option `-legacy` was added (40-bit RC2, SHA-1). The last file has an elliptic curve key and two
+ * self-signed certificates with basicConstraints: `-inkey own.key -in own.crt -certfile other.crt`.
  */
 export const CHAIN = `-----BEGIN CERTIFICATE-----
 MIIBNjCB3AIUWwWVkUZK+Bd2rVF+7tcTRjosSRYwCgYIKoZIzj0EAwIwHjEcMBoG
@@ -107,8 +106,9 @@ export const EC_KEY = [
 ].join('');
 
 /**
- * A self-signed certificate with an RSA key and an RSASSA-PSS signature with a salt of 20 bytes. The DER encoding omits
- * this default salt: `openssl req -x509 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:20 -sha256`.
+ * A self-signed certificate with an RSA key. Its RSASSA-PSS signature has a salt of 20 bytes, which is the default, so
+ * the DER encoding omits the length: `openssl req -x509 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:20
+ * -sha256`.
  */
 export const PSS = `-----BEGIN CERTIFICATE-----
 MIICcDCCAaqgAwIBAgIUCYzo2RZEo3sg8+zhEAshkupGQUUwPAYJKoZIhvcNAQEK

@@ -5,7 +5,7 @@ import { createManualTime } from '../../fakes/manual-time.ts';
 import { openAzure } from './harness.ts';
 
 describe('a secret in Key Vault', () => {
-  it('keeps its bytes with any content type', async () => {
+  it('keeps the bytes of a secret with any content type', async () => {
     await using store = await openAzure();
     const values = {
       'no-newline': 'a',
@@ -26,7 +26,7 @@ describe('a secret in Key Vault', () => {
     expect(results.map(reveal)).toEqual(Object.values(values));
   });
 
-  it('has a version and a creation time in whole seconds', async () => {
+  it('returns the version of a secret, and its creation time in whole seconds', async () => {
     const time = createManualTime(1_800_000_000_700);
     await using store = await openAzure({ server: { now: time.now }, deps: { clock: time } });
     const first = store.server.secrets.put('a', '1');
@@ -38,21 +38,24 @@ describe('a secret in Key Vault', () => {
     expect(old).toMatchObject({ version: first, createdAt: 1_800_000_000_000 });
   });
 
-  it.each([0, '', false, [], {}, 'x', 1e300])('can be read without a valid timestamp: %j', async (time) => {
-    await using store = await openAzure();
-    for (const name of ['a', 'b']) store.server.secrets.put(name, name);
-    store.server.rewrite = (body) =>
-      JSON.stringify({ ...JSON.parse(body), attributes: { enabled: true, created: time, updated: time } });
-    expect((await store.provider.read([{ key: 'a' }, { key: 'b' }])).map(reveal)).toEqual(['a', 'b']);
-  });
+  it.each([0, '', false, [], {}, 'x', 1e300])(
+    'reads a secret whose timestamps are invalid: %j',
+    async (time) => {
+      await using store = await openAzure();
+      for (const name of ['a', 'b']) store.server.secrets.put(name, name);
+      store.server.rewrite = (body) =>
+        JSON.stringify({ ...JSON.parse(body), attributes: { enabled: true, created: time, updated: time } });
+      expect((await store.provider.read([{ key: 'a' }, { key: 'b' }])).map(reveal)).toEqual(['a', 'b']);
+    },
+  );
 
-  it('is found by its name in any letter case', async () => {
+  it('finds a secret by its name in any letter case', async () => {
     await using store = await openAzure();
     store.server.secrets.put('Db-Password', 'x');
     expect(reveal(await store.read('db-password'))).toBe('x');
   });
 
-  it('is rejected if the response contains another secret', async () => {
+  it('rejects a response that contains another secret', async () => {
     await using store = await openAzure();
     for (const name of ['a', 'b']) store.server.secrets.put(name, `of ${name}`);
     store.server.rewrite = (body) => body.replace('of a', 'of b').replace('/secrets/a/', '/secrets/b/');
@@ -63,13 +66,13 @@ describe('a secret in Key Vault', () => {
     expect(codeOf(await store.read('a', { object: 'certificate' }))).toBe('BAD_ANSWER');
   });
 
-  it('is rejected if its value is not valid UTF-8', async () => {
+  it('rejects a secret whose value is not valid UTF-8', async () => {
     await using store = await openAzure();
     store.server.secrets.put('half', 'a\ud800b');
     expect(codeOf(await store.read('half'))).toBe('BAD_ANSWER');
   });
 
-  it('can be read before and after its validity period', async () => {
+  it('reads a secret before and after its validity period', async () => {
     await using store = await openAzure();
     store.server.secrets.put('future', 'a', { notBefore: Date.now() + 86_400_000 });
     store.server.secrets.put('past', 'b', { expires: Date.now() - 86_400_000 });
@@ -77,7 +80,7 @@ describe('a secret in Key Vault', () => {
     expect(results.map(reveal)).toEqual(['a', 'b']);
   });
 
-  it('is reported as disabled and not as denied, and another version may still be readable', async () => {
+  it('reports a disabled secret as disabled and not as denied, and reads another version that is enabled', async () => {
     await using store = await openAzure();
     const { secrets } = store.server;
     const first = secrets.put('a', '1');
@@ -90,7 +93,7 @@ describe('a secret in Key Vault', () => {
     expect(codeOf(await store.read('a'))).toBe('ACCESS_DENIED');
   });
 
-  it('is reported as recoverable after its deletion, and as absent once it is purged', async () => {
+  it('reports a deleted secret as recoverable, and a purged secret as absent', async () => {
     await using store = await openAzure();
     const { secrets } = store.server;
     const version = secrets.put('a', '1');
@@ -105,7 +108,7 @@ describe('a secret in Key Vault', () => {
   });
 
   it.each(['no such vault', 'no such resource'] as const)(
-    'is neither absent nor gone if the vault itself is missing ("%s")',
+    'reports a secret neither as absent nor as gone if the whole vault is missing ("%s")',
     async (fault) => {
       await using store = await openAzure();
       const version = store.server.secrets.put('a', '1');
@@ -123,7 +126,7 @@ describe('a secret in Key Vault', () => {
     },
   );
 
-  it('is reported as recoverable if it was disabled and then deleted', async () => {
+  it('reports a secret as recoverable if it was first disabled and then deleted', async () => {
     await using store = await openAzure();
     const { secrets } = store.server;
     secrets.put('a', '1', { enabled: false });
@@ -132,7 +135,7 @@ describe('a secret in Key Vault', () => {
     expect(codeOf(await store.read('a', { object: 'certificate' }))).toBe('SOURCE_DELETED');
   });
 
-  it('is not reported as absent without permission to check deleted secrets', async () => {
+  it('does not report a secret as absent without the permission to look for deleted secrets', async () => {
     await using store = await openAzure();
     store.server.deny(/deletedsecrets/);
     const result = await store.read('a');
@@ -153,7 +156,7 @@ describe('a secret in Key Vault', () => {
     ['html', 'BAD_ANSWER'],
     ['another JSON', 'BAD_ANSWER'],
   ] as const)(
-    'is not reported as absent if the check for deleted secrets fails with "%s"',
+    'does not report a secret as absent if the request for a deleted secret fails with "%s"',
     async (fault, code) => {
       await using store = await openAzure();
       store.server.fail(fault, /deletedsecrets/);
@@ -165,16 +168,19 @@ describe('a secret in Key Vault', () => {
     ['throttled, for 2 seconds', 2_000, 2_000],
     ['throttled until a date', 1, 2_000],
     ['throttled, in Latin-1', 2_000, 2_000],
-  ] as const)('passes on the retry delay after "%s"', async (fault, least, most) => {
-    await using store = await openAzure();
-    store.server.fail(fault);
-    const result = await store.read('a');
-    const wait = result?.kind === 'failed' ? (result.error.retryAfterMs ?? -1) : -1;
-    expect(wait).toBeGreaterThanOrEqual(least);
-    expect(wait).toBeLessThanOrEqual(most);
-  });
+  ] as const)(
+    'passes on the delay that the vault requests before a retry, after the fault "%s"',
+    async (fault, least, most) => {
+      await using store = await openAzure();
+      store.server.fail(fault);
+      const result = await store.read('a');
+      const wait = result?.kind === 'failed' ? (result.error.retryAfterMs ?? -1) : -1;
+      expect(wait).toBeGreaterThanOrEqual(least);
+      expect(wait).toBeLessThanOrEqual(most);
+    },
+  );
 
-  it('is requested only once, without retries by the Azure client', async () => {
+  it('sends each request only once, because the Azure client does not retry', async () => {
     await using store = await openAzure();
     store.server.secrets.put('a', '1');
     await store.read('a');
@@ -191,7 +197,7 @@ describe('a secret in Key Vault', () => {
     ['ForbiddenByConnection', 'public network'],
     ['ForbiddenByRbac', 'role assignment'],
     ['ForbiddenByPolicy', 'access policy'],
-  ])('is reported with the cause if it cannot be read because of %s', async (inner, words) => {
+  ])('names the cause in the error if the vault denies a read with %s', async (inner, words) => {
     await using store = await openAzure();
     store.server.deny(/./, inner);
     const result = await store.read('a');
@@ -201,7 +207,7 @@ describe('a secret in Key Vault', () => {
 });
 
 describe('names and versions that cannot exist in Key Vault', () => {
-  it('are rejected and never sent', async () => {
+  it('rejects a name or version that cannot exist in Key Vault, and never sends it', async () => {
     await using store = await openAzure();
     const name = fc.string({ unit: 'binary' }).filter((text) => !/^[0-9a-zA-Z-]{1,127}$/.test(text));
     const names = fc.oneof(
@@ -222,7 +228,7 @@ describe('names and versions that cannot exist in Key Vault', () => {
 describe('a Key Vault key', () => {
   const JWK = '{"kty":"RSA","key_ops":["sign","verify"],"n":"0vx7-_w","e":"AQAB","x":1.10}';
 
-  it('is returned as the JWK that the vault sends', async () => {
+  it('returns a key as the JSON Web Key that the vault sends', async () => {
     await using store = await openAzure();
     const first = store.server.keys.put('signer', JWK);
     const version = store.server.keys.put('signer', JWK.replace('0vx7', '1vx7'));
@@ -233,14 +239,14 @@ describe('a Key Vault key', () => {
     expect(await store.read('signer', { object: 'key' })).toMatchObject({ kind: 'found', version });
   });
 
-  it('is rejected if the response contains another key', async () => {
+  it('rejects a response that contains another key', async () => {
     await using store = await openAzure();
     store.server.keys.put('signer', JWK);
     store.server.rewrite = (body) => body.replace('/keys/signer/', '/keys/other/');
     expect(codeOf(await store.read('signer', { object: 'key' }))).toBe('BAD_ANSWER');
   });
 
-  it('can be in the same states as a secret', async () => {
+  it('reports disabled, deleted and purged keys in the same way as secrets', async () => {
     await using store = await openAzure();
     const { keys } = store.server;
     expect(await store.read('signer', { object: 'key' })).toEqual({ kind: 'absent' });
@@ -261,7 +267,7 @@ describe('the checks of a Key Vault store', () => {
       error === undefined ? name : `${name}: ${error.code}`,
     );
 
-  it('stop at the first failure', async () => {
+  it('runs no further checks after the first failure', async () => {
     await using store = await openAzure();
     expect(await names(store)).toEqual(['reach', 'login', 'read', 'list']);
     store.server.deny(/secrets/, 'ForbiddenByPolicy');
@@ -270,7 +276,7 @@ describe('the checks of a Key Vault store', () => {
     expect(await names(store)).toEqual(['reach: STORE_UNAVAILABLE']);
   });
 
-  it('distinguish between a failed login and an unreachable vault', async () => {
+  it('tells a failed login from an unreachable vault', async () => {
     await using refused = await openAzure({ deps: { env: { CLIENT_SECRET: 'wrong' } } });
     expect(await names(refused)).toEqual(['reach', 'login: AUTH_FAILED']);
     await using down = await openAzure();
@@ -278,17 +284,17 @@ describe('the checks of a Key Vault store', () => {
     expect(await names(down)).toEqual(['reach', 'login: STORE_UNAVAILABLE']);
   });
 
-  it('pass with a role for single secrets only', async () => {
+  it('passes the checks with a role that covers only single secrets', async () => {
     await using store = await openAzure();
     store.server.deny(/secretbridge-check|GET \/secrets$/);
     const checks = await store.provider.check();
     expect(checks.map(({ name }) => name.replace(/:.*/, ''))).toEqual(['reach', 'login', 'read', 'list']);
-    // A permission that only saves requests may be missing.
+    // The permission to list only saves requests, so the checks pass without it.
     expect(checks.filter(({ error }) => error !== undefined)).toEqual([]);
     expect(checks.at(-1)).toMatchObject({ name: expect.stringContaining('not allowed'), saves: 'list' });
   });
 
-  it('detect clock skew', async () => {
+  it('reports clock skew if our clock is an hour behind', async () => {
     const time = createManualTime(Date.now() - 3_600_000);
     await using store = await openAzure({ deps: { clock: time } });
     expect((await names(store))[0]).toBe('clock: CLOCK_SKEWED');

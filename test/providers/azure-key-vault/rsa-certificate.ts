@@ -1,6 +1,6 @@
 import forge from 'node-forge';
 
-/** Creates a certificate with an RSA key as PEM, as applications of Entra ID use it. */
+/** Creates a certificate with an RSA key as PEM. Applications in Entra ID use such certificates. */
 export function rsaCertificate(): { readonly certificate: string; readonly key: string } {
   const { pki } = forge;
   const pair = pki.rsa.generateKeyPair(2048);

@@ -20,7 +20,7 @@ describe('the connection to Key Vault', () => {
     ['for another name', { names: ['vault.example.org'] }, 'another name'],
     ['that has expired', { notAfter: new Date(Date.now() - 1_000) }, 'expired'],
     ['that is not valid yet', { notBefore: new Date(Date.now() + 3_600_000) }, 'not valid yet'],
-  ])('rejects a certificate %s', async (_, certificate, words) => {
+  ])('rejects a server certificate %s', async (_, certificate, words) => {
     await using store = await openAzure({ server: { certificate } });
     const result = await store.read('a');
     expect(codeOf(result)).toBe('TLS_FAILED');
@@ -29,7 +29,7 @@ describe('the connection to Key Vault', () => {
     expect(store.sent()).toEqual([]);
   });
 
-  it('rejects an unknown issuer, even with NODE_TLS_REJECT_UNAUTHORIZED', async () => {
+  it('rejects a server certificate from an unknown issuer, even if NODE_TLS_REJECT_UNAUTHORIZED is 0', async () => {
     vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0');
     await using store = await openAzure({ config: { tls: {} } });
     expect(codeOf(await store.read('a'))).toBe('TLS_FAILED');
@@ -38,7 +38,7 @@ describe('the connection to Key Vault', () => {
   it.each([
     ['/none/ca.pem', 'cannot be read: ENOENT'],
     [import.meta.filename, 'contains no PEM certificates'],
-  ])('requires a valid CA file, not %s', async (caFile, words) => {
+  ])('rejects the CA file %s, because it is missing or not PEM', async (caFile, words) => {
     const config = AzureConfig.parse({
       kind: 'azure-key-vault',
       vaultUrl: 'https://127.0.0.1:9',
@@ -52,18 +52,18 @@ describe('the connection to Key Vault', () => {
   it.each([
     ['https://127.0.0.1:9', 'STORE_UNAVAILABLE', 'refused'],
     ['https://vault.invalid', 'STORE_UNAVAILABLE', 'DNS'],
-  ])('fails if the vault URL is %s', async (vaultUrl, code, words) => {
+  ])('reports an outage if the vault URL is %s', async (vaultUrl, code, words) => {
     await using store = await openAzure({ config: { vaultUrl } });
     const result = await store.read('a');
     expect(codeOf(result)).toBe(code);
     expect(result).toMatchObject({ error: { detail: expect.stringContaining(words) } });
   });
 
-  it('is reused for many reads', async () => {
+  it('uses one connection for many reads', async () => {
     await using store = await openAzure();
     store.server.secrets.put('a', '1');
     for (let index = 0; index < 20; index += 1) await store.read('a');
-    expect(store.server.connections).toBe(2); // One connection goes to the vault and one to the authority.
+    expect(store.server.connections).toBe(2); // The vault and the authority have one connection each.
   });
 
   it('uses the proxy from the environment, and trusts the same authorities as without a proxy', async () => {
@@ -119,7 +119,7 @@ describe('an authentication challenge from Key Vault', () => {
     return { requests, error };
   };
 
-  it("is answered only if its resource belongs to the vault's own cloud", async () => {
+  it("requests a token for a challenge only if the challenge names the vault's own cloud", async () => {
     for (const suffix of ['vault.azure.net', 'vault.azure.cn', 'vault.usgovcloudapi.net']) {
       const { requests } = await ask(`https://contoso.${suffix}`, `https://${suffix}`);
       expect(requests).toEqual([`https://${suffix}/.default`]);
@@ -136,7 +136,7 @@ describe('an authentication challenge from Key Vault', () => {
   });
 });
 
-/** Starts a proxy that supports CONNECT tunnels (RFC 9110, section 9.3.6). */
+/** Starts a proxy that supports tunnels with CONNECT (RFC 9110, section 9.3.6). */
 async function startProxy() {
   const hosts: string[] = [];
   const sockets = new Set<Socket>();

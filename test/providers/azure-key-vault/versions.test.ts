@@ -22,7 +22,7 @@ import { CLIENT, CLIENT_SECRET, openAzure, openOn } from './harness.ts';
 const UNKNOWN = { kind: 'unknown' };
 const HOUR_MS = 3_600_000;
 
-/** Opens a vault whose secrets were written at the start of a second and read some time later. */
+/** Opens a vault whose secrets were written at the start of a second. They were read after the given time. */
 async function openRead(count: number, readAfterMs = HOUR_MS) {
   const keys = Array.from({ length: count }, (_, index) => `n${String(index).padStart(3, '0')}`);
   const time = createManualTime();
@@ -49,13 +49,13 @@ async function openRead(count: number, readAfterMs = HOUR_MS) {
 }
 
 describe('version checks in Key Vault', () => {
-  it('return the versions that were read if the list shows no change, with one request per 25 secrets', async () => {
+  it('returns the versions of the last reads if the list shows no change, with one request per 25 secrets', async () => {
     await using test = await openRead(60);
     expect(await test.store.provider.versions(test.keys)).toEqual(test.read);
     expect(test.store.sent()).toEqual(Array(3).fill('vault GET /secrets'));
   });
 
-  it('return unknown for keys that were never read, or were changed, disabled or deleted after the read', async () => {
+  it('reports versions as unknown for keys that were never read, and for keys that were changed, disabled or deleted after the read', async () => {
     await using test = await openRead(60);
     const { secrets } = test.store.server;
     secrets.put('n001', 'y');
@@ -74,7 +74,7 @@ describe('version checks in Key Vault', () => {
     expect(rest).toEqual([UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, test.read[4]]);
   });
 
-  it('return unknown for a secret that was less than two seconds old when it was read', async () => {
+  it('reports the version as unknown if the secret was less than two seconds old when it was read', async () => {
     await using young = await openRead(60, 1_999);
     expect(await young.store.provider.versions(young.keys)).toEqual(young.keys.map(() => UNKNOWN));
     expect(young.store.sent()).toEqual([]);
@@ -82,22 +82,22 @@ describe('version checks in Key Vault', () => {
     expect(await older.store.provider.versions(older.keys)).toEqual(older.read);
   });
 
-  it('do not miss a second change within the same second', async () => {
+  it('notices a second change in the same second', async () => {
     const time = createManualTime();
     await using store = await openAzure({ server: { now: time.now } });
     const keys = ['a', 'b', 'c'];
     for (const key of keys) store.server.secrets.put(key, '1');
     await store.provider.read(keys.map((key) => ({ key })));
     time.set(time.now() + 900);
-    store.server.secrets.put('a', '2'); // The list shows the same second as the read.
+    store.server.secrets.put('a', '2'); // This second change has the same time in the list as the first one.
     expect(await store.provider.versions(keys)).toEqual([UNKNOWN, UNKNOWN, UNKNOWN]);
   });
 
-  it('do not list if reading costs less', async () => {
+  it('does not list secrets if reading them needs fewer requests', async () => {
     await using test = await openRead(100);
     const few = test.keys.slice(90, 93);
     expect(await test.store.provider.versions(few)).toEqual([UNKNOWN, UNKNOWN, UNKNOWN]);
-    expect(test.store.sent()).toHaveLength(2); // The list stopped after two pages, when it cost more than reading. The store remembers this.
+    expect(test.store.sent()).toHaveLength(2); // The list stopped after two pages, because more pages would cost more than reading three keys. The store remembers this.
     await test.store.provider.versions(few);
     expect(test.store.sent()).toEqual([]);
     expect(await test.store.provider.versions(test.keys)).toEqual(test.read);
@@ -105,7 +105,7 @@ describe('version checks in Key Vault', () => {
   });
 
   it.each([1, 2, 25, 26, 60])(
-    'need the expected number of requests for %i keys if the vault contains no others',
+    'needs as many requests as predicted for %i keys if the vault contains no other secrets',
     async (count) => {
       await using test = await openRead(count);
       await test.store.provider.versions(test.keys);
@@ -121,13 +121,13 @@ describe('version checks in Key Vault', () => {
     },
   );
 
-  it('do not fail if the list fails, because they are only hints', async () => {
+  it('reports versions as unknown and does not fail if the list fails, because callers can then read the keys', async () => {
     await using test = await openRead(60);
     test.store.server.deny(/GET \/secrets$/);
     expect(await test.store.provider.versions(test.keys)).toEqual(test.keys.map(() => UNKNOWN));
   });
 
-  it('do not list for an hour after the list was denied', async () => {
+  it('does not list secrets for an hour after a list was denied', async () => {
     await using test = await openRead(60);
     const { provider, server, sent } = test.store;
     server.deny(/GET \/secrets$/);
@@ -140,7 +140,7 @@ describe('version checks in Key Vault', () => {
     expect(await provider.versions(test.keys)).toEqual(test.read);
   });
 
-  it('list again after a day if the list was too long, because the vault may be smaller by then', async () => {
+  it('lists secrets again a day after a list was too long, because the vault may be smaller by then', async () => {
     await using test = await openRead(100);
     const { provider, server, sent } = test.store;
     const few = test.keys.slice(90, 93);
@@ -151,7 +151,7 @@ describe('version checks in Key Vault', () => {
     expect(sent()).toEqual([]);
     test.time.set(test.time.now() + 24 * HOUR_MS);
     expect(await provider.versions(few)).toEqual(test.read.slice(90, 93));
-    expect(sent()).toContain('vault GET /secrets'); // The other request is a login, because the token has expired.
+    expect(sent()).toContain('vault GET /secrets'); // The list is not the only request: the token has expired, so there is a login too.
     expect(test.ways.map(({ way }) => way)).toEqual(['list', 'read', 'list']);
   });
 });
@@ -164,7 +164,7 @@ function stampedOf(result: ReadResult): StampedVersion | undefined {
 describe('version checks in Key Vault after a read by another process', () => {
   const KEYS = ['a', 'b', 'c'];
 
-  it('return the versions that the other process recorded, without a read', async () => {
+  it('returns the versions that another process has recorded, without reading the keys', async () => {
     await using test = await openRead(60);
     const results = await test.store.provider.read(test.keys.map((key) => ({ key })));
     const read = new Map(results.map((result, index) => [test.keys[index], stampedOf(result)]));
@@ -179,7 +179,7 @@ describe('version checks in Key Vault after a read by another process', () => {
     expect(new Set(lines)).toEqual(new Set(['vault GET /secrets']));
   });
 
-  it('request each recorded version once, and not for keys that this process has read', async () => {
+  it('asks for each recorded version once, and never for a key that this process has read', async () => {
     await using test = await openRead(3);
     const requests: string[] = [];
     const lastRead = async (key: string): Promise<undefined> => void requests.push(key);
@@ -189,7 +189,7 @@ describe('version checks in Key Vault after a read by another process', () => {
     expect(requests).toEqual(KEYS);
   });
 
-  it('record no update time for a named version, or if a second change could have the same update time', async () => {
+  it('records no time of change if a named version was read, or if a second change could have the same time', async () => {
     const time = createManualTime();
     await using store = await openAzure({ server: { now: time.now } });
     const version = store.server.secrets.put('a', '1');
@@ -199,7 +199,7 @@ describe('version checks in Key Vault after a read by another process', () => {
     expect(await store.read('a')).toHaveProperty('stamp');
   });
 
-  it('return unknown if the audit log fails, and then query it for only 25 keys per check', async () => {
+  it('reports versions as unknown if the audit log fails, and asks it for only 25 keys in each check', async () => {
     await using test = await openRead(100);
     await using later = await openOn(test.store.server, { deps: { clock: test.time } });
     let requests = 0;
@@ -215,7 +215,7 @@ describe('version checks in Key Vault after a read by another process', () => {
     }
   });
 
-  it('request no recorded versions for an hour after the list was denied', async () => {
+  it('asks for no recorded versions for an hour after a list was denied', async () => {
     await using test = await openRead(60);
     await using later = await openOn(test.store.server, { deps: { clock: test.time } });
     test.store.server.deny(/GET \/secrets$/);
@@ -232,7 +232,7 @@ describe('version checks in Key Vault after a read by another process', () => {
     expect(requests).toBe(60);
   });
 
-  it('record no update time without a server date, and prefer newer reads to restored versions', async () => {
+  it('records no time of change if the response has no date, and prefers a newer read to a recorded version', async () => {
     const seen = createSeenVersions();
     expect(seen.record('a', { version: 'v1', updatedOn: new Date(0), date: undefined })).toBeUndefined();
     const recalled = Promise.withResolvers<StampedVersion>();
@@ -245,7 +245,7 @@ describe('version checks in Key Vault after a read by another process', () => {
     expect(seen.get('b')).toEqual({ version: 'v2', stamp });
   });
 
-  it('stop requesting recorded versions after an abort', async () => {
+  it('asks for no more recorded versions after its signal was aborted', async () => {
     const over = new AbortController();
     let requests = 0;
     const lastRead = async () => {
@@ -258,7 +258,7 @@ describe('version checks in Key Vault after a read by another process', () => {
     expect(requests).toBe(25);
   });
 
-  it('never return a wrong version, for any changes to keys and processes', async () => {
+  it('never returns a wrong version, whatever changes and whichever process reads', async () => {
     const key = fc.constantFrom(...KEYS);
     const step = fc.oneof(
       { weight: 4, arbitrary: fc.record({ kind: fc.constant('put'), key }) },

@@ -28,7 +28,7 @@ async function open(entries: Readonly<Record<string, string | Uint8Array>> = {})
 }
 
 describe('a file', () => {
-  it('keeps its bytes, including binary data and final newlines', async () => {
+  it('keeps the bytes of a file, including binary data and newlines at the end', async () => {
     const bytes = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
     await using store = await open({ 'a.bin': bytes, 'a.txt': 'line\r\n', empty: '' });
     const results = await store.provider.read([{ key: 'a.bin' }, { key: 'a.txt' }, { key: 'empty' }]);
@@ -38,7 +38,7 @@ describe('a file', () => {
     expect(values).toEqual([bytes, Buffer.from('line\r\n'), Buffer.alloc(0)]);
   });
 
-  it('has the fingerprint of its bytes as version, and its modification time as creation time', async () => {
+  it('returns the fingerprint of the bytes as version, and the modification time as creation time', async () => {
     await using store = await open({ 'a.txt': 'x' });
     await utimes(join(store.path, 'a.txt'), 1_000, 2_000);
     expect(await store.read('a.txt')).toMatchObject({
@@ -48,25 +48,25 @@ describe('a file', () => {
     });
   });
 
-  it('is rejected without being read if it is larger than 16 MiB', async () => {
+  it('rejects a file of more than 16 MiB without reading it', async () => {
     await using store = await open({ big: '' });
     await truncate(join(store.path, 'big'), 16 * 1024 * 1024 + 1);
     expect(codeOf(await store.read('big'))).toBe('TOO_LARGE');
   });
 
-  it('is reported as denied and not as absent if we may not read it', async (context) => {
+  it('reports a file as denied and not as absent if we may not read it', async (context) => {
     context.skip(process.getuid?.() === 0, 'root may read everything');
     await using store = await open({ 'a/b.txt': 'x', 'c.txt': 'x' });
     await chmod(join(store.path, 'c.txt'), 0);
     await chmod(join(store.path, 'a'), 0);
     expect(codeOf(await store.read('c.txt'))).toBe('ACCESS_DENIED');
     expect(codeOf(await store.read('a/b.txt'))).toBe('ACCESS_DENIED');
-    await chmod(join(store.path, 'a'), 0o100); // Files in this folder can be opened by name but not listed.
+    await chmod(join(store.path, 'a'), 0o100); // In this folder, files can be opened by their name, but not listed.
     expect(codeOf(await store.read('a/none.txt'))).toBe('ACCESS_DENIED');
     await chmod(join(store.path, 'a'), 0o700);
   });
 
-  it('never blocks and is never absent if it is not a regular file', async () => {
+  it('rejects a key that is not a regular file, and neither blocks nor reports the key as absent', async () => {
     await using store = await open({ 'a/b.txt': 'x' });
     execFileSync('sh', ['-c', 'mkfifo "$0"', join(store.path, 'fifo')]);
     expect(codeOf(await store.read('fifo'))).toBe('CONFIG_INVALID');
@@ -75,14 +75,14 @@ describe('a file', () => {
     expect(await store.find()).toEqual(['a/b.txt']);
   });
 
-  it('is rejected if no file system allows its name', async () => {
+  it('rejects a key that is too long for a file system', async () => {
     await using store = await open();
     expect(codeOf(await store.read('x'.repeat(300)))).toBe('CONFIG_INVALID');
   });
 });
 
 describe('symbolic links', () => {
-  it('are followed inside the folder, as mounted volumes require', async () => {
+  it('follows links that stay inside the folder, because mounted volumes contain such links', async () => {
     await using store = await open({ '..2026_01/token.txt': 'one', '..2026_02/token.txt': 'two' });
     await symlink('..2026_01', join(store.path, '..data'));
     await symlink('..data/token.txt', join(store.path, 'token.txt'));
@@ -93,7 +93,7 @@ describe('symbolic links', () => {
     expect(await store.find()).toEqual(['token.txt']);
   });
 
-  it('are rejected if they lead out of the folder, at the end of a path and inside it', async () => {
+  it('rejects a link that leads out of the folder, at the end of a path and inside a path', async () => {
     await using store = await open();
     await symlink('../outside.txt', join(store.path, 'link.txt'));
     await symlink('..', join(store.path, 'up'));
@@ -105,7 +105,7 @@ describe('symbolic links', () => {
     await expect(store.find('up')).rejects.toMatchObject({ code: 'ACCESS_DENIED' });
   });
 
-  it('are rejected if they lead to another folder whose name starts with the name of the configured folder', async () => {
+  it('rejects a link to a neighbor folder whose name starts like the name of the configured folder', async () => {
     await using store = await open();
     await mkdir(`${store.path}-other`);
     await writeFile(`${store.path}-other/a.txt`, 'outside');
@@ -113,14 +113,14 @@ describe('symbolic links', () => {
     expect(codeOf(await store.read('a.txt'))).toBe('ACCESS_DENIED');
   });
 
-  it('are not absent if their target is missing, because a volume update may be in progress', async () => {
+  it('does not report a key as absent if the target of its link is missing, because a volume update may be in progress', async () => {
     await using store = await open();
     await symlink('..data/token.txt', join(store.path, 'token.txt'));
     expect(codeOf(await store.read('token.txt'))).toBe('STORE_UNAVAILABLE');
     await expect(store.find()).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   });
 
-  it('cause an error instead of blocking if they form a loop', async () => {
+  it('rejects links that form a loop, instead of following them forever', async () => {
     await using store = await open({ 'a/b.txt': 'x' });
     await symlink('../a', join(store.path, 'a/again'));
     await symlink('loop', join(store.path, 'loop'));
@@ -128,7 +128,7 @@ describe('symbolic links', () => {
     expect(codeOf(await store.read('loop'))).toBe('CONFIG_INVALID');
   });
 
-  it('can be used as the configured folder', async () => {
+  it('reads files if the configured folder is itself a link', async () => {
     await using store = await open({ 'a.txt': 'x' });
     await symlink('store', join(store.folder, 'link'));
     const provider = await files.create({ kind: 'files', path: join(store.folder, 'link') }, testDeps());
@@ -144,37 +144,37 @@ describe('the properties of a file', () => {
     return result.object === undefined ? undefined : Buffer.from(result.object.reveal()).toString('utf8');
   };
 
-  it('come from the JSON form of a YAML file, while the value is the raw text', async () => {
+  it('takes properties from the JSON form of a YAML file, and returns the raw text as the value', async () => {
     expect(await objectOf('a.yaml', 'b: 1.10\na: [x]\n')).toBe('{"b":1.10,"a":["x"]}');
     expect(await objectOf('a.YML', '\ufeffa: b')).toBe('{"a":"b"}');
     await using store = await open({ 'a.yaml': 'b: 1.10 # c\n' });
     expect(reveal(await store.read('a.yaml'))).toBe('b: 1.10 # c\n');
   });
 
-  it('come from the text of a JSON file itself', async () => {
+  it('takes properties from the text of a JSON file itself', async () => {
     expect(await objectOf('a.json', '{"a":1}')).toBeUndefined();
     expect(await objectOf('a.json', '\ufeff{"a": 1.10}')).toBe('{"a": 1.10}');
   });
 
-  it('are missing if a YAML file has no JSON form, but the raw file can be read', async () => {
+  it('returns no properties for a YAML file that has no JSON form', async () => {
     expect(await objectOf('a.yaml', 'a: &x 1\nb: *x\n')).toBeUndefined();
     expect(await objectOf('a.yaml', Uint8Array.of(0xff, 0xfe))).toBeUndefined();
   });
 });
 
 describe('find in a files store', () => {
-  it('omits names that start with a dot', async () => {
+  it('omits names that start with a dot from a search', async () => {
     await using store = await open({ '.git/config': 'x', 'a/.hidden': 'x', 'a/b': 'x' });
     expect(await store.find()).toEqual(['a/b']);
   });
 
-  it('rejects tags, because files have none', async () => {
+  it('rejects a search by tags, because files have no tags', async () => {
     await using store = await open();
     const search = store.provider.find({ path: '', tags: { live: 'true' } });
     await expect(search).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
   });
 
-  it('finds nothing below a file', async () => {
+  it('finds nothing if the path of the search is a file', async () => {
     await using store = await open({ a: 'x' });
     expect(await store.find('a')).toEqual([]);
   });

@@ -7,14 +7,15 @@ import { codeOf } from '../../conformance/provider.ts';
 import { testDeps } from '../../conformance/provider-deps.ts';
 
 /**
- * Paths that hang like a file system whose server is down. Each call on such a path blocks a thread until it returns.
+ * Paths that hang like a file system whose server does not respond. Each call for such a path blocks a thread until
+ * `back` is called.
  */
 const server = vi.hoisted(() => ({
   away: /^$/,
   held: [] as { readonly path: string; readonly back: () => void }[],
   onHeld: () => {},
   msFor: (_path: string): number => 0,
-  /** The number of calls that currently wait for the time from `msFor`. */
+  /** The number of calls that are waiting for the time that `msFor` returned. */
   slowed: 0,
 }));
 
@@ -65,7 +66,7 @@ async function open(timeoutMs = 100) {
 const KEYS = Array.from({ length: 8 }, (_, n) => `k${n}`);
 
 describe('a hanging file system', () => {
-  it('blocks at most two threads for any number of reads, and is read again after its recovery', async () => {
+  it('blocks at most two threads for any number of reads, and reads the files again after the recovery', async () => {
     await using store = await open();
     await using other = await open();
     server.away = new RegExp(`^${store.path}`);
@@ -77,7 +78,7 @@ describe('a hanging file system', () => {
     expect(await store.read(...KEYS)).toEqual(KEYS.map(() => 'found'));
   });
 
-  it('leaves a thread free for the network, even with many stores', async () => {
+  it('leaves a thread free for the network, even if many stores hang', async () => {
     await using stores = new AsyncDisposableStack();
     const opened = await Promise.all(Array.from({ length: 4 }, () => open()));
     for (const store of opened) stores.use(store);
@@ -87,7 +88,7 @@ describe('a hanging file system', () => {
     expect(server.held).toHaveLength(3);
   });
 
-  it('does not block other keys if only one key hangs', async () => {
+  it('reads other keys if only one key hangs', async () => {
     await using store = await open();
     server.away = /k3$/;
     for (let round = 0; round < 3; round += 1)
@@ -95,14 +96,14 @@ describe('a hanging file system', () => {
     expect(server.held).toHaveLength(1);
   });
 
-  it('causes a timeout even if it starts to hang after all files were read', async () => {
+  it('fails with TIMEOUT if the file system starts to hang after all files were read', async () => {
     await using store = await open(60_000);
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const held = new Promise<void>((resolve) => {
       server.onHeld = resolve;
     });
     let checks = 0;
-    // The second check of the file happens after the read.
+    // The second check of the file comes after the read.
     server.away = { test: (path: string) => path.endsWith('k0') && ++checks > 1 } as RegExp;
     const reading = store.read('k0', 'k1');
     await held;
@@ -110,7 +111,7 @@ describe('a hanging file system', () => {
     expect(await reading).toEqual(['TIMEOUT', 'TIMEOUT']);
   });
 
-  it('is distinguished from a slow file system on which many keys are checked twice', async () => {
+  it('reads all keys from a slow file system without TIMEOUT, even if many keys are checked twice', async () => {
     await using store = await open(60_000);
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     const seen = new Set<string>();
@@ -128,7 +129,8 @@ describe('a hanging file system', () => {
     const reading = store.read(...KEYS).finally(() => {
       isRead = true;
     });
-    // Advances time only while a call waits for it, because the real file system needs real time.
+    // Advance time only while a call waits for it. The real file system needs real time, so the time must not pass
+    // meanwhile.
     while (!isRead)
       if (server.slowed > 0) await vi.advanceTimersByTimeAsync(5_000);
       else await new Promise((resolve) => setImmediate(resolve));

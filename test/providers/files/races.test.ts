@@ -7,8 +7,8 @@ import { codeOf, reveal } from '../../conformance/provider.ts';
 import { testDeps } from '../../conformance/provider-deps.ts';
 
 /**
- * Callbacks to run between two file system operations of the provider. Each runs once, before the first operation on a
- * path that ends with the given text.
+ * Callbacks that run between two file system operations of the provider. Each runs once, before the first operation on
+ * a path with the given end.
  */
 const meanwhile = vi.hoisted(() => ({
   readdir: new Map<string, () => Promise<void>>(),
@@ -36,8 +36,8 @@ vi.mock('node:fs/promises', async (original) => {
 });
 
 /**
- * Creates a volume with `nested/a` and `nested/b`. Its `update` switches to a new folder and removes only half of the
- * old folder.
+ * Creates a volume with `nested/a` and `nested/b`. Its `update` switches to a new folder, and leaves half of the old
+ * folder in place.
  */
 async function open() {
   const path = await mkdtemp(join(tmpdir(), 'secretbridge-races-'));
@@ -61,10 +61,10 @@ async function open() {
 }
 
 describe('a volume update', () => {
-  it('makes no file absent if it empties the old folder after the provider opened it', async () => {
+  it('reports no file as absent if a volume update empties the folder that the provider has opened', async () => {
     await using volume = await open();
     meanwhile.realpath.set('nested/a', async () => {
-      await volume.update(); // The update happens after `..data` was resolved and before `a` was opened.
+      await volume.update(); // The update comes after `..data` was resolved and before `a` was opened.
       throw Object.assign(new Error('gone'), { code: 'ENOENT' });
     });
     meanwhile.realpath.set('nested', async () => join(volume.path, '..1/nested'));
@@ -72,14 +72,14 @@ describe('a volume update', () => {
     expect(reveal(result)).toBe('..2');
   });
 
-  it('hides no file from a search if it empties the old folder before the provider lists it', async () => {
+  it('finds all files if a volume update empties the old folder before the provider lists it', async () => {
     await using volume = await open();
     meanwhile.readdir.set('..1/nested', volume.update);
     expect(await volume.provider.find({ path: '', tags: {} })).toEqual(['nested/a', 'nested/b']);
     expect(meanwhile.readdir.size).toBe(0);
   });
 
-  it('causes both files of a batch to be read again if it happens between the two reads', async () => {
+  it('reads both files of a batch again if a volume update comes between the two reads', async () => {
     await using volume = await open();
     meanwhile.realpath.set('nested/b', async () => {
       await volume.update();
@@ -89,7 +89,7 @@ describe('a volume update', () => {
     expect(results.map(reveal)).toEqual(['..2', '..2']);
   });
 
-  it('is reported as an outage if it happens during every attempt', async () => {
+  it('reports an outage if a volume update comes during every attempt', async () => {
     await using volume = await open();
     let turns = 0;
     const again = async () => {

@@ -9,7 +9,7 @@ import { createVolume, type Volume } from './volume.ts';
 
 const open = (path: string) => files.create({ kind: 'files', path }, testDeps());
 
-// Skips keys that no volume can have: names that start with `..` are reserved for the volume itself.
+// Skips a test for a key that no volume can have. Names that start with `..` are reserved for the volume itself.
 describeProvider('files in a mounted volume', {
   faults: { 'folder missing': 'STORE_UNAVAILABLE', 'folder replaced by a file': 'STORE_UNAVAILABLE' },
   async open() {
@@ -48,7 +48,7 @@ const KEYS = ['tls.crt', 'tls.key', 'nested/a', 'nested/deep/b'];
 const MANY = Array.from({ length: 30 }, (_, index) => `nested/${index}`).sort();
 const generation = (text: string, keys = KEYS) => Object.fromEntries(keys.map((key) => [key, text]));
 
-/** Updates the volume repeatedly until all reads are complete. */
+/** Updates the volume again and again until all reads are complete. */
 async function whileUpdating(
   volume: Volume,
   keys: readonly string[],
@@ -68,7 +68,7 @@ async function whileUpdating(
 }
 
 describe('a mounted volume under constant updates', () => {
-  it('is never read as absent, and never returns files of two different updates together', async () => {
+  it('never reports a file as absent during updates, and never returns files of two different updates together', async () => {
     await using volume = await createVolume();
     await volume.update(generation('0'));
     const provider = await open(volume.path);
@@ -86,7 +86,7 @@ describe('a mounted volume under constant updates', () => {
     expect(isWhole(after)).toBe(true);
   });
 
-  it('returns either complete search results or an outage', async () => {
+  it('returns all results of a search or reports an outage, but never a part of the results', async () => {
     await using volume = await createVolume();
     await volume.update(generation('0', MANY));
     const provider = await open(volume.path);
@@ -102,7 +102,7 @@ describe('a mounted volume under constant updates', () => {
     expect(whole).toBeGreaterThan(10);
   });
 
-  it('reports only the removed files as absent', async () => {
+  it('reports only those files as absent that an update has removed', async () => {
     await using volume = await createVolume();
     await volume.update({ a: '1', b: '1', 'c/d': '1' });
     const provider = await open(volume.path);
@@ -113,7 +113,7 @@ describe('a mounted volume under constant updates', () => {
 });
 
 describe('a mounted volume', () => {
-  it('can be read through a folder inside it, although each update replaces that folder', async () => {
+  it('reads a folder inside the volume, although each update replaces this folder', async () => {
     await using volume = await createVolume();
     await volume.update({ 'app/a': '1', 'app/b': '1' });
     const provider = await open(join(volume.path, 'app'));
@@ -124,7 +124,7 @@ describe('a mounted volume', () => {
     expect(await provider.find({ path: '', tags: {} })).toEqual(['b']);
   });
 
-  it('never returns a file outside the volume, regardless of its links', async () => {
+  it('never returns a file outside of the volume, whatever links the volume contains', async () => {
     await using volume = await createVolume();
     const outside = join(volume.folder, 'outside');
     await mkdir(outside);

@@ -3,15 +3,15 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
 /**
- * A folder that behaves like a mounted Secret or ConfigMap in Kubernetes.
- * The content is in a timestamped folder, `..data` links to this folder, and the visible files are links through
- * `..data`. An update writes a new folder, switches `..data`, and then empties and removes the old folder.
+ * A folder that behaves like a mounted Secret or ConfigMap in Kubernetes. Its content is in a folder whose name is a
+ * timestamp. The link `..data` leads to this folder, and the visible files are links through `..data`. An update writes
+ * a new folder and switches `..data`. Then it empties and removes the old folder.
  */
 export interface Volume extends AsyncDisposable {
-  /** Creates the volume at `path`. */
+  /** The temporary folder that contains the volume. */
   readonly folder: string;
   readonly path: string;
-  /** Names with `/` work as in a projected volume. */
+  /** Replaces all files. A name may contain `/`, as in a projected volume. */
   update(files: Readonly<Record<string, string>>): Promise<void>;
 }
 

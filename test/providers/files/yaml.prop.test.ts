@@ -10,7 +10,7 @@ const plain = fc.object({
 });
 
 describe('yamlToJson', () => {
-  it('keeps every document that consists of texts, whole numbers and words', () => {
+  it('converts any document of texts, whole numbers and words without losing anything', () => {
     fc.assert(
       fc.property(plain, (document) => {
         const json = yamlToJson(stringify(document, { aliasDuplicateObjects: false }));
@@ -19,7 +19,7 @@ describe('yamlToJson', () => {
     );
   });
 
-  it('returns JSON unchanged, because JSON is also YAML', () => {
+  it('keeps the content of a JSON text, because JSON is also YAML', () => {
     fc.assert(
       fc.property(fc.json(), (text) => {
         const json = yamlToJson(text);
@@ -28,7 +28,7 @@ describe('yamlToJson', () => {
     );
   });
 
-  it('returns valid JSON or undefined for any text', () => {
+  it('returns valid JSON or undefined, for any text', () => {
     const yamlish = fc.string({ unit: fc.constantFrom(...'ab:-?[]{}&*!|>\'"%@,# \n01.~') });
     fc.assert(
       fc.property(yamlish, (text) => {

@@ -33,7 +33,7 @@ describe('yamlToJson', () => {
     ['lists', '- a\n- - 1\n- {}', '["a",[1],{}]'],
     ['JSON', '{"b": 1.10, "a": [null]}', '{"b":1.10,"a":[null]}'],
     ['nothing', '', 'null'],
-  ])('keeps %s', (_, yaml, json) => {
+  ])('keeps the exact meaning of %s', (_, yaml, json) => {
     expect(yamlToJson(yaml)).toBe(json);
   });
 
@@ -54,14 +54,14 @@ describe('yamlToJson', () => {
     expect(yamlToJson(yaml)).toBeUndefined();
   });
 
-  it('takes linear time in the number of keys', () => {
+  it('needs a time that grows only linearly with the number of keys', () => {
     const many = Array.from({ length: 10_000 }, (_, index) => `key${index}: ${index}`).join('\n');
     const startedAt = performance.now();
     expect(yamlToJson(many)).toContain('"key9999":9999}');
-    expect(performance.now() - startedAt).toBeLessThan(5_000); // Comparing every pair of keys would take a minute.
+    expect(performance.now() - startedAt).toBeLessThan(5_000); // A comparison of every pair of keys would take a minute.
   });
 
-  it('rejects documents that are so deep or long that they would exhaust the process', () => {
+  it('returns undefined for a document so deep or long that parsing would exhaust the process', () => {
     expect(yamlToJson('['.repeat(20_000))).toBeUndefined();
     expect(yamlToJson(`${'['.repeat(600)}${']'.repeat(600)}`)).toBeUndefined();
     expect(yamlToJson(`a: ${'x'.repeat(1024 * 1024)}`)).toBeUndefined();

@@ -4,7 +4,7 @@ import { FAULTS } from '../../fakes/fault-proxy.ts';
 import { openVault } from './harness.ts';
 
 describe('proof of absence in Vault', () => {
-  it('requires a mount check after the read response, and waiting callers share one check', async () => {
+  it('checks the mount after a read without a result, and uses one check for all waiting callers', async () => {
     await using store = await openVault();
     const mountRequests = () => store.sent().filter((line) => line.includes('sys/internal/ui/mounts')).length;
     const keys = Array.from({ length: 100 }, (_, index) => ({ key: `none${index}` }));
@@ -15,7 +15,7 @@ describe('proof of absence in Vault', () => {
     expect(mountRequests()).toBe(1);
   });
 
-  it('fails if the mount was replaced by a mount of the other KV version', async () => {
+  it('does not report a key as absent if a mount of the other KV version has replaced the mount', async () => {
     await using store = await openVault();
     store.server.put('secret', 'a', '{"a":"1"}');
     expect(codeOf(await store.read('a'))).toBe('found');
@@ -24,26 +24,26 @@ describe('proof of absence in Vault', () => {
     expect(codeOf(await store.read('a'))).toBe('MOUNT_NOT_FOUND');
   });
 
-  it.each(FAULTS)('fails if the mount check fails ("%s")', async (fault) => {
+  it.each(FAULTS)('does not report a key as absent if the mount check fails ("%s")', async (fault) => {
     await using store = await openVault();
     store.proxy.set(fault, /sys\/internal/);
     expect((await store.read('none'))?.kind).toBe('failed');
   });
 
-  it.each(FAULTS)('fails if the read itself fails ("%s")', async (fault) => {
+  it.each(FAULTS)('does not report a key as absent if the read itself fails ("%s")', async (fault) => {
     await using store = await openVault();
     await store.read('none');
     store.proxy.set(fault, /secret\/data/);
     expect((await store.read('none'))?.kind).toBe('failed');
   });
 
-  it('fails if the mount response is malformed, because this does not show that the mount is missing', async () => {
+  it('reports a malformed response of the mount check as BAD_ANSWER, and neither the key nor the mount as missing', async () => {
     await using store = await openVault();
     store.proxy.set('another JSON', /sys\/internal/);
     expect(codeOf(await store.read('none'))).toBe('BAD_ANSWER');
   });
 
-  it('fails if the mount has the other KV version or does not exist', async () => {
+  it('does not report a key as absent if the mount has the other KV version or does not exist', async () => {
     await using v1AsV2 = await openVault({ config: { mount: 'kv1' } });
     v1AsV2.server.put('kv1', 'a', '{"a":"1"}');
     expect(codeOf(await v1AsV2.read('a'))).toBe('MOUNT_NOT_FOUND');
@@ -62,13 +62,13 @@ describe('proof of absence in Vault', () => {
     expect(codeOf(await below.read('a'))).toBe('MOUNT_NOT_FOUND');
   });
 
-  it('does not apply to a version 1 secret whose path looks like version 2', async () => {
+  it('does not report a key as absent if a version 1 secret has a path like that of a version 2 secret', async () => {
     await using store = await openVault({ config: { mount: 'kv1' } });
     store.server.put('kv1', 'data/a', '{"a":"1"}');
     expect(codeOf(await store.read('a'))).toBe('MOUNT_NOT_FOUND');
   });
 
-  it('does not apply to deleted, destroyed or missing versions', async () => {
+  it('does not report a key as absent if its version was deleted, destroyed or never existed', async () => {
     await using store = await openVault();
     store.server.put('secret', 'a', '{"a":"1"}');
     store.server.put('secret', 'a', '{"a":"2"}');
@@ -86,7 +86,7 @@ describe('proof of absence in Vault', () => {
 
 describe('a version in Vault', () => {
   it.each(['0', '-1', '01', '1.0', 'latest', '', '1&x=2'])(
-    'must be a whole number of at least 1: %j is rejected',
+    'rejects the version %j, because a version is a whole number from 1',
     async (version) => {
       await using store = await openVault();
       store.server.put('secret', 'a', '{"a":"1"}');
@@ -95,7 +95,7 @@ describe('a version in Vault', () => {
     },
   );
 
-  it('is returned without the value by a version check, unless the current version is deleted', async () => {
+  it('returns current versions without reading the values, and reports the version of a deleted secret as unknown', async () => {
     await using store = await openVault();
     store.server.put('secret', 'a', '{"a":"1"}');
     store.server.put('secret', 'b', '{"a":"1"}');
@@ -110,7 +110,7 @@ describe('a version in Vault', () => {
 });
 
 describe('a value in Vault', () => {
-  it('keeps the text of numbers, the order of members and duplicate members', async () => {
+  it('keeps the text of numbers, the order of members and duplicate members of a secret', async () => {
     await using store = await openVault({ config: { mount: 'kv1', kvVersion: 1 } });
     store.server.put('kv1', 'a', '{ "z": 123456789012345678901, "a": 1.10, "e": 1e5, "\\u00fc": "\\u003c" }');
     const [result] = await store.provider.read([{ key: 'a' }]);
@@ -120,7 +120,7 @@ describe('a value in Vault', () => {
 });
 
 describe('a response from a dynamic secrets engine', () => {
-  it('is rejected, because each read would create a credential that is revoked together with our token', async () => {
+  it('rejects secrets from a dynamic secrets engine, because each read would create a credential that is revoked with our token', async () => {
     await using store = await openVault({ config: { mount: 'database', kvVersion: 1 } });
     store.server.mount('database', 1, 'database');
     store.server.put('database', 'creds/app', '{"username":"v-1","password":"x"}');
@@ -129,7 +129,7 @@ describe('a response from a dynamic secrets engine', () => {
 });
 
 describe('find in Vault', () => {
-  it('matches every tag exactly', async () => {
+  it('finds only secrets whose tags are exactly those of the search', async () => {
     await using store = await openVault();
     store.server.put('secret', 'f/a', '{}', { live: 'true', team: 'x' });
     store.server.put('secret', 'f/b', '{}', { live: 'true' });
@@ -141,7 +141,7 @@ describe('find in Vault', () => {
     expect(await find({ constructor: 'x' })).toEqual([]);
   });
 
-  it('fails as a whole if one folder or the tags of one key cannot be read', async () => {
+  it('fails the whole search if one folder or the tags of one key cannot be read', async () => {
     await using store = await openVault();
     store.server.put('secret', 'f/a', '{}', { live: 'true' });
     store.server.put('secret', 'f/sub/b', '{}', { live: 'true' });
@@ -156,7 +156,7 @@ describe('find in Vault', () => {
     });
   });
 
-  it('skips a key that is deleted between the list and the check of its tags', async () => {
+  it('omits a key that is deleted after it was listed and before its tags are read', async () => {
     await using store = await openVault();
     for (const key of ['f/a', 'f/b']) store.server.put('secret', key, '{}', { live: 'true' });
     store.server.onList = () => store.server.remove('secret', 'f/a', 'forget');
@@ -166,7 +166,7 @@ describe('find in Vault', () => {
     await expect(search).rejects.toMatchObject({ code: 'MOUNT_NOT_FOUND' });
   });
 
-  it('rejects tags for version 1, which does not support them', async () => {
+  it('rejects a search by tags in key/value version 1, which does not support them', async () => {
     await using store = await openVault({ config: { mount: 'kv1', kvVersion: 1 } });
     const search = store.provider.find({ path: '', tags: { a: 'b' } });
     await expect(search).rejects.toMatchObject({ code: 'CONFIG_INVALID' });

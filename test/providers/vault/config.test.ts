@@ -8,14 +8,14 @@ describe('a Vault login in the configuration', () => {
   };
   const cert = { method: 'cert', certFile: 'a', keyFile: 'b' };
 
-  it('requires https and excludes other client certificates if it uses a certificate', () => {
+  it('requires `https` for a login with a certificate, and rejects a second client certificate', () => {
     expect(problems({ auth: cert })).toEqual([]);
     expect(problems({ auth: cert, address: 'http://127.0.0.1' })).toEqual(['address']);
     expect(problems({ auth: cert, tls: { certFile: 'a', keyFile: 'b' } })).toEqual(['tls.certFile']);
   });
 
   it.each(['token', 'appRole', 'userpass', 'ldap', 'jwt', 'kubernetes', 'cert'])(
-    'can name its mount if the method is %s',
+    'accepts a mount path for the login method %s',
     (method) => {
       const fields = {
         token: { token: { env: 'A' } },
@@ -37,11 +37,12 @@ describe('the address of a Vault store', () => {
     VaultConfig.safeParse({ kind: 'vault', address, auth: { method: 'token', token: { env: 'A' } } }).success;
 
   it.each(['https://v/v1', 'https://v:8200/v1/', 'https://gateway/vault/v1'])(
-    'cannot be %s, because it must not contain the API path',
+    'rejects the address %s, because it contains the API path',
     (address) => expect(isTaken(address)).toBe(false),
   );
 
-  it.each(['https://v', 'https://v:8200/', 'https://gateway/vault', 'https://v1'])('can be %s', (address) =>
-    expect(isTaken(address)).toBe(true),
+  it.each(['https://v', 'https://v:8200/', 'https://gateway/vault', 'https://v1'])(
+    'accepts the address %s',
+    (address) => expect(isTaken(address)).toBe(true),
   );
 });

@@ -35,7 +35,7 @@ async function serveTls(options: ServerOptions) {
     caFile,
     address: `https://127.0.0.1:${port}`,
     connections: () => connections,
-    /** The serial numbers of the client certificates that the server received. */
+    /** The serial numbers of the client certificates that the server has received. */
     shown,
     async [Symbol.asyncDispose]() {
       server.closeAllConnections();
@@ -61,13 +61,13 @@ async function get(address: string, tls: Readonly<Record<string, string>> = {}, 
 }
 
 describe('TLS to Vault', () => {
-  it('trusts the authority in `caFile`, and keeps connections', async () => {
+  it('trusts the authority in `caFile`, and uses few connections for many requests', async () => {
     await using server = await serveTls(authority.issue({ names: ['127.0.0.1'] }));
     expect(await get(server.address, { caFile: server.caFile }, 20)).toMatchObject({ status: 200 });
     expect(server.connections()).toBeLessThanOrEqual(2);
   });
 
-  it('reports an unknown issuer', async () => {
+  it('reports a server certificate from an unknown issuer', async () => {
     await using server = await serveTls(authority.issue({ names: ['127.0.0.1'] }));
     const other = join(server.folder, 'other.pem');
     await writeFile(other, createAuthority().ca);
@@ -76,7 +76,7 @@ describe('TLS to Vault', () => {
     expect(await get(server.address, { caFile: other })).toEqual(expected);
   });
 
-  it('reports a certificate for another host name, unless `serverName` is set to that name', async () => {
+  it('reports a server certificate for another host name, unless `serverName` is that name', async () => {
     await using server = await serveTls(authority.issue({ names: ['vault.example.org'] }));
     const { caFile } = server;
     expect(await get(server.address, { caFile })).toEqual({
@@ -88,7 +88,7 @@ describe('TLS to Vault', () => {
     });
   });
 
-  it('reports a certificate that has expired or is not yet valid', async () => {
+  it('reports a server certificate that has expired or is not valid yet', async () => {
     const names = ['127.0.0.1'];
     const past = new Date(Date.now() - 3_600_000);
     const future = new Date(Date.now() + 3_600_000);
@@ -104,7 +104,7 @@ describe('TLS to Vault', () => {
     });
   });
 
-  it('sends a client certificate if the server requests one', async () => {
+  it('sends a client certificate if the server asks for one', async () => {
     await using server = await serveTls({
       ...authority.issue({ names: ['127.0.0.1'] }),
       requestCert: true,
@@ -133,7 +133,7 @@ describe('TLS to Vault', () => {
     expect(await get(server.address, { caFile: server.caFile })).toEqual({ code: 'TLS_FAILED', detail });
   });
 
-  it('sends the current client certificate on each new connection', async () => {
+  it('sends on each new connection the client certificate that is then in the file', async () => {
     await using server = await serveTls({
       ...authority.issue({ names: ['127.0.0.1'] }),
       requestCert: true,
@@ -157,7 +157,7 @@ describe('TLS to Vault', () => {
     const first = await use(authority.issue());
     await transport.send(options);
     const second = await use(authority.issue());
-    await transport.send(options); // The read uses the existing connection.
+    await transport.send(options); // This read still uses the existing connection.
     transport.reconnect();
     await transport.send(options);
     expect(server.shown).toEqual([first, first, second]);
@@ -179,10 +179,10 @@ describe('TLS to Vault', () => {
     });
   });
 
-  it('still verifies certificates if environment variables disable this', async () => {
+  it('verifies server certificates even if environment variables turn this off', async () => {
     await using server = await serveTls(authority.issue({ names: ['127.0.0.1'] }));
     const before = { ...process.env };
-    const warning = vi.spyOn(process, 'emitWarning').mockReturnValue(); // Node warns about this variable.
+    const warning = vi.spyOn(process, 'emitWarning').mockReturnValue(); // Node warns about NODE_TLS_REJECT_UNAUTHORIZED.
     Object.assign(process.env, { NODE_TLS_REJECT_UNAUTHORIZED: '0', VAULT_SKIP_VERIFY: 'true' });
     try {
       expect(await get(server.address)).toMatchObject({ code: 'TLS_FAILED' });
@@ -192,14 +192,14 @@ describe('TLS to Vault', () => {
     }
   });
 
-  it('reports an unreadable certificate file by name', async () => {
+  it('names a certificate file that cannot be read', async () => {
     expect(await get('https://localhost:1', { caFile: '/nowhere/ca.pem' })).toEqual({
       code: 'CONFIG_INVALID',
       detail: expect.stringContaining('/nowhere/ca.pem'),
     });
   });
 
-  it('reports a server without TLS', async () => {
+  it('reports that a server does not use TLS', async () => {
     const server = createHttpServer();
     const port = await listen(server);
     expect(await get(`https://127.0.0.1:${port}`)).toEqual({
@@ -212,7 +212,7 @@ describe('TLS to Vault', () => {
 });
 
 describe('a connection to Vault', () => {
-  it('is reported as unavailable if it is refused or the host name cannot be resolved', async () => {
+  it('reports the server as unavailable if it refuses the connection or its host name cannot be resolved', async () => {
     expect(await get('http://127.0.0.1:1')).toEqual({
       code: 'STORE_UNAVAILABLE',
       detail: expect.stringContaining('refused'),
@@ -223,7 +223,7 @@ describe('a connection to Vault', () => {
     });
   });
 
-  it('completes its requests after it was replaced, unless the store is closed first', async () => {
+  it('completes the running requests of a replaced connection, unless the store is closed before they end', async () => {
     const { promise: arrived, resolve: arrive } = Promise.withResolvers<ServerResponse>();
     const server = createHttpServer((incoming, outgoing) => {
       if (incoming.url === '/v1/slow') arrive(outgoing);

@@ -37,7 +37,7 @@ async function openWorld() {
 
 const listener = () => ({ onOpen: vi.fn(), onAlive: vi.fn(), onMessage: vi.fn() });
 
-it('closes a stream that no longer responds to pings, but not a stream without events', async () => {
+it('closes a stream whose server no longer answers pings, but not a stream without events', async () => {
   await using world = await openWorld();
   const { config, deps, events } = world;
   const time = createManualTime();
@@ -54,7 +54,7 @@ it('closes a stream that no longer responds to pings, but not a stream without e
     followEvents({ config, deps, session, wake: time.wake }, received, new AbortController().signal),
   ]);
   await waitUntil(() => expect(received.onOpen).toHaveBeenCalledOnce());
-  // A stream without events, whose server only answers pings.
+  // This stream has no events, but its server answers pings.
   for (let alive = 1; alive <= 5; alive += 1)
     await waitUntil(async () => {
       if (received.onAlive.mock.calls.length < alive) await time.advance(20_000);
@@ -67,7 +67,7 @@ it('closes a stream that no longer responds to pings, but not a stream without e
   expect(time.waiting).toEqual([]);
 });
 
-it('closes a stream when its store is closed or its signal aborts', async () => {
+it('closes a stream when its store is closed or its signal is aborted', async () => {
   await using world = await openWorld();
   const provider = await vault.create(world.config, world.deps);
   const first = listener();
@@ -94,7 +94,7 @@ it('reports a failure if the server never answers the request for a stream', asy
   await provider[Symbol.asyncDispose]();
 });
 
-it('verifies the server of a stream against the configured authority', async () => {
+it('trusts for a stream only a server certificate from the configured authority', async () => {
   const authority = createAuthority();
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-events-'));
   const caFile = join(folder, 'ca.pem');
@@ -118,7 +118,7 @@ it('verifies the server of a stream against the configured authority', async () 
   const ending = new AbortController();
   const ended = Promise.allSettled([provider.subscribe?.(received, { signal: ending.signal })]);
   await waitUntil(() => expect(received.onOpen).toHaveBeenCalledOnce());
-  // The CA file is read for each connection. It now contains another authority.
+  // The CA file is read for each connection, and now contains another authority.
   await copyFile(otherFile, caFile);
   await expect(provider.subscribe?.(listener())).rejects.toMatchObject({ code: 'TLS_FAILED' });
   events.send('kv-v2/data-write', 'secret/data/a');

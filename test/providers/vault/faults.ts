@@ -2,10 +2,10 @@ import type { ErrorCode } from '../../../src/core/error-codes.ts';
 import type { Fault } from '../../fakes/fault-proxy.ts';
 import { HTTP_FAULT_CODES } from '../http-faults.ts';
 
-/** The expected error for each fault between us and Vault. */
+/** The error that we expect for each fault between us and Vault. */
 export const VAULT_FAULTS = {
   ...HTTP_FAULT_CODES,
-  // Every path is forbidden, including `lookup-self`.
+  // This fault forbids every path, including `lookup-self`.
   forbidden: 'AUTH_FAILED',
   'forbidden, in HTML': 'AUTH_FAILED',
   'wrong mount': 'MOUNT_NOT_FOUND',

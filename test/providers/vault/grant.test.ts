@@ -7,21 +7,21 @@ function answered(auth: object) {
 }
 
 describe('the result of a login', () => {
-  it('contains the lifetime of the token', () => {
+  it('returns the lifetime of the token', () => {
     expect(answered({ client_token: 't', lease_duration: 60, renewable: true })).toMatchObject({
       ttlMs: 60_000,
       renewable: true,
     });
   });
 
-  it('contains the number of uses, which disables renewal', () => {
+  it('returns the number of uses of the token, and does not renew a token with limited uses', () => {
     const auth = { client_token: 't', lease_duration: 60, renewable: true };
     expect(answered({ ...auth, num_uses: 3 })).toMatchObject({ uses: 3, ttlMs: 60_000, renewable: false });
     expect(answered({ ...auth, num_uses: 0 })).not.toHaveProperty('uses');
   });
 
   it.each([{}, { renewable: true }, { lease_duration: 0, renewable: true }])(
-    'is used until it is refused if the response contains no lifetime: %j',
+    'treats the lifetime of the token as unknown if the response contains none: %j',
     (more) => {
       const grant = answered({ client_token: 't', ...more });
       expect(grant).toMatchObject({ ttlMs: undefined, renewable: false, isOwn: true });
@@ -30,7 +30,7 @@ describe('the result of a login', () => {
   );
 
   it.each([{}, { client_token: '', lease_duration: 60 }, { client_token: 5, lease_duration: 60 }])(
-    'is BAD_ANSWER if the response contains no token: %j',
+    'reports BAD_ANSWER if the response contains no token: %j',
     (auth) => {
       expect(() => answered(auth)).toThrow(expect.objectContaining({ code: 'BAD_ANSWER' }));
     },

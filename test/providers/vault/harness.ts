@@ -10,8 +10,8 @@ export interface OpenOptions {
 }
 
 /**
- * Opens a fake server with the mounts `secret` (version 2) and `kv1` (version 1), a fault proxy in front of it, and a
- * provider.
+ * Opens a fake server, a fault proxy in front of it, and a provider. The server has the mounts `secret` (version 2) and
+ * `kv1` (version 1).
  */
 export async function openVault({ config = {}, deps = {} }: OpenOptions = {}) {
   const server = await startVaultServer();
@@ -34,11 +34,11 @@ export async function openVault({ config = {}, deps = {} }: OpenOptions = {}) {
     server,
     proxy,
     provider,
-    /** Changes to the variables take effect at the next login. */
+    /** A changed variable takes effect at the next login. */
     env,
     read: async (key: string, version?: string) =>
       (await provider.read([version === undefined ? { key } : { key, version }]))[0],
-    /** Returns the requests since the previous call, without their query. */
+    /** Returns all requests since the previous call of this function, without their query. */
     sent() {
       return server.requests.splice(0).map((line) => line.replace('/v1/', '').replace(/\?.*/, ''));
     },

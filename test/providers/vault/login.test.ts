@@ -12,7 +12,7 @@ type Store = Awaited<ReturnType<typeof openVault>>;
 const PASSWORD = { env: 'PASSWORD' };
 const JWT = { env: 'JWT' };
 
-/** Each login method with its configuration and the request that the server must receive. */
+/** Each login method with its configuration, and the path and body of the request that the server must receive. */
 const LOGINS: readonly [name: string, auth: object, path: string, body: Record<string, string>][] = [
   [
     'userpass',
@@ -72,25 +72,28 @@ async function openFile(name: string) {
   };
 }
 
-/** Revokes the current login and reads again. */
+/** Revokes all tokens and reads again, which needs a new login. */
 async function logInAnew(store: Store): Promise<string | undefined> {
   store.server.revokeAll();
   return codeOf(await store.read('a'));
 }
 
-describe('the login method', () => {
-  it.each(LOGINS)('%s logs in once, and again after the token was revoked', async (_, auth, path, body) => {
-    await using store = await openVault({ config: { auth }, deps: { env: ENV } });
-    store.server.accept(path, body);
-    expect(codeOf(await store.read('a'))).toBe('absent');
-    expect(codeOf(await store.read('b'))).toBe('absent');
-    expect(store.server.logins).toBe(1);
-    expect(await logInAnew(store)).toBe('absent');
-    expect(store.server.logins).toBe(2);
-  });
+describe('a login method of Vault', () => {
+  it.each(LOGINS)(
+    '%s logs in once, and logs in again after its token was revoked',
+    async (_, auth, path, body) => {
+      await using store = await openVault({ config: { auth }, deps: { env: ENV } });
+      store.server.accept(path, body);
+      expect(codeOf(await store.read('a'))).toBe('absent');
+      expect(codeOf(await store.read('b'))).toBe('absent');
+      expect(store.server.logins).toBe(1);
+      expect(await logInAnew(store)).toBe('absent');
+      expect(store.server.logins).toBe(2);
+    },
+  );
 
   it.each(LOGINS)(
-    '%s causes AUTH_FAILED after one refused request, and the error quotes no credential',
+    '%s fails with AUTH_FAILED after one refused request, and quotes no credential in the error',
     async (_, auth) => {
       await using store = await openVault({
         config: { auth },
@@ -104,7 +107,7 @@ describe('the login method', () => {
   );
 
   it.each(LOGINS)(
-    '%s does not treat a response from another server as a refusal',
+    '%s does not treat an answer of another server as a refused login',
     async (_, auth, path, body) => {
       await using store = await openVault({ config: { auth }, deps: { env: ENV } });
       store.server.accept(path, body);
@@ -117,7 +120,7 @@ describe('the login method', () => {
     },
   );
 
-  it('cert reports a server that does not use TLS', () => {
+  it('a login reports that the server uses TLS if its address is `http`', () => {
     const text = 'Client sent an HTTP request to an HTTPS server.\n';
     const answer = { status: 400, text, isJson: false, retryAfterMs: undefined, date: undefined };
     expect(() => grantOf(answer, 'approle')).toThrow(
@@ -125,7 +128,7 @@ describe('the login method', () => {
     );
   });
 
-  it.each(LOGINS)('%s follows no redirect', async (_, auth) => {
+  it.each(LOGINS)('%s does not follow a redirect', async (_, auth) => {
     await using elsewhere = await openVault();
     await using store = await openVault({ config: { auth }, deps: { env: ENV } });
     store.proxy.set('redirect', /login/);
@@ -133,7 +136,7 @@ describe('the login method', () => {
     expect(elsewhere.sent()).toEqual([]);
   });
 
-  it.each(LOGINS)('%s fails if its credential is missing', async (_, auth) => {
+  it.each(LOGINS)('%s fails with CREDENTIAL_MISSING if its credential is missing', async (_, auth) => {
     await using store = await openVault({ config: { auth }, deps: { env: { NAME: 'bob' } } });
     const [result] = await store.provider.read([{ key: 'a' }]);
     expect(result).toMatchObject({
@@ -145,14 +148,17 @@ describe('the login method', () => {
     expect(store.sent()).toEqual([]);
   });
 
-  it.each(['..', '../../sys/x', 'a//b', 'a\nb', '.'])('userpass rejects the name %j', async (username) => {
-    await using store = await openVault({
-      config: { auth: { method: 'userpass', username, password: PASSWORD } },
-      deps: { env: ENV },
-    });
-    expect(codeOf(await store.read('a'))).toBe('CONFIG_INVALID');
-    expect(store.sent()).toEqual([]);
-  });
+  it.each(['..', '../../sys/x', 'a//b', 'a\nb', '.'])(
+    'userpass rejects the user name %j',
+    async (username) => {
+      await using store = await openVault({
+        config: { auth: { method: 'userpass', username, password: PASSWORD } },
+        deps: { env: ENV },
+      });
+      expect(codeOf(await store.read('a'))).toBe('CONFIG_INVALID');
+      expect(store.sent()).toEqual([]);
+    },
+  );
 });
 
 describe('a refused login', () => {
@@ -175,7 +181,7 @@ describe('a refused login', () => {
     { method: 'userpass', username: 'ann', password: PASSWORD },
     APP_ROLE.auth,
     { ...APP_ROLE.auth, roleId: 'of nobody' },
-  ])('is repeated so rarely that the account is not locked: $method', async (auth) => {
+  ])('repeats a refused login so rarely that the server does not lock the account: $method', async (auth) => {
     await using store = await open(auth);
     store.env.SECRET_ID = 'wrong';
     expect(await store.attempts(15 * 60_000)).toBe(2);
@@ -184,7 +190,7 @@ describe('a refused login', () => {
   });
 
   it.each([5_000, 60_000, 5 * 60_000])(
-    'does not lock the AppRole role if two replicas read every %d ms, at any offset',
+    'does not lock the AppRole role if two replicas read every %d ms, whatever the time between their reads',
     async (everyMs) => {
       await using store = await open(APP_ROLE.auth);
       store.env.SECRET_ID = 'wrong';
@@ -201,7 +207,7 @@ describe('a refused login', () => {
     },
   );
 
-  it('is repeated within seconds if AppRole gets a new secret ID', async () => {
+  it('repeats a refused login a few seconds after AppRole gets a new secret ID', async () => {
     await using store = await open(APP_ROLE.auth);
     const right = store.server.appRole.secretId;
     store.env.SECRET_ID = 'wrong';
@@ -211,7 +217,7 @@ describe('a refused login', () => {
     expect(codeOf(await store.read('a'))).toBe('absent');
   });
 
-  it('is repeated while other clients lock the account, and succeeds soon after the lock ends', async () => {
+  it('repeats a refused login while other clients lock the account, and succeeds soon after the lock ends', async () => {
     await using store = await open(APP_ROLE.auth);
     store.proxy.set('forbidden', /login/);
     for (let waited = 0; waited < 15 * 60_000; waited += 60_000) {
@@ -223,7 +229,7 @@ describe('a refused login', () => {
     expect(codeOf(await store.read('a'))).toBe('absent');
   });
 
-  it('is repeated soon after a new credential or a server outage', async () => {
+  it('repeats a refused login soon after the credential has changed, or after the server was unavailable', async () => {
     await using store = await open();
     await store.attempts(60_000);
     store.server.accept('auth/ldap/login/ann', { password: 'new' });
@@ -240,7 +246,7 @@ describe('a refused login', () => {
     expect(codeOf(await away.read('a'))).toBe('absent');
   });
 
-  it('is repeated as soon as a missing credential exists', async () => {
+  it('repeats a login soon after the missing credential was added', async () => {
     await using store = await open();
     store.server.accept('auth/ldap/login/ann', { password: 'p' });
     store.env.PASSWORD = '';
@@ -254,8 +260,8 @@ describe('a refused login', () => {
 });
 
 /**
- * Returns the highest number of wrong attempts that the server counts. The server resets its count after 15 minutes
- * without an attempt.
+ * Returns the highest number of wrong attempts that the server has counted at any time. After 15 minutes without an
+ * attempt, the server starts again from zero.
  */
 function mostCounted(times: readonly number[]): number {
   let count = 0;
@@ -283,7 +289,7 @@ describe('the Kubernetes login', () => {
     expect(store.server.logins).toBe(2);
   });
 
-  it('uses the token mounted into the pod by default, and reports its path if it is missing', async () => {
+  it('uses the token that Kubernetes mounts into the pod if no file is configured, and names its path if it is missing', async () => {
     await using store = await openVault({ config: { auth: { method: 'kubernetes', role: 'bridge' } } });
     const [result] = await store.provider.read([{ key: 'a' }]);
     expect(result).toMatchObject({
@@ -315,7 +321,7 @@ describe('a wrapped secret ID', () => {
   }
   const unwraps = (store: Store) => store.sent().filter((line) => line.endsWith('unwrap')).length;
 
-  it('is unwrapped once and reused for later logins, even after its file is removed', async () => {
+  it('unwraps the secret ID once, and uses it for later logins, even after the file was removed', async () => {
     await using store = await open();
     await store.file.write(store.server.wrap(store.server.appRole.secretId));
     expect(codeOf(await store.read('a'))).toBe('absent');
@@ -326,7 +332,7 @@ describe('a wrapped secret ID', () => {
     expect(unwraps(store)).toBe(1);
   });
 
-  it('is unwrapped again if its wrapping token is replaced', async () => {
+  it('unwraps the secret ID again if the file contains another wrapping token', async () => {
     await using store = await open();
     await store.file.write(store.server.wrap(store.server.appRole.secretId));
     expect(codeOf(await store.read('a'))).toBe('absent');
@@ -338,7 +344,7 @@ describe('a wrapped secret ID', () => {
     expect(unwraps(store)).toBe(2);
   });
 
-  it('causes AUTH_FAILED with a specific detail if it was already used', async () => {
+  it('fails with AUTH_FAILED and explains it if the wrapping token was already used', async () => {
     await using store = await open();
     await store.file.write('s.used');
     const [result] = await store.provider.read([{ key: 'a' }]);
@@ -348,7 +354,7 @@ describe('a wrapped secret ID', () => {
     expect(store.sent()).toEqual(['POST sys/wrapping/unwrap']);
   });
 
-  it('is unwrapped again after a failure, and a new wrapping token is used immediately', async () => {
+  it('unwraps the token again after a failure, and uses a new wrapping token immediately', async () => {
     await using store = await open();
     await store.file.write('s.not-there-yet');
     const attempt = async (ms: number) => {
@@ -365,7 +371,7 @@ describe('a wrapped secret ID', () => {
     expect(await attempt(10_000)).toBe('absent');
   });
 
-  it('can be unwrapped again if the server could not respond', async () => {
+  it('unwraps the token again if the server was unavailable at the first attempt', async () => {
     await using store = await open();
     await store.file.write(store.server.wrap(store.server.appRole.secretId));
     store.proxy.set('unavailable', /unwrap/);
@@ -374,7 +380,7 @@ describe('a wrapped secret ID', () => {
     expect(codeOf(await store.read('a'))).toBe('absent');
   });
 
-  it('must exist at the first login', async () => {
+  it('fails with CREDENTIAL_MISSING if the wrapping token is missing at the first login', async () => {
     await using store = await open();
     expect(codeOf(await store.read('a'))).toBe('CREDENTIAL_MISSING');
   });

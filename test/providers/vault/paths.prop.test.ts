@@ -6,7 +6,7 @@ import { encodePath } from '../../../src/providers/vault/paths.ts';
 const segment = fc.string({ unit: fc.constantFrom(...'.%/?#&; \\ü日a\0\n2eE') });
 
 describe('a path in Vault', () => {
-  it('is either rejected or decoded by the server to exactly that key in the mount', () => {
+  it('either rejects a key or encodes it so that the server decodes exactly this key in the mount', () => {
     fc.assert(
       fc.property(fc.oneof(segment, fc.string({ unit: 'binary' })), (key) => {
         let path: string;

@@ -26,7 +26,7 @@ async function open() {
 }
 
 describe('a Vault cluster with a standby that serves reads', () => {
-  it('never returns an older version after a newer one', async () => {
+  it('never returns an older version after a newer one if a standby serves reads', async () => {
     await using store = await open();
     const { active, standby, index } = store.cluster;
     for (const node of [active, standby]) node.put('secret', 'a', '{"x":"1"}');
@@ -39,7 +39,7 @@ describe('a Vault cluster with a standby that serves reads', () => {
     expect(standby.requests).toEqual([]);
   });
 
-  it('never reports a key as absent before it is replicated, and finds it in searches', async () => {
+  it('never reports a key as absent before it is replicated to the standby, and finds the key in searches', async () => {
     await using store = await open();
     const { active, index } = store.cluster;
     active.put('secret', 'b/new', '{"x":"1"}');
@@ -53,7 +53,7 @@ describe('a Vault cluster with a standby that serves reads', () => {
     await expect(store.provider.find({ path: 'b', tags: {} })).rejects.toMatchObject({ code: 'BAD_ANSWER' });
   });
 
-  it('serves reads from a standby that is up to date', async () => {
+  it('reads from a standby that is up to date', async () => {
     await using store = await open();
     const { standby, index } = store.cluster;
     index.active = 5;
@@ -66,7 +66,7 @@ describe('a Vault cluster with a standby that serves reads', () => {
   });
 });
 
-describe('the replication index sent with requests', () => {
+describe('the replication index that a request contains', () => {
   const header = (cluster: unknown, value: unknown) =>
     Buffer.from(JSON.stringify({ cluster, value })).toString('base64');
   const askedFor = (...headers: readonly string[]) => {
@@ -75,7 +75,7 @@ describe('the replication index sent with requests', () => {
     return position.headers()['X-Vault-Index'];
   };
 
-  it('is the highest index of the cluster, regardless of the order of responses', () => {
+  it('sends the highest index of the cluster so far, in whatever order the responses arrive', () => {
     expect(askedFor()).toBeUndefined();
     expect(askedFor(header('a', '9'), header('a', '10'), header('a', '9'), '')).toBe(header('a', '10'));
     expect(askedFor(header('a', '18446744073709551615'), header('a', '18446744073709551614'))).toBe(
@@ -91,7 +91,7 @@ describe('the replication index sent with requests', () => {
     ['another form', Buffer.from('v1:cluster:1:2:mac').toString('base64')],
     ['no base64', 'a, b'],
     ['too long', 'A'.repeat(1_000)],
-  ])('ignores a response header with %s', (_, one) => {
+  ])('ignores an invalid index in a response: %s', (_, one) => {
     expect(askedFor(one)).toBeUndefined();
   });
 });

@@ -17,14 +17,14 @@ import { APP_ROLE, openVault } from './harness.ts';
 const keys = (count: number) => Array.from({ length: count }, (_, index) => ({ key: `k${index}` }));
 
 describe('the login to Vault', () => {
-  it('is shared by all reads', async () => {
+  it('logs in once for all reads', async () => {
     await using store = await openVault({ config: APP_ROLE });
     await Promise.all([store.provider.read(keys(20)), store.provider.read(keys(20))]);
     await store.provider.read(keys(5));
     expect(store.server.logins).toBe(1);
   });
 
-  it('is repeated once for all reads when the token was revoked', async () => {
+  it('logs in again once for all reads after the token was revoked', async () => {
     await using store = await openVault({ config: APP_ROLE });
     store.server.put('secret', 'k1', '{}');
     await store.read('k1');
@@ -34,7 +34,7 @@ describe('the login to Vault', () => {
     expect(store.server.logins).toBe(2);
   });
 
-  it('is not repeated after a denial if the token is still valid', async () => {
+  it('does not log in again after a denied read if the token is still valid', async () => {
     await using store = await openVault({ config: APP_ROLE });
     store.server.put('secret', 'k1', '{}');
     store.server.deny(/secret\/data\/k[02-9]/);
@@ -46,7 +46,7 @@ describe('the login to Vault', () => {
     expect(store.sent().filter((line) => line.endsWith('lookup-self'))).toHaveLength(1);
   });
 
-  it('is not repeated after a denial if the token may not use lookup-self', async () => {
+  it('does not log in again after a denied read if the token is valid but may not use lookup-self', async () => {
     const clock = createManualTime();
     await using store = await openVault({ config: APP_ROLE, deps: { clock } });
     store.server.appRole.mayLookUp = false;
@@ -62,7 +62,7 @@ describe('the login to Vault', () => {
     expect(store.server.logins).toBe(2);
   });
 
-  it('is repeated at most once a minute if the identity has no permissions at all', async () => {
+  it('logs in again at most once a minute if the identity has no permissions at all', async () => {
     await using store = await openVault({ config: APP_ROLE });
     store.server.appRole.mayLookUp = false;
     store.server.deny(/secret\/data\/k0|sys\/internal/);
@@ -70,7 +70,7 @@ describe('the login to Vault', () => {
     expect(store.server.logins).toBe(2);
   });
 
-  it('causes AUTH_FAILED if it is refused, and is not repeated immediately', async () => {
+  it('fails with AUTH_FAILED if the login is refused, and does not log in again immediately', async () => {
     await using store = await openVault({ config: APP_ROLE, deps: { env: { SECRET_ID: 'wrong' } } });
     const results = await store.provider.read(keys(50));
     await store.provider.read(keys(50));
@@ -78,7 +78,7 @@ describe('the login to Vault', () => {
     expect(store.sent()).toEqual(['POST auth/approle/login']);
   });
 
-  it('is repeated later with the current credential', async () => {
+  it('logs in with the new credential some time after a refused login', async () => {
     const clock = createManualTime();
     await using store = await openVault({ config: APP_ROLE, deps: { clock, env: { SECRET_ID: 'wrong' } } });
     expect(codeOf(await store.read('a'))).toBe('AUTH_FAILED');
@@ -87,7 +87,7 @@ describe('the login to Vault', () => {
     expect(codeOf(await store.read('a'))).toBe('absent');
   });
 
-  it('causes CREDENTIAL_MISSING if its credential is missing, and the error names the location', async () => {
+  it('fails with CREDENTIAL_MISSING if the credential is missing, and names its location', async () => {
     await using store = await openVault({ config: APP_ROLE, deps: { env: { SECRET_ID: '' } } });
     const [result] = await store.provider.read([{ key: 'a' }]);
     expect(result).toMatchObject({
@@ -95,7 +95,7 @@ describe('the login to Vault', () => {
     });
   });
 
-  it('continues for other callers if one caller aborts', async () => {
+  it('continues a login for other callers if one caller aborts', async () => {
     await using store = await openVault({ config: APP_ROLE, deps: { timeoutMs: 5_000 } });
     store.proxy.set('hang', /login/);
     const controller = new AbortController();
@@ -107,7 +107,7 @@ describe('the login to Vault', () => {
     expect(store.server.logins).toBe(0);
   });
 
-  it('is revoked when the store is closed, unless the token is configured', async () => {
+  it('revokes the token when the store is closed, unless the token is configured', async () => {
     const store = await openVault({ config: APP_ROLE });
     await store.read('a');
     expect(store.server.tokens.size).toBe(2);
@@ -123,7 +123,7 @@ describe('the login to Vault', () => {
     expect(configured.sent()).not.toContain('POST auth/token/revoke-self');
   });
 
-  it('is closed without waiting for a response', async () => {
+  it('closes the store even if the server does not answer the request to revoke the token', async () => {
     const store = await openVault({ config: APP_ROLE });
     await store.read('a');
     store.proxy.set('reset');
@@ -142,7 +142,7 @@ describe.each(['wrong mount', 'not found, in HTML', 'not allowed'] as const)(
       return store;
     };
 
-    it('allows reads with a valid configured token, and causes AUTH_FAILED with an invalid token', async () => {
+    it('reads with a valid configured token, and fails with AUTH_FAILED if the token is invalid', async () => {
       await using store = await open({});
       expect(codeOf(await store.read('k1'))).toBe('found');
       expect(codeOf(await store.read('k0'))).toBe('ACCESS_DENIED');
@@ -151,7 +151,7 @@ describe.each(['wrong mount', 'not found, in HTML', 'not allowed'] as const)(
       expect(codeOf(await wrong.read('k1'))).toBe('AUTH_FAILED');
     });
 
-    it('is repeated for a revoked token, but not for a missing permission', async () => {
+    it('logs in again after the token was revoked, but not if only a permission is missing', async () => {
       const clock = createManualTime();
       await using store = await open({ config: APP_ROLE, deps: { clock } });
       expect(codeOf(await store.read('k0'))).toBe('ACCESS_DENIED');
@@ -165,7 +165,7 @@ describe.each(['wrong mount', 'not found, in HTML', 'not allowed'] as const)(
 );
 
 describe('a Vault token with limited uses', () => {
-  it('loses a use only for requests that were sent, and is revoked if uses remain', async () => {
+  it('counts a use of the token only for a request that was sent, and revokes the token if uses remain', async () => {
     const answer: Answer = {
       status: 200,
       text: '{}',
@@ -216,7 +216,7 @@ describe('a Vault token with limited uses', () => {
 });
 
 describe('a configured Vault token', () => {
-  it('causes AUTH_FAILED if it is invalid', async () => {
+  it('fails with AUTH_FAILED if the configured token is invalid', async () => {
     await using store = await openVault({ deps: { env: { TOKEN: 'wrong' } } });
     expect((await store.provider.read(keys(3))).map(codeOf)).toEqual([
       'AUTH_FAILED',
@@ -229,7 +229,7 @@ describe('a configured Vault token', () => {
     ]);
   });
 
-  it('can read permitted keys without the permission to look itself up', async () => {
+  it('reads permitted keys with a token that may not look itself up', async () => {
     await using store = await openVault({ deps: { env: { TOKEN: 'narrow' } } });
     store.server.addToken('narrow', { mayLookUp: false });
     store.server.put('secret', 'k1', '{}');
@@ -239,7 +239,7 @@ describe('a configured Vault token', () => {
     expect((await store.provider.check()).filter(({ error }) => error)).toEqual([]);
   });
 
-  it('is read from its source again after it is refused', async () => {
+  it('reads the configured token from its source again after the server refused it', async () => {
     await using store = await openVault({ deps: { env: { TOKEN: 'old' } } });
     store.server.addToken('old');
     expect(codeOf(await store.read('a'))).toBe('absent');
@@ -249,7 +249,7 @@ describe('a configured Vault token', () => {
     expect(codeOf(await store.read('a'))).toBe('absent');
   });
 
-  it('causes AUTH_FAILED and is not sent if it contains invalid characters', async () => {
+  it('fails with AUTH_FAILED and does not send the token if it contains invalid characters', async () => {
     await using store = await openVault({ deps: { env: { TOKEN: 'a\nX-Evil: 1' } } });
     expect(codeOf(await store.read('a'))).toBe('AUTH_FAILED');
     expect(store.sent()).toEqual([]);
@@ -257,7 +257,7 @@ describe('a configured Vault token', () => {
 });
 
 describe('the renewal of a Vault token', () => {
-  /** @param isOwn Whether our login created the token. Otherwise the token comes from the configuration. */
+  /** @param isOwn Whether our login creates the token. Otherwise the configuration provides it. */
   async function open(ttl: number, isOwn = true) {
     const server = await startVaultServer();
     const time = createManualTime();
@@ -296,7 +296,7 @@ describe('the renewal of a Vault token', () => {
       session,
       renewals,
       progress,
-      /** Advances the clock to the next renewal and waits for the response. */
+      /** Advances the clock to the next renewal, and waits for the request. */
       async next() {
         const [wait = 0] = time.waiting;
         const before = server.requests.length;
@@ -312,7 +312,7 @@ describe('the renewal of a Vault token', () => {
     };
   }
 
-  it('happens after two thirds of each lifetime', async () => {
+  it('renews the token after two thirds of each lifetime', async () => {
     await using fixture = await open(300);
     await fixture.session.ensure(undefined);
     expect(fixture.time.waiting).toEqual([200_000]);
@@ -326,7 +326,7 @@ describe('the renewal of a Vault token', () => {
   it.each([
     [true, 0],
     [false, 1],
-  ])('lets the store revoke the token at the end only if our login created it: %s', async (isOwn, kept) => {
+  ])('revokes the token at the end only if our own login created it (own login: %s)', async (isOwn, kept) => {
     const fixture = await open(300, isOwn);
     await fixture.session.ensure(undefined);
     await fixture.next();
@@ -336,7 +336,7 @@ describe('the renewal of a Vault token', () => {
     await fixture[Symbol.asyncDispose]();
   });
 
-  it('does not happen immediately for a token with a lifetime of 768 hours', async () => {
+  it('does not renew the token immediately if its lifetime is 768 hours or a year', async () => {
     await using fixture = await open(768 * 3600);
     await fixture.session.ensure(undefined);
     expect(fixture.time.waiting).toEqual([768 * 3600 * 1000 * (2 / 3)]);
@@ -348,17 +348,17 @@ describe('the renewal of a Vault token', () => {
     expect(year.time.waiting).toHaveLength(1);
   });
 
-  it('leaves no timer after the store is closed', async () => {
+  it('leaves no timer after the session is closed', async () => {
     await using fixture = await open(300);
     await fixture.session.ensure(undefined);
     await fixture.session[Symbol.asyncDispose]();
     expect(fixture.time.waiting).toEqual([]);
   });
 
-  it("stops at the token's maximum lifetime, and a new login follows when the token expires", async () => {
+  it('stops renewing the token at its maximum lifetime, and logs in again when the token expires', async () => {
     await using fixture = await open(300);
     await fixture.session.ensure(undefined);
-    fixture.server.appRole.ttl = 100; // The time left until the maximum lifetime of the token.
+    fixture.server.appRole.ttl = 100; // The token reaches its maximum lifetime after this many seconds.
     await fixture.time.advance(200_000);
     await expect.poll(() => fixture.renewals.length, { interval: 1 }).toBe(1);
     await expect.poll(() => fixture.time.waiting.length, { interval: 1 }).toBe(0);
@@ -367,7 +367,7 @@ describe('the renewal of a Vault token', () => {
     expect(fixture.server.logins).toBe(2);
   });
 
-  it('is retried before the token expires if the server is unavailable', async () => {
+  it('tries the renewal again before the token expires if the server is unavailable', async () => {
     await using fixture = await open(300);
     await fixture.session.ensure(undefined);
     fixture.server.failRenewals = true;

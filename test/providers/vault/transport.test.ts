@@ -3,7 +3,7 @@ import { fromStatus } from '../../../src/providers/vault/errors.ts';
 import { APP_ROLE, openVault } from './harness.ts';
 
 describe('the connection to Vault', () => {
-  it('sends token and namespace, and ignores VAULT_ environment variables', async () => {
+  it('sends the configured token and namespace, and ignores the environment variables of Vault', async () => {
     const before = { ...process.env };
     Object.assign(process.env, {
       VAULT_ADDR: 'http://127.0.0.1:1',
@@ -28,7 +28,7 @@ describe('the connection to Vault', () => {
     }
   });
 
-  it('sends requests about the token itself in the namespace of the login', async () => {
+  it('sends requests about the token itself to the namespace of the login', async () => {
     await using store = await openVault({
       config: {
         namespace: 'admin/team',
@@ -54,7 +54,7 @@ describe('the connection to Vault', () => {
     ]);
   });
 
-  it('does not follow a redirect', async () => {
+  it('rejects a redirect instead of following it', async () => {
     await using store = await openVault();
     store.proxy.set('redirect', /secret\/data/);
     const [result] = await store.provider.read([{ key: 'a' }]);
@@ -63,7 +63,7 @@ describe('the connection to Vault', () => {
     });
   });
 
-  it('passes on the retry delay, in seconds or as a date', async () => {
+  it('passes on the delay that the server requests before a retry, in seconds or as a date', async () => {
     await using store = await openVault();
     const waits: (number | undefined)[] = [];
     for (const fault of [
@@ -87,7 +87,7 @@ describe('the checks of a Vault store', () => {
   const names = async (store: Awaited<ReturnType<typeof openVault>>) =>
     (await store.provider.check()).map(({ name, error }) => `${name} ${error?.code ?? 'ok'}`);
 
-  it('distinguish between failures of the connection, the login and the mount', async () => {
+  it('tells apart failures of the connection, the login and the mount', async () => {
     await using store = await openVault();
     expect(await names(store)).toEqual(['reach ok', 'login ok', 'mount ok']);
     store.proxy.set('reset');
@@ -105,7 +105,7 @@ describe('the checks of a Vault store', () => {
     ['sealed', 'it is sealed', undefined],
     ['sealed according to its health', 'it is sealed', undefined],
   ] as const)(
-    'report the server as unavailable if it is %s, with the detail: %s',
+    'reports the server as unavailable if it is %s, with the detail: %s',
     async (fault, detail, retryAfterMs) => {
       await using store = await openVault();
       store.proxy.set(fault, /sys\/health/);
@@ -115,7 +115,7 @@ describe('the checks of a Vault store', () => {
     },
   );
 
-  it('detect clock skew in either direction, and continue', async () => {
+  it('reports clock skew in either direction, and runs the other checks', async () => {
     await using store = await openVault();
     store.server.skewMs = 120_000;
     const [clock, reach] = await store.provider.check();
@@ -146,7 +146,7 @@ describe('a Vault response with an error status', () => {
     [500, 'STORE_UNAVAILABLE'],
     [502, 'STORE_UNAVAILABLE'],
     [599, 'STORE_UNAVAILABLE'],
-  ])('maps the status %i to %s', (status, code) => {
+  ])('converts the status %i to %s', (status, code) => {
     expect(fromStatus(answerOf(status, 'x')).code).toBe(code);
   });
 
@@ -167,7 +167,7 @@ describe('a Vault response with an error status', () => {
       'an administrator locked its namespace',
     ],
     [503, 'namespace is sealed', 'it is sealed'],
-  ])('counts as an outage for the status %i and the message "%s"', (status, text, detail) => {
+  ])('treats a response with the status %i and the message "%s" as an outage', (status, text, detail) => {
     expect(fromStatus(answerOf(status, text))).toMatchObject({ code: 'STORE_UNAVAILABLE', detail });
   });
 });

@@ -77,7 +77,7 @@ describe('a template', () => {
     expect(run(text, values)).toEqual(expected);
   });
 
-  it('renders identical bytes each time, because it keeps no state', () => {
+  it('renders identical bytes each time, because a template keeps no state', () => {
     const compiled = compileTemplate('{% assign n = A | append: "x" %}{{ n }}{% if B %}B{% endif %}');
     if (compiled.kind !== 'template') throw new Error('it should parse');
     const { render } = compiled.template;
@@ -216,7 +216,7 @@ describe('template that cannot be rendered', () => {
     expect(run(text, { A: 'a', 'ca.crt': 'c' })).toEqual({ line, column, message });
   });
 
-  it('causes an error that contains no value', () => {
+  it('shows no value in an error', () => {
     const secret = 'hunter2-hunter2';
     for (const text of [
       '{% assign o = J | from_json %}{{ o[S] }}',
@@ -238,14 +238,14 @@ describe('template that cannot be rendered', () => {
   });
 });
 
-describe('name of an absent optional source', () => {
-  it('counts as false in a condition, and can be replaced by a default', () => {
+describe('absent optional source in a template', () => {
+  it('counts an absent source as false in a condition, and replaces it by a default', () => {
     const text = '{% if TOKEN %}yes{% else %}no{% endif %} {{ TOKEN | default: "none" }}';
     expect(run(text, {}, ['TOKEN'])).toBe('no none');
     expect(run(text, { TOKEN: 't' })).toBe('yes t');
   });
 
-  it('cannot be ordered in comparisons, like `nil`', () => {
+  it('treats an absent source like `nil` in comparisons, which are then false', () => {
     for (const comparison of ['< 3', '<= 3', '>= 0', '> -1', '< "a"', '<= TOKEN', '>= nil'])
       for (const name of ['TOKEN', 'o.none'])
         expect(
@@ -260,7 +260,7 @@ describe('name of an absent optional source', () => {
     expect(run('{% if N < 50 and N >= "42" and 41 < N %}yes{% endif %}', { N: '42' })).toBe('yes');
   });
 
-  it('causes an error if it is printed', () => {
+  it('fails if a template prints an absent source', () => {
     expect(run('{{ TOKEN }}', {}, ['TOKEN'])).toMatchObject({
       message: 'there is no value here; `default` can give one',
     });
@@ -273,7 +273,7 @@ describe('name of an absent optional source', () => {
 describe('value that is not UTF-8', () => {
   const refused = { message: 'the value of `KEY` is not UTF-8 text; `base64` makes text of it' };
 
-  it('can be encoded as base64, even through a variable', () => {
+  it('encodes bytes that are not UTF-8 as base64, even through a variable', () => {
     expect(run('{{ KEY | base64 }}', { KEY: BINARY })).toBe('//4A');
     expect(run('{% assign x = KEY %}{{ x | base64_encode }}{{ x | base64url }}', { KEY: BINARY })).toBe(
       '//4A__4A',
@@ -294,11 +294,11 @@ describe('value that is not UTF-8', () => {
     '{% case KEY %}{% when "x" %}{% endcase %}',
     '{% for i in KEY %}{% endfor %}',
     '{% capture x %}{{ KEY }}{% endcapture %}',
-  ])('is refused in the template %j', (text) => {
+  ])('refuses bytes that are not UTF-8 in the template %j', (text) => {
     expect(run(text, { KEY: BINARY })).toMatchObject(refused);
   });
 
-  it('causes no error if the template does not use it', () => {
+  it('ignores bytes that are not UTF-8 if the template does not use them', () => {
     expect(run('{{ A }}', { KEY: BINARY, A: 'a' })).toBe('a');
   });
 });
@@ -319,14 +319,14 @@ describe('property that JavaScript objects inherit', () => {
   const paths = things
     .flatMap((thing) => names.map((name) => `${thing}${name}`))
     .filter((path) => path !== 'n.valueOf');
-  it.each(paths)('cannot be reached by %s', (path) => {
+  it.each(paths)('an inherited property cannot be reached by %s', (path) => {
     const text = `{% assign o = J | from_json %}{% assign n = o.n %}{% assign l = A | split: "" %}{% for i in l %}{{ ${path} }}{% endfor %}`;
     expect(run(text, { A: 'a', KEY: BINARY, J: '{"n":1.0}' })).toEqual(
       expect.objectContaining({ message: expect.any(String) }),
     );
   });
 
-  it('does not hide a key with an equal name', () => {
+  it('a key that has the name of an inherited property can be used', () => {
     const values = Object.fromEntries(names.map((name) => [name, name.length.toString()]));
     for (const name of names)
       expect(run(`{{ ${name} }}{{ ["${name}"] }}`, { ...values, ['__proto__']: '9' })).toMatch(/^(\d+)\1$/);

@@ -35,11 +35,11 @@ const MEANT: Readonly<Record<string, string>> = {
 };
 
 describe('table of filters in the documentation', () => {
-  it('lists exactly the available filters', () => {
+  it('the table lists exactly the available filters', () => {
     expect(rows.map(([name]) => name).sort()).toEqual(Object.keys(FILTERS).sort());
   });
 
-  it.each(rows)('contains the correct result for %s: %s', (name = '', example = '', gives = '') => {
+  it.each(rows)('the table contains the correct result for %s: %s', (name = '', example = '', gives = '') => {
     const result = run(`{{ ${example} }}`, values);
     if (name.startsWith('pkcs12')) expect(result).toMatch(/^-----BEGIN /);
     else expect(result).toBe(MEANT[name] ?? gives);
@@ -47,10 +47,13 @@ describe('table of filters in the documentation', () => {
 });
 
 describe('key whose name is a number or a word of the template language', () => {
-  it.each(['8080', '1.10', '-5', 'true', 'nil', 'empty'])('can be used in brackets: %s', (name) => {
-    expect(run(`{{ ["${name}"] }}`, { [name]: 'x' })).toBe('x');
-    expect(run(`{{ ${name} }}`, { [name]: 'x' })).not.toBe('x');
-  });
+  it.each(['8080', '1.10', '-5', 'true', 'nil', 'empty'])(
+    'reads a key by its name in brackets: %s',
+    (name) => {
+      expect(run(`{{ ["${name}"] }}`, { [name]: 'x' })).toBe('x');
+      expect(run(`{{ ${name} }}`, { [name]: 'x' })).not.toBe('x');
+    },
+  );
 });
 
 describe('page on how to write a template', () => {
@@ -73,7 +76,7 @@ describe('page on how to write a template', () => {
     },
   };
 
-  it.each(examples)('contains a working example of $key', ({ text, names }) => {
+  it.each(examples)('the page contains a working example of $key', ({ text, names }) => {
     expect(checkTemplate(text, names)).toBeUndefined();
     const used = Object.fromEntries(Object.entries(samples).filter(([name]) => names.includes(name)));
     expect(run(text, used)).toEqual(expect.any(String));
@@ -81,7 +84,7 @@ describe('page on how to write a template', () => {
 
   const example = (key: string) => examples.find((entry) => entry.key === key)?.text ?? '';
 
-  it('contains the correct output of its examples', () => {
+  it('the page shows the correct output of its examples', () => {
     const yaml = parse(String(run(example('application.yaml'), samples))) as unknown;
     expect(yaml).toEqual({ spring: { datasource: { username: 'ann', password: 'a"b: #c' } }, ca: root.ca });
     expect(run(example('DATABASE_URL'), samples)).toBe('postgres://ann:p%40ss%2Fw@db.payments:5432/payments');

@@ -72,7 +72,7 @@ describe('lists from JSON', () => {
     ['[10,9,1.50,true]', 'sort', '[1.50,10,9,true]'],
     ['[1,"1",1.0,"1",true,"true",true]', 'uniq', '[1,"1",1.0,true,"true"]'],
     ['[10,"a",true]', 'reverse', '[true,"a",10]'],
-  ])('keep the types of their items if they come from %s and are filtered by %s', (J, filter, expected) => {
+  ])('keeps the types of the items in the list %s for the filter %s', (J, filter, expected) => {
     expect(run(`{{ J | from_json | ${filter} | json }}`, { J })).toBe(expected);
   });
 });
@@ -81,7 +81,7 @@ describe('json and from_json', () => {
   const J =
     '{"b":1,"2":1.10,"id":123456789012345678,"list":[{"x":"é\\u0041"},null,true],"e":1e5,"t":"<\\/>"}';
 
-  it('return the JSON unchanged, including its order and digits', () => {
+  it('json and from_json return the JSON unchanged, including its order and digits', () => {
     expect(run('{{ J | from_json | json }}', { J })).toBe(
       '{"b":1,"2":1.10,"id":123456789012345678,"list":[{"x":"éA"},null,true],"e":1e5,"t":"</>"}',
     );
@@ -110,7 +110,7 @@ describe('json and from_json', () => {
     ['{"a":1,"a":2}', 'an object has the same member twice'],
     ['{"a":', 'this is not JSON'],
     ['', 'this is not JSON'],
-  ])('reject %j: %s', (text, message) => {
+  ])('from_json rejects %j: %s', (text, message) => {
     expect(run('{% assign o = J | from_json %}', { J: text })).toMatchObject({ message });
   });
 
@@ -143,7 +143,7 @@ describe('base64', () => {
     '"YQ== " | base64_decode',
     '"Y Q=" | base64_decode',
     '"!" | base64url_decode',
-  ])('%s is refused', (expression) => {
+  ])('refuses %s', (expression) => {
     expect(run(`{{ ${expression} }}`)).toMatchObject({
       message: expect.stringMatching(/^this is not base64/),
     });
@@ -159,7 +159,7 @@ describe('base64', () => {
     );
   });
 
-  it('returns any bytes unchanged', () => {
+  it('encodes and decodes any bytes without a change', () => {
     const bytes = Uint8Array.from({ length: 256 }, (_, index) => index);
     expect(run('{{ B | base64 }}', { B: bytes })).toBe(Buffer.from(bytes).toString('base64'));
   });

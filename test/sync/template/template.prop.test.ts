@@ -91,7 +91,7 @@ const template = fc.oneof(
 const values = { S: MARKER, J: `{"a":"${MARKER}","b":[1.10,null]}`, B: Uint8Array.of(0xff, 0x00) };
 
 describe('any template', () => {
-  it('renders identical bytes or fails at an identical position each time, and never reveals a value', () => {
+  it('a template renders identical bytes or fails at an identical position each time, and never reveals a value', () => {
     fc.assert(
       fc.property(template, (text) => {
         const result = run(text, values, ['NONE']);
@@ -113,7 +113,7 @@ describe('any template', () => {
 describe('any text', () => {
   const text = fc.string({ unit: 'binary' }).filter((candidate) => candidate.isWellFormed());
 
-  it('is rendered unchanged', () => {
+  it('a template renders a value with any text unchanged', () => {
     fc.assert(
       fc.property(text, (S) => {
         expect(run('{{ S }}', { S })).toBe(S);
@@ -121,7 +121,7 @@ describe('any text', () => {
     );
   });
 
-  it('is unchanged after encoding (JSON, base64 or percent) and decoding', () => {
+  it('a text is unchanged after encoding (JSON, base64 or percent) and decoding', () => {
     const there =
       '{{ S | json | from_json }}{{ S | base64 | base64_decode }}{{ S | url_encode | url_decode }}';
     fc.assert(
@@ -131,7 +131,7 @@ describe('any text', () => {
     );
   });
 
-  it('becomes JSON that JavaScript parses to that text', () => {
+  it('a text becomes JSON that JavaScript parses to that text', () => {
     fc.assert(
       fc.property(fc.json(), (J) => {
         const printed = run('{{ J | from_json | json }}', { J });

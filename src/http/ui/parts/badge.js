@@ -1,7 +1,7 @@
 import { tone } from '../constants.js';
 import { h } from '../dom.js';
 
-/** Draws a word with a color. The color adds no information. @param {string} word */
+/** Draws a word with a color. The color adds no information to the word. @param {string} word */
 export function badge(word) {
   return h('span', { class: `badge ${tone(word)}` }, word);
 }

@@ -14,8 +14,8 @@ const ENDINGS = { jsonl: 'jsonl', csv: 'csv', ocsf: 'ocsf.jsonl' };
 /**
  * Draws the export control. It saves all records that match the filters to a file.
  * @param {Record<string, string>} filters
- * @param {boolean} traced Whether the filters contain a fingerprint. The page then also shows the changes that used a
- * version with it.
+ * @param {boolean} traced Whether the filters contain a fingerprint. If so, the page also shows the changes that used a
+ * version with this fingerprint.
  */
 export function exportControl(filters, traced) {
   /** @type {AbortController | undefined} */
@@ -96,7 +96,7 @@ async function read(query, signal, progress) {
     }
   } catch (error) {
     if (!(error instanceof TypeError)) throw error;
-    // Report an error for an incomplete export. Otherwise its file would look complete.
+    // Report an error for an incomplete export. Otherwise the incomplete file would look complete.
     const message = 'The export ended early. Nothing was saved.';
     throw new ApiError({ status: 0, code: 'UNREACHABLE', message, remedy: 'Try again.' });
   }

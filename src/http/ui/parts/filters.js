@@ -27,7 +27,7 @@ const RARE = [
 const FIELDS = [...COMMON, ...RARE];
 
 /**
- * Returns those query parameters of a route that are filters.
+ * Returns only those query parameters of a route that are filters.
  * @param {Record<string, string>} query
  * @returns {Record<string, string>}
  */

@@ -54,7 +54,7 @@ function changesCell({ action, keys, note, counts = {} }) {
   return [
     ...changes(keys),
     words.length === 0 ? '' : h('span', { class: 'muted' }, `${words.join(', ')} `),
-    // Omit the note of a `read` record, which is for programs.
+    // Omit the note of a `read` record, because such a note is written for programs.
     note === undefined || action === 'read' ? '' : h('q', { class: 'note' }, note),
   ];
 }

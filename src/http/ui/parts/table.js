@@ -1,7 +1,7 @@
 import { h } from '../dom.js';
 
 /**
- * A table column. On narrow screens, CSS changes `display` to show each row as a card. This removes the table
+ * A table column. On narrow screens, CSS changes `display` to show each row as a card. This change removes the table
  * semantics, so explicit ARIA roles are needed.
  * @template T
  * @typedef {{

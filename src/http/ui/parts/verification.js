@@ -54,7 +54,7 @@ export function verification(sequence) {
     });
   }
 
-  // A verification is running although this view was just drawn. Show its progress and result here.
+  // A verification that was started in an earlier view is still running. Show its progress and result in this view.
   if (running !== undefined) void run();
   return h('div', { class: 'verification' }, button, result);
 }
@@ -120,8 +120,8 @@ function unknownKeyText(damage, at, answer, sequence) {
 }
 
 /**
- * Returns the sequence number of the first record that may be altered. If a checkpoint does not match, that is the
- * record after the last verified one.
+ * Returns the sequence number of the first record that may be altered. If a checkpoint does not match, this is the
+ * first record after the last verified one.
  * @param {Problem} damage
  */
 function firstSuspect({ kind, sequence, after = 0 }) {

@@ -14,8 +14,8 @@ import { link } from '../router.js';
  */
 
 /**
- * The number of rows that each click on the button adds. The history state stores the current number, so that it
- * survives a refresh.
+ * The number of rows that each click on the button adds. The history state stores the current number of rows, so that a
+ * refresh does not change it.
  */
 const STEP = 500;
 
@@ -45,7 +45,7 @@ export const mappingsView = {
     );
 
     function choose() {
-      // Store the filters in the URL, so that it can be shared. Do not add a history entry for each letter.
+      // Store the filters in the URL, so that users can share the URL. Do not add a history entry for each letter.
       history.replaceState(null, '', link(['mappings'], { state: state.value, find: text.value.trim() }));
       show(STEP);
     }
