@@ -4,7 +4,7 @@ import { cpus, release, totalmem, type } from 'node:os';
 import { join } from 'node:path';
 import type { Row } from './row.ts';
 
-/** The version of the file format that `--out` writes and `--compare` reads. */
+/** The result of a run. `--out` writes it to a file, and `--compare` reads it. */
 export interface Result {
   readonly format: 1;
   /** The start time of the run, as ISO 8601. */

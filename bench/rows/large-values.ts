@@ -8,7 +8,6 @@ import { isReady, waitFor, waitUntil } from '../world/wait.ts';
 const TARGETS = 90;
 /** The base64 data and the metadata of one Secret must fit into etcd's limit of 1.5 MiB. */
 const BYTES = 2 ** 20 - 64 * 1_024;
-/** All values are in Vault, because AWS allows at most 64 KiB for each value. */
 const REFRESH_S = 20;
 
 export const largeValues: Benchmark = {
@@ -25,6 +24,7 @@ export const largeValues: Benchmark = {
       refresh: `${REFRESH_S}s`,
       valueBytes: BYTES,
       fields: ['BLOB'],
+      // All values are in Vault, because AWS allows at most 64 KiB for each value.
       stores: ['vault'],
     });
     await using run = await startProgram(['serve'], workspace);

@@ -8,7 +8,7 @@ import type { ReadCredential } from '../providers/credentials.ts';
 interface AuditDeps {
   readonly clock: Clock;
   readonly replica: string;
-  /** Returns the current URL of the database server. Called for each connection. */
+  /** Reads the URL of the PostgreSQL server, which is a credential. Called for each connection. */
   readonly credential: ReadCredential;
 }
 

@@ -24,7 +24,7 @@ export interface Finding {
   readonly suggestion?: string;
 }
 
-/** Formats a problem as one line of `secretbridge validate`. */
+/** A problem with its place in the files. `secretbridge validate` prints it as one line. */
 export interface Problem extends Place {
   readonly path: string;
   readonly code: ErrorCode;

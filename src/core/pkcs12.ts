@@ -196,8 +196,7 @@ function tooManyIterations(limit: number): Pkcs12Error {
 
 /**
  * Decrypts PBES2 (RFC 8018) with OpenSSL, because the library's key derivation would block the process for seconds.
- * Returns undefined for other algorithms.
- * @param secret Includes the iteration count that was already checked.
+ * Returns undefined for other algorithms. The caller has already checked the iteration count.
  */
 function decryptPbes2(
   algorithm: Asn1,

@@ -184,7 +184,10 @@ function inOneLine(text: string): string {
   return text.replace(/[\r\n\u0085\u2028\u2029]+/g, ' ');
 }
 
-/** The line breaks of all YAML versions. Within quotes, the last three are literal. */
+/**
+ * Turns each line into a comment. Recognizes the line breaks of all YAML versions. Within quotes, the last three are
+ * literal.
+ */
 function commented(text: string): string {
   return text
     .split(/(?<=[\r\n\u0085\u2028\u2029])/)

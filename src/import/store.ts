@@ -48,7 +48,7 @@ export interface SecretCopy {
 export interface SecretRefs {
   /**
    * Converts a reference to a credential. Returns `undefined` and adds a note if that is not possible.
-   * @param owner The namespace of the referring object; `undefined` for a cluster-scoped object.
+   * @param of The referring object. Its namespace is `undefined` for a cluster-scoped object.
    */
   refer(ref: Node | undefined, key: string | undefined, of: Referrer): Reference | undefined;
   readonly copies: readonly SecretCopy[];

@@ -138,7 +138,7 @@ function mappingsByTarget(
   return index;
 }
 
-/** Whether any mapping wants this target. */
+/** Returns a function that reports whether any mapping wants a target. */
 export function desiredByAny(targets: readonly DesiredTarget[]): (id: TargetId) => boolean {
   const index = mappingsByTarget(targets);
   const isDesired = (namespace: string, secret: string): boolean =>

@@ -20,7 +20,7 @@ export interface OtlpDeps {
   readonly clock: Clock;
   /** Called with an error when spans can no longer be sent, and without an error when sending works again. */
   readonly onState: (error: AppError | undefined) => void;
-  /** How long `close` waits for the last spans to be sent. */
+  /** How long disposing waits for the last spans to be sent. */
   readonly shutdownTimeoutMs?: number;
 }
 

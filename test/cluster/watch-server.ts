@@ -10,7 +10,7 @@ export interface WatchServer extends AsyncDisposable {
   readonly watches: readonly Seen[];
   /** The responses to the next requests, in order. All later requests get the default responses. */
   next(kind: 'list' | 'watch', ...answers: readonly Answer[]): void;
-  /** The watch streams that are open. */
+  /** Sends the events to every open watch stream. */
   send(...events: readonly object[]): void;
   sendText(text: string): void;
   end(): void;

@@ -37,7 +37,7 @@ export interface FaultProxy extends AsyncDisposable {
     readonly headers: IncomingMessage['headers'];
   }[];
   /**
-   * Called when the fake leaves a request unanswered. A test can then end the request instead of waiting for a timeout.
+   * Called when the proxy leaves a request unanswered. A test can then end the request instead of waiting for a timeout.
    */
   onHang: () => void;
   /** Resolves when a request with a matching path arrives. */

@@ -49,7 +49,7 @@ export interface GridOptions {
   readonly from?: string;
 }
 
-/** Seconds since 1970. */
+/** Converts milliseconds to whole seconds. */
 export const seconds = (ms: number): number => Math.floor(ms / 1_000);
 
 /** Signs a body with an independent implementation of the signature. */

@@ -89,12 +89,12 @@ export interface World {
   /**
    * Starts a process whose calls to store, cluster and audit a test can watch. Disposing the process ends it, and work
    * that it has not recorded is lost.
+   * @param request The request id. By default, a new one.
    */
-  /** @param request The request id. By default, a new one. */
   start(watch?: Watch, request?: string): Promise<Process>;
   /** Starts a process, runs one sync, and ends the process. */
   sync(watch?: Watch, options?: SyncOptions): Promise<Awaited<ReturnType<typeof syncTargets>>>;
-  /** Returns all audit records, oldest first. */
+  /** All audit records, oldest first. */
   readonly records: readonly AuditRecord[];
   /** Returns the audit records after a sequence number, as one line each. */
   story(after?: number): readonly string[];

@@ -45,7 +45,7 @@ export interface RestartFixtureOptions {
   readonly target?: string;
 }
 
-/** @param options By default, one target `db` and one Deployment `web`. */
+/** By default, the fixture has one target `db` and one Deployment `web`. */
 export async function openRestartFixture({
   targets = { db: ['Deployment/web'] },
   deployments = { web: {} },

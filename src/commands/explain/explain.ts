@@ -26,7 +26,7 @@ export interface ExplainedTarget extends Verdict {
   readonly pinned?: number;
   /** The sources with their current state in the store. Sources that the `access` rules deny are not read. */
   readonly sources: readonly ExplainedSource[];
-  /** Yields the read records of a source, the newest first. */
+  /** The latest audit records of the target, the newest first. */
   readonly lastRecords: readonly AuditRecord[];
 }
 

@@ -5,7 +5,7 @@ import { AllowHttp, isPlainAddress, PLAIN_ADDRESS_RULE } from '../tls.ts';
 
 // An identifier such as a role ID or a user name. It is not a credential, so the configuration file may contain it.
 const Identifier = z.union([z.string().min(1), Reference]);
-/** The mount path of the login method. */
+/** The mount path of the login method, and the namespace of the login. */
 const loginLocation = {
   mountPath: pathOf('Mount path of the login method, without `auth/`. Default: its usual name.').optional(),
   namespace: namespaceOf(

@@ -105,7 +105,7 @@ export const NOKEY =
   'L5Kd3cnPWYO06xGRMAoGCCqGSM49BAMCA0gAMEUCIQD9YHeSQ+bFqhexi+aosxxyh8hnMOlJgOoYwbQ1eBx7LwIgegkTh2IF' +
   '1fv4IdQEv1c+kx5IUZfmddI553AGkDt9cVw=';
 
-/** The key and certificate of the two files below. */
+/** The password of the two files below. */
 export const UNICODE_PASSWORD = 'pässwörd€𝄞';
 
 /** Like `AES`, but with a non-ASCII password. */
