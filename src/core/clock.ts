@@ -7,6 +7,28 @@ export interface Clock {
 
 export const systemClock: Clock = { now: () => Date.now() };
 
+/**
+ * Returns a clock for comparisons within this process. Each reading is later than the previous one, even within one
+ * millisecond or after the wall clock was set back.
+ */
+export function createSteadyClock(clock: Clock): Clock {
+  let lastWall = clock.now();
+  let setBackMs = 0;
+  let last = Number.NEGATIVE_INFINITY;
+  return {
+    now() {
+      const wall = clock.now();
+      setBackMs += Math.max(0, lastWall - wall);
+      lastWall = wall;
+      last = Math.max(wall + setBackMs, last + STEP_MS);
+      return last;
+    },
+  };
+}
+
+/** Two readings in one millisecond differ by this time. A number of this size can represent it exactly. */
+const STEP_MS = 2 ** -10;
+
 /** The maximum assumed difference between the clocks of two replicas. */
 const MAX_CLOCK_SKEW_MS = 60_000;
 

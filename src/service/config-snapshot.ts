@@ -25,12 +25,27 @@ export interface ConfigSnapshot {
   shardsOf(mapping: Mapping): readonly string[];
   /** Returns the stores of a target's mappings, sorted. */
   storesOf(target: TargetId): readonly string[];
+  /** Returns the last change of a target in this process. */
+  changeOf(desired: DesiredTarget): TargetChange | undefined;
+  readonly changes: TargetChanges;
 }
+
+/** A change of a target's configuration. */
+export interface TargetChange {
+  /** By the steady clock. */
+  readonly at: number;
+  /** Whether the target was added, by a new mapping or a newly selected namespace. */
+  readonly isNew: boolean;
+}
+
+/** The changes of targets since the start of this process, by `targetKey`. */
+export type TargetChanges = ReadonlyMap<string, TargetChange>;
 
 export function createConfigSnapshot(
   mappings: readonly Mapping[],
   targets: readonly DesiredTarget[],
   tellsVersions: (store: string) => boolean,
+  changes: TargetChanges = new Map(),
 ): ConfigSnapshot {
   const resolved = targets.filter(({ error }) => error === undefined);
   const byTarget = Map.groupBy(resolved, ({ id }) => formatTarget(id));
@@ -64,6 +79,8 @@ export function createConfigSnapshot(
       storesOfMappings(
         (byTarget.get(formatTarget(target)) ?? []).map((desiredTarget) => desiredTarget.mapping),
       ),
+    changeOf: ({ mapping, id }) => changes.get(targetKey(mapping.name, id)),
+    changes,
   };
 }
 
@@ -116,17 +133,37 @@ export interface ConfigChange {
   readonly all: boolean;
 }
 
-/** Returns the targets that need a run after a configuration change. */
-export function changedTargets(
-  before: ConfigSnapshot,
-  now: ConfigSnapshot,
-  { mappings, all }: ConfigChange,
-): readonly { readonly id: TargetId; readonly isNew: boolean }[] {
-  const knownKeys = new Set(before.targets.map(({ mapping, id }) => targetKey(mapping.name, id)));
-  return now.targets.flatMap(({ mapping, id, error }) => {
-    const isNew = !knownKeys.has(targetKey(mapping.name, id));
-    return error === undefined && (isNew || all || mappings.has(mapping.name)) ? [{ id, isNew }] : [];
-  });
+/**
+ * Returns the changes of the targets of a new snapshot.
+ *
+ * @param before The previous snapshot. `undefined` at the start of the process: no target counts as new then, because
+ * the previous configuration is unknown.
+ * @param change The changed mappings, if their files have changed and not only the namespaces.
+ */
+export function targetChanges(
+  before: ConfigSnapshot | undefined,
+  now: readonly DesiredTarget[],
+  change: ConfigChange | undefined,
+  at: number,
+): TargetChanges {
+  if (before === undefined) return new Map();
+  // If the namespaces of a mapping were unresolved before, any of its targets may have existed.
+  const unresolved = new Set(before.targets.flatMap(({ mapping, error }) => (error ? [mapping.name] : [])));
+  const known = new Set(before.targets.map(({ mapping, id }) => targetKey(mapping.name, id)));
+  const users = Map.groupBy(now, ({ id }) => formatTarget(id));
+  const changes = new Map<string, TargetChange>();
+  for (const { mapping, id, error } of now) {
+    if (error !== undefined) continue;
+    const key = targetKey(mapping.name, id);
+    const isNew = !known.has(key) && !unresolved.has(mapping.name);
+    // Another mapping may have claimed the Secret, and no watch reports that it no longer wants it.
+    const isFree = (users.get(formatTarget(id))?.length ?? 0) < before.forTarget(id).length;
+    const isChanged = change !== undefined && (change.all || change.mappings.has(mapping.name));
+    const previous = before.changes.get(key);
+    if (isNew || isFree || isChanged) changes.set(key, { at, isNew });
+    else if (previous !== undefined) changes.set(key, previous);
+  }
+  return changes;
 }
 
 /** Whether the change removes a target of a mapping with `onMappingRemoved: delete`. */

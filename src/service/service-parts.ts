@@ -3,6 +3,7 @@ import type { AuditStore } from '../audit/store.ts';
 import type { Cluster } from '../cluster/cluster.ts';
 import type { Clock } from '../core/clock.ts';
 import type { Mapping } from '../core/mapping.ts';
+import type { TargetId } from '../core/target.ts';
 import type { StartTimer } from '../core/timer.ts';
 import type { Tracer } from '../core/tracer.ts';
 import type { Queue } from '../queue/queue.ts';
@@ -13,7 +14,6 @@ import type { DesiredTarget } from '../reconcile/targets.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { DeletionStepDeps } from './deletion/deletion-step.ts';
 import type { TargetRunnerDeps } from './runs/target-runner.ts';
-import type { StaleFailuresDeps } from './stale-failures.ts';
 import type { TargetState } from './target-state.ts';
 
 /** The dependencies of the service, created by the composition root. */
@@ -43,8 +43,8 @@ export interface ServiceParts {
   readonly restart: () => Promise<number | undefined>;
   /** Resolves intents without an outcome. */
   readonly recover: (onNotMade?: RecoverDeps['onNotApplied']) => Promise<number>;
-  /** Whether the latest record of a target is a failure. Default: false for every target. */
-  readonly hasOpenFailure?: StaleFailuresDeps['hasOpenFailure'] | undefined;
+  /** Whether the latest record of a target is a failure. */
+  readonly hasOpenFailure: (mapping: string, target: TargetId) => Promise<boolean>;
   /**
    * Hash of the configuration that a mapping's runs use in this replica. Without it, all replicas are assumed to have
    * the same configuration.

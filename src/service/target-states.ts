@@ -1,7 +1,10 @@
 import type { SecretMeta } from '../cluster/cluster.ts';
-import { type Clock, isInFuture } from '../core/clock.ts';
+import { type Clock, createSteadyClock, isInFuture } from '../core/clock.ts';
 import { createTargetMap, formatTarget, type TargetId } from '../core/target.ts';
 import type { Broadcast } from '../queue/queue.ts';
+import { LABEL } from '../sync/ownership-metadata.ts';
+import { type ConfigSnapshot, desiredIn } from './config-snapshot.ts';
+import { MAX_CONTEXT_AGE_MS } from './runs/sync-contexts.ts';
 import {
   formatTargetState,
   parseSweepState,
@@ -10,12 +13,58 @@ import {
   type TargetState,
 } from './target-state.ts';
 
+/** What this process knows of a Secret besides the last runs. The times are of `TargetStates.steadyClock`. */
+export interface TargetInputs {
+  readonly target: TargetId;
+  /** The metadata from the watch. */
+  meta?: SecretMeta | undefined;
+  /** When the watch last reported the Secret, or its absence. */
+  metaAt: number;
+  /** Since when the Secret is missing. */
+  missingSince?: number | undefined;
+  /** The hash of the configuration with which the metadata was last in sync. A later difference is drift. */
+  inSyncWith?: string;
+  /** The mapping that the metadata last named as the owner of the Secret. */
+  ownedBy?: string;
+  /** The last event that reported a change of a source. */
+  hint?: { readonly at: number; readonly requestId: string };
+  /** The last pin on record, for one mapping of the target. Without `to`, the target was unpinned. */
+  pin?: { readonly at: number; readonly mapping: string; readonly to: number | undefined };
+  /** When this process found a failure or an unfinished change on record, with nothing after it. */
+  unresolvedAt?: number;
+  /** When a round last reached a target whose changes only a run can notice. */
+  fullRunAt?: number;
+  /** The last job that this process added for the target. */
+  asked?: Asked | undefined;
+}
+
+export interface Asked {
+  readonly at: number;
+  /** Milliseconds since 1970. */
+  readonly wallAt: number;
+  readonly requestId: string;
+  /** When the target was last asked for with another request id, in milliseconds since 1970. */
+  readonly wallAtByOthers: number | undefined;
+  /** Whether the queue has accepted the job, or may still accept it. */
+  isAccepted: boolean;
+}
+
 export interface TargetStates {
   /** When this process started. Earlier states are unknown. */
   readonly startedAt: number;
+  /** Orders the inputs and the runs of this process. */
+  readonly steadyClock: Clock;
   get(mapping: string, target: TargetId): TargetState | undefined;
   all(): Iterable<TargetState>;
-  note(state: TargetState): void;
+  /** @param freshAt Everything that the run used was read after this time. Default: runs may share reads of 15 s ago. */
+  note(state: TargetState, freshAt?: number): void;
+  /** Everything that the last run used was read after this time of the steady clock. */
+  freshAt(mapping: string, target: TargetId): number;
+  /** Returns what is known of a Secret. The caller may change it. */
+  inputs(target: TargetId): TargetInputs;
+  allInputs(): Iterable<TargetInputs>;
+  /** Forgets targets that the configuration does not contain, except for held changes. */
+  retain(now: ConfigSnapshot): void;
   /** Returns the last run of the target in a replica with another configuration, since this process started. */
   byOtherConfig(mapping: string, target: TargetId): TargetState | undefined;
   forget(mapping: string, target: TargetId): void;
@@ -30,13 +79,15 @@ export interface TargetStates {
    */
   meta(target: TargetId): SecretMeta | undefined;
   setMeta(meta: SecretMeta): void;
+  /** Notes that the Secret does not exist. */
   dropMeta(target: TargetId): void;
-  metas(): Iterable<SecretMeta>;
   /** Calls the listener for each new state, from this process or another. */
   onChange(listener: (state: TargetState) => void): () => void;
 }
 
 const SWEEP_PREFIX = 's/';
+/** A run in another process may use values that were read this long before it. */
+const SHARED_READ_MS = MAX_CONTEXT_AGE_MS;
 /** Timestamps further in the future are ignored. */
 const MAX_FUTURE_MS = 3_600_000;
 
@@ -61,10 +112,12 @@ export function createTargetStates(
  */
 class SharedTargetStates implements TargetStates, Disposable {
   readonly startedAt: number;
+  readonly steadyClock: Clock;
   readonly #byTopic = new Map<string, TargetState>();
   readonly #byOtherConfig = new Map<string, TargetState>();
   readonly #sweeps = new Map<string, SweepState>();
-  readonly #metadata = createTargetMap<SecretMeta>();
+  readonly #freshAt = new Map<string, number>();
+  readonly #inputs = createTargetMap<TargetInputs>();
   readonly #listeners = new Set<(state: TargetState) => void>();
   readonly #broadcast: Broadcast | undefined;
   readonly #clock: Clock;
@@ -83,6 +136,7 @@ class SharedTargetStates implements TargetStates, Disposable {
     this.#heldId = heldId;
     this.#configHashOf = configHashOf;
     this.startedAt = clock.now();
+    this.steadyClock = createSteadyClock(clock);
     this.#stop = broadcast?.subscribe((topic, message) => this.#receive(topic, message));
   }
 
@@ -94,9 +148,9 @@ class SharedTargetStates implements TargetStates, Disposable {
     return this.#byTopic.values();
   }
 
-  note(state: TargetState): void {
+  note(state: TargetState, freshAt = this.steadyClock.now() - SHARED_READ_MS): void {
     const topic = topicOf(state.mapping, state.target);
-    this.#store(topic, state);
+    this.#store(topic, state, freshAt);
     const by = this.#configHashOf(state.mapping) ?? state.by;
     this.#broadcast?.send(topic, formatTargetState({ ...state, by }, this.#heldId));
   }
@@ -108,6 +162,7 @@ class SharedTargetStates implements TargetStates, Disposable {
   forget(mapping: string, target: TargetId): void {
     const topic = topicOf(mapping, target);
     this.#byOtherConfig.delete(topic);
+    this.#freshAt.delete(topic);
     if (this.#byTopic.delete(topic)) this.#broadcast?.send(topic, undefined);
   }
 
@@ -128,20 +183,46 @@ class SharedTargetStates implements TargetStates, Disposable {
     if (this.#sweeps.delete(SWEEP_PREFIX + shard)) this.#broadcast?.send(SWEEP_PREFIX + shard, undefined);
   }
 
+  freshAt(mapping: string, target: TargetId): number {
+    return this.#freshAt.get(topicOf(mapping, target)) ?? Number.NEGATIVE_INFINITY;
+  }
+
+  inputs(target: TargetId): TargetInputs {
+    const known = this.#inputs.get(target) ?? { target, metaAt: Number.NEGATIVE_INFINITY };
+    this.#inputs.set(target, known);
+    return known;
+  }
+
+  allInputs(): Iterable<TargetInputs> {
+    return this.#inputs.values();
+  }
+
   meta(target: TargetId): SecretMeta | undefined {
-    return this.#metadata.get(target);
+    return this.#inputs.get(target)?.meta;
   }
 
   setMeta(meta: SecretMeta): void {
-    this.#metadata.set(meta.id, meta);
+    const known = this.inputs(meta.id);
+    known.meta = meta;
+    known.metaAt = this.steadyClock.now();
+    known.missingSince = undefined;
+    const owner = meta.labels[LABEL.mapping];
+    if (owner !== undefined) known.ownedBy = owner;
   }
 
   dropMeta(target: TargetId): void {
-    this.#metadata.delete(target);
+    const known = this.inputs(target);
+    known.meta = undefined;
+    known.metaAt = this.steadyClock.now();
+    known.missingSince ??= known.metaAt;
   }
 
-  metas(): Iterable<SecretMeta> {
-    return this.#metadata.values();
+  retain(now: ConfigSnapshot): void {
+    for (const { target } of this.#inputs.values())
+      if (now.forTarget(target).length === 0) this.#inputs.delete(target);
+    for (const state of this.#byTopic.values())
+      if (state.kind !== 'held' && desiredIn(now, state) === undefined)
+        this.forget(state.mapping, state.target);
   }
 
   onChange(listener: (state: TargetState) => void): () => void {
@@ -153,7 +234,8 @@ class SharedTargetStates implements TargetStates, Disposable {
     this.#stop?.();
   }
 
-  #store(topic: string, state: TargetState): void {
+  #store(topic: string, state: TargetState, freshAt: number): void {
+    this.#freshAt.set(topic, freshAt);
     // Store the keys only while a deletion is held or proposed, because a target may have hundreds of keys.
     const isOpen = state.kind === 'held' || state.proposed === true;
     this.#byTopic.set(topic, isOpen ? state : { ...state, keys: [] });
@@ -163,7 +245,7 @@ class SharedTargetStates implements TargetStates, Disposable {
   #receive(topic: string, message: string | undefined): void {
     const isSweep = topic.startsWith(SWEEP_PREFIX);
     if (message === undefined)
-      for (const states of isSweep ? [this.#sweeps] : [this.#byTopic, this.#byOtherConfig])
+      for (const states of isSweep ? [this.#sweeps] : [this.#byTopic, this.#byOtherConfig, this.#freshAt])
         states.delete(topic);
     else if (isSweep) this.#receiveSweep(topic, parseSweepState(message));
     else this.#receiveState(topic, parseTargetState(message));
@@ -188,7 +270,12 @@ class SharedTargetStates implements TargetStates, Disposable {
     // Messages of two processes may arrive out of order. Our own messages return to us with fewer keys.
     if (before !== undefined && (this.#isLater(before.endedAt, received.endedAt) || isSame(before, received)))
       return;
-    this.#store(topic, received);
+    const tookMs = Math.max(0, received.endedAt - received.startedAt);
+    const sharedSince = this.steadyClock.now() - tookMs - SHARED_READ_MS;
+    // All jobs of one request are added before the first of them reads.
+    const asked = this.#inputs.get(received.target)?.asked;
+    const isOurs = asked?.requestId === received.requestId;
+    this.#store(topic, received, isOurs ? Math.max(sharedSince, asked.at) : sharedSince);
   }
 
   #isTooFarAhead(at: number): boolean {

@@ -92,6 +92,7 @@ async function open(openChannel: OpenChannel) {
     destroy: async () => [],
     restart: async () => undefined,
     recover: async () => 0,
+    hasOpenFailure: async () => false,
     onOutcome: () => undefined,
     onCycle: () => undefined,
     replicasAgree: () => true,

@@ -82,6 +82,7 @@ async function open(
     destroy,
     restart: async () => undefined,
     recover: async () => 0,
+    hasOpenFailure: async () => false,
     onOutcome: ({ mapping }) => void state.runs.push(mapping),
     onCycle: () => {
       state.cycles += 1;
@@ -118,8 +119,8 @@ describe('controller', () => {
     await using queue = createMemoryQueue({ concurrency: 8, timers: world.clock });
     const queued: string[] = [];
     let tell: Parameters<Queue['onHealth']>[0] = () => undefined;
-    const add: Queue['add'] = async ([first]) =>
-      void (first?.subject.startsWith('target/') && queued.push(first.subject));
+    const add: Queue['add'] = async (jobs) =>
+      void queued.push(...jobs.map(({ subject }) => subject).filter((name) => name.startsWith('target/')));
     const onHealth: Queue['onHealth'] = (listener) => {
       tell = listener;
       return () => undefined;
@@ -370,7 +371,7 @@ describe('controller', () => {
     opened.state.mappings = opened.state.mappings.filter(({ name }) => name === 'db');
     await opened.controller.applyConfigChange({ mappings: new Set(), all: false });
     expect([...opened.controller.states.all()].map(({ mapping }) => mapping)).toEqual(['db']);
-    expect([...opened.controller.states.metas()].map(({ id }) => id.secret)).toEqual(['db']);
+    expect([...opened.controller.states.allInputs()].map(({ target }) => target.secret)).toEqual(['db']);
   });
 
   it('queues failed targets when their store recovers', async () => {

@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import type { Origin } from '../../src/events/hint.ts';
 import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
 import { Hints, QUIET_MS } from '../../src/service/events/hints.ts';
+import { createTargetStates } from '../../src/service/target-states.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
 import { START, wanted } from './sample.ts';
@@ -39,7 +40,13 @@ it('every hint causes a check within half a second, and no key is checked more o
       const snapshot = createConfigSnapshot([], TARGETS, () => false);
       using hints = new Hints({
         snapshot: () => snapshot,
-        outbox: { trigger: ({ secret }) => void looks.push({ target: secret, at: time.now() }) },
+        states: createTargetStates(undefined, time),
+        resync: {
+          check(targets) {
+            for (const { secret } of targets) looks.push({ target: secret, at: time.now() });
+            return 0;
+          },
+        },
         namesOf: (_, key) => [key],
         clock: time,
         wake: time.wake,

@@ -4,9 +4,10 @@ import { namesOf } from '../../src/providers/aws-secrets-manager/keys.ts';
 import type { DesiredTarget } from '../../src/reconcile/targets.ts';
 import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
 import { Hints, QUIET_MS } from '../../src/service/events/hints.ts';
+import { createTargetStates } from '../../src/service/target-states.ts';
 import { type Logger, silentLogger } from '../../src/telemetry/logger.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
-import { createTriggers, START, wanted } from './sample.ts';
+import { createFakeResync, START, wanted } from './sample.ts';
 
 const EU: Origin = { kind: 'sqs', name: 'eu' };
 const CI: Origin = { kind: 'webhook', name: 'ci' };
@@ -16,11 +17,13 @@ const ARN = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:db/main-AbC123
 
 function open(targets: readonly DesiredTarget[], { names = namesOf, logger = silentLogger } = {}) {
   const time = createManualTime(START);
-  const triggers = createTriggers();
+  const states = createTargetStates(undefined, time);
+  const triggers = createFakeResync();
   const state = { snapshot: createConfigSnapshot([], targets, () => false) };
   const hints = new Hints({
     snapshot: () => state.snapshot,
-    outbox: triggers,
+    states,
+    resync: triggers,
     namesOf: (_, key) => names(key),
     clock: time,
     wake: time.wake,
@@ -45,7 +48,6 @@ describe('a hint', () => {
     const requests = new Set(hints.triggers.list.map(({ requestId }) => requestId));
     expect(requests.size).toBe(1);
     expect([...requests].map(hints.intakeOf)).toEqual(['eu']);
-    expect(new Set(hints.triggers.list.map(({ reason }) => reason))).toEqual(new Set(['event']));
   });
 
   it('is queued immediately when the process ends, because other processes share the queue', () => {
@@ -87,10 +89,10 @@ describe('a hint', () => {
     ]);
     hints.take([hint('features/flag-a')], EU);
     expect([...hints.triggers.taken()].sort()).toEqual([
-      'event apps/all',
-      'event apps/begins',
-      'event apps/below',
-      'event apps/named',
+      'apps/all',
+      'apps/begins',
+      'apps/below',
+      'apps/named',
     ]);
   });
 
@@ -155,7 +157,7 @@ describe('a flood of hints about one key', () => {
     hints.take([hint('k')], EU);
     hints.take([hint('k')], EU);
     hints.take([hint('l')], EU);
-    expect(hints.triggers.taken()).toEqual(['event apps/a', 'event apps/b']);
+    expect(hints.triggers.taken()).toEqual(['apps/a', 'apps/b']);
   });
 
   it('combines the hints of each event source within the quiet time under one request id', async () => {

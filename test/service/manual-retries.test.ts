@@ -17,7 +17,8 @@ async function run(
     if (away !== undefined) throw away;
     added.push(args);
   };
-  return { wait: await demoteManualRetries(async () => wait, { add })(APPS_DB, job(reason), signal), added };
+  const work = demoteManualRetries(async () => wait, { add });
+  return { wait: await work(APPS_DB, job(reason), { signal, wrap: (context) => context }), added };
 }
 
 it('retries a failed manual request as a sweep', async () => {

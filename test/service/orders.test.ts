@@ -1,20 +1,16 @@
 import { expect, it } from 'vitest';
 import type { Job, Process } from '../../src/queue/queue.ts';
-import { createOrders } from '../../src/service/orders.ts';
-import { createOutbox } from '../../src/service/outbox.ts';
+import { Orders } from '../../src/service/orders.ts';
 import { startJobs } from '../../src/service/runs/start-jobs.ts';
 import { createManualTime } from '../fakes/manual-time.ts';
-import { APPS_DB, recordingLogger } from '../reconcile/world.ts';
-import { asQueue, createClock, createFakeQueue, queueAway, settled } from './sample.ts';
+import { APPS_DB } from '../reconcile/world.ts';
+import { openResync, queueAway, settled } from './sample.ts';
 
 const order: Job = { subject: 'target/apps/db', reason: 'manual', requestId: 'asked' };
 
 function open() {
-  const queue = createFakeQueue();
-  const clock = createClock();
-  const logger = recordingLogger();
-  const outbox = createOutbox(asQueue(queue), { clock, logger });
-  const orders = createOrders({ outbox, queue, clock, logger });
+  const { queue, clock, triggers } = openResync([]);
+  const orders = new Orders({ triggers, clock });
   return { queue, clock, orders, added: () => queue.jobs.map(({ job }) => job) };
 }
 

@@ -2,25 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { looksInSync } from '../../src/reconcile/in-sync.ts';
 import { pinNote } from '../../src/reconcile/pins.ts';
 import type { DesiredTarget } from '../../src/reconcile/targets.ts';
-import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
-import { createPinCheck } from '../../src/service/pin-check.ts';
+import { PinCheck } from '../../src/service/pin-check.ts';
 import { targetStatus } from '../../src/service/status.ts';
 import { formatTargetState, parseTargetState } from '../../src/service/target-state.ts';
-import { createTargetStates } from '../../src/service/target-states.ts';
-import { createObserver } from '../../src/service/watch/observer.ts';
 import { PIN } from '../../src/sync/ownership-metadata.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 import { source } from '../sync/sample.ts';
-import {
-  createClock,
-  createFakeBroadcast,
-  createTriggers,
-  failed,
-  meta,
-  STORES,
-  targetState,
-  wanted,
-} from './sample.ts';
+import { failed, meta, openResync, STORES, targetState, wanted } from './sample.ts';
 
 const A = wanted({ name: 'a', data: { A: source({ key: 'a' }) } });
 const MERGED = wanted({ name: 'm', data: { A: source({ key: 'a' }) }, target: { mode: 'merge' } });
@@ -32,13 +20,10 @@ function pinnedMeta(desiredTarget: DesiredTarget, pin?: string) {
 }
 
 function open(all: readonly DesiredTarget[] = [A]) {
-  const clock = createClock();
-  const states = createTargetStates(createFakeBroadcast(), clock);
-  const triggers = createTriggers();
-  const audit = createMemoryAudit({ instance: 'prod', clock });
-  const snapshot = () => createConfigSnapshot([], all, () => false);
-  const deps = { snapshot, states, outbox: triggers, clock };
-  const look = createPinCheck({ ...deps, audit });
+  const parts = openResync(all);
+  const audit = createMemoryAudit({ instance: 'prod', clock: parts.clock });
+  const pins = new PinCheck({ ...parts, audit });
+  const look = async () => void parts.resync.check(await pins.find());
   const say = async (
     desiredTarget: DesiredTarget,
     action: 'rollback' | 'unpin',
@@ -54,7 +39,7 @@ function open(all: readonly DesiredTarget[] = [A]) {
       },
     ]);
   };
-  return { ...deps, audit, triggers, say, look };
+  return { ...parts, audit, say, look };
 }
 
 const note = (
@@ -77,8 +62,8 @@ describe('pins set by another process', () => {
     note(it_, A);
     it_.states.setMeta(pinnedMeta(A));
     await it_.say(A, 'rollback');
-    await it_.look('r1');
-    expect(it_.triggers.taken()).toEqual(['event apps/a']);
+    await it_.look();
+    expect(it_.taken()).toEqual(['event apps/a']);
   });
 
   it.each([
@@ -89,9 +74,10 @@ describe('pins set by another process', () => {
   ] as const)('cause a run only if the annotation differs: %s', async (_, action, shown, looks) => {
     const it_ = open();
     it_.states.setMeta(pinnedMeta(A, shown));
+    note(it_, A, { resourceVersion: '1' });
     await it_.say(A, action);
-    await it_.look('r1');
-    expect(it_.triggers.taken()).toEqual(looks);
+    await it_.look();
+    expect(it_.taken()).toEqual(looks);
   });
 
   it('are determined by the latest record that was not refused', async () => {
@@ -100,8 +86,8 @@ describe('pins set by another process', () => {
     await it_.say(A, 'rollback');
     await it_.say(A, 'unpin');
     await it_.say(A, 'rollback', 'refused');
-    await it_.look('r1');
-    expect(it_.triggers.taken()).toEqual([]);
+    await it_.look();
+    expect(it_.taken()).toEqual([]);
   });
 
   it('are found by a periodic check, which reads each record once', async () => {
@@ -114,16 +100,16 @@ describe('pins set by another process', () => {
       lists += 1;
       return list(...args);
     };
-    await it_.look('r1');
-    await it_.look('r2');
-    expect([lists, it_.triggers.taken()]).toEqual([2, ['event apps/a']]);
+    await it_.look();
+    await it_.look();
+    expect([lists, it_.taken()]).toEqual([2, ['event apps/a']]);
     it_.clock.time += 31_000;
-    await it_.look('r3');
-    expect([lists, it_.triggers.taken()]).toEqual([4, []]);
+    await it_.look();
+    expect([lists, it_.taken()]).toEqual([4, []]);
     await it_.say(A, 'rollback');
     it_.clock.time += 31_000;
-    await it_.look('r4');
-    expect(it_.triggers.taken()).toEqual(['event apps/a']);
+    await it_.look();
+    expect(it_.taken()).toEqual(['event apps/a']);
   });
 
   it('are read page by page', async () => {
@@ -131,15 +117,15 @@ describe('pins set by another process', () => {
     it_.states.setMeta(pinnedMeta(A));
     for (let times = 0; times < 401; times += 1) await it_.say(A, 'rollback');
     await it_.say(A, 'unpin');
-    await it_.look('r1');
-    expect(it_.triggers.taken()).toEqual([]);
+    await it_.look();
+    expect(it_.taken()).toEqual([]);
   });
 
   it('are ignored for targets that are not desired', async () => {
     const it_ = open();
     await it_.say(wanted({ name: 'gone' }), 'rollback');
-    await it_.look('r1');
-    expect(it_.triggers.taken()).toEqual([]);
+    await it_.look();
+    expect(it_.taken()).toEqual([]);
   });
 
   it('are compared with the last run if the target is a merged Secret', async () => {
@@ -147,13 +133,13 @@ describe('pins set by another process', () => {
     it_.states.setMeta(pinnedMeta(MERGED, '7'));
     note(it_, MERGED);
     await it_.say(MERGED, 'rollback');
-    await it_.look('r1');
-    expect(it_.triggers.taken()).toEqual(['event apps/m']);
+    await it_.look();
+    expect(it_.taken()).toEqual(['event apps/m']);
     note(it_, MERGED, { pinned: 7 });
     await it_.say(MERGED, 'rollback');
     it_.clock.time += 31_000;
-    await it_.look('r2');
-    expect(it_.triggers.taken()).toEqual([]);
+    await it_.look();
+    expect(it_.taken()).toEqual([]);
   });
 });
 
@@ -177,19 +163,17 @@ describe('pin annotation', () => {
 
   it('queues the target when somebody edits it', () => {
     const it_ = open();
-    const observer = createObserver({ ...it_, instance: 'prod', stores: () => STORES });
     note(it_, A, { pinned: 7, resourceVersion: '1' });
-    observer.meta(pinnedMeta(A, '7'));
-    expect(it_.triggers.taken()).toEqual([]);
-    observer.meta({ ...pinnedMeta(A), resourceVersion: '2' });
-    expect(it_.triggers.taken()).toEqual(['drift apps/a']);
+    it_.resync.changed(pinnedMeta(A, '7'));
+    expect(it_.taken()).toEqual([]);
+    it_.resync.changed({ ...pinnedMeta(A), resourceVersion: '2' });
+    expect(it_.taken()).toEqual(['drift apps/a']);
   });
 
   it('is the only source of the pin in a new process, and causes one run', () => {
     const it_ = open();
-    const observer = createObserver({ ...it_, instance: 'prod', stores: () => STORES });
-    observer.meta(pinnedMeta(A, '7'));
-    expect(it_.triggers.taken()).toEqual(['first apps/a']);
+    it_.resync.changed(pinnedMeta(A, '7'));
+    expect(it_.taken()).toEqual(['first apps/a']);
     expect(targetStatus(A, it_.snapshot(), it_.states, it_.clock.time)).toMatchObject({
       state: 'pinned',
       pinned: 7,

@@ -2,6 +2,7 @@ import type { SecretMeta } from '../../src/cluster/cluster.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { AppError } from '../../src/core/errors.ts';
 import type { Mapping } from '../../src/core/mapping.ts';
+import { formatTarget } from '../../src/core/target.ts';
 import {
   type AddOptions,
   type Broadcast,
@@ -9,11 +10,16 @@ import {
   MAX_MESSAGE_LENGTH,
   type MessageListener,
   type Queue,
-  type Reason,
 } from '../../src/queue/queue.ts';
 import type { DesiredTarget } from '../../src/reconcile/targets.ts';
+import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
+import { Resync } from '../../src/service/resync.ts';
+import { SourceTable } from '../../src/service/sweep/source-table.ts';
 import type { TargetState } from '../../src/service/target-state.ts';
+import { createTargetStates } from '../../src/service/target-states.ts';
+import { Triggers } from '../../src/service/triggers.ts';
 import { ANNOTATION, configHash, LABEL } from '../../src/sync/ownership-metadata.ts';
+import { silentLogger } from '../../src/telemetry/logger.ts';
 import { mapping } from '../sync/sample.ts';
 
 export const START = 1_800_000_000_000;
@@ -159,21 +165,48 @@ export const queueAway = () => new AppError('QUEUE_UNAVAILABLE');
 
 export const asQueue = (fake: Pick<Queue, 'add'>): Queue => fake as Queue;
 
-export interface Triggers {
-  readonly list: { readonly target: string; readonly reason: Reason; readonly requestId: string }[];
-  trigger(target: { namespace: string; secret: string }, reason: Reason, requestId: string): void;
-  /** Returns and removes all jobs since the previous call, as `<reason> <target>`. */
+export interface FakeResync extends Pick<Resync, 'check'> {
+  readonly list: { readonly target: string; readonly requestId: string }[];
+  /** Returns and removes the targets checked since the previous call. */
   taken(): readonly string[];
 }
 
-export function createTriggers(): Triggers {
-  const list: Triggers['list'][number][] = [];
+/** Creates a resync that only collects the targets that it is told to check. */
+export function createFakeResync(): FakeResync {
+  const list: FakeResync['list'][number][] = [];
   return {
     list,
-    trigger: ({ namespace, secret }, reason, requestId) =>
-      void list.push({ target: `${namespace}/${secret}`, reason, requestId }),
-    taken: () => list.splice(0).map(({ target, reason }) => `${reason} ${target}`),
+    check(targets, requestId = '') {
+      const checked = [...targets];
+      for (const target of checked) list.push({ target: formatTarget(target), requestId });
+      return checked.length;
+    },
+    taken: () => list.splice(0).map(({ target }) => target),
   };
+}
+
+/** Creates the resync of these targets, with a queue that only collects jobs. */
+export function openResync(all: readonly DesiredTarget[]) {
+  const clock = createClock();
+  const states = createTargetStates(createFakeBroadcast(), clock);
+  const queue = createFakeQueue();
+  const triggers = new Triggers({ queue, states, clock, logger: silentLogger });
+  const sources = new SourceTable();
+  const state = { snapshot: createConfigSnapshot([], all, () => false), isListed: true };
+  const snapshot = () => state.snapshot;
+  const unverified: DesiredTarget[] = [];
+  const heldGone: number[] = [];
+  const resync = new Resync({
+    ...{ snapshot, states, sources, triggers, clock, instance: 'prod' },
+    storeHashes: () => STORES,
+    isListed: () => state.isListed,
+    onUnverified: (desired) => void unverified.push(desired),
+    onHeldGone: () => void heldGone.push(clock.now()),
+  });
+  /** Returns and removes all jobs since the previous call, as `<reason> <target>`. */
+  const taken = () =>
+    queue.jobs.splice(0).map(({ job }) => `${job.reason} ${job.subject.replace('target/', '')}`);
+  return { clock, states, queue, triggers, sources, state, snapshot, resync, taken, unverified, heldGone };
 }
 
 export function createClock(): Clock & { time: number } {

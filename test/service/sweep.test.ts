@@ -10,19 +10,9 @@ import type { DesiredTarget } from '../../src/reconcile/targets.ts';
 import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
 import { SourceAges } from '../../src/service/sweep/source-ages.ts';
 import { createSweep } from '../../src/service/sweep/sweep.ts';
-import { createTargetStates } from '../../src/service/target-states.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
 import { source } from '../sync/sample.ts';
-import {
-  createClock,
-  createFakeBroadcast,
-  createTriggers,
-  failed,
-  meta,
-  START,
-  targetState,
-  wanted,
-} from './sample.ts';
+import { failed, meta, openResync, START, targetState, wanted } from './sample.ts';
 
 const A = wanted({ name: 'a', data: { A: source({ key: 'a' }) } });
 const B = wanted({ name: 'b', data: { B: source({ key: 'b' }) } });
@@ -53,11 +43,10 @@ interface FakeStore {
 }
 
 function openSweep(all: readonly DesiredTarget[], tells = false) {
-  const clock = createClock();
-  const states = createTargetStates(createFakeBroadcast(), clock);
-  const triggers = createTriggers();
-  /** The time when each waiting target was queued, by target name. */
-  const open = new Map<string, number>();
+  const { clock, states, sources, resync, taken, triggers, state: parts } = openResync(all);
+  parts.snapshot = createConfigSnapshot([], all, () => tells);
+  // Without the list of a watch, only the sweeps make a target due.
+  parts.isListed = false;
   const store: FakeStore = {
     keys: new Map(),
     listed: new Map(),
@@ -69,16 +58,20 @@ function openSweep(all: readonly DesiredTarget[], tells = false) {
     bytes: 1,
     fill: 'x',
   };
-  const pinChecks: string[] = [];
+  let pinChecks = 0;
   const ages = new SourceAges({ clock, logger: silentLogger });
-  const state = { snapshot: createConfigSnapshot([], all, () => tells), isDown: false };
+  const state = Object.assign(parts, { isDown: false });
   const sweep = createSweep({
     snapshot: () => state.snapshot,
     states,
-    outbox: { ...triggers, requestedAt: ({ secret }) => open.get(secret) },
+    sources,
+    resync,
     clock,
     ages,
-    checkPins: async (requestId) => void pinChecks.push(requestId),
+    findPins: async () => {
+      pinChecks += 1;
+      return [];
+    },
     tellsVersions: () => tells,
     isDown: () => state.isDown,
   });
@@ -137,10 +130,10 @@ function openSweep(all: readonly DesiredTarget[], tells = false) {
     const codes: (string | undefined)[] = [];
     for (const [name, shard] of state.snapshot.shards) {
       const job = { subject: name, reason: 'sweep', requestId: `r${clock.time}` } as const;
-      const { code } = await sweep(shard, name, job, context as unknown as SyncContext);
+      const { code } = await sweep(shard, job, context as unknown as SyncContext);
       codes.push(code);
     }
-    const due = triggers.taken().map((entry) => entry.replace('sweep apps/', ''));
+    const due = taken().map((entry) => entry.replace('sweep apps/', ''));
     return codes.some((code) => code !== undefined) ? [...due, ...codes] : due.sort();
   };
   const note = (desiredTarget: DesiredTarget, part: Parameters<typeof targetState>[0] = {}) =>
@@ -153,6 +146,7 @@ function openSweep(all: readonly DesiredTarget[], tells = false) {
         okAt: clock.time,
         ...part,
       }),
+      states.steadyClock.now(),
     );
   return {
     clock,
@@ -161,8 +155,12 @@ function openSweep(all: readonly DesiredTarget[], tells = false) {
     state,
     round,
     note,
-    pinChecks,
-    open,
+    pinChecks: () => pinChecks,
+    /** Adds a job of the target. */
+    asked(desired: DesiredTarget) {
+      triggers.trigger(desired.id, 'first', 'r0');
+      taken();
+    },
     ages,
     replacedValues,
   };
@@ -237,20 +235,19 @@ describe('a sweep', () => {
   });
 
   it('does not queue a target again while it waits for its creation, unless a source changes', async () => {
-    const { store, round, open, note } = openSweep([A, B]);
+    const { store, round, asked, note } = openSweep([A, B]);
     store.keys.set('a', '1').set('b', '1');
-    open.set('a', START);
-    expect(await round()).toEqual(['b']);
-    expect(await round()).toEqual(['b']);
+    asked(A);
+    expect(await round(10_000)).toEqual(['b']);
+    expect(await round(10_000)).toEqual([]);
     store.keys.set('a', '2');
-    expect(await round()).toEqual(['a', 'b']);
+    expect(await round(10_000)).toEqual(['a']);
     // No job waits any more, because the run ended with the target still missing.
-    open.delete('a');
     note(A);
-    expect(await round()).toEqual(['a', 'b']);
-    // The waiting request may be older than the last run of the target, so the target is queued.
-    open.set('a', START);
-    expect(await round()).toEqual(['a', 'b']);
+    expect(await round(10_000)).toEqual(['a']);
+    // The waiting job may be older than the last run of the target, so the target is queued.
+    asked(A);
+    expect(await round(10_000)).toEqual(['a']);
   });
 
   it('reads each reference once for all targets, and skips references with a listed version', async () => {
@@ -456,6 +453,7 @@ describe('a sweep', () => {
       expect(await round()).toEqual(['m', 's']);
       note(merge, { ...failed('NOT_OWNED'), person: true, retryAt: clock.time + 3_600_000 });
       expect(await round()).toEqual(['s']);
+      note(search, { ...failed(code), person: true, retryAt: clock.time + 3_600_000 });
       state.isDown = true;
       expect(await round()).toEqual([]);
     },
@@ -489,11 +487,13 @@ describe('a sweep', () => {
     expect(await round()).toEqual([]);
     store.keys.set('k7', '1');
     expect(await round()).toEqual(['many']);
+    note(many, { ...failed('NOT_OWNED'), person: true, retryAt: clock.time + 3_600_000 });
     expect(await round()).toEqual([]);
     const again = openSweep([many]);
     for (const key of keys) again.store.keys.set(key, '1');
     again.note(many, { ...failed('NOT_OWNED'), person: true, retryAt: again.clock.time + 3_600_000 });
     expect(await again.round()).toEqual(['many']);
+    again.note(many, { ...failed('NOT_OWNED'), person: true, retryAt: again.clock.time + 3_600_000 });
     expect(await again.round()).toEqual([]);
   });
 
@@ -619,7 +619,7 @@ describe('a sweep', () => {
   it('checks for pins set by another process', async () => {
     const { round, pinChecks } = openSweep([A]);
     await round();
-    expect(pinChecks).toHaveLength(1);
+    expect(pinChecks()).toBe(1);
   });
 });
 

@@ -3,23 +3,22 @@ import { AppError } from '../../src/core/errors.ts';
 import type { Job } from '../../src/queue/queue.ts';
 import type { SyncContext } from '../../src/reconcile/context.ts';
 import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
-import { createOutbox } from '../../src/service/outbox.ts';
 import { createSyncContexts } from '../../src/service/runs/sync-contexts.ts';
 import { createTargetRunner } from '../../src/service/runs/target-runner.ts';
 import { createTargetStates } from '../../src/service/target-states.ts';
+import { Triggers } from '../../src/service/triggers.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
 import type { Watch } from '../fakes/faulty.ts';
 import { APPS_DB, base64, DB_ONLY, openWorld } from '../reconcile/world.ts';
-import { asQueue, createFakeBroadcast, createFakeQueue, meta, targetState } from './sample.ts';
+import { createFakeBroadcast, createFakeQueue, meta, targetState } from './sample.ts';
 
 interface Options {
   readonly watch?: Watch;
   readonly mappings?: string;
-  readonly isNew?: () => boolean;
   readonly isBehind?: () => boolean;
 }
 
-async function open({ watch, mappings = DB_ONLY, isNew, isBehind }: Options = {}) {
+async function open({ watch, mappings = DB_ONLY, isBehind }: Options = {}) {
   const world = await openWorld({ mappings });
   const { app } = await world.start(watch);
   const { clock } = world;
@@ -28,7 +27,7 @@ async function open({ watch, mappings = DB_ONLY, isNew, isBehind }: Options = {}
   const broadcast = createFakeBroadcast();
   const boardOf = (by: string) => createTargetStates(broadcast, clock, undefined, () => by);
   const states = boardOf('ours');
-  const outbox = createOutbox(asQueue(createFakeQueue()), { clock, logger: silentLogger });
+  const triggers = new Triggers({ queue: createFakeQueue(), states, clock, logger: silentLogger });
   const contexts = createSyncContexts<SyncContext>(clock, async () => ({
     ...(await app.createContext()),
     versions: async (_, keys) => keys.map(() => ({ kind: 'unknown' })),
@@ -37,7 +36,7 @@ async function open({ watch, mappings = DB_ONLY, isNew, isBehind }: Options = {}
   const work = createTargetRunner({
     snapshot: () => snapshot,
     states,
-    outbox,
+    triggers,
     contexts,
     audit: app.audit,
     clock,
@@ -50,11 +49,10 @@ async function open({ watch, mappings = DB_ONLY, isNew, isBehind }: Options = {}
     onRestart: () => undefined,
     onOrphan: () => undefined,
     onOutcome: () => undefined,
-    isNew,
     isBehind,
   });
   const run = (requestId: string, reason: Job['reason'] = 'event', signal = new AbortController().signal) =>
-    work(APPS_DB, { subject: 'target/apps/db', reason, requestId }, signal);
+    work(APPS_DB, { subject: 'target/apps/db', reason, requestId }, { signal, wrap: (context) => context });
   const reads = () => world.store.reads.splice(0);
   const currentState = () => states.get('db', APPS_DB);
   return {
@@ -63,7 +61,7 @@ async function open({ watch, mappings = DB_ONLY, isNew, isBehind }: Options = {}
     states,
     boardOf,
     snapshot,
-    outbox,
+    triggers,
     contexts,
     run,
     reads,
@@ -160,7 +158,7 @@ describe('the run of a target', () => {
   });
 
   it('never writes values that were read before a newer write', async () => {
-    const { world, clock, outbox, contexts, run, seen: currentState } = await open();
+    const { world, clock, triggers, contexts, run, seen: currentState } = await open();
     await run('r0');
     clock.set(clock.now() + 60_000);
     // A sweep reads the source and continues with other keys. An event reports a new value, which is written
@@ -169,32 +167,31 @@ describe('the run of a target', () => {
     await context.read([{ store: 'vault', ref: { key: 'db' } }]);
     clock.set(clock.now() + 1_000);
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
-    outbox.trigger(APPS_DB, 'event', 'r2');
+    triggers.trigger(APPS_DB, 'event', 'r2');
     await run('r2');
     expect(currentState()?.kind).toBe('updated');
     clock.set(clock.now() + 1_000);
     // Then the sweep finds that the target differs from the value that it read.
-    outbox.trigger(APPS_DB, 'sweep', 'r1');
+    triggers.trigger(APPS_DB, 'sweep', 'r1');
     await run('r1', 'sweep');
     expect(currentState()?.kind).toBe('unchanged');
     expect(world.cluster.raw(APPS_DB)?.data).toMatchObject({ PASSWORD: base64('second') });
   });
 
   it('reads the sources again if another request arrives after the first read', async () => {
-    const { world, clock, outbox, contexts, run, seen: currentState } = await open();
+    const { world, clock, triggers, contexts, run, seen: currentState } = await open();
     await run('r0');
     clock.set(clock.now() + 1_000);
     // A sweep reads the source and queues the target. Then an event reports a change, and the queue merges both jobs.
     const context = await contexts.get({ requestId: 'r1', reason: 'event' }, 0);
     await context.read([{ store: 'vault', ref: { key: 'db' } }]);
-    outbox.trigger(APPS_DB, 'event', 'r1');
+    triggers.trigger(APPS_DB, 'event', 'r1');
     clock.set(clock.now() + 1_000);
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
-    outbox.trigger(APPS_DB, 'event', 'r2');
+    triggers.trigger(APPS_DB, 'event', 'r2');
     clock.set(clock.now() + 1_000);
     await run('r1');
     expect(currentState()?.kind).toBe('updated');
-    expect(outbox.size).toBe(0);
   });
 
   it('reads the sources again when it follows another run of the same request', async () => {
@@ -214,19 +211,6 @@ describe('the run of a target', () => {
     await context.read([{ store: 'vault', ref: { key: 'db' } }]);
     await run('r1');
     expect(reads()).toEqual(['db']);
-  });
-
-  it('creates the missing Secret of a new target, but keeps edits of an existing Secret', async () => {
-    const mappings = DB_ONLY.replace('    data:', '    onDrift: report\n    data:');
-    const { world, run, seen: currentState } = await open({ mappings, isNew: () => true });
-    await run('r0', 'first');
-    world.cluster.edit(APPS_DB, (raw) => ({ ...raw, data: { PASSWORD: base64('by hand') } }));
-    await run('r1', 'first');
-    expect(currentState()).toMatchObject({ kind: 'refused', error: { code: 'DRIFTED' } });
-    expect(world.cluster.raw(APPS_DB)?.data).toEqual({ PASSWORD: base64('by hand') });
-    world.cluster.forget(APPS_DB);
-    await run('r2', 'first');
-    expect(currentState()?.kind).toBe('created');
   });
 
   it('reports its source versions, even if nothing changed', async () => {
@@ -260,13 +244,5 @@ describe('the run of a target', () => {
       ['updated'],
     ]);
     expect(currentState()?.keys).toEqual([]);
-  });
-
-  it('stays pending if the queue closes before it starts', async () => {
-    const { outbox, run, seen: currentState, clock } = await open();
-    outbox.trigger(APPS_DB, 'event', 'r1');
-    clock.set(clock.now() + 1);
-    expect(await run('r1', 'event', AbortSignal.abort())).toBe(0);
-    expect([currentState(), outbox.size]).toEqual([undefined, 1]);
   });
 });

@@ -1,35 +1,25 @@
 import { expect, it } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
-import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
-import { createTargetStates } from '../../src/service/target-states.ts';
 import { createWatchErrors } from '../../src/service/watch/watch-errors.ts';
 import { recordingLogger } from '../reconcile/world.ts';
-import { createClock, createFakeBroadcast, failed, targetState, wanted } from './sample.ts';
 
 const AWAY = new AppError('CLUSTER_UNAVAILABLE');
 
 function open() {
-  const one = wanted({ name: 'one' });
-  const two = wanted({ name: 'two', namespace: 'web' });
-  const snapshot = createConfigSnapshot([one.mapping, two.mapping], [one, two], () => false);
-  const states = createTargetStates(createFakeBroadcast(), createClock(), () => 'id');
-  for (const { mapping, id } of [one, two])
-    states.note(targetState({ mapping: mapping.name, target: id, ...failed('CLUSTER_UNAVAILABLE') }));
   const logger = recordingLogger();
   const woken: string[] = [];
-  const outbox = { trigger: ({ secret }: { secret: string }) => void woken.push(secret) };
-  const trouble = createWatchErrors({ snapshot: () => snapshot, states, outbox, logger });
+  const trouble = createWatchErrors({ onRecovered: (name) => void woken.push(name), logger });
   return { trouble, woken, levels: () => logger.lines.splice(0).map(({ level }) => level) };
 }
 
-it('a recovered watch queues the failed targets of its namespace and is logged once', () => {
+it('a recovered watch is reported and logged once', () => {
   const { trouble, woken, levels } = open();
   trouble.note('apps', AWAY);
   trouble.note('apps', AWAY);
   expect([trouble.first(), levels()]).toEqual([AWAY, ['warn']]);
   trouble.note('apps', undefined);
   trouble.note('apps', undefined);
-  expect([trouble.first(), levels(), woken]).toEqual([undefined, ['info'], ['one']]);
+  expect([trouble.first(), levels(), woken]).toEqual([undefined, ['info'], ['apps']]);
 });
 
 it('a watch that ends with an error does not count as recovered', () => {

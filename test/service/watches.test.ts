@@ -70,11 +70,13 @@ function open(scope: 'namespace' | 'names' = 'namespace') {
     cluster: fake.cluster,
     scope,
     loops,
-    listener: reportTo(reported),
     wake: (callback) => {
       timers.add(callback);
       return () => timers.delete(callback);
     },
+  });
+  watches.start({
+    listener: reportTo(reported),
     errors: {
       note: (name, error) =>
         void (error === undefined ? trouble.delete(name) : trouble.set(name, error.code)),
@@ -323,6 +325,8 @@ describe('watches', () => {
       cluster,
       scope: 'namespace',
       loops: createLoops(createClock()),
+    });
+    watches.start({
       listener: reportTo(reported),
       errors: { note: () => undefined, forget: () => undefined },
     });

@@ -259,7 +259,7 @@ function stateOf({ state, error }: ReturnType<Queue['health']>): { state: Health
   return { state, ...(error === undefined ? {} : { code: error.code }) };
 }
 
-function clusterState({ clusterError }: Controller): { state: Health; code?: string } {
-  const error = clusterError();
+function clusterState(controller: Controller): { state: Health; code?: string } {
+  const error = controller.clusterError();
   return error === undefined ? { state: 'up' } : { state: 'degraded', code: error.code };
 }

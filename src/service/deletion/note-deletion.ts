@@ -1,23 +1,21 @@
 import type { Clock } from '../../core/clock.ts';
-import type { TargetId } from '../../core/target.ts';
 import { withSuffix } from '../../core/tracer.ts';
 import type { Outcome } from '../../reconcile/outcome.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { type ConfigSnapshot, desiredIn } from '../config-snapshot.ts';
-import type { Outbox } from '../outbox.ts';
 import { logOutcome } from '../runs/log-outcome.ts';
+import type { StepJobs } from '../step-jobs.ts';
 import type { TargetStates } from '../target-states.ts';
+import type { Triggers } from '../triggers.ts';
 import { deletionBackoff } from './deletion-step.ts';
 
 export interface NoteDeletionDeps {
   readonly states: Pick<TargetStates, 'get' | 'note' | 'forget'>;
-  readonly outbox: Pick<Outbox, 'trigger'>;
+  readonly triggers: Pick<Triggers, 'trigger'>;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly snapshot: () => ConfigSnapshot;
-  readonly queueRestart: () => void;
-  /** Queues a run of the target after a delay. */
-  readonly queueLater: (target: TargetId, delayMs: number) => void;
+  readonly steps: Pick<StepJobs, 'addRestart' | 'addTarget'>;
 }
 
 /** Short, but long enough for other deletions to end first. */
@@ -27,10 +25,10 @@ const DELETED_WAIT_MS = 10_000;
 export type NoteDeletion = (outcome: Outcome, requestId: string, startedAt: number) => void;
 
 export function createNoteDeletion(deps: NoteDeletionDeps): NoteDeletion {
-  const { states, outbox, clock, logger } = deps;
+  const { states, triggers, clock, logger } = deps;
   return (outcome, requestId, startedAt) => {
     const { mapping, target, kind, error, keys, alive, restarts } = outcome;
-    if (restarts) deps.queueRestart();
+    if (restarts) deps.steps.addRestart();
     const before = states.get(mapping, target);
     logOutcome(logger, outcome, requestId, { before: before?.proposed ? undefined : before?.error?.code });
     const desired = desiredIn(deps.snapshot(), outcome);
@@ -51,7 +49,7 @@ export function createNoteDeletion(deps: NoteDeletionDeps): NoteDeletion {
     const isDeleted = desired !== undefined && kind === 'deleted';
     const delayMs = isDeleted ? DELETED_WAIT_MS : deletionBackoff(failures);
     const keptRetryAt = error === undefined ? undefined : (before?.retryAt ?? nextLook);
-    const retryAt = isLost ? undefined : isNotDeleted || isDeleted ? clock.now() + delayMs : keptRetryAt;
+    const retryAt = isLost ? clock.now() : isNotDeleted || isDeleted ? clock.now() + delayMs : keptRetryAt;
     states.note({
       mapping,
       target,
@@ -69,7 +67,7 @@ export function createNoteDeletion(deps: NoteDeletionDeps): NoteDeletion {
       ...(before?.resourceVersion === undefined ? {} : { resourceVersion: before.resourceVersion }),
       keys,
     });
-    if (isLost) outbox.trigger(target, 'event', withSuffix(requestId, ''));
-    else if (isNotDeleted || isDeleted) deps.queueLater(target, delayMs);
+    if (isLost) triggers.trigger(target, 'event', withSuffix(requestId, ''));
+    else if (isNotDeleted || isDeleted) deps.steps.addTarget(target, delayMs);
   };
 }

@@ -4,12 +4,14 @@ import { type StartTimer, startBackgroundTimer } from '../../core/timer.ts';
 import type { Origin, SubmitHints } from '../../events/hint.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { ConfigSnapshot } from '../config-snapshot.ts';
-import type { Outbox } from '../outbox.ts';
+import type { Resync } from '../resync.ts';
+import type { TargetStates } from '../target-states.ts';
 import { Interests, targetsOf } from './interests.ts';
 
 export interface HintsDeps {
   readonly snapshot: () => ConfigSnapshot;
-  readonly outbox: Pick<Outbox, 'trigger'>;
+  readonly states: Pick<TargetStates, 'inputs' | 'steadyClock'>;
+  readonly resync: Pick<Resync, 'check'>;
   /** Returns all names that an event may use for a key of a store. */
   readonly namesOf: (store: string, key: string) => readonly string[];
   readonly clock: Clock;
@@ -126,9 +128,12 @@ export class Hints implements Disposable {
     const at = this.#deps.clock.now();
     for (const { id, targets } of interests)
       this.#recent.set(id, { at, quietMs: Math.max(QUIET_MS, targets.length / TARGETS_PER_MS) });
-    const queued = targetsOf(interests);
-    for (const target of queued.values()) this.#deps.outbox.trigger(target, 'event', requestId);
-    return queued.size;
+    const targets = targetsOf(interests);
+    const { states, resync } = this.#deps;
+    for (const target of targets.values())
+      states.inputs(target).hint = { at: states.steadyClock.now(), requestId };
+    resync.check(targets.values(), requestId);
+    return targets.size;
   }
 
   #schedule(): void {

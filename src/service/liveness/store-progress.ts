@@ -1,5 +1,4 @@
 import type { SyncContext } from '../../reconcile/context.ts';
-import type { SyncContexts } from '../runs/sync-contexts.ts';
 import type { Loop } from './loops.ts';
 
 /**
@@ -56,23 +55,5 @@ export function withStoreProgress(context: SyncContext, begin: () => () => void)
     read: (refs) => whileWaiting(() => context.read(refs)),
     find: (store, query) => whileWaiting(() => context.find(store, query)),
     versions: (store, keys) => whileWaiting(() => context.versions(store, keys)),
-  };
-}
-
-/**
- * @param waitStarter Returns the function that starts counting answers from stores as progress of a job, if there is
- * one.
- */
-export function contextsWithStoreProgress(
-  contexts: SyncContexts<SyncContext>,
-  waitStarter: (job: object) => (() => () => void) | undefined,
-): SyncContexts<SyncContext> {
-  return {
-    ...contexts,
-    async get(job, notBefore, requested) {
-      const context = await contexts.get(job, notBefore, requested);
-      const begin = waitStarter(job);
-      return begin === undefined ? context : withStoreProgress(context, begin);
-    },
   };
 }

@@ -7,9 +7,9 @@ import type { TargetRunner } from './target-runner.ts';
  * `manual`, they would repair drift even if the mapping is configured to only report it.
  */
 export function demoteManualRetries(work: TargetRunner, queue: Pick<Queue, 'add'>): TargetRunner {
-  return async (target, job, signal) => {
-    const wait = await work(target, job, signal);
-    if (wait === undefined || job.reason !== 'manual' || signal.aborted) return wait;
+  return async (target, job, options) => {
+    const wait = await work(target, job, options);
+    if (wait === undefined || job.reason !== 'manual' || options.signal.aborted) return wait;
     try {
       await queue.add([{ ...job, reason: 'sweep' }], { delayMs: wait });
       return undefined;

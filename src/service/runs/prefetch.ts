@@ -2,13 +2,13 @@ import type { TargetId } from '../../core/target.ts';
 import type { SyncContext } from '../../reconcile/context.ts';
 import { expectedReads } from '../../reconcile/context.ts';
 import type { ConfigSnapshot } from '../config-snapshot.ts';
-import type { Outbox } from '../outbox.ts';
 import type { TargetStates } from '../target-states.ts';
+import type { Triggers } from '../triggers.ts';
 
 export interface PrefetchDeps {
-  readonly outbox: Pick<Outbox, 'targetsOf'>;
+  readonly triggers: Pick<Triggers, 'askedWith'>;
   readonly snapshot: () => ConfigSnapshot;
-  readonly states: Pick<TargetStates, 'meta' | 'get'>;
+  readonly states: Pick<TargetStates, 'meta' | 'get' | 'freshAt'>;
   /** Whether the target's state is known from a watch. */
   readonly isListed: (id: TargetId) => boolean;
 }
@@ -20,15 +20,15 @@ export interface PrefetchDeps {
  */
 export function withPrefetch(
   context: SyncContext,
-  { outbox, snapshot, states, isListed }: PrefetchDeps,
+  { triggers, snapshot, states, isListed }: PrefetchDeps,
 ): SyncContext {
-  const targets = outbox.targetsOf(context.recorder.requestId);
-  context.expect(
-    expectedReads(
-      targets.flatMap((id) => snapshot().forTarget(id)),
-      context,
-    ),
+  const asked = triggers.askedWith(context.recorder.requestId);
+  const waiting = asked.flatMap(({ target, asked: { at = 0 } = {} }) =>
+    snapshot()
+      .forTarget(target)
+      .filter(({ mapping, id }) => states.freshAt(mapping.name, id) < at),
   );
+  context.expect(expectedReads(waiting, context));
   const isNew = (id: TargetId) =>
     snapshot()
       .forTarget(id)

@@ -14,13 +14,13 @@ import { LABEL } from '../../sync/ownership-metadata.ts';
 import { nextRun } from '../../sync/schedule.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { type ConfigSnapshot, desiredIn } from '../config-snapshot.ts';
-import type { Outbox } from '../outbox.ts';
 import { lastFullSweepAt, lastOk } from '../status.ts';
 import { fullRunStore } from '../sweep/shards.ts';
 import type { SourceAges } from '../sweep/source-ages.ts';
 import type { TargetState } from '../target-state.ts';
 import { isChanged } from '../target-state.ts';
 import type { TargetStates } from '../target-states.ts';
+import type { Triggers } from '../triggers.ts';
 import { logOutcome } from './log-outcome.ts';
 import { createMemorySemaphore, withMemoryLease } from './memory-semaphore.ts';
 import type { SyncContexts } from './sync-contexts.ts';
@@ -28,7 +28,7 @@ import type { SyncContexts } from './sync-contexts.ts';
 export interface TargetRunnerDeps {
   readonly snapshot: () => ConfigSnapshot;
   readonly states: TargetStates;
-  readonly outbox: Outbox;
+  readonly triggers: Pick<Triggers, 'askedAt'>;
   readonly contexts: SyncContexts<SyncContext>;
   readonly audit: Pick<AuditStore, 'list'>;
   readonly clock: Clock;
@@ -45,8 +45,6 @@ export interface TargetRunnerDeps {
   readonly onOutcome: (outcome: Outcome, seconds: number) => void;
   /** Called with the size of large values that a run has read. */
   readonly onLargeValues?: ((bytes: number) => void) | undefined;
-  /** Whether the target is new and not written yet, so that its absence is not drift. Default: false. */
-  readonly isNew?: ((mapping: string, target: TargetId) => boolean) | undefined;
   /**
    * Whether the newest configuration is invalid in this replica, while other replicas may use it. Defaults to false.
    */
@@ -59,19 +57,28 @@ const NO_OUTCOME_RETRY_MS = 60_000;
 const ROLLOUT_MS = 5 * 60_000;
 
 /** Runs the job of one target, for each mapping that wants it. Returns the delay until the next run. */
-export type TargetRunner = (target: TargetId, job: Job, signal: AbortSignal) => Promise<number | undefined>;
+export type TargetRunner = (target: TargetId, job: Job, options: RunOptions) => Promise<number | undefined>;
+
+export interface RunOptions {
+  readonly signal: AbortSignal;
+  /** Wraps the context that the run uses. */
+  readonly wrap: (context: SyncContext) => SyncContext;
+}
 
 export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
-  const { snapshot, states, outbox, contexts, clock, tracer = noTracer } = deps;
+  const { snapshot, states, triggers, contexts, clock, tracer = noTracer } = deps;
   const memory = createMemorySemaphore({ onAcquired: deps.onLargeValues });
 
-  return async (target, job, signal) => {
+  return async (target, job, { signal, wrap }) => {
     let desired = snapshot().forTarget(target);
     const startedAt = clock.now();
+    const freshAt = states.steadyClock.now();
     const retries: number[] = [];
     let remaining = new Set(desired);
     try {
-      const context = await contexts.get(job, readBefore(desired), outbox.requestedAt(target, job.requestId));
+      const context = wrap(
+        await contexts.get(job, readBefore(desired), triggers.askedAt(target, job.requestId)),
+      );
       // A new configuration may have become current while the context was opened.
       desired = snapshot().forTarget(target);
       remaining = new Set(desired);
@@ -84,10 +91,10 @@ export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
     } catch (thrown) {
       const error = toAppError(thrown);
       if (!signal.aborted && error.code !== 'INTERRUPTED')
-        for (const desiredTarget of remaining) noteNoOutcome(desiredTarget, job, startedAt, error);
+        for (const desiredTarget of remaining)
+          noteNoOutcome(desiredTarget, job, { startedAt, freshAt }, error);
       throw thrown;
     }
-    outbox.done(target, startedAt);
     return retries.length === 0 ? undefined : Math.min(...retries);
   };
 
@@ -106,15 +113,16 @@ export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
     const { mapping, id } = desired;
     const before = states.get(mapping.name, id);
     const startedAt = clock.now();
+    const freshAt = states.steadyClock.now();
     if (job.reason === 'drift' && (mapping.onDrift === 'repair' || mapping.onConflict !== 'refuse')) {
       const until = before?.contestedUntil;
       if (until !== undefined && startedAt < until) return until - startedAt;
       if (until === undefined && (await isContested(deps.audit, id, clock, instancesOf(context))))
-        return noteContested(desired, job, context, { before, startedAt });
+        return noteContested(desired, job, context, { before, startedAt, freshAt });
     }
     const otherConfigWaitMs = job.reason === 'drift' ? otherConfigWait(desired, startedAt) : 0;
     if (otherConfigWaitMs > 0) return otherConfigWaitMs;
-    const isNew = deps.isNew?.(mapping.name, id) ?? false;
+    const isNew = isNeverWritten(desired);
     const drift = job.reason === 'manual' ? 'repair' : mapping.onDrift;
     const isStillDesired = () => desiredIn(snapshot(), { mapping: mapping.name, target: id }) !== undefined;
     const options: ReconcileOptions = { drift, isNew, isStillDesired };
@@ -148,7 +156,7 @@ export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
     );
     // The conflict ends only when another run finds the target unchanged, so run again.
     const wait = next ?? (state.contestedUntil === undefined ? undefined : mapping.refreshMs);
-    states.note(wait === undefined ? state : { ...state, retryAt: endedAt + wait });
+    states.note(wait === undefined ? state : { ...state, retryAt: endedAt + wait }, freshAt);
     if (outcome.proposal !== undefined) deps.onProposal();
     if (outcome.restarts) deps.onRestart();
     if (outcome.kind === 'created' && !isStillDesired()) deps.onOrphan();
@@ -156,6 +164,21 @@ export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
     if (outcome.pinned === undefined && outcome.sources !== undefined)
       deps.ages.noteRun(mapping, outcome.sources);
     return wait;
+  }
+
+  /**
+   * Whether the target was added while the service was running, and is not written yet. The audit may contain earlier
+   * Secrets with the same name, but the absence of this one is not drift.
+   */
+  function isNeverWritten(desired: DesiredTarget): boolean {
+    const { mapping, id } = desired;
+    const run = states.get(mapping.name, id);
+    return (
+      snapshot().changeOf(desired)?.isNew === true &&
+      run?.okAt === undefined &&
+      run?.drifted !== true &&
+      states.inputs(id).ownedBy !== mapping.name
+    );
   }
 
   /**
@@ -184,31 +207,39 @@ export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
    * Stores a failed state for a run that ended without an outcome, because of an audit outage or an internal error.
    * Otherwise later sweeps would report the target as synced. An existing error or hold is kept.
    */
-  function noteNoOutcome({ mapping, id }: DesiredTarget, job: Job, startedAt: number, error: AppError): void {
+  function noteNoOutcome(
+    { mapping, id }: DesiredTarget,
+    job: Job,
+    { startedAt, freshAt }: RunStart,
+    error: AppError,
+  ): void {
     const before = states.get(mapping.name, id);
     if (before?.error !== undefined) return;
     const alive = before?.alive ?? states.meta(id)?.labels[LABEL.mapping] === mapping.name;
     const okAt = before === undefined && !alive ? undefined : lastOkBefore(mapping, before);
     const endedAt = clock.now();
-    states.note({
-      ...before,
-      mapping: mapping.name,
-      target: id,
-      requestId: job.requestId,
-      startedAt,
-      endedAt,
-      kind: 'failed',
-      error: error.toJSON(),
-      person: false,
-      failures: 0,
-      // The queue retries the job. This time matters only if the queue loses the job.
-      retryAt: endedAt + NO_OUTCOME_RETRY_MS,
-      ...(okAt === undefined ? {} : { okAt }),
-      // A previous process may have held the target, and the brake must then count it.
-      ...(before === undefined ? { undecided: true } : {}),
-      alive,
-      keys: [],
-    });
+    states.note(
+      {
+        ...before,
+        mapping: mapping.name,
+        target: id,
+        requestId: job.requestId,
+        startedAt,
+        endedAt,
+        kind: 'failed',
+        error: error.toJSON(),
+        person: false,
+        failures: 0,
+        // The queue retries the job. This time matters only if the queue loses the job.
+        retryAt: endedAt + NO_OUTCOME_RETRY_MS,
+        ...(okAt === undefined ? {} : { okAt }),
+        // A previous process may have held the target, and the brake must then count it.
+        ...(before === undefined ? { undecided: true } : {}),
+        alive,
+        keys: [],
+      },
+      freshAt,
+    );
   }
 
   /**
@@ -219,30 +250,40 @@ export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
     desired: DesiredTarget,
     job: Job,
     { recorder }: SyncContext,
-    { before, startedAt }: { readonly before: TargetState | undefined; readonly startedAt: number },
+    { before, startedAt, freshAt }: RunStart & { readonly before: TargetState | undefined },
   ): Promise<number> {
     const { mapping, id } = desired;
     const error = new AppError('CONTESTED', { subject: formatTarget(id) });
     await recorder.recordFailure(mapping.name, id, { kind: 'refused', error });
     deps.logger.error('two controllers compete for a target', { mapping: mapping.name, ...id, error });
-    states.note({
-      ...(before ?? { okAt: startedAt }),
-      mapping: mapping.name,
-      target: id,
-      requestId: job.requestId,
-      startedAt,
-      endedAt: startedAt,
-      kind: 'refused',
-      error: error.toJSON(),
-      person: true,
-      failures: 1,
-      alive: true,
-      contestedUntil: startedAt + mapping.refreshMs,
-      retryAt: startedAt + mapping.refreshMs,
-      keys: [],
-    });
+    states.note(
+      {
+        ...(before ?? { okAt: startedAt }),
+        mapping: mapping.name,
+        target: id,
+        requestId: job.requestId,
+        startedAt,
+        endedAt: startedAt,
+        kind: 'refused',
+        error: error.toJSON(),
+        person: true,
+        failures: 1,
+        alive: true,
+        contestedUntil: startedAt + mapping.refreshMs,
+        retryAt: startedAt + mapping.refreshMs,
+        keys: [],
+      },
+      freshAt,
+    );
     return mapping.refreshMs;
   }
+}
+
+interface RunStart {
+  /** Milliseconds since 1970. */
+  readonly startedAt: number;
+  /** The start by the steady clock. */
+  readonly freshAt: number;
 }
 
 interface RunDetails {

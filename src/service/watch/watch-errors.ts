@@ -1,16 +1,10 @@
-import { randomUUID } from 'node:crypto';
 import type { ErrorCode } from '../../core/error-codes.ts';
 import type { AppError } from '../../core/errors.ts';
-import { formatTarget } from '../../core/target.ts';
 import type { Logger } from '../../telemetry/logger.ts';
-import type { ConfigSnapshot } from '../config-snapshot.ts';
-import type { Outbox } from '../outbox.ts';
-import type { TargetStates } from '../target-states.ts';
 
 export interface WatchErrorsDeps {
-  readonly snapshot: () => ConfigSnapshot;
-  readonly states: Pick<TargetStates, 'get'>;
-  readonly outbox: Pick<Outbox, 'trigger'>;
+  /** Called when a watch works again. */
+  readonly onRecovered: (name: string) => void;
   readonly logger: Logger;
 }
 
@@ -23,12 +17,6 @@ export interface WatchErrors {
   forget(name: string): void;
 }
 
-const CLUSTER_CODES: readonly string[] = [
-  'CLUSTER_FORBIDDEN',
-  'CLUSTER_UNAVAILABLE',
-  'NAMESPACE_MISSING',
-] satisfies ErrorCode[];
-
 /**
  * Maximum number of watches that are logged for each error code, because an API server outage affects every watch. The
  * limit is per code, so that lasting permission errors and an outage do not hide each other.
@@ -36,23 +24,11 @@ const CLUSTER_CODES: readonly string[] = [
 const MAX_LOGGED = 10;
 
 export function createWatchErrors(deps: WatchErrorsDeps): WatchErrors {
-  const { snapshot, states, outbox, logger } = deps;
+  const { logger } = deps;
   const errors = new Map<string, AppError>();
   /** The error code under which each watch was logged. */
   const logged = new Map<string, ErrorCode>();
   let peakCount = 0;
-
-  /**
-   * After a watch has recovered, queues its targets that had failed because of the API server or missing permissions.
-   */
-  const queueFailed = (watched: string): void => {
-    const requestId = randomUUID();
-    for (const { mapping, id } of snapshot().targets) {
-      const code = states.get(mapping.name, id)?.error?.code;
-      if (code === undefined || !CLUSTER_CODES.includes(code)) continue;
-      if (watched === id.namespace || watched === formatTarget(id)) outbox.trigger(id, 'event', requestId);
-    }
-  };
 
   const logFailure = (name: string, error: AppError): void => {
     peakCount = Math.max(peakCount, errors.size);
@@ -84,7 +60,7 @@ export function createWatchErrors(deps: WatchErrorsDeps): WatchErrors {
       if (error !== undefined && before?.code !== error.code) logFailure(name, error);
       if (error !== undefined || before === undefined) return;
       logRecovery(name);
-      queueFailed(name);
+      deps.onRecovered(name);
     },
     forget(name) {
       errors.delete(name);

@@ -20,10 +20,18 @@ interface WatchesDeps {
   /** With `names`, each target has its own watch, so that permissions can be limited to the names of the Secrets. */
   readonly scope: 'namespace' | 'names';
   readonly loops: Loops;
-  readonly errors: Pick<WatchErrors, 'note' | 'forget'>;
-  readonly listener: WatchListener;
   /** Starts a timer. Default: system timers. */
   readonly wake?: StartTimer | undefined;
+}
+
+/** The receivers of what the watches report. */
+export interface WatchReceivers {
+  readonly listener: WatchListener;
+  readonly errors: Pick<WatchErrors, 'note' | 'forget'>;
+}
+
+interface WatchContext extends WatchesDeps, WatchReceivers {
+  readonly firstLists: ArrivalBatch<WatchScope>;
 }
 
 /**
@@ -43,16 +51,21 @@ export class Watches implements AsyncDisposable {
   readonly #deps: WatchesDeps;
   /** Keyed by name. */
   readonly #scopes = new Map<string, ScopeWatch>();
-  readonly #firstLists: ArrivalBatch<WatchScope>;
   readonly #ending = new Set<Promise<void>>();
+  #context: WatchContext | undefined;
   #namespaces: NamespacesWatch | undefined;
   #closed = false;
 
   constructor(deps: WatchesDeps) {
     this.#deps = deps;
-    const { listener, wake = startBackgroundTimer } = deps;
-    const deliver = (scopes: readonly WatchScope[]) => listener.listed(scopes);
-    this.#firstLists = new ArrivalBatch({ maxWaitMs: COALESCE_MS, wake, deliver });
+  }
+
+  /** Sets the receivers. Call it once, before `follow`. */
+  start(receivers: WatchReceivers): void {
+    const { wake = startBackgroundTimer } = this.#deps;
+    const deliver = (scopes: readonly WatchScope[]) => receivers.listener.listed(scopes);
+    const firstLists = new ArrivalBatch({ maxWaitMs: COALESCE_MS, wake, deliver });
+    this.#context = { ...this.#deps, ...receivers, firstLists };
   }
 
   /**
@@ -61,12 +74,13 @@ export class Watches implements AsyncDisposable {
    * @param selects Whether a mapping uses a namespace selector, even if the selector matches no namespace now.
    */
   follow(desired: readonly DesiredTarget[], selects = desired.some(isSelected)): void {
-    if (this.#closed) return;
-    this.#followNamespaces(selects);
+    if (this.#closed || this.#context === undefined) return;
+    const context = this.#context;
+    this.#followNamespaces(selects, context);
     const resolved = desired.filter(({ error }) => error === undefined).map(({ id }) => id);
     const wanted = Map.groupBy(resolved, (id) => nameOf(this.#scopeOf(id)));
     for (const [name, watch] of this.#scopes) if (!wanted.has(name)) this.#closeScope(name, watch);
-    for (const [name, ids] of wanted) this.#followScope(name, ids);
+    for (const [name, ids] of wanted) this.#followScope(name, ids, context);
   }
 
   /** Whether the watch for this target has received its first list. */
@@ -76,9 +90,9 @@ export class Watches implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
-    this.#firstLists[Symbol.dispose]();
+    this.#context?.firstLists[Symbol.dispose]();
     for (const [name, watch] of this.#scopes) this.#closeScope(name, watch);
-    this.#followNamespaces(false);
+    this.#followNamespaces(false, this.#context);
     await Promise.all(this.#ending);
   }
 
@@ -86,7 +100,7 @@ export class Watches implements AsyncDisposable {
     return this.#deps.scope === 'names' ? { namespace, secret } : { namespace };
   }
 
-  #followScope(name: string, ids: readonly TargetId[]): void {
+  #followScope(name: string, ids: readonly TargetId[], context: WatchContext): void {
     const [first] = ids;
     if (first === undefined) return;
     const names = new Set(ids.map(({ secret }) => secret));
@@ -95,24 +109,25 @@ export class Watches implements AsyncDisposable {
     // End the old watch without reporting its end, so that its error stays until the new watch works.
     if (before !== undefined) this.#end(before);
     const secrets = { names, seen: before?.seen ?? new Map<string, TargetId>() };
-    this.#scopes.set(name, new ScopeWatch(this.#deps, this.#firstLists, this.#scopeOf(first), secrets));
+    this.#scopes.set(name, new ScopeWatch(context, this.#scopeOf(first), secrets));
   }
 
   #closeScope(name: string, watch: ScopeWatch): void {
     this.#end(watch);
     this.#scopes.delete(name);
-    this.#deps.errors.forget(name);
+    this.#context?.errors.forget(name);
   }
 
-  #followNamespaces(isWanted: boolean): void {
+  #followNamespaces(isWanted: boolean, context: WatchContext | undefined): void {
     if (isWanted === (this.#namespaces !== undefined)) return;
+    if (context === undefined) return;
     if (this.#namespaces === undefined) {
-      this.#namespaces = new NamespacesWatch(this.#deps);
+      this.#namespaces = new NamespacesWatch(context);
       return;
     }
     this.#end(this.#namespaces);
     this.#namespaces = undefined;
-    this.#deps.errors.forget(NAMESPACES);
+    context.errors.forget(NAMESPACES);
   }
 
   #end(watch: ScopeWatch | NamespacesWatch): void {
@@ -133,8 +148,7 @@ class ScopeWatch implements AsyncDisposable {
   /** The wanted Secrets that exist. */
   readonly seen: Map<string, TargetId>;
   readonly #scope: WatchScope;
-  readonly #deps: WatchesDeps;
-  readonly #firstLists: ArrivalBatch<WatchScope>;
+  readonly #context: WatchContext;
   readonly #stopExpecting: () => void;
   readonly #loop: Loop;
   readonly #watch: AsyncDisposable;
@@ -145,20 +159,14 @@ class ScopeWatch implements AsyncDisposable {
   /** A closed watch ignores its events. */
   #closed = false;
 
-  constructor(
-    deps: WatchesDeps,
-    firstLists: ArrivalBatch<WatchScope>,
-    scope: WatchScope,
-    { names, seen }: WantedSecrets,
-  ) {
-    this.#deps = deps;
-    this.#firstLists = firstLists;
+  constructor(context: WatchContext, scope: WatchScope, { names, seen }: WantedSecrets) {
+    this.#context = context;
     this.#scope = scope;
     this.#names = names;
     this.seen = seen;
-    this.#loop = deps.loops.begin(`watch ${nameOf(scope)}`, DEADLINE_MS);
-    this.#stopExpecting = firstLists.expect();
-    this.#watch = deps.cluster.watch(scope, this.#handlers());
+    this.#loop = context.loops.begin(`watch ${nameOf(scope)}`, DEADLINE_MS);
+    this.#stopExpecting = context.firstLists.expect();
+    this.#watch = context.cluster.watch(scope, this.#handlers());
   }
 
   get isListed(): boolean {
@@ -200,7 +208,7 @@ class ScopeWatch implements AsyncDisposable {
     for (const [target, id] of this.seen) if (!listed.has(target)) this.#deleted(id);
     for (const meta of metas) this.#changed(meta);
     this.#isListed = true;
-    this.#firstLists.add(this.#scope);
+    this.#context.firstLists.add(this.#scope);
     this.#stopExpecting();
   }
 
@@ -211,19 +219,19 @@ class ScopeWatch implements AsyncDisposable {
       return;
     }
     this.seen.set(formatTarget(meta.id), meta.id);
-    this.#deps.listener.changed(meta);
+    this.#context.listener.changed(meta);
   }
 
   #deleted(id: TargetId): void {
     if (this.#closed) return;
     this.#others.delete(id.secret);
-    if (this.seen.delete(formatTarget(id))) this.#deps.listener.deleted(id);
+    if (this.seen.delete(formatTarget(id))) this.#context.listener.deleted(id);
   }
 
   #progress(error?: AppError): void {
     if (this.#closed) return;
     this.#loop.beat();
-    this.#deps.errors.note(nameOf(this.#scope), error);
+    this.#context.errors.note(nameOf(this.#scope), error);
     if (error !== undefined) this.#stopExpecting();
   }
 }
@@ -237,7 +245,7 @@ class NamespacesWatch implements AsyncDisposable {
   readonly #watch: AsyncDisposable;
   #closed = false;
 
-  constructor({ cluster, loops, listener, errors }: WatchesDeps) {
+  constructor({ cluster, loops, listener, errors }: WatchContext) {
     this.#loop = loops.begin(`watch ${NAMESPACES}`, DEADLINE_MS);
     this.#watch = cluster.watchNamespaces({
       changed: () => {

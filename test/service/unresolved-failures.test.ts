@@ -2,9 +2,10 @@ import { expect, it, vi } from 'vitest';
 import { AppError } from '../../src/core/errors.ts';
 import type { TargetId } from '../../src/core/target.ts';
 import type { DesiredTarget } from '../../src/reconcile/targets.ts';
-import { createStaleFailures } from '../../src/service/stale-failures.ts';
+import { createTargetStates } from '../../src/service/target-states.ts';
+import { UnresolvedFailures } from '../../src/service/unresolved-failures.ts';
 import { APPS_DB, DB_ONLY, openWorld, type World } from '../reconcile/world.ts';
-import { createTriggers, targetState, wanted } from './sample.ts';
+import { createClock, createFakeResync, targetState, wanted } from './sample.ts';
 import { type Serving, serve } from './serving.ts';
 
 const FIRST = '{"user":"ann","password":"first"}';
@@ -42,40 +43,35 @@ it('does not report a manual deletion as the end of an earlier refusal', async (
   expect(world.cluster.raw(APPS_DB)).toBeUndefined();
 });
 
-function open(count: number, isUnended: (target: TargetId) => Promise<boolean>) {
-  const triggers = createTriggers();
-  const knownStates = new Map<string, ReturnType<typeof targetState>>();
-  const states = { get: (mapping: string) => knownStates.get(mapping) };
-  const staleFailures = createStaleFailures({
-    states,
-    outbox: triggers,
-    hasOpenFailure: (_, target) => isUnended(target),
-  });
+function open(count: number, isUnresolved: (target: TargetId) => Promise<boolean>) {
+  const resync = createFakeResync();
+  const states = createTargetStates(undefined, createClock());
+  const failures = new UnresolvedFailures({ states, isUnresolved: (_, target) => isUnresolved(target) });
   const all = Array.from({ length: count }, (_, number): DesiredTarget => wanted({ name: `t${number}` }));
-  for (const desiredTarget of all) staleFailures.enqueue(desiredTarget);
-  return { staleFailures, all, seen: knownStates, taken: triggers.taken, list: triggers.list };
+  for (const desiredTarget of all) failures.add(desiredTarget);
+  return { failures, resync, states, all, checkNext: () => failures.checkNext(resync) };
 }
 
 it('checks each target once, in batches', async () => {
   const queries: string[] = [];
-  const { staleFailures, all } = open(120, async ({ secret }) => {
+  const { failures, checkNext, all } = open(120, async ({ secret }) => {
     queries.push(secret);
     return false;
   });
-  await staleFailures.checkNext();
+  await checkNext();
   expect(queries).toHaveLength(50);
-  for (const desiredTarget of all) staleFailures.enqueue(desiredTarget);
-  for (let round = 0; round < 5; round += 1) await staleFailures.checkNext();
+  for (const desiredTarget of all) failures.add(desiredTarget);
+  for (let round = 0; round < 5; round += 1) await checkNext();
   expect(queries).toHaveLength(120);
   expect(new Set(queries).size).toBe(120);
 });
 
-it('queues all runs under one request id, with the low priority of a sweep', async () => {
-  const { staleFailures, list } = open(120, async () => true);
-  for (let round = 0; round < 3; round += 1) await staleFailures.checkNext();
-  expect(list).toHaveLength(120);
-  expect(new Set(list.map(({ reason, requestId }) => `${reason} ${requestId}`)).size).toBe(1);
-  expect(list[0]?.reason).toBe('sweep');
+it('checks all targets with a failure under one request id', async () => {
+  const { checkNext, resync, states, all } = open(120, async () => true);
+  for (let round = 0; round < 3; round += 1) await checkNext();
+  expect(resync.list).toHaveLength(120);
+  expect(new Set(resync.list.map(({ requestId }) => requestId)).size).toBe(1);
+  expect(all.every(({ id }) => states.inputs(id).unresolvedAt !== undefined)).toBe(true);
 });
 
 it('reads a shared source once after an outage that ended while no process was running', async () => {
@@ -97,19 +93,15 @@ it('reads a shared source once after an outage that ended while no process was r
 it('retries at a limited rate after an audit error, and skips targets that have had a run', async () => {
   let isAway = true;
   let queries = 0;
-  const {
-    staleFailures,
-    seen: knownStates,
-    taken,
-  } = open(3, async ({ secret }) => {
+  const { checkNext, states, resync } = open(3, async ({ secret }) => {
     queries += 1;
     if (isAway) throw new AppError('AUDIT_UNAVAILABLE');
     return secret !== 't1';
   });
-  for (let round = 0; round < 200; round += 1) await staleFailures.checkNext();
+  for (let round = 0; round < 200; round += 1) await checkNext();
   expect(queries).toBeLessThanOrEqual(5);
   isAway = false;
-  knownStates.set('t2', targetState({ mapping: 't2' }));
-  for (let round = 0; round < 50; round += 1) await staleFailures.checkNext();
-  expect(taken()).toEqual(['sweep apps/t0']);
+  states.note(targetState({ mapping: 't2', target: { namespace: 'apps', secret: 't2' } }));
+  for (let round = 0; round < 50; round += 1) await checkNext();
+  expect(resync.taken()).toEqual(['apps/t0']);
 });

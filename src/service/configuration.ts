@@ -1,0 +1,68 @@
+import type { Clock } from '../core/clock.ts';
+import type { Mapping } from '../core/mapping.ts';
+import { createSerialExecutor } from '../core/serial-executor.ts';
+import type { DesiredTarget } from '../reconcile/targets.ts';
+import {
+  type ConfigChange,
+  type ConfigSnapshot,
+  createConfigSnapshot,
+  keepUnresolved,
+  targetChanges,
+} from './config-snapshot.ts';
+
+export interface ConfigurationDeps {
+  readonly mappings: () => readonly Mapping[];
+  /** Resolves the targets in the namespaces that exist now. */
+  readonly resolve: () => Promise<readonly DesiredTarget[]>;
+  readonly tellsVersions: (store: string) => boolean;
+  /** Orders the changes and the runs. */
+  readonly steadyClock: Clock;
+}
+
+/** The configuration that the runs use: its mappings, with the targets in the namespaces that exist now. */
+export class Configuration {
+  readonly #deps: ConfigurationDeps;
+  /** Resolves once at a time, so that an older result never replaces a newer one. */
+  readonly #inTurn = createSerialExecutor();
+  #snapshot: ConfigSnapshot;
+  #isResolved = false;
+
+  constructor(deps: ConfigurationDeps) {
+    this.#deps = deps;
+    this.#snapshot = createConfigSnapshot([], [], deps.tellsVersions);
+  }
+
+  readonly snapshot = (): ConfigSnapshot => this.#snapshot;
+
+  /**
+   * Resolves the targets.
+   *
+   * @param onResolved Called with the previous snapshot before any further change.
+   * @param change The changed mappings. Omit it if only the namespaces have changed.
+   * @param putInForce Makes a new configuration current. Called when no other change is in progress.
+   */
+  update(
+    onResolved: (before: ConfigSnapshot) => void,
+    {
+      change,
+      putInForce,
+    }: { readonly change?: ConfigChange; readonly putInForce?: () => Promise<void> } = {},
+  ): Promise<void> {
+    return this.#inTurn(async () => {
+      await putInForce?.();
+      const { resolve, mappings, tellsVersions, steadyClock } = this.#deps;
+      const before = this.#snapshot;
+      const targets = keepUnresolved(await resolve(), before.targets);
+      const since = this.#isResolved ? before : undefined;
+      const changes = targetChanges(since, targets, change, steadyClock.now());
+      this.#snapshot = createConfigSnapshot(mappings(), targets, tellsVersions, changes);
+      this.#isResolved = true;
+      onResolved(before);
+    });
+  }
+
+  /** Waits until the snapshot contains the current mappings, so that no run uses the previous ones. */
+  async whenCurrent(): Promise<void> {
+    if (this.#snapshot.mappings !== this.#deps.mappings()) await this.#inTurn(async () => undefined);
+  }
+}

@@ -1,0 +1,153 @@
+import type { ErrorCode } from '../core/error-codes.ts';
+import { type Reason, rankOf } from '../queue/queue.ts';
+import { OBSTACLE_CODES } from '../reconcile/latest-records.ts';
+import type { DesiredTarget } from '../reconcile/targets.ts';
+import { configHash, parsePin } from '../sync/ownership-metadata.ts';
+import type { TargetChange } from './config-snapshot.ts';
+import { type SourceTable, sourceDue } from './sweep/source-table.ts';
+import type { TargetState } from './target-state.ts';
+import type { TargetInputs } from './target-states.ts';
+
+/** Why a target needs a run. */
+export interface Due {
+  readonly reason: Reason;
+  /** When the cause became known, by the steady clock of this process. */
+  readonly since: number;
+  /** The request of the event that caused it. */
+  readonly requestId?: string;
+}
+
+/** Everything that this process knows of a target. All times without a comment are of the steady clock. */
+export interface DueInput {
+  readonly desired: DesiredTarget;
+  readonly inputs: TargetInputs;
+  readonly run: TargetState | undefined;
+  /** Everything that the last run used was read after this time. */
+  readonly freshAt: number;
+  readonly change: TargetChange | undefined;
+  readonly sources: SourceTable;
+  /** Whether the watch has listed the target, so that missing metadata means a missing Secret. */
+  readonly isListed: boolean;
+  /** Whether the metadata shows that the target is in sync. */
+  readonly isInSync: boolean;
+  /** When a store of the target last recovered. */
+  readonly storeUpAt: number;
+  /** When the watch of the target last recovered. */
+  readonly watchUpAt: number;
+  readonly now: number;
+  /** Milliseconds since 1970. */
+  readonly wallNow: number;
+  /** Whether the wall clock was set back since the previous check of all targets. */
+  readonly isSetBack: boolean;
+}
+
+/** A job counts as lost after this time, because many other jobs may run first. */
+const LOST_AFTER_MS = 60_000;
+/**
+ * Wait this long, because the previous owner may recreate its Secret immediately. Controllers and `kubectl replace
+ * --force` do that.
+ */
+const FREED_WAIT_MS = 30_000;
+
+/**
+ * Decides whether a target needs a run now. A target is due if an input is newer than its last run. It is asked for
+ * once for each input, and again if no run has followed within a minute.
+ */
+export function due(input: DueInput): Due | undefined {
+  const { asked } = input.inputs;
+  const isNew = ({ since }: Due): boolean =>
+    since > input.freshAt &&
+    (!asked?.isAccepted || since > asked.at || input.now - asked.at >= LOST_AFTER_MS);
+  return RULES.flatMap((rule) => rule(input) ?? [])
+    .filter(isNew)
+    .toSorted((a, b) => rankOf(a) - rankOf(b))[0];
+}
+
+type Rule = (input: DueInput) => Due | undefined;
+
+const RULES: readonly Rule[] = [configuration, cluster, hint, recovery, pin, record, sourceDue, round, retry];
+
+/** The configuration of the target has changed, or the target is new. */
+function configuration({ change }: DueInput): Due | undefined {
+  return change && { reason: change.isNew ? 'first' : 'event', since: change.at };
+}
+
+/** The Secret differs from the target, according to the watch. */
+function cluster(input: DueInput): Due | undefined {
+  const { run, inputs, isInSync, wallNow } = input;
+  const { meta, metaAt } = inputs;
+  if (run === undefined) return firstLook(input);
+  if ((run.contestedUntil ?? 0) > wallNow) return undefined;
+  if (meta === undefined) return missing(input, run);
+  // A run has already read exactly this version.
+  if (run.resourceVersion === meta.resourceVersion) return undefined;
+  return isInSync && run.kind !== 'refused' ? undefined : { reason: 'drift', since: metaAt };
+}
+
+/** A target without a run. If it was in sync when this process first saw it, a later difference is drift. */
+function firstLook({ desired, inputs, isListed, isInSync }: DueInput): Due | undefined {
+  const { meta, metaAt } = inputs;
+  if (meta === undefined ? !isListed : isInSync) return undefined;
+  const wasInSync = inputs.inSyncWith === configHash(desired.mapping);
+  return wasInSync ? { reason: 'drift', since: metaAt } : { reason: 'first', since: 0 };
+}
+
+function missing({ inputs, isListed, now }: DueInput, run: TargetState): Due | undefined {
+  // Only the deletion step ends a hold. A repair would conflict with it.
+  if (!isListed || run.kind === 'held') return undefined;
+  if (run.alive) return { reason: 'drift', since: inputs.metaAt };
+  // The target was refused because another owner's Secret had its name. The name is free now.
+  const isFreed = run.kind === 'refused' && OBSTACLE_CODES.includes(run.error?.code ?? '');
+  const freedAt = (inputs.missingSince ?? now) + FREED_WAIT_MS;
+  return isFreed && now >= freedAt ? { reason: 'drift', since: freedAt } : undefined;
+}
+
+/** An event has reported a change of a source. */
+function hint({ inputs }: DueInput): Due | undefined {
+  return inputs.hint && { reason: 'event', since: inputs.hint.at, requestId: inputs.hint.requestId };
+}
+
+const CLUSTER_CODES: readonly string[] = [
+  'CLUSTER_FORBIDDEN',
+  'CLUSTER_UNAVAILABLE',
+  'NAMESPACE_MISSING',
+] satisfies ErrorCode[];
+
+/** The target has failed, and its store or its watch works again. */
+function recovery({ run, storeUpAt, watchUpAt }: DueInput): Due | undefined {
+  if (run?.error === undefined) return undefined;
+  const upAt = CLUSTER_CODES.includes(run.error.code) ? Math.max(storeUpAt, watchUpAt) : storeUpAt;
+  return { reason: 'event', since: upAt };
+}
+
+/** The last pin on record is not applied yet. */
+function pin({ desired: { mapping }, inputs, run }: DueInput): Due | undefined {
+  const { pin: recorded, meta } = inputs;
+  if (recorded?.mapping !== mapping.name) return undefined;
+  // The annotation shows the pin only if the mapping owns the whole Secret.
+  const shown =
+    mapping.target.mode === 'own' && meta !== undefined ? parsePin(meta.annotations) : run?.pinned;
+  return shown === recorded.to ? undefined : { reason: 'event', since: recorded.at };
+}
+
+/** The audit contains a failure or an unfinished change of the target, and nothing after it. */
+function record({ inputs: { unresolvedAt } }: DueInput): Due | undefined {
+  // The least urgent reason: these runs write nothing, and after an outage there may be one for every target.
+  return unresolvedAt === undefined ? undefined : { reason: 'sweep', since: unresolvedAt };
+}
+
+/** A round has reached a target whose changes only a run can notice. */
+function round({ inputs: { fullRunAt } }: DueInput): Due | undefined {
+  return fullRunAt === undefined ? undefined : { reason: 'sweep', since: fullRunAt };
+}
+
+/**
+ * The queue has lost the wake-up of a retry. If the clock was set back, the retry would be late, and sweeps skip targets
+ * with a pending retry.
+ */
+function retry({ run, now, wallNow, isSetBack }: DueInput): Due | undefined {
+  if (run?.retryAt === undefined) return undefined;
+  if (isSetBack && run.endedAt > wallNow) return { reason: 'sweep', since: now };
+  const overdueMs = wallNow - run.retryAt;
+  return overdueMs < LOST_AFTER_MS ? undefined : { reason: 'sweep', since: now - overdueMs };
+}

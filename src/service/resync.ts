@@ -1,0 +1,252 @@
+import { randomUUID } from 'node:crypto';
+import type { SecretMeta, WatchScope } from '../cluster/cluster.ts';
+import type { Clock } from '../core/clock.ts';
+import { formatTarget, type TargetId } from '../core/target.ts';
+import { rankOf } from '../queue/queue.ts';
+import { looksInSync } from '../reconcile/in-sync.ts';
+import { byMapping, type DesiredTarget } from '../reconcile/targets.ts';
+import { configHash, LABEL } from '../sync/ownership-metadata.ts';
+import type { ConfigSnapshot } from './config-snapshot.ts';
+import { type Due, type DueInput, due } from './due.ts';
+import type { SourceTable } from './sweep/source-table.ts';
+import type { TargetState } from './target-state.ts';
+import type { TargetInputs, TargetStates } from './target-states.ts';
+import type { Trigger, Triggers } from './triggers.ts';
+import { createMetadataFilter } from './watch/metadata-filter.ts';
+
+export interface ResyncDeps {
+  readonly snapshot: () => ConfigSnapshot;
+  readonly states: TargetStates;
+  readonly sources: SourceTable;
+  readonly triggers: Pick<Triggers, 'triggerAll' | 'repeat'>;
+  readonly clock: Clock;
+  readonly instance: string;
+  /** Maps each store name to the hash of the store's definition. */
+  readonly storeHashes: () => ReadonlyMap<string, string>;
+  readonly isListed: (target: TargetId) => boolean;
+  /** Called with a target that looks in sync and has had no run in this process. */
+  readonly onUnverified: (desired: DesiredTarget) => void;
+  /** Called when a held target was deleted, because the deletion step must decide again. */
+  readonly onHeldGone: () => void;
+}
+
+/** Triggers within this time share one request id, so that their sources are read once. */
+const BURST_MS = 500;
+
+/**
+ * Adds a job for each target that is due. Every input of a target is followed by a check of that target. A periodic
+ * check of all targets finds those whose jobs were lost.
+ */
+export class Resync {
+  readonly #deps: ResyncDeps;
+  readonly #filterMetadata = createMetadataFilter();
+  readonly #looks: ForeignLooks;
+  /** When each store or watch last recovered, by name. */
+  readonly #storesUp = new Map<string, number>();
+  readonly #watchesUp = new Map<string, number>();
+  #burst = { requestId: '', at: Number.NEGATIVE_INFINITY };
+  #lastWall: number;
+
+  constructor(deps: ResyncDeps) {
+    this.#deps = deps;
+    this.#looks = new ForeignLooks(deps.states.steadyClock);
+    this.#lastWall = deps.clock.now();
+  }
+
+  /** Checks these targets. Returns the number of targets for which it has added a job. */
+  check(targets: Iterable<TargetId>, requestId = this.#burstId()): number {
+    const ids = new Map([...targets].map((id) => [formatTarget(id), id]));
+    return this.#trigger([...ids.values()].flatMap((id) => this.#find(id, requestId) ?? []));
+  }
+
+  /**
+   * Checks all targets.
+   *
+   * @param lostUntil Jobs that were added up to this time may be lost. In milliseconds since 1970.
+   */
+  checkAll(lostUntil = Number.NEGATIVE_INFINITY): void {
+    const { snapshot, states, clock } = this.#deps;
+    const isSetBack = clock.now() < this.#lastWall;
+    this.#lastWall = clock.now();
+    // A time in the future shows that the clock was set back.
+    for (const { asked } of states.allInputs())
+      if (asked !== undefined && (asked.wallAt <= lostUntil || asked.wallAt > clock.now()))
+        asked.isAccepted = false;
+    const requestId = randomUUID();
+    const ids = new Map(byMapping(snapshot().targets).map(({ id }) => [formatTarget(id), id]));
+    this.#trigger([...ids.values()].flatMap((id) => this.#find(id, requestId, isSetBack) ?? []));
+  }
+
+  /** Takes a Secret from the watch. */
+  changed(meta: SecretMeta): void {
+    const desired = this.#deps.snapshot().forTarget(meta.id);
+    // Do not store Secrets that are not targets, to save memory.
+    if (desired.length === 0) return;
+    this.#deps.states.setMeta(this.#filterMetadata(meta, desired));
+    this.check([meta.id]);
+  }
+
+  /** Takes the deletion of a Secret from the watch. */
+  deleted(target: TargetId): void {
+    const { snapshot, states } = this.#deps;
+    if (snapshot().forTarget(target).length === 0) return;
+    states.dropMeta(target);
+    this.#checkMissing([target]);
+  }
+
+  /** Takes the end of the first lists of a watch. A target in these scopes without metadata is missing. */
+  listed(scopes: readonly WatchScope[]): void {
+    const { snapshot, states } = this.#deps;
+    const now = snapshot();
+    const desired = scopes.flatMap(({ namespace, secret }) =>
+      secret === undefined ? now.inNamespace(namespace) : now.forTarget({ namespace, secret }),
+    );
+    const missing = byMapping(desired)
+      .map(({ id }) => id)
+      .filter((id) => states.meta(id) === undefined);
+    for (const id of missing) states.dropMeta(id);
+    this.#checkMissing(missing);
+  }
+
+  /** Checks the failed targets of a store that works again. */
+  storeRecovered(store: string): void {
+    this.#storesUp.set(store, this.#deps.states.steadyClock.now());
+    const now = this.#deps.snapshot();
+    const users = now.targets.filter(({ id }) => now.storesOf(id).includes(store));
+    this.check(users.map(({ id }) => id));
+  }
+
+  /** Checks the failed targets of a watch that works again. */
+  watchRecovered(watch: string): void {
+    this.#watchesUp.set(watch, this.#deps.states.steadyClock.now());
+    const watched = this.#deps
+      .snapshot()
+      .targets.filter(({ id }) => watch === id.namespace || watch === formatTarget(id));
+    this.check(watched.map(({ id }) => id));
+  }
+
+  #checkMissing(targets: readonly TargetId[]): void {
+    const { snapshot, states } = this.#deps;
+    const isHeld = (id: TargetId) =>
+      snapshot()
+        .forTarget(id)
+        .some(({ mapping }) => {
+          const run = states.get(mapping.name, id);
+          return run?.alive && run.kind === 'held';
+        });
+    if (targets.some(isHeld)) this.#deps.onHeldGone();
+    this.check(targets);
+  }
+
+  #trigger(found: readonly FoundTrigger[]): number {
+    const { triggers } = this.#deps;
+    triggers.triggerAll(found.filter(({ isLost }) => !isLost));
+    triggers.repeat(found.filter(({ isLost }) => isLost));
+    return found.length;
+  }
+
+  /** Returns the most urgent job that the target needs now, if any. */
+  #find(id: TargetId, requestId: string, isSetBack = false): FoundTrigger | undefined {
+    const { snapshot } = this.#deps;
+    const found = snapshot()
+      .forTarget(id)
+      .flatMap((desired) => {
+        const input = this.#inputOf(desired, isSetBack);
+        const needed = due(input);
+        if (needed === undefined) return [];
+        const { asked } = input.inputs;
+        // This process has already added a job for this input, and no run has followed.
+        const isLost = asked !== undefined && needed.since <= asked.at;
+        return [{ requestId, ...needed, isLost, ...(isLost ? { requestId: asked.requestId } : {}) }];
+      })
+      .toSorted((a, b) => rankOf(a) - rankOf(b))[0];
+    if (found === undefined || !this.#mayLook(id, found)) return undefined;
+    return { ...found, target: id };
+  }
+
+  #inputOf(desired: DesiredTarget, isSetBack: boolean): DueInput {
+    const { snapshot, states, sources, clock, isListed } = this.#deps;
+    const { mapping, id } = desired;
+    const inputs = states.inputs(id);
+    const run = states.get(mapping.name, id);
+    const isInSync = this.#isInSync(desired, inputs, run);
+    if (isInSync && run === undefined) this.#deps.onUnverified(desired);
+    const input = {
+      ...{ desired, inputs: { ...inputs }, run, sources, isSetBack },
+      freshAt: states.freshAt(mapping.name, id),
+      change: snapshot().changeOf(desired),
+      isListed: isListed(id),
+      isInSync,
+      storeUpAt: latest(this.#storesUp, snapshot().storesOf(id)),
+      watchUpAt: latest(this.#watchesUp, [id.namespace, formatTarget(id)]),
+      now: states.steadyClock.now(),
+      wallNow: clock.now(),
+    };
+    if (isInSync) inputs.inSyncWith = configHash(mapping);
+    return input;
+  }
+
+  #isInSync({ mapping }: DesiredTarget, { meta }: TargetInputs, run: TargetState | undefined): boolean {
+    const { instance, storeHashes } = this.#deps;
+    const pin = run && { to: run.pinned };
+    return meta !== undefined && looksInSync(meta, { mapping, instance, stores: storeHashes(), pin });
+  }
+
+  /**
+   * Limits the runs for a Secret of another owner, because the owner may change its Secret constantly. Retries and
+   * sweeps run in any case.
+   */
+  #mayLook(id: TargetId, { reason }: Due): boolean {
+    const { meta } = this.#deps.states.inputs(id);
+    if (reason !== 'drift' || meta === undefined) return true;
+    const isForeign =
+      meta.labels[LABEL.instance] !== this.#deps.instance ||
+      this.#deps
+        .snapshot()
+        .forTarget(id)
+        .some(({ mapping }) => mapping.target.mode === 'merge');
+    return !isForeign || this.#looks.take(formatTarget(id));
+  }
+
+  #burstId(): string {
+    const at = this.#deps.states.steadyClock.now();
+    if (at - this.#burst.at > BURST_MS) this.#burst = { requestId: randomUUID(), at };
+    return this.#burst.requestId;
+  }
+}
+
+interface FoundTrigger extends Trigger {
+  /** Whether the queue may have lost the previous job for the same input. */
+  readonly isLost: boolean;
+}
+
+function latest(times: ReadonlyMap<string, number>, names: readonly string[]): number {
+  return Math.max(...names.map((name) => times.get(name) ?? Number.NEGATIVE_INFINITY));
+}
+
+const MAX_LOOKS = 5;
+const LOOK_INTERVAL_MS = 12_000;
+
+/** For each Secret, allows a burst of looks, then one look per interval. */
+class ForeignLooks {
+  readonly #clock: Clock;
+  /** In the order of the last look. */
+  readonly #used = new Map<string, { readonly left: number; readonly at: number }>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  take(name: string): boolean {
+    const now = this.#clock.now();
+    for (const [other, { at }] of this.#used) {
+      if (now - at < MAX_LOOKS * LOOK_INTERVAL_MS) break;
+      this.#used.delete(other);
+    }
+    const before = this.#used.get(name) ?? { left: MAX_LOOKS, at: now };
+    const left = Math.min(MAX_LOOKS, before.left + (now - before.at) / LOOK_INTERVAL_MS);
+    this.#used.delete(name);
+    this.#used.set(name, { left: left >= 1 ? left - 1 : left, at: now });
+    return left >= 1;
+  }
+}

@@ -1,0 +1,39 @@
+import type { ConfigSnapshot } from '../config-snapshot.ts';
+import { lastFullSweepAt } from '../status.ts';
+import type { SweepState } from '../target-state.ts';
+import type { TargetStates } from '../target-states.ts';
+
+/**
+ * Copies the sweep states to new shards. If the number of keys or targets changes, the shards of a store may have other
+ * names. Until their first round, new shards use the oldest state of the previous shards.
+ */
+export function carryOverSweeps(states: TargetStates, before: ConfigSnapshot, now: ConfigSnapshot): void {
+  const shards = Map.groupBy(before.shards, ([, { sweep }]) => sweep.store);
+  const former = new Map<string, SweepState | undefined>();
+  for (const [name, { sweep }] of now.shards) {
+    if (before.shards.has(name) || states.sweepState(name) !== undefined) continue;
+    const { store, refreshMs } = sweep;
+    const id = `${store} ${refreshMs}`;
+    if (!former.has(id)) {
+      const ofStore = shards.get(store) ?? [];
+      const alike = ofStore.filter(([, shard]) => shard.sweep.refreshMs === refreshMs);
+      // A key that two mappings share may have moved to another interval, so use all shards of the store.
+      former.set(id, oldest((alike.length > 0 ? alike : ofStore).map(([shard]) => states.sweepState(shard))));
+    }
+    const swept = former.get(id);
+    if (swept !== undefined) states.noteSweep(name, swept);
+  }
+}
+
+/** Returns the oldest state of the shards that have had a round. */
+function oldest(all: readonly (SweepState | undefined)[]): SweepState | undefined {
+  const swept = all.filter((sweepState) => sweepState !== undefined);
+  if (swept.length === 0) return undefined;
+  const okAt = lastFullSweepAt(swept);
+  const code = swept.find((sweepState) => sweepState.code !== undefined)?.code;
+  return {
+    at: Math.min(...swept.map(({ at }) => at)),
+    ...(okAt === undefined ? {} : { okAt }),
+    ...(code === undefined ? {} : { code }),
+  };
+}

@@ -1,0 +1,77 @@
+import { noTracer, withSuffix } from '../core/tracer.ts';
+import type { Job } from '../queue/queue.ts';
+import { createAuditHealth } from './audit-health.ts';
+import { desiredIn } from './config-snapshot.ts';
+import { createDeletionStep } from './deletion/deletion-step.ts';
+import { createNoteDeletion } from './deletion/note-deletion.ts';
+import { PinCheck } from './pin-check.ts';
+import { ACTOR_OF, createActors } from './runs/actors.ts';
+import { demoteManualRetries } from './runs/manual-retries.ts';
+import { withPrefetch } from './runs/prefetch.ts';
+import { createSyncContexts } from './runs/sync-contexts.ts';
+import { createTargetRunner } from './runs/target-runner.ts';
+import type { ServiceParts } from './service-parts.ts';
+import { SourceAges } from './sweep/source-ages.ts';
+import { createSweep } from './sweep/sweep.ts';
+import { createSweepRecord } from './sweep/sweep-record.ts';
+import type { TriggerParts } from './trigger-parts.ts';
+import type { Watches } from './watch/watches.ts';
+import { Worker } from './worker.ts';
+
+/** The parts that run the jobs of the queue. */
+export type WorkerParts = ReturnType<typeof createWorkerParts>;
+
+/** Creates each part after those that it uses. */
+export function createWorkerParts(parts: ServiceParts, triggerParts: TriggerParts) {
+  const { audit, clock, logger, queue, stores, tracer = noTracer } = parts;
+  const { configuration, states, sources, steps, triggers, resync, loops } = triggerParts;
+  const { snapshot } = configuration;
+  const ages = new SourceAges({ clock, logger });
+  const auditHealth = createAuditHealth({ clock, logger });
+  const sweepRecord = createSweepRecord({ openContext: parts.openContext, auditHealth });
+  const contexts = createSyncContexts(clock, contextOpener(parts, triggerParts));
+
+  const noteDeletion = createNoteDeletion({ states, triggers, clock, logger, snapshot, steps });
+  const deletion = createDeletionStep({
+    ...{ states, clock, cluster: parts.cluster, logger, contexts, tracer },
+    isDesired: (state) => desiredIn(snapshot(), state) !== undefined,
+    destroy: parts.destroy,
+    replicasAgree: parts.replicasAgree,
+    queueTarget: (target, requestId) => triggers.trigger(target, 'event', withSuffix(requestId, '')),
+    onOutcome: noteDeletion,
+    queueOrphanCheck: () => steps.addOrphanCheck(),
+  });
+  const pins = new PinCheck({ audit, snapshot, states, clock });
+  const sweep = createSweep({
+    ...{ snapshot, states, sources, resync, clock, ages },
+    findPins: () => pins.find(),
+    tellsVersions: stores.tellsVersions,
+    isDown: stores.isDown,
+  });
+  const runTarget = createTargetRunner({
+    ...parts,
+    ...{ snapshot, states, triggers, contexts, ages },
+    onProposal: () => steps.addDeletion(),
+    onRestart: () => steps.addRestart(),
+    onOrphan: () => deletion.requestOrphanCheck(),
+  });
+  const work = { target: demoteManualRetries(runTarget, queue), sweep, deletion, restart: parts.restart };
+  const worker = new Worker({ ...parts, work, snapshot, contexts, loops, auditHealth, sweepRecord });
+  return { ages, auditHealth, sweepRecord, contexts, noteDeletion, deletion, worker };
+}
+
+/** Returns a function that opens the context of a request. */
+function contextOpener(
+  { audit, openContext }: ServiceParts,
+  { configuration, hints, triggers, states, watches }: TriggerParts,
+) {
+  const { snapshot } = configuration;
+  const actorOf = createActors(audit, hints.intakeOf);
+  const isListed: Watches['isListed'] = (id) => watches.isListed(id);
+  return async ({ requestId, reason }: Pick<Job, 'requestId' | 'reason'>) => {
+    const actor = await actorOf(requestId, ACTOR_OF[reason]);
+    await configuration.whenCurrent();
+    const context = await openContext({ requestId, actor });
+    return withPrefetch(context, { triggers, snapshot, states, isListed });
+  };
+}

@@ -1,0 +1,200 @@
+import type { Clock } from '../core/clock.ts';
+import { type AppError, toAppError } from '../core/errors.ts';
+import { noTracer, type Tracer } from '../core/tracer.ts';
+import type { Job } from '../queue/queue.ts';
+import { parseSubject, type Subject } from '../queue/subject.ts';
+import type { SyncContext } from '../reconcile/context.ts';
+import type { Logger } from '../telemetry/logger.ts';
+import type { AuditHealth } from './audit-health.ts';
+import type { ConfigSnapshot } from './config-snapshot.ts';
+import type { DeletionStep } from './deletion/deletion-step.ts';
+import type { Loop, Loops } from './liveness/loops.ts';
+import { createStoreProgress, type StoreProgress, withStoreProgress } from './liveness/store-progress.ts';
+import { Bulkhead } from './runs/bulkhead.ts';
+import type { SyncContexts } from './runs/sync-contexts.ts';
+import type { TargetRunner } from './runs/target-runner.ts';
+import { createUnknownJobs, type UnknownJobs } from './runs/unknown-jobs.ts';
+import type { StoreParts } from './service-parts.ts';
+import type { SweepShard } from './sweep/sweep.ts';
+import type { SweepRecord } from './sweep/sweep-record.ts';
+
+/** The work of each kind of subject. */
+export interface Work {
+  readonly target: TargetRunner;
+  readonly sweep: SweepShard;
+  readonly deletion: Pick<DeletionStep, 'run'>;
+  /** Restarts pending workloads. Returns the delay until the next check. */
+  readonly restart: () => Promise<number | undefined>;
+}
+
+export interface WorkerDeps {
+  readonly work: Work;
+  readonly snapshot: () => ConfigSnapshot;
+  readonly contexts: SyncContexts<SyncContext>;
+  readonly stores: Pick<StoreParts, 'isDown' | 'onAnswer'>;
+  /** Maximum concurrent runs for targets with the same set of stores. */
+  readonly concurrency: number;
+  readonly loops: Loops;
+  readonly auditHealth: AuditHealth;
+  readonly sweepRecord: SweepRecord;
+  readonly onCycle: () => void;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly tracer?: Tracer | undefined;
+  readonly random: () => number;
+}
+
+/** Retry delay while the audit is unavailable, because nothing may be changed without it. */
+const AUDIT_WAIT_MS = 5_000;
+/** Short, because the job has already waited a minute for the lock of the audit. */
+const LOCK_WAIT_MS = 5_000;
+const BUG_WAIT_MS = 60_000;
+const SWEEP_RETRY_MS = 15_000;
+const CONFIG_CHANGED_WAIT_MS = 100;
+/** A job counts as stalled after this time without progress. Answers from its stores count as progress. */
+const JOB_DEADLINE_MS = 300_000;
+/** Longer, because a deletion job reads every target on record, one at a time. */
+const DELETION_DEADLINE_MS = 3_600_000;
+
+/** Runs each job of the queue according to the kind of its subject. */
+export class Worker {
+  readonly #deps: WorkerDeps;
+  readonly #bulkhead: Bulkhead;
+  readonly #progress: StoreProgress;
+  readonly #unknown: UnknownJobs;
+
+  constructor(deps: WorkerDeps) {
+    this.#deps = deps;
+    // Use a monotonic clock, because a jump of the wall clock would delay jobs.
+    const now = () => performance.now();
+    this.#bulkhead = new Bulkhead({ concurrency: deps.concurrency, maxQueued: deps.concurrency * 2, now });
+    this.#progress = createStoreProgress(now);
+    deps.stores.onAnswer(this.#progress.note);
+    this.#unknown = createUnknownJobs(deps);
+  }
+
+  /**
+   * Runs a job; never throws. Returns the delay in milliseconds until the subject must run again, or `undefined` for no
+   * further run.
+   */
+  async run(job: Job, signal: AbortSignal): Promise<number | undefined> {
+    const subject = parseSubject(job.subject);
+    if (subject === undefined || !this.#isKnown(subject, job)) return this.#unknown.handBack(job.subject);
+    this.#unknown.forget(job.subject);
+    // The queue is closing, so return the job for another process.
+    if (signal.aborted) return 0;
+    const isDeletion = subject.kind === 'left' || subject.kind === 'destroy';
+    const { loops, auditHealth } = this.#deps;
+    const loop = loops.begin(`job ${job.subject}`, isDeletion ? DELETION_DEADLINE_MS : JOB_DEADLINE_MS);
+    try {
+      const delayMs = await this.#runSubject(subject, job, loop, signal);
+      auditHealth.writeSucceeded(job.subject);
+      return delayMs;
+    } catch (thrown) {
+      // The audit was closed during the shutdown, so return the job for another process.
+      return signal.aborted ? 0 : this.#retryAfter(toAppError(thrown), job);
+    } finally {
+      loop.end();
+    }
+  }
+
+  #isKnown(subject: Subject, { subject: name }: Job): boolean {
+    const { shards, forTarget } = this.#deps.snapshot();
+    if (subject.kind === 'target') return forTarget(subject).length > 0;
+    return subject.kind !== 'sweep' || shards.has(name);
+  }
+
+  async #runSubject(
+    subject: Subject,
+    job: Job,
+    loop: Loop,
+    signal: AbortSignal,
+  ): Promise<number | undefined> {
+    const { work, snapshot } = this.#deps;
+    switch (subject.kind) {
+      case 'target': {
+        const stores = snapshot().storesOf(subject);
+        const run = (wrap: Wrap) => work.target(subject, job, { signal, wrap });
+        return this.#inCompartment(stores.join(' '), job, { loop, stores, run });
+      }
+      case 'sweep': {
+        const stores = [subject.store];
+        const run = (wrap: Wrap) => this.#sweep(job, loop, wrap);
+        return this.#inCompartment(`sweep ${subject.store}`, job, { loop, stores, run });
+      }
+      case 'destroy':
+      case 'left':
+        return work.deletion.run(job, subject.kind, loop.beat);
+      default:
+        return work.restart();
+    }
+  }
+
+  /** Runs a job in its compartment. While the job waits there or for values, answers from its stores are progress. */
+  #inCompartment(
+    name: string,
+    { reason }: Job,
+    { loop, stores, run }: CompartmentWork,
+  ): Promise<number | undefined> {
+    const beginWait = () => this.#progress.trackWait(loop, stores);
+    const end = beginWait();
+    const begun = () => {
+      end();
+      return run((context) => withStoreProgress(context, beginWait));
+    };
+    return this.#bulkhead.run(name, reason, begun).finally(end);
+  }
+
+  async #sweep(job: Job, loop: Loop, wrap: Wrap): Promise<number | undefined> {
+    const { work, snapshot, contexts, stores, tracer = noTracer, random } = this.#deps;
+    const context = wrap(await contexts.get(job, 0));
+    const shard = snapshot().shards.get(job.subject);
+    if (shard === undefined) return undefined;
+    const { store } = shard.sweep;
+    const result = await tracer.span(
+      'sweep',
+      { store, reason: job.reason },
+      () => work.sweep(shard, job, context, loop.beat),
+      {
+        requestId: job.requestId,
+        isRoot: true,
+        resultAttributes: ({ code }) => (code === undefined ? {} : { code }),
+      },
+    );
+    // No target is due, so no job will reuse the values that the sweep read.
+    if (result.due === 0) contexts.end(job);
+    this.#deps.onCycle();
+    this.#deps.sweepRecord.add(result);
+    // If the failure was brief, retry soon. If the store is down, its recovery queues the sweep.
+    const isTransientOutage = result.code !== undefined && !stores.isDown(store);
+    return isTransientOutage ? SWEEP_RETRY_MS * (1 + random()) : undefined;
+  }
+
+  #retryAfter(error: AppError, { subject, requestId }: Job): number {
+    const { logger, auditHealth, random } = this.#deps;
+    switch (error.code) {
+      // The configuration changed during the run, so run again with the new one.
+      case 'INTERRUPTED':
+        return CONFIG_CHANGED_WAIT_MS;
+      case 'BUSY_ELSEWHERE':
+        logger.warn('waiting for another process to release the audit lock', { requestId, error });
+        return LOCK_WAIT_MS * (1 + random());
+      case 'AUDIT_UNAVAILABLE':
+        auditHealth.writeFailed(error, subject);
+        return AUDIT_WAIT_MS * (1 + random());
+      default:
+        logger.error('job failed unexpectedly', { requestId, error });
+        return BUG_WAIT_MS;
+    }
+  }
+}
+
+/** Wraps a context so that answers from stores count as progress of the job. */
+type Wrap = (context: SyncContext) => SyncContext;
+
+interface CompartmentWork {
+  readonly loop: Loop;
+  /** The stores whose answers count as progress. */
+  readonly stores: readonly string[];
+  readonly run: (wrap: Wrap) => Promise<number | undefined>;
+}
