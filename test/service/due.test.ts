@@ -1,0 +1,121 @@
+import { describe, expect, it } from 'vitest';
+import { refId } from '../../src/core/read-result.ts';
+import { type DueInput, due } from '../../src/service/due.ts';
+import { SourceTable } from '../../src/service/sweep/source-table.ts';
+import { source } from '../sync/sample.ts';
+import { failed, meta, START, targetState, wanted } from './sample.ts';
+
+const APP = wanted({ data: { A: source({ key: 'a' }) } });
+const IN_SYNC = meta(APP, { A: ['a', '1'] });
+const ID = APP.id;
+const MINUTE = 60_000;
+
+/** What a process knows of a target that was in sync after a run at `START`. The time is a minute later. */
+function known(part: Partial<DueInput> = {}): DueInput {
+  return {
+    desired: APP,
+    inputs: { target: ID, meta: IN_SYNC, metaAt: START },
+    run: targetState({ resourceVersion: '1' }),
+    freshAt: START,
+    change: undefined,
+    sources: new SourceTable(),
+    isListed: true,
+    isInSync: true,
+    storeUpAt: Number.NEGATIVE_INFINITY,
+    watchUpAt: Number.NEGATIVE_INFINITY,
+    now: START + MINUTE,
+    wallNow: START + MINUTE,
+    isSetBack: false,
+    ...part,
+  };
+}
+
+function foundVersion(version: string, at: number): SourceTable {
+  const table = new SourceTable();
+  const id = refId({ store: 'vault', ref: { key: 'a' } });
+  table.note(id, { kind: 'version', version, by: 'list' }, false, { steady: at, wall: at });
+  return table;
+}
+
+const AT = START + 1_000;
+const edited = { ...IN_SYNC, resourceVersion: '2', foreign: true };
+const down = { resourceVersion: '1', ...failed('STORE_UNAVAILABLE') };
+
+/** One case for each rule: the reason, and what the process knows. The input is newer than the run by a second. */
+const RULES: readonly (readonly [rule: string, reason: string, input: DueInput])[] = [
+  ['its mapping has changed', 'event', known({ change: { at: AT, isNew: false } })],
+  ['it was added', 'first', known({ change: { at: AT, isNew: true } })],
+  [
+    'somebody has edited its Secret',
+    'drift',
+    known({ inputs: { target: ID, meta: edited, metaAt: AT }, isInSync: false }),
+  ],
+  ['its Secret was deleted', 'drift', known({ inputs: { target: ID, metaAt: AT } })],
+  [
+    'an event has reported a change',
+    'event',
+    known({ inputs: { ...known().inputs, hint: { at: AT, requestId: 'r' } } }),
+  ],
+  ['it has failed and its store works again', 'event', known({ run: targetState(down), storeUpAt: AT })],
+  [
+    'it has failed and its watch works again',
+    'event',
+    known({ run: targetState({ resourceVersion: '1', ...failed('CLUSTER_UNAVAILABLE') }), watchUpAt: AT }),
+  ],
+  [
+    'it was pinned',
+    'event',
+    known({ inputs: { ...known().inputs, pin: { at: AT, mapping: APP.mapping.name, to: 7 } } }),
+  ],
+  [
+    'its failure on record is not resolved',
+    'sweep',
+    known({ inputs: { ...known().inputs, unresolvedAt: AT } }),
+  ],
+  ['a source has a new version', 'sweep', known({ sources: foundVersion('2', AT) })],
+  ['a round has reached it', 'sweep', known({ inputs: { ...known().inputs, fullRunAt: AT } })],
+  [
+    'its retry was lost',
+    'sweep',
+    known({ run: targetState({ ...down, retryAt: AT }), now: AT + MINUTE, wallNow: AT + MINUTE }),
+  ],
+];
+
+describe('a target', () => {
+  it.each(RULES)('needs a run because %s', (_, reason, input) => {
+    expect(due(input)).toMatchObject({ reason });
+  });
+
+  it.each(RULES)('needs no second run after a run since %s', (_, __, input) => {
+    const later = { freshAt: AT + 1, run: input.run && { ...input.run, retryAt: undefined } };
+    expect(due({ ...input, ...later })).toBeUndefined();
+  });
+
+  it.each(RULES)('is queued once if %s, and again after a minute without a run', (_, __, input) => {
+    const asked = { at: AT, wallAt: AT, requestId: 'r', wallAtByOthers: undefined, isAccepted: true };
+    const waiting = { ...input, inputs: { ...input.inputs, asked: { ...asked, at: input.now - 1 } } };
+    expect(due(waiting)).toBeUndefined();
+    const later = input.now + MINUTE;
+    expect(due({ ...waiting, now: later, wallNow: later })).toBeDefined();
+    const refused = { ...asked, isAccepted: false };
+    expect(due({ ...input, inputs: { ...input.inputs, asked: refused } })).toBeDefined();
+  });
+
+  it('needs no run if nothing is newer than its last run', () => {
+    expect(due(known())).toBeUndefined();
+    expect(due(known({ sources: foundVersion('1', AT) }))).toBeUndefined();
+  });
+
+  it('needs its first run once the watch has listed it, unless its Secret is in sync', () => {
+    const first = known({ run: undefined, freshAt: Number.NEGATIVE_INFINITY });
+    expect(due(first)).toBeUndefined();
+    const missing = { ...first, inputs: { target: ID, metaAt: START } };
+    expect(due(missing)).toMatchObject({ reason: 'first' });
+    expect(due({ ...missing, isListed: false })).toBeUndefined();
+  });
+
+  it('takes the most urgent of several reasons', () => {
+    const input = known({ sources: foundVersion('2', AT), change: { at: AT, isNew: false } });
+    expect(due(input)).toMatchObject({ reason: 'event' });
+  });
+});
