@@ -88,7 +88,7 @@ function sorted(targets: readonly DesiredTarget[]): readonly DesiredTarget[] {
  * Returns the targets in the order of processing. The targets of one mapping are adjacent, because they share the
  * values that are read.
  */
-export function byMapping(targets: readonly DesiredTarget[]): readonly DesiredTarget[] {
+export function byMapping<T extends DesiredTarget>(targets: readonly T[]): readonly T[] {
   return targets.toSorted(
     (a, b) => compareText(a.mapping.name, b.mapping.name) || compareTargets(a.id, b.id),
   );

@@ -1,45 +1,10 @@
 import type { ErrorCode } from '../core/error-codes.ts';
-import { type Reason, rankOf } from '../queue/queue.ts';
+import { rankOf } from '../queue/queue.ts';
 import { OBSTACLE_CODES } from '../reconcile/latest-records.ts';
-import type { DesiredTarget } from '../reconcile/targets.ts';
 import { configHash, parsePin } from '../sync/ownership-metadata.ts';
-import type { TargetChange } from './config-snapshot.ts';
-import { type SourceTable, sourceDue } from './sweep/source-table.ts';
+import type { Due, DueInput } from './due-input.ts';
+import { sourceDue } from './source-due.ts';
 import type { TargetState } from './target-state.ts';
-import type { TargetInputs } from './target-states.ts';
-
-/** Why a target needs a run. */
-export interface Due {
-  readonly reason: Reason;
-  /** When the cause became known, by the steady clock of this process. */
-  readonly since: number;
-  /** The request of the event that caused it. */
-  readonly requestId?: string;
-}
-
-/** Everything that this process knows of a target. All times without a comment are of the steady clock. */
-export interface DueInput {
-  readonly desired: DesiredTarget;
-  readonly inputs: TargetInputs;
-  readonly run: TargetState | undefined;
-  /** Everything that the last run used was read after this time. */
-  readonly freshAt: number;
-  readonly change: TargetChange | undefined;
-  readonly sources: SourceTable;
-  /** Whether the watch has listed the target, so that missing metadata means a missing Secret. */
-  readonly isListed: boolean;
-  /** Whether the metadata shows that the target is in sync. */
-  readonly isInSync: boolean;
-  /** When a store of the target last recovered. */
-  readonly storeUpAt: number;
-  /** When the watch of the target last recovered. */
-  readonly watchUpAt: number;
-  readonly now: number;
-  /** Milliseconds since 1970. */
-  readonly wallNow: number;
-  /** Whether the wall clock was set back since the previous check of all targets. */
-  readonly isSetBack: boolean;
-}
 
 /** A job counts as lost after this time, because many other jobs may run first. */
 const LOST_AFTER_MS = 60_000;
@@ -50,17 +15,24 @@ const LOST_AFTER_MS = 60_000;
 const FREED_WAIT_MS = 30_000;
 
 /**
- * Decides whether a target needs a run now. A target is due if an input is newer than its last run. It is asked for
- * once for each input, and again if no run has followed within a minute.
+ * Decides whether a target needs a run now. A target is due if an input is newer than its last run. One job
+ * is added for each input, and another one if no run has followed within a minute.
  */
 export function due(input: DueInput): Due | undefined {
-  const { asked } = input.inputs;
-  const isNew = ({ since }: Due): boolean =>
-    since > input.freshAt &&
-    (!asked?.isAccepted || since > asked.at || input.now - asked.at >= LOST_AFTER_MS);
-  return RULES.flatMap((rule) => rule(input) ?? [])
-    .filter(isNew)
-    .toSorted((a, b) => rankOf(a) - rankOf(b))[0];
+  let found: Due | undefined;
+  for (const rule of RULES) {
+    const next = rule(input);
+    if (next === undefined || !isOpen(next, input)) continue;
+    if (found === undefined || rankOf(next) < rankOf(found)) found = next;
+  }
+  return found;
+}
+
+/** Whether no run has followed the cause, and no job for it waits in the queue. */
+function isOpen({ since }: Due, { freshAt, inputs: { lastRequest }, now }: DueInput): boolean {
+  if (since <= freshAt) return false;
+  if (!lastRequest?.isAccepted || since > lastRequest.at) return true;
+  return now - lastRequest.at >= LOST_AFTER_MS;
 }
 
 type Rule = (input: DueInput) => Due | undefined;
@@ -81,13 +53,13 @@ function cluster(input: DueInput): Due | undefined {
   if (meta === undefined) return missing(input, run);
   // A run has already read exactly this version.
   if (run.resourceVersion === meta.resourceVersion) return undefined;
-  return isInSync && run.kind !== 'refused' ? undefined : { reason: 'drift', since: metaAt };
+  return isInSync() && run.kind !== 'refused' ? undefined : { reason: 'drift', since: metaAt };
 }
 
 /** A target without a run. If it was in sync when this process first saw it, a later difference is drift. */
 function firstLook({ desired, inputs, isListed, isInSync }: DueInput): Due | undefined {
   const { meta, metaAt } = inputs;
-  if (meta === undefined ? !isListed : isInSync) return undefined;
+  if (meta === undefined ? !isListed : isInSync()) return undefined;
   const wasInSync = inputs.inSyncWith === configHash(desired.mapping);
   return wasInSync ? { reason: 'drift', since: metaAt } : { reason: 'first', since: 0 };
 }

@@ -1,16 +1,18 @@
 import { randomUUID } from 'node:crypto';
 import type { SecretMeta, WatchScope } from '../cluster/cluster.ts';
 import type { Clock } from '../core/clock.ts';
+import type { Mapping } from '../core/mapping.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { rankOf } from '../queue/queue.ts';
 import { looksInSync } from '../reconcile/in-sync.ts';
 import { byMapping, type DesiredTarget } from '../reconcile/targets.ts';
 import { configHash, LABEL } from '../sync/ownership-metadata.ts';
 import type { ConfigSnapshot } from './config-snapshot.ts';
-import { type Due, type DueInput, due } from './due.ts';
+import { due } from './due.ts';
+import type { TargetInputs } from './due-input.ts';
 import type { SourceTable } from './sweep/source-table.ts';
 import type { TargetState } from './target-state.ts';
-import type { TargetInputs, TargetStates } from './target-states.ts';
+import type { TargetStates } from './target-states.ts';
 import type { Trigger, Triggers } from './triggers.ts';
 import { createMetadataFilter } from './watch/metadata-filter.ts';
 
@@ -44,6 +46,8 @@ export class Resync {
   /** When each store or watch last recovered, by name. */
   readonly #storesUp = new Map<string, number>();
   readonly #watchesUp = new Map<string, number>();
+  /** The last comparison of each metadata with its target. */
+  readonly #compared = new WeakMap<SecretMeta, Comparison>();
   #burst = { requestId: '', at: Number.NEGATIVE_INFINITY };
   #lastWall: number;
 
@@ -56,7 +60,11 @@ export class Resync {
   /** Checks these targets. Returns the number of targets for which it has added a job. */
   check(targets: Iterable<TargetId>, requestId = this.#burstId()): number {
     const ids = new Map([...targets].map((id) => [formatTarget(id), id]));
-    return this.#trigger([...ids.values()].flatMap((id) => this.#find(id, requestId) ?? []));
+    const now = this.#deps.snapshot();
+    return this.#checkDesired(
+      [...ids.values()].flatMap((id) => now.forTarget(id)),
+      requestId,
+    );
   }
 
   /**
@@ -66,15 +74,14 @@ export class Resync {
    */
   checkAll(lostUntil = Number.NEGATIVE_INFINITY): void {
     const { snapshot, states, clock } = this.#deps;
-    const isSetBack = clock.now() < this.#lastWall;
-    this.#lastWall = clock.now();
+    const now = clock.now();
+    const isSetBack = now < this.#lastWall;
+    this.#lastWall = now;
     // A time in the future shows that the clock was set back.
-    for (const { asked } of states.allInputs())
-      if (asked !== undefined && (asked.wallAt <= lostUntil || asked.wallAt > clock.now()))
-        asked.isAccepted = false;
-    const requestId = randomUUID();
-    const ids = new Map(byMapping(snapshot().targets).map(({ id }) => [formatTarget(id), id]));
-    this.#trigger([...ids.values()].flatMap((id) => this.#find(id, requestId, isSetBack) ?? []));
+    for (const { lastRequest } of states.allInputs())
+      if (lastRequest !== undefined && (lastRequest.wallAt <= lostUntil || lastRequest.wallAt > now))
+        lastRequest.isAccepted = false;
+    this.#checkDesired(snapshot().targets, randomUUID(), isSetBack);
   }
 
   /** Takes a Secret from the watch. */
@@ -138,65 +145,77 @@ export class Resync {
     this.check(targets);
   }
 
-  #trigger(found: readonly FoundTrigger[]): number {
+  /** Adds a job for each Secret that is due for one of its mappings. */
+  #checkDesired(all: readonly DesiredTarget[], requestId: string, isSetBack = false): number {
+    const found = new Map<string, FoundTrigger>();
+    for (const desired of all) {
+      if (desired.error !== undefined) continue;
+      const next = this.#triggerOf(desired, requestId, isSetBack);
+      if (next === undefined) continue;
+      const name = formatTarget(desired.id);
+      const other = found.get(name);
+      if (other === undefined || rankOf(next) < rankOf(other)) found.set(name, next);
+    }
     const { triggers } = this.#deps;
-    triggers.triggerAll(found.filter(({ isLost }) => !isLost));
-    triggers.repeat(found.filter(({ isLost }) => isLost));
-    return found.length;
+    // The jobs of one mapping are adjacent, because they share values.
+    const due = byMapping([...found.values()]).filter((trigger) => this.#mayLook(trigger));
+    triggers.triggerAll(due.filter(({ isLost }) => !isLost));
+    triggers.repeat(due.filter(({ isLost }) => isLost));
+    return due.length;
   }
 
-  /** Returns the most urgent job that the target needs now, if any. */
-  #find(id: TargetId, requestId: string, isSetBack = false): FoundTrigger | undefined {
-    const { snapshot } = this.#deps;
-    const found = snapshot()
-      .forTarget(id)
-      .flatMap((desired) => {
-        const input = this.#inputOf(desired, isSetBack);
-        const needed = due(input);
-        if (needed === undefined) return [];
-        const { asked } = input.inputs;
-        // This process has already added a job for this input, and no run has followed.
-        const isLost = asked !== undefined && needed.since <= asked.at;
-        return [{ requestId, ...needed, isLost, ...(isLost ? { requestId: asked.requestId } : {}) }];
-      })
-      .toSorted((a, b) => rankOf(a) - rankOf(b))[0];
-    if (found === undefined || !this.#mayLook(id, found)) return undefined;
-    return { ...found, target: id };
-  }
-
-  #inputOf(desired: DesiredTarget, isSetBack: boolean): DueInput {
-    const { snapshot, states, sources, clock, isListed } = this.#deps;
+  #triggerOf(desired: DesiredTarget, requestId: string, isSetBack: boolean): FoundTrigger | undefined {
     const { mapping, id } = desired;
+    const { snapshot, states, sources, clock, isListed } = this.#deps;
     const inputs = states.inputs(id);
     const run = states.get(mapping.name, id);
-    const isInSync = this.#isInSync(desired, inputs, run);
-    if (isInSync && run === undefined) this.#deps.onUnverified(desired);
-    const input = {
-      ...{ desired, inputs: { ...inputs }, run, sources, isSetBack },
+    const isInSync = () => this.#isInSync(desired, inputs, run);
+    const found = due({
+      ...{ desired, inputs, run, sources, isInSync, isSetBack },
       freshAt: states.freshAt(mapping.name, id),
       change: snapshot().changeOf(desired),
       isListed: isListed(id),
-      isInSync,
-      storeUpAt: latest(this.#storesUp, snapshot().storesOf(id)),
-      watchUpAt: latest(this.#watchesUp, [id.namespace, formatTarget(id)]),
+      storeUpAt: this.#storesUp.size === 0 ? NEVER : latest(this.#storesUp, snapshot().storesOf(id)),
+      watchUpAt:
+        this.#watchesUp.size === 0 ? NEVER : latest(this.#watchesUp, [id.namespace, formatTarget(id)]),
       now: states.steadyClock.now(),
       wallNow: clock.now(),
+    });
+    if (run === undefined && isInSync()) {
+      inputs.inSyncWith = configHash(mapping);
+      this.#deps.onUnverified(desired);
+    }
+    if (found === undefined) return undefined;
+    const { reason, since } = found;
+    const { lastRequest } = inputs;
+    // This process has already added a job for this input, and no run has followed.
+    const isLost = lastRequest !== undefined && since <= lastRequest.at;
+    const request = {
+      requestId: found.requestId ?? requestId,
+      ...(isLost && { requestId: lastRequest.requestId }),
     };
-    if (isInSync) inputs.inSyncWith = configHash(mapping);
-    return input;
+    return { mapping, id, target: id, reason, isLost, ...request };
   }
 
+  /** Compares the metadata once for each version of it. */
   #isInSync({ mapping }: DesiredTarget, { meta }: TargetInputs, run: TargetState | undefined): boolean {
+    if (meta === undefined) return false;
     const { instance, storeHashes } = this.#deps;
+    const stores = storeHashes();
     const pin = run && { to: run.pinned };
-    return meta !== undefined && looksInSync(meta, { mapping, instance, stores: storeHashes(), pin });
+    const last = this.#compared.get(meta);
+    if (last?.mapping === mapping && last.stores === stores && last.pin?.to === pin?.to && !last.pin === !pin)
+      return last.isInSync;
+    const isInSync = looksInSync(meta, { mapping, instance, stores, pin });
+    this.#compared.set(meta, { mapping, stores, pin, isInSync });
+    return isInSync;
   }
 
   /**
    * Limits the runs for a Secret of another owner, because the owner may change its Secret constantly. Retries and
    * sweeps run in any case.
    */
-  #mayLook(id: TargetId, { reason }: Due): boolean {
+  #mayLook({ target: id, reason }: FoundTrigger): boolean {
     const { meta } = this.#deps.states.inputs(id);
     if (reason !== 'drift' || meta === undefined) return true;
     const isForeign =
@@ -215,13 +234,22 @@ export class Resync {
   }
 }
 
-interface FoundTrigger extends Trigger {
+interface FoundTrigger extends Trigger, DesiredTarget {
   /** Whether the queue may have lost the previous job for the same input. */
   readonly isLost: boolean;
 }
 
+interface Comparison {
+  readonly mapping: Mapping;
+  readonly stores: ReadonlyMap<string, string>;
+  readonly pin: { readonly to: number | undefined } | undefined;
+  readonly isInSync: boolean;
+}
+
+const NEVER = Number.NEGATIVE_INFINITY;
+
 function latest(times: ReadonlyMap<string, number>, names: readonly string[]): number {
-  return Math.max(...names.map((name) => times.get(name) ?? Number.NEGATIVE_INFINITY));
+  return Math.max(...names.map((name) => times.get(name) ?? NEVER));
 }
 
 const MAX_LOOKS = 5;

@@ -55,7 +55,7 @@ class RequestResults {
   readonly ended: Promise<void>;
   readonly #resolve: () => void;
   readonly #requestId: string;
-  readonly #askedAt: number;
+  readonly #requestedAt: number;
   readonly #requested: ReadonlySet<string>;
   readonly #results = new Map<string, TargetState>();
   /** Targets whose final result has arrived. */
@@ -64,10 +64,10 @@ class RequestResults {
   readonly #proposed = new Set<string>();
   #othersTimer: NodeJS.Timeout | undefined;
 
-  constructor(desired: readonly DesiredTarget[], requestId: string, askedAt: number) {
+  constructor(desired: readonly DesiredTarget[], requestId: string, requestedAt: number) {
     this.#requested = new Set(desired.map(({ mapping, id }) => targetKey(mapping.name, id)));
     this.#requestId = requestId;
-    this.#askedAt = askedAt;
+    this.#requestedAt = requestedAt;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.ended = promise;
     this.#resolve = resolve;
@@ -92,7 +92,7 @@ class RequestResults {
     // A run with our request id counts even if its start time is earlier, because the clock of another replica may be
     // behind.
     const isOwn = withoutSuffix(state.requestId) === this.#requestId;
-    if (!isOwn && state.startedAt < this.#askedAt) return;
+    if (!isOwn && state.startedAt < this.#requestedAt) return;
     // The deletion step will decide on the proposal soon, so wait for its result.
     if (state.proposed) return void (isOwn && this.#proposed.add(key));
     this.#results.set(key, state);

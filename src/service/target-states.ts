@@ -4,6 +4,7 @@ import { createTargetMap, formatTarget, type TargetId } from '../core/target.ts'
 import type { Broadcast } from '../queue/queue.ts';
 import { LABEL } from '../sync/ownership-metadata.ts';
 import { type ConfigSnapshot, desiredIn } from './config-snapshot.ts';
+import type { TargetInputs } from './due-input.ts';
 import { MAX_CONTEXT_AGE_MS } from './runs/sync-contexts.ts';
 import {
   formatTargetState,
@@ -12,42 +13,6 @@ import {
   type SweepState,
   type TargetState,
 } from './target-state.ts';
-
-/** What this process knows of a Secret besides the last runs. The times are of `TargetStates.steadyClock`. */
-export interface TargetInputs {
-  readonly target: TargetId;
-  /** The metadata from the watch. */
-  meta?: SecretMeta | undefined;
-  /** When the watch last reported the Secret, or its absence. */
-  metaAt: number;
-  /** Since when the Secret is missing. */
-  missingSince?: number | undefined;
-  /** The hash of the configuration with which the metadata was last in sync. A later difference is drift. */
-  inSyncWith?: string;
-  /** The mapping that the metadata last named as the owner of the Secret. */
-  ownedBy?: string;
-  /** The last event that reported a change of a source. */
-  hint?: { readonly at: number; readonly requestId: string };
-  /** The last pin on record, for one mapping of the target. Without `to`, the target was unpinned. */
-  pin?: { readonly at: number; readonly mapping: string; readonly to: number | undefined };
-  /** When this process found a failure or an unfinished change on record, with nothing after it. */
-  unresolvedAt?: number;
-  /** When a round last reached a target whose changes only a run can notice. */
-  fullRunAt?: number;
-  /** The last job that this process added for the target. */
-  asked?: Asked | undefined;
-}
-
-export interface Asked {
-  readonly at: number;
-  /** Milliseconds since 1970. */
-  readonly wallAt: number;
-  readonly requestId: string;
-  /** When the target was last asked for with another request id, in milliseconds since 1970. */
-  readonly wallAtByOthers: number | undefined;
-  /** Whether the queue has accepted the job, or may still accept it. */
-  isAccepted: boolean;
-}
 
 export interface TargetStates {
   /** When this process started. Earlier states are unknown. */
@@ -273,9 +238,9 @@ class SharedTargetStates implements TargetStates, Disposable {
     const tookMs = Math.max(0, received.endedAt - received.startedAt);
     const sharedSince = this.steadyClock.now() - tookMs - SHARED_READ_MS;
     // All jobs of one request are added before the first of them reads.
-    const asked = this.#inputs.get(received.target)?.asked;
-    const isOurs = asked?.requestId === received.requestId;
-    this.#store(topic, received, isOurs ? Math.max(sharedSince, asked.at) : sharedSince);
+    const lastRequest = this.#inputs.get(received.target)?.lastRequest;
+    const isOurs = lastRequest?.requestId === received.requestId;
+    this.#store(topic, received, isOurs ? Math.max(sharedSince, lastRequest.at) : sharedSince);
   }
 
   #isTooFarAhead(at: number): boolean {

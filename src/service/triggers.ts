@@ -6,7 +6,8 @@ import { noTracer, type Tracer, withoutSuffix, withSuffix } from '../core/tracer
 import { type AddOptions, isQueueOutage, type Job, type Queue, type Reason } from '../queue/queue.ts';
 import { formatSubject } from '../queue/subject.ts';
 import type { Logger } from '../telemetry/logger.ts';
-import type { Asked, TargetInputs, TargetStates } from './target-states.ts';
+import type { LastRequest, TargetInputs } from './due-input.ts';
+import type { TargetStates } from './target-states.ts';
 
 export interface TriggersDeps {
   readonly queue: Pick<Queue, 'add'>;
@@ -57,13 +58,13 @@ export class Triggers {
   /** Adds a job. Resolves when the queue has accepted it. @throws AppError QUEUE_UNAVAILABLE */
   async request(trigger: Trigger): Promise<void> {
     const inputs = this.#deps.states.inputs(trigger.target);
-    const before = inputs.asked;
-    const asked = this.#ask(trigger);
+    const before = inputs.lastRequest;
+    const lastRequest = this.#ask(trigger);
     try {
       await this.#deps.queue.add([jobOf(trigger)]);
     } catch (error) {
       // The caller receives the error and may retry.
-      if (inputs.asked === asked) inputs.asked = before;
+      if (inputs.lastRequest === lastRequest) inputs.lastRequest = before;
       throw error;
     }
   }
@@ -72,42 +73,44 @@ export class Triggers {
    * Returns the time of the last job for the target, in milliseconds since 1970. Values read before that time are too
    * old. Jobs with the id `exceptBy` are ignored.
    */
-  askedAt(target: TargetId, exceptBy?: string): number | undefined {
-    const { asked } = this.#deps.states.inputs(target);
-    return asked?.requestId === exceptBy ? asked?.wallAtByOthers : asked?.wallAt;
+  requestedAt(target: TargetId, exceptBy?: string): number | undefined {
+    const { lastRequest } = this.#deps.states.inputs(target);
+    return lastRequest?.requestId === exceptBy ? lastRequest?.wallAtByOthers : lastRequest?.wallAt;
   }
 
   /** Returns the targets that were asked for with this request id, in this order. */
-  askedWith(requestId: string): readonly TargetInputs[] {
+  requestedWith(requestId: string): readonly TargetInputs[] {
     const first = withoutSuffix(requestId);
     return [...this.#deps.states.allInputs()]
-      .filter(({ asked }) => asked !== undefined && withoutSuffix(asked.requestId) === first)
-      .toSorted((a, b) => (a.asked?.at ?? 0) - (b.asked?.at ?? 0));
+      .filter(
+        ({ lastRequest }) => lastRequest !== undefined && withoutSuffix(lastRequest.requestId) === first,
+      )
+      .toSorted((a, b) => (a.lastRequest?.at ?? 0) - (b.lastRequest?.at ?? 0));
   }
 
-  #ask({ target, reason, requestId }: Trigger): Asked {
+  #ask({ target, reason, requestId }: Trigger): LastRequest {
     const { states, clock, tracer = noTracer } = this.#deps;
     const inputs = states.inputs(target);
-    const before = inputs.asked;
-    const asked: Asked = {
+    const before = inputs.lastRequest;
+    const lastRequest: LastRequest = {
       at: states.steadyClock.now(),
       wallAt: clock.now(),
       requestId,
       wallAtByOthers: before?.requestId === requestId ? before.wallAtByOthers : before?.wallAt,
       isAccepted: true,
     };
-    inputs.asked = asked;
+    inputs.lastRequest = lastRequest;
     tracer.recordTrigger(requestId, { reason });
-    return asked;
+    return lastRequest;
   }
 
   async #addQuietly(triggers: readonly Trigger[], options?: AddOptions): Promise<void> {
     if (triggers.length === 0) return;
-    const asked = triggers.map((trigger) => this.#ask(trigger));
+    const lastRequest = triggers.map((trigger) => this.#ask(trigger));
     try {
       await this.#deps.queue.add(triggers.map(jobOf), options);
     } catch (thrown) {
-      for (const one of asked) one.isAccepted = false;
+      for (const one of lastRequest) one.isAccepted = false;
       const error = toAppError(thrown);
       // Do not log an outage, because the queue's health reports it once.
       if (!isQueueOutage(error)) this.#deps.logger.error('jobs could not be queued', { error });

@@ -1,15 +1,14 @@
-import { noTracer, withSuffix } from '../core/tracer.ts';
+import { noTracer } from '../core/tracer.ts';
 import type { Job } from '../queue/queue.ts';
 import { createAuditHealth } from './audit-health.ts';
-import { desiredIn } from './config-snapshot.ts';
-import { createDeletionStep } from './deletion/deletion-step.ts';
+import { DeletionStep } from './deletion/deletion-step.ts';
 import { createNoteDeletion } from './deletion/note-deletion.ts';
 import { PinCheck } from './pin-check.ts';
 import { ACTOR_OF, createActors } from './runs/actors.ts';
 import { demoteManualRetries } from './runs/manual-retries.ts';
 import { withPrefetch } from './runs/prefetch.ts';
 import { createSyncContexts } from './runs/sync-contexts.ts';
-import { createTargetRunner } from './runs/target-runner.ts';
+import { TargetRunner } from './runs/target-runner.ts';
 import type { ServiceParts } from './service-parts.ts';
 import { SourceAges } from './sweep/source-ages.ts';
 import { createSweep } from './sweep/sweep.ts';
@@ -32,14 +31,12 @@ export function createWorkerParts(parts: ServiceParts, triggerParts: TriggerPart
   const contexts = createSyncContexts(clock, contextOpener(parts, triggerParts));
 
   const noteDeletion = createNoteDeletion({ states, triggers, clock, logger, snapshot, steps });
-  const deletion = createDeletionStep({
-    ...{ states, clock, cluster: parts.cluster, logger, contexts, tracer },
-    isDesired: (state) => desiredIn(snapshot(), state) !== undefined,
+  const deletion = new DeletionStep({
+    ...{ states, snapshot, clock, logger, tracer, contexts, triggers, steps },
+    cluster: parts.cluster,
     destroy: parts.destroy,
     replicasAgree: parts.replicasAgree,
-    queueTarget: (target, requestId) => triggers.trigger(target, 'event', withSuffix(requestId, '')),
     onOutcome: noteDeletion,
-    queueOrphanCheck: () => steps.addOrphanCheck(),
   });
   const pins = new PinCheck({ audit, snapshot, states, clock });
   const sweep = createSweep({
@@ -48,14 +45,17 @@ export function createWorkerParts(parts: ServiceParts, triggerParts: TriggerPart
     tellsVersions: stores.tellsVersions,
     isDown: stores.isDown,
   });
-  const runTarget = createTargetRunner({
+  const runner = new TargetRunner({
     ...parts,
-    ...{ snapshot, states, triggers, contexts, ages },
-    onProposal: () => steps.addDeletion(),
-    onRestart: () => steps.addRestart(),
+    ...{ snapshot, states, triggers, contexts, ages, steps },
     onOrphan: () => deletion.requestOrphanCheck(),
   });
-  const work = { target: demoteManualRetries(runTarget, queue), sweep, deletion, restart: parts.restart };
+  const work = {
+    target: demoteManualRetries((...run) => runner.run(...run), queue),
+    sweep,
+    deletion,
+    restart: parts.restart,
+  };
   const worker = new Worker({ ...parts, work, snapshot, contexts, loops, auditHealth, sweepRecord });
   return { ages, auditHealth, sweepRecord, contexts, noteDeletion, deletion, worker };
 }

@@ -11,8 +11,8 @@ import type { DeletionStep } from './deletion/deletion-step.ts';
 import type { Loop, Loops } from './liveness/loops.ts';
 import { createStoreProgress, type StoreProgress, withStoreProgress } from './liveness/store-progress.ts';
 import { Bulkhead } from './runs/bulkhead.ts';
+import type { RunTarget } from './runs/manual-retries.ts';
 import type { SyncContexts } from './runs/sync-contexts.ts';
-import type { TargetRunner } from './runs/target-runner.ts';
 import { createUnknownJobs, type UnknownJobs } from './runs/unknown-jobs.ts';
 import type { StoreParts } from './service-parts.ts';
 import type { SweepShard } from './sweep/sweep.ts';
@@ -20,7 +20,7 @@ import type { SweepRecord } from './sweep/sweep-record.ts';
 
 /** The work of each kind of subject. */
 export interface Work {
-  readonly target: TargetRunner;
+  readonly target: RunTarget;
   readonly sweep: SweepShard;
   readonly deletion: Pick<DeletionStep, 'run'>;
   /** Restarts pending workloads. Returns the delay until the next check. */

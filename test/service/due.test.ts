@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { refId } from '../../src/core/read-result.ts';
-import { type DueInput, due } from '../../src/service/due.ts';
+import { due } from '../../src/service/due.ts';
+import type { DueInput } from '../../src/service/due-input.ts';
 import { SourceTable } from '../../src/service/sweep/source-table.ts';
 import { source } from '../sync/sample.ts';
 import { failed, meta, START, targetState, wanted } from './sample.ts';
@@ -10,7 +11,7 @@ const IN_SYNC = meta(APP, { A: ['a', '1'] });
 const ID = APP.id;
 const MINUTE = 60_000;
 
-/** What a process knows of a target that was in sync after a run at `START`. The time is a minute later. */
+/** Returns the inputs of a target that was in sync after a run at `START`. The time is a minute later. */
 function known(part: Partial<DueInput> = {}): DueInput {
   return {
     desired: APP,
@@ -20,7 +21,7 @@ function known(part: Partial<DueInput> = {}): DueInput {
     change: undefined,
     sources: new SourceTable(),
     isListed: true,
-    isInSync: true,
+    isInSync: () => true,
     storeUpAt: Number.NEGATIVE_INFINITY,
     watchUpAt: Number.NEGATIVE_INFINITY,
     now: START + MINUTE,
@@ -48,7 +49,7 @@ const RULES: readonly (readonly [rule: string, reason: string, input: DueInput])
   [
     'somebody has edited its Secret',
     'drift',
-    known({ inputs: { target: ID, meta: edited, metaAt: AT }, isInSync: false }),
+    known({ inputs: { target: ID, meta: edited, metaAt: AT }, isInSync: () => false }),
   ],
   ['its Secret was deleted', 'drift', known({ inputs: { target: ID, metaAt: AT } })],
   [
@@ -92,13 +93,16 @@ describe('a target', () => {
   });
 
   it.each(RULES)('is queued once if %s, and again after a minute without a run', (_, __, input) => {
-    const asked = { at: AT, wallAt: AT, requestId: 'r', wallAtByOthers: undefined, isAccepted: true };
-    const waiting = { ...input, inputs: { ...input.inputs, asked: { ...asked, at: input.now - 1 } } };
+    const lastRequest = { at: AT, wallAt: AT, requestId: 'r', wallAtByOthers: undefined, isAccepted: true };
+    const waiting = {
+      ...input,
+      inputs: { ...input.inputs, lastRequest: { ...lastRequest, at: input.now - 1 } },
+    };
     expect(due(waiting)).toBeUndefined();
     const later = input.now + MINUTE;
     expect(due({ ...waiting, now: later, wallNow: later })).toBeDefined();
-    const refused = { ...asked, isAccepted: false };
-    expect(due({ ...input, inputs: { ...input.inputs, asked: refused } })).toBeDefined();
+    const refused = { ...lastRequest, isAccepted: false };
+    expect(due({ ...input, inputs: { ...input.inputs, lastRequest: refused } })).toBeDefined();
   });
 
   it('needs no run if nothing is newer than its last run', () => {

@@ -157,7 +157,7 @@ function openSweep(all: readonly DesiredTarget[], tells = false) {
     note,
     pinChecks: () => pinChecks,
     /** Adds a job of the target. */
-    asked(desired: DesiredTarget) {
+    queue(desired: DesiredTarget) {
       triggers.trigger(desired.id, 'first', 'r0');
       taken();
     },
@@ -235,9 +235,9 @@ describe('a sweep', () => {
   });
 
   it('does not queue a target again while it waits for its creation, unless a source changes', async () => {
-    const { store, round, asked, note } = openSweep([A, B]);
+    const { store, round, queue, note } = openSweep([A, B]);
     store.keys.set('a', '1').set('b', '1');
-    asked(A);
+    queue(A);
     expect(await round(10_000)).toEqual(['b']);
     expect(await round(10_000)).toEqual([]);
     store.keys.set('a', '2');
@@ -246,7 +246,7 @@ describe('a sweep', () => {
     note(A);
     expect(await round(10_000)).toEqual(['a']);
     // The waiting job may be older than the last run of the target, so the target is queued.
-    asked(A);
+    queue(A);
     expect(await round(10_000)).toEqual(['a']);
   });
 

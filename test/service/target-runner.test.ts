@@ -4,7 +4,7 @@ import type { Job } from '../../src/queue/queue.ts';
 import type { SyncContext } from '../../src/reconcile/context.ts';
 import { createConfigSnapshot } from '../../src/service/config-snapshot.ts';
 import { createSyncContexts } from '../../src/service/runs/sync-contexts.ts';
-import { createTargetRunner } from '../../src/service/runs/target-runner.ts';
+import { TargetRunner } from '../../src/service/runs/target-runner.ts';
 import { createTargetStates } from '../../src/service/target-states.ts';
 import { Triggers } from '../../src/service/triggers.ts';
 import { silentLogger } from '../../src/telemetry/logger.ts';
@@ -33,7 +33,7 @@ async function open({ watch, mappings = DB_ONLY, isBehind }: Options = {}) {
     versions: async (_, keys) => keys.map(() => ({ kind: 'unknown' })),
   }));
   const decided: unknown[] = [];
-  const work = createTargetRunner({
+  const runner = new TargetRunner({
     snapshot: () => snapshot,
     states,
     triggers,
@@ -45,14 +45,17 @@ async function open({ watch, mappings = DB_ONLY, isBehind }: Options = {}) {
     ages: {
       noteRun: ({ name }, sources) => void decided.push([name, ...sources.map(({ key }) => key)]),
     },
-    onProposal: () => undefined,
-    onRestart: () => undefined,
+    steps: { addDeletion: () => undefined, addRestart: () => undefined },
     onOrphan: () => undefined,
     onOutcome: () => undefined,
     isBehind,
   });
   const run = (requestId: string, reason: Job['reason'] = 'event', signal = new AbortController().signal) =>
-    work(APPS_DB, { subject: 'target/apps/db', reason, requestId }, { signal, wrap: (context) => context });
+    runner.run(
+      APPS_DB,
+      { subject: 'target/apps/db', reason, requestId },
+      { signal, wrap: (context) => context },
+    );
   const reads = () => world.store.reads.splice(0);
   const currentState = () => states.get('db', APPS_DB);
   return {

@@ -3,7 +3,7 @@ import type { Clock } from '../../core/clock.ts';
 import { AppError } from '../../core/errors.ts';
 import { createCoalescer, createSerialExecutor } from '../../core/serial-executor.ts';
 import type { TargetId } from '../../core/target.ts';
-import type { Tracer } from '../../core/tracer.ts';
+import { type Tracer, withSuffix } from '../../core/tracer.ts';
 import type { Job } from '../../queue/queue.ts';
 import type { SyncContext } from '../../reconcile/context.ts';
 import type { Unreadable } from '../../reconcile/orphans.ts';
@@ -11,12 +11,14 @@ import type { Outcome } from '../../reconcile/outcome.ts';
 import type { AwaitingReplacement } from '../../reconcile/presence.ts';
 import type { DesiredTarget } from '../../reconcile/targets.ts';
 import type { Logger } from '../../telemetry/logger.ts';
-import { targetKey } from '../config-snapshot.ts';
+import { type ConfigSnapshot, desiredIn, targetKey } from '../config-snapshot.ts';
 import type { SyncContexts } from '../runs/sync-contexts.ts';
+import type { StepJobs } from '../step-jobs.ts';
 import type { TargetState } from '../target-state.ts';
 import type { TargetStates } from '../target-states.ts';
-import { createAwaitedReplacements } from './awaited-replacements.ts';
-import { createUnreadableOrphans } from './unreadable-orphans.ts';
+import type { Triggers } from '../triggers.ts';
+import { type AwaitedReplacements, createAwaitedReplacements } from './awaited-replacements.ts';
+import { createUnreadableOrphans, type UnreadableOrphans } from './unreadable-orphans.ts';
 
 /** Input that the service provides to the deletion step. */
 export interface DeletionInputs {
@@ -47,176 +49,192 @@ export interface DeletionStepDeps {
   readonly destroy: (context: SyncContext, see: DeletionInputs) => Promise<readonly Outcome[] | undefined>;
   readonly contexts: SyncContexts<SyncContext>;
   readonly states: TargetStates;
+  readonly snapshot: () => ConfigSnapshot;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly tracer: Tracer;
-  readonly isDesired: (state: Pick<TargetState, 'mapping' | 'target'>) => boolean;
+  readonly triggers: Pick<Triggers, 'trigger'>;
+  readonly steps: Pick<StepJobs, 'addOrphanCheck'>;
   /** Receives each outcome. */
   readonly onOutcome: (outcome: Outcome, requestId: string, startedAt: number) => void;
-  /** Queues the orphan check with a short delay, so that several requests cause one check. */
-  readonly queueOrphanCheck: () => void;
   /** Whether all replicas use the same configuration. */
   readonly replicasAgree: () => boolean;
-  /** Queues a run of the target. */
-  readonly queueTarget: (target: TargetId, requestId: string) => void;
-}
-
-export interface DeletionStep {
-  requestOrphanCheck(): void;
-  /**
-   * Queues the orphan check again if none has been completed since the last request, because the queue may have lost
-   * the job.
-   */
-  requeueOrphanCheck(): void;
-  /** Checks held orphans after a namespace changed, because they may have been deleted with it. */
-  checkHeld(): void;
-  /** Runs a deletion job. Returns the delay until its next run. */
-  run(job: Job, kind: 'destroy' | 'left', onProgress: () => void): Promise<number | undefined>;
 }
 
 /** Interval of checks while replacements are awaited, in case the message about a replacement was lost. */
 const AWAITED_RETRY_MS = 300_000;
+/** Interval of checks while replicas have different configurations. A new one normally reaches all in two minutes. */
+const DISAGREEMENT_RETRY_MS = 15_000;
+
 /** Returns the delay after a failed deletion. It doubles with each failure, up to an hour. */
 export function deletionBackoff(times: number): number {
   return Math.min(3_600_000, 60_000 * 2 ** times);
 }
 
-/** A new configuration normally reaches all replicas within two minutes. */
-const DISAGREEMENT_RETRY_MS = 15_000;
-
 /**
- * Creates the deletion jobs: `destroy` carries out proposed deletions, and `left` also scans for orphans. The scan
- * reads every target on record, so a proposal does not start one. The brake counts proposals and orphans together. So
- * `destroy` includes a scan if none was completed since the last request, and otherwise counts the held orphans.
+ * The deletion jobs: `destroy` carries out proposed deletions, and `left` also scans for orphans. The scan reads every
+ * target on record, so a proposal does not start one. The brake counts proposals and orphans together. So `destroy`
+ * includes a scan if none was completed since the last request, and otherwise counts the held orphans.
  */
-export function createDeletionStep(deps: DeletionStepDeps): DeletionStep {
-  const { states, clock, contexts, tracer, isDesired } = deps;
-  /** The number of the last requested orphan check, and of the last completed one. */
-  const orphanChecks = { requested: 1, completed: 0 };
-  const requestOrphanCheck = (): void => {
-    orphanChecks.requested += 1;
-    deps.queueOrphanCheck();
-  };
-  const awaited = createAwaitedReplacements({ states, logger: deps.logger, onArrival: requestOrphanCheck });
-  const unreadable = createUnreadableOrphans(deps.logger);
-  // Run one job at a time, because both kinds decide on the same targets.
-  const serialize = createSerialExecutor();
+export class DeletionStep {
+  readonly #deps: DeletionStepDeps;
+  readonly #awaited: AwaitedReplacements;
+  readonly #unreadable: UnreadableOrphans;
+  /** Runs one job at a time, because both kinds decide on the same targets. */
+  readonly #inTurn = createSerialExecutor();
   /** Progress callbacks of the running job and of the job that waits for it. Progress counts for both. */
-  const beats = new Set<{ readonly beat: () => void }>();
-  const beatAll = (): void => {
-    for (const { beat } of beats) beat();
-  };
-  let wasDisagreeing = false;
+  readonly #beats = new Set<{ readonly beat: () => void }>();
+  /** The number of the last requested orphan check, and of the last completed one. */
+  #requestedCheck = 1;
+  #completedCheck = 0;
+  #wasDisagreeing = false;
   /** Number of consecutive scans with a failed deletion of an orphan. */
-  let failedRounds = 0;
+  #failedRounds = 0;
 
-  const heldOrphanStates = (): readonly TargetState[] =>
-    [...states.all()].filter((state) => state.kind === 'held' && !isDesired(state));
+  constructor(deps: DeletionStepDeps) {
+    this.#deps = deps;
+    const { states, logger } = deps;
+    this.#awaited = createAwaitedReplacements({ states, logger, onArrival: () => this.requestOrphanCheck() });
+    this.#unreadable = createUnreadableOrphans(logger);
+  }
 
-  /** Forgets the states of orphans that are no longer held. */
-  const forgetReleased = (outcomes: readonly Outcome[]): void => {
-    const held = new Set(outcomes.map(({ mapping, target }) => targetKey(mapping, target)));
-    for (const { mapping, target } of heldOrphanStates())
-      if (!held.has(targetKey(mapping, target))) states.forget(mapping, target);
-  };
+  requestOrphanCheck(): void {
+    this.#requestedCheck += 1;
+    this.#deps.steps.addOrphanCheck();
+  }
 
-  const isDeleted = async (target: TargetId): Promise<boolean> => {
+  /**
+   * Queues the orphan check again if none has been completed since the last request, because the queue may have lost
+   * the job.
+   */
+  requeueOrphanCheck(): void {
+    if (this.#isCheckOpen()) this.#deps.steps.addOrphanCheck();
+  }
+
+  /**
+   * If a held orphan was deleted, requests a new decision, because the brake no longer counts it. No watch reports the
+   * deletion of an orphan. Call it after a namespace has changed, because orphans may have been deleted with it.
+   */
+  readonly checkHeld = createCoalescer(async (): Promise<void> => {
     try {
-      return (await deps.cluster.read(target)) === undefined;
+      for (const { target } of this.#heldOrphans())
+        if (await this.#isDeleted(target)) return this.requestOrphanCheck();
+    } catch (error) {
+      this.#deps.logger.error('held orphans could not be checked', { error });
+    }
+  });
+
+  /** Runs a deletion job. Returns the delay until its next run. */
+  async run(job: Job, kind: 'destroy' | 'left', onProgress: () => void): Promise<number | undefined> {
+    const includesOrphans = () => kind === 'left' || this.#isCheckOpen();
+    // A target that one configuration does not contain may be new in another, so wait until all replicas agree.
+    // Proposals wait too if the number of orphans is unknown, because the brake needs it.
+    if (this.#isDisagreeing() && includesOrphans()) return DISAGREEMENT_RETRY_MS;
+    const progress = { beat: onProgress };
+    this.#beats.add(progress);
+    try {
+      const delayMs = await this.#inTurn(() => this.#decide(job, includesOrphans()));
+      if (delayMs === 'undecided') return DISAGREEMENT_RETRY_MS;
+      return kind === 'left' ? delayMs : undefined;
+    } finally {
+      this.#beats.delete(progress);
+    }
+  }
+
+  #isDisagreeing(): boolean {
+    const isDisagreeing = !this.#deps.replicasAgree();
+    if (isDisagreeing && !this.#wasDisagreeing)
+      this.#deps.logger.warn('orphaned targets stay while replicas have different configurations');
+    this.#wasDisagreeing = isDisagreeing;
+    return isDisagreeing;
+  }
+
+  #isCheckOpen(): boolean {
+    return this.#completedCheck < this.#requestedCheck;
+  }
+
+  #isDesired(state: Pick<TargetState, 'mapping' | 'target'>): boolean {
+    return desiredIn(this.#deps.snapshot(), state) !== undefined;
+  }
+
+  #heldOrphans(): readonly TargetState[] {
+    return [...this.#deps.states.all()].filter((state) => state.kind === 'held' && !this.#isDesired(state));
+  }
+
+  async #isDeleted(target: TargetId): Promise<boolean> {
+    try {
+      return (await this.#deps.cluster.read(target)) === undefined;
     } catch (error) {
       if (error instanceof AppError) return false;
       throw error;
     }
-  };
-  /**
-   * If a held orphan was deleted, requests a new decision, because the brake no longer counts it. No watch reports the
-   * deletion of an orphan.
-   */
-  const checkHeld = createCoalescer(async () => {
-    try {
-      for (const { target } of heldOrphanStates()) if (await isDeleted(target)) return requestOrphanCheck();
-    } catch (error) {
-      deps.logger.error('held orphans could not be checked', { error });
-    }
-  });
+  }
 
   /** Returns the delay until the next orphan check, `undefined` for none, or `undecided`. */
-  const run = async (
-    job: Job,
-    includeOrphans: boolean,
-    onProgress: () => void,
-  ): Promise<number | 'undecided' | undefined> => {
-    const { requested } = orphanChecks;
+  async #decide(job: Job, includeOrphans: boolean): Promise<number | 'undecided' | undefined> {
+    const { contexts, clock, tracer, destroy, onOutcome, replicasAgree } = this.#deps;
+    const check = this.#requestedCheck;
     const context = await contexts.get(job, clock.now());
     const startedAt = clock.now();
     const retries: number[] = [];
-    const destroy = () =>
-      deps.destroy(context, {
-        includeOrphans,
-        heldOrphans: heldOrphanStates().length,
-        isProposed({ mapping, id }) {
-          const state = states.get(mapping.name, id);
-          return state?.proposed === true || state?.kind === 'held';
-        },
-        isUndecided({ mapping, id }) {
-          const state = states.get(mapping.name, id);
-          return state === undefined || state.undecided === true;
-        },
-        // After a crash, the Secret may already be deleted. Only the target's own job can write it again.
-        onWithdrawn: ({ id }) => deps.queueTarget(id, job.requestId),
-        meta: (id) => states.meta(id),
-        replicasAgree: deps.replicasAgree,
-        onProgress,
-        onWaiting(waiting) {
-          if (awaited.note(waiting, startedAt)) retries.push(AWAITED_RETRY_MS);
-        },
-        onUnreadable(unseen) {
-          const wait = unreadable.note(unseen);
-          if (wait !== undefined) retries.push(wait);
-        },
-      });
-    const { requestId } = job;
-    const attributes = { operation: includeOrphans ? 'left' : 'destroy' };
-    const outcomes = await tracer.span('job', attributes, destroy, { requestId, isRoot: true });
+    const inputs = this.#inputs(job, includeOrphans, startedAt, retries);
+    const outcomes = await tracer.span(
+      'job',
+      { operation: includeOrphans ? 'left' : 'destroy' },
+      () => destroy(context, inputs),
+      { requestId: job.requestId, isRoot: true },
+    );
     if (outcomes === undefined) return 'undecided';
-    for (const outcome of outcomes) deps.onOutcome(outcome, requestId, startedAt);
+    for (const outcome of outcomes) onOutcome(outcome, job.requestId, startedAt);
     if (!includeOrphans) return undefined;
-    orphanChecks.completed = requested;
-    forgetReleased(outcomes);
+    this.#completedCheck = check;
+    this.#forgetReleased(outcomes);
     // An orphan has no job of its own that would retry the deletion.
-    failedRounds = outcomes.some((outcome) => outcome.error?.isTransient === true && !isDesired(outcome))
-      ? failedRounds + 1
-      : 0;
-    if (failedRounds > 0) retries.push(deletionBackoff(failedRounds - 1));
+    const hasFailed = outcomes.some(
+      (outcome) => outcome.error?.isTransient === true && !this.#isDesired(outcome),
+    );
+    this.#failedRounds = hasFailed ? this.#failedRounds + 1 : 0;
+    if (hasFailed) retries.push(deletionBackoff(this.#failedRounds - 1));
     // While the replicas had different configurations, some orphans may have been skipped.
-    if (!deps.replicasAgree()) retries.push(DISAGREEMENT_RETRY_MS);
+    if (!replicasAgree()) retries.push(DISAGREEMENT_RETRY_MS);
     return retries.length === 0 ? undefined : Math.min(...retries);
-  };
+  }
 
-  return {
-    requestOrphanCheck,
-    requeueOrphanCheck() {
-      if (orphanChecks.completed < orphanChecks.requested) deps.queueOrphanCheck();
-    },
-    checkHeld: () => void checkHeld(),
-    async run(job, kind, onProgress) {
-      const includeOrphans = () => kind === 'left' || orphanChecks.completed < orphanChecks.requested;
-      // A target that one configuration does not contain may be new in another, so wait until all replicas agree.
-      // Proposals wait too if the number of orphans is unknown, because the brake needs it.
-      const isDisagreeing = !deps.replicasAgree();
-      if (isDisagreeing && !wasDisagreeing)
-        deps.logger.warn('orphaned targets stay while replicas have different configurations');
-      wasDisagreeing = isDisagreeing;
-      if (isDisagreeing && includeOrphans()) return DISAGREEMENT_RETRY_MS;
-      const progress = { beat: onProgress };
-      beats.add(progress);
-      try {
-        const retries = await serialize(() => run(job, includeOrphans(), beatAll));
-        if (retries === 'undecided') return DISAGREEMENT_RETRY_MS;
-        return kind === 'left' ? retries : undefined;
-      } finally {
-        beats.delete(progress);
-      }
-    },
-  };
+  /** @param retries Receives the delays until the next orphan check. */
+  #inputs(job: Job, includeOrphans: boolean, startedAt: number, retries: number[]): DeletionInputs {
+    const { states, triggers, replicasAgree } = this.#deps;
+    return {
+      includeOrphans,
+      heldOrphans: this.#heldOrphans().length,
+      isProposed({ mapping, id }) {
+        const state = states.get(mapping.name, id);
+        return state?.proposed === true || state?.kind === 'held';
+      },
+      isUndecided({ mapping, id }) {
+        const state = states.get(mapping.name, id);
+        return state === undefined || state.undecided === true;
+      },
+      // After a crash, the Secret may already be deleted. Only the target's own job can write it again.
+      onWithdrawn: ({ id }) => triggers.trigger(id, 'event', withSuffix(job.requestId, '')),
+      meta: (id) => states.meta(id),
+      replicasAgree,
+      onProgress: () => {
+        for (const { beat } of this.#beats) beat();
+      },
+      onWaiting: (waiting) => {
+        if (this.#awaited.note(waiting, startedAt)) retries.push(AWAITED_RETRY_MS);
+      },
+      onUnreadable: (unseen) => {
+        const delayMs = this.#unreadable.note(unseen);
+        if (delayMs !== undefined) retries.push(delayMs);
+      },
+    };
+  }
+
+  /** Forgets the states of orphans that are no longer held. */
+  #forgetReleased(outcomes: readonly Outcome[]): void {
+    const held = new Set(outcomes.map(({ mapping, target }) => targetKey(mapping, target)));
+    for (const { mapping, target } of this.#heldOrphans())
+      if (!held.has(targetKey(mapping, target))) this.#deps.states.forget(mapping, target);
+  }
 }

@@ -6,7 +6,7 @@ import type { TargetStates } from '../target-states.ts';
 import type { Triggers } from '../triggers.ts';
 
 export interface PrefetchDeps {
-  readonly triggers: Pick<Triggers, 'askedWith'>;
+  readonly triggers: Pick<Triggers, 'requestedWith'>;
   readonly snapshot: () => ConfigSnapshot;
   readonly states: Pick<TargetStates, 'meta' | 'get' | 'freshAt'>;
   /** Whether the target's state is known from a watch. */
@@ -22,8 +22,8 @@ export function withPrefetch(
   context: SyncContext,
   { triggers, snapshot, states, isListed }: PrefetchDeps,
 ): SyncContext {
-  const asked = triggers.askedWith(context.recorder.requestId);
-  const waiting = asked.flatMap(({ target, asked: { at = 0 } = {} }) =>
+  const lastRequest = triggers.requestedWith(context.recorder.requestId);
+  const waiting = lastRequest.flatMap(({ target, lastRequest: { at = 0 } = {} }) =>
     snapshot()
       .forTarget(target)
       .filter(({ mapping, id }) => states.freshAt(mapping.name, id) < at),

@@ -1,7 +1,6 @@
 import type { AuditStore } from '../../audit/store.ts';
 import { type Clock, isInFuture } from '../../core/clock.ts';
-import { AppError, isTransient, toAppError } from '../../core/errors.ts';
-import type { Mapping } from '../../core/mapping.ts';
+import { AppError, toAppError } from '../../core/errors.ts';
 import { formatTarget, instancesOf, type TargetId } from '../../core/target.ts';
 import { noTracer, type Tracer } from '../../core/tracer.ts';
 import type { Job } from '../../queue/queue.ts';
@@ -15,31 +14,28 @@ import { nextRun } from '../../sync/schedule.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import { type ConfigSnapshot, desiredIn } from '../config-snapshot.ts';
 import { lastFullSweepAt, lastOk } from '../status.ts';
+import type { StepJobs } from '../step-jobs.ts';
 import { fullRunStore } from '../sweep/shards.ts';
 import type { SourceAges } from '../sweep/source-ages.ts';
-import type { TargetState } from '../target-state.ts';
-import { isChanged } from '../target-state.ts';
 import type { TargetStates } from '../target-states.ts';
 import type { Triggers } from '../triggers.ts';
 import { logOutcome } from './log-outcome.ts';
-import { createMemorySemaphore, withMemoryLease } from './memory-semaphore.ts';
+import { createMemorySemaphore, type MemorySemaphore, withMemoryLease } from './memory-semaphore.ts';
+import { contestedState, type Run, stateAfter, stateWithoutOutcome } from './state-after.ts';
 import type { SyncContexts } from './sync-contexts.ts';
 
 export interface TargetRunnerDeps {
   readonly snapshot: () => ConfigSnapshot;
   readonly states: TargetStates;
-  readonly triggers: Pick<Triggers, 'askedAt'>;
+  readonly triggers: Pick<Triggers, 'requestedAt'>;
   readonly contexts: SyncContexts<SyncContext>;
   readonly audit: Pick<AuditStore, 'list'>;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly tracer?: Tracer;
+  readonly tracer?: Tracer | undefined;
   readonly random: () => number;
   readonly ages: Pick<SourceAges, 'noteRun'>;
-  /** Called when a run proposes a deletion. The deletion step decides on it. */
-  readonly onProposal: () => void;
-  /** Called when content was written for a mapping that names workloads to restart. */
-  readonly onRestart: () => void;
+  readonly steps: Pick<StepJobs, 'addDeletion' | 'addRestart'>;
   /** Called when a target was created although it left the configuration during the run. */
   readonly onOrphan: () => void;
   readonly onOutcome: (outcome: Outcome, seconds: number) => void;
@@ -51,134 +47,179 @@ export interface TargetRunnerDeps {
   readonly isBehind?: (() => boolean) | undefined;
 }
 
-/** Delay until the retry of a run that ended without an outcome. */
-const NO_OUTCOME_RETRY_MS = 60_000;
-/** A new configuration normally reaches all replicas within two minutes. */
-const ROLLOUT_MS = 5 * 60_000;
-
-/** Runs the job of one target, for each mapping that wants it. Returns the delay until the next run. */
-export type TargetRunner = (target: TargetId, job: Job, options: RunOptions) => Promise<number | undefined>;
-
 export interface RunOptions {
   readonly signal: AbortSignal;
   /** Wraps the context that the run uses. */
   readonly wrap: (context: SyncContext) => SyncContext;
 }
 
-export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
-  const { snapshot, states, triggers, contexts, clock, tracer = noTracer } = deps;
-  const memory = createMemorySemaphore({ onAcquired: deps.onLargeValues });
+/** A new configuration normally reaches all replicas within two minutes. */
+const ROLLOUT_MS = 5 * 60_000;
 
-  return async (target, job, { signal, wrap }) => {
-    let desired = snapshot().forTarget(target);
-    const startedAt = clock.now();
-    const freshAt = states.steadyClock.now();
+/** Runs the jobs of targets. */
+export class TargetRunner {
+  readonly #deps: TargetRunnerDeps;
+  readonly #memory: MemorySemaphore;
+
+  constructor(deps: TargetRunnerDeps) {
+    this.#deps = deps;
+    this.#memory = createMemorySemaphore({ onAcquired: deps.onLargeValues });
+  }
+
+  /** Runs the job of a target, for each mapping that wants it. Returns the delay until the next run. */
+  async run(target: TargetId, job: Job, { signal, wrap }: RunOptions): Promise<number | undefined> {
+    const { snapshot, contexts, triggers } = this.#deps;
     const retries: number[] = [];
-    let remaining = new Set(desired);
+    const start = this.#start();
+    let remaining = snapshot().forTarget(target);
     try {
-      const context = wrap(
-        await contexts.get(job, readBefore(desired), triggers.askedAt(target, job.requestId)),
-      );
+      const requestedAt = triggers.requestedAt(target, job.requestId);
+      const context = wrap(await contexts.get(job, this.#readAfter(remaining), requestedAt));
       // A new configuration may have become current while the context was opened.
-      desired = snapshot().forTarget(target);
-      remaining = new Set(desired);
-      for (const desiredTarget of desired) {
+      remaining = snapshot().forTarget(target);
+      for (const desired of remaining) {
         if (signal.aborted) return 0;
-        const wait = await runOne(desiredTarget, job, context);
-        remaining.delete(desiredTarget);
-        if (wait !== undefined) retries.push(wait);
+        const delayMs = await this.#runOne(this.#begin(desired, job), context);
+        remaining = remaining.filter((other) => other !== desired);
+        if (delayMs !== undefined) retries.push(delayMs);
       }
     } catch (thrown) {
       const error = toAppError(thrown);
       if (!signal.aborted && error.code !== 'INTERRUPTED')
-        for (const desiredTarget of remaining)
-          noteNoOutcome(desiredTarget, job, { startedAt, freshAt }, error);
+        for (const desired of remaining)
+          this.#noteWithoutOutcome({ ...this.#begin(desired, job), ...start }, error);
       throw thrown;
     }
     return retries.length === 0 ? undefined : Math.min(...retries);
-  };
+  }
+
+  #start(): Pick<Run, 'startedAt' | 'freshAt'> {
+    const { clock, states } = this.#deps;
+    return { startedAt: clock.now(), freshAt: states.steadyClock.now() };
+  }
+
+  #begin(desired: DesiredTarget, job: Job): Run {
+    return {
+      desired,
+      job,
+      before: this.#deps.states.get(desired.mapping.name, desired.id),
+      ...this.#start(),
+    };
+  }
 
   /**
    * Returns the time after which a run must read its values: the end of the target's last run. Values read earlier may
    * be older than the content that the last run wrote.
    */
-  function readBefore(desired: readonly DesiredTarget[]): number {
+  #readAfter(desired: readonly DesiredTarget[]): number {
+    const { states, clock } = this.#deps;
     const ended = desired.map(({ mapping, id }) => states.get(mapping.name, id)?.endedAt ?? 0);
     // A time in the future shows that the clock was set back. Ignore it, because no context is newer.
     const now = clock.now();
     return Math.max(0, ...ended.filter((at) => !isInFuture(at, now)));
   }
 
-  async function runOne(desired: DesiredTarget, job: Job, context: SyncContext): Promise<number | undefined> {
-    const { mapping, id } = desired;
-    const before = states.get(mapping.name, id);
-    const startedAt = clock.now();
-    const freshAt = states.steadyClock.now();
-    if (job.reason === 'drift' && (mapping.onDrift === 'repair' || mapping.onConflict !== 'refuse')) {
-      const until = before?.contestedUntil;
-      if (until !== undefined && startedAt < until) return until - startedAt;
-      if (until === undefined && (await isContested(deps.audit, id, clock, instancesOf(context))))
-        return noteContested(desired, job, context, { before, startedAt, freshAt });
+  async #runOne(run: Run, context: SyncContext): Promise<number | undefined> {
+    const postponedMs = run.job.reason === 'drift' ? await this.#postponeRepair(run, context) : 0;
+    if (postponedMs > 0) return postponedMs;
+    const outcome = await this.#reconcile(run, context);
+    return this.#note(run, outcome);
+  }
+
+  /** Returns how long a repair of drift must wait; 0 for not at all. */
+  async #postponeRepair(run: Run, context: SyncContext): Promise<number> {
+    const { mapping, id } = run.desired;
+    if (mapping.onDrift === 'repair' || mapping.onConflict !== 'refuse') {
+      const { audit, clock } = this.#deps;
+      const until = run.before?.contestedUntil;
+      if (until !== undefined && run.startedAt < until) return until - run.startedAt;
+      if (until === undefined && (await isContested(audit, id, clock, instancesOf(context))))
+        return this.#noteContested(run, context);
     }
-    const otherConfigWaitMs = job.reason === 'drift' ? otherConfigWait(desired, startedAt) : 0;
-    if (otherConfigWaitMs > 0) return otherConfigWaitMs;
-    const isNew = isNeverWritten(desired);
-    const drift = job.reason === 'manual' ? 'repair' : mapping.onDrift;
-    const isStillDesired = () => desiredIn(snapshot(), { mapping: mapping.name, target: id }) !== undefined;
-    const options: ReconcileOptions = { drift, isNew, isStillDesired };
+    return this.#otherConfigWait(run);
+  }
+
+  #reconcile({ desired, job }: Run, context: SyncContext): Promise<Outcome> {
+    const { tracer = noTracer } = this.#deps;
+    const { mapping, id, error } = desired;
     const { reason, requestId } = job;
-    using lease = memory.open();
-    const outcome = await tracer.span(
-      'job',
-      { mapping: mapping.name, ...id, reason },
-      () =>
-        desired.error === undefined
-          ? reconcile(mapping, id, withMemoryLease(context, lease), options)
-          : recordUndecidable(mapping, id, desired.error, context),
-      {
-        requestId,
-        resultAttributes: ({ kind, error }) => ({ outcome: kind, ...(error && { code: error.code }) }),
-      },
-    );
+    const options: ReconcileOptions = {
+      drift: reason === 'manual' ? 'repair' : mapping.onDrift,
+      isNew: this.#isNeverWritten(desired),
+      isStillDesired: () => this.#isDesired(desired),
+    };
+    const work = async (): Promise<Outcome> => {
+      if (error !== undefined) return recordUndecidable(mapping, id, error, context);
+      using lease = this.#memory.open();
+      return await reconcile(mapping, id, withMemoryLease(context, lease), options);
+    };
+    return tracer.span('job', { mapping: mapping.name, ...id, reason }, work, {
+      requestId,
+      resultAttributes: (outcome) => ({
+        outcome: outcome.kind,
+        ...(outcome.error && { code: outcome.error.code }),
+      }),
+    });
+  }
+
+  /** Stores the outcome, and starts what follows from it. Returns the delay until the next run. */
+  #note(run: Run, outcome: Outcome): number | undefined {
+    const { states, clock, steps, ages, logger, onOutcome, onOrphan } = this.#deps;
+    const { mapping } = run.desired;
     const endedAt = clock.now();
-    deps.onOutcome(outcome, (endedAt - startedAt) / 1_000);
-    logOutcome(deps.logger, outcome, job.requestId, { before: before?.error?.code, reason: job.reason });
-    const wasOkAt = before && lastOkBefore(mapping, before);
-    const state = stateAfter(outcome, { job, before, wasOkAt, startedAt, endedAt, desired });
-    const next = nextRun(
-      { kind: outcome.kind, ...(outcome.error === undefined ? {} : errorOf(outcome.error)) },
+    onOutcome(outcome, (endedAt - run.startedAt) / 1_000);
+    logOutcome(logger, outcome, run.job.requestId, {
+      before: run.before?.error?.code,
+      reason: run.job.reason,
+    });
+    const state = stateAfter(outcome, run, run.before && this.#lastOk(run), endedAt);
+    // The conflict ends only when another run finds the target unchanged, so run again.
+    const delayMs =
+      this.#nextRunMs(run, outcome, state.failures) ??
+      (state.contestedUntil === undefined ? undefined : mapping.refreshMs);
+    states.note(delayMs === undefined ? state : { ...state, retryAt: endedAt + delayMs }, run.freshAt);
+    if (outcome.proposal !== undefined) steps.addDeletion();
+    if (outcome.restarts) steps.addRestart();
+    if (outcome.kind === 'created' && !this.#isDesired(run.desired)) onOrphan();
+    // Skip pinned targets: a pinned version does not show the age of the current secret.
+    if (outcome.pinned === undefined && outcome.sources !== undefined) ages.noteRun(mapping, outcome.sources);
+    return delayMs;
+  }
+
+  #nextRunMs({ desired: { mapping } }: Run, { kind, error }: Outcome, failures: number): number | undefined {
+    const failure =
+      error === undefined
+        ? {}
+        : {
+            code: error.code,
+            ...(error.retryAfterMs === undefined ? {} : { retryAfterMs: error.retryAfterMs }),
+          };
+    return nextRun(
+      { kind, ...failure },
       {
-        failures: state.failures,
+        failures,
         refreshMs: mapping.refreshMs,
         isUnswept: fullRunStore(mapping) !== undefined,
-        random: deps.random,
+        random: this.#deps.random,
       },
     );
-    // The conflict ends only when another run finds the target unchanged, so run again.
-    const wait = next ?? (state.contestedUntil === undefined ? undefined : mapping.refreshMs);
-    states.note(wait === undefined ? state : { ...state, retryAt: endedAt + wait }, freshAt);
-    if (outcome.proposal !== undefined) deps.onProposal();
-    if (outcome.restarts) deps.onRestart();
-    if (outcome.kind === 'created' && !isStillDesired()) deps.onOrphan();
-    // Skip pinned targets: a pinned version does not show the age of the current secret.
-    if (outcome.pinned === undefined && outcome.sources !== undefined)
-      deps.ages.noteRun(mapping, outcome.sources);
-    return wait;
+  }
+
+  #isDesired({ mapping, id }: DesiredTarget): boolean {
+    return desiredIn(this.#deps.snapshot(), { mapping: mapping.name, target: id }) !== undefined;
   }
 
   /**
    * Whether the target was added while the service was running, and is not written yet. The audit may contain earlier
    * Secrets with the same name, but the absence of this one is not drift.
    */
-  function isNeverWritten(desired: DesiredTarget): boolean {
+  #isNeverWritten(desired: DesiredTarget): boolean {
+    const { snapshot, states } = this.#deps;
     const { mapping, id } = desired;
-    const run = states.get(mapping.name, id);
-    return (
-      snapshot().changeOf(desired)?.isNew === true &&
-      run?.okAt === undefined &&
-      run?.drifted !== true &&
-      states.inputs(id).ownedBy !== mapping.name
-    );
+    const last = states.get(mapping.name, id);
+    const wasWritten =
+      last?.okAt !== undefined || last?.drifted || states.inputs(id).ownedBy === mapping.name;
+    return snapshot().changeOf(desired)?.isNew === true && !wasWritten;
   }
 
   /**
@@ -186,156 +227,47 @@ export function createTargetRunner(deps: TargetRunnerDeps): TargetRunner {
    * configuration may be newer and reach this replica soon. A repair before that would restart pods twice. If the
    * newest configuration is invalid in this replica, the wait continues.
    */
-  function otherConfigWait({ mapping, id }: DesiredTarget, now: number): number {
+  #otherConfigWait({ desired: { mapping, id }, startedAt }: Run): number {
+    const { states, isBehind } = this.#deps;
     const other = states.byOtherConfig(mapping.name, id);
     const version = states.meta(id)?.resourceVersion;
     if (other === undefined || version === undefined || other.resourceVersion !== version) return 0;
-    return deps.isBehind?.() ? ROLLOUT_MS : Math.min(ROLLOUT_MS, other.endedAt + ROLLOUT_MS - now);
+    return isBehind?.() ? ROLLOUT_MS : Math.min(ROLLOUT_MS, other.endedAt + ROLLOUT_MS - startedAt);
   }
 
   /**
    * Returns the time when the target last matched its sources before it began to fail. Sweeps count as well as runs.
    */
-  function lastOkBefore(mapping: Mapping, before: TargetState | undefined): number | undefined {
+  #lastOk({ desired: { mapping }, before }: Run): number | undefined {
+    const { snapshot, states } = this.#deps;
     const sweeps = snapshot()
       .shardsOf(mapping)
       .map((shard) => states.sweepState(shard));
     return lastOk(before, lastFullSweepAt(sweeps));
   }
 
-  /**
-   * Stores a failed state for a run that ended without an outcome, because of an audit outage or an internal error.
-   * Otherwise later sweeps would report the target as synced. An existing error or hold is kept.
-   */
-  function noteNoOutcome(
-    { mapping, id }: DesiredTarget,
-    job: Job,
-    { startedAt, freshAt }: RunStart,
-    error: AppError,
-  ): void {
-    const before = states.get(mapping.name, id);
+  /** Stores a failed state for a run that ended without an outcome. An existing error or hold is kept. */
+  #noteWithoutOutcome(run: Run, error: AppError): void {
+    const { states, clock } = this.#deps;
+    const { desired, before } = run;
     if (before?.error !== undefined) return;
-    const alive = before?.alive ?? states.meta(id)?.labels[LABEL.mapping] === mapping.name;
-    const okAt = before === undefined && !alive ? undefined : lastOkBefore(mapping, before);
-    const endedAt = clock.now();
-    states.note(
-      {
-        ...before,
-        mapping: mapping.name,
-        target: id,
-        requestId: job.requestId,
-        startedAt,
-        endedAt,
-        kind: 'failed',
-        error: error.toJSON(),
-        person: false,
-        failures: 0,
-        // The queue retries the job. This time matters only if the queue loses the job.
-        retryAt: endedAt + NO_OUTCOME_RETRY_MS,
-        ...(okAt === undefined ? {} : { okAt }),
-        // A previous process may have held the target, and the brake must then count it.
-        ...(before === undefined ? { undecided: true } : {}),
-        alive,
-        keys: [],
-      },
-      freshAt,
-    );
+    const exists = states.meta(desired.id)?.labels[LABEL.mapping] === desired.mapping.name;
+    const alive = before?.alive ?? exists;
+    const okAt = before === undefined && !alive ? undefined : this.#lastOk(run);
+    states.note(stateWithoutOutcome(run, error, { alive, okAt, endedAt: clock.now() }), run.freshAt);
   }
 
   /**
    * Stores and records that a target is contested: another controller changes it as often as we repair it. The target
    * then runs only once per refresh.
    */
-  async function noteContested(
-    desired: DesiredTarget,
-    job: Job,
-    { recorder }: SyncContext,
-    { before, startedAt, freshAt }: RunStart & { readonly before: TargetState | undefined },
-  ): Promise<number> {
-    const { mapping, id } = desired;
+  async #noteContested(run: Run, { recorder }: SyncContext): Promise<number> {
+    const { mapping, id } = run.desired;
+    const { logger, states } = this.#deps;
     const error = new AppError('CONTESTED', { subject: formatTarget(id) });
     await recorder.recordFailure(mapping.name, id, { kind: 'refused', error });
-    deps.logger.error('two controllers compete for a target', { mapping: mapping.name, ...id, error });
-    states.note(
-      {
-        ...(before ?? { okAt: startedAt }),
-        mapping: mapping.name,
-        target: id,
-        requestId: job.requestId,
-        startedAt,
-        endedAt: startedAt,
-        kind: 'refused',
-        error: error.toJSON(),
-        person: true,
-        failures: 1,
-        alive: true,
-        contestedUntil: startedAt + mapping.refreshMs,
-        retryAt: startedAt + mapping.refreshMs,
-        keys: [],
-      },
-      freshAt,
-    );
+    logger.error('two controllers compete for a target', { mapping: mapping.name, ...id, error });
+    states.note(contestedState(run, error), run.freshAt);
     return mapping.refreshMs;
   }
-}
-
-interface RunStart {
-  /** Milliseconds since 1970. */
-  readonly startedAt: number;
-  /** The start by the steady clock. */
-  readonly freshAt: number;
-}
-
-interface RunDetails {
-  readonly job: Job;
-  readonly before: TargetState | undefined;
-  readonly wasOkAt: number | undefined;
-  readonly startedAt: number;
-  readonly endedAt: number;
-  readonly desired: DesiredTarget;
-}
-
-function stateAfter(
-  outcome: Outcome,
-  { job, before, wasOkAt, startedAt, endedAt, desired }: RunDetails,
-): TargetState {
-  const { kind, error, alive, resourceVersion, drifted, proposal, keys, pinned } = outcome;
-  const certificateExpiresAt =
-    outcome.certificateExpiresAt ?? (isTls(desired) ? before?.certificateExpiresAt : undefined);
-  const isOk = error === undefined;
-  const okAt = isOk ? startedAt : wasOkAt;
-  // The conflict has not ended while runs still have something to repair.
-  const isContestOngoing = before?.contestedUntil !== undefined && kind !== 'unchanged';
-  return {
-    mapping: desired.mapping.name,
-    target: desired.id,
-    requestId: job.requestId,
-    startedAt,
-    endedAt,
-    kind,
-    ...(isOk ? {} : { error: error.toJSON() }),
-    person: !isOk && !isTransient(error.code),
-    failures: isOk ? 0 : (before?.failures ?? 0) + 1,
-    ...(okAt === undefined ? {} : { okAt }),
-    // If the run could not read the cluster, keep the previous value.
-    alive: alive || (error?.code === 'CLUSTER_UNAVAILABLE' && before?.alive === true),
-    ...(drifted ? { drifted } : {}),
-    ...(isContestOngoing ? { contestedUntil: endedAt + desired.mapping.refreshMs } : {}),
-    // A target that is already held stays held, instead of proposed, until the deletion step decides again.
-    ...(proposal === undefined || (before?.kind === 'held' && !before.proposed) ? {} : { proposed: true }),
-    ...(pinned === undefined ? {} : { pinned }),
-    ...(resourceVersion === undefined ? {} : { resourceVersion }),
-    ...(certificateExpiresAt === undefined ? {} : { certificateExpiresAt }),
-    // Held changes and manual runs need all keys. Otherwise keep only changed ones, because a target may have hundreds
-    // of keys.
-    keys: kind === 'held' || job.reason === 'manual' ? keys : keys.filter(isChanged),
-  };
-}
-
-function isTls({ mapping }: DesiredTarget): boolean {
-  return mapping.target.type === 'kubernetes.io/tls';
-}
-
-function errorOf({ code, retryAfterMs }: AppError) {
-  return { code, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
 }

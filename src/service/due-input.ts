@@ -1,0 +1,76 @@
+import type { SecretMeta } from '../cluster/cluster.ts';
+import type { TargetId } from '../core/target.ts';
+import type { Reason } from '../queue/queue.ts';
+import type { DesiredTarget } from '../reconcile/targets.ts';
+import type { TargetChange } from './config-snapshot.ts';
+import type { SourceTable } from './sweep/source-table.ts';
+import type { TargetState } from './target-state.ts';
+
+/** Why a target needs a run. */
+export interface Due {
+  readonly reason: Reason;
+  /** When the cause became known, by the steady clock of this process. */
+  readonly since: number;
+  /** The request of the event that caused it. */
+  readonly requestId?: string;
+}
+
+/** Everything that this process knows of a target. All times without a comment are of the steady clock. */
+export interface DueInput {
+  readonly desired: DesiredTarget;
+  readonly inputs: TargetInputs;
+  readonly run: TargetState | undefined;
+  /** Everything that the last run used was read after this time. */
+  readonly freshAt: number;
+  readonly change: TargetChange | undefined;
+  readonly sources: SourceTable;
+  /** Whether the watch has listed the target, so that missing metadata means a missing Secret. */
+  readonly isListed: boolean;
+  /** Whether the metadata shows that the target is in sync. */
+  readonly isInSync: () => boolean;
+  /** When a store of the target last recovered. */
+  readonly storeUpAt: number;
+  /** When the watch of the target last recovered. */
+  readonly watchUpAt: number;
+  readonly now: number;
+  /** Milliseconds since 1970. */
+  readonly wallNow: number;
+  /** Whether the wall clock was set back since the previous check of all targets. */
+  readonly isSetBack: boolean;
+}
+
+/** What this process knows of a Secret besides the last runs. The times are of `TargetStates.steadyClock`. */
+export interface TargetInputs {
+  readonly target: TargetId;
+  /** The metadata from the watch. */
+  meta?: SecretMeta | undefined;
+  /** When the watch last reported the Secret, or its absence. */
+  metaAt: number;
+  /** Since when the Secret is missing. */
+  missingSince?: number | undefined;
+  /** The hash of the configuration with which the metadata was last in sync. A later difference is drift. */
+  inSyncWith?: string;
+  /** The mapping that the metadata last named as the owner of the Secret. */
+  ownedBy?: string;
+  /** The last event that reported a change of a source. */
+  hint?: { readonly at: number; readonly requestId: string };
+  /** The last pin on record, for one mapping of the target. Without `to`, the target was unpinned. */
+  pin?: { readonly at: number; readonly mapping: string; readonly to: number | undefined };
+  /** When this process found a failure or an unfinished change on record, with nothing after it. */
+  unresolvedAt?: number;
+  /** When a round last reached a target whose changes only a run can notice. */
+  fullRunAt?: number;
+  /** The last job that this process added for the target. */
+  lastRequest?: LastRequest | undefined;
+}
+
+export interface LastRequest {
+  readonly at: number;
+  /** Milliseconds since 1970. */
+  readonly wallAt: number;
+  readonly requestId: string;
+  /** When the target was last asked for with another request id, in milliseconds since 1970. */
+  readonly wallAtByOthers: number | undefined;
+  /** Whether the queue has accepted the job, or may still accept it. */
+  isAccepted: boolean;
+}

@@ -1,0 +1,82 @@
+import { sourceVersionsOf } from '../reconcile/in-sync.ts';
+import type { DesiredTarget } from '../reconcile/targets.ts';
+import { refsOf } from '../sync/desired.ts';
+import { isNewVersion } from '../sync/ownership-metadata.ts';
+import type { Due, DueInput } from './due-input.ts';
+import type { Finding } from './sweep/findings.ts';
+import type { SourceCheck } from './sweep/source-table.ts';
+
+/** After a list shows a new version, a read may return the old value for this long. */
+const READ_LAG_MS = 60_000;
+
+/** A source of the target has another version than the Secret, or is absent or failing. */
+export function sourceDue(input: DueInput): Due | undefined {
+  const { mapping } = input.desired;
+  if (mapping.target.mode !== 'own') return undefined;
+  let since = Number.NEGATIVE_INFINITY;
+  for (const id of refsOf(mapping).keys()) {
+    const check = input.sources.get(id);
+    // A run since the check has read the source itself.
+    if (check !== undefined && check.checkedAt > input.freshAt && isDue(input, id, check))
+      since = Math.max(since, isNotCreated(input) && !check.isChanged ? 0 : check.checkedAt);
+  }
+  return since === Number.NEGATIVE_INFINITY ? undefined : { reason: 'sweep', since };
+}
+
+/** Whether the target needs a run because of this check of one of its sources. */
+function isDue(input: DueInput, id: string, check: SourceCheck): boolean {
+  const { desired, run, inputs } = input;
+  const { finding, isChanged } = check;
+  const isWaiting = (run?.retryAt ?? 0) > check.wallCheckedAt;
+  // A failing target waits for its retry unless a source changed. An absence needs a run now, because each absent
+  // read counts toward its proof. After a restart, the cause of an error may have been fixed, so run once when all
+  // sources have been found.
+  if (isWaiting && !isChanged && !isAbsence(finding, desired))
+    return check.isFirst && run?.person === true && isAllFound(input);
+  // A source that is readable again may end the failure, even with the same version.
+  if (isChanged && run?.error !== undefined) return true;
+  if (inputs.meta === undefined) return !isWaiting;
+  // Only a run reads when the certificate expires. After a start, the sweeps spread these runs over time.
+  if (run === undefined && desired.mapping.target.type === 'kubernetes.io/tls') return true;
+  // A pinned source keeps its version, but a change may concern a source that is not pinned. The annotation does not
+  // show which sources are pinned, so run once for each finding.
+  if (run?.pinned !== undefined) return !isSettled(input, check);
+  const written = sourceVersionsOf(inputs.meta, desired.mapping).get(id);
+  if (finding.kind === 'absent') return written !== 'missing';
+  if (finding.kind === 'failed') return true;
+  if (written === undefined || written === 'missing') return !isSettled(input, check);
+  // The same version may have another value: if a Vault key is deleted completely and created again, its versions
+  // restart at 1.
+  if (written === finding.version) return check.isVersionReused;
+  // Some versions are fingerprints. Two fingerprints under different keys cannot be compared, so run unless a run has
+  // succeeded since this finding. The next write renews the annotation.
+  return isNewVersion(written, finding.version) || !isSettled(input, check);
+}
+
+/**
+ * Whether the target is not created yet. Its job usually waits in the queue. Another request for each round would open
+ * a new context and repeat its reads.
+ */
+function isNotCreated({ run, inputs }: DueInput): boolean {
+  return run === undefined && inputs.meta === undefined;
+}
+
+/** Whether the target had a successful run since a finding that cannot be compared with its annotation. */
+function isSettled({ run, freshAt }: DueInput, { finding, since }: SourceCheck): boolean {
+  const lagMs = finding.kind === 'version' && finding.by === 'list' ? READ_LAG_MS : 0;
+  return run !== undefined && run.error === undefined && freshAt >= since + lagMs;
+}
+
+/** Whether each source of the target was found or is known to be absent. */
+function isAllFound({ desired, sources }: DueInput): boolean {
+  return [...refsOf(desired.mapping).keys()].every((id) => {
+    const kind = sources.get(id)?.finding.kind;
+    return kind !== undefined && kind !== 'failed';
+  });
+}
+
+/** Whether the finding counts toward the proof that a source is gone. */
+function isAbsence(finding: Finding, { mapping }: DesiredTarget): boolean {
+  if (finding.kind === 'failed') return finding.code === 'SOURCE_DELETED' && mapping.softDeletedIsMissing;
+  return finding.kind === 'absent';
+}
