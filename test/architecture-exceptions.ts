@@ -4,7 +4,6 @@ import type { SizesOfAll } from './architecture-measure.ts';
 export const EXCEPTIONS: SizesOfAll = {
   functions: {
     'audit/postgres/session.ts sessionOf': 70,
-    'service/deletion/deletion-step.ts createDeletionStep': 131,
   },
   parameters: {},
   dependencies: {

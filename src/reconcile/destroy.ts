@@ -124,8 +124,7 @@ function stopWhenAway(
 }
 
 /**
- * Finds the proposals that another run has already carried out. The brake already counts these removals, because they
- * are in the audit.
+ * Finds the proposals that another run has carried out. The audit contains these removals, so the brake counts them.
  */
 export async function findAlreadyRemoved(
   proposals: readonly Proposal[],
@@ -158,8 +157,7 @@ export async function findAlreadyRemoved(
 const READS = 16;
 
 /**
- * Looks up the items concurrently, and returns the results in the order of the items. Stops after several reads in a
- * row without an answer.
+ * Looks up the items concurrently. Returns the results in their order. Stops after several reads without an answer.
  */
 async function lookUpEach<In, Out>(
   items: readonly In[],

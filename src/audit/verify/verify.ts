@@ -72,10 +72,7 @@ async function walk(
 /** Checkpoints from outside the store, and the public keys to verify them. */
 export interface Evidence {
   readonly checkpoints: readonly Checkpoint[];
-  /**
-   * The known public keys. If there are none, signatures are not checked, but checkpoints that contradict the chain are
-   * still reported.
-   */
+  /** The known public keys. Without keys, signatures are not checked. */
   readonly keys: PublicKeys;
 }
 
@@ -88,19 +85,13 @@ export interface VerifyInput {
   /** The first stored record after `head`, if any. Queries do not return such records. */
   readonly beyondHead?: number | undefined;
   readonly evidence?: Evidence | undefined;
-  /**
-   * Whether the records are only part of the log. Earlier records may then exist elsewhere, so they do not count as
-   * pruned.
-   */
+  /** Whether the records are only part of the log. Earlier records then do not count as pruned. */
   readonly isPartial?: boolean;
 }
 
 export interface Problem {
   readonly kind: ProblemKind | 'checkpoint';
-  /**
-   * The sequence of the first bad record. If a checkpoint contradicts the chain, the sequence of the checkpoint. Then
-   * the first bad record is this record or an earlier one.
-   */
+  /** The sequence of the first bad record, or of a checkpoint that contradicts this record or an earlier one. */
   readonly sequence: number;
   /** The sequence of the last record that an earlier checkpoint confirms. The first bad record comes after it. */
   readonly after?: number;

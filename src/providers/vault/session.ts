@@ -34,10 +34,7 @@ export interface Session extends AsyncDisposable {
 export interface SessionDeps {
   readonly client: VaultClient;
   readonly login: Login;
-  /**
-   * A command that every useful token may run. Its success proves that a token is valid, even if the token may not look
-   * itself up.
-   */
+  /** A command that every useful token may run. Its success proves that a token is valid. */
   readonly proof: Command;
   readonly clock: Clock;
   readonly wake?: StartTimer;
@@ -51,10 +48,9 @@ export function createSession(deps: SessionDeps): Session {
 /** The interval of checks for new credentials after a refused login. */
 const CREDENTIAL_CHECK_MS = 10_000;
 /**
- * A limit for login attempts, because the server may lock the account. Vault locks an account after five wrong attempts
- * that are each less than 15 minutes apart, and directories have their own rules. After two refused attempts, the next
- * attempt waits for new credentials, or for 45 minutes. Each replica counts on its own, so two replicas together make
- * four attempts.
+ * A limit for login attempts, because Vault locks an account after five wrong attempts that are each less than 15
+ * minutes apart, and directories have their own rules. After two refused attempts, the next attempt waits for new
+ * credentials, or for 45 minutes. Each replica counts on its own.
  */
 const LOCKOUT = { attempts: 2, waitMs: 45 * 60_000 };
 /** The result of a token check is used for this long. */
@@ -168,18 +164,12 @@ class VaultSession implements Session {
     }
   }
 
-  /**
-   * Whether the lease has ended. A lease ends slightly before its token expires, so that no request is running at that
-   * time.
-   */
+  /** Whether the lease has ended. A lease ends slightly before its token expires. */
   #hasEnded({ expiresAt, ttlMs = 0 }: Lease): boolean {
     return expiresAt !== undefined && this.#clock.now() >= expiresAt - Math.min(5_000, ttlMs / 10);
   }
 
-  /**
-   * Returns another lease after the server refused this one. Uses the lease of another caller if there is a newer one.
-   * Otherwise logs in.
-   */
+  /** Returns another lease after the server refused this one: a newer lease of another caller, or a new login. */
   async #replace(lease: Lease, signal: AbortSignal | undefined): Promise<Lease> {
     if (this.#lease === undefined || this.#lease === lease) {
       // Keep a configured token, because it may still read other keys and nothing can replace it.
@@ -215,10 +205,7 @@ class VaultSession implements Session {
     }
   }
 
-  /**
-   * Returns how often the server refused the current credentials in a row.
-   * @throws AppError The error of the last attempt, as long as another attempt is not allowed.
-   */
+  /** Returns how often the server refused the credentials in a row. @throws AppError If it must not be tried again. */
   async #timesRefused(): Promise<number> {
     const last = this.#refusedLogin;
     if (last === undefined) return 0;
@@ -244,10 +231,7 @@ class VaultSession implements Session {
     return Math.abs(this.#clock.now() - at) < ms;
   }
 
-  /**
-   * Whether the server still accepts the token. If it does, a denied request only lacks a permission. All callers share
-   * one check.
-   */
+  /** Whether the server still accepts the token. If it does, a denied request only lacks a permission. */
   async #isAccepted(lease: Lease, signal: AbortSignal | undefined): Promise<boolean> {
     signal?.throwIfAborted();
     const { verdict } = lease;
