@@ -304,15 +304,3 @@ it('events that are close together share a request id, and later events have ano
   expect(new Set(ids.slice(0, 2)).size).toBe(1);
   expect(new Set(ids).size).toBe(2);
 });
-
-it.each(['namespace', 'names'])('10,000 targets are processed quickly with the scope %s', (scope) => {
-  const all = Array.from({ length: 10_000 }, (_, index) =>
-    wanted({ name: `m${index}`, namespace: `n${index % 100}` }),
-  );
-  const { resync, queue } = open(all);
-  const began = performance.now();
-  if (scope === 'names') for (const { id } of all) resync.listed([id]);
-  else for (let index = 0; index < 100; index += 1) resync.listed([{ namespace: `n${index}` }]);
-  expect(queue.jobs).toHaveLength(10_000);
-  expect(performance.now() - began).toBeLessThan(1_000);
-});

@@ -98,8 +98,8 @@ describe.concurrent('a stall', () => {
       console.log(
         `sync of a healthy target, alone: p50 ${alone.p50} ms, p99 ${alone.p99} ms; next to a dead store: p50 ${besideDeadStore.p50} ms, p99 ${besideDeadStore.p99} ms`,
       );
-      // The limit is 100 ms higher than needed, because the machine may be busy.
-      expect(besideDeadStore.p99).toBeLessThan(alone.p99 * 1.5 + 100);
+      // No sync has waited for the dead store, whose calls take 2 s until their timeout.
+      expect(besideDeadStore.p99).toBeLessThan(2_000);
       expect(await states('healthy')).toEqual(['synced']);
       for (let n = 0; n < COUNT; n++)
         expect((await world.secret(`healthy-${n}`))?.data?.A).toBe(base64(`second${n}`));
