@@ -103,7 +103,7 @@ export class Controller {
         listed: (scopes) => resync.listed(scopes),
         namespacesChanged: () => {
           void this.#resolveSoon();
-          this.#out.deletion.checkHeld();
+          void this.#out.deletion.checkHeld();
         },
       },
     });

@@ -36,7 +36,7 @@ export const CLUSTER = {
     category: 'fix-access',
     message: 'the API server rejected the object because of a quota, an admission policy or validation',
     remedy:
-      'Check the quota and the admission policies of the namespace. Run `kubectl create secret generic NAME --namespace NAMESPACE --dry-run=server` to see what they report.',
+      'Check the quota and the admission policies of the namespace. Run `kubectl create secret generic NAME --namespace NAMESPACE --dry-run=server` to see what the admission policies report.',
   },
   CLUSTER_UNAVAILABLE: {
     group: 'cluster',
@@ -48,7 +48,7 @@ export const CLUSTER = {
     group: 'cluster',
     category: 'retry',
     message: 'something else changed the object at the same time',
-    remedy: 'No action needed. If it persists, find out what else writes this Secret.',
+    remedy: 'No action needed. If it persists, find out which other program writes this Secret.',
   },
   IMMUTABLE: {
     group: 'cluster',

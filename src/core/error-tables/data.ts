@@ -41,7 +41,7 @@ export const DATA = {
     group: 'data',
     category: 'fix-config',
     message: 'the template cannot be rendered',
-    remedy: 'Correct the template at the position in the message, or the value that it uses.',
+    remedy: 'Correct the template at the position in the message, or the value that the template uses.',
   },
   TOO_LARGE: {
     group: 'data',

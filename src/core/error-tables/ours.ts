@@ -4,7 +4,7 @@ export const OURS = {
     group: 'ours',
     category: 'fix-config',
     message:
-      'the `access` rules, or the limits of its `include`, do not allow this source for this namespace',
+      'the `access` rules, or the limits in `include` for this mapping, do not allow this source for this namespace',
     remedy:
       'Extend the rules or limits, or remove the source from the mapping. Ambiguous keys, such as keys with `//` or `/../`, can never be allowed.',
   },
@@ -65,7 +65,7 @@ export const OURS = {
     group: 'ours',
     category: 'fix-access',
     message: 'a signed checkpoint proves that records are missing from the audit log',
-    remedy: 'Find out who removed them. Then accept the loss with `secretbridge audit accept`.',
+    remedy: 'Find out who removed the records. Then accept the loss with `secretbridge audit accept`.',
   },
   NOT_REVIEWABLE: {
     group: 'ours',
@@ -95,7 +95,7 @@ export const OURS = {
     group: 'ours',
     category: 'fix-config',
     message: 'no change is held under this ID',
-    remedy: 'Run `secretbridge plan` to see the held changes. The ID changes when the change does.',
+    remedy: 'Run `secretbridge plan` to see the held changes. The ID of a held change changes when its plan changes.',
   },
   NOT_A_CHANGE: {
     group: 'ours',
@@ -127,13 +127,13 @@ export const OURS = {
     category: 'wait',
     message: 'the service is starting',
     remedy:
-      'No action needed. Try again in a moment. If it persists, the log of the service says what it waits for.',
+      'No action needed. Try again in a moment. If it persists, the log says what the service waits for.',
   },
   INTERRUPTED: {
     group: 'ours',
     category: 'retry',
     message: 'the operation was interrupted',
-    remedy: 'Run it again. It decides again from the current state and leaves nothing half done.',
+    remedy: 'Run the operation again. The new run decides from the current state and leaves nothing half done.',
   },
   INTERNAL: {
     group: 'ours',

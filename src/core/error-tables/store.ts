@@ -16,7 +16,7 @@ export const STORE = {
   MOUNT_NOT_FOUND: {
     group: 'store',
     category: 'fix-config',
-    message: 'the store has no such key/value mount, or the mount has the other version',
+    message: 'the store has no such key/value mount, or the mount has another version than \`kvVersion\`',
     remedy: 'Compare `mount`, `namespace` and `kvVersion` of the store with the server.',
   },
   SOURCE_ABSENT: {
@@ -41,7 +41,7 @@ export const STORE = {
     group: 'store',
     category: 'fix-config',
     message: 'the store no longer has this version',
-    remedy: 'Set `version` to a version that the store still has, or omit it to use the current one.',
+    remedy: 'Set `version` to a version that the store still has, or omit \`version\` to use the current version.',
   },
   THROTTLED: {
     group: 'store',

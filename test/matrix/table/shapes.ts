@@ -107,7 +107,7 @@ export const SPREADING: readonly ValueCase[] = [
     code('NOT_AN_OBJECT'),
     {},
     {
-      vault: differs('Vault keeps the last one', { data: { a: '2' } }, '{"a":"2"}'),
+      vault: differs('Vault keeps the last of the duplicate members', { data: { a: '2' } }, '{"a":"2"}'),
     },
   ),
 ];

@@ -80,10 +80,10 @@ export const OBJECTS: readonly ValueCase[] = [
     '{"b":"<ü>&\u2028/"}',
   ),
   property('a duplicate member', '{"a":"1","a":"2"}', 'a', code('NOT_AN_OBJECT'), {
-    vault: differs('Vault keeps the last one', one('2'), '{"a":"2"}'),
+    vault: differs('Vault keeps the last of the duplicate members', one('2'), '{"a":"2"}'),
   }),
   property('half of a surrogate pair', '{"a":"\\ud83d"}', 'a', code('DECODE_FAILED'), {
-    vault: differs('Vault replaces it with U+FFFD', one('\ufffd'), '{"a":"\ufffd"}'),
+    vault: differs('Vault replaces the half pair with U+FFFD', one('\ufffd'), '{"a":"\ufffd"}'),
   }),
   property('an object nested in 400 objects', nested(401), 'a', nested(400)),
   property('an object nested in 600 objects', nested(601), 'a', code('NOT_AN_OBJECT'), {
