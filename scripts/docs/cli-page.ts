@@ -58,35 +58,38 @@ export function helpContext(written: string[]): Context {
   };
 }
 
-const BEFORE = `The program is \`secretbridge\`. In a checkout, \`npm run secretbridge -- plan\` runs it and downloads Node 24 if needed.
-The configuration comes from \`--config\` or from [its default places](configuration.md#where-it-is-found).
+const BEFORE = `The program is \`secretbridge\`. In a checkout, \`npm run secretbridge -- plan\` runs the command
+\`plan\`, and downloads Node 24 if Node 24 is missing. The configuration comes from \`--config\`, or from a [default
+place](configuration.md#where-it-is-found).
 
-The output never holds a value. \`plan\` and \`sync\` show \`(sensitive)\` and a [keyed
+The output never holds a secret value. \`plan\` and \`sync\` show \`(sensitive)\` and a [keyed
 fingerprint](../explanation/security.md#fingerprints) of each value.
 
 ## Output
 
 - The result goes to standard output: text, or exactly one object with \`--output json\` or \`--output yaml\`.
-- Progress, problems and logs go to standard error. On a terminal, progress is one line in place. Elsewhere it is a line
-  at the first and the last target, and every five seconds.
+- Progress, problems and logs go to standard error. On a terminal, progress is one line that is updated in place. If
+  standard error is not a terminal, a progress line is printed at the first target, at the last target, and every five
+  seconds.
 - \`--log-level debug|info|warn|error\` turns on the log. \`log.format\` in the configuration chooses JSON or text.
-- On a terminal, long lines are wrapped at spaces. Elsewhere they are not changed.
-- An option may be given once, unless its help says otherwise. A second value is wrong usage (64).
+- Long lines are wrapped at spaces if the output is a terminal, and otherwise not.
+- An option may be given only once, unless the help of the option says that it can be repeated. Otherwise the exit code
+  is 64 (wrong usage).
 - Colors appear on a terminal only, and not if \`NO_COLOR\` is set or \`TERM\` is \`dumb\`.
-- Ctrl-C or SIGTERM during \`sync\`: no further target begins, writes in progress are finished and recorded, and the exit
-  code is 1. A second signal ends the process at once.
+- Ctrl-C or SIGTERM during \`sync\`: no further target begins, writes in progress are finished and recorded, and the
+  exit code is 1. A second signal ends the process immediately.
 
 ## Help
 
 \`secretbridge --help\` lists the commands by task. \`secretbridge help audit list\` and
-\`secretbridge audit list --help\` show the same: purpose, options, examples and exit codes. \`secretbridge version\`
-shows the version and the platform. \`--config\`, \`--output\` and \`--log-level\` may come before the command:
-\`secretbridge --config bridge.yaml plan\`.
+\`secretbridge audit list --help\` both show the purpose, options, examples and exit codes of \`audit list\`.
+\`secretbridge version\` shows the version and the platform. \`--config\`, \`--output\` and \`--log-level\` may come
+before the command: \`secretbridge --config bridge.yaml plan\`.
 
 ## Completion
 
-A shell can complete commands, options, listed values and files. The program prints the script. Repeat this after an
-update.
+A shell can complete commands, options, listed values and files. \`secretbridge completion\` prints the script for this.
+For zsh and fish, run the command in the table again after each update of secretbridge.
 
 | shell | command |
 | --- | --- |
@@ -96,35 +99,40 @@ update.
 
 ## Editors
 
-\`secretbridge init\` writes the JSON Schema of the format as \`secretbridge.schema.json\` beside the configuration. The
-first line of the configuration names it:
+\`secretbridge init\` writes the JSON Schema of the configuration as \`secretbridge.schema.json\` beside the
+configuration. The first line of the configuration names the schema:
 
 \`\`\`text
 # yaml-language-server: $schema=./secretbridge.schema.json
 \`\`\`
 
-An editor with the YAML language server then completes fields, explains them and marks unknown ones. For VS Code, use the
-extension of Red Hat. For an existing configuration, \`secretbridge config-schema --out secretbridge.schema.json\` writes
-the schema, also over an older one. Add the line yourself. The schema requires no section, because several files may form
-one configuration. \`secretbridge validate\` checks the whole.
+An editor with the YAML language server then completes and explains fields, and marks unknown fields. For VS Code, use
+the YAML extension of Red Hat. For an existing configuration,
+\`secretbridge config-schema --out secretbridge.schema.json\` writes the schema and replaces an older schema. Then add
+the line that names the schema yourself. The schema requires no section, because several files may form one
+configuration. \`secretbridge validate\` checks all files together.
 
 ## A running service
 
-\`status\` asks the service at \`--server\`, or at \`http.listen\` of the configuration. With \`sync --server\`, the
-service does the work, mapping by mapping. \`rollback\`, \`unpin\` and \`prune\` use \`--server\` if it is given, and
-otherwise act locally. \`release\` and \`audit review\` use \`--server\`, then the service at \`http.listen\`, and act
-locally if no service answers.
+\`status\` asks the service at the address in \`--server\`. Without \`--server\`, \`status\` asks the service at
+\`http.listen\` of the configuration. With \`sync --server\`, the service does the work, mapping by mapping.
+\`rollback\`, \`unpin\` and \`prune\` with \`--server\` send the request to a service, and without \`--server\` they do
+the work themselves. \`release\` and \`audit review\` send the request to the service at \`--server\` or, without
+\`--server\`, to the service at \`http.listen\`. If no service answers at \`http.listen\`, \`release\` and
+\`audit review\` do the work themselves.
 
-- The bearer token is in the environment variable \`SECRETBRIDGE_TOKEN\`. It is sent to this address only. Redirects are
-  not followed, and plain http needs loopback or \`--allow-http\`.
-- \`https\` trusts the usual authorities and \`NODE_EXTRA_CA_CERTS\`. If the configuration of this
-  service is at hand, its certificate in \`http.tls.certFile\` is trusted too, whatever host name it contains.
-- \`status\` exits with 0 if all targets are in sync and all parts work, and with 1 or 4 as below otherwise. It exits with
-  3 while the files of the service are invalid and the last valid ones are in force.
+- The bearer token is in the environment variable \`SECRETBRIDGE_TOKEN\`. The token is sent only to the address of the
+  service. Redirects are not followed. Plain http is allowed only to loopback, or with \`--allow-http\`.
+- For \`https\`, the usual certificate authorities and those in \`NODE_EXTRA_CA_CERTS\` are trusted. If the command
+  reads the configuration of the service, the certificate in \`http.tls.certFile\` is trusted too, whatever host name
+  the certificate contains.
+- \`status\` exits with 0 if all targets are in sync and all parts work. Otherwise \`status\` exits with 1 or 4, see
+  [exit codes](#exit-codes). While the files of the service are invalid and the last valid configuration is in force,
+  \`status\` exits with 3.
 
 ## Exit codes
 
-If several apply, the first one in this order counts.
+If several exit codes apply to a command, the one that comes first in this table is used.
 
 | code | meaning |
 | --- | --- |
@@ -135,22 +143,22 @@ If several apply, the first one in this order counts.
 | 2 | only \`plan\`, and \`prune\` without \`--yes\`: there are changes to make |
 | 0 | everything is in order |
 
-[Errors](errors.md) has the code of each error.
+[Errors](errors.md) lists the exit code for each error.
 
 ## JSON objects
 
-Later versions may add fields, but do not rename any. Lists of targets are ordered by namespace, then by name. \`?\` marks
-a field that may be missing.
+Later versions may add fields, but never rename a field. Lists of targets are ordered by namespace, then by name. \`?\`
+marks a field that may be missing.
 
 | command | object |
 | --- | --- |
 | \`validate\` | \`{ valid, problems: [ { file, line, column, path, code, message, suggestion? } ] }\` |
 | \`plan\` | \`{ changes, targets: [ { mapping, namespace, secret, action, code?, message?, remedy?, keys, how?, pinned? } ], held, kept?, waiting?, unseen? }\` |
 | \`sync\` | \`{ ok, requestId, summary, targets: [ { mapping, namespace, secret, outcome, code?, message?, remedy?, keys, pinned? } ], held, waiting?, unseen?, unrestarted?, notRotated? }\` |
-| \`sync --server\` | the same. \`held\` contains all held changes of the service, or with \`--mapping\` those of this mapping. \`pending\` counts the targets in progress. For several mappings, \`requestId\` is that of the last one |
+| \`sync --server\` | as \`sync\`. \`held\` contains all held changes of the service, or with \`--mapping\` the held changes of this mapping. \`pending\` counts the targets in progress. If several mappings are synced, \`requestId\` is the id of the request for the last mapping |
 | \`status\` | \`{ instance, version, replica, engine: { kind, state, code? }, audit: { kind, state, sequence, code? }, cluster: { kind, state, code? }, config: { valid, problems, differing }, stores: [ { name, kind, state, lastSuccess, code?, breakerOpen, way?, callsPerHour?, expectedCallsPerHour? } ], events: [ { name, kind, state, lastEvent?, code? } ], targets: [ { mapping, namespace, secret, state, lastSuccess, staleSeconds, code?, message?, remedy?, pinned? } ], held }\` |
 | \`release\`, \`prune --yes\` | as \`sync\`, with the affected targets |
-| \`prune\` | as \`plan\`: the targets that no mapping wants. \`--yes\` deletes or holds them, by the rules of \`brake\` |
+| \`prune\` | as \`plan\`, with the targets that no mapping wants. \`prune --yes\` deletes these targets, or holds their deletions if \`brake\` requires it |
 | \`prune --yes --server\` | as \`sync --server\`, with \`waiting?\` and \`unseen?\` |
 | \`explain\` | \`{ mapping, targets: [ { namespace, secret, state, code?, message?, remedy?, pinned?, sources: [ { store, key, property?, version?, state, code? } ], lastRecords } ], calls? }\` |
 | \`init\` | \`{ path, schema?, instance, cluster, store, at, mount?, login?, key, namespace, secret }\` |
@@ -158,7 +166,7 @@ a field that may be missing.
 | \`doctor\` | \`{ ok, checks: [ { name, ok, code?, message?, remedy? } ] }\` |
 | \`rbac\` | a \`List\` of Roles and RoleBindings for \`kubectl apply\` |
 | \`audit list\` | \`{ records: [ … ], next? }\`; \`next\` is the \`--cursor\` of the next page. A reviewed record also has \`reviewed: { state, by?, time, note?, sequence }\`, which is not part of the hash |
-| \`audit list --value\`, \`--trace\` | the same, and \`versions: [ { store, key, version, fingerprint, firstRead } ], more\` |
+| \`audit list --value\`, \`audit list --trace\` | as \`audit list\`, and \`versions: [ { store, key, version, fingerprint, firstRead } ], more\` |
 | \`audit show\` | one record, see [audit format](audit-format.md), and \`counterpart?\`: the outcome of an intent or the intent of an outcome, and \`chain: { previous?, next?, head, fits }\` |
 | \`audit review\` | \`{ records: [ … ] }\`: the reviewed records, as in \`audit list\` |
 | \`audit verify\` | \`{ ok, records, checkpoints, problem?: { kind, sequence, after?, unknownKey? }, from, sealed?: { sequence, time }, cutProved?, accepted, unchecked, missing? }\`, see [its fields](#fields-of-audit-verify) |
@@ -168,30 +176,32 @@ a field that may be missing.
 | \`audit report\` | \`{ since, until, records, changes: { total, byAction }, changed, refused, failed, held, released, firstRead, notRotated, commands, exports, configurationChanges, review: { unreviewed, reviewed, flagged }, flagged }\`; each list is \`{ total, items }\` with at most 50 items |
 | \`audit export --out\` | \`{ format, records, file }\`; without \`--out\` the export itself, regardless of \`--output\` |
 
-- \`action\` is \`create\`, \`update\`, \`delete\`, \`unchanged\`, \`refuse\`, \`hold\` or \`fail\`. \`changes\` counts
-  the first three.
-- \`outcome\`, and each number of \`summary\`, is \`created\`, \`updated\`, \`deleted\`, \`unchanged\`, \`refused\`,
-  \`held\` or \`failed\`.
+- \`action\` is \`create\`, \`update\`, \`delete\`, \`unchanged\`, \`refuse\`, \`hold\` or \`fail\`. \`changes\` is the
+  number of targets whose \`action\` is \`create\`, \`update\` or \`delete\`.
+- \`outcome\` is \`created\`, \`updated\`, \`deleted\`, \`unchanged\`, \`refused\`, \`held\` or \`failed\`. \`summary\`
+  has the number of targets for each of these words.
 - \`keys\` is \`[ { name, action, before?, after? } ]\` with the action \`add\`, \`change\`, \`remove\` or \`keep\`.
   \`before\` and \`after\` are fingerprints.
-- \`held\` is \`[ { id, mapping, namespace, secret, action, keys } ]\`: changes that wait for \`release\` with this
-  \`id\`.
-- \`how\` describes a special \`update\` of \`plan\`: \`adopt\` takes over a Secret that is not ours, \`recreate\` deletes
-  and creates it, \`merge\` adds keys to somebody else's Secret.
+- \`held\` is \`[ { id, mapping, namespace, secret, action, keys } ]\`: changes that wait until a person runs
+  \`release\` with this \`id\`.
+- \`how\` describes a special \`update\` of \`plan\`: \`adopt\` takes over a Secret that is not ours. \`recreate\`
+  deletes a Secret and creates it again. \`merge\` adds keys to somebody else's Secret.
 - \`state\` of a target is \`synced\`, \`stale\`, \`failed\`, \`refused\`, \`held\`, \`pinned\`, \`waiting\`,
   \`contested\` or \`drifted\`.
 - \`state\` of a source is \`found\`, \`absent\` or \`failed\`, or \`unread\` if the mapping may not read all of its
-  sources. A \`find\` gives the sources that it finds. If it fails, its \`path\` is the key.
-- \`lastRecords\` are the newest five of the audit. \`calls\`, with \`--calls\`, is [the number of store
-  calls](../explanation/cost-and-scale.md).
+  sources. For a \`find\`, \`sources\` lists the sources that were found. If the search fails, \`sources\` has one entry
+  for the search, whose \`key\` is the \`path\` of the \`find\`.
+- \`lastRecords\` are the newest five audit records of the target. \`calls\` is there only with \`--calls\`, and has
+  [the number of store calls](../explanation/cost-and-scale.md).
 - \`pinned\` is the sequence of the record whose versions a target has. \`kept\` counts targets that left the
   configuration and stay because of \`onMappingRemoved: keep\`.
 - \`lastSuccess\` and \`staleSeconds\` are \`null\` before the first success.
-- \`code\`, \`message\` and \`remedy\` are there if a target is refused, held or failed: the [error](errors.md), its
-  sentence, and what to do.
-- \`config-schema\` prints the JSON Schema, and \`completion\` the script. They have no \`--output\`.
-- A command that cannot do its work prints \`{ error: { code, message, remedy } }\`. If its configuration is invalid, it
-  prints \`{ error: { code, message, problems } }\`. With exit code 64, standard output is empty.
+- \`code\`, \`message\` and \`remedy\` are there if a target is refused, held or failed. \`code\` is the [error
+  code](errors.md), \`message\` is a sentence about the error, and \`remedy\` says what to do.
+- \`config-schema\` prints the JSON Schema, and \`completion\` prints the script. Neither command has the option
+  \`--output\`.
+- A command that cannot do its work prints \`{ error: { code, message, remedy } }\`. If the configuration is invalid,
+  the command prints \`{ error: { code, message, problems } }\`. With exit code 64, standard output is empty.
 
 ### Fields that are left out if empty
 
@@ -199,16 +209,16 @@ a field that may be missing.
 | --- | --- | --- |
 | \`waiting\` | \`[ { mapping, namespace, secret, until } ]\` | targets that left the configuration, and stay until the Secret that replaces them exists |
 | \`unseen\` | \`[ { what, code } ]\` | targets that may have left the configuration, but could not be checked |
-| \`unrestarted\` | \`[ { mapping, namespace, secret, workload, code } ]\` | workloads that could not be restarted after a change. They affect the exit code, except with \`WORKLOAD_MISSING\`, and do not affect \`ok\` |
-| \`notRotated\` | \`[ { mapping, store, key, since, days, maxDays } ]\` | sources that are older than \`maxAge\`. They affect neither the exit code nor \`ok\` |
+| \`unrestarted\` | \`[ { mapping, namespace, secret, workload, code } ]\` | workloads that could not be restarted after a change. These workloads affect the exit code, unless the code is \`WORKLOAD_MISSING\`, but never affect \`ok\` |
+| \`notRotated\` | \`[ { mapping, store, key, since, days, maxDays } ]\` | sources that are older than \`maxAge\`. These sources affect neither the exit code nor \`ok\` |
 
 ### Fields of audit verify
 
 | field | meaning |
 | --- | --- |
-| \`records\`, \`checkpoints\` | how many were verified |
-| \`from\` | the first existing record |
+| \`records\`, \`checkpoints\` | how many records and how many checkpoints were verified |
+| \`from\` | the number of the first record in the store or export |
 | \`sealed\` | the last record that a checkpoint covers |
-| \`accepted\` | checkpoints whose loss a person accepted |
-| \`unchecked\` | checkpoints without a key to verify them |
-| \`missing\` | configured locations without a checkpoint |`;
+| \`accepted\` | the number of checkpoints whose records are missing, and a person accepted this loss |
+| \`unchecked\` | the number of checkpoints that no key could verify |
+| \`missing\` | the configured locations that have no checkpoint |`;

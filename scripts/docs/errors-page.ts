@@ -12,9 +12,9 @@ export function errorsPage(): string {
   return [
     '<!-- Generated from src/core/error-tables and src/cli/errors by `npm run docs`. Change it there. -->',
     '# Errors',
-    'An error has a code with a stable meaning, a message that names the affected object, and a remedy. `secretbridge` prints all three; with `--output json` they are `code`, `message` and `remedy`. The text of a store or of the API server is never shown, because it can contain a value.',
-    '`secretbridge explain-error CODE` prints the section of a code without network access.',
-    'The exit code is that of a command that ends with this error. If a run has several errors, the [first exit code that applies](cli.md#exit-codes) counts.',
+    'An error has a code with a stable meaning, a message that names the affected object, and a remedy. `secretbridge` prints code, message and remedy of each error. With `--output json` the members are `code`, `message` and `remedy`. The text of an answer from a store or from the API server is never shown, because this text can contain a secret value.',
+    '`secretbridge explain-error CODE` prints the section of this page for a code, and needs no network access.',
+    'Each section ends with the exit code of a command that ends with this error. If a run has several errors, the [first exit code that applies](cli.md#exit-codes) counts.',
     ...(Object.keys(ERROR_GROUPS) as ErrorGroup[]).flatMap((group) => [
       `## ${ERROR_GROUPS[group].title}`,
       ERROR_GROUPS[group].intro,

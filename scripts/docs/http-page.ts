@@ -50,7 +50,7 @@ export async function httpPage(): Promise<string> {
     ['| Request | Role or credential | Effect |', '| --- | --- | --- |', ...rows].join('\n'),
     AFTER_REQUESTS,
     '## Audit records',
-    '`GET /api/v1/audit/records` takes the filters of `secretbridge audit list`. Filters combine.',
+    '`GET /api/v1/audit/records` takes the filters of `secretbridge audit list`. A record must match all given filters.',
     ['| parameter | meaning |', '| --- | --- |', ...filters].join('\n'),
     REST,
     '',
@@ -59,8 +59,8 @@ export async function httpPage(): Promise<string> {
 
 const PROOFS: Readonly<Record<string, string>> = {
   webhook: 'a signature',
-  eventGrid: 'its key',
-  entra: 'a token of Entra',
+  eventGrid: 'the key of the subscription',
+  entra: 'a token of Microsoft Entra',
 };
 
 function neededBy({ description = '', security = [] }: Pick<Operation, 'description' | 'security'>): string {
@@ -87,17 +87,18 @@ async function openApi(): Promise<OpenApi> {
 const seconds = (ms: number): number => ms / 1_000;
 const kib = (bytes: number): number => bytes / 1_024;
 
-const BEFORE = `The service listens on \`http.listen\` (default \`127.0.0.1:8080\`), with TLS if a certificate is configured. The
-certificate is read again when its files change. \`GET /api/openapi.json\` describes the API for programs.
+const BEFORE = `The service listens on \`http.listen\` (default \`127.0.0.1:8080\`), with TLS if \`http.tls\` names a certificate.
+The certificate is read again when its files change. \`GET /api/openapi.json\` describes the API for programs.
 
 ## Tokens and roles
 
-Every request except the probes needs a token in the header \`Authorization: Bearer …\`. \`/metrics\` needs one only with
-\`http.metricsNeedToken: true\`. Tokens in addresses and cookies are ignored. Requests under \`/events\` need no token:
-they are [signed](../how-to/webhooks.md#what-is-signed), or carry [the key or the token of their
-subscription](../how-to/events-from-azure.md#the-key). A person's token has no effect there.
+Every request except the probes needs a token in the header \`Authorization: Bearer …\`. \`/metrics\` needs a token only
+with \`http.metricsNeedToken: true\`. Tokens in addresses and cookies are ignored. Requests under \`/events\` need no
+such token: they are [signed](../how-to/webhooks.md#what-is-signed), or carry [the key or the token of their
+subscription](../how-to/events-from-azure.md#the-key). The token of a person has no effect under \`/events\`.
 
-A role is \`viewer\`, \`reviewer\` or \`operator\`. Each role includes the ones before it. Static tokens are references:
+A role is \`viewer\`, \`reviewer\` or \`operator\`. A \`reviewer\` has all rights of a \`viewer\`, and an \`operator\`
+has all rights of a \`reviewer\`. Each static token in \`http.tokens\` is a reference to a credential:
 
 \`\`\`yaml
 http:
@@ -108,10 +109,11 @@ http:
   kubernetes: true
 \`\`\`
 
-Each name needs its own token. A token that several names share is refused for all of them, and the log names them.
+Each name needs a token of its own. If several names have the same token, this token is refused, and the log lists these
+names.
 
-With \`kubernetes: true\`, tokens of Kubernetes identities are accepted too. The API server reviews them for the audience
-\`secretbridge\`, and RBAC gives their role:
+With \`kubernetes: true\`, tokens of Kubernetes identities are accepted too. The API server reviews these tokens for the
+audience \`secretbridge\`, and RBAC gives the identity its role:
 
 \`\`\`yaml
 apiVersion: rbac.authorization.k8s.io/v1
@@ -124,25 +126,28 @@ rules:
     verbs: [use]
 \`\`\`
 
-Bind it with a \`ClusterRoleBinding\`. \`kubectl create token NAME --audience secretbridge\` creates a token of a service
-account. Answers of the API server are cached for a minute, refusals for ten seconds. While the API server does not
-answer, such a token gets 503, not 401. Static tokens continue to work.`;
+Bind this ClusterRole to an identity with a \`ClusterRoleBinding\`.
+\`kubectl create token NAME --audience secretbridge\` creates a token of a service account. If the API server accepts a
+token, the service remembers this for a minute, and a refusal for ten seconds. While the API server does not answer, a
+request with a Kubernetes token gets 503, not 401. Static tokens continue to work.`;
 
-const AFTER_REQUESTS = `- Lists take \`limit\` and \`cursor\`. \`next\` is the cursor of the next page, if there is one. Unknown parameters are
-  refused.
-- The service gives every request an id. It is in the header \`x-request-id\` of the answer, in the log, and in the
-  records that the request caused. Requested changes are recorded with the name of the token's holder and the address.
-- A body is a JSON object with the members of \`/api/openapi.json\` in their types: \`"8"\` is not a number. Unknown and
-  duplicate members are refused. If no member is needed, the body may be empty.
-- \`/livez\` is 503 if one of the service's own loops hangs past its deadline, and names it. Outages of a store, of Redis
-  or of the API server do not affect it. \`/readyz\` is 503 with a code while the configuration is not loaded or the audit
-  cannot be written.
-- \`/api/v1/audit/verify\` reads every record, between other work. Parallel requests share one answer.
-- A review is a JSON body \`{ "state": "reviewed", "note": "…" }\` or with \`"flagged"\`. The note is optional. The answer
-  is the record with \`reviewed\`.
-- \`/api/v1/audit/export\` takes \`format\` (\`jsonl\`, the default, \`csv\` or \`ocsf\`) and the filters below, but no
-  \`limit\` and \`cursor\`. It is a stream that ends at the record which was the newest when the stream began. An error
-  cuts the connection, so an answer that ends normally is complete. See [export the audit](../how-to/review-the-audit.md#export).`;
+const AFTER_REQUESTS = `- Lists take \`limit\` and \`cursor\`. \`next\` in the answer is the cursor of the next page, if
+there is a next page. Unknown parameters are refused.
+- The service gives every request an id. This id is in the header \`x-request-id\` of the answer, in the log, and in the
+  records that the request caused. If a request causes a change, the record has the name of the token's holder and the
+  address of the client.
+- A body is a JSON object with the members and types that \`/api/openapi.json\` lists. The text \`"8"\` is not accepted
+  as a number. Unknown and duplicate members are refused. If no member is needed, the body may be empty.
+- \`/livez\` is 503 if one of the service's own loops makes no progress before its deadline. The answer names this loop.
+  Outages of a store, of Redis or of the API server do not affect it. \`/readyz\` is 503 with a code while the
+  configuration is not loaded or the audit cannot be written.
+- \`/api/v1/audit/verify\` reads every record, with pauses for other work. Parallel requests share one verification.
+- The body of a review is \`{ "state": "reviewed", "note": "…" }\` or \`{ "state": "flagged", "note": "…" }\`. The note
+  is optional. The answer is the reviewed record with the additional member \`reviewed\`.
+- \`/api/v1/audit/export\` takes \`format\` (\`jsonl\`, the default, \`csv\` or \`ocsf\`) and the filters in [Audit
+  records](#audit-records), but no \`limit\` and \`cursor\`. The answer is a stream. The last record in the stream is
+  the record that was the newest when the stream began. After an error the service cuts the connection, so an answer
+  that ends normally is complete. See [export the audit](../how-to/review-the-audit.md#export).`;
 
 const REST = `## Errors
 
@@ -157,17 +162,17 @@ Every failure has the same form:
 }
 \`\`\`
 
-[Errors](errors.md) has every code. An error never repeats text of the request, except names that the service knows.
+[Errors](errors.md) has every code. An error repeats no text of the request, except names that are in the configuration.
 
 | status | when |
 | --- | --- |
 | 400 | a parameter, the body or the address is wrong |
-| 401 | there is no valid token, or an event carries no proof |
+| 401 | there is no valid token, or an event has no valid signature, key or token |
 | 403 | the holder lacks the role in the message |
 | 404 | no object has this name |
 | 405 | the address needs another method, see the header \`Allow\` |
 | 408 | the request did not arrive in time |
-| 409 | a person must fix something else first, see \`remedy\` |
+| 409 | a person must fix a problem before the request can succeed, see \`remedy\` |
 | 413 | the body is too large |
 | 414 | a part of the address is too long |
 | 415 | the body is not of the type \`application/json\` |
@@ -175,7 +180,7 @@ Every failure has the same form:
 | 429 | too many requests from this address, see \`Retry-After\` |
 | 431 | the headers are too large |
 | 500 | an internal error. The log has details under the request id |
-| 503 | a part that it needs is down. Try again |
+| 503 | a part that the request needs is down. Try again |
 
 ## Limits
 
@@ -183,12 +188,13 @@ Every failure has the same form:
 | --- | --- |
 | requests of one address, without probes | ${LIMITS.requests} in ${seconds(LIMITS.windowMs)} s |
 | refused tokens of one address | 30 in 60 s. After that, the address may only use tokens that were accepted from it before |
-| events for one webhook or subscription from one address | ${LIMITS.requests} in ${seconds(LIMITS.windowMs)} s, counted separately |
-| refused events, and events for names that are not configured, of one address | 30 in 60 s. Then they get 429. Valid events are still accepted |
+| events for one webhook or subscription from one address | ${LIMITS.requests} in ${seconds(LIMITS.windowMs)} s, counted separately from other requests |
+| refused events, and events for names that are not configured, of one address | 30 in 60 s. After that, such events get 429. Valid events are still accepted |
 | body | ${kib(LIMITS.bodyBytes)} KiB; of a webhook ${kib(LIMITS.webhookBytes)} KiB; of Event Grid ${kib(LIMITS.eventGridBytes / 1_024)} MiB, read only after the key is verified |
 | headers | ${kib(LIMITS.headerBytes)} KiB, within ${seconds(LIMITS.headersMs)} s |
 | a whole request | ${seconds(LIMITS.requestMs)} s to arrive |
-| connections | ${LIMITS.connections}; ${LIMITS.connectionsPerAddress} of one address. Further ones are closed at once |
+| connections | ${LIMITS.connections}; ${LIMITS.connectionsPerAddress} of one address. The service closes further connections immediately |
 
-An address is an IPv4 address or an IPv6 network of 64 bits. All clients of a proxy share its address, because headers
-such as \`X-Forwarded-For\` can be forged and are ignored. If unknown clients can reach the proxy, limit them there.`;
+An address is an IPv4 address or an IPv6 network of 64 bits. All clients behind a proxy share the address of the proxy,
+because headers such as \`X-Forwarded-For\` can be forged and are ignored. If unknown clients can reach the proxy, limit
+their requests at the proxy.`;

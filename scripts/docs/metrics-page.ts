@@ -9,7 +9,7 @@ export function metricsPage(): string {
   return [
     '<!-- Generated from src/telemetry/metric-names.ts by `npm run docs`. Change it there, or in scripts/docs/metrics-page.ts. -->',
     '# Metrics',
-    '`GET /metrics` of a running service returns the metrics in the Prometheus text format. It needs a token only with `http.metricsNeedToken: true`. Durations are in seconds. Timestamps are in seconds since 1970.',
+    '`GET /metrics` of a running service returns the metrics in the Prometheus text format. The request needs a token only with `http.metricsNeedToken: true`. Durations are in seconds. Timestamps are in seconds since 1970.',
     ['| Metric | Type | Labels | Meaning |', '| --- | --- | --- | --- |', ...rows].join('\n'),
     AFTER,
     '',
@@ -19,21 +19,23 @@ export function metricsPage(): string {
 const AFTER = `- \`outcome\` of a sync is \`created\`, \`updated\`, \`deleted\`, \`unchanged\`, \`refused\`, \`held\` or \`failed\`.
 - \`outcome\` of a request to a store is \`ok\` or the [code](errors.md) of the error.
 - \`outcome\` of an event is one of these:
-  - \`taken\`: the targets of its key are checked
-  - \`unknown\`: no mapping uses its key
-  - \`ignored\`: it reports no change, or is about another store
-  - \`malformed\`: it has an unknown form, or names a store that its webhook does not cover
+  - \`taken\`: the targets that use the key of the event are checked
+  - \`unknown\`: no mapping uses the key of the event
+  - \`ignored\`: the event reports no change, or is about another store
+  - \`malformed\`: the event has an unknown form, or names a store that is not in \`stores\` of its webhook
   - \`dropped\`: a malformed event beyond the allowed rate
-  - \`refused\`: it has no valid proof, cannot be verified, or comes too often
+  - \`refused\`: the signature, key or token of the event is wrong or cannot be checked, or too many events arrive
 - No label holds the name of a key or property, or a value.
-- Counters and histograms begin at 0 with the process, and when the service [reopens](../how-to/change-configuration.md).
+- Counters and histograms begin at 0 when the process starts, and when the service
+  [reopens](../how-to/change-configuration.md) its parts.
 - The metrics of Node and of the process (\`nodejs_…\`, \`process_…\`) are included.
 
 ## Several replicas
 
-Each replica reports the whole configuration: use the maximum of \`secretbridge_target_stale_seconds\`,
-\`secretbridge_target_errors\` and \`secretbridge_held\`. Counters count the work of one replica: use the sum. If a
-target, a store or an entry of \`events\` (label \`intake\`) leaves the configuration, all its series end.
+Each replica reports \`secretbridge_target_stale_seconds\`, \`secretbridge_target_errors\` and \`secretbridge_held\` for
+all targets of the configuration, so use the maximum over all replicas. Each replica counts only its own work in
+counters, so use the sum over all replicas. If a target, a store or an entry of \`events\` (label \`intake\`) leaves the
+configuration, all series with its labels end.
 
 ## Conditions for alerts
 

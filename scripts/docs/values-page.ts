@@ -24,16 +24,31 @@ export async function valuesPage(): Promise<string> {
   return `${before}${BEGIN}\n\n${table()}\n\n${END}${after}`;
 }
 
-function table(): string { const reasons: string[] = []; const note = (why: string): string => { if
-(!reasons.includes(why)) reasons.push(why); return `(${reasons.indexOf(why) + 1})`; }; const rows = VALUES.flatMap(({
-cases }) => cases) .map((one) => ({ one, exceptions: NAMES.map((name) => exceptionOf(one, name)) })) .filter(({
-exceptions }) => exceptions.some((exception) => exception !== undefined)) .map(({ one, exceptions }) => [ one.title,
-...exceptions.map((exception) => cell(exception, one.gives, note)), ]); const head = ['value in the store',
-...NAMES.map((name) => STORES[name])]; const lines = [head, head.map(() => '---'), ...rows].map((cells) =>
-`| ${cells.join(' | ')} |`); return [
-`The tests send ${count(VALUES)} values through the whole path on every store. The table lists the values that at least one store cannot hold or changes. A cell shows what arrives in the Secret: \`yes\` is the value itself, and \`no\` means that the store cannot hold the value. A cell with a number has a note below the table. All other cells follow the rules of this page.`,
-lines.join('\n'), reasons.map((why, index) => `${index + 1}. ${capital(why)}.`).join('\n'), 'These values arrive in the
-same way from every store:', VALUES.map(same) .filter((line) => line !== '') .join('\n'), ].join('\n\n'); }
+function table(): string {
+  const reasons: string[] = [];
+  const note = (why: string): string => {
+    if (!reasons.includes(why)) reasons.push(why);
+    return `(${reasons.indexOf(why) + 1})`;
+  };
+  const rows = VALUES.flatMap(({ cases }) => cases)
+    .map((one) => ({ one, exceptions: NAMES.map((name) => exceptionOf(one, name)) }))
+    .filter(({ exceptions }) => exceptions.some((exception) => exception !== undefined))
+    .map(({ one, exceptions }) => [
+      one.title,
+      ...exceptions.map((exception) => cell(exception, one.gives, note)),
+    ]);
+  const head = ['value in the store', ...NAMES.map((name) => STORES[name])];
+  const lines = [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`);
+  return [
+    `The tests send ${count(VALUES)} values through the whole path on every store. The table lists the values that at least one store changes or cannot hold. A cell shows what arrives in the Secret: \`yes\` is the value itself, and \`no\` means that the store cannot hold the value. A number refers to a note below the table. A cell without a number follows the rules of this page.`,
+    lines.join('\n'),
+    reasons.map((why, index) => `${index + 1}. ${capital(why)}.`).join('\n'),
+    'These values arrive in the same way from every store:',
+    VALUES.map(same)
+      .filter((line) => line !== '')
+      .join('\n'),
+  ].join('\n\n');
+}
 
 function cell(exception: Exception | undefined, rule: Gives, note: (why: string) => string): string {
   if (exception === undefined) return shown(rule);

@@ -139,7 +139,7 @@ export function errorFromResponse(response: KubeResponse, subject: string): AppE
 
 const WEBHOOK_FAILED = /failed calling webhook/;
 const WEBHOOK_REMEDY =
-  'No action needed. If it persists, check the webhooks of the cluster (`kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations`) and the services behind them.';
+  'No action needed. If the error persists, check the webhooks of the cluster (`kubectl get validatingwebhookconfigurations,mutatingwebhookconfigurations`) and the services behind them.';
 
 /**
  * Patterns of Kubernetes' own messages, with the sentences shown instead. The original messages contain object and user

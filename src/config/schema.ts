@@ -67,7 +67,7 @@ export const ConfigFile = z
       .meta({ description: 'The Secrets to write, and their sources.' }),
     access: z.array(AccessRule).optional().meta({
       description:
-        'If set, only sources that a rule allows are read. Everything else is refused before any read.',
+        'If set, only sources that a rule allows are read. Any other source is refused before any read.',
     }),
   })
   .meta({ title: 'secretbridge configuration' });

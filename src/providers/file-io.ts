@@ -86,14 +86,14 @@ export async function readFileWithTimeout(path: string): Promise<Buffer> {
       throw new AppError('STORE_UNAVAILABLE', {
         subject: `file ${path}`,
         detail: `it cannot be opened: ${shortage}`,
-        remedy: 'No action needed. If it persists, allow this process to open more files.',
+        remedy: 'No action needed. If the error persists, allow this process to open more files.',
         cause: thrown,
       });
     if (thrown !== limit.signal.reason) throw thrown;
     throw new AppError('TIMEOUT', {
       subject: `file ${path}`,
       detail: 'its file system does not answer',
-      remedy: 'No action needed. If it persists, check the file system that contains the file.',
+      remedy: 'No action needed. If the error persists, check the file system that contains the file.',
     });
   } finally {
     limit.stop();

@@ -34,7 +34,8 @@ export function ownership(live: LiveSecret, claim: Claim): Ownership {
 /** A Secret that is being deleted and waits for its finalizers must not be written. */
 export function deletionInProgress({ deleting }: Pick<LiveSecret, 'deleting'>): AppError | undefined {
   const detail = 'it is being deleted';
-  const todo = 'No action needed. If it persists, check which finalizers of the Secret block the deletion.';
+  const todo =
+    'No action needed. If the error persists, check which finalizers of the Secret block the deletion.';
   return deleting ? new AppError('CONFLICT', { detail, remedy: todo }) : undefined;
 }
 

@@ -144,7 +144,7 @@ export const UNWELL: Status = {
       code: 'STORE_UNAVAILABLE',
       message: 'store aws-prod: the store is unreachable or not working',
       remedy:
-        'No action needed. If it persists, check the address, DNS, the network and the health of the store.',
+        'No action needed. If the error persists, check the address, DNS, the network and the health of the store.',
     })),
     {
       mapping: 'theirs',

@@ -73,7 +73,7 @@ pinned
     );
     expect(stdout.match(/No action needed/g)).toHaveLength(1);
     expect(stdout).toMatch(
-      /^ {2}QUEUE_UNAVAILABLE: the queue is unreachable\n {2}If it persists, check `engine` and Redis\.$/m,
+      /^ {2}QUEUE_UNAVAILABLE: the queue is unreachable\n {2}If the error persists, check `engine` and Redis\.$/m,
     );
     expect(stdout).not.toContain('payments/api');
   });

@@ -40,7 +40,7 @@ export function addProof(audit: Command, context: Context, run: Run): void {
       exits: [
         [0, 'no record was altered'],
         RETRYABLE,
-        [4, 'a record was altered, or its checkpoints cannot be read'],
+        [4, 'a record was altered, or checkpoints cannot be read'],
       ],
       see: ['audit accept', 'docs/how-to/verify-the-audit.md'],
     },

@@ -14,7 +14,7 @@ export function addConfigSchema(program: Command, context: Context, run: Run): v
       'secretbridge config-schema --out secretbridge.schema.json',
       'secretbridge config-schema | jq .title',
     ],
-    more: 'Editors with the YAML language server use the schema if the first line of a configuration is "# yaml-language-server: $schema=./secretbridge.schema.json". `init` writes both.',
+    more: 'Editors with the YAML language server use the schema if the first line of a configuration is "# yaml-language-server: $schema=./secretbridge.schema.json". `init` writes the schema and this line.',
     see: ['init', 'validate', 'docs/reference/cli.md'],
   })
     .description('Print the JSON Schema of the configuration, for editors.')

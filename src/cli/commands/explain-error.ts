@@ -19,7 +19,7 @@ import { type Paint, print, table } from '../texts/output.ts';
 export function addExplainError(program: Command, context: Context, run: Run): void {
   withHelp(program.command('explain-error'), {
     examples: ['secretbridge explain-error NOT_OWNED', 'secretbridge explain-error'],
-    more: 'It needs neither a configuration nor network access. Error messages name the code.',
+    more: 'The command needs neither a configuration nor network access. Error messages name the code.',
     exits: [
       [0, 'the code was explained'],
       [64, 'there is no such code; similar codes are suggested'],

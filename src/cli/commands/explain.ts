@@ -14,7 +14,7 @@ import { withApp } from '../with-app.ts';
 export function addExplain(program: Command, context: Context, run: Run): void {
   command(program, 'explain', 'Explain the state of a mapping: its targets, sources and last records.', {
     examples: ['secretbridge explain payments-db'],
-    more: 'For each target it shows the state, the error with its remedy, the sources and the last audit records.',
+    more: 'For each target, the command shows the state, the error with its remedy, the sources and the last audit records.',
     exits: [[0, 'the mapping is in sync'], INVALID_CONFIG, RETRYABLE, NEEDS_PERSON],
     see: ['status', 'audit list', 'docs/reference/errors.md'],
   })

@@ -24,7 +24,7 @@ export function addImport(program: Command, context: Context, run: Run): void {
       'secretbridge import external-secrets --out imported.yaml',
       'kubectl get es,ss,css,ces -A -o yaml | secretbridge import external-secrets - --report report.json',
     ],
-    more: 'It only reads. The report shows the result for each object, and the steps of a migration that changes no byte of a Secret.',
+    more: 'The command only reads. The report shows the result for each object, and the steps of a migration that changes no byte of a Secret.',
     exits: [
       [0, 'everything was carried over'],
       [4, 'the report contains tasks for a person'],

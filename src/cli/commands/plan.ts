@@ -16,7 +16,7 @@ import { withApp } from '../with-app.ts';
 export function addPlan(program: Command, context: Context, run: Run): void {
   command(program, 'plan', 'Show what sync would change, key by key, without changing anything.', {
     examples: ['secretbridge plan --mapping payments-db', 'secretbridge plan --adopt'],
-    more: 'It reads the stores and the cluster, and writes to neither. Values are shown as (sensitive) with a fingerprint; equal values have equal fingerprints.',
+    more: 'The command reads the stores and the cluster, and writes to neither. Values are shown as (sensitive) with a fingerprint; equal values have equal fingerprints.',
     exits: [
       [0, 'nothing would change'],
       [2, 'there are changes to apply'],

@@ -15,7 +15,7 @@ export function addRollback(program: Command, context: Context, run: Run): void 
   const rollback = command(
     program,
     'rollback',
-    'Return a target to the source versions of an audit record and pin it there until `unpin`. The stores must still have these versions.',
+    'Return a target to the source versions of an audit record and pin the target to these versions until `unpin`. The stores must still have these versions.',
     {
       examples: [
         'secretbridge audit list --mapping payments-db --action update',

@@ -27,11 +27,11 @@ export const ERROR_GROUPS: Readonly<Record<ErrorGroup, { readonly title: string;
   };
 
 const RESOLUTIONS: Readonly<Record<ErrorCategory, string>> = {
-  retry: 'It can be temporary: run the command again.',
-  wait: 'It is temporary: run the command again later.',
+  retry: 'The error can be temporary: run the command again.',
+  wait: 'The error is temporary: run the command again later.',
   'fix-config': 'A person must act: correct the configuration or the data.',
   'fix-access': 'A person must act: correct access or credentials.',
-  'report-bug': 'It can be temporary, but it is a bug in secretbridge.',
+  'report-bug': 'The error can be temporary, but it is caused by a bug in secretbridge.',
 };
 
 /** The texts about error codes that `explain-error` prints and `docs/reference/errors.md` contains. */
@@ -109,7 +109,7 @@ export const ERROR_DETAILS: Partial<Readonly<Record<ErrorCode, string>>> = {
   MOUNT_NOT_FOUND:
     'If a mount of version 1 is read as version 2, Vault answers as if the key did not exist. Therefore secretbridge confirms the mount before it treats a key as absent.',
   SOURCE_ABSENT:
-    '\`SOURCE_ABSENT\` is the only code which means that a source does not exist. [What counts as proof](../explanation/what-is-absence.md) depends on the store. A target that was written before stays unchanged until the absence is proved and `onSourceMissing` allows the change. The text in brackets names the missing proof.',
+    '`SOURCE_ABSENT` is the only code which means that a source does not exist. [What counts as proof](../explanation/what-is-absence.md) depends on the store. A target that was written before stays unchanged until the absence is proved and `onSourceMissing` allows the change. The text in brackets names the missing proof.',
   SOURCE_DELETED:
     'Vault: the current version was deleted with `vault kv delete`, or destroyed. AWS: the secret is scheduled for deletion. Azure: the secret is soft-deleted. The deleted source counts as absent only with `softDeletedIsMissing: true`.',
   SOURCE_DISABLED: 'Only Azure can disable a source.',
@@ -117,8 +117,9 @@ export const ERROR_DETAILS: Partial<Readonly<Record<ErrorCode, string>>> = {
     'Vault key/value version 1 and files have no versions of their own. There `version` is the fingerprint of the value, so `VERSION_GONE` means that the value has changed.',
   STORE_UNAVAILABLE: 'The text in brackets names the cause: DNS, connection, status or sealed.',
   BAD_ANSWER:
-    'secretbridge does not follow redirects, because the token would go to the new address. A redirect is reported as \`BAD_ANSWER\`.',
-  NOT_AN_OBJECT: 'The code is also \`NOT_AN_OBJECT\` if an object has two members with the same name, because such an object is ambiguous.',
+    'secretbridge does not follow redirects, because the token would go to the new address. A redirect is reported as `BAD_ANSWER`.',
+  NOT_AN_OBJECT:
+    'The code is also `NOT_AN_OBJECT` if an object has two members with the same name, because such an object is ambiguous.',
   PROPERTY_MISSING: '[Values](values.md#properties) describes how a property is looked up.',
   KEY_COLLISION: 'The collision is an error even if both values are equal today.',
   TYPE_KEYS_MISSING: '[Values](values.md#checks-before-a-write) lists the required keys of each type.',
@@ -127,9 +128,9 @@ export const ERROR_DETAILS: Partial<Readonly<Record<ErrorCode, string>>> = {
   TARGET_CLAIMED:
     'Within one configuration, `validate` reports two mappings with the same target. In the cluster, the labels of the Secret name the instance and the mapping that own the Secret.',
   CLUSTER_FORBIDDEN:
-    'The code is also \`CLUSTER_FORBIDDEN\` if the API server does not accept the identity at all, for example because a token or client certificate is expired.',
+    'The code is also `CLUSTER_FORBIDDEN` if the API server does not accept the identity at all, for example because a token or client certificate is expired.',
   CLUSTER_REFUSED:
-    "secretbridge does not repeat the answer of the API server, because the answer can quote values. The audit log of the API server has the answer.",
+    'secretbridge does not repeat the answer of the API server, because the answer can quote values. The audit log of the API server has the answer.',
   CONFLICT:
     'Each write names the version of the object that secretbridge read. If the object has changed since then, nothing is written, and secretbridge reads and decides again, up to three times. With `mode: merge`, the cause is another field manager that owns one of the keys, labels or annotations with a different value. In this case nothing is written and the exit code is 4.',
   IMMUTABLE:
@@ -142,13 +143,13 @@ export const ERROR_DETAILS: Partial<Readonly<Record<ErrorCode, string>>> = {
   BUSY_ELSEWHERE:
     'Only one process at a time decides on deletions, restarts workloads, resolves the changes that a crash left unfinished, or removes old audit records. Every other process waits for up to a minute and then reports this error. A `sync` first updates all other targets, so only the targets that it would delete fail.',
   AUDIT_UNAVAILABLE:
-    'secretbridge makes no change without a record, so the run ends. The changes that the run made before have records. If \`audit.store\` names a damaged file, or a file of another program or of a newer release, a person must act, as the remedy says. Even then the exit code is 1, because it depends only on the error code.',
+    'secretbridge makes no change without a record, so the run ends. The changes that the run made before have records. If `audit.store` names a damaged file, or a file of another program or of a newer release, a person must act, as the remedy says. Even then the exit code is 1, because the exit code depends only on the error code.',
   CONFIG_INVALID:
     'If the message is about `cluster`, the kubeconfig is invalid. `validate` does not read the kubeconfig; the remedy of the error says what to do.',
   INTERRUPTED:
-    'A run records \`INTERRUPTED\` when it finds the intent of a change that another process did not make before that process ended.',
+    'A run records `INTERRUPTED` when it finds the intent of a change that another process did not make before that process ended.',
   INVALID_REQUEST:
-    'The text in brackets names the cause: a parameter, the body, or the size or the format of the body. It does not repeat the content of the request.',
+    'The text in brackets names the cause: a parameter, the body, or the size or the format of the body. The text does not repeat the content of the request.',
   UNAUTHENTICATED:
     'The token must be in the `Authorization` header; a token in the URL is ignored. Without `http.tokens` and `http.kubernetes`, no token is valid.',
   CREDENTIAL_MISSING: 'The code is also `CREDENTIAL_MISSING` if a key file in `keys` has the wrong content.',

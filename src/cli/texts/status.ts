@@ -130,7 +130,7 @@ function configText({ config }: StatusAnswer, paint: Paint): readonly string[] {
     ...(differing.length === 0
       ? []
       : [
-          `${paint('yellow', others)}\n  Orphaned targets are not deleted until all replicas use the same configuration. If it persists, check their logs.`,
+          `${paint('yellow', others)}\n  Orphaned targets are not deleted until all replicas use the same configuration. If the difference persists, check the logs of the replicas.`,
         ]),
   ];
 }

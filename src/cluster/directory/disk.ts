@@ -98,7 +98,7 @@ export function directoryUnavailable(
 ): AppError {
   const todo =
     file === undefined
-      ? 'No action needed. If it persists, check `cluster.path` and its disk.'
+      ? 'No action needed. If the error persists, check `cluster.path` and its disk.'
       : `Fix ${file}, or move it elsewhere.`;
   return new AppError('CLUSTER_UNAVAILABLE', {
     detail,

@@ -55,7 +55,7 @@ const tls = z
 
 const concurrency = wholeNumber(1, 1_000).default(16).meta({
   description:
-    'Targets that each process works on at a time, for each set of stores. A store that hangs does not block the others.',
+    'Targets that each process works on at a time, for each set of stores. So a store that hangs does not block targets of other stores.',
 });
 
 export const Engine = z
@@ -151,7 +151,7 @@ export const Audit = z
     archive: z
       .strictObject({
         path: localPath().meta({
-          description: 'The folder. It must not be shared with another audit store.',
+          description: 'The folder. Each audit store needs an archive folder of its own.',
           examples: ['./state/archive'],
         }),
       })
@@ -175,7 +175,7 @@ export const Keys = z
     }),
     checkpoint: Reference.optional().meta({
       description:
-        'Ed25519 private key, PKCS#8 PEM. The public keys of earlier private keys may follow it. Default: `checkpoint.key` beside the SQLite file.',
+        'Ed25519 private key, PKCS#8 PEM. The public keys of earlier private keys may follow in the same text. Default: `checkpoint.key` beside the SQLite file.',
     }),
   })
   .meta({

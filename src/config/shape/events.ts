@@ -55,7 +55,10 @@ export const Events = z
       .array(
         z.strictObject({
           name: hintName,
-          stores: z.array(Name).min(1).meta({ description: 'The stores that its events may name.' }),
+          stores: z
+            .array(Name)
+            .min(1)
+            .meta({ description: 'The stores that events of this webhook may name.' }),
           secret: Reference.meta({ description: 'Key that signs the webhooks.' }),
         }),
       )

@@ -31,7 +31,7 @@ const RULES = {
   }),
   onConflict: z.enum(['refuse', 'adopt', 'adoptAndDropOwner']).meta({
     description:
-      'How to treat an existing Secret that is not ours: leave it, take it over, or also take it over from its controller.',
+      'How to treat an existing Secret that is not ours: leave it unchanged, take it over unless a controller owns it, or take it over even then.',
   }),
   onDrift: z
     .enum(['repair', 'report'])
@@ -98,12 +98,12 @@ const source = {
   version: version.optional(),
   object: z.enum(['secret', 'certificate', 'key']).optional().meta({
     description:
-      'Azure Key Vault only. `certificate` is the chain as PEM without its key; `key` is the public JWK as JSON. Default: `secret`.',
+      'Azure Key Vault only. `certificate` is the certificate chain as PEM, without the private key; `key` is the public JWK as JSON. Default: `secret`.',
   }),
   decode,
   optional: z.boolean().default(false).meta({
     description:
-      'Continue without this source if it is absent or lacks the property. Other failures still count.',
+      'Continue without this source if the source is absent or lacks the property. After any other failure of the source, the target fails.',
   }),
 };
 
@@ -127,9 +127,10 @@ const rename = z
 const SourceList = z
   .strictObject({
     ...source,
-    key: source.key
-      .optional()
-      .meta({ description: 'A value that is a JSON object. Each member becomes a key.' }),
+    key: source.key.optional().meta({
+      description:
+        'Name or path of a JSON object in the store. Each member of the object becomes a key of the Secret.',
+    }),
     rename,
     find: z
       .strictObject({
@@ -153,7 +154,9 @@ const SourceList = z
           .meta({ description: 'Tags that must all match exactly.' }),
       })
       .optional()
-      .meta({ description: 'A search. Each name that it finds becomes a key.' }),
+      .meta({
+        description: 'A search in the store. Each name that the search finds becomes a key of the Secret.',
+      }),
   })
   .refine(({ key, find }) => (key === undefined) !== (find === undefined), {
     error: 'either `key` or `find`, not both',

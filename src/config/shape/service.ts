@@ -17,9 +17,9 @@ import {
 export const Include = z
   .strictObject({
     path: localPath().meta({ description: 'Path of a file or a folder.' }),
-    namespaces: Globs.meta({ description: 'Namespaces that its mappings may target.' }),
-    stores: Globs.meta({ description: 'Stores that its mappings may use.' }),
-    keys: Globs.meta({ description: 'Keys that its mappings may read.' }),
+    namespaces: Globs.meta({ description: 'Namespaces that the mappings in `path` may target.' }),
+    stores: Globs.meta({ description: 'Stores that the mappings in `path` may use.' }),
+    keys: Globs.meta({ description: 'Keys that the mappings in `path` may read.' }),
   })
   .meta({
     title: 'Include',
@@ -41,9 +41,10 @@ export const Http = z
       .array(
         z.strictObject({
           name: Name.meta({ description: 'Name of the holder, for the audit.' }),
-          role: z
-            .enum(['viewer', 'reviewer', 'operator'])
-            .meta({ description: 'Role of the holder. Each role includes the ones before it.' }),
+          role: z.enum(['viewer', 'reviewer', 'operator']).meta({
+            description:
+              'Role of the holder. `reviewer` includes the rights of `viewer`, and `operator` includes all rights.',
+          }),
           token: Reference.meta({ description: 'The bearer token.' }),
         }),
       )
@@ -100,9 +101,10 @@ export const Absence = z
     readings: wholeNumber(1, 100)
       .default(3)
       .meta({ description: 'Number of reads that must all find the source absent.' }),
-    over: durationOrZero()
-      .prefault('10m')
-      .meta({ description: 'Minimum time between the first and the last of these reads. `0s`: no minimum.' }),
+    over: durationOrZero().prefault('10m').meta({
+      description:
+        'Minimum time between the first and the last read that finds the source absent. `0s`: no minimum.',
+    }),
   })
   .meta({ title: 'Absence', description: 'When a source counts as gone.' });
 
@@ -110,7 +112,7 @@ export const Restarts = z
   .strictObject({
     window: durationOrZero().prefault('5s').meta({
       description:
-        'Changes within this time after the first one cause a single restart of a workload. `0s`: restart immediately.',
+        'All changes within this time after a first change cause a single restart of a workload. `0s`: restart immediately.',
     }),
     atOnce: wholeNumber(1, 1_000).default(5).meta({
       description:

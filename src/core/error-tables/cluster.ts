@@ -42,13 +42,13 @@ export const CLUSTER = {
     group: 'cluster',
     category: 'retry',
     message: 'the cluster is unreachable or not working',
-    remedy: 'No action needed. If it persists, check `cluster`, the kubeconfig and the network.',
+    remedy: 'No action needed. If the error persists, check `cluster`, the kubeconfig and the network.',
   },
   CONFLICT: {
     group: 'cluster',
     category: 'retry',
     message: 'something else changed the object at the same time',
-    remedy: 'No action needed. If it persists, find out which other program writes this Secret.',
+    remedy: 'No action needed. If the error persists, find out which other program writes this Secret.',
   },
   IMMUTABLE: {
     group: 'cluster',

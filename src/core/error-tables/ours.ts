@@ -13,7 +13,7 @@ export const OURS = {
     category: 'fix-config',
     message: 'the change destroys data and waits for approval',
     remedy:
-      'Check what would be lost. Then approve it with `secretbridge release ID`, or correct the mapping.',
+      'Check what would be lost. Then approve the change with `secretbridge release ID`, or correct the mapping.',
   },
   CONFIG_INVALID: {
     group: 'ours',
@@ -46,14 +46,14 @@ export const OURS = {
     category: 'retry',
     message: 'another replica uses a different configuration, which may still contain the targets to delete',
     remedy:
-      'Wait until all replicas have read the same files. If it persists, check `secretbridge status` and the log of the other replica.',
+      'Wait until all replicas have read the same files. If the error persists, check `secretbridge status` and the log of the other replica.',
   },
   BUSY_ELSEWHERE: {
     group: 'ours',
     category: 'retry',
     message: 'another process with this audit log is doing work that only one process may do at a time',
     remedy:
-      'No action needed. The service tries again, and a command can be run again. If it persists, find the process that hangs and stop it.',
+      'No action needed. The service tries again, and a command can be run again. If the error persists, find the process that hangs and stop it.',
   },
   AUDIT_UNAVAILABLE: {
     group: 'ours',
@@ -83,7 +83,7 @@ export const OURS = {
     group: 'ours',
     category: 'retry',
     message: 'the queue is unreachable',
-    remedy: 'No action needed. If it persists, check `engine` and Redis.',
+    remedy: 'No action needed. If the error persists, check `engine` and Redis.',
   },
   RECORD_MISSING: {
     group: 'ours',
@@ -95,7 +95,8 @@ export const OURS = {
     group: 'ours',
     category: 'fix-config',
     message: 'no change is held under this ID',
-    remedy: 'Run `secretbridge plan` to see the held changes. The ID of a held change changes when its plan changes.',
+    remedy:
+      'Run `secretbridge plan` to see the held changes. The ID of a held change changes when its plan changes.',
   },
   NOT_A_CHANGE: {
     group: 'ours',
@@ -127,13 +128,14 @@ export const OURS = {
     category: 'wait',
     message: 'the service is starting',
     remedy:
-      'No action needed. Try again in a moment. If it persists, the log says what the service waits for.',
+      'No action needed. Try again in a moment. If the error persists, the log says what the service waits for.',
   },
   INTERRUPTED: {
     group: 'ours',
     category: 'retry',
     message: 'the operation was interrupted',
-    remedy: 'Run the operation again. The new run decides from the current state and leaves nothing half done.',
+    remedy:
+      'Run the operation again. The new run decides from the current state and leaves nothing half done.',
   },
   INTERNAL: {
     group: 'ours',

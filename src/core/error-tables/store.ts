@@ -16,7 +16,7 @@ export const STORE = {
   MOUNT_NOT_FOUND: {
     group: 'store',
     category: 'fix-config',
-    message: 'the store has no such key/value mount, or the mount has another version than \`kvVersion\`',
+    message: 'the store has no such key/value mount, or the mount has another version than `kvVersion`',
     remedy: 'Compare `mount`, `namespace` and `kvVersion` of the store with the server.',
   },
   SOURCE_ABSENT: {
@@ -41,27 +41,28 @@ export const STORE = {
     group: 'store',
     category: 'fix-config',
     message: 'the store no longer has this version',
-    remedy: 'Set `version` to a version that the store still has, or omit \`version\` to use the current version.',
+    remedy:
+      'Set `version` to a version that the store still has, or omit `version` to use the current version.',
   },
   THROTTLED: {
     group: 'store',
     category: 'wait',
     message: 'the store asked us to slow down',
-    remedy: 'No action needed. If it persists, lower `limits` of the store or raise its quota.',
+    remedy: 'No action needed. If the error persists, lower `limits` of the store or raise its quota.',
   },
   STORE_UNAVAILABLE: {
     group: 'store',
     category: 'retry',
     message: 'the store is unreachable or not working',
     remedy:
-      'No action needed. If it persists, check the address, DNS, the network and the health of the store.',
+      'No action needed. If the error persists, check the address, DNS, the network and the health of the store.',
   },
   TIMEOUT: {
     group: 'store',
     category: 'retry',
     message: 'the store did not answer in time',
     remedy:
-      'No action needed. If it persists, check the network and the load of the store, or raise `limits.timeout`.',
+      'No action needed. If the error persists, check the network and the load of the store, or raise `limits.timeout`.',
   },
   BAD_ANSWER: {
     group: 'store',

@@ -74,7 +74,8 @@ export function addPruneRoutes(app: FastifyInstance, { service }: RouteDeps): vo
       schema: describe({
         id: 'prune',
         tag: 'service',
-        summary: 'Delete the targets that no mapping wants. The brake applies. The audit records who asked.',
+        summary:
+          'Delete the targets that no mapping wants. `brake` limits the deletions. The audit records who sent the request.',
         role: 'operator',
         query: NO_QUERY,
         body: NO_BODY,

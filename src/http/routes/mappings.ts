@@ -90,7 +90,7 @@ function addPinRoutes(app: FastifyInstance, { service }: RouteDeps): void {
         id: 'rollBackMapping',
         tag: 'mappings',
         summary:
-          'Roll back to the source versions that a record names, and stay pinned there until `unpin`. If a version is no longer available, the target does not change.',
+          'Roll back the targets of a mapping to the source versions of a record, and pin them there until `unpin`. If a version is no longer available, its target does not change.',
         role: 'operator',
         query: NO_QUERY,
         parameters: { name: NAME },

@@ -55,7 +55,7 @@ export function addPage(app: FastifyInstance): void {
       schema: describe({
         id: 'session',
         tag: 'service',
-        summary: 'The owner of the token and their highest role.',
+        summary: 'The owner of the token, and the highest role of the owner.',
         role: 'viewer',
         query: NO_QUERY,
         answer: 'Session',

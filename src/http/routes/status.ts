@@ -18,7 +18,7 @@ export function addHealthRoutes(app: FastifyInstance, { service }: RouteDeps): v
       schema: describe({
         id: 'livez',
         tag: 'probes',
-        summary: 'Whether every loop makes progress. Outages of dependencies do not affect it.',
+        summary: 'Whether every loop makes progress. Outages of dependencies do not affect the answer.',
         answer: 'Liveness',
         otherAnswers: { 503: 'Liveness' },
       }),

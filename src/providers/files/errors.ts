@@ -26,7 +26,8 @@ export function fromFileSystem(thrown: unknown): AppError {
 
 /** Creates a STORE_UNAVAILABLE error with its own remedy, because the general remedy is about network addresses. */
 export function unavailable(detail: string, cause?: unknown): AppError {
-  const todo = 'No action needed. If it persists, check `path` of the store, and that its volume is mounted.';
+  const todo =
+    'No action needed. If the error persists, check `path` of the store, and that its volume is mounted.';
   return new AppError('STORE_UNAVAILABLE', { detail, remedy: todo, cause });
 }
 

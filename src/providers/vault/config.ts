@@ -7,7 +7,9 @@ import { AllowHttp, isPlainAddress, PLAIN_ADDRESS_RULE } from '../tls.ts';
 const Identifier = z.union([z.string().min(1), Reference]);
 /** The mount path of the login method, and the namespace of the login. */
 const loginLocation = {
-  mountPath: pathOf('Mount path of the login method, without `auth/`. Default: its usual name.').optional(),
+  mountPath: pathOf(
+    'Mount path of the login method, without `auth/`. Default: the usual name of the method.',
+  ).optional(),
   namespace: namespaceOf(
     'Namespace to log in to, if it differs from that of the secrets, for example a parent namespace. `root` for the root namespace.',
   ).optional(),
@@ -99,7 +101,7 @@ export const VaultConfig = z
           .string()
           .min(1)
           .optional()
-          .meta({ description: 'Certificate authorities to trust instead of the default ones, PEM.' }),
+          .meta({ description: 'Certificate authorities to trust instead of the default authorities, PEM.' }),
         serverName: z.string().min(1).optional().meta({
           description: 'The name in the server certificate, if it differs from the host of `address`.',
         }),
