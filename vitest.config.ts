@@ -1,8 +1,20 @@
 import { defineConfig } from 'vitest/config';
 
-// Five projects. `fast` and `thorough` need nothing but Node, `integration` needs the servers that its global set-up
+// Six projects. `fast`, `programs` and `thorough` need nothing but Node, `integration` needs the servers that its global set-up
 // starts, `browser` needs Chromium. The two `long` projects hold variants: `npm run test:long` runs them, and the
 // single tests tagged `long`, beside everything else.
+
+/** Whole commands, HTTP servers and clients. Too many for every commit. */
+const PROGRAMS = [
+  'test/{cli,cluster,http,scripts}/**/*.test.ts',
+  'test/audit/tampering.test.ts',
+  'test/commands/{doctor,doctor-calls,pins,rollback}.test.ts',
+  'test/config/{bad-files,credentials}.test.ts',
+  'test/providers/{files,vault}/**/*.test.ts',
+  'test/queue/*.test.ts',
+  'test/reconcile/{find,crash,shapes,renamed}.test.ts',
+  'test/sync/pattern.test.ts',
+];
 
 /** Too slow for every commit, or in need of module state of their own. */
 const THOROUGH = [
@@ -55,6 +67,13 @@ const LONG_INTEGRATION = [
 /** The machine may be busy, so a test waits long for a condition. */
 const PATIENT = { poll: { timeout: 30_000 } };
 
+const inOneModuleGraph = {
+  // Importing a module of ours has no effect, so tests share modules. That halves the time.
+  isolate: false,
+  // Longer than one wait, so that a failed wait reports its condition.
+  testTimeout: 40_000,
+  expect: PATIENT,
+};
 const processes = { testTimeout: 120_000, expect: PATIENT };
 const servers = {
   globalSetup: ['test/integration/global-setup.ts'],
@@ -71,12 +90,16 @@ export default defineConfig({
         test: {
           name: 'fast',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/integration/**', 'test/browser/**', ...THOROUGH, ...LONG],
-          // Importing a module of ours has no effect, so tests share modules. That halves the time.
-          isolate: false,
-          // Longer than one wait, so that a failed wait reports its condition.
-          testTimeout: 40_000,
-          expect: PATIENT,
+          exclude: ['test/{browser,integration}/**', ...PROGRAMS, ...THOROUGH, ...LONG],
+          ...inOneModuleGraph,
+        },
+      },
+      {
+        test: {
+          name: 'programs',
+          include: PROGRAMS,
+          exclude: [...THOROUGH, ...LONG],
+          ...inOneModuleGraph,
         },
       },
       { test: { name: 'thorough', include: THOROUGH, exclude: LONG, ...processes } },

@@ -62,7 +62,7 @@ function printSlowest(results: readonly TestResult[]): void {
 const started = performance.now();
 const results: TestResult[] = [];
 for (const check of CHECKS) results.push(await runCheck(check));
-results.push(await runTests('fast tests', FAST_TESTS));
+results.push(await runTests('tests without servers', [...FAST_TESTS, '--project', 'programs']));
 results.push(await runTests('tests with servers, processes and a browser', serverTests));
 await rm(reports, { recursive: true, force: true });
 if (signal.aborted) {

@@ -4,7 +4,7 @@ import type { Step } from './steps.ts';
  * The fast tests never wait for other processes, so they can use all cores. By default, Vitest would leave one core
  * unused.
  */
-export const FAST_TESTS = ['vitest', 'run', '--project', 'fast', '--maxWorkers=100%'] as const;
+export const FAST_TESTS = ['vitest', 'run', '--maxWorkers=100%', '--project', 'fast'] as const;
 
 /** The checks that need no test runner. Both `npm run check` and `npm test` run them. */
 export const CHECKS: readonly Step[] = [

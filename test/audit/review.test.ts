@@ -36,7 +36,7 @@ describe('review', () => {
     });
   });
 
-  it('determines which filters by review state match its record, and is itself never listed', async () => {
+  it('decides whether a filter by review state lists the reviewed record; the review itself is never listed', async () => {
     await using audit = createMemoryAudit();
     await audit.append([entry(), bare(), entry()]);
     await recordReview(audit, { sequence: 1, state: 'flagged', ...BY });

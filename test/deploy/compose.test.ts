@@ -208,7 +208,7 @@ describe('the page about Compose', () => {
     expect(seed).toContain(`'${namespace}'`);
     expect(page).toContain(`AWS_ACCESS_KEY_ID=${env.AWS_ACCESS_KEY_ID}`);
     expect(page).toContain(`BAO_TOKEN=${env.VAULT_TOKEN}`);
-    expect(page).toContain('`refresh` of the configuration, 30 seconds');
+    expect(page).toContain('`refresh` of the example configuration, which is 30 seconds');
     expect(configText).toContain('refresh: 30s');
   });
 });

@@ -339,7 +339,7 @@ describe('merge of an orphaned mapping', () => {
     return merging({ live: before.live, orphaned: [{ instance: 'prod', mapping: 'before', keys }] }, values);
   };
 
-  it('takes over an orphaned merge for a mapping that has all its keys, because this mapping counts as the renamed one', () => {
+  it('lets a mapping take over an orphaned merge if the mapping has all keys of the merge, because it may be the old mapping under a new name', () => {
     expect(plan(left({ KEY: 'new', MORE: 'x' }, ['KEY']))).toMatchObject({
       kind: 'merge',
       keys: [
