@@ -204,7 +204,7 @@ const provider = (path: string): string | undefined => /^providers\/([^/]+)\//.e
 
 describe('imports between source files', () => {
   it.each(sources.map((file) => [file.path, file] as const))(
-    '%s imports only files that `MAY_IMPORT` allows for its folder',
+    '%s imports only files that `MAY_IMPORT` allows for the folder of the importing file',
     (path, file) => {
       const home = folder(path);
       if (!path.includes('/')) return;
@@ -249,7 +249,7 @@ describe('imports between source files', () => {
         expect([undefined, provider(file.path)]).toContain(provider(target));
   });
 
-  it('only one folder imports the packages of each vendor', () => {
+  it('the packages of each vendor are imported by only one folder', () => {
     for (const { path, imports } of sources)
       for (const name of imports)
         for (const [vendor, home] of Object.entries(VENDOR_HOME))
@@ -259,7 +259,7 @@ describe('imports between source files', () => {
 });
 
 describe('the provider registry', () => {
-  it('lists every provider folder in alphabetical order', () => {
+  it('the provider registry lists every provider folder, in alphabetical order', () => {
     const folders = readdirSync(join(SRC, 'providers'), { withFileTypes: true })
       .filter(
         (entry) =>
@@ -298,13 +298,13 @@ describe('sizes of the sources', () => {
   const sizes = measure(sources);
 
   it.each(Object.keys(BOUNDS) as BoundName[])(
-    'the sizes of all %s are within the limit or an exception',
+    'the sizes of all %s stay within the limit, unless a listed exception allows another size',
     (bound) => {
       expect(findSizeProblems(bound, sizes[bound], EXCEPTIONS[bound])).toEqual([]);
     },
   );
 
-  it('reports every part whose size is outside the limit and outside its exception', () => {
+  it('reports every part whose size exceeds the limit and the exception for this part', () => {
     const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
     const text = `export interface LargeDeps { ${names.map((name) => `${name}: 1;`).join(' ')} }
       class Large { #run(${names.join(', ')}) {${'\n'.repeat(60)}} }`;
@@ -348,11 +348,14 @@ describe('README files of the source folders', () => {
     expect([...missing, ...broken]).toEqual([]);
   });
 
-  it.each(folders)('the README of %s names exactly the folders that its files may import', (name) => {
-    const [, section = ''] = readmeOf(name).text.split('\n## May import\n');
-    const named = codeSpans(section.split('\n## ')[0] ?? '').map((span) => folder(span));
-    expect([...new Set(named)].sort()).toEqual([...new Set(MAY_IMPORT[name]?.map(folder))].sort());
-  });
+  it.each(folders)(
+    'the README of %s names exactly the folders from which files of this folder may import',
+    (name) => {
+      const [, section = ''] = readmeOf(name).text.split('\n## May import\n');
+      const named = codeSpans(section.split('\n## ')[0] ?? '').map((span) => folder(span));
+      expect([...new Set(named)].sort()).toEqual([...new Set(MAY_IMPORT[name]?.map(folder))].sort());
+    },
+  );
 });
 
 describe('the architecture page', () => {

@@ -219,7 +219,7 @@ function outcome(work: () => string): string {
 describe('decisions', () => {
   const files = pages.filter(({ path }) => /^docs\/adr\/\d{4}-/.test(path));
 
-  it('decisions are numbered without gaps, and the table lists all of them', () => {
+  it('decisions are numbered without gaps, and the table lists every decision', () => {
     const numbers = files.map(({ path }) => Number(path.slice('docs/adr/'.length, 'docs/adr/'.length + 4)));
     expect(numbers).toEqual(numbers.map((_, index) => index + 1));
     const rows = tableOf(page('docs/adr/README.md'), '', '');

@@ -52,7 +52,7 @@ describe('splitSentences', () => {
 });
 
 describe('maskCode', () => {
-  it('keeps offsets', () => {
+  it('maskCode keeps the length of a text', () => {
     const raw = '/** a `b c` [d](e) f */';
     expect(maskCode(raw)).toHaveLength(raw.length);
     expect(countWords(maskCode(raw))).toBe(4);

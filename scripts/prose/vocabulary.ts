@@ -7,7 +7,7 @@ export interface Forbidden {
 /** Words that only insiders understand. `docs/glossary.md` explains the project's own words that are allowed. */
 export const PRIVATE_WORDS: readonly Forbidden[] = [
   { pattern: /\b(?:board|boards)\b/i, instead: 'target state store' },
-  { pattern: /\bledgers?\b/i, instead: 'outbox' },
+  { pattern: /\bledgers?\b/i, instead: 'queue' },
   { pattern: /\bwish(?:es|ed)?\b/i, instead: 'pending trigger, or request' },
   { pattern: /\blanes?\b/i, instead: 'bulkhead' },
   { pattern: /\bnotice boards?\b/i, instead: 'broadcast, or messages' },

@@ -4,7 +4,7 @@ import type { RedisServer } from './connect-redis.ts';
 import { type Broadcast, isWithinLimit, type MessageListener } from './queue.ts';
 import { Reopened } from './reopened.ts';
 
-/** BullMQ's name of the queue. */
+/** The name of the queue in BullMQ. */
 const NAME = 'broadcast';
 
 export interface BullBroadcast extends Broadcast {
@@ -20,23 +20,25 @@ interface Listeners extends QueueEventsListener {
   message: (message: Message, id: string) => void;
 }
 
-/** The number of messages that the server keeps for new subscribers, approximately. */
+/** The approximate number of messages that the server keeps for new subscribers. */
 const KEPT_MESSAGES = 10_000;
 /** Maximum number of messages that wait for a connection. */
 const MAX_UNSENT = 10_000;
 const BATCH = 500;
 const RETRY_MS = 1_000;
 const CLOSE_TIMEOUT_MS = 500;
-/** Short, because a process without a connection ends only when BullMQ's pending read has timed out. */
+/**
+ * This timeout is short, because a process without a connection can end only after BullMQ's pending read has timed out.
+ */
 const READ_TIMEOUT_MS = 2_000;
 
 /**
- * Messages are custom events of a BullMQ queue that has no jobs. Each subscription has its own connection and starts
- * with the oldest event that the server has kept. After a reconnect it continues with the next event, so it misses
- * none.
+ * Creates the broadcast of the processes that share Redis. Messages are custom events of a BullMQ queue that has no
+ * jobs. Each subscription has its own connection and starts with the oldest event that the server has kept. After a
+ * reconnect, the subscription continues with the next event, so it misses no event.
  *
- * BullMQ emits all events of one reply together. A listener receives only the latest of them for each topic. Otherwise
- * a new process could act on outdated messages.
+ * If a reply of the server contains several events, BullMQ emits all of them together. A listener then receives only
+ * the latest event of each topic. Otherwise a new process could act on outdated messages.
  */
 export function createBullBroadcast(server: RedisServer, timers: Timers): BullBroadcast {
   const sender = new Sender(server, timers);
@@ -58,7 +60,7 @@ export function createBullBroadcast(server: RedisServer, timers: Timers): BullBr
   };
 }
 
-/** Sends the latest text of each topic, also after an outage. */
+/** Sends the latest text of each topic. Texts that cannot be sent during an outage are sent afterwards. */
 class Sender {
   readonly #server: RedisServer;
   readonly #timers: Timers;
@@ -79,7 +81,8 @@ class Sender {
 
   send(topic: string, text: string | undefined): void {
     if (this.#closed || !isWithinLimit(topic, text)) return;
-    // Send the latest message last.
+    // Delete the topic first, because a `Map` sorts its keys by the time when they were added. Then the latest message
+    // is sent last.
     this.#unsent.delete(topic);
     if (this.#unsent.size < MAX_UNSENT) this.#unsent.set(topic, text);
     // Send all messages of the current tick in one batch.
@@ -116,7 +119,7 @@ class Sender {
       const message = { eventName: 'message', topic, ...(text === undefined ? {} : { text }) };
       await producer.publishEvent(message, KEPT_MESSAGES);
     } catch (thrown) {
-      // Do not overwrite a message that was sent meanwhile.
+      // Keep a newer message of this topic that was added meanwhile.
       if (!this.#unsent.has(topic)) this.#unsent.set(topic, text);
       throw thrown;
     }

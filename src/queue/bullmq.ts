@@ -29,9 +29,9 @@ export interface BullQueueOptions {
   readonly logger?: Logger;
 }
 
-/** BullMQ's name of the queue. The key prefix contains the instance. */
+/** The name of the queue in BullMQ. It does not contain the instance, because the prefix of all keys contains it. */
 const JOBS = 'jobs';
-/** BullMQ would keep thousands of events of jobs, and secretbridge does not read them. */
+/** By default, BullMQ keeps thousands of job events. Few are enough, because secretbridge does not read job events. */
 const MAX_JOB_EVENTS = 10;
 const COMMAND_MS = 2_000;
 const IDLE_POLL_MS = 100;
@@ -125,7 +125,7 @@ class SharedQueue implements Queue {
   }
 
   async #close(graceMs: number): Promise<void> {
-    // Close only after this wait, because running jobs may still add jobs.
+    // Close the queue only after the running jobs have ended, because they may still add jobs.
     await this.#worker?.stop(graceMs);
     this.#closed = true;
     this.#health.close();
@@ -169,7 +169,7 @@ function openBullQueue({ connection, prefix, reportError }: RedisServer): BullQu
   const queue: BullQueue = new BullMqQueue(JOBS, {
     connection,
     prefix,
-    // The health check reports problems. BullMQ would print them to the console.
+    // The health check reports an unsuitable Redis. BullMQ would print warnings to the console.
     skipVersionCheck: true,
     streams: { events: { maxLen: MAX_JOB_EVENTS } },
   });

@@ -64,7 +64,10 @@ export class RedisServer {
   readonly #options: Options;
   readonly #cluster: ClusterSettings | undefined;
   readonly #sentinels: readonly Redis[];
-  /** Includes the duplicates that BullMQ opens for blocking commands. BullMQ cannot close one that never was ready. */
+  /**
+   * All clients, including the duplicates that BullMQ opens for blocking commands. BullMQ cannot close a duplicate that
+   * was never ready.
+   */
   readonly #clients = new Set<Client>();
   #blocking: Client | undefined;
   #listener: (thrown: unknown) => void = ignore;
@@ -180,10 +183,10 @@ export class RedisServer {
 
 /**
  * Handles every error of a connection, because Node.js ends the process on an unhandled error. ioredis handles only the
- * first one. A TLS connection may emit two: our rejection of the certificate, and the server's answer to that
- * rejection.
+ * first error of a connection. A TLS connection may emit two errors: our rejection of the certificate, and the server's
+ * answer to that rejection.
  *
- * @param each Called with the client and with each duplicate of it.
+ * @param each Called with the client and with each duplicate of the client.
  */
 function handleAllErrors(client: Redis, each: (client: Redis) => void = ignore): void {
   each(client);
@@ -204,7 +207,7 @@ function handleAllErrors(client: Redis, each: (client: Redis) => void = ignore):
   };
 }
 
-/** Calls `each` with the client of a cluster and with each duplicate of it. */
+/** Calls `each` with the client of a cluster and with each duplicate of this client. */
 function trackDuplicates(client: Cluster, each: (client: Cluster) => void): void {
   each(client);
   const duplicate = client.duplicate.bind(client);

@@ -17,7 +17,7 @@ const PAUSED: QueueFailure = {
 };
 
 interface ProbeResult {
-  /** Changes when Redis has lost its data. */
+  /** An id that changes when Redis has lost its data. */
   readonly dataId: string;
   /** A failure that does not stop the queue. */
   readonly warning?: QueueFailure | undefined;
@@ -95,7 +95,7 @@ export class HealthWatch {
   }
 
   #handleClose(): void {
-    // If an error ended the connection, keep it, because it is more specific.
+    // If an error ended the connection, keep this error, because it is more specific than the loss of the connection.
     if (this.#health.state !== 'down')
       this.#setFailure({ state: 'down', detail: 'the connection to Redis was lost' });
   }
@@ -117,8 +117,8 @@ export class HealthWatch {
   }
 
   async #probe(): Promise<void> {
-    // Jobs that are added after this line use the same connection as the probe. So they reach the server after the data
-    // id was read.
+    // Jobs that are added after this line use the same connection as the probe, so they reach the server after the
+    // probe has read the data id.
     const asOf = this.#timers.now();
     const { dataId, warning } = await this.#probeRedis();
     const paused = await this.#isPaused();
@@ -136,7 +136,7 @@ export class HealthWatch {
 /** Checks Redis with a small write. No other command detects that Redis is full, read-only or emptied. */
 function createProbe(server: RedisServer): () => Promise<ProbeResult> {
   const { connection } = server;
-  // Only this check writes the key. It keeps its value as long as Redis keeps its data.
+  // Only this probe writes the key. The key keeps its value as long as Redis keeps its data.
   const key = `${server.prefix}:epoch`;
   let probes = 0;
   let evicts = false;
@@ -147,7 +147,7 @@ function createProbe(server: RedisServer): () => Promise<ProbeResult> {
     const newId = randomUUID();
     const isNew = (await connection.set(key, newId, 'NX')) === 'OK';
     const dataId = isNew ? newId : ((await connection.get(key)) ?? newId);
-    // Few ACLs grant `INFO`, but BullMQ needs it anyway.
+    // Some ACLs do not permit `INFO`. The probe can still rely on it, because BullMQ needs `INFO` anyway.
     if (probes % PROBES_PER_POLICY === 0) evicts = mayEvict(await connection.info('memory'));
     probes += 1;
     return { dataId, warning: evicts ? EVICTS : undefined };

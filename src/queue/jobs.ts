@@ -5,12 +5,13 @@ import { type AddOptions, FALLBACK_REASON, type Job, type JobCounts, REASONS, ra
 import type { BullQueue, Reopened } from './reopened.ts';
 
 /**
- * The jobs in BullMQ. All rules are BullMQ's deduplication:
+ * Adds jobs to BullMQ. BullMQ's deduplication implements the rules:
  *
  * - A subject has at most one job that waits or runs, and at most one that follows a running job (`keepLastIfActive`).
  * - A wake-up is a job of its own, with an id of its own. When it is due, a worker adds the job of the subject. BullMQ
  *   would drop an add for a subject whose own job is delayed.
- * - `once` is a wake-up without delay. Its id includes the id of the caller and outlives the job (`ttl`).
+ * - `once` is a wake-up without a delay. Its deduplication id contains the id of the caller and outlives the job
+ *   (`ttl`).
  *
  * If a job exists, BullMQ keeps its data and its priority. An add that is at least as urgent replaces the data. An add
  * that is more urgent also raises the priority.
@@ -54,7 +55,8 @@ export function createJobs(queue: Reopened<BullQueue>, timers: Timers): Jobs {
   const merge = async ({ data, opts }: NewJob, existingId: string, repeat: boolean): Promise<boolean> => {
     const bullQueue = await queue.get();
     const existing = (await bullQueue.getJob(existingId)) as BullJob | undefined;
-    // The existing job has started or ended since the add, or BullMQ has stored our job to follow it.
+    // Nothing is left to merge: the existing job has started or ended since the add, or BullMQ has stored the new job
+    // as the one that follows it.
     if (existing === undefined) return false;
     // Compare the absolute difference, because the clock may have been set back. A job without a timestamp was partly
     // evicted, so it is not young.
@@ -129,8 +131,8 @@ function newJob({ subject, reason, requestId }: Job, { delayMs = 0, once }: AddO
 
 /**
  * Removes a job that is missing from every list that workers read. Returns whether the job was removed. When Redis
- * evicts keys, it may delete whole lists or the data of a job. Such a job never ends and blocks its subject. A running
- * job has a lock and is not removed.
+ * evicts keys, it may delete whole lists or the data of a job. A job without a list or data never ends and blocks its
+ * subject. A running job has a lock and is not removed.
  */
 async function removeLost(queue: BullQueue, existing: BullJob): Promise<boolean> {
   const { id = '' } = existing;

@@ -109,8 +109,8 @@ class MemoryQueue implements Queue {
     this.#wakeUps.clear();
     this.#followUps.clear();
     this.#settle();
-    // `#settle` has passed the failure to the callers of `idle`. The wait for running jobs must not reject with it
-    // again.
+    // `#settle` has passed the failure to the callers of `idle`. Forget the failure, so that the wait for running jobs
+    // does not reject with it too.
     this.#failure = undefined;
     await within(this.idle(), graceMs, this.#timers);
     this.#ending.abort();
@@ -123,7 +123,7 @@ class MemoryQueue implements Queue {
     else this.#waiting.add(job, repeat);
   }
 
-  /** Returns whether this subject was already added with this id. If not, remembers the id. */
+  /** Returns whether this subject was already added with this id, and remembers the id if not. */
   #isRemembered(subject: string, { id, ttlMs }: NonNullable<AddOptions['once']>): boolean {
     const now = this.#timers.now();
     for (const [key, until] of this.#remembered) if (until <= now) this.#remembered.delete(key);
@@ -195,7 +195,7 @@ function createLocalBroadcast(): Broadcast {
 
 /** The jobs that are ready to run, at most one for each subject. */
 class WaitingJobs {
-  /** For each rank, the jobs by subject. */
+  /** The jobs of each rank, keyed by subject. */
   readonly #byRank: readonly Map<string, Job>[] = REASONS.map(() => new Map());
 
   get size(): number {

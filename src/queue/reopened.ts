@@ -4,9 +4,9 @@ import type { RedisServer } from './connect-redis.ts';
 export type BullQueue = Queue<unknown, void, string>;
 
 /**
- * A BullMQ object that works again after an outage, because each loss of the connection is followed by a new object. A
- * BullMQ object sets itself up once, for example it writes its settings. If the setup fails, the object stays unusable.
- * If Redis loses its data, the settings are lost too.
+ * Replaces a BullMQ object after each loss of the connection. A BullMQ object sets itself up only once: for example, it
+ * writes its settings to Redis. If this setup fails, the object stays unusable. If Redis loses its data, the settings
+ * are lost too.
  */
 export class Reopened<Opened extends BullQueue | QueueEventsProducer> {
   readonly #create: () => Opened;
@@ -25,7 +25,7 @@ export class Reopened<Opened extends BullQueue | QueueEventsProducer> {
     try {
       return await current;
     } catch (thrown) {
-      // The object may have been reopened on another connection meanwhile.
+      // Meanwhile the object may have been reopened on another connection. Keep the reopened object.
       if (this.#opened === current) this.#opened = undefined;
       throw thrown;
     }

@@ -51,7 +51,8 @@ class PatientConnector extends SentinelConnector {
     } catch (thrown) {
       if (!(thrown instanceof Error)) throw thrown;
       listeners('error', thrown);
-      // This error belongs to the previous connection.
+      // ioredis would report `firstError` as the error of the destroyed socket, but this error belongs to the previous
+      // connection.
       delete this.firstError;
       this.stream = new Socket().destroy();
       return this.stream;
@@ -101,7 +102,8 @@ export function watchFailovers(
       autoResubscribe: false,
       retryStrategy,
     });
-    // If no sentinel reports a failover, a closed connection or a READONLY reply reveals it.
+    // Other errors need no report. If no sentinel reports a failover, a closed connection or a READONLY reply reveals
+    // the failover.
     client.on('error', (thrown) => trackRefusal(client, thrown));
     client.on('message', (_, message) => onMessage(message));
     client.on('ready', async () => trackRefusal(client, await subscribeError(client)));
@@ -109,7 +111,10 @@ export function watchFailovers(
   });
 }
 
-/** Subscribes to failover messages. Returns the error if the sentinel refuses. The next connection tries again. */
+/**
+ * Subscribes to failover messages. Returns the error if the sentinel refuses the subscription. The next connection to
+ * the sentinel subscribes again.
+ */
 async function subscribeError(sentinel: Redis): Promise<Error | undefined> {
   try {
     await sentinel.subscribe(FAILED_OVER);

@@ -7,7 +7,7 @@ import { parseJob, WAKE_UP } from './jobs.ts';
 import type { Job, Process } from './queue.ts';
 
 export interface WorkerOptions {
-  /** BullMQ's name of the queue. */
+  /** The name of the queue in BullMQ. */
   readonly name: string;
   readonly concurrency: number;
   readonly timers: Timers;
@@ -19,8 +19,8 @@ export interface WorkerOptions {
 }
 
 /**
- * Lifetime of a job's lock. After it expires, another process takes over the job of a killed process. BullMQ checks for
- * expired locks twice as often.
+ * Lifetime of a job's lock. If a process is killed, another process takes over its jobs after their locks have expired.
+ * BullMQ checks for expired locks twice within this time.
  */
 const LOCK_MS = 15_000;
 const RETRY_MS = 1_000;
@@ -45,7 +45,8 @@ export class JobWorker {
   async stop(graceMs: number): Promise<void> {
     const { timers } = this.#options;
     this.#stopping = true;
-    // Do not close the worker first. A second, forced close would then wait for the first close, which waits for Redis.
+    // Pause the worker instead of closing it. The forced close below would wait for an earlier close, and the earlier
+    // close would wait for Redis.
     const paused = this.#current?.pause().catch(this.#server.reportError) ?? Promise.resolve();
     const ended = async (): Promise<void> => {
       while (this.#running.size > 0) await Promise.allSettled(this.#running.values());
@@ -54,7 +55,7 @@ export class JobWorker {
     };
     await within(ended(), graceMs, timers);
     this.#ending.abort();
-    // Ends the renewal of the locks, so that another process takes over the jobs that still run.
+    // This close ends the renewal of the locks, so that another process takes over the jobs that still run.
     await within(this.#current?.close(true) ?? Promise.resolve(), CLOSE_TIMEOUT_MS, timers);
   }
 
@@ -100,7 +101,7 @@ export class JobWorker {
     // BullMQ delivers the job again if its lock expired while this process was blocked. Wait until the first run has
     // ended.
     while (this.#running.has(subject)) await this.#running.get(subject)?.then(undefined, () => undefined);
-    // The previous process may have started this run, so give this one a distinct request id.
+    // Another process may have started this job before, so give this run a distinct request id.
     const isRepeated = stalledCounter > 0;
     const done = this.#run(
       isRepeated ? { ...job, requestId: withSuffix(requestId, `${stalledCounter}`) } : job,

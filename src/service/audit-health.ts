@@ -5,7 +5,8 @@ import type { Logger } from '../telemetry/logger.ts';
 /** Tracks whether the audit can be written. Uses the last failed write and periodic probes. */
 export interface AuditHealth {
   /**
-   * @param subject Subject of the failed job, which will be retried. Omit it for sweep records, which belong to no job.
+   * @param subject Subject of the failed job, which will be retried. Omit the subject for sweep records, which belong
+   * to no job.
    */
   writeFailed(error: AppError, subject?: string): void;
   /**
@@ -23,7 +24,10 @@ export interface AuditHealth {
  * Failures within this time count as one outage and are logged once. Jobs that write no record may succeed in between.
  */
 const LOG_INTERVAL_MS = 60_000;
-/** After this time a failure is ignored: its job was retried, taken over by another replica, or dropped. */
+/**
+ * A failure of a job is ignored after this time, because the job was retried, taken over by another replica, or
+ * dropped.
+ */
 const FAILURE_TTL_MS = 60_000;
 
 const NO_SUBJECT = '';

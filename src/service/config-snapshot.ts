@@ -32,7 +32,7 @@ export interface ConfigSnapshot {
 
 /** A change of a target's configuration. */
 export interface TargetChange {
-  /** By the steady clock. */
+  /** Time of the steady clock. */
   readonly at: number;
   /** Whether the target was added, by a new mapping or a newly selected namespace. */
   readonly isNew: boolean;
@@ -93,8 +93,8 @@ export function storesOfMappings(mappings: readonly Mapping[]): readonly string[
 }
 
 /**
- * If the namespaces of a mapping cannot be resolved, keeps its previous targets. Otherwise a failed lookup would make
- * them orphans.
+ * If the namespaces of a mapping cannot be resolved, keeps the previous targets of the mapping. Otherwise a failed
+ * lookup would turn these targets into orphans.
  */
 export function keepUnresolved(
   now: readonly DesiredTarget[],
@@ -127,7 +127,7 @@ export function desiredIn(
   return snapshot.forTarget(target).find((targets) => targets.mapping.name === mapping);
 }
 
-/** A configuration change: the changed mappings by name, or all of them. */
+/** A configuration change: the names of the changed mappings, or all mappings. */
 export interface ConfigChange {
   readonly mappings: ReadonlySet<string>;
   readonly all: boolean;
@@ -136,9 +136,9 @@ export interface ConfigChange {
 /**
  * Returns the changes of the targets of a new snapshot.
  *
- * @param before The previous snapshot. `undefined` at the start of the process: no target counts as new then, because
- * the previous configuration is unknown.
- * @param change The changed mappings, if their files have changed and not only the namespaces.
+ * @param before The previous snapshot. It is `undefined` at the start of the process. No target counts as new then,
+ * because the previous configuration is unknown.
+ * @param change The changed mappings. Omit it if only the namespaces have changed.
  */
 export function targetChanges(
   before: ConfigSnapshot | undefined,
@@ -156,7 +156,7 @@ export function targetChanges(
     if (error !== undefined) continue;
     const key = targetKey(mapping.name, id);
     const isNew = !known.has(key) && !unresolved.has(mapping.name);
-    // Another mapping may have claimed the Secret, and no watch reports that it no longer wants it.
+    // Until now another mapping may have claimed the Secret too. No watch event shows that the claim has ended.
     const isFree = (users.get(formatTarget(id))?.length ?? 0) < before.forTarget(id).length;
     const isChanged = change !== undefined && (change.all || change.mappings.has(mapping.name));
     const previous = before.changes.get(key);

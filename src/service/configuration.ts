@@ -15,7 +15,7 @@ export interface ConfigurationDeps {
   /** Resolves the targets in the namespaces that exist now. */
   readonly resolve: () => Promise<readonly DesiredTarget[]>;
   readonly tellsVersions: (store: string) => boolean;
-  /** Orders the changes and the runs. */
+  /** This clock orders the changes and the runs. */
   readonly steadyClock: Clock;
 }
 

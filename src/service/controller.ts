@@ -25,7 +25,10 @@ const TICK_MS = 250;
 const RESYNC_INTERVAL_MS = 20_000;
 /** Interval of the orphan check. A configuration change starts a check immediately. */
 const HOUR_MS = 3_600_000;
-/** Short, because each check costs one cheap query. The end of a killed process is recognized only after some time. */
+/**
+ * Interval of the search for unresolved intents. It is short, because the end of a killed process is recognized only
+ * after some time anyway. Each search costs one cheap query.
+ */
 const RECOVERY_INTERVAL_MS = 10_000;
 /** Short, so that the readiness probe reports a failing audit soon. */
 const AUDIT_PROBE_MS = 10_000;
@@ -39,7 +42,10 @@ export async function startController(parts: ServiceParts): Promise<Controller> 
   return controller;
 }
 
-/** The running service: every trigger ends here in a job, and every job ends in the states of the targets. */
+/**
+ * Connects the parts of the running service. Triggers add jobs, the worker runs the jobs, and the results update the
+ * states of the targets.
+ */
 export class Controller {
   readonly #parts: ServiceParts;
   readonly #in: TriggerParts;
@@ -47,7 +53,7 @@ export class Controller {
   readonly #watchErrors: WatchErrors;
   readonly #running = new DisposableStack();
   /**
-   * Whether any mapping names a workload to restart. When no mapping does so any longer, a last run drops the pending
+   * Whether any mapping names a workload to restart. When the last such mapping is gone, one more run drops the pending
    * restarts.
    */
   #hasWorkloads = true;
@@ -121,7 +127,7 @@ export class Controller {
     return this.#in.orders.place(id, requestId);
   }
 
-  /** Stores the outcome of a step outside the target's own job. */
+  /** Stores the outcome of a deletion or of a release, which happens outside of the target's own job. */
   noteDeletion(outcome: Outcome, requestId: string): void {
     this.#out.noteDeletion(outcome, requestId, this.#parts.clock.now());
   }
@@ -139,7 +145,10 @@ export class Controller {
     this.#out.deletion.requestOrphanCheck();
   }
 
-  /** Queues the failed targets and sweeps of a store that recovered, or whose credentials or definition changed. */
+  /**
+   * Queues the failed targets and the failed sweeps of a store. Called when the store has recovered, or when its
+   * credentials or its definition have changed.
+   */
   storeRecovered(store: string): void {
     const { resync, states, schedule } = this.#in;
     resync.storeRecovered(store);
@@ -185,7 +194,10 @@ export class Controller {
     resync.checkAll();
   }
 
-  /** Takes a run of any replica. It can complete the order of a person, and a newer input makes the target due again. */
+  /**
+   * Called with the result of a run on any replica. The result can complete a person's order. If an input is newer than
+   * the run, the target is due again.
+   */
   #noteRun({ target, requestId }: TargetState): void {
     this.#in.orders.noteRun(target, requestId);
     this.#in.resync.check([target]);
@@ -229,7 +241,10 @@ export class Controller {
     };
   }
 
-  /** Finds what was lost: jobs of targets, restarts, deletions and unresolved namespaces. */
+  /**
+   * Adds the jobs that may have been lost: of targets, restarts and deletions. Resolves the namespaces that could not
+   * be resolved before.
+   */
   #resync(): void {
     const { resync, states, steps } = this.#in;
     const { ages, auditHealth, sweepRecord } = this.#out;

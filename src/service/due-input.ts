@@ -11,11 +11,11 @@ export interface Due {
   readonly reason: Reason;
   /** When the cause became known, by the steady clock of this process. */
   readonly since: number;
-  /** The request of the event that caused it. */
+  /** The request id of the event, if an event is the cause. */
   readonly requestId?: string;
 }
 
-/** Everything that this process knows of a target. All times without a comment are of the steady clock. */
+/** Everything that this process knows of a target. Times without a comment are by the steady clock of this process. */
 export interface DueInput {
   readonly desired: DesiredTarget;
   readonly inputs: TargetInputs;
@@ -39,7 +39,7 @@ export interface DueInput {
   readonly isSetBack: boolean;
 }
 
-/** What this process knows of a Secret besides the last runs. The times are of `TargetStates.steadyClock`. */
+/** What this process knows of a Secret besides the last runs. The times are by `TargetStates.steadyClock`. */
 export interface TargetInputs {
   readonly target: TargetId;
   /** The metadata from the watch. */
@@ -56,9 +56,9 @@ export interface TargetInputs {
   hint?: { readonly at: number; readonly requestId: string };
   /** The last pin on record, for one mapping of the target. Without `to`, the target was unpinned. */
   pin?: { readonly at: number; readonly mapping: string; readonly to: number | undefined };
-  /** When this process found a failure or an unfinished change on record, with nothing after it. */
+  /** When this process found that the last record of the target is a failure or an unfinished change. */
   unresolvedAt?: number;
-  /** When a round last reached a target whose changes only a run can notice. */
+  /** When a sweep last reached the target, if only a run can notice its changes (a search, or mode `merge`). */
   fullRunAt?: number;
   /** The last job that this process added for the target. */
   lastRequest?: LastRequest | undefined;
@@ -69,7 +69,7 @@ export interface LastRequest {
   /** Milliseconds since 1970. */
   readonly wallAt: number;
   readonly requestId: string;
-  /** When the target was last asked for with another request id, in milliseconds since 1970. */
+  /** When a job with another request id was last added for the target, in milliseconds since 1970. */
   readonly wallAtByOthers: number | undefined;
   /** Whether the queue has accepted the job, or may still accept it. */
   isAccepted: boolean;

@@ -6,17 +6,20 @@ import type { Due, DueInput } from './due-input.ts';
 import { sourceDue } from './source-due.ts';
 import type { TargetState } from './target-state.ts';
 
-/** A job counts as lost after this time, because many other jobs may run first. */
+/**
+ * If no run follows within this time, the queue counts as having lost the job. The time is long, because many other
+ * jobs may run first.
+ */
 const LOST_AFTER_MS = 60_000;
 /**
- * Wait this long, because the previous owner may recreate its Secret immediately. Controllers and `kubectl replace
- * --force` do that.
+ * A name must stay free for this time before the target is written, because the previous owner may recreate its Secret.
+ * Controllers and `kubectl replace --force` do that.
  */
 const FREED_WAIT_MS = 30_000;
 
 /**
- * Decides whether a target needs a run now. A target is due if an input is newer than its last run. One job
- * is added for each input, and another one if no run has followed within a minute.
+ * Decides whether a target needs a run now. A target is due if an input is newer than its last run. One job is added
+ * for each input. If no run follows within a minute, the job is added again.
  */
 export function due(input: DueInput): Due | undefined {
   let found: Due | undefined;
@@ -28,7 +31,7 @@ export function due(input: DueInput): Due | undefined {
   return found;
 }
 
-/** Whether no run has followed the cause, and no job for it waits in the queue. */
+/** Whether a job must be added: no run has followed the cause, and no job for the cause waits in the queue. */
 function isOpen({ since }: Due, { freshAt, inputs: { lastRequest }, now }: DueInput): boolean {
   if (since <= freshAt) return false;
   if (!lastRequest?.isAccepted || since > lastRequest.at) return true;
@@ -44,7 +47,7 @@ function configuration({ change }: DueInput): Due | undefined {
   return change && { reason: change.isNew ? 'first' : 'event', since: change.at };
 }
 
-/** The Secret differs from the target, according to the watch. */
+/** According to the watch, the Secret is missing or does not have the content that its mapping and sources define. */
 function cluster(input: DueInput): Due | undefined {
   const { run, inputs, isInSync, wallNow } = input;
   const { meta, metaAt } = inputs;
@@ -56,7 +59,9 @@ function cluster(input: DueInput): Due | undefined {
   return isInSync() && run.kind !== 'refused' ? undefined : { reason: 'drift', since: metaAt };
 }
 
-/** A target without a run. If it was in sync when this process first saw it, a later difference is drift. */
+/**
+ * Checks a target that has had no run. If it was in sync when this process first saw it, a later difference is drift.
+ */
 function firstLook({ desired, inputs, isListed, isInSync }: DueInput): Due | undefined {
   const { meta, metaAt } = inputs;
   if (meta === undefined ? !isListed : isInSync()) return undefined;
@@ -65,7 +70,7 @@ function firstLook({ desired, inputs, isListed, isInSync }: DueInput): Due | und
 }
 
 function missing({ inputs, isListed, now }: DueInput, run: TargetState): Due | undefined {
-  // Only the deletion step ends a hold. A repair would conflict with it.
+  // Only the deletion step ends a hold. A repair would conflict with the deletion step.
   if (!isListed || run.kind === 'held') return undefined;
   if (run.alive) return { reason: 'drift', since: inputs.metaAt };
   // The target was refused because another owner's Secret had its name. The name is free now.
@@ -102,20 +107,20 @@ function pin({ desired: { mapping }, inputs, run }: DueInput): Due | undefined {
   return shown === recorded.to ? undefined : { reason: 'event', since: recorded.at };
 }
 
-/** The audit contains a failure or an unfinished change of the target, and nothing after it. */
+/** The last record of the target in the audit is a failure or an unfinished change. */
 function record({ inputs: { unresolvedAt } }: DueInput): Due | undefined {
-  // The least urgent reason: these runs write nothing, and after an outage there may be one for every target.
+  // Use the least urgent reason, because these runs write nothing. After an outage, every target may need such a run.
   return unresolvedAt === undefined ? undefined : { reason: 'sweep', since: unresolvedAt };
 }
 
-/** A round has reached a target whose changes only a run can notice. */
+/** A sweep has reached a target whose changes only a run can notice (a search, or mode `merge`). */
 function round({ inputs: { fullRunAt } }: DueInput): Due | undefined {
   return fullRunAt === undefined ? undefined : { reason: 'sweep', since: fullRunAt };
 }
 
 /**
- * The queue has lost the wake-up of a retry. If the clock was set back, the retry would be late, and sweeps skip targets
- * with a pending retry.
+ * The time of the retry has passed without a run, so the queue has lost the wake-up. If the clock was set back, the
+ * wake-up would come too late, and sweeps skip a target with a pending retry.
  */
 function retry({ run, now, wallNow, isSetBack }: DueInput): Due | undefined {
   if (run?.retryAt === undefined) return undefined;

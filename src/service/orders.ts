@@ -15,8 +15,9 @@ interface Order {
 
 /**
  * The requests of persons that this process has queued and that have no result yet. During a run, the queue keeps at
- * most one further job for the same target. A newer add may replace the reason and the request id of that job. So an
- * order is queued again after each run that another request caused, and after an outage of the queue.
+ * most one further job for the same target. A newer add may replace the reason and the request id of that further job.
+ * So an order is queued again after each run that another request caused. It is also queued again after an outage of
+ * the queue, which may have lost its job.
  */
 export class Orders {
   readonly #triggers: Pick<Triggers, 'request' | 'trigger' | 'repeat'>;
@@ -35,7 +36,7 @@ export class Orders {
   async place(target: TargetId, requestId: string): Promise<void> {
     const subject = formatSubject({ kind: 'target', ...target });
     const order = { target, requestId, at: this.#clock.now() };
-    // The run may end before its add has returned.
+    // Remember the order before the add, because the run may end before the add returns.
     this.#orders.set(subject, order);
     try {
       await this.#triggers.request({ target, reason: 'manual', requestId });
@@ -45,7 +46,7 @@ export class Orders {
     }
   }
 
-  /** Takes the result of a run, whichever process ran it. */
+  /** Called with the result of a run, whichever process ran it. */
   noteRun(target: TargetId, requestId: string): void {
     const subject = formatSubject({ kind: 'target', ...target });
     const order = this.#orders.get(subject);

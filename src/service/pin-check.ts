@@ -29,12 +29,13 @@ export class PinCheck {
     this.#deps = deps;
   }
 
-  /** Notes the pins since the last call, for each target the last one. Returns these targets. */
+  /** Notes the last pin of each target that was pinned or unpinned since the last call. Returns these targets. */
   async find(): Promise<readonly TargetId[]> {
     const { audit, clock, snapshot, states } = this.#deps;
     if (Math.abs(clock.now() - this.#checkedAt) < EVERY_MS) return [];
     this.#checkedAt = clock.now();
-    // Read the head before the records. The next check then starts at the records that this check may have missed.
+    // Read the head before the records. Records that are added meanwhile come after this head, so the next check finds
+    // them.
     const head = await audit.head();
     const records = [...(await this.#since('rollback')), ...(await this.#since('unpin'))];
     this.#lastSequence = head.sequence;

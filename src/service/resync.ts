@@ -36,8 +36,8 @@ export interface ResyncDeps {
 const BURST_MS = 500;
 
 /**
- * Adds a job for each target that is due. Every input of a target is followed by a check of that target. A periodic
- * check of all targets finds those whose jobs were lost.
+ * Adds a job for each target that is due. A target is checked after each new input. A periodic check of all targets
+ * finds the targets whose jobs were lost.
  */
 export class Resync {
   readonly #deps: ResyncDeps;
@@ -46,7 +46,7 @@ export class Resync {
   /** When each store or watch last recovered, by name. */
   readonly #storesUp = new Map<string, number>();
   readonly #watchesUp = new Map<string, number>();
-  /** The last comparison of each metadata with its target. */
+  /** The last comparison of each Secret's metadata with its target. */
   readonly #compared = new WeakMap<SecretMeta, Comparison>();
   #burst = { requestId: '', at: Number.NEGATIVE_INFINITY };
   #lastWall: number;
@@ -70,21 +70,21 @@ export class Resync {
   /**
    * Checks all targets.
    *
-   * @param lostUntil Jobs that were added up to this time may be lost. In milliseconds since 1970.
+   * @param lostUntil Jobs that were added up to this time may be lost. The time is in milliseconds since 1970.
    */
   checkAll(lostUntil = Number.NEGATIVE_INFINITY): void {
     const { snapshot, states, clock } = this.#deps;
     const now = clock.now();
     const isSetBack = now < this.#lastWall;
     this.#lastWall = now;
-    // A time in the future shows that the clock was set back.
+    // If the time of a job is in the future, the clock was set back, and the job counts as lost.
     for (const { lastRequest } of states.allInputs())
       if (lastRequest !== undefined && (lastRequest.wallAt <= lostUntil || lastRequest.wallAt > now))
         lastRequest.isAccepted = false;
     this.#checkDesired(snapshot().targets, randomUUID(), isSetBack);
   }
 
-  /** Takes a Secret from the watch. */
+  /** Called when the watch reports a Secret. */
   changed(meta: SecretMeta): void {
     const desired = this.#deps.snapshot().forTarget(meta.id);
     // Do not store Secrets that are not targets, to save memory.
@@ -93,7 +93,7 @@ export class Resync {
     this.check([meta.id]);
   }
 
-  /** Takes the deletion of a Secret from the watch. */
+  /** Called when the watch reports that a Secret was deleted. */
   deleted(target: TargetId): void {
     const { snapshot, states } = this.#deps;
     if (snapshot().forTarget(target).length === 0) return;
@@ -101,7 +101,10 @@ export class Resync {
     this.#checkMissing([target]);
   }
 
-  /** Takes the end of the first lists of a watch. A target in these scopes without metadata is missing. */
+  /**
+   * Called when the watches of these scopes have received their first lists. A target in these scopes without metadata
+   * is missing.
+   */
   listed(scopes: readonly WatchScope[]): void {
     const { snapshot, states } = this.#deps;
     const now = snapshot();
@@ -212,8 +215,8 @@ export class Resync {
   }
 
   /**
-   * Limits the runs for a Secret of another owner, because the owner may change its Secret constantly. Retries and
-   * sweeps run in any case.
+   * Limits the runs that are caused by changes of a Secret that somebody else owns, because the owner may change it
+   * constantly. Retries and sweeps are not limited.
    */
   #mayLook({ target: id, reason }: FoundTrigger): boolean {
     const { meta } = this.#deps.states.inputs(id);
@@ -255,10 +258,10 @@ function latest(times: ReadonlyMap<string, number>, names: readonly string[]): n
 const MAX_LOOKS = 5;
 const LOOK_INTERVAL_MS = 12_000;
 
-/** For each Secret, allows a burst of looks, then one look per interval. */
+/** Limits how often each Secret is checked: a burst of checks is allowed, and then one check per interval. */
 class ForeignLooks {
   readonly #clock: Clock;
-  /** In the order of the last look. */
+  /** Sorted by the time of the last check. */
   readonly #used = new Map<string, { readonly left: number; readonly at: number }>();
 
   constructor(clock: Clock) {

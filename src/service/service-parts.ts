@@ -37,7 +37,7 @@ export interface ServiceParts {
   readonly resolve: () => Promise<readonly DesiredTarget[]>;
   readonly stores: StoreParts;
   readonly openContext: (request: { requestId: string; actor: Actor }) => Promise<SyncContext>;
-  /** The deletion step for proposed deletions and orphans. */
+  /** Runs the deletion step for proposed deletions and orphans. */
   readonly destroy: DeletionStepDeps['destroy'];
   /** Restarts pending workloads. Returns the delay until the next check. */
   readonly restart: () => Promise<number | undefined>;
@@ -46,8 +46,8 @@ export interface ServiceParts {
   /** Whether the latest record of a target is a failure. */
   readonly hasOpenFailure: (mapping: string, target: TargetId) => Promise<boolean>;
   /**
-   * Hash of the configuration that a mapping's runs use in this replica. Without it, all replicas are assumed to have
-   * the same configuration.
+   * Hash of the configuration that a mapping's runs use in this replica. Without this function, all replicas are
+   * assumed to have the same configuration.
    */
   readonly configHashOf?: ((mapping: string) => string | undefined) | undefined;
   readonly isBehind?: TargetRunnerDeps['isBehind'];

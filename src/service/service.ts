@@ -53,7 +53,7 @@ export interface StoreStatus {
   readonly expectedCallsPerHour?: number;
 }
 
-/** A source of events, from the view of the replica that answers. */
+/** A source of events, as seen by the replica that answers. */
 export interface IntakeStatus {
   readonly kind: Origin['kind'];
   readonly name: string;

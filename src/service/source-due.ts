@@ -16,7 +16,7 @@ export function sourceDue(input: DueInput): Due | undefined {
   let since = Number.NEGATIVE_INFINITY;
   for (const id of refsOf(mapping).keys()) {
     const check = input.sources.get(id);
-    // A run since the check has read the source itself.
+    // Ignore a check that is older than the last run, because this run has read the source itself.
     if (check !== undefined && check.checkedAt > input.freshAt && isDue(input, id, check))
       since = Math.max(since, isNotCreated(input) && !check.isChanged ? 0 : check.checkedAt);
   }
@@ -28,9 +28,9 @@ function isDue(input: DueInput, id: string, check: SourceCheck): boolean {
   const { desired, run, inputs } = input;
   const { finding, isChanged } = check;
   const isWaiting = (run?.retryAt ?? 0) > check.wallCheckedAt;
-  // A failing target waits for its retry unless a source changed. An absence needs a run now, because each absent
-  // read counts toward its proof. After a restart, the cause of an error may have been fixed, so run once when all
-  // sources have been found.
+  // A failing target waits for its retry unless a source changed. An absence needs a run now, because each read that
+  // finds the source absent counts toward the proof of its absence. After a restart, an operator may have fixed the
+  // cause of an error. So run once when all sources have been found.
   if (isWaiting && !isChanged && !isAbsence(finding, desired))
     return check.isFirst && run?.person === true && isAllFound(input);
   // A source that is readable again may end the failure, even with the same version.
@@ -54,14 +54,16 @@ function isDue(input: DueInput, id: string, check: SourceCheck): boolean {
 }
 
 /**
- * Whether the target is not created yet. Its job usually waits in the queue. Another request for each round would open
- * a new context and repeat its reads.
+ * Whether the target is not created yet. Its job usually waits in the queue. If each sweep added another job, each of
+ * these jobs would open a new context and repeat the reads.
  */
 function isNotCreated({ run, inputs }: DueInput): boolean {
   return run === undefined && inputs.meta === undefined;
 }
 
-/** Whether the target had a successful run since a finding that cannot be compared with its annotation. */
+/**
+ * Whether the target had a successful run since this finding, which cannot be compared with the target's annotation.
+ */
 function isSettled({ run, freshAt }: DueInput, { finding, since }: SourceCheck): boolean {
   const lagMs = finding.kind === 'version' && finding.by === 'list' ? READ_LAG_MS : 0;
   return run !== undefined && run.error === undefined && freshAt >= since + lagMs;

@@ -42,8 +42,8 @@ export function targetStatus(
   const names = snapshot.shardsOf(mapping);
   const shards = names.map((name) => states.sweepState(name));
   const okAt = lastOk(targetState, lastFullSweepAt(shards));
-  // A target without sources cannot become stale. The age of a target that was in sync at startup counts from the start
-  // of the process until a round has checked its sources.
+  // A target without sources cannot become stale. A target that was in sync at startup has no time of a check yet. Its
+  // age counts from the start of the process until a sweep has checked its sources.
   const age = now - (okAt ?? states.startedAt);
   const isLate = shards.length > 0 && age > STALE_FACTOR * mapping.refreshMs + STALE_GRACE_MS;
   const meta = states.meta(id);
@@ -85,7 +85,10 @@ export function lastFullSweepAt(shards: readonly (SweepState | undefined)[]): nu
   return times.length === 0 || times.length < shards.length ? undefined : Math.min(...times);
 }
 
-/** Returns the time when the target last matched its sources. A sweep without changes confirms that it still does. */
+/**
+ * Returns the time when the target last matched its sources. A sweep that finds no changes confirms that the target
+ * still matches.
+ */
 export function lastOk(
   targetState: TargetState | undefined,
   sweptAt: number | undefined,

@@ -22,27 +22,30 @@ export class StepJobs {
     this.#deps = deps;
   }
 
-  /** The deletion step decides on proposed deletions. */
+  /** Adds the job that decides on proposed deletions. */
   addDeletion(): void {
     this.#add({ kind: 'destroy' }, DEBOUNCE_MS);
   }
 
-  /** The deletion step also looks for orphans. */
+  /** Adds the job that looks for orphans and decides on all deletions. */
   addOrphanCheck(): void {
     this.#add({ kind: 'left' }, DEBOUNCE_MS);
   }
 
-  /** Restarts workloads after the time in which further changes share one restart. */
+  /**
+   * Adds the job that restarts workloads. It runs after a delay, so that further changes within this delay share one
+   * restart.
+   */
   addRestart(): void {
     this.#add({ kind: 'restart' }, this.#deps.restartWindowMs());
   }
 
-  /** Restarts the workloads that are pending. */
+  /** Adds the job that restarts pending workloads, without a delay. */
   addRestartNow(): void {
     this.#add({ kind: 'restart' });
   }
 
-  /** Runs a target after a delay. */
+  /** Adds the job of a target, with a delay. */
   addTarget(target: TargetId, delayMs: number): void {
     this.#add({ kind: 'target', ...target }, delayMs);
   }
@@ -51,7 +54,7 @@ export class StepJobs {
     const job = { subject: formatSubject(subject), reason: 'event', requestId: randomUUID() } as const;
     this.#deps.queue.add([job], delayMs === undefined ? {} : { delayMs }).catch((thrown: unknown) => {
       const error = toAppError(thrown);
-      // A periodic task adds the job again, and the queue's health reports the outage.
+      // Do not log an outage, because the queue's health reports it. A periodic task adds the job again.
       if (!isQueueOutage(error)) this.#deps.logger.error('a job could not be queued', { error });
     });
   }

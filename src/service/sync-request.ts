@@ -10,7 +10,7 @@ import type { TargetState } from './target-state.ts';
 
 /** Maximum time that a sync request waits for its results. */
 const ANSWER_TIMEOUT_MS = 25_000;
-/** Maximum wait for the runs of this request after other runs have covered every target. */
+/** After other runs have returned a result for every target, the request waits at most this long for its own runs. */
 const OWN_RUN_WAIT_MS = 2_000;
 
 interface SyncRequest {

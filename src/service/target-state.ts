@@ -5,8 +5,8 @@ import { MAX_MESSAGE_LENGTH } from '../queue/queue.ts';
 import { OUTCOMES } from '../reconcile/outcome.ts';
 import type { KeyPlan } from '../sync/drift.ts';
 
-// Anyone with the Redis password can write these messages. A message with an invalid field that must be present is
-// ignored. Other invalid fields and unknown fields are dropped.
+// The format of the messages. Anyone with the Redis password can write them. A message is ignored if a required field
+// is invalid. Invalid optional fields and unknown fields are dropped.
 
 /** The largest time that a `Date` can represent. */
 const MAX_DATE_MS = 8.64e15;
@@ -77,7 +77,7 @@ export type TargetState = Readonly<z.output<typeof targetStateSchema>>;
 
 const sweepStateSchema = z.object({ at: time, okAt: optionalTime, code: code.optional().catch(undefined) });
 
-/** When a sweep shard was last checked, when it was last checked completely, and the error code of its last round. */
+/** When a sweep shard was last checked, when it was last checked completely, and the error code of its last sweep. */
 export type SweepState = Readonly<z.output<typeof sweepStateSchema>>;
 
 /** Returns `undefined` for a message of another format. */
@@ -116,7 +116,7 @@ export function formatTargetState(
   return JSON.stringify({ ...shortened, keys: keysThatFit(state.keys, shortened) });
 }
 
-/** Returns the keys for which the message has room, changed ones first. */
+/** Returns the keys that fit into the message. Changed keys come first. */
 function keysThatFit(keys: readonly KeyPlan[], message: TargetState): readonly KeyPlan[] {
   let room = MAX_MESSAGE_LENGTH - JSON.stringify(message).length;
   const included = new Set<KeyPlan>();

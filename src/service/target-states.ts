@@ -17,11 +17,14 @@ import {
 export interface TargetStates {
   /** When this process started. Earlier states are unknown. */
   readonly startedAt: number;
-  /** Orders the inputs and the runs of this process. */
+  /** This clock orders the inputs and the runs of this process. */
   readonly steadyClock: Clock;
   get(mapping: string, target: TargetId): TargetState | undefined;
   all(): Iterable<TargetState>;
-  /** @param freshAt Everything that the run used was read after this time. Default: runs may share reads of 15 s ago. */
+  /**
+   * @param freshAt Everything that the run used was read after this time. The default is 15 s ago, because a run may
+   * share reads that are this old.
+   */
   note(state: TargetState, freshAt?: number): void;
   /** Everything that the last run used was read after this time of the steady clock. */
   freshAt(mapping: string, target: TargetId): number;
@@ -237,7 +240,8 @@ class SharedTargetStates implements TargetStates, Disposable {
       return;
     const tookMs = Math.max(0, received.endedAt - received.startedAt);
     const sharedSince = this.steadyClock.now() - tookMs - SHARED_READ_MS;
-    // All jobs of one request are added before the first of them reads.
+    // All jobs of one request are added before the first of them reads. So this run has used no value that was read
+    // before our job was added.
     const lastRequest = this.#inputs.get(received.target)?.lastRequest;
     const isOurs = lastRequest?.requestId === received.requestId;
     this.#store(topic, received, isOurs ? Math.max(sharedSince, lastRequest.at) : sharedSince);

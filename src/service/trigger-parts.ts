@@ -15,7 +15,7 @@ import { Watches } from './watch/watches.ts';
 /** The parts that notice changes and add jobs to the queue. */
 export type TriggerParts = ReturnType<typeof createTriggerParts>;
 
-/** Creates each part after those that it uses. */
+/** Creates each part after the parts that it uses. */
 export function createTriggerParts(parts: ServiceParts) {
   const { queue, clock, instance, logger, stores } = parts;
   // Use a monotonic clock, because a jump of the wall clock is not a stall.

@@ -45,7 +45,10 @@ export class Triggers {
     void this.#addQuietly(triggers);
   }
 
-  /** Adds jobs that the queue may have lost. The request id of each job gets a suffix, so that its records differ from those of the lost job. */
+  /**
+   * Adds jobs that the queue may have lost. The request id of each job gets a suffix, so that the records of the job
+   * differ from those of the lost job.
+   */
   repeat(triggers: readonly Trigger[]): void {
     const mark = randomBytes(3).toString('hex');
     const repeated = triggers.map((trigger) => ({
@@ -70,15 +73,15 @@ export class Triggers {
   }
 
   /**
-   * Returns the time of the last job for the target, in milliseconds since 1970. Values read before that time are too
-   * old. Jobs with the id `exceptBy` are ignored.
+   * Returns when a job was last added for the target, in milliseconds since 1970. Values read before that time are too
+   * old. Jobs with the request id `exceptBy` are ignored.
    */
   requestedAt(target: TargetId, exceptBy?: string): number | undefined {
     const { lastRequest } = this.#deps.states.inputs(target);
     return lastRequest?.requestId === exceptBy ? lastRequest?.wallAtByOthers : lastRequest?.wallAt;
   }
 
-  /** Returns the targets that were asked for with this request id, in this order. */
+  /** Returns the targets whose last job was added with this request id, in the order of these adds. */
   requestedWith(requestId: string): readonly TargetInputs[] {
     const first = withoutSuffix(requestId);
     return [...this.#deps.states.allInputs()]

@@ -18,14 +18,17 @@ const SKIPPED_AFTER_ERROR = 40;
 
 /**
  * Finds failures on record whose cause was fixed while no process was running. A target that is in sync at startup gets
- * no run. Without a check, its recorded failure would stay unresolved and hide the next one.
+ * no run. Without a check, its recorded failure would stay unresolved and hide the next failure.
  */
 export class UnresolvedFailures {
   readonly #deps: UnresolvedFailuresDeps;
-  /** Each target is checked only once, because its runs record when a failure has ended. */
+  /**
+   * The targets that were added before. Each target is checked only once, because later its runs record the end of a
+   * failure.
+   */
   readonly #seen = new Set<string>();
   readonly #waiting: DesiredTarget[] = [];
-  /** All targets use the same id, so that sources that they share are read once. */
+  /** All targets use the same request id, so that the sources that they share are read once. */
   readonly #requestId = randomUUID();
   #skipped = SKIPPED_AFTER_ERROR;
 
@@ -41,7 +44,10 @@ export class UnresolvedFailures {
     this.#waiting.push(desired);
   }
 
-  /** Reads the records of one batch of targets, because there may be thousands. Then checks those with a failure. */
+  /**
+   * Reads the records of one batch of targets, because there may be thousands of targets. Then checks the targets whose
+   * last record is a failure.
+   */
   async checkNext(resync: Pick<Resync, 'check'>): Promise<void> {
     this.#skipped += 1;
     if (this.#skipped <= SKIPPED_AFTER_ERROR) return;

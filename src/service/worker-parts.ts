@@ -20,7 +20,7 @@ import { Worker } from './worker.ts';
 /** The parts that run the jobs of the queue. */
 export type WorkerParts = ReturnType<typeof createWorkerParts>;
 
-/** Creates each part after those that it uses. */
+/** Creates each part after the parts that it uses. */
 export function createWorkerParts(parts: ServiceParts, triggerParts: TriggerParts) {
   const { audit, clock, logger, queue, stores, tracer = noTracer } = parts;
   const { configuration, states, sources, steps, triggers, resync, loops } = triggerParts;

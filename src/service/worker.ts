@@ -44,7 +44,7 @@ export interface WorkerDeps {
   readonly random: () => number;
 }
 
-/** Retry delay while the audit is unavailable, because nothing may be changed without it. */
+/** Retry delay while the audit is unavailable. Without the audit, a job may change nothing. */
 const AUDIT_WAIT_MS = 5_000;
 /** Short, because the job has already waited a minute for the lock of the audit. */
 const LOCK_WAIT_MS = 5_000;
@@ -53,7 +53,7 @@ const SWEEP_RETRY_MS = 15_000;
 const CONFIG_CHANGED_WAIT_MS = 100;
 /** A job counts as stalled after this time without progress. Answers from its stores count as progress. */
 const JOB_DEADLINE_MS = 300_000;
-/** Longer, because a deletion job reads every target on record, one at a time. */
+/** Longer than the deadline of other jobs, because a deletion job reads every target on record, one at a time. */
 const DELETION_DEADLINE_MS = 3_600_000;
 
 /** Runs each job of the queue according to the kind of its subject. */
@@ -130,7 +130,10 @@ export class Worker {
     }
   }
 
-  /** Runs a job in its compartment. While the job waits there or for values, answers from its stores are progress. */
+  /**
+   * Runs a job in its compartment. While the job waits for its start or for values, answers from its stores count as
+   * progress.
+   */
   #inCompartment(
     name: string,
     { reason }: Job,

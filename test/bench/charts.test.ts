@@ -27,7 +27,7 @@ describe('the charts of a result', () => {
       ),
     ].map(([, text]) => text ?? '');
 
-  it('each chart names the engine of each run, and the concurrency unless the concurrency is the default', () => {
+  it('each chart names the engine of each run, and names the concurrency unless it is the default concurrency', () => {
     const of = (id: string) => row({ id, title: '', unit: 's', value: 3, floor: 1, goal: { value: 6 } });
     const rows = [of('first/time/memory'), of('first/time/redis-64')];
     expect(textsOf('bench-latency.svg', rows)).toEqual([
@@ -35,7 +35,7 @@ describe('the charts of a result', () => {
     ]);
   });
 
-  it('the charts show the percentiles of events and new mappings for each engine', () => {
+  it('the charts show latency percentiles of events and of new mappings for each engine', () => {
     const event = row({
       id: 'event/all/memory',
       title: '',
@@ -77,7 +77,7 @@ describe('the charts of a result', () => {
     expect(chartsOf(resultOf([other]))).toEqual({});
   });
 
-  it('the charts show the memory of each cycle', () => {
+  it('the charts show how much memory the process uses after each cycle', () => {
     const steady = row({
       id: 'memory/steady',
       title: 'the most',

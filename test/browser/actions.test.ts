@@ -6,7 +6,7 @@ import { column, describeInChromium, go } from './harness.ts';
 import { mappingsOf, STATUS, target, typical } from './scene.ts';
 
 describeInChromium('the dashboard (as an operator)', (visit) => {
-  it('syncs a mapping and shows the result', async () => {
+  it('syncs a mapping, and then shows the result of the sync', async () => {
     await using tab = await visit({ role: 'operator', at: '/mappings' });
     await tab.page.getByRole('button', { name: 'Sync now: billing' }).click();
     await tab.page.getByText('1 updated, 2 unchanged').first().waitFor();
@@ -44,7 +44,7 @@ describeInChromium('the dashboard (as an operator)', (visit) => {
     expect(await page.locator('.holds li').filter({ hasText: 'legacy-jobs' }).count()).toBe(0);
   });
 
-  it('closes the release dialog by the cancel button or Escape, and restores the focus', async () => {
+  it('closes the release dialog if the user presses the cancel button or Escape, and restores the keyboard focus', async () => {
     await using tab = await visit({ role: 'operator', at: '/holds' });
     const { page, site } = tab;
     const release = page.getByRole('button', { name: 'Release: update shop/mailer' });
@@ -118,7 +118,7 @@ describeInChromium('the dashboard (as an operator)', (visit) => {
     expect(await page.getByRole('button', { name: 'Export' }).getAttribute('aria-disabled')).toBeNull();
   });
 
-  it('filters targets by state and name, and keeps the filter in the URL', async () => {
+  it('shows only targets with a chosen state and name, and keeps this choice in the URL', async () => {
     await using tab = await visit({ role: 'operator', at: '/' });
     const { page } = tab;
     await page
@@ -211,7 +211,7 @@ describeInChromium('the dashboard (as an operator)', (visit) => {
     expect(syncCalls).toBe(1);
   });
 
-  it('shows the keys and searches of a mapping', async () => {
+  it('shows all keys and all searches that a mapping uses as sources', async () => {
     await using tab = await visit({ role: 'viewer', at: '/mappings/billing' });
     const items = await tab.page.locator('.plain-list li').allInnerTexts();
     expect(items).toEqual([

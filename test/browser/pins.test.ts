@@ -40,7 +40,7 @@ function pinningService() {
 }
 
 describeInChromium('the controls for rollback and unpin', (visit) => {
-  it('rolls back to a recorded change after showing the effects', async () => {
+  it('shows the effects of a rollback, and then rolls the target back to a recorded change', async () => {
     const { calls, service } = pinningService();
     await using tab = await visit({ role: 'operator', at: '/records/13', service });
     const { page } = tab;
@@ -105,7 +105,7 @@ describeInChromium('the controls for rollback and unpin', (visit) => {
     expect(await button.evaluate((one) => one === document.activeElement)).toBe(true);
   });
 
-  it('warns when a rollback pins the target but cannot change it', async () => {
+  it('shows a warning if a rollback pins the target but cannot change the target', async () => {
     const rollback: Service['rollback'] = async (_, __, ___, requestId) => ({
       ...{ ok: false, requestId, summary: { failed: 1 }, held: [], pending: 0 },
       targets: [{ mapping: 'payments-db', outcome: 'failed', code: 'CLUSTER_UNAVAILABLE' }],

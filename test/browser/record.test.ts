@@ -17,7 +17,7 @@ describeInChromium('the record view', (visit) => {
     expect(tab.complaints).toEqual([]);
   });
 
-  it("links each value's fingerprint to the records with the same fingerprint", async () => {
+  it('shows the fingerprint of each value as a link to the records with this fingerprint', async () => {
     await using tab = await visit({ role: 'viewer', at: '/records/15' });
     const { page } = tab;
     const values = page.locator('section', { has: page.locator('#values') });
@@ -64,7 +64,7 @@ describeInChromium('the record view', (visit) => {
     expect(await page.locator('#live').innerText()).toMatch(/Record 15 is reviewed/);
   });
 
-  it('flags a record without a note', async () => {
+  it('flags a record although the user has entered no note', async () => {
     await using tab = await visit({ role: 'operator', at: '/records/8' });
     await tab.page.getByRole('button', { name: 'Flag' }).click();
     await tab.page.locator('#review .badge.warn').waitFor();
@@ -195,7 +195,7 @@ describeInChromium('the record view', (visit) => {
     );
   }
 
-  it('shows that the start of a chain is not verified', async () => {
+  it('shows after a verification that the link to the removed records is not verified', async () => {
     await using tab = await visit({ role: 'viewer' });
     await tab.page.route('**/verify', (route) =>
       route.fulfill({ json: { ok: true, records: 16, checkpoints: 0, from: 5, cutProved: false } }),
@@ -206,7 +206,7 @@ describeInChromium('the record view', (visit) => {
       .toMatch(/Intact: 16 records.*begins at record 5\. The link to the removed record 4 is not verified\./);
   });
 
-  it('continues a verification across a refresh and a change of view', async () => {
+  it('continues a verification while the page refreshes or the user opens another view', async () => {
     let version = '1.2.3';
     await using tab = await visit({ role: 'viewer', at: '/mappings' });
     const { page } = tab;

@@ -14,7 +14,7 @@ const VALUE = print('4b0f79b1a0');
 const SOURCE = { store: 'team-vault', key: 'app/db' } as const;
 
 describeInChromium('the list of records', (visit) => {
-  it('filters by each field, and shows the same list when the URL is opened again', async () => {
+  it('shows only records that match a filter, for each field, and shows the same records if the URL is opened again', async () => {
     await using tab = await visit({ role: 'viewer', at: '/records' });
     const { page } = tab;
     const cases: readonly (readonly [label: string, value: string, expected: readonly string[]])[] = [
@@ -54,7 +54,7 @@ describeInChromium('the list of records', (visit) => {
     expect(tab.complaints).toEqual([]);
   });
 
-  it('combines filters and removes them one by one', async () => {
+  it('applies several filters at the same time, and lets the user remove each filter separately', async () => {
     await using tab = await visit({ role: 'viewer', at: '/records?mapping=payments-db&action=update' });
     const { page } = tab;
     expect(await column(page, 'Record')).toEqual(['#13', '#12']);
@@ -217,7 +217,7 @@ describeInChromium('the list of records', (visit) => {
     expect(tab.complaints).toEqual([]);
   });
 
-  it('shows at most 50 source versions of a value, and reports when there are more', async () => {
+  it('shows at most 50 source versions of a value, and reports if more versions exist', async () => {
     const versions = Array.from({ length: 51 }, (_, n) => ({ ...SOURCE, version: String(n) }));
     const entries = versions.map((source) => entry({ ...SOURCE, sources: [source], after: VALUE }));
     const at = `/records?fingerprint=${encodeURIComponent(VALUE)}`;

@@ -88,7 +88,7 @@ describeInChromium('the sign-in', (visit) => {
     expect(session.requestCount()).toBe(1);
   });
 
-  it('starts only one session if two sign-in forms complete after a page restore', async () => {
+  it('starts only one session if the user signs in twice because the browser restored the page', async () => {
     await using tab = await visit();
     const { page } = tab;
     const requests: string[] = [];
@@ -144,7 +144,7 @@ describeInChromium('the sign-in', (visit) => {
     expect(await page.getByLabel('Access token').inputValue()).toBe('halfway');
   });
 
-  it('does not show the verification of the previous session', async () => {
+  it('shows the result of a verification only in the session that started this verification', async () => {
     await using tab = await visit({ role: 'viewer' });
     const { page } = tab;
     const verify = await delayResponses(page, '**/verify');
@@ -169,18 +169,21 @@ describeInChromium('the sign-in', (visit) => {
     ['viewer', 0, 0, 0],
     ['reviewer', 1, 0, 0],
     ['operator', 1, 8, 2],
-  ] as const)('offers a %s only the actions of that role', async (role, reviews, syncs, releases) => {
-    await using tab = await visit({ role, at: '/records/15' });
-    const { page } = tab;
-    const buttons = (name: RegExp) => page.getByRole('button', { name }).count();
-    expect(await buttons(/Mark as reviewed/)).toBe(reviews);
-    await page.getByRole('link', { name: 'Mappings' }).click();
-    await page.getByText('8 targets of 8').waitFor();
-    expect(await buttons(/Sync now/)).toBe(syncs);
-    await page.getByRole('link', { name: 'Holds' }).click();
-    await page.getByText('would be lost').first().waitFor();
-    expect(await buttons(/^Release/)).toBe(releases);
-    if (releases === 0) expect(await page.getByText('requires the role operator').count()).toBe(2);
-    expect(tab.complaints).toEqual([]);
-  });
+  ] as const)(
+    'offers a user with the role %s only the actions that this role allows',
+    async (role, reviews, syncs, releases) => {
+      await using tab = await visit({ role, at: '/records/15' });
+      const { page } = tab;
+      const buttons = (name: RegExp) => page.getByRole('button', { name }).count();
+      expect(await buttons(/Mark as reviewed/)).toBe(reviews);
+      await page.getByRole('link', { name: 'Mappings' }).click();
+      await page.getByText('8 targets of 8').waitFor();
+      expect(await buttons(/Sync now/)).toBe(syncs);
+      await page.getByRole('link', { name: 'Holds' }).click();
+      await page.getByText('would be lost').first().waitFor();
+      expect(await buttons(/^Release/)).toBe(releases);
+      if (releases === 0) expect(await page.getByText('requires the role operator').count()).toBe(2);
+      expect(tab.complaints).toEqual([]);
+    },
+  );
 });

@@ -108,7 +108,7 @@ describe('connections', () => {
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(6_000_000);
   });
 
-  it('closes the connections when the client is closed, and opens new ones for a later request', async () => {
+  it('closes the connections when the client is closed, and opens new connections for the next request', async () => {
     await using server = await startApiServer();
     const client = await open(server);
     server.answer((_, response) => response.end('{}'));
@@ -142,7 +142,7 @@ describe('an identity', () => {
   it.each([
     ['', { tokenFile: 'token' }],
     [' and takes precedence over an inline token', { tokenFile: 'token', token: 'ended' }],
-  ])('uses a changed token file, which is next to the kubeconfig%s', async (_, user) => {
+  ])('uses the token file beside the kubeconfig after this file has changed%s', async (_, user) => {
     await using server = await startApiServer(user);
     const token = join(server.folder, 'token');
     await writeFile(token, 'first\n');
@@ -190,34 +190,37 @@ describe('an identity', () => {
   it.each([
     ['the current context is another one', 'y', 'x'],
     ['the context names another server', 'x', 'old'],
-  ])('sends no token of another cluster if %s in the changed kubeconfig', async (_, current, kept) => {
-    await using server = await startApiServer({ token: 'old' });
-    const { clock, advance } = withClock();
-    await using client = await open(server, { clock });
-    server.answer((_, response) => response.writeHead(401).end());
-    await client.send(get);
-    const text = stringify({
-      ...(parse(kubeconfigText({ server: 'https://other' }, { token: 'of another cluster' })) as object),
-      contexts: [
-        { name: current, context: { cluster: 'c', user: 'u' } },
-        { name: kept, context: { cluster: 'mine', user: 'me' } },
-      ],
-      'current-context': current,
-    });
-    const { clusters, users, ...rest } = parse(text) as { clusters: object[]; users: object[] };
-    await writeFile(
-      server.kubeconfig,
-      stringify({
-        ...rest,
-        clusters: [...clusters, { name: 'mine', cluster: { server: server.address } }],
-        users: [...users, { name: 'me', user: { token: 'renewed' } }],
-      }),
-    );
-    advance(10_000);
-    await client.send(get);
-    expect(tokensSeen(server)).not.toContain('Bearer of another');
-    expect(tokensSeen(server).at(-1)).toBe(kept === 'x' ? 'Bearer renewed' : 'Bearer old');
-  });
+  ])(
+    'sends no token of a different cluster to the API server if %s in the changed kubeconfig',
+    async (_, current, kept) => {
+      await using server = await startApiServer({ token: 'old' });
+      const { clock, advance } = withClock();
+      await using client = await open(server, { clock });
+      server.answer((_, response) => response.writeHead(401).end());
+      await client.send(get);
+      const text = stringify({
+        ...(parse(kubeconfigText({ server: 'https://other' }, { token: 'of another cluster' })) as object),
+        contexts: [
+          { name: current, context: { cluster: 'c', user: 'u' } },
+          { name: kept, context: { cluster: 'mine', user: 'me' } },
+        ],
+        'current-context': current,
+      });
+      const { clusters, users, ...rest } = parse(text) as { clusters: object[]; users: object[] };
+      await writeFile(
+        server.kubeconfig,
+        stringify({
+          ...rest,
+          clusters: [...clusters, { name: 'mine', cluster: { server: server.address } }],
+          users: [...users, { name: 'me', user: { token: 'renewed' } }],
+        }),
+      );
+      advance(10_000);
+      await client.send(get);
+      expect(tokensSeen(server)).not.toContain('Bearer of another');
+      expect(tokensSeen(server).at(-1)).toBe(kept === 'x' ? 'Bearer renewed' : 'Bearer old');
+    },
+  );
 
   it('does not retry a request with an unchanged login while the server rejects that login', async () => {
     await using server = await startApiServer();
@@ -253,7 +256,7 @@ describe('an identity', () => {
   it.each([
     ['token', { token: 't' }, 'Bearer t'],
     ['password', { username: 'a', password: 'b' }, 'Basic YTpi'],
-  ])('uses the inline %s even if another login is also configured', async (_, user, seen) => {
+  ])('uses the inline %s even if the kubeconfig configures a second login', async (_, user, seen) => {
     await using server = await startApiServer({ ...user, 'auth-provider': { name: 'oidc', config: {} } });
     await using client = await open(server);
     server.answer(json(200, {}));
@@ -356,7 +359,7 @@ describe('an identity', () => {
       'key',
       'the client certificate or its key is not valid PEM, or the key has a password',
     ],
-  ])('fails for a key %s, and advises to renew the certificate', async (_, key, detail) => {
+  ])('rejects a client key %s, and advises the user to renew the certificate', async (_, key, detail) => {
     await using server = await startApiServer();
     const user = { 'client-certificate-data': data(one.cert), 'client-key-data': data(key) };
     await writeFile(server.kubeconfig, kubeconfigText({ server: 'https://127.0.0.1:1' }, user));
@@ -366,7 +369,7 @@ describe('an identity', () => {
   });
 });
 
-describe('API server that requires a client certificate', () => {
+describe('an API server that requires a client certificate', () => {
   it('reports that a client certificate is required, and sends requests after a certificate is added', async () => {
     const [own, clients] = [createAuthority('own'), createAuthority('clients')];
     const { cert, key } = clients.issue();
@@ -508,7 +511,7 @@ describe('a proxy', () => {
     ['', 'localhost', 'localhost'],
     [' and gets the server name from the kubeconfig', 'localhost', 'api.example'],
     [' by its address', '127.0.0.1', '127.0.0.1'],
-  ])('verifies through a proxy the certificate of the server%s', async (_, host, name) => {
+  ])('verifies the certificate of a server behind a proxy%s', async (_, host, name) => {
     const own = createAuthority('own');
     const names: unknown[] = [];
     const https = createServer({ ...own.issue({ names: [name] }) }, ({ socket }, response) => {

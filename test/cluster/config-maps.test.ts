@@ -37,7 +37,7 @@ function maps() {
 }
 
 describe('a ConfigMap', () => {
-  it('returns undefined for a missing ConfigMap, and creates it', async () => {
+  it('returns undefined if a ConfigMap is missing, and can then create this ConfigMap', async () => {
     server.answer((request, response) =>
       (request.method === 'GET'
         ? json(404, status(404, 'NotFound', { kind: 'configmaps' }))

@@ -35,7 +35,7 @@ const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toStrin
 
 describe('files of a directory cluster', () => {
   it.each(['EACCES', 'EPERM', 'EROFS'])(
-    'blames file permissions instead of missing Roles for the system error %s',
+    'names file permissions instead of missing Roles as the cause of the system error %s',
     async (code) => {
       const work = () => Promise.reject(Object.assign(new Error('no'), { code }));
       const thrown = await withDiskErrors('team/app', work).catch((error: unknown) => error);
@@ -255,7 +255,7 @@ describe('an unusable cluster path', () => {
     expect(await readdir(join(d.path, 'team'))).toEqual([]);
   });
 
-  it('answers pings and reads if the cluster path does not exist, and does not create the path', async () => {
+  it('answers a ping and a read if the cluster path does not exist, and does not create this path', async () => {
     await using d = await open();
     const cluster = createDirectoryCluster({ path: join(d.path, 'later'), clock });
     await expect(cluster.ping()).resolves.toEqual({});

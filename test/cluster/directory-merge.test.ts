@@ -31,7 +31,7 @@ async function open() {
 const THEIRS = 'apiVersion: v1\nkind: Secret\nmetadata: { name: app }\nstringData: { theirs: kept }\n';
 
 describe('a merge into a file of a directory cluster', () => {
-  it('records the merged keys with keyed fingerprints, and stores values only in the data', async () => {
+  it('stores only a keyed fingerprint of each merged key in the metadata, and stores values only in the data', async () => {
     await using d = await open();
     await d.hand(THEIRS);
     await d.merge({ ours: VALUE });
@@ -100,7 +100,7 @@ describe('a merge into a file of a directory cluster', () => {
 });
 
 describe('a copy of a file', () => {
-  it('treats neither the copy under another name nor any key in the copy as ours', async () => {
+  it('does not treat a copied file with a new name, or any key in this file, as ours', async () => {
     await using d = await open();
     await d.cluster.create(id, manifest());
     await d.merge({ ours: '1' });
@@ -119,7 +119,7 @@ describe('folders of a directory cluster', () => {
   const namespace = (name: string, part: object = {}) =>
     stringify({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, ...part } });
 
-  it('treats each folder as a namespace, and reads the labels of a namespace from its manifest', async () => {
+  it('treats each folder as a namespace, and reads the labels of a namespace from the manifest of this namespace', async () => {
     await using d = await open();
     await mkdir(join(d.path, 'web'));
     await mkdir(join(d.path, 'Not_A_Namespace'));
@@ -163,7 +163,7 @@ describe('folders of a directory cluster', () => {
     },
   );
 
-  it('lists the Secrets of a folder without other kinds, and fails if any manifest is unreadable', async () => {
+  it('lists only the Secrets of a folder and no objects of other kinds, and fails if any manifest is unreadable', async () => {
     await using d = await open();
     const label = { name: 'team', value: 'payments' };
     await d.cluster.create(id, manifest());

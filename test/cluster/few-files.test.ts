@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 
-it('logins and credentials report the open-file limit of the process, and work again after files are closed', () => {
+it('logins and reads of credentials fail with `too many open files` at the limit, and succeed after files are closed', () => {
   const folder = mkdtempSync(join(tmpdir(), 'secretbridge-few-'));
   using _ = { [Symbol.dispose]: () => rmSync(folder, { recursive: true }) };
   const child = [process.execPath, join(import.meta.dirname, 'few-files-child.ts'), folder];

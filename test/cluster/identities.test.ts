@@ -22,7 +22,7 @@ const access = (of: object) =>
   json(201, { kind: 'SubjectAccessReview', apiVersion: 'authorization.k8s.io/v1', status: of });
 
 describe('a Kubernetes token', () => {
-  it('reviews the token for the required audience', async () => {
+  it('asks the API server to review the token for the required audience', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     server.answer(reviewed({ authenticated: true, user, audiences: ['secretbridge'] }));
@@ -80,7 +80,7 @@ describe('a Kubernetes token', () => {
     [201, { kind: 'TokenReview', status: { authenticated: true, user: {}, audiences: ['secretbridge'] } }],
     [500, status(500, 'InternalError', {}, 'marker.token')],
   ])(
-    'throws an error, and does not call the token valid or invalid, if the response is %s %j',
+    'throws an error, instead of calling the token valid or invalid, if the response is %s %j',
     async (code, body) => {
       await using server = await startApiServer();
       await using h = await open(server);

@@ -39,7 +39,7 @@ const invalid = (detail: RegExp) =>
   expect.objectContaining({ code: 'CONFIG_INVALID', detail: expect.stringMatching(detail) });
 
 describe('the kubeconfig', () => {
-  it('uses the pod identity if there is one, with its namespace, CA and token file', async () => {
+  it('uses the identity of the pod, and the namespace, CA and token file in the pod, if the program runs in a pod', async () => {
     await using f = await folder();
     await f.write('pod/token', 't');
     await f.write('pod/namespace', 'bridge\n');
@@ -94,12 +94,12 @@ describe('the kubeconfig', () => {
   });
 });
 
-describe('a kubeconfig that kubectl also accepts', () => {
+describe('a kubeconfig that kubectl accepts', () => {
   it.each([
     ['a context without its cluster', { contexts: [{ name: 'z', context: { user: 'u', cluster: '' } }] }],
     ['a cluster without its server', { clusters: [{ name: 'z', cluster: { server: '' } }] }],
     ['a user without anything', { users: [{ name: 'z', user: null }] }],
-  ])('accepts %s, and still reads the other entries', async (_, more: Record<string, unknown[]>) => {
+  ])('accepts %s, and still reads all valid entries', async (_, more: Record<string, unknown[]>) => {
     await using f = await folder();
     const config = parse(at('https://x')) as Record<string, unknown[]>;
     for (const [list, entries] of Object.entries(more)) config[list]?.unshift(...entries);

@@ -52,7 +52,7 @@ describe('a list', () => {
     ]);
   });
 
-  it('starts the list again, without the earlier pages, after the continue token expired', async () => {
+  it('reads a list again from the first page, and drops the pages read so far, after the continue token expired', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     inTurn(
@@ -119,7 +119,7 @@ describe('a list', () => {
 });
 
 describe('namespaces', () => {
-  it('lists namespaces in sorted order, without those that are being terminated', async () => {
+  it('lists namespaces in sorted order, and omits terminating namespaces', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     const named = (name: string, part: object = {}, phase = 'Active') => ({

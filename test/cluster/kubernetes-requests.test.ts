@@ -47,7 +47,7 @@ const REFUSED: readonly (readonly [string, Answer, AppError['code']])[] = [
 ];
 
 describe('the deletion of a Secret', () => {
-  it('deletes a Secret with the uid and the version that the client has read', async () => {
+  it('deletes a Secret only if it still has the uid and the version that the client has read', async () => {
     await using server = await startApiServer();
     await using opened = await open(server);
     server.answer(json(200, status(200, '', {})));
@@ -66,7 +66,7 @@ describe('the deletion of a Secret', () => {
     ['already deleted', json(404, GONE), 'removed'],
     ['held by finalizers', json(200, secret()), 'removed'],
     ['with another uid', json(409, status(409, 'Conflict', { kind: 'Secret' })), 'conflict'],
-  ] as const)('deletes a Secret %s with the result %3$s', async (_, answer, kind) => {
+  ] as const)('the deletion of a Secret %s has the result %3$s', async (_, answer, kind) => {
     await using server = await startApiServer();
     await using opened = await open(server);
     server.answer(answer);
@@ -74,7 +74,7 @@ describe('the deletion of a Secret', () => {
   });
 
   it.each(REFUSED)(
-    'returns for %s an error with a code and without text from the server',
+    'returns an error with a code, and without text from the server, for %s',
     async (_, answer, code) => {
       await using server = await startApiServer();
       await using opened = await open(server);
@@ -145,7 +145,7 @@ describe('a merge', () => {
   });
 
   it.each(REFUSED)(
-    'returns for %s an error with a code and without text from the server',
+    'returns an error with a code, and without text from the server, for %s',
     async (_, answer, code) => {
       await using server = await startApiServer();
       await using opened = await open(server);

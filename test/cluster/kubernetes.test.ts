@@ -94,7 +94,7 @@ describe('the response to a write', () => {
       json(201, { kind: 'Pod', apiVersion: 'v1', metadata: { name: MARKER } }),
       'CLUSTER_UNAVAILABLE',
     ],
-  ])('returns for %s an error with a code and without text from the server', async (_, answer, code) => {
+  ])('returns an error with a code, and without text from the server, for %s', async (_, answer, code) => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(answer);
@@ -126,7 +126,7 @@ describe('the response to a write', () => {
       'an admission webhook of the cluster does not answer',
     ],
     [422, `Secret "x" is invalid: ${MARKER}`, undefined],
-  ])('describes for the status %i the violated rule in our own words (%s)', async (code, message, detail) => {
+  ])('describes the violated rule in our own words for the status %i (%s)', async (code, message, detail) => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(json(code, status(code, '', { kind: 'secrets' }, message)));
@@ -307,7 +307,7 @@ describe('the replacement of a Secret', () => {
 });
 
 describe('a ping', () => {
-  it('returns the time of the server, and accepts a 403 because it shows that the server knows the identity', async () => {
+  it('returns the time of the server, and accepts a 403 because a 403 shows that the server knows the identity', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     const date = { date: 'Wed, 25 Nov 2026 10:00:00 GMT' };

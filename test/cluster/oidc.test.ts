@@ -79,7 +79,7 @@ const tokensSeen = (server: ApiServer) => new Set(server.seen.map(({ headers }) 
 const RENEWED = idToken(4_000_000_000);
 
 describe('an OIDC ID token', () => {
-  it('renews an expired token once, and uses the new token until it expires too', async () => {
+  it('renews an expired token once, and uses the renewed token until the renewed token expires', async () => {
     await using issuer = await startIssuer(() => ({ id_token: RENEWED }));
     await using server = await startWith(issuer.config());
     const { time, clock } = withClock();
@@ -119,7 +119,7 @@ describe('an OIDC ID token', () => {
     }
   });
 
-  it('renews the token after a 401 with the latest refresh token, and not with the one in the kubeconfig', async () => {
+  it('renews the token after a 401 with the latest refresh token, instead of the refresh token in the kubeconfig', async () => {
     let good = 'r0';
     let newest = '';
     const exp = 4_000_000_000;

@@ -140,7 +140,7 @@ describe('a credential plugin', () => {
     ['prune', ''],
     ['prune --yes', ''],
   ])(
-    'ends an interrupted `%s` without waiting for a hanging plugin, and no target fails',
+    'ends an interrupted `%s` without waiting for a hanging plugin, and reports no target as failed',
     async (command, says) => {
       await using server = await withPlugin('exec sleep 600');
       const cluster = `kind: kubernetes, kubeconfig: ${server.kubeconfig}`;
@@ -256,7 +256,7 @@ describe('a credential plugin', () => {
     ['itself', 'exec sleep 600'],
     ['in a child process', 'sh -c "echo \\$\\$ >> runs; exec sleep 600"'],
   ])(
-    'kills the plugin after its time limit if it hangs %s, and runs it again for the next request',
+    'kills the plugin at the time limit if the hang is in the plugin %s, and runs the plugin again for the next request',
     async (_, script) => {
       await using server = await withPlugin(
         `[ "$(wc -l < runs)" = 1 ] || exec echo '${credential({ token: 'second' })}'\n${script}\n:`,

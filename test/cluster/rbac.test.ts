@@ -98,7 +98,7 @@ describe('the RBAC permissions of a configuration', () => {
     }
   });
 
-  it('names each workload that restarts, or includes all workloads of the kind if a selector is used', () => {
+  it('grants access by name to each workload that may be restarted, and to all workloads of a kind for a selector', () => {
     const targets = [
       {
         namespace: 'web',
@@ -238,7 +238,7 @@ describe('the RBAC YAML', () => {
     expect(Array.isArray(documents) && documents.map((document) => document.toJS())).toEqual(objects);
   });
 
-  it('gives equal objects in kubectl, which reads YAML 1.1', () => {
+  it('the RBAC YAML contains the same objects for a YAML 1.1 parser, which kubectl uses', () => {
     const targets = [
       { namespace: 'on', secret: 'y' },
       { namespace: '0755', secret: 'no' },

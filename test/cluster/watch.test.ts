@@ -82,7 +82,7 @@ describe('a watch', () => {
         server.end();
       },
     ],
-  ])('a watch continues after the last event without a new list if it was %s', async (_, fault) => {
+  ])('a watch that was %s continues from the last event, without a new list', async (_, fault) => {
     await using server = await startWatchServer();
     await using followed = await follow(server);
     await followed.goesOn('11');
@@ -115,7 +115,7 @@ describe('a watch', () => {
       },
     ],
   ])(
-    'a watch lists again if the server reports by %s that the version of the watch has expired',
+    'a watch requests a new list if the server reports by %s that the version of the watch has expired',
     async (_, fault) => {
       await using server = await startWatchServer();
       await using followed = await follow(server);
@@ -138,7 +138,7 @@ describe('a watch', () => {
     ],
     ['a login page', '<html><body>Sign in\n'],
     ['bytes that are not text', Buffer.from([0x7b, 0xff, 0x0a]).toString('latin1')],
-  ])('a watch lists again after %s, because an event may be lost', async (_, text) => {
+  ])('a watch requests a new list after %s, because an event may be lost', async (_, text) => {
     await using server = await startWatchServer();
     await using followed = await follow(server);
     await followed.goesOn('11');
@@ -148,7 +148,7 @@ describe('a watch', () => {
     await followed.goesOn('12');
   });
 
-  it('a watch lists again if a handler fails', async () => {
+  it('a watch requests a new list if a handler fails', async () => {
     await using server = await startWatchServer();
     await using cluster = await connectTo(server);
     const log = createLog();

@@ -66,7 +66,7 @@ describe('a workload', () => {
     });
   });
 
-  it('reads the annotations of other writers if the API server records who owns them', async () => {
+  it('reads the annotations of other writers if the API server records the owner of each annotation', async () => {
     await using server = await startApiServer();
     await using h = await open(server);
     const entry = (manager: string, ...names: string[]) => ({
@@ -111,13 +111,16 @@ describe('a workload', () => {
   it.each([
     ['group', { 'GET /apis': json(200, GROUPS) }],
     ['kind', { 'GET /apis': json(200, ARGO), 'GET /apis/argoproj.io/v1alpha1': json(200, RESOURCES) }],
-  ])('treats a workload as missing if the cluster does not have its API %s', async (_, table) => {
-    await using server = await startApiServer();
-    await using h = await open(server);
-    server.answer(routes(table));
-    expect(await h.workloads.read(rollout)).toBeUndefined();
-    expect(await h.workloads.list('Rollout', 'team', { app: 'x' })).toEqual([]);
-  });
+  ])(
+    'treats a workload as missing if the cluster does not have the API of this workload %s',
+    async (_, table) => {
+      await using server = await startApiServer();
+      await using h = await open(server);
+      server.answer(routes(table));
+      expect(await h.workloads.read(rollout)).toBeUndefined();
+      expect(await h.workloads.list('Rollout', 'team', { app: 'x' })).toEqual([]);
+    },
+  );
 
   it('reports CLUSTER_UNAVAILABLE if a 404 does not show that the kind or the object is missing', async () => {
     await using server = await startApiServer();

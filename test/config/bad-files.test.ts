@@ -123,7 +123,7 @@ describe('an invalid configuration file', () => {
   });
 });
 
-describe('an empty file among others', () => {
+describe('an empty file beside other files', () => {
   const MAIN = '/home/ann/conf/a.yaml';
   const EMPTY = 'the file is empty; delete it, or add a comment if this is intended';
 
@@ -135,7 +135,7 @@ describe('an empty file among others', () => {
     ]);
   });
 
-  it('an empty file hides no problems in other files, and causes no false problems there', async () => {
+  it('an empty file neither hides problems in other files nor causes false problems in other files', async () => {
     const wrong = `${VALID}lgo: {}\n`.replace('store: team-vault', 'store: elsewhere');
     const loaded = await load({ [MAIN]: wrong, '/home/ann/conf/b.yaml': '' }, 'conf');
     expect(loaded.problems.map(({ file, path }) => [file, path])).toEqual([

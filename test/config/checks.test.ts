@@ -126,7 +126,7 @@ describe('targets', () => {
     ['{{ DB_PASWORD }}', 'did you mean `DB_PASSWORD`?'],
     ['{{ DB_PASSWORD | bas64 }}', 'did you mean `base64`?'],
     ['{{ DB_PASSWORD | sha256 }}', undefined],
-  ])('suggests for the template %s: %s', async (template, suggestion) => {
+  ])('rejects the template %s with this suggestion: %s', async (template, suggestion) => {
     const source = 'data: { DB_PASSWORD: { store: team-vault, key: k } }';
     const text = `name: m, target: { namespace: a }, ${source}, template: { data: { f: '${template}' } }`;
     const { problems: found } = await loadText(`${HEAD}${STORES}${mappings(text)}`);
@@ -242,7 +242,7 @@ keys: { fingerprint: [ { env: K } ] `;
 describe('the access to a key', () => {
   const rules = 'access: [ { namespaces: [a], stores: ["*"], keys: ["payments/**"] } ]\n';
 
-  it('checks the access for each mapping separately, and a violation fails only its own mapping', async () => {
+  it('checks the access of each mapping separately, and rejects only those mappings that violate the access rules', async () => {
     const text = `${rules}${mappings(
       `name: m1, target: { namespace: a }, ${DATA}`,
       'name: m2, target: { namespaces: [a, b], secret: s }, data: { A: { store: team-vault, key: payments/a } }',
@@ -268,7 +268,7 @@ describe('the access to a key', () => {
     ]);
   });
 
-  it('checks the access even if the mapping has other mistakes', async () => {
+  it('checks the access of a mapping even if a field of this mapping is invalid', async () => {
     expect(
       await problems(
         `${rules}${mappings('name: m, target: { namespace: b, tpye: Opaque }, data: { A: { store: team-vault, key: payments/a, decode: hex }, B: { store: team-vault, key: "" } }, dataFrom: [ { store: team-vault, find: { path: other, tags: [] } } ]')}`,

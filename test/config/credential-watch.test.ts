@@ -46,7 +46,7 @@ function startWatch(contents: Record<string, Content>, options: Partial<Credenti
 }
 
 describe('watched credentials', () => {
-  it('reports a credential to its owner after each change, but not after the first read', async () => {
+  it('reports a credential to the component that uses it after each change, but not after the first read', async () => {
     const contents: Record<string, Content> = { a: '1', s: '1' };
     await using watched = startWatch(contents);
     await watched.time.advance(1_000);
@@ -87,7 +87,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it('reports a credential when it appears if it was missing at the start', async () => {
+  it('reports a credential that was missing at the start as soon as the credential appears', async () => {
     const contents: Record<string, Content> = {};
     await using watched = startWatch(contents);
     await watched.time.advance(1_000);
@@ -107,7 +107,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it('reads a credential with several owners once, and reports it to each owner', async () => {
+  it('reads once a credential that several components use, and reports the credential to each component', async () => {
     const contents: Record<string, Content> = { a: '1' };
     const references = new Map([
       ['v', [file('a')]],

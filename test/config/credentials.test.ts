@@ -273,7 +273,10 @@ describe('the redacted message', () => {
     ['abcdefgh…', ['abcdef', 'abcdefghij'], '[secret]…'],
     ['abcdefxx…', ['abcdef', 'abcdefghij'], '[secret]xx…'],
     ['abcde', ['abcdef'], 'abcde'],
-  ])('redacts in the message %j the fragments %j: %j', (message, fragments, expected) => {
-    expect(hide(message, ...fragments)).toBe(expected);
-  });
+  ])(
+    'the message %j contains no fragment from the list %j after the redaction: %j',
+    (message, fragments, expected) => {
+      expect(hide(message, ...fragments)).toBe(expected);
+    },
+  );
 });

@@ -146,7 +146,7 @@ describe('a changed section', () => {
     });
   });
 
-  it('reports no difference if a file only writes out its default values', async () => {
+  it('reports no difference if the new file only adds fields with their default values', async () => {
     const before = await configOf(HEAD);
     const after = await configOf({
       ...HEAD,
@@ -194,7 +194,7 @@ describe('a changed section', () => {
     expect(isEmptyDiff(diffConfig(before, after))).toBe(false);
   });
 
-  it('reports a change of `defaults` as a change of the mappings that use them', async () => {
+  it('reports a change of `defaults` as a change of the mappings that use these defaults', async () => {
     const mappings = [mapping('own', { refresh: '9m' }), mapping('takes')];
     const before = await configOf({ ...HEAD, stores: base, mappings });
     const after = await configOf({ ...HEAD, stores: base, mappings, defaults: { refresh: '8m' } });

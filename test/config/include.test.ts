@@ -55,7 +55,7 @@ describe('an included file', () => {
     expect(whole.kind === 'usable' && whole.config.places.mappings.get('one')?.file).toBe('/srv/a.yaml');
   });
 
-  it('accepts a main file without mappings if an included file contains all of them', async () => {
+  it('accepts a main file without mappings if an included file contains all mappings', async () => {
     const noMappings = main(INCLUDE).replace(/mappings:[\s\S]*?(?=include:)/, '');
     const loaded = await load({ [MAIN]: noMappings, '/home/ann/teams/a/one.yaml': mapping('one') });
     expect(linesOf(loaded)).toEqual([]);
@@ -98,7 +98,7 @@ describe('an included file', () => {
     ]);
   });
 
-  it('reports other problems even if an included file is missing or unreadable', async () => {
+  it('reports problems in all readable files even if an included file is missing or unreadable', async () => {
     const other = INCLUDE.replace('teams/a', 'teams/b');
     const wrong = main(INCLUDE, other).replace('{ store: team-vault, key', '{ store: team-valt, key');
     const loaded = await load({ [MAIN]: wrong, '/home/ann/teams/b/one.yaml': 'mappings: [' });
@@ -116,7 +116,7 @@ describe('an included file', () => {
     expect(await lines(`<<: *all\n${mapping('one')}`)).toHaveLength(1);
   });
 
-  it('rejects an included file that --config also names, because then no bounds would apply to it', async () => {
+  it('rejects an included file that --config also names, because no bounds apply to a file that --config names', async () => {
     const loaded = await load(
       {
         '/home/ann/c/main.yaml': main(INCLUDE.replace('teams/a', 'tenant.yaml')),
@@ -140,7 +140,7 @@ describe('an included file', () => {
     ]);
   });
 
-  it('rejects a mapping name that another file uses, and shows both positions', async () => {
+  it('rejects a mapping name that two files use, and shows both positions', async () => {
     const loaded = await withTenant(mapping('payments-db'));
     expect(loaded.kind).toBe('invalid');
     expect(linesOf(loaded)).toEqual([
@@ -215,7 +215,7 @@ describe('a mapping outside its bounds', () => {
     },
   );
 
-  it('keeps the configuration and other mappings usable if one mapping exceeds its bounds', async () => {
+  it('keeps the configuration and all valid mappings usable if one mapping exceeds its bounds', async () => {
     const loaded = await withTenant(mapping('one', { source: 'A: { store: team-vault, key: b/db }' }));
     if (loaded.kind !== 'usable') return expect.unreachable();
     const access = createAccess(loaded.config);

@@ -230,7 +230,7 @@ describe('unsupported YAML', () => {
   it.each([
     ['a duplicate key', 'log: { level: info, level: debug }\n', '5:21 '],
     ['an anchor', 'log: &log { level: info }\n', '5:11 '],
-  ])('reports other problems in the file besides %s', async (_, text, place) => {
+  ])('reports all problems in a file that contains %s', async (_, text, place) => {
     const lines = linesOf(await loadText(HEAD + stores + wrong + text));
     expect(lines.map((line) => line.split(' CONFIG')[0])).toEqual([
       '4:61 mappings[0].data.A.key',
@@ -259,7 +259,7 @@ describe('unsupported YAML', () => {
   it.each([
     ['a merge key', '<<: { refresh: 5m }', '4:24 '],
     ['a name that is a list', '? [a] : b', '4:26 '],
-  ])('reports the other problems in a mapping that contains %s', async (_, unread, place) => {
+  ])('reports all problems in a mapping that contains %s', async (_, unread, place) => {
     const fields = `${unread}, refreshh: 5m, onDrift: foo, data: { A: { stor: s, key: a } }`;
     const lines = linesOf(await loadText(`${HEAD}${stores}mappings: [ { name: m, ${fields} } ]\n`));
     expect(lines.map((line) => line.split(' CONFIG')[0]?.replace(/^\S+ (?=m)/, ''))).toEqual([
@@ -291,7 +291,7 @@ describe('unsupported YAML', () => {
     },
   );
 
-  it('finds the names in both copies of a section that is set twice', async () => {
+  it('finds the store names in both copies of a `stores` section that is set twice', async () => {
     const more = 'stores: [ { name: s1, kind: files, path: x } ]\n';
     expect(linesOf(await loadText(HEAD + stores + wrong.replace('kye', 'key') + more))).toEqual([
       '5:1  CONFIG_INVALID: `stores` is set twice, first at secretbridge.yaml:3:1',
@@ -360,7 +360,7 @@ describe('the configuration path', () => {
     ['then SECRETBRIDGE_CONFIG', [], { SECRETBRIDGE_CONFIG: '/etc/secretbridge' }, 'etc'],
     ['then the file in the working folder', [], { SECRETBRIDGE_CONFIG: '' }, 'prod'],
   ])(
-    'takes the configuration path from the first place that has one: %s',
+    'takes the configuration path from the first place that contains a path: %s',
     async (_, paths, env, instance) => {
       expect(await instanceWith(paths, env)).toBe(instance);
     },

@@ -150,7 +150,7 @@ describe('an error message', () => {
     ]);
   });
 
-  it('names in the error an invalid character that only looks like a valid one', async () => {
+  it('reports which character of a name is invalid, even if it looks like a valid character', async () => {
     const [line] = linesOf(await loadText(VALID.replace('name: payments-db', 'name: p\u0430yments-db')));
     expect(line).toContain('`\u0430` (U+0430, Cyrillic) is not allowed');
     const [invisible] = linesOf(await loadText(VALID.replace('name: payments-db', 'name: "pay\u200bments"')));
@@ -190,7 +190,7 @@ describe('a source', () => {
     expect(await source(fields)).toEqual([` ${line}`.trim().replace(/^\./, '.')]);
   });
 
-  it('checks a source even if its mapping has other mistakes', async () => {
+  it('checks a source even if a field of its mapping is invalid', async () => {
     const lines = await vaultWith('data: { A: { store: w, key: 1 } }');
     expect(lines).toHaveLength(2);
   });

@@ -102,7 +102,7 @@ describe('a cached file', () => {
     );
   });
 
-  it('a load with the cache returns the configuration or problems of a load without it, after any edits', async () => {
+  it('a load with a cache returns the same configuration or problems as a load without a cache, after any edits', async () => {
     const file = fc.constantFrom('a.yaml', 'b.yaml', 'teams/c.yaml');
     const content = fc.constantFrom(
       undefined,

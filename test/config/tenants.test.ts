@@ -66,7 +66,7 @@ describe('a mapping without permission', () => {
 });
 
 describe('a tenant', () => {
-  it('a tenant can read keys within the bounds, and other keys fail with NOT_ALLOWED before any request', async () => {
+  it('a tenant can read only keys within its bounds, and gets NOT_ALLOWED for other keys before any request', async () => {
     await using vault = await startVaultServer();
     vault.put('secret', 'a/db', '{"password":"ours"}');
     vault.put('secret', 'b/db', '{"password":"theirs"}');

@@ -167,7 +167,7 @@ describe('a watched configuration', () => {
     expect(watched.changes).toEqual(['invalid', 'invalid', 'two']);
   });
 
-  it('loads a configuration when it appears if it was missing at the start', async () => {
+  it('loads a configuration that was missing at the start as soon as the configuration appears', async () => {
     const files: Record<string, string> = {};
     await using watched = await overMemory(files);
     expect(watched.watch.initial.kind).toBe('invalid');
@@ -293,7 +293,7 @@ describe.each([
   ['with events alone', 3_600_000],
   ['with checks alone', 20],
 ])('a watched configuration on disk, %s', (_, everyMs) => {
-  it('reports an edit in place, but no change of the modification time alone', async () => {
+  it('reports an edit in place, but does not report a new modification time without an edit', async () => {
     await using disk = await overDisk('c.yaml', everyMs);
     await writeFile(disk.at('c.yaml'), withInstance('one'));
     const watch = await disk.start();

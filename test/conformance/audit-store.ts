@@ -138,7 +138,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
         'more values than allowed',
         { values: Object.fromEntries(Array.from({ length: 501 }, (_, n) => [`k${n}`, fingerprint(n)])) },
       ],
-    ])('rejects an entry with %s, and appends other entries', async (_, part) => {
+    ])('rejects an entry with %s, and appends valid entries', async (_, part) => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const bad = store.append([entry(part)]);
@@ -370,7 +370,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await other.unresolvedIntents()).toEqual([]);
     });
 
-    it('reports an intent of its own running process as unresolved if the caller says that the change is over', async () => {
+    it('reports an intent of a running process as unresolved if this process declares the change to be over', async () => {
       await using harness = await openHarness();
       await using running = await harness.open('a');
       await running.append([intent, entry({ phase: 'intent', secret: 'other' })]);
@@ -421,7 +421,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       ['namespace', { namespace: 'shop' }],
       ['secret', { secret: 'other' }],
       ['attempt', { attempt: 2 }],
-    ])('reports an intent as unresolved if the only outcome is of another %s', async (_, part) => {
+    ])('reports an intent as unresolved if the only outcome has a different %s', async (_, part) => {
       await using harness = await openHarness();
       const ended = await harness.open('a');
       await ended.append([intent, { ...outcome, ...part }]);
@@ -450,7 +450,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
         ...part,
       });
 
-    it('returns the last review of each record, and finds records by their review', async () => {
+    it('returns the last review of each record, and finds records by the state of their last review', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       await store.append(Array.from({ length: 5 }, () => entry()));
@@ -483,7 +483,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await verify(store.storedRecords(1))).toMatchObject({ kind: 'intact', records: 11 });
     });
 
-    it('accepts a review of an earlier record in the same batch, and ignores a review of itself or of a later record', async () => {
+    it('accepts a review of an earlier record in the same batch, and ignores a review that names itself or a later record', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       await store.append([entry(), review(1, 'flagged'), review(2, 'reviewed'), review(5, 'reviewed')]);
@@ -549,7 +549,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await store.base()).toMatchObject({ sequence: 2 });
     });
 
-    it('keeps the list of targets, the unresolved intents and the latest record of each state when it prunes records', async () => {
+    it('keeps the list of targets, the unresolved intents and the latest records of each target when it prunes records', async () => {
       await using harness = await openHarness();
       const one = { action: 'update', secret: 'one', phase: 'outcome' } as const;
       const ended = await harness.open('gone');
@@ -643,7 +643,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await verify(target.storedRecords(1))).toMatchObject({ kind: 'intact', records: 5 });
     });
 
-    it('starts an imported chain at the base of its source', async () => {
+    it('starts an imported chain at the base of the chain from which the records were exported', async () => {
       await using from = await openHarness();
       await using to = await openHarness();
       await using source = await from.open('a');

@@ -30,7 +30,7 @@ export function describeForeignFields(open: () => Promise<ClusterHarness>): void
     await h.edit(foreign(h), { metadata: { finalizers: null } });
   });
 
-  it("owns a label after it changed the label's value, but not a label that already had the wanted value", async () => {
+  it('owns a label if a write changed the value of this label, but not if the label already had the wanted value', async () => {
     await using h = await open();
     await h.put(foreign(h), { metadata: { labels: { same: '1', other: '1' } }, data: {} });
     const labels = { same: '1', other: '2', added: '3' };
@@ -66,7 +66,7 @@ export function describeForeignFields(open: () => Promise<ClusterHarness>): void
     expect(after.ours).toEqual({ labels: ['b'], annotations: ['d'] });
   });
 
-  it('distinguishes a controller from other owners, and drops owner references only if it is told to', async () => {
+  it('distinguishes a controller from other owners, and drops owner references only if the caller requests it', async () => {
     await using h = await open();
     const owner = {
       apiVersion: 'apps/v1',

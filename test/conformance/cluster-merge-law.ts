@@ -76,7 +76,7 @@ export interface MergeLawOptions {
  * would have with server-side apply. When all mappings have ended, only the keys of other writers must remain.
  */
 export function describeMergeLaw(open: () => Promise<ClusterHarness>, options: MergeLawOptions): void {
-  it('gives each key the owner that the model gives it, and leaves keys of other writers alone', async () => {
+  it('assigns each key to the owner that the model predicts, and keeps all keys of other writers unchanged', async () => {
     await using h = await open();
     const id = { namespace: h.namespace, secret: 'foreign' };
     let edits = 0;

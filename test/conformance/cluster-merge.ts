@@ -56,7 +56,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await keysNow(h)).toEqual(['b', 'c']);
   });
 
-  it('writes nothing and reports the key if a key of another writer has another value than ours', async () => {
+  it('writes nothing, and reports the key, if another writer owns a key with a value that differs from our value', async () => {
     await using h = await open();
     await putForeign(h, { 'tls.crt': 'theirs', free: 'x' });
     const before = await h.raw(foreign(h));
@@ -65,7 +65,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await keysNow(h)).toEqual([]);
   });
 
-  it('shares a key of another writer that already has our value, and keeps this key when our own keys are removed', async () => {
+  it('shares a key with another writer if both have the same value, and keeps this key when our own keys are removed', async () => {
     await using h = await open();
     await putForeign(h, { both: 'same' });
     expect((await merge(h, { both: 'same', ours: '1' })).kind).toBe('written');
@@ -75,7 +75,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).toEqual({ both: 'same' });
   });
 
-  it('removes our keys and metadata and keeps those of others when it merges no keys, and changes nothing when it does so again', async () => {
+  it('removes only our keys and our metadata in a merge without keys, and changes nothing in a second merge without keys', async () => {
     await using h = await open();
     await putForeign(h);
     await merge(h, { ours: '1' }, { labels: { l: '1' }, annotations: { a: '1' } });
@@ -124,7 +124,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).toEqual({ theirs: 'kept', both: 'alone now' });
   });
 
-  it('loses a key that another writer changes later, and does not take the key back', async () => {
+  it('gives up a merged key after another writer has changed this key, and does not take the key back', async () => {
     await using h = await open();
     await putForeign(h);
     await merge(h, { taken: '1', ours: '1' });
@@ -195,7 +195,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await exclusiveFields()).toEqual({ labels: [], annotations: [], data: [] });
   });
 
-  it('writes nothing if a label of another writer has another value than ours', async () => {
+  it('writes nothing if another writer owns a label with a value that differs from our value', async () => {
     await using h = await open();
     await putForeign(h);
     const before = await h.raw(foreign(h));
@@ -210,7 +210,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect((await merge(h, {}, { labels: { l: '1' } })).kind).toBe('written');
   });
 
-  it('loses its merged keys if somebody replaces the Secret and removes or changes these keys', async () => {
+  it('gives up its merged keys if somebody replaces the Secret and removes or changes these keys', async () => {
     await using h = await open();
     await h.cluster.create(foreign(h), manifest());
     await merge(h, { kept: '1', changed: '1', removed: '1' });
@@ -232,7 +232,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).toEqual({ theirs: 'kept', other: '1' });
   });
 
-  it('lets twenty mappings merge into one Secret at the same time, and keeps all their keys', async () => {
+  it('keeps the keys of twenty mappings that merge into one Secret at the same time', async () => {
     await using h = await open();
     await putForeign(h);
     const second = await h.another();

@@ -64,7 +64,7 @@ export function describeWatch(
       expect(log.errors).toEqual([]);
     });
 
-    it('reports our own writes, the writes of others, and deletions', async () => {
+    it('reports our own writes, writes of other programs, and deletions', async () => {
       await using h = await open();
       await using log = openWatchLog(h.cluster, scope(h));
       await log.until(({ listCount }) => listCount() === 1);
@@ -149,7 +149,7 @@ export function describeWatch(
     });
 
     it.runIf(recordsManagers)(
-      'reports whether others were the last to write part of the content (if the cluster records managers)',
+      'reports whether another writer made the last change to any part of the content (if the cluster records managers)',
       async () => {
         await using h = await open();
         await using log = openWatchLog(h.cluster, scope(h));
@@ -183,7 +183,7 @@ export function describeWatch(
     );
 
     it.runIf(recordsManagers)(
-      "reports no field of another writer's Secret as ours, and no data as ours after an adoption that leaves the data unchanged (if the cluster records managers)",
+      "reports no field of another writer's Secret, and no data that an adoption left unchanged, as ours (if the cluster records managers)",
       async () => {
         await using h = await open();
         await h.put(app(h), { type: 'Opaque', data: { password: base64('theirs') } });
@@ -197,7 +197,7 @@ export function describeWatch(
     );
 
     it.runIf(kind === 'namespace')(
-      'reports keys that were merged into a Secret as written by others (for a watch of a namespace)',
+      'reports keys that were merged into a Secret as keys of another writer (for a watch of a namespace)',
       async () => {
         await using h = await open();
         await h.put(foreign(h), { data: { theirs: base64('1') } });

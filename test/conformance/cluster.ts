@@ -60,7 +60,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect((await readNow(h.cluster, foreign(h))).ours).toBeUndefined();
     });
 
-    it('does not create a Secret if one with this name exists, and leaves the existing Secret unchanged', async () => {
+    it('does not create a Secret if a Secret with this name exists, and leaves the existing Secret unchanged', async () => {
       await using h = await open();
       await h.put(foreign(h), { data: { key: base64('theirs') } });
       const before = await h.raw(foreign(h));
@@ -229,14 +229,14 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect((await h.cluster.replace(live, change({ immutable: true, labels }))).kind).toBe('written');
     });
 
-    it('makes an existing Secret immutable if the new manifest says so', async () => {
+    it('makes an existing Secret immutable if the new manifest has the field `immutable`', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await h.cluster.replace(await readNow(h.cluster, app(h)), change({ immutable: true }));
       expect((await readNow(h.cluster, app(h))).immutable).toBe(true);
     });
 
-    it('lets exactly one of twenty concurrent replacements succeed if all of them follow the same read', async () => {
+    it('lets exactly one of twenty concurrent replacements succeed if every replacement follows the same read', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       const second = await h.another();

@@ -130,7 +130,7 @@ export function describeProvider<Fault extends string>(
       expect(codeOf(none)).toBe('VERSION_GONE');
     });
 
-    it('reports for each key the same version as a read, or that the version is unknown', async () => {
+    it('reports for each key either the version that a read returns, or that the version is unknown', async () => {
       await using h = await open();
       await h.put('a.json', { a: '1' });
       await h.put('a.json', { a: '2' });
@@ -140,7 +140,7 @@ export function describeProvider<Fault extends string>(
       expect(missing).toEqual({ kind: 'unknown' });
     });
 
-    it('finds the full keys below a path, including those in subfolders, and sorts them', async () => {
+    it('finds all keys below a path, including keys in subfolders, and returns full keys in sorted order', async () => {
       await using h = await open();
       for (const key of ['app/z.json', 'app/a/b/c.json', 'app/a.json', 'apple/x.json', 'app.json']) {
         await h.put(key, { a: '1' });

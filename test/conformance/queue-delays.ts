@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { eventually, job, type OpenHarness, recordingProcess } from './queue.ts';
 
-/** A delay long enough that a test notices if a job runs only after it. */
+/** A delay that is so long that a test notices if a job wrongly waits for it. */
 const LATER_MS = 60_000;
 
 export function describeQueueDelays(name: string, openHarness: OpenHarness): void {
@@ -20,7 +20,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       expect(performance.now() - began).toBeGreaterThanOrEqual(998);
     });
 
-    it('runs a delayed job immediately if its subject is added without a delay, and uses the reason of the newer job', async () => {
+    it('runs a delayed job immediately, with the reason of the second add, if its subject is added again without a delay', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const { seen, process } = recordingProcess();
@@ -32,7 +32,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       expect(await queue.counts()).toMatchObject({ waiting: 0, delayed: 0 });
     });
 
-    it('runs a delayed job in the order of the higher priority if its subject is added without a delay', async () => {
+    it('runs a delayed job with the higher of both priorities if its subject is added again without a delay', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       await queue.add([job('a', 'sweep')], { delayMs: LATER_MS });
@@ -78,7 +78,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       },
     );
 
-    it('runs a subject after the delay if it is added during its run only with delays', async () => {
+    it('runs a subject again only after the delay if every add during the run has a delay', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open();
       const release = Promise.withResolvers<undefined>();

@@ -25,7 +25,7 @@ export async function eventually(holds: () => boolean | Promise<boolean>, ms = 2
   }
 }
 
-/** Creates a process function that records its jobs. Then it does what `then` does. */
+/** Creates a process function that records each job and then calls `then`. */
 export function recordingProcess(then: (job: Job, run: number) => Promise<void> = async () => undefined) {
   const seen: Job[] = [];
   const process: Process = (each) => then(each, seen.push(each));
@@ -85,7 +85,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       expect(subjects()).toEqual(['c', 'a', 'b']);
     });
 
-    it('runs a subject only once more after it was added several times during its run, and never twice at the same time', async () => {
+    it('runs a subject once more if it was added several times during its run, and never runs it twice at the same time', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 4 });
       const release = Promise.withResolvers<void>();
@@ -153,7 +153,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       expect(subjects().toSorted()).toEqual(['a', 'a', 'b']);
     });
 
-    it('ignores an add if any process has used its id for this subject before, until the id expires', async () => {
+    it('ignores an add whose id any process has already used for the same subject, until the id expires', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       const other = harness.shared ? await harness.open() : queue;
@@ -274,7 +274,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       await queue.close(0);
     });
 
-    it('stops waiting for running jobs when the grace period ends, and aborts their signal', async () => {
+    it('stops waiting for running jobs when the grace period ends, and aborts the signal of these jobs', async () => {
       await using harness = await openHarness();
       const queue = await harness.open({ concurrency: 1 });
       const release = Promise.withResolvers<undefined>();

@@ -40,7 +40,7 @@ describe('a semaphore', () => {
     expect(begun).toEqual(['without a priority', 'a first sync', 'a sweep', 'another sweep']);
   });
 
-  it('serves the next waiter if another waiter aborts while a permit is released', async () => {
+  it('serves the next waiter even if the previous waiter aborts while it receives the permit', async () => {
     const semaphore = createSemaphore(1);
     await semaphore.acquire();
     const aborted = new AbortController();

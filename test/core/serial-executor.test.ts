@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { createCoalescer, createSharedRun } from '../../src/core/serial-executor.ts';
 
-it('a coalescer starts one more run for all calls during a run, even if that run fails', async () => {
+it('a coalescer starts one more run for all calls that arrive during a first run, even if the first run fails', async () => {
   const first = Promise.withResolvers<number>();
   let runs = 0;
   const run = createCoalescer(async () => {

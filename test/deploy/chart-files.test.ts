@@ -31,7 +31,7 @@ describe('the files of the chart', () => {
     }
   });
 
-  it('the schema describes all values of the chart and no others', () => {
+  it('the schema describes exactly the values of the chart', () => {
     const schema = JSON.parse(read('deploy/chart/values.schema.json')) as SchemaNode;
     const { global: _, config: __, ...properties } = schema.properties ?? {};
     const { config: ___, ...values } = parse(read('deploy/chart/values.yaml')) as Record<string, unknown>;

@@ -78,7 +78,7 @@ describe('docker-compose.yml', () => {
     expect(service('seed').volumes).toContain(`${folder}:${mounted}:ro`);
   });
 
-  it('pins every image by its full version, and base images also by digest', () => {
+  it('pins every image by its full version, and pins every base image by version and digest', () => {
     const dockerfile = read('Dockerfile');
     const bases = new Map(
       [...dockerfile.matchAll(/^ARG (\w+_IMAGE)=(.*)$/gm)].map(([, name, image]) => [name, image]),

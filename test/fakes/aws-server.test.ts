@@ -53,7 +53,7 @@ describe('the fake AWS server', () => {
     await expect(get({ VersionStage: 'X' })).rejects.toMatchObject({ name: 'ResourceNotFoundException' });
   });
 
-  it('describes secrets, and lists them in pages and by the start of their names', async () => {
+  it('describes a secret, and lists secrets in pages or by the start of their names', async () => {
     await using aws = await open();
     for (let index = 0; index < 12; index += 1)
       aws.server.store.put(`p/${index}`, 'x', { tags: { n: `${index}` } });
@@ -90,7 +90,7 @@ describe('the fake AWS server', () => {
     await expect(batch(ids)).rejects.toMatchObject({ name: 'ValidationException' });
   });
 
-  it('issues credentials for a role, and they expire', async () => {
+  it('issues temporary credentials for a role', async () => {
     await using aws = await open();
     const { accessKeyId, secretAccessKey } = aws.server.root;
     const assumed = fromTemporaryCredentials({

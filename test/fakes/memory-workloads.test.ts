@@ -4,7 +4,7 @@ import { createMemoryWorkloads } from './memory-workloads.ts';
 
 const id = { kind: 'Deployment', namespace: 'team', name: 'app' } as const;
 
-it('memory workloads start a rollout when they are annotated, and end it when the test says so', async () => {
+it('memory workloads start a rollout when an annotation changes, and end the rollout when the test requests it', async () => {
   const workloads = createMemoryWorkloads();
   workloads.put(id, { labels: { tier: 'web' }, podAnnotations: { theirs: '1' } });
   const live = await workloads.read(id);

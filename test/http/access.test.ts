@@ -123,7 +123,7 @@ describe.each(PROTECTED_ROUTES)('%s %s', (method, url, lowestRole) => {
 });
 
 describe('the metrics route', () => {
-  it('the metrics route requires a token if this is configured', async () => {
+  it('the metrics route requires a token if the configuration says so', async () => {
     await using api = await startTestServer({ config: { metricsNeedToken: true } });
     expect((await api.call('GET', '/metrics')).status).toBe(401);
     expect(await api.get('/metrics')).toMatchObject({ status: 200, text: '# metrics\n' });
@@ -131,7 +131,7 @@ describe('the metrics route', () => {
 });
 
 describe('a server without tokens', () => {
-  it('a server without tokens rejects every caller, including one with an empty token', async () => {
+  it('a server without tokens rejects every caller, including a caller with an empty token', async () => {
     const nobody = { identify: async () => undefined };
     await using api = await startTestServer({ auth: nobody });
     expect((await api.get('/api/v1/status')).status).toBe(401);

@@ -10,7 +10,7 @@ describe('the probes', () => {
     expect(await api.call('GET', '/readyz')).toMatchObject({ status: 200, json: { ok: true } });
   });
 
-  it('the probes name the stalled loops and no other loops', async () => {
+  it('the probes name exactly the stalled loops', async () => {
     const loop = { ageMs: 90_000, deadlineMs: 60_000 };
     const loops = () => [
       { ...loop, name: 'watch of secrets', stalled: true },
@@ -133,7 +133,7 @@ describe('the audit routes', () => {
     ['since=2027-01-15T08:00:00Z', [3, 2, 1]],
     ['until=2027-01-15T07:59:59Z', []],
     ['since=1h', [3, 2, 1]],
-  ])('the audit routes filter records by %s', async (query, expected) => {
+  ])('the audit routes return only the records that match the filter %s', async (query, expected) => {
     await using api = await startTestServer({ clock: { now: () => 1_800_000_000_000 } });
     await api.audit.append([bare(), entry(), entry({ outcome: 'refused', action: 'refuse' })]);
     const { json } = await api.get(`/api/v1/audit/records?${query}`);

@@ -93,7 +93,7 @@ describe('the review route', () => {
 });
 
 describe('the record routes', () => {
-  it('the record routes return the records with a fingerprint, and trace the fingerprint on request', async () => {
+  it('the record routes find records by a fingerprint, and also return the source versions if `trace` is set', async () => {
     await using api = await startTestServer();
     const source = { store: 'vault', key: 'db', version: '3' };
     await api.audit.append([
@@ -112,7 +112,7 @@ describe('the record routes', () => {
     expect(await api.get(`${RECORDS}?review=maybe`)).toMatchObject({ status: 400 });
   });
 
-  it('the record routes return a record with its counterpart and chain links', async () => {
+  it('the record routes return a record together with its outcome and its position in the chain', async () => {
     await using api = await startTestServer();
     await api.audit.append([entry({ phase: 'intent' }), entry({ phase: 'outcome' })]);
     expect((await api.get(`${RECORDS}/1`)).json).toMatchObject({

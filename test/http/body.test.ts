@@ -67,14 +67,14 @@ describe('a request body', () => {
     },
   );
 
-  it.each(INVALID)('a request body is rejected without any effect for %s: %s', async (url, body) => {
+  it.each(INVALID)('a request body for %s is rejected and has no effect: %s', async (url, body) => {
     await using api = await open();
     const { status, json } = await post(api, url, body);
     expect([status, json.code, done(api)]).toEqual([400, 'INVALID_REQUEST', 0]);
   });
 
   it.each(DUPLICATES)(
-    'a request body is rejected without any effect for %s: %s has the duplicate member `%s`',
+    'a request body for %s is rejected and has no effect: %s has the duplicate member `%s`',
     async (url, body, name) => {
       await using api = await open();
       const { status, json } = await post(api, url, body);
@@ -118,8 +118,11 @@ describe('URL parameters', () => {
     ['records?trace=', 400],
     ['records/0x1', 400],
     ['records/99999999999999999999', 400],
-  ])('URL parameters are parsed as numbers and booleans: %s returns %i', async (path, status) => {
-    await using api = await open();
-    expect((await api.get(`/api/v1/audit/${path}`)).status).toBe(status);
-  });
+  ])(
+    'URL parameters are accepted only if they have the right type: %s returns status %i',
+    async (path, status) => {
+      await using api = await open();
+      expect((await api.get(`/api/v1/audit/${path}`)).status).toBe(status);
+    },
+  );
 });

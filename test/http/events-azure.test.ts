@@ -147,7 +147,7 @@ describe('the validation handshake', () => {
       expect((await events.grid([event({ validationCode }, VALIDATION)])).status).toBe(400);
   });
 
-  it('the validation handshake requires the key for CloudEvents too', async () => {
+  it('the validation handshake for CloudEvents requires the key of the subscription', async () => {
     await using events = await startEventTestServer();
     const ask = (query: string, origin = 'eventgrid.azure.net') =>
       events.api.call('OPTIONS', `/events/azure/contoso${query}`, {

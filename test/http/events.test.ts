@@ -70,7 +70,7 @@ describe('a signed webhook', () => {
     [299_000, 202],
     [301_000, 401],
   ])(
-    'a signed webhook event is accepted only if its time is within five minutes of now: %i ms returns %i',
+    'a signed webhook event is accepted only if its time is within five minutes of now: %i ms returns status %i',
     async (distance, status) => {
       await using events = await startEventTestServer();
       const signature = sign(BODY, events.now + distance);
@@ -127,7 +127,7 @@ describe('a signed webhook', () => {
     expect(events.refused).toEqual([{ kind: 'webhook', name: 'ci', outcome: 'refused' }]);
   });
 
-  it('the webhook route returns 404 for an unknown name, and 405 for another method', async () => {
+  it('the webhook route returns 404 for an unknown name, and 405 for any method except POST', async () => {
     await using events = await startEventTestServer();
     for (const name of ['other', '__proto__', 'contoso', '%00'])
       expect((await events.webhook(BODY, { name })).status).toBe(404);
@@ -286,7 +286,7 @@ describe('a flood of events', () => {
     expect((await events.webhook(BODY)).status).toBe(202);
   });
 
-  it('the limit of events counts each client address, and ignores forged forwarding headers', async () => {
+  it('the limit of events applies to each client address separately, and ignores forged forwarding headers', async () => {
     await using events = await startEventTestServer({ requests: 5 });
     const statuses: number[] = [];
     for (let count = 0; count < 6; count += 1) {

@@ -93,7 +93,7 @@ const EVENT = {
 };
 
 describe('any event', () => {
-  it('any event leaves only its names in responses and log lines', async () => {
+  it('responses and log lines contain nothing from an event except the names of stores and keys', async () => {
     await using events = await startEventTestServer();
     const answers: string[] = [];
     const record = (answer: { readonly text: string; readonly headers: object }) =>

@@ -112,7 +112,7 @@ it.each([
   expect(content[media]?.schema.type).toBe(type);
 });
 
-it('the API description contains the error schema for all other responses', async () => {
+it('the API description contains the error schema for the default response of every operation', async () => {
   await using api = await startTestServer({}, { requests: 1 });
   const { paths } = await described(api);
   expect((await api.get('/api/v1/status')).status).toBe(429);

@@ -83,7 +83,7 @@ describe('the rollback and unpin routes', () => {
   });
 
   it.each(['viewer', 'reviewer'] as const)(
-    'the rollback and unpin routes reject a request by a %s',
+    'the rollback and unpin routes reject a request from a %s',
     async (role) => {
       await using api = await startTestServer();
       for (const [what, body] of [
@@ -95,7 +95,7 @@ describe('the rollback and unpin routes', () => {
     },
   );
 
-  it('the rollback and unpin routes map service errors to their status', async () => {
+  it('the rollback and unpin routes return the HTTP status that belongs to each error of the service', async () => {
     let code: ErrorCode = 'INTERNAL';
     const refuse = async () => {
       throw new AppError(code);
@@ -111,7 +111,7 @@ describe('the rollback and unpin routes', () => {
     }
   });
 
-  it('the rollback and unpin routes return 409 for a permanent refusal even if its code is usually transient', async () => {
+  it('the rollback and unpin routes return 409 for a permanent refusal even if the same code is usually temporary', async () => {
     const refuse = async () => {
       throw heldByOthers(['KEY']).withSubject('apps/db');
     };

@@ -23,7 +23,7 @@ describe('the prune routes', () => {
     ]);
   });
 
-  it.each(['viewer', 'reviewer'] as const)('the prune routes reject a request by a %s', async (role) => {
+  it.each(['viewer', 'reviewer'] as const)('the prune routes reject a request from a %s', async (role) => {
     await using api = await startTestServer();
     expect(await api.call('POST', PRUNE, { token: TOKENS[role] })).toMatchObject({ status: 403 });
     expect(api.calls).toEqual([]);
@@ -37,7 +37,7 @@ describe('the prune routes', () => {
     expect(api.calls).toEqual([]);
   });
 
-  it('the prune routes map service errors to their status', async () => {
+  it('the prune routes return the HTTP status that belongs to each error of the service', async () => {
     let code: ErrorCode = 'INTERNAL';
     const refuse = async () => {
       throw new AppError(code);

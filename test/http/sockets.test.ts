@@ -78,7 +78,7 @@ describe('a connection to the HTTP server', () => {
     expect(answer.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 401']);
   });
 
-  it('a connection is exempt from the idle timeout while the server verifies the audit log for it', async () => {
+  it('a connection is exempt from the idle timeout while the client waits for a verification of the audit log', async () => {
     const audit = createMemoryAudit();
     await audit.append([bare(), bare()]);
     const slow = {
@@ -119,7 +119,7 @@ describe('a connection to the HTTP server', () => {
     ['with a token', '/api/v1/mappings/db/sync'],
     ['for an event', '/events/webhook/ci'],
   ])(
-    'a connection causes no error in the log if the client closes it before the body of a request %s arrives',
+    'a connection that the client closes before the body of a request %s arrives causes no error in the log',
     async (_, path) => {
       await using api = await startTestServer();
       const socket = await open(await api.server.listen(ANY));

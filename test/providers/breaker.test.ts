@@ -81,7 +81,7 @@ describe('a circuit breaker', () => {
     expect([state(), probes.length]).toEqual(['open', 1]);
   });
 
-  it('cancels the probe if a call is answered before it, and plans a new probe after new failures', async () => {
+  it('cancels the probe if a call is answered before the probe, and plans a new probe after new failures', async () => {
     const { state, call, time, probes } = breakerWith(AWAY);
     const busy = new AppError('STORE_UNAVAILABLE', { retryAfterMs: 8_000 });
     await call(busy, busy, busy, undefined);
@@ -115,7 +115,7 @@ describe('a circuit breaker', () => {
   });
 
   it.each(['AUTH_FAILED', 'ACCESS_DENIED', 'THROTTLED', 'BAD_ANSWER', 'SOURCE_DISABLED'] as const)(
-    'stays closed after errors with the code %s, because they show that the store responds',
+    'stays closed after errors with the code %s, because these errors show that the store responds',
     async (code) => {
       const { state, call } = breakerWith(AWAY);
       for (let round = 0; round < 20; round += 1) await call(AWAY, AWAY, new AppError(code));
@@ -176,7 +176,7 @@ describe('an open circuit breaker', () => {
     },
   );
 
-  it('notices and reports without any call that the store works again', async () => {
+  it('reports that the store works again even if no call is made', async () => {
     const { state, time, states, answer } = await opened();
     states.length = 0;
     await time.advance(5 * 60_000);

@@ -29,7 +29,7 @@ function isRefused(check: () => void): boolean {
   }
 }
 
-it('waits ten seconds after the first refused login, and longer after each further one, up to a minute', async () => {
+it('waits ten seconds after the first refused login, and up to a minute after further refused logins', async () => {
   expect(await waits(REFUSED, 5)).toEqual([10, 20, 40, 60, 60]);
 });
 

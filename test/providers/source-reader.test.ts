@@ -115,7 +115,7 @@ describe('a source reader', () => {
     expect(reads).toEqual([['a'], ['a']]);
   });
 
-  it('uses the answers that other readers got if these are new enough', async () => {
+  it('uses the answers of other readers if these answers are new enough', async () => {
     const { open, time, read, reads, recordedKeys } = readerWith();
     const early = open();
     await read('a');
@@ -150,7 +150,7 @@ describe('a source reader', () => {
     expect(reads).toEqual([['h'], ['h']]);
   });
 
-  it('fails later callers immediately if a reference hangs twice in a row, and reads other references', async () => {
+  it('fails callers immediately after a reference has hung twice in a row, but reads references that do not hang', async () => {
     const hung: ReadResult = { kind: 'failed', error: new AppError('TIMEOUT') };
     let answer: ReadResult | undefined = hung;
     const { open, time, reads, release } = readerWith({
@@ -322,7 +322,7 @@ describe('announced references', () => {
   const expectAll = (reader: SourceReader, ...keys: readonly string[]) =>
     reader.expect(keys.map((key) => at('a', key)));
 
-  it('adds announced references to a batch that is not full, in order and each only once', async () => {
+  it('adds announced references to a batch that is not full, in order and without duplicates', async () => {
     const { reader, read, reads, recordedKeys } = readerWith({ batchSizeOf });
     expectAll(reader, 'a', 'b', 'c', 'd', 'e', 'f');
     await read('a', 'b');
@@ -344,7 +344,7 @@ describe('announced references', () => {
     expect(reads).toEqual([['a', 'b', 'c', 'd']]);
   });
 
-  it('reads no announced reference for a store without batches, and none that cannot be part of a batch', async () => {
+  it('reads no announced reference if the store has no batches or a batch cannot contain the reference', async () => {
     const { reader, reads } = readerWith({ batchSizeOf });
     reader.expect([at('single', 'b'), { store: 'a', ref: { key: 'c', version: '1' } }]);
     await Promise.all([reader.read([at('single', 'a')]), reader.read([at('a', 'a')])]);
@@ -362,7 +362,7 @@ describe('announced references', () => {
 });
 
 describe('the versions of keys', () => {
-  it('asks for the versions of several keys in one call, with each key once, and returns them in the order of the keys', async () => {
+  it('asks for the versions of several keys in one call without duplicates, and returns the versions in the order of the keys', async () => {
     const { reader, hints } = readerWith();
     const [first, second] = await Promise.all([
       reader.versions('a', ['x', 'y']),

@@ -109,7 +109,7 @@ async function openClients(address: RedisAddress, onError: (thrown: unknown) => 
 }
 
 describe('Redis connection', () => {
-  it('reports only the first of several errors', async () => {
+  it('reports only the first error of a connection that emits several errors', async () => {
     await using server = await startSilent();
     const reported: unknown[] = [];
     const connected = server.connected();

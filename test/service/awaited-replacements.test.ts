@@ -120,7 +120,7 @@ describe('a renamed target in the service', () => {
     await waitUntil(() => expect([exists(NEW), exists(OLD)]).toEqual([true, false]));
   });
 
-  it('keeps merged keys while the new Secret for the merge does not exist', async () => {
+  it('keeps the merged keys in the old Secret while the new Secret does not exist', async () => {
     const { cluster, clock, serve } = await renamed('merge');
     await using service = await serve();
     for (let second = 0; second < 5; second += 1) await clock.advance(1_000);

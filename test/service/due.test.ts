@@ -74,7 +74,7 @@ const RULES: readonly (readonly [rule: string, reason: string, input: DueInput])
     known({ inputs: { ...known().inputs, unresolvedAt: AT } }),
   ],
   ['a source has a new version', 'sweep', known({ sources: foundVersion('2', AT) })],
-  ['a round has reached it', 'sweep', known({ inputs: { ...known().inputs, fullRunAt: AT } })],
+  ['a sweep has reached it', 'sweep', known({ inputs: { ...known().inputs, fullRunAt: AT } })],
   [
     'its retry was lost',
     'sweep',
@@ -87,7 +87,7 @@ describe('a target', () => {
     expect(due(input)).toMatchObject({ reason });
   });
 
-  it.each(RULES)('needs no second run after a run since %s', (_, __, input) => {
+  it.each(RULES)('needs no second run if %s and a run has followed', (_, __, input) => {
     const later = { freshAt: AT + 1, run: input.run && { ...input.run, retryAt: undefined } };
     expect(due({ ...input, ...later })).toBeUndefined();
   });

@@ -170,7 +170,7 @@ describe('pin annotation', () => {
     expect(it_.taken()).toEqual(['drift apps/a']);
   });
 
-  it('is the only source of the pin in a new process, and causes one run', () => {
+  it('shows the pin in the status of a new process, and causes one run', () => {
     const it_ = open();
     it_.resync.changed(pinnedMeta(A, '7'));
     expect(it_.taken()).toEqual(['first apps/a']);

@@ -34,14 +34,14 @@ describe('a Secret from the watch', () => {
     expect(taken()).toEqual(['first apps/app']);
   });
 
-  it('is drift when it changed after our run', () => {
+  it('causes a `drift` run when it changed after our run', () => {
     const { resync, taken, states } = open();
     states.note(targetState({ resourceVersion: '1' }));
     resync.changed(edited('2'));
     expect(taken()).toEqual(['drift apps/app']);
   });
 
-  it('is drift when it was in sync at startup and no run has checked it since', () => {
+  it('causes a `drift` run when it was in sync at startup and no run has checked it since', () => {
     const { resync, taken } = open();
     resync.changed(IN_STEP);
     resync.changed(edited('2'));
@@ -155,7 +155,7 @@ describe('a missing target', () => {
     expect(taken()).toEqual([]);
   });
 
-  it('is drift if the Secret existed before', () => {
+  it('causes a `drift` run if the Secret existed before', () => {
     const { resync, taken, states } = open();
     resync.changed(IN_STEP);
     states.note(targetState());
@@ -164,7 +164,7 @@ describe('a missing target', () => {
     expect(states.meta(APP.id)).toBeUndefined();
   });
 
-  it('is drift when it was in sync at startup', () => {
+  it('causes a `drift` run when it was in sync at startup', () => {
     const { resync, taken } = open();
     resync.changed(IN_STEP);
     resync.deleted(APP.id);
@@ -189,7 +189,7 @@ describe('a missing target', () => {
   });
 });
 
-describe('a name that another owner had', () => {
+describe('a target whose name another owner had', () => {
   const opened = (code: 'NOT_OWNED' | 'TARGET_CLAIMED' | 'IMMUTABLE' | 'SOURCE_ABSENT' | 'DRIFTED') => {
     const parts = open();
     const kind = code === 'SOURCE_ABSENT' ? 'failed' : 'refused';
@@ -199,7 +199,7 @@ describe('a name that another owner had', () => {
   };
 
   it.each(['NOT_OWNED', 'TARGET_CLAIMED', 'IMMUTABLE'] as const)(
-    'is queued when it stays free for 30 seconds (previous code %s)',
+    'is queued when its name stays free for 30 seconds (previous code %s)',
     (code) => {
       const { resync, clock, taken } = opened(code);
       resync.deleted(APP.id);
@@ -213,7 +213,7 @@ describe('a name that another owner had', () => {
     },
   );
 
-  it('is not queued if another owner takes it again within 30 seconds', () => {
+  it('is not queued if another owner takes the name again within 30 seconds', () => {
     const { resync, clock, taken } = opened('NOT_OWNED');
     resync.deleted(APP.id);
     resync.changed(edited('3'));
@@ -223,7 +223,7 @@ describe('a name that another owner had', () => {
     expect(taken()).toEqual([]);
   });
 
-  it('is also detected as free from a list of Secrets', () => {
+  it('is queued when a list of Secrets shows that its name is free', () => {
     const { resync, clock, taken, states } = open();
     states.note(targetState({ ...failed('NOT_OWNED'), kind: 'refused', alive: false }));
     resync.listed([{ namespace: 'apps' }]);
@@ -232,7 +232,7 @@ describe('a name that another owner had', () => {
     expect(taken()).toEqual(['drift apps/app']);
   });
 
-  it('is queued even if lists follow one another quickly', () => {
+  it('is queued after 30 seconds even if lists follow one another quickly', () => {
     const { resync, clock, taken } = opened('NOT_OWNED');
     resync.deleted(APP.id);
     for (const _ of [1, 2, 3]) {
@@ -243,7 +243,7 @@ describe('a name that another owner had', () => {
     expect(taken()).toEqual(['drift apps/app']);
   });
 
-  it('does not count as freed if the source is absent or drift is only reported', () => {
+  it('is not queued if its source is absent or its drift is only reported', () => {
     for (const code of ['SOURCE_ABSENT', 'DRIFTED'] as const) {
       const { resync, clock, taken } = opened(code);
       resync.deleted(APP.id);
@@ -253,7 +253,7 @@ describe('a name that another owner had', () => {
     }
   });
 
-  it('is forgotten when its mapping is removed', () => {
+  it('is not queued after its mapping is removed', () => {
     const { resync, clock, taken, state } = opened('NOT_OWNED');
     resync.deleted(APP.id);
     state.snapshot = createConfigSnapshot([], [], () => false);

@@ -169,7 +169,7 @@ describe('the status of a target', () => {
 });
 
 describe('held proposals', () => {
-  it('are listed with name and id after the decision', () => {
+  it('are listed with name and id after the deletion step has decided on them', () => {
     const { states } = open();
     const keys = [{ name: 'A', action: 'remove' as const }];
     const held = (mapping: string, part: Partial<TargetState> = {}) =>

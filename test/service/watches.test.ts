@@ -109,7 +109,7 @@ function open(scope: 'namespace' | 'names' = 'namespace') {
 }
 
 describe('watches', () => {
-  it('cover each namespace with targets, and no other namespace', async () => {
+  it('are opened for each namespace with targets, and for no other namespace', async () => {
     const { watches, scopes, opened, loops } = open();
     watches.follow([A, B, OTHER]);
     expect(scopes()).toEqual([{ namespace: 'apps' }, { namespace: 'other' }]);
@@ -122,7 +122,7 @@ describe('watches', () => {
     expect([scopes(), loops.states()]).toEqual([[], []]);
   });
 
-  it('cover each target separately if access is limited to names', () => {
+  it('are opened for each target separately if access is limited to names', () => {
     const { watches, scopes } = open('names');
     watches.follow([A, B]);
     watches.follow([A, B, OTHER]);
@@ -226,7 +226,7 @@ describe('watches', () => {
     expect(opened).toHaveLength(1);
   });
 
-  it('continue if targets are added before the first list, because that list covers them', () => {
+  it('continue if targets are added before the first list, because that list contains them', () => {
     const { watches, last, taken, opened } = open();
     watches.follow([A]);
     watches.follow([A, B]);

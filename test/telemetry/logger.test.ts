@@ -42,7 +42,7 @@ describe('the logger', () => {
     ['info', 3],
     ['warn', 2],
     ['error', 1],
-  ] as const)('the logger writes at level %s only %i of four lines', (level, count) => {
+  ] as const)('the logger with the level %s writes only %i of four lines', (level, count) => {
     const { logger, lines } = capture({ level });
     logger.debug('one');
     logger.info('two');

@@ -201,7 +201,7 @@ describe('the metrics', () => {
     expect(await lines('secretbridge_source_changed_timestamp_seconds')).toEqual([]);
   });
 
-  it('the metrics report only stalled jobs', async () => {
+  it('the metrics report a job only if the job is stalled', async () => {
     const { lines, see } = open();
     const job = (name: string, stalled: boolean) => ({
       name: `job ${name}`,

@@ -45,7 +45,7 @@ describe('the OTLP exporter', () => {
     ['rejects spans', 401, 'a s3cr3t answer'],
     ['sends a long Retry-After', 429, ''],
   ])(
-    'the OTLP exporter reports once that the collector %s, and once that it recovers',
+    'the OTLP exporter reports once that the collector %s, and once that the collector recovers',
     async (_, status, body) => {
       await using receiver = await openReceiver();
       await using tracing = await openTracing(receiver);

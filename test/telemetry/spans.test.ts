@@ -22,7 +22,7 @@ function open() {
 }
 
 describe('a trace', () => {
-  it('a trace has the same ids if another process computes them', () => {
+  it('a trace gets the same ids in every process that computes the ids', () => {
     expect(traceIdsOf(REQUEST)).toEqual({
       traceId: expect.stringMatching(/^[0-9a-f]{32}$/),
       spanId: expect.stringMatching(/^[0-9a-f]{16}$/),

@@ -68,7 +68,10 @@ function waitingStatus(
 }
 
 const HOUR_MS = 3_600_000;
-/** The pause after every few hundred records. Verifying a million records takes minutes in the background. */
+/**
+ * The pause after every few hundred records. With these pauses, the verification of a million records takes minutes,
+ * but it does not delay other work.
+ */
 const PAUSE_MS = 10;
 
 /** Verifies the hash chain in the background, now and every hour. */

@@ -84,7 +84,7 @@ export function createConfigurationRecords({
     }
   }
 
-  /** Runs one write at a time. Each caller handles its own failure. */
+  /** Runs one write at a time. Each caller receives the error of its own write. */
   function flush(): Promise<void> {
     return inTurn(append);
   }
@@ -107,8 +107,8 @@ export function createConfigurationRecords({
 }
 
 /**
- * Returns a hash of all inputs that determine the run of a mapping: the mapping, its stores, and the rules. A result is
- * reused only if its hash is the same. Undefined if the mapping does not exist.
+ * Returns a hash of all inputs that determine the run of a mapping: the mapping, its stores, and the rules in `access`
+ * and `bounds`. A result is reused only if its hash is the same. Returns `undefined` if the mapping does not exist.
  */
 export function createMappingHash(app: Pick<App, 'config'>): (mapping: string) => string | undefined {
   let last: { readonly of: Config; readonly hashOf: (mapping: string) => string | undefined } | undefined;

@@ -128,7 +128,7 @@ async function snapshotOf(opened: OpenedParts, configValid: boolean): Promise<Se
 }
 
 /**
- * Returns the metrics before the service has started. If the reason is unknown, the service is waiting for its audit
+ * Returns the metrics of a service that has not started yet. Without an error, the service is waiting for its audit
  * store.
  */
 function metricsBeforeStart(waitingFor: AppError | undefined): Omit<ServiceSnapshot, 'configValid'> {

@@ -10,7 +10,7 @@ export interface IntakeHealth {
   attempted(origin: Origin, error?: AppError): void;
   /** Called for each valid event. */
   received(origin: Origin): void;
-  /** Removes all other intakes. */
+  /** Removes all intakes except these. */
   keep(origins: readonly Origin[]): void;
   /** Returns the states, sorted by kind and then by name. */
   states(): readonly IntakeStatus[];

@@ -45,7 +45,7 @@ export class Intakes implements AsyncDisposable {
   readonly #running = new Map<string, RunningIntake>();
   /** The kind of each intake, by name. */
   #kinds: ReadonlyMap<string, Origin['kind']> = new Map();
-  /** One update at a time: concurrent updates could start an intake twice. */
+  /** Runs one update at a time, because concurrent updates could start an intake twice. */
   readonly #inTurn = createSerialExecutor();
 
   constructor(app: App, deps: IntakesDeps) {
@@ -128,7 +128,7 @@ export class Intakes implements AsyncDisposable {
     await stopping?.intake[Symbol.asyncDispose]();
   }
 
-  /** Returns a function that logs the start, each new code and the end of a failure. */
+  /** Returns a function that logs a failure when it starts, when its error code changes, and when it ends. */
   #changeLogger({ name, kind }: Origin): (error: AppError | undefined) => void {
     const { logger } = this.#app;
     let before: string | undefined;

@@ -80,7 +80,10 @@ export class PostedIntakes implements Pick<HttpIntakes, 'webhook' | 'eventGrid'>
     return read;
   }
 
-  /** Wraps the intake to report its health. Failures to fetch external keys occur only when a request arrives. */
+  /**
+   * Wraps an intake so that its requests update its health. A failure to fetch the external keys becomes known only
+   * when a request arrives.
+   */
   #reportHealth(intake: EventGridIntake): EventGridIntake {
     const { health } = this.#deps;
     return {

@@ -16,12 +16,12 @@ export interface PresenceDeps extends Pick<AppDeps, 'clock' | 'logger' | 'replic
 export type Presence = Pick<Replicas, 'announce' | 'differing'> & Disposable;
 
 /**
- * The interval at which a replica announces itself. It is much shorter than the time after which other replicas
- * consider it gone.
+ * The interval at which a replica announces itself. It is much shorter than the time after which other replicas count a
+ * silent replica as ended.
  */
 const INTERVAL_MS = 10_000;
 
-/** Announces this replica to the others, now and periodically, and tracks the others. */
+/** Announces this replica to the other replicas, now and periodically. Also tracks the other replicas. */
 export function announcePresence(app: App, deps: PresenceDeps): Presence {
   const { queue, replica, clock, logger, onFatal } = deps;
   const replicas = new Replicas({

@@ -12,8 +12,8 @@ export interface QueueDeps {
 }
 
 /**
- * The queue runs more jobs than targets may run at the same time. Each set of stores has its own slots for targets, so
- * jobs of a hanging store do not block other jobs.
+ * The queue runs more jobs at the same time than `engine.concurrency`, which limits the targets of each set of stores.
+ * Jobs that wait for a store that hangs then do not block jobs for other stores.
  */
 const JOBS_PER_TARGET_SLOT = 8;
 const MAX_JOBS = 256;

@@ -44,7 +44,7 @@ export interface RunningServiceOptions {
   readonly differing: () => readonly string[];
 }
 
-/** Serves the API of the service with the use cases of the commands. */
+/** Implements `Service` with the functions that the commands use. */
 export class RunningService implements Service {
   readonly #app: App;
   readonly #controller: Controller;
@@ -140,7 +140,8 @@ export class RunningService implements Service {
 
   async release(id: string, by: Requester, requestId: string): Promise<SyncAnswer> {
     await this.#app.audit.append([commandEntry(releaseCommand(id), operator(by), requestId)]);
-    // No job proposes the changes that `prune` holds, so search for them on each request.
+    // If no target state contains the change, `prune` may have held it. No job proposes such changes, so search for
+    // them on each request.
     const heldChange =
       this.held().find((heldStatus) => heldStatus.id === id) ??
       (await findHeldOrphan(this.#app, id, { reuseResolved: true }));
@@ -237,12 +238,15 @@ function operator({ name, address }: Requester): Actor {
   return { kind: 'operator', name, ...(address === undefined ? {} : { address }) };
 }
 
-/** Uses the namespaces of the watch. A separate list could return older data and replace them. */
+/**
+ * Uses the namespaces that the watch has reported. A separate list of namespaces could be older, and would replace the
+ * reported ones.
+ */
 function commandContext(by: Requester, requestId: string) {
   return { requestId, actor: operator(by), reuseResolved: true };
 }
 
-/** Returns the id that releases a held change of this target. */
+/** Returns the id with which a person releases a held change of this target. */
 export function heldId({ config }: App, { mapping, target, keys }: TargetState): string {
   return toHeld(config.instance, { mapping, target, keys }).id;
 }

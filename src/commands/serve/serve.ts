@@ -27,7 +27,7 @@ export interface ServeDeps extends AppDeps, HttpFrontendDeps {
   readonly previousConfig?: Config | undefined;
   /** Aborts the start. */
   readonly signal: AbortSignal;
-  /** Called when the server must be replaced because something has changed that is only read at the start. */
+  /** Called when the server must be replaced: something has changed that the server reads only at its start. */
   readonly onOutdated: () => void;
   /** Called with the size of large values that a run has read. */
   readonly onLargeValue: (bytes: number) => void;
@@ -41,8 +41,8 @@ const FINAL_ANSWERS_MS = 2_000;
 const START_RETRY_MS = 3_000;
 
 /**
- * Opens the complete service. It listens first, so that probes get an answer while the service waits for its
- * dependencies. Transient failures are retried.
+ * Opens the complete service. The HTTP server listens first, so that probes get an answer while the service waits for
+ * its dependencies. Transient failures are retried.
  */
 export async function openServer(config: Config, deps: ServeDeps): Promise<Server> {
   await using stack = new AsyncDisposableStack();

@@ -17,7 +17,7 @@ export function openServiceApp(config: Config, deps: ServiceAppDeps): Promise<Ap
     maxReadAgeMs: MAX_CONTEXT_AGE_MS,
     onAuditLoss() {
       deps.logger.error('signed audit records are missing, so no changes are made');
-      // The service then waits until a person accepts the loss.
+      // The reopened service waits until a person accepts the loss.
       deps.onOutdated();
     },
     observe: observerOf(config, deps),

@@ -7,7 +7,10 @@ import type { TargetStates } from '../target-states.ts';
 
 /** Tracks orphaned targets that are kept until their replacement is written. */
 export interface AwaitedReplacements {
-  /** Sets the awaited replacements after a deletion step that began at `since`. Returns whether there are any. */
+  /**
+   * Sets the awaited replacements after a deletion step that began at `since`. Returns whether any replacement is
+   * awaited.
+   */
   note(waiting: readonly AwaitingReplacement[], since: number): boolean;
 }
 

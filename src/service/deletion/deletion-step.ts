@@ -63,7 +63,10 @@ export interface DeletionStepDeps {
 
 /** Interval of checks while replacements are awaited, in case the message about a replacement was lost. */
 const AWAITED_RETRY_MS = 300_000;
-/** Interval of checks while replicas have different configurations. A new one normally reaches all in two minutes. */
+/**
+ * Interval of checks while replicas have different configurations. A new configuration normally reaches all replicas
+ * within two minutes.
+ */
 const DISAGREEMENT_RETRY_MS = 15_000;
 
 /** Returns the delay after a failed deletion. It doubles with each failure, up to an hour. */
@@ -73,8 +76,8 @@ export function deletionBackoff(times: number): number {
 
 /**
  * The deletion jobs: `destroy` carries out proposed deletions, and `left` also scans for orphans. The scan reads every
- * target on record, so a proposal does not start one. The brake counts proposals and orphans together. So `destroy`
- * includes a scan if none was completed since the last request, and otherwise counts the held orphans.
+ * target on record, so a proposal alone starts no scan. The brake counts proposals and orphans together. So `destroy`
+ * includes a scan if an orphan check was requested and is not completed. Otherwise `destroy` counts the held orphans.
  */
 export class DeletionStep {
   readonly #deps: DeletionStepDeps;
@@ -82,7 +85,9 @@ export class DeletionStep {
   readonly #unreadable: UnreadableOrphans;
   /** Runs one job at a time, because both kinds decide on the same targets. */
   readonly #inTurn = createSerialExecutor();
-  /** Progress callbacks of the running job and of the job that waits for it. Progress counts for both. */
+  /**
+   * Progress callbacks of the running job and of the job that waits for it. Each step counts as progress of both jobs.
+   */
   readonly #beats = new Set<{ readonly beat: () => void }>();
   /** The number of the last requested orphan check, and of the last completed one. */
   #requestedCheck = 1;
@@ -112,8 +117,8 @@ export class DeletionStep {
   }
 
   /**
-   * If a held orphan was deleted, requests a new decision, because the brake no longer counts it. No watch reports the
-   * deletion of an orphan. Call it after a namespace has changed, because orphans may have been deleted with it.
+   * Requests a new decision if a held orphan was deleted, because the brake no longer counts this orphan. Call it after
+   * the namespaces have changed: orphans may have been deleted with their namespace, and no watch reports this.
    */
   readonly checkHeld = createCoalescer(async (): Promise<void> => {
     try {
@@ -124,11 +129,12 @@ export class DeletionStep {
     }
   });
 
-  /** Runs a deletion job. Returns the delay until its next run. */
+  /** Runs a deletion job. Returns the delay until the next run of this job. */
   async run(job: Job, kind: 'destroy' | 'left', onProgress: () => void): Promise<number | undefined> {
     const includesOrphans = () => kind === 'left' || this.#isCheckOpen();
-    // A target that one configuration does not contain may be new in another, so wait until all replicas agree.
-    // Proposals wait too if the number of orphans is unknown, because the brake needs it.
+    // A target that one configuration does not contain may be new in another configuration. So wait until all replicas
+    // use the same configuration. Proposals wait too if the number of orphans is unknown, because the brake needs this
+    // number.
     if (this.#isDisagreeing() && includesOrphans()) return DISAGREEMENT_RETRY_MS;
     const progress = { beat: onProgress };
     this.#beats.add(progress);
@@ -214,7 +220,7 @@ export class DeletionStep {
         const state = states.get(mapping.name, id);
         return state === undefined || state.undecided === true;
       },
-      // After a crash, the Secret may already be deleted. Only the target's own job can write it again.
+      // Run the target's own job. After a crash, the Secret may already be deleted, and no other job writes it again.
       onWithdrawn: ({ id }) => triggers.trigger(id, 'event', withSuffix(job.requestId, '')),
       meta: (id) => states.meta(id),
       replicasAgree,

@@ -42,10 +42,11 @@ export function createNoteDeletion(deps: NoteDeletionDeps): NoteDeletion {
     const nextLook = before === undefined && desired ? clock.now() + desired.mapping.refreshMs : undefined;
     // The target was deleted and must be written again, so retry now. A held target keeps its own retry time.
     const isLost = desired !== undefined && kind === 'failed' && !alive;
-    // The deletion failed temporarily or did not begin. Without a retry, the next check would be the refresh.
+    // The deletion failed temporarily or did not begin. Without a retry, the target would wait until its next refresh.
     const isNotDeleted = desired !== undefined && kind === 'failed' && alive && error?.isTransient === true;
     const failures = before?.failures ?? 0;
-    // The target was deleted because its source is missing. Another run records which source is missing.
+    // The target was deleted because its source is missing. Run the target again, so that its state shows which source
+    // is missing.
     const isDeleted = desired !== undefined && kind === 'deleted';
     const delayMs = isDeleted ? DELETED_WAIT_MS : deletionBackoff(failures);
     const keptRetryAt = error === undefined ? undefined : (before?.retryAt ?? nextLook);

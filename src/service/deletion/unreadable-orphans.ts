@@ -7,7 +7,7 @@ export interface UnreadableOrphans {
   note(unseen: readonly Unreadable[]): number | undefined;
 }
 
-/** First delay of the checks. Checks are needed because no watch event reports that the cluster has recovered. */
+/** The delay of the first check. Checks are needed because no watch event reports that the cluster has recovered. */
 const MIN_RETRY_MS = 15_000;
 const MAX_RETRY_MS = 600_000;
 
@@ -19,8 +19,8 @@ export function createUnreadableOrphans(logger: Logger): UnreadableOrphans {
       for (const { what, error } of unseen)
         if (!logged.has(what)) logger.warn('an orphaned target could not be checked', { name: what, error });
       logged = new Set(unseen.map(({ what }) => what));
-      // Other errors need an operator. The hourly orphan check, or one after a configuration change, reads those
-      // targets again.
+      // Errors that are not transient need an operator. The next orphan check reads those targets again. It runs hourly
+      // and after each configuration change.
       if (!unseen.some(({ error }) => error.isTransient)) {
         retries = 0;
         return undefined;

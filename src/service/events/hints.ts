@@ -30,7 +30,7 @@ export const QUIET_MS = 500;
  */
 const TARGETS_PER_MS = 2;
 const LOG_EVERY_MS = 60_000;
-/** Maximum number of requests for which the event source is remembered. */
+/** Maximum number of requests whose event source is remembered. */
 const MAX_REQUESTS = 1_000;
 
 interface Recent {
@@ -38,17 +38,17 @@ interface Recent {
   /** Minimum time until the next check. */
   readonly quietMs: number;
   /**
-   * The event source of the last hint within the quiet time. If set, the key is checked again at the end of that time.
+   * The event source of the last hint within the quiet time. If set, the key is checked again when the quiet time ends.
    */
   repeatFor?: Origin;
 }
 
 /**
- * Queues the targets that a hint may concern. The first hint for a key queues them immediately. Further hints within
- * the quiet time cause one check at its end, so a check always follows the last hint.
+ * Queues the targets that a hint may concern. The first hint for a key queues these targets immediately. Further hints
+ * within the quiet time cause one check when the quiet time ends, so a check always follows the last hint.
  *
- * If a check finds the old version, it is not repeated. A store may send an event before the new value is readable; the
- * next sweep then finds the value. A second check for each hint would double the reads for a rare case.
+ * A check that finds the old version is not repeated. A store may send an event before the new value is readable. Then
+ * the next sweep finds the new value. This case is rare, and a second check after each hint would double the reads.
  */
 export class Hints implements Disposable {
   readonly #deps: HintsDeps;
@@ -96,7 +96,8 @@ export class Hints implements Disposable {
 
   [Symbol.dispose](): void {
     this.#closed = true;
-    // Queue acknowledged hints now. The queue is shared, so other replicas run them.
+    // Queue the targets of the waiting hints now, because the events are already acknowledged. Other replicas share the
+    // queue and run these jobs.
     this.#checkDue(() => true);
     this.#cancelTimer?.();
   }

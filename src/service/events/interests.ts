@@ -12,7 +12,10 @@ export interface Interest {
   readonly targets: readonly TargetId[];
 }
 
-/** No store has longer names. The limit is needed because anyone with an access key can send hints. */
+/**
+ * Maximum length of a name. No store allows longer names. The limit is needed because anyone with an access key can
+ * send hints.
+ */
 const MAX_NAME_LENGTH = 1_024;
 const MAX_NAMES = 16;
 

@@ -33,7 +33,7 @@ export function createLoops(clock: Clock): Loops {
     },
     states: () =>
       [...running.values()].map(({ name, deadlineMs, beatAt }) => {
-        // A clock that was set back does not show a stall.
+        // If the clock was set back, the age is negative and does not show a stall.
         const ageMs = Math.max(0, clock.now() - beatAt);
         return { name, ageMs, deadlineMs, stalled: ageMs > deadlineMs };
       }),

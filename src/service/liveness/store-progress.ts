@@ -10,8 +10,8 @@ export interface StoreProgress {
   /** Records that a request to the store has ended, successfully or not. */
   note(store: string): void;
   /**
-   * Counts answers from these stores as progress of the loop until the returned function is called. That call counts as
-   * progress too.
+   * Counts answers from these stores as progress of the loop until the returned function is called. The call of this
+   * function counts as progress too.
    */
   trackWait(loop: Loop, stores: readonly string[]): () => void;
 }

@@ -42,8 +42,8 @@ export class Bulkhead {
 
   /**
    * Runs the work when the compartment has capacity, and returns its result. If too many jobs are waiting, returns a
-   * retry delay instead. The delays let jobs return about twice as fast as the compartment completes them. Without that
-   * spread, thousands of retries each second would cost more than the work.
+   * retry delay instead. The delays let jobs return about twice as fast as the compartment completes them. If all
+   * rejected jobs returned every second, the retries would cost more than the work.
    */
   async run(name: string, reason: Reason, work: () => Promise<RetryAfter>): Promise<RetryAfter> {
     const compartment = this.#compartments.get(name) ?? new Compartment(this.#options);

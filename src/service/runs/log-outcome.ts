@@ -16,7 +16,7 @@ export function logOutcome(
   { before, reason }: { readonly before?: string | undefined; readonly reason?: string } = {},
 ): void {
   const fields = { requestId, mapping, ...target, outcome: kind, reason };
-  // The deletion step usually deletes the target within a second. It also decides whether an operator must act.
+  // The deletion step usually decides on the proposal within a second, and logs its decision.
   if (proposal !== undefined) logger.debug('target proposes its deletion', fields);
   else if (error === undefined) {
     if (before !== undefined) logger.info('target is in sync again', fields);

@@ -13,8 +13,8 @@ export interface MemoryLease extends Disposable {
 }
 
 /**
- * A value exists about a dozen times while it is written: as text, as base64, in the request and in the response. Four
- * Secrets of maximum size are enough to keep one CPU busy.
+ * Four Secrets of maximum size are enough to keep one CPU busy. The limit is not higher, because a value exists about a
+ * dozen times while it is written: as text, as base64, in the request and in the response.
  */
 const LIMIT_BYTES = 4 * 2 ** 20;
 /** Runs up to this size neither wait nor count. Almost all targets are smaller. */
@@ -81,7 +81,7 @@ export function withMemoryLease(context: SyncContext, lease: MemoryLease): SyncC
     async read(refs) {
       const results = await context.read(refs);
       // Get the promise of the record before waiting for memory. During the wait, another run may read the same
-      // reference again and replace it.
+      // reference again and replace this promise.
       const record = context.whenRecorded(refs);
       records.push(record);
       void Promise.allSettled([record]);

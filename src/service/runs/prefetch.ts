@@ -15,8 +15,8 @@ export interface PrefetchDeps {
 
 /**
  * Announces the reads of all targets of a request to their shared context. The returned context also reports missing
- * targets: those without a run for which the watch shows no Secret. After a run, the watch may not show the written
- * Secret yet.
+ * targets. A target is missing if the watch shows no Secret and the target has had no run. After a run, the watch may
+ * not show the written Secret yet.
  */
 export function withPrefetch(
   context: SyncContext,

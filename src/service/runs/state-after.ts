@@ -12,7 +12,7 @@ export interface Run {
   readonly before: TargetState | undefined;
   /** Milliseconds since 1970. */
   readonly startedAt: number;
-  /** The start by the steady clock. */
+  /** Start of the run by the steady clock. */
   readonly freshAt: number;
 }
 
@@ -32,7 +32,7 @@ export function stateAfter(
     outcome.certificateExpiresAt ?? (isTls ? before?.certificateExpiresAt : undefined);
   const isOk = error === undefined;
   const okAt = isOk ? startedAt : wasOkAt;
-  // The conflict has not ended while runs still have something to repair.
+  // The conflict continues as long as runs find something to repair.
   const isContestOngoing = before?.contestedUntil !== undefined && kind !== 'unchanged';
   return {
     mapping: desired.mapping.name,
@@ -49,7 +49,7 @@ export function stateAfter(
     alive: alive || (error?.code === 'CLUSTER_UNAVAILABLE' && before?.alive === true),
     ...(drifted ? { drifted } : {}),
     ...(isContestOngoing ? { contestedUntil: endedAt + desired.mapping.refreshMs } : {}),
-    // A target that is already held stays held, instead of proposed, until the deletion step decides again.
+    // A target that is already held stays held until the deletion step decides again. It does not count as proposed.
     ...(proposal === undefined || (before?.kind === 'held' && !before.proposed) ? {} : { proposed: true }),
     ...(pinned === undefined ? {} : { pinned }),
     ...(resourceVersion === undefined ? {} : { resourceVersion }),
@@ -83,7 +83,8 @@ export function stateWithoutOutcome(
     // The queue retries the job. This time matters only if the queue loses the job.
     retryAt: endedAt + NO_OUTCOME_RETRY_MS,
     ...(okAt === undefined ? {} : { okAt }),
-    // A previous process may have held the target, and the brake must then count it.
+    // A previous process may have held the target. Mark the target as undecided, because the brake must count a held
+    // target.
     ...(before === undefined ? { undecided: true } : {}),
     alive,
     keys: [],

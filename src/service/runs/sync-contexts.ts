@@ -5,7 +5,7 @@ import type { SyncContext } from '../../reconcile/context.ts';
 
 export interface SyncContexts<Context> {
   /**
-   * Returns the shared context of a request. It shares only values whose read started after `after` and after
+   * Returns the shared context of a request. The context shares only values whose read started after `after` and after
    * `requestedAt`.
    */
   get(job: Pick<Job, 'requestId' | 'reason'>, after: number, requestedAt?: number): Promise<Context>;

@@ -162,7 +162,10 @@ export class TargetRunner {
     });
   }
 
-  /** Stores the outcome, and starts what follows from it. Returns the delay until the next run. */
+  /**
+   * Stores the outcome. Adds the deletion step, a restart or an orphan check if the outcome needs it. Returns the delay
+   * until the next run.
+   */
   #note(run: Run, outcome: Outcome): number | undefined {
     const { states, clock, steps, ages, logger, onOutcome, onOrphan } = this.#deps;
     const { mapping } = run.desired;
@@ -211,7 +214,7 @@ export class TargetRunner {
 
   /**
    * Whether the target was added while the service was running, and is not written yet. The audit may contain earlier
-   * Secrets with the same name, but the absence of this one is not drift.
+   * Secrets with the same name, but the absence of the new Secret is not drift.
    */
   #isNeverWritten(desired: DesiredTarget): boolean {
     const { snapshot, states } = this.#deps;
@@ -236,7 +239,7 @@ export class TargetRunner {
   }
 
   /**
-   * Returns the time when the target last matched its sources before it began to fail. Sweeps count as well as runs.
+   * Returns the time when the target last matched its sources before it began to fail, according to runs and sweeps.
    */
   #lastOk({ desired: { mapping }, before }: Run): number | undefined {
     const { snapshot, states } = this.#deps;
@@ -246,7 +249,10 @@ export class TargetRunner {
     return lastOk(before, lastFullSweepAt(sweeps));
   }
 
-  /** Stores a failed state for a run that ended without an outcome. An existing error or hold is kept. */
+  /**
+   * Stores a failed state for a run that ended without an outcome. If the target already has an error or a hold, the
+   * old state is kept.
+   */
   #noteWithoutOutcome(run: Run, error: AppError): void {
     const { states, clock } = this.#deps;
     const { desired, before } = run;

@@ -1,8 +1,8 @@
 import type { Clock } from '../../core/clock.ts';
 
 /**
- * Handles jobs for subjects that this process does not know. They may belong to a newer configuration or release in
- * another replica, so they return to the queue for two minutes.
+ * Hands a job back to the queue if this process does not know its subject, for up to two minutes. Such a job may belong
+ * to a newer configuration or release in another replica.
  */
 export interface UnknownJobs {
   /** Returns the delay until the job runs again, or `undefined` if it is dropped after two minutes. */
@@ -27,8 +27,8 @@ export function createUnknownJobs({
   const isExpired = (at: number): boolean => Math.abs(clock.now() - at) > HAND_BACK_FOR_MS;
   return {
     handBack(subject) {
-      // If a job has not returned for this long, another replica took it. A new job for the same subject then starts
-      // with a new time.
+      // If a job has not returned for this long, another replica took it. A new job for the same subject then starts a
+      // new period.
       for (const [name, { last }] of seen) if (isExpired(last)) seen.delete(name);
       const last = clock.now();
       const { since } = seen.get(subject) ?? { since: last };

@@ -5,7 +5,7 @@ import type { TargetStates } from '../target-states.ts';
 
 /**
  * Copies the sweep states to new shards. If the number of keys or targets changes, the shards of a store may have other
- * names. Until their first round, new shards use the oldest state of the previous shards.
+ * names. Until their first sweep, new shards use the oldest state of the previous shards.
  */
 export function carryOverSweeps(states: TargetStates, before: ConfigSnapshot, now: ConfigSnapshot): void {
   const shards = Map.groupBy(before.shards, ([, { sweep }]) => sweep.store);
@@ -25,7 +25,7 @@ export function carryOverSweeps(states: TargetStates, before: ConfigSnapshot, no
   }
 }
 
-/** Returns the oldest state of the shards that have had a round. */
+/** Returns the oldest state of the shards that were swept before. */
 function oldest(all: readonly (SweepState | undefined)[]): SweepState | undefined {
   const swept = all.filter((sweepState) => sweepState !== undefined);
   if (swept.length === 0) return undefined;

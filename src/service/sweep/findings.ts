@@ -45,7 +45,7 @@ export async function checkReferences(
   { context, ages, tellsVersions, onProgress }: CheckReferencesDeps,
 ): Promise<ReadonlyMap<string, Finding>> {
   const findings = new Map<string, Finding>();
-  // A list contains only current versions, and only those of plain secrets.
+  // A list contains only the current versions of plain secrets.
   const plain = refs.filter(({ ref }) => isCurrentSecretRef(ref));
   if (tellsVersions && plain.length > 0) {
     const keys = plain.map(({ ref }) => ref.key);

@@ -7,7 +7,7 @@ import type { SweepResult } from './sweep.ts';
 /** Adds up sweep results until they are recorded in the audit. */
 export interface SweepRecord {
   add(result: SweepResult): void;
-  /** Writes one audit record for all results. After an error, the next record includes them. */
+  /** Writes one audit record for all results. After an error, the next record includes these results too. */
   flush(): Promise<void>;
 }
 

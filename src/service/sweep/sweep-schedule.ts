@@ -7,8 +7,8 @@ import type { ConfigSnapshot } from '../config-snapshot.ts';
 import { type Round, roundAt, type Sweep } from './shards.ts';
 
 /**
- * A skipped round shows a clock jump only if the interval is longer than this. With a shorter interval, a late tick can
- * skip a round.
+ * If the interval is longer than this, a skipped round shows that the clock jumped. If the interval is shorter, a late
+ * tick can skip a round too.
  */
 const JUMP_MS = 30_000;
 

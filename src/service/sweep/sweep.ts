@@ -71,7 +71,7 @@ export function createSweep({ snapshot, states, sources, resync, clock, ...deps 
     }
   };
 
-  /** Notes that the round has reached the targets whose changes only a run can notice. */
+  /** Notes that the sweep has reached these targets, whose changes only a run can notice. */
   const noteFullRuns = (store: string, fullRuns: Shard['fullRuns']): void => {
     for (const { mapping, id } of fullRuns) {
       const run = states.get(mapping.name, id);
@@ -122,7 +122,7 @@ const SOURCE_CODES: readonly string[] = [
   'VERSION_GONE',
 ] satisfies ErrorCode[];
 
-/** If the login is rejected, the reads of all keys fail. */
+/** The error codes of a failed login. Without a login, the reads of all keys fail. */
 const LOGIN_CODES: readonly ErrorCode[] = ['AUTH_FAILED', 'CREDENTIAL_MISSING'];
 
 /** Returns an error code if the store is down, or if every reference failed with a transient error. */

@@ -35,14 +35,14 @@ interface WatchContext extends WatchesDeps, WatchReceivers {
 }
 
 /**
- * A watch replaces a silent connection after at most 150 s. If it shows no progress for this longer time, it counts as
- * stalled.
+ * A watch without progress for this time counts as stalled. The time is longer than 150 s, after which a watch replaces
+ * a silent connection.
  */
 const DEADLINE_MS = 270_000;
 
 /**
- * Maximum delay for combining the first lists of several watches. Then the targets of one mapping run consecutively and
- * share cached values.
+ * The first lists of several watches are combined for at most this time. Then the targets of one mapping run
+ * consecutively and share cached values.
  */
 const COALESCE_MS = 500;
 

@@ -103,7 +103,7 @@ it('records an interrupted export as failed', async () => {
   expect(last).toMatchObject({ outcome: 'failed', code: 'INTERRUPTED', note: 'jsonl' });
 }, 60_000);
 
-it('accepts the loss of records in PostgreSQL even when orphan rows remain in the other tables', async () => {
+it('accepts the loss of records in PostgreSQL even if rows that belong to the lost records remain', async () => {
   await using database = await createDatabase(postgres());
   const signer = createSigner(generateKeyPairSync('ed25519').privateKey);
   const keys = keysById([signer.publicKey]);

@@ -121,7 +121,7 @@ it.each([
   ['SQLite', openSqlite],
   ['PostgreSQL', openPostgres],
 ] as const)(
-  'keeps each record in one chain and either in the archive or in %s, if retention is killed',
+  'keeps each record either in the archive or in %s, and all records in one chain, if retention is killed',
   async (_, open) => {
     await using harness = await open();
     await expectSurvival(harness);

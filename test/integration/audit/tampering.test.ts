@@ -31,7 +31,7 @@ it(`reports the kind and the position of ${COUNT} random tamperings`, async () =
   }
 });
 
-it(`agrees with the documented Python verifier on ${COUNT} exports`, async () => {
+it(`verifies ${COUNT} exports with the same results as the documented Python verifier`, async () => {
   await using folder = await temporaryFolder();
   const original = await originalIn(folder.path);
   const [first] = tamperings(original, 1);

@@ -148,7 +148,7 @@ describe('the rights that rbac prints', () => {
     await expect(h.cluster.list('default', LABEL)).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });
   });
 
-  it('the rights for a selector can be bound in single namespaces, as a comment in the printed manifest explains', async () => {
+  it('the rights for a selector can be bound in single namespaces, in the way that the printed manifest explains', async () => {
     const selected: RbacInput['selected'] = [{ secret: 'app', deletes: true }];
     await using h = await openReal({ targets: [], selected });
     await using other = await openReal();

@@ -103,7 +103,7 @@ describe('a watch of a real API server', () => {
     expect(h.log.errors[0]).toMatchObject({ detail: 'no sign of life for 0.7 s' });
   });
 
-  it('lists again when the resource version has expired', async () => {
+  it('requests a new list when the resource version has expired', async () => {
     await using h = await open();
     await h.expectNextEvent();
     // Injects the answer that the API server sends for an expired version. A real API server keeps its history too long
@@ -134,7 +134,7 @@ describe('a watch of a real API server', () => {
     await h.expectNextEvent();
   });
 
-  it('lists again after an unreadable line', async () => {
+  it('requests a new list after an unreadable line', async () => {
     await using h = await open();
     h.proxy.inject('{"type":"MODIFIED"\n');
     await h.log.until(({ listCount }) => listCount() === 2);
@@ -152,7 +152,7 @@ describe('a watch of a real API server', () => {
     await h.expectNextEvent();
   });
 
-  it('retries while its rights are missing', async () => {
+  it('retries while the account lacks the right to watch', async () => {
     await using h = await open();
     const role = await admin()<{ rules: object[] }>('GET', h.real.role);
     const headers = { 'content-type': 'application/merge-patch+json' };

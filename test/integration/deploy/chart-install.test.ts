@@ -63,7 +63,7 @@ const PATHS = {
 };
 
 describe.skipIf(!isHelmAvailable)(`a release${HELM_NOTE}`, () => {
-  it('runs the checks before an installation, and runs them with the new rights before an upgrade', async () => {
+  it('runs the checks before an installation and before an upgrade, and grants the new rights before the checks of an upgrade', async () => {
     const namespace = 'release-a';
     const { request } = kubernetes();
     for (const name of ['release-a-one', 'release-a-two'])

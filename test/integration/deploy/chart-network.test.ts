@@ -122,7 +122,7 @@ describe.skipIf(!isHelmAvailable)(`the network policy${HELM_NOTE}`, () => {
     ]);
   });
 
-  it('adds rules from the values', async () => {
+  it('adds the rules that the chart values contain', async () => {
     const { egress } = await policyOf('replicas');
     expect(egress).toContain('192.0.2.0/24 :5432');
   });

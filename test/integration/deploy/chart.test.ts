@@ -132,7 +132,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
   );
 
   it.each(casesExcept('no-rbac', 'no-check', 'doctor-off'))(
-    'an upgrade first grants `doctor` the rights of the service, in RBAC objects with other names (values: %s)',
+    'an upgrade first grants `doctor` the rights of the service, in separate RBAC objects (values: %s)',
     async (name) => {
       const granting = (await renderSet(name)).filter(({ kind }) => RBAC_KINDS.has(kind));
       const grants = (hooks: boolean) =>

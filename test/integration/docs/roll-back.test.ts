@@ -7,7 +7,7 @@ import { openVault } from '../e2e/vault.ts';
 const PAGE = 'docs/how-to/roll-back.md';
 
 describe('the page about rollback', () => {
-  it('the page finds the record, rolls back, shows the pin, and unpins the target', async () => {
+  it('the commands on the page find the record, roll back, show the pin, and unpin the target', async () => {
     const vault = await openVault();
     await using shell = await openPageShell();
     await shell.write(

@@ -17,7 +17,7 @@ const PAGE = 'docs/how-to/rotate-without-downtime.md';
 const UNTESTED_BLOCKS = ['pods'];
 
 describe('the page about rotation', () => {
-  it('the page has only valid shell commands, and the tests run all of them', async () => {
+  it('the page has only valid shell commands, and the tests run each of these commands', async () => {
     expect(await shellProblems(PAGE)).toEqual([]);
     expect(await marksOf(PAGE)).toEqual([
       ...['which', 'password', 'store', 'sync', 'connected', 'close', 'look'],
@@ -25,7 +25,7 @@ describe('the page about rotation', () => {
     ]);
   });
 
-  it('the page alternates between two users of a real database, and both users can log in during each rotation', async () => {
+  it('the commands on the page alternate between two database users, and both users can log in during each rotation', async () => {
     await using server = await startPostgres({ borrow: false });
     const { address, token, request } = openbao();
     // Tests share the store, so this test uses a mount of its own instead of `secret/`.

@@ -63,7 +63,7 @@ async function startShop(env: Readonly<Record<string, string>>) {
 }
 
 describe('the page about applications', () => {
-  it('the page has only valid shell commands, and the tests run all of them', async () => {
+  it('the page has only valid shell commands, and the tests run each of these commands', async () => {
     expect(await shellProblems(PAGE)).toEqual([]);
     expect(await marksOf(PAGE)).toEqual(BLOCKS);
   });

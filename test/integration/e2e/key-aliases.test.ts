@@ -78,7 +78,7 @@ describe.each([
   ['AWS', openAws],
   ['files', openFiles],
 ])('an alias of a key in %s that was added to the sources annotation', (_, open) => {
-  it('an added alias brings no key into the Secret if the search does not find that key', async () => {
+  it('a key in the sources annotation is not added to the Secret if the search does not find that key', async () => {
     await using store = await open();
     await using scene = await openScene(store.store, store.env);
     const { configure, namespace, patch, sync } = scene;

@@ -111,7 +111,7 @@ describe.each(['names', 'namespace'] as const)(
       expect(await wrongTargets(bench, COUNT, (n) => (n === 42 ? 1 : 0))).toEqual([]);
     });
 
-    it('each resourceVersion has an outcome record, in an intact chain', async () => {
+    it('each new resourceVersion has an outcome record in an intact audit chain', async () => {
       const changes = await witness.changes();
       const records = await bench.records();
       expect(changes).toHaveLength(COUNT + 1);

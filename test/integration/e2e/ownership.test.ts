@@ -135,7 +135,7 @@ describe('a managed target', () => {
     expect(await bench.sync()).toMatchObject({ code: 0, summary: { created: 1 } });
   });
 
-  it('a managed target can change to another owner, and then receives merged keys, as documented', async () => {
+  it('a managed target can be handed over to another owner as documented, and then receives merged keys', async () => {
     const mappings =
       (mode: string): BenchOptions['mappings'] =>
       (names) =>

@@ -146,7 +146,7 @@ describe('the service with an event queue', () => {
     expect(all.filter((text) => text.includes(marker))).toEqual([]);
   });
 
-  it('changes to another queue and to new credentials while running, and stops without delay', {
+  it('uses a new queue and new credentials without a restart, and stops without delay', {
     timeout: 120_000,
   }, async ({ skip }) => {
     if (!localstack().isComplete) skip(NO_SQS);

@@ -49,7 +49,7 @@ function startIntake(account: string, queueUrl: string) {
 }
 
 describe('a queue of LocalStack', () => {
-  it('delivers the messages of a queue, and removes them', async ({ skip }) => {
+  it('delivers the messages of a queue, and then removes these messages from the queue', async ({ skip }) => {
     if (!localstack().isComplete) skip(NO_SQS);
     using account = openAccount();
     using queue = await createQueue(account.account);

@@ -89,7 +89,7 @@ describe('absence in LocalStack', () => {
 });
 
 describe('many secrets in LocalStack', () => {
-  it('finds many secrets by path and tags across pages, reads them in batches of 20, and lists their versions', async () => {
+  it('finds many secrets by path and tags across pages, reads these secrets in batches of 20, and returns their versions', async () => {
     using account = openAccount();
     const names = Array.from({ length: 130 }, (_, index) => `app/k${String(index).padStart(3, '0')}`);
     for (const [index, name] of names.entries())

@@ -79,7 +79,7 @@ async function openSession(config: object, env: Record<string, string>) {
 }
 
 describe.each(Object.entries(LOGIN_METHODS))('the login by %s on OpenBao', (_, open) => {
-  it('the session reads, logs in again after its token was revoked, and leaves no token behind', async () => {
+  it('the session reads a key, logs in again after its token was revoked, and leaves no token behind', async () => {
     const { bao, mount, policy } = await prepare();
     await using login = await open(bao, policy);
     const { mountPath, env } = login;

@@ -9,7 +9,7 @@ import { openQueue } from './harness.ts';
 const CHILD = join(import.meta.dirname, 'killed-worker-child.ts');
 
 describe('a job whose process was killed', () => {
-  it('a job whose process was killed runs again with the latest request, even if an earlier add had another reason', {
+  it('a job whose process was killed runs again with the request of the latest add, even if earlier adds had another reason', {
     tags: ['long'],
   }, async () => {
     await using server = await startRedis();

@@ -126,22 +126,25 @@ describe('the queue on Redis', () => {
   it.each([
     ['', 60_000],
     [' after the clock was set back', -3_600_000],
-  ])('runs a job that Redis dropped from its lists if the job is added again%s', async (_, offset) => {
-    const { server, queue, goTo: setOffset } = await openWithClock();
-    const { process, subjects } = recordingProcess();
-    queue.start(process);
-    await eventually(isUp(queue));
-    await queue.add([job('a')], { delayMs: 600_000 });
-    // Simulates an eviction. The job's hash is stored under another key and remains.
-    expect(await server.command('DEL', '{secretbridge:test}:jobs:delayed')).toBe(':1\r\n');
-    setOffset(offset);
-    await queue.add([job('a')]);
-    await eventually(() => subjects().length === 1);
-    await queue.add([job('a')]);
-    await eventually(() => subjects().length === 2);
-    await queue.idle();
-    expect(await queue.counts()).toEqual({ waiting: 0, active: 0, delayed: 0 });
-  });
+  ])(
+    'runs a job that Redis dropped from its lists if the same job is added a second time%s',
+    async (_, offset) => {
+      const { server, queue, goTo: setOffset } = await openWithClock();
+      const { process, subjects } = recordingProcess();
+      queue.start(process);
+      await eventually(isUp(queue));
+      await queue.add([job('a')], { delayMs: 600_000 });
+      // Simulates an eviction. The job's hash is stored under another key and remains.
+      expect(await server.command('DEL', '{secretbridge:test}:jobs:delayed')).toBe(':1\r\n');
+      setOffset(offset);
+      await queue.add([job('a')]);
+      await eventually(() => subjects().length === 1);
+      await queue.add([job('a')]);
+      await eventually(() => subjects().length === 2);
+      await queue.idle();
+      expect(await queue.counts()).toEqual({ waiting: 0, active: 0, delayed: 0 });
+    },
+  );
 
   it("runs a job again after Redis dropped the job's data but kept its list entry", {
     tags: ['long'],

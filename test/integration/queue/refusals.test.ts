@@ -69,7 +69,7 @@ describe('a Redis that rejects requests', () => {
     ['no password', undefined],
     ['a wrong password', SecretValue.fromText('wr0ng')],
   ])(
-    'reports the sentinels as misconfigured if the configuration contains %s for them',
+    'reports the sentinels as misconfigured if the configuration contains %s for the sentinels',
     async (_, password) => {
       const master = await start();
       const sentinel = await start({
@@ -124,7 +124,7 @@ describe('a Redis that rejects requests', () => {
     await eventually(() => seen.length === 1);
   });
 
-  it('the queue skips invalid broadcasts and delivers the next valid one', async () => {
+  it('the queue skips invalid broadcasts, and delivers the next valid broadcast', async () => {
     const server = await start();
     const queue = await open(server.address);
     const key = '{secretbridge:test}:broadcast:events';

@@ -83,7 +83,7 @@ describe('a change of the configuration', () => {
     expect(served.log()).not.toContain('restarts with a new configuration');
   });
 
-  it('a change that affects only the refresh causes no write', { tags: ['long'] }, async () => {
+  it('a change of only the refresh interval causes no write', { tags: ['long'] }, async () => {
     await using world = await open();
     await using served = await world.serve();
     await within(10_000, () => expectSynced(served));
@@ -98,7 +98,7 @@ describe('a change of the configuration', () => {
     await within(5_000, async () => expect(await world.writes()).toHaveLength(before + 3));
   });
 
-  it('running reads end without an error when their mapping and store are removed', {
+  it('a read that is in progress ends without an error when its mapping and its store are removed', {
     tags: ['long'],
   }, async () => {
     await using proxy = await startFaultProxy(openbao().address);

@@ -54,7 +54,7 @@ async function createPerson(world: World, role?: string): Promise<Person> {
   };
 }
 
-it('grants Kubernetes identities the access of their role, with the rights that rbac prints', async () => {
+it('grants each Kubernetes identity the access of its role, with only the rights that rbac prints', async () => {
   await using world = await openWorld({ config, http: ', kubernetes: true' });
   await world.vault.put('app', { a: 'first' });
   await using served = await world.serve();

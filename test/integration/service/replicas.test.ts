@@ -93,7 +93,7 @@ describe('two replicas', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('both replicas report the same `status`, and each answers a sync no matter which replica runs the sync', {
+  it('both replicas report the same `status`, and each replica answers a sync no matter which replica runs the sync', {
     tags: ['long'],
   }, async () => {
     const count = 20;

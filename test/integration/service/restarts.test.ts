@@ -119,7 +119,7 @@ describe('restarts of workloads', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   }, 180_000);
 
-  it('ten Secrets that change within the window cause one restart', {
+  it('ten Secrets that change within one restart window cause only one restart', {
     tags: ['long'],
   }, async () => {
     await using world = await open({ restart: ONE, mappings: 10, window: '3s' });

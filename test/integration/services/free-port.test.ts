@@ -28,7 +28,7 @@ describe('retryOnPortClash', () => {
     await expect(retryOnPortClash(failing(5, new PortClash('taken')))).rejects.toThrow('taken');
   });
 
-  it('passes other errors through', async () => {
+  it('throws every error that is not a port clash, without a retry', async () => {
     await expect(retryOnPortClash(failing(1, new Error('other')))).rejects.toThrow('other');
   });
 

@@ -21,7 +21,7 @@ const find = (pythons: Record<string, string>, folder = NOWHERE) =>
   findLocalStackPython(() => {}, machine(pythons), folder);
 
 describe('findLocalStackPython', () => {
-  it('prefers a version that runs all of LocalStack', async () => {
+  it('prefers a Python version that can run all of LocalStack', async () => {
     expect(await find({ python3: '3.12' })).toEqual({ command: 'python3', version: '3.12' });
     expect(await find({ python3: '3.14', 'python3.12': '3.12' })).toEqual({
       command: 'python3.12',
@@ -37,7 +37,7 @@ describe('findLocalStackPython', () => {
     await rm(folder, { recursive: true });
   });
 
-  it('falls back to an older version', async () => {
+  it('returns an older Python version if no installed version can run all of LocalStack', async () => {
     expect(await find({ python3: '3.11' })).toEqual({ command: 'python3', version: '3.11' });
   });
 });

@@ -29,7 +29,7 @@ describe('the OpenBao of the run', () => {
 });
 
 describe('startOpenBao', () => {
-  it('serves HTTPS with its own authority, next to other servers', async () => {
+  it('serves HTTPS with its own certificate authority while other OpenBao servers run', async () => {
     await using one = await startOpenBao({ tls: true });
     await using other = await startOpenBao({ tls: true });
     expect(one.address).toMatch(/^https:/);

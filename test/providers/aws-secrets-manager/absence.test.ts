@@ -5,7 +5,7 @@ import { FAULTS } from '../../fakes/fault-proxy.ts';
 import { openAws } from './harness.ts';
 
 describe('proof of absence in AWS Secrets Manager', () => {
-  it('reports a secret as absent only after DescribeSecret reports it as missing too', async () => {
+  it('reports a secret as absent only after both the read and DescribeSecret report the secret as missing', async () => {
     await using aws = await openAws();
     expect(await aws.read('none')).toEqual({ kind: 'absent' });
     expect(aws.sent()).toEqual(['GetSecretValue', 'DescribeSecret']);

@@ -73,7 +73,7 @@ describe('the AWS endpoints', () => {
     expect(sts).toBe(`https://sts${fips && !region.startsWith('us-gov') ? '-fips' : ''}.${region}.${suffix}`);
   });
 
-  it('uses a custom endpoint for STS too, unless the endpoint is in an AWS domain', async () => {
+  it('uses a custom endpoint for both Secrets Manager and STS, unless the endpoint is in an AWS domain', async () => {
     const own = 'http://127.0.0.1';
     expect(await addressesOf({ endpoint: `${own}:4566` })).toEqual([own, own]);
     const gateway = 'https://aws.example.org';

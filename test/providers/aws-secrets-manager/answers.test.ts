@@ -45,7 +45,7 @@ describe('a malformed AWS response', () => {
     { SecretValues: ['a'] },
     { SecretValues: [], Errors: [null] },
     { SecretValues: [], Errors: {} },
-  ])('fails every key of the batch, and no other key, after the malformed response %j', async (answer) => {
+  ])('fails exactly the keys of the batch after the malformed response %j', async (answer) => {
     await using aws = await openAws();
     aws.server.store.put('c', 'x');
     aws.server.fail({ answer }, /Batch/);

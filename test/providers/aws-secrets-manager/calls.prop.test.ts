@@ -200,7 +200,7 @@ describe('a version check in AWS Secrets Manager', () => {
     ]);
   });
 
-  it('needs as many calls as predicted if the account contains no other secrets', async () => {
+  it('needs as many calls as predicted if the account contains only the checked secrets', async () => {
     for (const ours of [1, 2, 3, 20, 21, 100, 101, 250])
       for (const mayBatch of [true, false]) {
         const account = openAccount({ mayBatch });

@@ -32,7 +32,7 @@ describe('find in AWS Secrets Manager', () => {
     expect(await aws.provider.find({ path: '/p/k', tags: {} })).toEqual([]);
   });
 
-  it('fails the whole search if a later page fails', async () => {
+  it('fails the whole search if any page after the first page fails', async () => {
     await using aws = await openAws();
     for (const name of numbered('k', 150)) aws.server.store.put(name, 'x');
     let pages = 0;

@@ -11,7 +11,7 @@ function many(count: number) {
 }
 
 describe('static credentials', () => {
-  it('fails with AUTH_FAILED if AWS rejects the static credentials and the store has no others', async () => {
+  it('fails with AUTH_FAILED if AWS rejects the static credentials and the store has no other credentials', async () => {
     await using aws = await openAws();
     aws.server.store.put('a', 'x');
     expect(codeOf(await aws.read('a'))).toBe('found');
@@ -19,7 +19,7 @@ describe('static credentials', () => {
     expect(codeOf(await aws.read('a'))).toBe('AUTH_FAILED');
   });
 
-  it('uses rotated credentials immediately after AWS rejects the old ones', async () => {
+  it('uses rotated credentials immediately after AWS rejects the previous credentials', async () => {
     await using aws = await openAws();
     aws.server.store.put('a', 'x');
     await aws.read('a');
@@ -160,7 +160,7 @@ describe('an assumed role', () => {
     expect(aws.server.count('AssumeRole')).toBe(2);
   });
 
-  it('names the role in the error if AWS denies AssumeRole, and does not request it again for every read', async () => {
+  it('names the role in the error if AWS denies AssumeRole, and does not request the role again for every read', async () => {
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
     await using aws = await openAws({ config: { auth } });
     aws.server.fail(new AwsError('AccessDeniedException', 403), /AssumeRole/);

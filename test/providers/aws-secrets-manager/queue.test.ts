@@ -42,7 +42,7 @@ describe('an SQS queue', () => {
     expect(new Set([...first, ...second].map(({ received }) => received))).toEqual(new Set([1]));
   });
 
-  it('receives messages one by one if ten of them exceed the maximum response size', async () => {
+  it('receives messages one by one if ten messages exceed the maximum response size', async () => {
     await using fixture = await open();
     for (let n = 0; n < 10; n += 1) fixture.sqs.send(`${n}${'"'.repeat(2 ** 20 - 1)}`);
     fixture.sqs.hiddenMs = 0; // Messages that were not removed become visible again immediately.

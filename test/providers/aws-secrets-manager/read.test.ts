@@ -209,7 +209,7 @@ describe('a batch read in AWS Secrets Manager', () => {
       expect(codeOf(await aws.read(key))).toBe(codeOf(results[index]));
   });
 
-  it('tells a denial by the KMS key from a denial by a policy, in a batch and in a single read', async () => {
+  it('distinguishes a denial by the KMS key from a denial by a policy, in a batch and in a single read', async () => {
     await using aws = await openAws();
     const say = (message: string) => new AwsError('AccessDeniedException', 400, message);
     const denied = 'User: x is not authorized to perform: secretsmanager:GetSecretValue on resource: my-kms';
@@ -243,7 +243,7 @@ describe('a batch read in AWS Secrets Manager', () => {
     ]);
   });
 
-  it('no longer puts a key into batches if only a single read can return it, but still does if no read can return it', async () => {
+  it('leaves a key out of batches if only a single read can return it, but not if no read can return it', async () => {
     await using aws = await openAws();
     const keys = ['alone', 'denied', 'a', 'b'].map((key) => ({ key }));
     for (const { key } of keys) aws.server.store.put(key, key);
@@ -272,7 +272,7 @@ describe('a batch read in AWS Secrets Manager', () => {
     expect(aws.sent()).toEqual(keys.map(() => 'GetSecretValue'));
   });
 
-  it('puts a key into batches again an hour after it was left out, and remembers only the latest 10,000 such keys', () => {
+  it('puts a key into batches again an hour after it was left out, and remembers at most 10,000 left-out keys', () => {
     const clock = createManualTime();
     const state = createBatchState(clock);
     state.readSingly('a');

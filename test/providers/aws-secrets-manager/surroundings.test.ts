@@ -23,7 +23,7 @@ async function tokenFile(text = 'token-1\n') {
 }
 
 describe('a web identity', () => {
-  it('logs in with the token that is in the token file at this time', async () => {
+  it('logs in with the current content of the token file', async () => {
     await using token = await tokenFile();
     const auth = { method: 'webIdentity', roleArn: roleArn('pod'), tokenFile: token.path };
     const clock = createManualTime(Date.now());
@@ -133,7 +133,7 @@ describe('the default AWS login', () => {
     });
   });
 
-  it('logs in with the container credentials and the token in their file, and renews the credentials', async () => {
+  it('gets credentials from the container endpoint with the token in the token file, and renews these credentials', async () => {
     await using token = await tokenFile();
     const clock = createManualTime(Date.now());
     await using aws = await openAws({ config: { auth }, deps: { clock } });
@@ -165,7 +165,7 @@ describe('the default AWS login', () => {
     expect(aws.server.count('container')).toBe(2);
   });
 
-  it('logs in with the instance role, and reports an outage if the role is missing later', async () => {
+  it('logs in with the instance role, and reports an outage after the role was removed', async () => {
     const clock = createManualTime(Date.now());
     const env = { AWS_EC2_METADATA_DISABLED: '' };
     await using aws = await openAws({ config: { auth }, deps: { clock, env } });

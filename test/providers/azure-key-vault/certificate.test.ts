@@ -111,7 +111,7 @@ describe('a Key Vault certificate', () => {
     expect(reveal(await store.read('web'))).toBe(MODERN);
   });
 
-  it('fails to read a certificate if its secret contains none', async () => {
+  it('fails to read a certificate if the secret of this certificate contains no certificate', async () => {
     await using store = await openAzure();
     store.server.secrets.put('web', 'hunter2');
     expect(codeOf(await store.read('web', { object: 'certificate' }))).toBe('DECODE_FAILED');

@@ -83,7 +83,7 @@ describe('the login to Key Vault', () => {
     expect(store.server.login.counts.token).toBe(2);
   });
 
-  it('does not log in again immediately after a refused login, and sends no other request until then', async () => {
+  it('waits for a while after a refused login, and sends no request to the vault before the next login', async () => {
     const time = createManualTime(Date.now());
     await using store = await openAzure({ deps: { clock: time, env: { CLIENT_SECRET: 'wrong' } } });
     fill(store);

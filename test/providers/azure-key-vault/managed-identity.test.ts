@@ -40,7 +40,7 @@ describe('a managed identity', () => {
     expect(reveal(await store.read('a'))).toBe('1');
   });
 
-  it('logs in with a managed identity if `default` finds nothing else, and takes its client ID from AZURE_CLIENT_ID', async () => {
+  it('logs in with a managed identity if `default` finds no other login, and takes the client ID from AZURE_CLIENT_ID', async () => {
     server.login.identities.add('from-env');
     await using store = await open(undefined, 'default', { AZURE_CLIENT_ID: 'from-env' });
     expect(reveal(await store.read('a'))).toBe('1');

@@ -55,7 +55,7 @@ describe('a secret in Key Vault', () => {
     expect(reveal(await store.read('db-password'))).toBe('x');
   });
 
-  it('rejects a response that contains another secret', async () => {
+  it('rejects a response that contains a secret that was not requested', async () => {
     await using store = await openAzure();
     for (const name of ['a', 'b']) store.server.secrets.put(name, `of ${name}`);
     store.server.rewrite = (body) => body.replace('of a', 'of b').replace('/secrets/a/', '/secrets/b/');
@@ -239,7 +239,7 @@ describe('a Key Vault key', () => {
     expect(await store.read('signer', { object: 'key' })).toMatchObject({ kind: 'found', version });
   });
 
-  it('rejects a response that contains another key', async () => {
+  it('rejects a response that contains a key that was not requested', async () => {
     await using store = await openAzure();
     store.server.keys.put('signer', JWK);
     store.server.rewrite = (body) => body.replace('/keys/signer/', '/keys/other/');

@@ -82,7 +82,7 @@ describe('version checks in Key Vault', () => {
     expect(await older.store.provider.versions(older.keys)).toEqual(older.read);
   });
 
-  it('notices a second change in the same second', async () => {
+  it('notices a change even if it happens in the same second as the previous change', async () => {
     const time = createManualTime();
     await using store = await openAzure({ server: { now: time.now } });
     const keys = ['a', 'b', 'c'];
@@ -93,7 +93,7 @@ describe('version checks in Key Vault', () => {
     expect(await store.provider.versions(keys)).toEqual([UNKNOWN, UNKNOWN, UNKNOWN]);
   });
 
-  it('does not list secrets if reading them needs fewer requests', async () => {
+  it('does not list secrets if reading the secrets needs fewer requests', async () => {
     await using test = await openRead(100);
     const few = test.keys.slice(90, 93);
     expect(await test.store.provider.versions(few)).toEqual([UNKNOWN, UNKNOWN, UNKNOWN]);
@@ -105,7 +105,7 @@ describe('version checks in Key Vault', () => {
   });
 
   it.each([1, 2, 25, 26, 60])(
-    'needs as many requests as predicted for %i keys if the vault contains no other secrets',
+    'needs as many requests as predicted for %i keys if the vault contains only the checked secrets',
     async (count) => {
       await using test = await openRead(count);
       await test.store.provider.versions(test.keys);
@@ -199,7 +199,7 @@ describe('version checks in Key Vault after a read by another process', () => {
     expect(await store.read('a')).toHaveProperty('stamp');
   });
 
-  it('reports versions as unknown if the audit log fails, and asks it for only 25 keys in each check', async () => {
+  it('reports versions as unknown if the audit log fails, and asks the audit log for only 25 keys in each check', async () => {
     await using test = await openRead(100);
     await using later = await openOn(test.store.server, { deps: { clock: test.time } });
     let requests = 0;

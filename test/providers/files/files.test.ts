@@ -163,7 +163,7 @@ describe('the properties of a file', () => {
 });
 
 describe('find in a files store', () => {
-  it('omits names that start with a dot from a search', async () => {
+  it('a search omits names that start with a dot', async () => {
     await using store = await open({ '.git/config': 'x', 'a/.hidden': 'x', 'a/b': 'x' });
     expect(await store.find()).toEqual(['a/b']);
   });

@@ -88,7 +88,7 @@ describe('a hanging file system', () => {
     expect(server.held).toHaveLength(3);
   });
 
-  it('reads other keys if only one key hangs', async () => {
+  it('reads all keys except the hanging key if only one key hangs', async () => {
     await using store = await open();
     server.away = /k3$/;
     for (let round = 0; round < 3; round += 1)

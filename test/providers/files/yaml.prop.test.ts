@@ -19,7 +19,7 @@ describe('yamlToJson', () => {
     );
   });
 
-  it('keeps the content of a JSON text, because JSON is also YAML', () => {
+  it('keeps the content of a JSON text, because JSON is valid YAML', () => {
     fc.assert(
       fc.property(fc.json(), (text) => {
         const json = yamlToJson(text);

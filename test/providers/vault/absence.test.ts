@@ -15,7 +15,7 @@ describe('proof of absence in Vault', () => {
     expect(mountRequests()).toBe(1);
   });
 
-  it('does not report a key as absent if a mount of the other KV version has replaced the mount', async () => {
+  it('does not report a key as absent if a mount with another KV version has replaced the mount of the key', async () => {
     await using store = await openVault();
     store.server.put('secret', 'a', '{"a":"1"}');
     expect(codeOf(await store.read('a'))).toBe('found');
@@ -43,7 +43,7 @@ describe('proof of absence in Vault', () => {
     expect(codeOf(await store.read('none'))).toBe('BAD_ANSWER');
   });
 
-  it('does not report a key as absent if the mount has the other KV version or does not exist', async () => {
+  it('does not report a key as absent if the mount does not exist or does not have the configured KV version', async () => {
     await using v1AsV2 = await openVault({ config: { mount: 'kv1' } });
     v1AsV2.server.put('kv1', 'a', '{"a":"1"}');
     expect(codeOf(await v1AsV2.read('a'))).toBe('MOUNT_NOT_FOUND');
@@ -62,7 +62,7 @@ describe('proof of absence in Vault', () => {
     expect(codeOf(await below.read('a'))).toBe('MOUNT_NOT_FOUND');
   });
 
-  it('does not report a key as absent if a version 1 secret has a path like that of a version 2 secret', async () => {
+  it('does not report a key as absent if the mount has KV version 1 and a secret below `data/` looks like version 2', async () => {
     await using store = await openVault({ config: { mount: 'kv1' } });
     store.server.put('kv1', 'data/a', '{"a":"1"}');
     expect(codeOf(await store.read('a'))).toBe('MOUNT_NOT_FOUND');
@@ -166,7 +166,7 @@ describe('find in Vault', () => {
     await expect(search).rejects.toMatchObject({ code: 'MOUNT_NOT_FOUND' });
   });
 
-  it('rejects a search by tags in key/value version 1, which does not support them', async () => {
+  it('rejects a search by tags in key/value version 1, which does not support tags', async () => {
     await using store = await openVault({ config: { mount: 'kv1', kvVersion: 1 } });
     const search = store.provider.find({ path: '', tags: { a: 'b' } });
     await expect(search).rejects.toMatchObject({ code: 'CONFIG_INVALID' });

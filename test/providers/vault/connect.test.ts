@@ -133,7 +133,7 @@ describe('TLS to Vault', () => {
     expect(await get(server.address, { caFile: server.caFile })).toEqual({ code: 'TLS_FAILED', detail });
   });
 
-  it('sends on each new connection the client certificate that is then in the file', async () => {
+  it('sends on each new connection the client certificate that the file contains at that time', async () => {
     await using server = await serveTls({
       ...authority.issue({ names: ['127.0.0.1'] }),
       requestCert: true,

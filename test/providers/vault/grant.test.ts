@@ -21,7 +21,7 @@ describe('the result of a login', () => {
   });
 
   it.each([{}, { renewable: true }, { lease_duration: 0, renewable: true }])(
-    'treats the lifetime of the token as unknown if the response contains none: %j',
+    'treats the lifetime of the token as unknown if the response contains no lifetime: %j',
     (more) => {
       const grant = answered({ client_token: 't', ...more });
       expect(grant).toMatchObject({ ttlMs: undefined, renewable: false, isOwn: true });

@@ -80,7 +80,7 @@ async function logInAnew(store: Store): Promise<string | undefined> {
 
 describe('a login method of Vault', () => {
   it.each(LOGINS)(
-    '%s logs in once, and logs in again after its token was revoked',
+    'the login method %s logs in once, and logs in again after its token was revoked',
     async (_, auth, path, body) => {
       await using store = await openVault({ config: { auth }, deps: { env: ENV } });
       store.server.accept(path, body);
@@ -93,7 +93,7 @@ describe('a login method of Vault', () => {
   );
 
   it.each(LOGINS)(
-    '%s fails with AUTH_FAILED after one refused request, and quotes no credential in the error',
+    'the login method %s fails with AUTH_FAILED after one refused request, and quotes no credential in the error',
     async (_, auth) => {
       await using store = await openVault({
         config: { auth },
@@ -107,7 +107,7 @@ describe('a login method of Vault', () => {
   );
 
   it.each(LOGINS)(
-    '%s does not treat an answer of another server as a refused login',
+    'the login method %s does not treat an answer of another server as a refused login',
     async (_, auth, path, body) => {
       await using store = await openVault({ config: { auth }, deps: { env: ENV } });
       store.server.accept(path, body);
@@ -120,7 +120,7 @@ describe('a login method of Vault', () => {
     },
   );
 
-  it('a login reports that the server uses TLS if its address is `http`', () => {
+  it('a login reports that the server uses TLS if the configured address begins with `http:`', () => {
     const text = 'Client sent an HTTP request to an HTTPS server.\n';
     const answer = { status: 400, text, isJson: false, retryAfterMs: undefined, date: undefined };
     expect(() => grantOf(answer, 'approle')).toThrow(
@@ -128,7 +128,7 @@ describe('a login method of Vault', () => {
     );
   });
 
-  it.each(LOGINS)('%s does not follow a redirect', async (_, auth) => {
+  it.each(LOGINS)('the login method %s does not follow a redirect', async (_, auth) => {
     await using elsewhere = await openVault();
     await using store = await openVault({ config: { auth }, deps: { env: ENV } });
     store.proxy.set('redirect', /login/);
@@ -136,20 +136,23 @@ describe('a login method of Vault', () => {
     expect(elsewhere.sent()).toEqual([]);
   });
 
-  it.each(LOGINS)('%s fails with CREDENTIAL_MISSING if its credential is missing', async (_, auth) => {
-    await using store = await openVault({ config: { auth }, deps: { env: { NAME: 'bob' } } });
-    const [result] = await store.provider.read([{ key: 'a' }]);
-    expect(result).toMatchObject({
-      error: {
-        code: 'CREDENTIAL_MISSING',
-        detail: expect.stringMatching(/variable (PASSWORD|JWT) is not set/),
-      },
-    });
-    expect(store.sent()).toEqual([]);
-  });
+  it.each(LOGINS)(
+    'the login method %s fails with CREDENTIAL_MISSING if its credential is missing',
+    async (_, auth) => {
+      await using store = await openVault({ config: { auth }, deps: { env: { NAME: 'bob' } } });
+      const [result] = await store.provider.read([{ key: 'a' }]);
+      expect(result).toMatchObject({
+        error: {
+          code: 'CREDENTIAL_MISSING',
+          detail: expect.stringMatching(/variable (PASSWORD|JWT) is not set/),
+        },
+      });
+      expect(store.sent()).toEqual([]);
+    },
+  );
 
   it.each(['..', '../../sys/x', 'a//b', 'a\nb', '.'])(
-    'userpass rejects the user name %j',
+    'the login method userpass rejects the user name %j',
     async (username) => {
       await using store = await openVault({
         config: { auth: { method: 'userpass', username, password: PASSWORD } },
@@ -289,7 +292,7 @@ describe('the Kubernetes login', () => {
     expect(store.server.logins).toBe(2);
   });
 
-  it('uses the token that Kubernetes mounts into the pod if no file is configured, and names its path if it is missing', async () => {
+  it('uses the token that Kubernetes mounts into the pod if no file is configured, and reports its path if it is missing', async () => {
     await using store = await openVault({ config: { auth: { method: 'kubernetes', role: 'bridge' } } });
     const [result] = await store.provider.read([{ key: 'a' }]);
     expect(result).toMatchObject({
