@@ -36,7 +36,7 @@ const AUDIT_PROBE_MS = 10_000;
 /** Starts the watches, the sweeps and the worker. They retry after failures until the service is closed. */
 export async function startController(parts: ServiceParts): Promise<Controller> {
   // Recover first: if the audit is unavailable, this step fails before any other part has started.
-  await parts.recover();
+  await parts.steps.recover();
   const controller = new Controller(parts);
   await controller.start();
   return controller;
@@ -63,7 +63,7 @@ export class Controller {
     this.#in = createTriggerParts(parts);
     this.#out = createWorkerParts(parts, this.#in);
     this.#watchErrors = createWatchErrors({
-      logger: parts.logger,
+      logger: parts.runtime.logger,
       onRecovered: (name) => this.#in.resync.watchRecovered(name),
     });
   }
@@ -100,7 +100,7 @@ export class Controller {
 
   async start(): Promise<void> {
     const { states, watches, resync } = this.#in;
-    const { queue } = this.#parts;
+    const { queue } = this.#parts.ports;
     watches.start({
       errors: this.#watchErrors,
       listener: {
@@ -129,7 +129,7 @@ export class Controller {
 
   /** Stores the outcome of a deletion or of a release, which happens outside of the target's own job. */
   noteDeletion(outcome: Outcome, requestId: string): void {
-    this.#out.noteDeletion(outcome, requestId, this.#parts.clock.now());
+    this.#out.noteDeletion(outcome, requestId, this.#parts.runtime.clock.now());
   }
 
   /**
@@ -163,7 +163,7 @@ export class Controller {
     hints[Symbol.dispose]();
     this.#running[Symbol.dispose]();
     await watches[Symbol.asyncDispose]();
-    await this.#parts.queue.close(graceMs);
+    await this.#parts.ports.queue.close(graceMs);
     await this.#out.sweepRecord.flush();
     states[Symbol.dispose]();
   }
@@ -172,7 +172,7 @@ export class Controller {
     try {
       await this.#resolve();
     } catch (error) {
-      this.#parts.logger.error('the targets could not be resolved', { error });
+      this.#parts.runtime.logger.error('the targets could not be resolved', { error });
     }
   });
 
@@ -209,7 +209,7 @@ export class Controller {
     const { resync, orders, schedule, states } = this.#in;
     // Jobs that were queued after `asOf` are not lost. At startup, most jobs are queued while the first health probe is
     // running.
-    resync.checkAll(asOf ?? this.#parts.clock.now());
+    resync.checkAll(asOf ?? this.#parts.runtime.clock.now());
     orders.repeatAll();
     schedule.requeueLost((shard) => states.sweepState(shard)?.at);
     this.#out.deletion.requeueOrphanCheck();
@@ -219,7 +219,7 @@ export class Controller {
     const { loops, schedule, unresolved, resync } = this.#in;
     const { contexts, sweepRecord, deletion } = this.#out;
     const loop = loops.begin('sweep schedule', 30_000);
-    const intervals = createIntervals(this.#parts);
+    const intervals = createIntervals(this.#parts.runtime);
     intervals.every(TICK_MS, () => {
       schedule.tick();
       contexts.evict();
@@ -258,13 +258,13 @@ export class Controller {
   }
 
   #recovery(): () => Promise<void> {
-    const { logger, recover } = this.#parts;
+    const { runtime, steps } = this.#parts;
     const { states, resync } = this.#in;
     return createRecovery({
-      logger,
+      logger: runtime.logger,
       onClosed: () => this.#addRestarts(),
       recover: () =>
-        recover((_, id) => {
+        steps.recover((_, id) => {
           if (this.snapshot().forTarget(id).length === 0) return;
           states.inputs(id).unresolvedAt = states.steadyClock.now();
           resync.check([id]);
@@ -275,7 +275,7 @@ export class Controller {
   async #probeAudit(): Promise<void> {
     const { auditHealth } = this.#out;
     try {
-      await this.#parts.audit.checkWritable();
+      await this.#parts.ports.audit.checkWritable();
       auditHealth.probed();
     } catch (thrown) {
       auditHealth.probed(toAppError(thrown));

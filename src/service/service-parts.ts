@@ -13,21 +13,38 @@ import type { RecoverDeps } from '../reconcile/recover.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { DeletionStepDeps } from './deletion/deletion-step.ts';
-import type { TargetRunnerDeps } from './runs/target-runner.ts';
 import type { TargetState } from './target-state.ts';
 
 /** The dependencies of the service, created by the composition root. */
 export interface ServiceParts {
+  readonly runtime: Runtime;
+  readonly ports: Ports;
+  readonly config: ConfigParts;
+  readonly steps: Steps;
+  /** What this replica knows of the configuration of all replicas. */
+  readonly replicas: ReplicaParts;
+  readonly metrics: MetricParts;
+}
+
+/** What every part of the service may use. */
+export interface Runtime {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly tracer?: Tracer;
   readonly random: () => number;
   /** Starts a timer. Default: system timers. */
   readonly wake?: StartTimer;
-  readonly instance: string;
+}
+
+interface Ports {
   readonly queue: Queue;
   readonly cluster: Cluster;
   readonly audit: AuditStore;
+  readonly stores: StoreParts;
+}
+
+interface ConfigParts {
+  readonly instance: string;
   readonly scope: 'namespace' | 'names';
   /** Maximum concurrent runs for targets with the same set of stores. */
   readonly concurrency: number;
@@ -35,7 +52,10 @@ export interface ServiceParts {
   readonly mappings: () => readonly Mapping[];
   /** Resolves the targets in the namespaces that exist now. */
   readonly resolve: () => Promise<readonly DesiredTarget[]>;
-  readonly stores: StoreParts;
+}
+
+/** The steps that the composition root connects with the audit, the cluster and the stores. */
+interface Steps {
   readonly openContext: (request: { requestId: string; actor: Actor }) => Promise<SyncContext>;
   /** Runs the deletion step for proposed deletions and orphans. */
   readonly destroy: DeletionStepDeps['destroy'];
@@ -45,20 +65,30 @@ export interface ServiceParts {
   readonly recover: (onNotMade?: RecoverDeps['onNotApplied']) => Promise<number>;
   /** Whether the latest record of a target is a failure. */
   readonly hasOpenFailure: (mapping: string, target: TargetId) => Promise<boolean>;
+  /** Returns the id of a held change, which stays the same while the change is the same. */
+  readonly heldId: (held: TargetState) => string;
+}
+
+export interface ReplicaParts {
+  /** Whether all replicas use the same configuration. */
+  readonly replicasAgree: () => boolean;
   /**
    * Hash of the configuration that a mapping's runs use in this replica. Without this function, all replicas are
    * assumed to have the same configuration.
    */
   readonly configHashOf?: ((mapping: string) => string | undefined) | undefined;
-  readonly isBehind?: TargetRunnerDeps['isBehind'];
-  /** Returns the id of a held change, which stays the same while the change is the same. */
-  readonly heldId: (held: TargetState) => string;
+  /**
+   * Whether the newest configuration is invalid in this replica, while other replicas may use it. Default: false.
+   */
+  readonly isBehind?: (() => boolean) | undefined;
+}
+
+export interface MetricParts {
   readonly onOutcome: (outcome: Outcome, seconds: number) => void;
   /** Called with the size of large values that a run has read. */
   readonly onLargeValues?: ((bytes: number) => void) | undefined;
+  /** Called when a sweep has ended. */
   readonly onCycle: () => void;
-  /** Whether all replicas use the same configuration. */
-  readonly replicasAgree: () => boolean;
 }
 
 /** The part of the stores that the service uses. */

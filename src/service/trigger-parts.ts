@@ -16,23 +16,30 @@ import { Watches } from './watch/watches.ts';
 export type TriggerParts = ReturnType<typeof createTriggerParts>;
 
 /** Creates each part after the parts that it uses. */
-export function createTriggerParts(parts: ServiceParts) {
-  const { queue, clock, instance, logger, stores } = parts;
+export function createTriggerParts({
+  runtime,
+  ports,
+  config,
+  steps: { heldId, hasOpenFailure },
+  replicas,
+}: ServiceParts) {
+  const { clock } = runtime;
+  const { queue, cluster, stores } = ports;
   // Use a monotonic clock, because a jump of the wall clock is not a stall.
   const loops = createLoops({ now: () => performance.now() });
   // With a memory queue there is no other process to inform, and each serialized state costs memory.
   const broadcast = queue.kind === 'memory' ? undefined : queue.broadcast;
-  const states = createTargetStates(broadcast, clock, parts.heldId, parts.configHashOf);
+  const states = createTargetStates(broadcast, clock, heldId, replicas.configHashOf);
   const { steadyClock } = states;
-  const configuration = new Configuration({ ...parts, tellsVersions: stores.tellsVersions, steadyClock });
+  const configuration = new Configuration({ ...config, tellsVersions: stores.tellsVersions, steadyClock });
   const { snapshot } = configuration;
-  const watches = new Watches({ ...parts, loops });
+  const watches = new Watches({ ...runtime, cluster, scope: config.scope, loops });
   const sources = new SourceTable();
-  const triggers = new Triggers({ ...parts, states });
-  const steps = new StepJobs(parts);
-  const unresolved = new UnresolvedFailures({ states, isUnresolved: parts.hasOpenFailure });
+  const triggers = new Triggers({ ...runtime, queue, states });
+  const steps = new StepJobs({ ...runtime, queue, restartWindowMs: config.restartWindowMs });
+  const unresolved = new UnresolvedFailures({ states, isUnresolved: hasOpenFailure });
   const resync = new Resync({
-    ...{ snapshot, states, sources, triggers, clock, instance },
+    ...{ snapshot, states, sources, triggers, clock, instance: config.instance },
     storeHashes: stores.definitions,
     isListed: (id) => watches.isListed(id),
     onUnverified: (desired) => unresolved.add(desired),
@@ -41,7 +48,7 @@ export function createTriggerParts(parts: ServiceParts) {
   return {
     ...{ loops, states, configuration, watches, sources, triggers, steps, unresolved, resync },
     orders: new Orders({ triggers, clock }),
-    hints: new Hints({ ...parts, namesOf: stores.namesOf, states, resync, snapshot }),
-    schedule: new SweepSchedule({ queue, snapshot, clock, logger }),
+    hints: new Hints({ ...runtime, namesOf: stores.namesOf, states, resync, snapshot }),
+    schedule: new SweepSchedule({ ...runtime, queue, snapshot }),
   };
 }

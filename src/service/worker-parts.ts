@@ -22,20 +22,22 @@ export type WorkerParts = ReturnType<typeof createWorkerParts>;
 
 /** Creates each part after the parts that it uses. */
 export function createWorkerParts(parts: ServiceParts, triggerParts: TriggerParts) {
-  const { audit, clock, logger, queue, stores, tracer = noTracer } = parts;
+  const { runtime, ports, config, replicas, metrics } = parts;
+  const { audit, cluster, queue, stores } = ports;
+  const { clock, logger, tracer = noTracer } = runtime;
+  const { openContext, destroy, restart } = parts.steps;
+  const { replicasAgree, isBehind } = replicas;
   const { configuration, states, sources, steps, triggers, resync, loops } = triggerParts;
   const { snapshot } = configuration;
   const ages = new SourceAges({ clock, logger });
   const auditHealth = createAuditHealth({ clock, logger });
-  const sweepRecord = createSweepRecord({ openContext: parts.openContext, auditHealth });
+  const sweepRecord = createSweepRecord({ openContext, auditHealth });
   const contexts = createSyncContexts(clock, contextOpener(parts, triggerParts));
 
   const noteDeletion = createNoteDeletion({ states, triggers, clock, logger, snapshot, steps });
   const deletion = new DeletionStep({
     ...{ states, snapshot, clock, logger, tracer, contexts, triggers, steps },
-    cluster: parts.cluster,
-    destroy: parts.destroy,
-    replicasAgree: parts.replicasAgree,
+    ...{ cluster, destroy, replicasAgree },
     onOutcome: noteDeletion,
   });
   const pins = new PinCheck({ audit, snapshot, states, clock });
@@ -46,7 +48,7 @@ export function createWorkerParts(parts: ServiceParts, triggerParts: TriggerPart
     isDown: stores.isDown,
   });
   const runner = new TargetRunner({
-    ...parts,
+    ...{ ...runtime, ...metrics, audit, isBehind },
     ...{ snapshot, states, triggers, contexts, ages, steps },
     onOrphan: () => deletion.requestOrphanCheck(),
   });
@@ -54,15 +56,18 @@ export function createWorkerParts(parts: ServiceParts, triggerParts: TriggerPart
     target: demoteManualRetries((...run) => runner.run(...run), queue),
     sweep,
     deletion,
-    restart: parts.restart,
+    restart,
   };
-  const worker = new Worker({ ...parts, work, snapshot, contexts, loops, auditHealth, sweepRecord });
+  const worker = new Worker({
+    ...{ ...runtime, ...metrics, stores, concurrency: config.concurrency },
+    ...{ work, snapshot, contexts, loops, auditHealth, sweepRecord },
+  });
   return { ages, auditHealth, sweepRecord, contexts, noteDeletion, deletion, worker };
 }
 
 /** Returns a function that opens the context of a request. */
 function contextOpener(
-  { audit, openContext }: ServiceParts,
+  { ports: { audit }, steps: { openContext } }: ServiceParts,
   { configuration, hints, triggers, states, watches }: TriggerParts,
 ) {
   const { snapshot } = configuration;

@@ -37,7 +37,7 @@ async function open(
     concurrency?: number;
     logger?: Logger;
     cluster?: MemoryClusterOptions;
-    destroy?: ServiceParts['destroy'];
+    destroy?: ServiceParts['steps']['destroy'];
   } = {},
 ) {
   const world = await openWorld({ mappings, cluster: options });
@@ -53,41 +53,47 @@ async function open(
     answered: (_: string) => {},
   };
   const controller = await startController({
-    clock,
-    logger,
-    random: () => 0.5,
-    instance: 'prod',
-    heldId: () => 'held',
-    queue,
-    cluster,
-    audit: app.audit,
-    scope: 'namespace',
-    concurrency,
-    restartWindowMs: () => 1_000,
-    mappings: () => state.mappings,
-    resolve: () => resolveTargets(state.mappings, cluster, undefined),
-    stores: {
-      definitions: () => app.stores.definitions,
-      tellsVersions: () => false,
-      isDown: () => state.isDown,
-      onAnswer: (listener) => {
-        state.answered = listener;
+    runtime: { clock, logger, random: () => 0.5 },
+    ports: {
+      queue,
+      cluster,
+      audit: app.audit,
+      stores: {
+        definitions: () => app.stores.definitions,
+        tellsVersions: () => false,
+        isDown: () => state.isDown,
+        onAnswer: (listener) => {
+          state.answered = listener;
+        },
+        namesOf: (_, key) => [key],
       },
-      namesOf: (_, key) => [key],
     },
-    openContext: async () => ({
-      ...(await app.createContext()),
-      versions: async (_, keys) => keys.map(() => ({ kind: 'unknown' })),
-    }),
-    destroy,
-    restart: async () => undefined,
-    recover: async () => 0,
-    hasOpenFailure: async () => false,
-    onOutcome: ({ mapping }) => void state.runs.push(mapping),
-    onCycle: () => {
-      state.cycles += 1;
+    config: {
+      instance: 'prod',
+      scope: 'namespace',
+      concurrency,
+      restartWindowMs: () => 1_000,
+      mappings: () => state.mappings,
+      resolve: () => resolveTargets(state.mappings, cluster, undefined),
     },
-    replicasAgree: () => true,
+    steps: {
+      heldId: () => 'held',
+      openContext: async () => ({
+        ...(await app.createContext()),
+        versions: async (_, keys) => keys.map(() => ({ kind: 'unknown' })),
+      }),
+      destroy,
+      restart: async () => undefined,
+      recover: async () => 0,
+      hasOpenFailure: async () => false,
+    },
+    replicas: { replicasAgree: () => true },
+    metrics: {
+      onOutcome: ({ mapping }) => void state.runs.push(mapping),
+      onCycle: () => {
+        state.cycles += 1;
+      },
+    },
   });
   const isKnown = (id: TargetId, kind: string) => () =>
     expect([...controller.states.all()].find(({ target }) => target.secret === id.secret)?.kind).toBe(kind);

@@ -8,6 +8,7 @@ import type { OnRestartFailure } from '../../restart/failures.ts';
 import { createRestarts } from '../../restart/restarts.ts';
 import { type Controller, startController } from '../../service/controller.ts';
 import type { Service } from '../../service/service.ts';
+import type { StoreParts } from '../../service/service-parts.ts';
 import { destroyProposed } from '../destroy.ts';
 import { isRestartConfigured } from '../restarts.ts';
 import { createMappingHash } from './configuration-records.ts';
@@ -32,7 +33,7 @@ export async function startService(
 }
 
 async function openController(app: App, options: ServiceOptions): Promise<Controller> {
-  const { clock, logger, cluster, audit, stores } = app;
+  const { clock, logger, cluster, audit } = app;
   const { workloads } = cluster;
   const onFailure: OnRestartFailure = ({ workload: name, ...about }, isNew) => {
     if (isNew) logger.warn('a workload could not be restarted', { name, ...about });
@@ -41,45 +42,47 @@ async function openController(app: App, options: ServiceOptions): Promise<Contro
   const restarts =
     workloads && createRestarts({ ...app, ...app.tracing, workloads, onFailure, isConfigured: isWanted });
   return startController({
-    clock,
-    logger,
-    tracer: app.tracing.tracer,
-    random: options.random,
-    instance: app.config.instance,
-    queue: options.queue,
-    cluster,
-    audit,
-    scope: app.config.cluster.kind === 'kubernetes' ? app.config.cluster.scope : 'namespace',
-    concurrency: app.config.engine.concurrency,
-    restartWindowMs: () => app.config.restarts.windowMs,
-    mappings: () => app.config.mappings,
-    resolve: () => app.resolve(),
-    stores: {
-      definitions: () => stores.definitions,
-      tellsVersions: (store) => capabilitiesOf(app.config, store)?.tellVersions ?? false,
-      isDown: (store) => stores.state(store).state === 'down',
-      onAnswer: (listener) => stores.onAnswer(listener),
-      namesOf: (store, key) => {
-        const kind = app.config.stores.find(({ name }) => name === store)?.kind;
-        return (kind !== undefined && PROVIDERS[kind]?.keyNames?.(key)) || [key];
-      },
+    runtime: { clock, logger, tracer: app.tracing.tracer, random: options.random },
+    ports: { queue: options.queue, cluster, audit, stores: storeParts(app) },
+    config: {
+      instance: app.config.instance,
+      scope: app.config.cluster.kind === 'kubernetes' ? app.config.cluster.scope : 'namespace',
+      concurrency: app.config.engine.concurrency,
+      restartWindowMs: () => app.config.restarts.windowMs,
+      mappings: () => app.config.mappings,
+      resolve: () => app.resolve(),
     },
-    openContext: (request) =>
-      app.createContext({
-        ...request,
-        reuseResolved: true,
-        boundToConfig: true,
-      }),
-    destroy: (context, see) => destroyProposed(app, context, see),
-    restart: async () => (await restarts?.run(app.config.restarts))?.nextMs,
-    recover: (onNotMade = () => undefined) => recoverIntents({ ...app, onNotApplied: onNotMade }),
-    configHashOf: createMappingHash(app),
-    isBehind: () => options.configProblems().length > 0,
-    heldId: (known) => heldId(app, known),
-    onOutcome: options.onOutcome,
-    hasOpenFailure: (mapping, target) => isUnresolved(audit, mapping, target, app.instances),
-    onLargeValues: options.onLargeValue,
-    onCycle: options.onCycle,
-    replicasAgree: () => options.differing().length === 0,
+    steps: {
+      openContext: (request) => app.createContext({ ...request, reuseResolved: true, boundToConfig: true }),
+      destroy: (context, inputs) => destroyProposed(app, context, inputs),
+      restart: async () => (await restarts?.run(app.config.restarts))?.nextMs,
+      recover: (onNotApplied = () => undefined) => recoverIntents({ ...app, onNotApplied }),
+      hasOpenFailure: (mapping, target) => isUnresolved(audit, mapping, target, app.instances),
+      heldId: (state) => heldId(app, state),
+    },
+    replicas: {
+      replicasAgree: () => options.differing().length === 0,
+      configHashOf: createMappingHash(app),
+      isBehind: () => options.configProblems().length > 0,
+    },
+    metrics: {
+      onOutcome: options.onOutcome,
+      onLargeValues: options.onLargeValue,
+      onCycle: options.onCycle,
+    },
   });
+}
+
+function storeParts(app: App): StoreParts {
+  const { stores } = app;
+  return {
+    definitions: () => stores.definitions,
+    tellsVersions: (store) => capabilitiesOf(app.config, store)?.tellVersions ?? false,
+    isDown: (store) => stores.state(store).state === 'down',
+    onAnswer: (listener) => stores.onAnswer(listener),
+    namesOf: (store, key) => {
+      const kind = app.config.stores.find(({ name }) => name === store)?.kind;
+      return (kind !== undefined && PROVIDERS[kind]?.keyNames?.(key)) || [key];
+    },
+  };
 }

@@ -14,7 +14,7 @@ export interface SweepRecord {
 export function createSweepRecord({
   openContext,
   auditHealth,
-}: Pick<ServiceParts, 'openContext'> & {
+}: Pick<ServiceParts['steps'], 'openContext'> & {
   readonly auditHealth: Pick<AuditHealth, 'writeFailed' | 'writeSucceeded'>;
 }): SweepRecord {
   const none = { sweeps: 0, keys: 0, due: 0, failed: 0 };
