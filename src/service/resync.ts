@@ -102,8 +102,8 @@ export class Resync {
   }
 
   /**
-   * Called when the watches of these scopes have received their first lists. A target in these scopes without metadata
-   * is missing.
+   * Called when the watches of these scopes have received their first lists. If no metadata is known of a target in
+   * these scopes, its Secret does not exist.
    */
   listed(scopes: readonly WatchScope[]): void {
     const { snapshot, states } = this.#deps;

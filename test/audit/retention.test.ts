@@ -70,7 +70,7 @@ describe('retention', () => {
     expect(await fixture.prove()).toMatchObject({ ok: true });
   });
 
-  it('keeps an old record that comes after a younger one because the clock was set back', async () => {
+  it('after the clock was set back, keeps an old record that follows a younger one', async () => {
     await using fixture = await openRetention();
     const last = await fixture.append(0);
     await fixture.append(15);
@@ -155,7 +155,7 @@ describe('retention with an invalid chain or checkpoint', () => {
     expect(await fixture.store.base()).toEqual(GENESIS);
   });
 
-  it('verification fails if somebody deleted records without retention', async () => {
+  it('verification fails if records were deleted by something other than retention', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     await fixture.retention().run();

@@ -33,7 +33,7 @@ it('leaves automatic jobs and completed requests unchanged', async () => {
   expect(await run('manual', undefined)).toEqual({ wait: undefined, added: [] });
 });
 
-it('keeps the reason of a manual request that did not start', async () => {
+it('keeps the reason `manual` if the run did not start', async () => {
   expect(await run('manual', 0, { signal: AbortSignal.abort() })).toEqual({ wait: 0, added: [] });
 });
 
