@@ -82,7 +82,7 @@ async function openTwo(more: object = {}) {
   };
 }
 
-it('a Vault store reports each request and its outcome for the metrics', async () => {
+it('a Vault store reports each request, and the outcome of that request, for the metrics', async () => {
   await using setup = await openTwo();
   await setup.read('first', 'k', 'gone');
   const provider = await setup.stores.open('first');

@@ -214,8 +214,8 @@ describe('an unreachable store', () => {
   });
 });
 
-describe('a key whose reads get no answer', () => {
-  it('a key whose reads get no answer opens no breaker and blocks no other keys', async () => {
+describe('a key with unanswered reads', () => {
+  it('a key with unanswered reads opens no breaker and blocks no other keys', async () => {
     await using setup = world('a');
     setup.set('a/slow', 'hang');
     const readers = createSourceReaders({ open: (name) => setup.stores.open(name) });
@@ -243,7 +243,7 @@ describe('a key whose reads get no answer', () => {
     expect(setup.states.filter((state) => state.includes('down'))).toEqual([]);
   });
 
-  it('a key whose reads got no answer is read normally after its first answer', async () => {
+  it('a key with unanswered reads is read normally after its first answer', async () => {
     await using setup = world('a');
     setup.set('a/slow', 'hang');
     expect(await setup.read('a', 'slow')).toEqual(['TIMEOUT']);

@@ -16,7 +16,7 @@ function reverseMembers(value: unknown): unknown {
 const json = fc.jsonValue({ maxDepth: 5 });
 
 describe('canonical JSON', () => {
-  it('parses back to the value that it was made from', () => {
+  it('canonical JSON is parsed back to the value that it was made from', () => {
     fc.assert(
       fc.property(json, (value) => {
         expect(JSON.parse(canonical(value))).toEqual(JSON.parse(JSON.stringify(value)));
@@ -24,7 +24,7 @@ describe('canonical JSON', () => {
     );
   });
 
-  it('does not depend on the order of the members of an object', () => {
+  it('canonical JSON does not depend on the order of the members of an object', () => {
     fc.assert(
       fc.property(json, (value) => {
         expect(canonical(reverseMembers(value))).toBe(canonical(value));
@@ -32,7 +32,7 @@ describe('canonical JSON', () => {
     );
   });
 
-  it('stays the same if it is parsed and serialized a second time', () => {
+  it('canonical JSON stays the same if it is parsed and serialized a second time', () => {
     fc.assert(
       fc.property(json, (value) => {
         expect(canonical(JSON.parse(canonical(value)))).toBe(canonical(value));
@@ -40,7 +40,7 @@ describe('canonical JSON', () => {
     );
   });
 
-  it('reproduces the examples of RFC 8785, sections 3.2.2 and 3.2.3', () => {
+  it('canonical JSON reproduces the examples of RFC 8785, sections 3.2.2 and 3.2.3', () => {
     const rfc = {
       // biome-ignore lint/correctness/noPrecisionLoss: the example of the RFC
       numbers: [333333333.33333329, 1e30, 4.5, 2e-3, 0.000000000000000000000000001],
@@ -56,14 +56,14 @@ describe('canonical JSON', () => {
     );
   });
 
-  it('sorts names by code units, even if they look like array indexes', () => {
+  it('canonical JSON sorts names by code units, even if they look like array indexes', () => {
     const given: unknown = JSON.parse('{"b":{"10":1,"2":2,"-":3},"__proto__":[{"9":0,"10":0}],"a":0}');
     expect(canonical(given)).toBe('{"__proto__":[{"10":0,"9":0}],"a":0,"b":{"-":3,"10":1,"2":2}}');
     expect(() => canonical({ 1: 0, b: Number.NaN })).toThrow(TypeError);
   });
 
   it.each([[Number.NaN], [Number.POSITIVE_INFINITY], [1n], [Symbol('x')], [() => 1]])(
-    'rejects %s',
+    'canonical JSON cannot contain %s',
     (value) => {
       expect(() => canonical({ value })).toThrow(TypeError);
     },

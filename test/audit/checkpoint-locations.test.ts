@@ -21,7 +21,7 @@ const checkpoint = (sequence: number): Checkpoint => ({
 });
 
 describe('checkpoint file', () => {
-  it('is created by the first write with access only for its owner, and later writes append to it', async () => {
+  it('a checkpoint file is created by the first write with access only for its owner, and later writes append to the file', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'state', 'checkpoints.jsonl');
     const location = fileLocation(path);
@@ -32,7 +32,7 @@ describe('checkpoint file', () => {
     expect((await readFile(path, 'utf8')).split('\n')).toHaveLength(4);
   });
 
-  it('is read without its last line if a crash left this line incomplete', async () => {
+  it('a checkpoint file is read without its last line if a crash left that line incomplete', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'checkpoints.jsonl');
     const location = fileLocation(path);
@@ -43,7 +43,7 @@ describe('checkpoint file', () => {
     expect(await location.read()).toEqual([1, 2].map(checkpoint));
   });
 
-  it('contains the lines of all writes if several run concurrently', async () => {
+  it('a checkpoint file contains the lines of all writes if several writes run concurrently', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'checkpoints.jsonl');
     const numbers = Array.from({ length: 50 }, (_, index) => index + 1);
@@ -52,7 +52,7 @@ describe('checkpoint file', () => {
     expect(found.toSorted((a, b) => a - b)).toEqual(numbers);
   });
 
-  it('causes an error, and does not count as empty, if it cannot be read', async () => {
+  it('an unreadable checkpoint file causes an error, and is not treated as an empty file', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'checkpoints.jsonl');
     await mkdir(path);
@@ -67,7 +67,7 @@ describe('checkpoint file', () => {
     });
   });
 
-  it('is neither created nor changed by a check for write access', async () => {
+  it('a checkpoint file is neither created nor changed by a check for write access', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'state', 'far', 'checkpoints.jsonl');
     await fileLocation(path).checkWritable();
@@ -82,7 +82,7 @@ describe('checkpoint file', () => {
     });
   });
 
-  it('fails the check for write access if its folder is not writable', async (context) => {
+  it('a checkpoint file fails the check for write access if its folder is not writable', async (context) => {
     context.skip(process.getuid?.() === 0, 'root may read and write everything');
     await using folder = await temporaryFolder();
     await chmod(folder.path, 0o500);
@@ -122,7 +122,7 @@ describe('checkpoint ConfigMap', () => {
     return { client, data: () => stored?.data };
   }
 
-  it('keeps only the last hundred checkpoints', async () => {
+  it('a checkpoint ConfigMap keeps only the last hundred checkpoints', async () => {
     const { client } = memory();
     const location = configMapLocation('ConfigMap a/b', client);
     for (let n = 1; n <= 103; n += 1) await location.write(checkpoint(n));
@@ -131,20 +131,20 @@ describe('checkpoint ConfigMap', () => {
     expect([found[0]?.sequence, found.at(-1)?.sequence]).toEqual([4, 103]);
   });
 
-  it('keeps the keys and checkpoints that another writer adds during a write', async () => {
+  it('a checkpoint ConfigMap keeps the keys and checkpoints that another writer adds during a write', async () => {
     const { client, data } = memory(3);
     await configMapLocation('ConfigMap a/b', client).write(checkpoint(1));
     expect(data()).toEqual({ theirs: '0', [CHECKPOINTS_KEY]: expect.stringContaining('"sequence":1') });
   });
 
-  it('loses no checkpoint if several replicas write concurrently', async () => {
+  it('a checkpoint ConfigMap loses no checkpoint if several replicas write concurrently', async () => {
     const { client } = memory();
     const locations = [1, 2, 3, 4].map(() => configMapLocation('ConfigMap a/b', client));
     await Promise.all(locations.map((location, n) => location.write(checkpoint(n + 1))));
     expect((await locations[0]?.read())?.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4]);
   });
 
-  it('rejects a write after several conflicts in a row', async () => {
+  it('a checkpoint ConfigMap rejects a write after several conflicts in a row', async () => {
     const { client } = memory(1_000);
     const write = configMapLocation('ConfigMap a/b', client).write(checkpoint(1));
     await expect(write).rejects.toMatchObject({ code: 'CONFLICT' });

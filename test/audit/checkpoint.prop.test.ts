@@ -39,7 +39,7 @@ const at = (sequence: number, minute: number, more: Partial<Checkpoint> = {}, by
   });
 
 describe('checkpoint signature', () => {
-  it('is valid with any of the known keys after the checkpoint was serialized and parsed', () => {
+  it('a checkpoint signature is valid with any of the known keys after the checkpoint was serialized and parsed', () => {
     fc.assert(
       fc.property(signed, (checkpoint) => {
         const [back] = parseCheckpoints(checkpointLine(checkpoint));
@@ -49,7 +49,7 @@ describe('checkpoint signature', () => {
     );
   });
 
-  it('is invalid if the content of the checkpoint was changed', () => {
+  it('a checkpoint signature is invalid if the content of the checkpoint was changed', () => {
     const change = fc.constantFrom(
       { sequence: 4_711 },
       { hash: 'c' },
@@ -65,17 +65,17 @@ describe('checkpoint signature', () => {
     );
   });
 
-  it.each(['', 'x', '!!', 'AAAA'])('is invalid if it is %j', (signature) => {
+  it.each(['', 'x', '!!', 'AAAA'])('a checkpoint signature with the text %j is invalid', (signature) => {
     expect(signatureOf({ ...at(1, 1), signature }, keys)).toBe('wrong');
   });
 
-  it('has the state `unknown` if the public key of the signer is not available', () => {
+  it('a checkpoint signature has the state `unknown` if the public key of the signer is not available', () => {
     expect(signatureOf(at(1, 1, {}, foreign), keys)).toBe('unknown');
   });
 });
 
 describe('parseCheckpoints', () => {
-  it('skips incomplete and empty lines, and finds checkpoints in lines of a log', () => {
+  it('parseCheckpoints skips incomplete and empty lines, and finds checkpoints in lines of a log', () => {
     const [a, b] = [at(1, 1), at(2, 2)];
     const text = `${checkpointLine(a)}\n{"hash":"ab","signature":"to\n\nhello\n[]\n{"signature":1}\n2026-11-25 info {"checkpoint":${checkpointLine(b)}}\n`;
     expect(parseCheckpoints(text)).toEqual([a, b]);
@@ -83,18 +83,18 @@ describe('parseCheckpoints', () => {
 });
 
 describe('newestTrusted', () => {
-  it('returns the checkpoint with the highest sequence number', () => {
+  it('newestTrusted returns the checkpoint with the highest sequence number', () => {
     expect(newestTrusted([at(20, 2), at(30, 3), at(28, 4)], keys).checkpoint?.sequence).toBe(30);
     expect(newestTrusted([], keys)).toEqual({ checkpoint: undefined, untrusted: [] });
   });
 
-  it('ignores checkpoints before the last acceptance of a loss, because sequence numbers are reused after it', () => {
+  it('newestTrusted ignores checkpoints from before a person last accepted a loss of records', () => {
     expect(
       newestTrusted([at(20, 2), at(30, 3), at(16, 4, { accepts: 30 }), at(17, 5)], keys).checkpoint?.sequence,
     ).toBe(17);
   });
 
-  it('skips checkpoints without a trusted signature, and returns these separately', () => {
+  it('newestTrusted skips checkpoints without a trusted signature, and returns these checkpoints separately', () => {
     const forged = { ...at(50, 9), sequence: 60 };
     const unknownKey = at(70, 9, {}, foreign);
     const { checkpoint, untrusted } = newestTrusted([at(20, 2), forged, unknownKey], keys);
@@ -102,14 +102,14 @@ describe('newestTrusted', () => {
     expect(untrusted).toEqual([unknownKey, forged]);
   });
 
-  it('ignores an acceptance of a loss that has no trusted signature', () => {
+  it('newestTrusted ignores a checkpoint that accepts a loss of records if the checkpoint has no trusted signature', () => {
     expect(newestTrusted([at(30, 3), at(5, 4, { accepts: 30 }, foreign)], keys).checkpoint?.sequence).toBe(
       30,
     );
   });
 });
 
-it('treats earlier checkpoints as accepted up to the sequence number in the acceptance of a loss', () => {
+it('isAccepted accepts earlier checkpoints up to the sequence number of an accepted loss of records', () => {
   const accepting = [at(16, 4, { accepts: 30 })];
   expect(isAccepted(at(30, 3), accepting)).toBe(true);
   expect(isAccepted(at(31, 3), accepting)).toBe(false);
@@ -117,14 +117,14 @@ it('treats earlier checkpoints as accepted up to the sequence number in the acce
 });
 
 describe('parsePublicKeys', () => {
-  it('reads one key in base64, and several keys in PEM blocks', () => {
+  it('parsePublicKeys reads one key in base64, and several keys in PEM blocks', () => {
     const text = `# ours\n${pemOf(ours.publicKey)}\n${pemOf(old.publicKey)}`;
     expect(parsePublicKeys(text).map(keyIdOf)).toEqual([ours.keyId, old.keyId]);
     const base64 = ours.publicKey.export({ type: 'spki', format: 'der' }).toString('base64');
     expect(parsePublicKeys(`${base64}\n`).map(keyIdOf)).toEqual([ours.keyId]);
   });
 
-  it('returns nothing for keys of another type, and for text without a key', () => {
+  it('parsePublicKeys returns nothing for keys of another type, and for text without a key', () => {
     const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 1_024 });
     expect(parsePublicKeys(pemOf(publicKey))).toEqual([]);
     for (const text of [

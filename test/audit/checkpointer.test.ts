@@ -115,7 +115,7 @@ async function append(audit: AuditStore, count: number): Promise<void> {
 const sequences = ({ lines }: Memory) => lines.map(({ sequence }) => sequence);
 
 describe('checkpoints', () => {
-  it('are written to every location after records were appended, and on shutdown', async () => {
+  it('checkpoints are written to every location after records were appended, and on shutdown', async () => {
     await using fixture = await openScene();
     {
       await using checkpointer = await fixture.open();
@@ -134,7 +134,7 @@ describe('checkpoints', () => {
     expect(await fixture.prove()).toMatchObject({ ok: true, checkpoints: 4, sealed: { sequence: 5 } });
   });
 
-  it('are written after a certain number of records, even before the timer fires', async () => {
+  it('checkpoints are written after a certain number of records, even before the timer fires', async () => {
     await using fixture = await openScene();
     await using checkpointer = await fixture.open();
     await append(checkpointer.audit, 10);
@@ -142,7 +142,7 @@ describe('checkpoints', () => {
     expect(fixture.places.map(sequences)).toEqual([[10], [10]]);
   });
 
-  it('are not written a second time to a location that already has them', async () => {
+  it('checkpoints are not written a second time to a location that already has them', async () => {
     await using fixture = await openScene();
     await using one = await fixture.open();
     await append(one.audit, 3);
@@ -152,7 +152,7 @@ describe('checkpoints', () => {
     expect(fixture.places.map(sequences)).toEqual([[3], [3]]);
   });
 
-  it('have increasing times even if the clock is set back', async () => {
+  it('checkpoints have increasing times even if the clock is set back', async () => {
     await using fixture = await openScene();
     {
       await using checkpointer = await fixture.open();
@@ -167,7 +167,7 @@ describe('checkpoints', () => {
     expect(new Set(times).size).toBe(2);
   });
 
-  it('are written later to a location that failed, and other locations do not wait for it', async () => {
+  it('checkpoints are written later to a location that failed, and other locations do not wait for the failed location', async () => {
     await using fixture = await openScene();
     const [first, second] = fixture.places;
     await using checkpointer = await fixture.open();
@@ -185,7 +185,7 @@ describe('checkpoints', () => {
     expect(fixture.places.map(sequences)).toEqual([[2], [1, 2]]);
   });
 
-  it('are consistent if several processes write them concurrently', async () => {
+  it('checkpoints are consistent if several processes write them concurrently', async () => {
     await using fixture = await openScene();
     await using one = await fixture.open();
     await using other = await fixture.open();
@@ -207,7 +207,7 @@ describe('audit store that lacks signed records', () => {
     return fixture;
   }
 
-  it('rejects records of changes, but accepts records of reads and of commands that change nothing', async () => {
+  it('an audit store that lacks signed records accepts only records of reads and of commands that change nothing', async () => {
     await using fixture = await truncated();
     await using checkpointer = await fixture.open();
     expect(checkpointer.storeError()).toMatchObject({ code: 'AUDIT_TRUNCATED' });
@@ -223,7 +223,7 @@ describe('audit store that lacks signed records', () => {
     ]);
   });
 
-  it('is not trusted even if it contains other records with the sequence numbers of the missing records', async () => {
+  it('an audit store that lacks signed records is not trusted even if other records have the missing sequence numbers', async () => {
     await using fixture = await truncated();
     await append(fixture.store, 20);
     await using checkpointer = await fixture.open();
@@ -231,7 +231,7 @@ describe('audit store that lacks signed records', () => {
     expect(await fixture.prove()).toMatchObject({ problem: { kind: 'checkpoint', sequence: 20, after: 10 } });
   });
 
-  it('is trusted after a person accepts the loss, and passes verification', async () => {
+  it('an audit store that lacks signed records passes verification and is trusted after a person accepts the loss', async () => {
     await using fixture = await truncated();
     expect(await fixture.prove()).toMatchObject({ ok: false, problem: { kind: 'truncated', sequence: 13 } });
     await using waiting = await fixture.open();
@@ -248,7 +248,7 @@ describe('audit store that lacks signed records', () => {
     expect(await fixture.prove()).toMatchObject({ ok: true, accepted: 2, sealed: { sequence: 17 } });
   });
 
-  it('is reported after a second loss too, although sequence numbers are reused', async () => {
+  it('a second loss of signed records is reported, although the lost sequence numbers were reused after the first loss', async () => {
     await using fixture = await truncated();
     {
       await using checkpointer = await fixture.open();
@@ -269,7 +269,7 @@ describe('audit store that lacks signed records', () => {
     expect(await fixture.prove()).toMatchObject({ ok: true });
   });
 
-  it('is not trusted while one of the checkpoint locations lacks the acceptance of the loss', async () => {
+  it('an audit store that lost signed records is not trusted until every checkpoint location contains the acceptance of the loss', async () => {
     await using fixture = await truncated();
     await using checkpointer = await fixture.open();
     const [first] = fixture.places;
@@ -283,7 +283,7 @@ describe('audit store that lacks signed records', () => {
     expect(checkpointer.storeError()).toBeUndefined();
   });
 
-  it('is detected even while it is in use, and no newer checkpoint hides the loss', async () => {
+  it('a loss of signed records is detected even while the audit store is in use, and newer checkpoints do not hide the loss', async () => {
     await using fixture = await openScene();
     await using checkpointer = await fixture.open();
     await append(checkpointer.audit, 9);
@@ -296,7 +296,7 @@ describe('audit store that lacks signed records', () => {
     expect(fixture.places.map(sequences)).toEqual([[9], [9]]);
   });
 
-  it('is not reported if retention pruned the missing records', async () => {
+  it('an audit store is not reported as lacking signed records if retention pruned these records', async () => {
     await using fixture = await openScene();
     await using checkpointer = await fixture.open();
     await append(checkpointer.audit, 9);
@@ -313,7 +313,7 @@ describe('audit store that lacks signed records', () => {
 });
 
 describe('checkpoint location', () => {
-  it('blocks changes while its checkpoints cannot be read', async () => {
+  it('a checkpoint location blocks changes while its checkpoints cannot be read', async () => {
     await using fixture = await openScene();
     const [first] = fixture.places;
     if (first === undefined) throw new Error('no place');
@@ -325,7 +325,7 @@ describe('checkpoint location', () => {
     await checkpointer.audit.append([COMMAND]);
   });
 
-  it('reports a checkpoint that was signed by an unknown key, but the store stays trusted', async () => {
+  it('a checkpoint with the signature of an unknown key is reported, but the audit store stays trusted', async () => {
     await using fixture = await openScene();
     const foreign = createSigner(generateKeyPairSync('ed25519').privateKey);
     const forged = { sequence: 50, hash: 'a', time: '2026-11-25T12:00:00.000Z', instance: 'test' };
@@ -342,7 +342,7 @@ describe('checkpoint location', () => {
     });
   });
 
-  it('may contain checkpoints of another instance, which are ignored', async () => {
+  it('checkpoints of another instance in a checkpoint location are ignored', async () => {
     await using fixture = await openScene();
     fixture.places[0]?.lines.push(
       signer.sign({ sequence: 50, hash: 'a', time: '2026-11-25T12:00:00.000Z', instance: 'another' }),
@@ -353,7 +353,7 @@ describe('checkpoint location', () => {
 });
 
 describe('chain watch', () => {
-  it('verifies new records, detects tampering, and clears the problem after the tampering is reverted', async () => {
+  it('the chain watch verifies new records, detects tampering, and clears the problem after the tampering is reverted', async () => {
     await using fixture = await openScene();
     let pauses = 0;
     const watch = createChainWatch({

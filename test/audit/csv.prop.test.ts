@@ -34,7 +34,7 @@ const NASTY = fc.oneof(
 );
 
 describe('CSV cell', () => {
-  it('is parsed back unchanged, apart from an apostrophe before text that a spreadsheet would run as a formula', () => {
+  it('a CSV cell is parsed back unchanged, except for the apostrophe before text that a spreadsheet would run as a formula', () => {
     fc.assert(
       fc.property(fc.array(NASTY, { minLength: 1, maxLength: 5 }), (texts) => {
         const [row = []] = parse(`${texts.map(cell).join(',')}\r\n`);
@@ -56,18 +56,18 @@ describe('CSV cell', () => {
     ['a;=1', '"a;=1"'],
     ['say "so", twice', '"say ""so"", twice"'],
     ['', ''],
-  ])('formats %j as %j', (text, expected) => {
+  ])('a CSV cell shows %j as %j', (text, expected) => {
     expect(cell(text)).toBe(expected);
   });
 
-  it('leaves numbers unchanged', () => {
+  it('a CSV cell shows numbers unchanged', () => {
     expect(cell(-5)).toBe('-5');
     expect(cell(undefined)).toBe('');
   });
 });
 
 describe('CSV row', () => {
-  it('has a cell for every column, whatever the record contains', async () => {
+  it('a CSV row has a cell for every column, whatever the record contains', async () => {
     await using audit = createMemoryAudit();
     const [record] = await audit.append([
       entry({

@@ -68,7 +68,7 @@ async function openFilled(): Promise<AuditStore & AsyncDisposable> {
 }
 
 describe('JSON lines export', () => {
-  it('contains each stored text with its hash, oldest first and without gaps', async () => {
+  it('a JSON lines export contains each stored text with its hash, oldest first and without gaps', async () => {
     await using audit = await openFilled();
     const text = await textOf(exportRecords(audit, exportRequest()));
     const lines = text.split('\n').slice(0, -1);
@@ -84,7 +84,7 @@ describe('JSON lines export', () => {
     }
   });
 
-  it('contains every record that matches a filter, oldest first', async () => {
+  it('a JSON lines export contains every record that matches a filter, oldest first', async () => {
     await using audit = await openFilled();
     const found = await recordsOf(audit, { filter: { mapping: 'm1' } });
     const listed = await audit.list({ mapping: 'm1' }, { limit: 1_000 });
@@ -93,7 +93,7 @@ describe('JSON lines export', () => {
     expect(await recordsOf(audit, { filter: { mapping: 'nobody' } })).toEqual([]);
   });
 
-  it('ends even if new records are appended while it runs', async () => {
+  it('a JSON lines export ends even if new records are appended while it runs', async () => {
     for (const filter of [{}, { action: 'sweep' }] as const) {
       await using audit = await openFilled();
       const before = (await audit.list(filter, { limit: 10_000 })).length;
@@ -106,21 +106,21 @@ describe('JSON lines export', () => {
     }
   });
 
-  it('contains a damaged record as a line that fails verification', () => {
+  it('a JSON lines export contains a damaged record as a line that fails verification', () => {
     expect(jsonLine({ text: 'nonsense\nmore', hash: 'ab', columnsMatch: false })).toBe(
       '{"damaged":"nonsense\\nmore","hash":"ab"}\n',
     );
     expect(jsonLine({ text: '{}', hash: '', columnsMatch: false })).toBe('{"damaged":"{}","hash":""}\n');
   });
 
-  it('has the same line format as the records on standard output', async () => {
+  it('a JSON lines export has the same line format as the records on standard output', async () => {
     await using audit = createMemoryAudit();
     const [record] = await audit.append([entry()]);
     if (record === undefined) throw new Error('nothing was recorded');
     expect(`${recordLine(record)}\n`).toBe(await textOf(exportRecords(audit, exportRequest())));
   });
 
-  it('reports its progress once per page', async () => {
+  it('a JSON lines export reports its progress once per page', async () => {
     await using audit = await openFilled();
     const steps: Progress[] = [];
     await textOf(exportRecords(audit, exportRequest({ onProgress: (step) => void steps.push(step) })));
@@ -131,7 +131,7 @@ describe('JSON lines export', () => {
     ]);
   });
 
-  it('stops when its abort signal fires', async () => {
+  it('a JSON lines export stops when its abort signal fires', async () => {
     await using audit = await openFilled();
     const stop = new AbortController();
     const chunks = exportRecords(audit, exportRequest({ signal: stop.signal }));
@@ -142,7 +142,7 @@ describe('JSON lines export', () => {
 });
 
 describe('CSV and OCSF exports', () => {
-  it('include the review state of each record', async () => {
+  it('CSV and OCSF exports include the review state of each record', async () => {
     await using audit = createMemoryAudit();
     await audit.append([entry(), bare()]);
     const context = { actor: { kind: 'operator', name: 'ann' }, requestId: 'r' } as const;
@@ -157,7 +157,7 @@ describe('CSV and OCSF exports', () => {
     expect(events[0]).toMatchObject({ unmapped: { review: { state: 'flagged', by: 'ann' } } });
   });
 
-  it('consist of only a header (CSV) or are empty (OCSF) if there are no records', async () => {
+  it('a CSV export without records consists of only a header, and an OCSF export without records is empty', async () => {
     await using audit = createMemoryAudit();
     expect(await textOf(exportRecords(audit, exportRequest({ format: 'csv' })))).toMatch(
       /^sequence,time,.*\r\n$/,
@@ -174,7 +174,7 @@ describe('export that is itself recorded', () => {
   } as const;
 
   it.each(EXPORT_FORMATS)(
-    'adds a record of its start and a record of its end to the audit, and contains neither of them (format: %s)',
+    'the start and the end of an export are recorded in the audit log, but not contained in the export (format: %s)',
     async (format) => {
       await using audit = createMemoryAudit();
       await audit.append([entry(), bare()]);
@@ -189,7 +189,7 @@ describe('export that is itself recorded', () => {
     },
   );
 
-  it('returns no data if its start cannot be recorded', async () => {
+  it('an export returns no data if its start cannot be recorded', async () => {
     await using audit = createMemoryAudit();
     await audit.append([entry()]);
     audit.failure = new AppError('AUDIT_UNAVAILABLE');
@@ -198,7 +198,7 @@ describe('export that is itself recorded', () => {
     });
   });
 
-  it('adds a record with the number of sent records to the audit if the receiver disconnects', async () => {
+  it('an export records the number of sent records if the receiver disconnects', async () => {
     await using audit = createMemoryAudit();
     await fill(audit);
     const chunks = recordedExport(audit, exportRequest(), context);

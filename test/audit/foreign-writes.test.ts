@@ -34,7 +34,7 @@ function open() {
 }
 
 describe('foreignVersion', () => {
-  it('stays the same after appends of this process, even after failed ones, and changes after appends of other processes', async () => {
+  it('foreignVersion stays the same after successful or failed appends of this process, and changes after appends of other processes', async () => {
     const { audit, foreignVersion, other } = open();
     await other.append([entry(), entry()]);
     const before = await foreignVersion();
@@ -46,7 +46,7 @@ describe('foreignVersion', () => {
     expect(await foreignVersion()).not.toBe(before);
   });
 
-  it('changes when records are pruned', async () => {
+  it('foreignVersion changes when records are pruned', async () => {
     const { audit, foreignVersion } = open();
     const [first] = await audit.append([entry(), entry()]);
     const before = await foreignVersion();
@@ -54,7 +54,7 @@ describe('foreignVersion', () => {
     expect(await foreignVersion()).not.toBe(before);
   });
 
-  it('is undefined while an append of this process is pending', async () => {
+  it('foreignVersion is undefined while an append of this process is pending', async () => {
     const { audit, foreignVersion, append, looks: headReads } = open();
     const before = await foreignVersion();
     const releaseAppend = append.shut();
@@ -67,7 +67,7 @@ describe('foreignVersion', () => {
     expect(await foreignVersion()).toBe(before);
   });
 
-  it('is undefined if an append of this process starts or ends while the head is read', async () => {
+  it('foreignVersion is undefined if an append of this process starts or ends while the head is read', async () => {
     const { audit, foreignVersion, append, head } = open();
     const before = await foreignVersion();
     const releaseHead = head.shut();
@@ -89,7 +89,7 @@ describe('foreignVersion', () => {
     expect(await foreignVersion()).toBe(before);
   });
 
-  it('reads the head once for all callers that arrive before the read starts, and never returns a state from before a call', async () => {
+  it('foreignVersion reads the head once for all callers that arrive before the read, and never returns a state from before a call', async () => {
     const { foreignVersion, head, other, looks: headReads } = open();
     const releaseHead = head.shut();
     const first = [foreignVersion(), foreignVersion()];
@@ -105,7 +105,7 @@ describe('foreignVersion', () => {
     expect(headReads()).toBe(2);
   });
 
-  it('reads the head a second time after a failed read, also for callers that were already waiting', async () => {
+  it('foreignVersion reads the head a second time after a failed read, even for callers that were already waiting', async () => {
     const log = createMemoryAudit();
     const { promise: failure, reject: fail } = Promise.withResolvers<void>();
     let headReads = 0;

@@ -48,7 +48,7 @@ async function setUp() {
 }
 
 describe('moveAudit', () => {
-  it('copies the chain, its base, the reviews, the unresolved intents and the retained records', async () => {
+  it('moveAudit copies the chain, its base, the reviews, the unresolved intents and the retained records', async () => {
     await using logs = await setUp();
     await logs.fill(1300);
     const before = logs.bytes('from.db');
@@ -89,7 +89,7 @@ describe('moveAudit', () => {
     expect(logs.bytes('from.db')).toBe(before);
   });
 
-  it('continues after an interruption, and blocks other writes to both stores until the move is complete', async () => {
+  it('moveAudit continues after an interruption, and blocks other writes to both stores until the move is complete', async () => {
     await using logs = await setUp();
     await logs.fill(1800);
     await using source = await logs.open('from.db', true);
@@ -110,7 +110,7 @@ describe('moveAudit', () => {
     expect(await moveAudit(source, target)).toMatchObject({ kind: 'refused' });
   });
 
-  it('names the target store in the error, not the source store, if moved records were altered in the target', async () => {
+  it('moveAudit names the target store in the error, not the source store, if moved records were altered in the target', async () => {
     await using logs = await setUp();
     await logs.fill(1800);
     await using source = await logs.open('from.db', true);
@@ -128,7 +128,7 @@ describe('moveAudit', () => {
     });
   });
 
-  it('refuses a source or target to which another process writes, and a target that contains part of another log', async () => {
+  it('moveAudit refuses a source or target to which another process writes, and a target that contains part of another log', async () => {
     await using logs = await setUp();
     await logs.fill(10);
     await using source = await logs.open('from.db', true);
@@ -153,7 +153,7 @@ describe('moveAudit', () => {
     expect(await moveAudit(target, other)).toMatchObject(refused('is not finished'));
   });
 
-  it('does not complete the move if the source was written to meanwhile, and can be called a second time', async () => {
+  it('moveAudit refuses the move if another process wrote to the source meanwhile, and a second call completes the move', async () => {
     await using logs = await setUp();
     await logs.fill(600);
     await using source = await logs.open('from.db', true);

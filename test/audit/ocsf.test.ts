@@ -25,7 +25,7 @@ function event(record: AuditRecord, review?: Review): Record<string, unknown> {
 }
 
 describe('OCSF event', () => {
-  it('matches the schema of its class, whatever the record contains', async () => {
+  it('an OCSF event matches the schema of its class, whatever the record contains', async () => {
     await fc.assert(
       fc.asyncProperty(anyEntry, async (given) => {
         const found = event(await recorded(given));
@@ -35,12 +35,12 @@ describe('OCSF event', () => {
     );
   });
 
-  it.each(ACTIONS)('matches the schema if the action is %s', async (action) => {
+  it.each(ACTIONS)('an OCSF event matches the schema if the action is %s', async (action) => {
     const found = event(await recorded(bare({ action })));
     expect(schema.safeParse(found).error?.issues ?? []).toEqual([]);
   });
 
-  it('fails schema validation if it lacks required fields or has unknown ones', async () => {
+  it('an OCSF event fails schema validation if it lacks required fields or has unknown fields', async () => {
     const found = event(await recorded(entry()));
     const { entity: _, ...less } = found;
     expect(schema.safeParse(less).success).toBe(false);
@@ -49,7 +49,7 @@ describe('OCSF event', () => {
     expect(schema.safeParse({ ...found, class_uid: 6003 }).success).toBe(false);
   });
 
-  it('contains the Secret before and after a change, the actor and the record', async () => {
+  it('an OCSF event contains the Secret before and after a change, the actor and the record', async () => {
     const record = await recorded(
       entry({
         phase: 'outcome',
@@ -72,13 +72,13 @@ describe('OCSF event', () => {
     });
   });
 
-  it('does not present an intent as a success', async () => {
+  it('an OCSF event does not show an intent as a success', async () => {
     const found = event(await recorded(entry({ phase: 'intent' })));
     expect(found).toMatchObject({ status_id: 99, status: 'Intent' });
     expect(found).not.toHaveProperty('entity_result');
   });
 
-  it('presents a refusal as a failure with an error code', async () => {
+  it('an OCSF event shows a refusal as a failure with an error code', async () => {
     const found = event(await recorded(entry({ action: 'refuse', outcome: 'refused', code: 'NOT_OWNED' })));
     expect(found).toMatchObject({
       activity_id: 99,

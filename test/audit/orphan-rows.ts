@@ -25,7 +25,7 @@ const truncateRecords = (after: number): string =>
 
 /** Checks that search rows of deleted records do not affect the store after a person has accepted the loss. */
 export function describeOrphanRows(name: string, openHarness: () => Promise<OrphanRowsHarness>): void {
-  it(`${name}: shows the previous review state of a record after its last review was lost`, async () => {
+  it(`${name}: a record has its previous review state after its last review was lost`, async () => {
     await using harness = await openHarness();
     {
       await using store = await harness.open('a');
@@ -66,7 +66,7 @@ export function describeOrphanRows(name: string, openHarness: () => Promise<Orph
     });
   });
 
-  it(`${name}: shows a record as unreviewed after its only review was lost`, async () => {
+  it(`${name}: a record counts as unreviewed after its only review was lost`, async () => {
     await using harness = await openHarness();
     {
       await using store = await harness.open('a');

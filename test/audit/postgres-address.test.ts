@@ -6,7 +6,7 @@ const parse = (url: string, tls?: { readonly caFile?: string }) =>
   parseAddress(SecretValue.fromText(url), tls);
 
 describe('parseAddress', () => {
-  it('returns server, database, user and password, and an address without the password', () => {
+  it('parseAddress returns server, database, user and password, and an address without the password', () => {
     expect(parse('postgres://ann:p%40ss%2F%25%20w@db.internal:6432/au%20dit\n')).toEqual({
       host: 'db.internal',
       port: 6432,
@@ -18,11 +18,11 @@ describe('parseAddress', () => {
     });
   });
 
-  it('defaults to the standard port, a database with the name of the user, and no password', () => {
+  it('parseAddress defaults to the standard port, a database with the name of the user, and no password', () => {
     expect(parse('postgresql://ann@db')).toMatchObject({ port: 5432, database: 'ann', password: '' });
   });
 
-  it('accepts IP addresses as the host', () => {
+  it('parseAddress accepts IP addresses as the host', () => {
     expect(parse('postgres://a:b@[::1]:1/c')).toMatchObject({ host: '::1', tls: undefined });
     expect(parse('postgres://a:b@10.0.0.1/c')).toMatchObject({ host: '10.0.0.1', tls: 'name' });
   });
@@ -38,7 +38,7 @@ describe('parseAddress', () => {
     ['db', '?sslmode=verify-ca', {}, 'authority'],
     ['db', '?sslmode=verify-full&application_name=x&connect_timeout=5', undefined, 'name'],
   ])(
-    'chooses for the host %s, the parameters "%s" and `tls` %o the TLS mode %s',
+    'parseAddress chooses, for the host %s, the parameters "%s" and `tls` %o, the TLS mode %s',
     (host, query, tls, expected) => {
       expect(parse(`postgres://a:b@${host}/c${query}`, tls).tls).toBe(expected);
     },
@@ -56,14 +56,14 @@ describe('parseAddress', () => {
     ['postgres://ann:hunter2@db/x?sslmode=prefer', '`sslmode` must be one of disable, require'],
     ['postgres://ann:hunter2@db/x?sslmode=hunter2', '`sslmode` must be one of disable, require'],
     ['postgres://ann:hunter2@db/x?sslmode=toString', '`sslmode` must be one of disable, require'],
-  ])('rejects a URL without quoting it in the error: %s', (url, detail) => {
+  ])('parseAddress rejects a URL without quoting it in the error: %s', (url, detail) => {
     expect(() => parse(url)).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining(detail) }),
     );
     expect(() => parse(url)).not.toThrow(/hunter2|ann/);
   });
 
-  it('rejects `sslmode=disable` together with `tls`', () => {
+  it('parseAddress rejects `sslmode=disable` together with `tls`', () => {
     expect(() => parse('postgres://a:b@db/c?sslmode=disable', { caFile: 'x' })).toThrow(
       /contradict each other/,
     );
@@ -71,18 +71,18 @@ describe('parseAddress', () => {
 });
 
 describe('tlsOptions', () => {
-  it('returns nothing if TLS is not used', async () => {
+  it('tlsOptions returns nothing if TLS is not used', async () => {
     expect(await tlsOptions(parse('postgres://a:b@localhost/c'))).toBeUndefined();
   });
 
-  it('always verifies the certificate', async () => {
+  it('tlsOptions always verifies the certificate', async () => {
     for (const mode of ['require', 'verify-ca', 'verify-full'])
       expect(await tlsOptions(parse(`postgres://a:b@db/c?sslmode=${mode}`))).toMatchObject({
         rejectUnauthorized: true,
       });
   });
 
-  it('names the missing file in the error if a file does not exist', async () => {
+  it('tlsOptions names the missing file in the error if a file does not exist', async () => {
     await expect(tlsOptions(parse('postgres://a:b@db/c'), { caFile: '/no/such.pem' })).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
       message: expect.stringContaining('file /no/such.pem cannot be read: ENOENT'),

@@ -24,7 +24,7 @@ describe('PostgreSQL driver errors', () => {
     [withCode('hunter2'), 'the connection to the server failed'],
     [new Error('hunter2'), 'the connection to the server failed'],
     ['hunter2', 'the connection to the server failed'],
-  ])('become errors with a message of this program: %s', (thrown, detail) => {
+  ])('errors of the PostgreSQL driver become errors with a message of this program: %s', (thrown, detail) => {
     const error = toAuditError(thrown);
     expect(error).toMatchObject({ code: 'AUDIT_UNAVAILABLE', detail });
     expect(`${error.message} ${JSON.stringify(error)}`).not.toContain('hunter2');
@@ -41,7 +41,7 @@ describe('PostgreSQL driver errors', () => {
     [withCode('CERT_HAS_EXPIRED'), true, false],
     [new Error('Connection terminated'), true, true],
   ])(
-    'show whether the connection is lost, and whether a new connection may work: %s',
+    'errors of the PostgreSQL driver show whether the connection is lost, and whether a new connection may work: %s',
     (thrown, ends, passes) => {
       for (const error of [thrown, toAuditError(thrown)]) {
         expect(endsConnection(error)).toBe(ends);
@@ -50,7 +50,7 @@ describe('PostgreSQL driver errors', () => {
     },
   );
 
-  it('keep the SQLSTATE that the server sent', () => {
+  it('errors of the PostgreSQL driver keep the SQLSTATE that the server sent', () => {
     expect(sqlState(toAuditError(fromServer('55P03')))).toBe('55P03');
     expect(sqlState(withCode('EPIPE'))).toBeUndefined();
   });

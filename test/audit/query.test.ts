@@ -15,7 +15,7 @@ describe('parseInstant', () => {
     ['2027-01-01T08:00:00.25Z', '2027-01-01T08:00:00.250Z'],
     ['2028-02-29', '2028-02-29T00:00:00.000Z'],
     ['2027-02-28T23:30-02:00', '2027-03-01T01:30:00.000Z'],
-  ])('parses %s as %s', (text, expected) => {
+  ])('parseInstant parses %s as %s', (text, expected) => {
     expect(parseInstant(text, NOW)).toBe(expected);
   });
 
@@ -33,19 +33,19 @@ describe('parseInstant', () => {
     '2027-01-01T08:00',
     '999999999d',
     '9'.repeat(20),
-  ])('rejects %s', (text) => {
+  ])('parseInstant rejects %s', (text) => {
     expect(parseInstant(text, NOW)).toBeUndefined();
   });
 });
 
 describe('audit query', () => {
-  it('becomes a filter that contains only the conditions of the query', () => {
+  it('an audit query becomes a filter that contains only the conditions of the query', () => {
     const filter = toFilter({ since: 'S', mapping: 'db', code: 'THROTTLED' }, (text) => `${text}!`);
     expect(filter).toEqual({ since: 'S!', mapping: 'db', code: 'THROTTLED' });
     expect(Object.keys(toFilter({}, String))).toEqual([]);
   });
 
-  it('returns a cursor with each page except the last one', async () => {
+  it('an audit query returns a cursor with each page except the last page', async () => {
     await using audit = createMemoryAudit();
     await audit.append([bare(), bare(), bare(), bare()]);
     const first = await queryRecords(audit, {}, { limit: 2 });

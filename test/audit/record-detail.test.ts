@@ -9,7 +9,7 @@ import { temporaryFolder } from './folder.ts';
 import { bare, entry } from './sample.ts';
 
 describe('record detail', () => {
-  it('includes the outcome of an intent, or the intent of an outcome', async () => {
+  it('the details of an intent include its outcome, and the details of an outcome include its intent', async () => {
     await using audit = createMemoryAudit();
     await audit.append([
       entry({ phase: 'intent' }),
@@ -27,7 +27,7 @@ describe('record detail', () => {
     expect(pairs).toEqual([3, undefined, 1, 5, 4, undefined]);
   });
 
-  it('includes the latest review of the record and the position of the record in the chain', async () => {
+  it("the details of a record include the record's latest review and position in the chain", async () => {
     await using audit = createMemoryAudit();
     await audit.append([bare(), bare(), bare()]);
     await recordReview(audit, {
@@ -46,7 +46,7 @@ describe('record detail', () => {
     await expect(readRecordDetail(audit, 5)).rejects.toMatchObject({ code: 'RECORD_MISSING' });
   });
 
-  it('reports a broken position in the chain if the record or a neighboring record was changed', async () => {
+  it('the details of a record report a broken position in the chain if the record or a neighboring record was changed', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'a.db');
     const clock = { now: () => Date.UTC(2027, 0, 1) };

@@ -56,7 +56,7 @@ async function openStory() {
 const BY = { actor: { kind: 'operator', name: 'ann' }, requestId: 'r' } as const;
 
 describe('report', () => {
-  it('summarizes the reported period, and ignores earlier records', async () => {
+  it('a report summarizes the reported period, and ignores earlier records', async () => {
     const { audit } = await openStory();
     await using _ = audit;
     const found = await report(audit, { since: at(9), until: at(13), ages: [] });
@@ -94,7 +94,7 @@ describe('report', () => {
     });
   });
 
-  it('counts the failed reads within a failed sweep, but not the sweep itself', async () => {
+  it('a report counts the failed reads within a failed sweep, but not the sweep itself', async () => {
     await using audit = createMemoryAudit({ clock: createManualTime(START) });
     await audit.append([
       entry({ action: 'refuse', outcome: 'refused', code: 'NOT_OWNED', secret: 'theirs' }),
@@ -104,7 +104,7 @@ describe('report', () => {
     expect([refused.total, failed.total]).toEqual([1, 0]);
   });
 
-  it('counts neither a refused configuration nor a rollback command as a change', async () => {
+  it('a report counts neither a refused configuration nor a rollback command as a change', async () => {
     await using audit = createMemoryAudit({ clock: createManualTime(START) });
     await audit.append([
       bare({ action: 'configure', note: '1 store' }),
@@ -125,7 +125,7 @@ describe('report', () => {
     });
   });
 
-  it('lists sources whose current version was first read too long ago', async () => {
+  it('a report lists sources whose current version was first read too long ago', async () => {
     const { audit } = await openStory();
     await using _ = audit;
     const age = (key: string, days: number) => ({ store: 'vault', key, maxAgeMs: days * DAY });
@@ -140,7 +140,7 @@ describe('report', () => {
     expect(await old(age('db', 90), age('db', 5), age('db', 30))).toMatchObject([{ maxDays: 5 }]);
   });
 
-  it('truncates long lists, but counts all their items', async () => {
+  it('a report truncates long lists, but counts all their items', async () => {
     await using audit = createMemoryAudit();
     await audit.append(
       Array.from({ length: 1_200 }, (_, n) => entry({ phase: 'outcome', secret: `s${n % 400}` })),

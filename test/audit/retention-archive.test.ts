@@ -8,7 +8,7 @@ import { temporaryFolder } from './folder.ts';
 import { appendDays, expectWhole, openRetention, proveArchive, signer } from './retention-fixture.ts';
 
 describe('retention archive', () => {
-  it('contains the pruned records in the format of an export, with a checkpoint for each segment', async () => {
+  it('a retention archive contains the pruned records in the format of an export, with a checkpoint for each segment', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     const before = await fixture.joined();
@@ -29,7 +29,7 @@ describe('retention archive', () => {
     expect(pruneRecords[0]?.note).toMatch(/, archived in audit-1-20\.jsonl$/);
   });
 
-  it('starts each segment where the previous one ended, and forms one chain with the store', async () => {
+  it('a retention archive starts each segment where the previous segment ended, and forms one chain with the store', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 15);
     await fixture.retention().run();
@@ -44,7 +44,7 @@ describe('retention archive', () => {
     expect((await fixture.archived()).at(-1)).toMatch(new RegExp(`-${base.sequence}\\.jsonl$`));
   });
 
-  it('contains checkpoints that reveal an edit of a segment', async () => {
+  it('a retention archive contains checkpoints that reveal an edit of a segment', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     await fixture.retention().run();
@@ -62,7 +62,7 @@ describe('retention archive', () => {
     });
   });
 
-  it('is not overwritten if it belongs to another store, and no record is pruned then', async () => {
+  it('a retention archive of another store is not overwritten, and then no record is pruned', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     await mkdir(fixture.archive.path);
@@ -77,7 +77,7 @@ describe('retention archive', () => {
     expect(await fixture.store.base()).toEqual(GENESIS);
   });
 
-  it('leaves the records in the store if it cannot be written', async () => {
+  it('a retention archive that cannot be written leaves the records in the store', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     await writeFile(fixture.archive.path, 'a file');
@@ -89,7 +89,7 @@ describe('retention archive', () => {
     expect(await fixture.store.list({ action: 'export' }, { limit: 1 })).toEqual([]);
   });
 
-  it('is not written through a symbolic link at the path of its temporary file', async () => {
+  it('a retention archive is not written through a symbolic link at the path of its temporary file', async () => {
     await using fixture = await openRetention();
     await using other = await temporaryFolder();
     await appendDays(fixture, 0, 20);
@@ -101,7 +101,7 @@ describe('retention archive', () => {
     expect(await readFile(victim, 'utf8')).toBe('precious');
   });
 
-  it('leaves no temporary file behind if writing the archive is interrupted', async () => {
+  it('a retention archive leaves no temporary file behind if writing the archive is interrupted', async () => {
     await using folder = await temporaryFolder();
     const archive = createArchive(join(folder.path, 'archive'));
     const seal = signer.sign({ sequence: 9, hash: 'a'.repeat(64), time: '', instance: 'test' });
@@ -113,7 +113,7 @@ describe('retention archive', () => {
     expect(await readdir(archive.path)).toEqual([]);
   });
 
-  it('is deleted if the checkpoint of its segment cannot be written', async () => {
+  it('a retention archive is deleted if the checkpoint of its segment cannot be written', async () => {
     await using folder = await temporaryFolder();
     const archive = createArchive(folder.path);
     const seal = signer.sign({ sequence: 9, hash: 'a'.repeat(64), time: '', instance: 'test' });
@@ -128,7 +128,7 @@ describe('retention archive', () => {
     expect(await archive.write(segment, fill)).toBe('audit-1-9.jsonl');
   });
 
-  it('leaves the records in the store if the service stops, and the next run prunes the segment', async () => {
+  it('a service that stops after writing a retention archive leaves the records in the store, and the next run prunes them', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     const stop = new AbortController();

@@ -62,7 +62,7 @@ it('one-shot runs prune old records before they exit, and archives and store sti
   expect(json).toMatchObject({ summary: { unchanged: 1, created: 0 } });
 });
 
-it('a run does not fail if the archive cannot be written', async () => {
+it('a run succeeds even if the retention archive cannot be written', async () => {
   await using bench = await openBench(HEAD + AUDIT + DB);
   await synced(bench, 0);
   await bench.write('state/archive', 'a file');
@@ -72,7 +72,7 @@ it('a run does not fail if the archive cannot be written', async () => {
   expect(stderr).toContain('old audit records could not be removed');
 });
 
-it('audit verify detects that somebody deleted the oldest records', async () => {
+it('`audit verify` detects that somebody deleted the oldest records', async () => {
   await using bench = await openBench(HEAD + AUDIT + DB);
   await synced(bench, 0);
   await synced(bench, 9);

@@ -14,7 +14,7 @@ async function later(world: World): Promise<void> {
 }
 
 describe('after all records are pruned', () => {
-  it('the next sync neither records unchanged targets as new nor writes them', async () => {
+  it('the next sync after a prune of all records neither records unchanged targets as new nor writes them', async () => {
     const world = await openWorld();
     await world.sync();
     await later(world);
@@ -25,7 +25,7 @@ describe('after all records are pruned', () => {
     expect(world.story()).toEqual(['command sync ok', 'sweep ok']);
   });
 
-  it('an orphaned target still counts as ours, and the usual rules decide whether it is held or deleted', async () => {
+  it('an orphaned target still counts as ours after a prune of all records, and is held or deleted by the usual rules', async () => {
     const world = await openWorld({ more: 'defaults: { onMappingRemoved: delete }' });
     await world.sync();
     await later(world);
@@ -33,7 +33,7 @@ describe('after all records are pruned', () => {
     expect(await world.sync()).toMatchObject({ summary: { unchanged: 1, deleted: 1 } });
   });
 
-  it('a failure that continues is not recorded as new, but its end is recorded', async () => {
+  it('a failure that continues is not recorded as new after a prune of all records, but its end is recorded', async () => {
     const world = await openWorld();
     world.store.absent('token');
     await world.sync();
@@ -44,7 +44,7 @@ describe('after all records are pruned', () => {
     expect(await world.sync()).toMatchObject({ ok: true });
   });
 
-  it('an intent without an outcome is still resolved after a crash', async () => {
+  it('an intent that a crash left without an outcome is resolved even after a prune of all records', async () => {
     const world = await openWorld({ mappings: DB_ONLY });
     {
       await using process = await world.start(() => {
@@ -57,7 +57,7 @@ describe('after all records are pruned', () => {
     expect(world.story()[0]).toBe('create outcome db ok');
   });
 
-  it('the brake still counts all deletions within its time window, because retention is longer than this window', async () => {
+  it('the brake counts all deletions within its time window after a prune, because retention keeps records for longer', async () => {
     const world = await openWorld({ more: 'defaults: { onMappingRemoved: delete }' });
     await world.sync();
     await later(world);

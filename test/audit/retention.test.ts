@@ -11,7 +11,7 @@ import { appendDays, expectWhole, openRetention, proveArchive, signer } from './
 import { entry } from './sample.ts';
 
 describe('retention', () => {
-  it('prunes up to the newest checkpoint that is old enough, and records the pruning in the chain', async () => {
+  it('retention prunes up to the newest checkpoint that is old enough, and records each prune in the chain', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     const head = await fixture.store.head();
@@ -38,7 +38,7 @@ describe('retention', () => {
     expect((await fixture.evidence()).checkpoints.at(-1)?.sequence).toBe(pruneRecord?.sequence);
   });
 
-  it('prunes at most once a day, and never prunes young records', async () => {
+  it('retention prunes at most once a day, and never prunes young records', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 10);
     const retention = fixture.retention({ archive: undefined });
@@ -51,14 +51,14 @@ describe('retention', () => {
     expect(await fixture.store.targets()).toHaveLength(1);
   });
 
-  it('prunes nothing if there are no old records, or if the log is empty', async () => {
+  it('retention prunes nothing if there are no old records, or if the log is empty', async () => {
     await using fixture = await openRetention();
     expect(await fixture.retention().run()).toEqual({ kind: 'nothing' });
     await fixture.retention().tidy();
     expect(await fixture.archived()).toEqual([]);
   });
 
-  it('prunes all old records after a long time without records, but keeps the record of the pruning', async () => {
+  it('retention prunes all old records after a long time without records, but keeps the record of the prune', async () => {
     await using fixture = await openRetention();
     const last = await fixture.append(0, 50);
     // The age of a record is relative to the last record, so no record becomes old if the clock jumps ahead.
@@ -70,7 +70,7 @@ describe('retention', () => {
     expect(await fixture.prove()).toMatchObject({ ok: true });
   });
 
-  it('after the clock was set back, keeps an old record that follows a younger one', async () => {
+  it('retention keeps an old record that follows a younger record after the clock was set back', async () => {
     await using fixture = await openRetention();
     const last = await fixture.append(0);
     await fixture.append(15);
@@ -79,7 +79,7 @@ describe('retention', () => {
     expect(await fixture.retention().run()).toMatchObject({ kind: 'pruned', to: last });
   });
 
-  it('prunes in segments of limited size if checkpoints exist at suitable records', async () => {
+  it('retention prunes in segments of limited size if checkpoints exist at suitable records', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 5);
     const big = await fixture.append(6, 40);
@@ -100,7 +100,7 @@ describe('retention', () => {
 });
 
 describe('retention with an invalid chain or checkpoint', () => {
-  it('prunes nothing without a trusted checkpoint', async () => {
+  it('retention prunes nothing without a trusted checkpoint', async () => {
     await using fixture = await openRetention();
     fixture.day = 0;
     await fixture.store.append([entry(), entry(), entry()]);
@@ -122,7 +122,7 @@ describe('retention with an invalid chain or checkpoint', () => {
     ['an edited text', `update records set record = replace(record, 'ann', 'bob') where sequence = 3`],
     ['an edited column', `update records set mapping = 'other' where sequence = 3`],
     ['a missing record', 'delete from records where sequence = 3'],
-  ])('prunes nothing because of %s', async (_, sql) => {
+  ])('retention prunes nothing because of %s', async (_, sql) => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     fixture.sql(sql);
@@ -132,7 +132,7 @@ describe('retention with an invalid chain or checkpoint', () => {
     expect(await readdir(fixture.archive.path)).toEqual([]);
   });
 
-  it('prunes nothing while the store is not trusted', async () => {
+  it('retention prunes nothing while the store is not trusted', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     const storeError = new AppError('AUDIT_TRUNCATED');
@@ -140,7 +140,7 @@ describe('retention with an invalid chain or checkpoint', () => {
     expect(await fixture.retention({ checkpoints }).run()).toEqual({ kind: 'suspended' });
   });
 
-  it('keeps the records if a loss is detected while the checkpoint of the pruning is signed', async () => {
+  it('retention keeps the records if a loss is detected while the checkpoint of the prune is signed', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     let storeError: AppError | undefined;
@@ -166,7 +166,7 @@ describe('retention with an invalid chain or checkpoint', () => {
     expect(await fixture.prove()).toMatchObject({ ok: false, problem: { kind: 'deleted', sequence: 1 } });
   });
 
-  it('verification fails if records after the base are missing, whether or not retention has pruned before', async () => {
+  it('verification fails if the oldest records are missing, whether or not retention has pruned other records before', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     await fixture.retention().run();
@@ -176,7 +176,7 @@ describe('retention with an invalid chain or checkpoint', () => {
 });
 
 describe('retention after a crash', () => {
-  it('loses no record, and completes the segment in the next run, whichever step the crash interrupted', async () => {
+  it('retention loses no record if a crash interrupts any step, and completes the segment in the next run', async () => {
     let crashes = 0;
     for (let step = 1; ; step += 1) {
       await using fixture = await openRetention({ inMemory: true });
@@ -214,7 +214,7 @@ describe('retention after a crash', () => {
     expect(crashes).toBeGreaterThan(15);
   });
 
-  it('replaces an incomplete archive file in the next run', async () => {
+  it('retention replaces an incomplete archive file in the next run after a crash', async () => {
     const halves: readonly (readonly [name: string, text: string])[] = [
       ['audit-1-8.jsonl.part', '{"half'],
       ['audit-1-8.checkpoint.part', '{"half'],
@@ -234,7 +234,7 @@ describe('retention after a crash', () => {
     }
   });
 
-  it('prunes in only one of two concurrent runs', async () => {
+  it('retention prunes in only one of two concurrent runs', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     const done = await Promise.all([fixture.retention().run(), fixture.retention().run()]);

@@ -7,7 +7,7 @@ import { bare, entry } from './sample.ts';
 const BY = { actor: { kind: 'operator', name: 'ann' }, requestId: 'r' } as const;
 
 describe('review', () => {
-  it('is stored as a record of its own, and the last review of a record determines its state', async () => {
+  it('a review is stored as a separate record, and the last review of a record determines the review state of that record', async () => {
     await using audit = createMemoryAudit();
     await audit.append([entry(), bare()]);
     const first = await recordReview(audit, { sequence: 1, state: 'flagged', note: ' who was it? ', ...BY });
@@ -36,7 +36,7 @@ describe('review', () => {
     });
   });
 
-  it('decides whether a filter by review state lists the reviewed record; the review itself is never listed', async () => {
+  it('a search by review state finds the records with that state, but never the records of the reviews', async () => {
     await using audit = createMemoryAudit();
     await audit.append([entry(), bare(), entry()]);
     await recordReview(audit, { sequence: 1, state: 'flagged', ...BY });
@@ -50,7 +50,7 @@ describe('review', () => {
     ]).toEqual([[3], [2], [1]]);
   });
 
-  it('is rejected and not stored if the reviewed record is missing or is itself a review, or if the note is too long', async () => {
+  it('a review is rejected and not stored if the reviewed record is missing or is itself a review, or if the note is too long', async () => {
     await using audit = createMemoryAudit();
     await audit.append([entry()]);
     await recordReview(audit, { sequence: 1, state: 'reviewed', ...BY });

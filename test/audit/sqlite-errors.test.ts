@@ -8,7 +8,7 @@ it.each([
   // SQLITE_IOERR_WRITE occurs if a write fails.
   [778, 'the disk reports an I/O error'],
   [10, 'the disk reports an I/O error'],
-])('describes the SQLite result code %i', (errcode, detail) => {
+])('an error describes the SQLite result code %i', (errcode, detail) => {
   const thrown = Object.assign(new Error('s3cret'), { code: 'ERR_SQLITE_ERROR', errcode });
   expect(toAuditError(thrown)).toMatchObject({ code: 'AUDIT_UNAVAILABLE', detail });
 });

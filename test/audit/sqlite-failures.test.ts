@@ -51,7 +51,7 @@ function failing(detail: string) {
 const large = Array.from({ length: 50 }, () => entry({ note: 'x'.repeat(2_000) }));
 
 describe('audit file with a failure', () => {
-  it('rejects appending and pruning while the disk is full, and recovers without a restart', async () => {
+  it('an audit file rejects appending and pruning while the disk is full, and recovers without a restart', async () => {
     await using database = await openWithConnection();
     database.pragma('max_page_count', database.pages());
     await expect(database.store.append(large)).rejects.toMatchObject(failing('the disk is full'));
@@ -65,7 +65,7 @@ describe('audit file with a failure', () => {
     await expectWorking(database.store, 10);
   });
 
-  it('rejects writes while it is read-only, and recovers without a restart', async () => {
+  it('an audit file rejects writes while it is read-only, and recovers without a restart', async () => {
     await using database = await openWithConnection();
     database.pragma('query_only', 1);
     await expect(database.store.append([entry()])).rejects.toMatchObject(failing('read-only'));
@@ -77,7 +77,7 @@ describe('audit file with a failure', () => {
     await expectWorking(database.store, 40);
   });
 
-  it('rejects work that needs a lock while the lock file cannot be created, and recovers without a restart', async () => {
+  it('an audit file rejects work that needs a lock while the lock file cannot be created, and recovers without a restart', async () => {
     await using database = await openWithConnection();
     const lock = `${database.path}.restart.lock`;
     await mkdir(lock);
@@ -91,7 +91,7 @@ describe('audit file with a failure', () => {
     await expect(failed).rejects.toThrow(TypeError);
   });
 
-  it('rejects work that needs a lock while another caller holds the lock, and recovers without a restart', async () => {
+  it('an audit file rejects work that needs a lock while another caller holds the lock, and recovers without a restart', async () => {
     await using database = await openWithConnection();
     const lock = `${database.path}.destroy.lock`;
     const [held, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
@@ -110,7 +110,7 @@ describe('audit file with a failure', () => {
     expect(await withLock(lock, 0, async () => 'done')).toBe('done');
   });
 
-  it('rejects writes while another process has locked it, and recovers without a restart', async () => {
+  it('an audit file rejects writes while another process has locked it, and recovers without a restart', async () => {
     await using database = await openWithConnection();
     const other = new DatabaseSync(database.path);
     other.exec('begin immediate');

@@ -22,7 +22,7 @@ async function filled(path: string): Promise<void> {
 }
 
 describe('new audit file', () => {
-  it('is accessible only to its owner, like its folders and side files', async () => {
+  it('a new audit file, its folders and its side files are accessible only to their owner', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'state', 'deep', 'audit.db');
     await using _ = await openSqliteAudit({ ...common, path });
@@ -34,7 +34,7 @@ describe('new audit file', () => {
     expect(modes).toEqual(['600', '600', '600', '700', '700']);
   });
 
-  it('may have a name with characters that are special in URLs', async () => {
+  it('a new audit file may have a name with characters that are special in URLs', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'a b?mode=memory#x%20é.db');
     await filled(path);
@@ -43,7 +43,7 @@ describe('new audit file', () => {
     expect((await readdir(folder.path)).filter((name) => name.endsWith('.db'))).toHaveLength(1);
   });
 
-  it('consists of a single file after a clean shutdown', async () => {
+  it('a new audit file consists of a single file after a clean shutdown', async () => {
     await using folder = await temporaryFolder();
     await filled(join(folder.path, 'audit.db'));
     expect((await readdir(folder.path, { recursive: true })).sort()).toEqual([
@@ -82,7 +82,7 @@ it('an audit file is locked and read as a single file, even if it is opened unde
 });
 
 describe('unusable audit file', () => {
-  it('is refused if it is a folder', async () => {
+  it('an audit file is refused if its path is a folder', async () => {
     await using folder = await temporaryFolder();
     await expect(openSqliteAudit({ ...common, path: folder.path })).rejects.toMatchObject(
       unavailable('cannot be opened', folder.path),
@@ -95,7 +95,7 @@ describe('unusable audit file', () => {
       });
   });
 
-  it('is refused if its path leads through a regular file', async () => {
+  it('an audit file is refused if its path leads through a regular file', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'file', 'audit.db');
     await writeFile(join(folder.path, 'file'), '');
@@ -104,14 +104,14 @@ describe('unusable audit file', () => {
     );
   });
 
-  it('is refused if its folder cannot be created', async () => {
+  it('an audit file is refused if its folder cannot be created', async () => {
     const path = '/proc/secretbridge/audit.db';
     await expect(openSqliteAudit({ ...common, path })).rejects.toMatchObject(
       unavailable('no such file or folder', path),
     );
   });
 
-  it('is refused and left unchanged if it is not a database', async () => {
+  it('an audit file is refused and left unchanged if it is not a database', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await writeFile(path, 'plain text that is long enough to look like the header of a database file');
@@ -124,7 +124,7 @@ describe('unusable audit file', () => {
     expect(await readdir(folder.path)).toEqual(['audit.db']);
   });
 
-  it('is refused and left unchanged if it belongs to another program', async () => {
+  it('an audit file is refused and left unchanged if it belongs to another program', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     const db = new DatabaseSync(path);
@@ -140,7 +140,7 @@ describe('unusable audit file', () => {
   it.each([
     [99, 'newer release'],
     [1, 'its schema 1 is unknown'],
-  ])('is refused if it has schema %i', async (version, reason) => {
+  ])('an audit file is refused if it has schema %i', async (version, reason) => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await filled(path);
@@ -151,7 +151,7 @@ describe('unusable audit file', () => {
       );
   });
 
-  it('is written to by a check for write access, because only a write detects a full disk', async () => {
+  it('a check for write access writes to the audit file, because only a write detects a full disk', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await using store = await openSqliteAudit({ ...common, path });
@@ -161,7 +161,7 @@ describe('unusable audit file', () => {
     expect((await stat(`${path}-wal`)).size).toBeGreaterThan(size);
   });
 
-  it('is not written to after the file was removed or replaced', async () => {
+  it('an audit file gets no more writes after somebody removed or replaced the file', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await using store = await openSqliteAudit({ ...common, path });
@@ -177,7 +177,7 @@ describe('unusable audit file', () => {
     expect(await store.append([entry()])).toMatchObject([{ sequence: 2 }]);
   });
 
-  it('rejects appends if its head does not match its last record', async () => {
+  it('an audit file rejects appends if its head does not match its last record', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await filled(path);
@@ -186,7 +186,7 @@ describe('unusable audit file', () => {
     await expect(store.append([entry()])).rejects.toMatchObject(unavailable('changed from outside', path));
   });
 
-  it('returns all other records if one record is damaged, and verification names the damaged record', async () => {
+  it('an audit file returns all other records if one record is damaged, and verification names the damaged record', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await filled(path);
@@ -203,7 +203,7 @@ describe('unusable audit file', () => {
 });
 
 describe('read-only audit file', () => {
-  it('is not created if it does not exist', async () => {
+  it('a read-only audit file is not created if it does not exist', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await expect(openSqliteAudit({ ...common, path, readOnly: true })).rejects.toMatchObject(
@@ -212,7 +212,7 @@ describe('read-only audit file', () => {
     expect(await readdir(folder.path)).toEqual([]);
   });
 
-  it('is refused if it does not contain an audit log', async () => {
+  it('a read-only audit file is refused if it does not contain an audit log', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await writeFile(path, '');
@@ -222,7 +222,7 @@ describe('read-only audit file', () => {
     expect((await stat(path)).size).toBe(0);
   });
 
-  it('rejects appends and creates no files', async () => {
+  it('a read-only audit file rejects appends and creates no files', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await filled(path);
@@ -237,7 +237,7 @@ describe('read-only audit file', () => {
     expect(await stat(path)).toMatchObject({ mtimeMs: before.mtimeMs, size: before.size });
   });
 
-  it('shows the records that other processes append, even those of a process that started later', async () => {
+  it('a read-only audit file shows the records that other processes append, even records of a process that started later', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await filled(path);

@@ -14,7 +14,7 @@ const SOUGHT = fingerprint(7_000);
 /** Differs from `SOUGHT` only in its last character. */
 const ALIKE = `${SOUGHT.slice(0, -1)}f`;
 
-it('a search finds a fingerprint in every part of the log and in every column, but does not find another one with the same prefix', async () => {
+it('a search for a fingerprint finds it in every part of the log and in every column, but finds no fingerprint with an equal prefix', async () => {
   await using folder = await temporaryFolder();
   const path = join(folder.path, 'audit.db');
   await using audit = await openSqliteAudit({

@@ -13,7 +13,7 @@ async function filled(path: string): Promise<void> {
 }
 
 describe('audit file in a read-only folder', () => {
-  it('cannot be opened with write access', async () => {
+  it('an audit file in a read-only folder cannot be opened with write access', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await filled(path);
@@ -27,7 +27,7 @@ describe('audit file in a read-only folder', () => {
     await chmod(folder.path, 0o755);
   });
 
-  it('can be opened with read access, even under another path name', async () => {
+  it('an audit file in a read-only folder can be opened with read access, even under another path name', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await filled(path);

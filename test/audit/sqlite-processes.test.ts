@@ -11,7 +11,7 @@ import { entry, recordsOf } from './sample.ts';
 const common = { instance: 'test', clock: systemClock };
 
 describe('processes that share an audit file', () => {
-  it('append to one chain without gaps if four of them append 500 records each', async () => {
+  it('processes that share an audit file append to one chain without gaps if each of four processes appends 500 records', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     const names = ['a', 'b', 'c', 'd'];
@@ -30,7 +30,7 @@ describe('processes that share an audit file', () => {
     }
   }, 60_000);
 
-  it('distinguish the intent of a running process from the intent of a killed process', async () => {
+  it('processes that share an audit file distinguish the intent of a running process from the intent of a killed process', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await using killed = runChild(['intend', path, 'killed']);
@@ -51,7 +51,7 @@ describe('processes that share an audit file', () => {
     expect(await store.unresolvedIntents()).toMatchObject([{ replica: 'running' }]);
   });
 
-  it('give up if another process holds the file lock too long, and continue after its release', async () => {
+  it('processes that share an audit file give up if the file stays locked too long, and continue after the release of the lock', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await using store = await openSqliteAudit({ ...common, path, replica: 'a', lockTimeoutMs: 100 });
@@ -66,7 +66,7 @@ describe('processes that share an audit file', () => {
     expect(await store.append([entry()])).toMatchObject([{ sequence: 1 }]);
   });
 
-  it('store no record of a batch if the whole batch does not fit on the disk', async () => {
+  it('processes that share an audit file store no record of a batch if the whole batch does not fit on the disk', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await using full = runChild(['fill', path, 'full', '1000'], { limitKiB: 400 });

@@ -38,7 +38,7 @@ const sequences = ({ records }: { records: readonly { sequence: number }[] }) =>
   records.map(({ sequence }) => sequence);
 
 describe('trace of a value', () => {
-  it('finds each read of the value, and each change that used a version with this value', async () => {
+  it('the trace of a value finds each read of the value, and each change that used a version with this value', async () => {
     await using audit = await openStory();
     const found = await trace(audit, {}, [fingerprint(7)], { limit: 50 });
     expect(sequences(found)).toEqual([5, 4, 3, 2, 1]);
@@ -50,7 +50,7 @@ describe('trace of a value', () => {
     expect(found).not.toHaveProperty('next');
   });
 
-  it('returns the same records in several small pages as in a single large page', async () => {
+  it('the trace of a value returns the same records in several small pages as in a single large page', async () => {
     await using audit = await openStory();
     const seen: number[] = [];
     for (let cursor: string | undefined; ; ) {
@@ -62,7 +62,7 @@ describe('trace of a value', () => {
     expect(seen).toEqual([5, 4, 3, 2, 1]);
   });
 
-  it('contains only records that match the other filters too', async () => {
+  it('the trace of a value contains only records that match the given filters', async () => {
     await using audit = await openStory();
     const ask = async (filter: Parameters<typeof trace>[1]) =>
       sequences(await trace(audit, filter, [fingerprint(7)], { limit: 50 }));
@@ -72,20 +72,20 @@ describe('trace of a value', () => {
     expect(await ask({ store: 'other' })).toEqual([]);
   });
 
-  it('finds the fingerprints that were made with several keys in a single query', async () => {
+  it('the trace of a value needs a single query to find the fingerprints that were made with several keys', async () => {
     await using audit = await openStory();
     const found = await trace(audit, {}, [fingerprint(7), fingerprint(8)], { limit: 50 });
     expect(sequences(found)).toEqual([7, 6, 5, 4, 3, 2, 1]);
   });
 
-  it('follows a limited number of versions, and reports if there are more', async () => {
+  it('the trace of a value follows a limited number of versions, and reports if there are more versions', async () => {
     await using audit = createMemoryAudit();
     await audit.append(Array.from({ length: 60 }, (_, n) => read(`k${n}`, '1', 7)));
     const found = await trace(audit, {}, [fingerprint(7)], { limit: 100 });
     expect([found.versions.length, found.more, found.records.length]).toEqual([50, true, 60]);
   });
 
-  it('returns nothing for a value that was never read', async () => {
+  it('the trace of a value returns nothing for a value that was never read', async () => {
     await using audit = await openStory();
     expect(await trace(audit, {}, [fingerprint(99)], { limit: 5 })).toEqual({
       records: [],

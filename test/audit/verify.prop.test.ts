@@ -47,7 +47,7 @@ const twoIndexes = anyIndex.chain(([list, i]) =>
 );
 
 describe('verification of an untouched chain', () => {
-  it('reports an intact chain', async () => {
+  it('verification of an untouched chain reports an intact chain', async () => {
     await fc.assert(
       fc.asyncProperty(records, async (list) => {
         const head = { sequence: list.length, hash: list.at(-1)?.hash };
@@ -56,7 +56,7 @@ describe('verification of an untouched chain', () => {
     );
   });
 
-  it('accepts records whose members come in reverse order after a JSON round trip', async () => {
+  it('verification of an untouched chain accepts records whose members come in reverse order after a JSON round trip', async () => {
     await fc.assert(
       fc.asyncProperty(records, async (list) => {
         const reversed = list.map((record) =>
@@ -67,7 +67,7 @@ describe('verification of an untouched chain', () => {
     );
   });
 
-  it('can start at any record if the head before that record is given', async () => {
+  it('verification of an untouched chain can start at any record if the head before that record is given', async () => {
     await fc.assert(
       fc.asyncProperty(innerIndex, async ([list, i]) => {
         const after = list[i - 1];
@@ -78,7 +78,7 @@ describe('verification of an untouched chain', () => {
     );
   });
 
-  it('accepts an empty chain', async () => {
+  it('verification of an empty chain reports no problem', async () => {
     expect(await check([])).toEqual({ kind: 'intact', records: 0, head: GENESIS });
   });
 });
@@ -110,7 +110,7 @@ describe('verification of a changed chain', () => {
     fc.constant([[[]]]),
   );
 
-  it('reports an edit of any field', async () => {
+  it('verification reports an edit of any field', async () => {
     await fc.assert(
       fc.asyncProperty(anyIndex, field, change, async ([list, i], name, value) => {
         const edited = list.map((record, at) =>
@@ -122,7 +122,7 @@ describe('verification of a changed chain', () => {
     );
   });
 
-  it('reports the removal of any field', async () => {
+  it('verification reports the removal of any field', async () => {
     await fc.assert(
       fc.asyncProperty(anyIndex, field, async ([list, i], name) => {
         const edited = list.map((record, at) =>
@@ -136,7 +136,7 @@ describe('verification of a changed chain', () => {
     );
   });
 
-  it('reports an edited record even if its hash was recomputed', async () => {
+  it('verification reports an edited record even if its hash was recomputed', async () => {
     await fc.assert(
       fc.asyncProperty(innerIndex, async ([list, i]) => {
         const edited = list.map((record, at) =>
@@ -147,7 +147,7 @@ describe('verification of a changed chain', () => {
     );
   });
 
-  it('reports the last record if it was edited and its hash recomputed, provided that the original head is given', async () => {
+  it('verification reports the last record if it was edited and its hash recomputed, provided that the original head is given', async () => {
     await fc.assert(
       fc.asyncProperty(records, async (list) => {
         const edited = list.map((record, at) =>
@@ -158,7 +158,7 @@ describe('verification of a changed chain', () => {
     );
   });
 
-  it('reports deleted records', async () => {
+  it('verification reports deleted records', async () => {
     const part = innerIndex.chain(([list, i]) =>
       fc.tuple(fc.constant(list), fc.integer({ min: 0, max: i }), fc.constant(i)),
     );
@@ -170,7 +170,7 @@ describe('verification of a changed chain', () => {
     );
   });
 
-  it('reports deleted records even if all following records were renumbered', async () => {
+  it('verification reports deleted records even if all following records were renumbered', async () => {
     await fc.assert(
       fc.asyncProperty(innerIndex, async ([list, i]) => {
         const rest = list.filter((_, at) => at !== i).map((record, at) => ({ ...record, sequence: at + 1 }));
@@ -179,7 +179,7 @@ describe('verification of a changed chain', () => {
     );
   });
 
-  it('reports a truncation if the original head is given', async () => {
+  it('verification reports a truncation if the original head is given', async () => {
     await fc.assert(
       fc.asyncProperty(anyIndex, async ([list, i]) => {
         expect(await check(list.slice(0, i), list.at(-1))).toEqual({ kind: 'truncated', sequence: i + 1 });
@@ -187,7 +187,7 @@ describe('verification of a changed chain', () => {
     );
   });
 
-  it('reports that two records were swapped', async () => {
+  it('verification reports that two records were swapped', async () => {
     await fc.assert(
       fc.asyncProperty(twoIndexes, async ([list, i, j]) => {
         fc.pre(i !== j);
@@ -197,7 +197,7 @@ describe('verification of a changed chain', () => {
     );
   });
 
-  it('reports that two records were swapped and renumbered', async () => {
+  it('verification reports that two records were swapped and renumbered', async () => {
     await fc.assert(
       fc.asyncProperty(twoIndexes, async ([list, i, j]) => {
         fc.pre(i !== j);
@@ -208,7 +208,7 @@ describe('verification of a changed chain', () => {
     );
   });
 
-  it('reports a moved record', async () => {
+  it('verification reports a moved record', async () => {
     await fc.assert(
       fc.asyncProperty(twoIndexes, async ([list, i, j]) => {
         fc.pre(i !== j);
@@ -218,7 +218,7 @@ describe('verification of a changed chain', () => {
     );
   });
 
-  it('reports a duplicated record', async () => {
+  it('verification reports a duplicated record', async () => {
     await fc.assert(
       fc.asyncProperty(twoIndexes, async ([list, i, j]) => {
         const doubled = list.toSpliced(j, 0, list[i] ?? fail());
@@ -231,7 +231,7 @@ describe('verification of a changed chain', () => {
     ['with a matching predecessor', false, true],
     ['with a wrong predecessor', false, false],
     ['with renumbered successors', true, true],
-  ])('reports a forged record %s', async (_, renumber, linked) => {
+  ])('verification reports a forged record %s', async (_, renumber, linked) => {
     await fc.assert(
       fc.asyncProperty(innerIndex, anyEntry, async ([list, i], entry) => {
         const head = { sequence: i, hash: linked ? (list[i - 1]?.hash ?? '') : 'f'.repeat(64) };
@@ -247,7 +247,7 @@ describe('verification of a changed chain', () => {
     );
   });
 
-  it('reports the first record of another instance if its chain continues the chain of this one', async () => {
+  it('verification reports the first record of another instance if that record continues the chain', async () => {
     const two = fc.tuple(fc.array(anyEntry, { minLength: 4, maxLength: 8 }), fc.integer({ min: 1, max: 2 }));
     await fc.assert(
       fc.asyncProperty(two, async ([entries, cut]) => {
@@ -257,14 +257,14 @@ describe('verification of a changed chain', () => {
     );
   });
 
-  it('reports a record whose search columns were edited', async () => {
+  it('verification reports a record whose search columns were edited', async () => {
     const stored: StoredRecord[] = chain([1, 2, 3].map((n) => ({ ...sample, attempt: n }))).map(toStored);
     const edited = stored.map((record, at) => (at === 1 ? { ...record, columnsMatch: false } : record));
     expect(await verify(edited)).toEqual({ kind: 'edited', sequence: 2 });
   });
 
   it.each(['', 'null', '[]', '{', `${'['.repeat(5000)}${']'.repeat(5000)}`])(
-    'reports an edited record if its text is no longer a record',
+    'verification reports an edited record if its text is no longer a record',
     async (text) => {
       const stored = chain([sample, sample]).map(toStored);
       expect(await verify(stored.with(1, { text, hash: hashOf('x'), columnsMatch: true }))).toEqual({

@@ -40,7 +40,7 @@ mappings: []
     });
   });
 
-  it('`audit` commands need no cluster if it stores no credential, and `audit verify` needs no private key', async () => {
+  it('`audit` commands need no cluster if no credential is stored in the cluster, and `audit verify` needs no private key', async () => {
     await using api = await startApiServer();
     await using bench = await openBridgeBench(api, 'mappings: []\n');
     expect(await bench.run('sync')).toMatchObject({ code: 0 });

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import { openBench } from './harness.ts';
 
-it('audit migrate copies the log, and the next run continues the chain in the copy', async () => {
+it('`audit migrate` copies the log, and the next run continues the chain in the copy', async () => {
   await using bench = await openBench();
   await bench.run('sync');
   const moved = await bench.run(
@@ -21,7 +21,7 @@ it('audit migrate copies the log, and the next run continues the chain in the co
   expect(verified).toMatchObject({ code: 0, json: { ok: true } });
 });
 
-it('audit migrate exits with 4 and reports the reason if it cannot copy the log', async () => {
+it('`audit migrate` exits with 4 and reports the reason if it cannot copy the log', async () => {
   await using bench = await openBench();
   await bench.run('sync');
   const migrate = (...args: readonly string[]) => bench.run('audit', 'migrate', ...args, '--output', 'json');
@@ -50,7 +50,7 @@ it.each([
   ['deleted', 'delete from records where sequence = 2', 'at record 2'],
   ['cut off', 'delete from records where sequence > 3', 'truncated at record 4'],
 ])(
-  'audit migrate rejects a log with a record that was %s, and reports the number of that record',
+  '`audit migrate` rejects a log with a record that was %s, and reports the number of that record',
   async (_, tampering, where) => {
     await using bench = await openBench();
     await bench.run('sync');

@@ -33,7 +33,7 @@ async function verified(bench: Bench, ...args: readonly string[]) {
 
 const target = (bench: Bench) => bench.read('cluster/apps/db.yaml');
 
-it('audit verify rejects a pipe as a usage error, because it must read the log twice', async () => {
+it('`audit verify` rejects a pipe as a usage error, because it must read the log twice', async () => {
   await using bench = await synced();
   execFileSync('sh', ['-c', 'mkfifo "$0"', join(bench.folder, 'pipe')]);
   const { code, stderr } = await bench.run('audit', 'verify', '--audit', 'pipe');
@@ -41,7 +41,7 @@ it('audit verify rejects a pipe as a usage error, because it must read the log t
 });
 
 it.each(['csv', 'ocsf'])(
-  'audit verify reports a usage error instead of an altered log if the export is given as %s',
+  '`audit verify` reports a usage error instead of an altered log if the export is given as %s',
   async (format) => {
     await using bench = await synced();
     await bench.run('audit', 'export', '--format', format, '--out', 'export');
@@ -53,7 +53,7 @@ it.each(['csv', 'ocsf'])(
   },
 );
 
-it('audit verify explains that a filtered export has gaps', async () => {
+it('`audit verify` explains that a filtered export has gaps', async () => {
   await using bench = await synced();
   const filter = ['--secret', 'db'];
   await bench.run('audit', 'export', '--format', 'jsonl', '--out', 'part.jsonl', ...filter);

@@ -193,7 +193,7 @@ describe('audit show', () => {
   });
 });
 
-it('shows how long a store took to answer a read', async () => {
+it('`audit show` shows how long a store took to answer a read', async () => {
   await using bench = await openBench();
   const { clock } = bench;
   const ticking = {
@@ -208,7 +208,7 @@ it('shows how long a store took to answer a read', async () => {
   expect(read?.durationMs).toBeGreaterThan(0);
 });
 
-it('shows every field of a record on its own line', async () => {
+it('`audit show` shows every field of a record on its own line', async () => {
   await using bench = await openBench();
   const names = Array.from({ length: 200 }, (_, n) => `KEY_${String(n).padStart(3, '0')}`);
   const all = `dataFrom: [ { store: local, key: many.json } ]`;

@@ -120,7 +120,7 @@ it.each([
   ['./store', 'conf/store/db.json'],
   ['/srv/store', '/srv/store/db.json'],
   ['~/store', '~/store/db.json'],
-])('prints where to put the first value of a store at %s', async (at, path) => {
+])('`init` prints where to put the first value of a store at %s', async (at, path) => {
   await using bench = await openBench();
   await bench.write('conf/readme', '');
   const options = ['--store', 'files', '--at', at, '--key', 'db.json', '--out', 'conf/new.yaml'];

@@ -231,7 +231,7 @@ describe('the last pin record', () => {
     });
   });
 
-  it('the last pin record is copied by audit migrate', async () => {
+  it('the last pin record is copied by `audit migrate`', async () => {
     const { bench, second } = await openRotated();
     await using _ = bench;
     expect((await rollBack(bench, second)).code).toBe(0);

@@ -10,7 +10,7 @@ async function configured(bench: Bench): Promise<readonly object[]> {
   return (json as { readonly records: readonly object[] }).records;
 }
 
-it('a service records and logs when its configuration becomes invalid, and when it becomes valid again', async () => {
+it('a service records and logs that its configuration became invalid, and that the configuration is valid again', async () => {
   await using bench = await openBench(VALID);
   const stop = new AbortController();
   const stderr = new Collector();

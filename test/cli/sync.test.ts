@@ -474,7 +474,7 @@ mappings:
     expect(stderr).not.toContain('maxAge');
   });
 
-  it('`sync` names the first overdue sources of a long list, and counts the others', async () => {
+  it('`sync` names the first overdue sources of a long list, and counts the remaining sources', async () => {
     const names = Array.from({ length: 12 }, (_, n) => `k${n}`);
     await using bench = await openBench(`${HEAD}defaults: { maxAge: 5d }
 mappings: [ { name: all, target: { namespace: apps }, dataFrom: [ { store: local, find: { path: many } } ] } ]

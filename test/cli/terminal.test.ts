@@ -4,7 +4,7 @@ import { DB, HEAD, openBench } from './harness.ts';
 const ESCAPE = String.fromCharCode(27);
 
 describe('output', () => {
-  it('the output uses colors only on a terminal, and the text without colors is the same', async () => {
+  it('the output uses colors only on a terminal, and contains the same text without colors', async () => {
     await using bench = await openBench();
     const plain = await bench.run('plan');
     const coloured = await bench.runWith({ color: true }, 'plan');
@@ -87,7 +87,7 @@ describe('names with control characters and line breaks', () => {
     'audit list',
     'audit report',
   ])(
-    'names with control characters and line breaks cannot control the terminal through `%s`',
+    'a name with control characters and line breaks cannot control the terminal through `%s`',
     async (command) => {
       await using bench = await openBench(HEAD + MAPPINGS);
       await bench.write('store/names.json', JSON.stringify({ [HOSTILE]: 'a' }));

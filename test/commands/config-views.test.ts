@@ -10,7 +10,7 @@ describe('targets of mappings', () => {
     mapping({ name: 'x', target: { namespaces: ['a'], secret: 'shared', mode: 'merge' } }),
   ];
 
-  it('the targets of a mapping are one for each namespace, sorted by namespace and name', () => {
+  it('a mapping has one target for each namespace, and its targets are sorted by namespace and name', () => {
     expect(
       targetsOf(mappings).map(({ id, mapping: { name } }) => `${id.namespace}/${id.secret} ${name}`),
     ).toEqual(['a/own y', 'a/shared x', 'a/shared z', 'b/shared z']);

@@ -44,7 +44,7 @@ describe('description of a configuration change', () => {
     expect(note.length).toBeLessThan(8_500);
   });
 
-  it('the description contains the counts at the first start, and the changes at a second start in the same process', () => {
+  it('the description of a configuration change contains counts at the first start, and the changes at a second start', () => {
     const config = { stores: [1], mappings: [1, 2] };
     expect(describeStart(config)).toBe('stores: 1, mappings: 2');
     expect(describeStart(config, diffOf({ restart: ['brake'] }))).toBe(
@@ -55,7 +55,7 @@ describe('description of a configuration change', () => {
 });
 
 describe('records of configuration changes', () => {
-  it('records of configuration changes that had to wait are written once and in order when the audit store works again', async () => {
+  it('a record of a configuration change that had to wait is written once, and in order, when the audit store works again', async () => {
     const { audit, auditDoubt, records, notes } = open();
     audit.failure = new AppError('AUDIT_UNAVAILABLE');
     await records.configured('one');

@@ -22,7 +22,7 @@ async function load(text: string): Promise<Config> {
   return loaded.config;
 }
 
-it('mapping hash changes only with the mapping, one of its stores or the access rules', async () => {
+it('the hash of a mapping changes only if the mapping, one of its stores or the access rules change', async () => {
   const app = { config: await load(STORES + MAPPINGS) };
   const runsBy = createMappingHash(app);
   const both = () => [runsBy('app'), runsBy('other')];

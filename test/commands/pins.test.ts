@@ -107,7 +107,7 @@ describe('pinned data', () => {
 });
 
 describe('record that a rollback restores', () => {
-  it('the record of a rollback must belong to this installation, because another installation has other stores', async () => {
+  it('a rollback accepts only records of its own installation, because another installation has other stores', async () => {
     const { world } = await history(THREE);
     await using process = await world.start();
     const record = {
@@ -122,7 +122,7 @@ describe('record that a rollback restores', () => {
     });
   });
 
-  it('the record of a rollback can be the intent of a change, or an earlier rollback', async () => {
+  it('a rollback can restore the intent of a change, or the record of an earlier rollback', async () => {
     const { world } = await history(THREE);
     const intent = world.records.find(({ phase }) => phase === 'intent')?.sequence ?? 0;
     await rollBack(world, intent);
@@ -134,7 +134,7 @@ describe('record that a rollback restores', () => {
     expect(annotations(world)).toMatchObject({ 'secretbridge.dev/pin': String(pin) });
   });
 
-  it('the record of a rollback can later be removed from the audit log, because the pin record contains the versions', async () => {
+  it('a record that a rollback restored can be removed from the audit log, because the pin record contains the versions', async () => {
     const { world, changes } = await history(THREE);
     await rollBack(world, changes[0] ?? 0);
     await using process = await world.start();
@@ -179,7 +179,7 @@ describe('a pinned target', () => {
     expect(await world.sync()).toMatchObject({ summary: { unchanged: 1 } });
   });
 
-  it('a pinned target also follows a source that was added to the mapping later', async () => {
+  it('a pinned target follows a source that was added to the mapping after the rollback', async () => {
     const { world, changes } = await history(THREE);
     await rollBack(world, changes[0] ?? 0);
     await world.configure(`${DB_ONLY}      TOKEN: { store: vault, key: token }\n`);
@@ -202,7 +202,7 @@ describe('a pinned target', () => {
     expect(data(world).PASSWORD).toBe(base64('first'));
   });
 
-  it('a pin applies to one target, and not to other or later targets of its mapping', async () => {
+  it('a pin applies to one target, and not to other targets of the mapping or to targets that are added later', async () => {
     const two = DB_ONLY.replace('namespace: apps', 'namespaces: [apps, web]');
     const { world, changes } = await history(THREE, { mappings: two });
     await rollBack(world, changes[0] ?? 0, 'apps');
@@ -287,7 +287,7 @@ describe('an immutable target', () => {
 describe('a merge into a Secret of another owner', () => {
   const MERGE = DB_ONLY.replace('namespace: apps', 'namespace: apps, mode: merge');
 
-  it('a rollback of a merge pins only its own keys, and later runs repair manual edits of these keys', async () => {
+  it('a rollback of a merge pins only the merged keys, and later runs repair manual edits of these keys', async () => {
     const world = await openWorld({ mappings: MERGE });
     world.cluster.put(APPS_DB, { type: 'Opaque', data: { THEIRS: base64('theirs') } });
     for (const [index, text] of THREE.entries()) {

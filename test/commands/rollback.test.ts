@@ -105,7 +105,7 @@ describe('rollback', () => {
     expect(password(world)).toBe(base64('first'));
   });
 
-  it('a rollback changes no key if the target already has the versions', async () => {
+  it('a rollback changes no key if the target already has the recorded versions', async () => {
     const { world, changes } = await openRotated();
     const report = await rollback(world, changes[2] ?? 0);
     expect(report.targets[0]?.keys.map(({ action }) => action)).toEqual(['keep', 'keep']);
@@ -143,7 +143,7 @@ describe('rollback', () => {
     expect(world.records.some(({ action }) => action === 'rollback')).toBe(false);
   });
 
-  it('a rollback requires a namespace if the mapping has several, and does not change the other namespaces', async () => {
+  it('a rollback requires a namespace if the mapping has several namespaces, and changes only that namespace', async () => {
     const { world, changes } = await openRotated(
       DB_ONLY.replace('namespace: apps', 'namespaces: [apps, web]'),
     );
@@ -225,7 +225,7 @@ describe('unpin', () => {
 });
 
 describe('pin annotation', () => {
-  it('the pin annotation has no effect: a forged annotation pins nothing and is removed', async () => {
+  it('a forged pin annotation pins nothing and is removed', async () => {
     const { world } = await openRotated();
     world.cluster.edit(APPS_DB, (raw) => {
       const metadata = objectIn(raw, 'metadata') ?? {};

@@ -69,7 +69,7 @@ describe('an aborted sync', () => {
     expect(world.story().at(-1)).toBe('sweep failed');
   });
 
-  it('an aborted sync reports no held changes, because nothing was decided', async () => {
+  it('an aborted sync reports no held changes, because it has not decided on any change', async () => {
     const world = await openWorld({
       mappings: `
   - name: a

@@ -14,7 +14,7 @@ it('the replay cache remembers a digest until the digest expires', () => {
   expect([cache.has('a'), cache.has('b')]).toEqual([false, true]);
 });
 
-it('the replay cache evicts the oldest digest when it is full', () => {
+it('the replay cache evicts the oldest digest when the cache is full', () => {
   const cache = createReplayCache({ now: () => 0 }, 3);
   for (const digest of ['a', 'b', 'c', 'd']) cache.add(digest, 1_000);
   expect(['a', 'b', 'c', 'd'].map((digest) => cache.has(digest))).toEqual([false, true, true, true]);

@@ -46,7 +46,7 @@ describe('a ClusterExternalSecret', () => {
     },
   );
 
-  it('a ClusterExternalSecret whose selectors have no equivalent uses its current namespaces, or is listed', async () => {
+  it('a ClusterExternalSecret whose selectors have no equivalent uses its current namespaces, or is reported as not converted', async () => {
     const spec = { externalSecretSpec: inner, namespaceSelectors: [{}, { matchLabels: { a: 'b' } }] };
     const now = await imported(VAULT, cluster(spec, { status: { provisionedNamespaces: ['x', 'y'] } }));
     expect(now.mapping?.target).toMatchObject({ namespaces: ['x', 'y'] });
@@ -209,7 +209,7 @@ spec:
     expect(parse(config)).toEqual({ apiVersion: 'secretbridge.dev/v1', instance: 'prod' });
   });
 
-  it('an object has the same result in both API versions', async () => {
+  it('an object is imported with the same result in both API versions', async () => {
     const objects = [
       VAULT,
       { ...VAULT, kind: 'SecretStore', metadata: { name: 'own', namespace: 'apps' } },
@@ -232,7 +232,7 @@ spec:
     expect(now.stores).toHaveLength(2);
   });
 
-  it('the import lists objects of unsupported kinds and versions of the API group', () => {
+  it('the import reports objects of unsupported kinds and versions of the API group as not converted', () => {
     const text = JSON.stringify({
       apiVersion: 'external-secrets.io/v1alpha1',
       kind: 'PushSecret',
@@ -244,7 +244,7 @@ spec:
     ]);
   });
 
-  it('the import lists an ExternalSecret of the predecessor project, whose fields are different', () => {
+  it('the import reports an ExternalSecret of the predecessor project as not converted, because its fields are different', () => {
     const text = JSON.stringify({
       apiVersion: 'kubernetes-client.io/v1',
       kind: 'ExternalSecret',

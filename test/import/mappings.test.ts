@@ -147,7 +147,7 @@ describe('an ExternalSecret', () => {
     expect(result.needsPerson).toBe(true);
   });
 
-  it("an ExternalSecret becomes an inactive mapping if a part is not imported: an active one would remove the part's keys", async () => {
+  it("an ExternalSecret becomes an inactive mapping if a part is not imported, because an active mapping would remove the part's keys", async () => {
     const { result, mappings } = await imported(
       VAULT,
       external({ ...one, dataFrom: [{ sourceRef: { generatorRef: { kind: 'Password', name: 'p' } } }] }),
@@ -167,7 +167,7 @@ describe('an ExternalSecret', () => {
     ],
     ['dataFrom.0.find.tags.__proto__', { dataFrom: [{ find: { tags: { ['__proto__']: 'x' } } }] }],
   ])(
-    'an ExternalSecret with an invalid name at %s is listed, and other objects are converted',
+    'an ExternalSecret with an invalid name at %s is reported as not converted, and other objects are converted',
     async (at, spec) => {
       const { mappings, report } = await imported(
         VAULT,
@@ -363,11 +363,14 @@ describe('dataFrom', () => {
       { sourceRef: { generatorRef: { kind: 'Password', name: 'p' } } },
       'spec.dataFrom[0].sourceRef.generatorRef',
     ],
-  ])('this part of an ExternalSecret is reported as not convertible: %j', async (entry, at) => {
-    const { report, mappings } = await from(entry);
-    expect(mappings).toEqual([]);
-    expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([at]);
-  });
+  ])(
+    'a part of an ExternalSecret without an equivalent is reported as not convertible: %j',
+    async (entry, at) => {
+      const { report, mappings } = await from(entry);
+      expect(mappings).toEqual([]);
+      expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([at]);
+    },
+  );
 
   it('an entry of dataFrom with a property must read an object, because a string with JSON is not parsed', async () => {
     const { mapping, report } = await from({ extract: { key: 'app', property: 'nested' } });
@@ -502,7 +505,7 @@ describe('an ExternalSecret template', () => {
   const withTemplate = (template: object, sources: object = one) =>
     imported(VAULT, external({ ...sources, target: { template } }));
 
-  it('a template with the policy Replace removes the sources from the Secret, and with Merge it keeps them', async () => {
+  it('a template removes the sources from the Secret with the policy Replace, and keeps them with the policy Merge', async () => {
     const data = { url: 'pg://{{ .PASSWORD }}@h' };
     expect((await withTemplate({ data })).mapping?.template).toEqual({
       data: { url: 'pg://{{ PASSWORD }}@h' },
@@ -601,7 +604,7 @@ describe('an ExternalSecret template', () => {
     });
   });
 
-  it('a template that reads several objects renames their keys, so that they do not collide with its own keys', async () => {
+  it("a template that reads several objects renames the keys of these objects, so that they do not collide with the template's own keys", async () => {
     const dataFrom = [{ extract: { key: 'a' } }, { extract: { key: 'b' } }];
     const { mapping } = await withTemplate({ data: { user: '{{ .user }}!' } }, { dataFrom });
     expect(mapping?.dataFrom?.map(({ rename }) => rename)).toEqual([
@@ -623,10 +626,13 @@ describe('an ExternalSecret template', () => {
     [{ data: { a: 'x{{ .nothing }}' } }, 'spec.target.template.data.a'],
     [{ templateFrom: [{ configMap: { name: 'x', items: [] } }] }, 'spec.target.template.templateFrom'],
     [{ engineVersion: 'v1', data: { a: '{{ .a }}' } }, 'spec.target.template.engineVersion'],
-  ])('this part of an ExternalSecret is reported as not convertible: %j', async (template, at) => {
-    const { report } = await withTemplate(template);
-    expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([at]);
-  });
+  ])(
+    'a part of an ExternalSecret without an equivalent is reported as not convertible: %j',
+    async (template, at) => {
+      const { report } = await withTemplate(template);
+      expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([at]);
+    },
+  );
 
   it('a template that is literal text is reported as a literal, and not as stored in another object', async () => {
     const { report } = await withTemplate({ templateFrom: [{ literal: '{{ .key }}: x' }] });

@@ -65,7 +65,7 @@ function openIntents(records: readonly AuditRecord[]): readonly string[] {
 }
 
 describe('crash recovery', () => {
-  it('repairs and records all targets in the next run after a crash between any two steps', async () => {
+  it('crash recovery repairs and records all targets in the next run, whichever step the crash interrupted', async () => {
     const whole = crashAt(0);
     const calm = await openBefore();
     await calm.sync(whole.watch);
@@ -85,7 +85,7 @@ describe('crash recovery', () => {
     console.log(`${whole.steps.length} crashes`);
   }, 60_000);
 
-  it('survives a crash at any step of the recovery itself', async () => {
+  it('crash recovery survives a crash at any step of the recovery itself', async () => {
     const steps = await stepsOf('after cluster.replace');
     for (const first of steps) {
       for (let second = 1; second <= 6; second += 1) {

@@ -23,19 +23,19 @@ const yes = () => true;
 const no = () => false;
 
 describe('reconcile after a list of Secrets without the target', () => {
-  it('creates the target without reading it first if the list lacked it', async () => {
+  it('a run creates a target without reading it first if the list of Secrets lacks the target', async () => {
     const { outcome, calls } = await run(await openDb(), yes);
     expect(outcome).toMatchObject({ kind: 'created', alive: true });
     expect(calls).toEqual(['create']);
   });
 
-  it('reads the target if the list contained it', async () => {
+  it('a run reads a target before the write if the list of Secrets contains the target', async () => {
     const { outcome, calls } = await run(await openDb(), no);
     expect(outcome.kind).toBe('created');
     expect(calls).toEqual(['read', 'create']);
   });
 
-  it("reads the target if another writer created it first, and leaves that writer's Secret unchanged", async () => {
+  it('a run reads a target if another writer created it first, and leaves the Secret of the other writer unchanged', async () => {
     const world = await openDb();
     world.cluster.put(APPS_DB, { data: {} });
     const before = world.cluster.raw(APPS_DB);
@@ -50,7 +50,7 @@ describe('reconcile after a list of Secrets without the target', () => {
     ]);
   });
 
-  it('reads a target that we wrote before, because the list may be stale', async () => {
+  it('a run reads a target that we wrote before, because a list of Secrets without the target may be stale', async () => {
     const world = await openDb();
     await world.sync();
     const { outcome, calls } = await run(world, yes);
@@ -58,7 +58,7 @@ describe('reconcile after a list of Secrets without the target', () => {
     expect(calls).toEqual(['read']);
   });
 
-  it('reads the target if the plan is anything but a creation', async () => {
+  it('a run reads a target that is not in the list of Secrets if the plan is anything but a creation', async () => {
     const world = await openDb();
     world.store.fail('db', new AppError('STORE_UNAVAILABLE'));
     const { outcome, calls } = await run(world, yes);
@@ -66,7 +66,7 @@ describe('reconcile after a list of Secrets without the target', () => {
     expect(calls).toEqual(['read']);
   });
 
-  it('reads the target if the mapping merges into it', async () => {
+  it('a run reads a target that is not in the list of Secrets if the mapping merges into the target', async () => {
     const world = await openWorld({
       mappings: `
   - name: db

@@ -15,7 +15,7 @@ import { almostProve, exists, MINUTE, mappingsOf, NAMES, synced } from './destru
 import { openWorld, type World } from './world.ts';
 
 describe('brake', () => {
-  it('ignores deletions by other instances that use the same audit log', async () => {
+  it('the brake ignores deletions by other instances that use the same audit log', async () => {
     const clock = { now: () => 1_800_000_000_000 };
     const audit = createMemoryAudit({ instance: 'other', clock });
     const outcome = {
@@ -32,7 +32,7 @@ describe('brake', () => {
     );
   });
 
-  it('holds all proposed deletions if they are more than its limit allows', async () => {
+  it('the brake holds all proposed deletions if their number exceeds the limit', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     for (const name of ['one', 'two']) world.store.absent(name);
     await almostProve(world);
@@ -42,7 +42,7 @@ describe('brake', () => {
     expect(NAMES.every((name) => exists(world, name))).toBe(true);
   });
 
-  it('counts all deletions within its time window', async () => {
+  it('the brake counts all deletions within its time window', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete', 'brake: { window: 1h }');
     world.store.absent('one');
     await almostProve(world);
@@ -54,7 +54,7 @@ describe('brake', () => {
     expect((await world.sync()).summary).toMatchObject({ held: 0, deleted: 1 });
   });
 
-  it('never allows the deletion of the last target', async () => {
+  it('the brake never allows the deletion of the last target', async () => {
     const world = await synced(['one'], 'onSourceMissing: delete', 'brake: { share: 1 }');
     world.store.absent('one');
     await almostProve(world);
@@ -66,7 +66,7 @@ describe('brake', () => {
     expect(targets[0]?.error?.message).toContain(why);
   });
 
-  it('ignores a target that another run has already deleted', async () => {
+  it('the brake ignores a target that another run has already deleted', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     world.store.absent('one');
     await almostProve(world);
@@ -79,7 +79,7 @@ describe('brake', () => {
     expect(lines).toEqual(['delete intent one ok', 'delete outcome one ok']);
   });
 
-  it('ignores a proposed deletion whose target is already missing, and allows the deletion of another target', async () => {
+  it('the brake ignores a proposed deletion if its target is already missing, and allows the deletion of another target', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     for (const name of ['one', 'two']) world.store.absent(name);
     await almostProve(world);
@@ -91,7 +91,7 @@ describe('brake', () => {
     expect(exists(world, 'two')).toBe(false);
   });
 
-  it('counts a proposed deletion only once, even if this deletion always requires a release', async () => {
+  it('the brake counts a proposed deletion only once, even if this deletion always requires a release', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete', 'brake: { share: 0.7 }');
     await world.configure(
       mappingsOf(['one'], 'onSourceMissing: removeKeys') +
@@ -104,7 +104,7 @@ describe('brake', () => {
     expect(NAMES.map((name) => exists(world, name))).toEqual([true, false, true]);
   });
 
-  it('fails only the deletions if another process holds the lock for too long, and other targets are still reported', async () => {
+  it('deletions fail if another process holds the lock for too long, but the other targets of the run are still reported', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     world.store.absent('one');
     world.store.put('two', 'another value');
@@ -122,7 +122,7 @@ describe('brake', () => {
     expect((await world.sync()).summary).toMatchObject({ deleted: 1 });
   });
 
-  it('announces in a plan exactly those deletions that the next run carries out', async () => {
+  it('a plan shows exactly those deletions as held that the next run holds', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     for (const name of ['one', 'two']) world.store.absent(name);
     await almostProve(world);
@@ -133,7 +133,7 @@ describe('brake', () => {
     expect((await process.sync()).held).toEqual(held);
   });
 
-  it('records a held deletion only once', async () => {
+  it('the brake records a held deletion only once', async () => {
     const world = await synced(['one'], 'onSourceMissing: delete');
     world.store.absent('one');
     await almostProve(world);
@@ -158,7 +158,7 @@ describe('late deletion, carried out by the API server after the request timed o
     return world;
   }
 
-  it("counts toward the brake's limit", async () => {
+  it("a deletion that happens after its request timed out counts toward the brake's limit", async () => {
     const world = await openLate('onMappingRemoved: delete');
     await world.configure(mappingsOf(FOUR.slice(2), 'onMappingRemoved: delete'));
     {
@@ -174,7 +174,7 @@ describe('late deletion, carried out by the API server after the request timed o
     ]);
   });
 
-  it("counts toward the brake's limit even if a newer attempt to delete the target was held", async () => {
+  it("a deletion that happens after its request timed out counts toward the brake's limit even if a newer attempt was held", async () => {
     const policies = 'onMappingRemoved: delete';
     const world = await synced(FOUR, policies);
     await world.configure(mappingsOf(FOUR.slice(1), policies));
@@ -188,7 +188,7 @@ describe('late deletion, carried out by the API server after the request timed o
     expect(deletions(world)).toHaveLength(2);
   });
 
-  it('is recorded once, even if the run proposes no other deletion', async () => {
+  it('a deletion that happens after its request timed out is recorded once, even if the run proposes no other deletion', async () => {
     const world = await openLate('onMappingRemoved: delete');
     for (const _ of [1, 2, 3]) expect((await world.sync()).ok).toBe(true);
     expect(deletions(world)).toHaveLength(2);
@@ -198,7 +198,7 @@ describe('late deletion, carried out by the API server after the request timed o
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('is found even if there are records of many refused writes', async () => {
+  it('a deletion that happens after its request timed out is found even if there are records of many refused writes', async () => {
     const audit = createMemoryAudit();
     const about = { mapping: 'one', ...ONE, phase: 'outcome', outcome: 'failed' } as const;
     const failed = { ...commandEntry({ name: '' }, { kind: 'cli' }, 'r'), ...about };
@@ -220,7 +220,7 @@ describe('late deletion, carried out by the API server after the request timed o
     expect(given).toBe(1);
   });
 
-  it("blocks other deletions while the cluster is unavailable, because late deletions count toward the brake's limit", async () => {
+  it('a deletion that may still happen blocks other deletions while the cluster is unavailable, because it counts toward the limit', async () => {
     const policies = 'onMappingRemoved: delete';
     const names = Array.from({ length: 60 }, (_, number) => `t${number}`);
     const world = await synced(names, policies);
@@ -253,7 +253,7 @@ describe('late deletion, carried out by the API server after the request timed o
     expect((await world.sync()).summary).toMatchObject({ held: 1, deleted: 0 });
   });
 
-  it('is not assumed while the target still exists', async () => {
+  it('a deletion whose request timed out is not assumed to have happened while the target still exists', async () => {
     const world = await synced(FOUR, 'onMappingRemoved: delete');
     await world.configure(mappingsOf(FOUR.slice(1), 'onMappingRemoved: delete'));
     world.cluster.fail('remove', lost());
@@ -263,7 +263,7 @@ describe('late deletion, carried out by the API server after the request timed o
     expect(deletions(world)).toEqual(['delete outcome one failed CLUSTER_UNAVAILABLE']);
   });
 
-  it('is not recorded if a newer attempt deleted the target', async () => {
+  it('a deletion whose request timed out is not recorded as late if a newer attempt deleted the target', async () => {
     const world = await synced(FOUR, 'onMappingRemoved: delete');
     await world.configure(mappingsOf(FOUR.slice(1), 'onMappingRemoved: delete'));
     world.cluster.fail('remove', lost());
@@ -273,7 +273,7 @@ describe('late deletion, carried out by the API server after the request timed o
     expect(deletions(world)).toHaveLength(2);
   });
 
-  it('is recorded when the next run reads the target, even if the source is absent by then', async () => {
+  it('a deletion that happens after its request timed out is recorded when the next run reads the target, even without a source', async () => {
     const world = await synced(FOUR, 'onSourceMissing: delete');
     world.store.absent('one');
     await almostProve(world);
@@ -284,7 +284,7 @@ describe('late deletion, carried out by the API server after the request timed o
     expect(deletions(world)).toHaveLength(2);
   });
 
-  it('is not treated as drift, so the target is created again even with `onDrift: report`', async () => {
+  it('a deletion that happens after its request timed out is not drift, so the target is created even with `onDrift: report`', async () => {
     const mapping = `
   - name: one
     target: { namespace: apps, immutable: true, recreate: true }
@@ -331,7 +331,7 @@ describe('held deletion', () => {
     return { world, id: first.id };
   }
 
-  it('is carried out when a person releases it, and its record names that person', async () => {
+  it('a held deletion is carried out when a person releases it, and its record names that person', async () => {
     const { world, id } = await held();
     await using process = await world.start();
     expect((await releaseHeld(process.app, id)).summary.deleted).toBe(1);
@@ -342,7 +342,7 @@ describe('held deletion', () => {
     });
   });
 
-  it('can be released alone if the brake held several deletions, even in a run of only one mapping', async () => {
+  it('a held deletion can be released alone if the brake held several deletions, even in a run of only one mapping', async () => {
     const world = await synced(['one', 'two', 'three'], 'onSourceMissing: delete');
     for (const name of ['one', 'two']) world.store.absent(name);
     await almostProve(world);
@@ -354,7 +354,7 @@ describe('held deletion', () => {
     expect(['one', 'two', 'three'].map((name) => exists(world, name))).toEqual([false, false, true]);
   });
 
-  it('keeps its id while the proposed change stays the same, and gets a new id if that change differs', async () => {
+  it('a held deletion keeps its id while the proposed change stays the same, and gets a new id if the proposed change differs', async () => {
     const { world, id } = await held();
     expect((await world.sync()).held[0]?.id).toBe(id);
     world.store.put('one', 'back');
@@ -363,7 +363,7 @@ describe('held deletion', () => {
     expect(exists(world, 'one')).toBe(true);
   });
 
-  it('is not carried out if the Secret has changed since it was read', async () => {
+  it('a held deletion is not carried out if the Secret has changed since it was read', async () => {
     const { world, id } = await held();
     await using process = await world.start();
     world.cluster.before('remove', () =>
@@ -380,7 +380,7 @@ describe('held deletion', () => {
 });
 
 describe('orphaned target', () => {
-  it('is deleted or kept according to the policy of its removed mapping', async () => {
+  it('an orphaned target is deleted or kept according to the policy of its removed mapping', async () => {
     for (const [word, there] of [
       ['delete', false],
       ['keep', true],
@@ -395,7 +395,7 @@ describe('orphaned target', () => {
     }
   });
 
-  it('is not deleted if several deletions in the run have timed out, because a deletion may take two timeouts', async () => {
+  it('an orphaned target is not deleted if several deletions in the run have timed out', async () => {
     const names = Array.from({ length: 24 }, (_, number) => `t${number}`);
     const world = await synced(names, 'onMappingRemoved: delete', 'brake: { share: 1 }');
     await world.configure(mappingsOf(names.slice(12), 'onMappingRemoved: delete'));
@@ -409,7 +409,7 @@ describe('orphaned target', () => {
     expect(names.every((name) => exists(world, name))).toBe(true);
   });
 
-  it('is deleted even if the cluster has just refused the deletion of several other targets', async () => {
+  it('an orphaned target is deleted even if the cluster has just refused the deletion of several other targets', async () => {
     const names = Array.from({ length: 12 }, (_, number) => `t${number}`);
     const world = await synced(names, 'onMappingRemoved: delete', 'brake: { share: 1 }');
     await world.configure(mappingsOf(names.slice(6), 'onMappingRemoved: delete'));
@@ -423,7 +423,7 @@ describe('orphaned target', () => {
     ['delete', 'remove', ''],
     ['update', 'merge', ', mode: merge'],
   ] as const)(
-    'has a record when the refusal of its deletion begins, changes and ends (%s by `%s`)',
+    'an orphaned target has a record when the refusal of its deletion begins, changes and ends (%s by `%s`)',
     async (action, call, mode) => {
       const mappings = (names: readonly string[]) =>
         mappingsOf(names, 'onMappingRemoved: delete').replaceAll('apps }', `apps${mode} }`);
@@ -456,7 +456,7 @@ describe('orphaned target', () => {
     },
   );
 
-  it('is searched only in records of the current instance, because targets of other instances may be unreadable', async () => {
+  it('orphaned targets are searched only in records of the current instance, because targets of other instances may be unreadable', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: keep');
     const ours = world.records.find(({ action, phase }) => action === 'create' && phase === 'outcome');
     if (ours === undefined) throw new Error('nothing was made');
@@ -472,13 +472,13 @@ describe('orphaned target', () => {
     expect((await look(['other'])).unreadable).toMatchObject([{ what: 'apps/theirs' }]);
   });
 
-  it('is held and not deleted if a whole file with mappings is missing', async () => {
+  it('an orphaned target is held and not deleted if a whole file with mappings is missing', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     await world.configure(mappingsOf(['three'], ''));
     expect((await world.sync()).summary).toMatchObject({ held: 2, deleted: 0 });
   });
 
-  it('is listed by `prune`, and deleted by `prune --yes`', async () => {
+  it('an orphaned target is listed by `prune`, and deleted by `prune --yes`', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: keep');
     await world.configure(mappingsOf(['two', 'three'], ''));
     await using process = await world.start();
@@ -490,7 +490,7 @@ describe('orphaned target', () => {
     expect(exists(world, 'one')).toBe(false);
   });
 
-  it('can be released after `prune` held its deletion', async () => {
+  it('an orphaned target is deleted by a release after `prune` held its deletion', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: keep');
     await world.configure(mappingsOf(['three'], ''));
     await using process = await world.start();
@@ -526,7 +526,7 @@ describe('orphaned target', () => {
     expect(exists(world, 'one')).toBe(true);
   });
 
-  it('is kept until the renamed mapping has created the new target', async () => {
+  it('an orphaned target is kept until the renamed mapping has created the new target', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     const renamed = mappingsOf(NAMES, 'onMappingRemoved: delete').replace(
       'target: { namespace: apps }',
@@ -545,7 +545,7 @@ describe('orphaned target', () => {
 describe('held deletions', () => {
   const MANY = ['one', 'two', 'three', 'four', 'five'];
 
-  it('are not carried out by a sync of a single mapping, even if it is the mapping of a held deletion', async () => {
+  it('a sync of a single mapping carries out no held deletion, not even a held deletion of that mapping', async () => {
     const world = await synced(MANY, 'onSourceMissing: delete');
     for (const name of ['one', 'two']) world.store.absent(name);
     await almostProve(world);
@@ -560,7 +560,7 @@ describe('held deletions', () => {
     expect(exists(world, 'one') && exists(world, 'two')).toBe(true);
   });
 
-  it("count toward the brake's limit together with orphaned targets, even in a sync of a single mapping", async () => {
+  it("held deletions and orphaned targets count together toward the brake's limit, even in a sync of a single mapping", async () => {
     const world = await synced(MANY, 'onSourceMissing: delete, onMappingRemoved: delete');
     await world.configure(mappingsOf(['three', 'four', 'five'], 'onSourceMissing: delete'));
     world.store.absent('three');
@@ -584,7 +584,7 @@ describe('last target', () => {
     return world;
   }
 
-  it('is not deleted by a sync of its mapping, because targets that were never created do not count as existing', async () => {
+  it('the last existing target is not deleted by a sync of its mapping, even if other targets are configured but were never created', async () => {
     const world = await alone('onSourceMissing: delete');
     world.store.absent('one');
     await almostProve(world);
@@ -596,7 +596,7 @@ describe('last target', () => {
     expect((await process.sync({ only: 'one' })).summary).toMatchObject({ held: 0, deleted: 1 });
   });
 
-  it('is not deleted by `prune`', async () => {
+  it('the last existing target is not deleted by `prune`', async () => {
     const world = await alone('onMappingRemoved: keep');
     await world.configure(mappingsOf(['two', 'three'], ''));
     await using process = await world.start();
@@ -606,7 +606,7 @@ describe('last target', () => {
     expect(exists(world, 'one')).toBe(true);
   });
 
-  it('is not protected while another target exists, and a single read finds that target', async () => {
+  it('a target is not protected as the last target while another target exists, and a single read finds the other target', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     world.store.absent('one');
     await almostProve(world);
@@ -618,7 +618,7 @@ describe('last target', () => {
 });
 
 describe('crash around a deletion', () => {
-  it('leads to one record of success, for the newer process, if two processes crashed after recording an intent', async () => {
+  it('only the newer of two deletions of a target is recorded as applied if both processes crashed after recording an intent', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     await world.configure(mappingsOf(['two', 'three'], ''));
     const crash = async (when: 'before' | 'after') => {
@@ -646,7 +646,7 @@ describe('crash around a deletion', () => {
     ['before', true],
     ['after', false],
   ] as const)(
-    'leads to an outcome record at the next start if the crash happens %s the write',
+    'a deletion gets its outcome record at the next start if the process crashed %s the write',
     async (when, there) => {
       const world = await synced(NAMES, 'onMappingRemoved: delete');
       await world.configure(mappingsOf(['two', 'three'], ''));

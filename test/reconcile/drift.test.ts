@@ -41,7 +41,7 @@ async function openInStep(mappings = DB_ONLY): Promise<{ world: World; news: () 
 }
 
 describe('manual edit', () => {
-  it('is repaired, and the record has the action `repair`', async () => {
+  it('a manual edit is repaired, and the record has the action `repair`', async () => {
     const { world, news } = await openInStep();
     edit(world);
     expect(await run(world)).toMatchObject({ kind: 'updated' });
@@ -50,7 +50,7 @@ describe('manual edit', () => {
     expect(world.records.at(-1)?.keys).toEqual({ added: [], changed: ['USER'], removed: [] });
   });
 
-  it('is kept, and recorded only once, with `onDrift: report`, until somebody reverts it', async () => {
+  it('a manual edit is kept with `onDrift: report`, and recorded only once until somebody reverts the edit', async () => {
     const { world, news } = await openInStep();
     edit(world);
     for (const _ of [1, 2])
@@ -72,7 +72,7 @@ describe('manual edit', () => {
     expect(news().at(-1)).toBe('sweep db ok');
   });
 
-  it('is overwritten after a change of the source, even with `onDrift: report`', async () => {
+  it('a manual edit is overwritten after a change of the source, even with `onDrift: report`', async () => {
     const { world, news } = await openInStep();
     edit(world);
     await run(world, report);
@@ -82,7 +82,7 @@ describe('manual edit', () => {
     expect(news().slice(-2)).toEqual(['update intent db ok', 'update outcome db ok']);
   });
 
-  it('is overwritten if a person runs `sync`, even with `onDrift: report`', async () => {
+  it('a manual edit is overwritten if a person runs `sync`, even with `onDrift: report`', async () => {
     const { world } = await openInStep();
     edit(world);
     await run(world, report);
@@ -91,7 +91,7 @@ describe('manual edit', () => {
     expect(await run(world, report)).toMatchObject({ kind: 'unchanged' });
   });
 
-  it('is repaired if it changes an annotation and leaves both ownership labels in place', async () => {
+  it('a manual edit is repaired if it changes an annotation and leaves both ownership labels in place', async () => {
     const { world, news } = await openInStep();
     unlabel(world, 'app.kubernetes.io/managed-by');
     expect(await run(world, report)).toMatchObject({ drifted: true });
@@ -100,7 +100,7 @@ describe('manual edit', () => {
   });
 
   it.each(['secretbridge.dev/instance', 'secretbridge.dev/mapping'])(
-    'is never repaired if it removes %s, because a Secret without it is no longer ours',
+    'a manual edit is never repaired if it removes the label %s, because a Secret without this label is no longer ours',
     async (label) => {
       const { world } = await openInStep();
       unlabel(world, label);
@@ -111,7 +111,7 @@ describe('manual edit', () => {
     },
   );
 
-  it('is repaired if it changes a key that was merged into a foreign Secret', async () => {
+  it('a manual edit is repaired if it changes a key that we merged into a foreign Secret', async () => {
     const world = await openWorld({
       mappings: `
   - name: db
@@ -148,7 +148,7 @@ describe('replacement of a foreign Secret that contained merged keys', () => {
     return { world, news: () => world.story(length) };
   }
 
-  it('is repaired, and the record of the repair shows no new content for pods', async () => {
+  it('the replacement of a foreign Secret with merged keys is repaired, and the record of the repair shows no new content for pods', async () => {
     const { world, news } = await openMerged();
     expect(await run(world)).toMatchObject({ kind: 'updated' });
     expect(dataOf(world)).toEqual({ THEIRS: base64('1'), USER: base64('ann') });
@@ -158,7 +158,7 @@ describe('replacement of a foreign Secret that contained merged keys', () => {
     expect(repair?.before).toBe(repair?.after);
   });
 
-  it('is not repaired with `onDrift: report` until the source changes', async () => {
+  it('the replacement of a foreign Secret with merged keys is not repaired with `onDrift: report` until the source changes', async () => {
     const { world, news } = await openMerged();
     for (const _ of [1, 2])
       expect(await run(world, report)).toMatchObject({ kind: 'refused', drifted: true, alive: true });
@@ -169,7 +169,7 @@ describe('replacement of a foreign Secret that contained merged keys', () => {
     expect(news().slice(-2)).toEqual(['update intent db ok', 'update outcome db ok']);
   });
 
-  it('makes the target contested if the replacement is repeated', async () => {
+  it('a merge target becomes contested if somebody replaces the foreign Secret repeatedly', async () => {
     const { world } = await openMerged();
     for (let repair = 1; repair <= 6; repair += 1) {
       replace(world);
@@ -179,14 +179,14 @@ describe('replacement of a foreign Secret that contained merged keys', () => {
     expect(await isContested(process.app.audit, APPS_DB, world.clock, process.app.instances)).toBe(true);
   });
 
-  it('is not drift if our keys had never been merged', async () => {
+  it('the replacement of a foreign Secret is not drift if our keys had never been merged into that Secret', async () => {
     const world = await openWorld({ mappings: MERGE });
     replace(world);
     expect(await run(world, report)).toMatchObject({ kind: 'updated' });
     expect(world.story()).toContain('update outcome db ok');
   });
 
-  it('is not drift if the new Secret is owned by a mapping, and the merge is refused', async () => {
+  it('the replacement of a foreign Secret is not drift if a mapping owns the new Secret, and the merge is refused', async () => {
     const world = await openWorld({ mappings: MERGE.replace(', mode: merge', '') });
     await run(world);
     const before = world.cluster.raw(APPS_DB);
@@ -197,14 +197,14 @@ describe('replacement of a foreign Secret that contained merged keys', () => {
 });
 
 describe('manual deletion', () => {
-  it('is repaired, and the record has the action `repair`', async () => {
+  it('a manual deletion is repaired, and the record has the action `repair`', async () => {
     const { world, news } = await openInStep();
     world.cluster.forget(APPS_DB);
     expect(await run(world)).toMatchObject({ kind: 'created' });
     expect(news()).toEqual(['repair intent db ok', 'repair outcome db ok']);
   });
 
-  it('is not repaired with `onDrift: report` until the source changes', async () => {
+  it('a manual deletion is not repaired with `onDrift: report` until the source changes', async () => {
     const { world, news } = await openInStep();
     world.cluster.forget(APPS_DB);
     for (const _ of [1, 2])
@@ -215,7 +215,7 @@ describe('manual deletion', () => {
     expect(news().slice(-2)).toEqual(['create intent db ok', 'create outcome db ok']);
   });
 
-  it('is not drift if the namespace was deleted, so the target is created in the new namespace even with `onDrift: report`', async () => {
+  it('a deletion of the whole namespace is not drift, so the target is created in the new namespace even with `onDrift: report`', async () => {
     const { world, news } = await openInStep();
     const missing = new AppError('NAMESPACE_MISSING');
     // The permissions in the namespace were deleted with it, so the next run cannot read the target.
@@ -241,7 +241,7 @@ describe('manual deletion', () => {
   it.each([
     ['is unavailable at first', 'CLUSTER_UNAVAILABLE', 'CLUSTER_UNAVAILABLE'],
     ['would refuse a new Secret', 'CLUSTER_REFUSED', 'DRIFTED'],
-  ] as const)('is reported as drift even if the cluster %s', async (_, answer, message) => {
+  ] as const)('a manual deletion is reported as drift even if the cluster %s', async (_, answer, message) => {
     const { world } = await openInStep();
     world.cluster.forget(APPS_DB);
     world.cluster.fail('create', new AppError(answer));
@@ -250,7 +250,7 @@ describe('manual deletion', () => {
     expect(dataOf(world)).toBeUndefined();
   });
 
-  it('still counts as drift after a failed repair', async () => {
+  it('a manual deletion still counts as drift after a failed repair', async () => {
     const { world, news } = await openInStep();
     world.cluster.forget(APPS_DB);
     world.cluster.fail('create', new AppError('CLUSTER_FORBIDDEN'));
@@ -270,7 +270,7 @@ describe('manual deletion', () => {
       (world: World) => world.configure(DB_ONLY.replace('apps }', 'apps, type: example.org/db }')),
     ],
   ])(
-    'is not drift if a target that %s was deleted, so the target is created even with `onDrift: report`',
+    'a manual deletion of a target that %s is not drift, so the target is created even with `onDrift: report`',
     async (_, code, make) => {
       const { world, news } = await openInStep();
       await make(world);
@@ -289,7 +289,7 @@ describe('manual deletion', () => {
     },
   );
 
-  it('is not assumed for a target that never existed or that we deleted', async () => {
+  it('a manual deletion is not assumed for a target that never existed or that we deleted', async () => {
     const world = await openDb();
     expect(await run(world, report)).toMatchObject({ kind: 'created' });
     expect(world.story()).toContain('create outcome db ok');
@@ -297,7 +297,7 @@ describe('manual deletion', () => {
 });
 
 describe('two writers of one target', () => {
-  it('make the target contested if more than five repairs occur in ten minutes, even across processes', async () => {
+  it('two writers make their target contested if more than five repairs occur in ten minutes, even across processes', async () => {
     const { world } = await openInStep();
     const contested = async () => {
       await using process = await world.start();
@@ -318,7 +318,7 @@ describe('two writers of one target', () => {
 });
 
 describe('two writers of a target that may be adopted', () => {
-  it('make the target contested after too many adoptions if the other writer also removes our labels', async () => {
+  it('a target that may be adopted becomes contested after too many adoptions, even if another writer removes our labels', async () => {
     const adopting = DB_ONLY.replace('target:', 'onConflict: adopt\n    target:');
     const { world } = await openInStep(adopting);
     const contested = async () => {
@@ -339,7 +339,7 @@ describe('two writers of a target that may be adopted', () => {
 });
 
 describe('outcome', () => {
-  it('contains the resource version after the write, or the version that was read if there was no write', async () => {
+  it('an outcome contains the resource version after the write, or the version that was read if there was no write', async () => {
     const world = await openDb();
     const version = () => objectIn(world.cluster.raw(APPS_DB) ?? {}, 'metadata')?.resourceVersion;
     const created = await run(world);
@@ -352,7 +352,7 @@ describe('outcome', () => {
     expect((await run(world)).resourceVersion).toBe(version());
   });
 
-  it('contains each source only once, with its version', async () => {
+  it('an outcome contains each source only once, with its version', async () => {
     const world = await openDb();
     const sources = [{ store: 'vault', key: 'db', version: '1' }];
     expect(await run(world)).toMatchObject({ sources });

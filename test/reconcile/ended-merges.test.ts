@@ -36,7 +36,7 @@ async function open(mappings: string, secrets: readonly string[] = ['shared']): 
 }
 
 describe('end of a merge that takes effect after the request timed out', () => {
-  it("is recorded when a later run finds the keys gone, and counts toward the brake's limit", async () => {
+  it("a merge whose end timed out is recorded as ended when a later run finds the keys gone, and counts toward the brake's limit", async () => {
     const world = await open(merge('m') + merge('n', 'second'), ['shared', 'second']);
     await world.configure(OWN + merge('n', 'second'));
     let makeLate: () => Promise<unknown> = async () => undefined;
@@ -55,7 +55,7 @@ describe('end of a merge that takes effect after the request timed out', () => {
     expect(world.story(length)).toContain('update outcome shared ok');
   });
 
-  it('is not recorded while our keys still exist', async () => {
+  it('a merge whose end timed out is not recorded as ended while our keys still exist', async () => {
     const world = await open(merge('m'));
     await world.configure(OWN);
     world.cluster.fail('merge', new AppError('CLUSTER_UNAVAILABLE'));
@@ -68,7 +68,7 @@ describe('end of a merge that takes effect after the request timed out', () => {
 });
 
 describe('merge of a renamed mapping', () => {
-  it('keeps its keys while the store of the renamed mapping fails, and after the store recovers', async () => {
+  it('a merge keeps its keys after its mapping was renamed, while the store fails and after the store recovers', async () => {
     const world = await open(merge('m'));
     await world.configure(OWN + merge('renamed'));
     world.store.fail('token', new AppError('STORE_UNAVAILABLE'));
@@ -84,7 +84,7 @@ describe('merge of a renamed mapping', () => {
     expect(dataOf(world)).toEqual(WITH_KEY);
   });
 
-  it('keeps its keys in a running service even if the store of the renamed mapping fails', async () => {
+  it('a merge of a renamed mapping keeps its keys in a running service even if the store fails', async () => {
     const world = await open(merge('m'));
     await world.configure(OWN + merge('renamed'));
     world.store.fail('token', new AppError('STORE_UNAVAILABLE'));
@@ -96,7 +96,7 @@ describe('merge of a renamed mapping', () => {
     expect(dataOf(world)).toEqual(WITH_KEY);
   });
 
-  it('keeps an optional key after a single read that found its source absent', async () => {
+  it('a merge of a renamed mapping keeps an optional key after a single read that found the source absent', async () => {
     const optional = ', OTHER: { store: vault, key: other, optional: true }';
     const world = await openWorld({ mappings: OWN + merge('m', 'shared', optional) });
     world.store.put('other', 'o');
@@ -108,7 +108,7 @@ describe('merge of a renamed mapping', () => {
     expect(dataOf(world)).toEqual({ ...WITH_KEY, OTHER: base64('o') });
   });
 
-  it('causes no planned deletion and no held change', async () => {
+  it('the renaming of a mapping with a merge causes no planned deletion and no held change', async () => {
     const world = await open(merge('m') + merge('n', 'second'), ['shared', 'second']);
     await world.configure(OWN + merge('m2') + merge('n2', 'second'));
     await using process = await world.start();
@@ -127,7 +127,7 @@ describe('ending merges', () => {
   const left = (world: World) =>
     NAMES.filter((name) => Object.hasOwn(dataOf(world, secretOf(name)) ?? {}, 'KEY'));
 
-  it("count toward the brake's limit like deletions, even if they happen one at a time, and can be released", async () => {
+  it("the end of a merge counts toward the brake's limit like a deletion, even if merges end one at a time, and can be released", async () => {
     const world = await open(all(NAMES), NAMES.map(secretOf));
     for (const count of [1, 2, 3, 4]) {
       await world.configure(OWN + all(NAMES.slice(count)));
@@ -145,7 +145,7 @@ describe('ending merges', () => {
     expect(running.service.held()).toEqual([]);
   });
 
-  it('can be released while they are recorded as held, even if the brake no longer holds them', async () => {
+  it('the end of a merge can be released while it is recorded as held, even if the brake no longer holds it', async () => {
     const world = await open(all(['a', 'b']), NAMES.map(secretOf));
     await world.configure(OWN);
     const { held } = await world.sync();
@@ -159,7 +159,7 @@ describe('ending merges', () => {
   });
 });
 
-it('the brake counts a change that would leave a target without keys, even in a sync of another mapping', async () => {
+it('the brake counts a change that would leave a target without keys, even if another mapping is synced', async () => {
   const mappings = (source: string) => `${OWN}
   - name: empty
     target: { namespace: apps }
@@ -203,7 +203,7 @@ describe('owned Secret into which another mapping merged keys before', () => {
     ).filter((name) => name.startsWith('secretbridge.dev/merge-'));
 
   it.each(['m', 'another'])(
-    'keeps all keys after the removal of mapping %s, which had `onMappingRemoved: keep`',
+    'an owned Secret keeps the keys of an earlier merge after the removal of mapping %s, which had `onMappingRemoved: keep`',
     async (by) => {
       const world = await open(merge('m'));
       await world.configure(OWN + owning(by));
@@ -220,7 +220,7 @@ describe('owned Secret into which another mapping merged keys before', () => {
     },
   );
 
-  it('keeps all keys after somebody removed its ownership labels', async () => {
+  it('an owned Secret keeps the keys of an earlier merge after somebody removed the ownership labels', async () => {
     const world = await open(merge('m'));
     await world.configure(OWN + owning('m'));
     await world.sync();
@@ -233,7 +233,7 @@ describe('owned Secret into which another mapping merged keys before', () => {
     expect(dataOf(world)).toEqual(OWNED);
   });
 
-  it('loses no key if another instance ends its own merge', async () => {
+  it('a Secret that another instance has taken over keeps our merged keys when our merge ends', async () => {
     const world = await open(merge('m'));
     world.cluster.edit(SHARED, (raw) => {
       const labels = { 'secretbridge.dev/instance': 'other', 'secretbridge.dev/mapping': 'theirs' };

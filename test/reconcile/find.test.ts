@@ -30,7 +30,7 @@ async function prove(world: World): Promise<void> {
 }
 
 describe('search', () => {
-  it('adds a key for each found name, and in later runs a key for each new name', async () => {
+  it('a search adds a key for each found name, and in later runs a key for each new name', async () => {
     const world = await flags();
     expect((await syncOnly(world))?.kind).toBe('created');
     expect(keysOf(world)).toEqual(AB);
@@ -41,7 +41,7 @@ describe('search', () => {
     expect((await syncOnly(world))?.kind).toBe('unchanged');
   });
 
-  it('finds keys by name and by tags', async () => {
+  it('a search finds keys by name and by tags', async () => {
     const world = await flags([searching({ name: '^a|^b', tags: { live: 'true' } })]);
     world.store.tag('flags/a', { live: 'true', more: 'x' });
     world.store.tag('flags/b', { live: 'TRUE' });
@@ -49,7 +49,7 @@ describe('search', () => {
     expect(keysOf(world)).toEqual({ a: base64('1') });
   });
 
-  it('runs once for all mappings that have the same search, and each found key is read once', async () => {
+  it('a search runs only once if several mappings contain it, and each found key is read once', async () => {
     const world = await flags([
       searching(),
       searching({}, { name: 'two', target: { ...mapping().target, secret: 'two' } }),
@@ -59,7 +59,7 @@ describe('search', () => {
     expect(world.store.reads).toEqual(['flags/a', 'flags/b']);
   });
 
-  it('creates no empty Secret after a person released the deletion of the target', async () => {
+  it('a search creates no empty Secret after a person released the deletion of the target', async () => {
     const world = await flags();
     await world.sync();
     await world.configure([searching({ path: 'nowhere/' })]);
@@ -73,13 +73,13 @@ describe('search', () => {
     expect(await world.sync()).toMatchObject({ ok: true, summary: { created: 1 } });
   });
 
-  it('creates an empty Secret if the search has never found any key', async () => {
+  it('a search creates an empty Secret if the search has never found any key', async () => {
     const world = await openWorld({ mappings: [searching()] });
     expect((await syncOnly(world))?.kind).toBe('created');
     expect(keysOf(world) ?? {}).toEqual({});
   });
 
-  it('leaves the target unchanged and reads no key if the search fails', async () => {
+  it('a failed search leaves the target unchanged, and no key is read', async () => {
     const world = await flags();
     await world.sync();
     const before = world.cluster.raw(FLAGS);
@@ -92,7 +92,7 @@ describe('search', () => {
     expect(world.store.reads).toHaveLength(reads);
   });
 
-  it('leaves the target unchanged if one of the found keys cannot be read', async () => {
+  it('a search leaves the target unchanged if one of the found keys cannot be read', async () => {
     const world = await flags();
     await world.sync();
     world.store.put('flags/c', '3');
@@ -101,7 +101,7 @@ describe('search', () => {
     expect(keysOf(world)).toEqual(AB);
   });
 
-  it('skips keys that the store lists as deleted, if the target never contained them', async () => {
+  it('a search skips keys that the store lists as deleted, if the target never contained them', async () => {
     const world = await flags();
     world.store.fail('flags/gone', new AppError('SOURCE_DELETED'));
     expect((await syncOnly(world))?.kind).toBe('created');
@@ -113,7 +113,7 @@ describe('search', () => {
 });
 
 describe('key that a search has found before but no longer finds', () => {
-  it('is read separately, and stays if it still exists, because the list may be stale', async () => {
+  it('a key that is no longer in the search result is read separately, and stays if it still exists, because the list may be stale', async () => {
     const world = await flags();
     await world.sync();
     world.store.listed('flags/a', false);
@@ -123,7 +123,7 @@ describe('key that a search has found before but no longer finds', () => {
     expect((await syncOnly(world))?.kind).toBe('unchanged');
   });
 
-  it('stays after the first read that found it absent', async () => {
+  it('a key that is no longer in the search result stays after the first read that found it absent', async () => {
     const world = await flags();
     await world.sync();
     world.store.absent('flags/a');
@@ -134,7 +134,7 @@ describe('key that a search has found before but no longer finds', () => {
     expect(keysOf(world)).toEqual(AB);
   });
 
-  it('is removed if its absence is proved and the mapping allows the removal', async () => {
+  it('a key that is no longer in the search result is removed if its absence is proved and the mapping allows the removal', async () => {
     const world = await flags([searching({}, { onSourceMissing: 'removeKeys' })]);
     await world.sync();
     world.store.absent('flags/a');
@@ -145,7 +145,7 @@ describe('key that a search has found before but no longer finds', () => {
     expect((await syncOnly(world))?.kind).toBe('unchanged');
   });
 
-  it('is removed in a single write, even if it is also an optional source of the mapping', async () => {
+  it('a key that is no longer in the search result is removed in a single write, even if it is also an optional source of the mapping', async () => {
     const named = { A: source({ key: 'flags/a', optional: true }) };
     const world = await flags([searching({}, { data: named, onSourceMissing: 'removeKeys' })]);
     await world.sync();
@@ -157,7 +157,7 @@ describe('key that a search has found before but no longer finds', () => {
     expect((await syncOnly(world))?.kind).toBe('unchanged');
   });
 
-  it('stays if the search returns no keys at all', async () => {
+  it('a key that is no longer in the search result stays if the search returns no keys at all', async () => {
     const world = await flags([searching({}, { onSourceMissing: 'delete' })]);
     await world.sync();
     for (const key of ['flags/a', 'flags/b']) world.store.listed(key, false);
@@ -166,7 +166,7 @@ describe('key that a search has found before but no longer finds', () => {
     expect(keysOf(world)).toEqual(AB);
   });
 
-  it('makes the run of the target fail if the key cannot be read', async () => {
+  it('a target fails if a key that is no longer in the search result cannot be read', async () => {
     const world = await flags([searching({}, { onSourceMissing: 'removeKeys' })]);
     await world.sync();
     world.store.fail('flags/a', new AppError('THROTTLED'));
@@ -175,7 +175,7 @@ describe('key that a search has found before but no longer finds', () => {
     expect(keysOf(world)).toEqual(AB);
   });
 
-  it('is removed without a proof of absence if it still exists and has only lost its tag', async () => {
+  it('a key that is no longer in the search result is removed without a proof of absence if it still exists and has only lost its tag', async () => {
     const world = await flags([searching({ tags: { live: 'true' } })]);
     for (const key of ['flags/a', 'flags/b']) world.store.tag(key, { live: 'true' });
     await world.sync();
@@ -185,7 +185,7 @@ describe('key that a search has found before but no longer finds', () => {
     expect(keysOf(world)).toEqual({ b: base64('2') });
   });
 
-  it('stays if it is missing both in the list with the tag and in the list without tags', async () => {
+  it('a key that is no longer in the search result stays if it is missing in the list by tag and in the list without tags', async () => {
     const world = await flags([searching({ tags: { live: 'true' } })]);
     for (const key of ['flags/a', 'flags/b']) world.store.tag(key, { live: 'true' });
     await world.sync();
@@ -194,7 +194,7 @@ describe('key that a search has found before but no longer finds', () => {
     expect(keysOf(world)).toEqual(AB);
   });
 
-  it('is never a key outside of the path of the search, even if its name begins with the text of the path', async () => {
+  it("a key outside of a search's path never counts as a found key, even if its name begins with the text of the path", async () => {
     const feature = { store: 'vault', key: 'flags-x', optional: false };
     const world = await flags([searching({ path: 'flags' }, { data: { X: feature } })]);
     world.store.put('flags-x', 'x');
@@ -206,7 +206,7 @@ describe('key that a search has found before but no longer finds', () => {
   });
 
   it.each([false, true])(
-    'makes the run of a target with templates (only: %s) fail if there were too many sources to record their names',
+    'a target with templates (only: %s) fails if a found key is gone and there were too many sources to record their names',
     async (only) => {
       const names = Array.from({ length: 1_200 }, (_, n) => `flags/many-${n}`);
       const template = { only, data: { 'app.conf': 'made of flags' } };
@@ -219,7 +219,7 @@ describe('key that a search has found before but no longer finds', () => {
     },
   );
 
-  it('is removed without a proof of absence if the configuration of the search changed', async () => {
+  it('a key that is no longer in the search result is removed without a proof of absence if the configuration of the search changed', async () => {
     const world = await flags();
     await world.sync();
     await world.configure([searching({ name: '^b$' })]);

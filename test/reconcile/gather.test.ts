@@ -32,7 +32,7 @@ const wide = mapping({
 });
 
 describe('gather', () => {
-  it('checks the access rules with the mapping, the namespace and each key', async () => {
+  it('the gather step checks the access rules with the mapping, the namespace and each key', async () => {
     const accessChecks: unknown[] = [];
     const { run } = counting(
       {
@@ -50,7 +50,7 @@ describe('gather', () => {
     ]);
   });
 
-  it('makes no call to any store if one source of the mapping is forbidden', async () => {
+  it('the gather step makes no call to any store if one source of the mapping is forbidden', async () => {
     const { calls, run } = counting({ allows: ({ key }) => key !== 'fixed' });
     expect(await run(wide)).toMatchObject({
       kind: 'failed',
@@ -59,7 +59,7 @@ describe('gather', () => {
     expect(calls).toEqual([]);
   });
 
-  it('makes no call to any store if one search of the mapping is forbidden', async () => {
+  it('the gather step makes no call to any store if one search of the mapping is forbidden', async () => {
     const { calls, run } = counting({ allowsSearch: () => false });
     expect(await run(wide)).toMatchObject({
       kind: 'failed',
@@ -68,7 +68,7 @@ describe('gather', () => {
     expect(calls).toEqual([]);
   });
 
-  it('reads no key if a search finds a forbidden key', async () => {
+  it('the gather step reads no key if a search finds a forbidden key', async () => {
     const { calls, run } = counting({ allows: ({ key }) => key !== 'flags/b' }, ['flags/a', 'flags/b']);
     expect(await run(wide)).toMatchObject({
       kind: 'failed',
@@ -77,7 +77,7 @@ describe('gather', () => {
     expect(calls).toEqual(['find flags/']);
   });
 
-  it('drops keys outside of the path of the search if a store returns such keys', async () => {
+  it('the gather step drops keys outside of the path of the search if a store returns such keys', async () => {
     const { calls, run } = counting({}, ['flags/a', 'other/b', 'flags/']);
     expect(await run(wide)).toMatchObject({ kind: 'ready' });
     expect(calls).toEqual(['find flags/', 'read fixed', 'read flags/a']);

@@ -40,29 +40,32 @@ describe('merge that would lose all keys', () => {
     ['delete', ''],
     ['removeKeys', ''],
     ['keep', ', optional: true'],
-  ])('is held until a person releases it (onSourceMissing: %s%s)', async (policy, source) => {
-    const world = await openGone(merging(policy, source));
-    const { summary, held } = await world.sync();
-    expect(summary).toMatchObject({ held: 1, refused: 0 });
-    expect(held).toMatchObject([{ mapping: 'm', ...ID, action: 'delete', keys: [{ action: 'remove' }] }]);
-    expect(world.story()).toContain('hold shared held HELD');
-    expect(dataOf(world)).toEqual(BOTH);
-    await using process = await world.start();
-    expect((await planTargets(process.app)).held).toEqual(held);
+  ])(
+    'a merge that would lose all keys is held until a person releases it (onSourceMissing: %s%s)',
+    async (policy, source) => {
+      const world = await openGone(merging(policy, source));
+      const { summary, held } = await world.sync();
+      expect(summary).toMatchObject({ held: 1, refused: 0 });
+      expect(held).toMatchObject([{ mapping: 'm', ...ID, action: 'delete', keys: [{ action: 'remove' }] }]);
+      expect(world.story()).toContain('hold shared held HELD');
+      expect(dataOf(world)).toEqual(BOTH);
+      await using process = await world.start();
+      expect((await planTargets(process.app)).held).toEqual(held);
 
-    expect(await releaseHeld(process.app, held[0]?.id ?? '')).toMatchObject({
-      ok: true,
-      targets: [{ mapping: 'm', kind: 'updated', alive: true }],
-    });
-    expect(dataOf(world)).toEqual(THEIRS);
-    expect(world.cluster.writes.map(({ kind }) => kind)).not.toContain('remove');
-    expect(world.records.find(({ action }) => action === 'release')).toMatchObject({
-      actor: { name: 'ann' },
-      note: held[0]?.id,
-    });
-  });
+      expect(await releaseHeld(process.app, held[0]?.id ?? '')).toMatchObject({
+        ok: true,
+        targets: [{ mapping: 'm', kind: 'updated', alive: true }],
+      });
+      expect(dataOf(world)).toEqual(THEIRS);
+      expect(world.cluster.writes.map(({ kind }) => kind)).not.toContain('remove');
+      expect(world.records.find(({ action }) => action === 'release')).toMatchObject({
+        actor: { name: 'ann' },
+        note: held[0]?.id,
+      });
+    },
+  );
 
-  it('is ended only once, even if several people release the change concurrently', async () => {
+  it('a merge that would lose all keys is ended only once, even if several people release the change concurrently', async () => {
     const world = await openGone(merging('removeKeys'));
     const [held] = (await world.sync()).held;
     const { length } = world.records;
@@ -75,7 +78,7 @@ describe('merge that would lose all keys', () => {
   });
 
   it.each(['', ', optional: true'])(
-    'is not held a second time after the release, and writes its keys again when the source returns%s',
+    'a merge that would lose all keys is not held a second time after the release, and writes its keys again when the source returns%s',
     async (source) => {
       const world = await openGone(merging('removeKeys', source));
       await release(world);
@@ -88,7 +91,7 @@ describe('merge that would lose all keys', () => {
     },
   );
 
-  it('is held under the new name of a renamed mapping, and the release uses the old field manager', async () => {
+  it('a merge that would lose all keys is held under the new name of a renamed mapping, and the release uses the old field manager', async () => {
     const optional = merging('keep', ', optional: true');
     const world = await openWorld({ mappings: optional, more: 'absence: { readings: 3, over: 10m }' });
     world.cluster.put(ID, { data: THEIRS });
@@ -106,14 +109,14 @@ describe('merge that would lose all keys', () => {
     expect((await world.sync()).held).toEqual([]);
   });
 
-  it("is read after a released write if the API server's answer to the write was lost", async () => {
+  it("the Secret of a released merge is read again if the API server's answer to the write was lost", async () => {
     const world = await openGone(merging('delete'));
     world.cluster.loseAnswer('merge', new AppError('CLUSTER_UNAVAILABLE'));
     expect((await release(world)).summary).toMatchObject({ updated: 1, failed: 0 });
     expect(dataOf(world)).toEqual(THEIRS);
   });
 
-  it('is no longer held if the source returns before a release', async () => {
+  it('a merge that would lose all keys is no longer held if the source returns before a release', async () => {
     const world = await openGone(merging('delete'));
     const [held] = (await world.sync()).held;
     world.store.put('token', 'tok');

@@ -82,19 +82,19 @@ describe('looksInSync for a target in sync', () => {
     ['spread from an object', SPREAD],
     ['with an absent optional source', EMPTY_OPTIONAL],
     ['with more sources than its annotation can hold', MANY_KEYS],
-  ])('accepts our unchanged target: %s', async (_, variant) => {
+  ])('looksInSync accepts our unchanged target: %s', async (_, variant) => {
     const world = await written(variant);
     expect(await judge(world, variant)).toBe(true);
   });
 
-  it('accepts a target after another manager set fields that are not ours', async () => {
+  it('looksInSync accepts a target after another manager set fields that are not ours', async () => {
     const world = await written(PLAIN);
     world.cluster.edit(APP, put('labels', 'owner', 'somebody'));
     world.cluster.edit(APP, put('annotations', 'reloader', 'yes'));
     expect(await judge(world, PLAIN)).toBe(true);
   });
 
-  it('accepts a target after we repaired a manual edit', async () => {
+  it('looksInSync accepts a target after we repaired a manual edit', async () => {
     const world = await written(TEMPLATED);
     world.cluster.edit(APP, putKey('app.yaml', undefined));
     world.cluster.edit(APP, put('labels', LABEL.managedBy, 'helm'));
@@ -126,13 +126,13 @@ describe('looksInSync for a target out of sync', () => {
     ]),
   ];
 
-  it.each(EDITS)('rejects a target after %s', async (_, variant, change) => {
+  it.each(EDITS)('looksInSync rejects a target after %s', async (_, variant, change) => {
     const world = await written(variant);
     world.cluster.edit(APP, change);
     expect(await judge(world, variant)).toBe(false);
   });
 
-  it('rejects a target that is being deleted and waits for finalizers', async () => {
+  it('looksInSync rejects a target that is being deleted and waits for finalizers', async () => {
     const world = await written(PLAIN);
     world.cluster.edit(
       APP,
@@ -141,7 +141,7 @@ describe('looksInSync for a target out of sync', () => {
     expect(await judge(world, PLAIN)).toBe(false);
   });
 
-  it('rejects a target after a change of its configuration, instance or store', async () => {
+  it('looksInSync rejects a target after a change of its configuration, instance or store', async () => {
     const world = await written(PLAIN);
     const { USER } = DATA;
     expect(await judge(world, { ...PLAIN, data: { USER } })).toBe(false);
@@ -152,7 +152,7 @@ describe('looksInSync for a target out of sync', () => {
     expect(await judge(world, { ...PLAIN, refreshMs: 1_000 })).toBe(true);
   });
 
-  it('rejects a copy of the target that another writer made under its name', async () => {
+  it('looksInSync rejects a copy of the target that another writer made under the name of the target', async () => {
     const world = await written(PLAIN);
     const raw = world.cluster.raw(APP);
     const copy = createMemoryCluster();
@@ -176,7 +176,7 @@ describe('sourceVersionsOf', () => {
     });
   };
 
-  it('returns the written versions, and `missing` for absent sources', async () => {
+  it('sourceVersionsOf returns the written versions, and `missing` for absent sources', async () => {
     const world = await written(EMPTY_OPTIONAL);
     expect(sourceVersionsOf(await metaOf(world), EMPTY_OPTIONAL)).toEqual(
       new Map([
@@ -186,7 +186,7 @@ describe('sourceVersionsOf', () => {
     );
   });
 
-  it('omits references that the annotation does not distinguish', () => {
+  it('sourceVersionsOf omits references that the annotation does not distinguish', () => {
     const desiredTarget = wanted({
       data: {
         A: source({ key: 'a' }),
@@ -198,7 +198,7 @@ describe('sourceVersionsOf', () => {
     expect(sourceVersionsOf(metadata, desiredTarget.mapping)).toEqual(new Map([[ref({ key: 'b' }), '7']]));
   });
 
-  it('returns nothing for a damaged annotation, or for an annotation with only a count', async () => {
+  it('sourceVersionsOf returns nothing for a damaged annotation, or for an annotation with only a count', async () => {
     const desiredTarget = wanted({ data: DATA });
     const damaged = meta(desiredTarget, {}, { annotations: { [ANNOTATION.sources]: '{' } });
     expect(sourceVersionsOf(damaged, desiredTarget.mapping).size).toBe(0);
@@ -206,7 +206,7 @@ describe('sourceVersionsOf', () => {
     expect(sourceVersionsOf(await metaOf(world), MANY_KEYS).size).toBe(0);
   });
 
-  it('is fast enough for a mapping with a thousand sources', () => {
+  it('sourceVersionsOf is fast enough for a mapping with a thousand sources', () => {
     const names = Array.from({ length: 1_000 }, (_, index) => `k${index}`);
     const desiredTarget = wanted({ data: Object.fromEntries(names.map((key) => [key, source({ key })])) });
     const metadata = meta(desiredTarget, Object.fromEntries(names.map((key) => [key, [key, '1'] as const])));

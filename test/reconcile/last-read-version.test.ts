@@ -42,7 +42,7 @@ function openRecord() {
 }
 
 describe('last read version', () => {
-  it('is the latest version that a read returned with a change marker', async () => {
+  it('the last read version is the latest version that a read returned together with a change marker', async () => {
     const { read, lastRead, audit } = openRecord();
     expect(await lastRead()).toBeUndefined();
     await read(found('v1', STAMP));
@@ -55,7 +55,7 @@ describe('last read version', () => {
     ]);
   });
 
-  it('ignores failed reads, reads without a change marker, and reads under another definition of the store', async () => {
+  it('the last read version is undefined after a failed read, and for another definition of the store', async () => {
     const { read, lastRead } = openRecord();
     await read(found('v1', STAMP));
     expect(await lastRead('d2')).toBeUndefined();
@@ -67,7 +67,7 @@ describe('last read version', () => {
     expect(await lastRead()).toEqual({ version: 'v1', stamp: STAMP });
   });
 
-  it('may have another value than before, and every later process then reports this', async () => {
+  it('a changed value under an unchanged version is reported by the next read, and by every later process', async () => {
     const { read, audit } = openRecord();
     const made = (text: string, version = '1'): ReadResult => ({
       kind: 'found',
@@ -87,7 +87,7 @@ describe('last read version', () => {
     expect(await read(made('five'))).toBe(false);
   });
 
-  it('is not recorded a second time if only its change marker differs', async () => {
+  it('a version that was read is not recorded a second time if only its change marker differs', async () => {
     const { read, lastRead, audit } = openRecord();
     await read(found('v1', STAMP));
     await read(found('v1', '2026-11-25T13:00:00.000Z'));
@@ -95,7 +95,7 @@ describe('last read version', () => {
     expect(await lastRead()).toEqual({ version: 'v1', stamp: STAMP });
   });
 
-  it('ignores reads of a configured version, reads under another definition of the store, and reads without a change marker', async () => {
+  it('the last read version ignores reads of a configured version, of another store definition, or without a change marker', async () => {
     const { read, lastRead } = openRecord();
     await read(found('v1', STAMP));
     await read(found('v0'), 'd1', { key: 'db', version: 'v0' });
@@ -106,7 +106,7 @@ describe('last read version', () => {
     expect(await lastRead('d2')).toEqual({ version: 'w1', stamp: '2026-11-25T14:00:00.000Z' });
   });
 
-  it('is undefined if the definition of the store is unknown', async () => {
+  it('the last read version is undefined if the definition of the store is unknown', async () => {
     const { read, lastRead, audit } = openRecord();
     await read(found('v1', STAMP), '');
     expect(await lastReadVersion(audit, SOURCE, undefined)).toBeUndefined();

@@ -202,7 +202,7 @@ function check(cycle: {
 }
 
 describe('random events in stores, cluster and clock', () => {
-  it(`change a target only in the ways that the model allows (${RUNS} histories)`, {
+  it(`random events in stores, cluster and clock change a target only in the ways that the model allows (${RUNS} histories)`, {
     timeout: 60_000 + RUNS * 200,
   }, async () => {
     await fc.assert(fc.asyncProperty(life, live), { numRuns: RUNS });

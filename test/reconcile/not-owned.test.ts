@@ -22,7 +22,7 @@ it.each([
   ['merge into it', `target: { namespace: apps, secret: theirs, mode: merge }, ${GONE}`],
   ['adopt it', `target: { namespace: apps, secret: theirs }, onConflict: adopt, ${GONE}`],
 ])(
-  'a foreign Secret does not count as an orphaned target, although a mapping would %s',
+  'a foreign Secret does not count as an orphaned target even if a mapping wants to %s',
   async (_, mapping) => {
     const world = await openWorld({ mappings: OLD });
     await world.sync();
@@ -100,7 +100,7 @@ it('a target that two mappings claim belongs only to the first of them', async (
   expect(await process.sync()).toMatchObject({ summary: { created: 1, refused: 1 } });
 });
 
-it('after a recreation whose first creation failed, the next creation still records the content before the deletion', async () => {
+it('a recreation records the content from before the deletion even if the first attempt to create the Secret failed', async () => {
   const typed = (type: string) => ADOPTING.replace('apps }', `apps, type: ${type}, recreate: true }`);
   const world = await openWorld({ mappings: typed('example.com/a') });
   await world.sync();
@@ -123,7 +123,7 @@ it('after a recreation whose first creation failed, the next creation still reco
   expect(world.story().filter((line) => line.startsWith('repair'))).toEqual([]);
 });
 
-it('a Secret that two mappings claim counts as one target, and is kept if it is the last one', async () => {
+it('a Secret counts as one target if two mappings claim it, and is kept if it is the last target', async () => {
   const claims = (name: string, policy = '') => `
   - name: ${name}
     target: { namespaceSelector: { matchLabels: { ${name}: 'yes' } }, secret: x }
@@ -145,7 +145,7 @@ it('a Secret that two mappings claim counts as one target, and is kept if it is 
   expect(isThere(world, 'x')).toBe(true);
 });
 
-it('the records of an instance are queried once, even if the list of former instances also contains it', async () => {
+it('the records of an instance are queried once, even if the list of former instances contains the name of the instance', async () => {
   const world = await openWorld({ mappings: OLD, more: 'formerInstances: [ old, prod, old ]' });
   await using process = await world.start();
   expect(process.app.instances).toEqual(['prod', 'old']);

@@ -61,7 +61,7 @@ function textOf({ outcome, code, note, sources }: AuditRecord): string {
 }
 
 describe('reads of several Azure objects that share a name', () => {
-  it('prove the absence of only the object that was read', async () => {
+  it('a read of an absent Azure object proves only the absence of that object, and not of other objects with its name', async () => {
     const { read, isProven } = openRecord();
     await read('secret', found());
     await read('key', ABSENT, 3);
@@ -74,7 +74,7 @@ describe('reads of several Azure objects that share a name', () => {
     expect(await isProven('secret')).toBe(true);
   });
 
-  it('prove nothing about the current version if they read a specific version, and vice versa', async () => {
+  it('the absence of a specific version proves nothing about the current version, and the reverse is also true', async () => {
     const { read, isProven } = openRecord();
     const named = { version: '3' };
     await read('secret', ABSENT, 3, named);
@@ -87,7 +87,7 @@ describe('reads of several Azure objects that share a name', () => {
     expect([await isProven('secret'), await isProven('secret', named)]).toEqual([false, false]);
   });
 
-  it('have no effect on the proof of another object, whether they succeed or fail', async () => {
+  it('a read of an Azure object does not change the proof of another object with its name, whether the read succeeds or fails', async () => {
     const { read, isProven } = openRecord();
     for (const result of [found('1', STAMP), found('2'), DOWN]) {
       await read('secret', ABSENT);
@@ -97,7 +97,7 @@ describe('reads of several Azure objects that share a name', () => {
     expect(await isProven('certificate')).toBe(false);
   });
 
-  it('prove nothing about a certificate or key if their records have no object type', async () => {
+  it('an Azure certificate or key is not proved absent by records without an object type', async () => {
     const { read, isProven } = openRecord();
     // The records of an absent plain secret contain no object type.
     await read('secret', ABSENT, 5);
@@ -107,7 +107,7 @@ describe('reads of several Azure objects that share a name', () => {
     expect(await isProven('key')).toBe(true);
   });
 
-  it('record the object type, except for plain secrets', async () => {
+  it('the record of a read contains the type of the Azure object, unless the object is a plain secret', async () => {
     const { read, records } = openRecord();
     await read('secret', found('1', STAMP));
     await read('secret', ABSENT);
@@ -129,7 +129,7 @@ describe('reads of several Azure objects that share a name', () => {
     ]);
   });
 
-  it('are not recorded each time if reads of two objects alternate', async () => {
+  it('unchanged reads of Azure objects with the same name are not recorded each time if the reads alternate', async () => {
     const { read, records } = openRecord();
     for (let round = 0; round < 5; round += 1) {
       await read('secret', found('1'));
@@ -142,7 +142,7 @@ describe('reads of several Azure objects that share a name', () => {
     expect(records()).toHaveLength(5);
   });
 
-  it('are recorded a second time after many records of another object, because the end of a failure may be hidden among them', async () => {
+  it('an unchanged read is recorded again if many records of another Azure object with the same name precede the read', async () => {
     const { read, records } = openRecord();
     await read('secret', found());
     await read('key', ABSENT, 250);
@@ -150,7 +150,7 @@ describe('reads of several Azure objects that share a name', () => {
     expect(records().filter((text) => text === 'ok 1')).toHaveLength(2);
   });
 
-  it('prove nothing if thousands of records about another object follow', async () => {
+  it('a read of an absent Azure object proves nothing if thousands of records about another object with its name follow', async () => {
     const { read, isProven } = openRecord();
     await read('secret', ABSENT, 3);
     await read('key', ABSENT, 1_900);
@@ -159,7 +159,7 @@ describe('reads of several Azure objects that share a name', () => {
     expect(await isProven('secret')).toBe(false);
   });
 
-  it('determine the last read version only if they read the plain secret', async () => {
+  it('the last read version of an Azure name depends only on reads of the plain secret', async () => {
     const { audit, read } = openRecord();
     const lastRead = () => lastReadVersion(audit, { store: 'azure', key: 'ca' }, 'd1');
     await read('certificate', found('c1', STAMP));
@@ -173,7 +173,7 @@ describe('reads of several Azure objects that share a name', () => {
     expect(await lastRead()).toBeUndefined();
   });
 
-  it('have no effect on reads of the other objects, whatever their order', async () => {
+  it('a read of an Azure object has no effect on other objects with its name, whatever the order of the reads', async () => {
     const objects = fc.constantFrom<SourceObject>('secret', 'certificate', 'key');
     const results = fc.constantFrom('absent', 'absent', 'absent', 'down', 'found 1', 'found 2');
     const resultOf = (text: string): ReadResult =>

@@ -96,7 +96,7 @@ function lateBy(scheduler: fc.Scheduler): (audit: AuditStore) => AuditStore {
 }
 
 describe('read de-duplication', () => {
-  it('adds the same records as a query before each read would, even if other processes write', async () => {
+  it('read de-duplication adds the same records as a query before each read would, even if other processes write', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.tuple(reading, fc.integer({ min: 1, max: 4 }))), async (all) => {
         const remembering = openReplicas(true);
@@ -112,7 +112,7 @@ describe('read de-duplication', () => {
     );
   });
 
-  it('marks no readable source as failing, whatever the order of the query results', async () => {
+  it('read de-duplication marks no readable source as failing, whatever the order of the query results', async () => {
     const plain = fc.record({
       by: fc.constantFrom('a', 'a', 'b'),
       key: fc.constantFrom('db', 'db', 'api'),
@@ -136,7 +136,7 @@ describe('read de-duplication', () => {
     );
   });
 
-  it('adds one record if a sweep, an event and a job read one source at the same time', async () => {
+  it('read de-duplication adds one record if a sweep, an event and a job read one source at the same time', async () => {
     const results = fc.constantFrom(FOUND, failed(new AppError('STORE_UNAVAILABLE')));
     const rounds = fc.array(fc.tuple(results, fc.integer({ min: 1, max: 4 })), {
       minLength: 1,
@@ -158,7 +158,7 @@ describe('read de-duplication', () => {
     );
   });
 
-  it('makes no query for unchanged reads until another process writes to the audit', async () => {
+  it('read de-duplication makes no query for unchanged reads until another process writes to the audit log', async () => {
     let queryCount = 0;
     const counting = (audit: AuditStore): AuditStore => ({
       ...audit,
@@ -177,7 +177,7 @@ describe('read de-duplication', () => {
     expect(queryCount).toBe(before + 1);
   });
 
-  it('ignores the result of a query if another process has written meanwhile', async () => {
+  it('read de-duplication ignores the result of a query if another process has written meanwhile', async () => {
     let mark = 1;
     const readings = createReadDeduplication(async () => mark);
     const db = { store: 's', ref: { key: 'db' } };

@@ -3,7 +3,7 @@ import { AppError } from '../../src/core/errors.ts';
 import { APPS_DB, APPS_TOKEN, base64, DB_ONLY, openDb, openWorld, syncOnly } from './world.ts';
 
 describe('target', () => {
-  it('is created in the first run, and unchanged in the second', async () => {
+  it('a target is created in the first run, and unchanged in the second', async () => {
     const world = await openDb();
     expect(await syncOnly(world)).toMatchObject({ kind: 'created', mapping: 'db', target: APPS_DB });
     expect(world.cluster.raw(APPS_DB)?.data).toEqual({ USER: base64('ann'), PASSWORD: base64('first') });
@@ -11,7 +11,7 @@ describe('target', () => {
     expect(world.cluster.writes).toHaveLength(1);
   });
 
-  it('is updated only in those keys whose sources have changed', async () => {
+  it('a target is updated only in those keys whose sources have changed', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
@@ -24,7 +24,7 @@ describe('target', () => {
     expect(world.cluster.raw(APPS_DB)?.data).toEqual({ USER: base64('ann'), PASSWORD: base64('second') });
   });
 
-  it('gets new annotations but no new data if a new version of the source has identical bytes', async () => {
+  it('a target gets new annotations but no new data if a new version of the source has identical bytes', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"first"}', '2');
@@ -40,7 +40,7 @@ describe('target', () => {
     expect(record?.sources.map(({ version }) => version)).toEqual(['2', '2']);
   });
 
-  it('is refused and left unchanged if it does not belong to us', async () => {
+  it('a target is refused and left unchanged if it does not belong to us', async () => {
     const world = await openDb();
     world.cluster.put(APPS_DB, { data: { theirs: base64('1') } });
     const before = world.cluster.raw(APPS_DB);
@@ -49,7 +49,7 @@ describe('target', () => {
     expect(world.cluster.writes).toEqual([]);
   });
 
-  it('is taken over with `onConflict: adopt`, and recorded as adopted', async () => {
+  it('a target is taken over with `onConflict: adopt`, and recorded as adopted', async () => {
     const world = await openWorld({ mappings: `${DB_ONLY}    onConflict: adopt\n` });
     world.cluster.put(APPS_DB, { data: { theirs: base64('1') } });
     expect(await syncOnly(world)).toMatchObject({ kind: 'updated' });
@@ -58,7 +58,7 @@ describe('target', () => {
     expect(adopted?.keys).toEqual({ added: ['PASSWORD', 'USER'], changed: [], removed: ['theirs'] });
   });
 
-  it('is held if no key would be left', async () => {
+  it('a target is held if no key would be left', async () => {
     const world = await openWorld({
       mappings: `
   - name: db
@@ -75,7 +75,7 @@ describe('target', () => {
     expect(world.story().slice(-2)).toEqual(['hold db held HELD', 'sweep failed']);
   });
 
-  it('keeps its content and is reported as failed if its source fails', async () => {
+  it('a target keeps its content and is reported as failed if its source fails', async () => {
     const world = await openDb();
     await world.sync();
     world.store.fail('db', new AppError('STORE_UNAVAILABLE'));
@@ -83,7 +83,7 @@ describe('target', () => {
     expect(world.cluster.writes).toHaveLength(1);
   });
 
-  it('is left unchanged if one of its two sources fails', async () => {
+  it('a target is left unchanged if one of its two sources fails', async () => {
     const world = await openWorld();
     await world.sync();
     const before = world.cluster.raw(APPS_TOKEN);
@@ -97,7 +97,7 @@ describe('target', () => {
     expect(world.cluster.raw(APPS_TOKEN)).toEqual(before);
   });
 
-  it('fails if the Secret cannot be read', async () => {
+  it('a target fails if the Secret cannot be read', async () => {
     const world = await openDb();
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
     expect(await syncOnly(world)).toMatchObject({ kind: 'failed', error: { code: 'CLUSTER_UNAVAILABLE' } });

@@ -21,7 +21,7 @@ const mapping = async (world: World) => {
 };
 
 describe('record of a read value', () => {
-  it('is written before the intent, and both are on disk before the target is changed', async () => {
+  it('the record of a read value is written before the intent, and both records are on disk before the target is changed', async () => {
     const world = await openDb();
     const wanted = await mapping(world);
     const held = Promise.withResolvers<void>();
@@ -47,7 +47,7 @@ describe('record of a read value', () => {
     expect(world.story().slice(0, 2)).toEqual(['read vault:db ok', 'create intent db ok']);
   });
 
-  it('prevents the change of the target if the record cannot be stored, and the intent still gets a failed outcome', async () => {
+  it('a target is not changed if the record of a read value cannot be stored, and the intent gets a failed outcome', async () => {
     const world = await openDb();
     const wanted = await mapping(world);
     const watch = (step: Step): void => {
@@ -63,7 +63,7 @@ describe('record of a read value', () => {
     expect(await world.sync()).toMatchObject({ summary: { created: 1 } });
   });
 
-  it('is written by the next attempt if the audit is available by then', async () => {
+  it('the record of a read value is written by the next attempt if the audit store is available by then', async () => {
     const world = await openDb();
     const wanted = await mapping(world);
     let isAway = true;
@@ -79,7 +79,7 @@ describe('record of a read value', () => {
     expect(world.story()).toEqual(['read vault:db ok', 'create intent db ok', 'create outcome db ok']);
   });
 
-  it('is on disk before the target is reported as in sync', async () => {
+  it('the record of a read value is on disk before the target is reported as in sync', async () => {
     const world = await openDb();
     const wanted = await mapping(world);
     await world.sync();

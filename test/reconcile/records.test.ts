@@ -27,7 +27,7 @@ const recorderOf = (audit: AuditStore) =>
   });
 
 describe('reads of sources', () => {
-  it('happen once per key and sync context, even if several mappings use the key', async () => {
+  it('each source is read and recorded once per run, even if several mappings use it', async () => {
     const world = await openWorld();
     await world.sync();
     expect(world.store.reads.toSorted()).toEqual(['db', 'token']);
@@ -37,7 +37,7 @@ describe('reads of sources', () => {
     ]);
   });
 
-  it('are recorded before every decision that is based on them', async () => {
+  it('every read of a source is recorded before the decisions that are based on that read', async () => {
     const world = await openDb();
     await world.sync();
     expect(world.story()).toEqual([
@@ -49,7 +49,7 @@ describe('reads of sources', () => {
     ]);
   });
 
-  it('are recorded for each new version, even if its bytes are identical, but not for a known version', async () => {
+  it('a read of a source is recorded for each new version, even with identical bytes, but not for a known version', async () => {
     const world = await openDb();
     await world.sync();
     const reads = async () =>
@@ -64,7 +64,7 @@ describe('reads of sources', () => {
     expect(await reads()).toEqual(['1', '2', '2']);
   });
 
-  it('mark a source as failing after a failure, until a later success is recorded', async () => {
+  it('a failed read marks the source as failing until a later successful read is recorded', async () => {
     const audit = createMemoryAudit();
     const recorder = recorderOf(audit);
     const ref = { store: 'vault', ref: { key: 'db' } };
@@ -85,7 +85,7 @@ describe('reads of sources', () => {
     expect(audit.records.map(({ outcome }) => outcome)).toEqual(['ok', 'failed', 'ok', 'failed']);
   });
 
-  it('cause a second record of a hold only if its keys or its reason change', async () => {
+  it('a held change is recorded a second time only if its keys or its reason change', async () => {
     const audit = createMemoryAudit();
     const held = (name: string, note?: string) =>
       recorderOf(audit).recordFailure('db', APPS_DB, {
@@ -103,7 +103,7 @@ describe('reads of sources', () => {
     ]);
   });
 
-  it('leave a source marked as failing in the next process', async () => {
+  it('a source that is marked as failing is still marked in the next process', async () => {
     const audit = createMemoryAudit();
     const [a, b] = ['a', 'b'].map((key) => ({ store: 'vault', ref: { key } }));
     if (a === undefined || b === undefined) throw new Error('none');
@@ -123,7 +123,7 @@ describe('reads of sources', () => {
     ]);
   });
 
-  it('are recorded when a failure begins, changes and ends', async () => {
+  it('a failure to read a source is recorded when the failure begins, changes and ends', async () => {
     const world = await openDb();
     await world.sync();
     const { length } = world.records;
@@ -145,7 +145,7 @@ describe('reads of sources', () => {
     ]);
   });
 
-  it('are recorded separately for a version that a mapping names and for the current version', async () => {
+  it('a read of a version that is named in a mapping is recorded separately from a read of the current version', async () => {
     const of = (secret: string, version?: string) =>
       mapping({
         name: secret,
@@ -173,7 +173,7 @@ describe('reads of sources', () => {
     expect(reads().slice(4)).toEqual(['read vault:k ok', 'read vault:k ok']);
   });
 
-  it('are recorded each time they find a key absent, because each of them counts toward the proof of absence', async () => {
+  it('each read that finds a key absent is recorded, because each such read counts toward the proof of absence', async () => {
     const world = await openDb();
     await world.sync();
     const { length } = world.records;
@@ -189,7 +189,7 @@ describe('reads of sources', () => {
 });
 
 describe('records of a run', () => {
-  it('contain only the command and the sweep if nothing changes, and no write request is sent', async () => {
+  it('the records of a run contain only the command and the sweep if nothing changes, and no write request is sent', async () => {
     const world = await openWorld();
     await world.sync();
     const { length } = world.records;
@@ -199,7 +199,7 @@ describe('records of a run', () => {
     expect(world.cluster.calls).toMatchObject({ create: 2, replace: 0 });
   });
 
-  it('contain the actor, the reason, the content before and after the change, and the resource version', async () => {
+  it('the records of a run contain the actor, the reason, the content before and after the change, and the resource version', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"bob","password":"first"}', '2');
@@ -228,7 +228,7 @@ describe('records of a run', () => {
     expect(changes[0]?.after).not.toBe(changes[0]?.before);
   });
 
-  it('contain the start and the end of a refusal only once each', async () => {
+  it('the records of a run contain the start and the end of a refusal only once each', async () => {
     const world = await openDb();
     world.cluster.put(APPS_DB, { data: {} });
     await world.sync();
@@ -250,7 +250,7 @@ describe('fingerprints in the record of a change', () => {
   const valuesBy = (world: World, action: string) =>
     world.records.filter((record) => record.action === action).map(({ values }) => values);
 
-  it('include every key of a new target, and are equal for equal values in different targets', async () => {
+  it('fingerprints in the record of a change include every key of a new target, and are equal for equal values in different targets', async () => {
     const world = await openWorld();
     await world.sync();
     const made = Map.groupBy(
@@ -267,7 +267,7 @@ describe('fingerprints in the record of a change', () => {
     expect(JSON.stringify(world.records)).not.toContain('first');
   });
 
-  it('include added and changed keys, but no removed keys', async () => {
+  it('fingerprints in the record of a change include added and changed keys, but no removed keys', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"bob","password":"first","port":5432}', '2');
@@ -283,7 +283,7 @@ describe('fingerprints in the record of a change', () => {
     expect(valuesBy(world, 'update')).toEqual([given, given]);
   });
 
-  it('are absent if no key changes', async () => {
+  it('fingerprints in the record of a change are absent if no key changes', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"first"}', '2');
@@ -291,7 +291,7 @@ describe('fingerprints in the record of a change', () => {
     expect(valuesBy(world, 'update')).toEqual([undefined, undefined]);
   });
 
-  it('include the values that a repair restored', async () => {
+  it('fingerprints in the record of a change include the values that a repair restored', async () => {
     const world = await openDb();
     await world.sync();
     world.cluster.edit(APPS_DB, (raw) => ({
@@ -302,7 +302,7 @@ describe('fingerprints in the record of a change', () => {
     expect(valuesBy(world, 'repair')).toEqual([{ USER: print('ann') }, { USER: print('ann') }]);
   });
 
-  it('include unchanged values if a target is adopted', async () => {
+  it('fingerprints in the record of a change include unchanged values if a target is adopted', async () => {
     const world = await openWorld({ mappings: DB_ONLY.replace('apps }', 'apps }\n    onConflict: adopt') });
     world.cluster.put(APPS_DB, { data: { USER: base64('ann'), PASSWORD: base64('other') } });
     await world.sync();
@@ -310,7 +310,7 @@ describe('fingerprints in the record of a change', () => {
     expect(valuesBy(world, 'adopt')).toEqual([all, all]);
   });
 
-  it('include only our own keys if the Secret is foreign', async () => {
+  it('fingerprints in the record of a change include only our own keys if the Secret is foreign', async () => {
     const mode = DB_ONLY.replace('apps }', 'apps, mode: merge }');
     const world = await openWorld({ mappings: mode });
     world.cluster.put(APPS_DB, { data: { THEIRS: base64('x') } });
@@ -319,7 +319,7 @@ describe('fingerprints in the record of a change', () => {
     expect(valuesBy(world, 'update')).toEqual([ours, ours]);
   });
 
-  it('are limited to the first 500 keys by name, and the record contains the number of omitted ones', () => {
+  it('fingerprints in the record of a change are limited to the first 500 keys by name, and the record counts the omitted keys', () => {
     const keys = Array.from({ length: 501 }, (_, n) => ({
       name: `k${n}`,
       action: 'add' as const,
@@ -334,7 +334,7 @@ describe('fingerprints in the record of a change', () => {
 });
 
 describe('query for the last write of a target', () => {
-  it('finds the write even if it was pruned, and among any number of other records', async () => {
+  it('the query for the last write of a target finds the write even if it was pruned or many other records follow', async () => {
     const world = await openDb();
     await world.sync();
     {
@@ -361,7 +361,7 @@ describe('query for the last write of a target', () => {
     expect(world.story().filter((line) => line.startsWith('repair'))).toHaveLength(2);
   });
 
-  it('returns nothing after a deletion, and ignores failed writes and those of other instances', async () => {
+  it('the query for the last write of a target returns nothing after a deletion, and ignores failed writes and other instances', async () => {
     await using audit = createMemoryAudit({ instance: 'prod' });
     const change = {
       actor: { kind: 'cli' as const },
@@ -396,7 +396,7 @@ describe('query for the last write of a target', () => {
 });
 
 describe('refusal', () => {
-  it('contains the source that caused the refusal, unless the target itself caused it', async () => {
+  it('the record of a refusal names the source that caused the refusal, unless the target itself was the cause', async () => {
     const world = await openDb();
     await world.sync();
     const last = () => world.records.findLast(({ action }) => action === 'refuse');

@@ -25,7 +25,7 @@ async function recover(world: World, watch?: (step: Step) => void | Promise<void
 }
 
 describe('intent without an outcome after a crash', () => {
-  it('is recorded as applied if the cluster has the intended content', async () => {
+  it('an intent without an outcome is recorded as applied if the cluster has the intended content', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     expect(await recover(world)).toBe(1);
@@ -42,7 +42,7 @@ describe('intent without an outcome after a crash', () => {
     expect(await recover(world)).toBe(0);
   });
 
-  it('stays unresolved if another instance wrote it, because that instance may use another cluster', async () => {
+  it('an intent without an outcome stays unresolved if another instance wrote it, because that instance may use another cluster', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     await using process = await world.start();
@@ -51,7 +51,7 @@ describe('intent without an outcome after a crash', () => {
     expect(await recoverIntents({ ...process.app, instances: ['other', 'prod'] })).toBe(1);
   });
 
-  it('is resolved only once, even if two processes recover it concurrently', async () => {
+  it('an intent without an outcome is resolved only once, even if two processes recover it concurrently', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     const closed = await Promise.all([recover(world), recover(world)]);
@@ -59,7 +59,7 @@ describe('intent without an outcome after a crash', () => {
     expect(world.records.filter(({ phase }) => phase === 'outcome')).toHaveLength(1);
   });
 
-  it('is recorded as INTERRUPTED if the cluster does not have the intended content', async () => {
+  it('an intent without an outcome is recorded as INTERRUPTED if the cluster does not have the intended content', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     expect(await recover(world)).toBe(1);
@@ -67,7 +67,7 @@ describe('intent without an outcome after a crash', () => {
     expect(world.records.at(-1)).not.toHaveProperty('resourceVersion');
   });
 
-  it('is recorded as applied if it is a deletion and only finalizers still keep the Secret', async () => {
+  it('a deletion without an outcome is recorded as applied if only finalizers still keep the Secret', async () => {
     const world = await openDb();
     await world.sync();
     const live = await world.cluster.read(APPS_DB);
@@ -81,7 +81,7 @@ describe('intent without an outcome after a crash', () => {
     expect(await calls({ uid: 'another' })).toEqual({ kind: 'applied' });
   });
 
-  it('is skipped in the current run if several reads of the cluster have timed out', async () => {
+  it('an intent without an outcome is skipped in the current run if several reads of the cluster have timed out', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     await using process = await world.start();
@@ -98,7 +98,7 @@ describe('intent without an outcome after a crash', () => {
     expect(reads).toBeLessThanOrEqual(3);
   });
 
-  it('is recorded as applied after a change of only the annotations, but only if the annotations were written', async () => {
+  it('a change of only annotations without an outcome is recorded as applied only if the annotations were written', async () => {
     for (const [watch, outcome] of [
       [afterTheWrite, 'ok'],
       [failing('cluster.replace', dead), 'failed'],
@@ -112,7 +112,7 @@ describe('intent without an outcome after a crash', () => {
     }
   });
 
-  it('is recorded as INTERRUPTED if somebody else wrote the Secret', async () => {
+  it('an intent without an outcome is recorded as INTERRUPTED if somebody else wrote the Secret', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
@@ -122,7 +122,7 @@ describe('intent without an outcome after a crash', () => {
     expect(world.records.at(-1)).toMatchObject({ outcome: 'failed', code: 'INTERRUPTED' });
   });
 
-  it('is recorded as INTERRUPTED if the Secret does not exist', async () => {
+  it('an intent without an outcome is recorded as INTERRUPTED if the Secret does not exist', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     world.cluster.forget(APPS_DB);
@@ -131,7 +131,7 @@ describe('intent without an outcome after a crash', () => {
     expect(await syncOnly(world)).toMatchObject({ kind: 'created' });
   });
 
-  it('is recorded as INTERRUPTED if a later change wrote identical content, so that only the later change counts as applied', async () => {
+  it('an intent without an outcome is recorded as INTERRUPTED if a later change wrote identical content', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     // Simulates another replica that runs before the unresolved intents are recovered.
@@ -145,7 +145,7 @@ describe('intent without an outcome after a crash', () => {
     ]);
   });
 
-  it('is recorded as INTERRUPTED if a later change wrote identical content and somebody touched the Secret afterwards', async () => {
+  it('an intent without an outcome is recorded as INTERRUPTED if a later change wrote identical content and the Secret was then edited', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
@@ -159,24 +159,27 @@ describe('intent without an outcome after a crash', () => {
   it.each([
     ['is closed as applied', afterTheWrite, { outcome: 'ok', resourceVersion: '2' }],
     ['is INTERRUPTED', failing('cluster.replace', dead), { outcome: 'failed', code: 'INTERRUPTED' }],
-  ])('%s, depending on whether the next change found and replaced its content', async (_, stop, outcome) => {
-    const world = await openDb();
-    await world.sync();
-    world.store.put('db', '{"user":"ann","password":"second"}', '2');
-    await crash(world, stop);
-    world.store.put('db', '{"user":"ann","password":"third"}', '3');
-    // Simulates another replica that runs before the unresolved intents are recovered.
-    world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
-    expect(await syncOnly(world)).toMatchObject({ kind: 'updated' });
-    expect(await recover(world)).toBe(1);
-    expect(world.records.at(-1)).toMatchObject({ requestId: 'request-2', phase: 'outcome', ...outcome });
-  });
+  ])(
+    'an intent without an outcome %s, depending on whether the next change found and replaced the intended content',
+    async (_, stop, outcome) => {
+      const world = await openDb();
+      await world.sync();
+      world.store.put('db', '{"user":"ann","password":"second"}', '2');
+      await crash(world, stop);
+      world.store.put('db', '{"user":"ann","password":"third"}', '3');
+      // Simulates another replica that runs before the unresolved intents are recovered.
+      world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
+      expect(await syncOnly(world)).toMatchObject({ kind: 'updated' });
+      expect(await recover(world)).toBe(1);
+      expect(world.records.at(-1)).toMatchObject({ requestId: 'request-2', phase: 'outcome', ...outcome });
+    },
+  );
 
   it.each([
     ['is closed as applied', afterTheWrite, { outcome: 'ok', note: 'found after a crash, replaced since' }],
     ['is INTERRUPTED', failing('cluster.replace', dead), { outcome: 'failed', code: 'INTERRUPTED' }],
   ])(
-    '%s, depending on whether the next change found its content, even if somebody edited the Secret by hand',
+    'an intent without an outcome %s, depending on whether the next change found the intended content, even after a manual edit',
     async (_, stop, outcome) => {
       const world = await openDb();
       await world.sync();
@@ -194,7 +197,7 @@ describe('intent without an outcome after a crash', () => {
     },
   );
 
-  it('is recorded as applied even if somebody edited all values before the next change', async () => {
+  it('an intent without an outcome is recorded as applied even if somebody edited all values before the next change', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     const data = { PASSWORD: base64('x'), USER: base64('x') };
@@ -205,7 +208,7 @@ describe('intent without an outcome after a crash', () => {
     expect(world.records.at(-1)).toMatchObject({ requestId: 'request-1', action: 'create', outcome: 'ok' });
   });
 
-  it('is recorded as applied if it deleted a target that was created again, and the creation stays the latest change', async () => {
+  it('a deletion without an outcome is recorded as applied if the target was created again, and the creation stays the latest change', async () => {
     const world = await openWorld({
       mappings: DB_ONLY.replace('namespace: apps', 'namespace: apps, immutable: true, recreate: true'),
     });
@@ -232,7 +235,7 @@ describe('intent without an outcome after a crash', () => {
     expect(repaired?.before).toBe(repaired?.after);
   });
 
-  it('is recorded as INTERRUPTED if it was to delete the target and the next change still found the target', async () => {
+  it('a deletion without an outcome is recorded as INTERRUPTED if the next change still found the target', async () => {
     const world = await openWorld({
       mappings: DB_ONLY.replace('namespace: apps', 'namespace: apps, immutable: true, recreate: true'),
     });
@@ -245,7 +248,7 @@ describe('intent without an outcome after a crash', () => {
     expect(world.records.at(-1)).toMatchObject({ requestId: 'request-2', code: 'INTERRUPTED' });
   });
 
-  it('is not resolved by the outcome of the next change, even if that change has the same request id', async () => {
+  it('an intent without an outcome is not resolved by the outcome of the next change, even if that change has the same request id', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
@@ -263,7 +266,7 @@ describe('intent without an outcome after a crash', () => {
     expect(new Set(changes.map(({ requestId }) => requestId))).toEqual(new Set(['request-1']));
   });
 
-  it('is recorded as applied only if no newer intent has the same content', async () => {
+  it('an intent without an outcome is recorded as applied only if no newer intent has the same content', async () => {
     const world = await openDb();
     await crash(world, failing('cluster.create', dead));
     world.cluster.fail('read', new AppError('CLUSTER_UNAVAILABLE'));
@@ -276,7 +279,7 @@ describe('intent without an outcome after a crash', () => {
     ]);
   });
 
-  it('is recorded as applied even if another mapping has merged keys into the Secret afterwards', async () => {
+  it('an intent without an outcome is recorded as applied even if another mapping has merged keys into the Secret afterwards', async () => {
     const ID = { namespace: 'apps', secret: 'shared' };
     const merge = (name: string, key: string) => `
   - name: ${name}
@@ -293,7 +296,7 @@ describe('intent without an outcome after a crash', () => {
     expect(world.records.at(-1)).toMatchObject({ mapping: 'one', phase: 'outcome', outcome: 'ok' });
   });
 
-  it('stays unresolved while the cluster is unavailable, and the run still continues', async () => {
+  it('an intent without an outcome stays unresolved while the cluster is unavailable, and the run still continues', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     const { length } = world.records;
@@ -303,7 +306,7 @@ describe('intent without an outcome after a crash', () => {
     expect(await recover(world)).toBe(1);
   });
 
-  it('stays unresolved while the process that wrote it is running', async () => {
+  it('an intent without an outcome stays unresolved while the process that wrote the intent is running', async () => {
     const world = await openDb();
     await using running = await world.start(afterTheWrite);
     await expect(running.sync()).rejects.toBe(dead);
@@ -312,7 +315,7 @@ describe('intent without an outcome after a crash', () => {
     expect(await recover(world)).toBe(1);
   });
 
-  it('stays unresolved if its outcome cannot be recorded', async () => {
+  it('an intent without an outcome stays unresolved if its outcome cannot be recorded', async () => {
     const world = await openDb();
     await crash(world, afterTheWrite);
     await expect(recover(world, failing('audit.append', dead))).rejects.toBe(dead);

@@ -39,7 +39,7 @@ describe('old target after a change of the target name in a mapping', () => {
       },
       (world: World) => world.store.put('one', 'value of one'),
     ],
-  ])('is kept while %s', async (_, happens, ends) => {
+  ])('the old target of a mapping with a new target name is kept while %s', async (_, happens, ends) => {
     const world = await renamed();
     happens(world);
     await using process = await world.start();
@@ -59,7 +59,7 @@ describe('old target after a change of the target name in a mapping', () => {
     expect([exists(world, 'uno'), exists(world, 'one')]).toEqual([true, false]);
   });
 
-  it('is kept by `prune`, which reports the reason', async () => {
+  it('the old target of a mapping with a new target name is kept by `prune`, which reports the reason', async () => {
     const world = await renamed('onMappingRemoved: keep');
     await using process = await world.start();
     expect(await listOrphans(process.app)).toMatchObject({ targets: [], waiting });
@@ -69,7 +69,7 @@ describe('old target after a change of the target name in a mapping', () => {
     expect(await pruneOrphans(process.app)).toMatchObject({ summary: { deleted: 1 }, waiting: [] });
   });
 
-  it('is shown as deleted in a plan that also creates the new target', async () => {
+  it('the old target of a mapping with a new target name is shown as deleted in a plan if that plan creates the new target', async () => {
     const world = await renamed();
     await using process = await world.start();
     const { targets, waiting: none } = await planTargets(process.app);
@@ -82,7 +82,7 @@ describe('old target after a change of the target name in a mapping', () => {
     expect(none).toEqual([]);
   });
 
-  it('cannot be deleted by a release before the new target exists, even if a plan shows its deletion as held', async () => {
+  it('the old target of a mapping with a new target name is not deleted by a release before the new target exists', async () => {
     const names = ['one', 'two'];
     const world = await synced(names, 'onMappingRemoved: delete');
     const renamed = mappingsOf(names, 'onMappingRemoved: delete').replaceAll(
@@ -101,7 +101,7 @@ describe('old target after a change of the target name in a mapping', () => {
     expect(await releaseHeld(process.app, held?.id ?? '')).toMatchObject({ summary: { deleted: 1 } });
   });
 
-  it('is kept without delaying the deletion of orphaned targets of other mappings', async () => {
+  it('the old target of a mapping with a new target name does not delay the deletion of orphaned targets of other mappings', async () => {
     const world = await synced([...NAMES, 'four'], 'onMappingRemoved: delete');
     await world.configure(mappingsOf(NAMES, 'onMappingRemoved: delete'));
     world.store.fail('one', new AppError('STORE_UNAVAILABLE'));
@@ -129,36 +129,42 @@ describe('old target after a change of the mapping name', () => {
     ['more', 'data: { VALUE: { store: vault, key: one }, MORE: { store: vault, key: two } }'],
     ['every source', 'dataFrom: [ { store: vault, key: one } ]'],
     ['the keys of a search', "dataFrom: [ { store: vault, find: { path: '' } } ]"],
-  ])('is kept while its store fails if the new mapping reads %s', async (_, data) => {
-    const world = await synced(NAMES, 'onMappingRemoved: delete');
-    await world.configure(others + uno(data));
-    world.store.fail('one', new AppError('STORE_UNAVAILABLE'));
-    await using process = await world.start();
-    expect(await planTargets(process.app)).toMatchObject({ held: [], waiting });
-    for (const only of [undefined, 'uno'])
-      expect(await process.sync(only === undefined ? {} : { only })).toMatchObject({
-        summary: { deleted: 0, held: 0, failed: 1 },
-      });
-    expect(await pruneOrphans(process.app)).toMatchObject({ targets: [], waiting });
-    expect(exists(world, 'one')).toBe(true);
-    world.store.put('one', '{"a":"1"}');
-    expect(await process.sync()).toMatchObject({ ok: true, summary: { deleted: 1 }, waiting: [] });
-    expect([exists(world, 'uno'), exists(world, 'one')]).toEqual([true, false]);
-  });
+  ])(
+    'the old target of a renamed mapping is kept while its store fails if the new mapping reads %s',
+    async (_, data) => {
+      const world = await synced(NAMES, 'onMappingRemoved: delete');
+      await world.configure(others + uno(data));
+      world.store.fail('one', new AppError('STORE_UNAVAILABLE'));
+      await using process = await world.start();
+      expect(await planTargets(process.app)).toMatchObject({ held: [], waiting });
+      for (const only of [undefined, 'uno'])
+        expect(await process.sync(only === undefined ? {} : { only })).toMatchObject({
+          summary: { deleted: 0, held: 0, failed: 1 },
+        });
+      expect(await pruneOrphans(process.app)).toMatchObject({ targets: [], waiting });
+      expect(exists(world, 'one')).toBe(true);
+      world.store.put('one', '{"a":"1"}');
+      expect(await process.sync()).toMatchObject({ ok: true, summary: { deleted: 1 }, waiting: [] });
+      expect([exists(world, 'uno'), exists(world, 'one')]).toEqual([true, false]);
+    },
+  );
 
   it.each([
     ['other sources', uno('data: { VALUE: { store: vault, key: four } }')],
     ['another property', uno('data: { VALUE: { store: vault, key: one, property: p } }')],
     ['another namespace', uno(SAME_TARGET, 'elsewhere')],
     ['a Secret of another owner to merge into', uno(SAME_TARGET).replace('apps }', 'apps, mode: merge }')],
-  ])('is deleted without waiting for a new target if the new mapping has %s', async (_, mapping) => {
-    const world = await synced(NAMES, 'onMappingRemoved: delete');
-    await world.configure(others + mapping);
-    for (const key of ['one', 'four']) world.store.fail(key, new AppError('STORE_UNAVAILABLE'));
-    expect(await world.sync()).toMatchObject({ summary: { deleted: 1, failed: 1 }, waiting: [] });
-  });
+  ])(
+    'the old target of a renamed mapping is deleted without waiting for a new target if the new mapping has %s',
+    async (_, mapping) => {
+      const world = await synced(NAMES, 'onMappingRemoved: delete');
+      await world.configure(others + mapping);
+      for (const key of ['one', 'four']) world.store.fail(key, new AppError('STORE_UNAVAILABLE'));
+      expect(await world.sync()).toMatchObject({ summary: { deleted: 1, failed: 1 }, waiting: [] });
+    },
+  );
 
-  it('is kept until all mappings have created their targets if the sources of the old target are unknown', async () => {
+  it('the old target of a renamed mapping is kept until all mappings have created their targets if its sources are unknown', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     world.cluster.edit({ namespace: 'apps', secret: 'one' }, (raw) => {
       const annotations = objectIn(objectIn(raw, 'metadata') ?? {}, 'annotations') ?? {};

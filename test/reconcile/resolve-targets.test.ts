@@ -30,20 +30,20 @@ function cluster(found: readonly string[] | AppError) {
 }
 
 describe('targets in namespaces chosen by a selector', () => {
-  it('are listed once for each set of labels, and never in the namespace of secretbridge itself', async () => {
+  it('namespaces for a selector are queried once for each set of labels, and the namespace of secretbridge itself is excluded', async () => {
     const port = cluster(['a', 'bridge', 'c']);
     const targets = await resolveTargets([selecting('y', '1'), selecting('x', '1'), fixed], port, 'bridge');
     expect(names(targets)).toEqual(['a fixed', 'a x', 'a y', 'b fixed', 'c x', 'c y']);
     expect(port.queries).toEqual([{ team: '1' }]);
   });
 
-  it('cause no query for namespaces if no mapping has a selector', async () => {
+  it('namespaces are not queried if no mapping has a selector', async () => {
     const port = cluster([]);
     expect(names(await resolveTargets([fixed], port, undefined))).toEqual(['a fixed', 'b fixed']);
     expect(port.queries).toEqual([]);
   });
 
-  it('may be in any namespace if the namespaces cannot be listed, so no Secret with their name counts as orphaned', async () => {
+  it('targets chosen by a selector may be in any namespace if the namespaces cannot be listed, so no Secret with their name is an orphan', async () => {
     const targets = await resolveTargets(
       [selecting('x', '1'), fixed],
       cluster(new AppError('CLUSTER_FORBIDDEN')),

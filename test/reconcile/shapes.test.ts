@@ -32,7 +32,7 @@ describe('mappings that merge into one Secret', () => {
   const two = [one('a', 'A', merge), one('b', 'B', merge)];
   const theirs = { data: { THEIRS: base64('t') }, metadata: { labels: { team: 'x' } } };
 
-  it('wait until the Secret exists, and then write one after the other', async () => {
+  it('mappings that merge into one Secret wait until the Secret exists, and then write one after the other', async () => {
     const world = await open(two);
     expect(await outcomes(world)).toEqual(['a failed SECRET_MISSING', 'b failed SECRET_MISSING']);
     expect(world.cluster.writes).toEqual([]);
@@ -44,7 +44,7 @@ describe('mappings that merge into one Secret', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('remove only the keys that they wrote themselves', async () => {
+  it('mappings that merge into one Secret remove only the keys that they wrote themselves', async () => {
     const world = await open(two);
     world.cluster.put(SHARED, theirs);
     await world.sync();
@@ -53,7 +53,7 @@ describe('mappings that merge into one Secret', () => {
     expect(dataOf(world)).toEqual({ THEIRS: base64('t'), A2: base64('tok'), B: base64('tok') });
   });
 
-  it('leave the Secret unchanged if another manager holds one of their keys with another value', async () => {
+  it('mappings that merge into one Secret leave the Secret unchanged if another manager holds one of their keys with another value', async () => {
     const world = await open([one('a', 'THEIRS', merge)]);
     world.cluster.put(SHARED, theirs);
     const before = world.cluster.raw(SHARED);
@@ -65,7 +65,7 @@ describe('mappings that merge into one Secret', () => {
     ['a label', { labels: { team: 'ours' } }, 'label team'],
     ['an annotation', { annotations: { note: 'ours' } }, 'annotation note'],
   ])(
-    'are refused before any write if another manager holds %s with another value',
+    'mappings that merge into one Secret are refused before any write if another manager holds %s with another value',
     async (_, marks, what) => {
       const world = await open([one('a', 'A', { ...merge, ...marks })]);
       const metadata = { labels: { team: 'theirs' }, annotations: { note: 'theirs' } };
@@ -81,7 +81,7 @@ describe('mappings that merge into one Secret', () => {
     },
   );
 
-  it('update only the labels and annotations that they set themselves', async () => {
+  it('mappings that merge into one Secret update only the labels and annotations that they set themselves', async () => {
     const marked = (value: string) => one('a', 'A', { ...merge, labels: { tier: value } });
     const world = await open([marked('x')]);
     world.cluster.put(SHARED, theirs);
@@ -91,7 +91,7 @@ describe('mappings that merge into one Secret', () => {
     expect(metadataOf(world)?.labels).toEqual({ team: 'x', tier: 'y' });
   });
 
-  it('are refused if the source of a key changes and another manager also holds that key', async () => {
+  it('mappings that merge into one Secret are refused if the source of a key changes and another manager also holds that key', async () => {
     const world = await open([one('a', 'A', merge)]);
     world.cluster.put(SHARED, { ...theirs, data: { ...theirs.data, A: base64('tok') } });
     expect(await outcomes(world)).toEqual(['a updated']);
@@ -100,7 +100,7 @@ describe('mappings that merge into one Secret', () => {
     expect(dataOf(world)).toMatchObject({ A: base64('tok') });
   });
 
-  it('are shown as an update of the Secret in a plan', async () => {
+  it('mappings that merge into one Secret are shown as an update of the Secret in a plan', async () => {
     const world = await open([one('a', 'A', merge)]);
     world.cluster.put(SHARED, theirs);
     await using process = await world.start();
@@ -108,7 +108,7 @@ describe('mappings that merge into one Secret', () => {
     expect(targets).toMatchObject([{ action: 'update', keys: [{ name: 'A', action: 'add' }] }]);
   });
 
-  it("read the Secret to verify the write if the API server's answer is lost", async () => {
+  it("mappings that merge into one Secret read the Secret to verify the write if the API server's answer is lost", async () => {
     const world = await open([one('a', 'A', merge)]);
     world.cluster.put(SHARED, theirs);
     world.cluster.loseAnswer('merge', new AppError('CLUSTER_UNAVAILABLE'));
@@ -120,7 +120,7 @@ describe('mappings that merge into one Secret', () => {
     });
   });
 
-  it('write only the new version of the source if the bytes are identical', async () => {
+  it('mappings that merge into one Secret write only the new version of the source if the bytes are identical', async () => {
     const world = await open([one('a', 'A', merge)]);
     world.cluster.put(SHARED, theirs);
     await world.sync();
@@ -149,7 +149,7 @@ describe('end of a merge', () => {
   it.each([
     ['another still merges', [one('b', 'B', merge, going)], { THEIRS: base64('t'), B: base64('tok') }],
     ['no mapping merges any more', [], { THEIRS: base64('t') }],
-  ])('removes only our keys if %s', async (_, staying, expected) => {
+  ])('the end of a merge removes only our keys if %s', async (_, staying, expected) => {
     const world = await merged([one('a', 'A', merge, going), ...staying]);
     await world.configure([...staying, ...more]);
     const report = await world.sync();
@@ -163,14 +163,14 @@ describe('end of a merge', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('leaves our keys in the Secret, unless the mapping had `onMappingRemoved: delete`', async () => {
+  it('the end of a merge leaves our keys in the Secret, unless the mapping had `onMappingRemoved: delete`', async () => {
     const world = await merged([one('a', 'A', merge)]);
     await world.configure(more);
     expect((await world.sync()).summary).toMatchObject({ updated: 0, deleted: 0 });
     expect(dataOf(world)).toEqual({ THEIRS: base64('t'), A: base64('tok') });
   });
 
-  it("is verified by a read of the Secret if the API server's answer is lost", async () => {
+  it("the end of a merge is verified by a read of the Secret if the API server's answer is lost", async () => {
     const world = await merged([one('a', 'A', merge, going)]);
     await world.configure(more);
     world.cluster.loseAnswer('merge', new AppError('CLUSTER_UNAVAILABLE'));
@@ -178,7 +178,7 @@ describe('end of a merge', () => {
     expect(dataOf(world)).toEqual({ THEIRS: base64('t') });
   });
 
-  it('waits until the mapping has merged its keys into its new Secret', async () => {
+  it('the end of a merge waits until the mapping has merged its keys into its new Secret', async () => {
     const OTHER = { namespace: 'apps', secret: 'other' };
     const world = await merged([one('a', 'A', merge, going)]);
     await world.configure([one('a', 'A', { secret: 'other', mode: 'merge' }, going), ...more]);
@@ -195,7 +195,7 @@ describe('end of a merge', () => {
     expect([dataOf(world), dataOf(world, OTHER)]).toEqual([{ THEIRS: base64('t') }, { A: base64('tok') }]);
   });
 
-  it('is not caused by a copied annotation', async () => {
+  it('the end of a merge is not caused by a copied annotation', async () => {
     const world = await merged([one('a', 'A', merge, going)]);
     const { annotations } = metadataOf(world) ?? {};
     const other = { namespace: 'apps', secret: 'other' };
@@ -221,13 +221,13 @@ describe('immutable target', () => {
     return world;
   }
 
-  it('is refused as IMMUTABLE unless the mapping has `recreate: true`', async () => {
+  it('an immutable target is refused as IMMUTABLE unless the mapping has `recreate: true`', async () => {
     const world = await made([before]);
     expect(await outcomes(world)).toEqual(['r refused IMMUTABLE']);
     expect(dataOf(world, ID)).toEqual({ K: base64('tok') });
   });
 
-  it('gets new data by a deletion and a creation, each with its own intent and outcome', async () => {
+  it('an immutable target gets new data by a deletion and a creation, each with its own intent and outcome', async () => {
     const world = await made();
     const uid = metadataOf(world, ID)?.uid;
     const at = world.records.length;
@@ -244,7 +244,7 @@ describe('immutable target', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('keeps foreign labels and annotations in every recreation, and loses former ones of its mapping', async () => {
+  it('an immutable target keeps foreign labels and annotations in every recreation, and loses those that its mapping no longer has', async () => {
     const labelled = (original: Mapping, labels: Readonly<Record<string, string>>): Mapping => ({
       ...original,
       target: { ...original.target, labels },
@@ -289,7 +289,7 @@ describe('immutable target', () => {
     expect(await outcomes(world)).toEqual(['r unchanged']);
   });
 
-  it('loses in a recreation the annotation in which `kubectl apply` saved old values', async () => {
+  it('an immutable target loses in a recreation the annotation in which `kubectl apply` saved old values', async () => {
     const world = await open([before]);
     await world.sync();
     const noted = { 'kubectl.kubernetes.io/last-applied-configuration': `{"data":{"K":"${base64('tok')}"}}` };
@@ -305,7 +305,7 @@ describe('immutable target', () => {
     expect(await outcomes(world)).toEqual(['r unchanged']);
   });
 
-  it('is recreated once, even if several people release the change concurrently', async () => {
+  it('an immutable target is recreated once, even if several people release the change concurrently', async () => {
     const world = await open([before, one('second', 'K', { immutable: true })]);
     await world.sync();
     await world.configure([again, one('second', 'K', { immutable: true, recreate: true })]);
@@ -326,13 +326,13 @@ describe('immutable target', () => {
     expect(dataOf(world, ID)).toEqual({ K: base64('new') });
   });
 
-  it('gets another type by a deletion and a creation', async () => {
+  it('an immutable target gets another type by a deletion and a creation', async () => {
     const world = await made([one('r', 'K', { type: 'example.com/other', recreate: true, immutable: true })]);
     expect(await outcomes(world)).toEqual(['r updated']);
     expect(world.cluster.raw(ID)?.type).toBe('example.com/other');
   });
 
-  it('is shown as an update in a plan, and the plan changes nothing', async () => {
+  it('an immutable target is shown as an update in a plan, and the plan changes nothing', async () => {
     const world = await made();
     await using process = await world.start();
     const { targets, held } = await planTargets(process.app);
@@ -341,7 +341,7 @@ describe('immutable target', () => {
     expect(dataOf(world, ID)).toEqual({ K: base64('tok') });
   });
 
-  it('keeps its content if the cluster would refuse the new Secret', async () => {
+  it('an immutable target keeps its content if the cluster would refuse the new Secret', async () => {
     const world = await made();
     world.cluster.fail('create', new AppError('CLUSTER_REFUSED'));
     expect(await outcomes(world)).toEqual(['r failed CLUSTER_REFUSED']);
@@ -354,7 +354,7 @@ describe('immutable target', () => {
     expect(world.story().filter(logged)).toHaveLength(1);
   });
 
-  it('keeps its content if somebody changed the Secret between the read and the deletion', async () => {
+  it('an immutable target keeps its content if somebody changed the Secret between the read and the deletion', async () => {
     const world = await made();
     world.cluster.before('remove', () =>
       world.cluster.edit(ID, (raw) => ({ ...raw, metadata: { ...objectIn(raw, 'metadata'), labels: {} } })),
@@ -363,7 +363,7 @@ describe('immutable target', () => {
     expect(dataOf(world, ID)).toEqual({ K: base64('tok') });
   });
 
-  it('is created by the next run after a crash between the deletion and the creation', async () => {
+  it('an immutable target is created by the next run after a crash between the deletion and the creation', async () => {
     const world = await made();
     world.cluster.fail('create', undefined, new AppError('CLUSTER_UNAVAILABLE'));
     expect((await outcomes(world))[0]).toMatch(/^r failed/);
@@ -371,7 +371,7 @@ describe('immutable target', () => {
     expect(await outcomes(world)).toEqual(['r created']);
   });
 
-  it("counts toward the brake's limit", async () => {
+  it("an immutable target counts toward the brake's limit", async () => {
     const several = [1, 2, 3].map((n) => one(`r${n}`, 'K', { immutable: true, recreate: true }));
     const world = await open([...several, ...more]);
     await world.sync();
@@ -384,7 +384,7 @@ describe('immutable target', () => {
     expect(dataOf(world, { namespace: 'apps', secret: 'r1' })).toEqual({ K: base64('tok') });
   });
 
-  it('is not deleted if the Secret is foreign and only has copies of our labels', async () => {
+  it('a foreign immutable Secret with copies of our labels is not deleted', async () => {
     const world = await made();
     const raw = world.cluster.raw(ID);
     world.cluster.forget(ID);
@@ -403,7 +403,7 @@ describe('target in namespaces chosen by a selector', () => {
   const selecting = (name: string, more: Partial<TargetSpec> = {}) =>
     one(name, 'K', { namespaces: [], namespaceSelector: { matchLabels: { team: 'a' } }, ...more });
 
-  it('is created in all matching namespaces, including those that were created later', async () => {
+  it('a target in namespaces chosen by a selector is created in all matching namespaces, including those that were created later', async () => {
     const namespaces: Record<string, Record<string, string>> = {
       x: { team: 'a' },
       y: { team: 'b' },
@@ -415,7 +415,7 @@ describe('target in namespaces chosen by a selector', () => {
     expect(world.cluster.calls.namespaces).toBe(1);
   });
 
-  it('is not treated as orphaned if the namespaces cannot be listed, and all other targets are still written', async () => {
+  it('a target chosen by a selector is not treated as orphaned if the namespaces cannot be listed, and all other targets are written', async () => {
     const world = await open([selecting('s', {}), one('fixed', 'K', {})], {
       cluster: { namespaces: { x: { team: 'a' }, apps: {} } },
     });
@@ -432,7 +432,7 @@ describe('target in namespaces chosen by a selector', () => {
     expect(dataOf(world, { namespace: 'x', secret: 's' })).toEqual({ K: base64('tok') });
   });
 
-  it('is removed only from those namespaces that have lost the label', async () => {
+  it('a target in namespaces chosen by a selector is removed only from those namespaces that have lost the label', async () => {
     const namespaces: Record<string, Record<string, string>> = {
       x: { team: 'a' },
       y: { team: 'a' },
@@ -448,7 +448,7 @@ describe('target in namespaces chosen by a selector', () => {
     expect(dataOf(world, { namespace: 'x', secret: 's' })).toBeUndefined();
   });
 
-  it('belongs to the first of two mappings, and the second one reports the conflict', async () => {
+  it('a target in namespaces chosen by a selector belongs to the first of two mappings, and the second mapping reports the conflict', async () => {
     const world = await open([selecting('z', { secret: 'same' }), selecting('b', { secret: 'same' })], {
       cluster: { namespaces: { x: { team: 'a' } } },
     });
@@ -462,7 +462,7 @@ describe('mapping with templates', () => {
     one('t', 'TOKEN', {}, { template: { data: { 'app.yaml': text }, only: true } });
   const ID = { namespace: 'apps', secret: 't' };
 
-  it('writes the rendered values, and renders them again after the source changes', async () => {
+  it('a mapping with templates writes the rendered values, and renders them again after the source changes', async () => {
     const world = await open([templated('token: {{ TOKEN | json }}\n')]);
     await world.sync();
     expect(dataOf(world, ID)).toEqual({ 'app.yaml': base64('token: "tok"\n') });
@@ -472,7 +472,7 @@ describe('mapping with templates', () => {
     expect(dataOf(world, ID)).toEqual({ 'app.yaml': base64('token: "new"\n') });
   });
 
-  it('keeps the content of the target if a template fails', async () => {
+  it('a mapping with templates keeps the content of the target if a template fails', async () => {
     const world = await open([templated('{{ TOKEN }}')]);
     await world.sync();
     await world.configure([templated('{{ TOKEN }}{{ MISSING }}')]);
@@ -483,7 +483,7 @@ describe('mapping with templates', () => {
     expect(dataOf(world, ID)).toEqual({ 'app.yaml': base64('tok') });
   });
 
-  it('reports a missing source before a failed template', async () => {
+  it('a mapping with templates reports a missing source before a failed template', async () => {
     const world = await open([templated('{{ TOKEN }}')]);
     await world.sync();
     world.store.absent('token');

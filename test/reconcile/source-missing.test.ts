@@ -5,7 +5,7 @@ import { almostProve, exists, MINUTE, NAMES, synced } from './destruction.ts';
 import { base64, openWorld, type World } from './world.ts';
 
 describe('missing source', () => {
-  it('causes the deletion of its target only after the read that proves its absence', async () => {
+  it('a missing source causes the deletion of its target only after the read that proves the absence', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     world.store.absent('one');
     await almostProve(world);
@@ -19,7 +19,7 @@ describe('missing source', () => {
     ]);
   });
 
-  it('does not count as absent after many reads in a short time, or after few reads in a long time', async () => {
+  it('a missing source does not count as absent after many reads in a short time, or after few reads in a long time', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     world.store.absent('one');
     for (let reading = 0; reading < 10; reading += 1) await world.sync();
@@ -33,7 +33,7 @@ describe('missing source', () => {
   });
 
   it.each([1, 2])(
-    'counts as absent after %i consecutive reads, even if they happen at the same time, if no minimum time is configured',
+    'a missing source counts as absent after %i consecutive reads, even at the same time, if no minimum time is configured',
     async (n) => {
       const world = await synced(
         NAMES,
@@ -54,7 +54,7 @@ describe('missing source', () => {
       'another failure came in between',
       (world: World) => world.store.fail('one', new AppError('ACCESS_DENIED')),
     ],
-  ])('needs a new proof of absence if %s', async (_, happens) => {
+  ])('a missing source needs a new proof of absence if %s', async (_, happens) => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     world.store.absent('one');
     await almostProve(world);
@@ -65,7 +65,7 @@ describe('missing source', () => {
     expect(exists(world, 'one')).toBe(true);
   });
 
-  it('loses only its own keys in the target with `onSourceMissing: removeKeys`', async () => {
+  it('a missing source causes the removal of only its own keys from the target with `onSourceMissing: removeKeys`', async () => {
     const mappings = `
   - { name: app, target: { namespace: apps }, onSourceMissing: removeKeys, data: { A: { store: vault, key: one }, B: { store: vault, key: two } } }`;
     const world = await openWorld({ mappings });
@@ -81,7 +81,7 @@ describe('missing source', () => {
   });
 
   it.each(['own', 'merge'])(
-    'leaves the target in sync without its keys (mode %s), and its keys are restored when it returns',
+    "a missing source leaves the target in sync without the source's keys (mode %s), and the keys return with the source",
     async (mode) => {
       const app = { namespace: 'apps', secret: 'app' };
       const mappings = `
@@ -154,13 +154,13 @@ describe('missing source', () => {
       expect(dataOf(world)).toEqual({ A: base64('back'), B: base64('two') });
     }
 
-    it('is created again if somebody deleted it by hand', async () => {
+    it('a target without the keys of a missing source is created again if somebody deleted the target by hand', async () => {
       const world = await openRemoved('type: Opaque');
       world.cluster.forget(app);
       await expectBack(world);
     });
 
-    it('is created again if a crash interrupted its recreation after the deletion', async () => {
+    it('a target without the keys of a missing source is created again if a crash interrupted its recreation after the deletion', async () => {
       const world = await openRemoved('type: Opaque');
       await world.configure(mappings('type: example.com/new, recreate: true'));
       let dead = false;
@@ -173,13 +173,13 @@ describe('missing source', () => {
       await expectBack(world);
     });
 
-    it('gets its merged keys again if the owner of the Secret has replaced it', async () => {
+    it('a target without the keys of a missing source gets its merged keys again if the owner of the Secret replaced the Secret', async () => {
       const world = await openRemoved('mode: merge');
       world.cluster.put(app, { data: {} });
       await expectBack(world);
     });
 
-    it('stays missing if its other source is gone too, or if a new source never existed', async () => {
+    it('a deleted target is not created again if all its sources are missing, or if a new source never existed', async () => {
       const world = await openRemoved('type: Opaque');
       world.cluster.forget(app);
       world.store.absent('two');
@@ -193,7 +193,7 @@ describe('missing source', () => {
     });
   });
 
-  it('leaves the target in sync without its keys if a search found it, and is not reported', async () => {
+  it("a missing source that a search had found is not reported, and leaves the target in sync without the source's keys", async () => {
     const mappings = `
   - name: app
     target: { namespace: apps }
@@ -210,7 +210,7 @@ describe('missing source', () => {
     expect(world.cluster.writes).toHaveLength(writes);
   });
 
-  it('fails the target if the mapping has only just added the source and the source never existed', async () => {
+  it('a missing source fails the target if the source never existed and was only just added to the mapping', async () => {
     const mapping = (more: string) => `
   - { name: app, target: { namespace: apps }, onSourceMissing: removeKeys, data: { A: { store: vault, key: one }, B: { store: vault, key: two }${more} } }`;
     const world = await openWorld({ mappings: mapping('') });
@@ -225,7 +225,7 @@ describe('missing source', () => {
     expect((await world.sync()).targets[0]?.error?.message).toContain('typo');
   });
 
-  it('keeps its keys in the target with `onSourceMissing: keep`, and is reported', async () => {
+  it('a missing source is reported with `onSourceMissing: keep`, and its keys stay in the target', async () => {
     const world = await synced(['one'], 'onSourceMissing: keep');
     world.store.absent('one');
     await almostProve(world);

@@ -6,7 +6,7 @@ import { failing, type Step } from '../fakes/faulty.ts';
 import { APPS_DB, DB_ONLY, openDb, openWorld, syncOnly } from './world.ts';
 
 describe('write', () => {
-  it('starts after its intent is on disk, and then records its outcome', async () => {
+  it('a write starts after its intent is on disk, and then records its outcome', async () => {
     const world = await openDb();
     const steps: string[] = [];
     await world.sync(({ call, phase, args }: Step) => {
@@ -20,7 +20,7 @@ describe('write', () => {
     ]);
   });
 
-  it('is recorded as failed if the API server denies permission', async () => {
+  it('a write is recorded as failed if the API server denies permission', async () => {
     const world = await openDb();
     world.cluster.fail('create', new AppError('CLUSTER_FORBIDDEN'));
     expect(await syncOnly(world)).toMatchObject({ kind: 'failed', error: { code: 'CLUSTER_FORBIDDEN' } });
@@ -36,7 +36,7 @@ describe('write', () => {
     ['update', 'replace', DB_ONLY],
     ['update', 'merge', DB_ONLY.replace('apps }', 'apps, mode: merge }')],
   ] as const)(
-    'records a persistent refusal when it begins, changes and ends (%s by `%s`)',
+    'a persistent refusal of a write is recorded when the refusal begins, changes and ends (%s by `%s`)',
     async (action, call, mappings) => {
       const world = await openWorld({ mappings });
       if (call === 'merge') world.cluster.put(APPS_DB, { data: {} });
@@ -62,7 +62,7 @@ describe('write', () => {
     },
   );
 
-  it('is skipped if the mapping changed during the dry run on the server', async () => {
+  it('a write is skipped if the mapping changed during the dry run on the server', async () => {
     const world = await openDb();
     world.cluster.fail('create', new AppError('CLUSTER_FORBIDDEN'));
     await world.sync();
@@ -79,7 +79,7 @@ describe('write', () => {
     expect([outcome.kind, wanted, world.cluster.writes]).toEqual(['unchanged', false, []]);
   });
 
-  it('queries the latest pin and the latest change only once each for a target without records', async () => {
+  it('a write to a target without records queries the latest pin and the latest change only once each', async () => {
     const world = await openDb();
     const { app } = await world.start(({ call, phase, args }: Step) => {
       const { secret } = (args[0] ?? {}) as { secret?: string };
@@ -92,7 +92,7 @@ describe('write', () => {
     expect(questions).toEqual([['rollback', 'unpin'], TARGET_STATE_ACTIONS]);
   });
 
-  it('plans the change again if another writer created the target first', async () => {
+  it('a write is planned again if another writer created the target first', async () => {
     const world = await openDb();
     world.cluster.before('create', () => world.cluster.put(APPS_DB, { data: {} }));
     expect(await syncOnly(world)).toMatchObject({ kind: 'refused', error: { code: 'NOT_OWNED' } });
@@ -104,7 +104,7 @@ describe('write', () => {
     ]);
   });
 
-  it('succeeds in the next attempt if another writer updated the target first, and keeps the other change', async () => {
+  it("a write succeeds in the next attempt if another writer updated the target first, and keeps the other writer's change", async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
@@ -128,7 +128,7 @@ describe('write', () => {
     ]);
   });
 
-  it('ends as CONFLICT after three conflicts, which are all recorded, and the next run repeats it', async () => {
+  it('a write ends as CONFLICT after three conflicts, which are all recorded, and the next run repeats the write', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
@@ -151,7 +151,7 @@ describe('write', () => {
 describe('write to which the API server did not answer', () => {
   const lost = () => new AppError('CLUSTER_UNAVAILABLE');
 
-  it('succeeds if a read finds the created target, and reports the resource version of that read', async () => {
+  it('a write without an answer succeeds if a read finds the created target, and reports the resource version of that read', async () => {
     const world = await openDb();
     world.cluster.loseAnswer('create', lost());
     expect(await syncOnly(world)).toMatchObject({ kind: 'created' });
@@ -159,7 +159,7 @@ describe('write to which the API server did not answer', () => {
     expect(outcome).toMatchObject({ outcome: 'ok', resourceVersion: '1', note: 'read from the cluster' });
   });
 
-  it('succeeds if a read finds the updated target', async () => {
+  it('a write without an answer succeeds if a read finds the updated target', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"first"}', '2');
@@ -167,14 +167,14 @@ describe('write to which the API server did not answer', () => {
     expect(await syncOnly(world)).toMatchObject({ kind: 'updated' });
   });
 
-  it('fails if a read shows that the target was not written', async () => {
+  it('a write without an answer fails if a read shows that the target was not written', async () => {
     const world = await openDb();
     world.cluster.fail('create', lost());
     expect(await syncOnly(world)).toMatchObject({ kind: 'failed', error: { code: 'CLUSTER_UNAVAILABLE' } });
     expect(world.story().slice(-2)).toEqual(['create outcome db failed CLUSTER_UNAVAILABLE', 'sweep failed']);
   });
 
-  it('is recorded once if it takes effect after the read that checked for it', async () => {
+  it('a write without an answer is recorded once if it takes effect after the read that checked the target', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
@@ -202,7 +202,7 @@ describe('write to which the API server did not answer', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('is recorded once if it recreates a deleted target after the read that checked for it', async () => {
+  it('a recreation without an answer is recorded once if it takes effect after the read that checked the target', async () => {
     const world = await openDb();
     await world.sync();
     world.cluster.forget(APPS_DB);
@@ -218,7 +218,7 @@ describe('write to which the API server did not answer', () => {
     expect(world.story(length)).toEqual(['command sync ok', 'repair outcome db ok', 'sweep ok']);
   });
 
-  it('is recorded once if another replica has made the same change meanwhile', async () => {
+  it('a write without an answer is recorded once if another replica has made the same change meanwhile', async () => {
     const world = await openDb();
     world.cluster.fail('create', lost());
     await world.sync();
@@ -231,7 +231,7 @@ describe('write to which the API server did not answer', () => {
     expect(world.story().filter((line) => line === 'create outcome db ok')).toHaveLength(1);
   });
 
-  it('does not count as applied if the source has returned to an older value', async () => {
+  it('a write without an answer does not count as applied if the source has returned to an older value', async () => {
     const world = await openDb();
     await world.sync();
     world.store.put('db', '{"user":"ann","password":"second"}', '2');
@@ -243,7 +243,7 @@ describe('write to which the API server did not answer', () => {
     expect(world.story(length)).toEqual(['command sync ok', 'sweep db ok', 'sweep ok']);
   });
 
-  it('stays unresolved until the next start if the target cannot be read after the write', async () => {
+  it('a write without an answer stays unresolved until the next start if the target cannot be read after the write', async () => {
     const world = await openDb();
     world.cluster.loseAnswer('create', lost());
     world.cluster.fail('read', undefined, lost());
@@ -258,7 +258,7 @@ describe('write to which the API server did not answer', () => {
 describe('unavailable audit store', () => {
   const broken = new AppError('AUDIT_UNAVAILABLE');
 
-  it('stops the run before any write if the command, a read or an intent cannot be recorded', async () => {
+  it('an unavailable audit store stops the run before any write if the command, a read or an intent cannot be recorded', async () => {
     for (let append = 1; append <= 3; append += 1) {
       const world = await openDb();
       let left = append;
@@ -274,7 +274,7 @@ describe('unavailable audit store', () => {
     }
   });
 
-  it('stops the run after a write whose outcome cannot be recorded, and the next start records this outcome', async () => {
+  it('an unavailable audit store stops the run after a write whose outcome cannot be recorded, and the next start records this outcome', async () => {
     const world = await openDb();
     let left = 4;
     const watch = ({ call, phase }: Step) => {
@@ -288,7 +288,7 @@ describe('unavailable audit store', () => {
     expect(world.story(3)).toEqual(['create outcome db ok', 'command sync ok', 'sweep ok']);
   });
 
-  it('stops the run if the records cannot be read', async () => {
+  it('an unavailable audit store stops the run if the records cannot be read', async () => {
     const world = await openDb();
     await expect(world.sync(failing('audit.latest', broken))).rejects.toMatchObject({
       code: 'AUDIT_UNAVAILABLE',
@@ -296,7 +296,7 @@ describe('unavailable audit store', () => {
     expect(world.cluster.writes).toEqual([]);
   });
 
-  it('stops the run for all remaining targets after a record of one target could not be stored', async () => {
+  it('an unavailable audit store stops the run for all remaining targets after a record of one target could not be stored', async () => {
     const mappings = Array.from(
       { length: 30 },
       (_, n) => `

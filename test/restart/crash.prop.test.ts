@@ -73,7 +73,7 @@ function open(fixture: RestartFixture): readonly string[] {
 }
 
 describe('restarts', () => {
-  it('are neither lost nor repeated after a crash between any two steps', async () => {
+  it('no restart is lost or repeated after a crash between any two steps', async () => {
     const day = async (fixture: RestartFixture, watch = crashAt(0).watch) => {
       fixture.change('second');
       await crashing(async () => {
@@ -118,7 +118,7 @@ const event: fc.Arbitrary<Event> = fc.oneof(
 );
 
 describe('random events', () => {
-  it('bring each content to the pods within the budget, with at most one restart in each window', async () => {
+  it('each content reaches the pods within the budget during random events, with at most one restart in each window', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(event, { maxLength: 25 }), async (events) => {
         const fixture = await openRestartFixture(OPTIONS);

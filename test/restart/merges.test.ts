@@ -33,7 +33,7 @@ async function restartsOf(world: World): Promise<number> {
     .length;
 }
 
-it('a merge that takes over unchanged keys restarts nothing before the next new value', async () => {
+it('a merge that takes over unchanged keys restarts nothing until a key gets a new value', async () => {
   const world = await open(merging('m', { KEY: 'token' }), { KEY: 'tok', THEIRS: 't' });
   expect(await restartsOf(world)).toBe(0);
   expect(world.records.filter(({ action }) => action === 'update')).toHaveLength(2);
@@ -81,7 +81,7 @@ it('an interrupted merge without byte changes restarts nothing', async () => {
   expect(await recovered(world)).toEqual(['update outcome ok', 'restart intent ok']);
 });
 
-it('a merge that takes over unchanged keys is recorded with the note `no byte changes`, and other merges are not', async () => {
+it('only a merge that takes over unchanged keys is recorded with the note `no byte changes`', async () => {
   const world = await open(merging('m', { KEY: 'token' }), { KEY: 'tok', THEIRS: 't' });
   await world.sync();
   await world.configure(merging('m', { KEY: 'token', OTHER: 'other' }));

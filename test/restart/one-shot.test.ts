@@ -28,7 +28,7 @@ async function openLeft(): Promise<{ world: World; workloads: MemoryWorkloads }>
 const restarts = (world: World, after = 0) => world.story(after).filter((line) => line.startsWith('restart'));
 
 describe('restart that an earlier run left pending', () => {
-  it('is completed once by the next run, even if nothing else changes', async () => {
+  it('a pending restart is completed once by the next run, even if nothing else changes', async () => {
     const { world, workloads } = await openLeft();
     const { length } = world.records;
     expect(await world.sync()).toMatchObject({ ok: true, summary: { unchanged: 1 } });
@@ -37,7 +37,7 @@ describe('restart that an earlier run left pending', () => {
     expect(restarts(world, length)).toEqual(['restart outcome app ok']);
   });
 
-  it('does not fail a run that cannot complete it, and is recorded only once', async () => {
+  it('a pending restart that a run cannot complete does not fail the run, and is recorded only once', async () => {
     const { world, workloads } = await openLeft();
     const { length } = world.records;
     workloads.fail('annotatePods', new AppError('CLUSTER_UNAVAILABLE'));
@@ -46,7 +46,7 @@ describe('restart that an earlier run left pending', () => {
     expect(restarts(world)).toEqual(['restart intent app ok', 'restart app failed CLUSTER_UNAVAILABLE']);
   });
 
-  it('is listed in the report of a run that cannot complete it', async () => {
+  it('a pending restart is listed in the report of a run that cannot complete it', async () => {
     const { world, workloads } = await openLeft();
     workloads.fail('annotatePods', new AppError('CLUSTER_UNAVAILABLE'));
     const left = { namespace: 'apps', secret: 'app', mapping: 'app', workload: 'Deployment/web' };
@@ -55,7 +55,7 @@ describe('restart that an earlier run left pending', () => {
     expect((await world.sync()).unrestarted).toEqual([]);
   });
 
-  it('is reported once if the workload does not exist', async () => {
+  it('a pending restart is reported once if the workload does not exist', async () => {
     const world = await openWorld({ mappings: MAPPING, cluster: { workloads: createMemoryWorkloads() } });
     await world.sync();
     world.store.put('token', 'second', '2');
@@ -65,7 +65,7 @@ describe('restart that an earlier run left pending', () => {
     expect((await world.sync()).unrestarted).toEqual([]);
   });
 
-  it('stays pending if the run is interrupted during other rollouts, and is listed in the report', async () => {
+  it('a pending restart stays pending if the run is interrupted during other rollouts, and is listed in the report', async () => {
     const workloads = createMemoryWorkloads();
     for (const name of ['web', 'api']) workloads.put({ kind: 'Deployment', namespace: 'apps', name });
     const mappings = MAPPING.replace('name: web }', 'name: web }, { kind: Deployment, name: api }');
@@ -86,7 +86,7 @@ describe('restart that an earlier run left pending', () => {
     expect(workloads.annotated).toHaveLength(1);
   });
 
-  it('is recorded as dropped once its workload is removed from the mapping', async () => {
+  it('a pending restart is recorded as dropped once its workload is removed from the mapping', async () => {
     const { world, workloads } = await openLeft();
     const { length } = world.records;
     world.clock.set(world.clock.now() + 180_000);
@@ -99,7 +99,7 @@ describe('restart that an earlier run left pending', () => {
     });
   });
 
-  it('is dropped by a service whose mappings have no restarts', async () => {
+  it('a pending restart is dropped by a service whose mappings have no restarts', async () => {
     const { world, workloads } = await openLeft();
     world.clock.set(world.clock.now() + 180_000);
     await world.configure(MAPPING.replace(/ +restart: .*/, ''));
@@ -108,7 +108,7 @@ describe('restart that an earlier run left pending', () => {
     expect(workloads.annotated).toEqual([]);
   });
 
-  it('is completed by a rollback to the content that the pods already have', async () => {
+  it('a pending restart is completed by a rollback to the content that the pods already have', async () => {
     const { world, workloads } = await openLeft();
     const now = world.records.findLast(({ action, phase }) => action === 'update' && phase === 'outcome');
     await using process = await world.start();

@@ -22,7 +22,7 @@ const entry = (n: number, phase: 'intent' | 'outcome'): Entry => ({
 
 const options = { floor: 0, since: 0, rolloutsSince: 0, instances: ['test'] };
 
-it('readRestarts first reads all restart records, and later only those since the oldest pending restart', async () => {
+it('readRestarts first reads all restart records, and later only the records since the oldest pending restart', async () => {
   const audit = createMemoryAudit();
   let pages = 0;
   const counted = faulty('audit', audit, ({ phase }) => {

@@ -37,7 +37,7 @@ const fingerprintOf = (fixture: RestartFixture, secret = 'db') => {
 };
 
 describe('content change', () => {
-  it("restarts the workload once, and writes the target's fingerprint into the pod template", async () => {
+  it("a content change restarts the workload once, and writes the target's fingerprint into the pod template", async () => {
     const fixture = await openRestartFixture();
     await changed(fixture);
     expect(await fixture.restart()).toBeUndefined();
@@ -56,7 +56,7 @@ describe('content change', () => {
     ['nothing to write', () => undefined],
     ['the same bytes in a new version', (fixture: RestartFixture) => fixture.change('second')],
   ])(
-    'restarts the workload if a write without an answer takes effect late and the next run has %s',
+    'a content change restarts the workload if a write without an answer takes effect late and the next run has %s',
     async (_, then) => {
       const fixture = await openRestartFixture();
       const { cluster } = fixture.world;
@@ -78,7 +78,7 @@ describe('content change', () => {
     },
   );
 
-  it('restarts the workload after a crash before the outcome record, even if the next change has the same bytes', async () => {
+  it('a content change restarts the workload after a crash before the outcome record, even if the next change has the same bytes', async () => {
     const fixture = await openRestartFixture();
     fixture.change('second');
     await expect(fixture.reconcile(crashAfter('cluster.replace'))).rejects.toThrow(Crash);
@@ -91,7 +91,7 @@ describe('content change', () => {
     expect(fixture.rollouts()).toEqual(['web 1']);
   });
 
-  it('appends the restart intent together with the outcome of the change', async () => {
+  it('a content change appends the restart intent together with the outcome of the change', async () => {
     const fixture = await openRestartFixture();
     const appends: string[][] = [];
     fixture.change('second');
@@ -104,7 +104,7 @@ describe('content change', () => {
     expect(appends).toContainEqual(['update outcome', 'restart intent']);
   });
 
-  it('starts the restart window at the first of several changes', async () => {
+  it('the restart window starts at the first of several content changes', async () => {
     const fixture = await openRestartFixture({
       targets: { db: ['Deployment/web'], api: ['Deployment/web'] },
     });
@@ -120,7 +120,7 @@ describe('content change', () => {
     expect(fixture.rollouts()).toEqual(['web 2']);
   });
 
-  it('restarts immediately for each change if no window is configured', async () => {
+  it('a workload is restarted immediately for each content change if no window is configured', async () => {
     const fixture = await openRestartFixture();
     for (const text of ['second', 'third']) {
       fixture.change(text);
@@ -130,7 +130,7 @@ describe('content change', () => {
     expect(fixture.rollouts()).toEqual(['web 1', 'web 1']);
   });
 
-  it('waits no longer than the window if the clock is set back', async () => {
+  it('a restart waits no longer than the window if the clock is set back', async () => {
     const fixture = await openRestartFixture();
     fixture.change('second');
     await fixture.reconcile();
@@ -139,7 +139,7 @@ describe('content change', () => {
     expect(fixture.rollouts()).toEqual(['web 1']);
   });
 
-  it('restarts the workload once for ten Secrets that change within the window', async () => {
+  it('a workload is restarted once if ten Secrets change within the window', async () => {
     const names = Array.from({ length: 10 }, (_, n) => `s${n}`);
     const fixture = await openRestartFixture({
       targets: Object.fromEntries(names.map((name) => [name, ['Deployment/web']])),
@@ -150,7 +150,7 @@ describe('content change', () => {
     expect(fixture.restartLog().filter((line) => line.startsWith('outcome'))).toHaveLength(10);
   });
 
-  it('restarts the workload once for two changes within the window, with the latest fingerprint', async () => {
+  it('a workload is restarted once for two changes within the window, with the latest fingerprint', async () => {
     const fixture = await openRestartFixture();
     for (const text of ['second', 'third']) await changed(fixture, text);
     await fixture.restart();
@@ -160,7 +160,7 @@ describe('content change', () => {
     expect(await fixture.restart()).toBeUndefined();
   });
 
-  it('does not restart the workload after a change and its reversal if the pods still use the original content', async () => {
+  it('a workload is not restarted after a change and its reversal if the pods still use the original content', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture, 'second');
     await fixture.restart();
@@ -174,7 +174,7 @@ describe('content change', () => {
     );
   });
 
-  it('restarts the workload after a change and its reversal if somebody rolled back the pod template in between', async () => {
+  it('a workload is restarted after a change and its reversal if somebody rolled back the pod template in between', async () => {
     const fixture = await openRestartFixture();
     const web = deployment('web');
     const name = restartAnnotation('db');
@@ -202,7 +202,7 @@ describe('content change', () => {
     expect(fixture.restartLog().slice(-1)).toEqual(['outcome db Deployment/web ok {"rolled":1}']);
   });
 
-  it('restarts the workload after a repair unless the pod template already has the fingerprint of the repaired content', async () => {
+  it('a workload is restarted after a repair unless the pod template already has the fingerprint of the repaired content', async () => {
     const fixture = await openRestartFixture();
     const edit = () =>
       fixture.world.cluster.edit(DB, (raw) => ({ ...raw, data: { VALUE: base64('by hand') } }));
@@ -220,7 +220,7 @@ describe('content change', () => {
     expect(fixture.restartLog().slice(-1)).toEqual(['outcome db Deployment/web ok {"rolled":0}']);
   });
 
-  it('restarts the workload if a manually deleted target is created with a new value, but not with the old value', async () => {
+  it('a workload is restarted if a manually deleted target is created with a new value, but not with the old value', async () => {
     const fixture = await openRestartFixture();
     fixture.world.cluster.forget(DB);
     await fixture.reconcile();
@@ -231,7 +231,7 @@ describe('content change', () => {
     expect(fixture.rollouts()).toEqual(['web 1']);
   });
 
-  it('restarts the workload after an immutable target was recreated', async () => {
+  it('a workload is restarted after an immutable target was recreated', async () => {
     const fixture = await openRestartFixture({ target: ', immutable: true, recreate: true' });
     fixture.change('second');
     expect((await fixture.world.sync()).targets).toMatchObject([{ kind: 'updated', restarts: true }]);
@@ -240,7 +240,7 @@ describe('content change', () => {
     expect(fixture.rollouts()).toEqual(['web 1']);
   });
 
-  it('leaves the pod template unchanged if somebody removed our annotation after the restart', async () => {
+  it('a pod template stays unchanged if somebody removed our annotation after the restart', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture);
     await fixture.restart();
@@ -253,7 +253,7 @@ describe('content change', () => {
 });
 
 describe('no restart', () => {
-  it('happens after a creation, after a run without changes, or after a new version with the same bytes', async () => {
+  it('no restart happens after a creation, after a run without changes, or after a new version with the same bytes', async () => {
     const fixture = await openRestartFixture();
     await fixture.reconcile();
     await changed(fixture, 'first');
@@ -262,7 +262,7 @@ describe('no restart', () => {
     expect(fixture.restartLog()).toEqual([]);
   });
 
-  it('happens after a failed write', async () => {
+  it('no restart happens after a failed write', async () => {
     const fixture = await openRestartFixture();
     fixture.change('second');
     fixture.world.cluster.fail('replace', new AppError('CLUSTER_FORBIDDEN'));
@@ -277,7 +277,7 @@ describe('selector', () => {
     deployments: { one: { app: 'web' }, two: { app: 'web' }, other: { app: 'api' } },
   };
 
-  it('restarts each selected workload once', async () => {
+  it('a selector restarts each selected workload once', async () => {
     const fixture = await openRestartFixture(options);
     await changed(fixture);
     expect(await fixture.restart()).toBeUndefined();
@@ -289,7 +289,7 @@ describe('selector', () => {
     ]);
   });
 
-  it('does not restart a workload a second time if it was rolled back while other workloads waited for the budget', async () => {
+  it('a selected workload is not restarted a second time if it was rolled back while other workloads waited for the budget', async () => {
     const fixture = await openRestartFixture(options);
     await changed(fixture);
     expect(await fixture.restart({ atOnce: 1 })).toBe(2_000);
@@ -298,14 +298,14 @@ describe('selector', () => {
     expect(fixture.rollouts()).toEqual(['one 1', 'two 1']);
   });
 
-  it('completes the restart immediately if it selects no workload', async () => {
+  it('a restart is completed immediately if its selector matches no workload', async () => {
     const fixture = await openRestartFixture({ ...options, deployments: {} });
     await changed(fixture);
     expect(await fixture.restart()).toBeUndefined();
     expect(fixture.restartLog().at(-1)).toBe('outcome db Deployment with app=web ok {"workloads":0}');
   });
 
-  it('causes only one restart of a workload that the mapping also names', async () => {
+  it('a workload is restarted only once if mappings refer to it both by its name and by a selector', async () => {
     const fixture = await openRestartFixture({
       targets: { db: ['Deployment with app=web', 'Deployment/one'], api: ['Deployment/one'] },
       deployments: { one: { app: 'web' } },
@@ -325,7 +325,7 @@ describe('budget', () => {
       deployments: Object.fromEntries(names.map((name) => [name, {}])),
     });
 
-  it('allows the next restart when a rollout has completed', async () => {
+  it('the restart budget allows the next restart when a rollout has completed', async () => {
     const fixture = await open();
     await changed(fixture);
     expect(await fixture.restart({ atOnce: 2 })).toBe(2_000);
@@ -339,7 +339,7 @@ describe('budget', () => {
     expect(fixture.rollouts()).toHaveLength(4);
   });
 
-  it('ignores a rollout that has not completed after ten minutes', async () => {
+  it('the restart budget ignores a rollout that has not completed after ten minutes', async () => {
     const fixture = await open();
     await changed(fixture);
     await fixture.restart({ atOnce: 1 });
@@ -351,7 +351,7 @@ describe('budget', () => {
     expect(fixture.rollouts()).toHaveLength(2);
   });
 
-  it('ignores a rollout ten minutes after the clock was set back to a time before its start', async () => {
+  it('the restart budget ignores a rollout ten minutes after the clock was set back to a time before its start', async () => {
     const fixture = await open();
     await changed(fixture);
     await using restarts = await fixture.startRestarts();
@@ -368,7 +368,7 @@ describe('budget', () => {
     expect(fixture.rollouts()).toHaveLength(2);
   });
 
-  it('ignores rollouts of other workloads, and restarts a workload that is already rolling out', async () => {
+  it('the restart budget ignores rollouts of workloads without a mapping, and allows the restart of a workload during its rollout', async () => {
     const fixture = await openRestartFixture({ deployments: { web: {}, theirs: {} } });
     fixture.workloads.put(deployment('theirs'), { rolling: true });
     for (const text of ['second', 'third']) {
@@ -378,7 +378,7 @@ describe('budget', () => {
     expect(fixture.rollouts()).toEqual(['web 1', 'web 1']);
   });
 
-  it('counts a restart from before a crash even if it was not recorded', async () => {
+  it('the restart budget counts a restart from before a crash even if the restart was not recorded', async () => {
     const fixture = await open();
     await changed(fixture);
     const lost = new AppError('AUDIT_UNAVAILABLE');
@@ -392,7 +392,7 @@ describe('budget', () => {
 });
 
 describe('workload that cannot be restarted', () => {
-  it('is recorded once and not retried if it does not exist', async () => {
+  it('a workload that does not exist is recorded once, and its restart is not retried', async () => {
     const fixture = await openRestartFixture({ deployments: {} });
     await changed(fixture);
     expect(await fixture.restart()).toBeUndefined();
@@ -401,7 +401,7 @@ describe('workload that cannot be restarted', () => {
     expect(fixture.restartLog()).toHaveLength(2);
   });
 
-  it('is recorded as missing if somebody deletes it between the read and the restart', async () => {
+  it('a workload is recorded as missing if somebody deletes it between the read and the restart', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture);
     await fixture.restart({
@@ -413,7 +413,7 @@ describe('workload that cannot be restarted', () => {
     expect(fixture.restartLog().at(-1)).toBe('outcome db Deployment/web failed WORKLOAD_MISSING');
   });
 
-  it('is recorded once and retried after minutes if access is forbidden, and does not block other workloads', async () => {
+  it('a workload with forbidden access is recorded once and retried after minutes, and does not block other workloads', async () => {
     const fixture = await openRestartFixture({
       targets: { db: ['Deployment/web', 'Deployment/api'] },
       deployments: { web: {}, api: {} },
@@ -432,7 +432,7 @@ describe('workload that cannot be restarted', () => {
     expect(fixture.rollouts()).toEqual(['web 1', 'api 1']);
   });
 
-  it('is retried after seconds if the cluster is unavailable, and until then other workloads cause no calls', async () => {
+  it('a restart is retried after seconds if the cluster is unavailable, and until then other workloads cause no calls', async () => {
     const fixture = await openRestartFixture({ targets: { db: ['Deployment/web', 'Deployment/api'] } });
     await changed(fixture);
     fixture.workloads.fail('read', new AppError('CLUSTER_UNAVAILABLE'), new AppError('INTERNAL'));
@@ -440,7 +440,7 @@ describe('workload that cannot be restarted', () => {
     expect(fixture.restartLog().filter((line) => line.includes('failed'))).toHaveLength(1);
   });
 
-  it('is retried when a rate limit allows it, but after an hour at most', async () => {
+  it('a restart is retried when a rate limit allows it, but after an hour at most', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture);
     for (const [retryAfterMs, next] of [
@@ -452,7 +452,7 @@ describe('workload that cannot be restarted', () => {
     }
   });
 
-  it('causes few checks of recent rollouts while the cluster is unavailable', async () => {
+  it('recent rollouts are rarely checked while the cluster is unavailable', async () => {
     const names = Array.from({ length: 12 }, (_, n) => `w${n}`);
     const fixture = await openRestartFixture({
       targets: { db: names.map((name) => `Deployment/${name}`) },
@@ -473,7 +473,7 @@ describe('workload that cannot be restarted', () => {
     expect(fixture.restartLog().filter((line) => line.includes('failed'))).toHaveLength(1);
   });
 
-  it('is given up, with a record, after a day and one more attempt', async () => {
+  it('a restart that keeps failing is given up, with a record, after a day and one more attempt', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture);
     wait(fixture, 25 * 60 * MINUTE);
@@ -502,7 +502,7 @@ describe('restart that was removed from its mapping', () => {
     return (await restarts.run({ windowMs: WINDOW_MS, atOnce: 5 })).nextMs;
   }
 
-  it('is recorded as dropped, and other restarts of the mapping are kept', async () => {
+  it('a restart that was removed from its mapping is recorded as dropped, and other restarts of the mapping are kept', async () => {
     const fixture = await openRestartFixture({
       targets: { db: ['Deployment/web', 'Deployment/api'] },
       deployments: { web: {}, api: {} },
@@ -518,7 +518,7 @@ describe('restart that was removed from its mapping', () => {
     expect(await run(fixture, ['db Deployment/web'])).toBeUndefined();
   });
 
-  it('is still carried out while another replica may already have a newer configuration that contains it', async () => {
+  it('a restart that was removed from its mapping is carried out while another replica may have a newer configuration that contains it', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture);
     expect(await run(fixture, [])).toBeUndefined();
@@ -527,7 +527,7 @@ describe('restart that was removed from its mapping', () => {
 });
 
 describe('restart process', () => {
-  it('forgets completed rollouts that are too old to count', async () => {
+  it('the restart process forgets completed rollouts that are too old to count', async () => {
     const fixture = await openRestartFixture();
     const { clock } = fixture.world;
     const ended = new Set(['of yesterday']);
@@ -537,7 +537,7 @@ describe('restart process', () => {
     expect(ended).not.toContain('of yesterday');
   });
 
-  it('finds the pending restarts that other processes recorded', async () => {
+  it('the restart process finds the pending restarts that other processes recorded', async () => {
     const fixture = await openRestartFixture();
     await using restarts = await fixture.startRestarts();
     for (const text of ['second', 'third', 'fourth']) {
@@ -547,7 +547,7 @@ describe('restart process', () => {
     expect(fixture.rollouts()).toHaveLength(3);
   });
 
-  it('may run concurrently with another restart process', async () => {
+  it('the restart process may run concurrently with another restart process', async () => {
     const fixture = await openRestartFixture({
       targets: { db: ['Deployment/web'], api: ['Deployment/web'] },
     });
@@ -557,7 +557,7 @@ describe('restart process', () => {
     expect(fixture.restartLog().filter((line) => line.startsWith('outcome'))).toHaveLength(2);
   });
 
-  it('ignores pending restarts of another instance in the same audit', async () => {
+  it('the restart process ignores pending restarts of another instance in the same audit', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture);
     await using process = await fixture.world.start();

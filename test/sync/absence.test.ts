@@ -48,14 +48,14 @@ function removed(result: ReturnType<typeof plan>): readonly string[] {
 
 describe('target that was never made from the absent source', () => {
   it.each(['keep', 'removeKeys', 'delete'] as const)(
-    'the target fails with the policy %s, with or without a proof of the absence',
+    'a target that was never made from the absent source fails with the policy %s, with or without a proof of absence',
     (policy) => {
       const result = plan(planInputWith({ policy, absent: ['one'] }));
       expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
     },
   );
 
-  it('writes the target without the absent source if that source is optional', () => {
+  it('a plan writes a target without the absent source if that source is optional', () => {
     expect(plan(planInputWith({ absent: ['one'], optional: true, proven: false })).kind).toBe('create');
   });
 });
@@ -64,7 +64,7 @@ describe('missing target that was last written without the absent source', () =>
   const absent = planInputWith({ policy: 'removeKeys', absent: ['one'] });
   const planMissing = (part: Partial<PlanInput>) => plan({ ...absent, live: undefined, ...part });
 
-  it('creates the target without the absent source only with a proof of the absence and the policy removeKeys', () => {
+  it('a plan creates a missing target without the absent source only if the absence is proved and the policy is removeKeys', () => {
     expect(planMissing({ isWrittenWithout: () => true }).kind).toBe('create');
     const fails = { kind: 'fail', error: { code: 'SOURCE_ABSENT' } };
     expect(planMissing({ isWrittenWithout: () => true, isProvenAbsent: () => false })).toMatchObject(fails);
@@ -81,7 +81,7 @@ describe('target whose sources are not recorded', () => {
   });
   const input = planInputWith({ absent: ['one'], optional: true, proven: false });
 
-  it('treats the target as made from exactly the sources whose keys it contains', () => {
+  it('a plan treats a target without recorded sources as made from exactly the sources whose keys the target contains', () => {
     const live = unknown(written());
     expect(plan({ ...input, live })).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
     const without = { ...live, data: data({ two: 'value of two' }) };
@@ -91,7 +91,7 @@ describe('target whose sources are not recorded', () => {
 
 describe('target that was made from the absent source', () => {
   it.each(['keep', 'removeKeys', 'delete'] as const)(
-    'keeps the target unchanged with the policy %s until the absence is proved',
+    'a plan keeps the target unchanged with the policy %s until the absence is proved',
     (policy) => {
       for (const absent of [['one'], ['one', 'two']]) {
         const result = plan({ ...planInputWith({ policy, absent, proven: false }), live: written() });
@@ -100,18 +100,18 @@ describe('target that was made from the absent source', () => {
     },
   );
 
-  it('keeps the target unchanged with the policy keep, even if the absence is proved', () => {
+  it('a plan keeps the target unchanged with the policy keep, even if the absence is proved', () => {
     const result = plan({ ...planInputWith({ absent: ['one', 'two'] }), live: written() });
     expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
   });
 
-  it('removes only the keys of the absent sources with the policy removeKeys', () => {
+  it('a plan removes only the keys of the absent sources with the policy removeKeys', () => {
     const result = plan({ ...planInputWith({ policy: 'removeKeys', absent: ['one'] }), live: written() });
     expect(result.kind).toBe('update');
     expect(removed(result)).toEqual(['one']);
   });
 
-  it('holds the target if the policy removeKeys would leave no key', () => {
+  it('a plan holds the target if the policy removeKeys would leave no key', () => {
     const result = plan({
       ...planInputWith({ policy: 'removeKeys', absent: ['one', 'two'] }),
       live: written(),
@@ -119,7 +119,7 @@ describe('target that was made from the absent source', () => {
     expect(result).toMatchObject({ kind: 'hold', error: { code: 'HELD' } });
   });
 
-  it('proposes the target for deletion only if every source is absent', () => {
+  it('a plan proposes the target for deletion only if every source is absent', () => {
     const one = plan({ ...planInputWith({ policy: 'delete', absent: ['one'] }), live: written() });
     expect(one).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
     const all = plan({ ...planInputWith({ policy: 'delete', absent: ['one', 'two'] }), live: written() });
@@ -127,7 +127,7 @@ describe('target that was made from the absent source', () => {
     expect(removed(all)).toEqual(['one', 'two']);
   });
 
-  it('does not propose the target for deletion while a search still finds a key', () => {
+  it('a plan does not propose the target for deletion while a search still finds a key', () => {
     const input = planInputWith({ policy: 'delete', absent: ['one', 'two'] });
     const desired: Desired = {
       ...EMPTY,
@@ -138,7 +138,7 @@ describe('target that was made from the absent source', () => {
     expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
   });
 
-  it('does not propose the target for deletion until the absence of every source is proved, including sources that were never written', () => {
+  it('a plan proposes no deletion until the absence of every source is proved, including sources that were never written', () => {
     const [one, two] = [source({ key: 'one' }), source({ key: 'two', optional: true })];
     const deletingMapping = mapping({ data: { one, two }, onSourceMissing: 'delete' });
     const made: Desired = {
@@ -162,13 +162,13 @@ describe('target that was made from the absent source', () => {
     expect(provenOf(['one', 'two']).kind).toBe('delete');
   });
 
-  it('never proposes the target for deletion if our field manager does not own it', () => {
+  it('a plan never proposes the target for deletion if our field manager does not own it', () => {
     const copied = { ...written(), ours: undefined };
     const result = plan({ ...planInputWith({ policy: 'delete', absent: ['one', 'two'] }), live: copied });
     expect(result).toMatchObject({ kind: 'refuse', error: { code: 'NOT_OWNED' } });
   });
 
-  it('removes the key of an optional source only if the absence is proved', () => {
+  it('a plan removes the key of an optional source only if the absence is proved', () => {
     const doubtful = plan({
       ...planInputWith({ absent: ['one'], optional: true, proven: false }),
       live: written(),
@@ -181,7 +181,7 @@ describe('target that was made from the absent source', () => {
   it.each([
     ['moved', new Map([['vault', 'another']])],
     ['is not recorded', new Map()],
-  ])('keeps the target unchanged if the definition of the store %s', (_, stores) => {
+  ])('a plan keeps the target unchanged if the definition of the store %s', (_, stores) => {
     const input = planInputWith({ policy: 'delete', absent: ['one', 'two'] });
     expect(plan({ ...input, live: written(), stores })).toMatchObject({
       kind: 'fail',
@@ -189,7 +189,7 @@ describe('target that was made from the absent source', () => {
     });
   });
 
-  it('keeps the target unchanged if its sources are not recorded', () => {
+  it('a plan keeps the target unchanged if its sources are not recorded', () => {
     const live = written();
     const annotations = { ...live.annotations, 'secretbridge.dev/stores': 'damaged' };
     const result = plan({
@@ -225,7 +225,7 @@ describe('several Azure objects that share a name', () => {
     return { ...input, live: applied(first.manifest) };
   }
 
-  it('removes no key and needs no proof if an optional object never existed', () => {
+  it('a plan removes no key and needs no proof of absence if an optional Azure object never existed', () => {
     expect(plan(standing(mapping({ data: { V: SECRET, J: KEY } }), 'V', [KEY])).kind).toBe('unchanged');
     const optional = { ...SECRET, optional: true };
     const other = mapping({ data: { V: optional, J: { ...KEY, optional: false } } });
@@ -235,14 +235,14 @@ describe('several Azure objects that share a name', () => {
     expect(plan(standing(same, 'V', [explicit])).kind).toBe('fail');
   });
 
-  it('fails if a required object never existed, although another object with this name was written', () => {
+  it('a plan fails if a required Azure object never existed, although another object with the same name was written', () => {
     const required = { ...KEY, optional: false };
     const removingMapping = mapping({ data: { V: SECRET, J: required }, onSourceMissing: 'removeKeys' });
     const result = plan({ ...standing(removingMapping, 'V', [required]), isProvenAbsent: () => true });
     expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
   });
 
-  it('treats an absent object as written if another mapping wrote the target, because that mapping may have used any of the objects', () => {
+  it('a plan treats an absent Azure object as written if another mapping, which may have used the object, wrote the target', () => {
     const before = mapping({ data: { V: { ...KEY, optional: false } } });
     const { live } = standing(before, 'V', []);
     const now = mapping({ data: { V: SECRET, J: KEY } });
@@ -257,12 +257,15 @@ describe('several Azure objects that share a name', () => {
       'a search',
       mapping({ data: { kty: KEY }, dataFrom: [{ store: 'vault', find: { path: '', tags: {} } }] }),
     ],
-  ])('treats an absent object as written if its key may also come from %s', (_, givenMapping) => {
-    for (const absent of [KEY, { ...SECRET, optional: true }])
-      expect(plan(standing(givenMapping, 'kty', [absent])).kind).toBe('fail');
-  });
+  ])(
+    'a plan treats an absent Azure object as written if its key may also come from %s',
+    (_, givenMapping) => {
+      for (const absent of [KEY, { ...SECRET, optional: true }])
+        expect(plan(standing(givenMapping, 'kty', [absent])).kind).toBe('fail');
+    },
+  );
 
-  it('deletes the target only after each object is proved absent', () => {
+  it('a plan deletes the target only after each Azure object is proved absent', () => {
     const required = { ...KEY, optional: false };
     const deletingMapping = mapping({ data: { V: SECRET, J: required }, onSourceMissing: 'delete' });
     const input = standing(deletingMapping, 'V', []);
@@ -281,11 +284,11 @@ describe('brake', () => {
     share: fc.double({ min: 0, max: 1, noNaN: true }),
   });
 
-  it('never allows the deletion of the last target', () => {
+  it('the brake never allows the deletion of the last target', () => {
     fc.assert(fc.property(input, (given) => !mayDestroy({ ...given, alive: given.proposed })));
   });
 
-  it('never allows more deletions within the time window than the configured share of targets, but always allows one', () => {
+  it('the brake never allows more deletions within the time window than the configured share of targets, but always allows one deletion', () => {
     fc.assert(
       fc.property(input, (given) => {
         const most = Math.max(1, given.share * given.total + 1e-6);
@@ -302,7 +305,7 @@ describe('brake', () => {
     [{ proposed: 29, destroyed: 0, total: 100, alive: 100, share: 0.29 }, true],
     [{ proposed: 1, destroyed: 0, total: 1, alive: 1, share: 1 }, false],
     [{ proposed: 1, destroyed: 0, total: 9, alive: 9, share: 0 }, true],
-  ])('decides for the numbers %o whether the deletion is allowed: %s', (given, expected) => {
+  ])('the brake decides for the numbers %o whether the deletion is allowed: %s', (given, expected) => {
     expect(mayDestroy(given)).toBe(expected);
   });
 });

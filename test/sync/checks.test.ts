@@ -21,7 +21,7 @@ describe('target of type kubernetes.io/tls', () => {
   });
   const sec1 = createPrivateKey(key).export({ type: 'sec1', format: 'pem' });
 
-  it('a target expires when its first certificate expires', () => {
+  it('a TLS target expires when its first certificate expires', () => {
     const expiry = certificateExpiry('kubernetes.io/tls', data({ 'tls.crt': `${cert}${middle.ca}` }));
     expect(expiry).toBe(Date.parse(new X509Certificate(cert).validTo));
     for (const crt of ['', 'x', '-----BEGIN CERTIFICATE-----'])
@@ -30,7 +30,7 @@ describe('target of type kubernetes.io/tls', () => {
     expect(certificateExpiry('kubernetes.io/tls', data({}))).toBeUndefined();
   });
 
-  it.each(['ec', 'rsa', 'ed25519'] as const)('accepts a key pair of type %s', (keyType) => {
+  it.each(['ec', 'rsa', 'ed25519'] as const)('the TLS check accepts a key pair of type %s', (keyType) => {
     const pair = middle.issue({ keyType });
     expect(check(pair.cert, pair.key)).toBeUndefined();
     expect(check(pair.cert, middle.issue({ keyType }).key)?.code).toBe('TLS_MISMATCH');
@@ -45,7 +45,7 @@ describe('target of type kubernetes.io/tls', () => {
     ['CR in the text around', `10 %\r20 %\r\n${cert}x\ry\n${middle.ca}\r`, key],
     ['trailing blanks', cert.replace(/\n/g, ' \t\r\n'), key.replace(/\n/g, ' \n')],
     ['a key in SEC 1', cert, sec1.toString()],
-  ])('accepts certificates and a key with %s', (_, crt, pem) => {
+  ])('the TLS check accepts certificates and a key with %s', (_, crt, pem) => {
     expect(check(crt, pem)).toBeUndefined();
   });
 
@@ -82,11 +82,11 @@ describe('target of type kubernetes.io/tls', () => {
       'tls.crt has a line that ends in CR alone',
     ],
     ['a cut certificate', cert.slice(0, -30), key, 'tls.crt: a PEM block has no end'],
-  ])('rejects certificates and a key with %s', (_, crt, pem, detail) => {
+  ])('the TLS check rejects certificates and a key with %s', (_, crt, pem, detail) => {
     expect(check(crt, pem)).toMatchObject({ code: 'TLS_MISMATCH', detail });
   });
 
-  it('refuses the target if one of its two keys is missing', () => {
+  it('the TLS check refuses the target if either the certificate or the key is missing', () => {
     expect(checkTarget('kubernetes.io/tls', data({ 'tls.crt': cert }))).toMatchObject({
       code: 'TYPE_KEYS_MISSING',
       detail: 'tls.key',
@@ -94,7 +94,7 @@ describe('target of type kubernetes.io/tls', () => {
     expect(codeOf('kubernetes.io/tls', {})).toBe('TYPE_KEYS_MISSING');
   });
 
-  it('shows no private key in an error message', () => {
+  it('the TLS check shows no private key in an error message', () => {
     const error = check(cert, middle.issue().key);
     for (const line of key.split('\n').slice(1, 3)) expect(JSON.stringify(error)).not.toContain(line);
   });
@@ -105,9 +105,12 @@ describe('target with registry credentials', () => {
     ['kubernetes.io/dockerconfigjson', '.dockerconfigjson', '{"auths":{"r.example":{"auth":"eDp5"}}}'],
     ['kubernetes.io/dockerconfigjson', '.dockerconfigjson', '{"auths":{},"credHelpers":{}}'],
     ['kubernetes.io/dockercfg', '.dockercfg', '{"r.example":{"auth":"eDp5"}}'],
-  ])('accepts the type %s with the key %s and the value %s', (type, key, text) => {
-    expect(codeOf(type, { [key]: text })).toBeUndefined();
-  });
+  ])(
+    'the check of registry credentials accepts the type %s with the key %s and the value %s',
+    (type, key, text) => {
+      expect(codeOf(type, { [key]: text })).toBeUndefined();
+    },
+  );
 
   it.each([
     ['kubernetes.io/dockerconfigjson', '.dockerconfigjson', '{"r.example":{"auth":"eDp5"}}'],
@@ -119,9 +122,12 @@ describe('target with registry credentials', () => {
     ['kubernetes.io/dockercfg', '.dockercfg', '{"r.example":"eDp5"}'],
     ['kubernetes.io/dockercfg', '.dockercfg', '[]'],
     ['kubernetes.io/dockercfg', '.dockerconfigjson', '{}'],
-  ])('refuses the type %s with the key %s and the value %s', (type, key, text) => {
-    expect(codeOf(type, { [key]: text })).toBe('TYPE_KEYS_MISSING');
-  });
+  ])(
+    'the check of registry credentials refuses the type %s with the key %s and the value %s',
+    (type, key, text) => {
+      expect(codeOf(type, { [key]: text })).toBe('TYPE_KEYS_MISSING');
+    },
+  );
 });
 
 describe('target of another type', () => {
@@ -137,13 +143,16 @@ describe('target of another type', () => {
     ['Opaque', {}, undefined],
     ['example.com/own', { any: 'x' }, undefined],
     ['constructor', {}, undefined],
-  ])('returns for the type %s and the data %j the error: %s', (type, values, code) => {
-    const result = checkTarget(type, data(values as Record<string, string>));
-    expect(result?.code).toBe(code);
-    if (code === undefined) expect(result).toBeUndefined();
-  });
+  ])(
+    'the check of a target returns, for the type %s and the data %j, the error: %s',
+    (type, values, code) => {
+      const result = checkTarget(type, data(values as Record<string, string>));
+      expect(result?.code).toBe(code);
+      if (code === undefined) expect(result).toBeUndefined();
+    },
+  );
 
-  it('accepts at most 1 MiB in all values of a target together', () => {
+  it('the check of a target accepts at most 1 MiB in all values together', () => {
     const half = 'x'.repeat(MAX_SECRET_BYTES / 2);
     expect(codeOf('Opaque', { a: half, b: half })).toBeUndefined();
     expect(codeOf('Opaque', { a: half, b: half, c: 'x' })).toBe('TOO_LARGE');

@@ -17,7 +17,7 @@ function dataOf(result: ReturnType<typeof shapeDesired>) {
 }
 
 describe('desired content', () => {
-  it('returns the creation time of each version if the store returns it', () => {
+  it('the desired content includes the creation time of each version if the store returns that time', () => {
     const result = shape(mapping({ data: { A: source(), B: source({ key: 'other' }) } }), {
       app: { ...found('1'), createdAt: 5 } as ReadResult,
       other: found('2'),
@@ -25,7 +25,7 @@ describe('desired content', () => {
     expect(result).toMatchObject({ createdAt: new Map([['A', 5]]) });
   });
 
-  it('creates one key for each source, and records the source of each key', () => {
+  it('the desired content has one key for each source, and names the source of each key', () => {
     const result = shape(mapping({ data: { A: source({ property: 'x' }), B: source({ key: 'other' }) } }), {
       app: found('{"x":"1"}', 'v7'),
       other: found('2', 'v8'),
@@ -39,7 +39,7 @@ describe('desired content', () => {
     });
   });
 
-  it('parses each value only once, for any number and order of properties', () => {
+  it('the desired content parses each value only once, for any number and order of properties', () => {
     const readings = { app: found('{"a":{"b":"1","c":"2"},"d":"3"}'), other: found('{"e":"4","f":"5"}') };
     const values = Object.values(readings).flatMap((readResult) =>
       readResult.kind === 'found' ? [readResult.value] : [],
@@ -63,7 +63,7 @@ describe('desired content', () => {
     for (const reveal of reveals) expect(reveal).toHaveBeenCalledTimes(1);
   });
 
-  it('creates a renamed key for each member of a spread value', () => {
+  it('the desired content has a renamed key for each member of a spread value', () => {
     const spread = { ...source(), rename: { prefix: 'App_', case: 'upper' } } as const;
     expect(dataOf(shape(mapping({ dataFrom: [spread] }), { app: found('{"db":"x","url":"y"}') }))).toEqual({
       App_DB: 'x',
@@ -71,7 +71,7 @@ describe('desired content', () => {
     });
   });
 
-  it('replaces invalid characters in keys if the mapping asks for it', () => {
+  it('the desired content has keys without invalid characters if the mapping asks for a replacement', () => {
     const spread = { ...source(), rename: { invalid: 'replace' } } as const;
     expect(
       dataOf(shape(mapping({ dataFrom: [spread] }), { app: found('{"a b":"1","..c":"2","😀":"3"}') })),
@@ -82,12 +82,17 @@ describe('desired content', () => {
     });
   });
 
-  it.each(['a b', '', '.', '..', '..a', 'ä', 'a/b', 'x'.repeat(254)])('never creates the key %j', (name) => {
-    const result = shape(mapping({ dataFrom: [source()] }), { app: found(JSON.stringify({ [name]: 'v' })) });
-    expect(result).toMatchObject({ kind: 'failed', error: { code: 'KEY_INVALID' } });
-  });
+  it.each(['a b', '', '.', '..', '..a', 'ä', 'a/b', 'x'.repeat(254)])(
+    'the desired content never has the key %j',
+    (name) => {
+      const result = shape(mapping({ dataFrom: [source()] }), {
+        app: found(JSON.stringify({ [name]: 'v' })),
+      });
+      expect(result).toMatchObject({ kind: 'failed', error: { code: 'KEY_INVALID' } });
+    },
+  );
 
-  it('rejects a key that comes from two sources, and names both sources', () => {
+  it('the desired content is rejected if a key comes from two sources, and the error names both sources', () => {
     const result = shape(mapping({ data: { a: source({ key: 'other' }) }, dataFrom: [source()] }), {
       app: found('{"a":"1"}'),
       other: found('1'),
@@ -96,13 +101,13 @@ describe('desired content', () => {
     expect(result.kind === 'failed' && result.error.message).toMatch(/key other.*key app, property a/);
   });
 
-  it('rejects two keys that become equal after they are renamed', () => {
+  it('the desired content is rejected if two keys become equal after they are renamed', () => {
     const spread = { ...source(), rename: { case: 'upper' } } as const;
     const result = shape(mapping({ dataFrom: [spread] }), { app: found('{"a":"1","A":"2"}') });
     expect(result).toMatchObject({ kind: 'failed', error: { code: 'KEY_COLLISION' } });
   });
 
-  it('fails if any of the sources failed', () => {
+  it('the desired content fails if any of the sources failed', () => {
     const failed: ReadResult = { kind: 'failed', error: new AppError('STORE_UNAVAILABLE') };
     const result = shape(mapping({ data: { A: source(), B: source({ key: 'other', optional: true }) } }), {
       app: found('1'),
@@ -111,7 +116,7 @@ describe('desired content', () => {
     expect(result).toMatchObject({ kind: 'failed', error: { code: 'STORE_UNAVAILABLE' } });
   });
 
-  it('creates no key for an absent optional source, and names that source', () => {
+  it('the desired content has no key for an absent optional source, but names that source', () => {
     const optional = source({ key: 'other', optional: true });
     const result = shape(mapping({ data: { A: source(), B: optional } }), {
       app: found('1'),
@@ -121,7 +126,7 @@ describe('desired content', () => {
     expect(result).toMatchObject({ absent: [optional] });
   });
 
-  it('creates no key for a missing optional property, but rejects an optional value that is not an object', () => {
+  it('the desired content has no key for a missing optional property, but is rejected if the value is not an object', () => {
     const optional = source({ property: 'x', optional: true });
     expect(dataOf(shape(mapping({ data: { A: optional } }), { app: found('{}') }))).toEqual({});
     expect(shape(mapping({ data: { A: optional } }), { app: found('text') })).toMatchObject({
@@ -129,7 +134,7 @@ describe('desired content', () => {
     });
   });
 
-  it('names every absent source, whether optional or required', () => {
+  it('the desired content names every absent source, whether optional or required', () => {
     const result = shape(mapping({ data: { A: source() } }), { app: { kind: 'absent' } });
     expect(result).toMatchObject({ kind: 'ready', data: new Map(), absent: [source()] });
   });

@@ -49,7 +49,7 @@ function planKind(live: LiveSecret, other: Partial<PlanInput> = {}): string {
 }
 
 describe('drift', () => {
-  it('detects drift by unchanged source versions if the fingerprint was made with another key', () => {
+  it('drift is detected by unchanged source versions if the fingerprint was made with another key', () => {
     const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(9)));
     expect(planKind(target, { fingerprints })).toBe('unchanged -');
     expect(planKind({ ...target, data: data({ a: 'theirs' }) }, { fingerprints })).toBe('update drift');
@@ -57,7 +57,7 @@ describe('drift', () => {
     expect(planKind({ ...target, data: data({ a: 'theirs' }) }, rotated)).toBe('update -');
   });
 
-  it('detects drift with the older fingerprint key if the source versions are fingerprints too', () => {
+  it('drift is detected with the older fingerprint key if the source versions are themselves fingerprints', () => {
     const bytes = (n: number) => SecretValue.fromBytes(new Uint8Array(32).fill(n));
     const [older, newer] = [createFingerprinter(bytes(8)), createFingerprinter(bytes(9), [bytes(8)])];
     const at = (fingerprints: Fingerprinter, text: string) => ({
@@ -73,7 +73,7 @@ describe('drift', () => {
     expect(planKind(edited, at(createFingerprinter(bytes(9)), '1'))).toBe('update -');
   });
 
-  it('reports no drift if only the fingerprint key changed, even if there are too many sources to record them', () => {
+  it('drift is not reported if only the fingerprint key changed, even if there are too many sources to record', () => {
     const names = Array.from({ length: 1_200 }, (_, n) => `a-source-with-a-long-name-${n}`);
     const many = (count: number): Desired => ({
       kind: 'ready',
@@ -104,11 +104,11 @@ describe('drift', () => {
       { ...touched('annotations', { [ANNOTATION.fingerprint]: 'x' }), data: data({}) },
     ],
     ['changes onMappingRemoved', touched('annotations', { [ANNOTATION.onMappingRemoved]: 'delete' })],
-  ])('detects drift if somebody %s', (_, live) => {
+  ])('drift is detected if somebody %s', (_, live) => {
     expect(planKind(live)).toBe('update drift');
   });
 
-  it('detects drift if somebody changed the type or the field `immutable`', () => {
+  it('drift is detected if somebody changed the type or the field `immutable`', () => {
     const recreate = mapping({ target: { ...input.mapping.target, recreate: true } });
     expect(planKind({ ...target, type: 'theirs' }, { mapping: recreate })).toBe('recreate drift');
     expect(planKind({ ...target, immutable: true }, { mapping: recreate })).toBe('recreate drift');
@@ -116,7 +116,7 @@ describe('drift', () => {
 });
 
 describe('difference that does not count as drift', () => {
-  it('finds no difference if the target is equal to the desired state', () => {
+  it('drift is not reported if the target is equal to the desired state', () => {
     expect(planKind(target)).toBe('unchanged -');
     expect(planKind({ ...target, labels: { ...target.labels, theirs: 'x' } })).toBe('unchanged -');
   });
@@ -129,12 +129,12 @@ describe('difference that does not count as drift', () => {
     ['when the store has another definition', { stores: new Map([['vault', 'moved']]) }],
     ['when a policy changed', { mapping: { ...input.mapping, onMappingRemoved: 'delete' as const } }],
     ['when the instance has another name', { instance: 'new', formerInstances: ['prod'] }],
-  ])('finds a difference that is no drift %s, with or without a manual edit', (_, other) => {
+  ])('a difference does not count as drift %s, with or without a manual edit', (_, other) => {
     expect(planKind(target, other)).toBe('update -');
     expect(planKind({ ...target, data: data({ a: 'theirs' }) }, other)).toBe('update -');
   });
 
-  it('assumes no drift if both the fingerprint and the source versions were made with another key', () => {
+  it('drift is not assumed if both the fingerprint and the source versions were made with another key', () => {
     const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(9)));
     const versionBy = (by: typeof fingerprints) => by.value(SecretValue.fromText('1'));
     const before = made({ ...input, desired: ready('1', versionBy(input.fingerprints)) });
@@ -143,13 +143,13 @@ describe('difference that does not count as drift', () => {
     expect(planKind({ ...before, data: data({ a: 'theirs' }) }, now)).toBe('update -');
   });
 
-  it('assumes no drift if the annotations do not show what we wrote last', () => {
+  it('drift is not assumed if the annotations do not show our last write', () => {
     const names = [ANNOTATION.fingerprint, ANNOTATION.sources];
     const bare = touched('annotations', Object.fromEntries(names.map((name) => [name, undefined])));
     expect(planKind(bare)).toBe('update -');
   });
 
-  it('assumes no drift if the target is adopted', () => {
+  it('drift is not assumed if the target is adopted', () => {
     const foreign = { ...target, labels: {}, ours: undefined };
     expect(planKind(foreign, { mapping: { ...input.mapping, onConflict: 'adopt' } })).toBe('update -');
   });

@@ -33,11 +33,11 @@ describe('name of a key relative to the search path', () => {
     ['feat', 'feature-x', undefined],
     ['features/', 'other/flag', undefined],
     ['features/', 'features/', undefined],
-  ])('derives from the path %j and the key %j the name %j', (path, key, name) => {
+  ])('a search with the path %j gives the key %j the name %j', (path, key, name) => {
     expect(relativeName(search({ path }), key)).toBe(name);
   });
 
-  it('uses all text after the path as the name if keys of the store contain no slashes', () => {
+  it('a search uses all text after the path as the name if keys of the store contain no slashes', () => {
     const flat = search({ path: 'flag-' }, { isFlat: true });
     expect(relativeName(flat, 'flag-a')).toBe('a');
     expect(relativeName(flat, 'other')).toBeUndefined();
@@ -52,11 +52,11 @@ describe('pattern of a search', () => {
     ['(?i)^x', ['f/Xa', 'f/xb', 'f/y'], ['f/Xa', 'f/xb']],
     ['^a/', ['f/a/b', 'f/b/a'], ['f/a/b']],
     ['^f/', ['f/a'], []],
-  ])('the pattern `%s` reduces the keys %j to %j', (name, keys, expected) => {
+  ])('the search pattern `%s` reduces the keys %j to %j', (name, keys, expected) => {
     expect(matching(search({ path: 'f', name }), keys)).toEqual(expected);
   });
 
-  it('matches any pattern in linear time', () => {
+  it('any search pattern is matched in linear time', () => {
     const keys = [`f/${'a'.repeat(50_000)}`];
     expect(matching(search({ path: 'f', name: '^(a+)+$b' }), keys)).toEqual([]);
     expect(matching(search({ path: 'f', name: '^(a|a)*c' }), keys)).toEqual([]);
@@ -71,7 +71,7 @@ describe('pattern of a search', () => {
     ['(a)\\1', false],
     ['(', false],
     ['a{1,100000}', false],
-  ])('validates the pattern %j with the result %s', (text, can) => {
+  ])('the search pattern %j is validated with the result %s', (text, can) => {
     expect(isNamePattern(text)).toBe(can);
   });
 });
@@ -87,7 +87,7 @@ describe('search result', () => {
     return shapeDesired(mapping({ dataFrom: [definition] }), readings, [{ search: definition, keys }]);
   };
 
-  it('creates one key of the Secret for each found key, named relative to the path', () => {
+  it('a search result creates one key of the Secret for each found key, named relative to the path', () => {
     const definition = search({ path: 'features/' }, { rename: { case: 'upper', prefix: 'f_' } });
     const expected = shape(definition, ['features/a', 'features/b'], {
       'features/a': '1',
@@ -98,16 +98,16 @@ describe('search result', () => {
     expect(expected.sources.get('f_A')).toEqual({ store: 'vault', key: 'features/a', version: '7' });
   });
 
-  it('decodes the found values if the mapping asks for it', () => {
+  it('a search result is decoded if the mapping asks for decoding', () => {
     const expected = shape(search({}, { decode: 'base64' }), ['a'], { a: 'aGVsbG8=' });
     expect(expected.kind === 'ready' && texts(expected.data)).toEqual({ a: 'hello' });
   });
 
-  it('accepts a search that finds no keys', () => {
+  it('a search result without keys is accepted', () => {
     expect(shape(search(), [], {})).toMatchObject({ kind: 'ready', absent: [] });
   });
 
-  it('fails with KEY_INVALID if Kubernetes rejects a name, unless invalid characters are replaced', () => {
+  it('a search result fails with KEY_INVALID if Kubernetes rejects a name, unless invalid characters are replaced', () => {
     expect(shape(search(), ['a/b'], { 'a/b': '1' })).toMatchObject({
       kind: 'failed',
       error: { code: 'KEY_INVALID', subject: 'store vault, key a/b' },
@@ -116,7 +116,7 @@ describe('search result', () => {
     expect(replaced.kind === 'ready' && texts(replaced.data)).toEqual({ a_b: '1' });
   });
 
-  it('rejects found keys that collide with keys of other sources or with each other', () => {
+  it('a search result is rejected if found keys collide with keys of other sources or with each other', () => {
     const rename = { invalid: 'replace' } as const;
     expect(shape(search({}, { rename }), ['a/b', 'a_b'], { 'a/b': '1', a_b: '1' })).toMatchObject({
       kind: 'failed',
@@ -152,13 +152,13 @@ describe('keys that a search no longer finds', () => {
     more: Parameters<typeof mapping>[0] = {},
   ) => findLostKeys({ search: it_, keys } satisfies FoundKeys, at, extra, mapping(more));
 
-  it('returns the recorded keys that the current search did not find', () => {
+  it('findLostKeys returns the recorded keys that the current search did not find', () => {
     const written = { 'F_flag-a': entry('f/flag-a'), 'F_flag-b': entry('f/flag-b') };
     expect(left(['f/flag-b'], owned(written))).toEqual(['f/flag-a']);
     expect(left(['f/flag-a', 'f/flag-b'], owned(written))).toEqual([]);
   });
 
-  it('excludes recorded keys if the mapping no longer has their store, path, name or property', () => {
+  it('findLostKeys excludes recorded keys if the mapping no longer has their store, path, name or property', () => {
     const written = {
       a: entry('f/flag-a', { store: 'other' }),
       b: entry('g/flag-b'),
@@ -168,17 +168,17 @@ describe('keys that a search no longer finds', () => {
     expect(left([], owned(written))).toEqual([]);
   });
 
-  it('excludes keys from `data`, because `data` has its own rules for missing sources', () => {
+  it('findLostKeys excludes keys from `data`, because `data` has its own rules for missing sources', () => {
     const given = { data: { CFG: source({ key: 'f/flag-a', optional: true }) } };
     const written = { CFG: entry('f/flag-a'), 'F_flag-b': entry('f/flag-b') };
     expect(left([], owned(written), [], given)).toEqual(['f/flag-b']);
   });
 
-  it('returns keys that are no longer found even if the prefix of the keys in the Secret has changed', () => {
+  it('findLostKeys returns keys that are no longer found even if the prefix of the keys in the Secret has changed', () => {
     expect(left([], owned({ 'OLD_flag-a': entry('f/flag-a') }))).toEqual(['f/flag-a']);
   });
 
-  it('returns an empty list if the target is missing or does not belong to us', () => {
+  it('findLostKeys returns an empty list if the target is missing or does not belong to us', () => {
     expect(left([], undefined)).toEqual([]);
     expect(
       left([], live({ annotations: { [ANNOTATION.sources]: JSON.stringify({ a: entry('f/flag-a') }) } })),
@@ -194,7 +194,7 @@ describe('keys that a search no longer finds', () => {
     ],
     ['anyCase', ['FLAG-found', 'Flag-Found', 'flag-gone'], ['flag-gone']],
   ] as const)(
-    'excludes keys that a search of their store can never return: %s',
+    'findLostKeys excludes keys that a search of their store can never return: %s',
     (unlisted, named, expected) => {
       const path = unlisted === 'dotted' ? 'f/' : '';
       const written = Object.fromEntries(named.map((key, n) => [`k${n}`, entry(key)]));
@@ -212,12 +212,12 @@ describe('keys that a search no longer finds', () => {
     expect(configHash(hash)).toBe(configHash(mapping({ dataFrom: [entry_] })));
   });
 
-  it('includes keys in a folder with a leading dot if this folder is the path of the search', () => {
+  it('findLostKeys includes keys in a folder with a leading dot if this folder is the path of the search', () => {
     const all = { search: search({ path: '.f' }, { unlisted: 'dotted' }), keys: [] };
     expect(findLostKeys(all, owned({ a: entry('.f/a') }), [], mapping({}))).toEqual(['.f/a']);
   });
 
-  it('derives the recorded keys from the keys of the Secret if the annotation is too small to list the sources', () => {
+  it('findLostKeys derives the recorded keys from the keys of the Secret if the annotation is too small to list the sources', () => {
     const at = owned({ count: 9000, fingerprint: 'x' }, { 'F_flag-a': '1', OTHER: '2' });
     expect(left([], at, ['F_flag-a'])).toEqual(['f/flag-a']);
     const rename = { case: 'upper' } as const;
@@ -248,13 +248,13 @@ describe('listed key that cannot be read', () => {
     ['does not exist', { kind: 'absent' } as const],
     ['is deleted', failed('SOURCE_DELETED')],
     ['has no current version', failed('VERSION_GONE')],
-  ])('skips a listed key that %s, unless the target was made from it', (_, result) => {
+  ])('a listed key that %s is skipped, unless the target was made from that key', (_, result) => {
     expect(kept(result)).toEqual(['f/a']);
     expect(kept(result, written)).toEqual(['f/a', 'f/b']);
   });
 
   it.each(['ACCESS_DENIED', 'SOURCE_DISABLED', 'STORE_UNAVAILABLE'] as const)(
-    'does not skip a listed key whose read fails with %s',
+    'a listed key is not skipped if its read fails with %s',
     (code) => {
       expect(kept(failed(code))).toEqual(['f/a', 'f/b']);
     },

@@ -41,14 +41,14 @@ function carriedOut(input: PlanInput): Partial<PlanInput> {
 }
 
 describe('merge into a Secret', () => {
-  it('waits until somebody else creates the Secret', () => {
+  it('a merge waits until somebody else creates the Secret', () => {
     expect(plan(merging({ live: undefined }))).toMatchObject({
       kind: 'fail',
       error: { code: 'SECRET_MISSING' },
     });
   });
 
-  it('adds our keys and records their sources, but adds no ownership labels', () => {
+  it('a merge adds our keys and records their sources, but adds no ownership labels', () => {
     const planned = plan(merging());
     expect(planned).toMatchObject({
       kind: 'merge',
@@ -63,7 +63,7 @@ describe('merge into a Secret', () => {
     expect(MERGE_ANNOTATION.length - MERGE_ANNOTATION.indexOf('/') - 1).toBeLessThanOrEqual(63);
   });
 
-  it('adds the labels and annotations that the mapping configures for the merge', () => {
+  it('a merge adds the labels and annotations that the mapping configures for the merge', () => {
     const target = { mode: 'merge', labels: { team: 'a' }, annotations: { note: 'b' } } as const;
     const planned = plan(merging({ mapping: mapping({ target }) }));
     expect(planned).toMatchObject({
@@ -72,7 +72,7 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('changes nothing in a second run', () => {
+  it('a merge changes nothing in a second run', () => {
     const input = merging();
     expect(plan(merging(carriedOut(input)))).toMatchObject({
       kind: 'unchanged',
@@ -80,7 +80,7 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('changes and removes only keys that we added', () => {
+  it('a merge changes and removes only keys that we added', () => {
     const done = carriedOut(merging({}, { KEY: '1', OLD: '2' }));
     expect(plan(merging(done, { KEY: 'new' }))).toMatchObject({
       kind: 'merge',
@@ -91,7 +91,7 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('shares a key with other managers if they own it with the value that we want', () => {
+  it('a merge shares a key with other managers if they own the key with the value that we want', () => {
     const shared = live({ data: data({ KEY: '1', THEIRS: 't' }) });
     expect(plan(merging({ live: shared }))).toMatchObject({
       kind: 'merge',
@@ -99,7 +99,7 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('refuses to merge a key that other managers own with another value', () => {
+  it('a merge is refused if other managers own one of our keys with another value', () => {
     const held = live({ data: data({ KEY: 'theirs', THEIRS: 't' }) });
     expect(plan(merging({ live: held }))).toMatchObject({
       kind: 'refuse',
@@ -111,12 +111,12 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('merges in the same way for any owner of the Secret', () => {
+  it('a merge has the same result for any owner of the Secret', () => {
     const controlled = live({ controlled: true, data: data({ THEIRS: 't' }) });
     expect(plan(merging({ live: controlled })).kind).toBe('merge');
   });
 
-  it('refuses to merge if a mapping owns the Secret, because the owner would remove the merged keys', () => {
+  it('a merge is refused if a mapping owns the Secret, because the owner would remove the merged keys', () => {
     const labels = { [LABEL.instance]: 'prod', [LABEL.mapping]: 'other' };
     expect(plan(merging({ live: live({ labels }) }))).toMatchObject({
       kind: 'refuse',
@@ -130,7 +130,7 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('refuses to merge if another merge uses an equal field manager, because the keys of both could not be distinguished', () => {
+  it('a merge is refused if another merge uses an equal field manager, because their keys could not be distinguished', () => {
     const named = (instance: string, name: string): PlanInput =>
       merging({ instance, mapping: mapping({ name, target: { mode: 'merge' }, data: { KEY: source() } }) });
     const first = named('a', 'b.c');
@@ -143,7 +143,7 @@ describe('merge into a Secret', () => {
     expect(plan({ ...first, ...carriedOut(first) }).kind).toBe('unchanged');
   });
 
-  it('refuses to merge if the type of the Secret forbids one of our keys, but not if it forbids keys of other owners', () => {
+  it('a merge is refused if the type of the Secret forbids one of our keys, but not if it forbids keys of other owners', () => {
     const [crt, key] = [{ 'tls.crt': 'no certificate' }, { 'tls.key': 'no key' }];
     const tls = (held: Record<string, string>) =>
       live({ type: 'kubernetes.io/tls', data: data({ ...held }) });
@@ -155,7 +155,7 @@ describe('merge into a Secret', () => {
     expect(given({ 'ca.crt': 'x' }, { ...crt, ...key }).kind).toBe('merge');
   });
 
-  it('holds a merge that would remove all our keys, and keeps the Secret', () => {
+  it('a merge is held if it would remove all our keys, and the Secret stays unchanged', () => {
     const done = carriedOut(merging());
     expect(plan(merging(done, {}))).toMatchObject({
       kind: 'hold',
@@ -166,7 +166,7 @@ describe('merge into a Secret', () => {
     expect(plan(merging({}, {})).kind).toBe('merge');
   });
 
-  it('holds a merge even if all sources are proved absent, unless the Secret is immutable', () => {
+  it('a merge that would remove all our keys is held even if all sources are proved absent, unless the Secret is immutable', () => {
     const absentInput = {
       ...carriedOut(merging()),
       mapping: mapping({ target: { mode: 'merge' }, data: { KEY: source() }, onSourceMissing: 'delete' }),
@@ -182,7 +182,7 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('keeps the key of a missing optional source even if somebody removed our annotation', () => {
+  it('a merge keeps the key of a missing optional source even if somebody removed our annotation', () => {
     const optional = source({ optional: true });
     const done = carriedOut(merging({}, { KEY: '1', OTHER: '2' }));
     const absentInput = {
@@ -200,7 +200,7 @@ describe('merge into a Secret', () => {
     expect(plan(merging({ ...absentInput, merged: [] }))).toMatchObject({ kind: 'merge' });
   });
 
-  it('keeps the key of a missing source until the absence is proved and the mapping allows the removal', () => {
+  it('a merge keeps the key of a missing source until the absence is proved and the mapping allows the removal', () => {
     const done = carriedOut(merging({}, { KEY: '1', OTHER: '2' }));
     const absentInput = {
       ...done,
@@ -222,7 +222,7 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('changes no data of an immutable Secret, and adds no key to a Secret that grants access', () => {
+  it('a merge changes no data of an immutable Secret, and adds no key to a Secret that grants access', () => {
     expect(plan(merging({ live: live({ immutable: true }) }))).toMatchObject({
       kind: 'refuse',
       error: { code: 'IMMUTABLE' },
@@ -236,7 +236,7 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('counts the keys of other owners toward the limit of 1 MiB', () => {
+  it('a merge counts the keys of other owners toward the limit of 1 MiB', () => {
     const half = 'x'.repeat(512 * 1024);
     const full = live({ data: data({ THEIRS: half }) });
     expect(plan(merging({ live: full }, { KEY: half })).kind).toBe('merge');
@@ -246,7 +246,7 @@ describe('merge into a Secret', () => {
     });
   });
 
-  it('ignores a damaged annotation, and writes a correct one', () => {
+  it('a merge ignores a damaged annotation, and writes a correct annotation', () => {
     const done = carriedOut(merging());
     for (const text of ['', '{', '[]', 'null', '{"sources":1}'])
       expect(
@@ -255,7 +255,7 @@ describe('merge into a Secret', () => {
       ).toBe('merge');
   });
 
-  it('does not write the Secret again if only the fingerprint key changed', () => {
+  it('a merge does not write the Secret again if only the fingerprint key changed', () => {
     const input = merging();
     const other = '0'.repeat(8);
     const done = carriedOut(input);
@@ -279,7 +279,7 @@ describe('merge of a former instance', () => {
     ['change', 'new'],
     ['keep', '1'],
   ])(
-    'takes over a former merge without a change of its data, before the old field manager releases it: %s',
+    'a merge takes over a former merge without a change of data, before the old field manager releases the keys: %s',
     (action, value) => {
       const planned = plan(renamed({ KEY: value }));
       expect(planned).toMatchObject({
@@ -295,7 +295,7 @@ describe('merge of a former instance', () => {
     },
   );
 
-  it('adds an annotation of the current instance with the content of the former annotation', () => {
+  it('a merge that takes over a former merge adds an annotation of the current instance with the content of the former annotation', () => {
     const input = renamed({ KEY: 'new' });
     const planned = plan(input);
     if (planned.kind !== 'merge') throw new Error(`it is ${planned.kind}`);
@@ -305,7 +305,7 @@ describe('merge of a former instance', () => {
     expect(markIn(planned.manifest.annotations[MERGE_ANNOTATION]).fingerprint).not.toBe(before.fingerprint);
   });
 
-  it('takes over in the first step only the labels and annotations that already exist', () => {
+  it('a merge that takes over a former merge first takes over only the labels and annotations that already exist', () => {
     const target = (team: string) =>
       mapping({ target: { mode: 'merge', labels: { team, app: 'x' }, annotations: { note: team } } });
     const planned = plan({ ...renamed({ KEY: '1' }, { mapping: target('a') }), mapping: target('b') });
@@ -315,7 +315,7 @@ describe('merge of a former instance', () => {
     expect(planned.manifest).toMatchObject({ labels: { team: 'b', app: 'x' }, annotations: { note: 'b' } });
   });
 
-  it('removes a key only if its absence is proved, and all keys only after a person releases the change', () => {
+  it('a merge that takes over a former merge removes only keys that are proved absent, and removes all keys only after a release', () => {
     const absentInput = {
       ...renamed({}),
       desired: { kind: 'ready', data: new Map(), sources: new Map(), absent: [source()] },
@@ -327,7 +327,7 @@ describe('merge of a former instance', () => {
     });
   });
 
-  it('treats the merge as foreign if its instance is not in the list of former instances', () => {
+  it('a former merge is treated as foreign if its instance is not in the list of former instances', () => {
     const { former: _, ...input } = renamed({ KEY: 'new' });
     expect(plan(input)).toMatchObject({ kind: 'refuse', error: { code: 'CONFLICT' } });
   });
@@ -339,7 +339,7 @@ describe('merge of an orphaned mapping', () => {
     return merging({ live: before.live, orphaned: [{ instance: 'prod', mapping: 'before', keys }] }, values);
   };
 
-  it('lets a mapping take over an orphaned merge if the mapping has all keys of the merge, because it may be the old mapping under a new name', () => {
+  it('a mapping takes over an orphaned merge if the mapping has all keys of that merge', () => {
     expect(plan(left({ KEY: 'new', MORE: 'x' }, ['KEY']))).toMatchObject({
       kind: 'merge',
       keys: [
@@ -353,21 +353,21 @@ describe('merge of an orphaned mapping', () => {
     });
   });
 
-  it('does not take over an orphaned merge if some of its keys must be kept', () => {
+  it('a mapping does not take over an orphaned merge if the mapping lacks a key of that merge', () => {
     expect(plan(left({ KEY: 'new' }, ['KEY', 'KEPT']))).toMatchObject({
       kind: 'refuse',
       error: { code: 'CONFLICT' },
     });
   });
 
-  it('ignores an orphaned merge without keys', () => {
+  it('a mapping ignores an orphaned merge without keys', () => {
     const planned = plan(left({ MORE: 'x' }, []));
     expect(planned).toMatchObject({ kind: 'merge', keys: [{ name: 'MORE', action: 'add' }], first: [] });
   });
 });
 
 describe('field manager of a merge', () => {
-  it('names the field manager after instance and mapping, in a name that is short enough for the API server', () => {
+  it('the field manager of a merge is named after instance and mapping, with a name short enough for the API server', () => {
     expect(mergeManager('prod-eu', 'payments')).toBe('secretbridge.prod-eu.payments');
     const [long, longer] = [
       mergeManager('i'.repeat(63), 'm'.repeat(63)),
@@ -378,7 +378,7 @@ describe('field manager of a merge', () => {
     expect(mergeAnnotation('a', 'b')).not.toBe(mergeAnnotation('a', 'c'));
   });
 
-  it('records a merge in an annotation that owned targets do not have', () => {
+  it('a merge is recorded in an annotation that owned targets do not have', () => {
     expect(Object.values(ANNOTATION)).not.toContain(MERGE_ANNOTATION);
   });
 });

@@ -19,7 +19,7 @@ describe('search pattern', () => {
     // Flags and empty quotes cannot be repeated, so the count applies to the group in front of them.
     [`(?:${'a'.repeat(110)})(?i){100}`],
     [`(?:${'a'.repeat(110)})\\Q\\E{100}`],
-  ])('does not compile a search pattern that is too complex: %s', (text) => {
+  ])('a search pattern is not compiled if it is too complex: %s', (text) => {
     expect(isSmallPattern(text)).toBe(false);
     expect(compilePattern(text)).toBe('invalid');
   });
@@ -35,12 +35,12 @@ describe('search pattern', () => {
     '\\Q[(a{1000}\\E{2}',
     '(?i)a(?-i)\\Q[b',
     'a{,5}b{x}',
-  ])('compiles a search pattern that is long but not complex: %s', (text) => {
+  ])('a search pattern is compiled if it is long but not complex: %s', (text) => {
     expect(isSmallPattern(text)).toBe(true);
     expect(compilePattern(text)).toBeInstanceOf(RE2JS);
   });
 
-  it('estimates the size of a pattern accurately before it compiles the pattern', () => {
+  it('the size of a search pattern is estimated accurately before the pattern is compiled', () => {
     const atom = fc.constantFrom(
       'a',
       '.',
@@ -86,7 +86,7 @@ describe('search pattern', () => {
     );
   });
 
-  it('keeps patterns in a cache of limited size, so that many patterns do not fill the memory', () => {
+  it('the cache of search patterns has a limited size, so that many patterns do not fill the memory', () => {
     const many = Array.from({ length: 30 }, (_, n) => `x${n}${'a{1000}'.repeat(8)}`);
     const first = compilePattern('kept');
     expect(compilePattern('kept')).toBe(first);

@@ -41,7 +41,7 @@ function versions(original: Mapping, to: Pin, stores = STORES): readonly string[
 }
 
 describe('mapping pinned to a record', () => {
-  it('uses the recorded version of each source, and the current version of a source without a record', () => {
+  it('a pinned mapping uses the recorded version of each source, and the current version of a source without a record', () => {
     const it_ = mapping({
       data: {
         A: source({ key: 'a' }),
@@ -56,12 +56,12 @@ describe('mapping pinned to a record', () => {
     expect([...refs].map((ref) => JSON.parse(ref)[1])).toEqual(['a', 'old', 'env']);
   });
 
-  it('reads another property of a key at the version that is recorded for that key', () => {
+  it('a pinned mapping reads another property of a key at the version that is recorded for that key', () => {
     const it_ = mapping({ data: { USER: source({ key: 'db', property: 'user' }) } });
     expect(versions(it_, pin(at('db', '4', 'password')))).toEqual(['USER=db@4']);
   });
 
-  it('changes only the versions of the mapping, and keeps decoding, properties, objects and renaming', () => {
+  it('a pinned mapping differs only in the versions, and keeps decoding, properties, objects and renaming', () => {
     const it_ = mapping({
       data: {
         A: source({ key: 'a', property: 'p', decode: 'base64', object: 'certificate', optional: true }),
@@ -76,7 +76,7 @@ describe('mapping pinned to a record', () => {
     });
   });
 
-  it('uses two recorded versions of one key if they are recorded for different properties', () => {
+  it('a pinned mapping uses two recorded versions of one key if they are recorded for different properties', () => {
     const it_ = mapping({
       data: { A: source({ key: 'db', property: 'a' }), B: source({ key: 'db', property: 'b' }) },
       dataFrom: [source({ key: 'db', property: 'more' })],
@@ -85,7 +85,7 @@ describe('mapping pinned to a record', () => {
     expect(versions(it_, to)).toEqual(['A=db@1', 'B=db@2', 'db@3']);
   });
 
-  it('rejects two recorded versions of one source as ambiguous', () => {
+  it('a pinned mapping rejects two recorded versions of one source as ambiguous', () => {
     const it_ = mapping({
       data: { NOW: source({ key: 'api' }), BEFORE: source({ key: 'api', version: 'AWSPREVIOUS' }) },
     });
@@ -98,14 +98,14 @@ describe('mapping pinned to a record', () => {
     ['with the same definition', STORES, ['A=a@1']],
     // No source of the mapping can use a store that is not configured.
     ['that is no longer configured', new Map<string, string>(), ['A=a@1']],
-  ])('checks the recorded definition of a store %s', (_, stores, expected) => {
+  ])('a pinned mapping checks the recorded definition of a store %s', (_, stores, expected) => {
     expect(versions(mapping({ data: { A: source({ key: 'a' }) } }), pin(at('a', '1')), stores)).toEqual(
       expected,
     );
   });
 
   describe('mapping with a search, pinned to a record', () => {
-    it('uses the keys that the search found at the time of the record, under their current names', () => {
+    it('a pinned mapping with a search uses the keys that the search found at the time of the record, under their current names', () => {
       const it_ = mapping({ dataFrom: [{ ...search('flags/'), rename: { case: 'upper' } }] });
       expect(versions(it_, pin(at('flags/a', '1'), at('flags/b', '2'), at('other', '3')))).toEqual([
         'A=flags/a@1',
@@ -113,22 +113,22 @@ describe('mapping pinned to a record', () => {
       ]);
     });
 
-    it('does not treat members of a spread object as found keys', () => {
+    it('a pinned mapping with a search does not treat members of a spread object as found keys', () => {
       const it_ = mapping({ dataFrom: [search('flags')] });
       expect(versions(it_, pin(at('flags/a', '1'), at('flags/env', '2', 'X')))).toEqual(['a=flags/a@1']);
     });
 
-    it('applies the current name pattern of the search, but not its tags', () => {
+    it('a pinned mapping with a search applies the current name pattern of the search, but not its tags', () => {
       const it_ = mapping({ dataFrom: [search('flags', { name: '^a', tags: { live: 'true' } })] });
       expect(versions(it_, pin(at('flags/a', '1'), at('flags/b', '1')))).toEqual(['a=flags/a@1']);
     });
 
-    it('ignores recorded keys that no search can find, because such keys came from `data`', () => {
+    it('a pinned mapping with a search ignores recorded keys that no search can find, because such keys came from `data`', () => {
       const found: Search = { ...search(''), unlisted: 'dotted' };
       expect(versions(mapping({ dataFrom: [found] }), pin(at('a', '1'), at('.b', '2')))).toEqual(['a=a@1']);
     });
 
-    it("uses the mapping's own source for a key in `data`, if the tags may have excluded that key from the search", () => {
+    it('a pinned mapping with a search uses the source in `data` for a key that the tags may have excluded from the search', () => {
       const it_ = mapping({
         data: { NAMED: source({ key: 'flags/n' }) },
         dataFrom: [search('flags', { tags: { live: 'true' } })],
@@ -139,23 +139,23 @@ describe('mapping pinned to a record', () => {
       ]);
     });
 
-    it('rejects a found key if the mapping now uses its name for another source', () => {
+    it('a pinned mapping with a search rejects a found key if the mapping now uses its name for another source', () => {
       const it_ = mapping({ data: { a: source({ key: 'mine' }) }, dataFrom: [search('flags')] });
       expect(versions(it_, pin(at('flags/a', '1')))).toBe('KEY_COLLISION');
     });
 
-    it('rejects two recorded versions of one found key', () => {
+    it('a pinned mapping with a search rejects two recorded versions of one found key', () => {
       const it_ = mapping({ dataFrom: [search('flags')] });
       expect(versions(it_, pin(at('flags/a', '1'), at('flags/a', '2')))).toBe('ROLLBACK_AMBIGUOUS');
     });
 
-    it('rejects names that cannot be keys of a Secret', () => {
+    it('a pinned mapping with a search rejects names that cannot be keys of a Secret', () => {
       const it_ = mapping({ dataFrom: [search('flags')] });
       expect(versions(it_, pin(at('flags/a/b', '1')))).toBe('KEY_INVALID');
     });
   });
 
-  it('lists all sources of the mapping before any read, so that the access rules can be checked', () => {
+  it('a pinned mapping lists all sources of the mapping before any read, so that the access rules can be checked', () => {
     const it_ = mapping({ data: { A: source({ key: 'a' }) }, dataFrom: [search('flags')] });
     const { mapping: then } = pinMapping(it_, pin(at('a', '1'), at('flags/b', '2')), STORES);
     expect(sourcesOf(then).map(({ key }) => key)).toEqual(['a', 'flags/b']);

@@ -31,7 +31,7 @@ function actions(result: ReturnType<typeof plan>): Record<string, string> {
 describe('a managed target', () => {
   const input = planInput({ desired: ready({ a: '1', b: '2' }) });
 
-  it('creates a target with labels and annotations that contain no secret value', () => {
+  it('a plan creates a target with labels and annotations that contain no secret value', () => {
     const result = plan(input);
     expect(result.kind).toBe('create');
     expect(actions(result)).toEqual({ a: 'add', b: 'add' });
@@ -49,7 +49,7 @@ describe('a managed target', () => {
     expect(annotations['secretbridge.dev/on-mapping-removed']).toBe('keep');
   });
 
-  it('updates a target, and plans only the keys that differ', () => {
+  it('a plan updates a target, and plans only the keys that differ', () => {
     const result = plan({ ...input, live: made(input), desired: ready({ a: '1', b: 'new', c: '3' }) });
     expect(result.kind).toBe('update');
     expect(actions(result)).toEqual({ a: 'keep', b: 'change', c: 'add' });
@@ -59,13 +59,13 @@ describe('a managed target', () => {
     });
   });
 
-  it('writes new annotations but keeps every key if a new version has identical bytes', () => {
+  it('a plan writes new annotations but keeps every key if a new version of a source has identical bytes', () => {
     const result = plan({ ...input, live: made(input), desired: ready({ a: '1', b: '2' }, '2') });
     expect(result.kind).toBe('update');
     expect(actions(result)).toEqual({ a: 'keep', b: 'keep' });
   });
 
-  it('makes a target immutable again if somebody replaced it with a mutable Secret', () => {
+  it('a plan makes a target immutable again if somebody replaced it with a mutable Secret', () => {
     const fixed = { ...input, mapping: mapping({ target: { ...input.mapping.target, immutable: true } }) };
     const target = made(fixed);
     expect(plan({ ...fixed, live: target }).kind).toBe('unchanged');
@@ -73,7 +73,7 @@ describe('a managed target', () => {
     expect(result).toMatchObject({ kind: 'update', drift: true, change: { immutable: true } });
   });
 
-  it('does not delete a target if its labels name another instance or no mapping', () => {
+  it('a plan does not delete a target if its labels name another instance or no mapping', () => {
     const target = made(input);
     expect(planRemoval(target, input).kind).toBe('delete');
     const others = { ...target.labels, [LABEL.instance]: 'other' };
@@ -93,7 +93,7 @@ describe('a managed target', () => {
       '`secretbridge.dev/instance: prod` and `secretbridge.dev/mapping: app`',
     ],
   ])(
-    'refuses a target, with instructions to take it over again, if somebody removed our labels %j',
+    'a plan refuses a target if somebody removed our labels %j, with instructions to take over the target again',
     (removedLabels, back) => {
       const target = made(input);
       const labels = Object.fromEntries(
@@ -116,7 +116,7 @@ describe('a managed target', () => {
     },
   );
 
-  it('does not write a target for a change of refresh, of a policy or of a foreign label', () => {
+  it('a plan does not write a target for a change of refresh, of a policy or of a foreign label', () => {
     const target = made(input);
     const foreign = {
       ...target,
@@ -127,22 +127,25 @@ describe('a managed target', () => {
     expect(plan({ ...input, mapping: patient, live: foreign }).kind).toBe('unchanged');
   });
 
-  it('removes a label that we set and no longer want, but keeps foreign labels', () => {
+  it('a plan removes a label that we set and no longer want, but keeps foreign labels', () => {
     const labelled = { ...input, mapping: mapping({ target: { labels: { team: 'a' } } }) };
     const target = made(labelled);
     const result = plan({ ...input, live: { ...target, labels: { ...target.labels, theirs: 'x' } } });
     expect(result).toMatchObject({ kind: 'update', change: { dropLabels: ['team'] } });
   });
 
-  it.each(['constructor', 'toString'])('removes an unwanted annotation even if it is named %s', (name) => {
-    const target = made({ ...input, mapping: mapping({ target: { annotations: { [name]: 'x' } } }) });
-    expect(plan({ ...input, live: target })).toMatchObject({
-      kind: 'update',
-      change: { dropAnnotations: [name] },
-    });
-  });
+  it.each(['constructor', 'toString'])(
+    'a plan removes an unwanted annotation even if it is named %s',
+    (name) => {
+      const target = made({ ...input, mapping: mapping({ target: { annotations: { [name]: 'x' } } }) });
+      expect(plan({ ...input, live: target })).toMatchObject({
+        kind: 'update',
+        change: { dropAnnotations: [name] },
+      });
+    },
+  );
 
-  it('does not write a target if only the fingerprint key differs', () => {
+  it('a plan does not write a target if only the fingerprint key differs', () => {
     const other = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(9)));
     const version = (key: typeof other) => key.value(SecretValue.fromText('1'));
     const before = { ...input, desired: ready({ a: '1' }, version(other)), fingerprints: other };
@@ -154,7 +157,7 @@ describe('a managed target', () => {
     );
   });
 
-  it('updates a target if somebody edited the annotation with the fingerprint', () => {
+  it('a plan updates a target if somebody edited the annotation with the fingerprint', () => {
     const target = made(input);
     const edited = {
       ...target.annotations,
@@ -163,14 +166,14 @@ describe('a managed target', () => {
     expect(plan({ ...input, live: { ...target, annotations: edited } }).kind).toBe('update');
   });
 
-  it('holds a target if no key would be left', () => {
+  it('a plan holds a target if no key would be left', () => {
     expect(plan({ ...input, live: made(input), desired: ready({}) })).toMatchObject({
       kind: 'hold',
       error: { code: 'HELD' },
     });
   });
 
-  it('does not change a target while the API server is deleting it', () => {
+  it('a plan does not change a target while the API server is deleting it', () => {
     expect(plan({ ...input, live: { ...made(input), deleting: true } })).toMatchObject({
       kind: 'fail',
       error: { code: 'CONFLICT', remedy: expect.stringContaining('finalizers') },
@@ -181,7 +184,7 @@ describe('a managed target', () => {
     ['another type', { type: 'example.com/x' }, { a: '1', b: '2' }],
     ['new data for an immutable target', { immutable: true }, { a: '1', b: 'new' }],
     ['removing the immutable field', { immutable: true }, { a: '1', b: '2' }],
-  ])('refuses a change that needs `recreate`: %s', (_, part, entries) => {
+  ])('a plan refuses a change that needs `recreate`: %s', (_, part, entries) => {
     const result = plan({ ...input, live: { ...made(input), ...part }, desired: ready(entries) });
     expect(result).toMatchObject({ kind: 'refuse', error: { code: 'IMMUTABLE' } });
   });
@@ -190,7 +193,7 @@ describe('a managed target', () => {
     ['refuse', made(input)],
     ['adopt', { ...made(input), labels: {}, ours: undefined }],
   ] as const)(
-    'refuses a target with the cause if somebody made it immutable (onConflict: %s)',
+    'a plan refuses a target if somebody made it immutable, and the error shows this cause (onConflict: %s)',
     (onConflict, live) => {
       const result = plan({ ...input, mapping: mapping({ onConflict }), live: { ...live, immutable: true } });
       const remedy = expect.stringContaining('`target.immutable: true`') as unknown;
@@ -201,7 +204,7 @@ describe('a managed target', () => {
     },
   );
 
-  it('never recreates a Secret that does not belong to us, and explains why in the error', () => {
+  it('a plan never recreates a Secret that does not belong to us, and explains why in the error', () => {
     const { labels: _, ours: __, ...theirs } = made(input);
     const adopting = mapping({ onConflict: 'adopt', target: { recreate: true } });
     const result = plan({
@@ -215,7 +218,7 @@ describe('a managed target', () => {
     });
   });
 
-  it('adds the label of the current instance to a target that has the label of a former instance', () => {
+  it('a plan adds the label of the current instance to a target that has the label of a former instance', () => {
     const former = made({ ...input, instance: 'old' });
     expect(plan({ ...input, formerInstances: ['old'], live: former })).toMatchObject({
       kind: 'update',
@@ -223,7 +226,7 @@ describe('a managed target', () => {
     });
   });
 
-  it('records only the number of sources if the list of sources needs more than 64 KiB', () => {
+  it('a plan records only the number of sources if the list of sources needs more than 64 KiB', () => {
     const many = Object.fromEntries(Array.from({ length: 1_000 }, (_, index) => [`key-${index}`, 'x']));
     const { annotations } = made({ ...input, desired: ready(many) });
     expect(JSON.parse(annotations[ANNOTATION.sources] ?? '')).toEqual({
@@ -237,17 +240,17 @@ describe('a foreign Secret', () => {
   const input = planInput({ desired: ready({ a: '1' }) });
   const foreign = live({ data: data({ a: '1', old: 'x' }) });
 
-  it('refuses a foreign Secret', () => {
+  it('a plan refuses a foreign Secret', () => {
     expect(plan({ ...input, live: foreign })).toMatchObject({ kind: 'refuse', error: { code: 'NOT_OWNED' } });
   });
 
-  it('adopts a foreign Secret if the mapping allows it, and shows the keys that the adoption removes', () => {
+  it('a plan adopts a foreign Secret if the mapping allows it, and shows the keys that the adoption removes', () => {
     const result = plan({ ...input, mapping: mapping({ onConflict: 'adopt' }), live: foreign });
     expect(result).toMatchObject({ kind: 'update', adopts: true, change: { dropOwners: false } });
     expect(actions(result)).toEqual({ a: 'keep', old: 'remove' });
   });
 
-  it('adopts a foreign Secret with an owner reference only with adoptAndDropOwner', () => {
+  it('a plan adopts a foreign Secret with an owner reference only with adoptAndDropOwner', () => {
     const controlled = { ...foreign, controlled: true };
     expect(plan({ ...input, mapping: mapping({ onConflict: 'adopt' }), live: controlled })).toMatchObject({
       kind: 'refuse',
@@ -262,7 +265,7 @@ describe('a foreign Secret', () => {
   });
 
   it.each([LABEL.instance, LABEL.mapping])(
-    'treats our former target as foreign if its label %s is missing',
+    'a plan treats our former target as foreign if its label %s is missing',
     (label) => {
       const target = made(input);
       const labels = Object.fromEntries(Object.entries(target.labels).filter(([name]) => name !== label));
@@ -273,7 +276,7 @@ describe('a foreign Secret', () => {
     },
   );
 
-  it('refuses a Secret of another instance as claimed, even with `adopt`', () => {
+  it('a plan refuses a Secret of another instance as claimed, even with `adopt`', () => {
     const other = made({ ...input, instance: 'other' });
     expect(plan({ ...input, mapping: mapping({ onConflict: 'adopt' }), live: other })).toMatchObject({
       kind: 'refuse',
@@ -281,7 +284,7 @@ describe('a foreign Secret', () => {
     });
   });
 
-  it('refuses a Secret while it is a target of another mapping, and takes it over after that mapping is gone', () => {
+  it('a plan refuses a Secret while another mapping has it as a target, and takes over the Secret after that mapping is gone', () => {
     const other = made({ ...input, mapping: mapping({ name: 'first' }) });
     const refused = plan({ ...input, live: other, isDesiredBy: (name) => name === 'first' });
     expect(refused).toMatchObject({ kind: 'refuse', error: { code: 'TARGET_CLAIMED' } });
@@ -290,7 +293,7 @@ describe('a foreign Secret', () => {
 });
 
 describe('plan after a failed read', () => {
-  it('reports a failed read, but reports a foreign Secret first', () => {
+  it('a plan reports a failed read, but reports a foreign Secret first', () => {
     const failed: Desired = { kind: 'failed', error: new AppError('TIMEOUT') };
     expect(plan(planInput({ desired: failed }))).toMatchObject({ kind: 'fail', error: { code: 'TIMEOUT' } });
     expect(plan(planInput({ desired: failed, live: live() }))).toMatchObject({
@@ -312,7 +315,7 @@ describe('content that the API server would reject', () => {
     ['no user', 'kubernetes.io/basic-auth', { other: 'x' }, 'TYPE_KEYS_MISSING'],
     ['no key file', 'kubernetes.io/ssh-auth', {}, 'TYPE_KEYS_MISSING'],
     ['no JSON', 'kubernetes.io/dockerconfigjson', { '.dockerconfigjson': 'x' }, 'TYPE_KEYS_MISSING'],
-  ])('refuses content before anything is written: %s', (_, type, entries, code) => {
+  ])('a plan refuses content that the API server would reject: %s', (_, type, entries, code) => {
     const result = plan(planInput({ mapping: mapping({ target: { type } }), desired: ready(entries) }));
     expect(result).toMatchObject({ kind: 'refuse', error: { code } });
   });

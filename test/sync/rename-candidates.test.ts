@@ -15,7 +15,7 @@ const orphanOf = (name: string) => {
   return { annotations: { [ANNOTATION.sources]: JSON.stringify(sources) } };
 };
 
-it('rename candidates are found without comparing every target with every mapping, even if all mappings have a common source', () => {
+it('candidates for a renaming are found without comparing every target with every mapping, even if all mappings share a source', () => {
   let comparisons = 0;
   const comparisonCount = (name: string): Mapping =>
     new Proxy(mapping({ name, data: { ALL: source({ key: 'shared' }), ONE: source({ key: name }) } }), {

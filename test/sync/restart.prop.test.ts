@@ -14,7 +14,7 @@ const workload: fc.Arbitrary<Workload> = fc.oneof(
 );
 
 describe('text form of a workload in a record', () => {
-  it('parses the text form of a workload back to an equal workload', () => {
+  it('the text form of a workload is parsed back to an equal workload', () => {
     fc.assert(
       fc.property(workload, (original) => {
         expect(parseWorkload(formatWorkload(original))).toEqual(original);
@@ -22,7 +22,7 @@ describe('text form of a workload in a record', () => {
     );
   });
 
-  it('formats a workload in the same way for any order of labels', () => {
+  it('the text form of a workload is the same for any order of labels', () => {
     const texts = [
       { a: '1', b: '2' },
       { b: '2', a: '1' },
@@ -38,7 +38,7 @@ describe('text form of a workload in a record', () => {
     'Deployment with ',
     'Deployment with =x',
     'x y',
-  ])('parses no workload from %j', (text) => expect(parseWorkload(text)).toBeUndefined());
+  ])('the text %j is not parsed as a workload', (text) => expect(parseWorkload(text)).toBeUndefined());
 });
 
 it('the name of the restart annotation is valid for any Secret name', () => {
@@ -51,7 +51,7 @@ describe('content change', () => {
   const fingerprint = (key: string, text: string) => `${key.repeat(8)}:${text.repeat(64)}`;
   const keys = { added: [], changed: ['A'], removed: [] };
 
-  it('detects a content change if a key differs and both fingerprints were made with one key', () => {
+  it('a content change is detected if a key differs and both fingerprints were made with one key', () => {
     const [before, after] = [fingerprint('a', '1'), fingerprint('a', '2')];
     expect(isContentChange({ before, after, keys })).toBe(true);
     expect(isContentChange({ before, after: before, keys })).toBe(false);

@@ -19,30 +19,30 @@ function next(ended: RunResult, given: { failures: number; refreshMs: number; ch
 }
 
 describe('delay until the next run', () => {
-  it('sets no delay after success, because the sweep starts the next run', () => {
+  it('no delay is set after success, because the sweep starts the next run', () => {
     for (const kind of ['created', 'updated', 'deleted', 'unchanged'] as const)
       expect(nextRun({ kind }, { failures: 0, refreshMs: MINUTE, random: () => 1 })).toBeUndefined();
   });
 
-  it('waits one refresh interval for held or contested targets', () => {
+  it('the delay until the next run is one refresh interval for held or contested targets', () => {
     for (const kind of ['held', 'contested'] as const)
       expect(next({ kind, code: 'HELD' }, { failures: 9, refreshMs: 7 * MINUTE, chance: 1 })).toBe(
         7 * MINUTE,
       );
   });
 
-  it('waits at least a second for held or contested targets', () => {
+  it('the delay until the next run is at least a second for held or contested targets', () => {
     for (const kind of ['held', 'contested'] as const)
       for (const refresh of [1, 250])
         expect(next({ kind, code: 'HELD' }, { failures: 1, refreshMs: refresh, chance: 0 })).toBe(1_000);
   });
 
-  it('computes the delay from one second if the refresh interval is shorter', () => {
+  it('the delay until the next run is computed from one second if the refresh interval is shorter', () => {
     const given = { failures: 9, refreshMs: 1, chance: 0.5 };
     expect(next({ kind: 'failed', code: 'STORE_UNAVAILABLE' }, given)).toBe(500);
   });
 
-  it('uses full jitter for transient failures, with a maximum that grows from a second to five minutes or the refresh interval', () => {
+  it('the delay until the next run has full jitter after transient failures, and grows to five minutes or the refresh interval', () => {
     fc.assert(
       fc.property(fc.constantFrom(...healing), failures, refreshMs, chance, (code, n, refresh, random) => {
         const most = Math.min(1_000 * 2 ** (n - 1), 5 * MINUTE, refresh);
@@ -52,7 +52,7 @@ describe('delay until the next run', () => {
     );
   });
 
-  it('waits at least as long as the store requests', () => {
+  it('the delay until the next run is at least as long as the store requests', () => {
     fc.assert(
       fc.property(failures, refreshMs, chance, fc.nat(3_600_000), (n, refresh, random, retryAfterMs) => {
         const ms = next(
@@ -65,7 +65,7 @@ describe('delay until the next run', () => {
     );
   });
 
-  it('waits at most an hour plus jitter, however long the requested delay is', () => {
+  it('the delay until the next run is at most an hour plus jitter, even if the store requests a longer delay', () => {
     fc.assert(
       fc.property(
         failures,
@@ -84,13 +84,13 @@ describe('delay until the next run', () => {
     );
   });
 
-  it('waits a short time after another writer won a race', () => {
+  it('the delay until the next run is short after another writer won a race', () => {
     const given = { failures: 1, refreshMs: 5 * MINUTE, chance: 1 };
     expect(next({ kind: 'failed', code: 'CONFLICT' }, given)).toBe(250);
     expect(next({ kind: 'failed', code: 'CONFLICT' }, { ...given, failures: 50 })).toBe(30_000);
   });
 
-  it('waits about half a minute if a namespace or Secret is missing', () => {
+  it('the delay until the next run is about half a minute if a namespace or Secret is missing', () => {
     for (const code of NOT_YET)
       for (const random of [0, 1]) {
         const ms = next({ kind: 'failed', code }, { failures: 40, refreshMs: 60 * MINUTE, chance: random });
@@ -98,7 +98,7 @@ describe('delay until the next run', () => {
       }
   });
 
-  it('increases the delay up to an hour for failures that a person must fix', () => {
+  it('the delay until the next run grows up to an hour for failures that a person must fix', () => {
     const kinds = fc.constantFrom('failed' as const, 'refused' as const);
     fc.assert(
       fc.property(
@@ -119,7 +119,7 @@ describe('delay until the next run', () => {
     );
   });
 
-  it('does not increase the delay if only another run can detect that a person fixed the failure', () => {
+  it('the delay until the next run does not grow if only another run can detect that a person fixed the failure', () => {
     fc.assert(
       fc.property(fc.constantFrom(...forPeople), failures, refreshMs, chance, (code, n, refresh, random) => {
         const first = Math.max(refresh, 5 * MINUTE);
@@ -131,12 +131,12 @@ describe('delay until the next run', () => {
     );
   });
 
-  it('waits long if another manager holds a key, although a lost race has the code CONFLICT too', () => {
+  it('the delay until the next run is long if another manager holds a key, although a lost race has the same code CONFLICT', () => {
     const ms = next({ kind: 'refused', code: 'CONFLICT' }, { failures: 1, refreshMs: 1_000, chance: 0 });
     expect(ms).toBe(5 * MINUTE);
   });
 
-  it('always returns an integer that timers accept as a delay', () => {
+  it('the delay until the next run is always an integer that timers accept', () => {
     const anything = fc.oneof(fc.double(), fc.constantFrom(Number.NaN, Infinity, -Infinity, 0, -1));
     const kinds = fc.constantFrom(
       'refused' as const,

@@ -45,11 +45,11 @@ describe('templates of a mapping', () => {
     expect(errorOf(() => rendered({ data: {}, template }, values)).code).toBe('TEMPLATE_FAILED');
   });
 
-  it('leaves the data unchanged if the mapping has no templates', () => {
+  it('the data stays unchanged if the mapping has no templates', () => {
     expect(rendered({ data: {} }, values)).toBe(values);
   });
 
-  it.each([false, true])('rejects a template for a key that a source already defines (only: %s)', (only) => {
+  it.each([false, true])('a template is rejected if a source already defines its key (only: %s)', (only) => {
     const template = spec({ USER: 'x' }, only);
     const sources = new Map([['USER', { store: 'vault', key: 'db', property: 'user', version: '7' }]]);
     expect(errorOf(() => rendered({ data: {}, template }, values, sources))).toMatchObject({
@@ -72,7 +72,7 @@ describe('templates of a mapping', () => {
     );
   });
 
-  it('reports the position of an error in a template without any value', () => {
+  it('a template with an error is reported with the position of the error but without any value', () => {
     const template = spec({ 'app.yaml': 'a: 1\nb: {{ PASSWORT }}' });
     const error = errorOf(() => rendered({ data: {}, template }, data({ PASSWORD: 'hunter2' })));
     expect(error.message).toBe(
@@ -81,7 +81,7 @@ describe('templates of a mapping', () => {
     expect(error).toMatchObject({ code: 'TEMPLATE_FAILED' });
   });
 
-  it('fails with TEMPLATE_INVALID if a template cannot be parsed', () => {
+  it('a template fails with TEMPLATE_INVALID if it cannot be parsed', () => {
     const template = spec({ x: '{{ USER | nope }}' });
     const error = errorOf(() => rendered({ data: {}, template }, values));
     expect(error.code).toBe('TEMPLATE_INVALID');

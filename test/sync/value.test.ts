@@ -27,13 +27,13 @@ function codeOf(work: () => unknown): unknown {
 
 describe('whole value', () => {
   it.each(['', 'plain', 'final newline\n', 'a\r\nb', '\u0000', '\uFEFFbom', '😀', '"quoted"'])(
-    'keeps the bytes of a whole value: %j',
+    'a whole value keeps its bytes: %j',
     (text) => {
       expect(pick(text)).toBe(text);
     },
   );
 
-  it('keeps a whole value binary if its bytes are not UTF-8', () => {
+  it('a whole value stays binary if its bytes are not UTF-8', () => {
     const bytes = Uint8Array.from([0, 255, 128, 10]);
     expect(pickValue(source(), { value: SecretValue.fromBytes(bytes) }).reveal()).toEqual(bytes);
   });
@@ -52,42 +52,42 @@ describe('property', () => {
     ['t', 'true'],
     ['o', '{"y":1,"x":"é/"}'],
     ['empty', ''],
-  ])('reads the property %s as %s', (property, expected) => {
+  ])('the property %s is read as %s', (property, expected) => {
     expect(pick(text, { property })).toBe(expected);
   });
 
   it.each(['nothing', 'z', 'a.c.1', 'a.c.00', 'a.c.-1', 'n.x', 'a.c.length', '__proto__', 'a.b.c'])(
-    'reports the property %s as missing',
+    'the property %s is reported as missing',
     (property) => {
       expect(codeOf(() => pick(text, { property }))).toBe('PROPERTY_MISSING');
     },
   );
 
-  it('reads a property whose name is an integer or a JavaScript keyword', () => {
+  it('a property is read even if its name is an integer or a JavaScript keyword', () => {
     expect(pick('{"1":"one","constructor":"c"}', { property: '1' })).toBe('one');
     expect(pick('{"1":"one","constructor":"c"}', { property: 'constructor' })).toBe('c');
   });
 
   it.each(['', 'text', '"text"', '[1]', '1', 'null', '{"a":1,"a":2}', '{"a":1', '\uFEFF{"a":1}'])(
-    'rejects a property of the value %j, because it is not an object',
+    'a property of the value %j is rejected, because the value is not an object',
     (value) => {
       expect(codeOf(() => pick(value, { property: 'a' }))).toBe('NOT_AN_OBJECT');
     },
   );
 
-  it('rejects a property if the bytes of the value are not UTF-8', () => {
+  it('a property is rejected if the bytes of the value are not UTF-8', () => {
     expect(codeOf(() => pick(Uint8Array.from([0x7b, 0xff, 0x7d]), { property: 'a' }))).toBe('NOT_AN_OBJECT');
   });
 
-  it('rejects a property if an object on its path has a duplicate member', () => {
+  it('a property is rejected if an object on its path has a duplicate member', () => {
     expect(codeOf(() => pick('{"a":{"b":1,"b":2}}', { property: 'a.b' }))).toBe('NOT_AN_OBJECT');
   });
 
-  it('rejects a property that contains half a surrogate pair', () => {
+  it('a property is rejected if it contains half a surrogate pair', () => {
     expect(codeOf(() => pick('{"a":"\\ud83d"}', { property: 'a' }))).toBe('DECODE_FAILED');
   });
 
-  it('names the property in the error, but shows no value', () => {
+  it('an error about a property contains the name of the property, but no value', () => {
     try {
       pick('{"other":"hunter2"}', { property: 'password' });
       expect.unreachable();
@@ -105,7 +105,7 @@ describe('decode', () => {
     ['base64url', 'aGk', 'hi'],
     ['base64url', 'aGk=', 'hi'],
     ['base64url', '8J-YgA', '😀'],
-  ] as const)('decodes the %s text %j', (decode, text, expected) => {
+  ] as const)('decoding accepts the %s text %j', (decode, text, expected) => {
     expect(pick(text, { decode })).toBe(expected);
   });
 
@@ -121,27 +121,27 @@ describe('decode', () => {
     ['base64url', 'aGk=='],
     ['base64url', 'a'],
     ['base64url', 'aG k'],
-  ] as const)('rejects the %s text %j', (decode, text) => {
+  ] as const)('decoding rejects the %s text %j', (decode, text) => {
     expect(codeOf(() => pick(text, { decode }))).toBe('DECODE_FAILED');
   });
 });
 
 describe('spread', () => {
-  it('spreads each member according to the rules for a property', () => {
+  it('a spread returns each member of a value according to the rules for a property', () => {
     expect(spread('{"a":"x","b":1.0,"c":{"d":[]}}')).toEqual({ a: 'x', b: '1.0', c: '{"d":[]}' });
   });
 
-  it('spreads the members of a property if the source names one', () => {
+  it('a spread returns the members of a property if the source names that property', () => {
     expect(spread('{"env":{"a":"x"}}', { property: 'env' })).toEqual({ a: 'x' });
   });
 
-  it('rejects a null member unless the source is optional', () => {
+  it('a spread rejects a null member unless the source is optional', () => {
     expect(codeOf(() => spread('{"a":null}'))).toBe('PROPERTY_MISSING');
     expect(spread('{"a":null,"b":"x"}', { optional: true })).toEqual({ b: 'x' });
   });
 
   it.each(['[]', '"x"', '{"a":1,"a":2}'])(
-    'rejects the spread of the value %s, because it is not an object',
+    'a spread rejects the value %s, because the value is not an object',
     (text) => {
       expect(codeOf(() => spread(text))).toBe('NOT_AN_OBJECT');
     },

@@ -58,7 +58,7 @@ describe('endless template', () => {
     ['wide JSON', `{% assign o = W | from_json %}`, /list of more than/],
   ];
 
-  it.each(bombs)('stops an endless template early by a limit: %s', (_, text, message) => {
+  it.each(bombs)('an endless template is stopped early by a limit: %s', (_, text, message) => {
     const start = performance.now();
     const values = {
       BIG,
@@ -82,7 +82,7 @@ describe('template that would overload the parser', () => {
     ['opens many raw blocks', '{% raw %}'.repeat(7000)],
     ['closes nothing', `{% raw %}${'{%'.repeat(30_000)}`],
     ['is mostly white space', `{%${' '.repeat(60_000)}`],
-  ])('refuses a template quickly if it %s', (_, text) => {
+  ])('a template is refused quickly if it %s', (_, text) => {
     const start = performance.now();
     expect(compileTemplate(text).kind).toBe('invalid');
     expect(performance.now() - start).toBeLessThan(2000);
@@ -93,11 +93,11 @@ describe('template that would overload the parser', () => {
     ['many filters', `{{ A ${'| strip '.repeat(8000)}}}`, 'a'],
     ['many operators', `{{ A ${'or A '.repeat(12_000)}}}`, 'true'],
     ['nested blocks up to the limit', `${'{% if A %}'.repeat(50)}x${'{% endif %}'.repeat(50)}`, 'x'],
-  ])('renders a template if it has only %s', (_, text, expected) => {
+  ])('a template is rendered if it has only %s', (_, text, expected) => {
     expect(run(text, { A: 'a' })).toBe(expected);
   });
 
-  it('renders a template whose output is exactly as large as a Secret may be', () => {
+  it('a template is rendered if its output is exactly as large as a Secret may be', () => {
     expect(run('{{ V }}', { V: 'x'.repeat(LIMITS.outputBytes) })).toHaveLength(LIMITS.outputBytes);
     expect(run('{{ V }}', { V: 'é'.repeat(LIMITS.outputBytes / 2 + 1) })).toMatchObject({
       message: `the output has more than ${LIMITS.outputBytes} bytes`,

@@ -63,7 +63,7 @@ describe('a template', () => {
     ],
     ['a\r\n\u{1F600}\u0000{{ A }}\n', 'a\r\n\u{1F600}\u0000a\n'],
     ['', ''],
-  ])('renders %j as %j', (text, expected) => {
+  ])('a template renders %j as %j', (text, expected) => {
     const values = {
       DB_PASSWORD: 'p"ss',
       'ca.crt': 'CA',
@@ -77,7 +77,7 @@ describe('a template', () => {
     expect(run(text, values)).toEqual(expected);
   });
 
-  it('renders identical bytes each time, because a template keeps no state', () => {
+  it('a template renders identical bytes each time, because it keeps no state', () => {
     const compiled = compileTemplate('{% assign n = A | append: "x" %}{{ n }}{% if B %}B{% endif %}');
     if (compiled.kind !== 'template') throw new Error('it should parse');
     const { render } = compiled.template;
@@ -173,7 +173,7 @@ describe('template that cannot be parsed', () => {
       23,
       'ranges such as `(1..3)` are not available',
     ],
-  ])('reports for %j the line %d and the column %d: %s', (text, line, column, message) => {
+  ])('the template %j causes an error at line %d and column %d: %s', (text, line, column, message) => {
     // For an unknown filter, the problem lists the known filters, from which suggestions are made.
     const [, name] = /^there is no filter `(.*)`$/.exec(message) ?? [];
     const unknown = name === undefined ? {} : { unknown: { name, known: Object.keys(FILTERS) } };
@@ -181,7 +181,7 @@ describe('template that cannot be parsed', () => {
     expect(checkTemplate(text)).toEqual({ line, column, message, ...unknown });
   });
 
-  it('reports names that are not in the list of known names', () => {
+  it('a template with names that are not in the list of known names is rejected with these names', () => {
     expect(checkTemplate('{{ A }}\n{{ B.c | json }}', ['A'])).toEqual({
       line: 2,
       column: 4,
@@ -212,11 +212,11 @@ describe('template that cannot be rendered', () => {
     ['{{ "\u{1F600}"[0] }}', 1, 1, 'the output holds half of a surrogate pair'],
     ['{% assign l = A | split: "" %}{% if l < 3 %}{% endif %}', 1, 31, UNORDERED],
     ['{% assign o = "{}" | from_json %}{% if 3 >= o %}{% endif %}', 1, 34, UNORDERED],
-  ])('reports for %j the line %d and the column %d: %s', (text, line, column, message) => {
+  ])('the template %j causes an error at line %d and column %d: %s', (text, line, column, message) => {
     expect(run(text, { A: 'a', 'ca.crt': 'c' })).toEqual({ line, column, message });
   });
 
-  it('shows no value in an error', () => {
+  it('a template that cannot be rendered shows no value in its error', () => {
     const secret = 'hunter2-hunter2';
     for (const text of [
       '{% assign o = J | from_json %}{{ o[S] }}',
@@ -239,13 +239,13 @@ describe('template that cannot be rendered', () => {
 });
 
 describe('absent optional source in a template', () => {
-  it('counts an absent source as false in a condition, and replaces it by a default', () => {
+  it('an absent source counts as false in a condition, and is replaced by a default', () => {
     const text = '{% if TOKEN %}yes{% else %}no{% endif %} {{ TOKEN | default: "none" }}';
     expect(run(text, {}, ['TOKEN'])).toBe('no none');
     expect(run(text, { TOKEN: 't' })).toBe('yes t');
   });
 
-  it('treats an absent source like `nil` in comparisons, which are then false', () => {
+  it('an absent source is treated like `nil` in comparisons, which are then false', () => {
     for (const comparison of ['< 3', '<= 3', '>= 0', '> -1', '< "a"', '<= TOKEN', '>= nil'])
       for (const name of ['TOKEN', 'o.none'])
         expect(
@@ -260,7 +260,7 @@ describe('absent optional source in a template', () => {
     expect(run('{% if N < 50 and N >= "42" and 41 < N %}yes{% endif %}', { N: '42' })).toBe('yes');
   });
 
-  it('fails if a template prints an absent source', () => {
+  it('an absent source causes an error if a template prints it', () => {
     expect(run('{{ TOKEN }}', {}, ['TOKEN'])).toMatchObject({
       message: 'there is no value here; `default` can give one',
     });
@@ -273,7 +273,7 @@ describe('absent optional source in a template', () => {
 describe('value that is not UTF-8', () => {
   const refused = { message: 'the value of `KEY` is not UTF-8 text; `base64` makes text of it' };
 
-  it('encodes bytes that are not UTF-8 as base64, even through a variable', () => {
+  it('bytes that are not UTF-8 are encoded as base64, even through a variable', () => {
     expect(run('{{ KEY | base64 }}', { KEY: BINARY })).toBe('//4A');
     expect(run('{% assign x = KEY %}{{ x | base64_encode }}{{ x | base64url }}', { KEY: BINARY })).toBe(
       '//4A__4A',
@@ -294,11 +294,11 @@ describe('value that is not UTF-8', () => {
     '{% case KEY %}{% when "x" %}{% endcase %}',
     '{% for i in KEY %}{% endfor %}',
     '{% capture x %}{{ KEY }}{% endcapture %}',
-  ])('refuses bytes that are not UTF-8 in the template %j', (text) => {
+  ])('bytes that are not UTF-8 are refused in the template %j', (text) => {
     expect(run(text, { KEY: BINARY })).toMatchObject(refused);
   });
 
-  it('ignores bytes that are not UTF-8 if the template does not use them', () => {
+  it('bytes that are not UTF-8 are ignored if the template does not use them', () => {
     expect(run('{{ A }}', { KEY: BINARY, A: 'a' })).toBe('a');
   });
 });

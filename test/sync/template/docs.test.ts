@@ -48,7 +48,7 @@ describe('table of filters in the documentation', () => {
 
 describe('key whose name is a number or a word of the template language', () => {
   it.each(['8080', '1.10', '-5', 'true', 'nil', 'empty'])(
-    'reads a key by its name in brackets: %s',
+    'a template reads a key by its name in brackets if the name is a number or a word of the language: %s',
     (name) => {
       expect(run(`{{ ["${name}"] }}`, { [name]: 'x' })).toBe('x');
       expect(run(`{{ ${name} }}`, { [name]: 'x' })).not.toBe('x');

@@ -39,7 +39,7 @@ describe('text filters', () => {
     [`'<a b="' | escape`, '&lt;a b=&#34;'],
     [`"'>&amp;é" | escape`, '&#39;&gt;&amp;amp;é'],
     [`"<a b='c'>&</a>" | xml_escape`, '&lt;a b=&apos;c&apos;&gt;&amp;&lt;/a&gt;'],
-  ])('%s returns %j', (expression, expected) => {
+  ])('the expression %s returns %j', (expression, expected) => {
     // The template contains the quoted characters themselves, because Liquid needs no escapes here.
     expect(run(`{{ ${expression} }}`)).toBe(expected);
   });
@@ -51,7 +51,7 @@ describe('text filters', () => {
     ['"a" | slice: "x"', 'expected a whole number'],
     ['"a" | join', 'this is not a list; `split` makes one of text'],
     ['"" | split: "," | first | upcase', undefined],
-  ])('%s causes the error: %s', (expression, message) => {
+  ])('the expression %s causes the error: %s', (expression, message) => {
     expect(run(`{{ ${expression} }}`)).toEqual(
       message === undefined ? '' : expect.objectContaining({ message }),
     );
@@ -59,20 +59,23 @@ describe('text filters', () => {
 });
 
 describe('lists from JSON', () => {
-  it.each(['first', 'last'])('%s of an empty list has no value, even through a variable', (filter) => {
-    const J = '[]';
-    const assign = `{% assign x = J | from_json | ${filter} %}`;
-    expect(run(`${assign}{% if x %}a{% else %}b{% endif %}{{ x | default: "c" }}`, { J })).toBe('bc');
-    expect(run(`${assign}{{ x }}`, { J })).toMatchObject({
-      message: 'there is no value here; `default` can give one',
-    });
-  });
+  it.each(['first', 'last'])(
+    'the expression %s of an empty list has no value, even through a variable',
+    (filter) => {
+      const J = '[]';
+      const assign = `{% assign x = J | from_json | ${filter} %}`;
+      expect(run(`${assign}{% if x %}a{% else %}b{% endif %}{{ x | default: "c" }}`, { J })).toBe('bc');
+      expect(run(`${assign}{{ x }}`, { J })).toMatchObject({
+        message: 'there is no value here; `default` can give one',
+      });
+    },
+  );
 
   it.each([
     ['[10,9,1.50,true]', 'sort', '[1.50,10,9,true]'],
     ['[1,"1",1.0,"1",true,"true",true]', 'uniq', '[1,"1",1.0,true,"true"]'],
     ['[10,"a",true]', 'reverse', '[true,"a",10]'],
-  ])('keeps the types of the items in the list %s for the filter %s', (J, filter, expected) => {
+  ])('the types of the items in the list %s are kept by the filter %s', (J, filter, expected) => {
     expect(run(`{{ J | from_json | ${filter} | json }}`, { J })).toBe(expected);
   });
 });
@@ -102,7 +105,7 @@ describe('json and from_json', () => {
       '{{ "say \\"hi\\"\n" | json }}{{ 1 | json }}{{ true | json }}{{ nil | json }}',
       '"say \\"hi\\"\\n"1truenull',
     ],
-  ])('%s returns %j', (text, expected) => {
+  ])('the expression %s returns %j', (text, expected) => {
     expect(run(`{% assign o = J | from_json %}${text}`, { J })).toBe(expected);
   });
 
@@ -119,7 +122,7 @@ describe('json and from_json', () => {
     ['{{ o.list[7] }}', 'there is no `o.list[7]`'],
     ['{{ o.list[1] }}', 'there is no value here; `default` can give one'],
     ['{{ o }}', 'this is a list or an object, not text; `json` or `join` make text of it'],
-  ])('%s fails: %s', (text, message) => {
+  ])('the expression %s fails: %s', (text, message) => {
     expect(run(`{% assign o = J | from_json %}${text}`, { J })).toMatchObject({ message });
   });
 });
@@ -134,7 +137,7 @@ describe('base64', () => {
     ['"YQ" | base64url_decode', 'a'],
     ['"YQ==" | base64url_decode', 'a'],
     ['"" | base64', ''],
-  ])('%s returns %j', (expression, expected) => {
+  ])('the expression %s returns %j', (expression, expected) => {
     expect(run(`{{ ${expression} }}`)).toBe(expected);
   });
 
@@ -143,23 +146,26 @@ describe('base64', () => {
     '"YQ== " | base64_decode',
     '"Y Q=" | base64_decode',
     '"!" | base64url_decode',
-  ])('refuses %s', (expression) => {
+  ])('the expression %s is refused, because its text is not base64', (expression) => {
     expect(run(`{{ ${expression} }}`)).toMatchObject({
       message: expect.stringMatching(/^this is not base64/),
     });
   });
 
-  it.each(['base64', 'base64_encode', 'base64url'])('%s does not replace half a surrogate pair', (filter) => {
-    const text = `{% assign o = J | from_json %}{{ o.half | ${filter} }}`;
-    expect(run(text, { J: '{"half":"a\\ud83d"}' })).toMatchObject({
-      message: 'the text holds half of a surrogate pair',
-    });
-    expect(run(text, { J: '{"half":"\\ud83d\\ude00"}' })).toBe(
-      Buffer.from('😀').toString(filter === 'base64url' ? 'base64url' : 'base64'),
-    );
-  });
+  it.each(['base64', 'base64_encode', 'base64url'])(
+    'the filter %s does not replace half a surrogate pair',
+    (filter) => {
+      const text = `{% assign o = J | from_json %}{{ o.half | ${filter} }}`;
+      expect(run(text, { J: '{"half":"a\\ud83d"}' })).toMatchObject({
+        message: 'the text holds half of a surrogate pair',
+      });
+      expect(run(text, { J: '{"half":"\\ud83d\\ude00"}' })).toBe(
+        Buffer.from('😀').toString(filter === 'base64url' ? 'base64url' : 'base64'),
+      );
+    },
+  );
 
-  it('encodes and decodes any bytes without a change', () => {
+  it('the filter base64 encodes any bytes without a change', () => {
     const bytes = Uint8Array.from({ length: 256 }, (_, index) => index);
     expect(run('{{ B | base64 }}', { B: bytes })).toBe(Buffer.from(bytes).toString('base64'));
   });

@@ -34,11 +34,11 @@ describe('names that a template uses', () => {
       ['A 1 9', 'B 1 21', 'C 1 33', 'D 1 50'],
     ],
     ['{% raw %}{{ A }}{% endraw %}{% comment %}{{ B }}{% endcomment %}{{ nil }}{{ true }}', []],
-  ])('finds the names in the template %s', (text, expected) => {
+  ])('the names in the template %s are found', (text, expected) => {
     expect(ours(text)).toEqual(expected);
   });
 
-  it('finds exactly the names that the template engine finds', () => {
+  it('the names found in a template are exactly the names that the template engine finds', () => {
     const name = fc.constantFrom('A', 'B', 'x', 'y', 'forloop');
     const path = fc
       .tuple(
@@ -95,7 +95,7 @@ describe('names that a template uses', () => {
     );
   });
 
-  it('finds names in linear time', () => {
+  it('the names in a template are found in linear time', () => {
     using positionLookups = vi.spyOn(Token.prototype, 'getPosition');
     const used = '{% assign x = A %}{{ x }}{{ A }}'.repeat(1_800);
     const places = Array.from(freeNames(engine.parse(used)), ({ token }) => token);

@@ -17,7 +17,7 @@ describe('certificates in a text', () => {
     ['in reverse', [root.ca, middle.ca, low.ca, leaf]],
     ['in random order', [middle.ca, leaf, root.ca, low.ca]],
     ['with duplicates', [leaf, leaf, root.ca, low.ca, middle.ca, low.ca]],
-  ])('sorts certificates with the leaf first if they come %s', (_, certificates) => {
+  ])('the filter pem_chain sorts certificates with the leaf first if they come %s', (_, certificates) => {
     const P = certificates.join('');
     expect(run('{{ P | pem_chain }}', { P })).toBe(WHOLE);
     expect(run('{{ P | pem_leaf }}', { P })).toBe(leaf);
@@ -25,7 +25,7 @@ describe('certificates in a text', () => {
     expect(run('{{ P | pem_root }}', { P })).toBe(root.ca);
   });
 
-  it('accepts a chain without the root certificate', () => {
+  it('the filter pem_chain accepts a chain without the root certificate', () => {
     expect(run('{{ P | pem_chain }}', { P: `${middle.ca}${low.ca}${leaf}` })).toBe(CHAIN);
     expect(run('{{ P | pem_root }}', { P: CHAIN })).toMatchObject({
       message: 'there is no self-signed certificate',
@@ -33,13 +33,13 @@ describe('certificates in a text', () => {
     expect(run('{{ P | pem_intermediates }}', { P: leaf })).toBe('');
   });
 
-  it('accepts a single self-signed certificate', () => {
+  it('the filter pem_chain accepts a single self-signed certificate', () => {
     expect(run('{{ P | pem_leaf }}{{ P | pem_root }}{{ P | pem_intermediates }}', { P: root.ca })).toBe(
       `${root.ca}${root.ca}`,
     );
   });
 
-  it('extracts certificates from surrounding text, whatever the line ends of the text are', () => {
+  it('the PEM filters extract certificates from surrounding text, whatever the line ends of the text are', () => {
     const P = `Bag Attributes\r\n  friendlyName: x\r\n${WHOLE.replace(/\n/g, '\r\n')}\r\n${key}`;
     expect(run('{{ P | pem_chain }}', { P })).toBe(WHOLE);
     expect(run('{{ P | pem_key }}', { P })).toBe(key);
@@ -58,20 +58,20 @@ describe('certificates in a text', () => {
     ['that are truncated', CHAIN.slice(0, -40), 'a PEM block has no end'],
     ['with a damaged one', `${leaf}${low.ca.replace('MII', 'AAA')}`, 'certificate 2 does not parse'],
     ['with more than 100', leaf.repeat(101), 'there are more than 100 certificates'],
-  ])('refuses certificates %s', (_, P, message) => {
+  ])('the filter pem_chain refuses certificates %s', (_, P, message) => {
     expect(run('{{ P | pem_chain }}', { P })).toMatchObject({ message });
   });
 });
 
 describe('private key in a text', () => {
-  it('accepts a private key only if the text contains exactly one', () => {
+  it('the filter pem_key accepts a text only if it contains exactly one private key', () => {
     expect(run('{{ P | pem_key }}', { P: leaf })).toMatchObject({ message: 'there is no PEM private key' });
     expect(run('{{ P | pem_key }}', { P: `${key}${key}` })).toMatchObject({
       message: 'there is more than one PEM private key',
     });
   });
 
-  it('accepts an encrypted private key, and returns it encrypted', () => {
+  it('the filter pem_key accepts an encrypted private key, and returns the key encrypted', () => {
     const encrypted = key.replaceAll('PRIVATE KEY', 'ENCRYPTED PRIVATE KEY');
     expect(run('{{ P | pem_key }}', { P: `${leaf}${encrypted}` })).toBe(encrypted);
   });

@@ -19,23 +19,26 @@ describe('PKCS#12 file', () => {
   it.each([
     ['in the current format', files.AES, 2],
     ['from old tools', files.LEGACY, 2],
-  ])('reads the chain, leaf first, and the key of the leaf from a file %s', (_, file, count) => {
-    const values = { P: bytes(file), PASSWORD: 'secret' };
-    const chain = text('{{ P | pkcs12_cert: PASSWORD }}', values);
-    const key = text('{{ P | pkcs12_key: PASSWORD }}', values);
-    expect(chain.match(/BEGIN CERTIFICATE/g)).toHaveLength(count);
-    const leaf = new X509Certificate(chain);
-    expect(leaf.subject).toBe('CN=l');
-    expect(leaf.checkPrivateKey(createPrivateKey(key))).toBe(true);
-    expect(key).toMatch(/^-----BEGIN PRIVATE KEY-----\n/);
-  });
+  ])(
+    'the PKCS#12 reader reads the chain, leaf first, and the key of the leaf from a file %s',
+    (_, file, count) => {
+      const values = { P: bytes(file), PASSWORD: 'secret' };
+      const chain = text('{{ P | pkcs12_cert: PASSWORD }}', values);
+      const key = text('{{ P | pkcs12_key: PASSWORD }}', values);
+      expect(chain.match(/BEGIN CERTIFICATE/g)).toHaveLength(count);
+      const leaf = new X509Certificate(chain);
+      expect(leaf.subject).toBe('CN=l');
+      expect(leaf.checkPrivateKey(createPrivateKey(key))).toBe(true);
+      expect(key).toMatch(/^-----BEGIN PRIVATE KEY-----\n/);
+    },
+  );
 
-  it('accepts as many password iterations in each part as Bouncy Castle writes', () => {
+  it('the PKCS#12 reader accepts as many password iterations in each part as Bouncy Castle writes', () => {
     expect(text('{{ P | pkcs12_key: "secret" }}', { P: bytes(files.MANY_ROUNDS) })).toMatch(/^-----BEGIN /);
   });
 
   it.each(['aes128', 'aes192', 'aes256', 'des'])(
-    'reads a file that is encrypted with %s and any password hash',
+    'the PKCS#12 reader reads a file that is encrypted with %s and any password hash',
     (algorithm) => {
       const { key } = createAuthority().issue();
       for (const prfAlgorithm of ['sha1', 'sha256', 'sha384', 'sha512']) {
@@ -47,7 +50,7 @@ describe('PKCS#12 file', () => {
     },
   );
 
-  it('accepts a non-ASCII password for a file that is encrypted with DES', () => {
+  it('the PKCS#12 reader accepts a non-ASCII password for a file that is encrypted with DES', () => {
     const { key } = createAuthority().issue();
     const PASSWORD = 'pässwörd €';
     const under = { algorithm: 'des', prfAlgorithm: 'sha256' };
@@ -57,7 +60,7 @@ describe('PKCS#12 file', () => {
     expect(text('{{ P | pkcs12_key: PASSWORD }}', { P, PASSWORD })).toBe(key);
   });
 
-  it('needs no password for a file without encrypted parts', () => {
+  it('the PKCS#12 reader needs no password for a file without encrypted parts', () => {
     expect(text('{{ P | pkcs12_key }}', { P: bytes(files.PLAIN) })).toContain('BEGIN PRIVATE KEY');
     expect(text('{{ P | pkcs12_cert }}', { P: bytes(files.NOKEY) })).toContain('BEGIN CERTIFICATE');
   });
@@ -65,14 +68,14 @@ describe('PKCS#12 file', () => {
   it.each([
     ['an empty password', ''],
     ['no password, as Windows writes it', undefined],
-  ])('reads a file with %s', (_, password) => {
+  ])('the PKCS#12 reader reads a file with %s', (_, password) => {
     const { cert, key } = createAuthority().issue();
     const P = pkcs12Of({ certificates: [cert], key: { pem: key, password } });
     expect(text('{{ P | pkcs12_key }}', { P })).toBe(key);
     expect(text('{{ P | pkcs12_key: "" }}{{ P | pkcs12_cert }}', { P })).toBe(key + cert);
   });
 
-  it('returns the certificate of the key first, and certificates outside the chain last', () => {
+  it('the PKCS#12 reader returns the certificate of the key first, and certificates outside the chain last', () => {
     const root = createAuthority('Root');
     const middle = root.intermediate('Middle');
     const { cert, key } = middle.issue();
@@ -88,7 +91,7 @@ describe('PKCS#12 file', () => {
     expect(text('{{ P | pkcs12_cert }}', { P: alone })).toBe([cert, ...unrelated].join(''));
   });
 
-  it('returns the certificate of the key first, even if that certificate issued another one', () => {
+  it('the PKCS#12 reader returns the certificate of the key first, even if that certificate issued another one', () => {
     const root = createAuthority('Root');
     const own = root.intermediate('Own');
     const { cert } = own.issue();
@@ -96,7 +99,7 @@ describe('PKCS#12 file', () => {
     expect(text('{{ P | pkcs12_cert }}', { P })).toBe(own.ca + root.ca + cert);
   });
 
-  it('refuses a file without certificates', () => {
+  it('the PKCS#12 reader refuses a file without certificates', () => {
     expect(run('{{ P | pkcs12_cert }}', { P: pkcs12Of({ certificates: [] }) })).toMatchObject({
       message: 'there is no certificate in this PKCS#12',
     });
@@ -105,7 +108,7 @@ describe('PKCS#12 file', () => {
   it.each([
     ['in the current format', files.AES_UNICODE],
     ['from old tools', files.LEGACY_UNICODE],
-  ])('accepts a non-ASCII password for a file %s', (_, file) => {
+  ])('the PKCS#12 reader accepts a non-ASCII password for a file %s', (_, file) => {
     const values = { P: bytes(file), PASSWORD: files.UNICODE_PASSWORD };
     const key = createPrivateKey(text('{{ P | pkcs12_key: PASSWORD }}', values));
     expect(new X509Certificate(text('{{ P | pkcs12_cert: PASSWORD }}', values)).checkPrivateKey(key)).toBe(
@@ -113,7 +116,7 @@ describe('PKCS#12 file', () => {
     );
   });
 
-  it('accepts a file as base64 text that the template decodes first', () => {
+  it('the PKCS#12 reader accepts a file as base64 text that the template decodes first', () => {
     const template = '{{ P | base64_decode | pkcs12_key: "secret" }}';
     expect(text(template, { P: files.AES })).toContain('BEGIN PRIVATE KEY');
   });
@@ -143,7 +146,7 @@ describe('PKCS#12 file', () => {
       'the password of this PKCS#12 is hashed more than 100000 times',
     ],
     ['no key', bytes(files.NOKEY), '""', 'there is no private key in this PKCS#12'],
-  ])('rejects a file with %s', (_, P, password, message) => {
+  ])('the PKCS#12 reader rejects a file with %s', (_, P, password, message) => {
     expect(run(`{{ P | pkcs12_key: ${password} }}`, { P })).toMatchObject({ message });
   });
 
@@ -157,15 +160,18 @@ describe('PKCS#12 file', () => {
       'wrong',
     ],
     ['by RC4', files.LEGACY, '2a864886f70d010c0103', '2a864886f70d010c0101', 'secret'],
-  ])('names the algorithm in the error if a file is encrypted %s', (_, file, known, other, password) => {
-    const P = Buffer.from(bytes(file).toString('hex').replaceAll(known, other), 'hex');
-    expect(P.equals(bytes(file))).toBe(false);
-    expect(run(`{{ P | pkcs12_key: "${password}" }}`, { P })).toMatchObject({
-      message: 'this PKCS#12 uses an unsupported encryption: export it again with AES-CBC or 3DES',
-    });
-  });
+  ])(
+    'the PKCS#12 reader names the algorithm in the error if a file is encrypted %s',
+    (_, file, known, other, password) => {
+      const P = Buffer.from(bytes(file).toString('hex').replaceAll(known, other), 'hex');
+      expect(P.equals(bytes(file))).toBe(false);
+      expect(run(`{{ P | pkcs12_key: "${password}" }}`, { P })).toMatchObject({
+        message: 'this PKCS#12 uses an unsupported encryption: export it again with AES-CBC or 3DES',
+      });
+    },
+  );
 
-  it('refuses a file with too many certificates, or with too many password iterations in all parts together', () => {
+  it('the PKCS#12 reader refuses a file with too many certificates, or with too many password iterations in all parts together', () => {
     const { cert, key: pem } = createAuthority().issue();
     const certificates = Array.from({ length: 151 }, () => cert);
     expect(run('{{ P | pkcs12_cert }}', { P: pkcs12Of({ certificates }) })).toMatchObject({
@@ -178,18 +184,18 @@ describe('PKCS#12 file', () => {
     });
   });
 
-  it('refuses a file that is given as text', () => {
+  it('the PKCS#12 reader refuses a file that is given as text', () => {
     expect(run('{{ P | pkcs12_key }}', { P: files.AES })).toMatchObject({
       message: 'PKCS#12 is not text; `base64_decode` gives the bytes if it is encoded',
     });
   });
 
-  it('shows no password in an error message', () => {
+  it('the PKCS#12 reader shows no password in an error message', () => {
     const problem = run('{{ P | pkcs12_key: W }}', { P: bytes(files.AES), W: 'hunter2-hunter2' });
     expect(JSON.stringify(problem)).not.toContain('hunter2');
   });
 
-  it('reads or refuses a file quickly if any byte was changed', () => {
+  it('the PKCS#12 reader reads or refuses a file quickly if any byte was changed', () => {
     const file = bytes(files.PLAIN);
     const start = performance.now();
     for (let at = 0; at < file.length; at += 3) {
