@@ -47,7 +47,7 @@ export const CODES = [
   'HELD',
   'TOO_LARGE',
 ];
-/** Fingerprints of values that many Secrets share, such as a flag or a port. */
+/** Fingerprints of common values, such as a flag or a port. Many Secrets share these values. */
 export const COMMON_VALUES = ['1', '2', '3'].map((digit) => `0badcafe:${digit.repeat(64)}`);
 const KINDS = ['schedule', 'schedule', 'schedule', 'schedule', 'event', 'event', 'drift'] as const;
 

@@ -38,7 +38,7 @@ const stores = createStores(
   },
 );
 
-/** Reads a key with a new reader, like each job of the service. */
+/** Creates a reader and reads a key with it, because each job of the service also creates its own reader. */
 async function read(store: string, key: string): Promise<number> {
   const started = performance.now();
   const reader = createSourceReaders({ open: (name) => stores.open(name) }).reader({

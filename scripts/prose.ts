@@ -12,7 +12,7 @@ import { FORBIDDEN_FILE_WORDS } from './prose/vocabulary.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const FOLDERS = ['src', 'test', 'scripts', 'bench', 'deploy'];
-/** Files that contain the forbidden words themselves. */
+/** Files that are not checked, because they contain the forbidden words as data. */
 const SKIPPED = ['scripts/prose/vocabulary.ts', 'test/prose.test.ts'];
 const MAX_EXCEPTIONS = 20;
 

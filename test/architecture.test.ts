@@ -10,8 +10,8 @@ const ROOT = resolve(import.meta.dirname, '..');
 const SRC = join(ROOT, 'src');
 
 /**
- * The files that each folder of `src` may import, besides the files of the folder itself. Outer folders may import
- * inner folders, and not the other way round.
+ * The files that each folder of `src` may import, besides the files of the folder itself. An outer folder may import
+ * inner folders. An inner folder may not import outer folders.
  */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   core: [],

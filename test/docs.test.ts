@@ -90,7 +90,7 @@ describe('examples', () => {
         expect(document.errors, place).toEqual([]);
         const part = (document.toJS() ?? {}) as Readonly<Record<string, unknown>>;
         if (part.apiVersion === undefined || part.apiVersion === 'secretbridge.dev/v1') {
-          // Load a complete configuration without a change, so that reported line numbers are right.
+          // Load a complete configuration unchanged, because a change could shift the reported line numbers.
           const whole = documents.length === 1 && part.apiVersion !== undefined ? text : completeConfig(part);
           const tenants = foldersIncludedBy(part).map((path) => [
             `/home/ann/${path}/a.yaml`,

@@ -21,7 +21,7 @@ export interface Row {
   readonly detail?: Readonly<Record<string, number>>;
 }
 
-/** The largest value and the largest ratio that reach the goal. */
+/** The goal: the largest acceptable value and the largest acceptable ratio. */
 export interface Goal {
   readonly value?: number;
   readonly ratio?: number;

@@ -61,8 +61,8 @@ export const awsCalls: Benchmark = {
       const some = keys.filter((_, n) => n % Math.floor(keys.length / CHANGED) === 0).slice(0, CHANGED);
       await aws.put(valuesOf(some, RUN_MODES.indexOf(mode) + 1));
       const after = await cycleCost(lab, setting, run);
-      // Only the first cycle finds the changed keys. Subtract the calls of the later cycles, which cost as much as
-      // cycles without changes.
+      // Only the first cycle finds the changed keys. Each later cycle costs as much as a cycle without changes, so
+      // subtract the calls of the later cycles.
       const calls = after.calls * after.cycles - (after.cycles - 1) * quiet.calls;
       rows.push(
         callsRow(

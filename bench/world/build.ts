@@ -10,8 +10,8 @@ const BUILD_FOLDER = join(ROOT, 'node_modules/.cache/secretbridge-bench');
 let built: Promise<string> | undefined;
 
 /**
- * Compiles the program to JavaScript, like the image and the npm package. If Node stripped types at each start, the
- * measured time and memory would be larger than in these packages.
+ * Compiles the program to JavaScript, because the image and the npm package also contain JavaScript. If Node stripped
+ * the types at each start, the program would take longer and need more memory than the image and the package.
  */
 export function builtProgram(): Promise<string> {
   built ??= build();

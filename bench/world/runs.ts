@@ -56,8 +56,8 @@ export async function serveFor(workspace: Workspace, seconds: number, keys: numb
 }
 
 /**
- * The message that the service logs for each written target. The audit log then already contains the outcome record of
- * the write.
+ * The message that the service logs for each written target. When this message appears, the audit log already contains
+ * the outcome record of the write.
  */
 export const TARGET_CHANGED = 'target changed';
 
@@ -78,8 +78,8 @@ export async function serveUntil(
 }
 
 /**
- * Returns the last sweep record. A service writes a sweep record when the service ends. `sync` writes one when the
- * counts differ from the counts of the previous run.
+ * Returns the last sweep record. A service writes a sweep record when the service ends. `sync` writes a sweep record
+ * when the counts differ from the counts of the previous run.
  */
 export async function lastSweep({ folder }: Pick<Workspace, 'folder'>): Promise<AuditRecord | undefined> {
   const path = join(folder, 'state', 'audit.db');

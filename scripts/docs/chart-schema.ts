@@ -48,7 +48,8 @@ export function chartSchema(): string {
     mappings,
   });
   const schema = {
-    // Helm 3 supports no newer draft of JSON Schema. The keywords in this schema have the same meaning in both drafts.
+    // Helm 3 does not support the draft 2020-12 of the configuration schema. The keywords in this schema have the same
+    // meaning in draft 7 and in draft 2020-12.
     $schema: 'http://json-schema.org/draft-07/schema#',
     title: 'Values of the secretbridge chart',
     ...exactly({

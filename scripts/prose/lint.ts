@@ -31,7 +31,7 @@ async function run(text: string, path: string, rules: typeof RULES): Promise<Pro
   return messages.map(({ message, loc }) => ({ message, line: loc.start.line, column: loc.start.column }));
 }
 
-/** @param path The path of the file, relative to the root. A file below `test` is a test. */
+/** @param path The path of the file, relative to the root of the repository. A file below `test` is a test. */
 export function lintText(text: string, path: string): Promise<Problem[]> {
   return run(text, path, RULES);
 }

@@ -28,14 +28,17 @@ export interface App extends Connections {
   readonly restartOf: (mapping: string) => readonly Workload[];
   /** The changes whose intent this process has recorded, but whose outcome is not recorded yet. */
   readonly unresolvedIntents: UnresolvedIntents;
-  /** Resolves the namespace selectors another time, so that new namespaces become targets. */
+  /** Resolves the namespace selectors another time, to find targets in new namespaces. */
   resolve(): Promise<readonly DesiredTarget[]>;
   /**
-   * Creates the context that all targets of one run share. It contains the reads, a request id and a recorder of audit
-   * records.
+   * Creates the context that all targets of one run share. The context contains the values that were read, a request id
+   * and a recorder of audit records.
    */
   createContext(options?: SyncContextOptions): Promise<SyncContext>;
-  /** Applies the stores, mappings and rules of a new configuration. Changes of other sections need a new app. */
+  /**
+   * Applies the stores, mappings and rules of a new configuration. If any other section has changed, the app must be
+   * opened again.
+   */
   reconfigure(config: Config): Promise<void>;
 }
 
@@ -50,8 +53,8 @@ export async function openApp(config: Config, deps: AppDeps, options: AppOptions
     now: () => clock.now(),
     batchSizeOf: (name) => capabilitiesOf(current.config, name)?.readsPerCall ?? 1,
     maxAgeMs: options.maxReadAgeMs,
-    // After `stop` is aborted, reads continue for a short grace period, because running writes may need them. Then the
-    // reads are aborted, because a store that does not answer could delay the exit for minutes.
+    // After `stop` is aborted, reads continue for a short grace period, because running writes may need their values.
+    // Then the reads are aborted, because a store that does not answer could delay the exit for minutes.
     signal: abortAfterGrace(options.stop),
   });
   const parts = {

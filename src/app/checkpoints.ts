@@ -144,8 +144,8 @@ function placeOf(
 }
 
 /**
- * Returns the audit record that names the missing records and the person who accepted their loss. The hash chain continues with this
- * record.
+ * Returns the audit record that names the missing records and the person who accepted their loss. After the loss, the
+ * hash chain continues with this audit record.
  */
 export function acceptanceEntry(
   { end, contradicting }: NonNullable<ReturnType<Checkpointer['loss']>>,

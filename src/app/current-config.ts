@@ -12,7 +12,7 @@ export interface CurrentConfig {
   readonly targets: readonly DesiredTarget[];
   /** Checks whether a target belongs to a mapping. A target that the access rules deny belongs to no mapping. */
   readonly claims: ReturnType<typeof desiredIndex>;
-  /** Resolves the namespace selectors and returns the new targets. */
+  /** Resolves the namespace selectors. Returns all targets of the configuration. */
   resolve(): Promise<readonly DesiredTarget[]>;
   /** Replaces the configuration. `targets` changes only at the next `resolve`. */
   replace(next: Config): void;

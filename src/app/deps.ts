@@ -28,9 +28,15 @@ export interface AppDeps extends ProcessIdentity {
 }
 
 export interface AppOptions {
-  /** Set by one-shot commands. After this signal is aborted, they do not wait for a login that gets no answer. */
+  /**
+   * A signal that one-shot commands set. After this signal is aborted, a command no longer waits for a login that gets
+   * no answer.
+   */
   readonly stop?: AbortSignal | undefined;
-  /** Set by long-lived processes: the maximum age of a read value. Older values are neither used nor kept in memory. */
+  /**
+   * The maximum age of a value that was read. Only long-lived processes set it. Values above this age are neither used
+   * nor kept in memory.
+   */
   readonly maxReadAgeMs?: number;
   /** Called when records that a checkpoint covers disappear from the audit log while the log is open. */
   readonly onAuditLoss?: () => void;

@@ -20,8 +20,8 @@ import { describeReference, type ReadCredential, type Reference } from '../provi
 
 export interface KeyDeps {
   /**
-   * Whether to create a missing key file. Allowed only with a SQLite store, which has a single replica. With several
-   * replicas, each replica could create a different key.
+   * Whether to create a missing key file. Allowed only with a SQLite store, because then there is only one replica.
+   * With several replicas, each replica could create a different key.
    */
   readonly mayCreate: boolean;
   readonly credential: ReadCredential;
@@ -97,7 +97,7 @@ export async function readSigner(
   return { text, signer: createSigner(privateKeyIn(text)) };
 }
 
-/** Returns the available public keys for checkpoints. Creates and changes nothing. */
+/** Returns the available public keys that verify checkpoints. Creates and changes nothing. */
 export async function knownCheckpointKeys(
   reference: Reference,
   { credential }: Pick<KeyDeps, 'credential'>,
@@ -140,8 +140,8 @@ function publicKeyListPath(path: string): string {
 }
 
 /**
- * Adds the public key to the `.pub` file. If the folder is read-only, the user must provide this file together with the
- * key.
+ * Adds the public key to the `.pub` file. If the folder is read-only, this is not possible, so the user must provide
+ * the `.pub` file together with the key.
  */
 async function rememberPublicKey(path: string, signer: Signer): Promise<readonly KeyObject[]> {
   const list = publicKeyListPath(path);

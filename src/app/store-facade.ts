@@ -3,8 +3,8 @@ import type { LoginStatus, ManagedStore } from '../providers/managed-store.ts';
 import type { SecretProvider, VersionResult } from '../providers/provider.ts';
 
 /**
- * Returns a provider that uses the current store for each call. After each call, the store learns whether its login
- * works.
+ * Returns a provider that looks up the store before each call, because a store may be replaced. After each call, the
+ * store is told whether its login works.
  */
 export function createStoreFacade(store: () => ManagedStore): SecretProvider {
   return {

@@ -26,7 +26,10 @@ export interface Stores extends AsyncDisposable {
   open(name: string): Promise<SecretProvider>;
   /** For each store name, a hash of the settings that identify the store. */
   readonly definitions: ReadonlyMap<string, string>;
-  /** Marks a store whose credentials have changed, so that its next use opens it again. Running calls finish. */
+  /**
+   * Marks a store whose credentials have changed, so that the store is opened again at its next use. Running calls can
+   * finish.
+   */
   reset(name: string): void;
   /** Replaces the configured stores. Unchanged stores stay open. */
   reconfigure(configs: Config['stores']): void;
@@ -47,7 +50,7 @@ export interface Stores extends AsyncDisposable {
 export interface StoreUsage {
   /** Number of requests within the last hour. */
   readonly lastHour: number;
-  /** The read strategy that was used last, for each number of keys. */
+  /** For each number of keys, the read strategy that was used last. */
   readonly ways: readonly ChosenStrategy[];
 }
 
@@ -86,7 +89,7 @@ class StoreRegistry implements Stores {
   readonly #reported = new Map<string, StoreState>();
   readonly #calls = new Map<string, HourlyCounter>();
   readonly #strategies = new Map<string, Map<number, ChosenStrategy>>();
-  /** The time of the last success of each store that was reopened. */
+  /** For each store that was reopened, the time of its last success before it was reopened. */
   readonly #successes = new Map<string, number>();
   readonly #answerListeners: ((name: string) => void)[] = [];
   readonly #recoveryListeners: ((name: string) => void)[] = [];
@@ -218,7 +221,7 @@ class StoreRegistry implements Stores {
 
 /**
  * The maximum number of remembered strategies for each store. Each refresh interval of a store has its own group of
- * keys, and each group has one strategy. The limit leaves space for a few earlier groups.
+ * keys, and each group has one strategy. The limit leaves space for a few groups that no longer exist.
  */
 const MAX_STRATEGIES = 16;
 
@@ -235,8 +238,8 @@ function indexOf(configs: Config['stores']): ReadonlyMap<string, StoreConfig> {
 }
 
 /**
- * Returns the names that referred to a store before and now refer to a different store. Values that were read earlier
- * under such a name are no longer valid.
+ * Returns the names that refer to a different store than in the previous configuration. Values that were read under
+ * such a name before the change are no longer valid.
  */
 export function replacedStores(before: Config['stores'], after: Config['stores']): ReadonlySet<string> {
   const definitions = definitionsOf(before);
@@ -253,7 +256,7 @@ function definitionsOf(configs: Config['stores']): ReadonlyMap<string, string> {
 }
 
 /**
- * Returns the capabilities of a configured store. They depend only on the kind of the store. Undefined if the store is
+ * Returns the capabilities of a configured store, which depend only on the kind of the store. Undefined if the store is
  * not configured.
  */
 export function capabilitiesOf(

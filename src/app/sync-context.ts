@@ -108,7 +108,8 @@ interface ConfigGuard {
   /** @throws AppError INTERRUPTED */
   check(): void;
   /**
-   * Waits for the work, and returns its result if the configuration is still active then. @throws AppError INTERRUPTED
+   * Waits until the work has ended. Returns its result if the configuration is still active. @throws AppError
+   * INTERRUPTED
    */
   whileActive<T>(work: Promise<T>): Promise<T>;
 }

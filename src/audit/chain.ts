@@ -40,8 +40,8 @@ export function append(head: Head, entry: Entry, circumstances: RecordContext): 
 }
 
 /**
- * Does the same as `append`, but expects an entry that `sanitizeEntry` returned. Sanitizing it a second time would take
- * as long as hashing it.
+ * Does the same as `append`, but expects an entry that `sanitizeEntry` returned. Sanitizing the entry a second time
+ * would take as long as hashing it.
  */
 export function appendSanitized(head: Head, sanitized: Entry, circumstances: RecordContext): AppendedRecord {
   const { time, instance, replica } = circumstances;

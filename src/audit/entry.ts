@@ -85,7 +85,10 @@ export interface Entry {
   readonly durationMs: number;
   /** Starts at 1. Distinguishes changes that one request makes to one target at the same time. */
   readonly attempt: number;
-  /** In an intent, the object's `resourceVersion` before the change. In an outcome, the one after the change. */
+  /**
+   * In an intent, the object's `resourceVersion` before the change. In an outcome, the `resourceVersion` after the
+   * change.
+   */
   readonly resourceVersion?: string;
 }
 

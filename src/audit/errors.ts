@@ -11,7 +11,8 @@ export function auditUnavailable(detail: string, cause?: unknown, todo?: string)
 }
 
 /**
- * Creates the error for a damaged record. It has its own remedy, because the disk and all other records may be intact.
+ * Creates the error for a damaged record. This error has its own remedy, because the disk and all other records may be
+ * intact.
  */
 export function damagedRecord(): AppError {
   const todo =

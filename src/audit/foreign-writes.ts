@@ -7,8 +7,8 @@ export interface WatchedAudit {
   readonly audit: AuditStore;
   /**
    * Returns a number that changes when another process appends or when records are pruned. Returns undefined while this
-   * process appends, because it cannot tell its own records from foreign ones during that time. Each call reads the
-   * store after the call was made.
+   * process appends, because it cannot tell its own records from foreign ones during that time. The result is never
+   * older than the call.
    */
   foreignVersion(): Promise<number | undefined>;
 }
@@ -26,7 +26,7 @@ export function watchForeignWrites(store: AuditStore): WatchedAudit {
   const readVersion = createCoalescer(async (): Promise<number | undefined> => {
     const completedBefore = completedAppends;
     const { sequence } = await store.head();
-    // While an append is pending, its records may be stored but not yet counted. They would look foreign.
+    // While an append is pending, its records may be stored but not yet counted. Such records would look foreign.
     if (pendingAppends > 0 || completedAppends !== completedBefore) return undefined;
     if (sequence - ownRecords !== foreignRecords) version += 1;
     foreignRecords = sequence - ownRecords;

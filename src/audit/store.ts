@@ -69,7 +69,7 @@ export interface AuditStore extends AsyncDisposable {
   get(sequence: number): Promise<AuditRecord | undefined>;
   /**
    * Returns the newest matching record with one of these actions, or else the newest matching copy of a pruned record.
-   * Callers use it to detect whether a state is new.
+   * Callers use this method to find out whether a state is already recorded.
    */
   latest(filter: RecordFilter, actions: readonly Action[]): Promise<AuditRecord | undefined>;
   /**
@@ -94,8 +94,7 @@ export interface AuditStore extends AsyncDisposable {
   /** For verification: yields the records as stored, oldest first. Includes damaged records. */
   storedRecords(from: number): AsyncIterable<StoredRecord>;
   /**
-   * Returns the last record as noted in a table of its own, so that verification can compare it with the stored
-   * records.
+   * Returns the last record according to a separate table, so that verification can compare it with the stored records.
    */
   head(): Promise<Head>;
   /**

@@ -21,10 +21,11 @@ const SMALL_GROWTH_PERCENT = 50;
 const SMALL_PROCESS_BYTES = 208 * MIB;
 
 /**
- * Limits the size of the heap. By default, V8 derives the limits from the memory of the machine. With several
- * gigabytes, the young generation gets 128 MiB, and old objects are collected only when three quarters are garbage. A
- * mostly idle service does not benefit from such a large heap. V8 reads the flags at each collection but never shrinks
- * the heap, so call this function before loading the service. See docs/adr/0015-bound-the-memory-of-the-service.md
+ * Limits the size of the heap. By default, V8 derives the limits from the memory of the machine. On a machine with
+ * several gigabytes, the young generation gets 128 MiB. Old objects are collected only when three quarters of them are
+ * garbage. A mostly idle service does not benefit from such a large heap. V8 reads the flags at each collection but
+ * never shrinks the heap, so call this function before loading the service. See
+ * docs/adr/0015-bound-the-memory-of-the-service.md
  */
 export function keepHeapSmall(): void {
   setFlagsFromString(`--heap-growing-percent=${SMALL_GROWTH_PERCENT}`);
@@ -100,14 +101,14 @@ const MIN_TRIM_BYTES = 40 * MIB;
  */
 const LARGE_VALUE_BYTES = 4 * MIB;
 /**
- * In a larger heap, no full collection is forced. A full collection takes about a third of a second for 100 MiB, and
- * blocks the event loop.
+ * In a heap larger than this, no full collection is forced. A full collection takes about a third of a second for 100
+ * MiB, and blocks the event loop.
  */
 const MAX_HEAP_BYTES = 256 * MIB;
 
 /**
- * Returns memory to the system that a configuration or a first sync has used and that is free now. V8 itself keeps such
- * memory while the process is active.
+ * Returns free memory to the system. Loading a configuration and a first sync leave much free memory, which V8 itself
+ * keeps while the process is active.
  */
 export function createMemoryTrimmer({
   usage = () => readUsage(process.memoryUsage),

@@ -76,7 +76,7 @@ async function promptForValue(
 export interface StdinLimit {
   /** Maximum size in bytes. */
   readonly maxBytes: number;
-  /** The message if the input is larger. */
+  /** The message if the input exceeds `maxBytes`. */
   readonly tooLarge: string;
 }
 

@@ -113,7 +113,8 @@ export class ApiWorkloads implements Workloads {
     const request = api
       .patchNamespacedCustomObject(group, version, namespace, plural, name, body, undefined, FIELD_MANAGER)
       .then((built) => {
-        // The generated client would send a JSON patch, which is a list of operations. The body is a merge patch.
+        // Set the content type, because the body is a merge patch. The generated client would declare it as a JSON
+        // patch, which is a list of operations.
         built.setHeaderParam('Content-Type', 'application/merge-patch+json');
         return built;
       });

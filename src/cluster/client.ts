@@ -97,7 +97,8 @@ class UndiciClient implements KubeClient {
   readonly #timeoutMs: number;
   readonly #waitForRate: WaitForRate;
   readonly #requests = createPool();
-  // Each watch keeps a connection open. A separate pool keeps a hundred watches from starving the requests.
+  // Each watch keeps a connection open. If watches and requests shared a pool, a hundred watches would leave no
+  // connections for the requests.
   readonly #streams = createPool(null);
   readonly #closing = new AbortController();
   readonly #context: string;
@@ -228,7 +229,7 @@ class UndiciClient implements KubeClient {
     if (Math.abs(now - this.#loadedAt) < IDENTITY_TTL_MS) return false;
     this.#loadedAt = now;
     try {
-      // The kubeconfig may now name another cluster. Never send its credentials to the old server.
+      // The kubeconfig may now name another cluster. Never send the credentials of the new cluster to the old server.
       const next = this.#load(this.inCluster ? this.#options.context : this.#context);
       if (clusterOf(next.config)?.server !== this.#server) return false;
       if (!acceptUnchanged && isDeepStrictEqual(next.config, used.config)) return false;

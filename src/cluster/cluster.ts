@@ -56,8 +56,8 @@ export interface SecretMeta {
   /** The fields that our field manager owns. `undefined`: we never wrote this object. */
   readonly ours: OwnedFields | undefined;
   /**
-   * Whether another manager last wrote part of the content that we write (data, type, immutability). `unknown`: this
-   * cluster does not record field managers.
+   * Whether another manager was the last writer of a part of the content that we write (data, type, immutability).
+   * `unknown`: this cluster does not record field managers.
    */
   readonly foreign: boolean | 'unknown';
 }
@@ -117,13 +117,14 @@ export interface Cluster extends AsyncDisposable {
   read(id: TargetId, options?: CallOptions): Promise<LiveSecret | undefined>;
   create(id: TargetId, manifest: SecretManifest, options?: WriteOptions): Promise<WriteResult>;
   /**
-   * Replaces the object only if it is unchanged since the read. A different `uid` or `resourceVersion` is a conflict.
+   * Replaces the object only if it is unchanged since `live` was read. A different `uid` or `resourceVersion` is a
+   * conflict.
    */
   replace(live: LiveSecret, change: SecretChange, options?: WriteOptions): Promise<WriteResult>;
   /**
-   * Deletes the object only if it is unchanged since the read. A different `uid` or `resourceVersion` is a conflict.
-   * Returns `removed` also if the object is already gone or waits for its finalizers. While it waits, reads return it
-   * as `deleting`.
+   * Deletes the object only if it is unchanged since `live` was read. A different `uid` or `resourceVersion` is a
+   * conflict. Returns `removed` also if the object is already gone or waits for its finalizers. While the object waits,
+   * reads return it as `deleting`.
    */
   remove(live: LiveSecret, options?: WriteOptions): Promise<RemoveResult>;
   /**
@@ -134,8 +135,8 @@ export interface Cluster extends AsyncDisposable {
   /** Returns the data keys of this Secret that a manager owns by server-side apply. */
   mergedKeys(live: LiveSecret, manager: string): readonly string[];
   /**
-   * Returns the fields of this Secret that only these managers own by server-side apply. They can change such fields
-   * without force.
+   * Returns the fields of this Secret that only these managers own by server-side apply. These managers can change such
+   * fields without force.
    */
   exclusivelyOwned(live: LiveSecret, managers: readonly string[]): OwnedFields;
   /** Returns the Secrets of one namespace that carry a label. */
@@ -149,9 +150,9 @@ export interface Cluster extends AsyncDisposable {
     matchLabels: Readonly<Record<string, string>>,
     options?: CallOptions,
   ): Promise<readonly string[]>;
-  /** Reads one key of a Secret in the bridge's own namespace, for `secretRef`. */
+  /** Reads one key of a Secret in the namespace of secretbridge, for `secretRef`. */
   ownSecret(name: string, key: string, options?: CallOptions): Promise<SecretValue | undefined>;
-  /** Returns the bridge's own namespace, which no mapping may target. */
+  /** Returns the namespace in which secretbridge itself runs. No mapping may target this namespace. */
   ownNamespace(): string | undefined;
   checkAccess(question: AccessRequest, options?: CallOptions): Promise<boolean>;
   /**
@@ -223,13 +224,13 @@ export interface ConfigMap {
   readonly resourceVersion: string;
 }
 
-/** ConfigMaps store small public data of the bridge in the cluster, such as audit checkpoints. */
+/** ConfigMaps store small public data of secretbridge in the cluster, such as audit checkpoints. */
 export interface ConfigMaps {
   /** Returns `undefined` only if the ConfigMap definitely does not exist. */
   read(namespace: string, name: string, options?: CallOptions): Promise<ConfigMap | undefined>;
   /**
    * Replaces the ConfigMap if it is unchanged since `read`, or creates it if `read` is undefined. Keeps labels and
-   * annotations of other writers. `conflict`: the ConfigMap changed meanwhile, and nothing was written.
+   * annotations of other writers. `conflict`: the ConfigMap has changed since `read`, and nothing was written.
    * @param options.dryRun The cluster validates the request and writes nothing.
    */
   write(

@@ -172,7 +172,7 @@ export function toMeta(item: JsonObject, namespace: string): SecretMeta | undefi
 
 /**
  * Whether another manager owns part of the content, or we own nothing. A key that somebody else deleted has no owner,
- * so this function does not detect the deletion. The key is then missing from `ours`.
+ * so this function does not detect the deletion. A deleted key is missing from `ours`.
  */
 function isChangedByOthers(metadata: JsonObject): boolean {
   const entries = listIn(metadata, 'managedFields').filter(isObject);
@@ -198,7 +198,7 @@ export function versionIn(response: KubeResponse, id: TargetId): string {
 
 /**
  * Whether a response confirms a deletion. The API server returns a Status of success, or the object itself if
- * finalizers delay the deletion. A login page is neither.
+ * finalizers delay the deletion. A login page confirms nothing.
  */
 export function isRemoved(response: KubeResponse, id: TargetId): boolean {
   const body = parseObject(response.text) ?? {};

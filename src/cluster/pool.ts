@@ -22,8 +22,8 @@ export interface Pool extends AsyncDisposable {
 
 const CONNECT_TIMEOUT_MS = 10_000;
 /**
- * Shorter than the idle timeouts of API servers (90 s) and load balancers (60 s), so that we close idle connections
- * first.
+ * Shorter than the idle timeouts of API servers (90 s) and load balancers (60 s), so that we close an idle connection
+ * before the other side closes it.
  */
 const IDLE_MS = 30_000;
 

@@ -6,7 +6,7 @@ export interface RbacSecret {
   readonly secret: string;
   /** Set if the mapping has `onSourceMissing: delete`, `onMappingRemoved: delete` or `recreate`. */
   readonly deletes?: boolean;
-  /** Set for `mode: merge`. The bridge then patches the Secret and never creates or replaces it. */
+  /** Set for `mode: merge`. secretbridge then patches the Secret and never creates or replaces it. */
   readonly merges?: boolean;
   /** Workloads in the same namespace that restart when the Secret changes. */
   readonly restarts?: readonly RbacRestart[];
@@ -61,7 +61,7 @@ function secretRules(targets: readonly RbacSecret[], { scope, watch }: Scope): r
   const names = (list: readonly RbacSecret[]) => sortedUnique(list.map(({ secret }) => secret));
   const owned = names(targets.filter(({ merges }) => !merges));
   const merged = names(targets.filter(({ merges }) => merges));
-  // A merged Secret is never deleted. Removing the mapping removes only its keys.
+  // A merged Secret is never deleted. Removing the mapping removes only the keys of the mapping.
   const deleted = names(targets.filter(({ deletes, merges }) => deletes && !merges));
   const rights: readonly (readonly [verb: string, names: readonly string[]])[] = [
     ['get', sortedUnique([...owned, ...merged])],

@@ -20,10 +20,10 @@ export interface RbacInput extends Scope {
   readonly targets: readonly RbacTarget[];
   /** The Secrets of mappings with a `namespaceSelector`. */
   readonly selected?: readonly RbacSecret[];
-  /** The namespace of the bridge, which also contains the Secrets of `secretRefs`. */
+  /** The namespace of secretbridge, which also contains the Secrets of `secretRefs`. */
   readonly ownNamespace: string;
   readonly secretRefs: readonly string[];
-  /** ConfigMaps for audit checkpoints. The default namespace is the bridge's own. */
+  /** ConfigMaps for audit checkpoints. The default namespace is the namespace of secretbridge. */
   readonly checkpoints?: readonly { readonly namespace?: string | undefined; readonly name: string }[];
   /** Whether `http.kubernetes` is used. */
   readonly reviews?: boolean;

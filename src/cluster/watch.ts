@@ -15,7 +15,10 @@ import { eventIn, linesOf } from './watch-events.ts';
 export interface WatchTuning {
   /** A connection without data for this long counts as broken. API servers send a bookmark about once a minute. */
   readonly silenceMs?: number;
-  /** The delay after the first failure, before jitter. It doubles up to `longestWaitMs`. */
+  /**
+   * The delay after the first failure, before jitter is added. The delay doubles after each further failure, up to
+   * `longestWaitMs`.
+   */
   readonly firstWaitMs?: number;
   readonly longestWaitMs?: number;
   /** Returns a number from 0 to 1, for the jitter. */
@@ -61,8 +64,8 @@ const MIN_WATCH_S = 240;
 /** Random extra duration, so that watches that started together do not all reconnect together. */
 const WATCH_JITTER_S = 120;
 /**
- * A shorter connection counts as a failure. Otherwise the watch would reconnect in a tight loop to a server that closes
- * each connection immediately.
+ * A connection that ends before this time counts as a failure. Otherwise the watch would reconnect in a tight loop to a
+ * server that closes each connection immediately.
  */
 const MIN_CONNECTION_MS = 1_000;
 /**
@@ -98,8 +101,9 @@ class CollectionWatch<T> implements AsyncDisposable {
   /**
    * The version up to which all events were delivered. The watch continues from this version. If it is not set, the
    * objects are listed again. The version is cleared if the server has expired it (410), if a line is invalid, if the
-   * sink throws, or if the connection was silent. It is also cleared after an attempt without events. The reason is a
-   * restored etcd, whose versions are lower: a watch from a version in the future would receive nothing.
+   * sink throws, or if the connection was silent. It is also cleared after an attempt without events. Otherwise the
+   * watch could wait forever after etcd was restored from a backup. The versions of a restored etcd are lower, and a
+   * watch from a higher version receives nothing.
    */
   #resumeVersion: string | undefined;
   #hasReceivedEvent = false;

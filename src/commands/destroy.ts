@@ -53,12 +53,12 @@ export async function destroyProposed(
     onProgress,
   } = request;
   const isInForce = isStillProposed(app);
-  // Search for orphans before deciding about the proposals. The search takes time, and the reason for a proposed
-  // deletion can disappear during the search.
+  // Search for orphans before deciding about the proposals. The search takes time, and during the search the reason for
+  // a proposed deletion can disappear.
   const scanned = includeOrphans ? await scanOrphans(app, onProgress) : undefined;
   const ends = [...(await decideDeletions(app.targets.filter(isProposed), app, context, onWithdrawn))];
-  // Include changes that were held before this process started. Without them, the brake would count too few deletions
-  // and could allow all of them.
+  // Include changes that were held before this process started. Without these changes, the brake would count too few
+  // deletions and could allow all proposals.
   if (ends.length > 0 || includeOrphans) {
     const unknownTargets = app.targets.filter((wanted) => wanted.error === undefined && isUndecided(wanted));
     ends.push(
@@ -134,8 +134,8 @@ function presenceByWatch(
   meta: (id: TargetId) => SecretMeta | undefined,
   ends: readonly Proposal[],
 ): KnownPresence {
-  // If the second step of a recreation fails, the target stays deleted. So a target that is about to be recreated does
-  // not count as present.
+  // A recreation deletes a target and then creates it. If the creation fails, the target stays deleted. So a target
+  // that is about to be recreated does not count as present.
   const returning = new Set(ends.filter(({ replacement }) => replacement).map(({ mapping }) => mapping));
   const ours = ({ mapping, id }: DesiredTarget): SecretMeta | undefined => {
     const seen = mapping.target.mode === 'merge' ? undefined : meta(id);

@@ -15,7 +15,7 @@ import { searchesOf, sourcesOf, storeRef } from '../sync/desired.ts';
 /** The requests to a store that are expected while no secret changes. Logins are not included. */
 export interface StoreCalls {
   readonly store: string;
-  /** The read strategy for most of the keys. Undefined if there is only one strategy for every key. */
+  /** The read strategy for most of the keys. Undefined if no key is a plain secret. */
   readonly way?: ReadStrategy;
   /** The number of distinct keys, named versions and special objects, such as certificates. */
   readonly keys: number;

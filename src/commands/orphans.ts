@@ -87,14 +87,14 @@ function isReady(observed: ObservedTarget | undefined): boolean | undefined {
   if (observed === undefined) return undefined;
   const { alive, error, proposal } = observed;
   if (error === undefined && proposal === undefined) return true;
-  // If the second step of a recreation fails, the target stays deleted. So a target that is about to be recreated does
-  // not count as present.
+  // A recreation deletes a target and then creates it. If the creation fails, the target stays deleted. So a target
+  // that is about to be recreated does not count as present.
   if (!alive || proposal?.replacement !== undefined) return false;
   // The target exists, but it is unknown which mapping created it.
   return undefined;
 }
 
-/** The targets that this run does not process. Their held changes count for the brake and stay held. */
+/** The targets that this run does not process. Their held changes stay held, and the brake counts them. */
 export interface OtherTargets {
   readonly targets: readonly DesiredTarget[];
   /** Number of orphaned targets that belong to other mappings and are to be deleted. */
@@ -121,14 +121,14 @@ export async function populationOf(
 ): Promise<Population> {
   const { targets } = app;
   const free = proposals.filter(({ held }) => !held);
-  // Count the mappings that stop merging into a Secret. They remove their keys but not the Secret.
+  // Count the mappings that stop merging into a Secret. Such a mapping removes its keys but not the Secret.
   const merges = free.filter(({ ending }) => ending !== undefined).length;
   // If several mappings claim one Secret, count it once.
   const secrets = [...Map.groupBy(targets, secretOf).values()];
   const total = secrets.length + orphanCount + merges;
   if (free.length === 0) return { total, alive: total };
-  // A proposal that would remove the last key of a Secret is already held. It counts for the brake until a person
-  // releases it.
+  // A proposal that would remove the last key of a Secret is already held. It counts toward the limit of the brake
+  // until a person releases it.
   const held = proposals.length - free.length;
   const leavingElsewhere =
     held + others.leaving + (await recordedAsHeld(app, others.targets, targetSubject)).length;

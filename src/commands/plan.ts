@@ -214,10 +214,7 @@ function plannedTarget(
   }
 }
 
-/**
- * A change that waits for a person. Its id is computed from the change, so the id stays the same as long as the change
- * does.
- */
+/** A change that waits for a person. The id is computed from the change, so the same change always has the same id. */
 export interface Held extends TargetId {
   readonly id: string;
   readonly mapping: string;

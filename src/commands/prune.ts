@@ -39,7 +39,7 @@ async function findOrphans(app: App): Promise<Orphans> {
   };
 }
 
-/** The targets that `prune` would delete, and the targets that it skips. */
+/** The targets that `prune` would delete, and the targets that it would skip. */
 export interface OrphanList extends Pick<Orphans, 'waiting' | 'unseen'> {
   readonly targets: readonly PlannedTarget[];
 }

@@ -40,7 +40,10 @@ const SECTIONS = {
   restarts: true,
 } as const satisfies Record<Section, true>;
 
-/** Compares two configurations by content. The files and the order in them do not matter. */
+/**
+ * Compares two configurations by content. The result does not depend on the files that contain the parts, or on the
+ * order of the parts.
+ */
 export function diffConfig(before: Config, after: Config): ConfigDiff {
   const sections = Object.keys(SECTIONS) as Section[];
   return {

@@ -61,8 +61,8 @@ export async function validateText(
 }
 
 /**
- * The result of a load. A usable configuration may still have problems: a mapping without permission fails alone, and a
- * suspected credential may be harmless.
+ * The result of a load. A usable configuration may still have problems: a mapping without permission does not affect
+ * other mappings, and a suspected credential may be harmless.
  */
 export type LoadResult =
   | { readonly kind: 'usable'; readonly config: Config; readonly problems: readonly Problem[] }

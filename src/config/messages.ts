@@ -207,7 +207,7 @@ const A_REFERENCE = 'a reference such as `{ env: NAME }`, `{ file: PATH }` or `{
 
 const ONE_REFERENCE = `${A_REFERENCE}, with exactly one of the three`;
 
-/** Shows nothing from the file, not even field names, because each may be the credential itself. */
+/** Shows nothing from the file, not even field names, because a field name may be the credential itself. */
 function explainReference(issue: z.core.$ZodIssueInvalidUnion, value: unknown, path: Path): Finding[] {
   const invalid = (message: string): Finding[] => [{ path, code: 'CONFIG_INVALID', message }];
   if (value === undefined || value === null) return invalid(expectation(A_REFERENCE, value));

@@ -14,14 +14,14 @@ import type { MappingConfig } from './shape/mapping.ts';
 export type ParsedFile = z.output<typeof ConfigFile>;
 
 export interface ResolveDeps {
-  /** Returns the absolute path of a file. `file` is its name as it appears in places. */
+  /** Returns the absolute path of a file. `file` is the name of this file in a `Place`. */
   absolute(file: string): string;
   /** The home folder, for paths that start with `~/`. */
   readonly home: string | undefined;
 }
 
 export interface ResolveOptions extends ResolveDeps {
-  /** Returns the bounds of the mapping at this index. `undefined` if it comes from a main file. */
+  /** Returns the bounds of the mapping at this index. `undefined` if this mapping comes from a main file. */
   boundOf(index: number): Rule | undefined;
 }
 

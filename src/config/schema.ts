@@ -9,7 +9,7 @@ import { duration, Name, rate, wholeNumber } from './shape/fields.ts';
 import { Defaults, MappingConfig } from './shape/mapping.ts';
 import { Absence, AccessRule, Brake, Http, Include, Log, Restarts, Tracing } from './shape/service.ts';
 
-/** Fields that every store has in addition to its kind's own. */
+/** Fields that every store has in addition to the fields of its kind. */
 const common = {
   name: Name.meta({ description: 'Unique name of the store.' }),
   limits: z

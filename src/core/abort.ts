@@ -19,7 +19,7 @@ export function abortAfterGrace(
 
 /**
  * Returns the promise's result, or rejects as soon as the signal is aborted. The work behind the promise keeps running,
- * because other callers may wait for it. So work that ignores its signal blocks no caller.
+ * because other callers may wait for its result. So no caller is blocked by work that ignores its signal.
  */
 export async function unlessAborted<T>(promise: Promise<T> | T, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return promise;

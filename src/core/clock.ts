@@ -8,8 +8,8 @@ export interface Clock {
 export const systemClock: Clock = { now: () => Date.now() };
 
 /**
- * Returns a clock for comparisons within this process. Each reading is later than the previous one, even within one
- * millisecond or after the wall clock was set back.
+ * Returns a clock for comparisons within this process. Each time that the clock returns is later than the previous one,
+ * even within one millisecond or after the wall clock was set back.
  */
 export function createSteadyClock(clock: Clock): Clock {
   let lastWall = clock.now();
@@ -26,7 +26,10 @@ export function createSteadyClock(clock: Clock): Clock {
   };
 }
 
-/** Two readings in one millisecond differ by this time. A number of this size can represent it exactly. */
+/**
+ * If this clock is read twice within one millisecond, the two times differ by this step. JavaScript numbers can
+ * represent times in steps of this size exactly.
+ */
 const STEP_MS = 2 ** -10;
 
 /** The maximum assumed difference between the clocks of two replicas. */

@@ -24,7 +24,7 @@ export interface AppErrorOptions {
   readonly detail?: string;
   /** The delay that the server asked for, in milliseconds. */
   readonly retryAfterMs?: number;
-  /** Replaces the general remedy of the code, if that would not help in this case. */
+  /** Replaces the general remedy of the code, if the general remedy would not help in this case. */
   readonly remedy?: string;
   /** Whether a person must act, although errors with this code are usually transient. */
   readonly needsAction?: boolean;

@@ -4,7 +4,10 @@ import { AppError } from './errors.ts';
 export interface Rename {
   readonly prefix?: string | undefined;
   readonly case?: 'upper' | 'lower' | undefined;
-  /** With `replace`, each character that Kubernetes does not allow becomes `_`. Without it, such a name is an error. */
+  /**
+   * With `replace`, each character that Kubernetes does not allow becomes `_`. Without `replace`, a name with such a
+   * character is an error.
+   */
   readonly invalid?: 'replace' | undefined;
 }
 

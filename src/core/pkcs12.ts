@@ -63,7 +63,9 @@ const MAX_BYTES = 512 * 1024;
 const MAX_ITERATIONS = 100_000;
 /** Limited, because sorting compares all pairs of certificates. */
 const MAX_CERTIFICATES = 150;
-/** The limit for all parts of one file together. The slowest algorithm takes about a second for it. */
+/**
+ * The limit for all parts of one file together. The slowest algorithm takes about a second for this many iterations.
+ */
 const MAX_TOTAL_ITERATIONS = 2 * MAX_ITERATIONS;
 
 const UNKNOWN_ALGORITHM = 'this PKCS#12 uses an unsupported encryption: export it again with AES-CBC or 3DES';
@@ -180,7 +182,7 @@ class Pkcs12Reader {
       // The library accepts a missing password, but its types do not.
       decrypted = pki.decryptPrivateKeyInfo(info, this.#password as string);
     } catch (cause) {
-      // The library throws this only for an unsupported algorithm, so another password would not help.
+      // The library throws such an error only for an unsupported algorithm, so another password would not help.
       if (cause instanceof Error && 'oid' in cause)
         throw new Pkcs12Error('unsupported', UNKNOWN_ALGORITHM, { cause });
       throw cause;

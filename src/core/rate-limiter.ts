@@ -1,7 +1,7 @@
 import type { Clock } from './clock.ts';
 import { sleepMs } from './timer.ts';
 
-/** Reserves the next permitted call, and returns how many milliseconds to wait before it. */
+/** Reserves the next permitted call. Returns the number of milliseconds to wait before making the call. */
 type RateLimiter = () => number;
 
 interface RateLimiterOptions {

@@ -50,7 +50,7 @@ export function createSemaphore(count: number, priorities = 1): Semaphore {
       free += 1;
       return;
     }
-    queue?.delete(next); // the permit passes directly to the next waiter
+    queue?.delete(next); // the permit passes directly to the next waiting caller
     next.resolve();
   };
   return {

@@ -5,7 +5,8 @@ import { type Clock, systemClock } from './clock.ts';
 export type StartTimer = (callback: () => void, ms: number) => () => void;
 
 /**
- * The longest supported delay. `setTimeout` would fire immediately for longer delays, so they are reduced to this one.
+ * The longest supported delay. With a longer delay, `setTimeout` would fire immediately, so longer delays are reduced
+ * to this one.
  */
 export const MAX_TIMER_MS = 2 ** 31 - 1;
 

@@ -48,7 +48,10 @@ export interface Tracer {
     work: () => Promise<T>,
     options?: SpanOptions<T>,
   ): Promise<T>;
-  /** Records a span that has just ended and took `ms`. If there is no current span, it belongs to no trace. */
+  /**
+   * Records a span that has just ended and took `ms`. If there is no current span, the recorded span belongs to no
+   * trace.
+   */
   recordSpan(name: SpanName, attributes: SpanAttributes, ms: number, requestId?: string): void;
   /** Records what triggered the work, as the root span of its request. Call it once per request. */
   recordTrigger(requestId: string, attributes: SpanAttributes): void;

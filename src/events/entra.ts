@@ -41,7 +41,7 @@ const UNKNOWN_KEY_COOLDOWN_MS = 30_000;
 const FETCH_TIMEOUT_MS = 5_000;
 /** The minimum time between two attempts to fetch the keys while fetching fails. */
 const FAILURE_COOLDOWN_MS = 1_000;
-/** The maximum length of a token, which limits the cost of verifying it. Real Entra tokens are shorter. */
+/** The maximum length of a token, which limits the cost of verifying it. Real Entra tokens are shorter than this. */
 const MAX_TOKEN_LENGTH = 8_192;
 
 interface Cloud {

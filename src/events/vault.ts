@@ -20,8 +20,8 @@ const PERMANENT_ERROR_WAIT_MS = 120_000;
 
 /**
  * Follows the event stream of a store until the returned object is disposed. Reconnects whenever the stream ends. The
- * next sweep detects changes that happened during an outage. They are not read right after each reconnect, because that
- * would add load to a store that may already be overloaded.
+ * next sweep detects changes that happened during an outage. Changed keys are not read right after each reconnect,
+ * because the reads would add load to a store that may already be overloaded.
  */
 export function startVaultIntake(options: VaultIntakeOptions, deps: IntakeDeps): Intake {
   const { name, store, open, random, pause: sleep = sleepUntilAborted } = options;

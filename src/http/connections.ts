@@ -64,8 +64,8 @@ interface Connections {
  * others, even the cluster's probes.
  *
  * `drain` is needed because Node's `closeIdleConnections` skips two kinds of connections: those that never sent
- * anything, and those in a TLS handshake. After `close`, Node also stops enforcing request timeouts. Both would delay
- * the shutdown.
+ * anything, and those in a TLS handshake. After `close`, Node also stops enforcing request timeouts, so connections of
+ * both kinds would delay the shutdown.
  */
 export function trackConnections(server: Server, maxPerAddress: number): Connections {
   const sockets = new Map<string, Socket>();

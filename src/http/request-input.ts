@@ -84,7 +84,7 @@ function parseText(text: string, type: unknown): unknown {
 }
 
 /**
- * A validation error of ajv. Its messages, and some of its parameters, quote the input. So they must not appear in a
+ * A validation error of ajv. Its messages and some of its parameters quote the input, so they must not appear in a
  * response.
  */
 interface Violation {

@@ -140,7 +140,7 @@ function createApp(certificate: Certificate | undefined, limits: Limits): Fastif
 }
 
 /**
- * Returns the server with the type of `node:https`, because Fastify creates such a server if a certificate is
+ * Returns the server with the type of `node:https`, because Fastify creates an HTTPS server if a certificate is
  * configured.
  */
 function tlsServer(app: FastifyInstance): SecureServer {

@@ -159,7 +159,7 @@ export interface Output {
   readonly drafts: readonly { readonly of: string; readonly mapping: Json }[];
 }
 
-/** The text may be used as Helm values, so quote strings that YAML 1.1 would read differently. */
+/** The text may be used as Helm values, so quote strings that YAML 1.1 would not read as strings. */
 const OPTIONS = { lineWidth: 0, aliasDuplicateObjects: false, compat: 'yaml-1.1' } as const;
 
 export function configText({ instance, stores, mappings, access, drafts }: Output): string {
@@ -185,8 +185,8 @@ function inOneLine(text: string): string {
 }
 
 /**
- * Turns each line into a comment. Recognizes the line breaks of all YAML versions. Within quotes, the last three are
- * literal.
+ * Turns each line into a comment. Recognizes the line breaks of all YAML versions. Quoted text may contain `\u0085`,
+ * `\u2028` and `\u2029` unescaped.
  */
 function commented(text: string): string {
   return text

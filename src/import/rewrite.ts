@@ -12,7 +12,7 @@ export interface Naming {
   readonly replaceInvalid: boolean;
   /**
    * Whether the names still start with the search path. In External Secrets, the names that a search finds start with
-   * it. In our own searches, they never do.
+   * the search path. In secretbridge, such names never start with it.
    */
   readonly withPath: boolean;
 }

@@ -16,7 +16,7 @@ const BY_HAND = 'Write the template by hand; see docs/reference/values.md for th
 
 /**
  * Converts templates. In External Secrets, a template usually sets a key that a source also sets. A mapping does not
- * allow such a template, so sources that only feed templates get other names.
+ * allow such a template. So a source that is used only by templates gets another name.
  */
 export function withTemplate(sources: Shape, template: Node, notes: Notes): Shape {
   const isPartial = notes.incomplete;
@@ -153,7 +153,7 @@ function arrange(shape: Shape, { keys, uses, isMerge }: ArrangeOptions): Arrange
   });
   const passed = isMerge ? names.filter((name) => !clashing.includes(name)) : [];
   if (passed.length > 0) {
-    // A new template sets this key without a change. So the source of the key needs another name.
+    // A new template sets this key to the unchanged value of its source. So the source of the key needs another name.
     for (const name of passed) renamed.set(name, unusedName(name, taken));
     return {
       shape: {

@@ -67,7 +67,7 @@ export class BatchedReads {
     return isHanging ? this.#readHanging(store, item) : this.#readBatched(store, item);
   }
 
-  /** Announces a read. It is added to a batch of other reads that is not full. It never causes a request of its own. */
+  /** Announces a read. The read gets a free place in a batch of other reads, and never causes a request of its own. */
   expect(store: string, item: ReadItem): void {
     if (this.#deps.batchSizeOf(store) === 1 || !isCurrentSecretRef(item.ref)) return;
     const queue = this.#expected.get(store) ?? new Map<string, ReadItem>();
@@ -100,8 +100,8 @@ export class BatchedReads {
   }
 
   /**
-   * Returns announced references that fit into the last batch of a request for `count` references. They are then no
-   * longer announced.
+   * Returns announced references that fit into the last batch of a request for `count` references. Removes the returned
+   * references from the announced ones.
    */
   #takeExpected(store: string, count: number): readonly TakenItem[] {
     const { batchSizeOf, cache } = this.#deps;

@@ -75,14 +75,14 @@ export class Breaker implements Disposable {
     });
   }
 
-  /** The error for skipped calls. Its code is the code of the last error. Undefined unless the breaker is open. */
+  /** The error for skipped calls. Its code is the code of the last error. Undefined while the breaker makes calls. */
   get refusal(): AppError | undefined {
     const error = this.#error;
     if (!this.#isOpen() || error === undefined) return undefined;
     return new AppError(error.code, { detail: CALL_SKIPPED, cause: error });
   }
 
-  /** The last error. Undefined unless the breaker is open, or so many calls failed that a probe was needed. */
+  /** The last error, if the breaker is open or so many calls failed that a probe was needed. Otherwise undefined. */
   get error(): AppError | undefined {
     return this.#error;
   }

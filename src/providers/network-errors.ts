@@ -2,8 +2,8 @@ import type { ErrorCode } from '../core/error-codes.ts';
 import { AppError } from '../core/errors.ts';
 
 /**
- * Questions about settings of the store that may be the cause, such as `is the region right?`. They are appended to the
- * detail of the error.
+ * Questions about store settings that may have caused the error, such as `is the region right?`. The questions are
+ * appended to the detail of the error.
  */
 export interface NetworkHints {
   readonly unresolved?: string;

@@ -35,8 +35,8 @@ export interface Check {
   readonly name: string;
   readonly error?: AppError;
   /**
-   * What a missing permission would make cheaper: `list` versions, or read values in a `batch`. Undefined if no such
-   * permission is missing.
+   * The operation that needs a missing permission: to `list` versions, or to read values in a `batch`. Such an
+   * operation only saves requests. Undefined if no such permission is missing.
    */
   readonly saves?: 'list' | 'batch';
 }
@@ -79,8 +79,8 @@ export interface SecretProvider extends AsyncDisposable {
    */
   check(options?: CallOptions): Promise<readonly Check[]>;
   /**
-   * Checks whether the store works, with as few requests as possible. After failed calls, this shows whether the whole
-   * store or a single key is the problem, and later that the store works again. @throws AppError
+   * Checks whether the store works, with as few requests as possible. After failed calls, this check shows whether the
+   * whole store or a single key is the problem. Later it shows that the store works again. @throws AppError
    */
   probe(options?: CallOptions): Promise<void>;
   /**

@@ -17,7 +17,7 @@ export interface ChosenStrategy {
   readonly calls: number;
 }
 
-/** Remembers how many requests lists needed. This decides whether the next check uses a list. */
+/** Remembers how many requests lists needed. These numbers decide whether the next check uses a list. */
 export interface ListCosts {
   /** Whether a list of these keys probably needs at most `most` requests. */
   isWorthListing(keys: string, most: number): boolean;
@@ -43,7 +43,7 @@ const MAX_GROUPS = 64;
 export function createListCosts(clock: Clock): ListCosts {
   const costs = new Map<string, { readonly requests: number; readonly at: number }>();
   let deniedAt = Number.NEGATIVE_INFINITY;
-  // Compare the absolute difference. Otherwise a clock that was set back would make the time longer.
+  // Compare the absolute difference. Otherwise a clock that was set back would delay the next list.
   const isPast = (at: number, ms: number): boolean => Math.abs(clock.now() - at) >= ms;
   return {
     isWorthListing(keys, most) {

@@ -36,7 +36,7 @@ export function versionsPerPageOf(config: AnyConfig): number | undefined {
 
 /**
  * Returns the rules for keys, versions and searches of a store. Returns undefined for an unknown kind, because the
- * schema reports that.
+ * schema reports an unknown kind.
  */
 export function nameRulesOf(kind: string, store: StoreFields = {}): NameRules | undefined {
   // Without `hasOwn`, inherited names such as `toString` would count as a kind.

@@ -88,7 +88,7 @@ export function checkKeyCount(keys: number): void {
   if (keys > MAX_KEYS) throw tooManyResults(`more than ${MAX_KEYS} keys`);
 }
 
-/** @param what What the search finds too much of, such as `more than 10000 folders`. */
+/** @param what A description of the results that are too many, such as `more than 10000 folders`. */
 export function tooManyResults(what: string): AppError {
   return new AppError('TOO_LARGE', { detail: `the search finds ${what}` });
 }

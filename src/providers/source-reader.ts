@@ -23,21 +23,25 @@ export interface SourceReader {
    * before that.
    */
   recorded(refs: readonly StoreRef[]): Promise<void>;
-  /** Returns the full keys that a search finds, sorted. Equal searches share one result, even if it is a failure. */
+  /**
+   * Returns the full keys that a search finds, sorted. Equal searches share one result, even if this result is a
+   * failure.
+   */
   find(store: string, query: FindQuery): Promise<readonly string[]>;
   /**
-   * Announces references that will be needed later, in about this order. They are added to batch requests for other
-   * references that are not full. They never cause a request of their own.
+   * Announces references that will be needed later, in about this order. They get free places in batch requests for
+   * other references, and never cause a request of their own.
    */
   expect(refs: readonly StoreRef[]): void;
   /**
-   * Returns the current versions of keys, in the order of the keys. They show which keys must be read. They are all
-   * `unknown` if the store failed.
+   * Returns the current versions of keys, in the order of the keys. The versions show which keys must be read. If the
+   * store failed, all versions are `unknown`.
    */
   versions(store: string, keys: readonly string[]): Promise<readonly VersionResult[]>;
   /**
-   * Returns a newer reader. It uses answers to its own requests. It also uses answers to requests that started after
-   * this reader was created and after the given time, in milliseconds since 1970.
+   * Returns a reader that uses only newer answers than this reader. It uses answers to its own requests. It also uses
+   * answers to requests that started after this reader was created and after the given time, in milliseconds since
+   * 1970.
    */
   since(after: number): SourceReader;
 }
@@ -65,7 +69,7 @@ export interface SourceReadersDeps extends Partial<ValueCacheOptions> {
    * missing.
    */
   readonly open: (store: string) => Promise<Pick<SecretProvider, 'read' | 'find' | 'versions'>>;
-  /** Aborts all requests. Only commands that run once and end have it. */
+  /** Aborts all requests. Set only in commands that run once and then end. */
   readonly signal?: AbortSignal | undefined;
   /** The number of values that one request to a store can return. Default: 1. */
   readonly batchSizeOf?: (store: string) => number;

@@ -58,8 +58,8 @@ export function createJobs(queue: Reopened<BullQueue>, timers: Timers): Jobs {
     // Nothing is left to merge: the existing job has started or ended since the add, or BullMQ has stored the new job
     // as the one that follows it.
     if (existing === undefined) return false;
-    // Compare the absolute difference, because the clock may have been set back. A job without a timestamp was partly
-    // evicted, so it is not young.
+    // Compare the absolute difference, because the clock may have been set back. A job without a timestamp has lost a
+    // part of its data, so it is not young.
     const isYoung = Math.abs(timers.now() - existing.timestamp) <= LOST_CHECK_AFTER_MS;
     if (!isYoung && (await removeLost(bullQueue, existing))) return true;
     const { delay, priority } = opts;

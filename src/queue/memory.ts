@@ -40,7 +40,7 @@ class MemoryQueue implements Queue {
   readonly #running = new Set<string>();
   /** The jobs that were added during a run of their subject. */
   readonly #followUps = new Map<string, Job>();
-  /** When each `once` of an add expires. */
+  /** For each `once` that was passed to an add, the time when it expires. */
   readonly #remembered = new Map<string, number>();
   readonly #idleWaiters = new Set<PromiseWithResolvers<void>>();
   readonly #ending = new AbortController();

@@ -4,7 +4,8 @@ import type { AppError } from '../core/errors.ts';
 export const REASONS = ['manual', 'first', 'event', 'drift', 'sweep'] as const;
 export type Reason = (typeof REASONS)[number];
 /**
- * Used for a reason that this release does not know. During a rolling update, a newer release may have queued the job.
+ * Replaces a reason that this release does not know. During a rolling update, a newer release may have queued a job
+ * with such a reason.
  */
 export const FALLBACK_REASON: Reason = 'sweep';
 
@@ -43,8 +44,8 @@ export interface QueueHealth {
   readonly state: 'up' | 'degraded' | 'down';
   readonly error?: AppError;
   /**
-   * When the check that found this state began, in milliseconds since 1970. Jobs added earlier may have been lost in an
-   * outage.
+   * When the check that found this state began, in milliseconds since 1970. Jobs that were added before this time may
+   * have been lost in an outage.
    */
   readonly asOf?: number;
 }
@@ -83,9 +84,9 @@ export interface Broadcast {
 }
 
 /**
- * At most one worker runs a subject at a time. Each add is followed by a run that starts after the add. Adds of a
- * waiting subject share one job, which takes the most urgent reason. Adds during a run cause one more run after it,
- * with the job of one of these adds.
+ * At most one worker runs a subject at a time. Each add is followed by a run that starts after the add. If a subject is
+ * already waiting, further adds share its job, which takes the most urgent reason. Adds during a run cause one more run
+ * after it, with the job of one of these adds.
  */
 export interface Queue extends AsyncDisposable {
   readonly kind: 'memory' | 'redis';

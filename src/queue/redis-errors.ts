@@ -8,7 +8,10 @@ export interface QueueFailure {
   readonly isUnspecific?: true;
   /** Redis accepts a connection but does not answer. */
   readonly isSilent?: true;
-  /** Only normal use of the queue detects the failure. Probes do not detect a missing permission or command. */
+  /**
+   * Only normal use of the queue reveals such a failure, for example a missing permission or command. Probes do not
+   * reveal it.
+   */
   readonly isSeenOnlyInUse?: true;
 }
 

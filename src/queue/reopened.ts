@@ -25,7 +25,7 @@ export class Reopened<Opened extends BullQueue | QueueEventsProducer> {
     try {
       return await current;
     } catch (thrown) {
-      // Meanwhile the object may have been reopened on another connection. Keep the reopened object.
+      // Meanwhile the object may have been reopened on another connection. Keep the reopened object in that case.
       if (this.#opened === current) this.#opened = undefined;
       throw thrown;
     }

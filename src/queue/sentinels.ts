@@ -37,8 +37,9 @@ export function throughSentinels({
 type Connect = SentinelConnector['connect'];
 
 /**
- * If a connection attempt fails before it has a socket, ioredis stops reconnecting. That happens when no sentinel knows
- * the master, or when a reconnect is requested during the lookup. Returning a destroyed socket makes ioredis reconnect.
+ * If a connection attempt fails before it has a socket, ioredis stops reconnecting. Such a failure occurs when no
+ * sentinel knows the master, or when a reconnect is requested during the lookup. Returning a destroyed socket makes
+ * ioredis reconnect.
  */
 class PatientConnector extends SentinelConnector {
   constructor(options: unknown) {

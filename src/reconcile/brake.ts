@@ -18,8 +18,8 @@ export interface Population {
   /** The number of targets that exist. */
   readonly alive: number;
   /**
-   * The number of other pending deletions, such as held ones. This step does not carry them out, but the brake counts
-   * them.
+   * The number of other pending deletions, such as held ones. This deletion step does not carry them out, but the brake
+   * counts them.
    */
   readonly proposedElsewhere?: number;
   /** The number of targets that were destroyed, although the audit does not contain their deletion yet. */

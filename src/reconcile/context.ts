@@ -9,8 +9,8 @@ import type { ReconcileDeps } from './reconcile.ts';
 /** State that the runs of one request share: the values read, and the request id of their records. */
 export interface SyncContext extends ReconcileDeps {
   /**
-   * Returns functions that read from the stores. They reuse a value of this context only if the request for the value
-   * was sent after the given time, in milliseconds since 1970.
+   * Returns functions that read from the stores. These functions reuse a value of this context only if the request for
+   * the value was sent after the given time, in milliseconds since 1970.
    */
   readingSince(after: number): Pick<SyncContext, 'read' | 'whenRecorded' | 'find'>;
   /** Announces references that will be read soon, approximately in this order, so that their reads can start early. */

@@ -142,7 +142,8 @@ async function decideWithReads(configured: Mapping, id: TargetId, deps: DecideDe
 }
 
 /**
- * Whether the plan would create an empty Secret. It must not do so after a person released the deletion of the target.
+ * Whether the plan would create an empty Secret. If a person released the deletion of the target, such a plan must not
+ * be applied.
  */
 function isWithoutKeys(candidate: Plan): boolean {
   return candidate.kind === 'create' && candidate.manifest.data.size === 0;

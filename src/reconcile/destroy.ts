@@ -19,8 +19,8 @@ export interface DestroyDeps extends BrakeDeps {
   readonly recorder: Recorder;
   readonly fingerprints: Fingerprinter;
   /**
-   * Returns whether to carry out a proposal. It is called before each removal, because the configuration may have
-   * changed. By default, all proposals are carried out.
+   * Returns whether to carry out a proposal. Called before each removal, because the configuration may have changed. By
+   * default, all proposals are carried out.
    */
   readonly isStillWanted?: ((proposal: Proposal) => boolean) | undefined;
 }
@@ -172,7 +172,7 @@ async function lookUpEach<In, Out>(
   });
 }
 
-/** Carries out a proposal. This is the deletion, followed by the creation of the replacement if there is one. */
+/** Carries out a proposal: ends a merge, or deletes the target and then creates the replacement if there is one. */
 export async function remove(proposal: Proposal, deps: DestroyDeps, note?: string): Promise<Outcome> {
   const { replacement, live } = proposal;
   if (proposal.ending !== undefined) return endMerge(proposal, proposal.ending, deps, note);
@@ -180,7 +180,7 @@ export async function remove(proposal: Proposal, deps: DestroyDeps, note?: strin
   const { mapping, plan, desired } = replacement;
   const { id } = live;
   // Check before the deletion whether the replacement can be created. Because the old Secret still exists, the dry run
-  // ends with a conflict. It does not report this conflict.
+  // ends with a conflict, which `dryRunWrite` does not report.
   const refused = await dryRunWrite(plan, id, deps.cluster);
   if (refused !== undefined) {
     const { mapping: name, keys } = proposal;
@@ -258,8 +258,8 @@ function outcomeOf({ mapping, live, keys }: Proposal, kind: OutcomeKind, error?:
 }
 
 /**
- * Runs the work, and records the intent before and the outcome after it. Records nothing if the cluster still refuses
- * the change for the same reason as last time.
+ * Runs the work. Records the intent before the work and the outcome after it. If the cluster still refuses the change
+ * for the same reason as last time, records nothing.
  */
 async function recordChange(
   { mapping, live, keys }: Proposal,

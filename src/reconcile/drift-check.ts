@@ -16,7 +16,7 @@ type ComparisonDeps = Pick<DecideDeps, 'instance' | 'fingerprints'> & { readonly
 
 export interface Comparison {
   readonly isDrift: boolean;
-  /** Whether the target, or our part of it, was written before and does not exist now. */
+  /** Whether the target (or our part of it) was written before but does not exist now. */
   readonly isGone?: boolean;
   /**
    * Why the target was expected to disappear. `refused` means that another Secret blocked our target and a user deleted
@@ -25,7 +25,7 @@ export interface Comparison {
   readonly expectedLoss?: ExpectedLoss | undefined;
   /** The fingerprint of the previous content, if the target or our part of it was lost. */
   readonly previousContent?: string;
-  /** The recorded state, if the audit was queried for it. */
+  /** The recorded state of the target. Set only if the audit was queried. */
   readonly recorded?: RecordedState | undefined;
 }
 
@@ -45,7 +45,7 @@ export async function compareWithLastWrite(
     plan.kind === 'create' || (plan.kind === 'merge' && isMergeMissing(plan, { instance, mapping: name }));
   if (!isGone) return { isDrift: 'drift' in plan && plan.drift };
   if (desired.kind !== 'ready') return { isDrift: false };
-  // Make only one query for a target without records, because a first sync creates thousands of them.
+  // For a target without records, make only one query, because a first sync creates thousands of such targets.
   const recorded =
     plan.kind === 'create'
       ? await recorder.resolvePrevious(name, id, { live: undefined, restart: [] })
@@ -75,8 +75,8 @@ export interface DriftReport {
 }
 
 /**
- * Returns the error to report instead of repairing drift. Returns undefined if the target is to be created anyway. This
- * is so if its loss was expected, or if the configuration has only just added it.
+ * Returns the error to report instead of repairing drift. Returns undefined if the target is to be created anyway,
+ * because its loss was expected or because the configuration has only just added it.
  */
 export async function reportDrift(
   id: TargetId,

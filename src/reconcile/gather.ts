@@ -111,7 +111,8 @@ function unexplainedKeys(
   const { template } = mapping;
   const templateKeys = template?.data ?? {};
   const annotations = live?.annotations ?? {};
-  // The recorded number of sources can be compared only if the mapping's configuration is unchanged.
+  // The recorded number of sources can be compared with the current number only if the mapping's configuration is
+  // unchanged.
   const isSameConfig = annotations[ANNOTATION.config] === configHash(mapping);
   const previousCount = isSameConfig ? countOfSources(annotations[ANNOTATION.sources]) : undefined;
   if (template?.only && previousCount !== undefined && previousCount > data.size)
@@ -123,7 +124,7 @@ function unexplainedKeys(
 
 /**
  * Runs work, and returns the expected errors of a store or the cluster as values. Throws other errors and
- * interruptions, because they do not concern only this target.
+ * interruptions, because they concern more than this target.
  */
 async function resultOrError<T>(work: () => Promise<T>): Promise<T | AppError> {
   try {
@@ -153,9 +154,9 @@ export async function runSearch(search: Search, { find }: Pick<GatherDeps, 'find
 }
 
 /**
- * Removes the keys that still exist but have lost their tag, because losing a tag is an ordinary change. If a search
- * misses an existing key, either the key has lost its tag or the list of the store is stale. If a list without tags
- * contains the key, the key has lost its tag.
+ * Returns the lost keys without those that still exist but have lost their tag, because losing a tag is an ordinary
+ * change. If a search misses an existing key, either the key has lost its tag or the list of the store is stale. If a
+ * list without tags contains the key, the key has lost its tag.
  */
 async function withoutUntagged(
   lost: FoundKeys,

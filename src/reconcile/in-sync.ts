@@ -47,8 +47,8 @@ export function looksInSync(meta: SecretMeta, { mapping, instance, stores, pin }
 }
 
 /**
- * Whether our field manager still owns all keys of the target. Our managed fields no longer contain a key that somebody
- * removed. A key that another manager added makes `foreign` true.
+ * Whether our field manager still owns all keys of the target. If somebody removed a key, our managed fields no longer
+ * contain it. If another manager added a key, `foreign` is true.
  */
 function ownsItsKeys(
   { annotations }: SecretMeta,

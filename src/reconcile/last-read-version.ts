@@ -102,8 +102,8 @@ export async function lastReadMatching(
 }
 
 /**
- * The number of earlier reads to search. The latest reads may concern named versions of the key, or come from other
- * installations that share the audit.
+ * The maximum number of reads to search, starting with the latest. Some of them may concern named versions of the key,
+ * or come from other installations that share the audit.
  */
 const EARLIER_READS = 10;
 

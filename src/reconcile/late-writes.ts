@@ -9,8 +9,8 @@ import { CHANGE_ACTIONS, lastChange, latestRecord } from './latest-records.ts';
 import { containsWrite, SEEN_IN_CLUSTER, sourceText } from './write-verification.ts';
 
 /**
- * The codes of failed writes with an unknown result: the cluster did not answer the write, and a later check did not
- * find its content.
+ * The codes of failed writes with an unknown result: the cluster did not answer the write, and a check after the
+ * failure did not find the written content.
  */
 const UNKNOWN_RESULT_CODES: readonly ErrorCode[] = ['CLUSTER_UNAVAILABLE', 'INTERRUPTED', 'INTERNAL'];
 

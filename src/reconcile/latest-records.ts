@@ -78,7 +78,10 @@ export async function lastChange(
   return changes.toSorted((a, b) => b.sequence - a.sequence)[0] ?? last;
 }
 
-/** Whether the record no longer describes the current state of its target. */
+/**
+ * Whether the record reports a change that another change has replaced. Such a record no longer describes the current
+ * state of its target.
+ */
 export function isReplaced({ note }: AuditRecord): boolean {
   return note?.endsWith(REPLACED_SINCE) === true;
 }
@@ -143,8 +146,8 @@ export const OBSTACLE_CODES: readonly string[] = [
 export type ExpectedLoss = 'refused' | 'ended';
 
 /**
- * Returns why a missing target was not deleted by hand, if the audit shows a reason. A reason does not apply if our
- * target has existed after the record of this reason. Failed attempts for other reasons are ignored.
+ * Returns the reason why a target is missing, if the audit shows that it was not deleted by hand. A reason does not
+ * apply if our target has existed after the record of this reason. Failed attempts for other reasons are ignored.
  */
 export async function expectedLoss(
   audit: AuditReader,
@@ -184,8 +187,8 @@ const REPAIRS = { most: 5, withinMs: 10 * 60_000 };
 const REPAIR_ACTIONS = ['repair', 'adopt'] as const;
 
 /**
- * Whether another client keeps undoing our repairs. This is so after more than five repairs of one target in ten
- * minutes. The repairs are counted in the audit, so earlier processes and other replicas are included.
+ * Whether another client keeps undoing our repairs, because we repaired the target more than five times in ten minutes.
+ * The repairs are counted in the audit, so repairs of earlier processes and of other replicas count too.
  */
 export async function isContested(
   audit: Pick<AuditStore, 'list'>,

@@ -142,7 +142,10 @@ export interface MergeDeps extends OrphanDeps {
   readonly isDesiredBy: (mapping: string, id: TargetId) => boolean;
   /** The Secrets into which the configured mappings merge keys. */
   readonly mergeTargets: readonly TargetId[];
-  /** The missing targets from `findOrphans`. They need not be read again. Most former targets are among them. */
+  /**
+   * The missing targets that `findOrphans` returned. They need not be read another time. Most former targets are among
+   * them.
+   */
   readonly missing: ReadonlySet<string>;
 }
 

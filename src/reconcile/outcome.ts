@@ -19,7 +19,9 @@ export interface Proposal {
   readonly keys: readonly KeyPlan[];
   /** Whether the deletion needs a release by a person. */
   readonly held: boolean;
-  /** Set if the Secret is foreign. Then only our keys are removed, and the Secret itself stays. */
+  /**
+   * Set if the Secret belongs to another owner. In this case, only our keys are removed, and the Secret itself stays.
+   */
   readonly ending?: MergeManifest;
   /** The Secret to create immediately after the deletion. */
   readonly replacement?: Replacement;

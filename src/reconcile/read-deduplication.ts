@@ -5,9 +5,9 @@ import { objectTypeOf, refId, type StoreRef } from '../core/read-result.ts';
  * would query the audit for each source. Such a query takes longer than a read from a nearby store.
  */
 export interface ReadDeduplication {
-  /** Call before querying the audit for a source. */
+  /** Call this method before querying the audit for a source. */
   lookUp(source: StoreRef): Promise<ReadLookup>;
-  /** Call it both before and after a new read record is appended, even if the append may have failed. */
+  /** Call this method both before and after a new read record is appended, even if the append may have failed. */
   forget(source: StoreRef): void;
   /**
    * Waits until no other task of this process is recording a read of the source. Returns a function that releases this
@@ -23,14 +23,16 @@ export interface ReadDeduplication {
    * Whether the latest read by this process failed. Undefined if there was none. A failure ends only with another read.
    */
   isFailing(source: StoreRef): boolean | undefined;
-  /** Call when the set of sources changes. */
+  /** Call this method when the set of sources changes. */
   clear(): void;
 }
 
 export interface ReadLookup {
-  /** Whether this read is certainly the latest one in the audit. If so, the audit need not be queried. */
+  /** Whether this read is certainly the latest recorded one. If so, the audit need not be queried. */
   isLast(reading: string): boolean;
-  /** Remembers that this read is the latest one. Call it after the audit has shown so. */
+  /**
+   * Remembers that this read is the latest recorded one. Call this method after a query of the audit has confirmed it.
+   */
   remember(reading: string): void;
 }
 

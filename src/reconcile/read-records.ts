@@ -72,8 +72,8 @@ export class ReadRecorder {
     const sameVersion = await this.#lastReadOfVersion(source, version, previous);
     const isKnown = sameVersion?.after === after;
     const isReplaced = !isKnown && fingerprints.matches(sameVersion?.after ?? '', value) === false;
-    // The record also contains the fingerprint of the replaced value, because this process may end before it writes the
-    // targets.
+    // The record also contains the fingerprint of the replaced value. If this process ends before it writes the
+    // targets, the record tells the next process that the value was replaced.
     const replaced = isReplaced ? sameVersion?.after : isKnown ? sameVersion.before : undefined;
     if (replaced !== undefined) this.replacedValues.add(refId(source));
     // In most cases the latest recorded read is identical, so there is nothing to record.
@@ -121,8 +121,8 @@ export class ReadRecorder {
     const sources = version === undefined ? [] : [{ store, key, version }];
     const code = result.kind === 'absent' ? 'SOURCE_ABSENT' : result.error.code;
     const entry = { ...this.#entryOf(source, tookMs), outcome: 'failed', code, sources } as const;
-    // Record every read of an absent source, because each of them counts toward the proof of its absence. It counts
-    // only for the current definition of the store.
+    // Record every read of an absent source, because each of these reads counts toward the proof of its absence. The
+    // note is needed because such a read counts only while the definition of the store stays the same.
     if (code === 'SOURCE_ABSENT' || code === 'SOURCE_DELETED') {
       const note = definitionNote(this.#deps.stores.get(store), objectTypeOf(ref));
       await this.#append(source, { ...entry, note });

@@ -34,7 +34,10 @@ export interface Recorder {
    * unresolved, so that each outcome belongs to exactly one intent.
    */
   intent(change: Change): Promise<Change>;
-  /** Records an outcome and its pending restarts in one append. A crash cannot leave only one of them. */
+  /**
+   * Records an outcome and its pending restarts in one append, so that a crash cannot leave the outcome without the
+   * restarts.
+   */
   outcome(change: Change, result: ChangeResult): Promise<RestartsNeeded>;
   /** Remembers a change whose result is unknown, so that the recovery determines its outcome later. */
   addUnresolved(change: Change): void;

@@ -47,7 +47,8 @@ export async function recoverIntents({
       ({ instance, action }) => instances.includes(instance) && action !== 'restart',
     );
   if ((await readOwnIntents()).length === 0) return 0;
-  // Only one process at a time may do this. Otherwise two processes would each record an outcome of the same intent.
+  // Only one process at a time may resolve intents. Otherwise two processes would each record an outcome of the same
+  // intent.
   return audit.exclusively('recover', async () =>
     closeAll(await readOwnIntents(), {
       audit,
@@ -164,8 +165,8 @@ async function appliedBeforeNext(
 
 /**
  * Whether this change was applied, and somebody edited the target by hand before the next change. If this change
- * created the target and the next change found one, it was applied. Otherwise compare the keys: if the next change led
- * to the same content but changed fewer keys, this change had already written some of them.
+ * created the target and the next change found a target, this change was applied. Otherwise compare the keys: if the
+ * next change led to the same content but changed fewer keys, this change had already written some of them.
  */
 function isUnderForeignEdit({ resourceVersion, keys, after }: AuditRecord, next: AuditRecord): boolean {
   if (resourceVersion === undefined) return next.action === 'update' || next.action === 'repair';

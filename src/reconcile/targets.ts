@@ -94,7 +94,7 @@ export function byMapping<T extends DesiredTarget>(targets: readonly T[]): reado
   );
 }
 
-/** Returns whether a mapping may delete Secrets, and whether it may merge keys into them. */
+/** Returns whether a mapping may delete Secrets, and whether it may merge keys into Secrets. */
 export function rightsOf({ target, onSourceMissing, onMappingRemoved }: Mapping): {
   readonly deletes: boolean;
   readonly merges: boolean;
@@ -147,8 +147,8 @@ export function desiredByAny(targets: readonly DesiredTarget[]): (id: TargetId) 
 }
 
 /**
- * Returns a function that returns the targets in a namespace. They include the targets with an unresolved selector,
- * which may be in any namespace.
+ * Returns a function that returns the targets in a namespace. The result includes the targets with an unresolved
+ * selector, which may be in any namespace.
  */
 export function byNamespace(
   targets: readonly DesiredTarget[],

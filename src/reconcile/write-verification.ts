@@ -15,7 +15,10 @@ export interface WriteResult {
   readonly restarts?: boolean;
 }
 
-/** The note of an outcome that was determined by a later read of the cluster, because the write received no answer. */
+/**
+ * The note of an outcome that was determined by reading the cluster after the write, because the write received no
+ * answer.
+ */
 export const SEEN_IN_CLUSTER = 'read from the cluster';
 
 /**

@@ -44,7 +44,8 @@ const GIVE_UP_MS = 24 * 60 * 60_000;
 
 export function createFailures({ clock, record, scheduleNext, onFailure, signal }: FailuresDeps): Failures {
   /**
-   * The codes of the failures recorded in this cycle. A restart with a selector fails only once for all its workloads.
+   * For each restart, the code of the failure that was last recorded in this cycle. With it, a restart with a selector
+   * is recorded as failed once, and not once for each workload.
    */
   const recordedCodes = new Map<PendingRestart, string>();
   let isCutOff = false;

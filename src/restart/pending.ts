@@ -5,7 +5,7 @@ import { type AuditStore, pagesOf } from '../audit/store.ts';
 // the record of the change. Records without a phase report progress: either one of the selected workloads was
 // restarted, or a restart is delayed.
 
-/** One change of a Secret, with the workload or the selector that it restarts. */
+/** One change of a Secret, with the workload or the selector to restart because of this change. */
 export interface PendingRestart {
   readonly intent: AuditRecord;
   /** When the change was made, in milliseconds since 1970. */
@@ -132,7 +132,8 @@ export function restartOutcome(
 }
 
 /**
- * Creates the record that one of the workloads of a selector was restarted. Its other workloads may still be pending.
+ * Creates the record that one of the workloads of a selector was restarted. The other workloads of the selector may
+ * still be pending.
  */
 export function workloadRestarted(
   { intent, changedAt }: PendingRestart,

@@ -33,7 +33,7 @@ const RECOVERY_INTERVAL_MS = 10_000;
 /** Short, so that the readiness probe reports a failing audit soon. */
 const AUDIT_PROBE_MS = 10_000;
 
-/** Starts the watches, the sweeps and the worker. They retry after failures until the service is closed. */
+/** Starts the watches, the sweeps and the worker. If one of them fails, it retries until the service is closed. */
 export async function startController(parts: ServiceParts): Promise<Controller> {
   // Recover first: if the audit is unavailable, this step fails before any other part has started.
   await parts.steps.recover();
@@ -180,7 +180,7 @@ export class Controller {
     return this.#in.configuration.update((before) => this.#follow(before));
   }
 
-  /** Follows a new snapshot: watches its targets, and checks all of them. */
+  /** Follows a new snapshot: watches its targets, and checks all of its targets. */
   #follow(before: ConfigSnapshot): void {
     const { states, watches, resync } = this.#in;
     const now = this.snapshot();
@@ -195,8 +195,8 @@ export class Controller {
   }
 
   /**
-   * Called with the result of a run on any replica. The result can complete a person's order. If an input is newer than
-   * the run, the target is due again.
+   * Called with the result of a run on any replica. The result can complete a person's order. If something has changed
+   * after the run started, the target is due again.
    */
   #noteRun({ target, requestId }: TargetState): void {
     this.#in.orders.noteRun(target, requestId);
@@ -207,8 +207,8 @@ export class Controller {
     // Do not wait for `up`: a Redis that may evict jobs stays `degraded`, but it accepts jobs.
     if (state === 'down') return;
     const { resync, orders, schedule, states } = this.#in;
-    // Jobs that were queued after `asOf` are not lost. At startup, most jobs are queued while the first health probe is
-    // running.
+    // Jobs that were queued after `asOf` are not lost. This matters at startup, because most jobs are queued while the
+    // first health probe is running.
     resync.checkAll(asOf ?? this.#parts.runtime.clock.now());
     orders.repeatAll();
     schedule.requeueLost((shard) => states.sweepState(shard)?.at);

@@ -6,7 +6,7 @@ import type { TargetChange } from './config-snapshot.ts';
 import type { SourceTable } from './sweep/source-table.ts';
 import type { TargetState } from './target-state.ts';
 
-/** Why a target needs a run. */
+/** The reason why a target needs a run. */
 export interface Due {
   readonly reason: Reason;
   /** When the cause became known, by the steady clock of this process. */

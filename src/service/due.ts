@@ -7,8 +7,8 @@ import { sourceDue } from './source-due.ts';
 import type { TargetState } from './target-state.ts';
 
 /**
- * If no run follows within this time, the queue counts as having lost the job. The time is long, because many other
- * jobs may run first.
+ * If a job was added and no run follows within this time, the queue counts as having lost the job. The time is long,
+ * because many other jobs may run first.
  */
 const LOST_AFTER_MS = 60_000;
 /**
@@ -18,8 +18,9 @@ const LOST_AFTER_MS = 60_000;
 const FREED_WAIT_MS = 30_000;
 
 /**
- * Decides whether a target needs a run now. A target is due if an input is newer than its last run. One job is added
- * for each input. If no run follows within a minute, the job is added again.
+ * Decides whether a target needs a run now. A target is due if one of its inputs, such as a source or the
+ * configuration, has changed after its last run. One job is added for each change. If no run follows within a minute,
+ * the job is added again.
  */
 export function due(input: DueInput): Due | undefined {
   let found: Due | undefined;
@@ -42,12 +43,15 @@ type Rule = (input: DueInput) => Due | undefined;
 
 const RULES: readonly Rule[] = [configuration, cluster, hint, recovery, pin, record, sourceDue, round, retry];
 
-/** The configuration of the target has changed, or the target is new. */
+/** A target is due if its configuration has changed or if the target is new. */
 function configuration({ change }: DueInput): Due | undefined {
   return change && { reason: change.isNew ? 'first' : 'event', since: change.at };
 }
 
-/** According to the watch, the Secret is missing or does not have the content that its mapping and sources define. */
+/**
+ * A target is due if the watch shows that its Secret is missing or does not have the content that its mapping and
+ * sources define.
+ */
 function cluster(input: DueInput): Due | undefined {
   const { run, inputs, isInSync, wallNow } = input;
   const { meta, metaAt } = inputs;
@@ -79,7 +83,7 @@ function missing({ inputs, isListed, now }: DueInput, run: TargetState): Due | u
   return isFreed && now >= freedAt ? { reason: 'drift', since: freedAt } : undefined;
 }
 
-/** An event has reported a change of a source. */
+/** A target is due if an event has reported a change of one of its sources. */
 function hint({ inputs }: DueInput): Due | undefined {
   return inputs.hint && { reason: 'event', since: inputs.hint.at, requestId: inputs.hint.requestId };
 }
@@ -90,14 +94,14 @@ const CLUSTER_CODES: readonly string[] = [
   'NAMESPACE_MISSING',
 ] satisfies ErrorCode[];
 
-/** The target has failed, and its store or its watch works again. */
+/** A failed target is due if its store or its watch works again. */
 function recovery({ run, storeUpAt, watchUpAt }: DueInput): Due | undefined {
   if (run?.error === undefined) return undefined;
   const upAt = CLUSTER_CODES.includes(run.error.code) ? Math.max(storeUpAt, watchUpAt) : storeUpAt;
   return { reason: 'event', since: upAt };
 }
 
-/** The last pin on record is not applied yet. */
+/** A target is due if the last pin on record is not applied yet. */
 function pin({ desired: { mapping }, inputs, run }: DueInput): Due | undefined {
   const { pin: recorded, meta } = inputs;
   if (recorded?.mapping !== mapping.name) return undefined;
@@ -107,20 +111,20 @@ function pin({ desired: { mapping }, inputs, run }: DueInput): Due | undefined {
   return shown === recorded.to ? undefined : { reason: 'event', since: recorded.at };
 }
 
-/** The last record of the target in the audit is a failure or an unfinished change. */
+/** A target is due if its last record in the audit is a failure or an unfinished change. */
 function record({ inputs: { unresolvedAt } }: DueInput): Due | undefined {
   // Use the least urgent reason, because these runs write nothing. After an outage, every target may need such a run.
   return unresolvedAt === undefined ? undefined : { reason: 'sweep', since: unresolvedAt };
 }
 
-/** A sweep has reached a target whose changes only a run can notice (a search, or mode `merge`). */
+/** A target is due if a sweep has reached it and only a run can notice its changes (a search, or mode `merge`). */
 function round({ inputs: { fullRunAt } }: DueInput): Due | undefined {
   return fullRunAt === undefined ? undefined : { reason: 'sweep', since: fullRunAt };
 }
 
 /**
- * The time of the retry has passed without a run, so the queue has lost the wake-up. If the clock was set back, the
- * wake-up would come too late, and sweeps skip a target with a pending retry.
+ * A target is due if the time of its retry has passed without a run, because the queue has then lost the wake-up. If
+ * the clock was set back, the wake-up would come too late, and sweeps skip a target with a pending retry.
  */
 function retry({ run, now, wallNow, isSetBack }: DueInput): Due | undefined {
   if (run?.retryAt === undefined) return undefined;

@@ -56,14 +56,14 @@ export class Replicas implements Disposable {
       }
   }
 
-  /** Replicas with a recent announcement, including this one, sorted. */
+  /** Returns the replicas with a recent announcement, including this one, sorted by name. */
   replicas(): readonly string[] {
     return [this.#options.replica, ...this.#live.keys()].sort();
   }
 
   /**
-   * Replicas with another configuration, sorted. A target that is new in one configuration looks orphaned to a replica
-   * with another one.
+   * Returns the replicas with another configuration, sorted by name. A target that is new in one configuration looks
+   * orphaned to a replica with another one.
    */
   differing(): readonly string[] {
     const ours = this.#options.currentDigest();

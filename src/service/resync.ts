@@ -200,7 +200,7 @@ export class Resync {
     return { mapping, id, target: id, reason, isLost, ...request };
   }
 
-  /** Compares the metadata once for each version of it. */
+  /** Compares each version of the metadata only once. */
   #isInSync({ mapping }: DesiredTarget, { meta }: TargetInputs, run: TargetState | undefined): boolean {
     if (meta === undefined) return false;
     const { instance, storeHashes } = this.#deps;

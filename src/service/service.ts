@@ -57,7 +57,10 @@ export interface StoreStatus {
 export interface IntakeStatus {
   readonly kind: Origin['kind'];
   readonly name: string;
-  /** `degraded`: the source failed recently and is retried · `down`: it has failed for longer, or needs an operator. */
+  /**
+   * `degraded`: the source failed recently and is retried · `down`: it has failed for a long time, or needs an
+   * operator.
+   */
   readonly state: Health;
   /** RFC 3339: when the last valid event arrived. */
   readonly lastEvent?: string;

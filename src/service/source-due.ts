@@ -9,7 +9,7 @@ import type { SourceCheck } from './sweep/source-table.ts';
 /** After a list shows a new version, a read may return the old value for this long. */
 const READ_LAG_MS = 60_000;
 
-/** A source of the target has another version than the Secret, or is absent or failing. */
+/** A target is due if one of its sources has another version than the Secret, or is absent or failing. */
 export function sourceDue(input: DueInput): Due | undefined {
   const { mapping } = input.desired;
   if (mapping.target.mode !== 'own') return undefined;

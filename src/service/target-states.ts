@@ -15,7 +15,7 @@ import {
 } from './target-state.ts';
 
 export interface TargetStates {
-  /** When this process started. Earlier states are unknown. */
+  /** When this process started. States before this time are unknown. */
   readonly startedAt: number;
   /** This clock orders the inputs and the runs of this process. */
   readonly steadyClock: Clock;
@@ -54,9 +54,9 @@ export interface TargetStates {
 }
 
 const SWEEP_PREFIX = 's/';
-/** A run in another process may use values that were read this long before it. */
+/** A run in another process may use values that were read this long before the run. */
 const SHARED_READ_MS = MAX_CONTEXT_AGE_MS;
-/** Timestamps further in the future are ignored. */
+/** Timestamps that are further in the future than this are ignored. */
 const MAX_FUTURE_MS = 3_600_000;
 
 /**

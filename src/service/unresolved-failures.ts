@@ -18,13 +18,13 @@ const SKIPPED_AFTER_ERROR = 40;
 
 /**
  * Finds failures on record whose cause was fixed while no process was running. A target that is in sync at startup gets
- * no run. Without a check, its recorded failure would stay unresolved and hide the next failure.
+ * no run. Without a check, the recorded failure of such a target would stay unresolved and hide the next failure.
  */
 export class UnresolvedFailures {
   readonly #deps: UnresolvedFailuresDeps;
   /**
-   * The targets that were added before. Each target is checked only once, because later its runs record the end of a
-   * failure.
+   * The targets that were added before. Each target is checked only once: after the check, the runs of the target
+   * record the end of a failure.
    */
   readonly #seen = new Set<string>();
   readonly #waiting: DesiredTarget[] = [];

@@ -14,7 +14,7 @@ import {
 } from './ownership-metadata.ts';
 import { describeSource } from './value.ts';
 
-/** The facts that, together with the current read results, decide how to handle absent sources. */
+/** The facts for deciding what to do about absent sources. The decision also needs the current read results. */
 export interface AbsenceInput {
   readonly mapping: Mapping;
   readonly live: LiveSecret | undefined;
@@ -22,13 +22,16 @@ export interface AbsenceInput {
   readonly stores: ReadonlyMap<string, string>;
   /** Whether the recorded reads prove that the source no longer exists. */
   readonly isProvenAbsent: (source: Source) => boolean;
-  /** For a missing target: whether its last recorded write left out a source that an earlier write used. */
+  /**
+   * Used if the target is missing. Whether the last recorded write of the target left out a source that an earlier
+   * write used.
+   */
   readonly isWrittenWithout?: ((source: Source) => boolean) | undefined;
 }
 
 /**
- * `go`: write the target without the absent sources. `removed` lists the required sources among them, which the target
- * must record. `delete`: all sources are gone, so delete the target. `stop`: fail with this error.
+ * `go`: write the target without the absent sources. `removed` lists the required ones among the absent sources, which
+ * the target must record. `delete`: all sources are gone, so delete the target. `stop`: fail with this error.
  */
 type AbsenceVerdict =
   | { readonly kind: 'go'; readonly removed: readonly Source[] }
@@ -73,7 +76,8 @@ export function judgeAbsence(
     return { kind: 'go', removed: required.filter(isNamed) };
   }
   // Delete the target only if every source is proved gone. A source that was never written must be proved gone too,
-  // because its value may be about to appear. A search has no fixed sources, so the data must also be empty.
+  // because its value may be about to appear. If the mapping has a search, the data must also be empty, because the
+  // sources of a search are not fixed.
   const isGone = (source: Source): boolean =>
     absent.some((other) => isSame(other, source) && input.isProvenAbsent(other));
   const isAllGone = data.size === 0 && sources.every(isGone);

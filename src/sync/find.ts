@@ -13,8 +13,8 @@ export interface FoundKeys {
 }
 
 /**
- * Returns the part of the key below the search path. The search pattern matches it, and the target key is made from it.
- * Undefined if the key is not below the path.
+ * Returns the part of the key below the search path. The search pattern is compared with this part, and the target key
+ * is made from it. Undefined if the key is not below the path.
  */
 export function relativeName(search: Search, key: string): string | undefined {
   const prefix = prefixOf(search);

@@ -57,7 +57,7 @@ export function parseMergeRecord(text: string | undefined): MergeRecord | undefi
   return Object.fromEntries(fields);
 }
 
-/** Returns the string members of a merge record. Empty if it is damaged. */
+/** Returns the string members of a merge record. Returns no members if the record is damaged. */
 function membersOf(text: string): Readonly<Record<string, string | undefined>> {
   const parsed = parseAny(text);
   const members = typeof parsed === 'object' && parsed !== null ? Object.entries(parsed) : [];

@@ -42,7 +42,8 @@ export function mergedView(
     .map((merge) => parseMergeRecord(live.annotations[mergeAnnotation(merge.instance, merge.mapping)]))
     .find((readonly) => readonly !== undefined);
   const keys = new Set([...merged, ...former.flatMap((formerMerge) => formerMerge.keys)]);
-  // The annotation may be missing. Keys that our manager owns are still ours then, but their sources are unknown.
+  // The annotation may be missing. Keys that our manager owns are ours even without the annotation, but their sources
+  // are unknown.
   const isOurs = written !== undefined || keys.size > 0;
   return {
     ...live,
@@ -67,7 +68,7 @@ export function planMerge(input: PlanInput): Plan {
   const absence = judgeAbsence(desired, sourcesOf(mapping), { ...input, live: view });
   if (absence.kind === 'stop') return fail(absence.error);
   const data = absence.kind === 'delete' ? new Map<string, SecretValue>() : withTemplates(mapping, desired);
-  // Add a key even if others already own it with the same value. Then both own it.
+  // Add a key even if others already own it with the same value. The key then has several owners.
   const keys = compareData(data, view.data, fingerprints);
   const removed = absence.kind === 'go' ? absence.removed : [];
   const metadata = ownershipMetadata({ ...input, data, sources: desired.sources, removed });
@@ -136,7 +137,8 @@ function isMergeDrift(
 ): boolean {
   const optional = Object.values(OPTIONAL_FIELDS).filter((name) => name in record);
   return isDrift({
-    // Field managers cover only whole annotations, so the content of our annotation is trusted.
+    // A field manager owns the whole annotation and not single members of it. So `ours` is undefined, and every member
+    // counts as written by us.
     live: { labels: {}, annotations: view.annotations, ours: undefined },
     desired: { labels: {}, annotations: pick(record, [...Object.values(FIELDS), ...optional]) },
     matchesDesired: (fingerprint) => fingerprints.matchesTarget(fingerprint, id, data),
@@ -151,10 +153,10 @@ function isSameMetadata(current: MergeRecord, desired: MergeRecord): boolean {
 }
 
 /**
- * Returns a description of another claim on the Secret, or undefined if there is none. If a bridge owns the Secret, its
- * keys are exactly the keys of its owner, so the owner and a merge would undo each other's writes. Two merges with the
- * same field manager name would do that too, such as instance `a` with mapping `b.c` and instance `a.b` with mapping
- * `c`.
+ * Returns a description of another claim on the Secret, or undefined if there is none. If an instance of secretbridge
+ * owns the Secret, its keys are exactly the keys of its owner, so the owner and a merge would undo each other's writes.
+ * Two merges with the same field manager name would also undo each other's writes, such as instance `a` with mapping
+ * `b.c` and instance `a.b` with mapping `c`.
  */
 function claimDescription(
   { labels, ...live }: LiveSecret,
@@ -178,8 +180,8 @@ function claimDescription(
 }
 
 /**
- * Holds a merge that would remove all our keys. The field manager that owns the keys must release them. After a rename,
- * the field manager of the former name owns them.
+ * Holds a merge that would remove all our keys. The field manager that owns the keys must release them. After a rename
+ * of the mapping, the field manager with the former name owns the keys.
  */
 function holdPlan(
   live: LiveSecret,
@@ -219,8 +221,8 @@ function takeoverSteps(
 }
 
 /**
- * Returns the labels or annotations that already have the desired value. The old manager may still own another value of
- * the remaining ones, and to apply those would cause a conflict.
+ * Returns the labels or annotations that already have the desired value. The old manager may still own the other ones
+ * with another value, so applying them would cause a conflict.
  */
 function alreadyPresent(desired: MergeRecord, live: MergeRecord): MergeRecord {
   return Object.fromEntries(Object.entries(desired).filter(([name, value]) => live[name] === value));

@@ -42,7 +42,7 @@ export type Plan =
       readonly keys: readonly KeyPlan[];
       readonly live: LiveSecret;
       readonly manifest: MergeManifest;
-      /** Steps to apply first, in this order. They take over the keys that were merged under a former name. */
+      /** Steps to apply first, in this order. The steps take over the keys that were merged under a former name. */
       readonly first: readonly MergeManifest[];
       readonly drift: boolean;
     }
@@ -61,7 +61,10 @@ export type Plan =
       readonly keys: readonly KeyPlan[];
       readonly live: LiveSecret;
       readonly error: AppError;
-      /** Set if the Secret is foreign. Then only our keys are removed, and the Secret itself stays. */
+      /**
+       * Set if the Secret belongs to another owner. In this case, only our keys are removed, and the Secret itself
+       * stays.
+       */
       readonly ending?: MergeManifest;
     }
   | { readonly kind: 'refuse' | 'fail'; readonly keys: readonly KeyPlan[]; readonly error: AppError };
@@ -83,7 +86,10 @@ export interface PlanInput extends Claim, Pick<AbsenceInput, 'isProvenAbsent' | 
   readonly former?: readonly FormerMerge[];
   /** For `mode: merge`: the merges of orphaned mappings. This mapping may be one of these mappings under a new name. */
   readonly orphaned?: readonly FormerMerge[];
-  /** For `mode: merge`: returns the fields that only the given merges own. Left out if unknown. */
+  /**
+   * For `mode: merge`: returns the fields that only the given merges own. Undefined if it is unknown who owns the
+   * fields.
+   */
   readonly exclusivelyOwned?: (merges: readonly MergeOwner[]) => OwnedFields;
   /** Set if `mapping` and `desired` use the versions of a pin. */
   readonly pin?: PinMetadata | undefined;

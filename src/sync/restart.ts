@@ -15,8 +15,8 @@ export interface ContentChange {
 }
 
 /**
- * Whether pods may have read other content before. A new target has no earlier content. Annotations, labels and
- * versions do not count as content.
+ * Whether pods may have read other content before this change. A new target has no earlier content. Annotations, labels
+ * and versions do not count as content.
  */
 export function isContentChange({ before, after, keys }: ContentChange): boolean {
   const touched = keys.added.length + keys.changed.length + keys.removed.length;

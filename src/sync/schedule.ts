@@ -40,7 +40,7 @@ const HOUR = 60 * MINUTE;
  * during the delay.
  */
 export const MAX_RETRY_AFTER_MS = HOUR;
-/** Short, because a conflict with another writer resolves quickly. */
+/** The delays after a conflict with another writer. They are short, because such a conflict resolves quickly. */
 const CONFLICT_BACKOFF = { first: SECOND / 4, longest: 30 * SECOND };
 /** The delay for a missing namespace or Secret that somebody else is about to create. */
 const MISSING_RESOURCE_DELAY = 30 * SECOND;
@@ -54,7 +54,7 @@ export function nextRun(
   result: RunResult,
   { failures, refreshMs, isUnswept = false, random }: ScheduleInput,
 ): number | undefined {
-  // With a shorter interval, failing or held targets would keep the process busy.
+  // With an interval below `MIN_DELAY`, failing or held targets would keep the process busy.
   const refresh = clamp(refreshMs, MIN_DELAY, MAX_TIMER_MS, MAX_BACKOFF);
   const doublings = clamp(failures, 1, 40, 1) - 1;
   const chance = clamp(random(), 0, 1, 0.5);

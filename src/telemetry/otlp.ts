@@ -12,8 +12,8 @@ export interface OtlpDeps {
   /** The base URL of a collector. The path for traces is added to it. */
   readonly endpoint: string;
   /**
-   * Functions that read header values, by header name. They are called for each request, so a rotated value takes
-   * effect without a restart.
+   * Functions that read header values, by header name. The functions are called for each request, so a rotated value
+   * takes effect without a restart.
    */
   readonly headers: Readonly<Record<string, () => Promise<SecretValue>>>;
   readonly service: { readonly version?: string; readonly instance: string; readonly replica: string };

@@ -2,8 +2,8 @@ import { CREDENTIAL_SHAPES } from '../core/credential-shapes.ts';
 import type { SecretValue } from '../core/secret-value.ts';
 
 /**
- * Removes credentials from outgoing text. This is the last line of defense: types and allow-lists prevent most leaks
- * before.
+ * Removes credentials from outgoing text. This is the last line of defense, because types and allow-lists already
+ * prevent most leaks.
  */
 export interface Scrubber {
   /**
@@ -92,7 +92,8 @@ function base64Forms(buffer: Buffer): readonly string[] {
 }
 
 /**
- * These patterns are broader than those that check the configuration, because a false match in a log does little harm.
+ * These patterns are broader than the patterns that check the configuration, because a false match in a log does little
+ * harm.
  */
 const LOG_PATTERNS: readonly RegExp[] = [
   // `scheme://user:password@host`.

@@ -50,7 +50,7 @@ const ATTRIBUTES = [
   'code',
 ] as const satisfies readonly (keyof SpanAttributes)[];
 
-/** The maximum length of an attribute. Names are always shorter. */
+/** The maximum length of an attribute. Names are always shorter than this. */
 const MAX_LENGTH = 512;
 /**
  * The maximum number of request ids in memory. The spans of older requests look as if they began in another process.

@@ -172,7 +172,7 @@ describe('an unreachable store', () => {
       await until(setup.time, Promise.all(running));
       expect(setup.time.now() - before).toBeLessThan(16 * 60_000);
       expect(readCount).toBe(2_700);
-      // These requests were sent before the breaker opened. They used each of the eight slots for reads at most twice.
+      // These requests were sent before the breaker opened. Each of the eight slots for reads was used at most twice.
       expect(setup.calls.length).toBeLessThanOrEqual(16);
       expect(setup.probes.length).toBeLessThanOrEqual(15 * 4);
     },
@@ -266,7 +266,7 @@ describe('a refused login', () => {
       error: { code: 'AUTH_FAILED' },
     });
     const provider = await setup.stores.open('a');
-    await provider.versions(['k']); // a failed version lookup does not change the state
+    await provider.versions(['k']); // the failed version lookup does not change the state of the store
     expect(setup.states).toEqual(['a down AUTH_FAILED']);
     setup.set('a', 'ok');
     setup.stores.onRecovered((store) => setup.states.push(`${store} recovered`));

@@ -261,7 +261,7 @@ describe('audit store that lacks signed records', () => {
       await using checkpointer = await fixture.open();
       expect(checkpointer.storeError()?.code).toBe('AUDIT_TRUNCATED');
     }
-    // This second loss also deletes the record of the acceptance.
+    // This second loss also deletes the record in which the first loss was accepted.
     fixture.cut(11);
     await using checkpointer = await fixture.open();
     await checkpointer.accept(bare({ action: 'command' }));

@@ -47,7 +47,7 @@ export interface RetentionFixture extends AsyncDisposable {
   readonly clock: Clock;
   /** In days since the start. */
   day: number;
-  /** Appends records on this day, and then writes a checkpoint for the last of them. */
+  /** Appends records on this day, and then writes a checkpoint for the last record. */
   append(day: number, count?: number): Promise<number>;
   retention(options?: Partial<RetentionOptions> & { readonly watch?: Watch }): Retention;
   evidence(): Promise<Evidence>;
@@ -154,8 +154,8 @@ async function namesIn(folder: string): Promise<readonly string[]> {
 }
 
 /**
- * Joins archives and store as the how-to page describes. After a crash a record can be in both, and then the archived
- * one is used.
+ * Joins archives and store as the how-to page describes. After a crash, a record can be both in an archive and in the
+ * store. Then the archived record is used.
  */
 export async function joinArchives(folder: string, store: AuditStore): Promise<string> {
   let text = '';

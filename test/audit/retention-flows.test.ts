@@ -21,7 +21,7 @@ describe('after all records are pruned', () => {
     const writes = world.changes.length;
     expect(await world.sync()).toMatchObject({ ok: true, summary: { unchanged: 2 } });
     expect(world.changes).toHaveLength(writes);
-    // Sources are not recorded as new either, because no value was read.
+    // The sync records no new source, because it read no value.
     expect(world.story()).toEqual(['command sync ok', 'sweep ok']);
   });
 

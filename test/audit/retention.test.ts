@@ -159,7 +159,7 @@ describe('retention with an invalid chain or checkpoint', () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     await fixture.retention().run();
-    // Deletes all records up to one without a checkpoint, and changes the base to match.
+    // Deletes the records 1 to 25, although record 25 has no checkpoint. Changes the base to match.
     fixture.sql(`update base set sequence = 25, hash = (select hash from records where sequence = 25);
       delete from records where sequence <= 25; delete from record_reviews where sequence <= 25;
       delete from record_sources where sequence <= 25`);
@@ -193,7 +193,8 @@ describe('retention after a crash', () => {
       );
       await expectWhole(fixture);
       expect(await fixture.prove()).toMatchObject({ ok: true });
-      // More records became old after the crash. They must not make the archives overlap.
+      // More records have become old since the crash. The archives of these records must not overlap with archives from
+      // before the crash.
       await fixture.append(16, 1);
       const retention = fixture.retention();
       await retention.tidy();

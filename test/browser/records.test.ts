@@ -242,7 +242,7 @@ describeInChromium('the list of records', (visit) => {
     });
     const { page } = tab;
     expect(await page.getByText(note).isVisible()).toBe(true);
-    // A search for a target's fingerprint shows no such note.
+    // For a search by the fingerprint of a target, the page does not show the note.
     await go(page, `/records?fingerprint=${encodeURIComponent(FINGERPRINT)}`);
     expect(await column(page, 'Record')).toHaveLength(6);
     expect(await page.getByText(note).count()).toBe(0);

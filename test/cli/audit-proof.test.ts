@@ -168,7 +168,7 @@ describe('audit verify', () => {
     await using bench = await synced(`${HEAD}audit: { ${places} }\n${DB}`);
     expect(await verified(bench)).not.toHaveProperty('missing');
     const [a, b] = ['a', 'b'].map((name) => `file ${join(bench.folder, name)}.jsonl`);
-    // The checkpoint in the other location still proves the records up to its own sequence number.
+    // The checkpoint in location `b` still proves the records up to the sequence number of this checkpoint.
     await bench.write('a.jsonl', '');
     expect(await verified(bench)).toMatchObject({ code: 0, ok: true, checkpoints: 1, missing: [a] });
     const one = (await bench.run('audit', 'verify')).stdout;

@@ -17,7 +17,10 @@ async function lastChange(bench: Bench): Promise<number> {
   return all.find(({ phase }) => phase === 'outcome')?.sequence ?? 0;
 }
 
-/** A bench whose source had one value and then another, and the record of each change. */
+/**
+ * Opens a bench and syncs two values of its source, one after the other. Returns the bench and the records of both
+ * changes.
+ */
 async function openRotated(config = HEAD + DB) {
   const bench = await openBench(config);
   await bench.run('sync');

@@ -64,7 +64,8 @@ describe('process', () => {
     }).on('connection', () => {
       reached += 1;
     });
-    // Packages for tracing open their own connections, so the environment variable could affect them.
+    // The variable NODE_TLS_REJECT_UNAUTHORIZED could affect packages for tracing, because these packages open
+    // connections themselves.
     const tracing = `tracing: { otlp: { endpoint: 'https://127.0.0.1:${await listen(server)}', headers: { authorization: { env: TOKEN } } } }\n`;
     await using bench = await openBench(HEAD + DB + tracing);
     const child = startWith({ NODE_TLS_REJECT_UNAUTHORIZED: '0' }, bench, 'sync');

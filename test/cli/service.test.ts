@@ -584,7 +584,7 @@ describe('release', () => {
     });
   });
 
-  // The address resolves to this machine, but the text does not show that it is loopback.
+  // This address resolves to this machine, but its text does not look like a loopback address.
   const MAPPED = '[::ffff:127.0.0.1]';
 
   it('`release` works without the service if nothing answers at a plain http address', async () => {

@@ -55,7 +55,7 @@ async function printErrors(): Promise<void> {
   process.stdout.write(`${codes.join(', ')}\n`);
 }
 
-// Lazily imported modules are loaded before the file limit is reached.
+// This first call loads the lazily imported modules before the file limit is reached.
 await printErrors();
 const open: number[] = [];
 try {

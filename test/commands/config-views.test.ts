@@ -21,7 +21,7 @@ describe('targets of mappings', () => {
     expect(wants('z', { namespace: 'b', secret: 'shared' })).toBe(true);
     expect(wants('y', { namespace: 'b', secret: 'shared' })).toBe(false);
     expect(wants('none', { namespace: 'b', secret: 'shared' })).toBe(false);
-    // A name that contains the separator must not match another target.
+    // A mapping name that contains the separator of the lookup must not match the target of another mapping.
     expect(wants('y a', { namespace: 'own', secret: '' })).toBe(false);
   });
 });

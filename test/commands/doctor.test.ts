@@ -256,7 +256,7 @@ describe('doctor', () => {
       store: 'audit: { checkpoints: [ { kind: file, path: ./store } ] }\n',
     });
     expect(await scene.failures()).toEqual(['audit: checkpoints: AUDIT_UNAVAILABLE']);
-    // The first sync reports the same error.
+    // The first `sync` reports the same error as `doctor`.
     const { code, stderr } = await scene.bench.runWith({ env: scene.env }, 'sync');
     expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining('AUDIT_UNAVAILABLE') });
   });

@@ -13,7 +13,7 @@ interface Scene {
   readonly count?: number;
   readonly scope?: 'namespace' | 'names';
   readonly kind?: string;
-  /** The differences from `sample`, by the number of the target. */
+  /** Changes the metadata of some targets. The key is the number of the target. */
   readonly metas?: Readonly<Record<number, (desired: DesiredTarget) => SecretMeta | undefined>>;
   readonly versions?: Readonly<Record<string, VersionResult>>;
   readonly targets?: Readonly<Record<number, DesiredTarget>>;

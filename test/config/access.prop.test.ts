@@ -68,7 +68,7 @@ describe('access rules', () => {
     );
   });
 
-  /** Changes to an allowed key after which some component may read it as another key. */
+  /** Ways to change an allowed key so that some component may read the changed key as another key. */
   const ATTACKS: readonly ((key: string, other: string) => string)[] = [
     (key, other) => `${key}/../${other}`,
     (key, other) => `${key}/%2e%2e/${other}`,

@@ -96,7 +96,7 @@ describe('the credential of a store', () => {
   it('sends the credential of a store only to the address of that store', async () => {
     await using one = await startVaultServer();
     await using two = await startVaultServer();
-    // Each server accepts only its own token, and would reject the other one.
+    // Each server accepts only its own token, and would reject the token of the other server.
     one.addToken('token-of-one');
     two.addToken('token-of-two');
     one.put('secret', 'k', '{"v":"1"}');

@@ -588,7 +588,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await store.latest({ store: 's', key: 'k' }, ['read'])).toMatchObject({ sequence: 8 });
       expect(await store.latest({ store: 's', key: 'other' }, ['read'])).toBeUndefined();
       expect(sequences(await store.unresolvedIntents())).toEqual([6, 7]);
-      // This outcome resolves one unresolved intent. Then everything is pruned again.
+      // This outcome resolves one unresolved intent. Then all records are pruned again.
       await store.append([entry({ action: 'update', secret: 'four', phase: 'outcome' })]);
       await store.prune(await store.head());
       expect(await targetNames()).toEqual(['four', 'one', 'two']);

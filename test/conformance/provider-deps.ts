@@ -16,8 +16,8 @@ export interface TestDeps extends Partial<ProviderDeps> {
 /** Creates dependencies for a provider in tests. They are a reduced form of those that `app.ts` passes. */
 export function testDeps({ env = {}, timeoutMs = 10_000, deadline, ...rest }: TestDeps = {}): ProviderDeps {
   const clock = rest.clock ?? systemClock;
-  // There is no probe. After a failure, the breaker would wait, but tests make the store fail and work again without a
-  // pause.
+  // These dependencies contain no probe, so the provider has no breaker. A breaker would wait after a failure, but
+  // tests let the store fail and recover without a pause.
   const limits = { requestsPerSecond: 10_000, concurrency: 8, timeoutMs };
   return {
     name: 'test-store',

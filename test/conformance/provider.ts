@@ -5,7 +5,7 @@ import { AppError } from '../../src/core/errors.ts';
 import type { ReadResult } from '../../src/core/read-result.ts';
 import type { SecretProvider } from '../../src/providers/provider.ts';
 
-/** A store and its provider. The other methods change the store directly. */
+/** A provider and its store. The methods of this interface change the store without the provider. */
 export interface Harness<Fault extends string = string> extends AsyncDisposable {
   readonly provider: SecretProvider;
   put(key: string, fields: Readonly<Record<string, string>>): Promise<void>;

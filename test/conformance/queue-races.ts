@@ -46,8 +46,8 @@ export function describeQueueRaces(name: string, openHarness: OpenHarness): void
             starts.set(subject, now);
             await moment(random);
             running.delete(subject);
-            // Some runs add a delayed job for their own subject. The long delay does not end during the test, so only
-            // an add can start the next run.
+            // Some runs add a delayed job for their own subject. A delay of 600 s does not end during the test. After
+            // such a delay, the next run starts only if another job is added.
             const delayMs = [undefined, undefined, undefined, 3, 600_000][random(5)];
             if (delayMs !== undefined) await queue.add([job(subject)], { delayMs });
           });

@@ -108,7 +108,8 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       await queue.idle();
       expect(seen).toHaveLength(2);
       expect(seen[0]).toEqual(job('a', 'sweep', 'one'));
-      // A shared queue keeps the job that was added last. The memory queue keeps the most urgent job.
+      // A shared queue keeps the job of a subject that was added last. The memory queue keeps the most urgent job of a
+      // subject.
       expect(['three', 'four']).toContain(seen[1]?.requestId);
       expect(maxRunning).toBe(1);
     });
@@ -124,8 +125,8 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
         running += 1;
         maxRunning = Math.max(maxRunning, running);
         if (running >= 3) full.resolve();
-        // No run ends before the maximum number of runs has started. Otherwise a busy server might start the next job
-        // only after short runs have ended.
+        // Each run waits until the maximum number of runs has started. Without this wait, short runs could end before a
+        // busy server starts the next job.
         await full.promise;
         await new Promise(setImmediate);
         running -= 1;
@@ -289,7 +290,8 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       await queue.close(50);
       expect(performance.now() - began).toBeLessThan(3_000);
       expect(signal?.aborted).toBe(true);
-      // The owner may dispose the queue after closing it. Disposing does not wait for the abandoned jobs.
+      // The owner may dispose the queue after closing it. The disposal does not wait for the jobs that `close` has
+      // abandoned.
       await queue[Symbol.asyncDispose]();
       expect(performance.now() - began).toBeLessThan(3_000);
       release.resolve(undefined);

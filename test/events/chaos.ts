@@ -59,7 +59,7 @@ async function open(openChannel: OpenChannel) {
   };
   let seen = 0;
   const { app } = await world.start(({ phase }) => {
-    // The callback may run only after several writes, so record all of them.
+    // There may be several writes between two calls of this callback, so record all new writes.
     for (; phase === 'after' && seen < cluster.writes.length; seen += 1) {
       const target = formatTarget(cluster.writes[seen]?.id ?? { namespace: '', secret: '' });
       written.set(target, [...(written.get(target) ?? []), dataAt(target)]);
@@ -189,7 +189,8 @@ export function describeChaos(name: string, openChannel: OpenChannel, seeds: rea
       // One sweep applies the changes whose events were lost.
       await service.advance(REFRESH_MS * 1.1);
       await untilInStep();
-      // Every write changes a value, and values only get newer. So no write was repeated or reverted.
+      // Each write of a target must change a value, and values must only become newer. Otherwise, a write was repeated
+      // or reverted.
       for (const [target, states] of service.written)
         for (const [index, state] of states.entries()) {
           const before = states[index - 1];

@@ -21,7 +21,10 @@ interface World extends AsyncDisposable {
   connected(times?: number): Promise<void>;
 }
 
-/** Opens a stream. The first `maxWaits` waits take no time. */
+/**
+ * Opens a stream. The first `maxWaits` waits before a reconnect end immediately. Later waits last until the stream is
+ * closed.
+ */
 async function open(config: Readonly<Record<string, unknown>> = {}, maxWaits = 1_000): Promise<World> {
   const server = await startVaultServer();
   const events = await startVaultEvents(server);

@@ -10,7 +10,7 @@ export interface Step {
 export type Watch = (step: Step) => void | Promise<void>;
 
 /**
- * Wraps any port, and calls `watch` at every step. If `watch` throws before the call, the call is not made. If it
+ * Wraps any port, and calls `watch` at every step. If `watch` throws before the call, the call is not made. If `watch`
  * throws after the call, the result of the call is lost. Only methods that return a promise are wrapped.
  */
 export function faulty<Port extends object>(name: string, port: Port, watch: Watch): Port {
@@ -67,7 +67,10 @@ export function crashAt(number: number): CrashPlan {
   };
 }
 
-/** Makes matching calls fail before they run, or after. Does so for every call, or only for the first few calls. */
+/**
+ * Makes matching calls fail, either before they run or after they succeed. By default, every matching call fails. With
+ * `times`, only the first calls fail.
+ */
 export function failing(
   call: string | RegExp,
   error: unknown,

@@ -127,7 +127,7 @@ export async function applyFault(
 }
 
 /**
- * Resets the connection. Node cannot reset the TCP connection below a TLS socket, so it only closes a TLS connection.
+ * Resets the connection. Node cannot reset the TCP connection below a TLS socket, so a TLS connection is only closed.
  */
 function reset({ socket }: IncomingMessage): void {
   if (socket instanceof TLSSocket) socket.destroy();

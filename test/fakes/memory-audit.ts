@@ -181,7 +181,8 @@ function openProcess(options: MemoryAuditOptions, log: Log): MemoryAudit {
           ({ sequence, hash }) => sequence === until.sequence && hash === until.hash,
         );
         if (index < 0) throw unavailable('it does not contain the record to prune up to');
-        // Keep all pruned records. A real store keeps only the latest ones, and its own tests check that.
+        // Keep all pruned records. A real store keeps only the latest pruned records, and the tests of the real stores
+        // check this.
         log.pruned.push(...log.records.splice(0, index + 1));
         log.stored.splice(0, index + 1);
         log.base = { sequence: until.sequence, hash: until.hash };

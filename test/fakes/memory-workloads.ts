@@ -5,7 +5,7 @@ export interface MemoryWorkload {
   readonly labels?: Readonly<Record<string, string>>;
   readonly podAnnotations?: Readonly<Record<string, string>>;
   readonly rolling?: boolean;
-  /** The pod annotations that another manager was the last to write. */
+  /** The pod annotations whose last writer was another manager. */
   readonly foreign?: readonly string[];
 }
 

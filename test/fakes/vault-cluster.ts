@@ -5,9 +5,9 @@ import { startVaultServer, type VaultServer } from './vault-server.ts';
 
 /**
  * Two nodes of OpenBao 2.7 at one address. A test writes to each node separately, so the standby may lack data of the
- * active node. A request can require newer data than the standby has. If a header of the request asks for it, the
- * standby forwards such a request to the active node. Otherwise it answers 429. If it is cut off from the active node,
- * it answers with a redirect.
+ * active node. A request can require newer data than the standby has. The standby forwards such a request to the active
+ * node if a header of the request asks for it. Without this header, the standby answers 429. A standby that is cut off
+ * from the active node answers with a redirect.
  */
 export interface VaultCluster extends AsyncDisposable {
   readonly address: string;

@@ -81,7 +81,8 @@ export async function startVaultEvents(vault: VaultServer, tls?: Issued): Promis
     socket.on('end', () => socket.end()); // otherwise an HTTP server would keep its side of the socket open
     socket.on('data', (chunk: Buffer) => {
       if (state.silent) return;
-      // On loopback, a small frame of a client arrives in one chunk. So its first byte is the first byte of the chunk.
+      // On loopback, a small frame of a client arrives in one chunk. So the first byte of the chunk is the first byte
+      // of the frame.
       if (((chunk[0] ?? 0) & 0xf) === PING) socket.write(frame(PONG, Buffer.alloc(0)));
       if (((chunk[0] ?? 0) & 0xf) === CLOSE) socket.end(frame(CLOSE, Buffer.alloc(0)));
     });

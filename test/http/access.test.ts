@@ -26,7 +26,7 @@ const ROUTES = [
   ['POST', '/api/v1/prune', 'operator'],
 ] as const;
 
-/** Routes without a token: the request authenticates itself. */
+/** Routes that need no token, because the request proves who sent it. */
 const SIGNED_ROUTES = [
   ['POST', '/events/webhook/{name}', 'webhook'],
   ['POST', '/events/azure/{name}', 'eventGrid'],

@@ -302,7 +302,7 @@ describe('dataFrom', () => {
       { find: { path: 'dev/' } },
     ],
     [{ find: { tags: { env: 'dev' } } }, { find: { tags: { env: 'dev' } }, rename: { invalid: 'replace' } }],
-    // The path may start with the mount, which remains in the key names.
+    // The path of a search may start with the mount of the engine. The names of the found keys keep the mount.
     [
       { find: { path: 'secret/data/dev', name: { regexp: '^secret/data/dev/db-' } } },
       { find: { path: 'dev/', name: '^db-' }, rename: { prefix: 'secret/data/dev/', invalid: 'replace' } },
@@ -345,7 +345,7 @@ describe('dataFrom', () => {
       { find: { name: { regexp: '.*' } }, rewrite: [{ merge: { into: 'x', strategy: 'JSON' } }] },
       'spec.dataFrom[0].rewrite[0]',
     ],
-    // The first step has replaced every `/`, so the second step can no longer find the path.
+    // The first rewrite step replaces a `/` in the name, so the second rewrite step can no longer find the path.
     ...[
       { regexp: { source: '^dev/', target: '' } },
       { regexp: { source: 'dev/', target: '' } },

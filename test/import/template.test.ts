@@ -151,8 +151,8 @@ describe('a Go template', () => {
     ['{{ .a | quote .quote }}', '`quote` with these arguments'],
     ['{{ squote .a .quote }}', '`squote` with these arguments'],
     ['{{ urlquery .a .quote }}', '`urlquery` with these arguments'],
-    // After the conversion, such a variable would be the source itself or the loop item, and these cannot get a new
-    // value.
+    // The conversion replaces such a variable by the source itself or by the loop item. Neither a source nor a loop
+    // item can get a new value.
     ['{{ with $x := .a }}{{ $x = "q" }}{{ end }}{{ .a }}', 'a new value for `$x`'],
     ['{{ if $x := .a }}{{ $x = "q" }}{{ end }}{{ .a }}', 'a new value for `$x`'],
     ['{{ range $v := (fromJson .json).list }}{{ $v = "z" }}{{ $v }}{{ end }}', 'a new value for `$v`'],

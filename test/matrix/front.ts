@@ -11,8 +11,8 @@ export const FACES = ['good', 'another name', 'expired'] as const;
 export type Face = (typeof FACES)[number];
 
 /**
- * A TLS proxy in front of a server. It can change its certificate but keeps its address, because a changed address
- * would make it a different store.
+ * A TLS proxy in front of a server. The proxy can change its certificate but keeps its address, because a store with
+ * another address counts as a different store.
  */
 export interface Front extends AsyncDisposable {
   readonly port: number;

@@ -20,7 +20,7 @@ function readerWith(
     down?: readonly string[];
     answers?: (key: string) => ReadResult | undefined;
     batchSizeOf?: (store: string) => number;
-    /** What the recording of a read returns, for the first reads in order. */
+    /** The pending records of the first reads, in order. */
     recordings?: readonly PendingRecord[];
   } = {},
 ) {
@@ -119,7 +119,8 @@ describe('a source reader', () => {
     const { open, time, read, reads, recordedKeys } = readerWith();
     const early = open();
     await read('a');
-    // The value was requested after `early` was opened, but not after the time that `since` gets. So it is read again.
+    // The value was requested after `early` was opened, but not after the time that `since` gets. The value is
+    // therefore read again.
     await early.since(time.now).read([at('a', 'a')]);
     expect(reads).toHaveLength(2);
     await early.since(time.now - 1).read([at('a', 'a')]);

@@ -138,7 +138,7 @@ describe('Redis connection', () => {
     clients.close();
   });
 
-  it('subscribes again to a restarted sentinel, even if the sentinel refuses the subscription', async () => {
+  it('subscribes again after the sentinel has restarted, even if the restarted sentinel refuses the subscription', async () => {
     await using server = await listenAsSentinel();
     const clients = await openClients(server.asAddress, () => undefined);
     await waitUntil(() => expect(server.subscribed).toHaveLength(1));
@@ -164,7 +164,7 @@ describe('Redis connection', () => {
     clients.close();
   });
 
-  it('retries by itself when no master is found', async () => {
+  it('retries the lookup of the master while no sentinel is reachable', async () => {
     await using server = await listenAsSentinel();
     const address = { ...server.asAddress, sentinel: { name: 'main', addresses: ['127.0.0.1:1'] } };
     const reported: unknown[] = [];
@@ -175,7 +175,7 @@ describe('Redis connection', () => {
     clients.close();
   });
 
-  it('reconnects once after each failover of its own master, and so does its duplicate', async () => {
+  it('a connection and its duplicate each reconnect once after each failover of their own master', async () => {
     await using server = await listenAsSentinel();
     const clients = await openClients(server.asAddress, () => undefined);
     const copy = clients.blocking().duplicate();
@@ -197,7 +197,7 @@ describe('Redis connection', () => {
     clients.close();
   });
 
-  it('causes no unhandled error on a duplicate connection', async () => {
+  it('causes no unhandled error if a duplicate connection emits several errors', async () => {
     await using server = await startSilent();
     const clients = await openClients({ url: server.url, cluster: false }, () => undefined);
     const copy = clients.blocking().duplicate();

@@ -7,7 +7,7 @@ it('reads a job with a reason that only a newer release defines', () => {
 });
 
 it.each([null, undefined, 1, {}, { subject: 'a' }, { subject: 'a', reason: 1, requestId: 'r' }])(
-  'ignores data of another format: %j',
+  'ignores job data in an unknown format: %j',
   (data) => {
     expect(parseJob(data)).toBeUndefined();
   },

@@ -8,7 +8,7 @@ function job(subject: string): Job {
 }
 
 describe('memory queue', () => {
-  it('stops at the first error with `stopOnFailure`, and rejects `idle` with that error', async () => {
+  it('stops at the first error and rejects `idle` with this error, if `stopOnFailure` is set', async () => {
     await using queue = createMemoryQueue({ concurrency: 1, stopOnFailure: true });
     for (const name of ['a', 'b', 'c']) await queue.add([job(name)]);
     const seen: string[] = [];
@@ -35,7 +35,7 @@ describe('memory queue', () => {
     await queue.idle();
   });
 
-  it('measures delays by its own clock, even delays beyond the maximum of a timer', async () => {
+  it('measures delays by the clock of the queue, even delays that are too long for a timer', async () => {
     const timers = createManualTime();
     await using queue = createMemoryQueue({ concurrency: 1, timers });
     const seen: string[] = [];
@@ -48,7 +48,7 @@ describe('memory queue', () => {
     expect(seen).toEqual(['a']);
   });
 
-  it('keeps no timer after it is closed', async () => {
+  it('keeps no timer after the queue is closed', async () => {
     const timers = createManualTime();
     const queue = createMemoryQueue({ concurrency: 1, timers });
     queue.start(async (current) => queue.add([current], { delayMs: 1_000 }));
@@ -58,7 +58,7 @@ describe('memory queue', () => {
     expect(timers.waiting).toEqual([]);
   });
 
-  it('forgets the ids of `once` when they expire', async () => {
+  it('forgets each id of `once` when the id expires', async () => {
     const timers = createManualTime();
     await using queue = createMemoryQueue({ concurrency: 1, timers });
     const seen: string[] = [];

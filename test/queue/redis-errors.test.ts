@@ -55,11 +55,11 @@ describe('failureOf', () => {
     ],
     [new Error('Connection is closed.'), /was lost/],
     ['no error', /was lost/],
-  ])('explains %s to operators', (thrown, detail) => {
+  ])('describes this failure to operators: %s', (thrown, detail) => {
     expect(failureOf(thrown).detail).toMatch(detail);
   });
 
-  it('recognizes an error reply only if Redis sent it', () => {
+  it('treats an error as a reply of Redis only if Redis sent the error', () => {
     expect(replyFailureOf(new Error('Missing lock for job 1. moveToFinished'))).toBeUndefined();
     expect(replyFailureOf(coded('ECONNREFUSED'))).toBeUndefined();
     expect(replyFailureOf(new Error('ERR of a client'))).toBeUndefined();

@@ -233,7 +233,7 @@ describe('manual deletion', () => {
       'repair intent db ok',
       'repair outcome db ok',
     ]);
-    // By now the target has existed again, so another deletion counts as manual.
+    // The repair has created the target again, so another deletion counts as manual.
     world.cluster.forget(APPS_DB);
     expect(await run(world, report)).toMatchObject({ kind: 'refused', error: { code: 'DRIFTED' } });
   });

@@ -100,7 +100,7 @@ describe('last read version', () => {
     await read(found('v1', STAMP));
     await read(found('v0'), 'd1', { key: 'db', version: 'v0' });
     await read(found('w1', '2026-11-25T14:00:00.000Z'), 'd2');
-    // This read has no change marker, so v1 is still the last version with one.
+    // This read has no change marker, so v1 is still the last version with a change marker.
     await read(found('v2'));
     expect(await lastRead()).toEqual({ version: 'v1', stamp: STAMP });
     expect(await lastRead('d2')).toEqual({ version: 'w1', stamp: '2026-11-25T14:00:00.000Z' });

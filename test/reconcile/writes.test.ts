@@ -223,7 +223,7 @@ describe('write to which the API server did not answer', () => {
     world.cluster.fail('create', lost());
     await world.sync();
     expect(await syncOnly(world)).toMatchObject({ kind: 'created' });
-    // Simulates the record of the failure, which the slower replica writes afterwards.
+    // Simulates a slower replica, which records its failure after this replica has created the target.
     await using late = await world.start();
     const { recorder } = await late.app.createContext();
     await recorder.recordFailure('db', APPS_DB, { kind: 'failed', error: lost() });

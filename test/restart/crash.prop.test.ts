@@ -26,7 +26,7 @@ async function crashing(work: () => Promise<unknown>): Promise<void> {
   try {
     await work();
   } catch (thrown) {
-    // Other callers that wait for the same read get an error with the injected crash as its cause.
+    // If other callers wait for the same read, they get an error whose cause is the injected crash.
     const cause = thrown instanceof AppError ? thrown.cause : thrown;
     if (!(cause instanceof Crash)) throw thrown;
   }

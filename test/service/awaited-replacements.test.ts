@@ -22,7 +22,7 @@ describe('awaited replacements', () => {
     return { states, logger, come, awaited };
   }
 
-  it('logs a replacement once each time that it becomes awaited', () => {
+  it('logs a replacement once in each period in which the replacement is awaited', () => {
     const { logger, awaited } = open();
     expect(awaited.note(waiting, START)).toBe(true);
     awaited.note(waiting, START);
@@ -89,7 +89,7 @@ describe('a renamed target in the service', () => {
   const saysOf = ({ lines }: ReturnType<typeof recordingLogger>) =>
     lines.filter(({ fields }) => fields.name === 'apps/new');
 
-  it('keeps the old target while another owner has the new name', async () => {
+  it('keeps the old target while a Secret of another owner has the new name', async () => {
     const { cluster, clock, logger, exists, serve } = await renamed();
     cluster.put(NEW, { type: 'Opaque', data: {} });
     await using service = await serve();
@@ -108,7 +108,7 @@ describe('a renamed target in the service', () => {
     ]);
   });
 
-  it('keeps the old target while the store fails', async () => {
+  it('keeps the old target while the store of the new target fails', async () => {
     const { store, clock, exists, serve } = await renamed();
     store.fail('a', new AppError('STORE_UNAVAILABLE'));
     await using service = await serve();

@@ -121,7 +121,7 @@ describe('bulkhead', () => {
     expect(running.has(number ?? -1)).toBe(true);
   });
 
-  it('rejects no job because of less urgent jobs', async () => {
+  it('rejects no urgent job when the queue is full of less urgent jobs', async () => {
     const { begin, away: rejected, context } = createWorkers(1, 4);
     const sweeps = Array.from({ length: 20 }, () =>
       begin({ compartment: 'a', reason: 'sweep', fails: false }),

@@ -140,7 +140,7 @@ describe('controller', () => {
     await waitUntil(() => expect(queued).toHaveLength(4));
   });
 
-  it('runs no job under the old configuration while a new one is applied', async () => {
+  it('runs no job under the old configuration while a new configuration is applied', async () => {
     await using opened = await open();
     await opened.is(APPS_DB, 'created');
     await opened.is(APPS_TOKEN, 'created');
@@ -205,7 +205,7 @@ describe('controller', () => {
     );
   });
 
-  it('queues a Secret as soon as only one of two mappings still claims it', async () => {
+  it('queues the target of a mapping as soon as the other mapping no longer claims the same Secret', async () => {
     const claiming = (name: string) => `
   - name: ${name}
     target: { namespaceSelector: { matchLabels: { ${name}: 'yes' } }, secret: db }
@@ -224,7 +224,7 @@ describe('controller', () => {
     await waitUntil(() => expect(runs()).toBe(before + 1));
   });
 
-  it('waits before it takes a freed name, so that the previous owner can recreate the Secret', async () => {
+  it('waits before it takes a freed name, so that the previous owner can create its Secret again', async () => {
     const adopting = DB_ONLY.replace('    data:', '    onConflict: adopt\n    data:');
     await using opened = await open(adopting.replace('namespace: apps', 'namespace: apps, secret: first'));
     await opened.is({ ...APPS_DB, secret: 'first' }, 'created');
@@ -272,7 +272,7 @@ describe('controller', () => {
     expect(opened.controller.states.get('db', APPS_DB)).toBe(before);
   });
 
-  it('returns a job for an unknown subject to the queue, because a newer release may handle it', async () => {
+  it('returns a job for an unknown subject to the queue, because a newer release may know the subject', async () => {
     await using opened = await open();
     await opened.is(APPS_TOKEN, 'created');
     await opened.clock.advance(2_000);
@@ -282,7 +282,7 @@ describe('controller', () => {
     expect((await opened.queue.counts()).delayed).toBe(delayed + 1);
   });
 
-  it('runs a sweep of a newer configuration once this replica has that configuration too', async () => {
+  it('runs a sweep of a newer configuration only after this replica has loaded this configuration', async () => {
     await using opened = await open();
     await opened.is(APPS_TOKEN, 'created');
     const shard = 'sweep/vault/420000/0/1';
@@ -313,7 +313,7 @@ describe('controller', () => {
     expect(opened.valueOf(late, 'TOKEN')).toBe(base64('tok'));
   });
 
-  it('does not create a target if its mapping is removed during the reads', async () => {
+  it('does not create a target if its mapping is removed while its sources are read', async () => {
     const reading = gate('store.read');
     let isHeld = false;
     await using opened = await open(DB_ONLY, (step) => (isHeld ? reading.watch(step) : undefined));
@@ -400,7 +400,7 @@ describe('controller', () => {
     await opened.is(APPS_TOKEN, 'created');
   });
 
-  it('does not overwrite reported drift when an earlier manual sync is retried', async () => {
+  it('does not overwrite reported drift when it retries a manual sync that began before the drift', async () => {
     await using opened = await open(DB_ONLY.replace('    data:', '    onDrift: report\n    data:'));
     await opened.is(APPS_DB, 'created');
     const [db] = opened.state.mappings;
@@ -456,7 +456,7 @@ describe('controller', () => {
     expect(opened.valueOf(APPS_DB, 'PASSWORD')).toBeUndefined();
   });
 
-  it('reports an audit error until the failed record is written, even if other writes succeed', async () => {
+  it('reports an audit error until the record that failed is written, even if other records are written', async () => {
     const outage = new AppError('AUDIT_UNAVAILABLE');
     let isAway = false;
     await using opened = await open(TWO_MAPPINGS, ({ call, phase }) => {
@@ -549,7 +549,7 @@ describe('controller', () => {
     expect(stalled()).toEqual([]);
   });
 
-  it('logs no error about runs that it aborts on close', async () => {
+  it('logs no error about runs that are aborted because the controller closes', async () => {
     const store = gate('store.read');
     const logger = recordingLogger();
     let isClosed = false;

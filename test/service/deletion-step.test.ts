@@ -73,7 +73,7 @@ it('keeps an orphan while another replica has a different configuration, which m
   await waitUntil(() => expect(isThere(world, 't0')).toBe(false));
 });
 
-it('waits without an audit error while another process deletes, and then deletes the orphans', async () => {
+it('waits without an audit error while another process deletes targets, and then deletes the orphans', async () => {
   const world = await openLeaving();
   let isBusy = true;
   await using serving = await serve(world, ({ call, phase, args: [name] }) => {
@@ -89,7 +89,7 @@ it('waits without an audit error while another process deletes, and then deletes
   await waitUntil(() => expect(isThere(world, 't0')).toBe(false));
 });
 
-it('keeps an orphan if another replica receives a different configuration during the scan', async () => {
+it('keeps an orphan if another replica receives a different configuration during the scan for orphans', async () => {
   const world = await openLeaving();
   let checks = 0;
   let replicasAgree = false;
@@ -103,7 +103,7 @@ it('keeps an orphan if another replica receives a different configuration during
   await waitUntil(() => expect(isThere(world, 't0')).toBe(false));
 });
 
-it('does not prune an orphan whose mapping returns during the scan, in this replica or in another', async () => {
+it('does not prune an orphan if its mapping returns during the scan for orphans, in this replica or in another replica', async () => {
   const kept = (names: readonly string[]) =>
     targets(names).replaceAll('onMappingRemoved: delete', 'onMappingRemoved: keep');
   const world = await openWorld({ mappings: kept(NAMES) });
@@ -148,7 +148,7 @@ async function openPutBack(left: number, more = '') {
   };
 }
 
-/** Returns the app. Each access to its configuration or targets takes the value from `now`. */
+/** Returns an app whose configuration and targets are always the current ones of `now`. */
 function under(app: App, now: () => Partial<Pick<App, 'config' | 'targets'>>): App {
   return Object.defineProperties(
     { ...app },
@@ -167,7 +167,7 @@ const SEE = {
   ...{ onProgress: () => undefined, onWaiting: () => undefined },
 };
 
-it('keeps an orphan if its mapping returns during the scan', async () => {
+it('keeps an orphan if its mapping returns during the scan for orphans', async () => {
   await using opened = await openPutBack(1);
   const { world, put, process } = opened;
   let { wanted: desired } = opened;
@@ -183,7 +183,7 @@ it('keeps an orphan if its mapping returns during the scan', async () => {
   expect(decided).toMatchObject([{ kind: 'deleted', target: { secret: 't0' } }]);
 });
 
-it('deletes no target if its configuration is replaced before the decision', async () => {
+it('deletes no target if the configuration is replaced before the decision about the deletion', async () => {
   const world = await openWorld({ mappings: targets(NAMES), more: 'absence: { readings: 2, over: 1s }' });
   for (const name of NAMES) world.store.put(name, name);
   await world.sync();
@@ -208,7 +208,7 @@ it('deletes no target if its configuration is replaced before the decision', asy
 it.each([
   ['if their mapping returns', (app: App, put: App['targets']) => ({ ...app, targets: put })],
   ['if the configuration changes', (app: App) => ({ ...app, config: { ...app.config } })],
-])('keeps the remaining orphans %s during the deletions', async (_, change) => {
+])('keeps the remaining orphans %s while other orphans are deleted', async (_, change) => {
   await using opened = await openPutBack(3, 'brake: { share: 1, window: 1h }');
   const { world, put, process } = opened;
   const context = await process.app.createContext();
@@ -222,7 +222,7 @@ it.each([
   expect(NAMES.map((name) => isThere(world, name))).toEqual([false, true, true, true, true]);
 });
 
-it('does not prune the remaining orphans if their mappings return during the deletions', async () => {
+it('does not prune the remaining orphans if their mappings return while other orphans are deleted', async () => {
   await using opened = await openPutBack(3, 'brake: { share: 1, window: 1h }');
   const { world, put, process } = opened;
   let { wanted: desired } = opened;
@@ -251,7 +251,7 @@ describe('held proposals', () => {
     return world;
   }
 
-  it('stay held after a restart, when only the audit log contains them', async () => {
+  it('held proposals stay held after a restart, even if only the audit log contains them', async () => {
     const world = await openHeld(['t0'], 't4');
     const { length } = world.records;
     await using serving = await serve(world);
@@ -265,11 +265,11 @@ describe('held proposals', () => {
       't2 synced',
       't3 synced',
     ]);
-    // An existing record of the hold is not repeated.
+    // The hold is already on record, so it is not recorded again.
     expect(world.story(length).filter((line) => line.startsWith('hold'))).toEqual([]);
   });
 
-  it('stay held after a restart, even if the first run of their target ends without an outcome', async () => {
+  it('held proposals stay held after a restart, even if the first run of their target ends without an outcome', async () => {
     const world = await openHeld(['t0'], 't4');
     const outageEnd = world.clock.now() + 30_000;
     const watch = ({ call, phase, args }: Step): void => {
@@ -287,7 +287,7 @@ describe('held proposals', () => {
     await waitUntil(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't4']));
   });
 
-  it('are listed after a restart even if no other deletion is due, and can be released', async () => {
+  it('held proposals are listed and can be released after a restart, even if no other deletion is due', async () => {
     const world = await openHeld(['t0', 't1']);
     await using serving = await serve(world);
     await seconds(world, 5);
@@ -297,7 +297,7 @@ describe('held proposals', () => {
     expect([isThere(world, 't0'), isThere(world, 't1')]).toEqual([false, true]);
   });
 
-  it('are released once, even if several requests arrive at the same time', async () => {
+  it('a held proposal is released once, even if several requests release it at the same time', async () => {
     const world = await openHeld(['t0', 't1']);
     await using serving = await serve(world);
     await seconds(world, 5);
@@ -315,7 +315,7 @@ describe('held proposals', () => {
     expect([isThere(world, 't0'), isThere(world, 't1')]).toEqual([false, true]);
   });
 
-  it('are loaded after a restart if a prune held them, although no run proposes them', async () => {
+  it('deletions that a prune held are loaded after a restart, although no run proposes them', async () => {
     const kept = targets(NAMES).replaceAll('onMappingRemoved: delete', 'onMappingRemoved: keep');
     const world = await openWorld({ mappings: kept });
     for (const name of NAMES) world.store.put(name, name);
@@ -334,7 +334,7 @@ describe('held proposals', () => {
     expect([isThere(world, 't3'), isThere(world, 't4')]).toEqual([false, true]);
   });
 
-  it('stay held after a prune, even when the service checks for orphans', async () => {
+  it('deletions that a prune held stay held when the service checks for orphans', async () => {
     const kept = (names: readonly string[]) =>
       targets(names).replaceAll('onMappingRemoved: delete', 'onMappingRemoved: keep');
     const world = await openWorld({ mappings: kept(NAMES), more: 'absence: { readings: 2, over: 1s }' });
@@ -359,7 +359,7 @@ describe('held proposals', () => {
     expect(isThere(world, 't0')).toBe(true);
   });
 
-  it('are dropped if their targets leave the configuration under `onMappingRemoved: keep`', async () => {
+  it('held proposals are dropped if their targets leave the configuration under `onMappingRemoved: keep`', async () => {
     const world = await openHeld(['t0', 't1']);
     await world.configure(targets(NAMES.slice(2)));
     for (const name of ['t0', 't1'])
@@ -373,7 +373,7 @@ describe('held proposals', () => {
     expect(await heldIn(serving.service)).toEqual([]);
   });
 
-  it('are loaded after a restart, even if the held change would remove every key of the target', async () => {
+  it('held proposals are loaded after a restart, even if the held change would remove every key of the target', async () => {
     const world = await openWorld({
       mappings: `
   - { name: a, target: { namespace: apps }, dataFrom: [ { store: vault, key: all } ] }
@@ -388,7 +388,7 @@ describe('held proposals', () => {
     await waitUntil(() => expect(serving.service.held()).toMatchObject([{ id: held?.id, secret: 'a' }]));
   });
 
-  it('are dropped when a source returns and the brake allows the remaining deletions', async () => {
+  it('held proposals are dropped when a source returns and the brake allows the remaining deletions', async () => {
     const world = await openHeld(['t0'], 't4');
     world.store.put('t0', 't0');
     await using serving = await serve(world);
@@ -449,7 +449,7 @@ it('reports the missing source immediately after it deletes the target of this s
 });
 
 describe('orphans', () => {
-  it('are checked again soon if they could not be read, and are logged once', async () => {
+  it('orphans that could not be read are checked again soon, and are logged once', async () => {
     const logger = recordingLogger();
     const world = await openLeaving({ logger });
     const outage = new AppError('CLUSTER_UNAVAILABLE');
@@ -466,7 +466,7 @@ describe('orphans', () => {
     expect(NAMES.slice(1).map((name) => isThere(world, name))).toEqual([true, true, true, true]);
   });
 
-  it('are checked again soon if they could not be deleted', async () => {
+  it('orphans that could not be deleted are checked again soon', async () => {
     const world = await openLeaving();
     world.cluster.fail('remove', new AppError('CLUSTER_UNAVAILABLE'));
     await using _ = await serve(world);
@@ -477,7 +477,7 @@ describe('orphans', () => {
     await waitUntil(() => expect(isThere(world, 't0')).toBe(false));
   });
 
-  it('are checked with backoff while they cannot be deleted', async () => {
+  it('orphans are checked with backoff while they cannot be deleted', async () => {
     const world = await openLeaving();
     world.cluster.fail('remove', ...Array.from({ length: 60 }, () => new AppError('CLUSTER_UNAVAILABLE')));
     await using _ = await serve(world);
@@ -486,7 +486,7 @@ describe('orphans', () => {
     expect(world.cluster.calls.remove).toBeLessThanOrEqual(7);
   });
 
-  it('are checked after the queue recovers from an outage', async () => {
+  it('orphans are checked after the queue recovers from an outage', async () => {
     const world = await openLeaving();
     const queue = createMemoryQueue({ concurrency: 8, timers: world.clock });
     let isAway = true;
@@ -511,7 +511,7 @@ describe('orphans', () => {
     await queue[Symbol.asyncDispose]();
   });
 
-  it('do not cause a stall report for a job that waits for their check', async () => {
+  it('a job that waits for the check of orphans causes no stall report', async () => {
     let now = 0;
     using _ = vi.spyOn(performance, 'now').mockImplementation(() => now);
     const world = await openLeaving();
@@ -533,7 +533,7 @@ describe('orphans', () => {
     expect(Math.max(...ages.slice(0, NAMES.length))).toBeLessThan(3_600_000);
   });
 
-  it('do not cause a stall report if there are many and the cluster takes long to return each of them', async () => {
+  it('many orphans cause no stall report, even if the cluster takes long to return each of them', async () => {
     let now = 0;
     using _ = vi.spyOn(performance, 'now').mockImplementation(() => now);
     const world = await openLeaving();
@@ -569,14 +569,14 @@ describe('a namespace that lost its label', () => {
     return { world, serving };
   }
 
-  it('loses its target within seconds under `onMappingRemoved: delete`', async () => {
+  it('a target is deleted within seconds after its namespace lost its label, under `onMappingRemoved: delete`', async () => {
     const { world, serving } = await openSelected('delete');
     await using _ = serving;
     await waitUntil(() => expect(isThere(world, 't', 'two')).toBe(false));
     expect([isThere(world, 't', 'one'), isThere(world, 't', 'three')]).toEqual([true, true]);
   });
 
-  it('keeps its target under other policies, without an orphan check', async () => {
+  it('a target is kept after its namespace lost its label, without an orphan check, under other policies', async () => {
     const { world, serving } = await openSelected('keep');
     await using _ = serving;
     expect(serving.controller.snapshot().targets.map(({ id }) => id.namespace)).toEqual(['one', 'three']);
@@ -588,7 +588,7 @@ describe('a namespace that lost its label', () => {
 });
 
 describe('several namespaces that lost their label', () => {
-  it('keep their targets while the deletions are held, and each deletion is dropped when its namespace has the label again', async () => {
+  it('targets of namespaces that lost their label are kept while their deletions are held, and each deletion is dropped when its namespace has the label again', async () => {
     const yes = { bridge: 'yes' };
     const world = await openWorld({
       mappings: selected('delete'),
@@ -622,7 +622,7 @@ describe('several namespaces that lost their label', () => {
 });
 
 describe('held targets of namespaces', () => {
-  it('are no longer held once they are deleted with their namespace', async () => {
+  it('targets are no longer held after they were deleted with their namespace', async () => {
     const yes = { bridge: 'yes' };
     const world = await openWorld({
       mappings: selected('delete'),
@@ -662,7 +662,7 @@ describe('held targets that somebody deletes', () => {
     data: { T: { store: vault, key: ${value} } }`,
     ).join('');
 
-  it('are created again within seconds, like any deleted target', async () => {
+  it('held targets that somebody deletes are created again within seconds, like any deleted target', async () => {
     const world = await openWorld({ mappings: immutable('token') });
     await world.sync();
     world.store.put('other', 'new');
@@ -676,7 +676,7 @@ describe('held targets that somebody deletes', () => {
     await waitUntil(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't2', 't3', 't4']));
   });
 
-  it('fail because their source is missing, and are no longer held', async () => {
+  it('held targets that somebody deletes fail because their source is missing, and are no longer held', async () => {
     const mappings = targets(NAMES).replaceAll('target:', 'refresh: 12h\n    target:');
     const world = await openWorld({ mappings, more: 'absence: { readings: 2, over: 1s }' });
     for (const name of NAMES) world.store.put(name, name);
@@ -706,7 +706,7 @@ describe('a release by the service', () => {
     target: { namespace: apps, type: ${type}, recreate: true }
     data: { T: { store: vault, key: token } }`;
 
-  it('happens once, even if several requests arrive at the same time', async () => {
+  it('a release of a held change happens once, even if several requests arrive at the same time', async () => {
     const world = await openWorld({ mappings: recreated('example.com/old') });
     await world.sync();
     await world.configure(recreated('example.com/new'));

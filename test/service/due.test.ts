@@ -42,7 +42,10 @@ const AT = START + 1_000;
 const edited = { ...IN_SYNC, resourceVersion: '2', foreign: true };
 const down = { resourceVersion: '1', ...failed('STORE_UNAVAILABLE') };
 
-/** One case for each rule: the reason, and what the process knows. The input is newer than the run by a second. */
+/**
+ * One case for each rule: a description, the expected reason, and the input of `due`. In each case, something has
+ * happened one second after the last run.
+ */
 const RULES: readonly (readonly [rule: string, reason: string, input: DueInput])[] = [
   ['its mapping has changed', 'event', known({ change: { at: AT, isNew: false } })],
   ['it was added', 'first', known({ change: { at: AT, isNew: true } })],
@@ -83,16 +86,16 @@ const RULES: readonly (readonly [rule: string, reason: string, input: DueInput])
 ];
 
 describe('a target', () => {
-  it.each(RULES)('needs a run because %s', (_, reason, input) => {
+  it.each(RULES)('a target needs a run because %s', (_, reason, input) => {
     expect(due(input)).toMatchObject({ reason });
   });
 
-  it.each(RULES)('needs no second run if %s and a run has followed', (_, __, input) => {
+  it.each(RULES)('a target needs no second run if %s and a run has followed', (_, __, input) => {
     const later = { freshAt: AT + 1, run: input.run && { ...input.run, retryAt: undefined } };
     expect(due({ ...input, ...later })).toBeUndefined();
   });
 
-  it.each(RULES)('is queued once if %s, and again after a minute without a run', (_, __, input) => {
+  it.each(RULES)('a target is queued once if %s, and again after a minute without a run', (_, __, input) => {
     const lastRequest = { at: AT, wallAt: AT, requestId: 'r', wallAtByOthers: undefined, isAccepted: true };
     const waiting = {
       ...input,
@@ -105,12 +108,12 @@ describe('a target', () => {
     expect(due({ ...input, inputs: { ...input.inputs, lastRequest: refused } })).toBeDefined();
   });
 
-  it('needs no run if nothing is newer than its last run', () => {
+  it('a target needs no run if nothing is newer than its last run', () => {
     expect(due(known())).toBeUndefined();
     expect(due(known({ sources: foundVersion('1', AT) }))).toBeUndefined();
   });
 
-  it('needs its first run once the watch has listed it, unless its Secret is in sync', () => {
+  it('a target without a run needs its first run once the watch has listed the target, unless its Secret is in sync', () => {
     const first = known({ run: undefined, freshAt: Number.NEGATIVE_INFINITY });
     expect(due(first)).toBeUndefined();
     const missing = { ...first, inputs: { target: ID, metaAt: START } };
@@ -118,7 +121,7 @@ describe('a target', () => {
     expect(due({ ...missing, isListed: false })).toBeUndefined();
   });
 
-  it('takes the most urgent of several reasons', () => {
+  it('a target that is due for several reasons gets the most urgent reason', () => {
     const input = known({ sources: foundVersion('2', AT), change: { at: AT, isNew: false } });
     expect(due(input)).toMatchObject({ reason: 'event' });
   });

@@ -117,7 +117,7 @@ it('reads a missing source once per sweep, even if many targets wait for the sou
   expect(allStates().filter(({ error }) => error?.code === 'SOURCE_ABSENT')).toHaveLength(20);
   const { length } = world.store.reads;
   await rounds(10);
-  // Each sweep reads the source once, and its targets use that read. A retry that is due may read it again.
+  // Each sweep reads the source once, and its targets use this read. A retry that is due may read the source again.
   expect(world.store.reads.length - length).toBeLessThanOrEqual(3 * 10);
   expect(world.store.reads.length - length).toBeGreaterThanOrEqual(10);
 });
@@ -141,7 +141,7 @@ it('shows an unreachable audit store as down in `status`, with the error code an
 });
 
 describe('a change with unknown result', () => {
-  it('is recorded once the audit log accepts records again, and causes the restart of its workload', async () => {
+  it('a change with unknown result is recorded once the audit log accepts records again, and causes the restart of its workload', async () => {
     const world = await openWorld({ mappings: RESTARTED, cluster: { workloads: createMemoryWorkloads() } });
     let isAway = false;
     await using serving = await serve(world, ({ call, phase, args }) => {
@@ -165,7 +165,7 @@ describe('a change with unknown result', () => {
     expect(world.records).toHaveLength(count);
   });
 
-  it('has its outcome recorded once the cluster can be read again', async () => {
+  it('the outcome of a change with unknown result is recorded once the cluster can be read again', async () => {
     const world = await openWorld({ mappings: RESTARTED, cluster: { workloads: createMemoryWorkloads() } });
     await using serving = await serve(world);
     await waitUntil(() => expect(passwordOf(world)).toBe(base64('first')));
@@ -179,7 +179,7 @@ describe('a change with unknown result', () => {
     expect(writesAndRestarts(world)).toEqual(expect.arrayContaining(WHOLE));
   });
 
-  it('does not become the latest record if another process has already synced the target', async () => {
+  it('a change with unknown result does not become the latest record if another process has already synced the target', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     using _timers = { [Symbol.dispose]: () => void vi.useRealTimers() };
     const world = await openWorld({ mappings: DB_ONLY });
@@ -200,7 +200,7 @@ describe('a change with unknown result', () => {
     expect(world.records.at(-2)).toMatchObject({ outcome: 'failed', code: 'INTERRUPTED', phase: 'outcome' });
   });
 
-  it('stays unresolved while its process is running', async () => {
+  it('a change with unknown result stays unresolved while its process is running', async () => {
     const world = await openWorld({ mappings: DB_ONLY });
     await using serving = await serve(world);
     await waitUntil(() => expect(passwordOf(world)).toBe(base64('first')));
@@ -217,7 +217,7 @@ describe('a change with unknown result', () => {
     ]);
   });
 
-  it('counts for the brake if it was a deletion', async () => {
+  it('a deletion with unknown result counts for the brake', async () => {
     const names = Array.from({ length: 10 }, (_, n) => `n${n}`);
     const mappings = names.map(
       (name) =>
@@ -247,7 +247,7 @@ describe('a change with unknown result', () => {
 });
 
 describe('a target that is deleted and recreated', () => {
-  it('is retried soon if the create fails', async () => {
+  it('a target that was deleted to be created again is retried soon if the creation fails', async () => {
     const mappings = DB_ONLY.replace(
       'namespace: apps',
       'namespace: apps, immutable: true, recreate: true',
@@ -266,7 +266,7 @@ describe('a target that is deleted and recreated', () => {
     expect(passwordOf(world)).toBe(base64('second'));
   });
 
-  it('is retried soon if the audit store is down between the deletion and the creation', async () => {
+  it('a target that was deleted to be created again is retried soon if the audit store is down before the creation', async () => {
     const mappings = DB_ONLY.replace(
       'namespace: apps',
       'namespace: apps, immutable: true, recreate: true',

@@ -34,7 +34,7 @@ function open(targets: readonly DesiredTarget[], { names = namesOf, logger = sil
 }
 
 describe('a hint', () => {
-  it('queues every target that uses the key, under one request id', () => {
+  it('a hint queues every target that uses the key of the hint, under one request id', () => {
     const desired = [
       wanted({ name: 'a', data: { X: source('k') } }),
       wanted({ name: 'b', data: { X: { ...source('k'), property: 'p', version: '3' } } }),
@@ -50,7 +50,7 @@ describe('a hint', () => {
     expect([...requests].map(hints.intakeOf)).toEqual(['eu']);
   });
 
-  it('is queued immediately when the process ends, because other processes share the queue', () => {
+  it('a waiting hint is queued immediately when the process ends, because other processes share the queue', () => {
     const { triggers, ...hints } = open([wanted({ data: { X: source('k') } })]);
     hints.take([hint('k')], CI);
     expect(hints.take([hint('k')], EU)).toEqual({ targets: 1, unknown: 0 });
@@ -59,7 +59,7 @@ describe('a hint', () => {
     expect(triggers.list.map(({ target }) => target)).toEqual(['apps/app', 'apps/app']);
   });
 
-  it('queues each target once, even if it names several keys', () => {
+  it('a hint that names several keys queues each target once', () => {
     using hints = open([wanted({ data: { X: source('k'), Y: source('l') } })]);
     expect(hints.take([hint('k'), hint('l')], EU)).toEqual({ targets: 1, unknown: 0 });
   });
@@ -70,12 +70,12 @@ describe('a hint', () => {
     [ARN, ARN.slice(0, -7)],
     ['db/main', ARN],
     [ARN.slice(0, -7), 'db/main'],
-  ])('reaches a mapping if the hint names %s and the mapping names its source %s', (reportedKey, key) => {
+  ])('a hint that names %s reaches a mapping that names its source %s', (reportedKey, key) => {
     using hints = open([wanted({ data: { X: source(key) } })]);
     expect(hints.take([hint(reportedKey)], EU).targets).toBe(1);
   });
 
-  it('reaches a search only if the key matches the search', () => {
+  it('a hint reaches a search only if its key matches the search', () => {
     const search = (name: string, find: { path: string; name?: string }, more: { isFlat?: true } = {}) =>
       wanted({ name, data: {}, dataFrom: [{ store: 'vault', find: { tags: {}, ...find }, ...more }] });
     using hints = open([
@@ -96,7 +96,7 @@ describe('a hint', () => {
     ]);
   });
 
-  it('queues nothing if no mapping uses its key, and is logged at most once a minute', () => {
+  it('a hint about a key that no mapping uses queues nothing, and is logged at most once a minute', () => {
     const lines: unknown[] = [];
     const logger: Logger = { ...silentLogger, debug: (_, fields) => void lines.push(fields) };
     using hints = open([wanted({ data: { X: source('k') } })], { logger });
@@ -114,21 +114,21 @@ describe('a hint', () => {
   });
 
   it.each(['', 'x'.repeat(5_000), '\u0000', '__proto__', '../k'])(
-    'is counted as unknown if its key is %j',
+    'a hint is counted as unknown if its key is %j',
     (key) => {
       using hints = open([wanted({ data: { X: source('k') } })]);
       expect(hints.take([hint(key)], EU)).toEqual({ targets: 0, unknown: 1 });
     },
   );
 
-  it('keeps the request id under which it was received', () => {
+  it('a hint keeps the request id under which it was received', () => {
     using hints = open([wanted({ data: { X: source('k') } })]);
     hints.take([hint('k')], CI, 'r-1');
     expect(hints.triggers.list.map(({ requestId }) => requestId)).toEqual(['r-1']);
     expect([hints.intakeOf('r-1'), hints.intakeOf('r-2')]).toEqual(['ci', undefined]);
   });
 
-  it('applies to the current configuration', () => {
+  it('a hint applies to the current configuration', () => {
     using hints = open([wanted({ data: { X: source('k') } })]);
     hints.state.snapshot = createConfigSnapshot([], [wanted({ data: { X: source('l') } })], () => false);
     expect([hints.take([hint('k')], EU), hints.take([hint('l')], EU)].map(({ targets }) => targets)).toEqual([
@@ -138,7 +138,7 @@ describe('a hint', () => {
 });
 
 describe('a flood of hints about one key', () => {
-  it('causes one immediate check and few later checks', async () => {
+  it('many hints about one key cause one immediate check of the key, and only few more checks', async () => {
     using hints = open([wanted({ data: { X: source('k') } })]);
     for (let ms = 0; ms < 5_000; ms += 1) {
       hints.take([hint('k')], EU);
@@ -149,7 +149,7 @@ describe('a flood of hints about one key', () => {
     expect(hints.time.waiting).toEqual([]);
   });
 
-  it('does not delay hints about another key', () => {
+  it('many hints about one key do not delay hints about another key', () => {
     using hints = open([
       wanted({ name: 'a', data: { X: source('k') } }),
       wanted({ name: 'b', data: { X: source('l') } }),
@@ -160,7 +160,7 @@ describe('a flood of hints about one key', () => {
     expect(hints.triggers.taken()).toEqual(['apps/a', 'apps/b']);
   });
 
-  it('combines the hints of each event source within the quiet time under one request id', async () => {
+  it('hints of one event source within the quiet time share one request id', async () => {
     const desired = ['k', 'l', 'm'].map((key) => wanted({ name: key, data: { X: source(key) } }));
     using hints = open(desired);
     const all = ['k', 'l', 'm'].map((key) => hint(key));
@@ -174,7 +174,7 @@ describe('a flood of hints about one key', () => {
     expect(new Set(hints.triggers.list.map(({ requestId }) => requestId)).size).toBe(2);
   });
 
-  it('adds jobs for very many targets no faster than the queue completes them', async () => {
+  it('jobs for very many targets are added no faster than the queue completes them', async () => {
     const many = Array.from({ length: 10_000 }, (_, n) =>
       wanted({ name: `m${n}`, data: { X: source('k') }, namespace: `n${n % 100}` }),
     );
@@ -193,7 +193,7 @@ describe('a flood of hints about one key', () => {
     expect(hints.time.waiting).toEqual([]);
   });
 
-  it('still takes effect after the clock is set back', () => {
+  it('hints still take effect after the clock is set back', () => {
     using hints = open([wanted({ data: { X: source('k') } })]);
     hints.take([hint('k')], EU);
     hints.time.set(START - 3_600_000);
@@ -201,7 +201,7 @@ describe('a flood of hints about one key', () => {
     expect(hints.triggers.taken()).toHaveLength(2);
   });
 
-  it('has no effect after the service has ended', async () => {
+  it('hints have no effect after the service has ended', async () => {
     const hints = open([wanted({ data: { X: source('k') } })]);
     hints.take([hint('k')], EU);
     hints.take([hint('k')], EU);

@@ -3,7 +3,7 @@ import { createLoops } from '../../src/service/liveness/loops.ts';
 import { createClock } from './sample.ts';
 
 describe('loops', () => {
-  it('report how long each loop made no progress, and whether it missed its deadline', () => {
+  it('the states of loops show how long each loop made no progress, and whether the loop missed its deadline', () => {
     const clock = createClock();
     const loops = createLoops(clock);
     const watch = loops.begin('watch', 100);
@@ -17,7 +17,7 @@ describe('loops', () => {
     ]);
   });
 
-  it('are independent even if they have the same name', () => {
+  it('two loops are independent even if they have the same name', () => {
     const loops = createLoops(createClock());
     const one = loops.begin('job a', 10);
     loops.begin('job a', 10);
@@ -25,7 +25,7 @@ describe('loops', () => {
     expect(loops.states()).toHaveLength(1);
   });
 
-  it('are not reported after their end, even if they report progress again', () => {
+  it('loops are not reported after their end, even if they report progress afterwards', () => {
     const loops = createLoops(createClock());
     const loop = loops.begin('watch', 100);
     loop.end();
@@ -34,7 +34,7 @@ describe('loops', () => {
     expect(loops.states()).toEqual([]);
   });
 
-  it('do not stall when the clock is set back', () => {
+  it('loops do not count as stalled when the clock is set back', () => {
     const clock = createClock();
     const loops = createLoops(clock);
     loops.begin('tick', 50);

@@ -21,7 +21,7 @@ async function run(
   return { wait: await work(APPS_DB, job(reason), { signal, wrap: (context) => context }), added };
 }
 
-it('retries a failed manual request as a sweep', async () => {
+it('retries a failed manual request with the reason `sweep`', async () => {
   expect(await run('manual', 500)).toEqual({
     wait: undefined,
     added: [[[job('sweep')], { delayMs: 500 }]],

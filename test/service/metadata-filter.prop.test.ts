@@ -18,7 +18,7 @@ const others = fc.dictionary(
 );
 
 describe('filtered metadata of a Secret', () => {
-  it('leads to the same check results as the complete metadata', () => {
+  it('the filtered metadata of a Secret leads to the same check results as the complete metadata', () => {
     const kept = createMetadataFilter();
     const names = fc.constantFrom(...Object.values(LABEL), 'team');
     fc.assert(
@@ -46,7 +46,7 @@ describe('filtered metadata of a Secret', () => {
     );
   });
 
-  it('shares equal texts between the targets of one mapping', () => {
+  it('the metadata filter shares equal texts between the targets of one mapping', () => {
     const kept = createMetadataFilter();
     const copy = (): SecretMeta => JSON.parse(JSON.stringify(IN_STEP)) as SecretMeta;
     const [one, two] = [kept(copy(), [APP]), kept(copy(), [APP])];

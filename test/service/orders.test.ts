@@ -14,7 +14,7 @@ function open() {
   return { queue, clock, orders, added: () => queue.jobs.map(({ job }) => job) };
 }
 
-it('queues an order again after each other run of its target, until it has a result', async () => {
+it('queues an order again after each run of its target for another request, until the order has a result', async () => {
   const { orders, added } = open();
   await orders.place(APPS_DB, 'asked');
   orders.noteRun(APPS_DB, 'another');

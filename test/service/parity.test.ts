@@ -12,7 +12,10 @@ interface Situation {
   readonly synced?: boolean;
   /** The change that happens before the run. */
   readonly since?: (world: World) => Promise<void> | void;
-  /** The expected outcome of each target. Without this field, a test would miss an error that occurs in both paths. */
+  /**
+   * The expected outcome of each target. Without this field, a test would miss an error that the one-shot sync and the
+   * service have in common.
+   */
   readonly ends: Readonly<Record<string, string>>;
 }
 
@@ -264,7 +267,7 @@ async function byService(world: World): Promise<Ends> {
     // A later run finds the target already changed and reports it as `unchanged`.
     const first = runs.find(({ kind }) => kind !== 'unchanged') ?? runs.at(-1);
     const ended = decided.get(mapping.name);
-    // By now the deletion step has decided about the proposals.
+    // The deletion step has decided about the proposals before this point.
     if (first?.proposal !== undefined && ended !== undefined) ends.set(mapping.name, { ended });
     else if (first !== undefined) ends.set(mapping.name, endOf(first));
   }
@@ -312,19 +315,23 @@ async function prepare({ mappings = TWO_MAPPINGS, synced = false, since }: Situa
 }
 
 describe('a one-shot sync and the worker of the service', () => {
-  it.each(Object.entries(SITUATIONS))('have the same results when %s', async (_, situation) => {
-    const [one, other] = [await prepare(situation), await prepare(situation)];
-    const targetNames = Object.keys(situation.ends);
-    const ofSync = await bySync(one.world);
-    const ofService = await byService(other.world);
-    const ended = (ends: Ends) =>
-      Object.fromEntries(targetNames.map((name) => [name, ends.get(name)?.ended]));
-    expect(ended(ofSync)).toEqual(situation.ends);
-    expect(ended(ofService)).toEqual(situation.ends);
-    // The service reports no keys for deletions. Their records contain them, and `effects` compares the records.
-    for (const [name, { keys }] of ofService)
-      if (keys !== undefined) expect(keys).toEqual(ofSync.get(name)?.keys);
-    expect(other.effects()).toEqual(one.effects());
-    expect(await other.world.chain()).toMatchObject({ kind: 'intact' });
-  });
+  it.each(Object.entries(SITUATIONS))(
+    'a one-shot sync and the service have the same results when %s',
+    async (_, situation) => {
+      const [one, other] = [await prepare(situation), await prepare(situation)];
+      const targetNames = Object.keys(situation.ends);
+      const ofSync = await bySync(one.world);
+      const ofService = await byService(other.world);
+      const ended = (ends: Ends) =>
+        Object.fromEntries(targetNames.map((name) => [name, ends.get(name)?.ended]));
+      expect(ended(ofSync)).toEqual(situation.ends);
+      expect(ended(ofService)).toEqual(situation.ends);
+      // The service reports no keys for deletions, so this loop skips deletions. The records of deletions contain the
+      // keys, and `effects` compares the records.
+      for (const [name, { keys }] of ofService)
+        if (keys !== undefined) expect(keys).toEqual(ofSync.get(name)?.keys);
+      expect(other.effects()).toEqual(one.effects());
+      expect(await other.world.chain()).toMatchObject({ kind: 'intact' });
+    },
+  );
 });

@@ -57,7 +57,7 @@ const note = (
   );
 
 describe('pins set by another process', () => {
-  it('cause a run of a target whose annotation does not show the pin', async () => {
+  it('a pin set by another process causes a run of a target whose annotation does not show the pin', async () => {
     const it_ = open();
     note(it_, A);
     it_.states.setMeta(pinnedMeta(A));
@@ -71,16 +71,19 @@ describe('pins set by another process', () => {
     ['a pin to another record', 'rollback', '5', ['event apps/a']],
     ['an unpin that shows', 'unpin', undefined, []],
     ['an unpin that does not show', 'unpin', '7', ['event apps/a']],
-  ] as const)('cause a run only if the annotation differs: %s', async (_, action, shown, looks) => {
-    const it_ = open();
-    it_.states.setMeta(pinnedMeta(A, shown));
-    note(it_, A, { resourceVersion: '1' });
-    await it_.say(A, action);
-    await it_.look();
-    expect(it_.taken()).toEqual(looks);
-  });
+  ] as const)(
+    'a pin or unpin by another process causes a run only if the annotation differs: %s',
+    async (_, action, shown, looks) => {
+      const it_ = open();
+      it_.states.setMeta(pinnedMeta(A, shown));
+      note(it_, A, { resourceVersion: '1' });
+      await it_.say(A, action);
+      await it_.look();
+      expect(it_.taken()).toEqual(looks);
+    },
+  );
 
-  it('are determined by the latest record that was not refused', async () => {
+  it('the latest record that was not refused determines the pin', async () => {
     const it_ = open();
     it_.states.setMeta(pinnedMeta(A));
     await it_.say(A, 'rollback');
@@ -90,7 +93,7 @@ describe('pins set by another process', () => {
     expect(it_.taken()).toEqual([]);
   });
 
-  it('are found by a periodic check, which reads each record once', async () => {
+  it('a periodic check finds pins set by another process, and reads each record once', async () => {
     const it_ = open();
     it_.states.setMeta(pinnedMeta(A));
     await it_.say(A, 'rollback');
@@ -112,7 +115,7 @@ describe('pins set by another process', () => {
     expect(it_.taken()).toEqual(['event apps/a']);
   });
 
-  it('are read page by page', async () => {
+  it('the records of pins are read page by page', async () => {
     const it_ = open();
     it_.states.setMeta(pinnedMeta(A));
     for (let times = 0; times < 401; times += 1) await it_.say(A, 'rollback');
@@ -121,14 +124,14 @@ describe('pins set by another process', () => {
     expect(it_.taken()).toEqual([]);
   });
 
-  it('are ignored for targets that are not desired', async () => {
+  it('pins are ignored for targets that are not desired', async () => {
     const it_ = open();
     await it_.say(wanted({ name: 'gone' }), 'rollback');
     await it_.look();
     expect(it_.taken()).toEqual([]);
   });
 
-  it('are compared with the last run if the target is a merged Secret', async () => {
+  it('pins of a merged Secret are compared with the last run of the target', async () => {
     const it_ = open([MERGED]);
     it_.states.setMeta(pinnedMeta(MERGED, '7'));
     note(it_, MERGED);
@@ -157,11 +160,11 @@ describe('pin annotation', () => {
     ['the same number in another notation', '07', { to: 7 }, false],
     ['absent before the first run', undefined, undefined, true],
     ['present before the first run, which must check it', '7', undefined, false],
-  ] as const)('is compared with the expected pin: %s', (_, shown, pin, expected) => {
+  ] as const)('the pin annotation is compared with the expected pin: %s', (_, shown, pin, expected) => {
     expect(judged(shown, pin)).toBe(expected);
   });
 
-  it('queues the target when somebody edits it', () => {
+  it('an edit of the pin annotation queues the target', () => {
     const it_ = open();
     note(it_, A, { pinned: 7, resourceVersion: '1' });
     it_.resync.changed(pinnedMeta(A, '7'));
@@ -170,7 +173,7 @@ describe('pin annotation', () => {
     expect(it_.taken()).toEqual(['drift apps/a']);
   });
 
-  it('shows the pin in the status of a new process, and causes one run', () => {
+  it('the pin annotation appears in the status of a new process, and causes one run', () => {
     const it_ = open();
     it_.resync.changed(pinnedMeta(A, '7'));
     expect(it_.taken()).toEqual(['first apps/a']);
@@ -185,7 +188,7 @@ describe('the status of a pinned target', () => {
   const statusOf = (it_: ReturnType<typeof open>, target: DesiredTarget = A) =>
     targetStatus(target, it_.snapshot(), it_.states, it_.clock.time);
 
-  it('is `pinned` and names the record', () => {
+  it('the status of a pinned target is `pinned`, and names the record of the pin', () => {
     const it_ = open();
     note(it_, A, { pinned: 7 });
     expect(statusOf(it_)).toMatchObject({ state: 'pinned', pinned: 7 });
@@ -195,7 +198,7 @@ describe('the status of a pinned target', () => {
     ['VERSION_GONE', 'failed'],
     ['STORE_UNAVAILABLE', 'stale'],
   ] as const)(
-    'shows the failure of the last run (%s), and still names the record of the pin',
+    'the status of a pinned target shows the failure of the last run (%s), and still names the record of the pin',
     (code, state) => {
       const it_ = open();
       note(it_, A, { ...failed(code), pinned: 7, person: code === 'VERSION_GONE' });
@@ -203,13 +206,13 @@ describe('the status of a pinned target', () => {
     },
   );
 
-  it('ignores a pin annotation that the owner of a merged Secret has set', () => {
+  it('the status ignores a pin annotation that the owner of a merged Secret has set', () => {
     const it_ = open([MERGED]);
     it_.states.setMeta({ ...pinnedMeta(A, '7'), id: MERGED.id });
     expect(statusOf(it_, MERGED)).not.toHaveProperty('pinned');
   });
 
-  it('is shared with other replicas, which ignore invalid values', () => {
+  it('the pin of a target is shared with other replicas, which ignore invalid values', () => {
     const sent = targetState({ pinned: 7 });
     expect(parseTargetState(formatTargetState(sent, () => undefined))).toMatchObject({ pinned: 7 });
     for (const pinned of ['7', -1, null, {}])

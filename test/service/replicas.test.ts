@@ -20,7 +20,7 @@ describe('replicas', () => {
     return { clock, broadcast, of, a: open('a'), b: open('b') };
   }
 
-  it('learn from announcements whether they all use the same configuration', () => {
+  it('replicas learn from announcements whether they all use the same configuration', () => {
     const { of, a, b } = openTwo();
     expect([a.differing(), b.differing()]).toEqual([[], []]);
     of.a = 'another';
@@ -31,7 +31,7 @@ describe('replicas', () => {
     expect([a.differing(), b.differing()]).toEqual([[], []]);
   });
 
-  it.each(['end', 'are killed'])('no longer count once they %s', async (how) => {
+  it.each(['end', 'are killed'])('replicas no longer count once they %s', async (how) => {
     const { clock, of, a, b } = openTwo();
     of.b = 'another';
     b.announce();
@@ -42,7 +42,7 @@ describe('replicas', () => {
     expect(a.differing()).toEqual([]);
   });
 
-  it('count only while they send announcements, even if their clock is wrong', async () => {
+  it('replicas count only while they send announcements, even if their clock is wrong', async () => {
     const { clock, broadcast, a } = openTwo();
     const behind = START - 600_000;
     broadcast.send('r/late', `${behind} ${behind} another`);
@@ -58,7 +58,7 @@ describe('replicas', () => {
     expect(a.differing()).toEqual([]);
   });
 
-  it('remove the message of a replica that was killed', async () => {
+  it('replicas remove the message of a replica that was killed', async () => {
     const { clock, broadcast, a, b } = openTwo();
     broadcast.send('r/killed', `${START - 600_000} ${START - 300_000} one`);
     const stands = (): readonly string[] => {
@@ -75,7 +75,7 @@ describe('replicas', () => {
     expect(a.replicas()).toEqual(['a', 'b']);
   });
 
-  it('do not count as different if they run an earlier release that sends no digest', () => {
+  it('a replica does not count as different if it runs an earlier release, which sends no digest', () => {
     const { broadcast, a } = openTwo();
     broadcast.send('r/c', `${START} ${START}`);
     expect(a.replicas()).toContain('c');
@@ -88,7 +88,7 @@ describe('configDigest', () => {
   const two = mapping({ name: 'two', target: { secret: 'two' } });
   const works = configDigest(['prod'], [one, two]);
 
-  it('ignores the order of mappings and every field that does not select targets', () => {
+  it('the digest ignores the order of mappings and every field that does not select targets', () => {
     expect(configDigest(['prod'], [two, { ...one, refreshMs: 1 }])).toBe(works);
   });
 
@@ -101,7 +101,7 @@ describe('configDigest', () => {
       configDigest(['prod'], [one, mapping({ ...two, target: { ...two.target, namespaces: ['b'] } })]),
     ],
     ['another instance', configDigest(['prod', 'old'], [one, two])],
-  ])('changes with %s', (_, other) => {
+  ])('the digest changes with %s', (_, other) => {
     expect(other).not.toBe(works);
   });
 });

@@ -108,7 +108,7 @@ function openWorld() {
   };
 }
 
-it('every target is in sync after two resyncs, whatever jobs were lost', async () => {
+it('every target is in sync after two resyncs, no matter which jobs were lost', async () => {
   expect(STORES.has('vault')).toBe(true);
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {

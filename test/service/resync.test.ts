@@ -20,7 +20,7 @@ const edited = (resourceVersion: string, part: Partial<SecretMeta> = {}): Secret
 });
 
 describe('a Secret from the watch', () => {
-  it('causes no run when it is in sync', () => {
+  it('a Secret causes no run when it is in sync', () => {
     const { resync, taken, states } = open();
     resync.changed(IN_STEP);
     resync.listed([{ namespace: 'apps' }]);
@@ -28,27 +28,27 @@ describe('a Secret from the watch', () => {
     expect(states.meta(APP.id)).toEqual(IN_STEP);
   });
 
-  it('causes a `first` run if no run has checked it', () => {
+  it('a Secret causes a `first` run if no run has checked it', () => {
     const { resync, taken } = open();
     resync.changed(edited('2'));
     expect(taken()).toEqual(['first apps/app']);
   });
 
-  it('causes a `drift` run when it changed after our run', () => {
+  it('a Secret causes a `drift` run when it changed after our run', () => {
     const { resync, taken, states } = open();
     states.note(targetState({ resourceVersion: '1' }));
     resync.changed(edited('2'));
     expect(taken()).toEqual(['drift apps/app']);
   });
 
-  it('causes a `drift` run when it was in sync at startup and no run has checked it since', () => {
+  it('a Secret that was in sync at startup causes a `drift` run when it changes, even if no run has checked it', () => {
     const { resync, taken } = open();
     resync.changed(IN_STEP);
     resync.changed(edited('2'));
     expect(taken()).toEqual(['drift apps/app']);
   });
 
-  it('causes a `first` run when it was in sync under another configuration', () => {
+  it('a Secret causes a `first` run when it was in sync only under another configuration', () => {
     const { resync, taken, state } = open();
     resync.changed(IN_STEP);
     state.snapshot = createConfigSnapshot([], [wanted({ data: { B: source({ key: 'b' }) } })], () => false);
@@ -56,7 +56,7 @@ describe('a Secret from the watch', () => {
     expect(taken()).toEqual(['first apps/app']);
   });
 
-  it('causes no run if a run has read this version', () => {
+  it('a Secret causes no run if a run has already read this version of the Secret', () => {
     const { resync, taken, states } = open();
     states.note(targetState({ ...failed('NOT_OWNED'), kind: 'refused', resourceVersion: '2' }));
     resync.changed(edited('2'));
@@ -64,7 +64,7 @@ describe('a Secret from the watch', () => {
     expect(taken()).toEqual([]);
   });
 
-  it('causes no loop after our own write, whether its event or the outcome of the run arrives first', () => {
+  it('our own write causes no loop of runs, no matter whether its event or the outcome of its run arrives first', () => {
     for (const eventFirst of [true, false]) {
       const { resync, taken, states } = open();
       states.note(targetState({ ...failed('STORE_UNAVAILABLE'), resourceVersion: '1' }));
@@ -78,14 +78,14 @@ describe('a Secret from the watch', () => {
     }
   });
 
-  it('is queued when somebody fixes the cause of a refusal', () => {
+  it('a refused target is queued when somebody fixes the cause of the refusal', () => {
     const { resync, taken, states } = open();
     states.note(targetState({ ...failed('DRIFTED'), kind: 'refused', drifted: true, resourceVersion: '2' }));
     resync.changed({ ...IN_STEP, resourceVersion: '3' });
     expect(taken()).toEqual(['drift apps/app']);
   });
 
-  it('is not queued for every change while its store fails', () => {
+  it('a target is not queued for every change of its Secret while its store fails', () => {
     const { resync, taken, states } = open();
     states.note(
       targetState({ ...failed('STORE_UNAVAILABLE'), resourceVersion: '1', retryAt: START + 60_000 }),
@@ -95,7 +95,7 @@ describe('a Secret from the watch', () => {
     expect(taken()).toEqual([]);
   });
 
-  it('is not queued while it is contested', () => {
+  it('a changed Secret is not queued while it is contested', () => {
     const { resync, taken, states, clock } = open();
     states.note(targetState({ contestedUntil: START + 1_000, resourceVersion: '1' }));
     resync.changed(edited('2'));
@@ -106,13 +106,13 @@ describe('a Secret from the watch', () => {
     expect(taken()).toEqual(['drift apps/app']);
   });
 
-  it('is ignored and not stored if it is no target', () => {
+  it('a Secret that is no target is ignored and not stored', () => {
     const { resync, taken, states } = open();
     resync.changed({ ...IN_STEP, id: { namespace: 'apps', secret: 'other' } });
     expect([taken(), states.meta({ namespace: 'apps', secret: 'other' })]).toEqual([[], undefined]);
   });
 
-  it('is rate-limited if another owner changes it constantly', () => {
+  it('a Secret is queued at a limited rate if another owner changes it constantly', () => {
     const { resync, taken, states, clock } = open();
     const theirs = { labels: { [LABEL.instance]: 'other' } };
     states.note(targetState({ ...failed('TARGET_CLAIMED'), kind: 'refused', resourceVersion: '1' }));
@@ -129,7 +129,7 @@ describe('a Secret from the watch', () => {
     expect(taken()).toEqual(['drift apps/app']);
   });
 
-  it('is queued at a limited rate if it contains merged keys', () => {
+  it('a Secret with merged keys is queued at a limited rate', () => {
     const { resync, taken, states } = open([MERGED]);
     states.note(targetState({ mapping: 'merged', target: MERGED.id, resourceVersion: '1' }));
     resync.changed(meta(MERGED, {}, { resourceVersion: '1' }));
@@ -143,19 +143,19 @@ describe('a Secret from the watch', () => {
 });
 
 describe('a missing target', () => {
-  it('causes a `first` run once the list is complete', () => {
+  it('a missing target causes a `first` run once the list of Secrets is complete', () => {
     const { resync, taken } = open();
     resync.listed([{ namespace: 'other' }]);
     resync.listed([{ namespace: 'apps', secret: 'other' }]);
     expect(taken()).toEqual([]);
     resync.listed([{ namespace: 'apps' }]);
     expect(taken()).toEqual(['first apps/app']);
-    // The job is waiting.
+    // The job of the target is still waiting, so the target is not queued again.
     resync.listed([{ namespace: 'apps', secret: 'app' }]);
     expect(taken()).toEqual([]);
   });
 
-  it('causes a `drift` run if the Secret existed before', () => {
+  it('a missing target causes a `drift` run if its Secret existed before', () => {
     const { resync, taken, states } = open();
     resync.changed(IN_STEP);
     states.note(targetState());
@@ -164,23 +164,23 @@ describe('a missing target', () => {
     expect(states.meta(APP.id)).toBeUndefined();
   });
 
-  it('causes a `drift` run when it was in sync at startup', () => {
+  it('a missing target causes a `drift` run if its Secret was in sync at startup', () => {
     const { resync, taken } = open();
     resync.changed(IN_STEP);
     resync.deleted(APP.id);
     expect(taken()).toEqual(['drift apps/app']);
   });
 
-  it('causes a `first` run when it existed but was not in sync', () => {
+  it('a missing target causes a `first` run if its Secret existed but was not in sync', () => {
     const { resync, taken } = open();
     resync.changed(edited('2'));
     expect(taken()).toEqual(['first apps/app']);
-    // The job is waiting.
+    // The job of the target is still waiting, so the target is not queued again.
     resync.deleted(APP.id);
     expect(taken()).toEqual([]);
   });
 
-  it('waits for its retry when it could not be created', () => {
+  it('a missing target that could not be created waits for its retry', () => {
     const { resync, taken, states } = open();
     states.note(targetState({ ...failed('SOURCE_ABSENT'), alive: false }));
     resync.listed([{ namespace: 'apps' }]);
@@ -199,7 +199,7 @@ describe('a target whose name another owner had', () => {
   };
 
   it.each(['NOT_OWNED', 'TARGET_CLAIMED', 'IMMUTABLE'] as const)(
-    'is queued when its name stays free for 30 seconds (previous code %s)',
+    'a target is queued when its name, which another owner had, has been free for 30 seconds (previous code %s)',
     (code) => {
       const { resync, clock, taken } = opened(code);
       resync.deleted(APP.id);
@@ -213,7 +213,7 @@ describe('a target whose name another owner had', () => {
     },
   );
 
-  it('is not queued if another owner takes the name again within 30 seconds', () => {
+  it('a target is not queued if another owner takes its name again within 30 seconds', () => {
     const { resync, clock, taken } = opened('NOT_OWNED');
     resync.deleted(APP.id);
     resync.changed(edited('3'));
@@ -223,7 +223,7 @@ describe('a target whose name another owner had', () => {
     expect(taken()).toEqual([]);
   });
 
-  it('is queued when a list of Secrets shows that its name is free', () => {
+  it('a target is queued when a list of Secrets shows that its name is free', () => {
     const { resync, clock, taken, states } = open();
     states.note(targetState({ ...failed('NOT_OWNED'), kind: 'refused', alive: false }));
     resync.listed([{ namespace: 'apps' }]);
@@ -232,7 +232,7 @@ describe('a target whose name another owner had', () => {
     expect(taken()).toEqual(['drift apps/app']);
   });
 
-  it('is queued after 30 seconds even if lists follow one another quickly', () => {
+  it('a target is queued after its name was free for 30 seconds, even if lists follow one another quickly', () => {
     const { resync, clock, taken } = opened('NOT_OWNED');
     resync.deleted(APP.id);
     for (const _ of [1, 2, 3]) {
@@ -243,7 +243,7 @@ describe('a target whose name another owner had', () => {
     expect(taken()).toEqual(['drift apps/app']);
   });
 
-  it('is not queued if its source is absent or its drift is only reported', () => {
+  it('a target with a free name is not queued if its source is absent or its drift is only reported', () => {
     for (const code of ['SOURCE_ABSENT', 'DRIFTED'] as const) {
       const { resync, clock, taken } = opened(code);
       resync.deleted(APP.id);
@@ -253,7 +253,7 @@ describe('a target whose name another owner had', () => {
     }
   });
 
-  it('is not queued after its mapping is removed', () => {
+  it('a target with a free name is not queued after its mapping is removed', () => {
     const { resync, clock, taken, state } = opened('NOT_OWNED');
     resync.deleted(APP.id);
     state.snapshot = createConfigSnapshot([], [], () => false);
@@ -264,7 +264,7 @@ describe('a target whose name another owner had', () => {
 });
 
 describe('after a configuration change', () => {
-  it('only changed targets are queued', () => {
+  it('only changed targets are queued after a configuration change', () => {
     const { resync, taken, state } = open();
     resync.changed(IN_STEP);
     state.snapshot = createConfigSnapshot(
@@ -279,7 +279,7 @@ describe('after a configuration change', () => {
     expect(taken()).toEqual(['first apps/app']);
   });
 
-  it('no target counts as missing before the first list of its namespace is complete', () => {
+  it('after a configuration change, no target counts as missing before the first list of its namespace is complete', () => {
     const { resync, taken, state } = open();
     state.isListed = false;
     resync.checkAll();
@@ -294,7 +294,7 @@ it('the targets of a mapping are queued consecutively, for any order of the name
   expect(taken()).toEqual(['first a/b', 'first z/b', 'first a/y', 'first z/y']);
 });
 
-it('events that are close together share a request id, and later events have another one', () => {
+it('events that are close together share a request id, and events after a pause get another request id', () => {
   const { resync, clock, queue } = open([APP, wanted({ name: 'b' }), wanted({ name: 'c' })]);
   for (const secret of ['app', 'b']) resync.listed([{ namespace: 'apps', secret }]);
   clock.time += 501;

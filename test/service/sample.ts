@@ -34,7 +34,7 @@ export function wanted(
   return { mapping: desired, id: { namespace, secret: desired.target.secret } };
 }
 
-/** Returns the state after a run, by default a success. */
+/** Returns the state of a target after a run. By default, the run succeeded. */
 export function targetState(part: Partial<TargetState> = {}): TargetState {
   return {
     mapping: 'app',

@@ -44,7 +44,7 @@ const contents = (shards: readonly Shard[]) =>
   );
 
 describe('the shards of a configuration', () => {
-  it('contain each reference of an owned target once, at the shortest interval of its users', () => {
+  it('the shards contain each reference of an owned target once, at the shortest interval of the mappings that use the reference', () => {
     fc.assert(
       fc.property(someWanted, (all) => {
         const shards = shardsOf(all, tells);
@@ -66,7 +66,7 @@ describe('the shards of a configuration', () => {
     );
   });
 
-  it('check each search and each merge through a full run once per interval', () => {
+  it('the shards check each search and each merge by a full run once in each interval', () => {
     fc.assert(
       fc.property(someWanted, (all) => {
         const names = shardsOf(all, tells).flatMap(({ sweep, fullRuns }) =>
@@ -85,7 +85,7 @@ describe('the shards of a configuration', () => {
     );
   });
 
-  it('do not depend on the order of the configuration', () => {
+  it('the shards do not depend on the order of the configuration', () => {
     const shuffled = someWanted.chain((all) =>
       fc.tuple(fc.constant(all), fc.shuffledSubarray([...all], { minLength: all.length })),
     );
@@ -96,7 +96,7 @@ describe('the shards of a configuration', () => {
     );
   });
 
-  it('rarely change their names when one mapping is added to many existing mappings', () => {
+  it('the shards rarely change their names when one mapping is added to many existing mappings', () => {
     const many = Array.from({ length: 900 }, (_, index) =>
       wanted({ name: `m${index}`, data: { A: source({ key: `k${index}` }) } }),
     );
@@ -114,7 +114,7 @@ const someSweep: fc.Arbitrary<Sweep> = fc
   .map((part) => ({ kind: 'sweep', shards: 64, ...part }));
 
 describe('the rounds of a shard', () => {
-  it('occur once each and at most one interval plus its jitter apart, for any tick times', () => {
+  it('each round of a shard occurs once, and starts at most one interval plus its jitter after the previous round, for any tick times', () => {
     const steps = fc.array(fc.integer({ min: 1, max: 400 }), { minLength: 10, maxLength: 200 });
     fc.assert(
       fc.property(someSweep, steps, (sweep, parts) => {
@@ -140,7 +140,7 @@ describe('the rounds of a shard', () => {
     );
   });
 
-  it('each last from one due time to the next without a gap', () => {
+  it('each round of a shard lasts from one due time to the next, without a gap between rounds', () => {
     fc.assert(
       fc.property(someSweep, fc.nat(10 ** 9), (sweep, ms) => {
         const round = roundAt(sweep, START + ms);
@@ -151,7 +151,7 @@ describe('the rounds of a shard', () => {
     );
   });
 
-  it('depend only on the name and the time', () => {
+  it('the rounds of a shard depend only on its name and the time', () => {
     fc.assert(
       fc.property(someSweep, fc.nat(10 ** 9), (sweep, ms) => {
         expect(roundAt({ ...sweep }, START + ms)).toEqual(roundAt(sweep, START + ms));

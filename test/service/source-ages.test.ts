@@ -9,7 +9,7 @@ const { mapping } = wanted({ name: 'a', data: { A: source({ key: 'a' }), B: sour
 const { store } = source({});
 const DAY_MS = 86_400_000;
 
-it('uses the earliest time reported for a version, and a new time for a new version', () => {
+it('uses the earliest time that was reported for a version, and the reported time of a new version', () => {
   const ages = new SourceAges({ clock: createClock(), logger: silentLogger });
   const changedAt = (version: string, createdAt?: number) => {
     ages.note(store, 'a', { version, createdAt });
@@ -22,7 +22,7 @@ it('uses the earliest time reported for a version, and a new time for a new vers
   expect(changedAt('1', 700)).toBe(100);
   expect(changedAt('1')).toBe(100);
   expect(changedAt('2', 900)).toBe(900);
-  // The newest source of a mapping determines its age.
+  // The newest source of a mapping determines the age of the mapping.
   ages.note(store, 'b', { version: '1', createdAt: 950 });
   expect(ages.changedAt(mapping)).toBe(950);
 });
@@ -67,7 +67,7 @@ describe('the age of a key that a search matches', () => {
   });
   const version = (key: string, createdAt?: number) => ({ store, key, version: '1', createdAt });
 
-  it('is tracked like the age of a named key while the search matches the key', () => {
+  it('the age of a key is tracked while a search matches the key, like the age of a key that a mapping names', () => {
     const ages = new SourceAges({ clock: createClock(), logger: silentLogger });
     expect(ages.changedAt(searching)).toBeUndefined();
     ages.noteRun(searching, [version('a', 100), version('x/1', 200), version('x/2')]);
@@ -79,7 +79,7 @@ describe('the age of a key that a search matches', () => {
     expect(ages.changedAt(searching)).toBe(100);
   });
 
-  it('causes a warning, and is forgotten when the mapping is removed', () => {
+  it('an old key that a search matches causes a warning, and its age is forgotten when the mapping is removed', () => {
     const clock = createClock();
     const warned: unknown[] = [];
     const logger = { ...silentLogger, warn: (_: string, fields?: object) => void warned.push(fields) };

@@ -24,7 +24,7 @@ function open(all: readonly DesiredTarget[] = [APP]) {
   return { clock, states, swept, statuses, state: () => statuses()[0]?.state };
 }
 
-it('lists each key of a mapping once, and its searches', () => {
+it('lists each key and each search of a mapping once', () => {
   const { mapping } = wanted({
     data: { A: source({ key: 'a', property: 'x' }), B: source({ key: 'a', property: 'y' }) },
     dataFrom: [
@@ -62,14 +62,14 @@ describe('the status of a target', () => {
     ['a held deletion', 'held', { ...failed('HELD'), kind: 'held' }],
   ];
 
-  it.each(OUTCOMES)('shows %s as %s', (_, state, part) => {
+  it.each(OUTCOMES)('the status of a target shows %s as %s', (_, state, part) => {
     const setup = open();
     setup.states.setMeta(meta(APP, { A: ['a', '1'] }));
     setup.states.note(targetState(part));
     expect(setup.state()).toBe(state);
   });
 
-  it("shows the annotation's pin until a run has an outcome", () => {
+  it('the status shows the pin of the annotation until a run has an outcome', () => {
     const setup = open();
     setup.states.setMeta(meta(APP, { A: ['a', '1'] }, { annotations: { 'secretbridge.dev/pin': '7' } }));
     const pinned = () => setup.statuses()[0]?.pinned;
@@ -80,7 +80,7 @@ describe('the status of a target', () => {
     expect(pinned()).toBeUndefined();
   });
 
-  it('is `waiting` until the Secret exists, then follows its metadata', () => {
+  it('the status is `waiting` until the Secret exists, and then follows the metadata of the Secret', () => {
     const setup = open();
     const app = { mapping: 'app', namespace: 'apps', secret: 'app' };
     expect(setup.statuses()).toEqual([{ ...app, state: 'waiting', ...NEVER }]);
@@ -90,7 +90,7 @@ describe('the status of a target', () => {
     expect(setup.state()).toBe('synced');
   });
 
-  it('is `waiting` with the reason while its selector cannot be resolved', () => {
+  it('the status is `waiting` with the reason while the namespace selector cannot be resolved', () => {
     const error = new AppError('CLUSTER_UNAVAILABLE');
     const setup = open([{ ...APP, id: { namespace: '*', secret: 'app' }, error }]);
     expect(setup.statuses()).toEqual([
@@ -98,7 +98,7 @@ describe('the status of a target', () => {
     ]);
   });
 
-  it('stays `synced` while sweeps find its sources unchanged', () => {
+  it('the status stays `synced` while sweeps find the sources unchanged', () => {
     const setup = open();
     setup.states.note(targetState());
     setup.swept(START + 10 * REFRESH_MS);
@@ -110,7 +110,7 @@ describe('the status of a target', () => {
     });
   });
 
-  it('becomes `stale` with the reason when the sweeps are late', () => {
+  it('the status becomes `stale` with the reason when the sweeps are late', () => {
     const setup = open();
     setup.states.note(targetState());
     setup.swept(START);
@@ -130,7 +130,7 @@ describe('the status of a target', () => {
     expect(setup.statuses()[0]).not.toHaveProperty('remedy');
   });
 
-  it('becomes `stale` if no round has checked its sources since startup', () => {
+  it('the status becomes `stale` if no sweep has checked the sources since startup', () => {
     const setup = open();
     setup.states.setMeta(meta(APP, { A: ['a', '1'] }));
     setup.clock.time = START + 1.5 * REFRESH_MS + 29_000;
@@ -142,7 +142,7 @@ describe('the status of a target', () => {
     expect(setup.statuses()[0]).toMatchObject({ state: 'synced', staleSeconds: 0 });
   });
 
-  it('uses the age of its oldest source', () => {
+  it('the last success of a target is the time of the source whose check is the oldest', () => {
     const two = wanted({ data: { A: source({ key: 'a' }), B: source({ key: 'b', store: 'other' }) } });
     const setup = open([two]);
     setup.states.setMeta(meta(two));
@@ -152,7 +152,7 @@ describe('the status of a target', () => {
     expect(setup.statuses()[0]).toMatchObject({ lastSuccess: new Date(START).toISOString() });
   });
 
-  it('measures the age of a failure from the last success, regardless of the sweeps', () => {
+  it('the status measures the age of a failure from the last success, even if sweeps have succeeded since', () => {
     const setup = open();
     setup.states.note(targetState({ ...failed('TEMPLATE_FAILED'), okAt: START }));
     setup.swept(START + 10_000);
@@ -160,7 +160,7 @@ describe('the status of a target', () => {
     expect(setup.statuses()[0]).toMatchObject({ staleSeconds: 20, code: 'TEMPLATE_FAILED' });
   });
 
-  it('does not become `stale` if the target has no sources', () => {
+  it('the status does not become `stale` if the target has no sources', () => {
     const setup = open([wanted({ template: { data: { A: 'x' }, only: true } })]);
     setup.states.note(targetState());
     setup.clock.time += 100 * REFRESH_MS;
@@ -169,7 +169,7 @@ describe('the status of a target', () => {
 });
 
 describe('held proposals', () => {
-  it('are listed with name and id after the deletion step has decided on them', () => {
+  it('held proposals are listed with name and id after the deletion step has decided about them', () => {
     const { states } = open();
     const keys = [{ name: 'A', action: 'remove' as const }];
     const held = (mapping: string, part: Partial<TargetState> = {}) =>

@@ -16,7 +16,7 @@ function open() {
 }
 
 describe('an answer of a store', () => {
-  it('counts as progress of exactly those jobs that wait for the store', () => {
+  it('an answer of a store counts as progress of exactly those jobs that wait for the store', () => {
     const { clock, answers, begin, ages } = open();
     const end = answers.trackWait(begin('both'), ['a', 'b']);
     answers.trackWait(begin('b'), ['b']);
@@ -33,7 +33,7 @@ describe('an answer of a store', () => {
     expect(ages()).toEqual(['both 5', 'b 0', 'none 60']);
   });
 
-  it('is recorded at a limited rate', () => {
+  it('answers of a store are recorded as progress at a limited rate', () => {
     const { clock, answers, begin, ages } = open();
     answers.trackWait(begin('a'), ['a']);
     answers.note('a');
@@ -45,7 +45,7 @@ describe('an answer of a store', () => {
     expect(ages()).toEqual(['a 0']);
   });
 
-  it('counts while a sync context waits for a store, whatever the result, but not between two waits', async () => {
+  it('an answer of a store counts while a sync context waits for the store, whatever the result, but not between two waits', async () => {
     const { clock, answers, begin, ages } = open();
     const loop = begin('job');
     const answer = Promise.withResolvers<never>();

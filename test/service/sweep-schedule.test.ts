@@ -60,7 +60,7 @@ describe('sweep schedule', () => {
     for (const times of counts.values()) expect(times.length).toBeOneOf([9, 10, 11]);
   });
 
-  it('adds no round at a restart', () => {
+  it('queues no additional round after a restart', () => {
     const { restart, subjects } = open();
     for (let restarts = 0; restarts < 5; restarts += 1) restart();
     expect(subjects()).toEqual([]);
@@ -89,7 +89,7 @@ describe('sweep schedule', () => {
     expect(named(two)).toEqual(named(one));
   });
 
-  it('continues when the clock is set back', () => {
+  it('continues to queue rounds when the clock is set back', () => {
     const { clock, restart, run, subjects } = open();
     restart();
     run(REFRESH_MS);
@@ -109,14 +109,14 @@ describe('sweep schedule', () => {
     expect(new Set(subjects()).size).toBe(64);
   });
 
-  it('catches up even if the interval is as short as a tick', () => {
+  it('queues a shard at almost every tick if the interval is shorter than the time between ticks', () => {
     const { restart, run, subjects } = open(1, 1_000);
     restart();
     run(60_000, 3_000);
     expect(subjects().length).toBeGreaterThan(15);
   });
 
-  it('continues after a queue outage and logs nothing', async () => {
+  it('continues to queue shards after a queue outage, and logs nothing', async () => {
     const { queue, restart, run, subjects, logger } = open();
     restart();
     queue.failure = queueAway();

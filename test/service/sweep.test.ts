@@ -234,7 +234,7 @@ describe('a sweep', () => {
     expect(await round()).toEqual([]);
   });
 
-  it('does not queue a target again while it waits for its creation, unless a source changes', async () => {
+  it('does not queue a target again while the target waits for its creation, unless a source changes', async () => {
     const { store, round, queue, note } = openSweep([A, B]);
     store.keys.set('a', '1').set('b', '1');
     queue(A);
@@ -242,7 +242,7 @@ describe('a sweep', () => {
     expect(await round(10_000)).toEqual([]);
     store.keys.set('a', '2');
     expect(await round(10_000)).toEqual(['a']);
-    // No job waits any more, because the run ended with the target still missing.
+    // The run has ended and the target is still missing, so no job waits any more.
     note(A);
     expect(await round(10_000)).toEqual(['a']);
     // The waiting job may be older than the last run of the target, so the target is queued.
@@ -306,7 +306,7 @@ describe('a sweep', () => {
     states.setMeta(meta(A, { A: ['a', '1'] }));
     replacedValues.add(refId({ store: 'vault', ref: { key: 'a' } }));
     expect(await round()).toEqual(['a']);
-    // The audit record stays, but one run is enough.
+    // The audit still contains the record of the replaced value, but one run is enough.
     expect(await round()).toEqual([]);
   });
 
@@ -389,7 +389,7 @@ describe('a sweep', () => {
     expect(await round()).toEqual(['a']);
   });
 
-  it('leaves a failing target to its retry until a source changes', async () => {
+  it('does not queue a failing target that waits for its retry, until a source changes', async () => {
     const { states, store, round, note, clock } = openSweep([A, B]);
     store.keys.set('a', { code: 'ACCESS_DENIED' }).set('b', '1');
     states.setMeta(meta(A, { A: ['a', '1'] }));

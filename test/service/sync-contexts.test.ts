@@ -30,7 +30,7 @@ function open() {
 }
 
 describe('sync contexts', () => {
-  it("are shared within a request, and use only reads that are newer than the target's last run and request", async () => {
+  it('sync contexts are shared within a request, and use only reads that are newer than the last run and the request of the target', async () => {
     const { clock, get } = open();
     expect(await get('r1')).toEqual([1, 0]);
     clock.time += 10;
@@ -39,7 +39,7 @@ describe('sync contexts', () => {
     expect(await get('r1', START + 5, START + 7)).toEqual([1, START + 7]);
   });
 
-  it('stay open while they are used, and are closed when they are idle or too many', async () => {
+  it('sync contexts stay open while they are used, and are closed when they are idle or when too many are open', async () => {
     const { clock, get } = open();
     for (let count = 0; count < 100; count += 1) {
       expect((await get('long'))[0]).toBe(1);
@@ -52,7 +52,7 @@ describe('sync contexts', () => {
     expect((await get('long'))[0]).toBe(103);
   });
 
-  it('are closed when no job will use them, without affecting other contexts', async () => {
+  it('a sync context is closed when no job will use it any more, and other contexts stay open', async () => {
     const { contexts, get } = open();
     await get('r1', 0, undefined, 'sweep');
     await get('r1');
@@ -63,7 +63,7 @@ describe('sync contexts', () => {
     expect((await get('r1', 0, undefined, 'sweep'))[0]).toBe(4);
   });
 
-  it('are opened again by the next caller if they failed to open', async () => {
+  it('a sync context that failed to open is opened again for the next caller', async () => {
     let isWell = false;
     const contexts = createSyncContexts(createClock(), async () => {
       if (!isWell) throw new Error('no audit');

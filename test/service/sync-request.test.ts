@@ -51,7 +51,7 @@ afterEach(() => {
 });
 
 describe('a sync request', () => {
-  it('waits for the result of each target, in any process', async () => {
+  it('a sync request waits for the result of each target, no matter which process runs the target', async () => {
     const { ask, end, requests, clock, states } = open();
     const answer = ask([A, B]);
     expect(requests).toEqual(['a mine', 'b mine']);
@@ -67,7 +67,7 @@ describe('a sync request', () => {
     ]);
   });
 
-  it('ignores proposals, and runs that began before the request', async () => {
+  it('a sync request ignores proposals, and runs that began before the request', async () => {
     const { ask, end, clock } = open();
     clock.time = START + 100;
     const answer = ask([A]);
@@ -79,7 +79,7 @@ describe('a sync request', () => {
     expect(await answer).toMatchObject({ ok: true, summary: { deleted: 1, held: 0 } });
   });
 
-  it("waits for its own run even if another request's run ends first, because that run may use older reads", async () => {
+  it('a sync request waits for its own run even if the run of another request ends first, because the other run may use older reads', async () => {
     const { ask, end, clock } = open();
     const answer = ask([A]);
     end(A, { requestId: 'other' });
@@ -89,7 +89,7 @@ describe('a sync request', () => {
     expect(await answer).toMatchObject({ ok: true, summary: { updated: 1, unchanged: 0 } });
   });
 
-  it('accepts a run of another request that starts at the same time, if no run of its own follows', async () => {
+  it('a sync request accepts a run of another request that starts at the same time, if no run of its own follows', async () => {
     const { ask, end } = open();
     const answer = ask([A, B]);
     end(A, { kind: 'updated' });
@@ -99,7 +99,7 @@ describe('a sync request', () => {
     expect(await answer).toMatchObject({ ok: true, pending: 0, summary: { updated: 1, unchanged: 1 } });
   });
 
-  it('returns the held targets of the mapping, including orphans, and no other held targets', async () => {
+  it('a sync request for a mapping returns the held targets of the mapping, including orphans, and no other held targets', async () => {
     const { ask, end, clock } = open();
     const held = { kind: 'held', error: new AppError('HELD').toJSON(), requestId: 'before' } as const;
     const orphan = wanted({ name: 'a', target: { secret: 'left' } });
@@ -129,14 +129,14 @@ describe('a sync request', () => {
     expect(await ask([], 'other')).toMatchObject({ ok: false, targets: [{ secret: 'other' }], pending: 0 });
   });
 
-  it("accepts its own run even if the replica's clock is behind", async () => {
+  it('a sync request accepts its own run even if the clock of the replica is behind', async () => {
     const { ask, end } = open();
     const answer = ask([A]);
     end(A, { startedAt: START - 5_000, endedAt: START - 4_000, requestId: 'mine' });
     expect(await answer).toMatchObject({ ok: true, pending: 0 });
   });
 
-  it('returns the number of pending targets after the timeout', async () => {
+  it('a sync request returns the number of pending targets after the timeout', async () => {
     const { ask, end } = open();
     const answer = ask([A, B]);
     end(A);
@@ -144,13 +144,13 @@ describe('a sync request', () => {
     expect(await answer).toMatchObject({ ok: false, pending: 1, summary: { unchanged: 1 } });
   });
 
-  it('fails immediately when the queue is down', async () => {
+  it('a sync request fails immediately when the queue is down', async () => {
     const { ask, state } = open();
     state.refuse = 'b';
     await expect(ask([A, B])).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
   });
 
-  it('returns immediately if it has no targets', async () => {
+  it('a sync request returns immediately if it has no targets', async () => {
     const { ask } = open();
     expect(await ask([])).toMatchObject({ ok: true, pending: 0, targets: [] });
   });

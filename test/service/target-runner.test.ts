@@ -151,7 +151,7 @@ describe('the run of a target', () => {
     expect(world.cluster.writes).toHaveLength(written + 1);
   });
 
-  it('shares reads within its request', async () => {
+  it('shares reads with the other runs of the same request', async () => {
     const { contexts, run, reads, seen: currentState } = await open();
     const context = await contexts.get({ requestId: 'r1', reason: 'event' }, 0);
     await context.read([{ store: 'vault', ref: { key: 'db' } }]);
@@ -160,7 +160,7 @@ describe('the run of a target', () => {
     expect(currentState()?.kind).toBe('created');
   });
 
-  it('never writes values that were read before a newer write', async () => {
+  it('never writes values that were read before the last write of the target', async () => {
     const { world, clock, triggers, contexts, run, seen: currentState } = await open();
     await run('r0');
     clock.set(clock.now() + 60_000);
@@ -205,7 +205,7 @@ describe('the run of a target', () => {
     expect(reads()).toEqual(['db', 'db']);
   });
 
-  it('shares reads after the clock was set back', async () => {
+  it('shares reads even after the clock was set back', async () => {
     const { clock, contexts, run, reads } = await open();
     await run('r0');
     clock.set(clock.now() - 3_600_000);
@@ -216,7 +216,7 @@ describe('the run of a target', () => {
     expect(reads()).toEqual(['db']);
   });
 
-  it('reports its source versions, even if nothing changed', async () => {
+  it('reports the source versions of the target, even if the run changed nothing', async () => {
     const { run, decided } = await open();
     await run('r1');
     await run('r2');

@@ -23,7 +23,7 @@ function open() {
 const stateOf = (states: TargetStates) => states.get('app', APP);
 
 describe('the target state stores of two replicas', () => {
-  it("share each other's states", () => {
+  it('replicas share their target states with each other', () => {
     const { one, two } = open();
     const sent = targetState({
       ...failed('TIMEOUT'),
@@ -40,7 +40,7 @@ describe('the target state stores of two replicas', () => {
     expect([...one.all()]).toEqual([]);
   });
 
-  it('send the current states to a replica that starts later', () => {
+  it('replicas send their current target states to a replica that starts later', () => {
     const { one, clock, broadcast } = open();
     one.note(targetState());
     one.noteSweep('sweep/vault/1000/0/1', { at: START, okAt: START });
@@ -50,7 +50,7 @@ describe('the target state stores of two replicas', () => {
     expect([...late.sweeps()].map(([shard]) => shard)).toEqual(['sweep/vault/1000/0/1']);
   });
 
-  it('notify listeners once of each state', () => {
+  it('replicas notify their listeners once of each target state', () => {
     const { one, two } = open();
     const received: string[] = [];
     one.onChange(({ requestId }) => received.push(`one ${requestId}`));
@@ -62,7 +62,7 @@ describe('the target state stores of two replicas', () => {
     expect(received).toEqual(['one r1', 'two r1', 'one r2']);
   });
 
-  it('ignore runs under another configuration, including runs before their own start', () => {
+  it('replicas ignore runs under another configuration, including runs before the start of the replica', () => {
     const clock = createClock();
     const broadcast = createFakeBroadcast();
     const runsBy = { one: 'old', two: 'old' };
@@ -88,7 +88,7 @@ describe('the target state stores of two replicas', () => {
     expect(two.get('other', APP)?.requestId).toBe('r4');
   });
 
-  it('keep the later of two states that are sent at the same time', () => {
+  it('two replicas that send states at the same time keep the state of the run that ended last', () => {
     const { one, two, broadcast } = open();
     broadcast.late = true;
     one.note(targetState({ requestId: 'early', endedAt: START }));
@@ -98,7 +98,7 @@ describe('the target state stores of two replicas', () => {
     expect(stateOf(two)?.requestId).toBe('late');
   });
 
-  it('converge for any order of the messages', () => {
+  it('the target states of replicas converge for any order of the messages', () => {
     const ends = fc.array(fc.record({ by: fc.nat(1), at: fc.nat(50) }), { maxLength: 20 });
     fc.assert(
       fc.property(ends, (all) => {
@@ -122,7 +122,7 @@ describe('the target state stores of two replicas', () => {
     );
   });
 
-  it('continue when a clock is set back', () => {
+  it('replicas continue to share target states when a clock is set back', () => {
     const { one, two, clock } = open();
     clock.time = START + 1_800_000;
     one.note(targetState({ requestId: 'ahead', endedAt: clock.time }));
@@ -134,7 +134,7 @@ describe('the target state stores of two replicas', () => {
     expect([one.sweepState('s')?.at, two.sweepState('s')?.at]).toEqual([START, START]);
   });
 
-  it('keep the full version of their own state when its shortened message arrives', () => {
+  it('a replica keeps the full version of its own state when the shortened message about this state arrives', () => {
     const { one, two } = open();
     one.note(targetState({ kind: 'held', ...failedHeld(), keys: MANY }));
     expect(stateOf(one)?.keys).toHaveLength(200);
@@ -143,14 +143,14 @@ describe('the target state stores of two replicas', () => {
     expect(stateOf(two)?.kind).toBe('held');
   });
 
-  it('forget the sweeps of removed shards', () => {
+  it('replicas forget the sweeps of removed shards', () => {
     const { one, two } = open();
     one.noteSweep('s1', { at: START });
     two.forgetSweep('s1');
     expect([one.sweepState('s1'), [...one.sweeps()], [...two.sweeps()]]).toEqual([undefined, [], []]);
   });
 
-  it('receive no more states after their process has ended', () => {
+  it('a replica receives no more states after its process has ended', () => {
     const { one, two } = open();
     two[Symbol.dispose]();
     one.note(targetState());
@@ -164,7 +164,7 @@ describe('a state message', () => {
   const field = 't/app/apps/app';
   const text = (part: object) => JSON.stringify({ ...targetState(), ...part });
 
-  it('always fits the size limit, for any names and any error message', () => {
+  it('a state message always fits the size limit, for any names and any error message', () => {
     const { one, broadcast } = open();
     const long = targetState({
       mapping: 'm'.repeat(63),
@@ -187,7 +187,7 @@ describe('a state message', () => {
     expect(open().one.get('m', APP)).toBeUndefined();
   });
 
-  it('restores the remedy from the error code', () => {
+  it('the receiver of a state message restores the remedy from the error code', () => {
     const { one, two, broadcast } = open();
     const error = new AppError('ACCESS_DENIED', { subject: 'store vault' }).toJSON();
     one.note(targetState({ kind: 'failed', error }));
@@ -195,7 +195,7 @@ describe('a state message', () => {
     expect(broadcast.posted[0]?.[1]).not.toContain(error.remedy);
   });
 
-  it('contains a remedy that differs from the default of the code, if the size limit allows', () => {
+  it('a state message contains a remedy that differs from the default of the error code, if the size limit allows it', () => {
     const { one, two, broadcast } = open();
     const refused = (todo: string) =>
       new AppError('CONFLICT', { detail: 'others hold A', remedy: todo }).toJSON();
@@ -226,7 +226,7 @@ describe('a state message', () => {
     ['an error of another form', text({ error: 'boom' })],
     ['an error with an invalid code', text({ error: { code: '<script>', message: '' } })],
     ['a target that differs from its topic', text({ target: { namespace: 'apps', secret: 'other' } })],
-  ])('is ignored if it is invalid: %s', (_, garbage) => {
+  ])('a state message is ignored if it is invalid: %s', (_, garbage) => {
     const { one, broadcast } = open();
     broadcast.raw(field, garbage);
     expect([...one.all()]).toEqual([]);
@@ -235,7 +235,7 @@ describe('a state message', () => {
     expect(stateOf(one)).toEqual(targetState());
   });
 
-  it('is reduced to its known fields', () => {
+  it('the receiver of a state message keeps only the fields that it knows', () => {
     const { one, broadcast } = open();
     const kind = 'held';
     broadcast.raw(
@@ -246,7 +246,7 @@ describe('a state message', () => {
     expect(stateOf(one)).toEqual(rest);
   });
 
-  it('delivers its keys to listeners, but stores only the keys of held changes', () => {
+  it('a state message delivers its keys to listeners, but the state store keeps only the keys of held changes', () => {
     const { one, two } = open();
     const received: unknown[] = [];
     two.onChange(({ keys }) => received.push(keys));
@@ -259,7 +259,7 @@ describe('a state message', () => {
     expect(stateOf(one)?.keys).toEqual([]);
   });
 
-  it('contains changed keys first if not all keys fit', () => {
+  it('a state message contains changed keys first if not all keys fit', () => {
     const { one, two } = open();
     const received: string[][] = [];
     two.onChange(({ keys }) => received.push(keys.map(({ name }) => name)));
@@ -270,7 +270,7 @@ describe('a state message', () => {
     expect(stateOf(two)?.keys).toEqual([]);
   });
 
-  it('never damages the state store, whatever text it contains', () => {
+  it('a state message never damages the state store, no matter which text it contains', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(field, 's/x', '', 't/'),

@@ -4,7 +4,7 @@ import { createManualTime } from '../fakes/manual-time.ts';
 import { START } from './sample.ts';
 
 describe('a job for an unknown subject', () => {
-  it('is retried every second or two for two minutes, and is then dropped', () => {
+  it('a job for an unknown subject is retried every second or two for two minutes, and is then dropped', () => {
     const clock = createManualTime(START);
     const unknownJobs = createUnknownJobs({ clock, random: () => 0.5 });
     expect(unknownJobs.handBack('a')).toBe(1_500);
@@ -16,7 +16,7 @@ describe('a job for an unknown subject', () => {
     expect(unknownJobs.handBack('a')).toBe(1_500);
   });
 
-  it('is retried for two more minutes if its subject was known in between', () => {
+  it('a job for an unknown subject is retried for two more minutes if the subject was known in between', () => {
     const clock = createManualTime(START);
     const unknownJobs = createUnknownJobs({ clock, random: () => 0 });
     unknownJobs.handBack('a');
@@ -25,7 +25,7 @@ describe('a job for an unknown subject', () => {
     expect(unknownJobs.handBack('a')).toBe(1_000);
   });
 
-  it('is retried for a new period of two minutes if another replica took the previous job', () => {
+  it('a job for an unknown subject is retried for a new period of two minutes if another replica took the previous job', () => {
     const clock = createManualTime(START);
     const unknownJobs = createUnknownJobs({ clock, random: () => 0 });
     for (let round = 0; round < 4; round += 1) {

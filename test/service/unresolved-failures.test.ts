@@ -90,7 +90,7 @@ it('reads a shared source once after an outage that ended while no process was r
   expect(world.store.reads.slice(length)).toEqual(['db']);
 });
 
-it('retries at a limited rate after an audit error, and skips targets that have had a run', async () => {
+it('queries the audit at a limited rate after an audit error, and skips targets that have had a run', async () => {
   let isAway = true;
   let queries = 0;
   const { checkNext, states, resync } = open(3, async ({ secret }) => {

@@ -109,7 +109,7 @@ function open(scope: 'namespace' | 'names' = 'namespace') {
 }
 
 describe('watches', () => {
-  it('are opened for each namespace with targets, and for no other namespace', async () => {
+  it('watches are opened for each namespace with targets, and for no other namespace', async () => {
     const { watches, scopes, opened, loops } = open();
     watches.follow([A, B, OTHER]);
     expect(scopes()).toEqual([{ namespace: 'apps' }, { namespace: 'other' }]);
@@ -122,7 +122,7 @@ describe('watches', () => {
     expect([scopes(), loops.states()]).toEqual([[], []]);
   });
 
-  it('are opened for each target separately if access is limited to names', () => {
+  it('a separate watch is opened for each target if access is limited to names', () => {
     const { watches, scopes } = open('names');
     watches.follow([A, B]);
     watches.follow([A, B, OTHER]);
@@ -133,7 +133,7 @@ describe('watches', () => {
     ]);
   });
 
-  it('report existing Secrets, and Secrets that a list or an event shows as deleted', () => {
+  it('watches report existing Secrets, and Secrets that a list or an event shows as deleted', () => {
     const { watches, last, taken } = open();
     watches.follow([A, B]);
     expect(watches.isListed(A.id)).toBe(false);
@@ -146,7 +146,7 @@ describe('watches', () => {
     expect(taken()).toEqual(['gone apps/a', 'gone apps/b', 'listed apps']);
   });
 
-  it('report the first lists of all watches together, because work must start with all missing targets', () => {
+  it('watches report their first lists together, because work must start with all missing targets', () => {
     const { watches, opened, taken, timers } = open();
     watches.follow([A, OTHER]);
     opened[1]?.handlers.listed([]);
@@ -157,7 +157,7 @@ describe('watches', () => {
     expect(taken()).toEqual(['listed other']);
   });
 
-  it('wait briefly for a late list, but not for a list that fails or is not needed', () => {
+  it('watches wait briefly for a late list, but not for a list that fails or is not needed', () => {
     const { watches, opened, taken, timers, context } = open();
     watches.follow([A, OTHER]);
     opened[0]?.handlers.listed([]);
@@ -177,7 +177,7 @@ describe('watches', () => {
     expect(taken()).toEqual(['listed apps']);
   });
 
-  it('report no list after close', async () => {
+  it('watches report no list after they are closed', async () => {
     const { watches, opened, taken, timers } = open();
     watches.follow([A, OTHER]);
     opened[0]?.handlers.listed([]);
@@ -185,7 +185,7 @@ describe('watches', () => {
     expect([taken(), timers.size]).toEqual([[], 0]);
   });
 
-  it('restart if the Secret of a new target was listed before, because its metadata was not kept', () => {
+  it('a watch restarts if an earlier list contained the Secret of a new target, because the metadata of this Secret was not kept', () => {
     const { watches, last, taken, open: opened } = open();
     watches.follow([A]);
     last().handlers.listed([meta(A), meta(B)]);
@@ -198,7 +198,7 @@ describe('watches', () => {
     expect(taken()).toEqual(['gone apps/a', 'meta apps/b', 'listed apps']);
   });
 
-  it('continue if the Secret of a new target does not exist, and report it later', () => {
+  it('a watch continues if the Secret of a new target does not exist, and reports the Secret once it exists', () => {
     const { watches, last, taken, opened } = open();
     watches.follow([A]);
     last().handlers.listed([meta(A)]);
@@ -211,14 +211,14 @@ describe('watches', () => {
     expect(taken()).toEqual(['meta apps/b', 'gone apps/b']);
   });
 
-  it('continue if the Secret of a new target existed and was deleted', () => {
+  it('a watch continues if the Secret of a new target existed and was deleted', () => {
     const { watches, last, opened } = open();
     watches.follow([A]);
     last().handlers.listed([meta(A), meta(B)]);
     last().handlers.deleted(B.id);
     watches.follow([A, B]);
     expect(opened).toHaveLength(1);
-    // A later list without the Secret has the same effect.
+    // A list that no longer contains the Secret has the same effect as a deletion event.
     watches.follow([A]);
     last().handlers.changed(meta(B));
     last().handlers.listed([meta(A)]);
@@ -226,7 +226,7 @@ describe('watches', () => {
     expect(opened).toHaveLength(1);
   });
 
-  it('continue if targets are added before the first list, because that list contains them', () => {
+  it('a watch continues if targets are added before its first list, because this list contains the targets', () => {
     const { watches, last, taken, opened } = open();
     watches.follow([A]);
     watches.follow([A, B]);
@@ -235,7 +235,7 @@ describe('watches', () => {
     expect(taken()).toEqual(['meta apps/a', 'meta apps/b', 'listed apps']);
   });
 
-  it('restart if a removed target is added again', () => {
+  it('a watch restarts if a removed target is added again', () => {
     const { watches, last, taken, opened } = open();
     watches.follow([A, B]);
     last().handlers.listed([meta(A), meta(B)]);
@@ -249,7 +249,7 @@ describe('watches', () => {
     expect(taken()).toEqual(['meta apps/a', 'meta apps/b', 'listed apps']);
   });
 
-  it('report errors and progress until no target needs them', () => {
+  it('a watch reports errors and progress until no target needs the watch', () => {
     const { watches, last, trouble, clock, loops } = open();
     watches.follow([A]);
     const { handlers } = last();
@@ -264,7 +264,7 @@ describe('watches', () => {
     expect(trouble.size).toBe(0);
   });
 
-  it('stay in error until the replacement watch works', () => {
+  it('a failed watch stays in error until its replacement works', () => {
     const { watches, last, trouble, opened } = open();
     watches.follow([A]);
     const { handlers } = last();
@@ -276,7 +276,7 @@ describe('watches', () => {
     expect(trouble.size).toBe(0);
   });
 
-  it('report and open nothing after close', async () => {
+  it('watches report nothing and open nothing after they are closed', async () => {
     const { watches, last, taken, opened } = open();
     watches.follow([A]);
     const { handlers } = last();
@@ -290,7 +290,7 @@ describe('watches', () => {
     expect([taken(), opened.length]).toEqual([[], 1]);
   });
 
-  it('watch the namespaces while a mapping uses a selector', () => {
+  it('watches follow the namespaces while a mapping uses a selector', () => {
     const { watches, namespaces, taken, trouble } = open();
     watches.follow([A]);
     expect(namespaces).toEqual([]);
@@ -304,21 +304,21 @@ describe('watches', () => {
     expect([taken(), trouble.size, namespaces.map(({ isOpen }) => isOpen)]).toEqual([[], 0, [false]]);
   });
 
-  it('skip targets of a selector that could not be resolved', () => {
+  it('watches skip targets of a selector that could not be resolved', () => {
     const { watches, scopes, namespaces } = open();
     const unknown = { ...SELECTED, id: { namespace: '*', secret: 'd' }, error: UNAVAILABLE };
     watches.follow([unknown]);
     expect([scopes(), namespaces.length]).toEqual([[], 1]);
   });
 
-  it('count as stalled after too long without events', () => {
+  it('a watch counts as stalled after too long without events', () => {
     const { watches, clock, loops } = open();
     watches.follow([A]);
     clock.time += (loops.states()[0]?.deadlineMs ?? 0) + 1;
     expect(loops.states()).toMatchObject([{ name: 'watch apps', stalled: true }]);
   });
 
-  it('report the events of an in-memory cluster', async () => {
+  it('watches report the events of an in-memory cluster', async () => {
     const cluster = createMemoryCluster();
     const reported: string[] = [];
     await using watches = new Watches({

@@ -99,7 +99,7 @@ function faultsDuring(
   const touching = faults.filter(
     ({ startedAt, endedAt = Number.POSITIVE_INFINITY }) => startedAt <= answer && endedAt + RECOVERY_MS >= at,
   );
-  // If the fault ended before the trigger, the time starts at the trigger.
+  // For a fault that ended before the trigger, use the time of the trigger.
   const endTimes = touching.map(({ endedAt }) => Math.max(at, endedAt ?? answer));
   return {
     names: touching.map(({ name }) => name),

@@ -268,7 +268,10 @@ describe('merge into a Secret', () => {
 });
 
 describe('merge of a former instance', () => {
-  /** The Secret as the instance reads it after it was renamed. */
+  /**
+   * Returns the input for an instance that was renamed after it had merged keys into the Secret. Its former name is
+   * `old`.
+   */
   function renamed(values: Readonly<Record<string, string>>, part: Partial<PlanInput> = {}): PlanInput {
     const { merged = [], live: before } = carriedOut(merging({ ...part, instance: 'old' }));
     const former = [{ instance: 'old', mapping: 'app', keys: merged }];

@@ -16,7 +16,7 @@ describe('search pattern', () => {
     [`\\Q[\\E${'a{1000}'.repeat(11)}`],
     [`\\Q[\\E${'a{1000}'.repeat(11)}]`],
     [`(?:${'a'.repeat(200)}\\Q(\\E${'b'.repeat(10)}){100}`],
-    // Flags and empty quotes cannot be repeated, so the count applies to the group in front of them.
+    // Flags and empty quotes cannot be repeated, so the count `{100}` applies to the group in front of them.
     [`(?:${'a'.repeat(110)})(?i){100}`],
     [`(?:${'a'.repeat(110)})\\Q\\E{100}`],
   ])('a search pattern is not compiled if it is too complex: %s', (text) => {

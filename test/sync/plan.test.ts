@@ -110,7 +110,7 @@ describe('a managed target', () => {
           remedy: expect.stringContaining(back),
         },
       });
-      // For a Secret that we never wrote, the error has no such instructions.
+      // For a Secret that we never wrote, the error contains no detail.
       const theirs = plan({ ...input, live: { ...target, labels: {}, ours: undefined } });
       expect(theirs).toMatchObject({ kind: 'refuse', error: { code: 'NOT_OWNED', detail: undefined } });
     },

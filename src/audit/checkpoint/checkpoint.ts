@@ -17,7 +17,7 @@ export interface Checkpoint extends Head {
   readonly signature: string;
 }
 
-/** A place where checkpoints are written. Several may be configured. */
+/** A place where checkpoints are written. There may be several places. */
 export interface CheckpointLocation {
   /** The display name, such as `file ./state/checkpoints.jsonl`. */
   readonly name: string;

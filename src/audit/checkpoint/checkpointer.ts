@@ -32,14 +32,14 @@ export interface CheckpointerOptions {
 export interface Loss {
   /** The current head of the store. */
   readonly end: Head;
-  /** The newest checkpoint of each location that proves a lost record. */
+  /** The newest checkpoints that prove the loss of a record: at most one for each location. */
   readonly contradicting: readonly { readonly place: string; readonly checkpoint: Checkpoint }[];
 }
 
 export interface Checkpointer extends AsyncDisposable {
   /**
-   * The audit store. Append only through this object, because it counts the records for the next checkpoint. It refuses
-   * to record changes to the cluster while `storeError` is set.
+   * The audit store. Use this object for all appends, because it counts the records for the next checkpoint. While
+   * `storeError` is set, the object refuses to record changes to the cluster.
    */
   readonly audit: AuditStore;
   /**
@@ -62,8 +62,8 @@ export interface Checkpointer extends AsyncDisposable {
   /** The checkpoints of all locations and the keys to verify them. */
   evidence(): Promise<Evidence>;
   /**
-   * Appends `entry`, which names the person who accepts the loss, and signs a checkpoint of it. Afterwards the store is
-   * trusted again.
+   * Appends `entry`, which names the person who accepts the loss, and signs a checkpoint of the new record. Afterwards
+   * the store is trusted again.
    */
   accept(entry: Entry): Promise<Checkpoint>;
 }
@@ -103,8 +103,8 @@ class LocationWriter {
 }
 
 /**
- * Signs the head of the chain and writes the checkpoint to locations outside the store. Several processes may do so at
- * the same time. All of them sign records of the same store, so their checkpoints agree.
+ * Signs the head of the chain and writes the checkpoint to locations outside the store. Several processes may write
+ * checkpoints at the same time. All of them sign records of the same store, so their checkpoints agree.
  */
 class SigningCheckpointer implements Checkpointer {
   readonly audit: AuditStore;
@@ -241,13 +241,14 @@ class SigningCheckpointer implements Checkpointer {
     if (record === undefined) throw new AppError('INTERNAL', { detail: 'nothing was appended' });
     const { sequence, hash } = record;
     // The highest sequence that a trusted checkpoint proves or accepts as lost. Checkpoints that accepted an earlier
-    // loss are included, because the records of that acceptance may be lost too.
+    // loss are included, because the records that these checkpoints prove may be lost too.
     const accepts = trusted.reduce(
       (highest, checkpoint) => Math.max(highest, checkpoint.sequence, checkpoint.accepts ?? 0),
       sequence,
     );
     const checkpoint = signer.sign({ sequence, hash, time: this.#nextTime(), instance, accepts });
-    // Write to every location. A location without this checkpoint would still prove the loss.
+    // Write the new checkpoint to every location. At a location without it, the last checkpoint would still prove the
+    // loss.
     await this.#writer.write(checkpoint, locations);
     await this.checkStore();
     return checkpoint;

@@ -79,9 +79,9 @@ export interface ExportContext {
 }
 
 /**
- * Exports records, and records the export itself. One record is written before the first line is sent. Another one
- * follows after the last line, with the number of records. It is also written if the receiver disconnects. If this
- * process crashes, the log still contains the first one.
+ * Exports records, and notes the export itself in the audit log. One record is appended before the first line is sent,
+ * so that the log shows the export even if this process crashes. A second record, with the number of exported records,
+ * is appended after the last line or when the receiver disconnects.
  */
 export async function* recordedExport(
   audit: Source & Pick<AuditStore, 'append'>,
@@ -134,8 +134,8 @@ function describe({ format, filter }: ExportRequest): string {
 }
 
 /**
- * Without a filter, yields the stored texts, so a verification of the export proves as much as one of the store. With a
- * filter, yields the records that the search finds.
+ * Without a filter, yields the stored texts, so a verification of the export proves as much as a verification of the
+ * store. With a filter, yields the records that the search finds.
  */
 async function* pagesOf(
   audit: Source,

@@ -12,7 +12,7 @@ const CREATE = [1, 'Create'] as const;
 const READ = [2, 'Read'] as const;
 const UPDATE = [3, 'Update'] as const;
 const DELETE = [4, 'Delete'] as const;
-/** The id of activities that OCSF does not define. Their names are ours. */
+/** The OCSF id of all activities that OCSF does not define. We choose the names of these activities. */
 const OTHER = 99;
 
 const ACTIVITIES: Partial<Readonly<Record<Action, readonly [id: number, name: string]>>> = {
@@ -98,7 +98,7 @@ function actorOf({ actor, replica }: AuditRecord): object {
 }
 
 interface ManagedEntity {
-  /** 99 means Other: the name is in `type`. */
+  /** The OCSF id 99 means "Other". The kind of entity is then only in `type`. */
   readonly type_id: typeof OTHER;
   readonly type: string;
   readonly name: string;

@@ -35,8 +35,8 @@ export async function moveAudit(
   if (!resumed) await target.setMoveSource(source.address);
   const targetHead = await target.head();
   if (targetHead.sequence === 0) {
-    // Import the retained copies before setting the base. Once the base is set, a move that continues after an
-    // interruption skips this step.
+    // Import the retained copies before setting the base. If the base is already set, a move that continues after an
+    // interruption skips the import.
     for await (const part of batches(source.retainedRecords())) await target.importRetained(part);
     await target.importRecords([], base);
   }
@@ -51,8 +51,8 @@ export async function moveAudit(
     return { kind: 'refused', reason: brokenSourceReason(source, `at record ${brokenSequence}`) };
   const proof = await verify(withProgress(target, base, records, options), { after: base, until });
   if (proof.kind !== 'intact') {
-    // The target does not verify. Verify the source too, to find out which of the two stores is damaged. Records that
-    // an earlier, interrupted move copied may have been altered in the target.
+    // The verification of the target has failed. Verify the source too, to find out which of the two stores is damaged.
+    // Records that an earlier, interrupted move copied may have been altered in the target.
     const sourceState = await verify(source.storedRecords(base.sequence + 1), { after: base, until });
     const reason =
       sourceState.kind === 'intact'

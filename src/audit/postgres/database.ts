@@ -88,10 +88,10 @@ const HELD_KEYS = `
 
 /**
  * Finds the intents without an outcome, and whether their replicas have ended. A replica may lose its connection during
- * a write to the cluster, and its lock ends with the connection. So without the lock, an intent counts as abandoned
- * only if it is older than the longest possible write, by the server's clock. After that time the write is over, and
- * the cluster shows its result. A replica that shuts down cleanly marks its intents, so they count as abandoned
- * immediately.
+ * a write to the cluster, and its lock ends with the connection. So a missing lock alone is not enough: an intent
+ * counts as abandoned only if it is also older than the longest possible write, by the server's clock. After that time
+ * the write is over, and the cluster shows its result. A replica that shuts down cleanly marks its intents, so they
+ * count as abandoned immediately.
  */
 export async function openIntents(
   session: Session,
@@ -114,8 +114,8 @@ export async function openIntents(
 export const ABANDON_INTENTS = 'update open_intents set left_behind = true where replica = $1';
 
 /**
- * Counts the write connections by their locks: each one holds the lock of its replica, and only these locks of ours are
- * shared.
+ * Counts the write connections by their locks. Each write connection holds the lock of its replica as a shared lock,
+ * and our other locks are not shared.
  */
 export const COUNT_WRITERS = `
   select count(*) from pg_locks join pg_stat_activity using (pid) where locktype = 'advisory' and granted

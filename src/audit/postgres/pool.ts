@@ -6,7 +6,7 @@ import type { Session } from './session.ts';
 export interface ReadPool extends AsyncDisposable {
   /** Runs `work` on a connection. `work` must only read, because it runs a second time if the connection was lost. */
   use<T>(work: (session: Session) => Promise<T>): Promise<T>;
-  /** Does the same for short queries. Uses a reserved connection while long searches occupy all others. */
+  /** Runs short queries under the same condition. Uses a reserved connection while long searches occupy all others. */
   useQuick<T>(work: (session: Session) => Promise<T>): Promise<T>;
 }
 

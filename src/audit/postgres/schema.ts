@@ -32,8 +32,8 @@ export async function checkStore(session: Session): Promise<void> {
 }
 
 /**
- * Creates the tables if they do not exist. If replicas start together, one of them creates the tables, and the others
- * then find them. If the tables exist, no privilege to create anything is needed.
+ * Creates the tables if they do not exist. If several replicas start together, only one of them creates the tables. If
+ * the tables exist, no privilege to create anything is needed.
  */
 export async function createTables(session: Session): Promise<void> {
   if (await hasTables(session)) return;
@@ -51,7 +51,7 @@ const LOCK_TIMEOUT_MS = 60_000;
 
 /**
  * Takes the lock for creating the tables. Waits longer than `lock_timeout`, because another process may hold the lock
- * while it creates them.
+ * while it creates the tables.
  */
 async function lock(session: Session): Promise<void> {
   const deadline = performance.now() + LOCK_TIMEOUT_MS;

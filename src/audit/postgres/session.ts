@@ -48,8 +48,8 @@ const QUERY_MS = 5_000;
 const CLOSE_MS = 2_000;
 
 /**
- * How long a query plan is kept. The plan for a small table scans the whole table. The server would keep using this
- * plan until it next analyzes the table, although the table may have grown by then.
+ * How long a query plan is kept. A plan that was made for a small table scans the whole table. Without this limit, the
+ * server would keep using this plan until it next analyzes the table, although the table may have grown by then.
  */
 const PLAN_MAX_AGE_MS = 1_000;
 
@@ -90,7 +90,7 @@ async function connect(connector: Connector): Promise<Session> {
     password: () => password,
     ssl: tls ?? false,
     enableChannelBinding: true,
-    sslnegotiation: 'postgres', // Otherwise an environment variable decides.
+    sslnegotiation: 'postgres', // Without this line, an environment variable decides.
     application_name: `secretbridge ${connector.name}`.slice(0, 63),
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
@@ -111,7 +111,7 @@ async function connect(connector: Connector): Promise<Session> {
 }
 
 /**
- * Reads the settings of a connection. They were valid when the store was opened, so an error is now reported as
+ * Reads the settings of a connection. The settings were valid when the store was opened, so an error is now reported as
  * AUDIT_UNAVAILABLE.
  */
 async function settings({ url, tls }: Connector): Promise<Settings> {
@@ -177,8 +177,8 @@ function sessionOf(client: Client, socket: Socket): Session {
 
   const plans = createPlans(client);
   /**
-   * Runs the queries one at a time. The driver would do so too, but it starts a timeout when `query` is called, not
-   * when the query is sent.
+   * Runs the queries one at a time. The driver would also run them one at a time, but it starts a timeout when `query`
+   * is called, not when the query is sent.
    */
   const inTurn = createSerialExecutor();
 
@@ -244,7 +244,7 @@ async function rejectAfter(timeoutMs: number, signal: AbortSignal): Promise<neve
 }
 
 /**
- * Applies the settings that our statements rely on. They are set by statements, because a connection pooler would
+ * Applies the settings that our statements rely on. Uses statements for this purpose, because a connection pooler would
  * refuse unknown startup parameters. `jit` is off because compiling takes longer than our queries. `synchronous_commit`
  * is raised to `on` if the database uses a weaker setting.
  */

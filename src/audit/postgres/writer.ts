@@ -68,8 +68,8 @@ class WriteConnection {
     const session = await openSession(this.#connector);
     try {
       await createTables(session);
-      // The lock is shared, because the server may not have closed an older connection of this process yet, which still
-      // holds the lock.
+      // Take the lock as a shared lock. An older connection of this process may still hold it, because the server may
+      // not have closed that connection yet.
       await session.query('select pg_advisory_lock_shared($1)', [replicaKey(this.#replica)]);
     } catch (error) {
       await session[Symbol.asyncDispose]();
@@ -141,7 +141,8 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
         return records;
       } catch (error) {
         if (error instanceof UncertainCommit) uncertain = error.result as readonly AuditRecord[];
-        // While the connection is open, only a wait for a lock is worth a retry. Any other error would occur again.
+        // While the connection is open, retry only if the wait for a lock has timed out. Any other error would occur
+        // again.
         const refused = signal.aborted || (session?.open ? !isLocked(error) : !isTransient(error));
         if (refused || performance.now() + waitMs >= deadline)
           throw uncertain === undefined ? error : auditUnavailable(COMMIT_UNCERTAIN, error);

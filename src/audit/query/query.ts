@@ -76,7 +76,7 @@ export async function queryRecords(
   return pageOf(audit, await audit.list(filter, { limit: limit + 1, ...before }), limit);
 }
 
-/** @param matches The matching records, newest first. If there is a next page, they are one more than `limit`. */
+/** @param matches The matching records, newest first. If there is a next page, there is one match more than `limit`. */
 export async function pageOf(
   audit: Pick<AuditStore, 'reviews'>,
   matches: readonly AuditRecord[],

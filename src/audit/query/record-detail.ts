@@ -42,8 +42,8 @@ export async function readRecordDetail(
 }
 
 /**
- * Finds the counterpart: the record with the same request, target and attempt. After a crash there may be two outcomes
- * of one intent. Then the one with the nearest sequence is used.
+ * Finds the counterpart: the record with the same request, target and attempt. After a crash, one intent may have two
+ * outcomes. In this case, the outcome with the nearest sequence is used.
  */
 async function counterpartOf(
   audit: Pick<AuditStore, 'list'>,

@@ -10,7 +10,7 @@ export interface Report {
   readonly until: string;
   readonly records: number;
   readonly changes: { readonly total: number; readonly byAction: Readonly<Record<string, number>> };
-  /** Changed targets, most changes first. */
+  /** The changed targets, beginning with the most frequently changed one. */
   readonly changed: BoundedList<ChangedTarget>;
   /** Refusals and failures, grouped by error code and affected object, most recent first. */
   readonly refused: BoundedList<ReportedFailure>;
@@ -83,8 +83,8 @@ export const MAX_ITEMS = 50;
 const PAGE = 500;
 
 /**
- * Without `rollback`, because such a record contains only a person's request. The write that follows is recorded as an
- * update.
+ * `rollback` is not included, because such a record contains only a person's request. The write that follows is
+ * recorded as an update.
  */
 const CHANGE_ACTIONS: readonly Action[] = ['create', 'update', 'delete', 'repair', 'adopt'];
 

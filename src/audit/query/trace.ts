@@ -21,7 +21,7 @@ export interface Trace extends QueryPage {
 
 /**
  * The maximum number of versions of one value. Each version costs one query per page. A value with more versions than
- * this is trivial, such as an empty string or an example.
+ * this is usually a trivial text, such as an empty string or an example.
  */
 const MAX_VERSIONS = 50;
 const PAGE_SIZE = 500;

@@ -119,8 +119,8 @@ const COLUMNS: { readonly [T in Table]: Columns<T> } = {
 };
 
 /**
- * The SQL for rows that exist already. For the other tables such a row is an error, because only a change from outside
- * can have added it.
+ * For each table, the SQL for rows that exist already. In a table that is not listed here, such a row is an error,
+ * because only a change from outside can have added the row.
  */
 const CONFLICTS: { readonly [T in Table]?: string } = {
   spans: `on conflict (block) do update set

@@ -41,7 +41,7 @@ type RecordStore = RecordReader &
 export interface RecordStoreOptions {
   readonly access: StoreAccess;
   readonly database: AuditDatabase;
-  /** Appends sanitized entries. They may share a transaction with the entries of other callers. */
+  /** Appends sanitized entries. These entries may share a transaction with the entries of other callers. */
   readonly append: (entries: readonly Entry[]) => Promise<readonly AuditRecord[]>;
 }
 

@@ -47,8 +47,8 @@ const PAGE = 500;
 
 /**
  * Deletes search rows that have no record. Such rows remain if somebody has cut off the end of the log. After a person
- * accepts the loss, they would collide with new records. If the last review of a record was cut off, the record gets
- * its previous review state.
+ * accepts the loss, these rows would collide with new records. If the last review of a record was cut off, the record
+ * gets its previous review state.
  */
 export async function deleteOrphanRows(query: Query): Promise<void> {
   const [{ last: end } = { last: 0 }] = await query(sql<{ last: number }>`select max(sequence) as last from (

@@ -59,8 +59,9 @@ interface Criteria {
 }
 
 /**
- * Returns the range that can contain results. It is limited by the page, the log, the time range, and the first and
- * last record of the secret store in the filter. This last limit helps if that secret store is new, retired or unknown.
+ * Returns the range that can contain results. The limits are the page, the log, the time range, and the first and last
+ * record of the secret store in the filter. The limits of the secret store help if this store is new, retired or
+ * unknown.
  */
 async function boundsOf(database: AuditDatabase, filter: RecordFilter, page: Page): Promise<Range> {
   const { since, until, store } = filter;

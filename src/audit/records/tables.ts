@@ -29,8 +29,8 @@ export interface SourceRow {
   key: string;
   version: string;
   /**
-   * The action of the record. It is part of an index, so a search for the last read of a key skips the records of its
-   * writes.
+   * The action of the record. An index contains the action, so a search for the last read of a key skips the records of
+   * its writes.
    */
   action: string;
 }
@@ -49,7 +49,7 @@ export interface ReviewRow {
   review: number;
 }
 
-/** The intents without an outcome. With this table, a start does not have to search the whole log for them. */
+/** The intents without an outcome. Because of this table, the whole log need not be searched for them at each start. */
 export interface IntentRow extends ChangeKey {
   sequence: number;
   replica: string;
@@ -63,7 +63,7 @@ export interface ChangeKey {
   attempt: number;
 }
 
-/** A single row with the last pruned record. The chain continues after it. */
+/** A single row with the last pruned record. The chain continues after this record. */
 export interface BaseRow {
   sequence: number;
   hash: string;
@@ -163,8 +163,8 @@ const MAX_COLUMN_BYTES = 600;
 const MAX_BYTES_OF_CHARACTER = 3;
 
 /**
- * Converts a text for storage in a column. PostgreSQL cannot store NUL, so NUL becomes U+2400. A text that is too long
- * for an index is cut, and a hash is appended.
+ * Converts a text for storage in a column. PostgreSQL cannot store NUL, so NUL becomes U+2400. If a text is too long
+ * for an index, it is cut and the hash of the whole text is appended.
  */
 export function columnText(text: string): string {
   const cleaned = text.toWellFormed().replaceAll('\0', '\u2400');

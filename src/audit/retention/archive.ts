@@ -33,8 +33,8 @@ export interface Archive {
     fill: (add: (record: StoredRecord) => Promise<void>) => Promise<void>,
   ): Promise<string>;
   /**
-   * Returns the checkpoints of the archived segments that follow this record. A crash prevented the pruning of these
-   * segments.
+   * Returns the checkpoints of the archived segments that follow this record. These segments are not pruned, because a
+   * process crashed between archiving and pruning them.
    */
   archivedSeals(base: Head): Promise<readonly Checkpoint[]>;
 }

@@ -94,11 +94,11 @@ async function findPrunable({
   const [first] = await audit.list({}, { limit: 1, after: base.sequence });
   const [last] = await audit.list({}, { limit: 1 });
   if (first === undefined || last === undefined) return undefined;
-  // Compare with the time of the last record if the clock is ahead of it. Otherwise records would look old after the
-  // clock jumped ahead.
+  // If the clock is ahead of the last record, compare with the time of the last record instead. Otherwise all records
+  // would look old when the clock has jumped ahead.
   const oldest = Math.min(clock.now(), Date.parse(last.time)) - retentionMs;
   if (Date.parse(first.time) >= oldest - MIN_INTERVAL_MS) return undefined;
-  // Stop before the first record in the log that is too young. Older records may follow it if the clock was set back.
+  // Stop before the first record that is too young to prune. Older records may follow it if the clock was set back.
   const [firstYoung] = await audit.list(
     { since: new Date(oldest).toISOString() },
     { limit: 1, after: base.sequence },
@@ -119,7 +119,7 @@ async function findSeal(
     seal.sequence <= until &&
     signatureOf(seal, keys) === 'good' &&
     (await containsRecord(audit, seal));
-  // First finish a segment that is archived but not pruned. A longer segment would overlap with its archive.
+  // First finish a segment that is archived but not pruned. A longer segment would overlap with the archived one.
   for (const seal of (await archive?.archivedSeals(base)) ?? []) if (await isValid(seal)) return seal;
   const between = checkpoints
     .filter(({ sequence }) => base.sequence < sequence && sequence <= until)
@@ -208,7 +208,9 @@ async function pruneSegments(
   return segments === 0 ? { kind: 'unsealed', until } : { kind: 'pruned', from, to: base.sequence, segments };
 }
 
-/** Stops the writing of an archive because the chain is broken. It is always caught in this file. */
+/**
+ * The error that stops the writing of an archive because the chain is broken. This error is always caught in this file.
+ */
 class BrokenChainError extends Error {
   readonly kind: ProblemKind;
   readonly sequence: number;

@@ -10,7 +10,7 @@ const APPLICATION_ID = 0x73627261;
 /** The number of records that share one part of the fingerprint index. */
 const RUN_SIZE = 1024;
 
-/** Selects the first characters in which fingerprints differ. They are enough to narrow the search. */
+/** Selects the first characters in which fingerprints differ. These characters are enough to narrow the search. */
 const prefixOf = (text: string): string => `substr(${text}, 10, 8)`;
 
 /**

@@ -30,7 +30,10 @@ export interface SqliteAuditOptions {
 /** How long `exclusively` waits for its lock. */
 const EXCLUSIVE_TIMEOUT_MS = 60_000;
 
-/** Opens the store. Several processes may use one file. They wait for each other, so that there is only one chain. */
+/**
+ * Opens the store. Several processes may use one file. Their writes wait for each other, so that there is only one
+ * chain.
+ */
 export async function openSqliteAudit(options: SqliteAuditOptions): Promise<MovableAudit> {
   const { path, replica, readOnly = false, lockTimeoutMs = 10_000 } = options;
   const absolute = resolve(path);

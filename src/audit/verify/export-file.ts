@@ -6,7 +6,7 @@ import { auditUnavailable, systemCode, withStoreAddress } from '../errors.ts';
 import { type ExportFormat, FORMAT_PREFIXES } from '../export/formats.ts';
 import { type Link, linksOf } from './diagnose.ts';
 
-/** The records of a JSON lines export, and its base. The base is the record before the first one. */
+/** The records of a JSON lines export, and its base. The base is the record before the first exported record. */
 export interface ExportFile {
   readonly base: Head;
   readonly records: AsyncIterable<StoredRecord>;

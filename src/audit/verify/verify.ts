@@ -7,7 +7,7 @@ import type { AuditStore } from '../store.ts';
 import { type ChainState, diagnose, follows, type Link, linksOf, type ProblemKind } from './diagnose.ts';
 
 export interface VerifyOptions {
-  /** The record before the first one to verify. Default: the start of the chain. */
+  /** The record before the first record to verify. Default: the start of the chain. */
   readonly after?: Head;
   /** A trusted copy of the head. The chain must contain its record. */
   readonly until?: Head;
@@ -78,9 +78,9 @@ export interface Evidence {
 
 export interface VerifyInput {
   readonly records: AsyncIterable<StoredRecord> | Iterable<StoredRecord>;
-  /** The record before the first one. */
+  /** The record before the first record. */
   readonly base: Head;
-  /** The last record as noted in a table of its own. */
+  /** The last record according to a separate table. */
   readonly head?: Head | undefined;
   /** The first stored record after `head`, if any. Queries do not return such records. */
   readonly beyondHead?: number | undefined;
@@ -93,7 +93,7 @@ export interface Problem {
   readonly kind: ProblemKind | 'checkpoint';
   /** The sequence of the first bad record, or of a checkpoint that contradicts this record or an earlier one. */
   readonly sequence: number;
-  /** The sequence of the last record that an earlier checkpoint confirms. The first bad record comes after it. */
+  /** The last sequence that an earlier checkpoint confirms. The first bad record comes after it. */
   readonly after?: number;
   /** Set if the only problem is a checkpoint that agrees with the chain but is signed with an unknown key. */
   readonly unknownKey?: true;

@@ -105,8 +105,8 @@ async function toFile(chunks: AsyncIterable<string>, path: string, name: string)
 }
 
 /**
- * Converts an error of the file system, which has the field `syscall`. Returns all other errors unchanged. The field
- * `code` is not enough to tell them apart, because errors of the audit store have a `code` too.
+ * Converts an error of the file system. Such an error has the field `syscall`. The field `code` does not identify it,
+ * because errors of the audit store have a `code` too. Returns all other errors unchanged.
  */
 function writeError(error: unknown, name: string): unknown {
   return error instanceof Error && 'syscall' in error ? fileError(error, `${name} cannot be written`) : error;

@@ -161,8 +161,8 @@ const PROBLEM_TEXTS: Readonly<Record<NonNullable<VerifyReport['problem']>['kind'
 };
 
 /**
- * Returns a warning about empty checkpoint locations. An attacker who truncates the log also empties the locations that
- * they can reach. An emptied location looks like a new location, so a person must check it.
+ * Returns a warning about empty checkpoint locations. An attacker who truncates the log can also empty a location. An
+ * emptied location looks like a new location, so a person must check it.
  */
 function missingText(missing: readonly string[], paint: Paint): readonly string[] {
   if (missing.length === 0) return [];

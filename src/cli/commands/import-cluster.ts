@@ -33,8 +33,8 @@ export async function readCluster(
 }
 
 /**
- * Reads the service accounts, whose annotations name cloud roles. If an account cannot be read, the report says so at
- * the store that needs the role.
+ * Reads the service accounts, whose annotations name cloud roles. If an account cannot be read, the report contains a
+ * note about the store that needs the role.
  */
 async function accountsOf(client: KubeClient, objects: readonly Json[], signal: AbortSignal) {
   const paths = new Set<string>();

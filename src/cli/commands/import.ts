@@ -58,7 +58,7 @@ export interface ImportOptions extends Pick<GlobalOptions, 'output'> {
   readonly context?: string;
 }
 
-/** The size limit of the input. Manifests are never larger. */
+/** The size limit of the input. Manifests are never larger than this. */
 const MAX_BYTES = 64 * 1024 * 1024;
 
 /** @param files File names, or `-` for standard input. Without any file, the current cluster is read. */

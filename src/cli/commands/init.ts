@@ -61,8 +61,8 @@ export async function initCommand(context: Context, options: InitOptions): Promi
     ? await prepareSchema(schema, join(dirname(out), SCHEMA_FILE))
     : undefined;
   const answers = await collectAnswers(context, options);
-  // Write the schema before the configuration. `init` overwrites an earlier schema but never a configuration. So the
-  // user can repeat `init` if the disk is full after the first file.
+  // Write the schema before the configuration. `init` overwrites an earlier schema but never a configuration. If the
+  // disk becomes full after the schema is written, the user can therefore repeat `init`.
   await writeSchema?.();
   await create(path, initialConfig(answers, writeSchema && SCHEMA_FILE));
   print(context, options.output, {

@@ -118,7 +118,7 @@ export function printPlan(
 }
 
 function planText(report: PrintablePlan, all: boolean, summary: string, paint: Paint): string {
-  // Always show pinned targets. They differ from their sources even if the plan contains no change of them.
+  // Always show pinned targets. Pinned targets differ from their sources even if the plan does not change them.
   const isShown = ({ action, pinned }: PlannedTarget) =>
     all || action !== 'unchanged' || pinned !== undefined;
   const shown = report.targets.filter(isShown);

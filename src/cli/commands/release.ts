@@ -28,7 +28,7 @@ export async function releaseCommand(
     return letService(namedAddress(options.server, options.allowHttp), context, id, options);
   const config = await requireConfig(context, options);
   if (config === undefined) return EXIT.config;
-  // Prefer a running service. It continues the work through its queue, and its audit log records the name of the
+  // Prefer a running service. The service continues the work in its queue, and its audit log records the name of the
   // person.
   const { answeringAddress } = await import('../service/client.ts');
   const address = await answeringAddress(config, options.allowHttp, context);

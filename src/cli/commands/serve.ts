@@ -37,8 +37,8 @@ export function addServe(program: Command, context: Context, run: Run): void {
 }
 
 /**
- * The interval at which memory is returned to the system. A first sync of ten thousand targets takes half a minute, so
- * memory is returned at least once while it runs.
+ * The interval at which memory is returned to the system. A first sync of ten thousand targets takes half a minute. So
+ * memory is returned at least once during such a sync.
  */
 const TRIM_INTERVAL_MS = 20_000;
 
@@ -136,7 +136,10 @@ class RunningService {
     void this.#server?.checkCredentials();
   }
 
-  /** Opens the service, and opens it again after each change that needs this, until the signal is aborted. */
+  /**
+   * Opens the service. Opens it again after each change that a running service cannot apply. Ends when the signal is
+   * aborted.
+   */
   async run(initial: Config, onLargeValue: (bytes: number) => void): Promise<void> {
     const { signal } = this.#context;
     this.#config = initial;

@@ -76,7 +76,7 @@ async function addressOf(
   const loaded = await loadConfig({ paths: options.config ?? [], env, cwd });
   if (loaded.kind === 'usable') return configuredAddress(loaded.config, options.allowHttp);
   // Try to reach the service even if the configuration is invalid. A running service keeps its last valid
-  // configuration, and its status reports the invalid one.
+  // configuration, and its status reports that the new configuration is invalid.
   const { http, problems } = loaded;
   const address = http && (await addressOrUndefined(() => configuredAddress({ http }, options.allowHttp)));
   const { answersAt } = await import('../service/client.ts');

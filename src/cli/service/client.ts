@@ -122,8 +122,8 @@ export async function answersAt(
 }
 
 /**
- * Returns the address of the service that runs with this configuration. Returns undefined if no service answers. The
- * request for this check contains no token, so it may use plain http.
+ * Returns the address of the service that runs with this configuration. Returns undefined if no service answers at this
+ * address. Finds this out with a request that contains no token, so the request may use plain http.
  */
 export async function answeringAddress(
   config: Pick<Config, 'http'>,

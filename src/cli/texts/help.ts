@@ -52,8 +52,8 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly str
 ];
 
 /**
- * The maximum width of the column of terms. The description of a wider term starts on the next line. This leaves enough
- * space for the descriptions.
+ * The maximum width of the column of terms. The description of a wider term starts on the next line. This limit leaves
+ * enough space for the descriptions.
  */
 const MAX_TERM_WIDTH = 26;
 /** The maximum width of the help. Longer lines are hard to read, even on wide terminals. */

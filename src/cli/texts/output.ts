@@ -36,8 +36,8 @@ function format(
   if (output === 'json') return JSON.stringify(data, null, 2);
   if (output === 'yaml') {
     const { stringify } = load('yaml') as typeof Yaml;
-    // Quote texts that YAML 1.1 reads differently, because kubectl and many other tools read YAML 1.1. There, `on` and
-    // `0755` are not strings.
+    // Quote texts that YAML 1.1 does not read as strings, such as `on` and `0755`. kubectl and many other tools read
+    // YAML 1.1.
     return stringify(data, { aliasDuplicateObjects: false, compat: 'yaml-1.1' });
   }
   if (verbatim) return human(painter(color));

@@ -20,7 +20,7 @@ export async function readWithMtime(path: string): Promise<{ bytes: Buffer; modi
 
 /**
  * Writes a file atomically and durably: the content is on disk before the file name appears. Only one writer may call
- * it at a time, so it may delete a temporary file from an earlier crash.
+ * this function at a time. So the function may delete a temporary file that an earlier crash has left.
  * @returns The modification time, or `undefined` if `exclusive` is set and the file exists.
  */
 export async function writeFileAtomically(

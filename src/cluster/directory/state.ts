@@ -96,7 +96,7 @@ export function writeState(
       names.map((name) => [name, fingerprintOf(fingerprints, id, part, name, partOf(raw, part)[name])]),
     );
   const ownership = ownershipIn(metadata, FIELD_MANAGER);
-  // Ownership entries of other field managers, from merges.
+  // The fields that other field managers own. Such fields come from merges.
   const merged = entriesIn(metadata).filter(({ manager }) => manager !== FIELD_MANAGER);
   const appliedEntries = merged.map(({ manager, operation, holds }) => ({
     manager,

@@ -82,7 +82,8 @@ export function createIdentity(
 async function createLogin(config: Kubeconfig, user: User, options: OidcOptions): Promise<ApplyLogin> {
   const { exec, authProvider, token, username } = user;
   if (exec) return createPlugin({ ...options, cluster: clusterOf(config) });
-  // Inline credentials take precedence over a login, whose credentials may have expired.
+  // Inline credentials take precedence over the login of an auth provider, because the credentials of the provider may
+  // have expired.
   if (!authProvider || token || username) return async () => undefined;
   const tokenFile: unknown = authProvider.config?.tokenFile;
   if (typeof tokenFile === 'string') {

@@ -71,8 +71,8 @@ function startPlugin(command: string, args: readonly string[], options: object, 
     child.stderr.destroy();
   };
   stop.addEventListener('abort', killAndClose, { once: true });
-  // A second termination signal ends this process immediately. The terminal signals only the process group of this
-  // process, so end the plugin here.
+  // A second termination signal ends this process immediately. The plugin would keep running, because the terminal does
+  // not signal the process group of the plugin. So end the plugin here.
   process.once('exit', killAndClose);
   child.once('close', () => {
     stop.removeEventListener('abort', killAndClose);

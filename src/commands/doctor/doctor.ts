@@ -38,7 +38,8 @@ export async function runDoctor(
   const findings: Finding[] = [];
   const attempt = attemptsIn(findings);
   await using stack = new AsyncDisposableStack();
-  // Open the cluster early, because any credential may be stored in it. The result of opening it is reported below.
+  // Open the cluster early, because any credential may be stored in it. A failure to open the cluster is reported
+  // below.
   const [opened] = await Promise.allSettled([openCluster(config.cluster, { ...deps, stop: signal })]);
   const cluster = opened.status === 'fulfilled' ? stack.use(opened.value) : undefined;
   const credential = credentialsOf(deps, async (name, key) => cluster?.ownSecret(name, key));
@@ -100,9 +101,9 @@ async function checkCheckpoints(
       await requireTrustedAudit(config, deps);
       await testCheckpointPlaces(config, deps);
     });
-  // The record of this check may be the first record. Then the audit log may be new, and the checkpoints may belong to
-  // an older log. In this case, do not compare the log with the checkpoints. Only report locations that cannot be read
-  // or written, because such a location would stop every run.
+  // The record that this check appends may be the first record of the audit log. Then the log may be new, and the
+  // checkpoints may belong to an older log. In this case, do not compare the log with the checkpoints. Only report
+  // locations that cannot be read or written, because such a location would stop every run.
   else await testCheckpointPlaces(config, deps).catch((error) => attempt(what, () => Promise.reject(error)));
 }
 
@@ -167,7 +168,8 @@ async function checkCluster(
     const opened = await attempt(`namespace: create in ${namespace}`, () => tryCreate(cluster, first.id));
     if (opened === undefined) unwritable.add(namespace);
   }
-  // Skip namespaces in which Secrets cannot be created. A passed permission check would be misleading for them.
+  // Skip namespaces in which Secrets cannot be created. For such a namespace, a passed permission check would be
+  // misleading.
   const open = allowed.filter(({ id }) => !unwritable.has(id.namespace));
   for (const target of open)
     await attempt(writeName(target), () =>
@@ -230,7 +232,7 @@ function savedCalls(
 }
 
 function hasFailed(findings: readonly Finding[], store: string): boolean {
-  // Ignore clock skew here, because the store can be read in spite of it.
+  // Ignore clock skew here, because the clock skew does not prevent reads from the store.
   return findings.some(
     ({ name, error }) =>
       error !== undefined && error.code !== 'CLOCK_SKEWED' && name.startsWith(`store ${store}: `),

@@ -51,8 +51,9 @@ export async function explainSources(
 }
 
 /**
- * Returns the sources. A source that is not allowed has an error. If all named sources and search paths are allowed, a
- * search must have found the denied source, so run the searches. In all other cases, the searches do not run.
+ * Returns the sources of a target that may not read all of them, with an error for each denied source. If all named
+ * sources and search paths are allowed, the denied source must be a key that a search finds, so run the searches. In
+ * all other cases, the searches do not run.
  */
 async function unreadSources(
   target: DecidedTarget,

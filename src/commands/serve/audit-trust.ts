@@ -111,7 +111,10 @@ export function verifyChainPeriodically(
   };
 }
 
-/** Probes and scrapes time out after one to ten seconds. They must get an answer even if the database hangs. */
+/**
+ * Probes and scrapes time out after one to ten seconds. They must get an answer within this time even if the database
+ * hangs.
+ */
 const QUERY_TIMEOUT_MS = 2_000;
 
 /**

@@ -38,8 +38,8 @@ export function describeStart(
 }
 
 /**
- * Records configuration changes. A change takes effect even if it cannot be recorded. Its record is queued until it can
- * be written.
+ * Records configuration changes. A change takes effect even if it cannot be recorded. In this case, the record is
+ * queued until it can be written.
  */
 export interface ConfigurationRecords {
   /** Records that a configuration became active. */
@@ -78,7 +78,7 @@ export function createConfigurationRecords({
     } catch (thrown) {
       const error = toAppError(thrown);
       if (error.code === 'AUDIT_UNAVAILABLE') return controller.auditHealth.writeFailed(error, SUBJECT);
-      // Drop the entries: other errors are bugs, and a retry would fail again.
+      // Drop the entries. Any error other than AUDIT_UNAVAILABLE is a bug, and a retry would fail again.
       waiting.splice(0, entries.length);
       throw error;
     }

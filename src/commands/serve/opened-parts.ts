@@ -47,7 +47,7 @@ export class OpenedParts {
   }
 }
 
-/** Returns a service that fails until the service is open. */
+/** Returns a stand-in for the service. Its methods fail until the service is open. */
 export function serviceOf(opened: OpenedParts): Service {
   const service = (): Service => opened.require('service');
   return {
@@ -69,7 +69,7 @@ export function serviceOf(opened: OpenedParts): Service {
   };
 }
 
-/** Returns an audit store that fails until the audit store is open. */
+/** Returns a stand-in for the audit store. Its methods fail until the audit store is open. */
 export function auditOf(opened: OpenedParts): Backend['audit'] {
   const audit = (): AuditStore => opened.require('audit');
   return {

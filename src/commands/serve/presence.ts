@@ -12,7 +12,7 @@ export interface PresenceDeps extends Pick<AppDeps, 'clock' | 'logger' | 'replic
   readonly onFatal: (error: AppError) => void;
 }
 
-/** Announces this replica until it is disposed. */
+/** Announces this replica until the object is disposed. */
 export type Presence = Pick<Replicas, 'announce' | 'differing'> & Disposable;
 
 /**

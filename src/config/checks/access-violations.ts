@@ -12,7 +12,7 @@ import { Namespace } from '../shape/fields.ts';
 export const AMBIGUOUS_KEY = ', which may be read as another key,';
 
 interface Use {
-  /** The configuration path of the key or the search. */
+  /** The path of the key or the search in the configuration. */
   readonly path: Path;
   /** A description such as "the key `a` of store `b`". */
   readonly what: string;
@@ -50,7 +50,10 @@ export function findAccessViolations(
   });
 }
 
-/** Returns `undefined` if there are no rules, or if a rule is invalid and its intent is therefore unknown. */
+/**
+ * Returns `undefined` if there are no rules, or if one of the rules is invalid. It is unknown what an invalid rule was
+ * meant to allow.
+ */
 function rulesIn(root: Located, valid: Parsed['access']): readonly Rule[] | undefined {
   const access = memberOf(root.value, 'access');
   if (!Array.isArray(access) || access.length > valid.size || holdsUnclear(root, ['access']))
@@ -104,8 +107,8 @@ function accessViolations(
 }
 
 /**
- * Finds the namespaces and sources outside the bounds of an `include`. A bound is a single rule, so both can be
- * reported separately.
+ * Finds the namespaces and sources outside the bounds of an `include`. The bounds are a single rule, so a namespace and
+ * a source can be reported separately.
  */
 function includeViolations(
   { rule, place }: Bound,

@@ -102,8 +102,8 @@ const MAY_ALLOW_HTTP: ReadonlySet<string | undefined> = new Set(
 );
 
 /**
- * Checks `audit.retention`. It needs signed checkpoints as proof, and must be longer than every period that reads old
- * records.
+ * Checks `audit.retention`. Retention needs signed checkpoints as proof. The retention time must be longer than the
+ * time for which the program still reads old records.
  */
 function checkRetention({ sections: { audit, brake, absence } }: Parsed): Finding[] {
   if (audit === undefined) return [];

@@ -61,7 +61,7 @@ function isFreeFormPath(path: Path): boolean {
 
 function createAllowCheck(texts: ReadonlyMap<string, string>): (place: Place) => boolean {
   const lines = new Map<string, readonly string[]>();
-  // A file may consist of one line with thousands of suspects, so cache the result.
+  // A file may consist of one line with thousands of texts that look like credentials, so cache the result.
   const allowedByPlace = new Map<string, boolean>();
   const isAllowed = (file: string, line: number): boolean => {
     const all = lines.get(file) ?? (texts.get(file) ?? '').split(/\r?\n/);

@@ -10,16 +10,16 @@ export function checkService({ value: root }: Located): readonly Finding[] {
 }
 
 /**
- * Finds missing requirements. Call it only if all files could be read, because the missing section may be in an
- * unreadable file.
+ * Finds sections that are missing although another section requires them. Call this only if all files could be read,
+ * because the missing section may be in an unreadable file.
  */
 export function checkNeeds({ value: root }: Located): readonly Finding[] {
   return [...checkSharedKeys(root), ...checkKubernetesNeeds(root)];
 }
 
 /**
- * Requires explicit keys with PostgreSQL or Redis, because all replicas must share the keys. Keys can only be created
- * beside the database file of SQLite.
+ * Requires explicit keys with PostgreSQL or Redis, because all replicas must share the keys. Without explicit keys,
+ * each process creates keys of its own.
  */
 function checkSharedKeys(root: unknown): readonly Finding[] {
   const { engine, audit, keys } = sectionsOf(root);

@@ -81,8 +81,8 @@ export async function expandFolders(named: readonly SourceFile[], fs: ConfigFs):
 }
 
 /**
- * The number of files that are read concurrently. Concurrency helps because a busy service delays each disk wait; the
- * limit is needed because a process may open only so many files.
+ * The number of files that are read concurrently. Concurrency helps, because a busy service reacts late to the end of
+ * each disk access. The limit is needed, because a process may open only a certain number of files.
  */
 export const MAX_OPEN_FILES = 64;
 

@@ -29,7 +29,8 @@ export interface IncludeDeps extends ReadDeps {
 }
 
 /**
- * Reads the files that tenants write. They may contain only mappings; other content makes the configuration invalid.
+ * Reads the files that tenants write. These files may contain only mappings; other content makes the configuration
+ * invalid.
  */
 export async function readIncludes(root: Located, deps: IncludeDeps): Promise<Included> {
   const mappings: Included['mappings'][number][] = [];

@@ -36,7 +36,8 @@ export function mergeDocuments(documents: readonly Located[], start: Place): Mer
       members.set(name, appendItems(first, member.node.items));
       return;
     }
-    // Reports the value that is dropped. If the kept value is not a list either, the schema reports the kept value.
+    // Reports the value that is dropped because it is not a list. If the kept value is not a list either, the schema
+    // reports the kept value.
     const [kept, other] = first.node.items === undefined ? [member, first] : [first, member];
     members.set(name, kept);
     if (other.node.isUnclear !== true) addFinding(other.node.place, [name], 'expected a list');

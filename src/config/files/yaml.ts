@@ -28,7 +28,7 @@ export interface Located {
   readonly isUnclear?: true;
   /**
    * Set for an object with an unreadable name, such as a merge key. Members that seem to be missing may be defined
-   * there.
+   * under this name.
    */
   readonly isPartial?: true;
 }
@@ -245,8 +245,8 @@ class NodeReader {
 }
 
 /**
- * If a list section occurs twice, keeps the entries of both, because other entries may refer to their names. All other
- * duplicates are ignored.
+ * If a list section occurs twice, keeps the entries of both sections, because other entries may refer to the names of
+ * these entries. All other duplicates are ignored.
  */
 function joinSections(members: Map<string, Member>, duplicates: readonly [string, Located][]): void {
   for (const [name, more] of Map.groupBy(duplicates, ([section]) => section)) {

@@ -33,7 +33,10 @@ export interface Access {
   allowsSearch(use: SearchUse & { readonly mapping: string }): boolean;
   /** Whether a mapping may target a namespace. If not, the mapping reads and claims nothing there. */
   allowsNamespace(use: { readonly mapping: string; readonly namespace: string }): boolean;
-  /** Returns an error for the bridge's own namespace, which no mapping may target, regardless of the rules. */
+  /**
+   * Returns an error for the namespace in which secretbridge itself runs. No mapping may target this namespace,
+   * regardless of the rules.
+   */
   forbiddenNamespace(namespace: string | undefined): AppError | undefined;
 }
 
@@ -45,7 +48,10 @@ export interface AccessConfig {
   readonly stores: readonly { readonly name: string; readonly kind: string }[];
 }
 
-/** @param ownNamespace The bridge's own namespace, which contains its credentials. No mapping may target it. */
+/**
+ * @param ownNamespace The namespace in which secretbridge itself runs. It contains the credentials of secretbridge, so
+ * no mapping may target it.
+ */
 export function createAccess(
   { access, bounds, stores }: AccessConfig,
   ownNamespace: () => string | undefined = () => undefined,

@@ -94,8 +94,8 @@ export const Engine = z
   });
 
 /**
- * The minimum retention. It must exceed every period that reads old records, such as the 7 days that a restart may be
- * pending.
+ * The minimum retention. It must be longer than the time for which the program still reads old records. For example, a
+ * restart may be pending for 7 days.
  */
 const MIN_RETENTION_MS = 8 * 86_400_000;
 

@@ -6,7 +6,10 @@ import { type ConfigFs, isConfigName, MAX_OPEN_FILES } from '../files/files.ts';
 
 /** The file system calls of one load, with a digest of each result. Equal digests mean an equal configuration. */
 export interface FileSnapshot {
-  /** Depends only on the content. It stays equal if files are touched, moved or replaced. */
+  /**
+   * Depends only on the content. It stays equal if a file is touched or moved, or is replaced by a file with equal
+   * content.
+   */
   readonly digest: string;
   /** The folders to watch. Each function returns whether an entry with this name is relevant. */
   readonly folders: ReadonlyMap<string, (name: string) => boolean>;

@@ -153,8 +153,8 @@ class FilesWatch implements ConfigWatch {
 }
 
 /**
- * Watches a folder with `fs.watch`. It may fail for a missing folder, missing permissions or too many watchers. Then
- * only the periodic checks find changes.
+ * Watches a folder with `fs.watch`. The watch may fail because of a missing folder, missing permissions or too many
+ * watchers. In this case, only the periodic checks find changes.
  */
 const watchRealFolder: WatchFolder = (path, onEvent) => {
   try {

@@ -37,8 +37,8 @@ export async function addRoutes(app: FastifyInstance, deps: RouteDeps, limits: L
 }
 
 /**
- * Adds routes for all other methods of each URL. They respond with status 405 and the allowed methods (RFC 9110,
- * section 15.5.6).
+ * Adds routes for the methods that a URL does not support. These routes respond with status 405 and the allowed methods
+ * (RFC 9110, section 15.5.6).
  */
 function refuseOtherMethods(
   app: FastifyInstance,

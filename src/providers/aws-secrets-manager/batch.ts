@@ -98,7 +98,7 @@ export async function readBatch(
     if (error === undefined) return single(key);
     if (!DENIED_TYPES.includes(error)) return itemResult(session, key, error, signal);
     // A policy may allow reads of the current stage only, but a batch request cannot name a stage. If the single read
-    // fails too, the key stays in batches, so that they notice a new permission.
+    // fails too, the key stays in batches, so that a new permission is noticed.
     const result = await single(key);
     state.readSingly(key);
     return result;

@@ -26,8 +26,8 @@ const AWS_DOMAIN =
 
 /**
  * Returns the STS endpoint. A custom endpoint outside the AWS domains, such as LocalStack or a gateway, also serves
- * STS. A custom endpoint inside the AWS domains, such as a VPC endpoint, serves only Secrets Manager. Then the SDK's
- * default endpoint for STS is used.
+ * STS. A custom endpoint inside the AWS domains, such as a VPC endpoint, serves only Secrets Manager. For an endpoint
+ * inside the AWS domains, the SDK's default endpoint for STS is used.
  */
 export function stsEndpoint({ endpoint }: Pick<AwsConfig, 'endpoint'>): string | undefined {
   if (endpoint === undefined || isLoopback(endpoint)) return endpoint;

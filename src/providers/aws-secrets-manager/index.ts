@@ -16,8 +16,8 @@ export const awsSecretsManager = defineProvider({
   Config: AwsConfig,
   names: awsNames,
   can: { tellVersions: true, findByTags: true, readsPerCall: 20, describesUpTo: MAX_DESCRIBED },
-  // The account of the role is part of the identity, because another account does not contain the same keys. They would
-  // look deleted.
+  // The account of the role is part of the identity of a store. Another account contains other keys, so the keys of the
+  // first account would look deleted.
   identity: ({ kind, region, endpoint, auth }) => ({ kind, region, endpoint, account: accountOf(auth) }),
   versionsPerPage: ({ freshness }) => (freshness === 'strict' ? undefined : 100),
   keyNames: namesOf,

@@ -19,8 +19,8 @@ export function checkKey(key: string, region: string): string {
     throw invalid(
       'an ARN as key must have the form `arn:aws:secretsmanager:<region>:<account>:secret:<name>`',
     );
-  // AWS would look in its own region only, and would respond that the secret does not exist. This must not count as
-  // absence.
+  // AWS would look in its own region only, and would respond that the secret does not exist. This response must not
+  // count as absence.
   if (arnRegion !== region)
     throw invalid(`the secret of this ARN is in ${arnRegion}, but the store is in ${region}`);
   checkName(name);
@@ -76,9 +76,9 @@ export function mayBeId(stage: string): boolean {
 }
 
 /**
- * Returns all names that an event may use for a key. These are the key itself, and for an ARN also the name in it, with
- * and without the six characters that AWS appends. If two keys may mean the same secret, they have a name in common. An
- * event with this name causes a read of both keys.
+ * Returns all names that an event may use for a key. The names are the key itself and, for an ARN, also the name in the
+ * ARN, with and without the six characters that AWS appends. If two keys may mean the same secret, they have a name in
+ * common. An event with this name causes a read of both keys.
  */
 export function namesOf(key: string): readonly string[] {
   const name = ARN.exec(key)?.[4];
@@ -103,7 +103,7 @@ export function matchesKey(key: string, { ARN: arn, Name: name }: SecretIds): bo
 
 /**
  * Finds the entry for a key. The end of a name can look like the six characters that AWS appends, so a full ARN of `a`
- * could also be a partial ARN of `a-abcdef`. An entry with exactly this ARN comes first.
+ * could also be a partial ARN of `a-abcdef`. An entry with exactly this ARN therefore takes precedence.
  */
 export function findEntry<Entry extends SecretIds>(
   key: string,

@@ -21,11 +21,11 @@ export interface Identity {
  * login.
  */
 const MIN_REPLACE_INTERVAL_MS = 10_000;
-/** The wait after a failed renewal. The old identity is used until then. */
+/** The wait after a failed renewal. During this wait, the old identity is used. */
 const RENEW_RETRY_MS = 30_000;
 /** An identity is renewed this long before it expires, because a signed request may still wait for a permit. */
 const RENEW_BEFORE_END_MS = 300_000;
-/** An identity with less remaining time is not used, because a request could arrive after the expiry. */
+/** An identity with less remaining time than this is not used, because a request could arrive after the expiry. */
 const MIN_REMAINING_MS = 5_000;
 
 interface HeldIdentity {
@@ -77,8 +77,8 @@ export class Lease {
   }
 
   /**
-   * Returns another identity after AWS refused this one. Returns undefined if no other identity is available yet. Calls
-   * then fail for a while, without a request with the refused identity.
+   * Returns another identity after AWS refused this one. Returns undefined if no other identity is available yet. In
+   * this case, calls fail for a while, and no request is sent with the refused identity.
    * @param why The error that AWS returned.
    * @throws AppError if the login failed.
    */

@@ -44,8 +44,8 @@ async function findVersions(
   const isFew = keys.length <= MAX_DESCRIBED;
   const name = JSON.stringify(isFew ? [keys] : [keys.length, prefixes]);
   const reads = callsToRead(store, keys);
-  // A few keys are described, even if one batch request could read them all. Descriptions expose no values and need no
-  // decryption.
+  // If there are only a few keys, each of them is described, even if one batch request could read them all.
+  // Descriptions expose no values and need no decryption.
   const most = isFew ? keys.length : reads;
   // A list may be up to five minutes out of date, so it is not used with the freshness `strict`.
   if (config.freshness !== 'strict' && keys.length > 0 && lists.isWorthListing(name, most))
@@ -157,8 +157,9 @@ async function listVersions(
 }
 
 /**
- * Returns prefixes for a filter. They match all keys and few other secrets. These are the full names if a filter can
- * hold them all. Otherwise they are the texts up to the first `/`. If those are too many, there is no filter.
+ * Returns prefixes for a filter. The prefixes match all keys and few other secrets. If a filter can hold the full names
+ * of all keys, the prefixes are these names. Otherwise, the prefixes are the texts up to the first `/`. If there are
+ * too many of these texts, there is no filter.
  */
 function prefixesOf(keys: readonly string[]): readonly string[] {
   // AWS appends six characters to the name in an ARN. They are removed even if they belong to the name, because a

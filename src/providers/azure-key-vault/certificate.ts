@@ -19,8 +19,8 @@ interface ParsedSecret {
 }
 
 /**
- * Returns the certificates of a certificate object as PEM. They come from the secret that belongs to this object. The
- * certificate of the private key comes first, then its chain of issuers, and then unrelated certificates.
+ * Returns the certificates of a certificate object as PEM. The certificates come from the secret that belongs to this
+ * object. The certificate of the private key comes first, then its chain of issuers, and then unrelated certificates.
  * @param text The text of the secret.
  * @param contentType `application/x-pem-file` or `application/x-pkcs12`. The text of the latter is base64.
  * @throws AppError DECODE_FAILED
@@ -32,7 +32,7 @@ export async function chainOf(text: string, contentType: string | undefined): Pr
   if (certificates.length === 0) throw undecodable();
   const { chain, others } = sortCertificates(certificates, {
     isOfKey: (x509Certificate) => publicKey?.equals(x509Certificate.publicKey) === true,
-    // Prefer a certificate that is not an authority as the first one. The order in a PKCS#12 file means nothing, and a
+    // As the first certificate, prefer one that is not an authority. The order in a PKCS#12 file means nothing, and a
     // file with a missing issuer may start with the root.
     isLikely: ({ ca }) => !ca,
   });

@@ -45,7 +45,7 @@ interface Attempt {
 
 /**
  * The SDK keeps a managed identity for the whole process, together with the HTTP client of the first store that used
- * it. So all stores share one HTTP client, which gets the current login from here.
+ * it. So all stores share one HTTP client, and this HTTP client gets the current login from here.
  */
 const attempts = new AsyncLocalStorage<Attempt>();
 

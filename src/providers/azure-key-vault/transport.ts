@@ -34,7 +34,7 @@ export type HttpClient = NonNullable<SecretClientOptions['httpClient']>;
 export type HttpRequest = Parameters<HttpClient['sendRequest']>[0];
 export type HttpResponse = Awaited<ReturnType<HttpClient['sendRequest']>>;
 
-/** The maximum response size. The pages of a list are far smaller, and a value has at most 25 KB. */
+/** The maximum response size. The pages of a list are far smaller than this, and a value has at most 25 KB. */
 const MAX_BYTES = 4 * 1024 * 1024;
 /** The maximum size of an error response. Only its codes are needed. */
 const MAX_ERROR_BYTES = 64 * 1024;

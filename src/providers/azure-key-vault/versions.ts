@@ -35,8 +35,8 @@ export interface SeenVersions {
 }
 
 /**
- * A version must have been this old when it was read. Otherwise a second change in the same second could have the same
- * time.
+ * A version is remembered only if it was at least this old when it was read. A younger version could change again
+ * within the same second, so two versions could have the same time.
  */
 const MIN_AGE_MS = 2_000;
 

@@ -6,8 +6,8 @@ import { changed, fromFileSystem } from './errors.ts';
 import { assertInside, locate, realRoot, segmentsOf, stillResolvesTo } from './paths.ts';
 
 const MAX_BYTES = 16 * 1024 * 1024;
-// O_NOFOLLOW refuses a link at the end of the path, because the path is resolved and such a link was added later.
-// O_NONBLOCK opens a FIFO without waiting.
+// The path is already resolved, so a link at its end was added after that. O_NOFOLLOW refuses such a link. O_NONBLOCK
+// opens a FIFO without waiting.
 const FLAGS = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 export interface FileContent {

@@ -30,7 +30,7 @@ export interface VaultClient extends AsyncDisposable {
    * @throws The signal's reason once it is aborted.
    */
   call(command: Command, as: CallAs): Promise<Answer>;
-  /** Makes later calls use new connections. These use the current client certificate. */
+  /** Makes later calls use new connections, which use the current client certificate. */
   reconnect(): void;
 }
 
@@ -53,8 +53,8 @@ export function createClient(config: VaultConfig, deps: ProviderDeps): VaultClie
     debug: () => undefined, // otherwise DEBUG=node-vault would print credentials
     'request-promise': { defaults: () => request },
   });
-  // node-vault takes the defaults of these fields from VAULT_TOKEN, VAULT_NAMESPACE and VAULT_PREFIX. They must stay
-  // empty, because we send the token and the namespace with each call.
+  // node-vault takes the defaults of these fields from VAULT_TOKEN, VAULT_NAMESPACE and VAULT_PREFIX. The fields must
+  // stay empty, because we send the token and the namespace with each call.
   Object.assign(vault, { token: '', namespace: '', pathPrefix: '' });
 
   return {
@@ -128,8 +128,8 @@ function headerText(token: SecretValue): string {
 }
 
 /**
- * Returns the result of a node-vault command as the response of our transport, which it always is. node-vault gives it
- * the type `any`.
+ * Returns the result of a node-vault command with its real type. node-vault gives the result the type `any`, but the
+ * result is always a response of our transport.
  */
 function asAnswer(result: unknown): Answer {
   if (typeof result === 'object' && result !== null && 'status' in result && 'isJson' in result) {

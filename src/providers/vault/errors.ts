@@ -13,7 +13,7 @@ export function fromNetwork(thrown: unknown): AppError {
 }
 
 /**
- * Converts an error status that means the same for every request. `session.ts` handles 403 and `read.ts` handles 404,
+ * Converts an error status that means the same for every request. `session.ts` converts 403 and `read.ts` converts 404,
  * because their meaning depends on the request.
  */
 export function fromStatus(answer: Answer): AppError {

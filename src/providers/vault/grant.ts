@@ -96,8 +96,8 @@ export function lookUp(client: VaultClient, token: SecretValue, signal: AbortSig
 export async function revoke(client: VaultClient, token: SecretValue): Promise<void> {
   const signal = AbortSignal.timeout(REVOKE_MS);
   try {
-    // The command in node-vault would send its options in the body. They contain the token, and a log may record the
-    // body.
+    // The command in node-vault would send its options in the body. The options contain the token, and a log may record
+    // the body.
     const command: Command = (vault, options) => vault.write('auth/token/revoke-self', {}, options);
     await client.call(command, { token, signal, operation: 'login' });
   } catch (error) {

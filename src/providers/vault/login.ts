@@ -144,7 +144,7 @@ function appRole(auth: Auth<'appRole'>, context: LoginContext): Prepare {
 /**
  * Returns a function that returns the secret ID. It unwraps the wrapping token only once, because the token works only
  * once, but several logins need the secret ID. It keeps the secret ID in memory, even if the token is removed after its
- * use. It unwraps another token at the same location.
+ * use. If another token appears at the same location, the function unwraps this token too.
  */
 function unwrappedOnce(auth: Auth<'appRole'>, { address, namespace, client, credential }: LoginContext) {
   // The location includes the server, because the secret ID may be sent only to the server that issued it.

@@ -67,7 +67,7 @@ function missing(detail: string): AppError {
 }
 
 /**
- * Whether a 404 contains no further information. This is the response for a path that does not exist. For a wrong
+ * Whether a 404 contains no further information. Vault sends such a 404 for a path that does not exist. For a wrong
  * mount, namespace or engine version, Vault adds texts to `errors` or `warnings`.
  */
 export function isBare404(answer: Answer): boolean {

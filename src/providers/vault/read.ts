@@ -56,7 +56,7 @@ async function readVersion2(
   const currentVersion = numberOf(member(data, 'metadata', 'version'));
   if (value?.kind !== 'object' || currentVersion === undefined) {
     await store.confirmMount(signal); // the secret may be a version 1 secret whose key starts with `data/`
-    // The server allows `null` as the value of a secret. This is neither a deleted secret nor an empty one.
+    // The server allows `null` as the value of a secret. Such a secret is neither deleted nor empty.
     if (value?.kind === 'null' && currentVersion !== undefined)
       throw new AppError('NOT_AN_OBJECT', { detail: 'the secret is `null`' });
     throw badAnswer('a secret without data or version');

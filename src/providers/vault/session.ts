@@ -55,7 +55,7 @@ const CREDENTIAL_CHECK_MS = 10_000;
 const LOCKOUT = { attempts: 2, waitMs: 45 * 60_000 };
 /** The result of a token check is used for this long. */
 const VERDICT_MS = 5_000;
-/** A new token counts as valid for this long if it has no permission that would prove it. */
+/** A new token counts as valid for this long if it has no permission that would prove its validity. */
 const UNPROVABLE_VERDICT_MS = 60_000;
 const MIN_RENEWAL_MS = 1_000;
 
@@ -205,7 +205,7 @@ class VaultSession implements Session {
     }
   }
 
-  /** Returns how often the server refused the credentials in a row. @throws AppError If it must not be tried again. */
+  /** Returns how often in a row the server refused the credentials. @throws AppError If a login must wait. */
   async #timesRefused(): Promise<number> {
     const last = this.#refusedLogin;
     if (last === undefined) return 0;

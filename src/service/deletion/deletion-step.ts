@@ -29,7 +29,7 @@ export interface DeletionInputs {
   readonly isProposed: (desired: DesiredTarget) => boolean;
   /** Whether no run has decided on the target since this process started. */
   readonly isUndecided: (desired: DesiredTarget) => boolean;
-  /** Called for a target whose deletion was proposed or held and is no longer needed. */
+  /** Called for a target if its deletion was proposed or held and is no longer needed. */
   readonly onWithdrawn: (desired: DesiredTarget) => void;
   /** Returns the target's metadata from the watch. */
   readonly meta: (id: TargetId) => SecretMeta | undefined;
@@ -86,7 +86,8 @@ export class DeletionStep {
   /** Runs one job at a time, because both kinds decide on the same targets. */
   readonly #inTurn = createSerialExecutor();
   /**
-   * Progress callbacks of the running job and of the job that waits for it. Each step counts as progress of both jobs.
+   * The progress callbacks of the running job and of the job that waits for the running one. Each step counts as
+   * progress of both jobs.
    */
   readonly #beats = new Set<{ readonly beat: () => void }>();
   /** The number of the last requested orphan check, and of the last completed one. */
@@ -176,7 +177,10 @@ export class DeletionStep {
     }
   }
 
-  /** Returns the delay until the next orphan check, `undefined` for none, or `undecided`. */
+  /**
+   * Returns the delay until the next orphan check, or `undefined` if none is needed. Returns `undecided` if the
+   * configuration changed before a decision.
+   */
   async #decide(job: Job, includeOrphans: boolean): Promise<number | 'undecided' | undefined> {
     const { contexts, clock, tracer, destroy, onOutcome, replicasAgree } = this.#deps;
     const check = this.#requestedCheck;
@@ -195,7 +199,7 @@ export class DeletionStep {
     if (!includeOrphans) return undefined;
     this.#completedCheck = check;
     this.#forgetReleased(outcomes);
-    // An orphan has no job of its own that would retry the deletion.
+    // Schedule another orphan check after a failed deletion, because an orphan has no job of its own that would retry.
     const hasFailed = outcomes.some(
       (outcome) => outcome.error?.isTransient === true && !this.#isDesired(outcome),
     );

@@ -19,8 +19,8 @@ export function createUnreadableOrphans(logger: Logger): UnreadableOrphans {
       for (const { what, error } of unseen)
         if (!logged.has(what)) logger.warn('an orphaned target could not be checked', { name: what, error });
       logged = new Set(unseen.map(({ what }) => what));
-      // Errors that are not transient need an operator. The next orphan check reads those targets again. It runs hourly
-      // and after each configuration change.
+      // Errors that are not transient need an operator. The next orphan check reads the affected targets again. Orphan
+      // checks run hourly and after each configuration change.
       if (!unseen.some(({ error }) => error.isTransient)) {
         retries = 0;
         return undefined;

@@ -47,8 +47,8 @@ interface Recent {
  * Queues the targets that a hint may concern. The first hint for a key queues these targets immediately. Further hints
  * within the quiet time cause one check when the quiet time ends, so a check always follows the last hint.
  *
- * A check that finds the old version is not repeated. A store may send an event before the new value is readable. Then
- * the next sweep finds the new value. This case is rare, and a second check after each hint would double the reads.
+ * A check that finds the old version is not repeated. A store may send an event before the new value is readable. In
+ * this rare case, the next sweep finds the new value. A second check after each hint would double the reads.
  */
 export class Hints implements Disposable {
   readonly #deps: HintsDeps;

@@ -2,9 +2,9 @@ import type { SyncContext } from '../../reconcile/context.ts';
 import type { Loop } from './loops.ts';
 
 /**
- * Counts answers from stores as progress of the jobs that wait for them. A store may need longer than the deadline for
- * all keys of a target. The answer counts for every waiting job, because reads are shared and another job may have
- * started the read.
+ * Counts answers from stores as progress of the jobs that wait for them. Without this, a job could look stalled,
+ * because a store may need longer than the deadline for all keys of a target. An answer counts for every waiting job,
+ * because reads are shared and another job may have started the read.
  */
 export interface StoreProgress {
   /** Records that a request to the store has ended, successfully or not. */
@@ -40,7 +40,7 @@ export function createStoreProgress(now: () => number): StoreProgress {
   };
 }
 
-/** Wraps a context so that answers from stores count as progress while a call waits for them. */
+/** Wraps a context: while a call waits for answers from stores, each answer counts as progress. */
 export function withStoreProgress(context: SyncContext, begin: () => () => void): SyncContext {
   const whileWaiting = async <T>(ask: () => Promise<T>): Promise<T> => {
     const end = begin();

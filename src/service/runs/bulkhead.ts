@@ -16,7 +16,7 @@ export interface BulkheadOptions {
 /** Delay in milliseconds until the job runs again; `undefined` for no further run. */
 type RetryAfter = number | undefined;
 
-/** A job that would wait longer returns to the queue, because it occupies a worker slot while it waits. */
+/** A job that would wait longer than this returns to the queue, because a waiting job occupies a worker slot. */
 const MAX_WAIT_MS = 1_000;
 const MIN_RETRY_MS = 500;
 /** Upper bound of a retry delay, because the compartment may become faster. */
@@ -67,7 +67,7 @@ class Compartment {
   #running = 0;
   /** Moving average of the time between two completed jobs. `undefined` before the second one. */
   #paceMs: number | undefined;
-  /** When the compartment last completed a job. Before the first one, when the compartment was created. */
+  /** When the compartment last completed a job, or was created if it has completed none. */
   #progressAt: number;
   #hasCompleted = false;
 
@@ -80,7 +80,7 @@ class Compartment {
     return this.#running === 0;
   }
 
-  /** Waits for capacity. Resolves with false if the job must retry later. */
+  /** Waits for capacity. Resolves with false if the job must return after a delay. */
   async acquire(reason: Reason): Promise<boolean> {
     const { concurrency, maxQueued, wake = startBackgroundTimer } = this.#options;
     if (this.#running < concurrency) {

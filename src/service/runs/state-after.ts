@@ -49,7 +49,8 @@ export function stateAfter(
     alive: alive || (error?.code === 'CLUSTER_UNAVAILABLE' && before?.alive === true),
     ...(drifted ? { drifted } : {}),
     ...(isContestOngoing ? { contestedUntil: endedAt + desired.mapping.refreshMs } : {}),
-    // A target that is already held stays held until the deletion step decides again. It does not count as proposed.
+    // A target that is already held stays held until the deletion step decides again. So the target does not count as
+    // proposed.
     ...(proposal === undefined || (before?.kind === 'held' && !before.proposed) ? {} : { proposed: true }),
     ...(pinned === undefined ? {} : { pinned }),
     ...(resourceVersion === undefined ? {} : { resourceVersion }),
@@ -80,7 +81,7 @@ export function stateWithoutOutcome(
     error: error.toJSON(),
     person: false,
     failures: 0,
-    // The queue retries the job. This time matters only if the queue loses the job.
+    // Normally the queue retries the job. The time set here matters only if the queue loses the job.
     retryAt: endedAt + NO_OUTCOME_RETRY_MS,
     ...(okAt === undefined ? {} : { okAt }),
     // A previous process may have held the target. Mark the target as undecided, because the brake must count a held

@@ -108,13 +108,14 @@ export class TargetRunner {
   }
 
   /**
-   * Returns the time after which a run must read its values: the end of the target's last run. Values read earlier may
-   * be older than the content that the last run wrote.
+   * Returns the time after which a run must read its values: the end of the target's last run. Values that were read
+   * before this time may be older than the content that the last run wrote.
    */
   #readAfter(desired: readonly DesiredTarget[]): number {
     const { states, clock } = this.#deps;
     const ended = desired.map(({ mapping, id }) => states.get(mapping.name, id)?.endedAt ?? 0);
-    // A time in the future shows that the clock was set back. Ignore it, because no context is newer.
+    // A time in the future shows that the clock was set back. Ignore such a time, because no value could be read after
+    // it.
     const now = clock.now();
     return Math.max(0, ...ended.filter((at) => !isInFuture(at, now)));
   }
@@ -213,8 +214,8 @@ export class TargetRunner {
   }
 
   /**
-   * Whether the target was added while the service was running, and is not written yet. The audit may contain earlier
-   * Secrets with the same name, but the absence of the new Secret is not drift.
+   * Whether the target was added while the service was running, and is not written yet. The audit may contain an
+   * earlier Secret with the same name. Even then it is not drift if the new Secret does not exist.
    */
   #isNeverWritten(desired: DesiredTarget): boolean {
     const { snapshot, states } = this.#deps;
@@ -227,8 +228,8 @@ export class TargetRunner {
 
   /**
    * Returns how long a Secret must not be repaired after a replica with another configuration wrote it. That
-   * configuration may be newer and reach this replica soon. A repair before that would restart pods twice. If the
-   * newest configuration is invalid in this replica, the wait continues.
+   * configuration may be newer and reach this replica soon. If the Secret were repaired before then, pods would restart
+   * twice. If the newest configuration is invalid in this replica, the wait continues.
    */
   #otherConfigWait({ desired: { mapping, id }, startedAt }: Run): number {
     const { states, isBehind } = this.#deps;

@@ -1,8 +1,8 @@
 import type { Clock } from '../../core/clock.ts';
 
 /**
- * Hands a job back to the queue if this process does not know its subject, for up to two minutes. Such a job may belong
- * to a newer configuration or release in another replica.
+ * Returns an unknown job to the queue for up to two minutes. The subject of an unknown job is not in the configuration
+ * of this process: it may belong to a newer configuration or release in another replica.
  */
 export interface UnknownJobs {
   /** Returns the delay until the job runs again, or `undefined` if it is dropped after two minutes. */
@@ -27,8 +27,8 @@ export function createUnknownJobs({
   const isExpired = (at: number): boolean => Math.abs(clock.now() - at) > HAND_BACK_FOR_MS;
   return {
     handBack(subject) {
-      // If a job has not returned for this long, another replica took it. A new job for the same subject then starts a
-      // new period.
+      // If a job has not returned for this long, another replica took it. The two minutes of a new job for the same
+      // subject then start with that job.
       for (const [name, { last }] of seen) if (isExpired(last)) seen.delete(name);
       const last = clock.now();
       const { since } = seen.get(subject) ?? { since: last };

@@ -21,7 +21,7 @@ export type Finding =
 export interface CheckReferencesDeps {
   readonly context: SyncContext;
   readonly ages: Pick<SourceAges, 'note'>;
-  /** Whether listing versions costs less than reading. */
+  /** Whether listing the versions of a store costs less than reading them. */
   readonly tellsVersions: boolean;
   /** Called after each step. */
   readonly onProgress: () => void;
@@ -36,8 +36,8 @@ const FIRST_READ_BATCH = 5;
 const READ_BATCH_BYTES = 4 * 2 ** 20;
 
 /**
- * Checks the given references. Returns the findings by `refId`. Uses listed versions if that costs less, and reads the
- * other references.
+ * Checks the given references. Returns the findings by `refId`. Lists the versions of a store if a list costs less than
+ * reads. Reads the references that are not listed.
  */
 export async function checkReferences(
   store: string,

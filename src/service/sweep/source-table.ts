@@ -13,7 +13,7 @@ export interface SourceCheck {
   readonly isChanged: boolean;
   /** Whether the version is the same as before although the value differs. */
   readonly isVersionReused: boolean;
-  /** Whether this process had no earlier finding of the reference. */
+  /** Whether this is the first finding of the reference in this process. */
   readonly isFirst: boolean;
   readonly text: string;
   /** Fingerprint of the last value read. */

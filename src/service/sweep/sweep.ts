@@ -23,7 +23,7 @@ export interface SweepDeps {
   readonly ages: Pick<SourceAges, 'note'>;
   /** Returns the targets for which the audit contains a new pin. */
   readonly findPins: () => Promise<readonly TargetId[]>;
-  /** Whether listing a store's versions costs less than reading. */
+  /** Whether listing the versions of a store costs less than reading them. */
   readonly tellsVersions: (store: string) => boolean;
   /** Whether the store is unreachable. */
   readonly isDown: (store: string) => boolean;
@@ -52,8 +52,9 @@ export type SweepShard = (
 const FORGET_AFTER_INTERVALS = 3;
 
 /**
- * Creates the check of one shard of a store. It lists versions if that costs less, and reads the other references once.
- * The resync then adds jobs for the targets whose sources have changed, and their runs decide whether to write.
+ * Creates the check of one shard of a store. The check lists versions if a list costs less than reads, and reads the
+ * other references once. The resync then adds jobs for the targets whose sources have changed, and their runs decide
+ * whether to write.
  */
 export function createSweep({ snapshot, states, sources, resync, clock, ...deps }: SweepDeps): SweepShard {
   let cleanedUpFor: ConfigSnapshot | undefined;

@@ -152,7 +152,7 @@ class ScopeWatch implements AsyncDisposable {
   readonly #stopExpecting: () => void;
   readonly #loop: Loop;
   readonly #watch: AsyncDisposable;
-  /** The names of the other Secrets that exist. */
+  /** The names of the Secrets that exist but are not wanted. */
   readonly #others = new Set<string>();
   #names: ReadonlySet<string>;
   #isListed = false;
@@ -174,8 +174,8 @@ class ScopeWatch implements AsyncDisposable {
   }
 
   /**
-   * Continues with other wanted Secrets. Returns false if one of them exists but was not wanted before. Its metadata
-   * was not kept, so a new watch must list it.
+   * Continues with other wanted Secrets. Returns false if one of them exists but was not wanted before. The metadata of
+   * such a Secret was not kept, so a new watch must list it.
    */
   select(names: ReadonlySet<string>): boolean {
     if (!names.isDisjointFrom(this.#others)) return false;

@@ -18,7 +18,8 @@ describe('SQS events under random faults', () => {
       // A short visibility timeout: a message that could not be removed is delivered again within the test.
       server.hiddenMs = 2_000;
       const open = () => openMessageQueue(parse({}), server.queueUrl, testDeps({ env: ENV }));
-      // A small fixed jitter. After several losses in a row, the longest wait would otherwise be half a minute.
+      // A small fixed jitter. With the usual jitter, the longest wait after several losses in a row would be half a
+      // minute.
       const random = () => 0.2;
       const start = (name: string) =>
         startSqsIntake(

@@ -46,7 +46,7 @@ const CANNED: Partial<Record<Fault, () => Canned>> = {
   'invalid JSON': () => ({ status: 200, body: '{"value":"mArKeR-53cr3t-vAluE"' }),
 };
 
-/** Sends an answer, or what the fault makes of it. */
+/** Sends an answer. A fault can replace or change the answer. */
 export async function deliver(reply: Reply, fault: Fault | undefined, exchange: Exchange): Promise<void> {
   const canned = fault === undefined ? reply : CANNED[fault]?.();
   if (canned !== undefined) return sendCanned(exchange.outgoing, { type: JSON_TYPE, ...canned });

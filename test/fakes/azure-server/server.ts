@@ -8,13 +8,13 @@ import { createLogin, type Login, TENANT } from './login.ts';
 import { createObjects, type Objects } from './objects.ts';
 import { answerVault, type Cer, failure, type Jwk, type Reply } from './vault.ts';
 
-/** The part of the fake that receives a request. Faults can be limited to it. */
+/** The part of the fake that receives a request. A fault can be limited to one part. */
 export type Service = 'vault' | 'authority' | 'identity';
 
 /**
  * A fake of Azure Key Vault and of its login authority, Microsoft Entra ID. Both use HTTPS with certificates from a
- * test CA. The fake also serves a managed identity endpoint over HTTP. It supports only the requests that secretbridge
- * sends.
+ * test CA. The fake also serves a managed identity endpoint over HTTP. The fake supports only the requests that
+ * secretbridge sends.
  */
 export interface AzureServer extends AsyncDisposable {
   /** The address of the vault. */

@@ -119,7 +119,7 @@ mappings:
       'node_modules/bowser/package.json: ./README.md',
       'node_modules/js-yaml/package.json: ./dist/browser/js-yaml.esm.min.mjs',
       'node_modules/js-yaml/package.json: ./dist/browser/js-yaml.umd.min.js',
-      // This optional dependency is absent, because only development packages install it.
+      // This optional dependency is absent, because only packages for development need it.
       'node_modules/node-gyp-build-optional-packages/node-gyp-build.js: detect-libc',
     ]);
   });

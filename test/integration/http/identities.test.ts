@@ -65,7 +65,7 @@ it("identifies the holder of a token, and checks the holder's role through the A
   for (const role of [undefined, ...ROLES]) {
     const token = await (await createPerson(setup.real.namespace, role))('secretbridge');
     const rank = role === undefined ? -1 : ROLES.indexOf(role);
-    // The authorizer receives a new binding through a watch. It caches a denial for ten seconds.
+    // The authorizer receives a new binding through a watch. The authorizer caches a denial for ten seconds.
     await expect
       .poll(async () => (await setup.bench.get('/api/v1/status', token)).status, {
         timeout: 20_000,

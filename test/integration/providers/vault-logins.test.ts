@@ -141,7 +141,7 @@ describe('the login by ldap', () => {
   it('the LDAP login is untested, because OpenBao has no built-in LDAP method', async () => {
     const { bao } = await prepare();
     const answer = await bao.request('POST', `/v1/sys/auth/ldap-${randomUUID()}`, { type: 'ldap' });
-    // If this check fails, OpenBao supports LDAP. Then add LDAP to `LOGIN_METHODS`.
+    // If this check fails, the tested OpenBao supports LDAP. Then add LDAP to `LOGIN_METHODS`.
     expect(answer).toMatchObject({
       status: 400,
       body: { errors: ['plugin not found in the catalog: ldap'] },

@@ -32,7 +32,7 @@ describe('a job whose process was killed', () => {
     await using queue = await openQueue(server.address);
     await eventually(() => queue.health().state === 'up');
     await queue.add([job('a', 'event', 'one')]);
-    // Kill two processes of the job, because BullMQ would by default tolerate only one stall of a job.
+    // Kill two processes that run the job, one after the other. By default, BullMQ tolerates only one stall of a job.
     for (let time = 0; time < 2; time += 1) {
       const child = spawn(process.execPath, [CHILD, server.address], {
         stdio: ['ignore', 'pipe', 'inherit'],

@@ -45,7 +45,7 @@ it('runs the jobs that an earlier version left in Redis, and ignores all keys of
   await eventually(() => queue.health().state === 'up');
   const messages: unknown[] = [];
   queue.broadcast.subscribe((...message) => void messages.push(message));
-  // If a caller adds a job that an earlier version has delayed, the job starts.
+  // If a caller adds a job that an earlier version of the program has delayed, the job starts without the delay.
   await queue.add([job('late', 'event', 'new')]);
   const { seen, process, subjects } = recordingProcess();
   queue.start(process);

@@ -84,7 +84,7 @@ describe.each(['namespace', 'names'] as const)(
           outcome: 'ok',
         });
 
-      // The watch also reports our own writes. They must cause no further runs.
+      // The watch also reports our own writes. Our own writes must cause no further runs.
       const total = await served.metric(
         `secretbridge_sync_total{mapping="app",namespace="${world.ns('apps')}",outcome="unchanged"}`,
       );
@@ -131,7 +131,8 @@ describe('a service', () => {
     const { world, served } = scene;
     await within(10_000, () => expectValue(world, 'app', 'first'));
     const { metadata, data } = (await world.secret('app')) ?? {};
-    // While stopped, the service misses the deletion. It later receives the deletion and the creation as one change.
+    // The suspended service misses the deletion. When the service continues, it receives the deletion and the creation
+    // as one change.
     served.kill('SIGSTOP');
     await world.remove('app');
     const { labels, annotations } = metadata ?? {};
@@ -188,7 +189,7 @@ describe('a service', () => {
       }
       expect((await served.target('app'))?.state).toBe('contested');
     });
-    // If the other controller writes first, a repair does not count and the service retries it immediately.
+    // A repair does not count here if the other controller writes first. The service retries such a repair immediately.
     const repairs = async () =>
       (await world.records()).filter(
         ({ action, phase, outcome }) => action === 'repair' && phase === 'outcome' && outcome === 'ok',

@@ -101,7 +101,7 @@ describe('the service', () => {
     await using served = await world.serve();
     await within(15_000, async () => expect(await states(served)).toEqual(['synced']));
     const before = (await world.writes()).length;
-    // This repair proves that the watch has delivered all earlier writes.
+    // When this repair is visible, the watch has delivered all writes from before the repair.
     await world.patch('m3', { data: { A: base64('by hand') } });
     await within(15_000, () => expectValues(world, 'first'));
     await using livez = watchLiveness(served);

@@ -166,7 +166,7 @@ describe('Redis', () => {
     expect(await served.metric('secretbridge_engine_up')).toBe(0);
     expect(JSON.stringify(line)).toContain('engine.url');
     const status = await world.cli('status', '--server', served.address);
-    // A target that still waits for its first run counts as a transient failure.
+    // A target that still waits for its first run counts as a transient failure, so the exit code is 1.
     expect(status.code).toBe(1);
     expect(status.stdout).toContain('QUEUE_MISCONFIGURED');
     expect((await served.get('/readyz', '')).status).toBe(200);

@@ -8,7 +8,7 @@ import { base64, openWorld, type World, type WorldOptions } from './world.ts';
 interface Shape {
   /** The field `restart` of each mapping, as YAML. */
   readonly restart: string;
-  /** The number of mappings. They read the properties `p0`, `p1`, … of the key `app`. */
+  /** The number of mappings. The mappings read the properties `p0`, `p1`, … of the key `app`. */
   readonly mappings?: number;
   readonly window?: string;
   readonly atOnce?: number;

@@ -31,7 +31,7 @@ export interface KubernetesApi {
    * Returns a token of the account. Creates the account and its namespace when missing. A new account has no rights.
    */
   serviceAccountToken(account: ServiceAccount): Promise<string>;
-  /** Returns the path of a kubeconfig with such a token. The context uses the account's namespace. */
+  /** Returns the path of a kubeconfig with a token of the account. The context uses the namespace of the account. */
   serviceAccountKubeconfig(account: ServiceAccount): Promise<string>;
   /** Counts requests by the server's own metrics. Includes requests of all clients and of the server itself. */
   requestCounts(): Promise<RequestCounts>;

@@ -138,7 +138,7 @@ describe('version checks in AWS Secrets Manager', () => {
     const names = numbered('', 250).map((name) => `${name}/x`);
     for (const name of names) aws.server.store.put(name, 'x');
     const results = await aws.provider.versions(names.slice(-30));
-    expect(aws.sent()).toEqual(['ListSecrets', 'ListSecrets']); // Reading 30 secrets would also take two calls, so the list stops.
+    expect(aws.sent()).toEqual(['ListSecrets', 'ListSecrets']); // Reading the 30 secrets would also take two calls, so the list stops after two pages.
     expect(results.at(-1)).toEqual({ kind: 'unknown' });
   });
 

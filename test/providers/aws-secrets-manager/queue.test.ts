@@ -57,7 +57,7 @@ describe('an SQS queue', () => {
         );
     }
     expect(bodies).toEqual(Array.from({ length: 10 }, (_, n) => `${n}"`));
-    // After these ten messages, ten messages are requested at a time again.
+    // After these ten messages, the queue requests up to ten messages at a time again.
     for (let n = 0; n < 3; n += 1) fixture.sqs.send(`m${n}`);
     expect(await fixture.queue.receive(NEVER)).toHaveLength(3);
   });

@@ -203,7 +203,7 @@ describe('a batch read in AWS Secrets Manager', () => {
       error: { subject: 'store test-store, key kms', detail: expect.stringContaining('KMS') },
     });
     expect(aws.server.count('BatchGetSecretValue')).toBe(1);
-    expect(aws.server.count('GetSecretValue')).toBe(1); // Only the denied key was read again with a single read.
+    expect(aws.server.count('GetSecretValue')).toBe(1); // This single read repeats the read of the denied key.
     // A single read of each key returns the same result as the batch.
     for (const [index, key] of keys.entries())
       expect(codeOf(await aws.read(key))).toBe(codeOf(results[index]));

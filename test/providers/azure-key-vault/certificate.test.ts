@@ -63,7 +63,8 @@ describe('a chain of certificates', () => {
     const issued = own.issue().cert;
     for (const certificates of [issued + own.ca + root.ca, root.ca + issued + own.ca])
       expect(await chainOf(own.key + certificates, PEM_TYPE)).toBe(own.ca + root.ca + issued);
-    // If two certificates belong to this key, the one that has issued no other comes first.
+    // If two certificates belong to this key, the first one in the chain is the certificate that has issued no other
+    // certificate.
     const { cert, key } = own.issue();
     expect(await chainOf(key + own.ca + issued + cert, PEM_TYPE)).toBe(cert + own.ca + issued);
   });

@@ -16,7 +16,7 @@ describe('a search in Key Vault', () => {
     await using store = await openMany(60);
     store.server.secrets.put('other', 'x');
     expect((await store.provider.find({ path: 'n0', tags: {} })).length).toBe(60);
-    expect(store.sent().filter((line) => line === 'vault GET /secrets')).toHaveLength(4); // Three pages, and before them a first request without a token.
+    expect(store.sent().filter((line) => line === 'vault GET /secrets')).toHaveLength(4); // One request without a token is sent first, and then three requests for pages.
     expect(await store.provider.find({ path: 'n05', tags: {} })).toEqual(
       Array.from({ length: 10 }, (_, index) => `n05${index}`),
     );

@@ -289,7 +289,8 @@ describe('the checks of a Key Vault store', () => {
     store.server.deny(/secretbridge-check|GET \/secrets$/);
     const checks = await store.provider.check();
     expect(checks.map(({ name }) => name.replace(/:.*/, ''))).toEqual(['reach', 'login', 'read', 'list']);
-    // The permission to list only saves requests, so the checks pass without it.
+    // The permission to list is optional, because it only saves requests. The checks therefore pass without the
+    // permission.
     expect(checks.filter(({ error }) => error !== undefined)).toEqual([]);
     expect(checks.at(-1)).toMatchObject({ name: expect.stringContaining('not allowed'), saves: 'list' });
   });

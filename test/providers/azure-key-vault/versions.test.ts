@@ -22,7 +22,10 @@ import { CLIENT, CLIENT_SECRET, openAzure, openOn } from './harness.ts';
 const UNKNOWN = { kind: 'unknown' };
 const HOUR_MS = 3_600_000;
 
-/** Opens a vault whose secrets were written at the start of a second. They were read after the given time. */
+/**
+ * Opens a vault whose secrets were written at the start of a second. The process read the secrets `readAfterMs` after
+ * this time.
+ */
 async function openRead(count: number, readAfterMs = HOUR_MS) {
   const keys = Array.from({ length: count }, (_, index) => `n${String(index).padStart(3, '0')}`);
   const time = createManualTime();
@@ -97,7 +100,7 @@ describe('version checks in Key Vault', () => {
     await using test = await openRead(100);
     const few = test.keys.slice(90, 93);
     expect(await test.store.provider.versions(few)).toEqual([UNKNOWN, UNKNOWN, UNKNOWN]);
-    expect(test.store.sent()).toHaveLength(2); // The list stopped after two pages, because more pages would cost more than reading three keys. The store remembers this.
+    expect(test.store.sent()).toHaveLength(2); // The list stopped after two pages, because more pages would cost more than reading three keys. The store remembers that a list is too expensive for these keys.
     await test.store.provider.versions(few);
     expect(test.store.sent()).toEqual([]);
     expect(await test.store.provider.versions(test.keys)).toEqual(test.read);

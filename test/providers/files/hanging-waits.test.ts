@@ -129,8 +129,8 @@ describe('a hanging file system', () => {
     const reading = store.read(...KEYS).finally(() => {
       isRead = true;
     });
-    // Advance time only while a call waits for it. The real file system needs real time, so the time must not pass
-    // meanwhile.
+    // Advance the fake time only while a call waits for it. A call to the real file system takes real time, and the
+    // fake time must not pass during this call.
     while (!isRead)
       if (server.slowed > 0) await vi.advanceTimersByTimeAsync(5_000);
       else await new Promise((resolve) => setImmediate(resolve));

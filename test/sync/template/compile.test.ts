@@ -137,13 +137,14 @@ describe('template that cannot be parsed', () => {
     ['{% if not A | upcase %}yes{% endif %}', 1, 1, WHOLE],
     ['{% if B %}{% elsif A contains "b" | append: "c" %}yes{% endif %}', 1, 1, WHOLE],
     ['{% unless A == B | default: "b" %}yes{% endunless %}', 1, 1, WHOLE],
-    // These conditions look as if they also compared the second text.
+    // These conditions look as if they compared `A` with both texts. But a text or a number without an operator always
+    // counts as true.
     ['{% if A == "x" or "y" %}yes{% endif %}', 1, 1, ALWAYS],
     ['{% if A and "y" and B %}yes{% endif %}', 1, 1, ALWAYS],
     ['{% if B %}{% elsif A contains "x" or 5 %}yes{% endif %}', 1, 1, ALWAYS],
     ['{% unless A == "x" or not B or "y" %}yes{% endunless %}', 1, 1, ALWAYS],
     ['{% assign x = A == "x" or "y" %}{{ x }}', 1, 1, ALWAYS],
-    // The engine ignores the rest of a branch that it does not understand.
+    // If the engine does not understand a part of a branch, it ignores the rest of that branch.
     ['{% case A %}{% when "b" "a" %}yes{% endcase %}', 1, 13, '`"a"` is not understood here'],
     ['{% case A %}{% when "b" and "a" %}yes{% endcase %}', 1, 13, '`and "a"` is not understood here'],
     ['{% case A %}{% when "b", %}yes{% endcase %}', 1, 13, 'something is missing here'],
@@ -315,7 +316,7 @@ describe('property that JavaScript objects inherit', () => {
   ];
   const things = ['', 'A.', 'KEY.', 'o.', 'n.', 'l.', 'forloop.', 'o.__proto__.', 'KEY.__proto__.'];
 
-  // For a number, `valueOf` is an own property here, not an inherited one.
+  // In this template, `valueOf` of the number is an own property, so leave it out here.
   const paths = things
     .flatMap((thing) => names.map((name) => `${thing}${name}`))
     .filter((path) => path !== 'n.valueOf');
