@@ -160,7 +160,7 @@ describe('missing source', () => {
       await expectBack(world);
     });
 
-    it('a target without the keys of a missing source is created again if a crash interrupted its recreation after the deletion', async () => {
+    it('if a crash interrupts a recreation after the target was deleted, the next sync creates the target without the keys of the missing source', async () => {
       const world = await openRemoved('type: Opaque');
       await world.configure(mappings('type: example.com/new, recreate: true'));
       let dead = false;

@@ -298,7 +298,7 @@ describe('merge of a former instance', () => {
     },
   );
 
-  it('a merge that takes over a former merge adds an annotation of the current instance with the content of the former annotation', () => {
+  it('after the instance was renamed, a merge copies the annotation of the former instance name to the current instance name', () => {
     const input = renamed({ KEY: 'new' });
     const planned = plan(input);
     if (planned.kind !== 'merge') throw new Error(`it is ${planned.kind}`);

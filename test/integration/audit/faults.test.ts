@@ -279,7 +279,7 @@ describe('a store with exclusive work', () => {
     expect(await requests(store)).toHaveLength(3);
   });
 
-  it('exclusive work times out with BUSY_ELSEWHERE while exclusive work of this process or of another process runs', {
+  it('exclusive work times out with BUSY_ELSEWHERE if other exclusive work is already running, in this process or in another one', {
     tags: ['long'],
   }, async () => {
     await using database = await createDatabase(postgres());
