@@ -136,7 +136,7 @@ describe('checkpoint key', () => {
     );
   });
 
-  it('the file of the checkpoint key can contain earlier public keys after the key', async () => {
+  it('the checkpoint key file can also contain the public keys of replaced checkpoint keys', async () => {
     const old = generateKeyPairSync('ed25519').publicKey;
     const file = join(folder, 'mounted');
     await writeFile(file, `${fresh()}${pemOf(old)}`);

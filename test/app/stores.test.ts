@@ -310,7 +310,7 @@ describe('a refused login', () => {
     expect(setup.stores.state('a')).toMatchObject({ state: 'down', error: { code: 'ACCESS_DENIED' } });
   });
 
-  it('a login that lacked a credential is repeated by the next call', async () => {
+  it('the next call logs in again if a login failed because a credential was missing', async () => {
     await using setup = world('a');
     setup.failCreation(new AppError('CREDENTIAL_MISSING'));
     await expect(setup.stores.open('a')).rejects.toMatchObject({ code: 'CREDENTIAL_MISSING' });
@@ -444,7 +444,7 @@ describe('stores', () => {
     expect(setup.stores.state('a').lastSuccess).toBeUndefined();
   });
 
-  it('a provider that was opened before a reset still works afterwards', async () => {
+  it('a provider that was opened before a reset still works after the reset', async () => {
     await using setup = world('a');
     const provider = await setup.stores.open('a');
     setup.stores.reset('a');

@@ -21,7 +21,7 @@ const checkpoint = (sequence: number): Checkpoint => ({
 });
 
 describe('checkpoint file', () => {
-  it('a checkpoint file is created by the first write with access only for its owner, and later writes append to the file', async () => {
+  it('the first write creates a checkpoint file that only its owner can access, and later writes append to that file', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'state', 'checkpoints.jsonl');
     const location = fileLocation(path);
@@ -92,7 +92,7 @@ describe('checkpoint file', () => {
   });
 });
 
-it('a checkpoint location on standard output writes one line per checkpoint, and reads back as empty', async () => {
+it('a checkpoint location on standard output gets one line per checkpoint, and a read of that location returns no checkpoints', async () => {
   const lines: string[] = [];
   const location = stdoutLocation((line) => lines.push(line));
   await location.write(checkpoint(7));

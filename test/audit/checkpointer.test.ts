@@ -248,7 +248,7 @@ describe('audit store that lacks signed records', () => {
     expect(await fixture.prove()).toMatchObject({ ok: true, accepted: 2, sealed: { sequence: 17 } });
   });
 
-  it('a second loss of signed records is reported, although the lost sequence numbers were reused after the first loss', async () => {
+  it('a second loss of signed records is reported even if new records have reused the sequence numbers of the first loss', async () => {
     await using fixture = await truncated();
     {
       await using checkpointer = await fixture.open();

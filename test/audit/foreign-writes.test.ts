@@ -89,7 +89,7 @@ describe('foreignVersion', () => {
     expect(await foreignVersion()).toBe(before);
   });
 
-  it('foreignVersion reads the head once for all callers that arrive before the read, and never returns a state from before a call', async () => {
+  it('foreignVersion reads the head once for all callers that arrive before the read, and never returns a state that is older than the call', async () => {
     const { foreignVersion, head, other, looks: headReads } = open();
     const releaseHead = head.shut();
     const first = [foreignVersion(), foreignVersion()];

@@ -38,7 +38,7 @@ describe('parseAddress', () => {
     ['db', '?sslmode=verify-ca', {}, 'authority'],
     ['db', '?sslmode=verify-full&application_name=x&connect_timeout=5', undefined, 'name'],
   ])(
-    'parseAddress chooses, for the host %s, the parameters "%s" and `tls` %o, the TLS mode %s',
+    'given the host %s, the parameters "%s" and `tls` %o, parseAddress chooses the TLS mode %s',
     (host, query, tls, expected) => {
       expect(parse(`postgres://a:b@${host}/c${query}`, tls).tls).toBe(expected);
     },

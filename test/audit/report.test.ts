@@ -56,7 +56,7 @@ async function openStory() {
 const BY = { actor: { kind: 'operator', name: 'ann' }, requestId: 'r' } as const;
 
 describe('report', () => {
-  it('a report summarizes the reported period, and ignores earlier records', async () => {
+  it('a report summarizes the reported period, and ignores records from before that period', async () => {
     const { audit } = await openStory();
     await using _ = audit;
     const found = await report(audit, { since: at(9), until: at(13), ages: [] });

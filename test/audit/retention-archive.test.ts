@@ -62,7 +62,7 @@ describe('retention archive', () => {
     });
   });
 
-  it('a retention archive of another store is not overwritten, and then no record is pruned', async () => {
+  it('a retention archive of another store is not overwritten, and no record is pruned in that case', async () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     await mkdir(fixture.archive.path);

@@ -57,7 +57,7 @@ describe('after all records are pruned', () => {
     expect(world.story()[0]).toBe('create outcome db ok');
   });
 
-  it('the brake counts all deletions within its time window after a prune, because retention keeps records for longer', async () => {
+  it('after a prune, the brake still counts all deletions within its time window, because retention keeps records longer than that window', async () => {
     const world = await openWorld({ more: 'defaults: { onMappingRemoved: delete }' });
     await world.sync();
     await later(world);

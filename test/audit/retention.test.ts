@@ -70,7 +70,7 @@ describe('retention', () => {
     expect(await fixture.prove()).toMatchObject({ ok: true });
   });
 
-  it('retention keeps an old record that follows a younger record after the clock was set back', async () => {
+  it('retention keeps an old record if a younger record precedes it, which happens after the clock was set back', async () => {
     await using fixture = await openRetention();
     const last = await fixture.append(0);
     await fixture.append(15);

@@ -172,7 +172,7 @@ describeInChromium('the dashboard (as an operator)', (visit) => {
     expect(await rows.count()).toBe(500);
   });
 
-  it('delays the automatic refresh until a sync has ended and the user could read the result', async () => {
+  it('delays the automatic refresh while a sync runs, and until the user had time to read its result', async () => {
     const gate = Promise.withResolvers<void>();
     let targets = STATUS.targets;
     let syncCalls = 0;

@@ -80,7 +80,7 @@ describeInChromium('the web page', (visit) => {
     expect(torn).toEqual([]);
   });
 
-  it('shows a target that has not synced since the start', async () => {
+  it('shows a target that has not been synced since the service started', async () => {
     const { status, ...rest } = typical();
     const targets = [target('db', 'apps', 'db', { lastSuccess: null, staleSeconds: null })];
     await using tab = await visit({
@@ -135,7 +135,7 @@ describeInChromium('the web page', (visit) => {
     }
   });
 
-  it('the page needs no horizontal scrolling at any width', { tags: ['long'] }, async () => {
+  it('the page needs no horizontal scrolling, whatever the width of the window is', { tags: ['long'] }, async () => {
     const { entries, ...rest } = typical();
     // The longest error code and the longest action.
     const failed = { outcome: 'failed', code: 'CLUSTER_UNAVAILABLE', action: 'configure' } as const;

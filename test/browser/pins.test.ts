@@ -64,7 +64,7 @@ describeInChromium('the controls for rollback and unpin', (visit) => {
     expect(tab.complaints).toEqual([]);
   });
 
-  it('shows no rollback button on a record that contains no version of a written value', async () => {
+  it('shows the rollback button only on a record that contains the version of a written value', async () => {
     await using tab = await visit({ role: 'operator' });
     for (const [at, what] of [
       ['/records/12', 'an intent'],

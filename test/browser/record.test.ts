@@ -38,7 +38,7 @@ describeInChromium('the record view', (visit) => {
     expect(await page.getByLabel('every 30 s').isVisible()).toBe(false);
   });
 
-  it('shows the time in the local time zone, and in UTC as a tooltip', async () => {
+  it('shows the time in the local time zone, and shows the UTC time in a tooltip', async () => {
     await using tab = await visit({ role: 'viewer', at: '/records/15' });
     const time = tab.page.locator('.current time');
     expect(await time.getAttribute('title')).toBe('2026-11-25 08:09:15 UTC');
@@ -64,7 +64,7 @@ describeInChromium('the record view', (visit) => {
     expect(await page.locator('#live').innerText()).toMatch(/Record 15 is reviewed/);
   });
 
-  it('flags a record although the user has entered no note', async () => {
+  it('flags a record even if the user enters no note', async () => {
     await using tab = await visit({ role: 'operator', at: '/records/8' });
     await tab.page.getByRole('button', { name: 'Flag' }).click();
     await tab.page.locator('#review .badge.warn').waitFor();
@@ -195,7 +195,7 @@ describeInChromium('the record view', (visit) => {
     );
   }
 
-  it('shows after a verification that the link to the removed records is not verified', async () => {
+  it('shows a warning if the verification could not check the link to the removed records', async () => {
     await using tab = await visit({ role: 'viewer' });
     await tab.page.route('**/verify', (route) =>
       route.fulfill({ json: { ok: true, records: 16, checkpoints: 0, from: 5, cutProved: false } }),

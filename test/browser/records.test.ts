@@ -234,7 +234,7 @@ describeInChromium('the list of records', (visit) => {
     }
   });
 
-  it('shows a note that the export contains fewer records than a search for a value', async () => {
+  it('warns that an export contains fewer records than the page shows if the user searches for a value', async () => {
     const note = 'The export contains only the records with the fingerprint itself';
     await using tab = await visit({
       role: 'viewer',

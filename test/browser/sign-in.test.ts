@@ -37,7 +37,7 @@ describeInChromium('the sign-in', (visit) => {
     expect(tab.complaints).toEqual([]);
   });
 
-  it('keeps the token only in memory, so a reload asks for the token again', async () => {
+  it('keeps the token only in memory, and asks for the token again after a reload', async () => {
     await using tab = await visit({ role: 'viewer', at: '/records' });
     const { page } = tab;
     const kept = await page.evaluate(() =>
@@ -88,7 +88,7 @@ describeInChromium('the sign-in', (visit) => {
     expect(session.requestCount()).toBe(1);
   });
 
-  it('starts only one session if the user signs in twice because the browser restored the page', async () => {
+  it('starts only one session if the browser restores the page after a sign-in and the user signs in a second time', async () => {
     await using tab = await visit();
     const { page } = tab;
     const requests: string[] = [];

@@ -69,7 +69,7 @@ it('`audit verify` explains that a filtered export has gaps', async () => {
 });
 
 describe('checkpoints of one-shot runs', () => {
-  it('a one-shot run writes its checkpoints at the end, in files next to the audit store that only their owner can access', async () => {
+  it('a one-shot run ends by writing its checkpoints next to the audit store, into files that only their owner can access', async () => {
     await using bench = await synced();
     const [line] = (await bench.read(CHECKPOINTS)).trim().split('\n');
     expect(JSON.parse(line ?? '')).toMatchObject({ instance: 'prod', sequence: 5 });
@@ -117,7 +117,7 @@ describe('checkpoints of one-shot runs', () => {
 });
 
 describe('audit verify', () => {
-  it('`audit verify` verifies a store, and reports up to which record checkpoints prove the log', async () => {
+  it('`audit verify` verifies a store, and reports the last record that a checkpoint covers', async () => {
     await using bench = await synced();
     expect(await verified(bench)).toMatchObject({ code: 0, ok: true, records: 5, checkpoints: 1 });
     const { stdout } = await bench.run('audit', 'verify');
@@ -191,7 +191,7 @@ describe('audit verify', () => {
     expect(verification.stderr).toContain('No checkpoint found in quiet.log.');
   });
 
-  it('`audit verify` verifies a complete or partial export with key and checkpoint files and without a configuration', async () => {
+  it('`audit verify` needs only key and checkpoint files, and no configuration, to verify a complete or partial export', async () => {
     await using bench = await synced();
     const lines = new DatabaseSync(join(bench.folder, STORE))
       .prepare('select record, hash from records order by sequence')

@@ -120,7 +120,7 @@ describe('audit review', () => {
     });
   });
 
-  it('`audit review` sends the review to the service named by `--server`, and skips reviews in a range', async () => {
+  it('`audit review` reviews a range of records through the service named by `--server`, and skips records that are reviews', async () => {
     await using service = await openService({
       'GET /api/v1/audit/records/2': { body: RECORD },
       'GET /api/v1/audit/records/3': { body: { ...RECORD, sequence: 3, action: 'review' } },

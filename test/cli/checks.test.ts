@@ -116,7 +116,7 @@ describe('rbac', () => {
     });
   });
 
-  it('`rbac` prints the objects of its YAML output as a list in its JSON output', async () => {
+  it('the JSON output of `rbac` is a list of the objects in its YAML output', async () => {
     await using bench = await openBench(KUBERNETES);
     const { json } = await bench.run('rbac', '--output', 'json');
     // kubectl reads YAML 1.1.

@@ -21,7 +21,7 @@ async function explained(bench: Bench, env: Readonly<Record<string, string>> = {
 const found = (key: string) => ({ store: 'local', key, state: 'found', version: expect.any(String) });
 
 describe('explain with a search', () => {
-  it('`explain` shows the keys that a search finds now, and earlier keys that no longer exist', async () => {
+  it('`explain` shows the keys that a search finds now, and the keys that the search found before but that no longer exist', async () => {
     await using bench = await openBench(HEAD + FLAGS);
     await bench.write('store/flags/a', '1');
     await bench.write('store/flags/b', '2');

@@ -63,7 +63,7 @@ it('`explain` reports a deleted target as drifted if the service has recorded th
   expect(await explained(bench)).toMatchObject({ exit: 4, state: 'drifted', code: 'DRIFTED' });
 });
 
-it('`explain` reports a target whose store is down as stale, or as failed if the target does not exist either', async () => {
+it('`explain` reports a target as stale if its store is down, and as failed if the target is also missing', async () => {
   await using bench = await synced();
   await rename(join(bench.folder, 'store'), join(bench.folder, 'away'));
   expect(await explained(bench)).toMatchObject({ exit: 1, state: 'stale', code: 'STORE_UNAVAILABLE' });
@@ -173,7 +173,7 @@ it('`explain` shows which source caused an error, and the error code of an absen
   expect(stdout).toContain('failed  local: db.json # x  PROPERTY_MISSING');
 });
 
-it('`explain` reports a target as stale if a recreation is due that needs no release, and `plan` reports an update', async () => {
+it('`explain` reports a target as stale, and `plan` reports an update, if a recreation is due and needs no release', async () => {
   const mapping = (name: string, more: string) => `
   - name: ${name}
     target: { namespace: apps${more} }

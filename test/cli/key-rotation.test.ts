@@ -54,7 +54,7 @@ describe('a rotation of the fingerprint key', () => {
     });
   });
 
-  it('a pinned target stays pinned after a rotation of the fingerprint key, and earlier records can be restored', async () => {
+  it('after a rotation of the fingerprint key, a pinned target stays pinned, and records from before the rotation can be restored', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     const first = String(await lastChange(bench));

@@ -34,7 +34,7 @@ const rollBack = (bench: Bench, to: number, ...args: readonly string[]): Promise
   bench.run('rollback', 'db', '--to', String(to), ...args);
 
 describe('rollback in this process', () => {
-  it('`rollback` restores the values of a record from the store, and later runs keep them', async () => {
+  it('`rollback` reads the versions of a record from the store and writes their values, and later runs keep these values', async () => {
     const { bench, first } = await openRotated();
     await using _ = bench;
     await put(bench, 'first');

@@ -152,7 +152,7 @@ describe('process', () => {
     },
   );
 
-  it('the process reports that the disk was full when it wrote the public key of checkpoints', async () => {
+  it('the process reports a full disk if the public key for checkpoints cannot be written', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     await writeFile(join(bench.folder, 'state/checkpoint.pub'), '\n'.repeat(2 ** 20));

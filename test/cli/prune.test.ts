@@ -154,7 +154,7 @@ describe('prune --server against a service with orphaned targets', () => {
     ]);
   });
 
-  it('`prune --server` does not repeat text of the request in answers', async () => {
+  it('answers to `prune --server` do not repeat text of the request', async () => {
     await using served = await startService(['one', 'two', 'three', 'four']);
     const { post } = served;
     for (const [path, status, body] of [

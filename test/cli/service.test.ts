@@ -377,7 +377,7 @@ describe('https', () => {
     expect(service.requests).toHaveLength(1);
   });
 
-  it('a command verifies other servers with the CAs of the system and NODE_EXTRA_CA_CERTS', async () => {
+  it('a command trusts the CAs of the system and of NODE_EXTRA_CA_CERTS for every server except the configured server', async () => {
     const issued = authority.issue({ names: ['127.0.0.1'] });
     await using service = await openService({ 'GET /api/v1/status': { body: WELL } }, issued);
     await using bench = await openBench();

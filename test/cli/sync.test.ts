@@ -351,7 +351,7 @@ refused   apps/theirs  mapping theirs
 });
 
 describe('an emptied configuration file', () => {
-  it('an emptied configuration file causes no deletion of the targets of its former mappings', async () => {
+  it('an emptied configuration file causes no deletion of the targets of the mappings that it contained before', async () => {
     const [first, ...more] = ['one', 'two', 'three'].map(
       (name) => `  - name: ${name}
     target: { namespace: apps }
@@ -371,8 +371,8 @@ describe('an emptied configuration file', () => {
   });
 });
 
-describe('a merge key with another value of another field manager', () => {
-  it('a merge key to which another field manager has given another value is refused, and a person must act', async () => {
+describe('a key that another field manager has set to a different value', () => {
+  it('the merge of a key is refused if another field manager has set the key to a different value, and a person must act', async () => {
     await using bench = await openBench(`${HEAD}mappings:
   - name: theirs
     target: { namespace: apps, mode: merge }
@@ -389,7 +389,7 @@ describe('a merge key with another value of another field manager', () => {
     expect(await bench.read('cluster/apps/theirs.yaml')).toBe(FOREIGN);
   });
 
-  it('a merge key is refused in the plan if an earlier mapping merges another value under the same key', async () => {
+  it('a plan refuses the merge of a key if a mapping earlier in the configuration merges a different value under this key', async () => {
     const merge = (name: string, property: string) => `  - name: ${name}
     target: { namespace: apps, secret: theirs, mode: merge }
     data:

@@ -73,7 +73,7 @@ describe('common options', () => {
     expect(stdout).toContain('more.yaml:1:17');
   });
 
-  it('the common options do not consume the arguments of the command that follows them', async () => {
+  it('common options before a command do not consume the arguments of that command', async () => {
     await using bench = await openBench();
     const { code, stdout } = await bench.run('--output', 'json', '--help');
     expect({ code, start: stdout.slice(0, 6) }).toEqual({ code: 0, start: 'Usage:' });

@@ -142,7 +142,7 @@ describe('an identity', () => {
   it.each([
     ['', { tokenFile: 'token' }],
     [' and takes precedence over an inline token', { tokenFile: 'token', token: 'ended' }],
-  ])('uses the token file beside the kubeconfig after this file has changed%s', async (_, user) => {
+  ])('the token file beside the kubeconfig is used with its new content%s', async (_, user) => {
     await using server = await startApiServer(user);
     const token = join(server.folder, 'token');
     await writeFile(token, 'first\n');
@@ -158,7 +158,7 @@ describe('an identity', () => {
   it.each([
     ['in its file', { tokenFile: 'token' }],
     ['in the kubeconfig', { token: 'first' }],
-  ])('uses a token that was changed %s, even if the clock was set back', async (_, user) => {
+  ])('uses the new token after the token was changed %s, even if the clock was set back', async (_, user) => {
     await using server = await startApiServer(user);
     const token = join(server.folder, 'token');
     await writeFile(token, 'first\n');
@@ -281,7 +281,7 @@ describe('an identity', () => {
     ['a missing file', { tokenFile: 'token' }],
     ['a file that is empty', { tokenFile: 'empty' }],
   ])(
-    'sends no anonymous request with %s, and loads the kubeconfig again for the next request',
+    'sends no anonymous request if the login is %s, and loads the kubeconfig again for the next request',
     async (_, user) => {
       await using server = await startApiServer(user);
       const { clock, advance } = withClock();

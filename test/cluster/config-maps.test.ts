@@ -84,7 +84,7 @@ describe('a ConfigMap', () => {
     await expect(maps().write(place, {}, undefined)).rejects.toMatchObject({ code: expected });
   });
 
-  it('rejects a response that is a login page or another kind of object', async () => {
+  it('rejects a response that is a login page or an object of a kind other than ConfigMap', async () => {
     server.answer(json(200, { kind: 'Secret' }));
     await expect(maps().read('bridge', 'proof')).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
     server.answer((_, response) => response.end('<html>s3cret</html>'));

@@ -35,7 +35,7 @@ const modeOf = async (path: string) => ((await stat(path)).mode & 0o777).toStrin
 
 describe('files of a directory cluster', () => {
   it.each(['EACCES', 'EPERM', 'EROFS'])(
-    'names file permissions instead of missing Roles as the cause of the system error %s',
+    'blames file permissions, and not missing Roles, for the system error %s',
     async (code) => {
       const work = () => Promise.reject(Object.assign(new Error('no'), { code }));
       const thrown = await withDiskErrors('team/app', work).catch((error: unknown) => error);
@@ -189,7 +189,7 @@ describe('a manifest that a person wrote', () => {
 });
 
 describe('the name of a Secret file', () => {
-  it('accepts a Secret name that is as long as a file name may be, and reports a longer name', async () => {
+  it('accepts a Secret name with the maximum length of a file name, and rejects a longer name', async () => {
     await using d = await open();
     const long = { ...id, secret: 's'.repeat(250) };
     await d.cluster.create(long, manifest());
@@ -264,7 +264,7 @@ describe('an unusable cluster path', () => {
     expect(await readdir(d.path)).toEqual([]);
   });
 
-  it('rejects a `secretRef`, because a directory cluster has no namespace of its own', async () => {
+  it('rejects a `secretRef`, because the bridge has no namespace of its own in a directory cluster', async () => {
     await using d = await open();
     expect(d.cluster.ownNamespace()).toBeUndefined();
     await expect(d.cluster.ownSecret('a', 'b')).rejects.toMatchObject({ code: 'CREDENTIAL_MISSING' });

@@ -175,7 +175,7 @@ describe('folders of a directory cluster', () => {
     await expect(d.cluster.list('team', label)).rejects.toMatchObject({ code: 'CLUSTER_UNAVAILABLE' });
   });
 
-  it('does not create a missing folder for the deletion of a Secret', async () => {
+  it('does not create a missing folder if a Secret in this folder is to be deleted', async () => {
     await using d = await open();
     await d.cluster.create(id, manifest());
     const live = await readNow(d.cluster, id);

@@ -80,7 +80,7 @@ describe('a Kubernetes token', () => {
     [201, { kind: 'TokenReview', status: { authenticated: true, user: {}, audiences: ['secretbridge'] } }],
     [500, status(500, 'InternalError', {}, 'marker.token')],
   ])(
-    'throws an error, instead of calling the token valid or invalid, if the response is %s %j',
+    'throws an error if the response is %s %j, instead of reporting the token as valid or invalid',
     async (code, body) => {
       await using server = await startApiServer();
       await using h = await open(server);
@@ -101,7 +101,7 @@ describe('a secretbridge role', () => {
     [{ allowed: false, denied: true }, false],
     [{ allowed: true, denied: true }, false],
   ])(
-    'grants the role only if the API server allows the access and does not deny it: %j',
+    'grants the role only if the access review is `allowed` and not also `denied`: %j',
     async (of, expected) => {
       await using server = await startApiServer();
       await using h = await open(server);

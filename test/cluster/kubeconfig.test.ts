@@ -39,7 +39,7 @@ const invalid = (detail: RegExp) =>
   expect.objectContaining({ code: 'CONFIG_INVALID', detail: expect.stringMatching(detail) });
 
 describe('the kubeconfig', () => {
-  it('uses the identity of the pod, and the namespace, CA and token file in the pod, if the program runs in a pod', async () => {
+  it('uses the identity, namespace and CA of the pod if the program runs in a pod', async () => {
     await using f = await folder();
     await f.write('pod/token', 't');
     await f.write('pod/namespace', 'bridge\n');

@@ -52,7 +52,7 @@ describe('a list', () => {
     ]);
   });
 
-  it('reads a list again from the first page, and drops the pages read so far, after the continue token expired', async () => {
+  it('starts a list again at its first page, without the pages read so far, after the continue token expired', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     inTurn(

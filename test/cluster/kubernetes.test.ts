@@ -94,7 +94,7 @@ describe('the response to a write', () => {
       json(201, { kind: 'Pod', apiVersion: 'v1', metadata: { name: MARKER } }),
       'CLUSTER_UNAVAILABLE',
     ],
-  ])('returns an error with a code, and without text from the server, for %s', async (_, answer, code) => {
+  ])('returns an error for %s that has a code and no text from the server', async (_, answer, code) => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(answer);
@@ -147,7 +147,7 @@ describe('the response to a write', () => {
     expect(await cluster.create(id, manifest())).toEqual({ kind: 'conflict' });
   });
 
-  it('accepts the response to a write with or without the values', async () => {
+  it('accepts the response to a write whether or not the response contains the values', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     const metadata = { name: 'app', namespace: 'team', uid: 'u1', resourceVersion: '8' };
@@ -267,7 +267,7 @@ describe('the response to a read', () => {
 });
 
 describe('the replacement of a Secret', () => {
-  it('replaces a Secret with the object that the client has read, including unknown fields', async () => {
+  it('keeps all fields that the client has read, including unknown fields, when it replaces a Secret', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     const metadata = {
@@ -296,7 +296,7 @@ describe('the replacement of a Secret', () => {
     });
   });
 
-  it('refuses to replace a Secret that another cluster client has read', async () => {
+  it('refuses to replace a Secret that this cluster client has not read itself', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(json(200, secret()));

@@ -45,7 +45,7 @@ it('the pool rejects a server with an unknown CA unless the connection settings 
   }
 });
 
-it('the pool opens a new tunnel if a proxy did not answer for the first tunnel', async () => {
+it('the pool opens a new tunnel if the proxy did not answer the request for the first tunnel', async () => {
   const own = createAuthority('own');
   const server = createServer(own.issue({ names: ['127.0.0.1'] }), (_, response) => response.end('ok'));
   const port = await listen(server);

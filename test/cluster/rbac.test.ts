@@ -98,7 +98,7 @@ describe('the RBAC permissions of a configuration', () => {
     }
   });
 
-  it('grants access by name to each workload that may be restarted, and to all workloads of a kind for a selector', () => {
+  it('grants access by name to each workload that may be restarted, and to all workloads of a kind if a selector chooses the workloads', () => {
     const targets = [
       {
         namespace: 'web',

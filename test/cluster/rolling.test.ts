@@ -103,7 +103,7 @@ const CASES: Record<WorkloadKind, Case[]> = {
 };
 
 describe.each(Object.keys(CASES) as WorkloadKind[])('a %s', (kind) => {
-  it.each(CASES[kind])('decides whether the workload is rolling if it %s: %s', (_, rolling, spec, status) => {
+  it.each(CASES[kind])('a rollout is in progress if the workload %s: %s', (_, rolling, spec, status) => {
     expect(isRolling(kind, item(spec, status))).toBe(rolling);
   });
 });

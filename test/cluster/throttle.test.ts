@@ -21,7 +21,7 @@ function paceAt(perSecond: number | undefined) {
   };
 }
 
-it('the throttle starts as many requests immediately as one second allows, and then spaces requests evenly', async () => {
+it('the throttle starts requests immediately up to the number allowed per second, and then spaces requests evenly', async () => {
   const { start, waits } = paceAt(10);
   await start(10);
   expect(waits).toEqual([]);
@@ -29,7 +29,7 @@ it('the throttle starts as many requests immediately as one second allows, and t
   expect(waits).toEqual([100, 200, 300]);
 });
 
-it('the throttle allows a burst again after a pause, but never more requests than one second allows', async () => {
+it('the throttle allows another burst after a pause, but no burst exceeds the number of requests allowed per second', async () => {
   const { start, waits, advance } = paceAt(10);
   await start(10);
   advance(3_600_000);

@@ -16,7 +16,7 @@ describe('targets of mappings', () => {
     ).toEqual(['a/own y', 'a/shared x', 'a/shared z', 'b/shared z']);
   });
 
-  it('a target is reported as desired only for its own mapping', () => {
+  it('a target is reported as desired only for the mapping that it belongs to', () => {
     const wants = desiredIndex(targetsOf(mappings));
     expect(wants('z', { namespace: 'b', secret: 'shared' })).toBe(true);
     expect(wants('y', { namespace: 'b', secret: 'shared' })).toBe(false);

@@ -55,7 +55,7 @@ describe('description of a configuration change', () => {
 });
 
 describe('records of configuration changes', () => {
-  it('a record of a configuration change that had to wait is written once, and in order, when the audit store works again', async () => {
+  it('configuration changes wait while the audit store is down, and are recorded once and in order when the store works again', async () => {
     const { audit, auditDoubt, records, notes } = open();
     audit.failure = new AppError('AUDIT_UNAVAILABLE');
     await records.configured('one');

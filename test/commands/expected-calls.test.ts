@@ -46,7 +46,7 @@ describe('estimate of the store requests', () => {
     },
   );
 
-  it('the estimate of store requests follows the observed sweeps', async () => {
+  it('before the first sweep, the estimate of store requests assumes the cheapest read strategy of store %s for %i keys', async () => {
     const { config, wanted } = await open(mapping('aws', 100));
     const taken = () => [{ way: 'batch' as const, keys: 100, calls: 5 }];
     expect(expectedCalls(config, wanted, { taken })).toEqual([

@@ -45,7 +45,7 @@ const annotations = (world: World) => objectIn(metadata(world), 'annotations') ?
 const data = (world: World) => objectIn(world.cluster.raw(APPS_DB) ?? {}, 'data') ?? {};
 
 describe('a recreated key whose versions restart at 1', () => {
-  it('a rollback to a version that a recreated key has replaced fails with VERSION_GONE', async () => {
+  it('a rollback fails with VERSION_GONE if the key of the recorded version was recreated after the record', async () => {
     const { world, changes } = await history(THREE);
     world.store.put('db', db('a Secret of another owner'), '1');
     await expect(rollBack(world, changes[0] ?? 0)).rejects.toMatchObject({ code: 'VERSION_GONE' });
@@ -54,7 +54,7 @@ describe('a recreated key whose versions restart at 1', () => {
     expect(annotations(world)).not.toHaveProperty('secretbridge.dev/pin');
   });
 
-  it('a recreated key whose versions restart at 1 does not change the data of a target that is already pinned', async () => {
+  it('a pinned target keeps its data if the key is recreated and its versions restart at 1', async () => {
     const { world, changes } = await history(THREE);
     await rollBack(world, changes[0] ?? 0);
     world.store.put('db', db('a Secret of another owner'), '1');
@@ -202,7 +202,7 @@ describe('a pinned target', () => {
     expect(data(world).PASSWORD).toBe(base64('first'));
   });
 
-  it('a pin applies to one target, and not to other targets of the mapping or to targets that are added later', async () => {
+  it('a pin applies to a single target, and to no other existing or new target of the mapping', async () => {
     const two = DB_ONLY.replace('namespace: apps', 'namespaces: [apps, web]');
     const { world, changes } = await history(THREE, { mappings: two });
     await rollBack(world, changes[0] ?? 0, 'apps');
@@ -308,7 +308,7 @@ describe('a merge into a Secret of another owner', () => {
 });
 
 describe('rollback', () => {
-  it('the run after a rollback that crashed at any step follows the last pin record', async () => {
+  it('if a rollback crashes at any step, the next run follows the last pin record', async () => {
     let steps = 1;
     let pinned = 0;
     for (let at = 1; at <= steps; at += 1) {

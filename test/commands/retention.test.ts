@@ -84,7 +84,7 @@ describe('retention in a service', () => {
     ]);
   });
 
-  it('a service removes no records without a configured retention, or after the retention was closed', async () => {
+  it('a service removes no records if no retention is configured, or if the service is ending', async () => {
     await using scene = await openRetention();
     await scene.append(0);
     await scene.append(20);

@@ -63,7 +63,7 @@ describe('an invalid configuration file', () => {
     expect(await messages(text)).toContainEqual(line);
   });
 
-  it('rejects a file that is too large before it is parsed', async () => {
+  it('rejects a file that is too large, without parsing the file', async () => {
     const lines = await messages('a'.repeat(10_000_000));
     expect(lines).toEqual([
       '1:1  CONFIG_INVALID: the file is too large: 9.5 MiB, at most 4 MiB are allowed; split it into several files',

@@ -185,7 +185,7 @@ describe('checks of a whole configuration', () => {
   it.each([
     'engine: { kind: redis, url: { env: A } }',
     'audit: { store: { kind: postgres, url: { env: A } } }',
-  ])('requires configured fingerprint keys, which all replicas can share, for %s', async (text) => {
+  ])('requires configured fingerprint keys for %s, because all replicas need the same keys', async (text) => {
     expect((await problems(text)).join('\n')).toContain('keys.fingerprint CONFIG_INVALID: is missing; with');
     expect((await problems(`${text}\nkeys: { fingerprint: [ { env: K } ] }`)).join()).not.toContain(
       'keys.fingerprint',

@@ -46,7 +46,7 @@ function startWatch(contents: Record<string, Content>, options: Partial<Credenti
 }
 
 describe('watched credentials', () => {
-  it('reports a credential to the component that uses it after each change, but not after the first read', async () => {
+  it('reports each change of a credential to the component that uses the credential, but does not report the first read', async () => {
     const contents: Record<string, Content> = { a: '1', s: '1' };
     await using watched = startWatch(contents);
     await watched.time.advance(1_000);
@@ -107,7 +107,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it('reads once a credential that several components use, and reports the credential to each component', async () => {
+  it('reads a shared credential once, and reports the credential to each component that uses it', async () => {
     const contents: Record<string, Content> = { a: '1' };
     const references = new Map([
       ['v', [file('a')]],
@@ -122,7 +122,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v', 'w']);
   });
 
-  it('does not report credentials after the first read under a new configuration', async () => {
+  it('does not report a credential when it is read for the first time under a new configuration', async () => {
     const contents: Record<string, Content> = { a: '1', b: '1' };
     let list = [file('a')];
     await using watched = startWatch(contents, { references: () => new Map([['v', list]]) });
@@ -164,7 +164,7 @@ describe('watched credentials', () => {
 });
 
 describe('the watched credentials of a section', () => {
-  it('returns all references that can change, and all files that the client library reads', () => {
+  it('returns all file and Secret references to credentials, and all files that the client library reads', () => {
     const section = {
       name: 'v',
       address: 'https://vault',

@@ -166,7 +166,7 @@ describe('an included file', () => {
     ]);
   });
 
-  it('rejects a second YAML document in an included file that adds a `stores` section', async () => {
+  it('rejects a second YAML document with a `stores` section in an included file', async () => {
     const loaded = await withTenant(`${mapping('one')}---\nstores: []\n`);
     expect(loaded.kind).toBe('invalid');
   });

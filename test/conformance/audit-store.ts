@@ -383,7 +383,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await running.unresolvedIntents(isOver)).toEqual([]);
     });
 
-    it('returns all attempts without an outcome for one request and one target, from every process', async () => {
+    it('returns the intents without an outcome that any process recorded for one request and one target', async () => {
       await using harness = await openHarness();
       const ended = await harness.open('a');
       const { requestId, namespace = '', secret = '' } = intent;
@@ -421,7 +421,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       ['namespace', { namespace: 'shop' }],
       ['secret', { secret: 'other' }],
       ['attempt', { attempt: 2 }],
-    ])('reports an intent as unresolved if the only outcome has a different %s', async (_, part) => {
+    ])('reports an intent as unresolved if no outcome has the %s of this intent', async (_, part) => {
       await using harness = await openHarness();
       const ended = await harness.open('a');
       await ended.append([intent, { ...outcome, ...part }]);

@@ -203,7 +203,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await h.raw(foreign(h))).toEqual(before);
   });
 
-  it('rejects a merge into an immutable Secret as IMMUTABLE, but allows new labels', async () => {
+  it('rejects a merge of keys into an immutable Secret (code IMMUTABLE), but allows a merge of labels', async () => {
     await using h = await open();
     await h.cluster.create(foreign(h), manifest({ immutable: true }));
     await expect(merge(h, { ours: '1' })).rejects.toMatchObject({ code: 'IMMUTABLE' });

@@ -58,7 +58,7 @@ export function describeRemove(open: () => Promise<ClusterHarness>): void {
     expect(await h.cluster.remove(fresh)).toEqual({ kind: 'removed' });
   });
 
-  it('lets only one of a removal and a replacement succeed if both run at the same time', async () => {
+  it('lets either a removal or a replacement succeed, but not both, if they run at the same time', async () => {
     await using h = await open();
     await h.cluster.create(app(h), manifest());
     const second = await h.another();

@@ -183,7 +183,7 @@ export function describeWatch(
     );
 
     it.runIf(recordsManagers)(
-      "reports no field of another writer's Secret, and no data that an adoption left unchanged, as ours (if the cluster records managers)",
+      "does not report a field as ours if it is in another writer's Secret, or if an adoption left it unchanged (if the cluster records managers)",
       async () => {
         await using h = await open();
         await h.put(app(h), { type: 'Opaque', data: { password: base64('theirs') } });
@@ -197,7 +197,7 @@ export function describeWatch(
     );
 
     it.runIf(kind === 'namespace')(
-      'reports keys that were merged into a Secret as keys of another writer (for a watch of a namespace)',
+      'reports a Secret with merged keys as changed by another writer (for a watch of a namespace)',
       async () => {
         await using h = await open();
         await h.put(foreign(h), { data: { theirs: base64('1') } });

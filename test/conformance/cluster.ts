@@ -203,7 +203,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect((await readNow(h.cluster, id)).type).toBe('example.com/own');
     });
 
-    it('refuses to change the type of a Secret as IMMUTABLE, and keeps the Secret', async () => {
+    it('refuses a new type of a Secret with the code IMMUTABLE, and keeps the Secret', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       const before = await h.raw(app(h));
@@ -213,7 +213,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(await h.raw(app(h))).toEqual(before);
     });
 
-    it('refuses new data and a new `immutable` flag of an immutable Secret as IMMUTABLE, but allows new labels', async () => {
+    it('refuses to change the data or the `immutable` flag of an immutable Secret (code IMMUTABLE), but allows new labels', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest({ immutable: true }));
       const live = await readNow(h.cluster, app(h));

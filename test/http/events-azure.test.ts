@@ -70,7 +70,7 @@ describe('Key Vault events in a request', () => {
     expect(events.submissions[0]?.hints).toHaveLength(1);
   });
 
-  it('Key Vault events become one hint for each changed key, with all names of the key', async () => {
+  it('Key Vault events become one hint for each changed key, with both the sent and the lower-case spelling of the key', async () => {
     await using events = await startEventTestServer();
     const named = (ObjectName: string) => event({ ...DATA, ObjectName });
     const { json } = await events.grid([named('a'), named('Cert-B'), named('a')]);

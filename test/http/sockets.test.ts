@@ -119,7 +119,7 @@ describe('a connection to the HTTP server', () => {
     ['with a token', '/api/v1/mappings/db/sync'],
     ['for an event', '/events/webhook/ci'],
   ])(
-    'a connection that the client closes before the body of a request %s arrives causes no error in the log',
+    'a connection causes no error in the log if the client closes it before the body of a request %s arrives',
     async (_, path) => {
       await using api = await startTestServer();
       const socket = await open(await api.server.listen(ANY));
@@ -150,7 +150,7 @@ describe('a connection to the HTTP server', () => {
     expect(head).toContain(`x-request-id: ${requestId}`);
   });
 
-  it('a connection counts toward the rate limit if its requests have no Host header', async () => {
+  it('requests without a Host header count toward the rate limit', async () => {
     await using api = await startTestServer({}, { requests: 3 });
     const socket = await open(await api.server.listen(ANY));
     const statuses: (string | undefined)[] = [];

@@ -105,7 +105,7 @@ describe('the verification of the audit log', () => {
     );
   });
 
-  it('concurrent callers share one verification of the audit log, and a caller after its end starts a new verification', async () => {
+  it('concurrent callers share one verification of the audit log, and the first call after this verification starts a new one', async () => {
     const audit = await filled(3);
     let walks = 0;
     const counted = {

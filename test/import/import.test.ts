@@ -46,7 +46,7 @@ describe('a ClusterExternalSecret', () => {
     },
   );
 
-  it('a ClusterExternalSecret whose selectors have no equivalent uses its current namespaces, or is reported as not converted', async () => {
+  it('a ClusterExternalSecret uses its current namespaces, or is reported as not converted, if its selectors have no equivalent', async () => {
     const spec = { externalSecretSpec: inner, namespaceSelectors: [{}, { matchLabels: { a: 'b' } }] };
     const now = await imported(VAULT, cluster(spec, { status: { provisionedNamespaces: ['x', 'y'] } }));
     expect(now.mapping?.target).toMatchObject({ namespaces: ['x', 'y'] });

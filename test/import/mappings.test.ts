@@ -364,7 +364,7 @@ describe('dataFrom', () => {
       'spec.dataFrom[0].sourceRef.generatorRef',
     ],
   ])(
-    'a part of an ExternalSecret without an equivalent is reported as not convertible: %j',
+    'a part of an ExternalSecret is reported as not convertible if it has no equivalent: %j',
     async (entry, at) => {
       const { report, mappings } = await from(entry);
       expect(mappings).toEqual([]);
@@ -461,7 +461,7 @@ describe('dataFrom by names below a path', () => {
 
   // These patterns can also match elsewhere in the name or in the path.
   it.each(['^dev/a(b)|v', '^dev/a|b', '^dev/?a', '^dev/*', '^de?v/a', '^de[v]', 'v', 'a$', '^dev.a'])(
-    'the user must check a search by names if its pattern can match elsewhere: %j',
+    'the user must check a search by names if its pattern does not clearly begin with the path: %j',
     async (regexp) => {
       const { mapping, report } = await find(regexp);
       expect(mapping?.dataFrom).toMatchObject([{ find: { path: 'dev/', name: regexp } }]);
@@ -505,7 +505,7 @@ describe('an ExternalSecret template', () => {
   const withTemplate = (template: object, sources: object = one) =>
     imported(VAULT, external({ ...sources, target: { template } }));
 
-  it('a template removes the sources from the Secret with the policy Replace, and keeps them with the policy Merge', async () => {
+  it('the sources of a template are removed from the Secret under the policy Replace, and kept under the policy Merge', async () => {
     const data = { url: 'pg://{{ .PASSWORD }}@h' };
     expect((await withTemplate({ data })).mapping?.template).toEqual({
       data: { url: 'pg://{{ PASSWORD }}@h' },
@@ -604,7 +604,7 @@ describe('an ExternalSecret template', () => {
     });
   });
 
-  it("a template that reads several objects renames the keys of these objects, so that they do not collide with the template's own keys", async () => {
+  it("a template that reads several objects renames the keys of these objects, so that they do not collide with the keys that the template writes", async () => {
     const dataFrom = [{ extract: { key: 'a' } }, { extract: { key: 'b' } }];
     const { mapping } = await withTemplate({ data: { user: '{{ .user }}!' } }, { dataFrom });
     expect(mapping?.dataFrom?.map(({ rename }) => rename)).toEqual([
@@ -627,14 +627,14 @@ describe('an ExternalSecret template', () => {
     [{ templateFrom: [{ configMap: { name: 'x', items: [] } }] }, 'spec.target.template.templateFrom'],
     [{ engineVersion: 'v1', data: { a: '{{ .a }}' } }, 'spec.target.template.engineVersion'],
   ])(
-    'a part of an ExternalSecret without an equivalent is reported as not convertible: %j',
+    'a part of an ExternalSecret is reported as not convertible if it has no equivalent: %j',
     async (template, at) => {
       const { report } = await withTemplate(template);
       expect(places(report('ExternalSecret', 'db'), 'lost')).toEqual([at]);
     },
   );
 
-  it('a template that is literal text is reported as a literal, and not as stored in another object', async () => {
+  it('a template that contains only literal text is reported as a literal, not as text that is stored in another object', async () => {
     const { report } = await withTemplate({ templateFrom: [{ literal: '{{ .key }}: x' }] });
     const [finding] = report('ExternalSecret', 'db')?.findings ?? [];
     expect(finding).toMatchObject({ level: 'lost', what: expect.stringContaining('`literal`') });

@@ -380,7 +380,7 @@ describe('an Azure store without a tenant or client id', () => {
 });
 
 describe('credentials', () => {
-  it('credentials in other namespaces must be copied once each, and the report describes how', async () => {
+  it('credentials in other namespaces than that of secretbridge must be copied once each, and the report describes how', async () => {
     const local = (namespace: string) => ({
       apiVersion: 'external-secrets.io/v1beta1',
       kind: 'SecretStore',

@@ -205,7 +205,7 @@ describe('a process with an open store', () => {
       undefined,
     ],
   ] as const)(
-    "prints no data that it sends, even with the vendor's logs enabled, and exits without help: %s",
+    "a process with an open store prints no data that it sends, even with the vendor's logs enabled, and exits by itself: %s",
     async (_, open, folder, schema, provider, vendor) => {
       await using store = await open();
       const { stdout, stderr } = await promisify(execFile)(

@@ -228,7 +228,7 @@ describe('a source reader', () => {
     expect(ended.slice(2)).toEqual(['ab rejected', 'b rejected']);
   });
 
-  it('writes a failed record again for the next caller, without reading again', async () => {
+  it('writes a failed record again for the next caller, without reading the reference again', async () => {
     const { reader, read, reads, recordedKeys } = readerWith({ recordings: [failing(), failing()] });
     const recorded = () => reader.recorded([at('a', 'x')]);
     for (const count of [1, 2]) {

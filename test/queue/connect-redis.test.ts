@@ -175,7 +175,7 @@ describe('Redis connection', () => {
     clients.close();
   });
 
-  it('a connection and its duplicate each reconnect once after each failover of their own master', async () => {
+  it('a connection and its duplicate each reconnect once after each failover of their master, and not after a failover of another master', async () => {
     await using server = await listenAsSentinel();
     const clients = await openClients(server.asAddress, () => undefined);
     const copy = clients.blocking().duplicate();

@@ -122,7 +122,7 @@ describe('brake', () => {
     expect((await world.sync()).summary).toMatchObject({ deleted: 1 });
   });
 
-  it('a plan shows exactly those deletions as held that the next run holds', async () => {
+  it('a plan shows as held exactly the deletions that the next run holds', async () => {
     const world = await synced(NAMES, 'onSourceMissing: delete');
     for (const name of ['one', 'two']) world.store.absent(name);
     await almostProve(world);
@@ -342,7 +342,7 @@ describe('held deletion', () => {
     });
   });
 
-  it('a held deletion can be released alone if the brake held several deletions, even in a run of only one mapping', async () => {
+  it('one of several held deletions can be released alone, even in a run of a single mapping', async () => {
     const world = await synced(['one', 'two', 'three'], 'onSourceMissing: delete');
     for (const name of ['one', 'two']) world.store.absent(name);
     await almostProve(world);
@@ -423,7 +423,7 @@ describe('orphaned target', () => {
     ['delete', 'remove', ''],
     ['update', 'merge', ', mode: merge'],
   ] as const)(
-    'an orphaned target has a record when the refusal of its deletion begins, changes and ends (%s by `%s`)',
+    'a refusal to delete an orphaned target is recorded when the refusal begins, changes and ends (%s by `%s`)',
     async (action, call, mode) => {
       const mappings = (names: readonly string[]) =>
         mappingsOf(names, 'onMappingRemoved: delete').replaceAll('apps }', `apps${mode} }`);

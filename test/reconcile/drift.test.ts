@@ -148,7 +148,7 @@ describe('replacement of a foreign Secret that contained merged keys', () => {
     return { world, news: () => world.story(length) };
   }
 
-  it('the replacement of a foreign Secret with merged keys is repaired, and the record of the repair shows no new content for pods', async () => {
+  it('the replacement of a foreign Secret with merged keys is repaired, and the record of the repair has equal values of `before` and `after`', async () => {
     const { world, news } = await openMerged();
     expect(await run(world)).toMatchObject({ kind: 'updated' });
     expect(dataOf(world)).toEqual({ THEIRS: base64('1'), USER: base64('ann') });

@@ -62,8 +62,8 @@ it('a renamed mapping takes over the merge that it made under its old name, and 
   expect((await world.sync()).targets).toMatchObject([{ kind: 'unchanged' }]);
 });
 
-describe('merge of a former instance', () => {
-  it('a merge of a former instance is taken over, and then follows its source', async () => {
+describe('merge made under an old instance name', () => {
+  it('a merge made under an old instance name is taken over, and then follows its source', async () => {
     const world = await openMerged();
     expect(await run(world, NEW)).toMatchObject({
       kind: 'updated',
@@ -78,7 +78,7 @@ describe('merge of a former instance', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('a merge of a former instance keeps every key after a crash at any step, even if the source has changed', async () => {
+  it('a merge made under an old instance name keeps every key after a crash at any step, even if the source has changed', async () => {
     const steps = crashAt(0);
     const first = await openMerged();
     first.store.put('token', 'rotated', '2');
@@ -107,7 +107,7 @@ describe('merge of a former instance', () => {
     }
   });
 
-  it('a merge of a former instance ends even if the old and the new field manager already share the keys', async () => {
+  it('a merge made under an old instance name ends even if the old and the new field manager already share the keys', async () => {
     const world = await openMerged();
     await run(world, { instance: 'new', formerInstances: [] });
     world.store.put('token', 'rotated', '2');
@@ -120,7 +120,7 @@ describe('merge of a former instance', () => {
     expect(await holders(world)).toEqual(TAKEN_OVER);
   });
 
-  it('a merge of a former instance is refused if the source of a key has changed and another field manager also holds this key', async () => {
+  it('a merge made under an old instance name is refused if the source of a key has changed and another field manager also holds this key', async () => {
     const world = await openMerged();
     const live = await world.cluster.read(ID);
     if (live === undefined) throw new Error('it is gone');
@@ -131,7 +131,7 @@ describe('merge of a former instance', () => {
     expect(dataOf(world)).toEqual(WITH('tok'));
   });
 
-  it('a merge of a former instance keeps the key of an optional source while the absence of this source is not proved', async () => {
+  it('a merge made under an old instance name keeps the key of an optional source while the absence of this source is not proved', async () => {
     const world = await openMerged();
     world.store.absent('other');
     expect(await run(world, NEW)).toMatchObject({ kind: 'failed', error: { code: 'SOURCE_ABSENT' } });

@@ -74,7 +74,7 @@ describe('reads of several Azure objects that share a name', () => {
     expect(await isProven('secret')).toBe(true);
   });
 
-  it('the absence of a specific version proves nothing about the current version, and the reverse is also true', async () => {
+  it('the absence of a specific version and the absence of the current version do not prove each other', async () => {
     const { read, isProven } = openRecord();
     const named = { version: '3' };
     await read('secret', ABSENT, 3, named);

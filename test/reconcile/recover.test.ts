@@ -98,7 +98,7 @@ describe('intent without an outcome after a crash', () => {
     expect(reads).toBeLessThanOrEqual(3);
   });
 
-  it('a change of only annotations without an outcome is recorded as applied only if the annotations were written', async () => {
+  it('an intent to change only annotations is recorded as applied only if the annotations were written', async () => {
     for (const [watch, outcome] of [
       [afterTheWrite, 'ok'],
       [failing('cluster.replace', dead), 'failed'],
@@ -157,10 +157,10 @@ describe('intent without an outcome after a crash', () => {
   });
 
   it.each([
-    ['is closed as applied', afterTheWrite, { outcome: 'ok', resourceVersion: '2' }],
-    ['is INTERRUPTED', failing('cluster.replace', dead), { outcome: 'failed', code: 'INTERRUPTED' }],
+    ['was applied', afterTheWrite, { outcome: 'ok', resourceVersion: '2' }],
+    ['was not applied', failing('cluster.replace', dead), { outcome: 'failed', code: 'INTERRUPTED' }],
   ])(
-    'an intent without an outcome %s, depending on whether the next change found and replaced the intended content',
+    'the next change of the same target shows that an intent without an outcome %s',
     async (_, stop, outcome) => {
       const world = await openDb();
       await world.sync();
@@ -176,10 +176,10 @@ describe('intent without an outcome after a crash', () => {
   );
 
   it.each([
-    ['is closed as applied', afterTheWrite, { outcome: 'ok', note: 'found after a crash, replaced since' }],
-    ['is INTERRUPTED', failing('cluster.replace', dead), { outcome: 'failed', code: 'INTERRUPTED' }],
+    ['was applied', afterTheWrite, { outcome: 'ok', note: 'found after a crash, replaced since' }],
+    ['was not applied', failing('cluster.replace', dead), { outcome: 'failed', code: 'INTERRUPTED' }],
   ])(
-    'an intent without an outcome %s, depending on whether the next change found the intended content, even after a manual edit',
+    'the next change of the same target shows that an intent without an outcome %s, even after a manual edit',
     async (_, stop, outcome) => {
       const world = await openDb();
       await world.sync();

@@ -164,7 +164,7 @@ describe('old target after a change of the mapping name', () => {
     },
   );
 
-  it('the old target of a renamed mapping is kept until all mappings have created their targets if its sources are unknown', async () => {
+  it('if the sources of the old target of a renamed mapping are unknown, the target is kept until all mappings have created their targets', async () => {
     const world = await synced(NAMES, 'onMappingRemoved: delete');
     world.cluster.edit({ namespace: 'apps', secret: 'one' }, (raw) => {
       const annotations = objectIn(objectIn(raw, 'metadata') ?? {}, 'annotations') ?? {};

@@ -289,7 +289,7 @@ describe('immutable target', () => {
     expect(await outcomes(world)).toEqual(['r unchanged']);
   });
 
-  it('an immutable target loses in a recreation the annotation in which `kubectl apply` saved old values', async () => {
+  it('the recreation of an immutable target removes the annotation in which `kubectl apply` saved old values', async () => {
     const world = await open([before]);
     await world.sync();
     const noted = { 'kubectl.kubernetes.io/last-applied-configuration': `{"data":{"K":"${base64('tok')}"}}` };

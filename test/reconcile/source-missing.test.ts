@@ -154,7 +154,7 @@ describe('missing source', () => {
       expect(dataOf(world)).toEqual({ A: base64('back'), B: base64('two') });
     }
 
-    it('a target without the keys of a missing source is created again if somebody deleted the target by hand', async () => {
+    it('if somebody deletes a target by hand, the next sync creates the target without the keys of the missing source', async () => {
       const world = await openRemoved('type: Opaque');
       world.cluster.forget(app);
       await expectBack(world);
@@ -173,7 +173,7 @@ describe('missing source', () => {
       await expectBack(world);
     });
 
-    it('a target without the keys of a missing source gets its merged keys again if the owner of the Secret replaced the Secret', async () => {
+    it('if the owner replaces a Secret with merged keys, the next sync merges all keys again except the keys of the missing source', async () => {
       const world = await openRemoved('mode: merge');
       world.cluster.put(app, { data: {} });
       await expectBack(world);

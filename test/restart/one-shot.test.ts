@@ -65,7 +65,7 @@ describe('restart that an earlier run left pending', () => {
     expect((await world.sync()).unrestarted).toEqual([]);
   });
 
-  it('a pending restart stays pending if the run is interrupted during other rollouts, and is listed in the report', async () => {
+  it('a pending restart stays pending if the run is interrupted during rollouts of other workloads, and is listed in the report', async () => {
     const workloads = createMemoryWorkloads();
     for (const name of ['web', 'api']) workloads.put({ kind: 'Deployment', namespace: 'apps', name });
     const mappings = MAPPING.replace('name: web }', 'name: web }, { kind: Deployment, name: api }');

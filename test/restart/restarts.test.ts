@@ -78,7 +78,7 @@ describe('content change', () => {
     },
   );
 
-  it('a content change restarts the workload after a crash before the outcome record, even if the next change has the same bytes', async () => {
+  it('a content change restarts the workload even if a crash prevented the outcome record and the next change has the same bytes', async () => {
     const fixture = await openRestartFixture();
     fixture.change('second');
     await expect(fixture.reconcile(crashAfter('cluster.replace'))).rejects.toThrow(Crash);
@@ -351,7 +351,7 @@ describe('budget', () => {
     expect(fixture.rollouts()).toHaveLength(2);
   });
 
-  it('the restart budget ignores a rollout ten minutes after the clock was set back to a time before its start', async () => {
+  it('if the clock is set back to a time before a rollout began, the restart budget ignores this rollout ten minutes later', async () => {
     const fixture = await open();
     await changed(fixture);
     await using restarts = await fixture.startRestarts();
@@ -557,7 +557,7 @@ describe('restart process', () => {
     expect(fixture.restartLog().filter((line) => line.startsWith('outcome'))).toHaveLength(2);
   });
 
-  it('the restart process ignores pending restarts of another instance in the same audit', async () => {
+  it('the restart process ignores pending restarts of another instance in the same audit store', async () => {
     const fixture = await openRestartFixture();
     await changed(fixture);
     await using process = await fixture.world.start();

@@ -205,7 +205,7 @@ describe('controller', () => {
     );
   });
 
-  it('queues the target of a mapping as soon as the other mapping no longer claims the same Secret', async () => {
+  it('queues the target of a mapping as soon as another mapping stops claiming the same Secret', async () => {
     const claiming = (name: string) => `
   - name: ${name}
     target: { namespaceSelector: { matchLabels: { ${name}: 'yes' } }, secret: db }

@@ -217,7 +217,7 @@ describe('a change with unknown result', () => {
     ]);
   });
 
-  it('a deletion with unknown result counts for the brake', async () => {
+  it('a deletion with unknown result counts toward the limit of the brake', async () => {
     const names = Array.from({ length: 10 }, (_, n) => `n${n}`);
     const mappings = names.map(
       (name) =>

@@ -160,7 +160,7 @@ describe('the rounds of a shard', () => {
   });
 });
 
-it('spread the reads of 10,000 references over the interval', () => {
+it('the shards of a configuration spread the reads of 10,000 references over the interval', () => {
   const refreshMs = 300_000;
   const many = Array.from({ length: 10_000 }, (_, index) =>
     wanted({ name: `m${index}`, refreshMs, data: { A: source({ key: `k${index}` }) } }),

@@ -30,7 +30,7 @@ function open() {
 }
 
 describe('sync contexts', () => {
-  it('sync contexts are shared within a request, and use only reads that are newer than the last run and the request of the target', async () => {
+  it('sync contexts are shared within a request, and a target uses only reads that are newer than its last run and its request', async () => {
     const { clock, get } = open();
     expect(await get('r1')).toEqual([1, 0]);
     clock.time += 10;

@@ -79,7 +79,7 @@ describe('a sync request', () => {
     expect(await answer).toMatchObject({ ok: true, summary: { deleted: 1, held: 0 } });
   });
 
-  it('a sync request waits for its own run even if the run of another request ends first, because the other run may use older reads', async () => {
+  it('a sync request waits for its own run even if the run of another request ends first, because that run may use reads from before this request', async () => {
     const { ask, end, clock } = open();
     const answer = ask([A]);
     end(A, { requestId: 'other' });
@@ -89,7 +89,7 @@ describe('a sync request', () => {
     expect(await answer).toMatchObject({ ok: true, summary: { updated: 1, unchanged: 0 } });
   });
 
-  it('a sync request accepts a run of another request that starts at the same time, if no run of its own follows', async () => {
+  it('a sync request accepts a run that started for another request at the same time, unless a run for this request follows', async () => {
     const { ask, end } = open();
     const answer = ask([A, B]);
     end(A, { kind: 'updated' });

@@ -58,7 +58,7 @@ describe('judgeWrites', () => {
     expect(judgeWrites(SOUND).findings).toEqual([]);
   });
 
-  it('ignores changes by others', () => {
+  it('ignores changes that other programs made', () => {
     const changes = [...SOUND.changes, change('3'), change('4', { type: 'DELETED' })];
     const deletedByOthers = new Map([[TARGET, 1]]);
     expect(judgeWrites({ ...SOUND, changes, others: new Set(['3']), deletedByOthers }).findings).toEqual([]);
@@ -111,7 +111,7 @@ describe('judgeTriggers', () => {
     expect(judge('edited', 130_000, [fault]).afterFaults.max).toBe(30_000);
   });
 
-  it('counts neither an older value nor a change by others as a reaction', () => {
+  it('counts neither an older value nor a change by another program as a reaction', () => {
     const old = change('9', { at: 1_000_001, version: 1 });
     const ours = change('10', { at: 1_000_002, version: 2 });
     expect(judgeTriggers([trigger('rotation')], [old, ours], new Set(['10']), []).lost).toHaveLength(1);

@@ -242,7 +242,7 @@ describe('several Azure objects that share a name', () => {
     expect(result).toMatchObject({ kind: 'fail', error: { code: 'SOURCE_ABSENT' } });
   });
 
-  it('a plan treats an absent Azure object as written if another mapping, which may have used the object, wrote the target', () => {
+  it('a plan treats an absent Azure object as written if the target was written by another mapping, which may have used the object', () => {
     const before = mapping({ data: { V: { ...KEY, optional: false } } });
     const { live } = standing(before, 'V', []);
     const now = mapping({ data: { V: SECRET, J: KEY } });

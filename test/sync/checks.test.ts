@@ -144,7 +144,7 @@ describe('target of another type', () => {
     ['example.com/own', { any: 'x' }, undefined],
     ['constructor', {}, undefined],
   ])(
-    'the check of a target returns, for the type %s and the data %j, the error: %s',
+    'given the type %s and the data %j, the check of a target returns the error: %s',
     (type, values, code) => {
       const result = checkTarget(type, data(values as Record<string, string>));
       expect(result?.code).toBe(code);

@@ -49,7 +49,7 @@ function planKind(live: LiveSecret, other: Partial<PlanInput> = {}): string {
 }
 
 describe('drift', () => {
-  it('drift is detected by unchanged source versions if the fingerprint was made with another key', () => {
+  it('an edit counts as drift if the source versions are unchanged, even if the fingerprint was made with another key', () => {
     const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(9)));
     expect(planKind(target, { fingerprints })).toBe('unchanged -');
     expect(planKind({ ...target, data: data({ a: 'theirs' }) }, { fingerprints })).toBe('update drift');

@@ -267,7 +267,7 @@ describe('merge into a Secret', () => {
   });
 });
 
-describe('merge of a former instance', () => {
+describe('merge made under an old instance name', () => {
   /**
    * Returns the input for an instance that was renamed after it had merged keys into the Secret. Its former name is
    * `old`.
@@ -282,7 +282,7 @@ describe('merge of a former instance', () => {
     ['change', 'new'],
     ['keep', '1'],
   ])(
-    'a merge takes over a former merge without a change of data, before the old field manager releases the keys: %s',
+    'after the instance was renamed, a merge first takes over the keys with unchanged data, then the old field manager releases the keys: %s',
     (action, value) => {
       const planned = plan(renamed({ KEY: value }));
       expect(planned).toMatchObject({
@@ -298,7 +298,7 @@ describe('merge of a former instance', () => {
     },
   );
 
-  it('after the instance was renamed, a merge copies the annotation of the former instance name to the current instance name', () => {
+  it('after the instance was renamed, a merge copies its annotation from the old instance name to the new instance name', () => {
     const input = renamed({ KEY: 'new' });
     const planned = plan(input);
     if (planned.kind !== 'merge') throw new Error(`it is ${planned.kind}`);
@@ -308,7 +308,7 @@ describe('merge of a former instance', () => {
     expect(markIn(planned.manifest.annotations[MERGE_ANNOTATION]).fingerprint).not.toBe(before.fingerprint);
   });
 
-  it('a merge that takes over a former merge first takes over only the labels and annotations that already exist', () => {
+  it('after the instance was renamed, a merge first takes over only the labels and annotations that already exist', () => {
     const target = (team: string) =>
       mapping({ target: { mode: 'merge', labels: { team, app: 'x' }, annotations: { note: team } } });
     const planned = plan({ ...renamed({ KEY: '1' }, { mapping: target('a') }), mapping: target('b') });
@@ -318,7 +318,7 @@ describe('merge of a former instance', () => {
     expect(planned.manifest).toMatchObject({ labels: { team: 'b', app: 'x' }, annotations: { note: 'b' } });
   });
 
-  it('a merge that takes over a former merge removes only keys that are proved absent, and removes all keys only after a release', () => {
+  it('after the instance was renamed, a merge removes only keys that are proved absent, and removes all keys only after a release', () => {
     const absentInput = {
       ...renamed({}),
       desired: { kind: 'ready', data: new Map(), sources: new Map(), absent: [source()] },
@@ -330,7 +330,7 @@ describe('merge of a former instance', () => {
     });
   });
 
-  it('a former merge is treated as foreign if its instance is not in the list of former instances', () => {
+  it('a merge of another instance is treated as foreign if that instance is not in the list of former instances', () => {
     const { former: _, ...input } = renamed({ KEY: 'new' });
     expect(plan(input)).toMatchObject({ kind: 'refuse', error: { code: 'CONFLICT' } });
   });

@@ -218,7 +218,7 @@ describe('a managed target', () => {
     });
   });
 
-  it('a plan adds the label of the current instance to a target that has the label of a former instance', () => {
+  it('a plan adds the label with the new instance name to a target that has a label with an old name of the instance', () => {
     const former = made({ ...input, instance: 'old' });
     expect(plan({ ...input, formerInstances: ['old'], live: former })).toMatchObject({
       kind: 'update',
@@ -265,7 +265,7 @@ describe('a foreign Secret', () => {
   });
 
   it.each([LABEL.instance, LABEL.mapping])(
-    'a plan treats our former target as foreign if its label %s is missing',
+    'a plan refuses a target that we created if the label %s is missing',
     (label) => {
       const target = made(input);
       const labels = Object.fromEntries(Object.entries(target.labels).filter(([name]) => name !== label));

@@ -199,7 +199,7 @@ describe('the presence of a replica', () => {
     await until('The new presence lock', 5_000, async () => (await other.unresolvedIntents()).length === 0);
   });
 
-  it('a replica counts as present for the duration of the longest possible write after its connection was cut', async () => {
+  it('a replica whose connection was cut counts as present for as long as a write can take', async () => {
     await using database = await createDatabase(postgres());
     await using proxy = await startTcpProxy(database.url);
     await using store = await openAt(proxy.url, { replica: 'cut off' });
@@ -279,7 +279,7 @@ describe('a store with exclusive work', () => {
     expect(await requests(store)).toHaveLength(3);
   });
 
-  it('exclusive work times out with BUSY_ELSEWHERE if other exclusive work is already running, in this process or in another one', {
+  it('exclusive work times out with BUSY_ELSEWHERE if exclusive work is already running in any process', {
     tags: ['long'],
   }, async () => {
     await using database = await createDatabase(postgres());
@@ -298,7 +298,7 @@ describe('a store with exclusive work', () => {
     expect(await store.exclusively('destroy', async () => 'done')).toBe('done');
   });
 
-  it('runs one piece of exclusive work at a time, even if two replicas request work concurrently', async () => {
+  it('the store runs one piece of exclusive work at a time, even if two replicas request exclusive work concurrently', async () => {
     await using database = await createDatabase(postgres());
     await using a = await database.open();
     await using b = await database.open({ replica: 'b' });

@@ -92,7 +92,7 @@ it('exclusive work can start after the process that held the exclusive lock was 
   expect(entered).toBe(true);
 });
 
-it('migrates the database once if several stores open it at the same time', async () => {
+it('migrates the database once if several processes open the audit at the same time', async () => {
   for (let round = 0; round < 5; round += 1) {
     await using database = await createDatabase(postgres());
     await using stack = new AsyncDisposableStack();

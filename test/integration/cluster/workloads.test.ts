@@ -118,7 +118,7 @@ describe('the workloads port (on a real API server, with the rights that rbac pr
     expect((await h.workloads.read(live.id))?.podAnnotations).toEqual({ theirs: '1' });
   });
 
-  it.each(WORKLOAD_KINDS)('reports the rights on a %s before the workload exists', async (kind) => {
+  it.each(WORKLOAD_KINDS)('reports our rights on a %s that does not exist yet', async (kind) => {
     await using h = await open([{ kind, name: 'web' }]);
     await untilAllowed(h, kind);
     const may = (verb: 'get' | 'list' | 'patch', name?: string) =>

@@ -77,7 +77,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
     });
   });
 
-  it('accepts variables with null fields', async () => {
+  it('accepts environment variables with null fields', async () => {
     const env = [
       { name: 'A', value: 'a', valueFrom: null },
       { name: 'B', value: null, valueFrom: { secretKeyRef: { name: 's', key: 'b' } } },

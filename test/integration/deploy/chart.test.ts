@@ -54,7 +54,7 @@ describe.skipIf(!isHelmAvailable)(`the chart${HELM_NOTE}`, () => {
     );
   });
 
-  it('at least 20 sets of values test the chart', () => {
+  it('the chart is tested with at least 20 sets of values', () => {
     expect(CASES.length).toBeGreaterThanOrEqual(20);
   });
 

@@ -56,7 +56,7 @@ describe('the page about backups (SQLite)', () => {
     ).resolves.toBe(false);
   });
 
-  it('restores a backup: detects the loss, accepts the loss, and verifies the lost records', async () => {
+  it('restores a backup, accepts the detected loss of newer records, and verifies these records separately', async () => {
     await using shell = await openInstallation();
     expect(await shell.run(await markedBlock(PAGE, 'back-up'))).toMatchObject({ code: 0 });
     await shell.write('secrets/password', 'second');

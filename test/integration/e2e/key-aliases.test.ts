@@ -77,7 +77,7 @@ describe.each([
   ['Azure', openAzure],
   ['AWS', openAws],
   ['files', openFiles],
-])('an alias of a key in %s that was added to the sources annotation', (_, open) => {
+])('a sources annotation to which somebody added an alias of a key in %s', (_, open) => {
   it('a key in the sources annotation is not added to the Secret if the search does not find that key', async () => {
     await using store = await open();
     await using scene = await openScene(store.store, store.env);

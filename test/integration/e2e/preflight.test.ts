@@ -158,7 +158,7 @@ describe('a one-shot sync with preflight', () => {
     expect(await scene.secretValue('m0')).toBe('third');
   });
 
-  it('trusts a stale list unless the command names the mapping or the store is strict', {
+  it('trusts a stale list unless the command names the mapping or the store has `freshness: strict`', {
     tags: ['long'],
   }, async () => {
     await using scene = await openAws();

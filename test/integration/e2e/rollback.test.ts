@@ -135,7 +135,7 @@ async function openVaultBench(kvVersion: 1 | 2) {
 const json = (value: string): string => JSON.stringify({ value });
 
 describe('OpenBao', () => {
-  it('rolls back to any available version with engine version 2, and reports a missing version', async () => {
+  it('rolls back to any available version if the engine has version 2, and reports a missing version', async () => {
     const { bench, mount, send } = await openVaultBench(2);
     await using _ = bench;
     const [first, second] = await rotate(bench, text(FIRST), text(SECOND), text(THIRD));
@@ -182,7 +182,7 @@ describe('OpenBao', () => {
     await expectRollback(bench, second, json(text(SECOND)), json(text(THIRD)));
   });
 
-  it('rolls back only to the current value with engine version 1, which keeps no old versions', async () => {
+  it('rolls back only to the current value if the engine has version 1, which keeps no old versions', async () => {
     const { bench } = await openVaultBench(1);
     await using _ = bench;
     const [first, second] = await rotate(bench, text(FIRST), text(SECOND));

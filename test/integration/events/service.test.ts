@@ -102,7 +102,7 @@ describe('the service with an event queue', () => {
     await within(EVENT_MS, async () => expect(await queue.size()).toBe(0));
   });
 
-  it('drops all content of a message that the service does not need', { timeout: 120_000 }, async ({
+  it('drops the parts of a message that the service does not need', { timeout: 120_000 }, async ({
     skip,
   }) => {
     if (!localstack().isComplete) skip(NO_SQS);

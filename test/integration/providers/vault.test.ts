@@ -13,7 +13,7 @@ async function readOne(provider: Awaited<ReturnType<typeof openProvider>>, key: 
 }
 
 describe('absence in OpenBao', () => {
-  it('distinguishes an absent key from a mount with another KV version, a missing mount and a missing namespace', async () => {
+  it('distinguishes an absent key from a mount whose KV version is not the configured one, a missing mount and a missing namespace', async () => {
     const bao = openbao();
     const { address } = bao;
     const TOKEN = { TOKEN: bao.token };

@@ -9,7 +9,7 @@ import { openQueue } from './harness.ts';
 const CHILD = join(import.meta.dirname, 'killed-worker-child.ts');
 
 describe('a job whose process was killed', () => {
-  it('a job whose process was killed runs again with the request of the latest add, even if earlier adds had another reason', {
+  it('a job whose process was killed runs again with the reason and the request id of the latest add', {
     tags: ['long'],
   }, async () => {
     await using server = await startRedis();
@@ -27,7 +27,7 @@ describe('a job whose process was killed', () => {
     expect(seen[0]).toEqual(job('a', 'manual', 'two~1'));
   });
 
-  it('a job whose process was killed and jobs that were added later run in another process within 30 seconds', async () => {
+  it('another process runs a job within 30 seconds after the first process was killed, and also runs jobs that were added later', async () => {
     await using server = await startRedis();
     await using queue = await openQueue(server.address);
     await eventually(() => queue.health().state === 'up');

@@ -230,7 +230,7 @@ async function credentialsOf(world: World): Promise<readonly Marker[]> {
   ];
 }
 
-it('values appear only in the data of the Secrets, and credentials and events appear nowhere', async () => {
+it('secret values appear only in the data of Secrets, and neither credentials nor contents of events appear anywhere', async () => {
   await using redis = await startRedis();
   using contents = await recordRedis(redis);
   await using proxy = await startFaultProxy(openbao().address);

@@ -153,7 +153,7 @@ describe('the service', () => {
   });
 });
 
-it('restarts of the service cause no writes, and read only keys that are due', {
+it('a restarted service writes nothing, and reads only keys whose check is due', {
   tags: ['long'],
 }, async () => {
   await using proxy = await startFaultProxy(openbao().address);

@@ -58,7 +58,7 @@ const restartRecords = async (world: World): Promise<readonly string[]> =>
     .map(({ note, outcome, code }) => [note, outcome, code].filter((part) => part !== undefined).join(' '));
 
 describe('restarts of workloads', () => {
-  it('restarts happen once for each change of content, for every kind of workload and for a selector', async () => {
+  it('each change of a Secret restarts its workloads once, for every kind of workload and for workloads that a selector chooses', async () => {
     await using world = await open({
       restart: `[ { kind: Deployment, name: one }, { kind: StatefulSet, name: one }, { kind: DaemonSet, name: one },
         { kind: Deployment, selector: { matchLabels: { tier: back } } } ]`,

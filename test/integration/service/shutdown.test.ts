@@ -62,7 +62,7 @@ it('SIGTERM during 200 writes ends the service only after each started write has
   expect(await world.chain()).toMatchObject({ kind: 'intact' });
 });
 
-it('the next start resolves every unresolved intent after kill -9 during 200 writes', {
+it('the service resolves every unresolved intent when it starts again after a kill -9 during 200 writes', {
   tags: ['long'],
 }, async () => {
   await using world = await open();

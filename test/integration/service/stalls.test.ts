@@ -66,7 +66,7 @@ describe.concurrent('a stall', () => {
   );
 
   it(
-    'a stall of one store fails only the targets of that store with TIMEOUT, and delays no other target',
+    'a stall of one store causes TIMEOUT only for the targets of that store, and delays no target of other stores',
     async () => {
       await using proxy = await startFaultProxy(openbao().address);
       await using world = await openWorld({ scope: 'namespace', config: config(proxy.address) });

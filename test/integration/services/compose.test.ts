@@ -23,7 +23,7 @@ const withPort = (address: string, port: string | number) => {
 };
 
 describe('the Redis of Compose', () => {
-  it('uses the Redis of Compose with its Compose configuration, and keeps the Redis running', async () => {
+  it('uses the Redis that Compose started, with the settings of docker-compose.yml, and leaves this Redis running', async () => {
     await using server = await startRedis({ config: confLines() });
     const compose = { redis: withPort(servers.redis, server.port) };
     const borrowed = await borrowRedis({}, compose);

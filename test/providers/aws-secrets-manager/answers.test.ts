@@ -45,7 +45,7 @@ describe('a malformed AWS response', () => {
     { SecretValues: ['a'] },
     { SecretValues: [], Errors: [null] },
     { SecretValues: [], Errors: {} },
-  ])('fails exactly the keys of the batch after the malformed response %j', async (answer) => {
+  ])('reports an error for exactly the keys of a batch whose response is malformed: %j', async (answer) => {
     await using aws = await openAws();
     aws.server.store.put('c', 'x');
     aws.server.fail({ answer }, /Batch/);

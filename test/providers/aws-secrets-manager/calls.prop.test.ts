@@ -133,7 +133,7 @@ function fill(
 type Scene = { others: number; prefix: string; ours: number; folders: number; changed: number[] };
 
 describe('a version check in AWS Secrets Manager', () => {
-  it('needs at most one call more than the cheaper of a list and batch reads, for any size of the account', async () => {
+  it('needs at most one more call than the cheaper strategy (a list or batch reads), for any size of the account', async () => {
     await fc.assert(
       fc.asyncProperty(scene, async ({ changed, ...world }) => {
         const account = openAccount();
@@ -153,7 +153,7 @@ describe('a version check in AWS Secrets Manager', () => {
     );
   });
 
-  it('needs at most one call more than reading if a permission is missing, and uses the permission after it was granted', async () => {
+  it('needs at most one more call than reads of all keys if a permission is missing, and uses the permission after it was granted', async () => {
     await fc.assert(
       fc.asyncProperty(scene, fc.boolean(), async (world, mayBatch) => {
         const account = openAccount({ mayList: false, mayBatch });
@@ -175,7 +175,7 @@ describe('a version check in AWS Secrets Manager', () => {
     );
   });
 
-  it('reads a few keys without a list in a huge account, and tries a list again after a day', async () => {
+  it('stops listing a huge account if only a few keys are needed, and tries a list again after a day', async () => {
     const account = openAccount();
     const keys = fill(account, { others: 5_000, prefix: 'a', ours: 40, folders: 40 });
     const passes: number[] = [];

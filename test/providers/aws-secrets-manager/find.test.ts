@@ -112,7 +112,7 @@ describe('version checks in AWS Secrets Manager', () => {
     expect(none).toEqual({ kind: 'unknown' });
   });
 
-  it('uses a list for many keys if the list needs no more calls than reading the keys', async () => {
+  it('lists the account for many keys if a list needs no more calls than reads of the keys', async () => {
     await using aws = await openAws();
     const { store } = aws.server;
     for (const name of numbered('other/k', 300)) store.put(name, 'x');
@@ -133,7 +133,7 @@ describe('version checks in AWS Secrets Manager', () => {
     );
   });
 
-  it('reports versions as unknown if a list would need more calls than reading the keys', async () => {
+  it('reports versions as unknown if a list would need more calls than reads of the keys', async () => {
     await using aws = await openAws();
     const names = numbered('', 250).map((name) => `${name}/x`);
     for (const name of names) aws.server.store.put(name, 'x');

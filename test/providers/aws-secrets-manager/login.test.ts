@@ -172,7 +172,7 @@ describe('an assumed role', () => {
     expect(aws.sent()).toEqual(['AssumeRole']);
   });
 
-  it('uses the credentials of the role until they expire if the renewal fails', async () => {
+  it('keeps using the credentials of the role until they expire if the renewal of the credentials fails', async () => {
     const clock = createManualTime(Date.now());
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
     await using aws = await openAws({ config: { auth }, deps: { clock } });
@@ -214,7 +214,7 @@ describe('an assumed role', () => {
     },
   );
 
-  it('assumes the role within the concurrency limit, even if a read holds the only permit', async () => {
+  it('counts the request for the role toward the concurrency limit, and does not deadlock if a read holds the only permit', async () => {
     const auth = { ...STATIC, assumeRole: [{ roleArn: roleArn('bridge') }] };
     let running = 0;
     let most = 0;

@@ -71,7 +71,7 @@ describe('a key in AWS Secrets Manager', () => {
     expect(results.map(reveal)).toEqual(['x', 'x', 'x']);
   });
 
-  it('does not confuse a key with another name that ends like an ARN', async () => {
+  it('does not confuse the secret `app` with a secret whose name looks like `app` with the suffix of an ARN', async () => {
     await using aws = await openAws();
     const { store } = aws.server;
     const short = store.put('app', 'of app', { suffix: 'abcdef' });

@@ -94,7 +94,7 @@ it('reports a failure if the server never answers the request for a stream', asy
   await provider[Symbol.asyncDispose]();
 });
 
-it('trusts for a stream only a server certificate from the configured authority', async () => {
+it('trusts only a server certificate from the configured authority when it opens a stream', async () => {
   const authority = createAuthority();
   const folder = await mkdtemp(join(tmpdir(), 'secretbridge-events-'));
   const caFile = join(folder, 'ca.pem');

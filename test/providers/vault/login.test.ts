@@ -107,7 +107,7 @@ describe('a login method of Vault', () => {
   );
 
   it.each(LOGINS)(
-    'the login method %s does not treat an answer of another server as a refused login',
+    'the login method %s does not count a 404 from a server that is not Vault as a refused login',
     async (_, auth, path, body) => {
       await using store = await openVault({ config: { auth }, deps: { env: ENV } });
       store.server.accept(path, body);
@@ -347,7 +347,7 @@ describe('a wrapped secret ID', () => {
     expect(unwraps(store)).toBe(2);
   });
 
-  it('fails with AUTH_FAILED and explains it if the wrapping token was already used', async () => {
+  it('fails with AUTH_FAILED and an explanation if the wrapping token was already used', async () => {
     await using store = await open();
     await store.file.write('s.used');
     const [result] = await store.provider.read([{ key: 'a' }]);
@@ -357,7 +357,7 @@ describe('a wrapped secret ID', () => {
     expect(store.sent()).toEqual(['POST sys/wrapping/unwrap']);
   });
 
-  it('unwraps the token again after a failure, and uses a new wrapping token immediately', async () => {
+  it('tries again to unwrap the secret ID after a failure, and uses a new wrapping token immediately', async () => {
     await using store = await open();
     await store.file.write('s.not-there-yet');
     const attempt = async (ms: number) => {
@@ -374,7 +374,7 @@ describe('a wrapped secret ID', () => {
     expect(await attempt(10_000)).toBe('absent');
   });
 
-  it('unwraps the token again if the server was unavailable at the first attempt', async () => {
+  it('tries again to unwrap the secret ID if the server was unavailable at the first attempt', async () => {
     await using store = await open();
     await store.file.write(store.server.wrap(store.server.appRole.secretId));
     store.proxy.set('unavailable', /unwrap/);
