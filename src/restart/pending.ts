@@ -132,7 +132,7 @@ export function restartOutcome(
 }
 
 /**
- * Creates the record that one of the workloads of a selector was restarted. The other workloads of the selector may
+ * Creates the audit record of a restart of a workload that a selector matched. The other workloads of the selector may
  * still be pending.
  */
 export function workloadRestarted(

@@ -345,7 +345,7 @@ describe('announced references', () => {
     expect(reads).toEqual([['a', 'b', 'c', 'd']]);
   });
 
-  it('reads no announced reference if the store has no batches or a batch cannot contain the reference', async () => {
+  it('does not read an announced reference in advance if the store has no batch reads, or if a batch cannot contain the reference', async () => {
     const { reader, reads } = readerWith({ batchSizeOf });
     reader.expect([at('single', 'b'), { store: 'a', ref: { key: 'c', version: '1' } }]);
     await Promise.all([reader.read([at('single', 'a')]), reader.read([at('a', 'a')])]);
