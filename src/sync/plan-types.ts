@@ -82,7 +82,7 @@ export interface PlanInput extends Claim, Pick<AbsenceInput, 'isProvenAbsent' | 
   readonly fingerprints: Fingerprinter;
   /** For `mode: merge`: the keys that the mapping's field manager owns. */
   readonly merged: readonly string[];
-  /** For `mode: merge`: the merges under former names of the instance. */
+  /** For `mode: merge`: the keys that this mapping merged while the instance had a former name. */
   readonly former?: readonly FormerMerge[];
   /** For `mode: merge`: the merges of orphaned mappings. This mapping may be one of these mappings under a new name. */
   readonly orphaned?: readonly FormerMerge[];

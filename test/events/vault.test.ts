@@ -22,8 +22,8 @@ interface World extends AsyncDisposable {
 }
 
 /**
- * Opens a stream. The first `maxWaits` waits before a reconnect end immediately. Later waits last until the stream is
- * closed.
+ * Opens a stream. Before each of the first `maxWaits` reconnects, the wait ends immediately. Later waits last until the
+ * stream is closed.
  */
 async function open(config: Readonly<Record<string, unknown>> = {}, maxWaits = 1_000): Promise<World> {
   const server = await startVaultServer();

@@ -153,7 +153,7 @@ describe('a version check in AWS Secrets Manager', () => {
     );
   });
 
-  it('needs at most one more call than reads of all keys if a permission is missing, and uses the permission after it was granted', async () => {
+  it('without the permission, makes at most one call more than a read of each key would take, and uses the permission once it is granted', async () => {
     await fc.assert(
       fc.asyncProperty(scene, fc.boolean(), async (world, mayBatch) => {
         const account = openAccount({ mayList: false, mayBatch });
