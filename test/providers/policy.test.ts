@@ -314,7 +314,7 @@ describe('a throttled store', () => {
     await expect(limit(async () => 1)).rejects.toMatchObject({ retryAfterMs: 300_000 });
   });
 
-  it('pauses calls if the store is unavailable and requests a wait', async () => {
+  it('pauses calls for as long as an unavailable store requests', async () => {
     const { limit } = guarded();
     const busy = new AppError('STORE_UNAVAILABLE', { retryAfterMs: 20_000 });
     await expect(limit(() => Promise.reject(busy))).rejects.toThrow();
