@@ -208,7 +208,7 @@ const TRANSPORT_DETAILS: Readonly<Record<string, string>> = {
   PATH_LENGTH_EXCEEDED: "TLS: the server's certificate, or one of its issuers, may not be used for this",
   EPROTO: 'TLS: the server does not use TLS, or offers no version that we accept',
   UND_ERR_PRX_CONN: 'the proxy closed the connection',
-  // Every direct request ends before this timeout. So the timeout can only come from opening a tunnel through a proxy.
+  // Our own timeout for a request is shorter. So this timeout can only come from opening a tunnel through a proxy.
   UND_ERR_HEADERS_TIMEOUT: 'the proxy does not answer',
 };
 

@@ -192,7 +192,7 @@ describe('an error response', () => {
     expect(answer.json).toEqual(body({ code, requestId: answer.headers['x-request-id'] }));
   });
 
-  it('the response to a method that a route does not have lists the allowed methods', async () => {
+  it('if a route does not support a method, the response names the allowed methods', async () => {
     await using api = await startTestServer();
     const token = TOKENS.operator;
     for (const method of ['PUT', 'DELETE', 'PATCH', 'OPTIONS', 'POST'] as const)

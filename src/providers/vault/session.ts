@@ -16,7 +16,7 @@ export interface Session extends AsyncDisposable {
   /**
    * Runs one command with the identity of the store. Logs in if needed. Logs in again if the token has expired. Returns
    * responses with status 200, 204 and 404.
-   * @param isCounted False if the request takes no use of a token with limited uses, such as the mount query.
+   * @param isCounted Whether the request counts as a use of a token with limited uses. The mount query does not.
    * @throws AppError for every other status and for connection errors.
    */
   call(

@@ -72,7 +72,7 @@ describe('absence in OpenBao', () => {
     expect((await provider.check()).filter(({ error }) => error !== undefined)).toEqual([]);
   });
 
-  it('reports an absence for a mount in a child namespace after a login in the parent namespace', async () => {
+  it('after a login in a parent namespace, reports a missing key in a mount of a child namespace as absent', async () => {
     const bao = openbao();
     const [parent, child] = [`ns-${randomUUID()}`, `ns-${randomUUID()}`];
     const inside = { 'x-vault-namespace': `${parent}/${child}` };

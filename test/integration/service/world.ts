@@ -292,7 +292,7 @@ interface AuditEvent {
   readonly responseStatus?: { readonly code: number };
 }
 
-/** Reads the audit log of the API server. The log is complete only a moment after an answer. */
+/** Reads the audit log of the API server. Just after an answer to a request, the log may not contain the request yet. */
 async function writesBy(user: string, resource: string): Promise<readonly string[]> {
   const { auditLogPath } = kubernetes();
   if (auditLogPath === undefined) throw new Error('the audit log of this cluster is not accessible');
