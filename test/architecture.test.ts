@@ -218,7 +218,7 @@ describe('imports between source files', () => {
     },
   );
 
-  it('imports between source files form no cycle, even if type imports count', () => {
+  it('imports between source files form no cycle, even if imports of types are included', () => {
     const importsOf = new Map(sources.map((file) => [file.path, ownImports(file)]));
     const done = new Set<string>();
     const visit = (path: string, chain: readonly string[]): void => {

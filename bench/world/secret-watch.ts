@@ -6,8 +6,8 @@ import type { Lab } from './lab.ts';
 /** Watches the Secrets of a namespace at the API server. */
 export interface SecretWatch extends AsyncDisposable {
   /**
-   * Resolves with the `performance.now()` of the watch event when the Secret contains this value. Call this method
-   * before the value can appear.
+   * Waits for a watch event in which the Secret contains this value. Resolves with the `performance.now()` of this
+   * event. Call this method before the value can appear.
    * @throws BenchError after a timeout.
    */
   sees(secret: string, value: string): Promise<number>;

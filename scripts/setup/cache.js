@@ -81,8 +81,9 @@ function tryLink(target, path) {
 function removeIfStale(path) {
   const holder = readLink(path);
   if (holder === undefined || isHolderAlive(holder)) return;
-  // Remove the stale lock by renaming it. If two waiting processes rename the lock, only one of them succeeds. Another
-  // process may already have replaced the stale lock by its own new lock. In this case, put the renamed lock back.
+  // Remove the stale lock by renaming it. If two waiting processes try to rename the lock, only one of them succeeds.
+  // Another process may already have replaced the stale lock by its own new lock. In this case, put the renamed lock
+  // back.
   const aside = `${path}.stale-${process.pid}`;
   try {
     renameSync(path, aside);

@@ -17,7 +17,7 @@ const OFFLINE = [
 ];
 const UNWRITABLE = ['EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'ENOTDIR', 'ENOENT'];
 
-/** Runs npm and hides its output. After a failure, a file contains the output. */
+/** Runs npm without printing its output. If npm fails, writes the output to a file. */
 export async function npm(node, args, cwd, whenNotFound) {
   // Under `npm run`, use the npm that started this script, because npm may be missing from PATH.
   const cli = process.env.npm_execpath ?? '';

@@ -28,7 +28,7 @@ export interface App extends Connections {
   readonly restartOf: (mapping: string) => readonly Workload[];
   /** The changes whose intent this process has recorded, but whose outcome is not recorded yet. */
   readonly unresolvedIntents: UnresolvedIntents;
-  /** Resolves the namespace selectors another time, to find targets in new namespaces. */
+  /** Checks again which namespaces the selectors match, to find targets in new namespaces. */
   resolve(): Promise<readonly DesiredTarget[]>;
   /**
    * Creates the context that all targets of one run share. The context contains the values that were read, a request id

@@ -10,7 +10,7 @@ export interface CurrentConfig {
   readonly access: Access;
   /** The targets that the last call of `resolve` found. */
   readonly targets: readonly DesiredTarget[];
-  /** Checks whether a target belongs to a mapping. A target that the access rules deny belongs to no mapping. */
+  /** Checks whether a target belongs to a mapping. If the access rules deny a target, it belongs to no mapping. */
   readonly claims: ReturnType<typeof desiredIndex>;
   /** Resolves the namespace selectors. Returns all targets of the configuration. */
   resolve(): Promise<readonly DesiredTarget[]>;

@@ -50,7 +50,7 @@ export interface Stores extends AsyncDisposable {
 export interface StoreUsage {
   /** Number of requests within the last hour. */
   readonly lastHour: number;
-  /** For each number of keys, the read strategy that was used last. */
+  /** The last read strategy for each group of keys. The number of keys identifies the group. */
   readonly ways: readonly ChosenStrategy[];
 }
 
@@ -238,8 +238,8 @@ function indexOf(configs: Config['stores']): ReadonlyMap<string, StoreConfig> {
 }
 
 /**
- * Returns the names that refer to a different store than in the previous configuration. Values that were read under
- * such a name before the change are no longer valid.
+ * Returns the names that refer to a different store than in the previous configuration. If a value was read under such
+ * a name before the change, it is no longer valid.
  */
 export function replacedStores(before: Config['stores'], after: Config['stores']): ReadonlySet<string> {
   const definitions = definitionsOf(before);

@@ -7,8 +7,8 @@ export interface WatchedAudit {
   readonly audit: AuditStore;
   /**
    * Returns a number that changes when another process appends or when records are pruned. Returns undefined while this
-   * process appends, because it cannot tell its own records from foreign ones during that time. The result is never
-   * older than the call.
+   * process appends, because it cannot tell its own records from foreign ones during that time. The number shows the
+   * state at the time of the call or later.
    */
   foreignVersion(): Promise<number | undefined>;
 }

@@ -44,7 +44,7 @@ export function sanitizeEntry(entry: Entry): Entry {
     ...optional('counts', entry.counts, counts),
     ...optional('note', entry.note, text),
     ...optional('review', entry.review, review),
-    // A clock that was set back gives a negative duration.
+    // If the clock was set back, the duration is negative.
     durationMs: Math.max(0, integer(entry.durationMs, 'durationMs')),
     attempt: integer(entry.attempt, 'attempt'),
     ...optional('resourceVersion', entry.resourceVersion, text),

@@ -25,8 +25,8 @@ export function exitCodeOf({ code, isRefusal }: AppError): ExitCode {
 
 /**
  * Returns the exit code of a run in which targets failed with these codes. The code CONFIG_INVALID of a single target
- * does not mean that the whole configuration is invalid. A code that is unknown here, for example from a newer service,
- * means that a person is needed.
+ * does not mean that the whole configuration is invalid. If a code is unknown here, for example because the service is
+ * newer, a person is needed.
  */
 export function exitCode(failures: readonly string[], { person, changes }: Verdict = {}): ExitCode {
   if (failures.some((code) => isErrorCode(code) && isTransient(code))) return EXIT.retry;

@@ -79,7 +79,7 @@ async function readConfiguredFiles(
 
 async function configuredKeys(context: Context, config: Config | undefined): Promise<PublicKeys> {
   if (config === undefined) return new Map();
-  // Read the public keys without the network. So a public key that is stored in the cluster must be passed with
+  // Read the public keys without the network. So if a public key is stored in the cluster, it must be passed with
   // `--key`.
   const { knownCheckpointKeys } = await import('../app/keys.ts');
   return knownCheckpointKeys(config.keys.checkpoint, { credential: auditCredentials(context, undefined) });

@@ -11,7 +11,7 @@ const MIB = 2 ** 20;
 const YOUNG_GENERATION_BYTES = 4 * MIB;
 /** V8 collects the old generation when it has grown by this many percent. */
 const GROWTH_PERCENT = 20;
-/** The same two limits for a process that is smaller than `SMALL_PROCESS_BYTES`. */
+/** The values of the two limits above for a process that is smaller than `SMALL_PROCESS_BYTES`. */
 const SMALL_YOUNG_GENERATION_BYTES = 16 * MIB;
 const SMALL_GROWTH_PERCENT = 50;
 /**

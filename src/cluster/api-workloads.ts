@@ -137,8 +137,8 @@ export class ApiWorkloads implements Workloads {
   }
 
   /**
-   * Whether the cluster lacks this kind, such as Rollout without Argo Rollouts. A plain 404 is no proof, because a
-   * wrong path or a proxy also returns it. The API discovery lists are proof.
+   * Whether the cluster lacks this kind, for example Rollout in a cluster without Argo Rollouts. A plain 404 is no
+   * proof, because a wrong path or a proxy also returns it. Only the lists of the API discovery prove it.
    */
   async #isUnknownKind(kind: WorkloadKind, signal?: AbortSignal): Promise<boolean> {
     const { group, version, plural } = WORKLOAD_APIS[kind];

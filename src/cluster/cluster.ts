@@ -79,8 +79,8 @@ export interface WatchHandlers {
    */
   isOfInterest?(secret: string): boolean;
   /**
-   * Called with the full list at the start and after each restart of the watch. A Secret that is missing from the list
-   * was deleted.
+   * Called with the full list at the start and after each restart of the watch. If a Secret is missing from the list,
+   * it was deleted.
    */
   listed(metas: readonly SecretMeta[]): void;
   changed(meta: SecretMeta): void;
@@ -90,7 +90,9 @@ export interface WatchHandlers {
 }
 
 export interface NamespaceHandlers {
-  /** A namespace appeared, disappeared or changed its labels, or the watch restarted. */
+  /**
+   * Called when a namespace has appeared, disappeared or changed its labels. Also called after the watch has restarted.
+   */
   changed(): void;
   progress(error?: AppError): void;
 }

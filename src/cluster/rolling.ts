@@ -4,9 +4,9 @@ import type { WorkloadKind } from './workloads.ts';
 
 /**
  * Whether the status of a workload shows that its pods are being replaced. Uses the rules of `kubectl rollout status`.
- * A change that the controller has not observed yet counts as rolling. A rollout that waits for a person (paused, past
- * its progress deadline, or with an OnDelete strategy) does not count. Otherwise the restarts of all other workloads
- * would have to wait for it.
+ * If the controller has not observed a change yet, the workload counts as rolling. A rollout does not count if it waits
+ * for a person (paused, past its progress deadline, or with an OnDelete strategy). Otherwise the restarts of all other
+ * workloads would have to wait for it.
  */
 export function isRolling(kind: WorkloadKind, item: JsonObject): boolean {
   const spec = objectIn(item, 'spec') ?? {};

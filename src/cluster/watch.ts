@@ -64,13 +64,13 @@ const MIN_WATCH_S = 240;
 /** Random extra duration, so that watches that started together do not all reconnect together. */
 const WATCH_JITTER_S = 120;
 /**
- * A connection that ends before this time counts as a failure. Otherwise the watch would reconnect in a tight loop to a
- * server that closes each connection immediately.
+ * If a connection ends before this time, it counts as a failure. Otherwise the watch would reconnect in a tight loop to
+ * a server that closes each connection immediately.
  */
 const MIN_CONNECTION_MS = 1_000;
 /**
- * The longest `Retry-After` that the watch follows. API servers ask for one second. A proxy that asks for an hour would
- * stop the watch.
+ * The longest `Retry-After` that the watch follows. API servers ask for one second. If a proxy asked for an hour, the
+ * watch would stop.
  */
 const MAX_RETRY_AFTER_MS = 60_000;
 

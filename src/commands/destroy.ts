@@ -135,7 +135,7 @@ function presenceByWatch(
   ends: readonly Proposal[],
 ): KnownPresence {
   // A recreation deletes a target and then creates it. If the creation fails, the target stays deleted. So a target
-  // that is about to be recreated does not count as present.
+  // does not count as present if it is about to be recreated.
   const returning = new Set(ends.filter(({ replacement }) => replacement).map(({ mapping }) => mapping));
   const ours = ({ mapping, id }: DesiredTarget): SecretMeta | undefined => {
     const seen = mapping.target.mode === 'merge' ? undefined : meta(id);

@@ -88,7 +88,7 @@ function isReady(observed: ObservedTarget | undefined): boolean | undefined {
   const { alive, error, proposal } = observed;
   if (error === undefined && proposal === undefined) return true;
   // A recreation deletes a target and then creates it. If the creation fails, the target stays deleted. So a target
-  // that is about to be recreated does not count as present.
+  // does not count as present if it is about to be recreated.
   if (!alive || proposal?.replacement !== undefined) return false;
   // The target exists, but it is unknown which mapping created it.
   return undefined;
@@ -113,7 +113,7 @@ interface PopulationInput {
 
 /**
  * Returns the numbers that the brake needs. Stops counting `alive` when it exceeds the number of proposed deletions,
- * because a higher number would have no effect. A target that was never created does not count as alive.
+ * because a higher number would have no effect. If a target was never created, it does not count as alive.
  */
 export async function populationOf(
   app: App,
@@ -127,7 +127,7 @@ export async function populationOf(
   const secrets = [...Map.groupBy(targets, secretOf).values()];
   const total = secrets.length + orphanCount + merges;
   if (free.length === 0) return { total, alive: total };
-  // A proposal that would remove the last key of a Secret is already held. It counts toward the limit of the brake
+  // If a proposal would remove the last key of a Secret, it is already held. It counts toward the limit of the brake
   // until a person releases it.
   const held = proposals.length - free.length;
   const leavingElsewhere =
@@ -205,8 +205,8 @@ export interface OrphanProposals {
   /** Number of orphaned targets that this run or a later run is to delete. */
   readonly ended: number;
   /**
-   * Number of orphaned targets and ended merges that belong to other mappings and that this run or a later run is to
-   * delete.
+   * Number of orphaned targets and ended merges of the mappings outside of this run. This run or a later run is to
+   * delete them.
    */
   readonly endedOfOthers: number;
   readonly unseen: readonly Unreadable[];

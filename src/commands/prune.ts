@@ -12,8 +12,8 @@ import { type Held, toHeld } from './plan.ts';
 import { report, type SyncReport } from './sync.ts';
 
 /**
- * The note on audit records of changes that `prune` holds. Changes that a sync held while the mapping existed have no
- * such note.
+ * The note on the audit record of a change that `prune` holds. If a sync held the change while the mapping existed, the
+ * record has no such note.
  */
 export const HELD_BY_PRUNE = 'by prune';
 

@@ -42,8 +42,8 @@ export async function releaseHeld(
   // deleted before the new target exists.
   const { targets, waiting = [] } = await planInContext(app, context, only, { asItStands: true });
   // Collect all held changes. A plan for one mapping cannot apply the brake to all mappings together, so each proposal
-  // in such a plan counts as held. `prune` may hold orphans that a sync keeps. A change that was recorded as held stays
-  // held until the next decision about it, even if the brake would allow it now.
+  // in such a plan counts as held. `prune` may hold orphans that a sync keeps. If a change was recorded as held, it
+  // stays held until the next decision about it, even if the brake would allow it now.
   const proposed = targets.filter(({ proposal }) => proposal !== undefined);
   const isHeld = ({ action }: PlannedTarget): boolean => action === 'hold' || only !== undefined;
   const recordedHeld = await recordedAsHeld(
@@ -76,7 +76,8 @@ export async function releaseHeld(
 }
 
 /**
- * Returns the command for the audit log. A text that is not an id is not recorded, because it could be a secret value.
+ * Returns the command for the audit log. If the text is not an id, it is not recorded, because it could be a secret
+ * value.
  */
 export function releaseCommand(id: string): Command {
   return isHeldId(id) ? commandOf('release', undefined, id) : commandOf('release');

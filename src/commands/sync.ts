@@ -92,7 +92,7 @@ async function runTargets(
   ages: SourceAges,
   { only, onOutcome, signal }: SyncOptions,
 ): Promise<readonly Outcome[]> {
-  // Mappings that merge into the same Secret run one after the other.
+  // If several mappings merge into the same Secret, they run one after the other.
   const bySubject = Map.groupBy(byMapping(wanted), ({ id }) => formatSubject({ kind: 'target', ...id }));
   const { concurrency } = app.config.engine;
   await using queue = createMemoryQueue({ concurrency, stopOnFailure: true });

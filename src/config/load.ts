@@ -70,8 +70,8 @@ export type LoadResult =
       readonly kind: 'invalid';
       readonly problems: readonly Problem[];
       /**
-       * Set if the `http` section is valid. A service that keeps its previous configuration because of other mistakes
-       * can then still listen at this address.
+       * Set if the `http` section is valid. If a service keeps its previous configuration because of other mistakes, it
+       * can still listen at this address.
        */
       readonly http?: Config['http'];
     };

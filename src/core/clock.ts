@@ -8,8 +8,8 @@ export interface Clock {
 export const systemClock: Clock = { now: () => Date.now() };
 
 /**
- * Returns a clock for comparisons within this process. Each time that the clock returns is later than the previous one,
- * even within one millisecond or after the wall clock was set back.
+ * Returns a clock for comparisons within this process. Every returned time is later than the previous one, even within
+ * one millisecond or after the wall clock was set back.
  */
 export function createSteadyClock(clock: Clock): Clock {
   let lastWall = clock.now();

@@ -28,8 +28,8 @@ export function startVaultIntake(options: VaultIntakeOptions, deps: IntakeDeps):
   const origin = { kind: 'vault', name } as const;
   const stopping = new AbortController();
   const { signal } = stopping;
-  // Always wait a minimum time before reconnecting. Otherwise a server that accepts connections and then drops them
-  // would be called in a tight loop.
+  // Always wait a minimum time before reconnecting. Otherwise, if a server accepted connections and then dropped them,
+  // it would be called in a tight loop.
   const backoff = createBackoff({ random, minimumShare: 0.5, pause: sleep, signal });
 
   /** Whether the current stream has been working for a while. */
@@ -37,8 +37,8 @@ export function startVaultIntake(options: VaultIntakeOptions, deps: IntakeDeps):
 
   const listener = {
     onOpen: () => deps.onProgress(),
-    // Do not reset the backoff in `onOpen`. Otherwise a stream that always breaks right after it opens would always be
-    // retried after the shortest wait.
+    // Do not reset the backoff in `onOpen`. Otherwise, if each stream broke right after it opened, each retry would
+    // follow after the shortest wait.
     onAlive() {
       wasAlive = true;
       backoff.reset();

@@ -55,8 +55,8 @@ interface RequestAuthenticator {
 
 /**
  * Limits how many tokens a client can guess. After too many failures from an address, every token from that address is
- * rejected until the window has passed, even a valid token. Tokens that this address used successfully before are still
- * accepted. So an attacker behind a shared proxy does not lock out other users.
+ * rejected until the window has passed, even a valid token. If this address has used a token successfully before, this
+ * token is still accepted. So an attacker behind a shared proxy does not lock out other users.
  */
 export function createRequestAuthenticator(auth: Authenticator, clock: Clock): RequestAuthenticator {
   const digest = createDigest();

@@ -9,8 +9,8 @@ import { parseIfJson } from '../core/json.ts';
 export const NO_BODY = { type: ['object', 'null'], additionalProperties: false, properties: {} } as const;
 
 /**
- * Accepts only JSON bodies. A route that needs no body accepts an empty body with any content type. Some clients always
- * send a content type: `curl -d ''` and PowerShell send the type of a form.
+ * Accepts only JSON bodies. If a route needs no body, it accepts an empty body with any content type. Some clients
+ * always send a content type: `curl -d ''` and PowerShell send the type of a form.
  */
 export function acceptJsonOnly(app: FastifyInstance): void {
   app.addHook('preParsing', async ({ raw: { headers } }) => {

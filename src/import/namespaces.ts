@@ -29,8 +29,8 @@ function namespacesOfCondition(condition: Node, users: readonly string[], notes:
   const selector = condition.child('namespaceSelector');
   const inexactPatterns = globs.filter(({ glob }) => glob === undefined).map(({ pattern }) => pattern);
   selector?.ignore('matchLabels', 'matchExpressions');
-  // The labels of namespaces are unknown. So each namespace that uses the store now may match a label selector. A
-  // regular expression can be matched against the names of these namespaces.
+  // The labels of namespaces are unknown. If there is a label selector, keep every namespace that uses the store now.
+  // If there are only regular expressions, keep those of these namespaces whose names match.
   const currentUsers = users
     .filter(isNamespaceName)
     .filter(

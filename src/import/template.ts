@@ -16,7 +16,7 @@ const BY_HAND = 'Write the template by hand; see docs/reference/values.md for th
 
 /**
  * Converts templates. In External Secrets, a template usually sets a key that a source also sets. A mapping does not
- * allow such a template. So a source that is used only by templates gets another name.
+ * allow such a template. So if only templates use a source, this source gets another name.
  */
 export function withTemplate(sources: Shape, template: Node, notes: Notes): Shape {
   const isPartial = notes.incomplete;
@@ -177,7 +177,7 @@ function unusedName(name: string, taken: Set<string>): string {
   return candidate;
 }
 
-/** Chooses a prefix that no known name starts with. All names that are not known in advance get this prefix. */
+/** Chooses a prefix that no known name starts with. Names get this prefix if they are not known in advance. */
 function unusedPrefix(names: readonly string[]): string {
   let candidate = 'source_';
   while (names.some((name) => name.startsWith(candidate))) candidate = `source_${candidate}`;

@@ -41,7 +41,7 @@ export async function readBounded(
 
 /**
  * @param isSuccess Whether the response was successful. The status of an unsuccessful response already determines the
- * error. So a body that is not valid UTF-8, such as a proxy page, becomes an empty text.
+ * error. So if the body is not valid UTF-8, for example the page of a proxy, it becomes an empty text.
  * @throws AppError BAD_ANSWER for a successful response that is not UTF-8.
  */
 export function decodeText(bytes: Uint8Array, isSuccess = true): string {

@@ -34,7 +34,7 @@ export interface BatchedReadsDeps {
 const MAX_HANGING = 10_000;
 
 /**
- * An announced reference that a request now includes. Callers that request the reference during this request get the
+ * An announced reference that a request now includes. If other callers request the reference meanwhile, they get the
  * same answer.
  */
 interface TakenItem {
@@ -88,12 +88,12 @@ export class BatchedReads {
     const { now } = this.#deps;
     const startedAt = now();
     const taken = this.#takeExpected(store, items.filter(({ ref }) => isCurrentSecretRef(ref)).length);
-    // The run that causes the request also records the reads that were announced.
+    // The announced reads are recorded by the run that causes the request.
     const all = [...items, ...taken.flatMap(({ ref }) => items.slice(0, 1).map(({ run }) => ({ ref, run })))];
     const answers = await this.#readAll(store, all);
     const tookMs = now() - startedAt;
     const results = all.map((item, index) => this.#conclude(store, item, answers[index], tookMs));
-    // Callers that wait for an announced reference get its result, even if it is an error.
+    // If a caller waits for an announced reference, it gets the result of the read, even if the result is an error.
     for (const [index, { settle }] of taken.entries())
       results[items.length + index]?.then(settle.resolve, settle.reject);
     return results.slice(0, items.length);

@@ -28,8 +28,8 @@ const OUTAGE_CODES: ReadonlySet<ErrorCode> = new Set(['STORE_UNAVAILABLE', 'TIME
  */
 const MISSING_BEFORE_PROBE = 3;
 /**
- * After this many missing answers in a row, the breaker opens even if probes are answered. A server that can no longer
- * read may still answer probes.
+ * After this many missing answers in a row, the breaker opens even if probes are answered. If a server can no longer
+ * read, it may still answer probes.
  */
 const MISSING_BEFORE_OPEN = 25;
 const FIRST_WAIT_MS = 2_000;
@@ -41,10 +41,10 @@ export const CALL_SKIPPED = 'its last calls failed, so this call was skipped';
 
 /**
  * The circuit breaker of one store. It opens after 25 missing answers in a row, or after 3 missing answers and a failed
- * probe. A key that hangs does not open it, because other keys are still answered. An open breaker makes no calls, and
- * a timer sends probes. The first probe follows after 2 s, and the waits double up to 20 s. So the breaker notices the
- * recovery without any callers. After an answered probe, three missing answers open the breaker again, and the waits
- * keep growing.
+ * probe. A single hanging key does not open it, because other keys are still answered. An open breaker makes no calls,
+ * and a timer sends probes. The first probe follows after 2 s, and the waits double up to 20 s. So the breaker notices
+ * the recovery without any callers. After an answered probe, three missing answers open the breaker again, and the
+ * waits keep growing.
  */
 export class Breaker implements Disposable {
   readonly #probe: BreakerOptions['probe'];
@@ -88,7 +88,7 @@ export class Breaker implements Disposable {
   }
 
   /**
-   * Makes a call and counts its result. A call that throws does not count, because it was interrupted and proves
+   * Makes a call and counts its result. If the call throws, it does not count. It was then interrupted, and proves
    * nothing about the store.
    * @throws AppError `refusal` while the breaker is open.
    */

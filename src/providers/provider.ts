@@ -162,7 +162,7 @@ export interface ProviderDefinition<Kind extends string = string, Schema extends
    */
   versionsPerPage?(config: z.output<Schema>): number | undefined;
   /**
-   * Returns all names that an event may use for a key. Two keys that may mean the same secret must have a name in
+   * Returns all names that an event may use for a key. If two keys may mean the same secret, they must have a name in
    * common. By default, the only name is the key in the configuration.
    */
   keyNames?(key: string): readonly string[];

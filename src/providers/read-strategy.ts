@@ -17,13 +17,13 @@ export interface ChosenStrategy {
   readonly calls: number;
 }
 
-/** Remembers how many requests lists needed. These numbers decide whether the next check uses a list. */
+/** Remembers the number of requests of each list. This number decides whether the next check uses a list. */
 export interface ListCosts {
   /** Whether a list of these keys probably needs at most `most` requests. */
   isWorthListing(keys: string, most: number): boolean;
   /**
    * Records how many requests a check with a list needed. If the list was stopped early, this is the least number that
-   * it would have needed. Reads of keys that the list did not show count too.
+   * it would have needed. The number includes the reads of keys that are missing from the list.
    */
   record(keys: string, requests: number): void;
   /** Records that listing is not allowed. */

@@ -30,13 +30,13 @@ const FIRST_PAUSE_MS = 500;
 const MAX_BACKOFF_MS = 30_000;
 /** The maximum duration of a pause, even if the store asks for a longer one. */
 const MAX_PAUSE_MS = 5 * 60_000;
-/** After a pause, a store that gets no requests counts as slowed down for this long. */
+/** After a pause, a store counts as slowed down for this long if it gets no requests. */
 const RECOVERY_MS = 60_000;
 
 /**
  * Creates the slowdown of one queue. A throttled request pauses the queue for the time that the store asks for, or for
  * the backoff if it is longer. The backoff is exponential with full jitter. The concurrency is halved, and each
- * answered request raises it by one. Concurrent requests that are throttled count as one.
+ * answered request raises it by one. If several concurrent requests are throttled, they count as one.
  */
 export function createSlowdown(queue: PQueue, random: () => number): Slowdown {
   const { concurrency } = queue;

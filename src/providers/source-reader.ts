@@ -39,9 +39,8 @@ export interface SourceReader {
    */
   versions(store: string, keys: readonly string[]): Promise<readonly VersionResult[]>;
   /**
-   * Returns a reader that uses only newer answers than this reader. It uses answers to its own requests. It also uses
-   * answers to requests that started after this reader was created and after the given time, in milliseconds since
-   * 1970.
+   * Returns a reader for newer answers. The returned reader uses answers to its own requests. It also uses answers to
+   * other requests, if they started after this reader was created and after the given time, in milliseconds since 1970.
    */
   since(after: number): SourceReader;
 }
@@ -51,7 +50,10 @@ export interface ReaderOptions {
   readonly onRead: OnRead;
   /** Returns the last recorded version of a key that this process has not read yet. */
   readonly lastReadVersion?: (store: string, key: string) => Promise<StampedVersion | undefined>;
-  /** Rejects the reads of this run when it is aborted. The requests continue, because other runs may share them. */
+  /**
+   * When this signal is aborted, the reads of this run reject. The requests continue, because other runs may share
+   * them.
+   */
   readonly signal?: AbortSignal | undefined;
   /** @throws AppError INTERRUPTED if this run must not read any more. */
   readonly check?: () => void;
@@ -79,11 +81,11 @@ const UNKNOWN: VersionResult = { kind: 'unknown' };
 const STILL_RUNNING = 'its last read timed out, and another read is still running';
 
 /**
- * Creates readers that share answers. So a key that two hundred targets use is read once. References that are requested
- * in the same turn of the event loop are sent to their store together, so that the store can read them in batches.
+ * Creates readers that share answers. So a key is read only once, even if two hundred targets use it. The references of
+ * one turn of the event loop are sent to their store together, so that the store can read them in batches.
  *
  * For each reference, at most one request runs at a time. If the last request timed out and another one is still
- * running, a caller that needs a newer answer gets TIMEOUT immediately. Otherwise each request for a hanging key would
+ * running, callers get TIMEOUT immediately if they need a newer answer. Otherwise each request for a hanging key would
  * hold a permit.
  */
 export function createSourceReaders(deps: SourceReadersDeps): SourceReaders {

@@ -21,7 +21,7 @@ export interface Freshness {
 export interface ValueCache {
   /**
    * Returns an answer that is new enough, or waits for it if its request is running. If there is none, makes a request.
-   * A running request whose answer is too old must end first.
+   * If a request with a too old answer is running, it must end first.
    */
   get<T>(id: string, freshness: Freshness, source: CachedSource<T>): Promise<T>;
   /** Whether `get` would return an answer without a new request. */

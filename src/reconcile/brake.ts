@@ -8,7 +8,7 @@ export interface BrakeDeps {
   readonly audit: Pick<AuditStore, 'list'>;
   readonly clock: Clock;
   readonly brake: { readonly share: number; readonly windowMs: number };
-  /** The current instance name and the former ones. Other instances that share the audit have their own brake. */
+  /** The current instance name and the former ones. If other instances share the audit, they have their own brake. */
   readonly instances: readonly string[];
 }
 

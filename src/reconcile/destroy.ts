@@ -26,8 +26,8 @@ export interface DestroyDeps extends BrakeDeps {
 }
 
 /**
- * Runs the deletion step. Only one process at a time runs it. The step counts the proposals, and the deletions within
- * the brake's time window. Then it either carries out all proposals or holds all of them.
+ * Runs the deletion step. Only one process at a time runs it. The step counts the proposals and the recent deletions
+ * within the brake's window. Then it either carries out all proposals or holds all of them.
  * @param note The note of the records of holds.
  */
 export async function destroy(

@@ -43,7 +43,7 @@ type ReadLive = () => Promise<LiveSecret | undefined>;
 
 /**
  * Reads all sources of a target. Fails if one of them cannot be read. If the mapping may not read one of them, nothing
- * is read. A search that could find forbidden keys is not run.
+ * is read. A search is not run if it could find forbidden keys.
  */
 export async function gather(
   mapping: Mapping,
@@ -154,9 +154,9 @@ export async function runSearch(search: Search, { find }: Pick<GatherDeps, 'find
 }
 
 /**
- * Returns the lost keys without those that still exist but have lost their tag, because losing a tag is an ordinary
- * change. If a search misses an existing key, either the key has lost its tag or the list of the store is stale. If a
- * list without tags contains the key, the key has lost its tag.
+ * Returns the lost keys. Omits keys that still exist and have only lost their tag. Losing a tag is an ordinary change.
+ * If a search misses an existing key, either the key has lost its tag or the list of the store is stale. If a list
+ * without tags contains the key, the key has lost its tag.
  */
 async function withoutUntagged(
   lost: FoundKeys,

@@ -78,8 +78,8 @@ export async function lastRead(
     const byVersion = await audit.latest({ store, key, version }, ['read']);
     if (byVersion?.outcome !== 'failed')
       return byVersion !== undefined && isAboutObject(byVersion, object) ? byVersion : undefined;
-    // The failure is recorded under the name of the version. The successful read that ended it is recorded under the
-    // version to which the name resolved.
+    // The failure is recorded under the name of the version. A successful read ended the failure. This read is recorded
+    // under the version to which the name resolved.
     const read = await audit.latest({ store, key, outcome: 'ok' }, ['read']);
     return read !== undefined && read.sequence > byVersion.sequence && isAboutObject(read, object)
       ? read

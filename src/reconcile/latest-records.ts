@@ -8,7 +8,7 @@ import type { TargetId } from '../core/target.ts';
 type AuditReader = Pick<AuditStore, 'latest' | 'list'>;
 
 /**
- * Returns the newest matching record of these instances. Other instances that share the audit may have targets with the
+ * Returns the newest matching record of these instances. Other instances may share the audit and have targets with the
  * same names.
  */
 export async function latestRecord(
@@ -181,8 +181,8 @@ export async function expectedLoss(
 const REPAIRS = { most: 5, withinMs: 10 * 60_000 };
 
 /**
- * If a client replaces the whole Secret, our labels are lost. Then a mapping that may adopt the Secret records the
- * repair as an adoption.
+ * If a client replaces the whole Secret, our labels are lost. Then the repair is recorded as an adoption, if the
+ * mapping may adopt the Secret.
  */
 const REPAIR_ACTIONS = ['repair', 'adopt'] as const;
 

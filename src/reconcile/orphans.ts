@@ -143,8 +143,8 @@ export interface MergeDeps extends OrphanDeps {
   /** The Secrets into which the configured mappings merge keys. */
   readonly mergeTargets: readonly TargetId[];
   /**
-   * The missing targets that `findOrphans` returned. They need not be read another time. Most former targets are among
-   * them.
+   * The missing targets that `findOrphans` returned. They need not be read a second time. Most targets of removed
+   * mappings are among them.
    */
   readonly missing: ReadonlySet<string>;
 }

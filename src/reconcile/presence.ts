@@ -146,8 +146,8 @@ export async function deferReplaced(
 }
 
 /**
- * Whether another target of the mapping may replace the removed one. There is no replacement if a namespace has only
- * lost the label of the selector.
+ * Whether another target of the mapping may replace the removed one. If the namespace has merely lost the label of the
+ * selector, there is no replacement.
  */
 function isMoved({ live }: Proposal, target: TargetSpec | undefined): boolean {
   return target !== undefined && (target.namespaceSelector === undefined || target.secret !== live.id.secret);

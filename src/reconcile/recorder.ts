@@ -117,7 +117,7 @@ export interface RecorderDeps {
   /** Maps each store name to the hash of the store's definition. */
   readonly stores: ReadonlyMap<string, string>;
   /**
-   * The current instance name and the former ones. Other instances that share the audit may have targets with the same
+   * The current instance name and the former ones. Other instances may share the audit and have targets with the same
    * names.
    */
   readonly instances: readonly string[];

@@ -75,9 +75,9 @@ export function judgeAbsence(
       sources.some((other) => !other.optional && isSame(other, source));
     return { kind: 'go', removed: required.filter(isNamed) };
   }
-  // Delete the target only if every source is proved gone. A source that was never written must be proved gone too,
-  // because its value may be about to appear. If the mapping has a search, the data must also be empty, because the
-  // sources of a search are not fixed.
+  // Delete the target only if every source is proved gone. This includes each source that was never written, because
+  // its value may be about to appear. If the mapping has a search, the data must also be empty, because the sources of
+  // a search are not fixed.
   const isGone = (source: Source): boolean =>
     absent.some((other) => isSame(other, source) && input.isProvenAbsent(other));
   const isAllGone = data.size === 0 && sources.every(isGone);

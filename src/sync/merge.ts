@@ -42,8 +42,8 @@ export function mergedView(
     .map((merge) => parseMergeRecord(live.annotations[mergeAnnotation(merge.instance, merge.mapping)]))
     .find((readonly) => readonly !== undefined);
   const keys = new Set([...merged, ...former.flatMap((formerMerge) => formerMerge.keys)]);
-  // The annotation may be missing. Keys that our manager owns are ours even without the annotation, but their sources
-  // are unknown.
+  // The annotation may be missing. If our manager owns keys, they are ours even without the annotation, but their
+  // sources are unknown.
   const isOurs = written !== undefined || keys.size > 0;
   return {
     ...live,
@@ -155,8 +155,8 @@ function isSameMetadata(current: MergeRecord, desired: MergeRecord): boolean {
 /**
  * Returns a description of another claim on the Secret, or undefined if there is none. If an instance of secretbridge
  * owns the Secret, its keys are exactly the keys of its owner, so the owner and a merge would undo each other's writes.
- * Two merges with the same field manager name would also undo each other's writes, such as instance `a` with mapping
- * `b.c` and instance `a.b` with mapping `c`.
+ * Two merges with the same field manager name would also undo each other's writes. Example: instance `a` with mapping
+ * `b.c`, and instance `a.b` with mapping `c`.
  */
 function claimDescription(
   { labels, ...live }: LiveSecret,
@@ -180,8 +180,8 @@ function claimDescription(
 }
 
 /**
- * Holds a merge that would remove all our keys. The field manager that owns the keys must release them. After a rename
- * of the mapping, the field manager with the former name owns the keys.
+ * Holds a merge that would remove all our keys. The keys must be released by the field manager that owns them. After a
+ * rename of the mapping, the field manager with the former name owns the keys.
  */
 function holdPlan(
   live: LiveSecret,
@@ -221,8 +221,8 @@ function takeoverSteps(
 }
 
 /**
- * Returns the labels or annotations that already have the desired value. The old manager may still own the other ones
- * with another value, so applying them would cause a conflict.
+ * Returns the labels or annotations that already have the desired value. The old manager may still own the remaining
+ * ones with old values, so applying them would cause a conflict.
  */
 function alreadyPresent(desired: MergeRecord, live: MergeRecord): MergeRecord {
   return Object.fromEntries(Object.entries(desired).filter(([name, value]) => live[name] === value));

@@ -31,7 +31,7 @@ export function ownership(live: LiveSecret, claim: Claim): Ownership {
   return { kind: 'ours' };
 }
 
-/** A Secret that is being deleted and waits for its finalizers must not be written. */
+/** Do not write a Secret that is being deleted and waits for its finalizers. */
 export function deletionInProgress({ deleting }: Pick<LiveSecret, 'deleting'>): AppError | undefined {
   const detail = 'it is being deleted';
   const todo =

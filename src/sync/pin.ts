@@ -37,7 +37,7 @@ export interface Pinned {
 
 /**
  * Applies the versions of a pin to the current mapping. Each search is replaced by the keys that it found when the
- * record was written. A source that is not in the record was added after the record and keeps its current version.
+ * record was written. If a source is not in the record, it was added after the record and keeps its current version.
  * @throws AppError ROLLBACK_AMBIGUOUS, VERSION_GONE, KEY_COLLISION, KEY_INVALID
  */
 export function pinMapping(mapping: Mapping, pin: Pin, stores: ReadonlyMap<string, string>): Pinned {

@@ -31,7 +31,7 @@ export function renameCandidates<Target extends { readonly mapping: Mapping }>(
     const [fewest] = sources
       .map((source) => bySource.get(nameOf(source)) ?? none)
       .toSorted((a, b) => a.size - b.size);
-    // A target that consists only of templates has no recorded source.
+    // If a target consists only of templates, it has no recorded source.
     if (fewest === undefined) return [];
     const candidates = new Set([...fewest, ...searching]);
     return [...candidates].filter(({ mapping }) =>

@@ -47,8 +47,8 @@ const MISSING_RESOURCE_DELAY = 30 * SECOND;
 
 /**
  * Returns the milliseconds until the next run, or undefined to wait for the next sweep. Transient failures are retried
- * with exponential backoff and full jitter, so that targets do not all retry at the same moment after an outage.
- * Failures that a person must fix are retried slowly.
+ * with exponential backoff and full jitter, so that targets do not all retry at the same moment after an outage. If a
+ * person must fix a failure, it is retried slowly.
  */
 export function nextRun(
   result: RunResult,

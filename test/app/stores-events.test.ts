@@ -60,7 +60,7 @@ async function open() {
   };
 }
 
-it('an event stream reports keys, and does not count toward the limit of concurrent reads', async () => {
+it('an event stream reports the changed keys, and does not count toward the limit of concurrent reads', async () => {
   await using setup = await open();
   const { listener } = setup.follow();
   await waitUntil(() => expect(listener.onOpen).toHaveBeenCalledOnce());

@@ -132,7 +132,7 @@ it.each(['unavailable', 'reset', 'hang', 'sealed'] as const)(
   },
 );
 
-it('a Vault store waits for the time that a throttling server requests', async () => {
+it('a Vault store pauses for as many seconds as a throttling server requests', async () => {
   await using setup = await openTwo();
   await setup.read('first');
   setup.proxy.set('throttled for an hour', /data/);
@@ -182,7 +182,7 @@ it('a Vault store reuses the login from a wrapped secret id until the process en
   expect(await setup.read('first')).toEqual(['found']);
   setup.stores.reset('first');
   expect(await setup.read('first')).toEqual(['found']);
-  setup.env.SECRET_ID = ''; // users delete the secret id after its use
+  setup.env.SECRET_ID = ''; // Users may delete the secret id after its use.
   setup.stores.reset('first');
   expect(await setup.read('first')).toEqual(['found']);
   await using reopened = createStores(setup.configs(), setup.deps);

@@ -235,7 +235,7 @@ describe('a key with unanswered reads', () => {
     const others = Array.from({ length: 100 }, (_, index) => readAs(request, `k${index}`));
     await setup.time.advance(1_000);
     expect(new Set(await Promise.all(others))).toEqual(new Set(['found']));
-    // A new request for the slow key does not wait for a running read of it.
+    // A new request for the slow key does not wait for a running read of this key.
     expect(await readAs(open(), 'slow')).toBe('TIMEOUT');
     expect(setup.time.now() - start).toBe(1_000);
     expect(new Set(await until(setup.time, Promise.all(again)))).toEqual(new Set(['TIMEOUT']));
@@ -310,7 +310,7 @@ describe('a refused login', () => {
     expect(setup.stores.state('a')).toMatchObject({ state: 'down', error: { code: 'ACCESS_DENIED' } });
   });
 
-  it('the next call logs in again if a login failed because a credential was missing', async () => {
+  it('the next call makes a second login attempt if the first attempt failed because a credential was missing', async () => {
     await using setup = world('a');
     setup.failCreation(new AppError('CREDENTIAL_MISSING'));
     await expect(setup.stores.open('a')).rejects.toMatchObject({ code: 'CREDENTIAL_MISSING' });
@@ -372,7 +372,7 @@ describe('stores', () => {
     expect(setup.closed).toEqual(['quick', 'slow']);
   });
 
-  it('closing the stores cancels queued work and retries', async () => {
+  it('closing the stores cancels retries and queued work', async () => {
     const setup = world('a');
     setup.set('a', 'hang');
     const read = readOf(setup.stores, 'a', ...Array.from({ length: 100 }, (_, index) => `k${index}`));
@@ -388,7 +388,7 @@ describe('stores', () => {
     expect([setup.calls.length, setup.time.pending]).toEqual([begun, 0]);
   });
 
-  it('closed stores open no provider', async () => {
+  it('a closed store opens no provider', async () => {
     const setup = world('a', 'b');
     const provider = await setup.stores.open('a');
     await setup[Symbol.asyncDispose]();
@@ -426,7 +426,7 @@ describe('stores', () => {
     expect(setup.probes).toHaveLength(probes);
   });
 
-  it('a reset store keeps the time of its last success, but a different store with the same name does not', async () => {
+  it('a reset store keeps the time of its last success, but a different store that takes its name does not inherit this time', async () => {
     await using setup = world('a');
     await setup.read('a', 'k');
     const { lastSuccess } = setup.stores.state('a');

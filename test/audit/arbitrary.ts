@@ -34,7 +34,7 @@ export const anyEntry: fc.Arbitrary<Entry> = fc.record(
     actor,
     requestId: name,
     phase: fc.constantFrom('intent', 'outcome'),
-    // Contains `review` twice, so that reviews are frequent. Reviews change the search results of other records.
+    // Contains `review` twice, so that reviews are frequent. A review changes which searches find the reviewed record.
     action: fc.constantFrom(...ACTIONS, 'review'),
     mapping: name,
     namespace: name,

@@ -111,7 +111,7 @@ describe('checkpoint ConfigMap', () => {
         if (dryRun) return 'written';
         remaining -= 1;
         if (remaining >= 0) {
-          // Simulates another writer that changed the object first.
+          // Simulates another writer that changed the object between our read and our write.
           stored = { data: { ...stored?.data, theirs: String(remaining) } };
           return 'conflict';
         }

@@ -88,7 +88,7 @@ describe('newestTrusted', () => {
     expect(newestTrusted([], keys)).toEqual({ checkpoint: undefined, untrusted: [] });
   });
 
-  it('newestTrusted ignores checkpoints that are older than the last acceptance of a loss of records', () => {
+  it('newestTrusted ignores checkpoints that were signed before a person last accepted a loss of records', () => {
     expect(
       newestTrusted([at(20, 2), at(30, 3), at(16, 4, { accepts: 30 }), at(17, 5)], keys).checkpoint?.sequence,
     ).toBe(17);
@@ -109,7 +109,7 @@ describe('newestTrusted', () => {
   });
 });
 
-it('isAccepted returns true only for checkpoints that are older than the acceptance of a loss and do not exceed its sequence number', () => {
+it('isAccepted returns true only for a checkpoint that is older than the acceptance of a loss and whose sequence number is not above the accepted one', () => {
   const accepting = [at(16, 4, { accepts: 30 })];
   expect(isAccepted(at(30, 3), accepting)).toBe(true);
   expect(isAccepted(at(31, 3), accepting)).toBe(false);

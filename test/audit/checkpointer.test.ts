@@ -167,7 +167,7 @@ describe('checkpoints', () => {
     expect(new Set(times).size).toBe(2);
   });
 
-  it('checkpoints are written later to a location that failed, and other locations do not wait for the failed location', async () => {
+  it('checkpoints reach a failed location after it has recovered, and other locations do not wait for this location', async () => {
     await using fixture = await openScene();
     const [first, second] = fixture.places;
     await using checkpointer = await fixture.open();
@@ -342,7 +342,7 @@ describe('checkpoint location', () => {
     });
   });
 
-  it('checkpoints of another instance in a checkpoint location are ignored', async () => {
+  it('checkpoints of another instance are ignored if a checkpoint location contains them', async () => {
     await using fixture = await openScene();
     fixture.places[0]?.lines.push(
       signer.sign({ sequence: 50, hash: 'a', time: '2026-11-25T12:00:00.000Z', instance: 'another' }),

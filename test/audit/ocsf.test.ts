@@ -49,7 +49,7 @@ describe('OCSF event', () => {
     expect(schema.safeParse({ ...found, class_uid: 6003 }).success).toBe(false);
   });
 
-  it('an OCSF event contains the Secret before and after a change, the actor and the record', async () => {
+  it('an OCSF event contains the actor, the record, and the Secret before and after the change', async () => {
     const record = await recorded(
       entry({
         phase: 'outcome',

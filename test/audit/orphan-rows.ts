@@ -40,7 +40,7 @@ export function describeOrphanRows(name: string, openHarness: () => Promise<Orph
         review(2, 'flagged', '{"review":{"sequence":3,"state":"x"}}'),
       ]);
       await store.append([review(2, 'reviewed'), review(4, 'flagged')]);
-      // `truncateRecords` below deletes the next records.
+      // `truncateRecords` below deletes the records that are appended here.
       await store.append([review(2, 'flagged'), review(3, 'flagged'), review(4, 'reviewed'), entry()]);
     }
     await harness.sql(truncateRecords(8));

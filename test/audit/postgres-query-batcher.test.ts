@@ -48,7 +48,7 @@ it('a query batcher sends the first query alone, and the queries that arrive mea
   });
 });
 
-it('a query batcher resolves a query even if the response has no row for it', async () => {
+it('a query batcher resolves a query even if the response has no row for this query', async () => {
   const { runQuery } = server(async (statements) => (await echo(statements)).filter((_, index) => index > 0));
   const answers = await Promise.all(['a', 'b', 'c'].map((name) => runQuery(query(name))));
   expect(answers).toMatchObject([{ is: 'a' }, { is: 'b' }, undefined]);

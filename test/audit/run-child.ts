@@ -12,7 +12,7 @@ export interface Child extends AsyncDisposable {
 
 const SCRIPT = join(import.meta.dirname, 'child.ts');
 
-/** Starts another process. `limitKiB` is the maximum size of the files that it can write. */
+/** Starts another process. `limitKiB` is the maximum size of the files that the process can write. */
 export function runChild(args: readonly string[], { limitKiB }: { readonly limitKiB?: number } = {}): Child {
   const own = [SCRIPT, ...args];
   const child =

@@ -42,7 +42,7 @@ export function bare(part: Partial<Entry> = {}): Entry {
   };
 }
 
-/** All records of a store from a sequence number on, oldest first. */
+/** Returns all records of a store from a sequence number on, oldest first. */
 export async function recordsOf(
   store: Pick<AuditStore, 'storedRecords'>,
   from = 1,

@@ -74,7 +74,7 @@ it('an audit file is locked and read as a single file, even if it is opened unde
   });
   await held.promise;
   const second = other.exclusively('destroy', async () => void turns.push('second'));
-  // This append takes a long time. Without the lock, the second task would start before it ends.
+  // This append takes a long time. Without the lock, the second task would start before the append ends.
   await other.append([entry()]);
   ended.resolve();
   await Promise.all([first, second]);
@@ -186,7 +186,7 @@ describe('unusable audit file', () => {
     await expect(store.append([entry()])).rejects.toMatchObject(unavailable('changed from outside', path));
   });
 
-  it('an audit file returns all other records if one record is damaged, and verification names the damaged record', async () => {
+  it('an audit file with one damaged record still returns all other records, and verification names the damaged record', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await filled(path);

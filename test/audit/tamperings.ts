@@ -79,7 +79,7 @@ export function entries(): readonly Entry[] {
 
 export interface Original {
   readonly rows: Rows;
-  /** The entries of `ENTRIES` in a store of another instance, and in a store of this instance at another time. */
+  /** Two logs that are made from `ENTRIES`: one by another instance, and one by this instance at another time. */
   readonly others: { readonly foreign: Rows; readonly twin: Rows };
 }
 
@@ -284,7 +284,8 @@ const TAMPERINGS: Readonly<Record<string, TamperingKind>> = {
   truncate: (rows, pick) => {
     const n = randomSequence(pick, 1, LENGTH - 1);
     keepRecords(rows, (sequence) => sequence <= n);
-    // Half of the cases also move the head back. Then only a checkpoint reveals the tampering.
+    // In half of the cases, the tampering also moves the head back. In these cases, only a checkpoint reveals the
+    // tampering.
     const movesHead = n < 28 && pick(2) === 0;
     if (movesHead) moveHead(rows);
     return { rows, columnsOnly: !movesHead && n >= 28, expected: { kind: 'truncated', sequence: n + 1 } };

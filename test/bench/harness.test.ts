@@ -112,7 +112,7 @@ describe('the table', () => {
 });
 
 describe('the counts of a fake store', () => {
-  it('the difference of two counts contains only the requests after the first count', () => {
+  it('the difference of two counts contains only the requests that arrived between the two counts', () => {
     const before = { calls: { list: 2, read: 5 }, connections: 1 };
     const added = countsBetween(before, { calls: { list: 4, read: 5, login: 1 }, connections: 3 });
     expect(added).toEqual({ calls: { list: 2, login: 1 }, connections: 2 });

@@ -5,7 +5,7 @@ const bars = (svg: string): readonly number[] =>
   [...svg.matchAll(/<rect class="(?:ours|over)"[^>]* width="([\d.]+)"/g)].map(([, width]) => Number(width));
 
 describe('a chart', () => {
-  it('draws values on one scale from zero', () => {
+  it('a chart draws all values on one scale that starts at zero', () => {
     const [one = 0, three = 0] = bars(
       barChart({
         title: 't',
@@ -19,7 +19,7 @@ describe('a chart', () => {
     expect(three / one).toBeCloseTo(3, 1);
   });
 
-  it('marks the floor, the goal and missed goals', () => {
+  it('a chart shows the floor and the goal, and highlights each value that misses its goal', () => {
     const within = barChart({
       title: 't',
       note: 'n',

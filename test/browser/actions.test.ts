@@ -94,7 +94,7 @@ describeInChromium('the dashboard (as an operator)', (visit) => {
       .getByText(/exported/)
       .first()
       .waitFor();
-    // The audit records the export and the user who requested it.
+    // The audit log contains a record of the export. The record names the user who requested the export.
     expect(tab.site.audit.records.at(-1)).toMatchObject({ action: 'export', actor: { name: 'the-viewer' } });
     expect(tab.complaints).toEqual([]);
   });

@@ -19,7 +19,10 @@ export function findChromium(): string | undefined {
   return [process.env.CHROMIUM ?? '', ...PATHS].find((path) => existsSync(path));
 }
 
-/** The reason why the browser tests are skipped, for the report. */
+/**
+ * The possible paths of Chromium on Debian. The headless shell comes first, because it takes half the time of the full
+ * browser. The environment variable `CHROMIUM` overrides these paths.
+ */
 export const skipReason =
   executablePath === undefined
     ? 'no Chromium here: `apt-get install chromium-headless-shell`, or set CHROMIUM'
@@ -80,8 +83,8 @@ export async function openTab(browser: Browser, baseURL: string, look: ViewOptio
 }
 
 /**
- * Returns axe violations with their elements. axe is injected through the debugger, which the page's policy does not
- * restrict.
+ * Returns the accessibility violations that axe finds, each with its elements. The debugger injects axe, because the
+ * page's content security policy does not restrict the debugger.
  */
 export async function axe(page: Page): Promise<readonly string[]> {
   await page.evaluate(axeCore.source);

@@ -135,7 +135,9 @@ describeInChromium('the web page', (visit) => {
     }
   });
 
-  it('the page needs no horizontal scrolling, whatever the width of the window is', { tags: ['long'] }, async () => {
+  it('the page needs no horizontal scrolling, whatever the width of the window is', {
+    tags: ['long'],
+  }, async () => {
     const { entries, ...rest } = typical();
     // The longest error code and the longest action.
     const failed = { outcome: 'failed', code: 'CLUSTER_UNAVAILABLE', action: 'configure' } as const;
@@ -180,7 +182,7 @@ describeInChromium('the web page', (visit) => {
     await using tab = await visit();
     const { page } = tab;
     const focused = () => page.evaluate(() => document.activeElement?.textContent ?? '');
-    /** Moves by Tab, like a user. */
+    /** Moves the focus with the Tab key, like a user. */
     async function tabTo(name: string | RegExp): Promise<void> {
       for (let presses = 0; presses < 80; presses += 1) {
         await page.keyboard.press('Tab');

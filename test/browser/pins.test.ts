@@ -64,7 +64,7 @@ describeInChromium('the controls for rollback and unpin', (visit) => {
     expect(tab.complaints).toEqual([]);
   });
 
-  it('shows the rollback button only on a record that contains the version of a written value', async () => {
+  it('shows the rollback button of a record only if the record contains the version of a written value', async () => {
     await using tab = await visit({ role: 'operator' });
     for (const [at, what] of [
       ['/records/12', 'an intent'],
@@ -79,7 +79,7 @@ describeInChromium('the controls for rollback and unpin', (visit) => {
     }
   });
 
-  it('shows the buttons for rollback and unpin only to the role operator', async () => {
+  it('shows the buttons for rollback and unpin only to users with the role operator', async () => {
     await using tab = await visit({ role: 'reviewer', at: '/records/13', scene: rolledBack() });
     await tab.page.getByText('Rolling back requires the role operator.').waitFor();
     expect(await tab.page.getByRole('button', { name: /Roll back/ }).count()).toBe(0);

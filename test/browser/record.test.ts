@@ -71,7 +71,7 @@ describeInChromium('the record view', (visit) => {
     expect(tab.site.audit.records.at(-1)?.review).toEqual({ sequence: 8, state: 'flagged' });
   });
 
-  it('keeps the note when a review fails', async () => {
+  it('keeps the entered note if the review cannot be saved', async () => {
     await using tab = await visit({ role: 'reviewer', at: '/records/15' });
     const { page } = tab;
     await page.route('**/review', (route) =>
@@ -195,7 +195,7 @@ describeInChromium('the record view', (visit) => {
     );
   }
 
-  it('shows a warning if the verification could not check the link to the removed records', async () => {
+  it('shows a warning if the verification could not check whether the chain continues the removed records', async () => {
     await using tab = await visit({ role: 'viewer' });
     await tab.page.route('**/verify', (route) =>
       route.fulfill({ json: { ok: true, records: 16, checkpoints: 0, from: 5, cutProved: false } }),

@@ -122,7 +122,7 @@ describeInChromium('the list of records', (visit) => {
     expect(durationMs).toBeLessThan(4_000);
   });
 
-  it('announces newer records without moving the list', async () => {
+  it('announces new records without moving the list', async () => {
     await using tab = await visit({ role: 'viewer', at: '/holds' });
     const { page, site } = tab;
     await page.clock.install();
@@ -198,7 +198,7 @@ describeInChromium('the list of records', (visit) => {
     ]);
   });
 
-  it('shows why the service has not started, instead of a healthy state', async () => {
+  it('shows why the service has not started, and does not show the service as healthy', async () => {
     const { status, ...scene } = typical();
     const down = { state: 'down', code: 'AUDIT_TRUNCATED' } as const;
     const audit = { ...status.audit, ...down };
@@ -234,7 +234,7 @@ describeInChromium('the list of records', (visit) => {
     }
   });
 
-  it('warns that an export contains fewer records than the page shows if the user searches for a value', async () => {
+  it('a search for a value shows a note that an export contains fewer records than the page', async () => {
     const note = 'The export contains only the records with the fingerprint itself';
     await using tab = await visit({
       role: 'viewer',

@@ -14,7 +14,7 @@ export interface Site extends AsyncDisposable {
   readonly url: string;
   readonly bench: TestServer;
   readonly audit: MemoryAudit;
-  /** The recorded calls of the service. */
+  /** The calls that the fake service received. */
   readonly calls: readonly { readonly what: string; readonly by: string }[];
 }
 

@@ -229,7 +229,7 @@ describe('audit verify', () => {
     });
   });
 
-  it('`audit verify` detects that all records were removed from an export if it has checkpoints of these records', async () => {
+  it('`audit verify` detects that all records were removed from an export if checkpoints of these records are given', async () => {
     await using bench = await synced();
     await bench.write('key.pem', (await bench.run('audit', 'verify', '--public-key')).stdout);
     for (const text of ['', '\n']) {

@@ -44,7 +44,7 @@ mappings:
     expect(json).toMatchObject({ notRotated: { total: 1, items: [{ store: 'local', key: 'flags/a' }] } });
   });
 
-  it('`audit report` prints the data of the text report with `--output json`, and works without a configuration', async () => {
+  it('with `--output json`, `audit report` prints the data of the text report, and works without a configuration', async () => {
     await using bench = await openBench();
     await bench.run('sync');
     await bench.write('secretbridge.yaml', 'broken');

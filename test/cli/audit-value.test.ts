@@ -83,7 +83,7 @@ describe('audit list --value', () => {
     expect((await traced(bench, 'hunter2')).records).toHaveLength(3);
   });
 
-  it('`audit list --value` prompts for the value without echo', async () => {
+  it('`audit list --value` prompts for the value, and does not echo the typed text', async () => {
     await using bench = await openStory();
     const [input, output] = [new PassThrough(), new Collector()];
     const running = bench.runWith({ ask: { input, output } }, 'audit', 'list', '--value');

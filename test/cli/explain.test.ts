@@ -12,7 +12,7 @@ import { type Bench, Collector, DB, HEAD, openBench } from './harness.ts';
 const REPORT = DB.replace('  - name: db\n', '  - name: db\n    onDrift: report\n');
 const TARGET = 'cluster/apps/db.yaml';
 
-/** A bench after a sync of the target. */
+/** Opens a bench, and syncs its target. */
 async function synced(config?: string): Promise<Bench> {
   const bench = await openBench(config);
   expect((await bench.run('sync')).code).toBe(0);

@@ -199,7 +199,7 @@ describe('prompts of init', () => {
     expect(await bench.read('new.yaml')).toContain('address: https://bao:8200');
   });
 
-  it("the prompts of `init` offer the values of the environment variables that the command-line tools of the store use", async () => {
+  it('the prompts of `init` offer the values of the environment variables that the command-line tools of the store use', async () => {
     await using bench = await openBench();
     const person = typing('', '', '', '', '', '', '', '', '');
     await bench.runWith({ ...person, env: { VAULT_ADDR: 'https://vault.here:8200' } }, 'init', ...OUT);

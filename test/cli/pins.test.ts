@@ -55,7 +55,7 @@ describe('rollback in this process', () => {
     expect(await bench.read('cluster/apps/db.yaml')).not.toContain('secretbridge.dev/pin');
   });
 
-  it('`rollback` prints its result in the format of `sync`, with the pinned record of each target', async () => {
+  it('`rollback` prints its result in the format of `sync`, with the record to which each target is pinned', async () => {
     const { bench, second } = await openRotated();
     await using _ = bench;
     const rollback = await rollBack(bench, second, '--output', 'json');

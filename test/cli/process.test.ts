@@ -89,7 +89,7 @@ describe('process', () => {
     });
   });
 
-  it('the process finishes its work and keeps its exit code even if the reader of its output closes', async () => {
+  it('the process finishes its work and keeps its exit code even if the reader of its output closes the pipe', async () => {
     await using bench = await openBench();
     const child = start(bench, 'sync');
     child.stdout?.destroy();

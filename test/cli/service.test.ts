@@ -194,7 +194,7 @@ up        cluster  kubernetes
     );
     const { stdout } = await statusOf(bad, '--all');
     expect(stdout).not.toMatch(/[^\P{C}\n]/u);
-    // The output shows the escaped character. Without it, the text would look like `x[31m`.
+    // The output shows the escaped character. Without the escape, the text would look like `x[31m`.
     expect(stdout).toContain('x\\u{1B}[31m\\u{7}\\u{202E}');
   });
 });
@@ -593,7 +593,7 @@ describe('release', () => {
     expect([code, stderr]).toEqual([4, expect.stringContaining('NOT_HELD')]);
   });
 
-  it('`release` sends no token over plain http, even if a service answers there', async () => {
+  it('`release` sends no token over plain http, even if a service answers at the plain http address', async () => {
     await using service = await openService({ ...LIVE, ...released });
     await using bench = await openBench(`${HEAD}${DB}http: { listen: '${MAPPED}:${service.port}' }\n`);
     const { code, stderr } = await withToken(bench, 'release', 'abc');

@@ -23,7 +23,7 @@ interface Said {
   readonly held: readonly object[];
 }
 
-it('`sync` and `sync --server` report the same held changes, with and without a mapping', async () => {
+it('`sync` and `sync --server` report the same held changes, whether or not the command names a mapping', async () => {
   await using bench = await openBench(config(one('a, b, c'), two));
   expect((await bench.run('sync')).code).toBe(0);
   // One mapping lost one of its namespaces, and the other mapping was removed.

@@ -12,7 +12,7 @@ const ELSEWHERE = `  - name: elsewhere
 const DOWN = HEAD.replace(' ]\n', ', { name: down, kind: files, path: ./not-there } ]\n');
 
 describe('sync', () => {
-  it('`sync` exits with 1 if a store is down, even if another target requires action by a person', async () => {
+  it('`sync` exits with 1 if a store is down, even if a person must act on a target of another store', async () => {
     await using bench = await openBench(`${DOWN}mappings:\n${ELSEWHERE}`);
     const { code, stdout } = await bench.run('sync');
     expect(code).toBe(1);

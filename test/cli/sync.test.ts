@@ -55,7 +55,7 @@ Plan for 1 target: 1 to create.
     expect((await bench.run('prune')).stdout).toContain('apps/db');
   });
 
-  it('`plan` reports old targets that wait for their replacement, as `sync` and `prune` do', async () => {
+  it('`plan`, `sync` and `prune` report old targets that wait for their replacement', async () => {
     const named = (secret: string) =>
       `${HEAD}mappings:\n${THEIRS.replace('namespace: apps', `namespace: apps, secret: ${secret}`)}    onMappingRemoved: delete\n`;
     await using bench = await openBench(named('old'));
@@ -207,7 +207,7 @@ describe('sync', () => {
     });
   });
 
-  it('`sync` prints the data of its JSON output as YAML with `--output yaml`', async () => {
+  it('with `--output yaml`, `sync` prints the data of its JSON output as YAML', async () => {
     await using bench = await openBench();
     const { stdout } = await bench.run('sync', '--output', 'yaml');
     expect(stdout).toContain('summary:\n  created: 1\n');
@@ -261,7 +261,7 @@ refused   apps/theirs  mapping theirs
     expect((await bench.run('plan', '--output', 'json')).code).toBe(4);
   });
 
-  it('`sync` exits with 4 if a person must act, even if other targets would change', async () => {
+  it('`sync` and `plan` exit with 4 if a person must act on one target, even if another target needs a change', async () => {
     await using bench = await openBench(HEAD + DB + GONE);
     expect((await bench.run('plan')).code).toBe(4);
     const { code, stdout } = await bench.run('sync');
@@ -351,7 +351,7 @@ refused   apps/theirs  mapping theirs
 });
 
 describe('an emptied configuration file', () => {
-  it('an emptied configuration file causes no deletion of the targets of the mappings that it contained before', async () => {
+  it("a target is not deleted if somebody empties the configuration file that contained the target's mapping", async () => {
     const [first, ...more] = ['one', 'two', 'three'].map(
       (name) => `  - name: ${name}
     target: { namespace: apps }

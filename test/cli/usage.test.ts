@@ -171,7 +171,7 @@ describe('wrong usage', () => {
     },
   );
 
-  it('the error about a repeated option contains its name, but not its values', async () => {
+  it('the error about a repeated option contains the name of the option, but not the values', async () => {
     await using bench = await openBench();
     const { code, stderr } = await bench.run('audit', 'list', '--limit', '71', '--limit=72');
     expect({ code, stderr }).toEqual({ code: 64, stderr: 'error: --limit can be given only once\n' });

@@ -142,7 +142,7 @@ describe('an identity', () => {
   it.each([
     ['', { tokenFile: 'token' }],
     [' and takes precedence over an inline token', { tokenFile: 'token', token: 'ended' }],
-  ])('the token file beside the kubeconfig is used with its new content%s', async (_, user) => {
+  ])('uses the new content of the token file beside the kubeconfig%s', async (_, user) => {
     await using server = await startApiServer(user);
     const token = join(server.folder, 'token');
     await writeFile(token, 'first\n');
@@ -252,7 +252,7 @@ describe('an identity', () => {
     expect(tokensSeen(server)).toEqual([`Bearer ${idToken}`]);
   });
 
-  // client-go also prefers the inline credentials.
+  // Like client-go, the program prefers the inline credentials.
   it.each([
     ['token', { token: 't' }, 'Bearer t'],
     ['password', { username: 'a', password: 'b' }, 'Basic YTpi'],

@@ -11,7 +11,7 @@ import { manifest } from '../conformance/cluster-harness.ts';
 const SOURCE = join(import.meta.dirname, '../../src');
 const id = { namespace: 'team', secret: 'app' };
 
-/** Runs directory cluster code in a process that may not write files above a size limit. */
+/** Runs code for a directory cluster in a process that cannot write files above a size limit. */
 async function within(limitKiB: number, path: string, code: string): Promise<string> {
   const script = `
     import { createDirectoryCluster } from ${JSON.stringify(join(SOURCE, 'cluster/directory/directory.ts'))};

@@ -5,8 +5,8 @@ import { toAppError } from '../../src/core/errors.ts';
 import { codeOf } from '../../src/core/system-errors.ts';
 import { resolveCredential } from '../../src/providers/credentials.ts';
 
-// Opens files up to the open-file limit of the process, and prints the errors of logins and credentials. Then closes
-// files and prints the errors again.
+// Prints the error codes of logins and of a read of a credential. Does this three times: at the start, when the process
+// has reached its limit of open files, and after these files were closed.
 
 const folder = process.argv[2] ?? '';
 const token = join(folder, 'token');

@@ -52,7 +52,7 @@ describe('a list', () => {
     ]);
   });
 
-  it('starts a list again at its first page, without the pages read so far, after the continue token expired', async () => {
+  it('starts a list again at its first page after the continue token expired, and drops the pages that it has already read', async () => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     inTurn(

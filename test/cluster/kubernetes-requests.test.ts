@@ -74,7 +74,7 @@ describe('the deletion of a Secret', () => {
   });
 
   it.each(REFUSED)(
-    'returns an error for %s that has a code and no text from the server',
+    'the error for %s has a code, and contains no text from the server',
     async (_, answer, code) => {
       await using server = await startApiServer();
       await using opened = await open(server);
@@ -145,7 +145,7 @@ describe('a merge', () => {
   });
 
   it.each(REFUSED)(
-    'returns an error for %s that has a code and no text from the server',
+    'the error for %s has a code, and contains no text from the server',
     async (_, answer, code) => {
       await using server = await startApiServer();
       await using opened = await open(server);

@@ -94,7 +94,7 @@ describe('the response to a write', () => {
       json(201, { kind: 'Pod', apiVersion: 'v1', metadata: { name: MARKER } }),
       'CLUSTER_UNAVAILABLE',
     ],
-  ])('returns an error for %s that has a code and no text from the server', async (_, answer, code) => {
+  ])('the error for %s has a code, and contains no text from the server', async (_, answer, code) => {
     await using server = await startApiServer();
     await using cluster = await open(server);
     server.answer(answer);

@@ -22,7 +22,7 @@ async function writeAll(cluster: Cluster): Promise<void> {
 
 const ALL = ['create', 'patch', 'update', 'delete'];
 
-it('an API server cluster counts its write requests by RBAC verb', async () => {
+it('a cluster with an API server counts its write requests by RBAC verb', async () => {
   await using server = await startApiServer();
   const verbs: string[] = [];
   await using cluster = await createKubernetesCluster({

@@ -256,7 +256,7 @@ describe('a credential plugin', () => {
     ['itself', 'exec sleep 600'],
     ['in a child process', 'sh -c "echo \\$\\$ >> runs; exec sleep 600"'],
   ])(
-    'kills the plugin at the time limit if the hang is in the plugin %s, and runs the plugin again for the next request',
+    'kills a plugin that hangs (%s) at the time limit, and runs the plugin again for the next request',
     async (_, script) => {
       await using server = await withPlugin(
         `[ "$(wc -l < runs)" = 1 ] || exec echo '${credential({ token: 'second' })}'\n${script}\n:`,

@@ -46,7 +46,7 @@ describe('the RBAC permissions of a configuration', () => {
     ]);
   });
 
-  it('grants `list` if the scope is `namespace`, because a list finds orphaned targets', () => {
+  it('grants `list` if the scope is `namespace`, because the program needs a list to find orphaned targets', () => {
     expect(rulesOf({ scope: 'namespace' })[0]).toEqual([['get list update create', undefined]]);
     expect(rulesOf({ scope: 'names' })[0]?.[0]).toEqual(['get update', 'db']);
   });
@@ -89,7 +89,7 @@ describe('the RBAC permissions of a configuration', () => {
     ]);
   });
 
-  it('grants no wildcards, no access to other kinds of resources, and no verb without names except `create`', () => {
+  it('grants no wildcards and no access to other kinds of resources, and limits every verb except `create` to named objects', () => {
     for (const { rules } of rolesOf({ watch: true, secretRefs: ['x'] })) {
       for (const rule of rules) {
         expect(rule).toMatchObject({ apiGroups: [''], resources: ['secrets'] });

@@ -4,7 +4,7 @@ import { createAuditStatus } from '../../src/commands/serve/audit-trust.ts';
 import { AppError } from '../../src/core/errors.ts';
 import { createMemoryAudit } from '../fakes/memory-audit.ts';
 
-/** Creates an audit status whose audit store answers a query only when the test lets it. */
+/** Creates an audit status. Its audit store answers a query only when the test allows the answer. */
 function open(askMs = 20) {
   const questions: PromiseWithResolvers<Head>[] = [];
   const audit = {

@@ -22,7 +22,7 @@ interface Scene extends AsyncDisposable {
   readonly proxy: FaultProxy;
   readonly bench: Bench;
   readonly env: Record<string, string>;
-  /** Returns the failed checks, as `<name>: <code>`. Each must have a remedy. */
+  /** Returns the failed checks, as `<name>: <code>`. Each failed check must have a remedy. */
   failures(): Promise<readonly string[]>;
   checks(): Promise<readonly Check[]>;
 }

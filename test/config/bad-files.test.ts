@@ -90,13 +90,13 @@ describe('an invalid configuration file', () => {
     ['the file', { '/home/ann/secretbridge.yaml': { fails: 'ELOOP' } }, 'its symbolic links form a loop'],
     ['the file', { '/home/ann/secretbridge.yaml': { fails: 'EIO' } }, 'the file cannot be read (EIO)'],
     ['a pipe', { '/home/ann/secretbridge.yaml': { pipe: true } }, 'this is not a regular file'],
-  ] as const)('reports the reason if %s cannot be read', async (_, files, message) => {
+  ] as const)('the loader reports the reason if %s cannot be read', async (_, files, message) => {
     expect((await load(files)).problems).toEqual([
       { file: 'secretbridge.yaml', line: 1, column: 1, path: '', code: 'CONFIG_INVALID', message },
     ]);
   });
 
-  it('reports link loops, empty folders and missing files on a real file system', async () => {
+  it('the loader reports link loops, empty folders and missing files on a real file system', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'config-'));
     try {
       await symlink('b', join(folder, 'a'));

@@ -47,7 +47,7 @@ describe('names', () => {
     },
   );
 
-  it('suggests the name of a store if an unknown name is almost equal', async () => {
+  it('the loader suggests the name of a store if an unknown store name differs only slightly from it', async () => {
     expect(
       await problems(
         mappings('name: m, target: { namespace: a }, data: { A: { store: team-valt, key: a } }'),
@@ -242,7 +242,7 @@ keys: { fingerprint: [ { env: K } ] `;
 describe('the access to a key', () => {
   const rules = 'access: [ { namespaces: [a], stores: ["*"], keys: ["payments/**"] } ]\n';
 
-  it('checks the access of each mapping separately, and rejects only those mappings that violate the access rules', async () => {
+  it('the loader checks the access of each mapping separately, and rejects only those mappings that violate the access rules', async () => {
     const text = `${rules}${mappings(
       `name: m1, target: { namespace: a }, ${DATA}`,
       'name: m2, target: { namespaces: [a, b], secret: s }, data: { A: { store: team-vault, key: payments/a } }',
@@ -268,7 +268,7 @@ describe('the access to a key', () => {
     ]);
   });
 
-  it('checks the access of a mapping even if a field of this mapping is invalid', async () => {
+  it('the loader checks the access of a mapping even if a field of this mapping is invalid', async () => {
     expect(
       await problems(
         `${rules}${mappings('name: m, target: { namespace: b, tpye: Opaque }, data: { A: { store: team-vault, key: payments/a, decode: hex }, B: { store: team-vault, key: "" } }, dataFrom: [ { store: team-vault, find: { path: other, tags: [] } } ]')}`,
@@ -330,7 +330,7 @@ describe('service sections', () => {
     expect(await problems(text)).toEqual([]);
   });
 
-  it('reports missing keys together with other mistakes in the section that needs the keys', async () => {
+  it('the loader reports missing keys together with other mistakes in the section that needs the keys', async () => {
     expect(await problems('engine: { kind: redis, url: { env: U }, prefix: "" }')).toEqual([
       '1:1 keys.fingerprint CONFIG_INVALID: is missing; with `engine: redis` all replicas must share this key',
       '4:49 engine.prefix CONFIG_INVALID: expected letters, digits, `-` and `_`, at most 64, got empty text',

@@ -46,7 +46,7 @@ function startWatch(contents: Record<string, Content>, options: Partial<Credenti
 }
 
 describe('watched credentials', () => {
-  it('reports each change of a credential to the component that uses the credential, but does not report the first read', async () => {
+  it('the credential watch reports each change of a credential to the component that uses the credential, but does not report the first read', async () => {
     const contents: Record<string, Content> = { a: '1', s: '1' };
     await using watched = startWatch(contents);
     await watched.time.advance(1_000);
@@ -58,7 +58,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it('checks credentials in Secrets less often than credentials in files', async () => {
+  it('the credential watch checks credentials in Secrets less often than credentials in files', async () => {
     const contents: Record<string, Content> = { a: '1', s: '1' };
     await using watched = startWatch(contents);
     await watched.time.advance(60_000);
@@ -87,7 +87,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it('reports a credential that was missing at the start as soon as the credential appears', async () => {
+  it('the credential watch reports a credential that was missing at the start as soon as the credential appears', async () => {
     const contents: Record<string, Content> = {};
     await using watched = startWatch(contents);
     await watched.time.advance(1_000);
@@ -96,7 +96,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it('reports a credential only after its write is complete', async () => {
+  it('the credential watch reports a credential only after its write is complete', async () => {
     const contents: Record<string, Content> = { a: 'first', s: '1' };
     await using watched = startWatch(contents);
     await watched.time.advance(4_900);
@@ -107,7 +107,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it('reads a shared credential once, and reports the credential to each component that uses it', async () => {
+  it('the credential watch reads a shared credential once, and reports the credential to each component that uses it', async () => {
     const contents: Record<string, Content> = { a: '1' };
     const references = new Map([
       ['v', [file('a')]],
@@ -135,7 +135,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it('checks the credentials on request, without waiting for the next check', async () => {
+  it('the credential watch checks the credentials on request, without waiting for the next check', async () => {
     const contents: Record<string, Content> = { a: '1', s: '1' };
     await using watched = startWatch(contents);
     await watched.time.advance(100);
@@ -144,7 +144,7 @@ describe('watched credentials', () => {
     expect(watched.changes).toEqual(['v']);
   });
 
-  it("watches files that a vendor's client library reads by path", async () => {
+  it("the credential watch includes files that a vendor's client library reads by path", async () => {
     const folder = await mkdtemp(join(tmpdir(), 'secretbridge-credentials-'));
     await using _ = { [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) };
     const path = join(folder, 'ca.pem');

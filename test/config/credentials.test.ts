@@ -100,14 +100,14 @@ describe('a suspected credential', () => {
     },
   );
 
-  it('reports a suspected credential if the comment that would allow it is on another line', () => {
+  it('the credential scan reports a suspected credential if the comment that would allow it is on another line', () => {
     const token = `hvs.${random(90)}`;
     expect(scan(`# secretbridge:allow\na: 1\nb: ${token}\n`).problems).toHaveLength(1);
     expect(scan(`a: 1 # secretbridge:allow\nb: ${token}\n`).problems).toHaveLength(1);
     expect(scan(`b: ${token}\nc: x # secretbridge:allow\n`).problems).toHaveLength(1);
   });
 
-  it('reports a suspected credential, but keeps the configuration usable', async () => {
+  it('the credential scan reports a suspected credential, but keeps the configuration usable', async () => {
     const loaded = await loadText(VALID.replace('key: payments/db', `key: payments/ghp_${random(36)}`));
     expect(loaded.kind).toBe('usable');
     expect(linesOf(loaded)).toEqual([
@@ -115,7 +115,7 @@ describe('a suspected credential', () => {
     ]);
   });
 
-  it('reports a credential only once if it is written where a reference is expected', async () => {
+  it('the credential scan reports a credential only once if it is written where a reference is expected', async () => {
     const lines = linesOf(await loadText(VALID.replace('{ env: VAULT_TOKEN }', `hvs.${random(90)}`)));
     expect(lines).toHaveLength(1);
     expect(lines[0]).toContain('a configuration must not contain credentials; write a reference');
@@ -146,7 +146,7 @@ describe('a suspected credential', () => {
     }
   });
 
-  it('reports a suspected credential in an included file, with its position', async () => {
+  it('the credential scan reports a suspected credential in an included file, with its position', async () => {
     const loaded = await load({
       '/home/ann/secretbridge.yaml': `${VALID}include: [ { path: t.yaml, namespaces: ['*'], stores: [local], keys: ['**'] } ]`,
       '/home/ann/t.yaml': `mappings:\n  - name: t\n    target: { namespace: t }\n    data: { A: { store: local, key: ghp_${random(36)} } }\n`,
@@ -197,13 +197,13 @@ describe('a template in a field named like a credential', () => {
     },
   );
 
-  it('reports a template whose brackets contain a credential instead of a section header', () => {
+  it('the credential scan reports a template whose brackets contain a credential instead of a section header', () => {
     expect(templated('[s3cr3tpw9x]').problems).toHaveLength(1);
   });
 });
 
 describe('the credential scan', () => {
-  it('scans a text for credentials in linear time', () => {
+  it('the credential scan of a text takes linear time', () => {
     for (const text of ['a'.repeat(200_000), 'password'.repeat(20_000), '://a:'.repeat(40_000), '{{'.repeat(50_000), 'aB3'.repeat(60_000), '-----BEGIN '.repeat(20_000), '${'.repeat(80_000)]) {
       const start = performance.now();
       scan(JSON.stringify({ a: text }));
@@ -217,19 +217,19 @@ describe('a file with very many suspected credentials', () => {
   const MANY = 20_000;
   const many = Array.from({ length: MANY }, (_, n) => `hunter2hunter-${n}-end`);
 
-  it('scans a file with many suspected credentials in one line in linear time', () => {
+  it('the credential scan of a file with many suspected credentials in one line takes linear time', () => {
     const annotations = Object.fromEntries(many.map((text, n) => [`a${n}`, `password: ${text}`]));
     const { problems } = scan(JSON.stringify({ mappings: [{ target: { annotations } }] }));
     expect(problems).toHaveLength(MANY);
   });
 
-  it('scans a line with very many comments in linear time', () => {
+  it('the credential scan of a line with very many comments takes linear time', () => {
     const line = `mappings: [ { target: { annotations: { password: hunter2hunter } } } ]${' #'.repeat(200_000)}`;
     expect(scan(line).problems).toHaveLength(1);
     expect(scan(`${line} secretbridge:allow`).problems).toEqual([]);
   });
 
-  it('reports problems that show none of the suspected credentials', () => {
+  it('the credential scan reports problems that show none of the suspected credentials', () => {
     const hide = createRedactor(new Set(many));
     const about = { file: 'f', line: 1, column: 1, code: 'CONFIG_INVALID' } as const;
     for (const text of many) {

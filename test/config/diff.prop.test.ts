@@ -74,7 +74,7 @@ describe('the difference of two configurations', () => {
     );
   });
 
-  it('names exactly the stores and mappings that were added, removed or changed', async () => {
+  it('the configuration diff names exactly the stores and mappings that were added, removed or changed', async () => {
     const change = fc.constantFrom('same', 'added', 'removed', 'changed');
     await fc.assert(
       fc.asyncProperty(fc.dictionary(fc.constantFrom('a', 'b', 'c', 'd'), change), async (fates) => {
@@ -134,19 +134,22 @@ const SECTIONS: readonly [Section, Part][] = [
 ];
 
 describe('a changed section', () => {
-  it.each(SECTIONS)('reports a changed section as the only difference: %s', async (name, part) => {
-    const before = await configOf({ ...HEAD, stores: base, mappings: [mapping('m')] });
-    const after = await configOf({ ...HEAD, ...part, stores: base, mappings: [mapping('m')] });
-    expect(diffConfig(before, after)).toEqual({
-      stores: { added: [], removed: [], changed: [] },
-      mappings: { added: [], removed: [], changed: [] },
-      access: false,
-      events: false,
-      restart: [name],
-    });
-  });
+  it.each(SECTIONS)(
+    'the configuration diff reports a changed section as the only difference: %s',
+    async (name, part) => {
+      const before = await configOf({ ...HEAD, stores: base, mappings: [mapping('m')] });
+      const after = await configOf({ ...HEAD, ...part, stores: base, mappings: [mapping('m')] });
+      expect(diffConfig(before, after)).toEqual({
+        stores: { added: [], removed: [], changed: [] },
+        mappings: { added: [], removed: [], changed: [] },
+        access: false,
+        events: false,
+        restart: [name],
+      });
+    },
+  );
 
-  it('reports no difference if the new file only adds fields with their default values', async () => {
+  it('the configuration diff reports no difference if the new file only adds fields with their default values', async () => {
     const before = await configOf(HEAD);
     const after = await configOf({
       ...HEAD,
@@ -159,7 +162,7 @@ describe('a changed section', () => {
     expect(isEmptyDiff(diffConfig(before, after))).toBe(true);
   });
 
-  it('reports a difference if missing `access` rules or bounds become empty lists', async () => {
+  it('the configuration diff reports a difference if missing `access` rules or bounds become empty lists', async () => {
     const rule = { namespaces: ['a'], stores: ['v'], keys: ['**'] };
     const [open, closed] = [
       await configOf({ ...HEAD, stores: base }),
@@ -194,7 +197,7 @@ describe('a changed section', () => {
     expect(isEmptyDiff(diffConfig(before, after))).toBe(false);
   });
 
-  it('reports a change of `defaults` as a change of the mappings that use these defaults', async () => {
+  it('the configuration diff reports a change of `defaults` as a change of the mappings that use these defaults', async () => {
     const mappings = [mapping('own', { refresh: '9m' }), mapping('takes')];
     const before = await configOf({ ...HEAD, stores: base, mappings });
     const after = await configOf({ ...HEAD, stores: base, mappings, defaults: { refresh: '8m' } });

@@ -98,7 +98,7 @@ describe('an included file', () => {
     ]);
   });
 
-  it('reports problems in all readable files even if an included file is missing or unreadable', async () => {
+  it('the loader reports problems in all readable files even if an included file is missing or unreadable', async () => {
     const other = INCLUDE.replace('teams/a', 'teams/b');
     const wrong = main(INCLUDE, other).replace('{ store: team-vault, key', '{ store: team-valt, key');
     const loaded = await load({ [MAIN]: wrong, '/home/ann/teams/b/one.yaml': 'mappings: [' });
@@ -109,7 +109,7 @@ describe('an included file', () => {
     ]);
   });
 
-  it('reports no false problems if an included file has an unresolved YAML alias', async () => {
+  it('the loader reports no false problems if an included file has an unresolved YAML alias', async () => {
     const lines = async (text: string) => linesOf(await withTenant(text));
     expect(await lines('mappings: *all\n')).toHaveLength(1);
     expect(await lines('*all\n')).toHaveLength(1);
@@ -154,7 +154,7 @@ describe('an included file', () => {
     expect(linesOf(between)[0]).toContain('the name `one` is used twice, first at teams/a/one.yaml:2:11');
   });
 
-  it('reports mistakes in an included file with their positions, together with mistakes in the main file', async () => {
+  it('the loader reports mistakes in an included file with their positions, together with mistakes in the main file', async () => {
     const loaded = await load({
       [MAIN]: `${main(INCLUDE)}log: { level: loud }\n`,
       '/home/ann/teams/a/one.yaml': mapping('one').replace('key:', 'kay:'),

@@ -100,13 +100,13 @@ defaults: { refresh: 10m, onDrift: report, maxAge: 90d }\n`,
     }
   });
 
-  it('returns the positions of stores and mappings with the configuration', async () => {
+  it('the loader returns the positions of stores and mappings with the configuration', async () => {
     const { places } = await usable(VALID);
     expect(places.stores.get('local')).toEqual({ file: 'secretbridge.yaml', line: 8, column: 5 });
     expect(places.mappings.get('payments-db')).toEqual({ file: 'secretbridge.yaml', line: 10, column: 5 });
   });
 
-  it('places key files in the folder of the audit database by default', async () => {
+  it('the loader places key files in the folder of the audit database by default', async () => {
     const config = await usable(`${VALID}audit: { store: { kind: sqlite, path: /var/lib/bridge/a.db } }\n`);
     expect(config.keys.fingerprint).toEqual([{ file: '/var/lib/bridge/fingerprint.key' }]);
   });
@@ -143,7 +143,7 @@ describe('a configuration of several files', () => {
     expect(await loadText(`${MAIN}---\n${MORE}---\n# nothing here\n`)).toMatchObject({ kind: 'usable' });
   });
 
-  it('reads the files of a folder in order, without hidden entries and subfolders, so that a mounted ConfigMap works', async () => {
+  it('the loader reads the files of a folder in order, without hidden entries and subfolders, so that a mounted ConfigMap works', async () => {
     const files = {
       '/etc/secretbridge/b.yml': MORE,
       '/etc/secretbridge/a.yaml': MAIN,
@@ -162,7 +162,7 @@ describe('a configuration of several files', () => {
     ['a.yaml', 'a.yaml'],
     ['/home/ann', './a.yaml'],
     ['a.yaml', '/home/ann'],
-  ])('reads a file once even if it is given twice (%s and %s)', async (...paths) => {
+  ])('the loader reads a file once even if it is given twice (%s and %s)', async (...paths) => {
     const loaded = await load({ '/home/ann/a.yaml': MAIN, '/home/ann/b.yaml': MORE }, ...paths, 'b.yaml');
     expect(loaded).toMatchObject({
       kind: 'usable',
@@ -171,7 +171,7 @@ describe('a configuration of several files', () => {
     });
   });
 
-  it('reports both positions if a name is used in two files', async () => {
+  it('the loader reports both positions if a name is used in two files', async () => {
     const loaded = await load(
       { '/home/ann/a.yaml': MAIN, '/home/ann/b.yaml': MAIN.replace(HEAD, '') },
       'a.yaml',
@@ -188,7 +188,7 @@ describe('a configuration of several files', () => {
     ]);
   });
 
-  it('reports a section that is not a list, whatever the order of the files', async () => {
+  it('the loader reports a section that is not a list, whatever the order of the files', async () => {
     const files = { '/home/ann/a.yaml': `${HEAD}stores: none\n`, '/home/ann/b.yaml': MORE };
     const one = await load(files, 'a.yaml', 'b.yaml');
     const other = await load(files, 'b.yaml', 'a.yaml');
@@ -210,7 +210,7 @@ describe('a configuration of several files', () => {
     ]);
   });
 
-  it('reports the problems of readable files together with the problems of unreadable files', async () => {
+  it('the loader reports the problems of readable files together with the problems of unreadable files', async () => {
     const loaded = await load(
       { '/home/ann/a.yaml': `${MAIN}log: { levl: info }\n`, '/home/ann/b.yaml': 'a:\n\tb: 1\n' },
       'a.yaml',
@@ -230,7 +230,7 @@ describe('unsupported YAML', () => {
   it.each([
     ['a duplicate key', 'log: { level: info, level: debug }\n', '5:21 '],
     ['an anchor', 'log: &log { level: info }\n', '5:11 '],
-  ])('reports all problems in a file that contains %s', async (_, text, place) => {
+  ])('the loader reports all problems in a file that contains %s', async (_, text, place) => {
     const lines = linesOf(await loadText(HEAD + stores + wrong + text));
     expect(lines.map((line) => line.split(' CONFIG')[0])).toEqual([
       '4:61 mappings[0].data.A.key',
@@ -246,7 +246,7 @@ describe('unsupported YAML', () => {
     ['a tag', 'log: { level: !env LEVEL }\n', '5:20 '],
     ['a merge key, which may define missing members', 'cluster: { <<: *c, scope: names }\n', '5:12 '],
     ['a name that is a list', 'http: { tokens: [ { ? [a] : b, role: viewer } ] }\n', '5:23 '],
-  ])('reports no false problems because of %s', async (_, text, place) => {
+  ])('the loader reports no false problems because of %s', async (_, text, place) => {
     const lines = linesOf(await loadText(HEAD + stores + wrong + text));
     // The unsupported part may define stores, so unknown stores are not reported.
     expect(lines.map((line) => line.split(' CONFIG')[0])).toEqual([
@@ -259,7 +259,7 @@ describe('unsupported YAML', () => {
   it.each([
     ['a merge key', '<<: { refresh: 5m }', '4:24 '],
     ['a name that is a list', '? [a] : b', '4:26 '],
-  ])('reports all problems in a mapping that contains %s', async (_, unread, place) => {
+  ])('the loader reports all problems in a mapping that contains %s', async (_, unread, place) => {
     const fields = `${unread}, refreshh: 5m, onDrift: foo, data: { A: { stor: s, key: a } }`;
     const lines = linesOf(await loadText(`${HEAD}${stores}mappings: [ { name: m, ${fields} } ]\n`));
     expect(lines.map((line) => line.split(' CONFIG')[0]?.replace(/^\S+ (?=m)/, ''))).toEqual([
@@ -272,7 +272,7 @@ describe('unsupported YAML', () => {
     ['sources', 'data: *d'],
     ['template names', "data: { <<: *d }, template: { data: { t: '{{ A }}' } }"],
     ['the name of another target', 'target: { namespace: a, secret: *s }, data: { A: { store: s, key: k } }'],
-  ])('reports no duplicate if unsupported YAML may define %s', async (_, fields) => {
+  ])('the loader reports no duplicate if unsupported YAML may define %s', async (_, fields) => {
     const target = fields.startsWith('target') ? '' : 'target: { namespace: a }, ';
     const other = '{ name: x, target: { namespace: a, secret: m }, data: { A: { store: s, key: k } } }';
     const text = `mappings: [ { name: m, ${target}${fields} }, ${other.replace('secret: m', 'secret: other')} ]\n`;
@@ -298,7 +298,7 @@ describe('unsupported YAML', () => {
     ]);
   });
 
-  it('reports unsupported YAML at each position, but only the first problems of broken YAML', async () => {
+  it('the loader reports unsupported YAML at each position, but only the first problems of broken YAML', async () => {
     const twelve = Array.from({ length: 12 }, (_, index) => `a${index}: &x 1, a${index}: 2`).join(', ');
     const lines = linesOf(await loadText(`${HEAD}defaults: { ${twelve} }\n`));
     expect(lines.filter((line) => line.includes('an anchor'))).toHaveLength(12);
@@ -366,18 +366,18 @@ describe('the configuration path', () => {
     },
   );
 
-  it('uses /etc/secretbridge/ if no other place has a configuration', async () => {
+  it('/etc/secretbridge/ is used if no other place has a configuration', async () => {
     expect(await instanceWith([], {}, { '/etc/secretbridge/a.yaml': VALID.replace('prod', 'etc') })).toBe(
       'etc',
     );
   });
 
-  it('accepts a list of several paths in SECRETBRIDGE_CONFIG', async () => {
+  it('a list of several paths is accepted in SECRETBRIDGE_CONFIG', async () => {
     const fs = { '/x/a.yaml': HEAD, '/x/b.yaml': VALID.replace(HEAD, '') };
     expect(await instanceWith([], { SECRETBRIDGE_CONFIG: '/x/a.yaml:/x/b.yaml' }, fs)).toBe('prod');
   });
 
-  it('reports a missing configuration if none of the default locations has a file', async () => {
+  it('a missing configuration is reported if none of the default locations has a file', async () => {
     expect(await instanceWith([], {}, {})).toMatch(/^no configuration found: .*--config/);
   });
 });

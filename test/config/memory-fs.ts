@@ -4,7 +4,8 @@ import { type LoadResult, loadConfig } from '../../src/config/load.ts';
 type Content = string | Uint8Array | { readonly fails: string } | { readonly pipe: true };
 
 /**
- * Files by absolute path. Their paths imply the folders. A file with `fails` causes that error code when it is read.
+ * Files by absolute path. Their paths imply the folders. If a file has `fails`, reading this file fails with that error
+ * code.
  */
 export function memoryFs(files: Readonly<Record<string, Content>>): ConfigFs {
   const error = (code: string) => Object.assign(new Error(code), { code });

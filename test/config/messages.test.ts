@@ -121,11 +121,11 @@ describe('an error message', () => {
       'mappings: [ { name: m, data: { A: { store: s, key: k } } } ]\nstores: [ { name: s, kind: files, path: x } ]',
       'mappings[0].target CONFIG_INVALID: is missing; expected an object',
     ],
-  ])('names the expected value in the error for %s', async (more, line) => {
+  ])('the loader names the expected value in the error for %s', async (more, line) => {
     expect(await head(more)).toEqual([line]);
   });
 
-  it('points to the key if the key is unknown, and to the value for any other mistake', async () => {
+  it('the loader points to the key if the key is unknown, and to the value for any other mistake', async () => {
     const lines = linesOf(
       await loadText(VALID.replace('property', 'propety').replace('payments }', 'Payments }')),
     );
@@ -135,7 +135,7 @@ describe('an error message', () => {
     ]);
   });
 
-  it('reports every mistake in one run, sorted by line', async () => {
+  it('the loader reports every mistake in one run, sorted by line', async () => {
     const lines = linesOf(
       await loadText('instance: X\nlog: { level: x }\nmappings:\n  - { name: Y }\n  - 3\n'),
     );
@@ -150,7 +150,7 @@ describe('an error message', () => {
     ]);
   });
 
-  it('reports which character of a name is invalid, even if it looks like a valid character', async () => {
+  it('the loader reports which character of a name is invalid, even if it looks like a valid character', async () => {
     const [line] = linesOf(await loadText(VALID.replace('name: payments-db', 'name: p\u0430yments-db')));
     expect(line).toContain('`\u0430` (U+0430, Cyrillic) is not allowed');
     const [invisible] = linesOf(await loadText(VALID.replace('name: payments-db', 'name: "pay\u200bments"')));
@@ -190,14 +190,14 @@ describe('a source', () => {
     expect(await source(fields)).toEqual([` ${line}`.trim().replace(/^\./, '.')]);
   });
 
-  it('checks a source even if a field of its mapping is invalid', async () => {
+  it('the loader checks a source even if a field of its mapping is invalid', async () => {
     const lines = await vaultWith('data: { A: { store: w, key: 1 } }');
     expect(lines).toHaveLength(2);
   });
 });
 
 describe('a store entry', () => {
-  it('reports a store whose address, login or engine has the wrong type', async () => {
+  it('the loader reports a store whose address, login or engine has the wrong type', async () => {
     const token = 'auth: { method: token, token: { env: A } }';
     expect(await vault(`address: vault.internal, ${token}`)).toEqual([
       'stores[0].address CONFIG_INVALID: expected an address such as https://vault.internal:8200, got other text',
@@ -217,11 +217,14 @@ describe('a store entry', () => {
       'stores: [ { name: 1, kind: files, path: x } ]',
       'stores[0].name CONFIG_INVALID: expected text, got a number; put it in quotes',
     ],
-  ])('reports no unknown stores if the name of a store is missing or invalid: %s', async (stores, line) => {
-    const uses = `mappings: [ { name: m, target: { namespace: a }, data: { A: { store: v, key: k } } } ]
+  ])(
+    'the loader reports no unknown stores if the name of a store is missing or invalid: %s',
+    async (stores, line) => {
+      const uses = `mappings: [ { name: m, target: { namespace: a }, data: { A: { store: v, key: k } } } ]
 events: { webhooks: [ { name: w, stores: [v], secret: { env: A } } ] }`;
-    expect(await head(`${stores}\n${uses}`)).toEqual([line]);
-  });
+      expect(await head(`${stores}\n${uses}`)).toEqual([line]);
+    },
+  );
 });
 
 describe('a credential', () => {

@@ -47,7 +47,7 @@ describe('a key that its store does not allow', () => {
     ['az', 'payments_db.v2', `${AZURE} — did you mean \`payments-db-v2\`?`],
     ['az', 'caf\u00e9', AZURE],
     ['az', 'x'.repeat(128), AZURE],
-  ])('reports a key that its store does not allow: %s %j', async (store, key, message) => {
+  ])('the loader reports a key that its store does not allow: %s %j', async (store, key, message) => {
     expect(await source(`store: ${store}, key: "${key}"`)).toEqual([`key CONFIG_INVALID: ${message}`]);
     expect(await source(`store: ${store}, key: "${key}"`, true)).toEqual([`key CONFIG_INVALID: ${message}`]);
   }); // biome-ignore format: a table
@@ -72,7 +72,7 @@ describe('a version that its store does not allow', () => {
     ['az', '1', 'expected an Azure Key Vault version: 32 hexadecimal digits'],
     ['aws', '"a\\nb"', 'expected a version id, or a stage label such as `AWSPREVIOUS`'],
     ['aws', 'x'.repeat(257), 'expected a version id, or a stage label such as `AWSPREVIOUS`'],
-  ])('reports a version that its store does not allow: %s %s', async (store, version, message) => {
+  ])('the loader reports a version that its store does not allow: %s %s', async (store, version, message) => {
     expect(await source(`store: ${store}, key: a, version: ${version}`)).toEqual([`version CONFIG_INVALID: ${message}`]);
   }); // biome-ignore format: a table
 
@@ -95,7 +95,7 @@ describe('a search that its store does not support', () => {
     ['az', 'path: a/', `find.path CONFIG_INVALID: ${AZURE} — did you mean \`a\`?`],
     ['f', 'tags: { a: b }', 'find.tags CONFIG_INVALID: expected no tags: this store has none'],
     ['v1', 'tags: { a: b }', 'find.tags CONFIG_INVALID: expected no tags: this store has none'],
-  ])('reports a search that its store does not support: %s { %s }', async (store, find, line) => {
+  ])('the loader reports a search that its store does not support: %s { %s }', async (store, find, line) => {
     expect(await source(`store: ${store}, find: { ${find} }`, true)).toEqual([line]);
   }); // biome-ignore format: a table
 
@@ -108,7 +108,7 @@ describe('a search that its store does not support', () => {
 });
 
 describe('problems of stores and mappings', () => {
-  it('reports several mistakes in one entry together', async () => {
+  it('the loader reports several mistakes in one entry together', async () => {
     expect(await source('store: v, key: a/, version: 0, object: key, propety: x')).toEqual([
       'key CONFIG_INVALID: expected a path in the mount without `/` at its ends and without `//` — did you mean `a`?',
       'version CONFIG_INVALID: expected a Vault version: a whole number from 1',
@@ -120,7 +120,7 @@ describe('problems of stores and mappings', () => {
   it.each([
     ['vault, address: http://vault.internal', 'address'],
     ['aws-secrets-manager, endpoint: http://aws.internal', 'endpoint'],
-  ])('reports both plain http and an unknown key in one store: kind %s', async (fields, field) => {
+  ])('the loader reports both plain http and an unknown key in one store: kind %s', async (fields, field) => {
     const lines = linesOf(await loadText(`${HEAD}stores: [ { name: s, kind: ${fields}, x: 1 } ]\n`));
     const httpProblems = lines.filter((line) => line.includes('http is allowed on loopback only'));
     expect(httpProblems).toHaveLength(1);
@@ -147,7 +147,7 @@ mappings: [ { name: m, target: { namespace: a }, data: { A: { store: s, key: k }
     },
   );
 
-  it('reports both conflicting fields and unknown keys in one mapping', async () => {
+  it('the loader reports both conflicting fields and unknown keys in one mapping', async () => {
     const text = `${HEAD}stores: [ { name: s, kind: files, path: x } ]
 mappings:
   - name: m
@@ -202,7 +202,7 @@ describe('names and sizes in Kubernetes', () => {
     expect(line).not.toContain('did you mean');
   });
 
-  it('checks the name of a mapping as a Secret name if the Secret takes its name from the mapping', async () => {
+  it('the loader checks the name of a mapping as a Secret name if the Secret takes its name from the mapping', async () => {
     expect((await problems('name: a..b, target: { namespace: a }'))[0]).toContain(
       'name CONFIG_INVALID: the Secret gets this name, but it is not a valid Secret name',
     );
@@ -210,7 +210,7 @@ describe('names and sizes in Kubernetes', () => {
     expect(await problems('name: a.b, target: { namespace: a }')).toEqual([]);
   });
 
-  it('limits the size of annotations, because our own annotations count toward the limit of Kubernetes', async () => {
+  it('the loader limits the size of annotations, because our own annotations count toward the limit of Kubernetes', async () => {
     const annotations = (size: number) =>
       `name: m, target: { namespace: a, annotations: { a: "${'word '.repeat(size / 5)}", b: x } }`;
     expect(await problems(annotations(180 * 1024))).toEqual([]);
@@ -219,7 +219,7 @@ describe('names and sizes in Kubernetes', () => {
     ]);
   });
 
-  it('checks the names and values of labels in a selector', async () => {
+  it('the loader checks the names and values of labels in a selector', async () => {
     const found = await problems(
       'name: m, target: { secret: s, namespaceSelector: { matchLabels: { "a b": c, d: "e f" } } }',
     );

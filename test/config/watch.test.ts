@@ -58,7 +58,7 @@ async function overMemory(files: Record<string, string>, options: Partial<WatchO
 const MAIN = '/home/ann/secretbridge.yaml';
 
 describe('a watched configuration', () => {
-  it('reports a changed configuration once, after its content has stopped changing', async () => {
+  it('the configuration watch reports a changed configuration once, after its content has stopped changing', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using watched = await overMemory(files);
     expect(stateOf(watched.watch.initial)).toBe('one');
@@ -70,7 +70,7 @@ describe('a watched configuration', () => {
     expect(watched.changes).toEqual(['two']);
   });
 
-  it('reports a change within half a second if file system events arrive', async () => {
+  it('the configuration watch reports a change within half a second if file system events arrive', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using watched = await overMemory(files);
     await watched.time.advance(1);
@@ -83,7 +83,7 @@ describe('a watched configuration', () => {
     expect(watched.changes).toEqual(['two']);
   });
 
-  it('counts the time that a load takes as part of the settling time', async () => {
+  it('the configuration watch includes the duration of a load in the settling time', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using watched = await overMemory(files);
     await watched.time.advance(1);
@@ -94,7 +94,7 @@ describe('a watched configuration', () => {
     expect(watched.changes).toEqual(['two']);
   });
 
-  it('loads the configuration again if it changes during a load', async () => {
+  it('the configuration watch loads the configuration again if it changes during a load', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using watched = await overMemory(files);
     await watched.time.advance(1);
@@ -127,7 +127,7 @@ describe('a watched configuration', () => {
     expect(watched.changes).toEqual([]);
   });
 
-  it('reports a configuration only after its write is complete, even if a part of the new content would be valid', async () => {
+  it('the configuration watch reports a configuration only after its write is complete, even if a part of the new content would be valid', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using watched = await overMemory(files);
     await watched.time.advance(1);
@@ -155,7 +155,7 @@ describe('a watched configuration', () => {
     expect(watched.progress.length).toBeGreaterThan(30);
   });
 
-  it('reports a configuration when it becomes invalid, and again when it becomes valid', async () => {
+  it('the configuration watch reports a configuration when it becomes invalid, and again when it becomes valid', async () => {
     const files: Record<string, string> = { [MAIN]: withInstance('one') };
     await using watched = await overMemory(files);
     files[MAIN] = 'instance: [';
@@ -167,7 +167,7 @@ describe('a watched configuration', () => {
     expect(watched.changes).toEqual(['invalid', 'invalid', 'two']);
   });
 
-  it('loads a configuration that was missing at the start as soon as the configuration appears', async () => {
+  it('the configuration watch loads a configuration that was missing at the start as soon as the configuration appears', async () => {
     const files: Record<string, string> = {};
     await using watched = await overMemory(files);
     expect(watched.watch.initial.kind).toBe('invalid');
@@ -178,7 +178,7 @@ describe('a watched configuration', () => {
     expect(watched.changes).toEqual(['late']);
   });
 
-  it('watches new files, and files that did not exist at the start', async () => {
+  it('the configuration watch includes new files, and files that did not exist at the start', async () => {
     const include = `stores: [ { name: s, kind: files, path: x } ]
 include: [ { path: teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
     const files: Record<string, string> = { [MAIN]: `${HEAD}${include}` };
@@ -193,7 +193,7 @@ include: [ { path: teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
     expect(watched.changes).toEqual(['prod', 'invalid', 'prod']);
   });
 
-  it('reports an unreadable configuration as invalid', async () => {
+  it('the configuration watch reports an unreadable configuration as invalid', async () => {
     const files: Record<string, string | { fails: string }> = { [MAIN]: withInstance('one') };
     await using watched = await overMemory(files as Record<string, string>);
     for (const fails of ['EACCES', 'EIO', 'ESTALE']) {
@@ -204,7 +204,7 @@ include: [ { path: teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
     expect(watched.progress.filter((error) => error !== undefined)).toEqual([]);
   });
 
-  it('loads the configuration again on request', async () => {
+  it('the configuration watch loads the configuration again on request', async () => {
     const files = { [MAIN]: withInstance('one') };
     await using watched = await overMemory(files);
     expect(stateOf(await watched.watch.reload())).toBe('one');
@@ -233,7 +233,7 @@ include: [ { path: teams, namespaces: [a], stores: [s], keys: [k] } ]\n`;
     expect(watched.progress.filter((error) => error !== undefined)).toHaveLength(2);
   });
 
-  it('reports progress at every check, with or without changes', async () => {
+  it('the configuration watch reports progress at every check, with or without changes', async () => {
     await using watched = await overMemory({ [MAIN]: withInstance('one') });
     await watched.time.advance(60_000);
     expect(watched.progress).toHaveLength(12);
@@ -293,7 +293,7 @@ describe.each([
   ['with events alone', 3_600_000],
   ['with checks alone', 20],
 ])('a watched configuration on disk, %s', (_, everyMs) => {
-  it('reports an edit in place, but does not report a new modification time without an edit', async () => {
+  it('the configuration watch reports an edit in place, but does not report a new modification time without an edit', async () => {
     await using disk = await overDisk('c.yaml', everyMs);
     await writeFile(disk.at('c.yaml'), withInstance('one'));
     const watch = await disk.start();
@@ -305,7 +305,7 @@ describe.each([
     expect(disk.seen).toEqual(['two']);
   });
 
-  it('reports a change each time a new file replaces the configuration file', async () => {
+  it('the configuration watch reports a change each time a new file replaces the configuration file', async () => {
     await using disk = await overDisk('c.yaml', everyMs);
     await writeFile(disk.at('c.yaml'), withInstance('one'));
     await disk.start();
@@ -318,7 +318,7 @@ describe.each([
     expect(disk.seen).toEqual(['two', 'three']);
   });
 
-  it('reports each ConfigMap update, which replaces a symbolic link', async () => {
+  it('the configuration watch reports each ConfigMap update, which replaces a symbolic link', async () => {
     await using disk = await overDisk('conf', everyMs);
     const swap = async (name: string) => {
       await mkdir(disk.at(`conf/..${name}`), { recursive: true });
@@ -338,7 +338,7 @@ describe.each([
     expect(disk.seen).toEqual(['two', 'three']);
   });
 
-  it('reports a change if a file appears in a folder or disappears from it', async () => {
+  it('the configuration watch reports a change if a file appears in a folder or disappears from it', async () => {
     await using disk = await overDisk('conf', everyMs);
     await mkdir(disk.at('conf'));
     await writeFile(disk.at('conf/a.yaml'), withInstance('one'));
@@ -352,7 +352,7 @@ describe.each([
     expect(disk.seen).toEqual(['invalid', 'one']);
   });
 
-  it('reports an edit in a folder that has replaced an identical folder', async () => {
+  it('the configuration watch reports an edit in a folder that has replaced an identical folder', async () => {
     await using disk = await overDisk('conf', everyMs);
     for (const folder of ['conf', 'next']) {
       await mkdir(disk.at(folder));
@@ -367,7 +367,7 @@ describe.each([
     while (disk.seen.at(-1) !== 'two') await disk.next();
   });
 
-  it('reports a change if another folder replaces the configuration folder', async () => {
+  it('the configuration watch reports a change if another folder replaces the configuration folder', async () => {
     await using disk = await overDisk('conf', everyMs);
     await mkdir(disk.at('conf'));
     await writeFile(disk.at('conf/a.yaml'), withInstance('one'));

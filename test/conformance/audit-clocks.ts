@@ -19,7 +19,8 @@ export function describeClocks(name: string, open: (clock: Clock) => Promise<Clo
     await using store = harness.store;
     const hour = (n: number): number => Date.parse('2026-11-25T00:00:00Z') + n * 3_600_000;
     const text = (n: number): string => new Date(hour(n)).toISOString();
-    // Each group fills one block, so the blocks cover different times. In the third group, the clock is a day behind.
+    // Each group of records fills one block, so the blocks contain records of different times. In the third group, the
+    // clock is a day behind.
     for (const [from, step] of [
       [30, 1],
       [31, 1],

@@ -383,7 +383,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await running.unresolvedIntents(isOver)).toEqual([]);
     });
 
-    it('returns the intents without an outcome that any process recorded for one request and one target', async () => {
+    it('returns the intents of one request and one target that have no outcome, no matter which process recorded the intents', async () => {
       await using harness = await openHarness();
       const ended = await harness.open('a');
       const { requestId, namespace = '', secret = '' } = intent;
@@ -483,7 +483,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await verify(store.storedRecords(1))).toMatchObject({ kind: 'intact', records: 11 });
     });
 
-    it('accepts a review of an earlier record in the same batch, and ignores a review that names itself or a later record', async () => {
+    it('accepts a review of a record that precedes the review in the same batch, and ignores a review of itself or of a record that follows the review', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       await store.append([entry(), review(1, 'flagged'), review(2, 'reviewed'), review(5, 'reviewed')]);
@@ -496,7 +496,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
   });
 
   describe(`${name}: prune`, () => {
-    it('leaves a chain that can be verified from its base after it prunes records', async () => {
+    it('after records were pruned, the remaining chain can be verified from its base', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       expect(await store.base()).toEqual({ sequence: 0, hash: '0'.repeat(64) });

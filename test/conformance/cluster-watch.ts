@@ -9,7 +9,7 @@ export interface WatchTraits {
   readonly scope: 'name' | 'namespace';
   /** Whether the watch reports every version. A watch that polls can miss versions. */
   readonly reportsEveryVersion: boolean;
-  /** Whether the cluster records which field manager wrote a field. */
+  /** Whether the cluster stores which field manager wrote a field. */
   readonly recordsManagers: boolean;
 }
 
@@ -149,7 +149,7 @@ export function describeWatch(
     });
 
     it.runIf(recordsManagers)(
-      'reports whether another writer made the last change to any part of the content (if the cluster records managers)',
+      'reports whether another writer made the last change to any part of the content (in a cluster that stores field managers)',
       async () => {
         await using h = await open();
         await using log = openWatchLog(h.cluster, scope(h));
@@ -169,7 +169,7 @@ export function describeWatch(
     );
 
     it.runIf(recordsManagers)(
-      'no longer reports a key as ours after another writer removed it (if the cluster records managers)',
+      'no longer reports a key as ours after another writer removed it (in a cluster that stores field managers)',
       async () => {
         await using h = await open();
         const two = new Map([...data('1'), ['other', SecretValue.fromText('2')]]);
@@ -183,7 +183,7 @@ export function describeWatch(
     );
 
     it.runIf(recordsManagers)(
-      "does not report a field as ours if it is in another writer's Secret, or if an adoption left it unchanged (if the cluster records managers)",
+      "does not report a field as ours if it is in another writer's Secret, or if an adoption left it unchanged (in a cluster that stores field managers)",
       async () => {
         await using h = await open();
         await h.put(app(h), { type: 'Opaque', data: { password: base64('theirs') } });
@@ -210,7 +210,7 @@ export function describeWatch(
     );
 
     it.runIf(!recordsManagers)(
-      'reports the last writer as unknown (if the cluster does not record managers)',
+      'reports the last writer as unknown (in a cluster that does not store field managers)',
       async () => {
         await using h = await open();
         await h.cluster.create(app(h), manifest());

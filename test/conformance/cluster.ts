@@ -119,7 +119,7 @@ export function describeCluster(name: string, open: () => Promise<ClusterHarness
       expect(written).toEqual({ kind: 'written', resourceVersion: after.resourceVersion });
     });
 
-    it('replaces a Secret that it wrote itself, after reading it again', async () => {
+    it('can replace a Secret that it wrote itself if it has read the Secret after this write', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       for (const value of ['1', '2', '3']) {

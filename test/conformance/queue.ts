@@ -154,7 +154,7 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       expect(subjects().toSorted()).toEqual(['a', 'a', 'b']);
     });
 
-    it('ignores an add whose id any process has already used for the same subject, until the id expires', async () => {
+    it('ignores an add if any process has already used the id of this add for the same subject, until the id expires', async () => {
       await using harness = await openHarness();
       await using queue = await harness.open({ concurrency: 1 });
       const other = harness.shared ? await harness.open() : queue;

@@ -5,7 +5,7 @@ import { createScrubber } from '../../src/telemetry/scrub.ts';
 /** Examples are built at run time, so that no file in this repository contains text that looks like a credential. */
 const text = (length: number) => 'aB3dE5gH7jK9mN2pQ4sT6vW8yZ'.repeat(4).slice(0, length);
 
-/** Keyed by the description of the shape. The test fails for a shape without examples. */
+/** The examples, by the description of their shape. The test fails for a shape without examples. */
 const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   'a private key': [
     `-----BEGIN ${'PRIVATE'} KEY-----\n${text(64)}\n-----END ${'PRIVATE'} KEY-----`,

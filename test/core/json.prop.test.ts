@@ -62,7 +62,7 @@ describe('lossless JSON', () => {
     expect(toJson(value)).not.toContain('hidden');
   });
 
-  it('reads long texts like JSON.parse, with and without escapes', () => {
+  it('parseJson reads long texts like JSON.parse, with and without escapes', () => {
     fc.assert(
       fc.property(fc.nat(3), fc.string({ unit: 'binary', maxLength: 5 }), (more, some) => {
         const value = { name: `${'x'.repeat(64 * 1_024 - 2 + more)}${some}`, after: some };
@@ -114,7 +114,7 @@ describe('parseJson for text in which JSON.parse loses information', () => {
     expect(() => parseJson('['.repeat(100_000) + ']'.repeat(100_000))).toThrow(JsonError);
   });
 
-  it('reads a 1 MiB string full of escapes in linear time', () => {
+  it('parseJson reads a 1 MiB string full of escapes in linear time', () => {
     const text = JSON.stringify('\\"'.repeat(500_000));
     expect(printJson(parseJson(text))).toBe(text);
   });

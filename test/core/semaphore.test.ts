@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { createSemaphore } from '../../src/core/semaphore.ts';
 
 describe('a semaphore', () => {
-  it('limits concurrency, serves waiters in order, and releases the permit of a failed task', async () => {
+  it('a semaphore limits concurrency, serves waiters in order, and releases the permit of a failed task', async () => {
     const { run } = createSemaphore(2);
     const begun: number[] = [];
     const ends = [0, 1, 2, 3].map(() => Promise.withResolvers<void>());
@@ -23,7 +23,7 @@ describe('a semaphore', () => {
     expect(begun).toEqual([0, 1, 2, 3]);
   });
 
-  it('serves urgent waiters first', async () => {
+  it('a semaphore serves urgent waiters first', async () => {
     const { run } = createSemaphore(1, 5);
     const begun: string[] = [];
     const work = (name: string) => async () => void begun.push(name);
@@ -40,7 +40,7 @@ describe('a semaphore', () => {
     expect(begun).toEqual(['without a priority', 'a first sync', 'a sweep', 'another sweep']);
   });
 
-  it('serves the next waiter even if the previous waiter aborts while it receives the permit', async () => {
+  it('a semaphore serves the next waiter even if the previous waiter aborts while it receives the permit', async () => {
     const semaphore = createSemaphore(1);
     await semaphore.acquire();
     const aborted = new AbortController();

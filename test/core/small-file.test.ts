@@ -41,13 +41,16 @@ describe.each(Object.entries(READERS))('a small file: %s', (name, read) => {
     // Reading this device would never end.
     ['pipe', 'it is not a regular file'],
     ['large.pem', 'it is larger than 1 MiB, so it is probably another file'],
-  ])('reports the name of the file and the reason if the file cannot be used: %s', async (file, reason) => {
-    await expect(read(pathOf(file))).rejects.toMatchObject({
-      code: expect.stringMatching(/^C(ONFIG_INVALID|REDENTIAL_MISSING)$/),
-      detail: `file ${pathOf(file)} cannot be read: ${reason}`,
-      ...(name.includes('.') ? { subject: name } : {}),
-    });
-  });
+  ])(
+    'the error contains the name of the file and the reason if the file cannot be used: %s',
+    async (file, reason) => {
+      await expect(read(pathOf(file))).rejects.toMatchObject({
+        code: expect.stringMatching(/^C(ONFIG_INVALID|REDENTIAL_MISSING)$/),
+        detail: `file ${pathOf(file)} cannot be read: ${reason}`,
+        ...(name.includes('.') ? { subject: name } : {}),
+      });
+    },
+  );
 });
 
 describe.each(['the authority of a store', 'audit.store.tls', 'engine.tls'])(

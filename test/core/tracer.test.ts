@@ -8,7 +8,7 @@ describe('a request id', () => {
     expect(new Set(['a-request', once, twice]).size).toBe(3);
   });
 
-  it('returns the original request id for an id with suffixes', () => {
+  it('the original request id is returned for an id with suffixes', () => {
     expect(withoutSuffix(withSuffix(withSuffix('a-request@an-intake', 'a1b2c3'), ''))).toBe(
       'a-request@an-intake',
     );

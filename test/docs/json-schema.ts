@@ -34,7 +34,9 @@ function members(root: JsonSchema, schema: JsonSchema, name: string): readonly J
   });
 }
 
-/** Whether a schema accepts any member. Such a schema has no constraints, or allows additional properties. */
+/**
+ * Whether a schema accepts members with any name. Such a schema has no constraints, or allows additional properties.
+ */
 function isOpen({
   type,
   properties,

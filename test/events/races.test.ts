@@ -87,7 +87,7 @@ const webhook = postEvents(
     return { webhook: () => intake, eventGrid: () => undefined };
   },
   (key, sent) => {
-    // Trailing spaces distinguish the bodies of events from the same second.
+    // Trailing spaces make the bodies of events from one second different.
     const body = `{ "store": "${STORE}", "key": "${key}" }${' '.repeat(sent % 1_000)}`;
     const time = Math.floor(Date.now() / 1_000);
     const digest = createHmac('sha256', KEY).update(`${time}.${body}`).digest('hex');

@@ -110,7 +110,7 @@ describe('the SQS event source', () => {
     expect(test.seen.lines).toEqual([]);
   });
 
-  it('the SQS event source removes a malformed message after 50 deliveries and logs it', async () => {
+  it('the SQS event source removes a malformed message after 50 deliveries, and logs the removal', async () => {
     await using test = open([[message('hello', 'bad', 50)]]);
     await waitUntil(() => expect(test.seen.receives).toBe(2));
     expect([test.seen.removed, test.seen.outcomes]).toEqual([['bad'], ['dropped']]);

@@ -274,7 +274,7 @@ describe('a stream that was open for a while', () => {
   const closed = new AppError('STORE_UNAVAILABLE');
   type Progress = AppError['code'] | 'well';
 
-  /** @param ends The end of each stream, in order. The last stream stays open. */
+  /** @param ends How each stream ends, in order. After these streams, one more stream opens and stays open. */
   async function follow(ends: readonly { readonly wasAlive: boolean; readonly error: AppError }[]) {
     const progress: Progress[] = [];
     const waits: number[] = [];

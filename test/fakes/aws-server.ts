@@ -63,7 +63,7 @@ export interface AwsServer extends AsyncDisposable {
   failKey(name: string, error: AwsError | undefined, operations?: RegExp): void;
   /** The lifetime of the credentials that a login returns. */
   sessionMs: number;
-  /** Makes all credentials that a login returned expire now. */
+  /** Ends the validity of all credentials that logins have returned. */
   expireAll(): void;
   addGrant(grant: Grant): void;
   /** Returns the secret keys and session tokens of all credentials. */

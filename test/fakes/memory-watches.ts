@@ -101,8 +101,8 @@ export function createMemoryWatches(find: (scope: WatchScope) => readonly Secret
 }
 
 /**
- * Records for each field the manager that wrote it, as the API server does. A write that keeps the value of a field
- * does not change its manager.
+ * Stores the manager that wrote each field, as the API server does. A write that keeps the value of a field does not
+ * change its manager.
  */
 export interface MemoryWriters {
   wrote(id: TargetId, by: 'us' | 'others', fields: ReadonlyMap<string, unknown>): void;

@@ -5,7 +5,7 @@ import { AwsError } from './aws-operations.ts';
 import { bodyOf } from './body.ts';
 import { closeServer, listen } from './loopback.ts';
 
-/** What the fake does instead of its normal answer. `none` means that it answers normally. */
+/** A fault that replaces the normal answer of the fake. `none` means the normal answer. */
 export type SqsFault = AwsError | 'none' | 'reset' | { readonly status: number; readonly retryAfter: number };
 
 interface Stored {

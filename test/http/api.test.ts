@@ -238,7 +238,7 @@ describe('an error response', () => {
     },
   );
 
-  it('an error response hides the details of an unexpected error, which the log contains under the request id', async () => {
+  it('the details of an unexpected error are in the log under the request id, and not in the error response', async () => {
     const status = async () => {
       throw Object.assign(new Error('password hunter2 refused'), { statusCode: 418, code: 'EVIL' });
     };

@@ -30,7 +30,7 @@ describe('the review route', () => {
     });
   });
 
-  it('the review route records the reviewer, and every route that returns the record includes the review', async () => {
+  it('the review route stores the reviewer with the review, and later responses with the reviewed record include the review', async () => {
     await using api = await startTestServer();
     await api.audit.append([entry(), bare()]);
     const answer = await postReview(api, 1, { state: 'flagged', note: '<b>why?</b>' });
@@ -92,8 +92,8 @@ describe('the review route', () => {
   });
 });
 
-describe('the record routes', () => {
-  it('the record routes find records by a fingerprint, and also return the source versions if `trace` is set', async () => {
+describe('the routes for records', () => {
+  it('the routes for records find records by a fingerprint, and also return the source versions if `trace` is set', async () => {
     await using api = await startTestServer();
     const source = { store: 'vault', key: 'db', version: '3' };
     await api.audit.append([
@@ -112,7 +112,7 @@ describe('the record routes', () => {
     expect(await api.get(`${RECORDS}?review=maybe`)).toMatchObject({ status: 400 });
   });
 
-  it('the record routes return a record together with its outcome and its position in the chain', async () => {
+  it('the routes for records return a record together with its outcome and its position in the chain', async () => {
     await using api = await startTestServer();
     await api.audit.append([entry({ phase: 'intent' }), entry({ phase: 'outcome' })]);
     expect((await api.get(`${RECORDS}/1`)).json).toMatchObject({
@@ -196,7 +196,7 @@ describe('the export route', () => {
     });
   });
 
-  it('the export route sends a verifiable download and records the export', async () => {
+  it('the export route sends a verifiable download, and adds a record of the export to the audit log', async () => {
     await using api = await startTestServer();
     await api.audit.append(Array.from({ length: 1_100 }, () => entry()));
     const answer = await api.get('/api/v1/audit/export?format=jsonl');
@@ -261,7 +261,7 @@ describe('the export route', () => {
   it.each([
     ['when the client disconnects', (answer: IncomingMessage) => void answer.destroy()],
     ['when the server closes', (_: IncomingMessage, api: TestServer) => void api.server.close(1_000)],
-  ])('an export that ends early %s records how many records were sent', async (_, end) => {
+  ])('if an export ends early (%s), its record contains the number of sent records', async (_, end) => {
     await using api = await startTestServer();
     // The records do not fit into the socket buffers.
     await api.audit.append(Array.from({ length: 5_000 }, () => entry({ note: 'x'.repeat(5_000) })));

@@ -28,7 +28,7 @@ export interface EventTestServer extends AsyncDisposable {
   /** The credentials, with the names of environment variables as keys. Reading a missing variable fails. */
   readonly credentials: Map<string, string>;
   readonly reads: readonly string[];
-  /** The error of every credential read, if set. */
+  /** If set, every read of a credential fails with this error. */
   failure: Error | undefined;
   /** Runs all pending timer callbacks. */
   runTimers(): void;

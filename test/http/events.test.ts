@@ -210,7 +210,7 @@ describe('responses to unauthenticated events', () => {
       expect([answer.status, answer.json.code]).toEqual([503, 'CREDENTIAL_MISSING']);
       expect(answer.text).not.toContain('hook.key');
     }
-    // The log contains the path for operators.
+    // The path of the key is in the log, where operators can see it.
     const [line] = events.api.log.filter(({ message }) => message === 'events cannot be accepted');
     expect(line?.fields.error).toMatchObject({ message: expect.stringContaining('/etc/hook.key') });
   });

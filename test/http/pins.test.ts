@@ -111,7 +111,7 @@ describe('the rollback and unpin routes', () => {
     }
   });
 
-  it('the rollback and unpin routes return 409 for a permanent refusal even if the same code is usually temporary', async () => {
+  it('the rollback and unpin routes return 409 for a permanent refusal, even if its error code usually means a temporary refusal', async () => {
     const refuse = async () => {
       throw heldByOthers(['KEY']).withSubject('apps/db');
     };

@@ -103,7 +103,7 @@ describe('a connection to the HTTP server', () => {
     expect(await rest(cut)).toBe('');
   });
 
-  it('a connection stays open after a request that has no body is rejected', async () => {
+  it('a connection stays open after the rejection of a request without a body', async () => {
     await using api = await startTestServer();
     const socket = await open(await api.server.listen(ANY));
     const answers: string[] = [];
@@ -119,7 +119,7 @@ describe('a connection to the HTTP server', () => {
     ['with a token', '/api/v1/mappings/db/sync'],
     ['for an event', '/events/webhook/ci'],
   ])(
-    'a connection causes no error in the log if the client closes it before the body of a request %s arrives',
+    'a connection causes no error in the log if the client sends a request %s and closes the connection before the end of the body',
     async (_, path) => {
       await using api = await startTestServer();
       const socket = await open(await api.server.listen(ANY));

@@ -85,7 +85,7 @@ describe('the verification of the audit log', () => {
     });
   });
 
-  it('the verification of the audit log reports whether the key that signed a checkpoint is unknown', async () => {
+  it('the verification of the audit log reports whether a checkpoint was signed with an unknown key', async () => {
     const audit = await filled(5);
     const [signer, other] = [0, 1].map(() => createSigner(generateKeyPairSync('ed25519').privateKey));
     const time = '2026-11-25T12:00:00.000Z';

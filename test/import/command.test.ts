@@ -39,7 +39,7 @@ describe('import external-secrets', () => {
     });
   });
 
-  it('`import external-secrets` prints the next steps with the output file, and no migration steps if no mapping is active', async () => {
+  it('`import external-secrets` prints the next steps as commands with the name of the output file, and prints no migration steps if no mapping is active', async () => {
     await using bench = await openBench();
     await bench.write('in.yaml', TEXT);
     const { stderr } = await bench.run('import', 'external-secrets', 'in.yaml', '--out', "it's mine.yaml");
@@ -127,15 +127,18 @@ describe('import external-secrets', () => {
   it.each([
     ['UTF-16, as Windows PowerShell writes it', Buffer.from(`\uFEFF${TEXT}`, 'utf16le')],
     ['Latin-1', Buffer.from(`# caf\u00e9\n${TEXT}`, 'latin1')],
-  ])('`import external-secrets` rejects text in %s, and does not treat it as empty', async (_, bytes) => {
-    await using bench = await openBench();
-    const stdin = { stdin: Readable.from([bytes]) } as object;
-    expect(await bench.runWith(stdin, 'import', 'external-secrets', '-')).toMatchObject({
-      code: 64,
-      stdout: '',
-      stderr: 'error: standard input is not UTF-8 text\n',
-    });
-  });
+  ])(
+    '`import external-secrets` rejects text in %s with an error, and does not report the input as empty',
+    async (_, bytes) => {
+      await using bench = await openBench();
+      const stdin = { stdin: Readable.from([bytes]) } as object;
+      expect(await bench.runWith(stdin, 'import', 'external-secrets', '-')).toMatchObject({
+        code: 64,
+        stdout: '',
+        stderr: 'error: standard input is not UTF-8 text\n',
+      });
+    },
+  );
 
   it('`import external-secrets` exits when cancelled, even while waiting for input', async () => {
     await using bench = await openBench();

@@ -491,7 +491,7 @@ describe('dataFrom by tags', () => {
     [AWS, { name: { regexp: '^x' } }, 0],
     [AZURE, { tags: { env: 'prod' } }, 0],
   ])(
-    'a search by tags causes a note about prefix matching only in AWS: %o with %j, %i times',
+    'only in AWS, a search by tags causes a note about prefix matching: %o with %j, %i times',
     async (from, find, count) => {
       const secretStoreRef = { name: from.metadata.name, kind: 'ClusterSecretStore' };
       const { report } = await imported(from, external({ secretStoreRef, dataFrom: [{ find }] }));
@@ -516,7 +516,7 @@ describe('an ExternalSecret template', () => {
     });
   });
 
-  it('a template that only returns values becomes the sources of these values, so their bytes stay intact', async () => {
+  it('a template that does nothing but print values becomes the sources of these values, so the bytes of the values stay intact', async () => {
     const { mapping } = await withTemplate({
       data: { key: '{{ .PASSWORD | b64dec }}', same: '{{ .PASSWORD }}' },
     });
@@ -547,7 +547,7 @@ describe('an ExternalSecret template', () => {
     expect(merged.mapping?.template).toEqual({ only: true, data: { PASSWORD: 'x{{ source_PASSWORD }}' } });
   });
 
-  it('a template that reads one object becomes sources for the members that it uses', async () => {
+  it('if a template reads one object, the members that the template uses become sources', async () => {
     const { mapping } = await withTemplate(
       { data: { url: '{{ .user }}:{{ index . "pass-word" }}' } },
       { dataFrom: [{ extract: { key: 'app' } }] },
@@ -604,7 +604,7 @@ describe('an ExternalSecret template', () => {
     });
   });
 
-  it("a template that reads several objects renames the keys of these objects, so that they do not collide with the keys that the template writes", async () => {
+  it('a template that reads several objects renames the keys of these objects, so that they do not collide with the keys that the template writes', async () => {
     const dataFrom = [{ extract: { key: 'a' } }, { extract: { key: 'b' } }];
     const { mapping } = await withTemplate({ data: { user: '{{ .user }}!' } }, { dataFrom });
     expect(mapping?.dataFrom?.map(({ rename }) => rename)).toEqual([

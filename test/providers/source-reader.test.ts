@@ -279,7 +279,7 @@ describe('a source reader', () => {
     expect(searches).toEqual(['p', 'q', 'r', 'p']);
   });
 
-  it('rejects a failed search for all callers that share it', async () => {
+  it('reports the failure of a search to all callers that share the search', async () => {
     const { reader, searches } = readerWith();
     const both = [1, 2].map(() => reader.find('a', { path: 'bad', tags: {} }));
     expect(await Promise.allSettled(both)).toMatchObject([
@@ -336,7 +336,7 @@ describe('announced references', () => {
     expect(recordedKeys).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
   });
 
-  it('never makes a call only for announced references', async () => {
+  it('makes no call for announced references unless the call also reads a requested reference', async () => {
     const { reader, read, reads } = readerWith({ batchSizeOf });
     expectAll(reader, 'x', 'y');
     await nextTurn();

@@ -109,7 +109,7 @@ async function openClients(address: RedisAddress, onError: (thrown: unknown) => 
 }
 
 describe('Redis connection', () => {
-  it('reports only the first error of a connection that emits several errors', async () => {
+  it('a Redis connection reports only its first error if it emits several errors', async () => {
     await using server = await startSilent();
     const reported: unknown[] = [];
     const connected = server.connected();
@@ -128,7 +128,7 @@ describe('Redis connection', () => {
   it.each([
     "READONLY You can't write against a read only replica. script: f00, on @user_script:1.",
     "ERR Error running script (call to f_1): @user_script:1: @user_script: 1: -READONLY You can't write against a read only replica.",
-  ])('reconnects when its master has become a replica: %s', async (error) => {
+  ])('a Redis connection reconnects when its master has become a replica: %s', async (error) => {
     await using server = await answering((command) => (command === 'EVAL' ? `-${error}` : '+OK'));
     const clients = await openClients({ url: server.url, cluster: false }, () => undefined);
     const worker = clients.blocking();
@@ -138,7 +138,7 @@ describe('Redis connection', () => {
     clients.close();
   });
 
-  it('subscribes again after the sentinel has restarted, even if the restarted sentinel refuses the subscription', async () => {
+  it('a Redis connection subscribes again after the sentinel has restarted, even if the restarted sentinel refuses the subscription', async () => {
     await using server = await listenAsSentinel();
     const clients = await openClients(server.asAddress, () => undefined);
     await waitUntil(() => expect(server.subscribed).toHaveLength(1));
@@ -151,7 +151,7 @@ describe('Redis connection', () => {
     clients.close();
   });
 
-  it('reconnects when a reconnect is requested during the sentinel lookup', async () => {
+  it('a Redis connection reconnects when a reconnect is requested during the sentinel lookup', async () => {
     await using server = await listenAsSentinel();
     const release = server.hold();
     const clients = await openClients(server.asAddress, () => undefined);
@@ -164,7 +164,7 @@ describe('Redis connection', () => {
     clients.close();
   });
 
-  it('retries the lookup of the master while no sentinel is reachable', async () => {
+  it('a Redis connection retries the lookup of the master while no sentinel is reachable', async () => {
     await using server = await listenAsSentinel();
     const address = { ...server.asAddress, sentinel: { name: 'main', addresses: ['127.0.0.1:1'] } };
     const reported: unknown[] = [];
@@ -197,7 +197,7 @@ describe('Redis connection', () => {
     clients.close();
   });
 
-  it('causes no unhandled error if a duplicate connection emits several errors', async () => {
+  it('a Redis connection causes no unhandled error if a duplicate of this connection emits several errors', async () => {
     await using server = await startSilent();
     const clients = await openClients({ url: server.url, cluster: false }, () => undefined);
     const copy = clients.blocking().duplicate();

@@ -8,7 +8,7 @@ function job(subject: string): Job {
 }
 
 describe('memory queue', () => {
-  it('stops at the first error and rejects `idle` with this error, if `stopOnFailure` is set', async () => {
+  it('the memory queue stops at the first error and rejects `idle` with this error if `stopOnFailure` is set', async () => {
     await using queue = createMemoryQueue({ concurrency: 1, stopOnFailure: true });
     for (const name of ['a', 'b', 'c']) await queue.add([job(name)]);
     const seen: string[] = [];
@@ -21,7 +21,7 @@ describe('memory queue', () => {
     expect(seen).toEqual(['a', 'b']);
   });
 
-  it('continues with other jobs after one job fails, and rejects `idle` with the error of that job', async () => {
+  it('the memory queue continues with other jobs after one job fails, and rejects `idle` with the error of that job', async () => {
     await using queue = createMemoryQueue({ concurrency: 1 });
     for (const name of ['a', 'b', 'c']) await queue.add([job(name)]);
     const seen: string[] = [];
@@ -35,7 +35,7 @@ describe('memory queue', () => {
     await queue.idle();
   });
 
-  it('measures delays by the clock of the queue, even delays that are too long for a timer', async () => {
+  it('the memory queue measures delays by its own clock, even delays that are too long for a timer', async () => {
     const timers = createManualTime();
     await using queue = createMemoryQueue({ concurrency: 1, timers });
     const seen: string[] = [];
@@ -48,7 +48,7 @@ describe('memory queue', () => {
     expect(seen).toEqual(['a']);
   });
 
-  it('keeps no timer after the queue is closed', async () => {
+  it('the memory queue keeps no timer after the queue is closed', async () => {
     const timers = createManualTime();
     const queue = createMemoryQueue({ concurrency: 1, timers });
     queue.start(async (current) => queue.add([current], { delayMs: 1_000 }));
@@ -58,7 +58,7 @@ describe('memory queue', () => {
     expect(timers.waiting).toEqual([]);
   });
 
-  it('forgets each id of `once` when the id expires', async () => {
+  it('the memory queue forgets each id of `once` when the id expires', async () => {
     const timers = createManualTime();
     await using queue = createMemoryQueue({ concurrency: 1, timers });
     const seen: string[] = [];
@@ -72,7 +72,7 @@ describe('memory queue', () => {
     expect(seen).toHaveLength(2);
   });
 
-  it('keeps a retry of 5 s on time when the clock is set back by an hour', async () => {
+  it('the memory queue keeps a retry of 5 s on time when the clock is set back by an hour', async () => {
     const timers = createManualTime();
     // System timers do not follow changes of the wall clock.
     let offset = 0;
@@ -87,7 +87,7 @@ describe('memory queue', () => {
     expect(seen).toEqual(['a']);
   });
 
-  it('starts a requested follow-up run immediately, even if the clock was set back during the run', async () => {
+  it('the memory queue starts a requested follow-up run immediately, even if the clock was set back during the run', async () => {
     const timers = createManualTime();
     await using queue = createMemoryQueue({ concurrency: 1, timers });
     const first = Promise.withResolvers<undefined>();

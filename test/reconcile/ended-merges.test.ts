@@ -127,7 +127,7 @@ describe('ending merges', () => {
   const left = (world: World) =>
     NAMES.filter((name) => Object.hasOwn(dataOf(world, secretOf(name)) ?? {}, 'KEY'));
 
-  it("the end of a merge counts toward the brake's limit like a deletion, even if merges end one at a time, and can be released", async () => {
+  it("the end of a merge can be released, and counts toward the brake's limit like a deletion, even if the merges end one at a time", async () => {
     const world = await open(all(NAMES), NAMES.map(secretOf));
     for (const count of [1, 2, 3, 4]) {
       await world.configure(OWN + all(NAMES.slice(count)));

@@ -206,7 +206,7 @@ describe('key that a search has found before but no longer finds', () => {
   });
 
   it.each([false, true])(
-    'a target with templates (only: %s) fails if a found key is gone and there were too many sources to record their names',
+    'a target with templates (`only: %s`) fails if a found key is gone and there were too many sources to record their names',
     async (only) => {
       const names = Array.from({ length: 1_200 }, (_, n) => `flags/many-${n}`);
       const template = { only, data: { 'app.conf': 'made of flags' } };

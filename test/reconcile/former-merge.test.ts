@@ -25,7 +25,7 @@ async function run(world: World, names: typeof NEW | typeof OLD, watch?: Watch):
   return await reconcile(mapping, ID, { ...(await process.app.createContext()), ...names });
 }
 
-/** Creates a foreign Secret into which a former instance has merged keys. */
+/** Creates a foreign Secret into which this instance has merged keys under its old name. */
 async function openMerged(): Promise<World> {
   const world = await openWorld({ mappings: MAPPINGS });
   world.store.put('other', 'o');

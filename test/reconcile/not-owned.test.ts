@@ -82,7 +82,7 @@ it('a change that would fail anyway is not offered for release', async () => {
   expect(isThere(world, 'db')).toBe(true);
 });
 
-it('a target that two mappings claim belongs only to the first of them', async () => {
+it('a target belongs only to the first of two mappings that claim it', async () => {
   const both = (name: string) => `
   - name: ${name}
     target: { namespaceSelector: { matchLabels: { team: a } }, secret: db }

@@ -96,7 +96,7 @@ function lateBy(scheduler: fc.Scheduler): (audit: AuditStore) => AuditStore {
 }
 
 describe('read de-duplication', () => {
-  it('read de-duplication adds the records that a query before each read would add, even if other processes write', async () => {
+  it('read de-duplication adds the same records as a query before each read would, even if other processes write to the audit log', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.tuple(reading, fc.integer({ min: 1, max: 4 }))), async (all) => {
         const remembering = openReplicas(true);

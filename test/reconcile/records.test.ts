@@ -319,7 +319,7 @@ describe('fingerprints in the record of a change', () => {
     expect(valuesBy(world, 'update')).toEqual([ours, ours]);
   });
 
-  it('fingerprints in the record of a change are limited to the first 500 keys by name, and the record counts the omitted keys', () => {
+  it('fingerprints in the record of a change are limited to the 500 keys whose names sort first, and the record counts the omitted keys', () => {
     const keys = Array.from({ length: 501 }, (_, n) => ({
       name: `k${n}`,
       action: 'add' as const,

@@ -32,7 +32,7 @@ describe('mappings that merge into one Secret', () => {
   const two = [one('a', 'A', merge), one('b', 'B', merge)];
   const theirs = { data: { THEIRS: base64('t') }, metadata: { labels: { team: 'x' } } };
 
-  it('mappings that merge into one Secret wait until the Secret exists, and then write one after the other', async () => {
+  it('if several mappings merge into one Secret, they wait until the Secret exists, and then write one after the other', async () => {
     const world = await open(two);
     expect(await outcomes(world)).toEqual(['a failed SECRET_MISSING', 'b failed SECRET_MISSING']);
     expect(world.cluster.writes).toEqual([]);
@@ -53,7 +53,7 @@ describe('mappings that merge into one Secret', () => {
     expect(dataOf(world)).toEqual({ THEIRS: base64('t'), A2: base64('tok'), B: base64('tok') });
   });
 
-  it('mappings that merge into one Secret leave the Secret unchanged if another manager holds one of their keys with another value', async () => {
+  it('if several mappings merge into one Secret, they leave the Secret unchanged while another manager holds one of their keys with another value', async () => {
     const world = await open([one('a', 'THEIRS', merge)]);
     world.cluster.put(SHARED, theirs);
     const before = world.cluster.raw(SHARED);
@@ -81,7 +81,7 @@ describe('mappings that merge into one Secret', () => {
     },
   );
 
-  it('mappings that merge into one Secret update only the labels and annotations that they set themselves', async () => {
+  it('if several mappings merge into one Secret, they update only the labels and annotations that they set themselves', async () => {
     const marked = (value: string) => one('a', 'A', { ...merge, labels: { tier: value } });
     const world = await open([marked('x')]);
     world.cluster.put(SHARED, theirs);
@@ -108,7 +108,7 @@ describe('mappings that merge into one Secret', () => {
     expect(targets).toMatchObject([{ action: 'update', keys: [{ name: 'A', action: 'add' }] }]);
   });
 
-  it("mappings that merge into one Secret read the Secret to verify the write if the API server's answer is lost", async () => {
+  it("if several mappings merge into one Secret, they read the Secret to verify a write for which the API server's answer was lost", async () => {
     const world = await open([one('a', 'A', merge)]);
     world.cluster.put(SHARED, theirs);
     world.cluster.loseAnswer('merge', new AppError('CLUSTER_UNAVAILABLE'));
@@ -120,7 +120,7 @@ describe('mappings that merge into one Secret', () => {
     });
   });
 
-  it('mappings that merge into one Secret write only the new version of the source if the bytes are identical', async () => {
+  it('if several mappings merge into one Secret, they write only the new version of a source whose bytes stay identical', async () => {
     const world = await open([one('a', 'A', merge)]);
     world.cluster.put(SHARED, theirs);
     await world.sync();

@@ -210,7 +210,7 @@ describe('missing source', () => {
     expect(world.cluster.writes).toHaveLength(writes);
   });
 
-  it('a missing source fails the target if the source never existed and was only just added to the mapping', async () => {
+  it('a missing source fails the target if the source never existed and was just added to the mapping', async () => {
     const mapping = (more: string) => `
   - { name: app, target: { namespace: apps }, onSourceMissing: removeKeys, data: { A: { store: vault, key: one }, B: { store: vault, key: two }${more} } }`;
     const world = await openWorld({ mappings: mapping('') });

@@ -79,7 +79,7 @@ describe('write', () => {
     expect([outcome.kind, wanted, world.cluster.writes]).toEqual(['unchanged', false, []]);
   });
 
-  it('a write to a target without records queries the latest pin and the latest change only once each', async () => {
+  it('for a target without records, a write queries the latest pin and the latest change only once each', async () => {
     const world = await openDb();
     const { app } = await world.start(({ call, phase, args }: Step) => {
       const { secret } = (args[0] ?? {}) as { secret?: string };

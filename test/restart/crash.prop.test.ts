@@ -118,7 +118,7 @@ const event: fc.Arbitrary<Event> = fc.oneof(
 );
 
 describe('random events', () => {
-  it('each content reaches the pods within the budget during random events, with at most one restart in each window', async () => {
+  it('during random events, every new content reaches the pods, the rollouts stay within the budget, and each window has at most one restart', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(event, { maxLength: 25 }), async (events) => {
         const fixture = await openRestartFixture(OPTIONS);

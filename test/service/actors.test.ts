@@ -12,13 +12,13 @@ function open(intakes: Readonly<Record<string, string>> = {}) {
   return { queries, actorOf: createActors({ list }, (requestId) => intakes[requestId]) };
 }
 
-it('returns the person whose command is recorded under the request id', async () => {
+it('`actorOf` returns the person whose command is recorded under the request id', async () => {
   const { actorOf, queries } = open();
   expect(await actorOf('r1~abc', 'operator')).toEqual(ANN);
   expect(queries).toEqual([{ request: 'r1', action: 'command' }]);
 });
 
-it('returns the kind `event`, with the name of the event source that sent the event', async () => {
+it('`actorOf` returns the kind `event`, with the name of the event source that sent the event', async () => {
   const { actorOf, queries } = open({ r1: 'eu' });
   expect(await actorOf('r1', 'event')).toEqual({ kind: 'event', name: 'eu' });
   expect(await actorOf('r1~abc', 'event')).toEqual({ kind: 'event', name: 'eu' });
@@ -26,6 +26,6 @@ it('returns the kind `event`, with the name of the event source that sent the ev
   expect(queries).toEqual([]);
 });
 
-it.each(['schedule', 'drift', 'startup'] as const)('returns no name for %s', async (kind) => {
+it.each(['schedule', 'drift', 'startup'] as const)('`actorOf` returns no name for %s', async (kind) => {
   expect(await open({ r1: 'eu' }).actorOf('r1', kind)).toEqual({ kind });
 });

@@ -14,7 +14,7 @@ function open() {
 }
 
 describe('audit health', () => {
-  it('clears the error of a job when the retry of the job succeeds or is no longer expected', () => {
+  it('the audit health clears the error of a job when the retry of the job succeeds or is no longer expected', () => {
     const { clock, auditHealth } = open();
     auditHealth.writeFailed(AWAY, 'a');
     auditHealth.writeSucceeded('b');
@@ -26,7 +26,7 @@ describe('audit health', () => {
     expect(auditHealth.error()).toBeUndefined();
   });
 
-  it('keeps an error that belongs to no job, until a write that belongs to no job succeeds', () => {
+  it('the audit health keeps an error that belongs to no job, until a write that belongs to no job succeeds', () => {
     const { clock, auditHealth } = open();
     auditHealth.writeFailed(AWAY);
     clock.set(clock.now() + 60 * MINUTE);
@@ -36,7 +36,7 @@ describe('audit health', () => {
     expect(auditHealth.error()).toBeUndefined();
   });
 
-  it('keeps the result of a probe of the audit store until the next probe', () => {
+  it('the audit health keeps the result of a probe of the audit store until the next probe', () => {
     const { clock, logger, auditHealth } = open();
     auditHealth.probed(AWAY);
     expect(auditHealth.error()).toBe(AWAY);
@@ -52,7 +52,7 @@ describe('audit health', () => {
     expect(auditHealth.error()).toBe(AWAY);
   });
 
-  it('logs each recovery of the audit store once', () => {
+  it('the audit health logs each recovery of the audit store once', () => {
     const { logger, auditHealth } = open();
     const levels = () => logger.lines.map(({ level }) => level);
     auditHealth.probed();
@@ -69,7 +69,7 @@ describe('audit health', () => {
     expect(levels()).toEqual(['error', 'info', 'error']);
   });
 
-  it('logs each outage of the audit store once', () => {
+  it('the audit health logs each outage of the audit store once', () => {
     const { clock, logger, auditHealth } = open();
     for (let second = 0; second < 300; second += 5) {
       auditHealth.writeFailed(AWAY, `${second}`);

@@ -22,7 +22,7 @@ describe('awaited replacements', () => {
     return { states, logger, come, awaited };
   }
 
-  it('logs a replacement once in each period in which the replacement is awaited', () => {
+  it('a replacement is logged once in each period in which it is awaited', () => {
     const { logger, awaited } = open();
     expect(awaited.note(waiting, START)).toBe(true);
     awaited.note(waiting, START);
@@ -33,7 +33,7 @@ describe('awaited replacements', () => {
     expect(logger.lines).toEqual([line, line]);
   });
 
-  it('requests an orphan check only when an awaited target is written', () => {
+  it('an orphan check is requested only when an awaited target is written', () => {
     const { states, come, awaited } = open();
     awaited.note(waiting, START);
     states.note(targetState({ target: NEW, ...failed('STORE_UNAVAILABLE'), alive: false }));
@@ -47,7 +47,7 @@ describe('awaited replacements', () => {
     expect(come).toHaveLength(1);
   });
 
-  it('requests an orphan check for a target written during the deletion step, but not for a target written before the step', () => {
+  it('an orphan check is requested for a target written during the deletion step, but not for a target written before the step', () => {
     const { states, come, awaited } = open();
     states.note(targetState({ target: NEW, kind: 'created', endedAt: START }));
     awaited.note(waiting, START + 1);
@@ -89,7 +89,7 @@ describe('a renamed target in the service', () => {
   const saysOf = ({ lines }: ReturnType<typeof recordingLogger>) =>
     lines.filter(({ fields }) => fields.name === 'apps/new');
 
-  it('keeps the old target while a Secret of another owner has the new name', async () => {
+  it('the service keeps the old target while a Secret of another owner has the new name', async () => {
     const { cluster, clock, logger, exists, serve } = await renamed();
     cluster.put(NEW, { type: 'Opaque', data: {} });
     await using service = await serve();
@@ -108,7 +108,7 @@ describe('a renamed target in the service', () => {
     ]);
   });
 
-  it('keeps the old target while the store of the new target fails', async () => {
+  it('the service keeps the old target while the store of the new target fails', async () => {
     const { store, clock, exists, serve } = await renamed();
     store.fail('a', new AppError('STORE_UNAVAILABLE'));
     await using service = await serve();
@@ -120,7 +120,7 @@ describe('a renamed target in the service', () => {
     await waitUntil(() => expect([exists(NEW), exists(OLD)]).toEqual([true, false]));
   });
 
-  it('keeps the merged keys in the old Secret while the new Secret does not exist', async () => {
+  it('the service keeps the merged keys in the old Secret while the new Secret does not exist', async () => {
     const { cluster, clock, serve } = await renamed('merge');
     await using service = await serve();
     for (let second = 0; second < 5; second += 1) await clock.advance(1_000);

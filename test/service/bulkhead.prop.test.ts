@@ -66,7 +66,7 @@ function createWorkers(places: number, queue: number) {
 }
 
 describe('bulkhead', () => {
-  it('runs every accepted job in priority order, within the concurrency limit', async () => {
+  it('the bulkhead runs every accepted job in priority order, within the concurrency limit', async () => {
     const ends = fc.array(fc.nat(20), { maxLength: 30 });
     await fc.assert(
       fc.asyncProperty(
@@ -112,7 +112,7 @@ describe('bulkhead', () => {
     );
   });
 
-  it('does not block other compartments when one compartment is stuck', async () => {
+  it('the bulkhead does not block other compartments when one compartment is stuck', async () => {
     const { begin, running } = createWorkers(2, 4);
     for (let index = 0; index < 20; index += 1) begin({ compartment: 'dead', reason: 'first', fails: false });
     await settled();
@@ -121,7 +121,7 @@ describe('bulkhead', () => {
     expect(running.has(number ?? -1)).toBe(true);
   });
 
-  it('rejects no urgent job when the queue is full of less urgent jobs', async () => {
+  it('the bulkhead rejects no urgent job when the queue is full of less urgent jobs', async () => {
     const { begin, away: rejected, context } = createWorkers(1, 4);
     const sweeps = Array.from({ length: 20 }, () =>
       begin({ compartment: 'a', reason: 'sweep', fails: false }),
@@ -135,7 +135,7 @@ describe('bulkhead', () => {
     expect(urgent.filter((item) => rejected.has(item))).toEqual([]);
   });
 
-  it('limits the queue of a compartment after it is stuck for a second, but rejects no manual jobs', async () => {
+  it('the bulkhead limits the queue of a compartment after it is stuck for a second, but rejects no manual jobs', async () => {
     const { begin, away: rejected, context, all } = createWorkers(2, 4);
     const reasons = ['first', 'event', 'drift', 'sweep', 'manual'] as const;
     const pieces = Array.from({ length: 1_000 }, (_, index) => reasons[index % 5] ?? 'first');
@@ -152,7 +152,7 @@ describe('bulkhead', () => {
     expect(rejected.get(late)).toBeGreaterThanOrEqual(500);
   });
 
-  it('does not reject waiting jobs that will start soon', async () => {
+  it('the bulkhead does not reject waiting jobs that will start soon', async () => {
     const { begin, away: rejected, context, running } = createWorkers(2, 4);
     const count = 60;
     for (let index = 0; index < count; index += 1) begin({ compartment: 'a', reason: 'first', fails: false });
@@ -166,7 +166,7 @@ describe('bulkhead', () => {
     expect(running.size).toBe(0);
   });
 
-  it('rejects jobs that would wait long in a slow compartment', async () => {
+  it('the bulkhead rejects jobs that would wait long in a slow compartment', async () => {
     const { begin, away: rejected, context, running } = createWorkers(1, 2);
     for (let index = 0; index < 3; index += 1) begin({ compartment: 'a', reason: 'first', fails: false });
     await settled();
@@ -184,7 +184,7 @@ describe('bulkhead', () => {
     expect(rejected.has(late)).toBe(true);
   });
 
-  it('spreads the retries of rejected jobs over time, at about the rate at which the compartment runs jobs', async () => {
+  it('the bulkhead spreads the retries of rejected jobs over time, at about the rate at which the compartment runs jobs', async () => {
     const places = 4;
     const workMs = 40;
     const jobs = 2_000;

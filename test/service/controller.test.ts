@@ -111,7 +111,7 @@ async function open(
 }
 
 describe('controller', () => {
-  it('creates a missing target once', async () => {
+  it('the controller creates a missing target once', async () => {
     await using opened = await open();
     await opened.is(APPS_DB, 'created');
     await opened.is(APPS_TOKEN, 'created');
@@ -120,7 +120,7 @@ describe('controller', () => {
     expect(opened.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok'));
   });
 
-  it('queues a missing target once, and again only if the queue may have lost the job', async () => {
+  it('the controller queues a missing target once, and again only if the queue may have lost the job', async () => {
     const world = await openWorld({ mappings: TWO_MAPPINGS });
     await using queue = createMemoryQueue({ concurrency: 8, timers: world.clock });
     const queued: string[] = [];
@@ -140,7 +140,7 @@ describe('controller', () => {
     await waitUntil(() => expect(queued).toHaveLength(4));
   });
 
-  it('runs no job under the old configuration while a new configuration is applied', async () => {
+  it('the controller runs no job under the old configuration while a new configuration is applied', async () => {
     await using opened = await open();
     await opened.is(APPS_DB, 'created');
     await opened.is(APPS_TOKEN, 'created');
@@ -162,7 +162,7 @@ describe('controller', () => {
     await waitUntil(() => expect(state.runs.slice(before)).toEqual(['token']));
   });
 
-  it('repairs changed and deleted targets', async () => {
+  it('the controller repairs changed and deleted targets', async () => {
     await using opened = await open();
     await opened.is(APPS_TOKEN, 'created');
     opened.cluster.edit(APPS_TOKEN, (raw) => ({ ...raw, data: { TOKEN: base64('evil') } }));
@@ -174,7 +174,7 @@ describe('controller', () => {
     expect(opened.writes()).toBe(writes);
   });
 
-  it('writes to no namespace of the previous selector while the new selector cannot be resolved', async () => {
+  it('the controller writes to no namespace of the previous selector while the new selector cannot be resolved', async () => {
     const chosen = '{ namespaceSelector: { matchLabels: { env: prod } } }';
     await using opened = await open(DB_ONLY.replace('{ namespace: apps }', chosen), undefined, {
       cluster: { namespaces: { prod: { env: 'prod' }, dev: { env: 'dev' } } },
@@ -205,7 +205,7 @@ describe('controller', () => {
     );
   });
 
-  it('queues the target of a mapping as soon as another mapping stops claiming the same Secret', async () => {
+  it('the controller queues the target of a mapping as soon as another mapping stops claiming the same Secret', async () => {
     const claiming = (name: string) => `
   - name: ${name}
     target: { namespaceSelector: { matchLabels: { ${name}: 'yes' } }, secret: db }
@@ -224,7 +224,7 @@ describe('controller', () => {
     await waitUntil(() => expect(runs()).toBe(before + 1));
   });
 
-  it('waits before it takes a freed name, so that the previous owner can create its Secret again', async () => {
+  it('the controller waits before it takes a freed name, so that the previous owner can create its Secret again', async () => {
     const adopting = DB_ONLY.replace('    data:', '    onConflict: adopt\n    data:');
     await using opened = await open(adopting.replace('namespace: apps', 'namespace: apps, secret: first'));
     await opened.is({ ...APPS_DB, secret: 'first' }, 'created');
@@ -245,7 +245,7 @@ describe('controller', () => {
     expect(opened.writes()).toBe(writes);
   });
 
-  it('reads no source at startup when all targets are in sync', async () => {
+  it('the controller reads no source at startup when all targets are in sync', async () => {
     await using world = await open();
     await world.is(APPS_TOKEN, 'created');
     const { cluster, store } = world;
@@ -256,7 +256,7 @@ describe('controller', () => {
     expect([store.reads, cluster.calls.read]).toEqual([[], before]);
   });
 
-  it('runs only changed targets under a new configuration', async () => {
+  it('the controller runs only changed targets under a new configuration', async () => {
     await using opened = await open();
     await opened.is(APPS_DB, 'created');
     await opened.is(APPS_TOKEN, 'created');
@@ -272,7 +272,7 @@ describe('controller', () => {
     expect(opened.controller.states.get('db', APPS_DB)).toBe(before);
   });
 
-  it('returns a job for an unknown subject to the queue, because a newer release may know the subject', async () => {
+  it('the controller returns a job for an unknown subject to the queue, because a newer release may know the subject', async () => {
     await using opened = await open();
     await opened.is(APPS_TOKEN, 'created');
     await opened.clock.advance(2_000);
@@ -282,7 +282,7 @@ describe('controller', () => {
     expect((await opened.queue.counts()).delayed).toBe(delayed + 1);
   });
 
-  it('runs a sweep of a newer configuration only after this replica has loaded this configuration', async () => {
+  it('the controller runs a sweep of a newer configuration only after this replica has loaded this configuration', async () => {
     await using opened = await open();
     await opened.is(APPS_TOKEN, 'created');
     const shard = 'sweep/vault/420000/0/1';
@@ -295,7 +295,7 @@ describe('controller', () => {
     await waitUntil(() => expect(opened.controller.states.sweepState(shard)).toBeDefined());
   });
 
-  it('creates the targets of a new mapping in one run, without reading Secrets that the watch reports missing', async () => {
+  it('the controller creates the targets of a new mapping in one run, without reading Secrets that the watch reports missing', async () => {
     await using opened = await open();
     await opened.is(APPS_DB, 'created');
     await opened.is(APPS_TOKEN, 'created');
@@ -313,7 +313,7 @@ describe('controller', () => {
     expect(opened.valueOf(late, 'TOKEN')).toBe(base64('tok'));
   });
 
-  it('does not create a target if its mapping is removed while its sources are read', async () => {
+  it('the controller does not create a target if its mapping is removed while its sources are read', async () => {
     const reading = gate('store.read');
     let isHeld = false;
     await using opened = await open(DB_ONLY, (step) => (isHeld ? reading.watch(step) : undefined));
@@ -338,7 +338,7 @@ describe('controller', () => {
     expect(opened.writes()).toBe(1);
   });
 
-  it('checks for orphans after it creates a target whose mapping was removed during the creation', async () => {
+  it('the controller checks for orphans after it creates a target whose mapping was removed during the creation', async () => {
     const looks: boolean[] = [];
     await using opened = await open(DB_ONLY, undefined, {
       destroy: async (_, { includeOrphans: withLeft }) => {
@@ -370,7 +370,7 @@ describe('controller', () => {
     expect(looks).toEqual([true]);
   });
 
-  it('forgets targets that are no longer desired', async () => {
+  it('the controller forgets targets that are no longer desired', async () => {
     await using opened = await open();
     await opened.is(APPS_DB, 'created');
     await opened.is(APPS_TOKEN, 'created');
@@ -380,7 +380,7 @@ describe('controller', () => {
     expect([...opened.controller.states.allInputs()].map(({ target }) => target.secret)).toEqual(['db']);
   });
 
-  it('queues failed targets when their store recovers', async () => {
+  it('the controller queues failed targets when their store recovers', async () => {
     await using opened = await open();
     opened.store.fail('token', new AppError('STORE_UNAVAILABLE'));
     await opened.is(APPS_DB, 'created');
@@ -391,7 +391,7 @@ describe('controller', () => {
     await opened.is(APPS_TOKEN, 'created');
   });
 
-  it('retries a failed target without a new trigger', async () => {
+  it('the controller retries a failed target without a new trigger', async () => {
     await using opened = await open();
     opened.store.fail('token', new AppError('STORE_UNAVAILABLE'));
     await opened.is(APPS_TOKEN, 'failed');
@@ -400,7 +400,7 @@ describe('controller', () => {
     await opened.is(APPS_TOKEN, 'created');
   });
 
-  it('does not overwrite reported drift when it retries a manual sync that began before the drift', async () => {
+  it('the controller does not overwrite reported drift when it retries a manual sync that began before the drift', async () => {
     await using opened = await open(DB_ONLY.replace('    data:', '    onDrift: report\n    data:'));
     await opened.is(APPS_DB, 'created');
     const [db] = opened.state.mappings;
@@ -419,7 +419,7 @@ describe('controller', () => {
     await waitUntil(() => expect(opened.valueOf(APPS_DB, 'PASSWORD')).toBe(base64('first')));
   });
 
-  it('creates new targets under `onDrift: report`, even if a target of the same name was deleted before', async () => {
+  it('the controller creates new targets under `onDrift: report`, even if a target of the same name was deleted before', async () => {
     const only = DB_ONLY.replace('    data:', '    onDrift: report\n    data:');
     await using opened = await open(
       only.replace('{ namespace: apps }', '{ namespaceSelector: { matchLabels: { env: prod } } }'),
@@ -456,7 +456,7 @@ describe('controller', () => {
     expect(opened.valueOf(APPS_DB, 'PASSWORD')).toBeUndefined();
   });
 
-  it('reports an audit error until the record that failed is written, even if other records are written', async () => {
+  it('the controller reports an audit error until the record that failed is written, even if other records are written', async () => {
     const outage = new AppError('AUDIT_UNAVAILABLE');
     let isAway = false;
     await using opened = await open(TWO_MAPPINGS, ({ call, phase }) => {
@@ -480,7 +480,7 @@ describe('controller', () => {
     expect(opened.valueOf(APPS_TOKEN, 'TOKEN')).toBe(base64('tok'));
   });
 
-  it('reports an audit error until all sweeps are recorded', async () => {
+  it('the controller reports an audit error until all sweeps are recorded', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     using _ = { [Symbol.dispose]: () => void vi.useRealTimers() };
     let isAway = false;
@@ -513,7 +513,7 @@ describe('controller', () => {
     });
   });
 
-  it("warns within seconds about a source older than the mapping's `maxAge`", async () => {
+  it("the controller warns within seconds about a source older than the mapping's `maxAge`", async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
     using _ = { [Symbol.dispose]: () => void vi.useRealTimers() };
     const logger = recordingLogger();
@@ -526,7 +526,7 @@ describe('controller', () => {
     expect(warned.map(({ fields }) => [fields.mapping, fields.durationMs])).toEqual([['db', 2_000]]);
   });
 
-  it('counts store answers as progress of jobs that wait for their start or for values', async () => {
+  it('the controller counts store answers as progress of jobs that wait for their start or for values', async () => {
     const store = gate('store.read');
     let now = 0;
     using _ = vi.spyOn(performance, 'now').mockImplementation(() => now);
@@ -549,7 +549,7 @@ describe('controller', () => {
     expect(stalled()).toEqual([]);
   });
 
-  it('logs no error about runs that are aborted because the controller closes', async () => {
+  it('the controller logs no error about runs that are aborted because the controller closes', async () => {
     const store = gate('store.read');
     const logger = recordingLogger();
     let isClosed = false;
@@ -570,7 +570,7 @@ describe('controller', () => {
     expect(logger.lines.filter(({ level }) => level === 'error')).toEqual([]);
   });
 
-  it('releases all resources on close', async () => {
+  it('the controller releases all resources on close', async () => {
     const opened = await open();
     await opened.is(APPS_TOKEN, 'created');
     await opened.controller.close(1_000);

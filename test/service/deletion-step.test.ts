@@ -58,7 +58,7 @@ async function openLeaving(options: Parameters<typeof openWorld>[0] = {}): Promi
   return world;
 }
 
-it('keeps an orphan while another replica has a different configuration, which may include the target', async () => {
+it('the deletion step keeps an orphan while another replica has a different configuration, which may include the target', async () => {
   const world = await openLeaving();
   let replicasAgree = false;
   await using serving = await serve(world, undefined, { differing: () => (replicasAgree ? [] : ['b']) });
@@ -73,7 +73,7 @@ it('keeps an orphan while another replica has a different configuration, which m
   await waitUntil(() => expect(isThere(world, 't0')).toBe(false));
 });
 
-it('waits without an audit error while another process deletes targets, and then deletes the orphans', async () => {
+it('the deletion step waits without an audit error while another process deletes targets, and then deletes the orphans', async () => {
   const world = await openLeaving();
   let isBusy = true;
   await using serving = await serve(world, ({ call, phase, args: [name] }) => {
@@ -89,7 +89,7 @@ it('waits without an audit error while another process deletes targets, and then
   await waitUntil(() => expect(isThere(world, 't0')).toBe(false));
 });
 
-it('keeps an orphan if another replica receives a different configuration during the scan for orphans', async () => {
+it('the deletion step keeps an orphan if another replica receives a different configuration during the scan for orphans', async () => {
   const world = await openLeaving();
   let checks = 0;
   let replicasAgree = false;
@@ -103,7 +103,7 @@ it('keeps an orphan if another replica receives a different configuration during
   await waitUntil(() => expect(isThere(world, 't0')).toBe(false));
 });
 
-it('does not prune an orphan if its mapping returns during the scan for orphans, in this replica or in another replica', async () => {
+it('the deletion step does not prune an orphan if its mapping returns during the scan for orphans, in this replica or in another replica', async () => {
   const kept = (names: readonly string[]) =>
     targets(names).replaceAll('onMappingRemoved: delete', 'onMappingRemoved: keep');
   const world = await openWorld({ mappings: kept(NAMES) });
@@ -167,7 +167,7 @@ const SEE = {
   ...{ onProgress: () => undefined, onWaiting: () => undefined },
 };
 
-it('keeps an orphan if its mapping returns during the scan for orphans', async () => {
+it('the deletion step keeps an orphan if its mapping returns during the scan for orphans', async () => {
   await using opened = await openPutBack(1);
   const { world, put, process } = opened;
   let { wanted: desired } = opened;
@@ -183,7 +183,7 @@ it('keeps an orphan if its mapping returns during the scan for orphans', async (
   expect(decided).toMatchObject([{ kind: 'deleted', target: { secret: 't0' } }]);
 });
 
-it('deletes no target if the configuration is replaced before the decision about the deletion', async () => {
+it('the deletion step deletes no target if the configuration is replaced before the decision about the deletion', async () => {
   const world = await openWorld({ mappings: targets(NAMES), more: 'absence: { readings: 2, over: 1s }' });
   for (const name of NAMES) world.store.put(name, name);
   await world.sync();
@@ -208,7 +208,7 @@ it('deletes no target if the configuration is replaced before the decision about
 it.each([
   ['if their mapping returns', (app: App, put: App['targets']) => ({ ...app, targets: put })],
   ['if the configuration changes', (app: App) => ({ ...app, config: { ...app.config } })],
-])('keeps the remaining orphans %s while other orphans are deleted', async (_, change) => {
+])('the deletion step keeps the remaining orphans %s while other orphans are deleted', async (_, change) => {
   await using opened = await openPutBack(3, 'brake: { share: 1, window: 1h }');
   const { world, put, process } = opened;
   const context = await process.app.createContext();
@@ -222,7 +222,7 @@ it.each([
   expect(NAMES.map((name) => isThere(world, name))).toEqual([false, true, true, true, true]);
 });
 
-it('does not prune the remaining orphans if their mappings return while other orphans are deleted', async () => {
+it('the deletion step does not prune the remaining orphans if their mappings return while other orphans are deleted', async () => {
   await using opened = await openPutBack(3, 'brake: { share: 1, window: 1h }');
   const { world, put, process } = opened;
   let { wanted: desired } = opened;
@@ -410,7 +410,7 @@ async function openAlmostAbsent() {
   return world;
 }
 
-it('retries a failed deletion of a target soon, not only at its refresh', async () => {
+it('the deletion step retries a failed deletion of a target soon, not only at its refresh', async () => {
   const world = await openAlmostAbsent();
   world.cluster.fail('remove', new AppError('CLUSTER_UNAVAILABLE'));
   await using serving = await serve(world);
@@ -423,7 +423,7 @@ it('retries a failed deletion of a target soon, not only at its refresh', async 
   await waitUntil(() => expect(isThere(world, 't0')).toBe(false));
 });
 
-it('reports the missing source immediately after it deletes the target of this source', async () => {
+it('the service reports a missing source immediately after it has deleted the target of this source', async () => {
   const world = await openAlmostAbsent();
   const shownStates = new Set<string>();
   await using serving = await serve(world);
@@ -662,7 +662,7 @@ describe('held targets that somebody deletes', () => {
     data: { T: { store: vault, key: ${value} } }`,
     ).join('');
 
-  it('held targets that somebody deletes are created again within seconds, like any deleted target', async () => {
+  it('if somebody deletes held targets, they are created again within seconds, like any deleted target', async () => {
     const world = await openWorld({ mappings: immutable('token') });
     await world.sync();
     world.store.put('other', 'new');
@@ -676,7 +676,7 @@ describe('held targets that somebody deletes', () => {
     await waitUntil(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't2', 't3', 't4']));
   });
 
-  it('held targets that somebody deletes fail because their source is missing, and are no longer held', async () => {
+  it('if somebody deletes held targets, they fail because their source is missing, and are no longer held', async () => {
     const mappings = targets(NAMES).replaceAll('target:', 'refresh: 12h\n    target:');
     const world = await openWorld({ mappings, more: 'absence: { readings: 2, over: 1s }' });
     for (const name of NAMES) world.store.put(name, name);
@@ -727,7 +727,7 @@ describe('a release by the service', () => {
     ]);
   });
 
-  it('delays restarts until the restart window has passed', async () => {
+  it('after a release, the service delays restarts until the restart window has passed', async () => {
     const workloads = createMemoryWorkloads();
     workloads.put({ kind: 'Deployment', namespace: 'apps', name: 'web' });
     const world = await openWorld({

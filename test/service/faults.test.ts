@@ -33,7 +33,7 @@ const writesAndRestarts = (world: World) => world.story().filter((line) => /upda
 /** The records of a completed change: its outcome and the intent to restart its workload. */
 const WHOLE = ['update outcome db ok', expect.stringContaining('restart intent')];
 
-it('detects a key that was recreated with version 1 while no process was running', async () => {
+it('the service detects a key that was recreated with version 1 while no process was running', async () => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   using _timers = { [Symbol.dispose]: () => void vi.useRealTimers() };
   const world = await openWorld({ mappings: DB_ONLY.replace('    data:', '    refresh: 1m\n    data:') });
@@ -54,7 +54,7 @@ it('detects a key that was recreated with version 1 while no process was running
 it.each([
   ['AUDIT_UNAVAILABLE', new AppError('AUDIT_UNAVAILABLE')],
   ['INTERNAL', new TypeError('unexpected error')],
-])('reports a target as stale if its runs fail with %s', async (code, thrown) => {
+])('the service reports a target as stale if its runs fail with %s', async (code, thrown) => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   using _timers = { [Symbol.dispose]: () => void vi.useRealTimers() };
   const world = await openWorld({ mappings: DB_ONLY.replace('    data:', '    refresh: 1m\n    data:') });
@@ -87,7 +87,7 @@ it.each([
   expect(shown()?.code).toBeUndefined();
 });
 
-it('reads a missing source once per sweep, even if many targets wait for the source after an event', async () => {
+it('the service reads a missing source once per sweep, even if many targets wait for the source after an event', async () => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   using _timers = { [Symbol.dispose]: () => void vi.useRealTimers() };
   const mappings = Array.from(
@@ -122,7 +122,7 @@ it('reads a missing source once per sweep, even if many targets wait for the sou
   expect(world.store.reads.length - length).toBeGreaterThanOrEqual(10);
 });
 
-it('shows an unreachable audit store as down in `status`, with the error code and the last sequence number', async () => {
+it('the service shows an unreachable audit store as down in `status`, with the error code and the last sequence number', async () => {
   const world = await openWorld({ mappings: RESTARTED, cluster: { workloads: createMemoryWorkloads() } });
   let isAway = false;
   await using serving = await serve(world, ({ call, phase }) => {
@@ -293,7 +293,7 @@ describe('a target that is deleted and recreated', () => {
   });
 });
 
-it('records once that a namespace is missing and once that it exists again, however often the target is retried', async () => {
+it('the absence of a namespace and its return are recorded once each, however often the target is retried', async () => {
   const world = await openWorld({ mappings: DB_ONLY, cluster: { namespaces: ['other'] } });
   await using serving = await serve(world);
   const state = () => serving.service.mappings()[0]?.targets[0];

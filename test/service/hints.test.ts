@@ -59,7 +59,7 @@ describe('a hint', () => {
     expect(triggers.list.map(({ target }) => target)).toEqual(['apps/app', 'apps/app']);
   });
 
-  it('a hint that names several keys queues each target once', () => {
+  it('a hint with several keys causes only one job for each target', () => {
     using hints = open([wanted({ data: { X: source('k'), Y: source('l') } })]);
     expect(hints.take([hint('k'), hint('l')], EU)).toEqual({ targets: 1, unknown: 0 });
   });
@@ -96,7 +96,7 @@ describe('a hint', () => {
     ]);
   });
 
-  it('a hint about a key that no mapping uses queues nothing, and is logged at most once a minute', () => {
+  it('a hint queues nothing and is logged at most once a minute if no mapping uses its key', () => {
     const lines: unknown[] = [];
     const logger: Logger = { ...silentLogger, debug: (_, fields) => void lines.push(fields) };
     using hints = open([wanted({ data: { X: source('k') } })], { logger });

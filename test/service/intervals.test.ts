@@ -3,7 +3,7 @@ import { createIntervals } from '../../src/service/intervals.ts';
 import { type Logger, silentLogger } from '../../src/telemetry/logger.ts';
 import { settled } from './sample.ts';
 
-it('does not start a periodic task while its previous run is still running, and continues after a failure', async () => {
+it('a periodic task does not start while its previous run is still running, and continues after a failure', async () => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   using stack = new DisposableStack();
   stack.defer(() => vi.useRealTimers());

@@ -13,7 +13,7 @@ const UPDATED: Outcome = {
   alive: true,
 };
 
-it('logs the reason, which distinguishes repaired drift from a rotation', () => {
+it('the log shows the reason of a change, which distinguishes repaired drift from a rotation', () => {
   const lines: [string, LogFields | undefined][] = [];
   const logger = {
     ...silentLogger,
@@ -26,7 +26,7 @@ it('logs the reason, which distinguishes repaired drift from a rotation', () => 
   ]);
 });
 
-it('logs a proposal at debug, because the deletion step logs the decision', () => {
+it('a proposal is logged at debug, because the deletion step logs the decision', () => {
   const lines: string[] = [];
   const say = (level: string) => () => void lines.push(level);
   const logger = { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') };

@@ -21,23 +21,23 @@ async function run(
   return { wait: await work(APPS_DB, job(reason), { signal, wrap: (context) => context }), added };
 }
 
-it('retries a failed manual request with the reason `sweep`', async () => {
+it('a failed manual request is retried with the reason `sweep`', async () => {
   expect(await run('manual', 500)).toEqual({
     wait: undefined,
     added: [[[job('sweep')], { delayMs: 500 }]],
   });
 });
 
-it('leaves automatic jobs and completed requests unchanged', async () => {
+it('automatic jobs and completed requests stay unchanged', async () => {
   expect(await run('event', 500)).toEqual({ wait: 500, added: [] });
   expect(await run('manual', undefined)).toEqual({ wait: undefined, added: [] });
 });
 
-it('keeps the reason `manual` if the run did not start', async () => {
+it('a manual job keeps the reason `manual` if the run did not start', async () => {
   expect(await run('manual', 0, { signal: AbortSignal.abort() })).toEqual({ wait: 0, added: [] });
 });
 
-it('loses no retry while the queue is down', async () => {
+it('the retry of a manual request is not lost while the queue is down', async () => {
   expect(await run('manual', 500, { away: new AppError('QUEUE_UNAVAILABLE') })).toMatchObject({ wait: 500 });
   await expect(run('manual', 500, { away: new TypeError('an internal error') })).rejects.toThrow();
 });

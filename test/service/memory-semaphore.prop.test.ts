@@ -10,7 +10,7 @@ const MOST = 100;
 const LIGHT = 10;
 
 describe('memory semaphore', () => {
-  it('stays within its limit unless a single run exceeds it, and lets every run proceed', async () => {
+  it('the memory semaphore stays within its limit unless a single run exceeds it, and lets every run proceed', async () => {
     // `run` lists the amounts that each run acquires. `order` interleaves the runs.
     const run = fc.array(fc.nat(150), { minLength: 1, maxLength: 3 });
     await fc.assert(
@@ -57,7 +57,7 @@ describe('memory semaphore', () => {
     );
   });
 
-  it('never delays a small run', async () => {
+  it('the memory semaphore never delays a small run', async () => {
     const weights = createMemorySemaphore({ limitBytes: MOST, freeBytes: LIGHT });
     const held = Array.from({ length: 3 }, () => weights.open());
     const intervals = held.map((weight) => weight.acquire(2 * MOST));
@@ -70,7 +70,7 @@ describe('memory semaphore', () => {
     await intervals[2];
   });
 
-  it('reports all memory that large runs acquire, and each acquisition once', async () => {
+  it('the memory semaphore reports all memory that large runs acquire, and each acquisition once', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.nat(2 * LIGHT), { maxLength: 8 }), async (parts) => {
         const reported: number[] = [];
@@ -87,7 +87,7 @@ describe('memory semaphore', () => {
     );
   });
 
-  it('requests the record of a read before the run waits for memory', async () => {
+  it('the record of a read is requested before the run waits for memory', async () => {
     const weights = createMemorySemaphore({ limitBytes: MOST, freeBytes: LIGHT });
     const other = weights.open();
     await other.acquire(MOST);

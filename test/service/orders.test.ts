@@ -14,7 +14,7 @@ function open() {
   return { queue, clock, orders, added: () => queue.jobs.map(({ job }) => job) };
 }
 
-it('queues an order again after each run of its target for another request, until the order has a result', async () => {
+it('an order is queued again each time its target has run for another request, until the order has a result', async () => {
   const { orders, added } = open();
   await orders.place(APPS_DB, 'asked');
   orders.noteRun(APPS_DB, 'another');
@@ -25,7 +25,7 @@ it('queues an order again after each run of its target for another request, unti
   expect(added()).toHaveLength(2);
 });
 
-it('forgets an order if the queue refuses it, or after ten minutes', async () => {
+it('an order is forgotten if the queue refuses it, or after ten minutes', async () => {
   const { queue, clock, orders, added } = open();
   queue.failure = queueAway();
   await expect(orders.place(APPS_DB, 'asked')).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });
@@ -38,7 +38,7 @@ it('forgets an order if the queue refuses it, or after ten minutes', async () =>
   expect(added()).toEqual([order]);
 });
 
-it('adds the wake-up for a delayed run before the job ends, and waits while the queue is down', async () => {
+it('the wake-up for a delayed run is added before the job ends, and the job waits while the queue is down', async () => {
   const { queue } = open();
   const time = createManualTime();
   let work: Process | undefined;

@@ -101,7 +101,7 @@ export interface FakeNotices extends Broadcast {
   late: boolean;
   deliver(): void;
   readonly posted: readonly (readonly [field: string, text: string | undefined])[];
-  /** Delivers a message from any sender that can reach Redis. */
+  /** Delivers a message as if any sender that can reach Redis had sent it. */
   raw(field: string, text: string): void;
 }
 

@@ -9,7 +9,7 @@ const { mapping } = wanted({ name: 'a', data: { A: source({ key: 'a' }), B: sour
 const { store } = source({});
 const DAY_MS = 86_400_000;
 
-it('uses the earliest time that was reported for a version, and the reported time of a new version', () => {
+it('a version has the earliest time that was reported for it, and a new version has its own reported time', () => {
   const ages = new SourceAges({ clock: createClock(), logger: silentLogger });
   const changedAt = (version: string, createdAt?: number) => {
     ages.note(store, 'a', { version, createdAt });
@@ -27,7 +27,7 @@ it('uses the earliest time that was reported for a version, and the reported tim
   expect(ages.changedAt(mapping)).toBe(950);
 });
 
-it('ignores old versions and other objects of the same name', () => {
+it('the age of a source ignores old versions and other objects of the same name', () => {
   const ages = new SourceAges({ clock: createClock(), logger: silentLogger });
   const of = (A: Source) => wanted({ name: 'old', data: { A } }).mapping;
   ages.note(store, 'a', { version: '2', createdAt: 900 });
@@ -39,7 +39,7 @@ it('ignores old versions and other objects of the same name', () => {
   expect(ages.changedAt(mapping)).toBe(950);
 });
 
-it('warns once a day about each source older than `maxAge`', () => {
+it('a warning about each source older than `maxAge` is logged once a day', () => {
   const clock = createClock();
   const warned: unknown[] = [];
   const logger = { ...silentLogger, warn: (_: string, fields?: object) => void warned.push(fields) };

@@ -5,7 +5,7 @@ import { createManualTime } from '../fakes/manual-time.ts';
 import { startTestServer } from '../http/harness.ts';
 import { recordingLogger } from '../reconcile/world.ts';
 
-it('reports a stalled loop within a minute and then its recovery, in `livez`, a metric and the log', async () => {
+it('the service reports a stalled loop within a minute and then its recovery, in `livez`, a metric and the log', async () => {
   vi.useFakeTimers();
   const clock = createManualTime();
   const logger = recordingLogger();

@@ -24,7 +24,7 @@ function open(all: readonly DesiredTarget[] = [APP]) {
   return { clock, states, swept, statuses, state: () => statuses()[0]?.state };
 }
 
-it('lists each key and each search of a mapping once', () => {
+it('sourcesAndSearches lists each key and each search of a mapping once', () => {
   const { mapping } = wanted({
     data: { A: source({ key: 'a', property: 'x' }), B: source({ key: 'a', property: 'y' }) },
     dataFrom: [

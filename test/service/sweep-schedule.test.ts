@@ -49,7 +49,7 @@ function open(keys = 200, refreshMs = REFRESH_MS) {
 }
 
 describe('sweep schedule', () => {
-  it('queues each shard once per interval', () => {
+  it('the sweep schedule queues each shard once per interval', () => {
     const { state, restart, run, subjects } = open();
     restart();
     run(REFRESH_MS * 1.1);
@@ -60,13 +60,13 @@ describe('sweep schedule', () => {
     for (const times of counts.values()) expect(times.length).toBeOneOf([9, 10, 11]);
   });
 
-  it('queues no additional round after a restart', () => {
+  it('the sweep schedule queues no additional round after a restart', () => {
     const { restart, subjects } = open();
     for (let restarts = 0; restarts < 5; restarts += 1) restart();
     expect(subjects()).toEqual([]);
   });
 
-  it('queues no round twice across restarts, because each round has a fixed id', () => {
+  it('the sweep schedule queues no round twice across restarts, because each round has a fixed id', () => {
     const { queue, restart, run } = open(50, 60_000);
     restart();
     for (let minute = 0; minute < 10; minute += 1) {
@@ -78,7 +78,7 @@ describe('sweep schedule', () => {
     expect(queue.jobs.every(({ options }) => options.once?.ttlMs === 60_000)).toBe(true);
   });
 
-  it('uses the same name and round for a shard in each replica', () => {
+  it('the sweep schedule uses the same name and round for a shard in each replica', () => {
     const [one, two] = [open(), open()];
     for (const replica of [one, two]) {
       replica.restart();
@@ -89,7 +89,7 @@ describe('sweep schedule', () => {
     expect(named(two)).toEqual(named(one));
   });
 
-  it('continues to queue rounds when the clock is set back', () => {
+  it('the sweep schedule continues to queue rounds when the clock is set back', () => {
     const { clock, restart, run, subjects } = open();
     restart();
     run(REFRESH_MS);
@@ -99,7 +99,7 @@ describe('sweep schedule', () => {
     expect(new Set(subjects()).size).toBe(open().state.snapshot.shards.size);
   });
 
-  it('spreads shards that became due while the clock jumped or the process was suspended', () => {
+  it('the sweep schedule spreads shards that became due while the clock jumped or the process was suspended', () => {
     const { clock, restart, run, subjects, schedule } = open(1_000);
     restart();
     clock.time += 7_200_000;
@@ -109,14 +109,14 @@ describe('sweep schedule', () => {
     expect(new Set(subjects()).size).toBe(64);
   });
 
-  it('queues a shard at almost every tick if the interval is shorter than the time between ticks', () => {
+  it('the sweep schedule queues a shard at almost every tick if the interval is shorter than the time between ticks', () => {
     const { restart, run, subjects } = open(1, 1_000);
     restart();
     run(60_000, 3_000);
     expect(subjects().length).toBeGreaterThan(15);
   });
 
-  it('continues to queue shards after a queue outage, and logs nothing', async () => {
+  it('the sweep schedule continues to queue shards after a queue outage, and logs nothing', async () => {
     const { queue, restart, run, subjects, logger } = open();
     restart();
     queue.failure = queueAway();
@@ -128,7 +128,7 @@ describe('sweep schedule', () => {
     expect(subjects().length).toBeGreaterThanOrEqual(open().state.snapshot.shards.size);
   });
 
-  it('queues the shards of a new configuration without a burst', () => {
+  it('the sweep schedule queues the shards of a new configuration without a burst', () => {
     const { state, restart, run, subjects } = open(200);
     restart();
     run(10_000);
@@ -140,7 +140,7 @@ describe('sweep schedule', () => {
     expect(new Set(subjects())).toEqual(new Set(state.snapshot.shards.keys()));
   });
 
-  it('queues the shards of a recovered store immediately', () => {
+  it('the sweep schedule queues the shards of a recovered store immediately', () => {
     const { clock, state, schedule, queue } = open(10);
     clock.time = START;
     const names = [...state.snapshot.shards.values()].map(({ sweep }) => formatSubject(sweep));
@@ -150,7 +150,7 @@ describe('sweep schedule', () => {
     );
   });
 
-  it('queues lost rounds again under the same names, except rounds that have run', () => {
+  it('the sweep schedule queues lost rounds again under the same names, except rounds that have run', () => {
     const bench = open(50, 60_000);
     const { clock, queue, run } = bench;
     bench.restart();
@@ -172,7 +172,7 @@ describe('sweep schedule', () => {
     expect(named().map((name) => name.replace(/ .*/, ''))).toEqual([late]);
   });
 
-  it('queues a sweep soon after the recovery if it was due during a Redis outage of 5 s', async () => {
+  it('the sweep schedule queues a sweep soon after the recovery if it was due during a Redis outage of 5 s', async () => {
     const DAY = 86_400_000;
     const clock = createClock();
     const queue = createFakeQueue();

@@ -167,7 +167,7 @@ function openSweep(all: readonly DesiredTarget[], tells = false) {
 }
 
 describe('a sweep', () => {
-  it('checks failing keys in batches, so that audit writes need not wait for all checks', async () => {
+  it('a sweep checks failing keys in batches, so that audit writes need not wait for all checks', async () => {
     const keys = Array.from({ length: 500 }, (_, index) => `key-${index}`);
     const data = Object.fromEntries(keys.map((key) => [key, source({ key })]));
     const { round, store } = openSweep([wanted({ name: 'many', data })], true);
@@ -176,7 +176,7 @@ describe('a sweep', () => {
     expect([store.reads, store.mostAsked]).toEqual([[], 50]);
   });
 
-  it('lets probes and writes run between batches, even if a file-based audit answers immediately', async () => {
+  it('a sweep lets probes and writes run between batches, even if a file-based audit answers immediately', async () => {
     const keys = Array.from({ length: 500 }, (_, index) => `key-${index}`);
     const data = Object.fromEntries(keys.map((key) => [key, source({ key })]));
     const { round, store } = openSweep([wanted({ name: 'many', data })], true);
@@ -185,7 +185,7 @@ describe('a sweep', () => {
     expect(store.mostInTurn).toBe(50);
   });
 
-  it('determines the age of a value from a list without reading the value', async () => {
+  it('a sweep determines the age of a value from a list without reading the value', async () => {
     const { states, store, round, ages } = openSweep([A], true);
     states.setMeta(meta(A, { A: ['a', '1'] }));
     store.keys.set('a', '1');
@@ -201,24 +201,27 @@ describe('a sweep', () => {
     ['small', 10, 400],
     ['large', 2 ** 20, 400],
     ['as large as the limit', 2 ** 23, 100],
-  ])('reads every key once, in batches within the memory limit (value size: %s)', async (_, bytes, count) => {
-    const names = Array.from({ length: count }, (_, n) => `k${n}`);
-    const data = Object.fromEntries(names.map((name) => [name, source({ key: name })]));
-    const { store, round } = openSweep([wanted({ name: 'a', data })]);
-    for (const name of names) store.keys.set(name, '1');
-    store.bytes = bytes;
-    await round();
-    expect(store.reads.toSorted()).toEqual(names.toSorted());
-    // The first batch of each shard is small.
-    const later = store.parts.filter((size) => size !== 5);
-    expect(Math.max(...later) * bytes).toBeLessThanOrEqual(Math.max(2 ** 22, bytes));
-    if (bytes === 10) expect(store.parts.length).toBeLessThan(40);
-  });
+  ])(
+    'a sweep reads every key once, in batches within the memory limit (value size: %s)',
+    async (_, bytes, count) => {
+      const names = Array.from({ length: count }, (_, n) => `k${n}`);
+      const data = Object.fromEntries(names.map((name) => [name, source({ key: name })]));
+      const { store, round } = openSweep([wanted({ name: 'a', data })]);
+      for (const name of names) store.keys.set(name, '1');
+      store.bytes = bytes;
+      await round();
+      expect(store.reads.toSorted()).toEqual(names.toSorted());
+      // The first batch of each shard is small.
+      const later = store.parts.filter((size) => size !== 5);
+      expect(Math.max(...later) * bytes).toBeLessThanOrEqual(Math.max(2 ** 22, bytes));
+      if (bytes === 10) expect(store.parts.length).toBeLessThan(40);
+    },
+  );
 
   it.each([
     ['reads', false],
     ['lists versions', true],
-  ])('queues exactly the targets whose sources have changed, in a sweep that %s', async (_, tells) => {
+  ])('exactly the targets whose sources have changed are queued in a sweep that %s', async (_, tells) => {
     const { states, store, round } = openSweep([A, B, BOTH], tells);
     store.keys.set('a', '1').set('b', '1');
     states.setMeta(meta(A, { A: ['a', '1'] }));
@@ -234,7 +237,7 @@ describe('a sweep', () => {
     expect(await round()).toEqual([]);
   });
 
-  it('does not queue a target again while the target waits for its creation, unless a source changes', async () => {
+  it('a sweep does not queue a target again while the target waits for its creation, unless a source changes', async () => {
     const { store, round, queue, note } = openSweep([A, B]);
     store.keys.set('a', '1').set('b', '1');
     queue(A);
@@ -250,7 +253,7 @@ describe('a sweep', () => {
     expect(await round(10_000)).toEqual(['a']);
   });
 
-  it('reads each reference once for all targets, and skips references with a listed version', async () => {
+  it('a sweep reads each reference once for all targets, and skips references with a listed version', async () => {
     const many = Array.from({ length: 50 }, (_, index) => ({
       ...A,
       id: { namespace: `n${index}`, secret: 'a' },
@@ -265,7 +268,7 @@ describe('a sweep', () => {
     expect([listing.store.reads, listing.store.lists]).toEqual([[], 1]);
   });
 
-  it('determines no age from a pinned version', async () => {
+  it('a sweep determines no age from a pinned version', async () => {
     const old = wanted({ name: 'old', data: { OLD: source({ key: 'a', version: '1' }) } });
     const { store, round, ages } = openSweep([A, old]);
     store.keys.set('a', '2');
@@ -279,7 +282,7 @@ describe('a sweep', () => {
     expect(alone.ages.changedAt(A.mapping)).toBeUndefined();
   });
 
-  it('reads the references that a list does not contain', async () => {
+  it('a sweep reads the references that a list does not contain', async () => {
     const old = wanted({ name: 'old', data: { OLD: source({ key: 'a', version: '1' }) } });
     const { store, round } = openSweep([A, B, old], true);
     store.keys.set('a', '2').set('b', 'absent');
@@ -287,7 +290,7 @@ describe('a sweep', () => {
     expect(store.reads.sort()).toEqual(['a@1', 'b']);
   });
 
-  it('detects a recreated key whose versions restart at 1', async () => {
+  it('a sweep detects a recreated key whose versions restart at 1', async () => {
     const { states, store, round, note, clock } = openSweep([A, B]);
     store.keys.set('a', '1').set('b', '1');
     for (const desiredTarget of [A, B])
@@ -300,7 +303,7 @@ describe('a sweep', () => {
     expect([await round(), await round()]).toEqual([[], []]);
   });
 
-  it('detects a key that was recreated before this process first read it', async () => {
+  it('a sweep detects a key that was recreated before this process first read it', async () => {
     const { states, store, round, replacedValues } = openSweep([A]);
     store.keys.set('a', '1');
     states.setMeta(meta(A, { A: ['a', '1'] }));
@@ -310,7 +313,7 @@ describe('a sweep', () => {
     expect(await round()).toEqual([]);
   });
 
-  it('queues a target after each read that finds its source absent, even if the target waits for its retry', async () => {
+  it('a sweep queues a target after each read that finds its source absent, even if the target waits for its retry', async () => {
     const { states, store, round, note, clock } = openSweep([A]);
     store.keys.set('a', 'absent');
     states.setMeta(meta(A, { A: ['a', '1'] }));
@@ -320,7 +323,7 @@ describe('a sweep', () => {
     }
   });
 
-  it('counts a soft-deleted source as absent only if the mapping is configured to do so', async () => {
+  it('a sweep counts a soft-deleted source as absent only if the mapping is configured to do so', async () => {
     const soft = wanted({ name: 'soft', data: { A: source({ key: 'a' }) }, softDeletedIsMissing: true });
     const { states, store, round, note, clock } = openSweep([A, soft]);
     store.keys.set('a', { code: 'SOURCE_DELETED' });
@@ -332,7 +335,7 @@ describe('a sweep', () => {
     expect(await round()).toEqual(['soft']);
   });
 
-  it('ignores an absent source that the target never used', async () => {
+  it('a sweep ignores an absent source that the target never used', async () => {
     const optional = wanted({
       name: 'o',
       data: { A: source({ key: 'a', optional: true }), B: source({ key: 'b' }) },
@@ -345,7 +348,7 @@ describe('a sweep', () => {
     expect(await round()).toEqual(['o']);
   });
 
-  it('queues a target only once, and not in each round, if its annotation cannot be compared', async () => {
+  it('a sweep queues a target only once, and not in each round, if its annotation cannot be compared', async () => {
     const shared = wanted({
       name: 's',
       data: { A: source({ key: 'a' }), OLD: source({ key: 'a', version: '1' }) },
@@ -361,7 +364,7 @@ describe('a sweep', () => {
     expect(await round()).toEqual(['s']);
   });
 
-  it('queues a target again while a read may still return an older value than the listed version', async () => {
+  it('a sweep queues a target again while a read may still return an older value than the listed version', async () => {
     const optional = wanted({ name: 'o', data: { A: source({ key: 'a', optional: true }) } });
     const { states, store, round, note, clock } = openSweep([optional], true);
     states.setMeta(meta(optional));
@@ -375,7 +378,7 @@ describe('a sweep', () => {
     expect(await round()).toEqual([]);
   });
 
-  it('queues a target once if its data was written under another fingerprint key, and then detects changes', async () => {
+  it('a sweep queues a target once if its data was written under another fingerprint key, and then detects changes', async () => {
     const print = (key: string, value: string) => `${key.repeat(8)}:${value.repeat(64)}`;
     const { states, store, round, note, clock } = openSweep([A]);
     states.setMeta(meta(A, { A: ['a', print('1', 'a')] }));
@@ -389,7 +392,7 @@ describe('a sweep', () => {
     expect(await round()).toEqual(['a']);
   });
 
-  it('does not queue a failing target that waits for its retry, until a source changes', async () => {
+  it('a sweep does not queue a failing target that waits for its retry, until a source changes', async () => {
     const { states, store, round, note, clock } = openSweep([A, B]);
     store.keys.set('a', { code: 'ACCESS_DENIED' }).set('b', '1');
     states.setMeta(meta(A, { A: ['a', '1'] }));
@@ -404,7 +407,7 @@ describe('a sweep', () => {
   it.each([
     ['when the store is known to be down', true],
     ['when no key of the shard could be read', false],
-  ])('queues no target and reports an outage %s', async (_, isDown) => {
+  ])('a sweep queues no target and reports an outage %s', async (_, isDown) => {
     const { states, store, round, state } = openSweep([A, B]);
     store.keys.set('a', '1').set('b', '1');
     states.setMeta(meta(A, { A: ['a', '1'] }));
@@ -422,7 +425,7 @@ describe('a sweep', () => {
     expect(states.sweepState(name)?.code).toBeUndefined();
   });
 
-  it('queues the targets of one failing key while other keys work', async () => {
+  it('a sweep queues the targets of one failing key while other keys work', async () => {
     const { states, store, round } = openSweep([A, B]);
     store.keys.set('a', { code: AWAY }).set('b', '1');
     states.setMeta(meta(A, { A: ['a', '1'] }));
@@ -430,7 +433,7 @@ describe('a sweep', () => {
     expect(await round()).toEqual(['a']);
   });
 
-  it('queues full runs for searches and merges, unless they wait for their retry', async () => {
+  it('a sweep queues full runs for searches and merges, unless they wait for their retry', async () => {
     const search = wanted({ name: 's', dataFrom: [{ store: 'vault', find: { path: 'x', tags: {} } }] });
     const merge = wanted({ name: 'm', data: { A: source({ key: 'a' }) }, target: { mode: 'merge' } });
     const { round, note, clock, store } = openSweep([search, merge]);
@@ -442,7 +445,7 @@ describe('a sweep', () => {
   });
 
   it.each(['KEY_INVALID', 'PROPERTY_MISSING', 'SOURCE_ABSENT', 'SOURCE_DISABLED', 'VERSION_GONE'] as const)(
-    'queues a search or merge in each round while its sources fail with %s, because only a run detects the fix',
+    'a sweep queues a search or merge in each round while its sources fail with %s, because only a run detects the fix',
     async (code) => {
       const search = wanted({ name: 's', dataFrom: [{ store: 'vault', find: { path: 'x', tags: {} } }] });
       const merge = wanted({ name: 'm', data: { A: source({ key: 'a' }) }, target: { mode: 'merge' } });
@@ -459,7 +462,7 @@ describe('a sweep', () => {
     },
   );
 
-  it('queues a failed target once when its sources are found for the first time', async () => {
+  it('a sweep queues a failed target once when its sources are found for the first time', async () => {
     const { states, store, round, note, clock } = openSweep([A, B]);
     store.keys.set('a', '2').set('b', { code: 'ACCESS_DENIED' });
     states.setMeta(meta(A, { A: ['a', '1'] }));
@@ -472,7 +475,7 @@ describe('a sweep', () => {
     expect(await round()).toEqual(['b']);
   });
 
-  it('queues a failed target once when all its sources in several shards have been found', async () => {
+  it('a sweep queues a failed target once when all its sources in several shards have been found', async () => {
     const keys = Array.from({ length: 60 }, (_, n) => `k${n}`);
     const many = wanted({
       name: 'many',
@@ -497,7 +500,7 @@ describe('a sweep', () => {
     expect(await again.round()).toEqual([]);
   });
 
-  it('leaves a transient failure to its retry, even in the first round', async () => {
+  it('a sweep leaves a transient failure to its retry, even in the first round', async () => {
     const { states, store, round, note, clock } = openSweep([A]);
     store.keys.set('a', '1');
     states.setMeta(meta(A, { A: ['a', '1'] }));
@@ -505,7 +508,7 @@ describe('a sweep', () => {
     expect(await round()).toEqual([]);
   });
 
-  it('queues a missing target, unless it waits for its retry', async () => {
+  it('a sweep queues a missing target, unless it waits for its retry', async () => {
     const { store, round, note, clock } = openSweep([A]);
     store.keys.set('a', '1');
     expect(await round()).toEqual(['a']);
@@ -513,7 +516,7 @@ describe('a sweep', () => {
     expect(await round()).toEqual([]);
   });
 
-  it('queues each TLS target once after a start, to learn when its certificate expires', async () => {
+  it('a sweep queues each TLS target once after a start, to learn when its certificate expires', async () => {
     const tls = wanted({
       name: 't',
       data: { A: source({ key: 'a' }) },
@@ -527,7 +530,7 @@ describe('a sweep', () => {
     expect(await round()).toEqual([]);
   });
 
-  it('forgets old shards after a configuration change, and keeps recent shards of other replicas', async () => {
+  it('a sweep forgets old shards after a configuration change, and keeps recent shards of other replicas', async () => {
     const { states, store, round, state, clock } = openSweep([A]);
     store.keys.set('a', '1');
     await round();
@@ -547,7 +550,7 @@ describe('a sweep', () => {
     expect(shards).toHaveLength(2);
   });
 
-  it('is fast for 10,000 targets of one key, and for one target of 1,000 keys', async () => {
+  it('a sweep is fast for 10,000 targets of one key, and for one target of 1,000 keys', async () => {
     const many = Array.from({ length: 10_000 }, (_, index) => ({
       ...A,
       id: { namespace: `n${index}`, secret: 'a' },
@@ -568,7 +571,7 @@ describe('a sweep', () => {
     expect(store.reads).toHaveLength(1_001);
   });
 
-  it('records the time when a shard was checked completely', async () => {
+  it('a sweep records the time when a shard was checked completely', async () => {
     const { states, store, round, state, clock } = openSweep([A]);
     store.keys.set('a', '1');
     clock.time = START;
@@ -582,7 +585,7 @@ describe('a sweep', () => {
     // A read may return the old value for a minute after a list shows a new version.
     ['lists versions', true, 2],
   ])(
-    'queues a pinned target once for a new version, and not in each round, in a sweep that %s',
+    'a pinned target is queued once for a new version, and not in each round, in a sweep that %s',
     async (_, tells, looks) => {
       const { states, store, round, note } = openSweep([A], tells);
       store.keys.set('a', '2');
@@ -605,7 +608,7 @@ describe('a sweep', () => {
     },
   );
 
-  it('detects a change of an unpinned source of a pinned target, even before the first round', async () => {
+  it('a sweep detects a change of an unpinned source of a pinned target, even before the first round', async () => {
     const { states, store, round, note } = openSweep([BOTH]);
     store.keys.set('a', '9').set('b', '2');
     // `b` was added to the mapping after the pinned record, so the record does not name it.
@@ -616,14 +619,14 @@ describe('a sweep', () => {
     expect(await round()).toEqual([]);
   });
 
-  it('checks for pins set by another process', async () => {
+  it('a sweep checks for pins set by another process', async () => {
     const { round, pinChecks } = openSweep([A]);
     await round();
     expect(pinChecks()).toBe(1);
   });
 });
 
-it('reads an unreadable key again once a list contains it, to record the recovery', async () => {
+it('a sweep reads an unreadable key again once a list contains it, to record the recovery', async () => {
   const { store, round } = openSweep([BOTH], true);
   for (const key of ['a', 'b']) store.keys.set(key, '1');
   await round();
@@ -639,7 +642,7 @@ it('reads an unreadable key again once a list contains it, to record the recover
   expect(store.reads).toEqual([]);
 });
 
-it('reports no outage and queues nothing if a listed key cannot be read yet', async () => {
+it('a sweep reports no outage and queues nothing if a listed key cannot be read yet', async () => {
   const { states, store, round } = openSweep([A, B], true);
   store.keys.set('a', '1').set('b', '1');
   states.setMeta(meta(A, { A: ['a', '1'] }));

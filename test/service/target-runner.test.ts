@@ -74,7 +74,7 @@ async function open({ watch, mappings = DB_ONLY, isBehind }: Options = {}) {
 }
 
 describe('the run of a target', () => {
-  it('keeps the time of the last sweep if the first run in a process has no outcome', async () => {
+  it('the target runner keeps the time of the last sweep if the first run in a process has no outcome', async () => {
     const outage = new AppError('AUDIT_UNAVAILABLE');
     const {
       states,
@@ -100,7 +100,7 @@ describe('the run of a target', () => {
     expect(currentState()).toMatchObject({ alive: true, okAt: at, error: { code: 'AUDIT_UNAVAILABLE' } });
   });
 
-  it('keeps the last known existence of the target if the cluster cannot be read', async () => {
+  it('the target runner keeps the last known existence of the target if the cluster cannot be read', async () => {
     const { world, run, seen: currentState } = await open();
     const outage = new AppError('CLUSTER_UNAVAILABLE');
     world.cluster.fail('read', outage);
@@ -123,7 +123,7 @@ describe('the run of a target', () => {
     expect(currentState()).toMatchObject({ kind: 'failed', alive: false });
   });
 
-  it('does not immediately undo the write of a replica with another configuration', async () => {
+  it('the target runner does not immediately undo the write of a replica with another configuration', async () => {
     const isBehind = vi.fn(() => false);
     const { world, clock, states, boardOf, snapshot, run } = await open({ isBehind });
     await run('r0');
@@ -151,7 +151,7 @@ describe('the run of a target', () => {
     expect(world.cluster.writes).toHaveLength(written + 1);
   });
 
-  it('shares reads with the other runs of the same request', async () => {
+  it('the target runner shares reads with the other runs of the same request', async () => {
     const { contexts, run, reads, seen: currentState } = await open();
     const context = await contexts.get({ requestId: 'r1', reason: 'event' }, 0);
     await context.read([{ store: 'vault', ref: { key: 'db' } }]);
@@ -160,7 +160,7 @@ describe('the run of a target', () => {
     expect(currentState()?.kind).toBe('created');
   });
 
-  it('never writes values that were read before the last write of the target', async () => {
+  it('the target runner never writes values that were read before the last write of the target', async () => {
     const { world, clock, triggers, contexts, run, seen: currentState } = await open();
     await run('r0');
     clock.set(clock.now() + 60_000);
@@ -181,7 +181,7 @@ describe('the run of a target', () => {
     expect(world.cluster.raw(APPS_DB)?.data).toMatchObject({ PASSWORD: base64('second') });
   });
 
-  it('reads the sources again if another request arrives after the first read', async () => {
+  it('the target runner reads the sources again if another request arrives after the first read', async () => {
     const { world, clock, triggers, contexts, run, seen: currentState } = await open();
     await run('r0');
     clock.set(clock.now() + 1_000);
@@ -197,7 +197,7 @@ describe('the run of a target', () => {
     expect(currentState()?.kind).toBe('updated');
   });
 
-  it('reads the sources again when it follows another run of the same request', async () => {
+  it('the target runner reads the sources again for a run that follows another run of the same request', async () => {
     const { clock, run, reads } = await open();
     await run('r1');
     clock.set(clock.now() + 1);
@@ -205,7 +205,7 @@ describe('the run of a target', () => {
     expect(reads()).toEqual(['db', 'db']);
   });
 
-  it('shares reads even after the clock was set back', async () => {
+  it('the target runner shares reads even after the clock was set back', async () => {
     const { clock, contexts, run, reads } = await open();
     await run('r0');
     clock.set(clock.now() - 3_600_000);
@@ -216,7 +216,7 @@ describe('the run of a target', () => {
     expect(reads()).toEqual(['db']);
   });
 
-  it('reports the source versions of the target, even if the run changed nothing', async () => {
+  it('the target runner reports the source versions of the target, even if the run changed nothing', async () => {
     const { run, decided } = await open();
     await run('r1');
     await run('r2');
@@ -226,7 +226,7 @@ describe('the run of a target', () => {
     ]);
   });
 
-  it('reports every key to the requester, and stores no keys', async () => {
+  it('the target runner reports every key to the requester, and stores no keys', async () => {
     const { world, clock, states, run, seen: currentState } = await open();
     const reported: unknown[] = [];
     states.onChange(({ kind, keys }) =>

@@ -13,7 +13,7 @@ const soon = (check: () => void) => vi.waitFor(check, { timeout: 5_000, interval
 const notesOf = ({ records }: World) => records.flatMap(({ note, secret }) => (secret ? [note] : []));
 const kindOf = ({ controller }: Serving) => controller.states.get('db', APPS_DB)?.kind;
 
-it('records the end of a failure that somebody resolved while no process was running', async () => {
+it('the service records the end of a failure that somebody resolved while no process was running', async () => {
   const world = await openWorld({ mappings: DB_ONLY });
   await world.sync();
   world.store.fail('db', new AppError('STORE_UNAVAILABLE'));
@@ -23,7 +23,7 @@ it('records the end of a failure that somebody resolved while no process was run
   await soon(() => expect(notesOf(world).at(-1)).toBe('in sync again'));
 });
 
-it('does not report a manual deletion as the end of an earlier refusal', async () => {
+it('the service does not report a manual deletion as the end of an earlier refusal', async () => {
   const world = await openWorld({
     mappings: DB_ONLY.replace('{ namespace: apps }', '{ namespace: apps, immutable: true }').replace(
       '    data:',
@@ -52,7 +52,7 @@ function open(count: number, isUnresolved: (target: TargetId) => Promise<boolean
   return { failures, resync, states, all, checkNext: () => failures.checkNext(resync) };
 }
 
-it('checks each target once, in batches', async () => {
+it('each target is checked once for an unresolved failure, in batches', async () => {
   const queries: string[] = [];
   const { failures, checkNext, all } = open(120, async ({ secret }) => {
     queries.push(secret);
@@ -66,7 +66,7 @@ it('checks each target once, in batches', async () => {
   expect(new Set(queries).size).toBe(120);
 });
 
-it('checks all targets with a failure under one request id', async () => {
+it('all targets with an unresolved failure are checked under one request id', async () => {
   const { checkNext, resync, states, all } = open(120, async () => true);
   for (let round = 0; round < 3; round += 1) await checkNext();
   expect(resync.list).toHaveLength(120);
@@ -74,7 +74,7 @@ it('checks all targets with a failure under one request id', async () => {
   expect(all.every(({ id }) => states.inputs(id).unresolvedAt !== undefined)).toBe(true);
 });
 
-it('reads a shared source once after an outage that ended while no process was running', async () => {
+it('the service reads a shared source once after an outage that ended while no process was running', async () => {
   const namespaces = Array.from({ length: 120 }, (_, n) => `n${n}`);
   const world = await openWorld({
     mappings: DB_ONLY.replace('namespace: apps', `namespaces: [${namespaces.join(', ')}]`),
@@ -90,7 +90,7 @@ it('reads a shared source once after an outage that ended while no process was r
   expect(world.store.reads.slice(length)).toEqual(['db']);
 });
 
-it('queries the audit at a limited rate after an audit error, and skips targets that have had a run', async () => {
+it('after an audit error, the audit is queried at a limited rate, and targets that have had a run are skipped', async () => {
   let isAway = true;
   let queries = 0;
   const { checkNext, states, resync } = open(3, async ({ secret }) => {

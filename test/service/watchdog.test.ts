@@ -15,7 +15,7 @@ async function runBlocked(form: string): Promise<readonly string[]> {
   return stderr.split('\n').filter((line) => line !== '');
 }
 
-it.concurrent('reports each block of the event loop once from another thread, and lets the process exit', async () => {
+it.concurrent('the watchdog reports each block of the event loop once from another thread, and lets the process exit', async () => {
   const [json, plain] = await Promise.all([runBlocked('json'), runBlocked('text')]);
   const output = {
     level: 'error',
@@ -30,7 +30,7 @@ it.concurrent('reports each block of the event loop once from another thread, an
     expect(line).toMatch(/ ERROR the event loop is blocked name="event loop" durationMs=\d+$/);
 });
 
-it.concurrent('does not end a process whose log pipe is closed', async () => {
+it.concurrent('the watchdog does not end a process whose log pipe is closed', async () => {
   const child = startBlocked('json');
   child.stderr.destroy();
   expect(await once(child, 'exit')).toEqual([0, null]);

@@ -24,7 +24,7 @@ import { ABSENCE, expectedData, fieldsOf, mappingsText, NAMESPACES, secondKey, t
 export interface Scene extends AsyncDisposable {
   readonly folder: string;
   readonly kubernetes: Kubernetes;
-  /** Requests as the administrator, which bypass the proxy. */
+  /** Sends requests as the administrator, and bypasses the proxy. */
   readonly cluster: Request;
   readonly openbao: OpenBao;
   readonly postgres: Postgres;
@@ -33,7 +33,7 @@ export interface Scene extends AsyncDisposable {
   redis: RedisServer;
   readonly toCluster: TcpProxy;
   readonly toStore: StoreProxy;
-  /** Another proxy for the same store, which the configuration calls `second`. */
+  /** A second proxy in front of the same store. In the configuration, this proxy is the store `second`. */
   readonly toSecond: StoreProxy;
   readonly toPostgres: TcpProxy;
   readonly replicas: readonly Replica[];

@@ -47,7 +47,7 @@ export function startSecondSources(
 }
 
 /**
- * Finds removals of keys before the absence of their source was proven. An absence is proven after the source was
+ * Finds keys that were removed before the absence of their source was proven. An absence is proven after the source was
  * absent for long enough.
  */
 export function judgeRemovals(

@@ -48,14 +48,14 @@ export interface World {
   readonly absent: Set<string>;
   /** The pinned source version of each pinned target. */
   readonly pins: Map<string, number>;
-  /** The names of the swapped mappings that are in the current configuration. */
+  /** The names of the mappings with `swapped` that are currently in the configuration. */
   readonly present: Set<string>;
   /** The value of a label that some mappings set. Configuration changes replace this value. */
   label: string;
 }
 
 const REFRESHES = [60, 75, 90, 120];
-/** The number of each kind in a hundred mappings. */
+/** The number of mappings of each kind, out of a hundred mappings. */
 const MIX: readonly (readonly [Kind, number])[] = [
   ['plain', 50],
   ['spread', 10],

@@ -119,7 +119,7 @@ describe('delay until the next run', () => {
     );
   });
 
-  it('the delay until the next run does not grow if only another run can detect that a person fixed the failure', () => {
+  it('the delay until the next run does not grow if only a run can detect that a person has fixed the failure', () => {
     fc.assert(
       fc.property(fc.constantFrom(...forPeople), failures, refreshMs, chance, (code, n, refresh, random) => {
         const first = Math.max(refresh, 5 * MINUTE);

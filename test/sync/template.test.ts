@@ -49,15 +49,18 @@ describe('templates of a mapping', () => {
     expect(rendered({ data: {} }, values)).toBe(values);
   });
 
-  it.each([false, true])('a template is rejected if a source already defines its key (only: %s)', (only) => {
-    const template = spec({ USER: 'x' }, only);
-    const sources = new Map([['USER', { store: 'vault', key: 'db', property: 'user', version: '7' }]]);
-    expect(errorOf(() => rendered({ data: {}, template }, values, sources))).toMatchObject({
-      code: 'KEY_COLLISION',
-      subject: 'key USER',
-      detail: 'store vault, key db, property user; and template USER',
-    });
-  });
+  it.each([false, true])(
+    'a template is rejected if a source already defines its key (`only: %s`)',
+    (only) => {
+      const template = spec({ USER: 'x' }, only);
+      const sources = new Map([['USER', { store: 'vault', key: 'db', property: 'user', version: '7' }]]);
+      expect(errorOf(() => rendered({ data: {}, template }, values, sources))).toMatchObject({
+        code: 'KEY_COLLISION',
+        subject: 'key USER',
+        detail: 'store vault, key db, property user; and template USER',
+      });
+    },
+  );
 
   it('templates may use the names of optional sources that are absent', () => {
     const template = spec({ t: '{% if TOKEN %}{{ TOKEN }}{% else %}none{% endif %}' });

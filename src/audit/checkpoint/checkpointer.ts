@@ -240,8 +240,8 @@ class SigningCheckpointer implements Checkpointer {
     const [record] = await audit.append([entry]);
     if (record === undefined) throw new AppError('INTERNAL', { detail: 'nothing was appended' });
     const { sequence, hash } = record;
-    // The highest sequence that a trusted checkpoint proves or accepts as lost. Checkpoints that accepted an earlier
-    // loss are included, because the records that these checkpoints prove may be lost too.
+    // The highest sequence that a trusted checkpoint proves or accepts as lost. Includes checkpoints that accepted an
+    // earlier loss, because they prove records that may be lost too.
     const accepts = trusted.reduce(
       (highest, checkpoint) => Math.max(highest, checkpoint.sequence, checkpoint.accepts ?? 0),
       sequence,

@@ -39,7 +39,8 @@ async function append(path: string, line: string): Promise<void> {
   await makeFolder(folder);
   await using file = await open(path, 'a+', 0o600);
   const { size } = await file.stat();
-  // A crash may have left an incomplete last line. A leading newline then separates the new line from it.
+  // A crash may have left an incomplete last line. In this case, start with a line break, so that the checkpoint gets a
+  // line of its own.
   const isTorn = size > 0 && !(await endsWithNewline(file, size));
   // Use a single write call. With several calls, the lines of two processes could interleave.
   await file.appendFile(isTorn ? `\n${line}` : line);

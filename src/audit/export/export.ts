@@ -199,8 +199,8 @@ export function recordLine({ hash, ...rest }: AuditRecord): string {
 }
 
 /**
- * Formats a stored record as a line: the canonical text with the hash as its last member. A text that is not a JSON
- * object on a single line is damaged, and becomes the member `damaged` of an object. Verification then reports the
+ * Formats a stored record as a line: the canonical text with the hash as its last member. If the text is not a JSON
+ * object on a single line, it is damaged, and becomes the member `damaged` of an object. Verification then reports the
  * record as edited.
  */
 export function jsonLine({ text, hash }: StoredRecord): string {

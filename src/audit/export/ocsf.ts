@@ -46,8 +46,8 @@ const STATUSES: Readonly<Record<EntryOutcome, readonly [id: number, name: string
 };
 
 /**
- * Converts a record to an OCSF event (table in `docs/how-to/review-the-audit.md`). Fields that OCSF does not define are
- * put in `unmapped`.
+ * Converts a record to an OCSF event (table in `docs/how-to/review-the-audit.md`). Puts fields into `unmapped` if OCSF
+ * does not define them.
  */
 export function toOcsf(record: AuditRecord, review: Review | undefined, version: string): object {
   const { action, outcome, phase, code, note } = record;

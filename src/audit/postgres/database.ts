@@ -16,7 +16,7 @@ export const postgresDialect: Dialect = {
   withFingerprint: (fingerprint, { after, before }) =>
     sql`select sequence from record_fingerprints
       where fingerprint = ${fingerprint} and sequence > ${after} and sequence < ${before}`,
-  // The processes that wrote the imported intents do not write to this store. So these intents are marked as abandoned.
+  // The imported intents come from processes that do not write to this store. So these intents are marked as abandoned.
   afterImport: sql`update open_intents set left_behind = true`,
 };
 
@@ -90,7 +90,7 @@ const HELD_KEYS = `
  * Finds the intents without an outcome, and whether their replicas have ended. A replica may lose its connection during
  * a write to the cluster, and its lock ends with the connection. So a missing lock alone is not enough: an intent
  * counts as abandoned only if it is also older than the longest possible write, by the server's clock. After that time
- * the write is over, and the cluster shows its result. A replica that shuts down cleanly marks its intents, so they
+ * the write is over, and the cluster shows its result. If a replica shuts down cleanly, it marks its intents, so they
  * count as abandoned immediately.
  */
 export async function openIntents(

@@ -6,7 +6,9 @@ import type { Session } from './session.ts';
 export interface ReadPool extends AsyncDisposable {
   /** Runs `work` on a connection. `work` must only read, because it runs a second time if the connection was lost. */
   use<T>(work: (session: Session) => Promise<T>): Promise<T>;
-  /** Runs short queries under the same condition. Uses a reserved connection while long searches occupy all others. */
+  /**
+   * Does the same as `use` for short queries. While long searches occupy all other connections, uses a reserved one.
+   */
   useQuick<T>(work: (session: Session) => Promise<T>): Promise<T>;
 }
 

@@ -17,7 +17,7 @@ export interface Session extends AsyncDisposable {
   /**
    * Returns the rows of a statement. Without parameters, the text may contain several statements, separated by `;`.
    * Then the rows of the last one are returned. Queries run one at a time, in the order of the calls. Failures are
-   * AUDIT_UNAVAILABLE. A query that times out ends the connection, because the server may still be running it.
+   * AUDIT_UNAVAILABLE. If a query times out, the connection ends, because the server may still be running the query.
    * @param isPrepared Whether the query will run often with other parameters. The server then plans it only once.
    */
   query(
@@ -48,8 +48,8 @@ const QUERY_MS = 5_000;
 const CLOSE_MS = 2_000;
 
 /**
- * How long a query plan is kept. A plan that was made for a small table scans the whole table. Without this limit, the
- * server would keep using this plan until it next analyzes the table, although the table may have grown by then.
+ * How long a query plan is kept. If a plan was made for a small table, it scans the whole table. Without this limit,
+ * the server would keep using this plan until it next analyzes the table, although the table may have grown by then.
  */
 const PLAN_MAX_AGE_MS = 1_000;
 

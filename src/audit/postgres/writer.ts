@@ -141,8 +141,7 @@ export async function openWriter(options: WriterOptions): Promise<Writer> {
         return records;
       } catch (error) {
         if (error instanceof UncertainCommit) uncertain = error.result as readonly AuditRecord[];
-        // While the connection is open, retry only if the wait for a lock has timed out. Any other error would occur
-        // again.
+        // While the connection is open, only a timeout of the wait for a lock is worth a retry.
         const refused = signal.aborted || (session?.open ? !isLocked(error) : !isTransient(error));
         if (refused || performance.now() + waitMs >= deadline)
           throw uncertain === undefined ? error : auditUnavailable(COMMIT_UNCERTAIN, error);

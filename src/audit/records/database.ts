@@ -11,10 +11,7 @@ import type {
   TargetRow,
 } from './tables.ts';
 
-/**
- * A database with the tables of a store. All code of a store that is not behind this interface is the same for SQLite
- * and PostgreSQL.
- */
+/** A database with the tables of a store. All other code of a store is the same for SQLite and PostgreSQL. */
 export interface AuditDatabase {
   readonly dialect: Dialect;
   query: Query;
@@ -119,8 +116,8 @@ const COLUMNS: { readonly [T in Table]: Columns<T> } = {
 };
 
 /**
- * For each table, the SQL for rows that exist already. In a table that is not listed here, such a row is an error,
- * because only a change from outside can have added the row.
+ * For each table, the SQL for rows that exist already. If a table is not listed here, an existing row is an error,
+ * because only a change from outside can have added it.
  */
 const CONFLICTS: { readonly [T in Table]?: string } = {
   spans: `on conflict (block) do update set

@@ -66,7 +66,7 @@ async function deleteClosed(query: Query): Promise<void> {
     await query(sql`delete from ${raw(table)} where sequence in (${closed})`);
 }
 
-/** Stores copies, and replaces earlier copies in the same slots. */
+/** Stores copies of pruned records. Each copy replaces the earlier copy in its slot (`retained-records.ts`). */
 export async function saveRetained(
   { query, change }: Transaction,
   retained: readonly RetainedRecord[],

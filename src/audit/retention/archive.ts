@@ -33,8 +33,8 @@ export interface Archive {
     fill: (add: (record: StoredRecord) => Promise<void>) => Promise<void>,
   ): Promise<string>;
   /**
-   * Returns the checkpoints of the archived segments that follow this record. These segments are not pruned, because a
-   * process crashed between archiving and pruning them.
+   * Returns the checkpoints of the archived segments that follow this record. A process crashed after it had archived
+   * these segments, so they are not pruned yet.
    */
   archivedSeals(base: Head): Promise<readonly Checkpoint[]>;
 }

@@ -103,7 +103,7 @@ export async function openReader(name: string, lockTimeoutMs: number): Promise<S
         const result = await work(current());
         if (unchanged()) return result;
       } catch (error) {
-        // A file that changed during the read may look damaged.
+        // If the file changed during the read, it may look damaged.
         if (unchanged()) throw error;
       }
     }

@@ -9,8 +9,8 @@ import { tryLock } from './lock.ts';
  * and the kernel releases the lock however the process ends. A process id would not be enough, because ids are reused.
  * The lock is an exclusive transaction on an empty SQLite file. Node offers no other lock without a native module.
  *
- * All functions except the release function must run in a write transaction of the audit file. Otherwise a lock file
- * that was just created, but not yet locked, would look like the file of an ended process.
+ * All functions except the release function must run in a write transaction of the audit file. Otherwise, if a lock
+ * file was created but not locked yet, it would look like the file of an ended process.
  */
 export interface Replicas {
   /** Takes the lock of this process. Returns a function that releases it. */

@@ -33,8 +33,8 @@ export function createChainWatch({ store, evidence, clock, pause }: ChainWatchOp
     // Read the head first. Records that are appended after this read are left to the next run.
     const head = await store.head();
     const records = withPauses(upTo(head.sequence, start), pause);
-    // A run that verifies only new records needs no evidence, because the earlier records are already verified. Such a
-    // run is marked as partial, so that the earlier records do not count as pruned.
+    // If a run verifies only new records, it needs no evidence, because the earlier records are already verified. Such
+    // a run is marked as partial, so that the earlier records do not count as pruned.
     const proof = await verifyWithEvidence({
       records,
       base: start,

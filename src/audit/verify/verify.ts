@@ -91,7 +91,7 @@ export interface VerifyInput {
 
 export interface Problem {
   readonly kind: ProblemKind | 'checkpoint';
-  /** The sequence of the first bad record, or of a checkpoint that contradicts this record or an earlier one. */
+  /** The sequence of the first bad record, or of the checkpoint that causes the problem. */
   readonly sequence: number;
   /** The last sequence that an earlier checkpoint confirms. The first bad record comes after it. */
   readonly after?: number;
@@ -293,7 +293,7 @@ async function firstBeyondHead(
   head: Head,
 ): Promise<number | undefined> {
   const next = Math.max(base.sequence, head.sequence) + 1;
-  // Read the head again. If the record was appended during the verification, the head has moved too.
+  // Read the head again. If the record after the head was appended during the verification, the head has moved too.
   for await (const _ of store.storedRecords(next))
     return (await store.head()).sequence < next ? next : undefined;
   return undefined;

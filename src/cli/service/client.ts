@@ -35,7 +35,7 @@ const LONGEST_RETRY_MS = 60_000;
 const UNTRUSTED_REMEDY =
   'Check the certificate of the service (name, expiry, issuer), and that the service uses https. For your own issuers, set NODE_EXTRA_CA_CERTS to a file with their certificates.';
 
-/** A server whose response to `/livez` has this format is a secretbridge service. */
+/** The format of the response to `/livez`. Only a secretbridge service responds in this format. */
 const Liveness = z.looseObject({ ok: z.boolean(), stalled: z.array(z.string()) });
 const ErrorAnswer = z.looseObject({ code: z.string(), message: z.string(), remedy: z.string().optional() });
 

@@ -2,7 +2,8 @@ import { ERRORS, type ErrorCode } from '../../core/error-codes.ts';
 import { AppError, type AppErrorOptions, toPrintable } from '../../core/errors.ts';
 
 /**
- * Creates the error for an address at which no secretbridge service answers, or whose response has an unknown format.
+ * Creates the error for two cases: no secretbridge service answers at the address, or the response has an unknown
+ * format.
  */
 export function unreachable(address: string, detail: string, todo?: string): AppError {
   return new AppError('SERVICE_UNAVAILABLE', {

@@ -58,7 +58,7 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly str
 const MAX_TERM_WIDTH = 26;
 /** The maximum width of the help. Longer lines are hard to read, even on wide terminals. */
 const MAX_HELP_WIDTH = 120;
-/** The maximum number of values that the help of an option lists. */
+/** The help of an option shows at most this many values. */
 const MAX_LISTED_CHOICES = 20;
 /** The minimum width for wrapping. On a narrower terminal, lines are longer than the terminal. */
 export const MIN_WRAP_WIDTH = 20;

@@ -22,7 +22,7 @@ import { directoryUnavailable, readWithMtime, writeFileAtomically } from './disk
 /**
  * The state that a file records about itself. `labels` and `annotations` contain the names that we own; `held` contains
  * the merged fields. The state has a keyed fingerprint of the value of each name. A folder does not record who changed
- * a value. So a value that does not match its recorded fingerprint counts as changed by someone else.
+ * a value. So if a value does not match its recorded fingerprint, it counts as changed by someone else.
  */
 export interface FileState {
   /** `undefined`: no uid is recorded. */

@@ -42,7 +42,7 @@ export async function createPlugin({
       // The library caches any JSON that the plugin printed, even unusable JSON. Start with an empty cache.
       auth = createExecAuth();
       if (error instanceof AppError) throw error;
-      // The service that the plugin calls may be down, so treat the failure as temporary.
+      // The plugin may call a service that is down, so treat the failure as temporary.
       if (timeout?.aborted)
         throw unavailable(`the credential plugin did not end within ${timeoutMs / 1_000} s`, error);
       throw errorFromPlugin(user, error);

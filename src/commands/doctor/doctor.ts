@@ -101,7 +101,7 @@ async function checkCheckpoints(
       await requireTrustedAudit(config, deps);
       await testCheckpointPlaces(config, deps);
     });
-  // The record that this check appends may be the first record of the audit log. Then the log may be new, and the
+  // This check appends a record, which may be the first record of the audit log. Then the log may be new, and the
   // checkpoints may belong to an older log. In this case, do not compare the log with the checkpoints. Only report
   // locations that cannot be read or written, because such a location would stop every run.
   else await testCheckpointPlaces(config, deps).catch((error) => attempt(what, () => Promise.reject(error)));

@@ -24,7 +24,7 @@ export interface ExplainedTarget extends Verdict {
   readonly target: TargetId;
   /** The record to which the target is pinned. */
   readonly pinned?: number;
-  /** The sources with their current state in the store. Sources that the `access` rules deny are not read. */
+  /** The sources with their current state in the store. If the `access` rules deny a source, it is not read. */
   readonly sources: readonly ExplainedSource[];
   /** The latest audit records of the target, the newest first. */
   readonly lastRecords: readonly AuditRecord[];

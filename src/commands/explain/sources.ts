@@ -28,7 +28,7 @@ interface DecidedTarget extends Pick<Decision, 'desired' | 'live'> {
 
 /**
  * Returns the sources of a target with their current state: first the named sources, then the results of each search.
- * Sources that the `access` rules deny are not read.
+ * If the `access` rules deny a source, it is not read.
  */
 export async function explainSources(
   target: DecidedTarget,

@@ -11,8 +11,8 @@ export interface CredentialFindings {
 }
 
 /**
- * Finds text that looks like a credential anywhere in the configuration. The comment `# secretbridge:allow` marks a
- * false positive, at the end of the line or on the line above.
+ * Finds text that looks like a credential anywhere in the configuration. Skips a text if the comment `#
+ * secretbridge:allow` is at the end of its line or on the line above.
  */
 export function findCredentials(root: Located, texts: ReadonlyMap<string, string>): CredentialFindings {
   const problems: Problem[] = [];

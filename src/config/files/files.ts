@@ -50,7 +50,7 @@ export async function findSources(options: FindOptions): Promise<Sources> {
   const sourceOf = (shown: string): SourceFile => ({ shown, absolute: resolve(cwd, shown) });
   if (named.length > 0) {
     const { files, problems } = await expandFolders(named.map(sourceOf), fs);
-    // A file that is named both directly and through its folder counts once.
+    // If a file is named both directly and through its folder, it counts once.
     const lastByPath = new Map(files.toReversed().map((file) => [file.absolute, file]));
     return { files: files.filter((file) => lastByPath.get(file.absolute) === file), problems };
   }

@@ -85,8 +85,8 @@ export function isUnclear(root: Located, path: Path): boolean {
 }
 
 /**
- * Whether any part of this node has an unknown meaning (`isUnclear`). A check that compares the parts of the node may
- * then be wrong.
+ * Whether any part of this node has an unknown meaning (`isUnclear`). A check may then be wrong if it compares the
+ * parts of the node.
  */
 export function holdsUnclear(root: Located, path: Path): boolean {
   let node: Located | undefined = root;

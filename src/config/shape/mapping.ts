@@ -69,8 +69,8 @@ const decode = z.enum(['base64', 'base64url']).optional().meta({
     'Decode the value before it is used. Padding is required for `base64`, optional for `base64url`.',
 });
 
-// A version that consists of digits may be written without quotes. Numbers above 15 digits lose precision, so they are
-// rejected.
+// If a version consists of digits, it may be written without quotes. Numbers above 15 digits lose precision, so they
+// are rejected.
 const VERSION = 'a version as text (put a long number in quotes)';
 const version = z
   .union([z.string().min(1), wholeNumber(0, 999_999_999_999_999, VERSION)], { error: VERSION })

@@ -17,7 +17,7 @@ type Chunks = AsyncGenerator<string, void, undefined>;
 export function addExportRoute(app: FastifyInstance, { audit, clock, closing, version }: RouteDeps): void {
   const serialize = createSerialExecutor();
   /**
-   * Reads the next chunk of an export. Only one chunk is read at a time, also if several exports are active. Yields to
+   * Reads the next chunk of an export. Only one chunk is read at a time, even if several exports are active. Yields to
    * the event loop after each chunk, so that probes wait for at most one chunk.
    */
   const nextChunk = (chunks: Chunks): Promise<IteratorResult<string, void>> =>

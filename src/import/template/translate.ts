@@ -66,7 +66,7 @@ class StatementWriter {
   #assignment(statement: Extract<Statement, { kind: 'assign' }>, scope: Scope): string {
     const value = this.#translated(statement.value, scope, statement.line);
     const variable = scope.variables.get(statement.name);
-    // A variable that `with`, `if` or `range` defines is an alias for the source or the item. So it cannot get a new
+    // If `with`, `if` or `range` defines a variable, it is an alias for the source or the item. So it cannot get a new
     // value.
     if (!statement.isNew && variable !== undefined && !this.#assigned.has(variable.head))
       throw new Untranslatable(`a new value for \`$${statement.name}\` has no equivalent`, statement.line);

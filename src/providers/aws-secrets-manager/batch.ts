@@ -16,8 +16,8 @@ export const BATCH_SIZE = 20;
 export interface BatchState {
   isUsable: boolean;
   /**
-   * Whether a single request must read this key. This is the case if a batch request was denied the key, and then a
-   * single request could read it.
+   * Whether a single request must read this key. This is the case if a batch request for the key was denied, and a
+   * single request then succeeded.
    */
   isReadSingly(key: string): boolean;
   readSingly(key: string): void;

@@ -24,9 +24,9 @@ const LIST_UNSUPPORTED =
   'list: this service does not have the operation, so `find` fails and each check for new versions reads every secret';
 
 /**
- * Checks the credentials first. Then a single call that reads nothing checks the connection and the login. A failed
- * check ends the checks, unless only the clock is wrong. If a permission is missing that only saves calls, the check
- * succeeds, and its name mentions the permission.
+ * Checks the credentials first. Then checks the connection and the login with a single call, which reads nothing. A
+ * failed check ends the checks, unless only the clock is wrong. A missing permission that only saves calls is no
+ * failure: the check succeeds, and its name mentions the permission.
  */
 export async function checkStore(store: Store, signal: AbortSignal | undefined): Promise<readonly Check[]> {
   const { session, batch } = store;

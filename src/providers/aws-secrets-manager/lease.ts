@@ -127,7 +127,7 @@ export class Lease {
 }
 
 /**
- * Credentials that have already expired by our clock are used for ten seconds. A new login would return the same
+ * If credentials have already expired by our clock, they are used for ten seconds. A new login would return the same
  * credentials, so every read would log in.
  */
 function toHeldIdentity(identity: Identity, now: number): HeldIdentity {

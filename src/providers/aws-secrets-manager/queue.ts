@@ -23,8 +23,8 @@ const ATTRIBUTES: MessageSystemAttributeName[] = ['ApproximateReceiveCount'];
 const INVALID_RECEIPT = 'none';
 
 /**
- * Opens an SQS queue with the login of a store. The queue has its own session. So its receive calls, which wait for
- * messages, occupy no permit that reads need.
+ * Opens an SQS queue with the login of a store. The queue has its own session. Its receive calls wait for messages, and
+ * would otherwise occupy the permits that reads need.
  * https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html
  * @param queueUrl The URL also determines the endpoint of SQS.
  * @throws AppError CONFIG_INVALID

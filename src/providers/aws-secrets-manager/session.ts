@@ -56,9 +56,9 @@ export async function openSession<Client>(
   const options = { ...clientOptions(config), requestHandler: createHandler(transport) };
   let latest: { readonly identity: Identity; readonly client: Client } | undefined;
 
-  // Each identity has its own client. A client that several identities shared would never refresh credentials that have
-  // no expiry. It would renew all other credentials during a call, and this call holds a permit that the login may
-  // need.
+  // Each identity has its own client. If several identities shared a client, the client would never refresh credentials
+  // without an expiry. It would renew all other credentials during a call, and this call would hold a permit that the
+  // login may need.
   const clientOf = (identity: Identity): Client => {
     if (latest?.identity !== identity)
       latest = { identity, client: create({ ...options, credentials: withoutEnd(identity) }) };

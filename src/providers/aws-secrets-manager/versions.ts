@@ -127,7 +127,7 @@ async function listVersions(
           entries.push({ Name, ARN, current: currentOf(entry.SecretVersionsToStages, entry) });
       }
       page += 1;
-      // Only an entry whose full name or ARN equals the key ends the search. A key may be an ARN without the six
+      // End the search only at an entry whose full name or ARN equals the key. A key may be an ARN without the six
       // characters that AWS appends, and a later entry may match it better.
       for (const { Name: found = '', ARN: arn = '' } of list) {
         missing.delete(found);
@@ -149,7 +149,7 @@ async function listVersions(
   );
   if (progress === undefined) return versions;
   const unknown = unknownIn(versions);
-  // A list that was stopped early has at least one more page, so count one more request.
+  // If a list was stopped early, it has at least one more page, so count one more request.
   const calls = page + callsToRead(store, unknown) + (progress === 'left' && unknown.length > 0 ? 1 : 0);
   store.lists.record(groupId, calls);
   store.deps.onStrategy?.({ way: 'list', keys: keys.length, calls });

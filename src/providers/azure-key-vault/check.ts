@@ -53,8 +53,8 @@ async function checkList(vault: Store['vault'], signal: AbortSignal | undefined)
 }
 
 /**
- * Requests a secret that does not exist. Resolves after any response, even a refusal, because it proves that the vault
- * works. @throws AppError
+ * Requests a secret that does not exist. Resolves after any response, even a refusal, because any response proves that
+ * the vault works. @throws AppError
  */
 export async function probeStore({ vault }: Store, signal: AbortSignal | undefined): Promise<void> {
   try {

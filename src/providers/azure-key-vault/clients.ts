@@ -31,8 +31,8 @@ export const UNUSED_NAME = 'secretbridge-check';
 /** The API version. Sovereign clouds support new versions late, and this version has all features that we need. */
 const SERVICE_VERSION = '7.4';
 /**
- * If the vault refuses a new token within this time and has not accepted it before, the login counts as failed. A token
- * that is refused later counts as expired.
+ * If the vault refuses a new token within this time and has not accepted it before, the login counts as failed. After
+ * this time, a refused token counts as expired.
  */
 const TRUST_NEW_TOKEN_MS = 60_000;
 
@@ -146,7 +146,7 @@ class ClientState<Client> {
   readonly #login: Login;
   /**
    * Set while the first operation runs. Resolves with the first response to a request with a token, or when the
-   * operation ends. Other operations wait for this, because they would otherwise be sent without a token.
+   * operation ends. Other operations wait for this promise, because they would otherwise be sent without a token.
    */
   #opening: PromiseWithResolvers<void> | undefined;
 

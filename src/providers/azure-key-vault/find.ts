@@ -15,8 +15,8 @@ import { checkPrefix } from './paths.ts';
 const MAX_PAGES = 2_000;
 
 /**
- * Finds the names that start with `path`. Omits disabled secrets, because they cannot be read. A secret that this
- * search no longer finds is read before it counts as deleted.
+ * Finds the names that start with `path`. Omits disabled secrets, because they cannot be read. If the search no longer
+ * finds a secret, the secret is read before it counts as deleted.
  * @throws AppError if any part of the search fails, because keys that are missing from a partial result would look
  * deleted.
  */

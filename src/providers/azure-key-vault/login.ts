@@ -126,7 +126,7 @@ function failureOf(ended: Settled<Answer>): AppError | undefined {
 }
 
 /**
- * Credentials that have already expired by our clock are used for ten seconds. A new login would return the same
+ * If credentials have already expired by our clock, they are used for ten seconds. A new login would return the same
  * credentials, so every read would log in.
  */
 function renewalOf({ expiresOnTimestamp, refreshAfterTimestamp }: AccessToken, now: number): number {

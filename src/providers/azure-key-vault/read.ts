@@ -64,8 +64,8 @@ async function readSecret(
 }
 
 /**
- * Reads a certificate. The secret that belongs to the certificate contains the whole chain, so this secret is read. The
- * private key in the secret is not returned.
+ * Reads a certificate. To get the whole chain, reads the secret that belongs to the certificate. The private key in
+ * this secret is not returned.
  */
 async function readCertificate(
   store: Store,

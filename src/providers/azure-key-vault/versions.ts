@@ -9,8 +9,8 @@ import type { KeyVault } from './clients.ts';
 import { listSecrets } from './list.ts';
 
 /**
- * Remembers the versions that were read. A list contains no versions, but for each secret the time of its last change,
- * in whole seconds. As long as this time stays the same, the version is also the same.
+ * Remembers the versions that were read. A list contains the time of each secret's last change, in whole seconds, but
+ * no versions. As long as this time stays the same, the version is also the same.
  */
 export interface SeenVersions {
   /**
@@ -88,8 +88,8 @@ export type ReportVersions = (
 ) => Promise<readonly VersionResult[]>;
 
 /**
- * Reports versions by listing all secrets. Stops a list as soon as reading the keys would need fewer requests. Repeats
- * a list that was too long only after a day.
+ * Reports versions by listing all secrets. Stops a list as soon as reading the keys would need fewer requests. If a
+ * list was too long, waits a day before the next list.
  */
 export function createVersions(
   vault: KeyVault,
@@ -117,8 +117,8 @@ export function createVersions(
       if (read === undefined || listed?.stamp !== read.stamp) return { kind: 'unknown' };
       return { kind: 'known', version: read.version, ...listed.times };
     });
-    // Add the requests for reads. Only keys that the list did not show count, because each check reads them. A changed
-    // key is read only once.
+    // Add the requests for reads. Count only keys that are missing from the list, because each check reads them. A
+    // changed key is read only once.
     const unlisted = readKeys.size - found.size;
     const calls = pages + unlisted + (complete || unlisted === 0 ? 0 : 1);
     lists.record(name, calls);

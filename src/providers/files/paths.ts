@@ -84,8 +84,8 @@ export function assertInside(root: string, real: string): string {
 
 /**
  * Proves that a key is absent. The error ENOENT is no proof, because dangling links and volume updates cause it too.
- * The deepest folder of the key that exists must not list the next part of the key. After it was listed, this folder
- * must still be in use, because a volume update empties the folder that it replaces.
+ * The deepest existing folder on the path of the key must not contain the next part of this path. After the folder was
+ * listed, it must still be in use, because a volume update empties the folder that it replaces.
  * @throws AppError if absence cannot be proved.
  */
 async function proveAbsence(path: string, root: string, segments: readonly string[]): Promise<void> {

@@ -13,8 +13,8 @@ const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?$/;
 /**
  * Converts a YAML document to JSON text and keeps the order of its members. Returns undefined for invalid YAML. Also
  * returns undefined for YAML that has no exact JSON form: several documents, anchors, aliases, tags, duplicate keys,
- * and keys that are lists or objects. Numbers keep their source text. A number that JSON cannot represent (`007`,
- * `0x1F`, `.5`, `.inf`) becomes a string. A key such as `8080` or `true` becomes a string too.
+ * and keys that are lists or objects. Numbers keep their source text. If JSON cannot represent a number (`007`, `0x1F`,
+ * `.5`, `.inf`), the number becomes a string. A key such as `8080` or `true` becomes a string too.
  */
 export function yamlToJson(text: string): string | undefined {
   if (text.length > MAX_LENGTH) return undefined;

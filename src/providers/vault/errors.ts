@@ -59,8 +59,8 @@ export function fromStatus(answer: Answer): AppError {
 }
 
 /**
- * Error texts that show that the external service for logins, such as a directory, has failed. Vault sends them with
- * the same status as for wrong credentials.
+ * Error texts for a failure of an external login service, for example of an LDAP server. Vault sends them with the same
+ * status as for wrong credentials.
  */
 const BACKEND_FAILURES: readonly (readonly [words: RegExp, detail: string])[] = [
   [/failed to connect|Network Error/, 'it cannot reach the directory for logins'],
@@ -70,7 +70,7 @@ const BACKEND_FAILURES: readonly (readonly [words: RegExp, detail: string])[] = 
   ],
 ];
 
-/** Returns the error of the external service for logins. Returns undefined if the server refused the login itself. */
+/** Returns the error of an external login service. Returns undefined if the server refused the login itself. */
 export function loginBackendError(answer: Answer): AppError | undefined {
   const texts = errorTexts(parseJsonBody(answer)) ?? [];
   const failure = BACKEND_FAILURES.find(([words]) => texts.some((text) => words.test(text)));

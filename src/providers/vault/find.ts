@@ -89,7 +89,7 @@ async function list(
 }
 
 /**
- * Whether a key has all tags. The tags of a key are its `custom_metadata`. A key that was deleted after it was listed
+ * Whether a key has all tags. The tags of a key are its `custom_metadata`. If a key was deleted after it was listed, it
  * has no tags.
  */
 async function hasTags(

@@ -17,8 +17,8 @@ export function mountQuery({ mount }: Pick<VaultConfig, 'mount'>): Command {
 
 /**
  * Resolves if the server confirms that the mount exists and has the configured version. Sends its request after this
- * call, and never uses an earlier response. Without this check, a 404 for a key proves nothing. A version 1 mount that
- * is read as version 2 responds as if the key were missing. A mount may also have been replaced.
+ * call, and never uses an earlier response. Without this check, a 404 for a key proves nothing. If a version 1 mount is
+ * read as version 2, it responds as if the key were missing. A mount may also have been replaced.
  * @throws AppError MOUNT_NOT_FOUND, ACCESS_DENIED, or the error of the failed request.
  * @throws The signal's reason once it is aborted.
  */

@@ -50,7 +50,7 @@ const CREDENTIAL_CHECK_MS = 10_000;
 /**
  * A limit for login attempts, because Vault locks an account after five wrong attempts that are each less than 15
  * minutes apart, and directories have their own rules. After two refused attempts, the next attempt waits for new
- * credentials, or for 45 minutes. Each replica counts on its own.
+ * credentials, or for 45 minutes. Each replica has its own count.
  */
 const LOCKOUT = { attempts: 2, waitMs: 45 * 60_000 };
 /** The result of a token check is used for this long. */

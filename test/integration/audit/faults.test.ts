@@ -172,7 +172,7 @@ describe('a store during a server outage', () => {
     expect(await requests(store)).toEqual(['before', 'after']);
   });
 
-  it('the store rejects an append when the server returns with older data', async () => {
+  it('the store rejects an append if the server returns from an outage with older data than before', async () => {
     await using database = await createDatabase(postgres());
     await using store = await database.open();
     await store.append([entry(), entry()]);

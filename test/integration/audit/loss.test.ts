@@ -63,7 +63,7 @@ it('the service keeps running after its audit was truncated, but changes no Secr
   expect((await service.stop()).code).toBe(0);
 }, 90_000);
 
-it('records an interrupted export as failed', async () => {
+it('the service records an interrupted export as failed', async () => {
   const port = await freePort();
   const address = `http://127.0.0.1:${port}`;
   const http = `http: { listen: '127.0.0.1:${port}', tokens: [ { name: ann, role: viewer, token: { env: TOKEN } } ] }\n`;
@@ -103,7 +103,7 @@ it('records an interrupted export as failed', async () => {
   expect(last).toMatchObject({ outcome: 'failed', code: 'INTERRUPTED', note: 'jsonl' });
 }, 60_000);
 
-it('accepts the loss of records in PostgreSQL even if rows that belong to the lost records remain', async () => {
+it('the service accepts the loss of records in PostgreSQL even if rows that belong to the lost records remain', async () => {
   await using database = await createDatabase(postgres());
   const signer = createSigner(generateKeyPairSync('ed25519').privateKey);
   const keys = keysById([signer.publicKey]);

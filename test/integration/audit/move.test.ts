@@ -9,7 +9,7 @@ import { tickingClock } from '../../conformance/audit-store.ts';
 import { postgres } from '../services/inject.ts';
 import { createDatabase } from './database.ts';
 
-it('moves a log from SQLite to PostgreSQL and back without loss', async () => {
+it('an audit log can be moved from SQLite to PostgreSQL and back without loss', async () => {
   await using folder = await temporaryFolder();
   await using database = await createDatabase(postgres());
   const sqlite = (name: string, readOnly: boolean): Promise<MovableAudit> =>

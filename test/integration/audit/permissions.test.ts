@@ -144,7 +144,7 @@ describe('a database', () => {
 });
 
 describe('a server', () => {
-  it('rejects a server whose settings may lose stored data', async () => {
+  it('rejects a server with settings that can cause a loss of stored data', async () => {
     await using server = await startPostgres({ borrow: false, settings: { fsync: 'off' } });
     await expect(openAt(server.url)).rejects.toMatchObject(failing('`fsync` off'));
   });

@@ -19,7 +19,7 @@ async function createThings(database: Database): Promise<void> {
   await database.sql('vacuum analyze secretbridge.things');
 }
 
-it('replaces the plan of a prepared statement after its table has grown', async () => {
+it('the plan of a prepared statement is replaced after the table of the statement has grown', async () => {
   await using database = await createDatabase(postgres());
   await createThings(database);
   await using session = await connect(database);
@@ -34,7 +34,7 @@ it('replaces the plan of a prepared statement after its table has grown', async 
   expect(await plan()).not.toContain('Seq Scan');
 });
 
-it('executes a prepared statement after its table was altered', async () => {
+it('a prepared statement still works after the table of the statement was altered', async () => {
   await using database = await createDatabase(postgres());
   await createThings(database);
   await using pool = createReadPool(() => connect(database));

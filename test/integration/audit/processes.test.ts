@@ -70,7 +70,7 @@ it('distinguishes an intent of a running process from an intent of a killed proc
   await until('The release of its lock', 5_000, async () => (await store.unresolvedIntents()).length === 1);
 });
 
-it('exclusive work can start after the process that held the exclusive lock was killed', async () => {
+it('exclusive work can start after the holder of the exclusive lock was killed', async () => {
   await using database = await createDatabase(postgres());
   await using store = await database.open();
   await using holder = runChild(['exclusive', database.url, 'holder']);

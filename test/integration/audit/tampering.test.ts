@@ -14,7 +14,7 @@ import { createDatabase, type Database } from './database.ts';
 /** If SECRETBRIDGE_TEST_LONG is not set, each kind of tampering occurs once or twice. */
 const COUNT = isLong ? 1_000 : 2 * KINDS;
 
-it(`reports the kind and the position of ${COUNT} random tamperings`, async () => {
+it(`reports the kind and the position of each of ${COUNT} random tamperings`, async () => {
   await using folder = await temporaryFolder();
   await using database = await createDatabase(postgres());
   await (await database.open())[Symbol.asyncDispose]();

@@ -24,7 +24,7 @@ function locationOf({ configMaps }: Cluster, namespace: string, name: string) {
   });
 }
 
-it('replicas with only the rights that rbac prints store their checkpoints in one shared ConfigMap', async () => {
+it('replicas need only the rights that `rbac` prints to store their checkpoints in one shared ConfigMap', async () => {
   await using harness = await openReal({ checkpoints: [{ name: 'proof' }] });
   const { kubeconfig, ownNamespace } = harness;
   const open = () => createKubernetesCluster({ kubeconfig, context: undefined, env: {}, clock: systemClock });

@@ -114,7 +114,7 @@ describe('a watch of a real API server', () => {
     await h.expectNextEvent();
   });
 
-  it('waits for the duration in a 429 answer, and continues', async () => {
+  it('waits for the duration that a 429 answer contains, and then continues', async () => {
     await using h = await open();
     h.proxy.next('watch', (_, outgoing) => {
       const body = {

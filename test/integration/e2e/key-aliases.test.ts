@@ -14,7 +14,10 @@ interface Store extends AsyncDisposable {
   readonly store: Readonly<Record<string, unknown>>;
   readonly env: Readonly<Record<string, string>>;
   readonly find: Readonly<Record<string, unknown>>;
-  /** Aliases of keys that the search does not find, or that it finds under another name. */
+  /**
+   * Other spellings of keys. The search returns none of these spellings: it omits the key, or returns another spelling
+   * of the key.
+   */
   readonly names: readonly string[];
 }
 

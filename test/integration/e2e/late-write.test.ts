@@ -99,7 +99,7 @@ async function openScene(mappings: BenchOptions['mappings']) {
   };
 }
 
-it('records a write that the API server completes after the sync gave up, and restarts the workload', async () => {
+it('the program records a write that the API server completes after the sync gave up, and restarts the workload', async () => {
   await using scene = await openScene(
     ({ prefix, namespace }) => `
   - name: db
@@ -148,7 +148,7 @@ it('records a write that the API server completes after the sync gave up, and re
   expect(await bench.chain()).toMatchObject({ kind: 'intact' });
 }, 60_000);
 
-it('records a deletion that the API server completes late, counts the deletion for the brake, and creates the Secret again', async () => {
+it('the program records a deletion that the API server completes late, counts the deletion for the brake, and creates the Secret again', async () => {
   const names = ['one', 'two', 'three', 'four'];
   const mapping = (prefix: string, namespace: string) => (name: string) =>
     `

@@ -6,7 +6,7 @@ export interface Vault {
   readonly address: string;
   /** The prefix of every key. */
   readonly prefix: string;
-  /** The environment variables with the credentials that the configuration names. */
+  /** The environment variables to which the configuration refers. They contain the credentials. */
   readonly env: { readonly ROLE_ID: string; readonly SECRET_ID: string };
   put(key: string, fields: Readonly<Record<string, unknown>>): Promise<void>;
   remove(key: string): Promise<void>;

@@ -154,7 +154,7 @@ describe('a migration from the External Secrets Operator', () => {
 });
 
 describe('keys merged into a foreign Secret', () => {
-  it("keys merged into a foreign Secret follow the store after the user releases the keys from the External Secrets Operator, as the import report explains", async () => {
+  it('the merged keys follow the store after the user releases these keys from the External Secrets Operator, as the import report explains', async () => {
     await using cluster = await openExternalSecretsCluster();
     const { namespace, account, kubeconfig, folder, vault } = cluster;
     const { request } = kubernetes();

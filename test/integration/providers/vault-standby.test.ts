@@ -106,7 +106,7 @@ async function openLoadBalancer(first: string) {
   };
 }
 
-it('a standby never reports an absence or an older value after a read on the active node', async () => {
+it('a standby never reports an absence, or an older value than the active node has already returned', async () => {
   const { active, standby, bao, mount } = await retryOnPortClash(startCluster);
   await using _standby = standby;
   await using balancer = await openLoadBalancer(active.address);

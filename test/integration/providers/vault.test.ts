@@ -13,7 +13,7 @@ async function readOne(provider: Awaited<ReturnType<typeof openProvider>>, key: 
 }
 
 describe('absence in OpenBao', () => {
-  it('distinguishes an absent key from a mount whose KV version is not the configured one, a missing mount and a missing namespace', async () => {
+  it('distinguishes an absent key from a missing mount, a missing namespace, and a mount with another KV version than the configured one', async () => {
     const bao = openbao();
     const { address } = bao;
     const TOKEN = { TOKEN: bao.token };
@@ -58,7 +58,7 @@ describe('absence in OpenBao', () => {
     expect(codeOf(await readOne(provider, 'a'))).toBe('absent');
   });
 
-  it('reports an absence for a mount whose path contains slashes, inside a namespace', async () => {
+  it('reports a missing key as absent if its mount is inside a namespace and the path of the mount contains slashes', async () => {
     const bao = openbao();
     const namespace = `ns-${randomUUID()}`;
     await call(bao, 'POST', `sys/namespaces/${namespace}`, {});

@@ -38,7 +38,7 @@ async function leaveOldJobs(instance: string) {
   redis.disconnect();
 }
 
-it('runs the jobs that an earlier version left in Redis, and ignores all keys of that version that are not jobs', async () => {
+it('runs the jobs that an earlier version of the program left in Redis, and ignores all other keys of that earlier version', async () => {
   const instance = newInstance();
   await leaveOldJobs(instance);
   await using queue = await openQueue(server.address, { instance });

@@ -127,7 +127,7 @@ describe('the queue on Redis', () => {
     ['', 60_000],
     [' after the clock was set back', -3_600_000],
   ])(
-    'runs a job that Redis dropped from its lists if the same job is added a second time%s',
+    'runs a job that was added a second time%s, even if Redis has dropped the job from its lists',
     async (_, offset) => {
       const { server, queue, goTo: setOffset } = await openWithClock();
       const { process, subjects } = recordingProcess();

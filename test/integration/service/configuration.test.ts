@@ -98,7 +98,7 @@ describe('a change of the configuration', () => {
     await within(5_000, async () => expect(await world.writes()).toHaveLength(before + 3));
   });
 
-  it('a read that is in progress ends without an error when its mapping and its store are removed', {
+  it('a running read ends without an error when its mapping and its store are removed', {
     tags: ['long'],
   }, async () => {
     await using proxy = await startFaultProxy(openbao().address);

@@ -44,7 +44,7 @@ const expectSynced = async (served: ServiceProcess): Promise<void> => {
   expect(targets.filter(({ state }) => state === 'synced')).toHaveLength(COUNT);
 };
 
-it('SIGTERM during 200 writes ends the service only after each started write has an outcome', async () => {
+it('after SIGTERM during 200 writes, the service ends only when each started write has an outcome', async () => {
   await using world = await open();
   const { code, ms, stderr, changes } = await endAfter(world, 20, 'SIGTERM');
   console.log(`ended ${ms} ms after SIGTERM, with ${changes.length} of ${COUNT} written`);

@@ -41,7 +41,7 @@ export interface WorldOptions {
   readonly timeout?: string;
   /** Whether the store credential is in a file instead of the environment. */
   readonly secretIdFile?: boolean;
-  /** Whether the account has the rights that `rbac` prints from the start. */
+  /** Whether the account has its rights from the start. `rbac` prints these rights. */
   readonly granted?: boolean;
   /** More fields of `http`, as YAML. */
   readonly http?: string;

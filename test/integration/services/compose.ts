@@ -5,7 +5,10 @@ import { parseEnv } from 'node:util';
 const ROOT = resolve(import.meta.dirname, '../../..');
 
 export interface ComposeServers {
-  /** The address of Redis. It includes a password, because other Redis servers do not accept this password. */
+  /**
+   * The address of Redis. It includes a password that other Redis servers reject, so a successful login shows that the
+   * server is the Redis of Compose.
+   */
   readonly redis: string;
   /** The address of PostgreSQL for the superuser. It names another database than the bridge uses. */
   readonly postgres: string;

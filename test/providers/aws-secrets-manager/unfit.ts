@@ -12,7 +12,7 @@ const UNFIT: readonly (readonly [RegExp, string])[] = [
   [/reads the key "(a b|ü|%2e|it's)/, NAMES],
 ];
 
-/** Skips the running test and gives the reason if the test does not fit AWS. */
+/** If the running test does not fit AWS, skips the test and gives the reason. */
 export function skipUnfit(): void {
   const test = TestRunner.getCurrentTest();
   const reason = UNFIT.find(([name]) => name.test(test?.name ?? ''))?.[1];

@@ -274,7 +274,7 @@ describe('absent optional source in a template', () => {
 describe('value that is not UTF-8', () => {
   const refused = { message: 'the value of `KEY` is not UTF-8 text; `base64` makes text of it' };
 
-  it('bytes that are not UTF-8 are encoded as base64, even through a variable', () => {
+  it('bytes that are not UTF-8 are encoded as base64, even if a variable holds them', () => {
     expect(run('{{ KEY | base64 }}', { KEY: BINARY })).toBe('//4A');
     expect(run('{% assign x = KEY %}{{ x | base64_encode }}{{ x | base64url }}', { KEY: BINARY })).toBe(
       '//4A__4A',

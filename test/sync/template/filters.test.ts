@@ -60,7 +60,7 @@ describe('text filters', () => {
 
 describe('lists from JSON', () => {
   it.each(['first', 'last'])(
-    'the expression %s of an empty list has no value, even through a variable',
+    'the expression %s of an empty list has no value, even if a variable holds the result',
     (filter) => {
       const J = '[]';
       const assign = `{% assign x = J | from_json | ${filter} %}`;

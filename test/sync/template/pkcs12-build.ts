@@ -16,8 +16,8 @@ export interface Contents {
   /** The certificates as PEM, in the order of the file. */
   readonly certificates: readonly string[];
   /**
-   * The private key as PEM, encrypted with 3DES and the password. `undefined` means no password, as Windows writes it,
-   * which differs from an empty password.
+   * The private key as PEM, encrypted with 3DES and the password. `undefined` means no password, which differs from an
+   * empty password. Windows writes files without a password.
    */
   readonly key?: {
     readonly pem: string;

@@ -83,7 +83,7 @@ function pageOf({ limit }) {
 
 /**
  * @param {readonly import('../api.js').TracedVersion[]} versions
- * @param {boolean} more Whether more source versions had this value than the given ones.
+ * @param {boolean} more Whether other source versions, which are not in `versions`, also had this value.
  */
 function traced(versions, more) {
   return h(
