@@ -1,8 +1,8 @@
 import { Agent, request } from 'undici';
 import { type RunningFakeStore, totalOf } from '../fake-stores/start.ts';
 
-// Makes the smallest possible number of store requests that return the same data as the measured program reads. The
-// fake store counts these requests.
+// Reads the same data as the measured program, with the smallest possible number of requests. The fake store counts
+// these requests.
 
 interface Bare {
   ask(

@@ -54,8 +54,8 @@ export const rotationByEvent: Benchmark = {
 };
 
 /**
- * Rotates keys one after the other at random moments. After each rotation, measures one store read and one Secret write
- * without the program.
+ * Rotates keys one after the other at random moments. After each rotation, measures one read of the store and one write
+ * of a Secret, both without the program.
  */
 async function rotateAll(rotations: Rotations, store: RotatedStore, count: number): Promise<Times> {
   const random = createRandom(store.name.length);

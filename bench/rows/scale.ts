@@ -16,7 +16,9 @@ const CYCLES = { some: 2, most: 10 };
 /** The number of cycles before the measurement. The first sweeps still find new targets and values. */
 const SETTLE_CYCLES = 1;
 
-/** `all` counts the requests to both stores. `lists` counts only AWS list requests, which only sweeps make. */
+/**
+ * `all`: the number of requests to both stores. `lists`: the number of AWS list requests, which come only from sweeps.
+ */
 interface Calls {
   readonly all: number;
   readonly lists: number;

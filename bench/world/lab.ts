@@ -34,7 +34,7 @@ export interface Setting {
 export interface BenchMapping {
   readonly name: string;
   readonly namespaces: readonly string[];
-  /** The key in the store for each key of the target. */
+  /** Maps each key of the target to its key in the store. */
   readonly data: Readonly<Record<string, string>>;
 }
 

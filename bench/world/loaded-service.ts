@@ -24,7 +24,7 @@ export interface LoadedService extends AsyncDisposable {
   beginRush(): Promise<Rush>;
   /** Adds a mapping to the configuration. Returns the time until its Secret exists, in milliseconds. */
   addMapping(): Promise<number>;
-  /** Measures one store read plus one Secret write without the program, in milliseconds. */
+  /** Measures one read of the store plus one write of a Secret, both without the program, in milliseconds. */
   bare(): Promise<number>;
 }
 

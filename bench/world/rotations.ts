@@ -21,8 +21,8 @@ export interface Rotations extends AsyncDisposable {
   readonly witness: SecretWatch;
   keys(store: RotatedStore): readonly string[];
   /**
-   * Puts a new value into the store and optionally sends the change event. Returns the time from the store write to the
-   * Secret write, in milliseconds.
+   * Puts a new value into the store and optionally sends the change event. Returns the time from the new value in the
+   * store to the new value in the Secret, in milliseconds.
    */
   rotate(store: RotatedStore, key: string, event: boolean): Promise<number>;
   /**

@@ -35,7 +35,7 @@ const HOUR_MS = 3_600_000;
 interface ReadGroup {
   readonly refreshMs: number;
   readonly keys: number;
-  /** Number of keys whose current version a list request or a batch request can return. */
+  /** Number of keys whose current version can come from a list request or a batch request. */
   readonly plain: number;
   /** Number of named versions and special objects. Each of them needs its own request. */
   readonly single: number;

@@ -100,8 +100,8 @@ export class BatchedReads {
   }
 
   /**
-   * Returns announced references that fit into the last batch of a request for `count` references. Removes the returned
-   * references from the announced ones.
+   * A request for `count` references is split into batches, and the last batch may have free places. Returns as many
+   * announced references as fill these places, and removes them from the announced references.
    */
   #takeExpected(store: string, count: number): readonly TakenItem[] {
     const { batchSizeOf, cache } = this.#deps;

@@ -137,7 +137,7 @@ export interface ProviderDeps {
 export interface ProviderDefinition<Kind extends string = string, Schema extends z.ZodType = z.ZodType> {
   readonly kind: Kind;
   readonly title: string;
-  /** The schema of the configuration of this kind of store. It does not include `name` and `limits`. */
+  /** The configuration schema for stores of this kind. It does not include `name` and `limits`. */
   readonly Config: Schema;
   /** Returns the rules for keys, versions and searches. The fields of `store` are not validated yet. */
   names(store: StoreFields): NameRules;

@@ -85,8 +85,8 @@ export interface Broadcast {
 
 /**
  * At most one worker runs a subject at a time. Each add is followed by a run that starts after the add. If a subject is
- * already waiting, further adds share its job, which takes the most urgent reason. Adds during a run cause one more run
- * after it, with the job of one of these adds.
+ * already waiting, further adds share its job, which takes the most urgent reason. If jobs are added during a run, one
+ * more run follows, with one of these jobs.
  */
 export interface Queue extends AsyncDisposable {
   readonly kind: 'memory' | 'redis';

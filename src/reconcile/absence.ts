@@ -18,7 +18,7 @@ export interface AbsencePolicy {
 const PAGE = 50;
 
 /**
- * The maximum number of read records to skip because they concern other objects or versions with the same name. If
+ * At most this many records of reads are skipped because they concern other objects or versions with the same name. If
  * there are more, the absence is not proved.
  */
 const MAX_UNRELATED_RECORDS = 2_000;
@@ -47,7 +47,7 @@ export async function isProvenAbsent(
   return false;
 }
 
-/** Yields the read records of a source, the newest first. */
+/** Yields the records of a source's reads, the newest first. */
 async function* readRecordsOf(
   audit: Pick<AuditStore, 'list'>,
   source: ReadSource,

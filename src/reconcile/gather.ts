@@ -42,8 +42,8 @@ export interface GatherDeps {
 type ReadLive = () => Promise<LiveSecret | undefined>;
 
 /**
- * Reads all sources of a target. Fails if one of them cannot be read. If the mapping may not read one of them, nothing
- * is read. A search is not run if it could find forbidden keys.
+ * Reads all sources of a target. Fails if one of them cannot be read. If the mapping is not allowed to read one of
+ * them, nothing is read. A search is not run if it could find forbidden keys.
  */
 export async function gather(
   mapping: Mapping,

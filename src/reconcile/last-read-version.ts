@@ -41,9 +41,9 @@ export function readNote(
 type ReadRecord = Pick<AuditRecord, 'note' | 'outcome' | 'sources'>;
 
 /**
- * Whether a read record concerns this source. The object type must match. If the read of a named version failed, its
- * record concerns only sources that name this version. If it succeeded, its record concerns all versions, because names
- * such as `AWSPREVIOUS` are not recorded.
+ * Whether the record of a read concerns this source. The object type must match. If the read of a named version failed,
+ * its record concerns only sources that name this version. If it succeeded, its record concerns all versions, because
+ * names such as `AWSPREVIOUS` are not recorded.
  */
 export function isReadOf(record: ReadRecord, source: Omit<ReadSource, 'store' | 'key'>): boolean {
   const [failed] = record.sources;

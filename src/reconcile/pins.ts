@@ -34,8 +34,8 @@ export async function readPin(
 }
 
 /**
- * The maximum number of read records of one version. An object has several values under one version only if the store
- * restarted its version numbers, so 20 records are enough.
+ * The maximum number of records about reads of one version. An object has several values under one version only if the
+ * store restarted its version numbers, so 20 records are enough.
  */
 const MAX_READ_RECORDS = 20;
 
@@ -111,7 +111,7 @@ export function pinNote({ to, stores }: Pick<Pin, 'to' | 'stores'>): string {
   return [`to record ${to}`, ...[...stores].map(([name, hash]) => `${name}@${shortHash(hash)}`)].join(' ');
 }
 
-/** Returns a prefix of the hash that is long enough to distinguish two definitions of the same store name. */
+/** Returns the start of the hash. It is long enough to distinguish two definitions of the same store name. */
 export function shortHash(definition: string): string {
   return definition.slice(0, 8);
 }

@@ -7,7 +7,7 @@ import { objectTypeOf, refId, type StoreRef } from '../core/read-result.ts';
 export interface ReadDeduplication {
   /** Call this method before querying the audit for a source. */
   lookUp(source: StoreRef): Promise<ReadLookup>;
-  /** Call this method both before and after a new read record is appended, even if the append may have failed. */
+  /** Call this method both before and after a new record of a read is appended, even if the append may have failed. */
   forget(source: StoreRef): void;
   /**
    * Waits until no other task of this process is recording a read of the source. Returns a function that releases this

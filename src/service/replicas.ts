@@ -62,8 +62,8 @@ export class Replicas implements Disposable {
   }
 
   /**
-   * Returns the replicas with another configuration, sorted by name. A target that is new in one configuration looks
-   * orphaned to a replica with another one.
+   * Returns the replicas with another configuration, sorted by name. If a target is new in one configuration, it looks
+   * orphaned to a replica with another configuration.
    */
   differing(): readonly string[] {
     const ours = this.#options.currentDigest();

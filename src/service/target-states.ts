@@ -54,7 +54,7 @@ export interface TargetStates {
 }
 
 const SWEEP_PREFIX = 's/';
-/** A run in another process may use values that were read this long before the run. */
+/** If another process ran a target, the run may have used values that were read this long before the run. */
 const SHARED_READ_MS = MAX_CONTEXT_AGE_MS;
 /** Timestamps that are further in the future than this are ignored. */
 const MAX_FUTURE_MS = 3_600_000;

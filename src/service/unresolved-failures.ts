@@ -17,8 +17,8 @@ const BATCH_SIZE = 50;
 const SKIPPED_AFTER_ERROR = 40;
 
 /**
- * Finds failures on record whose cause was fixed while no process was running. A target that is in sync at startup gets
- * no run. Without a check, the recorded failure of such a target would stay unresolved and hide the next failure.
+ * Finds failures on record whose cause was fixed while no process was running. If a target is in sync at startup, it
+ * gets no run. Without a check, its recorded failure would stay unresolved and hide the next failure.
  */
 export class UnresolvedFailures {
   readonly #deps: UnresolvedFailuresDeps;

@@ -66,7 +66,7 @@ function membersOf(text: string): Readonly<Record<string, string | undefined>> {
   );
 }
 
-/** Returns all write records in the annotations of a Secret: the record of its owner and the records of merges. */
+/** Returns all records of writes in the annotations of a Secret: the record of its owner and the records of merges. */
 export function writeRecordsIn(live: LiveSecret): readonly MergeRecord[] {
   const merged = Object.entries(live.annotations)
     .filter(([name]) => name.startsWith(MERGE_ANNOTATION_PREFIX))

@@ -66,7 +66,7 @@ describe('reconcile after a list of Secrets without the target', () => {
     expect(calls).toEqual(['read']);
   });
 
-  it('a run reads a target that is not in the list of Secrets if the mapping merges into the target', async () => {
+  it('if the mapping merges into a target, a run reads the target even if the list of Secrets lacks the target', async () => {
     const world = await openWorld({
       mappings: `
   - name: db

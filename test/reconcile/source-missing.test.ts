@@ -179,7 +179,7 @@ describe('missing source', () => {
       await expectBack(world);
     });
 
-    it('a deleted target is not created again if all its sources are missing, or if a new source never existed', async () => {
+    it('a deleted target is not created again if all its sources are missing, or if a source that was added to the mapping has never existed in the store', async () => {
       const world = await openRemoved('type: Opaque');
       world.cluster.forget(app);
       world.store.absent('two');

@@ -131,7 +131,7 @@ describe('delay until the next run', () => {
     );
   });
 
-  it('the delay until the next run is long if another manager holds a key, although a lost race has the same code CONFLICT', () => {
+  it('the delay until the next run is long after a CONFLICT because of a key of another manager, but short after a CONFLICT because of a lost race', () => {
     const ms = next({ kind: 'refused', code: 'CONFLICT' }, { failures: 1, refreshMs: 1_000, chance: 0 });
     expect(ms).toBe(5 * MINUTE);
   });

@@ -99,8 +99,8 @@ async function letService(
   try {
     return printServiceResult(context, options, await pinThrough(client, options, order));
   } catch (error) {
-    // With this code, the service reports an ambiguous target. A local rollback throws a usage error in this case, so
-    // throw one here too.
+    // The service reports an ambiguous target with INVALID_REQUEST. A local rollback throws a usage error in this case,
+    // so throw one here too.
     if (error instanceof AppError && error.code === 'INVALID_REQUEST')
       throw new UsageError(error.detail ?? error.message);
     throw error;

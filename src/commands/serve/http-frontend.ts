@@ -11,7 +11,10 @@ import { isQueueOutage, type JobCounts, type Queue } from '../../queue/queue.ts'
 import { createMetrics, type Metrics, type ServiceSnapshot } from '../../telemetry/metrics.ts';
 import { auditOf, OpenedParts, type Parts, serviceOf } from './opened-parts.ts';
 
-/** Serves HTTP from the start of the process. Routes use other parts as soon as they are open. */
+/**
+ * Serves HTTP from the start of the process. The routes use the other parts of the service as soon as these parts are
+ * open.
+ */
 export interface HttpFrontend {
   readonly url: string;
   readonly metrics: Metrics;

@@ -13,7 +13,7 @@ export interface QueueDeps {
 
 /**
  * The queue runs more jobs at the same time than `engine.concurrency`, which limits the targets of each set of stores.
- * Jobs that wait for a store that hangs then do not block jobs for other stores.
+ * So if a store hangs, the jobs that wait for it do not block jobs for other stores.
  */
 const JOBS_PER_TARGET_SLOT = 8;
 const MAX_JOBS = 256;

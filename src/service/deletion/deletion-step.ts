@@ -133,9 +133,9 @@ export class DeletionStep {
   /** Runs a deletion job. Returns the delay until the next run of this job. */
   async run(job: Job, kind: 'destroy' | 'left', onProgress: () => void): Promise<number | undefined> {
     const includesOrphans = () => kind === 'left' || this.#isCheckOpen();
-    // A target that one configuration does not contain may be new in another configuration. So wait until all replicas
-    // use the same configuration. Proposals wait too if the number of orphans is unknown, because the brake needs this
-    // number.
+    // If one configuration does not contain a target, the target may be new in another configuration. So wait until all
+    // replicas use the same configuration. Proposals wait too if the number of orphans is unknown, because the brake
+    // needs this number.
     if (this.#isDisagreeing() && includesOrphans()) return DISAGREEMENT_RETRY_MS;
     const progress = { beat: onProgress };
     this.#beats.add(progress);

@@ -37,8 +37,8 @@ export function createNoteDeletion(deps: NoteDeletionDeps): NoteDeletion {
       return;
     }
     const okAt = error === undefined ? startedAt : before?.okAt;
-    // A target that was held before this process started has no retry time. Without one, no job would notice the end of
-    // the hold.
+    // If a target was held before this process started, it has no retry time. Without a retry time, no job would notice
+    // the end of the hold.
     const nextLook = before === undefined && desired ? clock.now() + desired.mapping.refreshMs : undefined;
     // The target was deleted and must be written again, so retry now. A held target keeps its own retry time.
     const isLost = desired !== undefined && kind === 'failed' && !alive;

@@ -38,7 +38,8 @@ interface Recent {
   /** Minimum time until the next check. */
   readonly quietMs: number;
   /**
-   * The event source of the last hint within the quiet time. If set, the key is checked again when the quiet time ends.
+   * The event source that sent the last hint within the quiet time. If set, the key is checked again when the quiet
+   * time ends.
    */
   repeatFor?: Origin;
 }

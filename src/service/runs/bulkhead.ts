@@ -16,7 +16,7 @@ export interface BulkheadOptions {
 /** Delay in milliseconds until the job runs again; `undefined` for no further run. */
 type RetryAfter = number | undefined;
 
-/** A job that would wait longer than this returns to the queue, because a waiting job occupies a worker slot. */
+/** If a job would wait longer than this, it returns to the queue, because a waiting job occupies a worker slot. */
 const MAX_WAIT_MS = 1_000;
 const MIN_RETRY_MS = 500;
 /** Upper bound of a retry delay, because the compartment may become faster. */

@@ -49,8 +49,8 @@ export function stateAfter(
     alive: alive || (error?.code === 'CLUSTER_UNAVAILABLE' && before?.alive === true),
     ...(drifted ? { drifted } : {}),
     ...(isContestOngoing ? { contestedUntil: endedAt + desired.mapping.refreshMs } : {}),
-    // A target that is already held stays held until the deletion step decides again. So the target does not count as
-    // proposed.
+    // If a target is already held, it stays held until the next decision of the deletion step. So the target does not
+    // count as proposed.
     ...(proposal === undefined || (before?.kind === 'held' && !before.proposed) ? {} : { proposed: true }),
     ...(pinned === undefined ? {} : { pinned }),
     ...(resourceVersion === undefined ? {} : { resourceVersion }),

@@ -17,7 +17,7 @@ export function carryOverSweeps(states: TargetStates, before: ConfigSnapshot, no
     if (!former.has(id)) {
       const ofStore = shards.get(store) ?? [];
       const alike = ofStore.filter(([, shard]) => shard.sweep.refreshMs === refreshMs);
-      // A key that two mappings share may have moved to another interval, so use all shards of the store.
+      // If two mappings share a key, the key may have moved to another interval, so use all shards of the store.
       former.set(id, oldest((alike.length > 0 ? alike : ofStore).map(([shard]) => states.sweepState(shard))));
     }
     const swept = former.get(id);

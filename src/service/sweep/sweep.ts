@@ -46,7 +46,7 @@ export type SweepShard = (
 ) => Promise<SweepResult>;
 
 /**
- * A shard that is not in this configuration may belong to the configuration of another replica. Its state is removed
+ * If a shard is not in this configuration, it may belong to the configuration of another replica. Its state is removed
  * after this many intervals without an update.
  */
 const FORGET_AFTER_INTERVALS = 3;
