@@ -73,7 +73,7 @@ export interface Outcome {
 
 type OutcomeDetails = Pick<Outcome, 'resourceVersion' | 'sources' | 'certificateExpiresAt'>;
 
-/** Returns the details of an outcome that follow from its plan and its sources. */
+/** Returns those details of an outcome that its plan and its sources determine. */
 export function outcomeDetails(
   plan: Plan,
   live: LiveSecret | undefined,

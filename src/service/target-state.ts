@@ -17,6 +17,7 @@ const time = z.number().min(0).max(MAX_DATE_MS);
 const code = z.string().regex(/^[A-Z][A-Z_]{1,62}$/);
 const optionalText = text.optional().catch(undefined);
 const optionalTime = time.optional().catch(undefined);
+const optionalNumber = z.number().min(0).optional().catch(undefined);
 const optionalFlag = z.boolean().optional().catch(undefined);
 
 /** A message omits the remedy if it is the default for the code. */
@@ -59,8 +60,8 @@ const targetStateSchema = z.object({
   proposed: optionalFlag,
   /** For a `kubernetes.io/tls` target: when its certificate expires, in milliseconds since 1970. */
   certificateExpiresAt: optionalTime,
-  /** The record to which the target is pinned. */
-  pinned: optionalTime,
+  /** The sequence number of the record to which the target is pinned. */
+  pinned: optionalNumber,
   /** The id of a held change. Set only if `keys` is incomplete. */
   heldId: optionalText,
   /** Version of the object that was last read or written. */

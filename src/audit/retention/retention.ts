@@ -82,8 +82,8 @@ export function createRetention(options: RetentionOptions): Retention {
 }
 
 /**
- * Returns the current base and the sequence of the last record that is old enough. Returns undefined if the first
- * record reached the minimum age less than a day ago.
+ * Returns the current base and the sequence of the last record that is old enough. Returns undefined until the
+ * first record has been older than the minimum age for a day.
  */
 async function findPrunable({
   audit,

@@ -35,7 +35,7 @@ export async function readBelow(path: string, key: string): Promise<FileContent 
     return { realPath: real, ...(await content(file)) };
   } catch (error) {
     if (error instanceof AppError) throw error;
-    // The file was removed after the check. The next attempt finds out whether it is absent.
+    // The file was removed after the check, and may already be replaced. The next attempt looks for a new file.
     if (codeOf(error) === 'ENOENT') throw changed();
     throw fromFileSystem(error);
   }

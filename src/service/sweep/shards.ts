@@ -50,7 +50,7 @@ export function shardsOf(
       groupOf(ref.store, shortest.get(id) ?? mapping.refreshMs).refs.set(id, ref);
   }
   return [...groups.values()].flatMap(({ store, refreshMs, refs, whole }) => {
-    // One list returns all versions of a store, so one shard is enough. Reads are spread over several shards.
+    // If one list shows the versions of all keys of a store, one shard is enough. Otherwise the reads are spread.
     const parts = Math.ceil(
       (tellsVersions(store) ? 1 : refs.size / READS_PER_SHARD) + whole.length / READS_PER_SHARD,
     );
