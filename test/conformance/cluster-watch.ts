@@ -148,9 +148,8 @@ export function describeWatch(
       await log.until(({ now }) => (now().get('app')?.uid ?? uid) !== uid);
     });
 
-    it.runIf(recordsManagers)(
-      'reports whether another writer made the last change to any part of the content (in a cluster that stores field managers)',
-      async () => {
+    if (recordsManagers)
+      it('reports whether another writer made the last change to any part of the content (in a cluster that stores field managers)', async () => {
         await using h = await open();
         await using log = openWatchLog(h.cluster, scope(h));
         const two = new Map([...data('1'), ['other', SecretValue.fromText('2')]]);
@@ -165,12 +164,10 @@ export function describeWatch(
         expect(metaOf(log, 'app').ours?.data).toEqual(['other']);
         await log.until(hasVersion(await writeValue(h, 'ours again')));
         expect(metaOf(log, 'app').foreign).toBe(false);
-      },
-    );
+      });
 
-    it.runIf(recordsManagers)(
-      'no longer reports a key as ours after another writer removed it (in a cluster that stores field managers)',
-      async () => {
+    if (recordsManagers)
+      it('no longer reports a key as ours after another writer removed it (in a cluster that stores field managers)', async () => {
         await using h = await open();
         const two = new Map([...data('1'), ['other', SecretValue.fromText('2')]]);
         await h.cluster.create(app(h), manifest({ data: two }));
@@ -179,12 +176,10 @@ export function describeWatch(
         await h.edit(app(h), { data: { other: null } });
         await log.until(({ now }) => now().get('app')?.ours?.data.length === 1);
         expect(metaOf(log, 'app').ours?.data).toEqual(['password']);
-      },
-    );
+      });
 
-    it.runIf(recordsManagers)(
-      "does not report a field as ours if it is in another writer's Secret, or if an adoption left it unchanged (in a cluster that stores field managers)",
-      async () => {
+    if (recordsManagers)
+      it("does not report a field as ours if it is in another writer's Secret, or if an adoption left it unchanged (in a cluster that stores field managers)", async () => {
         await using h = await open();
         await h.put(app(h), { type: 'Opaque', data: { password: base64('theirs') } });
         await using log = openWatchLog(h.cluster, scope(h));
@@ -193,12 +188,10 @@ export function describeWatch(
         expect(metaOf(log, 'app').ours).toBeUndefined();
         await log.until(hasVersion(await writeValue(h, 'theirs')));
         expect(metaOf(log, 'app')).toMatchObject({ foreign: true, ours: { data: [] } });
-      },
-    );
+      });
 
-    it.runIf(kind === 'namespace')(
-      'reports a Secret with merged keys as changed by another writer (for a watch of a namespace)',
-      async () => {
+    if (kind === 'namespace')
+      it('reports a Secret with merged keys as changed by another writer', async () => {
         await using h = await open();
         await h.put(foreign(h), { data: { theirs: base64('1') } });
         await using log = openWatchLog(h.cluster, scope(h));
@@ -206,19 +199,16 @@ export function describeWatch(
         const merged = (await readNow(h.cluster, foreign(h))).resourceVersion;
         await log.until(({ now }) => now().get('foreign')?.resourceVersion === merged);
         expect(metaOf(log, 'foreign')).toMatchObject({ foreign: recordsManagers ? true : 'unknown' });
-      },
-    );
+      });
 
-    it.runIf(!recordsManagers)(
-      'reports the last writer as unknown (in a cluster that does not store field managers)',
-      async () => {
+    if (!recordsManagers)
+      it('reports the last writer as unknown if the cluster does not store field managers', async () => {
         await using h = await open();
         await h.cluster.create(app(h), manifest());
         await using log = openWatchLog(h.cluster, scope(h));
         await log.until(({ now }) => now().has('app'));
         expect(metaOf(log, 'app')).toMatchObject({ foreign: 'unknown', ours: { data: ['password'] } });
-      },
-    );
+      });
 
     it('ends a watch immediately, and reports nothing after its end', async () => {
       await using h = await open();
