@@ -158,8 +158,8 @@ function ownCalls({ firstSync, firstCalls, cycleCalls }: Measured): number {
   // At a small size, a sweep reads keys in batches and makes no list requests. The first sync then ends before any
   // cycle starts.
   const listed = cycleCalls.lists === 0 ? 0 : firstCalls.lists / cycleCalls.lists;
-  // A cycle makes its list requests first. So the list requests may include requests of a cycle that has started but
-  // not ended. Therefore limit the number of cycles to the duration of the first sync divided by `refresh`.
+  // A cycle makes its list requests first, so `listed` may also count a cycle that has started but not ended. Therefore
+  // limit the number of cycles to the duration of the first sync divided by `refresh`.
   const cycles = Math.min(listed, firstSync / REFRESH_S);
   return firstCalls.all - cycles * cycleCalls.all;
 }

@@ -57,8 +57,8 @@ function cell(exception: Exception | undefined, rule: Gives, note: (why: string)
 }
 
 /**
- * Returns the table cell for an outcome. An error code or a short printable text appears in full, and any other
- * supported value as `yes`.
+ * Returns the table cell for an outcome. An error code or a short printable text appears in full. Any other supported
+ * value appears as `yes`.
  */
 function shown(gives: Gives): string {
   if ('code' in gives) return `\`${gives.code}\``;

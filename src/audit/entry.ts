@@ -73,8 +73,8 @@ export interface Entry {
    */
   readonly values?: Readonly<Record<string, string>>;
   /**
-   * Fingerprints before and after the action. For a `read`, they are those of the source's value. Otherwise they are
-   * those of the target.
+   * Fingerprints before and after the action: for a `read`, of the source's value, and for all other actions, of the
+   * target.
    */
   readonly before?: string;
   readonly after?: string;

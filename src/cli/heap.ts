@@ -56,7 +56,7 @@ export function keepHeapSmall(): void {
 
 function youngGenerationSize(): number {
   const young = getHeapSpaceStatistics().find(({ space_name: name }) => name === 'new_space');
-  // Another version of V8 may not have this heap space. In this case, the limits stay unchanged.
+  // Another version of V8 might not have this heap space. In this case, the limits stay unchanged.
   return young?.space_size ?? SMALL_YOUNG_GENERATION_BYTES;
 }
 

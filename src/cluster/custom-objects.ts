@@ -25,8 +25,8 @@ interface CustomObjectsRequest {
 }
 
 /**
- * Lists custom resources in every namespace where the identity may list them. If the identity may not list some
- * objects, they are left out, and `warnings` reports them.
+ * Lists custom resources in every namespace where the identity may list them. If the identity is not allowed to list
+ * some objects, they are left out, and `warnings` reports them.
  */
 export async function listCustomObjects(
   client: KubeClient,

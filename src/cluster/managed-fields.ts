@@ -130,8 +130,8 @@ type MetadataMaps = {
 };
 
 /**
- * Returns the fields that a manager owns after its write. As in an API server, these are the fields that it changed and
- * the fields that it already owned and kept.
+ * Returns the fields that a manager owns after its write: the fields that the manager changed, and the fields that it
+ * already owned and kept. An API server does the same.
  */
 export function ownershipAfter(
   previous: Ownership | undefined,

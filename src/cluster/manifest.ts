@@ -171,8 +171,8 @@ export function toMeta(item: JsonObject, namespace: string): SecretMeta | undefi
 }
 
 /**
- * Whether another manager owns part of the content, or we own nothing. If somebody else deleted a key, the key has no
- * owner, so this function does not detect the deletion. A deleted key is missing from `ours`.
+ * Whether another manager owns part of the content, or we own nothing. Does not detect that somebody else deleted a
+ * key, because a deleted key has no owner. A deleted key is missing from `ours`.
  */
 function isChangedByOthers(metadata: JsonObject): boolean {
   const entries = listIn(metadata, 'managedFields').filter(isObject);

@@ -105,7 +105,7 @@ function keepTlsError(connect: buildConnector.connector): buildConnector.connect
 
 function tlsOptions({ ca, cert, key, servername, rejectUnauthorized = true }: Connection): object {
   return {
-    // A `ca` replaces all CAs that Node trusts, including NODE_EXTRA_CA_CERTS, so add those again.
+    // A `ca` replaces all CAs that Node trusts. So add the CAs from NODE_EXTRA_CA_CERTS again.
     ...(ca === undefined ? {} : { ca: [ca, ...getCACertificates('extra')] }),
     ...(cert === undefined ? {} : { cert }),
     ...(key === undefined ? {} : { key }),

@@ -205,8 +205,8 @@ export interface OrphanProposals {
   /** Number of orphaned targets that this run or a later run is to delete. */
   readonly ended: number;
   /**
-   * Number of orphaned targets and ended merges of the mappings outside of this run. This run or a later run is to
-   * delete them.
+   * Number of orphaned targets and ended merges that this run or a later run is to delete, and that belong to mappings
+   * outside of this run.
    */
   readonly endedOfOthers: number;
   readonly unseen: readonly Unreadable[];

@@ -121,7 +121,7 @@ export function assertNever(value: never): never {
 }
 
 /**
- * Whether the error means that the whole cluster is unavailable. A response with status 500 does not mean that. It
+ * Whether the error means that the whole cluster is unavailable. A response with status 500 is no such error: it
  * arrives without a timeout and concerns one object, for example because of a broken admission webhook.
  */
 export function isClusterOutage({ code, cause }: AppError): boolean {

@@ -36,7 +36,10 @@ export interface RequestRateDeps {
   readonly wait?: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
 
-/** Spaces requests evenly. After a pause, it allows a burst of one second's worth. Without a rate there is no limit. */
+/**
+ * Spaces requests evenly. After a pause, as many requests as the rate allows in one second may start together. Without
+ * a rate there is no limit.
+ */
 export function createRequestRateLimiter(
   perSecond: number | undefined,
   { clock, wait = sleepMs }: RequestRateDeps,

@@ -143,7 +143,7 @@ function servicePrincipal(azure: Node, { tenantId, keys }: Login, context: Store
   };
 }
 
-/** Converts a client id or tenant id, which External Secrets reads from a Secret like the credential. */
+/** Converts a client id or tenant id. External Secrets reads both from a Secret, as it does with the credential. */
 function identifier(keys: Node, field: string, { notes, secrets, object }: StoreContext): unknown {
   const ref = keys.child(field);
   if (ref === undefined)

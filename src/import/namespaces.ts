@@ -30,7 +30,7 @@ function namespacesOfCondition(condition: Node, users: readonly string[], notes:
   const inexactPatterns = globs.filter(({ glob }) => glob === undefined).map(({ pattern }) => pattern);
   selector?.ignore('matchLabels', 'matchExpressions');
   // The labels of namespaces are unknown. If there is a label selector, keep every namespace that uses the store now.
-  // If there are only regular expressions, keep those of these namespaces whose names match.
+  // If there are only regular expressions, keep each namespace that uses the store now and whose name matches.
   const currentUsers = users
     .filter(isNamespaceName)
     .filter(

@@ -156,7 +156,7 @@ function applied(naming: Naming, expression: Expression, path: string): Naming |
   }
 }
 
-/** Formats the naming as `rename`. If names still include the search path, the path becomes the end of the prefix. */
+/** Formats the naming as `rename`. If names still include the search path, the path is appended to the prefix. */
 export function renameOf(
   { case: letters, prefix, replaceInvalid, withPath }: Naming,
   path: string,

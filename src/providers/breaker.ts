@@ -88,7 +88,7 @@ export class Breaker implements Disposable {
   }
 
   /**
-   * Makes a call and counts its result. If the call throws, it does not count. It was then interrupted, and proves
+   * Makes a call and counts its result. A call that throws does not count, because it was interrupted and proves
    * nothing about the store.
    * @throws AppError `refusal` while the breaker is open.
    */

@@ -59,7 +59,7 @@ export function createFileIoLimiter(): RunFileIo {
 
 /**
  * The timeout for a file. It must end long before a loop counts as stalled. Credential files are small and usually
- * local, so they need less.
+ * local, so reading one takes far less time.
  */
 const TIMEOUT_MS = 10_000;
 
@@ -81,7 +81,7 @@ export async function readFileWithTimeout(path: string): Promise<Buffer> {
     return await runFileIo(dirname(path), () => readSmallFile(path), limit.signal);
   } catch (thrown) {
     const shortage = resourceShortageOf(thrown);
-    // The file exists, so it must not be reported as missing now and as changed later.
+    // The file exists, so do not report it as missing. Otherwise the next successful read would look like a change.
     if (shortage !== undefined)
       throw new AppError('STORE_UNAVAILABLE', {
         subject: `file ${path}`,

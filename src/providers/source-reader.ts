@@ -40,7 +40,8 @@ export interface SourceReader {
   versions(store: string, keys: readonly string[]): Promise<readonly VersionResult[]>;
   /**
    * Returns a reader for newer answers. The returned reader uses answers to its own requests. It also uses answers to
-   * other requests, if they started after this reader was created and after the given time, in milliseconds since 1970.
+   * other requests, if they started after the original reader was created and after the given time, in milliseconds
+   * since 1970.
    */
   since(after: number): SourceReader;
 }

@@ -22,8 +22,8 @@ export interface SyncContext extends ReconcileDeps {
 }
 
 /**
- * Returns the references that the runs of these targets will read. If a mapping may not read one of its sources, its
- * runs read none of them.
+ * Returns the references that the runs of these targets will read. If a mapping is not allowed to read one of its
+ * sources, its runs read none of them.
  */
 export function expectedReads(
   targets: readonly { readonly mapping: Mapping; readonly id: TargetId; readonly error?: unknown }[],

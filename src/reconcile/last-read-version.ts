@@ -28,7 +28,7 @@ function stampNote(definition: string, stamp: string, object: SourceObject): str
   return `${definitionNote(definition, object)} stamp ${stamp}`;
 }
 
-/** Returns the note of a read that did not find the source absent. A plain secret without a stamp gets no note. */
+/** Returns the note of a read whose result is not an absence. A plain secret without a stamp gets no note. */
 export function readNote(
   definition: string | undefined,
   object: SourceObject,
@@ -78,8 +78,8 @@ export async function lastRead(
     const byVersion = await audit.latest({ store, key, version }, ['read']);
     if (byVersion?.outcome !== 'failed')
       return byVersion !== undefined && isAboutObject(byVersion, object) ? byVersion : undefined;
-    // The failure is recorded under the name of the version. A successful read ended the failure. This read is recorded
-    // under the version to which the name resolved.
+    // The failure was recorded under the name of the version, such as AWSPREVIOUS. A successful read is recorded under
+    // the version that this name stands for. So look for a successful read of any version.
     const read = await audit.latest({ store, key, outcome: 'ok' }, ['read']);
     return read !== undefined && read.sequence > byVersion.sequence && isAboutObject(read, object)
       ? read

@@ -50,8 +50,8 @@ export const CHANGE_ACTIONS: readonly Action[] = [
 ];
 
 /**
- * The end of the note of a replaced change. It marks an outcome that was found only after the next change of the
- * target. So this outcome record is newer than the record of the next change.
+ * The note of a replaced change ends with this text. The outcome of such a change was found only after the next change
+ * of the target. So its record is newer than the record of the next change.
  */
 export const REPLACED_SINCE = ', replaced since';
 
@@ -130,8 +130,8 @@ export async function isUnresolved(
 }
 
 /**
- * The codes of refusals because of an existing Secret that we may not change. A user may delete this Secret, so that
- * our target can be created.
+ * The codes of refusals because of an existing Secret that we are not allowed to change. A user may delete this Secret,
+ * so that our target can be created.
  */
 export const OBSTACLE_CODES: readonly string[] = [
   'NOT_OWNED',

@@ -263,7 +263,7 @@ async function observeMissing(
 
 type DestructivePlan = Extract<Plan, { kind: 'delete' | 'recreate' | 'hold' }>;
 
-/** Converts a destructive plan into a proposal. The job of a target may not apply such a plan itself. */
+/** Converts a destructive plan into a proposal. The job of a target must not apply such a plan itself. */
 export function proposalOf(mapping: Mapping, { desired }: Decision, plan: DestructivePlan): Proposal {
   const { live, keys } = plan;
   const proposal = { mapping: mapping.name, live, keys, held: plan.kind === 'hold' };

@@ -9,13 +9,15 @@ import type { TargetState } from './target-state.ts';
 /** The reason why a target needs a run. */
 export interface Due {
   readonly reason: Reason;
-  /** When the cause became known, by the steady clock of this process. */
+  /** When the cause became known, according to the steady clock of this process. */
   readonly since: number;
   /** The request id of the event, if an event is the cause. */
   readonly requestId?: string;
 }
 
-/** Everything that this process knows of a target. Times without a comment are by the steady clock of this process. */
+/**
+ * Everything that this process knows of a target. Times without a comment come from the steady clock of this process.
+ */
 export interface DueInput {
   readonly desired: DesiredTarget;
   readonly inputs: TargetInputs;
@@ -39,7 +41,7 @@ export interface DueInput {
   readonly isSetBack: boolean;
 }
 
-/** What this process knows of a Secret besides the last runs. The times are by `TargetStates.steadyClock`. */
+/** What this process knows of a Secret besides the last runs. The times come from `TargetStates.steadyClock`. */
 export interface TargetInputs {
   readonly target: TargetId;
   /** The metadata from the watch. */
@@ -54,11 +56,14 @@ export interface TargetInputs {
   ownedBy?: string;
   /** The last event that reported a change of a source. */
   hint?: { readonly at: number; readonly requestId: string };
-  /** The last pin on record, for one mapping of the target. Without `to`, the target was unpinned. */
+  /** The last recorded pin, for one mapping of the target. Without `to`, the target was unpinned. */
   pin?: { readonly at: number; readonly mapping: string; readonly to: number | undefined };
   /** When this process found that the last record of the target is a failure or an unfinished change. */
   unresolvedAt?: number;
-  /** When a sweep last reached the target, if only a run can notice its changes (a search, or mode `merge`). */
+  /**
+   * When a sweep last reached the target. Set only for a search or mode `merge`, because then only a run can notice
+   * changes of the sources.
+   */
   fullRunAt?: number;
   /** The last job that this process added for the target. */
   lastRequest?: LastRequest | undefined;
@@ -69,7 +74,7 @@ export interface LastRequest {
   /** Milliseconds since 1970. */
   readonly wallAt: number;
   readonly requestId: string;
-  /** When a job with another request id was last added for the target, in milliseconds since 1970. */
+  /** When a job with a request id other than `requestId` was last added for the target, in milliseconds since 1970. */
   readonly wallAtByOthers: number | undefined;
   /** Whether the queue has accepted the job, or may still accept it. */
   isAccepted: boolean;

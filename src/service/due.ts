@@ -117,7 +117,10 @@ function record({ inputs: { unresolvedAt } }: DueInput): Due | undefined {
   return unresolvedAt === undefined ? undefined : { reason: 'sweep', since: unresolvedAt };
 }
 
-/** A target is due if a sweep has reached it and only a run can notice its changes (a search, or mode `merge`). */
+/**
+ * A target is due if a sweep has reached it and only a run can notice changes of its sources (a search, or mode
+ * `merge`).
+ */
 function round({ inputs: { fullRunAt } }: DueInput): Due | undefined {
   return fullRunAt === undefined ? undefined : { reason: 'sweep', since: fullRunAt };
 }

@@ -47,9 +47,12 @@ export interface StoreStatus {
   readonly breakerOpen: boolean;
   /** How most keys are checked for changes: `list`, `describe`, `batch` or `read`. */
   readonly way?: string;
-  /** Requests of this replica in the last hour. */
+  /** The number of requests that this replica sent in the last hour. */
   readonly callsPerHour?: number;
-  /** Expected requests per hour of all replicas together to check for changes, as long as nothing changes. */
+  /**
+   * The expected number of requests per hour with which all replicas together check for changes, as long as nothing
+   * changes.
+   */
   readonly expectedCallsPerHour?: number;
 }
 

@@ -31,7 +31,7 @@ export interface TargetStates {
   /** Returns what is known of a Secret. The caller may change it. */
   inputs(target: TargetId): TargetInputs;
   allInputs(): Iterable<TargetInputs>;
-  /** Forgets targets that the configuration does not contain, except for held changes. */
+  /** Forgets the targets that the configuration does not contain, unless they have a held change. */
   retain(now: ConfigSnapshot): void;
   /** Returns the last run of the target in a replica with another configuration, since this process started. */
   byOtherConfig(mapping: string, target: TargetId): TargetState | undefined;

@@ -23,15 +23,15 @@ export interface AbsenceInput {
   /** Whether the recorded reads prove that the source no longer exists. */
   readonly isProvenAbsent: (source: Source) => boolean;
   /**
-   * Used if the target is missing. Whether the last recorded write of the target left out a source that an earlier
-   * write used.
+   * Whether the last recorded write of the target left out a source that an earlier write used. Used only if the target
+   * is missing.
    */
   readonly isWrittenWithout?: ((source: Source) => boolean) | undefined;
 }
 
 /**
- * `go`: write the target without the absent sources. `removed` lists the required ones among the absent sources, which
- * the target must record. `delete`: all sources are gone, so delete the target. `stop`: fail with this error.
+ * `go`: write the target without the absent sources. `removed` lists the required ones among the absent sources. The
+ * target must record them. `delete`: all sources are gone, so delete the target. `stop`: fail with this error.
  */
 type AbsenceVerdict =
   | { readonly kind: 'go'; readonly removed: readonly Source[] }

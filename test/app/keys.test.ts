@@ -144,7 +144,7 @@ describe('checkpoint key', () => {
     expect((await keysAt(file, false)).publicKeys.has(keyIdOf(old))).toBe(true);
   });
 
-  it('the checkpoint key is not created if replicas could create different keys, and verification works without it', async () => {
+  it('the checkpoint key is not created if replicas could create different keys, and verification works without this key', async () => {
     const file = join(folder, 'none.key');
     await expect(keysAt(file, false)).rejects.toMatchObject({ code: 'CREDENTIAL_MISSING' });
     expect((await knownCheckpointKeys({ file }, { credential })).size).toBe(0);

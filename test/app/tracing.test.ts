@@ -84,7 +84,7 @@ describe('traces of a sync', () => {
 });
 
 describe('a program without `tracing` in its configuration', () => {
-  it('a program without `tracing` in its configuration loads no tracing package, because only one file imports this package and the program loads that file on demand', () => {
+  it('a program without `tracing` in its configuration loads no tracing packages, because only one file imports these packages, and the program loads this file only for tracing', () => {
     const src = join(import.meta.dirname, '../../src');
     const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((path) =>
       path.endsWith('.ts'),

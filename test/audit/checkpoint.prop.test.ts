@@ -109,7 +109,7 @@ describe('newestTrusted', () => {
   });
 });
 
-it('isAccepted returns true only for a checkpoint that is older than the acceptance of a loss and whose sequence number is not above the accepted one', () => {
+it('isAccepted returns true for a checkpoint only if it is older than the acceptance of a loss, and its sequence number is at most the accepted number', () => {
   const accepting = [at(16, 4, { accepts: 30 })];
   expect(isAccepted(at(30, 3), accepting)).toBe(true);
   expect(isAccepted(at(31, 3), accepting)).toBe(false);

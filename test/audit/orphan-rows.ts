@@ -23,9 +23,12 @@ const truncateRecords = (after: number): string =>
   `delete from records where sequence > ${after};
   update head set sequence = ${after}, hash = (select hash from records where sequence = ${after})`;
 
-/** Checks that search rows of deleted records do not affect the store after a person has accepted the loss. */
+/**
+ * Checks that search rows of lost records do not affect the store after a person has accepted the loss of these
+ * records.
+ */
 export function describeOrphanRows(name: string, openHarness: () => Promise<OrphanRowsHarness>): void {
-  it(`${name}: a record has its previous review state after its last review was lost`, async () => {
+  it(`${name}: a record returns to its previous review state after its last review was lost`, async () => {
     await using harness = await openHarness();
     {
       await using store = await harness.open('a');

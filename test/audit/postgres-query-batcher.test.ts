@@ -31,7 +31,7 @@ async function echo({ sql, parameters: [first] }: Statement): Promise<readonly o
   return (first as readonly string[]).map((value, index) => ({ nth: index + 1, is: value })).toReversed();
 }
 
-it('a query batcher sends the first query alone, and the queries that arrive meanwhile as one batch', async () => {
+it('a query batcher sends the first query alone, and then sends all queries that arrived while the first query ran as one batch', async () => {
   const { statements, runQuery } = server(echo);
   const names = Array.from({ length: 120 }, (_, n) => `k${n}`);
   const first = runQuery(query('k0'));

@@ -159,7 +159,8 @@ describe('retention with an invalid chain or checkpoint', () => {
     await using fixture = await openRetention();
     await appendDays(fixture, 0, 20);
     await fixture.retention().run();
-    // Deletes the records 1 to 25, although record 25 has no checkpoint. Changes the base to match.
+    // Deletes the records 1 to 25, and changes the base to match. Retention would not prune up to record 25, because
+    // record 25 has no checkpoint.
     fixture.sql(`update base set sequence = 25, hash = (select hash from records where sequence = 25);
       delete from records where sequence <= 25; delete from record_reviews where sequence <= 25;
       delete from record_sources where sequence <= 25`);

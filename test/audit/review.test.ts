@@ -36,7 +36,7 @@ describe('review', () => {
     });
   });
 
-  it('a search by review state finds the records with that state, but never the records of the reviews', async () => {
+  it('a search by review state finds the reviewed records with that state, but never the records in which reviews are stored', async () => {
     await using audit = createMemoryAudit();
     await audit.append([entry(), bare(), entry()]);
     await recordReview(audit, { sequence: 1, state: 'flagged', ...BY });

@@ -237,7 +237,7 @@ describe('read-only audit file', () => {
     expect(await stat(path)).toMatchObject({ mtimeMs: before.mtimeMs, size: before.size });
   });
 
-  it('a read-only audit file shows the records that other processes append, even if a process starts after the file was opened', async () => {
+  it('a read-only audit file shows the records of other processes, even of processes that start after the file was opened', async () => {
     await using folder = await temporaryFolder();
     const path = join(folder.path, 'audit.db');
     await filled(path);

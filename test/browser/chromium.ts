@@ -4,8 +4,8 @@ import axeCore, { type AxeResults } from 'axe-core';
 import { type Browser, chromium, type Page } from 'playwright-core';
 
 /**
- * The path of Chromium on Debian. The headless shell takes half the time of the full browser. The variable `CHROMIUM`
- * overrides the path.
+ * The possible paths of Chromium on Debian. The headless shell comes first, because it takes half the time of the full
+ * browser. The environment variable `CHROMIUM` overrides these paths.
  */
 const PATHS = [
   '/usr/bin/chromium-headless-shell',
@@ -19,10 +19,7 @@ export function findChromium(): string | undefined {
   return [process.env.CHROMIUM ?? '', ...PATHS].find((path) => existsSync(path));
 }
 
-/**
- * The possible paths of Chromium on Debian. The headless shell comes first, because it takes half the time of the full
- * browser. The environment variable `CHROMIUM` overrides these paths.
- */
+/** The reason why the browser tests are skipped. Undefined if a Chromium exists. */
 export const skipReason =
   executablePath === undefined
     ? 'no Chromium here: `apt-get install chromium-headless-shell`, or set CHROMIUM'

@@ -159,7 +159,7 @@ describe('rollback in this process', () => {
     expect((await bench.run('unpin', 'db')).code).toBe(0);
   });
 
-  it('`rollback` refuses sources that the tenant may not read, and does not read them', async () => {
+  it('`rollback` refuses sources that the tenant is not allowed to read, and does not read them', async () => {
     const { bench, second } = await openRotated();
     await using _ = bench;
     await bench.write(
@@ -279,7 +279,7 @@ describe('rollback and unpin with --server', () => {
   const ask = (bench: Bench, ...args: readonly string[]) =>
     bench.runWith({ env: { SECRETBRIDGE_TOKEN: 'a-token-of-ann' } }, ...args);
 
-  it('`rollback` and `unpin` run in the service if the option --server is given', async () => {
+  it('if --server is given, `rollback` and `unpin` run in the service, and send only the options that the user gave', async () => {
     await using bench = await openBench();
     await using service = await openService({
       'POST /api/v1/mappings/db/rollback': { body: ANSWER },

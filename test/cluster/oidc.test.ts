@@ -119,7 +119,7 @@ describe('an OIDC ID token', () => {
     }
   });
 
-  it('renews the token after a 401 with the latest refresh token, instead of the refresh token in the kubeconfig', async () => {
+  it('after a 401, renews the token with the latest refresh token instead of the refresh token in the kubeconfig', async () => {
     let good = 'r0';
     let newest = '';
     const exp = 4_000_000_000;

@@ -9,7 +9,7 @@ const limitsOf = (server: WatchServer) =>
   server.lists.map(({ url }) => new URL(url, 'http://x').searchParams.get('limit'));
 
 describe('a list of many Secrets', () => {
-  it('keeps only the names of Secrets that no mapping needs', async () => {
+  it('keeps the labels and annotations of a Secret only if a mapping needs this Secret', async () => {
     await using server = await startWatchServer();
     server.next('list', json(200, list([item('app', '1', NOTED), item('other', '2', NOTED)])));
     await using cluster = await connectTo(server);

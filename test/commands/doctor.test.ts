@@ -140,7 +140,7 @@ describe('doctor', () => {
     await expectOthersWell(scene);
   });
 
-  it('`doctor` reports the key that it may not read (403 for that key)', async () => {
+  it('`doctor` reports the key that it is not allowed to read (403 for that key)', async () => {
     await using scene = await openScene();
     scene.server.deny(/data\/token/);
     expect(await scene.failures()).toEqual(['read store vault, key token: ACCESS_DENIED']);

@@ -46,7 +46,7 @@ describe('estimate of the store requests', () => {
     },
   );
 
-  it('before the first sweep, the estimate of store requests assumes the cheapest read strategy of store %s for %i keys', async () => {
+  it('the estimate of store requests uses the read strategy and the request count of the last sweep', async () => {
     const { config, wanted } = await open(mapping('aws', 100));
     const taken = () => [{ way: 'batch' as const, keys: 100, calls: 5 }];
     expect(expectedCalls(config, wanted, { taken })).toEqual([
@@ -54,7 +54,7 @@ describe('estimate of the store requests', () => {
     ]);
   });
 
-  it('the estimate of store requests uses the read strategy and the request count of the last sweep', async () => {
+  it('the estimate of store requests counts a key once for all targets that use it, at the shortest refresh interval', async () => {
     const { config, wanted } = await open(
       mapping('vault', 2, 'refresh: 1h,', 'namespaces: [a, b, c]') + mapping('vault', 1, 'refresh: 10m,'),
     );

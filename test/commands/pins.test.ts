@@ -45,7 +45,7 @@ const annotations = (world: World) => objectIn(metadata(world), 'annotations') ?
 const data = (world: World) => objectIn(world.cluster.raw(APPS_DB) ?? {}, 'data') ?? {};
 
 describe('a recreated key whose versions restart at 1', () => {
-  it('a rollback fails with VERSION_GONE if the key of the recorded version was recreated after the record', async () => {
+  it('a rollback fails with VERSION_GONE if the key of the recorded version was recreated after the record was written', async () => {
     const { world, changes } = await history(THREE);
     world.store.put('db', db('a Secret of another owner'), '1');
     await expect(rollBack(world, changes[0] ?? 0)).rejects.toMatchObject({ code: 'VERSION_GONE' });
@@ -97,7 +97,7 @@ describe('pinned data', () => {
     },
   );
 
-  it('pinned data stays if its source is removed under `onSourceMissing: %s`', async () => {
+  it('a rollback is refused as HELD if it would leave the target without keys', async () => {
     const { world, changes } = await history(THREE);
     await world.configure(DB_ONLY.replaceAll('key: db', 'key: token, optional: true'));
     world.store.put('token', '{}');

@@ -229,7 +229,7 @@ describe('a file with very many suspected credentials', () => {
     expect(scan(`${line} secretbridge:allow`).problems).toEqual([]);
   });
 
-  it('the credential scan reports problems that show none of the suspected credentials', () => {
+  it('the problems that the credential scan reports show none of the suspected credentials', () => {
     const hide = createRedactor(new Set(many));
     const about = { file: 'f', line: 1, column: 1, code: 'CONFIG_INVALID' } as const;
     for (const text of many) {

@@ -317,7 +317,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
         expect([status, result]).toMatchObject(['rejected', { reason: UNAVAILABLE }]);
     });
 
-    it('returns the latest write of a target that used a given source', async () => {
+    it('returns the latest write of a given target in which a given source was used', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       const from = (...keys: readonly string[]) =>
@@ -383,7 +383,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await running.unresolvedIntents(isOver)).toEqual([]);
     });
 
-    it('returns the intents of one request and one target that have no outcome, no matter which process recorded the intents', async () => {
+    it('returns the intents without an outcome for one request and one target, no matter which process recorded the intents', async () => {
       await using harness = await openHarness();
       const ended = await harness.open('a');
       const { requestId, namespace = '', secret = '' } = intent;
@@ -483,7 +483,7 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
       expect(await verify(store.storedRecords(1))).toMatchObject({ kind: 'intact', records: 11 });
     });
 
-    it('accepts a review of a record that precedes the review in the same batch, and ignores a review of itself or of a record that follows the review', async () => {
+    it('accepts a review whose record comes before the review in the same batch, and ignores a review whose record is the review itself or comes after the review', async () => {
       await using harness = await openHarness();
       await using store = await harness.open('a');
       await store.append([entry(), review(1, 'flagged'), review(2, 'reviewed'), review(5, 'reviewed')]);

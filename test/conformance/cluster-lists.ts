@@ -27,7 +27,7 @@ export function describeLists(name: string, open: () => Promise<ClusterHarness>)
       expect(await namesIn(h)).toEqual([]);
     });
 
-    it('returns listed Secrets that can be replaced, merged into and removed without a further read', async () => {
+    it('a listed Secret can be replaced, merged into and removed without a further read', async () => {
       await using h = await open();
       await h.cluster.create(app(h), manifest());
       await h.cluster.create(foreign(h), manifest());

@@ -146,7 +146,7 @@ export function describeMerge(open: () => Promise<ClusterHarness>): void {
     expect(await dataNow(h)).toEqual({ theirs: 'kept', ours: '1' });
   });
 
-  it('merges our keys although other writers changed their own keys after our read', async () => {
+  it('merges our keys even if other writers changed their own keys after our read', async () => {
     await using h = await open();
     await putForeign(h);
     await merge(h, { ours: '1' });

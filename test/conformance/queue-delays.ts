@@ -63,7 +63,7 @@ export function describeQueueDelays(name: string, openHarness: OpenHarness): voi
       ['before', [undefined, LATER_MS]],
       ['after', [LATER_MS, undefined]],
     ])(
-      'runs a subject again immediately after its run if, during the run, it was added without a delay %s it was added with a delay',
+      'runs a subject again immediately after its run if, during the run, one add had no delay and came %s an add with a delay',
       async (_, delays) => {
         await using harness = await openHarness();
         await using queue = await harness.open();

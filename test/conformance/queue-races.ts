@@ -46,8 +46,8 @@ export function describeQueueRaces(name: string, openHarness: OpenHarness): void
             starts.set(subject, now);
             await moment(random);
             running.delete(subject);
-            // Some runs add a delayed job for their own subject. A delay of 600 s does not end during the test. After
-            // such a delay, the next run starts only if another job is added.
+            // Some runs add a delayed job for their own subject. A delay of 600 s is longer than the test. If a run
+            // adds a job with this delay, the next run of the subject starts only if another job is added.
             const delayMs = [undefined, undefined, undefined, 3, 600_000][random(5)];
             if (delayMs !== undefined) await queue.add([job(subject)], { delayMs });
           });

@@ -43,7 +43,8 @@ function mappings(): string {
 }
 
 async function open(openChannel: OpenChannel) {
-  // The controller's loops use these timers. Without the fake clock, a busy machine would sweep more often.
+  // The loops of the controller use `setInterval`. With real timers, the test would take longer on a busy machine, and
+  // more sweeps would run.
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
   const world = await openWorld({ mappings: mappings() });
   const { clock, cluster, store } = world;

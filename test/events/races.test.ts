@@ -87,7 +87,7 @@ const webhook = postEvents(
     return { webhook: () => intake, eventGrid: () => undefined };
   },
   (key, sent) => {
-    // Trailing spaces make the bodies of events from one second different.
+    // The number of trailing spaces differs, so events in the same second have different bodies.
     const body = `{ "store": "${STORE}", "key": "${key}" }${' '.repeat(sent % 1_000)}`;
     const time = Math.floor(Date.now() / 1_000);
     const digest = createHmac('sha256', KEY).update(`${time}.${body}`).digest('hex');
@@ -125,7 +125,8 @@ const eventGrid = postEvents(
 );
 
 /**
- * Restores the slash in the keys of hints. Key Vault names cannot contain a slash, so the test stores them without it.
+ * Replaces `found-` by `found/` in the keys of hints. The test uses `found-`, because Key Vault names cannot contain a
+ * slash.
  */
 function withSlashes(take: SubmitHints): SubmitHints {
   return (hints, ...rest) =>

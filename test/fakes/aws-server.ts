@@ -68,7 +68,7 @@ export interface AwsServer extends AsyncDisposable {
   addGrant(grant: Grant): void;
   /** Returns the secret keys and session tokens of all credentials. */
   secrets(): readonly string[];
-  /** The web identity tokens that may assume a role. If undefined, any token may. */
+  /** The web identity tokens that may assume a role. If undefined, any token may assume a role. */
   webTokens: readonly string[] | undefined;
   /** The difference between the `Date` header and the real time, in milliseconds. */
   skewMs: number;

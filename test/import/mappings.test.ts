@@ -220,7 +220,7 @@ describe('an ExternalSecret', () => {
     expect(places(found.report('ExternalSecret', 'db'), 'lost')).toEqual(['spec.dataFrom[0].find.tags.env']);
   });
 
-  it('the user must check an ExternalSecret if its template only prints braces', async () => {
+  it('the user must check an ExternalSecret if its template prints `{{` and `}}` as text', async () => {
     const { report } = await imported(
       VAULT,
       external({ ...one, target: { template: { data: { k: 'a {{ `{{ .K }}` }}' } } } }),

@@ -230,7 +230,8 @@ async function loadOf(text: string): Promise<Config> {
 }
 
 /**
- * Like `findLeaks`, but faster. Each of these markers is equal to its core, so one search for each encoding is enough.
+ * Like `findLeaks`, but faster. Each of these markers is equal to its `core`, so a search for the `core` in each
+ * encoding is enough.
  */
 export function leaksIn(places: readonly Place[], markers: readonly Marker[]): readonly string[] {
   return places.flatMap(({ name: placeName, bytes }) => {

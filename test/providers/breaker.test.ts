@@ -185,7 +185,7 @@ describe('an open circuit breaker', () => {
     expect([states.at(-1), state()]).toEqual(['closed', 'closed']);
   });
 
-  it('opens again if three missing answers follow an answered probe, and then waits longer than before', async () => {
+  it('opens again if three calls without an answer follow an answered probe, and then waits longer than before', async () => {
     const { state, call, time, answer, probes } = await opened();
     answer(undefined);
     await time.advance(2_000);

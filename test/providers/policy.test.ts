@@ -288,7 +288,7 @@ describe('a throttled store', () => {
     expect(starts).toEqual([0, 500, 1_500, 3_500, 7_500]);
   });
 
-  it('pauses once for several throttled calls at the same time, for the longest delay that the store requests', async () => {
+  it('if the store throttles several calls at the same time, pauses calls once, for the longest delay that the store requests', async () => {
     const { throttle, delayOfNext } = guarded();
     await Promise.all([throttle(), throttle(2_000), throttle(1_000)]);
     expect(await delayOfNext()).toBe(2_000);

@@ -20,7 +20,7 @@ function readerWith(
     down?: readonly string[];
     answers?: (key: string) => ReadResult | undefined;
     batchSizeOf?: (store: string) => number;
-    /** The pending records of the first reads, in order. */
+    /** The pending records that `onRead` returns for the first reads, in order. */
     recordings?: readonly PendingRecord[];
   } = {},
 ) {
@@ -119,8 +119,8 @@ describe('a source reader', () => {
     const { open, time, read, reads, recordedKeys } = readerWith();
     const early = open();
     await read('a');
-    // The value was requested after `early` was opened, but not after the time that `since` gets. The value is
-    // therefore read again.
+    // The request for the value was sent after `early` was opened, but not after the time that is passed to `since`.
+    // The value is therefore read again.
     await early.since(time.now).read([at('a', 'a')]);
     expect(reads).toHaveLength(2);
     await early.since(time.now - 1).read([at('a', 'a')]);
@@ -151,7 +151,7 @@ describe('a source reader', () => {
     expect(reads).toEqual([['h'], ['h']]);
   });
 
-  it('fails callers immediately after a reference has hung twice in a row, but reads references that do not hang', async () => {
+  it('after a reference has hung twice in a row, fails reads of this reference without a request, and still reads other references', async () => {
     const hung: ReadResult = { kind: 'failed', error: new AppError('TIMEOUT') };
     let answer: ReadResult | undefined = hung;
     const { open, time, reads, release } = readerWith({

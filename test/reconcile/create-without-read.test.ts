@@ -58,7 +58,7 @@ describe('reconcile after a list of Secrets without the target', () => {
     expect(calls).toEqual(['read']);
   });
 
-  it('a run reads a target that is not in the list of Secrets if the plan is anything but a creation', async () => {
+  it('if the plan is anything but a creation, a run reads the target even if the list of Secrets lacks the target', async () => {
     const world = await openDb();
     world.store.fail('db', new AppError('STORE_UNAVAILABLE'));
     const { outcome, calls } = await run(world, yes);

@@ -220,7 +220,7 @@ describe('late deletion, carried out by the API server after the request timed o
     expect(given).toBe(1);
   });
 
-  it('a deletion that may still happen blocks other deletions while the cluster is unavailable, because it counts toward the limit', async () => {
+  it('a deletion that may still happen counts toward the limit, so it blocks other deletions while the cluster is unavailable', async () => {
     const policies = 'onMappingRemoved: delete';
     const names = Array.from({ length: 60 }, (_, number) => `t${number}`);
     const world = await synced(names, policies);

@@ -186,7 +186,7 @@ describe('replacement of a foreign Secret that contained merged keys', () => {
     expect(world.story()).toContain('update outcome db ok');
   });
 
-  it('the replacement of a foreign Secret is not drift if a mapping owns the new Secret, and the merge is refused', async () => {
+  it('the replacement of a foreign Secret by a Secret of a mapping is not drift, and the merge is refused', async () => {
     const world = await openWorld({ mappings: MERGE.replace(', mode: merge', '') });
     await run(world);
     const before = world.cluster.raw(APPS_DB);
@@ -297,7 +297,7 @@ describe('manual deletion', () => {
 });
 
 describe('two writers of one target', () => {
-  it('two writers make their target contested if more than five repairs occur in ten minutes, even across processes', async () => {
+  it('two writers make their target contested if more than five repairs occur in ten minutes, even if several processes make the repairs', async () => {
     const { world } = await openInStep();
     const contested = async () => {
       await using process = await world.start();

@@ -127,7 +127,7 @@ describe('ending merges', () => {
   const left = (world: World) =>
     NAMES.filter((name) => Object.hasOwn(dataOf(world, secretOf(name)) ?? {}, 'KEY'));
 
-  it("the end of a merge can be released, and counts toward the brake's limit like a deletion, even if the merges end one at a time", async () => {
+  it("if merges end one at a time, the end of each merge counts toward the brake's limit like a deletion, and can be released", async () => {
     const world = await open(all(NAMES), NAMES.map(secretOf));
     for (const count of [1, 2, 3, 4]) {
       await world.configure(OWN + all(NAMES.slice(count)));
@@ -159,7 +159,7 @@ describe('ending merges', () => {
   });
 });
 
-it('the brake counts a change that would leave a target without keys, even if another mapping is synced', async () => {
+it('the brake counts a change that would leave a target without keys, even in a sync of another mapping', async () => {
   const mappings = (source: string) => `${OWN}
   - name: empty
     target: { namespace: apps }

@@ -175,7 +175,7 @@ function check(cycle: {
   if (after.data === undefined) {
     if (before.data === undefined) return;
     counts.deleted += 1;
-    // The target stays unchanged if any of its sources fails.
+    // A target is deleted only if the policy allows the deletion and the absence of every source is proved.
     expect(given.policy).toBe('delete');
     expect(KEYS.every((name) => isProven(model, name))).toBe(true);
     return;

@@ -96,7 +96,7 @@ function lateBy(scheduler: fc.Scheduler): (audit: AuditStore) => AuditStore {
 }
 
 describe('read de-duplication', () => {
-  it('read de-duplication adds the same records as a query before each read would, even if other processes write to the audit log', async () => {
+  it('read de-duplication adds the same records as a process that queries the audit log before each read, even if other processes write to the log', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.tuple(reading, fc.integer({ min: 1, max: 4 }))), async (all) => {
         const remembering = openReplicas(true);
@@ -177,7 +177,7 @@ describe('read de-duplication', () => {
     expect(queryCount).toBe(before + 1);
   });
 
-  it('read de-duplication ignores the result of a query if another process has written meanwhile', async () => {
+  it('read de-duplication ignores the result of a query if another process wrote to the audit log after the query', async () => {
     let mark = 1;
     const readings = createReadDeduplication(async () => mark);
     const db = { store: 's', ref: { key: 'db' } };

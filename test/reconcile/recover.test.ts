@@ -8,7 +8,7 @@ import { APPS_DB, base64, DB_ONLY, openDb, openWorld, syncOnly, type World } fro
 
 const dead = new AppError('AUDIT_UNAVAILABLE');
 
-/** Drops the outcome record and all later records, although the write itself succeeds. */
+/** The write itself succeeds, but its outcome record and all records after it are dropped. */
 const afterTheWrite = ({ call, phase, args }: Step) => {
   const [entry] = call === 'audit.append' ? (args[0] as { phase?: string }[]) : [];
   if (phase === 'before' && entry?.phase === 'outcome') throw dead;

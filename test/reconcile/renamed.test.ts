@@ -130,7 +130,7 @@ describe('old target after a change of the mapping name', () => {
     ['every source', 'dataFrom: [ { store: vault, key: one } ]'],
     ['the keys of a search', "dataFrom: [ { store: vault, find: { path: '' } } ]"],
   ])(
-    'the old target of a renamed mapping is kept while its store fails if the new mapping reads %s',
+    'while its store fails, the old target of a renamed mapping is kept if the new mapping reads %s',
     async (_, data) => {
       const world = await synced(NAMES, 'onMappingRemoved: delete');
       await world.configure(others + uno(data));

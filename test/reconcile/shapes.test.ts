@@ -244,7 +244,7 @@ describe('immutable target', () => {
     expect(await world.chain()).toMatchObject({ kind: 'intact' });
   });
 
-  it('an immutable target keeps foreign labels and annotations in every recreation, and loses those that its mapping no longer has', async () => {
+  it('in every recreation, an immutable target keeps foreign labels and annotations, and loses the labels and annotations that its mapping no longer sets', async () => {
     const labelled = (original: Mapping, labels: Readonly<Record<string, string>>): Mapping => ({
       ...original,
       target: { ...original.target, labels },

@@ -216,7 +216,7 @@ describe('content change', () => {
     wait(fixture, WINDOW_MS);
     await fixture.restart();
     expect(fixture.rollouts()).toHaveLength(1);
-    // The outcome reports `rolled: 0`, although the first rollout is still running.
+    // The outcome reports `rolled: 0`, because the second change needed no rollout.
     expect(fixture.restartLog().slice(-1)).toEqual(['outcome db Deployment/web ok {"rolled":0}']);
   });
 

@@ -315,7 +315,7 @@ describe('held proposals', () => {
     expect([isThere(world, 't0'), isThere(world, 't1')]).toEqual([false, true]);
   });
 
-  it('deletions that a prune held are loaded after a restart, although no run proposes them', async () => {
+  it('deletions that a prune held are loaded after a restart, even if no run proposes them', async () => {
     const kept = targets(NAMES).replaceAll('onMappingRemoved: delete', 'onMappingRemoved: keep');
     const world = await openWorld({ mappings: kept });
     for (const name of NAMES) world.store.put(name, name);
@@ -326,7 +326,7 @@ describe('held proposals', () => {
     await using serving = await serve(world);
     await seconds(world, 5);
     await waitUntil(async () => expect(await heldIn(serving.service)).toEqual(['t3', 't4']));
-    // They are still held after the hourly orphan check.
+    // The deletions are still held after the hourly orphan check.
     await world.clock.advance(2 * 3_600_000);
     await waitUntil(async () => expect(await heldIn(serving.service)).toEqual(['t3', 't4']));
     const [t3] = serving.service.held();
@@ -662,7 +662,7 @@ describe('held targets that somebody deletes', () => {
     data: { T: { store: vault, key: ${value} } }`,
     ).join('');
 
-  it('if somebody deletes held targets, they are created again within seconds, like any deleted target', async () => {
+  it('held targets that somebody deletes are created again within seconds, like any deleted target', async () => {
     const world = await openWorld({ mappings: immutable('token') });
     await world.sync();
     world.store.put('other', 'new');
@@ -676,7 +676,7 @@ describe('held targets that somebody deletes', () => {
     await waitUntil(async () => expect(await heldIn(serving.service)).toEqual(['t0', 't2', 't3', 't4']));
   });
 
-  it('if somebody deletes held targets, they fail because their source is missing, and are no longer held', async () => {
+  it('held targets that somebody deletes are no longer held, and fail because their source is missing', async () => {
     const mappings = targets(NAMES).replaceAll('target:', 'refresh: 12h\n    target:');
     const world = await openWorld({ mappings, more: 'absence: { readings: 2, over: 1s }' });
     for (const name of NAMES) world.store.put(name, name);

@@ -14,7 +14,7 @@ function open() {
   return { queue, clock, orders, added: () => queue.jobs.map(({ job }) => job) };
 }
 
-it('an order is queued again each time its target has run for another request, until the order has a result', async () => {
+it('the order to sync a target is queued again each time the target has run for another request, until the order has a result', async () => {
   const { orders, added } = open();
   await orders.place(APPS_DB, 'asked');
   orders.noteRun(APPS_DB, 'another');
@@ -25,7 +25,7 @@ it('an order is queued again each time its target has run for another request, u
   expect(added()).toHaveLength(2);
 });
 
-it('an order is forgotten if the queue refuses it, or after ten minutes', async () => {
+it('the order to sync a target is forgotten if the queue refuses the order, or after ten minutes', async () => {
   const { queue, clock, orders, added } = open();
   queue.failure = queueAway();
   await expect(orders.place(APPS_DB, 'asked')).rejects.toMatchObject({ code: 'QUEUE_UNAVAILABLE' });

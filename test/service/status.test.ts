@@ -142,7 +142,7 @@ describe('the status of a target', () => {
     expect(setup.statuses()[0]).toMatchObject({ state: 'synced', staleSeconds: 0 });
   });
 
-  it('the last success of a target is the time of the source whose check is the oldest', () => {
+  it('if the sources of a target were checked at different times, the last success of the target is the earliest of these times', () => {
     const two = wanted({ data: { A: source({ key: 'a' }), B: source({ key: 'b', store: 'other' }) } });
     const setup = open([two]);
     setup.states.setMeta(meta(two));

@@ -172,7 +172,7 @@ describe('sweep schedule', () => {
     expect(named().map((name) => name.replace(/ .*/, ''))).toEqual([late]);
   });
 
-  it('the sweep schedule queues a sweep soon after the recovery if it was due during a Redis outage of 5 s', async () => {
+  it('if a sweep becomes due during a Redis outage of 5 s, the sweep schedule queues the sweep soon after Redis recovers', async () => {
     const DAY = 86_400_000;
     const clock = createClock();
     const queue = createFakeQueue();

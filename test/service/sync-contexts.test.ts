@@ -3,7 +3,8 @@ import { createSyncContexts, MAX_CONTEXT_AGE_MS } from '../../src/service/runs/s
 import { createClock, START, settled } from './sample.ts';
 
 /**
- * Creates contexts that are numbered in the order of their opening. `since` is the time since which a context reads.
+ * Numbers the contexts in the order in which they are opened. A context reuses only values that were requested after
+ * `since`.
  */
 function open() {
   const clock = createClock();

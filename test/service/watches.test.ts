@@ -146,7 +146,7 @@ describe('watches', () => {
     expect(taken()).toEqual(['gone apps/a', 'gone apps/b', 'listed apps']);
   });
 
-  it('watches report their first lists together, because work must start with all missing targets', () => {
+  it('watches report their first lists together, so that the targets of one mapping run consecutively', () => {
     const { watches, opened, taken, timers } = open();
     watches.follow([A, OTHER]);
     opened[1]?.handlers.listed([]);
@@ -311,7 +311,7 @@ describe('watches', () => {
     expect([scopes(), namespaces.length]).toEqual([[], 1]);
   });
 
-  it('a watch counts as stalled after too long without events', () => {
+  it('a watch counts as stalled if it receives no events for too long', () => {
     const { watches, clock, loops } = open();
     watches.follow([A]);
     clock.time += (loops.states()[0]?.deadlineMs ?? 0) + 1;

@@ -91,7 +91,7 @@ export function startPinning(
   };
 }
 
-/** An unpin can take effect although its answer is lost. A repeated unpin then fails with NOT_PINNED. */
+/** An unpin can take effect even if its answer is lost. A repeated unpin then fails with NOT_PINNED. */
 export function isUnpinned({ status, body }: Answer): boolean {
   return status === 200 || (body as { readonly code?: string }).code === 'NOT_PINNED';
 }

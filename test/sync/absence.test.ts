@@ -235,7 +235,7 @@ describe('several Azure objects that share a name', () => {
     expect(plan(standing(same, 'V', [explicit])).kind).toBe('fail');
   });
 
-  it('a plan fails if a required Azure object never existed, although another object with the same name was written', () => {
+  it('a plan fails if a required Azure object never existed, even if another object with the same name was written', () => {
     const required = { ...KEY, optional: false };
     const removingMapping = mapping({ data: { V: SECRET, J: required }, onSourceMissing: 'removeKeys' });
     const result = plan({ ...standing(removingMapping, 'V', [required]), isProvenAbsent: () => true });

@@ -250,7 +250,7 @@ describe('a foreign Secret', () => {
     expect(actions(result)).toEqual({ a: 'keep', old: 'remove' });
   });
 
-  it('a plan adopts a foreign Secret with an owner reference only with adoptAndDropOwner', () => {
+  it('a plan refuses to adopt a foreign Secret with an owner reference unless the mapping has `onConflict: adoptAndDropOwner`', () => {
     const controlled = { ...foreign, controlled: true };
     expect(plan({ ...input, mapping: mapping({ onConflict: 'adopt' }), live: controlled })).toMatchObject({
       kind: 'refuse',

@@ -37,7 +37,7 @@ describe('delay until the next run', () => {
         expect(next({ kind, code: 'HELD' }, { failures: 1, refreshMs: refresh, chance: 0 })).toBe(1_000);
   });
 
-  it('the delay until the next run is computed from one second if the refresh interval is shorter', () => {
+  it('for a refresh interval below one second, the delay until the next run is the same as for an interval of one second', () => {
     const given = { failures: 9, refreshMs: 1, chance: 0.5 };
     expect(next({ kind: 'failed', code: 'STORE_UNAVAILABLE' }, given)).toBe(500);
   });

@@ -33,7 +33,7 @@ describe('a registered credential', () => {
   });
 
   it.each(['u:', 'us:', 'user:'])(
-    'a registered credential is hidden in base64 of basic authentication after %s',
+    'a registered credential is hidden in a basic authentication header whose decoded text starts with %s',
     (user) => {
       const header = Buffer.from(`${user}${SECRET}`).toString('base64');
       const shown = scrub(`Basic ${header}`, SECRET);

@@ -1,7 +1,10 @@
 import { parseAny } from '../../core/json.ts';
 import { canonical, type Head } from '../chain.ts';
 
-/** A signed copy of the head of the chain, kept outside the store. It proves that the chain reached this record. */
+/**
+ * A signed copy of the head of the chain, kept outside the store. It proves that the chain contained the record at this
+ * head.
+ */
 export interface Checkpoint extends Head {
   /** In RFC 3339 format. */
   readonly time: string;

@@ -240,8 +240,8 @@ class SigningCheckpointer implements Checkpointer {
     const [record] = await audit.append([entry]);
     if (record === undefined) throw new AppError('INTERNAL', { detail: 'nothing was appended' });
     const { sequence, hash } = record;
-    // The highest sequence that a trusted checkpoint proves or accepts as lost. Includes checkpoints that accepted an
-    // earlier loss, because they prove records that may be lost too.
+    // The highest sequence of a record that a trusted checkpoint proves, or whose loss it accepts. Checkpoints that
+    // accepted an earlier loss are included: they also prove records, and these records may be lost now.
     const accepts = trusted.reduce(
       (highest, checkpoint) => Math.max(highest, checkpoint.sequence, checkpoint.accepts ?? 0),
       sequence,

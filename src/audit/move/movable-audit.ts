@@ -11,8 +11,8 @@ export interface MovableAudit extends AuditStore {
   /** Stores retained copies from another store. */
   importRetained(records: Iterable<StoredRetainedRecord>): Promise<void>;
   /**
-   * Returns the address of the store that is being moved into this one, or undefined if no move is unfinished. During
-   * such a move, `append` fails.
+   * Returns the address of the store whose move into this one is not finished. Returns undefined if there is no such
+   * move. During a move, `append` fails.
    */
   moveSource(): Promise<string | undefined>;
   setMoveSource(what: string | undefined): Promise<void>;

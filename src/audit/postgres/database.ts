@@ -30,7 +30,7 @@ export function numbered(text: string): string {
 }
 
 export function queryOf(session: Session, timeoutMs?: number): Query {
-  // The type of the query describes its rows.
+  // The type parameter of the query declares the type of its rows.
   return async <Row>({ text, values }: Sql<Row>) =>
     (await session.query(numbered(text), values, timeoutMs)) as readonly Row[];
 }
@@ -79,7 +79,7 @@ interface OpenIntent extends RecordText {
   readonly left_behind: boolean;
 }
 
-/** Selects those of the lock keys in $1 that any connection holds. */
+/** Selects, from the lock keys in `$1`, the keys whose lock any connection holds. */
 const HELD_KEYS = `
   select key::text from unnest($1::bigint[]) as key where exists (
     select from pg_locks where locktype = 'advisory' and granted and objsubid = 1

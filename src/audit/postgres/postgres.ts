@@ -141,7 +141,7 @@ function createDatabase(
   return {
     dialect: postgresDialect,
     query: (query) => read((session) => queryOf(session, READ_MS)(query)),
-    // The type of the query describes its row.
+    // The type parameter of the query declares the type of its row.
     queryOne: async <Row>(query: Sql<Row>) => (await queryBatched(query)) as Row | undefined,
     snapshot: (work) =>
       read(async (session) => {

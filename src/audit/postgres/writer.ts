@@ -68,7 +68,7 @@ class WriteConnection {
     const session = await openSession(this.#connector);
     try {
       await createTables(session);
-      // Take the lock as a shared lock. An older connection of this process may still hold it, because the server may
+      // Take the lock as a shared lock. An older connection of this process may still hold it, because the server might
       // not have closed that connection yet.
       await session.query('select pg_advisory_lock_shared($1)', [replicaKey(this.#replica)]);
     } catch (error) {

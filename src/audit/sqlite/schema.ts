@@ -14,10 +14,10 @@ const RUN_SIZE = 1024;
 const prefixOf = (text: string): string => `substr(${text}, 10, 8)`;
 
 /**
- * Fingerprints are random, so inserts into one common index would be spread over the whole index. Instead, each run of
- * 1024 records has its own part of the index, and this part is small. A query searches all parts. Measured with
- * 1,000,000 records: an append takes 88 µs of CPU for each record, and would take 172 µs with one common index. This
- * index takes 50 MB, and a common one would take 208 MB.
+ * Fingerprints are random, so inserts into one common index would be spread over the whole index. Instead, each group
+ * of 1024 consecutive records has its own part of the index, and this part is small. A query searches all parts.
+ * Measured with 1,000,000 records: an append takes 88 µs of CPU for each record, and would take 172 µs with one common
+ * index. This index takes 50 MB, and a common one would take 208 MB.
  */
 const FINGERPRINT_INDEX = `sequence / ${RUN_SIZE}, ${prefixOf('fingerprint')}`;
 

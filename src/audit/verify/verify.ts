@@ -78,7 +78,7 @@ export interface Evidence {
 
 export interface VerifyInput {
   readonly records: AsyncIterable<StoredRecord> | Iterable<StoredRecord>;
-  /** The record before the first record. */
+  /** The record before the first one in `records`. */
   readonly base: Head;
   /** The last record according to a separate table. */
   readonly head?: Head | undefined;
@@ -113,7 +113,7 @@ export interface VerifyReport {
   readonly sealed?: { readonly sequence: number; readonly time: string };
   /** Whether checkpoints prove that retention pruned the records before `from`. Absent if none were pruned. */
   readonly cutProved?: boolean;
-  /** The number of checkpoints that prove lost records and whose loss a person accepted. */
+  /** The number of checkpoints that prove lost records. A person has accepted the loss of these records. */
   readonly accepted: number;
   /** The number of checkpoints for which no public key is available. */
   readonly unchecked: number;
@@ -201,7 +201,7 @@ interface ClassifiedCheckpoints {
   readonly trusted: readonly Checkpoint[];
   /** Trusted checkpoints that agree with the chain. */
   readonly agreeing: readonly Checkpoint[];
-  /** Trusted checkpoints that disagree with the chain, but whose loss a person accepted. */
+  /** Trusted checkpoints that prove lost records. A person has accepted the loss of these records. */
   readonly accepted: readonly Checkpoint[];
 }
 

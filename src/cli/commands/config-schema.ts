@@ -41,7 +41,7 @@ export async function configSchemaCommand(
 /**
  * Checks whether the JSON Schema may be written to this path, and returns a function that writes it. Overwrites only an
  * existing schema of secretbridge, of any version.
- * @throws UsageError if it may not be written
+ * @throws UsageError if writing to this path is not allowed
  */
 export async function prepareSchema(path: string, shown: string): Promise<() => Promise<void>> {
   const { configurationSchema } = await import('../../config/schema.ts');

@@ -108,7 +108,7 @@ function impersonationOf(raw: JsonObject): NonNullable<User['impersonation']> {
   return headers.map(([header, value]) => [header, Buffer.from(value, 'utf8').toString('latin1')] as const);
 }
 
-/** Percent-encodes characters that a header name may not contain, and `%` itself. */
+/** Percent-encodes characters that a header name must not contain, and `%` itself. */
 function escapedForHeader(key: string): string {
   return [...Buffer.from(key, 'utf8')]
     .map((byte) => {

@@ -32,7 +32,7 @@ interface MappingUse {
   readonly namespaces: readonly (string | undefined)[];
 }
 
-/** A source, and the reason if the mapping may not read it. */
+/** A source, and the reason if the mapping is not allowed to read it. */
 interface SourceUse {
   readonly source: Source;
   readonly refusal: AppError | undefined;
@@ -135,8 +135,8 @@ function mappingUsesOf(
 type Who = { readonly mapping: string; readonly namespace: string | undefined };
 
 /**
- * Returns the reason why a mapping may not use a source in one of its namespaces. If the mapping has no namespace,
- * checks only the rules that apply to every namespace.
+ * Returns the reason why a mapping is not allowed to use a source in one of its namespaces. If the mapping has no
+ * namespace, checks only the rules that apply to every namespace.
  */
 function refusalOf(
   { mapping, namespaces }: MappingUse,

@@ -12,7 +12,7 @@ import { createJsonCache, describeSource, membersOf, pickValue } from '../../syn
 export interface ExplainedSource {
   /** If a search failed, `key` is the path of the search. */
   readonly source: Source;
-  /** `unread`: the mapping may not read one of its sources, so no source is read. */
+  /** `unread`: the mapping is not allowed to read one of its sources, so no source is read. */
   readonly state: 'found' | 'absent' | 'failed' | 'unread';
   readonly version?: string;
   readonly error?: AppError;
@@ -51,9 +51,9 @@ export async function explainSources(
 }
 
 /**
- * Returns the sources of a target that may not read all of them, with an error for each denied source. If all named
- * sources and search paths are allowed, the denied source must be a key that a search finds, so run the searches. In
- * all other cases, the searches do not run.
+ * Returns the sources of a target that is not allowed to read all of them, with an error for each denied source. If all
+ * named sources and search paths are allowed, the denied source must be a key that a search finds, so run the searches.
+ * In all other cases, the searches do not run.
  */
 async function unreadSources(
   target: DecidedTarget,

@@ -15,8 +15,8 @@ import {
 } from './fields.ts';
 
 /**
- * Lets the checks that involve several fields run even if one field is invalid, so that all problems are reported
- * together.
+ * Tells zod to check the relations between several fields even if one field is invalid, so that all problems are
+ * reported together.
  */
 function evenIfInvalid({ value }: z.core.ParsePayload): boolean {
   return isObject(value);

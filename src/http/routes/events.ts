@@ -112,7 +112,7 @@ function reportRefusals(scope: FastifyInstance, deps: RouteDeps): void {
   scope.setErrorHandler((thrown, request, reply) => {
     const { status, error } = toHttpError(thrown);
     if (REQUEST_ERRORS.includes(error.code)) sendError(request, reply, thrown);
-    // Omit the details: the sender may not be authenticated, and the subject of the error may be the path of a key
+    // Omit the details: the sender might not be authenticated, and the subject of the error may be the path of a key
     // file.
     else sendError(request, reply, withoutDetails(error), status === 500 ? 500 : 503);
   });

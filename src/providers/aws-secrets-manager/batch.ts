@@ -16,8 +16,8 @@ export const BATCH_SIZE = 20;
 export interface BatchState {
   isUsable: boolean;
   /**
-   * Whether a single request must read this key. This is the case if a batch request for the key was denied, and a
-   * single request then succeeded.
+   * Whether this key needs a request of its own. This is the case if a batch request for the key was denied, and a
+   * request for this key alone then succeeded.
    */
   isReadSingly(key: string): boolean;
   readSingly(key: string): void;
@@ -25,7 +25,7 @@ export interface BatchState {
 
 /** Batches are tried again after this time, because the permission for them may have been granted. */
 const RECHECK_MS = 3_600_000;
-/** The maximum number of keys to remember as readable by single requests only. */
+/** The maximum number of remembered keys that need a request of their own. */
 const MAX_SINGLE_KEYS = 10_000;
 
 export function createBatchState(clock: Clock): BatchState {

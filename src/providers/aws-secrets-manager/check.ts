@@ -7,8 +7,8 @@ import { listPages } from './list.ts';
 import type { Store } from './read.ts';
 
 /**
- * The name of a secret that does not exist. AWS responds that the secret does not exist, or that we may not know
- * whether it does.
+ * The name of a secret that does not exist. AWS responds that the secret does not exist, or that we are not allowed to
+ * know whether it exists.
  */
 const MISSING_SECRET = 'secretbridge/check/none';
 

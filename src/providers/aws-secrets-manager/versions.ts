@@ -120,7 +120,7 @@ async function listVersions(
   let page = 0;
   const collect = async (): Promise<'whole' | 'left'> => {
     for await (const list of listPages(store.session, prefixes, signal)) {
-      // Keep only the needed entries, because the list of a large account may not fit in memory.
+      // Keep only the needed entries, because the list of a large account might not fit in memory.
       for (const entry of list) {
         const { Name = '', ARN = '' } = entry;
         if (names.has(Name) || uniqueKeys.has(ARN))

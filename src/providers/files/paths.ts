@@ -25,7 +25,7 @@ function invalid(detail: string): AppError {
 
 /**
  * Returns the resolved path of the store's folder. A missing folder is an error and not an empty store, because its
- * volume may not be mounted.
+ * volume might not be mounted.
  * @throws AppError STORE_UNAVAILABLE, ACCESS_DENIED
  */
 export async function realRoot(path: string): Promise<string> {

@@ -55,7 +55,7 @@ export async function reach(client: VaultClient, signal: AbortSignal | undefined
   return answer;
 }
 
-/** Logs in, and proves the login with the mount query, because some tokens may not look themselves up. */
+/** Logs in, and proves the login with the mount query, because some tokens are not allowed to look themselves up. */
 async function logIn(store: Store, signal: AbortSignal | undefined): Promise<void> {
   await store.session.ensure(signal);
   const error = await failureOf(() => store.confirmMount(signal));

@@ -106,8 +106,8 @@ export async function revoke(client: VaultClient, token: SecretValue): Promise<v
 }
 
 /**
- * Whether the response of `lookup-self` does not tell if the token is valid. 403 means that the token is invalid or may
- * not look itself up. 404 and 405 mean that a proxy blocks this path.
+ * Whether the response of `lookup-self` does not tell if the token is valid. 403 means that the token is invalid or is
+ * not allowed to look itself up. 404 and 405 mean that a proxy blocks this path.
  */
 export function isInconclusive(answer: Answer): boolean {
   const isHidden = (answer.status === 404 || answer.status === 405) && !isNamespaceMissing(answer);

@@ -251,7 +251,7 @@ class VaultSession implements Session {
     // No use is left, so the token is no longer valid. A running request may have taken the last use.
     if (!takeUse(lease)) return false;
     let answer = await lookUp(this.#client, token, signal).finally(() => endUse(lease, true));
-    // A token without the `default` policy may not look itself up, so prove with another command that it is valid.
+    // A token without the `default` policy cannot look itself up, so prove with another command that it is valid.
     // Otherwise each denied key would cause a new login and leave an unused token on the server.
     if (isInconclusive(answer))
       answer = await this.#client.call(this.#proof, { token, signal, operation: 'describe' });

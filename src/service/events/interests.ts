@@ -26,9 +26,9 @@ const MAX_NAMES = 16;
 export class Interests {
   readonly #namesOf: (store: string, key: string) => readonly string[];
   readonly #byId = new Map<string, Interest & { readonly targets: TargetId[] }>();
-  /** Ids of keys by store and name. */
+  /** The ids of the keys, keyed by store and name. */
   readonly #keys = new Map<string, Set<string>>();
-  /** Searches by store, folder and id. */
+  /** The searches, keyed by store, folder and id. */
   readonly #searches = new Map<string, Map<string, Map<string, Search>>>();
 
   /** @param namesOf All names that an event may use for a store's key. */

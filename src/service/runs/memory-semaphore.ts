@@ -17,7 +17,7 @@ export interface MemoryLease extends Disposable {
  * dozen times while it is written: as text, as base64, in the request and in the response.
  */
 const LIMIT_BYTES = 4 * 2 ** 20;
-/** Runs up to this size neither wait nor count. Almost all targets are smaller. */
+/** A run up to this size neither waits nor counts. Almost all targets are smaller. */
 const FREE_BYTES = 64 * 2 ** 10;
 
 export interface MemorySemaphoreDeps {
@@ -29,7 +29,7 @@ export interface MemorySemaphoreDeps {
   readonly onAcquired?: ((bytes: number) => void) | undefined;
 }
 
-/** Runs acquire memory in the order of their requests. A run larger than the limit runs alone. */
+/** The runs acquire memory in the order of their requests. A run larger than the limit runs alone. */
 export function createMemorySemaphore({
   limitBytes = LIMIT_BYTES,
   freeBytes = FREE_BYTES,

@@ -12,7 +12,7 @@ export interface Run {
   readonly before: TargetState | undefined;
   /** Milliseconds since 1970. */
   readonly startedAt: number;
-  /** Start of the run by the steady clock. */
+  /** Start of the run, according to the steady clock. */
   readonly freshAt: number;
 }
 

@@ -1,7 +1,7 @@
 import type { Fingerprint } from '../../core/fingerprint.ts';
 import type { Finding } from './findings.ts';
 
-/** The last check of a reference. Times without a comment are by the steady clock of this process. */
+/** The last check of a reference. Times without a comment come from the steady clock of this process. */
 export interface SourceCheck {
   readonly finding: Finding;
   readonly checkedAt: number;

@@ -72,7 +72,7 @@ export function createSweep({ snapshot, states, sources, resync, clock, ...deps 
     }
   };
 
-  /** Notes that the sweep has reached these targets, whose changes only a run can notice. */
+  /** Notes that the sweep has reached these targets. Only a run can notice changes of their sources. */
   const noteFullRuns = (store: string, fullRuns: Shard['fullRuns']): void => {
     for (const { mapping, id } of fullRuns) {
       const run = states.get(mapping.name, id);

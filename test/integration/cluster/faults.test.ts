@@ -164,7 +164,7 @@ describe('a request to a real API server', () => {
     expect(await h.cluster.checkAccess({ namespace, verb: 'delete', secret: 'other' })).toBe(false);
   });
 
-  it('a replace fails with CLUSTER_FORBIDDEN if the account may only read the Secret', async () => {
+  it('a replace fails with CLUSTER_FORBIDDEN if the account is only allowed to read the Secret', async () => {
     await using h = await openReal();
     await h.cluster.create(app(h), manifest());
     const rules = [{ apiGroups: [''], resources: ['secrets'], verbs: ['get'] }];

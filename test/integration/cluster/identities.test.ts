@@ -68,7 +68,7 @@ describe('Kubernetes identities (with only the rights that rbac prints)', () => 
     await admin()('DELETE', `${RBAC}/clusterroles/${name}`);
   });
 
-  it('a check of a token fails with CLUSTER_FORBIDDEN if the bridge may not create token reviews', async () => {
+  it('a check of a token fails with CLUSTER_FORBIDDEN if the bridge is not allowed to create token reviews', async () => {
     await using h = await openReal();
     const review = identitiesOf(h).review(SecretValue.fromText('a-token'), 'secretbridge');
     await expect(review).rejects.toMatchObject({ code: 'CLUSTER_FORBIDDEN' });

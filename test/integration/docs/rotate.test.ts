@@ -80,7 +80,7 @@ mappings:
       try {
         await client.connect();
       } catch (error) {
-        // 28P01 means a wrong password. 28000 means a role that may not log in.
+        // 28P01 means a wrong password. 28000 means a role that is not allowed to log in.
         if (error instanceof Error && 'code' in error && /^28(P01|000)$/.test(String(error.code)))
           return false;
         throw error;

@@ -92,7 +92,7 @@ it('rejects an invalid token, and a token for another audience', async () => {
     expect((await setup.bench.get('/api/v1/status', token)).status).toBe(401);
 });
 
-it('answers 503 instead of 401 if the bridge may not review tokens', async () => {
+it('answers 503 instead of 401 if the bridge is not allowed to review tokens', async () => {
   await using real = await openReal();
   const { identities } = real.cluster;
   if (identities === undefined) throw new Error('a real cluster has identities');

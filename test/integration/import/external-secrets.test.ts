@@ -217,7 +217,7 @@ audit: { store: { kind: sqlite, path: ./state/audit.db } }
 }
 
 describe('an import with limited rights', () => {
-  it('imports the objects that the account may list, and reports the objects that it may not list', async () => {
+  it('imports the objects that the account is allowed to list, and reports the objects that it is not allowed to list', async () => {
     await using cluster = await openExternalSecretsCluster();
     const { account } = cluster;
     await cluster.allowList(account.namespace);

@@ -131,8 +131,8 @@ describe('a service', () => {
     const { world, served } = scene;
     await within(10_000, () => expectValue(world, 'app', 'first'));
     const { metadata, data } = (await world.secret('app')) ?? {};
-    // The suspended service misses the deletion. When the service continues, it receives the deletion and the creation
-    // as one change.
+    // While the service is suspended, it receives no events. When it continues, it receives the deletion and the
+    // creation as one change.
     served.kill('SIGSTOP');
     await world.remove('app');
     const { labels, annotations } = metadata ?? {};

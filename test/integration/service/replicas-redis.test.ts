@@ -11,7 +11,7 @@ import { openWorld, type World, type WorldOptions } from './world.ts';
 const open = (redisUrl: string, options: Partial<WorldOptions> = {}): Promise<World> =>
   openWorld({ config: manyMappings(1), scope: 'namespace', redisUrl, postgres: true, ...options });
 
-/** Adds mappings. When `middle` Secrets exist, calls `interrupt`. */
+/** Adds mappings. Calls `interrupt` when the number of Secrets reaches `middle`. */
 async function interruptSync(world: World, count: number, middle: number, interrupt: () => Promise<void>) {
   await using witness = await watchSecrets(kubernetes(), world.ns('apps'));
   const reached = Promise.withResolvers<void>();

@@ -107,7 +107,7 @@ describe('rollback with the running service', () => {
       await one.finish();
       expect((await served.target('db'))?.state).toBe('synced');
 
-      // Someone forges a pin annotation. The service removes the annotation, which has no effect.
+      // Somebody forges a pin annotation. The annotation has no effect, and the service removes it.
       await world.patch('db', { metadata: { annotations: { 'secretbridge.dev/pin': `${second}` } } });
       await within(10_000, async () => expect(await pinOf(world)).toBeUndefined());
       expect((await served.target('db'))?.state).toBe('synced');

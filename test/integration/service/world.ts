@@ -292,7 +292,10 @@ interface AuditEvent {
   readonly responseStatus?: { readonly code: number };
 }
 
-/** Reads the audit log of the API server. Just after an answer to a request, the log may not contain the request yet. */
+/**
+ * Reads the audit log of the API server. Just after an answer to a request, the request may still be missing in the
+ * log.
+ */
 async function writesBy(user: string, resource: string): Promise<readonly string[]> {
   const { auditLogPath } = kubernetes();
   if (auditLogPath === undefined) throw new Error('the audit log of this cluster is not accessible');

@@ -153,7 +153,7 @@ describe('a version check in AWS Secrets Manager', () => {
     );
   });
 
-  it('makes at most one call more than reads of all keys need while the permission to list is missing, and lists secrets after the permission is granted', async () => {
+  it('without the permission to list, needs at most one call more than a read of all keys, and lists secrets after the permission is granted', async () => {
     await fc.assert(
       fc.asyncProperty(scene, fc.boolean(), async (world, mayBatch) => {
         const account = openAccount({ mayList: false, mayBatch });

@@ -54,7 +54,7 @@ describe('a file', () => {
     expect(codeOf(await store.read('big'))).toBe('TOO_LARGE');
   });
 
-  it('reports a file as denied and not as absent if we may not read it', async (context) => {
+  it('reports a file as denied and not as absent if we are not allowed to read it', async (context) => {
     context.skip(process.getuid?.() === 0, 'root may read everything');
     await using store = await open({ 'a/b.txt': 'x', 'c.txt': 'x' });
     await chmod(join(store.path, 'c.txt'), 0);

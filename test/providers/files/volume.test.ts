@@ -102,7 +102,7 @@ describe('a mounted volume under constant updates', () => {
     expect(whole).toBeGreaterThan(10);
   });
 
-  it('reports only those files as absent that an update has removed', async () => {
+  it('reports a file as absent only if an update has removed this file', async () => {
     await using volume = await createVolume();
     await volume.update({ a: '1', b: '1', 'c/d': '1' });
     const provider = await open(volume.path);

@@ -46,7 +46,7 @@ describe('the login to Vault', () => {
     expect(store.sent().filter((line) => line.endsWith('lookup-self'))).toHaveLength(1);
   });
 
-  it('does not log in again after a denied read if the token is valid but may not use lookup-self', async () => {
+  it('does not log in again after a denied read if the token is valid but is not allowed to use lookup-self', async () => {
     const clock = createManualTime();
     await using store = await openVault({ config: APP_ROLE, deps: { clock } });
     store.server.appRole.mayLookUp = false;
@@ -229,7 +229,7 @@ describe('a configured Vault token', () => {
     ]);
   });
 
-  it('reads permitted keys with a token that may not look itself up', async () => {
+  it('reads permitted keys with a token that is not allowed to look itself up', async () => {
     await using store = await openVault({ deps: { env: { TOKEN: 'narrow' } } });
     store.server.addToken('narrow', { mayLookUp: false });
     store.server.put('secret', 'k1', '{}');
