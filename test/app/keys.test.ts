@@ -114,7 +114,7 @@ describe('checkpoint key', () => {
   const fresh = () =>
     generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 
-  it('a missing checkpoint key is created together with a public key file, and only its owner can access it', async () => {
+  it('a missing checkpoint key is created in a file that only its owner can access, together with a file for the public key', async () => {
     const file = join(folder, 'state', 'checkpoint.key');
     const [one, two] = await Promise.all([keysAt(file), keysAt(file)]);
     expect(one.signer.keyId).toBe(two.signer.keyId);

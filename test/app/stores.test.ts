@@ -426,7 +426,7 @@ describe('stores', () => {
     expect(setup.probes).toHaveLength(probes);
   });
 
-  it('a reset store keeps the time of its last success, but a different store that takes its name does not inherit this time', async () => {
+  it('a reset store keeps the time of its last success, but a different store with the same name does not inherit this time', async () => {
     await using setup = world('a');
     await setup.read('a', 'k');
     const { lastSuccess } = setup.stores.state('a');

@@ -321,7 +321,7 @@ describe('a credential', () => {
 
 describe('the address of a store', () => {
   const auth = 'auth: { method: token, token: { env: A } }';
-  it('accepts plain http for a store only on loopback, or if the store allows it', async () => {
+  it('accepts plain http for a store only on loopback, or if the store has `allowHttp`', async () => {
     expect(await vault(`address: http://vault:8200, ${auth}`)).toHaveLength(1);
     expect(await vault(`address: http://127.0.0.1:8200, ${auth}`)).toEqual([]);
     expect(await vault(`address: http://localhost, ${auth}`)).toEqual([]);

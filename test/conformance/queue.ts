@@ -108,8 +108,8 @@ export function describeQueue(name: string, openHarness: OpenHarness): void {
       await queue.idle();
       expect(seen).toHaveLength(2);
       expect(seen[0]).toEqual(job('a', 'sweep', 'one'));
-      // A shared queue keeps the job of a subject that was added last. The memory queue keeps the most urgent job of a
-      // subject.
+      // If several jobs of one subject are added, a shared queue keeps the last job, and the memory queue keeps the
+      // most urgent job.
       expect(['three', 'four']).toContain(seen[1]?.requestId);
       expect(maxRunning).toBe(1);
     });

@@ -294,7 +294,7 @@ describe('a throttled store', () => {
     expect(await delayOfNext()).toBe(2_000);
   });
 
-  it('rejects new and waiting calls immediately during a long pause, and reports its remaining time', async () => {
+  it('rejects new and waiting calls immediately during a long pause, and reports the remaining time of the pause', async () => {
     const { limit, time, throttle, delayOfNext } = guarded();
     const late = Promise.withResolvers<never>();
     const running = expect(limit(() => late.promise)).rejects.toMatchObject({ code: 'THROTTLED' });
@@ -321,7 +321,7 @@ describe('a throttled store', () => {
     await expect(limit(async () => 1)).rejects.toMatchObject({ code: 'STORE_UNAVAILABLE' });
   });
 
-  it('halves the number of concurrent calls after a pause, and raises it by one after each success', async () => {
+  it('halves the number of concurrent calls after a pause, and raises this number by one after each success', async () => {
     const { limit, throttle, time, policy } = guarded({ concurrency: 4 }, 0);
     await throttle(100);
     const { call, end, started } = stage();

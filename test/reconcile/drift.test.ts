@@ -148,7 +148,7 @@ describe('replacement of a foreign Secret that contained merged keys', () => {
     return { world, news: () => world.story(length) };
   }
 
-  it('the replacement of a foreign Secret with merged keys is repaired, and the record of the repair has equal values of `before` and `after`', async () => {
+  it('if somebody replaces a foreign Secret that contained merged keys, the target is repaired, and the record of the repair has equal values of `before` and `after`', async () => {
     const { world, news } = await openMerged();
     expect(await run(world)).toMatchObject({ kind: 'updated' });
     expect(dataOf(world)).toEqual({ THEIRS: base64('1'), USER: base64('ann') });
@@ -158,7 +158,7 @@ describe('replacement of a foreign Secret that contained merged keys', () => {
     expect(repair?.before).toBe(repair?.after);
   });
 
-  it('the replacement of a foreign Secret with merged keys is not repaired with `onDrift: report` until the source changes', async () => {
+  it('if somebody replaces a foreign Secret that contained merged keys, `onDrift: report` prevents a repair until the source changes', async () => {
     const { world, news } = await openMerged();
     for (const _ of [1, 2])
       expect(await run(world, report)).toMatchObject({ kind: 'refused', drifted: true, alive: true });

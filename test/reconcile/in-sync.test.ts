@@ -152,7 +152,7 @@ describe('looksInSync for a target out of sync', () => {
     expect(await judge(world, { ...PLAIN, refreshMs: 1_000 })).toBe(true);
   });
 
-  it('looksInSync rejects a copy of the target that another writer made under the name of the target', async () => {
+  it('looksInSync rejects a target that another writer has replaced by a copy with the same name', async () => {
     const world = await written(PLAIN);
     const raw = world.cluster.raw(APP);
     const copy = createMemoryCluster();

@@ -292,7 +292,7 @@ describe('the Kubernetes login', () => {
     expect(store.server.logins).toBe(2);
   });
 
-  it('uses the token that Kubernetes mounts into the pod if no file is configured, and reports its path if it is missing', async () => {
+  it('if no file is configured, uses the token that Kubernetes mounts into the pod, and reports the path of the token if the token is missing', async () => {
     await using store = await openVault({ config: { auth: { method: 'kubernetes', role: 'bridge' } } });
     const [result] = await store.provider.read([{ key: 'a' }]);
     expect(result).toMatchObject({
