@@ -42,8 +42,8 @@ export function targetStatus(
   const names = snapshot.shardsOf(mapping);
   const shards = names.map((name) => states.sweepState(name));
   const okAt = lastOk(targetState, lastFullSweepAt(shards));
-  // A target without sources cannot become stale. If a target was in sync at startup, it has not been checked yet.
-  // Until a sweep has checked its sources, its age counts from the start of the process.
+  // A target without sources cannot become stale. A target whose metadata was in sync at startup has had no run. Until a
+  // sweep has checked its sources, its age counts from the start of the process.
   const age = now - (okAt ?? states.startedAt);
   const isLate = shards.length > 0 && age > STALE_FACTOR * mapping.refreshMs + STALE_GRACE_MS;
   const meta = states.meta(id);

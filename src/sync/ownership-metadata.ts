@@ -260,8 +260,8 @@ export function mergeManager(instance: string, mapping: string): string {
 export const MERGE_ANNOTATION_PREFIX = 'secretbridge.dev/merge-';
 
 /**
- * Returns the annotation name for one mapping. It contains a hash, because two names of 63 characters would exceed the
- * limit.
+ * Returns the annotation name for one mapping. It contains a hash instead of the names of the instance and the mapping,
+ * because two names of 63 characters would exceed the limit.
  */
 export function mergeAnnotation(instance: string, mapping: string): string {
   return `${MERGE_ANNOTATION_PREFIX}${mergeDigest(instance, mapping).slice(0, 16)}`;

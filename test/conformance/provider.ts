@@ -51,7 +51,7 @@ export function describeProvider<Fault extends string>(
       ]);
     });
 
-    it('reports a key that was deleted as absent', async () => {
+    it('reports a deleted key as absent', async () => {
       await using h = await open();
       await h.put('app/db.json', { a: '1' });
       await h.provider.read([{ key: 'app/db.json' }]);

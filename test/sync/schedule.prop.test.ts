@@ -131,7 +131,7 @@ describe('delay until the next run', () => {
     );
   });
 
-  it('the delay until the next run is long after a CONFLICT because of a key of another manager, but short after a CONFLICT because of a lost race', () => {
+  it('after a CONFLICT over a key of another manager, the next run waits longer than after a CONFLICT from a lost race', () => {
     const ms = next({ kind: 'refused', code: 'CONFLICT' }, { failures: 1, refreshMs: 1_000, chance: 0 });
     expect(ms).toBe(5 * MINUTE);
   });

@@ -64,8 +64,8 @@ export function sourceConditions(table: string, { store, key, version }: RecordF
 
 /**
  * Returns the conditions on fields that have no column. Filters always contain other conditions too. The text of a
- * record is canonical JSON, so a member always has exactly this form. The pattern matches nothing else: quotation marks
- * within texts are escaped, and the members of `values` have fingerprints as values.
+ * record is canonical JSON, so a member always has exactly this form. A pattern for a member matches nothing else, because
+ * quotation marks within texts are escaped. Each key of the object `values` has a fingerprint, which no pattern contains.
  */
 export function textConditions(table: string, { phase, instance }: RecordFilter): readonly Sql[] {
   return Object.entries({ phase, instance }).flatMap(([name, value]) => {

@@ -2,8 +2,8 @@ import { execFile } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { ServiceError } from './service.ts';
 
-// The programs that a machine needs to install a server. On Debian, root installs missing programs.
-// Elsewhere, an error names the command to run.
+// The programs that a machine needs to install a server. On Debian, this code installs missing programs if it runs as
+// root. Elsewhere, an error names the command to run.
 
 export interface Machine {
   /** Runs a command. The status is undefined when the command does not exist. */
