@@ -62,7 +62,7 @@ export class Triggers {
   async request(trigger: Trigger): Promise<void> {
     const inputs = this.#deps.states.inputs(trigger.target);
     const before = inputs.lastRequest;
-    const lastRequest = this.#ask(trigger);
+    const lastRequest = this.#noteRequest(trigger);
     try {
       await this.#deps.queue.add([jobOf(trigger)]);
     } catch (error) {
@@ -91,7 +91,7 @@ export class Triggers {
       .toSorted((a, b) => (a.lastRequest?.at ?? 0) - (b.lastRequest?.at ?? 0));
   }
 
-  #ask({ target, reason, requestId }: Trigger): LastRequest {
+  #noteRequest({ target, reason, requestId }: Trigger): LastRequest {
     const { states, clock, tracer = noTracer } = this.#deps;
     const inputs = states.inputs(target);
     const before = inputs.lastRequest;
@@ -109,11 +109,11 @@ export class Triggers {
 
   async #addQuietly(triggers: readonly Trigger[], options?: AddOptions): Promise<void> {
     if (triggers.length === 0) return;
-    const lastRequest = triggers.map((trigger) => this.#ask(trigger));
+    const requests = triggers.map((trigger) => this.#noteRequest(trigger));
     try {
       await this.#deps.queue.add(triggers.map(jobOf), options);
     } catch (thrown) {
-      for (const one of lastRequest) one.isAccepted = false;
+      for (const request of requests) request.isAccepted = false;
       const error = toAppError(thrown);
       // Do not log an outage, because the queue's health reports it once.
       if (!isQueueOutage(error)) this.#deps.logger.error('jobs could not be queued', { error });
