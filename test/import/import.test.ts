@@ -46,7 +46,7 @@ describe('a ClusterExternalSecret', () => {
     },
   );
 
-  it('if the selectors of a ClusterExternalSecret have no equivalent, the import uses its current namespaces, or reports it as not converted', async () => {
+  it('a ClusterExternalSecret whose selectors have no equivalent is imported for its current namespaces, or reported as not converted', async () => {
     const spec = { externalSecretSpec: inner, namespaceSelectors: [{}, { matchLabels: { a: 'b' } }] };
     const now = await imported(VAULT, cluster(spec, { status: { provisionedNamespaces: ['x', 'y'] } }));
     expect(now.mapping?.target).toMatchObject({ namespaces: ['x', 'y'] });

@@ -263,7 +263,7 @@ describe('late deletion, carried out by the API server after the request timed o
     expect(deletions(world)).toEqual(['delete outcome one failed CLUSTER_UNAVAILABLE']);
   });
 
-  it('a deletion whose request timed out is not recorded as late if a newer attempt deleted the target', async () => {
+  it('if a request to delete timed out and a newer attempt deleted the target, no late effect of the first request is recorded', async () => {
     const world = await synced(FOUR, 'onMappingRemoved: delete');
     await world.configure(mappingsOf(FOUR.slice(1), 'onMappingRemoved: delete'));
     world.cluster.fail('remove', lost());

@@ -65,7 +65,7 @@ describe('merge that would lose all keys', () => {
     },
   );
 
-  it('a merge that would lose all keys is ended only once, even if several people release the change concurrently', async () => {
+  it('a held change that removes all keys of a merge is applied only once, even if several people release it concurrently', async () => {
     const world = await openGone(merging('removeKeys'));
     const [held] = (await world.sync()).held;
     const { length } = world.records;

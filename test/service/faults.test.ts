@@ -266,7 +266,7 @@ describe('a target that is deleted and recreated', () => {
     expect(passwordOf(world)).toBe(base64('second'));
   });
 
-  it('a target that was deleted to be created again is retried soon if the audit store is down before the creation', async () => {
+  it('if the audit store fails between the deletion and the creation of a recreated target, the service soon retries the target', async () => {
     const mappings = DB_ONLY.replace(
       'namespace: apps',
       'namespace: apps, immutable: true, recreate: true',

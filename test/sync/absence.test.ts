@@ -11,7 +11,7 @@ import { applied, data, mapping, planInput, source } from './sample.ts';
 
 const KEYS = ['one', 'two'] as const;
 
-/** Returns a mapping with two sources, and the desired state if some of the sources are absent. */
+/** Returns a mapping with two sources, and its desired state for the case that some of these sources are absent. */
 function planInputWith(options: {
   policy?: Mapping['onSourceMissing'];
   absent?: readonly string[];

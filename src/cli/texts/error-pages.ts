@@ -109,7 +109,7 @@ export const ERROR_DETAILS: Partial<Readonly<Record<ErrorCode, string>>> = {
   MOUNT_NOT_FOUND:
     'If a mount of version 1 is read as version 2, Vault answers as if the key did not exist. Therefore secretbridge confirms the mount before it treats a key as absent.',
   SOURCE_ABSENT:
-    '`SOURCE_ABSENT` is the only code which means that a source does not exist. [What counts as proof](../explanation/what-is-absence.md) depends on the store. A target that was written before stays unchanged until the absence is proved and `onSourceMissing` allows the change. The text in brackets names the missing proof.',
+    '`SOURCE_ABSENT` is the only code which means that a source does not exist. [What counts as proof](../explanation/what-is-absence.md) depends on the store. A target that was written before stays unchanged until the absence is proved and `onSourceMissing` allows the change. The error message names the missing proof in brackets.',
   SOURCE_DELETED:
     'Vault: the current version was deleted with `vault kv delete`, or destroyed. AWS: the secret is scheduled for deletion. Azure: the secret is soft-deleted. The deleted source counts as absent only with `softDeletedIsMissing: true`.',
   SOURCE_DISABLED: 'Only Azure can disable a source.',
@@ -143,7 +143,7 @@ export const ERROR_DETAILS: Partial<Readonly<Record<ErrorCode, string>>> = {
   BUSY_ELSEWHERE:
     'Only one process at a time decides on deletions, restarts workloads, resolves the changes that a crash left unfinished, or removes old audit records. Every other process waits for up to a minute and then reports this error. A `sync` first updates all other targets, so only the targets that it would delete fail.',
   AUDIT_UNAVAILABLE:
-    'secretbridge makes no change without a record, so the run ends. The changes that the run made before have records. If `audit.store` names a damaged file, or a file of another program or of a newer release, a person must act, as the remedy says. Even then the exit code is 1, because the exit code depends only on the error code.',
+    'secretbridge makes no change without a record, so the run ends. Every change that the run had already made has a record. If `audit.store` names a damaged file, or a file of another program or of a newer release, a person must act, as the remedy says. Even then the exit code is 1, because the exit code depends only on the error code.',
   CONFIG_INVALID:
     'If the message is about `cluster`, the kubeconfig is invalid. `validate` does not read the kubeconfig; the remedy of the error says what to do.',
   INTERRUPTED:

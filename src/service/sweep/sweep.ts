@@ -72,7 +72,7 @@ export function createSweep({ snapshot, states, sources, resync, clock, ...deps 
     }
   };
 
-  /** Notes that the sweep has reached these targets. Only a run can notice changes of their sources. */
+  /** Notes that the sweep has reached these targets. A sweep cannot notice changes of their sources, so each needs a run. */
   const noteFullRuns = (store: string, fullRuns: Shard['fullRuns']): void => {
     for (const { mapping, id } of fullRuns) {
       const run = states.get(mapping.name, id);

@@ -26,7 +26,7 @@ export function installed(
     async (draft) => {
       mkdirSync(servers, { recursive: true });
       const log = `${folder}.log`;
-      // A guard runs these tools too. A long build therefore ends when its run is killed.
+      // A guard process starts these tools too. It stops them when the test run is killed, so that no build stays behind.
       const work = join(draft, 'work');
       mkdirSync(work);
       const guard = openGuard(work);
