@@ -1,4 +1,4 @@
-import type { AppError } from '../core/errors.ts';
+import { type AppError, toAppError } from '../core/errors.ts';
 
 /** The reasons for a run, most urgent first. With `manual`, a person is waiting for the result. */
 export const REASONS = ['manual', 'first', 'event', 'drift', 'sweep'] as const;
@@ -117,4 +117,10 @@ export interface Queue extends AsyncDisposable {
  */
 export function isQueueOutage({ code }: AppError): boolean {
   return code === 'QUEUE_UNAVAILABLE' || code === 'QUEUE_MISCONFIGURED';
+}
+
+/** Returns the error of an add if the caller must log it: every error except an outage. */
+export function errorToLog(thrown: unknown): AppError | undefined {
+  const error = toAppError(thrown);
+  return isQueueOutage(error) ? undefined : error;
 }

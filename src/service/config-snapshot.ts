@@ -27,7 +27,6 @@ export interface ConfigSnapshot {
   storesOf(target: TargetId): readonly string[];
   /** Returns the last change of a target in this process. */
   changeOf(desired: DesiredTarget): TargetChange | undefined;
-  readonly changes: TargetChanges;
 }
 
 /** A change of a target's configuration. */
@@ -80,7 +79,6 @@ export function createConfigSnapshot(
         (byTarget.get(formatTarget(target)) ?? []).map((desiredTarget) => desiredTarget.mapping),
       ),
     changeOf: ({ mapping, id }) => changes.get(targetKey(mapping.name, id)),
-    changes,
   };
 }
 
@@ -159,7 +157,7 @@ export function targetChanges(
     // Until now another mapping may have claimed the Secret too. No watch event shows that the claim has ended.
     const isFree = (users.get(formatTarget(id))?.length ?? 0) < before.forTarget(id).length;
     const isChanged = change !== undefined && (change.all || change.mappings.has(mapping.name));
-    const previous = before.changes.get(key);
+    const previous = before.changeOf({ mapping, id });
     if (isNew || isFree || isChanged) changes.set(key, { at, isNew });
     else if (previous !== undefined) changes.set(key, previous);
   }

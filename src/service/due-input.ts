@@ -31,9 +31,9 @@ export interface DueInput {
   /** Whether the metadata shows that the target is in sync. */
   readonly isInSync: () => boolean;
   /** When a store of the target last recovered. */
-  readonly storeUpAt: number;
+  readonly storeUpAt: () => number;
   /** When the watch of the target last recovered. */
-  readonly watchUpAt: number;
+  readonly watchUpAt: () => number;
   readonly now: number;
   /** Milliseconds since 1970. */
   readonly wallNow: number;

@@ -97,8 +97,8 @@ const CLUSTER_CODES: readonly string[] = [
 /** A failed target is due if its store or its watch works again. */
 function recovery({ run, storeUpAt, watchUpAt }: DueInput): Due | undefined {
   if (run?.error === undefined) return undefined;
-  const upAt = CLUSTER_CODES.includes(run.error.code) ? Math.max(storeUpAt, watchUpAt) : storeUpAt;
-  return { reason: 'event', since: upAt };
+  const isOfCluster = CLUSTER_CODES.includes(run.error.code);
+  return { reason: 'event', since: isOfCluster ? Math.max(storeUpAt(), watchUpAt()) : storeUpAt() };
 }
 
 /** A target is due if the last pin on record is not applied yet. */

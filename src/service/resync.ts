@@ -178,9 +178,8 @@ export class Resync {
       freshAt: states.freshAt(mapping.name, id),
       change: snapshot().changeOf(desired),
       isListed: isListed(id),
-      storeUpAt: this.#storesUp.size === 0 ? NEVER : latest(this.#storesUp, snapshot().storesOf(id)),
-      watchUpAt:
-        this.#watchesUp.size === 0 ? NEVER : latest(this.#watchesUp, [id.namespace, formatTarget(id)]),
+      storeUpAt: () => latest(this.#storesUp, snapshot().storesOf(id)),
+      watchUpAt: () => latest(this.#watchesUp, [id.namespace, formatTarget(id)]),
       now: states.steadyClock.now(),
       wallNow: clock.now(),
     });
@@ -249,10 +248,8 @@ interface Comparison {
   readonly isInSync: boolean;
 }
 
-const NEVER = Number.NEGATIVE_INFINITY;
-
 function latest(times: ReadonlyMap<string, number>, names: readonly string[]): number {
-  return Math.max(...names.map((name) => times.get(name) ?? NEVER));
+  return Math.max(...names.map((name) => times.get(name) ?? Number.NEGATIVE_INFINITY));
 }
 
 const MAX_LOOKS = 5;

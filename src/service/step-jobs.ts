@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { toAppError } from '../core/errors.ts';
 import type { TargetId } from '../core/target.ts';
-import { isQueueOutage, type Queue } from '../queue/queue.ts';
+import { errorToLog, type Queue } from '../queue/queue.ts';
 import { formatSubject, type Subject } from '../queue/subject.ts';
 import type { Logger } from '../telemetry/logger.ts';
 
@@ -53,9 +52,9 @@ export class StepJobs {
   #add(subject: Subject, delayMs?: number): void {
     const job = { subject: formatSubject(subject), reason: 'event', requestId: randomUUID() } as const;
     this.#deps.queue.add([job], delayMs === undefined ? {} : { delayMs }).catch((thrown: unknown) => {
-      const error = toAppError(thrown);
       // Do not log an outage, because the queue's health reports it. A periodic task adds the job again.
-      if (!isQueueOutage(error)) this.#deps.logger.error('a job could not be queued', { error });
+      const error = errorToLog(thrown);
+      if (error !== undefined) this.#deps.logger.error('a job could not be queued', { error });
     });
   }
 }

@@ -54,8 +54,6 @@ export interface TargetStates {
 }
 
 const SWEEP_PREFIX = 's/';
-/** If another process ran a target, the run may have used values that were read this long before the run. */
-const SHARED_READ_MS = MAX_CONTEXT_AGE_MS;
 /** Timestamps that are further in the future than this are ignored. */
 const MAX_FUTURE_MS = 3_600_000;
 
@@ -116,7 +114,7 @@ class SharedTargetStates implements TargetStates, Disposable {
     return this.#byTopic.values();
   }
 
-  note(state: TargetState, freshAt = this.steadyClock.now() - SHARED_READ_MS): void {
+  note(state: TargetState, freshAt = this.steadyClock.now() - MAX_CONTEXT_AGE_MS): void {
     const topic = topicOf(state.mapping, state.target);
     this.#store(topic, state, freshAt);
     const by = this.#configHashOf(state.mapping) ?? state.by;
@@ -239,7 +237,8 @@ class SharedTargetStates implements TargetStates, Disposable {
     if (before !== undefined && (this.#isLater(before.endedAt, received.endedAt) || isSame(before, received)))
       return;
     const tookMs = Math.max(0, received.endedAt - received.startedAt);
-    const sharedSince = this.steadyClock.now() - tookMs - SHARED_READ_MS;
+    // The run of another process may use values that were read this long before the run.
+    const sharedSince = this.steadyClock.now() - tookMs - MAX_CONTEXT_AGE_MS;
     // All jobs of one request are added before the first of them reads. So this run has used no value that was read
     // before our job was added.
     const lastRequest = this.#inputs.get(received.target)?.lastRequest;

@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../core/clock.ts';
-import { toAppError } from '../core/errors.ts';
 import type { TargetId } from '../core/target.ts';
 import { noTracer, type Tracer, withoutSuffix, withSuffix } from '../core/tracer.ts';
-import { type AddOptions, isQueueOutage, type Job, type Queue, type Reason } from '../queue/queue.ts';
+import { type AddOptions, errorToLog, type Job, type Queue, type Reason } from '../queue/queue.ts';
 import { formatSubject } from '../queue/subject.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import type { LastRequest, TargetInputs } from './due-input.ts';
@@ -86,7 +85,8 @@ export class Triggers {
     const first = withoutSuffix(requestId);
     return [...this.#deps.states.allInputs()]
       .filter(
-        ({ lastRequest }) => lastRequest !== undefined && withoutSuffix(lastRequest.requestId) === first,
+        ({ lastRequest: last }) =>
+          last?.requestId.startsWith(first) && withoutSuffix(last.requestId) === first,
       )
       .toSorted((a, b) => (a.lastRequest?.at ?? 0) - (b.lastRequest?.at ?? 0));
   }
@@ -114,9 +114,8 @@ export class Triggers {
       await this.#deps.queue.add(triggers.map(jobOf), options);
     } catch (thrown) {
       for (const request of requests) request.isAccepted = false;
-      const error = toAppError(thrown);
-      // Do not log an outage, because the queue's health reports it once.
-      if (!isQueueOutage(error)) this.#deps.logger.error('jobs could not be queued', { error });
+      const error = errorToLog(thrown);
+      if (error !== undefined) this.#deps.logger.error('jobs could not be queued', { error });
     }
   }
 }

@@ -22,8 +22,8 @@ function known(part: Partial<DueInput> = {}): DueInput {
     sources: new SourceTable(),
     isListed: true,
     isInSync: () => true,
-    storeUpAt: Number.NEGATIVE_INFINITY,
-    watchUpAt: Number.NEGATIVE_INFINITY,
+    storeUpAt: () => Number.NEGATIVE_INFINITY,
+    watchUpAt: () => Number.NEGATIVE_INFINITY,
     now: START + MINUTE,
     wallNow: START + MINUTE,
     isSetBack: false,
@@ -60,11 +60,18 @@ const RULES: readonly (readonly [rule: string, reason: string, input: DueInput])
     'event',
     known({ inputs: { ...known().inputs, hint: { at: AT, requestId: 'r' } } }),
   ],
-  ['it has failed and its store works again', 'event', known({ run: targetState(down), storeUpAt: AT })],
+  [
+    'it has failed and its store works again',
+    'event',
+    known({ run: targetState(down), storeUpAt: () => AT }),
+  ],
   [
     'it has failed and its watch works again',
     'event',
-    known({ run: targetState({ resourceVersion: '1', ...failed('CLUSTER_UNAVAILABLE') }), watchUpAt: AT }),
+    known({
+      run: targetState({ resourceVersion: '1', ...failed('CLUSTER_UNAVAILABLE') }),
+      watchUpAt: () => AT,
+    }),
   ],
   [
     'it was pinned',

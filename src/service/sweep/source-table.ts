@@ -15,9 +15,14 @@ export interface SourceCheck {
   readonly isVersionReused: boolean;
   /** Whether this is the first finding of the reference in this process. */
   readonly isFirst: boolean;
-  readonly text: string;
   /** Fingerprint of the last value read. */
   readonly content?: Fingerprint | undefined;
+}
+
+/** Whether two findings are equal. It does not matter whether a list or a read has shown a version. */
+function isSameFinding(a: Finding, b: Finding): boolean {
+  if (a.kind === 'version') return b.kind === 'version' && a.version === b.version;
+  return a.kind === 'failed' ? b.kind === 'failed' && a.code === b.code : a.kind === b.kind;
 }
 
 /** What the sweeps of this process have found, by `refId`. */
@@ -36,21 +41,20 @@ export class SourceTable {
     at: { readonly steady: number; readonly wall: number },
   ): void {
     const before = this.#checks.get(id);
-    const text = JSON.stringify({ ...finding, by: undefined, content: undefined });
+    const isEqual = before !== undefined && isSameFinding(before.finding, finding);
     const content = 'content' in finding ? finding.content : before?.content;
     // Before the first read of this process, only the audit shows a replaced value. Afterwards use the last value,
     // because reads of this process may not be in the audit yet.
     const isVersionReused = before?.content === undefined ? hasReplacedValue : before.content !== content;
-    const isSame = before?.text === text && !isVersionReused;
+    const isSame = isEqual && !isVersionReused;
     this.#checks.set(id, {
       finding,
       checkedAt: at.steady,
       wallCheckedAt: at.wall,
       since: isSame ? before.since : at.steady,
-      isChanged: isVersionReused || (before !== undefined && before.text !== text),
+      isChanged: isVersionReused || (before !== undefined && !isEqual),
       isVersionReused,
       isFirst: before === undefined,
-      text,
       content,
     });
   }

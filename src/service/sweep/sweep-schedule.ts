@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../core/clock.ts';
-import { toAppError } from '../../core/errors.ts';
-import { type AddOptions, isQueueOutage, type Queue } from '../../queue/queue.ts';
+import { type AddOptions, errorToLog, type Queue } from '../../queue/queue.ts';
 import type { Logger } from '../../telemetry/logger.ts';
 import type { ConfigSnapshot } from '../config-snapshot.ts';
 import { type Round, roundAt, type Sweep } from './shards.ts';
@@ -88,9 +87,9 @@ export class SweepSchedule {
       await queue.add([{ subject, reason: 'sweep', requestId: randomUUID() }], options);
       return true;
     } catch (thrown) {
-      const error = toAppError(thrown);
-      // No retry here: `tick` tries again, and the queue's health reports an outage.
-      if (!isQueueOutage(error)) logger.error('a sweep could not be queued', { error });
+      // No retry here, because `tick` tries again.
+      const error = errorToLog(thrown);
+      if (error !== undefined) logger.error('a sweep could not be queued', { error });
       return false;
     }
   }
