@@ -1,6 +1,6 @@
 import type { SizesOfAll } from './architecture-measure.ts';
 
-/** The parts outside of their bound, with their present size. A size may not grow. */
+/** The parts that exceed a limit, with their present size. This size must not grow. */
 export const EXCEPTIONS: SizesOfAll = {
   functions: {
     'audit/postgres/session.ts sessionOf': 70,

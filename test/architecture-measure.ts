@@ -121,6 +121,6 @@ if (import.meta.main) {
   const exceptions = Object.fromEntries(names.map((name) => [name, sizesOutside(name, sizes[name])]));
   console.log(`import type { SizesOfAll } from './architecture-measure.ts';
 
-/** The parts outside of their bound, with their present size. A size may not grow. */
+/** The parts that exceed a limit, with their present size. This size must not grow. */
 export const EXCEPTIONS: SizesOfAll = ${JSON.stringify(exceptions, undefined, 2)};`);
 }
