@@ -171,7 +171,7 @@ export function startFaults(
   const kills = () => (isEarly() ? [kill(0), kill(1)] : [kill(1)]);
   const sequences = [
     runSequence(() => serverFaults, 8, 40),
-    runSequence(kills, 30, 90),
+    runSequence(kills, 10, 35),
     runSequence(() => configFaults, 20, 50),
   ];
   return {

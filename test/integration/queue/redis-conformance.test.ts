@@ -54,7 +54,7 @@ it('stores no text of thrown errors in Redis, and removes finished jobs', async 
   expect(written).toContain('STORE_UNAVAILABLE');
   const streams = await other.command('XRANGE', '{secretbridge:test}:jobs:events', '-', '+');
   expect(findLeaks([{ name: 'Redis', bytes: written + fields + streams }], [marker])).toEqual([]);
-  // Redis keeps only a few failed jobs.
   expect(names.filter((name) => !name.startsWith('{secretbridge:test}:'))).toEqual([]);
+  // There are few keys, because the queue keeps only a few failed jobs.
   expect(names.length).toBeLessThan(15);
 });

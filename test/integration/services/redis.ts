@@ -58,9 +58,8 @@ export async function borrowRedis(
 }
 
 /**
- * Whether the server at the URL accepts the login of the URL. Returns false for a server that does not require the
- * password. If the URL has no user name, sends `AUTH` with one argument, because a Redis without a password rejects
- * this form.
+ * Whether the server at the URL accepts the login of the URL. Returns false for a server that requires no password:
+ * `AUTH` with one argument is an error there.
  */
 async function acceptsLogin({ protocol, hostname, port, username, password }: URL): Promise<boolean> {
   if (protocol !== 'redis:') return false;
