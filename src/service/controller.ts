@@ -26,8 +26,8 @@ const RESYNC_INTERVAL_MS = 20_000;
 /** Interval of the orphan check. A configuration change starts a check immediately. */
 const HOUR_MS = 3_600_000;
 /**
- * Interval of the search for unresolved intents. It is short, because the end of a killed process is recognized only
- * after some time anyway. Each search costs one cheap query.
+ * Interval of the search for unresolved intents. It is short, so that the audit soon has the outcome of a change
+ * that a crash interrupted. Each search costs one cheap query.
  */
 const RECOVERY_INTERVAL_MS = 10_000;
 /** Short, so that the readiness probe reports a failing audit soon. */

@@ -87,7 +87,7 @@ describe('memory semaphore', () => {
     );
   });
 
-  it('the record of a read is requested before the run waits for memory', async () => {
+  it('a run hands the record of a read to the audit before the run waits for memory', async () => {
     const weights = createMemorySemaphore({ limitBytes: MOST, freeBytes: LIGHT });
     const other = weights.open();
     await other.acquire(MOST);

@@ -189,7 +189,7 @@ describe('a missing target', () => {
   });
 });
 
-describe('a target whose name another owner had', () => {
+describe('a target whose Secret belonged to another owner', () => {
   const opened = (code: 'NOT_OWNED' | 'TARGET_CLAIMED' | 'IMMUTABLE' | 'SOURCE_ABSENT' | 'DRIFTED') => {
     const parts = open();
     const kind = code === 'SOURCE_ABSENT' ? 'failed' : 'refused';
@@ -199,7 +199,7 @@ describe('a target whose name another owner had', () => {
   };
 
   it.each(['NOT_OWNED', 'TARGET_CLAIMED', 'IMMUTABLE'] as const)(
-    'a target is queued when its name, which another owner had, has been free for 30 seconds (previous code %s)',
+    'a target is queued 30 seconds after the Secret of the other owner was deleted (previous code %s)',
     (code) => {
       const { resync, clock, taken } = opened(code);
       resync.deleted(APP.id);

@@ -104,7 +104,7 @@ const FILL_SHARE = 0.95;
 const BATCH_SIZE = 200;
 
 /**
- * Adds jobs to the queue, like sweeps that found a change in every source. Each job causes a separate read. Adds only
+ * Adds the jobs that the sweeps would add if every source had changed. Each job causes a separate read. Adds only
  * missing jobs, to limit the load on the replicas. Returns the number of queued jobs.
  */
 async function fillQueue(queue: Queue, world: World, random: () => number): Promise<number> {

@@ -106,8 +106,8 @@ export function watchFolders(root: string, handlers: NamespaceHandlers): AsyncDi
 }
 
 /**
- * Returns the folders and manifests that can define a namespace. The value of a manifest is a text that changes when
- * the file changes.
+ * Returns the path of each folder and manifest that can define a namespace, with a text that changes when the file
+ * changes.
  */
 async function foldersIn(root: string): Promise<ReadonlyMap<string, string>> {
   const stamps = new Map<string, string>();
