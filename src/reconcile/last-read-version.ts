@@ -2,7 +2,7 @@ import type { AuditRecord } from '../audit/entry.ts';
 import type { AuditStore, RecordFilter } from '../audit/store.ts';
 import { objectTypeOf, type SourceObject, type StampedVersion } from '../core/read-result.ts';
 
-/** The object that was read. If `object` is absent, it is a plain secret. */
+/** The source that was read. A source without `object` is a plain secret. */
 export interface ReadSource {
   readonly store: string;
   readonly key: string;

@@ -147,9 +147,13 @@ describe('end of a merge', () => {
   }
 
   it.each([
-    ['another still merges', [one('b', 'B', merge, going)], { THEIRS: base64('t'), B: base64('tok') }],
+    [
+      'another mapping still merges',
+      [one('b', 'B', merge, going)],
+      { THEIRS: base64('t'), B: base64('tok') },
+    ],
     ['no mapping merges any more', [], { THEIRS: base64('t') }],
-  ])('the end of a merge removes only our keys if %s', async (_, staying, expected) => {
+  ])('a mapping that stops merging loses only its own keys if %s', async (_, staying, expected) => {
     const world = await merged([one('a', 'A', merge, going), ...staying]);
     await world.configure([...staying, ...more]);
     const report = await world.sync();

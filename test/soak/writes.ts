@@ -59,8 +59,9 @@ export interface Evidence {
   readonly writes: readonly Write[];
   readonly changes: readonly Change[];
   readonly records: readonly AuditRecord[];
-  /** The resource versions that others wrote, and the number of deletions by others for each target. */
+  /** The resource versions that others wrote. */
   readonly others: ReadonlySet<string>;
+  /** How often others deleted each target. */
   readonly deletedByOthers: ReadonlyMap<string, number>;
 }
 

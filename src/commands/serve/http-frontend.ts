@@ -131,8 +131,8 @@ async function snapshotOf(opened: OpenedParts, configValid: boolean): Promise<Se
 }
 
 /**
- * Returns the metrics of a service that has not started yet. Without an error, the service is waiting for its audit
- * store.
+ * Returns the metrics of a service that has not started yet. If `waitingFor` is absent, the service is waiting for its
+ * audit store.
  */
 function metricsBeforeStart(waitingFor: AppError | undefined): Omit<ServiceSnapshot, 'configValid'> {
   const code = waitingFor?.code ?? 'AUDIT_UNAVAILABLE';

@@ -24,7 +24,7 @@ describe('the login to Vault', () => {
     expect(store.server.logins).toBe(1);
   });
 
-  it('logs in again once for all reads after the token was revoked', async () => {
+  it('after the token was revoked, all reads share one new login', async () => {
     await using store = await openVault({ config: APP_ROLE });
     store.server.put('secret', 'k1', '{}');
     await store.read('k1');
