@@ -244,9 +244,9 @@ async function observe(
 }
 
 /**
- * Observes a target that is missing from a list, without reading it. This is enough if the target was never written: if
- * the Secret exists after all, its creation fails and the target is read. Otherwise returns undefined, and the target
- * must be read first.
+ * Observes a target that is missing from a list, without reading it. This is enough for a target that was never
+ * written: if the Secret exists after all, its creation fails and the target is read. Returns undefined for a target
+ * that may have been written, because it must be read first.
  */
 async function observeMissing(
   mapping: Mapping,

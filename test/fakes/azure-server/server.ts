@@ -33,9 +33,9 @@ export interface AzureServer extends AsyncDisposable {
   readonly requests: string[];
   /** The number of connections to the vault and the authority. */
   readonly connections: number;
-  /** Sets or removes the fault for requests that match. A request is a line as in `requests`. */
+  /** Sets or removes the fault for the requests whose line in `requests` matches. */
   fail(fault: Fault | undefined, line?: RegExp): void;
-  /** Denies requests that match, with this inner code in the error. A request is a line as in `requests`. */
+  /** Denies the requests whose line in `requests` matches, with this inner code in the error. */
   deny(line: RegExp | undefined, inner?: string): void;
   /**
    * Called when the fake leaves a request unanswered. A test can then end the request instead of waiting for a timeout.
