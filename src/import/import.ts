@@ -70,8 +70,8 @@ export function importExternalSecrets(objects: Objects, options: ImportOptions):
       copies: secrets.copies,
       merges: mappings.some(isMerge),
       todo: needsAction,
-      isAny: finished.some(({ storeConfigs }) => storeConfigs.length > 0),
-      isInForce: mappings.length > 0,
+      hasStores: finished.some(({ storeConfigs }) => storeConfigs.length > 0),
+      hasMappings: mappings.length > 0,
     }),
   };
 }

@@ -45,9 +45,9 @@ interface StepInput {
   /** Whether there are findings that the user has to handle first. */
   readonly todo: boolean;
   /** Whether any store was converted. */
-  readonly isAny: boolean;
+  readonly hasStores: boolean;
   /** Whether any mapping was converted. */
-  readonly isInForce: boolean;
+  readonly hasMappings: boolean;
 }
 
 /**
@@ -56,8 +56,8 @@ interface StepInput {
  * later deletion of the owner would delete the Secret.
  */
 export function stepsOf(input: StepInput): readonly Step[] {
-  const { isAny, isInForce } = input;
-  return [...toFinish(input), ...(isAny ? [toCheck(input)] : []), ...(isInForce ? toMove(input) : [])];
+  const { hasStores, hasMappings } = input;
+  return [...toFinish(input), ...(hasStores ? [toCheck(input)] : []), ...(hasMappings ? toMove(input) : [])];
 }
 
 function toFinish({ own, copies, todo }: StepInput): readonly Step[] {

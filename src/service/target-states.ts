@@ -251,8 +251,8 @@ class SharedTargetStates implements TargetStates, Disposable {
   }
 
   /**
-   * Whether the current entry is newer than the received one. If the current entry is in the future, the clock was set
-   * back, and the received entry counts as newer.
+   * Whether the current entry is newer than the received one. A current entry in the future means that the clock was
+   * set back. The received entry then counts as newer.
    */
   #isLater(current: number, received: number): boolean {
     return current > received && !isInFuture(current, this.#clock.now());

@@ -316,7 +316,7 @@ describe('property that JavaScript objects inherit', () => {
   ];
   const things = ['', 'A.', 'KEY.', 'o.', 'n.', 'l.', 'forloop.', 'o.__proto__.', 'KEY.__proto__.'];
 
-  // In this template, `valueOf` of the number is an own property, so leave it out here.
+  // The number `n` has `valueOf` as an own property, so a template may read `n.valueOf`.
   const paths = things
     .flatMap((thing) => names.map((name) => `${thing}${name}`))
     .filter((path) => path !== 'n.valueOf');
