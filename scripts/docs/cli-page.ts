@@ -189,8 +189,8 @@ marks a field that may be missing.
 - \`state\` of a target is \`synced\`, \`stale\`, \`failed\`, \`refused\`, \`held\`, \`pinned\`, \`waiting\`,
   \`contested\` or \`drifted\`.
 - \`state\` of a source is \`found\`, \`absent\`, \`failed\` or \`unread\`. A mapping with a source that it may not read
-  reads none of its sources. For a \`find\`, \`sources\` lists the sources that were found. If the search fails, \`sources\` has one entry
-  for the search, whose \`key\` is the \`path\` of the \`find\`.
+  reads none of its sources. For a \`find\`, \`sources\` lists the sources that were found. If the search fails,
+  \`sources\` has one entry for the search, whose \`key\` is the \`path\` of the \`find\`.
 - \`lastRecords\` are the newest five audit records of the target. \`calls\` is there only with \`--calls\`, and has
   [the number of store calls](../explanation/cost-and-scale.md).
 - \`pinned\` is the sequence of the record whose versions a target has. \`kept\` counts targets that left the
