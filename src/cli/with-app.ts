@@ -20,11 +20,11 @@ export async function withApp(
   command: (app: App) => Promise<number>,
   adapt = (config: Config): Config => config,
 ): Promise<number> {
-  const loaded = await requireConfig(context, options);
+  const loaded = await requireConfig(context, options, loadApp);
   if (loaded === undefined) return EXIT.config;
   const config = adapt(loaded);
   if (options.mapping !== undefined) checkMapping(config, options.mapping);
-  const { openApp } = await import('../app/app.ts');
+  const { openApp } = await loadApp();
   await using stack = new AsyncDisposableStack();
   const app = stack.use(await openApp(config, appDeps(context, options, config), { stop: context.signal }));
   warnAboutAudit(app, context);
@@ -34,6 +34,8 @@ export async function withApp(
   warnAboutCheckpoints(app, context);
   return code;
 }
+
+const loadApp = () => import('../app/app.ts');
 
 /** Warns that the audit log cannot be trusted. Read-only commands continue; changes to the cluster are refused. */
 function warnAboutAudit({ checkpoints }: App, context: Context): void {
@@ -106,11 +108,18 @@ export function sharedDeps(
   };
 }
 
-/** Loads the configuration. If it is invalid, prints its problems and returns undefined. */
-export async function requireConfig(context: Context, options: GlobalOptions): Promise<Config | undefined> {
+/**
+ * Loads the configuration. If it is invalid, prints its problems and returns undefined.
+ * @param meanwhile Loads code that the command needs, while another thread parses long files.
+ */
+export async function requireConfig(
+  context: Context,
+  options: GlobalOptions,
+  meanwhile: () => Promise<unknown> = async () => undefined,
+): Promise<Config | undefined> {
   const { env, cwd } = context;
   const { loadConfig } = await import('../config/load.ts');
-  const loaded = await loadConfig({ paths: options.config ?? [], env, cwd });
+  const loaded = await loadConfig({ paths: options.config ?? [], env, cwd, meanwhile });
   if (loaded.kind === 'usable') return loaded.config;
   printProblems(context, options, loaded.problems);
   return undefined;

@@ -1,31 +1,8 @@
-import { findAccessViolations } from './checks/access-violations.ts';
-import { crossCheck } from './checks/checks.ts';
-import { findCredentials } from './checks/find-credentials.ts';
-import type { Config } from './config.ts';
-import { type ConfigFs, findSources, realFs, type Sources } from './files/files.ts';
-import { type Bound, type IncludeDeps, readIncludes } from './files/include.ts';
-import {
-  appendEntries,
-  holdsUnclear,
-  isUnclear,
-  locate,
-  mergeDocuments,
-  type PlacedFinding,
-} from './files/merge.ts';
-import { listOf, memberOf } from './files/raw.ts';
-import {
-  createPacer,
-  createParsedFiles,
-  type ParsedFiles,
-  type ReadDocuments,
-  readDocuments,
-} from './files/read.ts';
-import type { Located } from './files/yaml.ts';
-import { type Parsed, parseSections } from './parse.ts';
-import { type Finding, type Path, type Place, type Problem, sortProblems, toProblem } from './problem.ts';
-import { createRedactor } from './redact.ts';
-import { resolveConfig, resolveHttp } from './resolve.ts';
-import { matches } from './shape/access.ts';
+import type { LoadResult } from './check-documents.ts';
+import { type ConfigFs, findSources, realFs } from './files/files.ts';
+import { createParsedFiles, type ParsedFiles, type YamlText } from './files/parsing.ts';
+import { readDocuments } from './files/read.ts';
+import type { Problem } from './problem.ts';
 
 export interface LoadOptions {
   /** Files and folders from `--config`, in the order of the command line. */
@@ -35,16 +12,27 @@ export interface LoadOptions {
   readonly readFs?: ConfigFs;
   /** A cache, so that unchanged files are not parsed again. Without it, everything is parsed. */
   readonly parsed?: ParsedFiles;
+  /** Loads code that the command needs after the load, while another thread parses long files. */
+  readonly meanwhile?: () => Promise<unknown>;
 }
 
 /** Reads, merges and checks the configuration. Reports all problems in one result. */
 export async function loadConfig(options: LoadOptions): Promise<LoadResult> {
-  const { paths, env, cwd, readFs = realFs, parsed = createParsedFiles() } = options;
-  const reading = { fs: readFs, parse: parsed.begin() };
+  const { paths, env, cwd, readFs = realFs, parsed = createParsedFiles(), meanwhile } = options;
+  const parseTexts = parsed.begin();
+  const parse = async (texts: readonly YamlText[]) => {
+    const [results] = await Promise.all([parseTexts(texts), loadChecks(), meanwhile?.()]);
+    return results;
+  };
+  const reading = { fs: readFs, parse };
   const sources = await findSources({ paths, env, cwd, fs: readFs });
   const main = await readDocuments(sources.files, reading);
+  const { checkDocuments } = await loadChecks();
   return checkDocuments(main, { ...reading, sources, home: env.HOME });
 }
+
+/** Import lazily, because the schema and the checks take a fifth of a second to load. */
+const loadChecks = () => import('./check-documents.ts');
 
 /** Checks a text as if it were the only configuration file. */
 export async function validateText(
@@ -58,124 +46,4 @@ export async function validateText(
     readFile: async () => bytes,
   };
   return (await loadConfig({ paths: ['secretbridge.yaml'], env, cwd, readFs })).problems;
-}
-
-/**
- * The result of a load. A usable configuration may still have problems: a mapping without permission does not affect
- * other mappings, and a suspected credential may be harmless.
- */
-export type LoadResult =
-  | { readonly kind: 'usable'; readonly config: Config; readonly problems: readonly Problem[] }
-  | {
-      readonly kind: 'invalid';
-      readonly problems: readonly Problem[];
-      /**
-       * Set if the `http` section is valid. If a service keeps its previous configuration because of other mistakes, it
-       * can still listen at this address.
-       */
-      readonly http?: Config['http'];
-    };
-
-interface CheckDeps extends Omit<IncludeDeps, 'main'> {
-  /** The main files, from which the documents were read. */
-  readonly sources: Sources;
-}
-
-/** Reads included files, merges all documents and checks the result. Reports all problems in one result. */
-async function checkDocuments(main: ReadDocuments, { sources, ...deps }: CheckDeps): Promise<LoadResult> {
-  const pause = createPacer();
-  const start: Place = { file: sources.files[0]?.shown ?? '', line: 1, column: 1 };
-  const mainProblems = [...sources.problems, ...main.problems];
-  if (main.documents.length === 0) {
-    const empty = toProblem(
-      { path: [], code: 'CONFIG_INVALID', message: 'the configuration is empty' },
-      start,
-    );
-    return { kind: 'invalid', problems: mainProblems.length > 0 ? sortProblems(mainProblems) : [empty] };
-  }
-
-  const merged = mergeDocuments(main.documents, start);
-  const included = await readIncludes(merged.root, { ...deps, main: sources.files });
-  const root = appendEntries(
-    merged.root,
-    'mappings',
-    included.mappings.map(({ node }) => node),
-  );
-  const ownCount = listOf(root, 'mappings').length - included.mappings.length;
-  const boundOf = (index: number): Bound | undefined => included.mappings[index - ownCount]?.bound;
-  const parsed = parseSections(root.value as Readonly<Record<string, unknown>>);
-  // Parsing ten thousand mappings takes a quarter of a second, and so does checking them. So pause between both steps.
-  await pause();
-  const isWhole = sources.problems.length === 0 && main.isWhole;
-  const { problems, isUsable } = problemsIn({
-    root,
-    parsed,
-    boundOf,
-    isWhole,
-    unreadable: [...mainProblems, ...main.blank, ...included.problems],
-    placed: [...merged.findings, ...included.findings],
-    texts: new Map([...main.texts, ...included.texts]),
-  });
-  const absolute = new Map(sources.files.map((source) => [source.shown, source.absolute]));
-  const paths = { absolute: (file: string) => absolute.get(file) ?? file, home: deps.home };
-  if (isUsable && parsed.whole !== undefined) {
-    const bounds = { boundOf: (index: number) => boundOf(index)?.rule };
-    return { kind: 'usable', config: resolveConfig(parsed.whole, root, { ...paths, ...bounds }), problems };
-  }
-  const { http } = parsed.sections;
-  // A wrong address could receive requests with a token, so use `http` only if it is unambiguous.
-  const isDuplicated = merged.findings.some(({ path }) => path[0] === 'http');
-  const isUnambiguous = !isDuplicated && !holdsUnclear(root, ['http']);
-  const isUsableHttp = http !== undefined && isUnambiguous && (isWhole || !isMissing(root, ['http']));
-  return { kind: 'invalid', problems, ...(isUsableHttp ? { http: resolveHttp(http, root, paths) } : {}) };
-}
-
-interface CheckedDocuments {
-  readonly root: Located;
-  readonly parsed: Parsed;
-  readonly boundOf: (index: number) => Bound | undefined;
-  /** Whether all main files could be read completely. Included files contain only mappings and do not count. */
-  readonly isWhole: boolean;
-  readonly unreadable: readonly Problem[];
-  readonly placed: readonly PlacedFinding[];
-  readonly texts: ReadonlyMap<string, string>;
-}
-
-function problemsIn({ root, parsed, boundOf, isWhole, unreadable, placed, texts }: CheckedDocuments) {
-  const inBounds = (index: number, namespace: string): boolean =>
-    boundOf(index)?.rule.namespaces.some((glob) => matches(glob, namespace)) ?? true;
-  // Drop findings that may be caused by a part that could not be read.
-  const isReliable = ({ path }: Finding) => !isUnclear(root, path) && (isWhole || !isMissing(root, path));
-  const place = (finding: Finding) => toProblem(finding, locate(root, finding.path, finding.at));
-  const isFullyClear = !holdsUnclear(root, []);
-  // Cross-checks compare several places, so all of these places must be readable.
-  const isCertain = ({ path, code }: Finding) =>
-    isFullyClear || (code !== 'TARGET_CLAIMED' && !holdsUnclear(root, path.slice(0, 2)));
-  const crossFindings = crossCheck(root, parsed, { inBounds, isWhole }).filter(isCertain);
-  const findings = [...parsed.findings, ...crossFindings];
-  const faults = [
-    ...placed.map((finding) => toProblem(finding, finding.place)),
-    ...findings.filter(isReliable).map(place),
-  ];
-  const suspects = findCredentials(root, texts);
-  const places = new Set(faults.map(({ file, line, column }) => `${file}:${line}:${column}`));
-  const problems = [
-    ...unreadable,
-    ...faults,
-    ...(isWhole
-      ? findAccessViolations(root, parsed, boundOf).filter(isCertain).filter(isReliable).map(place)
-      : []),
-    // A literal in place of a credential reference is already reported at the same place.
-    ...suspects.problems.filter(({ file, line, column }) => !places.has(`${file}:${line}:${column}`)),
-  ];
-  return {
-    problems: sortProblems(problems.map(createRedactor(suspects.fragments))),
-    isUsable: unreadable.length + faults.length === 0,
-  };
-}
-
-/** Whether a whole section is missing. */
-function isMissing({ value }: Located, path: Path): boolean {
-  const [section] = path;
-  return path.length === 1 && memberOf(value, String(section)) === undefined;
 }

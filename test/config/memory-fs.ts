@@ -1,5 +1,6 @@
+import type { LoadResult } from '../../src/config/check-documents.ts';
 import type { ConfigFs } from '../../src/config/files/files.ts';
-import { type LoadResult, loadConfig } from '../../src/config/load.ts';
+import { loadConfig } from '../../src/config/load.ts';
 
 type Content = string | Uint8Array | { readonly fails: string } | { readonly pipe: true };
 

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import { createParsedFiles, type ParsedFiles, type YamlText } from '../../src/config/files/read.ts';
+import { createParsedFiles, type ParsedFiles, type YamlText } from '../../src/config/files/parsing.ts';
 import { parseYaml } from '../../src/config/files/yaml.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { HEAD, memoryFs } from './memory-fs.ts';
@@ -45,34 +45,55 @@ const same = (one: unknown, other: unknown) => expect(isDeepStrictEqual(one, oth
 
 const parsedHere = ({ text: source, file }: YamlText) => parseYaml(source, file);
 
-describe('a load', () => {
-  it('pauses while it parses a long file, so that the event loop can do other work', async () => {
-    const long = Array.from({ length: 5_000 }, (_, index) => `a${index}: { b: [c, d, e] }\n`).join('');
-    const all = [{ text: long, file: 'a.yaml' }];
-    let turns = 0;
-    const count = (): void => {
-      turns += 1;
-      counting = setImmediate(count);
-    };
-    let counting = setImmediate(count);
-    same(await createParsedFiles().begin()(all), all.map(parsedHere));
-    clearImmediate(counting);
-    expect(turns).toBeGreaterThan(1);
+describe('a text that another thread parses', () => {
+  /** A threshold with which the thread parses every text. */
+  const threadThreshold = 0;
+
+  it('has the same result as in the main thread, including positions', async () => {
+    const all = fc.sample(text, 300).map((source, index) => ({ text: source, file: `${index}.yaml` }));
+    const parse = createParsedFiles({ threadThreshold }).begin();
+    same(await parse(all), all.map(parsedHere));
   });
 
+  it('is parsed in the main thread if no other thread can start', async () => {
+    const all = fc.sample(text, 20).map((source, index) => ({ text: source, file: `${index}.yaml` }));
+    const parse = createParsedFiles({ threadThreshold, runThread: async () => undefined }).begin();
+    same(await parse(all), all.map(parsedHere));
+  });
+
+  it('leaves the main thread free for other work', async () => {
+    const comment = `# ${'x'.repeat(256 * 1024)}\n`;
+    const done: string[] = [];
+    const loading = loadConfig({
+      paths: ['conf'],
+      env: {},
+      cwd: '/home/ann',
+      readFs: memoryFs({ '/home/ann/conf/0.yaml': `${comment}${HEAD}mappings: []\n` }),
+      meanwhile: async () => done.push('meanwhile'),
+    });
+    void loading.then(() => done.push('loaded'));
+    expect(await loading).toMatchObject({ kind: 'usable' });
+    expect(done).toEqual(['meanwhile', 'loaded']);
+  });
+});
+
+describe('a load', () => {
   it('parses only files that have changed since the previous load', async () => {
-    const files = createParsedFiles();
+    const parsed: string[][] = [];
+    const files = createParsedFiles({
+      threadThreshold: 0,
+      runThread: async (texts) => void parsed.push(texts.map(({ file }) => file)),
+    });
     const texts = (b: string) => [
       { text: 'a: 1', file: 'a.yaml' },
       { text: b, file: 'b.yaml' },
     ];
-    const first = await files.begin()(texts('b: 1'));
-    const second = await files.begin()(texts('b: 2'));
-    expect(second[0]).toBe(first[0]);
-    expect(second[1]?.documents[0]?.value).toEqual({ b: 2 });
+    await files.begin()(texts('b: 1'));
+    expect((await files.begin()(texts('b: 2')))[1]?.documents[0]?.value).toEqual({ b: 2 });
     // A cached file is dropped if one load did not use it.
     await files.begin()([]);
-    expect((await files.begin()(texts('b: 2')))[0]).not.toBe(first[0]);
+    await files.begin()(texts('b: 2'));
+    expect(parsed).toEqual([['a.yaml', 'b.yaml'], ['b.yaml'], [], ['a.yaml', 'b.yaml']]);
   });
 });
 

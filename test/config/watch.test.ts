@@ -2,7 +2,8 @@ import { chmod, mkdir, mkdtemp, readFile, rename, rm, symlink, utimes, writeFile
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type LoadResult, loadConfig } from '../../src/config/load.ts';
+import type { LoadResult } from '../../src/config/check-documents.ts';
+import { loadConfig } from '../../src/config/load.ts';
 import {
   type ConfigWatch,
   type WatchFolder,

@@ -24,11 +24,13 @@ export function addDoctor(program: Command, context: Context, run: Run): void {
   }).action((options: GlobalOptions) => run(async () => doctorCommand(context, options)));
 }
 
+const loadTargets = () => import('../../reconcile/targets.ts');
+
 export async function validateCommand(context: Context, options: GlobalOptions): Promise<number> {
   const { env, cwd } = context;
   const { loadConfig } = await import('../../config/load.ts');
-  const loaded = await loadConfig({ paths: options.config ?? [], env, cwd });
-  const { targetsOf } = await import('../../reconcile/targets.ts');
+  const loaded = await loadConfig({ paths: options.config ?? [], env, cwd, meanwhile: loadTargets });
+  const { targetsOf } = await loadTargets();
   const { problems } = loaded;
   const valid = problems.length === 0;
   print(context, options.output, {

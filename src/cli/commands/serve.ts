@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
 import type { Server } from '../../commands/serve/server.ts';
+import type { LoadResult } from '../../config/check-documents.ts';
 import type { Config } from '../../config/config.ts';
 import { type ConfigDiff, diffConfig, isEmptyDiff } from '../../config/diff.ts';
-import type { LoadResult } from '../../config/load.ts';
 import type { Problem } from '../../config/problem.ts';
 import type { ConfigWatch } from '../../config/watch/watch.ts';
 import { AppError } from '../../core/errors.ts';
@@ -44,19 +44,22 @@ const TRIM_INTERVAL_MS = 20_000;
 
 type Options = GlobalOptions & { readonly graceMs: number };
 
+const loadServer = () => import('../../commands/serve/serve.ts');
+
 /**
  * Runs the service until it is stopped, and applies configuration changes while it runs. If a change cannot be applied
  * to the running service, closes the service and opens it again in the same process.
  */
 export async function serveCommand(context: Context, options: Options): Promise<number> {
   const { env, cwd } = context;
-  const { createParsedFiles } = await import('../../config/files/read.ts');
+  const { createParsedFiles } = await import('../../config/files/parsing.ts');
   const { loadConfig } = await import('../../config/load.ts');
   const { watchConfig } = await import('../../config/watch/watch.ts');
   const service = new RunningService(context, options);
   const parsed = createParsedFiles();
   await using watch: ConfigWatch = await watchConfig({
-    load: (readFs) => loadConfig({ paths: options.config ?? [], env, cwd, readFs, parsed }),
+    load: (readFs) =>
+      loadConfig({ paths: options.config ?? [], env, cwd, readFs, parsed, meanwhile: loadServer }),
     onChange: (loaded) => service.applyLoaded(loaded),
     onProgress: (error) => service.configurationChecked(error),
   });
@@ -173,7 +176,7 @@ class RunningService {
     logger: Logger,
     onLargeValue: (bytes: number) => void,
   ): Promise<Server | undefined> {
-    const { openServer } = await import('../../commands/serve/serve.ts');
+    const { openServer } = await loadServer();
     const { signal, stdout } = this.#context;
     const changed = this.#changed;
     const superseded = new AbortController();

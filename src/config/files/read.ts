@@ -1,9 +1,8 @@
-import { createHash } from 'node:crypto';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { mapConcurrently } from '../../core/semaphore.ts';
 import { type Problem, toProblem } from '../problem.ts';
 import { type ConfigFs, MAX_OPEN_FILES, readSource, type SourceFile } from './files.ts';
-import { type Located, type ParsedYaml, parseYamlInSteps } from './yaml.ts';
+import type { Parse } from './parsing.ts';
+import type { Located } from './yaml.ts';
 
 export interface ReadDocuments {
   readonly documents: readonly Located[];
@@ -55,67 +54,4 @@ export async function readDocuments(
 function blankProblem(file: string): Problem {
   const message = 'the file is empty; delete it, or add a comment if this is intended';
   return toProblem({ path: [], code: 'CONFIG_INVALID', message }, { file, line: 1, column: 1 });
-}
-
-export interface YamlText {
-  readonly text: string;
-  /** The name of the file in each `Place`. */
-  readonly file: string;
-}
-
-/** Parses each text and returns the results in the same order. */
-export type Parse = (texts: readonly YamlText[]) => Promise<readonly ParsedYaml[]>;
-
-/**
- * A cache of parsed files. Most files do not change, and parsing a thousand mappings takes ten times as long as all
- * other work after a change.
- */
-export interface ParsedFiles {
-  /** Starts one load. Entries that the previous load did not use are dropped from the cache. */
-  begin(): Parse;
-}
-
-/** The longest time without a pause. Parsing blocks the event loop, so the service would miss probes. */
-const SLICE_MS = 25;
-
-export function createParsedFiles(): ParsedFiles {
-  let cached = new Map<string, { readonly digest: string; readonly parsed: ParsedYaml }>();
-  return {
-    begin() {
-      const previous = cached;
-      const next: typeof cached = new Map();
-      cached = next;
-      return async (texts) => {
-        const pause = createPacer();
-        const results: ParsedYaml[] = [];
-        for (const { text, file } of texts) {
-          const digest = createHash('sha256').update(text).digest('hex');
-          const entry = previous.get(file);
-          const parsed = entry?.digest === digest ? entry.parsed : await parseWithPauses(text, file, pause);
-          next.set(file, { digest, parsed });
-          results.push(parsed);
-        }
-        return results;
-      };
-    },
-  };
-}
-
-async function parseWithPauses(text: string, file: string, pause: () => Promise<void>): Promise<ParsedYaml> {
-  const steps = parseYamlInSteps(text, file);
-  for (;;) {
-    const step = steps.next();
-    await pause();
-    if (step.done) return step.value;
-  }
-}
-
-/** Returns a function that lets the event loop run if the last pause was too long ago. */
-export function createPacer(): () => Promise<void> {
-  let sliceStart = performance.now();
-  return async () => {
-    if (performance.now() - sliceStart < SLICE_MS) return;
-    await nextTurn();
-    sliceStart = performance.now();
-  };
 }

@@ -1,16 +1,13 @@
 import {
-  Composer,
-  type Document,
   isAlias,
   isMap,
   isNode,
   isScalar,
   isSeq,
-  Lexer,
   LineCounter,
   type Pair,
   type ParsedNode,
-  Parser,
+  parseAllDocuments,
 } from 'yaml';
 import { formatPlace, type Place, quoted } from '../problem.ts';
 
@@ -68,17 +65,10 @@ const MAX_DEPTH = 40;
  * non-text keys. Aliases are never expanded, so a small file cannot use much memory.
  */
 export function parseYaml(text: string, file: string): ParsedYaml {
-  const steps = parseYamlInSteps(text, file);
-  for (;;) {
-    const step = steps.next();
-    if (step.done) return step.value;
-  }
-}
-
-/** Like `parseYaml`, but yields after each step, so that the caller can pause in a long file. */
-export function* parseYamlInSteps(text: string, file: string): Generator<undefined, ParsedYaml> {
   const lines = new LineCounter();
-  const parsed = yield* composeInSteps(text, lines);
+  // Use plain errors, because pretty errors quote the file, which may contain a credential. Check for duplicate keys
+  // ourselves, because the library takes quadratic time and does not report the first place.
+  const options = { prettyErrors: false, uniqueKeys: false, lineCounter: lines };
   const at = (offset: number): Place => {
     const { line, col } = lines.linePos(Math.min(offset, text.length));
     return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
@@ -86,14 +76,13 @@ export function* parseYamlInSteps(text: string, file: string): Generator<undefin
   const reader = new NodeReader(at);
   const syntaxProblems: SyntaxProblem[] = [];
   const documents: Located[] = [];
-  for (const document of parsed) {
+  for (const document of parseAllDocuments(text, options)) {
     for (const { code, pos } of document.errors)
       syntaxProblems.push({ place: at(pos[0]), message: SYNTAX[code] ?? `this is not valid YAML (${code})` });
     const version = document.directives.yaml;
     if (version.explicit === true && version.version !== '1.2')
       reader.report(0, 'a `%YAML` directive with a version other than 1.2: remove it');
     if (document.errors.length > 0 || !isNode(document.contents) || isEmpty(document.contents)) continue;
-    yield;
     documents.push(reader.read(document.contents));
   }
   const isTooMuch = reader.problems.length >= MAX_UNSUPPORTED;
@@ -102,25 +91,6 @@ export function* parseYamlInSteps(text: string, file: string): Generator<undefin
     problems: [...oncePerLine(syntaxProblems).slice(0, MAX_SYNTAX_PROBLEMS), ...reader.problems],
     isWhole: syntaxProblems.length === 0 && !isTooMuch && !reader.hasUnclear,
   };
-}
-
-const LEXEMES_PER_STEP = 1_000;
-
-function* composeInSteps(text: string, lines: LineCounter): Generator<undefined, readonly Document.Parsed[]> {
-  const parser = new Parser(lines.addNewLine);
-  // Use plain errors, because pretty errors quote the file, which may contain a credential. Check for duplicate keys
-  // ourselves, because the library takes quadratic time and does not report the first place.
-  const composer = new Composer({ prettyErrors: false, uniqueKeys: false });
-  const documents: Document.Parsed[] = [];
-  let count = 0;
-  lines.addNewLine(0);
-  for (const lexeme of new Lexer().lex(text)) {
-    for (const token of parser.next(lexeme)) documents.push(...composer.next(token));
-    count += 1;
-    if (count % LEXEMES_PER_STEP === 0) yield;
-  }
-  for (const token of parser.end()) documents.push(...composer.next(token));
-  return [...documents, ...composer.end()];
 }
 
 /** Use our own messages, because the library's messages may quote the file. */

@@ -1,8 +1,8 @@
 import { watch } from 'node:fs';
 import { codeOf } from '../../core/system-errors.ts';
 import { type StartTimer, startTimer } from '../../core/timer.ts';
+import type { LoadResult } from '../check-documents.ts';
 import { type ConfigFs, realFs } from '../files/files.ts';
-import type { LoadResult } from '../load.ts';
 import { type FileSnapshot, recordingFs } from './file-snapshot.ts';
 import { type Loop, type LoopContext, startLoop } from './loop.ts';
 
