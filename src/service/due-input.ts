@@ -1,4 +1,5 @@
 import type { SecretMeta } from '../cluster/cluster.ts';
+import type { Mapping } from '../core/mapping.ts';
 import type { TargetId } from '../core/target.ts';
 import type { Reason } from '../queue/queue.ts';
 import type { DesiredTarget } from '../reconcile/targets.ts';
@@ -46,6 +47,8 @@ export interface TargetInputs {
   readonly target: TargetId;
   /** The metadata from the watch. */
   meta?: SecretMeta | undefined;
+  /** The last comparison of the metadata with the target. */
+  compared?: Comparison;
   /** When the watch last reported the Secret, or its absence. */
   metaAt: number;
   /** Since when the Secret is missing. */
@@ -67,6 +70,16 @@ export interface TargetInputs {
   fullRunAt?: number;
   /** The last job that this process added for the target. */
   lastRequest?: LastRequest | undefined;
+}
+
+/** Whether the metadata was in sync with this mapping, and everything else that the comparison depends on. */
+export interface Comparison {
+  readonly meta: SecretMeta;
+  readonly mapping: Mapping;
+  readonly stores: ReadonlyMap<string, string>;
+  /** The pin that the last run applied. Undefined before the first run. */
+  readonly pin: { readonly to: number | undefined } | undefined;
+  readonly isInSync: boolean;
 }
 
 export interface LastRequest {

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { SecretMeta, WatchScope } from '../cluster/cluster.ts';
 import type { Clock } from '../core/clock.ts';
-import type { Mapping } from '../core/mapping.ts';
 import { formatTarget, type TargetId } from '../core/target.ts';
 import { rankOf } from '../queue/queue.ts';
 import { looksInSync } from '../reconcile/in-sync.ts';
@@ -46,8 +45,6 @@ export class Resync {
   /** When each store or watch last recovered, by name. */
   readonly #storesUp = new Map<string, number>();
   readonly #watchesUp = new Map<string, number>();
-  /** The last comparison of each Secret's metadata with its target. */
-  readonly #compared = new WeakMap<SecretMeta, Comparison>();
   #burst = { requestId: '', at: Number.NEGATIVE_INFINITY };
   #lastWall: number;
 
@@ -59,12 +56,27 @@ export class Resync {
 
   /** Checks these targets. Returns the number of targets for which it has added a job. */
   check(targets: Iterable<TargetId>, requestId = this.#burstId()): number {
-    const ids = new Map([...targets].map((id) => [formatTarget(id), id]));
     const now = this.#deps.snapshot();
-    return this.#checkDesired(
-      [...ids.values()].flatMap((id) => now.forTarget(id)),
-      requestId,
-    );
+    return this.checkDesired(new Set([...targets].flatMap((id) => now.forTarget(id))), requestId);
+  }
+
+  /** Adds a job for each Secret that is due for one of these mappings. Returns the number of jobs. */
+  checkDesired(all: Iterable<DesiredTarget>, requestId: string, isSetBack = false): number {
+    const found = new Map<string, FoundTrigger>();
+    for (const desired of all) {
+      if (desired.error !== undefined) continue;
+      const next = this.#triggerOf(desired, requestId, isSetBack);
+      if (next === undefined) continue;
+      const name = formatTarget(desired.id);
+      const other = found.get(name);
+      if (other === undefined || rankOf(next) < rankOf(other)) found.set(name, next);
+    }
+    const { triggers } = this.#deps;
+    // The jobs of one mapping are adjacent, because they share values.
+    const due = byMapping([...found.values()]).filter((trigger) => this.#mayLook(trigger));
+    triggers.triggerAll(due.filter(({ isLost }) => !isLost));
+    triggers.repeat(due.filter(({ isLost }) => isLost));
+    return due.length;
   }
 
   /**
@@ -81,7 +93,7 @@ export class Resync {
     for (const { lastRequest } of states.allInputs())
       if (lastRequest !== undefined && (lastRequest.wallAt <= lostUntil || lastRequest.wallAt > now))
         lastRequest.isAccepted = false;
-    this.#checkDesired(snapshot().targets, randomUUID(), isSetBack);
+    this.checkDesired(snapshot().targets, randomUUID(), isSetBack);
   }
 
   /** Called when the watch reports a Secret. */
@@ -148,34 +160,16 @@ export class Resync {
     this.check(targets);
   }
 
-  /** Adds a job for each Secret that is due for one of its mappings. */
-  #checkDesired(all: readonly DesiredTarget[], requestId: string, isSetBack = false): number {
-    const found = new Map<string, FoundTrigger>();
-    for (const desired of all) {
-      if (desired.error !== undefined) continue;
-      const next = this.#triggerOf(desired, requestId, isSetBack);
-      if (next === undefined) continue;
-      const name = formatTarget(desired.id);
-      const other = found.get(name);
-      if (other === undefined || rankOf(next) < rankOf(other)) found.set(name, next);
-    }
-    const { triggers } = this.#deps;
-    // The jobs of one mapping are adjacent, because they share values.
-    const due = byMapping([...found.values()]).filter((trigger) => this.#mayLook(trigger));
-    triggers.triggerAll(due.filter(({ isLost }) => !isLost));
-    triggers.repeat(due.filter(({ isLost }) => isLost));
-    return due.length;
-  }
-
   #triggerOf(desired: DesiredTarget, requestId: string, isSetBack: boolean): FoundTrigger | undefined {
     const { mapping, id } = desired;
     const { snapshot, states, sources, clock, isListed } = this.#deps;
     const inputs = states.inputs(id);
-    const run = states.get(mapping.name, id);
+    const lastRun = states.lastRun(mapping.name, id);
+    const run = lastRun?.state;
     const isInSync = () => this.#isInSync(desired, inputs, run);
     const found = due({
       ...{ desired, inputs, run, sources, isInSync, isSetBack },
-      freshAt: states.freshAt(mapping.name, id),
+      freshAt: lastRun?.freshAt ?? Number.NEGATIVE_INFINITY,
       change: snapshot().changeOf(desired),
       isListed: isListed(id),
       storeUpAt: () => latest(this.#storesUp, snapshot().storesOf(id)),
@@ -200,16 +194,16 @@ export class Resync {
   }
 
   /** Compares each version of the metadata only once. */
-  #isInSync({ mapping }: DesiredTarget, { meta }: TargetInputs, run: TargetState | undefined): boolean {
+  #isInSync({ mapping }: DesiredTarget, inputs: TargetInputs, run: TargetState | undefined): boolean {
+    const { meta, compared: last } = inputs;
     if (meta === undefined) return false;
     const { instance, storeHashes } = this.#deps;
     const stores = storeHashes();
     const pin = run && { to: run.pinned };
-    const last = this.#compared.get(meta);
-    if (last?.mapping === mapping && last.stores === stores && last.pin?.to === pin?.to && !last.pin === !pin)
-      return last.isInSync;
+    const isSame = last?.meta === meta && last.mapping === mapping && last.stores === stores;
+    if (isSame && last.pin?.to === pin?.to && !last.pin === !pin) return last.isInSync;
     const isInSync = looksInSync(meta, { mapping, instance, stores, pin });
-    this.#compared.set(meta, { mapping, stores, pin, isInSync });
+    inputs.compared = { meta, mapping, stores, pin, isInSync };
     return isInSync;
   }
 
@@ -239,13 +233,6 @@ export class Resync {
 interface FoundTrigger extends Trigger, DesiredTarget {
   /** Whether the queue may have lost the previous job for the same input. */
   readonly isLost: boolean;
-}
-
-interface Comparison {
-  readonly mapping: Mapping;
-  readonly stores: ReadonlyMap<string, string>;
-  readonly pin: { readonly to: number | undefined } | undefined;
-  readonly isInSync: boolean;
 }
 
 function latest(times: ReadonlyMap<string, number>, names: readonly string[]): number {

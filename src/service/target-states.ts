@@ -26,8 +26,7 @@ export interface TargetStates {
    * share reads that are this old.
    */
   note(state: TargetState, freshAt?: number): void;
-  /** Everything that the last run used was read after this time of the steady clock. */
-  freshAt(mapping: string, target: TargetId): number;
+  lastRun(mapping: string, target: TargetId): LastRun | undefined;
   /** Returns what is known of a Secret. The caller may change it. */
   inputs(target: TargetId): TargetInputs;
   allInputs(): Iterable<TargetInputs>;
@@ -51,6 +50,12 @@ export interface TargetStates {
   dropMeta(target: TargetId): void;
   /** Calls the listener for each new state, from this process or another. */
   onChange(listener: (state: TargetState) => void): () => void;
+}
+
+export interface LastRun {
+  readonly state: TargetState;
+  /** Everything that the run used was read after this time of the steady clock. */
+  readonly freshAt: number;
 }
 
 const SWEEP_PREFIX = 's/';
@@ -79,10 +84,9 @@ export function createTargetStates(
 class SharedTargetStates implements TargetStates, Disposable {
   readonly startedAt: number;
   readonly steadyClock: Clock;
-  readonly #byTopic = new Map<string, TargetState>();
+  readonly #byTopic = new Map<string, LastRun>();
   readonly #byOtherConfig = new Map<string, TargetState>();
   readonly #sweeps = new Map<string, SweepState>();
-  readonly #freshAt = new Map<string, number>();
   readonly #inputs = createTargetMap<TargetInputs>();
   readonly #listeners = new Set<(state: TargetState) => void>();
   readonly #broadcast: Broadcast | undefined;
@@ -107,11 +111,15 @@ class SharedTargetStates implements TargetStates, Disposable {
   }
 
   get(mapping: string, target: TargetId): TargetState | undefined {
+    return this.lastRun(mapping, target)?.state;
+  }
+
+  lastRun(mapping: string, target: TargetId): LastRun | undefined {
     return this.#byTopic.get(topicOf(mapping, target));
   }
 
   all(): Iterable<TargetState> {
-    return this.#byTopic.values();
+    return this.#byTopic.values().map(({ state }) => state);
   }
 
   note(state: TargetState, freshAt = this.steadyClock.now() - MAX_CONTEXT_AGE_MS): void {
@@ -128,7 +136,6 @@ class SharedTargetStates implements TargetStates, Disposable {
   forget(mapping: string, target: TargetId): void {
     const topic = topicOf(mapping, target);
     this.#byOtherConfig.delete(topic);
-    this.#freshAt.delete(topic);
     if (this.#byTopic.delete(topic)) this.#broadcast?.send(topic, undefined);
   }
 
@@ -147,10 +154,6 @@ class SharedTargetStates implements TargetStates, Disposable {
 
   forgetSweep(shard: string): void {
     if (this.#sweeps.delete(SWEEP_PREFIX + shard)) this.#broadcast?.send(SWEEP_PREFIX + shard, undefined);
-  }
-
-  freshAt(mapping: string, target: TargetId): number {
-    return this.#freshAt.get(topicOf(mapping, target)) ?? Number.NEGATIVE_INFINITY;
   }
 
   inputs(target: TargetId): TargetInputs {
@@ -186,7 +189,7 @@ class SharedTargetStates implements TargetStates, Disposable {
   retain(now: ConfigSnapshot): void {
     for (const { target } of this.#inputs.values())
       if (now.forTarget(target).length === 0) this.#inputs.delete(target);
-    for (const state of this.#byTopic.values())
+    for (const state of this.all())
       if (state.kind !== 'held' && desiredIn(now, state) === undefined)
         this.forget(state.mapping, state.target);
   }
@@ -201,17 +204,16 @@ class SharedTargetStates implements TargetStates, Disposable {
   }
 
   #store(topic: string, state: TargetState, freshAt: number): void {
-    this.#freshAt.set(topic, freshAt);
     // Store the keys only while a deletion is held or proposed, because a target may have hundreds of keys.
     const isOpen = state.kind === 'held' || state.proposed === true;
-    this.#byTopic.set(topic, isOpen ? state : { ...state, keys: [] });
+    this.#byTopic.set(topic, { state: isOpen ? state : { ...state, keys: [] }, freshAt });
     for (const listener of this.#listeners) listener(state);
   }
 
   #receive(topic: string, message: string | undefined): void {
     const isSweep = topic.startsWith(SWEEP_PREFIX);
     if (message === undefined)
-      for (const states of isSweep ? [this.#sweeps] : [this.#byTopic, this.#byOtherConfig, this.#freshAt])
+      for (const states of isSweep ? [this.#sweeps] : [this.#byTopic, this.#byOtherConfig])
         states.delete(topic);
     else if (isSweep) this.#receiveSweep(topic, parseSweepState(message));
     else this.#receiveState(topic, parseTargetState(message));
@@ -232,7 +234,7 @@ class SharedTargetStates implements TargetStates, Disposable {
       return;
     }
     this.#byOtherConfig.delete(topic);
-    const before = this.#byTopic.get(topic);
+    const before = this.#byTopic.get(topic)?.state;
     // Messages of two processes may arrive out of order. Our own messages return to us with fewer keys.
     if (before !== undefined && (this.#isLater(before.endedAt, received.endedAt) || isSame(before, received)))
       return;

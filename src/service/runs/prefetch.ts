@@ -8,7 +8,7 @@ import type { Triggers } from '../triggers.ts';
 export interface PrefetchDeps {
   readonly triggers: Pick<Triggers, 'requestedWith'>;
   readonly snapshot: () => ConfigSnapshot;
-  readonly states: Pick<TargetStates, 'meta' | 'get' | 'freshAt'>;
+  readonly states: Pick<TargetStates, 'meta' | 'get' | 'lastRun'>;
   /** Whether the target's state is known from a watch. */
   readonly isListed: (id: TargetId) => boolean;
 }
@@ -26,7 +26,9 @@ export function withPrefetch(
   const waiting = lastRequest.flatMap(({ target, lastRequest: { at = 0 } = {} }) =>
     snapshot()
       .forTarget(target)
-      .filter(({ mapping, id }) => states.freshAt(mapping.name, id) < at),
+      .filter(
+        ({ mapping, id }) => (states.lastRun(mapping.name, id)?.freshAt ?? Number.NEGATIVE_INFINITY) < at,
+      ),
   );
   context.expect(expectedReads(waiting, context));
   const isNew = (id: TargetId) =>

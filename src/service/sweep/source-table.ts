@@ -47,7 +47,7 @@ export class SourceTable {
     // because reads of this process may not be in the audit yet.
     const isVersionReused = before?.content === undefined ? hasReplacedValue : before.content !== content;
     const isSame = isEqual && !isVersionReused;
-    this.#checks.set(id, {
+    const check = {
       finding,
       checkedAt: at.steady,
       wallCheckedAt: at.wall,
@@ -56,7 +56,11 @@ export class SourceTable {
       isVersionReused,
       isFirst: before === undefined,
       content,
-    });
+    };
+    // Change the object in place. Otherwise each sweep would replace an old object for each key, and collecting old
+    // objects is expensive.
+    if (before === undefined) this.#checks.set(id, check);
+    else Object.assign(before, check);
   }
 
   /** Forgets the references that are not used. */

@@ -18,7 +18,7 @@ export interface SweepDeps {
   readonly snapshot: () => ConfigSnapshot;
   readonly states: TargetStates;
   readonly sources: SourceTable;
-  readonly resync: Pick<Resync, 'check'>;
+  readonly resync: Pick<Resync, 'checkDesired'>;
   readonly clock: Clock;
   readonly ages: Pick<SourceAges, 'note'>;
   /** Returns the targets for which the audit contains a new pin. */
@@ -96,8 +96,10 @@ export function createSweep({ snapshot, states, sources, resync, clock, ...deps 
       if (outage === undefined || finding.kind !== 'failed')
         sources.note(id, finding, context.recorder.replacedValues.has(id), at);
     noteFullRuns(store, fullRuns);
-    const users = [...refs.flatMap((ref) => snapshot().usersOf(ref)), ...fullRuns].map(({ id }) => id);
-    const due = resync.check([...users, ...pinned], job.requestId);
+    const { usersOf, forTarget } = snapshot();
+    const users = [...refs.flatMap(usersOf), ...fullRuns, ...pinned.flatMap(forTarget)];
+    // Most targets use several references.
+    const due = resync.checkDesired(new Set(users), job.requestId);
     const okAt = outage === undefined ? at.wall : states.sweepState(job.subject)?.okAt;
     states.noteSweep(job.subject, {
       at: at.wall,
