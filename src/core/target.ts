@@ -13,7 +13,7 @@ interface TargetMap<T> {
   get(target: TargetId): T | undefined;
   set(target: TargetId, value: T): void;
   delete(target: TargetId): void;
-  values(): Iterable<T>;
+  values(): readonly T[];
 }
 
 /** Creates a map keyed by target. Lookups do not build a string, because a sweep makes tens of thousands of lookups. */
@@ -29,8 +29,10 @@ export function createTargetMap<T>(): TargetMap<T> {
       const secrets = namespaces.get(namespace);
       if (secrets?.delete(secret) && secrets.size === 0) namespaces.delete(namespace);
     },
-    *values() {
-      for (const secrets of namespaces.values()) yield* secrets.values();
+    values() {
+      const all: T[] = [];
+      for (const secrets of namespaces.values()) for (const value of secrets.values()) all.push(value);
+      return all;
     },
   };
 }

@@ -78,7 +78,8 @@ export function createConfigSnapshot(
       storesOfMappings(
         (byTarget.get(formatTarget(target)) ?? []).map((desiredTarget) => desiredTarget.mapping),
       ),
-    changeOf: ({ mapping, id }) => changes.get(targetKey(mapping.name, id)),
+    changeOf: ({ mapping, id }) =>
+      changes.size === 0 ? undefined : changes.get(targetKey(mapping.name, id)),
   };
 }
 

@@ -27,8 +27,8 @@ export interface DueInput {
   readonly freshAt: number;
   readonly change: TargetChange | undefined;
   readonly sources: SourceTable;
-  /** Whether the watch has listed the target, so that missing metadata means a missing Secret. */
-  readonly isListed: boolean;
+  /** Whether the Secret is missing in a complete list of the watch. */
+  readonly isMissing: boolean;
   /** Whether the metadata shows that the target is in sync. */
   readonly isInSync: () => boolean;
   /** When a store of the target last recovered. */

@@ -66,16 +66,16 @@ function cluster(input: DueInput): Due | undefined {
 /**
  * Checks a target that has had no run. If it was in sync when this process first saw it, a later difference is drift.
  */
-function firstLook({ desired, inputs, isListed, isInSync }: DueInput): Due | undefined {
+function firstLook({ desired, inputs, isMissing, isInSync }: DueInput): Due | undefined {
   const { meta, metaAt } = inputs;
-  if (meta === undefined ? !isListed : isInSync()) return undefined;
+  if (meta === undefined ? !isMissing : isInSync()) return undefined;
   const wasInSync = inputs.inSyncWith === configHash(desired.mapping);
   return wasInSync ? { reason: 'drift', since: metaAt } : { reason: 'first', since: 0 };
 }
 
-function missing({ inputs, isListed, now }: DueInput, run: TargetState): Due | undefined {
+function missing({ inputs, isMissing, now }: DueInput, run: TargetState): Due | undefined {
   // Only the deletion step ends a hold. A repair would conflict with the deletion step.
-  if (!isListed || run.kind === 'held') return undefined;
+  if (!isMissing || run.kind === 'held') return undefined;
   if (run.alive) return { reason: 'drift', since: inputs.metaAt };
   // The target was refused because another owner's Secret had its name. The name is free now.
   const isFreed = run.kind === 'refused' && OBSTACLE_CODES.includes(run.error?.code ?? '');

@@ -168,10 +168,15 @@ export class Resync {
     const run = lastRun?.state;
     const isInSync = () => this.#isInSync(desired, inputs, run);
     const found = due({
-      ...{ desired, inputs, run, sources, isInSync, isSetBack },
+      desired,
+      inputs,
+      run,
+      sources,
+      isInSync,
+      isSetBack,
       freshAt: lastRun?.freshAt ?? Number.NEGATIVE_INFINITY,
       change: snapshot().changeOf(desired),
-      isListed: isListed(id),
+      isMissing: inputs.meta === undefined && isListed(id),
       storeUpAt: () => latest(this.#storesUp, snapshot().storesOf(id)),
       watchUpAt: () => latest(this.#watchesUp, [id.namespace, formatTarget(id)]),
       now: states.steadyClock.now(),

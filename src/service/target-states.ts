@@ -29,7 +29,7 @@ export interface TargetStates {
   lastRun(mapping: string, target: TargetId): LastRun | undefined;
   /** Returns what is known of a Secret. The caller may change it. */
   inputs(target: TargetId): TargetInputs;
-  allInputs(): Iterable<TargetInputs>;
+  allInputs(): readonly TargetInputs[];
   /** Forgets the targets that the configuration does not contain, unless they have a held change. */
   retain(now: ConfigSnapshot): void;
   /** Returns the last run of the target in a replica with another configuration, since this process started. */
@@ -157,12 +157,14 @@ class SharedTargetStates implements TargetStates, Disposable {
   }
 
   inputs(target: TargetId): TargetInputs {
-    const known = this.#inputs.get(target) ?? { target, metaAt: Number.NEGATIVE_INFINITY };
-    this.#inputs.set(target, known);
-    return known;
+    const known = this.#inputs.get(target);
+    if (known !== undefined) return known;
+    const added = { target, metaAt: Number.NEGATIVE_INFINITY };
+    this.#inputs.set(target, added);
+    return added;
   }
 
-  allInputs(): Iterable<TargetInputs> {
+  allInputs(): readonly TargetInputs[] {
     return this.#inputs.values();
   }
 

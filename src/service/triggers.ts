@@ -83,7 +83,8 @@ export class Triggers {
   /** Returns the targets whose last job was added with this request id, in the order of these adds. */
   requestedWith(requestId: string): readonly TargetInputs[] {
     const first = withoutSuffix(requestId);
-    return Array.from(this.#deps.states.allInputs())
+    return this.#deps.states
+      .allInputs()
       .filter(
         ({ lastRequest: last }) =>
           last?.requestId.startsWith(first) && withoutSuffix(last.requestId) === first,

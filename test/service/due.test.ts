@@ -20,7 +20,7 @@ function known(part: Partial<DueInput> = {}): DueInput {
     freshAt: START,
     change: undefined,
     sources: new SourceTable(),
-    isListed: true,
+    isMissing: true,
     isInSync: () => true,
     storeUpAt: () => Number.NEGATIVE_INFINITY,
     watchUpAt: () => Number.NEGATIVE_INFINITY,
@@ -125,7 +125,7 @@ describe('a target', () => {
     expect(due(first)).toBeUndefined();
     const missing = { ...first, inputs: { target: ID, metaAt: START } };
     expect(due(missing)).toMatchObject({ reason: 'first' });
-    expect(due({ ...missing, isListed: false })).toBeUndefined();
+    expect(due({ ...missing, isMissing: false })).toBeUndefined();
   });
 
   it('a target that is due for several reasons gets the most urgent reason', () => {
