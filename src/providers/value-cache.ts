@@ -52,6 +52,8 @@ interface Entry {
 /** The memory that an entry needs besides its value, for the id, promises and map entries. */
 const ENTRY_OVERHEAD_BYTES = 256;
 const MAX_BYTES = 8 * 2 ** 20;
+/** An old answer stays in memory for a fifth of its maximum age at most. */
+const PURGES_PER_AGE = 5;
 
 export interface ValueCacheOptions {
   /** Milliseconds since 1970. */
@@ -69,11 +71,11 @@ export function createValueCache({ now, maxAgeMs = 0, maxBytes = MAX_BYTES }: Va
   const settled = new LRUCache<string, Entry>({
     maxSize: maxBytes,
     ttl: maxAgeMs,
-    ttlAutopurge: maxAgeMs > 0,
     perf: { now: () => performance.now() },
   });
   const pending = new Map<string, Entry>();
   let requests = 0;
+  const purgeLater = createPurger(settled, maxAgeMs);
 
   const usable = (id: string, { mark, shared }: Freshness): Entry | undefined => {
     const entry = pending.get(id) ?? settled.get(id);
@@ -93,6 +95,7 @@ export function createValueCache({ now, maxAgeMs = 0, maxBytes = MAX_BYTES }: Va
       pending.delete(id);
       const size = (bytes ?? 0) + id.length + ENTRY_OVERHEAD_BYTES;
       if (bytes !== undefined) settled.set(id, entry, { size, start });
+      purgeLater();
     };
     const answer = entry.answer as Promise<T>;
     answer.then(
@@ -121,4 +124,22 @@ export function createValueCache({ now, maxAgeMs = 0, maxBytes = MAX_BYTES }: Va
       pending.clear();
     },
   };
+}
+
+/**
+ * Returns a function to call after an answer was added. It removes old answers later. One timer serves all of them,
+ * because a sweep reads thousands of values.
+ */
+function createPurger(answers: LRUCache<string, Entry>, maxAgeMs: number): () => void {
+  let timer: NodeJS.Timeout | undefined;
+  const purgeLater = (): void => {
+    if (maxAgeMs === 0 || timer !== undefined || answers.size === 0) return;
+    timer = setTimeout(purge, maxAgeMs / PURGES_PER_AGE).unref();
+  };
+  const purge = (): void => {
+    timer = undefined;
+    answers.purgeStale();
+    purgeLater();
+  };
+  return purgeLater;
 }

@@ -77,8 +77,9 @@ export interface Comparison {
   readonly meta: SecretMeta;
   readonly mapping: Mapping;
   readonly stores: ReadonlyMap<string, string>;
-  /** The pin that the last run applied. Undefined before the first run. */
-  readonly pin: { readonly to: number | undefined } | undefined;
+  readonly hasRun: boolean;
+  /** The pin that the last run applied. */
+  readonly pinned: number | undefined;
   readonly isInSync: boolean;
 }
 

@@ -204,11 +204,12 @@ export class Resync {
     if (meta === undefined) return false;
     const { instance, storeHashes } = this.#deps;
     const stores = storeHashes();
-    const pin = run && { to: run.pinned };
+    const [hasRun, pinned] = [run !== undefined, run?.pinned];
     const isSame = last?.meta === meta && last.mapping === mapping && last.stores === stores;
-    if (isSame && last.pin?.to === pin?.to && !last.pin === !pin) return last.isInSync;
+    if (isSame && last.hasRun === hasRun && last.pinned === pinned) return last.isInSync;
+    const pin = hasRun ? { to: pinned } : undefined;
     const isInSync = looksInSync(meta, { mapping, instance, stores, pin });
-    inputs.compared = { meta, mapping, stores, pin, isInSync };
+    inputs.compared = { meta, mapping, stores, hasRun, pinned, isInSync };
     return isInSync;
   }
 

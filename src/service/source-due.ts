@@ -17,8 +17,8 @@ export function sourceDue(input: DueInput): Due | undefined {
   for (const id of refsOf(mapping).keys()) {
     const check = input.sources.get(id);
     // Ignore a check that is older than the last run, because this run has read the source itself.
-    if (check !== undefined && check.checkedAt > input.freshAt && isDue(input, id, check))
-      since = Math.max(since, isNotCreated(input) && !check.isChanged ? 0 : check.checkedAt);
+    if (check !== undefined && check.checkedAt.steady > input.freshAt && isDue(input, id, check))
+      since = Math.max(since, isNotCreated(input) && !check.isChanged ? 0 : check.checkedAt.steady);
   }
   return since === Number.NEGATIVE_INFINITY ? undefined : { reason: 'sweep', since };
 }
@@ -27,7 +27,7 @@ export function sourceDue(input: DueInput): Due | undefined {
 function isDue(input: DueInput, id: string, check: SourceCheck): boolean {
   const { desired, run, inputs } = input;
   const { finding, isChanged } = check;
-  const isWaiting = (run?.retryAt ?? 0) > check.wallCheckedAt;
+  const isWaiting = (run?.retryAt ?? 0) > check.checkedAt.wall;
   // A failing target waits for its retry unless a source changed. An absence needs a run now, because each read that
   // finds the source absent counts toward the proof of its absence. After a restart, an operator may have fixed the
   // cause of an error. So run once when all sources have been found.
@@ -66,7 +66,7 @@ function isNotCreated({ run, inputs }: DueInput): boolean {
  */
 function isSettled({ run, freshAt }: DueInput, { finding, since }: SourceCheck): boolean {
   const lagMs = finding.kind === 'version' && finding.by === 'list' ? READ_LAG_MS : 0;
-  return run !== undefined && run.error === undefined && freshAt >= since + lagMs;
+  return run !== undefined && run.error === undefined && freshAt >= since.steady + lagMs;
 }
 
 /** Whether each source of the target was found or is known to be absent. */

@@ -59,6 +59,8 @@ export interface LastRun {
 }
 
 const SWEEP_PREFIX = 's/';
+/** Shared by all states, to save memory. */
+const NO_KEYS: TargetState['keys'] = [];
 /** Timestamps that are further in the future than this are ignored. */
 const MAX_FUTURE_MS = 3_600_000;
 
@@ -208,7 +210,7 @@ class SharedTargetStates implements TargetStates, Disposable {
   #store(topic: string, state: TargetState, freshAt: number): void {
     // Store the keys only while a deletion is held or proposed, because a target may have hundreds of keys.
     const isOpen = state.kind === 'held' || state.proposed === true;
-    this.#byTopic.set(topic, { state: isOpen ? state : { ...state, keys: [] }, freshAt });
+    this.#byTopic.set(topic, { state: isOpen ? state : { ...state, keys: NO_KEYS }, freshAt });
     for (const listener of this.#listeners) listener(state);
   }
 
@@ -232,7 +234,7 @@ class SharedTargetStates implements TargetStates, Disposable {
     const by = this.#configHashOf(received.mapping);
     if (by !== undefined && received.by !== by) {
       // Ignore runs from before the start of this process, because all targets are checked at startup.
-      if (received.endedAt > this.startedAt) this.#byOtherConfig.set(topic, { ...received, keys: [] });
+      if (received.endedAt > this.startedAt) this.#byOtherConfig.set(topic, { ...received, keys: NO_KEYS });
       return;
     }
     this.#byOtherConfig.delete(topic);

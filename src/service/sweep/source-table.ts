@@ -1,14 +1,20 @@
 import type { Fingerprint } from '../../core/fingerprint.ts';
 import type { Finding } from './findings.ts';
 
-/** The last check of a reference. Times without a comment come from the steady clock of this process. */
+/** The time of a sweep. All checks of one sweep share one object, to save memory. */
+export interface SweepTime {
+  /** According to the steady clock of this process. */
+  readonly steady: number;
+  /** Milliseconds since 1970. */
+  readonly wall: number;
+}
+
+/** The last check of a reference. */
 export interface SourceCheck {
   readonly finding: Finding;
-  readonly checkedAt: number;
-  /** Milliseconds since 1970. */
-  readonly wallCheckedAt: number;
+  readonly checkedAt: SweepTime;
   /** When this process first had this finding. */
-  readonly since: number;
+  readonly since: SweepTime;
   /** Whether the finding differs from the previous one. */
   readonly isChanged: boolean;
   /** Whether the version is the same as before although the value differs. */
@@ -34,12 +40,7 @@ export class SourceTable {
   }
 
   /** @param hasReplacedValue Whether this version had another value before, according to the audit. */
-  note(
-    id: string,
-    finding: Finding,
-    hasReplacedValue: boolean,
-    at: { readonly steady: number; readonly wall: number },
-  ): void {
+  note(id: string, finding: Finding, hasReplacedValue: boolean, at: SweepTime): void {
     const before = this.#checks.get(id);
     const isEqual = before !== undefined && isSameFinding(before.finding, finding);
     const content = 'content' in finding ? finding.content : before?.content;
@@ -49,9 +50,8 @@ export class SourceTable {
     const isSame = isEqual && !isVersionReused;
     const check = {
       finding,
-      checkedAt: at.steady,
-      wallCheckedAt: at.wall,
-      since: isSame ? before.since : at.steady,
+      checkedAt: at,
+      since: isSame ? before.since : at,
       isChanged: isVersionReused || (before !== undefined && !isEqual),
       isVersionReused,
       isFirst: before === undefined,

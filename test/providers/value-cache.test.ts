@@ -1,0 +1,22 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { expect, it, vi } from 'vitest';
+import { createValueCache } from '../../src/providers/value-cache.ts';
+
+it('an answer leaves memory after its maximum age, although nobody asks for it', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const cache = createValueCache({ now: () => 0, maxAgeMs: 50 });
+  const answers: WeakRef<object>[] = [];
+  const request = async () => {
+    const answer = { size: 1 };
+    answers.push(new WeakRef(answer));
+    return answer;
+  };
+  for (const id of ['a', 'b']) await cache.get(id, { mark: 0 }, { request, sizeOf: ({ size }) => size });
+  await vi.waitFor(() => {
+    collect();
+    expect(answers.map((answer) => answer.deref())).toEqual([undefined, undefined]);
+  });
+  expect(cache.has('a', { mark: 0 })).toBe(false);
+});
