@@ -16,7 +16,8 @@ it('an answer leaves memory after its maximum age, although nobody asks for it',
   for (const id of ['a', 'b']) await cache.get(id, { mark: 0 }, { request, sizeOf: ({ size }) => size });
   await vi.waitFor(() => {
     collect();
-    expect(answers.map((answer) => answer.deref())).toEqual([undefined, undefined]);
+    // Compare only whether they exist, because a failed assertion would keep the answers in memory.
+    expect(answers.map((answer) => answer.deref() === undefined)).toEqual([true, true]);
   });
   expect(cache.has('a', { mark: 0 })).toBe(false);
 });
