@@ -11,14 +11,16 @@ const MIB = 2 ** 20;
 const YOUNG_GENERATION_BYTES = 4 * MIB;
 /** V8 collects the old generation when it has grown by this many percent. */
 const GROWTH_PERCENT = 20;
-/** The values of the two limits above for a process that is smaller than `SMALL_PROCESS_BYTES`. */
-const SMALL_YOUNG_GENERATION_BYTES = 16 * MIB;
-const SMALL_GROWTH_PERCENT = 50;
+/** The values of the two limits above during the first sync of a small process. */
+const FIRST_SYNC_YOUNG_GENERATION_BYTES = 16 * MIB;
+const FIRST_SYNC_GROWTH_PERCENT = 50;
+/** A first sync of a thousand targets takes less time. */
+const FIRST_SYNC_MS = 20_000;
 /**
- * A process with a smaller resident size than this may use more memory for garbage. The documentation promises a
- * maximum of 256 MiB, and a service with a thousand targets needs 180 to 210 MiB.
+ * A larger process gets the lower limits at once. The documentation promises a maximum of 256 MiB, and the first sync
+ * of a thousand targets needs 180 to 210 MiB.
  */
-const SMALL_PROCESS_BYTES = 224 * MIB;
+const FIRST_SYNC_MAX_BYTES = 224 * MIB;
 
 /**
  * Limits the size of the heap. By default, V8 derives the limits from the memory of the machine. On a machine with
@@ -28,36 +30,37 @@ const SMALL_PROCESS_BYTES = 224 * MIB;
  * docs/adr/0015-bound-the-memory-of-the-service.md
  */
 export function keepHeapSmall(): void {
-  setFlagsFromString(`--heap-growing-percent=${SMALL_GROWTH_PERCENT}`);
+  setFlagsFromString(`--heap-growing-percent=${FIRST_SYNC_GROWTH_PERCENT}`);
   setFlagsFromString('--semi-space-growth-factor=1');
   // In a small heap, waking other threads would take more time than parallel collection saves.
   setFlagsFromString('--no-parallel-scavenge');
   const collect = createCollector();
   let mayGrow = false;
-  let most = SMALL_YOUNG_GENERATION_BYTES;
+  let most = FIRST_SYNC_YOUNG_GENERATION_BYTES;
+  const lowerLimits = () => {
+    if (most === YOUNG_GENERATION_BYTES) return;
+    most = YOUNG_GENERATION_BYTES;
+    setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`);
+    // V8 applies new limits only at a full collection, so force one.
+    collect();
+  };
   // V8 starts with a young generation of 1 MiB, and shrinks it to this size at each full collection. So check the size
   // after each collection, and allow growth only below the limit.
   const observer = new PerformanceObserver(() => {
-    if (most !== YOUNG_GENERATION_BYTES && (readUsage(process.memoryUsage.rss) ?? 0) > SMALL_PROCESS_BYTES) {
-      // Switch to the low limits only once. Each switch takes a tenth of a second, and a process whose size varies
-      // around the limit would switch many times.
-      most = YOUNG_GENERATION_BYTES;
-      setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`);
-      // V8 applies new limits only at a full collection, so force one.
-      collect();
-    }
+    if ((readUsage(process.memoryUsage.rss) ?? 0) > FIRST_SYNC_MAX_BYTES) lowerLimits();
     const isSmall = youngGenerationSize() < most;
     if (isSmall === mayGrow) return;
     mayGrow = isSmall;
     setFlagsFromString(`--semi-space-growth-factor=${mayGrow ? 2 : 1}`);
   });
   observer.observe({ entryTypes: ['gc'] });
+  setTimeout(lowerLimits, FIRST_SYNC_MS).unref();
 }
 
 function youngGenerationSize(): number {
   const young = getHeapSpaceStatistics().find(({ space_name: name }) => name === 'new_space');
   // Another version of V8 might not have this heap space. In this case, the limits stay unchanged.
-  return young?.space_size ?? SMALL_YOUNG_GENERATION_BYTES;
+  return young?.space_size ?? FIRST_SYNC_YOUNG_GENERATION_BYTES;
 }
 
 type Usage = Pick<NodeJS.MemoryUsage, 'rss' | 'heapUsed'>;

@@ -3,7 +3,6 @@ import type { App } from '../../app/app.ts';
 import type { SyncReport } from '../../commands/sync.ts';
 import { formatTarget } from '../../core/target.ts';
 import type { Context, GlobalOptions } from '../context.ts';
-import { createMemoryTrimmer } from '../heap.ts';
 import { command, nonEmpty, type Run, withServer } from '../options.ts';
 import { namedAddress, type ServerOptions } from '../service/server-address.ts';
 import { printReport, printServiceResult } from '../sync-report.ts';
@@ -54,8 +53,6 @@ async function letService(
 
 async function run(context: Context, app: App, only?: string): Promise<SyncReport> {
   const { syncTargets } = await import('../../commands/sync.ts');
-  // Parsing the configuration has left much free memory.
-  createMemoryTrimmer().trim();
   using progress = createProgress(context, 'Syncing');
   // Await here, because the progress line is cleared at the end of this scope.
   return await syncTargets(app, {
