@@ -71,6 +71,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'audit/query/record-detail.ts',
     'audit/query/trace.ts',
     'audit/query/review.ts',
+    'audit/query/limited.ts',
     'audit/export/export.ts',
     'audit/export/formats.ts',
     'cluster/cluster.ts',

@@ -11,6 +11,11 @@ export interface RecordFilter {
   readonly actor?: string;
   readonly mapping?: string;
   readonly namespace?: string;
+  /**
+   * Globs. The record must have a namespace that one of them matches. `*` and `**` match any characters, because names of
+   * namespaces contain no `/`.
+   */
+  readonly namespaces?: readonly string[];
   readonly secret?: string;
   /**
    * The `store`, `key` and `version` of the record itself or of one of its sources. All members that are present must

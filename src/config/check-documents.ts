@@ -1,4 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { matches } from '../core/glob.ts';
 import { findAccessViolations } from './checks/access-violations.ts';
 import { crossCheck } from './checks/checks.ts';
 import { findCredentials } from './checks/find-credentials.ts';
@@ -20,7 +21,6 @@ import { type Parsed, parseSections } from './parse.ts';
 import { type Finding, type Path, type Place, type Problem, sortProblems, toProblem } from './problem.ts';
 import { createRedactor } from './redact.ts';
 import { resolveConfig, resolveHttp } from './resolve.ts';
-import { matches } from './shape/access.ts';
 
 /**
  * The result of a load. A usable configuration may still have problems: a mapping without permission does not affect

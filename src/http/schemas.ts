@@ -201,7 +201,9 @@ export const SCHEMAS = {
     targets: list(reference('Target')),
     held: list(reference('Held')),
   }),
-  Session: object({ name: text, role: { type: 'string', enum: ROLES } }),
+  Session: object({ name: text, role: { type: 'string', enum: ROLES }, namespaces: list(text) }, [
+    'namespaces',
+  ]),
   Mapping: object({
     mapping: text,
     refreshSeconds: { type: 'number' },

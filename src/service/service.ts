@@ -118,10 +118,13 @@ export interface MappingStatus {
   readonly targets: readonly TargetStatus[];
 }
 
-/** The person or client that makes a request, for the audit. */
+/** The person or client that makes a request. */
 export interface Requester {
+  /** For the audit, as `address`. */
   readonly name: string;
   readonly address?: string;
+  /** Whether the request may concern targets in this namespace. Undefined: targets in all namespaces. */
+  readonly mayUse?: (namespace: string) => boolean;
 }
 
 export interface RollbackRequest {
@@ -136,7 +139,7 @@ export interface SyncAnswer {
   readonly ok: boolean;
   readonly requestId: string;
   readonly summary: Readonly<Record<string, number>>;
-  readonly targets: readonly object[];
+  readonly targets: readonly (TargetId & { readonly mapping: string })[];
   readonly held: readonly HeldStatus[];
   /** Number of targets whose run had not ended at the time of the answer. These runs continue. */
   readonly pending: number;

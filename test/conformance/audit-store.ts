@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import type { Action, AuditRecord, Entry, ReviewState } from '../../src/audit/entry.ts';
+import { limitToNamespaces } from '../../src/audit/query/limited.ts';
 import type { AuditStore, RecordFilter } from '../../src/audit/store.ts';
 import { verify } from '../../src/audit/verify/verify.ts';
 import { formatTarget } from '../../src/core/target.ts';
@@ -270,6 +271,42 @@ export function describeAuditStore(name: string, openHarness: () => Promise<Audi
         const page = await store.list(filter, { limit: 1, before: 7 });
         expect([filter, sequences(page)]).toEqual([filter, expected.filter((n) => n < 7).slice(0, 1)]);
       }
+    });
+
+    it.each<[readonly string[], number[]]>([
+      [['a'], [1]],
+      [
+        ['a', 'b-*'],
+        [3, 2, 1],
+      ],
+      [['*-x'], [4, 2]],
+      [['a_', 'b%', 'A'], []],
+      [Array.from({ length: 2_000 }, (_, n) => `n${n}`).concat('a'), [1]],
+      [[], []],
+    ])('lists only the records in the namespaces %j', async (namespaces, expected) => {
+      await using harness = await openHarness();
+      await using store = await harness.open('a');
+      const inNamespace = (namespace: string) => entry({ namespace });
+      await store.append([...['a', 'b-x', 'b-y', 'c-x', 'ab'].map(inNamespace), bare()]);
+      expect(sequences(await store.list({ namespaces }, { limit: 9 }))).toEqual(expected);
+      const limited = limitToNamespaces(store, namespaces);
+      expect(sequences(await limited.list({}, { limit: 9 }))).toEqual(expected);
+      const texts = await collect(limited.storedRecords(1));
+      expect(texts.map(({ text }) => (JSON.parse(text) as AuditRecord).sequence)).toEqual(
+        expected.toReversed(),
+      );
+    });
+
+    it('shows a limited person the reviews of visible records only', async () => {
+      await using harness = await openHarness();
+      await using store = await harness.open('a');
+      const review = (sequence: number) => bare({ action: 'review', review: { sequence, state: 'flagged' } });
+      await store.append([entry({ namespace: 'a' }), entry({ namespace: 'b' }), review(1), review(2)]);
+      const limited = limitToNamespaces(store, ['a']);
+      expect([...(await limited.reviews([1, 2])).keys()]).toEqual([1]);
+      expect(await limited.get(1)).toMatchObject({ sequence: 1 });
+      expect(await limited.get(2)).toBeUndefined();
+      expect(sequences(await limited.list({ review: 'flagged' }, { limit: 9 }))).toEqual([1]);
     });
 
     it('returns the latest record whose action is one of several actions', async () => {

@@ -5,6 +5,7 @@ import { sanitizeEntry } from '../../src/audit/sanitize-entry.ts';
 import type { AuditStore, Page, RecordFilter, Review } from '../../src/audit/store.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { AppError } from '../../src/core/errors.ts';
+import { matches as matchesGlob } from '../../src/core/glob.ts';
 import { formatTarget } from '../../src/core/target.ts';
 
 export interface MemoryAudit extends AuditStore {
@@ -237,6 +238,9 @@ function matches(record: AuditRecord, filter: RecordFilter): boolean {
   if (request !== undefined && request !== record.requestId) return false;
   const fingerprints = [record.before, record.after, ...Object.values(record.values ?? {})];
   if (fingerprint !== undefined && !fingerprints.includes(fingerprint)) return false;
+  const { namespace } = record;
+  const isIn = (glob: string): boolean => namespace !== undefined && matchesGlob(glob, namespace);
+  if (filter.namespaces !== undefined && !filter.namespaces.some(isIn)) return false;
   const same = NAMES.every((name) => filter[name] === undefined || filter[name] === record[name]);
   return same && matchesSource(record, filter);
 }

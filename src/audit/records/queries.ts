@@ -2,7 +2,7 @@ import { AppError } from '../../core/errors.ts';
 import type { TargetId } from '../../core/target.ts';
 import { ACTOR_KINDS, type Action } from '../entry.ts';
 import type { RecordFilter } from '../store.ts';
-import { and, isOneOf, NOTHING, raw, type Sql, sql } from './sql.ts';
+import { and, isOneOf, joined, NOTHING, raw, type Sql, sql } from './sql.ts';
 import {
   type BaseRow,
   BLOCK,
@@ -37,7 +37,22 @@ export function columnConditions(table: string, filter: RecordFilter): readonly 
     ...(since === undefined ? [] : [sql`${raw(table)}.time >= ${instant(since)}`]),
     ...(until === undefined ? [] : [sql`${raw(table)}.time <= ${instant(until)}`]),
     ...equalities(table, columns),
+    ...(filter.namespaces === undefined ? [] : [isInNamespaces(table, filter.namespaces)]),
   ];
+}
+
+/** `like` ignores case in SQLite, but names of namespaces have no capital letters. */
+function isInNamespaces(table: string, globs: readonly string[]): Sql {
+  const column = `${table}.namespace`;
+  const names = globs.filter((glob) => !glob.includes('*'));
+  const patterns = globs
+    .filter((glob) => glob.includes('*'))
+    .map((glob) => glob.replace(/[!%_]/g, '!$&').replace(/\*+/g, '%'));
+  const alternatives = [
+    isOneOf(column, names),
+    ...patterns.map((pattern) => sql`${raw(column)} like ${pattern} escape '!'`),
+  ];
+  return sql`(${joined(alternatives, ' or ')})`;
 }
 
 function equalities(table: string, columns: Readonly<Record<string, string | undefined>>): readonly Sql[] {

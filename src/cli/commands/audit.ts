@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander';
 import { type AuditQuery, queryRecords } from '../../audit/query/query.ts';
-import { readRecordDetail } from '../../audit/query/record-detail.ts';
+import { positionOf, readRecordDetail } from '../../audit/query/record-detail.ts';
 import { type Trace, trace } from '../../audit/query/trace.ts';
 import { filterOf, withAuditOption, withFilters } from '../audit-options.ts';
 import { type AuditOptions, openAuditForReading } from '../audit-reader.ts';
@@ -110,7 +110,7 @@ export async function auditShowCommand(
 ): Promise<number> {
   await using audit = await openAuditForReading(context, options);
   if (audit === undefined) return EXIT.config;
-  const recordDetail = await readRecordDetail(audit, sequence);
+  const recordDetail = await readRecordDetail(audit, sequence, (of) => positionOf(audit, of));
   print(context, options.output, { data: recordDetail, human: (paint) => detailText(recordDetail, paint) });
   return EXIT.ok;
 }

@@ -2,7 +2,7 @@ import type { App } from '../../app/app.ts';
 import type { Actor } from '../../audit/entry.ts';
 import type { Problem } from '../../config/problem.ts';
 import { AppError } from '../../core/errors.ts';
-import { compareText } from '../../core/target.ts';
+import { compareText, type TargetId } from '../../core/target.ts';
 import type { Queue } from '../../queue/queue.ts';
 import type { SyncContext } from '../../reconcile/context.ts';
 import { type Command, commandEntry, commandOf } from '../../reconcile/recorder.ts';
@@ -97,10 +97,12 @@ export class RunningService implements Service {
 
   async sync(name: string, by: Requester, requestId: string): Promise<SyncAnswer | undefined> {
     if (!this.#isMapping(name)) return undefined;
-    const all = this.#controller.snapshot().targets.filter(({ mapping }) => mapping.name === name);
+    const all = this.#controller
+      .snapshot()
+      .targets.filter(({ mapping, id }) => mapping.name === name && mayUse(by, id));
     const wanted = all.filter(({ error }) => error === undefined);
     await this.#app.audit.append([commandEntry(commandOf('sync', name), operator(by), requestId)]);
-    const answer = await this.#request(wanted, requestId, { wholeMapping: name });
+    const answer = await this.#request(wanted, by, requestId, { wholeMapping: name });
     // Report each failed selector as one failed target, because its number of targets is unknown.
     const unknown = all.flatMap(({ id, error }) =>
       error === undefined ? [] : [{ mapping: name, ...id, outcome: 'failed', ...error.toJSON(), keys: [] }],
@@ -117,11 +119,11 @@ export class RunningService implements Service {
     requestId: string,
   ): Promise<SyncAnswer | undefined> {
     if (!this.#isMapping(name)) return undefined;
-    const target = selectOneTarget(this.#app, { mapping: name, namespace });
+    const target = selectOneTarget(this.#app, { mapping: name, namespace, mayUse: by.mayUse });
     if (typeof target === 'string') throw new AppError('INVALID_REQUEST', { detail: target });
     const context = await this.#beginCommand(commandOf('rollback', name, '--to', to), by, requestId);
     await pinTarget(this.#app, context, target, to);
-    return this.#request([target], requestId);
+    return this.#request([target], by, requestId);
   }
 
   async unpin(
@@ -131,11 +133,11 @@ export class RunningService implements Service {
     requestId: string,
   ): Promise<SyncAnswer | undefined> {
     if (!this.#isMapping(name)) return undefined;
-    const which = { mapping: name, namespace };
+    const which = { mapping: name, namespace, mayUse: by.mayUse };
     const targets = selectTargetsToUnpin(this.#app, which);
     if (typeof targets === 'string') throw new AppError('INVALID_REQUEST', { detail: targets });
     const context = await this.#beginCommand(commandOf('unpin', name), by, requestId);
-    return this.#request(await unpinTargets(context, targets, which), requestId);
+    return this.#request(await unpinTargets(context, targets, which), by, requestId);
   }
 
   async release(id: string, by: Requester, requestId: string): Promise<SyncAnswer> {
@@ -146,7 +148,7 @@ export class RunningService implements Service {
       this.held().find((heldStatus) => heldStatus.id === id) ??
       (await findHeldOrphan(this.#app, id, { reuseResolved: true }));
     // Do not include the id in the error, because it may be any text.
-    if (heldChange === undefined) throw new AppError('NOT_HELD');
+    if (heldChange === undefined || !mayUse(by, heldChange)) throw new AppError('NOT_HELD');
     const { mapping } = heldChange;
     const report = await releaseHeld(this.#app, id, {
       ...(this.#isMapping(mapping) ? { only: mapping } : {}),
@@ -167,7 +169,11 @@ export class RunningService implements Service {
       const [other] = this.#options.differing();
       if (other !== undefined) throw new AppError('REPLICAS_DIFFER', { subject: `replica ${other}` });
     };
-    const report = await pruneOrphans(this.#app, { ...commandContext(by, requestId), check });
+    const report = await pruneOrphans(this.#app, {
+      ...commandContext(by, requestId),
+      check,
+      mayUse: by.mayUse,
+    });
     this.#noteDeletions(report, requestId);
     return pruneAnswer(report);
   }
@@ -222,16 +228,21 @@ export class RunningService implements Service {
   /** Requests a run of the targets and waits for the outcomes. */
   #request(
     targets: readonly DesiredTarget[],
+    by: Requester,
     requestId: string,
     whole: { readonly wholeMapping?: string } = {},
   ): Promise<SyncAnswer> {
-    const held = () => this.held();
+    const held = () => this.held().filter((heldStatus) => mayUse(by, heldStatus));
     return requestSync(this.#controller, targets, { requestId, clock: this.#app.clock, held, ...whole });
   }
 
   #noteDeletions({ targets }: SyncReport, requestId: string): void {
     for (const outcome of targets) this.#controller.noteDeletion(outcome, requestId);
   }
+}
+
+function mayUse(by: Requester, { namespace }: Pick<TargetId, 'namespace'>): boolean {
+  return by.mayUse?.(namespace) ?? true;
 }
 
 function operator({ name, address }: Requester): Actor {

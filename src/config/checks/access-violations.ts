@@ -1,3 +1,4 @@
+import { matches } from '../../core/glob.ts';
 import { nameRulesOf } from '../../providers/registry.ts';
 import type { Bound } from '../files/include.ts';
 import { holdsUnclear } from '../files/merge.ts';
@@ -5,7 +6,7 @@ import { listOf, memberOf, namespacesIn, sourcesIn, textOf } from '../files/raw.
 import type { Located } from '../files/yaml.ts';
 import type { Parsed } from '../parse.ts';
 import { type Finding, formatPlace, type Path, quoted } from '../problem.ts';
-import { allows, allowsSearch, isPlainKey, matches, type Rule } from '../shape/access.ts';
+import { allows, allowsSearch, isPlainKey, type Rule } from '../shape/access.ts';
 import { Namespace } from '../shape/fields.ts';
 
 /** Explanation for a key that no rule can allow. */

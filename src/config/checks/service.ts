@@ -1,3 +1,4 @@
+import { isLoopback } from '../../core/loopback.ts';
 import { entriesOf, memberOf, textOf } from '../files/raw.ts';
 import type { Located } from '../files/yaml.ts';
 import type { Finding, Path } from '../problem.ts';
@@ -6,7 +7,7 @@ import type { Finding, Path } from '../problem.ts';
 // mistakes do not hide a contradiction.
 
 export function checkService({ value: root }: Located): readonly Finding[] {
-  return [...checkContradictions(root), ...checkTlsPairs(root)];
+  return [...checkContradictions(root), ...checkTlsPairs(root), ...checkPlainHttp(root)];
 }
 
 /**
@@ -76,6 +77,31 @@ function checkTlsPairs(root: unknown): readonly Finding[] {
   return places
     .filter(([tls]) => (memberOf(tls, 'certFile') === undefined) !== (memberOf(tls, 'keyFile') === undefined))
     .map(([, path]) => invalid(path, 'expected `certFile` and `keyFile` together, or neither'));
+}
+
+/** Requires TLS for tokens, because everybody on the network path could read and use them. */
+function checkPlainHttp(root: unknown): readonly Finding[] {
+  const { http } = sectionsOf(root);
+  const acceptsTokens =
+    entriesOf(memberOf(http, 'tokens')).length > 0 || memberOf(http, 'kubernetes') === true;
+  const isPlain = memberOf(http, 'tls') === undefined && memberOf(http, 'allowHttp') !== true;
+  const listeners: readonly (readonly [unknown, Path])[] = [
+    [http, ['http', 'listen']],
+    ...(memberOf(http, 'metricsNeedToken') === true
+      ? [[memberOf(http, 'metrics'), ['http', 'metrics', 'listen']] as const]
+      : []),
+  ];
+  return listeners
+    .filter(([section]) => {
+      const listen = textOf(section, 'listen');
+      return acceptsTokens && isPlain && listen !== undefined && !isLoopback(`http://${listen}`);
+    })
+    .map(([, path]) =>
+      invalid(
+        path,
+        'tokens would be sent in clear text over the network; set `http.tls`, listen on loopback, or set `http.allowHttp: true` if a proxy in front of the service serves https',
+      ),
+    );
 }
 
 function sectionsOf(root: unknown) {

@@ -36,6 +36,20 @@ export const Http = z
       })
       .optional()
       .meta({ description: 'Serve https. Both files are read again when they change.' }),
+    allowHttp: z.boolean().default(false).meta({
+      description:
+        'Accept tokens without `tls` on addresses other than loopback, for example because an ingress serves https.',
+    }),
+    metrics: z
+      .strictObject({
+        listen: HostAndPort.meta({
+          description:
+            'Address and port on which only `/metrics` and the probes are served. `/metrics` is then not served on `http.listen`.',
+          examples: ['0.0.0.0:9090'],
+        }),
+      })
+      .optional()
+      .meta({ description: 'A separate port for metrics, without TLS.' }),
     metricsNeedToken: z.boolean().default(false).meta({ description: 'Whether `/metrics` needs a token.' }),
     tokens: z
       .array(
@@ -45,6 +59,11 @@ export const Http = z
             description:
               'Role of the holder. `reviewer` includes the rights of `viewer`, and `operator` includes all rights.',
           }),
+          namespaces: Globs.optional().meta({
+            description:
+              'Namespaces that the holder may see and change. What is in other namespaces does not exist for the holder. Default: all.',
+            examples: [['payments', 'payments-*']],
+          }),
           token: Reference.meta({ description: 'The bearer token.' }),
         }),
       )
@@ -52,7 +71,7 @@ export const Http = z
       .meta({ description: 'Static tokens.' }),
     kubernetes: z.boolean().default(false).meta({
       description:
-        'Also accept tokens of Kubernetes identities, with roles from RBAC. Needs `cluster.kind: kubernetes`.',
+        'Also accept tokens of Kubernetes identities, with roles from RBAC, in the cluster or in single namespaces. Needs `cluster.kind: kubernetes`.',
     }),
   })
   .meta({ title: 'HTTP', description: 'The HTTP server of the service: API, metrics and probes.' });
