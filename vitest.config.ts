@@ -7,6 +7,7 @@ import { defineConfig } from 'vitest/config';
 /** Whole commands, HTTP servers and clients. Too many for every commit. */
 const PROGRAMS = [
   'test/{cli,cluster,http,scripts}/**/*.test.ts',
+  'test/attacks/*.test.ts',
   'test/audit/tampering.test.ts',
   'test/commands/{doctor,doctor-calls,pins,rollback}.test.ts',
   'test/config/{bad-files,credentials}.test.ts',
@@ -90,7 +91,7 @@ export default defineConfig({
         test: {
           name: 'fast',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/{browser,integration}/**', ...PROGRAMS, ...THOROUGH, ...LONG],
+          exclude: ['test/{browser,integration}/**', 'test/attacks/*/**', ...PROGRAMS, ...THOROUGH, ...LONG],
           ...inOneModuleGraph,
         },
       },
@@ -108,7 +109,7 @@ export default defineConfig({
         // The review page in a real Chromium. Without Chromium its tests are skipped with that reason.
         test: {
           name: 'browser',
-          include: ['test/browser/**/*.test.ts'],
+          include: ['test/browser/**/*.test.ts', 'test/attacks/browser/**/*.test.ts'],
           globalSetup: ['test/browser/global-setup.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
@@ -118,7 +119,7 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
-          include: ['test/integration/**/*.test.ts'],
+          include: ['test/integration/**/*.test.ts', 'test/attacks/servers/**/*.test.ts'],
           exclude: LONG_INTEGRATION,
           ...servers,
         },

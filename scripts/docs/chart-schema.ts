@@ -111,6 +111,7 @@ export function chartSchema(): string {
         enabled: flag,
         hosts: { type: 'object', additionalProperties: words },
         ingressFrom: objects,
+        metricsFrom: objects,
         dns: exactly({ namespace: text, podLabels: texts }),
         apiServer: peers,
         postgres: peers,

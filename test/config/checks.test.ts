@@ -344,6 +344,12 @@ describe('service sections', () => {
     expect(await problems(text)).toEqual([expect.stringContaining(` ${path} CONFIG_INVALID: ${CLEAR}`)]);
   });
 
+  it('rejects one port for the API and the metrics', async () => {
+    expect(await problems("http: { listen: '127.0.0.1:9090', metrics: { listen: '0.0.0.0:9090' } }")).toEqual(
+      [expect.stringContaining('http.metrics.listen CONFIG_INVALID: expected another port')],
+    );
+  });
+
   it.each([
     `http: { ${TOKEN} }`,
     `http: { listen: '127.0.0.1:8080', ${TOKEN} }`,

@@ -21,7 +21,10 @@ The values, completed by the settings that a pod needs. JSON reads the same in Y
 {{- $_ := set $config "audit" $audit -}}
 {{- $_ := set $config "apiVersion" ($config.apiVersion | default "secretbridge.dev/v1") -}}
 {{- $_ := set $config "instance" ($config.instance | default .Release.Name) -}}
-{{- $_ := set $config "http" (mergeOverwrite (dict "listen" "0.0.0.0:8080") ($config.http | default dict)) -}}
+{{- $http := mergeOverwrite (dict "listen" "0.0.0.0:8080") ($config.http | default dict) -}}
+{{- $metricsPort := ternary 9091 9090 (hasSuffix ":9090" $http.listen) -}}
+{{- $http = merge $http (dict "metrics" (dict "listen" (printf "0.0.0.0:%d" $metricsPort))) -}}
+{{- $_ := set $config "http" $http -}}
 {{- $_ := set $config "cluster" ($config.cluster | default (dict "kind" "kubernetes")) -}}
 {{- if .Values.redis.bundled.enabled -}}
 {{- $engine := mergeOverwrite (dict "kind" "redis" "url" (dict "env" "REDIS_URL")) ($config.engine | default dict) -}}
@@ -74,8 +77,15 @@ The values, completed by the settings that a pod needs. JSON reads the same in Y
 {{- fail (printf "config: %s is relative to the mounted configuration, which is read-only. Use an absolute path, such as one below /var/lib/secretbridge/" .) -}}
 {{- end -}}
 {{- end -}}
-{{- if regexMatch "^(127\\.|localhost|\\[::1\\])" $config.http.listen -}}
+{{- $loopback := "^(127\\.|localhost|\\[::1\\])" -}}
+{{- if regexMatch $loopback $config.http.listen -}}
 {{- fail "config.http.listen: the kubelet and the Service connect from outside of the pod. Use an address such as 0.0.0.0:8080" -}}
+{{- end -}}
+{{- if regexMatch $loopback $config.http.metrics.listen -}}
+{{- fail "config.http.metrics.listen: Prometheus connects from outside of the pod. Use an address such as 0.0.0.0:9090" -}}
+{{- end -}}
+{{- if and (or $config.http.tokens $config.http.kubernetes) (not $config.http.tls) (not $config.http.allowHttp) -}}
+{{- fail "config.http: tokens would be sent in clear text. Set config.http.tls to the files of a certificate, or config.http.allowHttp: true if an ingress or a service mesh encrypts the traffic" -}}
 {{- end -}}
 {{- if ne $config.cluster.kind "kubernetes" -}}
 {{- fail "config.cluster.kind must be kubernetes in a pod of this chart" -}}
@@ -89,4 +99,8 @@ The values, completed by the settings that a pod needs. JSON reads the same in Y
 
 {{- define "secretbridge.port" -}}
 {{- regexFind "[0-9]+$" .http.listen -}}
+{{- end -}}
+
+{{- define "secretbridge.metricsPort" -}}
+{{- regexFind "[0-9]+$" .http.metrics.listen -}}
 {{- end -}}

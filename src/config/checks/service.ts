@@ -7,7 +7,7 @@ import type { Finding, Path } from '../problem.ts';
 // mistakes do not hide a contradiction.
 
 export function checkService({ value: root }: Located): readonly Finding[] {
-  return [...checkContradictions(root), ...checkTlsPairs(root), ...checkPlainHttp(root)];
+  return [...checkContradictions(root), ...checkTlsPairs(root), ...checkPlainHttp(root), ...checkPorts(root)];
 }
 
 /**
@@ -102,6 +102,15 @@ function checkPlainHttp(root: unknown): readonly Finding[] {
         'tokens would be sent in clear text over the network; set `http.tls`, listen on loopback, or set `http.allowHttp: true` if a proxy in front of the service serves https',
       ),
     );
+}
+
+function checkPorts(root: unknown): readonly Finding[] {
+  const { http } = sectionsOf(root);
+  const portOf = (section: unknown): string | undefined => textOf(section, 'listen')?.split(':').at(-1);
+  const port = portOf(http);
+  return port !== undefined && port !== '0' && port === portOf(memberOf(http, 'metrics'))
+    ? [invalid(['http', 'metrics', 'listen'], 'expected another port than the one of `http.listen`')]
+    : [];
 }
 
 function sectionsOf(root: unknown) {
