@@ -82,7 +82,8 @@ function limitAudit(audit: AuditView, { globs }: NamespaceSet): AuditView {
     },
     async verify() {
       throw new AppError('FORBIDDEN', {
-        detail: 'verifying the audit reads the records of all namespaces, and this token is limited to some',
+        detail: 'a verification reads the records of all namespaces',
+        remedy: 'Use a token with access to all namespaces, or run `secretbridge audit verify` beside the audit.',
       });
     },
   };

@@ -45,7 +45,7 @@
  *   ok: boolean, records: number, checkpoints: number, problem?: Problem, from?: number, cutProved?: boolean,
  *   sealed?: { sequence: number, time: string }, accepted?: number, unchecked?: number,
  * }} Verification
- * @typedef {{ name: string, role: string }} Session
+ * @typedef {{ name: string, role: string, namespaces?: string[] }} Session
  * @typedef {Readonly<Record<string, string | number | undefined>>} Query
  */
 
