@@ -12,6 +12,7 @@ import type {
 } from '../service/service.ts';
 import type { NamespaceSet } from './auth.ts';
 import type { ServiceView } from './deps.ts';
+import { withoutDetails } from './errors.ts';
 
 /**
  * Returns the service as a person sees it who may see only some namespaces. Targets in other namespaces do not exist for
@@ -52,22 +53,25 @@ export function limitService(
       }),
     unpin: (name, request, by, requestId) =>
       onMapping(name, () => service.unpin(name, request, limitedBy(by), requestId)),
-    async release(id, by, requestId) {
-      try {
-        return limits.syncAnswer(await service.release(id, limitedBy(by), requestId));
-      } catch (error) {
-        // Its detail may name a target in another namespace.
-        if (error instanceof AppError && error.code === 'NOT_HELD') throw new AppError('NOT_HELD');
-        throw error;
-      }
-    },
-    orphans: async (by, requestId) => limits.orphans(await service.orphans(limitedBy(by), requestId)),
+    release: async (id, by, requestId) =>
+      limits.syncAnswer(await onAll(() => service.release(id, limitedBy(by), requestId))),
+    orphans: async (by, requestId) =>
+      limits.orphans(await onAll(() => service.orphans(limitedBy(by), requestId))),
     async prune(by, requestId) {
-      const answer = await service.prune(limitedBy(by), requestId);
+      const answer = await onAll(() => service.prune(limitedBy(by), requestId));
       const { waiting: _, unseen: __, ...rest } = answer;
       return { ...limits.syncAnswer(rest), ...limits.skipped(answer) };
     },
   };
+}
+
+/** Runs a command that also reads targets in other namespaces, which its errors may name. */
+async function onAll<T>(command: () => Promise<T>): Promise<T> {
+  try {
+    return await command();
+  } catch (error) {
+    throw error instanceof AppError ? withoutDetails(error) : error;
+  }
 }
 
 /** Removes from answers what is in other namespaces. */
