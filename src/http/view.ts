@@ -83,7 +83,8 @@ function limitAudit(audit: AuditView, { globs }: NamespaceSet): AuditView {
     async verify() {
       throw new AppError('FORBIDDEN', {
         detail: 'a verification reads the records of all namespaces',
-        remedy: 'Use a token with access to all namespaces, or run `secretbridge audit verify` beside the audit.',
+        remedy:
+          'Use a token with access to all namespaces, or run `secretbridge audit verify` beside the audit.',
       });
     },
   };

@@ -30,9 +30,8 @@ describeInChromium('another site', (visit) => {
       document.body.append(frame);
       await loaded;
     }, tab.site.url);
-    const [, frame] = other.page.frames();
-    expect(frame?.url()).toMatch(/^chrome-error:/);
-    expect(await frame?.locator('form').count()).toBe(0);
+    // Chromium shows its own error page instead.
+    await expect.poll(() => other.page.frames()[1]?.url()).toMatch(/^chrome-error:/);
   });
 
   it.each([
@@ -59,8 +58,11 @@ describeInChromium('another site', (visit) => {
     await using other = await openOtherSite(tab.page);
     await other.page.evaluate(async (url) => {
       const paths = ['mappings/payments-db/sync', 'held/5f2c9a01d3e4/release', 'prune'];
+      // The browser sends the request and hides the answer.
       for (const path of paths)
-        await fetch(`${url}/api/v1/${path}`, { method: 'POST', mode: 'no-cors', credentials: 'include' });
+        await fetch(`${url}/api/v1/${path}`, {
+          ...{ method: 'POST', mode: 'no-cors', credentials: 'include' },
+        }).catch(() => undefined);
       const form = document.createElement('form');
       form.method = 'post';
       form.action = `${url}/api/v1/prune`;
