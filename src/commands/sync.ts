@@ -1,4 +1,5 @@
 import type { App } from '../app/app.ts';
+import { brokenIncludes } from '../config/config.ts';
 import { abortAfterGrace } from '../core/abort.ts';
 import { AppError } from '../core/errors.ts';
 import { compareTargets } from '../core/target.ts';
@@ -19,7 +20,9 @@ import { recoverIntents } from '../reconcile/recover.ts';
 import { byMapping, type DesiredTarget } from '../reconcile/targets.ts';
 import type { FailedRestart } from '../restart/failures.ts';
 import { logOutcome } from '../service/runs/log-outcome.ts';
+import type { Status } from '../service/service.ts';
 import { SourceAges, type Unrotated } from '../service/sweep/source-ages.ts';
+import { includeStatuses } from './includes.ts';
 import { populationOf, presenceOf, proposeOrphanDeletions } from './orphans.ts';
 import { type Held, selectTargets, targetsOutside, toHeld } from './plan.ts';
 import { type Preflight, preflight } from './preflight.ts';
@@ -42,6 +45,8 @@ export interface SyncReport {
   readonly unrestarted: readonly FailedRestart[];
   /** Sources that are older than `maxAge`. Undefined if there are none, or if they were not checked. */
   readonly unrotated?: readonly Unrotated[];
+  /** The included files that are not in force. Undefined if there are none. */
+  readonly includes?: Status['includes'];
   /** Whether the run was aborted before all targets were processed. */
   readonly interrupted: boolean;
 }
@@ -81,7 +86,8 @@ export async function syncTargets(app: App, options: SyncOptions = {}): Promise<
   const unrotated = ages.warn(selectedMappings);
   const done = await report(app, { targets, ...passedOver, unrestarted, unrotated, interrupted, recorder });
   if (!interrupted) await runRetentionOnce(app, signal);
-  return done;
+  const includes = includeStatuses({ includes: brokenIncludes(app.config) });
+  return includes.length === 0 ? done : { ...done, ok: false, includes };
 }
 
 /** Syncs the targets. Returns fewer outcomes than targets if the run was aborted. */

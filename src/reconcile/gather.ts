@@ -31,8 +31,8 @@ export interface GatherDeps {
     store: string;
     path: string;
   }) => boolean;
-  /** Returns an error if no mapping may ever have this target. The `access` rules are not part of this check. */
-  readonly forbiddenTarget?: (id: TargetId) => AppError | undefined;
+  /** Returns an error if the mapping must not have this target. The `access` rules are not part of this check. */
+  readonly forbiddenTarget?: (mapping: Mapping, id: TargetId) => AppError | undefined;
 }
 
 /**
@@ -51,10 +51,23 @@ export async function gather(
   live: ReadLive,
   deps: GatherDeps,
 ): Promise<Desired> {
+  const result = await gatherAll(mapping, id, live, deps);
+  const beyond = result.kind === 'failed' ? undefined : tooManyKeys(mapping, result.data.size);
+  return beyond === undefined ? result : { kind: 'failed', error: beyond };
+}
+
+function tooManyKeys({ name, include }: Mapping, keys: number): AppError | undefined {
+  const limit = include?.limits.keysPerMapping ?? Number.POSITIVE_INFINITY;
+  if (keys <= limit) return undefined;
+  const detail = `${keys} keys, and \`limits.keysPerMapping\` is ${limit}`;
+  return new AppError('LIMIT_REACHED', { subject: `mapping ${name}`, detail });
+}
+
+async function gatherAll(mapping: Mapping, id: TargetId, live: ReadLive, deps: GatherDeps): Promise<Desired> {
   const sources = sourcesOf(mapping);
   const searches = searchesOf(mapping);
   const denied =
-    deps.forbiddenTarget?.(id) ??
+    deps.forbiddenTarget?.(mapping, id) ??
     deniedSource(mapping, id, sources, deps) ??
     deniedSearch(mapping, id, searches, deps);
   if (denied !== undefined) return { kind: 'failed', error: denied };
@@ -64,7 +77,9 @@ export async function gather(
   if (matches instanceof AppError) return { kind: 'failed', error: matches };
   const liveSecret = await live();
   const matchedSources = matches.flatMap(asSources);
-  const deniedMatch = deniedSource(mapping, id, matchedSources, deps);
+  const deniedMatch =
+    deniedSource(mapping, id, matchedSources, deps) ??
+    tooManyKeys(mapping, sources.length + matchedSources.length);
   if (deniedMatch !== undefined) return { kind: 'failed', error: deniedMatch };
   const readings = await deps.read([...sources, ...matchedSources].map(storeRef));
   const finds = matches.map((foundKeys) =>
