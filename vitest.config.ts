@@ -64,6 +64,9 @@ const LONG_INTEGRATION = [
   'test/integration/audit/{crashes,retention,prepared-statements,orphan-rows,loss,readiness}.test.ts',
 ];
 
+/** Attacks on real servers, or with programs that are downloaded once. */
+const ATTACKS_ON_SERVERS = ['test/attacks/*-servers.test.ts', 'test/attacks/config-map-keys.test.ts'];
+
 /** The machine may be busy, so a test waits long for a condition. */
 const PATIENT = { poll: { timeout: 30_000 } };
 
@@ -90,7 +93,10 @@ export default defineConfig({
         test: {
           name: 'fast',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/{browser,integration}/**', ...PROGRAMS, ...THOROUGH, ...LONG],
+          exclude: [
+            ...['test/{browser,integration}/**', ...ATTACKS_ON_SERVERS],
+            ...[...PROGRAMS, ...THOROUGH, ...LONG],
+          ],
           ...inOneModuleGraph,
         },
       },
@@ -118,7 +124,7 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
-          include: ['test/integration/**/*.test.ts'],
+          include: ['test/integration/**/*.test.ts', ...ATTACKS_ON_SERVERS],
           exclude: LONG_INTEGRATION,
           ...servers,
         },

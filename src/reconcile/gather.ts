@@ -71,7 +71,12 @@ async function gatherAll(mapping: Mapping, id: TargetId, live: ReadLive, deps: G
     deniedSource(mapping, id, sources, deps) ??
     deniedSearch(mapping, id, searches, deps);
   if (denied !== undefined) return { kind: 'failed', error: denied };
-  if (searches.length === 0) return shapeDesired(mapping, await deps.read(sources.map(storeRef)));
+  if (searches.length === 0) {
+    const results = await deps.read(sources.map(storeRef));
+    const deniedLink = deniedResolved(mapping, id, sources, { ...deps, results });
+    if (deniedLink !== undefined) return { kind: 'failed', error: deniedLink };
+    return shapeDesired(mapping, results);
+  }
 
   const matches = await resultOrError(() => Promise.all(searches.map((search) => runSearch(search, deps))));
   if (matches instanceof AppError) return { kind: 'failed', error: matches };
@@ -82,6 +87,10 @@ async function gatherAll(mapping: Mapping, id: TargetId, live: ReadLive, deps: G
     tooManyKeys(mapping, sources.length + matchedSources.length);
   if (deniedMatch !== undefined) return { kind: 'failed', error: deniedMatch };
   const readings = await deps.read([...sources, ...matchedSources].map(storeRef));
+  const deniedLink =
+    deniedResolved(mapping, id, sources, { ...deps, results: readings }) ??
+    deniedFound(mapping, id, matches, { ...deps, results: readings });
+  if (deniedLink !== undefined) return { kind: 'failed', error: deniedLink };
   const finds = matches.map((foundKeys) =>
     dropNeverWritten(foundKeys, liveSecret, (source) => readings.get(refId(storeRef(source))), mapping),
   );
@@ -101,6 +110,8 @@ async function gatherAll(mapping: Mapping, id: TargetId, live: ReadLive, deps: G
   const deniedLost = deniedSource(mapping, id, lostSources, deps);
   if (deniedLost !== undefined) return { kind: 'failed', error: deniedLost };
   const all = new Map([...readings, ...(await deps.read(lostSources.map(storeRef)))]);
+  const deniedLostLink = deniedFound(mapping, id, lostKeys, { ...deps, results: all });
+  if (deniedLostLink !== undefined) return { kind: 'failed', error: deniedLostLink };
   const stillMissing = await resultOrError(() =>
     Promise.all(lostKeys.map((lost) => withoutUntagged(lost, all, deps))),
   );
@@ -195,6 +206,37 @@ function deniedSource(
   const denied = sources.find(({ store, key }) => !allows({ mapping: name, namespace, store, key }));
   return denied && new AppError('NOT_ALLOWED', { subject: describeSource(denied) });
 }
+
+interface ResolvedDeps extends Pick<GatherDeps, 'allows'> {
+  readonly results: ReadonlyMap<string, ReadResult>;
+}
+
+/** Returns an error if links in a store lead from a source to a key that the rules do not allow. */
+function deniedResolved(
+  mapping: Mapping,
+  id: TargetId,
+  sources: readonly Source[],
+  { results, allows }: ResolvedDeps,
+): AppError | undefined {
+  const denied = sources.find((source) => {
+    const key = results.get(refId(storeRef(source)))?.resolvedKey;
+    return key !== undefined && deniedSource(mapping, id, [{ ...source, key }], { allows }) !== undefined;
+  });
+  return denied && new AppError('NOT_ALLOWED', { subject: describeSource(denied), detail: LINK });
+}
+
+/** Like `deniedResolved`, for found keys. The error does not name a key, because its name may belong to others. */
+function deniedFound(
+  mapping: Mapping,
+  id: TargetId,
+  found: readonly FoundKeys[],
+  deps: ResolvedDeps,
+): AppError | undefined {
+  const denied = found.find((keys) => deniedResolved(mapping, id, asSources(keys), deps) !== undefined);
+  return denied && new AppError('NOT_ALLOWED', { subject: describeSearch(denied.search), detail: LINK });
+}
+
+const LINK = 'a link in the store leads to a key that is not allowed';
 
 function deniedSearch(
   { name }: Mapping,
