@@ -3,7 +3,7 @@ import { brokenIncludes } from '../config/config.ts';
 import { abortAfterGrace } from '../core/abort.ts';
 import { AppError } from '../core/errors.ts';
 import { compareTargets } from '../core/target.ts';
-import type { StartTimer } from '../core/timer.ts';
+import { MAX_TIMER_MS, type StartTimer } from '../core/timer.ts';
 import { createMemoryQueue } from '../queue/memory.ts';
 import { formatSubject } from '../queue/subject.ts';
 import type { Population } from '../reconcile/brake.ts';
@@ -19,6 +19,7 @@ import { commandOf } from '../reconcile/recorder.ts';
 import { recoverIntents } from '../reconcile/recover.ts';
 import { byMapping, type DesiredTarget } from '../reconcile/targets.ts';
 import type { FailedRestart } from '../restart/failures.ts';
+import { CallBudget, callsOf } from '../service/runs/call-budget.ts';
 import { logOutcome } from '../service/runs/log-outcome.ts';
 import type { Status } from '../service/service.ts';
 import { SourceAges, type Unrotated } from '../service/sweep/source-ages.ts';
@@ -112,10 +113,24 @@ async function runTargets(
   const undecided = [...bySubject.values()].flat().filter((desiredTarget) => !inSync.has(desiredTarget));
   context.expect(expectedReads(undecided, context));
   const { requestId } = context.recorder;
-  await queue.add([...bySubject.keys()].map((subject) => ({ subject, reason: 'manual', requestId })));
+  await queue.add(
+    [...bySubject].map(([subject, [first]]) => {
+      const group = first?.mapping.include?.path;
+      return { subject, reason: 'manual', requestId, ...(group === undefined ? {} : { group }) };
+    }),
+  );
+  // The jobs that wait for the limit of an `include` are dropped, so that the run ends soon.
+  signal?.addEventListener('abort', () => void queue.close(MAX_TIMER_MS), { once: true });
+  const budget = new CallBudget({ now: () => performance.now() });
   const outcomes: Outcome[] = [];
-  queue.start(async ({ subject }) => {
-    for (const desiredTarget of bySubject.get(subject) ?? []) {
+  queue.start(async (job) => {
+    const desiredTargets = bySubject.get(job.subject) ?? [];
+    const waitMs = takeCalls(
+      budget,
+      desiredTargets.filter((desired) => !inSync.has(desired)),
+    );
+    if (waitMs > 0) return queue.add([job], { delayMs: waitMs });
+    for (const desiredTarget of desiredTargets) {
       if (signal?.aborted) break;
       const run = () => runTraced(desiredTarget, runContext, inSync.get(desiredTarget), app);
       const outcome = await undefinedIfStopped(run, signal);
@@ -129,6 +144,17 @@ async function runTargets(
   });
   await queue.idle();
   return outcomes;
+}
+
+/** Returns how long these targets must wait for the limit of their `include` on calls to stores. */
+function takeCalls(budget: CallBudget, targets: readonly DesiredTarget[]): number {
+  const include = targets.find(({ mapping }) => mapping.include !== undefined)?.mapping.include;
+  if (include === undefined) return 0;
+  return budget.take(
+    include,
+    targets.reduce((sum, { mapping }) => sum + callsOf(mapping), 0),
+    'sweep',
+  );
 }
 
 const EMPTY_PREFLIGHT: Preflight = { inSync: new Map(), isMissing: () => false };

@@ -8,7 +8,7 @@ import { isFreeForm } from './files/raw.ts';
 import type { Located } from './files/yaml.ts';
 import type { Path } from './problem.ts';
 import type { ConfigFile } from './schema.ts';
-import { type Include, mappingLimitsOf } from './shape/include.ts';
+import { type Include, includeOf } from './shape/include.ts';
 import type { MappingConfig } from './shape/mapping.ts';
 
 export type ParsedFile = z.output<typeof ConfigFile>;
@@ -126,7 +126,7 @@ function resolveMapping(
     softDeletedIsMissing: mapping.softDeletedIsMissing ?? defaults.softDeletedIsMissing,
     onMappingRemoved: mapping.onMappingRemoved ?? defaults.onMappingRemoved,
     maxAgeMs: mapping.maxAge ?? defaults.maxAge,
-    ...(bound === undefined ? {} : { include: { path: bound.path, limits: mappingLimitsOf(bound) } }),
+    ...(bound === undefined ? {} : { include: includeOf(bound) }),
   };
 }
 

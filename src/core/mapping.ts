@@ -97,6 +97,8 @@ export interface Mapping {
 export interface MappingInclude {
   /** The `path` of the `include`. Mappings with the same path share the limits of the `include`. */
   readonly path: string;
+  /** Maximum calls to stores per minute, of all mappings of the `include` together. */
+  readonly callsPerMinute: number;
   readonly limits: MappingLimits;
 }
 

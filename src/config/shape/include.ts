@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { MappingLimits } from '../../core/mapping.ts';
+import type { MappingInclude } from '../../core/mapping.ts';
 import { byteSize, duration, Globs, localPath, wholeNumber } from './fields.ts';
 
 const MAX_COUNT = 1_000_000;
@@ -15,7 +15,8 @@ const Limits = z
       description: 'Shortest `refresh`. A shorter one counts as this one, and `validate` warns of it.',
     }),
     callsPerMinute: wholeNumber(1, MAX_COUNT).default(600).meta({
-      description: 'Maximum requests per minute to stores, for each process. Further requests wait.',
+      description:
+        'Maximum calls to stores per minute, for each process. Each key counts as a call. Further work waits.',
     }),
     templateTime: duration()
       .prefault('1s')
@@ -56,8 +57,8 @@ export const Include = z
 /** The bounds that an `include` sets for the mappings of its files. */
 export type Include = z.output<typeof Include>;
 
-/** The limits of a single mapping. */
-export function mappingLimitsOf({ limits }: Include): MappingLimits {
-  const { keysPerMapping, templateTimeMs, templateBytes } = limits;
-  return { keysPerMapping, templateTimeMs, templateBytes };
+/** Returns what a mapping keeps of its `include`. */
+export function includeOf({ path, limits }: Include): MappingInclude {
+  const { callsPerMinute, keysPerMapping, templateTimeMs, templateBytes } = limits;
+  return { path, callsPerMinute, limits: { keysPerMapping, templateTimeMs, templateBytes } };
 }
