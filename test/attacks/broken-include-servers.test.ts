@@ -4,7 +4,7 @@ import { type ServiceProcess, within } from '../integration/service/service-proc
 import { base64 } from '../integration/service/world.ts';
 import { mappingOf, openTeams } from './teams.ts';
 
-// A tenant breaks its file. Before, no change of any tenant took effect, and a restart served nobody.
+// A tenant breaks its file while the service runs. Then the service restarts.
 
 const statesOf = async (served: ServiceProcess) =>
   Object.fromEntries((await served.status()).targets.map((target) => [target.mapping, target]));
