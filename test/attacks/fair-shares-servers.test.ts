@@ -29,7 +29,7 @@ async function measureLag({ mappings, limits, options }: Flood): Promise<number>
   );
   const { world } = teams;
   await Promise.all(['theirs', ...names].map((name) => world.vault.put(name, { a: 'first' })));
-  await using _ = await world.serve();
+  await using _ = await world.serve('--grace', '1s');
   const arrived = (value: string) =>
     within(60_000, async () => expect((await world.secret('theirs', 'b'))?.data?.A).toBe(base64(value)));
   const first = await arrived('first');
@@ -42,12 +42,6 @@ async function measureLag({ mappings, limits, options }: Flood): Promise<number>
 }
 
 describe('a tenant that floods its store', () => {
-  it('does not delay another tenant of the same store, with the memory engine', async () => {
-    const slowStore = { requestsPerSecond: 20 };
-    const lag = await measureLag({ mappings: 280, limits: UNLIMITED, options: () => slowStore });
-    expect(lag).toBeLessThan(MAX_LAG_MS);
-  });
-
   it('does not delay another tenant of the same store, with Redis', async () => {
     const slowStore = () => ({ requestsPerSecond: 20, redisUrl: redis().url });
     const lag = await measureLag({ mappings: 280, limits: UNLIMITED, options: slowStore });
