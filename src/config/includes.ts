@@ -45,6 +45,8 @@ export interface SettleDeps {
   /** The claims of the main files, which win over those of any included file. */
   readonly mainClaims: Claims;
   readonly previous: FilesInForce;
+  /** Removes text of the main files that looks like a credential. */
+  readonly redact: CheckedUnit['redact'];
   readonly check: (
     file: Pick<IncludedFile, 'source' | 'mappings' | 'text' | 'problems'>,
     bound: Bound,
@@ -75,7 +77,8 @@ export function settleIncludes(files: readonly IncludedFile[], deps: SettleDeps)
     states: candidates.map(({ file, current, newest, problems, bound }) => ({
       path: file.source.shown,
       state: current === undefined ? 'disabled' : current === newest ? 'valid' : 'outdated',
-      problems: sortProblems(problems),
+      // A problem may quote the main files, which can contain a credential by mistake.
+      problems: sortProblems(problems.map(deps.redact)),
       namespaces: bound.rule.namespaces,
     })),
     mappings: candidates.flatMap(({ current, bound }) =>

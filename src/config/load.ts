@@ -98,7 +98,8 @@ async function checkDocuments(main: ReadDocuments, deps: CheckDeps): Promise<Loa
       { path: [], code: 'CONFIG_INVALID', message: 'the configuration is empty' },
       start,
     );
-    return { kind: 'invalid', problems: unreadable.length > 0 ? sortProblems(unreadable) : [empty] };
+    const blankCount = [...main.texts.values()].filter((text) => text.trim() === '').length;
+    return { kind: 'invalid', problems: unreadable.length > blankCount ? sortProblems(unreadable) : [empty] };
   }
 
   const { root, findings: mergeFindings } = mergeDocuments(main.documents, start);
@@ -116,6 +117,7 @@ async function checkDocuments(main: ReadDocuments, deps: CheckDeps): Promise<Loa
     mainClaims: claimsOf(parsed.mappings, root.members?.get('mappings')?.node.items ?? []),
     previous,
     check: (file, bound) => checkFile(file, bound, { root, parsed, isWhole }),
+    redact: checked.redact,
   });
   const absolute = new Map(sources.files.map((source) => [source.shown, source.absolute]));
   const paths = { absolute: (file: string) => absolute.get(file) ?? file, home: deps.home };

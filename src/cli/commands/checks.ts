@@ -35,7 +35,7 @@ export async function validateCommand(context: Context, options: GlobalOptions):
   for (const { file, line, column, code, message } of warnings)
     printNotice(context, `warning ${code}: ${toPrintable(`${file}:${line}:${column}: ${message}`)}`);
   print(context, options.output, {
-    data: { valid, problems, warnings },
+    data: { valid, problems, ...(warnings.length === 0 ? {} : { warnings }) },
     human: (paint) => {
       if (loaded.kind === 'invalid' || !valid) return problemsText(problems, paint);
       const { stores, mappings } = loaded.config;
