@@ -40,6 +40,7 @@ const THOROUGH = [
   // Processes with the client of each vendor.
   'test/providers/leak.test.ts',
   // They wait a second or more in the real time of clients and servers.
+  'test/attacks/fair-shares.test.ts',
   'test/**/*-waits.test.ts',
   // The clients of these vendors keep state for the life of a process.
   'test/**/azure-*/**/*.test.ts',

@@ -97,7 +97,10 @@ function guardedRules(current: CurrentConfig, guard: ConfigGuard): Rules {
     return current.access;
   };
   return {
-    forbiddenTarget: ({ namespace }) => rules().forbiddenNamespace(namespace),
+    forbiddenTarget(mapping, id) {
+      guard.check();
+      return current.forbiddenTarget(mapping, id);
+    },
     allows: (use) => rules().allows(use),
     allowsSearch: (use) => rules().allowsSearch(use),
   };

@@ -1,9 +1,10 @@
 import type { z } from 'zod';
 import type { Mapping } from '../core/mapping.ts';
 import type { Reference } from '../providers/credentials.ts';
-import type { Place } from './problem.ts';
+import type { Place, Problem } from './problem.ts';
 import type { ConfigFile, StoreConfig } from './schema.ts';
 import type { Rule } from './shape/access.ts';
+import type { Include } from './shape/include.ts';
 
 type File = z.output<typeof ConfigFile>;
 
@@ -40,7 +41,9 @@ export interface Config {
    * Maps the name of each mapping from a tenant's file to the bounds that its `include` sets. `createAccess` applies
    * both the rules and the bounds.
    */
-  readonly bounds: ReadonlyMap<string, Rule>;
+  readonly bounds: ReadonlyMap<string, Include>;
+  /** The state of each included file. */
+  readonly includes: readonly IncludeState[];
   readonly places: Places;
 }
 
@@ -48,4 +51,20 @@ export interface Config {
 export interface Places {
   readonly stores: ReadonlyMap<string, Place>;
   readonly mappings: ReadonlyMap<string, Place>;
+}
+
+/** The state of an included file. */
+export interface IncludeState {
+  readonly path: string;
+  /** `outdated`: an earlier version of the file is in force. `disabled`: no version of it is in force. */
+  readonly state: 'valid' | 'disabled' | 'outdated';
+  /** A valid file may have problems of single mappings. */
+  readonly problems: readonly Problem[];
+  /** Globs of the namespaces in which the file may have targets. */
+  readonly namespaces: readonly string[];
+}
+
+/** Returns the included files whose newest version is not in force. */
+export function brokenIncludes({ includes }: Pick<Config, 'includes'>): readonly IncludeState[] {
+  return includes.filter(({ state }) => state !== 'valid');
 }

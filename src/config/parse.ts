@@ -21,6 +21,18 @@ export interface Parsed {
   readonly findings: readonly Finding[];
 }
 
+/** Parses the mappings of an included file. */
+export function parseMappings(values: readonly unknown[]): Pick<Parsed, 'mappings' | 'findings'> {
+  const mappings = new Map<number, ParsedFile['mappings'][number]>();
+  const findings: Finding[] = [];
+  for (const [index, value] of values.entries()) {
+    const result = check(MappingConfig, value, ['mappings', index]);
+    if (result.kind === 'valid') mappings.set(index, result.output);
+    else findings.push(...result.findings);
+  }
+  return { mappings, findings };
+}
+
 export function parseSections(root: Readonly<Record<string, unknown>>): Parsed {
   const findings: Finding[] = [];
   const knownSections = Object.keys(ConfigFile.shape);

@@ -115,6 +115,19 @@ const recordOptional = [
   'resourceVersion',
 ];
 
+const problem = object(
+  {
+    file: text,
+    line: integer,
+    column: integer,
+    path: text,
+    code: text,
+    message: text,
+    suggestion: text,
+  },
+  ['suggestion'],
+);
+
 export const SCHEMAS = {
   Error: object({ ...error, requestId: text }),
   Liveness: object({ ok: boolean, stalled: list(text) }),
@@ -176,26 +189,20 @@ export const SCHEMAS = {
     cluster: object({ ...component, code: text }, ['code']),
     config: object({
       valid: boolean,
-      problems: list(
-        object(
-          {
-            file: text,
-            line: integer,
-            column: integer,
-            path: text,
-            code: text,
-            message: text,
-            suggestion: text,
-          },
-          ['suggestion'],
-        ),
-      ),
+      problems: list(problem),
       differing: {
         ...list(text),
         description:
           'Replicas with another configuration. Deletions of removed targets wait until they agree.',
       },
     }),
+    includes: list(
+      object({
+        path: text,
+        state: { type: 'string', enum: ['valid', 'disabled', 'outdated'] },
+        problems: list(problem),
+      }),
+    ),
     stores: list(reference('Store')),
     events: list(reference('Intake')),
     targets: list(reference('Target')),

@@ -6,6 +6,7 @@ import { pause, systemTimers, type Timers, within } from '../core/timer.ts';
 import type { Logger } from '../telemetry/logger.ts';
 import { type BullBroadcast, createBullBroadcast } from './broadcast.ts';
 import type { RedisServer } from './connect-redis.ts';
+import { GroupOrder } from './group-order.ts';
 import { HealthWatch, unavailable } from './health.ts';
 import { createJobs, type Jobs } from './jobs.ts';
 import {
@@ -57,6 +58,7 @@ class SharedQueue implements Queue {
   readonly #concurrency: number;
   readonly #timers: Timers;
   readonly #bullQueue: Reopened<BullQueue>;
+  readonly #groups: GroupOrder;
   readonly #jobs: Jobs;
   readonly #health: HealthWatch;
   /** Commands of urgent jobs run first, so that a manual request does not wait for thousands of sweeps. */
@@ -70,7 +72,8 @@ class SharedQueue implements Queue {
     this.#concurrency = concurrency;
     this.#timers = { now: () => clock.now(), wake: systemTimers.wake };
     this.#bullQueue = new Reopened(server, () => openBullQueue(server));
-    this.#jobs = createJobs(this.#bullQueue, this.#timers);
+    this.#groups = new GroupOrder(this.#timers.now);
+    this.#jobs = createJobs(this.#bullQueue, this.#timers, this.#groups);
     this.#health = new HealthWatch(server, this.#jobs.isPaused, this.#timers);
     if (logger !== undefined) this.#health.onChange((health) => log(logger, health));
     this.broadcast = createBullBroadcast(server, this.#timers);
@@ -89,7 +92,10 @@ class SharedQueue implements Queue {
       name: JOBS,
       concurrency: this.#concurrency,
       timers: this.#timers,
-      process,
+      process: (job, signal) => {
+        this.#groups.started(job);
+        return process(job, signal);
+      },
       add: (job) => this.add([job]),
       removeWakeUp: (subject) => this.#withLimits(() => this.#jobs.removeWakeUp(subject)),
     });

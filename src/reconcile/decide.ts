@@ -112,7 +112,8 @@ async function decideWithReads(configured: Mapping, id: TargetId, deps: DecideDe
     );
     return { desired, ...(await liveRead) };
   });
-  const { desired, live, error } = gathered;
+  const { desired, live } = gathered;
+  const error = gathered.error ?? forbiddenMerge(mapping, live, deps);
   if (error !== undefined) return { plan: failPlan(error), desired, live, mapping, ...pinnedTo };
   const { instance, formerInstances, stores, fingerprints } = deps;
   const isDesiredBy = (otherMapping: string): boolean => deps.isDesired(otherMapping, id);
@@ -139,6 +140,16 @@ async function decideWithReads(configured: Mapping, id: TargetId, deps: DecideDe
   const planned = await tracer.span('plan', {}, async () => plan(input), { resultAttributes: asAttributes });
   const isRemovalDone = isWithoutKeys(planned) && (await deps.records.isRemoved(configured.name, id));
   return { plan: isRemovalDone ? UNCHANGED : planned, desired, live, mapping, ...pinnedTo };
+}
+
+/** A merge keeps the type of the Secret, so the mapping must be allowed to have this type. */
+function forbiddenMerge(
+  { target, ...mapping }: Mapping,
+  live: LiveSecret | undefined,
+  { forbiddenTarget }: DecideDeps,
+): AppError | undefined {
+  if (live === undefined || target.mode !== 'merge') return undefined;
+  return forbiddenTarget?.({ ...mapping, target: { ...target, type: live.type } }, live.id);
 }
 
 /**

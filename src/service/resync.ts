@@ -195,7 +195,7 @@ export class Resync {
       requestId: found.requestId ?? requestId,
       ...(isLost && { requestId: lastRequest.requestId }),
     };
-    return { mapping, id, target: id, reason, isLost, ...request };
+    return { mapping, id, target: id, group: mapping.include?.path, reason, isLost, ...request };
   }
 
   /** Compares each version of the metadata only once. */

@@ -101,6 +101,13 @@ export interface Status {
     /** Replicas that use another configuration. While there are any, orphaned targets are not deleted. */
     readonly differing: readonly string[];
   };
+  /** The included files. A file that is not valid does not affect the others. */
+  readonly includes: readonly {
+    readonly path: string;
+    /** `outdated`: an earlier version is in force. `disabled`: none is, and the targets of the file are kept. */
+    readonly state: 'valid' | 'disabled' | 'outdated';
+    readonly problems: readonly object[];
+  }[];
   readonly stores: readonly StoreStatus[];
   readonly events: readonly IntakeStatus[];
   readonly targets: readonly TargetStatus[];

@@ -193,6 +193,7 @@ export const STATUS: Status = {
   audit: { kind: 'postgres', state: 'up', sequence: 48_213 },
   cluster: { kind: 'kubernetes', state: 'up' },
   config: { valid: true, problems: [], differing: [] },
+  includes: [],
   stores: [
     { name: 'aws-prod', kind: 'aws-secrets-manager', state: 'up', lastSuccess: ago(1), breakerOpen: false },
     {

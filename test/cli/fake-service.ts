@@ -82,6 +82,7 @@ export const WELL: Status = {
   audit: { kind: 'sqlite', state: 'up', sequence: 4711 },
   cluster: { kind: 'kubernetes', state: 'up' },
   config: { valid: true, problems: [], differing: [] },
+  includes: [],
   stores: [
     {
       name: 'team-vault',

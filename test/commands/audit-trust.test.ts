@@ -21,6 +21,7 @@ async function shownWhile(head: () => Promise<Head>): Promise<Status | undefined
     },
     logger: silentLogger,
     config: {
+      includes: [],
       instance: 'prod',
       engine: { kind: 'memory' },
       cluster: { kind: 'directory' },

@@ -189,7 +189,7 @@ describe('bounds of an include', () => {
         const stores = [{ name: 'a', kind: 'vault' }];
         const { allows: allowsWithBounds } = createAccess({
           access,
-          bounds: new Map([['tenant', bound]]),
+          bounds: new Map([['tenant', { ...bound, types: [] }]]),
           stores,
         });
         const use = { namespace, store, key };

@@ -154,6 +154,7 @@ const STATUS: Status = {
   audit: { kind: 'sqlite', state: 'up', sequence: 7 },
   cluster: { kind: 'directory', state: 'up' },
   config: { valid: true, problems: [], differing: [] },
+  includes: [],
   stores: [{ name: 'local', kind: 'files', state: 'up', lastSuccess: null, breakerOpen: false }],
   events: [],
   targets: [target()],

@@ -40,7 +40,10 @@ The values, completed by the settings that a pod needs. JSON reads the same in Y
 {{- $bounds := $config.include | default list -}}
 {{- range .Values.tenants -}}
 {{- $path := printf "/etc/secretbridge-tenants/%s.yaml" .name -}}
-{{- $bounds = append $bounds (dict "path" $path "namespaces" .namespaces "stores" .stores "keys" .keys) -}}
+{{- $bound := dict "path" $path "namespaces" .namespaces "stores" .stores "keys" .keys -}}
+{{- with .types }}{{ $_ := set $bound "types" . }}{{ end -}}
+{{- with .limits }}{{ $_ := set $bound "limits" . }}{{ end -}}
+{{- $bounds = append $bounds $bound -}}
 {{- end -}}
 {{- if $bounds }}{{ $_ := set $config "include" $bounds }}{{ end -}}
 {{- include "secretbridge.check" (list . $config) -}}

@@ -5,7 +5,7 @@ import type { Context, GlobalOptions } from '../context.ts';
 import { EXIT, exitCode } from '../errors.ts';
 import { command, type Run } from '../options.ts';
 import { INVALID_CONFIG, NEEDS_PERSON, RETRYABLE } from '../texts/help.ts';
-import { count, type Paint, print, printErrorHint, problemsText } from '../texts/output.ts';
+import { count, type Paint, print, printErrorHint, printNotice, problemsText } from '../texts/output.ts';
 import { appDeps, requireConfig } from '../with-app.ts';
 
 export function addValidate(program: Command, context: Context, run: Run): void {
@@ -33,8 +33,11 @@ export async function validateCommand(context: Context, options: GlobalOptions):
   const { targetsOf } = await loadTargets();
   const { problems } = loaded;
   const valid = problems.length === 0;
+  const warnings = loaded.kind === 'usable' ? loaded.warnings : [];
+  for (const { file, line, column, code, message } of warnings)
+    printNotice(context, `warning ${code}: ${toPrintable(`${file}:${line}:${column}: ${message}`)}`);
   print(context, options.output, {
-    data: { valid, problems },
+    data: { valid, problems, ...(warnings.length === 0 ? {} : { warnings }) },
     human: (paint) => {
       if (loaded.kind === 'invalid' || !valid) return problemsText(problems, paint);
       const { stores, mappings } = loaded.config;

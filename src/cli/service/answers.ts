@@ -41,6 +41,10 @@ export const StatusAnswer = z.looseObject({
       differing: z.array(z.string()).optional(),
     })
     .optional(),
+  // Older services omit this field.
+  includes: z
+    .array(z.looseObject({ path: z.string(), state: z.string(), problems: z.array(z.unknown()) }))
+    .optional(),
   stores: z.array(
     part.extend({
       name: z.string(),

@@ -120,13 +120,27 @@ function remediesText(
     ]);
 }
 
-function configText({ config }: StatusAnswer, paint: Paint): readonly string[] {
+const INCLUDE_EFFECTS: Readonly<Record<string, string>> = {
+  disabled: 'its targets are kept and not updated',
+  outdated: 'its last valid version is active',
+};
+
+function configText({ config, includes = [] }: StatusAnswer, paint: Paint): readonly string[] {
   if (config === undefined) return [];
   const { valid, problems, differing = [] } = config;
-  const invalid = `The configuration has ${count(problems.length, 'problem')}; the last valid one is active.`;
+  const broken = includes.filter(({ state }) => state !== 'valid');
+  const isMainValid = problems.length <= broken.reduce((sum, include) => sum + include.problems.length, 0);
+  const invalid = isMainValid
+    ? broken.map(
+        ({ path, state, problems: own }) =>
+          `The included file ${safeText(path)} has ${count(own.length, 'problem')}: ${INCLUDE_EFFECTS[state] ?? safeText(state)}.`,
+      )
+    : [`The configuration has ${count(problems.length, 'problem')}; the last valid one is active.`];
   const others = `Other replicas use a different configuration: ${differing.map(safeText).join(', ')}.`;
   return [
-    ...(valid ? [] : [`${paint('red', invalid)}\n  Run \`secretbridge validate\` and correct each problem.`]),
+    ...(valid
+      ? []
+      : [`${paint('red', invalid.join('\n'))}\n  Run \`secretbridge validate\` and correct each problem.`]),
     ...(differing.length === 0
       ? []
       : [

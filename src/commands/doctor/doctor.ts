@@ -2,14 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { openAudit } from '../../app/audit.ts';
 import { type CheckpointDeps, requireTrustedAudit, testCheckpointPlaces } from '../../app/checkpoints.ts';
 import { credentialsOf, openCluster } from '../../app/cluster.ts';
-import { guardedNamespace } from '../../app/current-config.ts';
+import { createLimitCheck, guardedNamespace } from '../../app/current-config.ts';
 import type { AppDeps } from '../../app/deps.ts';
 import { openFingerprints } from '../../app/keys.ts';
 import { createStores } from '../../app/stores.ts';
 import type { AuditStore } from '../../audit/store.ts';
 import type { AccessRequest, Cluster } from '../../cluster/cluster.ts';
 import { FOLDER_PERMISSIONS_REMEDY } from '../../cluster/directory/disk.ts';
-import type { Config } from '../../config/config.ts';
+import { brokenIncludes, type Config } from '../../config/config.ts';
 import { type Access, createAccess } from '../../config/shape/access.ts';
 import { type Clock, clockSkewError } from '../../core/clock.ts';
 import { toAppError } from '../../core/errors.ts';
@@ -21,6 +21,7 @@ import type { SecretProvider } from '../../providers/provider.ts';
 import { commandEntry, commandOf } from '../../reconcile/recorder.ts';
 import { type DesiredTarget, resolveTargets, rightsOf, unresolvedTargets } from '../../reconcile/targets.ts';
 import { expectedCalls } from '../expected-calls.ts';
+import { includeError } from '../includes.ts';
 import { checkEvents } from './events.ts';
 import { checkRestarts, requireRights } from './restarts.ts';
 import { checkSources, type Finding } from './sources.ts';
@@ -37,6 +38,8 @@ export async function runDoctor(
   const { clock } = deps;
   const findings: Finding[] = [];
   const attempt = attemptsIn(findings);
+  for (const include of brokenIncludes(config))
+    await attempt(`include ${include.path}`, () => Promise.reject(includeError(include)));
   await using stack = new AsyncDisposableStack();
   // Open the cluster early, because any credential may be stored in it. A failure to open the cluster is reported
   // below.
@@ -154,9 +157,13 @@ async function checkCluster(
     if (error !== undefined)
       await attempt(`namespaces: select (mapping ${mapping.name})`, () => Promise.reject(error));
   const allowed: DesiredTarget[] = [];
+  const beyondLimit = createLimitCheck(config, targets);
   for (const target of targets.filter(({ error }) => error === undefined)) {
     const { mapping, id } = target;
-    const barred = access.forbiddenNamespace(id.namespace);
+    const barred =
+      access.forbiddenNamespace(id.namespace) ??
+      access.forbiddenType({ mapping: mapping.name, type: mapping.target.type }) ??
+      beyondLimit(mapping, id);
     if (barred !== undefined) await attempt(writeName(target), () => Promise.reject(barred));
     else if (access.allowsNamespace({ mapping: mapping.name, namespace: id.namespace })) allowed.push(target);
   }

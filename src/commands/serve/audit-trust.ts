@@ -1,12 +1,14 @@
 import type { App } from '../../app/app.ts';
 import type { AppDeps } from '../../app/deps.ts';
 import { createChainWatch } from '../../audit/verify/chain-watch.ts';
+import { brokenIncludes } from '../../config/config.ts';
 import { AppError, toAppError } from '../../core/errors.ts';
 import { createSharedRun } from '../../core/serial-executor.ts';
 import { within } from '../../core/timer.ts';
 import { systemSleep } from '../../providers/timing.ts';
 import type { Controller } from '../../service/controller.ts';
 import type { Status } from '../../service/service.ts';
+import { includeStatuses } from '../includes.ts';
 import type { HttpFrontend, HttpFrontendDeps } from './http-frontend.ts';
 
 interface WaitDeps extends Pick<HttpFrontendDeps, 'version' | 'configProblems'>, Pick<AppDeps, 'replica'> {
@@ -50,7 +52,7 @@ function waitingStatus(
   audit: Status['audit'],
   { version, replica, configProblems }: WaitDeps,
 ): Status {
-  const problems = configProblems();
+  const problems = [...configProblems(), ...brokenIncludes(config).flatMap((include) => include.problems)];
   const down = { state: 'down', code } as const;
   return {
     instance: config.instance,
@@ -60,6 +62,7 @@ function waitingStatus(
     audit,
     cluster: { kind: config.cluster.kind, state: 'up' },
     config: { valid: problems.length === 0, problems, differing: [] },
+    includes: includeStatuses(config),
     stores: [],
     events: [],
     targets: [],

@@ -1,8 +1,9 @@
 import type { App } from '../../app/app.ts';
 import type { Actor } from '../../audit/entry.ts';
+import { brokenIncludes } from '../../config/config.ts';
 import type { Problem } from '../../config/problem.ts';
 import { AppError } from '../../core/errors.ts';
-import { compareText, type TargetId } from '../../core/target.ts';
+import { compareTargets, compareText, type TargetId } from '../../core/target.ts';
 import type { Queue } from '../../queue/queue.ts';
 import type { SyncContext } from '../../reconcile/context.ts';
 import { type Command, commandEntry, commandOf } from '../../reconcile/recorder.ts';
@@ -25,6 +26,7 @@ import { heldStatuses, sourcesAndSearches, targetStatuses } from '../../service/
 import { requestSync } from '../../service/sync-request.ts';
 import type { TargetState } from '../../service/target-state.ts';
 import { expectedCalls, type StoreCalls } from '../expected-calls.ts';
+import { includeStatuses, KeptTargets } from '../includes.ts';
 import { toHeld } from '../plan.ts';
 import { findHeldOrphan, listOrphansForCommand, pruneOrphans } from '../prune.ts';
 import { releaseCommand, releaseHeld } from '../release.ts';
@@ -50,18 +52,20 @@ export class RunningService implements Service {
   readonly #controller: Controller;
   readonly #options: RunningServiceOptions;
   readonly #auditStatus: () => Promise<Status['audit']>;
+  readonly #kept: KeptTargets;
 
   constructor(app: App, controller: Controller, options: RunningServiceOptions) {
     this.#app = app;
     this.#controller = controller;
     this.#options = options;
     this.#auditStatus = createAuditStatus(app, controller);
+    this.#kept = new KeptTargets(app);
   }
 
   async status(): Promise<Status> {
     const { configProblems, version, replica, queue, differing, intakes } = this.#options;
     const { config } = this.#app;
-    const problems = configProblems();
+    const problems = [...configProblems(), ...brokenIncludes(config).flatMap((include) => include.problems)];
     return {
       instance: config.instance,
       version,
@@ -70,6 +74,7 @@ export class RunningService implements Service {
       audit: await this.#auditStatus(),
       cluster: { kind: config.cluster.kind, ...clusterState(this.#controller) },
       config: { valid: problems.length === 0, problems, differing: differing() },
+      includes: includeStatuses(config),
       stores: this.#storeStatuses(),
       events: intakes(),
       targets: this.#targets(),
@@ -191,7 +196,10 @@ export class RunningService implements Service {
 
   #targets(): Status['targets'] {
     const { states } = this.#controller;
-    return targetStatuses({ snapshot: this.#controller.snapshot(), states, clock: this.#app.clock });
+    const snapshot = this.#controller.snapshot();
+    const kept = this.#kept.rows();
+    const rows = targetStatuses({ snapshot, states, clock: this.#app.clock });
+    return kept.length === 0 ? rows : [...rows, ...kept].toSorted(compareTargets);
   }
 
   #storeStatuses(): readonly StoreStatus[] {

@@ -12,10 +12,7 @@ import { didYouMean, type Finding, formatPlace, type Path, quoted } from '../pro
 const MAX_ANNOTATIONS = (256 - 66) * 1024;
 
 /** Checks that involve several fields of a mapping. */
-export function checkMappings(
-  root: Located,
-  inBounds: (index: number, namespace: string) => boolean,
-): readonly Finding[] {
+export function checkMappings(root: Located, inBounds: (namespace: string) => boolean): readonly Finding[] {
   return [
     ...listOf(root, 'mappings').flatMap((mapping, index) => checkMapping(root, mapping, ['mappings', index])),
     ...findDuplicateTargets(root, inBounds),
@@ -76,10 +73,7 @@ function checkMapping(root: Located, mapping: unknown, path: Path): Finding[] {
  * Finds targets of several mappings. Several mappings may merge into one Secret, but only one may own it. A target
  * outside the bounds of its mapping does not count.
  */
-function findDuplicateTargets(
-  root: Located,
-  inBounds: (index: number, namespace: string) => boolean,
-): Finding[] {
+function findDuplicateTargets(root: Located, inBounds: (namespace: string) => boolean): Finding[] {
   const first = new Map<string, { path: Path; mode: unknown }>();
   return listOf(root, 'mappings').flatMap((mapping, index) => {
     const path: Path = ['mappings', index];
@@ -89,7 +83,7 @@ function findDuplicateTargets(
     if (secret === undefined) return [];
     const namespaces = namespacesIn(mapping, path).map(([, namespace]) => namespace);
     return [...new Set(namespaces)].flatMap((namespace) => {
-      if (!inBounds(index, namespace)) return [];
+      if (!inBounds(namespace)) return [];
       const id = `${namespace}/${secret}`;
       const earlier = first.get(id);
       if (earlier === undefined) first.set(id, { path: [...path, 'target'], mode });

@@ -1,6 +1,7 @@
 import { AppError } from '../../core/errors.ts';
 import { coversPrefix, matches } from '../../core/glob.ts';
 import { nameRulesOf } from '../../providers/registry.ts';
+import { ORDINARY_TYPES } from '../../sync/checks.ts';
 
 /** Allows targets in these namespaces to use these keys of these stores. Each entry is a glob for the whole name. */
 export interface Rule {
@@ -39,13 +40,15 @@ export interface Access {
    * regardless of the rules.
    */
   forbiddenNamespace(namespace: string | undefined): AppError | undefined;
+  /** Returns an error if the bounds of an `include` do not allow this mapping to write a Secret of this type. */
+  forbiddenType(use: { readonly mapping: string; readonly type: string }): AppError | undefined;
 }
 
 export interface AccessConfig {
   /** `undefined`: everything is allowed. */
   readonly access?: readonly Rule[] | undefined;
   /** Bounds by mapping name. */
-  readonly bounds: ReadonlyMap<string, Rule>;
+  readonly bounds: ReadonlyMap<string, Rule & { readonly types: readonly string[] }>;
   readonly stores: readonly { readonly name: string; readonly kind: string }[];
 }
 
@@ -87,7 +90,23 @@ export function createAccess(
             remedy: 'Set another namespace in the target of the mapping.',
           })
         : undefined,
+    forbiddenType({ mapping, type }) {
+      const bound = bounds.get(mapping);
+      if (bound === undefined || allowsType(bound.types, type)) return undefined;
+      return new AppError('TYPE_FORBIDDEN', {
+        detail: `type ${type}`,
+        remedy: 'Use another type, or add this type to `types` of the `include`.',
+      });
+    },
   };
+}
+
+/**
+ * Whether the mappings of an `include` may write Secrets of this type. Controllers act on Secrets of other types than
+ * the built-in ones: Helm takes a `helm.sh/release.v1` for what is installed.
+ */
+export function allowsType(types: readonly string[], type: string): boolean {
+  return ORDINARY_TYPES.includes(type) || types.some((glob) => matches(glob, type));
 }
 
 /**

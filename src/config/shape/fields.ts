@@ -31,6 +31,23 @@ function durationFrom(minMs: 0 | 1, range: string) {
     .transform(durationMs);
 }
 
+const SIZE_UNITS = { B: 1, KiB: 1024, MiB: 1024 ** 2 } as const;
+
+/** Returns a schema that converts a size such as `64KiB` or `1MiB` to bytes. */
+export function byteSize(maxBytes: number) {
+  const error = `a size such as 64KiB or 1MiB, more than zero and at most ${maxBytes / SIZE_UNITS.MiB}MiB`;
+  const pattern = /^(\d{1,9})(B|KiB|MiB)$/;
+  const toBytes = (text: string): number => {
+    const [, count, unit] = pattern.exec(text) ?? [];
+    return Number(count) * SIZE_UNITS[unit as keyof typeof SIZE_UNITS];
+  };
+  return z
+    .string({ error })
+    .regex(pattern, { error, abort: true })
+    .refine((text) => toBytes(text) > 0 && toBytes(text) <= maxBytes, { error })
+    .transform(toBytes);
+}
+
 export function wholeNumber(min: number, max: number, error = `a whole number from ${min} to ${max}`) {
   return z.int({ error }).min(min, { error }).max(max, { error });
 }

@@ -14,18 +14,6 @@ import {
 
 // The schemas of the service sections: limits, behavior and outputs.
 
-export const Include = z
-  .strictObject({
-    path: localPath().meta({ description: 'Path of a file or a folder.' }),
-    namespaces: Globs.meta({ description: 'Namespaces that the mappings in `path` may target.' }),
-    stores: Globs.meta({ description: 'Stores that the mappings in `path` may use.' }),
-    keys: Globs.meta({ description: 'Keys that the mappings in `path` may read.' }),
-  })
-  .meta({
-    title: 'Include',
-    description: "Tenants' files. They may contain only mappings, limited to these bounds.",
-  });
-
 export const Http = z
   .strictObject({
     listen: HostAndPort.default('127.0.0.1:8080').meta({ description: 'Address and port to listen on.' }),

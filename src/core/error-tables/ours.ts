@@ -8,6 +8,12 @@ export const OURS = {
     remedy:
       'Extend the rules or limits, or remove the source from the mapping. Ambiguous keys, such as keys with `//` or `/../`, can never be allowed.',
   },
+  LIMIT_REACHED: {
+    group: 'ours',
+    category: 'fix-config',
+    message: 'the mapping is beyond a limit of its `include`',
+    remedy: 'Use fewer mappings, targets or keys, or raise the limit in `limits` of the `include`.',
+  },
   HELD: {
     group: 'ours',
     category: 'fix-config',

@@ -10,7 +10,7 @@ import { systemDeadline } from '../timing.ts';
 import type { FilesConfig } from './config.ts';
 import { changed, fromFileSystem, retryDuringUpdate } from './errors.ts';
 import { findBelow } from './find.ts';
-import { realRoot, stillResolvesTo } from './paths.ts';
+import { realRoot, resolveKey, stillResolvesTo } from './paths.ts';
 import { readBelow } from './read.ts';
 import { yamlToJson } from './yaml.ts';
 
@@ -23,9 +23,9 @@ export async function openFiles({ path }: FilesConfig, deps: ProviderDeps): Prom
     work: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> =>
     deps.limit((limited) => runFileIo(`${operation} ${id}`, () => work(limited), limited), signal, operation);
-  const attemptRead = (ref: SourceRef, signal: AbortSignal | undefined): Promise<ReadAttempt> =>
+  const attemptRead = async (ref: SourceRef, signal: AbortSignal | undefined): Promise<ReadAttempt> =>
     orElse<ReadAttempt>(
-      ask('read', ref.key, signal, () => retryDuringUpdate(() => readOne(path, ref, deps))),
+      ask('read', ref.key, signal, () => retryDuringUpdate(() => readResolved(path, ref, deps))),
       (error) => ({ result: failedRead(deps.name, ref.key, error) }),
     );
   return {
@@ -116,6 +116,22 @@ async function withTimeout<T>(
   }
 }
 
+/**
+ * Reads a key. If links lead to another key, the result names that key, even if there is no file or the file cannot be
+ * read. Otherwise a link would show which names exist where it leads.
+ */
+async function readResolved(path: string, ref: SourceRef, deps: ProviderDeps): Promise<ReadAttempt> {
+  const attempt = await readOne(path, ref, deps).catch((error: unknown): ReadAttempt => {
+    if (!(error instanceof AppError) || error.code === 'STORE_UNAVAILABLE') throw error;
+    return { result: failedRead(deps.name, ref.key, error) };
+  });
+  if (attempt.result.kind === 'found') return attempt;
+  const resolvedKey = await resolveKey(path, ref.key);
+  return resolvedKey === undefined || resolvedKey === ref.key
+    ? attempt
+    : { ...attempt, result: { ...attempt.result, resolvedKey } };
+}
+
 async function readOne(path: string, ref: SourceRef, { fingerprints }: ProviderDeps): Promise<ReadAttempt> {
   if (ref.object !== undefined && ref.object !== 'secret') {
     throw new AppError('CONFIG_INVALID', { detail: '`object` is only supported for Azure Key Vault' });
@@ -128,6 +144,7 @@ async function readOne(path: string, ref: SourceRef, { fingerprints }: ProviderD
   const value = SecretValue.fromBytes(content.bytes);
   const version = fingerprintVersion(value, ref.version, fingerprints);
   const object = jsonOf(ref.key, content.bytes);
+  const { key } = content;
   return {
     realPath: content.realPath,
     result: {
@@ -136,6 +153,7 @@ async function readOne(path: string, ref: SourceRef, { fingerprints }: ProviderD
       ...(object === undefined ? {} : { object: SecretValue.fromText(object) }),
       version,
       createdAt: content.modifiedAt,
+      ...(key === ref.key ? {} : { resolvedKey: key }),
     },
   };
 }

@@ -39,6 +39,8 @@ export interface WorldOptions {
   readonly apiAddress?: string;
   /** The timeout of one store request. */
   readonly timeout?: string;
+  /** Default: 2000, so that the store is never the limit. */
+  readonly requestsPerSecond?: number;
   /** Whether the store credential is in a file instead of the environment. */
   readonly secretIdFile?: boolean;
   /** Whether the account has its rights from the start. `rbac` prints these rights. */
@@ -254,7 +256,7 @@ function configText(options: WorldOptions, { vault, kubeconfig, listen, suffix, 
   const tokens = Object.entries(roles).map(
     ([name, role]) => `{ name: ${name}, role: ${role}, token: { file: ./${name}.token } }`,
   );
-  const { redisUrl, postgres = false } = options;
+  const { redisUrl, postgres = false, requestsPerSecond = 2_000 } = options;
   const engine =
     redisUrl === undefined ? '' : `engine: { kind: redis, url: { env: REDIS_URL }, prefix: '${suffix}' }\n`;
   const audit = postgres
@@ -272,7 +274,7 @@ stores:
     kind: vault
     address: ${vaultAddress ?? vault.address}
     auth: { method: appRole, mountPath: ${vault.prefix}, roleId: { env: ROLE_ID }, secretId: ${secretIdFile ? '{ file: ./secret-id }' : '{ env: SECRET_ID }'} }
-    limits: { requestsPerSecond: 2000, concurrency: 16, timeout: ${timeout} }
+    limits: { requestsPerSecond: ${requestsPerSecond}, concurrency: 16, timeout: ${timeout} }
 ${config({ prefix: vault.prefix, ns })}`;
 }
 
