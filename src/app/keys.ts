@@ -10,6 +10,7 @@ import {
   type Signer,
 } from '../audit/checkpoint/signing.ts';
 import { withFileErrors } from '../audit/errors.ts';
+import { createRecordKeys, type RecordKeys } from '../audit/record-keys.ts';
 import { AppError } from '../core/errors.ts';
 import { createFingerprinter, type Fingerprinter } from '../core/fingerprint.ts';
 import { makeFolder } from '../core/folders.ts';
@@ -27,16 +28,25 @@ export interface KeyDeps {
   readonly credential: ReadCredential;
 }
 
-/**
- * Opens the fingerprinter, which creates fingerprints with the newest key. It also verifies fingerprints that were
- * created with an older key.
- */
-export async function openFingerprints(
+/** What the fingerprint keys are used for. */
+export interface InstallationKeys {
+  /** Creates fingerprints with the newest key, and verifies fingerprints of all keys. */
+  readonly fingerprints: Fingerprinter;
+  /** Signs records with the newest key, and checks records of all keys. */
+  readonly records: RecordKeys;
+}
+
+/** Reads the fingerprint keys. */
+export async function openKeys(
   [newest, ...older]: readonly Reference[],
   deps: KeyDeps,
-): Promise<Fingerprinter> {
+): Promise<InstallationKeys> {
   const key = await fingerprintKey(newest === undefined ? [] : [newest], deps);
-  return createFingerprinter(key, await fingerprintKeys(older, deps));
+  const olderKeys = await fingerprintKeys(older, deps);
+  return {
+    fingerprints: createFingerprinter(key, olderKeys),
+    records: createRecordKeys([key, ...olderKeys]),
+  };
 }
 
 /** Returns the newest fingerprint key: 32 random bytes, stored as base64 text. */

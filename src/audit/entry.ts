@@ -103,6 +103,11 @@ export interface AuditRecord extends Entry {
   readonly replica: string;
   /** The SHA-256 of the previous record in hex, or 64 zeros for the first record. */
   readonly previousHash: string;
+  /**
+   * `<key id>:<hex>`, an HMAC-SHA-256 of the record without `hmac` and `hash` (`record-keys.ts`). Records of releases
+   * without HMACs lack it.
+   */
+  readonly hmac?: string;
   readonly hash: string;
 }
 

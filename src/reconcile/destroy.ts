@@ -14,7 +14,7 @@ import { applyPlan, dryRunRefusal, dryRunWrite } from './write.ts';
 import { resolveFailedWrite, verifyWrite, type WriteResult } from './write-verification.ts';
 
 export interface DestroyDeps extends BrakeDeps {
-  readonly audit: Pick<AuditStore, 'list' | 'exclusively'>;
+  readonly audit: BrakeDeps['audit'] & Pick<AuditStore, 'exclusively'>;
   readonly cluster: Cluster;
   readonly recorder: Recorder;
   readonly fingerprints: Fingerprinter;
@@ -67,7 +67,10 @@ function possiblyLateRemovals({ audit, clock, brake, instances }: BrakeDeps): Pr
  * record their outcomes.
  */
 export async function countLateRemovals(
-  deps: BrakeDeps & { readonly audit: Pick<AuditStore, 'latest'>; readonly cluster: Pick<Cluster, 'read'> },
+  deps: BrakeDeps & {
+    readonly audit: Pick<AuditStore, 'latest' | 'list'>;
+    readonly cluster: Pick<Cluster, 'read'>;
+  },
 ): Promise<number> {
   const { made: applied } = await findLateRemovals(await possiblyLateRemovals(deps), deps);
   const entries = await Promise.all(

@@ -31,6 +31,7 @@ import {
   type MemoryCluster,
   type MemoryClusterOptions,
 } from '../fakes/memory-cluster.ts';
+import { pinsOf, RECORD_KEYS } from '../fakes/record-keys.ts';
 import { fixedStores } from '../fakes/stores.ts';
 
 /** The `mappings` of a configuration, in YAML. The store is named `vault`. */
@@ -144,7 +145,12 @@ mappings:${wanted}`);
   store.put('token', 'tok');
   const fingerprints = createFingerprinter(SecretValue.fromBytes(new Uint8Array(32).fill(7)));
   const definitions = new Map([['vault', 'definition']]);
-  const log = createMemoryAudit({ instance: config.instance, replica: 'nobody', clock });
+  const log = createMemoryAudit({
+    instance: config.instance,
+    replica: 'nobody',
+    clock,
+    keys: RECORD_KEYS,
+  });
   let processes = 0;
 
   async function start(watch: Watch = () => undefined, request?: string): Promise<Process> {
@@ -157,11 +163,15 @@ mappings:${wanted}`);
     const audit = faulty('audit', own, watch);
     const watched = faulty('cluster', witnessed, watch);
     const opened = faulty('store', provider, watch);
+    const pins = pinsOf(audit, [config.instance, ...config.formerInstances]);
     const app: App = {
       config,
       clock,
       logger: logger ?? silentLogger,
       audit,
+      storedAudit: audit,
+      recordKeys: RECORD_KEYS,
+      pins,
       checkpoints: undefined,
       tracing: noTracing,
       cluster: watched,
@@ -216,6 +226,7 @@ mappings:${wanted}`);
           isDesired: desiredIndex(targets),
           records: createRecordLookup(audit, {
             instances: [config.instance, ...config.formerInstances],
+            pins,
             stores: definitions,
             absence: () => config.absence,
           }),

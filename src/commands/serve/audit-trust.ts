@@ -23,7 +23,7 @@ interface WaitDeps extends Pick<HttpFrontendDeps, 'version' | 'configProblems'>,
  * read, the status reports the problem, and no work starts.
  */
 export async function waitForTrustedAudit(app: App, deps: WaitDeps): Promise<void> {
-  const { checkpoints, audit, logger } = app;
+  const { checkpoints, storedAudit: audit, logger } = app;
   const { front, signal, retryMs, queryTimeoutMs } = deps;
   if (checkpoints === undefined) return;
   front.use({ evidence: () => checkpoints.evidence() });

@@ -50,7 +50,7 @@ export async function openServer(config: Config, deps: ServeDeps): Promise<Serve
   stack.defer(() => frontend.close(0));
   const parts = stack.use(await openPartsWithRetry(config, deps, frontend));
   const { app, queue, service, controller, intakes } = parts;
-  frontend.use({ service, audit: app.audit, queue, controller, events: intakes.posted });
+  frontend.use({ service, audit: app.storedAudit, queue, controller, events: intakes.posted });
   stack.use(watchEventLoop(controller.loops, { json: config.log.format === 'json' }));
   const server = new Server(parts, frontend, stack.move());
   await server.started(deps.previousConfig);

@@ -67,6 +67,19 @@ export const OURS = {
     message: 'a signed checkpoint proves that records are missing from the audit log',
     remedy: 'Find out who removed the records. Then accept the loss with `secretbridge audit accept`.',
   },
+  AUDIT_ALTERED: {
+    group: 'ours',
+    category: 'fix-access',
+    message: 'records of the audit log were altered or removed, so they do not decide anything',
+    remedy: 'Run `secretbridge audit verify`, and find out who can write to the audit store.',
+  },
+  PIN_UNCONFIRMED: {
+    group: 'ours',
+    category: 'fix-config',
+    message: 'the target is pinned by a record that cannot be verified, so the target stays as it is',
+    remedy:
+      'Check the record. Then confirm it with `secretbridge audit accept --records`, or run `secretbridge unpin`.',
+  },
   NOT_REVIEWABLE: {
     group: 'ours',
     category: 'fix-config',
