@@ -67,6 +67,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'audit/store.ts',
     'audit/entry.ts',
     'audit/verify/verify.ts',
+    'audit/verify/evidence.ts',
     'audit/verify/chain-watch.ts',
     'audit/query/query.ts',
     'audit/query/record-detail.ts',

@@ -113,6 +113,7 @@ async function openCheckpointer(config: CheckpointConfig, deps: CheckpointDeps):
     keys: keys.publicKeys,
     instance: config.instance,
     instances: instancesOf(config),
+    hasRetention: config.audit.retentionMs !== undefined,
     clock,
     onFailure: (address, error) =>
       logger.warn('a checkpoint of the audit log could not be written', { address, error }),
@@ -148,13 +149,14 @@ function placeOf(
  * hash chain continues with this audit record.
  */
 export function acceptanceEntry(
-  { end, contradicting }: NonNullable<ReturnType<Checkpointer['loss']>>,
+  { end, contradicting, cutUntil }: NonNullable<ReturnType<Checkpointer['loss']>>,
   actor: Actor,
 ): Entry {
   const proofs = contradicting.map(
     ({ place, checkpoint: { sequence, hash, time } }) =>
       `record ${sequence} with the hash ${hash}, by a checkpoint of ${time} in ${place}`,
   );
+  const cut = cutUntil === undefined ? [] : [`everything up to record ${cutUntil}`];
   return {
     actor,
     requestId: crypto.randomUUID(),
@@ -165,9 +167,12 @@ export function acceptanceEntry(
     keys: NO_KEYS,
     counts: {
       end: end.sequence,
-      proved: Math.max(...contradicting.map(({ checkpoint }) => checkpoint.sequence)),
+      ...(cutUntil === undefined ? {} : { cutUntil }),
+      ...(contradicting.length === 0
+        ? {}
+        : { proved: Math.max(...contradicting.map(({ checkpoint }) => checkpoint.sequence)) }),
     },
-    note: `audit accept: the store ends at record ${end.sequence}; missing is ${proofs.join('; ')}`,
+    note: `audit accept: the store ends at record ${end.sequence}; missing is ${[...cut, ...proofs].join('; ')}`,
     durationMs: 0,
     attempt: 1,
   };

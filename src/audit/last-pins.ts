@@ -2,7 +2,7 @@ import type { AppError } from '../core/errors.ts';
 import { createCoalescer } from '../core/serial-executor.ts';
 import { fromStored, type Head, hashOf, type StoredRecord } from './chain.ts';
 import type { LastPin, LastPins } from './decisions.ts';
-import type { AuditRecord } from './entry.ts';
+import type { AuditRecord, Entry } from './entry.ts';
 import type { RecordKeys } from './record-keys.ts';
 import { type AuditStore, pagesOf } from './store.ts';
 
@@ -180,6 +180,15 @@ interface Scan {
 
 /** `own`: this process wrote the record. `allowLegacy`: the record may come from a release without HMACs. */
 type Trust = 'own' | 'authenticOnly' | 'allowLegacy';
+
+/**
+ * Returns the content of a pin's record, to record the pin again. The new record keeps the person who pinned the target.
+ */
+export function renewedPin(pin: AuditRecord): Entry {
+  const { sequence, time: _time, instance: _instance, replica: _replica, ...rest } = pin;
+  const { previousHash: _previousHash, hmac: _hmac, hash: _hash, ...entry } = rest;
+  return { ...entry, counts: { copyOf: pin.counts?.copyOf ?? sequence } };
+}
 
 const PAGE = 200;
 

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { parseCheckpoints } from '../audit/checkpoint/checkpoint.ts';
 import { fileLocation } from '../audit/checkpoint/locations.ts';
 import { keysById, type PublicKeys, parsePublicKeys } from '../audit/checkpoint/signing.ts';
-import type { Evidence } from '../audit/verify/verify.ts';
+import type { Evidence } from '../audit/verify/evidence.ts';
 import type { Config } from '../config/config.ts';
 import { instancesOf } from '../core/target.ts';
 import { auditCredentials } from './audit-reader.ts';

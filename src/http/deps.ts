@@ -1,5 +1,5 @@
 import type { AuditStore } from '../audit/store.ts';
-import type { Evidence } from '../audit/verify/verify.ts';
+import type { Evidence } from '../audit/verify/evidence.ts';
 import type { Clock } from '../core/clock.ts';
 import type { StartTimer, Timers } from '../core/timer.ts';
 import type { HttpIntakes } from '../events/hint.ts';

@@ -21,8 +21,8 @@ import {
 import { openSqliteAudit } from '../../src/audit/sqlite/sqlite.ts';
 import type { AuditStore } from '../../src/audit/store.ts';
 import { readExport } from '../../src/audit/verify/export-file.ts';
+import type { Evidence } from '../../src/audit/verify/evidence.ts';
 import {
-  type Evidence,
   readVerifyInput,
   type VerifyReport,
   verifyWithEvidence,

@@ -1,13 +1,9 @@
-import { isObject } from '../../core/json.ts';
-import type { Head } from '../chain.ts';
 import { type Entry, NO_KEYS } from '../entry.ts';
 import type { Segment } from './archive.ts';
 
-const NOTE_PREFIX = 'retention:';
-
 /**
- * Creates the record that announces the pruning of a segment. It contains the sequence and hash of the last pruned
- * record, so that the first remaining record can be verified.
+ * Creates the record that announces the pruning of a segment. It informs people, and proves nothing: the base in the
+ * signed checkpoints does (`checkpoint.ts`).
  */
 export function pruneEntry({ base, seal }: Segment, name: string | undefined, durationMs: number): Entry {
   const first = base.sequence + 1;
@@ -21,24 +17,8 @@ export function pruneEntry({ base, seal }: Segment, name: string | undefined, du
     sources: [],
     keys: NO_KEYS,
     counts: { records: last - base.sequence, first, last },
-    note: `${NOTE_PREFIX} pruned records ${first} to ${last}, hash of the last ${hash}, checkpoint of ${time}${location}`,
+    note: `retention: pruned records ${first} to ${last}, hash of the last ${hash}, checkpoint of ${time}${location}`,
     durationMs,
     attempt: 1,
   };
-}
-
-/** Whether a record announces the pruning of all records up to `base`. */
-export function isPruneEntry(
-  { actor, counts, note }: Readonly<Record<string, unknown>>,
-  { sequence, hash }: Head,
-): boolean {
-  return (
-    isObject(actor) &&
-    actor.kind === 'schedule' &&
-    isObject(counts) &&
-    counts.last === sequence &&
-    typeof note === 'string' &&
-    note.startsWith(NOTE_PREFIX) &&
-    note.includes(hash)
-  );
 }

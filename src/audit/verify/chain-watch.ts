@@ -1,7 +1,8 @@
 import type { Clock } from '../../core/clock.ts';
 import type { Head, StoredRecord } from '../chain.ts';
 import type { AuditStore } from '../store.ts';
-import { type Evidence, type Problem, readVerifyInput, verifyWithEvidence } from './verify.ts';
+import type { Evidence } from './evidence.ts';
+import { type Problem, readVerifyInput, verifyWithEvidence } from './verify.ts';
 
 export interface ChainWatch {
   /**

@@ -3,13 +3,9 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { isPostgres } from '../../app/audit.ts';
 import { pemOf } from '../../audit/checkpoint/signing.ts';
+import type { Evidence } from '../../audit/verify/evidence.ts';
 import { detectFormat, readExport } from '../../audit/verify/export-file.ts';
-import {
-  type Evidence,
-  readVerifyInput,
-  type VerifyReport,
-  verifyWithEvidence,
-} from '../../audit/verify/verify.ts';
+import { readVerifyInput, type VerifyReport, verifyWithEvidence } from '../../audit/verify/verify.ts';
 import { codeOf } from '../../core/system-errors.ts';
 import {
   type AuditOptions,

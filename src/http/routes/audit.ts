@@ -20,12 +20,8 @@ import {
 import { trace } from '../../audit/query/trace.ts';
 import type { AuditStore, RecordFilter } from '../../audit/store.ts';
 import { withPauses } from '../../audit/verify/chain-watch.ts';
-import {
-  type Evidence,
-  readVerifyInput,
-  type VerifyReport,
-  verifyWithEvidence,
-} from '../../audit/verify/verify.ts';
+import type { Evidence } from '../../audit/verify/evidence.ts';
+import { readVerifyInput, type VerifyReport, verifyWithEvidence } from '../../audit/verify/verify.ts';
 import { AppError } from '../../core/errors.ts';
 import { createSharedRun } from '../../core/serial-executor.ts';
 import { actorOf } from '../access-control.ts';
